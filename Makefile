@@ -1,0 +1,29 @@
+# Two commands are all a fresh machine needs: make run, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+
+.PHONY: run test install lint clean
+
+run: install
+	$(BIN)/python -m labeler demo $(DEMO)
+
+test: lint
+	QT_QPA_PLATFORM=offscreen OMP_WAIT_POLICY=passive $(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check labeler model tests
+	$(BIN)/ruff format --check labeler model tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

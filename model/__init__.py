@@ -1,0 +1,1 @@
+"""What works without a person: shots, taxonomy, networks, training, physics. No Qt, no SQL."""

@@ -1,0 +1,286 @@
+"""Classes and rules of one experiment; what a set of labels breaks, and its mend.
+
+Pure numpy over many shots at once. It judges label sets and never changes a label on its own:
+`complete` and `toggle` return new arrays for the caller to show and to store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+
+Labels = npt.NDArray[np.bool_]
+Severity = Literal["hard", "soft"]
+Kind = Literal["one_of", "never", "implies", "alone", "some"]
+
+MAX_CLASSES = 62
+"""Labels travel as bits of a signed 64-bit integer."""
+MAX_ENUMERATED = 20
+"""Legal label sets are enumerated up to this number of classes."""
+
+
+@dataclass(frozen=True)
+class Class:
+    """One entry of the taxonomy. `parent` is a class name; `key` one key of the keyboard."""
+
+    name: str
+    key: str = ""
+    parent: str = ""
+    colour: str = "#888888"
+    help: str = ""
+    schematic: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A relation between classes.
+
+    - one_of: at most one of `left`;
+    - never: none of `left` together with any of `right`;
+    - implies: any of `left` asks for at least one of `right`;
+    - alone: each of `left` stands without any other class;
+    - some: every shot has at least one of `left`.
+    """
+
+    kind: Kind
+    severity: Severity
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Fix:
+    """The mend for one broken rule: the label row after it, and what it does in words."""
+
+    labels: Labels
+    text: str
+
+
+class Taxonomy:
+    """Classes in a fixed order, and rules over them.
+
+    Label arrays have shape (..., C) in the order of `names`; a whole set also packs into one
+    integer, bit c standing for class c.
+    """
+
+    def __init__(self, name: str, classes: Sequence[Class], rules: Sequence[Rule]) -> None:
+        self.name = name
+        self.classes = tuple(classes)
+        self.rules = tuple(rules)
+        self.names = tuple(c.name for c in classes)
+        self._index = {n: i for i, n in enumerate(self.names)}
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def index(self, name: str) -> int:
+        """Position of a class; KeyError where there is none."""
+        return self._index[name]
+
+    def children(self, name: str) -> tuple[int, ...]:
+        """Positions of the classes whose parent is `name` ('' for those without one)."""
+        return tuple(i for i, c in enumerate(self.classes) if c.parent == name)
+
+    def mask(self, names: Iterable[str]) -> Labels:
+        """(C,) True at the given classes."""
+        found = np.zeros(len(self), bool)
+        found[[self._index[n] for n in names]] = True
+        return found
+
+    # -- packing -------------------------------------------------------------------------------
+
+    def pack(self, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """(..., C) booleans to (...) integers."""
+        bits = np.left_shift(np.int64(1), np.arange(len(self), dtype=np.int64))
+        return np.asarray(np.asarray(labels, bool) @ bits, np.int64)
+
+    def unpack(self, packed: npt.ArrayLike) -> Labels:
+        """(...) integers to (..., C) booleans."""
+        shifted = np.right_shift(np.asarray(packed, np.int64)[..., None], np.arange(len(self)))
+        return (shifted & 1).astype(bool)
+
+    # -- judging -------------------------------------------------------------------------------
+
+    def violations(self, labels: npt.ArrayLike) -> Labels:
+        """(..., C) label sets to (..., R): which rule each set breaks."""
+        L = np.asarray(labels, bool)
+        broken = np.zeros((*L.shape[:-1], len(self.rules)), bool)
+        for r, rule in enumerate(self.rules):
+            left = L[..., self.mask(rule.left)]
+            right = L[..., self.mask(rule.right)]
+            if rule.kind == "one_of":
+                broken[..., r] = left.sum(-1) > 1
+            elif rule.kind == "never":
+                broken[..., r] = left.any(-1) & right.any(-1)
+            elif rule.kind == "implies":
+                broken[..., r] = left.any(-1) & ~right.any(-1)
+            elif rule.kind == "alone":
+                broken[..., r] = left.any(-1) & (L.sum(-1) > 1)
+            else:
+                broken[..., r] = ~left.any(-1)
+        return broken
+
+    @cached_property
+    def hard(self) -> Labels:
+        """(R,) True for hard rules."""
+        return np.array([rule.severity == "hard" for rule in self.rules], bool)
+
+    def contradictions(self, labels: npt.ArrayLike) -> Labels:
+        """(..., C) label sets to (...): True where a hard rule is broken."""
+        return np.asarray((self.violations(labels) & self.hard).any(-1))
+
+    def complete(self, labels: npt.ArrayLike) -> Labels:
+        """Add every class that the present ones imply without a choice (a single `right`)."""
+        full = np.array(labels, bool, copy=True)
+        for _ in range(len(self)):
+            grown = full | ((full[..., :, None] & self._implied).any(-2))
+            if (grown == full).all():
+                break
+            full = grown
+        return full
+
+    def implied(self, labels: npt.ArrayLike) -> Labels:
+        """(..., C): True for present classes that another present class implies."""
+        L = np.asarray(labels, bool)
+        return L & (L[..., :, None] & self._implied).any(-2)
+
+    @cached_property
+    def _implied(self) -> Labels:
+        """(C, C): [a, b] True where a implies b and nothing else would do."""
+        return self._implications(hard_only=False)
+
+    def _implications(self, hard_only: bool) -> Labels:
+        table = np.zeros((len(self), len(self)), bool)
+        for rule in self.rules:
+            if rule.kind != "implies" or len(rule.right) != 1:
+                continue
+            if rule.severity == "hard" or not hard_only:
+                table[np.ix_(self.mask(rule.left), self.mask(rule.right))] = True
+        return table
+
+    @cached_property
+    def legal_sets(self) -> Labels:
+        """(L, C): every label set that breaks no hard rule, the empty set among them."""
+        if len(self) > MAX_ENUMERATED:
+            raise InputError(
+                f"{len(self)} classes are too many to list their legal label sets",
+                mend=f"Rule-aware output works with up to {MAX_ENUMERATED} classes.",
+            )
+        every = self.unpack(np.arange(2 ** len(self)))
+        return every[~self.contradictions(every)]
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def toggle(self, labels: npt.ArrayLike, class_index: int) -> Labels:
+        """The label row (C,) after a person toggles one class.
+
+        Switched on, a class brings what it implies and drops what a hard rule forbids beside it.
+        Switched off, it takes along what cannot stand without it, and the implied classes that
+        nothing else asks for, so that a slip of the finger leaves nothing behind.
+        """
+        row = np.array(labels, bool, copy=True)
+        if row[class_index]:
+            return self._switch_off(row, class_index)
+        return self._switch_on(row, class_index)
+
+    def _switch_on(self, row: Labels, class_index: int) -> Labels:
+        alone = np.zeros(len(self), bool)
+        alone[class_index] = True
+        added = self.complete(alone)
+        kept = row & ~self._forbidden_beside(added)
+        return added | self._drop_unsupported(kept, added)
+
+    def _forbidden_beside(self, added: Labels) -> Labels:
+        forbidden = np.zeros(len(self), bool)
+        for rule in self.rules:
+            if rule.severity != "hard":
+                continue
+            left, right = self.mask(rule.left), self.mask(rule.right)
+            if rule.kind == "one_of" and (added & left).any():
+                forbidden |= left
+            elif rule.kind == "never":
+                if (added & left).any():
+                    forbidden |= right
+                if (added & right).any():
+                    forbidden |= left
+            elif rule.kind == "alone":
+                forbidden |= ~left if (added & left).any() else left
+        return forbidden & ~added
+
+    def _drop_unsupported(self, kept: Labels, added: Labels) -> Labels:
+        """Drop from `kept` what hard-implies a class that is not there any more."""
+        for _ in range(len(self)):
+            missing = ~(kept | added)
+            falling = kept & (self._hard_implied & missing).any(-1)
+            if not falling.any():
+                break
+            kept = kept & ~falling
+        return kept
+
+    @cached_property
+    def _hard_implied(self) -> Labels:
+        return self._implications(hard_only=True)
+
+    def _switch_off(self, row: Labels, class_index: int) -> Labels:
+        was_implied = self.implied(row)
+        row[class_index] = False
+        row = self._drop_unsupported(row, np.zeros(len(self), bool))
+        lonely = row & was_implied & ~self.implied(row)
+        return row & ~lonely
+
+    def fix(self, labels: npt.ArrayLike, rule_index: int) -> Fix | None:
+        """The mend for a broken rule on one label row (C,), or None where only a person can say.
+
+        A class that is implied without a choice is added where that is legal. A hard rule is
+        mended by the nearest legal label set: fewest changes, then fewest broken soft rules.
+        """
+        row = np.asarray(labels, bool)
+        rule = self.rules[rule_index]
+        if rule.kind == "implies" and len(rule.right) == 1:
+            grown = row | self.mask(rule.right)
+            if not self.contradictions(grown):
+                return Fix(grown, f"add {rule.right[0]}")
+        if rule.severity == "soft" or len(self) > MAX_ENUMERATED:
+            return None
+        changes = (self.legal_sets != row).sum(-1)
+        soft = self.violations(self.legal_sets).sum(-1)
+        nearest = self.legal_sets[np.lexsort((soft, changes))[0]]
+        return Fix(nearest, self._difference(row, nearest))
+
+    def _difference(self, before: Labels, after: Labels) -> str:
+        steps = []
+        for verb, changed in (("remove", before & ~after), ("add", after & ~before)):
+            if changed.any():
+                steps.append(f"{verb} {', '.join(self.names[i] for i in np.flatnonzero(changed))}")
+        return ", ".join(steps)
+
+    # -- matching other people's class lists -----------------------------------------------------
+
+    def columns(self, names: Sequence[str], file: Path | str | None = None) -> npt.NDArray[np.intp]:
+        """Positions here of class names found elsewhere, matched without case, '-' and '_'.
+
+        Raises InputError that names every unknown class.
+        """
+        ours = {plain(n): i for i, n in enumerate(self.names)}
+        unknown = [n for n in names if plain(n) not in ours]
+        if unknown:
+            raise InputError(
+                f"unknown class{'es' if len(unknown) > 1 else ''} {', '.join(map(repr, unknown))}",
+                file=file,
+                mend=f"The taxonomy {self.name!r} has: {', '.join(self.names)}.",
+            )
+        return np.array([ours[plain(n)] for n in names], np.intp)
+
+
+def plain(name: str) -> str:
+    """A class name as it is compared: letters and digits only, without case."""
+    return "".join(ch for ch in name.casefold() if ch.isalnum())
