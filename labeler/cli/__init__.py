@@ -1,0 +1,58 @@
+"""The command line: one small module for each family of subcommands, and the window by default.
+
+`airylabel` and `airylabel PROJECT` open the window. Exit status: 0 fine, 1 failed, 2 wrong use.
+Nothing heavy is imported before a subcommand needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+
+from model.errors import InputError
+
+FAMILIES = ("projects", "learning", "physics", "bench", "demo")
+"""Modules of this package with an `add_parsers(subparsers)` each."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every subcommand; each sets `run`, a function from arguments to exit status."""
+    parser = argparse.ArgumentParser(
+        prog="airylabel",
+        description="Label single-shot diffraction patterns, retrain a network, see why it decided."
+        " Without a subcommand the window opens: airylabel [PROJECT].",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version()}")
+    subparsers = parser.add_subparsers(metavar="SUBCOMMAND", dest="subcommand")
+    for family in FAMILIES:
+        importlib.import_module(f"labeler.cli.{family}").add_parsers(subparsers)
+    return parser
+
+
+def version() -> str:
+    """The installed version, or '0+unknown' when run from a folder that is not installed."""
+    try:
+        return metadata.version("airylabel")
+    except metadata.PackageNotFoundError:
+        return "0+unknown"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = build_parser()
+    known = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]
+    if not words or (words[0] not in (known or ()) and not words[0].startswith("-")):
+        words.insert(0, "window")
+    args = parser.parse_args(words)
+    try:
+        return int(args.run(args))
+    except InputError as error:
+        print(f"airylabel: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("airylabel: interrupted", file=sys.stderr)
+        return 1

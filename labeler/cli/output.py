@@ -1,0 +1,81 @@
+"""How a subcommand speaks: progress for people, JSON for scripts, one event a line for the window."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from model.errors import InputError
+from model.events import Event, to_line
+
+
+def add_output_options(parser: argparse.ArgumentParser, events: bool = False) -> None:
+    """The options that `follow` reads."""
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    if events:
+        parser.add_argument("--events", action="store_true", help="print one JSON event a line")
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on stdout, indented, numbers of numpy allowed; NaN becomes null."""
+    plain = json.loads(to_line(value) if isinstance(value, dict) else json.dumps(value))
+    print(json.dumps(plain, indent=2, ensure_ascii=False))
+
+
+def follow(events: Iterable[Event], args: argparse.Namespace) -> Event:
+    """Show a stream of events as the arguments ask and return its last one.
+
+    Raises InputError with the stream's own message where it ends in `failed`.
+    """
+    last: Event = {}
+    if getattr(args, "events", False):
+        for last in events:
+            print(to_line(last), flush=True)
+    elif getattr(args, "json", False):
+        for last in events:
+            pass
+    else:
+        last = _with_bars(events)
+    if last.get("event") == "failed":
+        if getattr(args, "events", False):
+            sys.exit(1)
+        raise InputError(str(last.get("text", "failed")))
+    return last
+
+
+def _with_bars(events: Iterable[Event]) -> Event:
+    console = Console(stderr=True)
+    last: Event = {}
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=False) as progress:
+        tasks: dict[str, Any] = {}
+        for last in events:
+            kind = last["event"]
+            if kind == "epoch":
+                shown, done, total = "training", last["epoch"], last["epochs"]
+                metrics = last.get("metrics", {})
+                if "macro_f1" in metrics:
+                    progress.console.print(
+                        f"epoch {done}: loss {last['loss']:.4f}, macro F1 {metrics['macro_f1']:.3f}"
+                    )
+            elif kind == "progress":
+                shown, done, total = last["what"], last["done"], last["total"]
+            else:
+                if kind in ("note", "cancelled") and last.get("text"):
+                    progress.console.print(last["text"])
+                continue
+            if shown not in tasks:
+                tasks[shown] = progress.add_task(shown, total=total)
+            progress.update(tasks[shown], completed=done, total=total)
+    return last
