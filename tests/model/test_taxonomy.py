@@ -30,16 +30,18 @@ def names(labels: np.ndarray) -> set[str]:
 
 
 @st.composite
-def taxonomies(draw) -> Taxonomy:
-    """Small random taxonomies, sensible or not."""
+def taxonomies(draw, kinds=("one_of", "never", "implies", "alone", "some")) -> Taxonomy:
+    """Small random taxonomies, sensible or not; with few kinds `implies` leaves no choice."""
     n = draw(st.integers(2, 6))
     classes = [Class(chr(65 + i)) for i in range(n)]
     some = st.lists(st.sampled_from([c.name for c in classes]), min_size=1, max_size=3, unique=True)
     rules = []
     for _ in range(draw(st.integers(0, 5))):
-        kind = draw(st.sampled_from(["one_of", "never", "implies", "alone", "some"]))
+        kind = draw(st.sampled_from(kinds))
         severity = draw(st.sampled_from(["hard", "soft"]))
         right = tuple(draw(some)) if kind in ("never", "implies") else ()
+        if kind == "implies" and "some" not in kinds:
+            right = right[:1]
         rules.append(Rule(kind, severity, tuple(draw(some)), right, "text"))
     return Taxonomy("random", classes, rules)
 
@@ -147,6 +149,19 @@ def test_no_sequence_of_keys_leads_to_a_contradiction(labels, keys):
     for key in keys:
         labels = HELIUM.toggle(labels, key)
         assert not HELIUM.contradictions(labels)
+
+
+@given(taxonomies(kinds=("one_of", "never", "implies", "alone")), st.data())
+def test_in_any_taxonomy_a_toggle_keeps_to_the_rules_where_the_class_can_stand_at_all(
+    taxonomy, data
+):
+    legal = taxonomy.legal_sets
+    labels = legal[data.draw(st.integers(0, len(legal) - 1))]
+    index = data.draw(st.integers(0, len(taxonomy) - 1))
+    alone = np.arange(len(taxonomy)) == index
+    if not labels[index] and taxonomy.contradictions(taxonomy.complete(alone)):
+        return
+    assert not taxonomy.contradictions(taxonomy.toggle(labels, index))
 
 
 @given(any_rows, st.integers(0, len(HELIUM) - 1))
