@@ -1,4 +1,4 @@
-"""The child's side of a Job: hear `cancel`, end when the parent is gone, and work in the background.
+"""The child side of a Job: hear `cancel`, end when the parent is gone, work in the background.
 
 It only listens where a Job said so in the environment; a subcommand started by a person or a
 script never reads its standard input here, and never ends because that input ended.
