@@ -25,6 +25,7 @@ from model.errors import InputError
 
 Counts = npt.NDArray[np.generic]
 Mask = npt.NDArray[np.bool_]
+Reading = tuple[Counts | InputError, Mask | None]
 Thumbnail = npt.NDArray[np.uint8]
 
 START_S = 60.0
@@ -93,17 +94,11 @@ class ShotReader:
         """Make a thumbnail once no shot is waiting; `on_thumbnail` gets it."""
         self._ask(_Request("thumbnail", int(key), Path(path), dataset, int(index)))
 
-    def counts(self, key: int) -> Counts | InputError | None:
-        """The counts in the cache, the reason why there are none, or None when not read yet."""
+    def cached(self, key: int) -> Reading | None:
+        """(counts or the reason why there are none, mask or None); None when not read yet."""
         with self._changed:
-            found = self._counts.get(key)
-        return None if found is None else found[0]
-
-    def mask(self, key: int) -> Mask | None:
-        """The mask in the cache (True = good pixel), or None."""
-        with self._changed:
-            found = self._counts.get(key)
-        return None if found is None else found[1]
+            found: Reading | None = self._counts.get(key)
+        return found
 
     def thumbnail(self, key: int) -> Thumbnail | InputError | None:
         """The thumbnail in the cache, the reason why there is none, or None when not made yet."""
