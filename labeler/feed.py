@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from model.shots import ShotTable
 
 from model.errors import InputError
-from model.shots import ShotTable
 
 AHEAD, BEHIND = 3, 2
 """Shots read before they are asked for, in the way of the queue."""
