@@ -103,6 +103,25 @@ class Screen:
         return picture
 
 
+@dataclass(frozen=True)
+class Overlay:
+    """How a heatmap lies on the shot: dashed contours, and as transparency like Fig. 5."""
+
+    contours: bool = True
+    transparency: bool = True
+    strength: float = 0.7
+
+    def shade(self, picture: Picture, heat: npt.NDArray[np.float32]) -> Picture:
+        """The picture (y, x), darker where the heatmap (y, x) in [0, 1] is weak."""
+        if not self.transparency or self.strength <= 0:
+            return picture
+        share = 1 - self.strength * (1 - np.clip(np.nan_to_num(heat), 0, 1))
+        light = (share * 256).astype(np.uint32)
+        red_blue = ((picture & 0xFF00FF) * light[..., :] >> 8) & 0xFF00FF
+        green = ((picture & 0x00FF00) * light >> 8) & 0x00FF00
+        return np.uint32(0xFF000000) | red_blue | green
+
+
 def auto_levels(counts: Counts, mask: Mask | None = None) -> tuple[float, float]:
     """Levels that suit a shot: from its dim background to its 99.95 percentile.
 
