@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from model.taxonomy import Labels, Taxonomy
+
 LABELLED, FLAGGED, SKIPPED = 1, 2, 4
 """Bits of a shot's status."""
 
@@ -58,3 +60,18 @@ class Decisions:
         own = (self.own_status[rows] & LABELLED) > 0
         self.present[rows] = np.where(own, self.own_present[rows], self.file_present[rows])
         self.status[rows] = self.own_status[rows] | (self.file_status[rows] & LABELLED)
+
+
+def in_words(taxonomy: Taxonomy, before: Labels, after: Labels, class_index: int) -> str:
+    """What a toggle brought and dropped besides the class itself; '' where nothing."""
+    names = np.array(taxonomy.names, object)
+    asked = np.arange(len(names)) == class_index
+    parts = [
+        f"{verb} {', '.join(names[changed])}"
+        for verb, changed in (
+            ("added", after & ~before & ~asked),
+            ("dropped", before & ~after & ~asked),
+        )
+        if changed.any()
+    ]
+    return f"{names[class_index]} {' and '.join(parts)}" if parts else ""

@@ -1,7 +1,7 @@
-"""Counts of shots for the window: asks the reader child ahead of need and answers from its cache.
+"""Counts and thumbnails of shots for the window: asks the reader child ahead of need.
 
-Never opens a data file itself and never waits: what is not there yet arrives through `on_arrival`,
-called from the reader's thread with the row.
+Never opens a data file itself and never waits: what is not there yet arrives through the
+callbacks, called from the reader's thread with the row.
 """
 
 from __future__ import annotations
@@ -13,57 +13,69 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from labeler.decisions import Rows
 from model.errors import InputError
 from model.shots import ShotTable
 
-AHEAD, BEHIND = 3, 2
-"""Shots read before they are asked for, in the way of the queue."""
-
-Reading = tuple["npt.NDArray[Any] | InputError", "npt.NDArray[np.bool_] | None"]
+AROUND = (1, 2, -1, 3, -2)
+"""Places in the queue that are read before they are asked for, the likeliest first."""
 
 
 class Reader(Protocol):
     """What the feed asks of `labeler.reader.ShotReader`."""
 
     def request(self, key: int, path: Path, dataset: str | None, index: int) -> None: ...
-    def cached(self, key: int) -> Reading | None: ...
+    def request_thumbnail(self, key: int, path: Path, dataset: str | None, index: int) -> None: ...
+    def counts(self, key: int) -> npt.NDArray[Any] | InputError | None: ...
+    def mask(self, key: int) -> npt.NDArray[np.bool_] | None: ...
+    def thumbnail(self, key: int) -> npt.NDArray[np.uint8] | InputError | None: ...
+    def clear(self) -> None: ...
     def close(self) -> None: ...
 
 
 class ShotFeed:
-    """Rows of one project's shot table -> counts and masks."""
+    """Rows of one project's shot table -> counts, masks and thumbnails."""
 
     def __init__(
         self,
         table: ShotTable,
-        on_arrival: Callable[[int], None],
         make_reader: Callable[..., Reader],
+        on_counts: Callable[[int], None],
+        on_thumbnail: Callable[[int], None],
     ) -> None:
         self.table = table
-        self._reader = make_reader(lambda key, counts, mask: on_arrival(key))
+        self.reader = make_reader(
+            lambda key, counts, mask: on_counts(key), lambda key, picture: on_thumbnail(key)
+        )
 
-    def reading(self, row: int) -> Reading | None:
-        """(counts or the error, mask or None) where it has been read, else None."""
-        return self._reader.cached(row)
+    def place(self, row: int) -> tuple[Path, str | None, int]:
+        """(file, dataset, position in it) of a row."""
+        source = self.table.sources[self.table.source_of[row]]
+        return source.path, source.dataset, int(self.table.index_of[row])
 
-    def want(self, row: int, neighbours: npt.ArrayLike = ()) -> None:
+    def want(self, row: int, around: npt.ArrayLike = ()) -> None:
         """Ask for a shot and, after it, for its neighbours; what is there is not asked again."""
         # The reader serves the newest request first: the shot on screen is asked for last.
-        for other in [*reversed(np.asarray(neighbours, int).tolist()), row]:
-            if self._reader.cached(other) is None:
-                source = self.table.sources[self.table.source_of[other]]
-                index = int(self.table.index_of[other])
-                self._reader.request(other, source.path, source.dataset, index)
+        for other in [*reversed(np.asarray(around, int).tolist()), row]:
+            if self.reader.counts(other) is None:
+                self.reader.request(other, *self.place(other))
+
+    def thumbnail(self, row: int) -> npt.NDArray[np.uint8] | InputError | None:
+        """The thumbnail or why there is none; None while it is being made, which this starts."""
+        picture = self.reader.thumbnail(row)
+        if picture is None:
+            self.reader.request_thumbnail(row, *self.place(row))
+        return picture
 
     def close(self) -> None:
         """End the reader child."""
-        self._reader.close()
+        self.reader.close()
 
 
-def neighbours(queue: npt.NDArray[np.int64], row: int) -> npt.NDArray[np.int64]:
+def around(queue: Rows, row: int) -> Rows:
     """The next three and the previous two of a row in the queue, nearest first."""
     at = np.flatnonzero(queue == row)
     if not len(at):
         return queue[:0]
-    places = [at[0] + k for k in (1, 2, -1, 3, -2)]
+    places = [int(at[0]) + k for k in AROUND]
     return queue[[p for p in places if 0 <= p < len(queue)]]

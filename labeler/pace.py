@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import pairwise
 
 WINDOW = 3600.0
 """Seconds that count."""
@@ -33,6 +34,6 @@ class Pace:
         times = list(self._times)
         if len(times) < ENOUGH:
             return None
-        gaps = [b - a for a, b in zip(times, times[1:], strict=False) if b - a <= PAUSE]
+        gaps = [b - a for a, b in pairwise(times) if b - a <= PAUSE]
         worked = sum(gaps)
         return len(gaps) / worked * 3600 if worked > 0 else None

@@ -6,9 +6,9 @@ when the store refuses, nothing changes on screen. Knows nothing of widgets and 
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from labeler import opening
 from labeler import queue as queues
-from labeler.decisions import FLAGGED, LABELLED, SKIPPED, Decisions, Rows
-from labeler.feed import ShotFeed, neighbours
+from labeler.decisions import FLAGGED, LABELLED, SKIPPED, Decisions, Rows, in_words
+from labeler.feed import ShotFeed, around
 from labeler.pace import Pace
 from model.errors import InputError
+from model.screen import Overlay, Screen, auto_levels
 from model.taxonomy import Fix, Labels, Taxonomy
-
-log = logging.getLogger(__name__)
 
 
 class Session(QObject):
@@ -38,6 +38,9 @@ class Session(QObject):
     heat_changed = pyqtSignal()
     counts_ready = pyqtSignal(int)
     """Row whose counts (or whose error) arrived from the reader."""
+    thumbnail_ready = pyqtSignal(int)
+    look_changed = pyqtSignal()
+    """The screen (norm, levels, colours) or the overlay changed."""
     noted = pyqtSignal(str, str)
     """Level ("info", "warning", "error") and text, for the note area and the log."""
     painted = pyqtSignal(int)
@@ -49,6 +52,8 @@ class Session(QObject):
         super().__init__(parent)
         self._make_reader = make_reader
         self.auto_advance = False
+        self.screen = Screen()
+        self.overlay = Overlay()
         self._clear()
 
     def _clear(self) -> None:
@@ -72,34 +77,20 @@ class Session(QObject):
 
     def open(self, folder: Path) -> None:
         """Open a project; on InputError the one that was open stays."""
-        from labeler.project import Project
-
-        project = Project.open(folder)
-        try:
-            self._take(project)
-        except BaseException:
-            project.close()
-            raise
-
-    def _take(self, project: Any) -> None:
-        """Build the new state, then swap: a failed load leaves the screen as it was."""
-        from labeler.opening import annotator_of, decisions_of
-
-        table = project.shot_table()
-        annotator = annotator_of(project)
-        decided = decisions_of(project, annotator)
-        row = int(project.store.get_meta("window.row", 0) or 0)
+        opened = opening.open_project(folder)
         self.close()
-        self.project, self.taxonomy, self.table = project, project.taxonomy, table
-        self.annotator, self.decided = annotator, decided
-        self.feed = ShotFeed(table, self.counts_ready.emit, self._reader_maker())
+        self.project, self.table = opened.project, opened.table
+        self.taxonomy, self.annotator = opened.project.taxonomy, opened.annotator
+        self.decided = opened.decided
+        self.feed = ShotFeed(
+            self.table, self._reader(), self.counts_ready.emit, self.thumbnail_ready.emit
+        )
         self._load_predictions()
         self.queue = self._built(self.choice)
         self.project_changed.emit()
-        if len(decided.status):
-            self.show(min(max(row, 0), len(decided.status) - 1))
+        self.show(opened.row)
 
-    def _reader_maker(self) -> Callable[..., Any]:
+    def _reader(self) -> Callable[..., Any]:
         if self._make_reader is None:
             from labeler.reader import ShotReader
 
@@ -110,7 +101,8 @@ class Session(QObject):
         """Close the project, remembering the shot."""
         if self.project is None:
             return
-        self.remember_row()
+        if self.row >= 0:
+            opening.remember(self.project, self.row)
         project, feed = self.project, self.feed
         self._clear()
         if feed is not None:
@@ -118,14 +110,10 @@ class Session(QObject):
         project.close()
         self.project_changed.emit()
 
-    def remember_row(self) -> None:
-        """Store which shot is on screen, to resume there; failing is noted, not fatal."""
-        if self.project is None or self.row < 0:
-            return
-        try:
-            self.project.store.set_meta("window.row", self.row)
-        except (InputError, OSError) as error:
-            log.warning("the place in the queue was not stored: %s", error)
+    def sources_changed(self) -> None:
+        """Read everything anew after a file was found again or added."""
+        if self.project is not None:
+            self.open(Path(self.project.folder))
 
     # -- what is there -------------------------------------------------------------------------
 
@@ -172,17 +160,13 @@ class Session(QObject):
 
     def counts(self, row: int | None = None) -> npt.NDArray[Any] | InputError | None:
         """(y, x) counts; the InputError of an unreadable shot; None while it is being read."""
-        reading = self._reading(row)
-        return None if reading is None else reading[0]
+        row = self.row if row is None else row
+        return None if self.feed is None or row < 0 else self.feed.reader.counts(row)
 
     def mask(self, row: int | None = None) -> npt.NDArray[np.bool_] | None:
         """(y, x) True for good pixels; None where the file has no mask or while it is read."""
-        reading = self._reading(row)
-        return None if reading is None else reading[1]
-
-    def _reading(self, row: int | None) -> Any:
         row = self.row if row is None else row
-        return None if self.feed is None or row < 0 else self.feed.reading(row)
+        return None if self.feed is None or row < 0 else self.feed.reader.mask(row)
 
     # -- going about ---------------------------------------------------------------------------
 
@@ -193,7 +177,7 @@ class Session(QObject):
         self.row = row
         self.said = ""
         self._shown_at = time.monotonic()
-        self.feed.want(row, neighbours(self.queue, row))
+        self.feed.want(row, around(self.queue, row))
         self.shot_changed.emit(row)
 
     def step(self, by: int) -> None:
@@ -259,7 +243,7 @@ class Session(QObject):
         if not after.any() and not self._may_be_empty():
             status &= ~LABELLED
         if self._decide(after, status, "key") and before.any() | after.any():
-            self.said = self._in_words(before, after, class_index)
+            self.said = in_words(self.taxonomy, before, after, class_index)
             self.labels_changed.emit(np.array([self.row]))
             if self.auto_advance:
                 self.next()
@@ -269,19 +253,6 @@ class Session(QObject):
         nothing = np.zeros(len(self.taxonomy), bool)
         from_file = bool(self.decided.file_status[self.row] & LABELLED)
         return from_file or not self.taxonomy.violations(nothing).any()
-
-    def _in_words(self, before: Labels, after: Labels, class_index: int) -> str:
-        names = np.array(self.taxonomy.names, object)
-        asked = np.arange(len(names)) == class_index
-        parts = [
-            f"{verb} {', '.join(names[changed])}"
-            for verb, changed in (
-                ("added", after & ~before & ~asked),
-                ("dropped", before & ~after & ~asked),
-            )
-            if changed.any()
-        ]
-        return f"{names[class_index]} {' and '.join(parts)}" if parts else ""
 
     def accept(self) -> None:
         """Make what is shown the person's decision, and go on."""
@@ -398,17 +369,9 @@ class Session(QObject):
         self.run_changed.emit()
 
     def _load_predictions(self) -> None:
-        self.predictions = None
-        number = self.project.current_run
-        if number is None:
-            return
-        from labeler.predictions import Predictions
-
-        path = Path(self.project.run_folder(number)) / "predictions.h5"
-        try:
-            self.predictions = Predictions.open(path, self.taxonomy, self.n_shots)
-        except InputError as error:
-            self.noted.emit("warning", f"The predictions of run {number} cannot be shown: {error}")
+        self.predictions, trouble = opening.predictions_of(self.project)
+        if trouble:
+            self.noted.emit("warning", trouble)
 
     def show_heat(self, class_index: int | None) -> None:
         """Put a class's heatmap on the pattern; the class already shown, or None, takes it off."""
@@ -432,3 +395,17 @@ class Session(QObject):
         if not self.heat_on or self.heat_class is None or self.predictions is None or self.row < 0:
             return None
         return self.predictions.heatmap(self.row, self.heat_class, shape)
+
+    def look(self, **changes: Any) -> None:
+        """Change how shots are drawn: fields of `Screen` or `Overlay` by name. Stays for all."""
+        mine = {k: v for k, v in changes.items() if k in Overlay.__dataclass_fields__}
+        self.overlay = replace(self.overlay, **mine)
+        self.screen = replace(self.screen, **{k: v for k, v in changes.items() if k not in mine})
+        self.look_changed.emit()
+
+    def auto_levels(self) -> None:
+        """Levels that suit the shot on screen, kept for all shots."""
+        counts = self.counts()
+        if isinstance(counts, np.ndarray):
+            low, high = auto_levels(counts, self.mask())
+            self.look(low=low, high=high)
