@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.decisions import LABELLED
-from labeler.runs import Run
+from labeler.reports import RunReport
 from model import recipes
 from model.taxonomy import Taxonomy
 
@@ -101,7 +101,7 @@ def usable_shots(
     return decided[~taxonomy.contradictions(taxonomy.unpack(sets))[which]]
 
 
-def expected_seconds(order: Order, labelled: int, shots: int, runs: Iterable[Run]) -> float:
+def expected_seconds(order: Order, labelled: int, shots: int, runs: Iterable[RunReport]) -> float:
     """How long training and predicting will take: from the newest run alike, else an estimate."""
     network, epochs = order.of_recipe()
     for run in runs:

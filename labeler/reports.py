@@ -7,16 +7,20 @@ never loads torch.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from labeler.decisions import LABELLED
 from labeler.predictions import Predictions
 from model.events import Event, from_line
+from model.metrics import f1_scores
+from model.shots import EVALUATION
 
 MACRO, RARE, MICRO, BROKEN = "macro_f1", "rare_f1", "accuracy", "contradiction_rate"
 METRICS = {
@@ -31,7 +35,7 @@ NOTICEABLE = 0.02
 
 
 @dataclass
-class Run:
+class RunReport:
     """One training, as its folder tells it. `started` and `seconds` are 0 where unknown.
 
     `state` is "training", "finished", "cancelled", "failed" or "unfinished"; `shots` the labelled
@@ -52,9 +56,14 @@ class Run:
     message: str = ""
 
     @property
+    def predictions(self) -> Path:
+        """The file of what it predicts, there or not."""
+        return self.folder / "predictions.h5"
+
+    @property
     def is_usable(self) -> bool:
         """Whether there is a network and what it predicts."""
-        return (self.folder / "predictions.h5").is_file()
+        return self.predictions.is_file()
 
 
 @dataclass
@@ -105,9 +114,9 @@ def _events(path: Path, _time: int, _size: int) -> tuple[Event, ...]:
         return tuple(item for item in items if item is not None and item["event"] != "step")
 
 
-def read_run(number: int, folder: Path) -> Run:
+def read_report(number: int, folder: Path) -> RunReport:
     """What a run folder tells; a folder with little in it gives a run with little in it."""
-    run = Run(number, Path(folder))
+    run = RunReport(number, Path(folder))
     for item in read_events(folder):
         _take(run, item)
     final = _json(run.folder / "metrics.json")
@@ -117,7 +126,7 @@ def read_run(number: int, folder: Path) -> Run:
     return run
 
 
-def _take(run: Run, item: Event) -> None:
+def _take(run: RunReport, item: Event) -> None:
     kind = item["event"]
     run.started = run.started or float(item.get("time") or 0)
     if kind == "started":
@@ -153,9 +162,9 @@ def _numbers(values: Any) -> dict[str, float]:
     }
 
 
-def read_runs(project: Any) -> list[Run]:
+def read_reports(project: Any) -> list[RunReport]:
     """All runs of a project, the newest first."""
-    found = [read_run(info.number, Path(info.folder)) for info in project.runs()]
+    found = [read_report(info.number, Path(info.folder)) for info in project.runs()]
     return sorted(found, key=lambda run: -run.number)
 
 
@@ -164,47 +173,55 @@ def read_runs(project: Any) -> list[Run]:
 
 @dataclass(frozen=True)
 class Change:
-    """What another run changes: classes by how much their F1 moved, best and worst first."""
+    """What another run changes, judged on the same evaluation shots by the labels of today.
 
-    better: tuple[tuple[str, float], ...]
-    worse: tuple[tuple[str, float], ...]
+    `f1` has (name, before, after) for every class that occurs on the `shots` evaluation shots;
+    `macro` is their mean before and after; on `flipped` of all shots at least one class is
+    predicted differently.
+    """
+
+    f1: tuple[tuple[str, float, float], ...]
+    shots: int
     flipped: int
-    """Shots on which at least one class is predicted differently."""
+
+    @property
+    def macro(self) -> tuple[float, float] | None:
+        """Macro F1 before and after; None where nothing could be judged."""
+        if not self.f1:
+            return None
+        return tuple(np.mean([(old, new) for _, old, new in self.f1], 0).tolist())
+
+    def moved(self, up: bool) -> list[str]:
+        """Classes that got noticeably better (or worse), those that moved most first."""
+        by = {name: (new - old) * (1 if up else -1) for name, old, new in self.f1}
+        return sorted((n for n in by if by[n] >= NOTICEABLE), key=lambda n: -by[n])
 
 
-def compare(old: Run, new: Run, flipped: int = 0) -> Change:
-    """What got better and what got worse from one run to another, on their evaluation shots."""
-    moved = [
-        (name, new.classes[name]["f1"] - old.classes[name]["f1"])
-        for name in new.classes
-        if "f1" in new.classes[name] and "f1" in old.classes.get(name, {})
-    ]
-    better = sorted((m for m in moved if m[1] >= NOTICEABLE), key=lambda m: -m[1])
-    worse = sorted((m for m in moved if m[1] <= -NOTICEABLE), key=lambda m: m[1])
-    return Change(tuple(better), tuple(worse), flipped)
-
-
-def count_flipped(old: Predictions, new: Predictions) -> int:
-    """Shots on which the two runs predict different label sets, among those both could read."""
-    if len(old) != len(new):
-        return 0
-    shared = old.known & new.known
-    different = (old.likely() != new.likely())[:, shared].any(1)
-    return int((different & old.readable & new.readable).sum())
+def compare(
+    old: Predictions, new: Predictions, present: npt.ArrayLike, status: npt.ArrayLike
+) -> Change:
+    """Two runs of one project side by side; `present` and `status` (N,) are the labels now."""
+    readable = old.readable & new.readable
+    known = old.known & new.known
+    before, after = old.likely(), new.likely()
+    flipped = int(((before != after)[:, known].any(1) & readable).sum())
+    judged = readable & (new.role == EVALUATION) & ((np.asarray(status) & LABELLED) > 0)
+    labels = new.taxonomy.unpack(np.asarray(present, np.int64)[judged])
+    scores = np.stack([f1_scores(before[judged], labels), f1_scores(after[judged], labels)], 1)
+    occurring = np.flatnonzero(labels.any(0) & known)
+    f1 = tuple((new.taxonomy.names[c], *scores[c].tolist()) for c in occurring)
+    return Change(f1, int(judged.sum()), flipped)
 
 
 def in_words(change: Change, most: int = 3) -> str:
     """A change as a short sentence."""
-    parts = [
-        f"{word}: {_names(moved, most)}"
-        for word, moved in (("better", change.better), ("worse", change.worse))
-        if moved
-    ]
+    moved = {"better": change.moved(up=True), "worse": change.moved(up=False)}
+    parts = [f"{word}: {_some(names, most)}" for word, names in moved.items() if names]
     parts = parts or ["no class clearly better or worse"]
     parts.append(f"{change.flipped:,} shot{'s' * (change.flipped != 1)} predicted differently")
     return " · ".join(parts)
 
 
-def _names(moved: Sequence[tuple[str, float]], most: int) -> str:
-    names = [name for name, _ in moved[:most]]
-    return ", ".join(names) + (f" and {len(moved) - most} more" if len(moved) > most else "")
+def _some(names: list[str], most: int) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
