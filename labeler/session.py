@@ -22,6 +22,7 @@ from labeler.decisions import FLAGGED, LABELLED, SKIPPED, Decisions, Rows, in_wo
 from labeler.feed import ShotFeed, around
 from labeler.pace import Pace
 from model.errors import InputError
+from model.layouts import Geometry
 from model.screen import Overlay, Screen, auto_levels
 from model.taxonomy import Fix, Labels, Taxonomy
 
@@ -167,6 +168,19 @@ class Session(QObject):
         """(y, x) True for good pixels; None where the file has no mask or while it is read."""
         row = self.row if row is None else row
         return None if self.feed is None or row < 0 else self.feed.reader.mask(row)
+
+    def note(self) -> str:
+        """The note on the shot on screen, '' where there is none."""
+        if self.project is None or self.row < 0:
+            return ""
+        return str(self.project.store.note(self.row, self.annotator) or "")
+
+    def geometry(self) -> Geometry | None:
+        """What the file of the shot on screen says of detector and beam."""
+        if self.table is None or self.row < 0:
+            return None
+        geometry: Geometry = self.table.sources[self.table.source_of[self.row]].geometry
+        return geometry
 
     # -- going about ---------------------------------------------------------------------------
 
