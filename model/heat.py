@@ -1,24 +1,19 @@
-"""Geometry of heatmaps: from the network's coarse grid onto the pattern, and contour lines.
+"""Geometry of heatmaps: from the network's coarse grid onto the pattern.
 
 Pure numpy, for the window too; how heat is computed from a network is `model.explain`'s matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from contourpy import contour_generator
 
 Heat = npt.NDArray[np.float32]
-Polyline = npt.NDArray[np.float64]
 
 FULL_FIELD = (0.0, 0.0, 1.0, 1.0)
 """y0, x0, y1, x1 of the part of a shot that the network saw, as fractions of its sides."""
-LEVELS = (0.25, 0.5, 0.75)
-"""Contour levels that every view draws, as fractions of the hottest place."""
 
 
 def enlarge(
@@ -63,28 +58,3 @@ def _cubic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     near = 1.5 * x**3 - 2.5 * x**2 + 1
     far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
     return np.where(x <= 1, near, np.where(x < 2, far, 0))
-
-
-def contours(heat: npt.ArrayLike, levels: Sequence[float] = LEVELS) -> list[Polyline]:
-    """Contour lines of a map (y, x) at the levels, each (n, 2) of x, y in its pixels.
-
-    The centre of pixel [y, x] lies at (x + 0.5, y + 0.5), as a painter sees it.
-    """
-    z = np.asarray(heat, np.float64)
-    if min(z.shape) < 2:
-        return []
-    lines = contour_generator(z=z)
-    return [np.asarray(line) + 0.5 for level in levels for line in lines.lines(level)]
-
-
-def dimmed(
-    picture: npt.NDArray[np.uint8], heat: Heat, strength: float = 1.0
-) -> npt.NDArray[np.uint8]:
-    """A picture (y, x) or (y, x, channels) with the heat (y, x) as its transparency on black.
-
-    The paper's Fig. 5; `strength` 0 leaves the picture as it is, 1 shows only what is hot.
-    """
-    share = 1 - strength * (1 - heat)
-    if picture.ndim == 3:
-        share = share[:, :, None]
-    return np.asarray(picture * share + 0.5, np.uint8)

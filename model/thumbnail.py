@@ -22,7 +22,7 @@ def thumbnail(
     Pixels that are masked out (`mask` False), not finite or negative do not take part; where
     nothing is left the picture is black. A constant shot is black everywhere.
     """
-    small = _area_means(np.asarray(counts, np.float32), mask, side)
+    small = area_means(counts, mask, side)
     known = small[np.isfinite(small)]
     if not known.size:
         return np.zeros(small.shape, np.uint8)
@@ -34,10 +34,14 @@ def thumbnail(
     return np.asarray(np.log1p(steep * part) * (255 / np.log1p(steep)) + 0.5, np.uint8)
 
 
-def _area_means(
-    counts: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None, side: int
+def area_means(
+    counts: npt.NDArray[np.generic], mask: npt.NDArray[np.bool_] | None, side: int
 ) -> npt.NDArray[np.float32]:
-    """Means over blocks of the detector; NaN where a block has no good pixel."""
+    """(y, x) counts to means over blocks, at most `side` of them along either side.
+
+    Bad pixels (`mask` False, not finite, negative) do not count; NaN where nothing else is.
+    """
+    counts = np.asarray(counts, np.float32)
     good = np.isfinite(counts) & (counts >= 0)
     if mask is not None:
         good &= mask

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PyQt6.QtCore import QPointF, QSize, Qt
-from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
+from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -24,6 +23,7 @@ from labeler.offers import Order, duration, expected_seconds, usable_shots
 from labeler.retraining import Outcome, Retraining
 from labeler.reports import MACRO, in_words, read_report, read_reports
 from labeler.views import theme
+from labeler.views.parts import Elided, Sparkline, set_role, share
 
 HEIGHT = 34
 
@@ -84,13 +84,6 @@ class RetrainBar(QStackedWidget):
         self.setCurrentWidget(page)
 
 
-def share(value: float | None) -> str:
-    """A share of one as people of the field write it: '.71', or '–' where there is none."""
-    if value is None or not np.isfinite(value):
-        return "–"
-    return f"{value:.2f}".removeprefix("0")
-
-
 def what_it_will_do(session: Any, order: Order) -> tuple[int, str]:
     """Number of shots that a training would use, and the expected time in words."""
     used = len(usable_shots(session.taxonomy, session.present, session.status))
@@ -115,7 +108,7 @@ class _Idle(_Page):
         self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.button.clicked.connect(bar.start)
         self.needed = QLabel()
-        self.about = _Elided()
+        self.about = Elided()
         self.row.addWidget(self.button)
         self.row.addWidget(self.needed)
         self.row.addWidget(self.about, 1)
@@ -159,7 +152,7 @@ class _Running(_Page):
         self.progress.setRange(0, 1000)
         self.progress.setFixedWidth(120)
         self.progress.setAccessibleName("Progress of the training")
-        self.detail = _Elided()
+        self.detail = Elided()
         self.sparkline = Sparkline()
         self.score = QLabel()
         self.score.setFont(theme.numbers(self.font().pointSizeF()))
@@ -202,7 +195,7 @@ def progress_in_words(now: Retraining) -> str:
 class _OutcomeNote(_Page):
     def __init__(self, bar: RetrainBar) -> None:
         super().__init__(bar)
-        self.text = _Elided()
+        self.text = Elided()
         self.use = QPushButton("Use it")
         self.use.clicked.connect(self._use)
         self.keep = QPushButton()
@@ -225,8 +218,7 @@ class _OutcomeNote(_Page):
         self.keep.setToolTip(
             "The new run stays in the table of runs (Learn)" if offered else "Close this note"
         )
-        self.text.setProperty("role", "" if outcome.ok else "error")
-        theme.repolish(self.text)
+        set_role(self.text, "" if outcome.ok else "error")
         self.text.show_text(outcome_in_words(outcome))
 
     def _use(self) -> None:
@@ -249,62 +241,3 @@ def outcome_in_words(outcome: Outcome) -> str:
     if change.macro is not None:
         parts.append(f"macro F1 {share(change.macro[0])} → {share(change.macro[1])}")
     return " · ".join((*parts, in_words(change)))
-
-
-class Sparkline(QWidget):
-    """A curve without axes, as wide as a word."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._values: list[float] = []
-        self.setFixedSize(QSize(72, 18))
-        self.setAccessibleName("Macro F1 by epoch")
-
-    def show_values(self, values: list[float]) -> None:
-        """The values from left to right, scaled to the height."""
-        self._values = values
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        if len(self._values) < 2:
-            return
-        low, high = min(self._values), max(self._values)
-        width, height = self.width() - 4.0, self.height() - 4.0
-        points = [
-            QPointF(
-                2 + width * i / (len(self._values) - 1),
-                2 + height * (1 - (v - low) / (high - low) if high > low else 0.5),
-            )
-            for i, v in enumerate(self._values)
-        ]
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(theme.colour("accent"), 1.5))
-        painter.drawPolyline(QPolygonF(points))
-        painter.setBrush(theme.colour("accent"))
-        painter.drawEllipse(points[-1], 1.5, 1.5)
-        painter.end()
-
-
-class _Elided(QLabel):
-    """A label that gives way when space is short; the whole text is in its tooltip."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._text = ""
-        self.setMinimumWidth(40)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-
-    def show_text(self, text: str) -> None:
-        self._text = text
-        self._fit()
-
-    def resizeEvent(self, event: Any) -> None:
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        room = max(self.width() - 2, 0)
-        shown = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, room)
-        self.setText(shown)
-        self.setToolTip(self._text if shown != self._text else "")

@@ -1,4 +1,4 @@
-"""Heat on the pattern: where it lies, that it stays in range, and its contour lines."""
+"""Heat on the pattern: where it lies, that it stays in range."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-from model.heat import contours, dimmed, enlarge
+from model.heat import enlarge
 
 
 def test_a_hot_cell_is_hottest_in_the_middle_of_its_place():
@@ -65,24 +65,3 @@ def test_heat_is_always_between_nothing_and_one(h, w, y, x, seed):
 @pytest.mark.parametrize("value", [0.0, -2.0, np.nan])
 def test_no_heat_stays_no_heat(value):
     assert not enlarge(np.full((7, 7), value), (30, 30)).any()
-
-
-def test_a_contour_runs_where_the_heat_has_its_level():
-    y, x = np.mgrid[:101, :101] + 0.5
-    heat = np.clip(1 - np.hypot(y - 50.5, x - 40.5) / 40, 0, 1)
-    (line,) = contours(heat, [0.5])
-    radius = np.hypot(line[:, 0] - 40.5, line[:, 1] - 50.5)
-    assert np.abs(radius - 20).max() < 0.2
-
-
-def test_a_flat_map_has_no_contours():
-    assert contours(np.zeros((20, 20))) == []
-    assert contours(np.zeros((1, 20))) == []
-
-
-def test_heat_as_transparency_darkens_what_is_cold():
-    picture = np.full((2, 2, 3), 200, np.uint8)
-    heat = np.array([[0, 0.5], [1, 1]], np.float32)
-    assert dimmed(picture, heat)[..., 0].tolist() == [[0, 100], [200, 200]]
-    assert dimmed(picture, heat, 0.5)[..., 0].tolist() == [[100, 150], [200, 200]]
-    assert dimmed(picture[..., 0], heat, 0).tolist() == [[200, 200], [200, 200]]
