@@ -11,14 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from labeler.store.records import LABELLED, Present, Rows, Status
 from model.taxonomy import Labels, Taxonomy
-
-LABELLED, FLAGGED, SKIPPED = 1, 2, 4
-"""Bits of a shot's status."""
-
-Rows = npt.NDArray[np.int64]
-Present = npt.NDArray[np.int64]
-Status = npt.NDArray[np.uint8]
 
 
 @dataclass

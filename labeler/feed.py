@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from labeler.decisions import Rows
+from labeler.store.records import Rows
 from model.errors import InputError
 from model.shots import ShotTable
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from labeler.decisions import LABELLED, Decisions
+from labeler.decisions import Decisions
 from model.errors import InputError
 from model.shots import ShotTable
 
@@ -37,7 +34,7 @@ def open_project(folder: Path) -> Opened:
 
     project = Project.open(folder)
     try:
-        annotator = _annotator_of(project)
+        annotator = project.annotator
         row = project.store.get_meta(PLACE, 0)
         row = min(row if isinstance(row, int) and row > 0 else 0, project.n_shots - 1)
         table, decided = project.shot_table(), _decisions_of(project, annotator)
@@ -69,33 +66,7 @@ def remember(project: Any, row: int) -> None:
         log.warning("the place in the queue was not stored: %s", error)
 
 
-def _annotator_of(project: Any) -> int:
-    """The id of the person who labels: the project's first human, else one made of the login."""
-    for annotator in project.store.annotators():
-        if annotator.kind == "human":
-            return int(annotator.id)
-    return int(project.store.annotator(person(), kind="human"))
-
-
-def person() -> str:
-    """The login name, or a plain word where the system has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "annotator"
-
-
 def _decisions_of(project: Any, annotator: int) -> Decisions:
-    """The person's decisions over those of every annotator that came with a file."""
-    n = project.n_shots
-    decided = Decisions.none(n)
-    for other in project.store.annotators():
-        if other.kind == "human":
-            continue
-        state = project.store.load_state(other.id)
-        theirs = (state.status & LABELLED) > 0
-        decided.file_present[theirs] = state.present[theirs]
-        decided.file_status[theirs] |= np.uint8(LABELLED)
-    own = project.store.load_state(annotator)
-    decided.put(np.arange(n), own.present, own.status)
-    return decided
+    """The person's decisions over the labels that came with the files."""
+    files, own = project.imported_state(), project.store.load_state(annotator)
+    return Decisions(own.present, own.status, files.present, files.status)

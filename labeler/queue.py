@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from labeler.decisions import FLAGGED, LABELLED, SKIPPED, Decisions, Rows
+from labeler.decisions import Decisions
+from labeler.store.records import FLAGGED, LABELLED, SKIPPED, Rows
 from model.taxonomy import Taxonomy
 
 FILTERS = {

@@ -18,9 +18,10 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler import opening
 from labeler import queue as queues
-from labeler.decisions import FLAGGED, LABELLED, SKIPPED, Decisions, Rows, in_words
+from labeler.decisions import Decisions, in_words
 from labeler.feed import ShotFeed, around
 from labeler.pace import Pace
+from labeler.store.records import FLAGGED, LABELLED, SKIPPED, Rows
 from model.errors import InputError
 from model.layouts import Geometry
 from model.screen import Overlay, Screen, auto_levels
@@ -90,6 +91,8 @@ class Session(QObject):
         self.queue = self._built(self.choice)
         self.project_changed.emit()
         self.show(opened.row)
+        for text in self.project.notes:
+            self.noted.emit("info", text)
 
     def _reader(self) -> Callable[..., Any]:
         if self._make_reader is None:
@@ -314,8 +317,9 @@ class Session(QObject):
             self.next()
 
     def _decide(self, labels: Labels, status: int, origin: str) -> bool:
+        new = not self.decided.own_status[self.row] & LABELLED
         done = self._record(status, int(self.taxonomy.pack(labels)), origin, None)
-        if done:
+        if done and new and status & LABELLED:
             self.pace.count()
         return done
 

@@ -9,8 +9,8 @@ from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from labeler.decisions import FLAGGED, SKIPPED
 from labeler.session import Session
+from labeler.store.records import FLAGGED, SKIPPED
 from labeler.views import theme
 from model.taxonomy import Class
 
