@@ -41,17 +41,17 @@ def area_means(
 
     Bad pixels (`mask` False, not finite, negative) do not count; NaN where nothing else is.
     """
-    counts = np.asarray(counts, np.float32)
-    good = np.isfinite(counts) & (counts >= 0)
+    values = np.asarray(counts, np.float32)
+    good = np.isfinite(values) & (values >= 0)
     if mask is not None:
         good &= mask
-    ratio = max(1.0, max(counts.shape) / side)
-    rows, columns = (_edges(n, max(1, round(n / ratio))) for n in counts.shape)
+    ratio = max(1.0, max(values.shape) / side)
+    rows, columns = (_edges(n, max(1, round(n / ratio))) for n in values.shape)
     if good.all():
         return np.asarray(
-            _sums(counts, rows, columns) / _areas(counts.shape, rows, columns), np.float32
+            _sums(values, rows, columns) / _areas(values.shape, rows, columns), np.float32
         )
-    total = _sums(np.where(good, counts, np.float32(0)), rows, columns)
+    total = _sums(np.where(good, values, np.float32(0)), rows, columns)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(total / _sums(good.astype(np.float32), rows, columns), np.float32)
 
