@@ -98,19 +98,15 @@ def average_precisions(probabilities: Floats, labels: Labels) -> npt.NDArray[np.
 
     torchvision_ops.declare()
     import torch
-    from torchmetrics.functional.classification import multilabel_average_precision
+    from torchmetrics.functional.classification import binary_average_precision
 
-    count = labels.shape[1]
     if len(labels) == 0:
-        return np.full(count, np.nan)
+        return np.full(labels.shape[1], np.nan)
+    p = torch.from_numpy(np.ascontiguousarray(probabilities, np.float32))
+    y = torch.from_numpy(np.ascontiguousarray(labels).astype(np.int64))
     with warnings.catch_warnings():  # it warns of classes without a positive: NaN says so here
         warnings.simplefilter("ignore")
-        found = multilabel_average_precision(
-            torch.from_numpy(np.ascontiguousarray(probabilities, np.float32)),
-            torch.from_numpy(np.ascontiguousarray(labels).astype(np.int64)),
-            num_labels=max(count, 2) if count > 1 else count,
-            average="none",
-        )
+        found = [binary_average_precision(p[:, c], y[:, c]) for c in range(labels.shape[1])]
     values = np.asarray(found, np.float64).copy()
     values[~labels.any(0)] = np.nan
     return values

@@ -51,7 +51,7 @@ class ElasticNet:
         """What is added to the loss, for reports."""
         if not self.weights or not (self.l1 or self.l2):
             return 0.0
-        ones = float(torch.stack(torch._foreach_norm(list(self.weights), 1)).sum())
+        ones = float(torch.stack(_norms(self.weights, 1)).sum())
         twos = float(_norm(self.weights))
         if self.mean:
             return (self.l1 * ones + self.l2 * twos**2 / 2) / len(self.weights)
@@ -60,7 +60,12 @@ class ElasticNet:
 
 def _norm(weights: Sequence[Tensor]) -> Tensor:
     """Euclidean norm over all the tensors together."""
-    return torch.stack(torch._foreach_norm(list(weights))).norm()
+    return torch.stack(_norms(weights, 2)).norm()
+
+
+def _norms(weights: Sequence[Tensor], order: int) -> tuple[Tensor, ...]:
+    tensors: list[Tensor] = list(weights)
+    return tuple(torch._foreach_norm(tensors, order))
 
 
 def _trainable(network: nn.Module) -> Iterable[nn.Parameter]:
@@ -68,4 +73,5 @@ def _trainable(network: nn.Module) -> Iterable[nn.Parameter]:
 
 
 def _convolutions(network: nn.Module) -> Iterable[nn.Parameter]:
-    return (m.weight for m in network.modules() if isinstance(m, nn.Conv2d))
+    convolutions = (m for m in network.modules() if isinstance(m, nn.Conv2d))
+    return (p for m in convolutions for p in m.parameters())

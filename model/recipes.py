@@ -80,6 +80,8 @@ class Recipe:
     """Likelihood over the legal label sets only, in place of independent sigmoids."""
     class_weighting: float = 0.0
     """Positives of a class weigh (negatives/positives) to this power, at most 20."""
+    prior: bool = False
+    """Start the head's bias at the log-odds of each class among the training shots."""
     smoothing: float = 0.0
     """Label smoothing: labels become smoothing/2 and 1 - smoothing/2."""
     l1: float = 0.0
@@ -184,6 +186,7 @@ _RECIPES = (
         brightness=0.4,
         contrast=0.1,
         class_weighting=0.5,
+        prior=True,
         smoothing=0.02,
         optimiser="adamw",
         rate=2e-3,
@@ -193,6 +196,7 @@ _RECIPES = (
         epochs=20,
         clip=5.0,
         ema=0.97,
+        tuning=0.1,
     ),
     Recipe(
         name="best",
@@ -207,6 +211,7 @@ _RECIPES = (
         shot_noise=0.5,
         rule_aware=True,
         class_weighting=0.5,
+        prior=True,
         smoothing=0.02,
         optimiser="adamw",
         rate=2e-3,
@@ -216,6 +221,7 @@ _RECIPES = (
         epochs=40,
         clip=5.0,
         ema=0.98,
+        tuning=0.1,
     ),
     Recipe(
         name="paper",
