@@ -13,15 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from labeler.decisions import LABELLED
 from labeler.reports import RunReport
+from labeler.store.records import LABELLED
 from model import recipes
+from model.split import FEWEST
 from model.taxonomy import Taxonomy
 
 QUICK = "quick"
 """The recipe behind the Retrain button."""
-FEWEST_SHOTS = 20
-"""Fewer decided shots than this cannot be split into training and evaluation shots."""
 FEWEST_CLASSES = 2
 """So many classes must occur, or there is nothing to tell apart."""
 
@@ -81,8 +80,8 @@ def lacking(
 ) -> str:
     """What is still needed before a training makes sense, in words; '' where nothing is."""
     usable = usable_shots(taxonomy, present, status)
-    if len(usable) < FEWEST_SHOTS:
-        more = FEWEST_SHOTS - len(usable)
+    if len(usable) < FEWEST:
+        more = FEWEST - len(usable)
         return f"Label {more} more shot{'s' * (more > 1)} to train a network"
     occurring = taxonomy.unpack(present[usable]).any(0).sum()
     if occurring < FEWEST_CLASSES:
@@ -104,13 +103,15 @@ def usable_shots(
 def expected_seconds(order: Order, labelled: int, shots: int, runs: Iterable[RunReport]) -> float:
     """How long training and predicting will take: from the newest run alike, else an estimate."""
     network, epochs = order.of_recipe()
+    cost = {offer.name: offer.cost for offer in NETWORKS}.get(network, 1.0)
+    cost *= (recipes.named(order.recipe).size / 224) ** 2 * 2 / max(os.cpu_count() or 2, 2)
+    each = cost * SECONDS_PER_SHOT
     for run in runs:
         alike = (run.recipe, run.network, run.state) == (order.recipe, network, "finished")
         if alike and run.seconds and run.shots and run.epochs:
-            return run.seconds / (run.shots * run.epochs) * labelled * epochs
-    cost = {offer.name: offer.cost for offer in NETWORKS}.get(network, 1.0)
-    cost *= (recipes.named(order.recipe).size / 224) ** 2 * 2 / max(os.cpu_count() or 2, 2)
-    return cost * (SECONDS_PER_SHOT * labelled * epochs + SECONDS_PER_READING * shots)
+            each = run.seconds / (run.shots * run.epochs)
+            break
+    return each * labelled * epochs + cost * SECONDS_PER_READING * shots
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from labeler.decisions import LABELLED
+from labeler.store.records import LABELLED
 from model.errors import InputError
 from model.heat import FULL_FIELD, Heat, enlarge
 from model.taxonomy import Taxonomy
@@ -53,6 +53,10 @@ class Predictions:
         self.probabilities[:, ours] = np.where(self.readable[:, None], written, 0)
         self.thresholds: npt.NDArray[np.float32] = np.full(c, 0.5, np.float32)
         self.thresholds[ours] = file.attrs["thresholds"]
+        self._decided: Flags = self.probabilities >= self.thresholds
+        if "decided" in file:  # a rule-aware network decides by label sets, not by thresholds
+            self._decided[:, ours] = np.asarray(file["decided"][()], bool)
+        self._decided &= self.known & self.readable[:, None]
         self.embeddings = _mapped(path, file["embeddings"])
         self._heat = _mapped(path, file["heatmaps"])
         self._scale = _mapped(path, file["heatmap_scale"]) if "heatmap_scale" in file else None
@@ -136,8 +140,8 @@ class Predictions:
     # -- all shots -----------------------------------------------------------------------------
 
     def likely(self) -> Flags:
-        """(N, C) True where a probability reaches its class's threshold."""
-        return self.probabilities >= self.thresholds
+        """(N, C) what the run decides: by its thresholds, or by the likeliest legal label set."""
+        return self._decided
 
     def margins(self) -> npt.NDArray[np.float32]:
         """(N, C) distance from the threshold, 0 on it and 1 at probability 0 or 1."""
@@ -174,7 +178,7 @@ class Predictions:
         absent, highest first; labelled: labelled, highest first.
         """
         p = self.probabilities[:, class_index]
-        likely = p >= self.thresholds[class_index]
+        likely = self._decided[:, class_index]
         decided = (np.asarray(status) & LABELLED).astype(bool)
         labelled = decided & ((np.asarray(present, np.int64) >> class_index) & 1).astype(bool)
         which, key = {

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from labeler.decisions import LABELLED
 from labeler.predictions import Predictions
+from labeler.store.records import LABELLED
 from model.events import Event, from_line
 from model.metrics import f1_scores
 from model.shots import EVALUATION
@@ -120,8 +120,9 @@ def read_report(number: int, folder: Path) -> RunReport:
     for item in read_events(folder):
         _take(run, item)
     final = _json(run.folder / "metrics.json")
-    run.metrics |= _numbers(final)
-    per_class = final.get("per_class") or final.get("classes") or {}
+    run.metrics |= _numbers(final.get("evaluation"))
+    run.seconds = float(final.get("seconds") or run.seconds)
+    per_class = final.get("per_class") or {}
     run.classes = {str(k): _numbers(v) for k, v in per_class.items() if isinstance(v, dict)}
     return run
 
@@ -198,14 +199,18 @@ class Change:
 
 
 def compare(
-    old: Predictions, new: Predictions, present: npt.ArrayLike, status: npt.ArrayLike
+    old: Predictions,
+    new: Predictions,
+    present: npt.ArrayLike,
+    status: npt.ArrayLike,
+    role: npt.ArrayLike,
 ) -> Change:
-    """Two runs of one project side by side; `present` and `status` (N,) are the labels now."""
+    """Two runs of one project side by side, by the labels and roles (N,) of its shots now."""
     readable = old.readable & new.readable
     known = old.known & new.known
     before, after = old.likely(), new.likely()
     flipped = int(((before != after)[:, known].any(1) & readable).sum())
-    judged = readable & (new.role == EVALUATION) & ((np.asarray(status) & LABELLED) > 0)
+    judged = readable & (np.asarray(role) == EVALUATION) & ((np.asarray(status) & LABELLED) > 0)
     labels = new.taxonomy.unpack(np.asarray(present, np.int64)[judged])
     scores = np.stack([f1_scores(before[judged], labels), f1_scores(after[judged], labels)], 1)
     occurring = np.flatnonzero(labels.any(0) & known)

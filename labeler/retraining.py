@@ -178,10 +178,16 @@ class Retraining(QObject):
         self.changed.emit()
 
     def _follow_project(self) -> None:
-        if self.session.project is not self._project:
+        """A training goes on while its project is closed and opened again, not for another one."""
+        project = self.session.project
+        if project is None or self._project is None:
+            return
+        if Path(project.folder) == Path(self._project.folder):
+            self._project = project
+        else:
             self.stop()
             self.outcome = None
-            self.changed.emit()
+        self.changed.emit()
 
     # -- hearing ---------------------------------------------------------------------------------
 
@@ -250,6 +256,6 @@ class Retraining(QObject):
                 new = Predictions.open(run.predictions, self.session.taxonomy, self.session.n_shots)
             except InputError as error:
                 return Outcome(run, False, f"The new predictions cannot be used: {error}")
-            labels = self.session.present, self.session.status
-            change = compare(self.session.predictions, new, *labels)
+            now = self.session.present, self.session.status, self._project.store.roles()
+            change = compare(self.session.predictions, new, *now)
         return Outcome(run, True, message, old, change)

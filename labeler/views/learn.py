@@ -204,7 +204,8 @@ class LearnView(QWidget):
             ]
         except InputError:  # one has none, or of fewer shots: said in words by the caller
             return None
-        return compare(both[0], both[1], session.present, session.status)
+        role = session.project.store.roles()
+        return compare(both[0], both[1], session.present, session.status, role)
 
     def _shows_live(self) -> bool:
         chosen = self.table.chosen()

@@ -127,6 +127,5 @@ class OrderForm(QWidget):
         self.facts.setText("\n".join(lines))
 
     def _evaluation_shots(self) -> list[str]:
-        table = self.session.table
-        fixed = 0 if table is None else int((table.role == EVALUATION).sum())
+        fixed = int((self.session.project.store.roles() == EVALUATION).sum())
         return [f"{fixed:,} of them kept for evaluation"] if fixed else ["15 % kept for evaluation"]

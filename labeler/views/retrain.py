@@ -20,8 +20,8 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.offers import Order, duration, expected_seconds, usable_shots
-from labeler.retraining import Outcome, Retraining
 from labeler.reports import MACRO, in_words, read_report, read_reports
+from labeler.retraining import Outcome, Retraining
 from labeler.views import theme
 from labeler.views.parts import Elided, Sparkline, set_role, share
 
