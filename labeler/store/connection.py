@@ -5,11 +5,13 @@ Every trouble that a person can mend becomes an InputError here; nothing is half
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
@@ -32,7 +34,9 @@ class Database:
         self.read_only = not is_writable(path)
         self.network = is_network(path.parent)
         self.notes: list[str] = []
-        self._engine = create_engine("sqlite://", creator=self._connect, poolclass=StaticPool)
+        self._engine = create_engine(
+            "sqlite://", creator=self._connect, poolclass=StaticPool, json_serializer=_to_json
+        )
         with self.translated():
             self.connection: Connection = self._engine.connect().execution_options(
                 isolation_level="AUTOCOMMIT"
@@ -114,6 +118,7 @@ class Database:
         with self.translated():
             found = self.connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         if found != "ok":
+            found = " ".join(str(found).split())
             raise InputError(f"the database is damaged ({found})", file=self.path, mend=_RESTORE)
 
     def back_up(self, reason: str) -> Path | None:
@@ -141,6 +146,11 @@ class Database:
         """Let go of the file."""
         self.connection.close()
         self._engine.dispose()
+
+
+def _to_json(value: Any) -> str:
+    """JSON of values that may hold numbers and arrays of numpy."""
+    return json.dumps(value, ensure_ascii=False, default=lambda v: v.tolist())
 
 
 _RESTORE = "Copy the newest file of its folder `backups` over it; the damaged one is worth keeping."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -68,7 +68,7 @@ class GestureRow(Base):
     origin: Mapped[str]
     changed: Mapped[int] = mapped_column(BigInteger)
     shown: Mapped[Any | None] = mapped_column(JSON(none_as_null=True))
-    seconds: Mapped[float | None]
+    seconds: Mapped[float | None] = mapped_column(Float)
 
 
 class EventRow(Base):

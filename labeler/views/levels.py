@@ -10,12 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QAction, QActionGroup
-from PyQt6.QtWidgets import QMenu, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from labeler.session import Session
 from labeler.views import theme
-from model.screen import COLORMAPS, COLOUR_BLIND_SAFE, NORMS, histogram
+from model.screen import histogram
 
 WIDTH = 112
 
@@ -38,7 +37,7 @@ def short(counts: float) -> str:
 
 
 class LevelsPane(QWidget):
-    """Norm and colours above, the histogram with its two levels, Auto below."""
+    """The histogram with its two levels, Auto below."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,14 +46,12 @@ class LevelsPane(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName("Histogram and levels")
         self.setFixedWidth(WIDTH)
-        self.norm = choice_field("Norm", list(NORMS), lambda name: session.look(norm=name))
-        self.colours = colormap_field(session)
         self.auto = QToolButton()
         self.auto.setProperty("role", "field")
         self.auto.setText("Auto")
         self.auto.setToolTip("Levels from this shot (A)")
         self.auto.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.auto.setSizePolicy(self.norm.sizePolicy())
+        self.auto.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.auto.clicked.connect(session.auto_levels)
         self.axis = CountsAxis("left")
         self.plot = pg.PlotWidget(axisItems={"left": self.axis})
@@ -70,8 +67,6 @@ class LevelsPane(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 8, 6, 8)
         layout.setSpacing(5)
-        for widget in (self.norm, self.colours):
-            layout.addWidget(widget)
         layout.addWidget(self.plot, 1)
         layout.addWidget(self.auto)
         session.shot_changed.connect(lambda row: self.refresh())
@@ -83,8 +78,6 @@ class LevelsPane(QWidget):
     def refresh(self) -> None:
         """Draw the histogram of the shot on screen, and the levels."""
         screen = self.session.screen
-        self.norm.setText(screen.norm)
-        self.colours.setText(screen.colormap)
         if not self.isVisible():
             return
         counts = self.session.counts()
@@ -129,44 +122,3 @@ class LevelsPane(QWidget):
             line.setHoverPen(pg.mkPen(theme.colour("accent_hover"), width=4))
         self.region.setBrush(pg.mkBrush(theme.colour("accent", 0.13)))
         self.region.setHoverBrush(pg.mkBrush(theme.colour("accent", 0.2)))
-        for field in (self.norm, self.colours):
-            field.setIcon(theme.icon("down", "muted"))
-
-
-def choice_field(what: str, names: list[str], choose: object, marks: object = None) -> QToolButton:
-    """A quiet field with a menu of names; `choose(name)` is called with the chosen one."""
-    field = QToolButton()
-    field.setProperty("role", "field")
-    field.setAccessibleName(what)
-    field.setToolTip(what)
-    field.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-    field.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
-    field.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-    field.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    field.setSizePolicy(field.sizePolicy().Policy.Expanding, field.sizePolicy().Policy.Fixed)
-    menu = QMenu(field)
-    group = QActionGroup(menu)
-    for name in names:
-        text = f"{name}\t{marks[name]}" if isinstance(marks, dict) and marks.get(name) else name
-        action = QAction(text, menu)
-        action.setCheckable(True)
-        action.setData(name)
-        action.triggered.connect(lambda _, name=name: choose(name))  # type: ignore[operator]
-        group.addAction(action)
-        menu.addAction(action)
-
-    def tick() -> None:
-        for action in group.actions():
-            action.setChecked(action.data() == field.text())
-
-    menu.aboutToShow.connect(tick)
-    field.setMenu(menu)
-    return field
-
-
-def colormap_field(session: Session) -> QToolButton:
-    """The field of colormaps; those that colour-blind eyes read as well are marked."""
-    marks = {name: "colour-blind safe" for name in COLOUR_BLIND_SAFE}
-    return choice_field(
-        "Colours", list(COLORMAPS), lambda name: session.look(colormap=name), marks
-    )

@@ -9,7 +9,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout
 
 from labeler import queue as queues
 from labeler.session import Session
-from labeler.views import theme
+from labeler.views.fields import MenuField
 
 
 class QueueHead(QWidget):
@@ -18,8 +18,8 @@ class QueueHead(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.filter = _field("Which shots are in the queue")
-        self.order = _field("In which order they come")
+        self.filter = MenuField("Which shots are in the queue")
+        self.order = MenuField("In which order they come")
         self.number = QLabel()
         self.number.setProperty("role", "muted")
         self.stale = QToolButton()
@@ -37,12 +37,8 @@ class QueueHead(QWidget):
         layout.addWidget(self.filter)
         layout.addWidget(self.order)
         layout.addLayout(line)
-        menu = self.filter.menu()
-        assert menu is not None
-        menu.aboutToShow.connect(self._fill_filters)
-        menu = self.order.menu()
-        assert menu is not None
-        menu.aboutToShow.connect(self._fill_orders)
+        self.filter.list.aboutToShow.connect(self._fill_filters)
+        self.order.list.aboutToShow.connect(self._fill_orders)
         for signal in (session.queue_changed, session.project_changed, session.run_changed):
             signal.connect(self.refresh)
         session.labels_changed.connect(lambda rows: self.refresh())
@@ -53,8 +49,6 @@ class QueueHead(QWidget):
         session, choice = self.session, self.session.choice
         self.filter.setText(queues.text_of(choice.filter))
         self.order.setText(queues.ORDERS[choice.order])
-        for field in (self.filter, self.order):
-            field.setIcon(theme.icon("down", "muted"))
         n = len(session.queue)
         self.number.setText(f"{n:,} shot{'' if n == 1 else 's'}")
         gone = self._gone() if session.project is not None and choice.filter != "all" else 0
@@ -71,8 +65,7 @@ class QueueHead(QWidget):
 
     def _fill_filters(self) -> None:
         session = self.session
-        menu = self.filter.menu()
-        assert menu is not None
+        menu = self.filter.list
         menu.clear()
         group = QActionGroup(menu)
         for name, text in queues.FILTERS.items():
@@ -99,8 +92,7 @@ class QueueHead(QWidget):
 
     def _fill_orders(self) -> None:
         session = self.session
-        menu = self.order.menu()
-        assert menu is not None
+        menu = self.order.list
         menu.clear()
         for name, text in queues.ORDERS.items():
             possible = name not in queues.NEEDS_MODEL or session.predictions is not None
@@ -110,17 +102,3 @@ class QueueHead(QWidget):
             action.setEnabled(possible)
             action.triggered.connect(lambda _, name=name: session.set_queue(order=name))
             menu.addAction(action)
-
-
-def _field(what: str) -> QToolButton:
-    field = QToolButton()
-    field.setProperty("role", "field")
-    field.setAccessibleName(what)
-    field.setToolTip(what)
-    field.setMenu(QMenu(field))
-    field.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-    field.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-    field.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
-    field.setSizePolicy(field.sizePolicy().Policy.Expanding, field.sizePolicy().Policy.Fixed)
-    field.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    return field
