@@ -63,6 +63,7 @@ COMMANDS: tuple[Command, ...] = (
     _c("unflag", "Flag on or off", "Shift+M", "Label", "shot", lambda w: w.session.flag()),
     _c("auto_advance", "Go on after each key", "Ctrl+G", "Label", "project",
        lambda w: w.flip_auto_advance(), state=lambda w: w.session.auto_advance),
+    _c("retrain", "Retrain the network", "Ctrl+R", "Label", "project", lambda w: w.retrain()),
     _c("next", "Next shot", "Right PgDown", "Go", "shot", lambda w: w.session.next(),
        icon="next"),
     _c("previous", "Previous shot", "Left PgUp", "Go", "shot",

@@ -54,6 +54,10 @@ def _keys(value: Any) -> bool:
     return isinstance(value, dict) and all(_texts(v) for v in value.values())
 
 
+def _words(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(v, str) for v in value.values())
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting("theme", "dark", "Dark or light", _one_of("dark", "light")),
     Setting("norm", "log", "How counts become brightness", _one_of(*NORMS)),
@@ -67,6 +71,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("auto_advance", False, "Go on after each key", _switch),
     Setting("keys", {}, "Keys of a person's own: command -> keys", _keys),
     Setting("recent", [], "Folders of recent projects", _texts),
+    Setting("progress", {}, "How far recent projects were when closed", _words),
     Setting("window", "", "Place and size of the window", lambda v: isinstance(v, str)),
     Setting("panes", [], "Widths of the panes", lambda v: isinstance(v, list)),
 )

@@ -31,9 +31,7 @@ class _Line(QStyledItemDelegate):
     def sizeHint(self, option: QStyleOptionViewItem, index: object) -> QSize:
         return QSize(100, 30)
 
-    def paint(
-        self, painter: QPainter | None, option: QStyleOptionViewItem, index: object
-    ) -> None:
+    def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: object) -> None:
         if painter is None:
             return
         painter.save()
@@ -54,7 +52,7 @@ class _Line(QStyledItemDelegate):
 
 
 class Palette(QFrame):
-    """A field over a list, in the upper middle of the window; Escape or a click beside it ends it."""
+    """A field over a list in the upper middle; Escape or a click beside it ends it."""
 
     def __init__(
         self,

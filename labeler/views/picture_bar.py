@@ -20,7 +20,7 @@ class PictureBar(QWidget):
     def __init__(self, session: Session, levels: QAction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        marks = {name: "colour-blind safe" for name in COLOUR_BLIND_SAFE}
+        marks = dict.fromkeys(COLOUR_BLIND_SAFE, "colour-blind safe")
         self.norm = ChoiceField("Norm (N)", NORMS, lambda name: session.look(norm=name))
         self.colours = ChoiceField(
             "Colours (C)", COLORMAPS, lambda name: session.look(colormap=name), marks

@@ -156,7 +156,7 @@ def _palette(theme: Theme) -> QPalette:
 
 
 def _resource(*parts: str) -> Path:
-    return Path(str(resources.files("resources").joinpath(*parts)))
+    return Path(str(resources.files("resources") / parts[0]), *parts[1:])
 
 
 def _style_sheet(theme: Theme) -> str:
