@@ -66,6 +66,8 @@ def desk():
 
     def make(**options):
         made.append(Desk(**options))
+        made[-1].ask(99)  # the child is up once this is answered
+        made[-1].next()
         return made[-1]
 
     yield make
