@@ -94,11 +94,18 @@ class ShotReader:
         """Make a thumbnail once no shot is waiting; `on_thumbnail` gets it."""
         self._ask(_Request("thumbnail", int(key), Path(path), dataset, int(index)))
 
-    def cached(self, key: int) -> Reading | None:
-        """(counts or the reason why there are none, mask or None); None when not read yet."""
+    def counts(self, key: int) -> Counts | InputError | None:
+        """The counts in the cache, the reason why there are none, or None when not read yet."""
+        return self._cached(key)[0]
+
+    def mask(self, key: int) -> Mask | None:
+        """The mask in the cache (True = good pixel), or None."""
+        return self._cached(key)[1]
+
+    def _cached(self, key: int) -> tuple[Counts | InputError | None, Mask | None]:
         with self._changed:
             found: Reading | None = self._counts.get(key)
-        return found
+        return found or (None, None)
 
     def thumbnail(self, key: int) -> Thumbnail | InputError | None:
         """The thumbnail in the cache, the reason why there is none, or None when not made yet."""
@@ -242,7 +249,7 @@ class _Child:
             self._process.start()
             theirs.close()
         self._last_mask = None
-        if self._hear(START_S)[0] != "ready":
+        if self._hear(START_S)[0] != "ready" and not self._forbidden:
             log.error("the process that reads shots does not start")
 
     def read(self, request: _Request) -> Any:

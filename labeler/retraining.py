@@ -7,6 +7,7 @@ work is done by a Job in a child process.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class Retraining(QObject):
     def __init__(self, session: Any) -> None:
         super().__init__(session)
         self.session = session
+        self.make_job: Callable[..., Job] = Job
         self.job: Job | None = None
         self.number = 0
         self.order = Order()
@@ -169,7 +171,7 @@ class Retraining(QObject):
         self.stage = stage
         self.outcome = None
         self._project = self.session.project
-        self.job = Job(arguments, stderr, self)
+        self.job = self.make_job(arguments, stderr, self)
         self.job.event_received.connect(self._hear)
         self.job.finished.connect(self._end)
         self._timer.start()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import QSignalBlocker, Qt, pyqtSignal
 from PyQt6.QtGui import QResizeEvent, QShowEvent
 from PyQt6.QtWidgets import (
     QButtonGroup,
@@ -111,13 +111,10 @@ class InspectView(QWidget):
         if readings is None:
             self._say_empty()
             return
-        for widget, value in (
-            (self.contours, self.session.overlay.contours),
-            (self.strength, round(100 * self.session.overlay.strength)),
-        ):
-            widget.blockSignals(True)
-            widget.setChecked(value) if widget is self.contours else widget.setValue(value)
-            widget.blockSignals(False)
+        overlay = self.session.overlay
+        with QSignalBlocker(self.contours), QSignalBlocker(self.strength):
+            self.contours.setChecked(overlay.contours)
+            self.strength.setValue(round(100 * overlay.strength))
         rows, columns = readings.grid
         self.note.setText(
             f"Grad-CAM++ of run {readings.run}. A heatmap has only {rows} × {columns} cells: "

@@ -22,6 +22,8 @@ from labeler.views.parts import EmptyState
 from labeler.views.tiles import Tile, TileList
 
 SIDE = 176
+MOST = 2000
+"""Nobody scrolls further than this."""
 FIRST = ("Streak", "Bent")
 """The classes of the paper's Fig. 5 come first where the taxonomy has them."""
 CHOICES: tuple[tuple[Choice, str, str, str], ...] = (
@@ -136,7 +138,7 @@ class Gallery(QWidget):
             button = self.buttons.button(i)
             if button is not None:
                 button.setText(text if choice == "unsure" else f"{text} {len(rows[choice]):,}")
-        shown = rows[self.choice]
+        shown = rows[self.choice][:MOST]
         self.content.setCurrentIndex(0 if len(shown) else 1)
         if len(shown):
             self.tiles.show_tiles([Tile(int(row), kind) for row in shown], SIDE)

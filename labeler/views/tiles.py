@@ -55,11 +55,15 @@ class TileModel(QAbstractListModel):
         super().__init__(parent)
         self.session = session
         self.tiles: Sequence[Tile] = ()
+        self._places: dict[int, list[int]] = {}
 
     def show_tiles(self, tiles: Sequence[Tile]) -> None:
         """Show other tiles."""
         self.beginResetModel()
         self.tiles = tiles
+        self._places = {}
+        for place, tile in enumerate(tiles):
+            self._places.setdefault(tile.row, []).append(place)
         self.endResetModel()
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
@@ -77,11 +81,8 @@ class TileModel(QAbstractListModel):
 
     def arrived(self, row: int) -> None:
         """The counts of a shot are there: paint its tiles."""
-        for place, tile in enumerate(self.tiles):
-            if tile.row == row:
-                self.dataChanged.emit(self.index(place), self.index(place))
-                if tile.kind != PLAIN and len({t.row for t in self.tiles[:2]}) > 1:
-                    return
+        for place in self._places.get(row, ()):
+            self.dataChanged.emit(self.index(place), self.index(place))
 
 
 def standing(session: Any, row: int, kind: int) -> str:

@@ -66,6 +66,8 @@ def desk():
 
     def make(**options):
         made.append(Desk(**options))
+        made[-1].ask(99)  # the child is up once this is answered
+        made[-1].next()
         return made[-1]
 
     yield make
@@ -84,17 +86,17 @@ def test_a_shot_comes_with_its_counts_and_mask(desk):
         key, counts, mask = d.next()
         assert (counts == index).all()
         assert np.array_equal(mask, np.eye(20, dtype=bool))
-    assert d.reader.cached(7)[1] is d.reader.cached(5)[1]
+    assert d.reader.mask(7) is d.reader.mask(5)
 
 
 def test_a_shot_in_the_cache_is_answered_at_once(desk):
     d = desk()
-    assert d.reader.cached(1) is None
+    assert d.reader.counts(1) is None
     d.ask(1)
     first = d.next()[1]
     d.ask(1)
     assert d.said.get_nowait()[1] is first
-    assert d.reader.cached(1)[0] is first
+    assert d.reader.counts(1) is first
 
 
 def test_the_newest_request_is_read_first_and_none_twice(desk):
@@ -149,7 +151,7 @@ def test_an_error_of_the_file_names_file_place_and_mend(desk):
     assert isinstance(answer, InputError)
     for part in ("shots.h5", f"shot {BAD}", "wrong B-tree signature", "Copy the file again"):
         assert part in str(answer)
-    assert isinstance(d.reader.cached(BAD)[0], InputError)
+    assert isinstance(d.reader.counts(BAD), InputError)
 
 
 def test_the_cache_stays_within_its_budget(desk):
@@ -157,7 +159,7 @@ def test_the_cache_stays_within_its_budget(desk):
     for index in range(13):
         d.ask(index, dataset="200")
         d.next()
-    kept = [index for index in range(13) if d.reader.cached(index) is not None]
+    kept = [index for index in range(13) if d.reader.counts(index) is not None]
     assert kept == list(range(1, 13))
 
 
@@ -179,7 +181,7 @@ def test_clear_forgets_answers_and_what_is_on_its_way(desk):
     time.sleep(0.2)
     d.ask(2)
     d.reader.clear()
-    assert d.reader.cached(1) is None
+    assert d.reader.counts(1) is None
     d.ask(3)
     assert d.next()[0] == 3
     assert d.said.empty()
