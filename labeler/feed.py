@@ -21,16 +21,13 @@ AROUND = (1, 2, -1, 3, -2)
 """Places in the queue that are read before they are asked for, the likeliest first."""
 
 
-Reading = tuple["npt.NDArray[Any] | InputError", "npt.NDArray[np.bool_] | None"]
-"""Counts (y, x) or why there are none; mask (y, x), True for good pixels, or None."""
-
-
 class Reader(Protocol):
     """What the feed asks of `labeler.reader.ShotReader`."""
 
     def request(self, key: int, path: Path, dataset: str | None, index: int) -> None: ...
     def request_thumbnail(self, key: int, path: Path, dataset: str | None, index: int) -> None: ...
-    def cached(self, key: int) -> Reading | None: ...
+    def counts(self, key: int) -> npt.NDArray[Any] | InputError | None: ...
+    def mask(self, key: int) -> npt.NDArray[np.bool_] | None: ...
     def thumbnail(self, key: int) -> npt.NDArray[np.uint8] | InputError | None: ...
     def clear(self) -> None: ...
     def close(self) -> None: ...
@@ -60,7 +57,7 @@ class ShotFeed:
         """Ask for a shot and, after it, for its neighbours; what is there is not asked again."""
         # The reader serves the newest request first: the shot on screen is asked for last.
         for other in [*reversed(np.asarray(around, int).tolist()), row]:
-            if self.reader.cached(other) is None:
+            if self.reader.counts(other) is None:
                 self.reader.request(other, *self.place(other))
 
     def thumbnail(self, row: int) -> npt.NDArray[np.uint8] | InputError | None:

@@ -19,7 +19,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from labeler import opening
 from labeler import queue as queues
 from labeler.decisions import Decisions, in_words
-from labeler.feed import Reading, ShotFeed, around
+from labeler.feed import ShotFeed, around
 from labeler.pace import Pace
 from labeler.store.records import FLAGGED, LABELLED, SKIPPED, Rows
 from model.errors import InputError
@@ -170,17 +170,13 @@ class Session(QObject):
 
     def counts(self, row: int | None = None) -> npt.NDArray[Any] | InputError | None:
         """(y, x) counts; the InputError of an unreadable shot; None while it is being read."""
-        reading = self._reading(row)
-        return None if reading is None else reading[0]
+        row = self.row if row is None else row
+        return None if self.feed is None or row < 0 else self.feed.reader.counts(row)
 
     def mask(self, row: int | None = None) -> npt.NDArray[np.bool_] | None:
         """(y, x) True for good pixels; None where the file has no mask or while it is read."""
-        reading = self._reading(row)
-        return None if reading is None else reading[1]
-
-    def _reading(self, row: int | None) -> Reading | None:
         row = self.row if row is None else row
-        return None if self.feed is None or row < 0 else self.feed.reader.cached(row)
+        return None if self.feed is None or row < 0 else self.feed.reader.mask(row)
 
     def note(self) -> str:
         """The note on the shot on screen, '' where there is none."""

@@ -157,6 +157,7 @@ class RuleMessages(QFrame):
         sign.setPixmap(
             theme.icon("error" if hard else "warning", "error" if hard else "warning").pixmap(18)
         )
+        sign.setFixedSize(18, 18)
         line.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
         words = QLabel(f"{'Contradiction: ' if hard else ''}{rule.text}")
         words.setWordWrap(True)
@@ -171,7 +172,7 @@ class RuleMessages(QFrame):
             button.setToolTip("Apply this fix (F)")
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.clicked.connect(self.session.fix)
-            column.addWidget(button)
+            column.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
         line.addLayout(column, 1)
         return card
 
