@@ -159,7 +159,8 @@ class RuleMessages(QFrame):
         )
         sign.setFixedSize(18, 18)
         line.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
-        words = QLabel(f"{'Contradiction: ' if hard else ''}{rule.text}")
+        text = rule.text[:1].upper() + rule.text[1:]
+        words = QLabel(f"Contradiction: {rule.text}" if hard else text)
         words.setWordWrap(True)
         words.setAccessibleName(f"{'Error' if hard else 'Warning'}: {rule.text}")
         column = QVBoxLayout()
