@@ -56,6 +56,7 @@ class Look(QObject):
         mine = {k: v for k, v in changes.items() if k in Overlay.__dataclass_fields__}
         self.overlay = replace(self.overlay, **mine)
         self.screen = replace(self.screen, **{k: v for k, v in changes.items() if k not in mine})
+        self.levels_known = self.levels_known or "low" in changes
         self.look_changed.emit()
 
     def screen_for(self, counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> Screen:

@@ -168,6 +168,12 @@ class MainWindow(QMainWindow):
         log.log({"info": 20, "warning": 30, "error": 40}.get(level, 20), "%s", text)
         self.notes.add(level, text)
 
+    def close_project(self) -> None:
+        """Back to the first page."""
+        if self._may_leave():
+            remember.keep_progress(self.session, self.settings)
+            self.session.close()
+
     # -- commands: showing ---------------------------------------------------------------------
 
     def show_tab(self, name: str) -> None:
@@ -290,14 +296,9 @@ class MainWindow(QMainWindow):
 
     def show_about(self) -> None:
         """What this is."""
-        from labeler.version import version
+        from labeler.views.about import show_about
 
-        QMessageBox.about(
-            self,
-            "airylabel",
-            f"airylabel {version()}\n\nLabel single-shot diffraction patterns, retrain a network,"
-            " see why it decided.\n\nFree software under the GNU GPL, version 3 or later.",
-        )
+        show_about(self)
 
     # -- files dropped on the window -------------------------------------------------------------
 

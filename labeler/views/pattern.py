@@ -69,6 +69,7 @@ class PatternView(QWidget):
         session.look_changed.connect(self.refresh)
         session.heat_changed.connect(self.refresh)
         session.run_changed.connect(self.refresh)
+        self.refresh()
 
     # -- what to draw --------------------------------------------------------------------------
 

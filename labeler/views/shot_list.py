@@ -233,6 +233,7 @@ class ShotList(QWidget):
         session.queue_changed.connect(lambda: self.follow(session.row))
         session.project_changed.connect(lambda: self.follow(session.row))
         session.thumbnail_ready.connect(lambda row: self._redraw.start())
+        self.follow(session.row)
 
     def follow(self, row: int) -> None:
         """Bring the shot on screen into sight."""

@@ -30,6 +30,7 @@ class StatusLine(QWidget):
             signal.connect(lambda _: self.refresh())
         for signal in (session.project_changed, session.queue_changed):
             signal.connect(self.refresh)
+        self.refresh()
 
     def point(self, pixel: tuple[int, int] | None) -> None:
         """The cursor is on another pixel of the shot, or beside it."""
