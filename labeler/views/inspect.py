@@ -118,7 +118,8 @@ class InspectView(QWidget):
         rows, columns = readings.grid
         self.note.setText(
             f"Grad-CAM++ of run {self.session.project.current_run}. A heatmap has only "
-            f"{rows} × {columns} cells: it tells the region, not the ring. Its strength cannot be compared between shots."
+            f"{rows} × {columns} cells: it tells the region, not the ring. "
+            "Its strength cannot be compared between shots."
         )
         self._page().refresh()
 

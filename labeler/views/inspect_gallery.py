@@ -125,7 +125,9 @@ class Gallery(QWidget):
         for c in order:
             mark = QPixmap(9, 9)
             mark.fill(QColor(classes[c].colour))
-            item = QListWidgetItem(QIcon(mark), classes[c].name)
+            icon = QIcon(mark)
+            icon.addPixmap(mark, QIcon.Mode.Selected)  # else it is tinted
+            item = QListWidgetItem(icon, classes[c].name)
             item.setData(Qt.ItemDataRole.UserRole, c)
             item.setToolTip(classes[c].help)
             self.classes.addItem(item)

@@ -86,6 +86,7 @@ class LearnView(QWidget):
         curves, classes, runs = (_Column(*margins) for margins in MARGINS)
         curves.box.addLayout(head)
         curves.box.addWidget(self.curves, 1)
+        classes.setMinimumWidth(355)
         classes.box.addWidget(self.beside)
         classes.box.addWidget(self.classes, 1)
         classes.box.addWidget(self.note)
@@ -95,7 +96,7 @@ class LearnView(QWidget):
         head.addWidget(self.use)
         runs.box.addLayout(head)
         runs.box.addWidget(self.table, 1)
-        top = _split(Qt.Orientation.Horizontal, curves, classes, sizes=(640, 330))
+        top = _split(Qt.Orientation.Horizontal, curves, classes, sizes=(690, 330))
         return _split(Qt.Orientation.Vertical, top, runs, sizes=(430, 250))
 
     # -- showing ---------------------------------------------------------------------------------
