@@ -13,8 +13,8 @@ from model.shots import ShotTable
 
 log = logging.getLogger(__name__)
 
-PLACE = "window.row"
-"""Where a project remembers the shot that was on screen last."""
+PLACE = "window.place"
+"""Where a project remembers the shot that was on screen last, and the levels."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Opened:
     annotator: int
     decided: Decisions
     row: int
+    levels: tuple[float, float] | None
 
 
 def open_project(folder: Path) -> Opened:
@@ -35,13 +36,12 @@ def open_project(folder: Path) -> Opened:
     project = Project.open(folder)
     try:
         annotator = project.annotator
-        row = project.store.get_meta(PLACE, 0)
-        row = min(row if isinstance(row, int) and row > 0 else 0, project.n_shots - 1)
+        row, levels = _left_off(project)
         table, decided = project.shot_table(), _decisions_of(project, annotator)
     except BaseException:
         project.close()
         raise
-    return Opened(project, table, annotator, decided, row)
+    return Opened(project, table, annotator, decided, row, levels)
 
 
 def predictions_of(project: Any) -> tuple[Any, str]:
@@ -58,12 +58,22 @@ def predictions_of(project: Any) -> tuple[Any, str]:
         return None, f"The predictions of run {number} cannot be shown: {error}"
 
 
-def remember(project: Any, row: int) -> None:
-    """Store which shot is on screen, to resume there; failing is logged, not fatal."""
+def remember(project: Any, row: int, levels: tuple[float, float] | None) -> None:
+    """Store the shot on screen and the levels, to resume there; failing is logged, not fatal."""
     try:
-        project.store.set_meta(PLACE, row)
+        project.store.set_meta(PLACE, {"row": row, "levels": levels})
     except (InputError, OSError) as error:
         log.warning("the place in the queue was not stored: %s", error)
+
+
+def _left_off(project: Any) -> tuple[int, tuple[float, float] | None]:
+    """Row and levels of the last sitting; the first shot and None where there was none."""
+    kept = project.store.get_meta(PLACE)
+    kept = kept if isinstance(kept, dict) else {}
+    row, levels = kept.get("row", 0), kept.get("levels")
+    row = min(max(row, 0), project.n_shots - 1) if isinstance(row, int) else 0
+    known = isinstance(levels, list) and len(levels) == 2
+    return row, ((float(levels[0]), float(levels[1])) if known else None)
 
 
 def _decisions_of(project: Any, annotator: int) -> Decisions:

@@ -54,6 +54,8 @@ class Session(QObject):
         super().__init__(parent)
         self._make_reader = make_reader
         self.auto_advance = False
+        self.levels_follow = False
+        """Each shot at its own levels, for who prefers shape over brightness."""
         self.screen = Screen()
         self.overlay = Overlay()
         self._clear()
@@ -68,6 +70,8 @@ class Session(QObject):
         self.predictions: Any = None
         self.heat_class: int | None = None
         self.heat_on = False
+        self.levels_known = False
+        """Whether somebody, or an earlier sitting, chose the levels of this project."""
         self.said = ""
         self.pace = Pace()
         self.table: Any = None
@@ -84,6 +88,8 @@ class Session(QObject):
         self.project, self.table = opened.project, opened.table
         self.taxonomy, self.annotator = opened.project.taxonomy, opened.annotator
         self.decided = opened.decided
+        if opened.levels is not None:
+            self.look(low=opened.levels[0], high=opened.levels[1])
         self.feed = ShotFeed(
             self.table, self._reader(), self.counts_ready.emit, self.thumbnail_ready.emit
         )
@@ -106,7 +112,8 @@ class Session(QObject):
         if self.project is None:
             return
         if self.row >= 0:
-            opening.remember(self.project, self.row)
+            levels = (self.screen.low, self.screen.high) if self.levels_known else None
+            opening.remember(self.project, self.row, levels)
         project, feed = self.project, self.feed
         self._clear()
         if feed is not None:
@@ -148,8 +155,7 @@ class Session(QObject):
         row = self.row if row is None else row
         if self.predictions is None or self.is_decided(row):
             return None
-        likely = self.predictions.probabilities[row] >= self.predictions.thresholds
-        return self.taxonomy.complete(likely)
+        return self.taxonomy.complete(self.predictions.likely()[row])
 
     def offered_fix(self) -> tuple[int, Fix] | None:
         """(rule, fix) for the shot on screen: the first broken rule that has one, hard first."""
@@ -419,6 +425,18 @@ class Session(QObject):
         mine = {k: v for k, v in changes.items() if k in Overlay.__dataclass_fields__}
         self.overlay = replace(self.overlay, **mine)
         self.screen = replace(self.screen, **{k: v for k, v in changes.items() if k not in mine})
+        self.look_changed.emit()
+
+    def screen_for(self, counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> Screen:
+        """How a shot is drawn: the levels kept for all, or its own where the person wants that."""
+        if not self.levels_follow:
+            return self.screen
+        low, high = auto_levels(counts, mask)
+        return replace(self.screen, low=low, high=high)
+
+    def follow_levels(self, on: bool) -> None:
+        """Each shot at its own levels, or all at the same."""
+        self.levels_follow = on
         self.look_changed.emit()
 
     def auto_levels(self) -> None:

@@ -65,6 +65,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("show_mask", True, "Show masked pixels", _switch),
     Setting("show_centre", False, "Mark the centre", _switch),
     Setting("show_levels", False, "Histogram and levels", _switch),
+    Setting("follow_levels", False, "Each shot at its own levels", _switch),
     Setting("heat_contours", True, "Heatmap as dashed contours", _switch),
     Setting("heat_transparency", True, "Heatmap as transparency", _switch),
     Setting("heat_strength", 0.7, "Strength of the heatmap", _share),

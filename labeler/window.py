@@ -36,6 +36,7 @@ from labeler.views import theme
 from labeler.views.actions import Actions
 from labeler.views.ask import Ask
 from labeler.views.crash import CrashNet
+from labeler.views.first_levels import FirstLevels
 from labeler.views.label import LabelView
 from labeler.views.notes import NoteArea
 from labeler.views.start import StartPage
@@ -114,13 +115,14 @@ class MainWindow(QMainWindow):
         session.shot_changed.connect(lambda row: self.actions_.refresh())
         for signal in (session.run_changed, session.heat_changed, session.look_changed):
             signal.connect(self.actions_.refresh)
-        session.counts_ready.connect(self._first_levels)
+        FirstLevels(session)
         self.label.pattern.pointed.connect(self.status.point)
         self.bar.menu.aboutToShow.connect(lambda: self.actions_.fill(self.bar.menu))
 
     def _take_look(self) -> None:
         s = self.settings
         self.session.auto_advance = s["auto_advance"]
+        self.session.levels_follow = s["follow_levels"]
         self.session.look(
             norm=s["norm"],
             colormap=s["colormap"],
@@ -134,7 +136,7 @@ class MainWindow(QMainWindow):
         if not self.restoreGeometry(QByteArray.fromHex(self.settings["window"].encode("ascii"))):
             self.resize(1280, 800)
         if len(self.settings["panes"]) == 3:
-            self.label.splitter.setSizes([int(n) for n in self.settings["panes"]])
+            self.label.set_panes([int(n) for n in self.settings["panes"]])
         self.label.show_levels(self.levels_shown)
         self.label.pattern.centre_shown = self.centre_shown
 
@@ -154,13 +156,13 @@ class MainWindow(QMainWindow):
             for i, name in enumerate(self.session.taxonomy.names)
         }
         self.label.classes.show_keys(keys)
-        self._levels_known = False
         if project is None:
             self.start.refresh()
             self.stack.setCurrentWidget(self.start)
         else:
             self.settings.remember(Path(project.folder))
             self.show_tab("Label")
+            self.label.pattern.setFocus()
         self.actions_.refresh()
 
     def allows(self, when: When) -> bool:
@@ -176,12 +178,6 @@ class MainWindow(QMainWindow):
             "shot": in_label,
             "model": in_label and session.predictions is not None,
         }[when]
-
-    def _first_levels(self, row: int) -> None:
-        """The first shot of a project sets the levels; from then on they stay."""
-        if not self._levels_known and isinstance(self.session.counts(row), np.ndarray):
-            self._levels_known = True
-            self.session.auto_levels()
 
     def _note(self, level: str, text: str) -> None:
         log.log({"info": 20, "warning": 30, "error": 40}.get(level, 20), "%s", text)
@@ -435,8 +431,9 @@ class MainWindow(QMainWindow):
             "heat_transparency": session.overlay.transparency,
             "heat_strength": session.overlay.strength,
             "auto_advance": session.auto_advance,
+            "follow_levels": session.levels_follow,
             "window": bytes(self.saveGeometry().toHex().data()).decode("ascii"),
-            "panes": self.label.splitter.sizes(),
+            "panes": self.label.panes(),
         }
         for id, value in values.items():
             s.set(id, value)

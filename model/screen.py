@@ -134,7 +134,7 @@ def auto_levels(counts: Counts, mask: Mask | None = None) -> tuple[float, float]
     low = float(np.percentile(x, 2.0))
     if high <= low:
         high = float(x.max())
-    return (min(max(low, high * 1e-3), high * 0.5), high) if high > 0 else (low, high)
+    return (min(max(low, high * 1e-4), high * 0.5), high) if high > 0 else (low, high)
 
 
 def _around(value: float) -> tuple[float, float]:
@@ -144,7 +144,10 @@ def _around(value: float) -> tuple[float, float]:
 def histogram(
     counts: Counts, mask: Mask | None, norm: Norm, bins: int = 160
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """(edges (bins + 1,) in counts, pixels (bins,)); edges are even in the log for the log norm."""
+    """(edges in counts, pixels between them); edges are even in the log for the log norm.
+
+    At most `bins` of them; whole counts are never split.
+    """
     x = _usable(counts, mask).astype(np.float64)
     if norm == "log":
         x = x[x > SMALLEST]
@@ -156,6 +159,8 @@ def histogram(
     if norm == "log":
         edges = np.geomspace(low, high, bins + 1)
         edges[0], edges[-1] = low, high
+        if counts.dtype.kind in "iub":  # no bin between two whole numbers, or it would be empty
+            edges = np.append(np.unique(np.round(edges)) - 0.5, np.round(high) + 0.5)
     else:
         edges = np.linspace(low, high, bins + 1)
     return edges, np.histogram(x, edges)[0].astype(np.float64)

@@ -21,7 +21,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.commands import COMMANDS, MENUS, Command, Keymap, of_classes
-from labeler.views.keys import spoken
+from labeler.views.keys import all_spoken, spoken
 from model.taxonomy import Taxonomy
 
 WRITING = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox)
@@ -91,7 +91,7 @@ class Actions(QObject):
     def for_palette(self) -> list[tuple[Command, str]]:
         """(command, its keys) of all that make sense now."""
         return [
-            (c, "  ".join(spoken(k) for k in self.keymap.keys(c.id)))
+            (c, all_spoken(self.keymap.keys(c.id)))
             for c in self.keymap.commands.values()
             if self.by_id[c.id].isEnabled()
         ]

@@ -9,7 +9,7 @@ from PyQt6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QPushButto
 
 from labeler.session import Session
 from labeler.views import theme
-from labeler.views.fields import label
+from labeler.views.parts import label
 from model.errors import InputError
 
 

@@ -23,6 +23,8 @@ from labeler.views.class_row import ClassRow, Standing
 from labeler.views.shot_card import ShotCard
 from model.taxonomy import Taxonomy
 
+ROOM_FOR_RULES = 140
+
 
 class ClassPanel(QWidget):
     """Rows of classes, rule messages under them, and the card of the shot at the foot."""
@@ -75,6 +77,7 @@ class ClassPanel(QWidget):
                 self._add(index, indent)
         self._list.addWidget(self.rules)
         self._list.addStretch(1)
+        self.resizeEvent(None)
         self.refresh()
 
     def _add(self, index: int, indent: bool) -> None:
@@ -85,6 +88,12 @@ class ClassPanel(QWidget):
         row.hovered.connect(self.card.explain)
         self.rows[index] = row
         self._list.addWidget(row)
+
+    def resizeEvent(self, event: object) -> None:
+        """Spread the rows over the room, leaving some for two rule messages."""
+        room = self.height() - self.card.height() - ROOM_FOR_RULES
+        for row in self.rows.values():
+            row.set_height(room // max(len(self.rows), 1))
 
     def show_keys(self, keys: dict[int, str]) -> None:
         """Write the keys in use on the rows."""
@@ -148,6 +157,7 @@ class RuleMessages(QFrame):
         sign.setPixmap(
             theme.icon("error" if hard else "warning", "error" if hard else "warning").pixmap(18)
         )
+        sign.setFixedSize(18, 18)
         line.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
         words = QLabel(f"{'Contradiction: ' if hard else ''}{rule.text}")
         words.setWordWrap(True)
@@ -162,7 +172,7 @@ class RuleMessages(QFrame):
             button.setToolTip("Apply this fix (F)")
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.clicked.connect(self.session.fix)
-            column.addWidget(button)
+            column.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
         line.addLayout(column, 1)
         return card
 

@@ -14,7 +14,8 @@ from PyQt6.QtWidgets import QAbstractButton, QSizePolicy, QToolButton, QWidget
 from labeler.views import theme
 from model.taxonomy import Class
 
-HEIGHT = 37
+HEIGHT = (36, 50)
+"""Points: the smallest and the largest height of a row."""
 MARKS = ("undecided", "absent", "present", "implied")
 
 
@@ -38,6 +39,7 @@ class ClassRow(QAbstractButton):
     def __init__(self, kind: Class, indent: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.kind = kind
+        self.row_height = HEIGHT[0]
         self.indent = 12 if indent else 0
         self.standing = Standing()
         self.key = kind.key
@@ -55,6 +57,11 @@ class ClassRow(QAbstractButton):
         self.eye.hide()
         self.dress()
         self.stand(Standing())
+
+    def set_height(self, points: int) -> None:
+        """Use the room that there is."""
+        self.row_height = min(max(points, HEIGHT[0]), HEIGHT[1])
+        self.updateGeometry()
 
     def dress(self) -> None:
         """Take the colours of the theme in use."""
@@ -74,7 +81,7 @@ class ClassRow(QAbstractButton):
         self.setAccessibleDescription(self.kind.help)
 
     def sizeHint(self) -> QSize:
-        return QSize(250, HEIGHT)
+        return QSize(250, self.row_height)
 
     def resizeEvent(self, event: object) -> None:
         self.eye.setGeometry(self.width() - 31, (self.height() - 22) // 2, 24, 22)
@@ -92,18 +99,19 @@ class ClassRow(QAbstractButton):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_ground(painter)
         middle = self.height() / 2
-        x = 10.0 + self.indent
+        x = 11.0 + self.indent
         self._paint_key(painter, QRectF(x, middle - 9, 18, 18))
-        x += 26
+        x += 24
         self._paint_mark(painter, QPointF(x + 8, middle))
-        x += 23
-        shape = QRectF(x, middle - 13, 26, 26)
+        x += 22
+        side = float(min(self.height() - 14, 32))
+        shape = QRectF(x, middle - side / 2, side, side)
         if self.kind.schematic:
             ink = "text" if self._is_on() else "muted"
             path = f"schematics/{self.kind.schematic}"
             theme.draw(painter, path, shape, getattr(theme.current(), ink))
-            x += 33
-        self._paint_name(painter, x + 2)
+            x += side + 6
+        self._paint_name(painter, x)
         painter.end()
 
     def _is_on(self) -> bool:
@@ -151,7 +159,7 @@ class ClassRow(QAbstractButton):
         painter.setPen(theme.colour("strong" if self._is_on() else "text"))
         if self.standing.mark == "absent":
             painter.setPen(theme.colour("muted"))
-        top, room = (3.0, height - 15.0) if probability is not None else (0.0, float(height))
+        top, room = (height / 2 - 17, 22.0) if probability is not None else (0.0, float(height))
         box = QRectF(left, top, right - left, room)
         name = painter.fontMetrics().elidedText(
             self.kind.name, Qt.TextElideMode.ElideRight, int(box.width())
@@ -159,7 +167,7 @@ class ClassRow(QAbstractButton):
         painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
         if probability is None:
             return
-        bar = QRectF(left, height - 11.0, right - left, 4)
+        bar = QRectF(left, height / 2 + 8, right - left - 4, 4)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme.colour("press"))
         painter.drawRoundedRect(bar, 2, 2)
@@ -168,7 +176,7 @@ class ClassRow(QAbstractButton):
         painter.drawRoundedRect(bar, 2, 2)
         painter.setFont(theme.numbers(size * 0.92))
         painter.setPen(theme.colour("text" if probability >= 0.5 else "muted"))
-        box = QRectF(right + 2, 0, 34, height)
+        box = QRectF(right, 0, 34, height)
         text = f"{probability:.2f}".replace("0.", ".", 1)
         painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 

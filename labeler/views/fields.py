@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QAction, QActionGroup
-from PyQt6.QtWidgets import QLabel, QMenu, QSizePolicy, QToolButton
+from PyQt6.QtWidgets import QMenu, QSizePolicy, QToolButton
 
 from labeler.views import theme
 
@@ -60,15 +60,6 @@ class ChoiceField(MenuField):
     def _tick(self) -> None:
         for action in self._group.actions():
             action.setChecked(action.data() == self.text())
-
-
-def label(text: str = "", role: str = "") -> QLabel:
-    """A line of text in one of the roles of the style sheet."""
-    found = QLabel(text)
-    found.setTextFormat(Qt.TextFormat.PlainText)
-    if role:
-        found.setProperty("role", role)
-    return found
 
 
 def tool(icon: str, what: str, press: Callable[[], object]) -> QToolButton:

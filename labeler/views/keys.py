@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from PyQt6.QtCore import QEvent, QObject, Qt
 from PyQt6.QtGui import QKeyEvent, QKeySequence
 from PyQt6.QtWidgets import (
@@ -89,7 +91,7 @@ class KeySheet(QDialog):
 
     def _write(self, id: str) -> None:
         keys = self.keymap.keys(id)
-        self.buttons[id].setText("  ".join(spoken(k) for k in keys) or "—")
+        self.buttons[id].setText(all_spoken(keys) or "—")
 
     def _ask(self, id: str) -> None:
         if self._waiting is not None:
@@ -129,6 +131,11 @@ def spoken(key: str) -> str:
     """A key as it is written on the keyboard."""
     signs = {"Left": "←", "Right": "→", "Up": "↑", "Down": "↓", "Return": "Enter", "Pgdown": "PgDn"}
     return signs.get(key, key)
+
+
+def all_spoken(keys: Iterable[str]) -> str:
+    """Keys side by side, each once."""
+    return "  ".join(dict.fromkeys(spoken(k) for k in keys))
 
 
 def _section_of(command: Command) -> str:

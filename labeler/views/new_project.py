@@ -23,7 +23,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.views.fields import label
+from labeler.views.parts import label
 from model.errors import InputError
 
 SHOT_FILES = "Shots (*.h5 *.hdf5 *.cxi *.nxs *.hdf);;All files (*)"

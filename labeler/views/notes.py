@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from PyQt6.QtCore import QEvent, QObject, Qt, QTimer
+from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import (
     QDialog,
     QFrame,
@@ -29,6 +29,8 @@ WIDTH = 380
 class Note(QFrame):
     """One note; a click anywhere on it dismisses it."""
 
+    dismissed = pyqtSignal()
+
     def __init__(self, level: str, text: str, parent: QWidget) -> None:
         super().__init__(parent)
         self.level, self.text = level, text
@@ -47,7 +49,7 @@ class Note(QFrame):
         close.setAccessibleName("Dismiss this note")
         close.setToolTip("Dismiss")
         close.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        close.clicked.connect(self.deleteLater)
+        close.clicked.connect(self.dismissed)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(11, 8, 6, 8)
         layout.setSpacing(9)
@@ -57,7 +59,7 @@ class Note(QFrame):
         self.setFixedWidth(WIDTH)
 
     def mouseReleaseEvent(self, event: object) -> None:
-        self.deleteLater()
+        self.dismissed.emit()
 
 
 class NoteArea(QObject):
@@ -77,12 +79,14 @@ class NoteArea(QObject):
         for same in [n for n in self.notes if n.text == text]:
             self._remove(same)
         note = Note(level, text, self.host)
-        note.destroyed.connect(lambda: self._forget(note))
+        note.dismissed.connect(lambda: self._remove(note))
         self.notes.append(note)
         while len(self.notes) > AT_ONCE:
             self._remove(self.notes[0])
         if level in STAY_MS:
-            QTimer.singleShot(STAY_MS[level], note, note.deleteLater)
+            leave = QTimer(note, singleShot=True, interval=STAY_MS[level])
+            leave.timeout.connect(note.dismissed)
+            leave.start()
         note.show()
         self._place()
 
@@ -92,13 +96,10 @@ class NoteArea(QObject):
             self._remove(note)
 
     def _remove(self, note: Note) -> None:
-        self._forget(note)
-        note.hide()
-        note.deleteLater()
-
-    def _forget(self, note: Note) -> None:
         if note in self.notes:
             self.notes.remove(note)
+            note.hide()
+            note.deleteLater()
             self._place()
 
     def _place(self) -> None:

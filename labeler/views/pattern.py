@@ -30,7 +30,7 @@ from model.errors import InputError
 
 CONTOURS = (0.2, 0.4, 0.6, 0.8)
 """Heatmap levels that are drawn, in shares of the largest value."""
-CLEAR_PIXELS = 4.0
+CLEAR_PIXELS = 8.0
 """From this magnification on, detector pixels are drawn as squares, not smoothed."""
 LARGEST_ZOOM = 60.0
 PATIENCE_MS = 150
@@ -88,7 +88,8 @@ class PatternView(QWidget):
         self.update()
 
     def _take(self, counts: npt.NDArray[np.generic]) -> None:
-        picture = self.session.screen.picture(counts, self.session.mask())
+        mask = self.session.mask()
+        picture = self.session.screen_for(counts, mask).picture(counts, mask)
         heat = self.session.heatmap(counts.shape)
         if heat is not None:
             picture = self.session.overlay.shade(picture, heat)
@@ -226,7 +227,7 @@ class PatternView(QWidget):
         if self.centre_shown:
             self._paint_centre(painter, target)
         if self.session.heat_on and self.session.heat_class is not None:
-            self._paint_caption(painter)
+            self._paint_caption(painter, target)
 
     def _paint_contours(self, painter: QPainter, target: QRectF) -> None:
         painter.save()
@@ -262,13 +263,13 @@ class PatternView(QWidget):
             return geometry.centre
         return ((self._image.height() - 1) / 2, (self._image.width() - 1) / 2)
 
-    def _paint_caption(self, painter: QPainter) -> None:
+    def _paint_caption(self, painter: QPainter, target: QRectF) -> None:
         name = self.session.taxonomy.names[self.session.heat_class or 0]
         missing = "" if self._contours or self.session.predictions else " · no run yet"
         text = f"Heatmap of {name}{missing}"
         painter.setFont(theme.font(self.font().pointSizeF()))
         box = QRectF(painter.fontMetrics().boundingRect(text)).adjusted(-9, -4, 9, 4)
-        box.moveTopLeft(QPointF(12, 12))
+        box.moveTopLeft(QPointF(max(target.left(), 0) + 12, max(target.top(), 0) + 12))
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(0, 0, 0, 165))
         painter.drawRoundedRect(box, 5, 5)

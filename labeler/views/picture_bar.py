@@ -10,7 +10,8 @@ from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QSlider, QVBoxLayout, QWidge
 
 from labeler.session import Session
 from labeler.views import theme
-from labeler.views.fields import ChoiceField, MenuField, label
+from labeler.views.fields import ChoiceField, MenuField
+from labeler.views.parts import label
 from model.screen import COLORMAPS, COLOUR_BLIND_SAFE, NORMS
 
 

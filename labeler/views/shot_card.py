@@ -12,9 +12,11 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from labeler.session import Session
 from labeler.store.records import FLAGGED, SKIPPED
 from labeler.views import theme
+from labeler.views.parts import when
+from model.shots import EVALUATION
 from model.taxonomy import Class
 
-HEIGHT = 134
+HEIGHT = 116
 
 
 class Schematic(QWidget):
@@ -42,7 +44,7 @@ class ShotCard(QFrame):
         self.setAccessibleName("This shot")
         self.setFixedHeight(HEIGHT)
         self._class: Class | None = None
-        self._picture = Schematic(76)
+        self._picture = Schematic(72)
         self._heading = QLabel()
         self._heading.setProperty("role", "heading")
         self._text = QLabel()
@@ -88,6 +90,13 @@ class ShotCard(QFrame):
         self._said.setVisible(bool(session.said))
         self._text.setText("\n".join(self._lines()))
 
+    def _decided_when(self) -> str:
+        entries = self.session.project.store.history(self.session.row)
+        if not entries:
+            return "Decided"
+        last = entries[-1]
+        return f"Decided by {last.annotator}, {when(last.time.timestamp())}"
+
     def _lines(self) -> list[str]:
         session = self.session
         status = int(session.status[session.row])
@@ -95,11 +104,13 @@ class ShotCard(QFrame):
         if session.decided.from_file(session.row):
             lines.append("Labels of the file · Enter makes them yours")
         elif session.is_decided():
-            lines.append("Decided")
+            lines.append(self._decided_when())
         elif session.suggestion() is not None:
             lines.append("Undecided · Enter accepts what the model suggests")
         else:
             lines.append("Undecided")
+        if session.table.role[session.row] == EVALUATION:
+            lines.append("Evaluation shot: never trained on")
         if status & SKIPPED:
             lines.append("Skipped")
         if status & FLAGGED:

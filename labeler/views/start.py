@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QVBoxLayo
 
 from labeler.settings import Settings
 from labeler.views import theme
-from labeler.views.fields import label
+from labeler.views.parts import label
 
 WIDTH = 760
 

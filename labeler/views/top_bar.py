@@ -10,7 +10,8 @@ from PyQt6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QMenu, QToolButto
 
 from labeler.session import Session
 from labeler.views import theme
-from labeler.views.fields import label, tool
+from labeler.views.fields import tool
+from labeler.views.parts import label
 from labeler.views.picture_bar import PictureBar
 
 HEIGHT = 40
@@ -35,13 +36,11 @@ class TopBar(QFrame):
         self._group = QButtonGroup(self)
         self.picture = PictureBar(session, actions["levels"])
         self.levels = _of(actions["levels"], "levels")
-        self.search = QToolButton()
+        self.search = tool("search", "All commands", actions["palette"].trigger)
         self.search.setProperty("role", "field")
-        self.search.setAccessibleName("All commands")
-        self.search.setDefaultAction(actions["palette"])
-        self.search.setText("Ctrl+K")
         self.search.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.search.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.search.setIconSize(QSize(15, 15))
+        self.search.setText("Ctrl+K")
         self.theme = _of(actions["theme"], "theme")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(6, 0, 8, 0)
@@ -100,11 +99,8 @@ class TopBar(QFrame):
     def dress(self) -> None:
         """Take the colours of the theme in use."""
         self.burger.setIcon(theme.icon("menu", "muted"))
-        for button, icon in (
-            (self.levels, "levels"),
-            (self.search, "search"),
-            (self.theme, "theme"),
-        ):
+        self.search.setIcon(theme.icon("search", "muted"))
+        for button, icon in ((self.levels, "levels"), (self.theme, "theme")):
             action = button.defaultAction()
             if action is not None:
                 action.setIcon(theme.icon(icon, "muted"))

@@ -100,8 +100,11 @@ def test_colormaps_have_256_opaque_colours_and_gray_turns_round():
 
 
 def test_a_log_histogram_counts_every_positive_pixel_once():
-    counts = np.random.default_rng(0).poisson(3, (40, 40)).astype(np.uint16)
-    edges, pixels = histogram(counts, None, "log")
-    assert pixels.sum() == (counts > 0).sum()
+    whole = np.random.default_rng(0).poisson(3, (40, 40)).astype(np.uint16)
+    edges, pixels = histogram(whole, None, "log")
+    assert pixels.sum() == (whole > 0).sum()
+    assert edges.tolist() == (np.arange(1, whole.max() + 2) - 0.5).tolist()
+    edges, pixels = histogram(whole + 0.25, None, "log")
+    assert pixels.sum() == whole.size
     ratios = edges[1:] / edges[:-1]
     assert ratios == pytest.approx(ratios[0], rel=1e-6)
