@@ -1,0 +1,497 @@
+"""The window: places the views, makes menus from the table of commands, and asks before it ends.
+
+It holds no labels and no shots: those are the session's. It never loads torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import logging.handlers
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PyQt6.QtCore import QByteArray, Qt
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PyQt6.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QMainWindow,
+    QMessageBox,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.commands import When
+from labeler.session import Session
+from labeler.settings import Settings, folder
+from labeler.store.records import LABELLED
+from labeler.views import theme
+from labeler.views.actions import Actions
+from labeler.views.ask import Ask
+from labeler.views.crash import CrashNet
+from labeler.views.label import LabelView
+from labeler.views.notes import NoteArea
+from labeler.views.start import StartPage
+from labeler.views.status_line import StatusLine
+from labeler.views.top_bar import TopBar
+from model.errors import InputError
+from model.screen import COLORMAPS, NORMS
+
+log = logging.getLogger("airylabel")
+
+TABS = {"Label": "", "Learn": "learn.LearnView", "Inspect": "inspect.InspectView"}
+"""The views and where each is made; Label is always there."""
+SMALLEST = (1000, 640)
+LOG_BYTES = 1_000_000
+
+
+class MainWindow(QMainWindow):
+    """Top bar, the view on screen, the foot with Retrain and the status line."""
+
+    def __init__(self, session: Session, settings: Settings | None = None) -> None:
+        super().__init__()
+        self.session = session
+        self.settings = settings or Settings()
+        self.setWindowTitle("airylabel")
+        self.setMinimumSize(*SMALLEST)
+        self.setAcceptDrops(True)
+        self.levels_shown = bool(self.settings["show_levels"])
+        self.centre_shown = bool(self.settings["show_centre"])
+        self._take_look()
+        self.tab = "Label"
+        self.actions_ = Actions(self, self.settings["keys"])
+        self.label = LabelView(session)
+        self.start = StartPage(self, self.settings)
+        self.stack = QStackedWidget()
+        self.views: dict[str, QWidget] = {"Label": self.label}
+        self.stack.addWidget(self.start)
+        self.stack.addWidget(self.label)
+        self.bar = TopBar(session, self.actions_.by_id, [t for t in TABS if _made(t)])
+        self.status = StatusLine(session)
+        self.retrain_bar: Any = None
+        self._lay_out()
+        self.notes = NoteArea(self)
+        self.net = CrashNet(self.notes.add)
+        self._connect()
+        self._restore()
+        self.follow_project()
+        if self.settings.trouble:
+            self.notes.add("warning", self.settings.trouble)
+
+    # -- building ------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        self.foot = QFrame()
+        self.foot.setObjectName("footer")
+        row = QHBoxLayout(self.foot)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        if importlib.util.find_spec("labeler.views.retrain") is not None:
+            retrain = importlib.import_module("labeler.views.retrain")
+            self.retrain_bar = retrain.RetrainBar(self.session)
+            row.addWidget(self.retrain_bar, 3)
+        row.addWidget(self.status, 2)
+        column = QVBoxLayout()
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for widget, stretch in ((self.bar, 0), (self.stack, 1), (self.foot, 0)):
+            column.addWidget(widget, stretch)
+        middle = QWidget()
+        middle.setLayout(column)
+        self.setCentralWidget(middle)
+
+    def _connect(self) -> None:
+        session = self.session
+        session.noted.connect(self._note)
+        session.project_changed.connect(self.follow_project)
+        session.shot_changed.connect(lambda row: self.actions_.refresh())
+        for signal in (session.run_changed, session.heat_changed, session.look_changed):
+            signal.connect(self.actions_.refresh)
+        session.counts_ready.connect(self._first_levels)
+        self.label.pattern.pointed.connect(self.status.point)
+        self.bar.menu.aboutToShow.connect(lambda: self.actions_.fill(self.bar.menu))
+
+    def _take_look(self) -> None:
+        s = self.settings
+        self.session.auto_advance = s["auto_advance"]
+        self.session.look(
+            norm=s["norm"],
+            colormap=s["colormap"],
+            mask=s["show_mask"],
+            contours=s["heat_contours"],
+            transparency=s["heat_transparency"],
+            strength=float(s["heat_strength"]),
+        )
+
+    def _restore(self) -> None:
+        if not self.restoreGeometry(QByteArray.fromHex(self.settings["window"].encode("ascii"))):
+            self.resize(1280, 800)
+        if len(self.settings["panes"]) == 3:
+            self.label.splitter.setSizes([int(n) for n in self.settings["panes"]])
+        self.label.show_levels(self.levels_shown)
+        self.label.pattern.centre_shown = self.centre_shown
+
+    # -- following the session -----------------------------------------------------------------
+
+    def follow_project(self) -> None:
+        """Show the project, or the first page where none is open."""
+        project = self.session.project
+        self.foot.setVisible(project is not None)
+        self.setWindowTitle(
+            "airylabel" if project is None else f"{project.folder.name} – airylabel"
+        )
+        self.actions_.take_classes(self.session.taxonomy)
+        keymap = self.actions_.keymap
+        keys = {
+            i: (keymap.keys(f"class.{name}") or ("",))[0]
+            for i, name in enumerate(self.session.taxonomy.names)
+        }
+        self.label.classes.show_keys(keys)
+        self._levels_known = False
+        if project is None:
+            self.start.refresh()
+            self.stack.setCurrentWidget(self.start)
+        else:
+            self.settings.remember(Path(project.folder))
+            self.show_tab("Label")
+        self.actions_.refresh()
+
+    def allows(self, when: When) -> bool:
+        """Whether commands of this kind make sense now."""
+        session = self.session
+        if when == "always":
+            return True
+        if session.project is None:
+            return False
+        in_label = self.tab == "Label" and session.row >= 0
+        return {
+            "project": True,
+            "shot": in_label,
+            "model": in_label and session.predictions is not None,
+        }[when]
+
+    def _first_levels(self, row: int) -> None:
+        """The first shot of a project sets the levels; from then on they stay."""
+        if not self._levels_known and isinstance(self.session.counts(row), np.ndarray):
+            self._levels_known = True
+            self.session.auto_levels()
+
+    def _note(self, level: str, text: str) -> None:
+        log.log({"info": 20, "warning": 30, "error": 40}.get(level, 20), "%s", text)
+        self.notes.add(level, text)
+
+    # -- commands: projects --------------------------------------------------------------------
+
+    def open_folder(self, path: Path) -> None:
+        """Open a project; a refusal is a note, and the screen stays."""
+        try:
+            self.session.open(path)
+        except (InputError, OSError) as error:
+            self._note("error", str(error))
+
+    def choose_project(self) -> None:
+        """Ask for a project folder and open it."""
+        chosen = QFileDialog.getExistingDirectory(self, "Open project")
+        if chosen:
+            self.open_folder(Path(chosen))
+
+    def new_project(self, files: list[Path] | None = None) -> None:
+        """Ask for files of shots, then make a project of them and open it."""
+        from labeler.views.new_project import SHOT_FILES, NewProject
+
+        if not files:
+            chosen, _ = QFileDialog.getOpenFileNames(self, "Files of shots", "", SHOT_FILES)
+            files = [Path(p) for p in chosen]
+        if files:
+            dialog = NewProject(files, self)
+            if dialog.exec() and dialog.folder is not None:
+                self.open_folder(dialog.folder)
+            dialog.deleteLater()
+
+    def choose_source(self) -> None:
+        """Ask for one more file of shots and add it to the project."""
+        from labeler.views.new_project import SHOT_FILES
+
+        chosen, _ = QFileDialog.getOpenFileName(self, "Add a file of shots", "", SHOT_FILES)
+        if chosen:
+            self.add_source(Path(chosen))
+
+    def add_source(self, path: Path) -> None:
+        """Add a file of shots to the project."""
+        try:
+            added = self.session.project.add_source(path)
+        except (InputError, OSError) as error:
+            self._note("error", str(error))
+            return
+        self.session.sources_changed()
+        self._note("info", f"{added.info.n_shots:,} shots of {path.name} added.")
+
+    def try_demo(self) -> None:
+        """Make the demo project, or open it where it was made before."""
+        from labeler.views.demo import make_demo
+
+        make_demo(self, folder() / "demo")
+
+    def close_project(self) -> None:
+        """Back to the first page."""
+        if self._may_leave():
+            self._keep_progress()
+            self.session.close()
+
+    # -- commands: showing ---------------------------------------------------------------------
+
+    def show_tab(self, name: str) -> None:
+        """Bring one of the views to the front, making it the first time."""
+        if self.session.project is None or not _made(name):
+            return
+        if name not in self.views:
+            module, kind = TABS[name].split(".")
+            made = getattr(importlib.import_module(f"labeler.views.{module}"), kind)
+            self.views[name] = made(self.session)
+            self.stack.addWidget(self.views[name])
+        self.tab = name
+        self.stack.setCurrentWidget(self.views[name])
+        self.bar.choose(name)
+        self.actions_.refresh()
+
+    def retrain(self) -> None:
+        """Start a training, as the Retrain button does."""
+        if self.retrain_bar is not None:
+            self.retrain_bar.start()
+
+    def ask_number(self) -> None:
+        """Jump to a shot by its number."""
+        n = self.session.n_shots
+
+        def answer(text: str) -> str:
+            return "" if self.session.jump(text) else f"1 to {n:,}"
+
+        Ask(self.label.pattern, f"Shot (1 to {n:,})", answer)
+
+    def ask_note(self) -> None:
+        """Flag the shot with a note."""
+
+        def answer(text: str) -> str:
+            self.session.flag(text.strip())
+            return ""
+
+        Ask(self.label.pattern, "Flag with a note", answer, self.session.note())
+
+    def flip_levels(self) -> None:
+        """Histogram on or off."""
+        self.levels_shown = not self.levels_shown
+        self.label.show_levels(self.levels_shown)
+
+    def flip_mask(self) -> None:
+        """Masked pixels shown or not."""
+        self.session.look(mask=not self.session.screen.mask)
+
+    def flip_centre(self) -> None:
+        """The beam's centre marked or not."""
+        self.centre_shown = not self.centre_shown
+        self.label.pattern.centre_shown = self.centre_shown
+        self.label.pattern.update()
+
+    def flip_auto_advance(self) -> None:
+        """Go on after each class key, or stay."""
+        self.session.auto_advance = not self.session.auto_advance
+        on = self.session.auto_advance
+        self._note("info", f"After a class key: {'go on to the next shot' if on else 'stay'}.")
+
+    def next_norm(self) -> None:
+        """The next of the norms."""
+        at = NORMS.index(self.session.screen.norm)
+        self.session.look(norm=NORMS[(at + 1) % len(NORMS)])
+
+    def next_colormap(self) -> None:
+        """The next of the colormaps."""
+        at = COLORMAPS.index(self.session.screen.colormap)
+        self.session.look(colormap=COLORMAPS[(at + 1) % len(COLORMAPS)])
+
+    def change_strength(self, by: float) -> None:
+        """The heatmap stronger or weaker."""
+        strength = min(max(self.session.overlay.strength + by, 0.0), 1.0)
+        self.session.look(strength=round(strength, 2))
+
+    def zoom(self, factor: float | None) -> None:
+        """Zoom the pattern about its middle; None shows all of it."""
+        self.label.pattern.zoom(factor)
+
+    def flip_theme(self) -> None:
+        """Dark or light."""
+        name = "light" if theme.current().name == "dark" else "dark"
+        self.settings.set("theme", name)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        theme.apply(application, name)
+        for widget in self.findChildren(QWidget):
+            dress = getattr(widget, "dress", None)
+            if dress is not None:
+                dress()
+
+    # -- commands: help ------------------------------------------------------------------------
+
+    def show_palette(self) -> None:
+        """All commands, to be found by typing."""
+        from labeler.views.palette import Palette
+
+        Palette(self, self.actions_.for_palette(), self.actions_.trigger)
+
+    def show_keys(self) -> None:
+        """The sheet of all keys."""
+        from labeler.views.keys import KeySheet
+
+        sheet = KeySheet(self.actions_.keymap, self)
+        sheet.exec()
+        if sheet.changed:
+            self.actions_.rebound()
+            own = {i: list(keys) for i, keys in self.actions_.own_keys.items()}
+            self.settings.set("keys", own)
+            self._save_settings()
+        sheet.deleteLater()
+
+    def show_log(self) -> None:
+        """Every note so far."""
+        from labeler.views.notes import LogDialog
+
+        dialog = LogDialog(self.notes.log, self)
+        dialog.exec()
+        dialog.deleteLater()
+
+    def show_about(self) -> None:
+        """What this is."""
+        from labeler.version import version
+
+        QMessageBox.about(
+            self,
+            "airylabel",
+            f"airylabel {version()}\n\nLabel single-shot diffraction patterns, retrain a network,"
+            " see why it decided.\n\nFree software under the GNU GPL, version 3 or later.",
+        )
+
+    # -- files dropped on the window -------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        data = event.mimeData()
+        if data is not None and data.hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        data = event.mimeData()
+        if data is not None:
+            paths = [Path(u.toLocalFile()) for u in data.urls() if u.isLocalFile()]
+            self.take_files([p for p in paths if p.exists()])
+
+    def take_files(self, paths: list[Path]) -> None:
+        """A project folder is opened; files of shots become a new project."""
+        if paths and (paths[0].is_dir() or paths[0].name == "project.sqlite"):
+            self.open_folder(paths[0])
+        elif paths:
+            self.new_project(paths)
+
+    # -- leaving -------------------------------------------------------------------------------
+
+    def _may_leave(self) -> bool:
+        """True where nothing runs, or where the person wants it stopped; then it is stopped."""
+        if self.retrain_bar is None or not self.retrain_bar.is_running:
+            return True
+        answer = QMessageBox.question(
+            self,
+            "A training is running",
+            "Stop the training and keep the best network so far?",
+            QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
+        )
+        if answer != QMessageBox.StandardButton.Yes:
+            return False
+        self.retrain_bar.stop()
+        return True
+
+    def _keep_progress(self) -> None:
+        session = self.session
+        if session.project is None:
+            return
+        done = int(np.count_nonzero(session.status & LABELLED))
+        text = f"{done:,} of {session.n_shots:,} labelled"
+        kept = {**self.settings["progress"], str(session.project.folder): text}
+        recent = self.settings["recent"]
+        self.settings.set("progress", {k: v for k, v in kept.items() if k in recent})
+
+    def _save_settings(self) -> None:
+        session, s = self.session, self.settings
+        values = {
+            "norm": session.screen.norm,
+            "colormap": session.screen.colormap,
+            "show_mask": session.screen.mask,
+            "show_levels": self.levels_shown,
+            "show_centre": self.centre_shown,
+            "heat_contours": session.overlay.contours,
+            "heat_transparency": session.overlay.transparency,
+            "heat_strength": session.overlay.strength,
+            "auto_advance": session.auto_advance,
+            "window": bytes(self.saveGeometry().toHex().data()).decode("ascii"),
+            "panes": self.label.splitter.sizes(),
+        }
+        for id, value in values.items():
+            s.set(id, value)
+        try:
+            s.save()
+        except OSError as error:
+            log.warning("the settings were not stored: %s", error)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if not self._may_leave():
+            event.ignore()
+            return
+        self._keep_progress()
+        self._save_settings()
+        self.session.close()
+        self.actions_.release()
+        self.net.release()
+        event.accept()
+
+
+def _made(tab: str) -> bool:
+    """Whether a view is there at all; a view that is not yet made is left out."""
+    module = TABS[tab].split(".")[0]
+    return not module or importlib.util.find_spec(f"labeler.views.{module}") is not None
+
+
+def open_window(project: Path | None = None) -> int:
+    """Start the program with its window, on a project or on the first page; the exit status."""
+    _log_to_file()
+    QApplication.setHighDpiScaleFactorRoundingPolicy(
+        Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
+    )
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(application, QApplication)
+    application.setApplicationName("airylabel")
+    settings = Settings()
+    theme.apply(application, settings["theme"])
+    session = Session()
+    window = MainWindow(session, settings)
+    window.show()
+    if project is not None:
+        window.open_folder(project)
+    return application.exec()
+
+
+def _log_to_file() -> None:
+    """Keep what happens in a file beside the settings, where that can be written."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(
+            folder() / "airylabel.log", maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8"
+        )
+    except OSError as error:
+        print(f"airylabel: no log is kept: {error}", file=sys.stderr)
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.INFO)
