@@ -55,15 +55,18 @@ def dataset_at(file: h5py.File, name: str) -> h5py.Dataset | None:
 
     Raises InputError where a link leads to a file that is missing.
     """
-    try:
-        found = file.get(name)
-    except OSError as error:
-        raise InputError(
-            f"the dataset cannot be opened ({error})",
-            file=file.filename,
-            place=name,
-            mend="Where it is a link to another file, bring that file back to its place.",
-        ) from error
+    found = file.get(name)
+    if found is None:
+        link = file.get(name, getlink=True)
+        if isinstance(link, h5py.SoftLink):
+            link = file.get(link.path, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            raise InputError(
+                f"is a link to {link.path} in {link.filename}, which is not there",
+                file=file.filename,
+                place=name,
+                mend="Bring that file back to its place.",
+            )
     return found if isinstance(found, h5py.Dataset) else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,16 +24,21 @@ class Probed:
     labels: FileLabels | None
 
 
+Look = Callable[[Path, str | None], Probed]
+
+
 def probe(path: Path | str, dataset: str | None = None) -> SourceInfo:
     """What a file holds, after its first and last shot were read; InputError like `open_source`."""
     return next(probe_each([(Path(path), dataset)])).info
 
 
-def probe_each(files: Iterable[tuple[Path, str | None]]) -> Iterator[Probed]:
+def probe_each(
+    files: Iterable[tuple[Path, str | None]], look: Look | None = None
+) -> Iterator[Probed]:
     """Probe files one after another in one child; the first that fails raises InputError."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    child = context.Process(target=_serve, args=(theirs,), daemon=True)
+    child = context.Process(target=_serve, args=(theirs, look or _look), daemon=True)
     child.start()
     theirs.close()
     try:
@@ -70,11 +75,11 @@ def _ask(pipe: Connection, path: Path, dataset: str | None) -> Probed:
     )
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, look: Look) -> None:
     try:
         while (request := pipe.recv()) is not None:
             try:
-                pipe.send(_look(*request))
+                pipe.send(look(*request))
             except InputError as error:
                 pipe.send(
                     {

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import h5py
 
 from model.layouts.base import FileLabels, Geometry, Layout, good
+from model.layouts.cxi import CxiStack
+from model.layouts.entries import Entries
 from model.layouts.stack import Stack
 
 __all__ = ["FileLabels", "Geometry", "Layout", "good", "recognise"]
@@ -20,4 +22,8 @@ def recognise(
     `shot_names`, where known from an earlier visit, spare the listing of one group per shot.
     Raises InputError where nothing in the file can be shots.
     """
+    if shot_names or Entries.fits(file, dataset):
+        return Entries(file, dataset, shot_names)
+    if CxiStack.fits(file, dataset):
+        return CxiStack(file, dataset)
     return Stack(file, dataset)

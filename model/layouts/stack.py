@@ -127,7 +127,7 @@ class Stack:
         found: Scalars = {}
         for name in group:
             dataset = dataset_at(self.file, f"{self.group}/{name}" if self.group else name)
-            if dataset is None or dataset.shape != (self.n_shots,):
+            if dataset is None or dataset.shape != (self.n_shots,) or name == "labelled":
                 continue
             if dataset.dtype.kind in "biuf":
                 found[name.lower()] = np.asarray(dataset[()], np.float64)
