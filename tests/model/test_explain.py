@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from model import explain, torchvision_ops  # noqa: F401 (declares operators before torchvision)
+from model import explain, torchvision_ops
 from model.explain_autograd import logits_and_gradients, through_head
 
 
@@ -120,6 +120,7 @@ class Small(nn.Module):
 
 def raw_maps_of_the_package(network, layer, x):
     """pytorch-grad-cam's own maps at feature-map size, before it rectifies, enlarges and scales."""
+    torchvision_ops.declare()
     from pytorch_grad_cam import GradCAMPlusPlus
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 

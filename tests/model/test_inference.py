@@ -13,6 +13,14 @@ from model import inference, networks
 SHAPE = (1, 64, 64)
 
 
+@pytest.fixture
+def openvino():
+    try:
+        return inference.openvino()
+    except ImportError:
+        pytest.skip("OpenVINO is not installed")
+
+
 def network(name="resnet18", activation="log"):
     torch.manual_seed(1)
     return networks.create(name, activation=activation).eval()
@@ -28,7 +36,7 @@ def test_the_exported_activation_is_equation_11_over_thirty_decades():
     x = np.concatenate([-size[::-1], [0.0], size])
     expected = np.sign(x) * 0.2 * (np.log(np.abs(x) + 1 / math.e) + 1)
     found = inference.ExportedLogarithmic(0.2)(torch.tensor(x, dtype=torch.float32)).numpy()
-    np.testing.assert_allclose(found, expected, rtol=5e-6, atol=2e-6)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=2e-6)
 
 
 def test_torch_engine_gives_the_networks_own_features_in_order():
@@ -44,8 +52,7 @@ def test_torch_engine_gives_the_networks_own_features_in_order():
 
 
 @pytest.mark.parametrize(("name", "activation"), [("resnet18", "log"), ("resnet50", "leaky_relu")])
-def test_openvino_equals_torch(name, activation):
-    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+def test_openvino_equals_torch(name, activation, openvino):
     net = network(name, activation)
     fast = inference.OpenVinoEngine(net, 4, SHAPE)
     plain = inference.TorchEngine(net, 4, torch.device("cpu"))
@@ -55,8 +62,7 @@ def test_openvino_equals_torch(name, activation):
         assert np.abs(a - b).max() <= 1e-4 * np.abs(b).max()
 
 
-def test_an_engine_reads_no_more_than_two_batches_ahead():
-    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+def test_an_engine_reads_no_more_than_two_batches_ahead(openvino):
     taken = []
 
     def counted():
@@ -68,8 +74,7 @@ def test_an_engine_reads_no_more_than_two_batches_ahead():
         assert len(taken) <= done + 3
 
 
-def test_the_choice_is_openvino_on_a_cpu_and_says_so():
-    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+def test_the_choice_is_openvino_on_a_cpu_and_says_so(openvino):
     if inference.best_device().type != "cpu":
         pytest.skip("there is a graphics card here")
     engine, line = inference.choose(network(), SHAPE)
@@ -88,8 +93,7 @@ def test_without_openvino_torch_is_chosen_and_the_mend_named(monkeypatch):
     assert "airylabel[fast]" in line
 
 
-def test_an_engine_that_gives_other_numbers_is_not_used(monkeypatch):
-    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+def test_an_engine_that_gives_other_numbers_is_not_used(monkeypatch, openvino):
     monkeypatch.setattr(inference, "best_device", lambda: torch.device("cpu"))
     monkeypatch.setattr(inference, "disagreement", lambda *args: 0.01)
     engine, line = inference.choose(network(), SHAPE)
@@ -102,3 +106,9 @@ def test_large_inputs_come_in_smaller_batches():
     assert inference.batch_for((1, 224, 224), cpu) == 8
     assert inference.batch_for((1, 1035, 1035), cpu) == 1
     assert inference.batch_for((1, 64, 64), cpu) == 64
+
+
+def test_openvino_is_kept_from_reporting_its_use(openvino):
+    import sys
+
+    assert sys.modules["openvino_telemetry"] is None
