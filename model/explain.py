@@ -30,6 +30,8 @@ Floats = npt.NDArray[np.floating[Any]]
 
 LEAK = 0.2
 """Slope of the LeakyReLU of Eq. 19-20 below zero, that of the paper's hidden layers."""
+SMALLEST_SCALE, LARGEST_SCALE = 1e-30, 3e38
+"""Bounds of a stored scale, within float32 also times the smallest float16."""
 POLE = 1e-9
 """A channel whose denominator in `a` cancels to less than this share of its terms is left out."""
 
@@ -51,16 +53,15 @@ class Heatmaps:
     def stored(self) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
         """(n, C, h, w) float16 with max |·| = 1 per map, and (n, C) the factor to the map computed.
 
-        A map that is zero everywhere stays zero with the factor 0. The factor is clipped to what
-        float32 holds; the float16 map is in full precision whatever the factor.
+        A map that is zero everywhere stays zero with the factor 0. Other factors are clipped to
+        1e-30 … 3e38, so that a map of a saturated output keeps its shape also times its factor.
         """
         peak = np.abs(self.values).max((-2, -1), initial=0).astype(np.float64)
         some = (peak > 0) & np.isfinite(peak)
         shape = self.values / np.where(some, peak, 1)[..., None, None]
-        with np.errstate(divide="ignore"):
-            log_scale = np.log(peak, where=some, out=np.full(peak.shape, -np.inf)) + self.log_factor
-        scale = np.exp(np.minimum(log_scale, np.log(np.finfo(np.float32).max)))
-        return shape.astype(np.float16), scale.astype(np.float32)
+        log_scale = np.log(np.where(some, peak, 1)) + self.log_factor
+        scale = np.exp(np.clip(log_scale, np.log(SMALLEST_SCALE), np.log(LARGEST_SCALE)))
+        return shape.astype(np.float16), np.where(some, scale, 0).astype(np.float32)
 
 
 def through_pooled_linear_head(
@@ -159,17 +160,3 @@ def _maps(
 def _log_sigmoid_slope(s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """log σ′(s) = log(σ(s)·σ(-s)), without overflow."""
     return -np.abs(s) - 2 * np.log1p(np.exp(-np.abs(s)))
-
-
-def enlarge(heatmap: Floats, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """(h, w) or (..., h, w) map cubically enlarged to `shape` (y, x), cell edges kept on the edges.
-
-    Values are not scaled; a cubic overshoots the original extremes by a few percent.
-    """
-    from scipy.ndimage import zoom
-
-    factors = (1,) * (heatmap.ndim - 2) + tuple(
-        new / old for new, old in zip(shape, heatmap.shape[-2:], strict=True)
-    )
-    big = zoom(heatmap.astype(np.float32), factors, order=3, mode="nearest", grid_mode=True)
-    return np.asarray(big, np.float32)

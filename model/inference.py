@@ -11,7 +11,6 @@ import copy
 import importlib
 import importlib.util
 import math
-import os
 import sys
 import warnings
 from collections import deque
@@ -25,8 +24,6 @@ from torch import Tensor, nn
 
 from model.activation import Logarithmic
 from model.networks import Network
-
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 Floats = npt.NDArray[np.float32]
 AGREEMENT = 1e-4
