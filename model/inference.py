@@ -138,6 +138,13 @@ def exportable(body: nn.Module) -> nn.Module:
     return body
 
 
+def grid(network: Network, shape: tuple[int, int, int]) -> tuple[int, int]:
+    """Cells (h, w) of the feature maps of an input of this shape (channels, H, W)."""
+    with torch.inference_mode():
+        height, width = network.features(torch.zeros(1, *shape)).shape[-2:]
+    return height, width
+
+
 def best_device() -> torch.device:
     """A CUDA card where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

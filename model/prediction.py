@@ -114,75 +114,76 @@ def _predict(
         raise InputError("there are no shots to predict", mend="Add a file of shots first.")
     network, about = checkpoint.load(run, class_names)
     head = PooledHead.of(network)
-    size = about.preprocessing.size
-    shape = (about.channels, size, size)
-    engine, line = inference.choose(network, shape, engine_name)
-    del network
-    yield event("note", level="info", text=line)
-    yield from _warnings(table, about)
-    source = _Batches(table, about, engine.batch, stop)
-    writer: PredictionFile | None = None
-    done, strange, last = 0, 0, 0.0
-    yield event("progress", what="predicting", done=0, total=len(table))
+    shape = (about.channels, about.preprocessing.size, about.preprocessing.size)
+    writer = _file(table, about, run, out, head, inference.grid(network, shape))
     try:
-        for features in engine.stream(source):
-            rows = source.rows.popleft()
-            found = head.read(features, about)
-            if writer is None:
-                writer = _file(table, about, run, out, found)
-            writer.write(rows, found)
-            done += len(rows)
-            strange += int((~found["readable"]).sum())
-            if time.monotonic() - last > BETWEEN_REPORTS:
-                last = time.monotonic()
-                seen = done + source.unreadable
-                yield event("progress", what="predicting", done=seen, total=len(table))
+        engine, line = inference.choose(network, shape, engine_name)
+        del network
+        yield event("note", level="info", text=line)
+        yield from _warnings(table, about)
+        source = _Batches(table, about, engine.batch, stop)
+        yield from _all_shots(engine, source, head, writer)
         if source.stopped:
             yield event("cancelled", text="Prediction stopped; nothing was written.")
             return
-        if writer is None:
-            raise InputError(
-                f"none of the {len(table)} shots can be read",
-                file=table.sources[0].path,
-                mend=str(source.first_error),
-            )
         writer.write(np.arange(len(table)), {"role": table.role})
         writer.finish()
     finally:
-        if writer is not None:
-            writer.discard()
-    yield event("progress", what="predicting", done=len(table), total=len(table))
-    yield from _left_out(source, strange, len(table))
+        writer.discard()
+    yield from source.left_out()
     yield event(
         "finished",
         metrics={},
         predictions=str(out),
         shots=len(table),
-        unreadable=source.unreadable + strange,
+        unreadable=source.unreadable + source.overflowing,
         seconds=time.monotonic() - started,
     )
+
+
+def _all_shots(
+    engine: inference.Engine, source: _Batches, head: PooledHead, writer: PredictionFile
+) -> Iterator[Event]:
+    """Progress while every shot goes through engine and head to the file."""
+    done, total, last = 0, source.total, 0.0
+    yield event("progress", what="predicting", done=0, total=total)
+    for features in engine.stream(source):
+        rows = source.rows.popleft()
+        found = head.read(features, source.about)
+        writer.write(rows, found)
+        done += len(rows)
+        source.overflowing += int((~found["readable"]).sum())
+        if time.monotonic() - last > BETWEEN_REPORTS:
+            last = time.monotonic()
+            yield event("progress", what="predicting", done=done + source.unreadable, total=total)
+    if source.unreadable == total:
+        raise InputError(f"none of the {total} shots can be read", mend=str(source.first_error))
+    if not source.stopped:
+        yield event("progress", what="predicting", done=total, total=total)
 
 
 class _Batches:
     """Iterates over the readable shots as network input (n, 1, size, size).
 
-    `rows` queues the rows of the batches handed out; `unreadable` counts the shots left out and
-    `first_error` is why the first one was; `stopped` says whether a person stopped it.
+    `rows` queues the rows of the batches handed out; `unreadable` counts the shots left out, and
+    `first_error` is why the first one was; `overflowing` those that the network could not take;
+    `stopped` says whether a person stopped it.
     """
 
     def __init__(
         self, table: ShotTable, about: Checkpoint, batch: int, stop: Callable[[], bool]
     ) -> None:
+        self.about, self.total = about, len(table)
         self.rows: deque[npt.NDArray[np.int64]] = deque()
-        self.unreadable = 0
+        self.unreadable = self.overflowing = 0
         self.first_error: InputError | None = None
         self.stopped = False
-        self._table, self._about, self._batch, self._stop = table, about, batch, stop
+        self._table, self._batch, self._stop = table, batch, stop
 
     def __iter__(self) -> Iterator[Floats]:
         rows: list[int] = []
         pixels: list[Floats] = []
-        apply = self._about.preprocessing.apply
+        apply = self.about.preprocessing.apply
         for row, counts, mask in self._table.iter_shots(on_error=self._note):
             if not rows and self._stop():
                 self.stopped = True
@@ -203,41 +204,43 @@ class _Batches:
         self.rows.append(np.array(rows, np.int64))
         return np.stack(pixels)
 
+    def left_out(self) -> Iterator[Event]:
+        """One note each for shots that could not be read, and that the network could not take."""
+        for count, why in (
+            (self.unreadable, f"could not be read and have no prediction. {self.first_error}"),
+            (self.overflowing, "overflow in the network and have no prediction."),
+        ):
+            if count:
+                yield event("note", level="warning", text=f"{count} of {self.total} shots {why}")
+
 
 def _file(
-    table: ShotTable, about: Checkpoint, run: Path, out: Path, found: dict[str, npt.NDArray[Any]]
+    table: ShotTable,
+    about: Checkpoint,
+    run: Path,
+    out: Path,
+    head: PooledHead,
+    grid: tuple[int, int],
 ) -> PredictionFile:
-    maps, thresholds = found["heatmaps"], about.thresholds or (0.5,) * len(about.class_names)
+    thresholds = about.thresholds or (0.5,) * len(about.class_names)
     attributes = {
         "class_names": list(about.class_names),
         "thresholds": np.array(thresholds, np.float32),
-        "run": run.name,
+        "run": run.resolve().name,
         "network": about.network,
         "recipe": about.recipe.name,
         "heatmap_form": FORM,
         "field": np.array(about.preprocessing.field(table.sources[0].shape)),
         "fingerprint": table.fingerprint,
     }
-    width = found["embeddings"].shape[1]
-    grid = (maps.shape[2], maps.shape[3])
-    return PredictionFile(out, len(table), maps.shape[1], width, grid, attributes)
+    classes, width = head.weight.shape
+    return PredictionFile(out, len(table), classes, width, grid, attributes)
 
 
 def _warnings(table: ShotTable, about: Checkpoint) -> Iterator[Event]:
-    fields = {about.preprocessing.field(info.shape) for info in table.sources}
-    if len(fields) > 1:
+    if len({about.preprocessing.field(info.shape) for info in table.sources}) > 1:
         text = (
             "The files hold shots of different proportions; heatmaps are placed as on those of "
             f"{table.sources[0].path.name}."
         )
         yield event("note", level="warning", text=text)
-
-
-def _left_out(source: _Batches, strange: int, total: int) -> Iterator[Event]:
-    """One note each for shots that could not be read, and that the network could not take."""
-    for count, why in (
-        (source.unreadable, f"could not be read and have no prediction. {source.first_error}"),
-        (strange, "overflow in the network and have no prediction: their counts are too large."),
-    ):
-        if count:
-            yield event("note", level="warning", text=f"{count} of {total} shots {why}")
