@@ -43,12 +43,12 @@ class Engine(Protocol):
 class TorchEngine:
     """Plain torch, on the graphics card where there is one."""
 
-    def __init__(self, network: Network, batch: int, device: torch.device | None = None) -> None:
+    def __init__(self, body: nn.Module, batch: int, device: torch.device | None = None) -> None:
         self.device = device or best_device()
         self.batch = batch
         place = "on the CPU" if self.device.type == "cpu" else f"on {self.device.type}"
         self.name = f"torch {torch.__version__.split('+')[0]} {place}"
-        body = copy.deepcopy(network.body).eval().to(self.device)
+        body = copy.deepcopy(body).eval().to(self.device)
         self._body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def stream(self, batches: Iterable[Floats]) -> Iterator[Floats]:
@@ -67,12 +67,12 @@ class OpenVinoEngine:
     network.
     """
 
-    def __init__(self, network: Network, batch: int, shape: tuple[int, int, int]) -> None:
+    def __init__(self, body: nn.Module, batch: int, shape: tuple[int, int, int]) -> None:
         ov = openvino()
         self.batch = batch
         self.name = f"OpenVINO {ov.__version__.split('-')[0]} on the CPU"
         self._shape = (batch, *shape)
-        model = converted(exportable(network.body), self._shape)
+        model = converted(exportable(body), self._shape)
         settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
         self._compiled = ov.Core().compile_model(model, "CPU", settings)
 
@@ -164,7 +164,7 @@ def choose(network: Network, shape: tuple[int, int, int], name: str = "auto") ->
     """
     device = best_device()
     batch = batch_for(shape, device)
-    plain = TorchEngine(network, batch, device)
+    plain = TorchEngine(network.body, batch, device)
     if name == "torch" or (name == "auto" and device.type != "cpu"):
         return plain, f"Prediction by {plain.name}."
     if importlib.util.find_spec("openvino") is None:
@@ -173,7 +173,7 @@ def choose(network: Network, shape: tuple[int, int, int], name: str = "auto") ->
             "pip install 'airylabel[fast]'."
         )
     try:
-        fast = OpenVinoEngine(network, batch, shape)
+        fast = OpenVinoEngine(network.body, batch, shape)
     except (ImportError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         return plain, f"Prediction by {plain.name}: OpenVINO cannot take this network ({reason})."

@@ -41,7 +41,7 @@ def test_the_exported_activation_is_equation_11_over_thirty_decades():
 
 def test_torch_engine_gives_the_networks_own_features_in_order():
     net = network()
-    engine = inference.TorchEngine(net, 4)
+    engine = inference.TorchEngine(net.body, 4)
     given = batches(4, 4, 1)
     found = list(engine.stream(given))
     assert [len(f) for f in found] == [4, 4, 1]
@@ -54,8 +54,8 @@ def test_torch_engine_gives_the_networks_own_features_in_order():
 @pytest.mark.parametrize(("name", "activation"), [("resnet18", "log"), ("resnet50", "leaky_relu")])
 def test_openvino_equals_torch(name, activation, openvino):
     net = network(name, activation)
-    fast = inference.OpenVinoEngine(net, 4, SHAPE)
-    plain = inference.TorchEngine(net, 4, torch.device("cpu"))
+    fast = inference.OpenVinoEngine(net.body, 4, SHAPE)
+    plain = inference.TorchEngine(net.body, 4, torch.device("cpu"))
     given = batches(4, 4, 4, 3)
     for a, b in zip(fast.stream(given), plain.stream(given), strict=True):
         assert a.shape == b.shape
@@ -70,7 +70,7 @@ def test_an_engine_reads_no_more_than_two_batches_ahead(openvino):
             taken.append(n)
             yield pixels
 
-    for done, _ in enumerate(inference.OpenVinoEngine(network(), 1, SHAPE).stream(counted())):
+    for done, _ in enumerate(inference.OpenVinoEngine(network().body, 1, SHAPE).stream(counted())):
         assert len(taken) <= done + 3
 
 

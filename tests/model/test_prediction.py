@@ -21,9 +21,9 @@ CLASSES = ("Round", "Streak", "Empty")
 SIZE = 64
 
 
-@pytest.fixture
-def run(tmp_path):
-    return make_run(tmp_path / "run")
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "run")
 
 
 def make_run(folder, classes=CLASSES, network=None, **about):
@@ -166,7 +166,7 @@ def test_a_file_that_vanished_is_said_in_one_message(tmp_path, run):
     assert last["event"] == "failed"
     assert last["text"].startswith("none of the 12 shots can be read")
     assert "a.h5" in last["text"]
-    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("value", [0, 7, 65535])
@@ -207,7 +207,7 @@ def test_stopping_leaves_the_former_predictions_and_nothing_else(tmp_path, run):
     *_, last = predict(table, run, out, stop=stop, engine="torch")
     assert last["event"] == "cancelled"
     assert out.read_bytes() == b"former"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5", "p.h5", "run"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5", "p.h5"]
 
 
 def test_a_reader_who_goes_away_leaves_nothing_behind(tmp_path, run):
@@ -216,7 +216,7 @@ def test_a_reader_who_goes_away_leaves_nothing_behind(tmp_path, run):
     while (item := next(stream))["event"] != "progress" or not item["done"]:
         pass
     stream.close()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5", "run"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5"]
 
 
 def test_a_run_of_other_classes_is_refused_in_one_message(tmp_path, run):
