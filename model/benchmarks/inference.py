@@ -91,7 +91,7 @@ def _peers(
 ) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
     """Every peer that works here, by name, and why the others do not."""
     network = torchvision_resnet18()
-    makers = {
+    makers: dict[str, Callable[[], Callable[[], object]]] = {
         "torch_eager": lambda: _torch(network, pixels),
         "onnxruntime": lambda: _onnxruntime(network, batch, shape, pixels),
         "openvino": lambda: _openvino(network, batch, shape, pixels),

@@ -94,7 +94,8 @@ def test_a_file_never_seen_is_predicted_from_the_run_folder_alone(tmp_path, run)
 
 def test_every_dataset_can_be_memory_mapped_in_the_types_agreed(tmp_path, run):
     out = tmp_path / "p.h5"
-    events_of(shots.table_of_file(make_file(tmp_path / "a.h5", n=3)), run, out)
+    table = shots.table_of_file(make_file(tmp_path / "a.h5", n=3))
+    events_of(table, run, out, engine="torch")
     expected = {
         "probabilities": ((3, 3), "float32"),
         "logits": ((3, 3), "float32"),
