@@ -157,12 +157,12 @@ class Elided(QLabel):
 
     def __init__(self) -> None:
         super().__init__()
-        self._text = ""
+        self.whole = ""
         self.setMinimumWidth(40)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def show_text(self, text: str) -> None:
-        self._text = text
+        self.whole = text
         self._fit()
 
     def resizeEvent(self, event: Any) -> None:
@@ -171,6 +171,6 @@ class Elided(QLabel):
 
     def _fit(self) -> None:
         room = max(self.width() - 2, 0)
-        shown = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, room)
+        shown = self.fontMetrics().elidedText(self.whole, Qt.TextElideMode.ElideRight, room)
         self.setText(shown)
-        self.setToolTip(self._text if shown != self._text else "")
+        self.setToolTip(self.whole if shown != self.whole else "")

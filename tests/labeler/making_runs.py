@@ -110,7 +110,7 @@ def make_run(project, quality=0.7, **how):
     return seed
 
 
-def give_roles(project, every=4):
+def give_roles(project, every=3):
     """Make each n-th shot an evaluation shot, all others training shots."""
     rows = np.arange(project.n_shots)
     project.store.set_roles(rows, np.where(rows % every, 1, 2).astype(np.uint8))
