@@ -363,8 +363,11 @@ def _made(tab: str) -> bool:
     return not module or importlib.util.find_spec(f"labeler.views.{module}") is not None
 
 
-def open_window(project: Path | None = None) -> int:
-    """Start the program with its window, on a project or on the first page; the exit status."""
+def open_window(project: Path | None = None, *, train: bool = False) -> int:
+    """Start the program with its window, on a project or on the first page; the exit status.
+
+    With `train`, a project that has no network yet begins to train its first one.
+    """
     _log_to_file()
     QApplication.setHighDpiScaleFactorRoundingPolicy(
         Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
@@ -379,6 +382,8 @@ def open_window(project: Path | None = None) -> int:
     window.show()
     if project is not None:
         window.doors.open_folder(project)
+        if train and session.project is not None and session.project.current_run is None:
+            window.retrain()
     return application.exec()
 
 
