@@ -314,7 +314,7 @@ def contours_of(heat: npt.NDArray[np.float32]) -> list[tuple[float, QPainterPath
     found = []
     for level in CONTOURS:
         path = QPainterPath()
-        for line in generator.lines(level):
+        for line in cast(list[npt.NDArray[np.float64]], generator.lines(level)):
             path.moveTo(float(line[0][0]), float(line[0][1]))
             for right, down in line[1:]:
                 path.lineTo(float(right), float(down))
