@@ -39,7 +39,8 @@ class RunReport:
     """One training, as its folder tells it. `started` and `seconds` are 0 where unknown.
 
     `state` is "training", "finished", "cancelled", "failed" or "unfinished"; `shots` the labelled
-    shots used, `epochs` those done; `classes` the metrics of each class, by class name.
+    shots used, `judged` the evaluation shots among them; `epochs` those done;
+    `classes` the metrics of each class, by class name.
     """
 
     number: int
@@ -50,6 +51,7 @@ class RunReport:
     recipe: str = ""
     network: str = ""
     shots: int = 0
+    judged: int = 0
     epochs: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     classes: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -134,6 +136,7 @@ def _take(run: RunReport, item: Event) -> None:
         run.recipe = str(item.get("recipe") or "")
         run.network = str(item.get("network") or "")
         run.shots = int(item.get("shots") or 0)
+        run.judged = int(item.get("evaluation") or 0)
     elif kind == "epoch":
         run.epochs = int(item.get("epoch") or run.epochs)
         if item.get("best") or not run.metrics:

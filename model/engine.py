@@ -27,7 +27,7 @@ MARGIN = 1.5
 """By how much another number format must be faster in the probe before it is taken: close calls
 always go the same way, so that a training can be repeated."""
 _THREADS = 2
-_TRIAL_SHOTS = 4
+_TRIAL_SHOTS = 8
 _IN_WORDS: dict[Format, str] = {"32": "32 bit", "bf16": "bf16"}
 
 

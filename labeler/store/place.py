@@ -34,13 +34,14 @@ def is_network(folder: Path) -> bool:
     text = str(folder.resolve())
     if text.startswith("\\\\"):
         return True
-    best, kind = "", ""
+    best, remote = "", False
     for part in psutil.disk_partitions(all=True):
         mount = part.mountpoint
         inside = text == mount or text.startswith(mount.rstrip("/\\") + os.sep)
         if inside and len(mount) >= len(best):
-            best, kind = mount, part.fstype.lower()
-    return kind.startswith(NETWORK)
+            drive = "remote" in part.opts.split(",")  # as Windows says it
+            best, remote = mount, drive or part.fstype.lower().startswith(NETWORK)
+    return remote
 
 
 def is_writable(file: Path) -> bool:

@@ -117,8 +117,9 @@ class InspectView(QWidget):
             self.strength.setValue(round(100 * overlay.strength))
         rows, columns = readings.grid
         self.note.setText(
-            f"Grad-CAM++ of run {readings.run}. A heatmap has only {rows} × {columns} cells: "
-            "it tells the region, not the ring. Its strength cannot be compared between shots."
+            f"Grad-CAM++ of run {self.session.project.current_run}. A heatmap has only "
+            f"{rows} × {columns} cells: it tells the region, not the ring. "
+            "Its strength cannot be compared between shots."
         )
         self._page().refresh()
 
@@ -221,12 +222,11 @@ class ShotPage(QWidget):
 
     def _side(self, count: int) -> int:
         """The largest side with which all tiles fit without scrolling."""
-        port = self.tiles.viewport()
-        width, height = (port.width(), port.height()) if port is not None else (0, 0)
+        room = self.tiles.room()
         best = SMALLEST
         for columns in range(1, count + 1):
             rows = -(-count // columns)
-            side = min((width - 2) // columns - GAP, (height - 2) // rows - GAP - CAPTION)
+            side = min(room.width() // columns - GAP, room.height() // rows - GAP - CAPTION)
             best = max(best, side)
         return min(best, LARGEST)
 

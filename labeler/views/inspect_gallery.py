@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PyQt6.QtCore import QSize, Qt
-from PyQt6.QtGui import QColor, QIcon, QPixmap
+from PyQt6.QtGui import QColor, QIcon, QPixmap, QResizeEvent
 from PyQt6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
@@ -18,8 +18,10 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.predictions import Choice
-from labeler.views.parts import EmptyState
-from labeler.views.tiles import Tile, TileList
+from labeler.views.parts import EmptyState, label
+from labeler.views.shot_card import Schematic
+from labeler.views.tiles import GAP, Tile, TileList
+from model.taxonomy import Class
 
 SIDE = 176
 MOST = 2000
@@ -43,7 +45,6 @@ class Gallery(QWidget):
         self.session = session
         self.choice: Choice = "certain"
         self.classes = QListWidget()
-        self.classes.setFixedWidth(190)
         self.classes.setAccessibleName("Class")
         self.classes.setIconSize(QSize(9, 9))
         self.classes.setStyleSheet("QListWidget::item { padding: 5px 6px; }")
@@ -72,6 +73,15 @@ class Gallery(QWidget):
         self.content = QStackedWidget()
         self.content.addWidget(self.tiles)
         self.content.addWidget(self.empty)
+        self.drawing, self.help = Schematic(96), label("", "muted", wrap=True)
+        left = QWidget()
+        left.setFixedWidth(190)
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(10)
+        column.addWidget(self.classes, 1)
+        column.addWidget(self.drawing, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(self.help)
         right = QVBoxLayout()
         right.setSpacing(8)
         right.addLayout(row)
@@ -79,7 +89,7 @@ class Gallery(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(16)
-        layout.addWidget(self.classes)
+        layout.addWidget(left)
         layout.addLayout(right, 1)
 
     # -- choosing --------------------------------------------------------------------------------
@@ -115,7 +125,9 @@ class Gallery(QWidget):
         for c in order:
             mark = QPixmap(9, 9)
             mark.fill(QColor(classes[c].colour))
-            item = QListWidgetItem(QIcon(mark), classes[c].name)
+            icon = QIcon(mark)
+            icon.addPixmap(mark, QIcon.Mode.Selected)  # else it is tinted
+            item = QListWidgetItem(icon, classes[c].name)
             item.setData(Qt.ItemDataRole.UserRole, c)
             item.setToolTip(classes[c].help)
             self.classes.addItem(item)
@@ -140,11 +152,23 @@ class Gallery(QWidget):
                 button.setText(text if choice == "unsure" else f"{text} {len(rows[choice]):,}")
         shown = rows[self.choice][:MOST]
         self.content.setCurrentIndex(0 if len(shown) else 1)
+        self._explain(session.taxonomy.classes[kind])
         if len(shown):
-            self.tiles.show_tiles([Tile(int(row), kind) for row in shown], SIDE)
+            columns = max(1, self.tiles.room().width() // (SIDE + GAP))
+            side = self.tiles.room().width() // columns - GAP
+            self.tiles.show_tiles([Tile(int(row), kind) for row in shown], side)
         else:
             nothing = next(words for choice, _, _, words in CHOICES if choice == self.choice)
             self.empty.say(nothing.format(session.taxonomy.names[kind]), "")
+
+    def _explain(self, kind: Class) -> None:
+        self.drawing.path = f"schematics/{kind.schematic}" if kind.schematic else ""
+        self.drawing.update()
+        self.help.setText(kind.help)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self.refresh()
 
 
 def _rank(name: str, place: int) -> tuple[int, int]:

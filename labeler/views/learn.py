@@ -25,7 +25,9 @@ from labeler.views.parts import EmptyState, label
 from labeler.views.retrain import progress_in_words
 from model.errors import InputError
 
-FORM_WIDTH = 300
+FORM_WIDTH = 260
+MARGINS = ((20, 14, 18, 8), (18, 18, 18, 10), (20, 10, 18, 12))
+"""Around curves, classes and runs."""
 
 
 class LearnView(QWidget):
@@ -74,48 +76,28 @@ class LearnView(QWidget):
         self.cancel.clicked.connect(self.retraining.cancel)
         self.use = QPushButton("Use this run")
         self.use.clicked.connect(self._use)
+        self.beside = label("", "heading")
+        self.note = label("", "muted", wrap=True)
         head = QHBoxLayout()
         head.setSpacing(12)
         head.addWidget(self.title)
         head.addWidget(self.detail, 1)
         head.addWidget(self.cancel)
-        top = QWidget()
-        above = QVBoxLayout(top)
-        above.setContentsMargins(20, 14, 20, 8)
-        above.setSpacing(10)
-        above.addLayout(head)
-        above.addWidget(self.curves, 1)
-        halves = QSplitter(Qt.Orientation.Vertical)
-        halves.addWidget(top)
-        halves.addWidget(self._build_tables())
-        halves.setSizes([420, 320])
-        halves.setChildrenCollapsible(False)
-        return halves
-
-    def _build_tables(self) -> QWidget:
-        self.beside = label("", "heading")
-        self.note = label("", "muted", wrap=True)
-        left, right = QWidget(), QWidget()
-        runs, classes = QVBoxLayout(left), QVBoxLayout(right)
+        curves, classes, runs = (_Column(*margins) for margins in MARGINS)
+        curves.box.addLayout(head)
+        curves.box.addWidget(self.curves, 1)
+        classes.setMinimumWidth(355)
+        classes.box.addWidget(self.beside)
+        classes.box.addWidget(self.classes, 1)
+        classes.box.addWidget(self.note)
         head = QHBoxLayout()
         head.addWidget(label("Runs", "heading"))
-        head.addStretch(1)
+        head.addWidget(label("Choose two (Ctrl or Shift) to compare them.", "muted"), 1)
         head.addWidget(self.use)
-        runs.addLayout(head)
-        runs.addWidget(self.table, 1)
-        runs.addWidget(label("Choose two runs (Ctrl or Shift) to compare them.", "muted"))
-        classes.addWidget(self.beside)
-        classes.addWidget(self.classes, 1)
-        classes.addWidget(self.note)
-        for box, margins in ((runs, (20, 8, 10, 12)), (classes, (10, 8, 20, 12))):
-            box.setContentsMargins(*margins)
-            box.setSpacing(8)
-        halves = QSplitter(Qt.Orientation.Horizontal)
-        halves.addWidget(left)
-        halves.addWidget(right)
-        halves.setSizes([620, 340])
-        halves.setChildrenCollapsible(False)
-        return halves
+        runs.box.addLayout(head)
+        runs.box.addWidget(self.table, 1)
+        top = _split(Qt.Orientation.Horizontal, curves, classes, sizes=(690, 330))
+        return _split(Qt.Orientation.Vertical, top, runs, sizes=(430, 250))
 
     # -- showing ---------------------------------------------------------------------------------
 
@@ -175,7 +157,7 @@ class LearnView(QWidget):
         elif chosen:
             self.beside.setText(f"Run {chosen[0].number} by class")
             self.classes.classes.show_one(chosen[0])
-            self.note.setText(_about(chosen[0]))
+            self.note.setText(_judged(chosen[0]))
         self._show_curves()
         self._show_progress()
 
@@ -237,6 +219,33 @@ class LearnView(QWidget):
         chosen = self.table.chosen()
         if len(chosen) == 1:
             self.retraining.use(chosen[0].number)
+
+
+class _Column(QWidget):
+    """A widget whose `box` takes others from top to bottom."""
+
+    def __init__(self, *margins: int) -> None:
+        super().__init__()
+        self.box = QVBoxLayout(self)
+        self.box.setContentsMargins(*margins)
+        self.box.setSpacing(10)
+
+
+def _split(way: Qt.Orientation, *parts: QWidget, sizes: tuple[int, int]) -> QSplitter:
+    made = QSplitter(way)
+    for part in parts:
+        made.addWidget(part)
+    made.setSizes(sizes)
+    made.setStretchFactor(0, 1)
+    made.setHandleWidth(1)
+    made.setChildrenCollapsible(False)
+    return made
+
+
+def _judged(run: RunReport) -> str:
+    """Where the numbers of a run come from."""
+    shots = run.judged
+    return f"On the {shots:,} evaluation shots of this run." if shots else ""
 
 
 def _about(run: RunReport) -> str:

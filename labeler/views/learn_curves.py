@@ -40,7 +40,7 @@ LOSSES = (
 SCORES = (
     Line(MACRO, "macro F1", "accent"),
     Line(RARE, "rare F1", "warning", (4, 2.5)),
-    Line(MICRO, "micro accuracy", "muted", (1.5, 2)),
+    Line(MICRO, "accuracy", "muted", (1.5, 2)),
 )
 
 
@@ -50,7 +50,7 @@ class CurvesView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.losses = _Plot("Loss", LOSSES)
-        self.scores = _Plot("Score on the evaluation shots", SCORES, (0.0, 1.0))
+        self.scores = _Plot("Scores on the evaluation shots", SCORES, (0.0, 1.0))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(18)
@@ -83,13 +83,13 @@ class _Plot(QWidget):
         self.keys = [_Key(line) for line in lines]
         head = QHBoxLayout()
         head.setSpacing(14)
-        head.addWidget(label(title, "heading"))
-        head.addStretch(1)
         for key in self.keys:
             head.addWidget(key)
+        head.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
+        layout.addWidget(label(title, "heading"))
         layout.addLayout(head)
         layout.addWidget(self.plot, 1)
         self._dress()

@@ -6,7 +6,6 @@ from typing import Any
 
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import (
-    QComboBox,
     QFormLayout,
     QLabel,
     QPushButton,
@@ -17,7 +16,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.offers import NETWORKS, WORDS, Order, duration, expected_seconds, usable_shots
 from labeler.reports import RunReport
-from labeler.views.parts import label, set_role
+from labeler.views.parts import Chooser, label, set_role
 from model import recipes
 from model.shots import EVALUATION
 
@@ -31,14 +30,16 @@ class OrderForm(QWidget):
         super().__init__(parent)
         self.session = session
         self._runs: list[RunReport] = []
-        self.recipe = QComboBox()
+        self.recipe = Chooser("Recipe")
         for name in recipes.NAMES:
             self.recipe.addItem(WORDS.get(name, name).split(" · ")[0], name)
-        self.network = QComboBox()
+        self.network = Chooser("Network")
         for offer in NETWORKS:
             self.network.addItem(offer.text.split(" · ")[0], offer.name)
         self.epochs = QSpinBox()
         self.epochs.setRange(1, 1000)
+        self.epochs.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        self.epochs.setAccessibleName("Epochs")
         self.about, self.network_about = label("", "muted", wrap=True), label("", "muted", True)
         self.facts = label("", wrap=True)
         self.button = QPushButton("Train")
@@ -52,12 +53,6 @@ class OrderForm(QWidget):
         self._take_recipe()
 
     def _build(self) -> None:
-        for widget, name in (
-            (self.recipe, "Recipe"),
-            (self.network, "Network"),
-            (self.epochs, "Epochs"),
-        ):
-            widget.setAccessibleName(name)
         form = QFormLayout()
         form.setVerticalSpacing(8)
         form.setHorizontalSpacing(14)
@@ -120,10 +115,11 @@ class OrderForm(QWidget):
         used = len(usable_shots(session.taxonomy, session.present, session.status))
         left_out = int((session.status & 1).sum()) - used
         seconds = expected_seconds(self.order(), used, session.n_shots, self._runs)
-        lines = [f"{used:,} labelled shots", *self._evaluation_shots()]
+        lines = [f"{used:,} labelled shots"]
         if left_out:
             lines.append(f"{left_out:,} shots in error are left out")
-        lines.append(f"about {duration(seconds)} on this machine")
+        if not self.needed.text():
+            lines += [*self._evaluation_shots(), f"about {duration(seconds)} on this machine"]
         self.facts.setText("\n".join(lines))
 
     def _evaluation_shots(self) -> list[str]:

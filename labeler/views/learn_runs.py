@@ -53,7 +53,7 @@ COLUMNS: tuple[tuple[str, Callable[[RunReport], Cell]], ...] = (
     ("Broken rules", _metric(BROKEN)),
     ("Time", _took),
 )
-TEXT_COLUMNS = {"When", "Recipe", "Network"}
+TEXT_COLUMNS = {"When", "Recipe", "Network", "Class"}
 TOOLTIPS = {
     "Macro F1": "Mean F1 over the classes: every class counts alike",
     "Rare F1": "Mean F1 over the rare classes",
@@ -148,6 +148,8 @@ class RunsTable(QTableView):
         self.setAccessibleName("Runs")
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         _dress(self)
+        self.setMinimumHeight(120)
+        self.runs.modelReset.connect(lambda: _stretch(self, self.runs.heads.index("Network")))
         selection = self.selectionModel()
         assert selection is not None
         self._selection = selection
@@ -240,12 +242,15 @@ class ClassesTable(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         _dress(self)
-        self.classes.modelReset.connect(self._fit)
+        self.classes.modelReset.connect(lambda: _stretch(self, 0))
 
-    def _fit(self) -> None:
-        header = self.horizontalHeader()
-        if header is not None and self.classes.columnCount():
-            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+
+def _stretch(view: QTableView, column: int) -> None:
+    """Let one column take the room that is left."""
+    header = view.horizontalHeader()
+    if header is not None and column < header.count():
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
 
 
 def _dress(view: QTableView) -> None:
@@ -255,6 +260,7 @@ def _dress(view: QTableView) -> None:
     view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     view.setFont(theme.numbers(view.font().pointSizeF()))
     view.setTabKeyNavigation(False)
+    view.setStyleSheet("QTableView::item { padding: 0 8px; }")
     across, down = view.horizontalHeader(), view.verticalHeader()
     if across is not None and down is not None:
         across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)

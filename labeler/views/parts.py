@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from PyQt6.QtCore import QPointF, QSize, Qt
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
-from PyQt6.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QComboBox, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from labeler.views import theme
 
@@ -60,22 +60,41 @@ def label(text: str = "", role: str = "", wrap: bool = False) -> QLabel:
     return made
 
 
+class Chooser(QComboBox):
+    """A combo box with our own arrow, in the colours of the theme."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        self.setStyleSheet("QComboBox::drop-down { border: 0; width: 22px; }")
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        super().paintEvent(event)
+        painter = QPainter(self)
+        where = QRectF(self.width() - 23, (self.height() - 14) / 2, 14, 14)
+        theme.draw(painter, "icons/down.svg", where, theme.current().muted)
+        painter.end()
+
+
 class EmptyState(QWidget):
     """What will be here, and the one thing to do to get it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.title, self.text = label(role="title"), label(role="muted", wrap=True)
-        self.text.setMaximumWidth(460)
-        self.text.setMinimumWidth(460)
         self.button = QPushButton()
         set_role(self.button, "main")
         centre = Qt.AlignmentFlag.AlignHCenter
+        column = QWidget()
+        column.setFixedWidth(460)
+        inside = QVBoxLayout(column)
+        inside.setSpacing(14)
+        inside.addWidget(self.title)
+        inside.addWidget(self.text)
+        inside.addWidget(self.button, 0, centre)
         layout = QVBoxLayout(self)
-        layout.setSpacing(12)
         layout.addStretch(2)
-        for widget in (self.title, self.text, self.button):
-            layout.addWidget(widget, 0, centre)
+        layout.addWidget(column, 0, centre)
         layout.addStretch(3)
         self.title.setAlignment(centre)
         self.text.setAlignment(centre)
@@ -88,6 +107,7 @@ class EmptyState(QWidget):
         """Show a message, and a button where there is something to press."""
         self.title.setText(title)
         self.text.setText(text)
+        self.text.setVisible(bool(text))
         self.button.setText(button)
         self.button.setVisible(bool(button))
         self._act = act
@@ -137,12 +157,12 @@ class Elided(QLabel):
 
     def __init__(self) -> None:
         super().__init__()
-        self._text = ""
+        self.whole = ""
         self.setMinimumWidth(40)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def show_text(self, text: str) -> None:
-        self._text = text
+        self.whole = text
         self._fit()
 
     def resizeEvent(self, event: Any) -> None:
@@ -151,6 +171,6 @@ class Elided(QLabel):
 
     def _fit(self) -> None:
         room = max(self.width() - 2, 0)
-        shown = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, room)
+        shown = self.fontMetrics().elidedText(self.whole, Qt.TextElideMode.ElideRight, room)
         self.setText(shown)
-        self.setToolTip(self._text if shown != self._text else "")
+        self.setToolTip(self.whole if shown != self.whole else "")

@@ -240,7 +240,7 @@ class TileDelegate(QStyledItemDelegate):
                 kind.name, Qt.TextElideMode.ElideRight, int(left.width())
             )
         else:
-            text = f"{tile.row + 1:,}"
+            text = f"#{tile.row + 1:,}"
         painter.drawText(left, int(middle), text)
         painter.setFont(theme.numbers(points))
         painter.setPen(theme.colour("strong" if likely else "muted"))
@@ -251,9 +251,7 @@ class TileDelegate(QStyledItemDelegate):
     def _paint_standing(self, painter: QPainter, line: QRectF, tile: Tile, likely: bool) -> None:
         word = standing(self.session, tile.row, tile.kind)
         wrong = (word == "labelled") != likely and word != "undecided"
-        text = word
-        if wrong:
-            text = "labelled, missed" if word == "labelled" else "absent, false alarm"
+        text = ("missed" if word == "labelled" else "false alarm") if wrong else word
         painter.setPen(theme.colour("warning" if wrong else "muted"))
         painter.drawText(line, int(Qt.AlignmentFlag.AlignVCenter), text)
 
@@ -285,9 +283,14 @@ class TileList(QListView):
             signal.connect(self._forget)
         session.labels_changed.connect(self._repaint)
 
+    def room(self) -> QSize:
+        """What tiles may fill, a scroll bar set aside."""
+        return self.size() - QSize(16, 2)
+
     def show_tiles(self, tiles: Sequence[Tile], side: int) -> None:
         """Show tiles of that side in pixels; the same ones are only painted anew."""
         if side != self.delegate.side:
+            self.delegate.forget()
             self.delegate.side = side
             self.scheduleDelayedItemsLayout()
         if list(tiles) != list(self.tiles.tiles):

@@ -56,7 +56,7 @@ def curve(quality, epochs):
 
 def write_events(folder, quality, *, epochs=6, shots=40, end="finished", text="", begin=1.7e9):
     """The stream of a training."""
-    lines = [event("started", recipe="quick", network="resnet18", shots=shots, epochs=epochs)]
+    lines = [event("started", recipe="quick", network="resnet18", shots=shots, evaluation=shots // 7, epochs=epochs)]
     for epoch, loss, metrics in curve(quality, epochs):
         lines.append(event("step", epoch=epoch, step=epoch * 10, loss=loss))
         lines.append(
@@ -110,7 +110,7 @@ def make_run(project, quality=0.7, **how):
     return seed
 
 
-def give_roles(project, every=4):
+def give_roles(project, every=3):
     """Make each n-th shot an evaluation shot, all others training shots."""
     rows = np.arange(project.n_shots)
     project.store.set_roles(rows, np.where(rows % every, 1, 2).astype(np.uint8))

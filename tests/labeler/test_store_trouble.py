@@ -148,7 +148,7 @@ def test_a_network_place_gets_a_journal_that_works_there_and_a_note(tmp_path, mo
     ],
 )
 def test_network_file_systems_are_known_by_their_name(tmp_path, monkeypatch, kind, network):
-    part = namedtuple("part", "mountpoint fstype")
+    part = namedtuple("part", "mountpoint fstype opts", defaults=["rw"])
     mounts = [part("/", "ext4"), part(str(tmp_path.resolve()), kind), part("/nfs", "nfs")]
     monkeypatch.setattr(place.psutil, "disk_partitions", lambda all: mounts)
     (tmp_path / "week").mkdir()
