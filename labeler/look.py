@@ -99,4 +99,5 @@ class Look(QObject):
         """(y, x) in [0, 1] of the chosen class on the shot on screen; None where it is off."""
         if not self.heat_on or self.heat_class is None or self.predictions is None or self.row < 0:
             return None
-        return self.predictions.heatmap(self.row, self.heat_class, shape)
+        heat: npt.NDArray[np.float32] = self.predictions.heatmap(self.row, self.heat_class, shape)
+        return heat

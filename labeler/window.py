@@ -302,13 +302,13 @@ class MainWindow(QMainWindow):
 
     # -- files dropped on the window -------------------------------------------------------------
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        data = event.mimeData()
-        if data is not None and data.hasUrls():
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        data = None if event is None else event.mimeData()
+        if event is not None and data is not None and data.hasUrls():
             event.acceptProposedAction()
 
-    def dropEvent(self, event: QDropEvent) -> None:
-        data = event.mimeData()
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        data = None if event is None else event.mimeData()
         if data is not None:
             paths = [Path(u.toLocalFile()) for u in data.urls() if u.isLocalFile()]
             self.doors.take_files([p for p in paths if p.exists()])
@@ -345,7 +345,9 @@ class MainWindow(QMainWindow):
         except OSError as error:
             log.warning("the settings were not stored: %s", error)
 
-    def closeEvent(self, event: QCloseEvent) -> None:
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        if event is None:
+            return
         if not self._may_leave():
             event.ignore()
             return

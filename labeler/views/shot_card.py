@@ -27,7 +27,7 @@ class Schematic(QWidget):
         self.path = ""
         self.setFixedSize(side, side)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         if self.path:
             theme.draw(painter, self.path, QRectF(self.rect()), theme.current().text)

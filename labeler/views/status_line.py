@@ -48,7 +48,7 @@ class StatusLine(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(320, 26)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setFont(theme.numbers(self.font().pointSizeF() * 0.94))
         painter.setPen(theme.colour("muted"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,11 +35,24 @@ def write_shots(path: Path, n: int = 12, side: int = 32, labels: np.ndarray | No
     return path
 
 
-def make_project(folder: Path, n: int = 12, **more: Any) -> Path:
-    """A project with n undecided shots; the path of its folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    Project.create(folder / "week", [write_shots(folder / "shots.h5", n, **more)]).close()
+def make_project(folder: Path, n: int = 12, labels: np.ndarray | None = None) -> Path:
+    """A project with n shots, undecided or with labels of the file; the path of its folder.
+
+    Made once for each kind and then copied: looking at a file in a child takes its time.
+    """
+    kind = (n, None if labels is None else labels.tobytes())
+    if kind not in _made:
+        place = Path(tempfile.mkdtemp(prefix="airylabel-test-"))
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
+        Project.create(place / "week", [write_shots(place / "shots.h5", n, labels=labels)]).close()
+        _made[kind] = place
+    shutil.copytree(_made[kind], folder, dirs_exist_ok=True)
+    with Project.open(folder / "week") as project:
+        project.relocate(project.stored_sources[0].id, folder / "shots.h5")
     return folder / "week"
+
+
+_made: dict[tuple[int, bytes | None], Path] = {}
 
 
 class InlineReader:
