@@ -107,6 +107,7 @@ COMMANDS: tuple[Command, ...] = (
     _c("palette", "All commands…", "Ctrl+K", "Help", "always", lambda w: w.show_palette(),
        icon="search"),
     _c("keys", "Keys…", "F1 ?", "Help", "always", lambda w: w.show_keys(), icon="keys"),
+    _c("menu", "Menu", "F10", "Help", "always", lambda w: w.bar.open_menu()),
     _c("log", "Notes so far…", "Ctrl+L", "Help", "always", lambda w: w.show_log()),
     _c("about", "About", "", "Help", "always", lambda w: w.show_about()),
 )  # fmt: skip

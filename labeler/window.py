@@ -94,7 +94,7 @@ class MainWindow(QMainWindow):
         row.setSpacing(0)
         if importlib.util.find_spec("labeler.views.retrain") is not None:
             retrain = importlib.import_module("labeler.views.retrain")
-            self.retrain_bar = retrain.RetrainBar(self.session)
+            self.retrain_bar = retrain.RetrainBar(self.session, key="Ctrl+R")
             row.addWidget(self.retrain_bar, 3)
         row.addWidget(self.status, 2)
         column = QVBoxLayout()

@@ -109,6 +109,9 @@ class ShotCard(QFrame):
             lines.append("Undecided · Enter accepts what the model suggests")
         else:
             lines.append("Undecided")
+        if session.choice.order == "uncertainty" and session.predictions is not None:
+            c = int(session.predictions.margins()[session.row].argmin())
+            lines.append(f"Asked because: least sure of {session.taxonomy.names[c]}")
         if session.table.role[session.row] == EVALUATION:
             lines.append("Evaluation shot: never trained on")
         if status & SKIPPED:

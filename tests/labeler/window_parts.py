@@ -121,6 +121,9 @@ class MadeUpRun:
     def likely(self) -> np.ndarray:
         return self.probabilities >= self.thresholds
 
+    def margins(self) -> np.ndarray:
+        return 2 * np.abs(self.probabilities - 0.5)
+
     def uncertainty(self) -> np.ndarray:
         return 1 - 2 * np.abs(self.probabilities - 0.5).min(1)
 
