@@ -213,7 +213,7 @@ class Taxonomy:
                 if (added & right).any():
                     forbidden |= left
             elif rule.kind == "alone":
-                forbidden |= ~left if (added & left).any() else left
+                forbidden |= (added & left).any() | left
         return forbidden & ~added
 
     def _drop_unsupported(self, kept: Labels, added: Labels) -> Labels:

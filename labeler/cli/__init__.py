@@ -10,8 +10,8 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 
+from labeler.version import version
 from model.errors import InputError
 
 FAMILIES = ("projects", "learning", "physics", "bench", "demo")
@@ -30,14 +30,6 @@ def build_parser() -> argparse.ArgumentParser:
     for family in FAMILIES:
         importlib.import_module(f"labeler.cli.{family}").add_parsers(subparsers)
     return parser
-
-
-def version() -> str:
-    """The installed version, or '0+unknown' when run from a folder that is not installed."""
-    try:
-        return metadata.version("airylabel")
-    except metadata.PackageNotFoundError:
-        return "0+unknown"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,9 +1,151 @@
-"""Subcommands of this family are added by the part that owns them."""
+"""Subcommands that make, describe, check and export projects."""
 
 from __future__ import annotations
 
+import argparse
+from pathlib import Path
 from typing import Any
+
+from labeler.cli.output import add_output_options, print_json
+
+FORMATS = ("csv", "cxi", "hdf5", "json")
 
 
 def add_parsers(subparsers: Any) -> None:
-    """Nothing yet."""
+    """create, info, export, check."""
+    create = subparsers.add_parser("create", help="make a project from files of shots")
+    create.add_argument("project", type=Path, metavar="PROJECT", help="a new or empty folder")
+    create.add_argument("files", type=Path, nargs="+", metavar="FILE", help="HDF5 files of shots")
+    create.add_argument(
+        "--taxonomy", metavar="T", help="a TOML file, or helium or cxidb (default: helium)"
+    )
+    create.add_argument("--annotator", metavar="A", help="who labels (default: your login name)")
+    create.add_argument("--dataset", metavar="D", help="the 3-D dataset, where it is not obvious")
+    create.add_argument(
+        "--without-labels", action="store_true", help="leave labels in the files out"
+    )
+    add_output_options(create)
+    create.set_defaults(run=_create)
+
+    info = subparsers.add_parser("info", help="shots, labels per class, violations, runs")
+    info.add_argument("project", type=Path, metavar="PROJECT")
+    add_output_options(info)
+    info.set_defaults(run=_info)
+
+    export = subparsers.add_parser("export", help="write the labels to a new file")
+    export.add_argument("project", type=Path, metavar="PROJECT")
+    export.add_argument("--format", choices=FORMATS, required=True, dest="form")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE")
+    export.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    export.add_argument(
+        "--only-mine", action="store_true", help="without labels that came with the files"
+    )
+    add_output_options(export)
+    export.set_defaults(run=_export)
+
+    check = subparsers.add_parser("check", help="is the project whole? exit 1 if not")
+    check.add_argument("project", type=Path, metavar="PROJECT")
+    add_output_options(check)
+    check.set_defaults(run=_check)
+
+
+def _create(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from labeler.project import Project
+    from labeler.summary import summary
+
+    with Progress(console=Console(stderr=True), transient=True, disable=args.json) as progress:
+        task = progress.add_task("reading files", total=len(args.files))
+        project = Project.create(
+            args.project,
+            args.files,
+            args.taxonomy,
+            args.annotator,
+            lambda what, done, total: progress.update(task, completed=done),
+            dataset=args.dataset,
+            labels=not args.without_labels,
+        )
+    with project:
+        if args.json:
+            print_json(summary(project))
+        else:
+            _print_summary(summary(project))
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    from labeler.project import Project
+    from labeler.summary import summary
+
+    with Project.open(args.project) as project:
+        found = summary(project)
+    if args.json:
+        print_json(found)
+    else:
+        _print_summary(found)
+    return 0
+
+
+def _print_summary(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"[bold]{escape(found['name'])}[/bold]  {escape(found['folder'])}")
+    console.print(
+        f"{found['shots']} shots, {found['labelled']} labelled "
+        f"({found['labelled_own']} here, {found['labelled_imported']} with the files), "
+        f"{found['flagged']} flagged, {found['skipped']} skipped"
+    )
+    for source in found["sources"]:
+        gone = "  [red]missing[/red]" if source["missing"] else ""
+        size = f"{source['shots']} × {source['shape'][0]} × {source['shape'][1]}"
+        console.print(f"  {escape(source['path'])}: {size} {source['dtype']}{gone}")
+    table = Table("class", "labels", "own", "with the files")
+    for name in found["classes"]:
+        counts = [str(found["labels"][kind][name]) for kind in ("merged", "own", "imported")]
+        table.add_row(escape(name), *counts)
+    console.print(table)
+    broken = [v for v in found["violations"] if v["shots"]]
+    for violation in broken:
+        text = escape(violation["rule"])
+        console.print(f"{violation['shots']} shots break a {violation['severity']} rule: {text}")
+    if not broken:
+        console.print("no rule is broken")
+    for run in found["runs"]:
+        mark = " (shown)" if run["number"] == found["current_run"] else ""
+        console.print(f"run {run['number']}: {escape(run['recipe'])}, {run['state']}{mark}")
+    for note in found["notes"]:
+        console.print(f"note: {escape(note)}")
+
+
+def _export(args: argparse.Namespace) -> int:
+    from labeler.exchange import export
+    from labeler.project import Project
+
+    with Project.open(args.project) as project:
+        sheet = export(project, args.form, args.out, force=args.force, only_mine=args.only_mine)
+    counts = {"out": str(args.out), "shots": len(sheet), "labelled": int(sheet.labelled.sum())}
+    if args.json:
+        print_json(counts)
+    else:
+        print(f"{counts['labelled']} labelled of {counts['shots']} shots written to {args.out}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from labeler.checking import check
+
+    findings = check(args.project)
+    whole = all(finding.severity != "error" for finding in findings)
+    if args.json:
+        items = [{"severity": f.severity, "text": f.text, "mend": f.mend} for f in findings]
+        print_json({"whole": whole, "findings": items})
+    else:
+        for finding in findings:
+            print(finding)
+        print("The project is whole." if whole else "The project is not whole.")
+    return 0 if whole else 1

@@ -1,0 +1,74 @@
+"""The child side of a Job: hear `cancel`, end when the parent is gone, work in the background.
+
+It only listens where a Job said so in the environment; a subcommand started by a person or a
+script never reads its standard input here, and never ends because that input ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import psutil
+
+FOLLOWED = "AIRYLABEL_FOLLOWED"
+"""Environment variable (any text) that says: a program follows, through stdin and stdout."""
+GRACE_S = 4.0
+"""How long the work may take to save what it has once the parent is gone."""
+
+
+def listen(grace: float = GRACE_S) -> Callable[[], bool]:
+    """Start to listen to the parent; the answer of the returned function turns True to stop.
+
+    A line `cancel` on stdin asks to stop. The end of stdin means that the parent died: it asks to
+    stop too, and `grace` seconds later the process ends whatever it is doing, so that no orphan
+    is left on any system. Also lowers the priority of this process.
+    """
+    stop = threading.Event()
+    if os.environ.get(FOLLOWED):
+        lower_priority()
+        fd = _take_stdin()
+        threading.Thread(target=_hear, args=(fd, stop, grace), name="parent", daemon=True).start()
+    return stop.is_set
+
+
+def lower_priority() -> None:
+    """Let the window and everything else on this machine go first."""
+    polite = psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10
+    with contextlib.suppress(psutil.Error, OSError):  # a machine that forbids it still works
+        psutil.Process().nice(polite)
+
+
+def _take_stdin() -> int:
+    """A private copy of stdin, with nothing left in its place.
+
+    A thread that waits on the shared descriptor blocks others who only look at it (Windows), and
+    a process started from here would eat the parent's lines.
+    """
+    private = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return private
+
+
+def _hear(fd: int, stop: threading.Event, grace: float) -> None:
+    # os.read, not sys.stdin: a daemon thread inside a buffered read breaks the interpreter's end
+    text = b""
+    while True:
+        try:
+            heard = os.read(fd, 4096)
+        except OSError:  # a broken pipe is an end as well
+            heard = b""
+        if not heard:
+            break
+        *lines, text = (text + heard).split(b"\n")
+        if any(line.strip() == b"cancel" for line in lines):
+            stop.set()
+    stop.set()
+    time.sleep(grace)
+    os._exit(1)

@@ -1,0 +1,139 @@
+"""Making a project: look at the files, build the folder beside its place, move it there whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from labeler.store import LABELLED, Store, StoredSource
+from model.errors import InputError
+from model.probing import Probed, probe_each
+from model.sources import SourceInfo
+from model.taxonomy import Taxonomy
+from model.taxonomy_toml import find, load
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many are done, how many there are."""
+
+
+def make(
+    folder: Path,
+    files: Sequence[Path],
+    taxonomy: Path | str | None,
+    annotator: str,
+    progress: Progress,
+    *,
+    dataset: str | None,
+    with_labels: bool,
+) -> None:
+    """Make the project's folder; InputError leaves everything as it was."""
+    if not files:
+        raise InputError("no file of shots was given", mend="Name at least one HDF5 file.")
+    _refuse_full(folder)
+    path = find(taxonomy or "helium")
+    classes = load(path)
+    found = []
+    for probed in probe_each((file, dataset) for file in files):
+        if with_labels:
+            check_labels(probed, classes, chosen=taxonomy is not None)
+        found.append(probed)
+        progress("reading files", len(found), len(files))
+    refuse_twins([probed.info for probed in found])
+    half = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        half.mkdir(parents=True)
+        shutil.copyfile(path, half / "taxonomy.toml")
+        _fill(half, folder, found, classes, annotator, with_labels)
+        if folder.exists():
+            folder.rmdir()
+        half.rename(folder)
+    except OSError as error:
+        mend = "Choose a folder where you may write and that has space."
+        what = f"the project cannot be made there ({error.strerror or error})"
+        raise InputError(what, file=folder, mend=mend) from error
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def _refuse_full(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if folder.exists():
+        mend = "Choose a new or an empty folder."
+        raise InputError("is already there, and not empty", file=folder, mend=mend)
+
+
+def _fill(
+    half: Path,
+    folder: Path,
+    found: Sequence[Probed],
+    taxonomy: Taxonomy,
+    annotator: str,
+    with_labels: bool,
+) -> None:
+    store = Store.create(half / "project.sqlite", taxonomy.names)
+    try:
+        store.set_meta("annotator", store.annotator(annotator))
+        for probed in found:
+            added = store.add_source(probed.info, relative_to(probed.info.path, folder))
+            if with_labels:
+                import_labels(store, taxonomy, added, probed)
+    finally:
+        store.close()
+
+
+def check_labels(probed: Probed, taxonomy: Taxonomy, *, chosen: bool) -> None:
+    """Refuse labels of classes that the taxonomy lacks, and say what to do."""
+    names = () if probed.labels is None else probed.labels.names
+    try:
+        taxonomy.columns(names, probed.info.path)
+    except InputError as error:
+        mend = error.mend
+        if not chosen:
+            mend += " That is the default one: give your own with --taxonomy FILE.toml,"
+            mend += " or leave the labels out with --without-labels."
+        raise InputError(
+            f"its labels have {error.what}", file=probed.info.path, mend=mend
+        ) from error
+
+
+def refuse_twins(infos: Sequence[SourceInfo]) -> None:
+    """Refuse a file that is given twice, under whatever name."""
+    seen: dict[str, SourceInfo] = {}
+    for info in infos:
+        if info.fingerprint in seen:
+            raise InputError(
+                f"is the same as {seen[info.fingerprint].path}",
+                file=info.path,
+                mend="Give every file once.",
+            )
+        seen[info.fingerprint] = info
+
+
+def import_labels(
+    store: Store, taxonomy: Taxonomy, source: StoredSource, probed: Probed
+) -> int | None:
+    """Enter a file's labels under an annotator of their own; None where it has none."""
+    labels = probed.labels
+    if labels is None or not labels.labelled.any():
+        return None
+    columns = taxonomy.columns(labels.names, source.info.path)
+    ours = np.zeros((len(labels.labels), len(taxonomy)), bool)
+    ours[:, columns] = labels.labels
+    where = np.flatnonzero(labels.labelled)
+    annotator = store.annotator(f"labels of {source.info.path.name}", kind="import")
+    packed = taxonomy.pack(ours[where])
+    store.record(annotator, source.first_row + where, packed, LABELLED, origin="import")
+    return annotator
+
+
+def relative_to(path: Path, folder: Path) -> str:
+    """The way from the project to a file, '' where there is none (another drive)."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:
+        return ""

@@ -1,0 +1,83 @@
+"""Opens a project for the window: everything is built here before anything on screen changes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labeler.decisions import Decisions
+from model.errors import InputError
+from model.shots import ShotTable
+
+log = logging.getLogger(__name__)
+
+PLACE = "window.place"
+"""Where a project remembers the shot that was on screen last, and the levels."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A project ready to be shown: its shots, who labels, what is decided, where they left off."""
+
+    project: Any
+    table: ShotTable
+    annotator: int
+    decided: Decisions
+    row: int
+    levels: tuple[float, float] | None
+
+
+def open_project(folder: Path) -> Opened:
+    """Open a project and read what the window needs of it; InputError leaves nothing open."""
+    from labeler.project import Project
+
+    project = Project.open(folder)
+    try:
+        annotator = project.annotator
+        row, levels = _left_off(project)
+        table, decided = project.shot_table(), _decisions_of(project, annotator)
+    except BaseException:
+        project.close()
+        raise
+    return Opened(project, table, annotator, decided, row, levels)
+
+
+def predictions_of(project: Any) -> tuple[Any, str]:
+    """(predictions of the current run or None, what is wrong with them in words or '')."""
+    number = project.current_run
+    if number is None:
+        return None, ""
+    from labeler.predictions import Predictions
+
+    path = Path(project.run_folder(number)) / "predictions.h5"
+    try:
+        return Predictions.open(path, project.taxonomy, project.n_shots), ""
+    except InputError as error:
+        return None, f"The predictions of run {number} cannot be shown: {error}"
+
+
+def remember(project: Any, row: int, levels: tuple[float, float] | None) -> None:
+    """Store the shot on screen and the levels, to resume there; failing is logged, not fatal."""
+    try:
+        project.store.set_meta(PLACE, {"row": row, "levels": levels})
+    except (InputError, OSError) as error:
+        log.warning("the place in the queue was not stored: %s", error)
+
+
+def _left_off(project: Any) -> tuple[int, tuple[float, float] | None]:
+    """Row and levels of the last sitting; the first shot and None where there was none."""
+    kept = project.store.get_meta(PLACE)
+    kept = kept if isinstance(kept, dict) else {}
+    row, levels = kept.get("row", 0), kept.get("levels")
+    row = min(max(row, 0), project.n_shots - 1) if isinstance(row, int) else 0
+    if not isinstance(levels, list) or len(levels) != 2:
+        return row, None
+    return row, (float(levels[0]), float(levels[1]))
+
+
+def _decisions_of(project: Any, annotator: int) -> Decisions:
+    """The person's decisions over the labels that came with the files."""
+    files, own = project.imported_state(), project.store.load_state(annotator)
+    return Decisions(own.present, own.status, files.present, files.status)

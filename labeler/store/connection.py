@@ -1,0 +1,185 @@
+"""One connection to a project's database: how it is opened, written, checked and backed up.
+
+Every trouble that a person can mend becomes an InputError here; nothing is half written.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import StaticPool
+
+from labeler.store.place import is_network, is_writable
+from model.errors import InputError
+
+BUSY_MS = 10_000
+
+
+class Database:
+    """A connection that commits durably: WAL and full sync, or a rollback journal on a network.
+
+    For one thread. `read_only` where the place does not allow writing; `notes` says so once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.read_only = not is_writable(path)
+        self.network = is_network(path.parent)
+        self.notes: list[str] = []
+        self._engine = create_engine(
+            "sqlite://", creator=self._connect, poolclass=StaticPool, json_serializer=_to_json
+        )
+        with self.translated():
+            self.connection: Connection = self._engine.connect().execution_options(
+                isolation_level="AUTOCOMMIT"
+            )
+            self._prepare()
+
+    def _connect(self) -> sqlite3.Connection:
+        uri = self.path.resolve().as_uri()
+        if self.read_only:
+            wal = self.path.with_name(self.path.name + "-wal")
+            uri += "?mode=ro" + ("" if wal.exists() and wal.stat().st_size else "&immutable=1")
+        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+    def _prepare(self) -> None:
+        run = self.connection.exec_driver_sql
+        run(f"PRAGMA busy_timeout={BUSY_MS}")
+        run("PRAGMA foreign_keys=ON")
+        run("PRAGMA cache_size=-65536")
+        if self.read_only:
+            self.notes.append(
+                "This project can only be looked at: its folder may not be written to by you. "
+                "Copy the folder to a place of your own to label."
+            )
+            return
+        if self.network:
+            run("PRAGMA journal_mode=DELETE")
+            self.notes.append(
+                "This project lies on a network file system: every label is still stored at once, "
+                "only some milliseconds more slowly."
+            )
+        else:
+            run("PRAGMA journal_mode=WAL")
+        run("PRAGMA synchronous=FULL")
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: all of it is on the disk at the end, or nothing of it."""
+        if self.read_only:
+            raise InputError(
+                "this project can only be looked at",
+                file=self.path.parent,
+                mend="Copy its folder to a place where you may write.",
+            )
+        with self.translated():
+            self.connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+                self.connection.exec_driver_sql("COMMIT")
+            except BaseException:
+                if self.driver.in_transaction:
+                    self.connection.exec_driver_sql("ROLLBACK")
+                raise
+
+    @property
+    def driver(self) -> sqlite3.Connection:
+        """The driver's own connection, for what needs its speed."""
+        found = self.connection.connection.driver_connection
+        assert isinstance(found, sqlite3.Connection)
+        return found
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Troubles of the disk become InputErrors; a mistake of ours stays what it is."""
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._in_words(str(error.orig)) or error from error
+        except sqlite3.Error as error:
+            raise self._in_words(str(error)) or error from error
+
+    def _in_words(self, text: str) -> InputError | None:
+        for part, what, mend in _TROUBLES:
+            if part in text:
+                return InputError(f"{what} ({text})", file=self.path, mend=mend)
+        return None
+
+    def quick_check(self) -> None:
+        """InputError where the database file is damaged."""
+        with self.translated():
+            found = self.connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        if found != "ok":
+            found = " ".join(str(found).split())
+            raise InputError(f"the database is damaged ({found})", file=self.path, mend=_RESTORE)
+
+    def back_up(self, reason: str) -> Path | None:
+        """A copy in `backups/` beside the database, whole or not at all; None when read-only."""
+        if self.read_only:
+            return None
+        folder = self.path.parent / "backups"
+        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        target = folder / f"{self.path.stem}-{now}-{reason}.sqlite"
+        half = target.with_suffix(".part")
+        try:
+            folder.mkdir(exist_ok=True)
+            with self.translated(), closing(sqlite3.connect(half)) as copy:
+                self.driver.backup(copy)
+            half.replace(target)
+        except OSError as error:
+            mend = "Free some space, or ask for the right to write there."
+            what = f"no backup could be written ({error})"
+            raise InputError(what, file=folder, mend=mend) from error
+        finally:
+            half.unlink(missing_ok=True)
+        return target
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.connection.close()
+        self._engine.dispose()
+
+
+def _to_json(value: Any) -> str:
+    """JSON of values that may hold numbers and arrays of numpy."""
+    return json.dumps(value, ensure_ascii=False, default=lambda v: v.tolist())
+
+
+_RESTORE = "Copy the newest file of its folder `backups` over it; the damaged one is worth keeping."
+_TROUBLES = (
+    (
+        "is full",
+        "the disk is full, so this was not stored; everything before is",
+        "Free some space and try again.",
+    ),
+    (
+        "readonly database",
+        "the project may not be written to",
+        "Copy its folder to a place where you may write.",
+    ),
+    (
+        "is locked",
+        "another program holds the project",
+        "Close it there, or wait, and try again.",
+    ),
+    (
+        "disk I/O error",
+        "the disk reports an error, so this was not stored",
+        "Check the disk and the connection to it, then try again.",
+    ),
+    (
+        "unable to open",
+        "the project cannot be opened",
+        "Check that the folder is there and may be read.",
+    ),
+    ("malformed", "the database is damaged", _RESTORE),
+    ("not a database", "the database is damaged", _RESTORE),
+)

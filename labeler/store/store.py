@@ -1,0 +1,299 @@
+"""The store's verbs for labels: record, undo, redo, and questions about what was decided.
+
+A change is one transaction and is on the disk when the verb returns. The history only grows.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, bindparam, func, insert, literal, select
+
+from labeler.store import audit, migrating
+from labeler.store.connection import Database
+from labeler.store.facts import ANNOTATORS, Facts, table_of
+from labeler.store.records import Change, GestureKind, HistoryEntry, State, in_words
+from labeler.store.schema import CurrentRow, EventRow, GestureRow
+from labeler.store.undo import UndoStack
+
+GESTURES, EVENTS, CURRENT = table_of(GestureRow), table_of(EventRow), table_of(CurrentRow)
+
+_THESE = select(func.json_each(bindparam("rows")).table_valued("value").c.value)
+_BEFORE = select(CURRENT.c.row, CURRENT.c.present, CURRENT.c.status, CURRENT.c.note).where(
+    CURRENT.c.annotator_id == bindparam("annotator"), CURRENT.c.row.in_(_THESE)
+)
+_AFTER = (EVENTS.c.row, EVENTS.c.present_after, EVENTS.c.status_after, EVENTS.c.note_after)
+_BEFORE_IT = (EVENTS.c.row, EVENTS.c.present_before, EVENTS.c.status_before, EVENTS.c.note_before)
+_OF_GESTURE = EVENTS.c.gesture_id == bindparam("gesture")
+_MAKE_CURRENT = (
+    insert(CURRENT)
+    .prefix_with("OR REPLACE")
+    .from_select(
+        ["annotator_id", "row", "present", "status", "note"],
+        select(bindparam("annotator"), *_AFTER).where(_OF_GESTURE),
+    )
+)
+_SINCE = (
+    select(GESTURES.c.id, GESTURES.c.kind, GESTURES.c.target_id, GESTURES.c.changed)
+    .where(GESTURES.c.annotator_id == bindparam("annotator"), GESTURES.c.id > bindparam("seen"))
+    .order_by(GESTURES.c.id)
+)
+_STATE = "SELECT row, present, status FROM current WHERE annotator_id = ?"
+_STATE_TYPE = np.dtype([("row", "i8"), ("present", "i8"), ("status", "u1")])
+
+
+class Store(Facts):
+    """Everything that was decided in one project. For one thread; other processes may write too."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._stacks: dict[int, UndoStack] = {}
+
+    @classmethod
+    def create(cls, path: Path, class_names: Sequence[str]) -> Store:
+        """A new database; bit c of `present` stands for the c-th class."""
+        store = cls(Database(path))
+        migrating.bring_up(store.database)
+        store.add_classes(list(class_names))
+        return store
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """An existing database, checked, and brought to the present form after a backup.
+
+        InputError where it is damaged, newer than this program, or cannot be opened.
+        """
+        database = Database(path)
+        try:
+            database.quick_check()
+            migrating.bring_up(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the project can only be looked at."""
+        return self.database.read_only
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.database.close()
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def record(
+        self,
+        annotator_id: int,
+        rows: npt.ArrayLike,
+        present: npt.ArrayLike,
+        status: npt.ArrayLike,
+        *,
+        origin: str,
+        note: str | None = None,
+        shown: dict[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> int:
+        """Keep one gesture on one or many shots; durable when it returns. The gesture's number.
+
+        `present` and `status` are one value for all rows, or one each. `note` None leaves notes
+        as they are, '' takes them away. InputError where the disk refuses: then nothing changed.
+        """
+        where = np.atleast_1d(np.asarray(rows, np.int64))
+        bits = np.broadcast_to(np.asarray(present, np.int64), where.shape).tolist()
+        flags = np.broadcast_to(np.asarray(status, np.uint8), where.shape).tolist()
+        which = where.tolist()
+        with self.database.write() as connection:
+            before = self._before(connection, annotator_id, which)
+            events = []
+            for row, p, s in zip(which, bits, flags, strict=True):
+                was = before.get(row, (0, 0, None))
+                events.append((row, *was, p, s, was[2] if note is None else note or None))
+            changed = sum(e[1:4] != e[4:7] for e in events)
+            gesture = self._gesture(
+                connection, annotator_id, "do", origin, changed, shown=shown, seconds=seconds
+            )
+            names = [c.name for c in EVENTS.c]
+            items = [dict(zip(names, (gesture, *e), strict=True)) for e in events]
+            if items:
+                connection.execute(insert(EVENTS), items)
+            connection.execute(_MAKE_CURRENT, {"annotator": annotator_id, "gesture": gesture})
+        return gesture
+
+    def undo(self, annotator_id: int) -> Change | None:
+        """Take the last gesture back that is in effect; None where there is none."""
+        return self._reverse(annotator_id, "undo")
+
+    def redo(self, annotator_id: int) -> Change | None:
+        """Bring back the gesture that was undone last; None where there is none."""
+        return self._reverse(annotator_id, "redo")
+
+    def can_undo(self, annotator_id: int) -> bool:
+        """Whether `undo` has anything to take back."""
+        return bool(self._stack(annotator_id).done)
+
+    def can_redo(self, annotator_id: int) -> bool:
+        """Whether `redo` has anything to bring back."""
+        return bool(self._stack(annotator_id).undone)
+
+    def _reverse(self, annotator_id: int, kind: GestureKind) -> Change | None:
+        with self.database.write() as connection:
+            stack = self._stack(annotator_id)
+            gestures = stack.done if kind == "undo" else stack.undone
+            if not gestures:
+                return None
+            target = gestures[-1]
+            size = select(GESTURES.c.changed).where(GESTURES.c.id == target)
+            changed = int(connection.execute(size).scalar_one())
+            gesture = self._gesture(connection, annotator_id, kind, kind, changed, target=target)
+            start, end = (_AFTER, _BEFORE_IT) if kind == "undo" else (_BEFORE_IT, _AFTER)
+            copied = select(literal(gesture), *start, *end[1:]).where(_OF_GESTURE)
+            columns = [c.name for c in EVENTS.c]
+            connection.execute(insert(EVENTS).from_select(columns, copied), {"gesture": target})
+            connection.execute(_MAKE_CURRENT, {"annotator": annotator_id, "gesture": gesture})
+            return self._change(connection, gesture, kind)
+
+    def _before(
+        self, connection: Connection, annotator_id: int, rows: list[int]
+    ) -> dict[int, tuple[int, int, str | None]]:
+        found = connection.execute(_BEFORE, {"annotator": annotator_id, "rows": json.dumps(rows)})
+        return {row: (present, status, note) for row, present, status, note in found}
+
+    def _gesture(
+        self,
+        connection: Connection,
+        annotator_id: int,
+        kind: GestureKind,
+        origin: str,
+        changed: int,
+        *,
+        target: int | None = None,
+        shown: dict[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> int:
+        values = {
+            "time_us": time.time_ns() // 1000,
+            "annotator_id": annotator_id,
+            "kind": kind,
+            "target_id": target,
+            "origin": origin,
+            "changed": changed,
+            "shown": shown,
+            "seconds": seconds,
+        }
+        made = connection.execute(insert(GESTURES), values).inserted_primary_key
+        assert made is not None
+        return int(made[0])
+
+    def _change(self, connection: Connection, gesture: int, kind: GestureKind) -> Change:
+        found = connection.execute(
+            select(*_AFTER[:3], *_BEFORE_IT[1:3]).where(_OF_GESTURE), {"gesture": gesture}
+        ).all()
+        table = np.array([tuple(row) for row in found], np.int64).reshape(-1, 5)
+        where = f"shot {table[0, 0] + 1}" if len(table) == 1 else f"{len(table)} shots"
+        _, present, status, was_present, was_status = table[0].tolist()
+        names = dict(enumerate(self.class_names()))
+        words = in_words((was_present, was_status), (present, status), names)
+        verb = "Undone" if kind == "undo" else "Redone"
+        what = f": {words}" if len(table) == 1 else ""
+        return Change(
+            rows=table[:, 0],
+            present=table[:, 1],
+            status=table[:, 2].astype(np.uint8),
+            gesture=gesture,
+            text=f"{verb} on {where}{what}",
+        )
+
+    def _stack(self, annotator_id: int) -> UndoStack:
+        stack = self._stacks.setdefault(annotator_id, UndoStack())
+        with self.database.translated():
+            known = {"annotator": annotator_id, "seen": stack.seen}
+            found = self.database.connection.execute(_SINCE, known)
+            stack.follow((g, kind, target, changed) for g, kind, target, changed in found)
+        return stack
+
+    # -- questions -----------------------------------------------------------------------------
+
+    def load_state(self, annotator_id: int) -> State:
+        """The state of all N shots; shots that the annotator never touched are 0."""
+        n = self.n_shots()
+        state = State(np.zeros(n, np.int64), np.zeros(n, np.uint8))
+        with self.database.translated():
+            rows = self.database.driver.execute(_STATE, (annotator_id,))
+            found = np.fromiter(rows, _STATE_TYPE)
+        state.present[found["row"]] = found["present"]
+        state.status[found["row"]] = found["status"]
+        return state
+
+    def note(self, row: int, annotator_id: int) -> str:
+        """The annotator's note on a shot, '' without one."""
+        mine = (CURRENT.c.annotator_id == annotator_id) & (CURRENT.c.row == row)
+        with self.database.translated():
+            found = self.database.connection.execute(select(CURRENT.c.note).where(mine)).scalar()
+        return found or ""
+
+    def notes(self, annotator_id: int) -> dict[int, str]:
+        """All notes of an annotator, by row."""
+        mine = (CURRENT.c.annotator_id == annotator_id) & CURRENT.c.note.is_not(None)
+        with self.database.translated():
+            rows = self.database.connection.execute(
+                select(CURRENT.c.row, CURRENT.c.note).where(mine)
+            )
+            return {int(row): str(note) for row, note in rows}
+
+    def history(self, row: int) -> list[HistoryEntry]:
+        """Everything that ever happened to a shot, oldest first."""
+        g, e = GESTURES.c, EVENTS.c
+        find = (
+            select(
+                g.time_us,
+                ANNOTATORS.c.name,
+                g.id,
+                g.kind,
+                g.origin,
+                e.present_before,
+                e.status_before,
+                e.present_after,
+                e.status_after,
+                e.note_after,
+                g.shown,
+                g.seconds,
+            )
+            .join_from(EVENTS, GESTURES, g.id == e.gesture_id)
+            .join(ANNOTATORS, ANNOTATORS.c.id == g.annotator_id)
+            .where(e.row == row)
+            .order_by(g.id)
+        )
+        with self.database.translated():
+            found = self.database.connection.execute(find)
+            return [
+                HistoryEntry(datetime.fromtimestamp(time_us / 1e6, UTC), *rest)
+                for time_us, *rest in found
+            ]
+
+    def labelling_times(self, annotator_id: int) -> npt.NDArray[np.float64]:
+        """Seconds since the epoch of every gesture that changed something, oldest first."""
+        find = "SELECT time_us FROM gestures WHERE annotator_id=? AND kind='do' AND changed>0"
+        with self.database.translated():
+            rows = self.database.driver.execute(find + " ORDER BY id", (annotator_id,))
+            return np.fromiter((t for (t,) in rows), np.float64) / 1e6
+
+    def audit(self) -> list[str]:
+        """Findings where the current state does not follow from the history; [] when it does."""
+        found = [
+            f"shot {row + 1}: the current state of annotator {who} does not follow from the history"
+            for who, row in audit.differing_states(self.database)
+        ]
+        found += [
+            f"shot {row + 1}: gesture {gesture} starts from a state that never was"
+            for gesture, row in audit.broken_chains(self.database)
+        ]
+        return found

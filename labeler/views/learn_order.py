@@ -1,0 +1,127 @@
+"""The form of the next training: recipe, network and epochs in words, and what it will take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import (
+    QFormLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.offers import NETWORKS, WORDS, Order, duration, expected_seconds, usable_shots
+from labeler.reports import RunReport
+from labeler.views.parts import Chooser, label, set_role
+from model import recipes
+from model.shots import EVALUATION
+
+
+class OrderForm(QWidget):
+    """Choose what to train next. Emits `train_requested` with the Order."""
+
+    train_requested = pyqtSignal(object)
+
+    def __init__(self, session: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self._runs: list[RunReport] = []
+        self.recipe = Chooser("Recipe")
+        for name in recipes.NAMES:
+            self.recipe.addItem(WORDS.get(name, name).split(" · ")[0], name)
+        self.network = Chooser("Network")
+        for offer in NETWORKS:
+            self.network.addItem(offer.text.split(" · ")[0], offer.name)
+        self.epochs = QSpinBox()
+        self.epochs.setRange(1, 1000)
+        self.epochs.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        self.epochs.setAccessibleName("Epochs")
+        self.about, self.network_about = label("", "muted", wrap=True), label("", "muted", True)
+        self.facts = label("", wrap=True)
+        self.button = QPushButton("Train")
+        set_role(self.button, "main")
+        self.needed = label("", "muted", wrap=True)
+        self._build()
+        self.recipe.currentIndexChanged.connect(self._take_recipe)
+        self.network.currentIndexChanged.connect(self._describe)
+        self.epochs.valueChanged.connect(self._describe)
+        self.button.clicked.connect(lambda: self.train_requested.emit(self.order()))
+        self._take_recipe()
+
+    def _build(self) -> None:
+        form = QFormLayout()
+        form.setVerticalSpacing(8)
+        form.setHorizontalSpacing(14)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow(self._name("&Recipe", self.recipe), self.recipe)
+        form.addRow(self.about)
+        form.addRow(self._name("&Network", self.network), self.network)
+        form.addRow(self.network_about)
+        form.addRow(self._name("&Epochs", self.epochs), self.epochs)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(18, 16, 18, 16)
+        layout.setSpacing(12)
+        layout.addWidget(label("Next training", "heading"))
+        layout.addLayout(form)
+        layout.addSpacing(4)
+        layout.addWidget(self.facts)
+        layout.addWidget(self.needed)
+        layout.addWidget(self.button)
+        layout.addStretch(1)
+
+    @staticmethod
+    def _name(text: str, buddy: QWidget) -> QLabel:
+        made = QLabel(text)
+        made.setBuddy(buddy)
+        return made
+
+    def order(self) -> Order:
+        """What the form says; where it says what the recipe says, the recipe decides."""
+        name = self.recipe.currentData()
+        recipe = recipes.named(name)
+        network, epochs = self.network.currentData(), self.epochs.value()
+        return Order(
+            name,
+            "" if network == recipe.network else network,
+            0 if epochs == recipe.epochs else epochs,
+        )
+
+    def refresh(self, runs: list[RunReport], lacking: str, running: bool) -> None:
+        """Say what a training would use and take, or what it lacks."""
+        self._runs = runs
+        self.needed.setText(f"{lacking}." if lacking else "")
+        self.needed.setVisible(bool(lacking))
+        self.button.setEnabled(not lacking and not running)
+        self.button.setToolTip("A training is under way" if running else "")
+        self._describe()
+
+    def _take_recipe(self) -> None:
+        recipe = recipes.named(self.recipe.currentData())
+        self.about.setText(recipe.about)
+        self.network.setCurrentIndex(self.network.findData(recipe.network))
+        self.epochs.setValue(recipe.epochs)
+        self._describe()
+
+    def _describe(self) -> None:
+        self.network_about.setText(NETWORKS[self.network.currentIndex()].text.split(" · ", 1)[1])
+        if self.session.project is None:
+            self.facts.setText("")
+            return
+        session = self.session
+        used = len(usable_shots(session.taxonomy, session.present, session.status))
+        left_out = int((session.status & 1).sum()) - used
+        seconds = expected_seconds(self.order(), used, session.n_shots, self._runs)
+        lines = [f"{used:,} labelled shots"]
+        if left_out:
+            lines.append(f"{left_out:,} shots in error are left out")
+        if not self.needed.text():
+            lines += [*self._evaluation_shots(), f"about {duration(seconds)} on this machine"]
+        self.facts.setText("\n".join(lines))
+
+    def _evaluation_shots(self) -> list[str]:
+        fixed = int((self.session.project.store.roles() == EVALUATION).sum())
+        return [f"{fixed:,} of them kept for evaluation"] if fixed else ["15 % kept for evaluation"]

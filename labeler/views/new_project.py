@@ -1,0 +1,177 @@
+"""Makes a project from files of shots: where it goes, which classes, who labels; then the work.
+
+The files are read in another thread, so the window stays alive; a refusal leaves everything as
+it was and says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PyQt6.QtCore import QThread, pyqtSignal
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.views.parts import label
+from model.errors import InputError
+
+SHOT_FILES = "Shots (*.h5 *.hdf5 *.cxi *.nxs *.hdf);;All files (*)"
+SUFFIXES = (".h5", ".hdf5", ".cxi", ".nxs", ".hdf")
+
+
+class Maker(QThread):
+    """Makes the project; `made` with its folder, or `refused` with the words."""
+
+    advanced = pyqtSignal(str, int, int)
+    made = pyqtSignal(str)
+    refused = pyqtSignal(str)
+
+    def __init__(
+        self, folder: Path, files: Sequence[Path], taxonomy: str, annotator: str, parent: QWidget
+    ) -> None:
+        super().__init__(parent)
+        self._order = (folder, list(files), taxonomy, annotator)
+
+    def run(self) -> None:
+        from labeler.project import Project
+
+        folder, files, taxonomy, annotator = self._order
+        try:
+            Project.create(folder, files, taxonomy, annotator, self.advanced.emit).close()
+        except (InputError, OSError) as error:
+            self.refused.emit(str(error))
+        else:
+            self.made.emit(str(folder))
+
+
+class NewProject(QDialog):
+    """`folder` holds the new project once the dialog was accepted."""
+
+    def __init__(self, files: Sequence[Path], parent: QWidget) -> None:
+        super().__init__(parent)
+        from labeler.project import login
+        from model.taxonomy_toml import shipped
+
+        self.setWindowTitle("New project")
+        self.setMinimumWidth(560)
+        self.files = list(files)
+        self.folder: Path | None = None
+        self._maker: Maker | None = None
+        first = self.files[0]
+        more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
+        self.place = QLineEdit(str(free_folder(first)))
+        self.place.setAccessibleName("Folder of the project")
+        self.taxonomy = QComboBox()
+        self.taxonomy.addItems(sorted(p.stem for p in shipped().parent.glob("*.toml")))
+        self.taxonomy.setCurrentText("helium")
+        self.taxonomy.setAccessibleName("Classes and rules")
+        self.person = QLineEdit(login())
+        self.person.setAccessibleName("Who labels")
+        browse = QPushButton("Choose…")
+        browse.clicked.connect(self._browse)
+        own = QPushButton("Own file…")
+        own.clicked.connect(self._own_taxonomy)
+        form = QFormLayout()
+        form.setHorizontalSpacing(16)
+        form.setVerticalSpacing(10)
+        form.addRow(label("Shots", "muted"), label(f"{first.name}{more}"))
+        form.addRow(label("Folder", "muted"), _beside(self.place, browse))
+        form.addRow(label("Classes", "muted"), _beside(self.taxonomy, own))
+        form.addRow(label("Who labels", "muted"), self.person)
+        self.trouble = label(role="error")
+        self.trouble.setWordWrap(True)
+        self.trouble.hide()
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.hide()
+        cancel = QPushButton("Cancel")
+        cancel.clicked.connect(self.reject)
+        self.make = QPushButton("Make the project")
+        self.make.setProperty("role", "main")
+        self.make.setDefault(True)
+        self.make.clicked.connect(self.start)
+        foot = QHBoxLayout()
+        foot.addStretch(1)
+        foot.addWidget(cancel)
+        foot.addWidget(self.make)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(22, 20, 22, 18)
+        layout.setSpacing(16)
+        layout.addWidget(label("New project", "title"))
+        layout.addLayout(form)
+        for widget in (self.trouble, self.bar):
+            layout.addWidget(widget)
+        layout.addLayout(foot)
+
+    def start(self) -> None:
+        """Make the project with what the fields say."""
+        self.trouble.hide()
+        self.make.setEnabled(False)
+        self.bar.setRange(0, 0)
+        self.bar.show()
+        folder = Path(self.place.text()).expanduser()
+        taxonomy, person = self.taxonomy.currentText(), self.person.text().strip()
+        self._maker = Maker(folder, self.files, taxonomy, person, self)
+        self._maker.advanced.connect(self._advance)
+        self._maker.refused.connect(self._refuse)
+        self._maker.made.connect(self._finish)
+        self._maker.start()
+
+    def _advance(self, what: str, done: int, total: int) -> None:
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+
+    def _refuse(self, words: str) -> None:
+        self.bar.hide()
+        self.make.setEnabled(True)
+        self.trouble.setText(words)
+        self.trouble.show()
+
+    def _finish(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self.accept()
+
+    def done(self, result: int) -> None:
+        if self._maker is not None:
+            self._maker.wait()
+        super().done(result)
+
+    def _browse(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Folder of the project")
+        if chosen:
+            folder = Path(chosen)
+            taken = folder.is_dir() and any(folder.iterdir())
+            self.place.setText(str(folder / free_folder(self.files[0]).name if taken else folder))
+
+    def _own_taxonomy(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileName(self, "Classes and rules", "", "TOML (*.toml)")
+        if chosen:
+            self.taxonomy.addItem(chosen)
+            self.taxonomy.setCurrentText(chosen)
+
+
+def free_folder(file: Path) -> Path:
+    """A folder name beside the file that is not taken yet."""
+    name = f"{file.stem}-labels"
+    found, n = file.with_name(name), 2
+    while found.exists():
+        found, n = file.with_name(f"{name}-{n}"), n + 1
+    return found
+
+
+def _beside(field: QWidget, button: QPushButton) -> QHBoxLayout:
+    line = QHBoxLayout()
+    line.addWidget(field, 1)
+    line.addWidget(button)
+    return line

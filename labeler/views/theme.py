@@ -1,0 +1,222 @@
+"""One neutral dark and one neutral light theme: palette, style sheet, icons and their colours.
+
+The only place where colours of the window are written down. Widgets that paint themselves ask
+`current()` while painting, so that a change of theme needs nothing but a repaint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+
+from PyQt6.QtCore import QByteArray, QRectF, Qt
+from PyQt6.QtGui import QColor, QFont, QIcon, QPainter, QPalette, QPixmap
+from PyQt6.QtSvg import QSvgRenderer
+from PyQt6.QtWidgets import QApplication
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours by what they are for."""
+
+    name: str
+    window: str
+    panel: str
+    card: str
+    stage: str
+    field: str
+    button: str
+    popup: str
+    banner: str
+    hover: str
+    press: str
+    select: str
+    line: str
+    edge: str
+    scroll: str
+    strong: str
+    text: str
+    muted: str
+    faint: str
+    accent: str
+    accent_hover: str
+    accent_text: str
+    on_accent: str
+    warning: str
+    error: str
+    good: str
+
+
+DARK = Theme(
+    name="dark",
+    window="#19191a",
+    panel="#1f1f20",
+    card="#252527",
+    stage="#121213",
+    field="#19191a",
+    button="#2b2b2d",
+    popup="#28282a",
+    banner="#2d2922",
+    hover="#2c2c2e",
+    press="#363639",
+    select="#2f3d4f",
+    line="#2d2d2f",
+    edge="#3c3c3f",
+    scroll="#434347",
+    strong="#f4f4f5",
+    text="#d4d4d6",
+    muted="#97979c",
+    faint="#6a6a70",
+    accent="#5b9fe3",
+    accent_hover="#72afea",
+    accent_text="#7bb4ee",
+    on_accent="#0d1622",
+    warning="#e0a83e",
+    error="#ef7b6c",
+    good="#62b98a",
+)
+LIGHT = Theme(
+    name="light",
+    window="#efeff0",
+    panel="#f8f8f8",
+    card="#ffffff",
+    stage="#dcdcde",
+    field="#ffffff",
+    button="#ffffff",
+    popup="#ffffff",
+    banner="#fbf3e0",
+    hover="#e9e9eb",
+    press="#dddde0",
+    select="#d5e5f7",
+    line="#e0e0e2",
+    edge="#cbcbcf",
+    scroll="#c3c3c8",
+    strong="#0e0e10",
+    text="#2a2a2d",
+    muted="#66666c",
+    faint="#96969c",
+    accent="#1f6fc0",
+    accent_hover="#185c9f",
+    accent_text="#175ea6",
+    on_accent="#ffffff",
+    warning="#9a6400",
+    error="#b8321f",
+    good="#1f7a4d",
+)
+THEMES = {t.name: t for t in (DARK, LIGHT)}
+_current = DARK
+
+
+def current() -> Theme:
+    """The theme in use."""
+    return _current
+
+
+def colour(name: str, alpha: float = 1.0) -> QColor:
+    """A colour of the theme in use, by what it is for."""
+    found = QColor(getattr(_current, name))
+    found.setAlphaF(alpha)
+    return found
+
+
+def apply(app: QApplication, name: str) -> None:
+    """Dress the whole program."""
+    global _current
+    _current = THEMES[name]
+    app.setStyle("Fusion")
+    app.setPalette(_palette(_current))
+    app.setStyleSheet(_style_sheet(_current))
+
+
+def _palette(theme: Theme) -> QPalette:
+    palette = QPalette()
+    roles = QPalette.ColorRole
+    for role, name in {
+        roles.Window: theme.window,
+        roles.WindowText: theme.text,
+        roles.Base: theme.field,
+        roles.AlternateBase: theme.panel,
+        roles.Text: theme.text,
+        roles.Button: theme.button,
+        roles.ButtonText: theme.text,
+        roles.BrightText: theme.strong,
+        roles.ToolTipBase: theme.popup,
+        roles.ToolTipText: theme.text,
+        roles.PlaceholderText: theme.faint,
+        roles.Highlight: theme.accent,
+        roles.HighlightedText: theme.on_accent,
+        roles.Link: theme.accent_text,
+    }.items():
+        palette.setColor(role, QColor(name))
+    for role in (roles.WindowText, roles.Text, roles.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.faint))
+    return palette
+
+
+def _resource(*parts: str) -> Path:
+    return Path(str(resources.files("resources") / parts[0]), *parts[1:])
+
+
+def _style_sheet(theme: Theme) -> str:
+    sheet = _resource("style", "window.qss").read_text("utf-8")
+    names = asdict(theme) | {
+        name: _resource("style", f"{name}.svg").as_posix() for name in ("check", "down")
+    }
+    for name in sorted(names, key=len, reverse=True):  # longest first: on_accent before accent
+        sheet = sheet.replace(f"@{name}", names[name])
+    return sheet
+
+
+# -- drawings ------------------------------------------------------------------------------------
+
+
+def icon(name: str, of: str = "text") -> QIcon:
+    """One of our icons in a colour of the theme, sharp at every scale; greyed where disabled."""
+    found = QIcon()
+    for size in (16, 20, 24, 32, 48):
+        found.addPixmap(drawing(f"icons/{name}.svg", size, getattr(_current, of)))
+        faint = drawing(f"icons/{name}.svg", size, _current.faint)
+        found.addPixmap(faint, QIcon.Mode.Disabled)
+    return found
+
+
+@lru_cache(maxsize=512)
+def drawing(path: str, pixels: int, ink: str) -> QPixmap:
+    """A square drawing of ours (below resources/) with `currentColor` as ink; null if missing."""
+    file = _resource(*path.split("/"))
+    if not file.is_file():
+        return QPixmap()
+    text = file.read_text("utf-8").replace("currentColor", ink)
+    renderer = QSvgRenderer(QByteArray(text.encode()))
+    picture = QPixmap(pixels, pixels)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    renderer.render(painter, QRectF(0, 0, pixels, pixels))
+    painter.end()
+    return picture
+
+
+def draw(painter: QPainter, path: str, where: QRectF, ink: str) -> None:
+    """Paint a drawing of ours into a rectangle at the device's own resolution."""
+    device = painter.device()
+    ratio = device.devicePixelRatioF() if device is not None else 1.0
+    picture = drawing(path, max(1, round(where.width() * ratio)), ink)
+    if not picture.isNull():
+        painter.drawPixmap(where, picture, QRectF(picture.rect()))
+
+
+def font(points: float, bold: bool = False) -> QFont:
+    """The system's font at a size in points."""
+    found = QApplication.font()
+    found.setPointSizeF(points)
+    found.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
+    return found
+
+
+def numbers(points: float) -> QFont:
+    """The system's font with figures of equal width, so that numbers do not jump."""
+    found = font(points)
+    found.setFeature(QFont.Tag("tnum"), 1)
+    return found

@@ -1,0 +1,84 @@
+"""Random changes of a batch of training shots: what a pattern could as well have looked like.
+
+Works on linear counts (B, 1, h, w) on any device, before the input transform. Every random number
+comes from the generator that is given, so that a training can be repeated and resumed exactly.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.recipes import Recipe
+
+
+def augment(counts: Tensor, recipe: Recipe, random: torch.Generator) -> Tensor:
+    """A changed copy of the counts (B, 1, h, w), as the recipe says; square where it turns."""
+    if recipe.flips:
+        counts = _flip(_flip(counts, 2, random), 3, random)
+    if recipe.quarter_turns:
+        counts = _quarter_turns(counts, random)
+    if recipe.rotation:
+        counts = _rotate(counts, recipe.rotation, random)
+    if recipe.brightness or recipe.contrast:
+        tones = _linear_tones if recipe.tones == "linear" else _log_tones
+        counts = tones(counts, recipe.brightness, recipe.contrast, random)
+    if recipe.shot_noise:
+        counts = _shot_noise(counts, recipe.shot_noise, random)
+    return counts
+
+
+def _uniform(counts: Tensor, low: float, high: float, random: torch.Generator) -> Tensor:
+    """(B, 1, 1, 1) uniform random numbers on the device of the counts."""
+    numbers = torch.rand(len(counts), 1, 1, 1, generator=random)
+    return (low + (high - low) * numbers).to(counts.device)
+
+
+def _flip(counts: Tensor, axis: int, random: torch.Generator) -> Tensor:
+    chosen = (torch.rand(len(counts), 1, 1, 1, generator=random) < 0.5).to(counts.device)
+    return torch.where(chosen, counts.flip(axis), counts)
+
+
+def _quarter_turns(counts: Tensor, random: torch.Generator) -> Tensor:
+    chosen = (torch.rand(len(counts), 1, 1, 1, generator=random) < 0.5).to(counts.device)
+    # with the flips, exchanging the axes of half of the shots gives all eight symmetries
+    return torch.where(chosen, counts.transpose(2, 3), counts)
+
+
+def _rotate(counts: Tensor, degrees: float, random: torch.Generator) -> Tensor:
+    angle = _uniform(counts, -degrees, degrees, random).flatten() * (math.pi / 180)
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    turn = torch.stack([cos, -sin, zero, sin, cos, zero], 1).view(-1, 2, 3).to(counts.dtype)
+    grid = F.affine_grid(turn, list(counts.shape), align_corners=False)
+    return F.grid_sample(counts, grid, mode="bilinear", align_corners=False)
+
+
+def _log_tones(
+    counts: Tensor, brightness: float, contrast: float, random: torch.Generator
+) -> Tensor:
+    """log counts times 1 ± contrast, plus ± brightness: another exposure and another falloff."""
+    gain = _uniform(counts, -brightness, brightness, random).exp()
+    power = _uniform(counts, 1 - contrast, 1 + contrast, random)
+    changed = (counts.clamp(min=0).log1p() * power).expm1() if contrast else counts
+    return changed * gain
+
+
+def _linear_tones(
+    counts: Tensor, brightness: float, contrast: float, random: torch.Generator
+) -> Tensor:
+    """Random contrast about the mean of each shot, then a random offset, in counts."""
+    mean = counts.mean((2, 3), keepdim=True)
+    scale = _uniform(counts, 1 - contrast, 1 + contrast, random)
+    offset = _uniform(counts, -brightness, brightness, random)
+    return (counts - mean) * scale + mean * (1 + offset)
+
+
+def _shot_noise(counts: Tensor, most: float, random: torch.Generator) -> Tensor:
+    """Noise as if a share of up to `most` of the photons had not been counted (normal limit)."""
+    lost = _uniform(counts, 0.0, most, random)
+    noise = torch.randn(counts.shape, generator=random).to(counts.device)
+    variance = counts.clamp(min=0) * lost / (1 - lost).clamp(min=0.05)
+    return (counts + noise * variance.sqrt()).clamp(min=0)

@@ -1,0 +1,122 @@
+"""`bench explain`: heatmaps of eleven classes of a shot against the package pytorch-grad-cam."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from model import inference, networks, torchvision_ops
+from model.benchmarks.pairing import median, ratio, seconds_in_turns
+from model.explain import through_pooled_linear_head
+from model.networks import Network
+from model.prediction import PooledHead
+
+CLASSES, SIZE = 11, 224
+REPEATS = 4
+"""Shots in a row, one by one, that count as one measurement."""
+PACKAGE_EPSILON = 1e-6
+"""What the package adds to the denominator of Eq. 19."""
+
+
+def measure(rounds: int = 5, size: int = SIZE) -> dict[str, Any]:
+    """Seconds for all heatmaps of one shot, and ratios.
+
+    ratio_pytorch_grad_cam: the package's seconds for eleven classes on torchvision-style torch
+    code through ours (forward pass and all maps, the engine that `predict` chooses, one shot at a
+    time); ratio_same_engine: the same with our forward pass by torch; overhead_vs_forward: our
+    forward pass with all maps over the forward pass alone; difference: largest difference to the
+    package's maps (Chattopadhay's form, with the package's epsilon) as a share of the largest.
+    """
+    shape = (1, size, size)
+    torch.manual_seed(0)
+    network = networks.create("resnet18", classes=CLASSES).eval()
+    head = PooledHead.of(network)
+    rng = np.random.default_rng(0)
+    shot = (rng.random((1, *shape)) ** 8 * 1000).astype(np.float32)
+    fast = _single(network, shape)
+    plain = inference.TorchEngine(network.body, 1)
+
+    def forward(engine: inference.Engine) -> npt.NDArray[np.float32]:
+        (features,) = engine.stream([shot])
+        return features
+
+    def maps(engine: inference.Engine) -> None:
+        features = forward(engine)
+        logits = features.mean((-2, -1)) @ head.weight.T + head.bias
+        through_pooled_linear_head(features, head.weight, logits)
+
+    def repeated(work: Callable[[inference.Engine], object], engine: inference.Engine) -> None:
+        for _ in range(REPEATS):
+            work(engine)
+
+    def package() -> npt.NDArray[np.float32]:
+        return package_maps(network, torch.from_numpy(shot))
+
+    # The package is timed apart: what it leaves in the caches would fall on whoever comes next.
+    quick = seconds_in_turns(
+        {
+            "forward": lambda: repeated(forward, fast),
+            "all_maps": lambda: repeated(maps, fast),
+            "all_maps_torch": lambda: repeated(maps, plain),
+        },
+        2 * rounds,
+        warmups=2,
+    )
+    slow = seconds_in_turns({"pytorch_grad_cam": package}, rounds)
+    seconds = {name: median(values) / REPEATS for name, values in quick.items()}
+    seconds["pytorch_grad_cam"] = median(slow["pytorch_grad_cam"])
+    features = forward(plain)
+    logits = features.mean((-2, -1)) @ head.weight.T + head.bias
+    ours = through_pooled_linear_head(
+        features, head.weight, logits, "chattopadhay", epsilon=PACKAGE_EPSILON
+    )
+    theirs = package()
+    return {
+        "seconds": seconds,
+        "engine": fast.name,
+        "ratio_pytorch_grad_cam": seconds["pytorch_grad_cam"] / seconds["all_maps"],
+        "ratio_same_engine": seconds["pytorch_grad_cam"] / seconds["all_maps_torch"],
+        "overhead_vs_forward": ratio(quick["all_maps"], quick["forward"]),
+        "difference": float(np.abs(ours.values - theirs).max() / np.abs(theirs).max()),
+        "classes": CLASSES,
+        "size": size,
+        "rounds": rounds,
+    }
+
+
+def package_maps(network: Network, shots: torch.Tensor) -> npt.NDArray[np.float32]:
+    """pytorch-grad-cam's maps (n, C, h, w) of the feature maps before the pool, not yet scaled.
+
+    Raises ImportError where the package is not installed.
+    """
+    torchvision_ops.declare()
+    package = importlib.import_module("pytorch_grad_cam")
+    targets = importlib.import_module("pytorch_grad_cam.utils.model_targets")
+    classes = network.head.linear.out_features
+    found: list[npt.NDArray[np.float32]] = []
+
+    class Recording(package.GradCAMPlusPlus):  # type: ignore[name-defined]
+        """Keeps each map before it is enlarged and scaled to 0..1."""
+
+        def get_cam_image(self, *args: Any) -> npt.NDArray[np.float32]:
+            cam: npt.NDArray[np.float32] = super().get_cam_image(*args)
+            found.append(np.maximum(cam, 0))
+            return cam
+
+    with Recording(network, [network.body]) as cam:
+        for c in range(classes):
+            cam(shots, [targets.ClassifierOutputTarget(c)] * len(shots))
+    return np.stack(found, 1)
+
+
+def _single(network: Network, shape: tuple[int, int, int]) -> inference.Engine:
+    """The engine that prediction would choose, for one shot at a time."""
+    chosen, _ = inference.choose(network, shape)
+    if isinstance(chosen, inference.OpenVinoEngine):
+        return inference.OpenVinoEngine(network.body, 1, shape)
+    return inference.TorchEngine(network.body, 1)

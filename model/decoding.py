@@ -1,0 +1,61 @@
+"""From logits to probabilities and label sets, under the rules or without them.
+
+Plain output: independent sigmoids. Rule-aware output: a softmax over the legal label sets of the
+sums of their logits; the probability of a class is then the sum over the sets that hold it, and
+the answer is the most likely set, which breaks no hard rule by construction.
+Works on numpy arrays here; the loss that trains it (torch) lives in `model.losses`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.bool_]
+_CHUNK = 4096
+
+
+def sigmoid(logits: npt.ArrayLike) -> Floats:
+    """Eq. 3 for any shape, without overflow."""
+    x = np.asarray(logits, np.float64)
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float32)
+
+
+def set_probabilities(logits: npt.ArrayLike, legal: npt.ArrayLike) -> Floats:
+    """Logits (N, C) and legal label sets (L, C) to the probability of every set (N, L)."""
+    scores = np.asarray(logits, np.float64) @ np.asarray(legal, np.float64).T
+    scores -= scores.max(1, keepdims=True)
+    weights = np.exp(scores)
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+
+
+def marginals(logits: npt.ArrayLike, legal: npt.ArrayLike) -> Floats:
+    """(N, C) probability of each class under the softmax over legal sets (L, C)."""
+    logits, sets = np.asarray(logits), np.asarray(legal, np.float32)
+    parts = [
+        set_probabilities(logits[i : i + _CHUNK], sets) @ sets
+        for i in range(0, len(logits), _CHUNK)
+    ]
+    joined = np.concatenate(parts) if parts else np.zeros((0, sets.shape[1]), np.float32)
+    return np.clip(joined, 0.0, 1.0)
+
+
+def most_likely_sets(logits: npt.ArrayLike, legal: npt.ArrayLike) -> Labels:
+    """(N, C) booleans: the legal set with the largest sum of logits, for every shot.
+
+    The same for both kinds of output: independent sigmoids restricted to the legal sets give each
+    set a probability in proportion to exp(sum of its logits).
+    """
+    logits, sets = np.asarray(logits, np.float32), np.asarray(legal, bool)
+    weights = sets.T.astype(np.float32)
+    parts = [
+        sets[(logits[i : i + _CHUNK] @ weights).argmax(1)] for i in range(0, len(logits), _CHUNK)
+    ]
+    return np.concatenate(parts) if parts else np.zeros((0, sets.shape[1]), bool)
+
+
+def probabilities(logits: npt.ArrayLike, legal: npt.ArrayLike | None = None) -> Floats:
+    """(N, C) probabilities: marginals over the legal sets where given, else sigmoids."""
+    return sigmoid(logits) if legal is None else marginals(logits, legal)

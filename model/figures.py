@@ -1,0 +1,143 @@
+"""Publication figure of classes: shots with their heat, as in Fig. 5 of the paper.
+
+One row per class: its schematic, then shots on a logarithmic scale whose transparency is the heat,
+with the heat's contours dashed on top. PNG, PDF or SVG by the name of the file. Draws what it is
+given: which shots, and where their heat comes from, is the caller's matter. Never opens a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.heat import Heat
+
+SUFFIXES = (".png", ".pdf", ".svg")
+LEVELS = (0.25, 0.5, 0.75)
+"""Contours, as fractions of the hottest place."""
+WIDTH_INCHES = 7.0
+"""Two columns of a journal."""
+_LINE, _FONT = 0.7, 7.0
+
+
+@dataclass(frozen=True)
+class ShownShot:
+    """A shot of the figure: counts (y, x), heat (y, x) in [0, 1] (`heat.enlarge`)."""
+
+    counts: npt.NDArray[Any]
+    heat: Heat
+    mask: npt.NDArray[np.bool_] | None = None
+    """True at good pixels; the others are drawn dark."""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A row of the figure. `schematic`: RGBA (y, x, 4) uint8, or None to leave its place out."""
+
+    name: str
+    shots: Sequence[ShownShot]
+    schematic: npt.NDArray[np.uint8] | None = None
+
+
+def save(
+    rows: Sequence[ClassRow],
+    out: Path,
+    *,
+    colormap: str = "viridis",
+    levels: Sequence[float] = LEVELS,
+    strength: float = 1.0,
+    dpi: int = 300,
+) -> Path:
+    """Draw the rows and write them to `out` at once; returns `out`.
+
+    colormap: a name of matplotlib's; levels: of the contours, as fractions of the hottest place;
+    strength: 1 leaves cold places black as the paper does, 0 shows the whole shot.
+    Raises InputError for another kind of file, nothing to draw, or a place that cannot be written.
+    """
+    out = Path(out)
+    if out.suffix.lower() not in SUFFIXES:
+        what = f"a figure cannot be a {out.suffix or 'file without ending'}"
+        raise InputError(what, file=out, mend=f"Use one of {', '.join(SUFFIXES)}.")
+    if not any(row.shots for row in rows):
+        raise InputError("there are no shots to draw", mend="Choose a class that has shots.")
+    figure = _drawn(rows, colormap, levels, strength)
+    _write(figure, out, dpi)
+    return out
+
+
+def picture(shot: ShownShot, colormap: str, strength: float) -> npt.NDArray[np.uint8]:
+    """(y, x, 3) the shot on a log scale from its 1st to its 99.9th percentile, dimmed by heat."""
+    from matplotlib import colormaps
+
+    counts = np.asarray(shot.counts, np.float64)
+    good = np.isfinite(counts) if shot.mask is None else np.isfinite(counts) & shot.mask
+    logs = np.log1p(np.clip(np.where(good, counts, 0), 0, None))
+    low, high = np.percentile(logs[good], (1, 99.9)) if good.any() else (0.0, 1.0)
+    scaled = np.clip((logs - low) / max(high - low, 1e-12), 0, 1)
+    coloured = colormaps[colormap](scaled, bytes=True)[..., :3]
+    coloured[~good] = 0
+    share = 1 - strength * (1 - shot.heat)
+    return np.asarray(coloured * share[..., None] + 0.5, np.uint8)
+
+
+def _drawn(
+    rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], strength: float
+) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = [row for row in rows if row.shots]
+    first = any(row.schematic is not None for row in rows)
+    columns = max(len(row.shots) for row in rows) + first
+    cell = WIDTH_INCHES / columns
+    figure = Figure((WIDTH_INCHES, len(rows) * (cell + 0.18)), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for line, row in zip(grid, rows, strict=True):
+        for axes in line:
+            axes.set_axis_off()
+        if row.schematic is not None:
+            line[0].imshow(row.schematic)
+        line[0].set_title(row.name, fontsize=_FONT + 1, loc="left", fontweight="bold")
+        for axes, shot in zip(line[first:], row.shots, strict=False):
+            _draw_shot(axes, shot, picture(shot, colormap, strength), levels)
+    return figure
+
+
+def _draw_shot(
+    axes: Any, shot: ShownShot, pixels: npt.NDArray[np.uint8], levels: Sequence[float]
+) -> None:
+    height, width = shot.heat.shape
+    axes.imshow(pixels, extent=(0, width, height, 0), interpolation="nearest")
+    if min(height, width) > 1 and shot.heat.max() > min(levels, default=np.inf):
+        y, x = np.arange(height) + 0.5, np.arange(width) + 0.5
+        axes.contour(x, y, shot.heat, levels, colors="white", linewidths=_LINE, linestyles="dashed")
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    if shot.title:
+        axes.set_title(shot.title, fontsize=_FONT, loc="right")
+
+
+def _write(figure: Any, out: Path, dpi: int) -> None:
+    import matplotlib as mpl
+
+    beside = out.with_name(f".{out.stem}.part{out.suffix}")
+    kind = out.suffix[1:].lower()
+    metadata = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
+    try:
+        with mpl.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "a"}):
+            figure.savefig(beside, format=kind, dpi=dpi, metadata=metadata)
+        beside.replace(out)
+    except OSError as error:
+        mend = "Free some space, or choose another place to write to."
+        why = error.strerror or str(error)
+        raise InputError(f"cannot be written ({why})", file=out, mend=mend) from error
+    finally:
+        beside.unlink(missing_ok=True)

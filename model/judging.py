@@ -1,0 +1,112 @@
+"""What a network in training is worth: its logits on chosen shots, and the report of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from model import calibration, decoding, metrics
+from model.engine import Engine
+from model.recipes import Recipe
+from model.training_data import Rows, TrainingData
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.bool_]
+MOST_DECODED = 14
+"""Classes up to which the most likely legal set is reported beside plain output."""
+
+
+@torch.no_grad()
+def logits_of(
+    network: nn.Module, data: TrainingData, rows: Rows, recipe: Recipe, engine: Engine
+) -> Floats:
+    """(n, C) logits of the rows, unchanged shots, network in evaluation mode."""
+    was_training = network.training
+    network.eval()
+    parts = []
+    for i in range(0, len(rows), recipe.batch):
+        x = data.inputs(rows[i : i + recipe.batch], engine.device, recipe, None)
+        with engine.number_context():
+            parts.append(network(x).float().cpu().numpy())
+    network.train(was_training)
+    empty = np.zeros((0, len(data.table.class_names)), np.float32)
+    return np.concatenate(parts) if parts else empty
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Turns logits into numbers for one training's classes and rules."""
+
+    data: TrainingData
+    rule_aware: bool
+
+    @property
+    def legal(self) -> Labels | None:
+        """(L, C) legal sets of rule-aware output, else None."""
+        return self.data.taxonomy.legal_sets if self.rule_aware else None
+
+    @property
+    def rare(self) -> Labels:
+        """(C,) classes that fewer than 5 % of all shots of this training show."""
+        shares = self.data.labels[self.data.used].mean(0)
+        return np.asarray((shares < metrics.RARE) & (shares > 0))
+
+    def quick(self, logits: Floats, rows: Rows) -> dict[str, Any]:
+        """The numbers at 0.5, or of the most likely legal set: for curves and for the choice."""
+        probabilities = decoding.probabilities(logits, self.legal)
+        decided = self.decide(logits, probabilities, None)
+        return self._numbers(probabilities, rows, decided)
+
+    def score(self, numbers: dict[str, Any]) -> float:
+        """What the best epoch is best in: the mean of macro F1 and macro average precision."""
+        return float((numbers["macro_f1"] or 0.0) + (numbers["macro_ap"] or 0.0)) / 2
+
+    def decide(self, logits: Floats, probabilities: Floats, thresholds: Floats | None) -> Labels:
+        """Label sets by the rules, by thresholds, or by 0.5."""
+        if self.legal is not None:
+            return decoding.most_likely_sets(logits, self.legal)
+        return np.asarray(probabilities >= (0.5 if thresholds is None else thresholds))
+
+    def fit(self, logits: Floats) -> tuple[float, Floats]:
+        """Temperature and thresholds from logits of the tuning shots."""
+        true = self.data.labels[self.data.tuning]
+        temperature = calibration.fit_temperature(logits, true, self.legal)
+        probabilities = calibration.probabilities_at(logits, temperature, self.legal)
+        return temperature, calibration.choose_thresholds(probabilities, true)
+
+    def report(self, logits: Floats, temperature: float, thresholds: Floats) -> dict[str, Any]:
+        """Everything about the evaluation shots, given their logits before the temperature."""
+        rows, data = self.data.evaluation, self.data
+        true = data.labels[rows]
+        probabilities = calibration.probabilities_at(logits, temperature, self.legal)
+        decided = self.decide(logits, probabilities, thresholds)
+        before = calibration.probabilities_at(logits, 1.0, self.legal)
+        blind = metrics.constant_prediction(data.labels[data.training])
+        guess = np.broadcast_to(blind, true.shape)
+        report = {
+            "evaluation": self._numbers(probabilities, rows, decided),
+            "at_half": self._numbers(probabilities, rows, probabilities >= 0.5),
+            "per_class": metrics.per_class(probabilities, true, decided, data.table.class_names),
+            "constant": self._numbers(guess.astype(np.float32), rows, guess),
+            "constant_labels": [n for n, c in zip(data.table.class_names, blind, strict=True) if c],
+            "ece_before_temperature": metrics.calibration_error(before, true),
+            "rare_classes": [
+                n for n, r in zip(data.table.class_names, self.rare, strict=True) if r
+            ],
+        }
+        if data.taxonomy.rules and len(data.taxonomy) <= MOST_DECODED:
+            sets = decoding.most_likely_sets(logits, data.taxonomy.legal_sets)
+            report["decoded"] = self._numbers(probabilities, rows, sets)
+            report["per_rule"] = metrics.broken_rules(decided, data.taxonomy)
+        return report
+
+    def _numbers(self, probabilities: Floats, rows: Rows, decided: Labels) -> dict[str, Any]:
+        true = self.data.labels[rows]
+        return metrics.evaluate(
+            probabilities, true, decided, rare=self.rare, taxonomy=self.data.taxonomy
+        )

@@ -1,0 +1,132 @@
+"""`predictions.h5`: how a run's reading of every shot is laid down, for the window to map.
+
+Datasets, row i being row i of the table, all contiguous and uncompressed so that they can be
+memory-mapped: `probabilities` (N, C) float32, NaN where `readable` (N,) is False; `logits` (N, C)
+float32; `decided` (N, C) bool, the label set by thresholds, or the most likely legal one where the
+network is rule-aware; `embeddings` (N, D) float16; `heatmaps` (N, C, h, w) float16, each with
+max |·| = 1, times `heatmap_scale` (N, C) float32 the map of the formula (maps of 1e-6 would drown
+in half precision); `role` (N,) uint8.
+Attributes: class_names, thresholds (C,), run, network, recipe, heatmap_form, field (y0, x0, y1, x1
+of the part of a shot that the network sees, as fractions), cells (the same of the box that the
+cells of a heatmap tile, which is half a cell off `field` for a ResNet: see `receptive`),
+fingerprint, airylabel_version.
+
+The file appears under its name only when it is whole. Nothing here computes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+
+_TROUBLE = (OSError, RuntimeError)
+"""What h5py raises where a file cannot be written."""
+
+
+class PredictionFile:
+    """Writes one predictions file beside its place; `finish` moves it there, `discard` drops it.
+
+    Every method raises InputError where the disk is full or may not be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        shots: int,
+        classes: int,
+        width: int,
+        grid: tuple[int, int],
+        attributes: Mapping[str, Any],
+    ) -> None:
+        self.path = Path(path)
+        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._file: h5py.File | None = None
+        layout: dict[str, tuple[tuple[int, ...], Any, Any]] = {
+            "probabilities": ((classes,), np.float32, np.nan),
+            "logits": ((classes,), np.float32, np.nan),
+            "decided": ((classes,), np.bool_, False),
+            "embeddings": ((width,), np.float16, 0),
+            "heatmaps": ((classes, *grid), np.float16, 0),
+            "heatmap_scale": ((classes,), np.float32, 0),
+            "role": ((), np.uint8, 0),
+            "readable": ((), np.bool_, False),
+        }
+
+        def create() -> None:
+            self._file = h5py.File(self._temporary, "w", locking=False)
+            for name, (shape, dtype, fill) in layout.items():
+                self._file.create_dataset(name, (shots, *shape), dtype, fillvalue=fill)
+            for name, value in attributes.items():
+                self._file.attrs[name] = value
+            self._file.attrs["airylabel_version"] = _version()
+
+        self._safely(create)
+
+    def write(self, rows: npt.NDArray[np.int64], values: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Put values, each (n, ...), at the given rows (n,) of the datasets of their names."""
+        order = np.argsort(rows)
+        rows = rows[order]
+        together = len(rows) and rows[-1] - rows[0] + 1 == len(rows)
+
+        def put() -> None:
+            assert self._file is not None
+            for name, value in values.items():
+                place = slice(rows[0], rows[-1] + 1) if together else rows
+                self._file[name][place] = value[order]
+
+        self._safely(put)
+
+    def finish(self) -> None:
+        """Bring everything to the disk, then the file to its place."""
+
+        def close() -> None:
+            if self._file is not None:
+                self._file.close()
+            with self._temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            self._temporary.replace(self.path)
+
+        self._safely(close)
+
+    def discard(self) -> None:
+        """Leave nothing behind; what was at the place before stays. Safe after `finish`."""
+        if self._file is not None and self._file:
+            try:
+                self._file.close()
+            except _TROUBLE:  # a full disk says so again here
+                self._file = None
+        self._temporary.unlink(missing_ok=True)
+
+    def _safely(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except _TROUBLE as error:
+            self.discard()
+            mend = "Free some space, or choose another place to write to."
+            what = f"cannot be written ({_reason(error)})"
+            raise InputError(what, file=self.path, mend=mend) from error
+
+
+def _reason(error: Exception) -> str:
+    """The system's own words, also where h5py buries them in its message."""
+    number = getattr(error, "errno", None) or re.search(r"errno = (\d+)", str(error))
+    if isinstance(number, re.Match):
+        number = int(number[1])
+    return os.strerror(number) if number else str(error).splitlines()[0]
+
+
+def _version() -> str:
+    try:
+        return metadata.version("airylabel")
+    except metadata.PackageNotFoundError:
+        return "0+unknown"

@@ -1,0 +1,260 @@
+"""Train a network on labelled shots: a generator whose yields are both report and stopping place.
+
+`train` prepares, hands over to a `Loop` (`model.training_loop`) and writes what came of it into
+the run folder. It never asks a person anything and never touches labels or acquisition files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from model import checkpoint, resume
+from model.cache import ShotCache
+from model.checkpoint import Checkpoint
+from model.engine import Engine
+from model.errors import InputError
+from model.events import Event, event, to_line
+from model.judging import Judge, logits_of
+from model.networks import SMALLEST, Network
+from model.recipes import Recipe, to_toml
+from model.shots import ShotTable
+from model.training_data import TrainingData, prepare
+from model.training_loop import Loop
+
+EVENTS = "events.jsonl"
+METRICS = "metrics.json"
+RECIPE = "recipe.toml"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train, besides what."""
+
+    seed: int = 0
+    devices: str | int | None = None
+    """Number of GPUs, or of processes on a CPU; None: one."""
+    resume: bool = False
+    """Go on with the training that was interrupted in the same folder."""
+    warm_start: Path | None = None
+    """Run folder whose weights are the first ones."""
+    cache: Path | None = None
+    """Folder of reduced shots, shared by runs; None: inside the run folder."""
+
+
+def _never() -> bool:
+    return False
+
+
+def train(
+    table: ShotTable,
+    recipe: Recipe,
+    out: Path,
+    *,
+    stop: Callable[[], bool] = _never,
+    options: Options | None = None,
+) -> Iterator[Event]:
+    """Train on the labelled shots of the table and leave a run in the folder `out`.
+
+    Yields events (`model.events`), which are also appended to `events.jsonl` there; the last one
+    is `finished` or, when `stop()` turned true, `cancelled`; either way the best network so far is
+    in the folder. It is `failed`, with a message for the person, where the input cannot be used;
+    the last good checkpoint stays. Raises InputError only where the folder itself cannot be
+    written. With several processes only the first one yields.
+    """
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        log = (out / EVENTS).open("a", encoding="utf-8")
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+        raise InputError(what, file=out, mend="Choose another folder.") from error
+    with log, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning_fabric")  # advice for its own users
+        try:
+            for item in _train(table, recipe, out, stop, options or Options()):
+                log.write(to_line(item) + "\n")
+                log.flush()
+                yield item
+        except InputError as error:
+            item = event("failed", text=str(error))
+            log.write(to_line(item) + "\n")
+            yield item
+
+
+def _train(
+    table: ShotTable, recipe: Recipe, out: Path, stop: Callable[[], bool], options: Options
+) -> Iterator[Event]:
+    _check_size(recipe)
+    begin = time.monotonic()
+    recipe, note = _fitting(recipe, table)
+    data = prepare(table, recipe, options.seed)
+    recipe = replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
+    interrupted = _interrupted(table, recipe, out, options)
+    engine = Engine.start(options.devices)
+    speak = engine.first
+    for text in (*note, *data.notes):
+        if speak:
+            yield event("note", level="warning", text=text)
+    said = len(data.notes)
+    folder = options.cache or out / "cache"
+    if not speak:  # the first process reduces the shots, the others wait and read them
+        engine.fabric.barrier()
+    for done, total in data.fill(ShotCache.open(folder, data.preprocessing, table)):
+        if stop():
+            yield event("cancelled", text="Cancelled before the training began.")
+            return
+        if speak:
+            yield event("progress", what="reducing shots", done=done, total=total)
+    if speak:
+        engine.fabric.barrier()
+        yield from (event("note", level="warning", text=text) for text in data.notes[said:])
+    data.check()
+    data.move_to(engine.device)
+    torch.manual_seed(options.seed)
+    network = _first_network(table, recipe, data, options)
+    loop = Loop(engine, data, recipe, network, out, options.seed, stop)
+    words, seconds = engine.probe(loop.network, recipe.size, 1, recipe.precision)
+    if interrupted is not None:
+        loop.restore(interrupted)
+        words = f"{words} Going on after epoch {loop.epoch}."
+    if speak:
+        _write_text(out / RECIPE, to_toml(recipe))
+        yield event("note", level="info", text=words)
+        yield _started(loop, seconds)
+    for item in loop.run():
+        if speak:
+            yield item
+    if speak:
+        yield _finish(loop, time.monotonic() - begin)
+
+
+def _started(loop: Loop, seconds: float) -> Event:
+    data, recipe = loop.data, loop.recipe
+    left = (recipe.epochs - loop.epoch) * len(data.training) * seconds / loop.engine.world
+    return event(
+        "started",
+        recipe=recipe.name,
+        network=recipe.network,
+        shots=len(data.used),
+        training=len(data.training),
+        tuning=len(data.tuning),
+        evaluation=len(data.evaluation),
+        excluded=data.excluded + len(data.unreadable),
+        classes=list(data.table.class_names),
+        epochs=recipe.epochs,
+        epoch=loop.epoch,
+        seconds_left=left,
+    )
+
+
+def _check_size(recipe: Recipe) -> None:
+    if recipe.size < SMALLEST:
+        raise InputError(
+            f"an input of {recipe.size} pixels is too small for the networks",
+            mend=f"Use at least {SMALLEST}.",
+        )
+
+
+def _fitting(recipe: Recipe, table: ShotTable) -> tuple[Recipe, list[str]]:
+    """The recipe without rule-aware output where the taxonomy has no hard rule."""
+    rules = table.taxonomy is not None and bool(table.taxonomy.hard.any())
+    if not recipe.rule_aware or rules:
+        return recipe, []
+    note = "The taxonomy has no hard rules: trained with independent classes."
+    return replace(recipe, rule_aware=False), [note]
+
+
+def _interrupted(
+    table: ShotTable, recipe: Recipe, out: Path, options: Options
+) -> dict[str, Any] | None:
+    """The state to go on from; InputError where it is of other labels or another recipe."""
+    state = resume.read_state(out) if options.resume else None
+    if not options.resume:
+        resume.forget(out)
+    elif state is None:
+        raise InputError(
+            "holds no interrupted training", file=out, mend="Leave out --resume to train anew."
+        )
+    elif state["fingerprint"] != table.fingerprint:
+        what = "the labels or shots have changed since the training was interrupted"
+        raise InputError(what, file=out, mend="Train anew, or warm-start from this run.")
+    elif (state["asked"], state["seed"]) != (recipe.to_dict(), options.seed):
+        what = "the interrupted training had another recipe or seed"
+        raise InputError(what, file=out, mend="Give the same ones to go on.")
+    return state
+
+
+def _first_network(
+    table: ShotTable, recipe: Recipe, data: TrainingData, options: Options
+) -> Network:
+    if options.warm_start is not None:
+        network, about = checkpoint.load(options.warm_start, table.class_names)
+        if about.network != recipe.network or about.recipe.activation != recipe.activation:
+            raise InputError(
+                f"holds a {about.network} ({about.recipe.activation}), not the {recipe.network}"
+                f" ({recipe.activation}) of the recipe",
+                file=options.warm_start,
+                mend=f"Use --network {about.network}, or train without a warm start.",
+            )
+        return network
+    about = Checkpoint(table.class_names, recipe, recipe.preprocessing())
+    network = checkpoint.build(about, weights=recipe.weights)
+    if recipe.prior:
+        share = data.labels[data.training].mean(0).clip(0.01, 0.99)
+        odds = np.log(share / (1 - share)).astype(np.float32)
+        network.head.linear.bias.data.copy_(torch.from_numpy(odds))
+    return network
+
+
+def _finish(loop: Loop, seconds: float) -> Event:
+    """Fit temperature and thresholds, judge, and write the final checkpoint and metrics."""
+    if loop.best is None:
+        return event("cancelled", text="Cancelled before there was a network to keep.")
+    data, recipe, engine = loop.data, loop.recipe, loop.engine
+    judge = Judge(data, recipe.rule_aware)
+    network = loop.best_network()
+    temperature, thresholds = judge.fit(logits_of(network, data, data.tuning, recipe, engine))
+    logits = logits_of(network, data, data.evaluation, recipe, engine)
+    report = judge.report(logits, temperature, thresholds)
+    with torch.no_grad():  # a calibrated network needs no further number to be carried about
+        network.head.linear.weight.div_(temperature)
+        network.head.linear.bias.div_(temperature)
+    report |= {
+        "best_epoch": loop.best["epoch"],
+        "epochs": loop.epoch,
+        "chosen_on": "tuning" if len(data.tuning) else "evaluation",
+        "maxima": loop.maxima,
+        "temperature": temperature,
+        "thresholds": dict(zip(data.table.class_names, thresholds.tolist(), strict=True)),
+        "shots": {k: len(getattr(data, k)) for k in ("training", "tuning", "evaluation")},
+        "seconds": seconds + loop.seconds_before,
+        "history": loop.history,
+    }
+    about = replace(
+        loop.description(), thresholds=tuple(thresholds.tolist()), temperature=temperature,
+        metrics=report["evaluation"],
+    )  # fmt: skip
+    checkpoint.save(loop.out, network, about)
+    _write_text(loop.out / METRICS, json.dumps(json.loads(to_line(report)), indent=1))
+    resume.forget(loop.out)
+    made = {"metrics": report["evaluation"], "run": str(loop.out), "seconds": report["seconds"]}
+    made |= {"constant": report["constant"], "best_epoch": report["best_epoch"]}
+    if loop.cancelled:
+        return event("cancelled", text="Cancelled; the best network so far is kept.", **made)
+    return event("finished", **made)
+
+
+def _write_text(path: Path, text: str) -> None:
+    waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
+    waiting.write_text(text, encoding="utf-8")
+    waiting.replace(path)

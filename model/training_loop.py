@@ -1,0 +1,289 @@
+"""The loop over epochs and steps of one training, with its checkpoints and its way back."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from model import checkpoint, resume
+from model.checkpoint import Checkpoint
+from model.engine import Engine, is_out_of_memory
+from model.errors import InputError
+from model.events import Event, event
+from model.judging import Judge, logits_of
+from model.losses import CrossEntropy, LegalSetLikelihood, positive_weights
+from model.networks import Network
+from model.optimisation import Average, make_optimiser, rate_at
+from model.penalty import ElasticNet
+from model.recipes import Recipe
+from model.training_data import Rows, TrainingData
+
+_SAY_EVERY = 0.2
+"""Seconds between two step events."""
+
+
+class Loop:
+    """One training in progress; `run()` yields its events until the end or until `stop()`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        data: TrainingData,
+        recipe: Recipe,
+        network: Network,
+        out: Path,
+        seed: int,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.engine, self.data, self.recipe = engine, data, recipe
+        self.out, self.seed, self.stop = out, seed, stop
+        self.network = network
+        engine.place(network)
+        network.train()
+        optimiser = make_optimiser(recipe, network)
+        self.average = Average(network, recipe.ema) if recipe.ema else None
+        self.penalty = ElasticNet.of(network, recipe.l1, recipe.l2, recipe.penalty_mean)
+        self.wrapped, self.optimiser = engine.fabric.setup(network, optimiser)
+        self.loss = self._make_loss().to(engine.device)
+        self.judge = Judge(data, recipe.rule_aware)
+        self.epoch = self.step = self.stale = 0
+        self.best: dict[str, Any] | None = None
+        self.history: list[dict[str, Any]] = []
+        self.maxima: dict[str, float] = {}
+        self.cancelled = self.improved = False
+        self.numbers: dict[str, Any] = {}
+        self.rate = recipe.rate
+        self.seconds_before = 0.0
+        self._begin = time.monotonic()
+        self._labels = torch.from_numpy(data.labels).float()
+
+    def _make_loss(self) -> nn.Module:
+        recipe, data = self.recipe, self.data
+        labels = torch.from_numpy(data.labels[data.training])
+        weights = positive_weights(labels, recipe.class_weighting)
+        if recipe.rule_aware:
+            sets = torch.from_numpy(data.taxonomy.legal_sets)
+            return LegalSetLikelihood(sets, weights, recipe.smoothing)
+        return CrossEntropy(weights, recipe.smoothing)
+
+    # -- the way through ------------------------------------------------------------------------
+
+    def run(self) -> Iterator[Event]:
+        """Events until the last epoch, the early stop or `stop()`."""
+        recipe = self.recipe
+        began, first = time.monotonic(), self.epoch
+        while self.epoch < recipe.epochs and not self.cancelled:
+            self.numbers, self.improved = {}, False
+            mean_loss = yield from self._epoch()
+            if self.cancelled:
+                break
+            self.epoch += 1
+            if not recipe.evaluate_every or self.epoch == recipe.epochs:
+                self._evaluate()
+            pace = (time.monotonic() - began) / (self.epoch - first)
+            self.history.append({"epoch": self.epoch, "loss": mean_loss, "metrics": self.numbers})
+            yield event(
+                "epoch",
+                epoch=self.epoch,
+                epochs=recipe.epochs,
+                loss=mean_loss,
+                metrics=self.numbers,
+                best=self.improved,
+                rate=self.rate,
+                seconds_left=pace * (recipe.epochs - self.epoch),
+            )
+            self._keep_state()
+            if self.engine.any(bool(recipe.patience and self.stale >= recipe.patience)):
+                text = f"No better for {self.stale} evaluations: stopped early."
+                yield event("note", level="info", text=text)
+                break
+        if self.cancelled and self.best is None and self.step:
+            self._evaluate()
+
+    def _epoch(self) -> Generator[Event, None, float]:
+        """Steps of one epoch; returns the mean loss."""
+        recipe = self.recipe
+        torch.manual_seed(hash((self.seed, self.epoch)) % 2**31)  # for dropout
+        random = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
+        batches = self.data.order(self.seed, self.epoch, recipe.batch)
+        total, said = 0.0, 0.0
+        for rows in batches:
+            if self.engine.any(self.stop()):
+                self.cancelled = True
+                return math.nan
+            self.rate = rate_at(recipe, self.step, len(batches))
+            loss, note = self._step_within_memory(rows, random)
+            if note:
+                yield event("note", level="warning", text=note)
+            total += loss
+            self.step += 1
+            if time.monotonic() - said > _SAY_EVERY:
+                said = time.monotonic()
+                yield event("step", step=self.step, epoch=self.epoch + 1, loss=loss)
+            if recipe.evaluate_every and self.step % recipe.evaluate_every == 0:
+                self._evaluate()
+        return total / len(batches)
+
+    def _step_within_memory(self, rows: Rows, random: torch.Generator) -> tuple[float, str]:
+        """A step in as many parts as fit into memory; (loss, what to say about it)."""
+        note = ""
+        while True:
+            state = random.get_state()
+            try:
+                return self.take_step(rows, random), note
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if self.engine.parts >= len(rows):
+                    what = f"not enough memory for a single shot of {self.recipe.size} pixels"
+                    mend = "Use a smaller --size or a smaller network."
+                    raise InputError(what, mend=mend) from error
+            random.set_state(state)
+            self.optimiser.zero_grad(set_to_none=True)
+            if self.engine.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self.engine.parts *= 2
+            at_once = math.ceil(self.recipe.batch / self.engine.parts)
+            note = f"Out of memory: the batch now goes through {at_once} shots at a time."
+
+    def take_step(self, rows: Rows, random: torch.Generator | None) -> float:
+        """Forward, backward and update on these rows; returns the loss (Eq. 6)."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self.engine.synchronise(self._backward(rows, random))
+        if not math.isfinite(loss):
+            self._refuse_loss(loss, rows)
+        self.penalty.add_gradient()
+        if self.recipe.clip:
+            torch.nn.utils.clip_grad_norm_(
+                self.network.parameters(), self.recipe.clip, foreach=True
+            )
+        self.optimiser.step()
+        if self.average is not None:
+            self.average.update(self.network)
+        return loss
+
+    def _backward(self, rows: Rows, random: torch.Generator | None) -> float:
+        """Gradients of the mean loss over the rows of this process, in parts; returns the loss."""
+        x = self.data.inputs(rows, self.engine.device, self.recipe, random)
+        mine = slice(self.engine.rank, None, self.engine.world)
+        x, y = x[mine], self._labels[torch.from_numpy(rows)][mine].to(self.engine.device)
+        size = math.ceil(len(x) / self.engine.parts)
+        total = 0.0
+        for i in range(0, len(x), size):
+            with self.engine.number_context():
+                logits = self.wrapped(x[i : i + size])
+            share = len(logits) / len(x)
+            loss = self.loss(logits.float(), y[i : i + size]) * share
+            self.engine.fabric.backward(loss)
+            total += float(loss.detach())
+        return total
+
+    def _refuse_loss(self, loss: float, rows: Rows) -> None:
+        some = ", ".join(str(int(r) + 1) for r in sorted(rows)[:12])
+        more = f" and {len(rows) - 12} more" if len(rows) > 12 else ""
+        kept = f" The network of epoch {self.best['epoch']} is kept." if self.best else ""
+        raise InputError(
+            f"the loss became {loss} with the shots {some}{more}",
+            place=f"epoch {self.epoch + 1}, step {self.step + 1}",
+            mend="Look at these shots, or use a smaller learning rate." + kept,
+        )
+
+    # -- judging and keeping --------------------------------------------------------------------
+
+    def _evaluated(self) -> Network:
+        """The weights that are judged and kept: the averaged ones where there are any."""
+        found = self.average.network if self.average is not None else self.network
+        assert isinstance(found, Network)
+        return found
+
+    def _evaluate(self) -> None:
+        if not self.engine.first:
+            return
+        network, data = self._evaluated(), self.data
+        logits = logits_of(network, data, data.evaluation, self.recipe, self.engine)
+        self.numbers = self.judge.quick(logits, data.evaluation)
+        chosen_by = self.numbers
+        if len(data.tuning):
+            tuned = logits_of(network, data, data.tuning, self.recipe, self.engine)
+            chosen_by = self.judge.quick(tuned, data.tuning)
+        for name in ("accuracy", "precision", "recall", "macro_f1"):
+            value = self.numbers[name]
+            if value is not None:
+                self.maxima[name] = max(value, self.maxima.get(name, 0.0))
+        score = self.judge.score(chosen_by)
+        if self.best is None or score >= self.best["score"]:
+            epoch = max(1, self.epoch)
+            self.best = {"score": score, "epoch": epoch, "metrics": self.numbers}
+            self.improved, self.stale = True, 0
+            checkpoint.save(self.out, network, self.description())
+        else:
+            self.stale += 1
+
+    def description(self) -> Checkpoint:
+        """What the checkpoint says about itself."""
+        data, taxonomy = self.data, self.data.taxonomy
+        legal = None
+        if self.recipe.rule_aware:
+            legal = tuple(int(v) for v in taxonomy.pack(taxonomy.legal_sets))
+        return Checkpoint(
+            class_names=data.table.class_names,
+            recipe=self.recipe,
+            preprocessing=data.preprocessing,
+            thresholds=(0.5,) * len(data.table.class_names),
+            legal_sets=legal,
+            metrics=dict(self.best["metrics"]) if self.best else {},
+            data_fingerprint=data.table.fingerprint,
+            epoch=self.best["epoch"] if self.best else 0,
+        )
+
+    def best_network(self) -> Network:
+        """The kept network on the device, in evaluation mode."""
+        network, _ = checkpoint.load(self.out)
+        placed = self.engine.place(network)
+        assert isinstance(placed, Network)
+        return placed
+
+    def _keep_state(self) -> None:
+        if not self.engine.first:
+            return
+        average = self.average.network if self.average is not None else None
+        state = {
+            "asked": self.recipe.to_dict(),
+            "seed": self.seed,
+            "fingerprint": self.data.table.fingerprint,
+            "epoch": self.epoch,
+            "step": self.step,
+            "stale": self.stale,
+            "best": self.best,
+            "history": self.history,
+            "maxima": self.maxima,
+            "averaged": self.average.steps if self.average else 0,
+            "number_format": self.engine.number_format,
+            "parts": self.engine.parts,
+            "seconds": self.seconds_before + time.monotonic() - self._begin,
+        }
+        resume.save(self.out, self.network, self._plain_optimiser(), average, state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the state that `_keep_state` wrote."""
+        average = self.average.network if self.average is not None else None
+        resume.restore(self.out, self.network, self._plain_optimiser(), average)
+        self.epoch, self.step, self.stale = state["epoch"], state["step"], state["stale"]
+        self.best, self.history, self.maxima = state["best"], state["history"], state["maxima"]
+        self.seconds_before = state["seconds"]
+        self.engine.number_format, self.engine.parts = state["number_format"], state["parts"]
+        if self.average is not None:
+            self.average.steps = state["averaged"]
+
+    def _plain_optimiser(self) -> torch.optim.Optimizer:
+        """The optimiser without Fabric's wrapper."""
+        found: torch.optim.Optimizer = getattr(self.optimiser, "optimizer", self.optimiser)
+        return found

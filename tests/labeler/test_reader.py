@@ -1,0 +1,245 @@
+"""The reader: newest first, one answer each, and a bad shot never stops the others."""
+
+import os
+import queue
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from labeler.reader import ShotReader
+from model.errors import InputError
+
+CRASH, HANG, BAD = 13, 14, 15
+CRASHING_FILE = "crashing.h5"
+
+
+class MadeUpSource:
+    """Stands for a file: shot i is filled with i; some shots do harm."""
+
+    def __init__(self, path, dataset):
+        if path.name == CRASHING_FILE:
+            os._exit(3)
+        self.side = int(dataset or 20)
+
+    def read(self, i):
+        if i == CRASH:
+            os._exit(9)
+        if i == HANG:
+            time.sleep(600)
+        if i == BAD:
+            raise OSError("wrong B-tree signature")
+        return np.full((self.side, self.side), i, np.uint16)
+
+    def mask(self, i):
+        return np.eye(self.side, dtype=bool) if i % 2 else None
+
+    def close(self):
+        pass
+
+
+class Desk:
+    """A reader and what it said, in order."""
+
+    def __init__(self, **options):
+        self.said = queue.Queue()
+        self.pictures = queue.Queue()
+        self.reader = ShotReader(
+            lambda *answer: self.said.put(answer),
+            lambda *answer: self.pictures.put(answer),
+            opener=MadeUpSource,
+            **options,
+        )
+
+    def ask(self, index, path="shots.h5", dataset=None):
+        self.reader.request(index, path, dataset, index)
+
+    def next(self):
+        return self.said.get(timeout=20)
+
+
+@pytest.fixture
+def desk():
+    made = []
+
+    def make(**options):
+        made.append(Desk(**options))
+        made[-1].ask(99)  # the child is up once this is answered
+        made[-1].next()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.reader.close()
+
+
+def test_a_shot_comes_with_its_counts_and_mask(desk):
+    d = desk()
+    d.ask(4)
+    key, counts, mask = d.next()
+    assert (key, counts.dtype, mask) == (4, np.uint16, None)
+    assert (counts == 4).all()
+    for index in (5, 7):  # the second mask is the same one and travels only once
+        d.ask(index)
+        key, counts, mask = d.next()
+        assert (counts == index).all()
+        assert np.array_equal(mask, np.eye(20, dtype=bool))
+    assert d.reader.mask(7) is d.reader.mask(5)
+
+
+def test_a_shot_in_the_cache_is_answered_at_once(desk):
+    d = desk()
+    assert d.reader.counts(1) is None
+    d.ask(1)
+    first = d.next()[1]
+    d.ask(1)
+    assert d.said.get_nowait()[1] is first
+    assert d.reader.counts(1) is first
+
+
+def test_the_newest_request_is_read_first_and_none_twice(desk):
+    d = desk(reading_s=1.0)
+    d.ask(HANG)  # keeps the child busy while the queue fills
+    time.sleep(0.3)
+    for index in (1, 2, 3, 1):
+        d.ask(index)
+    order = [d.next()[0] for _ in range(4)]
+    assert order == [HANG, 1, 3, 2]
+    assert d.said.empty()
+
+
+def test_a_shot_that_kills_the_child_is_unreadable_and_the_queue_goes_on(desk):
+    d = desk()
+    for index in (1, CRASH, 2):
+        d.ask(index)
+    answers = dict(d.next()[:2] for _ in range(3))
+    assert isinstance(answers[CRASH], InputError)
+    assert "crashed" in str(answers[CRASH])
+    assert f"shot {CRASH}" in str(answers[CRASH])
+    assert (answers[1] == 1).all()
+    assert (answers[2] == 2).all()
+
+
+def test_a_shot_that_never_arrives_is_given_up(desk):
+    d = desk(reading_s=0.5)
+    d.ask(HANG)
+    key, answer, _ = d.next()
+    assert key == HANG
+    assert "too long" in str(answer)
+    d.ask(1)
+    assert (d.next()[1] == 1).all()
+
+
+def test_a_file_that_crashes_on_opening_is_tried_only_once(desk):
+    d = desk()
+    d.ask(1, CRASHING_FILE)
+    assert "opening the file crashed" in str(d.next()[1])
+    d.ask(2, CRASHING_FILE)
+    begin = time.perf_counter()
+    assert "opening the file crashed" in str(d.next()[1])
+    assert time.perf_counter() - begin < 0.1
+    d.ask(3)
+    assert (d.next()[1] == 3).all()
+
+
+def test_an_error_of_the_file_names_file_place_and_mend(desk):
+    d = desk()
+    d.ask(BAD)
+    answer = d.next()[1]
+    assert isinstance(answer, InputError)
+    for part in ("shots.h5", f"shot {BAD}", "wrong B-tree signature", "Copy the file again"):
+        assert part in str(answer)
+    assert isinstance(d.reader.counts(BAD), InputError)
+
+
+def test_the_cache_stays_within_its_budget(desk):
+    d = desk(budget_mb=1)  # 200 x 200 uint16 = 80 kB
+    for index in range(13):
+        d.ask(index, dataset="200")
+        d.next()
+    kept = [index for index in range(13) if d.reader.counts(index) is not None]
+    assert kept == list(range(1, 13))
+
+
+def test_thumbnails_come_after_shots_and_are_kept(desk):
+    d = desk()
+    d.reader.request_thumbnail(3, "shots.h5", "200", 3)
+    key, picture = d.pictures.get(timeout=20)
+    assert (key, picture.dtype, picture.shape) == (3, np.uint8, (80, 80))
+    assert d.reader.thumbnail(3) is picture
+    d.reader.request_thumbnail(CRASH, "shots.h5", None, CRASH)
+    assert isinstance(d.pictures.get(timeout=20)[1], InputError)
+
+
+def test_clear_forgets_answers_and_what_is_on_its_way(desk):
+    d = desk(reading_s=0.5)
+    d.ask(1)
+    d.next()
+    d.ask(HANG)
+    time.sleep(0.2)
+    d.ask(2)
+    d.reader.clear()
+    assert d.reader.counts(1) is None
+    d.ask(3)
+    assert d.next()[0] == 3
+    assert d.said.empty()
+
+
+def test_a_listener_that_fails_does_not_stop_the_reader(desk, caplog):
+    d = desk()
+    heard = threading.Event()
+
+    def fail(*answer):
+        heard.set()
+        raise RuntimeError("a defect elsewhere")
+
+    d.reader._on_read = fail
+    d.ask(1)
+    assert heard.wait(20)
+    d.reader._on_read = lambda *answer: d.said.put(answer)
+    d.ask(2)
+    assert d.next()[0] == 2
+    assert "a defect elsewhere" in caplog.text
+
+
+def test_close_leaves_no_thread_and_no_process(desk):
+    d = desk()
+    d.ask(HANG)
+    time.sleep(0.3)
+    child = d.reader._child._process.pid
+    begin = time.perf_counter()
+    d.reader.close()
+    assert time.perf_counter() - begin < 2
+    assert not d.reader._thread.is_alive()
+    assert not psutil.pid_exists(child)
+    d.ask(1)  # too late: nothing happens, nothing breaks
+    assert d.said.empty()
+
+
+def test_a_large_shot_arrives_within_milliseconds(desk):
+    d = desk()
+    d.ask(0, dataset="1035")
+    d.next()
+    times = []
+    for index in range(16, 36):
+        begin = time.perf_counter()
+        d.ask(index, dataset="1035")
+        d.next()
+        times.append(time.perf_counter() - begin)
+    assert np.median(times) < 0.03  # 0.01 on a quiet machine
+
+
+def test_the_child_imports_neither_qt_nor_torch():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, labeler.reader_child as c\n"
+        "try: c.open_source('no such file', None)\n"
+        "except Exception: pass\n"
+        "print([m for m in ('PyQt6', 'torch', 'sqlalchemy', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,274 @@
+"""Places and accidents: full disks, read-only folders, damage, newer programs, networks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from labeler.store import LABELLED, Store, migrating, place
+from labeler.store import connection as connection_module
+from labeler.store.schema import Base
+from model.errors import InputError
+from model.sources import SourceInfo
+
+
+def new_store(folder: Path, n: int = 100) -> Store:
+    store = Store.create(folder / "project.sqlite", ["Round", "Bent"])
+    store.add_source(SourceInfo(Path("/data/a.h5"), "images", "stack", n, (4, 4), "u2", "f"), "")
+    return store
+
+
+def pragma(store: Store, name: str) -> object:
+    return store.database.connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+
+
+def test_commits_are_synced_and_references_are_kept(tmp_path):
+    store = new_store(tmp_path)
+    assert pragma(store, "journal_mode") == "wal"
+    assert pragma(store, "synchronous") == 2
+    assert pragma(store, "foreign_keys") == 1
+    assert pragma(store, "busy_timeout") >= 1000
+    store.close()
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path):
+    store = new_store(tmp_path)
+    ada = store.annotator("Ada")
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    pragma(store, f"max_page_count={pragma(store, 'page_count')}")
+    with pytest.raises(InputError, match=r"disk is full.*Free some space"):
+        store.record(ada, range(100), 3, LABELLED, origin="bulk", note="n" * 5000)
+    assert store.load_state(ada).present.tolist() == [1] + [0] * 99
+    pragma(store, "max_page_count=100000")
+    store.record(ada, 1, 2, LABELLED, origin="key")
+    assert store.undo(ada).rows.tolist() == [1]
+    assert store.undo(ada).rows.tolist() == [0]
+    assert store.audit() == []
+    store.close()
+
+
+def test_a_failed_undo_can_be_undone_later(tmp_path):
+    store = new_store(tmp_path)
+    ada = store.annotator("Ada")
+    store.record(ada, range(100), 3, LABELLED, origin="bulk", note="n" * 3000)
+    pragma(store, f"max_page_count={pragma(store, 'page_count')}")
+    with pytest.raises(InputError, match="disk is full"):
+        store.undo(ada)
+    assert store.load_state(ada).labelled.all()
+    pragma(store, "max_page_count=100000")
+    assert len(store.undo(ada).rows) == 100
+    store.close()
+
+
+def test_a_project_held_by_another_program_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(connection_module, "BUSY_MS", 50)
+    store = new_store(tmp_path)
+    ada = store.annotator("Ada")
+    other = sqlite3.connect(tmp_path / "project.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(InputError, match="another program holds"):
+        store.record(ada, 0, 1, LABELLED, origin="key")
+    other.execute("ROLLBACK")
+    other.close()
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    store.close()
+
+
+def test_a_read_only_place_can_be_looked_at(tmp_path, monkeypatch):
+    store = new_store(tmp_path)
+    ada = store.annotator("Ada")
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    store.close()
+    monkeypatch.setattr(connection_module, "is_writable", lambda path: False)
+    looked = Store.open(tmp_path / "project.sqlite")
+    assert looked.read_only
+    assert "only be looked at" in looked.database.notes[0]
+    assert looked.load_state(ada).present[0] == 1
+    with pytest.raises(InputError, match="only be looked at"):
+        looked.record(ada, 0, 2, LABELLED, origin="key")
+    with pytest.raises(InputError, match="only be looked at"):
+        looked.undo(ada)
+    looked.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no file modes")
+def test_a_folder_that_may_not_be_written_is_opened_for_reading():
+    folder = Path(tempfile.mkdtemp())
+    try:
+        new_store(folder).close()
+        (folder / "project.sqlite").chmod(0o444)
+        folder.chmod(0o555)
+        code = (
+            f"import os, sys; sys.path[:0] = {sys.path!r}\n"
+            "from pathlib import Path; from labeler.store import Store\n"
+            f"path = Path({str(folder)!r}) / 'project.sqlite'\n"
+            "Store.open(path).close()\n"  # so that everything is imported
+            "if os.geteuid() == 0: os.setuid(65534)\n"  # root may write everywhere
+            "store = Store.open(path); print(store.read_only, store.n_shots()); store.close()"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout.split() == ["True", "100"], done.stderr
+    finally:
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+def test_a_network_place_gets_a_journal_that_works_there_and_a_note(tmp_path, monkeypatch):
+    monkeypatch.setattr(connection_module, "is_network", lambda folder: True)
+    store = new_store(tmp_path)
+    assert pragma(store, "journal_mode") == "delete"
+    assert pragma(store, "synchronous") == 2
+    assert "network" in store.database.notes[0]
+    store.record(store.annotator("Ada"), 0, 1, LABELLED, origin="key")
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "network"),
+    [
+        ("ext4", False),
+        ("nfs4", True),
+        ("cifs", True),
+        ("fuse.sshfs", True),
+        ("lustre", True),
+        ("fuseblk", False),
+        ("gpfs", True),
+    ],
+)
+def test_network_file_systems_are_known_by_their_name(tmp_path, monkeypatch, kind, network):
+    part = namedtuple("part", "mountpoint fstype opts", defaults=["rw"])
+    mounts = [part("/", "ext4"), part(str(tmp_path.resolve()), kind), part("/nfs", "nfs")]
+    monkeypatch.setattr(place.psutil, "disk_partitions", lambda all: mounts)
+    (tmp_path / "week").mkdir()
+    assert place.is_network(tmp_path / "week") is network
+
+
+def test_a_damaged_database_is_said_with_the_way_to_its_backup(tmp_path):
+    new_store(tmp_path).close()
+    path = tmp_path / "project.sqlite"
+    raw = bytearray(path.read_bytes())
+    raw[5000:20000] = os.urandom(15000)
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match=r"damaged.*backups"):
+        Store.open(path)
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(InputError, match=r"damaged.*backups"):
+        Store.open(path)
+
+
+# -- migrations --------------------------------------------------------------------------------
+
+
+def script() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", migrating.folder())
+    config.set_main_option("path_separator", "os")
+    return ScriptDirectory.from_config(config)
+
+
+def test_the_steps_known_to_the_program_are_those_in_the_folder():
+    steps = [s.revision for s in script().walk_revisions()][::-1]
+    assert tuple(steps) == migrating.KNOWN
+    assert script().get_current_head() == migrating.HEAD == steps[-1]
+
+
+def test_the_migrated_database_is_the_one_that_the_models_describe(tmp_path):
+    store = new_store(tmp_path)
+    context = MigrationContext.configure(store.database.connection)
+    assert compare_metadata(context, Base.metadata) == []
+    store.close()
+
+
+def test_a_project_of_a_newer_program_names_the_version_it_needs(tmp_path):
+    store = new_store(tmp_path)
+    store.set_meta("program_version", "7.1.0")
+    store.database.connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0099'")
+    store.close()
+    with pytest.raises(InputError, match=r"newer program \(7\.1\.0\).*Install airylabel 7\.1\.0"):
+        Store.open(tmp_path / "project.sqlite")
+
+
+@pytest.fixture
+def with_a_second_step(tmp_path, monkeypatch):
+    """A program with one more migration than this one, which adds a table."""
+    steps = tmp_path / "migrations"
+    shutil.copytree(migrating.folder(), steps)
+    (steps / "versions" / "v0002_more.py").write_text(
+        '"""More."""\nfrom alembic import op\nimport sqlalchemy as sa\n'
+        'revision = "0002"\ndown_revision = "0001"\nbranch_labels = None\ndepends_on = None\n'
+        'def upgrade():\n    op.create_table("more", sa.Column("id", sa.Integer()))\n'
+        "    FAIL\n".replace("FAIL", "pass")
+    )
+
+    def install() -> Path:
+        monkeypatch.setattr(migrating, "HEAD", "0002")
+        monkeypatch.setattr(migrating, "KNOWN", ("0001", "0002"))
+        monkeypatch.setattr(migrating, "folder", lambda: str(steps))
+        return steps / "versions" / "v0002_more.py"
+
+    return install
+
+
+def test_an_older_project_is_backed_up_and_brought_up(tmp_path, with_a_second_step):
+    store = new_store(tmp_path)
+    ada = store.annotator("Ada")
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    store.close()
+    with_a_second_step()
+    again = Store.open(tmp_path / "project.sqlite")
+    assert migrating.revision(again.database) == "0002"
+    assert again.load_state(ada).present[0] == 1
+    again.close()
+    (backup,) = (tmp_path / "backups").iterdir()
+    with sqlite3.connect(backup) as copy:
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert copy.execute("SELECT present FROM current").fetchone() == (1,)
+    copy.close()
+
+
+def test_a_migration_that_fails_leaves_the_project_as_it_was(tmp_path, with_a_second_step):
+    new_store(tmp_path).close()
+    step = with_a_second_step()
+    step.write_text(step.read_text().replace("pass", "raise RuntimeError('no')"))
+    with pytest.raises(RuntimeError, match="no"):
+        Store.open(tmp_path / "project.sqlite")
+    with sqlite3.connect(tmp_path / "project.sqlite") as left:
+        assert left.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        tables = [name for (name,) in left.execute("SELECT name FROM sqlite_master")]
+        assert "more" not in tables
+    left.close()
+
+
+def test_opening_an_up_to_date_project_does_not_import_alembic(tmp_path):
+    new_store(tmp_path).close()
+    code = (
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
+        "from pathlib import Path; from labeler.store import Store\n"
+        f"Store.open(Path({str(tmp_path)!r}) / 'project.sqlite').close()\n"
+        "assert 'alembic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_backup_is_a_whole_database(tmp_path):
+    store = new_store(tmp_path)
+    ada = store.annotator("Ada")
+    store.record(ada, 3, 1, LABELLED, origin="key")
+    backup = store.database.back_up("test")
+    store.close()
+    restored = Store.open(backup)
+    assert restored.load_state(ada).present[3] == 1
+    restored.close()
+    assert not list(backup.parent.glob("*.part"))

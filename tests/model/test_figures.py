@@ -1,0 +1,82 @@
+"""The figure of a class shows what is hot, dashes its contours and comes in three formats."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model.errors import InputError
+from model.figures import ClassRow, ShownShot, picture, save
+from model.heat import enlarge
+
+
+def shown(seed=0, title="0.93", size=56):
+    rng = np.random.default_rng(seed)
+    cells = np.zeros((7, 7))
+    cells[2, 4] = 1
+    counts = rng.poisson(40, (size, size)).astype(np.uint16)
+    return ShownShot(counts, enlarge(cells, (size, size)), title=title)
+
+
+def rows():
+    schematic = np.full((20, 20, 4), 128, np.uint8)
+    return [
+        ClassRow("Streak", [shown(n) for n in range(5)], schematic),
+        ClassRow("Bent", [shown(n) for n in range(3)]),
+        ClassRow("Layered", []),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<")]
+)
+def test_a_figure_is_written_in_the_format_of_its_name_and_the_same_twice(tmp_path, suffix, start):
+    out = tmp_path / f"classes.{suffix}"
+    assert save(rows(), out, dpi=60) == out
+    first = out.read_bytes()
+    assert first.startswith(start)
+    save(rows(), out, dpi=60)
+    assert out.read_bytes() == first
+    assert [p.name for p in tmp_path.iterdir()] == [out.name]
+
+
+def test_an_svg_carries_class_names_as_text_and_dashed_contours(tmp_path):
+    text = save(rows(), tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "Streak" in text
+    assert "Bent" in text
+    assert "Layered" not in text
+    assert text.count("stroke-dasharray") == 3 * 8
+
+
+def test_hot_places_are_bright_and_cold_ones_black():
+    pixels = picture(shown(), "viridis", 1.0)
+    assert pixels[20, 36].sum() > 100
+    assert pixels[50, 4].sum() == 0
+    assert picture(shown(), "viridis", 0.0)[50, 4].sum() > 0
+
+
+def test_masked_and_nan_pixels_are_dark_and_disturb_nothing():
+    shot = shown()
+    counts = shot.counts.astype(float)
+    counts[20, 36] = np.nan
+    mask = np.ones(counts.shape, bool)
+    mask[22, 36] = False
+    pixels = picture(ShownShot(counts, shot.heat, mask), "viridis", 0.0)
+    assert not pixels[20, 36].any()
+    assert not pixels[22, 36].any()
+    assert pixels[21, 36].any()
+
+
+@pytest.mark.parametrize("counts", [np.zeros((8, 8)), np.full((8, 8), 9), np.full((8, 8), np.nan)])
+def test_an_empty_or_constant_shot_is_drawn(tmp_path, counts):
+    shot = ShownShot(counts, enlarge(np.zeros((2, 2)), (8, 8)))
+    save([ClassRow("Empty", [shot])], tmp_path / "a.png", dpi=40)
+
+
+def test_wrong_endings_no_shots_and_no_folder_are_said(tmp_path):
+    with pytest.raises(InputError, match=r"\.bmp.*Use one of \.png, \.pdf, \.svg"):
+        save(rows(), tmp_path / "a.bmp")
+    with pytest.raises(InputError, match="no shots to draw"):
+        save([ClassRow("Empty", [])], tmp_path / "a.png")
+    with pytest.raises(InputError, match="cannot be written"):
+        save(rows(), tmp_path / "none" / "a.png", dpi=40)

@@ -1,0 +1,82 @@
+"""Heat on the pattern: where it lies, that it stays in range."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import map_coordinates
+
+from model.heat import enlarge
+
+
+def test_a_hot_cell_is_hottest_in_the_middle_of_its_place():
+    cells = np.zeros((7, 7))
+    cells[2, 5] = 3.0
+    heat = enlarge(cells, (224, 224))
+    y, x = np.unravel_index(np.argmax(heat), heat.shape)
+    assert abs(y + 0.5 - 2.5 * 32) <= 1
+    assert abs(x + 0.5 - 5.5 * 32) <= 1
+    assert heat.max() == pytest.approx(1, abs=1e-2)
+    assert heat[200, 20] == 0
+
+
+def test_interior_values_agree_with_catmull_rom_written_out():
+    cells = np.random.default_rng(3).random((7, 7))
+    heat = enlarge(cells, (70, 70))
+    p = cells[3, 1:5] / cells.max()  # between columns 2 and 3, at the centre line of row 3
+    t = 0.05
+    expected = 0.5 * (
+        2 * p[1]
+        + (p[2] - p[0]) * t
+        + (2 * p[0] - 5 * p[1] + 4 * p[2] - p[3]) * t**2
+        + (3 * p[1] - p[0] - 3 * p[2] + p[3]) * t**3
+    )
+    assert heat[34:36, 25].mean() == pytest.approx(expected, abs=0.01)
+
+
+def test_a_smooth_map_comes_out_as_a_spline_would_draw_it():
+    y, x = np.mgrid[:7, :7]
+    cells = np.exp(-((y - 3) ** 2 + (x - 3) ** 2) / 8.0)
+    heat = enlarge(cells, (112, 112))
+    grid = (np.arange(112) + 0.5) / 16 - 0.5
+    spline = map_coordinates(cells, np.meshgrid(grid, grid, indexing="ij"), mode="nearest")
+    assert np.abs(heat - spline)[16:-16, 16:-16].max() < 0.02
+
+
+def test_heat_lies_only_in_the_field_that_the_network_saw():
+    heat = enlarge(np.ones((7, 7)), (100, 200), (0.1, 0.25, 0.9, 0.75))
+    assert (heat[10:90, 50:150] > 0.9999).all()
+    assert heat[:10].sum() + heat[90:].sum() + heat[:, :50].sum() + heat[:, 150:].sum() == 0
+
+
+def test_cells_that_begin_before_the_border_put_the_heat_where_they_look():
+    cells = np.zeros((7, 7))
+    cells[3, 3] = 1.0
+    half = 0.5 / 7
+    heat = enlarge(cells, (224, 224), (0, 0, 1, 1), (-half, -half, 1 - half, 1 - half))
+    y, x = np.unravel_index(np.argmax(heat), heat.shape)
+    assert abs(y + 0.5 - 3 * 32) <= 1
+    assert abs(x + 0.5 - 3 * 32) <= 1
+
+
+def test_the_last_cell_goes_on_to_the_border_beyond_the_cells():
+    heat = enlarge(np.ones((4, 4)), (64, 64), (0, 0, 1, 1), (-0.125, -0.125, 0.875, 0.875))
+    assert heat.min() > 0.9999
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 9), st.integers(1, 9), st.integers(1, 60), st.integers(1, 60), st.integers(0, 99)
+)
+def test_heat_is_always_between_nothing_and_one(h, w, y, x, seed):
+    cells = np.random.default_rng(seed).normal(size=(h, w))
+    heat = enlarge(cells, (y, x))
+    assert heat.shape == (y, x)
+    assert heat.dtype == np.float32
+    assert heat.min() >= 0
+    assert heat.max() <= 1
+
+
+@pytest.mark.parametrize("value", [0.0, -2.0, np.nan])
+def test_no_heat_stays_no_heat(value):
+    assert not enlarge(np.full((7, 7), value), (30, 30)).any()
