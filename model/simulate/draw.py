@@ -13,7 +13,7 @@ from model.simulate.detector import Detector, Exposure
 from model.simulate.labels import LabelSet, labels_of
 from model.simulate.scattering import wavelength_nm
 from model.simulate.scene import Layers, Partner, Scene, Second, features, obliquity
-from model.simulate.shapes import Body, Inclusion
+from model.simulate.shapes import Body, Inclusion, Kind
 
 RADIUS_MEDIAN, SPREAD_BELOW, SPREAD_ABOVE = 332.0, 0.52, 0.312
 """Radii are log-normal on either side of the median: 5/50/95 % at 141/332/554 nm."""
@@ -70,9 +70,7 @@ def _direction(elevation: float, azimuth: float) -> Vector:
 # -- droplets --------------------------------------------------------------------------------------
 
 
-def _flattened(
-    elliptical: bool, asymmetric: bool, radius: float, rng: np.random.Generator
-) -> Body:
+def _flattened(elliptical: bool, asymmetric: bool, radius: float, rng: np.random.Generator) -> Body:
     """Sphere or oblate droplet; `elliptical` ones are flattened and seen off axis."""
     azimuth = rng.uniform(0, 2 * np.pi)
     if not elliptical:
@@ -110,7 +108,7 @@ def _elongated(wanted: LabelSet, radius: float, rng: np.random.Generator) -> Bod
         axes = (small, small * triaxial, small * triaxial * longer)
         return Body("ellipsoid", axes, axis, roll=rng.uniform(0, np.pi))
     thick = radius * (1.5 * longer - 0.5) ** (-1 / 3)
-    name = "capsule" if kind == 1 or longer < 2.0 else "dumbbell"
+    name: Kind = "capsule" if kind == 1 or longer < 2.0 else "dumbbell"
     return Body(name, (thick, thick, thick * longer), axis)
 
 

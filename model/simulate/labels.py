@@ -163,9 +163,9 @@ def set_weights(balanced: bool) -> npt.NDArray[np.float64]:
 def annotate(truth: Features, week: float, rng: np.random.Generator) -> LabelSet:
     """What a person labels who learns to label: fuzzy borders, a drift through the week, slips.
 
-    `week` runs from 0 to 1. Borders drift from strict to lenient by 25 % (fringes, asymmetry, second
-    rings and layers are seen ever more readily), every judgement scatters by 6 %, and one class in
-    a hundred is forgotten. Hard rules always hold; a superclass may be forgotten (a soft rule).
+    `week` runs from 0 to 1. Borders drift from strict to lenient by 25 % (fringes, asymmetry,
+    second rings and layers are seen ever more readily), every judgement scatters by 6 %, and one
+    class in a hundred is forgotten. Hard rules always hold; a superclass may be forgotten (a soft rule).
     """
     lenient = 1.12 - 0.25 * week
     border = replace(

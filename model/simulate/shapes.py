@@ -73,6 +73,15 @@ class Body:
             self.facet_normal,
         )
 
+    def volume_radius(self) -> float:
+        """Radius of the sphere of equal volume, nm (without facet; a dumbbell's without neck)."""
+        a, b, c = self.semi_axes
+        if self.kind == "ellipsoid":
+            return float((a * b * c) ** (1 / 3))
+        if self.kind == "capsule":
+            return float((a**3 + 1.5 * a**2 * (c - a)) ** (1 / 3))
+        return float((2 * a**3 - _lens(a, c - a)) ** (1 / 3))
+
     def rotation(self) -> npt.NDArray[np.float64]:
         """(3, 3): rows are the body's own axes in laboratory coordinates (z, y, x)."""
         third = np.asarray(self.axis, float)
@@ -91,6 +100,12 @@ class Body:
             return np.sqrt(((rows * np.array(self.semi_axes)[:, None]) ** 2).sum(0))
         radius, half = self.semi_axes[0], self.semi_axes[2]
         return np.abs(rows[2]) * (half - radius) + radius
+
+
+def _lens(radius: float, half_gap: float) -> float:
+    """Overlap of two spheres whose centres lie 2·half_gap apart, over 4π/3."""
+    height = max(0.0, radius - half_gap)
+    return height**2 * (3 * radius - height) / 2
 
 
 def signed_distance(body: Body, z: Array, y: Array, x: Array) -> Array:
