@@ -1,1 +1,1 @@
-"""Droplets, their diffraction, the detector, and the labels a researcher would give. No person needed."""
+"""Droplets, their diffraction, the detector, and the labels a researcher would give."""

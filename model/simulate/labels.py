@@ -164,8 +164,8 @@ def annotate(truth: Features, week: float, rng: np.random.Generator) -> LabelSet
     """What a person labels who learns to label: fuzzy borders, a drift through the week, slips.
 
     `week` runs from 0 to 1. Borders drift from strict to lenient by 25 % (fringes, asymmetry,
-    second rings and layers are seen ever more readily), every judgement scatters by 6 %, and one
-    class in a hundred is forgotten. Hard rules always hold; a superclass may be forgotten (a soft rule).
+    second rings and layers are seen ever more readily), every judgement scatters by 10 %, and three
+    classes in a hundred are forgotten. Hard rules always hold; a superclass may be forgotten.
     """
     lenient = 1.12 - 0.25 * week
     border = replace(
@@ -176,7 +176,7 @@ def annotate(truth: Features, week: float, rng: np.random.Generator) -> LabelSet
         layers=BORDERS.layers * lenient,
         bent_tilt=BORDERS.bent_tilt * lenient,
     )
-    scatter = np.exp(0.06 * rng.standard_normal(8))
+    scatter = np.exp(0.1 * rng.standard_normal(8))
     scatter[3] = 1 + (scatter[3] - 1) / 4  # an outline's ratio is judged finely
     seen = Features(
         photons=truth.photons * scatter[0] ** 3,
@@ -190,6 +190,6 @@ def annotate(truth: Features, week: float, rng: np.random.Generator) -> LabelSet
     )
     labels = set(labels_of(seen, border))
     for name in sorted(labels - {"Spherical/Oblate", "Round", "Elliptical", "Empty"}):
-        if rng.random() < 0.01:
+        if rng.random() < 0.03:
             labels.discard(name)
     return frozenset(labels)
