@@ -39,6 +39,7 @@ from labeler.views.label import LabelView
 from labeler.views.notes import NoteArea
 from labeler.views.start import StartPage
 from labeler.views.status_line import StatusLine
+from labeler.views.tidy import Tidy
 from labeler.views.top_bar import TopBar
 from model.screen import COLORMAPS, NORMS
 
@@ -78,6 +79,7 @@ class MainWindow(QMainWindow):
         self._lay_out()
         self.notes = NoteArea(self)
         self.net = CrashNet(self.notes.add)
+        self.tidy = Tidy(self)
         self._connect()
         self._restore()
         self.follow_project()
@@ -356,6 +358,7 @@ class MainWindow(QMainWindow):
         self.session.close()
         self.actions_.release()
         self.net.release()
+        self.tidy.release()
         event.accept()
 
 

@@ -1,4 +1,4 @@
-"""The house keeps its shape: small rooms, short functions, one arrow, modules that say what they are for."""
+"""The house keeps its shape: small rooms, short functions, every module says its purpose."""
 
 from __future__ import annotations
 
