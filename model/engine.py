@@ -117,7 +117,8 @@ class Engine:
         elif self.device.type == "cpu" and not _cpu_has_bf16():
             formats = ("32",)
         state = {k: v.clone() for k, v in network.state_dict().items()}
-        shots, times = _TRIAL_SHOTS, {}
+        shots = _TRIAL_SHOTS
+        times: dict[Format, float] = {}
         while not times:
             try:
                 times = self._time_formats(network, side, channels, formats, shots)
