@@ -115,7 +115,7 @@ def table_of(done: dict[str, dict[str, Any]], study: Study) -> str:
 def _cell(found: list[dict[str, Any]], name: str) -> str:
     values = [v[name] for v in found if v.get(name) is not None]
     if not values:
-        return "failed" if found else "–"
+        return "failed" if any("failed" in v for v in found) else "–"
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
     return f"{statistics.mean(values):.3f} ± {spread:.3f}"
 

@@ -93,7 +93,7 @@ class _Ready(TrainingData):
 def _data(folder: Path, recipe: Recipe) -> TrainingData:
     """Random shots in a file, reduced into a cache as for a training."""
     rng = np.random.default_rng(0)
-    count = 2 * recipe.batch
+    count = max(2 * recipe.batch, 20)
     path = folder / "shots.h5"
     labels = np.zeros((count, CLASSES), np.uint8)
     labels[np.arange(count), rng.integers(0, CLASSES, count)] = 1
