@@ -121,7 +121,8 @@ class Recipe:
     """Steps between evaluations, 0: after every epoch. The last epoch is always evaluated."""
     tuning: float = 0.0
     """Share of the training shots kept aside to choose the best epoch, the thresholds and the
-    temperature; 0: the best epoch on the evaluation shots, as the paper, and thresholds of 0.5."""
+    temperature, where that is at least 100 shots. Otherwise `steps` keeps the epoch that is best
+    on the evaluation shots, as the paper, and `onecycle` the last one."""
     precision: Literal["auto", "32", "bf16"] = "auto"
     """auto: what a one-second probe finds faster on this machine."""
 

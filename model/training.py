@@ -24,7 +24,7 @@ from model.checkpoint import Checkpoint
 from model.engine import Engine
 from model.errors import InputError
 from model.events import Event, event, to_line
-from model.judging import Judge, logits_of
+from model.judging import logits_of
 from model.networks import SMALLEST, Network
 from model.recipes import Recipe, to_toml
 from model.shots import ShotTable
@@ -221,7 +221,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
     if loop.best is None:
         return event("cancelled", text="Cancelled before there was a network to keep.")
     data, recipe, engine = loop.data, loop.recipe, loop.engine
-    judge = Judge(data, recipe.rule_aware)
+    judge = loop.judge
     network = loop.best_network()
     temperature, thresholds = judge.fit(logits_of(network, data, data.tuning, recipe, engine))
     logits = logits_of(network, data, data.evaluation, recipe, engine)
@@ -232,7 +232,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
     report |= {
         "best_epoch": loop.best["epoch"],
         "epochs": loop.epoch,
-        "chosen_on": "tuning" if len(data.tuning) else "evaluation",
+        "chosen_on": loop.chosen_on,
         "maxima": loop.maxima,
         "temperature": temperature,
         "thresholds": dict(zip(data.table.class_names, thresholds.tolist(), strict=True)),

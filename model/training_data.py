@@ -15,6 +15,7 @@ from torch import Tensor
 
 from model.augment import augment
 from model.cache import ShotCache
+from model.calibration import FEWEST_SHOTS
 from model.errors import InputError
 from model.preprocess import Preprocessing
 from model.recipes import Recipe
@@ -171,9 +172,9 @@ def prepare(table: ShotTable, recipe: Recipe, seed: int) -> TrainingData:
     tuning = np.zeros(0, np.int64)
     if recipe.tuning:
         count = round(recipe.tuning * len(training))
-        chosen = stratified_choice(table.labels[training], count, seed)
-        tuning = training[chosen]
-        training = np.delete(training, chosen)
+        if count >= FEWEST_SHOTS:
+            chosen = stratified_choice(table.labels[training], count, seed)
+            tuning, training = training[chosen], np.delete(training, chosen)
     preprocessing = recipe.preprocessing()
     excluded = int(wrong.sum())
     return TrainingData(

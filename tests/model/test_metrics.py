@@ -95,12 +95,13 @@ def test_thresholds_find_the_best_f1_and_stay_at_half_without_shots():
     rng = np.random.default_rng(5)
     true = rng.random((2000, 2)) < 0.3
     shifted = sigmoid(rng.normal(size=true.shape) + 4 * true - 3)  # best near logit -1
-    found = choose_thresholds(shifted, true)
+    found = choose_thresholds(shifted, true, np.full(2, 0.5))
     assert (found < 0.45).all()
     for c in range(2):
         mine = sk.f1_score(true[:, c], shifted[:, c] >= found[c])
         assert mine >= sk.f1_score(true[:, c], shifted[:, c] >= 0.5)
-    assert (choose_thresholds(shifted[:20], true[:20]) == 0.5).all()
+    kept = np.array([0.5, 0.25], np.float32)
+    assert (choose_thresholds(shifted[:20], true[:20], kept) == kept).all()
 
 
 def test_temperature_scaling_recovers_the_temperature():

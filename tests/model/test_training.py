@@ -84,7 +84,7 @@ def test_metrics_hold_the_papers_three_and_those_of_every_class_and_rule(trained
     assert set(NAMES) <= set(found["per_class"])
     assert {"at_half", "decoded", "constant", "maxima", "per_rule", "thresholds"} <= set(found)
     assert found["decoded"]["contradiction_rate"] == 0
-    assert found["chosen_on"] == "evaluation"
+    assert found["chosen_on"] == "last"
 
 
 def test_the_checkpoint_predicts_as_the_report_says(trained):
