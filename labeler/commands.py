@@ -44,11 +44,11 @@ def _c(
 
 COMMANDS: tuple[Command, ...] = (
     _c("new", "New project from files of shots…", "Ctrl+N", "Project", "always",
-       lambda w: w.new_project(), icon="new"),
+       lambda w: w.doors.new_project(), icon="new"),
     _c("open", "Open project…", "Ctrl+O", "Project", "always",
-       lambda w: w.choose_project(), icon="open"),
+       lambda w: w.doors.choose_project(), icon="open"),
     _c("add_source", "Add a file of shots…", "", "Project", "project",
-       lambda w: w.choose_source()),
+       lambda w: w.doors.choose_source()),
     _c("close", "Close project", "Ctrl+W", "Project", "project", lambda w: w.close_project()),
     _c("quit", "Quit", "Ctrl+Q", "Project", "always", lambda w: w.close()),
     _c("accept", "Accept and go on", "Return Enter", "Label", "shot",
@@ -92,7 +92,7 @@ COMMANDS: tuple[Command, ...] = (
     _c("follow_levels", "Each shot at its own levels", "Shift+A", "View", "project",
        lambda w: w.session.follow_levels(not w.session.levels_follow),
        state=lambda w: w.session.levels_follow),
-    _c("norm", "Next norm: log, linear, sqrt, arcsinh", "N", "View", "project",
+    _c("norm", "Next norm", "N", "View", "project",
        lambda w: w.next_norm()),
     _c("colormap", "Next colormap", "C", "View", "project", lambda w: w.next_colormap()),
     _c("mask", "Show masked pixels", "K", "View", "project", lambda w: w.flip_mask(),
@@ -107,6 +107,7 @@ COMMANDS: tuple[Command, ...] = (
     _c("palette", "All commands…", "Ctrl+K", "Help", "always", lambda w: w.show_palette(),
        icon="search"),
     _c("keys", "Keys…", "F1 ?", "Help", "always", lambda w: w.show_keys(), icon="keys"),
+    _c("menu", "Menu", "F10", "Help", "always", lambda w: w.bar.open_menu()),
     _c("log", "Notes so far…", "Ctrl+L", "Help", "always", lambda w: w.show_log()),
     _c("about", "About", "", "Help", "always", lambda w: w.show_about()),
 )  # fmt: skip

@@ -36,7 +36,8 @@ class Decisions:
     @classmethod
     def none(cls, n: int) -> Decisions:
         """Nothing decided on n shots."""
-        return cls(*(np.zeros(n, t) for t in (np.int64, np.uint8, np.int64, np.uint8)))
+        bits, status = np.zeros((2, n), np.int64), np.zeros((2, n), np.uint8)
+        return cls(bits[0], status[0], bits[1], status[1])
 
     def put(self, rows: npt.ArrayLike, present: npt.ArrayLike, status: npt.ArrayLike) -> Rows:
         """Take over the person's new decision on some shots; returns their rows."""

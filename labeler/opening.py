@@ -72,8 +72,9 @@ def _left_off(project: Any) -> tuple[int, tuple[float, float] | None]:
     kept = kept if isinstance(kept, dict) else {}
     row, levels = kept.get("row", 0), kept.get("levels")
     row = min(max(row, 0), project.n_shots - 1) if isinstance(row, int) else 0
-    known = isinstance(levels, list) and len(levels) == 2
-    return row, ((float(levels[0]), float(levels[1])) if known else None)
+    if not isinstance(levels, list) or len(levels) != 2:
+        return row, None
+    return row, (float(levels[0]), float(levels[1]))
 
 
 def _decisions_of(project: Any, annotator: int) -> Decisions:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,15 @@ from labeler import opening
 from labeler import queue as queues
 from labeler.decisions import Decisions, in_words
 from labeler.feed import ShotFeed, around
+from labeler.look import Look
 from labeler.pace import Pace
 from labeler.store.records import FLAGGED, LABELLED, SKIPPED, Rows
 from model.errors import InputError
 from model.layouts import Geometry
-from model.screen import Overlay, Screen, auto_levels
 from model.taxonomy import Fix, Labels, Taxonomy
 
 
-class Session(QObject):
+class Session(Look):
     """State of the window and the verbs that change it. Signals are facts, in the past tense."""
 
     project_changed = pyqtSignal()
@@ -37,14 +36,9 @@ class Session(QObject):
     """Rows whose decision changed."""
     queue_changed = pyqtSignal()
     run_changed = pyqtSignal()
-    heat_changed = pyqtSignal()
     counts_ready = pyqtSignal(int)
     """Row whose counts (or whose error) arrived from the reader."""
     thumbnail_ready = pyqtSignal(int)
-    look_changed = pyqtSignal()
-    """The screen (norm, levels, colours) or the overlay changed."""
-    noted = pyqtSignal(str, str)
-    """Level ("info", "warning", "error") and text, for the note area and the log."""
     painted = pyqtSignal(int)
     """Row that the pattern view has just painted: the end of key-to-screen timings."""
 
@@ -54,10 +48,6 @@ class Session(QObject):
         super().__init__(parent)
         self._make_reader = make_reader
         self.auto_advance = False
-        self.levels_follow = False
-        """Each shot at its own levels, for who prefers shape over brightness."""
-        self.screen = Screen()
-        self.overlay = Overlay()
         self._clear()
 
     def _clear(self) -> None:
@@ -68,10 +58,7 @@ class Session(QObject):
         self.choice = queues.Choice()
         self.queue: Rows = np.zeros(0, np.int64)
         self.predictions: Any = None
-        self.heat_class: int | None = None
-        self.heat_on = False
-        self.levels_known = False
-        """Whether somebody, or an earlier sitting, chose the levels of this project."""
+        self.forget_look()
         self.said = ""
         self.pace = Pace()
         self.table: Any = None
@@ -396,52 +383,3 @@ class Session(QObject):
         self.predictions, trouble = opening.predictions_of(self.project)
         if trouble:
             self.noted.emit("warning", trouble)
-
-    def show_heat(self, class_index: int | None) -> None:
-        """Put a class's heatmap on the pattern; the class already shown, or None, takes it off."""
-        same = self.heat_on and class_index == self.heat_class
-        self.heat_on = class_index is not None and not same
-        self.heat_class = self.heat_class if class_index is None else class_index
-        self.heat_changed.emit()
-
-    def flip_heat(self) -> None:
-        """Heatmap on or off; the class is the last chosen one, else the model's likeliest."""
-        if self.predictions is None:
-            self.noted.emit("info", "No heatmaps yet: press Retrain to make a first run.")
-            return
-        if self.heat_class is None and self.row >= 0:
-            self.heat_class = int(np.argmax(self.predictions.probabilities[self.row]))
-        self.heat_on = not self.heat_on
-        self.heat_changed.emit()
-
-    def heatmap(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-        """(y, x) in [0, 1] of the chosen class on the shot on screen; None where it is off."""
-        if not self.heat_on or self.heat_class is None or self.predictions is None or self.row < 0:
-            return None
-        return self.predictions.heatmap(self.row, self.heat_class, shape)
-
-    def look(self, **changes: Any) -> None:
-        """Change how shots are drawn: fields of `Screen` or `Overlay` by name. Stays for all."""
-        mine = {k: v for k, v in changes.items() if k in Overlay.__dataclass_fields__}
-        self.overlay = replace(self.overlay, **mine)
-        self.screen = replace(self.screen, **{k: v for k, v in changes.items() if k not in mine})
-        self.look_changed.emit()
-
-    def screen_for(self, counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> Screen:
-        """How a shot is drawn: the levels kept for all, or its own where the person wants that."""
-        if not self.levels_follow:
-            return self.screen
-        low, high = auto_levels(counts, mask)
-        return replace(self.screen, low=low, high=high)
-
-    def follow_levels(self, on: bool) -> None:
-        """Each shot at its own levels, or all at the same."""
-        self.levels_follow = on
-        self.look_changed.emit()
-
-    def auto_levels(self) -> None:
-        """Levels that suit the shot on screen, kept for all shots."""
-        counts = self.counts()
-        if isinstance(counts, np.ndarray):
-            low, high = auto_levels(counts, self.mask())
-            self.look(low=low, high=high)

@@ -13,12 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PyQt6.QtCore import QByteArray, Qt
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import (
     QApplication,
-    QFileDialog,
     QFrame,
     QHBoxLayout,
     QMainWindow,
@@ -31,18 +29,17 @@ from PyQt6.QtWidgets import (
 from labeler.commands import When
 from labeler.session import Session
 from labeler.settings import Settings, folder
-from labeler.store.records import LABELLED
-from labeler.views import theme
+from labeler.views import remember, theme
 from labeler.views.actions import Actions
 from labeler.views.ask import Ask
 from labeler.views.crash import CrashNet
+from labeler.views.doors import Doors
 from labeler.views.first_levels import FirstLevels
 from labeler.views.label import LabelView
 from labeler.views.notes import NoteArea
 from labeler.views.start import StartPage
 from labeler.views.status_line import StatusLine
 from labeler.views.top_bar import TopBar
-from model.errors import InputError
 from model.screen import COLORMAPS, NORMS
 
 log = logging.getLogger("airylabel")
@@ -65,11 +62,12 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.levels_shown = bool(self.settings["show_levels"])
         self.centre_shown = bool(self.settings["show_centre"])
-        self._take_look()
+        remember.take_look(session, self.settings)
         self.tab = "Label"
         self.actions_ = Actions(self, self.settings["keys"])
         self.label = LabelView(session)
-        self.start = StartPage(self, self.settings)
+        self.doors = Doors(session, self)
+        self.start = StartPage(self.doors, self.settings)
         self.stack = QStackedWidget()
         self.views: dict[str, QWidget] = {"Label": self.label}
         self.stack.addWidget(self.start)
@@ -96,7 +94,7 @@ class MainWindow(QMainWindow):
         row.setSpacing(0)
         if importlib.util.find_spec("labeler.views.retrain") is not None:
             retrain = importlib.import_module("labeler.views.retrain")
-            self.retrain_bar = retrain.RetrainBar(self.session)
+            self.retrain_bar = retrain.RetrainBar(self.session, key="Ctrl+R")
             row.addWidget(self.retrain_bar, 3)
         row.addWidget(self.status, 2)
         column = QVBoxLayout()
@@ -118,19 +116,6 @@ class MainWindow(QMainWindow):
         FirstLevels(session)
         self.label.pattern.pointed.connect(self.status.point)
         self.bar.menu.aboutToShow.connect(lambda: self.actions_.fill(self.bar.menu))
-
-    def _take_look(self) -> None:
-        s = self.settings
-        self.session.auto_advance = s["auto_advance"]
-        self.session.levels_follow = s["follow_levels"]
-        self.session.look(
-            norm=s["norm"],
-            colormap=s["colormap"],
-            mask=s["show_mask"],
-            contours=s["heat_contours"],
-            transparency=s["heat_transparency"],
-            strength=float(s["heat_strength"]),
-        )
 
     def _restore(self) -> None:
         if not self.restoreGeometry(QByteArray.fromHex(self.settings["window"].encode("ascii"))):
@@ -183,62 +168,10 @@ class MainWindow(QMainWindow):
         log.log({"info": 20, "warning": 30, "error": 40}.get(level, 20), "%s", text)
         self.notes.add(level, text)
 
-    # -- commands: projects --------------------------------------------------------------------
-
-    def open_folder(self, path: Path) -> None:
-        """Open a project; a refusal is a note, and the screen stays."""
-        try:
-            self.session.open(path)
-        except (InputError, OSError) as error:
-            self._note("error", str(error))
-
-    def choose_project(self) -> None:
-        """Ask for a project folder and open it."""
-        chosen = QFileDialog.getExistingDirectory(self, "Open project")
-        if chosen:
-            self.open_folder(Path(chosen))
-
-    def new_project(self, files: list[Path] | None = None) -> None:
-        """Ask for files of shots, then make a project of them and open it."""
-        from labeler.views.new_project import SHOT_FILES, NewProject
-
-        if not files:
-            chosen, _ = QFileDialog.getOpenFileNames(self, "Files of shots", "", SHOT_FILES)
-            files = [Path(p) for p in chosen]
-        if files:
-            dialog = NewProject(files, self)
-            if dialog.exec() and dialog.folder is not None:
-                self.open_folder(dialog.folder)
-            dialog.deleteLater()
-
-    def choose_source(self) -> None:
-        """Ask for one more file of shots and add it to the project."""
-        from labeler.views.new_project import SHOT_FILES
-
-        chosen, _ = QFileDialog.getOpenFileName(self, "Add a file of shots", "", SHOT_FILES)
-        if chosen:
-            self.add_source(Path(chosen))
-
-    def add_source(self, path: Path) -> None:
-        """Add a file of shots to the project."""
-        try:
-            added = self.session.project.add_source(path)
-        except (InputError, OSError) as error:
-            self._note("error", str(error))
-            return
-        self.session.sources_changed()
-        self._note("info", f"{added.info.n_shots:,} shots of {path.name} added.")
-
-    def try_demo(self) -> None:
-        """Make the demo project, or open it where it was made before."""
-        from labeler.views.demo import make_demo
-
-        make_demo(self, folder() / "demo")
-
     def close_project(self) -> None:
         """Back to the first page."""
         if self._may_leave():
-            self._keep_progress()
+            remember.keep_progress(self.session, self.settings)
             self.session.close()
 
     # -- commands: showing ---------------------------------------------------------------------
@@ -363,34 +296,22 @@ class MainWindow(QMainWindow):
 
     def show_about(self) -> None:
         """What this is."""
-        from labeler.version import version
+        from labeler.views.about import show_about
 
-        QMessageBox.about(
-            self,
-            "airylabel",
-            f"airylabel {version()}\n\nLabel single-shot diffraction patterns, retrain a network,"
-            " see why it decided.\n\nFree software under the GNU GPL, version 3 or later.",
-        )
+        show_about(self)
 
     # -- files dropped on the window -------------------------------------------------------------
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        data = event.mimeData()
-        if data is not None and data.hasUrls():
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        data = None if event is None else event.mimeData()
+        if event is not None and data is not None and data.hasUrls():
             event.acceptProposedAction()
 
-    def dropEvent(self, event: QDropEvent) -> None:
-        data = event.mimeData()
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        data = None if event is None else event.mimeData()
         if data is not None:
             paths = [Path(u.toLocalFile()) for u in data.urls() if u.isLocalFile()]
-            self.take_files([p for p in paths if p.exists()])
-
-    def take_files(self, paths: list[Path]) -> None:
-        """A project folder is opened; files of shots become a new project."""
-        if paths and (paths[0].is_dir() or paths[0].name == "project.sqlite"):
-            self.open_folder(paths[0])
-        elif paths:
-            self.new_project(paths)
+            self.doors.take_files([p for p in paths if p.exists()])
 
     # -- leaving -------------------------------------------------------------------------------
 
@@ -409,44 +330,28 @@ class MainWindow(QMainWindow):
         self.retrain_bar.stop()
         return True
 
-    def _keep_progress(self) -> None:
-        session = self.session
-        if session.project is None:
-            return
-        done = int(np.count_nonzero(session.status & LABELLED))
-        text = f"{done:,} of {session.n_shots:,} labelled"
-        kept = {**self.settings["progress"], str(session.project.folder): text}
-        recent = self.settings["recent"]
-        self.settings.set("progress", {k: v for k, v in kept.items() if k in recent})
-
     def _save_settings(self) -> None:
-        session, s = self.session, self.settings
-        values = {
-            "norm": session.screen.norm,
-            "colormap": session.screen.colormap,
-            "show_mask": session.screen.mask,
-            "show_levels": self.levels_shown,
-            "show_centre": self.centre_shown,
-            "heat_contours": session.overlay.contours,
-            "heat_transparency": session.overlay.transparency,
-            "heat_strength": session.overlay.strength,
-            "auto_advance": session.auto_advance,
-            "follow_levels": session.levels_follow,
-            "window": bytes(self.saveGeometry().toHex().data()).decode("ascii"),
-            "panes": self.label.panes(),
-        }
-        for id, value in values.items():
-            s.set(id, value)
+        remember.keep_look(self.session, self.settings)
+        window = bytes(self.saveGeometry().toHex().data()).decode("ascii")
+        for id, value in (
+            ("show_levels", self.levels_shown),
+            ("show_centre", self.centre_shown),
+            ("panes", self.label.panes()),
+            ("window", window),
+        ):
+            self.settings.set(id, value)
         try:
-            s.save()
+            self.settings.save()
         except OSError as error:
             log.warning("the settings were not stored: %s", error)
 
-    def closeEvent(self, event: QCloseEvent) -> None:
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        if event is None:
+            return
         if not self._may_leave():
             event.ignore()
             return
-        self._keep_progress()
+        remember.keep_progress(self.session, self.settings)
         self._save_settings()
         self.session.close()
         self.actions_.release()
@@ -475,7 +380,7 @@ def open_window(project: Path | None = None) -> int:
     window = MainWindow(session, settings)
     window.show()
     if project is not None:
-        window.open_folder(project)
+        window.doors.open_folder(project)
     return application.exec()
 
 

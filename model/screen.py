@@ -119,7 +119,7 @@ class Overlay:
         light = (share * 256).astype(np.uint32)
         red_blue = ((picture & 0xFF00FF) * light[..., :] >> 8) & 0xFF00FF
         green = ((picture & 0x00FF00) * light >> 8) & 0x00FF00
-        return np.uint32(0xFF000000) | red_blue | green
+        return np.asarray(np.uint32(0xFF000000) | red_blue | green, np.uint32)
 
 
 def auto_levels(counts: Counts, mask: Mask | None = None) -> tuple[float, float]:

@@ -1,10 +1,11 @@
-"""How a subcommand speaks: progress for people, JSON for scripts, one event a line for the window."""
+"""How a subcommand speaks: progress for people, JSON for scripts, events for the window."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,8 +39,7 @@ def follow(events: Iterable[Event], args: argparse.Namespace) -> Event:
         for last in events:
             print(to_line(last), flush=True)
     elif getattr(args, "json", False):
-        for last in events:
-            pass
+        last = deque(events, maxlen=1).pop()
     else:
         last = _with_bars(events)
     if last.get("event") == "failed":

@@ -5,6 +5,8 @@ Shows the session and asks it for changes; it keeps no labels of its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
@@ -159,7 +161,8 @@ class RuleMessages(QFrame):
         )
         sign.setFixedSize(18, 18)
         line.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
-        words = QLabel(f"{'Contradiction: ' if hard else ''}{rule.text}")
+        text = rule.text[:1].upper() + rule.text[1:]
+        words = QLabel(f"Contradiction: {rule.text}" if hard else text)
         words.setWordWrap(True)
         words.setAccessibleName(f"{'Error' if hard else 'Warning'}: {rule.text}")
         column = QVBoxLayout()
@@ -218,9 +221,11 @@ def groups(taxonomy: Taxonomy) -> list[list[tuple[int, bool]]]:
     return found
 
 
-def _below(taxonomy: Taxonomy, root: int, by_key: object) -> list[tuple[int, bool]]:
+def _below(
+    taxonomy: Taxonomy, root: int, by_key: Callable[[int], tuple[int, int]]
+) -> list[tuple[int, bool]]:
     found = []
-    for child in sorted(taxonomy.children(taxonomy.names[root]), key=by_key):  # type: ignore[arg-type]
+    for child in sorted(taxonomy.children(taxonomy.names[root]), key=by_key):
         found.append((child, True))
         found.extend(_below(taxonomy, child, by_key))
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QEnterEvent, QPainter, QPaintEvent, QPen
+from PyQt6.QtGui import QColor, QEnterEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QAbstractButton, QSizePolicy, QToolButton, QWidget
 
 from labeler.views import theme
@@ -86,7 +86,7 @@ class ClassRow(QAbstractButton):
     def resizeEvent(self, event: object) -> None:
         self.eye.setGeometry(self.width() - 31, (self.height() - 22) // 2, 24, 22)
 
-    def enterEvent(self, event: QEnterEvent) -> None:
+    def enterEvent(self, event: QEnterEvent | None) -> None:
         self.hovered.emit(self.kind)
 
     def leaveEvent(self, event: object) -> None:
@@ -94,7 +94,7 @@ class ClassRow(QAbstractButton):
 
     # -- painting ------------------------------------------------------------------------------
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_ground(painter)
@@ -217,4 +217,4 @@ def paint_mark(
 def _tick(painter: QPainter, at: QPointF, radius: float, ink: QColor, width: float) -> None:
     painter.setPen(QPen(ink, width, cap=Qt.PenCapStyle.RoundCap, join=Qt.PenJoinStyle.RoundJoin))
     corners = ((-0.42, 0.04), (-0.1, 0.36), (0.46, -0.3))
-    painter.drawPolyline([at + QPointF(radius * x, radius * y) for x, y in corners])
+    painter.drawPolyline(QPolygonF([at + QPointF(radius * x, radius * y) for x, y in corners]))

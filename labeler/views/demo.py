@@ -8,14 +8,14 @@ from typing import Any
 from PyQt6.QtWidgets import QProgressDialog
 
 
-def make_demo(window: Any, folder: Path) -> None:
+def make_demo(doors: Any, folder: Path) -> None:
     """Open the demo project; make it first, in a child process, where it is not there yet."""
     if (folder / "project.sqlite").is_file():
-        window.open_folder(folder)
+        doors.open_folder(folder)
         return
     from labeler.jobs import Job
 
-    dialog = QProgressDialog("Simulating helium droplets…", "Cancel", 0, 0, window)
+    dialog = QProgressDialog("Simulating helium droplets…", "Cancel", 0, 0, doors.host)
     dialog.setWindowTitle("Demo")
     dialog.setMinimumDuration(0)
     job = Job(["demo", str(folder), "--no-window"], folder.with_suffix(".log"), dialog)
@@ -32,9 +32,9 @@ def make_demo(window: Any, folder: Path) -> None:
         dialog.close()
         dialog.deleteLater()
         if ok and (folder / "project.sqlite").is_file():
-            window.open_folder(folder)
+            doors.open_folder(folder)
         elif not cancelled:
-            window.session.noted.emit("error", f"The demo could not be made: {message}")
+            doors.session.noted.emit("error", f"The demo could not be made: {message}")
 
     job.event_received.connect(advance)
     job.finished.connect(finish)

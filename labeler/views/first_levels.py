@@ -22,6 +22,7 @@ class FirstLevels(QObject):
         self._found: dict[int, tuple[float, float]] = {}
         session.project_changed.connect(self._begin)
         session.counts_ready.connect(self._look_at)
+        self._begin()
 
     def _begin(self) -> None:
         session = self.session
@@ -31,7 +32,7 @@ class FirstLevels(QObject):
             return
         rows = np.linspace(0, session.n_shots - 1, SPREAD).astype(int)
         self._wanted = set(rows.tolist())
-        for row in self._wanted:
+        for row in sorted(self._wanted):
             session.feed.want(row)
 
     def _look_at(self, row: int) -> None:

@@ -61,7 +61,7 @@ class KeySheet(QDialog):
         layout.setContentsMargins(20, 16, 20, 14)
         layout.addWidget(area, 1)
         layout.addLayout(foot)
-        self.resize(960, 640)
+        self.resize(1120, 640)
 
     def _section(self, column: QVBoxLayout, name: str) -> None:
         commands = [c for c in self.keymap.commands.values() if _section_of(c) == name]
@@ -78,7 +78,7 @@ class KeySheet(QDialog):
         for n, command in enumerate(commands):
             button = QPushButton()
             button.setAutoDefault(False)
-            button.setMinimumWidth(92)
+            button.setMinimumWidth(96)
             button.setStyleSheet("padding: 1px 6px;")
             button.setAccessibleName(f"Key of {command.text}")
             button.clicked.connect(lambda _, id=command.id: self._ask(id))

@@ -19,7 +19,7 @@ from model.screen import histogram
 WIDTH = 112
 
 
-class CountsAxis(pg.AxisItem):
+class CountsAxis(pg.AxisItem):  # type: ignore[misc]
     """Counts in plain figures, also where the axis runs in decades."""
 
     decades = True

@@ -84,7 +84,9 @@ class NoteArea(QObject):
         while len(self.notes) > AT_ONCE:
             self._remove(self.notes[0])
         if level in STAY_MS:
-            leave = QTimer(note, singleShot=True, interval=STAY_MS[level])
+            leave = QTimer(note)
+            leave.setSingleShot(True)
+            leave.setInterval(STAY_MS[level])
             leave.timeout.connect(note.dismissed)
             leave.start()
         note.show()

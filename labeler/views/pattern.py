@@ -6,6 +6,8 @@ shows what the session has; an unreadable shot is told in words and labelling go
 
 from __future__ import annotations
 
+from typing import cast
+
 import contourpy
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +63,9 @@ class PatternView(QWidget):
         self._zoom = 1.0
         self._middle = QPointF(0.5, 0.5)
         self._grabbed: QPointF | None = None
-        self._patience = QTimer(self, singleShot=True, interval=PATIENCE_MS)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(PATIENCE_MS)
         self._patience.timeout.connect(self._announce)
         session.shot_changed.connect(lambda row: self.refresh())
         session.project_changed.connect(self.refresh)
@@ -69,6 +73,7 @@ class PatternView(QWidget):
         session.look_changed.connect(self.refresh)
         session.heat_changed.connect(self.refresh)
         session.run_changed.connect(self.refresh)
+        self.refresh()
 
     # -- what to draw --------------------------------------------------------------------------
 
@@ -98,7 +103,7 @@ class PatternView(QWidget):
         self._pixels = np.ascontiguousarray(picture)  # the image below only borrows it
         height, width = picture.shape
         self._image = QImage(
-            self._pixels.data, width, height, width * 4, QImage.Format.Format_RGB32
+            cast(bytes, self._pixels.data), width, height, width * 4, QImage.Format.Format_RGB32
         )
 
     def _arrived(self, row: int) -> None:
@@ -169,24 +174,28 @@ class PatternView(QWidget):
 
     # -- hands ---------------------------------------------------------------------------------
 
-    def wheelEvent(self, event: QWheelEvent) -> None:
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        if event is None:
+            return
         turn = event.angleDelta().y()
         if turn and self._pixels is not None:
             self.zoom(1.0015**turn, event.position())
         event.accept()
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton:
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        if event is not None and event.button() == Qt.MouseButton.LeftButton:
             self._grabbed = event.position()
 
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         self._grabbed = None
         self.setCursor(Qt.CursorShape.ArrowCursor)
 
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
         self.zoom(None)
 
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        if event is None:
+            return
         if self._grabbed is not None and self._zoom > 1.0:
             target, moved = self.target(), event.position() - self._grabbed
             self._grabbed = event.position()
@@ -198,12 +207,12 @@ class PatternView(QWidget):
     def leaveEvent(self, event: object) -> None:
         self.pointed.emit(None)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
         self.update()
 
     # -- painting ------------------------------------------------------------------------------
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), theme.colour("stage"))
         if self._pixels is not None:
@@ -305,10 +314,10 @@ def contours_of(heat: npt.NDArray[np.float32]) -> list[tuple[float, QPainterPath
     found = []
     for level in CONTOURS:
         path = QPainterPath()
-        for line in generator.lines(level):
-            path.moveTo(*line[0])
-            for point in line[1:]:
-                path.lineTo(*point)
+        for line in cast(list[npt.NDArray[np.float64]], generator.lines(level)):
+            path.moveTo(float(line[0][0]), float(line[0][1]))
+            for right, down in line[1:]:
+                path.lineTo(float(right), float(down))
         if not path.isEmpty():
             found.append((level, path))
     return found

@@ -68,7 +68,7 @@ class OverlayControls(QWidget):
         super().__init__()
         self.session = session
         look = session.look
-        self.mask = self._box("Masked pixels (K)", lambda on: look(mask=on))
+        self.masked = self._box("Masked pixels (K)", lambda on: look(mask=on))
         self.heat = self._box("Heatmap of a class (H)", lambda on: session.flip_heat())
         self.contours = self._box("as dashed contours", lambda on: look(contours=on))
         self.transparency = self._box("as transparency", lambda on: look(transparency=on))
@@ -79,7 +79,7 @@ class OverlayControls(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 8, 14, 8)
         layout.setSpacing(8)
-        layout.addWidget(self.mask)
+        layout.addWidget(self.masked)
         layout.addWidget(self.heat)
         below = QVBoxLayout()
         below.setContentsMargins(20, 0, 0, 0)
@@ -97,7 +97,7 @@ class OverlayControls(QWidget):
     def refresh(self) -> None:
         """Show what is on."""
         session = self.session
-        self.mask.setChecked(session.screen.mask)
+        self.masked.setChecked(session.screen.mask)
         self.heat.setChecked(session.heat_on)
         self.heat.setEnabled(session.predictions is not None)
         self.contours.setChecked(session.overlay.contours)

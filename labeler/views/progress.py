@@ -34,7 +34,8 @@ class ProgressFoot(QFrame):
         layout.setSpacing(5)
         for widget in (self.count, self.bar, self.rate):
             layout.addWidget(widget)
-        self._timer = QTimer(self, interval=EVERY_MS)
+        self._timer = QTimer(self)
+        self._timer.setInterval(EVERY_MS)
         self._timer.timeout.connect(self.refresh)
         self._timer.start()
         session.project_changed.connect(self.refresh)

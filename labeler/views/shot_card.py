@@ -27,7 +27,7 @@ class Schematic(QWidget):
         self.path = ""
         self.setFixedSize(side, side)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         if self.path:
             theme.draw(painter, self.path, QRectF(self.rect()), theme.current().text)
@@ -109,6 +109,9 @@ class ShotCard(QFrame):
             lines.append("Undecided · Enter accepts what the model suggests")
         else:
             lines.append("Undecided")
+        if session.choice.order == "uncertainty" and session.predictions is not None:
+            c = int(session.predictions.margins()[session.row].argmin())
+            lines.append(f"Asked because: least sure of {session.taxonomy.names[c]}")
         if session.table.role[session.row] == EVALUATION:
             lines.append("Evaluation shot: never trained on")
         if status & SKIPPED:

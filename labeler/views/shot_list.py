@@ -5,6 +5,8 @@ A model over the session's queue and a delegate that paints; it holds no labels 
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import (
@@ -133,7 +135,9 @@ class ShotDelegate(QStyledItemDelegate):
         elif picture is not None:
             gray = np.ascontiguousarray(picture)
             height, width = gray.shape
-            image = QImage(gray.data, width, height, width, QImage.Format.Format_Grayscale8)
+            image = QImage(
+                cast(bytes, gray.data), width, height, width, QImage.Format.Format_Grayscale8
+            )
             share = min(where.width() / width, where.height() / height)
             size = (width * share, height * share)
             target = QRectF(
@@ -224,7 +228,9 @@ class ShotList(QWidget):
         layout.addWidget(self.head)
         layout.addWidget(self.view, 1)
         layout.addWidget(self.foot)
-        self._redraw = QTimer(self, singleShot=True, interval=REDRAW_MS)
+        self._redraw = QTimer(self)
+        self._redraw.setSingleShot(True)
+        self._redraw.setInterval(REDRAW_MS)
         self._redraw.timeout.connect(self._repaint)
         selection = self.view.selectionModel()
         assert selection is not None
@@ -233,6 +239,7 @@ class ShotList(QWidget):
         session.queue_changed.connect(lambda: self.follow(session.row))
         session.project_changed.connect(lambda: self.follow(session.row))
         session.thumbnail_ready.connect(lambda row: self._redraw.start())
+        self.follow(session.row)
 
     def follow(self, row: int) -> None:
         """Bring the shot on screen into sight."""

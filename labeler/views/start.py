@@ -34,7 +34,7 @@ class Choice(QAbstractButton):
     def sizeHint(self) -> QSize:
         return QSize(230, 146)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
@@ -70,7 +70,7 @@ class Recent(QAbstractButton):
         self.setFixedHeight(38)
         self.clicked.connect(lambda: press(folder))
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         box = QRectF(self.rect())

@@ -30,6 +30,7 @@ class StatusLine(QWidget):
             signal.connect(lambda _: self.refresh())
         for signal in (session.project_changed, session.queue_changed):
             signal.connect(self.refresh)
+        self.refresh()
 
     def point(self, pixel: tuple[int, int] | None) -> None:
         """The cursor is on another pixel of the shot, or beside it."""
@@ -47,7 +48,7 @@ class StatusLine(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(320, 26)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setFont(theme.numbers(self.font().pointSizeF() * 0.94))
         painter.setPen(theme.colour("muted"))

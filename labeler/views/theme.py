@@ -161,7 +161,9 @@ def _resource(*parts: str) -> Path:
 
 def _style_sheet(theme: Theme) -> str:
     sheet = _resource("style", "window.qss").read_text("utf-8")
-    names = asdict(theme) | {"check": _resource("icons", "check.svg").as_posix()}
+    names = asdict(theme) | {
+        name: _resource("style", f"{name}.svg").as_posix() for name in ("check", "down")
+    }
     for name in sorted(names, key=len, reverse=True):  # longest first: on_accent before accent
         sheet = sheet.replace(f"@{name}", names[name])
     return sheet

@@ -56,7 +56,16 @@ def curve(quality, epochs):
 
 def write_events(folder, quality, *, epochs=6, shots=40, end="finished", text="", begin=1.7e9):
     """The stream of a training."""
-    lines = [event("started", recipe="quick", network="resnet18", shots=shots, evaluation=shots // 7, epochs=epochs)]
+    lines = [
+        event(
+            "started",
+            recipe="quick",
+            network="resnet18",
+            shots=shots,
+            evaluation=shots // 7,
+            epochs=epochs,
+        )
+    ]
     for epoch, loss, metrics in curve(quality, epochs):
         lines.append(event("step", epoch=epoch, step=epoch * 10, loss=loss))
         lines.append(

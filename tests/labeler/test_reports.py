@@ -139,5 +139,3 @@ def test_every_recipe_and_network_is_offered_in_words():
 )  # fmt: skip
 def test_durations_are_written_as_people_say_them(seconds, text):
     assert duration(seconds) == text
-
-
