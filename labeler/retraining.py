@@ -240,7 +240,9 @@ class Retraining(QObject):
         run = read_report(self.number, self.folder)
         if not ok:
             self.outcome = Outcome(run, False, message)
-        elif run.is_usable and (wants_use or self.session.project.current_run is None):
+        elif run.is_usable and (
+            wants_use or self.session.project.current_run in (None, self.number)
+        ):
             self.session.use_run(self.number)
             self.outcome = None if wants_use else Outcome(run, True, message)
         else:
