@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from labeler.store.records import LABELLED
 from model.errors import InputError
-from model.heat import FULL_FIELD, Heat, enlarge
+from model.heat import FULL_FIELD, Box, Heat, enlarge
 from model.taxonomy import Taxonomy
 
 Rows = npt.NDArray[np.int64]
@@ -32,7 +32,7 @@ class Predictions:
     `probabilities` (N, C) float32; `thresholds` (C,); `known` (C,) False for classes that the run
     never learnt (their probability is 0); `readable` (N,) False for shots that it could not read;
     `embeddings` (N, D) and `role` (N,) as written; `field` the part of a shot that the network
-    saw; `run` and `recipe` by name.
+    saw, `cells_box` the part that the cells of its heatmaps tile; `run` and `recipe` by name.
     """
 
     def __init__(self, path: Path, taxonomy: Taxonomy, file: h5py.File) -> None:
@@ -61,7 +61,8 @@ class Predictions:
         self._heat = _mapped(path, file["heatmaps"])
         self._scale = _mapped(path, file["heatmap_scale"]) if "heatmap_scale" in file else None
         self.role = file["role"][()] if "role" in file else np.zeros(n, np.uint8)
-        self.field = tuple(map(float, file.attrs.get("field", FULL_FIELD)))
+        self.field = _box(file.attrs.get("field", FULL_FIELD))
+        self.cells_box = _box(file.attrs.get("cells", self.field))
         self.run = _text(file.attrs.get("run", path.parent.name))
         self.recipe = _text(file.attrs.get("recipe", ""))
         self.fingerprint = _text(file.attrs.get("fingerprint", ""))
@@ -69,7 +70,7 @@ class Predictions:
             raise ValueError(f"heatmaps have shape {self._heat.shape}")
         if self._scale is not None and self._scale.shape != (n, len(names)):
             raise ValueError(f"scales of heatmaps have shape {self._scale.shape}")
-        if len(self.embeddings) != n or len(self.readable) != n or len(self.field) != 4:
+        if len(self.embeddings) != n or len(self.readable) != n:
             raise ValueError("its parts have different lengths")
 
     @classmethod
@@ -134,8 +135,7 @@ class Predictions:
 
         Maps of different classes or shots compare in shape, never in strength.
         """
-        y0, x0, y1, x1 = self.field
-        return enlarge(self.cells(row, class_index), shape, (y0, x0, y1, x1))
+        return enlarge(self.cells(row, class_index), shape, self.field, self.cells_box)
 
     # -- all shots -----------------------------------------------------------------------------
 
@@ -198,6 +198,11 @@ def _mapped(path: Path, dataset: Any) -> npt.NDArray[Any]:
     if offset is None or not dataset.size:
         return np.asarray(dataset[()])
     return np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
+
+
+def _box(value: Any) -> Box:
+    y0, x0, y1, x1 = map(float, value)
+    return y0, x0, y1, x1
 
 
 def _text(value: Any) -> str:

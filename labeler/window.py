@@ -39,6 +39,7 @@ from labeler.views.label import LabelView
 from labeler.views.notes import NoteArea
 from labeler.views.start import StartPage
 from labeler.views.status_line import StatusLine
+from labeler.views.tidy import Tidy
 from labeler.views.top_bar import TopBar
 from model.screen import COLORMAPS, NORMS
 
@@ -78,6 +79,7 @@ class MainWindow(QMainWindow):
         self._lay_out()
         self.notes = NoteArea(self)
         self.net = CrashNet(self.notes.add)
+        self.tidy = Tidy(self)
         self._connect()
         self._restore()
         self.follow_project()
@@ -356,6 +358,7 @@ class MainWindow(QMainWindow):
         self.session.close()
         self.actions_.release()
         self.net.release()
+        self.tidy.release()
         event.accept()
 
 
@@ -365,8 +368,11 @@ def _made(tab: str) -> bool:
     return not module or importlib.util.find_spec(f"labeler.views.{module}") is not None
 
 
-def open_window(project: Path | None = None) -> int:
-    """Start the program with its window, on a project or on the first page; the exit status."""
+def open_window(project: Path | None = None, *, train: bool = False) -> int:
+    """Start the program with its window, on a project or on the first page; the exit status.
+
+    With `train`, a project that has no network yet begins to train its first one.
+    """
     _log_to_file()
     QApplication.setHighDpiScaleFactorRoundingPolicy(
         Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
@@ -381,6 +387,8 @@ def open_window(project: Path | None = None) -> int:
     window.show()
     if project is not None:
         window.doors.open_folder(project)
+        if train and session.project is not None and session.project.current_run is None:
+            window.retrain()
     return application.exec()
 
 

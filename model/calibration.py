@@ -15,19 +15,18 @@ Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
 FEWEST = 10
 """Positives that a class needs for a threshold of its own; rarer classes share one."""
-FEWEST_SHOTS = 30
+FEWEST_SHOTS = 100
 """Shots below which nothing is fitted."""
-_GRID = np.linspace(0.1, 0.9, 33).astype(np.float32)
+_GRID = np.linspace(0.05, 0.95, 37).astype(np.float32)
 
 
-def choose_thresholds(probabilities: Floats, labels: Labels) -> Floats:
-    """(C,) thresholds with the best F1 on (N, C); 0.5 where there is too little to choose by.
+def choose_thresholds(probabilities: Floats, labels: Labels, otherwise: Floats) -> Floats:
+    """(C,) thresholds with the best F1 on (N, C); `otherwise` (C,) where too little is known.
 
     Classes of few positives share one threshold, chosen by their F1 all together. Among equally
     good ones the nearest to 0.5 is taken, so that luck does not move it far.
     """
-    count = labels.shape[1]
-    thresholds = np.full(count, 0.5, np.float32)
+    thresholds = np.array(otherwise, np.float32, copy=True)
     if len(labels) < FEWEST_SHOTS:
         return thresholds
     positives = labels.sum(0)

@@ -116,27 +116,34 @@ class Engine:
             formats = ("bf16",) if asked == "bf16" else ("32",)
         elif self.device.type == "cpu" and not _cpu_has_bf16():
             formats = ("32",)
-        times = self._time_formats(network, side, channels, formats)
+        state = {k: v.clone() for k, v in network.state_dict().items()}
+        shots = _TRIAL_SHOTS
+        times: dict[Format, float] = {}
+        while not times:
+            try:
+                times = self._time_formats(network, side, channels, formats, shots)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or shots == 1:
+                    raise
+                shots //= 2
+        network.load_state_dict(state)
+        network.zero_grad(set_to_none=True)
         self.number_format = formats[0]
         if len(times) > 1 and times["bf16"] * MARGIN < times["32"]:
             self.number_format = "bf16"
         taken = ", ".join(f"{_IN_WORDS[f]} {1e3 * t:.0f} ms" for f, t in times.items())
         words = f"{self._where()}, {_IN_WORDS[self.number_format]}, channels last"
-        seconds = times[self.number_format] / _TRIAL_SHOTS
-        return f"{words} (a step of {_TRIAL_SHOTS} shots: {taken}).", seconds
+        return f"{words} (a step of {shots} shots: {taken}).", times[self.number_format] / shots
 
     def _time_formats(
-        self, network: nn.Module, side: int, channels: int, formats: Sequence[Format]
+        self, network: nn.Module, side: int, channels: int, formats: Sequence[Format], shots: int
     ) -> dict[Format, float]:
-        state = {k: v.clone() for k, v in network.state_dict().items()}
-        x = torch.rand(_TRIAL_SHOTS, channels, side, side, device=self.device)
+        x = torch.rand(shots, channels, side, side, device=self.device)
         x = x.contiguous(memory_format=torch.channels_last)
         times: dict[Format, float] = {}
         for number_format in formats:
             self.number_format = number_format
             times[number_format] = _fastest(lambda: self._trial_step(network, x), 0.3)
-        network.load_state_dict(state)
-        network.zero_grad(set_to_none=True)
         return times
 
     def _trial_step(self, network: nn.Module, x: Tensor) -> None:

@@ -16,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.heat import LEVELS, Heat, contours, dimmed
+from model.heat import Heat
 
 SUFFIXES = (".png", ".pdf", ".svg")
+LEVELS = (0.25, 0.5, 0.75)
+"""Contours, as fractions of the hottest place."""
 WIDTH_INCHES = 7.0
 """Two columns of a journal."""
 _LINE, _FONT = 0.7, 7.0
@@ -81,7 +83,8 @@ def picture(shot: ShownShot, colormap: str, strength: float) -> npt.NDArray[np.u
     scaled = np.clip((logs - low) / max(high - low, 1e-12), 0, 1)
     coloured = colormaps[colormap](scaled, bytes=True)[..., :3]
     coloured[~good] = 0
-    return dimmed(np.ascontiguousarray(coloured), shot.heat, strength)
+    share = 1 - strength * (1 - shot.heat)
+    return np.asarray(coloured * share[..., None] + 0.5, np.uint8)
 
 
 def _drawn(
@@ -113,8 +116,9 @@ def _draw_shot(
 ) -> None:
     height, width = shot.heat.shape
     axes.imshow(pixels, extent=(0, width, height, 0), interpolation="nearest")
-    for line in contours(shot.heat, levels):
-        axes.plot(line[:, 0], line[:, 1], color="white", linewidth=_LINE, linestyle="--")
+    if min(height, width) > 1 and shot.heat.max() > min(levels, default=np.inf):
+        y, x = np.arange(height) + 0.5, np.arange(width) + 0.5
+        axes.contour(x, y, shot.heat, levels, colors="white", linewidths=_LINE, linestyles="dashed")
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     if shot.title:

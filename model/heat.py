@@ -12,38 +12,47 @@ import numpy.typing as npt
 
 Heat = npt.NDArray[np.float32]
 
-FULL_FIELD = (0.0, 0.0, 1.0, 1.0)
+Box = tuple[float, float, float, float]
+Span = tuple[float, float]
+
+FULL_FIELD: Box = (0.0, 0.0, 1.0, 1.0)
 """y0, x0, y1, x1 of the part of a shot that the network saw, as fractions of its sides."""
 
 
 def enlarge(
     cells: npt.ArrayLike,
     shape: tuple[int, int],
-    field: tuple[float, float, float, float] = FULL_FIELD,
+    field: Box = FULL_FIELD,
+    cells_box: Box | None = None,
 ) -> Heat:
     """(h, w) heat of one class onto a pattern of `shape` (y, x): float32 in [0, 1].
 
-    Bicubic between the centres of the cells, which tile `field`; 0 outside it. Negative heat
-    counts as none; the hottest cell is 1 unless there is no heat at all.
+    Bicubic between the centres of the cells, which tile `cells_box` (where it is not `field`:
+    the cells of a strided network begin before the border of what it saw); 0 outside `field`.
+    Negative heat counts as none; the hottest cell is 1 unless there is no heat at all.
     """
+    box = field if cells_box is None else cells_box
     heat = np.clip(np.nan_to_num(np.asarray(cells, np.float32)), 0, None)
     hottest = heat.max(initial=0)
     if hottest > 0:
         heat = heat / hottest
     h, w = heat.shape
-    down = _weights(shape[0], h, field[0], field[2])
-    across = _weights(shape[1], w, field[1], field[3])
+    down = _weights(shape[0], h, (field[0], field[2]), (box[0], box[2]))
+    across = _weights(shape[1], w, (field[1], field[3]), (box[1], box[3]))
     return np.clip(down @ heat @ across.T, 0, 1)
 
 
 @lru_cache(maxsize=64)
-def _weights(pixels: int, cells: int, start: float, stop: float) -> Heat:
+def _weights(pixels: int, cells: int, seen: Span, tiled: Span) -> Heat:
     """(pixels, cells): how much each cell tells at each pixel centre, along one axis.
 
-    Keys' cubic convolution with a = -1/2; the outermost cells go on to the border of the field.
+    Keys' cubic convolution with a = -1/2; the outermost cells go on to the border of what the
+    network saw.
     """
-    place = ((np.arange(pixels) + 0.5) / pixels - start) / (stop - start) * cells - 0.5
-    inside = (place >= -0.5) & (place <= cells - 0.5)
+    centre = (np.arange(pixels) + 0.5) / pixels
+    place = (centre - tiled[0]) / (tiled[1] - tiled[0]) * cells - 0.5
+    place = np.clip(place, -0.5, cells - 0.5)
+    inside = (centre >= seen[0]) & (centre <= seen[1])
     first = np.floor(place).astype(int)
     table = np.zeros((pixels, cells), np.float32)
     rows = np.flatnonzero(inside)

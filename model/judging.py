@@ -38,12 +38,23 @@ def logits_of(
     return np.concatenate(parts) if parts else empty
 
 
+def untuned_thresholds(weights: Floats) -> Floats:
+    """(C,) probabilities from which a class counts as present, given the weights of its positives.
+
+    Positives that weigh w times as much raise the odds w times; once the odds are divided by w
+    again, which makes them honest, the decision at even odds lies at 1 / (1 + w).
+    """
+    return np.asarray(1.0 / (1.0 + np.asarray(weights)), np.float32)
+
+
 @dataclass(frozen=True)
 class Judge:
     """Turns logits into numbers for one training's classes and rules."""
 
     data: TrainingData
     rule_aware: bool
+    limits: Floats
+    """(C,) thresholds where none are tuned; see `untuned_thresholds`."""
 
     @property
     def legal(self) -> Labels | None:
@@ -57,27 +68,29 @@ class Judge:
         return np.asarray((shares < metrics.RARE) & (shares > 0))
 
     def quick(self, logits: Floats, rows: Rows) -> dict[str, Any]:
-        """The numbers at 0.5, or of the most likely legal set: for curves and for the choice."""
+        """The numbers without tuning: for curves and for the choice of the best epoch."""
         probabilities = decoding.probabilities(logits, self.legal)
-        decided = self.decide(logits, probabilities, None)
+        decided = self.decide(logits, probabilities, self.limits)
         return self._numbers(probabilities, rows, decided)
 
     def score(self, numbers: dict[str, Any]) -> float:
         """What the best epoch is best in: the mean of macro F1 and macro average precision."""
         return float((numbers["macro_f1"] or 0.0) + (numbers["macro_ap"] or 0.0)) / 2
 
-    def decide(self, logits: Floats, probabilities: Floats, thresholds: Floats | None) -> Labels:
-        """Label sets by the rules, by thresholds, or by 0.5."""
+    def decide(self, logits: Floats, probabilities: Floats, thresholds: Floats) -> Labels:
+        """Label sets by the rules, or by thresholds."""
         if self.legal is not None:
             return decoding.most_likely_sets(logits, self.legal)
-        return np.asarray(probabilities >= (0.5 if thresholds is None else thresholds))
+        return np.asarray(probabilities >= thresholds)
 
     def fit(self, logits: Floats) -> tuple[float, Floats]:
         """Temperature and thresholds from logits of the tuning shots."""
         true = self.data.labels[self.data.tuning]
         temperature = calibration.fit_temperature(logits, true, self.legal)
         probabilities = calibration.probabilities_at(logits, temperature, self.legal)
-        return temperature, calibration.choose_thresholds(probabilities, true)
+        odds = np.log(self.limits / (1 - self.limits)) / temperature
+        untuned = decoding.sigmoid(odds)
+        return temperature, calibration.choose_thresholds(probabilities, true, untuned)
 
     def report(self, logits: Floats, temperature: float, thresholds: Floats) -> dict[str, Any]:
         """Everything about the evaluation shots, given their logits before the temperature."""

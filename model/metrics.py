@@ -33,8 +33,8 @@ def evaluate(
 
     accuracy, precision, recall: micro, as section 3.2; macro_f1, macro_ap: mean over the classes
     that occur in `labels`; rare_f1: over those of them that are `rare` (C,), None without any;
-    exact_match: shots with every label right; ece: of all label cells; contradiction_rate: shots
-    whose decided set breaks a hard rule.
+    exact_match: shots with every label right; ece, loss (Eq. 6), brier: over all label cells;
+    contradiction_rate: shots whose decided set breaks a hard rule.
     """
     occurs = labels.any(0)
     f1 = f1_scores(decided, labels)
@@ -45,6 +45,7 @@ def evaluate(
         "rare_f1": None if rare is None else _mean(f1[occurs & rare]),
         "exact_match": float((decided == labels).all(1).mean()) if len(labels) else None,
         "ece": calibration_error(probabilities, labels),
+        "loss": cross_entropy(probabilities, labels),
         "brier": float(((probabilities - labels) ** 2).mean()) if len(labels) else None,
     }
     if taxonomy is not None and taxonomy.rules:
@@ -121,6 +122,14 @@ def calibration_error(probabilities: Floats, labels: Labels, bins: int = _BINS) 
     count = np.bincount(which, minlength=bins)
     gap = np.abs(np.bincount(which, p, bins) - np.bincount(which, y, bins))
     return float(gap[count > 0].sum() / p.size)
+
+
+def cross_entropy(probabilities: Floats, labels: Labels) -> float | None:
+    """Eq. 6 as a mean over shots and classes; None without shots."""
+    if labels.size == 0:
+        return None
+    right = np.where(labels, probabilities, 1 - probabilities).astype(np.float64)
+    return float(-np.log(np.maximum(right, 1e-12)).mean())
 
 
 def constant_prediction(labels: Labels) -> Labels:

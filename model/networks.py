@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from model.activation import Logarithmic
@@ -229,3 +230,9 @@ def initialise(network: nn.Module, leak: float = 0.2, form: Weights = "he") -> N
 def count_parameters(network: nn.Module) -> int:
     """Number of trainable weights."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def parameters_of(name: str, channels: int = 1, classes: int = 11) -> int:
+    """Number of trainable weights of a network, without making room for them."""
+    with torch.device("meta"):
+        return count_parameters(create(name, channels, classes, weights="any"))

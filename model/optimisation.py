@@ -21,14 +21,14 @@ def make_optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
             {"params": matrices, "weight_decay": recipe.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=recipe.rate, foreach=True)
+        return torch.optim.AdamW(groups, lr=recipe.rate, fused=True)
     momentum = recipe.momentum if recipe.optimiser == "nesterov" else 0.0
     return torch.optim.SGD(
         [*matrices, *vectors],
         lr=recipe.rate,
         momentum=momentum,
         nesterov=momentum > 0,
-        foreach=True,
+        fused=True,
     )
 
 
@@ -64,7 +64,7 @@ class Average:
     def update(self, network: nn.Module) -> None:
         """Move towards the network's present weights; faster during the first steps."""
         self.steps += 1
-        share = 1 - min(self.decay, self.steps / (self.steps + 10))
+        share = 1 - min(self.decay, (1 + self.steps) / (10 + self.steps))
         mine, theirs = _floats(self.network), _floats(network)
         torch._foreach_lerp_(mine, theirs, share)
 

@@ -24,6 +24,7 @@ from model.events import Event, event
 from model.explain import Form, through_pooled_linear_head
 from model.networks import Network
 from model.prediction_file import PredictionFile
+from model.receptive import cell_box, within
 from model.shots import ShotTable
 
 Floats = npt.NDArray[np.float32]
@@ -115,7 +116,7 @@ def _predict(
     network, about = checkpoint.load(run, class_names)
     head = PooledHead.of(network)
     shape = (about.channels, about.preprocessing.size, about.preprocessing.size)
-    writer = _file(table, about, run, out, head, inference.grid(network, shape))
+    writer = _file(table, about, run, out, network)
     try:
         engine, line = inference.choose(network, shape, engine_name)
         del network
@@ -215,26 +216,23 @@ class _Batches:
 
 
 def _file(
-    table: ShotTable,
-    about: Checkpoint,
-    run: Path,
-    out: Path,
-    head: PooledHead,
-    grid: tuple[int, int],
+    table: ShotTable, about: Checkpoint, run: Path, out: Path, network: Network
 ) -> PredictionFile:
-    thresholds = about.thresholds or (0.5,) * len(about.class_names)
+    size = about.preprocessing.size
+    grid = inference.grid(network, (about.channels, size, size))
+    field = about.preprocessing.field(table.sources[0].shape)
     attributes = {
         "class_names": list(about.class_names),
-        "thresholds": np.array(thresholds, np.float32),
+        "thresholds": np.array(about.thresholds or (0.5,) * len(about.class_names), np.float32),
         "run": run.resolve().name,
         "network": about.network,
         "recipe": about.recipe.name,
         "heatmap_form": FORM,
-        "field": np.array(about.preprocessing.field(table.sources[0].shape)),
+        "field": np.array(field),
+        "cells": np.array(within(field, cell_box(network, size, grid))),
         "fingerprint": table.fingerprint,
     }
-    classes, width = head.weight.shape
-    return PredictionFile(out, len(table), classes, width, grid, attributes)
+    return PredictionFile(out, len(table), len(about.class_names), network.width, grid, attributes)
 
 
 def _warnings(table: ShotTable, about: Checkpoint) -> Iterator[Event]:

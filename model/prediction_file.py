@@ -7,7 +7,9 @@ network is rule-aware; `embeddings` (N, D) float16; `heatmaps` (N, C, h, w) floa
 max |·| = 1, times `heatmap_scale` (N, C) float32 the map of the formula (maps of 1e-6 would drown
 in half precision); `role` (N,) uint8.
 Attributes: class_names, thresholds (C,), run, network, recipe, heatmap_form, field (y0, x0, y1, x1
-of the part of a shot that the network sees, as fractions), fingerprint, airylabel_version.
+of the part of a shot that the network sees, as fractions), cells (the same of the box that the
+cells of a heatmap tile, which is half a cell off `field` for a ResNet: see `receptive`),
+fingerprint, airylabel_version.
 
 The file appears under its name only when it is whole. Nothing here computes.
 """

@@ -6,6 +6,7 @@ Nothing here trains or imports torch.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -105,6 +106,9 @@ class Recipe:
     decay: float = 0.1
     batch: int = 48
     epochs: int = 200
+    steps: int = 0
+    """Where given, the number of epochs follows from it, so that few shots are seen more often and
+    many less often: between a third of `epochs` and five times as many. 0: `epochs` as it is."""
     clip: float = 0.0
     """Largest norm of the gradient, 0: no bound."""
     ema: float = 0.0
@@ -117,13 +121,21 @@ class Recipe:
     """Steps between evaluations, 0: after every epoch. The last epoch is always evaluated."""
     tuning: float = 0.0
     """Share of the training shots kept aside to choose the best epoch, the thresholds and the
-    temperature; 0: the best epoch on the evaluation shots, as the paper, and thresholds of 0.5."""
+    temperature, where that is at least 100 shots. Otherwise `steps` keeps the epoch that is best
+    on the evaluation shots, as the paper, and `onecycle` the last one."""
     precision: Literal["auto", "32", "bf16"] = "auto"
     """auto: what a one-second probe finds faster on this machine."""
 
     def preprocessing(self) -> Preprocessing:
         """What this recipe does to a shot before the network."""
         return Preprocessing(self.size, self.first, self.crop, self.transform)
+
+    def epochs_for(self, shots: int) -> int:
+        """Epochs of a training on so many shots."""
+        if not self.steps:
+            return self.epochs
+        wanted = round(self.steps * self.batch / max(shots, 1))
+        return min(max(wanted, math.ceil(self.epochs / 3)), 5 * self.epochs)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for TOML and JSON."""

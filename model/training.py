@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from model.checkpoint import Checkpoint
 from model.engine import Engine
 from model.errors import InputError
 from model.events import Event, event, to_line
-from model.judging import Judge, logits_of
+from model.judging import logits_of
 from model.networks import SMALLEST, Network
 from model.recipes import Recipe, to_toml
 from model.shots import ShotTable
@@ -66,8 +67,9 @@ def train(
 
     Yields events (`model.events`), which are also appended to `events.jsonl` there; the last one
     is `finished` or, when `stop()` turned true, `cancelled`; either way the best network so far is
-    in the folder. Raises InputError, after a `failed` line in that file, where the input cannot be
-    used; the last good checkpoint stays. With several processes only the first one yields.
+    in the folder. It is `failed`, with a message for the person, where the input cannot be used;
+    the last good checkpoint stays. Raises InputError only where the folder itself cannot be
+    written. With several processes only the first one yields.
     """
     out = Path(out)
     try:
@@ -76,15 +78,17 @@ def train(
     except OSError as error:
         what = f"cannot be written ({error.strerror})"
         raise InputError(what, file=out, mend="Choose another folder.") from error
-    with log:
+    with log, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning_fabric")  # advice for its own users
         try:
             for item in _train(table, recipe, out, stop, options or Options()):
                 log.write(to_line(item) + "\n")
                 log.flush()
                 yield item
         except InputError as error:
-            log.write(to_line(event("failed", text=str(error))) + "\n")
-            raise
+            item = event("failed", text=str(error))
+            log.write(to_line(item) + "\n")
+            yield item
 
 
 def _train(
@@ -92,24 +96,27 @@ def _train(
 ) -> Iterator[Event]:
     _check_size(recipe)
     begin = time.monotonic()
-    interrupted = _interrupted(table, recipe, out, options)
     recipe, note = _fitting(recipe, table)
     data = prepare(table, recipe, options.seed)
+    recipe = replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
+    interrupted = _interrupted(table, recipe, out, options)
     engine = Engine.start(options.devices)
     speak = engine.first
     for text in (*note, *data.notes):
         if speak:
             yield event("note", level="warning", text=text)
     said = len(data.notes)
-    for done, total in data.fill(
-        ShotCache.open(options.cache or out / "cache", recipe.preprocessing(), table)
-    ):
+    folder = options.cache or out / "cache"
+    if not speak:  # the first process reduces the shots, the others wait and read them
+        engine.fabric.barrier()
+    for done, total in data.fill(ShotCache.open(folder, data.preprocessing, table)):
         if stop():
             yield event("cancelled", text="Cancelled before the training began.")
             return
         if speak:
             yield event("progress", what="reducing shots", done=done, total=total)
     if speak:
+        engine.fabric.barrier()
         yield from (event("note", level="warning", text=text) for text in data.notes[said:])
     data.check()
     data.move_to(engine.device)
@@ -214,7 +221,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
     if loop.best is None:
         return event("cancelled", text="Cancelled before there was a network to keep.")
     data, recipe, engine = loop.data, loop.recipe, loop.engine
-    judge = Judge(data, recipe.rule_aware)
+    judge = loop.judge
     network = loop.best_network()
     temperature, thresholds = judge.fit(logits_of(network, data, data.tuning, recipe, engine))
     logits = logits_of(network, data, data.evaluation, recipe, engine)
@@ -225,7 +232,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
     report |= {
         "best_epoch": loop.best["epoch"],
         "epochs": loop.epoch,
-        "chosen_on": "tuning" if len(data.tuning) else "evaluation",
+        "chosen_on": loop.chosen_on,
         "maxima": loop.maxima,
         "temperature": temperature,
         "thresholds": dict(zip(data.table.class_names, thresholds.tolist(), strict=True)),

@@ -6,7 +6,7 @@ Reads shots only through the cache. Says in words what it left out and why.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from model.augment import augment
 from model.cache import ShotCache
+from model.calibration import FEWEST_SHOTS
 from model.errors import InputError
 from model.preprocess import Preprocessing
 from model.recipes import Recipe
@@ -23,6 +24,8 @@ from model.split import stratified_choice, stratified_roles
 from model.taxonomy import Taxonomy
 
 Rows = npt.NDArray[np.int64]
+EVALUATION_SHARE = 0.15
+"""Of the labelled shots, as in the paper."""
 _SAMPLE = 512
 _DEVICE_SHARE = 0.25
 
@@ -133,6 +136,23 @@ class TrainingData:
         return batches
 
 
+def in_hard_error(table: ShotTable) -> npt.NDArray[np.bool_]:
+    """(N,) labelled shots whose labels break a hard rule: they take no part in training."""
+    if table.taxonomy is None or not table.taxonomy.rules:
+        return np.zeros(len(table), bool)
+    return np.asarray(table.labelled & table.taxonomy.contradictions(table.labels.astype(bool)))
+
+
+def with_roles(table: ShotTable, seed: int = 0) -> ShotTable:
+    """The table with a role for every usable labelled shot, 15 % of them for evaluation.
+
+    Raises InputError where too few shots are labelled.
+    """
+    usable = np.asarray(table.labelled & ~in_hard_error(table))
+    role = stratified_roles(table.labels, usable, table.role, EVALUATION_SHARE, seed)
+    return replace(table, role=role)
+
+
 def prepare(table: ShotTable, recipe: Recipe, seed: int) -> TrainingData:
     """Choose the rows: drop hard errors, keep given roles, split the others, set tuning aside.
 
@@ -140,24 +160,21 @@ def prepare(table: ShotTable, recipe: Recipe, seed: int) -> TrainingData:
     """
     taxonomy = table.taxonomy or Taxonomy("classes", [], [])
     labels = table.labels.astype(bool)
-    usable = np.asarray(table.labelled, bool).copy()
+    wrong = in_hard_error(table)
+    usable = np.asarray(table.labelled & ~wrong)
     notes: list[str] = []
-    wrong = np.zeros(len(table), bool)
-    if taxonomy.rules:
-        wrong = usable & taxonomy.contradictions(labels)
-        usable &= ~wrong
     if wrong.any():
         notes.append(f"Left out {_shots(int(wrong.sum()))} whose labels break a hard rule.")
-    roles = stratified_roles(table.labels, usable, table.role, 0.15, seed)
+    roles = with_roles(table, seed).role
     training = np.flatnonzero(usable & (roles == TRAINING))
     evaluation = np.flatnonzero(usable & (roles == EVALUATION))
     _check_labels(table, labels, usable, training, notes)
     tuning = np.zeros(0, np.int64)
     if recipe.tuning:
         count = round(recipe.tuning * len(training))
-        chosen = stratified_choice(table.labels[training], count, seed)
-        tuning = training[chosen]
-        training = np.delete(training, chosen)
+        if count >= FEWEST_SHOTS:
+            chosen = stratified_choice(table.labels[training], count, seed)
+            tuning, training = training[chosen], np.delete(training, chosen)
     preprocessing = recipe.preprocessing()
     excluded = int(wrong.sum())
     return TrainingData(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -16,7 +19,7 @@ from model.checkpoint import Checkpoint
 from model.engine import Engine, is_out_of_memory
 from model.errors import InputError
 from model.events import Event, event
-from model.judging import Judge, logits_of
+from model.judging import Judge, logits_of, untuned_thresholds
 from model.losses import CrossEntropy, LegalSetLikelihood, positive_weights
 from model.networks import Network
 from model.optimisation import Average, make_optimiser, rate_at
@@ -51,7 +54,7 @@ class Loop:
         self.penalty = ElasticNet.of(network, recipe.l1, recipe.l2, recipe.penalty_mean)
         self.wrapped, self.optimiser = engine.fabric.setup(network, optimiser)
         self.loss = self._make_loss().to(engine.device)
-        self.judge = Judge(data, recipe.rule_aware)
+        self.judge = Judge(data, recipe.rule_aware, untuned_thresholds(self._weights()))
         self.epoch = self.step = self.stale = 0
         self.best: dict[str, Any] | None = None
         self.history: list[dict[str, Any]] = []
@@ -198,34 +201,58 @@ class Loop:
 
     # -- judging and keeping --------------------------------------------------------------------
 
-    def _evaluated(self) -> Network:
-        """The weights that are judged and kept: the averaged ones where there are any."""
+    def _weights(self) -> npt.NDArray[np.float32]:
+        """(C,) how much the positives weighed, where the logits show it: not under the rules."""
+        if self.recipe.rule_aware:
+            return np.ones(len(self.data.table.class_names), np.float32)
+        weights: npt.NDArray[np.float32] = self.loss.weights.cpu().numpy()  # type: ignore[operator]
+        return weights
+
+    @contextmanager
+    def _judged(self) -> Iterator[Network]:
+        """The network that is judged and kept: averaged weights, odds freed of class weights."""
         found = self.average.network if self.average is not None else self.network
         assert isinstance(found, Network)
-        return found
+        bias = found.head.linear.bias.detach()
+        shift = torch.from_numpy(np.log(self._weights())).to(bias.device)
+        kept = bias.clone()
+        bias -= shift
+        try:
+            yield found
+        finally:
+            bias.copy_(kept)
 
     def _evaluate(self) -> None:
         if not self.engine.first:
             return
-        network, data = self._evaluated(), self.data
+        with self._judged() as network:
+            self._judge_and_keep(network)
+
+    def _judge_and_keep(self, network: Network) -> None:
+        data = self.data
         logits = logits_of(network, data, data.evaluation, self.recipe, self.engine)
         self.numbers = self.judge.quick(logits, data.evaluation)
-        chosen_by = self.numbers
+        for name in ("accuracy", "precision", "recall", "macro_f1"):
+            if self.numbers[name] is not None:
+                self.maxima[name] = max(self.numbers[name], self.maxima.get(name, 0.0))
+        score = self.judge.score(self.numbers)
         if len(data.tuning):
             tuned = logits_of(network, data, data.tuning, self.recipe, self.engine)
-            chosen_by = self.judge.quick(tuned, data.tuning)
-        for name in ("accuracy", "precision", "recall", "macro_f1"):
-            value = self.numbers[name]
-            if value is not None:
-                self.maxima[name] = max(value, self.maxima.get(name, 0.0))
-        score = self.judge.score(chosen_by)
-        if self.best is None or score >= self.best["score"]:
+            score = self.judge.score(self.judge.quick(tuned, data.tuning))
+        if self.best is None or self.chosen_on == "last" or score >= self.best["score"]:
             epoch = max(1, self.epoch)
             self.best = {"score": score, "epoch": epoch, "metrics": self.numbers}
             self.improved, self.stale = True, 0
             checkpoint.save(self.out, network, self.description())
         else:
             self.stale += 1
+
+    @property
+    def chosen_on(self) -> str:
+        """What decides which epoch is kept: tuning, evaluation, or last (simply the newest)."""
+        if len(self.data.tuning):
+            return "tuning"
+        return "last" if self.recipe.schedule == "onecycle" else "evaluation"
 
     def description(self) -> Checkpoint:
         """What the checkpoint says about itself."""
@@ -237,7 +264,7 @@ class Loop:
             class_names=data.table.class_names,
             recipe=self.recipe,
             preprocessing=data.preprocessing,
-            thresholds=(0.5,) * len(data.table.class_names),
+            thresholds=tuple(self.judge.limits.tolist()),
             legal_sets=legal,
             metrics=dict(self.best["metrics"]) if self.best else {},
             data_fingerprint=data.table.fingerprint,

@@ -1,9 +1,133 @@
-"""Subcommands of this family are added by the part that owns them."""
+"""`airylabel bench …`: measurements anyone can repeat, each against peers in the same run.
+
+A benchmark is one line of `BENCHES`; the measuring code lives in the module that it names.
+"""
 
 from __future__ import annotations
 
+import argparse
+import importlib
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from labeler.cli.output import add_output_options, follow, print_json
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A benchmark: `function` of `module` takes the options by name and returns numbers.
+
+    `options`: name -> default (whole numbers); `shown`: number -> what it means, in one line.
+    """
+
+    name: str
+    text: str
+    module: str
+    options: dict[str, int] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)
+    function: str = "measure"
+
+
+BENCHES = (
+    Bench(
+        "training",
+        "our training step against torchvision's and timm's networks",
+        "model.benchmarks.training",
+        {"batch": 48, "size": 224, "repeats": 5},
+        {
+            "step_ratio_torchvision": "over a bare loop on torchvision's resnet18 (goal ≥ 1.2)",
+            "step_ratio_timm": "over the same on timm's",
+            "step_ratio_own_nodata": "over our own step without loading data (goal ≥ 0.97)",
+            "penalty_share": "of the elastic net in our step (goal ≤ 0.02)",
+        },
+    ),
+    Bench(
+        "inference",
+        "our prediction against eager torch, torch.compile, ONNX Runtime and OpenVINO",
+        "model.benchmarks.inference",
+        {"rounds": 7, "batches": 6, "size": 224},
+        {
+            "ratio_best_peer": "over the fastest peer (goal ≥ 0.95)",
+            "ratio_torch_eager": "over torch eager",
+            "one_pass_overhead": "with embeddings and heatmaps of all classes (goal ≤ 1.15)",
+        },
+    ),
+    Bench(
+        "explain",
+        "our heatmaps of all classes against pytorch-grad-cam",
+        "model.benchmarks.explain",
+        {"rounds": 5, "size": 224},
+        {
+            "ratio_pytorch_grad_cam": "over the package",
+            "ratio_same_engine": "over the package, forward pass by torch for both",
+            "overhead_vs_forward": "with all maps, over the forward pass alone",
+        },
+    ),
+)
 
 
 def add_parsers(subparsers: Any) -> None:
-    """Nothing yet."""
+    """bench NAME for every line of the table, and bench ablation."""
+    bench = subparsers.add_parser("bench", help="measure speed, against peers where installed")
+    names = bench.add_subparsers(metavar="NAME", dest="bench", required=True)
+    for line in BENCHES:
+        parser = names.add_parser(line.name, help=line.text)
+        for option, default in line.options.items():
+            parser.add_argument(f"--{option}", type=int, default=default, metavar="N")
+        add_output_options(parser)
+        parser.set_defaults(run=_run, line=line)
+    ablation = names.add_parser("ablation", help="train every recipe with and without its choices")
+    ablation.add_argument("file", type=Path, metavar="FILE", help="labelled shots")
+    ablation.add_argument("--out", type=Path, default=Path("ablation"), metavar="DIR")
+    ablation.add_argument("--epochs", type=int, default=20)
+    ablation.add_argument("--size", type=int, default=96, metavar="PX")
+    ablation.add_argument("--seeds", type=int, default=3)
+    ablation.add_argument("--recipes", nargs="+", metavar="R", help="only these")
+    add_output_options(ablation, events=True)
+    ablation.set_defaults(run=_ablation)
+
+
+def _run(args: argparse.Namespace) -> int:
+    line: Bench = args.line
+    measure = getattr(importlib.import_module(line.module), line.function)
+    found = measure(**{option: getattr(args, option) for option in line.options})
+    if args.json:
+        print_json(found)
+    else:
+        _print(line, found)
+    return 0
+
+
+def _print(line: Bench, found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    rates = Table("who", "images/s", title=line.text)
+    for name, rate in sorted(found.get("images_per_second", {}).items(), key=lambda i: -i[1]):
+        rates.add_row(name, f"{rate:.1f}")
+    if rates.row_count:
+        console.print(rates)
+    ratios = Table("number", "value", "ours")
+    for name, meaning in line.shown.items():
+        value = found.get(name)
+        ratios.add_row(name, "not measured" if value is None else f"{value:.3f}", meaning)
+    console.print(ratios)
+    for name, why in (found.get("left_out") or {}).items():
+        console.print(f"left out: {name} ({why})")
+
+
+def _ablation(args: argparse.Namespace) -> int:
+    from model.benchmarks.ablation import Study, run
+    from model.recipes import NAMES, named
+    from model.shots import table_of_file
+
+    recipes = tuple(named(name).name for name in args.recipes or NAMES)
+    study = Study(args.epochs, args.size, args.seeds, recipes)
+    last = follow(run(table_of_file(args.file), study, args.out, lambda: False), args)
+    if args.json:
+        print_json(last)
+    elif not args.events:
+        print(last.get("table", last.get("text", "")))
+    return 0

@@ -1,9 +1,100 @@
-"""Subcommands of this family are added by the part that owns them."""
+"""Subcommands that open the window: on a project, on the first page, or on a demo made for it."""
 
 from __future__ import annotations
 
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from labeler.cli.output import add_output_options, follow, print_json
+from model.events import Event
+
+NO_SCREEN = ("offscreen", "minimal", "vnc")
+"""Qt platforms that nobody looks at."""
 
 
 def add_parsers(subparsers: Any) -> None:
-    """Nothing yet."""
+    """window (also without its name), demo."""
+    from labeler.demo import SEED, SHOTS
+
+    window = subparsers.add_parser("window", help="open the window; the word may be left out")
+    window.add_argument("project", nargs="?", type=Path, metavar="PROJECT")
+    window.set_defaults(run=_window)
+
+    demo = subparsers.add_parser(
+        "demo",
+        help="make a demo project and open it",
+        description="Make a project of simulated shots and open it. Without a display the whole"
+        " main job is done off-screen instead, and pictures and a report are left in DIR/report.",
+    )
+    demo.add_argument("folder", type=Path, metavar="DIR")
+    demo.add_argument("--shots", type=int, default=SHOTS, metavar="N")
+    demo.add_argument("--seed", type=int, default=SEED, metavar="S")
+    demo.add_argument("--no-window", action="store_true", help="only make the project")
+    add_output_options(demo, events=True)
+    demo.set_defaults(run=_demo)
+
+
+def has_display() -> bool:
+    """Whether a window would be seen by anybody."""
+    if os.environ.get("QT_QPA_PLATFORM", "").split(":")[0] in NO_SCREEN:
+        return False
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _window(args: argparse.Namespace) -> int:
+    if not has_display():
+        print("airylabel: there is no display to open a window on", file=sys.stderr)
+        return 2
+    if args.project is not None:
+        from labeler.project import Project
+
+        Project.open(args.project).close()  # a refusal is said here, before any window
+    return _open(args.project)
+
+
+def _open(project: Path | None, train: bool = False) -> int:
+    from labeler.window import open_window
+
+    return open_window(project, train=train)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    if args.shots < 1:
+        print("airylabel: --shots must be at least 1", file=sys.stderr)
+        return 2
+    last = follow(_making(args), args)
+    if args.events:
+        return 0
+    if args.json:
+        print_json(last)
+    if args.no_window or last.get("event") != "finished":
+        return 0
+    if has_display():
+        return _open(args.folder, train=True)
+    return _walk(args)
+
+
+def _making(args: argparse.Namespace) -> Iterator[Event]:
+    from labeler.cli.child import listen
+    from labeler.demo import make
+
+    yield from make(args.folder, args.shots, args.seed, listen())
+
+
+def _walk(args: argparse.Namespace) -> int:
+    """The whole main job without a display."""
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    from labeler.views.tour import walk
+
+    last = follow(walk(args.folder), args)
+    if args.json:
+        print_json(last)
+    else:
+        print(f"pictures and report: {last['report']}")
+    return 0

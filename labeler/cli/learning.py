@@ -1,9 +1,341 @@
-"""Subcommands of this family are added by the part that owns them."""
+"""Subcommands that train networks and read shots with them, and that list what can be trained."""
 
 from __future__ import annotations
 
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+from labeler.cli.output import add_output_options, follow, print_json
+from model.errors import InputError
+from model.events import Event, event, to_line
+
+_INFERRED = "predictions.h5"
 
 
 def add_parsers(subparsers: Any) -> None:
-    """Nothing yet."""
+    """train, predict, recipes, networks."""
+    train = subparsers.add_parser("train", help="train a network on the labelled shots")
+    train.add_argument("target", metavar="PROJECT_OR_FILE", type=Path)
+    train.add_argument(
+        "--recipe", default="quick", metavar="R", help="a name, or a TOML file (default: quick)"
+    )
+    train.add_argument("--network", metavar="N", help="instead of the recipe's own")
+    train.add_argument("--epochs", type=int, metavar="E", help="instead of the recipe's own")
+    train.add_argument("--size", type=int, metavar="PX", help="side of the input, at least 64")
+    train.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of the recipe"
+    )
+    train.add_argument("--out", type=Path, metavar="DIR", help="run folder")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--devices", metavar="D", help="how many GPUs (default: one if any)")
+    train.add_argument("--resume", action="store_true", help="go on with an interrupted training")
+    train.add_argument("--warm-start", type=Path, metavar="RUN", help="begin with its weights")
+    train.add_argument(
+        "--promote", action="store_true",
+        help="use the new run from now on, unless it is worse on the evaluation shots",
+    )  # fmt: skip
+    _add_file_options(train)
+    add_output_options(train, events=True)
+    train.set_defaults(run=_train)
+
+    predict = subparsers.add_parser("predict", help="read all shots with a trained network")
+    predict.add_argument("target", metavar="PROJECT_OR_FILE", type=Path)
+    predict.add_argument("--run", type=Path, required=True, dest="folder", metavar="DIR")
+    predict.add_argument("--out", type=Path, metavar="FILE.h5")
+    predict.add_argument("--engine", default="auto", choices=("auto", "torch", "openvino"))
+    _add_file_options(predict)
+    add_output_options(predict, events=True)
+    predict.set_defaults(run=_predict)
+
+    recipes = subparsers.add_parser("recipes", help="list the recipes")
+    recipes.add_argument("--show", metavar="R", help="print one as TOML, to change and use")
+    add_output_options(recipes)
+    recipes.set_defaults(run=_recipes)
+
+    networks = subparsers.add_parser("networks", help="list the networks and their parameters")
+    networks.add_argument("--channels", type=int, default=1)
+    networks.add_argument("--classes", type=int, default=11)
+    add_output_options(networks)
+    networks.set_defaults(run=_networks)
+
+
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dataset", metavar="D", help="of a FILE, where it is not obvious")
+    parser.add_argument("--taxonomy", metavar="T", help="of a FILE: TOML, or a shipped name")
+
+
+# -- train -----------------------------------------------------------------------------------------
+
+
+def _train(args: argparse.Namespace) -> int:
+    last = follow(_told(_training(args)), args)
+    if args.json:
+        print_json(last)
+    elif not args.events:
+        _say_outcome(last)
+    return 0
+
+
+def _told(events: Iterator[Event]) -> Iterator[Event]:
+    """The stream, with an error that a person causes as its last event."""
+    try:
+        yield from events
+    except InputError as error:
+        yield event("failed", text=str(error))
+
+
+def _training(args: argparse.Namespace) -> Iterator[Event]:
+    stop = _listen(args)
+    recipe = _recipe(args)
+    if _is_project(args.target):
+        yield from _train_project(args, recipe, stop)
+    else:
+        yield from _train_file(args, recipe, stop)
+
+
+def _train_file(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator[Event]:
+    from model.training import Options, train
+    from model.training_data import with_roles
+
+    table = with_roles(_table_of_file(args), args.seed)
+    out = args.out or args.target.with_name(f"{args.target.stem}-{recipe.name}")
+    options = Options(args.seed, args.devices, args.resume, args.warm_start)
+    yield from train(table, recipe, out, stop=stop, options=options)
+
+
+def _train_project(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator[Event]:
+    """Train, read all shots, and put the new run to use where that was asked and is deserved."""
+    import numpy as np
+
+    from labeler.project import Project
+    from model.training import Options, train
+    from model.training_data import with_roles
+
+    with Project.open(args.target) as project:
+        before = project.shot_table()
+        table = with_roles(before, args.seed)
+        decided = np.flatnonzero(table.role != before.role)
+        project.store.set_roles(decided, table.role[decided])
+        out = args.out or _run_folder(project, args.resume)
+        warm = _run_of(project, args.warm_start)
+        cache = project.folder / "cache"
+    options = Options(args.seed, args.devices, args.resume, warm, cache)
+    trained: Event = {}
+    for item in train(table, recipe, out, stop=stop, options=options):
+        if item["event"] in ("finished", "cancelled") and item.get("run"):
+            trained = item
+        else:
+            yield item
+    if trained:
+        yield from _after_training(args, trained, table, out, stop)
+
+
+def _after_training(
+    args: argparse.Namespace, trained: Event, table: Any, out: Path, stop: Any
+) -> Iterator[Event]:
+    """Read all shots; a training that was cancelled still becomes a usable run, unless the parent
+    of this process is gone, which then ends it."""
+    from model.prediction import predict
+
+    stop_now = stop if trained["event"] == "finished" else (lambda: False)
+    for item in predict(table, out, out / _INFERRED, stop=stop_now, class_names=table.class_names):
+        if item["event"] == "failed":
+            text = f"The network is trained, but reading the shots failed: {item['text']}"
+            yield event("note", level="warning", text=text)
+        elif item["event"] not in ("finished", "cancelled"):
+            yield item
+    made = dict(trained)
+    if (out / _INFERRED).is_file():
+        made |= {"predictions": str(out / _INFERRED)}
+        made |= _put_to_use(args, table, out)
+    last = event(made.pop("event"), **{k: v for k, v in made.items() if k != "time"})
+    with (out / "events.jsonl").open("a", encoding="utf-8") as log:
+        log.write(to_line(last) + "\n")
+    yield last
+
+
+def _put_to_use(args: argparse.Namespace, table: Any, out: Path) -> dict[str, Any]:
+    """Make the run the current one where there is none, or where it was asked and is no worse."""
+    import numpy as np
+
+    from labeler.project import Project
+    from model.promotion import compare_files
+    from model.shots import EVALUATION
+
+    if not out.name.isdecimal():
+        return {}
+    with Project.open(args.target) as project:
+        current = project.current_run
+        if current is None:
+            project.current_run = int(out.name)
+            return {"current": True}
+        old = project.run_folder(current) / _INFERRED
+        if not old.is_file() or current == int(out.name):
+            verdict = None
+        else:
+            rows = np.flatnonzero(table.labelled & (table.role == EVALUATION))
+            verdict = compare_files(old, out / _INFERRED, table.labels.astype(bool), rows)
+        use = args.promote and (verdict is None or verdict.promote)
+        if use:
+            project.current_run = int(out.name)
+    return {"current": use, "comparison": None if verdict is None else verdict.to_dict()}
+
+
+def _say_outcome(last: Event) -> None:
+    from rich.console import Console
+
+    console = Console()
+    metrics, constant = last.get("metrics", {}), last.get("constant", {})
+    for name in ("accuracy", "precision", "recall", "macro_f1", "rare_f1", "contradiction_rate"):
+        if metrics.get(name) is not None:
+            blind = constant.get(name)
+            beside = "" if blind is None else f"   (always the same answer: {blind:.3f})"
+            console.print(f"{name.replace('_', ' '):20}{metrics[name]:.3f}{beside}")
+    if last.get("comparison"):
+        console.print(last["comparison"]["text"])
+    if last.get("run"):
+        console.print(f"run folder: {last['run']}")
+
+
+# -- predict ---------------------------------------------------------------------------------------
+
+
+def _predict(args: argparse.Namespace) -> int:
+    last = follow(_told(_predicting(args)), args)
+    if args.json:
+        print_json(last)
+    elif not args.events and last.get("predictions"):
+        print(last["predictions"])
+    return 0
+
+
+def _predicting(args: argparse.Namespace) -> Iterator[Event]:
+    from model.prediction import predict
+
+    stop = _listen(args)
+    names = None
+    if _is_project(args.target):
+        from labeler.project import Project
+
+        with Project.open(args.target) as project:
+            table = project.shot_table()
+            run = _run_of(project, args.folder)
+        out, names = args.out or run / _INFERRED, table.class_names
+    else:
+        table, run = _table_of_file(args), args.folder
+        out = args.out or args.target.with_name(f"{args.target.stem}-{_INFERRED}")
+    yield from predict(table, run, out, stop=stop, class_names=names, engine=args.engine)
+
+
+# -- lists -----------------------------------------------------------------------------------------
+
+
+def _recipes(args: argparse.Namespace) -> int:
+    from model import recipes
+
+    if args.show:
+        print(recipes.to_toml(_named_recipe(args.show)), end="")
+    elif args.json:
+        print_json({name: recipes.named(name).to_dict() for name in recipes.NAMES})
+    else:
+        for name in recipes.NAMES:
+            print(f"{name:10}{recipes.named(name).about}")
+    return 0
+
+
+def _networks(args: argparse.Namespace) -> int:
+    from model import networks
+
+    found = {n: networks.parameters_of(n, args.channels, args.classes) for n in networks.NAMES}
+    if args.json:
+        print_json(found)
+    else:
+        for name, count in found.items():
+            print(f"{name:12}{count:>12,} parameters")
+    return 0
+
+
+# -- what the arguments mean -----------------------------------------------------------------------
+
+
+def _listen(args: argparse.Namespace) -> Any:
+    """The function that says whether to stop; only a program that follows the events can."""
+    if not args.events:
+        return lambda: False
+    from labeler.cli.child import listen
+
+    return listen()
+
+
+def _is_project(target: Path) -> bool:
+    if not target.exists():
+        raise InputError("there is no such file or project", file=target, mend="Check the path.")
+    return target.is_dir() or target.name == "project.sqlite"
+
+
+def _table_of_file(args: argparse.Namespace) -> Any:
+    from model.shots import table_of_file
+    from model.taxonomy_toml import load, shipped
+
+    taxonomy = None
+    if args.taxonomy:
+        path = Path(args.taxonomy)
+        taxonomy = load(path if path.is_file() else shipped(args.taxonomy))
+    return table_of_file(args.target, args.dataset, taxonomy)
+
+
+def _recipe(args: argparse.Namespace) -> Any:
+    """The recipe with what the options change."""
+    from model.recipes import Recipe
+
+    values = _named_recipe(args.recipe).to_dict()
+    for word in args.set:
+        key, equals, text = word.partition("=")
+        if not equals:
+            raise InputError(f"--set {word!r} lacks its value", mend="Write --set KEY=VALUE.")
+        values[key.strip()] = _value(text.strip())
+    if args.epochs is not None:
+        values["steps"] = 0
+    for key in ("network", "epochs", "size"):
+        if getattr(args, key) is not None:
+            values[key] = getattr(args, key)
+    return Recipe.from_dict(values)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _named_recipe(name: str) -> Any:
+    from model import recipes
+
+    return recipes.read(name) if name.endswith(".toml") else recipes.named(name)
+
+
+def _run_folder(project: Any, resume: bool) -> Path:
+    """A new run folder, or that of the last training that was interrupted."""
+    if not resume:
+        return Path(project.new_run_folder())
+    from model.resume import FILE
+
+    for run in reversed(project.runs()):
+        if (run.folder / FILE).is_file():
+            return Path(run.folder)
+    raise InputError(
+        "no training of this project was interrupted",
+        file=project.folder,
+        mend="Leave out --resume to train anew.",
+    )
+
+
+def _run_of(project: Any, run: Path | None) -> Any:
+    """A run given as its number or its folder."""
+    if run is not None and run.name.isdecimal() and not run.exists():
+        return project.run_folder(int(run.name))
+    return run

@@ -49,6 +49,21 @@ def test_heat_lies_only_in_the_field_that_the_network_saw():
     assert heat[:10].sum() + heat[90:].sum() + heat[:, :50].sum() + heat[:, 150:].sum() == 0
 
 
+def test_cells_that_begin_before_the_border_put_the_heat_where_they_look():
+    cells = np.zeros((7, 7))
+    cells[3, 3] = 1.0
+    half = 0.5 / 7
+    heat = enlarge(cells, (224, 224), (0, 0, 1, 1), (-half, -half, 1 - half, 1 - half))
+    y, x = np.unravel_index(np.argmax(heat), heat.shape)
+    assert abs(y + 0.5 - 3 * 32) <= 1
+    assert abs(x + 0.5 - 3 * 32) <= 1
+
+
+def test_the_last_cell_goes_on_to_the_border_beyond_the_cells():
+    heat = enlarge(np.ones((4, 4)), (64, 64), (0, 0, 1, 1), (-0.125, -0.125, 0.875, 0.875))
+    assert heat.min() > 0.9999
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(1, 9), st.integers(1, 9), st.integers(1, 60), st.integers(1, 60), st.integers(0, 99)

@@ -1,0 +1,139 @@
+"""Two-point cross-correlation maps of one shot (paper, Eq. 13–15) and the picture made of them.
+
+With P[i, m] = I(q_i, φ_m) the polar shot (`model.polar`), N angles and I_i^n = FFT_φ(P)[n] / N:
+
+- full map at Δ = 0 (Eq. 13): C = P·Pᵀ / N, which is Σ_n conj(I_i^n)·I_j^n (Parseval);
+- map of order n (Eq. 14): |conj(I_i^n)·I_j^n| = |I_i^n|·|I_j^n|.
+
+Open choices of the paper, as made here:
+- Modulus: the absolute value. The order map is then an outer product, and symmetric.
+- Picture: the lower triangle with the diagonal shows the full map, the upper one order 8; q grows
+  downwards and to the right. Each triangle is log1p of counts², then scaled to [0, 1] by its own
+  least and greatest value. A triangle without contrast (relative 1e-5, below which only rounding
+  speaks) is 0: the map of a constant or dark shot.
+- Negative counts, which a subtracted background can leave, count as 0. Masked samples take their
+  ring's mean; `model.polar.fill` says what happens to rings that are masked all round.
+
+One thread, one shot, arrays in and out; whole files are `model.correlation_file`'s matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.polar import Bools, Floats, PolarGrid, polar_grid
+
+ORDER = 8
+"""Of the upper triangle, in the paper."""
+FULL_SCALE = 65535
+"""A stored map keeps its [0, 1] as 16-bit numbers, which `Preprocessing`'s `unit` maps back."""
+CONTRAST = 1e-5
+LARGEST = 1e15
+"""Greater counts count as this: their products would leave single precision."""
+
+
+@dataclass(frozen=True)
+class MapRecipe:
+    """Everything that decides a map, apart from the shot."""
+
+    order: int = ORDER
+    radii: int = 224
+    angles: int = 512
+    r_max: float | None = None
+    """In pixels; None: half the shorter side."""
+    centre: tuple[float, float] | None = None
+    """(y, x) in pixels; None: what the file says, else the middle."""
+
+    def grid(self, shape: tuple[int, ...], centre: tuple[float, float] | None = None) -> PolarGrid:
+        """The polar grid for shots of a shape; `centre` counts where the recipe has none."""
+        if not 1 <= self.order <= self.angles // 2:
+            what = f"order {self.order} cannot be told with {self.angles} angles"
+            raise InputError(what, mend=f"Choose an order from 1 to {self.angles // 2}.")
+        return polar_grid(shape, self.centre or centre, self.radii, self.angles, self.r_max)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def correlation_map(
+    counts: npt.ArrayLike,
+    mask: npt.ArrayLike | None = None,
+    *,
+    recipe: MapRecipe | None = None,
+    grid: PolarGrid | None = None,
+) -> Floats:
+    """Counts (y, x) of any real type, mask (y, x) True = good, to the picture (R, R) in [0, 1]."""
+    recipe = recipe or MapRecipe()
+    grid = grid or recipe.grid(np.shape(counts))
+    values = np.asarray(counts)
+    if values.dtype.kind != "u":
+        values = np.clip(values, 0, LARGEST if values.dtype.kind == "f" else None)
+    return picture(grid.sample(values, mask), recipe.order)
+
+
+def full_map(polar: Floats) -> Floats:
+    """(R, N) to (R, R): Eq. 13 at Δ = 0, the mean over φ of I(q_i, φ)·I(q_j, φ)."""
+    return np.asarray((polar @ polar.T) / polar.dtype.type(polar.shape[1]))
+
+
+def amplitudes(polar: Floats, order: int) -> Floats:
+    """(R, N) to (R,): |I_i^n| of Eq. 15, by two projections instead of a whole FFT."""
+    parts = polar @ _waves(polar.shape[1], order, polar.dtype.str)
+    return np.asarray(np.hypot(parts[:, 0], parts[:, 1]))
+
+
+def order_map(polar: Floats, order: int) -> Floats:
+    """(R, N) to (R, R): |conj(I_i^n)·I_j^n| of Eq. 14."""
+    a = amplitudes(polar, order)
+    return np.multiply.outer(a, a)
+
+
+def picture(polar: Floats, order: int = ORDER) -> Floats:
+    """(R, N) without negative values to the picture (R, R) in [0, 1] that the network sees."""
+    full = full_map(polar)
+    a = amplitudes(polar, order)
+    lower = _triangle(len(polar))
+    made = np.log1p(np.where(lower, full, np.multiply.outer(a, a)))
+    # the full map is symmetric, so its extremes are the triangle's; those of an outer product
+    # without its diagonal are the products of its two least and its two greatest factors
+    ordered = np.sort(a)
+    down, down_scale = _range(full.min(), full.max(), float(full.max()))
+    up, up_scale = _range(ordered[0] * ordered[1], ordered[-1] * ordered[-2], float(full.max()))
+    made -= np.where(lower, down, up)
+    made *= np.where(lower, down_scale, up_scale)
+    return np.asarray(np.clip(made, 0, 1, out=made), np.float32)
+
+
+def to_stored(picture: Floats) -> npt.NDArray[np.uint16]:
+    """[0, 1] to 0…65535, rounded."""
+    return np.asarray(picture * np.float32(FULL_SCALE) + np.float32(0.5), np.uint16)
+
+
+def _range(least: float, greatest: float, signal: float) -> tuple[np.float32, np.float32]:
+    """Offset and factor that take log1p(least) to 0 and log1p(greatest) to 1; factor 0 if flat.
+
+    `signal` is the greatest of the full map, against which contrast is judged.
+    """
+    if not greatest - least > CONTRAST**2 * signal or not greatest * (1 - CONTRAST) > least:
+        return np.float32(0), np.float32(0)
+    low, high = np.log1p(np.float32(least)), np.log1p(np.float32(greatest))
+    return low, np.float32(1 / (high - low)) if high > low else np.float32(0)
+
+
+@lru_cache(maxsize=8)
+def _triangle(size: int) -> Bools:
+    return np.tri(size, dtype=bool)
+
+
+@lru_cache(maxsize=8)
+def _waves(angles: int, order: int, dtype: str) -> npt.NDArray[Any]:
+    """(N, 2): cosine and sine of order n, divided by N."""
+    phase = 2 * np.pi * ((order * np.arange(angles)) % angles) / angles
+    return np.asarray(np.stack([np.cos(phase), -np.sin(phase)], 1) / angles, np.dtype(dtype))

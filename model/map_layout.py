@@ -1,0 +1,73 @@
+"""The empty file of maps, with all that its source says about every shot. It computes no map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from model.correlation import FULL_SCALE, MapRecipe
+from model.hdf5 import dataset_at, open_file
+from model.sources import Source
+
+OWN = ("maps", "readable", "mask", "images")
+"""Names beside the shots that are not copied: ours, and the mask, which is one of pixels."""
+
+
+def lay_out(source: Source, recipe: MapRecipe, part: Path) -> None:
+    """Write the file with its maps still unwritten; anything at `part` is replaced."""
+    info = source.info
+    part.unlink(missing_ok=True)
+    with h5py.File(part, "w", locking=False) as file:
+        shape = (info.n_shots, recipe.radii, recipe.radii)
+        early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        early.set_layout(h5py.h5d.CONTIGUOUS)
+        early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        early.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        space = h5py.h5s.create_simple(shape)
+        h5py.h5d.create(file.id, b"maps", h5py.h5t.STD_U16LE, space, early)
+        grid = recipe.grid(info.shape, info.geometry.centre)
+        about = file["maps"].attrs
+        about["order"], about["angles"], about["full_scale"] = recipe.order, grid.angles, FULL_SCALE
+        about["r_max_source_pixels"], about["source_centre"] = grid.r_max, grid.centre
+        about["source"], about["source_fingerprint"] = info.path.name, info.fingerprint
+        about["axes"] = "shot, q_i, q_j; lower triangle: all orders, upper: the given order"
+        file["readable"] = np.ones(info.n_shots, bool)
+        _copy_beside(source, file)
+        _copy_known(source, file)
+
+
+def _copy_beside(source: Source, file: h5py.File) -> None:
+    """Datasets of one row per shot that lie beside a stack, as they are."""
+    info = source.info
+    if info.layout != "stack":
+        return
+    group = info.dataset.rpartition("/")[0]
+    with open_file(info.path) as original:
+        beside = original[group] if group else original
+        for name in beside:
+            found = dataset_at(original, f"{group}/{name}" if group else name)
+            if found is None or name in OWN or f"{group}/{name}".strip("/") == info.dataset:
+                continue
+            if found.ndim in (1, 2) and found.shape[0] == info.n_shots:
+                original.copy(found, file, name)
+
+
+def _copy_known(source: Source, file: h5py.File) -> None:
+    """Labels, numbers and names that the layout knows how to read."""
+    labels = source.file_labels()
+    if labels is not None:
+        text = h5py.string_dtype()
+        for name, values in (("labels", labels.labels), ("labelled", labels.labelled)):
+            if name not in file:
+                file[name] = values
+        file["labels"].attrs.create("class_names", list(labels.names), dtype=text)
+    known = {n for d in file.values() for n in (d.dtype.names or ())} | set(file)
+    known = {name.lower() for name in known}
+    for name, numbers in source.scalars().items():
+        if name not in known and len(numbers) == source.info.n_shots:
+            file[name] = numbers
+    if source.info.shot_names:
+        names = list(source.info.shot_names)
+        file.create_dataset("shot_name", data=names, dtype=h5py.string_dtype())

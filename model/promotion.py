@@ -1,0 +1,124 @@
+"""May a new run take the place of the one in use? Only if it is not worse beyond chance.
+
+Both runs' predictions are judged on the same fixed evaluation shots by the labels of today; the
+difference of their macro F1 gets an interval by drawing the shots again and again with return.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.metrics import f1_scores
+
+Labels = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
+_DRAWS = 1000
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the comparison found: macro F1 of both, their difference with its 95 % interval."""
+
+    promote: bool
+    old: float
+    new: float
+    low: float
+    high: float
+    better: list[int]
+    """Rows of evaluation shots that only the new run has right in every class."""
+    worse: list[int]
+    """Rows that only the old run has right."""
+
+    @property
+    def text(self) -> str:
+        """For the person."""
+        verdict = "is not worse" if self.promote else "is worse"
+        return (
+            f"The new run {verdict}: macro F1 {self.new:.3f} after {self.old:.3f}"
+            f" (difference {self.low:+.3f} to {self.high:+.3f});"
+            f" {len(self.better)} evaluation shots won, {len(self.worse)} lost."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For events and JSON; rows count from 0."""
+        return {
+            "promote": self.promote,
+            "macro_f1_old": self.old,
+            "macro_f1_new": self.new,
+            "difference_low": self.low,
+            "difference_high": self.high,
+            "flipped_right": self.better,
+            "flipped_wrong": self.worse,
+            "text": self.text,
+        }
+
+
+def compare(old: Labels, new: Labels, labels: Labels, rows: Rows, seed: int = 0) -> Verdict:
+    """Decided labels of two runs and the true ones, each (n, C), of the shots `rows` (n,).
+
+    The new run is promoted unless the whole interval of the difference lies below zero.
+    """
+    random = np.random.default_rng(seed)
+    occurs = labels.any(0)
+
+    def macro(decided: Labels, chosen: Rows | slice) -> float:
+        scores = f1_scores(decided[chosen], labels[chosen])[occurs]
+        return float(scores.mean()) if scores.size else 0.0
+
+    draws = [random.integers(0, len(labels), len(labels)) for _ in range(_DRAWS)]
+    gaps = [macro(new, d) - macro(old, d) for d in draws]
+    edge = (1 - _CONFIDENCE) / 2
+    low, high = (float(v) for v in np.quantile(gaps, [edge, 1 - edge]))
+    right_old, right_new = ((d == labels).all(1) for d in (old, new))
+    everything = slice(None)
+    return Verdict(
+        promote=high >= 0,
+        old=macro(old, everything),
+        new=macro(new, everything),
+        low=low,
+        high=high,
+        better=rows[right_new & ~right_old].tolist(),
+        worse=rows[right_old & ~right_new].tolist(),
+    )
+
+
+def compare_files(old: Path, new: Path, labels: Labels, rows: Rows) -> Verdict | None:
+    """The same from two `predictions.h5`; None where there is no shot that both can read.
+
+    labels (N, C) are those of all shots; `rows` the evaluation shots among them. Raises InputError
+    where a file cannot be used.
+    """
+    first, second = _decided(old, labels.shape), _decided(new, labels.shape)
+    rows = rows[first[1][rows] & second[1][rows]]
+    if len(rows) == 0:
+        return None
+    return compare(first[0][rows], second[0][rows], labels[rows], rows)
+
+
+def _decided(path: Path, shape: tuple[int, ...]) -> tuple[Labels, Labels]:
+    """Decided labels (N, C) and which shots were readable (N,)."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            probabilities = file["probabilities"][:]
+            readable = file["readable"][:].astype(bool)
+            if "decided" in file:
+                decided = file["decided"][:].astype(bool)
+            else:
+                decided = probabilities >= np.asarray(file.attrs["thresholds"])
+    except (OSError, KeyError) as error:
+        what = f"is not a file of predictions ({error})"
+        raise InputError(what, file=path, mend="Predict again with that run.") from error
+    if decided.shape[1] != shape[1] or len(decided) > shape[0]:
+        what = f"holds predictions of {decided.shape} labels, not of {shape}"
+        raise InputError(what, file=path, mend="Predict again with that run.")
+    missing = shape[0] - len(decided)  # shots that were added since
+    decided = np.pad(decided, ((0, missing), (0, 0)))
+    return decided, np.pad(readable, (0, missing))

@@ -1,0 +1,1 @@
+"""Droplets, their diffraction, the detector, and the labels a researcher would give."""

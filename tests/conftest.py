@@ -1,0 +1,51 @@
+"""What every test gets: no screen needed, settings of its own, nothing left running behind it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+# Before Qt and torch are loaded by any test module.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import psutil
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path, monkeypatch):
+    """Settings and logs of the person who runs the tests stay as they are."""
+    monkeypatch.setenv("AIRYLABEL_CONFIG_DIR", str(tmp_path / "config"))
+
+
+@pytest.fixture(autouse=True)
+def garbage_waits(request):
+    """Widgets are never freed within a paint, as in the program itself (labeler.views.tidy)."""
+    if "qapp" not in request.fixturenames:
+        yield
+        return
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left():
+    """A test that leaves a child process behind has failed."""
+    before = {p.pid for p in psutil.Process().children(recursive=True)}
+    yield
+    left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
+    left = [p for p in left if not _is_helper_of_python(p)]
+    _, alive = psutil.wait_procs(left, timeout=5)
+    assert not alive, [p.cmdline() for p in alive]
+
+
+def _is_helper_of_python(process: psutil.Process) -> bool:
+    """The interpreter's own tracker of shared memory lives as long as the interpreter."""
+    try:
+        return any("resource_tracker" in word for word in process.cmdline())
+    except psutil.Error:
+        return sys.platform != "win32"  # it has ended meanwhile

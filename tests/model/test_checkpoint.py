@@ -1,0 +1,108 @@
+"""Checkpoints: whole, honest, or refused."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import replace
+
+import pytest
+import torch
+
+from model import checkpoint, recipes
+from model.checkpoint import Checkpoint
+from model.errors import InputError
+
+NAMES = ("Round", "Streak", "Empty")
+
+
+@pytest.fixture
+def saved(tmp_path):
+    recipe = replace(recipes.named("quick"), size=64)
+    about = Checkpoint(
+        NAMES, recipe, recipe.preprocessing(), thresholds=(0.5, 0.4, 0.3), legal_sets=(0, 1, 2, 4),
+        metrics={"macro_f1": 0.5, "rare_f1": None}, data_fingerprint="abc", epoch=3,
+    )  # fmt: skip
+    network = checkpoint.build(about, "he").eval()
+    checkpoint.save(tmp_path, network, about)
+    return tmp_path, network, about
+
+
+def test_what_is_saved_comes_back(saved):
+    folder, network, about = saved
+    loaded, found = checkpoint.load(folder, ("round", "STREAK", "empty"))
+    assert found == about
+    assert checkpoint.describe(folder) == about
+    assert not loaded.training
+    x = torch.rand(2, 1, 64, 64)
+    assert torch.equal(loaded(x), network(x))
+
+
+def test_a_changed_weights_file_is_refused(saved):
+    folder, _, _ = saved
+    path = folder / checkpoint.WEIGHTS
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"SHA-256") as error:
+        checkpoint.load(folder)
+    assert "model.safetensors" in str(error.value)
+
+
+def test_a_truncated_weights_file_is_refused(saved):
+    path = saved[0] / checkpoint.WEIGHTS
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match="changed"):
+        checkpoint.load(saved[0])
+
+
+@pytest.mark.parametrize("names", [("Round", "Empty", "Streak"), ("Round", "Streak")])
+def test_a_network_of_other_classes_is_refused(saved, names):
+    with pytest.raises(InputError, match="other classes"):
+        checkpoint.load(saved[0], names)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"sha256": "0"}', "{broken"])
+def test_a_damaged_description_is_refused(saved, text):
+    (saved[0] / checkpoint.DESCRIPTION).write_text(text, "utf-8")
+    with pytest.raises(InputError, match=r"model\.json"):
+        checkpoint.load(saved[0])
+
+
+def test_a_newer_format_is_refused(saved):
+    path = saved[0] / checkpoint.DESCRIPTION
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"format": 99}), "utf-8")
+    with pytest.raises(InputError, match="newer version"):
+        checkpoint.load(saved[0])
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no trained network"):
+        checkpoint.load(tmp_path)
+
+
+def test_a_pickle_is_never_opened(saved, tmp_path):
+    import hashlib
+
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    data = pickle.dumps(Trap())
+    (saved[0] / checkpoint.WEIGHTS).write_bytes(data)
+    path = saved[0] / checkpoint.DESCRIPTION
+    honest = json.loads(path.read_text("utf-8")) | {"sha256": hashlib.sha256(data).hexdigest()}
+    path.write_text(json.dumps(honest), "utf-8")
+    with pytest.raises(InputError, match="weights"):
+        checkpoint.load(saved[0])
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_kill_between_the_two_files_leaves_the_older_network(saved, monkeypatch):
+    folder, network, about = saved
+    before = (folder / checkpoint.WEIGHTS).read_bytes()
+    with torch.no_grad():
+        network.head.linear.bias += 1
+    checkpoint.save(folder, network, about)
+    (folder / checkpoint.WEIGHTS).write_bytes(before)  # as if only the JSON had been replaced
+    checkpoint.load(folder)

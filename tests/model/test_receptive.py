@@ -1,0 +1,55 @@
+"""Cells are placed where their receptive fields are, found independently by autograd."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from model import networks
+from model.receptive import cell_box, within
+
+
+def centres_by_autograd(body, size, cells):
+    """Centre of mass, along x, of the squared gradient of random mixtures of each cell."""
+    torch.manual_seed(0)
+    x = torch.rand(1, 1, size, size, requires_grad=True)
+    maps = body(x)
+    found = []
+    for cell in cells:
+        power = torch.zeros(size)
+        for _ in range(8):
+            mixture = (maps[0, :, maps.shape[2] // 2, cell] * torch.randn(maps.shape[1])).sum()
+            (g,) = torch.autograd.grad(mixture, x, retain_graph=True)
+            power += (g[0, 0] ** 2).sum(0)
+        found.append(float((power * (torch.arange(size) + 0.5)).sum() / power.sum()))
+    return np.array(found)
+
+
+def test_the_cells_of_a_resnet_lie_on_multiples_of_32_pixels():
+    torch.manual_seed(0)
+    net = networks.create("resnet18").eval()
+    y0, x0, y1, x1 = cell_box(net, 224, (7, 7))
+    assert (y0, y1) == (x0, x1)
+    centres = 224 * (x0 + (np.arange(7) + 0.5) / 7 * (x1 - x0))
+    np.testing.assert_allclose(centres, 32 * np.arange(7) + 0.5)
+    # the outer cells' fields are cut by the border, so the middle ones are compared
+    np.testing.assert_allclose(centres_by_autograd(net.body, 224, (2, 3, 4)), centres[2:5], atol=6)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnet101"])
+def test_bottleneck_networks_have_the_same_places(name):
+    assert cell_box(networks.create(name, weights="any"), 224, (7, 7)) == pytest.approx(
+        (-15.5 / 224, -15.5 / 224, 208.5 / 224, 208.5 / 224)
+    )
+
+
+def test_the_cells_of_a_vgg_tile_the_input():
+    net = networks.create("vgg16", weights="any")
+    assert cell_box(net, 64, (2, 2)) == pytest.approx((0, 0, 1, 1))
+
+
+def test_a_box_within_a_cropped_field():
+    assert within((0.25, 0.0, 0.75, 1.0), (-0.1, 0.0, 0.9, 1.0)) == pytest.approx(
+        (0.2, 0.0, 0.7, 1.0)
+    )

@@ -1,0 +1,89 @@
+"""Recipes: what the paper says, TOML in and out, mistakes named."""
+
+from __future__ import annotations
+
+import pytest
+
+from model import recipes
+from model.errors import InputError
+from model.optimisation import rate_at
+from model.recipes import Recipe
+
+
+def test_the_paper_recipe_is_section_3_1_5():
+    r = recipes.named("paper")
+    assert (r.network, r.activation, r.alpha, r.leak) == ("resnet18", "log", 0.2, 0.2)
+    assert (r.size, r.transform, r.first, r.crop) == (224, "raw", 0, 0)
+    assert (r.optimiser, r.rate, r.batch, r.epochs) == ("sgd", 0.1, 48, 200)
+    assert (r.l1, r.l2, r.penalty_mean, r.evaluate_every) == (1e-5, 1e-5, False, 2500)
+    assert r.flips
+    assert r.brightness > 0
+    assert r.contrast > 0
+    assert (r.ema, r.class_weighting, r.smoothing, r.rule_aware) == (0, 0, 0, False)
+
+
+def test_its_rate_falls_tenfold_every_50_epochs():
+    r, steps = recipes.named("paper"), 129
+    rates = [rate_at(r, epoch * steps, steps) for epoch in (0, 49, 50, 99, 100, 150, 199)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 1e-3, 1e-4, 1e-4])
+    assert rate_at(r, 50 * steps - 1, steps) == pytest.approx(0.1)
+
+
+def test_the_airynet_recipe_is_the_published_code():
+    r = recipes.named("airynet")
+    assert (r.optimiser, r.momentum, r.rate) == ("nesterov", 0.9, 0.1 * 48 / 128)
+    assert r.milestones == (30, 60, 120, 150)
+    assert (r.first, r.crop, r.size) == (259, 256, 224)
+    assert (r.batchnorm_momentum, r.weights, r.penalty_mean) == (0.003, "unit", True)
+    assert (r.brightness, r.contrast) == (0, 0)
+
+
+def test_one_cycle_rises_for_a_quarter_and_falls_to_nothing():
+    r = Recipe(schedule="onecycle", rate=1.0, epochs=10)
+    rates = [rate_at(r, step, 10) for step in range(100)]
+    assert max(rates) == pytest.approx(rates[25])
+    assert rates[0] == pytest.approx(1 / 25)
+    assert rates[:26] == sorted(rates[:26])
+    assert rates[25:] == sorted(rates[25:], reverse=True)
+    assert rates[-1] < 0.01
+
+
+@pytest.mark.parametrize("name", recipes.NAMES)
+def test_every_recipe_survives_toml(name, tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text(recipes.to_toml(recipes.named(name)), "utf-8")
+    assert recipes.read(path) == recipes.named(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("speed = 3", "speed"),
+        ('optimiser = "adam"', "adamw"),
+        ("batch = 0", "batch"),
+        ("epochs = 1.5", "epochs"),
+        ("rate = -1", "rate"),
+        ("flips = 1", "flips"),
+        ("alpha = [", "TOML"),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_named_with_its_file(text, named, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(InputError) as error:
+        recipes.read(path)
+    assert named in str(error.value)
+    assert "mine.toml" in str(error.value)
+
+
+def test_without_the_log_activation_raw_counts_are_scaled():
+    plain = recipes.named("paper").with_log_activation(False)
+    assert (plain.activation, plain.transform) == ("leaky_relu", "unit")
+
+
+def test_the_number_of_epochs_can_follow_from_the_number_of_steps():
+    r = Recipe(epochs=20, steps=640, batch=16)
+    assert r.epochs_for(510) == 20
+    assert r.epochs_for(85) > 50
+    assert 5 <= r.epochs_for(60_000) < 20
+    assert Recipe(epochs=7).epochs_for(10) == 7

@@ -1,0 +1,176 @@
+"""What a person may hand to a training that cannot be used, or only in part."""
+
+from __future__ import annotations
+
+import errno
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from making_shots import NAMES, make_file, make_shots, tiny_recipe, write_file
+
+from model import checkpoint, training_loop
+from model.shots import table_of_file
+from model.training import Options, train
+
+
+def run(path, out, recipe=None, table=None, **options):
+    table = table or table_of_file(path)
+    return list(train(table, recipe or tiny_recipe(epochs=1), out, options=Options(**options)))
+
+
+def failure(events):
+    assert events[-1]["event"] == "failed", events[-1]
+    return events[-1]["text"]
+
+
+def notes(events):
+    return " ".join(e["text"] for e in events if e["event"] == "note")
+
+
+def test_shots_in_hard_error_are_left_out_and_counted(tmp_path):
+    images, labels = make_shots(30)
+    labels[[0, 3]] = 1  # everything at once
+    events = run(write_file(tmp_path / "s.h5", images, labels), tmp_path / "run")
+    started = next(e for e in events if e["event"] == "started")
+    assert (started["excluded"], started["shots"]) == (2, 28)
+    assert "Left out 2 shots" in notes(events)
+    assert events[-1]["event"] == "finished"
+
+
+def test_a_class_without_a_positive_label_is_named_and_training_goes_on(tmp_path):
+    images, labels = make_shots(24)
+    events = run(write_file(tmp_path / "s.h5", images, labels), tmp_path / "run")
+    assert "Double Rings" in notes(events)
+    assert events[-1]["event"] == "finished"
+    assert np.isfinite([v for v in events[-1]["metrics"].values() if v is not None]).all()
+
+
+def test_the_same_labels_everywhere_are_refused(tmp_path):
+    images, _ = make_shots(24)
+    labels = np.zeros((24, len(NAMES)), np.uint8)
+    labels[:, 4] = 1
+    text = failure(run(write_file(tmp_path / "s.h5", images, labels), tmp_path / "run"))
+    assert "same labels" in text
+
+
+def test_the_same_picture_everywhere_is_refused(tmp_path):
+    images, labels = make_shots(24)
+    images[:] = images[0]
+    text = failure(run(write_file(tmp_path / "s.h5", images, labels), tmp_path / "run"))
+    assert "same picture" in text
+    assert "s.h5" in text
+
+
+@pytest.mark.parametrize("n", [1, 9])
+def test_too_few_labelled_shots_are_refused(n, tmp_path):
+    text = failure(run(make_file(tmp_path / "s.h5", n), tmp_path / "run"))
+    assert f"{n} labelled shots are too few" in text
+
+
+def test_a_file_without_labels_is_refused(tmp_path):
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["images"] = make_shots(24)[0]
+    assert "0 labelled shots" in failure(run(tmp_path / "s.h5", tmp_path / "run"))
+
+
+def test_a_single_class_is_enough(tmp_path):
+    images, labels = make_shots(30)
+    path = write_file(tmp_path / "s.h5", images, labels[:, 4:], ("Hit",))
+    events = run(path, tmp_path / "run", tiny_recipe(epochs=1, rule_aware=True))
+    assert events[-1]["event"] == "finished", events[-1]
+    assert "no hard rules" in notes(events)
+
+
+def test_shots_with_bad_pixels_train(tmp_path):
+    images, labels = make_shots(24)
+    images = images.astype(np.float32)
+    images[0], images[1, :30], images[2] = np.nan, np.inf, -5
+    events = run(write_file(tmp_path / "s.h5", images, labels), tmp_path / "run")
+    assert events[-1]["event"] == "finished", events[-1]
+
+
+def test_shots_that_cannot_be_read_are_left_out(tmp_path):
+    path = make_file(tmp_path / "s.h5", 30)
+    table = table_of_file(path)
+    with h5py.File(path, "r+") as file:  # shorter than it was when its shots were counted
+        images = file["images"][:28]
+        del file["images"]
+        file["images"] = images
+    events = run(path, tmp_path / "run", table=table)
+    if events[-1]["event"] == "failed":  # the whole file is refused because it changed
+        assert "s.h5" in failure(events)
+        return
+    assert next(e for e in events if e["event"] == "started")["excluded"] == 2
+    assert "cannot be read" in notes(events)
+
+
+def test_a_file_that_vanished_is_named(tmp_path):
+    path = make_file(tmp_path / "s.h5", 24)
+    table = table_of_file(path)
+    path.unlink()
+    assert "s.h5" in failure(run(path, tmp_path / "run", table=table))
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_shots(tmp_path, monkeypatch):
+    path = make_file(tmp_path / "s.h5", 24)
+    true_step, steps = training_loop.Loop._backward, []
+
+    def poisoned(self, rows, random):
+        steps.append(rows)
+        loss = true_step(self, rows, random)
+        return float("nan") if len(steps) == 4 else loss
+
+    monkeypatch.setattr(training_loop.Loop, "_backward", poisoned)
+    text = failure(run(path, tmp_path / "run", tiny_recipe(epochs=5)))
+    assert "epoch 2, step 4" in text
+    assert str(min(steps[3]) + 1) in text
+    assert "network of epoch 1 is kept" in text
+    network, _ = checkpoint.load(tmp_path / "run")
+    assert all(torch.isfinite(p).all() for p in network.parameters())
+
+
+def test_out_of_memory_halves_the_batch_and_says_so(tmp_path, monkeypatch):
+    path = make_file(tmp_path / "s.h5", 24)
+    true_forward = training_loop.Network.forward
+
+    def forward(self, x):
+        if self.training and len(x) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return true_forward(self, x)
+
+    monkeypatch.setattr(training_loop.Network, "forward", forward)
+    events = run(path, tmp_path / "run", tiny_recipe(epochs=1, batch=8))
+    assert events[-1]["event"] == "finished", events[-1]
+    assert "2 shots at a time" in notes(events)
+
+
+def test_memory_for_not_even_one_shot_is_one_message(tmp_path, monkeypatch):
+    path = make_file(tmp_path / "s.h5", 24)
+
+    def backward(self, rows, random):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(training_loop.Loop, "_backward", backward)
+    assert "smaller --size" in failure(run(path, tmp_path / "run"))
+
+
+def test_an_input_smaller_than_64_pixels_is_refused(tmp_path):
+    text = failure(run(make_file(tmp_path / "s.h5", 24), tmp_path / "run", tiny_recipe(size=32)))
+    assert "32 pixels" in text
+
+
+def test_a_full_disk_is_one_message(tmp_path, monkeypatch):
+    path = make_file(tmp_path / "s.h5", 24)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("model.checkpoint.os.fsync", full)
+    assert "No space left" in failure(run(path, tmp_path / "run"))
+
+
+def test_more_devices_than_there_are_is_refused(tmp_path):
+    text = failure(run(make_file(tmp_path / "s.h5", 24), tmp_path / "run", devices="many"))
+    assert "'many'" in text
