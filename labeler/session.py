@@ -19,7 +19,6 @@ from labeler import opening
 from labeler import queue as queues
 from labeler.decisions import Decisions, in_words
 from labeler.feed import ShotFeed, around
-from labeler.garbage import GarbageCollector
 from labeler.look import Look
 from labeler.pace import Pace
 from labeler.store.records import FLAGGED, LABELLED, SKIPPED, Rows
@@ -47,7 +46,6 @@ class Session(Look):
         self, parent: QObject | None = None, make_reader: Callable[..., Any] | None = None
     ) -> None:
         super().__init__(parent)
-        GarbageCollector(self)
         self._make_reader = make_reader
         self.auto_advance = False
         self._clear()
