@@ -69,10 +69,10 @@ class Order:
         words += ["--network", self.network] if self.network else []
         return words + (["--epochs", str(self.epochs)] if self.epochs else [])
 
-    def of_recipe(self) -> tuple[str, int]:
-        """The network and the number of epochs that it comes to."""
+    def comes_to(self, shots: int) -> tuple[str, int]:
+        """The network and the number of epochs of a training on so many shots."""
         recipe = recipes.named(self.recipe)
-        return self.network or recipe.network, self.epochs or recipe.epochs
+        return self.network or recipe.network, self.epochs or recipe.epochs_for(shots)
 
 
 def lacking(
@@ -102,7 +102,7 @@ def usable_shots(
 
 def expected_seconds(order: Order, labelled: int, shots: int, runs: Iterable[RunReport]) -> float:
     """How long training and predicting will take: from the newest run alike, else an estimate."""
-    network, epochs = order.of_recipe()
+    network, epochs = order.comes_to(labelled)
     cost = {offer.name: offer.cost for offer in NETWORKS}.get(network, 1.0)
     cost *= (recipes.named(order.recipe).size / 224) ** 2 * 2 / max(os.cpu_count() or 2, 2)
     each = cost * SECONDS_PER_SHOT

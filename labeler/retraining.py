@@ -237,12 +237,10 @@ class Retraining(QObject):
         self.changed.emit()
 
     def _conclude(self, ok: bool, message: str, wants_use: bool) -> None:
-        run = read_report(self.number, self.folder)
+        run, in_use = read_report(self.number, self.folder), self.session.project.current_run
         if not ok:
             self.outcome = Outcome(run, False, message)
-        elif run.is_usable and (
-            wants_use or self.session.project.current_run in (None, self.number)
-        ):
+        elif run.is_usable and (wants_use or in_use in (None, self.number)):
             self.session.use_run(self.number)
             self.outcome = None if wants_use else Outcome(run, True, message)
         else:

@@ -37,7 +37,7 @@ class OrderForm(QWidget):
         for offer in NETWORKS:
             self.network.addItem(offer.text.split(" · ")[0], offer.name)
         self.epochs = QSpinBox()
-        self.epochs.setRange(1, 1000)
+        self.epochs.setRange(0, 1000)
         self.epochs.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.epochs.setAccessibleName("Epochs")
         self.about, self.network_about = label("", "muted", wrap=True), label("", "muted", True)
@@ -82,13 +82,9 @@ class OrderForm(QWidget):
     def order(self) -> Order:
         """What the form says; where it says what the recipe says, the recipe decides."""
         name = self.recipe.currentData()
-        recipe = recipes.named(name)
-        network, epochs = self.network.currentData(), self.epochs.value()
-        return Order(
-            name,
-            "" if network == recipe.network else network,
-            0 if epochs == recipe.epochs else epochs,
-        )
+        network = self.network.currentData()
+        own = network == recipes.named(name).network
+        return Order(name, "" if own else network, self.epochs.value())
 
     def refresh(self, runs: list[RunReport], lacking: str, running: bool) -> None:
         """Say what a training would use and take, or what it lacks."""
@@ -103,7 +99,7 @@ class OrderForm(QWidget):
         recipe = recipes.named(self.recipe.currentData())
         self.about.setText(recipe.about)
         self.network.setCurrentIndex(self.network.findData(recipe.network))
-        self.epochs.setValue(recipe.epochs)
+        self.epochs.setValue(0)
         self._describe()
 
     def _describe(self) -> None:
@@ -113,6 +109,8 @@ class OrderForm(QWidget):
             return
         session = self.session
         used = len(usable_shots(session.taxonomy, session.present, session.status))
+        _, epochs = Order(self.recipe.currentData()).comes_to(used)
+        self.epochs.setSpecialValueText(f"{epochs}, as the recipe says")
         left_out = int((session.status & 1).sum()) - used
         seconds = expected_seconds(self.order(), used, session.n_shots, self._runs)
         lines = [f"{used:,} labelled shots"]

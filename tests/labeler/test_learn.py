@@ -80,7 +80,7 @@ def test_the_form_offers_recipes_in_words_and_follows_them(shown):
     assert "40 labelled shots" in form.facts.text()
     assert "14 of them kept for evaluation" in form.facts.text()
     form.recipe.setCurrentText("As the paper")
-    assert form.epochs.value() == 200
+    assert form.epochs.text() == "200, as the recipe says"
     assert "Zimmermann" in form.about.text()
     assert form.order() == Order("paper")
     form.epochs.setValue(3)

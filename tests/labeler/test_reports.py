@@ -114,7 +114,7 @@ def test_the_expected_time_comes_from_the_last_run_alike(project):
     assert 30 < estimate < 900
     make_run(project, 0.5, epochs=6, shots=40)
     measured = expected_seconds(Order(), 600, 0, read_reports(project))
-    assert measured == pytest.approx(95.0 / (40 * 6) * 600 * recipes.named("quick").epochs)
+    assert measured == pytest.approx(95.0 / (40 * 6) * 600 * recipes.named("quick").epochs_for(600))
     other = Order(network="resnet101")
     assert expected_seconds(other, 600, 0, read_reports(project)) > 4 * estimate * 0.7
 
@@ -123,7 +123,7 @@ def test_an_order_becomes_arguments_of_the_command_line():
     assert Order().arguments == ["--recipe", "quick"]
     full = Order("paper", "vgg16", 3)
     assert full.arguments == ["--recipe", "paper", "--network", "vgg16", "--epochs", "3"]
-    assert full.of_recipe() == ("vgg16", 3)
+    assert full.comes_to(600) == ("vgg16", 3)
 
 
 def test_every_recipe_and_network_is_offered_in_words():

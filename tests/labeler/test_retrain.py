@@ -215,3 +215,15 @@ def test_opening_another_project_ends_the_training(opened, qtbot, tmp_path):
     session.open(tmp_path / "other")
     assert not bar.is_running
     assert bar.retraining.outcome is None
+
+
+def test_the_real_subcommand_trains_reads_all_shots_and_is_used(opened, qtbot):
+    session, bar = opened()
+    bar.retraining.make_job = Job
+    bar.retraining.start(Order(epochs=1))
+    qtbot.waitUntil(lambda: not bar.is_running, timeout=120_000)
+    assert bar.retraining.outcome.ok, bar.retraining.outcome.message
+    assert bar.retraining.curves.epochs == [1]
+    assert session.project.current_run == 1
+    assert session.predictions.grid[0] > 1
+    assert session.predictions.heatmap(0, 0, (64, 64)).max() <= 1
