@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
-import logging.handlers
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,10 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from labeler import logbook
 from labeler.commands import When
 from labeler.session import Session
-from labeler.settings import Settings, folder
+from labeler.settings import Settings
 from labeler.views import remember, theme
 from labeler.views.actions import Actions
 from labeler.views.ask import Ask
@@ -48,7 +48,6 @@ log = logging.getLogger("airylabel")
 TABS = {"Label": "", "Learn": "learn.LearnView", "Inspect": "inspect.InspectView"}
 """The views and where each is made; Label is always there."""
 SMALLEST = (1000, 640)
-LOG_BYTES = 1_000_000
 
 
 class MainWindow(QMainWindow):
@@ -373,7 +372,7 @@ def open_window(project: Path | None = None, *, train: bool = False) -> int:
 
     With `train`, a project that has no network yet begins to train its first one.
     """
-    _log_to_file()
+    logbook.keep()
     QApplication.setHighDpiScaleFactorRoundingPolicy(
         Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
     )
@@ -390,18 +389,3 @@ def open_window(project: Path | None = None, *, train: bool = False) -> int:
         if train and session.project is not None and session.project.current_run is None:
             window.retrain()
     return application.exec()
-
-
-def _log_to_file() -> None:
-    """Keep what happens in a file beside the settings, where that can be written."""
-    try:
-        folder().mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.RotatingFileHandler(
-            folder() / "airylabel.log", maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8"
-        )
-    except OSError as error:
-        print(f"airylabel: no log is kept: {error}", file=sys.stderr)
-        return
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.getLogger().addHandler(handler)
-    logging.getLogger().setLevel(logging.INFO)
