@@ -31,7 +31,7 @@ COLORMAPS = (
 )
 COLOUR_BLIND_SAFE = frozenset(COLORMAPS) - {"CET-L3", "CET-L4"}
 """Colormaps that colour-blind eyes read as well."""
-MASKED = (0xFF2C3A4B, 0xFF3A4C61)
+MASKED = (0xFF1A222C, 0xFF222C38)
 """The two shades of the checks on masked pixels; no colormap of ours has them."""
 SOFTENING = 0.02
 """arcsinh is linear up to this share of the range and logarithmic beyond."""

@@ -11,7 +11,9 @@ import numpy.typing as npt
 SIDE = 80
 """Longest side of a thumbnail in pixels."""
 DECADES = 3.0
-"""Brightness spans this many decades below the brightest counts."""
+"""Brightness spans at most this many decades below the brightest counts."""
+FAINT = 30
+"""Whole counts that span less than this stay dim: noise is not stretched to white."""
 
 
 def thumbnail(
@@ -29,8 +31,11 @@ def thumbnail(
     low, high = np.percentile(known, (2, 99.8))
     if not high > low:
         return np.zeros(small.shape, np.uint8)
-    part = np.clip((np.nan_to_num(small, nan=low) - low) / (high - low), 0, 1)
     steep = 10.0**DECADES
+    if np.issubdtype(counts.dtype, np.integer):  # below one count there is nothing to see
+        high = max(high, low + FAINT)
+        steep = min(steep, high - low)
+    part = np.clip((np.nan_to_num(small, nan=low) - low) / (high - low), 0, 1)
     return np.asarray(np.log1p(steep * part) * (255 / np.log1p(steep)) + 0.5, np.uint8)
 
 

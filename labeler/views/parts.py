@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 from PyQt6.QtCore import QPointF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
-from PyQt6.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from labeler.views import theme
 
@@ -76,9 +83,13 @@ class EmptyState(QWidget):
         inside.addWidget(self.title)
         inside.addWidget(self.text)
         inside.addWidget(self.button, 0, centre)
+        row = QHBoxLayout()  # and not an alignment, which knows no height for a width
+        row.addStretch()
+        row.addWidget(column)
+        row.addStretch()
         layout = QVBoxLayout(self)
         layout.addStretch(2)
-        layout.addWidget(column, 0, centre)
+        layout.addLayout(row)
         layout.addStretch(3)
         self.title.setAlignment(centre)
         self.text.setAlignment(centre)

@@ -19,6 +19,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 
+from labeler.reports import read_report
 from labeler.retraining import Retraining
 from labeler.session import Session
 from labeler.settings import Settings
@@ -53,7 +54,7 @@ def walk(project: Path) -> Iterator[Event]:
     with tempfile.TemporaryDirectory() as folder:
         theme.apply(app, "dark")
         session = Session()
-        window = MainWindow(session, Settings(Path(folder)))
+        window = MainWindow(session, Settings(Path(folder) / "settings.toml"))
         window.resize(*SIZES[0])
         window.show()
         try:
@@ -219,15 +220,12 @@ class _Tour:
 
     def _of_run(self) -> list[str]:
         number = self.session.project.current_run
-        runs = [r for r in self.session.project.runs() if r.number == number]
-        if not runs:
+        if number is None:
             return []
-        metrics = runs[0].metrics
-        names = ("accuracy", "macro_f1", "rare_f1", "contradiction_rate")
-        told = [
-            f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in names if metrics.get(n) is not None
-        ]
-        return [f"Run {number} on its evaluation shots: {', '.join(told)}."]
+        metrics = read_report(number, self.session.project.run_folder(number)).metrics
+        names = ("accuracy", "macro_f1", "contradiction_rate")
+        told = ", ".join(f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in names if n in metrics)
+        return [f"Run {number} on its evaluation shots: {told}."]
 
     # -- hands ---------------------------------------------------------------------------------
 
