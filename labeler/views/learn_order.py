@@ -6,6 +6,7 @@ from typing import Any
 
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import (
+    QComboBox,
     QFormLayout,
     QLabel,
     QPushButton,
@@ -16,7 +17,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.offers import NETWORKS, WORDS, Order, duration, expected_seconds, usable_shots
 from labeler.reports import RunReport
-from labeler.views.parts import Chooser, label, set_role
+from labeler.views.parts import label, set_role
 from model import recipes
 from model.shots import EVALUATION
 
@@ -30,10 +31,12 @@ class OrderForm(QWidget):
         super().__init__(parent)
         self.session = session
         self._runs: list[RunReport] = []
-        self.recipe = Chooser("Recipe")
+        self.recipe = QComboBox()
+        self.recipe.setAccessibleName("Recipe")
         for name in recipes.NAMES:
             self.recipe.addItem(WORDS.get(name, name).split(" · ")[0], name)
-        self.network = Chooser("Network")
+        self.network = QComboBox()
+        self.network.setAccessibleName("Network")
         for offer in NETWORKS:
             self.network.addItem(offer.text.split(" · ")[0], offer.name)
         self.epochs = QSpinBox()

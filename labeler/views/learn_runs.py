@@ -58,6 +58,9 @@ TOOLTIPS = {
     "Macro F1": "Mean F1 over the classes: every class counts alike",
     "Rare F1": "Mean F1 over the rare classes",
     "Accuracy": "Micro accuracy over all labels; it hides the rare classes",
+    "Prec.": "Precision: of the shots that are predicted, how many are labelled",
+    "Rec.": "Recall: of the shots that are labelled, how many are predicted",
+    "Shots": "Evaluation shots that are labelled with the class",
     "Broken rules": "Share of shots whose prediction breaks a hard rule",
 }
 
@@ -190,7 +193,7 @@ class ClassesModel(_Table):
         """F1, precision, recall and evaluation shots of each class of a run."""
         names = ("f1", "precision", "recall", "shots")
         self.beginResetModel()
-        self.heads = ("Class", "F1", "Precision", "Recall", "Shots")
+        self.heads = ("Class", "F1", "Prec.", "Rec.", "Shots")
         self._lines = [
             (kind, [values.get(name, np.nan) for name in names])
             for kind, values in run.classes.items()

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from PyQt6.QtCore import QPointF, QRectF, QSize, Qt
+from PyQt6.QtCore import QPointF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import (
-    QComboBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -66,22 +65,6 @@ def label(text: str = "", role: str = "", wrap: bool = False) -> QLabel:
     made.setWordWrap(wrap)
     set_role(made, role)
     return made
-
-
-class Chooser(QComboBox):
-    """A combo box with our own arrow, in the colours of the theme."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.setAccessibleName(name)
-        self.setStyleSheet("QComboBox::drop-down { border: 0; width: 22px; }")
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        super().paintEvent(event)
-        painter = QPainter(self)
-        where = QRectF(self.width() - 23, (self.height() - 14) / 2, 14, 14)
-        theme.draw(painter, "icons/down.svg", where, theme.current().muted)
-        painter.end()
 
 
 class EmptyState(QWidget):
