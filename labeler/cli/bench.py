@@ -31,6 +31,21 @@ class Bench:
 
 BENCHES = (
     Bench(
+        "labelling",
+        "from a key to the pattern on screen, in the real window",
+        "labeler.views.timing",
+        {"shots": 10_000, "keys": 300, "size": 224},
+        {
+            "open_ms": "from opening the project to the first pattern",
+            "next_ms_median": "from → to the next pattern (goal ≤ 50)",
+            "next_ms_p99": "the slowest in a hundred",
+            "jump_ms_median": "to a shot that nobody could read ahead (goal ≤ 50)",
+            "jump_ms_p99": "the slowest in a hundred",
+            "label_ms_median": "from a class key to stored and painted",
+            "label_ms_p99": "the slowest in a hundred",
+        },
+    ),
+    Bench(
         "training",
         "our training step against torchvision's and timm's networks",
         "model.benchmarks.training",
