@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: run test install lint clean
+.PHONY: run test install lint clean pictures
 
 run: install
 	$(BIN)/python -m labeler demo $(DEMO)
@@ -27,3 +27,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
+
+# The pictures of the README, taken of the real window on the demo project.
+pictures: install
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m labeler demo $(DEMO)
+	mkdir -p resources/screens
+	for name in labelling heatmap learn inspect class-streak class-bent light; do \
+	    cp $(DEMO)/report/$$name-1280.png resources/screens/$$name.png; done
