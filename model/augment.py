@@ -21,8 +21,8 @@ def augment(counts: Tensor, recipe: Recipe, random: torch.Generator) -> Tensor:
         counts = _flip(_flip(counts, 2, random), 3, random)
     if recipe.quarter_turns:
         counts = _quarter_turns(counts, random)
-    if recipe.rotation:
-        counts = _rotate(counts, recipe.rotation, random)
+    if recipe.rotation or recipe.zoom:
+        counts = _turn_and_zoom(counts, recipe.rotation, recipe.zoom, random)
     if recipe.brightness or recipe.contrast:
         tones = _linear_tones if recipe.tones == "linear" else _log_tones
         counts = tones(counts, recipe.brightness, recipe.contrast, random)
@@ -48,12 +48,15 @@ def _quarter_turns(counts: Tensor, random: torch.Generator) -> Tensor:
     return torch.where(chosen, counts.transpose(2, 3), counts)
 
 
-def _rotate(counts: Tensor, degrees: float, random: torch.Generator) -> Tensor:
+def _turn_and_zoom(counts: Tensor, degrees: float, zoom: float, random: torch.Generator) -> Tensor:
+    """Turn about the centre and change the scale, as another droplet size or wavelength would."""
     angle = _uniform(counts, -degrees, degrees, random).flatten() * (math.pi / 180)
-    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    scale = (_uniform(counts, -zoom, zoom, random).flatten()).exp()
+    cos, sin, zero = angle.cos() * scale, angle.sin() * scale, torch.zeros_like(angle)
     turn = torch.stack([cos, -sin, zero, sin, cos, zero], 1).view(-1, 2, 3).to(counts.dtype)
     grid = F.affine_grid(turn, list(counts.shape), align_corners=False)
-    return F.grid_sample(counts, grid, mode="bilinear", align_corners=False)
+    # beyond the edge the background goes on; zeros there would be a shape of their own
+    return F.grid_sample(counts, grid, "bilinear", "border", align_corners=False)
 
 
 def _log_tones(

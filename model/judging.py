@@ -23,14 +23,19 @@ MOST_DECODED = 14
 
 @torch.no_grad()
 def logits_of(
-    network: nn.Module, data: TrainingData, rows: Rows, recipe: Recipe, engine: Engine
+    network: nn.Module,
+    data: TrainingData,
+    rows: Rows,
+    recipe: Recipe,
+    engine: Engine,
+    side: int = 0,
 ) -> Floats:
-    """(n, C) logits of the rows, unchanged shots, network in evaluation mode."""
+    """(n, C) logits of the rows, unchanged shots of `side` pixels, network in evaluation mode."""
     was_training = network.training
     network.eval()
     parts = []
     for i in range(0, len(rows), recipe.batch):
-        x = data.inputs(rows[i : i + recipe.batch], engine.device, recipe, None)
+        x = data.inputs(rows[i : i + recipe.batch], engine.device, recipe, None, side)
         with engine.number_context():
             parts.append(network(x).float().cpu().numpy())
     network.train(was_training)

@@ -52,6 +52,9 @@ class Recipe:
     # The input
     size: int = 224
     """Side of the network's input in pixels."""
+    small: int = 0
+    """Side during the first `small_share` of the epochs, which makes them cheap; 0: `size`."""
+    small_share: float = 0.75
     first: int = 0
     """Reduce to this side before the crop, 0: do not."""
     crop: int = 0
@@ -65,7 +68,9 @@ class Recipe:
     quarter_turns: bool = False
     """Turn by a random multiple of 90°."""
     rotation: float = 0.0
-    """Turn by up to this many degrees."""
+    """Turn about the centre by up to this many degrees."""
+    zoom: float = 0.0
+    """Change the scale by a factor of up to exp(±zoom)."""
     brightness: float = 0.0
     """Largest change of brightness; see `tones`."""
     contrast: float = 0.0
@@ -136,6 +141,14 @@ class Recipe:
             return self.epochs
         wanted = round(self.steps * self.batch / max(shots, 1))
         return min(max(wanted, math.ceil(self.epochs / 3)), 5 * self.epochs)
+
+    def side_at(self, epoch: int) -> int:
+        """Side of the input in an epoch, counted from 0."""
+        return self.small if self.small and epoch < self.small_share * self.epochs else self.size
+
+    def cost_of(self, first: int, last: int) -> float:
+        """Work of the epochs from `first` up to `last`, in epochs at full size."""
+        return sum((self.side_at(e) / self.size) ** 2 for e in range(first, last))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for TOML and JSON."""

@@ -140,7 +140,8 @@ def _train(
 
 def _started(loop: Loop, seconds: float) -> Event:
     data, recipe = loop.data, loop.recipe
-    left = (recipe.epochs - loop.epoch) * len(data.training) * seconds / loop.engine.world
+    epochs = recipe.cost_of(loop.epoch, recipe.epochs)
+    left = epochs * len(data.training) * seconds / loop.engine.world
     return event(
         "started",
         recipe=recipe.name,
@@ -158,9 +159,10 @@ def _started(loop: Loop, seconds: float) -> Event:
 
 
 def _check_size(recipe: Recipe) -> None:
-    if recipe.size < SMALLEST:
+    side = min(recipe.size, recipe.small or recipe.size)
+    if side < SMALLEST:
         raise InputError(
-            f"an input of {recipe.size} pixels is too small for the networks",
+            f"an input of {side} pixels is too small for the networks",
             mend=f"Use at least {SMALLEST}.",
         )
 
@@ -222,9 +224,11 @@ def _finish(loop: Loop, seconds: float) -> Event:
         return event("cancelled", text="Cancelled before there was a network to keep.")
     data, recipe, engine = loop.data, loop.recipe, loop.engine
     judge = loop.judge
-    network = loop.best_network()
-    temperature, thresholds = judge.fit(logits_of(network, data, data.tuning, recipe, engine))
-    logits = logits_of(network, data, data.evaluation, recipe, engine)
+    network, about = loop.best_network()
+    side = about.preprocessing.size
+    tuned = logits_of(network, data, data.tuning, recipe, engine, side)
+    temperature, thresholds = judge.fit(tuned)
+    logits = logits_of(network, data, data.evaluation, recipe, engine, side)
     report = judge.report(logits, temperature, thresholds)
     with torch.no_grad():  # a calibrated network needs no further number to be carried about
         network.head.linear.weight.div_(temperature)
@@ -241,7 +245,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
         "history": loop.history,
     }
     about = replace(
-        loop.description(), thresholds=tuple(thresholds.tolist()), temperature=temperature,
+        about, thresholds=tuple(thresholds.tolist()), temperature=temperature,
         metrics=report["evaluation"],
     )  # fmt: skip
     checkpoint.save(loop.out, network, about)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from model.augment import augment
@@ -118,10 +119,20 @@ class TrainingData:
         return torch.from_numpy(np.asarray(self._squares[places], np.float32))[:, None]
 
     def inputs(
-        self, rows: Rows, device: torch.device, recipe: Recipe, random: torch.Generator | None
+        self,
+        rows: Rows,
+        device: torch.device,
+        recipe: Recipe,
+        random: torch.Generator | None,
+        side: int = 0,
     ) -> Tensor:
-        """Network input (B, 1, size, size) of the rows; changed at random with a generator."""
+        """Network input (B, 1, size, size) of the rows; changed at random with a generator.
+
+        With `side`, reduced to that size by averaging.
+        """
         counts = self.counts(rows).to(device, non_blocking=True)
+        if side and side != recipe.size:
+            counts = F.adaptive_avg_pool2d(counts, side)
         if random is not None:
             counts = augment(counts, recipe, random)
         ready: Tensor = self.preprocessing.to_input(counts)

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ class Loop:
         self.maxima: dict[str, float] = {}
         self.cancelled = self.improved = False
         self.numbers: dict[str, Any] = {}
-        self.rate = recipe.rate
+        self.rate, self.side = recipe.rate, recipe.side_at(0)
         self.seconds_before = 0.0
         self._begin = time.monotonic()
         self._labels = torch.from_numpy(data.labels).float()
@@ -83,13 +84,14 @@ class Loop:
         began, first = time.monotonic(), self.epoch
         while self.epoch < recipe.epochs and not self.cancelled:
             self.numbers, self.improved = {}, False
+            self.side = recipe.side_at(self.epoch)
             mean_loss = yield from self._epoch()
             if self.cancelled:
                 break
             self.epoch += 1
             if not recipe.evaluate_every or self.epoch == recipe.epochs:
                 self._evaluate()
-            pace = (time.monotonic() - began) / (self.epoch - first)
+            pace = (time.monotonic() - began) / recipe.cost_of(first, self.epoch)
             self.history.append({"epoch": self.epoch, "loss": mean_loss, "metrics": self.numbers})
             yield event(
                 "epoch",
@@ -99,7 +101,7 @@ class Loop:
                 metrics=self.numbers,
                 best=self.improved,
                 rate=self.rate,
-                seconds_left=pace * (recipe.epochs - self.epoch),
+                seconds_left=pace * recipe.cost_of(self.epoch, recipe.epochs),
             )
             self._keep_state()
             if self.engine.any(bool(recipe.patience and self.stale >= recipe.patience)):
@@ -175,7 +177,7 @@ class Loop:
 
     def _backward(self, rows: Rows, random: torch.Generator | None) -> float:
         """Gradients of the mean loss over the rows of this process, in parts; returns the loss."""
-        x = self.data.inputs(rows, self.engine.device, self.recipe, random)
+        x = self.data.inputs(rows, self.engine.device, self.recipe, random, self.side)
         mine = slice(self.engine.rank, None, self.engine.world)
         x, y = x[mine], self._labels[torch.from_numpy(rows)][mine].to(self.engine.device)
         size = math.ceil(len(x) / self.engine.parts)
@@ -229,15 +231,15 @@ class Loop:
             self._judge_and_keep(network)
 
     def _judge_and_keep(self, network: Network) -> None:
-        data = self.data
-        logits = logits_of(network, data, data.evaluation, self.recipe, self.engine)
+        data, side = self.data, self.side
+        logits = logits_of(network, data, data.evaluation, self.recipe, self.engine, side)
         self.numbers = self.judge.quick(logits, data.evaluation)
         for name in ("accuracy", "precision", "recall", "macro_f1"):
             if self.numbers[name] is not None:
                 self.maxima[name] = max(self.numbers[name], self.maxima.get(name, 0.0))
         score = self.judge.score(self.numbers)
         if len(data.tuning):
-            tuned = logits_of(network, data, data.tuning, self.recipe, self.engine)
+            tuned = logits_of(network, data, data.tuning, self.recipe, self.engine, side)
             score = self.judge.score(self.judge.quick(tuned, data.tuning))
         if self.best is None or self.chosen_on == "last" or score >= self.best["score"]:
             epoch = max(1, self.epoch)
@@ -263,7 +265,7 @@ class Loop:
         return Checkpoint(
             class_names=data.table.class_names,
             recipe=self.recipe,
-            preprocessing=data.preprocessing,
+            preprocessing=replace(data.preprocessing, size=self.side),
             thresholds=tuple(self.judge.limits.tolist()),
             legal_sets=legal,
             metrics=dict(self.best["metrics"]) if self.best else {},
@@ -271,12 +273,12 @@ class Loop:
             epoch=self.best["epoch"] if self.best else 0,
         )
 
-    def best_network(self) -> Network:
-        """The kept network on the device, in evaluation mode."""
-        network, _ = checkpoint.load(self.out)
+    def best_network(self) -> tuple[Network, Checkpoint]:
+        """The kept network on the device, in evaluation mode, and what is known about it."""
+        network, about = checkpoint.load(self.out)
         placed = self.engine.place(network)
         assert isinstance(placed, Network)
-        return placed
+        return placed, about
 
     def _keep_state(self) -> None:
         if not self.engine.first:

@@ -84,7 +84,12 @@ class _Ready(TrainingData):
     ready: Tensor
 
     def inputs(
-        self, rows: Rows, device: torch.device, recipe: Recipe, random: torch.Generator | None
+        self,
+        rows: Rows,
+        device: torch.device,
+        recipe: Recipe,
+        random: torch.Generator | None,
+        side: int = 0,
     ) -> Tensor:
         """Always the same batch."""
         return self.ready
