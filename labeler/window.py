@@ -186,6 +186,8 @@ class MainWindow(QMainWindow):
             made = getattr(importlib.import_module(f"labeler.views.{module}"), kind)
             self.views[name] = made(self.session)
             self.stack.addWidget(self.views[name])
+            if name == "Inspect":  # a shot was chosen there: label it
+                self.views[name].label_requested.connect(lambda: self.show_tab("Label"))
         self.tab = name
         self.stack.setCurrentWidget(self.views[name])
         self.bar.choose(name)

@@ -11,6 +11,7 @@ from labeler.session import Session
 from labeler.views import theme
 from labeler.views.inspect import InspectView
 from labeler.views.tiles import PLAIN, TILE, Tile, spoken
+from labeler.window import MainWindow
 
 
 @pytest.fixture
@@ -210,3 +211,21 @@ def test_another_run_changes_what_is_shown(shown):
     assert view.empty.isVisible()
     session.use_run(1)
     assert not view.empty.isVisible()
+
+
+def test_in_the_window_a_chosen_shot_is_shown_in_label(qtbot, qapp, tmp_path):
+    with make_project(tmp_path) as project:
+        project.current_run = make_run(project, 0.7)
+    theme.apply(qapp, "dark")
+    session = Session()
+    session.open(tmp_path / "week")
+    window = MainWindow(session)
+    qtbot.addWidget(window)
+    window.show()
+    window.show_tab("Inspect")
+    view = window.views["Inspect"]
+    view.show_gallery()
+    view.gallery.tiles.clicked.emit(view.gallery.tiles.model().index(1, 0))
+    assert window.tab == "Label"
+    assert session.row == tiles(view.gallery.tiles)[1].row
+    window.close()
