@@ -103,8 +103,7 @@ class _Tour:
             for c in np.flatnonzero(present & ~session.taxonomy.implied(present)):
                 self._press(session.taxonomy.classes[c].key)
             done.append(time.perf_counter() - begin)
-            if len(done) == BY_KEY // 2:
-                self._picture("labelling", "Labelling by key, before the first network")
+        self._picture("labelling", "Labelling by key")
         if done:
             slowest = 1000 * max(done)
             self.facts.append(

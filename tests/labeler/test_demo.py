@@ -1,0 +1,104 @@
+"""The demo: a ready project, and without a display the whole main job in pictures."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from labeler import demo
+from labeler.cli import main
+from labeler.project import Project
+from labeler.store.records import LABELLED
+from model.errors import InputError
+
+SHOTS = 24
+
+
+def run(*words, **environment):
+    """The program as a person starts it, without a display."""
+    there = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    return subprocess.run(
+        [sys.executable, "-m", "labeler", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env=there | environment,
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A small demo project."""
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    events = list(demo.make(folder, SHOTS, 1))
+    return folder, events
+
+
+def test_most_shots_come_labelled_and_the_last_are_left_to_do(made):
+    folder, _ = made
+    with Project.open(folder) as project:
+        merged = project.merged_state()
+        labelled = (merged.status & LABELLED) > 0
+    assert labelled.sum() == round(SHOTS * (1 - demo.TO_DO))
+    assert not labelled[-1]
+
+
+def test_every_class_occurs_in_a_demo_of_the_usual_size(made):
+    folder, _ = made
+    with Project.open(folder) as project:
+        present = project.taxonomy.unpack(project.merged_state().present)
+        assert not project.taxonomy.contradictions(present).any()
+    assert present.any(0).sum() >= 8, "24 shots show most of the eleven"
+
+
+def test_progress_is_told_and_the_end_names_the_project(made):
+    folder, events = made
+    assert {e["what"] for e in events if e["event"] == "progress"}
+    assert events[-1]["project"] == str(folder)
+
+
+def test_a_demo_that_is_there_is_left_as_it_is(made):
+    folder, _ = made
+    before = (folder / "project.sqlite").stat().st_mtime_ns
+    assert [e["event"] for e in demo.make(folder, SHOTS, 1)] == ["finished"]
+    assert (folder / "project.sqlite").stat().st_mtime_ns == before
+
+
+def test_a_folder_with_other_things_in_it_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(InputError, match="not empty"):
+        list(demo.make(tmp_path, SHOTS))
+
+
+def test_without_a_display_the_window_says_so_in_one_line_and_exits_2(made):
+    done = run(made[0])
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines() == [
+        "airylabel: there is no display to open a window on"
+    ]
+
+
+def test_wrong_use_exits_2(capsys):
+    assert main(["demo", "somewhere", "--shots", "0"]) == 2
+    with pytest.raises(SystemExit) as left:
+        main(["demo"])
+    assert left.value.code == 2
+
+
+def test_without_a_display_the_whole_job_is_done_and_shown(made):
+    folder, _ = made
+    done = run("demo", folder, "--shots", SHOTS, "--json", QT_QPA_PLATFORM="offscreen")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout[done.stdout.rindex("\n{") if "\n{" in done.stdout else 0 :])
+    assert {"labelling-1280.png", "heatmap-1280.png", "inspect-1920.png"} <= set(told["pictures"])
+    for name in told["pictures"]:
+        assert (folder / "report" / name).stat().st_size > 10_000
+    assert "macro f1" in (folder / "report" / "report.html").read_text(encoding="utf-8")
+    with Project.open(folder) as project:
+        assert project.current_run == 1
+        assert np.all(project.merged_state().status & LABELLED), "the rest was labelled by key"
