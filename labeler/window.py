@@ -184,10 +184,10 @@ class MainWindow(QMainWindow):
         if name not in self.views:
             module, kind = TABS[name].split(".")
             made = getattr(importlib.import_module(f"labeler.views.{module}"), kind)
-            self.views[name] = made(self.session)
-            self.stack.addWidget(self.views[name])
+            view = self.views[name] = made(self.session)
+            self.stack.addWidget(view)
             if name == "Inspect":  # a shot was chosen there: label it
-                self.views[name].label_requested.connect(lambda: self.show_tab("Label"))
+                view.label_requested.connect(lambda: self.show_tab("Label"))
         self.tab = name
         self.stack.setCurrentWidget(self.views[name])
         self.bar.choose(name)

@@ -129,7 +129,7 @@ def _gallery(args: argparse.Namespace) -> int:
 
 
 def _schematic(name: str, side: int) -> Any:
-    from labeler.schematics import render
+    from labeler.views.schematics import render
 
     return render(name, side)
 

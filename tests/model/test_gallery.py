@@ -1,0 +1,70 @@
+"""The picture of every class: which shots it shows, and what it refuses."""
+
+import h5py
+import numpy as np
+import pytest
+
+from model.errors import InputError
+from model.gallery import clearest, draw_gallery
+from model.shots import table_of_file
+
+NAMES = ("Spherical/Oblate", "Round", "Newton Rings", "Empty")
+SETS = [(1, 1, 1, 0), (1, 1, 0, 0), (0, 0, 0, 1), (1, 1, 0, 0)]
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """Twelve shots with four label sets in turn."""
+    path = tmp_path / "shots.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = np.random.default_rng(0).poisson(9, (12, 24, 24)).astype(np.uint16)
+        file["labels"] = np.array([SETS[i % 4] for i in range(12)], np.uint8)
+        file.attrs["class_names"] = list(NAMES)
+    return path
+
+
+def test_shots_with_the_fewest_other_labels_go_first(labelled):
+    table = table_of_file(labelled)
+    rows = clearest(table, table.class_names.index("Round"), 6, seed=1)
+    assert set(rows % 4) == {1, 3}
+    np.testing.assert_array_equal(rows, clearest(table, table.class_names.index("Round"), 6, 1))
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+def test_the_gallery_tells_how_many_shots_of_each_class_it_shows(labelled, tmp_path, suffix):
+    out = tmp_path / f"classes.{suffix}"
+    shown = draw_gallery(labelled, out, per_class=5)
+    assert {n: c for n, c in shown.items() if c} == {
+        "Spherical/Oblate": 5,
+        "Round": 5,
+        "Newton Rings": 3,
+        "Empty": 3,
+    }
+    assert out.stat().st_size > 1000
+
+
+def test_schematics_stand_before_the_rows(labelled, tmp_path):
+    asked = []
+
+    def render(name, side):
+        asked.append(name)
+        return np.zeros((side, side, 4), np.uint8)
+
+    draw_gallery(labelled, tmp_path / "classes.png", per_class=1, render=render)
+    assert "newton_rings.svg" in asked
+
+
+def test_what_is_there_is_not_replaced_unasked(labelled, tmp_path):
+    out = tmp_path / "classes.png"
+    out.write_bytes(b"mine")
+    with pytest.raises(InputError, match="--force"):
+        draw_gallery(labelled, out)
+    assert out.read_bytes() == b"mine"
+
+
+def test_a_file_without_labels_is_refused(tmp_path):
+    path = tmp_path / "bare.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = np.ones((3, 8, 8), np.uint16)
+    with pytest.raises(InputError, match="no labels"):
+        draw_gallery(path, tmp_path / "classes.png")
