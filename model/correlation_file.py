@@ -129,7 +129,6 @@ def _work(task: Task) -> Callable[[Block], list[int]]:
     It returns the shots that could not be read.
     """
     source = open_source(task.source.path, known=task.source)
-    target = task.target.open("r+b", buffering=0)
     grid = task.recipe.grid(task.source.shape, task.source.geometry.centre)
 
     def make(block: Block) -> list[int]:
@@ -140,10 +139,9 @@ def _work(task: Task) -> Callable[[Block], list[int]]:
                 maps[i - block[0]] = _map(source, i, task.recipe, grid)
             except InputError:  # one bad shot does not spoil the file; it is counted and told
                 unreadable.append(i)
-        target.seek(task.offset + block[0] * maps[0].nbytes)
-        rest = memoryview(maps.astype("<u2", copy=False).tobytes())
-        while rest:
-            rest = rest[target.write(rest) :]
+        with task.target.open("r+b") as target:
+            target.seek(task.offset + block[0] * maps[0].nbytes)
+            target.write(maps.astype("<u2", copy=False).tobytes())
         return unreadable
 
     return make

@@ -1,0 +1,101 @@
+"""Noise sets: the level of the paper's section 5.3, and a copy that is otherwise the same."""
+
+import h5py
+import numpy as np
+import pytest
+
+from model.errors import InputError
+from model.noise import LEVELS, add_noise_file, noisy, statistic
+
+
+@pytest.fixture
+def shots(tmp_path):
+    """A file with more in it than shots."""
+    path = tmp_path / "shots.h5"
+    random = np.random.default_rng(2)
+    with h5py.File(path, "w") as file:
+        file["images"] = random.poisson(50, (9, 30, 30)).astype(np.uint16)
+        file["images"].attrs["unit"] = "counts"
+        file["labels"] = np.eye(9, 11, dtype=np.uint8)
+        file["deep/er/group"] = random.random(4)
+        file["alias"] = h5py.SoftLink("/labels")
+    return path
+
+
+def run(path, out, level, seed=1, **how):
+    return list(add_noise_file(path, out, level, seed, **how))[-1]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_bound_is_the_median_over_the_shots(shots, tmp_path, level):
+    with h5py.File(shots) as file:
+        images = file["images"][:].astype(float)
+    each = {
+        "mean": images.mean((1, 2)),
+        "mean+std": images.mean((1, 2)) + images.std((1, 2)),
+        "max": images.max((1, 2)),
+    }[level]
+    done = run(shots, tmp_path / "noisy.h5", level)
+    assert done["bound"] == pytest.approx(np.median(each), rel=1e-5)
+
+
+def test_the_noise_is_uniform_between_nothing_and_the_bound():
+    added = noisy(np.zeros((200, 200), np.float32), 80.0, seed=3, shot=0)
+    assert added.min() >= 0
+    assert added.max() <= 80
+    assert added.mean() == pytest.approx(40, abs=0.5)
+    assert added.std() == pytest.approx(80 / np.sqrt(12), rel=0.02)
+
+
+def test_everything_else_in_the_file_stays_as_it_was(shots, tmp_path):
+    out = tmp_path / "noisy.h5"
+    run(shots, out, "mean")
+    with h5py.File(shots) as before, h5py.File(out) as after:
+        for name in ("labels", "deep/er/group"):
+            np.testing.assert_array_equal(before[name], after[name])
+        assert isinstance(after.get("alias", getlink=True), h5py.SoftLink)
+        assert after["images"].attrs["unit"] == "counts"
+        more = after["images"][:].astype(int) - before["images"][:].astype(int)
+    assert more.min() >= 0
+    assert more.max() > 0
+
+
+def test_the_same_seed_gives_the_same_noise_and_another_seed_another(shots, tmp_path):
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        run(shots, tmp_path / name, "max", seed)
+    with h5py.File(tmp_path / "a") as a, h5py.File(tmp_path / "b") as b:
+        np.testing.assert_array_equal(a["images"], b["images"])
+        with h5py.File(tmp_path / "c") as c:
+            assert (a["images"][:] != c["images"][:]).any()
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32, np.uint32])
+def test_counts_stop_at_the_greatest_number_of_their_type(kind):
+    full = np.full((20, 20), np.iinfo(kind).max, kind)
+    np.testing.assert_array_equal(noisy(full, 1000.0, 0, 0), full)
+
+
+def test_pixels_without_a_number_stay_without_one_and_decide_nothing():
+    counts = np.array([[1.0, np.nan], [3.0, np.inf]], np.float32)
+    assert statistic(counts, "mean") == pytest.approx(2.0)
+    assert np.isnan(noisy(counts, 5.0, 0, 0)[0, 1])
+
+
+def test_a_cancelled_run_leaves_nothing_behind(shots, tmp_path):
+    assert run(shots, tmp_path / "noisy.h5", "mean", stop=lambda: True)["event"] == "cancelled"
+    assert [p.name for p in tmp_path.glob("*noisy*")] == []
+
+
+def test_shots_that_lie_in_another_file_are_never_changed(shots, tmp_path):
+    linked = tmp_path / "linked.h5"
+    with h5py.File(linked, "w") as file:
+        file["images"] = h5py.ExternalLink(str(shots), "/images")
+    before = shots.read_bytes()
+    with pytest.raises(InputError):
+        run(linked, tmp_path / "noisy.h5", "mean")
+    assert shots.read_bytes() == before
+
+
+def test_an_unknown_level_is_refused_with_the_known_ones(shots, tmp_path):
+    with pytest.raises(InputError, match=r"mean, mean\+std, max"):
+        run(shots, tmp_path / "noisy.h5", "median")
