@@ -80,9 +80,13 @@ def restore(
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         mend = "Delete it and train again."
         raise InputError(f"does not fit this training: {error}", file=path, mend=mend) from error
+    weights = [w for group in optimiser.param_groups for w in group["params"]]
     values: dict[int, dict[str, Tensor]] = {}
     for key, tensor in parts["optimiser"].items():
         number, _, name = key.partition(".")
+        weight = weights[int(number)]
+        if tensor.shape == weight.shape:  # a fused step needs the memory layout of the weight
+            tensor = torch.empty_like(weight.detach()).copy_(tensor)
         values.setdefault(int(number), {})[name] = tensor
     optimiser.load_state_dict({**optimiser.state_dict(), "state": values})
 
