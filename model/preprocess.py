@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import ThreadpoolController
 
 from model.errors import InputError
 
@@ -137,7 +138,15 @@ def _resize(values: Floats, weight: Floats | None, side: int) -> tuple[Floats, F
 
 
 def _both_ways(matrix: Floats, values: Floats) -> Floats:
-    return np.asarray(matrix @ values @ matrix.T, np.float32)
+    # One thread: products this small lose more than they win, and where other work shares the
+    # cores, BLAS threads that wait for each other take a hundred times as long.
+    with _blas().limit(limits=1):
+        return np.asarray(matrix @ values @ matrix.T, np.float32)
+
+
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
 
 
 @lru_cache(maxsize=16)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +35,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit status."""
+    # Before numpy is loaded. Its products here are small, and while a training has the cores,
+    # BLAS threads that wait for each other take a hundred times as long as one.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     words = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
     known = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]
