@@ -99,16 +99,16 @@ def picture(polar: Floats, order: int = ORDER) -> Floats:
     """(R, N) without negative values to the picture (R, R) in [0, 1] that the network sees."""
     full = full_map(polar)
     a = amplitudes(polar, order)
-    lower = _triangle(len(polar))
-    made = np.log1p(np.where(lower, full, np.multiply.outer(a, a)))
     # the full map is symmetric, so its extremes are the triangle's; those of an outer product
     # without its diagonal are the products of its two least and its two greatest factors
+    least, greatest = float(full.min()), float(full.max())
     ordered = np.sort(a)
-    down, down_scale = _range(full.min(), full.max(), float(full.max()))
-    up, up_scale = _range(ordered[0] * ordered[1], ordered[-1] * ordered[-2], float(full.max()))
-    made -= np.where(lower, down, up)
-    made *= np.where(lower, down_scale, up_scale)
-    return np.asarray(np.clip(made, 0, 1, out=made), np.float32)
+    made = _scaled(full, least, greatest, greatest)
+    above = _scaled(
+        np.multiply.outer(a, a), ordered[0] * ordered[1], ordered[-1] * ordered[-2], greatest
+    )
+    np.copyto(made, above, where=_upper(len(made)))
+    return made
 
 
 def to_stored(picture: Floats) -> npt.NDArray[np.uint16]:
@@ -116,20 +116,25 @@ def to_stored(picture: Floats) -> npt.NDArray[np.uint16]:
     return np.asarray(picture * np.float32(FULL_SCALE) + np.float32(0.5), np.uint16)
 
 
-def _range(least: float, greatest: float, signal: float) -> tuple[np.float32, np.float32]:
-    """Offset and factor that take log1p(least) to 0 and log1p(greatest) to 1; factor 0 if flat.
+def _scaled(values: Floats, least: float, greatest: float, signal: float) -> Floats:
+    """log1p, in place, so that `least` is 0 and `greatest` 1; 0 all over where that is flat.
 
     `signal` is the greatest of the full map, against which contrast is judged.
     """
     if not greatest - least > CONTRAST**2 * signal or not greatest * (1 - CONTRAST) > least:
-        return np.float32(0), np.float32(0)
+        return np.zeros_like(values)
     low, high = np.log1p(np.float32(least)), np.log1p(np.float32(greatest))
-    return low, np.float32(1 / (high - low)) if high > low else np.float32(0)
+    if not high > low:
+        return np.zeros_like(values)
+    np.log1p(values, out=values)
+    values -= low
+    values *= np.float32(1 / (high - low))
+    return np.clip(values, 0, 1, out=values)
 
 
 @lru_cache(maxsize=8)
-def _triangle(size: int) -> Bools:
-    return np.tri(size, dtype=bool)
+def _upper(size: int) -> Bools:
+    return ~np.tri(size, dtype=bool)
 
 
 @lru_cache(maxsize=8)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -134,12 +135,15 @@ def _bound(
     source: Source, level: Level, stop: Callable[[], bool]
 ) -> Generator[Event, None, float | None]:
     """Events of the first pass; returns b, or None where it was stopped."""
-    total, numbers = source.info.n_shots, []
-    for first, last in _blocks(source):
-        numbers += [statistic(shot, level) for shot in source.read_slice(first, last)]
-        yield event("progress", what="measuring shots", done=last, total=total)
-        if stop():
-            return None
+    total = source.info.n_shots
+    numbers: list[float] = []
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy works outside the interpreter lock
+        for first, last in _blocks(source):
+            shots = source.read_slice(first, last)
+            numbers += threads.map(lambda shot: statistic(shot, level), shots)
+            yield event("progress", what="measuring shots", done=last, total=total)
+            if stop():
+                return None
     bound = float(np.nanmedian(numbers)) if not np.isnan(numbers).all() else float("nan")
     if not (np.isfinite(bound) and bound >= 0):
         what = f"the median of {level} over its shots is {bound:g}: no noise can be made of that"
@@ -159,11 +163,17 @@ def _change(
     """Events of the second pass, which changes the copy; returns b, or None where stopped."""
     info = source.info
     text = f"uniform on [0, b], b = {bound!r} (median of {level}), seed {seed}"
-    with h5py.File(part, "r+", locking=False) as file:
+    with (
+        h5py.File(part, "r+", locking=False) as file,
+        ThreadPoolExecutor(os.cpu_count()) as threads,
+    ):
         for first, last in _blocks(source):
             shots = source.read_slice(first, last)
-            for k in range(last - first):
-                shots[k] = noisy(shots[k], bound, seed, first + k)
+
+            def change(i: int, first: int = first, shots: Counts = shots) -> None:
+                shots[i - first] = noisy(shots[i - first], bound, seed, i)
+
+            list(threads.map(change, range(first, last)))
             _put(file, info, first, shots, text)
             yield event("progress", what="adding noise", done=last, total=info.n_shots)
             if stop():

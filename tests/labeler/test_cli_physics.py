@@ -1,0 +1,112 @@
+"""correlate, add-noise and gallery as a person or a script calls them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from labeler.cli import main
+from model.shots import open_source
+
+NAMES = ["Round", "Streak"]
+
+
+@pytest.fixture
+def shots(tmp_path):
+    path = tmp_path / "shots.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = np.random.default_rng(0).poisson(20, (40, 32, 32)).astype(np.uint16)
+        file["labels"] = np.tile(np.eye(2, dtype=np.uint8), (20, 1))
+        file["labels"].attrs["class_names"] = NAMES
+        file["pulse_energy"] = np.arange(40.0)
+    return path
+
+
+def test_correlate_writes_maps_that_open_as_shots(shots, tmp_path, capsys):
+    out = tmp_path / "maps.h5"
+    words = ["--radii", "24", "--angles", "64", "--workers", "1", "--json"]
+    assert main(["correlate", str(shots), "--out", str(out), *words]) == 0
+    assert json.loads(capsys.readouterr().out)["shots"] == 40
+    with open_source(out) as source:
+        assert (source.info.n_shots, source.info.shape) == (40, (24, 24))
+        assert source.info.class_names == tuple(NAMES)
+        np.testing.assert_array_equal(source.scalars()["pulse_energy"], np.arange(40))
+
+
+def test_events_come_one_a_line(shots, tmp_path, capsys):
+    out = tmp_path / "noisy.h5"
+    assert main(["add-noise", str(shots), "--level", "max", "--out", str(out), "--events"]) == 0
+    kinds = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+    assert kinds[0] == "started"
+    assert kinds[-1] == "finished"
+    assert set(kinds[1:-1]) == {"progress"}
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        ("correlate", ["--radii", "24", "--angles", "64", "--workers", "1"]),
+        ("add-noise", ["--level", "mean"]),
+        ("gallery", []),
+    ],
+)
+def test_an_output_that_exists_is_kept_unless_forced(shots, tmp_path, capsys, command, extra):
+    out = tmp_path / ("out.png" if command == "gallery" else "out.h5")
+    out.write_text("mine")
+    words = [command, str(shots), "--out", str(out), *extra]
+    assert main(words) == 1
+    assert "--force" in capsys.readouterr().err
+    assert out.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--centre", "99", "5"], "outside"),
+        (["--order", "0"], "order"),
+        (["--angles", "2"], "angles"),
+        (["--r-max", "-1"], "radius"),
+        (["--dataset", "nothing"], "no such dataset"),
+    ],
+)
+def test_wrong_numbers_are_explained_and_nothing_is_written(shots, tmp_path, capsys, words, said):
+    out = tmp_path / "maps.h5"
+    assert main(["correlate", str(shots), "--out", str(out), *words]) == 1
+    assert said in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["shots.h5"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_killed_correlate_goes_on_and_leaves_no_workers(tmp_path):
+    path, out = tmp_path / "many.h5", tmp_path / "maps.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = np.random.default_rng(0).poisson(9, (4000, 64, 64)).astype(np.uint16)
+    words = ["--radii", "64", "--angles", "512", "--workers", "2", "--events"]
+    command = [sys.executable, "-m", "labeler", "correlate", str(path), "--out", str(out), *words]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    journal = tmp_path / ".maps.h5.journal"
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if journal.exists() and journal.read_text().count("\n") > 3:
+            break
+        if child.poll() is not None:
+            break
+        time.sleep(0.02)
+    interrupted = child.poll() is None
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()  # returns only when no worker holds the other end of the pipe
+    if not interrupted:
+        pytest.skip("the machine was too fast to be interrupted")
+    assert not out.exists()
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    first = json.loads(again.stdout.splitlines()[0])
+    assert first["done"] > 0
+    with h5py.File(out) as file:
+        assert (file["maps"][:].max((1, 2)) > 0).all()
+    assert not journal.exists()

@@ -1,0 +1,109 @@
+"""Radial profile, ring spacing, unwrap, symmetry and map of one shot."""
+
+import numpy as np
+import pytest
+
+from model import profiles
+from model.errors import InputError
+from model.layouts import Geometry
+
+FAR = Geometry(wavelength_m=50e-9, distance_m=0.065, pixel_m=0.335e-3)
+"""A detector that sees 30° at 112 pixels."""
+
+
+def sphere(radius_m, size=224, centre=None, photons=1e6):
+    """Counts of a sphere: the form factor |3 (sin x - x cos x) / x³|², x = qR."""
+    middle = ((size - 1) / 2,) * 2 if centre is None else centre
+    y, x = np.ogrid[:size, :size]
+    q = profiles.transfer(np.hypot(y - middle[0], x - middle[1]), FAR)
+    phase = np.maximum(q * radius_m, 1e-3)
+    form = (3 * (np.sin(phase) - phase * np.cos(phase)) / phase**3) ** 2
+    return np.random.default_rng(0).poisson(photons * form + 1).astype(np.uint16)
+
+
+@pytest.mark.parametrize("radius", [200e-9, 300e-9, 450e-9])
+def test_the_radius_of_a_sphere_comes_from_the_spacing_of_its_rings(radius):
+    found = profiles.droplet_radius(profiles.radial_profile(sphere(radius, photons=6e4)), FAR)
+    assert found == pytest.approx(radius, rel=0.05)
+
+
+def test_without_geometry_there_is_no_radius():
+    profile = profiles.radial_profile(sphere(300e-9))
+    assert profiles.droplet_radius(profile, Geometry(wavelength_m=50e-9)) is None
+
+
+@pytest.mark.parametrize("shot", ["constant", "noise", "dark", "nan"])
+def test_without_rings_there_is_no_radius(shot):
+    counts = {
+        "constant": np.full((224, 224), 5.0),
+        "noise": np.random.default_rng(1).poisson(3, (224, 224)),
+        "dark": np.zeros((224, 224)),
+        "nan": np.full((224, 224), np.nan),
+    }[shot]
+    assert profiles.droplet_radius(profiles.radial_profile(counts), FAR) is None
+
+
+def test_the_profile_is_the_mean_of_the_good_pixels_of_each_ring():
+    rng = np.random.default_rng(2)
+    counts, mask = rng.poisson(9, (50, 60)).astype(float), rng.random((50, 60)) > 0.3
+    counts[3, 4] = np.nan
+    found = profiles.radial_profile(counts, mask, (20.0, 30.0))
+    y, x = np.mgrid[:50, :60]
+    ring = np.hypot(y - 20, x - 30)
+    good = mask & np.isfinite(counts)
+    for k in (0, 7, 24):
+        inside = good & (ring >= k) & (ring < k + 1)
+        assert found.mean[k] == pytest.approx(counts[inside].mean())
+    assert len(found.mean) == 25
+
+
+def test_a_ring_masked_all_round_has_no_mean():
+    y, x = np.mgrid[:40, :40] - 19.5
+    found = profiles.radial_profile(np.ones((40, 40)), np.hypot(y, x) >= 5)
+    assert np.isnan(found.mean[:5]).all()
+    assert (found.mean[5:] == 1).all()
+
+
+@pytest.mark.parametrize("centre", [(20.0, 20.0), (18.5, 22.0)])
+def test_a_point_symmetric_shot_leaves_no_residual(centre):
+    half = np.random.default_rng(3).poisson(50, (41, 41)).astype(np.float32)
+    y, x = np.mgrid[:41, :41]
+    opposite = (2 * centre[0] - y).astype(int), (2 * centre[1] - x).astype(int)
+    inside = np.all([(o >= 0) & (o < 41) for o in opposite], axis=0)
+    counts = np.where(inside, half + half[opposite[0] % 41, opposite[1] % 41], 1)
+    found = profiles.symmetry_residual(counts, None, centre)
+    assert np.isfinite(found).any()
+    np.testing.assert_array_equal(found[inside], 0)
+    assert np.isnan(found[~inside]).all()
+
+
+def test_one_sided_light_is_all_residual_and_masked_pixels_have_none():
+    counts, mask = np.zeros((21, 21)), np.ones((21, 21), bool)
+    counts[:, :5], mask[0, 0] = 8, False
+    found = profiles.symmetry_residual(counts, mask)
+    assert found[10, 2] == 1
+    assert found[10, 18] == -1
+    assert found[10, 10] == 0
+    assert np.isnan(found[[0, 20], [0, 20]]).all()
+
+
+def test_the_unwrapped_shot_shows_what_is_masked():
+    y, x = np.mgrid[:224, :224] - 111.5
+    found = profiles.unwrap(np.ones((224, 224)), np.hypot(y, x) > 10)
+    assert np.isnan(found[0]).all()
+    assert found[-1] == pytest.approx(1)
+    assert found.shape == (112, 360)
+
+
+def test_the_map_of_a_shot_lies_between_nothing_and_one():
+    found = profiles.map_of_shot(sphere(300e-9))
+    assert found.shape == (112, 112)
+    assert (found.min(), found.max()) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "pane", [profiles.radial_profile, profiles.unwrap, profiles.symmetry_residual]
+)
+def test_a_centre_outside_the_shot_is_refused(pane):
+    with pytest.raises(InputError, match="outside"):
+        pane(np.ones((20, 20)), None, (5.0, 25.0))
