@@ -38,6 +38,8 @@ class Recipe:
     # The network
     network: str = "resnet18"
     """A name of `model.networks.NAMES`."""
+    backbone: str = ""
+    """Begin with the weights of this one of `resources/backbones`; empty: from chance."""
     activation: Literal["log", "leaky_relu"] = "log"
     """After the first convolution: Eq. 11 or LeakyReLU."""
     alpha: float = 0.2
