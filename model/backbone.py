@@ -6,7 +6,6 @@ makes it anew from its seed. A backbone never decides on a shot itself.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 from importlib import resources
@@ -59,7 +58,6 @@ def pack(run: Path, out: Path) -> None:
     network, about = checkpoint.load(run)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint.save(out, network.half(), about)
-    shutil.copyfile(run / "metrics.json", out / "metrics.json")
 
 
 if __name__ == "__main__":
