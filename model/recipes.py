@@ -247,7 +247,6 @@ _RECIPES = (
         schedule="onecycle",
         batch=16,
         epochs=90,
-        clip=5.0,
         ema=0.98,
         tuning=0.1,
     ),
