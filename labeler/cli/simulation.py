@@ -30,6 +30,12 @@ def add_parsers(subparsers: Any) -> None:
         action="store_true",
         help="labels of a person who learns to label, true ones beside them",
     )
+    simulate.add_argument(
+        "--noise",
+        default="normal",
+        metavar="LEVEL",
+        help="stray light and read noise: none, low, normal or high (default: normal)",
+    )
     simulate.add_argument("--workers", type=int, metavar="W", help="processes (default: all cores)")
     add_output_options(simulate, events=True)
     simulate.set_defaults(run=_simulate)
@@ -45,6 +51,7 @@ def _simulate(args: argparse.Namespace) -> int:
         args.size,
         balanced=args.balanced,
         annotator=args.annotator,
+        noise=args.noise,
         workers=args.workers,
         stop=_listen(args),
     )

@@ -21,6 +21,8 @@ DISTANCE_M = 0.065
 PLATE_RADIUS_M = 0.0375
 """Radius of the multichannel plate: 30 degrees at 65 mm."""
 SMALLEST, LARGEST = 32, 2048
+NOISE = {"none": 0.0, "low": 0.4, "normal": 1.0, "high": 3.0}
+"""Named levels: factors of stray light and read noise. Photons stay photons at every level."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Detector:
     dead: int = 12
     hot: int = 8
     seed: int = 0
+    noise: float = 1.0
+    """Factor of stray light and read noise."""
 
     def __post_init__(self) -> None:
         if not SMALLEST <= self.size <= LARGEST:

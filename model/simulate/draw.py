@@ -17,6 +17,15 @@ from model.simulate.shapes import Body, Inclusion, Kind
 
 RADIUS_MEDIAN, SPREAD_BELOW, SPREAD_ABOVE = 332.0, 0.52, 0.312
 """Radii are log-normal on either side of the median: 5/50/95 % at 141/332/554 nm."""
+SMALLEST = {
+    "Asymmetric": 240.0,
+    "Elliptical": 170.0,
+    "Double Rings": 200.0,
+    "Newton Rings": 150.0,
+    "Prolate": 180.0,
+    "Layered": 200.0,
+}
+"""Radius in nm below which nobody made these labels (about the real 5 % points): too few rings."""
 ENERGY_EV = (19.1, 35.0)
 TRIES = 2000
 
@@ -37,13 +46,16 @@ def _attempt(wanted: LabelSet, detector: Detector, rng: np.random.Generator) -> 
     if "Empty" in wanted:
         return _empty(energy, detector, rng)
     radius = _radius(rng)
+    least = max((SMALLEST.get(name, 0.0) for name in wanted), default=0.0)
+    if radius < least:
+        radius = least * rng.uniform(1.0, 1.8)
     asymmetric = "Asymmetric" in wanted
     if "Prolate" in wanted:
         body = _elongated(wanted, radius, rng)
     else:
         body = _flattened("Elliptical" in wanted, asymmetric, radius, rng)
     dopants = 0.0
-    if asymmetric and obliquity(body) < 0.25:
+    if asymmetric and (obliquity(body) < 0.25 or rng.random() < 0.6):
         body, dopants = _spoilt(body, rng)
     partner = _partner(body, energy, detector, rng) if "Newton Rings" in wanted else None
     second = _second(body, rng) if "Double Rings" in wanted else None
@@ -92,42 +104,43 @@ def _elongated(wanted: LabelSet, radius: float, rng: np.random.Generator) -> Bod
     """Prolate droplets: triaxial ellipsoids, capsules and, less often, dumbbells."""
     streak, bent = "Streak" in wanted, "Bent" in wanted
     if streak:
-        longer = rng.uniform(2.0, 3.4)
-        tilt = rng.uniform(17, 33) if bent else rng.uniform(0, 11)
+        longer = rng.uniform(2.1, 3.4)
+        tilt = rng.uniform(17, 30) if bent else rng.uniform(0, 9)
     elif bent:
-        longer = rng.uniform(1.6, 3.0)
-        tilt = rng.uniform(38, 58) if longer >= 1.85 else rng.uniform(24, 50)
+        longer, tilt = rng.uniform(2.2, 3.2), rng.uniform(38, 52)
     else:
-        longer, tilt = rng.uniform(1.5, 1.85), rng.uniform(0, 12)
+        longer, tilt = rng.uniform(1.5, 1.85), rng.uniform(0, 10)
     sign = 1 if rng.random() < 0.5 else -1
     axis = _direction(sign * np.radians(tilt), rng.uniform(0, 2 * np.pi))
-    kind = rng.choice(3, p=[0.3, 0.58, 0.12])
-    if kind == 0:
+    # Straight sides make a streak; a slim ellipsoid bends its rings only where it is very long.
+    kind = rng.choice(3, p=[0.15, 0.73, 0.12])
+    if kind == 0 and not (bent and not streak):
         triaxial = rng.uniform(1.0, 1.25)
         small = radius * (triaxial**2 * longer) ** (-1 / 3)
         axes = (small, small * triaxial, small * triaxial * longer)
         return Body("ellipsoid", axes, axis, roll=rng.uniform(0, np.pi))
     thick = radius * (1.5 * longer - 0.5) ** (-1 / 3)
-    name: Kind = "capsule" if kind == 1 or longer < 2.0 else "dumbbell"
+    name: Kind = "dumbbell" if kind == 2 and 2.0 < longer < 2.8 else "capsule"
     return Body(name, (thick, thick, thick * longer), axis)
 
 
 def _spoilt(body: Body, rng: np.random.Generator) -> tuple[Body, float]:
     """A droplet without point symmetry: a flat facet, or dopant clusters to one side."""
     azimuth = rng.uniform(0, 2 * np.pi)
-    if rng.random() < 0.6:
-        facet = rng.uniform(0.18, 0.45)
-        normal = _direction(np.radians(rng.uniform(-25, 25)), azimuth)
+    if rng.random() < 0.75:
+        facet = rng.uniform(0.25, 0.55)
+        # A facet sends its light to twice its inclination, on one side only.
+        normal = _direction(np.radians(rng.uniform(4, 13) * rng.choice((-1, 1))), azimuth)
         spoilt = Body(body.kind, body.semi_axes, body.axis, body.roll, facet, normal)
         return spoilt, 0.0
     inclusions = []
     inner = min(body.semi_axes)
-    for _ in range(int(rng.integers(1, 4))):
-        place = rng.uniform(0.4, 0.65) * inner
+    for _ in range(int(rng.integers(2, 5))):
+        place = rng.uniform(0.5, 0.7) * inner
         where = _direction(np.radians(rng.uniform(-60, 60)), azimuth + rng.normal(0, 0.5))
         centre = (where[0] * place, where[1] * place, where[2] * place)
-        contrast = rng.uniform(2.5, 5.0) + 1j * rng.uniform(-0.5, 0.5)
-        inclusions.append(Inclusion(centre, rng.uniform(0.25, 0.4) * inner, contrast))
+        contrast = rng.uniform(4.0, 7.0) + 1j * rng.uniform(-0.5, 0.5)
+        inclusions.append(Inclusion(centre, rng.uniform(0.28, 0.42) * inner, contrast))
     doped = Body(body.kind, body.semi_axes, body.axis, body.roll, inclusions=tuple(inclusions))
     return doped, float(rng.uniform(0.3, 1.0))
 
@@ -140,17 +153,17 @@ def _partner(body: Body, energy: float, detector: Detector, rng: np.random.Gener
     wavelength = wavelength_nm(energy)
     pixel_angle = detector.pixel_m / 0.065
     reach = min(wavelength / (3.5 * pixel_angle), 9 * wavelength * 2 * np.pi)
-    along = rng.uniform(0.35, 0.75) * reach / 0.6
-    beside = rng.uniform(0.15, 0.4) * reach
+    along = rng.uniform(0.5, 0.95) * reach / 0.6
+    beside = along * np.tan(np.radians(rng.uniform(2, 15)))  # rings about a centre on the plate
     azimuth = rng.uniform(0, 2 * np.pi)
     sign = 1 if rng.random() < 0.5 else -1
     offset = (sign * along, beside * float(np.sin(azimuth)), beside * float(np.cos(azimuth)))
-    return Partner(body.scaled(rng.uniform(0.75, 1.1)), float(rng.uniform(0.3, 1.0)), offset)
+    return Partner(body.scaled(rng.uniform(0.75, 1.1)), float(rng.uniform(0.4, 1.0)), offset)
 
 
 def _second(body: Body, rng: np.random.Generator) -> Second:
-    ratio = rng.uniform(0.38, 0.68)
-    return Second(body.scaled(ratio), float(rng.uniform(0.45, 1.3)), ratio)
+    ratio = rng.uniform(0.3, 0.5)
+    return Second(body.scaled(ratio), float(rng.uniform(0.6, 1.5)), ratio)
 
 
 def _layers(body: Body, energy: float, rng: np.random.Generator) -> Layers:
@@ -200,11 +213,11 @@ def _light(photons: float, detector: Detector, rng: np.random.Generator) -> Expo
         photons=float(photons),
         centre=(float(middle[0] + jitter[0]), float(middle[1] + jitter[1])),
         gain=float(6.0 * np.exp(rng.normal(0, 0.15))),
-        stray=float(min(np.exp(rng.normal(0.0, 1.1)), 40.0)),
+        stray=float(detector.noise * min(np.exp(rng.normal(0.0, 1.1)), 40.0)),
         stray_slope=float(rng.uniform(0, 0.8)),
         stray_angle=float(rng.uniform(0, 2 * np.pi)),
         offset=float(rng.normal(9, 1.0)),
-        read_noise=float(rng.uniform(1.0, 2.0)),
+        read_noise=float(detector.noise * rng.uniform(1.0, 2.0)),
         saturation=float(rng.uniform(30000, 60000)),
         shadow=float(rng.uniform(0.4, 0.7)),
         shadow_angle=float(rng.normal(1.9, 0.03)),

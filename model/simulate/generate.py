@@ -28,7 +28,7 @@ from model.workers import Pool
 
 BLOCK = 16
 """Shots a worker makes at a time."""
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the same recipe gives other bytes."""
 GENERATOR = "airylabel simulate"
 
@@ -43,6 +43,7 @@ def simulate(
     *,
     balanced: bool = False,
     annotator: bool = False,
+    noise: str = "normal",
     workers: int | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
@@ -50,11 +51,12 @@ def simulate(
 
     Datasets: `images` (N, y, x) uint16; `labels` and `true_labels` (N, C) uint8 with `class_names`
     (they differ where the researcher imitated forgot a class, or with `annotator`); `mask` (y, x)
-    int32, 0 = good; `parameters` (N,) one number per field. Memory does not grow with N.
+    int32, 0 = good; `parameters` (N,) one number per field. Memory does not grow with N. `noise` is
+    one of `detector.NOISE`.
 
     Raises InputError for impossible numbers and places that cannot be written.
     """
-    recipe = _checked(Recipe(shots, seed, size, balanced, annotator))
+    recipe = _checked(Recipe(shots, seed, size, balanced, annotator, noise))
     if workers is not None and workers < 1:
         raise InputError(f"{workers} workers cannot work", mend="Give at least one.")
     part, journal = out.with_name(out.name + ".part"), out.with_name(out.name + ".journal")
@@ -99,7 +101,7 @@ def _checked(recipe: Recipe) -> Recipe:
         raise InputError(f"{recipe.shots} shots cannot be simulated", mend="Ask for at least one.")
     if recipe.seed < 0:
         raise InputError(f"the seed {recipe.seed} is negative", mend="Give 0 or more.")
-    _ = recipe.detector  # its own check of the size
+    _ = recipe.detector  # its own checks of size and noise
     return recipe
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model.simulate.detector import Detector, expose
+from model.errors import InputError
+from model.simulate.detector import NOISE, Detector, expose
 from model.simulate.draw import draw
 from model.simulate.labels import (
     CLASSES,
@@ -33,10 +34,15 @@ class Recipe:
     size: int = 224
     balanced: bool = False
     annotator: bool = False
+    noise: str = "normal"
 
     @property
     def detector(self) -> Detector:
-        return Detector(self.size, seed=self.seed)
+        if self.noise not in NOISE:
+            raise InputError(
+                f"there is no noise level {self.noise!r}", mend=f"There are: {', '.join(NOISE)}."
+            )
+        return Detector(self.size, seed=self.seed, noise=NOISE[self.noise])
 
 
 @dataclass(frozen=True)
