@@ -1,0 +1,1 @@
+"""Data only: taxonomies, schematics, icons, colormaps, style, backbones. No code lives here."""
