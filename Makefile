@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: run test install lint clean pictures
+.PHONY: run test install lint clean pictures backbone
 
 run: install
 	$(BIN)/python -m labeler demo $(DEMO)
@@ -34,3 +34,10 @@ pictures: install
 	mkdir -p resources/screens
 	for name in labelling heatmap learn inspect class-streak class-bent light; do \
 	    cp $(DEMO)/report/$$name-1280.png resources/screens/$$name.png; done
+
+# The network trained on simulated shots that `quick` begins from: about a quarter of an hour.
+backbone: install
+	mkdir -p build
+	$(BIN)/python -m labeler simulate build/backbone.h5 --shots 3200 --seed 2019 --size 112 --balanced
+	$(BIN)/python -m labeler train build/backbone.h5 --recipe resources/backbones/recipe.toml --out build/backbone
+	$(BIN)/python -m model.backbone build/backbone resources/backbones/helium-resnet18

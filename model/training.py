@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from model import checkpoint, resume
+from model.backbone import begin
 from model.cache import ShotCache
 from model.checkpoint import Checkpoint
 from model.engine import Engine
@@ -95,7 +96,7 @@ def _train(
     table: ShotTable, recipe: Recipe, out: Path, stop: Callable[[], bool], options: Options
 ) -> Iterator[Event]:
     _check_size(recipe)
-    begin = time.monotonic()
+    since = time.monotonic()
     recipe, note = _fitting(recipe, table)
     data = prepare(table, recipe, options.seed)
     recipe = replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
@@ -121,7 +122,7 @@ def _train(
     data.check()
     data.move_to(engine.device)
     torch.manual_seed(options.seed)
-    network = _first_network(table, recipe, data, options)
+    network, begun = _first_network(table, recipe, data, options)
     loop = Loop(engine, data, recipe, network, out, options.seed, stop)
     words, seconds = engine.probe(loop.network, recipe.size, 1, recipe.precision)
     if interrupted is not None:
@@ -129,13 +130,13 @@ def _train(
         words = f"{words} Going on after epoch {loop.epoch}."
     if speak:
         _write_text(out / RECIPE, to_toml(recipe))
-        yield event("note", level="info", text=words)
+        yield event("note", level="info", text=f"{words} {begun}".strip())
         yield _started(loop, seconds)
     for item in loop.run():
         if speak:
             yield item
     if speak:
-        yield _finish(loop, time.monotonic() - begin)
+        yield _finish(loop, time.monotonic() - since)
 
 
 def _started(loop: Loop, seconds: float) -> Event:
@@ -198,7 +199,8 @@ def _interrupted(
 
 def _first_network(
     table: ShotTable, recipe: Recipe, data: TrainingData, options: Options
-) -> Network:
+) -> tuple[Network, str]:
+    """The network before the first step, and in words where it begins ('' for chance)."""
     if options.warm_start is not None:
         network, about = checkpoint.load(options.warm_start, table.class_names)
         if about.network != recipe.network or about.recipe.activation != recipe.activation:
@@ -208,14 +210,14 @@ def _first_network(
                 file=options.warm_start,
                 mend=f"Use --network {about.network}, or train without a warm start.",
             )
-        return network
+        return network, f"Begun from {options.warm_start.name}."
     about = Checkpoint(table.class_names, recipe, recipe.preprocessing())
     network = checkpoint.build(about, weights=recipe.weights)
     if recipe.prior:
         share = data.labels[data.training].mean(0).clip(0.01, 0.99)
         odds = np.log(share / (1 - share)).astype(np.float32)
         network.head.linear.bias.data.copy_(torch.from_numpy(odds))
-    return network
+    return network, begin(network, recipe, table.class_names) if recipe.backbone else ""
 
 
 def _finish(loop: Loop, seconds: float) -> Event:

@@ -52,6 +52,7 @@ def variants(study: Study) -> Iterator[tuple[str, Recipe]]:
             own,
             epochs=study.epochs,
             size=study.size,
+            small=min(own.small, study.size),
             first=0,
             crop=0,
             steps=0,

@@ -46,5 +46,7 @@ def make_file(path, n=36, size=64, seed=0):
 
 def tiny_recipe(**changes):
     """Trains in a second or two an epoch."""
-    small = {"size": 64, "batch": 10, "epochs": 2, "steps": 0, "tuning": 0.0, "precision": "32"}
+    small = {"size": 64, "small": 0, "batch": 10, "epochs": 2, "steps": 0, "tuning": 0.0}
+    small |= {"precision": "32", "rate": 2e-3, "rotation": 0.0, "quarter_turns": True}
+    small |= {"rule_aware": False}
     return replace(recipes.named("quick"), **(small | changes))

@@ -1,0 +1,64 @@
+"""Networks trained on simulated shots that come with the program, where other trainings begin.
+
+Each is a run folder with weights in half precision, under `resources/backbones`. `make backbone`
+makes it anew from its seed. A backbone never decides on a shot itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import torch
+
+from model import checkpoint
+from model.errors import InputError
+from model.networks import Network
+from model.recipes import Recipe
+from model.taxonomy import plain
+
+
+def shipped(name: str) -> Path:
+    """Folder of a backbone that comes with the program."""
+    folder = Path(str(resources.files("resources") / "backbones" / name))
+    if not (folder / checkpoint.WEIGHTS).is_file():
+        have = sorted(p.parent.name for p in folder.parent.glob(f"*/{checkpoint.WEIGHTS}"))
+        mend = f"There are: {', '.join(have)}." if have else "Leave backbone empty in the recipe."
+        raise InputError(f"no backbone called {name!r} is shipped", mend=mend)
+    return folder
+
+
+def begin(network: Network, recipe: Recipe, class_names: Sequence[str]) -> str:
+    """Give a fresh network the weights of the recipe's backbone; returns what was done, in words.
+
+    The head's rows of classes that the backbone knows by name come along; other classes keep
+    what they have. A network of another kind stays as it is.
+    """
+    folder = shipped(recipe.backbone)
+    about = checkpoint.describe(folder)
+    if (about.network, about.recipe.activation) != (recipe.network, recipe.activation):
+        kind = f"{recipe.network} ({recipe.activation})"
+        return f"There is no backbone for {kind}: begun from chance."
+    source, _ = checkpoint.load(folder)
+    network.body.load_state_dict(source.body.state_dict())
+    theirs = {plain(name): i for i, name in enumerate(about.class_names)}
+    known = [(i, theirs[plain(n)]) for i, n in enumerate(class_names) if plain(n) in theirs]
+    if known:
+        ours, there = (list(rows) for rows in zip(*known, strict=True))
+        with torch.no_grad():
+            network.head.linear.weight[ours] = source.head.linear.weight[there]
+            network.head.linear.bias[ours] = source.head.linear.bias[there]
+    return f"Begun from the backbone {recipe.backbone}; {len(known)} classes known by name."
+
+
+def pack(run: Path, out: Path) -> None:
+    """Write the network of a run folder in half precision as a backbone folder."""
+    network, about = checkpoint.load(run)
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint.save(out, network.half(), about)
+
+
+if __name__ == "__main__":
+    pack(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,78 @@
+"""Beginning from the network that comes with the program."""
+
+import numpy as np
+import pytest
+import torch
+
+from model import backbone, checkpoint, networks
+from model.errors import InputError
+from model.recipes import NAMES, named
+
+QUICK = named("quick")
+
+
+def fresh(classes):
+    """A network of the quick recipe before training."""
+    torch.manual_seed(1)
+    return networks.create("resnet18", classes=classes, activation=QUICK.activation)
+
+
+def test_every_recipe_names_a_backbone_that_is_there_or_none():
+    for name in NAMES:
+        if named(name).backbone:
+            assert backbone.shipped(named(name).backbone).is_dir()
+    assert not named("paper").backbone
+    assert not named("airynet").backbone
+
+
+def test_known_classes_bring_their_row_of_the_head_wherever_they_stand():
+    network, (source, about) = fresh(3), checkpoint.load(backbone.shipped(QUICK.backbone))
+    before = network.head.linear.weight[1].clone()
+    said = backbone.begin(network, QUICK, ("Empty", "Spiral", "streak"))
+    assert "2 classes known" in said
+    weight, theirs = network.head.linear.weight, source.head.linear.weight
+    torch.testing.assert_close(weight[0], theirs[about.class_names.index("Empty")])
+    torch.testing.assert_close(weight[2], theirs[about.class_names.index("Streak")])
+    torch.testing.assert_close(weight[1], before)
+
+
+def test_the_body_answers_as_the_backbone_does():
+    network, (source, _) = fresh(2), checkpoint.load(backbone.shipped(QUICK.backbone))
+    backbone.begin(network, QUICK, ("A", "B"))
+    shot = torch.rand(1, 1, 64, 64)
+    with torch.no_grad():
+        ours, theirs = network.eval().features(shot), source.eval().features(shot)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_network_of_another_kind_begins_from_chance_and_says_so():
+    network = networks.create("resnet18", classes=2, activation="log")
+    before = network.head.linear.weight.clone()
+    from dataclasses import replace
+
+    said = backbone.begin(network, replace(QUICK, activation="log"), ("A", "B"))
+    assert "no backbone for resnet18 (log)" in said
+    torch.testing.assert_close(network.head.linear.weight, before)
+
+
+def test_an_unknown_backbone_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match="helium-resnet18"):
+        backbone.shipped("nobody")
+
+
+def test_the_backbone_tells_simulated_classes_apart(tmp_path):
+    from model.shots import open_source
+    from model.simulate.generate import simulate
+
+    for _ in simulate(tmp_path / "new.h5", 44, 77, 112, balanced=True, workers=1):
+        pass
+    network, about = checkpoint.load(backbone.shipped(QUICK.backbone))
+    with open_source(tmp_path / "new.h5") as source:
+        names, labels = source.labels()
+        shots = [about.preprocessing.apply(source.read(i), source.mask(i)) for i in range(44)]
+    assert tuple(names) == about.class_names
+    with torch.no_grad():
+        logits = network(torch.from_numpy(np.stack(shots))).numpy()
+    right = (about.decide(logits) == labels.astype(bool)).mean()
+    blind = np.maximum(labels.mean(0), 1 - labels.mean(0)).mean()
+    assert right > blind + 0.05

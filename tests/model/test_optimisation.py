@@ -1,0 +1,96 @@
+"""Augmentation, averaged weights: random only through the generator, and what they promise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from model.augment import augment
+from model.optimisation import EVERY, Average
+from model.recipes import Recipe, named
+
+COUNTS = torch.poisson(torch.full((6, 1, 64, 64), 20.0), torch.Generator().manual_seed(1))
+NOTHING = replace(Recipe(), flips=False)
+
+
+def changed(seed=0, **settings):
+    return augment(COUNTS, replace(NOTHING, **settings), torch.Generator().manual_seed(seed))
+
+
+def test_a_recipe_without_changes_leaves_shots_alone():
+    assert changed() is COUNTS
+
+
+def test_flips_and_quarter_turns_only_move_pixels():
+    found = changed(flips=True, quarter_turns=True)
+    assert not torch.equal(found, COUNTS)
+    assert torch.equal(found.flatten(1).sort().values, COUNTS.flatten(1).sort().values)
+
+
+def test_all_eight_symmetries_occur():
+    one = torch.arange(9.0).view(1, 1, 3, 3).repeat(400, 1, 1, 1)
+    recipe = replace(NOTHING, flips=True, quarter_turns=True)
+    found = augment(one, recipe, torch.Generator().manual_seed(0))
+    assert len({tuple(shot.flatten().tolist()) for shot in found}) == 8
+
+
+def test_turning_keeps_rings_and_moves_streaks():
+    y, x = torch.meshgrid(torch.arange(64.0) - 31.5, torch.arange(64.0) - 31.5, indexing="ij")
+    rings = (10 * torch.cos((y**2 + x**2).sqrt() / 3) + 10).expand(8, 1, 64, 64)
+    streak = torch.exp(-((x / 3) ** 2)).expand(8, 1, 64, 64)
+    recipe = replace(NOTHING, rotation=180.0)
+    turned = augment(rings, recipe, torch.Generator().manual_seed(3))
+    inside = ((y**2 + x**2) < 30**2).expand(8, 1, 64, 64)
+    assert (turned - rings)[inside].abs().max() < 1.0
+    moved = augment(streak, recipe, torch.Generator().manual_seed(3))
+    assert (moved - streak)[inside].abs().max() > 0.5
+
+
+def test_zoom_changes_the_scale_about_the_centre():
+    y, x = torch.meshgrid(torch.arange(64.0) - 31.5, torch.arange(64.0) - 31.5, indexing="ij")
+    disc = ((y**2 + x**2) < 20**2).float()[None, None].repeat(50, 1, 1, 1)
+    area = (
+        augment(disc, replace(NOTHING, zoom=0.2), torch.Generator()).sum((1, 2, 3)) / disc[0].sum()
+    )
+    assert 0.6 < area.min() < 0.85
+    assert 1.2 < area.max() < 1.6
+
+
+@pytest.mark.parametrize("name", ["quick", "best", "paper"])
+def test_the_same_generator_makes_the_same_changes(name):
+    recipe = named(name)
+    one, two, other = (augment(COUNTS, recipe, torch.Generator().manual_seed(s)) for s in (5, 5, 6))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+    assert torch.isfinite(one).all()
+
+
+def test_brightness_in_log_space_is_a_gain():
+    found = changed(brightness=0.5)
+    gains = (found / COUNTS.clamp(min=1e-9)).flatten(1)[:, ::97]
+    assert torch.allclose(gains, gains[:, :1], rtol=1e-4)
+    assert (gains > 0.6).all()
+    assert (gains < 1.65).all()
+
+
+def test_shot_noise_keeps_the_mean_and_widens_the_spread():
+    found = changed(shot_noise=0.5)
+    assert abs(float(found.mean() - 20)) < 0.5
+    assert found.var() > COUNTS.var()
+
+
+def test_averaged_weights_follow_and_end_where_the_weights_stay():
+    layer = torch.nn.Linear(3, 1)
+    average = Average(layer, 0.9)
+    start = average.network.weight.clone()
+    with torch.no_grad():
+        layer.weight += 1
+    for _ in range(EVERY):
+        average.update(layer)
+    assert ((average.network.weight - start) > 0.05).all()
+    for _ in range(400):
+        average.update(layer)
+    torch.testing.assert_close(average.network.weight, layer.weight)
+    assert not average.network.weight.requires_grad
