@@ -101,7 +101,7 @@ def _flattened(elliptical: bool, asymmetric: bool, radius: float, rng: np.random
 
 
 def _elongated(wanted: LabelSet, radius: float, rng: np.random.Generator) -> Body:
-    """Prolate droplets: triaxial ellipsoids, capsules and, less often, dumbbells."""
+    """Prolate droplets: capsules, triaxial ellipsoids, and dumbbells, whose two lobes layer."""
     streak, bent = "Streak" in wanted, "Bent" in wanted
     if streak:
         longer = rng.uniform(2.1, 3.4)
@@ -112,15 +112,16 @@ def _elongated(wanted: LabelSet, radius: float, rng: np.random.Generator) -> Bod
         longer, tilt = rng.uniform(1.5, 1.85), rng.uniform(0, 10)
     sign = 1 if rng.random() < 0.5 else -1
     axis = _direction(sign * np.radians(tilt), rng.uniform(0, 2 * np.pi))
-    # Straight sides make a streak; a slim ellipsoid bends its rings only where it is very long.
-    kind = rng.choice(3, p=[0.15, 0.73, 0.12])
-    if kind == 0 and not (bent and not streak):
+    # Straight sides make a streak that shows its bend; an ellipsoid's rings only grow oval.
+    ellipsoid, lobed = rng.random() < 0.2, "Layered" in wanted and rng.random() < 0.5
+    if ellipsoid and not bent and not lobed:
+        longer = max(longer, rng.uniform(2.6, 3.4)) if streak else longer
         triaxial = rng.uniform(1.0, 1.25)
         small = radius * (triaxial**2 * longer) ** (-1 / 3)
         axes = (small, small * triaxial, small * triaxial * longer)
         return Body("ellipsoid", axes, axis, roll=rng.uniform(0, np.pi))
     thick = radius * (1.5 * longer - 0.5) ** (-1 / 3)
-    name: Kind = "dumbbell" if kind == 2 and 2.0 < longer < 2.8 else "capsule"
+    name: Kind = "dumbbell" if lobed and longer > 2.0 else "capsule"
     return Body(name, (thick, thick, thick * longer), axis)
 
 
