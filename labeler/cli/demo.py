@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from labeler.cli.child import listen
 from labeler.cli.output import add_output_options, follow, print_json
 from model.events import Event
 
@@ -81,7 +82,6 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _making(args: argparse.Namespace) -> Iterator[Event]:
-    from labeler.cli.child import listen
     from labeler.demo import make
 
     yield from make(args.folder, args.shots, args.seed, listen())

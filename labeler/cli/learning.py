@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from labeler.cli.child import listen
 from labeler.cli.output import add_output_options, follow, print_json
 from model.errors import InputError
 from model.events import Event, event, to_line
@@ -88,7 +89,7 @@ def _told(events: Iterator[Event]) -> Iterator[Event]:
 
 
 def _training(args: argparse.Namespace) -> Iterator[Event]:
-    stop = _listen(args)
+    stop = listen()
     recipe = _recipe(args)
     if _is_project(args.target):
         yield from _train_project(args, recipe, stop)
@@ -215,7 +216,7 @@ def _predict(args: argparse.Namespace) -> int:
 def _predicting(args: argparse.Namespace) -> Iterator[Event]:
     from model.prediction import predict
 
-    stop = _listen(args)
+    stop = listen()
     names = None
     if _is_project(args.target):
         from labeler.project import Project
@@ -259,15 +260,6 @@ def _networks(args: argparse.Namespace) -> int:
 
 
 # -- what the arguments mean -----------------------------------------------------------------------
-
-
-def _listen(args: argparse.Namespace) -> Any:
-    """The function that says whether to stop; only a program that follows the events can."""
-    if not args.events:
-        return lambda: False
-    from labeler.cli.child import listen
-
-    return listen()
 
 
 def _is_project(target: Path) -> bool:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from labeler.cli.child import listen
 from labeler.cli.output import add_output_options, follow, print_json
 from model.events import Event
 
@@ -74,7 +75,7 @@ def _add_gallery(subparsers: Any) -> None:
 
 
 def _correlate(args: argparse.Namespace) -> int:
-    from labeler.cli.child import listen
+
     from model.correlation import MapRecipe
     from model.correlation_file import correlate
 
@@ -93,7 +94,7 @@ def _correlate(args: argparse.Namespace) -> int:
 
 
 def _noise(args: argparse.Namespace) -> int:
-    from labeler.cli.child import listen
+
     from model.noise import add_noise_file
 
     events = add_noise_file(

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from labeler.cli.child import listen
 from labeler.cli.output import add_output_options, follow, print_json
 
 
@@ -53,18 +54,9 @@ def _simulate(args: argparse.Namespace) -> int:
         annotator=args.annotator,
         noise=args.noise,
         workers=args.workers,
-        stop=_listen(args),
+        stop=listen(),
     )
     last = follow(events, args)
     if args.json:
         print_json(last)
     return 0 if last["event"] == "finished" else 1
-
-
-def _listen(args: argparse.Namespace) -> Any:
-    """The function that says whether to stop; only a program that follows the events can."""
-    if not args.events:
-        return lambda: False
-    from labeler.cli.child import listen
-
-    return listen()

@@ -14,19 +14,9 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-CLASSES = (
-    "Spherical/Oblate",
-    "Round",
-    "Elliptical",
-    "Prolate",
-    "Streak",
-    "Bent",
-    "Asymmetric",
-    "Newton Rings",
-    "Double Rings",
-    "Layered",
-    "Empty",
-)
+from model.layouts.entries import PUBLISHED_CLASSES
+
+CLASSES = PUBLISHED_CLASSES
 """In the order of the published label matrix."""
 
 LabelSet = frozenset[str]
