@@ -1,14 +1,13 @@
 """correlate, add-noise and gallery as a person or a script calls them."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
 
 import h5py
 import numpy as np
+import psutil
 import pytest
 
 from labeler.cli import main
@@ -86,21 +85,21 @@ def test_wrong_numbers_are_explained_and_nothing_is_written(shots, tmp_path, cap
 def test_a_killed_correlate_goes_on_and_leaves_no_workers(tmp_path):
     path, out = tmp_path / "many.h5", tmp_path / "maps.h5"
     with h5py.File(path, "w") as file:
-        file["images"] = np.random.default_rng(0).poisson(9, (4000, 64, 64)).astype(np.uint16)
-    words = ["--radii", "64", "--angles", "512", "--workers", "2", "--events"]
+        file["images"] = np.random.default_rng(0).poisson(9, (2500, 64, 64)).astype(np.uint16)
+    words = ["--radii", "64", "--angles", "8192", "--workers", "2", "--events"]
     command = [sys.executable, "-m", "labeler", "correlate", str(path), "--out", str(out), *words]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     journal = tmp_path / ".maps.h5.journal"
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        if journal.exists() and journal.read_text().count("\n") > 3:
-            break
-        if child.poll() is not None:
-            break
-        time.sleep(0.02)
-    interrupted = child.poll() is None
-    os.kill(child.pid, signal.SIGKILL)
-    child.communicate()  # returns only when no worker holds the other end of the pipe
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and child.poll() is None:
+            if journal.exists() and journal.read_text().count("\n") > 1:
+                break
+            time.sleep(0.02)
+        interrupted = child.poll() is None
+        workers = psutil.Process(child.pid).children(recursive=True) if interrupted else []
+        child.kill()
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert not alive, "a worker outlived its parent"
     if not interrupted:
         pytest.skip("the machine was too fast to be interrupted")
     assert not out.exists()
