@@ -229,7 +229,7 @@ _RECIPES = (
     ),
     Recipe(
         name="best",
-        about="The strongest setting: finer input, three times as long, legal label sets only.",
+        about="Finer input, three times as long as quick, from chance, legal label sets only.",
         size=128,
         small=64,
         small_share=0.5,
