@@ -38,6 +38,6 @@ pictures: install
 # The network trained on simulated shots that `quick` begins from: about a quarter of an hour.
 backbone: install
 	mkdir -p build
-	$(BIN)/python -m labeler simulate build/backbone.h5 --shots 3200 --seed 2019 --size 112 --balanced
+	$(BIN)/python -m labeler simulate build/backbone.h5 --shots 8000 --seed 2019 --size 112 --balanced
 	$(BIN)/python -m labeler train build/backbone.h5 --recipe resources/backbones/recipe.toml --out build/backbone
 	$(BIN)/python -m model.backbone build/backbone resources/backbones/helium-resnet18

@@ -159,6 +159,7 @@ def build(about: Checkpoint, weights: Literal["he", "unit", "any"] = "any") -> n
         recipe.leak,
         recipe.batchnorm_momentum,
         weights=weights,
+        fine_maps=recipe.fine_maps,
     )
 
 

@@ -124,18 +124,21 @@ def _resnet(
     leak: float,
     blocks: tuple[int, ...],
     bottleneck: bool,
+    last_stride: int = 2,
 ) -> Network:
     """Table 8 with width factor 1: 7×7/2 stem, max-pool 3/2, four stages, BN-LeakyReLU.
 
     The first activation stands after the max-pool: both are monotone, so their order changes no
-    value, and the logarithm is taken of a quarter of the pixels.
+    value, and the logarithm is taken of a quarter of the pixels. With `last_stride` 1 the fourth
+    stage keeps the size of its maps, which then are twice as fine; the weights keep their shapes.
     """
     layers: list[nn.Module] = [_convolution(channels, 64, 7, 2), nn.MaxPool2d(3, 2, 1), first]
     inputs = 64
     for stage, count in enumerate(blocks):
         width = 64 * 2**stage
         for n in range(count):
-            stride = 2 if stage > 0 and n == 0 else 1
+            stride = last_stride if stage == len(blocks) - 1 else 2
+            stride = stride if stage > 0 and n == 0 else 1
             block = _Block(inputs, width, stride, leak, bottleneck=bottleneck, first=n == 0)
             layers.append(block)
             inputs = 4 * width if bottleneck else width
@@ -150,6 +153,7 @@ def _vgg(
     first: nn.Module,
     leak: float,
     convolutions: tuple[int, ...],
+    last_stride: int = 2,
 ) -> Network:
     """Table 7, fully convolutional, without batch normalisation.
 
@@ -159,19 +163,21 @@ def _vgg(
     """
     layers: list[nn.Module] = []
     inputs = channels
+    last = len(convolutions) - 1
     for group, count in enumerate(convolutions):
         width = min(64 * 2**group, 512)
         for n in range(count):
             layers.append(_convolution(inputs, width, 3))
             layers.append(first if group == n == 0 else nn.LeakyReLU(leak, inplace=True))
             inputs = width
-        layers.append(nn.MaxPool2d(2, 2))
+        if group != last or last_stride == 2:
+            layers.append(nn.MaxPool2d(2, 2))
     layers += [_convolution(512, 4096, 7), nn.LeakyReLU(leak, inplace=True), nn.Dropout(0.5)]
     layers += [_convolution(4096, 4096, 1), nn.LeakyReLU(leak, inplace=True)]
     return Network(name, nn.Sequential(*layers), Head(4096, classes, dropout=0.5))
 
 
-_BUILDERS: dict[str, Callable[[str, int, int, nn.Module, float], Network]] = {
+_BUILDERS: dict[str, Callable[..., Network]] = {
     "resnet18": partial(_resnet, blocks=(2, 2, 2, 2), bottleneck=False),
     "resnet50": partial(_resnet, blocks=(3, 4, 6, 3), bottleneck=True),
     "resnet101": partial(_resnet, blocks=(3, 4, 23, 3), bottleneck=True),
@@ -191,16 +197,19 @@ def create(
     leak: float = 0.2,
     batchnorm_momentum: float = 0.1,
     weights: Weights = "he",
+    fine_maps: bool = False,
 ) -> Network:
     """A network with fresh weights, see `initialise`; `any` leaves them to be loaded.
 
     `activation` follows the first convolution; `alpha` is its scale (Eq. 11), `leak` the slope of
-    every LeakyReLU (Eq. 4). Raises InputError for an unknown network or activation.
+    every LeakyReLU (Eq. 4); `fine_maps` leaves out the last halving, so that the maps are twice as
+    fine. Raises InputError for an unknown network or activation.
     """
     if name not in _BUILDERS:
         raise InputError(f"no network called {name!r}", mend=f"There are: {', '.join(NAMES)}.")
     first = _first_activation(activation, alpha, leak)
-    network = _BUILDERS[name](name, channels, classes, first, leak)
+    last_stride = 1 if fine_maps else 2
+    network = _BUILDERS[name](name, channels, classes, first, leak, last_stride=last_stride)
     if weights != "any":
         initialise(network, leak, weights)
     for module in network.modules():

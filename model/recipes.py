@@ -46,6 +46,8 @@ class Recipe:
     """Scale of the logarithmic activation."""
     leak: float = 0.2
     """Slope of every LeakyReLU for negative input."""
+    fine_maps: bool = False
+    """Leave out the last halving: heatmaps twice as fine, for more time a step."""
     weights: Literal["he", "unit"] = "he"
     """First random weights, see `model.networks.initialise`."""
     batchnorm_momentum: float = 0.1
@@ -207,6 +209,7 @@ _RECIPES = (
         name="quick",
         about="In minutes: begins from simulated shots, small input, legal label sets only.",
         backbone="helium-resnet18",
+        fine_maps=True,
         size=112,
         transform="log",
         activation="leaky_relu",
