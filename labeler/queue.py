@@ -46,10 +46,11 @@ class Readings(Protocol):
 
 @dataclass(frozen=True)
 class Choice:
-    """One filter and one order."""
+    """One filter and one order; or, with a title, shots that somebody chose by hand or by look."""
 
     filter: str = "all"
     order: str = "file"
+    title: str = ""
 
 
 def text_of(name: str) -> str:

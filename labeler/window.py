@@ -45,8 +45,15 @@ from model.screen import COLORMAPS, NORMS
 
 log = logging.getLogger("airylabel")
 
-TABS = {"Label": "", "Learn": "learn.LearnView", "Inspect": "inspect.InspectView"}
-"""The views and where each is made; Label is always there."""
+TABS = {
+    "Label": "",
+    "Grid": "grid.GridView",
+    "Learn": "learn.LearnView",
+    "Inspect": "inspect.InspectView",
+    "Map": "map.MapView",
+    "Quality": "quality.QualityView",
+}
+"""The views and where each is made; Label is always there. `label_requested` goes there."""
 SMALLEST = (1000, 640)
 
 
@@ -186,7 +193,7 @@ class MainWindow(QMainWindow):
             made = getattr(importlib.import_module(f"labeler.views.{module}"), kind)
             view = self.views[name] = made(self.session)
             self.stack.addWidget(view)
-            if name == "Inspect":  # a shot was chosen there: label it
+            if hasattr(view, "label_requested"):  # a shot was chosen there: label it
                 view.label_requested.connect(lambda: self.show_tab("Label"))
         self.tab = name
         self.stack.setCurrentWidget(self.views[name])

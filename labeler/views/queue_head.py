@@ -47,8 +47,8 @@ class QueueHead(QWidget):
     def refresh(self) -> None:
         """Show the choice and its number of shots."""
         session, choice = self.session, self.session.choice
-        self.filter.setText(queues.text_of(choice.filter))
-        self.order.setText(queues.ORDERS[choice.order])
+        self.filter.setText(choice.title or queues.text_of(choice.filter))
+        self.order.setText("As chosen" if choice.title else queues.ORDERS[choice.order])
         n = len(session.queue)
         self.number.setText(f"{n:,} shot{'' if n == 1 else 's'}")
         gone = self._gone() if session.project is not None and choice.filter != "all" else 0

@@ -1,0 +1,39 @@
+"""What a Command is: one thing a person can do, with its keys; no state and no Qt.
+
+`run` gets the window; `state` tells whether a switch is on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+When = Literal["always", "project", "shot", "model"]
+"""always; a project is open; a shot is on screen in Label; and a run has predicted."""
+
+MENUS = ("Project", "Label", "Go", "View", "Help")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing a person can do. `keys` are the shipped ones, the first is shown in menus.
+
+    `state` tells whether a switch is on; a command without it is no switch.
+    """
+
+    id: str
+    text: str
+    keys: tuple[str, ...]
+    menu: str
+    when: When
+    run: Callable[[Any], object]
+    icon: str = ""
+    state: Callable[[Any], bool] | None = None
+
+
+def command(
+    id: str, text: str, keys: str, menu: str, when: When, run: Callable[[Any], object], **more: Any
+) -> Command:
+    """A line of a table; `keys` are parted by spaces."""
+    return Command(id, text, tuple(keys.split()), menu, when, run, **more)

@@ -1,0 +1,34 @@
+"""The menu Go: from shot to shot, from queue to queue. A table, nothing else."""
+
+from __future__ import annotations
+
+from labeler.commands.command import Command, command
+
+TABLE: tuple[Command, ...] = (
+    command(
+        "next", "Next shot", "Right PgDown", "Go", "shot", lambda w: w.session.next(), icon="next"
+    ),
+    command(
+        "previous",
+        "Previous shot",
+        "Left PgUp",
+        "Go",
+        "shot",
+        lambda w: w.session.previous(),
+        icon="previous",
+    ),
+    command(
+        "next_undecided",
+        "Next undecided shot",
+        "U",
+        "Go",
+        "shot",
+        lambda w: w.session.next_unlabelled(),
+    ),
+    command("first", "First shot", "Home", "Go", "shot", lambda w: w.session.first()),
+    command("last", "Last shot", "End", "Go", "shot", lambda w: w.session.last()),
+    command("jump", "Jump to shot…", "G", "Go", "shot", lambda w: w.ask_number()),
+    command(
+        "refresh", "Build the queue anew", "F5", "Go", "project", lambda w: w.session.set_queue()
+    ),
+)

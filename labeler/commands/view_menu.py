@@ -1,0 +1,92 @@
+"""The menu View: what is on screen and how it is drawn. A table, nothing else."""
+
+from __future__ import annotations
+
+from labeler.commands.command import Command, command
+
+TABLE: tuple[Command, ...] = (
+    command("view_label", "Label", "Ctrl+1", "View", "project", lambda w: w.show_tab("Label")),
+    command("view_learn", "Learn", "Ctrl+3", "View", "project", lambda w: w.show_tab("Learn")),
+    command(
+        "view_inspect", "Inspect", "Ctrl+4", "View", "project", lambda w: w.show_tab("Inspect")
+    ),
+    command(
+        "heat",
+        "Heatmap on or off",
+        "H",
+        "View",
+        "model",
+        lambda w: w.session.flip_heat(),
+        icon="heat",
+        state=lambda w: w.session.heat_on,
+    ),
+    command(
+        "heat_stronger",
+        "Heatmap stronger",
+        "Shift+H",
+        "View",
+        "model",
+        lambda w: w.change_strength(0.1),
+    ),
+    command(
+        "heat_weaker",
+        "Heatmap weaker",
+        "Ctrl+H",
+        "View",
+        "model",
+        lambda w: w.change_strength(-0.1),
+    ),
+    command(
+        "levels",
+        "Histogram and levels",
+        "L",
+        "View",
+        "project",
+        lambda w: w.flip_levels(),
+        icon="levels",
+        state=lambda w: w.levels_shown,
+    ),
+    command(
+        "auto_levels",
+        "Levels from this shot",
+        "A",
+        "View",
+        "shot",
+        lambda w: w.session.auto_levels(),
+    ),
+    command(
+        "follow_levels",
+        "Each shot at its own levels",
+        "Shift+A",
+        "View",
+        "project",
+        lambda w: w.session.follow_levels(not w.session.levels_follow),
+        state=lambda w: w.session.levels_follow,
+    ),
+    command("norm", "Next norm", "N", "View", "project", lambda w: w.next_norm()),
+    command("colormap", "Next colormap", "C", "View", "project", lambda w: w.next_colormap()),
+    command(
+        "mask",
+        "Show masked pixels",
+        "K",
+        "View",
+        "project",
+        lambda w: w.flip_mask(),
+        state=lambda w: w.session.screen.mask,
+    ),
+    command(
+        "centre",
+        "Mark the centre",
+        "X",
+        "View",
+        "project",
+        lambda w: w.flip_centre(),
+        state=lambda w: w.centre_shown,
+    ),
+    command("zoom_in", "Zoom in", "+ =", "View", "shot", lambda w: w.zoom(1.25)),
+    command("zoom_out", "Zoom out", "-", "View", "shot", lambda w: w.zoom(0.8)),
+    command("zoom_reset", "Whole shot", "Backspace", "View", "shot", lambda w: w.zoom(None)),
+    command(
+        "theme", "Dark or light", "Ctrl+T", "View", "always", lambda w: w.flip_theme(), icon="theme"
+    ),
+)
