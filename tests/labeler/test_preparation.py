@@ -240,3 +240,60 @@ def test_a_file_of_maps_is_not_correlated_again(tmp_path, recipe, capsys):
     about = checkpoint.describe(tmp_path / "r")
     assert (about.preprocessing.input, about.preprocessing.transform) == ("pattern", "unit")
     assert about.recipe.rotation == 0
+
+
+# -- the dialog ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dialog(qapp, project):
+    from window_parts import make_session
+
+    from labeler.views.preparation import PreparationDialog
+
+    session = make_session(project)
+    made = PreparationDialog(session)
+    yield made
+    made.done(0)
+    made.deleteLater()
+    session.close()
+
+
+def test_the_dialog_shows_what_is_on_and_asks_for_what_is_chosen(qapp, project):
+    from window_parts import make_session
+
+    from labeler.views.preparation import SHOTS, PreparationDialog
+
+    with Project.open(project) as opened:
+        list(prepare_project(opened, Preparation(stray_light="smooth", degree=2, centre=True)))
+    session = make_session(project)
+    dialog = PreparationDialog(session)
+    assert dialog.words() == ["--degree", "2", "--steps", "smooth", "centre"]
+    dialog.light.setCurrentText(SHOTS)
+    dialog.bad.setChecked(True)
+    expected = ["--background", "Empty", "--steps", "bad-pixels", "background", "centre"]
+    assert dialog.words()[2:] == expected
+    dialog.deleteLater()
+    session.close()
+
+
+def test_the_dialog_sets_the_steps_and_tells_the_session(dialog, qtbot, project):
+    told = []
+    dialog.session.noted.connect(lambda level, text: told.append((level, text)))
+    dialog.flat.setChecked(True)
+    with qtbot.waitSignal(dialog.accepted, timeout=60_000):
+        dialog.start()
+    assert told == [("info", "Preparation: flat detector. The next training uses it.")]
+    assert preparation_of(dialog.session.project) == Preparation(flat_detector=True)
+
+
+def test_without_geometry_the_flat_detector_cannot_be_chosen(qapp, tmp_path):
+    from window_parts import make_project, make_session
+
+    from labeler.views.preparation import PreparationDialog
+
+    session = make_session(make_project(tmp_path))
+    dialog = PreparationDialog(session)
+    assert not dialog.flat.isEnabled()
+    dialog.deleteLater()
+    session.close()
