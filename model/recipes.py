@@ -167,6 +167,8 @@ class Recipe:
             brightness=0.0,
             contrast=0.0,
             shot_noise=0.0,
+            shift=0.0,
+            smooth=0.0,
         )
 
     def epochs_for(self, shots: int) -> int:
