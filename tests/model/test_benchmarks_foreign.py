@@ -24,8 +24,6 @@ def test_a_perfect_reading_scores_one_over_the_classes_that_occur(table):
     assert found["contradiction_rate"] == 0
     there = [n for n, y in zip(table.class_names, labels.T, strict=True) if any(y)]
     assert list(found["f1"]) == there
-        n for n, y in zip(table.class_names, labels.T, strict=True) if any(y)
-    }
     assert found["constant_macro_f1"] < 1
 
 
