@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+import time
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -87,3 +91,37 @@ def test_impossible_numbers_are_named(
     with pytest.raises(InputError, match=word):
         list(simulate(tmp_path / "no.h5", shots, seed, size))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_after_kill_9_a_simulation_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole.h5", tmp_path / "killed.h5"
+    list(simulate(whole, 96, 5, 64, workers=1))
+    words = ["--shots", "96", "--seed", "5", "--size", "64", "--workers", "1", "--events"]
+    command = [sys.executable, "-m", "labeler", "simulate", str(killed), *words]
+    journal = tmp_path / "killed.h5.journal"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and child.poll() is None:
+            if journal.exists() and journal.read_text().count("\n") > 2:
+                break
+            time.sleep(0.005)
+        interrupted = child.poll() is None
+        child.kill()
+    if not interrupted:
+        pytest.skip("the machine was too fast to be interrupted")
+    assert not killed.exists()
+    events = list(simulate(killed, 96, 5, 64, workers=1))
+    assert events[0]["done"] >= 16
+    assert _digest(killed) == _digest(whole)
+
+
+def test_the_memory_of_a_simulation_does_not_grow_with_its_shots(tmp_path: Path) -> None:
+    held = []
+    tracemalloc.start()
+    for item in simulate(tmp_path / "many.h5", 160, 5, 64, workers=1):
+        if item["event"] == "progress":
+            held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    one_shot = 64 * 64 * 2
+    assert held[-1] - held[3] < 10 * one_shot  # of 96 more shots
