@@ -15,7 +15,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from labeler import making, runs
+from labeler import classes, making, runs
 from labeler.runs import RunInfo
 from labeler.store import LABELLED, Store, StoredSource
 from labeler.store.records import Present, Status
@@ -24,7 +24,6 @@ from model.hdf5 import fingerprint
 from model.probing import probe_each
 from model.shots import ShotTable, SourceInfo, make_table, open_source
 from model.taxonomy import Class, Taxonomy
-from model.taxonomy_toml import load
 
 DATABASE = "project.sqlite"
 TAXONOMY = "taxonomy.toml"
@@ -98,9 +97,9 @@ class Project:
             there = "is not a project" if folder.exists() else "there is no such project"
             mend = f"Make one: airylabel create {folder.name} FILE…"
             raise InputError(there, file=folder, mend=mend)
-        taxonomy = load(folder / TAXONOMY)
         store = Store.open(folder / DATABASE)
         try:
+            taxonomy = classes.in_step(folder / TAXONOMY, store)
             taxonomy, notes = _follow_bits(taxonomy, store)
             return cls(folder, taxonomy, store, notes)
         except BaseException:
@@ -183,6 +182,11 @@ class Project:
         relative = making.relative_to(info.path, self.folder)
         self.store.move_source(source_id, info.path, relative)
         self._stored[at] = replace(old, info=info, relative=relative)
+
+    @property
+    def keeps_backups(self) -> bool:
+        """Whether backups of its database are made here."""
+        return not self.store.read_only
 
     # -- labels --------------------------------------------------------------------------------
 
@@ -298,6 +302,6 @@ def _follow_bits(taxonomy: Taxonomy, store: Store) -> tuple[Taxonomy, list[str]]
         return taxonomy, []
     gone = [name for name in order if name not in taxonomy.names]
     by_name = {c.name: c for c in taxonomy.classes}
-    classes = [by_name.get(n, Class(n, help="No longer in taxonomy.toml.")) for n in order]
+    entries = [by_name.get(n, Class(n, help="No longer in taxonomy.toml.")) for n in order]
     notes = [f"The class {n} is gone from taxonomy.toml; labels keep it." for n in gone]
-    return Taxonomy(taxonomy.name, classes, taxonomy.rules), notes
+    return Taxonomy(taxonomy.name, entries, taxonomy.rules), notes

@@ -19,6 +19,7 @@ from labeler import queue as queues
 from labeler.deciding import Deciding
 from labeler.decisions import Decisions
 from labeler.feed import ShotFeed
+from labeler.keeping import Keeper
 from labeler.pace import Pace
 from labeler.store.records import Rows
 from model.errors import InputError
@@ -44,6 +45,7 @@ class Session(Deciding):
         self._make_reader = make_reader
         self.auto_advance = False
         self._clear()
+        self.keeper = Keeper(self)
 
     def _clear(self) -> None:
         self.project: Any = None
@@ -97,6 +99,7 @@ class Session(Deciding):
             levels = (self.screen.low, self.screen.high) if self.levels_known else None
             opening.remember(self.project, self.row, levels)
         project, feed = self.project, self.feed
+        self.keeper.wait()
         self._clear()
         if feed is not None:
             feed.close()

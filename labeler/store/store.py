@@ -45,6 +45,7 @@ _SINCE = (
     .where(GESTURES.c.annotator_id == bindparam("annotator"), GESTURES.c.id > bindparam("seen"))
     .order_by(GESTURES.c.id)
 )
+_NEWEST = select(func.max(GESTURES.c.id))
 _STATE = "SELECT row, present, status FROM current WHERE annotator_id = ?"
 _STATE_TYPE = np.dtype([("row", "i8"), ("present", "i8"), ("status", "u1")])
 
@@ -221,6 +222,12 @@ class Store(Facts):
         return stack
 
     # -- questions -----------------------------------------------------------------------------
+
+    def newest_gesture(self) -> int:
+        """The number of the newest gesture of anybody, 0 before the first."""
+        with self.database.translated():
+            found = self.database.connection.execute(_NEWEST).scalar()
+        return int(found or 0)
 
     def load_state(self, annotator_id: int) -> State:
         """The state of all N shots; shots that the annotator never touched are 0."""
