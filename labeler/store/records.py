@@ -17,7 +17,7 @@ LABELLED, FLAGGED, SKIPPED = 1, 2, 4
 Rows = npt.NDArray[np.int64]
 Present = npt.NDArray[np.int64]
 Status = npt.NDArray[np.uint8]
-GestureKind = Literal["do", "undo", "redo"]
+GestureKind = Literal["do", "undo", "redo", "salvage", "classes"]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, bindparam, func, insert, literal, select
 
-from labeler.store import audit, migrating
+from labeler.store import audit, migrating, salvage
 from labeler.store.connection import Database
 from labeler.store.facts import ANNOTATORS, Facts, table_of
 from labeler.store.records import Change, GestureKind, HistoryEntry, State, in_words
@@ -292,6 +292,14 @@ class Store(Facts):
         with self.database.translated():
             rows = self.database.driver.execute(find + " ORDER BY id", (annotator_id,))
             return np.fromiter((t for (t,) in rows), np.float64) / 1e6
+
+    def differing_states(self) -> list[tuple[int, int]]:
+        """(annotator, row) whose current state does not follow from the history."""
+        return audit.differing_states(self.database)
+
+    def rebuild_current(self) -> None:
+        """Make the current states anew from the history; back up first."""
+        salvage.rebuild_current(self.database)
 
     def audit(self) -> list[str]:
         """Findings where the current state does not follow from the history; [] when it does."""
