@@ -5,7 +5,6 @@ Files of shots are referenced, never copied, written or locked. No SQL and no Qt
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from labeler import classes, making, runs
+from labeler import classes, making, people, runs
 from labeler.runs import RunInfo
 from labeler.store import LABELLED, Store, StoredSource
 from labeler.store.records import Present, Status
@@ -80,7 +79,7 @@ class Project:
             folder,
             [Path(f) for f in files],
             taxonomy,
-            annotator or login(),
+            annotator or people.login(),
             on_progress or (lambda what, done, total: None),
             dataset=dataset,
             with_labels=labels,
@@ -192,9 +191,8 @@ class Project:
 
     @property
     def annotator(self) -> int:
-        """The number of the person whose project it is."""
-        kept = self.store.get_meta("annotator")
-        return int(kept) if kept is not None else self.store.annotator(login())
+        """The number of the person who labels at this machine, at first the one who made it."""
+        return people.me(self.store)
 
     def imported_state(self) -> Merged:
         """The labels that came with the files, later imports over earlier ones."""
@@ -263,14 +261,6 @@ class Project:
     @current_run.setter
     def current_run(self, number: int | None) -> None:
         self.store.set_meta("current_run", number)
-
-
-def login() -> str:
-    """The login name, or "me" where the system has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "me"
 
 
 def _fingerprint(info: SourceInfo) -> str:

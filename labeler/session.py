@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from labeler import opening
+from labeler import opening, people
 from labeler import queue as queues
 from labeler.deciding import Deciding
 from labeler.decisions import Decisions
 from labeler.feed import ShotFeed
+from labeler.following import Following
 from labeler.keeping import Keeper
 from labeler.pace import Pace
 from labeler.store.records import Rows
@@ -46,6 +47,7 @@ class Session(Deciding):
         self.auto_advance = False
         self._clear()
         self.keeper = Keeper(self)
+        self.following = Following(self)
 
     def _clear(self) -> None:
         self.project: Any = None
@@ -78,11 +80,19 @@ class Session(Deciding):
             self.table, self._reader(), self.counts_ready.emit, self.thumbnail_ready.emit
         )
         self._load_predictions()
+        self.choice = opened.choice
         self.queue = self._built(self.choice)
         self.project_changed.emit()
         self.show(opened.row)
         for text in self.project.notes:
             self.noted.emit("info", text)
+
+    def label_as(self, name: str) -> None:
+        """Label under another name, from the place where that person was; InputError for none."""
+        if self.project is not None and not self.project.store.read_only:
+            people.label_as(self.project.store, name)
+            self.open(Path(self.project.folder))
+            self.noted.emit("info", f"You label as {people.name_of(self.project)} now.")
 
     def _reader(self) -> Callable[..., Any]:
         if self._make_reader is None:
@@ -97,7 +107,7 @@ class Session(Deciding):
             return
         if self.row >= 0:
             levels = (self.screen.low, self.screen.high) if self.levels_known else None
-            opening.remember(self.project, self.row, levels)
+            opening.remember(self.project, self.annotator, self.row, levels, self.choice)
         project, feed = self.project, self.feed
         self.keeper.wait()
         self._clear()

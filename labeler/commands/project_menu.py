@@ -32,6 +32,14 @@ TABLE: tuple[Command, ...] = (
         lambda w: w.doors.choose_source(),
     ),
     command(
+        "people",
+        "Who labels…",
+        "",
+        "Project",
+        "project",
+        lambda w: view("people").show_people(w),
+    ),
+    command(
         "backups",
         "Backups: go back…",
         "",

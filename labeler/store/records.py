@@ -45,6 +45,24 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Pulse:
+    """By what an open project sees that something changed elsewhere; cheap to ask for."""
+
+    gesture: int
+    n_shots: int
+    restored: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What others did since a gesture: the new state of each annotator's rows."""
+
+    of: dict[int, tuple[Rows, Present, Status]]
+    classes: bool
+    """Whether the classes changed too."""
+
+
+@dataclass(frozen=True)
 class Annotator:
     """Who decided: a person ("human") or the labels of a file ("import")."""
 

@@ -219,7 +219,7 @@ def _make_whole(driver: sqlite3.Connection, saved: Saved, seen: list[Row]) -> No
 def _bridge(driver: sqlite3.Connection, lost: list[int]) -> int:
     """Where a step of a shot is missing, it follows from the states before and after it."""
     broken = driver.execute(_BROKEN).fetchall()
-    short = {i: who for i, who in driver.execute(_SHORT)}
+    short = dict(driver.execute(_SHORT).fetchall())
     owner: dict[int, int] = {}
     bridged = 0
     for who, row, then, time_us, before, *state in broken:

@@ -14,21 +14,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, bindparam, func, insert, literal, select
+from sqlalchemy import Connection, bindparam, insert, literal, select
 
 from labeler.store import audit, migrating, salvage
 from labeler.store.connection import Database
-from labeler.store.facts import ANNOTATORS, Facts, table_of
+from labeler.store.elsewhere import CURRENT, EVENTS, GESTURES, STATES, Elsewhere
+from labeler.store.facts import ANNOTATORS
 from labeler.store.records import Change, GestureKind, HistoryEntry, State, in_words
-from labeler.store.schema import CurrentRow, EventRow, GestureRow
 from labeler.store.undo import UndoStack
 
-GESTURES, EVENTS, CURRENT = table_of(GestureRow), table_of(EventRow), table_of(CurrentRow)
-
-_THESE = select(func.json_each(bindparam("rows")).table_valued("value").c.value)
-_BEFORE = select(CURRENT.c.row, CURRENT.c.present, CURRENT.c.status, CURRENT.c.note).where(
-    CURRENT.c.annotator_id == bindparam("annotator"), CURRENT.c.row.in_(_THESE)
-)
 _AFTER = (EVENTS.c.row, EVENTS.c.present_after, EVENTS.c.status_after, EVENTS.c.note_after)
 _BEFORE_IT = (EVENTS.c.row, EVENTS.c.present_before, EVENTS.c.status_before, EVENTS.c.note_before)
 _OF_GESTURE = EVENTS.c.gesture_id == bindparam("gesture")
@@ -45,17 +39,17 @@ _SINCE = (
     .where(GESTURES.c.annotator_id == bindparam("annotator"), GESTURES.c.id > bindparam("seen"))
     .order_by(GESTURES.c.id)
 )
-_NEWEST = select(func.max(GESTURES.c.id))
 _STATE = "SELECT row, present, status FROM current WHERE annotator_id = ?"
 _STATE_TYPE = np.dtype([("row", "i8"), ("present", "i8"), ("status", "u1")])
 
 
-class Store(Facts):
+class Store(Elsewhere):
     """Everything that was decided in one project. For one thread; other processes may write too."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._stacks: dict[int, UndoStack] = {}
+        self.written: set[int] = set()
 
     @classmethod
     def create(cls, path: Path, class_names: Sequence[str]) -> Store:
@@ -165,7 +159,7 @@ class Store(Facts):
     def _before(
         self, connection: Connection, annotator_id: int, rows: list[int]
     ) -> dict[int, tuple[int, int, str | None]]:
-        found = connection.execute(_BEFORE, {"annotator": annotator_id, "rows": json.dumps(rows)})
+        found = connection.execute(STATES, {"annotator": annotator_id, "rows": json.dumps(rows)})
         return {row: (present, status, note) for row, present, status, note in found}
 
     def _gesture(
@@ -192,6 +186,7 @@ class Store(Facts):
         }
         made = connection.execute(insert(GESTURES), values).inserted_primary_key
         assert made is not None
+        self.written.add(int(made[0]))
         return int(made[0])
 
     def _change(self, connection: Connection, gesture: int, kind: GestureKind) -> Change:
@@ -222,12 +217,6 @@ class Store(Facts):
         return stack
 
     # -- questions -----------------------------------------------------------------------------
-
-    def newest_gesture(self) -> int:
-        """The number of the newest gesture of anybody, 0 before the first."""
-        with self.database.translated():
-            found = self.database.connection.execute(_NEWEST).scalar()
-        return int(found or 0)
 
     def load_state(self, annotator_id: int) -> State:
         """The state of all N shots; shots that the annotator never touched are 0."""
