@@ -120,6 +120,10 @@ class Project:
     ) -> None:
         self.close()
 
+    def take_taxonomy(self, taxonomy: Taxonomy) -> None:
+        """Use other classes from now on, in the order of the database's bits."""
+        self.taxonomy, _ = _follow_bits(taxonomy, self.store)
+
     # -- shots ---------------------------------------------------------------------------------
 
     @property

@@ -69,6 +69,7 @@ class Session(Deciding):
 
     def open(self, folder: Path) -> None:
         """Open a project; on InputError the one that was open stays."""
+        self._remember()
         opened = opening.open_project(folder)
         self.close()
         self.project, self.table = opened.project, opened.table
@@ -94,6 +95,14 @@ class Session(Deciding):
             self.open(Path(self.project.folder))
             self.noted.emit("info", f"You label as {people.name_of(self.project)} now.")
 
+    def change_classes(self, change: Callable[..., str], *words: Any, **fields: str) -> None:
+        """Change the classes by a verb of `labeler.classes`, and show the project as it is now."""
+        if self.project is None:
+            return
+        text = change(self.project, *words, **fields)
+        self.open(Path(self.project.folder))
+        self.noted.emit("info", f"{text[:1].upper()}{text[1:]}.")
+
     def _reader(self) -> Callable[..., Any]:
         if self._make_reader is None:
             from labeler.reader import ShotReader
@@ -105,9 +114,7 @@ class Session(Deciding):
         """Close the project, remembering the shot."""
         if self.project is None:
             return
-        if self.row >= 0:
-            levels = (self.screen.low, self.screen.high) if self.levels_known else None
-            opening.remember(self.project, self.annotator, self.row, levels, self.choice)
+        self._remember()
         project, feed = self.project, self.feed
         self.keeper.wait()
         self._clear()
@@ -115,6 +122,11 @@ class Session(Deciding):
             feed.close()
         project.close()
         self.project_changed.emit()
+
+    def _remember(self) -> None:
+        if self.project is not None and self.row >= 0:
+            levels = (self.screen.low, self.screen.high) if self.levels_known else None
+            opening.remember(self.project, self.annotator, self.row, levels, self.choice)
 
     def sources_changed(self) -> None:
         """Read everything anew after a file was found again or added."""

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, bindparam, insert, literal, select
 
-from labeler.store import audit, migrating, salvage
+from labeler.store import audit, classing, migrating, salvage
+from labeler.store.classing import ClassChange, KeptChange
 from labeler.store.connection import Database
 from labeler.store.elsewhere import CURRENT, EVENTS, GESTURES, STATES, Elsewhere
 from labeler.store.facts import ANNOTATORS
@@ -105,22 +106,38 @@ class Store(Elsewhere):
         where = np.atleast_1d(np.asarray(rows, np.int64))
         bits = np.broadcast_to(np.asarray(present, np.int64), where.shape).tolist()
         flags = np.broadcast_to(np.asarray(status, np.uint8), where.shape).tolist()
-        which = where.tolist()
+        states = list(zip(where.tolist(), bits, flags, strict=True))
         with self.database.write() as connection:
-            before = self._before(connection, annotator_id, which)
-            events = []
-            for row, p, s in zip(which, bits, flags, strict=True):
-                was = before.get(row, (0, 0, None))
-                events.append((row, *was, p, s, was[2] if note is None else note or None))
-            changed = sum(e[1:4] != e[4:7] for e in events)
-            gesture = self._gesture(
-                connection, annotator_id, "do", origin, changed, shown=shown, seconds=seconds
+            return self._record(
+                connection, annotator_id, states, origin, note=note, shown=shown, seconds=seconds
             )
-            names = [c.name for c in EVENTS.c]
-            items = [dict(zip(names, (gesture, *e), strict=True)) for e in events]
-            if items:
-                connection.execute(insert(EVENTS), items)
-            connection.execute(_MAKE_CURRENT, {"annotator": annotator_id, "gesture": gesture})
+
+    def _record(
+        self,
+        connection: Connection,
+        annotator_id: int,
+        states: Sequence[tuple[int, int, int]],
+        origin: str,
+        *,
+        note: str | None = None,
+        shown: dict[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> int:
+        """One gesture to (row, present, status) each, within a transaction."""
+        before = self._before(connection, annotator_id, [row for row, *_ in states])
+        events = []
+        for row, p, s in states:
+            was = before.get(row, (0, 0, None))
+            events.append((row, *was, p, s, was[2] if note is None else note or None))
+        changed = sum(e[1:4] != e[4:7] for e in events)
+        gesture = self._gesture(
+            connection, annotator_id, "do", origin, changed, shown=shown, seconds=seconds
+        )
+        names = [c.name for c in EVENTS.c]
+        items = [dict(zip(names, (gesture, *e), strict=True)) for e in events]
+        if items:
+            connection.execute(insert(EVENTS), items)
+        connection.execute(_MAKE_CURRENT, {"annotator": annotator_id, "gesture": gesture})
         return gesture
 
     def undo(self, annotator_id: int) -> Change | None:
@@ -138,6 +155,37 @@ class Store(Elsewhere):
     def can_redo(self, annotator_id: int) -> bool:
         """Whether `redo` has anything to bring back."""
         return bool(self._stack(annotator_id).undone)
+
+    def change_classes(self, annotator_id: int, change: ClassChange) -> int:
+        """Keep a change of the classes, with the labels that follow from it: all or nothing.
+
+        The gesture's number. The new text of the taxonomy is marked as not yet in its file.
+        """
+        with self.database.write() as connection:
+            classing.change_rows(connection, change)
+            relabelled = []
+            for origin, who, states in classing.relabelled(connection, change):
+                relabelled.append(self._record(connection, who, states, origin))
+            shown = {**change.kept(), "relabelled": relabelled}
+            return self._gesture(
+                connection,
+                annotator_id,
+                "classes",
+                change.what,
+                0,
+                target=change.takes_back,
+                shown=shown,
+            )
+
+    def class_changes(self) -> list[KeptChange]:
+        """Every change of the classes, oldest first."""
+        with self.database.translated():
+            return classing.kept_changes(self.database.connection)
+
+    def class_was_used(self, name: str) -> bool:
+        """Whether any label of any time carries a class."""
+        with self.database.translated():
+            return classing.ever_used(self.database.connection, name)
 
     def _reverse(self, annotator_id: int, kind: GestureKind) -> Change | None:
         with self.database.write() as connection:
@@ -245,9 +293,10 @@ class Store(Elsewhere):
             )
             return {int(row): str(note) for row, note in rows}
 
-    def history(self, row: int) -> list[HistoryEntry]:
-        """Everything that ever happened to a shot, oldest first."""
+    def history(self, row: int, annotator_id: int | None = None) -> list[HistoryEntry]:
+        """Everything that ever happened to a shot, oldest first; of everybody or of one."""
         g, e = GESTURES.c, EVENTS.c
+        of_whom = literal(True) if annotator_id is None else g.annotator_id == annotator_id
         find = (
             select(
                 g.time_us,
@@ -265,7 +314,7 @@ class Store(Elsewhere):
             )
             .join_from(EVENTS, GESTURES, g.id == e.gesture_id)
             .join(ANNOTATORS, ANNOTATORS.c.id == g.annotator_id)
-            .where(e.row == row)
+            .where(e.row == row, of_whom)
             .order_by(g.id)
         )
         with self.database.translated():
