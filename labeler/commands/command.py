@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,6 +31,11 @@ class Command:
     run: Callable[[Any], object]
     icon: str = ""
     state: Callable[[Any], bool] | None = None
+
+
+def view(name: str) -> Any:
+    """A module of the views, loaded when a command first needs it."""
+    return importlib.import_module(f"labeler.views.{name}")
 
 
 def command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labeler.commands.command import Command, command
+from labeler.commands.command import Command, command, view
 
 TABLE: tuple[Command, ...] = (
     command(
@@ -24,6 +24,15 @@ TABLE: tuple[Command, ...] = (
     ),
     command("flag", "Flag with a note…", "M", "Label", "shot", lambda w: w.ask_note(), icon="flag"),
     command("unflag", "Flag on or off", "Shift+M", "Label", "shot", lambda w: w.session.flag()),
+    command(
+        "history",
+        "History of the shot",
+        "Y",
+        "Label",
+        "shot",
+        lambda w: view("history").flip(w),
+        state=lambda w: view("history").is_shown(w),
+    ),
     command(
         "auto_advance",
         "Go on after each key",
