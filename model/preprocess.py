@@ -15,8 +15,8 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import ThreadpoolController
 
+from model.blas import one_thread
 from model.errors import InputError
 
 Transform = Literal["raw", "unit", "log", "standardised"]
@@ -138,15 +138,8 @@ def _resize(values: Floats, weight: Floats | None, side: int) -> tuple[Floats, F
 
 
 def _both_ways(matrix: Floats, values: Floats) -> Floats:
-    # One thread: products this small lose more than they win, and where other work shares the
-    # cores, BLAS threads that wait for each other take a hundred times as long.
-    with _blas().limit(limits=1):
+    with one_thread():
         return np.asarray(matrix @ values @ matrix.T, np.float32)
-
-
-@lru_cache(maxsize=1)
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="blas")
 
 
 @lru_cache(maxsize=16)
