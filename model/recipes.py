@@ -75,6 +75,10 @@ class Recipe:
     """Turn about the centre by up to this many degrees."""
     zoom: float = 0.0
     """Change the scale by a factor of up to exp(±zoom)."""
+    shift: float = 0.0
+    """Move by up to this share of the side, along both axes."""
+    smooth: float = 0.0
+    """Mix with the mean over 3×3 pixels, up to this share: as a larger detector, reduced."""
     brightness: float = 0.0
     """Largest change of brightness; see `tones`."""
     contrast: float = 0.0
