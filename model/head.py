@@ -271,7 +271,8 @@ class _Problem:
             np.minimum(odds, 80, out=odds)
             np.matmul(np.exp(odds, out=odds), counted, out=sums[at])
         surprise = float(np.log(sums[:, -1]).sum(dtype=np.float64))
-        return surprise, sums[:, :-1] / sums[:, -1:] - self.y
+        residual: Floats = sums[:, :-1] / sums[:, -1:] - self.y
+        return surprise, residual
 
 
 def _chosen(problem: _Problem) -> tuple[float, float, npt.NDArray[np.float64]]:
