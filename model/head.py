@@ -113,6 +113,7 @@ def space_of(embeddings: npt.ArrayLike, components: int = COMPONENTS) -> Space:
 
 def _space_of(every: npt.NDArray[Any], components: int) -> Space:
     some = every[:: max(1, -(-len(every) // _KEPT))].astype(np.float32)
+    some = some[np.isfinite(some).all(1)]
     if not len(some):
         width = every.shape[1]
         return Space(np.zeros(width, np.float32), np.zeros((width, 0), np.float32), some, 0)
@@ -147,7 +148,7 @@ def fit(
 
     start: an earlier head to begin from; its space is kept. prior: the network's own head.
     space: that of all shots (`space_of`), so that unlabelled ones help too.
-    Label sets that break a hard rule are left out.
+    Label sets that break a hard rule are left out, and shots without an embedding (NaN).
     """
     x, y = np.asarray(embeddings, np.float32), np.asarray(labels, bool)
     with one_thread():
@@ -162,7 +163,7 @@ def _fitted(
     prior: Prior | None,
     space: Space | None,
 ) -> Head:
-    kept = ~taxonomy.contradictions(y)
+    kept = ~taxonomy.contradictions(y) & np.isfinite(x).all(1)
     x, y = x[kept], y[kept]
     if space is None:
         space = start.space if start is not None and len(x) < 2 * start.space.shots else space_of(x)
@@ -271,7 +272,7 @@ class _Problem:
             np.minimum(odds, 80, out=odds)
             np.matmul(np.exp(odds, out=odds), counted, out=sums[at])
         surprise = float(np.log(sums[:, -1]).sum(dtype=np.float64))
-        residual: Floats = sums[:, :-1] / sums[:, -1:] - self.y
+        residual = np.asarray(sums[:, :-1] / sums[:, -1:] - self.y, np.float32)
         return surprise, residual
 
 
