@@ -98,25 +98,27 @@ class Store(Facts):
         status: npt.ArrayLike,
         *,
         origin: str,
-        note: str | None = None,
+        note: str | Sequence[str | None] | None = None,
         shown: dict[str, Any] | None = None,
         seconds: float | None = None,
     ) -> int:
         """Keep one gesture on one or many shots; durable when it returns. The gesture's number.
 
-        `present` and `status` are one value for all rows, or one each. `note` None leaves notes
-        as they are, '' takes them away. InputError where the disk refuses: then nothing changed.
+        `present`, `status` and `note` are one value for all rows, or one each. `note` None leaves
+        notes as they are, '' takes them away. InputError where the disk refuses: then nothing
+        changed.
         """
         where = np.atleast_1d(np.asarray(rows, np.int64))
         bits = np.broadcast_to(np.asarray(present, np.int64), where.shape).tolist()
         flags = np.broadcast_to(np.asarray(status, np.uint8), where.shape).tolist()
         which = where.tolist()
+        notes = [note] * len(which) if note is None or isinstance(note, str) else note
         with self.database.write() as connection:
             before = self._before(connection, annotator_id, which)
             events = []
-            for row, p, s in zip(which, bits, flags, strict=True):
+            for row, p, s, said in zip(which, bits, flags, notes, strict=True):
                 was = before.get(row, (0, 0, None))
-                events.append((row, *was, p, s, was[2] if note is None else note or None))
+                events.append((row, *was, p, s, was[2] if said is None else said or None))
             changed = sum(e[1:4] != e[4:7] for e in events)
             gesture = self._gesture(
                 connection, annotator_id, "do", origin, changed, shown=shown, seconds=seconds
