@@ -16,17 +16,17 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler import opening
 from labeler import queue as queues
-from labeler.deciding import Deciding
 from labeler.decisions import Decisions
 from labeler.feed import ShotFeed
 from labeler.pace import Pace
+from labeler.repeating import Repeating
 from labeler.store.records import Rows
 from model.errors import InputError
 from model.layouts import Geometry
 from model.taxonomy import Taxonomy
 
 
-class Session(Deciding):
+class Session(Repeating):
     """State of the window and the verbs that change it. Signals are facts, in the past tense."""
 
     project_changed = pyqtSignal()

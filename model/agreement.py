@@ -7,6 +7,7 @@ every shot; a reader may have left any shot out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -53,12 +54,18 @@ def krippendorff_alpha(values: npt.ArrayLike) -> float:
     read: Krippendorff, *Computing Krippendorff's alpha-reliability* (2011), section C. NaN where
     only one value occurs.
     """
-    read = np.asarray(values, float)
-    kinds, coded = np.unique(read, return_inverse=True)
-    coded = coded.reshape(read.shape)
-    kinds = kinds[~np.isnan(kinds)]
-    counts = (coded[..., None] == np.arange(len(kinds))).sum(0)
-    return float(_alpha(counts, np.ones((1, len(counts)), np.int64))[0])
+    found = np.asarray(values, float)
+    read = ~np.isnan(found)
+    m = read.sum(0)
+    units = m >= 2
+    found, read, m = found[:, units], read[:, units], m[units]
+    unlike = np.zeros(len(m))
+    for a, b in combinations(range(len(found)), 2):
+        unlike += 2 * (read[a] & read[b] & (found[a] != found[b]))
+    _, how_many = np.unique(found[read], return_counts=True)
+    n = how_many.sum()
+    chance = n**2 - (how_many**2).sum()
+    return float(1 - (n - 1) * (unlike / (m - 1)).sum() / chance) if chance else np.nan
 
 
 @dataclass(frozen=True)
