@@ -51,7 +51,7 @@ class Repeating(Deciding):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.repeat_rate = 0.0
-        """Share of new labels after which a shot comes again; the settings of the window say 3 %."""
+        """Share of new labels after which a shot comes again; the window's settings say 3 %."""
         self.remind_of_breaks = True
         self.breaks = Breaks()
         self.chance = np.random.default_rng()
@@ -182,13 +182,10 @@ class Repeating(Deciding):
         return True
 
     def _first_labels(self) -> Rows:
-        from labeler.store.timeline import timeline
+        from labeler.store.timeline import first_decisions
 
-        seen: dict[int, None] = {}
-        for moment in timeline(self.project.store.database, self.annotator):
-            if moment.status & LABELLED:
-                seen.setdefault(moment.row)
-        return np.array(list(seen)[: repeats.FIRST], np.int64)
+        rows = first_decisions(self.project.store.database, self.annotator).rows
+        return rows[: repeats.FIRST]
 
     # -- hiding --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Subcommands that take labels and shots out of a project, and labels into it."""
+"""Subcommands that take labels and shots out of a project, labels into it, and report on them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,23 @@ FORMATS = ("csv", "parquet", "hdf5", "cxi", "json")
 
 
 def add_parsers(subparsers: Any) -> None:
-    """export, import."""
+    """export, import, agreement, report."""
     _add_export(subparsers)
     _add_import(subparsers)
+    agreement = subparsers.add_parser("agreement", help="how far people agree, class by class")
+    agreement.add_argument("project", type=Path, metavar="PROJECT")
+    agreement.add_argument(
+        "--consensus", action="store_true", help="make consensus labels of what most say"
+    )
+    add_output_options(agreement)
+    agreement.set_defaults(run=_agreement)
+    report = subparsers.add_parser("report", help="the labelling week with figures, HTML or PDF")
+    report.add_argument("project", type=Path, metavar="PROJECT")
+    report.add_argument("--out", type=Path, required=True, metavar="FILE", help=".html or .pdf")
+    report.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    report.add_argument("--annotator", metavar="A", help="whose week (default: yours)")
+    add_output_options(report)
+    report.set_defaults(run=_report)
 
 
 def _add_export(subparsers: Any) -> None:
@@ -159,4 +173,59 @@ def _import(args: argparse.Namespace) -> int:
         print("There was nothing to change.")
     else:
         print(f"Done, as one gesture of {found.annotator}, which undo takes back.")
+    return 0
+
+
+def _agreement(args: argparse.Namespace) -> int:
+    from labeler.adjudication import make_consensus
+    from labeler.agreement import agreement_of
+    from labeler.project import Project
+
+    with Project.open(args.project) as project:
+        settled = make_consensus(project) if args.consensus else None
+        found = agreement_of(project)
+    if args.json:
+        more = {} if settled is None else {"consensus": vars(settled)}
+        print_json({**found.in_numbers(), **more})
+        return 0
+    _print_agreement(found)
+    if settled is not None:
+        print(
+            f"consensus: {settled.unanimous} shots read alike, {settled.majority} by majority, "
+            f"{settled.by_hand} settled by hand, {settled.open} open"
+        )
+    return 0
+
+
+def _print_agreement(found: Any) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    readers = ", ".join(f"{escape(name)} ({n:,})" for name, n in found.readers)
+    console = Console()
+    console.print(f"{found.shots:,} shots read by two or more of: {readers or 'nobody'}")
+    if not found.shots:
+        return
+    pairs = [f"κ {escape(p.first)} – {escape(p.second)}" for p in found.pairs]
+    table = Table("class", "α", "95 %", "differ", *pairs)
+    for c, (name, a) in enumerate(zip(found.class_names, found.alphas, strict=True)):
+        kappas = [f"{p.kappa[c]:.3f}" for p in found.pairs]
+        interval = f"{a.low:.3f} … {a.high:.3f}"
+        table.add_row(escape(name), f"{a.value:.3f}", interval, f"{a.differing:,}", *kappas)
+    console.print(table)
+    console.print(f"{len(found.rows):,} shots differ; α of whole label sets {found.whole:.3f}")
+
+
+def _report(args: argparse.Namespace) -> int:
+    from labeler.project import Project
+    from labeler.report import write_report
+
+    with Project.open(args.project) as project:
+        who = _annotator(project, args.annotator)
+        out = write_report(project, args.out, annotator=who, force=args.force)
+    if args.json:
+        print_json({"out": str(out)})
+    else:
+        print(f"The report is {out}")
     return 0
