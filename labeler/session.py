@@ -15,12 +15,10 @@ import numpy.typing as npt
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler import opening
-from labeler import queue as queues
 from labeler.deciding import Deciding
 from labeler.decisions import Decisions
 from labeler.feed import ShotFeed
 from labeler.pace import Pace
-from labeler.store.records import Rows
 from model.errors import InputError
 from model.layouts import Geometry
 from model.taxonomy import Taxonomy
@@ -34,8 +32,6 @@ class Session(Deciding):
     counts_ready = pyqtSignal(int)
     """Row whose counts (or whose error) arrived from the reader."""
     thumbnail_ready = pyqtSignal(int)
-    painted = pyqtSignal(int)
-    """Row that the pattern view has just painted: the end of key-to-screen timings."""
 
     def __init__(
         self, parent: QObject | None = None, make_reader: Callable[..., Any] | None = None
@@ -50,8 +46,6 @@ class Session(Deciding):
         self.taxonomy = Taxonomy("", (), ())
         self.decided = Decisions.none(0)
         self.row = -1
-        self.choice = queues.Choice()
-        self.queue: Rows = np.zeros(0, np.int64)
         self.predictions: Any = None
         self.forget_look()
         self.said = ""
@@ -60,6 +54,7 @@ class Session(Deciding):
         self.feed: ShotFeed | None = None
         self.annotator = 0
         self._shown_at = 0.0
+        self.forget_queue()
 
     # -- opening -------------------------------------------------------------------------------
 
@@ -76,9 +71,9 @@ class Session(Deciding):
             self.table, self._reader(), self.counts_ready.emit, self.thumbnail_ready.emit
         )
         self._load_predictions()
-        self.queue = self._built(self.choice)
+        self.begin_queue()
         self.project_changed.emit()
-        self.show(opened.row)
+        self.show(self.place_left(opened.row))
         for text in self.project.notes:
             self.noted.emit("info", text)
 
@@ -96,6 +91,7 @@ class Session(Deciding):
         if self.row >= 0:
             levels = (self.screen.low, self.screen.high) if self.levels_known else None
             opening.remember(self.project, self.row, levels)
+            self.keep_place()
         project, feed = self.project, self.feed
         self._clear()
         if feed is not None:
