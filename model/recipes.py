@@ -105,6 +105,9 @@ class Recipe:
     optimiser: Literal["sgd", "nesterov", "adamw"] = "sgd"
     rate: float = 0.1
     """Learning rate: at the start (steps) or at its peak (onecycle)."""
+    body_rate: float = 1.0
+    """Share of the rate for the body where it begins with learned weights: what it knows already
+    is to be bent, not overwritten, while the head is new to the classes at hand."""
     momentum: float = 0.9
     """For nesterov."""
     weight_decay: float = 0.0

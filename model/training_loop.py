@@ -23,7 +23,7 @@ from model.events import Event, event
 from model.judging import Judge, logits_of, untuned_thresholds
 from model.losses import CrossEntropy, LegalSetLikelihood, positive_weights
 from model.networks import Network
-from model.optimisation import Average, make_optimiser, rate_at
+from model.optimisation import Average, make_optimiser, rate_at, set_rate
 from model.penalty import ElasticNet
 from model.recipes import Recipe
 from model.training_data import Rows, TrainingData
@@ -159,8 +159,7 @@ class Loop:
 
     def take_step(self, rows: Rows, random: torch.Generator | None) -> float:
         """Forward, backward and update on these rows; returns the loss (Eq. 6)."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate
+        set_rate(self._plain_optimiser(), self.rate)
         self.optimiser.zero_grad(set_to_none=True)
         loss = self.engine.synchronise(self._backward(rows, random))
         if not math.isfinite(loss):
