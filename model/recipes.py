@@ -130,7 +130,8 @@ class Recipe:
 
     # Judging
     evaluate_every: int = 0
-    """Steps between evaluations, 0: after every epoch. The last epoch is always evaluated."""
+    """Steps between evaluations, at most 20 epochs; 0: after every epoch. The last epoch is always
+    evaluated."""
     tuning: float = 0.0
     """Share of the training shots kept aside to choose the best epoch, the thresholds and the
     temperature, where that is at least 100 shots. Otherwise `steps` keeps the epoch that is best

@@ -254,7 +254,10 @@ def _finish(loop: Loop, seconds: float) -> Event:
         "thresholds": dict(zip(data.table.class_names, thresholds.tolist(), strict=True)),
         "shots": {k: len(getattr(data, k)) for k in ("training", "tuning", "evaluation")},
         "seconds": seconds + loop.seconds_before,
+        "best_step": loop.best["step"],
+        "best_untuned": loop.best["metrics"],
         "history": loop.history,
+        "evaluations": loop.evaluations,
     }
     about = replace(
         about, thresholds=tuple(thresholds.tolist()), temperature=temperature,

@@ -108,7 +108,7 @@ def add_parsers(subparsers: Any) -> None:
     ablation = names.add_parser("ablation", help="train every recipe with and without its choices")
     ablation.add_argument("file", type=Path, metavar="FILE", help="labelled shots")
     ablation.add_argument("--out", type=Path, default=Path("ablation"), metavar="DIR")
-    ablation.add_argument("--epochs", type=int, default=20)
+    ablation.add_argument("--epochs", type=int, default=12)
     ablation.add_argument("--size", type=int, default=64, metavar="PX")
     ablation.add_argument("--training", type=int, default=600, metavar="N", help="shots; 0: 85 %%")
     ablation.add_argument("--seeds", type=int, default=3)

@@ -34,4 +34,12 @@ TABLE: tuple[Command, ...] = (
         state=lambda w: w.session.auto_advance,
     ),
     command("retrain", "Retrain the network", "Ctrl+R", "Label", "project", lambda w: w.retrain()),
+    command(
+        "run_before",
+        "Back to the run used before",
+        "Ctrl+Shift+R",
+        "Label",
+        "project",
+        lambda w: w.retrain_bar.retraining.go_back(),
+    ),
 )

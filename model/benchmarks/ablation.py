@@ -42,7 +42,7 @@ _NEVER = 10**9
 class Study:
     """How large an ablation is."""
 
-    epochs: int = 20
+    epochs: int = 12
     size: int = 64
     seeds: int = 3
     training: int = 600
