@@ -31,6 +31,9 @@ TABLE: tuple[Command, ...] = (
         "project",
         lambda w: w.doors.choose_source(),
     ),
+    command(
+        "prepare", "Preparation of shots…", "", "Project", "project", lambda w: w.doors.prepare()
+    ),
     command("close", "Close project", "Ctrl+W", "Project", "project", lambda w: w.close_project()),
     command("quit", "Quit", "Ctrl+Q", "Project", "always", lambda w: w.close()),
 )

@@ -59,6 +59,27 @@ def test_zoom_changes_the_scale_about_the_centre():
     assert 1.2 < area.max() < 1.6
 
 
+def test_a_shift_moves_the_pattern_by_no_more_than_its_share():
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    spot = torch.exp(-((y - 31.5) ** 2 + (x - 31.5) ** 2) / 32)[None, None].repeat(200, 1, 1, 1)
+    moved = augment(spot, replace(NOTHING, shift=0.1), torch.Generator().manual_seed(1))[:, 0]
+    weight = moved.sum((1, 2))
+    down = (moved * y).sum((1, 2)) / weight - 31.5
+    right = (moved * x).sum((1, 2)) / weight - 31.5
+    for way in (down, right):
+        assert 5.5 < way.abs().max() <= 6.41
+        assert abs(way.mean()) < 1.0
+
+
+def test_smoothing_lowers_the_noise_and_keeps_the_mean():
+    noise = torch.poisson(torch.full((50, 1, 32, 32), 100.0), torch.Generator().manual_seed(2))
+    found = augment(noise, replace(NOTHING, smooth=1.0), torch.Generator().manual_seed(3))
+    spread = found.std((1, 2, 3)) / noise.std((1, 2, 3))
+    assert spread.min() < 0.45
+    assert spread.max() > 0.85
+    assert abs(found.mean() / noise.mean() - 1) < 1e-3
+
+
 @pytest.mark.parametrize("name", ["quick", "best", "paper"])
 def test_the_same_generator_makes_the_same_changes(name):
     recipe = named(name)
