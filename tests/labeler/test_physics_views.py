@@ -79,7 +79,7 @@ def test_the_pattern_owns_the_window_with_all_panes_on(window, size):
 
 def test_each_pane_has_a_key(window):
     panes = window.label.physics.panes
-    for key, name in (("R", "profile"), ("W", "unwrap"), ("Y", "symmetry"), ("V", "correlation")):
+    for key, name in (("R", "profile"), ("W", "unwrap"), ("T", "symmetry"), ("V", "correlation")):
         before = panes[name].isVisible()
         QTest.keyClick(window, key)
         assert panes[name].isVisible() != before
