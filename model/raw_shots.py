@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import numpy as np
@@ -126,7 +126,7 @@ class _Hands:
         mine = self._open()
         shots: Counts = mine.buffer[: block[1] - block[0]]
         mine.here.seek(int(self._raw.offsets[block[0]]))
-        into = memoryview(shots.reshape(-1).view(np.uint8))
+        into = memoryview(cast(bytes, shots.reshape(-1).view(np.uint8)))
         while into:
             read = mine.here.readinto(into)
             if not read:
@@ -138,7 +138,7 @@ class _Hands:
         """Put the shots to their place in the copy."""
         mine = self._open()
         mine.there.seek(int(self._raw.offsets[block[0]]))
-        left = memoryview(shots.reshape(-1).view(np.uint8))
+        left = memoryview(cast(bytes, shots.reshape(-1).view(np.uint8)))
         while left:
             left = left[mine.there.write(left) :]
 
