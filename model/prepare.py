@@ -278,7 +278,8 @@ def find_centre(
     `reach`: how far from it, in shares of the shorter side.
 
     Least mean squared difference of log1p counts over the pixels that both have, by FFT, refined
-    by a parabola to parts of a pixel; in single precision where counts are. The guess itself for a shot without any structure.
+    by a parabola to parts of a pixel; in single precision where counts are. The guess itself for
+    a shot without any structure.
     """
     from scipy import fft
 
