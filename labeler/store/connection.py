@@ -133,6 +133,13 @@ def translated(path: Path) -> Iterator[None]:
         raise _in_words(str(error.orig), path) or error from error
     except sqlite3.Error as error:
         raise _in_words(str(error), path) or error from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, reason: object) -> InputError:
+    """What to say of a database whose content makes no sense."""
+    return InputError(f"the database is damaged ({reason})", file=path, mend=_RESTORE)
 
 
 def _in_words(text: str, path: Path) -> InputError | None:
@@ -177,6 +184,7 @@ _TROUBLES = (
         "the project cannot be opened",
         "Check that the folder is there and may be read.",
     ),
+    ("Could not decode", "the database is damaged", _RESTORE),
     ("malformed", "the database is damaged", _RESTORE),
     ("not a database", "the database is damaged", _RESTORE),
 )

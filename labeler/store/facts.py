@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from labeler.store.connection import Database
+from labeler.store.connection import Database, damaged
 from labeler.store.records import Annotator, Rows, StoredSource
 from labeler.store.schema import AnnotatorRow, Base, ClassBit, Meta, RoleRow, SourceRow
 from model.layouts import Geometry
@@ -95,7 +96,10 @@ class Facts:
         """The files of shots, in the order of their rows."""
         with self.database.translated():
             rows = self.database.connection.execute(select(SOURCES).order_by(SOURCES.c.first_row))
-            return [_source(row._mapping) for row in rows]
+            try:
+                return [_source(row._mapping) for row in rows]
+            except (KeyError, TypeError, IndexError) as error:
+                raise damaged(self.database.path, repr(error)) from error
 
     def n_shots(self) -> int:
         """How many shots all sources hold together."""
@@ -135,8 +139,18 @@ class Facts:
         found = np.zeros(self.n_shots(), np.uint8)
         with self.database.translated():
             rows = self.database.driver.execute("SELECT row, role FROM roles")
-            pairs = np.fromiter(rows, np.dtype([("row", "i8"), ("role", "u1")]))
+            pairs = self._table(rows, np.dtype([("row", "i8"), ("role", "u1")]), len(found))
         found[pairs["row"]] = pairs["role"]
+        return found
+
+    def _table(self, rows: Iterable[Any], kind: np.dtype[Any], n: int) -> npt.NDArray[Any]:
+        """Rows as a structured array whose field `row` is within 0 … n - 1."""
+        try:
+            found = np.fromiter(rows, kind)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise damaged(self.database.path, error) from error
+        if len(found) and not (found["row"].min() >= 0 and found["row"].max() < n):
+            raise damaged(self.database.path, "labels of shots that there are not")
         return found
 
     def set_roles(self, rows: npt.ArrayLike, role: npt.ArrayLike) -> None:

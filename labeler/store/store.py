@@ -272,7 +272,7 @@ class Store(Elsewhere):
         state = State(np.zeros(n, np.int64), np.zeros(n, np.uint8))
         with self.database.translated():
             rows = self.database.driver.execute(_STATE, (annotator_id,))
-            found = np.fromiter(rows, _STATE_TYPE)
+            found = self._table(rows, _STATE_TYPE, n)
         state.present[found["row"]] = found["present"]
         state.status[found["row"]] = found["status"]
         return state
