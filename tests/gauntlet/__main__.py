@@ -1,4 +1,4 @@
-"""The whole gauntlet: `python -m tests.gauntlet [KIND …] [--small]`; exit 1 if anything was lost.
+"""The whole gauntlet: `python -m tests.gauntlet [KIND …] [--size S]`; exit 1 if anything was lost.
 
 One line for each kind: tried, survived, lost. Linux only: it forks, limits and mounts.
 """
@@ -19,37 +19,44 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from . import damage, failures, gestures, kills
 from .places import Tally
 
-Kind = Callable[[Path, bool], Iterator[Tally]]
+SIZES = ("tiny", "small", "full")
+"""In seconds, for the default tests; in a few minutes; the whole of it."""
+Kind = Callable[[Path, int], Iterator[Tally]]
+"""From a folder and the place of the size in SIZES to the lines."""
 
 
-def _kills(folder: Path, small: bool) -> Iterator[Tally]:
-    yield kills.while_labelling(folder, 20 if small else 1000)
-    yield kills.while_labelling(folder, 20 if small else 500, pace=0.0, seed=9)
+def _kills(folder: Path, size: int) -> Iterator[Tally]:
+    yield kills.while_labelling(folder, (5, 50, 1000)[size])
+    yield kills.while_labelling(folder, (6, 50, 500)[size], pace=0.0, seed=9)
 
 
-def _window(folder: Path, small: bool) -> Iterator[Tally]:
-    yield kills.in_the_window(folder, 2 if small else 40)
+def _window(folder: Path, size: int) -> Iterator[Tally]:
+    yield kills.in_the_window(folder, (1, 5, 40)[size])
 
 
-def _training(folder: Path, small: bool) -> Iterator[Tally]:
-    yield kills.with_a_training(folder, 2 if small else 100)
+def _training(folder: Path, size: int) -> Iterator[Tally]:
+    yield kills.with_a_training(folder, (1, 4, 100)[size])
 
 
-def _failures(folder: Path, small: bool) -> Iterator[Tally]:
-    yield failures.nth_operation(folder)
-    yield failures.size_limit(folder, failures.LIMITS[:: 10 if small else 1])
-    yield failures.full_disk(folder, failures.ROOMS[:: 10 if small else 1])
+def _failures(folder: Path, size: int) -> Iterator[Tally]:
+    works = failures.WORKS if size else failures.WORKS[:1]
+    every = (16, 4, 1)[size]
+    yield failures.nth_operation(folder, works)
+    yield failures.size_limit(folder, works, failures.LIMITS[::every])
+    if size:
+        yield failures.full_disk(folder, works, failures.ROOMS[::every])
 
 
-def _damage(folder: Path, small: bool) -> Iterator[Tally]:
+def _damage(folder: Path, size: int) -> Iterator[Tally]:
     for make in damage.TARGETS:
-        target = make(folder / make.__name__)
-        yield damage.flipped(target, 20 if small else 1000)
-        yield damage.cut_off(target, 5 if small else 200)
+        if size or make is not damage.weights:  # which load torch
+            target = make(folder / make.__name__)
+            yield damage.flipped(target, (6, 50, 1000)[size])
+            yield damage.cut_off(target, (3, 10, 200)[size])
 
 
-def _gestures(folder: Path, small: bool) -> Iterator[Tally]:
-    yield gestures.there_and_back(folder, 200 if small else 10_000)
+def _gestures(folder: Path, size: int) -> Iterator[Tally]:
+    yield gestures.there_and_back(folder, (60, 500, 10_000)[size])
 
 
 KINDS: dict[str, Kind] = {
@@ -66,7 +73,7 @@ def main() -> int:
     """Run the kinds that were asked for, all by default."""
     parser = argparse.ArgumentParser(prog="python -m tests.gauntlet")
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
-    parser.add_argument("--small", action="store_true", help="a few of each, in a minute")
+    parser.add_argument("--size", choices=SIZES, default="full")
     args = parser.parse_args()
     if sys.platform != "linux":
         print("The gauntlet runs on Linux only.")
@@ -75,7 +82,7 @@ def main() -> int:
     for kind in args.kinds or KINDS:
         with tempfile.TemporaryDirectory(prefix="airylabel-gauntlet-") as folder:
             start = time.monotonic()
-            for tally in KINDS[kind](Path(folder), args.small):
+            for tally in KINDS[kind](Path(folder), SIZES.index(args.size)):
                 print(f"{tally}  {time.monotonic() - start:.0f} s", flush=True)
                 if tally.first:
                     print(f"    first: {tally.first}", flush=True)

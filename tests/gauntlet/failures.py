@@ -12,7 +12,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,7 +165,7 @@ def _writes(arguments: tuple[Any, ...]) -> bool:
     return bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC))
 
 
-def nth_operation(folder: Path) -> Tally:
+def nth_operation(folder: Path, works: Sequence[Work] = WORKS) -> Tally:
     """The 1st, 2nd, 3rd … file operation of every work fails, until one run needs no more."""
     nth, tally = _Nth(), Tally("n-th file operation fails")
 
@@ -181,7 +181,7 @@ def nth_operation(folder: Path) -> Tally:
         tally.add("" if done else _trouble(how, words, work, project))
         return done
 
-    for work in WORKS:
+    for work in works:
         project = _fresh(folder / "nth")
         for n in range(1, MOST):
             if failing(work, project, n):
@@ -189,10 +189,10 @@ def nth_operation(folder: Path) -> Tally:
     return tally
 
 
-def size_limit(folder: Path, limits: range = LIMITS) -> Tally:
+def size_limit(folder: Path, works: Sequence[Work] = WORKS, limits: range = LIMITS) -> Tally:
     """No file may grow beyond a limit, for limits from nothing to plenty."""
     tally = Tally("writes fail at a limit of file size")
-    for work in WORKS:
+    for work in works:
         project = _fresh(folder / "limit")
         for limit in limits:
 
@@ -206,7 +206,7 @@ def size_limit(folder: Path, limits: range = LIMITS) -> Tally:
     return tally
 
 
-def full_disk(folder: Path, rooms: range = ROOMS) -> Tally:
+def full_disk(folder: Path, works: Sequence[Work] = WORKS, rooms: range = ROOMS) -> Tally:
     """A small file system with less and less room, where this user may mount one."""
     tally = Tally("full disk")
     mount = folder / "small"
@@ -216,7 +216,7 @@ def full_disk(folder: Path, rooms: range = ROOMS) -> Tally:
         tally.note = "left out: this user may not mount a file system"
         return tally
     try:
-        for work in WORKS:
+        for work in works:
             project = _fresh(mount / "full")
             for room in rooms:
                 _fill(mount, room)

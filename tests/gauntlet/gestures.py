@@ -40,15 +40,14 @@ def there_and_back(folder: Path, gestures: int, seed: int = 4) -> Tally:
                 states.append(now)
                 undone.clear()
         tally.add("" if _state(store, ada) == states[-1] else f"gesture {k}: not as expected")
-    tally.add(_all_the_way(store, ada, states))
+    tally.add(_all_the_way(store, ada, states, (undone or states[-1:])[0]))
     store.close()
     tally.add(trouble_with(project))
     tally.note = f"{len(states) - 1:,} undone to the start and redone to the end"
     return tally
 
 
-def _all_the_way(store: Store, ada: int, states: list[State]) -> str:
-    end = states[-1]
+def _all_the_way(store: Store, ada: int, states: list[State], end: State) -> str:
     for expected in states[-2::-1]:
         store.undo(ada)
         if _state(store, ada) != expected:

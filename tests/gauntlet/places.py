@@ -66,8 +66,11 @@ def make_project(folder: Path, n: int = 24, side: int = 48) -> Path:
 
 def trouble_with(project: Path) -> str:
     """What is wrong with a project's database, '' where it is whole in every respect."""
-    with closing(sqlite3.connect(project / "project.sqlite")) as raw:
-        (found,) = raw.execute("PRAGMA integrity_check").fetchone()
+    try:
+        with closing(sqlite3.connect(project / "project.sqlite")) as raw:
+            (found,) = raw.execute("PRAGMA integrity_check").fetchone()
+    except sqlite3.DatabaseError as error:
+        found = error
     if found != "ok":
         return f"integrity: {found}"
     store = Store.open(project / "project.sqlite")
