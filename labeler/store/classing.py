@@ -119,8 +119,8 @@ def change_rows(connection: Connection, change: ClassChange) -> None:
     bits = [bit for (bit,) in connection.execute(select(CLASSES.c.bit))]
     known = {name for (name,) in connection.execute(select(CLASSES.c.name))}
     first = max(bits, default=-1) + 1
-    new = [name for name in change.added if name not in known]
-    rows = [{"bit": first + k, "name": name} for k, name in enumerate(new)]
+    fresh = [name for name in change.added if name not in known]
+    rows = [{"bit": first + k, "name": name} for k, name in enumerate(fresh)]
     if rows:
         connection.execute(insert(CLASSES), rows)
     for name in change.removed:

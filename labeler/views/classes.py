@@ -42,7 +42,7 @@ class ClassesDialog(QDialog):
         self.resize(820, 720)
         self.classes = text_table("Classes", ("Class", "Key", "Under", "Shots", ""))
         self.rules = text_table("Rules", ("Rule", "Severity"))
-        self.done = text_table("Changes", ("Change", "Who", "When"))
+        self.past = text_table("Changes", ("Change", "Who", "When"))
         self.buttons: dict[str, QPushButton] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 14, 16, 14)
@@ -68,7 +68,7 @@ class ClassesDialog(QDialog):
             )
         )
         layout.addWidget(label("Changes so far", "heading"))
-        layout.addWidget(self.done, 2)
+        layout.addWidget(self.past, 2)
         foot = self._row(("Undo the last change", self.undo))
         close = QPushButton("Close")
         close.clicked.connect(self.accept)
@@ -92,7 +92,7 @@ class ClassesDialog(QDialog):
     def refresh(self) -> None:
         """Read everything anew."""
         project = self.session.project
-        for table in (self.classes, self.rules, self.done):
+        for table in (self.classes, self.rules, self.past):
             table.clear()
         for c in project.taxonomy.classes:
             state = f"retired {c.retired}" if c.retired else ""
@@ -109,7 +109,7 @@ class ClassesDialog(QDialog):
             text = change.text[:1].upper() + change.text[1:]
             item = QTreeWidgetItem([text, change.annotator, when(change.time.timestamp())])
             item.setToolTip(2, f"{change.time.astimezone():%A %d %B %Y %H:%M:%S}")
-            self.done.addTopLevelItem(item)
+            self.past.addTopLevelItem(item)
         left = in_effect(changes)
         self.buttons["Undo the last change"].setToolTip(left[-1].text if left else "")
         self.buttons["Undo the last change"].setEnabled(bool(left))

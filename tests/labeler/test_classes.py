@@ -315,7 +315,7 @@ def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week, monkeypatch):
     dialog.rules.setCurrentItem(dialog.rules.topLevelItem(0))
     dialog.buttons["Soft"].click()
     assert dialog.rules.topLevelItem(0).text(1) == "soft"
-    assert dialog.done.topLevelItemCount() == 2
+    assert dialog.past.topLevelItemCount() == 2
     dialog.buttons["Undo the last change"].click()
     dialog.buttons["Undo the last change"].click()
     assert session.taxonomy.names == loads(HELIUM).names
