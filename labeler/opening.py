@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labeler import queue as queues
 from labeler.decisions import Decisions
 from model.errors import InputError
 from model.shots import ShotTable
-from model.taxonomy import Taxonomy
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +27,6 @@ class Opened:
     decided: Decisions
     row: int
     levels: tuple[float, float] | None
-    choice: queues.Choice
 
 
 def open_project(folder: Path) -> Opened:
@@ -39,12 +36,12 @@ def open_project(folder: Path) -> Opened:
     project = Project.open(folder)
     try:
         annotator = project.annotator
-        row, levels, choice = _left_off(project, annotator)
+        row, levels = _left_off(project, annotator)
         table, decided = project.shot_table(), _decisions_of(project, annotator)
     except BaseException:
         project.close()
         raise
-    return Opened(project, table, annotator, decided, row, levels, choice)
+    return Opened(project, table, annotator, decided, row, levels)
 
 
 def predictions_of(project: Any) -> tuple[Any, str]:
@@ -66,12 +63,9 @@ def remember(
     annotator: int,
     row: int,
     levels: tuple[float, float] | None,
-    choice: queues.Choice,
 ) -> None:
     """Store where somebody is, to resume there; failing is logged, not fatal."""
     place: dict[str, Any] = {"row": row, "levels": levels}
-    if not choice.title:  # shots chosen by hand cannot be chosen again
-        place["queue"] = asdict(choice)
     if project.store.read_only:
         return
     try:
@@ -80,28 +74,15 @@ def remember(
         log.warning("the place in the queue was not stored: %s", error)
 
 
-def _left_off(
-    project: Any, annotator: int
-) -> tuple[int, tuple[float, float] | None, queues.Choice]:
-    """Row, levels and queue of somebody's last sitting; the first shot where there was none."""
+def _left_off(project: Any, annotator: int) -> tuple[int, tuple[float, float] | None]:
+    """Row and levels of somebody's last sitting; the first shot where there was none."""
     kept = project.store.get_meta(f"{PLACE}.{annotator}", project.store.get_meta(PLACE))
     kept = kept if isinstance(kept, dict) else {}
     row, levels = kept.get("row", 0), kept.get("levels")
     row = min(max(row, 0), project.n_shots - 1) if isinstance(row, int) else 0
-    choice = _choice(kept.get("queue"), project.taxonomy)
     if not isinstance(levels, list) or len(levels) != 2:
-        return row, None, choice
-    return row, (float(levels[0]), float(levels[1])), choice
-
-
-def _choice(kept: Any, taxonomy: Taxonomy) -> queues.Choice:
-    """The queue as it was; the usual one where the program or the classes changed since."""
-    try:
-        choice = queues.Choice(**kept)
-        queues.build(choice, Decisions.none(1), taxonomy, None)
-    except (TypeError, KeyError, ValueError, AttributeError):
-        return queues.Choice()
-    return choice
+        return row, None
+    return row, (float(levels[0]), float(levels[1]))
 
 
 def _decisions_of(project: Any, annotator: int) -> Decisions:

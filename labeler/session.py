@@ -15,20 +15,18 @@ import numpy.typing as npt
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler import opening, people
-from labeler import queue as queues
-from labeler.deciding import Deciding
 from labeler.decisions import Decisions
 from labeler.feed import ShotFeed
 from labeler.following import Following
 from labeler.keeping import Keeper
 from labeler.pace import Pace
-from labeler.store.records import Rows
+from labeler.repeating import Repeating
 from model.errors import InputError
 from model.layouts import Geometry
 from model.taxonomy import Taxonomy
 
 
-class Session(Deciding):
+class Session(Repeating):
     """State of the window and the verbs that change it. Signals are facts, in the past tense."""
 
     project_changed = pyqtSignal()
@@ -36,8 +34,6 @@ class Session(Deciding):
     counts_ready = pyqtSignal(int)
     """Row whose counts (or whose error) arrived from the reader."""
     thumbnail_ready = pyqtSignal(int)
-    painted = pyqtSignal(int)
-    """Row that the pattern view has just painted: the end of key-to-screen timings."""
 
     def __init__(
         self, parent: QObject | None = None, make_reader: Callable[..., Any] | None = None
@@ -54,8 +50,6 @@ class Session(Deciding):
         self.taxonomy = Taxonomy("", (), ())
         self.decided = Decisions.none(0)
         self.row = -1
-        self.choice = queues.Choice()
-        self.queue: Rows = np.zeros(0, np.int64)
         self.predictions: Any = None
         self.forget_look()
         self.said = ""
@@ -64,6 +58,7 @@ class Session(Deciding):
         self.feed: ShotFeed | None = None
         self.annotator = 0
         self._shown_at = 0.0
+        self.forget_queue()
 
     # -- opening -------------------------------------------------------------------------------
 
@@ -81,10 +76,9 @@ class Session(Deciding):
             self.table, self._reader(), self.counts_ready.emit, self.thumbnail_ready.emit
         )
         self._load_predictions()
-        self.choice = opened.choice
-        self.queue = self._built(self.choice)
+        self.begin_queue()
         self.project_changed.emit()
-        self.show(opened.row)
+        self.show(self.place_left(opened.row))
         for text in self.project.notes:
             self.noted.emit("info", text)
 
@@ -126,7 +120,8 @@ class Session(Deciding):
     def _remember(self) -> None:
         if self.project is not None and self.row >= 0:
             levels = (self.screen.low, self.screen.high) if self.levels_known else None
-            opening.remember(self.project, self.annotator, self.row, levels, self.choice)
+            opening.remember(self.project, self.annotator, self.row, levels)
+            self.keep_place()
 
     def sources_changed(self) -> None:
         """Read everything anew after a file was found again or added."""

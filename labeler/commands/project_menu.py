@@ -32,6 +32,9 @@ TABLE: tuple[Command, ...] = (
         lambda w: w.doors.choose_source(),
     ),
     command(
+        "prepare", "Preparation of shots…", "", "Project", "project", lambda w: w.doors.prepare()
+    ),
+    command(
         "people",
         "Who labels…",
         "",
