@@ -19,6 +19,10 @@ def repair(folder: Path | str) -> list[str]:
     InputError where nothing could be read and there is no backup; then nothing was changed.
     """
     folder = Path(folder).absolute()
+    if (folder / "project.toml").is_file():
+        what = "its labels are on a server, which looks after them"
+        mend = "Ask whoever runs it; `airylabel check` without --repair examines the labels."
+        raise InputError(what, file=folder, mend=mend)
     if not (folder / DATABASE).is_file() and not backups.list_backups(folder):
         raise InputError("is not a project", file=folder, mend="Name the folder of a project.")
     said = []

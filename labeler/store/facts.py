@@ -9,25 +9,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Table, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import func, insert, select, update
 
 from labeler.store.connection import Database, damaged
+from labeler.store.dialects import upsert
 from labeler.store.records import Annotator, Rows, StoredSource
-from labeler.store.schema import AnnotatorRow, Base, ClassBit, Meta, RoleRow, SourceRow
+from labeler.store.tables import ANNOTATORS, CLASSES, META, ROLES, SOURCES
+from labeler.store.tables import table_of as table_of
 from model.layouts import Geometry
 from model.sources import SourceInfo
-
-
-def table_of(model: type[Base]) -> Table:
-    """The Core table of a typed model."""
-    found = model.__table__
-    assert isinstance(found, Table)
-    return found
-
-
-META, ANNOTATORS, CLASSES = table_of(Meta), table_of(AnnotatorRow), table_of(ClassBit)
-SOURCES, ROLES = table_of(SourceRow), table_of(RoleRow)
 
 
 class Facts:
@@ -47,9 +37,10 @@ class Facts:
 
     def set_meta(self, key: str, value: Any) -> None:
         """Keep a value that JSON can hold."""
-        statement = upsert(META).values(key=key, value=value)
+        statement = upsert(self.database.dialect, META).values(key=key, value=value)
+        keep = statement.on_conflict_do_update(index_elements=["key"], set_={"value": value})
         with self.database.write() as connection:
-            connection.execute(statement.on_conflict_do_update(set_={"value": value}))
+            connection.execute(keep)
 
     # -- annotators ----------------------------------------------------------------------------
 
@@ -61,8 +52,8 @@ class Facts:
             found = self.database.connection.execute(find).scalar()
         if found is None:
             with self.database.write() as connection:
-                add = upsert(ANNOTATORS).values(name=name, kind=kind).on_conflict_do_nothing()
-                connection.execute(add)
+                add = upsert(self.database.dialect, ANNOTATORS).values(name=name, kind=kind)
+                connection.execute(add.on_conflict_do_nothing())
                 found = connection.execute(find).scalar()
         assert found is not None
         return int(found)
@@ -138,7 +129,7 @@ class Facts:
         """(N,) 0 undecided, 1 training, 2 evaluation."""
         found = np.zeros(self.n_shots(), np.uint8)
         with self.database.translated():
-            rows = self.database.driver.execute("SELECT row, role FROM roles")
+            rows = self.database.rows("SELECT row, role FROM roles")
             pairs = self._table(rows, np.dtype([("row", "i8"), ("role", "u1")]), len(found))
         found[pairs["row"]] = pairs["role"]
         return found
@@ -162,8 +153,9 @@ class Facts:
         ]
         if not items:
             return
-        statement = upsert(ROLES)
-        keep = statement.on_conflict_do_update(set_={"role": statement.excluded.role})
+        statement = upsert(self.database.dialect, ROLES)
+        role_now = {"role": statement.excluded.role}
+        keep = statement.on_conflict_do_update(index_elements=["row"], set_=role_now)
         with self.database.write() as connection:
             connection.execute(keep, items)
 
