@@ -6,11 +6,24 @@ import json
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Insert, Select, Table, any_, bindparam, func, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Insert,
+    Select,
+    Table,
+    any_,
+    bindparam,
+    func,
+    insert,
+    select,
+)
 
 from labeler.store.tables import CURRENT, EVENTS
 
 SQLITE, POSTGRES = "sqlite", "postgresql"
+MANY = 200
+"""From so many events on a server is sent a stream instead of statements."""
 _STATE = (CURRENT.c.row, CURRENT.c.present, CURRENT.c.status, CURRENT.c.note)
 _AFTER = (EVENTS.c.row, EVENTS.c.present_after, EVENTS.c.status_after, EVENTS.c.note_after)
 _COLUMNS = ["annotator_id", "row", "present", "status", "note"]
@@ -56,3 +69,16 @@ def make_current(dialect: str) -> Insert:
     keep = {name: made.excluded[name] for name in _COLUMNS[2:]}
     kept: Insert = made.on_conflict_do_update(index_elements=_COLUMNS[:2], set_=keep)
     return kept
+
+
+def add_events(connection: Connection, dialect: str, events: list[tuple[Any, ...]]) -> None:
+    """Append events, many at once by the way that is fast for them."""
+    names = [c.name for c in EVENTS.c]
+    if dialect == SQLITE or len(events) < MANY:
+        connection.execute(insert(EVENTS), [dict(zip(names, e, strict=True)) for e in events])
+        return
+    driver: Any = connection.connection.driver_connection
+    copy = f"COPY events ({', '.join(names)}) FROM STDIN"
+    with driver.cursor() as cursor, cursor.copy(copy) as to:
+        for event in events:
+            to.write_row(event)

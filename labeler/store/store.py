@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, insert, literal, select
 from labeler.store import audit, classing, migrating, salvage, server
 from labeler.store.classing import ClassChange, KeptChange
 from labeler.store.connection import Database
-from labeler.store.dialects import make_current, states, these
+from labeler.store.dialects import add_events, make_current, states, these
 from labeler.store.elsewhere import Elsewhere
 from labeler.store.records import Change, GestureKind, HistoryEntry, State, in_words
 from labeler.store.tables import ANNOTATORS, CURRENT, EVENTS, GESTURES
@@ -136,10 +136,8 @@ class Store(Elsewhere):
         gesture = self._gesture(
             connection, annotator_id, "do", origin, changed, shown=shown, seconds=seconds
         )
-        names = [c.name for c in EVENTS.c]
-        items = [dict(zip(names, (gesture, *e), strict=True)) for e in events]
-        if items:
-            connection.execute(insert(EVENTS), items)
+        if events:
+            add_events(connection, self.database.dialect, [(gesture, *e) for e in events])
         connection.execute(
             make_current(self.database.dialect), {"annotator": annotator_id, "gesture": gesture}
         )

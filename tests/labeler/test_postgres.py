@@ -142,6 +142,22 @@ def test_many_hands_at_once_lose_nothing(team, tmp_path):
     assert one.audit() == []
 
 
+def test_thousands_of_shots_in_one_gesture(tmp_path, url):
+    store = fill(Store.create(tmp_path / "project.toml", CLASSES, url), 5000)
+    ada = store.annotator("Ada")
+    store.record(ada, np.arange(5000), np.arange(5000) % 8, LABELLED, origin="bulk", note="all")
+    state = store.load_state(ada)
+    assert state.present.tolist() == [k % 8 for k in range(5000)]
+    assert store.notes(ada)[4999] == "all"
+    assert len(store.undo(ada).rows) == 5000
+    assert store.audit() == []
+    with pytest.raises(DBAPIError):
+        store.record(99, np.arange(5000), 1, LABELLED, origin="bulk")
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    assert store.audit() == []
+    store.close()
+
+
 def test_a_gesture_that_fails_leaves_nothing_behind(team):
     one, _ = team
     with pytest.raises(DBAPIError):
