@@ -28,6 +28,7 @@ TABLE: tuple[Command, ...] = (
         "View",
         "model",
         lambda w: w.change_strength(0.1),
+        repeats=True,
     ),
     command(
         "heat_weaker",
@@ -36,6 +37,7 @@ TABLE: tuple[Command, ...] = (
         "View",
         "model",
         lambda w: w.change_strength(-0.1),
+        repeats=True,
     ),
     command(
         "levels",
@@ -84,8 +86,8 @@ TABLE: tuple[Command, ...] = (
         lambda w: w.flip_centre(),
         state=lambda w: w.centre_shown,
     ),
-    command("zoom_in", "Zoom in", "+ =", "View", "shot", lambda w: w.zoom(1.25)),
-    command("zoom_out", "Zoom out", "-", "View", "shot", lambda w: w.zoom(0.8)),
+    command("zoom_in", "Zoom in", "+ =", "View", "shot", lambda w: w.zoom(1.25), repeats=True),
+    command("zoom_out", "Zoom out", "-", "View", "shot", lambda w: w.zoom(0.8), repeats=True),
     command("zoom_reset", "Whole shot", "Backspace", "View", "shot", lambda w: w.zoom(None)),
     command(
         "theme", "Dark or light", "Ctrl+T", "View", "always", lambda w: w.flip_theme(), icon="theme"
