@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,6 +37,11 @@ class Command:
     icon: str = ""
     state: Callable[[Any], bool] | None = None
     repeats: bool = False
+
+
+def view(name: str) -> Any:
+    """A module of the views, loaded when a command first needs it."""
+    return importlib.import_module(f"labeler.views.{name}")
 
 
 def command(

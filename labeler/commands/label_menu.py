@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labeler.commands.command import Command, command
+from labeler.commands.command import Command, command, view
 
 TABLE: tuple[Command, ...] = (
     command(
@@ -26,6 +26,15 @@ TABLE: tuple[Command, ...] = (
         "flag", "Flag with a note…", "M", "Label", "shots", lambda w: w.ask_note(), icon="flag"
     ),
     command("unflag", "Flag on or off", "Shift+M", "Label", "shots", lambda w: w.hand.flag()),
+    command(
+        "history",
+        "History of the shot",
+        "Y",
+        "Label",
+        "shot",
+        lambda w: view("history").flip(w),
+        state=lambda w: view("history").is_shown(w),
+    ),
     command(
         "auto_advance",
         "Go on after each key",
@@ -60,4 +69,12 @@ TABLE: tuple[Command, ...] = (
         lambda w: w.hand.choose("select:others"),
     ),
     command("retrain", "Retrain the network", "Ctrl+R", "Label", "project", lambda w: w.retrain()),
+    command(
+        "run_before",
+        "Back to the run used before",
+        "Ctrl+Shift+R",
+        "Label",
+        "project",
+        lambda w: w.retrain_bar.retraining.go_back(),
+    ),
 )
