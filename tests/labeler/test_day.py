@@ -43,6 +43,7 @@ def opened(qapp, tmp_path):
         window.show()
         window.doors.open_folder(make_project(tmp_path, n))
         windows.append(window)
+        window.session.repeat_rate = 0.0  # a shot that comes again is not in the script
         QTest.qWaitForWindowExposed(window)
         qapp.processEvents()
         return window
