@@ -6,7 +6,14 @@ from labeler.commands.command import Command, command
 
 TABLE: tuple[Command, ...] = (
     command(
-        "next", "Next shot", "Right PgDown", "Go", "shot", lambda w: w.session.next(), icon="next"
+        "next",
+        "Next shot",
+        "Right PgDown",
+        "Go",
+        "shot",
+        lambda w: w.session.next(),
+        icon="next",
+        repeats=True,
     ),
     command(
         "previous",
@@ -16,6 +23,7 @@ TABLE: tuple[Command, ...] = (
         "shot",
         lambda w: w.session.previous(),
         icon="previous",
+        repeats=True,
     ),
     command(
         "next_undecided",
