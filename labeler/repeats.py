@@ -85,6 +85,12 @@ class Readings:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @classmethod
+    def none(cls) -> Readings:
+        """No second reading at all."""
+        nothing = np.zeros(0, np.int64)
+        return cls(nothing, nothing, nothing, np.zeros(0))
+
     @property
     def differing(self) -> npt.NDArray[np.bool_]:
         """(n,) True where the two label sets differ."""

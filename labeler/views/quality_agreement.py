@@ -48,8 +48,8 @@ class AgreementPage(Page):
         heads = ("Pair", "Both read", "Same", "κ")
         self.pairs = TextTable("Pairs of readers", heads, heads[1:], "Pair")
         self.pairs_title, self.said_title = label("", "heading"), label("", "heading")
-        heads = ("Shot", "Has it", "Has it not")
-        self.said_table = TextTable("Who says what", heads, ("Shot",), "Has it not")
+        sides = ("Shot", "Has it", "Has it not")
+        self.said_table = TextTable("Who says what", sides, ("Shot",), "Has it not")
         self.said_table.opened.connect(self._open)
         self._lay_out()
 

@@ -28,7 +28,7 @@ class DriftPage(Page):
 
     def __init__(self, session: Any) -> None:
         super().__init__(session, "Drift")
-        self.readings = Readings(*np.zeros((3, 0), np.int64), np.zeros(0))
+        self.readings = Readings.none()
         self.found: list[ClassDrift] = []
         self.class_index = 0
         self.rate = ChoiceField("How many shots come again, blind", list(RATES), self._set_rate)

@@ -219,7 +219,7 @@ class IntervalChart(QWidget):
         return super().event(event)
 
 
-class QuietPlot(pg.PlotWidget):
+class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
     """A plot that cannot be dragged about and takes the colours of the theme in use."""
 
     _made = False
