@@ -69,6 +69,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("heat_contours", True, "Heatmap as dashed contours", _switch),
     Setting("heat_transparency", True, "Heatmap as transparency", _switch),
     Setting("heat_strength", 0.7, "Strength of the heatmap", _share),
+    Setting("physics", ["profile"], "Panes of physics, and whether beside the pattern", _texts),
     Setting("auto_advance", False, "Go on after each key", _switch),
     Setting("repeat_rate", 0.03, "Share of decisions after which a shot comes again", _share),
     Setting("break_reminder", True, "Say when it is time for a break", _switch),

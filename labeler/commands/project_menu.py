@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labeler.commands.command import Command, command
+from labeler.commands.command import Command, command, view
 
 TABLE: tuple[Command, ...] = (
     command(
@@ -37,7 +37,7 @@ TABLE: tuple[Command, ...] = (
         "",
         "Project",
         "project",
-        lambda w: w.doors.exchange("import_labels"),
+        lambda w: view("exchange").import_labels(w.session, w),
     ),
     command(
         "export_labels",
@@ -45,7 +45,7 @@ TABLE: tuple[Command, ...] = (
         "",
         "Project",
         "project",
-        lambda w: w.doors.exchange("export_labels"),
+        lambda w: view("exchange").export_labels(w.session, w),
     ),
     command(
         "export_shots",
@@ -53,7 +53,7 @@ TABLE: tuple[Command, ...] = (
         "",
         "Project",
         "project",
-        lambda w: w.doors.exchange("export_shots"),
+        lambda w: view("exchange").export_shots(w.session, w),
     ),
     command(
         "write_report",
@@ -61,7 +61,26 @@ TABLE: tuple[Command, ...] = (
         "",
         "Project",
         "project",
-        lambda w: w.doors.exchange("write_report"),
+        lambda w: view("exchange").write_report(w.session, w),
+    ),
+    command(
+        "prepare", "Preparation of shots…", "", "Project", "project", lambda w: w.doors.prepare()
+    ),
+    command(
+        "people",
+        "Who labels…",
+        "",
+        "Project",
+        "project",
+        lambda w: view("people").show_people(w),
+    ),
+    command(
+        "backups",
+        "Backups: go back…",
+        "",
+        "Project",
+        "project",
+        lambda w: view("restore").show_backups(w),
     ),
     command("close", "Close project", "Ctrl+W", "Project", "project", lambda w: w.close_project()),
     command("quit", "Quit", "Ctrl+Q", "Project", "always", lambda w: w.close()),

@@ -65,11 +65,11 @@ class Doors:
         self.session.sources_changed()
         self.session.noted.emit("info", f"{added.info.n_shots:,} shots of {path.name} added.")
 
-    def exchange(self, what: str) -> None:
-        """Labels in or out, shots out, the report: the function of that name of the exchange."""
-        from labeler.views import exchange
+    def prepare(self) -> None:
+        """Ask how shots are prepared for the network."""
+        from labeler.views.preparation import ask_preparation
 
-        getattr(exchange, what)(self.session, self.host)
+        ask_preparation(self.session, self.host)
 
     def try_demo(self) -> None:
         """Make the demo project, or open it where it was made before."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from labeler.look import PANES
 from labeler.session import Session
 from labeler.settings import Settings
 from labeler.store.records import LABELLED
@@ -22,6 +23,7 @@ def take_look(session: Session, settings: Settings) -> None:
         contours=settings["heat_contours"],
         transparency=settings["heat_transparency"],
         strength=float(settings["heat_strength"]),
+        **{name: name in settings["physics"] for name in PANES},
     )
 
 
@@ -36,6 +38,7 @@ def keep_look(session: Session, settings: Settings) -> None:
         "heat_strength": session.overlay.strength,
         "auto_advance": session.auto_advance,
         "follow_levels": session.levels_follow,
+        "physics": [name for name in PANES if getattr(session.panes, name)],
         "repeat_rate": session.repeat_rate,
         "break_reminder": session.remind_of_breaks,
     }
