@@ -85,7 +85,7 @@ def set_blind(store: Store, blind: bool) -> None:
 def shown_to(store: Store, annotator: int) -> list[Annotator]:
     """Whose decisions an annotator may see: their own, those of files, and others' unless blind."""
     blind = is_blind(store)
-    return [a for a in store.annotators() if a.kind != "human" or a.id == annotator or not blind]
+    return [a for a in store.annotators() if a.kind == "import" or a.id == annotator or not blind]
 
 
 def name_of(project: Project) -> str:

@@ -71,7 +71,8 @@ class HistoryPane(QFrame):
             return
         store = session.project.store
         try:
-            shown = [a.name for a in people.shown_to(store, session.annotator)]
+            seen = [] if session.is_blind else people.shown_to(store, session.annotator)
+            shown = [a.name for a in seen]
             self.lines = in_lines(store.history(session.row), session.taxonomy, shown)
         except (InputError, OSError) as error:
             session.noted.emit("error", str(error))

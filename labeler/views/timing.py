@@ -48,6 +48,7 @@ def measure(shots: int = 10_000, keys: int = 300, size: int = 224) -> dict[str, 
         Project.create(folder / "week", [_write(folder / "shots.h5", shots, size)]).close()
         session = Session()
         window = MainWindow(session, Settings(folder / "settings.toml"))
+        session.repeat_rate = 0.0
         window.resize(*WINDOW)
         window.show()
         try:

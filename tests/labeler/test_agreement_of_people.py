@@ -41,7 +41,7 @@ def project(tmp_path):
         said[2] = PROLATE | BENT
         store.record(bob, range(12), said, LABELLED, origin="import")
         store.record(eve, [2, 7], [SPHERICAL | ROUND, PROLATE | STREAK], LABELLED, origin="import")
-        repeat = store.annotator("ada", kind="repeat")
+        repeat = store.annotator("ada, second reading", kind="repeat")
         store.record(repeat, range(12), 0, LABELLED, origin="repeat")
         yield made
 

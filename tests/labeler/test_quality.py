@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QLabel
 from window_parts import make_project, make_session
 
 from labeler import adjudication, repeats
@@ -246,3 +247,21 @@ def test_the_menu_writes_files_and_says_so(window, qtbot, tmp_path, monkeypatch)
         qtbot.waitUntil(lambda: bool(said), timeout=20_000)
         assert said[0][0] == "info", said
         assert list(tmp_path.glob(f"{name[0]}.*"))
+
+
+def test_nothing_in_the_window_gives_the_first_label_of_a_repeated_shot_away(window, qtbot):
+    session = window.session
+    decide(window, range(8), SPHERICAL | ROUND)
+    window.show_tab("Label")
+    session.show(9)
+    window.actions_.trigger("history")
+    session._show_blind(3, 9)
+    texts = " ".join(w.text() for w in window.findChildren(QLabel) if w.isVisible())
+    assert "Decided by" not in texts
+    assert "Round, " not in texts
+    session.toggle(HELIUM.index("Streak"))
+    texts = " ".join(w.text() for w in window.findChildren(QLabel) if w.isVisible())
+    assert "Decided just now" in texts
+    assert "+Round" not in texts
+    session.next()
+    assert session.labels(3)[HELIUM.index("Round")]
