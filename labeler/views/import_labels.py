@@ -34,7 +34,7 @@ class ImportLabels(QDialog):
         self._errand: Errand | None = None
         self._stale = False
         self.setWindowTitle("Import labels")
-        self.setMinimumSize(620, 480)
+        self.setMinimumSize(640, 580)
         self.person = QComboBox()
         self.person.setEditable(True)
         self.person.setAccessibleName("Whose labels they are")

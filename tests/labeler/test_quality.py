@@ -108,7 +108,7 @@ def test_shots_on_which_people_differ_are_settled_one_after_the_other(window, qt
     assert session.queue.tolist() == [2, 5]
     assert session.row == 2
     texts = [w.text() for w in card.findChildren(type(card.state)) if not w.isHidden()]
-    assert any("• Bent" in t for t in texts)
+    assert any("•\u00a0Bent" in t for t in texts)
     card.take(PROLATE | BENT)
     assert session.row == 5
     who = adjudication.consensus_annotator(session.project)
