@@ -265,3 +265,15 @@ def test_nothing_in_the_window_gives_the_first_label_of_a_repeated_shot_away(win
     assert "+Round" not in texts
     session.next()
     assert session.labels(3)[HELIUM.index("Round")]
+
+
+def test_a_big_project_is_compared_in_another_thread(window, qtbot, monkeypatch):
+    monkeypatch.setattr("labeler.views.quality_parts.SMALL", 0)
+    two_people(window)
+    shown = page(window, "Agreement")
+    assert shown.answer is None
+    qtbot.waitUntil(lambda: shown.answer is not None, timeout=10_000)
+    assert "on 2 they differ" in shown.said.text()
+    shown.outdate()
+    window.session.close()  # while it is being looked at once more
+    assert shown.answer is None
