@@ -1,0 +1,219 @@
+"""`bench active`: how many labels each strategy needs, against random order and no pre-training.
+
+Simulates labelling from true labels (`active_curves`), on the embeddings of the shipped network
+and, for comparison, of the same network untrained. What is done is kept in a JSON file after every
+curve, so that the study can be stopped and gone on with. `--full` adds trainings (`active_full`).
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from model import checkpoint
+from model.benchmarks.active_curves import METRICS, World, counts_up_to, curve, label_saving
+from model.errors import InputError
+from model.events import Event, event
+from model.prediction import predict
+from model.prior import prior_of
+from model.shots import ShotTable
+from model.strategies import STRATEGIES
+from model.taxonomy import Taxonomy
+
+FIRST_SEED = 100
+"""Seeds below were used to choose among strategies; what is reported comes from this one on."""
+CHANCE = "no pre-training"
+RANGE = (100.0, 1000.0)
+"""Levels of macro F1 that are compared: what random order reaches with so many labels."""
+TABLE_5 = {1544: 0.797, 3088: 0.829, 4631: 0.915, 6174: 0.965}
+"""Labels -> accuracy of the paper's network trained on them from chance, on its real shots."""
+STORE = "active.json"
+
+
+@dataclass(frozen=True)
+class Study:
+    """How large a study is."""
+
+    strategies: tuple[str, ...] = tuple(STRATEGIES)
+    seeds: int = 3
+    most: int = 1500
+    """Labels at the end of every curve, where there are so many shots."""
+    share: float = 0.3
+    """Part of the shots that judges and is never asked for."""
+
+
+def run(
+    table: ShotTable,
+    backbone: Path,
+    study: Study,
+    out: Path,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Every curve that is missing in `out`/active.json; last `finished` with the results.
+
+    Yields `progress`; ends with `cancelled` where it was stopped. Raises InputError for shots
+    without labels, or an unknown strategy.
+    """
+    taxonomy = _check(table, study)
+    out.mkdir(parents=True, exist_ok=True)
+    done = read(out, table, backbone)
+    worlds: dict[str, World] = {}
+    for name, network in (("shipped", backbone), (CHANCE, _untrained(backbone, out))):
+        path = out / f"{name.replace(' ', '-')}.h5"
+        if not path.is_file():
+            for item in predict(table, network, path, stop=stop):
+                if item["event"] == "progress":
+                    what = f"reading shots ({name})"
+                    yield event("progress", what=what, done=item["done"], total=item["total"])
+                elif item["event"] in ("failed", "cancelled"):
+                    yield item
+                    return
+        prior = prior_of(backbone, taxonomy) if network is backbone else None
+        worlds[name] = _world(path, table, taxonomy, prior)
+    jobs = [(n, "shipped", n) for n in dict.fromkeys(("random", *study.strategies))]
+    jobs.append((CHANCE, CHANCE, "random"))
+    counts = counts_up_to(min(study.most, int((1 - study.share) * len(worlds["shipped"]))))
+    tasks = [(*job, FIRST_SEED + s) for job in jobs for s in range(study.seeds)]
+    for number, (name, world, strategy, seed) in enumerate(tasks):
+        key = f"{name} · {counts[-1]} labels · seed {seed}"
+        if key not in done["curves"]:
+            points = list(
+                curve(worlds[world], strategy, seed, counts, share=study.share, stop=stop)
+            )
+            if stop():
+                yield event("cancelled", text="Stopped; the same command goes on later.")
+                return
+            done["curves"][key] = {n: [p[n] for p in points] for n in ("labels", *METRICS)}
+            write(out, done)
+        yield event("progress", what="curves", done=number + 1, total=len(tasks))
+    results = summary(done["curves"], [job[0] for job in jobs], counts[-1], study)
+    yield event("finished", metrics={}, results=results)
+
+
+def _check(table: ShotTable, study: Study) -> Taxonomy:
+    if not table.labelled.all() or table.taxonomy is None or len(table) < 200:
+        raise InputError(
+            "labelling can be simulated only where every shot has its true labels, and 200 of them",
+            mend="Make some: airylabel simulate FILE --shots 4000.",
+        )
+    for name in study.strategies:
+        if name not in STRATEGIES:
+            mend = f"There are: {', '.join(STRATEGIES)}."
+            raise InputError(f"no strategy called {name!r}", mend=mend)
+    return table.taxonomy
+
+
+def _untrained(backbone: Path, out: Path) -> Path:
+    """A run folder with the backbone's network as chance made it."""
+    import torch
+
+    folder = out / "untrained"
+    if not (folder / checkpoint.WEIGHTS).is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        about = replace(checkpoint.describe(backbone), metrics={}, temperature=1.0, epoch=0)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = checkpoint.build(about, "he")
+        checkpoint.save(folder, network, about)
+    return folder
+
+
+def _world(path: Path, table: ShotTable, taxonomy: Taxonomy, prior: Any) -> World:
+    with h5py.File(path, "r", locking=False) as file:
+        x = np.asarray(file["embeddings"][()], np.float32)
+        readable = np.asarray(file["readable"][()], bool)
+    usable = readable & ~taxonomy.contradictions(table.labels.astype(bool))
+    return World.of(x[usable], table.labels[usable].astype(bool), taxonomy, prior)
+
+
+def summary(
+    curves: dict[str, dict[str, list[float]]], names: Sequence[str], most: int, study: Study
+) -> dict[str, Any]:
+    """Means and spreads (standard deviation) over the seeds, and the savings of labels."""
+    made: dict[str, Any] = {}
+    for name in names:
+        keys = [f"{name} · {most} labels · seed {FIRST_SEED + s}" for s in range(study.seeds)]
+        found = [curves[k] for k in keys if k in curves]
+        made[name] = {"labels": [int(v) for v in found[0]["labels"]]} | {
+            metric: {
+                "mean": [statistics.mean(v) for v in zip(*(f[metric] for f in found), strict=True)],
+                "spread": [
+                    statistics.stdev(v) if len(v) > 1 else 0.0
+                    for v in zip(*(f[metric] for f in found), strict=True)
+                ],
+            }
+            for metric in METRICS
+        }
+    random = made["random"]
+    for found in made.values():
+        curves_of = [v for f in (found, random) for v in (f["labels"], f["macro_f1"]["mean"])]
+        saving = label_saving(*curves_of, *RANGE)
+        found["label_saving"] = saving and saving["share"]
+        found["range"] = saving
+    pretrained = made.pop(CHANCE)
+    own = {n: v for n, v in made.items() if n != "random" and v["label_saving"] is not None}
+    best = min(own, key=lambda n: own[n]["label_saving"]) if own else None
+    return {
+        "strategies": made,
+        "no_pretraining": pretrained,
+        "best": best,
+        "label_saving": own[best]["label_saving"] if best else None,
+        "seeds": [FIRST_SEED + s for s in range(study.seeds)],
+        "table_5": TABLE_5,
+    }
+
+
+def read(out: Path, table: ShotTable, backbone: Path) -> dict[str, Any]:
+    """What `out` holds for these shots and this backbone; everything else there is put aside."""
+    path = out / STORE
+    about = json.loads((backbone / checkpoint.DESCRIPTION).read_text(encoding="utf-8"))
+    of = {"shots": table.fingerprint, "backbone": about["sha256"]}
+    if path.is_file():
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("of") == of:
+            return found
+        raise InputError(
+            "holds a study of other shots or of another shipped network",
+            file=path,
+            mend="Give another --out, or remove this folder.",
+        )
+    return {"of": of, "curves": {}, "trainings": {}}
+
+
+def write(out: Path, done: dict[str, Any]) -> None:
+    """Keep what is done, whole or not at all."""
+    waiting = out / f".{STORE}.part"
+    waiting.write_text(json.dumps(done, indent=1), encoding="utf-8")
+    waiting.replace(out / STORE)
+
+
+def table_of(results: dict[str, Any]) -> str:
+    """The study as a Markdown table, best first."""
+    shown = [n for n in (20, 100, 200, 500, 1000, 1500) if n in results["strategies"]["random"]["labels"]]
+    lines = [
+        "| strategy | " + " | ".join(f"macro F1 at {n}" for n in shown) + " | labels for the same |",
+        "|---" * (len(shown) + 2) + "|",
+    ]
+    every = results["strategies"] | {CHANCE: results["no_pretraining"]}
+    for name, found in sorted(every.items(), key=lambda i: i[1]["label_saving"] or 9.0):
+        at = [found["labels"].index(n) for n in shown]
+        cells = [f"{found['macro_f1']['mean'][i]:.3f} ± {found['macro_f1']['spread'][i]:.3f}"
+                 for i in at]  # fmt: skip
+        saving = found["label_saving"]
+        lines.append(f"| {name} | {' | '.join(cells)} | {'–' if saving is None else f'{saving:.0%}'} |")
+    of = results["strategies"]["random"]["range"]
+    if of:
+        lines.append(
+            f"\nLabels for the same macro F1, as a share of random order's, over "
+            f"{of['from_macro_f1']:.3f} … {of['to_macro_f1']:.3f} "
+            f"({of['from_labels']:.0f} … {of['to_labels']:.0f} random labels); "
+            f"mean ± standard deviation over {len(results['seeds'])} seeds."
+        )
+    return "\n".join(lines) + "\n"
