@@ -32,7 +32,8 @@ class Predictions:
     `probabilities` (N, C) float32; `thresholds` (C,); `known` (C,) False for classes that the run
     never learnt (their probability is 0); `readable` (N,) False for shots that it could not read;
     `embeddings` (N, D) and `role` (N,) as written; `field` the part of a shot that the network
-    saw, `cells_box` the part that the cells of its heatmaps tile; `run` and `recipe` by name.
+    saw, `cells_box` the part that the cells of its heatmaps tile; `input` what it looks at: the
+    pattern, or its correlation map; `run` and `recipe` by name.
     """
 
     def __init__(self, path: Path, taxonomy: Taxonomy, file: h5py.File) -> None:
@@ -63,6 +64,8 @@ class Predictions:
         self.role = file["role"][()] if "role" in file else np.zeros(n, np.uint8)
         self.field = _box(file.attrs.get("field", FULL_FIELD))
         self.cells_box = _box(file.attrs.get("cells", self.field))
+        self.input = _text(file.attrs.get("input", "pattern"))
+        self._shift = file["shift"][()] if "shift" in file else np.zeros((n, 2), np.float32)
         self.run = _text(file.attrs.get("run", path.parent.name))
         self.recipe = _text(file.attrs.get("recipe", ""))
         self.fingerprint = _text(file.attrs.get("fingerprint", ""))
@@ -70,7 +73,7 @@ class Predictions:
             raise ValueError(f"heatmaps have shape {self._heat.shape}")
         if self._scale is not None and self._scale.shape != (n, len(names)):
             raise ValueError(f"scales of heatmaps have shape {self._scale.shape}")
-        if len(self.embeddings) != n or len(self.readable) != n:
+        if not len(self.embeddings) == len(self.readable) == len(self._shift) == n:
             raise ValueError("its parts have different lengths")
 
     @classmethod
@@ -135,7 +138,13 @@ class Predictions:
 
         Maps of different classes or shots compare in shape, never in strength.
         """
-        return enlarge(self.cells(row, class_index), shape, self.field, self.cells_box)
+        field, box = self.field, self.cells_box
+        down, right = map(float, self._shift[row])
+        if self.input == "pattern" and (down or right):
+            field, box = (
+                (y0 - down, x0 - right, y1 - down, x1 - right) for y0, x0, y1, x1 in (field, box)
+            )
+        return enlarge(self.cells(row, class_index), shape, field, box)
 
     # -- all shots -----------------------------------------------------------------------------
 
@@ -162,10 +171,15 @@ class Predictions:
         broken = self.taxonomy.contradictions(self.taxonomy.unpack(sets))
         return broken[which] & self.readable
 
-    def disagreement(self, present: npt.ArrayLike, status: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """(N,) in how many classes the run contradicts the labels; 0 where nobody decided."""
-        decided = (np.asarray(status) & LABELLED).astype(bool) & self.readable
-        different = self.likely() != self.taxonomy.unpack(np.asarray(present, np.int64))
+    def disagreement(
+        self, present: npt.ArrayLike, status: npt.ArrayLike, rows: Rows | slice = slice(None)
+    ) -> npt.NDArray[np.int64]:
+        """(n,) in how many classes the run contradicts the labels of those rows, by default of all.
+
+        0 where nobody decided.
+        """
+        decided = (np.asarray(status) & LABELLED).astype(bool) & self.readable[rows]
+        different = self.likely()[rows] != self.taxonomy.unpack(np.asarray(present, np.int64))
         return np.asarray((different & self.known).sum(1) * decided, np.int64)
 
     def gallery(

@@ -69,6 +69,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("heat_contours", True, "Heatmap as dashed contours", _switch),
     Setting("heat_transparency", True, "Heatmap as transparency", _switch),
     Setting("heat_strength", 0.7, "Strength of the heatmap", _share),
+    Setting("physics", ["profile"], "Panes of physics, and whether beside the pattern", _texts),
     Setting("auto_advance", False, "Go on after each key", _switch),
     Setting("keys", {}, "Keys of a person's own: command -> keys", _keys),
     Setting("recent", [], "Folders of recent projects", _texts),

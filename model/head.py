@@ -18,10 +18,10 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from model import decoding
-from model.blas import one_thread
 from model.calibration import fit_temperature
 from model.prior import Prior
 from model.taxonomy import MAX_ENUMERATED, Taxonomy
+from model.threads import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
@@ -107,7 +107,7 @@ def legal_sets(taxonomy: Taxonomy) -> Labels | None:
 
 def space_of(embeddings: npt.ArrayLike, components: int = COMPONENTS) -> Space:
     """The space of all shots (N, D), labelled or not; from at most 2,000 of them."""
-    with one_thread():
+    with one_blas_thread():
         return _space_of(np.asarray(embeddings), components)
 
 
@@ -151,7 +151,7 @@ def fit(
     Label sets that break a hard rule are left out, and shots without an embedding (NaN).
     """
     x, y = np.asarray(embeddings, np.float32), np.asarray(labels, bool)
-    with one_thread():
+    with one_blas_thread():
         return _fitted(x, y, taxonomy, start, prior, space)
 
 

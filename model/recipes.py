@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model.errors import InputError
-from model.preprocess import TRANSFORMS, Preprocessing, Transform
+from model.preprocess import INPUTS, TRANSFORMS, Input, Preprocessing, Transform
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "activation": ("log", "leaky_relu"),
     "weights": ("he", "unit"),
     "transform": TRANSFORMS,
+    "input": INPUTS,
     "optimiser": ("sgd", "nesterov", "adamw"),
     "schedule": ("steps", "onecycle"),
     "tones": ("linear", "log"),
@@ -65,6 +66,8 @@ class Recipe:
     """Keep this centred square, 0: everything."""
     transform: Transform = "raw"
     """raw, unit, log or standardised, see `model.preprocess`."""
+    input: Input = "pattern"
+    """pattern, or correlation: the shot's correlation map in its place; see `on_maps`."""
 
     # Changes of the training shots
     flips: bool = True
@@ -141,7 +144,32 @@ class Recipe:
 
     def preprocessing(self) -> Preprocessing:
         """What this recipe does to a shot before the network."""
-        return Preprocessing(self.size, self.first, self.crop, self.transform)
+        transform = "unit" if self.input == "correlation" else self.transform
+        return Preprocessing(self.size, self.first, self.crop, transform, input=self.input)
+
+    def on_maps(self, computed: bool = True) -> Recipe:
+        """The same recipe for correlation maps, whose axes are q and q and whose range is 0..1.
+
+        What turns, mirrors or brightens a pattern would make something else of a map: it is off.
+        computed: make the maps of the shots; False where the shots are maps already.
+        """
+        return replace(
+            self,
+            input="correlation" if computed else "pattern",
+            transform="unit",
+            small=0,
+            first=0,
+            crop=0,
+            flips=False,
+            quarter_turns=False,
+            rotation=0.0,
+            zoom=0.0,
+            brightness=0.0,
+            contrast=0.0,
+            shot_noise=0.0,
+            shift=0.0,
+            smooth=0.0,
+        )
 
     def epochs_for(self, shots: int) -> int:
         """Epochs of a training on so many shots."""

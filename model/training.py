@@ -11,7 +11,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from model.errors import InputError
 from model.events import Event, event, to_line
 from model.judging import logits_of
 from model.networks import SMALLEST, Network
+from model.prepare import Preparation
 from model.recipes import Recipe, to_toml
 from model.shots import ShotTable
 from model.training_data import TrainingData, prepare
@@ -50,6 +51,8 @@ class Options:
     """Run folder whose weights are the first ones."""
     cache: Path | None = None
     """Folder of reduced shots, shared by runs; None: inside the run folder."""
+    preparation: Preparation = field(default_factory=Preparation)
+    """What is done to every shot first; it travels with the run."""
 
 
 def _never() -> bool:
@@ -99,6 +102,7 @@ def _train(
     since = time.monotonic()
     recipe, note = _fitting(recipe, table)
     data = prepare(table, recipe, options.seed)
+    data.preprocessing = replace(data.preprocessing, preparation=options.preparation)
     recipe = replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
     interrupted = _interrupted(table, recipe, out, options)
     engine = Engine.start(options.devices)
@@ -194,6 +198,9 @@ def _interrupted(
     elif (state["asked"], state["seed"]) != (recipe.to_dict(), options.seed):
         what = "the interrupted training had another recipe or seed"
         raise InputError(what, file=out, mend="Give the same ones to go on.")
+    elif state.get("preparation", Preparation().to_dict()) != options.preparation.to_dict():
+        what = "the preparation of the shots has changed since the training was interrupted"
+        raise InputError(what, file=out, mend="Train anew, or prepare them as before.")
     return state
 
 

@@ -286,6 +286,7 @@ class Loop:
         average = self.average.network if self.average is not None else None
         state = {
             "asked": self.recipe.to_dict(),
+            "preparation": self.data.preprocessing.preparation.to_dict(),
             "seed": self.seed,
             "fingerprint": self.data.table.fingerprint,
             "epoch": self.epoch,

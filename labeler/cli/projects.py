@@ -45,6 +45,9 @@ def add_parsers(subparsers: Any) -> None:
 
     check = subparsers.add_parser("check", help="is the project whole? exit 1 if not")
     check.add_argument("project", type=Path, metavar="PROJECT")
+    check.add_argument(
+        "--repair", action="store_true", help="mend what can be mended first, keeping a copy"
+    )
     add_output_options(check)
     check.set_defaults(run=_check)
 
@@ -138,13 +141,17 @@ def _export(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from labeler.checking import check
+    from labeler.repairing import repair
 
+    mended = repair(args.project) if args.repair else []
     findings = check(args.project)
     whole = all(finding.severity != "error" for finding in findings)
     if args.json:
         items = [{"severity": f.severity, "text": f.text, "mend": f.mend} for f in findings]
-        print_json({"whole": whole, "findings": items})
+        print_json({"whole": whole, "findings": items, "repaired": mended})
     else:
+        for text in mended:
+            print(text)
         for finding in findings:
             print(finding)
         print("The project is whole." if whole else "The project is not whole.")

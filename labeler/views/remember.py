@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from labeler.look import PANES
 from labeler.session import Session
 from labeler.settings import Settings
 from labeler.store.records import LABELLED
@@ -20,6 +21,7 @@ def take_look(session: Session, settings: Settings) -> None:
         contours=settings["heat_contours"],
         transparency=settings["heat_transparency"],
         strength=float(settings["heat_strength"]),
+        **{name: name in settings["physics"] for name in PANES},
     )
 
 
@@ -34,6 +36,7 @@ def keep_look(session: Session, settings: Settings) -> None:
         "heat_strength": session.overlay.strength,
         "auto_advance": session.auto_advance,
         "follow_levels": session.levels_follow,
+        "physics": [name for name in PANES if getattr(session.panes, name)],
     }
     for id, value in values.items():
         settings.set(id, value)

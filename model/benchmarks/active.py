@@ -196,9 +196,13 @@ def write(out: Path, done: dict[str, Any]) -> None:
 
 def table_of(results: dict[str, Any]) -> str:
     """The study as a Markdown table, best first."""
-    shown = [n for n in (20, 100, 200, 500, 1000, 1500) if n in results["strategies"]["random"]["labels"]]
+    shown = [
+        n for n in (20, 100, 200, 500, 1000, 1500) if n in results["strategies"]["random"]["labels"]
+    ]
     lines = [
-        "| strategy | " + " | ".join(f"macro F1 at {n}" for n in shown) + " | labels for the same |",
+        "| strategy | "
+        + " | ".join(f"macro F1 at {n}" for n in shown)
+        + " | labels for the same |",
         "|---" * (len(shown) + 2) + "|",
     ]
     every = results["strategies"] | {CHANCE: results["no_pretraining"]}
@@ -207,7 +211,9 @@ def table_of(results: dict[str, Any]) -> str:
         cells = [f"{found['macro_f1']['mean'][i]:.3f} ± {found['macro_f1']['spread'][i]:.3f}"
                  for i in at]  # fmt: skip
         saving = found["label_saving"]
-        lines.append(f"| {name} | {' | '.join(cells)} | {'–' if saving is None else f'{saving:.0%}'} |")
+        lines.append(
+            f"| {name} | {' | '.join(cells)} | {'–' if saving is None else f'{saving:.0%}'} |"
+        )
     of = results["strategies"]["random"]["range"]
     if of:
         lines.append(

@@ -49,7 +49,9 @@ def _panel(axes: Any, results: dict[str, Any], metric: str) -> None:
         known = name in _COLOURS
         colour = _COLOURS.get(name) or next(others, "#888888")
         _line(axes, found, metric, name, colour, 2.0 if known else 0.9, "-", spread=known)
-    _line(axes, results["no_pretraining"], metric, "random, untrained network", "#888888", 1.6, "--")
+    _line(
+        axes, results["no_pretraining"], metric, "random, untrained network", "#888888", 1.6, "--"
+    )
     trainings: dict[str, Any] = results.get("trainings", {})
     for mark, (name, points) in zip("so^Dv", _grouped(trainings).items(), strict=False):
         axes.plot(
