@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labeler.cli.asking import add_bench as add_active
 from labeler.cli.output import add_output_options, follow, print_json
 
 
@@ -123,6 +124,7 @@ def add_parsers(subparsers: Any) -> None:
     ablation.add_argument("--recipes", nargs="+", metavar="R", help="only these")
     add_output_options(ablation, events=True)
     ablation.set_defaults(run=_ablation)
+    add_active(names)
 
 
 def _run(args: argparse.Namespace) -> int:
