@@ -196,13 +196,11 @@ def write(out: Path, done: dict[str, Any]) -> None:
 
 def table_of(results: dict[str, Any]) -> str:
     """The study as a Markdown table, best first."""
-    shown = [
-        n for n in (20, 100, 200, 500, 1000, 1500) if n in results["strategies"]["random"]["labels"]
-    ]
+    labels = results["strategies"]["random"]["labels"]
+    shown = [n for n in (20, 100, 200, 500, 1000, 1500) if n in labels]
+    columns = [f"macro F1 at {n}" for n in shown]
     lines = [
-        "| strategy | "
-        + " | ".join(f"macro F1 at {n}" for n in shown)
-        + " | labels for the same |",
+        f"| strategy | {' | '.join(columns)} | labels for the same |",
         "|---" * (len(shown) + 2) + "|",
     ]
     every = results["strategies"] | {CHANCE: results["no_pretraining"]}
@@ -210,10 +208,8 @@ def table_of(results: dict[str, Any]) -> str:
         at = [found["labels"].index(n) for n in shown]
         cells = [f"{found['macro_f1']['mean'][i]:.3f} ± {found['macro_f1']['spread'][i]:.3f}"
                  for i in at]  # fmt: skip
-        saving = found["label_saving"]
-        lines.append(
-            f"| {name} | {' | '.join(cells)} | {'–' if saving is None else f'{saving:.0%}'} |"
-        )
+        saving = "–" if found["label_saving"] is None else f"{found['label_saving']:.0%}"
+        lines.append(f"| {name} | {' | '.join(cells)} | {saving} |")
     of = results["strategies"]["random"]["range"]
     if of:
         lines.append(

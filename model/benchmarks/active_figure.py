@@ -49,9 +49,8 @@ def _panel(axes: Any, results: dict[str, Any], metric: str) -> None:
         known = name in _COLOURS
         colour = _COLOURS.get(name) or next(others, "#888888")
         _line(axes, found, metric, name, colour, 2.0 if known else 0.9, "-", spread=known)
-    _line(
-        axes, results["no_pretraining"], metric, "random, untrained network", "#888888", 1.6, "--"
-    )
+    chance, grey = results["no_pretraining"], "#888888"
+    _line(axes, chance, metric, "random, untrained network", grey, 1.6, "--")
     trainings: dict[str, Any] = results.get("trainings", {})
     for mark, (name, points) in zip("so^Dv", _grouped(trainings).items(), strict=False):
         axes.plot(
@@ -59,9 +58,8 @@ def _panel(axes: Any, results: dict[str, Any], metric: str) -> None:
             markersize=6, markerfacecolor="none", label=name,
         )  # fmt: skip
     if metric == "accuracy":
-        at = {n: v for n, v in results["table_5"].items()}
-        axes.plot(list(map(int, at)), list(at.values()), "x", color="#888888",
-                  label="Table 5: paper's network on real shots")  # fmt: skip
+        at, reached = zip(*((int(n), v) for n, v in results["table_5"].items()), strict=True)
+        axes.plot(at, reached, "x", color=grey, label="Table 5: paper's network on real shots")
     axes.set_xscale("symlog", linthresh=20, linscale=0.3)
     axes.set_xlim(left=0)
     axes.set_xticks([0, 20, 50, 100, 200, 500, 1000, 2000, 6000])
