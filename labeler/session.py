@@ -15,18 +15,18 @@ import numpy.typing as npt
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler import opening, people
-from labeler.deciding import Deciding
 from labeler.decisions import Decisions
 from labeler.feed import ShotFeed
 from labeler.following import Following
 from labeler.keeping import Keeper
 from labeler.pace import Pace
+from labeler.repeating import Repeating
 from model.errors import InputError
 from model.layouts import Geometry
 from model.taxonomy import Taxonomy
 
 
-class Session(Deciding):
+class Session(Repeating):
     """State of the window and the verbs that change it. Signals are facts, in the past tense."""
 
     project_changed = pyqtSignal()

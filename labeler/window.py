@@ -100,8 +100,8 @@ class MainWindow(QMainWindow):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
         if importlib.util.find_spec("labeler.views.retrain") is not None:
-            retrain = importlib.import_module("labeler.views.retrain")
-            self.retrain_bar = retrain.RetrainBar(self.session, key="Ctrl+R")
+            make = importlib.import_module("labeler.views.retrain").RetrainBar
+            self.retrain_bar = make(self.session, key="Ctrl+R", show_tab=self.show_tab)
             row.addWidget(self.retrain_bar, 3)
         row.addWidget(self.status, 2)
         column = QVBoxLayout()

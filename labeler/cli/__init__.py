@@ -18,6 +18,7 @@ from model.errors import InputError
 FAMILIES = (
     "projects",
     "keeping",
+    "exchange",
     "learning",
     "simulation",
     "physics",

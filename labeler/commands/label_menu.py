@@ -69,4 +69,12 @@ TABLE: tuple[Command, ...] = (
         lambda w: w.hand.choose("select:others"),
     ),
     command("retrain", "Retrain the network", "Ctrl+R", "Label", "project", lambda w: w.retrain()),
+    command(
+        "run_before",
+        "Back to the run used before",
+        "Ctrl+Shift+R",
+        "Label",
+        "project",
+        lambda w: w.retrain_bar.retraining.go_back(),
+    ),
 )

@@ -26,6 +26,9 @@ TABLE: tuple[Command, ...] = (
         "view_inspect", "Inspect", "Ctrl+4", "View", "project", lambda w: w.show_tab("Inspect")
     ),
     command(
+        "view_quality", "Quality", "Ctrl+6", "View", "project", lambda w: w.show_tab("Quality")
+    ),
+    command(
         "heat",
         "Heatmap on or off",
         "H",

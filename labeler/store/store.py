@@ -94,14 +94,15 @@ class Store(Elsewhere):
         status: npt.ArrayLike,
         *,
         origin: str,
-        note: str | None = None,
+        note: str | Sequence[str | None] | None = None,
         shown: dict[str, Any] | None = None,
         seconds: float | None = None,
     ) -> int:
         """Keep one gesture on one or many shots; durable when it returns. The gesture's number.
 
-        `present` and `status` are one value for all rows, or one each. `note` None leaves notes
-        as they are, '' takes them away. InputError where the disk refuses: then nothing changed.
+        `present`, `status` and `note` are one value for all rows, or one each. `note` None leaves
+        notes as they are, '' takes them away. InputError where the disk refuses: then nothing
+        changed.
         """
         where = np.atleast_1d(np.asarray(rows, np.int64))
         bits = np.broadcast_to(np.asarray(present, np.int64), where.shape).tolist()
@@ -119,16 +120,17 @@ class Store(Elsewhere):
         states: Sequence[tuple[int, int, int]],
         origin: str,
         *,
-        note: str | None = None,
+        note: str | Sequence[str | None] | None = None,
         shown: dict[str, Any] | None = None,
         seconds: float | None = None,
     ) -> int:
         """One gesture to (row, present, status) each, within a transaction."""
         before = self._before(connection, annotator_id, [row for row, *_ in states])
         events = []
-        for row, p, s in states:
+        notes = [note] * len(states) if note is None or isinstance(note, str) else note
+        for (row, p, s), said in zip(states, notes, strict=True):
             was = before.get(row, (0, 0, None))
-            events.append((row, *was, p, s, was[2] if note is None else note or None))
+            events.append((row, *was, p, s, was[2] if said is None else said or None))
         changed = sum(e[1:4] != e[4:7] for e in events)
         gesture = self._gesture(
             connection, annotator_id, "do", origin, changed, shown=shown, seconds=seconds
