@@ -26,7 +26,7 @@ def add_bench(names: Any) -> None:
     active.add_argument("--labels", type=int, default=1500, metavar="N", help="the end of a curve")
     active.add_argument("--out", type=Path, default=Path("active"), metavar="DIR")
     active.add_argument(
-        "--full", action="store_true",
+        "--full", type=int, default=0, metavar="SEEDS",
         help="also train networks: few chosen labels against many random ones from chance",
     )  # fmt: skip
     active.add_argument(
@@ -51,18 +51,20 @@ def _bench(args: argparse.Namespace) -> int:
     study = active.Study(seeds=args.seeds, most=args.labels, **own)
     table = table_of_file(args.data)
     backbone = shipped(named("quick").backbone)
-    last = follow(active.run(table, backbone, study, args.out, listen()), args)
+    stop, said = listen(), ""
+    last = follow(active.run(table, backbone, study, args.out, stop), args)
     if last["event"] == "finished" and args.full:
         from model.benchmarks import active_full
 
-        budget = active_full.Budget(args.size, args.budget, args.seeds)
+        budget = active_full.Budget(args.size, args.budget, args.full)
         curves = last["results"]
-        last = follow(active_full.run(table, backbone, budget, args.out, listen()), args)
+        last = follow(active_full.run(table, backbone, budget, args.out, stop), args)
         last["results"] = curves | last.get("results", {})
+        said = active_full.words(last["results"]) if last["event"] == "finished" else ""
     if last["event"] != "finished":
         return 1
     figure, _ = active_figure.draw(last["results"], args.out)
-    text = active.table_of(last["results"])
+    text = active.table_of(last["results"]) + said
     (args.out / "active.md").write_text(text, encoding="utf-8")
     if args.json:
         print_json(last["results"] | {"figure": str(figure)})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,11 @@ from model.prediction import predict
 from model.prior import prior_of
 from model.shots import ShotTable
 from model.strategies import STRATEGIES
-from model.taxonomy import Taxonomy
 
 FIRST_SEED = 100
 """Seeds below were used to choose among strategies; what is reported comes from this one on."""
-CHANCE = "no pre-training"
+SHIPPED, CHANCE = "shipped", "no pre-training"
+FEWEST = 200
 RANGE = (100.0, 1000.0)
 """Levels of macro F1 that are compared: what random order reaches with so many labels."""
 TABLE_5 = {1544: 0.797, 3088: 0.829, 4631: 0.915, 6174: 0.965}
@@ -61,28 +61,24 @@ def run(
     Yields `progress`; ends with `cancelled` where it was stopped. Raises InputError for shots
     without labels, or an unknown strategy.
     """
-    taxonomy = _check(table, study)
+    _check(table, study)
     out.mkdir(parents=True, exist_ok=True)
-    done = read(out, table, backbone)
+    done = read(out, table)
     worlds: dict[str, World] = {}
-    for name, network in (("shipped", backbone), (CHANCE, _untrained(backbone, out))):
-        path = out / f"{name.replace(' ', '-')}.h5"
-        if not path.is_file():
-            for item in predict(table, network, path, stop=stop):
-                if item["event"] == "progress":
-                    what = f"reading shots ({name})"
-                    yield event("progress", what=what, done=item["done"], total=item["total"])
-                elif item["event"] in ("failed", "cancelled"):
-                    yield item
-                    return
-        prior = prior_of(backbone, taxonomy) if network is backbone else None
-        worlds[name] = _world(path, table, taxonomy, prior)
-    jobs = [(n, "shipped", n) for n in dict.fromkeys(("random", *study.strategies))]
+    for name, network in ((SHIPPED, backbone), (CHANCE, _untrained(backbone, out))):
+        path = out / f"embeddings-{digest_of(network)}.h5"
+        for item in embedded(table, network, path, stop):
+            yield item
+            if item["event"] != "progress":
+                return
+        worlds[name] = world_of(path, table, network if network is backbone else None)
+    jobs = [(n, SHIPPED, n) for n in dict.fromkeys(("random", *study.strategies))]
     jobs.append((CHANCE, CHANCE, "random"))
-    counts = counts_up_to(min(study.most, int((1 - study.share) * len(worlds["shipped"]))))
+    counts = counts_up_to(min(study.most, int((1 - study.share) * len(worlds[SHIPPED]))))
+    label = f"{counts[-1]} labels · {study.share:g} judge · {digest_of(backbone)}"
     tasks = [(*job, FIRST_SEED + s) for job in jobs for s in range(study.seeds)]
     for number, (name, world, strategy, seed) in enumerate(tasks):
-        key = f"{name} · {counts[-1]} labels · seed {seed}"
+        key = f"{name} · {label} · seed {seed}"
         if key not in done["curves"]:
             points = list(
                 curve(worlds[world], strategy, seed, counts, share=study.share, stop=stop)
@@ -93,21 +89,27 @@ def run(
             done["curves"][key] = {n: [p[n] for p in points] for n in ("labels", *METRICS)}
             write(out, done)
         yield event("progress", what="curves", done=number + 1, total=len(tasks))
-    results = summary(done["curves"], [job[0] for job in jobs], counts[-1], study)
-    yield event("finished", metrics={}, results=results)
+    names = [job[0] for job in jobs]
+    found = {
+        name: [
+            done["curves"][f"{name} · {label} · seed {FIRST_SEED + s}"] for s in range(study.seeds)
+        ]
+        for name in names
+    }
+    yield event("finished", metrics={}, results=summary(found))
 
 
-def _check(table: ShotTable, study: Study) -> Taxonomy:
-    if not table.labelled.all() or table.taxonomy is None or len(table) < 200:
+def _check(table: ShotTable, study: Study) -> None:
+    if not table.labelled.all() or table.taxonomy is None or len(table) < FEWEST:
         raise InputError(
-            "labelling can be simulated only where every shot has its true labels, and 200 of them",
+            "labelling can be simulated only where every shot has its true labels, and"
+            f" {FEWEST} of them",
             mend="Make some: airylabel simulate FILE --shots 4000.",
         )
     for name in study.strategies:
         if name not in STRATEGIES:
             mend = f"There are: {', '.join(STRATEGIES)}."
             raise InputError(f"no strategy called {name!r}", mend=mend)
-    return table.taxonomy
 
 
 def _untrained(backbone: Path, out: Path) -> Path:
@@ -125,66 +127,84 @@ def _untrained(backbone: Path, out: Path) -> Path:
     return folder
 
 
-def _world(path: Path, table: ShotTable, taxonomy: Taxonomy, prior: Any) -> World:
+def digest_of(network: Path) -> str:
+    """A few letters that stand for a network's weights."""
+    about = json.loads((network / checkpoint.DESCRIPTION).read_text(encoding="utf-8"))
+    return str(about["sha256"])[:8]
+
+
+def embedded(
+    table: ShotTable, network: Path, path: Path, stop: Callable[[], bool]
+) -> Iterator[Event]:
+    """Let a network read all shots into `path`, unless it is there; `progress`, or what failed."""
+    if path.is_file():
+        return
+    for item in predict(table, network, path, stop=stop):
+        if item["event"] == "progress":
+            yield event("progress", what="reading shots", done=item["done"], total=item["total"])
+        elif item["event"] in ("failed", "cancelled"):
+            yield item
+
+
+def world_of(path: Path, table: ShotTable, network: Path | None) -> World:
+    """The world of a table's shots, embedded in `path`; the network's own head is the prior."""
+    assert table.taxonomy is not None
     with h5py.File(path, "r", locking=False) as file:
         x = np.asarray(file["embeddings"][()], np.float32)
         readable = np.asarray(file["readable"][()], bool)
-    usable = readable & ~taxonomy.contradictions(table.labels.astype(bool))
-    return World.of(x[usable], table.labels[usable].astype(bool), taxonomy, prior)
+    labels = table.labels.astype(bool)
+    if not readable.all() or table.taxonomy.contradictions(labels).any():
+        raise InputError(
+            "labelling can be simulated only with shots that can all be read, and true labels"
+            " that break no hard rule",
+            file=table.sources[0].path,
+        )
+    prior = None if network is None else prior_of(network, table.taxonomy)
+    return World.of(x, labels, table.taxonomy, prior)
 
 
-def summary(
-    curves: dict[str, dict[str, list[float]]], names: Sequence[str], most: int, study: Study
-) -> dict[str, Any]:
+def summary(curves: dict[str, list[dict[str, list[float]]]]) -> dict[str, Any]:
     """Means and spreads (standard deviation) over the seeds, and the savings of labels."""
     made: dict[str, Any] = {}
-    for name in names:
-        keys = [f"{name} · {most} labels · seed {FIRST_SEED + s}" for s in range(study.seeds)]
-        found = [curves[k] for k in keys if k in curves]
+    for name, found in curves.items():
         made[name] = {"labels": [int(v) for v in found[0]["labels"]]} | {
-            metric: {
-                "mean": [statistics.mean(v) for v in zip(*(f[metric] for f in found), strict=True)],
-                "spread": [
-                    statistics.stdev(v) if len(v) > 1 else 0.0
-                    for v in zip(*(f[metric] for f in found), strict=True)
-                ],
-            }
-            for metric in METRICS
+            metric: _over_seeds([f[metric] for f in found]) for metric in METRICS
         }
     random = made["random"]
-    for found in made.values():
-        curves_of = [v for f in (found, random) for v in (f["labels"], f["macro_f1"]["mean"])]
-        saving = label_saving(*curves_of, *RANGE)
-        found["label_saving"] = saving and saving["share"]
-        found["range"] = saving
+    for own in made.values():
+        both = [v for f in (own, random) for v in (f["labels"], f["macro_f1"]["mean"])]
+        saving = label_saving(*both, *RANGE)
+        own["label_saving"] = saving and saving["share"]
+        own["range"] = saving
     pretrained = made.pop(CHANCE)
-    own = {n: v for n, v in made.items() if n != "random" and v["label_saving"] is not None}
-    best = min(own, key=lambda n: own[n]["label_saving"]) if own else None
+    rivals = {n: v for n, v in made.items() if n != "random" and v["label_saving"] is not None}
+    best = min(rivals, key=lambda n: rivals[n]["label_saving"]) if rivals else None
     return {
         "strategies": made,
         "no_pretraining": pretrained,
         "best": best,
-        "label_saving": own[best]["label_saving"] if best else None,
-        "seeds": [FIRST_SEED + s for s in range(study.seeds)],
+        "label_saving": rivals[best]["label_saving"] if best else None,
+        "seeds": [FIRST_SEED + s for s in range(len(curves["random"]))],
         "table_5": TABLE_5,
     }
 
 
-def read(out: Path, table: ShotTable, backbone: Path) -> dict[str, Any]:
-    """What `out` holds for these shots and this backbone; everything else there is put aside."""
+def _over_seeds(found: list[list[float]]) -> dict[str, list[float]]:
+    every = list(zip(*found, strict=True))
+    spread = [statistics.stdev(v) if len(v) > 1 else 0.0 for v in every]
+    return {"mean": [statistics.mean(v) for v in every], "spread": spread}
+
+
+def read(out: Path, table: ShotTable) -> dict[str, Any]:
+    """What `out` holds of these shots; InputError where it is of others."""
     path = out / STORE
-    about = json.loads((backbone / checkpoint.DESCRIPTION).read_text(encoding="utf-8"))
-    of = {"shots": table.fingerprint, "backbone": about["sha256"]}
-    if path.is_file():
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if found.get("of") == of:
-            return found
-        raise InputError(
-            "holds a study of other shots or of another shipped network",
-            file=path,
-            mend="Give another --out, or remove this folder.",
-        )
-    return {"of": of, "curves": {}, "trainings": {}}
+    if not path.is_file():
+        return {"shots": table.fingerprint, "curves": {}, "trainings": {}}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if found.get("shots") != table.fingerprint:
+        mend = "Give another --out, or remove this folder."
+        raise InputError("holds a study of other shots", file=path, mend=mend)
+    return found
 
 
 def write(out: Path, done: dict[str, Any]) -> None:
