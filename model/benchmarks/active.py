@@ -8,7 +8,6 @@ curve, so that the study can be stopped and gone on with. `--full` adds training
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -190,9 +189,9 @@ def summary(curves: dict[str, list[dict[str, list[float]]]]) -> dict[str, Any]:
 
 
 def _over_seeds(found: list[list[float]]) -> dict[str, list[float]]:
-    every = list(zip(*found, strict=True))
-    spread = [statistics.stdev(v) if len(v) > 1 else 0.0 for v in every]
-    return {"mean": [statistics.mean(v) for v in every], "spread": spread}
+    every = np.asarray(found, float)
+    spread = every.std(0, ddof=1) if len(every) > 1 else np.zeros(every.shape[1])
+    return {"mean": every.mean(0).tolist(), "spread": spread.tolist()}
 
 
 def read(out: Path, table: ShotTable) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def truth(count: int, seed: int = 0):
         ("Spherical/Oblate", "Round"), ("Spherical/Oblate", "Elliptical"), ("Prolate", "Streak"),
         ("Prolate", "Bent"), ("Empty",),
     )])  # fmt: skip
-    labels = sets[random.choice(len(sets), count, p=(0.6, 0.2, 0.1, 0.06, 0.04))]
+    labels = sets[random.choice(len(sets), count, p=(0.61, 0.2, 0.1, 0.06, 0.03))]
     x = labels @ random.normal(size=(11, 512)) + 2.5 * random.normal(size=(count, 512))
     return x.astype(np.float32), labels
 
@@ -125,25 +125,26 @@ def embedded(monkeypatch):
     return asked
 
 
-STUDY = active.Study(("asked", "margin"), seeds=2, most=60)
+STUDY = active.Study(("asked",), seeds=2, most=40)
 
 
 def test_a_study_reports_every_strategy_and_goes_on_where_it_was_stopped(tmp_path, embedded):
-    calls = iter([False] * 12 + [True] * 100)
+    calls = iter([False] * 6 + [True] * 100)
     *_, last = active.run(table(), BACKBONE, STUDY, tmp_path, lambda: next(calls))
     assert last["event"] == "cancelled"
     kept = json.loads((tmp_path / "active.json").read_text())["curves"]
-    assert 0 < len(kept) < 8
+    assert 0 < len(kept) < 6
     *_, last = active.run(table(), BACKBONE, STUDY, tmp_path)
     results = last["results"]
-    assert set(results["strategies"]) == {"random", "asked", "margin"}
+    assert set(results["strategies"]) == {"random", "asked"}
     for found in (*results["strategies"].values(), results["no_pretraining"]):
-        assert found["labels"] == [0, 20, 40, 60]
+        assert found["labels"] == [0, 20, 40]
         for metric in ("accuracy", "macro_f1", "rare_f1"):
-            assert len(found[metric]["mean"]) == len(found[metric]["spread"]) == 4
+            assert len(found[metric]["mean"]) == len(found[metric]["spread"]) == 3
     assert results["seeds"] == [100, 101]
-    assert results["no_pretraining"]["macro_f1"]["mean"][-1] < (
-        results["strategies"]["random"]["macro_f1"]["mean"][-1]
+    assert (
+        results["no_pretraining"]["macro_f1"]["mean"][-1]
+        < (results["strategies"]["random"]["macro_f1"]["mean"][-1])
     )
     kept_then = json.loads((tmp_path / "active.json").read_text())["curves"]
     assert kept.items() <= kept_then.items()
@@ -185,7 +186,7 @@ def test_the_claims_compare_chosen_labels_with_random_ones(tmp_path, embedded, m
         rows = part.role == 1
         seen.append((recipe.name, int(rows.sum()), int((part.role == 2).sum())))
         folder.mkdir(exist_ok=True)
-        numbers = {n: 0.5 for n in active_full.SHOWN}
+        numbers = dict.fromkeys(active_full.SHOWN, 0.5)
         classes = {n: {"f1": 0.4} for n in HELIUM.names}
         report = {"evaluation": numbers, "per_class": classes, "seconds": 1.0}
         (folder / "metrics.json").write_text(json.dumps(report))
