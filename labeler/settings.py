@@ -46,6 +46,10 @@ def _share(value: Any) -> bool:
     return isinstance(value, float | int) and not isinstance(value, bool) and 0 <= value <= 1
 
 
+def _word(value: Any) -> bool:
+    return isinstance(value, str) and value.isidentifier()
+
+
 def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(v, str) for v in value)
 
@@ -70,6 +74,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("heat_transparency", True, "Heatmap as transparency", _switch),
     Setting("heat_strength", 0.7, "Strength of the heatmap", _share),
     Setting("auto_advance", False, "Go on after each key", _switch),
+    Setting("instant", True, "Suggestions sharpen after every label", _switch),
+    Setting("ask_strategy", "asked", "How the next shots to ask for are chosen", _word),
+    Setting("audit_share", 0.1, "Share of random checks among asked shots", _share),
+    Setting("hidden_share", 0.05, "Part of the shots whose reading is hidden", _share),
     Setting("keys", {}, "Keys of a person's own: command -> keys", _keys),
     Setting("recent", [], "Folders of recent projects", _texts),
     Setting("progress", {}, "How far recent projects were when closed", _words),

@@ -29,6 +29,7 @@ from labeler import logbook
 from labeler.commands import When
 from labeler.session import Session
 from labeler.settings import Settings
+from labeler.suggesting import Suggesting
 from labeler.views import remember, theme
 from labeler.views.actions import Actions
 from labeler.views.ask import Ask
@@ -393,6 +394,7 @@ def open_window(project: Path | None = None, *, train: bool = False) -> int:
     session = Session()
     window = MainWindow(session, settings)
     window.show()
+    Suggesting.of(session).begin(settings)
     if project is not None:
         window.doors.open_folder(project)
         if train and session.project is not None and session.project.current_run is None:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from labeler.version import version
 from model.errors import InputError
 
-FAMILIES = ("projects", "learning", "simulation", "physics", "bench", "demo")
+FAMILIES = ("projects", "learning", "active", "simulation", "physics", "bench", "demo")
 """Modules of this package with an `add_parsers(subparsers)` each."""
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from labeler.commands.command import Command, command
+from labeler.commands.command import Command, command, view
 
 TABLE: tuple[Command, ...] = (
     command(
         "accept", "Accept and go on", "Return Enter", "Label", "shot", lambda w: w.session.accept()
+    ),
+    command(
+        "accept_sure",
+        "Accept all sure suggestions…",
+        "Shift+Return",
+        "Label",
+        "project",
+        lambda w: view("accept_sure").open_card(w),
     ),
     command("fix", "Apply the offered fix", "F", "Label", "shot", lambda w: w.session.fix()),
     command("undo", "Undo", "Ctrl+Z", "Label", "shot", lambda w: w.session.undo(), icon="undo"),
