@@ -41,7 +41,10 @@ class Filter:
 
 
 def _status(bit: int) -> Test:
-    return lambda known, argument, rows: np.asarray((known.decided.status[rows] & bit) > 0)
+    def test(known: Known, argument: str, rows: Some) -> Flags:
+        return np.asarray((known.decided.status[rows] & bit) > 0)
+
+    return test
 
 
 def _disagrees(known: Known, argument: str, rows: Some) -> Flags:
@@ -55,7 +58,8 @@ def _disagrees(known: Known, argument: str, rows: Some) -> Flags:
 def _differs(known: Known, name: str, rows: Some) -> Flags:
     assert known.readings is not None
     c = known.taxonomy.index(name)
-    return known.labelled(rows) & (known.readings.likely()[rows, c] != known.holding(c, rows))
+    different = known.readings.likely()[rows, c] != known.holding(c, rows)
+    return np.asarray(known.labelled(rows) & different)
 
 
 def _predicted(known: Known, name: str, rows: Some) -> Flags:

@@ -5,7 +5,7 @@ The same for all shots until somebody changes it. Knows no widgets.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,30 @@ from model.errors import InputError
 from model.screen import Overlay, Screen, auto_levels
 
 
+@dataclass(frozen=True)
+class Panes:
+    """Which physics of the shot is shown, and where: below the pattern, or beside it."""
+
+    profile: bool = True
+    unwrap: bool = False
+    symmetry: bool = False
+    correlation: bool = False
+    beside: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to show."""
+        return self.profile or self.unwrap or self.symmetry or self.correlation
+
+
+PANES = tuple(Panes.__dataclass_fields__)
+
+
 class Look(QObject):
     """Screen, overlay and heatmap; the session adds shots, labels and predictions."""
 
     look_changed = pyqtSignal()
-    """The screen (norm, levels, colours) or the overlay changed."""
+    """The screen (norm, levels, colours), the overlay or the choice of panes changed."""
     heat_changed = pyqtSignal()
     noted = pyqtSignal(str, str)
     """Level ("info", "warning", "error") and text, for the note area and the log."""
@@ -34,6 +53,7 @@ class Look(QObject):
         """Each shot at its own levels, for who prefers shape over brightness."""
         self.screen = Screen()
         self.overlay = Overlay()
+        self.panes = Panes()
         self.forget_look()
 
     def forget_look(self) -> None:
@@ -59,10 +79,14 @@ class Look(QObject):
         raise NotImplementedError
 
     def look(self, **changes: Any) -> None:
-        """Change how shots are drawn: fields of `Screen` or `Overlay` by name. Stays for all."""
-        mine = {k: v for k, v in changes.items() if k in Overlay.__dataclass_fields__}
-        self.overlay = replace(self.overlay, **mine)
-        self.screen = replace(self.screen, **{k: v for k, v in changes.items() if k not in mine})
+        """Change how shots are drawn: fields of `Screen`, `Overlay` or `Panes` by name, for all."""
+        unknown = dict(changes)
+        for part in ("overlay", "panes", "screen"):
+            now = getattr(self, part)
+            mine = {k: unknown.pop(k) for k in changes if k in now.__dataclass_fields__}
+            setattr(self, part, replace(now, **mine))
+        if unknown:
+            raise TypeError(f"a look has no {', '.join(unknown)}")
         self.levels_known = self.levels_known or "low" in changes
         self.look_changed.emit()
 
@@ -90,7 +114,7 @@ class Look(QObject):
         same = self.heat_on and class_index == self.heat_class
         self.heat_on = class_index is not None and not same
         self.heat_class = self.heat_class if class_index is None else class_index
-        self.heat_changed.emit()
+        self._tell_heat()
 
     def flip_heat(self) -> None:
         """Heatmap on or off; the class is the last chosen one, else the model's likeliest."""
@@ -100,10 +124,31 @@ class Look(QObject):
         if self.heat_class is None and self.row >= 0:
             self.heat_class = int(np.argmax(self.predictions.probabilities[self.row]))
         self.heat_on = not self.heat_on
+        self._tell_heat()
+
+    def _tell_heat(self) -> None:
+        """Bring the map's pane where the heat lies there."""
+        if self.heat_on and self.reads_maps and not self.panes.correlation:
+            self.look(correlation=True)
         self.heat_changed.emit()
 
     def heatmap(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-        """(y, x) in [0, 1] of the chosen class on the shot on screen; None where it is off."""
+        """(y, x) in [0, 1] of the chosen class on the shot on screen; None where it is off.
+
+        None too where the network reads correlation maps: its heat lies there (`map_heat`).
+        """
+        return None if self.reads_maps else self._heat(shape)
+
+    def map_heat(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+        """(q_i, q_j) in [0, 1] of the chosen class on the shot's correlation map; else None."""
+        return self._heat(shape) if self.reads_maps else None
+
+    @property
+    def reads_maps(self) -> bool:
+        """Whether the run in use reads correlation maps, not patterns."""
+        return getattr(self.predictions, "input", "pattern") == "correlation"
+
+    def _heat(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
         if not self.heat_on or self.heat_class is None or self.predictions is None or self.row < 0:
             return None
         heat: npt.NDArray[np.float32] = self.predictions.heatmap(self.row, self.heat_class, shape)

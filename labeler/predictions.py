@@ -29,7 +29,8 @@ class Predictions(Reading):
     `probabilities` (N, C) float32; `thresholds` (C,); `known` (C,) False for classes that the run
     never learnt (their probability is 0); `readable` (N,) False for shots that it could not read;
     `embeddings` (N, D) and `role` (N,) as written; `field` the part of a shot that the network
-    saw, `cells_box` the part that the cells of its heatmaps tile; `run` and `recipe` by name.
+    saw, `cells_box` the part that the cells of its heatmaps tile; `input` what it looks at: the
+    pattern, or its correlation map; `run` and `recipe` by name.
     """
 
     def __init__(self, path: Path, taxonomy: Taxonomy, file: h5py.File) -> None:
@@ -60,6 +61,8 @@ class Predictions(Reading):
         self.role = file["role"][()] if "role" in file else np.zeros(n, np.uint8)
         self.field = _box(file.attrs.get("field", FULL_FIELD))
         self.cells_box = _box(file.attrs.get("cells", self.field))
+        self.input = _text(file.attrs.get("input", "pattern"))
+        self._shift = file["shift"][()] if "shift" in file else np.zeros((n, 2), np.float32)
         self.run = _text(file.attrs.get("run", path.parent.name))
         self.name = f"run {int(self.run)}" if self.run.isdecimal() else f"run {self.run}"
         self.recipe = _text(file.attrs.get("recipe", ""))
@@ -68,7 +71,7 @@ class Predictions(Reading):
             raise ValueError(f"heatmaps have shape {self._heat.shape}")
         if self._scale is not None and self._scale.shape != (n, len(names)):
             raise ValueError(f"scales of heatmaps have shape {self._scale.shape}")
-        if len(self.embeddings) != n or len(self.readable) != n:
+        if not len(self.embeddings) == len(self.readable) == len(self._shift) == n:
             raise ValueError("its parts have different lengths")
 
     @classmethod
@@ -133,7 +136,13 @@ class Predictions(Reading):
 
         Maps of different classes or shots compare in shape, never in strength.
         """
-        return enlarge(self.cells(row, class_index), shape, self.field, self.cells_box)
+        field, box = self.field, self.cells_box
+        down, right = map(float, self._shift[row])
+        if self.input == "pattern" and (down or right):
+            field, box = (
+                (y0 - down, x0 - right, y1 - down, x1 - right) for y0, x0, y1, x1 in (field, box)
+            )
+        return enlarge(self.cells(row, class_index), shape, field, box)
 
 
 def _mapped(path: Path, dataset: Any) -> npt.NDArray[Any]:

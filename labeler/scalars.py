@@ -141,6 +141,9 @@ class ScalarReader:
         self._closing = True
         self._child.kill()
         self._thread.join()
+        self._child.join()
+        self._child.close()
+        self._ours.close()
 
     def _work(self) -> None:
         found: dict[str, Values] = {}
@@ -156,10 +159,6 @@ class ScalarReader:
                 break
             _put(found, some, start, sum(s.n_shots for s in self._sources))
             start += source.n_shots
-        self._child.kill()
-        self._child.join()
-        self._child.close()
-        self._ours.close()
         if not self._closing and (whole or found):
             self._on_read(found)
 

@@ -21,8 +21,10 @@ def augment(counts: Tensor, recipe: Recipe, random: torch.Generator) -> Tensor:
         counts = _flip(_flip(counts, 2, random), 3, random)
     if recipe.quarter_turns:
         counts = _quarter_turns(counts, random)
-    if recipe.rotation or recipe.zoom:
-        counts = _turn_and_zoom(counts, recipe.rotation, recipe.zoom, random)
+    if recipe.rotation or recipe.zoom or recipe.shift:
+        counts = _move(counts, recipe.rotation, recipe.zoom, recipe.shift, random)
+    if recipe.smooth:
+        counts = _smooth(counts, recipe.smooth, random)
     if recipe.brightness or recipe.contrast:
         tones = _linear_tones if recipe.tones == "linear" else _log_tones
         counts = tones(counts, recipe.brightness, recipe.contrast, random)
@@ -48,15 +50,31 @@ def _quarter_turns(counts: Tensor, random: torch.Generator) -> Tensor:
     return torch.where(chosen, counts.transpose(2, 3), counts)
 
 
-def _turn_and_zoom(counts: Tensor, degrees: float, zoom: float, random: torch.Generator) -> Tensor:
-    """Turn about the centre and change the scale, as another droplet size or wavelength would."""
+def _move(
+    counts: Tensor, degrees: float, zoom: float, shift: float, random: torch.Generator
+) -> Tensor:
+    """Turn about the centre, change the scale, as another droplet size or wavelength would, and
+    shift, as another position of the beam would."""
     angle = _uniform(counts, -degrees, degrees, random).flatten() * (math.pi / 180)
     scale = (_uniform(counts, -zoom, zoom, random).flatten()).exp()
     cos, sin, zero = angle.cos() * scale, angle.sin() * scale, torch.zeros_like(angle)
-    turn = torch.stack([cos, -sin, zero, sin, cos, zero], 1).view(-1, 2, 3).to(counts.dtype)
+    down, right = zero, zero
+    if shift:
+        down, right = (_uniform(counts, -shift, shift, random).flatten() for _ in range(2))
+    turn = (
+        torch.stack([cos, -sin, 2 * right, sin, cos, 2 * down], 1).view(-1, 2, 3).to(counts.dtype)
+    )
     grid = F.affine_grid(turn, list(counts.shape), align_corners=False)
     # beyond the edge the background goes on; zeros there would be a shape of their own
     return F.grid_sample(counts, grid, "bilinear", "border", align_corners=False)
+
+
+def _smooth(counts: Tensor, most: float, random: torch.Generator) -> Tensor:
+    """A random share, up to `most`, of the mean over 3×3 pixels: the smaller noise of a larger
+    detector that was reduced to the same size."""
+    share = _uniform(counts, 0.0, most, random)
+    mean = F.avg_pool2d(counts, 3, 1, 1, count_include_pad=False)
+    return torch.lerp(counts, mean, share)
 
 
 def _log_tones(

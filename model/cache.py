@@ -47,7 +47,8 @@ class ShotCache:
         half = all(np.dtype(s.dtype).kind in "uib" and np.dtype(s.dtype).itemsize <= 2
                    for s in table.sources)  # fmt: skip
         p = preprocessing
-        made_of = json.dumps([VERSION, p.size, p.first, p.crop, half])
+        half = half and not p.preparation.any
+        made_of = json.dumps([VERSION, *p.decides_cache, half])
         name = hashlib.blake2b(made_of.encode(), digest_size=6).hexdigest()
         cache = cls(Path(folder) / f"{p.size}px-{name}", preprocessing, half)
         cache._read_index()
@@ -81,7 +82,8 @@ class ShotCache:
             with self._data_path.open("ab") as file:
                 file.truncate(len(self._index) * self._bytes_per_shot)
                 for row, counts, mask in table.iter_shots(missing, on_error):
-                    self._append(file, _key(table, row), counts, mask)
+                    small = self.preprocessing.reduce(counts, mask, table.geometry(row))
+                    self._append(file, _key(table, row), small)
                     done += 1
                     if done % _CHUNK == 0:
                         self._commit(file)
@@ -126,10 +128,8 @@ class ShotCache:
         self,
         file: BinaryIO,
         key: Key,
-        counts: npt.NDArray[np.generic],
-        mask: npt.NDArray[np.bool_] | None,
+        small: npt.NDArray[np.float32],
     ) -> None:
-        small = self.preprocessing.reduce(counts, mask)
         if self.half:
             small = np.minimum(small, _HALF_MAX)
         file.write(small.astype(self.dtype).tobytes())

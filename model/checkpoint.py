@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,12 +24,15 @@ from safetensors.torch import save as save_tensors
 
 from model import decoding, networks
 from model.errors import InputError
+from model.prepare import Reference
 from model.preprocess import Preprocessing
 from model.recipes import Recipe
 from model.taxonomy import plain
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
+BACKGROUND = "preparation.npz"
+"""What the preparation of the shots refers to, where it refers to any."""
 FORMAT = 1
 
 
@@ -77,16 +80,18 @@ class Checkpoint:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        values = asdict(self)
-        values["recipe"] = self.recipe.to_dict()
-        return values
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return values | {
+            "recipe": self.recipe.to_dict(),
+            "preprocessing": self.preprocessing.to_dict(),
+        }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Checkpoint:
+    def from_dict(cls, values: dict[str, Any], reference: Reference | None = None) -> Checkpoint:
         """The inverse of `to_dict`; unknown keys of newer versions are left out."""
         known = {k: v for k, v in values.items() if k in cls.__dataclass_fields__}
         known["recipe"] = Recipe.from_dict(known["recipe"])
-        known["preprocessing"] = Preprocessing.from_dict(known["preprocessing"])
+        known["preprocessing"] = Preprocessing.from_dict(known["preprocessing"], reference)
         for key in ("class_names", "thresholds", "legal_sets"):
             known[key] = None if known.get(key) is None else tuple(known[key])
         return cls(**known)
@@ -102,6 +107,9 @@ def save(folder: Path, network: torch.nn.Module, about: Checkpoint) -> None:
         "sha256_before": _digest_of(folder / WEIGHTS),
     }
     text = json.dumps(description, indent=1, ensure_ascii=False)
+    reference = about.preprocessing.preparation.reference
+    if reference is not None:
+        reference.save(folder / BACKGROUND)
     waiting = _write_beside(folder / WEIGHTS, data)
     _write_beside(folder / DESCRIPTION, text.encode()).replace(folder / DESCRIPTION)
     waiting.replace(folder / WEIGHTS)
@@ -122,7 +130,7 @@ def load(
     """
     folder = Path(folder)
     description = _read_description(folder)
-    about = Checkpoint.from_dict(description)
+    about = _with_reference(description, folder)
     if class_names is not None:
         _check_classes(about, class_names, folder)
     path = folder / WEIGHTS
@@ -161,6 +169,13 @@ def build(about: Checkpoint, weights: Literal["he", "unit", "any"] = "any") -> n
         weights=weights,
         fine_maps=recipe.fine_maps,
     )
+
+
+def _with_reference(description: dict[str, Any], folder: Path) -> Checkpoint:
+    about = Checkpoint.from_dict(description)
+    if not about.preprocessing.preparation.needs_reference:
+        return about
+    return Checkpoint.from_dict(description, Reference.load(folder / BACKGROUND))
 
 
 def _check_classes(about: Checkpoint, class_names: Sequence[str], folder: Path) -> None:

@@ -127,7 +127,7 @@ def _predict(
         if source.stopped:
             yield event("cancelled", text="Prediction stopped; nothing was written.")
             return
-        writer.write(np.arange(len(table)), {"role": table.role})
+        writer.write(np.arange(len(table)), {"role": table.role, "shift": source.shift})
         writer.finish()
     finally:
         writer.discard()
@@ -168,7 +168,8 @@ class _Batches:
 
     `rows` queues the rows of the batches handed out; `unreadable` counts the shots left out, and
     `first_error` is why the first one was; `overflowing` those that the network could not take;
-    `stopped` says whether a person stopped it.
+    `shift` (N, 2) how far the preparation moved each, in shares of its sides; `stopped` says
+    whether a person stopped it.
     """
 
     def __init__(
@@ -180,17 +181,20 @@ class _Batches:
         self.first_error: InputError | None = None
         self.stopped = False
         self._table, self._batch, self._stop = table, batch, stop
+        self.shift = np.zeros((len(table), 2), np.float32)
 
     def __iter__(self) -> Iterator[Floats]:
         rows: list[int] = []
         pixels: list[Floats] = []
-        apply = self.about.preprocessing.apply
+        preprocessing = self.about.preprocessing
         for row, counts, mask in self._table.iter_shots(on_error=self._note):
             if not rows and self._stop():
                 self.stopped = True
                 return
             rows.append(row)
-            pixels.append(apply(counts, mask))
+            shot = preprocessing.prepare(counts, mask, self._table.geometry(row))
+            pixels.append(preprocessing.input_of(shot))
+            self.shift[row] = np.divide(shot.shift, shot.counts.shape)
             if len(rows) == self._batch:
                 yield self._give(rows, pixels)
                 rows, pixels = [], []
@@ -228,6 +232,7 @@ def _file(
         "network": about.network,
         "recipe": about.recipe.name,
         "heatmap_form": FORM,
+        "input": about.preprocessing.input,
         "field": np.array(field),
         "cells": np.array(within(field, cell_box(network, size, grid))),
         "fingerprint": table.fingerprint,

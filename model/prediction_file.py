@@ -5,8 +5,10 @@ memory-mapped: `probabilities` (N, C) float32, NaN where `readable` (N,) is Fals
 float32; `decided` (N, C) bool, the label set by thresholds, or the most likely legal one where the
 network is rule-aware; `embeddings` (N, D) float16; `heatmaps` (N, C, h, w) float16, each with
 max |·| = 1, times `heatmap_scale` (N, C) float32 the map of the formula (maps of 1e-6 would drown
-in half precision); `role` (N,) uint8.
-Attributes: class_names, thresholds (C,), run, network, recipe, heatmap_form, field (y0, x0, y1, x1
+in half precision); `role` (N,) uint8; `shift` (N, 2) float32, how far (down, right) the preparation
+moved each shot to bring its beam to the middle, in shares of its sides.
+Attributes: class_names, thresholds (C,), run, network, recipe, heatmap_form, input (pattern; or
+correlation, where heatmaps lie over q and q of the shot's map), field (y0, x0, y1, x1
 of the part of a shot that the network sees, as fractions), cells (the same of the box that the
 cells of a heatmap tile, which is half a cell off `field` for a ResNet: see `receptive`),
 fingerprint, airylabel_version.
@@ -59,6 +61,7 @@ class PredictionFile:
             "heatmaps": ((classes, *grid), np.float16, 0),
             "heatmap_scale": ((classes,), np.float32, 0),
             "role": ((), np.uint8, 0),
+            "shift": ((2,), np.float32, 0),
             "readable": ((), np.bool_, False),
         }
 

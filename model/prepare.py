@@ -11,10 +11,14 @@ is told by the mask. It draws nothing and knows nothing of networks.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import os
+import zipfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -45,6 +49,19 @@ class Prepared:
     counts: Floats
     mask: Bools
     centre: tuple[float, float]
+    shift: tuple[int, int] = (0, 0)
+    """Pixels (down, right) by which the shot was moved to bring the beam to the middle."""
+
+    def in_the_middle(self) -> Prepared:
+        """Moved by whole pixels so that the beam is in the middle; what comes in is masked."""
+        shape = self.counts.shape
+        down, right = (round((n - 1) / 2 - c) for n, c in zip(shape, self.centre, strict=True))
+        rows, columns = _overlap(shape[0], down), _overlap(shape[1], right)
+        counts, mask = np.zeros_like(self.counts), np.zeros_like(self.mask)
+        for moved, here in ((counts, self.counts), (mask, self.mask)):
+            moved[rows[0], columns[0]] = here[rows[1], columns[1]]
+        beam = (self.centre[0] + down, self.centre[1] + right)
+        return Prepared(counts, mask, beam, (down, right))
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,34 @@ class Reference:
     mean: Floats
     deviation: Floats
     shots: int
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells it from any other."""
+        data = (self.mean.tobytes(), self.deviation.tobytes(), str(self.shots).encode())
+        return hashlib.blake2b(b"".join(data), digest_size=8).hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Write it to `path` (.npz), whole or not at all."""
+        waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with waiting.open("wb") as file:
+                np.savez(file, mean=self.mean, deviation=self.deviation, shots=self.shots)
+            waiting.replace(path)
+        except OSError as error:
+            waiting.unlink(missing_ok=True)
+            what, mend = f"cannot be written ({error.strerror})", "Free some space."
+            raise InputError(what, file=path, mend=mend) from error
+
+    @classmethod
+    def load(cls, path: Path) -> Reference:
+        """Read it again; InputError where it is missing or damaged."""
+        try:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                return cls(file["mean"], file["deviation"], int(file["shots"]))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            mend = "Set the preparation again: airylabel prepare PROJECT."
+            raise InputError(f"is damaged ({error})", file=path, mend=mend) from error
 
     @cached_property
     def bad_pixels(self) -> Bools:
@@ -79,6 +124,30 @@ class Preparation:
     """Of the smooth surface: 0 a constant, 1 a slope, 2 a curved one."""
     flat_detector: bool = False
     centre: bool = False
+    """Find the beam centre of every shot and bring it to the middle of the network's input."""
+    reference: Reference | None = field(default=None, compare=False, repr=False)
+    """What `bad_pixels` and the stray light of `shots` need."""
+
+    @property
+    def any(self) -> bool:
+        """Whether a step is on."""
+        return self.bad_pixels or self.stray_light != "none" or self.flat_detector or self.centre
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether a step that is on needs shots to refer to."""
+        return self.bad_pixels or self.stray_light == "shots"
+
+    def words(self) -> str:
+        """What is on, for people."""
+        stray = {"none": "", "shots": "background shots", "smooth": "smooth background"}
+        steps = (
+            "bad pixels masked" if self.bad_pixels else "",
+            f"{stray[self.stray_light]} subtracted" if stray[self.stray_light] else "",
+            "flat detector" if self.flat_detector else "",
+            "beam centred" if self.centre else "",
+        )
+        return ", ".join(s for s in steps if s) or "none"
 
     def apply(
         self,
@@ -87,7 +156,11 @@ class Preparation:
         geometry: Geometry | None = None,
         reference: Reference | None = None,
     ) -> Prepared:
-        """All steps that are on. InputError where one lacks its geometry or reference."""
+        """All steps that are on; `reference` counts where the preparation has none of its own.
+
+        InputError where a step lacks its geometry or reference.
+        """
+        reference = self.reference or reference
         values = np.asarray(counts, np.float32)
         geometry = geometry or Geometry()
         middle = centre_of(values.shape, geometry.centre)
@@ -107,18 +180,24 @@ class Preparation:
         return Prepared(np.asarray(values, np.float32), good, middle)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; the reference is told by its digest."""
+        values = asdict(replace(self, reference=None))
+        return values | {"reference": self.reference and self.reference.digest}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Preparation:
+    def from_dict(cls, values: dict[str, Any], reference: Reference | None = None) -> Preparation:
         """The inverse of `to_dict`; InputError for values that mean nothing here."""
+        known = {k: v for k, v in values.items() if k != "reference"}
         try:
-            made = cls(**values)
+            made = cls(**known, reference=reference)
         except TypeError as error:
             raise InputError(f"unknown preparation: {error}") from error
         if made.stray_light not in get_args(StrayLight) or made.degree not in (0, 1, 2):
             raise InputError(f"unknown preparation {values!r}")
+        wanted = values.get("reference")
+        if reference is not None and wanted not in (None, reference.digest):
+            what = "the background shots are not those that the preparation was made with"
+            raise InputError(what, mend="Set the preparation again: airylabel prepare PROJECT.")
         return made
 
 
@@ -219,6 +298,12 @@ def find_centre(
         return middle
     y, x = np.unravel_index(int(np.argmin(cost)), cost.shape)
     return ((y0 + y + _bottom(cost[:, x], int(y))) / 2, (x0 + x + _bottom(cost[y], int(x))) / 2)
+
+
+def _overlap(size: int, shift: int) -> tuple[slice, slice]:
+    """Along an axis: where moved pixels go, and where they come from."""
+    kept = max(size - abs(shift), 0)
+    return slice(max(shift, 0), max(shift, 0) + kept), slice(max(-shift, 0), max(-shift, 0) + kept)
 
 
 def _bottom(cost: npt.NDArray[np.float64], i: int) -> float:

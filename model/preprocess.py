@@ -9,18 +9,26 @@ a reduced pixel that has no good pixel at all is 0; negative counts become 0.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from model.blas import one_thread
+from model.correlation import MapRecipe, correlation_map
 from model.errors import InputError
+from model.layouts import Geometry
+from model.prepare import Preparation, Prepared, Reference
+from model.profiles import centre_of
+from model.threads import one_blas_thread
 
 Transform = Literal["raw", "unit", "log", "standardised"]
 TRANSFORMS: tuple[Transform, ...] = ("raw", "unit", "log", "standardised")
+Input = Literal["pattern", "correlation"]
+INPUTS: tuple[Input, ...] = ("pattern", "correlation")
+ANGLES = 360
+"""Samples of each ring of a map; 112 rings of them are what the paper's maps need at this size."""
 FULL_SCALE = 65535.0
 """The largest count of a 16-bit detector, which `unit` maps to 1."""
 LOG_SCALE = float(np.log1p(FULL_SCALE))
@@ -44,23 +52,53 @@ class Preprocessing:
     standardised: (log1p(counts) - mean) / deviation with the two numbers below."""
     mean: float = 0.0
     deviation: float = 1.0
+    input: Input = "pattern"
+    """pattern: the shot itself; correlation: its map (`model.correlation`), 0..1 as 0..65535."""
+    preparation: Preparation = field(default_factory=Preparation)
+    """What is done to the counts before anything else."""
 
-    def reduce(self, counts: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
-        """Counts (y, x) of any real type, mask (y, x) True = good, to (size, size) linear counts.
-
-        A shot that is not square is first cut to its centred square. Averages over pixel areas
-        where it shrinks (no aliasing), linear interpolation where it grows.
-        """
+    def prepare(
+        self,
+        counts: npt.ArrayLike,
+        mask: npt.ArrayLike | None = None,
+        geometry: Geometry | None = None,
+    ) -> Prepared:
+        """Counts (y, x) of any real type, mask (y, x) True = good, after the steps that are on."""
         values = np.asarray(counts, np.float32)
         if values.ndim != 2 or 0 in values.shape:
             raise InputError(
                 f"a shot must be a 2-D array, not one of shape {values.shape}",
                 mend="Choose the dataset that holds one pattern per shot.",
             )
+        if self.preparation.any:
+            made = self.preparation.apply(values, mask, geometry)
+            return made.in_the_middle() if self.preparation.centre else made
         good = np.isfinite(values)
         if mask is not None:
             good &= np.asarray(mask, bool)
-        values = np.maximum(np.where(good, values, 0.0), 0.0)
+        beam = geometry.centre if geometry is not None and self.input == "correlation" else None
+        return Prepared(values, good, centre_of(values.shape, beam))
+
+    def reduce(
+        self,
+        counts: npt.ArrayLike,
+        mask: npt.ArrayLike | None = None,
+        geometry: Geometry | None = None,
+    ) -> Floats:
+        """Counts (y, x) of any real type, mask (y, x) True = good, to (size, size) linear counts.
+
+        A shot that is not square is first cut to its centred square. Averages over pixel areas
+        where it shrinks (no aliasing), linear interpolation where it grows. With the input
+        `correlation`, the map on `size` rings.
+        """
+        return self.reduce_prepared(self.prepare(counts, mask, geometry))
+
+    def reduce_prepared(self, shot: Prepared) -> Floats:
+        """What `prepare` returned, to (size, size) linear counts."""
+        if self.input == "correlation":
+            return self._map(shot)
+        good = shot.mask
+        values = np.maximum(np.where(good, shot.counts, 0.0), 0.0)
         y0, x0, side = self._square(values.shape)
         values, good = (a[y0 : y0 + side, x0 : x0 + side] for a in (values, good))
         weight = None if good.all() else good.astype(np.float32)
@@ -72,6 +110,12 @@ class Preprocessing:
             weight = None if weight is None else weight[kept, kept]
         small, _ = _resize(values, weight, self.size)
         return np.ascontiguousarray(small, np.float32)
+
+    def _map(self, shot: Prepared) -> Floats:
+        recipe = MapRecipe(radii=self.size, angles=ANGLES, centre=shot.centre)
+        with one_blas_thread():
+            made = correlation_map(shot.counts, shot.mask, recipe=recipe)
+        return made * np.float32(FULL_SCALE)
 
     def to_input(self, counts: Counts) -> Counts:
         """Linear counts of any shape, numpy array or torch tensor, to network input."""
@@ -86,12 +130,26 @@ class Preprocessing:
             return logs / LOG_SCALE
         return (logs - self.mean) / self.deviation
 
-    def apply(self, counts: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Floats:
+    def apply(
+        self,
+        counts: npt.ArrayLike,
+        mask: npt.ArrayLike | None = None,
+        geometry: Geometry | None = None,
+    ) -> Floats:
         """A shot (y, x) to the network's input (1, size, size) float32."""
-        return self.to_input(self.reduce(counts, mask)).astype(np.float32)[None]
+        return self.input_of(self.prepare(counts, mask, geometry))
+
+    def input_of(self, shot: Prepared) -> Floats:
+        """What `prepare` returned, to the network's input (1, size, size) float32."""
+        return self.to_input(self.reduce_prepared(shot)).astype(np.float32)[None]
 
     def field(self, shape: tuple[int, int]) -> tuple[float, float, float, float]:
-        """The part of a shot of this shape that the network sees: y0, x0, y1, x1 as fractions."""
+        """The part of a shot of this shape that the network sees: y0, x0, y1, x1 as fractions.
+
+        Of a map all of it.
+        """
+        if self.input == "correlation":
+            return 0.0, 0.0, 1.0, 1.0
         y0, x0, side = self._square(shape)
         kept: float = side
         if self.first and self.crop:
@@ -111,16 +169,27 @@ class Preprocessing:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        return plain | {"preparation": self.preparation.to_dict()}
+
+    @property
+    def decides_cache(self) -> list[Any]:
+        """Everything that decides what `reduce` makes."""
+        made: list[Any] = [self.size, self.first, self.crop]
+        if self.input == "pattern" and not self.preparation.any:
+            return made
+        return [*made, self.input, self.preparation.to_dict()]
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Preprocessing:
+    def from_dict(cls, values: dict[str, Any], reference: Reference | None = None) -> Preprocessing:
         """The inverse of `to_dict`; InputError for values that mean nothing here."""
+        known = dict(values)
+        steps = known.pop("preparation", None) or {}
         try:
-            made = cls(**values)
+            made = cls(**known, preparation=Preparation.from_dict(steps, reference))
         except TypeError as error:
             raise InputError(f"unknown preprocessing: {error}") from error
-        if made.transform not in TRANSFORMS or made.size < 1:
+        if made.transform not in TRANSFORMS or made.input not in INPUTS or made.size < 1:
             raise InputError(f"unknown preprocessing {values!r}")
         return made
 
@@ -138,7 +207,7 @@ def _resize(values: Floats, weight: Floats | None, side: int) -> tuple[Floats, F
 
 
 def _both_ways(matrix: Floats, values: Floats) -> Floats:
-    with one_thread():
+    with one_blas_thread():
         return np.asarray(matrix @ values @ matrix.T, np.float32)
 
 

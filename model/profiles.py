@@ -6,7 +6,7 @@ but the last grids. Numbers with units come only where the geometry is known; No
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,12 +17,17 @@ from model.correlation import MapRecipe, correlation_map
 from model.errors import InputError
 from model.layouts import Geometry
 from model.polar import Floats, polar_grid
+from model.threads import one_blas_thread
 
 Doubles = npt.NDArray[np.float64]
 Pair = tuple[float, float]
 
 PANE = MapRecipe(radii=112, angles=360)
 """The grid of the panes."""
+PANE_SIDE = 256
+"""Larger shots are averaged down to no less than this for the panes."""
+SMOOTH = 8
+"""Counting noise of single pixels is no asymmetry; that of squares this large hardly shows."""
 FEWEST_RINGS = 2.5
 """With fewer rings in sight, their spacing cannot be told from the slope."""
 CLEAR = 4.0
@@ -36,6 +41,53 @@ class Profile:
 
     radius: Doubles
     mean: Doubles
+
+
+@dataclass(frozen=True)
+class Rings:
+    """Bright rings at `first`, `first + spacing` …, in units of the q (or radius) they lie over."""
+
+    spacing: float
+    first: float
+
+
+@dataclass(frozen=True)
+class Small:
+    """A shot reduced for the panes: `factor` source pixels to one; `centre` (y, x) in its own."""
+
+    counts: npt.NDArray[Any]
+    mask: npt.NDArray[np.bool_] | None
+    centre: Pair
+    factor: int
+
+
+def reduced(
+    counts: npt.ArrayLike, mask: npt.ArrayLike | None = None, centre: Pair | None = None
+) -> Small:
+    """The shot (y, x), averaged over squares where it is so large that panes would be slow.
+
+    Squares are averaged over their good pixels and masked where they have none; what is left over
+    at the far edges is cut. A shot below twice `PANE_SIDE` pixels stays as it is.
+    """
+    values = np.asarray(counts)
+    middle = centre_of(values.shape, centre)
+    good = None if mask is None else np.asarray(mask, bool)
+    factor = min(values.shape) // PANE_SIDE
+    if factor < 2:
+        return Small(values, good, middle, 1)
+    if values.dtype.kind == "f":
+        finite = np.isfinite(values)
+        good = finite if good is None else good & finite
+    if good is not None and not good.all():
+        share = _sums(good, factor)
+        total = _sums(np.where(good, values, 0), factor)
+        values = np.divide(total, share, out=np.zeros_like(total), where=share > 0)
+        good = share > 0
+    else:
+        values, good = _sums(values, factor) / np.float32(factor**2), None
+    y, x = ((c - (factor - 1) / 2) / factor for c in middle)
+    limit = (values.shape[0] - 0.5, values.shape[1] - 0.5)
+    return Small(values, good, (min(y, limit[0]), min(x, limit[1])), factor)
 
 
 def radial_profile(
@@ -69,10 +121,16 @@ def transfer(radius: Doubles, geometry: Geometry) -> Doubles | None:
 
 
 def ring_spacing(q: Doubles, mean: Doubles) -> float | None:
-    """Distance of neighbouring rings, in units of q, or None where none is clear.
+    """Distance of neighbouring rings, in units of q, or None where none is clear (`rings`)."""
+    found = rings(q, mean)
+    return None if found is None else found.spacing
+
+
+def rings(q: Doubles, mean: Doubles) -> Rings | None:
+    """Where evenly spaced rings lie, in units of q, or None where none are clear.
 
     The logarithm of the profile, from its peak outwards, less a smooth trend, is a wave in q: its
-    wavelength is the peak of its Fourier spectrum.
+    wavelength is the peak of its Fourier spectrum, and its phase there says where the rings are.
     """
     known = np.isfinite(mean)
     if known.sum() < 16 or not mean[known].max() > 0:
@@ -89,7 +147,8 @@ def ring_spacing(q: Doubles, mean: Doubles) -> float | None:
     wave = wave - np.polynomial.polynomial.polyval(
         place, np.polynomial.polynomial.polyfit(place, wave, _DEGREE)
     )
-    spectrum = np.abs(np.fft.rfft(wave * np.hanning(len(wave)), _PADDED))
+    wave = wave * np.hanning(len(wave))
+    spectrum = np.abs(np.fft.rfft(wave, _PADDED))
     first = int(np.ceil(FEWEST_RINGS * _PADDED / len(wave)))
     last = _PADDED // 3  # a ring of three bins is the finest that can be trusted
     inner = spectrum[first:last]
@@ -100,7 +159,15 @@ def ring_spacing(q: Doubles, mean: Doubles) -> float | None:
     low, top, high = np.log(spectrum[peak - 1 : peak + 2] + 1e-300)
     bend = low - 2 * top + high
     cycles = (peak + (0.5 * (low - high) / bend if bend < 0 else 0.0)) / _PADDED
-    return float((even[1] - even[0]) / cycles)
+    step = float(even[1] - even[0])
+    turn = np.angle(np.sum(wave * np.exp(-2j * np.pi * cycles * np.arange(len(wave)))))
+    ahead = float((-turn / (2 * np.pi)) % 1.0 / cycles)
+    return Rings(step / cycles, float(even[0]) + ahead * step)
+
+
+def relative_transfer(radius: Doubles, geometry: Geometry) -> Doubles | None:
+    """q·λ = 4π · sin(θ/2), which needs no wavelength; None if the detector's place is not known."""
+    return transfer(radius, replace(geometry, wavelength_m=1.0))
 
 
 def droplet_radius(profile: Profile, geometry: Geometry) -> float | None:
@@ -123,6 +190,21 @@ def unwrap(
     return np.where(valid, values, np.float32(np.nan))
 
 
+def asymmetry(
+    counts: npt.ArrayLike, mask: npt.ArrayLike | None = None, centre: Pair | None = None
+) -> float | None:
+    """Σ|I − I′| / Σ(I + I′) over squares of `SMOOTH` pixels: 0 symmetric, 1 one-sided.
+
+    None for a dark shot and for one without pairs of good pixels.
+    """
+    here, there = _opposites(counts, mask, centre)
+    pair = np.isfinite(here) & np.isfinite(there)
+    size = min(SMOOTH, *here.shape)
+    a, b = (_sums(np.where(pair, half, 0), size) for half in (here, there))
+    total = float((a + b).sum())
+    return float(np.abs(a - b).sum()) / total if total > 0 else None
+
+
 def symmetry_residual(
     counts: npt.ArrayLike, mask: npt.ArrayLike | None = None, centre: Pair | None = None
 ) -> Floats:
@@ -131,19 +213,10 @@ def symmetry_residual(
     0 where a pattern obeys Friedel's law; NaN where either pixel is masked, NaN or outside. The
     centre counts to the nearest half pixel.
     """
-    values = np.maximum(np.asarray(counts, np.float32), 0)
-    good = np.isfinite(values)
-    if mask is not None:
-        good &= np.asarray(mask, bool)
-    values = np.where(good, values, np.float32(np.nan))
-    middle = centre_of(values.shape, centre)
-    spans = [_mirror(n, c) for n, c in zip(values.shape, middle, strict=True)]
-    where = (spans[0], spans[1])
-    residual = np.full(values.shape, np.nan, np.float32)
-    here = values[where]
-    there = here[::-1, ::-1]
+    here, there = _opposites(counts, mask, centre)
+    residual = np.full(np.shape(counts), np.nan, np.float32)
     total = here + there
-    residual[where] = np.divide(
+    residual[_paired(np.shape(counts), centre)] = np.divide(
         here - there, total, out=np.where(np.isnan(total), total, 0), where=total > 0
     )
     return residual
@@ -154,7 +227,8 @@ def map_of_shot(
 ) -> Floats:
     """(R, R) in [0, 1]: the correlation map on the panes' grid (`model.correlation`)."""
     grid = PANE.grid(np.shape(counts), centre)
-    return correlation_map(counts, mask, recipe=PANE, grid=grid)
+    with one_blas_thread():
+        return correlation_map(counts, mask, recipe=PANE, grid=grid)
 
 
 def centre_of(shape: tuple[int, ...], centre: Pair | None) -> Pair:
@@ -169,6 +243,35 @@ def centre_of(shape: tuple[int, ...], centre: Pair | None) -> Pair:
                 mend="Give the centre as row, column in pixels of the shot.",
             )
     return float(middle[0]), float(middle[1])
+
+
+def _opposites(
+    counts: npt.ArrayLike, mask: npt.ArrayLike | None, centre: Pair | None
+) -> tuple[Floats, Floats]:
+    """Pixels that have a partner opposite the centre, and those partners; NaN where not good."""
+    values = np.maximum(np.asarray(counts, np.float32), 0)
+    good = np.isfinite(values)
+    if mask is not None:
+        good &= np.asarray(mask, bool)
+    here = np.where(good, values, np.float32(np.nan))[_paired(values.shape, centre)]
+    return here, here[::-1, ::-1]
+
+
+def _paired(shape: tuple[int, ...], centre: Pair | None) -> tuple[slice, slice]:
+    middle = centre_of(shape, centre)
+    return _mirror(shape[0], middle[0]), _mirror(shape[1], middle[1])
+
+
+def _sums(values: npt.NDArray[Any], factor: int) -> Floats:
+    """Sums over squares of `factor` pixels a side, float32; cut squares are left out."""
+    height, width = (n // factor * factor for n in values.shape)
+    rows = np.zeros((height // factor, width), np.float32)
+    for i in range(factor):
+        rows += values[i:height:factor, :width]
+    made = np.zeros((height // factor, width // factor), np.float32)
+    for i in range(factor):
+        made += rows[:, i::factor]
+    return made
 
 
 def _mirror(size: int, centre: float) -> slice:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model.errors import InputError
-from model.preprocess import TRANSFORMS, Preprocessing, Transform
+from model.preprocess import INPUTS, TRANSFORMS, Input, Preprocessing, Transform
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "activation": ("log", "leaky_relu"),
     "weights": ("he", "unit"),
     "transform": TRANSFORMS,
+    "input": INPUTS,
     "optimiser": ("sgd", "nesterov", "adamw"),
     "schedule": ("steps", "onecycle"),
     "tones": ("linear", "log"),
@@ -65,6 +66,8 @@ class Recipe:
     """Keep this centred square, 0: everything."""
     transform: Transform = "raw"
     """raw, unit, log or standardised, see `model.preprocess`."""
+    input: Input = "pattern"
+    """pattern, or correlation: the shot's correlation map in its place; see `on_maps`."""
 
     # Changes of the training shots
     flips: bool = True
@@ -75,6 +78,10 @@ class Recipe:
     """Turn about the centre by up to this many degrees."""
     zoom: float = 0.0
     """Change the scale by a factor of up to exp(±zoom)."""
+    shift: float = 0.0
+    """Move by up to this share of the side, along both axes."""
+    smooth: float = 0.0
+    """Mix with the mean over 3×3 pixels, up to this share: as a larger detector, reduced."""
     brightness: float = 0.0
     """Largest change of brightness; see `tones`."""
     contrast: float = 0.0
@@ -105,6 +112,9 @@ class Recipe:
     optimiser: Literal["sgd", "nesterov", "adamw"] = "sgd"
     rate: float = 0.1
     """Learning rate: at the start (steps) or at its peak (onecycle)."""
+    body_rate: float = 1.0
+    """Share of the rate for the body where it begins with learned weights: what it knows already
+    is to be bent, not overwritten, while the head is new to the classes at hand."""
     momentum: float = 0.9
     """For nesterov."""
     weight_decay: float = 0.0
@@ -127,7 +137,8 @@ class Recipe:
 
     # Judging
     evaluate_every: int = 0
-    """Steps between evaluations, 0: after every epoch. The last epoch is always evaluated."""
+    """Steps between evaluations, at most 20 epochs; 0: after every epoch. The last epoch is always
+    evaluated."""
     tuning: float = 0.0
     """Share of the training shots kept aside to choose the best epoch, the thresholds and the
     temperature, where that is at least 100 shots. Otherwise `steps` keeps the epoch that is best
@@ -137,7 +148,32 @@ class Recipe:
 
     def preprocessing(self) -> Preprocessing:
         """What this recipe does to a shot before the network."""
-        return Preprocessing(self.size, self.first, self.crop, self.transform)
+        transform = "unit" if self.input == "correlation" else self.transform
+        return Preprocessing(self.size, self.first, self.crop, transform, input=self.input)
+
+    def on_maps(self, computed: bool = True) -> Recipe:
+        """The same recipe for correlation maps, whose axes are q and q and whose range is 0..1.
+
+        What turns, mirrors or brightens a pattern would make something else of a map: it is off.
+        computed: make the maps of the shots; False where the shots are maps already.
+        """
+        return replace(
+            self,
+            input="correlation" if computed else "pattern",
+            transform="unit",
+            small=0,
+            first=0,
+            crop=0,
+            flips=False,
+            quarter_turns=False,
+            rotation=0.0,
+            zoom=0.0,
+            brightness=0.0,
+            contrast=0.0,
+            shot_noise=0.0,
+            shift=0.0,
+            smooth=0.0,
+        )
 
     def epochs_for(self, shots: int) -> int:
         """Epochs of a training on so many shots."""

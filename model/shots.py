@@ -60,6 +60,10 @@ class ShotTable:
     def __len__(self) -> int:
         return len(self.index_of)
 
+    def geometry(self, row: int) -> Geometry:
+        """What the file of a shot says about detector and beam."""
+        return self.sources[self.source_of[row]].geometry
+
     def iter_shots(
         self,
         rows: npt.ArrayLike | None = None,

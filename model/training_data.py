@@ -97,8 +97,8 @@ class TrainingData:
         p = self.preprocessing
         if p.transform == "standardised":
             logs = sample.log1p()
-            made = (p.size, p.first, p.crop, p.transform, float(logs.mean()))
-            self.preprocessing = Preprocessing(*made, max(float(logs.std()), 1e-6))
+            deviation = max(float(logs.std()), 1e-6)
+            self.preprocessing = replace(p, mean=float(logs.mean()), deviation=deviation)
 
     def move_to(self, device: torch.device) -> None:
         """Keep the squares on a GPU, where they take no more than a quarter of its memory."""

@@ -29,6 +29,10 @@ def add_parsers(subparsers: Any) -> None:
     train.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of the recipe"
     )
+    train.add_argument(
+        "--input", choices=("pattern", "correlation"), default="pattern",
+        help="correlation: learn from the correlation map of each shot",
+    )  # fmt: skip
     train.add_argument("--out", type=Path, metavar="DIR", help="run folder")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--devices", metavar="D", help="how many GPUs (default: one if any)")
@@ -111,6 +115,7 @@ def _train_project(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator
     """Train, read all shots, and put the new run to use where that was asked and is deserved."""
     import numpy as np
 
+    from labeler.preparing import preparation_of
     from labeler.project import Project
     from model.training import Options, train
     from model.training_data import with_roles
@@ -122,8 +127,8 @@ def _train_project(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator
         project.store.set_roles(decided, table.role[decided])
         out = args.out or _run_folder(project, args.resume)
         warm = _run_of(project, args.warm_start)
-        cache = project.folder / "cache"
-    options = Options(args.seed, args.devices, args.resume, warm, cache)
+        cache, preparation = project.folder / "cache", preparation_of(project)
+    options = Options(args.seed, args.devices, args.resume, warm, cache, preparation)
     trained: Event = {}
     for item in train(table, recipe, out, stop=stop, options=options):
         if item["event"] in ("finished", "cancelled") and item.get("run"):
@@ -294,7 +299,17 @@ def _recipe(args: argparse.Namespace) -> Any:
     for key in ("network", "epochs", "size"):
         if getattr(args, key) is not None:
             values[key] = getattr(args, key)
-    return Recipe.from_dict(values)
+    recipe = Recipe.from_dict(values)
+    if args.input == "correlation":
+        recipe = recipe.on_maps(computed=not _holds_maps(args))
+    return recipe
+
+
+def _holds_maps(args: argparse.Namespace) -> bool:
+    """Whether the FILE was written by `correlate`, so that its shots are maps already."""
+    from model.correlation_file import holds_maps
+
+    return args.target.is_file() and holds_maps(args.target, args.dataset)
 
 
 def _value(text: str) -> Any:

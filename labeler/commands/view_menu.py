@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from labeler.commands.command import Command, command
 
+
+def _physics(name: str, text: str, key: str) -> Command:
+    """A switch of `labeler.look.Panes`."""
+    return command(
+        f"physics_{name}",
+        text,
+        key,
+        "View",
+        "project",
+        lambda w: w.label.physics.flip(name),
+        state=lambda w: getattr(w.session.panes, name),
+    )
+
+
 TABLE: tuple[Command, ...] = (
     command("view_label", "Label", "Ctrl+1", "View", "project", lambda w: w.show_tab("Label")),
+    command("view_grid", "Grid", "Ctrl+2", "View", "project", lambda w: w.show_tab("Grid")),
     command("view_learn", "Learn", "Ctrl+3", "View", "project", lambda w: w.show_tab("Learn")),
     command(
         "view_inspect", "Inspect", "Ctrl+4", "View", "project", lambda w: w.show_tab("Inspect")
+    ),
+    command(
+        "view_quality", "Quality", "Ctrl+6", "View", "project", lambda w: w.show_tab("Quality")
     ),
     command(
         "heat",
@@ -83,6 +101,11 @@ TABLE: tuple[Command, ...] = (
         lambda w: w.flip_centre(),
         state=lambda w: w.centre_shown,
     ),
+    _physics("profile", "Radial profile", "R"),
+    _physics("unwrap", "Shot over radius and angle", "W"),
+    _physics("symmetry", "Point symmetry", "Y"),
+    _physics("correlation", "Correlation map", "V"),
+    _physics("beside", "Physics beside the pattern", "Shift+R"),
     command("zoom_in", "Zoom in", "+ =", "View", "shot", lambda w: w.zoom(1.25)),
     command("zoom_out", "Zoom out", "-", "View", "shot", lambda w: w.zoom(0.8)),
     command("zoom_reset", "Whole shot", "Backspace", "View", "shot", lambda w: w.zoom(None)),

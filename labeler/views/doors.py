@@ -65,6 +65,12 @@ class Doors:
         self.session.sources_changed()
         self.session.noted.emit("info", f"{added.info.n_shots:,} shots of {path.name} added.")
 
+    def prepare(self) -> None:
+        """Ask how shots are prepared for the network."""
+        from labeler.views.preparation import ask_preparation
+
+        ask_preparation(self.session, self.host)
+
     def try_demo(self) -> None:
         """Make the demo project, or open it where it was made before."""
         from labeler.views.demo import make_demo

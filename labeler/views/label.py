@@ -9,10 +9,14 @@ from labeler.session import Session
 from labeler.views.banner import MissingFiles
 from labeler.views.class_panel import ClassPanel
 from labeler.views.pattern import PatternView
+from labeler.views.physics import PhysicsPanes
 from labeler.views.shot_list import ShotList
 
 LIST_WIDTH, PANEL_WIDTH = (194, 250), (284, 380)
 """Widths of the side panes in the smallest window and in a wide one."""
+LEAST_LIST, LEAST_PANEL = 150, 240
+OWNED = 0.555
+"""Of the window is the pattern's: where the strip of physics takes too much, the sides give way."""
 SMALL, WIDE = 1280, 2200
 
 
@@ -28,15 +32,16 @@ class LabelView(QWidget):
         self.levels: QWidget | None = None
         self.missing = MissingFiles(session)
         middle = QWidget()
+        self.physics = PhysicsPanes(session, self.pattern)
         self._row = QHBoxLayout()
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(0)
         self._row.addWidget(self.pattern, 1)
-        column = QVBoxLayout(middle)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.missing)
-        column.addLayout(self._row, 1)
+        self._column = QVBoxLayout(middle)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(0)
+        self._column.addWidget(self.missing)
+        self._column.addLayout(self._row, 1)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setHandleWidth(1)
         self.splitter.splitterMoved.connect(lambda place, handle: self._keep())
@@ -44,19 +49,41 @@ class LabelView(QWidget):
             self.splitter.addWidget(pane)
             self.splitter.setCollapsible(self.splitter.indexOf(pane), False)
         self.splitter.setStretchFactor(1, 1)
-        self.shots.setMinimumWidth(150)
-        self.classes.setMinimumWidth(240)
+        self.shots.setMinimumWidth(LEAST_LIST)
+        self.classes.setMinimumWidth(LEAST_PANEL)
         self._sized = False
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.splitter)
+        session.look_changed.connect(self._place_physics)
+        self._place_physics()
 
     def resizeEvent(self, event: object) -> None:
-        """Give the side panes their share once the window's width is known, then never again."""
-        if not self._sized and self.width() > 0:
-            share = min(max((self.width() - SMALL) / (WIDE - SMALL), 0.0), 1.0)
-            left, right = (round(a + share * (b - a)) for a, b in (LIST_WIDTH, PANEL_WIDTH))
-            self.splitter.setSizes([left, self.width() - left - right - 2, right])
+        """Share the width out anew, unless somebody has moved the edges of the panes."""
+        self._place_physics()
+
+    def _place_physics(self) -> None:
+        """Put the panes of physics where they are wanted, and share out what is left."""
+        home = self._row if self.session.panes.beside else self._column
+        if home.indexOf(self.physics) < 0:
+            home.addWidget(self.physics)
+        window = self.window() or self
+        self.physics.fit(window.width(), window.height())
+        self._share_width(window.width() * window.height())
+
+    def _share_width(self, window: int) -> None:
+        if self._sized or self.width() <= 0:
+            return
+        share = min(max((self.width() - SMALL) / (WIDE - SMALL), 0.0), 1.0)
+        left, right = (round(a + share * (b - a)) for a, b in (LIST_WIDTH, PANEL_WIDTH))
+        panes = self.session.panes
+        if panes.any and not panes.beside:
+            height = self.height() - self.physics.height()
+            needed = -(-round(OWNED * window) // max(height, 1))
+            spare = max(0, needed - (self.width() - left - right - 2))
+            right = max(LEAST_PANEL, right - spare)
+            left = max(LEAST_LIST, left - max(0, spare - (PANEL_WIDTH[0] - right)))
+        self.splitter.setSizes([left, self.width() - left - right - 2, right])
 
     def _keep(self) -> None:
         self._sized = True

@@ -234,7 +234,7 @@ class PatternView(QWidget):
         if self._contours:
             self._paint_contours(painter, target)
         if self.centre_shown:
-            self._paint_centre(painter, target)
+            self._paint_centre(painter)
         if self.session.heat_on and self.session.heat_class is not None:
             self._paint_caption(painter, target)
 
@@ -253,13 +253,8 @@ class PatternView(QWidget):
                 painter.strokePath(path, pen)
         painter.restore()
 
-    def _paint_centre(self, painter: QPainter, target: QRectF) -> None:
-        y, x = self.centre()
-        height, width = (self._image.height(), self._image.width())
-        at = QPointF(
-            target.left() + (x + 0.5) / width * target.width(),
-            target.top() + (y + 0.5) / height * target.height(),
-        )
+    def _paint_centre(self, painter: QPainter) -> None:
+        at, _ = self.beam()
         for pen in (QPen(QColor(0, 0, 0, 150), 3), QPen(theme.colour("accent"), 1.2)):
             painter.setPen(pen)
             painter.drawLine(at - QPointF(9, 0), at + QPointF(9, 0))
@@ -272,10 +267,21 @@ class PatternView(QWidget):
             return geometry.centre
         return ((self._image.height() - 1) / 2, (self._image.width() - 1) / 2)
 
+    def beam(self) -> tuple[QPointF, float]:
+        """Where the beam's centre lies on the widget, and screen points for each pixel."""
+        target = self.target()
+        if self._pixels is None:
+            return target.center(), target.width()
+        y, x = self.centre()
+        scale = target.width() / self._image.width()
+        return QPointF(target.left() + (x + 0.5) * scale, target.top() + (y + 0.5) * scale), scale
+
     def _paint_caption(self, painter: QPainter, target: QRectF) -> None:
         name = self.session.taxonomy.names[self.session.heat_class or 0]
-        missing = "" if self._contours or self.session.predictions else " · no run yet"
-        text = f"Heatmap of {name}{missing}"
+        more = "" if self._contours or self.session.predictions else " · no run yet"
+        if self.session.reads_maps:
+            more = " lies on the correlation map, which this network reads"
+        text = f"Heatmap of {name}{more}"
         painter.setFont(theme.font(self.font().pointSizeF()))
         box = QRectF(painter.fontMetrics().boundingRect(text)).adjusted(-9, -4, 9, 4)
         box.moveTopLeft(QPointF(max(target.left(), 0) + 12, max(target.top(), 0) + 12))

@@ -10,7 +10,14 @@ from collections.abc import Callable
 import numpy as np
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
-from PyQt6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import (
+    QHBoxLayout,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from labeler import queue as queues
 from labeler.filters import BETWEEN, passes
@@ -144,6 +151,7 @@ class Chips(QWidget):
     def __init__(self, session: Session, *, upright: bool) -> None:
         super().__init__()
         self.session = session
+        self._across = QSizePolicy.Policy.Expanding if upright else QSizePolicy.Policy.Fixed
         self._layout = QVBoxLayout(self) if upright else QHBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(4)
@@ -170,6 +178,7 @@ class Chips(QWidget):
         chip.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         chip.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
         chip.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        chip.setSizePolicy(self._across, QSizePolicy.Policy.Fixed)
         metrics = chip.fontMetrics()
         chip.setText(metrics.elidedText(text, Qt.TextElideMode.ElideRight, CHIP_WIDTH))
         chip.setToolTip(f"{text}\nA click takes this condition away")

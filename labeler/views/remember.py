@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from labeler.look import PANES
 from labeler.session import Session
 from labeler.settings import Settings
 from labeler.store.records import LABELLED
@@ -13,6 +14,8 @@ def take_look(session: Session, settings: Settings) -> None:
     """Draw shots as the person left it."""
     session.auto_advance = settings["auto_advance"]
     session.levels_follow = settings["follow_levels"]
+    session.repeat_rate = float(settings["repeat_rate"])
+    session.remind_of_breaks = settings["break_reminder"]
     session.look(
         norm=settings["norm"],
         colormap=settings["colormap"],
@@ -20,6 +23,7 @@ def take_look(session: Session, settings: Settings) -> None:
         contours=settings["heat_contours"],
         transparency=settings["heat_transparency"],
         strength=float(settings["heat_strength"]),
+        **{name: name in settings["physics"] for name in PANES},
     )
 
 
@@ -34,6 +38,9 @@ def keep_look(session: Session, settings: Settings) -> None:
         "heat_strength": session.overlay.strength,
         "auto_advance": session.auto_advance,
         "follow_levels": session.levels_follow,
+        "physics": [name for name in PANES if getattr(session.panes, name)],
+        "repeat_rate": session.repeat_rate,
+        "break_reminder": session.remind_of_breaks,
     }
     for id, value in values.items():
         settings.set(id, value)

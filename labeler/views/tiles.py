@@ -27,6 +27,7 @@ from labeler.store.records import LABELLED
 from labeler.views import theme
 from labeler.views.parts import share
 from labeler.views.pattern import contours_of
+from labeler.views.physics_pictures import map_picture
 from model.errors import InputError
 from model.thumbnail import area_means
 
@@ -188,7 +189,9 @@ class TileDelegate(QStyledItemDelegate):
         picture = session.screen.picture(small)
         contours: list[tuple[float, QPainterPath]] = []
         if tile.kind != PLAIN and session.predictions is not None:
-            heat = session.predictions.heatmap(tile.row, tile.kind, small.shape)
+            if session.reads_maps:  # its heat lies over q and q
+                picture = map_picture(counts, session.mask(tile.row), session.screen.colormap)
+            heat = session.predictions.heatmap(tile.row, tile.kind, picture.shape)
             picture = session.overlay.shade(picture, heat)
             contours = contours_of(heat) if session.overlay.contours else []
         picture = np.ascontiguousarray(picture, np.uint32)

@@ -1,4 +1,4 @@
-"""`bench physics`: correlation maps, the panes of one shot, and the simulator.
+"""`bench physics`: correlation maps and the simulator; `labeler.views.physics_timing` adds panes.
 
 Two peers of a map, both with Eq. 13 at all Δ for every pair of rings (the map needs only Δ = 0),
 from Fourier transforms of the rings that are made once, and one ring's pairs in one call:
@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from model import profiles
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
 from model.correlation import MapRecipe, correlation_map, order_map
 from model.polar import Floats
@@ -33,9 +32,9 @@ def measure(rounds: int = 7, size: int = 224, shots: int = 192) -> dict[str, Any
 
     map_ms, by grid (radii x angles): one map from counts, peers_ms: of the two peers;
     map_ratio_fft, map_ratio_fft_tuned: their seconds over ours on the same grid, the lesser of the
-    grids; pane_ms: the slowest pane, by pane in panes_ms; patterns_per_s: the simulator's.
+    grids; patterns_per_s: the simulator's.
     """
-    counts = _shot(size)
+    counts = shot(size)
     found: dict[str, Any] = {"map_ms": {}, "peers_ms": {}}
     ratios: dict[str, list[float]] = {"fft": [], "fft_tuned": []}
     with threadpool_limits(1):
@@ -45,9 +44,7 @@ def measure(rounds: int = 7, size: int = 224, shots: int = 192) -> dict[str, Any
             found["peers_ms"][name] = {peer: 1e3 * median(taken[peer]) for peer in ratios}
             for peer, values in ratios.items():
                 values.append(ratio(taken[peer], taken["ours"]))
-        panes = {name: 1e3 * median(taken) for name, taken in _panes(counts, rounds).items()}
     found.update({f"map_ratio_{peer}": min(values) for peer, values in ratios.items()})
-    found["panes_ms"], found["pane_ms"] = panes, max(panes.values())
     found["patterns_per_s"] = _patterns(shots, size)
     return found
 
@@ -88,20 +85,6 @@ def _maps(counts: Floats, recipe: MapRecipe, rounds: int) -> dict[str, list[floa
     return taken | {"ours": [seconds / MAPS_A_TURN for seconds in taken["ours"]]}
 
 
-def _panes(counts: Floats, rounds: int) -> dict[str, list[float]]:
-    def radial() -> None:
-        profile = profiles.radial_profile(counts)
-        profiles.ring_spacing(profile.radius, profile.mean)
-
-    work: dict[str, Callable[[], object]] = {
-        "profile": radial,
-        "unwrap": lambda: profiles.unwrap(counts),
-        "symmetry": lambda: profiles.symmetry_residual(counts),
-        "map": lambda: profiles.map_of_shot(counts),
-    }
-    return seconds_in_turns(work, rounds)
-
-
 def _patterns(shots: int, size: int) -> float:
     """Per second, the file with detector and labels included, workers already started.
 
@@ -116,7 +99,7 @@ def _patterns(shots: int, size: int) -> float:
     return (after - before) / max(end - start, 1e-9)
 
 
-def _shot(size: int) -> Any:
+def shot(size: int) -> Any:
     """(size, size) uint16: rings, some noise."""
     y, x = np.mgrid[:size, :size] - (size - 1) / 2
     radius = np.hypot(y, x) / size * 224

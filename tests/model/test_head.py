@@ -32,7 +32,7 @@ def test_without_rules_the_head_is_l2_logistic_regression():
     random = np.random.default_rng(0)
     x = random.normal(size=(300, 4)).astype(np.float32)
     labels = (x @ random.normal(size=(4, 3)) + random.normal(size=(300, 3))) > 0
-    space = head.Space(np.zeros(4, np.float32), np.eye(4, dtype=np.float32), 300)
+    space = head.Space(np.zeros(4, np.float32), np.eye(4, dtype=np.float32), x, 300)
     problem = head._Problem.of(x, labels, FREE, None, x)
     inner = problem.solve(3.0)
     for c in range(3):
@@ -140,8 +140,11 @@ def test_a_warm_start_ends_where_a_cold_one_does():
     warm = head.fit(x, labels, HELIUM, start=first, space=space)
     cold = head.fit(x, labels, HELIUM, space=space)
     assert warm.penalty == first.penalty
-    if cold.penalty == warm.penalty:
-        np.testing.assert_allclose(warm.probabilities(x), cold.probabilities(x), atol=0.03)
+    assert cold.penalty == warm.penalty
+    np.testing.assert_allclose(
+        warm.logits(x) * warm.temperature, cold.logits(x) * cold.temperature, atol=0.2
+    )
+    assert np.abs(warm.logits(x) - first.logits(x)).max() > 0.1
 
 
 def test_labels_that_break_a_hard_rule_are_left_out():
@@ -151,6 +154,17 @@ def test_labels_that_break_a_hard_rule_are_left_out():
     bad[:50, HELIUM.index("Round")] = True
     made = head.fit(x, bad, HELIUM)
     assert made.shots == 250
+
+
+def test_shots_without_an_embedding_are_left_out_and_stay_without_probability():
+    x, labels = world(300)
+    x = x.copy()
+    x[::7] = np.nan
+    made = head.fit(x, labels, HELIUM, space=head.space_of(x))
+    assert made.shots == np.isfinite(x).all(1).sum()
+    p = made.probabilities(x)
+    assert np.isnan(p[::7]).all()
+    assert np.isfinite(p[1::7]).all()
 
 
 def test_many_classes_without_enumeration_still_answer_legally():
@@ -187,3 +201,23 @@ def test_the_prior_is_read_from_a_run_folder_by_class_names(tmp_path):
     assert prior.prior_of(tmp_path, FREE) is None
     with pytest.raises(InputError, match="holds no trained network"):
         prior.prior_of(tmp_path / "nowhere", HELIUM)
+
+
+def test_thresholds_have_the_largest_expected_f1():
+    p = np.array([[0.9], [0.6], [0.3], [0.05]], np.float32)
+    # naming 1, 2, 3, 4 of them: 2 * .9 / (1 + 1.85), 2 * 1.5 / (2 + 1.85), ...
+    expected = [1.8 / 2.85, 3.0 / 3.85, 3.6 / 4.85, 3.7 / 5.85]
+    assert head.best_thresholds(p)[0] == pytest.approx(max(expected) / 2, abs=1e-6)
+
+
+def test_the_balanced_answer_finds_more_of_a_rare_class_and_stays_legal():
+    from model.metrics import f1_scores
+
+    x, labels = world(3000, noise=3.0)
+    made = head.fit(x[:400], labels[:400], HELIUM)
+    balanced, likely = made.balanced(x[400:]), made.likely(x[400:])
+    assert not HELIUM.contradictions(balanced).any()
+    truth = labels[400:]
+    occurs = truth.any(0)
+    assert f1_scores(balanced, truth)[occurs].mean() > f1_scores(likely, truth)[occurs].mean()
+    assert (likely == truth).all(1).mean() >= (balanced == truth).all(1).mean()

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from model import networks
 from model.augment import augment
-from model.optimisation import EVERY, Average
+from model.optimisation import EVERY, Average, make_optimiser, set_rate
 from model.recipes import Recipe, named
 
 COUNTS = torch.poisson(torch.full((6, 1, 64, 64), 20.0), torch.Generator().manual_seed(1))
@@ -58,6 +59,27 @@ def test_zoom_changes_the_scale_about_the_centre():
     assert 1.2 < area.max() < 1.6
 
 
+def test_a_shift_moves_the_pattern_by_no_more_than_its_share():
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    spot = torch.exp(-((y - 31.5) ** 2 + (x - 31.5) ** 2) / 32)[None, None].repeat(200, 1, 1, 1)
+    moved = augment(spot, replace(NOTHING, shift=0.1), torch.Generator().manual_seed(1))[:, 0]
+    weight = moved.sum((1, 2))
+    down = (moved * y).sum((1, 2)) / weight - 31.5
+    right = (moved * x).sum((1, 2)) / weight - 31.5
+    for way in (down, right):
+        assert 5.5 < way.abs().max() <= 6.41
+        assert abs(way.mean()) < 1.0
+
+
+def test_smoothing_lowers_the_noise_and_keeps_the_mean():
+    noise = torch.poisson(torch.full((50, 1, 32, 32), 100.0), torch.Generator().manual_seed(2))
+    found = augment(noise, replace(NOTHING, smooth=1.0), torch.Generator().manual_seed(3))
+    spread = found.std((1, 2, 3)) / noise.std((1, 2, 3))
+    assert spread.min() < 0.45
+    assert spread.max() > 0.85
+    assert abs(found.mean() / noise.mean() - 1) < 1e-3
+
+
 @pytest.mark.parametrize("name", ["quick", "best", "paper"])
 def test_the_same_generator_makes_the_same_changes(name):
     recipe = named(name)
@@ -94,3 +116,18 @@ def test_averaged_weights_follow_and_end_where_the_weights_stay():
         average.update(layer)
     torch.testing.assert_close(average.network.weight, layer.weight)
     assert not average.network.weight.requires_grad
+
+
+def test_the_body_learns_at_its_share_of_the_rate():
+    recipe = Recipe(optimiser="adamw", rate=1e-2, body_rate=0.1, weight_decay=0.05)
+    for kind in ("adamw", "sgd", "nesterov"):
+        network = networks.create("resnet18", classes=2)
+        optimiser = make_optimiser(replace(recipe, optimiser=kind), network)
+        set_rate(optimiser, 1e-2)
+        of = {id(p): g for g in optimiser.param_groups for p in g["params"]}
+        assert len(of) == len(list(network.parameters()))
+        assert {of[id(p)]["lr"] for p in network.body.parameters()} == {1e-2 * 0.1}
+        assert {of[id(p)]["lr"] for p in network.head.parameters()} == {1e-2}
+        decays = {of[id(p)]["weight_decay"] for p in network.parameters() if p.ndim > 1}
+        assert decays == {0.05 if kind == "adamw" else 0.0}
+        assert all(of[id(p)]["weight_decay"] == 0 for p in network.parameters() if p.ndim == 1)

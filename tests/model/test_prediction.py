@@ -106,6 +106,7 @@ def test_every_dataset_can_be_memory_mapped_in_the_types_agreed(tmp_path, run):
         "heatmaps": ((3, 3, 2, 2), "float16"),
         "heatmap_scale": ((3, 3), "float32"),
         "role": ((3,), "uint8"),
+        "shift": ((3, 2), "float32"),
         "readable": ((3,), "bool"),
     }
     with h5py.File(out) as file:

@@ -107,3 +107,42 @@ def test_the_map_of_a_shot_lies_between_nothing_and_one():
 def test_a_centre_outside_the_shot_is_refused(pane):
     with pytest.raises(InputError, match="outside"):
         pane(np.ones((20, 20)), None, (5.0, 25.0))
+
+
+def test_a_large_shot_is_reduced_about_the_same_centre():
+    large = np.kron(sphere(300e-9), np.ones((4, 4))).astype(np.uint16)
+    found = profiles.reduced(large, None, (445.5, 449.5))
+    assert found.factor == 3
+    assert found.centre == pytest.approx(((445.5 - 1) / 3, (449.5 - 1) / 3))
+    assert found.counts[10, 20] == pytest.approx(large[30:33, 60:63].mean())
+
+
+def test_squares_are_averaged_over_their_good_pixels():
+    counts, mask = np.full((512, 512), 6.0), np.ones((512, 512), bool)
+    counts[0, 0], mask[2:4, 2:4] = np.nan, False
+    found = profiles.reduced(counts, mask)
+    assert found.counts[0, 0] == 6
+    assert not found.mask[1, 1]
+    assert found.mask.sum() == 256**2 - 1
+
+
+def test_a_small_shot_is_left_as_it_is():
+    counts = sphere(300e-9)
+    assert profiles.reduced(counts).counts is counts
+
+
+def test_the_asymmetry_of_a_shot_does_not_count_its_noise():
+    rng = np.random.default_rng(4)
+    assert profiles.asymmetry(rng.poisson(20, (224, 224))) < 0.04
+    tilted = rng.poisson(20 * (1 + np.linspace(-1, 1, 224))[None] * np.ones((224, 1)))
+    assert profiles.asymmetry(tilted) == pytest.approx(0.5, abs=0.03)
+    assert profiles.asymmetry(np.zeros((64, 64))) is None
+    assert profiles.asymmetry(np.ones((64, 64)), np.zeros((64, 64), bool)) is None
+
+
+def test_the_rings_are_found_where_they_are():
+    radius = np.arange(100) + 0.5
+    found = profiles.rings(radius, np.exp(-radius / 50 + np.cos(2 * np.pi * (radius - 4) / 9)))
+    assert found.spacing == pytest.approx(9, rel=0.02)
+    away = (found.first - 4 + 4.5) % 9 - 4.5
+    assert abs(away) < 1
