@@ -1,10 +1,11 @@
-"""Where a command writes: refused before the work, explained when it fails. It writes nothing."""
+"""Places: where a command writes, and where a shipped network lies. It writes nothing itself."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 from model.errors import InputError
@@ -35,3 +36,13 @@ def explained(out: Path) -> Iterator[None]:
         mend = "Free some space, or choose a place where you may write; then call it again."
         what = f"cannot be written ({error.strerror or error})"
         raise InputError(what, file=out, mend=mend) from error
+
+
+def backbone_folder(name: str) -> Path:
+    """Folder of a network that comes with the program; InputError where there is none such."""
+    folder = Path(str(resources.files("resources") / "backbones" / name))
+    if not (folder / "model.safetensors").is_file():
+        have = sorted(p.parent.name for p in folder.parent.glob("*/model.safetensors"))
+        mend = f"There are: {', '.join(have)}." if have else "Leave backbone empty in the recipe."
+        raise InputError(f"no backbone called {name!r} is shipped", mend=mend)
+    return folder

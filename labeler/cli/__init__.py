@@ -20,6 +20,7 @@ FAMILIES = (
     "keeping",
     "exchange",
     "learning",
+    "active",
     "simulation",
     "physics",
     "preparation",
