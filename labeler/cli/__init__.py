@@ -21,6 +21,7 @@ FAMILIES = (
     "exchange",
     "learning",
     "active",
+    "asking",
     "simulation",
     "physics",
     "preparation",

@@ -9,6 +9,34 @@ from typing import Any
 from labeler.cli.output import add_output_options, follow, print_json
 
 
+def add_parsers(subparsers: Any) -> None:
+    """Add the subcommands of this family."""
+    ask = subparsers.add_parser(
+        "ask",
+        help="which shots of a project to label next, and why",
+        description="Learns from the labels so far and says which shots to label next. Needs the"
+        " embeddings of a run, or of the shipped network (airylabel embed).",
+    )
+    ask.add_argument("project", metavar="PROJECT", type=Path)
+    ask.add_argument("--strategy", default="asked", metavar="S", help="a name of --list")
+    ask.add_argument("--list", action="store_true", help="list the strategies")
+    ask.add_argument("-n", type=int, default=20, metavar="N", help="how many shots")
+    ask.add_argument("--audit", type=float, default=0.1, metavar="SHARE", help="random checks")
+    ask.add_argument("--seed", type=int, default=0, metavar="S", help="of the random checks")
+    add_output_options(ask)
+    ask.set_defaults(run=_ask)
+
+    forecast = subparsers.add_parser(
+        "forecast",
+        help="what the next labels would buy, class by class",
+        description="Learning curves of the labels so far, and what is to be expected of more.",
+    )
+    forecast.add_argument("project", metavar="PROJECT", type=Path)
+    forecast.add_argument("--more", type=int, default=100, metavar="N", help="labels to foresee")
+    add_output_options(forecast)
+    forecast.set_defaults(run=_forecast)
+
+
 def add_bench(names: Any) -> None:
     """bench active, below `bench`."""
     active = names.add_parser(
@@ -42,15 +70,15 @@ def add_bench(names: Any) -> None:
 
 def _bench(args: argparse.Namespace) -> int:
     from labeler.cli.child import listen
-    from model.backbone import shipped
     from model.benchmarks import active, active_figure
+    from model.places import backbone_folder
     from model.recipes import named
     from model.shots import table_of_file
+    from model.strategies import STRATEGIES
 
-    own = {} if args.strategies is None else {"strategies": tuple(args.strategies)}
-    study = active.Study(seeds=args.seeds, most=args.labels, **own)
+    study = active.Study(tuple(args.strategies or STRATEGIES), args.seeds, args.labels)
     table = table_of_file(args.data)
-    backbone = shipped(named("quick").backbone)
+    backbone = backbone_folder(named("quick").backbone)
     stop, said = listen(), ""
     last = follow(active.run(table, backbone, study, args.out, stop), args)
     if last["event"] == "finished" and args.full:
@@ -70,4 +98,52 @@ def _bench(args: argparse.Namespace) -> int:
         print_json(last["results"] | {"figure": str(figure)})
     elif not args.events:
         print(text, figure, sep="\n")
+    return 0
+
+
+def _ask(args: argparse.Namespace) -> int:
+    from labeler.asking import next_shots
+    from labeler.project import Project
+    from model.strategies import STRATEGIES
+
+    if args.list:
+        for name, strategy in STRATEGIES.items():
+            print(f"{name:15}{strategy.text}")
+        return 0
+    with Project.open(args.project) as project:
+        asked = next_shots(project, args.strategy, args.n, audit=args.audit, seed=args.seed)
+    shots = [int(row) + 1 for row in asked.rows]
+    if args.json:
+        items = zip(shots, asked.reasons, asked.audit.tolist(), strict=True)
+        print_json({"shots": [{"shot": s, "why": w, "random": r} for s, w, r in items]})
+    else:
+        for shot, reason in zip(shots, asked.reasons, strict=True):
+            print(f"#{shot:<8}{reason}")
+    return 0
+
+
+def _forecast(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from labeler.asking import foreseen
+    from labeler.project import Project
+
+    with Project.open(args.project) as project:
+        made = foreseen(project, args.more)
+    if args.json:
+        print_json(asdict(made))
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("class", "shots", "F1 now", f"after {made.more} more", "gain")
+    for c in made.classes:
+        if c.now and c.then and c.gain:
+            gain = f"{c.gain.value:+.3f} ({c.gain.low:+.3f} … {c.gain.high:+.3f})"
+            table.add_row(c.name, str(c.shots), f"{c.now.value:.2f}", f"{c.then.value:.2f}", gain)
+        else:
+            table.add_row(c.name, str(c.shots), "too few", "", "")
+    console = Console()
+    console.print(table)
+    console.print(made.text)
     return 0

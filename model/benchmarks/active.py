@@ -171,8 +171,10 @@ def summary(curves: dict[str, list[dict[str, list[float]]]]) -> dict[str, Any]:
         }
     random = made["random"]
     for own in made.values():
-        both = [v for f in (own, random) for v in (f["labels"], f["macro_f1"]["mean"])]
-        saving = label_saving(*both, *RANGE)
+        saving = label_saving(
+            own["labels"], own["macro_f1"]["mean"],
+            random["labels"], random["macro_f1"]["mean"], *RANGE,
+        )  # fmt: skip
         own["label_saving"] = saving and saving["share"]
         own["range"] = saving
     pretrained = made.pop(CHANCE)
