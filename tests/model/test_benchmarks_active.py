@@ -217,3 +217,13 @@ def test_the_world_takes_the_network_that_made_the_embeddings_as_its_prior(tmp_p
     assert isinstance(made.prior, prior.Prior)
     assert made.prior.known.all()
     assert isinstance(made.space, head.Space)
+
+
+def test_the_speed_of_learning_is_measured_with_every_number_that_is_shown():
+    from labeler.cli.bench import BENCHES
+    from model.benchmarks import instant
+
+    found = instant.measure(labels=200, shots=200, rounds=1)
+    shown = next(bench.shown for bench in BENCHES if bench.name == "instant")
+    assert set(shown) <= set(found)
+    assert all(value > 0 for value in found.values())
