@@ -235,7 +235,7 @@ class _Problem:
         return self.x @ p[:-2] + self.z * p[-2] + p[-1]
 
     def solve(
-        self, penalty: float, warm: npt.NDArray[np.float64] | None = None, exact: float = 1e-5
+        self, penalty: float, warm: npt.NDArray[np.float64] | None = None, exact: float = 3e-6
     ) -> Any:
         """(K + 2, C) parameters of the largest posterior, its logarithm to `exact` of itself."""
         rates = np.full(self.shape, penalty)
