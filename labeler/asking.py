@@ -15,6 +15,7 @@ from labeler import grounds
 from labeler.instant import Ground
 from labeler.project import Project
 from model import head, selection
+from model.audit import Fraction, fractions
 from model.errors import InputError
 from model.forecast import Forecast, forecast
 from model.prior import Prior, prior_of
@@ -87,3 +88,18 @@ def foreseen(project: Project, more: int = 100) -> Forecast:
         has.embeddings[rows], has.labels[rows], project.taxonomy,
         prior=has.prior, space=has.space, more=more,
     )  # fmt: skip
+
+
+def class_fractions(project: Project, seed: int = 0) -> tuple[Fraction, ...]:
+    """The share of all shots that shows each class, from the random checks alone.
+
+    `seed` is that of the checks. Shots that no network could read are left out of "all".
+    """
+    table = project.shot_table()
+    try:
+        askable = np.isfinite(grounds.embeddings(_ground(project, table))).all(1)
+    except InputError:  # nobody has read them: then all count
+        askable = np.ones(len(table), bool)
+    return fractions(
+        table.labels.astype(bool), table.labelled, table.class_names, seed, askable=askable
+    )

@@ -1,4 +1,4 @@
-"""ask, forecast, bench active: which shots to label next, and what labels buy."""
+"""ask, fractions, forecast, bench active: which shots to label next, and what labels buy."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ def add_parsers(subparsers: Any) -> None:
     ask.add_argument("--seed", type=int, default=0, metavar="S", help="of the random checks")
     add_output_options(ask)
     ask.set_defaults(run=_ask)
+
+    shares = subparsers.add_parser(
+        "fractions",
+        help="how frequent every class is among all shots, from the random checks",
+        description="Labels that were asked for say nothing of how frequent a class is; the random"
+        " checks among them do, with an interval of 95 %.",
+    )
+    shares.add_argument("project", metavar="PROJECT", type=Path)
+    shares.add_argument("--seed", type=int, default=0, metavar="S", help="of the random checks")
+    add_output_options(shares)
+    shares.set_defaults(run=_fractions)
 
     forecast = subparsers.add_parser(
         "forecast",
@@ -119,6 +130,29 @@ def _ask(args: argparse.Namespace) -> int:
     else:
         for shot, reason in zip(shots, asked.reasons, strict=True):
             print(f"#{shot:<8}{reason}")
+    return 0
+
+
+def _fractions(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from labeler.asking import class_fractions
+    from labeler.project import Project
+
+    with Project.open(args.project) as project:
+        found = class_fractions(project, args.seed)
+    if args.json:
+        print_json({"classes": [asdict(f) for f in found]})
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = found[0].shots if found else 0
+    table = Table("class", "share", "95 %", title=f"{drawn:,} shots checked at random")
+    for f in found:
+        share = f"{f.share:.1%}" if f.shots else "–"
+        table.add_row(f.name, share, f"{f.low:.1%} … {f.high:.1%}")
+    Console().print(table)
     return 0
 
 

@@ -72,6 +72,19 @@ def test_forecast_says_what_more_labels_would_buy(project, capsys):
     assert "more labels" in shown or "next 100 labels" in shown
 
 
+def test_fractions_come_from_the_random_checks_alone(project, capsys):
+    from model import audit
+
+    assert main(["fractions", str(project), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["classes"]
+    labelled = np.arange(SHOTS) < 60
+    drawn = len(audit.audited(labelled, 0))
+    assert {c["shots"] for c in found} == {drawn}
+    assert all(c["low"] <= c["high"] for c in found)
+    assert main(["fractions", str(project)]) == 0
+    assert "checked at random" in capsys.readouterr().out
+
+
 def test_without_embeddings_it_says_how_to_make_them(project, capsys):
     for path in (project / "cache").rglob("*.npy"):
         path.unlink()
