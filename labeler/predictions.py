@@ -6,27 +6,24 @@ Never loads torch and never computes anything that needs a network. Classes are 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
-from labeler.store.records import LABELLED
+from labeler.readings import Choice, Flags, Reading
 from model.errors import InputError
 from model.heat import FULL_FIELD, Box, Heat, enlarge
 from model.taxonomy import Taxonomy
 
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-Choice = Literal["certain", "unsure", "missed", "false", "labelled"]
-
+__all__ = ["Choice", "Predictions"]
 AGAIN = "Predict again with this run, or use another one."
 _CARELESS = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError)
 """What h5py and numpy raise on damaged or foreign content."""
 
 
-class Predictions:
+class Predictions(Reading):
     """One run's reading of N shots, in the order of the project's rows and the taxonomy's classes.
 
     `probabilities` (N, C) float32; `thresholds` (C,); `known` (C,) False for classes that the run
@@ -54,10 +51,10 @@ class Predictions:
         self.probabilities[:, ours] = np.where(self.readable[:, None], written, 0)
         self.thresholds: npt.NDArray[np.float32] = np.full(c, 0.5, np.float32)
         self.thresholds[ours] = file.attrs["thresholds"]
-        self._decided: Flags = self.probabilities >= self.thresholds
+        self.decided: Flags = self.probabilities >= self.thresholds
         if "decided" in file:  # a rule-aware network decides by label sets, not by thresholds
-            self._decided[:, ours] = np.asarray(file["decided"][()], bool)
-        self._decided &= self.known & self.readable[:, None]
+            self.decided[:, ours] = np.asarray(file["decided"][()], bool)
+        self.decided &= self.known & self.readable[:, None]
         self.embeddings = _mapped(path, file["embeddings"])
         self._heat = _mapped(path, file["heatmaps"])
         self._scale = _mapped(path, file["heatmap_scale"]) if "heatmap_scale" in file else None
@@ -67,6 +64,7 @@ class Predictions:
         self.input = _text(file.attrs.get("input", "pattern"))
         self._shift = file["shift"][()] if "shift" in file else np.zeros((n, 2), np.float32)
         self.run = _text(file.attrs.get("run", path.parent.name))
+        self.name = f"run {int(self.run)}" if self.run.isdecimal() else f"run {self.run}"
         self.recipe = _text(file.attrs.get("recipe", ""))
         self.fingerprint = _text(file.attrs.get("fingerprint", ""))
         if self._heat.ndim != 4 or self._heat.shape[:2] != (n, len(names)):
@@ -145,65 +143,6 @@ class Predictions:
                 (y0 - down, x0 - right, y1 - down, x1 - right) for y0, x0, y1, x1 in (field, box)
             )
         return enlarge(self.cells(row, class_index), shape, field, box)
-
-    # -- all shots -----------------------------------------------------------------------------
-
-    def likely(self) -> Flags:
-        """(N, C) what the run decides: by its thresholds, or by the likeliest legal label set."""
-        return self._decided
-
-    def margins(self) -> npt.NDArray[np.float32]:
-        """(N, C) distance from the threshold, 0 on it and 1 at probability 0 or 1."""
-        p, t = self.probabilities, np.clip(self.thresholds, 1e-6, 1 - 1e-6)
-        return np.where(p >= t, (p - t) / (1 - t), (t - p) / t)
-
-    def uncertainty(self) -> npt.NDArray[np.float32]:
-        """(N,) in [0, 1]: one minus the least margin over the classes; 0 for unreadable shots.
-
-        A shot is as unsure as its least sure class.
-        """
-        least = self.margins()[:, self.known].min(1, initial=1)
-        return np.where(self.readable, 1 - least, 0)
-
-    def contradictions(self) -> Flags:
-        """(N,) True where what is likely breaks a hard rule of the taxonomy."""
-        sets, which = np.unique(self.taxonomy.pack(self.likely()), return_inverse=True)
-        broken = self.taxonomy.contradictions(self.taxonomy.unpack(sets))
-        return broken[which] & self.readable
-
-    def disagreement(
-        self, present: npt.ArrayLike, status: npt.ArrayLike, rows: Rows | slice = slice(None)
-    ) -> npt.NDArray[np.int64]:
-        """(n,) in how many classes the run contradicts the labels of those rows, by default of all.
-
-        0 where nobody decided.
-        """
-        decided = (np.asarray(status) & LABELLED).astype(bool) & self.readable[rows]
-        different = self.likely()[rows] != self.taxonomy.unpack(np.asarray(present, np.int64))
-        return np.asarray((different & self.known).sum(1) * decided, np.int64)
-
-    def gallery(
-        self, class_index: int, choice: Choice, present: npt.ArrayLike, status: npt.ArrayLike
-    ) -> Rows:
-        """Rows that show how a class was learnt, the most telling first.
-
-        certain: predicted, highest probability first; unsure: nearest to the threshold first;
-        missed: labelled but not predicted, lowest first; false: predicted, though decided to be
-        absent, highest first; labelled: labelled, highest first.
-        """
-        p = self.probabilities[:, class_index]
-        likely = self._decided[:, class_index]
-        decided = (np.asarray(status) & LABELLED).astype(bool)
-        labelled = decided & ((np.asarray(present, np.int64) >> class_index) & 1).astype(bool)
-        which, key = {
-            "certain": (likely, -p),
-            "unsure": (np.ones(len(p), bool), self.margins()[:, class_index]),
-            "missed": (labelled & ~likely, p),
-            "false": (likely & decided & ~labelled, -p),
-            "labelled": (labelled, -p),
-        }[choice]
-        rows = np.flatnonzero(which & self.readable)
-        return rows[np.argsort(key[rows], kind="stable")]
 
 
 def _mapped(path: Path, dataset: Any) -> npt.NDArray[Any]:
