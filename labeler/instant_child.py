@@ -22,10 +22,10 @@ from labeler.grounds import embeddings
 from labeler.instant import Alike, Ground, Layout, Learnt, Lesson
 from labeler.reader_child import end_with_parent
 from model import audit, decoding, embedding_map, neighbours, selection
-from model.blas import one_thread
 from model.errors import InputError
 from model.head import Head, fit, legal_sets, space_of
 from model.prior import prior_of
+from model.threads import one_blas_thread
 
 CARELESS = (OSError, ValueError, KeyError, RuntimeError, MemoryError, np.linalg.LinAlgError)
 """What damaged files and degenerate numbers raise."""
@@ -61,7 +61,7 @@ class Server:
     def answer(self, kind: str, argument: Any) -> Any:
         """To "ground" None, "learn" a Learnt, "like" an Alike, "layout" a Layout; else why not."""
         try:
-            with one_thread():
+            with one_blas_thread():
                 if kind == "ground":
                     self._stand_on(argument)
                     return None

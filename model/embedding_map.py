@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.blas import one_thread
 from model.errors import InputError
+from model.threads import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
 SOME = 20_000
@@ -37,7 +37,7 @@ def components(embeddings: npt.ArrayLike, width: int) -> Floats:
     some = every[:: max(1, -(-len(every) // SOME))].astype(np.float32)
     mean = some.mean(0)
     centred = some - mean
-    with one_thread():
+    with one_blas_thread():
         _, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64) / len(some))
         basis = vectors[:, ::-1][:, :width].astype(np.float32)
         for first in range(0, len(every), SOME):

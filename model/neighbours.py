@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from model.blas import one_thread
+from model.threads import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
@@ -66,7 +66,7 @@ def nearest(
     wanted = np.arange(len(unit)) if rows is None else np.asarray(rows, np.int64)
     found = np.empty((len(wanted), k), np.int64)
     cosines = np.empty((len(wanted), k), np.float32)
-    with one_thread():
+    with one_blas_thread():
         for first in range(0, len(wanted), BLOCK):
             mine = wanted[first : first + BLOCK]
             cosine = unit[mine] @ unit.T
