@@ -54,12 +54,17 @@ class Suggested(Going):
         self.hidden_share = 0.0
         """On this part of the shots the reading is hidden until they are decided."""
 
+    @property
+    def is_blind(self) -> bool:
+        """True while the shot on screen is read a second time; the reading learnt the first."""
+        return False
+
     def is_hidden(self, row: int | None = None) -> bool:
         """True for an undecided shot whose reading is kept from the person, as a check."""
         row = self.row if row is None else row
-        if row < 0 or not self.hidden_share or self.decided.status[row] & LABELLED:
+        if row < 0 or self.decided.status[row] & LABELLED:
             return False
-        return bool(is_hidden(row, self.hidden_share))
+        return (row == self.row and self.is_blind) or bool(is_hidden(row, self.hidden_share))
 
     def suggestion(self, row: int | None = None) -> Labels | None:
         """(C,) what the model would say of an undecided shot; None where it says nothing."""
