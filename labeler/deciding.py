@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
-from labeler.decisions import in_words
+from labeler.decisions import in_words, with_ghosts
 from labeler.pace import Pace
 from labeler.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.suggested import Suggested
@@ -68,16 +68,24 @@ class Deciding(Suggested):
         return str(self.project.store.note(self.row, self.annotator) or "")
 
     def toggle(self, class_index: int) -> None:
-        """Toggle one class of the shot on screen, with all that follows from it: one gesture."""
+        """Toggle one class of the shot on screen, with all that follows from it: one gesture.
+
+        On a shot with ghost labels the first key corrects them: its class is then there, the
+        others stay as suggested, less what it excludes.
+        """
         if self.row < 0:
             return
-        before = self.labels()
-        after = self.taxonomy.toggle(before, class_index)
+        before, ghost = self.labels(), self.suggestion()
+        shown = before if ghost is None else ghost
+        kept = ghost is not None and bool(ghost[class_index])
+        after = shown if kept else self.taxonomy.toggle(shown, class_index)
         status = (int(self.status[self.row]) | LABELLED) & ~SKIPPED
         if not after.any() and not self._may_be_empty():
             status &= ~LABELLED
         if self._decide(after, status, "key") and before.any() | after.any():
             self.said = in_words(self.taxonomy, before, after, class_index)
+            if ghost is not None:
+                self.said = with_ghosts(self.taxonomy, ghost, after, class_index)
             self.labels_changed.emit(np.array([self.row]))
             if self.auto_advance:
                 self.next()

@@ -54,12 +54,17 @@ class Suggested(Going):
         self.hidden_share = 0.0
         """On this part of the shots the reading is hidden until they are decided."""
 
+    @property
+    def is_blind(self) -> bool:
+        """True while the shot on screen is read a second time; the reading learnt the first."""
+        return False
+
     def is_hidden(self, row: int | None = None) -> bool:
         """True for an undecided shot whose reading is kept from the person, as a check."""
         row = self.row if row is None else row
-        if row < 0 or not self.hidden_share or self.decided.status[row] & LABELLED:
+        if row < 0 or self.decided.status[row] & LABELLED:
             return False
-        return bool(is_hidden(row, self.hidden_share))
+        return (row == self.row and self.is_blind) or bool(is_hidden(row, self.hidden_share))
 
     def suggestion(self, row: int | None = None) -> Labels | None:
         """(C,) what the model would say of an undecided shot; None where it says nothing."""
@@ -67,6 +72,20 @@ class Suggested(Going):
         if self.decided.status[row] & LABELLED or self.is_hidden(row):
             return None
         return self._said_of(row)
+
+    def suggestions(self, rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Bits of the suggested classes of shots; 0 where one is decided, hidden or not read."""
+        where = np.asarray(rows, np.int64)
+        if self.reading is None or not len(where):
+            return np.zeros(len(where), np.int64)
+        closed = (self.decided.status[where] & LABELLED) > 0
+        if self.hidden_share:
+            closed |= is_hidden(where, self.hidden_share)
+        sets, which = np.unique(
+            self.taxonomy.pack(self.reading.likely()[where]), return_inverse=True
+        )
+        full = self.taxonomy.pack(self.taxonomy.complete(self.taxonomy.unpack(sets)))
+        return np.asarray(np.where(closed, 0, full[which]), np.int64)
 
     def _said_of(self, row: int) -> Labels | None:
         reading = self.reading
@@ -102,7 +121,7 @@ class Suggested(Going):
         first, self.instant = self.instant is None, reading
         if first and self.is_asking:  # begin to ask, without taking the shot on screen away
             here = [self.row] if self.row >= 0 and not self.decided.status[self.row] else []
-            asked = self._asked(self.choice.filters)
+            asked = self._to_ask(self.choice.filters)
             self.queue = np.concatenate([here, asked[~np.isin(asked, here)]]).astype(np.int64)
             self.queue_changed.emit()
         self.suggestions_changed.emit()
@@ -119,13 +138,13 @@ class Suggested(Going):
             self._ask_more()
         super().next_unlabelled()
 
-    def _asked(self, filters: tuple[str, ...]) -> Rows:
+    def _to_ask(self, filters: tuple[str, ...]) -> Rows:
         rows: Rows = self.instant.learnt.rows
         rows = rows[(self.decided.status[rows] & (LABELLED | SKIPPED)) == 0]
         return rows[queues.matching(filters, self.known, rows)]
 
     def _ask_more(self) -> None:
-        asked = self._asked(self.choice.filters)
+        asked = self._to_ask(self.choice.filters)
         new = asked[~np.isin(asked, self.queue)]
         if len(new):
             self.queue = np.concatenate([self.queue, new])
@@ -133,7 +152,7 @@ class Suggested(Going):
 
     def _built(self, choice: queues.Choice) -> Rows:
         if choice.order == ASKED and not choice.title and self.instant is not None:
-            return self._asked(choice.filters)
+            return self._to_ask(choice.filters)
         return super()._built(choice)
 
     # -- many at once ----------------------------------------------------------------------------

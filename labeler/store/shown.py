@@ -16,7 +16,7 @@ ONE_BY_ONE = ("key", "accepted")
 """Origins of decisions that a person took looking at the shot."""
 
 
-def first_decisions(database: Database, annotator_id: int) -> list[tuple[int, dict[str, Any]]]:
+def first_shown(database: Database, annotator_id: int) -> list[tuple[int, dict[str, Any]]]:
     """(row, what was shown) of the annotator's first decision on each shot, oldest first.
 
     Only decisions taken shot by shot while a model had something to say.
