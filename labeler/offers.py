@@ -56,23 +56,43 @@ SECONDS_PER_READING = 0.045
 
 @dataclass(frozen=True)
 class Order:
-    """What to train: a recipe, and where it is not the recipe's own, the network and epochs."""
+    """What to train: a recipe, and where it is not the recipe's own, the network and epochs.
+
+    `warm_start` is the number of the run whose network is the first one; 0: as the recipe says.
+    """
 
     recipe: str = QUICK
     network: str = ""
     epochs: int = 0
+    warm_start: int = 0
 
     @property
     def arguments(self) -> list[str]:
         """For the command line of `airylabel train`."""
         words = ["--recipe", self.recipe]
         words += ["--network", self.network] if self.network else []
-        return words + (["--epochs", str(self.epochs)] if self.epochs else [])
+        words += ["--epochs", str(self.epochs)] if self.epochs else []
+        return words + (["--warm-start", str(self.warm_start)] if self.warm_start else [])
 
     def comes_to(self, shots: int) -> tuple[str, int]:
         """The network and the number of epochs of a training on so many shots."""
         recipe = recipes.named(self.recipe)
         return self.network or recipe.network, self.epochs or recipe.epochs_for(shots)
+
+
+def own_start(order: Order) -> str:
+    """Where a training begins if no run is chosen, in words."""
+    recipe = recipes.named(order.recipe)
+    if recipe.backbone and (order.network or recipe.network) == recipe.network:
+        return "Simulated shots"
+    return "Chance"
+
+
+def possible_starts(order: Order, runs: Iterable[RunReport]) -> list[RunReport]:
+    """Runs whose network is of the kind that the order asks for, the newest first."""
+    recipe = recipes.named(order.recipe)
+    kind = order.network or recipe.network, recipe.activation
+    return [run for run in runs if run.has_network and (run.network, run.activation) == kind]
 
 
 def lacking(

@@ -7,6 +7,7 @@ never loads torch.
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,8 +19,9 @@ import numpy.typing as npt
 
 from labeler.predictions import Predictions
 from labeler.store.records import LABELLED
+from model import promotion
 from model.events import Event, from_line
-from model.metrics import f1_scores
+from model.promotion import Verdict
 from model.shots import EVALUATION
 
 MACRO, RARE, MICRO, BROKEN = "macro_f1", "rare_f1", "accuracy", "contradiction_rate"
@@ -39,8 +41,9 @@ class RunReport:
     """One training, as its folder tells it. `started` and `seconds` are 0 where unknown.
 
     `state` is "training", "finished", "cancelled", "failed" or "unfinished"; `shots` the labelled
-    shots used, `judged` the evaluation shots among them; `epochs` those done;
-    `classes` the metrics of each class, by class name.
+    shots used, `judged` the evaluation shots among them; `epochs` those done; `classes` the
+    metrics of each class, by class name; `activation` that of its network, '' where unknown;
+    `interval` the 95 % interval of the macro F1, None where unknown.
     """
 
     number: int
@@ -56,6 +59,13 @@ class RunReport:
     metrics: dict[str, float] = field(default_factory=dict)
     classes: dict[str, dict[str, float]] = field(default_factory=dict)
     message: str = ""
+    activation: str = ""
+    interval: tuple[float, float] | None = None
+
+    @property
+    def has_network(self) -> bool:
+        """Whether there is something to predict with or to begin from."""
+        return (self.folder / "model.json").is_file()
 
     @property
     def predictions(self) -> Path:
@@ -78,7 +88,7 @@ class Curves:
 
     def add(self, item: Event) -> bool:
         """Take in one event; True where a point was added."""
-        if item["event"] != "epoch":
+        if item["event"] not in ("epoch", "evaluated"):
             return False
         self.epochs.append(float(item.get("epoch", len(self.epochs) + 1)))
         measured = item.get("metrics") or {}
@@ -126,7 +136,18 @@ def read_report(number: int, folder: Path) -> RunReport:
     run.seconds = float(final.get("seconds") or run.seconds)
     per_class = final.get("per_class") or {}
     run.classes = {str(k): _numbers(v) for k, v in per_class.items() if isinstance(v, dict)}
+    run.activation = _activation(run.folder / "recipe.toml")
+    edges: Any = (final.get("intervals") or {}).get(MACRO) or ()
+    if len(edges) == 2 and all(isinstance(v, int | float) for v in edges):
+        run.interval = float(edges[0]), float(edges[1])
     return run
+
+
+def _activation(path: Path) -> str:
+    try:
+        return str(tomllib.loads(path.read_text("utf-8")).get("activation") or "")
+    except (OSError, ValueError):  # a run that never began has none
+        return ""
 
 
 def _take(run: RunReport, item: Event) -> None:
@@ -137,9 +158,9 @@ def _take(run: RunReport, item: Event) -> None:
         run.network = str(item.get("network") or "")
         run.shots = int(item.get("shots") or 0)
         run.judged = int(item.get("evaluation") or 0)
-    elif kind == "epoch":
+    elif kind in ("epoch", "evaluated"):
         run.epochs = int(item.get("epoch") or run.epochs)
-        if item.get("best") or not run.metrics:
+        if item.get("metrics") and (item.get("best") or not run.metrics):
             run.metrics = _numbers(item.get("metrics"))
     elif kind in ("finished", "cancelled", "failed"):
         run.state = kind
@@ -176,29 +197,48 @@ def read_reports(project: Any) -> list[RunReport]:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """F1 of a class before and after, and the 95 % interval of the difference."""
+
+    name: str
+    old: float
+    new: float
+    low: float
+    high: float
+
+    @property
+    def clearly(self) -> int:
+        """1 where it got better beyond chance, -1 where worse, else 0."""
+        if abs(self.new - self.old) < NOTICEABLE:
+            return 0
+        return (self.low > 0) - (self.high < 0)
+
+
+@dataclass(frozen=True)
 class Change:
     """What another run changes, judged on the same evaluation shots by the labels of today.
 
-    `f1` has (name, before, after) for every class that occurs on the `shots` evaluation shots;
-    `macro` is their mean before and after; on `flipped` of all shots at least one class is
-    predicted differently.
+    `shots` is the number of evaluation shots; `flipped` (n,) the rows of all shots on which at
+    least one class is predicted differently, those that moved most first; `classes` has every
+    class that occurs on the evaluation shots; `verdict` says whether the other run may take over,
+    None without any shot.
     """
 
-    f1: tuple[tuple[str, float, float], ...]
     shots: int
-    flipped: int
+    flipped: npt.NDArray[np.int64]
+    classes: tuple[Moved, ...] = ()
+    verdict: Verdict | None = None
 
     @property
     def macro(self) -> tuple[float, float] | None:
         """Macro F1 before and after; None where nothing could be judged."""
-        if not self.f1:
-            return None
-        return tuple(np.mean([(old, new) for _, old, new in self.f1], 0).tolist())
+        return None if self.verdict is None else (self.verdict.old, self.verdict.new)
 
     def moved(self, up: bool) -> list[str]:
-        """Classes that got noticeably better (or worse), those that moved most first."""
-        by = {name: (new - old) * (1 if up else -1) for name, old, new in self.f1}
-        return sorted((n for n in by if by[n] >= NOTICEABLE), key=lambda n: -by[n])
+        """Classes that got better (or worse) beyond chance, those that moved most first."""
+        sign = 1 if up else -1
+        found = [c for c in self.classes if c.clearly == sign]
+        return [c.name for c in sorted(found, key=lambda c: -abs(c.new - c.old))]
 
 
 def compare(
@@ -210,15 +250,21 @@ def compare(
 ) -> Change:
     """Two runs of one project side by side, by the labels and roles (N,) of its shots now."""
     readable = old.readable & new.readable
-    known = old.known & new.known
-    before, after = old.likely(), new.likely()
-    flipped = int(((before != after)[:, known].any(1) & readable).sum())
-    judged = readable & (np.asarray(role) == EVALUATION) & ((np.asarray(status) & LABELLED) > 0)
-    labels = new.taxonomy.unpack(np.asarray(present, np.int64)[judged])
-    scores = np.stack([f1_scores(before[judged], labels), f1_scores(after[judged], labels)], 1)
-    occurring = np.flatnonzero(labels.any(0) & known)
-    f1 = tuple((new.taxonomy.names[c], *scores[c].tolist()) for c in occurring)
-    return Change(f1, int(judged.sum()), flipped)
+    known = np.flatnonzero(old.known & new.known)
+    before, after = old.likely()[:, known], new.likely()[:, known]
+    flipped = np.flatnonzero((before != after).any(1) & readable)
+    moved = np.abs(new.probabilities[flipped] - old.probabilities[flipped])[:, known].max(1)
+    flipped = flipped[np.argsort(-moved, kind="stable")]
+    rows = np.flatnonzero(
+        readable & (np.asarray(role) == EVALUATION) & ((np.asarray(status) & LABELLED) > 0)
+    )
+    labels = new.taxonomy.unpack(np.asarray(present, np.int64)[rows])[:, known]
+    if not labels.any():
+        return Change(len(rows), flipped)
+    verdict = promotion.compare(before[rows], after[rows], labels, rows)
+    names = [new.taxonomy.names[c] for c in known]
+    classes = tuple(Moved(names[c.index], c.old, c.new, c.low, c.high) for c in verdict.classes)
+    return Change(len(rows), flipped, classes, verdict)
 
 
 def in_words(change: Change, most: int = 3) -> str:
@@ -226,7 +272,8 @@ def in_words(change: Change, most: int = 3) -> str:
     moved = {"better": change.moved(up=True), "worse": change.moved(up=False)}
     parts = [f"{word}: {_some(names, most)}" for word, names in moved.items() if names]
     parts = parts or ["no class clearly better or worse"]
-    parts.append(f"{change.flipped:,} shot{'s' * (change.flipped != 1)} predicted differently")
+    count = len(change.flipped)
+    parts.append(f"{count:,} shot{'s' * (count != 1)} predicted differently")
     return " · ".join(parts)
 
 

@@ -21,6 +21,8 @@ from labeler.reports import Change, Curves, RunReport, compare, read_report
 from model.errors import InputError
 from model.events import Event
 
+BEFORE = "run_before"
+"""Under which a project remembers the run that was in use before the present one."""
 TICK_MS = 1000
 """How often the time left is shown anew."""
 
@@ -47,6 +49,8 @@ class Retraining(QObject):
     """State, progress or outcome changed."""
     curves_changed = pyqtSignal()
     """A point was added to the curves of the run under way."""
+    comparison_requested = pyqtSignal(int, int)
+    """Two runs, by number, are to be shown side by side: the older one first."""
     runs_changed = pyqtSignal()
     """A run began or ended: tables of runs are out of date."""
 
@@ -65,7 +69,10 @@ class Retraining(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self.changed)
+        self._in_use: int | None = None
         session.project_changed.connect(self._follow_project)
+        session.run_changed.connect(self._follow_run)
+        self._note_run()
 
     @classmethod
     def of(cls, session: Any) -> Retraining:
@@ -149,6 +156,38 @@ class Retraining(QObject):
         arguments = ["predict", project, "--run", str(folder)]
         self._launch(arguments, folder / "predict-stderr.log", "reading all shots")
 
+    def run_before(self) -> int | None:
+        """The run that was in use before the present one, if it can be used again."""
+        project = self.session.project
+        number = None if project is None else project.store.get_meta(BEFORE)
+        if number is None or int(number) == project.current_run:
+            return None
+        found = read_report(int(number), Path(project.run_folder(int(number))))
+        return found.number if found.has_network or found.is_usable else None
+
+    def go_back(self) -> None:
+        """Use the run that was in use before; once more, and the present one is used again."""
+        before = self.run_before()
+        if before is None:
+            self.session.noted.emit("info", "No other run was in use before.")
+            return
+        left = self.session.project.current_run
+        self.use(before)
+        if not self.is_running:
+            text = f"Run {before} is in use again; the same key goes back to run {left}."
+            self.session.noted.emit("info", text)
+
+    def _note_run(self) -> None:
+        project = self.session.project
+        self._in_use = None if project is None else project.current_run
+
+    def _follow_run(self) -> None:
+        """Remember the run that was in use until now, in the project."""
+        project, before = self.session.project, self._in_use
+        self._note_run()
+        if project is not None and before is not None and before != self._in_use:
+            project.store.set_meta(BEFORE, before)
+
     def keep_old(self) -> None:
         """Leave the run in use as it is; the new one stays in the table of runs."""
         self.outcome = None
@@ -182,6 +221,7 @@ class Retraining(QObject):
     def _follow_project(self) -> None:
         """A training goes on while its project is closed and opened again, not for another one."""
         project = self.session.project
+        self._note_run()
         if project is None or self._project is None:
             return
         if Path(project.folder) == Path(self._project.folder):

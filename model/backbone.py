@@ -30,18 +30,24 @@ def shipped(name: str) -> Path:
     return folder
 
 
+def fits(recipe: Recipe) -> bool:
+    """Whether the recipe names a backbone, and one of its own kind of network."""
+    if not recipe.backbone:
+        return False
+    about = checkpoint.describe(shipped(recipe.backbone))
+    return (about.network, about.recipe.activation) == (recipe.network, recipe.activation)
+
+
 def begin(network: Network, recipe: Recipe, class_names: Sequence[str]) -> str:
     """Give a fresh network the weights of the recipe's backbone; returns what was done, in words.
 
     The head's rows of classes that the backbone knows by name come along; other classes keep
     what they have. A network of another kind stays as it is.
     """
-    folder = shipped(recipe.backbone)
-    about = checkpoint.describe(folder)
-    if (about.network, about.recipe.activation) != (recipe.network, recipe.activation):
+    if not fits(recipe):
         kind = f"{recipe.network} ({recipe.activation})"
         return f"There is no backbone for {kind}: begun from chance."
-    source, _ = checkpoint.load(folder)
+    source, about = checkpoint.load(shipped(recipe.backbone))
     network.body.load_state_dict(source.body.state_dict())
     theirs = {plain(name): i for i, name in enumerate(about.class_names)}
     known = [(i, theirs[plain(n)]) for i, n in enumerate(class_names) if plain(n) in theirs]

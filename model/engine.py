@@ -9,6 +9,7 @@ Nothing here knows shots or labels.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 import warnings
@@ -17,6 +18,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import psutil
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +30,10 @@ MARGIN = 1.5
 always go the same way, so that a training can be repeated."""
 _THREADS = 2
 _TRIAL_SHOTS = 8
+_MEMORY_SHARE = 0.6
+"""Of the memory that is free, for what backpropagation keeps of a batch."""
+_TRANSIENT = 1.5
+"""How much more than that a step takes at its peak, for gradients and scratch space."""
 _IN_WORDS: dict[Format, str] = {"32": "32 bit", "bf16": "bf16"}
 
 
@@ -106,8 +112,11 @@ class Engine:
         """Whether the flag is set in any process; all of them must ask."""
         return self.synchronise(float(flag)) > 0 if self.world > 1 else flag
 
-    def probe(self, network: nn.Module, side: int, channels: int, asked: str) -> tuple[str, float]:
-        """Choose the number format in about a second; (what and why in words, seconds per shot).
+    def probe(
+        self, network: nn.Module, side: int, channels: int, asked: str, batch: int
+    ) -> tuple[str, float]:
+        """Choose the number format in about a second, and in how many parts a batch of so many
+        shots goes through the network; (what and why in words, seconds per shot).
 
         Weights and running statistics are left as they were; gradients are cleared.
         """
@@ -117,7 +126,8 @@ class Engine:
         elif self.device.type == "cpu" and not _cpu_has_bf16():
             formats = ("32",)
         state = {k: v.clone() for k, v in network.state_dict().items()}
-        shots = _TRIAL_SHOTS
+        room = self._divide(network, side, channels, batch)
+        shots = min(_TRIAL_SHOTS, math.ceil(batch / self.parts))
         times: dict[Format, float] = {}
         while not times:
             try:
@@ -133,7 +143,28 @@ class Engine:
             self.number_format = "bf16"
         taken = ", ".join(f"{_IN_WORDS[f]} {1e3 * t:.0f} ms" for f, t in times.items())
         words = f"{self._where()}, {_IN_WORDS[self.number_format]}, channels last"
-        return f"{words} (a step of {shots} shots: {taken}).", times[self.number_format] / shots
+        words = f"{words} (a step of {shots} shots: {taken}).{room}"
+        return words, times[self.number_format] / shots
+
+    def _divide(self, network: nn.Module, side: int, channels: int, batch: int) -> str:
+        """Halve the batch until what backpropagation keeps fits into the memory that is free.
+
+        Only on a CPU: a GPU says that it is full, but a system may end a process without a word.
+        """
+        if self.device.type != "cpu":
+            return ""
+        x = torch.rand(2, channels, side, side).contiguous(memory_format=torch.channels_last)
+        each = kept_bytes(network, x) / len(x) * _TRANSIENT
+        free = psutil.virtual_memory().available * _MEMORY_SHARE / self.world
+        while each * math.ceil(batch / self.parts) > free and self.parts < batch:
+            self.parts *= 2
+        if self.parts == 1:
+            return ""
+        at_once = math.ceil(batch / self.parts)
+        return (
+            f" A batch of {batch} would need {each * batch / 1e9:.1f} GB:"
+            f" it goes through {at_once} shot{'s' * (at_once > 1)} at a time."
+        )
 
     def _time_formats(
         self, network: nn.Module, side: int, channels: int, formats: Sequence[Format], shots: int
@@ -157,6 +188,25 @@ class Engine:
         if self.device.type == "cuda":
             return f"{self.world} × {torch.cuda.get_device_name(self.device)}"
         return f"CPU, {torch.get_num_threads()} threads"
+
+
+def kept_bytes(network: nn.Module, x: Tensor) -> int:
+    """Bytes that a forward pass of the batch x keeps for the way back, besides the weights."""
+    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    def give_back(tensor: Tensor) -> Tensor:
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, give_back):
+        _ = network(x).sum()
+        return sum(kept.values())
 
 
 def is_out_of_memory(error: BaseException) -> bool:

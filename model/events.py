@@ -6,6 +6,7 @@ Kinds, and the fields that the window relies on:
 - started: recipe, network, shots, training, evaluation, excluded, classes, epochs, seconds_left
 - step: step, epoch, loss
 - epoch: epoch, epochs, loss, metrics (name -> number), best (bool), seconds_left
+- evaluated: step, epoch (a fraction), metrics, best; only between the epochs
 - progress: what (in words), done, total
 - note: level ("info" | "warning"), text
 - finished: metrics, and what the work made (paths as text)

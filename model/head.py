@@ -18,10 +18,10 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from model import decoding
-from model.blas import one_thread
 from model.calibration import fit_temperature
 from model.prior import Prior
 from model.taxonomy import MAX_ENUMERATED, Taxonomy
+from model.threads import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
@@ -107,12 +107,13 @@ def legal_sets(taxonomy: Taxonomy) -> Labels | None:
 
 def space_of(embeddings: npt.ArrayLike, components: int = COMPONENTS) -> Space:
     """The space of all shots (N, D), labelled or not; from at most 2,000 of them."""
-    with one_thread():
+    with one_blas_thread():
         return _space_of(np.asarray(embeddings), components)
 
 
 def _space_of(every: npt.NDArray[Any], components: int) -> Space:
     some = every[:: max(1, -(-len(every) // _KEPT))].astype(np.float32)
+    some = some[np.isfinite(some).all(1)]
     if not len(some):
         width = every.shape[1]
         return Space(np.zeros(width, np.float32), np.zeros((width, 0), np.float32), some, 0)
@@ -147,10 +148,10 @@ def fit(
 
     start: an earlier head to begin from; its space is kept. prior: the network's own head.
     space: that of all shots (`space_of`), so that unlabelled ones help too.
-    Label sets that break a hard rule are left out.
+    Label sets that break a hard rule are left out, and shots without an embedding (NaN).
     """
     x, y = np.asarray(embeddings, np.float32), np.asarray(labels, bool)
-    with one_thread():
+    with one_blas_thread():
         return _fitted(x, y, taxonomy, start, prior, space)
 
 
@@ -162,7 +163,7 @@ def _fitted(
     prior: Prior | None,
     space: Space | None,
 ) -> Head:
-    kept = ~taxonomy.contradictions(y)
+    kept = ~taxonomy.contradictions(y) & np.isfinite(x).all(1)
     x, y = x[kept], y[kept]
     if space is None:
         space = start.space if start is not None and len(x) < 2 * start.space.shots else space_of(x)
@@ -271,7 +272,7 @@ class _Problem:
             np.minimum(odds, 80, out=odds)
             np.matmul(np.exp(odds, out=odds), counted, out=sums[at])
         surprise = float(np.log(sums[:, -1]).sum(dtype=np.float64))
-        residual: Floats = sums[:, :-1] / sums[:, -1:] - self.y
+        residual = np.asarray(sums[:, :-1] / sums[:, -1:] - self.y, np.float32)
         return surprise, residual
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from model import calibration, decoding, metrics
+from model import bootstrap, calibration, decoding, metrics
 from model.engine import Engine
 from model.recipes import Recipe
 from model.training_data import Rows, TrainingData
@@ -106,10 +106,16 @@ class Judge:
         before = calibration.probabilities_at(logits, 1.0, self.legal)
         blind = metrics.constant_prediction(data.labels[data.training])
         guess = np.broadcast_to(blind, true.shape)
+        macro, each = bootstrap.intervals_of(decided, true)
+        per_class = metrics.per_class(probabilities, true, decided, data.table.class_names)
+        for values, (low, high) in zip(per_class.values(), each, strict=True):
+            if values["f1"] is not None:
+                values |= {"f1_low": low, "f1_high": high}
         report = {
             "evaluation": self._numbers(probabilities, rows, decided),
+            "intervals": {"macro_f1": macro},
             "at_half": self._numbers(probabilities, rows, probabilities >= 0.5),
-            "per_class": metrics.per_class(probabilities, true, decided, data.table.class_names),
+            "per_class": per_class,
             "constant": self._numbers(guess.astype(np.float32), rows, guess),
             "constant_labels": [n for n, c in zip(data.table.class_names, blind, strict=True) if c],
             "ece_before_temperature": metrics.calibration_error(before, true),

@@ -5,31 +5,48 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from model.networks import Network
 from model.recipes import Recipe
 
 
-def make_optimiser(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
-    """The recipe's optimiser over all weights; weight decay spares biases and normalisations."""
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    vectors = [p for p in network.parameters() if p.ndim <= 1]
+def make_optimiser(recipe: Recipe, network: Network) -> torch.optim.Optimizer:
+    """The recipe's optimiser over all weights; weight decay spares biases and normalisations.
+
+    Every group of weights carries its `share` of the learning rate, see `set_rate`.
+    """
+    parts = ((network.body, recipe.body_rate), (network.head, 1.0))
+    groups: list[dict[str, Any]] = []
+    for part, share in parts:
+        for keep, decay in ((_is_matrix, recipe.weight_decay), (_is_vector, 0.0)):
+            params = [p for p in part.parameters() if keep(p)]
+            groups.append({"params": params, "weight_decay": decay, "share": share})
     if recipe.optimiser == "adamw":
-        groups = [
-            {"params": matrices, "weight_decay": recipe.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
         return torch.optim.AdamW(groups, lr=recipe.rate, fused=True)
+    for group in groups:
+        group["weight_decay"] = 0.0  # the elastic net is theirs
     momentum = recipe.momentum if recipe.optimiser == "nesterov" else 0.0
     return torch.optim.SGD(
-        [*matrices, *vectors],
-        lr=recipe.rate,
-        momentum=momentum,
-        nesterov=momentum > 0,
-        fused=True,
+        groups, lr=recipe.rate, momentum=momentum, nesterov=momentum > 0, fused=True
     )
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate of the coming step, for every group of weights by its share."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["share"]
+
+
+def _is_matrix(weight: Tensor) -> bool:
+    return weight.ndim > 1
+
+
+def _is_vector(weight: Tensor) -> bool:
+    return weight.ndim <= 1
 
 
 def rate_at(recipe: Recipe, step: int, steps_per_epoch: int) -> float:

@@ -14,13 +14,23 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from model import bootstrap
 from model.errors import InputError
 from model.metrics import f1_scores
 
 Labels = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
-_DRAWS = 1000
-_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class ClassChange:
+    """F1 of a class (by its index) in both runs, and the 95 % interval of the difference."""
+
+    index: int
+    old: float
+    new: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,8 @@ class Verdict:
     """Rows of evaluation shots that only the new run has right in every class."""
     worse: list[int]
     """Rows that only the old run has right."""
+    classes: tuple[ClassChange, ...] = ()
+    """Of every class that occurs on the evaluation shots."""
 
     @property
     def text(self) -> str:
@@ -66,27 +78,26 @@ def compare(old: Labels, new: Labels, labels: Labels, rows: Rows, seed: int = 0)
 
     The new run is promoted unless the whole interval of the difference lies below zero.
     """
-    random = np.random.default_rng(seed)
-    occurs = labels.any(0)
-
-    def macro(decided: Labels, chosen: Rows | slice) -> float:
-        scores = f1_scores(decided[chosen], labels[chosen])[occurs]
-        return float(scores.mean()) if scores.size else 0.0
-
-    draws = [random.integers(0, len(labels), len(labels)) for _ in range(_DRAWS)]
-    gaps = [macro(new, d) - macro(old, d) for d in draws]
-    edge = (1 - _CONFIDENCE) / 2
-    low, high = (float(v) for v in np.quantile(gaps, [edge, 1 - edge]))
+    occurs = np.flatnonzero(labels.any(0))
+    scores = [f1_scores(decided, labels)[occurs] for decided in (old, new)]
+    draws = bootstrap.f1_draws((old[:, occurs], new[:, occurs]), labels[:, occurs], seed=seed)
+    low, high = bootstrap.interval(bootstrap.macro(draws[1]) - bootstrap.macro(draws[0]))
+    gaps = (draws[1] - draws[0]).T
+    classes = tuple(
+        ClassChange(int(c), float(before), float(after), *bootstrap.interval(gap))
+        for c, before, after, gap in zip(occurs, *scores, gaps, strict=True)
+    )
+    old_macro, new_macro = (float(s.mean()) if s.size else 0.0 for s in scores)
     right_old, right_new = ((d == labels).all(1) for d in (old, new))
-    everything = slice(None)
     return Verdict(
-        promote=high >= 0,
-        old=macro(old, everything),
-        new=macro(new, everything),
+        promote=not high < 0,
+        old=old_macro,
+        new=new_macro,
         low=low,
         high=high,
         better=rows[right_new & ~right_old].tolist(),
         worse=rows[right_old & ~right_new].tolist(),
+        classes=classes,
     )
 
 

@@ -112,6 +112,9 @@ class Recipe:
     optimiser: Literal["sgd", "nesterov", "adamw"] = "sgd"
     rate: float = 0.1
     """Learning rate: at the start (steps) or at its peak (onecycle)."""
+    body_rate: float = 1.0
+    """Share of the rate for the body where it begins with learned weights: what it knows already
+    is to be bent, not overwritten, while the head is new to the classes at hand."""
     momentum: float = 0.9
     """For nesterov."""
     weight_decay: float = 0.0
@@ -134,7 +137,8 @@ class Recipe:
 
     # Judging
     evaluate_every: int = 0
-    """Steps between evaluations, 0: after every epoch. The last epoch is always evaluated."""
+    """Steps between evaluations, at most 20 epochs; 0: after every epoch. The last epoch is always
+    evaluated."""
     tuning: float = 0.0
     """Share of the training shots kept aside to choose the best epoch, the thresholds and the
     temperature, where that is at least 100 shots. Otherwise `steps` keeps the epoch that is best

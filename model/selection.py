@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from model import audit as auditing
-from model.blas import one_thread
 from model.errors import InputError
 from model.strategies import STRATEGIES, Pool, Strategy
 from model.taxonomy import Taxonomy
+from model.threads import one_blas_thread
 
 __all__ = ["AUDIT_REASON", "STRATEGIES", "Asked", "Strategy", "ask"]
 
@@ -66,7 +66,7 @@ def ask(
         np.asarray(labels[known], bool), embeddings[known],
         taxonomy, random,
     )  # fmt: skip
-    with one_thread():
+    with one_blas_thread():
         rows, reasons = STRATEGIES[strategy].function(pool, n - len(checks))
     return _mixed(rows, reasons, checks, random)
 

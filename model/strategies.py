@@ -26,7 +26,11 @@ FEW = 30
 """A class with fewer labelled shots is still looked for."""
 GREEDY = 256
 """Shots that are chosen one after the other, each unlike those before."""
-_COMPONENTS = 48
+BORDER = 0.3
+"""Probability at which the answer for F1 turns for a class of middling difficulty."""
+UNLIKELY = 0.15
+"""Below this probability a shot is asked because it may show a class, not for doubt."""
+_COMPONENTS, _RANKED = 48, 1000
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,6 @@ class Pool:
     seen: Floats
     taxonomy: Taxonomy
     random: np.random.Generator
-
-    @cached_property
-    def weights(self) -> Floats:
-        """(C,) how much a class is wanted: the rarer among the labels, the more; mean 1."""
-        wanted = 1 / np.sqrt(self.labels.sum(0) + 3.0)
-        return (wanted / wanted.mean()).astype(np.float32)
 
     @cached_property
     def spread(self) -> Floats:
@@ -83,8 +81,8 @@ def _best(pool: Pool, score: Floats, n: int) -> Rows:
     return np.argsort(-noisy)[:n]
 
 
-def _unsure(pool: Pool, at: Rows, weights: Floats | float = 1.0) -> tuple[str, ...]:
-    worst = (pool.spread[at] * weights).argmax(1)
+def _unsure(pool: Pool, at: Rows) -> tuple[str, ...]:
+    worst = pool.spread[at].argmax(1)
     return tuple(f"least sure of {pool.taxonomy.names[c]}" for c in worst)
 
 
@@ -183,7 +181,8 @@ def rare(pool: Pool, n: int) -> Picks:
 
 def diverse(pool: Pool, n: int) -> Picks:
     """Core-set: each time the shot farthest from all labelled and chosen ones."""
-    return _farthest(pool, np.ones(len(pool.open), np.float32), n, "unlike any labelled shot")
+    at = _farthest(pool, np.ones(len(pool.open), np.float32), n)
+    return pool.open[at], ("unlike any labelled shot",) * len(at)
 
 
 def _reduced(open_ones: Floats, seen: Floats) -> tuple[Floats, Floats]:
@@ -207,8 +206,8 @@ def _nearest(x: Floats, seen: Floats) -> Floats:
     return np.maximum(near, 0)
 
 
-def _farthest(pool: Pool, score: Floats, n: int, why: str | None) -> Picks:
-    """Greedily the largest score times squared distance to what is labelled or chosen.
+def _farthest(pool: Pool, score: Floats, n: int) -> Rows:
+    """Positions, greedily the largest score times squared distance to what is labelled or chosen.
 
     The first 256 come from a shortlist, the best by score; what follows is ordered by score.
     """
@@ -226,13 +225,13 @@ def _farthest(pool: Pool, score: Floats, n: int, why: str | None) -> Picks:
         rest = score.copy()
         rest[at] = -1
         at = np.concatenate([at, _best(pool, rest, min(n, len(rest)) - len(at))])
-    said = _unsure(pool, at, pool.weights) if why is None else (why,) * len(at)
-    return pool.open[at], said
+    return at
 
 
 def badge(pool: Pool, n: int) -> Picks:
     """Shots whose gradients at the head are large and point apart (k-means++ on them)."""
-    return _farthest(pool, pool.spread.sum(1), n, None)
+    at = _farthest(pool, pool.spread.sum(1), n)
+    return pool.open[at], _unsure(pool, at)
 
 
 def change(pool: Pool, n: int) -> Picks:
@@ -246,12 +245,39 @@ def change(pool: Pool, n: int) -> Picks:
 
 
 def asked(pool: Pool, n: int) -> Picks:
-    """Gradients that are large and point apart, those of classes with few labels weighing more."""
-    return _farthest(pool, pool.spread @ pool.weights, n, None)
+    """For every class alike the shots on its border, none like another.
+
+    The border lies where the answer that is best for F1 turns, near a probability of 0.3. Shots
+    are ranked by their distance to it class by class; a class that is nowhere probable so gets
+    its likeliest shots asked.
+    """
+    p = np.clip(pool.probabilities, 1e-4, 1 - 1e-4)
+    distance = np.abs(np.log(p / (1 - p)) - np.log(BORDER / (1 - BORDER)))
+    merit = np.stack([_by_rank(column) for column in distance.T], 1)
+    at = _farthest(pool, merit.max(1), n)
+    return pool.open[at], tuple(_doubt(pool, i, int(merit[i].argmax())) for i in at)
+
+
+def _by_rank(distance: Floats) -> Floats:
+    """(M,) 1, 1/2, 1/3 ... for the nearest, then less and less by distance."""
+    ranked = min(_RANKED, len(distance))
+    merit = (1 / (1 + ranked + distance)).astype(np.float32)
+    if ranked:
+        near = np.argpartition(distance, ranked - 1)[:ranked]
+        order = near[np.argsort(distance[near], kind="stable")]
+        merit[order] = 1 / np.arange(1, ranked + 1, dtype=np.float32)
+    return merit
+
+
+def _doubt(pool: Pool, at: int, c: int) -> str:
+    chance, name = pool.probabilities[at, c], pool.taxonomy.names[c]
+    if chance < UNLIKELY:
+        return f"may show {name}"
+    return f"least sure of {name}" if chance < 1 - UNLIKELY else f"shows {name}?"
 
 
 STRATEGIES = {
-    "asked": Strategy("what teaches most, rare classes first, no two alike", asked),
+    "asked": Strategy("the border of every class alike, no two shots alike", asked),
     "random": Strategy("any shot as likely as any other", draw),
     "margin": Strategy("the class it is least sure of", least_margin),
     "entropy": Strategy("the most undecided between legal label sets", set_entropy),

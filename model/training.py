@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from model import checkpoint, resume
-from model.backbone import begin
+from model.backbone import begin, fits
 from model.cache import ShotCache
 from model.checkpoint import Checkpoint
 from model.engine import Engine
@@ -100,7 +100,7 @@ def _train(
 ) -> Iterator[Event]:
     _check_size(recipe)
     since = time.monotonic()
-    recipe, note = _fitting(recipe, table)
+    recipe, note = _fitting(recipe, table, options.warm_start)
     data = prepare(table, recipe, options.seed)
     data.preprocessing = replace(data.preprocessing, preparation=options.preparation)
     recipe = replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
@@ -128,7 +128,7 @@ def _train(
     torch.manual_seed(options.seed)
     network, begun = _first_network(table, recipe, data, options)
     loop = Loop(engine, data, recipe, network, out, options.seed, stop)
-    words, seconds = engine.probe(loop.network, recipe.size, 1, recipe.precision)
+    words, seconds = engine.probe(loop.network, recipe.size, 1, recipe.precision, recipe.batch)
     if interrupted is not None:
         loop.restore(interrupted)
         words = f"{words} Going on after epoch {loop.epoch}."
@@ -172,13 +172,23 @@ def _check_size(recipe: Recipe) -> None:
         )
 
 
-def _fitting(recipe: Recipe, table: ShotTable) -> tuple[Recipe, list[str]]:
-    """The recipe without rule-aware output where the taxonomy has no hard rule."""
+def _fitting(recipe: Recipe, table: ShotTable, warm_start: Path | None) -> tuple[Recipe, list[str]]:
+    """The recipe as far as it can be followed here, and what had to be changed, in words.
+
+    Without a hard rule there are no legal sets to learn; what begins from chance learns as fast in
+    its body as in its head.
+    """
+    notes = []
     rules = table.taxonomy is not None and bool(table.taxonomy.hard.any())
-    if not recipe.rule_aware or rules:
-        return recipe, []
-    note = "The taxonomy has no hard rules: trained with independent classes."
-    return replace(recipe, rule_aware=False), [note]
+    if recipe.rule_aware and not rules:
+        notes.append("The taxonomy has no hard rules: trained with independent classes.")
+        recipe = replace(recipe, rule_aware=False)
+    if warm_start is None and not fits(recipe):
+        if recipe.backbone:
+            kind = f"{recipe.network} ({recipe.activation})"
+            notes.append(f"There is no backbone for {kind}: begun from chance.")
+        recipe = replace(recipe, backbone="", body_rate=1.0)
+    return recipe, notes
 
 
 def _interrupted(
@@ -251,7 +261,10 @@ def _finish(loop: Loop, seconds: float) -> Event:
         "thresholds": dict(zip(data.table.class_names, thresholds.tolist(), strict=True)),
         "shots": {k: len(getattr(data, k)) for k in ("training", "tuning", "evaluation")},
         "seconds": seconds + loop.seconds_before,
+        "best_step": loop.best["step"],
+        "best_untuned": loop.best["metrics"],
         "history": loop.history,
+        "evaluations": loop.evaluations,
     }
     about = replace(
         about, thresholds=tuple(thresholds.tolist()), temperature=temperature,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labeler.cli.child import listen
 from labeler.cli.output import add_output_options, follow, print_json
 
 
@@ -117,9 +118,11 @@ def add_parsers(subparsers: Any) -> None:
     ablation = names.add_parser("ablation", help="train every recipe with and without its choices")
     ablation.add_argument("file", type=Path, metavar="FILE", help="labelled shots")
     ablation.add_argument("--out", type=Path, default=Path("ablation"), metavar="DIR")
-    ablation.add_argument("--epochs", type=int, default=20)
-    ablation.add_argument("--size", type=int, default=96, metavar="PX")
+    ablation.add_argument("--epochs", type=int, default=12)
+    ablation.add_argument("--size", type=int, default=64, metavar="PX")
+    ablation.add_argument("--training", type=int, default=600, metavar="N", help="shots; 0: 85 %%")
     ablation.add_argument("--seeds", type=int, default=3)
+    ablation.add_argument("--seed", type=int, metavar="S", help="only this one of them now")
     ablation.add_argument("--recipes", nargs="+", metavar="R", help="only these")
     add_output_options(ablation, events=True)
     ablation.set_defaults(run=_ablation)
@@ -181,8 +184,9 @@ def _ablation(args: argparse.Namespace) -> int:
     from model.shots import table_of_file
 
     recipes = tuple(named(name).name for name in args.recipes or NAMES)
-    study = Study(args.epochs, args.size, args.seeds, recipes)
-    last = follow(run(table_of_file(args.file), study, args.out, lambda: False), args)
+    study = Study(args.epochs, args.size, args.seeds, args.training, recipes)
+    seeds = None if args.seed is None else range(args.seed, args.seed + 1)
+    last = follow(run(table_of_file(args.file), study, args.out, listen(), seeds), args)
     if args.json:
         print_json(last)
     elif not args.events:

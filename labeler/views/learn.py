@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
     QHBoxLayout,
@@ -15,23 +15,25 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.predictions import Predictions
-from labeler.reports import Change, Curves, RunReport, compare, read_events, read_reports
+from labeler.reports import Curves, RunReport, read_events, read_reports
 from labeler.retraining import Retraining
+from labeler.views.learn_changes import ChangesPane
 from labeler.views.learn_curves import CurvesView
 from labeler.views.learn_order import OrderForm
-from labeler.views.learn_runs import ClassesTable, RunsTable
+from labeler.views.learn_runs import RunsTable
 from labeler.views.parts import EmptyState, label
 from labeler.views.retrain import progress_in_words
-from model.errors import InputError
 
 FORM_WIDTH = 260
-MARGINS = ((20, 14, 18, 8), (18, 18, 18, 10), (20, 10, 18, 12))
-"""Around curves, classes and runs."""
+MARGINS = ((20, 14, 18, 8), (20, 10, 18, 12))
+"""Around curves and runs."""
 
 
 class LearnView(QWidget):
     """The form of the next training, learning curves, all runs, and two of them side by side."""
+
+    label_requested = pyqtSignal()
+    """Shots were put into the queue: show Label."""
 
     def __init__(self, session: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -46,10 +48,12 @@ class LearnView(QWidget):
         self.form.setFixedWidth(FORM_WIDTH)
         self.empty = EmptyState()
         self.curves = CurvesView()
-        self.table, self.classes = RunsTable(), ClassesTable()
+        self.table, self.changes = RunsTable(), ChangesPane(session)
         self._build()
         self.form.train_requested.connect(self.retraining.start)
         self.table.chosen_changed.connect(self._show_chosen)
+        self.changes.label_requested.connect(self.label_requested)
+        self.retraining.comparison_requested.connect(self.compare)
         self.retraining.changed.connect(self._show_progress)
         self.retraining.curves_changed.connect(self._show_curves)
         self.retraining.runs_changed.connect(self.refresh)
@@ -74,29 +78,27 @@ class LearnView(QWidget):
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("End the training soon and keep the best network so far")
         self.cancel.clicked.connect(self.retraining.cancel)
+        self.back = QPushButton()
+        self.back.clicked.connect(self.retraining.go_back)
         self.use = QPushButton("Use this run")
         self.use.clicked.connect(self._use)
-        self.beside = label("", "heading")
-        self.note = label("", "muted", wrap=True)
         head = QHBoxLayout()
         head.setSpacing(12)
         head.addWidget(self.title)
         head.addWidget(self.detail, 1)
         head.addWidget(self.cancel)
-        curves, classes, runs = (_Column(*margins) for margins in MARGINS)
+        curves, runs = (_Column(*margins) for margins in MARGINS)
         curves.box.addLayout(head)
         curves.box.addWidget(self.curves, 1)
-        classes.setMinimumWidth(355)
-        classes.box.addWidget(self.beside)
-        classes.box.addWidget(self.classes, 1)
-        classes.box.addWidget(self.note)
+        self.changes.setMinimumWidth(388)
         head = QHBoxLayout()
         head.addWidget(label("Runs", "heading"))
-        head.addWidget(label("Choose two (Ctrl or Shift) to compare them.", "muted"), 1)
+        head.addWidget(label("Choose several (Ctrl or Shift) to compare them.", "muted"), 1)
+        head.addWidget(self.back)
         head.addWidget(self.use)
         runs.box.addLayout(head)
         runs.box.addWidget(self.table, 1)
-        top = _split(Qt.Orientation.Horizontal, curves, classes, sizes=(690, 330))
+        top = _split(Qt.Orientation.Horizontal, curves, self.changes, sizes=(660, 392))
         return _split(Qt.Orientation.Vertical, top, runs, sizes=(430, 250))
 
     # -- showing ---------------------------------------------------------------------------------
@@ -147,59 +149,43 @@ class LearnView(QWidget):
         chosen = self.table.chosen()
         current = None if self.session.project is None else self.session.project.current_run
         other = len(chosen) == 1 and chosen[0].number != current
-        self.use.setEnabled(other and not self.retraining.is_running and self._has_network())
+        self.use.setEnabled(other and not self.retraining.is_running and chosen[0].has_network)
         self.use.setText(f"Use run {chosen[0].number}" if other else "Use this run")
         self.use.setToolTip(
             "Its predictions and heatmaps are shown from then on; you can go back at any time"
         )
-        if len(chosen) == 2:
-            self._compare(chosen[1], chosen[0])
-        elif chosen:
-            self.beside.setText(f"Run {chosen[0].number} by class")
-            self.classes.classes.show_one(chosen[0])
-            self.note.setText(_judged(chosen[0]))
+        self._show_back()
+        self.changes.show_runs(chosen)
         self._show_curves()
         self._show_progress()
 
-    def _has_network(self) -> bool:
-        return (self.table.chosen()[0].folder / "model.json").is_file()
+    def _show_back(self) -> None:
+        before = self.retraining.run_before()
+        self.back.setVisible(before is not None)
+        self.back.setEnabled(not self.retraining.is_running)
+        self.back.setText(f"Back to run {before}")
+        self.back.setToolTip("The run that was in use before  [Ctrl+Shift+R]")
 
-    def _compare(self, old: RunReport, new: RunReport) -> None:
-        """Two runs by class, judged alike: on the evaluation shots and labels of today."""
-        self.beside.setText(f"F1 by class: run {old.number} and run {new.number}")
-        change = self._change(old, new)
-        self.classes.classes.show_two(old.number, new.number, change or Change((), 0, 0))
-        if change is None:
-            self.note.setText("They cannot be compared: one of them has not read all shots.")
-            return
-        self.note.setText(
-            f"On the {change.shots:,} evaluation shots, by the labels of today. "
-            f"{change.flipped:,} of all shots are predicted differently."
-        )
-
-    def _change(self, old: RunReport, new: RunReport) -> Change | None:
-        session = self.session
-        try:
-            both = [
-                Predictions.open(run.predictions, session.taxonomy, session.n_shots)
-                for run in (old, new)
-            ]
-        except InputError:  # one has none, or of fewer shots: said in words by the caller
-            return None
-        role = session.project.store.roles()
-        return compare(both[0], both[1], session.present, session.status, role)
+    def compare(self, old: int, new: int) -> None:
+        """Show two runs side by side."""
+        self.refresh()
+        self.table.choose(old, new)
 
     def _shows_live(self) -> bool:
         chosen = self.table.chosen()
-        live = self.retraining.number
-        return self.retraining.is_running and (not chosen or chosen[0].number in (live, 0))
+        return self.retraining.is_running and (
+            not chosen or self.retraining.number in (chosen[0].number, 0)
+        )
 
     def _show_curves(self) -> None:
-        if self.retraining.is_running and self.retraining.curves.epochs and self._shows_live():
-            self.curves.show_curves(self.retraining.curves)
-            return
-        chosen = self.table.chosen()
-        self.curves.show_curves(Curves.of(read_events(chosen[0].folder)) if chosen else Curves())
+        now, chosen = self.retraining, self.table.chosen()
+        runs = []
+        for run in reversed(chosen):
+            live = now.is_running and now.curves.epochs and run.number == now.number
+            runs.append((f"run {run.number}", now.curves if live else _curves_of(run)))
+        if not chosen and now.is_running:
+            runs = [(f"run {now.number}", now.curves)]
+        self.curves.show_runs(runs)
 
     def _show_progress(self) -> None:
         if not self.isVisible():
@@ -212,8 +198,10 @@ class LearnView(QWidget):
             self.title.setText(f"Run {self.retraining.number}")
             self.detail.setText(progress_in_words(self.retraining))
         elif chosen:
-            self.title.setText(f"Run {chosen[0].number}")
-            self.detail.setText(_about(chosen[0]))
+            numbers = [str(run.number) for run in reversed(chosen)]
+            plural = "s" if len(numbers) > 1 else ""
+            self.title.setText(f"Run{plural} {_listed(numbers)}")
+            self.detail.setText("" if plural else _about(chosen[0]))
 
     def _use(self) -> None:
         chosen = self.table.chosen()
@@ -242,10 +230,13 @@ def _split(way: Qt.Orientation, *parts: QWidget, sizes: tuple[int, int]) -> QSpl
     return made
 
 
-def _judged(run: RunReport) -> str:
-    """Where the numbers of a run come from."""
-    shots = run.judged
-    return f"On the {shots:,} evaluation shots of this run." if shots else ""
+def _listed(words: list[str]) -> str:
+    """'1', '1 and 2', '1, 2 and 3'."""
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+
+
+def _curves_of(run: RunReport) -> Curves:
+    return Curves.of(read_events(run.folder))
 
 
 def _about(run: RunReport) -> str:

@@ -1,4 +1,4 @@
-"""The form of the next training: recipe, network and epochs in words, and what it will take."""
+"""The form of the next training: recipe, network, start and epochs in words; labels and time."""
 
 from __future__ import annotations
 
@@ -15,9 +15,19 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.offers import NETWORKS, WORDS, Order, duration, expected_seconds, usable_shots
-from labeler.reports import RunReport
-from labeler.views.parts import label, set_role
+from labeler.offers import (
+    NETWORKS,
+    WORDS,
+    Order,
+    duration,
+    expected_seconds,
+    own_start,
+    possible_starts,
+    usable_shots,
+)
+from labeler.reports import MACRO, RunReport
+from labeler.views.learn_labels import LabelCounts
+from labeler.views.parts import label, set_role, share
 from model import recipes
 from model.shots import EVALUATION
 
@@ -39,18 +49,27 @@ class OrderForm(QWidget):
         self.network.setAccessibleName("Network")
         for offer in NETWORKS:
             self.network.addItem(offer.text.split(" · ")[0], offer.name)
+        self.start = QComboBox()
+        self.start.setAccessibleName("Begin from")
+        self.start.setToolTip(
+            "The weights that the training begins with: those that the recipe says, or those of\n"
+            "an earlier run, which saves time where only some labels were added."
+        )
         self.epochs = QSpinBox()
         self.epochs.setRange(0, 1000)
         self.epochs.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.epochs.setAccessibleName("Epochs")
         self.about, self.network_about = label("", "muted", wrap=True), label("", "muted", True)
         self.facts = label("", wrap=True)
+        self.counts = LabelCounts(session)
         self.button = QPushButton("Train")
         set_role(self.button, "main")
         self.needed = label("", "muted", wrap=True)
+        self.counts_title = label("Labels that go in", "heading")
         self._build()
         self.recipe.currentIndexChanged.connect(self._take_recipe)
-        self.network.currentIndexChanged.connect(self._describe)
+        self.network.currentIndexChanged.connect(self._take_network)
+        self.start.currentIndexChanged.connect(self._describe)
         self.epochs.valueChanged.connect(self._describe)
         self.button.clicked.connect(lambda: self.train_requested.emit(self.order()))
         self._take_recipe()
@@ -64,6 +83,7 @@ class OrderForm(QWidget):
         form.addRow(self.about)
         form.addRow(self._name("&Network", self.network), self.network)
         form.addRow(self.network_about)
+        form.addRow(self._name("&Begin", self.start), self.start)
         form.addRow(self._name("&Epochs", self.epochs), self.epochs)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(18, 16, 18, 16)
@@ -74,6 +94,9 @@ class OrderForm(QWidget):
         layout.addWidget(self.facts)
         layout.addWidget(self.needed)
         layout.addWidget(self.button)
+        layout.addSpacing(8)
+        layout.addWidget(self.counts_title)
+        layout.addWidget(self.counts)
         layout.addStretch(1)
 
     @staticmethod
@@ -87,7 +110,8 @@ class OrderForm(QWidget):
         name = self.recipe.currentData()
         network = self.network.currentData()
         own = network == recipes.named(name).network
-        return Order(name, "" if own else network, self.epochs.value())
+        begin = int(self.start.currentData() or 0)
+        return Order(name, "" if own else network, self.epochs.value(), begin)
 
     def refresh(self, runs: list[RunReport], lacking: str, running: bool) -> None:
         """Say what a training would use and take, or what it lacks."""
@@ -96,6 +120,9 @@ class OrderForm(QWidget):
         self.needed.setVisible(bool(lacking))
         self.button.setEnabled(not lacking and not running)
         self.button.setToolTip("A training is under way" if running else "")
+        self.counts_title.setVisible(self.session.project is not None)
+        self.counts.refresh()
+        self._offer_starts()
         self._describe()
 
     def _take_recipe(self) -> None:
@@ -103,13 +130,30 @@ class OrderForm(QWidget):
         self.about.setText(recipe.about)
         self.network.setCurrentIndex(self.network.findData(recipe.network))
         self.epochs.setValue(0)
+        self._take_network()
+
+    def _take_network(self) -> None:
+        self._offer_starts()
         self._describe()
+
+    def _offer_starts(self) -> None:
+        """The recipe's own start and all runs of its kind; what was chosen stays if it can."""
+        before = self.start.currentData()
+        order = self.order()
+        self.start.blockSignals(True)
+        self.start.clear()
+        self.start.addItem(own_start(order), 0)
+        for run in possible_starts(order, self._runs):
+            self.start.addItem(f"Run {run.number} · {share(run.metrics.get(MACRO))}", run.number)
+        self.start.setCurrentIndex(max(0, self.start.findData(before)))
+        self.start.blockSignals(False)
 
     def _describe(self) -> None:
         self.network_about.setText(NETWORKS[self.network.currentIndex()].text.split(" · ", 1)[1])
         if self.session.project is None:
             self.facts.setText("")
             return
+        self.network_about.setVisible(bool(self.network_about.text()))
         session = self.session
         used = len(usable_shots(session.taxonomy, session.present, session.status))
         _, epochs = Order(self.recipe.currentData()).comes_to(used)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,17 @@ from PyQt6.QtCore import QAbstractTableModel, QModelIndex, Qt, pyqtSignal
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from labeler.offers import NETWORKS, WORDS, duration
-from labeler.reports import BROKEN, MACRO, METRICS, MICRO, NOTICEABLE, RARE, Change, RunReport
+from labeler.reports import (
+    BROKEN,
+    MACRO,
+    METRICS,
+    MICRO,
+    NOTICEABLE,
+    RARE,
+    Change,
+    Moved,
+    RunReport,
+)
 from labeler.views import theme
 from labeler.views.parts import share, when
 
@@ -31,6 +42,15 @@ def _metric(name: str) -> Callable[[RunReport], Cell]:
     return lambda run: (share(run.metrics.get(name)), METRICS[name])
 
 
+def _macro(run: RunReport) -> Cell:
+    text = share(run.metrics.get(MACRO))
+    if run.interval is None:
+        return text, METRICS[MACRO]
+    low, high = run.interval
+    exact = f"Macro F1, between {share(low)} and {share(high)} with 95 % confidence"
+    return f"{text} ± {share((high - low) / 2)}", exact
+
+
 def _took(run: RunReport) -> Cell:
     state = STATES.get(run.state, run.state)
     return (state or duration(run.seconds), run.message or "How long training took")
@@ -47,7 +67,7 @@ COLUMNS: tuple[tuple[str, Callable[[RunReport], Cell]], ...] = (
     ("Recipe", lambda run: (WORDS.get(run.recipe, run.recipe).split(" · ")[0], run.recipe)),
     ("Network", lambda run: (NETWORK_WORDS.get(run.network, run.network), run.network)),
     ("Labels", lambda run: (f"{run.shots:,}" if run.shots else "–", "Labelled shots used")),
-    ("Macro F1", _metric(MACRO)),
+    ("Macro F1", _macro),
     ("Rare F1", _metric(RARE)),
     ("Accuracy", _metric(MICRO)),
     ("Broken rules", _metric(BROKEN)),
@@ -61,6 +81,8 @@ TOOLTIPS = {
     "Prec.": "Precision: of the shots that are predicted, how many are labelled",
     "Rec.": "Recall: of the shots that are labelled, how many are predicted",
     "Shots": "Evaluation shots that are labelled with the class",
+    "±": "Half of the interval that holds the F1 with 95 % confidence",
+    "95 %": "The difference lies within, with 95 % confidence; coloured where 0 does not",
     "Broken rules": "Share of shots whose prediction breaks a hard rule",
 }
 
@@ -182,54 +204,84 @@ class RunsTable(QTableView):
         return [self.runs.runs[row] for row in rows if row < len(self.runs.runs)]
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A row of the table of classes; `moved` is 1 better, -1 worse, 0 neither."""
+
+    cells: tuple[str, ...]
+    tip: str = ""
+    moved: int = 0
+
+
 class ClassesModel(_Table):
     """F1 of each class in one run, or in two with the difference."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._lines: list[tuple[str, list[float]]] = []
+        self._lines: list[_Line] = []
 
     def show_one(self, run: RunReport) -> None:
-        """F1, precision, recall and evaluation shots of each class of a run."""
-        names = ("f1", "precision", "recall", "shots")
+        """F1 and how sure it is, precision, recall and evaluation shots of each class of a run."""
         self.beginResetModel()
-        self.heads = ("Class", "F1", "Prec.", "Rec.", "Shots")
-        self._lines = [
-            (kind, [values.get(name, np.nan) for name in names])
-            for kind, values in run.classes.items()
-        ]
+        self.heads = ("Class", "F1", "±", "Prec.", "Rec.", "Shots")
+        self._lines = [_of_one(name, values) for name, values in run.classes.items()]
         self.endResetModel()
 
-    def show_two(self, old: int, new: int, change: Change) -> None:
-        """F1 of each class before and after."""
+    def show_two(self, old: int, new: int, change: Change | None) -> None:
+        """F1 of each class before and after, and the 95 % interval of the difference."""
         self.beginResetModel()
-        self.heads = ("Class", f"Run {old}", f"Run {new}", "Change")
-        self._lines = [(name, [before, after]) for name, before, after in change.f1]
+        self.heads = ("Class", f"Run {old}", f"Run {new}", "Change", "95 %")
+        self._lines = [_of_two(moved) for moved in (change.classes if change else ())]
         self.endResetModel()
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
         return len(self._lines)
 
     def cell(self, row: int, column: int, role: int) -> Any:
-        name, values = self._lines[row]
-        moved = values[1] - values[0] if self.heads[-1] == "Change" else 0.0
-        last = column == 3 and self.heads[-1] == "Change"
+        line = self._lines[row]
         if role == Qt.ItemDataRole.DisplayRole:
-            if column == 0:
-                return name
-            if last:
-                return signed(moved)
-            value = values[column - 1]
-            whole = self.heads[column] == "Shots" and np.isfinite(value)
-            return f"{int(value):,}" if whole else share(value)
-        if role == Qt.ItemDataRole.ForegroundRole and last and abs(moved) >= NOTICEABLE:
-            return theme.colour("good" if moved > 0 else "error")
+            return line.cells[column]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return line.tip or None
+        if role == Qt.ItemDataRole.ForegroundRole:
+            if self.heads[column] == "Change" and line.moved:
+                return theme.colour("good" if line.moved > 0 else "error")
+            if self.heads[column] in ("95 %", "±"):
+                return theme.colour("muted")
         return None
+
+
+def _of_one(name: str, values: dict[str, float]) -> _Line:
+    low, high = (values.get(k, np.nan) for k in ("f1_low", "f1_high"))
+    shots = values.get("shots", np.nan)
+    count = f"{int(shots):,}" if np.isfinite(shots) else "–"
+    numbers = (share(values.get(k)) for k in ("precision", "recall"))
+    tip = f"{name}: F1 between {share(low)} and {share(high)} with 95 % confidence"
+    cells = (name, share(values.get("f1")), share((high - low) / 2), *numbers, count)
+    return _Line(cells, tip if np.isfinite(low) else "")
+
+
+def _of_two(moved: Moved) -> _Line:
+    words = {1: "better beyond chance", -1: "worse beyond chance", 0: "may be chance"}
+    between = f"{plus(moved.low)}…{plus(moved.high)}"
+    tip = f"{moved.name}: {words[moved.clearly]}; the difference is {between} with 95 % confidence"
+    change = signed(moved.new - moved.old)
+    return _Line(
+        (moved.name, share(moved.old), share(moved.new), change, between), tip, moved.clearly
+    )
+
+
+def plus(value: float) -> str:
+    """A difference of shares with its sign: '+.05', '−.12', '.00'."""
+    if not np.isfinite(value):
+        return "–"
+    text = share(abs(value))
+    return text if text == ".00" else f"{'+' if value > 0 else '−'}{text}"
 
 
 def signed(value: float) -> str:
     """A change of a share, with its direction: '▲ .05', '▼ .12', or '–' where it is small."""
-    if abs(value) < NOTICEABLE:
+    if not np.isfinite(value) or abs(value) < NOTICEABLE:
         return "–"
     return f"{'▲' if value > 0 else '▼'} {share(abs(value))}"
 
@@ -244,7 +296,7 @@ class ClassesTable(QTableView):
         self.setAccessibleName("Classes")
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        _dress(self)
+        _dress(self, padding=4)
         self.classes.modelReset.connect(lambda: _stretch(self, 0))
 
 
@@ -256,14 +308,17 @@ def _stretch(view: QTableView, column: int) -> None:
         header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
 
 
-def _dress(view: QTableView) -> None:
+def _dress(view: QTableView, padding: int = 8) -> None:
     view.setShowGrid(False)
     view.setWordWrap(False)
     view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     view.setFont(theme.numbers(view.font().pointSizeF()))
     view.setTabKeyNavigation(False)
-    view.setStyleSheet("QTableView::item { padding: 0 8px; }")
+    view.setStyleSheet(
+        f"QTableView::item {{ padding: 0 {padding}px; }}"
+        f"QHeaderView::section {{ padding: 5px {padding + 3}px; }}"
+    )
     across, down = view.horizontalHeader(), view.verticalHeader()
     if across is not None and down is not None:
         across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)

@@ -5,6 +5,7 @@ It shows and steers the one Retraining of the session and keeps no state of its 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,20 @@ HEIGHT = 34
 class RetrainBar(QStackedWidget):
     """Retrain button, progress of the training, and the note at its end; one row high.
 
-    `key` is the key of the Retrain command, for the tooltip.
+    `key` is the key of the Retrain command, for the tooltip; `show_tab` brings a view to the
+    front, by name.
     """
 
-    def __init__(self, session: Any, parent: QWidget | None = None, *, key: str = "") -> None:
+    def __init__(
+        self,
+        session: Any,
+        parent: QWidget | None = None,
+        *,
+        key: str = "",
+        show_tab: Callable[[str], object] | None = None,
+    ) -> None:
         super().__init__(parent)
+        self.show_tab = show_tab
         self.session = session
         self.key = key
         self.retraining = Retraining.of(session)
@@ -196,13 +206,17 @@ class _OutcomeNote(_Page):
     def __init__(self, bar: RetrainBar) -> None:
         super().__init__(bar)
         self.text = Elided()
+        self.see = QPushButton("What changed")
+        self.see.setToolTip("Both runs side by side in Learn, and the shots that they decide apart")
+        self.see.clicked.connect(self._see)
         self.use = QPushButton("Use it")
         self.use.clicked.connect(self._use)
         self.keep = QPushButton()
         self.keep.clicked.connect(bar.retraining.keep_old)
-        for button in (self.use, self.keep):
+        for button in (self.see, self.use, self.keep):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.row.addWidget(self.text, 1)
+        self.row.addWidget(self.see)
         self.row.addWidget(self.use)
         self.row.addWidget(self.keep)
 
@@ -211,8 +225,12 @@ class _OutcomeNote(_Page):
         if outcome is None:
             return
         offered = outcome.ok and outcome.old is not None and outcome.run.is_usable
+        worse = is_worse(outcome)
+        self.see.setVisible(offered and self.bar.show_tab is not None)
         self.use.setVisible(offered)
+        self.use.setText("Use it anyway" if worse else "Use it")
         self.use.setToolTip(f"Show the predictions of run {outcome.run.number} from now on")
+        set_role(self.use, "" if worse else "main")
         old = outcome.old.number if outcome.old else 0
         self.keep.setText(f"Keep run {old}" if offered else "Close")
         self.keep.setToolTip(
@@ -221,10 +239,22 @@ class _OutcomeNote(_Page):
         set_role(self.text, "" if outcome.ok else "error")
         self.text.show_text(outcome_in_words(outcome))
 
+    def _see(self) -> None:
+        outcome = self.bar.retraining.outcome
+        if outcome is not None and outcome.old is not None and self.bar.show_tab is not None:
+            self.bar.show_tab("Learn")
+            self.bar.retraining.comparison_requested.emit(outcome.old.number, outcome.run.number)
+
     def _use(self) -> None:
         outcome = self.bar.retraining.outcome
         if outcome is not None:
             self.bar.retraining.use(outcome.run.number)
+
+
+def is_worse(outcome: Outcome) -> bool:
+    """Whether the new run is worse than the one in use, beyond chance."""
+    verdict = None if outcome.change is None else outcome.change.verdict
+    return verdict is not None and not verdict.promote
 
 
 def outcome_in_words(outcome: Outcome) -> str:
@@ -240,4 +270,6 @@ def outcome_in_words(outcome: Outcome) -> str:
     parts = [name]
     if change.macro is not None:
         parts.append(f"macro F1 {share(change.macro[0])} → {share(change.macro[1])}")
+    if is_worse(outcome):
+        parts.append("worse beyond chance")
     return " · ".join((*parts, in_words(change)))

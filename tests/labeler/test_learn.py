@@ -104,18 +104,18 @@ def test_runs_stand_in_a_table_newest_first_with_the_one_in_use_marked(shown):
     assert rows[0][3:6] == ["Quick", "ResNet-18", "40"]
     assert rows[0][6] == ".76"
     assert [run.number for run in view.table.chosen()] == [1]
-    assert view.beside.text() == "Run 1 by class"
-    assert cells(view.classes)[0][0] == "Spherical/Oblate"
+    assert view.changes.title.text() == "Run 1 by class"
+    assert cells(view.changes.table)[0][0] == "Spherical/Oblate"
 
 
 def test_two_runs_stand_side_by_side_on_the_same_shots(shown):
     _, view = shown((0.1, 0.95), current=1)
     view.table.choose(1, 2)
-    assert "run 1 and run 2" in view.beside.text()
-    rows = cells(view.classes)
+    assert "run 1 and run 2" in view.changes.title.text()
+    rows = cells(view.changes.table)
     assert {row[0] for row in rows} >= {"Round", "Streak"}
     assert any(row[3].startswith("▲") for row in rows)
-    assert "14 evaluation shots" in view.note.text()
+    assert "14 evaluation shots" in view.changes.note.text()
 
 
 def test_runs_that_cannot_be_compared_say_why(shown):
@@ -124,8 +124,8 @@ def test_runs_that_cannot_be_compared_say_why(shown):
 
     _, view = shown((0.5, 0.8), current=1, prepare=spoil)
     view.table.choose(1, 2)
-    assert "has not read all shots" in view.note.text()
-    assert cells(view.classes) == []
+    assert "has not read all shots" in view.changes.note.text()
+    assert cells(view.changes.table) == []
 
 
 def test_another_run_is_used_and_the_old_one_again(shown, qtbot):
@@ -186,7 +186,14 @@ def test_it_is_dressed_anew_with_the_theme(shown, qapp):
 
 def test_everything_can_be_reached_by_name(shown):
     _, view = shown((0.5,), current=1)
-    for widget in (view.form.recipe, view.form.network, view.form.epochs, view.table, view.classes):
+    for widget in (
+        view.form.recipe,
+        view.form.network,
+        view.form.epochs,
+        view.form.start,
+        view.table,
+        view.changes.table,
+    ):
         assert widget.accessibleName()
 
 
@@ -202,3 +209,85 @@ def test_numbers_and_times_are_written_as_in_the_field():
     assert when(now - 24 * 3600, now) == "yesterday 18:30"
     assert when(now - 3 * 86400, now) == "Mon 18:30"
     assert when(0) == "–"
+
+
+def test_the_curves_of_several_runs_are_drawn_over_each_other(shown):
+    _, view = shown((0.3, 0.5, 0.8), current=1)
+    view.table.choose(1, 2, 3)
+    assert view.title.text() == "Runs 1, 2 and 3"
+    scores, keys = view.curves.scores.curves, view.curves.scores.keys
+    last = [curve.getData()[1][-1] for curve in scores[:3]]
+    assert last == sorted(last)
+    assert [key.line.text for key in keys if key.isVisible()] == ["run 1", "run 2", "run 3"]
+    pens = {(c.opts["pen"].color().name(), tuple(c.opts["pen"].dashPattern())) for c in scores[:3]}
+    assert len(pens) == 3
+    assert view.curves.score.isVisible()
+    view.curves.score.setCurrentText("accuracy")
+    assert scores[0].getData()[1][-1] > 0.9
+    view.table.choose(2)
+    assert not view.curves.score.isVisible()
+    assert [k.line.text for k in keys if k.isVisible()] == ["macro F1", "rare F1", "accuracy"]
+
+
+def test_the_shots_that_two_runs_decide_apart_are_one_click_away(shown, qtbot):
+    session, view = shown((0.1, 0.95), current=1)
+    view.table.choose(1, 2)
+    pane = view.changes
+    assert "is not worse" in pane.verdict.text()
+    assert pane.change.verdict.better
+    assert pane.won.text() == f"{len(pane.change.verdict.better)} won"
+    with qtbot.waitSignal(view.label_requested):
+        qtbot.mouseClick(pane.won, Qt.MouseButton.LeftButton)
+    assert session.queue.tolist() == pane.change.verdict.better
+    assert session.choice.title == "Only run 2 is right"
+    qtbot.mouseClick(pane.flipped, Qt.MouseButton.LeftButton)
+    assert len(session.queue) == len(pane.change.flipped) > len(pane.change.verdict.better)
+    view.table.choose(1)
+    assert not pane.won.isVisible()
+    assert not pane.verdict.isVisible()
+
+
+def test_a_run_that_is_worse_beyond_chance_says_so(shown):
+    _, view = shown((0.95, 0.05), current=1)
+    view.table.choose(1, 2)
+    assert "Run 2 is worse" in view.changes.verdict.text()
+    rows = cells(view.changes.table)
+    assert any(row[3].startswith("▼") and row[4].startswith("−") for row in rows)
+
+
+def test_a_training_may_begin_with_an_earlier_run_of_its_kind(shown):
+    _, view = shown((0.5, 0.8), current=1)
+    start = view.form.start
+    assert [start.itemText(i) for i in range(start.count())] == [
+        "Simulated shots", "Run 2 · .76", "Run 1 · .48",
+    ]  # fmt: skip
+    start.setCurrentIndex(2)
+    assert view.form.order() == Order(warm_start=1)
+    view.refresh()
+    assert view.form.order() == Order(warm_start=1)
+    view.form.network.setCurrentText("ResNet-50")
+    assert [start.itemText(i) for i in range(start.count())] == ["Chance"]
+    assert view.form.order() == Order(network="resnet50")
+
+
+def test_the_form_counts_the_labels_of_each_class_and_marks_the_few(shown):
+    session, view = shown()
+    lines = dict(view.form.counts.lines())
+    assert lines["Round"] == "10"
+    assert lines["Bent"] == "none"
+    session.decided.put([0], session.taxonomy.pack(session.taxonomy.mask(["Empty"])), 1)
+    view._refresh_form()
+    assert dict(view.form.counts.lines())["Round"] == "9 · few"
+
+
+def test_one_key_goes_back_to_the_run_before_and_forth_again(shown, qtbot):
+    session, view = shown((0.5, 0.8), current=1)
+    assert not view.back.isVisible()
+    view.retraining.go_back()
+    assert session.project.current_run == 1
+    view.retraining.use(2)
+    assert view.back.text() == "Back to run 1"
+    qtbot.mouseClick(view.back, Qt.MouseButton.LeftButton)
+    assert session.project.current_run == 1
+    view.retraining.go_back()
+    assert session.project.current_run == 2

@@ -80,12 +80,18 @@ def test_two_runs_are_judged_on_the_same_shots_by_the_labels_of_today(tmp_path):
     )
     role = np.where(np.arange(n) < 6, 2, 1)
     change = compare(old, new, HELIUM.pack(truth), np.ones(n, np.uint8), role)
-    assert change.f1 == (("Round", 0.0, 1.0),)
+    (moved,) = change.classes
+    assert (moved.name, moved.old, moved.new, moved.clearly) == ("Round", 0.0, 1.0, 1)
     assert change.macro == (0.0, 1.0)
-    assert (change.shots, change.flipped) == (6, 6)
+    assert change.shots == 6
+    assert change.flipped.tolist() == [0, 2, 4, 6, 8, 10]
+    assert change.verdict.better == [0, 2, 4]
+    assert change.verdict.worse == []
+    assert change.verdict.promote
     assert in_words(change) == "better: Round · 6 shots predicted differently"
     back = compare(new, old, HELIUM.pack(truth), np.ones(n, np.uint8), role)
     assert in_words(back).startswith("worse: Round")
+    assert not back.verdict.promote
     same = compare(new, new, HELIUM.pack(truth), np.ones(n, np.uint8), np.zeros(n))
     assert same.macro is None
     assert in_words(same) == "no class clearly better or worse · 0 shots predicted differently"
@@ -124,6 +130,7 @@ def test_an_order_becomes_arguments_of_the_command_line():
     full = Order("paper", "vgg16", 3)
     assert full.arguments == ["--recipe", "paper", "--network", "vgg16", "--epochs", "3"]
     assert full.comes_to(600) == ("vgg16", 3)
+    assert Order(warm_start=3).arguments[-2:] == ["--warm-start", "3"]
 
 
 def test_every_recipe_and_network_is_offered_in_words():

@@ -144,6 +144,26 @@ def test_a_later_run_is_compared_and_used_only_when_told(opened, qtbot):
     assert session.project.current_run == 1
 
 
+def test_what_changed_is_shown_in_learn(opened, qtbot):
+    _, bar = opened(runs=[0.2], current=1)
+    tabs, pairs = [], []
+    bar.show_tab = tabs.append
+    bar.retraining.comparison_requested.connect(lambda *numbers: pairs.append(numbers))
+    end_of(qtbot, bar, bar.start)
+    qtbot.mouseClick(bar._outcome.see, Qt.MouseButton.LeftButton)
+    assert tabs == ["Learn"]
+    assert pairs == [(1, 2)]
+
+
+def test_a_run_that_is_worse_beyond_chance_is_not_recommended(opened, qtbot):
+    worse = TRAIN.replace("labels, 0.95, seed=5", "~labels, 0.95, seed=5")
+    session, bar = opened(worse, runs=[0.95], current=1)
+    end_of(qtbot, bar, bar.start)
+    assert "worse beyond chance" in bar._outcome.text.whole
+    assert bar._outcome.use.text() == "Use it anyway"
+    assert session.project.current_run == 1
+
+
 def test_keeping_the_old_run_leaves_it_in_use(opened, qtbot):
     session, bar = opened(runs=[0.9], current=1)
     end_of(qtbot, bar, bar.start)

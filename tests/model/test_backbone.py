@@ -14,7 +14,9 @@ QUICK = named("quick")
 def fresh(classes):
     """A network of the quick recipe before training."""
     torch.manual_seed(1)
-    return networks.create("resnet18", classes=classes, activation=QUICK.activation)
+    return networks.create(
+        "resnet18", classes=classes, activation=QUICK.activation, fine_maps=QUICK.fine_maps
+    )
 
 
 def test_every_recipe_names_a_backbone_that_is_there_or_none():

@@ -156,6 +156,17 @@ def test_labels_that_break_a_hard_rule_are_left_out():
     assert made.shots == 250
 
 
+def test_shots_without_an_embedding_are_left_out_and_stay_without_probability():
+    x, labels = world(300)
+    x = x.copy()
+    x[::7] = np.nan
+    made = head.fit(x, labels, HELIUM, space=head.space_of(x))
+    assert made.shots == np.isfinite(x).all(1).sum()
+    p = made.probabilities(x)
+    assert np.isnan(p[::7]).all()
+    assert np.isfinite(p[1::7]).all()
+
+
 def test_many_classes_without_enumeration_still_answer_legally():
     from model.taxonomy import Rule
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from model import metrics
+from model import bootstrap, metrics
 from model.calibration import choose_thresholds, fit_temperature
 from model.decoding import sigmoid
 from model.promotion import compare
@@ -126,3 +126,26 @@ def test_a_run_is_promoted_unless_it_is_worse_beyond_chance():
     lost = (good == true).all(1) & ~(bad == true).all(1)
     assert verdict.worse == rows[lost].tolist()
     json.dumps(verdict.to_dict())
+    macro = {c.index: (c.old, c.new) for c in verdict.classes}
+    assert verdict.old == pytest.approx(np.mean([old for old, _ in macro.values()]))
+    for change in verdict.classes:
+        assert change.low <= change.new - change.old <= change.high < 0
+
+
+def test_the_interval_of_a_share_is_that_of_the_binomial():
+    n, share = 400, 0.8  # where everything is found, F1 follows from the right ones alone
+    labels = np.ones((n, 1), bool)
+    decided = np.zeros((n, 1), bool)
+    decided[: int(n * share)] = True
+    _, ((low, high),) = bootstrap.intervals_of(decided, labels)
+    recall = np.array([share - 1.96 * 0.02, share + 1.96 * 0.02])  # sqrt(.8 · .2 / 400) = .02
+    assert (low, high) == pytest.approx(tuple(2 * recall / (1 + recall)), abs=0.01)
+
+
+def test_draws_come_in_pieces_that_change_nothing(monkeypatch):
+    whole = bootstrap.f1_draws((DECIDED,), TRUE, draws=50, seed=3)[0]
+    monkeypatch.setattr(bootstrap, "_CELLS", 300 * 7)
+    pieces = bootstrap.f1_draws((DECIDED,), TRUE, draws=50, seed=3)[0]
+    np.testing.assert_array_equal(whole, pieces)
+    assert whole.shape == (50, 6)
+    assert bootstrap.f1_draws((DECIDED[:0],), TRUE[:0])[0].shape == (0, 6)

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from model import networks
 from model.augment import augment
-from model.optimisation import EVERY, Average
+from model.optimisation import EVERY, Average, make_optimiser, set_rate
 from model.recipes import Recipe, named
 
 COUNTS = torch.poisson(torch.full((6, 1, 64, 64), 20.0), torch.Generator().manual_seed(1))
@@ -115,3 +116,18 @@ def test_averaged_weights_follow_and_end_where_the_weights_stay():
         average.update(layer)
     torch.testing.assert_close(average.network.weight, layer.weight)
     assert not average.network.weight.requires_grad
+
+
+def test_the_body_learns_at_its_share_of_the_rate():
+    recipe = Recipe(optimiser="adamw", rate=1e-2, body_rate=0.1, weight_decay=0.05)
+    for kind in ("adamw", "sgd", "nesterov"):
+        network = networks.create("resnet18", classes=2)
+        optimiser = make_optimiser(replace(recipe, optimiser=kind), network)
+        set_rate(optimiser, 1e-2)
+        of = {id(p): g for g in optimiser.param_groups for p in g["params"]}
+        assert len(of) == len(list(network.parameters()))
+        assert {of[id(p)]["lr"] for p in network.body.parameters()} == {1e-2 * 0.1}
+        assert {of[id(p)]["lr"] for p in network.head.parameters()} == {1e-2}
+        decays = {of[id(p)]["weight_decay"] for p in network.parameters() if p.ndim > 1}
+        assert decays == {0.05 if kind == "adamw" else 0.0}
+        assert all(of[id(p)]["weight_decay"] == 0 for p in network.parameters() if p.ndim == 1)

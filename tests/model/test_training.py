@@ -17,8 +17,10 @@ from making_shots import NAMES, make_file, make_shots, tiny_recipe, write_file
 
 from model import checkpoint, recipes, resume
 from model.events import from_line
+from model.recipes import named
 from model.shots import table_of_file
 from model.training import Options, train
+from model.training_loop import Loop
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,6 +118,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from making_shots import tiny_recipe
+from model.recipes import named
 from model.shots import table_of_file
 from model.training import train
 if __name__ == "__main__":
@@ -261,3 +264,25 @@ def test_two_processes_on_a_cpu_train_as_one(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split().count("finished") == 1
     checkpoint.load(tmp_path / "run")
+
+
+def test_evaluations_between_epochs_are_told_and_kept(tmp_path):
+    recipe = tiny_recipe(epochs=2, evaluate_every=2, batch=6)
+    events = run(make_file(tmp_path / "s.h5", n=30), tmp_path / "run", recipe)
+    told = [e for e in events if e["event"] == "evaluated"]
+    assert [(e["step"], e["epoch"]) for e in told] == [(2, 0.5), (4, 1.0), (6, 1.5), (8, 2.0)]
+    report = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert [e["step"] for e in report["evaluations"]] == [2, 4, 6, 8]
+    assert report["best_step"] == 8  # a rate that comes back to nothing keeps the newest
+    low, high = report["intervals"]["macro_f1"]
+    assert low <= report["evaluation"]["macro_f1"] <= high
+    for values in report["per_class"].values():
+        if values["f1"] is not None:
+            assert values["f1_low"] <= values["f1"] <= values["f1_high"]
+
+
+def test_few_shots_are_evaluated_every_20_epochs_where_the_recipe_counts_steps(tmp_path):
+    loop = Loop.__new__(Loop)
+    loop.recipe = named("paper")
+    assert loop._pause(129) == 2500
+    assert loop._pause(11) == 220

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from making_shots import NAMES, make_file, make_shots, tiny_recipe, write_file
 
-from model import checkpoint, training_loop
+from model import checkpoint, engine, training_loop
 from model.shots import table_of_file
 from model.training import Options, train
 
@@ -144,6 +145,22 @@ def test_out_of_memory_halves_the_batch_and_says_so(tmp_path, monkeypatch):
     events = run(path, tmp_path / "run", tiny_recipe(epochs=1, batch=8))
     assert events[-1]["event"] == "finished", events[-1]
     assert "2 shots at a time" in notes(events)
+
+
+def test_a_batch_that_would_not_fit_is_divided_beforehand(tmp_path, monkeypatch):
+    path = make_file(tmp_path / "s.h5")
+    monkeypatch.setattr(engine.psutil, "virtual_memory", lambda: SimpleNamespace(available=3e7))
+    events = run(path, tmp_path / "run")
+    assert "A batch of 10 would need" in notes(events)
+    assert "shots at a time" in notes(events)
+    assert events[-1]["event"] == "finished"
+
+
+def test_what_a_forward_pass_keeps_grows_with_the_batch_and_not_with_the_weights():
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten())
+    one, four = (engine.kept_bytes(network, torch.rand(n, 1, 10, 10)) for n in (1, 4))
+    assert one == 4 * (100 + 4 * 64)  # the input of the convolution, the output of the ReLU
+    assert four == 4 * one
 
 
 def test_memory_for_not_even_one_shot_is_one_message(tmp_path, monkeypatch):

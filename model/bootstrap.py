@@ -1,0 +1,75 @@
+"""How sure a score is: its 95 % interval, by drawing the judged shots again and again with return.
+
+numpy only, so that the window can use it too. It knows labels and decisions, no files and no runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+Labels = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Interval = tuple[float, float]
+DRAWS = 1000
+CONFIDENCE = 0.95
+_CELLS = 4_000_000
+"""Of the table of draws that is in memory at a time."""
+
+
+def f1_draws(
+    decided: tuple[Labels, ...], labels: Labels, draws: int = DRAWS, seed: int = 0
+) -> tuple[Floats, ...]:
+    """(draws, C) F1 of each class in every draw, for each of the decisions (n, C) on labels (n, C).
+
+    All decisions are judged on the same draws. NaN where a draw neither shows nor finds the class.
+    """
+    truth = labels.astype(np.float32)
+    found = [d.astype(np.float32) for d in decided]
+    parts: list[list[Floats]] = [[] for _ in decided]
+    for times in _times_drawn(len(labels), draws, seed):
+        for d, into in zip(found, parts, strict=True):
+            into.append(_f1(times @ (d * truth), times @ (d + truth)))
+    none = np.zeros((0, labels.shape[1]))
+    return tuple(np.concatenate(p) if p else none for p in parts)
+
+
+def macro(f1: Floats) -> Floats:
+    """(draws,) mean over the classes of f1 (draws, C), without those that a draw does not show."""
+    known = np.isfinite(f1)
+    total = np.where(known, f1, 0.0).sum(1)
+    return np.asarray(total / np.maximum(known.sum(1), 1))
+
+
+def interval(values: Floats) -> Interval:
+    """95 % of the values (draws,) lie within; NaN where there are none."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return float("nan"), float("nan")
+    edge = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(known, [edge, 1 - edge])
+    return float(low), float(high)
+
+
+def intervals_of(decided: Labels, labels: Labels) -> tuple[Interval, list[Interval]]:
+    """Of the macro F1 and of the F1 of each class: decided and true labels (n, C)."""
+    (f1,) = f1_draws((decided,), labels)
+    occurs = labels.any(0)
+    return interval(macro(f1[:, occurs])), [interval(column) for column in f1.T]
+
+
+def _times_drawn(n: int, draws: int, seed: int) -> Iterator[npt.NDArray[np.float32]]:
+    """(some, n) how often each of n shots is in a draw, until there were so many draws."""
+    random = np.random.default_rng(seed)
+    at_once = max(1, _CELLS // max(n, 1))
+    for first in range(0, draws if n else 0, at_once):
+        count = min(at_once, draws - first)
+        chosen = random.integers(0, n, (count, n)) + np.arange(count)[:, None] * n
+        yield np.bincount(chosen.ravel(), minlength=count * n).reshape(count, n).astype(np.float32)
+
+
+def _f1(right: npt.NDArray[np.float32], total: npt.NDArray[np.float32]) -> Floats:
+    nothing = np.full(right.shape, np.nan)
+    return np.divide(2.0 * right, total, out=nothing, where=total > 0)
