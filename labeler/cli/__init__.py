@@ -23,6 +23,7 @@ FAMILIES = (
     "simulation",
     "physics",
     "preparation",
+    "inspection",
     "bench",
     "demo",
 )
