@@ -25,6 +25,7 @@ FAMILIES = (
     "simulation",
     "physics",
     "preparation",
+    "inspection",
     "bench",
     "demo",
 )
