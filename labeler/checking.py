@@ -49,7 +49,7 @@ def check(folder: Path | str) -> list[Finding]:
 
 def _history(project: Project) -> Iterator[Finding]:
     for text in project.store.audit():
-        mend = f"Restore a backup from {project.folder / 'backups'}, or report this."
+        mend = f"Run: airylabel check --repair {project.folder.name}"
         yield Finding("error", text, mend)
 
 

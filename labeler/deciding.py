@@ -148,7 +148,12 @@ class Deciding(Going):
         return done
 
     def decide(
-        self, rows: npt.ArrayLike, present: npt.ArrayLike, status: npt.ArrayLike, origin: str
+        self,
+        rows: npt.ArrayLike,
+        present: npt.ArrayLike,
+        status: npt.ArrayLike,
+        origin: str,
+        note: str | None = None,
     ) -> bool:
         """Decide on many shots as one gesture; False, with a note, where it was not stored.
 
@@ -159,7 +164,7 @@ class Deciding(Going):
         bits = np.broadcast_to(np.asarray(present, np.int64), where.shape)
         state = np.broadcast_to(np.asarray(status, np.uint8), where.shape)
         try:
-            self.project.store.record(self.annotator, where, bits, state, origin=origin)
+            self.project.store.record(self.annotator, where, bits, state, origin=origin, note=note)
         except (InputError, OSError) as error:
             self.noted.emit("error", f"Not saved, nothing was changed: {error}")
             return False

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.store.records import LABELLED, Present, Rows, Status
+from labeler.tally import Tally
 from model.taxonomy import Labels, Taxonomy
 
 
@@ -29,9 +30,9 @@ class Decisions:
     file_status: Status
 
     def __post_init__(self) -> None:
-        self.present = np.zeros_like(self.own_present)
-        self.status = np.zeros_like(self.own_status)
-        self._merge(np.arange(len(self.own_present)))
+        self.present, self.status = self._merged(slice(None))
+        self.tally = Tally(self.present, self.status)
+        """Numbers of label sets and states, always up to date."""
 
     @classmethod
     def none(cls, n: int) -> Decisions:
@@ -44,17 +45,23 @@ class Decisions:
         where = np.atleast_1d(np.asarray(rows, np.int64))
         self.own_present[where] = present
         self.own_status[where] = status
-        self._merge(where)
+        each = where if len(where) == 1 else np.unique(where)
+        before = self.present[each], self.status[each]
+        after = self._merged(each)
+        self.present[each], self.status[each] = after
+        self.tally.move(before, after)
         return where
 
     def from_file(self, row: int) -> bool:
         """True where the labels shown are the file's, not yet the person's own."""
         return bool(self.file_status[row] & LABELLED and not self.own_status[row] & LABELLED)
 
-    def _merge(self, rows: Rows) -> None:
+    def _merged(self, rows: Rows | slice) -> tuple[Present, Status]:
+        """What holds for some shots: the person's decision over the file's."""
         own = (self.own_status[rows] & LABELLED) > 0
-        self.present[rows] = np.where(own, self.own_present[rows], self.file_present[rows])
-        self.status[rows] = self.own_status[rows] | (self.file_status[rows] & LABELLED)
+        present = np.where(own, self.own_present[rows], self.file_present[rows])
+        status = self.own_status[rows] | (self.file_status[rows] & LABELLED)
+        return present, np.asarray(status, np.uint8)
 
 
 def in_words(taxonomy: Taxonomy, before: Labels, after: Labels, class_index: int) -> str:

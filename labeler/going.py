@@ -1,4 +1,4 @@
-"""Going from shot to shot through a queue: the part of the session that knows where one is.
+"""Going from shot to shot through the queue: the part of the session that knows where one is.
 
 Knows no widgets and decides nothing.
 """
@@ -6,37 +6,31 @@ Knows no widgets and decides nothing.
 from __future__ import annotations
 
 import time
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
-from labeler import queue as queues
-from labeler.decisions import Decisions
-from labeler.feed import ShotFeed, around
-from labeler.look import Look
-from labeler.store.records import Rows
-from model.taxonomy import Taxonomy
+from labeler.choosing import Choosing
+from labeler.feed import ahead
 
 
-class Going(Look):
-    """The queue and the shot on screen; opening fills them."""
+class Going(Choosing):
+    """The shot on screen."""
 
     shot_changed = pyqtSignal(int)
-    queue_changed = pyqtSignal()
+    painted = pyqtSignal(int)
+    """Row that the pattern view has just painted: the end of key-to-screen timings."""
 
     row: int
-    decided: Decisions
-    taxonomy: Taxonomy
-    feed: ShotFeed | None
-    queue: Rows
-    choice: queues.Choice
     said: str
     _shown_at: float
 
-    @property
-    def n_shots(self) -> int:
-        return len(self.decided.status)
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self.unseen = False
+        """The shot on screen has not been painted yet."""
+        self._direction = 1
+        self.painted.connect(self._was_painted)
 
     def show(self, row: int) -> None:
         """Put a shot on screen."""
@@ -44,13 +38,19 @@ class Going(Look):
             return
         self.row = row
         self.said = ""
+        self.unseen = True
         self._shown_at = time.monotonic()
-        self.feed.want(row, around(self.queue, row))
+        self.feed.want(row, self.walk.around(row, ahead(self._direction)))
+        self._still.start()
         self.shot_changed.emit(row)
+
+    def _was_painted(self, row: int) -> None:
+        self.unseen = self.unseen and row != self.row
 
     def step(self, by: int) -> None:
         """Go some places further in the queue, held at its ends."""
-        row = queues.step(self.queue, self.row, by)
+        self._direction = 1 if by > 0 else -1
+        row = self.walk.step(self.row, by)
         if row is not None and row != self.row:
             self.show(row)
 
@@ -70,7 +70,7 @@ class Going(Look):
 
     def next_unlabelled(self) -> None:
         """The next shot of the queue that nobody decided or skipped."""
-        row = queues.next_undecided(self.queue, self.row, self.decided)
+        row = self.walk.next_open(self.row)
         if row is None:
             self.noted.emit("info", "Nothing undecided is left in this queue.")
         else:
@@ -83,26 +83,3 @@ class Going(Look):
             return False
         self.show(int(digits) - 1)
         return True
-
-    def set_queue(self, filter: str | None = None, order: str | None = None) -> None:
-        """Choose which shots, in which order; without arguments, build the same queue anew.
-
-        A queue stays as it was built while its shots are labelled, so that nothing moves away
-        under the person's hands.
-        """
-        self.choice = queues.Choice(filter or self.choice.filter, order or self.choice.order)
-        self.queue = self._built(self.choice)
-        self.queue_changed.emit()
-        if len(self.queue) and self.row not in self.queue:
-            self.show(int(self.queue[0]))
-
-    def show_rows(self, rows: npt.ArrayLike, title: str) -> None:
-        """Make a queue of given shots, in their order, under a title such as "Like shot 412"."""
-        self.choice = queues.Choice(title=title)
-        self.queue = np.asarray(rows, np.int64).reshape(-1)
-        self.queue_changed.emit()
-        if len(self.queue) and self.row not in self.queue:
-            self.show(int(self.queue[0]))
-
-    def _built(self, choice: queues.Choice) -> Rows:
-        return queues.build(choice, self.decided, self.taxonomy, self.predictions)

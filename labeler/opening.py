@@ -36,7 +36,7 @@ def open_project(folder: Path) -> Opened:
     project = Project.open(folder)
     try:
         annotator = project.annotator
-        row, levels = _left_off(project)
+        row, levels = _left_off(project, annotator)
         table, decided = project.shot_table(), _decisions_of(project, annotator)
     except BaseException:
         project.close()
@@ -58,17 +58,25 @@ def predictions_of(project: Any) -> tuple[Any, str]:
         return None, f"The predictions of run {number} cannot be shown: {error}"
 
 
-def remember(project: Any, row: int, levels: tuple[float, float] | None) -> None:
-    """Store the shot on screen and the levels, to resume there; failing is logged, not fatal."""
+def remember(
+    project: Any,
+    annotator: int,
+    row: int,
+    levels: tuple[float, float] | None,
+) -> None:
+    """Store where somebody is, to resume there; failing is logged, not fatal."""
+    place: dict[str, Any] = {"row": row, "levels": levels}
+    if project.store.read_only:
+        return
     try:
-        project.store.set_meta(PLACE, {"row": row, "levels": levels})
+        project.store.set_meta(f"{PLACE}.{annotator}", place)
     except (InputError, OSError) as error:
         log.warning("the place in the queue was not stored: %s", error)
 
 
-def _left_off(project: Any) -> tuple[int, tuple[float, float] | None]:
-    """Row and levels of the last sitting; the first shot and None where there was none."""
-    kept = project.store.get_meta(PLACE)
+def _left_off(project: Any, annotator: int) -> tuple[int, tuple[float, float] | None]:
+    """Row and levels of somebody's last sitting; the first shot where there was none."""
+    kept = project.store.get_meta(f"{PLACE}.{annotator}", project.store.get_meta(PLACE))
     kept = kept if isinstance(kept, dict) else {}
     row, levels = kept.get("row", 0), kept.get("levels")
     row = min(max(row, 0), project.n_shots - 1) if isinstance(row, int) else 0

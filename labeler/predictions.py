@@ -171,10 +171,15 @@ class Predictions:
         broken = self.taxonomy.contradictions(self.taxonomy.unpack(sets))
         return broken[which] & self.readable
 
-    def disagreement(self, present: npt.ArrayLike, status: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """(N,) in how many classes the run contradicts the labels; 0 where nobody decided."""
-        decided = (np.asarray(status) & LABELLED).astype(bool) & self.readable
-        different = self.likely() != self.taxonomy.unpack(np.asarray(present, np.int64))
+    def disagreement(
+        self, present: npt.ArrayLike, status: npt.ArrayLike, rows: Rows | slice = slice(None)
+    ) -> npt.NDArray[np.int64]:
+        """(n,) in how many classes the run contradicts the labels of those rows, by default of all.
+
+        0 where nobody decided.
+        """
+        decided = (np.asarray(status) & LABELLED).astype(bool) & self.readable[rows]
+        different = self.likely()[rows] != self.taxonomy.unpack(np.asarray(present, np.int64))
         return np.asarray((different & self.known).sum(1) * decided, np.int64)
 
     def gallery(

@@ -5,7 +5,6 @@ Files of shots are referenced, never copied, written or locked. No SQL and no Qt
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from labeler import making, runs
+from labeler import classes, making, people, runs
 from labeler.runs import RunInfo
 from labeler.store import LABELLED, Store, StoredSource
 from labeler.store.records import Present, Status
@@ -24,7 +23,6 @@ from model.hdf5 import fingerprint
 from model.probing import probe_each
 from model.shots import ShotTable, SourceInfo, make_table, open_source
 from model.taxonomy import Class, Taxonomy
-from model.taxonomy_toml import load
 
 DATABASE = "project.sqlite"
 TAXONOMY = "taxonomy.toml"
@@ -81,7 +79,7 @@ class Project:
             folder,
             [Path(f) for f in files],
             taxonomy,
-            annotator or login(),
+            annotator or people.login(),
             on_progress or (lambda what, done, total: None),
             dataset=dataset,
             with_labels=labels,
@@ -98,9 +96,9 @@ class Project:
             there = "is not a project" if folder.exists() else "there is no such project"
             mend = f"Make one: airylabel create {folder.name} FILE…"
             raise InputError(there, file=folder, mend=mend)
-        taxonomy = load(folder / TAXONOMY)
         store = Store.open(folder / DATABASE)
         try:
+            taxonomy = classes.in_step(folder / TAXONOMY, store)
             taxonomy, notes = _follow_bits(taxonomy, store)
             return cls(folder, taxonomy, store, notes)
         except BaseException:
@@ -121,6 +119,10 @@ class Project:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def take_taxonomy(self, taxonomy: Taxonomy) -> None:
+        """Use other classes from now on, in the order of the database's bits."""
+        self.taxonomy, _ = _follow_bits(taxonomy, self.store)
 
     # -- shots ---------------------------------------------------------------------------------
 
@@ -184,13 +186,17 @@ class Project:
         self.store.move_source(source_id, info.path, relative)
         self._stored[at] = replace(old, info=info, relative=relative)
 
+    @property
+    def keeps_backups(self) -> bool:
+        """Whether backups of its database are made here."""
+        return not self.store.read_only
+
     # -- labels --------------------------------------------------------------------------------
 
     @property
     def annotator(self) -> int:
-        """The number of the person whose project it is."""
-        kept = self.store.get_meta("annotator")
-        return int(kept) if kept is not None else self.store.annotator(login())
+        """The number of the person who labels at this machine, at first the one who made it."""
+        return people.me(self.store)
 
     def imported_state(self) -> Merged:
         """The labels that came with the files, later imports over earlier ones."""
@@ -261,14 +267,6 @@ class Project:
         self.store.set_meta("current_run", number)
 
 
-def login() -> str:
-    """The login name, or "me" where the system has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "me"
-
-
 def _fingerprint(info: SourceInfo) -> str:
     return fingerprint(info.path, info.dataset, (info.n_shots, *info.shape))
 
@@ -298,6 +296,6 @@ def _follow_bits(taxonomy: Taxonomy, store: Store) -> tuple[Taxonomy, list[str]]
         return taxonomy, []
     gone = [name for name in order if name not in taxonomy.names]
     by_name = {c.name: c for c in taxonomy.classes}
-    classes = [by_name.get(n, Class(n, help="No longer in taxonomy.toml.")) for n in order]
+    entries = [by_name.get(n, Class(n, help="No longer in taxonomy.toml.")) for n in order]
     notes = [f"The class {n} is gone from taxonomy.toml; labels keep it." for n in gone]
-    return Taxonomy(taxonomy.name, classes, taxonomy.rules), notes
+    return Taxonomy(taxonomy.name, entries, taxonomy.rules), notes

@@ -1,123 +1,82 @@
-"""Which shots to go through and in which order: filters and orders over arrays.
+"""The queue: which shots to go through and in which order.
 
-Pure numpy; a queue is an array of rows. It knows nothing of files, windows or the store.
+A queue is an array of rows. Its filters are in `labeler.filters`, its orders in `labeler.orders`;
+going through it is `labeler.walk`. Pure numpy; it knows nothing of files, windows or the store.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from labeler.decisions import Decisions
-from labeler.store.records import FLAGGED, LABELLED, SKIPPED, Rows
-from model.taxonomy import Taxonomy
+from labeler.filters import ALL_SHOTS, FILTERS, Filter, fits, passes, text_of
+from labeler.known import ALL, Flags, Known, Some
+from labeler.orders import FILE, ORDERS, Order, order_of, sort
+from labeler.store.records import Rows
 
-FILTERS = {
-    "all": "All shots",
-    "unlabelled": "Unlabelled",
-    "error": "In error",
-    "disagree": "Disagreeing with the model",
-    "flagged": "Flagged",
-    "skipped": "Skipped",
-}
-"""Name of a filter -> its text on screen; `class:NAME` selects the shots of one class."""
-
-ORDERS = {
-    "file": "File order",
-    "uncertainty": "Least sure first",
-    "contradiction": "Most contradictory first",
-}
-NEEDS_MODEL = ("disagree", "uncertainty", "contradiction")
-"""Filters and orders that say nothing before a run has predicted."""
-
-
-class Readings(Protocol):
-    """What the queue asks of a run's predictions; every answer has shape (N,)."""
-
-    def uncertainty(self) -> npt.NDArray[np.floating]: ...
-    def contradictions(self) -> npt.NDArray[np.generic]: ...
-    def disagreement(
-        self, present: npt.ArrayLike, status: npt.ArrayLike
-    ) -> npt.NDArray[np.generic]: ...
+__all__ = [
+    "FILTERS",
+    "ORDERS",
+    "Choice",
+    "Filter",
+    "Known",
+    "Order",
+    "build",
+    "from_json",
+    "matching",
+    "order_of",
+    "text_of",
+    "to_json",
+]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One filter and one order; or, with a title, shots that somebody chose by hand or by look."""
+    """Conditions that all hold, and one order; or, with a title, shots that somebody chose."""
 
-    filter: str = "all"
-    order: str = "file"
+    filters: tuple[str, ...] = ()
+    order: str = FILE
     title: str = ""
 
+    @property
+    def filter(self) -> str:
+        """The first condition, "all" where there is none."""
+        return self.filters[0] if self.filters else "all"
 
-def text_of(name: str) -> str:
-    """A filter in words."""
-    return name.removeprefix("class:") if name.startswith("class:") else FILTERS[name]
-
-
-def matching(
-    name: str, decided: Decisions, taxonomy: Taxonomy, readings: Readings | None
-) -> npt.NDArray[np.bool_]:
-    """(N,) True where a shot passes the filter; KeyError for an unknown one."""
-    if name.startswith("class:"):
-        bit = np.int64(1) << taxonomy.index(name.removeprefix("class:"))
-        return (decided.present & bit) > 0
-    labelled = (decided.status & LABELLED) > 0
-    if name == "all":
-        return np.ones(len(labelled), bool)
-    if name == "unlabelled":
-        return ~labelled
-    if name == "error":
-        return in_error(decided, taxonomy)
-    if name == "disagree":
-        if readings is None:
-            return np.zeros(len(labelled), bool)
-        return np.asarray(readings.disagreement(decided.present, decided.status)) > 0
-    return (decided.status & {"flagged": FLAGGED, "skipped": SKIPPED}[name]) > 0
+    def text(self) -> str:
+        """The queue in a few words."""
+        return self.title or " · ".join(map(text_of, self.filters)) or ALL_SHOTS
 
 
-def in_error(decided: Decisions, taxonomy: Taxonomy) -> npt.NDArray[np.bool_]:
-    """(N,) True where the labels of a decided shot break a hard rule; one look per label set."""
-    sets, which = np.unique(decided.present, return_inverse=True)
-    broken = taxonomy.contradictions(taxonomy.unpack(sets))[which]
-    return broken & ((decided.status & LABELLED) > 0)
+def matching(filters: tuple[str, ...], known: Known, rows: Some = ALL) -> Flags:
+    """True where a shot fulfils all conditions; KeyError for an unknown one."""
+    found = np.ones(known.n, bool)[rows]
+    for condition in filters:
+        found &= passes(condition, known, rows)
+    return found
 
 
-def build(
-    choice: Choice, decided: Decisions, taxonomy: Taxonomy, readings: Readings | None
-) -> Rows:
+def build(choice: Choice, known: Known) -> Rows:
     """Rows of the queue, in its order; ties stay in file order."""
-    rows = np.flatnonzero(matching(choice.filter, decided, taxonomy, readings)).astype(np.int64)
-    if choice.order == "file" or readings is None:
-        return rows
-    key = readings.uncertainty() if choice.order == "uncertainty" else readings.contradictions()
-    return rows[np.argsort(-np.asarray(key, float)[rows], kind="stable")]
+    rows = np.flatnonzero(matching(choice.filters, known)).astype(np.int64)
+    return sort(rows, choice.order, known)
 
 
-def step(queue: Rows, row: int, by: int) -> int | None:
-    """The row `by` places further in the queue, held at its ends; None where the queue is empty.
-
-    From a row that is not in the queue, the way goes to its neighbours in file order.
-    """
-    if not len(queue):
-        return None
-    at = np.flatnonzero(queue == row)
-    if len(at):
-        return int(queue[np.clip(at[0] + by, 0, len(queue) - 1)])
-    beyond = queue[queue > row] if by > 0 else queue[queue < row]
-    if not len(beyond):
-        return int(queue[-1] if by > 0 else queue[0])
-    return int(beyond.min() if by > 0 else beyond.max())
+def to_json(choice: Choice) -> dict[str, Any]:
+    """A choice as plain values."""
+    return asdict(choice)
 
 
-def next_undecided(queue: Rows, row: int, decided: Decisions) -> int | None:
-    """The first undecided, not skipped shot after `row` in the queue, going round once."""
-    at = np.flatnonzero(queue == row)
-    start = int(at[0]) + 1 if len(at) else int(np.searchsorted(queue, row))
-    turned = np.roll(queue, -start)
-    open_ones = turned[(decided.status[turned] & (LABELLED | SKIPPED)) == 0]
-    open_ones = open_ones[open_ones != row]
-    return int(open_ones[0]) if len(open_ones) else None
+def from_json(kept: Any, known: Known) -> Choice:
+    """A choice of an earlier sitting; what means nothing any more is left out."""
+    kept = kept if isinstance(kept, dict) else {}
+    filters = kept.get("filters") if isinstance(kept.get("filters"), list) else []
+    title, order = kept.get("title"), kept.get("order")
+    try:
+        order_of(str(order))
+    except KeyError:
+        order = FILE
+    held = tuple(str(f) for f in filters if fits(str(f), known))
+    return Choice(held, str(order), title if isinstance(title, str) else "")

@@ -34,7 +34,10 @@ OPENING_S = 30.0
 """Opening a file may mean listing thousands of groups over a network."""
 READING_S = 5.0
 """A single shot that takes longer counts as unreadable."""
-THUMBNAILS_MB = 64
+COUNTS_MB, THUMBNAILS_MB = 32, 12
+"""Room for what was read; a file of thumbnails beside the project remembers the rest."""
+LEAST = 6
+"""So many answers are kept whatever their size: the shot on screen and its neighbours."""
 WAITING_COUNTS, WAITING_THUMBNAILS = 64, 1024
 """Older requests than these are dropped: a person has long moved on. Ask again on need."""
 
@@ -63,14 +66,14 @@ class ShotReader:
         on_read: Callable[[int, Counts | InputError, Mask | None], None],
         on_thumbnail: Callable[[int, Thumbnail | InputError], None] | None = None,
         *,
-        budget_mb: float = 512,
+        budget_mb: float = COUNTS_MB,
         opener: Opener = open_source,
         reading_s: float = READING_S,
         opening_s: float = OPENING_S,
     ) -> None:
         self._on_read = on_read
         self._on_thumbnail = on_thumbnail or (lambda key, picture: None)
-        self._counts: _Cache = _Cache(budget_mb)
+        self._counts: _Cache = _Cache(budget_mb, LEAST)
         self._thumbnails: _Cache = _Cache(THUMBNAILS_MB)
         self._waiting: dict[str, OrderedDict[int, _Request]] = {
             "counts": OrderedDict(),
@@ -197,8 +200,9 @@ class ShotReader:
 class _Cache:
     """Keeps the most recently used answers within a budget of megabytes."""
 
-    def __init__(self, budget_mb: float) -> None:
+    def __init__(self, budget_mb: float, least: int = 1) -> None:
         self._budget = budget_mb * 1e6
+        self._least = least
         self._kept: OrderedDict[int, tuple[Any, int]] = OrderedDict()
         self._size = 0
 
@@ -212,7 +216,7 @@ class _Cache:
         size += 200  # what an entry costs by itself
         self._size += size - self._kept.pop(key, (None, 0))[1]
         self._kept[key] = (value, size)
-        while self._size > self._budget and len(self._kept) > 1:
+        while self._size > self._budget and len(self._kept) > self._least:
             self._size -= self._kept.popitem(last=False)[1][1]
 
     def clear(self) -> None:

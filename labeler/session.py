@@ -14,19 +14,19 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from labeler import opening
-from labeler import queue as queues
-from labeler.deciding import Deciding
+from labeler import opening, people
 from labeler.decisions import Decisions
 from labeler.feed import ShotFeed
+from labeler.following import Following
+from labeler.keeping import Keeper
 from labeler.pace import Pace
-from labeler.store.records import Rows
+from labeler.repeating import Repeating
 from model.errors import InputError
 from model.layouts import Geometry
 from model.taxonomy import Taxonomy
 
 
-class Session(Deciding):
+class Session(Repeating):
     """State of the window and the verbs that change it. Signals are facts, in the past tense."""
 
     project_changed = pyqtSignal()
@@ -34,8 +34,6 @@ class Session(Deciding):
     counts_ready = pyqtSignal(int)
     """Row whose counts (or whose error) arrived from the reader."""
     thumbnail_ready = pyqtSignal(int)
-    painted = pyqtSignal(int)
-    """Row that the pattern view has just painted: the end of key-to-screen timings."""
 
     def __init__(
         self, parent: QObject | None = None, make_reader: Callable[..., Any] | None = None
@@ -44,14 +42,14 @@ class Session(Deciding):
         self._make_reader = make_reader
         self.auto_advance = False
         self._clear()
+        self.keeper = Keeper(self)
+        self.following = Following(self)
 
     def _clear(self) -> None:
         self.project: Any = None
         self.taxonomy = Taxonomy("", (), ())
         self.decided = Decisions.none(0)
         self.row = -1
-        self.choice = queues.Choice()
-        self.queue: Rows = np.zeros(0, np.int64)
         self.predictions: Any = None
         self.forget_look()
         self.said = ""
@@ -60,11 +58,13 @@ class Session(Deciding):
         self.feed: ShotFeed | None = None
         self.annotator = 0
         self._shown_at = 0.0
+        self.forget_queue()
 
     # -- opening -------------------------------------------------------------------------------
 
     def open(self, folder: Path) -> None:
         """Open a project; on InputError the one that was open stays."""
+        self._remember()
         opened = opening.open_project(folder)
         self.close()
         self.project, self.table = opened.project, opened.table
@@ -76,11 +76,26 @@ class Session(Deciding):
             self.table, self._reader(), self.counts_ready.emit, self.thumbnail_ready.emit
         )
         self._load_predictions()
-        self.queue = self._built(self.choice)
+        self.begin_queue()
         self.project_changed.emit()
-        self.show(opened.row)
+        self.show(self.place_left(opened.row))
         for text in self.project.notes:
             self.noted.emit("info", text)
+
+    def label_as(self, name: str) -> None:
+        """Label under another name, from the place where that person was; InputError for none."""
+        if self.project is not None and not self.project.store.read_only:
+            people.label_as(self.project.store, name)
+            self.open(Path(self.project.folder))
+            self.noted.emit("info", f"You label as {people.name_of(self.project)} now.")
+
+    def change_classes(self, change: Callable[..., str], *words: Any, **fields: str) -> None:
+        """Change the classes by a verb of `labeler.classes`, and show the project as it is now."""
+        if self.project is None:
+            return
+        text = change(self.project, *words, **fields)
+        self.open(Path(self.project.folder))
+        self.noted.emit("info", f"{text[:1].upper()}{text[1:]}.")
 
     def _reader(self) -> Callable[..., Any]:
         if self._make_reader is None:
@@ -93,15 +108,20 @@ class Session(Deciding):
         """Close the project, remembering the shot."""
         if self.project is None:
             return
-        if self.row >= 0:
-            levels = (self.screen.low, self.screen.high) if self.levels_known else None
-            opening.remember(self.project, self.row, levels)
+        self._remember()
         project, feed = self.project, self.feed
+        self.keeper.wait()
         self._clear()
         if feed is not None:
             feed.close()
         project.close()
         self.project_changed.emit()
+
+    def _remember(self) -> None:
+        if self.project is not None and self.row >= 0:
+            levels = (self.screen.low, self.screen.high) if self.levels_known else None
+            opening.remember(self.project, self.annotator, self.row, levels)
+            self.keep_place()
 
     def sources_changed(self) -> None:
         """Read everything anew after a file was found again or added."""

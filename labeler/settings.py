@@ -71,6 +71,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("heat_strength", 0.7, "Strength of the heatmap", _share),
     Setting("physics", ["profile"], "Panes of physics, and whether beside the pattern", _texts),
     Setting("auto_advance", False, "Go on after each key", _switch),
+    Setting("repeat_rate", 0.03, "Share of decisions after which a shot comes again", _share),
+    Setting("break_reminder", True, "Say when it is time for a break", _switch),
     Setting("keys", {}, "Keys of a person's own: command -> keys", _keys),
     Setting("recent", [], "Folders of recent projects", _texts),
     Setting("progress", {}, "How far recent projects were when closed", _words),

@@ -26,7 +26,6 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler import logbook
-from labeler.commands import When
 from labeler.session import Session
 from labeler.settings import Settings
 from labeler.views import remember, theme
@@ -158,19 +157,10 @@ class MainWindow(QMainWindow):
             self.label.pattern.setFocus()
         self.actions_.refresh()
 
-    def allows(self, when: When) -> bool:
-        """Whether commands of this kind make sense now."""
-        session = self.session
-        if when == "always":
-            return True
-        if session.project is None:
-            return False
-        in_label = self.tab == "Label" and session.row >= 0
-        return {
-            "project": True,
-            "shot": in_label,
-            "model": in_label and session.predictions is not None,
-        }[when]
+    @property
+    def hand(self) -> Any:
+        """Who takes commands on shots: the view in front where it has a hand, else the session."""
+        return getattr(self.views[self.tab], "hand", self.session)
 
     def _note(self, level: str, text: str) -> None:
         log.log({"info": 20, "warning": 30, "error": 40}.get(level, 20), "%s", text)
@@ -195,6 +185,8 @@ class MainWindow(QMainWindow):
             self.stack.addWidget(view)
             if hasattr(view, "label_requested"):  # a shot was chosen there: label it
                 view.label_requested.connect(lambda: self.show_tab("Label"))
+            if hasattr(view, "hand"):  # it takes commands on the shots that are selected there
+                view.hand.changed.connect(self.actions_.refresh)
         self.tab = name
         self.stack.setCurrentWidget(self.views[name])
         self.bar.choose(name)
@@ -218,10 +210,10 @@ class MainWindow(QMainWindow):
         """Flag the shot with a note."""
 
         def answer(text: str) -> str:
-            self.session.flag(text.strip())
+            self.hand.flag(text.strip())
             return ""
 
-        Ask(self.label.pattern, "Flag with a note", answer, self.session.note())
+        Ask(self.views[self.tab], "Flag with a note", answer, self.hand.note())
 
     def flip_levels(self) -> None:
         """Histogram on or off."""

@@ -29,7 +29,11 @@ MAX_ENUMERATED = 20
 
 @dataclass(frozen=True)
 class Class:
-    """One entry of the taxonomy. `parent` is a class name; `key` one key of the keyboard."""
+    """One entry of the taxonomy. `parent` is a class name; `key` one key of the keyboard.
+
+    `was` holds earlier names, parted by ';', by which old files still find it; `retired` the day
+    since when it is not offered any more: it keeps its place, for labels may carry it.
+    """
 
     name: str
     key: str = ""
@@ -37,6 +41,8 @@ class Class:
     colour: str = "#888888"
     help: str = ""
     schematic: str = ""
+    was: str = ""
+    retired: str = ""
 
 
 @dataclass(frozen=True)
@@ -268,9 +274,11 @@ class Taxonomy:
     def columns(self, names: Sequence[str], file: Path | str | None = None) -> npt.NDArray[np.intp]:
         """Positions here of class names found elsewhere, matched without case, '-' and '_'.
 
-        Raises InputError that names every unknown class.
+        A name that a class had earlier is found too, unless another one has it now. Raises
+        InputError that names every unknown class.
         """
-        ours = {plain(n): i for i, n in enumerate(self.names)}
+        ours = {plain(n): i for i, c in enumerate(self.classes) for n in c.was.split(";") if n}
+        ours |= {plain(n): i for i, n in enumerate(self.names)}
         unknown = [n for n in names if plain(n) not in ours]
         if unknown:
             raise InputError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-SIDE = 80
+SIDE = 96
 """Longest side of a thumbnail in pixels."""
 DECADES = 3.0
 """Brightness spans at most this many decades below the brightest counts."""

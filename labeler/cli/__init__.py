@@ -15,7 +15,17 @@ from collections.abc import Sequence
 from labeler.version import version
 from model.errors import InputError
 
-FAMILIES = ("projects", "learning", "simulation", "physics", "preparation", "bench", "demo")
+FAMILIES = (
+    "projects",
+    "keeping",
+    "exchange",
+    "learning",
+    "simulation",
+    "physics",
+    "preparation",
+    "bench",
+    "demo",
+)
 """Modules of this package with an `add_parsers(subparsers)` each."""
 
 

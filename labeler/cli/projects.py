@@ -1,4 +1,4 @@
-"""Subcommands that make, describe, check and export projects."""
+"""Subcommands that make, describe and check projects."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Any
 
 from labeler.cli.output import add_output_options, print_json
 
-FORMATS = ("csv", "cxi", "hdf5", "json")
-
 
 def add_parsers(subparsers: Any) -> None:
-    """create, info, export, check."""
+    """create, info, check."""
     create = subparsers.add_parser("create", help="make a project from files of shots")
     create.add_argument("project", type=Path, metavar="PROJECT", help="a new or empty folder")
     create.add_argument("files", type=Path, nargs="+", metavar="FILE", help="HDF5 files of shots")
@@ -32,19 +30,11 @@ def add_parsers(subparsers: Any) -> None:
     add_output_options(info)
     info.set_defaults(run=_info)
 
-    export = subparsers.add_parser("export", help="write the labels to a new file")
-    export.add_argument("project", type=Path, metavar="PROJECT")
-    export.add_argument("--format", choices=FORMATS, required=True, dest="form")
-    export.add_argument("--out", type=Path, required=True, metavar="FILE")
-    export.add_argument("--force", action="store_true", help="replace FILE if it is there")
-    export.add_argument(
-        "--only-mine", action="store_true", help="without labels that came with the files"
-    )
-    add_output_options(export)
-    export.set_defaults(run=_export)
-
     check = subparsers.add_parser("check", help="is the project whole? exit 1 if not")
     check.add_argument("project", type=Path, metavar="PROJECT")
+    check.add_argument(
+        "--repair", action="store_true", help="mend what can be mended first, keeping a copy"
+    )
     add_output_options(check)
     check.set_defaults(run=_check)
 
@@ -122,29 +112,19 @@ def _print_summary(found: dict[str, Any]) -> None:
         console.print(f"note: {escape(note)}")
 
 
-def _export(args: argparse.Namespace) -> int:
-    from labeler.exchange import export
-    from labeler.project import Project
-
-    with Project.open(args.project) as project:
-        sheet = export(project, args.form, args.out, force=args.force, only_mine=args.only_mine)
-    counts = {"out": str(args.out), "shots": len(sheet), "labelled": int(sheet.labelled.sum())}
-    if args.json:
-        print_json(counts)
-    else:
-        print(f"{counts['labelled']} labelled of {counts['shots']} shots written to {args.out}")
-    return 0
-
-
 def _check(args: argparse.Namespace) -> int:
     from labeler.checking import check
+    from labeler.repairing import repair
 
+    mended = repair(args.project) if args.repair else []
     findings = check(args.project)
     whole = all(finding.severity != "error" for finding in findings)
     if args.json:
         items = [{"severity": f.severity, "text": f.text, "mend": f.mend} for f in findings]
-        print_json({"whole": whole, "findings": items})
+        print_json({"whole": whole, "findings": items, "repaired": mended})
     else:
+        for text in mended:
+            print(text)
         for finding in findings:
             print(finding)
         print("The project is whole." if whole else "The project is not whole.")

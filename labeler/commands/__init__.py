@@ -28,8 +28,8 @@ def of_classes(taxonomy: Taxonomy) -> tuple[Command, ...]:
             c.name,
             (c.key.upper(),) if c.key else (),
             "Label",
-            "shot",
-            lambda w, i=i: w.session.toggle(i),  # type: ignore[misc]
+            "shots",
+            lambda w, i=i: w.hand.toggle(i),  # type: ignore[misc]
         )
         for i, c in enumerate(taxonomy.classes)
     )

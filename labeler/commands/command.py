@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-When = Literal["always", "project", "shot", "model"]
-"""always; a project is open; a shot is on screen in Label; and a run has predicted."""
+When = Literal["always", "project", "shot", "model", "shots", "many"]
+"""always; a project is open; a shot is on screen in Label; and a run has predicted.
+
+shots: there is a shot on screen in Label, or some are selected in the view in front;
+many: the view in front shows shots that may be selected. Both go to the window's `hand`.
+"""
 
 MENUS = ("Project", "Label", "Go", "View", "Help")
 
@@ -30,6 +35,11 @@ class Command:
     run: Callable[[Any], object]
     icon: str = ""
     state: Callable[[Any], bool] | None = None
+
+
+def view(name: str) -> Any:
+    """A module of the views, loaded when a command first needs it."""
+    return importlib.import_module(f"labeler.views.{name}")
 
 
 def command(

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from labeler.commands.command import Command, command
+from labeler.commands.command import Command, command, view
 
 TABLE: tuple[Command, ...] = (
     command(
         "accept", "Accept and go on", "Return Enter", "Label", "shot", lambda w: w.session.accept()
     ),
-    command("fix", "Apply the offered fix", "F", "Label", "shot", lambda w: w.session.fix()),
-    command("undo", "Undo", "Ctrl+Z", "Label", "shot", lambda w: w.session.undo(), icon="undo"),
+    command("fix", "Apply the offered fix", "F", "Label", "shots", lambda w: w.hand.fix()),
+    command("undo", "Undo", "Ctrl+Z", "Label", "project", lambda w: w.session.undo(), icon="undo"),
     command(
         "redo",
         "Redo",
         "Ctrl+Shift+Z Ctrl+Y",
         "Label",
-        "shot",
+        "project",
         lambda w: w.session.redo(),
         icon="redo",
     ),
     command(
-        "skip", "Skip: leave undecided and go on", "S", "Label", "shot", lambda w: w.session.skip()
+        "skip", "Skip: leave undecided and go on", "S", "Label", "shots", lambda w: w.hand.skip()
     ),
-    command("flag", "Flag with a note…", "M", "Label", "shot", lambda w: w.ask_note(), icon="flag"),
-    command("unflag", "Flag on or off", "Shift+M", "Label", "shot", lambda w: w.session.flag()),
+    command(
+        "flag", "Flag with a note…", "M", "Label", "shots", lambda w: w.ask_note(), icon="flag"
+    ),
+    command("unflag", "Flag on or off", "Shift+M", "Label", "shots", lambda w: w.hand.flag()),
+    command(
+        "history",
+        "History of the shot",
+        "Y",
+        "Label",
+        "shot",
+        lambda w: view("history").flip(w),
+        state=lambda w: view("history").is_shown(w),
+    ),
     command(
         "auto_advance",
         "Go on after each key",
@@ -32,6 +43,30 @@ TABLE: tuple[Command, ...] = (
         "project",
         lambda w: w.flip_auto_advance(),
         state=lambda w: w.session.auto_advance,
+    ),
+    command(
+        "accept_all",
+        "Accept what is shown on all selected",
+        "Ctrl+Return",
+        "Label",
+        "many",
+        lambda w: w.hand.accept(),
+    ),
+    command(
+        "select_all",
+        "Select all shown",
+        "Ctrl+A",
+        "Label",
+        "many",
+        lambda w: w.hand.choose("select:all"),
+    ),
+    command(
+        "select_others",
+        "Select the others",
+        "Ctrl+I",
+        "Label",
+        "many",
+        lambda w: w.hand.choose("select:others"),
     ),
     command("retrain", "Retrain the network", "Ctrl+R", "Label", "project", lambda w: w.retrain()),
     command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labeler.commands.command import Command, command
+from labeler.commands.command import Command, command, view
 
 TABLE: tuple[Command, ...] = (
     command(
@@ -33,6 +33,22 @@ TABLE: tuple[Command, ...] = (
     ),
     command(
         "prepare", "Preparation of shots…", "", "Project", "project", lambda w: w.doors.prepare()
+    ),
+    command(
+        "people",
+        "Who labels…",
+        "",
+        "Project",
+        "project",
+        lambda w: view("people").show_people(w),
+    ),
+    command(
+        "backups",
+        "Backups: go back…",
+        "",
+        "Project",
+        "project",
+        lambda w: view("restore").show_backups(w),
     ),
     command("close", "Close project", "Ctrl+W", "Project", "project", lambda w: w.close_project()),
     command("quit", "Quit", "Ctrl+Q", "Project", "always", lambda w: w.close()),

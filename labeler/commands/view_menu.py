@@ -20,9 +20,13 @@ def _physics(name: str, text: str, key: str) -> Command:
 
 TABLE: tuple[Command, ...] = (
     command("view_label", "Label", "Ctrl+1", "View", "project", lambda w: w.show_tab("Label")),
+    command("view_grid", "Grid", "Ctrl+2", "View", "project", lambda w: w.show_tab("Grid")),
     command("view_learn", "Learn", "Ctrl+3", "View", "project", lambda w: w.show_tab("Learn")),
     command(
         "view_inspect", "Inspect", "Ctrl+4", "View", "project", lambda w: w.show_tab("Inspect")
+    ),
+    command(
+        "view_quality", "Quality", "Ctrl+6", "View", "project", lambda w: w.show_tab("Quality")
     ),
     command(
         "heat",

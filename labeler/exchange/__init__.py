@@ -1,28 +1,50 @@
-"""Labels in and out of a project: CSV, CXI tags, plain HDF5, and JSON in Label Studio's form.
+"""Labels in and out of a project: CSV, Parquet, CXI tags, plain HDF5, and Label Studio's JSON.
 
-It writes new files only, never a file of shots.
+It writes new files only, never a file of shots; what is read goes into the store as one gesture.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from labeler.exchange import as_csv, as_cxi, as_hdf5, as_json
+from labeler.exchange import as_csv, as_cxi, as_hdf5, as_json, as_parquet
 from labeler.exchange.sheet import LabelSheet, sheet_of, write_whole
 from labeler.project import Project
 from model.errors import InputError
-from model.taxonomy import Taxonomy
 
-__all__ = ["FORMATS", "LabelSheet", "export", "read_labels", "sheet_of"]
+__all__ = ["ENDINGS", "FORMATS", "LabelSheet", "export", "form_of", "read_labels", "sheet_of"]
 
-FORMATS = {"csv": as_csv, "cxi": as_cxi, "hdf5": as_hdf5, "json": as_json}
-"""Names of the formats, and the module of each."""
-_ENDINGS = {".csv": "csv", ".cxi": "cxi", ".h5": "hdf5", ".hdf5": "hdf5", ".json": "json"}
+FORMATS = {
+    "csv": as_csv,
+    "parquet": as_parquet,
+    "hdf5": as_hdf5,
+    "cxi": as_cxi,
+    "json": as_json,
+}
+"""Names of the formats, and the module of each: `write(sheet, path)`, `read(path) -> sheet`."""
+ENDINGS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".cxi": "cxi",
+    ".json": "json",
+}
+
+
+def form_of(path: Path | str) -> str:
+    """The format that a file's ending stands for; InputError where it stands for none."""
+    form = ENDINGS.get(Path(path).suffix.lower())
+    if form is None:
+        mend = f"Its name ends in one of {', '.join(ENDINGS)}."
+        raise InputError("is no file of labels by its name", file=path, mend=mend)
+    return form
 
 
 def export(
     project: Project,
-    form: str,
+    form: str | None,
     out: Path | str,
     *,
     force: bool = False,
@@ -31,25 +53,24 @@ def export(
 ) -> LabelSheet:
     """Write the labels of a project in one of FORMATS; returns what was written.
 
-    InputError where `out` is there already (without `force`), or cannot be written.
+    Without `form`, the ending of `out` decides. InputError where `out` is there already (without
+    `force`), or cannot be written.
     """
-    sheet = sheet_of(project, annotator, only_mine=only_mine)
-    writer = FORMATS[form]
     out = Path(out)
+    writer = FORMATS[form or form_of(out)]
+    sheet = sheet_of(project, annotator, only_mine=only_mine)
     write_whole(out, project.sources, lambda path: writer.write(sheet, path), force=force)
     return sheet
 
 
-def read_labels(path: Path | str, taxonomy: Taxonomy) -> LabelSheet:
-    """The labels of a file of any of the formats, known by its ending, in the taxonomy's order.
+def read_labels(path: Path | str) -> LabelSheet:
+    """The labels of a file of any of the formats, known by its ending, under its own class names.
 
-    A file of shots that carries labels will do as well. InputError names file, place and mend,
-    and every class that the taxonomy lacks.
+    A file of shots that carries labels will do as well. InputError names file, place and mend.
     """
     path = Path(path)
-    form = _ENDINGS.get(path.suffix.lower())
-    if form is None:
-        mend = f"Its name ends in one of {', '.join(_ENDINGS)}."
-        raise InputError("is no file of labels that can be read", file=path, mend=mend)
-    sheet: LabelSheet = FORMATS[form].read(path, taxonomy)
+    form = form_of(path)
+    if not path.is_file():
+        raise InputError("there is no such file", file=path, mend="Check the path.")
+    sheet: LabelSheet = FORMATS[form].read(path)
     return sheet

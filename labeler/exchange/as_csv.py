@@ -11,15 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from labeler.exchange.sheet import LabelSheet, sheet_from
-from labeler.store import FLAGGED, LABELLED, SKIPPED
+from labeler.exchange.columns import HEAD, Table, class_column, sheet_of_table, who_decided
+from labeler.exchange.sheet import LabelSheet
+from labeler.store import FLAGGED, SKIPPED
 from model.errors import InputError
-from model.taxonomy import Taxonomy
 
-HEAD = ("shot", "file", "dataset", "index", "labelled_by", "flagged", "skipped", "note")
-"""Columns before those of the classes."""
-FROM_FILE = "file"
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+_DELIMITERS = ",;\t"
 
 
 def harmless(text: str) -> str:
@@ -34,66 +32,68 @@ def original(text: str) -> str:
 
 def write(sheet: LabelSheet, path: Path) -> None:
     """One line a shot; class columns are 1, 0, or empty where nobody decided."""
+    files = [harmless(f) for f in sheet.files]
+    datasets = [harmless(d) for d in sheet.datasets]
+    sources = sheet.source_of.tolist()
+    notes = [""] * len(sheet)
+    for row, note in sheet.notes.items():
+        notes[row] = harmless(note)
+    cells = np.where(sheet.labelled[:, None], sheet.labels.astype("U1"), "")
+    who = who_decided(sheet)
+    spelled = {name: harmless(name) for name in set(who)}
+    columns = [
+        range(1, len(sheet) + 1),
+        [files[s] for s in sources],
+        [datasets[s] for s in sources],
+        sheet.index_of.tolist(),
+        [spelled[name] for name in who],
+        ((sheet.status & FLAGGED) != 0).astype(int).tolist(),
+        ((sheet.status & SKIPPED) != 0).astype(int).tolist(),
+        notes,
+        *cells.T.tolist(),
+    ]
     with path.open("w", newline="", encoding="utf-8-sig") as stream:
         lines = csv.writer(stream)
-        lines.writerow([*HEAD, *(harmless(n) for n in sheet.class_names)])
-        undecided = [""] * len(sheet.class_names)
-        who = harmless("me" if sheet.annotator == FROM_FILE else sheet.annotator)
-        for row in range(len(sheet)):
-            source, status = int(sheet.source_of[row]), int(sheet.status[row])
-            decided = bool(status & LABELLED)
-            by = FROM_FILE if sheet.imported[row] else who
-            lines.writerow(
-                [
-                    row + 1,
-                    harmless(sheet.files[source]),
-                    harmless(sheet.datasets[source]),
-                    int(sheet.index_of[row]),
-                    by if decided else "",
-                    int(bool(status & FLAGGED)),
-                    int(bool(status & SKIPPED)),
-                    harmless(sheet.notes.get(row, "")),
-                    *(sheet.labels[row].tolist() if decided else undecided),
-                ]
-            )
+        lines.writerow([*HEAD, *(harmless(class_column(n)) for n in sheet.class_names)])
+        lines.writerows(zip(*columns, strict=True))
 
 
-def read(path: Path, taxonomy: Taxonomy) -> LabelSheet:
-    """The sheet of a file that `write` made, perhaps edited; InputError names the line."""
+def read(path: Path) -> LabelSheet:
+    """The sheet of a table that `write` made, perhaps edited, or of another table of labels.
+
+    Commas, semicolons or tabs part its columns. InputError names the line that is wrong.
+    """
+    heads, body, numbers = _lines(path)
+    for line, number in zip(body, numbers, strict=True):
+        if len(line) != len(heads):
+            what = f"has {len(line)} cells where the first line names {len(heads)}"
+            mend = "Give every line all columns."
+            raise InputError(what, file=path, place=f"line {number}", mend=mend)
+    columns = [[original(cell) for cell in column] for column in zip(*body, strict=True)]
+    columns = columns or [[] for _ in heads]
+    table = Table(path, [original(h) for h in heads], columns, np.array(numbers, np.int64), "line")
+    return sheet_of_table(table)
+
+
+def _lines(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
+    """The headings, the lines below that are not empty, and their numbers from 1."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            lines = list(csv.reader(stream))
+            first = stream.readline()
+            stream.seek(0)
+            # not by csv.Sniffer, which guesses from the notes as well
+            lines = csv.reader(stream, delimiter=max(_DELIMITERS, key=first.count), strict=True)
+            heads = next(lines, [])
+            body, numbers, begins = [], [], lines.line_num + 1
+            for line in lines:
+                if line:
+                    body.append(line)
+                    numbers.append(begins)
+                begins = lines.line_num + 1
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        mend = "Export it again as CSV in UTF-8."
+        mend = "Save it again as CSV in UTF-8."
         raise InputError(f"cannot be read ({error})", file=path, mend=mend) from error
-    if not lines or tuple(lines[0][: len(HEAD)]) != HEAD:
-        what = "its first line does not name the columns of an export"
-        raise InputError(what, file=path, mend=f"It begins: {','.join(HEAD)}.")
-    names = [original(n) for n in lines[0][len(HEAD) :]]
-    body = [line for line in lines[1:] if line]
-    labels = np.zeros((len(body), len(names)), np.uint8)
-    status = np.zeros(len(body), np.uint8)
-    imported = np.zeros(len(body), bool)
-    places, notes = [], {}
-    for row, line in enumerate(body):
-        try:
-            head, values = line[: len(HEAD)], line[len(HEAD) :]
-            _, file, dataset, index, by, flagged, skipped, note = head
-            if by:
-                labels[row] = _decided(values, len(names))
-            status[row] = bool(by) * LABELLED | int(flagged) * FLAGGED | int(skipped) * SKIPPED
-            places.append((original(file), original(dataset), int(index)))
-        except ValueError as error:
-            mend = "Every line has all columns; a class is 1 or 0."
-            place = f"line {row + 2}"
-            raise InputError(str(error), file=path, place=place, mend=mend) from error
-        imported[row] = by == FROM_FILE
-        if note:
-            notes[row] = original(note)
-    return sheet_from(path, taxonomy, names, labels, status, places, imported, notes)
-
-
-def _decided(values: list[str], n: int) -> list[int]:
-    if len(values) != n or not set(values) <= {"0", "1"}:
-        raise ValueError(f"has no 0 or 1 for each of the {n} classes")
-    return [int(v) for v in values]
+    if not any(heads):
+        mend = f"An export begins: {','.join(HEAD)}."
+        raise InputError("its first line does not name the columns", file=path, mend=mend)
+    return heads, body, numbers

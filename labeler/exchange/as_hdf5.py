@@ -7,12 +7,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from labeler.exchange.sheet import LabelSheet, sheet_from
+from labeler.exchange.sheet import LabelSheet
+from labeler.store import LABELLED
 from labeler.version import version
 from model.errors import InputError
 from model.hdf5 import open_file, texts
 from model.shots import open_source
-from model.taxonomy import Taxonomy
 
 TEXT = h5py.string_dtype()
 
@@ -31,47 +31,67 @@ def write(sheet: LabelSheet, path: Path) -> None:
         file["index_of"] = sheet.index_of
         file.create_dataset("sources", data=list(sheet.files), dtype=TEXT)
         file.create_dataset("datasets", data=list(sheet.datasets), dtype=TEXT)
-        marks = [info.fingerprint for info in sheet.sources]
-        file.create_dataset("fingerprints", data=marks, dtype=TEXT)
+        file.create_dataset("fingerprints", data=list(sheet.fingerprints), dtype=TEXT)
         file["note_rows"] = np.array(list(sheet.notes), np.int64)
         file.create_dataset("notes", data=list(sheet.notes.values()), dtype=TEXT)
 
 
-def read(path: Path, taxonomy: Taxonomy) -> LabelSheet:
+def read(path: Path) -> LabelSheet:
     """The sheet of an export, or the labels that a file of shots carries."""
     with open_file(path) as file:
         if "source_of" not in file:
-            return read_shots(path, taxonomy)
+            return read_shots(path)
         try:
-            names = texts(file["labels"].attrs["class_names"])
-            files, datasets = texts(file["sources"][()]), texts(file["datasets"][()])
-            where = zip(file["source_of"][()].tolist(), file["index_of"][()].tolist(), strict=True)
-            places = [(files[s], datasets[s], i) for s, i in where]
             rows = file["note_rows"][()].tolist()
-            notes = dict(zip(rows, texts(file["notes"][()]), strict=True)) if rows else {}
-            return sheet_from(
+            return checked(
                 path,
-                taxonomy,
-                names,
-                file["labels"][()],
-                file["status"][()],
-                places,
-                file["imported"][()] != 0,
-                notes,
+                LabelSheet(
+                    class_names=texts(file["labels"].attrs["class_names"]),
+                    files=texts(file["sources"][()]),
+                    datasets=texts(file["datasets"][()]),
+                    source_of=np.asarray(file["source_of"][()], np.int32),
+                    index_of=np.asarray(file["index_of"][()], np.int64),
+                    labels=(file["labels"][()] > 0).astype(np.uint8),
+                    status=np.asarray(file["status"][()], np.uint8),
+                    imported=file["imported"][()] != 0,
+                    notes=dict(zip(rows, texts(file["notes"][()]), strict=True)) if rows else {},
+                    fingerprints=texts(file["fingerprints"][()]) if "fingerprints" in file else (),
+                    unit="row",
+                ),
             )
-        except (KeyError, ValueError, IndexError, OSError) as error:
+        except (KeyError, ValueError, IndexError, OSError, TypeError) as error:
             what = f"is no whole export of labels ({error})"
             raise InputError(what, file=path, mend="Export it again.") from error
 
 
-def read_shots(path: Path, taxonomy: Taxonomy) -> LabelSheet:
+def checked(path: Path, sheet: LabelSheet) -> LabelSheet:
+    """The sheet, where its parts fit each other; ValueError where they do not."""
+    n, c = len(sheet), len(sheet.class_names)
+    if sheet.labels.shape != (n, c) or sheet.labels.ndim != 2:
+        raise ValueError(f"labels {sheet.labels.shape} for {n} shots and {c} classes")
+    for name in ("source_of", "index_of", "imported"):
+        if getattr(sheet, name).shape != (n,):
+            raise ValueError(f"{name} {getattr(sheet, name).shape} for {n} shots")
+    if n and not 0 <= sheet.source_of.min() <= sheet.source_of.max() < len(sheet.files):
+        raise ValueError(f"shots of file {sheet.source_of.max()} of {len(sheet.files)}")
+    return sheet
+
+
+def read_shots(path: Path) -> LabelSheet:
     """The labels that a file of shots carries."""
     with open_source(path) as source:
         labels, info = source.file_labels(), source.info
     if labels is None:
         mend = "Choose a file with labels and their class names."
         raise InputError("carries no labels", file=path, mend=mend)
-    places = [(str(info.path), info.dataset, i) for i in range(info.n_shots)]
-    status = labels.labelled.astype(np.uint8)
-    imported = labels.labelled
-    return sheet_from(path, taxonomy, labels.names, labels.labels, status, places, imported)
+    return LabelSheet(
+        class_names=labels.names,
+        files=(str(info.path),),
+        datasets=(info.dataset,),
+        source_of=np.zeros(info.n_shots, np.int32),
+        index_of=np.arange(info.n_shots),
+        labels=labels.labels,
+        status=(labels.labelled * LABELLED).astype(np.uint8),
+        imported=labels.labelled,
+        fingerprints=(info.fingerprint,),
+    )

@@ -1,7 +1,8 @@
-"""All labels of a project as one sheet, the common form of every file format here.
+"""Labels of many shots as one sheet, the common form of every file format here.
 
-Formats only turn a sheet into a file and a file into a sheet. No file is touched here, save
-that `write_whole` puts one in its place, whole or not at all.
+Formats only turn a sheet into a file and a file into a sheet; which shots and classes of a project
+are meant is found out by `importing`. No file is touched here, save that `write_whole` puts one in
+its place, whole or not at all.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from labeler.project import Project
 from labeler.store import LABELLED
 from model.errors import InputError
 from model.shots import SourceInfo
-from model.taxonomy import Taxonomy
+
+WHOLE_PROJECT = -1
+"""As `source_of`: the index counts all shots of the project, from 0."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,10 @@ class LabelSheet:
     """Labels of N shots: `labels` (N, C) follow `class_names` and count where `labelled`.
 
     Shot r is number `index_of[r]`, from 0, in `files[source_of[r]]` (its `datasets` entry names
-    the data in it). `status` (N,) has the store's bits; `imported` (N,) marks labels that came
-    with a file of shots; `notes` are by row.
+    the data in it, '' where the file does not say); where `shot_names[r]` is given, the shot of
+    that name. `status` (N,) has the store's bits; `imported` (N,) marks labels that came with a
+    file of shots; `notes` are by row. `numbers` (N,) say where in a file that was read each row
+    stands, counted in `unit`s; `ignored` names its columns that mean nothing here.
     """
 
     class_names: tuple[str, ...]
@@ -42,6 +47,11 @@ class LabelSheet:
     annotator: str = ""
     sources: tuple[SourceInfo, ...] = ()
     """Empty where the sheet was read from a file."""
+    fingerprints: tuple[str, ...] = ()
+    shot_names: tuple[str, ...] = ()
+    unit: str = "shot"
+    numbers: npt.NDArray[np.int64] | None = None
+    ignored: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.status)
@@ -54,6 +64,18 @@ class LabelSheet:
     def names_of(self, row: int) -> list[str]:
         """The classes of one shot, in words."""
         return [self.class_names[c] for c in np.flatnonzero(self.labels[row])]
+
+    def place(self, row: int) -> str:
+        """Where a row stands in the file it came from: 'line 5', 'task 3'."""
+        return f"{self.unit} {row + 1 if self.numbers is None else int(self.numbers[row])}"
+
+    def shot(self, row: int) -> str:
+        """The shot of a row in words: 'shot 12 of run7.cxi'."""
+        number = int(self.source_of[row])
+        name = self.shot_names[row] if self.shot_names else ""
+        name = name or f"shot {int(self.index_of[row]) + 1}"
+        file = Path(self.files[number]).name if number != WHOLE_PROJECT else ""
+        return f"{name} of {file}" if file else name
 
 
 def sheet_of(
@@ -75,41 +97,15 @@ def sheet_of(
         notes=project.store.notes(who),
         annotator=next(a.name for a in project.store.annotators() if a.id == who),
         sources=table.sources,
+        fingerprints=tuple(info.fingerprint for info in table.sources),
     )
 
 
-def sheet_from(
-    path: Path,
-    taxonomy: Taxonomy,
-    names: Sequence[str],
-    labels: npt.ArrayLike,
-    status: npt.ArrayLike,
-    places: Sequence[tuple[str, str, int]],
-    imported: npt.ArrayLike | None = None,
-    notes: dict[int, str] | None = None,
-) -> LabelSheet:
-    """A sheet of what was read from a file, its columns in the taxonomy's order.
-
-    `places` has (file, dataset, index) of every shot. InputError names unknown classes.
-    """
-    columns = taxonomy.columns(names, path)
-    found = np.asarray(labels, np.uint8).reshape(len(places), len(names))
-    ours = np.zeros((len(places), len(taxonomy)), np.uint8)
-    ours[:, columns] = found
-    files = list(dict.fromkeys((file, dataset) for file, dataset, _ in places))
-    number = {pair: k for k, pair in enumerate(files)}
-    nothing = np.zeros(len(places), bool)
-    return LabelSheet(
-        class_names=taxonomy.names,
-        files=tuple(file for file, _ in files),
-        datasets=tuple(dataset for _, dataset in files),
-        source_of=np.array([number[p[0], p[1]] for p in places], np.int32),
-        index_of=np.array([p[2] for p in places], np.int64),
-        labels=ours,
-        status=np.asarray(status, np.uint8),
-        imported=nothing if imported is None else np.asarray(imported, bool),
-        notes=notes or {},
-    )
+def numbered(pairs: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[int]]:
+    """The different (file, dataset) pairs, and for every row the number of its own."""
+    number: dict[tuple[str, str], int] = {}
+    rows = [number.setdefault(pair, len(number)) for pair in pairs]
+    return list(number), rows
 
 
 def write_whole(
@@ -119,6 +115,19 @@ def write_whole(
 
     InputError where `out` is there and `force` is not given, or where it cannot be written.
     """
+    check_place(out, sources, force=force)
+    half = half_of(out)
+    try:
+        write(half)
+        half.replace(out)
+    except OSError as error:
+        raise unwritable(out, error) from error
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def check_place(out: Path, sources: Sequence[SourceInfo], *, force: bool) -> None:
+    """InputError where `out` may not be written."""
     for info in sources:
         if out.resolve() == info.path.resolve():
             mend = "Choose another name: files of shots are never written."
@@ -126,13 +135,15 @@ def write_whole(
     if out.exists() and not force:
         mend = "Choose another name, or add --force to replace it."
         raise InputError("is already there", file=out, mend=mend)
-    half = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        write(half)
-        half.replace(out)
-    except OSError as error:
-        mend = "Choose a folder where you may write and that has space."
-        what = f"cannot be written ({error.strerror or error})"
-        raise InputError(what, file=out, mend=mend) from error
-    finally:
-        half.unlink(missing_ok=True)
+
+
+def half_of(out: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return out.with_name(f".{out.name}.{os.getpid()}.part")
+
+
+def unwritable(out: Path, error: OSError) -> InputError:
+    """A refusal of the disk in words."""
+    mend = "Choose a folder where you may write and that has space."
+    what = f"cannot be written ({error.strerror or error})"
+    return InputError(what, file=out, mend=mend)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,18 +99,8 @@ class Database:
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Troubles of the disk become InputErrors; a mistake of ours stays what it is."""
-        try:
+        with translated(self.path):
             yield
-        except DBAPIError as error:
-            raise self._in_words(str(error.orig)) or error from error
-        except sqlite3.Error as error:
-            raise self._in_words(str(error)) or error from error
-
-    def _in_words(self, text: str) -> InputError | None:
-        for part, what, mend in _TROUBLES:
-            if part in text:
-                return InputError(f"{what} ({text})", file=self.path, mend=mend)
-        return None
 
     def quick_check(self) -> None:
         """InputError where the database file is damaged."""
@@ -125,22 +114,9 @@ class Database:
         """A copy in `backups/` beside the database, whole or not at all; None when read-only."""
         if self.read_only:
             return None
-        folder = self.path.parent / "backups"
-        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        target = folder / f"{self.path.stem}-{now}-{reason}.sqlite"
-        half = target.with_suffix(".part")
-        try:
-            folder.mkdir(exist_ok=True)
-            with self.translated(), closing(sqlite3.connect(half)) as copy:
-                self.driver.backup(copy)
-            half.replace(target)
-        except OSError as error:
-            mend = "Free some space, or ask for the right to write there."
-            what = f"no backup could be written ({error})"
-            raise InputError(what, file=folder, mend=mend) from error
-        finally:
-            half.unlink(missing_ok=True)
-        return target
+        from labeler.store import copies
+
+        return copies.back_up(self.path, reason)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -148,12 +124,33 @@ class Database:
         self._engine.dispose()
 
 
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Troubles of the database file become InputErrors that name it."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _in_words(str(error.orig), path) or error from error
+    except sqlite3.Error as error:
+        raise _in_words(str(error), path) or error from error
+
+
+def _in_words(text: str, path: Path) -> InputError | None:
+    for part, what, mend in _TROUBLES:
+        if part in text:
+            return InputError(f"{what} ({text})", file=path, mend=mend)
+    return None
+
+
 def _to_json(value: Any) -> str:
     """JSON of values that may hold numbers and arrays of numpy."""
     return json.dumps(value, ensure_ascii=False, default=lambda v: v.tolist())
 
 
-_RESTORE = "Copy the newest file of its folder `backups` over it; the damaged one is worth keeping."
+_RESTORE = (
+    "Run `airylabel check --repair` on the project: it saves what can be read"
+    " and takes the rest from its folder `backups`."
+)
 _TROUBLES = (
     (
         "is full",

@@ -17,7 +17,7 @@ LABELLED, FLAGGED, SKIPPED = 1, 2, 4
 Rows = npt.NDArray[np.int64]
 Present = npt.NDArray[np.int64]
 Status = npt.NDArray[np.uint8]
-GestureKind = Literal["do", "undo", "redo"]
+GestureKind = Literal["do", "undo", "redo", "salvage", "classes"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,24 @@ class Change:
     status: Status
     gesture: int
     text: str
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """By what an open project sees that something changed elsewhere; cheap to ask for."""
+
+    gesture: int
+    n_shots: int
+    restored: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What others did since a gesture: the new state of each annotator's rows."""
+
+    of: dict[int, tuple[Rows, Present, Status]]
+    classes: bool
+    """Whether the classes changed too."""
 
 
 @dataclass(frozen=True)

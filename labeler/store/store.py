@@ -14,21 +14,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, bindparam, func, insert, literal, select
+from sqlalchemy import Connection, bindparam, insert, literal, select
 
-from labeler.store import audit, migrating
+from labeler.store import audit, classing, migrating, salvage
+from labeler.store.classing import ClassChange, KeptChange
 from labeler.store.connection import Database
-from labeler.store.facts import ANNOTATORS, Facts, table_of
+from labeler.store.elsewhere import CURRENT, EVENTS, GESTURES, STATES, Elsewhere
+from labeler.store.facts import ANNOTATORS
 from labeler.store.records import Change, GestureKind, HistoryEntry, State, in_words
-from labeler.store.schema import CurrentRow, EventRow, GestureRow
 from labeler.store.undo import UndoStack
 
-GESTURES, EVENTS, CURRENT = table_of(GestureRow), table_of(EventRow), table_of(CurrentRow)
-
-_THESE = select(func.json_each(bindparam("rows")).table_valued("value").c.value)
-_BEFORE = select(CURRENT.c.row, CURRENT.c.present, CURRENT.c.status, CURRENT.c.note).where(
-    CURRENT.c.annotator_id == bindparam("annotator"), CURRENT.c.row.in_(_THESE)
-)
 _AFTER = (EVENTS.c.row, EVENTS.c.present_after, EVENTS.c.status_after, EVENTS.c.note_after)
 _BEFORE_IT = (EVENTS.c.row, EVENTS.c.present_before, EVENTS.c.status_before, EVENTS.c.note_before)
 _OF_GESTURE = EVENTS.c.gesture_id == bindparam("gesture")
@@ -49,12 +44,13 @@ _STATE = "SELECT row, present, status FROM current WHERE annotator_id = ?"
 _STATE_TYPE = np.dtype([("row", "i8"), ("present", "i8"), ("status", "u1")])
 
 
-class Store(Facts):
+class Store(Elsewhere):
     """Everything that was decided in one project. For one thread; other processes may write too."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._stacks: dict[int, UndoStack] = {}
+        self.written: set[int] = set()
 
     @classmethod
     def create(cls, path: Path, class_names: Sequence[str]) -> Store:
@@ -98,34 +94,52 @@ class Store(Facts):
         status: npt.ArrayLike,
         *,
         origin: str,
-        note: str | None = None,
+        note: str | Sequence[str | None] | None = None,
         shown: dict[str, Any] | None = None,
         seconds: float | None = None,
     ) -> int:
         """Keep one gesture on one or many shots; durable when it returns. The gesture's number.
 
-        `present` and `status` are one value for all rows, or one each. `note` None leaves notes
-        as they are, '' takes them away. InputError where the disk refuses: then nothing changed.
+        `present`, `status` and `note` are one value for all rows, or one each. `note` None leaves
+        notes as they are, '' takes them away. InputError where the disk refuses: then nothing
+        changed.
         """
         where = np.atleast_1d(np.asarray(rows, np.int64))
         bits = np.broadcast_to(np.asarray(present, np.int64), where.shape).tolist()
         flags = np.broadcast_to(np.asarray(status, np.uint8), where.shape).tolist()
-        which = where.tolist()
+        states = list(zip(where.tolist(), bits, flags, strict=True))
         with self.database.write() as connection:
-            before = self._before(connection, annotator_id, which)
-            events = []
-            for row, p, s in zip(which, bits, flags, strict=True):
-                was = before.get(row, (0, 0, None))
-                events.append((row, *was, p, s, was[2] if note is None else note or None))
-            changed = sum(e[1:4] != e[4:7] for e in events)
-            gesture = self._gesture(
-                connection, annotator_id, "do", origin, changed, shown=shown, seconds=seconds
+            return self._record(
+                connection, annotator_id, states, origin, note=note, shown=shown, seconds=seconds
             )
-            names = [c.name for c in EVENTS.c]
-            items = [dict(zip(names, (gesture, *e), strict=True)) for e in events]
-            if items:
-                connection.execute(insert(EVENTS), items)
-            connection.execute(_MAKE_CURRENT, {"annotator": annotator_id, "gesture": gesture})
+
+    def _record(
+        self,
+        connection: Connection,
+        annotator_id: int,
+        states: Sequence[tuple[int, int, int]],
+        origin: str,
+        *,
+        note: str | Sequence[str | None] | None = None,
+        shown: dict[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> int:
+        """One gesture to (row, present, status) each, within a transaction."""
+        before = self._before(connection, annotator_id, [row for row, *_ in states])
+        events = []
+        notes = [note] * len(states) if note is None or isinstance(note, str) else note
+        for (row, p, s), said in zip(states, notes, strict=True):
+            was = before.get(row, (0, 0, None))
+            events.append((row, *was, p, s, was[2] if said is None else said or None))
+        changed = sum(e[1:4] != e[4:7] for e in events)
+        gesture = self._gesture(
+            connection, annotator_id, "do", origin, changed, shown=shown, seconds=seconds
+        )
+        names = [c.name for c in EVENTS.c]
+        items = [dict(zip(names, (gesture, *e), strict=True)) for e in events]
+        if items:
+            connection.execute(insert(EVENTS), items)
+        connection.execute(_MAKE_CURRENT, {"annotator": annotator_id, "gesture": gesture})
         return gesture
 
     def undo(self, annotator_id: int) -> Change | None:
@@ -143,6 +157,37 @@ class Store(Facts):
     def can_redo(self, annotator_id: int) -> bool:
         """Whether `redo` has anything to bring back."""
         return bool(self._stack(annotator_id).undone)
+
+    def change_classes(self, annotator_id: int, change: ClassChange) -> int:
+        """Keep a change of the classes, with the labels that follow from it: all or nothing.
+
+        The gesture's number. The new text of the taxonomy is marked as not yet in its file.
+        """
+        with self.database.write() as connection:
+            classing.change_rows(connection, change)
+            relabelled = []
+            for origin, who, states in classing.relabelled(connection, change):
+                relabelled.append(self._record(connection, who, states, origin))
+            shown = {**change.kept(), "relabelled": relabelled}
+            return self._gesture(
+                connection,
+                annotator_id,
+                "classes",
+                change.what,
+                0,
+                target=change.takes_back,
+                shown=shown,
+            )
+
+    def class_changes(self) -> list[KeptChange]:
+        """Every change of the classes, oldest first."""
+        with self.database.translated():
+            return classing.kept_changes(self.database.connection)
+
+    def class_was_used(self, name: str) -> bool:
+        """Whether any label of any time carries a class."""
+        with self.database.translated():
+            return classing.ever_used(self.database.connection, name)
 
     def _reverse(self, annotator_id: int, kind: GestureKind) -> Change | None:
         with self.database.write() as connection:
@@ -164,7 +209,7 @@ class Store(Facts):
     def _before(
         self, connection: Connection, annotator_id: int, rows: list[int]
     ) -> dict[int, tuple[int, int, str | None]]:
-        found = connection.execute(_BEFORE, {"annotator": annotator_id, "rows": json.dumps(rows)})
+        found = connection.execute(STATES, {"annotator": annotator_id, "rows": json.dumps(rows)})
         return {row: (present, status, note) for row, present, status, note in found}
 
     def _gesture(
@@ -191,6 +236,7 @@ class Store(Facts):
         }
         made = connection.execute(insert(GESTURES), values).inserted_primary_key
         assert made is not None
+        self.written.add(int(made[0]))
         return int(made[0])
 
     def _change(self, connection: Connection, gesture: int, kind: GestureKind) -> Change:
@@ -249,9 +295,10 @@ class Store(Facts):
             )
             return {int(row): str(note) for row, note in rows}
 
-    def history(self, row: int) -> list[HistoryEntry]:
-        """Everything that ever happened to a shot, oldest first."""
+    def history(self, row: int, annotator_id: int | None = None) -> list[HistoryEntry]:
+        """Everything that ever happened to a shot, oldest first; of everybody or of one."""
         g, e = GESTURES.c, EVENTS.c
+        of_whom = literal(True) if annotator_id is None else g.annotator_id == annotator_id
         find = (
             select(
                 g.time_us,
@@ -269,7 +316,7 @@ class Store(Facts):
             )
             .join_from(EVENTS, GESTURES, g.id == e.gesture_id)
             .join(ANNOTATORS, ANNOTATORS.c.id == g.annotator_id)
-            .where(e.row == row)
+            .where(e.row == row, of_whom)
             .order_by(g.id)
         )
         with self.database.translated():
@@ -285,6 +332,14 @@ class Store(Facts):
         with self.database.translated():
             rows = self.database.driver.execute(find + " ORDER BY id", (annotator_id,))
             return np.fromiter((t for (t,) in rows), np.float64) / 1e6
+
+    def differing_states(self) -> list[tuple[int, int]]:
+        """(annotator, row) whose current state does not follow from the history."""
+        return audit.differing_states(self.database)
+
+    def rebuild_current(self) -> None:
+        """Make the current states anew from the history; back up first."""
+        salvage.rebuild_current(self.database)
 
     def audit(self) -> list[str]:
         """Findings where the current state does not follow from the history; [] when it does."""

@@ -18,16 +18,23 @@ class UndoStack:
     def follow(self, gestures: Iterable[tuple[int, str, int | None, int]]) -> None:
         """Account for further (id, kind, target, changed), oldest first.
 
-        A gesture that changed nothing is history, but there is nothing in it to undo.
+        A gesture that changed nothing is history, but there is nothing in it to undo. After a
+        repair of a damaged database everything begins anew.
         """
         for gesture, kind, target, changed in gestures:
             self.seen = gesture
             if kind == "undo":
-                self.undone.append(self.done.pop())
-                assert self.undone[-1] == target
+                self._move(target, self.done, self.undone)
             elif kind == "redo":
-                self.done.append(self.undone.pop())
-                assert self.done[-1] == target
+                self._move(target, self.undone, self.done)
+            elif kind == "salvage":
+                self.done.clear()
+                self.undone.clear()
             elif changed:
                 self.done.append(gesture)
                 self.undone.clear()
+
+    def _move(self, target: int | None, start: list[int], end: list[int]) -> None:
+        """The last one goes over; of a salvaged history it may be gone, and then nothing does."""
+        if start and start[-1] == target:
+            end.append(start.pop())

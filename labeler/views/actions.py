@@ -20,7 +20,7 @@ from PyQt6.QtWidgets import (
     QTextEdit,
 )
 
-from labeler.commands import COMMANDS, MENUS, Command, Keymap, of_classes
+from labeler.commands import COMMANDS, MENUS, Command, Keymap, When, of_classes
 from labeler.views.keys import all_spoken, spoken
 from model.taxonomy import Taxonomy
 
@@ -70,9 +70,27 @@ class Actions(QObject):
         """Enable what makes sense now; show the state of switches."""
         for id, action in self.by_id.items():
             command = self.keymap.commands[id]
-            action.setEnabled(self.host.allows(command.when))
+            action.setEnabled(self.allows(command.when))
             if command.state is not None:
                 action.setChecked(bool(command.state(self.host)))
+
+    def allows(self, when: When) -> bool:
+        """Whether commands of this kind make sense now."""
+        session, hand = self.host.session, self.host.hand
+        if when == "always":
+            return True
+        if session.project is None:
+            return False
+        in_label = self.host.tab == "Label" and session.row >= 0
+        many = hand is not session
+        allowed: dict[When, bool] = {
+            "project": True,
+            "shot": in_label,
+            "model": in_label and session.predictions is not None,
+            "shots": hand.ready if many else in_label,
+            "many": many,
+        }
+        return allowed[when]
 
     def trigger(self, id: str) -> None:
         """Run a command if it makes sense now."""

@@ -60,7 +60,7 @@ class NewProject(QDialog):
 
     def __init__(self, files: Sequence[Path], parent: QWidget) -> None:
         super().__init__(parent)
-        from labeler.project import login
+        from labeler.people import login
         from model.taxonomy_toml import shipped
 
         self.setWindowTitle("New project")

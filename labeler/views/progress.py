@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import numpy as np
 from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from labeler.session import Session
-from labeler.store.records import LABELLED
 
 EVERY_MS = 30_000
 """The rate and the end are reckoned anew this often."""
@@ -45,7 +43,7 @@ class ProgressFoot(QFrame):
     def refresh(self) -> None:
         """Show where things stand."""
         n = self.session.n_shots
-        done = int(np.count_nonzero(self.session.status & LABELLED))
+        done = self.session.decided.tally.labelled
         self.count.setText(f"{done:,} of {n:,} labelled")
         self.bar.setMaximum(max(n, 1))
         self.bar.setValue(done)

@@ -14,6 +14,8 @@ def take_look(session: Session, settings: Settings) -> None:
     """Draw shots as the person left it."""
     session.auto_advance = settings["auto_advance"]
     session.levels_follow = settings["follow_levels"]
+    session.repeat_rate = float(settings["repeat_rate"])
+    session.remind_of_breaks = settings["break_reminder"]
     session.look(
         norm=settings["norm"],
         colormap=settings["colormap"],
@@ -37,6 +39,8 @@ def keep_look(session: Session, settings: Settings) -> None:
         "auto_advance": session.auto_advance,
         "follow_levels": session.levels_follow,
         "physics": [name for name in PANES if getattr(session.panes, name)],
+        "repeat_rate": session.repeat_rate,
+        "break_reminder": session.remind_of_breaks,
     }
     for id, value in values.items():
         settings.set(id, value)

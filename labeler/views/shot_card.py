@@ -91,7 +91,7 @@ class ShotCard(QFrame):
         self._text.setText("\n".join(self._lines()))
 
     def _decided_when(self) -> str:
-        entries = self.session.project.store.history(self.session.row)
+        entries = self.session.project.store.history(self.session.row, self.session.annotator)
         if not entries:
             return "Decided"
         last = entries[-1]

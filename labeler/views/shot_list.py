@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 from PyQt6.QtCore import (
     QAbstractListModel,
     QItemSelectionModel,
@@ -54,7 +53,6 @@ class QueueModel(QAbstractListModel):
         self._queue = session.queue
         session.queue_changed.connect(self._reset)
         session.project_changed.connect(self._reset)
-        session.labels_changed.connect(self._touch)
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self._queue)
@@ -69,21 +67,10 @@ class QueueModel(QAbstractListModel):
             return spoken(self.session, row)
         return str(row + 1) if role == Qt.ItemDataRole.DisplayRole else None
 
-    def place_of(self, row: int) -> int | None:
-        """Where in the queue a shot is."""
-        at = np.flatnonzero(self._queue == row)
-        return int(at[0]) if len(at) else None
-
     def _reset(self) -> None:
         self.beginResetModel()
         self._queue = self.session.queue
         self.endResetModel()
-
-    def _touch(self, rows: npt.NDArray[np.int64]) -> None:
-        for row in np.asarray(rows)[:200]:
-            place = self.place_of(int(row))
-            if place is not None:
-                self.dataChanged.emit(self.index(place), self.index(place))
 
 
 def spoken(session: Session, row: int) -> str:
@@ -238,12 +225,14 @@ class ShotList(QWidget):
         session.shot_changed.connect(self.follow)
         session.queue_changed.connect(lambda: self.follow(session.row))
         session.project_changed.connect(lambda: self.follow(session.row))
+        # Telling the list of changed data would make it lay out a million rows at every key.
+        session.labels_changed.connect(lambda rows: self._repaint())
         session.thumbnail_ready.connect(lambda row: self._redraw.start())
         self.follow(session.row)
 
     def follow(self, row: int) -> None:
         """Bring the shot on screen into sight."""
-        place = self.model.place_of(row)
+        place = self.session.place_of(row)
         selection = self.view.selectionModel()
         if place is None or selection is None:
             self._repaint()

@@ -66,8 +66,8 @@ class StatusLine(QWidget):
         info = session.table.sources[session.table.source_of[session.row]]
         index = int(session.table.index_of[session.row])
         name = info.shot_names[index] if info.shot_names else f"#{index + 1}"
-        at = np.flatnonzero(session.queue == session.row)
-        place = f"{at[0] + 1:,} of {len(session.queue):,}" if len(at) else "not in this queue"
+        at = session.place_of(session.row)
+        place = "not in this queue" if at is None else f"{at + 1:,} of {len(session.queue):,}"
         return [f"{info.path.name} {name} ({place})", *self._under_cursor()]
 
     def _under_cursor(self) -> list[str]:

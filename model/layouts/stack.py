@@ -21,7 +21,7 @@ _METRES = {"_m": 1.0, "_mm": 1e-3, "_um": 1e-6, "_nm": 1e-9}
 
 def find(file: h5py.File) -> str:
     """Name of the largest 3-D dataset; InputError where there is none, or where two are alike."""
-    sizes = {name: file[name].size for name in stacks(file)}
+    sizes = {name: file[name].size for name in stacks(file) if name.split("/")[-1] != "mask"}
     pictures = {n: s for n, s in sizes.items() if min(file[n].shape) > 1} or sizes
     if not pictures:
         raise InputError(

@@ -11,6 +11,7 @@ from labeler import queue as queues
 from labeler.decisions import Decisions
 from labeler.pace import Pace
 from labeler.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.walk import Walk
 from model.taxonomy_toml import load, shipped
 
 TAXONOMY = load(shipped("helium"))
@@ -41,7 +42,9 @@ def test_filters_agree_with_a_plain_loop(pairs):
             "disagree": False,
         }
         for name, passes in expected.items():
-            assert queues.matching(name, d, TAXONOMY, None)[row] == passes, name
+            known = queues.Known(d, TAXONOMY)
+            assert queues.matching((name,), known)[row] == passes, name
+            assert queues.matching((name,), known, np.array([row]))[0] == passes, name
 
 
 def test_orders_put_the_largest_first_and_keep_file_order_among_equals():
@@ -56,30 +59,32 @@ def test_orders_put_the_largest_first_and_keep_file_order_among_equals():
             return np.array([0, 2, 0, 1])
 
     d = Decisions.none(4)
-    build = lambda **k: queues.build(queues.Choice(**k), d, TAXONOMY, Readings()).tolist()  # noqa: E731
+    known = queues.Known(d, TAXONOMY, Readings())
+    build = lambda **k: queues.build(queues.Choice(**k), known).tolist()  # noqa: E731
     assert build() == [0, 1, 2, 3]
     assert build(order="uncertainty") == [1, 3, 0, 2]
     assert build(order="contradiction") == [2, 0, 1, 3]
-    assert build(filter="disagree") == [1, 3]
+    assert build(filters=("disagree",)) == [1, 3]
 
 
 def test_a_step_from_outside_the_queue_goes_to_its_neighbours_in_file_order():
-    queue = np.array([8, 2, 5])
-    assert queues.step(queue, 2, 1) == 5
-    assert queues.step(queue, 5, 1) == 5
-    assert queues.step(queue, 8, -1) == 8
-    assert queues.step(queue, 4, 1) == 5
-    assert queues.step(queue, 4, -1) == 2
-    assert queues.step(queue, 9, 1) == 5
-    assert queues.step(np.zeros(0, int), 4, 1) is None
+    walk = Walk([8, 2, 5], 12, np.zeros(12, np.uint8))
+    assert walk.step(2, 1) == 5
+    assert walk.step(5, 1) == 5
+    assert walk.step(8, -1) == 8
+    assert walk.step(4, 1) == 5
+    assert walk.step(4, -1) == 2
+    assert walk.step(9, 1) == 5
+    assert Walk([], 12, np.zeros(12, np.uint8)).step(4, 1) is None
 
 
 def test_the_next_undecided_is_found_round_the_end():
     d = Decisions.none(5)
     d.put([3, 4], 0, LABELLED)
-    assert queues.next_undecided(np.arange(5), 2, d) == 0
-    d.put([0, 1, 2], 0, SKIPPED)
-    assert queues.next_undecided(np.arange(5), 2, d) is None
+    walk = Walk(np.arange(5), 5, d.status)
+    assert walk.next_open(2) == 0
+    walk.follow(d.put([0, 1, 2], 0, SKIPPED), d.status)
+    assert walk.next_open(2) is None
 
 
 def test_a_million_shots_are_filtered_in_a_moment():
@@ -89,7 +94,7 @@ def test_a_million_shots_are_filtered_in_a_moment():
     d = Decisions.none(1_000_000)
     d.put(np.arange(1_000_000), rng.choice([0, 3, 24, 27], 1_000_000), LABELLED)
     start = time.perf_counter()
-    wrong = queues.in_error(d, TAXONOMY)
+    wrong = queues.matching(("error",), queues.Known(d, TAXONOMY))
     assert time.perf_counter() - start < 2
     assert 0 < wrong.sum() < 1_000_000
 

@@ -167,7 +167,7 @@ def test_thumbnails_come_after_shots_and_are_kept(desk):
     d = desk()
     d.reader.request_thumbnail(3, "shots.h5", "200", 3)
     key, picture = d.pictures.get(timeout=20)
-    assert (key, picture.dtype, picture.shape) == (3, np.uint8, (80, 80))
+    assert (key, picture.dtype, picture.shape) == (3, np.uint8, (96, 96))
     assert d.reader.thumbnail(3) is picture
     d.reader.request_thumbnail(CRASH, "shots.h5", None, CRASH)
     assert isinstance(d.pictures.get(timeout=20)[1], InputError)

@@ -209,18 +209,18 @@ def test_the_head_counts_what_no_longer_matches(session, qtbot):
     head = shown(QueueHead(session), qtbot, 200, 90)
     session.set_queue(filter="unlabelled")
     session.toggle(session.taxonomy.index("Round"))
-    assert head.stale.text() == "1 done · refresh"
-    QTest.mouseClick(head.stale, Qt.MouseButton.LeftButton)
-    assert head.number.text() == "11 shots"
-    assert not head.stale.isVisible()
+    assert head.number.stale.text() == "1 done · refresh"
+    QTest.mouseClick(head.number.stale, Qt.MouseButton.LeftButton)
+    assert head.number.number.text() == "11 shots"
+    assert not head.number.stale.isVisible()
 
 
 def test_filters_that_need_a_run_are_offered_but_not_enabled_before_one(session, qtbot):
     head = shown(QueueHead(session), qtbot, 200, 90)
-    head._fill_orders()
-    assert [a.isEnabled() for a in head.order.list.actions()] == [True, False, False]
+    head.order.fill()
+    assert [a.isEnabled() for a in head.order.list.actions()] == [True, False, False, True]
     use_made_up_run(session)
-    head._fill_orders()
+    head.order.fill()
     assert all(a.isEnabled() for a in head.order.list.actions())
     head.order.list.actions()[1].trigger()
     assert session.queue[0] == 0  # every third shot is unsure, the first comes first

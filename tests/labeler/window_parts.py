@@ -130,8 +130,8 @@ class MadeUpRun:
     def contradictions(self) -> np.ndarray:
         return np.arange(len(self.probabilities)) % 4 == 0
 
-    def disagreement(self, present: Any, status: Any) -> np.ndarray:
-        return (np.arange(len(self.probabilities)) % 2) * (np.asarray(status) & 1)
+    def disagreement(self, present: Any, status: Any, rows: Any = slice(None)) -> np.ndarray:
+        return (np.arange(len(self.probabilities)) % 2)[rows] * (np.asarray(status) & 1)
 
     def heatmap(self, row: int, class_index: int, shape: tuple[int, int]) -> np.ndarray:
         y, x = np.mgrid[: shape[0], : shape[1]] / max(shape) - 0.5

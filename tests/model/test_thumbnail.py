@@ -9,7 +9,7 @@ from model.thumbnail import thumbnail
 
 
 @pytest.mark.parametrize(
-    ("shape", "expected"), [((1035, 1035), (80, 80)), ((224, 112), (80, 40)), ((60, 50), (60, 50))]
+    ("shape", "expected"), [((1035, 1035), (96, 96)), ((224, 112), (96, 48)), ((60, 50), (60, 50))]
 )
 def test_a_thumbnail_keeps_the_aspect_and_is_never_enlarged(shape, expected):
     picture = thumbnail(np.ones(shape, np.uint16))
@@ -45,7 +45,7 @@ def test_masked_pixels_take_no_part():
 def test_every_shape_gives_a_picture(height, width, seed):
     counts = np.random.default_rng(seed).poisson(3, (height, width)).astype(np.uint16)
     picture = thumbnail(counts)
-    assert max(picture.shape) <= 80
+    assert max(picture.shape) <= 96
     assert min(picture.shape) >= 1
 
 

@@ -1,0 +1,231 @@
+"""Subcommands that take labels and shots out of a project, labels into it, and report on them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from labeler.cli.output import add_output_options, follow, print_json
+
+FORMATS = ("csv", "parquet", "hdf5", "cxi", "json")
+
+
+def add_parsers(subparsers: Any) -> None:
+    """export, import, agreement, report."""
+    _add_export(subparsers)
+    _add_import(subparsers)
+    agreement = subparsers.add_parser("agreement", help="how far people agree, class by class")
+    agreement.add_argument("project", type=Path, metavar="PROJECT")
+    agreement.add_argument(
+        "--consensus", action="store_true", help="make consensus labels of what most say"
+    )
+    add_output_options(agreement)
+    agreement.set_defaults(run=_agreement)
+    report = subparsers.add_parser("report", help="the labelling week with figures, HTML or PDF")
+    report.add_argument("project", type=Path, metavar="PROJECT")
+    report.add_argument("--out", type=Path, required=True, metavar="FILE", help=".html or .pdf")
+    report.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    report.add_argument("--annotator", metavar="A", help="whose week (default: yours)")
+    add_output_options(report)
+    report.set_defaults(run=_report)
+
+
+def _add_export(subparsers: Any) -> None:
+    export = subparsers.add_parser("export", help="write labels, or shots, to a new file")
+    export.add_argument("project", type=Path, metavar="PROJECT")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE")
+    export.add_argument(
+        "--format", choices=FORMATS, dest="form", help="of labels (default: by FILE's ending)"
+    )
+    export.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    export.add_argument(
+        "--only-mine", action="store_true", help="without labels that came with the files"
+    )
+    export.add_argument("--annotator", metavar="A", help="whose labels (default: yours)")
+    shots = export.add_argument_group(
+        "shots", "with --shots: the chosen shots themselves, as CXI or, to a .h5, as plain HDF5"
+    )
+    shots.add_argument("--shots", action="store_true", help="write shots with their labels")
+    shots.add_argument("--class", action="append", default=[], metavar="C", dest="having")
+    shots.add_argument("--without", action="append", default=[], metavar="C", dest="lacking")
+    shots.add_argument("--rows", metavar="N", help="numbers as on screen: 1-100,205")
+    shots.add_argument("--labelled", action="store_true", help="only labelled shots")
+    shots.add_argument("--flagged", action="store_true", help="only flagged shots")
+    shots.add_argument(
+        "--virtual", action="store_true", help="a file of links instead of a copy of the shots"
+    )
+    shots.add_argument("--compress", action="store_true", help="gzip, one chunk a shot")
+    add_output_options(export, events=True)
+    export.set_defaults(run=_export)
+
+
+def _add_import(subparsers: Any) -> None:
+    parser = subparsers.add_parser("import", help="take labels of a file into a project")
+    parser.add_argument("project", type=Path, metavar="PROJECT")
+    parser.add_argument("file", type=Path, metavar="FILE", help="what `export` or others wrote")
+    parser.add_argument(
+        "--as", metavar="ANNOTATOR", dest="annotator", help="whose labels they are (default: yours)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would change")
+    parser.add_argument(
+        "--only-new", action="store_true", help="leave shots alone that the annotator labelled"
+    )
+    parser.add_argument(
+        "--drop-unknown",
+        action="store_true",
+        help="take shots with classes that the project lacks without these classes",
+    )
+    add_output_options(parser)
+    parser.set_defaults(run=_import)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from labeler.project import Project
+
+    with Project.open(args.project) as project:
+        who = _annotator(project, args.annotator)
+        if args.shots:
+            return _export_shots(project, args, who)
+        from labeler.exchange import export
+
+        sheet = export(
+            project,
+            args.form,
+            args.out,
+            force=args.force,
+            annotator=who,
+            only_mine=args.only_mine,
+        )
+    counts = {"out": str(args.out), "shots": len(sheet), "labelled": int(sheet.labelled.sum())}
+    if args.json:
+        print_json(counts)
+    else:
+        print(f"{counts['labelled']} labelled of {counts['shots']} shots written to {args.out}")
+    return 0
+
+
+def _export_shots(project: Any, args: argparse.Namespace, who: int | None) -> int:
+    from labeler.cli.child import listen
+    from labeler.exchange.selection import Selection
+    from labeler.exchange.shots import export_shots
+
+    chosen = Selection(
+        having=tuple(args.having),
+        lacking=tuple(args.lacking),
+        rows=args.rows or "",
+        labelled=args.labelled,
+        flagged=args.flagged,
+    )
+    events = export_shots(
+        project,
+        chosen.of(project, who),
+        args.out,
+        annotator=who,
+        virtual=args.virtual,
+        compress=args.compress,
+        force=args.force,
+        stop=listen(),
+    )
+    last = follow(events, args)
+    if args.json:
+        print_json({k: v for k, v in last.items() if k != "event"})
+    elif not args.events:
+        print(last["text"])
+    return 0
+
+
+def _annotator(project: Any, name: str | None) -> int | None:
+    from model.errors import InputError
+
+    if name is None:
+        return None
+    people = [a for a in project.store.annotators() if a.kind != "import"]
+    found = next((a.id for a in people if a.name == name), None)
+    if found is None:
+        mend = f"There are: {', '.join(sorted({a.name for a in people}))}."
+        raise InputError(f"nobody called {name!r} labelled in this project", mend=mend)
+    return int(found)
+
+
+def _import(args: argparse.Namespace) -> int:
+    from labeler.exchange import read_labels
+    from labeler.exchange.importing import apply, plan
+    from labeler.project import Project
+
+    with Project.open(args.project) as project:
+        found = plan(
+            project,
+            read_labels(args.file),
+            args.file,
+            args.annotator,
+            only_new=args.only_new,
+            drop_unknown=args.drop_unknown,
+        )
+        gesture = None if args.dry_run else apply(project, found)
+    if args.json:
+        print_json({**found.counts(), "dry_run": args.dry_run, "gesture": gesture})
+        return 0
+    print("\n".join(found.lines()))
+    if args.dry_run:
+        print("Nothing was changed (--dry-run).")
+    elif gesture is None:
+        print("There was nothing to change.")
+    else:
+        print(f"Done, as one gesture of {found.annotator}, which undo takes back.")
+    return 0
+
+
+def _agreement(args: argparse.Namespace) -> int:
+    from labeler.adjudication import make_consensus
+    from labeler.agreement import agreement_of
+    from labeler.project import Project
+
+    with Project.open(args.project) as project:
+        settled = make_consensus(project) if args.consensus else None
+        found = agreement_of(project)
+    if args.json:
+        more = {} if settled is None else {"consensus": vars(settled)}
+        print_json({**found.in_numbers(), **more})
+        return 0
+    _print_agreement(found)
+    if settled is not None:
+        print(
+            f"consensus: {settled.unanimous} shots read alike, {settled.majority} by majority, "
+            f"{settled.by_hand} settled by hand, {settled.open} open"
+        )
+    return 0
+
+
+def _print_agreement(found: Any) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    readers = ", ".join(f"{escape(name)} ({n:,})" for name, n in found.readers)
+    console = Console()
+    console.print(f"{found.shots:,} shots read by two or more of: {readers or 'nobody'}")
+    if not found.shots:
+        return
+    pairs = [f"κ {escape(p.first)} – {escape(p.second)}" for p in found.pairs]
+    table = Table("class", "α", "95 %", "differ", *pairs)
+    for c, (name, a) in enumerate(zip(found.class_names, found.alphas, strict=True)):
+        kappas = [f"{p.kappa[c]:.3f}" for p in found.pairs]
+        interval = f"{a.low:.3f} … {a.high:.3f}"
+        table.add_row(escape(name), f"{a.value:.3f}", interval, f"{a.differing:,}", *kappas)
+    console.print(table)
+    console.print(f"{len(found.rows):,} shots differ; α of whole label sets {found.whole:.3f}")
+
+
+def _report(args: argparse.Namespace) -> int:
+    from labeler.project import Project
+    from labeler.report import write_report
+
+    with Project.open(args.project) as project:
+        who = _annotator(project, args.annotator)
+        out = write_report(project, args.out, annotator=who, force=args.force)
+    if args.json:
+        print_json({"out": str(out)})
+    else:
+        print(f"The report is {out}")
+    return 0

@@ -1,0 +1,79 @@
+"""Labels as a Parquet table, for pandas, Polars, DuckDB and the like: columns as in the CSV.
+
+Needs pyarrow, which is loaded only here and only when used.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labeler.exchange.columns import HEAD, Table, class_column, sheet_of_table, who_decided
+from labeler.exchange.sheet import LabelSheet
+from labeler.store import FLAGGED, SKIPPED
+from labeler.version import version
+from model.errors import InputError
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        mend = "Install it: pip install 'airylabel[parquet]'."
+        raise InputError("Parquet needs pyarrow, which is not installed", mend=mend) from error
+    return pyarrow, pyarrow.parquet
+
+
+def write(sheet: LabelSheet, path: Path) -> None:
+    """Columns with types: whole numbers, true and false, text; a class is null where undecided."""
+    arrow, parquet = _pyarrow()
+    undecided = ~sheet.labelled
+    places = np.arange(len(sheet), dtype=np.int64)
+    notes = [sheet.notes.get(row, "") for row in range(len(sheet))] if sheet.notes else None
+    files = arrow.DictionaryArray.from_arrays(sheet.source_of, arrow.array(sheet.files, "string"))
+    named = arrow.array(sheet.datasets, "string")
+    datasets = arrow.DictionaryArray.from_arrays(sheet.source_of, named)
+    columns = [
+        arrow.array(places + 1),
+        files,
+        datasets,
+        arrow.array(sheet.index_of),
+        arrow.array(who_decided(sheet), "string"),
+        arrow.array((sheet.status & FLAGGED) != 0),
+        arrow.array((sheet.status & SKIPPED) != 0),
+        arrow.array(notes or [""] * len(sheet), "string"),
+        *(arrow.array(column.astype(np.int8), mask=undecided) for column in sheet.labels.T),
+    ]
+    names = [*HEAD, *(class_column(n) for n in sheet.class_names)]
+    about = {"version": version(), "annotator": sheet.annotator, "classes": sheet.class_names}
+    table = arrow.Table.from_arrays(columns, names=names)
+    table = table.replace_schema_metadata({"airylabel": json.dumps(about, ensure_ascii=False)})
+    parquet.write_table(table, path, compression="zstd")
+
+
+def read(path: Path) -> LabelSheet:
+    """The sheet of a table that `write` made, or of another table of labels."""
+    arrow, parquet = _pyarrow()
+    try:
+        found = parquet.ParquetFile(path, memory_map=False).read()
+        columns = [[_text(v) for v in column.to_pylist()] for column in found.columns]
+    except (OSError, arrow.ArrowException, UnicodeDecodeError) as error:
+        what = f"cannot be read as Parquet ({_first_line(error)})"
+        raise InputError(what, file=path, mend="Export it again.") from error
+    numbers = np.arange(1, found.num_rows + 1)
+    return sheet_of_table(Table(path, found.column_names, columns, numbers, "row"))
+
+
+def _text(value: object) -> str:
+    """A cell as the CSV would have it."""
+    if value is None:
+        return ""
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,331 @@
+"""What a file of labels would change in a project, in full before anything is done; then doing it.
+
+Shots are matched by file and index (or name), classes by name whatever its case and spelling. It
+takes labels only where somebody decided, never takes one away, and leaves every file untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labeler.exchange.sheet import WHOLE_PROJECT, LabelSheet
+from labeler.project import Project
+from labeler.store import LABELLED, SKIPPED, State, StoredSource
+from labeler.store.records import Present, Rows, Status
+from model.errors import InputError
+from model.taxonomy import plain
+
+SHOWN = 5
+"""So many unknown shots are named one by one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an import will change: `rows` get `present` and `status` bits, and `notes` by row.
+
+    `new`, `changed`, `same` count shots by what happens to their label; `marks` counts those where
+    only a flag, a skip or a note changes. `per_class` has (labels added, labels removed).
+    """
+
+    path: Path
+    annotator: str
+    rows: Rows
+    present: Present
+    status: Status
+    notes: tuple[str | None, ...]
+    shots: int
+    new: int
+    changed: int
+    same: int
+    marks: int
+    kept: int = 0
+    """Shots whose own label stays although the file says something else (with `only_new`)."""
+    unknown_shots: int = 0
+    unknown_examples: tuple[str, ...] = ()
+    unknown_classes: dict[str, int] = field(default_factory=dict)
+    """Classes that the taxonomy lacks, with the number of shots that have them."""
+    left_out: int = 0
+    """Shots that are not imported because they carry an unknown class."""
+    ignored: tuple[str, ...] = ()
+    per_class: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, Any]:
+        """The plan in numbers, for scripts."""
+        names = ("annotator", "shots", "new", "changed", "same", "marks", "kept", "unknown_shots")
+        found: dict[str, Any] = {name: getattr(self, name) for name in names}
+        more = ("unknown_classes", "left_out", "ignored", "per_class")
+        return found | {name: getattr(self, name) for name in more}
+
+    def lines(self) -> list[str]:
+        """The plan in words, one fact a line."""
+        said = [f"{self.path.name} speaks of {_shots(self.shots)}; labels of {self.annotator}:"]
+        for count, words in (
+            (self.new, "get a first label"),
+            (self.changed, "get another label than they have"),
+            (self.same, "have the same label already"),
+            (self.marks, "only change a flag, a skip or a note"),
+            (self.kept, "keep the label that they have"),
+        ):
+            if count or words.startswith("get"):
+                said.append(f"  {count:,} {words}")
+        if self.unknown_shots:
+            some = "; ".join(self.unknown_examples)
+            more = " …" if self.unknown_shots > len(self.unknown_examples) else ""
+            said.append(f"  {self.unknown_shots:,} are not in this project: {some}{more}")
+        for name, count in self.unknown_classes.items():
+            said.append(f"  class {name!r} is not in this project's taxonomy: {_shots(count)}")
+        if self.left_out:
+            said.append(f"  {self.left_out:,} of them are left out, for only part would be taken")
+        if self.ignored:
+            said.append(f"  columns without a meaning here: {', '.join(self.ignored)}")
+        for name, (added, removed) in self.per_class.items():
+            if added or removed:
+                said.append(f"  {name}: +{added:,} −{removed:,}")
+        return said
+
+
+def _shots(n: int) -> str:
+    return f"{n:,} shot{'' if n == 1 else 's'}"
+
+
+def plan(
+    project: Project,
+    sheet: LabelSheet,
+    path: Path | str,
+    annotator: str | None = None,
+    *,
+    only_new: bool = False,
+    drop_unknown: bool = False,
+) -> Plan:
+    """What importing a sheet as a person's labels (default: the project's person) would change.
+
+    With `only_new`, shots that the person decided keep their labels. Shots with a class that the
+    taxonomy lacks are left out, or lose that class with `drop_unknown`. InputError where the file
+    names a shot twice with different labels, or none of its shots and classes is known here.
+    """
+    path = Path(path)
+    name, own = _person(project, annotator)
+    rows = _rows(project, sheet)
+    known, labels, unknown = _labels(project, sheet)
+    partial = unknown.any(1) & sheet.labelled
+    takes = (rows >= 0) & ~(partial & (not drop_unknown))
+    at = _once(sheet, path, rows, labels, takes)
+    where = rows[at]
+    present, status = _merged(project, sheet, own, where, at, labels)
+    was_decided = own.labelled[where]
+    decided = sheet.labelled[at]
+    if only_new:
+        decided = decided & ~was_decided
+        present = np.where(was_decided, own.present[where], present)
+    differs = present != own.present[where]
+    new = decided & ~was_decided & ((status & LABELLED) != 0)
+    changed = decided & was_decided & differs
+    notes = _notes(project, sheet, name, where, at)
+    noted = np.array([n is not None for n in notes], bool).reshape(-1)
+    moved = new | changed | (status != own.status[where]) | noted
+    names = sheet.class_names
+    missing = [names[c] for c in range(len(names)) if not known[c]]
+    lost = np.flatnonzero(rows < 0)
+    bits = (own.present[where][moved], present[moved])
+    return Plan(
+        path=path,
+        annotator=name,
+        rows=where[moved],
+        present=present[moved],
+        status=status[moved],
+        notes=tuple(n for n, m in zip(notes, moved, strict=True) if m),
+        shots=int((sheet.labelled | (sheet.status != 0)).sum()),
+        new=int(new.sum()),
+        changed=int(changed.sum()),
+        same=int((sheet.labelled[at] & ~new & ~changed & ~(was_decided & only_new)).sum()),
+        marks=int((moved & ~new & ~changed).sum()),
+        kept=int((sheet.labelled[at] & was_decided & only_new).sum()),
+        unknown_shots=len(lost),
+        unknown_examples=tuple(f"{sheet.shot(r)} ({sheet.place(r)})" for r in lost[:SHOWN]),
+        unknown_classes=dict(zip(missing, unknown.sum(0).tolist(), strict=True)),
+        left_out=0 if drop_unknown else int((partial & (rows >= 0)).sum()),
+        ignored=sheet.ignored,
+        per_class=_per_class(project, *bits),
+    )
+
+
+def apply(project: Project, plan: Plan) -> int | None:
+    """Do what the plan says, as one gesture; its number, or None where there is nothing to do."""
+    if not len(plan.rows):
+        return None
+    who = _id_of(project, plan.annotator)
+    if who is None:
+        who = project.store.annotator(plan.annotator)
+    return project.store.record(
+        who, plan.rows, plan.present, plan.status, origin="import", note=plan.notes
+    )
+
+
+# -- whose labels ------------------------------------------------------------------------------
+
+
+def _id_of(project: Project, name: str) -> int | None:
+    people = [a for a in project.store.annotators() if a.kind == "human"]
+    return next((a.id for a in people if a.name == name), None)
+
+
+def _person(project: Project, name: str | None) -> tuple[str, State]:
+    """Name and present state of the annotator; nothing decided where there is none yet."""
+    if name is None:
+        me = project.annotator
+        name = next(a.name for a in project.store.annotators() if a.id == me)
+    found = _id_of(project, name)
+    if found is None:
+        n = project.n_shots
+        return name, State(np.zeros(n, np.int64), np.zeros(n, np.uint8))
+    return name, project.store.load_state(found)
+
+
+# -- which shots -------------------------------------------------------------------------------
+
+
+def _rows(project: Project, sheet: LabelSheet) -> Rows:
+    """(N,) the project's row of every shot of the sheet, -1 where it is not here."""
+    sources = [_source(project.stored_sources, sheet, k) for k in range(len(sheet.files))]
+    first = np.array([-1 if s is None else s.first_row for s in sources] + [0], np.int64)
+    count = [0 if s is None else s.info.n_shots for s in sources]
+    counts = np.array([*count, project.n_shots], np.int64)
+    of = sheet.source_of  # WHOLE_PROJECT is -1, the last entry of both
+    assert WHOLE_PROJECT == -1
+    index = sheet.index_of.copy()
+    for k, source in enumerate(sources):
+        if sheet.shot_names and source is not None:
+            index[of == k] = _by_name(
+                source, [sheet.shot_names[r] for r in np.flatnonzero(of == k)]
+            )
+    fits = (index >= 0) & (index < counts[of]) & (first[of] >= 0)
+    return np.where(fits, first[of] + index, -1)
+
+
+def _by_name(source: StoredSource, names: Sequence[str]) -> list[int]:
+    number = {name.casefold(): i for i, name in enumerate(source.info.shot_names or ())}
+    return [number.get(name.casefold(), -1) for name in names]
+
+
+def _source(stored: Sequence[StoredSource], sheet: LabelSheet, k: int) -> StoredSource | None:
+    """The project's file that a sheet means: by content, by path, by name, or the only one."""
+    file, dataset = sheet.files[k], sheet.datasets[k]
+    mark = sheet.fingerprints[k] if sheet.fingerprints else ""
+    if not file:
+        return stored[0] if len(stored) == 1 else None
+    parts = _parts(file)
+    for fits in (
+        [s for s in stored if mark and s.info.fingerprint == mark],
+        [s for s in stored if str(s.info.path) == file],
+        [s for s in stored if s.info.path.name.casefold() == parts[-1]],
+        [s for s in stored if s.info.path.stem.casefold() == parts[-1]],
+    ):
+        if len(fits) > 1:
+            fits = [s for s in fits if not dataset or s.info.dataset == dataset]
+        if len(fits) > 1:
+            alike = [_alike(_parts(str(s.info.path)), parts) for s in fits]
+            fits = [s for s, a in zip(fits, alike, strict=True) if a == max(alike)]
+        if len(fits) == 1:
+            return fits[0]
+    return None
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """The parts of a path of any system, without case."""
+    kind: type[PurePath] = PureWindowsPath if "\\" in path else PurePosixPath
+    return tuple(part.casefold() for part in kind(path).parts)
+
+
+def _alike(a: tuple[str, ...], b: tuple[str, ...]) -> int:
+    """How many parts two paths have in common, from the end."""
+    return next((i for i, (x, y) in enumerate(zip(a[::-1], b[::-1], strict=False)) if x != y), 999)
+
+
+def _once(
+    sheet: LabelSheet,
+    path: Path,
+    rows: Rows,
+    labels: npt.NDArray[np.bool_],
+    takes: npt.NDArray[np.bool_],
+) -> Rows:
+    """The sheet's rows to take, each shot once; InputError where one is labelled in two ways."""
+    at = np.flatnonzero(takes)
+    order = at[np.lexsort((at, ~sheet.labelled[at], rows[at]))]  # labelled ones first
+    again = np.flatnonzero(rows[order][1:] == rows[order][:-1])
+    for k in again:
+        a, b = int(order[k]), int(order[k + 1])
+        if sheet.labelled[b] and (labels[a] != labels[b]).any():
+            what = f"labels {sheet.shot(b)} in two ways, here and in {sheet.place(a)}"
+            mend = "Keep one of the two."
+            raise InputError(what, file=path, place=sheet.place(b), mend=mend)
+    return np.sort(np.delete(order, again + 1))
+
+
+# -- which classes -----------------------------------------------------------------------------
+
+
+def _labels(
+    project: Project, sheet: LabelSheet
+) -> tuple[list[bool], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which columns are known, (N, ours) labels, and (N, unknown) labels of unknown classes."""
+    ours = {plain(n): i for i, n in enumerate(project.taxonomy.names)}
+    known = [plain(n) in ours for n in sheet.class_names]
+    labels = np.zeros((len(sheet), len(project.taxonomy)), bool)
+    for c, name in enumerate(sheet.class_names):
+        if known[c]:
+            labels[:, ours[plain(name)]] |= sheet.labels[:, c] > 0
+    unknown = sheet.labels[:, [c for c, k in enumerate(known) if not k]] > 0
+    return known, labels, unknown
+
+
+# -- what becomes of them ----------------------------------------------------------------------
+
+
+def _merged(
+    project: Project,
+    sheet: LabelSheet,
+    own: State,
+    where: Rows,
+    at: Rows,
+    labels: npt.NDArray[np.bool_],
+) -> tuple[Present, Status]:
+    """Bits that the rows get: the sheet's label where it has one; its flags and skips added.
+
+    A label that came with a file of shots, and is here as such, does not become the person's.
+    """
+    bits = project.taxonomy.pack(labels[at])
+    files = project.imported_state()
+    theirs = sheet.imported[at] & files.labelled[where] & (files.present[where] == bits)
+    decided = sheet.labelled[at] & ~(theirs & ~own.labelled[where])
+    present = np.where(decided, bits, own.present[where])
+    every = np.uint8(255)
+    before = own.status[where] & np.where(sheet.labelled[at], every ^ SKIPPED, every)
+    added = sheet.status[at] & np.where(decided, every, every ^ LABELLED)
+    return present, (before | added).astype(np.uint8)
+
+
+def _notes(
+    project: Project, sheet: LabelSheet, name: str, where: Rows, at: Rows
+) -> list[str | None]:
+    """The note that each row gets; None where it stays."""
+    if not sheet.notes:
+        return [None] * len(at)
+    who = _id_of(project, name)
+    before = {} if who is None else project.store.notes(who)
+    found = [sheet.notes.get(int(r)) for r in at]
+    return [
+        None if note is None or before.get(int(row)) == note else note
+        for note, row in zip(found, where, strict=True)
+    ]
+
+
+def _per_class(project: Project, before: Present, after: Present) -> dict[str, tuple[int, int]]:
+    had, has = project.taxonomy.unpack(before), project.taxonomy.unpack(after)
+    added, removed = (has & ~had).sum(0), (had & ~has).sum(0)
+    return {name: (int(added[c]), int(removed[c])) for c, name in enumerate(project.taxonomy.names)}

@@ -1,0 +1,71 @@
+"""What other windows and other people do to the same project, seen from here. Questions only."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+from sqlalchemy import bindparam, func, select
+
+from labeler.store.copies import RESTORED
+from labeler.store.facts import META, SOURCES, Facts, table_of
+from labeler.store.records import Changes, Pulse
+from labeler.store.schema import CurrentRow, EventRow, GestureRow
+
+GESTURES, EVENTS, CURRENT = table_of(GestureRow), table_of(EventRow), table_of(CurrentRow)
+
+_NEWEST = select(func.max(GESTURES.c.id))
+_PULSE = select(
+    _NEWEST.scalar_subquery(),
+    select(func.sum(SOURCES.c.n_shots)).scalar_subquery(),
+    select(META.c.value).where(META.c.key == RESTORED).scalar_subquery(),
+)
+_SINCE = (
+    select(GESTURES.c.id, GESTURES.c.annotator_id, GESTURES.c.kind)
+    .where(GESTURES.c.id > bindparam("gesture"))
+    .order_by(GESTURES.c.id)
+)
+_ROWS = select(EVENTS.c.row).where(EVENTS.c.gesture_id == bindparam("gesture"))
+THESE = select(func.json_each(bindparam("rows")).table_valued("value").c.value)
+STATES = select(CURRENT.c.row, CURRENT.c.present, CURRENT.c.status, CURRENT.c.note).where(
+    CURRENT.c.annotator_id == bindparam("annotator"), CURRENT.c.row.in_(THESE)
+)
+
+
+class Elsewhere(Facts):
+    """The part of the Store that looks for the work of others."""
+
+    written: set[int]
+    """Gestures that this object recorded itself."""
+
+    def newest_gesture(self) -> int:
+        """The number of the newest gesture of anybody, 0 before the first."""
+        with self.database.translated():
+            found = self.database.connection.execute(_NEWEST).scalar()
+        return int(found or 0)
+
+    def pulse(self) -> Pulse:
+        """What differs as soon as anything was decided, added or restored."""
+        with self.database.translated():
+            found = self.database.connection.execute(_PULSE).one()
+        return Pulse(int(found[0] or 0), int(found[1] or 0), str(found[2] or ""))
+
+    def changes_since(self, gesture: int) -> Changes:
+        """What others than this object did after a gesture, as the states that hold now."""
+        rows: dict[int, set[int]] = {}
+        classes = False
+        run = self.database.connection.execute
+        with self.database.translated():
+            for id, who, kind in run(_SINCE, {"gesture": gesture}).all():
+                if id not in self.written:
+                    classes |= kind == "classes"
+                    found = run(_ROWS, {"gesture": id})
+                    rows.setdefault(int(who), set()).update(int(r) for (r,) in found)
+            of = {}
+            for who, which in rows.items():
+                if which:
+                    asked = {"annotator": who, "rows": json.dumps(sorted(which))}
+                    table = np.array([tuple(r[:3]) for r in run(STATES, asked)], np.int64)
+                    table = table.reshape(-1, 3)
+                    of[who] = (table[:, 0], table[:, 1], table[:, 2].astype(np.uint8))
+        return Changes(of, classes)

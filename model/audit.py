@@ -1,0 +1,96 @@
+"""The random audit: class fractions of all shots, unbiased though most labels are hand-picked.
+
+One fixed random order of the shots belongs to a seed. Audit shots are asked along it, so that the
+shots up to the last one asked are a simple random draw of all shots, whoever chose the labels that
+some of them had before. Fractions and intervals come from that draw only. It asks nobody itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import beta
+
+Labels = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Fraction:
+    """Share of all shots that show a class: estimate and interval, from `shots` audited ones."""
+
+    name: str
+    share: float
+    low: float
+    high: float
+    shots: int
+    found: int
+
+
+def order(count: int, seed: int) -> Rows:
+    """(N,) the fixed random order in which shots are audited."""
+    return np.random.default_rng([seed, 0xA0D17]).permutation(count)
+
+
+def upcoming(labelled: Labels, askable: Labels, seed: int, n: int) -> Rows:
+    """The next n shots of the audit that have no label yet."""
+    rows = order(len(labelled), seed)
+    return rows[(askable & ~labelled)[rows]][:n]
+
+
+def due(labels: int, n: int, share: float) -> int:
+    """How many of the next n labels are audits, so that overall `share` of all labels are."""
+    return min(n, int(np.floor((labels + n) * share + 1e-9) - np.floor(labels * share + 1e-9)))
+
+
+def audited(labelled: Labels, seed: int, askable: Labels | None = None) -> Rows:
+    """The shots that count: the audit's order up to the first one without a label.
+
+    Shots that cannot be asked for (unreadable) are passed over.
+    """
+    rows = order(len(labelled), seed)
+    if askable is not None:
+        rows = rows[askable[rows]]
+    missing = np.flatnonzero(~labelled[rows])
+    return rows[: missing[0]] if len(missing) else rows
+
+
+def fractions(
+    labels: Labels,
+    labelled: Labels,
+    names: tuple[str, ...],
+    seed: int,
+    *,
+    confidence: float = 0.95,
+    askable: Labels | None = None,
+) -> tuple[Fraction, ...]:
+    """The share of all shots that shows each class, with its interval; labels (N, C).
+
+    Clopper and Pearson's exact interval, the number of audited shots corrected for the size of
+    the population (n (N - 1)/(N - n)), so that it closes when every shot is audited.
+    """
+    rows = audited(labelled, seed, askable)
+    total = len(labelled) if askable is None else int(askable.sum())
+    found = labels[rows].sum(0)
+    made = []
+    for name, k in zip(names, found, strict=True):
+        low, high = interval(int(k), len(rows), total, confidence)
+        share = float(k) / len(rows) if len(rows) else float("nan")
+        made.append(Fraction(name, share, low, high, len(rows), int(k)))
+    return tuple(made)
+
+
+def interval(found: int, drawn: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Clopper and Pearson's interval for `found` of `drawn` out of a population of `total`."""
+    if not drawn:
+        return 0.0, 1.0
+    share = found / drawn
+    if drawn >= total:
+        return share, share
+    n = drawn * (total - 1) / (total - drawn)
+    k, tail = share * n, (1 - confidence) / 2
+    low = float(beta.ppf(tail, k, n - k + 1)) if found else 0.0
+    high = float(beta.ppf(1 - tail, k + 1, n - k)) if found < drawn else 1.0
+    return low, high

@@ -1,0 +1,151 @@
+"""Simulated labelling: a strategy asks, the true labels answer, the head learns, again and again.
+
+Works on embeddings of all shots; the evaluation shots are never asked for. Trains no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from model import head, selection
+from model.metrics import RARE, f1_scores, micro
+from model.prior import Prior
+from model.split import stratified_choice
+from model.taxonomy import Taxonomy
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
+Point = dict[str, float]
+METRICS = ("accuracy", "macro_f1", "rare_f1")
+
+
+@dataclass(frozen=True)
+class World:
+    """Embeddings (N, D) and true labels (N, C) of all shots, and what their network knows."""
+
+    embeddings: Floats
+    labels: Labels
+    taxonomy: Taxonomy
+    prior: Prior | None
+    space: head.Space
+
+    @classmethod
+    def of(
+        cls, embeddings: Floats, labels: Labels, taxonomy: Taxonomy, prior: Prior | None
+    ) -> World:
+        """The world with the space of all its shots."""
+        return cls(embeddings, labels, taxonomy, prior, head.space_of(embeddings))
+
+    def split(self, share: float, seed: int) -> tuple[Rows, Rows]:
+        """Rows that may be asked for, and evaluation rows, classes in proportion."""
+        judge = stratified_choice(self.labels.astype(np.uint8), round(share * len(self)), seed)
+        return np.setdiff1d(np.arange(len(self)), judge), judge
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def judged(self, made: head.Head, rows: Rows) -> Point:
+        """The three metrics of the head's balanced answers on some rows."""
+        decided, truth = made.balanced(self.embeddings[rows]), self.labels[rows]
+        f1, occurs = f1_scores(decided, truth), truth.any(0)
+        rare = occurs & (self.labels.mean(0) < RARE)
+        return {
+            "accuracy": float(micro(decided, truth)["accuracy"] or 0.0),
+            "macro_f1": float(f1[occurs].mean()),
+            "rare_f1": float(f1[rare].mean()) if rare.any() else float("nan"),
+        }
+
+
+def counts_up_to(most: int) -> tuple[int, ...]:
+    """How many labels there are each time the head is judged: 20, 40, ... then in larger steps."""
+    steps = [*range(20, 200, 20), *range(200, 600, 50), *range(600, 1000, 100)]
+    steps += range(1000, max(most, 1000) + 1, 250)
+    return (*(s for s in steps if s < most), most)
+
+
+def curve(
+    world: World,
+    strategy: str,
+    seed: int,
+    counts: Sequence[int],
+    *,
+    share: float = 0.3,
+    audit: float = 0.1,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Point]:
+    """One point for every number of labels in `counts`, from none on."""
+    pool, judge = world.split(share, seed)
+    x, y = world.embeddings[pool], world.labels[pool]
+    labelled = np.zeros(len(pool), bool)
+    made = head.fit(x[:0], y[:0], world.taxonomy, prior=world.prior, space=world.space)
+    yield {"labels": 0.0} | world.judged(made, judge)
+    for count in counts:
+        if stop():
+            return
+        n = count - int(labelled.sum())
+        part = 0.0 if strategy == "random" else audit
+        asked = selection.ask(
+            strategy, made.probabilities(x), x, labelled, y, world.taxonomy, n,
+            audit=part, seed=seed,
+        )  # fmt: skip
+        labelled[asked.rows] = True
+        made = head.fit(
+            x[labelled], y[labelled], world.taxonomy,
+            start=made, prior=world.prior, space=world.space,
+        )  # fmt: skip
+        yield {"labels": float(labelled.sum())} | world.judged(made, judge)
+
+
+def label_saving(
+    labels: npt.ArrayLike,
+    reached: npt.ArrayLike,
+    random_labels: npt.ArrayLike,
+    random_reached: npt.ArrayLike,
+    first: float,
+    last: float,
+) -> dict[str, float] | None:
+    """Labels that a strategy needs, as a share of those that random order needs for the same.
+
+    Curves are (labels, macro F1), averaged over seeds and made monotone (isotonic regression).
+    The levels are those that random order reaches with `first` up to `last` labels, 25 of them,
+    evenly spaced; the share is the geometric mean over the levels. A level that the strategy never
+    reaches counts with the whole curve. None where random order gains nothing over the range.
+    """
+    ours, theirs = _monotone(reached), _monotone(random_reached)
+    n, m = np.asarray(labels, float), np.asarray(random_labels, float)
+    low, high = np.interp([first, last], m, theirs)
+    if high - low < 1e-3:
+        return None
+    levels = np.linspace(low, high, 25)
+    shares = [_needed(n, ours, v) / max(_needed(m, theirs, v), 1) for v in levels]
+    return {
+        "share": float(np.exp(np.mean(np.log(np.maximum(shares, 1e-3))))),
+        "from_macro_f1": float(low),
+        "to_macro_f1": float(high),
+        "from_labels": float(first),
+        "to_labels": float(last),
+    }
+
+
+def _monotone(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    from scipy.optimize import isotonic_regression
+
+    return np.asarray(isotonic_regression(np.asarray(values, float)).x)
+
+
+def _needed(
+    labels: npt.NDArray[np.float64], reached: npt.NDArray[np.float64], level: float
+) -> float:
+    """The smallest number of labels with which a monotone curve reaches a level."""
+    at = int(np.searchsorted(reached, level - 1e-9))
+    if at >= len(labels):
+        return float(labels[-1])
+    if at == 0 or reached[at] == reached[at - 1]:
+        return float(labels[at])
+    part = (level - reached[at - 1]) / (reached[at] - reached[at - 1])
+    return float(labels[at - 1] + max(part, 0.0) * (labels[at] - labels[at - 1]))

@@ -1,0 +1,223 @@
+"""The instant head: right, legal, calibrated, fast, the same every time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model import decoding, head, prior
+from model.errors import InputError
+from model.taxonomy import Class, Taxonomy
+from model.taxonomy_toml import load, shipped
+
+HELIUM = load(shipped("helium"))
+FREE = Taxonomy("free", [Class("A"), Class("B"), Class("C")], [])
+
+
+def world(count: int, taxonomy: Taxonomy = HELIUM, width: int = 40, noise: float = 1.0, seed=3):
+    """Embeddings that show their label sets through noise: (N, D), (N, C)."""
+    random = np.random.default_rng(seed)
+    sets = taxonomy.legal_sets
+    sets = sets[(sets.sum(1) > 0) & (sets.sum(1) <= 3)]
+    weights = random.dirichlet(np.full(len(sets), 0.2))
+    labels = sets[random.choice(len(sets), count, p=weights)]
+    places = random.normal(size=(len(taxonomy), width))
+    x = labels @ places + noise * random.normal(size=(count, width))
+    return x.astype(np.float32), labels
+
+
+def test_without_rules_the_head_is_l2_logistic_regression():
+    from sklearn.linear_model import LogisticRegression
+
+    random = np.random.default_rng(0)
+    x = random.normal(size=(300, 4)).astype(np.float32)
+    labels = (x @ random.normal(size=(4, 3)) + random.normal(size=(300, 3))) > 0
+    space = head.Space(np.zeros(4, np.float32), np.eye(4, dtype=np.float32), x, 300)
+    problem = head._Problem.of(x, labels, FREE, None, x)
+    inner = problem.solve(3.0)
+    for c in range(3):
+        peer = LogisticRegression(C=1 / 3.0, tol=1e-8, max_iter=1000).fit(x, labels[:, c])
+        # the peer leaves its intercept free, ours is bound by a weak prior
+        np.testing.assert_allclose(inner[:4, c], peer.coef_[0], atol=0.02)
+        np.testing.assert_allclose(inner[-1, c], peer.intercept_[0], atol=0.02)
+    weight, bias = head._folded(inner, space, None)
+    np.testing.assert_allclose(weight, inner[:4], atol=1e-6)
+    np.testing.assert_allclose(bias, inner[-1], atol=1e-6)
+
+
+def test_the_slope_is_that_of_the_cost():
+    x, labels = world(30, width=5)
+    problem = head._Problem.of(x, labels, HELIUM, None, x)
+    random = np.random.default_rng(1)
+    logits = random.normal(size=labels.shape).astype(np.float32)
+    _, residual = problem._surprise(logits)
+    chance = decoding.marginals(logits, HELIUM.legal_sets)
+    np.testing.assert_allclose(residual, chance - labels, atol=1e-5)
+    step = np.zeros_like(logits)
+    step[3, 4] = 1e-2
+    rise = problem._surprise(logits + step)[0] - problem._surprise(logits - step)[0]
+    assert rise / 2e-2 == pytest.approx(residual[3, 4], abs=2e-3)
+
+
+def test_probabilities_are_marginals_over_legal_sets_and_sets_are_legal():
+    x, labels = world(400)
+    made = head.fit(x[:200], labels[:200], HELIUM)
+    p, likely = made.probabilities(x), made.likely(x)
+    assert p.dtype == np.float32
+    assert p.shape == likely.shape == labels.shape
+    assert p.min() >= 0
+    assert p.max() <= 1
+    empty, round_ = HELIUM.index("Empty"), HELIUM.index("Round")
+    assert (p[:, empty] + p[:, round_] <= 1 + 1e-5).all()
+    assert not HELIUM.contradictions(likely).any()
+
+
+def test_twenty_labels_already_say_something_and_more_say_more():
+    x, labels = world(1500)
+    right = [
+        (head.fit(x[:n], labels[:n], HELIUM).likely(x[700:]) == labels[700:]).mean()
+        for n in (20, 100, 600)
+    ]
+    blind = (labels[:700].mean(0).round() == labels[700:]).mean()
+    assert right[0] > blind
+    assert right[0] < right[1] < right[2]
+
+
+def test_its_probabilities_mean_what_they_say():
+    from model.metrics import calibration_error
+
+    x, labels = world(2500, noise=2.5)
+    made = head.fit(x[:500], labels[:500], HELIUM)
+    assert calibration_error(made.probabilities(x[500:]), labels[500:]) < 0.02
+
+
+def test_no_label_at_all_gives_the_prior_and_no_prior_says_nothing():
+    x, labels = world(200)
+    rich = head.fit(x, labels, HELIUM)
+    before = prior.Prior(rich.weight.T.copy(), rich.bias, np.ones(11, bool))
+    none = head.fit(x[:0], labels[:0], HELIUM, prior=before, space=head.space_of(x))
+    np.testing.assert_allclose(none.logits(x), before.logits(x), atol=1e-3)
+    blank = head.fit(x[:0], labels[:0], HELIUM)
+    assert np.ptp(blank.logits(x), 0).max() == 0
+
+
+def test_a_good_prior_helps_few_labels_and_a_wrong_one_is_given_up():
+    x, labels = world(2400)
+    rich = head.fit(x[:1000], labels[:1000], HELIUM)
+    good = prior.Prior(rich.weight.T.copy(), rich.bias, np.ones(11, bool))
+    wrong = prior.Prior(-good.weight, -good.bias, good.known)
+
+    def right(labels_used: int, before: prior.Prior | None) -> float:
+        rows = slice(1000, 1000 + labels_used)
+        made = head.fit(x[rows], labels[rows], HELIUM, prior=before)
+        return float((made.likely(x[2000:]) == labels[2000:]).mean())
+
+    assert right(20, good) > right(20, None) + 0.01
+    assert right(1000, wrong) > right(1000, None) - 0.01
+
+
+def test_a_class_that_the_network_does_not_know_is_learned_from_its_labels(tmp_path):
+    x, labels = world(600)
+    rich = head.fit(x, labels, HELIUM)
+    known = np.ones(11, bool)
+    known[3] = False
+    weight, bias = rich.weight.T.copy(), rich.bias.copy()
+    weight[3], bias[3] = 0, 0
+    made = head.fit(x, labels, HELIUM, prior=prior.Prior(weight, bias, known))
+    assert ((made.probabilities(x)[:, 3] > 0.5) == labels[:, 3]).mean() > 0.95
+
+
+def test_the_same_labels_give_the_same_head():
+    x, labels = world(300)
+    one, two = (head.fit(x, labels, HELIUM) for _ in range(2))
+    np.testing.assert_array_equal(one.weight, two.weight)
+
+
+def test_a_warm_start_ends_where_a_cold_one_does():
+    x, labels = world(400)
+    space = head.space_of(x)
+    first = head.fit(x[:380], labels[:380], HELIUM, space=space)
+    warm = head.fit(x, labels, HELIUM, start=first, space=space)
+    cold = head.fit(x, labels, HELIUM, space=space)
+    assert warm.penalty == first.penalty
+    assert cold.penalty == warm.penalty
+    np.testing.assert_allclose(
+        warm.logits(x) * warm.temperature, cold.logits(x) * cold.temperature, atol=0.2
+    )
+    assert np.abs(warm.logits(x) - first.logits(x)).max() > 0.1
+
+
+def test_labels_that_break_a_hard_rule_are_left_out():
+    x, labels = world(300)
+    bad = labels.copy()
+    bad[:50, HELIUM.index("Empty")] = True
+    bad[:50, HELIUM.index("Round")] = True
+    made = head.fit(x, bad, HELIUM)
+    assert made.shots == 250
+
+
+def test_shots_without_an_embedding_are_left_out_and_stay_without_probability():
+    x, labels = world(300)
+    x = x.copy()
+    x[::7] = np.nan
+    made = head.fit(x, labels, HELIUM, space=head.space_of(x))
+    assert made.shots == np.isfinite(x).all(1).sum()
+    p = made.probabilities(x)
+    assert np.isnan(p[::7]).all()
+    assert np.isfinite(p[1::7]).all()
+
+
+def test_many_classes_without_enumeration_still_answer_legally():
+    from model.taxonomy import Rule
+
+    classes = [Class(f"c{i}") for i in range(24)]
+    rules = [Rule("never", "hard", ("c0",), ("c1",), "c0 never with c1")]
+    many = Taxonomy("many", classes, rules)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(200, 30)).astype(np.float32)
+    labels = x[:, :24] > 0
+    labels[labels[:, 0], 1] = False
+    likely = head.fit(x, labels, many).likely(x)
+    assert not many.contradictions(likely).any()
+    assert (likely == labels).mean() > 0.85
+
+
+def test_the_prior_is_read_from_a_run_folder_by_class_names(tmp_path):
+    from dataclasses import replace
+
+    from model import checkpoint, networks
+    from model.preprocess import Preprocessing
+    from model.recipes import named
+
+    recipe = replace(named("quick"), size=64)
+    network = networks.create("resnet18", 1, 3, "leaky_relu", 0.2, 0.2, 0.1, weights="he")
+    about = checkpoint.Checkpoint(("bent", "Spiral", "Empty"), recipe, Preprocessing(64))
+    checkpoint.save(tmp_path, network, about)
+    found = prior.prior_of(tmp_path, HELIUM)
+    assert found is not None
+    assert {HELIUM.names[i] for i in np.flatnonzero(found.known)} == {"Bent", "Empty"}
+    weight = network.head.linear.weight.detach().numpy()
+    np.testing.assert_array_equal(found.weight[HELIUM.index("Bent")], weight[0])
+    assert prior.prior_of(tmp_path, FREE) is None
+    with pytest.raises(InputError, match="holds no trained network"):
+        prior.prior_of(tmp_path / "nowhere", HELIUM)
+
+
+def test_thresholds_have_the_largest_expected_f1():
+    p = np.array([[0.9], [0.6], [0.3], [0.05]], np.float32)
+    # naming 1, 2, 3, 4 of them: 2 * .9 / (1 + 1.85), 2 * 1.5 / (2 + 1.85), ...
+    expected = [1.8 / 2.85, 3.0 / 3.85, 3.6 / 4.85, 3.7 / 5.85]
+    assert head.best_thresholds(p)[0] == pytest.approx(max(expected) / 2, abs=1e-6)
+
+
+def test_the_balanced_answer_finds_more_of_a_rare_class_and_stays_legal():
+    from model.metrics import f1_scores
+
+    x, labels = world(3000, noise=3.0)
+    made = head.fit(x[:400], labels[:400], HELIUM)
+    balanced, likely = made.balanced(x[400:]), made.likely(x[400:])
+    assert not HELIUM.contradictions(balanced).any()
+    truth = labels[400:]
+    occurs = truth.any(0)
+    assert f1_scores(balanced, truth)[occurs].mean() > f1_scores(likely, truth)[occurs].mean()
+    assert (likely == truth).all(1).mean() >= (balanced == truth).all(1).mean()
