@@ -6,7 +6,7 @@ Never loads torch and never computes anything that needs a network. Classes are 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
