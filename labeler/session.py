@@ -136,6 +136,12 @@ class Session(Repeating):
         row = self.row if row is None else row
         return None if self.feed is None or row < 0 else self.feed.reader.counts(row)
 
+    def offers(self, class_index: int) -> bool:
+        """Whether a class is shown: all but the retired ones that no shot carries."""
+        bit = np.int64(1) << class_index
+        retired = self.taxonomy.classes[class_index].retired
+        return not retired or bool((self.present & bit).any())
+
     def mask(self, row: int | None = None) -> npt.NDArray[np.bool_] | None:
         """(y, x) True for good pixels; None where the file has no mask or while it is read."""
         row = self.row if row is None else row

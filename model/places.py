@@ -1,4 +1,5 @@
-"""Where a command writes: refused before the work, explained when it fails, swept when killed."""
+"""Where a command writes (refused before the work, explained when it fails, swept when killed), and
+where a shipped network lies."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import psutil
@@ -48,3 +50,13 @@ def part_of(out: Path) -> Path:
         if mine and not psutil.pid_exists(int(number)):
             left.unlink(missing_ok=True)
     return out.with_name(f".{out.name}.{os.getpid()}.part")
+
+
+def backbone_folder(name: str) -> Path:
+    """Folder of a network that comes with the program; InputError where there is none such."""
+    folder = Path(str(resources.files("resources") / "backbones" / name))
+    if not (folder / "model.safetensors").is_file():
+        have = sorted(p.parent.name for p in folder.parent.glob("*/model.safetensors"))
+        mend = f"There are: {', '.join(have)}." if have else "Leave backbone empty in the recipe."
+        raise InputError(f"no backbone called {name!r} is shipped", mend=mend)
+    return folder

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from model import metrics
-from model.backbone import shipped
 from model.checkpoint import describe
 from model.errors import InputError
 from model.events import Event, event
+from model.places import backbone_folder
 from model.prediction import predict
 from model.recipes import Recipe
 from model.shots import ShotTable
@@ -70,7 +70,7 @@ def run(
             _write(out, done)
     results = {v["way"]: v for v in done.values()}
     if recipe.backbone:
-        folder = shipped(recipe.backbone)
+        folder = backbone_folder(recipe.backbone)
         alone = yield from _judged("backbone alone", folder, foreign, out)
         results["backbone alone → foreign"] = alone
     about = f"All of it begins from {recipe.backbone}, trained on simulated shots of this program."
