@@ -230,9 +230,18 @@ class Project:
             imported=imported,
         )
 
-    def shot_table(self, annotator: int | None = None, *, only_mine: bool = False) -> ShotTable:
-        """Every shot with its label as training sees it; contradictions are for the trainer."""
-        merged = self.merged_state(annotator, only_mine=only_mine)
+    def shot_table(
+        self,
+        annotator: int | None = None,
+        *,
+        only_mine: bool = False,
+        merged: Merged | None = None,
+    ) -> ShotTable:
+        """Every shot with its label as training sees it; contradictions are for the trainer.
+
+        `merged`, where somebody has loaded it already, spares reading a million labels again.
+        """
+        merged = merged or self.merged_state(annotator, only_mine=only_mine)
         labels = self.taxonomy.unpack(np.where(merged.labelled, merged.present, 0))
         return make_table(
             self.sources,

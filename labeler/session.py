@@ -18,6 +18,7 @@ from labeler import opening, people
 from labeler.decisions import Decisions
 from labeler.feed import ShotFeed
 from labeler.following import Following
+from labeler.geometry import of_shot
 from labeler.keeping import Keeper
 from labeler.pace import Pace
 from labeler.repeating import Repeating
@@ -147,11 +148,10 @@ class Session(Repeating):
         return None if self.feed is None or row < 0 else self.feed.reader.mask(row)
 
     def geometry(self) -> Geometry | None:
-        """What the file of the shot on screen says of detector and beam."""
+        """What the file says of detector and beam, with the wavelength of the shot on screen."""
         if self.table is None or self.row < 0:
             return None
-        geometry: Geometry = self.table.sources[self.table.source_of[self.row]].geometry
-        return geometry
+        return of_shot(self.table.geometry(self.row), self.numbers, self.row)
 
     # -- the model's reading -------------------------------------------------------------------
 
