@@ -31,6 +31,9 @@ __all__ = [
     "to_json",
 ]
 
+SAVED = "queues"
+"""Where a project keeps queues by name."""
+
 
 @dataclass(frozen=True)
 class Choice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labeler.commands.command import Command, command
+from labeler.suggesting import Suggesting
 
 TABLE: tuple[Command, ...] = (
     command(
@@ -32,6 +33,22 @@ TABLE: tuple[Command, ...] = (
         "Go",
         "shot",
         lambda w: w.session.next_unlabelled(),
+    ),
+    command(
+        "asked",
+        "Next asked: the shots that teach most",
+        "Q",
+        "Go",
+        "project",
+        lambda w: w.session.set_queue(filter="all", order="asked"),
+    ),
+    command(
+        "similar",
+        "More like this",
+        "Shift+L",
+        "Go",
+        "shot",
+        lambda w: Suggesting.of(w.session).similar(w.session.row),
     ),
     command("first", "First shot", "Home", "Go", "shot", lambda w: w.session.first()),
     command("last", "Last shot", "End", "Go", "shot", lambda w: w.session.last()),

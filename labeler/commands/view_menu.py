@@ -105,7 +105,7 @@ TABLE: tuple[Command, ...] = (
     ),
     _physics("profile", "Radial profile", "R"),
     _physics("unwrap", "Shot over radius and angle", "W"),
-    _physics("symmetry", "Point symmetry", "Y"),
+    _physics("symmetry", "Point symmetry", "T"),
     _physics("correlation", "Correlation map", "V"),
     _physics("beside", "Physics beside the pattern", "Shift+R"),
     command("zoom_in", "Zoom in", "+ =", "View", "shot", lambda w: w.zoom(1.25), repeats=True),

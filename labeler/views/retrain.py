@@ -244,7 +244,8 @@ class _OutcomeNote(_Page):
         self.use.setVisible(offered)
         self.use.setText("Use it anyway" if worse else "Use it")
         self.use.setToolTip(f"Show the predictions of run {outcome.run.number} from now on")
-        set_role(self.use, "" if worse else "main")
+        macro = None if outcome.change is None else outcome.change.macro
+        set_role(self.use, "main" if macro is not None and macro[1] >= macro[0] else "")
         old = outcome.old.number if outcome.old else 0
         self.keep.setText(f"Keep run {old}" if offered else "Close")
         self.keep.setToolTip(

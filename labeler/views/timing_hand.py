@@ -131,6 +131,7 @@ def hand_in_window(folder: Path) -> Iterator[Hand]:
     theme.apply(app, "dark")
     session = Session()
     window = MainWindow(session, Settings(folder / "settings.toml"))
+    session.repeat_rate = 0.0  # every key decides a new shot
     window.resize(*WINDOW)
     window.show()
     try:
