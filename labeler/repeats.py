@@ -43,6 +43,8 @@ def _name(project: Project, person: int) -> str:
 
 # -- choosing ----------------------------------------------------------------------------------
 
+NO_CLASS = -1
+
 
 def choose(
     present: Present,
@@ -62,14 +64,16 @@ def choose(
     rows = np.flatnonzero(fits)
     if not len(rows):
         return rows
-    labels = taxonomy.unpack(present[rows])
-    groups = [rows[labels[:, c]] for c in range(len(taxonomy))]
-    groups.append(rows[~labels.any(1)])
-    groups = [g for g in groups if len(g)]
+    held = present[rows]
+    kinds = np.flatnonzero(taxonomy.unpack(np.bitwise_or.reduce(held))).tolist()
+    kinds += [NO_CLASS] * bool((held == 0).any())
+    groups: dict[int, Rows] = {}  # only of classes that are drawn: there may be a million labels
     found: list[int] = []
     while len(found) < min(n, len(rows)):
-        group = groups[int(rng.integers(len(groups)))]
-        left = np.setdiff1d(group, found)
+        c = kinds[int(rng.integers(len(kinds)))]
+        if c not in groups:
+            groups[c] = rows[held == 0] if c == NO_CLASS else rows[(held >> c & 1) > 0]
+        left = np.setdiff1d(groups[c], found) if found else groups[c]
         if len(left):
             found.append(int(rng.choice(left)))
     return np.array(found, np.int64)

@@ -178,6 +178,8 @@ class GridView(QWidget):
         else:
             fits = passes(what, self.session.known, chosen.shown)
             chosen.choose(np.flatnonzero(fits), add=False)
+            if fits.any():
+                self.canvas.reveal(int(fits.argmax()))
         self.canvas.port.update()
         self.canvas.selection_changed.emit()
 

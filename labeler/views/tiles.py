@@ -37,6 +37,8 @@ CAPTION = 44
 GAP = 10
 KEPT = 400
 """So many drawn tiles are kept."""
+Drawn = tuple[QImage, list[tuple[float, QPainterPath]]]
+"""The picture of a tile, and its contours by level."""
 PLAIN = -1
 """The class of a tile that shows the shot without any heatmap."""
 
@@ -111,9 +113,7 @@ class TileDelegate(QStyledItemDelegate):
         self.session = session
         self.by_class = by_class
         self.side = 180
-        self._drawn: OrderedDict[Any, tuple[QImage, list[tuple[float, QPainterPath]]]] = (
-            OrderedDict()
-        )
+        self._drawn: OrderedDict[tuple[Tile, int], Drawn] = OrderedDict()
 
     def forget(self) -> None:
         """What was drawn is out of date."""
@@ -147,15 +147,16 @@ class TileDelegate(QStyledItemDelegate):
 
     def _paint_picture(self, painter: QPainter, where: QRectF, tile: Tile) -> None:
         painter.fillRect(where, theme.colour("stage"))
-        counts = self.session.counts(tile.row)
+        kept = self._kept(painter, tile)
+        counts = None if kept is not None else self.session.counts(tile.row)
         if isinstance(counts, InputError):
             spot = QRectF(where.center().x() - 12, where.center().y() - 12, 24, 24)
             theme.draw(painter, "icons/error.svg", spot, theme.current().error)
             return
-        if counts is None:
+        if kept is None and counts is None:
             self.session.feed.want(tile.row)
             return
-        image, contours = self._picture(painter, tile, counts)
+        image, contours = kept or self._picture(painter, tile, counts)
         size = image.size().toSizeF()
         size.scale(where.size(), Qt.AspectRatioMode.KeepAspectRatio)
         inside = QRectF(0, 0, size.width(), size.height())
@@ -168,22 +169,26 @@ class TileDelegate(QStyledItemDelegate):
             self._stroke(painter, contours, tile.kind)
             painter.restore()
 
-    def _picture(
-        self, painter: QPainter, tile: Tile, counts: Any
-    ) -> tuple[QImage, list[tuple[float, QPainterPath]]]:
+    def _key(self, painter: QPainter, tile: Tile) -> tuple[Tile, int]:
         device = painter.device()
         ratio = device.devicePixelRatioF() if device is not None else 1.0
-        key = (tile, round(self.side * ratio))
-        if key not in self._drawn:
-            self._drawn[key] = self._draw(tile, counts, key[1])
-            while len(self._drawn) > KEPT:
-                self._drawn.popitem(last=False)
-        self._drawn.move_to_end(key)
+        return tile, round(self.side * ratio)
+
+    def _kept(self, painter: QPainter, tile: Tile) -> Drawn | None:
+        """What was drawn earlier, though the counts may have made room for others meanwhile."""
+        key = self._key(painter, tile)
+        if key in self._drawn:
+            self._drawn.move_to_end(key)
+        return self._drawn.get(key)
+
+    def _picture(self, painter: QPainter, tile: Tile, counts: Any) -> Drawn:
+        key = self._key(painter, tile)
+        self._drawn[key] = self._draw(tile, counts, key[1])
+        while len(self._drawn) > KEPT:
+            self._drawn.popitem(last=False)
         return self._drawn[key]
 
-    def _draw(
-        self, tile: Tile, counts: Any, pixels: int
-    ) -> tuple[QImage, list[tuple[float, QPainterPath]]]:
+    def _draw(self, tile: Tile, counts: Any, pixels: int) -> Drawn:
         session = self.session
         small = area_means(counts, session.mask(tile.row), pixels)
         picture = session.screen.picture(small)

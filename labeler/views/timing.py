@@ -24,7 +24,7 @@ KINDS = 64
 """Different patterns in the file; they repeat."""
 LEARNT = 160
 """Shots of the training that runs meanwhile."""
-STARTING_S = 120.0
+STARTING_S = 300.0
 
 
 def measure(
@@ -94,7 +94,8 @@ def _while_training(hand: Hand, folder: Path, keys: int) -> dict[str, Any]:
         waited += 0.2
     if not epochs:
         job.stop()
-        return {"left_out": {"training": "it did not begin"}}
+        why = job.last_event.get("text") or f"no epoch within {STARTING_S:.0f} s"
+        return {"left_out": {"training": str(why)}}
     hand.session.first()
     hand.session.auto_advance = True
     for _ in range(WARM_UP):
