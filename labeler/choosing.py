@@ -142,7 +142,7 @@ class Choosing(Look):
         return Known(
             self.decided,
             self.taxonomy,
-            self.predictions,
+            self.reading,
             () if table is None else tuple(s.path.name for s in table.sources),
             None if table is None else table.source_of,
             self.numbers,

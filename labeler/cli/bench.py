@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labeler.cli.asking import add_bench as add_active
 from labeler.cli.child import listen
 from labeler.cli.output import add_output_options, follow, print_json
 
@@ -65,7 +66,8 @@ BENCHES = (
         {"rounds": 7, "batches": 6, "size": 224},
         {
             "ratio_best_peer": "over the fastest peer (goal ≥ 0.95)",
-            "ratio_torch_eager": "over torch eager",
+            "ratio_torch_eager": "over torch eager, in batches as large as ours",
+            "ratio_torch_eager_single": "over torch eager, one shot at a time",
             "one_pass_overhead": "with embeddings and heatmaps of all classes (goal ≤ 1.15)",
         },
     ),
@@ -78,6 +80,19 @@ BENCHES = (
             "ratio_pytorch_grad_cam": "over the package",
             "ratio_same_engine": "over the package, forward pass by torch for both",
             "overhead_vs_forward": "with all maps, over the forward pass alone",
+        },
+    ),
+    Bench(
+        "instant",
+        "learning after every label: fit, refit, suggest, ask",
+        "model.benchmarks.instant",
+        {"labels": 7264, "shots": 7264, "rounds": 5},
+        {
+            "fit_ms": "on all labels from nothing (goal ≤ 300)",
+            "refit_ms": "with one label more",
+            "suggest_ms": "probabilities of all shots",
+            "ask_ms": "the slowest strategy orders 38,000 shots (goal ≤ 200)",
+            "sklearn_ratio": "scikit-learn's, class by class without rules or calibration, to fit",
         },
     ),
     Bench(
@@ -126,6 +141,7 @@ def add_parsers(subparsers: Any) -> None:
     ablation.add_argument("--recipes", nargs="+", metavar="R", help="only these")
     add_output_options(ablation, events=True)
     ablation.set_defaults(run=_ablation)
+    add_active(names)
 
 
 def _run(args: argparse.Namespace) -> int:

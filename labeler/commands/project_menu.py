@@ -75,6 +75,14 @@ TABLE: tuple[Command, ...] = (
         lambda w: view("people").show_people(w),
     ),
     command(
+        "classes",
+        "Classes and rules…",
+        "",
+        "Project",
+        "project",
+        lambda w: view("classes").show_classes(w),
+    ),
+    command(
         "backups",
         "Backups: go back…",
         "",

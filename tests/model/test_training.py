@@ -286,3 +286,16 @@ def test_few_shots_are_evaluated_every_20_epochs_where_the_recipe_counts_steps(t
     loop.recipe = named("paper")
     assert loop._pause(129) == 2500
     assert loop._pause(11) == 220
+
+
+def test_what_knows_the_shots_already_is_changed_gently(trained, tmp_path):
+    _, events, path = trained
+    first = Path(events[-1]["run"])
+    recipe = tiny_recipe(epochs=1, gentle=2.0)
+    events = run(path, tmp_path / "warm", recipe, warm_start=first)
+    said = next(e["text"] for e in events if e["event"] == "note" and "of the rate" in e["text"])
+    share = int(said.split(" learns at ")[1].split("%")[0])
+    assert share < 40  # six epochs have taught it nearly everything
+    recipe = tiny_recipe(epochs=1, gentle=2.0)
+    events = run(path, tmp_path / "new", recipe)
+    assert "learns at 100% of the rate" in " ".join(e.get("text", "") for e in events)
