@@ -1,7 +1,7 @@
 """Blind repeats: which shots to show a person again, what came of it, and what drifts.
 
-A second reading belongs to an annotator of kind "repeat" of the same name, so that the first label
-stays as it is. Pure numpy and questions to the store; showing is the session's.
+A second reading belongs to an annotator of kind "repeat" beside the person, so that the first
+label stays as it is. Pure numpy and questions to the store; showing is the session's.
 """
 
 from __future__ import annotations
@@ -32,8 +32,13 @@ FEW = 5
 
 def repeat_annotator(project: Project, person: int) -> int:
     """The number under which a person's second readings are kept."""
+    return project.store.annotator(_name(project, person), kind=KIND)
+
+
+def _name(project: Project, person: int) -> str:
+    """A name of its own, or it would be taken for the person wherever people go by name."""
     name = next(a.name for a in project.store.annotators() if a.id == person)
-    return project.store.annotator(name, kind=KIND)
+    return f"{name}, second reading"
 
 
 # -- choosing ----------------------------------------------------------------------------------
@@ -85,6 +90,12 @@ class Readings:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @classmethod
+    def none(cls) -> Readings:
+        """No second reading at all."""
+        nothing = np.zeros(0, np.int64)
+        return cls(nothing, nothing, nothing, np.zeros(0))
+
     @property
     def differing(self) -> npt.NDArray[np.bool_]:
         """(n,) True where the two label sets differ."""
@@ -93,7 +104,7 @@ class Readings:
 
 def readings_of(project: Project, person: int) -> Readings:
     """Every second reading that stands, in the order of time."""
-    name = next(a.name for a in project.store.annotators() if a.id == person)
+    name = _name(project, person)
     known = [a.id for a in project.store.annotators() if (a.name, a.kind) == (name, KIND)]
     moments = timeline(project.store.database, known[0]) if known else []
     return _standing(moments)

@@ -25,7 +25,7 @@ from model.threads import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
-COMPONENTS = 96
+COMPONENTS = 64
 """Principal components of the embeddings that the head sees."""
 MOST_SETS = 1024
 """More legal sets than these are not enumerated: then classes are judged one by one."""
@@ -33,7 +33,7 @@ PENALTIES = (10.0, 30.0, 100.0)
 """Inverse prior variances of a weight that cross-validation chooses from."""
 _TRUST, _LEVEL = 30.0, 0.1
 """Inverse prior variances of the trust in the network's own head, and of a bias."""
-_FOLDS, _CHECKED = 3, 450
+_FOLDS, _CHECKED = 3, 360
 _ENOUGH = 40
 """Labels below which the penalty is not chosen but taken from the middle."""
 _KEPT, _BLOCK = 2000, 512
@@ -277,7 +277,7 @@ class _Problem:
 
 
 def _chosen(problem: _Problem) -> tuple[float, float, npt.NDArray[np.float64]]:
-    """Penalty and temperature by cross-validation on at most 450 shots, spread evenly.
+    """Penalty and temperature by cross-validation on at most 360 shots, spread evenly.
 
     Also parameters fitted on most of those, to begin from.
     """

@@ -20,9 +20,12 @@ FAMILIES = (
     "keeping",
     "exchange",
     "learning",
+    "active",
+    "asking",
     "simulation",
     "physics",
     "preparation",
+    "inspection",
     "bench",
     "demo",
 )

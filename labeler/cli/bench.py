@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labeler.cli.asking import add_bench as add_active
 from labeler.cli.child import listen
 from labeler.cli.output import add_output_options, follow, print_json
 
@@ -82,6 +83,19 @@ BENCHES = (
         },
     ),
     Bench(
+        "instant",
+        "learning after every label: fit, refit, suggest, ask",
+        "model.benchmarks.instant",
+        {"labels": 7264, "shots": 7264, "rounds": 5},
+        {
+            "fit_ms": "on all labels from nothing (goal ≤ 300)",
+            "refit_ms": "with one label more",
+            "suggest_ms": "probabilities of all shots",
+            "ask_ms": "the slowest strategy orders 38,000 shots (goal ≤ 200)",
+            "sklearn_ratio": "scikit-learn's, class by class without rules or calibration, to fit",
+        },
+    ),
+    Bench(
         "physics",
         "correlation maps against the FFT of all pairs of rings, panes, the simulator",
         "labeler.views.physics_timing",
@@ -127,6 +141,7 @@ def add_parsers(subparsers: Any) -> None:
     ablation.add_argument("--recipes", nargs="+", metavar="R", help="only these")
     add_output_options(ablation, events=True)
     ablation.set_defaults(run=_ablation)
+    add_active(names)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -65,7 +65,7 @@ def test_a_class_added_after_the_run_has_no_probability_and_no_heat(tmp_path):
 
 def test_heatmaps_and_embeddings_are_not_read_before_they_are_needed(made):
     found = made(shots(["Round"], ["Empty"]))
-    assert isinstance(found._heat, np.memmap)
+    assert isinstance(found._maps["paper"][0], np.memmap)
     assert isinstance(found.embeddings, np.memmap)
 
 

@@ -58,6 +58,7 @@ def test_a_shot_comes_again_without_its_label_and_the_first_label_stays(session)
     assert row < 4
     assert not session.labels().any()
     assert not session.is_decided()
+    assert session.note() == ""
     session.toggle(STREAK)
     assert session.labels()[STREAK]
     session.next()
