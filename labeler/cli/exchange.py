@@ -151,14 +151,14 @@ def _annotator(project: Any, name: str | None) -> int | None:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from labeler.exchange import read_labels
+    from labeler.exchange.apart import read_labels_apart
     from labeler.exchange.importing import apply, plan
     from labeler.project import Project
 
     with Project.open(args.project) as project:
         found = plan(
             project,
-            read_labels(args.file),
+            read_labels_apart(args.file),
             args.file,
             args.annotator,
             only_new=args.only_new,

@@ -73,7 +73,10 @@ class Server(Database):
         try:
             yield
         except DBAPIError as error:
+            known = hasattr(self, "connection")
             if error.connection_invalidated or type(error.orig).__name__ in _TROUBLES:
+                if known and self.connection.invalidated:  # the next question connects anew
+                    self.connection.rollback()
                 words = " ".join(str(error.orig).split())
                 what = f"the store at {self.shown} does not answer ({words})"
                 raise InputError(what, file=self.path, mend=_MEND) from error

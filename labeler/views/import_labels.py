@@ -17,7 +17,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.exchange import read_labels
+from labeler.exchange.apart import read_labels_apart
 from labeler.exchange.importing import Plan, apply, plan
 from labeler.views import theme
 from labeler.views.errand import Errand
@@ -97,7 +97,7 @@ class ImportLabels(QDialog):
         path = self.path
         self._start(
             lambda project: plan(
-                project, read_labels(path), path, person, only_new=only_new, drop_unknown=drop
+                project, read_labels_apart(path), path, person, only_new=only_new, drop_unknown=drop
             ),
             self._show,
         )

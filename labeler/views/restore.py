@@ -137,6 +137,12 @@ def show_backups(window: Any) -> None:
     session: Session = window.session
     if session.project is None:
         return
+    if not session.project.keeps_backups:
+        text = "The labels are on a server, whose administrator makes the backups."
+        if session.project.store.read_only:
+            text = "This project can only be looked at."
+        session.noted.emit("info", text)
+        return
     dialog = RestoreDialog(session, window)
     if dialog.exec() and dialog.chosen is not None:
         go_back(session, dialog.chosen)

@@ -142,6 +142,21 @@ def test_many_hands_at_once_lose_nothing(team, tmp_path):
     assert one.audit() == []
 
 
+def test_after_the_server_was_away_labelling_goes_on(team):
+    one, two = team
+    ada = one.annotator("Ada")
+    one.record(ada, 0, 1, LABELLED, origin="key")
+    two.database.connection.exec_driver_sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    with pytest.raises(InputError, match="does not answer"):
+        one.record(ada, 1, 1, LABELLED, origin="key")
+    one.record(ada, 2, 1, LABELLED, origin="key")
+    assert one.load_state(ada).present.tolist() == [1, 0, 1, 0, 0, 0]
+    assert one.audit() == []
+
+
 def test_thousands_of_shots_in_one_gesture(tmp_path, url):
     store = fill(Store.create(tmp_path / "project.toml", CLASSES, url), 5000)
     ada = store.annotator("Ada")
