@@ -25,7 +25,7 @@ from model.prior import prior_of
 from model.shots import ShotTable
 from model.strategies import STRATEGIES
 
-FIRST_SEED = 100
+FIRST_SEED = 1000
 """Seeds below were used to choose among strategies; what is reported comes from this one on."""
 SHIPPED, CHANCE = "shipped", "no pre-training"
 FEWEST = 200

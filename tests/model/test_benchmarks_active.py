@@ -141,7 +141,7 @@ def test_a_study_reports_every_strategy_and_goes_on_where_it_was_stopped(tmp_pat
         assert found["labels"] == [0, 20, 40]
         for metric in ("accuracy", "macro_f1", "rare_f1"):
             assert len(found[metric]["mean"]) == len(found[metric]["spread"]) == 3
-    assert results["seeds"] == [100, 101]
+    assert results["seeds"] == [1000, 1001]
     assert (
         results["no_pretraining"]["macro_f1"]["mean"][-1]
         < (results["strategies"]["random"]["macro_f1"]["mean"][-1])
