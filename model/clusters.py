@@ -66,7 +66,7 @@ def _islands(places: Floats, seed: int) -> npt.NDArray[np.int64]:
     some = np.arange(n)
     if n > _ALL_AT_ONCE:
         some = np.sort(np.random.default_rng(seed).permutation(n)[:_ALL_AT_ONCE])
-    smallest = max(5, len(some) // 80)
+    smallest = max(6, len(some) // 50)
     finder = HDBSCAN(min_cluster_size=smallest, min_samples=max(3, smallest // 4), copy=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -99,6 +99,8 @@ def border(places: Floats) -> tuple[Floats, ...]:
     density = gaussian_filter(counts, BLUR * cell)
     at = [np.clip(np.searchsorted(edges[d], places[:, d]) - 1, 0, GRID - 1) for d in (0, 1)]
     level = max(float(np.quantile(density[at[0], at[1]], 1 - INSIDE)), 1e-9)
-    x, y = ((e[:-1] + e[1:]) / 2 for e in edges)
-    lines = contour_generator(x, y, density.T).lines(level * 0.8)
+    step = [e[1] - e[0] for e in edges]
+    x, y = (np.arange(-0.5, GRID + 1) * s + e[0] for s, e in zip(step, edges, strict=True))
+    closed = np.pad(density, 1)  # no ring ends at the edge
+    lines = contour_generator(x, y, closed.T).lines(level * 0.8)
     return tuple(np.asarray(line, np.float32) for line in lines if len(line) > 8)

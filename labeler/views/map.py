@@ -16,6 +16,7 @@ from PyQt6.QtWidgets import (
     QMessageBox,
     QPushButton,
     QStackedLayout,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -32,7 +33,7 @@ from labeler.views.fields import ChoiceField
 from labeler.views.grid_tags import TagBar
 from labeler.views.map_canvas import MapCanvas
 from labeler.views.map_side import ClusterList, HoverCard, Legend
-from labeler.views.parts import EmptyState, label, set_role
+from labeler.views.parts import EmptyState, label
 from model.errors import InputError
 from model.events import Event
 
@@ -82,11 +83,16 @@ class MapView(QWidget):
         self.legend, self.clusters = Legend(), ClusterList(self.session)
         self.heading = label("Clusters", "heading")
         self.progress = label(role="muted", wrap=True)
-        self.lay_out, self.rings = QPushButton(), QPushButton("Borders")
-        self.pca, self.umap = QPushButton("PCA"), QPushButton("UMAP")
-        for button in (self.pca, self.umap, self.rings):
+        self.pca, self.umap = QToolButton(), QToolButton()
+        self.lay_out, self.rings = QPushButton(), QToolButton()
+        texts = ("PCA", "UMAP", "Borders")
+        for button, text in zip((self.pca, self.umap, self.rings), texts, strict=True):
+            button.setText(text)
             button.setCheckable(True)
-            set_role(button, "segment")
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.pca.setToolTip("Places by the two leading principal components")
+        self.umap.setToolTip("Places by UMAP, where alike shots form islands")
+        self.rings.setToolTip("Borders and numbers of the clusters")
         self.queue = QPushButton("Go through them")
         self.queue.setToolTip("Make a queue of the selected shots")
         forms = QHBoxLayout()
@@ -171,7 +177,8 @@ class MapView(QWidget):
         self.recolour()
 
     def _look_again(self) -> None:
-        if self.isVisible() and self._pca is None and self._umap is None:
+        here = self.session.project is not None and self.session.project is self._project
+        if here and self.isVisible() and self._pca is None and self._umap is None:
             self._look_for()
 
     def _look_for(self) -> None:

@@ -189,6 +189,7 @@ class ClusterList(QScrollArea):
             card.clicked.connect(lambda _, number=number: self.chosen.emit(number))
             self._box.insertWidget(number, card)
             self.cards.append(card)
+        self._inner.setMinimumHeight(len(self.cards) * (PICTURE + 38))
 
     def _arrived(self, row: int) -> None:
         for card in self.cards:
