@@ -151,5 +151,7 @@ class Look(QObject):
     def _heat(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
         if not self.heat_on or self.heat_class is None or self.predictions is None or self.row < 0:
             return None
-        heat: npt.NDArray[np.float32] = self.predictions.heatmap(self.row, self.heat_class, shape)
+        heat: npt.NDArray[np.float32] = self.predictions.heatmap(
+            self.row, self.heat_class, shape, self.overlay.form
+        )
         return heat

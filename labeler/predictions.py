@@ -6,18 +6,25 @@ Never loads torch and never computes anything that needs a network. Classes are 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from labeler.readings import Choice, Flags, Reading
+from model import decoding
 from model.errors import InputError
+from model.explain import FORMS
 from model.heat import FULL_FIELD, Box, Heat, enlarge
-from model.taxonomy import Taxonomy
+from model.prediction_file import names_of_form
+from model.taxonomy import MAX_ENUMERATED, Taxonomy
 
-__all__ = ["Choice", "Predictions"]
+__all__ = ["Choice", "Predictions", "Stage"]
+
+Stage = Literal["alone", "decided", "decoded"]
+"""Each class by its own threshold; as the run decides; as the likeliest legal label set."""
+
 AGAIN = "Predict again with this run, or use another one."
 _CARELESS = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError)
 """What h5py and numpy raise on damaged or foreign content."""
@@ -56,8 +63,13 @@ class Predictions(Reading):
             self.decided[:, ours] = np.asarray(file["decided"][()], bool)
         self.decided &= self.known & self.readable[:, None]
         self.embeddings = _mapped(path, file["embeddings"])
-        self._heat = _mapped(path, file["heatmaps"])
-        self._scale = _mapped(path, file["heatmap_scale"]) if "heatmap_scale" in file else None
+        self._maps: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any] | None]] = {}
+        for form in FORMS:
+            maps, scale = names_of_form(form)
+            if maps in file:
+                scales = _mapped(path, file[scale]) if scale in file else None
+                self._maps[form] = (_mapped(path, file[maps]), scales)
+        self._logits = _mapped(path, file["logits"]) if "logits" in file else None
         self.role = file["role"][()] if "role" in file else np.zeros(n, np.uint8)
         self.field = _box(file.attrs.get("field", FULL_FIELD))
         self.cells_box = _box(file.attrs.get("cells", self.field))
@@ -67,10 +79,13 @@ class Predictions(Reading):
         self.name = f"run {int(self.run)}" if self.run.isdecimal() else f"run {self.run}"
         self.recipe = _text(file.attrs.get("recipe", ""))
         self.fingerprint = _text(file.attrs.get("fingerprint", ""))
-        if self._heat.ndim != 4 or self._heat.shape[:2] != (n, len(names)):
-            raise ValueError(f"heatmaps have shape {self._heat.shape}")
-        if self._scale is not None and self._scale.shape != (n, len(names)):
-            raise ValueError(f"scales of heatmaps have shape {self._scale.shape}")
+        if FORMS[0] not in self._maps:
+            raise ValueError("it has no heatmaps")
+        for heat, scales in self._maps.values():
+            if heat.ndim != 4 or heat.shape[:2] != (n, len(names)):
+                raise ValueError(f"heatmaps have shape {heat.shape}")
+            if scales is not None and scales.shape != (n, len(names)):
+                raise ValueError(f"scales of heatmaps have shape {scales.shape}")
         if not len(self.embeddings) == len(self.readable) == len(self._shift) == n:
             raise ValueError("its parts have different lengths")
 
@@ -115,34 +130,70 @@ class Predictions(Reading):
         """(C,) of one shot; None where the run could not read it."""
         return self.probabilities[row] if self.readable[row] else None
 
-    def cells(self, row: int, class_index: int) -> npt.NDArray[np.float32]:
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The forms of Grad-CAM++ whose maps are there."""
+        return tuple(self._maps)
+
+    def cells(self, row: int, class_index: int, form: str = FORMS[0]) -> npt.NDArray[np.float32]:
         """(h, w) heat of a class as computed, on the network's own grid, negative parts too.
 
-        All 0 for a class that the run never learnt and for a shot that it could not read.
+        In the paper's form where the run did not store the one asked for. All 0 for a class that
+        the run never learnt and for a shot that it could not read.
         """
         column = self._column[class_index]
         if column < 0 or not self.readable[row]:
             return np.zeros(self.grid, np.float32)
-        scale = 1 if self._scale is None else self._scale[row, column]
-        return np.asarray(self._heat[row, column], np.float32) * np.float32(scale)
+        heat, scales = self._maps.get(form) or self._maps[FORMS[0]]
+        scale = 1 if scales is None else scales[row, column]
+        return np.asarray(heat[row, column], np.float32) * np.float32(scale)
 
     @property
     def grid(self) -> tuple[int, int]:
         """Cells of a heatmap, down and across."""
-        return int(self._heat.shape[2]), int(self._heat.shape[3])
+        down, across = self._maps[FORMS[0]][0].shape[2:]
+        return int(down), int(across)
 
-    def heatmap(self, row: int, class_index: int, shape: tuple[int, int]) -> Heat:
+    def heatmap(
+        self, row: int, class_index: int, shape: tuple[int, int], form: str = FORMS[0]
+    ) -> Heat:
         """(y, x) heat in [0, 1], enlarged onto a pattern of that shape; 1 at its own hottest cell.
 
         Maps of different classes or shots compare in shape, never in strength.
         """
+        return self.on_pattern(self.cells(row, class_index, form), row, shape)
+
+    def on_pattern(self, cells: npt.NDArray[np.float32], row: int, shape: tuple[int, int]) -> Heat:
+        """(h, w) heat on the network's grid, laid on the pattern of a shot as `heatmap` does."""
         field, box = self.field, self.cells_box
         down, right = map(float, self._shift[row])
         if self.input == "pattern" and (down or right):
             field, box = (
                 (y0 - down, x0 - right, y1 - down, x1 - right) for y0, x0, y1, x1 in (field, box)
             )
-        return enlarge(self.cells(row, class_index), shape, field, box)
+        return enlarge(cells, shape, field, box)
+
+    def broken(self, stage: Stage = "decided") -> Flags:
+        """(N, R) which rule each shot's prediction breaks, hard and soft ones.
+
+        Before rule-aware decoding ("alone": every class by its own threshold, as if there were no
+        rules), as the run decides, or after it ("decoded"); the paper reads broken rules as the
+        sign of a failed generalisation.
+        """
+        sets, which = np.unique(self.taxonomy.pack(self._labels_at(stage)), return_inverse=True)
+        violations = self.taxonomy.violations(self.taxonomy.unpack(sets))
+        return np.asarray(violations[which] & self.readable[:, None])
+
+    def _labels_at(self, stage: Stage) -> Flags:
+        if stage == "decided" or self._logits is None:
+            return self.decided
+        logits = np.full(self.probabilities.shape, -1e3, np.float32)
+        logits[:, self.known] = np.nan_to_num(self._logits)[:, self._column[self.known]]
+        if stage == "decoded" and len(self.taxonomy) <= MAX_ENUMERATED:
+            found = decoding.most_likely_sets(logits, self.taxonomy.legal_sets)
+        else:
+            found = decoding.sigmoid(logits) >= self.thresholds
+        return np.asarray(found & self.known & self.readable[:, None], bool)
 
 
 def _mapped(path: Path, dataset: Any) -> npt.NDArray[Any]:

@@ -16,7 +16,7 @@ from model.taxonomy import Taxonomy
 
 Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-Choice = Literal["certain", "unsure", "missed", "false", "labelled"]
+Choice = Literal["hits", "false", "missed", "certain", "unsure", "labelled"]
 
 
 class Reading:
@@ -82,15 +82,17 @@ class Reading:
     ) -> Rows:
         """Rows that show how a class was learnt, the most telling first.
 
-        certain: predicted, highest probability first; unsure: nearest to the threshold first;
-        missed: labelled but not predicted, lowest first; false: predicted, though decided to be
-        absent, highest first; labelled: labelled, highest first.
+        hits: labelled and predicted, highest probability first; certain: predicted, highest
+        first; unsure: nearest to the threshold first; missed: labelled but not predicted, lowest
+        first; false: predicted, though decided to be absent, highest first; labelled: labelled,
+        highest first.
         """
         p = self.probabilities[:, class_index]
         likely = self.decided[:, class_index]
         decided = (np.asarray(status) & LABELLED).astype(bool)
         labelled = decided & ((np.asarray(present, np.int64) >> class_index) & 1).astype(bool)
         which, key = {
+            "hits": (labelled & likely, -p),
             "certain": (likely, -p),
             "unsure": (np.ones(len(p), bool), self.margins()[:, class_index]),
             "missed": (labelled & ~likely, p),

@@ -93,9 +93,9 @@ class Suggested(Going):
             return None
         return self.taxonomy.complete(reading.likely()[row])
 
-    def heatmap(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+    def _heat(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
         """See `Look`; a hidden reading shows no heat either."""
-        return None if self.is_hidden() else super().heatmap(shape)
+        return None if self.is_hidden() else super()._heat(shape)
 
     # -- asking ----------------------------------------------------------------------------------
 

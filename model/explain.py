@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 Form = Literal["paper", "chattopadhay"]
+FORMS: tuple[Form, ...] = ("paper", "chattopadhay")
 Floats = npt.NDArray[np.floating[Any]]
 
 LEAK = 0.2

@@ -15,6 +15,8 @@ Heat = npt.NDArray[np.float32]
 Box = tuple[float, float, float, float]
 Span = tuple[float, float]
 
+ALARM = 0.25
+"""Share of the heat on masked pixels and outside the detector from which on it is said aloud."""
 FULL_FIELD: Box = (0.0, 0.0, 1.0, 1.0)
 """y0, x0, y1, x1 of the part of a shot that the network saw, as fractions of its sides."""
 
@@ -40,6 +42,28 @@ def enlarge(
     down = _weights(shape[0], h, (field[0], field[2]), (box[0], box[2]))
     across = _weights(shape[1], w, (field[1], field[3]), (box[1], box[3]))
     return np.clip(down @ heat @ across.T, 0, 1)
+
+
+def lost_share(heat: Heat, good: npt.NDArray[np.bool_]) -> float:
+    """Share of the heat (y, x) that lies on pixels that are not `good` (y, x); 0 without heat.
+
+    Masked pixels and what lies outside the detector tell nothing of a shot. On a round detector in
+    a square picture, heat that is the same everywhere has a share of 1 - pi/4 = .21 there.
+    """
+    whole = float(heat.sum())
+    return float(heat[~good].sum()) / whole if whole > 0 else 0.0
+
+
+def outside(good: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(y, x) True for pixels that are not `good` and hang together with a border of the picture.
+
+    They lie beyond the detector; other bad pixels are its holes and defects.
+    """
+    from scipy.ndimage import label
+
+    parts, _ = label(~good)
+    edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    return np.asarray(np.isin(parts, np.unique(edge[edge > 0])))
 
 
 @lru_cache(maxsize=64)

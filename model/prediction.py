@@ -21,15 +21,13 @@ from model import checkpoint, inference
 from model.checkpoint import Checkpoint
 from model.errors import InputError
 from model.events import Event, event
-from model.explain import Form, through_pooled_linear_head
+from model.explain import FORMS, through_pooled_linear_head
 from model.networks import Network
-from model.prediction_file import PredictionFile
+from model.prediction_file import PredictionFile, names_of_form
 from model.receptive import cell_box, within
 from model.shots import ShotTable
 
 Floats = npt.NDArray[np.float32]
-FORM: Form = "paper"
-"""The form of Grad-CAM++ that is stored."""
 BETWEEN_REPORTS = 0.5
 """Seconds between two progress events, where a batch takes less."""
 
@@ -64,8 +62,10 @@ class PooledHead:
         readable = np.isfinite(logits).all(1)
         safe = np.where(readable[:, None], logits, 0)
         shown = np.where(readable[:, None, None, None], features, 0)
-        maps = through_pooled_linear_head(shown, self.weight, safe, FORM)
-        heatmaps, scale = maps.stored()
+        maps: dict[str, npt.NDArray[Any]] = {}
+        for form in FORMS:
+            stored = through_pooled_linear_head(shown, self.weight, safe, form).stored()
+            maps |= zip(names_of_form(form), stored, strict=True)
         probabilities = np.where(readable[:, None], about.probabilities(safe), np.nan)
         largest = float(np.finfo(np.float16).max)
         return {
@@ -73,10 +73,8 @@ class PooledHead:
             "logits": np.where(readable[:, None], logits, np.nan).astype(np.float32),
             "decided": about.decide(safe) & readable[:, None],
             "embeddings": np.clip(np.nan_to_num(embeddings), -largest, largest),
-            "heatmaps": heatmaps,
-            "heatmap_scale": scale,
             "readable": readable,
-        }
+        } | maps
 
 
 def predict(
@@ -231,7 +229,7 @@ def _file(
         "run": run.resolve().name,
         "network": about.network,
         "recipe": about.recipe.name,
-        "heatmap_form": FORM,
+        "heatmap_form": FORMS[0],
         "input": about.preprocessing.input,
         "field": np.array(field),
         "cells": np.array(within(field, cell_box(network, size, grid))),

@@ -5,8 +5,10 @@ memory-mapped: `probabilities` (N, C) float32, NaN where `readable` (N,) is Fals
 float32; `decided` (N, C) bool, the label set by thresholds, or the most likely legal one where the
 network is rule-aware; `embeddings` (N, D) float16; `heatmaps` (N, C, h, w) float16, each with
 max |·| = 1, times `heatmap_scale` (N, C) float32 the map of the formula (maps of 1e-6 would drown
-in half precision); `role` (N,) uint8; `shift` (N, 2) float32, how far (down, right) the preparation
-moved each shot to bring its beam to the middle, in shares of its sides.
+in half precision), in the paper's form of Grad-CAM++; `heatmaps_chattopadhay` and
+`heatmap_scale_chattopadhay` the same in Chattopadhay's; `role` (N,) uint8; `shift` (N, 2) float32,
+how far (down, right) the preparation moved each shot to bring its beam to the middle, in shares of
+its sides.
 Attributes: class_names, thresholds (C,), run, network, recipe, heatmap_form, input (pattern; or
 correlation, where heatmaps lie over q and q of the shot's map), field (y0, x0, y1, x1
 of the part of a shot that the network sees, as fractions), cells (the same of the box that the
@@ -30,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
+from model.explain import FORMS, Form
 
 _TROUBLE = (OSError, RuntimeError)
 """What h5py raises where a file cannot be written."""
@@ -58,8 +61,7 @@ class PredictionFile:
             "logits": ((classes,), np.float32, np.nan),
             "decided": ((classes,), np.bool_, False),
             "embeddings": ((width,), np.float16, 0),
-            "heatmaps": ((classes, *grid), np.float16, 0),
-            "heatmap_scale": ((classes,), np.float32, 0),
+            **_heat_layout(classes, grid),
             "role": ((), np.uint8, 0),
             "shift": ((2,), np.float32, 0),
             "readable": ((), np.bool_, False),
@@ -118,6 +120,22 @@ class PredictionFile:
             mend = "Free some space, or choose another place to write to."
             what = f"cannot be written ({_reason(error)})"
             raise InputError(what, file=self.path, mend=mend) from error
+
+
+def names_of_form(form: Form) -> tuple[str, str]:
+    """The datasets of the maps of a form, and of their scales."""
+    ending = "" if form == FORMS[0] else f"_{form}"
+    return f"heatmaps{ending}", f"heatmap_scale{ending}"
+
+
+def _heat_layout(
+    classes: int, grid: tuple[int, int]
+) -> dict[str, tuple[tuple[int, ...], Any, Any]]:
+    layout: dict[str, tuple[tuple[int, ...], Any, Any]] = {}
+    for form in FORMS:
+        maps, scale = names_of_form(form)
+        layout |= {maps: ((classes, *grid), np.float16, 0), scale: ((classes,), np.float32, 0)}
+    return layout
 
 
 def _reason(error: Exception) -> str:

@@ -110,6 +110,8 @@ class Overlay:
     contours: bool = True
     transparency: bool = True
     strength: float = 0.7
+    form: str = "paper"
+    """Of Grad-CAM++: one of `explain.FORMS`."""
 
     def shade(self, picture: Picture, heat: npt.NDArray[np.float32]) -> Picture:
         """The picture (y, x), darker where the heatmap (y, x) in [0, 1] is weak."""

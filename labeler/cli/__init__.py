@@ -21,9 +21,11 @@ FAMILIES = (
     "exchange",
     "learning",
     "active",
+    "asking",
     "simulation",
     "physics",
     "preparation",
+    "inspection",
     "bench",
     "demo",
 )

@@ -7,7 +7,14 @@ from labeler.suggesting import Suggesting
 
 TABLE: tuple[Command, ...] = (
     command(
-        "next", "Next shot", "Right PgDown", "Go", "shot", lambda w: w.session.next(), icon="next"
+        "next",
+        "Next shot",
+        "Right PgDown",
+        "Go",
+        "shot",
+        lambda w: w.session.next(),
+        icon="next",
+        repeats=True,
     ),
     command(
         "previous",
@@ -17,6 +24,7 @@ TABLE: tuple[Command, ...] = (
         "shot",
         lambda w: w.session.previous(),
         icon="previous",
+        repeats=True,
     ),
     command(
         "next_undecided",

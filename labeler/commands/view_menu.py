@@ -46,6 +46,7 @@ TABLE: tuple[Command, ...] = (
         "View",
         "model",
         lambda w: w.change_strength(0.1),
+        repeats=True,
     ),
     command(
         "heat_weaker",
@@ -54,6 +55,7 @@ TABLE: tuple[Command, ...] = (
         "View",
         "model",
         lambda w: w.change_strength(-0.1),
+        repeats=True,
     ),
     command(
         "levels",
@@ -104,11 +106,11 @@ TABLE: tuple[Command, ...] = (
     ),
     _physics("profile", "Radial profile", "R"),
     _physics("unwrap", "Shot over radius and angle", "W"),
-    _physics("symmetry", "Point symmetry", "Y"),
+    _physics("symmetry", "Point symmetry", "T"),
     _physics("correlation", "Correlation map", "V"),
     _physics("beside", "Physics beside the pattern", "Shift+R"),
-    command("zoom_in", "Zoom in", "+ =", "View", "shot", lambda w: w.zoom(1.25)),
-    command("zoom_out", "Zoom out", "-", "View", "shot", lambda w: w.zoom(0.8)),
+    command("zoom_in", "Zoom in", "+ =", "View", "shot", lambda w: w.zoom(1.25), repeats=True),
+    command("zoom_out", "Zoom out", "-", "View", "shot", lambda w: w.zoom(0.8), repeats=True),
     command("zoom_reset", "Whole shot", "Backspace", "View", "shot", lambda w: w.zoom(None)),
     command(
         "theme", "Dark or light", "Ctrl+T", "View", "always", lambda w: w.flip_theme(), icon="theme"

@@ -79,7 +79,8 @@ class ClassPanel(QWidget):
             if self.rows:
                 self._list.addSpacing(9)
             for index, indent in group:
-                self._add(index, indent)
+                if self.session.offers(index):
+                    self._add(index, indent)
         self._list.addWidget(self.rules)
         self._list.addStretch(1)
         self.resizeEvent(None)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from PyQt6.QtCore import QSignalBlocker, Qt, pyqtSignal
-from PyQt6.QtGui import QResizeEvent, QShowEvent
+from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
+    QComboBox,
     QHBoxLayout,
-    QLabel,
     QSlider,
     QStackedWidget,
     QToolButton,
@@ -23,16 +22,21 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.retraining import Retraining
+from labeler.views.inspect_claims import ClaimsPage
+from labeler.views.inspect_export import FigureButton
 from labeler.views.inspect_gallery import Gallery
-from labeler.views.parts import EmptyState, label, set_role
+from labeler.views.inspect_shot import ShotPage
+from labeler.views.parts import EmptyState, label
 from labeler.views.retrain import progress_in_words
-from labeler.views.tiles import CAPTION, GAP, PLAIN, Tile, TileList
+from labeler.views.short_job import ShortJob
+from labeler.views.tiles import PLAIN, Tile
 
-SMALLEST, LARGEST = 110, 340
+PAGES = ("All classes of this shot", "Shots of a class", "What the run claims")
+FORMS = {"paper": "Paper's form", "chattopadhay": "Chattopadhay's form"}
 
 
 class InspectView(QWidget):
-    """Two pages: this shot, all classes; and a gallery of shots for one class."""
+    """Three pages: all classes of this shot; a gallery for one class; the run as a whole."""
 
     label_requested = pyqtSignal()
     """A shot was chosen and is now the session's: show it in the Label view."""
@@ -43,13 +47,18 @@ class InspectView(QWidget):
         self.session = session
         self.retraining = Retraining.of(session)
         self.empty = EmptyState()
-        self.shot, self.gallery = ShotPage(session), Gallery(session)
+        self.errand = ShortJob(session, self)
+        self.shot, self.gallery = ShotPage(session, self.errand), Gallery(session)
+        self.claims = ClaimsPage(session, self.errand)
         self.pages = QStackedWidget()
         self.pages.addWidget(self.shot)
         self.pages.addWidget(self.gallery)
+        self.pages.addWidget(self.claims)
         self._build()
         self.shot.tiles.chosen.connect(self._show_class)
         self.gallery.tiles.chosen.connect(self._show_shot)
+        self.claims.label_requested.connect(self.label_requested)
+        self.errand.changed.connect(self.refresh)
         for signal in (session.run_changed, session.project_changed, session.look_changed):
             signal.connect(self.refresh)
         session.shot_changed.connect(self._shot_changed)
@@ -60,7 +69,7 @@ class InspectView(QWidget):
         self.tabs = QButtonGroup(self)
         head = QHBoxLayout()
         head.setSpacing(4)
-        for i, text in enumerate(("All classes of this shot", "Shots of a class")):
+        for i, text in enumerate(PAGES):
             button = QToolButton()
             button.setText(text)
             button.setCheckable(True)
@@ -69,6 +78,19 @@ class InspectView(QWidget):
             head.addWidget(button)
         self.tabs.idClicked.connect(self._turn)
         head.addStretch(1)
+        self.save = FigureButton(self.session, self.errand, self.gallery)
+        self.form = QComboBox()
+        for name, text in FORMS.items():
+            self.form.addItem(text, name)
+        self.form.setAccessibleName("Form of Grad-CAM++")
+        self.form.setToolTip(
+            "Paper's: Zimmermann et al., Eq. 19–20, from the probability. "
+            "Chattopadhay's: the original, from its exponential, positive parts only."
+        )
+        self.form.activated.connect(lambda i: self.session.look(form=self.form.itemData(i)))
+        head.addWidget(self.save)
+        head.addWidget(self.form)
+        head.addSpacing(10)
         self.contours = QCheckBox("Contours")
         self.contours.toggled.connect(lambda on: self.session.look(contours=on))
         self.strength = QSlider(Qt.Orientation.Horizontal)
@@ -115,12 +137,10 @@ class InspectView(QWidget):
         with QSignalBlocker(self.contours), QSignalBlocker(self.strength):
             self.contours.setChecked(overlay.contours)
             self.strength.setValue(round(100 * overlay.strength))
-        rows, columns = readings.grid
-        self.note.setText(
-            f"Grad-CAM++ of run {self.session.project.current_run}. A heatmap has only "
-            f"{rows} × {columns} cells: it tells the region, not the ring. "
-            "Its strength cannot be compared between shots."
-        )
+        self.form.setCurrentIndex(max(self.form.findData(overlay.form), 0))
+        self.form.setEnabled(len(readings.forms) > 1)
+        self.save.setVisible(self.pages.currentIndex() == 1)
+        self.note.setText(f"{self.errand.said} …" if self.errand.is_running else self._about())
         self._page().refresh()
 
     def show_shot_page(self) -> None:
@@ -140,8 +160,25 @@ class InspectView(QWidget):
         self.pages.setCurrentIndex(page)
         self.refresh()
 
-    def _page(self) -> ShotPage | Gallery:
-        return self.gallery if self.pages.currentIndex() else self.shot
+    def _about(self) -> str:
+        """How far these heatmaps can be trusted."""
+        readings = self.session.predictions
+        rows, columns = readings.grid
+        note = (
+            f"Grad-CAM++ of run {self.session.project.current_run}. A heatmap has only "
+            f"{rows} × {columns} cells: it tells the region, not the ring. "
+            "Its strength cannot be compared between shots."
+        )
+        if len(readings.forms) == 1:
+            note += " This run was read before both forms were kept: predict again for the other."
+        return note
+
+    def show_claims(self) -> None:
+        """Broken rules and the faithfulness of the heat."""
+        self._turn(2)
+
+    def _page(self) -> ShotPage | Gallery | ClaimsPage:
+        return (self.shot, self.gallery, self.claims)[self.pages.currentIndex()]
 
     def _shot_changed(self, row: int) -> None:
         if self.isVisible() and self.session.predictions is not None:
@@ -188,48 +225,3 @@ class InspectView(QWidget):
             session.show_heat(tile.kind)
         session.show(tile.row)
         self.label_requested.emit()
-
-
-class ShotPage(QWidget):
-    """The session's shot once without and once with the heatmap of every class."""
-
-    def __init__(self, session: Any) -> None:
-        super().__init__()
-        self.session = session
-        self.title = QLabel()
-        set_role(self.title, "heading")
-        self.tiles = TileList(session, by_class=True)
-        self.tiles.setAccessibleName("Heatmaps of all classes")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        layout.addWidget(self.title)
-        layout.addWidget(self.tiles, 1)
-
-    def refresh(self) -> None:
-        """Show the shot that is on screen."""
-        session = self.session
-        if session.row < 0 or session.predictions is None:
-            return
-        names = [session.taxonomy.names[c] for c in np.flatnonzero(session.labels())]
-        said = ", ".join(names) or "no class"
-        state = f"labelled {said}" if session.is_decided() else "undecided"
-        if not session.predictions.readable[session.row]:
-            state += " · the network could not read it"
-        self.title.setText(f"Shot {session.row + 1:,} · {state}")
-        kinds = [PLAIN, *range(len(session.taxonomy))]
-        self.tiles.show_tiles([Tile(session.row, k) for k in kinds], self._side(len(kinds)))
-
-    def _side(self, count: int) -> int:
-        """The largest side with which all tiles fit without scrolling."""
-        room = self.tiles.room()
-        best = SMALLEST
-        for columns in range(1, count + 1):
-            rows = -(-count // columns)
-            side = min(room.width() // columns - GAP, room.height() // rows - GAP - CAPTION)
-            best = max(best, side)
-        return min(best, LARGEST)
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        super().resizeEvent(event)
-        self.refresh()

@@ -18,7 +18,8 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.predictions import Choice
-from labeler.views.parts import EmptyState, label
+from labeler.views.inspect_claims import in_words, kept
+from labeler.views.parts import EmptyState, label, set_role
 from labeler.views.shot_card import Schematic
 from labeler.views.tiles import GAP, Tile, TileList
 from model.taxonomy import Class
@@ -29,10 +30,11 @@ MOST = 2000
 FIRST = ("Streak", "Bent")
 """The classes of the paper's Fig. 5 come first where the taxonomy has them."""
 CHOICES: tuple[tuple[Choice, str, str, str], ...] = (
+    ("hits", "Hits", "Labelled and predicted, the most probable first", "No {} was found yet"),
+    ("false", "False alarms", "Predicted, but decided to be absent", "No false alarm for {}"),
+    ("missed", "Missed", "Labelled, but not predicted", "No labelled {} was missed"),
     ("certain", "Most certain", "Predicted, the most probable first", "No shot is predicted as {}"),
     ("unsure", "Least certain", "Nearest to the threshold first", "There is no shot to show"),
-    ("missed", "Missed", "Labelled, but not predicted", "No labelled {} was missed"),
-    ("false", "False alarms", "Predicted, but decided to be absent", "No false alarm for {}"),
     ("labelled", "As labelled", "All labelled shots", "No shot is labelled {} yet"),
 )
 
@@ -43,7 +45,7 @@ class Gallery(QWidget):
     def __init__(self, session: Any) -> None:
         super().__init__()
         self.session = session
-        self.choice: Choice = "certain"
+        self.choice: Choice = CHOICES[0][0]
         self.classes = QListWidget()
         self.classes.setAccessibleName("Class")
         self.classes.setIconSize(QSize(9, 9))
@@ -74,6 +76,7 @@ class Gallery(QWidget):
         self.content.addWidget(self.tiles)
         self.content.addWidget(self.empty)
         self.drawing, self.help = Schematic(96), label("", "muted", wrap=True)
+        self.faith = label("", "faint", wrap=True)
         left = QWidget()
         left.setFixedWidth(190)
         column = QVBoxLayout(left)
@@ -82,6 +85,7 @@ class Gallery(QWidget):
         column.addWidget(self.classes, 1)
         column.addWidget(self.drawing, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addWidget(self.help)
+        column.addWidget(self.faith)
         right = QVBoxLayout()
         right.setSpacing(8)
         right.addLayout(row)
@@ -135,6 +139,12 @@ class Gallery(QWidget):
         self.classes.blockSignals(False)
         self.refresh()
 
+    @property
+    def rows(self) -> list[int]:
+        """Shots that are shown, in order."""
+        there = self.content.currentIndex() == 0
+        return [tile.row for tile in self.tiles.tiles.tiles] if there else []
+
     # -- showing ---------------------------------------------------------------------------------
 
     def refresh(self) -> None:
@@ -165,6 +175,9 @@ class Gallery(QWidget):
         self.drawing.path = f"schematics/{kind.schematic}" if kind.schematic else ""
         self.drawing.update()
         self.help.setText(kind.help)
+        found = kept(self.session).get(kind.name)
+        self.faith.setText(in_words(found))
+        set_role(self.faith, "warning" if found is not None and found["alarm"] else "faint")
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)

@@ -91,6 +91,8 @@ class ShotCard(QFrame):
         self._text.setText("\n".join(self._lines()))
 
     def _decided_when(self) -> str:
+        if self.session.is_blind:  # when it was decided first stays hidden with the label
+            return "Decided just now"
         entries = self.session.project.store.history(self.session.row, self.session.annotator)
         if not entries:
             return "Decided"

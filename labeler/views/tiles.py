@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PyQt6.QtCore import QAbstractListModel, QModelIndex, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QImage, QKeyEvent, QPainter, QPainterPath, QPen
 from PyQt6.QtWidgets import (
@@ -29,9 +30,12 @@ from labeler.views.parts import share
 from labeler.views.pattern import contours_of
 from labeler.views.physics_pictures import map_picture
 from model.errors import InputError
+from model.heat import ALARM, enlarge, lost_share
 from model.thumbnail import area_means
 
 TILE = Qt.ItemDataRole.UserRole
+Drawn = tuple[QImage, list[tuple[float, QPainterPath]], float]
+"""A picture, its contours by level, and the share of the heat that lies off the detector."""
 CAPTION = 44
 """Height of the two lines below a tile."""
 GAP = 10
@@ -43,10 +47,14 @@ PLAIN = -1
 
 @dataclass(frozen=True)
 class Tile:
-    """A shot, and the class whose heatmap lies on it (PLAIN for none)."""
+    """A shot, and the class whose heatmap lies on it (PLAIN for none).
+
+    With `covered`, occlusion's map in its place.
+    """
 
     row: int
     kind: int
+    covered: bool = False
 
 
 class TileModel(QAbstractListModel):
@@ -111,9 +119,9 @@ class TileDelegate(QStyledItemDelegate):
         self.session = session
         self.by_class = by_class
         self.side = 180
-        self._drawn: OrderedDict[Any, tuple[QImage, list[tuple[float, QPainterPath]]]] = (
-            OrderedDict()
-        )
+        self._drawn: OrderedDict[tuple[Tile, int], Drawn] = OrderedDict()
+        self.covered: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
+        """(row, class) -> (h, w) map by occlusion, where somebody asked for it."""
 
     def forget(self) -> None:
         """What was drawn is out of date."""
@@ -147,15 +155,16 @@ class TileDelegate(QStyledItemDelegate):
 
     def _paint_picture(self, painter: QPainter, where: QRectF, tile: Tile) -> None:
         painter.fillRect(where, theme.colour("stage"))
-        counts = self.session.counts(tile.row)
+        kept = self._kept(painter, tile)
+        counts = None if kept is not None else self.session.counts(tile.row)
         if isinstance(counts, InputError):
             spot = QRectF(where.center().x() - 12, where.center().y() - 12, 24, 24)
             theme.draw(painter, "icons/error.svg", spot, theme.current().error)
             return
-        if counts is None:
+        if kept is None and counts is None:
             self.session.feed.want(tile.row)
             return
-        image, contours = self._picture(painter, tile, counts)
+        image, contours, _ = kept or self._picture(painter, tile, counts)
         size = image.size().toSizeF()
         size.scale(where.size(), Qt.AspectRatioMode.KeepAspectRatio)
         inside = QRectF(0, 0, size.width(), size.height())
@@ -168,36 +177,57 @@ class TileDelegate(QStyledItemDelegate):
             self._stroke(painter, contours, tile.kind)
             painter.restore()
 
-    def _picture(
-        self, painter: QPainter, tile: Tile, counts: Any
-    ) -> tuple[QImage, list[tuple[float, QPainterPath]]]:
+    def _key(self, painter: QPainter, tile: Tile) -> tuple[Tile, int]:
         device = painter.device()
         ratio = device.devicePixelRatioF() if device is not None else 1.0
-        key = (tile, round(self.side * ratio))
-        if key not in self._drawn:
-            self._drawn[key] = self._draw(tile, counts, key[1])
-            while len(self._drawn) > KEPT:
-                self._drawn.popitem(last=False)
-        self._drawn.move_to_end(key)
+        return tile, round(self.side * ratio)
+
+    def _kept(self, painter: QPainter, tile: Tile) -> Drawn | None:
+        """What was drawn earlier, though the counts may have made room for others meanwhile."""
+        key = self._key(painter, tile)
+        if key in self._drawn:
+            self._drawn.move_to_end(key)
+        return self._drawn.get(key)
+
+    def _picture(self, painter: QPainter, tile: Tile, counts: Any) -> Drawn:
+        key = self._key(painter, tile)
+        self._drawn[key] = self._draw(tile, counts, key[1])
+        while len(self._drawn) > KEPT:
+            self._drawn.popitem(last=False)
         return self._drawn[key]
 
-    def _draw(
-        self, tile: Tile, counts: Any, pixels: int
-    ) -> tuple[QImage, list[tuple[float, QPainterPath]]]:
-        session = self.session
+    def _draw(self, tile: Tile, counts: Any, pixels: int) -> Drawn:
+        session, lost = self.session, 0.0
         small = area_means(counts, session.mask(tile.row), pixels)
         picture = session.screen.picture(small)
         contours: list[tuple[float, QPainterPath]] = []
         if tile.kind != PLAIN and session.predictions is not None:
             if session.reads_maps:  # its heat lies over q and q
                 picture = map_picture(counts, session.mask(tile.row), session.screen.colormap)
-            heat = session.predictions.heatmap(tile.row, tile.kind, picture.shape)
+            heat = self.heat(tile, picture.shape)
+            mask = session.mask(tile.row)
+            if mask is not None and not tile.covered and not session.reads_maps:
+                lost = lost_share(self.heat(tile, mask.shape), mask)
             picture = session.overlay.shade(picture, heat)
             contours = contours_of(heat) if session.overlay.contours else []
         picture = np.ascontiguousarray(picture, np.uint32)
         height, width = picture.shape
         data, form = picture.tobytes(), QImage.Format.Format_RGB32
-        return QImage(data, width, height, width * 4, form).copy(), contours
+        return QImage(data, width, height, width * 4, form).copy(), contours, lost
+
+    def heat(self, tile: Tile, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+        """(y, x) of a tile: in the form of Grad-CAM++ that is chosen, or by occlusion."""
+        session = self.session
+        if tile.covered:
+            return enlarge(self.covered[tile.row, tile.kind], shape, session.predictions.field)
+        found: npt.NDArray[np.float32] = session.predictions.heatmap(
+            tile.row, tile.kind, shape, session.overlay.form
+        )
+        return found
+
+    def lost(self, tile: Tile) -> float:
+        """Share of the heat of a drawn tile on masked pixels and outside the detector."""
+        return max((d[2] for key, d in self._drawn.items() if key[0] == tile), default=0.0)
 
     def _stroke(
         self, painter: QPainter, contours: list[tuple[float, QPainterPath]], kind: int
@@ -255,6 +285,13 @@ class TileDelegate(QStyledItemDelegate):
         word = standing(self.session, tile.row, tile.kind)
         wrong = (word == "labelled") != likely and word != "undecided"
         text = ("missed" if word == "labelled" else "false alarm") if wrong else word
+        if tile.covered:
+            text, wrong = "by occlusion", False
+        lost = self.lost(tile) if likely else 0.0
+        if lost > ALARM:
+            painter.setPen(theme.colour("warning"))
+            place = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
+            painter.drawText(line, place, f"⚠ {share(lost)} off")
         painter.setPen(theme.colour("warning" if wrong else "muted"))
         painter.drawText(line, int(Qt.AlignmentFlag.AlignVCenter), text)
 

@@ -1,15 +1,20 @@
 """Inspect: all heatmaps of a shot, galleries of a class, and the way back to labelling."""
 
+import json
+from typing import ClassVar
+
+import h5py
 import numpy as np
 import pytest
 from making_runs import give_roles, make_project, make_run
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QImage, QPainter
 from PyQt6.QtWidgets import QStyleOptionViewItem
 
 from labeler.session import Session
 from labeler.views import theme
 from labeler.views.inspect import InspectView
+from labeler.views.quality_suspicious import SuspiciousPage
 from labeler.views.tiles import PLAIN, TILE, Tile, spoken
 from labeler.window import MainWindow
 
@@ -137,7 +142,7 @@ def test_the_gallery_begins_with_streak(shown):
     assert view.gallery.classes.item(1).text() == "Bent"
     streak = session.taxonomy.index("Streak")
     found = tiles(view.gallery.tiles)
-    expected = session.predictions.gallery(streak, "certain", session.present, session.status)
+    expected = session.predictions.gallery(streak, "hits", session.present, session.status)
     assert [tile.row for tile in found] == expected.tolist()
     assert {tile.kind for tile in found} == {streak}
 
@@ -145,7 +150,7 @@ def test_the_gallery_begins_with_streak(shown):
 def test_the_gallery_tells_hits_from_misses(shown):
     session, view = shown()
     view.show_gallery(session.taxonomy.index("Round"))
-    for choice in ("unsure", "missed", "false", "labelled"):
+    for choice in ("certain", "unsure", "missed", "false", "labelled", "hits"):
         view.gallery.choose(view.gallery.kind, choice)
         expected = session.predictions.gallery(
             view.gallery.kind, choice, session.present, session.status
@@ -153,7 +158,7 @@ def test_the_gallery_tells_hits_from_misses(shown):
         assert view.gallery.empty.isVisible() == (len(expected) == 0)
         if len(expected):
             assert [tile.row for tile in tiles(view.gallery.tiles)] == expected.tolist()
-    assert view.gallery.buttons.button(4).text() == "As labelled 10"
+    assert view.gallery.buttons.button(5).text() == "As labelled 10"
 
 
 def test_nothing_to_show_is_said(shown):
@@ -229,3 +234,138 @@ def test_in_the_window_a_chosen_shot_is_shown_in_label(qtbot, qapp, tmp_path):
     assert window.tab == "Label"
     assert session.row == tiles(view.gallery.tiles)[1].row
     window.close()
+
+
+class ToldJob(QObject):
+    """A job that ends when the test says so, with what the test makes it say."""
+
+    event_received = pyqtSignal(dict)
+    finished = pyqtSignal(bool, str)
+    made: ClassVar[list] = []
+
+    def __init__(self, arguments, stderr, parent):
+        super().__init__(parent)
+        self.arguments, self.last_event = arguments, {}
+        self.made.append(self)
+
+    def start(self):
+        """Nothing happens yet."""
+
+    def stop(self, patience=0.0):
+        """It was not wanted any more."""
+
+    def end(self, **what):
+        self.last_event = {"event": "finished", **what}
+        self.finished.emit(True, "")
+
+
+def test_the_other_form_is_shown_where_the_run_kept_it(shown, tmp_path):
+    session, view = shown()
+    assert not view.form.isEnabled()
+    assert "predict again" in view.note.text()
+    path = session.predictions.path
+    with h5py.File(path, "a") as file:
+        file["heatmaps_chattopadhay"] = 1 - file["heatmaps"][()]
+        file["heatmap_scale_chattopadhay"] = np.ones(file["heatmaps"].shape[:2], np.float32)
+    session.use_run(1)
+    assert view.form.isEnabled()
+    before = drawn(view.shot.tiles, 2)
+    session.look(form="chattopadhay")
+    assert view.form.currentText() == "Chattopadhay's form"
+    assert (drawn(view.shot.tiles, 2) != before).any()
+    session.show_heat(1)
+    expected = session.predictions.heatmap(0, 1, (64, 64), "chattopadhay")
+    np.testing.assert_array_equal(session.heatmap((64, 64)), expected)
+
+
+def test_occlusion_stands_beside_the_heat_once_it_is_there(shown):
+    session, view = shown()
+    view.errand.make_job = ToldJob
+    view.shot.kinds.setCurrentText("Round")
+    view.shot.check.click()
+    job = ToldJob.made[-1]
+    assert job.arguments[0] == "occlusion"
+    assert job.arguments[-3:] == ["1", "--class", "Round"]
+    assert not view.shot.check.isEnabled()
+    job.end(cells=np.eye(8).tolist())
+    assert tiles(view.shot.tiles)[-1] == Tile(0, 1, covered=True)
+    assert len(np.unique(drawn(view.shot.tiles, 12))) > 20
+    session.show(1)
+    assert len(tiles(view.shot.tiles)) == 12
+
+
+def test_a_broken_rule_opens_the_shots_that_break_it(shown, qtbot):
+    session, view = shown()
+    view.show_claims()
+    broken = session.predictions.broken()
+    hard = session.taxonomy.hard
+    assert view.claims.title.text().startswith(f"{(broken & hard).any(1).sum()} of 40 predictions")
+    rows, text = view.claims._lines[0]
+    rule = [r.text for r in session.taxonomy.rules].index(text)
+    np.testing.assert_array_equal(rows, np.flatnonzero(broken[:, rule]))
+    with qtbot.waitSignal(view.label_requested):
+        view.claims.rules.opened.emit(0)
+    np.testing.assert_array_equal(session.queue, rows)
+
+
+def test_measured_faithfulness_is_shown_for_its_class(shown):
+    session, view = shown()
+    view.show_claims()
+    view.errand.make_job = ToldJob
+    view.claims.measure.click()
+    assert ToldJob.made[-1].arguments[0] == "faithfulness"
+    numbers = {"gap": 0.17, "low": 0.11, "high": 0.21}
+    found = {
+        "shots": 8, "heat": numbers, "occlusion": None, "on_masked": 0.1, "outside": 0.3,
+        "alarm": True,
+    }  # fmt: skip
+    folder = session.project.run_folder(1)
+    report = {"form": "paper", "classes": {"Streak": found}}
+    (folder / "faithfulness.json").write_text(json.dumps(report))
+    ToldJob.made[-1].end(classes={})
+    assert view.claims.faith.lines.lines[0][:4] == ("Streak", "8", "+.17", "+.11 … +.21")
+    view.show_gallery(session.taxonomy.index("Streak"))
+    assert "more than chance" in view.gallery.faith.text()
+    assert "40% of it lies off the detector" in view.gallery.faith.text()
+
+
+def test_the_figure_button_draws_what_the_gallery_shows(shown, tmp_path):
+    session, view = shown()
+    view.show_gallery(session.taxonomy.index("Round"))
+    view.errand.make_job = ToldJob
+    view.save.draw(tmp_path / "round.pdf")
+    arguments = ToldJob.made[-1].arguments
+    wanted = ",".join(str(row + 1) for row in view.gallery.rows[:5])
+    assert arguments[arguments.index("--shots") + 1] == wanted
+    said = []
+    session.noted.connect(lambda level, text: said.append(text))
+    ToldJob.made[-1].end(out="x")
+    assert "round.pdf" in said[-1]
+
+
+def test_suspicious_labels_become_a_queue_with_reasons(shown, qtbot):
+    session, _ = shown()
+    page = SuspiciousPage(session)
+    qtbot.addWidget(page)
+    page.resize(1000, 600)
+    page.show()
+    assert "Label 20 more shots" in page.empty.text.text()
+    page.errand.make_job = ToldJob
+    page.search()
+    suspects = [
+        {"shot": n, "quality": 0.01 * n, "class": "Round", "labels": ["Round"],
+         "suggested": ["Streak"], "reason": "labelled Round: its 8 nearest are all Streak"}
+        for n in (7, 3)
+    ]  # fmt: skip
+    ToldJob.made[-1].end(suspects=suspects, text="2 of 40 labelled shots are suspicious.")
+    assert [line[0] for line in page.table.lines.lines] == ["7", "3"]
+    said = []
+    session.noted.connect(lambda level, text: said.append(text))
+    with qtbot.waitSignal(page.label_requested):
+        page.table.opened.emit(1)
+    assert session.queue.tolist() == [6, 2]
+    assert session.row == 2
+    assert said == ["Shot 3 labelled Round: its 8 nearest are all Streak."]
+    session.toggle(session.taxonomy.index("Bent"))
+    assert [line[0] for line in page.table.lines.lines] == ["7"]
+    assert "1 of them you have relabelled" in page.said.text()

@@ -2,6 +2,7 @@
 
 import time
 
+import h5py
 import numpy as np
 import pytest
 from making_predictions import HELIUM, write_predictions
@@ -65,7 +66,7 @@ def test_a_class_added_after_the_run_has_no_probability_and_no_heat(tmp_path):
 
 def test_heatmaps_and_embeddings_are_not_read_before_they_are_needed(made):
     found = made(shots(["Round"], ["Empty"]))
-    assert isinstance(found._heat, np.memmap)
+    assert isinstance(found._maps["paper"][0], np.memmap)
     assert isinstance(found.embeddings, np.memmap)
 
 
@@ -112,6 +113,21 @@ def test_contradictions_are_broken_hard_rules_only(made):
         )
     )
     assert found.contradictions().tolist() == [False, True, False, True]
+
+
+def test_broken_rules_are_told_before_and_after_decoding(tmp_path):
+    taxonomy = HELIUM
+    probabilities = shots(["Round"], ["Empty"])
+    logits = np.where(probabilities > 0.5, 4.0, -4.0).astype(np.float32)
+    logits[0, taxonomy.index("Prolate")] = 1.0
+    path = write_predictions(tmp_path / "p.h5", probabilities)
+    with h5py.File(path, "a") as file:
+        file["logits"] = logits
+    found = Predictions.open(path, taxonomy, 2)
+    hard = taxonomy.hard
+    assert (found.broken("alone") & hard).any(1).tolist() == [True, False]
+    assert not (found.broken("decided") & hard).any()
+    assert not (found.broken("decoded") & hard).any()
 
 
 def test_disagreement_counts_classes_where_a_person_decided(made):

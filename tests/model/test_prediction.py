@@ -80,13 +80,15 @@ def test_a_file_never_seen_is_predicted_from_the_run_folder_alone(tmp_path, run)
     maps = through_pooled_linear_head(features.numpy(), weight, logits).as_computed()
     stored = data["heatmaps"].astype(float) * data["heatmap_scale"][..., None, None]
     np.testing.assert_allclose(stored, maps, atol=2e-3 * np.abs(maps).max())
+    other = through_pooled_linear_head(features.numpy(), weight, logits, "chattopadhay").stored()
+    np.testing.assert_allclose(data["heatmaps_chattopadhay"], other[0], atol=4e-3)
     assert data["readable"].all()
     assert tuple(attributes["class_names"]) == CLASSES
     np.testing.assert_allclose(attributes["thresholds"], [0.5, 0.4, 0.6])
     assert (attributes["network"], attributes["recipe"]) == ("resnet18", "quick")
     assert (attributes["run"], attributes["heatmap_form"]) == ("run", "paper")
     assert tuple(attributes["field"]) == (0, 0, 1, 1)
-    corner = (0.5 - 16) / SIZE  # cells of 32 pixels around pixels 0 and 32
+    corner = (0.5 - 8) / SIZE  # cells of 16 pixels around pixels 0, 16, 32 and 48
     np.testing.assert_allclose(attributes["cells"], (corner, corner, corner + 1, corner + 1))
     assert attributes["fingerprint"] == table.fingerprint
     assert events[-1]["shots"] == 19
@@ -103,8 +105,10 @@ def test_every_dataset_can_be_memory_mapped_in_the_types_agreed(tmp_path, run):
         "logits": ((3, 3), "float32"),
         "decided": ((3, 3), "bool"),
         "embeddings": ((3, 512), "float16"),
-        "heatmaps": ((3, 3, 2, 2), "float16"),
+        "heatmaps": ((3, 3, 4, 4), "float16"),
         "heatmap_scale": ((3, 3), "float32"),
+        "heatmaps_chattopadhay": ((3, 3, 4, 4), "float16"),
+        "heatmap_scale_chattopadhay": ((3, 3), "float32"),
         "role": ((3,), "uint8"),
         "shift": ((3, 2), "float32"),
         "readable": ((3,), "bool"),

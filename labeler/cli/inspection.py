@@ -1,0 +1,349 @@
+"""Subcommands that question a network or labels: figure, faithfulness, occlusion, suspicious."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from labeler.cli.child import listen
+from labeler.cli.output import add_output_options, follow, print_json
+from model.errors import InputError
+from model.events import Event, event
+
+GROUPS = ("hits", "false", "missed", "certain", "unsure", "labelled")
+FORMS = ("paper", "chattopadhay")
+
+
+def add_parsers(subparsers: Any) -> None:
+    """figure, faithfulness, occlusion, suspicious."""
+    _add_figure(subparsers)
+    _add_faithfulness(subparsers)
+    _add_occlusion(subparsers)
+    _add_suspicious(subparsers)
+
+
+def _add_figure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "figure",
+        help="where the network looked for a class, as a figure for a paper",
+        description="Shots of each class with dashed Grad-CAM++ contours and the map as"
+        " transparency (paper, Fig. 5). PDF, SVG or PNG by the name of OUT.",
+    )
+    parser.add_argument("target", type=Path, metavar="PROJECT_OR_RUN")
+    parser.add_argument("--file", type=Path, metavar="FILE", help="shots for a RUN of no project")
+    parser.add_argument(
+        "--class", dest="classes", action="append", metavar="C", help="a class; may be repeated"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT")
+    parser.add_argument("--group", choices=GROUPS, default="hits", help="default: hits")
+    parser.add_argument("--per-class", type=int, default=5, metavar="N", help="default: 5")
+    parser.add_argument("--seed", type=int, default=0, help="which shots of the group are drawn")
+    parser.add_argument("--shots", metavar="N,N", help="these shots, counted from 1, instead")
+    parser.add_argument("--form", choices=FORMS, default="paper", help="of Grad-CAM++")
+    parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
+    parser.add_argument("--dpi", type=int, default=200, help="of a PNG (default: 200)")
+    add_output_options(parser, events=True)
+    parser.set_defaults(run=_figure)
+
+
+def _add_faithfulness(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "faithfulness",
+        help="do the heatmaps show what the network goes by?",
+        description="Take the hottest places out of shots, and put them alone back in: how much"
+        " faster does the class go and come than by chance, and than by occlusion?",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("file", type=Path, metavar="FILE_OR_PROJECT")
+    parser.add_argument("--class", dest="classes", action="append", metavar="C")
+    parser.add_argument("--shots", type=int, default=24, metavar="N", help="of a class")
+    parser.add_argument("--form", choices=FORMS, default="paper", help="of Grad-CAM++")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-occlusion", action="store_true", help="leave out what takes longest")
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="keep the result here too")
+    add_output_options(parser, events=True)
+    parser.set_defaults(run=_faithfulness)
+
+
+def _add_occlusion(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "occlusion", help="what a shot's class loses where a part of it is covered"
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("file", type=Path, metavar="FILE_OR_PROJECT")
+    parser.add_argument("--shot", type=int, required=True, metavar="N", help="counted from 1")
+    parser.add_argument("--class", dest="kind", required=True, metavar="C")
+    add_output_options(parser, events=True)
+    parser.set_defaults(run=_occlusion)
+
+
+def _add_suspicious(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "suspicious",
+        help="labels that are probably wrong, and why",
+        description="Confident learning out of fold and the nearest shots by embedding. With"
+        " --plant, errors are made in the labels first and the flags are counted against them.",
+    )
+    parser.add_argument("target", type=Path, metavar="PROJECT_OR_FILE")
+    parser.add_argument("--run", dest="folder", type=Path, metavar="RUN", help="whose embeddings")
+    parser.add_argument("--most", type=int, default=200, metavar="N", help="shots in the list")
+    parser.add_argument("--plant", type=float, metavar="SHARE", help="measure with planted errors")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=3, help="repetitions with --plant")
+    add_output_options(parser, events=True)
+    parser.set_defaults(run=_suspicious)
+
+
+# -- figure ----------------------------------------------------------------------------------------
+
+
+def _figure(args: argparse.Namespace) -> int:
+    last = follow(_told(_drawing(args)), args)
+    if args.json:
+        print_json({k: v for k, v in last.items() if k in ("out", "shown")})
+    elif not args.events:
+        print(f"{sum(map(len, last['shown'].values()))} shots drawn to {last['out']}")
+    return 0
+
+
+def _drawing(args: argparse.Namespace) -> Iterator[Event]:
+    from labeler.views.schematics import render
+    from model.class_figure import Wish, draw
+
+    listen()
+    run, table = _run_and_table(args.target, args.file)
+    rows = None
+    if args.shots:
+        rows = [int(word) - 1 for word in args.shots.split(",") if word.strip().isdecimal()]
+    wish = Wish(
+        tuple(args.classes or ("Streak", "Bent")), args.group, args.per_class, args.seed, args.form
+    )
+    yield event("progress", what="drawing", done=0, total=1)
+    shown = draw(
+        table, run, args.out, wish, rows=rows, render=render, colormap=args.colormap, dpi=args.dpi
+    )
+    yield event("finished", metrics={}, out=str(args.out), shown=shown)
+
+
+# -- faithfulness and occlusion --------------------------------------------------------------------
+
+
+def _faithfulness(args: argparse.Namespace) -> int:
+    last = follow(_told(_measuring(args)), args)
+    if args.json:
+        print_json({k: v for k, v in last.items() if k not in ("event", "time", "metrics")})
+    elif not args.events:
+        _print_faithfulness(last)
+    return 0
+
+
+def _measuring(args: argparse.Namespace) -> Iterator[Event]:
+    from model.faithfulness import Study, measure
+
+    stop = listen()
+    table = _table(args.file)
+    study = Study(
+        tuple(args.classes or ()), args.shots, args.form, args.seed, not args.no_occlusion
+    )
+    yield from measure(table, args.run_folder, study, args.out, stop)
+
+
+def _print_faithfulness(last: Event) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(
+        "class", "shots", "faithfulness (95 %)", "occlusion", "heat masked", "heat outside", ""
+    )
+    for name, found in last.get("classes", {}).items():
+        gap, other = found["heat"], found.get("occlusion")
+        shown.add_row(
+            name,
+            str(found["shots"]),
+            f"{gap['gap']:+.3f} ({gap['low']:+.3f} … {gap['high']:+.3f})",
+            "–" if other is None else f"{other['gap']:+.3f}",
+            f"{found['on_masked']:.2f}",
+            f"{found['outside']:.2f}",
+            "ALARM" if found["alarm"] else "",
+        )
+    Console().print(shown)
+    Console().print(last.get("text", ""))
+
+
+def _occlusion(args: argparse.Namespace) -> int:
+    last = follow(_told(_covering(args)), args)
+    if args.json:
+        print_json({k: v for k, v in last.items() if k not in ("event", "time", "metrics")})
+    elif not args.events:
+        for line in last["cells"]:
+            print(" ".join(f"{value:+.2f}" for value in line))
+    return 0
+
+
+def _covering(args: argparse.Namespace) -> Iterator[Event]:
+    from model.occlusion import of_shot
+
+    listen()
+    table = _table(args.file)
+    yield event("progress", what="covering", done=0, total=1)
+    found = of_shot(table, args.run_folder, args.shot - 1, args.kind)
+    yield event("finished", metrics={}, shot=args.shot, of=args.kind, cells=found.tolist())
+
+
+# -- suspicious ------------------------------------------------------------------------------------
+
+
+def _suspicious(args: argparse.Namespace) -> int:
+    last = follow(_told(_suspecting(args)), args)
+    if args.json:
+        print_json({k: v for k, v in last.items() if k not in ("event", "time", "metrics")})
+    elif args.events:
+        return 0
+    elif args.plant is not None:
+        mean = last["precision"]
+        print(f"precision {mean:.2f} among the first flags that cover half of the planted errors")
+    else:
+        for found in last["suspects"]:
+            print(f"shot {found['shot']:>6}  {found['reason']}")
+        print(last["text"])
+    return 0
+
+
+def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
+    import numpy as np
+
+    from model import suspicious
+
+    if args.plant is not None and not 0 < args.plant < 0.5:
+        raise InputError(f"--plant {args.plant} is no share", mend="Give 0.03 for 3 %.")
+    stop = listen()
+    table = _table(args.target)
+    embeddings, whose = yield from _embeddings(args, table, stop)
+    if embeddings is None:
+        return
+    sound = np.asarray(embeddings, np.float32)
+    known = table.labelled & np.isfinite(sound).all(1) & (np.abs(sound).max(1, initial=0) > 0)
+    rows = np.flatnonzero(known)
+    x, y = sound[rows], table.labels[rows].astype(bool)
+    if args.plant is not None:
+        yield _planted(x, y, table.taxonomy, args)
+        return
+    yield event("progress", what="comparing labels", done=0, total=1)
+    found = suspicious.find(x, y, table.taxonomy, seed=args.seed)
+    names = table.class_names
+    suspects = [
+        {
+            "shot": int(rows[i]) + 1,
+            "quality": round(float(quality), 4),
+            "class": names[kind],
+            "labels": [names[c] for c in np.flatnonzero(y[i])],
+            "suggested": [names[c] for c in np.flatnonzero(likely)],
+            "reason": reason,
+        }
+        for i, quality, kind, likely, reason in zip(
+            found.rows, found.quality, found.kind, found.suggested, found.reasons, strict=True
+        )
+    ][: args.most]
+    text = f"{len(found.rows):,} of {len(rows):,} labelled shots are suspicious, by {whose}."
+    yield event(
+        "finished", metrics={}, suspects=suspects, flagged=len(found.rows), judged=len(rows),
+        embeddings=whose, text=text,
+    )  # fmt: skip
+
+
+def _planted(x: Any, y: Any, taxonomy: Any, args: argparse.Namespace) -> Event:
+    from model import suspicious
+
+    found = [
+        suspicious.measure(x, y, taxonomy, args.plant, seed)
+        for seed in range(args.seed, args.seed + max(args.seeds, 1))
+    ]
+    reached = [f["precision"] or 0.0 for f in found]
+    return event(
+        "finished", metrics={}, precision=sum(reached) / len(reached), lowest=min(reached),
+        share=args.plant, repetitions=found,
+    )  # fmt: skip
+
+
+def _embeddings(args: argparse.Namespace, table: Any, stop: Any) -> Iterator[Event]:
+    """Yields progress; returns (N, D) embeddings and in words whose they are."""
+    import h5py
+
+    from model.places import backbone_folder
+    from model.prediction import predict
+
+    run, whose = args.folder, "the shipped backbone"
+    if run is None and _is_project(args.target):
+        current = _current_run(args.target)
+        if current is not None and (current / "predictions.h5").is_file():
+            with h5py.File(current / "predictions.h5", "r", locking=False) as file:
+                if len(file["embeddings"]) == len(table):
+                    return file["embeddings"][()], f"run {int(current.name)}"
+    if run is not None:
+        whose = str(run)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "predictions.h5"
+        for item in predict(table, run or backbone_folder("helium-resnet18"), out, stop=stop):
+            if item["event"] == "failed":
+                raise InputError(item["text"])
+            if item["event"] == "cancelled":
+                yield item
+                return None, ""
+            if item["event"] != "finished":
+                yield item
+        with h5py.File(out, "r", locking=False) as file:
+            return file["embeddings"][()], whose
+
+
+# -- what the arguments mean -----------------------------------------------------------------------
+
+
+def _told(events: Iterator[Event]) -> Iterator[Event]:
+    """The stream, with an error that a person causes as its last event."""
+    try:
+        yield from events
+    except InputError as error:
+        yield event("failed", text=str(error))
+
+
+def _is_project(target: Path) -> bool:
+    if not target.exists():
+        raise InputError("there is no such file or project", file=target, mend="Check the path.")
+    return target.is_dir() or target.name == "project.sqlite"
+
+
+def _table(target: Path) -> Any:
+    """Of a project with its labels of today, or of a file with those it carries."""
+    from labeler.project import Project
+    from model.shots import table_of_file
+
+    if not _is_project(target):
+        return table_of_file(target)
+    with Project.open(target) as project:
+        return project.shot_table()
+
+
+def _current_run(target: Path) -> Path | None:
+    from labeler.project import Project
+
+    with Project.open(target) as project:
+        number = project.current_run
+        return None if number is None else Path(project.run_folder(number))
+
+
+def _run_and_table(target: Path, file: Path | None) -> tuple[Path, Any]:
+    """A project stands for its current run, a run in a project for that project's shots."""
+    if not (target / "model.json").is_file():
+        current = _current_run(target)
+        if current is None:
+            mend = "Train a network first, or name a run."
+            raise InputError("has no network in use", file=target, mend=mend)
+        return current, _table(target)
+    home = target.resolve().parent.parent
+    if file is None and not (home / "project.sqlite").is_file():
+        mend = "Say which shots to show: --file FILE."
+        raise InputError("is a run of no project", file=target, mend=mend)
+    return target, _table(file or home)

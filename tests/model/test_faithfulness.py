@@ -1,0 +1,172 @@
+"""Deletion and insertion, the featureless glow, occlusion and figures, on networks one can see
+through."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from model import checkpoint, class_figure, faithfulness, networks, occlusion, recipes
+from model.checkpoint import Checkpoint
+from model.errors import InputError
+from model.heat import lost_share, outside
+from model.shots import table_of_file
+
+SIDE = 64
+
+
+def streak(size=48, angle=0.4):
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    across = y * np.cos(angle) - x * np.sin(angle)
+    radius = np.hypot(y, x)
+    return (
+        3000 * np.exp(-radius / 9) + 900 * np.exp(-((across / 2) ** 2) - radius / 25) + 1
+    ).astype(np.float32)
+
+
+def test_the_glow_keeps_the_fall_and_no_streak():
+    shot = streak()
+    glow = occlusion.envelope(shot, np.ones(shot.shape, bool))
+    y, x = np.mgrid[:48, :48] - 23.5
+    ring = np.abs(np.hypot(y, x) - 15) < 1
+    assert np.log(glow[ring]).std() < 0.1 * np.log(shot[ring]).std()
+    assert glow[20, 20] > 5 * glow[4, 4]
+
+
+def test_pixels_that_saw_nothing_stay_as_they_are():
+    shot, good = streak(), np.ones((48, 48), bool)
+    good[20:28, 20:28] = False
+    shot[~good] = 0
+    glow = occlusion.envelope(shot, good)
+    assert not glow[~good].any()
+    assert np.isfinite(glow).all()
+    assert not occlusion.envelope(np.zeros((5, 5)), np.zeros((5, 5), bool)).any()
+
+
+def test_the_right_order_loses_and_brings_back_the_class_sooner_than_chance():
+    """The score is the light in one corner: the order by that corner is the best there can be."""
+    square, glow = np.ones((16, 16), np.float32), np.zeros((16, 16), np.float32)
+    corner = np.zeros((16, 16))
+    corner[:4, :8] = 1
+    random = np.random.default_rng(0).random((16, 16))
+    good = np.ones((16, 16), bool)
+
+    def score(squares):
+        return (squares * corner).sum((1, 2)) / corner.sum()
+
+    found = faithfulness.curves(score, square, glow, good, [corner, random, -corner])
+    assert found.shape == (3, 2, len(faithfulness.LEVELS))
+    np.testing.assert_allclose(found[:, 0, [0, -1]], [[1, 0]] * 3)
+    np.testing.assert_allclose(found[:, 1, [0, -1]], [[0, 1]] * 3)
+    deletion, insertion = faithfulness.areas(found).T
+    assert deletion[0] < deletion[1] < deletion[2]
+    assert insertion[0] > insertion[1] > insertion[2]
+    np.testing.assert_allclose(deletion[0], 1 / 16)  # gone after the first of eight steps
+    np.testing.assert_allclose(found[:, 0] + found[:, 1], 1)
+
+
+def test_heat_off_the_detector_is_counted_and_holes_are_not_outside():
+    y, x = np.mgrid[:64, :64] - 31.5
+    good = (np.hypot(y, x) < 32) & (np.hypot(y, x) > 4)
+    beyond = outside(good)
+    assert beyond[0, 0]
+    assert not beyond[32, 32]
+    flat = np.ones((64, 64), np.float32)
+    assert lost_share(flat, ~beyond) == pytest.approx(1 - np.pi / 4, abs=0.01)
+    assert lost_share(flat, good | beyond) == pytest.approx(np.pi / 64, abs=0.005)
+    assert lost_share(0 * flat, good) == 0
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A network of chance for three classes, and a file of labelled shots."""
+    folder = tmp_path_factory.mktemp("faith")
+    torch.manual_seed(3)
+    recipe = replace(recipes.named("quick"), size=SIDE)
+    names = ("Round", "Streak", "Empty")
+    about = Checkpoint(names, recipe, recipe.preprocessing(), thresholds=(0.01, 0.01, 0.99))
+    network = networks.create("resnet18", classes=3)
+    (folder / "run").mkdir()
+    checkpoint.save(folder / "run", network, about)
+    random = np.random.default_rng(0)
+    with h5py.File(folder / "shots.h5", "w") as file:
+        file["images"] = np.stack(
+            [random.poisson(streak(80, t)) for t in random.uniform(0, 3, 8)]
+        ).astype(np.uint16)
+        file["labels"] = np.tile(np.array([[0, 1, 0], [1, 0, 0]], np.uint8), (4, 1))
+        file["labels"].attrs["class_names"] = list(names)
+    return folder
+
+
+def test_a_run_is_questioned_and_what_was_measured_is_kept(made, tmp_path):
+    pytest.importorskip("captum", reason="captum is not installed")
+    table = table_of_file(made / "shots.h5")
+    out = tmp_path / "f.json"
+    study = faithfulness.Study(("Streak",), shots=2)
+    last = list(faithfulness.measure(table, made / "run", study, out))[-1]
+    found = last["classes"]["Streak"]
+    assert found["shots"] == 2
+    assert found["heat"]["low"] <= found["heat"]["gap"] <= found["heat"]["high"]
+    assert -1 <= found["occlusion"]["gap"] <= 1
+    assert 0 <= found["on_masked"] + found["outside"] <= 1
+    assert set(found["curves"]["deletion"]) == {"heat", "random", "occlusion"}
+    plain = faithfulness.Study(("Round",), shots=1, occlusion=False)
+    list(faithfulness.measure(table, made / "run", plain, out))
+    assert set(json.loads(out.read_text())["classes"]) == {"Streak", "Round"}
+    events = list(faithfulness.measure(table, made / "run", study, stop=lambda: True))
+    assert events[-1]["event"] == "cancelled"
+
+
+def test_occlusion_finds_the_only_place_that_counts(made, monkeypatch):
+    pytest.importorskip("captum", reason="captum is not installed")
+    reader = class_figure.Reader(made / "run")
+    read = reader.read(table_of_file(made / "shots.h5"), [0])
+
+    def features(inputs):
+        """One channel: the light at the upper left."""
+        return inputs[:, None, :16, :16].mean((-2, -1), keepdims=True)
+
+    monkeypatch.setattr(reader, "features", features)
+    monkeypatch.setattr(reader, "head", class_figure_head())
+    square = read.squares.copy()
+    square[0, 4:12, 4:12] = 60000
+    bright = replace(read, squares=square)
+    found = occlusion.occlude(reader, bright, 0, 0)
+    assert found.shape == (8, 8)
+    assert np.unravel_index(found.argmax(), found.shape) in [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert found[4:, 4:].max() == pytest.approx(0, abs=1e-6)
+
+
+def class_figure_head():
+    from model.prediction import PooledHead
+
+    return PooledHead(np.ones((1, 1), np.float32), np.zeros(1, np.float32))
+
+
+def test_the_figure_of_classes_shows_the_group_that_was_asked_for(made, tmp_path):
+    table = table_of_file(made / "shots.h5")
+    wish = class_figure.Wish(("Streak", "Round"), per_class=2)
+    shown = class_figure.draw(table, made / "run", tmp_path / "a.svg", wish, dpi=40)
+    assert {n % 2 for n in shown["Streak"]} == {1}
+    assert {n % 2 for n in shown["Round"]} == {0}
+    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert text.count("· true") == 4
+    assert "stroke-dasharray" in text
+    shown = class_figure.draw(table, made / "run", tmp_path / "b.png", wish, rows=[5, 2], dpi=40)
+    assert shown["Streak"] == [6, 3]
+
+
+def test_what_cannot_be_drawn_is_said(made, tmp_path):
+    table = table_of_file(made / "shots.h5")
+    with pytest.raises(InputError, match="no class 'Bent'"):
+        class_figure.draw(table, made / "run", tmp_path / "a.png", class_figure.Wish(("Bent",)))
+    wish = class_figure.Wish(("Streak",))
+    with pytest.raises(InputError, match="from 1 to 8"):
+        class_figure.draw(table, made / "run", tmp_path / "a.png", wish, rows=[9])
+    with pytest.raises(InputError, match="there is no shot 99"):
+        occlusion.of_shot(table, made / "run", 98, "Streak")

@@ -1,0 +1,71 @@
+"""Suspicious labels are found, named in words, and counted against planted errors."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from model import suspicious
+from model.errors import InputError
+from model.taxonomy_toml import load, shipped
+
+HELIUM = load(shipped("helium"))
+SETS = (("Spherical/Oblate", "Round"), ("Prolate", "Streak"), ("Prolate", "Bent"), ("Empty",))
+
+
+def world(n=240, seed=0):
+    """Embeddings in four clouds, and the labels of each."""
+    pytest.importorskip("cleanlab", reason="cleanlab is not installed")
+    random = np.random.default_rng(seed)
+    kind = np.arange(n) % len(SETS)
+    centres = random.normal(0, 1, (len(SETS), 24))
+    labels = np.stack([HELIUM.mask(SETS[k]) for k in kind])
+    return (centres[kind] + random.normal(0, 0.35, (n, 24))).astype(np.float32), labels
+
+
+def test_a_wrong_label_is_found_first_with_the_reason_and_a_suggestion():
+    x, y = world()
+    y[8] = HELIUM.mask(SETS[2])  # it lies among the round ones
+    found = suspicious.find(x, y, HELIUM)
+    assert found.rows[0] == 8
+    assert found.quality[0] < 0.1
+    text = found.reasons[0]
+    assert text.startswith("labelled Bent: its 8 nearest are all Round; out of fold Round ")
+    assert HELIUM.names[found.kind[0]] == "Bent"
+    np.testing.assert_array_equal(found.suggested[0], HELIUM.mask(SETS[0]))
+
+
+def test_a_forgotten_class_is_said_to_be_lacking():
+    x, y = world()
+    y[5, HELIUM.index("Streak")] = False
+    found = suspicious.find(x, y, HELIUM)
+    assert found.rows[0] == 5
+    assert found.reasons[0].startswith("lacks Streak: its 8 nearest are all Streak; out of fold")
+
+
+def test_planted_errors_are_legal_different_and_where_it_is_said():
+    _, y = world()
+    wrong, rows = suspicious.plant(y, HELIUM, 0.05, seed=3)
+    assert len(rows) == 12
+    changed = np.flatnonzero((wrong != y).any(1))
+    np.testing.assert_array_equal(changed, rows)
+    assert not HELIUM.contradictions(wrong).any()
+
+
+def test_the_precision_of_the_first_flags_is_measured():
+    x, y = world()
+    found = suspicious.measure(x, y, HELIUM, 0.03, seed=1)
+    assert found["planted"] == 7
+    assert found["precision"] >= 0.6
+    assert found["flags_for_half"] == round(4 / found["precision"])
+
+
+def test_few_labels_and_a_missing_package_are_said(monkeypatch):
+    x, y = world()
+    with pytest.raises(InputError, match="Label at least 60"):
+        suspicious.find(x[:20], y[:20], HELIUM)
+    monkeypatch.setitem(sys.modules, "cleanlab.multilabel_classification.filter", None)
+    with pytest.raises(InputError, match=r"pip install 'airylabel\[active\]'"):
+        suspicious.find(x, y, HELIUM)
