@@ -63,7 +63,7 @@ class MapView(QWidget):
         self._umap: ShotMap | None = None
         self._project: Any = None
         self.canvas = MapCanvas()
-        self.hand = Bulk(session, lambda: self.canvas.rows, self._ask, self.choose)
+        self.hand = Bulk(session, self._rows, self._ask, self.choose)
         self.tags = TagBar(session, self.hand)
         self.hover = HoverCard(session, self.canvas)
         self.empty = EmptyState()
@@ -168,6 +168,7 @@ class MapView(QWidget):
         if self.session.project is None or self.session.project is not self._project:
             self.stop()
             self._project = self.session.project
+            self.canvas.show_map(map_file.plain(np.zeros((0, 2), np.float32)))
         if self._project is not None and self.isVisible():
             self._look_for()
 
@@ -346,6 +347,11 @@ class MapView(QWidget):
 
     def _select_cluster(self, number: int) -> None:
         self.canvas.select(np.flatnonzero(self.canvas.shot_map.cluster == number))
+
+    def _rows(self) -> np.ndarray:
+        """The selected rows, none while another project is being opened."""
+        same = len(self.canvas.selected) == self.session.n_shots
+        return self.canvas.rows if same else np.zeros(0, np.int64)
 
     def _flip_rings(self) -> None:
         self.canvas.rings_shown = self.rings.isChecked()
