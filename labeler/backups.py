@@ -156,6 +156,9 @@ def restore(folder: Path, backup: Path) -> Path:
     Returns that one. InputError leaves the project as it was.
     """
     folder = Path(folder)
+    if (folder / "project.toml").is_file():
+        mend = "Ask whoever runs the server for its backups (pg_dump, pg_restore)."
+        raise InputError("the labels are on a server", file=folder, mend=mend)
     copies.check(backup)
     kept = keep_aside(folder, "before-restore")
     copies.put_back(backup, folder / DATABASE)

@@ -89,12 +89,10 @@ class Bulk(QObject):
         rows = rows[(session.decided.own_status[rows] & LABELLED) == 0]
         decided = (session.status[rows] & LABELLED) > 0
         after = session.present[rows].copy()
-        if session.predictions is None:
+        if session.reading is None:
             rows, after = rows[decided], after[decided]
         else:
-            likely = session.taxonomy.pack(session.predictions.likely()[rows])
-            completed = self._for_each_set(likely, session.taxonomy.complete)
-            after = np.where(decided, after, completed)
+            after = np.where(decided, after, session.suggestions(rows))
         if not len(rows):
             session.noted.emit("info", "Nothing to accept on the selected shots.")
             return

@@ -27,8 +27,6 @@ from labeler.walk import Walk
 from model.errors import InputError
 from model.taxonomy import Taxonomy
 
-SAVED = "queues"
-"""Where a project keeps queues by name."""
 PLACE = "window.queue."
 """Where a project keeps each annotator's queue and shot; the annotator's number follows."""
 KEPT_BY_HAND = 20_000
@@ -144,7 +142,7 @@ class Choosing(Look):
         return Known(
             self.decided,
             self.taxonomy,
-            self.predictions,
+            self.reading,
             () if table is None else tuple(s.path.name for s in table.sources),
             None if table is None else table.source_of,
             self.numbers,
@@ -268,7 +266,7 @@ class Choosing(Look):
         """Queues that somebody named, by name."""
         if self.project is None:
             return {}
-        kept = self.project.store.get_meta(SAVED)
+        kept = self.project.store.get_meta(queues.SAVED)
         kept = kept if isinstance(kept, dict) else {}
         known = self.known
         return {str(name): queues.from_json(choice, known) for name, choice in kept.items()}
@@ -287,13 +285,13 @@ class Choosing(Look):
 
     def _keep_saved(self, name: str, choice: dict[str, Any] | None) -> None:
         store = self.project.store
-        kept = store.get_meta(SAVED)
+        kept = store.get_meta(queues.SAVED)
         kept = dict(kept) if isinstance(kept, dict) else {}
         kept.pop(name, None)
         if choice is not None:
             kept[name] = choice
         try:
-            store.set_meta(SAVED, kept)
+            store.set_meta(queues.SAVED, kept)
         except (InputError, OSError) as error:
             self.noted.emit("error", f"Not saved, nothing was changed: {error}")
         self.queue_changed.emit()

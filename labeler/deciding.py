@@ -13,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
-from labeler.decisions import in_words
-from labeler.going import Going
+from labeler.decisions import in_words, with_ghosts
 from labeler.pace import Pace
 from labeler.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.suggested import Suggested
 from model.errors import InputError
 from model.taxonomy import Fix, Labels
 
 
-class Deciding(Going):
+class Deciding(Suggested):
     """The labels of the shot on screen, and of many at once."""
 
     labels_changed = pyqtSignal(object)
@@ -50,13 +50,6 @@ class Deciding(Going):
         """True where somebody decided: every class not present is then absent."""
         return bool(self.status[self.row if row is None else row] & LABELLED)
 
-    def suggestion(self, row: int | None = None) -> Labels | None:
-        """(C,) what the model would say of an undecided shot; None where it says nothing."""
-        row = self.row if row is None else row
-        if self.predictions is None or self.is_decided(row):
-            return None
-        return self.taxonomy.complete(self.predictions.likely()[row])
-
     def offered_fix(self) -> tuple[int, Fix] | None:
         """(rule, fix) for the shot on screen: the first broken rule that has one, hard first."""
         if self.row < 0 or not self.is_decided():
@@ -75,16 +68,24 @@ class Deciding(Going):
         return str(self.project.store.note(self.row, self.annotator) or "")
 
     def toggle(self, class_index: int) -> None:
-        """Toggle one class of the shot on screen, with all that follows from it: one gesture."""
+        """Toggle one class of the shot on screen, with all that follows from it: one gesture.
+
+        On a shot with ghost labels the first key corrects them: its class is then there, the
+        others stay as suggested, less what it excludes.
+        """
         if self.row < 0:
             return
-        before = self.labels()
-        after = self.taxonomy.toggle(before, class_index)
+        before, ghost = self.labels(), self.suggestion()
+        shown = before if ghost is None else ghost
+        kept = ghost is not None and bool(ghost[class_index])
+        after = shown if kept else self.taxonomy.toggle(shown, class_index)
         status = (int(self.status[self.row]) | LABELLED) & ~SKIPPED
         if not after.any() and not self._may_be_empty():
             status &= ~LABELLED
         if self._decide(after, status, "key") and before.any() | after.any():
             self.said = in_words(self.taxonomy, before, after, class_index)
+            if ghost is not None:
+                self.said = with_ghosts(self.taxonomy, ghost, after, class_index)
             self.labels_changed.emit(np.array([self.row]))
             if self.auto_advance:
                 self.next()
@@ -172,6 +173,21 @@ class Deciding(Going):
         self.labels_changed.emit(where)
         return True
 
+    def accept_sure(self, threshold: float, rows: npt.ArrayLike | None = None) -> int:
+        """Accept all suggestions surer than a threshold, of `rows` or of all shots: one gesture.
+
+        Returns how many; see `sure` for those that are left to the person.
+        """
+        found = self.sure(threshold, rows)
+        if not len(found.rows):
+            self.noted.emit("info", "Nothing to accept: " + found.text() + ".")
+            return 0
+        status = (self.decided.own_status[found.rows] | LABELLED) & ~np.uint8(SKIPPED)
+        if not self.decide(found.rows, found.present, status, "bulk"):
+            return 0
+        self.noted.emit("info", f"Accepted {found.text()}. Ctrl+Z takes all of it back.")
+        return len(found.rows)
+
     def _record(self, status: int, present: int, origin: str, note: str | None) -> bool:
         """Store one gesture on the shot on screen; False, with a note, where it was not stored."""
         seconds = time.monotonic() - self._shown_at
@@ -193,12 +209,19 @@ class Deciding(Going):
         return True
 
     def _shown(self) -> dict[str, Any] | None:
-        """What the model said on screen before this decision."""
-        if self.predictions is None:
+        """What the model said before this decision, and whether the person saw it."""
+        reading = self.reading
+        if reading is None:
             return None
-        said = np.asarray(self.predictions.probabilities[self.row], float).round(4).tolist()
+        said = np.asarray(reading.probabilities[self.row], float).round(4).tolist()
         heat = self.heat_class if self.heat_on else None
-        return {"run": str(self.predictions.run), "probabilities": said, "heat": heat}
+        shown = {"run": str(reading.run), "probabilities": said, "heat": heat}
+        suggested = None if self.is_decided() else self._said_of(self.row)
+        if suggested is not None:
+            shown["suggested"] = int(self.taxonomy.pack(suggested))
+        if self.is_hidden():
+            shown["hidden"] = True
+        return shown
 
     def undo(self) -> None:
         """Take back the last gesture and go to the shot that it changed."""

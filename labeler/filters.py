@@ -177,8 +177,10 @@ def text_of(condition: str) -> str:
     found, argument = parted(condition)
     if found.typed:
         name, low, high = range_of(argument)
-        ends = [f"≥ {low:g}"] * np.isfinite(low) + [f"≤ {high:g}"] * np.isfinite(high)
-        argument = f"{name} {low:g} … {high:g}" if len(ends) == 2 else " ".join([name, *ends])
+        if low == -np.inf or high == np.inf:
+            argument = f"{name} ≤ {high:g}" if low == -np.inf else f"{name} ≥ {low:g}"
+        else:
+            argument = f"{name} {low:g} … {high:g}"
     return found.text.format(argument)
 
 

@@ -72,7 +72,7 @@ class Following(QObject):
 
     def _has_imports(self, changes: Changes) -> bool:
         kinds = {a.id: a.kind for a in self.session.project.store.annotators()}
-        return any(kinds.get(who) != "human" and len(c[0]) for who, c in changes.of.items())
+        return any(kinds.get(who) == "import" and len(c[0]) for who, c in changes.of.items())
 
     def _reopen(self, why: str) -> None:
         try:

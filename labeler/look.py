@@ -60,8 +60,15 @@ class Look(QObject):
         """What belongs to one project only."""
         self.heat_class: int | None = None
         self.heat_on = False
+        self.instant: Any = None
+        """What was learnt from the labels so far, beyond the run: a Reading, or None."""
         self.levels_known = False
         """Whether somebody, or an earlier sitting, chose the levels of this project."""
+
+    @property
+    def reading(self) -> Any:
+        """The model's reading that is on screen: the instant one, else the run's, else None."""
+        return self.predictions if self.instant is None else self.instant
 
     def counts(self, row: int | None = None) -> npt.NDArray[Any] | InputError | None:
         """(y, x) counts of a shot, by default the one on screen."""

@@ -29,6 +29,7 @@ def make(
     *,
     dataset: str | None,
     with_labels: bool,
+    url: str | None = None,
 ) -> None:
     """Make the project's folder; InputError leaves everything as it was."""
     if not files:
@@ -47,7 +48,7 @@ def make(
     try:
         half.mkdir(parents=True)
         shutil.copyfile(path, half / "taxonomy.toml")
-        _fill(half, folder, found, classes, annotator, with_labels)
+        _fill(half, folder, found, classes, annotator, with_labels, url)
         if folder.exists():
             folder.rmdir()
         half.rename(folder)
@@ -74,14 +75,19 @@ def _fill(
     taxonomy: Taxonomy,
     annotator: str,
     with_labels: bool,
+    url: str | None,
 ) -> None:
-    store = Store.create(half / "project.sqlite", taxonomy.names)
+    place = half / ("project.sqlite" if url is None else "project.toml")
+    store = Store.create(place, taxonomy.names, url)
     try:
         store.set_meta("annotator", store.annotator(annotator))
         for probed in found:
             added = store.add_source(probed.info, relative_to(probed.info.path, folder))
             if with_labels:
                 import_labels(store, taxonomy, added, probed)
+    except BaseException:
+        store.forsake()
+        raise
     finally:
         store.close()
 

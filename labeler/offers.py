@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from labeler.reports import RunReport
 from labeler.store.records import LABELLED
+from labeler.tally import Tally
 from model import recipes
 from model.split import FEWEST
 from model.taxonomy import Taxonomy
@@ -99,12 +100,16 @@ def lacking(
     taxonomy: Taxonomy, present: npt.NDArray[np.int64], status: npt.NDArray[np.uint8]
 ) -> str:
     """What is still needed before a training makes sense, in words; '' where nothing is."""
-    usable = usable_shots(taxonomy, present, status)
-    if len(usable) < FEWEST:
-        more = FEWEST - len(usable)
+    return lacking_in(taxonomy, Tally(present, status))
+
+
+def lacking_in(taxonomy: Taxonomy, tally: Tally) -> str:
+    """The same from numbers that are kept up, in a time that does not grow with the shots."""
+    usable, occurring = tally.usable(taxonomy)
+    if usable < FEWEST:
+        more = FEWEST - usable
         return f"Label {more} more shot{'s' * (more > 1)} to train a network"
-    occurring = taxonomy.unpack(present[usable]).any(0).sum()
-    if occurring < FEWEST_CLASSES:
+    if occurring.sum() < FEWEST_CLASSES:
         return f"Label shots of {FEWEST_CLASSES} different classes to train a network"
     return ""
 

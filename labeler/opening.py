@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.decisions import Decisions
+from labeler.store.records import LABELLED
 from model.errors import InputError
 from model.shots import ShotTable
 
@@ -37,7 +38,8 @@ def open_project(folder: Path) -> Opened:
     try:
         annotator = project.annotator
         row, levels = _left_off(project, annotator)
-        table, decided = project.shot_table(), _decisions_of(project, annotator)
+        decided = _decisions_of(project, annotator)
+        table = project.shot_table(merged=_merged(decided))
     except BaseException:
         project.close()
         raise
@@ -83,6 +85,14 @@ def _left_off(project: Any, annotator: int) -> tuple[int, tuple[float, float] | 
     if not isinstance(levels, list) or len(levels) != 2:
         return row, None
     return row, (float(levels[0]), float(levels[1]))
+
+
+def _merged(decided: Decisions) -> Any:
+    """The same decisions in the project's own words."""
+    from labeler.project import Merged
+
+    imported = (decided.file_status & ~decided.own_status & LABELLED) > 0
+    return Merged(decided.present, decided.status, imported)
 
 
 def _decisions_of(project: Any, annotator: int) -> Decisions:

@@ -84,8 +84,11 @@ def set_blind(store: Store, blind: bool) -> None:
 
 def shown_to(store: Store, annotator: int) -> list[Annotator]:
     """Whose decisions an annotator may see: their own, those of files, and others' unless blind."""
-    blind = is_blind(store)
-    return [a for a in store.annotators() if a.kind != "human" or a.id == annotator or not blind]
+    everybody = store.annotators()
+    if not is_blind(store):
+        return everybody
+    mine = next((a.name for a in everybody if a.id == annotator), "")
+    return [a for a in everybody if a.kind == "import" or a.name == mine]
 
 
 def name_of(project: Project) -> str:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from labeler.store.records import LABELLED
+from labeler.readings import Choice, Flags, Reading
 from model import decoding
 from model.errors import InputError
 from model.explain import FORMS
@@ -20,9 +20,8 @@ from model.heat import FULL_FIELD, Box, Heat, enlarge
 from model.prediction_file import names_of_form
 from model.taxonomy import MAX_ENUMERATED, Taxonomy
 
-Rows = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-Choice = Literal["hits", "false", "missed", "certain", "unsure", "labelled"]
+__all__ = ["Choice", "Predictions", "Stage"]
+
 Stage = Literal["alone", "decided", "decoded"]
 """Each class by its own threshold; as the run decides; as the likeliest legal label set."""
 
@@ -31,7 +30,7 @@ _CARELESS = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError)
 """What h5py and numpy raise on damaged or foreign content."""
 
 
-class Predictions:
+class Predictions(Reading):
     """One run's reading of N shots, in the order of the project's rows and the taxonomy's classes.
 
     `probabilities` (N, C) float32; `thresholds` (C,); `known` (C,) False for classes that the run
@@ -59,10 +58,10 @@ class Predictions:
         self.probabilities[:, ours] = np.where(self.readable[:, None], written, 0)
         self.thresholds: npt.NDArray[np.float32] = np.full(c, 0.5, np.float32)
         self.thresholds[ours] = file.attrs["thresholds"]
-        self._decided: Flags = self.probabilities >= self.thresholds
+        self.decided: Flags = self.probabilities >= self.thresholds
         if "decided" in file:  # a rule-aware network decides by label sets, not by thresholds
-            self._decided[:, ours] = np.asarray(file["decided"][()], bool)
-        self._decided &= self.known & self.readable[:, None]
+            self.decided[:, ours] = np.asarray(file["decided"][()], bool)
+        self.decided &= self.known & self.readable[:, None]
         self.embeddings = _mapped(path, file["embeddings"])
         self._maps: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any] | None]] = {}
         for form in FORMS:
@@ -77,6 +76,7 @@ class Predictions:
         self.input = _text(file.attrs.get("input", "pattern"))
         self._shift = file["shift"][()] if "shift" in file else np.zeros((n, 2), np.float32)
         self.run = _text(file.attrs.get("run", path.parent.name))
+        self.name = f"run {int(self.run)}" if self.run.isdecimal() else f"run {self.run}"
         self.recipe = _text(file.attrs.get("recipe", ""))
         self.fingerprint = _text(file.attrs.get("fingerprint", ""))
         if FORMS[0] not in self._maps:
@@ -173,31 +173,6 @@ class Predictions:
             )
         return enlarge(cells, shape, field, box)
 
-    # -- all shots -----------------------------------------------------------------------------
-
-    def likely(self) -> Flags:
-        """(N, C) what the run decides: by its thresholds, or by the likeliest legal label set."""
-        return self._decided
-
-    def margins(self) -> npt.NDArray[np.float32]:
-        """(N, C) distance from the threshold, 0 on it and 1 at probability 0 or 1."""
-        p, t = self.probabilities, np.clip(self.thresholds, 1e-6, 1 - 1e-6)
-        return np.where(p >= t, (p - t) / (1 - t), (t - p) / t)
-
-    def uncertainty(self) -> npt.NDArray[np.float32]:
-        """(N,) in [0, 1]: one minus the least margin over the classes; 0 for unreadable shots.
-
-        A shot is as unsure as its least sure class.
-        """
-        least = self.margins()[:, self.known].min(1, initial=1)
-        return np.where(self.readable, 1 - least, 0)
-
-    def contradictions(self) -> Flags:
-        """(N,) True where what is likely breaks a hard rule of the taxonomy."""
-        sets, which = np.unique(self.taxonomy.pack(self.likely()), return_inverse=True)
-        broken = self.taxonomy.contradictions(self.taxonomy.unpack(sets))
-        return broken[which] & self.readable
-
     def broken(self, stage: Stage = "decided") -> Flags:
         """(N, R) which rule each shot's prediction breaks, hard and soft ones.
 
@@ -211,7 +186,7 @@ class Predictions:
 
     def _labels_at(self, stage: Stage) -> Flags:
         if stage == "decided" or self._logits is None:
-            return self._decided
+            return self.decided
         logits = np.full(self.probabilities.shape, -1e3, np.float32)
         logits[:, self.known] = np.nan_to_num(self._logits)[:, self._column[self.known]]
         if stage == "decoded" and len(self.taxonomy) <= MAX_ENUMERATED:
@@ -219,42 +194,6 @@ class Predictions:
         else:
             found = decoding.sigmoid(logits) >= self.thresholds
         return np.asarray(found & self.known & self.readable[:, None], bool)
-
-    def disagreement(
-        self, present: npt.ArrayLike, status: npt.ArrayLike, rows: Rows | slice = slice(None)
-    ) -> npt.NDArray[np.int64]:
-        """(n,) in how many classes the run contradicts the labels of those rows, by default of all.
-
-        0 where nobody decided.
-        """
-        decided = (np.asarray(status) & LABELLED).astype(bool) & self.readable[rows]
-        different = self.likely()[rows] != self.taxonomy.unpack(np.asarray(present, np.int64))
-        return np.asarray((different & self.known).sum(1) * decided, np.int64)
-
-    def gallery(
-        self, class_index: int, choice: Choice, present: npt.ArrayLike, status: npt.ArrayLike
-    ) -> Rows:
-        """Rows that show how a class was learnt, the most telling first.
-
-        hits: labelled and predicted, highest probability first; certain: predicted, highest
-        first; unsure: nearest to the threshold first; missed: labelled but not predicted, lowest
-        first; false: predicted, though decided to be
-        absent, highest first; labelled: labelled, highest first.
-        """
-        p = self.probabilities[:, class_index]
-        likely = self._decided[:, class_index]
-        decided = (np.asarray(status) & LABELLED).astype(bool)
-        labelled = decided & ((np.asarray(present, np.int64) >> class_index) & 1).astype(bool)
-        which, key = {
-            "hits": (labelled & likely, -p),
-            "certain": (likely, -p),
-            "unsure": (np.ones(len(p), bool), self.margins()[:, class_index]),
-            "missed": (labelled & ~likely, p),
-            "false": (likely & decided & ~labelled, -p),
-            "labelled": (labelled, -p),
-        }[choice]
-        rows = np.flatnonzero(which & self.readable)
-        return rows[np.argsort(key[rows], kind="stable")]
 
 
 def _mapped(path: Path, dataset: Any) -> npt.NDArray[Any]:

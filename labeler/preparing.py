@@ -6,7 +6,7 @@ next training takes both along; runs made before keep their own. No Qt and no SQ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def _check_shapes(project: Project, reference: Reference) -> None:
 
 def _reference(
     project: Project, background: Path | str | None, stop: Callable[[], bool]
-) -> Iterator[Event]:
+) -> Generator[Event, None, Reference | None]:
     """Progress events; returns the reference, or None where it was stopped."""
     shots, total = _background(project, background)
     stopped = False

@@ -25,6 +25,8 @@ from model.shots import ShotTable, SourceInfo, make_table, open_source
 from model.taxonomy import Class, Taxonomy
 
 DATABASE = "project.sqlite"
+SERVER = "project.toml"
+"""In the place of the database where that is on a server: it says on which."""
 TAXONOMY = "taxonomy.toml"
 
 
@@ -67,11 +69,13 @@ class Project:
         *,
         dataset: str | None = None,
         labels: bool = True,
+        store: str | None = None,
     ) -> Project:
         """A new project in a folder that is not there yet, or empty; all of it or nothing.
 
         `taxonomy` is a TOML file or the name of a shipped one (default helium). Labels in the
-        files become annotators of their own unless `labels` is False. InputError for anything
+        files become annotators of their own unless `labels` is False. `store` is the URL of an
+        empty PostgreSQL database, for a team; default a file in the folder. InputError for anything
         that a person can mend; the folder is then as before.
         """
         folder = Path(folder).absolute()
@@ -83,6 +87,7 @@ class Project:
             on_progress or (lambda what, done, total: None),
             dataset=dataset,
             with_labels=labels,
+            url=store,
         )
         return cls.open(folder)
 
@@ -90,13 +95,14 @@ class Project:
     def open(cls, folder: Path | str) -> Project:
         """An existing project; InputError where it is none, damaged, or of a newer version."""
         folder = Path(folder).absolute()
-        if folder.name == DATABASE:
+        if folder.name in (DATABASE, SERVER):
             folder = folder.parent
-        if not (folder / DATABASE).is_file():
+        place = next((folder / f for f in (DATABASE, SERVER) if (folder / f).is_file()), None)
+        if place is None:
             there = "is not a project" if folder.exists() else "there is no such project"
             mend = f"Make one: airylabel create {folder.name} FILE…"
             raise InputError(there, file=folder, mend=mend)
-        store = Store.open(folder / DATABASE)
+        store = Store.open(place)
         try:
             taxonomy = classes.in_step(folder / TAXONOMY, store)
             taxonomy, notes = _follow_bits(taxonomy, store)
@@ -189,7 +195,7 @@ class Project:
     @property
     def keeps_backups(self) -> bool:
         """Whether backups of its database are made here."""
-        return not self.store.read_only
+        return not self.store.read_only and (self.folder / DATABASE).is_file()
 
     # -- labels --------------------------------------------------------------------------------
 
@@ -224,9 +230,18 @@ class Project:
             imported=imported,
         )
 
-    def shot_table(self, annotator: int | None = None, *, only_mine: bool = False) -> ShotTable:
-        """Every shot with its label as training sees it; contradictions are for the trainer."""
-        merged = self.merged_state(annotator, only_mine=only_mine)
+    def shot_table(
+        self,
+        annotator: int | None = None,
+        *,
+        only_mine: bool = False,
+        merged: Merged | None = None,
+    ) -> ShotTable:
+        """Every shot with its label as training sees it; contradictions are for the trainer.
+
+        `merged`, where somebody has loaded it already, spares reading a million labels again.
+        """
+        merged = merged or self.merged_state(annotator, only_mine=only_mine)
         labels = self.taxonomy.unpack(np.where(merged.labelled, merged.present, 0))
         return make_table(
             self.sources,

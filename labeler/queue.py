@@ -31,6 +31,9 @@ __all__ = [
     "to_json",
 ]
 
+SAVED = "queues"
+"""Where a project keeps queues by name."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -66,7 +69,7 @@ def build(choice: Choice, known: Known) -> Rows:
 
 def to_json(choice: Choice) -> dict[str, Any]:
     """A choice as plain values."""
-    return asdict(choice)
+    return {**asdict(choice), "filters": list(choice.filters)}
 
 
 def from_json(kept: Any, known: Known) -> Choice:

@@ -44,7 +44,7 @@ def serve(connection: Connection, opener: Opener) -> None:
     InputError).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the terminal is for the parent
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     server = _Server(connection, opener)
     connection.send(("ready",))
     while True:
@@ -55,7 +55,8 @@ def serve(connection: Connection, opener: Opener) -> None:
         connection.send(server.answer(*request))
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait for the parent's end, then end this process whatever it is doing; for a thread."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

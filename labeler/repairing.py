@@ -6,8 +6,8 @@ from pathlib import Path
 
 from labeler import backups
 from labeler.backups import DATABASE, Backup
-from labeler.classes import TEXT
 from labeler.store import Store, copies, salvage
+from labeler.store.classing import TEXT
 from labeler.store.salvage import Saved
 from model.errors import InputError
 from model.taxonomy_toml import load
@@ -19,6 +19,10 @@ def repair(folder: Path | str) -> list[str]:
     InputError where nothing could be read and there is no backup; then nothing was changed.
     """
     folder = Path(folder).absolute()
+    if (folder / "project.toml").is_file():
+        what = "its labels are on a server, which looks after them"
+        mend = "Ask whoever runs it; `airylabel check` without --repair examines the labels."
+        raise InputError(what, file=folder, mend=mend)
     if not (folder / DATABASE).is_file() and not backups.list_backups(folder):
         raise InputError("is not a project", file=folder, mend="Name the folder of a project.")
     said = []
@@ -59,7 +63,7 @@ def _salvage(folder: Path) -> list[str]:
     fresh = folder / "project.salvaged.part"
     try:
         fresh.unlink(missing_ok=True)
-        saved = salvage.salvage(kept, backup and backup.path, fresh)
+        saved = salvage.salvage(kept, None if backup is None else backup.path, fresh)
         if not saved.read.get("sources") and not saved.from_backup.get("sources"):
             raise InputError(
                 "nothing in it can be read, and there is no good backup",

@@ -273,11 +273,16 @@ class Repeating(Deciding):
         return {**(shown or {}), repeats.KIND: about}
 
     def decide(
-        self, rows: npt.ArrayLike, present: npt.ArrayLike, status: npt.ArrayLike, origin: str
+        self,
+        rows: npt.ArrayLike,
+        present: npt.ArrayLike,
+        status: npt.ArrayLike,
+        origin: str,
+        note: str | None = None,
     ) -> bool:
         """Decide on many shots as one gesture; a shot that is shown blind gets its label back."""
         self._reveal()
-        return super().decide(rows, present, status, origin)
+        return super().decide(rows, present, status, origin, note)
 
     def _travel(self, verb: str, nothing: str) -> None:
         """Undo or redo; right after a second reading, it is that which is taken back."""

@@ -1,7 +1,7 @@
 """Blind repeats: which shots to show a person again, what came of it, and what drifts.
 
-A second reading belongs to an annotator of kind "repeat" of the same name, so that the first label
-stays as it is. Pure numpy and questions to the store; showing is the session's.
+A second reading belongs to an annotator of kind "repeat" beside the person, so that the first
+label stays as it is. Pure numpy and questions to the store; showing is the session's.
 """
 
 from __future__ import annotations
@@ -32,11 +32,18 @@ FEW = 5
 
 def repeat_annotator(project: Project, person: int) -> int:
     """The number under which a person's second readings are kept."""
+    return project.store.annotator(_name(project, person), kind=KIND)
+
+
+def _name(project: Project, person: int) -> str:
+    """A name of its own, or it would be taken for the person wherever people go by name."""
     name = next(a.name for a in project.store.annotators() if a.id == person)
-    return project.store.annotator(name, kind=KIND)
+    return f"{name}, second reading"
 
 
 # -- choosing ----------------------------------------------------------------------------------
+
+NO_CLASS = -1
 
 
 def choose(
@@ -57,14 +64,16 @@ def choose(
     rows = np.flatnonzero(fits)
     if not len(rows):
         return rows
-    labels = taxonomy.unpack(present[rows])
-    groups = [rows[labels[:, c]] for c in range(len(taxonomy))]
-    groups.append(rows[~labels.any(1)])
-    groups = [g for g in groups if len(g)]
+    held = present[rows]
+    kinds = np.flatnonzero(taxonomy.unpack(np.bitwise_or.reduce(held))).tolist()
+    kinds += [NO_CLASS] * bool((held == 0).any())
+    groups: dict[int, Rows] = {}  # only of classes that are drawn: there may be a million labels
     found: list[int] = []
     while len(found) < min(n, len(rows)):
-        group = groups[int(rng.integers(len(groups)))]
-        left = np.setdiff1d(group, found)
+        c = kinds[int(rng.integers(len(kinds)))]
+        if c not in groups:
+            groups[c] = rows[held == 0] if c == NO_CLASS else rows[(held >> c & 1) > 0]
+        left = np.setdiff1d(groups[c], found) if found else groups[c]
         if len(left):
             found.append(int(rng.choice(left)))
     return np.array(found, np.int64)
@@ -85,6 +94,12 @@ class Readings:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @classmethod
+    def none(cls) -> Readings:
+        """No second reading at all."""
+        nothing = np.zeros(0, np.int64)
+        return cls(nothing, nothing, nothing, np.zeros(0))
+
     @property
     def differing(self) -> npt.NDArray[np.bool_]:
         """(n,) True where the two label sets differ."""
@@ -93,7 +108,7 @@ class Readings:
 
 def readings_of(project: Project, person: int) -> Readings:
     """Every second reading that stands, in the order of time."""
-    name = next(a.name for a in project.store.annotators() if a.id == person)
+    name = _name(project, person)
     known = [a.id for a in project.store.annotators() if (a.name, a.kind) == (name, KIND)]
     moments = timeline(project.store.database, known[0]) if known else []
     return _standing(moments)

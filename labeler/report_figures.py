@@ -66,7 +66,7 @@ def days(found: Sequence[tuple[datetime, Span]]) -> Any:
 
 
 def classes(names: Sequence[str], own: Sequence[int], of_files: Sequence[int]) -> Any:
-    """Labels of each class, on a logarithmic axis, own ones and those of the files."""
+    """Labels of each class: own ones, and those of the files behind them."""
     figure, axes = _figure(0.6 + 0.24 * len(names))
     at = np.arange(len(names))
     axes.barh(at, own, height=0.62, color=INK, label="labelled here")

@@ -15,7 +15,7 @@ from typing import Any
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from labeler.jobs import Job
-from labeler.offers import Order, lacking
+from labeler.offers import Order, lacking_in
 from labeler.predictions import Predictions
 from labeler.reports import Change, Curves, RunReport, compare, read_report
 from model.errors import InputError
@@ -103,7 +103,7 @@ class Retraining(QObject):
         """What a training still needs, in words; '' where it can begin."""
         if self.session.project is None:
             return "Open a project first"
-        return lacking(self.session.taxonomy, self.session.present, self.session.status)
+        return lacking_in(self.session.taxonomy, self.session.decided.tally)
 
     def seconds_left(self) -> float | None:
         """Until the job ends, by its own estimate; None where nobody knows yet."""

@@ -27,7 +27,7 @@ FILE = "scalars.npz"
 KEY, VALUE = "fingerprints", "number:"
 PATIENCE_S = 300.0
 """Reading the numbers of one file may take so long."""
-_CARELESS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+_CARELESS = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 Values = npt.NDArray[np.float64]
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Numbers(Mapping[str, Values]):
         if self.path is None or not self.path.is_file():
             return False
         try:
-            with np.load(self.path, allow_pickle=False) as kept:
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 fits = np.array_equal(kept[KEY], self._key())
                 names = [n.removeprefix(VALUE) for n in kept.files if n.startswith(VALUE)]
         except _CARELESS as error:
@@ -108,7 +108,7 @@ class Numbers(Mapping[str, Values]):
         n = sum(s.n_shots for s in self.sources)
         try:
             assert self.path is not None
-            with np.load(self.path, allow_pickle=False) as kept:
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 found = np.asarray(kept[VALUE + name], np.float64)
             if found.shape == (n,):
                 return found

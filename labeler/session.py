@@ -18,6 +18,7 @@ from labeler import opening, people
 from labeler.decisions import Decisions
 from labeler.feed import ShotFeed
 from labeler.following import Following
+from labeler.geometry import of_shot
 from labeler.keeping import Keeper
 from labeler.pace import Pace
 from labeler.repeating import Repeating
@@ -135,17 +136,22 @@ class Session(Repeating):
         row = self.row if row is None else row
         return None if self.feed is None or row < 0 else self.feed.reader.counts(row)
 
+    def offers(self, class_index: int) -> bool:
+        """Whether a class is shown: all but the retired ones that no shot carries."""
+        bit = np.int64(1) << class_index
+        retired = self.taxonomy.classes[class_index].retired
+        return not retired or bool((self.present & bit).any())
+
     def mask(self, row: int | None = None) -> npt.NDArray[np.bool_] | None:
         """(y, x) True for good pixels; None where the file has no mask or while it is read."""
         row = self.row if row is None else row
         return None if self.feed is None or row < 0 else self.feed.reader.mask(row)
 
     def geometry(self) -> Geometry | None:
-        """What the file of the shot on screen says of detector and beam."""
+        """What the file says of detector and beam, with the wavelength of the shot on screen."""
         if self.table is None or self.row < 0:
             return None
-        geometry: Geometry = self.table.sources[self.table.source_of[self.row]].geometry
-        return geometry
+        return of_shot(self.table.geometry(self.row), self.numbers, self.row)
 
     # -- the model's reading -------------------------------------------------------------------
 

@@ -46,6 +46,10 @@ def _share(value: Any) -> bool:
     return isinstance(value, float | int) and not isinstance(value, bool) and 0 <= value <= 1
 
 
+def _word(value: Any) -> bool:
+    return isinstance(value, str) and value.isidentifier()
+
+
 def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(v, str) for v in value)
 
@@ -71,6 +75,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("heat_strength", 0.7, "Strength of the heatmap", _share),
     Setting("physics", ["profile"], "Panes of physics, and whether beside the pattern", _texts),
     Setting("auto_advance", False, "Go on after each key", _switch),
+    Setting("instant", True, "Suggestions sharpen after every label", _switch),
+    Setting("ask_strategy", "asked", "How the next shots to ask for are chosen", _word),
+    Setting("audit_share", 0.1, "Share of random checks among asked shots", _share),
+    Setting("hidden_share", 0.05, "Part of the shots whose reading is hidden", _share),
     Setting("repeat_rate", 0.03, "Share of decisions after which a shot comes again", _share),
     Setting("break_reminder", True, "Say when it is time for a break", _switch),
     Setting("keys", {}, "Keys of a person's own: command -> keys", _keys),

@@ -58,6 +58,13 @@ class Tally:
         sets, counts = self._arrays()
         return int(counts @ taxonomy.contradictions(taxonomy.unpack(sets)))
 
+    def usable(self, taxonomy: Taxonomy) -> tuple[int, npt.NDArray[np.bool_]]:
+        """(decided shots that break no hard rule, (C,) which classes occur among them)."""
+        sets, counts = self._arrays()
+        labels = taxonomy.unpack(sets)
+        legal = ~taxonomy.contradictions(labels)
+        return int(counts[legal].sum()), np.asarray(labels[legal].any(0))
+
     def move(self, before: tuple[Present, Status], after: tuple[Present, Status]) -> None:
         """Some shots went from one (present, status) to another; each shot once."""
         self._add(*before, -1)

@@ -103,7 +103,7 @@ def _tables(document: tomlkit.TOMLDocument, kind: str) -> list[Any]:
 def _append(document: tomlkit.TOMLDocument, kind: str, entry: Any) -> None:
     if kind not in document:
         document[kind] = tomlkit.aot()
-    document[kind].append(entry)  # type: ignore[union-attr]
+    document[kind].append(entry)
 
 
 def _entry(document: tomlkit.TOMLDocument, name: str) -> Any:
@@ -151,7 +151,7 @@ def _drop_rules(document: tomlkit.TOMLDocument, gone: Callable[[Any], bool]) -> 
     if kept:
         document["rule"] = tomlkit.aot()
         for rule in kept:
-            document["rule"].append(rule)  # type: ignore[union-attr]
+            document["rule"].append(rule)
 
 
 def _checked(document: tomlkit.TOMLDocument) -> str:

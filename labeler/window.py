@@ -28,6 +28,7 @@ from PyQt6.QtWidgets import (
 from labeler import logbook
 from labeler.session import Session
 from labeler.settings import Settings
+from labeler.suggesting import Suggesting
 from labeler.views import remember, theme
 from labeler.views.actions import Actions
 from labeler.views.ask import Ask
@@ -385,6 +386,7 @@ def open_window(project: Path | None = None, *, train: bool = False) -> int:
     session = Session()
     window = MainWindow(session, settings)
     window.show()
+    Suggesting.of(session).begin(settings)
     if project is not None:
         window.doors.open_folder(project)
         if train and session.project is not None and session.project.current_run is None:

@@ -8,26 +8,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 import torch
 
 from model import checkpoint
-from model.errors import InputError
 from model.networks import Network
+from model.places import backbone_folder as shipped
 from model.recipes import Recipe
 from model.taxonomy import plain
-
-
-def shipped(name: str) -> Path:
-    """Folder of a backbone that comes with the program."""
-    folder = Path(str(resources.files("resources") / "backbones" / name))
-    if not (folder / checkpoint.WEIGHTS).is_file():
-        have = sorted(p.parent.name for p in folder.parent.glob(f"*/{checkpoint.WEIGHTS}"))
-        mend = f"There are: {', '.join(have)}." if have else "Leave backbone empty in the recipe."
-        raise InputError(f"no backbone called {name!r} is shipped", mend=mend)
-    return folder
 
 
 def fits(recipe: Recipe) -> bool:

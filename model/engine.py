@@ -156,13 +156,14 @@ class Engine:
         x = torch.rand(2, channels, side, side).contiguous(memory_format=torch.channels_last)
         each = kept_bytes(network, x) / len(x) * _TRANSIENT
         free = psutil.virtual_memory().available * _MEMORY_SHARE / self.world
-        while each * math.ceil(batch / self.parts) > free and self.parts < batch:
+        mine = math.ceil(batch / self.world)
+        while each * math.ceil(mine / self.parts) > free and self.parts < mine:
             self.parts *= 2
         if self.parts == 1:
             return ""
-        at_once = math.ceil(batch / self.parts)
+        at_once = math.ceil(mine / self.parts)
         return (
-            f" A batch of {batch} would need {each * batch / 1e9:.1f} GB:"
+            f" A batch of {mine} would need {each * mine / 1e9:.1f} GB:"
             f" it goes through {at_once} shot{'s' * (at_once > 1)} at a time."
         )
 

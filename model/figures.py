@@ -68,7 +68,7 @@ def save(
     if not any(row.shots for row in rows):
         raise InputError("there are no shots to draw", mend="Choose a class that has shots.")
     figure = _drawn(rows, colormap, levels, strength)
-    _write(figure, out, dpi)
+    write(figure, out, dpi)
     return out
 
 
@@ -125,7 +125,8 @@ def _draw_shot(
         axes.set_title(shot.title, fontsize=_FONT, loc="right")
 
 
-def _write(figure: Any, out: Path, dpi: int) -> None:
+def write(figure: Any, out: Path, dpi: int) -> None:
+    """Write a figure whole or not at all, the same bytes every time; InputError where it fails."""
     import matplotlib as mpl
 
     beside = out.with_name(f".{out.stem}.part{out.suffix}")

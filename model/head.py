@@ -25,7 +25,7 @@ from model.threads import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
-COMPONENTS = 96
+COMPONENTS = 64
 """Principal components of the embeddings that the head sees."""
 MOST_SETS = 1024
 """More legal sets than these are not enumerated: then classes are judged one by one."""
@@ -33,7 +33,7 @@ PENALTIES = (10.0, 30.0, 100.0)
 """Inverse prior variances of a weight that cross-validation chooses from."""
 _TRUST, _LEVEL = 30.0, 0.1
 """Inverse prior variances of the trust in the network's own head, and of a bias."""
-_FOLDS, _CHECKED = 3, 450
+_FOLDS, _CHECKED = 3, 360
 _ENOUGH = 40
 """Labels below which the penalty is not chosen but taken from the middle."""
 _KEPT, _BLOCK = 2000, 512
@@ -69,7 +69,8 @@ class Head:
     inner: npt.NDArray[np.float64]
     """(K + 2, C) parameters in the components: weights, trust in the prior, bias."""
     thresholds: Floats
-    """(C,) see `best_thresholds`."""
+    worth: Floats
+    """(C,) both see `best_for_f1`."""
     penalty: float
     temperature: float
     shots: int
@@ -90,12 +91,13 @@ class Head:
         return _legal_answer(self.logits(embeddings), self.taxonomy)
 
     def balanced(self, embeddings: npt.ArrayLike) -> Labels:
-        """(N, C) the legal label set that is best for F1: rare classes are named sooner.
+        """(N, C) the legal label set that is best for macro F1: rare classes are named sooner.
 
-        As `likely`, each class measured against its threshold in place of one half.
+        Naming a class adds (p - threshold)·worth to it, see `best_for_f1`; the legal set with the
+        largest sum.
         """
-        level = np.log(self.thresholds / (1 - self.thresholds))
-        return _legal_answer(self.logits(embeddings) - level, self.taxonomy)
+        gain = (self.probabilities(embeddings) - self.thresholds) * self.worth
+        return _legal_answer(gain, self.taxonomy)
 
 
 def legal_sets(taxonomy: Taxonomy) -> Labels | None:
@@ -186,12 +188,14 @@ def _fitted(
         space,
         inner,
         np.full(len(taxonomy), 0.5, np.float32),
+        np.ones(len(taxonomy), np.float32),
         penalty,
         temperature,
         len(x),
         chosen_at,
     )
-    return replace(made, thresholds=best_thresholds(made.probabilities(space.some)))
+    thresholds, worth = best_for_f1(made.probabilities(space.some))
+    return replace(made, thresholds=thresholds, worth=worth)
 
 
 @dataclass(frozen=True)
@@ -277,7 +281,7 @@ class _Problem:
 
 
 def _chosen(problem: _Problem) -> tuple[float, float, npt.NDArray[np.float64]]:
-    """Penalty and temperature by cross-validation on at most 450 shots, spread evenly.
+    """Penalty and temperature by cross-validation on at most 360 shots, spread evenly.
 
     Also parameters fitted on most of those, to begin from.
     """
@@ -313,33 +317,38 @@ def _folded(
     return weight, bias
 
 
-def best_thresholds(probabilities: Floats) -> Floats:
-    """(C,) thresholds between 0.1 and 0.5 with the largest expected F1, from (N, C) alone.
+def best_for_f1(probabilities: Floats) -> tuple[Floats, Floats]:
+    """(C,) thresholds between 0.1 and 0.5 with the largest expected F1, from (N, C) alone; and
+    what naming a class once more is worth to macro F1, with mean 1.
 
     With calibrated probabilities p, naming the k likeliest shots has F1 of about
-    2 sum of their p / (k + sum of all p); at its maximum the threshold is half of it.
+    2 sum of their p / (k + sum of all p); at its maximum the threshold is half of it, and one more
+    changes F1 by (p - threshold) · 2 / (k + sum of all p).
     Zhao, Edakunni, Pocock and Brown (2013).
     """
+    classes = probabilities.shape[1]
     if not len(probabilities):
-        return np.full(probabilities.shape[1], 0.5, np.float32)
+        return np.full(classes, 0.5, np.float32), np.ones(classes, np.float32)
     p = -np.sort(-probabilities.astype(np.float64), 0)
-    named = np.arange(1, len(p) + 1)[:, None]
-    f1 = 2 * p.cumsum(0) / np.maximum(named + p.sum(0), 1e-9)
-    return np.clip(f1.max(0) / 2, _LOWEST, 0.5).astype(np.float32)
+    size = np.arange(1, len(p) + 1)[:, None] + p.sum(0)
+    f1 = 2 * p.cumsum(0) / size
+    best = f1.argmax(0), np.arange(classes)
+    worth = 1 / size[best]
+    thresholds = np.clip(f1[best] / 2, _LOWEST, 0.5)
+    return thresholds.astype(np.float32), (worth / worth.mean()).astype(np.float32)
 
 
-def _legal_answer(logits: Floats, taxonomy: Taxonomy) -> Labels:
-    """The legal set with the largest sum of logits; where sets are not listed, classes above 0
-    less the least likely ones until no hard rule is broken."""
+def _legal_answer(gain: Floats, taxonomy: Taxonomy) -> Labels:
+    """The legal set with the largest sum of gains (N, C); where sets are not listed, classes above
+    0 less the least ones until no hard rule is broken."""
     legal = legal_sets(taxonomy)
     if legal is not None:
-        return decoding.most_likely_sets(logits, legal)
-    probabilities = decoding.sigmoid(logits)
-    decided = logits > 0
+        return decoding.most_likely_sets(gain, legal)
+    decided = gain > 0
     for _ in range(len(taxonomy)):
         bad = np.flatnonzero(taxonomy.contradictions(decided))
         if not len(bad):
             break
-        least = np.where(decided[bad], probabilities[bad], np.inf).argmin(1)
+        least = np.where(decided[bad], gain[bad], np.inf).argmin(1)
         decided[bad, least] = False
     return decided

@@ -17,6 +17,7 @@ from model.training_data import Rows, TrainingData
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
+_SAMPLE = 512
 MOST_DECODED = 14
 """Classes up to which the most likely legal set is reported beside plain output."""
 
@@ -41,6 +42,24 @@ def logits_of(
     network.train(was_training)
     empty = np.zeros((0, len(data.table.class_names)), np.float32)
     return np.concatenate(parts) if parts else empty
+
+
+def unexplained(network: nn.Module, data: TrainingData, recipe: Recipe, engine: Engine) -> float:
+    """How little a network knows of the training shots before it has learnt from them, in [0, 1].
+
+    Its cross-entropy (Eq. 6) over that of the mere frequencies of the classes, on up to 512 shots:
+    1 where it knows nothing more than those.
+    """
+    rows = np.random.default_rng(0).permutation(data.training)[:_SAMPLE]
+    true = data.labels[rows]
+    logits = logits_of(network, data, rows, recipe, engine)
+    readings = [decoding.sigmoid(logits)]
+    if recipe.rule_aware:  # it may have learnt either way
+        readings.append(decoding.marginals(logits, data.taxonomy.legal_sets))
+    losses = [metrics.cross_entropy(p, true) or 0.0 for p in readings]
+    frequencies = np.broadcast_to(true.mean(0), true.shape).astype(np.float32)
+    blind = metrics.cross_entropy(frequencies, true) or 0.0
+    return min(1.0, min(losses) / max(blind, 1e-6))
 
 
 def untuned_thresholds(weights: Floats) -> Floats:

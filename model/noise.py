@@ -4,20 +4,22 @@ b is the median over the shots of one number of each: its mean, its mean + stand
 (population form), or its greatest count; all finite pixels take part. Two streaming passes, so the
 size of the file does not matter.
 
-The file is copied byte by byte and the shots are then changed in the copy: every other dataset,
-group, attribute and link stays as it was. Choices made here:
+Every other dataset, group, attribute and link stays as it was: where shots lie plainly in the file
+it is copied with changed shots in their places (`model.raw_shots`), else it is copied whole and the
+shots are then changed in the copy. Choices made here:
 - files of whole numbers get the noise rounded to the nearest one, and counts stop at the greatest
   number that their type can hold;
-- the noise of shot i depends on the seed, on i and on b alone, not on how the file is read;
+- the noise of shot i depends on the seed, on i, on b and on the shape of shots alone, not on how
+  the file is read: it is its own stretch of one stream of PCG64DXSM;
 - NaN and infinity stay; masked pixels get noise like all others.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -28,13 +30,17 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.events import Event, event
 from model.hdf5 import with_chunk_cache
-from model.places import check_place, explained
+from model.places import check_place, explained, part_of
+from model.raw_shots import raw_shots
 from model.sources import Source, SourceInfo, open_source
+from model.threads import one_blas_thread
 
 Level = Literal["mean", "mean+std", "max"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 BLOCK_BYTES = 16 * 2**20
 """About this much of the file is in memory at a time."""
+PIXELS = 2**17
+"""About this many get their noise at a time: what is made on the way stays in the cache."""
 ATTRIBUTE = "airylabel_noise"
 """Of every changed dataset: level, b and seed in words."""
 
@@ -61,22 +67,23 @@ def add_noise_file(
         raise InputError(f"there is no noise level {level!r}", mend=f"Use {', '.join(LEVELS)}.")
     if not 0 <= seed < 2**63:
         raise InputError(f"the seed {seed} is not possible", mend="Use a number from 0 up.")
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
     with open_source(path, dataset) as source:
         info = source.info
         if np.dtype(info.dtype).kind == "b":
             what = "its shots are only yes and no"
             raise InputError(what, file=info.path, mend="Use shots of counts.")
         check_place(out, info.path, info.path.stat().st_size, force)
+        part = part_of(out)
         yield event("started", what="noise", shots=info.n_shots)
         try:
             with explained(out):
                 bound = yield from _bound(source, level, stop)
                 if bound is not None:
                     yield from _rounding(info, bound)
-                    shutil.copyfile(info.path, part)
-                    bound = yield from _change(source, part, bound, level, seed, stop)
+                    bound = yield from _change(source, part, bound, seed, stop)
                 if bound is not None:
+                    text = f"uniform on [0, b], b = {bound!r} (median of {level}), seed {seed}"
+                    _sign(part, info, text)
                     part.replace(out)
         finally:
             part.unlink(missing_ok=True)
@@ -96,28 +103,57 @@ def statistic(counts: Counts, level: Level) -> float:
         return float("nan")
     if level == "max":
         return float(values.max())
-    mean = float(values.mean(dtype=np.float64))
+    flat = np.asarray(values.ravel(), np.float32)
+    mean = float(np.dot(flat, _ones(flat.size))) / flat.size
     if level == "mean":
         return mean
-    flat = values.ravel().astype(np.float32) - np.float32(mean)
+    flat = flat - np.float32(mean)
     return mean + float(np.sqrt(np.dot(flat, flat) / flat.size))
+
+
+@lru_cache(maxsize=2)
+def _ones(size: int) -> npt.NDArray[np.float32]:
+    return np.ones(size, np.float32)
 
 
 def noisy(counts: Counts, bound: float, seed: int, shot: int) -> Counts:
     """One shot (y, x) plus uniform noise on [0, bound], in its own type, saturating."""
-    random = np.random.Generator(np.random.SFC64([seed, shot]))
-    noise = random.random(counts.shape, np.float32)
-    noise *= np.float32(bound)
-    if counts.dtype.kind == "f":
-        return np.asarray(counts + noise, counts.dtype)
+    changed = np.array(counts)[None]
+    add_noise(changed, bound, seed, shot)
+    return np.asarray(changed[0])
+
+
+def add_noise(shots: Counts, bound: float, seed: int, first: int) -> None:
+    """Change shots (n, y, x), number `first` and those after it, in place."""
+    pixels = shots[0].size
+    each = (pixels + 1) // 2  # numbers of 64 bits: two pixels from each
+    step = max(1, PIXELS // pixels)
+    stream = np.random.PCG64DXSM(seed)
+    stream.advance(first * each)
+    for a in range(0, len(shots), step):
+        some = shots[a : a + step].reshape(-1, pixels)
+        drawn = stream.random_raw(len(some) * each).view(np.uint32)
+        noise = drawn.reshape(len(some), 2 * each)[:, :pixels].astype(np.float32)
+        noise *= np.float32(bound * 2.0**-32)
+        if some.dtype.kind == "f":
+            some += noise.astype(some.dtype, copy=False)
+        else:
+            _add_whole(some, noise, bound)
+
+
+def _add_whole(counts: Counts, noise: npt.NDArray[np.float32], bound: float) -> None:
+    """Add the noise up to `bound`, rounded, in place; stop at the greatest number of the type."""
     most = np.iinfo(counts.dtype).max
     noise += np.float32(0.5)
     limit = np.float32(most)
     if int(limit) > most:  # types of 32 and 64 bits end between two numbers of single precision
         limit = np.nextafter(limit, np.float32(0))
-    whole = np.minimum(noise, limit, out=noise).astype(counts.dtype)
+    if not bound + 1 < limit:
+        np.minimum(noise, limit, out=noise)
+    whole = noise.astype(counts.dtype)
     room = np.subtract(most, whole, dtype=counts.dtype)
-    return np.asarray(np.minimum(counts, room, out=room) + whole, counts.dtype)
+    np.minimum(counts, room, out=counts)
+    counts += whole
 
 
 def _blocks(source: Source) -> list[tuple[int, int]]:
@@ -137,13 +173,15 @@ def _bound(
     """Events of the first pass; returns b, or None where it was stopped."""
     total = source.info.n_shots
     numbers: list[float] = []
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # numpy works outside the interpreter lock
-        for first, last in _blocks(source):
-            shots = source.read_slice(first, last)
-            numbers += threads.map(lambda shot: statistic(shot, level), shots)
-            yield event("progress", what="measuring shots", done=last, total=total)
-            if stop():
-                return None
+
+    def measure(first: int, shots: Counts) -> list[float]:
+        return [statistic(shot, level) for shot in shots]
+
+    for done, found in _measured(source, measure):
+        numbers += found
+        yield event("progress", what="measuring shots", done=done, total=total)
+        if stop():
+            return None
     bound = float(np.nanmedian(numbers)) if not np.isnan(numbers).all() else float("nan")
     if not (np.isfinite(bound) and bound >= 0):
         what = f"the median of {level} over its shots is {bound:g}: no noise can be made of that"
@@ -157,43 +195,67 @@ def _rounding(info: SourceInfo, bound: float) -> Iterator[Event]:
         yield event("note", level="warning", text=text + "rounding takes most of it away.")
 
 
+def _measured(
+    source: Source, measure: Callable[[int, Counts], list[float]]
+) -> Iterator[tuple[int, list[float]]]:
+    """(shots done, numbers) block by block; numpy works outside the interpreter's lock."""
+    raw = raw_shots(source.info)
+    if raw is not None:
+        with one_blas_thread():
+            yield from raw.each(measure)
+        return
+    for first, last in _blocks(source):
+        yield last, measure(first, source.read_slice(first, last))
+
+
 def _change(
-    source: Source, part: Path, bound: float, level: Level, seed: int, stop: Callable[[], bool]
+    source: Source, part: Path, bound: float, seed: int, stop: Callable[[], bool]
 ) -> Generator[Event, None, float | None]:
-    """Events of the second pass, which changes the copy; returns b, or None where stopped."""
+    """Events of the second pass, which writes the changed copy; returns b, or None if stopped."""
     info = source.info
-    text = f"uniform on [0, b], b = {bound!r} (median of {level}), seed {seed}"
-    with (
-        h5py.File(part, "r+", locking=False) as file,
-        ThreadPoolExecutor(os.cpu_count()) as threads,
-    ):
-        for first, last in _blocks(source):
-            shots = source.read_slice(first, last)
-
-            def change(i: int, first: int = first, shots: Counts = shots) -> None:
-                shots[i - first] = noisy(shots[i - first], bound, seed, i)
-
-            list(threads.map(change, range(first, last)))
-            _put(file, info, first, shots, text)
-            yield event("progress", what="adding noise", done=last, total=info.n_shots)
+    raw = raw_shots(info)
+    if raw is not None:
+        done_of = raw.copy_changed(part, lambda first, shots: add_noise(shots, bound, seed, first))
+    else:
+        done_of = _change_copy(source, part, bound, seed)
+    with contextlib.closing(done_of):
+        for done in done_of:
+            yield event("progress", what="adding noise", done=done, total=info.n_shots)
             if stop():
                 return None
     return bound
 
 
-def _put(file: h5py.File, info: SourceInfo, first: int, shots: Counts, text: str) -> None:
+def _change_copy(source: Source, part: Path, bound: float, seed: int) -> Generator[int]:
+    """Copy the file, then change the shots in the copy; yields how many are done."""
+    info = source.info
+    shutil.copyfile(info.path, part)
+    with h5py.File(part, "r+", locking=False) as file:
+        for first, last in _blocks(source):
+            shots = source.read_slice(first, last)
+            add_noise(shots, bound, seed, first)
+            _put(file, info, first, shots)
+            yield last
+
+
+def _put(file: h5py.File, info: SourceInfo, first: int, shots: Counts) -> None:
     """Write shots (n, y, x) to their places in the copy."""
     if info.layout == "cxidb94":
         names = [f"{entry}/{info.dataset}" for entry in (info.shot_names or ())]
         for name, shot in zip(names[first:], shots, strict=False):
-            target = _own(file, name, info)
-            target[...] = shot
-            target.attrs[ATTRIBUTE] = text
+            _own(file, name, info)[...] = shot
         return
-    target = _own(file, info.dataset, info)
-    if first == 0:
-        target.attrs[ATTRIBUTE] = text
+    _own(file, info.dataset, info)
     with_chunk_cache(file, info.dataset)[first : first + len(shots)] = shots
+
+
+def _sign(part: Path, info: SourceInfo, text: str) -> None:
+    """Say in every changed dataset what was done to it."""
+    with h5py.File(part, "r+", locking=False) as file:
+        entries = info.shot_names or () if info.layout == "cxidb94" else ("",)
+        for entry in entries:
+            name = f"{entry}/{info.dataset}" if entry else info.dataset
+            _own(file, name, info).attrs[ATTRIBUTE] = text
 
 
 def _own(file: h5py.File, name: str, info: SourceInfo) -> h5py.Dataset:

@@ -14,12 +14,15 @@ from model.networks import Network
 from model.recipes import Recipe
 
 
-def make_optimiser(recipe: Recipe, network: Network) -> torch.optim.Optimizer:
+def make_optimiser(
+    recipe: Recipe, network: Network, body_share: float = 1.0
+) -> torch.optim.Optimizer:
     """The recipe's optimiser over all weights; weight decay spares biases and normalisations.
 
-    Every group of weights carries its `share` of the learning rate, see `set_rate`.
+    Every group of weights carries its `share` of the learning rate, see `set_rate`: `body_share`
+    for the body, all of it for the head.
     """
-    parts = ((network.body, recipe.body_rate), (network.head, 1.0))
+    parts = ((network.body, body_share), (network.head, 1.0))
     groups: list[dict[str, Any]] = []
     for part, share in parts:
         for keep, decay in ((_is_matrix, recipe.weight_decay), (_is_vector, 0.0)):

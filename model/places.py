@@ -1,11 +1,16 @@
-"""Where a command writes: refused before the work, explained when it fails. It writes nothing."""
+"""Where a command writes (refused before the work, explained when it fails, swept when killed), and
+where a shipped network lies."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
+
+import psutil
 
 from model.errors import InputError
 
@@ -35,3 +40,23 @@ def explained(out: Path) -> Iterator[None]:
         mend = "Free some space, or choose a place where you may write; then call it again."
         what = f"cannot be written ({error.strerror or error})"
         raise InputError(what, file=out, mend=mend) from error
+
+
+def part_of(out: Path) -> Path:
+    """Where this process writes what will become `out`; what killed ones left there is removed."""
+    for left in out.parent.iterdir():
+        name, number, end = (*left.name.rsplit(".", 2), "", "")[:3]
+        mine = name == f".{out.name}" and end == "part" and number.isdecimal()
+        if mine and not psutil.pid_exists(int(number)):
+            left.unlink(missing_ok=True)
+    return out.with_name(f".{out.name}.{os.getpid()}.part")
+
+
+def backbone_folder(name: str) -> Path:
+    """Folder of a network that comes with the program; InputError where there is none such."""
+    folder = Path(str(resources.files("resources") / "backbones" / name))
+    if not (folder / "model.safetensors").is_file():
+        have = sorted(p.parent.name for p in folder.parent.glob("*/model.safetensors"))
+        mend = f"There are: {', '.join(have)}." if have else "Leave backbone empty in the recipe."
+        raise InputError(f"no backbone called {name!r} is shipped", mend=mend)
+    return folder

@@ -271,15 +271,20 @@ def find_centre(
     counts: npt.ArrayLike,
     good: npt.ArrayLike | None = None,
     guess: tuple[float, float] | None = None,
+    reach: float = REACH,
 ) -> tuple[float, float]:
     """The (y, x) about which a half turn changes the shot least, near `guess` (the middle).
 
+    `reach`: how far from it, in shares of the shorter side.
+
     Least mean squared difference of log1p counts over the pixels that both have, by FFT, refined
-    by a parabola to parts of a pixel. The guess itself for a shot without any structure.
+    by a parabola to parts of a pixel; in single precision where counts are. The guess itself for
+    a shot without any structure.
     """
     from scipy import fft
 
-    values = np.asarray(counts, np.float64)
+    values = np.asarray(counts)
+    values = values.astype(np.float32 if values.dtype == np.float32 else np.float64, copy=False)
     weight = np.isfinite(values)
     if good is not None:
         weight &= np.asarray(good, bool)
@@ -289,9 +294,9 @@ def find_centre(
     w, a, b = (fft.rfft2(part, size) for part in (weight, logs * weight, logs**2 * weight))
     pairs = fft.irfft2(w * w, size)
     apart = fft.irfft2(2 * b * w - 2 * a * a, size)
-    reach = max(1, round(2 * REACH * min(values.shape)))
-    y0, x0 = (max(0, round(2 * c) - reach) for c in middle)
-    box = (slice(y0, round(2 * middle[0]) + reach + 1), slice(x0, round(2 * middle[1]) + reach + 1))
+    steps = max(1, round(2 * reach * min(values.shape)))
+    y0, x0 = (max(0, round(2 * c) - steps) for c in middle)
+    box = (slice(y0, round(2 * middle[0]) + steps + 1), slice(x0, round(2 * middle[1]) + steps + 1))
     enough = pairs[box] > 0.25 * weight.sum()
     cost = np.where(enough, apart[box] / np.maximum(pairs[box], 1), np.inf)
     if not enough.any() or not np.ptp(cost[enough]) > 1e-9:

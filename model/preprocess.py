@@ -98,16 +98,17 @@ class Preprocessing:
         if self.input == "correlation":
             return self._map(shot)
         good = shot.mask
-        values = np.maximum(np.where(good, shot.counts, 0.0), 0.0)
+        values: Floats = np.maximum(np.where(good, shot.counts, np.float32(0)), 0)
         y0, x0, side = self._square(values.shape)
-        values, good = (a[y0 : y0 + side, x0 : x0 + side] for a in (values, good))
+        kept = (slice(y0, y0 + side), slice(x0, x0 + side))
+        values, good = values[kept], good[kept]
         weight = None if good.all() else good.astype(np.float32)
         if self.first and self.crop:
             values, weight = _resize(values, weight, self.first)
             start = max(0, (self.first - self.crop) // 2)
-            kept = slice(start, start + min(self.crop, self.first))
-            values = values[kept, kept]
-            weight = None if weight is None else weight[kept, kept]
+            middle = slice(start, start + min(self.crop, self.first))
+            values = values[middle, middle]
+            weight = None if weight is None else weight[middle, middle]
         small, _ = _resize(values, weight, self.size)
         return np.ascontiguousarray(small, np.float32)
 

@@ -28,8 +28,10 @@ PANE_SIDE = 256
 """Larger shots are averaged down to no less than this for the panes."""
 SMOOTH = 8
 """Counting noise of single pixels is no asymmetry; that of squares this large hardly shows."""
-FEWEST_RINGS = 2.5
+FEWEST_RINGS = 3.0
 """With fewer rings in sight, their spacing cannot be told from the slope."""
+FLAT = 1e-6
+"""Of the logarithm: a smaller wave is rounding."""
 CLEAR = 4.0
 """A spacing counts where its peak in the spectrum stands this far above the other waves."""
 _DEGREE, _PADDED = 3, 4096
@@ -147,6 +149,8 @@ def rings(q: Doubles, mean: Doubles) -> Rings | None:
     wave = wave - np.polynomial.polynomial.polyval(
         place, np.polynomial.polynomial.polyfit(place, wave, _DEGREE)
     )
+    if not np.ptp(wave) > FLAT:
+        return None
     wave = wave * np.hanning(len(wave))
     spectrum = np.abs(np.fft.rfft(wave, _PADDED))
     first = int(np.ceil(FEWEST_RINGS * _PADDED / len(wave)))

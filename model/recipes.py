@@ -112,9 +112,10 @@ class Recipe:
     optimiser: Literal["sgd", "nesterov", "adamw"] = "sgd"
     rate: float = 0.1
     """Learning rate: at the start (steps) or at its peak (onecycle)."""
-    body_rate: float = 1.0
-    """Share of the rate for the body where it begins with learned weights: what it knows already
-    is to be bent, not overwritten, while the head is new to the classes at hand."""
+    gentle: float = 0.0
+    """Where it begins with learned weights, the body learns at a share of the rate: at this power
+    of what those weights leave unexplained of the training shots, see `model.judging.unexplained`.
+    What knows these shots already is then bent, not overwritten. 0: at the whole rate."""
     momentum: float = 0.9
     """For nesterov."""
     weight_decay: float = 0.0
@@ -264,14 +265,17 @@ _RECIPES = (
         epochs=14,
         clip=5.0,
         ema=0.97,
+        gentle=2.0,
         tuning=0.1,
     ),
     Recipe(
         name="best",
-        about="Finer input, three times as long as quick, from chance, legal label sets only.",
+        about="As quick, with finer input, smaller batches and four times as long.",
+        backbone="helium-resnet18",
+        fine_maps=True,
         size=128,
-        small=64,
-        small_share=0.5,
+        transform="log",
+        activation="leaky_relu",
         rotation=180.0,
         zoom=0.15,
         brightness=0.6,
@@ -279,14 +283,16 @@ _RECIPES = (
         shot_noise=0.3,
         rule_aware=True,
         class_weighting=0.3,
-        prior=True,
+        smoothing=0.02,
         optimiser="adamw",
         rate=6e-4,
         weight_decay=0.05,
         schedule="onecycle",
         batch=16,
-        epochs=90,
+        epochs=60,
+        clip=5.0,
         ema=0.98,
+        gentle=2.0,
         tuning=0.1,
     ),
     Recipe(

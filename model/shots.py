@@ -121,8 +121,8 @@ def make_table(
     counts = [info.n_shots for info in sources]
     digest = hashlib.blake2b(digest_size=16)
     digest.update("\n".join((*(i.fingerprint for i in sources), *class_names)).encode())
-    digest.update(np.ascontiguousarray(labels).tobytes())
-    digest.update(np.ascontiguousarray(labelled).tobytes())
+    digest.update(np.ascontiguousarray(labels).data)
+    digest.update(np.ascontiguousarray(labelled).data)
     return ShotTable(
         sources=sources,
         source_of=np.repeat(np.arange(len(sources), dtype=np.int32), counts),

@@ -23,6 +23,7 @@ Kind = Literal["one_of", "never", "implies", "alone", "some"]
 
 MAX_CLASSES = 62
 """Labels travel as bits of a signed 64-bit integer."""
+MANY_SETS = 10_000
 MAX_ENUMERATED = 20
 """Legal label sets are enumerated up to this number of classes."""
 
@@ -106,13 +107,22 @@ class Taxonomy:
 
     def pack(self, labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """(..., C) booleans to (...) integers."""
-        bits = np.left_shift(np.int64(1), np.arange(len(self), dtype=np.int64))
+        bits = np.left_shift(np.int64(1), self._bits)
         return np.asarray(np.asarray(labels, bool) @ bits, np.int64)
 
     def unpack(self, packed: npt.ArrayLike) -> Labels:
         """(...) integers to (..., C) booleans."""
-        shifted = np.right_shift(np.asarray(packed, np.int64)[..., None], np.arange(len(self)))
-        return (shifted & 1).astype(bool)
+        bits = np.asarray(packed, np.int64)
+        if bits.size > MANY_SETS:  # class by class, or the middle results fill the memory
+            labels = np.empty((*bits.shape, len(self)), bool)
+            for c in range(len(self)):
+                labels[..., c] = bits & (np.int64(1) << c)
+            return labels
+        return (np.right_shift(bits[..., None], self._bits) & 1).astype(bool)
+
+    @cached_property
+    def _bits(self) -> npt.NDArray[np.int64]:
+        return np.arange(len(self), dtype=np.int64)
 
     # -- judging -------------------------------------------------------------------------------
 
@@ -120,9 +130,8 @@ class Taxonomy:
         """(..., C) label sets to (..., R): which rule each set breaks."""
         L = np.asarray(labels, bool)
         broken = np.zeros((*L.shape[:-1], len(self.rules)), bool)
-        for r, rule in enumerate(self.rules):
-            left = L[..., self.mask(rule.left)]
-            right = L[..., self.mask(rule.right)]
+        for r, (rule, (left_of, right_of)) in enumerate(zip(self.rules, self._sides, strict=True)):
+            left, right = L[..., left_of], L[..., right_of]
             if rule.kind == "one_of":
                 broken[..., r] = left.sum(-1) > 1
             elif rule.kind == "never":
@@ -134,6 +143,11 @@ class Taxonomy:
             else:
                 broken[..., r] = ~left.any(-1)
         return broken
+
+    @cached_property
+    def _sides(self) -> list[tuple[Labels, Labels]]:
+        """The classes at the left and at the right of every rule."""
+        return [(self.mask(rule.left), self.mask(rule.right)) for rule in self.rules]
 
     @cached_property
     def hard(self) -> Labels:

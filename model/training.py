@@ -25,7 +25,7 @@ from model.checkpoint import Checkpoint
 from model.engine import Engine
 from model.errors import InputError
 from model.events import Event, event, to_line
-from model.judging import logits_of
+from model.judging import logits_of, unexplained
 from model.networks import SMALLEST, Network
 from model.prepare import Preparation
 from model.recipes import Recipe, to_toml
@@ -127,7 +127,12 @@ def _train(
     data.move_to(engine.device)
     torch.manual_seed(options.seed)
     network, begun = _first_network(table, recipe, data, options)
-    loop = Loop(engine, data, recipe, network, out, options.seed, stop)
+    share = 1.0
+    if begun and recipe.gentle:
+        engine.place(network)
+        share = unexplained(network, data, recipe, engine) ** recipe.gentle
+        begun = f"{begun} Its body learns at {share:.0%} of the rate."
+    loop = Loop(engine, data, recipe, network, out, options.seed, stop, share)
     words, seconds = engine.probe(loop.network, recipe.size, 1, recipe.precision, recipe.batch)
     if interrupted is not None:
         loop.restore(interrupted)
@@ -173,21 +178,16 @@ def _check_size(recipe: Recipe) -> None:
 
 
 def _fitting(recipe: Recipe, table: ShotTable, warm_start: Path | None) -> tuple[Recipe, list[str]]:
-    """The recipe as far as it can be followed here, and what had to be changed, in words.
-
-    Without a hard rule there are no legal sets to learn; what begins from chance learns as fast in
-    its body as in its head.
-    """
+    """The recipe as far as it can be followed here, and what had to be changed, in words."""
     notes = []
     rules = table.taxonomy is not None and bool(table.taxonomy.hard.any())
     if recipe.rule_aware and not rules:
         notes.append("The taxonomy has no hard rules: trained with independent classes.")
         recipe = replace(recipe, rule_aware=False)
-    if warm_start is None and not fits(recipe):
-        if recipe.backbone:
-            kind = f"{recipe.network} ({recipe.activation})"
-            notes.append(f"There is no backbone for {kind}: begun from chance.")
-        recipe = replace(recipe, backbone="", body_rate=1.0)
+    if warm_start is None and recipe.backbone and not fits(recipe):
+        kind = f"{recipe.network} ({recipe.activation})"
+        notes.append(f"There is no backbone for {kind}: begun from chance.")
+        recipe = replace(recipe, backbone="")
     return recipe, notes
 
 

@@ -47,13 +47,14 @@ class Loop:
         out: Path,
         seed: int,
         stop: Callable[[], bool],
+        body_share: float = 1.0,
     ) -> None:
         self.engine, self.data, self.recipe = engine, data, recipe
         self.out, self.seed, self.stop = out, seed, stop
         self.network = network
         engine.place(network)
         network.train()
-        optimiser = make_optimiser(recipe, network)
+        optimiser = make_optimiser(recipe, network, body_share)
         self.average = Average(network, recipe.ema) if recipe.ema else None
         self.penalty = ElasticNet.of(network, recipe.l1, recipe.l2, recipe.penalty_mean)
         self.wrapped, self.optimiser = engine.fabric.setup(network, optimiser)

@@ -20,6 +20,8 @@ FAMILIES = (
     "keeping",
     "exchange",
     "learning",
+    "active",
+    "asking",
     "simulation",
     "physics",
     "preparation",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labeler.cli.asking import add_bench as add_active
 from labeler.cli.child import listen
 from labeler.cli.output import add_output_options, follow, print_json
 
@@ -33,17 +34,28 @@ class Bench:
 BENCHES = (
     Bench(
         "labelling",
-        "from a key to the pattern on screen, in the real window",
+        "from a key to the pattern on screen, in the real window, up to a million shots",
         "labeler.views.timing",
-        {"shots": 10_000, "keys": 300, "size": 224},
+        {"shots": 10_000, "keys": 300, "size": 224, "training": 1, "large": 1_000_000},
         {
-            "open_ms": "from opening the project to the first pattern",
-            "next_ms_median": "from → to the next pattern (goal ≤ 50)",
-            "next_ms_p99": "the slowest in a hundred",
+            "open_10k_s": "from opening the project to the first pattern (goal ≤ 1.2)",
+            "next_ms_median": "a class key to stored, next pattern painted (goal ≤ 10)",
+            "next_ms_p99": "the slowest in a hundred (goal ≤ 20)",
+            "next_ms_p99_training": "the same while a training runs (goal ≤ 35)",
+            "lateness_ms_p99_training": "of the event loop meanwhile (goal ≤ 10)",
+            "step_ms_median": "from → to the next pattern",
+            "step_ms_p99": "the slowest in a hundred",
             "jump_ms_median": "to a shot that nobody could read ahead (goal ≤ 50)",
             "jump_ms_p99": "the slowest in a hundred",
             "label_ms_median": "from a class key to stored and painted",
             "label_ms_p99": "the slowest in a hundred",
+            "thumbnails_per_s": "made while the grid is open (goal ≥ 300)",
+            "grid_in_sight": "thumbnails in sight while it scrolls",
+            "grid_frame_ms_p95": "a frame of it (goal ≤ 16)",
+            "open_1m_s": "a million shots: to the first pattern (goal ≤ 3)",
+            "next_unlabelled_ms": "to find one of the last ten undecided (goal ≤ 2)",
+            "counts_1m_ms": "all classes and all rules counted anew (goal ≤ 100)",
+            "memory_1m_mb": "of the window (goal ≤ 500)",
         },
     ),
     Bench(
@@ -65,7 +77,8 @@ BENCHES = (
         {"rounds": 7, "batches": 6, "size": 224},
         {
             "ratio_best_peer": "over the fastest peer (goal ≥ 0.95)",
-            "ratio_torch_eager": "over torch eager",
+            "ratio_torch_eager": "over torch eager, in batches as large as ours",
+            "ratio_torch_eager_single": "over torch eager, one shot at a time",
             "one_pass_overhead": "with embeddings and heatmaps of all classes (goal ≤ 1.15)",
         },
     ),
@@ -78,6 +91,19 @@ BENCHES = (
             "ratio_pytorch_grad_cam": "over the package",
             "ratio_same_engine": "over the package, forward pass by torch for both",
             "overhead_vs_forward": "with all maps, over the forward pass alone",
+        },
+    ),
+    Bench(
+        "instant",
+        "learning after every label: fit, refit, suggest, ask",
+        "model.benchmarks.instant",
+        {"labels": 7264, "shots": 7264, "rounds": 5},
+        {
+            "fit_ms": "on all labels from nothing (goal ≤ 300)",
+            "refit_ms": "with one label more",
+            "suggest_ms": "probabilities of all shots",
+            "ask_ms": "the slowest strategy orders 38,000 shots (goal ≤ 200)",
+            "sklearn_ratio": "scikit-learn's, class by class without rules or calibration, to fit",
         },
     ),
     Bench(
@@ -126,6 +152,7 @@ def add_parsers(subparsers: Any) -> None:
     ablation.add_argument("--recipes", nargs="+", metavar="R", help="only these")
     add_output_options(ablation, events=True)
     ablation.set_defaults(run=_ablation)
+    add_active(names)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -154,6 +181,7 @@ def _print(line: Bench, found: dict[str, Any]) -> None:
         value = found.get(name)
         ratios.add_row(name, "not measured" if value is None else f"{value:.3f}", meaning)
     console.print(ratios)
+    _print_growth(console, found.get("growth") or [])
     for name, why in (found.get("left_out") or {}).items():
         console.print(f"left out: {name} ({why})")
 
@@ -176,6 +204,18 @@ def _foreign(args: argparse.Namespace) -> int:
     elif not args.events:
         print(last.get("table", ""), last.get("text", ""), sep="\n")
     return 0
+
+
+def _print_growth(console: Any, rows: list[dict[str, Any]]) -> None:
+    """One column for each number of shots."""
+    from rich.table import Table
+
+    if not rows:
+        return
+    growth = Table("how it grows", *(f"{row['shots']:,} shots" for row in rows))
+    for name in [n for n in rows[0] if n != "shots"]:
+        growth.add_row(name, *(f"{row[name]:.2f}" for row in rows))
+    console.print(growth)
 
 
 def _ablation(args: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ import psutil
 
 FOLLOWED = "AIRYLABEL_FOLLOWED"
 """Environment variable (any text) that says: a program follows, through stdin and stdout."""
-GRACE_S = 4.0
+GRACE_S = 3.0
 """How long the work may take to save what it has once the parent is gone."""
 
 

@@ -50,6 +50,7 @@ def _add_export(subparsers: Any) -> None:
     shots.add_argument("--class", action="append", default=[], metavar="C", dest="having")
     shots.add_argument("--without", action="append", default=[], metavar="C", dest="lacking")
     shots.add_argument("--rows", metavar="N", help="numbers as on screen: 1-100,205")
+    shots.add_argument("--queue", metavar="Q", help="a queue that was saved in the window")
     shots.add_argument("--labelled", action="store_true", help="only labelled shots")
     shots.add_argument("--flagged", action="store_true", help="only flagged shots")
     shots.add_argument(
@@ -114,6 +115,7 @@ def _export_shots(project: Any, args: argparse.Namespace, who: int | None) -> in
         having=tuple(args.having),
         lacking=tuple(args.lacking),
         rows=args.rows or "",
+        queue=args.queue or "",
         labelled=args.labelled,
         flagged=args.flagged,
     )
@@ -149,14 +151,14 @@ def _annotator(project: Any, name: str | None) -> int | None:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from labeler.exchange import read_labels
+    from labeler.exchange.apart import read_labels_apart
     from labeler.exchange.importing import apply, plan
     from labeler.project import Project
 
     with Project.open(args.project) as project:
         found = plan(
             project,
-            read_labels(args.file),
+            read_labels_apart(args.file),
             args.file,
             args.annotator,
             only_new=args.only_new,

@@ -272,7 +272,7 @@ def _embeddings(args: argparse.Namespace, table: Any, stop: Any) -> Iterator[Eve
     """Yields progress; returns (N, D) embeddings and in words whose they are."""
     import h5py
 
-    from model.backbone import shipped
+    from model.places import backbone_folder
     from model.prediction import predict
 
     run, whose = args.folder, "the shipped backbone"
@@ -286,7 +286,7 @@ def _embeddings(args: argparse.Namespace, table: Any, stop: Any) -> Iterator[Eve
         whose = str(run)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "predictions.h5"
-        for item in predict(table, run or shipped("helium-resnet18"), out, stop=stop):
+        for item in predict(table, run or backbone_folder("helium-resnet18"), out, stop=stop):
             if item["event"] == "failed":
                 raise InputError(item["text"])
             if item["event"] == "cancelled":

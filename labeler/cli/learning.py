@@ -270,7 +270,7 @@ def _networks(args: argparse.Namespace) -> int:
 def _is_project(target: Path) -> bool:
     if not target.exists():
         raise InputError("there is no such file or project", file=target, mend="Check the path.")
-    return target.is_dir() or target.name == "project.sqlite"
+    return target.is_dir() or target.name in ("project.sqlite", "project.toml")
 
 
 def _table_of_file(args: argparse.Namespace) -> Any:

@@ -22,6 +22,11 @@ def add_parsers(subparsers: Any) -> None:
     create.add_argument(
         "--without-labels", action="store_true", help="leave labels in the files out"
     )
+    create.add_argument(
+        "--store",
+        metavar="URL",
+        help="keep the labels on a server: postgresql+psycopg://NAME@HOST/DATABASE",
+    )
     add_output_options(create)
     create.set_defaults(run=_create)
 
@@ -56,6 +61,7 @@ def _create(args: argparse.Namespace) -> int:
             lambda what, done, total: progress.update(task, completed=done),
             dataset=args.dataset,
             labels=not args.without_labels,
+            store=args.store,
         )
     with project:
         if args.json:

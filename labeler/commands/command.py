@@ -24,7 +24,8 @@ MENUS = ("Project", "Label", "Go", "View", "Help")
 class Command:
     """One thing a person can do. `keys` are the shipped ones, the first is shown in menus.
 
-    `state` tells whether a switch is on; a command without it is no switch.
+    `state` tells whether a switch is on; a command without it is no switch. `repeats`: while its
+    key is held it runs again and again; a label never does.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Command:
     run: Callable[[Any], object]
     icon: str = ""
     state: Callable[[Any], bool] | None = None
+    repeats: bool = False
 
 
 def view(name: str) -> Any:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from labeler.commands.command import Command, command
+from labeler.suggesting import Suggesting
 
 TABLE: tuple[Command, ...] = (
     command(
-        "next", "Next shot", "Right PgDown", "Go", "shot", lambda w: w.session.next(), icon="next"
+        "next",
+        "Next shot",
+        "Right PgDown",
+        "Go",
+        "shot",
+        lambda w: w.session.next(),
+        icon="next",
+        repeats=True,
     ),
     command(
         "previous",
@@ -16,6 +24,7 @@ TABLE: tuple[Command, ...] = (
         "shot",
         lambda w: w.session.previous(),
         icon="previous",
+        repeats=True,
     ),
     command(
         "next_undecided",
@@ -24,6 +33,22 @@ TABLE: tuple[Command, ...] = (
         "Go",
         "shot",
         lambda w: w.session.next_unlabelled(),
+    ),
+    command(
+        "asked",
+        "Next asked: the shots that teach most",
+        "Q",
+        "Go",
+        "project",
+        lambda w: w.session.set_queue(filter="all", order="asked"),
+    ),
+    command(
+        "similar",
+        "More like this",
+        "Shift+L",
+        "Go",
+        "shot",
+        lambda w: Suggesting.of(w.session).similar(w.session.row),
     ),
     command("first", "First shot", "Home", "Go", "shot", lambda w: w.session.first()),
     command("last", "Last shot", "End", "Go", "shot", lambda w: w.session.last()),

@@ -8,6 +8,14 @@ TABLE: tuple[Command, ...] = (
     command(
         "accept", "Accept and go on", "Return Enter", "Label", "shot", lambda w: w.session.accept()
     ),
+    command(
+        "accept_sure",
+        "Accept all sure suggestions…",
+        "Shift+Return",
+        "Label",
+        "project",
+        lambda w: view("accept_sure").open_card(w),
+    ),
     command("fix", "Apply the offered fix", "F", "Label", "shots", lambda w: w.hand.fix()),
     command("undo", "Undo", "Ctrl+Z", "Label", "project", lambda w: w.session.undo(), icon="undo"),
     command(

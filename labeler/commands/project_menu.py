@@ -32,6 +32,38 @@ TABLE: tuple[Command, ...] = (
         lambda w: w.doors.choose_source(),
     ),
     command(
+        "import_labels",
+        "Import labels…",
+        "",
+        "Project",
+        "project",
+        lambda w: view("exchange").import_labels(w.session, w),
+    ),
+    command(
+        "export_labels",
+        "Export labels…",
+        "",
+        "Project",
+        "project",
+        lambda w: view("exchange").export_labels(w.session, w),
+    ),
+    command(
+        "export_shots",
+        "Export the shots of the queue…",
+        "",
+        "Project",
+        "project",
+        lambda w: view("exchange").export_shots(w.session, w),
+    ),
+    command(
+        "write_report",
+        "Write the labelling report…",
+        "",
+        "Project",
+        "project",
+        lambda w: view("exchange").write_report(w.session, w),
+    ),
+    command(
         "prepare", "Preparation of shots…", "", "Project", "project", lambda w: w.doors.prepare()
     ),
     command(
@@ -41,6 +73,14 @@ TABLE: tuple[Command, ...] = (
         "Project",
         "project",
         lambda w: view("people").show_people(w),
+    ),
+    command(
+        "classes",
+        "Classes and rules…",
+        "",
+        "Project",
+        "project",
+        lambda w: view("classes").show_classes(w),
     ),
     command(
         "backups",

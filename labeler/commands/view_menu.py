@@ -28,6 +28,7 @@ TABLE: tuple[Command, ...] = (
     command(
         "view_quality", "Quality", "Ctrl+6", "View", "project", lambda w: w.show_tab("Quality")
     ),
+    command("view_map", "Map", "Ctrl+5", "View", "project", lambda w: w.show_tab("Map")),
     command(
         "heat",
         "Heatmap on or off",
@@ -45,6 +46,7 @@ TABLE: tuple[Command, ...] = (
         "View",
         "model",
         lambda w: w.change_strength(0.1),
+        repeats=True,
     ),
     command(
         "heat_weaker",
@@ -53,6 +55,7 @@ TABLE: tuple[Command, ...] = (
         "View",
         "model",
         lambda w: w.change_strength(-0.1),
+        repeats=True,
     ),
     command(
         "levels",
@@ -103,11 +106,11 @@ TABLE: tuple[Command, ...] = (
     ),
     _physics("profile", "Radial profile", "R"),
     _physics("unwrap", "Shot over radius and angle", "W"),
-    _physics("symmetry", "Point symmetry", "Y"),
+    _physics("symmetry", "Point symmetry", "T"),
     _physics("correlation", "Correlation map", "V"),
     _physics("beside", "Physics beside the pattern", "Shift+R"),
-    command("zoom_in", "Zoom in", "+ =", "View", "shot", lambda w: w.zoom(1.25)),
-    command("zoom_out", "Zoom out", "-", "View", "shot", lambda w: w.zoom(0.8)),
+    command("zoom_in", "Zoom in", "+ =", "View", "shot", lambda w: w.zoom(1.25), repeats=True),
+    command("zoom_out", "Zoom out", "-", "View", "shot", lambda w: w.zoom(0.8), repeats=True),
     command("zoom_reset", "Whole shot", "Backspace", "View", "shot", lambda w: w.zoom(None)),
     command(
         "theme", "Dark or light", "Ctrl+T", "View", "always", lambda w: w.flip_theme(), icon="theme"

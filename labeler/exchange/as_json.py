@@ -81,13 +81,20 @@ def read(path: Path) -> LabelSheet:
         try:
             data, meta = task.get("data", task), task.get("meta") or {}
             pairs.append((str(data["file"]), str(data.get("dataset", ""))))
-            indices.append(int(data["index"]))
+            indices.append(_whole(data["index"]))
             status[row], choices = _answer(task) if "annotations" in task else _short_answer(task)
             status[row] |= FLAGGED * bool(meta.get("flagged"))
             imported[row] = bool(meta.get("imported"))
             if meta.get("note"):
                 notes[row] = str(meta["note"])
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            IndexError,
+            OverflowError,
+        ) as error:
             mend = "A task has data.file, data.index and annotations with choices."
             what = f"is no task of labelled shots ({error!r})"
             raise InputError(what, file=path, place=f"task {row + 1}", mend=mend) from error
@@ -110,6 +117,13 @@ def read(path: Path) -> LabelSheet:
         notes=notes,
         unit="task",
     )
+
+
+def _whole(value: Any) -> int:
+    number = int(value)
+    if abs(number) >= 2**63:
+        raise ValueError(f"{value!r} is no index of a shot")
+    return number
 
 
 def _tasks(path: Path) -> list[Any]:

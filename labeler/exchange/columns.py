@@ -100,7 +100,7 @@ class Table:
         column = self.known[meaning]
         try:
             return np.array([int(v) for v in column], np.int64).reshape(-1)
-        except ValueError:
+        except (ValueError, OverflowError):
             row = next(r for r, v in enumerate(column) if not _is_whole(v))
         what = f"has {column[row]!r} where the {meaning} of a shot should be"
         raise self.wrong(row, what, "Write a whole number there.")
@@ -117,10 +117,9 @@ class Table:
 
 def _is_whole(value: str) -> bool:
     try:
-        int(value)
+        return abs(int(value)) < 2**63
     except ValueError:
         return False
-    return True
 
 
 def _answer(value: str) -> int | None:

@@ -7,38 +7,53 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from labeler import queue as queues
+from labeler.decisions import Decisions
+from labeler.filters import fits
+from labeler.known import Known
+from labeler.opening import predictions_of
 from labeler.project import Project
+from labeler.scalars import Numbers
 from labeler.store import FLAGGED
 from labeler.store.records import Rows
+from labeler.store.times import decided_when
 from model.errors import InputError
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which shots: all given conditions together. `rows` are numbers as on screen: '1-100,205'."""
+    """Which shots: all given conditions together. `rows` are numbers as on screen: '1-100,205'.
+
+    `queue` is the name of a saved queue, or one condition as the window has it ("flagged").
+    """
 
     having: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
     rows: str = ""
     labelled: bool = False
     flagged: bool = False
+    queue: str = ""
 
     def of(self, project: Project, annotator: int | None = None) -> Rows:
         """The rows that fit; InputError for an unknown class, and where none fits."""
         state = project.merged_state(annotator)
-        fits = np.ones(project.n_shots, bool)
+        chosen = np.ones(project.n_shots, bool)
         if self.rows:
-            fits[:] = False
-            fits[numbers(self.rows, project.n_shots)] = True
+            chosen[:] = False
+            chosen[numbers(self.rows, project.n_shots)] = True
         for names, wanted in ((self.having, True), (self.lacking, False)):
             for column in project.taxonomy.columns(names):
                 has = (state.present >> int(column)) & 1 > 0
-                fits &= state.labelled & (has == wanted)
+                chosen &= state.labelled & (has == wanted)
         if self.labelled:
-            fits &= state.labelled
+            chosen &= state.labelled
         if self.flagged:
-            fits &= (state.status & FLAGGED) != 0
-        found = np.flatnonzero(fits)
+            chosen &= (state.status & FLAGGED) != 0
+        if self.queue:
+            in_queue = np.zeros(project.n_shots, bool)
+            in_queue[rows_of_queue(project, self.queue, annotator)] = True
+            chosen &= in_queue
+        found = np.flatnonzero(chosen)
         if not len(found):
             raise InputError("no shot fits", mend="Ask for less, or label some first.")
         return found
@@ -55,3 +70,32 @@ def numbers(text: str, n: int) -> Rows:
             raise InputError(f"{part!r} is no shot of this project", mend=mend)
         found.append(np.arange(int(ends[0]) - 1, int(ends[1])))
     return np.unique(np.concatenate(found))
+
+
+def rows_of_queue(project: Project, name: str, annotator: int | None = None) -> Rows:
+    """The shots of a saved queue, or of one condition; InputError where there is none such."""
+    store = project.store
+    who = project.annotator if annotator is None else annotator
+    own, files = store.load_state(who), project.imported_state()
+    table = project.shot_table(who)
+    states = {a.name: a.id for a in store.annotators()}
+    known = Known(
+        Decisions(own.present, own.status, files.present, files.status),
+        project.taxonomy,
+        predictions_of(project)[0],
+        tuple(info.path.name for info in project.sources),
+        table.source_of,
+        Numbers(project.folder, project.sources),
+        lambda: tuple(states),
+        lambda other: store.load_state(states[other]),
+        lambda: decided_when(store.database, who, project.n_shots),
+    )
+    saved = store.get_meta(queues.SAVED)
+    saved = saved if isinstance(saved, dict) else {}
+    if name in saved:
+        return queues.build(queues.from_json(saved[name], known), known)
+    if not fits(name, known):
+        have = ", ".join(sorted(map(str, saved))) or "none yet"
+        mend = f"Saved queues: {have}. Queues are saved in the window."
+        raise InputError(f"there is no queue called {name!r}", mend=mend)
+    return queues.build(queues.Choice((name,)), known)

@@ -14,7 +14,8 @@ WITH last AS (
 ), stored AS (SELECT annotator_id, row, present, status, note FROM current)
 SELECT annotator_id, row FROM
     (SELECT * FROM (SELECT * FROM replayed EXCEPT SELECT * FROM stored)
-     UNION SELECT * FROM (SELECT * FROM stored EXCEPT SELECT * FROM replayed))
+     AS one UNION SELECT * FROM (SELECT * FROM stored EXCEPT SELECT * FROM replayed) AS other)
+AS differing
 GROUP BY 1, 2 ORDER BY 1, 2
 """
 _CHAIN = """
@@ -36,10 +37,10 @@ ORDER BY 1, 2
 def differing_states(database: Database) -> list[tuple[int, int]]:
     """(annotator, row) where `current` is not what the last event says."""
     with database.translated():
-        return [(int(a), int(r)) for a, r in database.driver.execute(_LAST)]
+        return [(int(a), int(r)) for a, r in database.rows(_LAST)]
 
 
 def broken_chains(database: Database) -> list[tuple[int, int]]:
     """(gesture, row) of events whose state before is not the state after the event before."""
     with database.translated():
-        return [(int(g), int(r)) for g, r in database.driver.execute(_CHAIN)]
+        return [(int(g), int(r)) for g, r in database.rows(_CHAIN)]

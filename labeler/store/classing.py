@@ -12,8 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from labeler.store.elsewhere import CURRENT, EVENTS, GESTURES
-from labeler.store.facts import ANNOTATORS, CLASSES, META
+from labeler.store.tables import ANNOTATORS, CLASSES, CURRENT, EVENTS, GESTURES, META
 
 TEXT, PENDING = "taxonomy", "taxonomy_pending"
 """Named values: the text of taxonomy.toml; True while a change of it is not yet in the file."""
@@ -119,8 +118,8 @@ def change_rows(connection: Connection, change: ClassChange) -> None:
     bits = [bit for (bit,) in connection.execute(select(CLASSES.c.bit))]
     known = {name for (name,) in connection.execute(select(CLASSES.c.name))}
     first = max(bits, default=-1) + 1
-    new = [name for name in change.added if name not in known]
-    rows = [{"bit": first + k, "name": name} for k, name in enumerate(new)]
+    fresh = [name for name in change.added if name not in known]
+    rows = [{"bit": first + k, "name": name} for k, name in enumerate(fresh)]
     if rows:
         connection.execute(insert(CLASSES), rows)
     for name in change.removed:

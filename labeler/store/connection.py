@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,15 @@ class Database:
     For one thread. `read_only` where the place does not allow writing; `notes` says so once.
     """
 
+    dialect = "sqlite"
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.read_only = not is_writable(path)
         self.network = is_network(path.parent)
         self.notes: list[str] = []
         self._engine = create_engine(
-            "sqlite://", creator=self._connect, poolclass=StaticPool, json_serializer=_to_json
+            "sqlite://", creator=self._connect, poolclass=StaticPool, json_serializer=to_json
         )
         with self.translated():
             self.connection: Connection = self._engine.connect().execution_options(
@@ -96,6 +98,10 @@ class Database:
         assert isinstance(found, sqlite3.Connection)
         return found
 
+    def rows(self, sql: str, *values: Any) -> Iterable[Any]:
+        """The answer to a plain question, as fast as the driver gives it; `?` for each value."""
+        return self.driver.execute(sql, values)
+
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Troubles of the disk become InputErrors; a mistake of ours stays what it is."""
@@ -133,6 +139,13 @@ def translated(path: Path) -> Iterator[None]:
         raise _in_words(str(error.orig), path) or error from error
     except sqlite3.Error as error:
         raise _in_words(str(error), path) or error from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, reason: object) -> InputError:
+    """What to say of a database whose content makes no sense."""
+    return InputError(f"the database is damaged ({reason})", file=path, mend=_RESTORE)
 
 
 def _in_words(text: str, path: Path) -> InputError | None:
@@ -142,7 +155,7 @@ def _in_words(text: str, path: Path) -> InputError | None:
     return None
 
 
-def _to_json(value: Any) -> str:
+def to_json(value: Any) -> str:
     """JSON of values that may hold numbers and arrays of numpy."""
     return json.dumps(value, ensure_ascii=False, default=lambda v: v.tolist())
 
@@ -177,6 +190,7 @@ _TROUBLES = (
         "the project cannot be opened",
         "Check that the folder is there and may be read.",
     ),
+    ("Could not decode", "the database is damaged", _RESTORE),
     ("malformed", "the database is damaged", _RESTORE),
     ("not a database", "the database is damaged", _RESTORE),
 )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 from sqlalchemy import bindparam, func, select
 
 from labeler.store.copies import RESTORED
-from labeler.store.facts import META, SOURCES, Facts, table_of
+from labeler.store.dialects import states, these
+from labeler.store.facts import Facts
 from labeler.store.records import Changes, Pulse
-from labeler.store.schema import CurrentRow, EventRow, GestureRow
-
-GESTURES, EVENTS, CURRENT = table_of(GestureRow), table_of(EventRow), table_of(CurrentRow)
+from labeler.store.tables import EVENTS, GESTURES, META, SOURCES
 
 _NEWEST = select(func.max(GESTURES.c.id))
 _PULSE = select(
@@ -26,10 +23,6 @@ _SINCE = (
     .order_by(GESTURES.c.id)
 )
 _ROWS = select(EVENTS.c.row).where(EVENTS.c.gesture_id == bindparam("gesture"))
-THESE = select(func.json_each(bindparam("rows")).table_valued("value").c.value)
-STATES = select(CURRENT.c.row, CURRENT.c.present, CURRENT.c.status, CURRENT.c.note).where(
-    CURRENT.c.annotator_id == bindparam("annotator"), CURRENT.c.row.in_(THESE)
-)
 
 
 class Elsewhere(Facts):
@@ -53,7 +46,7 @@ class Elsewhere(Facts):
     def changes_since(self, gesture: int) -> Changes:
         """What others than this object did after a gesture, as the states that hold now."""
         rows: dict[int, set[int]] = {}
-        classes = False
+        classes, dialect = False, self.database.dialect
         run = self.database.connection.execute
         with self.database.translated():
             for id, who, kind in run(_SINCE, {"gesture": gesture}).all():
@@ -64,8 +57,9 @@ class Elsewhere(Facts):
             of = {}
             for who, which in rows.items():
                 if which:
-                    asked = {"annotator": who, "rows": json.dumps(sorted(which))}
-                    table = np.array([tuple(r[:3]) for r in run(STATES, asked)], np.int64)
+                    asked = {"annotator": who, "rows": these(dialect, sorted(which))}
+                    found = run(states(dialect), asked)
+                    table = np.array([tuple(r[:3]) for r in found], np.int64)
                     table = table.reshape(-1, 3)
                     of[who] = (table[:, 0], table[:, 1], table[:, 2].astype(np.uint8))
         return Changes(of, classes)

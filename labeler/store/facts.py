@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Table, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import func, insert, select, update
 
-from labeler.store.connection import Database
+from labeler.store.connection import Database, damaged
+from labeler.store.dialects import upsert
 from labeler.store.records import Annotator, Rows, StoredSource
-from labeler.store.schema import AnnotatorRow, Base, ClassBit, Meta, RoleRow, SourceRow
+from labeler.store.tables import ANNOTATORS, CLASSES, META, ROLES, SOURCES
+from labeler.store.tables import table_of as table_of
 from model.layouts import Geometry
 from model.sources import SourceInfo
-
-
-def table_of(model: type[Base]) -> Table:
-    """The Core table of a typed model."""
-    found = model.__table__
-    assert isinstance(found, Table)
-    return found
-
-
-META, ANNOTATORS, CLASSES = table_of(Meta), table_of(AnnotatorRow), table_of(ClassBit)
-SOURCES, ROLES = table_of(SourceRow), table_of(RoleRow)
 
 
 class Facts:
@@ -46,9 +37,10 @@ class Facts:
 
     def set_meta(self, key: str, value: Any) -> None:
         """Keep a value that JSON can hold."""
-        statement = upsert(META).values(key=key, value=value)
+        statement = upsert(self.database.dialect, META).values(key=key, value=value)
+        keep = statement.on_conflict_do_update(index_elements=["key"], set_={"value": value})
         with self.database.write() as connection:
-            connection.execute(statement.on_conflict_do_update(set_={"value": value}))
+            connection.execute(keep)
 
     # -- annotators ----------------------------------------------------------------------------
 
@@ -60,8 +52,8 @@ class Facts:
             found = self.database.connection.execute(find).scalar()
         if found is None:
             with self.database.write() as connection:
-                add = upsert(ANNOTATORS).values(name=name, kind=kind).on_conflict_do_nothing()
-                connection.execute(add)
+                add = upsert(self.database.dialect, ANNOTATORS).values(name=name, kind=kind)
+                connection.execute(add.on_conflict_do_nothing())
                 found = connection.execute(find).scalar()
         assert found is not None
         return int(found)
@@ -95,7 +87,10 @@ class Facts:
         """The files of shots, in the order of their rows."""
         with self.database.translated():
             rows = self.database.connection.execute(select(SOURCES).order_by(SOURCES.c.first_row))
-            return [_source(row._mapping) for row in rows]
+            try:
+                return [_source(row._mapping) for row in rows]
+            except (KeyError, TypeError, IndexError) as error:
+                raise damaged(self.database.path, repr(error)) from error
 
     def n_shots(self) -> int:
         """How many shots all sources hold together."""
@@ -134,9 +129,19 @@ class Facts:
         """(N,) 0 undecided, 1 training, 2 evaluation."""
         found = np.zeros(self.n_shots(), np.uint8)
         with self.database.translated():
-            rows = self.database.driver.execute("SELECT row, role FROM roles")
-            pairs = np.fromiter(rows, np.dtype([("row", "i8"), ("role", "u1")]))
+            rows = self.database.rows("SELECT row, role FROM roles")
+            pairs = self._table(rows, np.dtype([("row", "i8"), ("role", "u1")]), len(found))
         found[pairs["row"]] = pairs["role"]
+        return found
+
+    def _table(self, rows: Iterable[Any], kind: np.dtype[Any], n: int) -> npt.NDArray[Any]:
+        """Rows as a structured array whose field `row` is within 0 … n - 1."""
+        try:
+            found = np.fromiter(rows, kind)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise damaged(self.database.path, error) from error
+        if len(found) and not (found["row"].min() >= 0 and found["row"].max() < n):
+            raise damaged(self.database.path, "labels of shots that there are not")
         return found
 
     def set_roles(self, rows: npt.ArrayLike, role: npt.ArrayLike) -> None:
@@ -148,8 +153,9 @@ class Facts:
         ]
         if not items:
             return
-        statement = upsert(ROLES)
-        keep = statement.on_conflict_do_update(set_={"role": statement.excluded.role})
+        statement = upsert(self.database.dialect, ROLES)
+        role_now = {"role": statement.excluded.role}
+        keep = statement.on_conflict_do_update(index_elements=["row"], set_=role_now)
         with self.database.write() as connection:
             connection.execute(keep, items)
 

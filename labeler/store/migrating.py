@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from importlib import resources
 
+from sqlalchemy import inspect, select
+
 from labeler.store.connection import Database
+from labeler.store.dialects import upsert
+from labeler.store.tables import META
 from labeler.version import version
 from model.errors import InputError
 
@@ -15,6 +19,8 @@ HEAD = "0001"
 """The newest step under `migrations/versions`."""
 KNOWN = ("0001",)
 """Every step, oldest first."""
+WRITER = "program_version"
+"""The named value that says which program made or updated the project."""
 
 
 def bring_up(database: Database) -> None:
@@ -36,21 +42,17 @@ def bring_up(database: Database) -> None:
         )
     if found is not None:
         database.back_up(f"before-{HEAD}")
+    made = upsert(database.dialect, META).values(key=WRITER, value=version())
+    keep = made.on_conflict_do_update(index_elements=["key"], set_={"value": version()})
     with database.write() as connection:
         _upgrade(connection)
-        connection.exec_driver_sql(
-            "INSERT OR REPLACE INTO meta (key, value) VALUES ('program_version', json_quote(?))",
-            (version(),),
-        )
+        connection.execute(keep)
 
 
 def revision(database: Database) -> str | None:
     """The step that the database is at; None for a new file."""
     with database.translated():
-        tables = database.connection.exec_driver_sql(
-            "SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'"
-        ).scalar()
-        if not tables:
+        if not inspect(database.connection).has_table("alembic_version"):
             return None
         found = database.connection.exec_driver_sql("SELECT version_num FROM alembic_version")
         return str(found.scalar())
@@ -73,7 +75,5 @@ def _upgrade(connection: object) -> None:
 
 
 def _writer(database: Database) -> str:
-    found = database.connection.exec_driver_sql(
-        "SELECT json_extract(value, '$') FROM meta WHERE key = 'program_version'"
-    ).scalar()
-    return str(found or "of unknown version")
+    find = select(META.c.value).where(META.c.key == WRITER)
+    return str(database.connection.execute(find).scalar() or "of unknown version")

@@ -5,7 +5,6 @@ A change is one transaction and is on the disk when the verb returns. The histor
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,25 +15,18 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, bindparam, insert, literal, select
 
-from labeler.store import audit, classing, migrating, salvage
+from labeler.store import audit, classing, migrating, salvage, server
 from labeler.store.classing import ClassChange, KeptChange
 from labeler.store.connection import Database
-from labeler.store.elsewhere import CURRENT, EVENTS, GESTURES, STATES, Elsewhere
-from labeler.store.facts import ANNOTATORS
+from labeler.store.dialects import add_events, make_current, states, these
+from labeler.store.elsewhere import Elsewhere
 from labeler.store.records import Change, GestureKind, HistoryEntry, State, in_words
+from labeler.store.tables import ANNOTATORS, CURRENT, EVENTS, GESTURES
 from labeler.store.undo import UndoStack
 
 _AFTER = (EVENTS.c.row, EVENTS.c.present_after, EVENTS.c.status_after, EVENTS.c.note_after)
 _BEFORE_IT = (EVENTS.c.row, EVENTS.c.present_before, EVENTS.c.status_before, EVENTS.c.note_before)
 _OF_GESTURE = EVENTS.c.gesture_id == bindparam("gesture")
-_MAKE_CURRENT = (
-    insert(CURRENT)
-    .prefix_with("OR REPLACE")
-    .from_select(
-        ["annotator_id", "row", "present", "status", "note"],
-        select(bindparam("annotator"), *_AFTER).where(_OF_GESTURE),
-    )
-)
 _SINCE = (
     select(GESTURES.c.id, GESTURES.c.kind, GESTURES.c.target_id, GESTURES.c.changed)
     .where(GESTURES.c.annotator_id == bindparam("annotator"), GESTURES.c.id > bindparam("seen"))
@@ -53,9 +45,12 @@ class Store(Elsewhere):
         self.written: set[int] = set()
 
     @classmethod
-    def create(cls, path: Path, class_names: Sequence[str]) -> Store:
-        """A new database; bit c of `present` stands for the c-th class."""
-        store = cls(Database(path))
+    def create(cls, path: Path, class_names: Sequence[str], url: str | None = None) -> Store:
+        """A new database; bit c of `present` stands for the c-th class.
+
+        With `url` it is on a server, and `path` is the small file that says so.
+        """
+        store = cls(Database(path) if url is None else server.found(path, url))
         migrating.bring_up(store.database)
         store.add_classes(list(class_names))
         return store
@@ -64,9 +59,10 @@ class Store(Elsewhere):
     def open(cls, path: Path) -> Store:
         """An existing database, checked, and brought to the present form after a backup.
 
-        InputError where it is damaged, newer than this program, or cannot be opened.
+        `path` is the database, or the file that says on which server it is. InputError where it
+        is damaged, newer than this program, or cannot be opened.
         """
-        database = Database(path)
+        database = server.open_server(path) if path.suffix == ".toml" else Database(path)
         try:
             database.quick_check()
             migrating.bring_up(database)
@@ -79,6 +75,11 @@ class Store(Elsewhere):
     def read_only(self) -> bool:
         """Whether the project can only be looked at."""
         return self.database.read_only
+
+    def forsake(self) -> None:
+        """Take away what was made on a server, where making a project failed."""
+        if isinstance(self.database, server.Server):
+            self.database.erase()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -135,11 +136,11 @@ class Store(Elsewhere):
         gesture = self._gesture(
             connection, annotator_id, "do", origin, changed, shown=shown, seconds=seconds
         )
-        names = [c.name for c in EVENTS.c]
-        items = [dict(zip(names, (gesture, *e), strict=True)) for e in events]
-        if items:
-            connection.execute(insert(EVENTS), items)
-        connection.execute(_MAKE_CURRENT, {"annotator": annotator_id, "gesture": gesture})
+        if events:
+            add_events(connection, self.database.dialect, [(gesture, *e) for e in events])
+        connection.execute(
+            make_current(self.database.dialect), {"annotator": annotator_id, "gesture": gesture}
+        )
         return gesture
 
     def undo(self, annotator_id: int) -> Change | None:
@@ -203,14 +204,23 @@ class Store(Elsewhere):
             copied = select(literal(gesture), *start, *end[1:]).where(_OF_GESTURE)
             columns = [c.name for c in EVENTS.c]
             connection.execute(insert(EVENTS).from_select(columns, copied), {"gesture": target})
-            connection.execute(_MAKE_CURRENT, {"annotator": annotator_id, "gesture": gesture})
+            connection.execute(
+                make_current(self.database.dialect), {"annotator": annotator_id, "gesture": gesture}
+            )
             return self._change(connection, gesture, kind)
 
     def _before(
         self, connection: Connection, annotator_id: int, rows: list[int]
     ) -> dict[int, tuple[int, int, str | None]]:
-        found = connection.execute(STATES, {"annotator": annotator_id, "rows": json.dumps(rows)})
+        dialect = self.database.dialect
+        found = connection.execute(
+            states(dialect), {"annotator": annotator_id, "rows": these(dialect, rows)}
+        )
         return {row: (present, status, note) for row, present, status, note in found}
+
+    def _make_current(self, connection: Connection, annotator_id: int, gesture: int) -> None:
+        who = {"annotator": annotator_id, "gesture": gesture}
+        connection.execute(make_current(self.database.dialect), who)
 
     def _gesture(
         self,
@@ -273,8 +283,8 @@ class Store(Elsewhere):
         n = self.n_shots()
         state = State(np.zeros(n, np.int64), np.zeros(n, np.uint8))
         with self.database.translated():
-            rows = self.database.driver.execute(_STATE, (annotator_id,))
-            found = np.fromiter(rows, _STATE_TYPE)
+            rows = self.database.rows(_STATE, annotator_id)
+            found = self._table(rows, _STATE_TYPE, n)
         state.present[found["row"]] = found["present"]
         state.status[found["row"]] = found["status"]
         return state
@@ -330,7 +340,7 @@ class Store(Elsewhere):
         """Seconds since the epoch of every gesture that changed something, oldest first."""
         find = "SELECT time_us FROM gestures WHERE annotator_id=? AND kind='do' AND changed>0"
         with self.database.translated():
-            rows = self.database.driver.execute(find + " ORDER BY id", (annotator_id,))
+            rows = self.database.rows(find + " ORDER BY id", annotator_id)
             return np.fromiter((t for (t,) in rows), np.float64) / 1e6
 
     def differing_states(self) -> list[tuple[int, int]]:

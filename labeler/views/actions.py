@@ -35,6 +35,7 @@ class Actions(QObject):
         self.host = host
         self.own_keys: dict[str, Any] = dict(own_keys)
         self.by_id: dict[str, QAction] = {}
+        self._dropping = False
         self.keymap = Keymap(COMMANDS, self.own_keys)
         for command in COMMANDS:
             self._make(command)
@@ -117,6 +118,7 @@ class Actions(QObject):
     def _make(self, command: Command) -> None:
         action = QAction(command.text, self.host)
         action.setCheckable(command.state is not None)
+        action.setAutoRepeat(command.repeats)
         action.triggered.connect(self._runner(command))
         self.host.addAction(action)
         self.by_id[command.id] = action
@@ -136,17 +138,20 @@ class Actions(QObject):
             action.setToolTip(shown)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Keep plain keys for whoever writes text."""
-        if (
-            event is not None
-            and event.type() == QEvent.Type.ShortcutOverride
-            and isinstance(event, QKeyEvent)
-            and is_writing()
-            and is_plain(event)
-        ):
-            event.accept()
-            return True
-        return False
+        """Keep plain keys for whoever writes text; drop repeats that come faster than the paint."""
+        if not isinstance(event, QKeyEvent):
+            return False
+        if event.type() == QEvent.Type.ShortcutOverride:
+            self._dropping = event.isAutoRepeat() and self._behind()
+            if self._dropping or (is_writing() and is_plain(event)):
+                event.accept()
+                return True
+        return event.type() == QEvent.Type.KeyPress and self._dropping and event.isAutoRepeat()
+
+    def _behind(self) -> bool:
+        """Whether the shot of the last key is not on screen yet: a held key plays, never queues."""
+        host = self.host
+        return not is_writing() and host.tab == "Label" and bool(host.session.unseen)
 
 
 def is_writing() -> bool:

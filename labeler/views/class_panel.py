@@ -22,6 +22,7 @@ from PyQt6.QtWidgets import (
 from labeler.session import Session
 from labeler.views import theme
 from labeler.views.class_row import ClassRow, Standing
+from labeler.views.reading_line import ReadingLine
 from labeler.views.shot_card import ShotCard
 from model.taxonomy import Taxonomy
 
@@ -50,16 +51,18 @@ class ClassPanel(QWidget):
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.rules = RuleMessages(session)
         self.card = ShotCard(session)
+        self.reading = ReadingLine(session)
         self._area = area
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
+        layout.addWidget(self.reading)
         layout.addWidget(area, 1)
         layout.addWidget(self.card)
         session.project_changed.connect(self.rebuild)
         for signal in (session.shot_changed, session.labels_changed):
             signal.connect(lambda _: self.refresh())
-        for signal in (session.run_changed, session.heat_changed):
+        for signal in (session.run_changed, session.heat_changed, session.suggestions_changed):
             signal.connect(self.refresh)
         self.rebuild()
 
@@ -76,7 +79,8 @@ class ClassPanel(QWidget):
             if self.rows:
                 self._list.addSpacing(9)
             for index, indent in group:
-                self._add(index, indent)
+                if self.session.offers(index):
+                    self._add(index, indent)
         self._list.addWidget(self.rules)
         self._list.addStretch(1)
         self.resizeEvent(None)
@@ -93,7 +97,7 @@ class ClassPanel(QWidget):
 
     def resizeEvent(self, event: object) -> None:
         """Spread the rows over the room, leaving some for two rule messages."""
-        room = self.height() - self.card.height() - ROOM_FOR_RULES
+        room = self.height() - self.card.height() - self.reading.height() - ROOM_FOR_RULES
         for row in self.rows.values():
             row.set_height(room // max(len(self.rows), 1))
 
@@ -188,7 +192,8 @@ def standings(session: Session) -> list[Standing]:
     labels, decided = session.labels(), session.is_decided()
     implied = session.taxonomy.implied(labels)
     ghost = session.suggestion()
-    read = None if session.predictions is None else session.predictions.probabilities[session.row]
+    reading = None if session.is_hidden() else session.reading
+    read = None if reading is None else reading.probabilities[session.row]
     found = []
     for c in range(n):
         mark = "undecided"
@@ -196,7 +201,9 @@ def standings(session: Session) -> list[Standing]:
             mark = "implied" if implied[c] else "present" if labels[c] else "absent"
         suggested = ghost is not None and bool(ghost[c])
         heat = session.heat_on and session.heat_class == c
-        found.append(Standing(mark, suggested, None if read is None else float(read[c]), heat))
+        probability = None if read is None else float(read[c])
+        maps = session.predictions is not None
+        found.append(Standing(mark, suggested, probability, heat, maps))
     return found
 
 

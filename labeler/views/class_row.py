@@ -27,6 +27,8 @@ class Standing:
     suggested: bool = False
     probability: float | None = None
     heat: bool = False
+    has_heat: bool = True
+    """Whether there is a heatmap of the class on this shot."""
 
 
 class ClassRow(QAbstractButton):
@@ -71,7 +73,7 @@ class ClassRow(QAbstractButton):
     def stand(self, standing: Standing) -> None:
         """Show another standing."""
         self.standing = standing
-        self.eye.setVisible(standing.probability is not None)
+        self.eye.setVisible(standing.probability is not None and standing.has_heat)
         self.eye.setChecked(standing.heat)
         self.dress()
         said = "suggested" if standing.suggested else standing.mark

@@ -79,7 +79,7 @@ class Doors:
 
     def take_files(self, paths: list[Path]) -> None:
         """A project folder is opened; files of shots become a new project."""
-        if paths and (paths[0].is_dir() or paths[0].name == "project.sqlite"):
+        if paths and (paths[0].is_dir() or paths[0].name in ("project.sqlite", "project.toml")):
             self.open_folder(paths[0])
         elif paths:
             self.new_project(paths)

@@ -1,86 +1,93 @@
-"""An errand: one short Job that a view sends for, one at a time, with what it says on the way.
+"""A piece of work on a project in another thread, with a connection of its own to the database.
 
-It ends with the project that it was started for. It paints nothing.
+The window stays alive meanwhile; what comes of it arrives as a signal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtCore import QThread, pyqtSignal
+from PyQt6.QtWidgets import QProgressDialog, QWidget
 
-from labeler.jobs import Job
-from model.events import Event
-
-PATIENCE_S = 1.0
-"""How long an errand may still work when its project is closed."""
+from model.errors import InputError
 
 
-class Errand(QObject):
-    """Runs `airylabel <arguments> --events`. `said` is what it does now, in words."""
+class Errand(QThread):
+    """Opens the project, calls `work(project)`, and emits `done` with its answer, or `refused`."""
 
-    changed = pyqtSignal()
+    done = pyqtSignal(object)
+    refused = pyqtSignal(str)
 
-    def __init__(self, session: Any, parent: QObject) -> None:
+    def __init__(self, folder: Path, work: Callable[[Any], object], parent: QWidget) -> None:
         super().__init__(parent)
-        self.session = session
-        self.make_job: Callable[..., Job] = Job
-        self.job: Job | None = None
-        self.said = ""
-        self._done: Callable[[Event], object] = lambda item: None
-        session.project_changed.connect(self.stop)
+        self._folder, self._work = folder, work
 
-    @property
-    def is_running(self) -> bool:
-        """Whether it is under way."""
-        return self.job is not None
+    def run(self) -> None:
+        from labeler.project import Project
 
-    def start(self, arguments: Sequence[str], said: str, done: Callable[[Event], object]) -> bool:
-        """Send for something; `done` gets the last event where it went well. False if busy."""
-        if self.job is not None or self.session.project is None:
-            return False
-        stderr = Path(self.session.project.folder) / "cache" / "errand-stderr.log"
-        self.said, self._done = said, done
-        self.job = self.make_job(list(arguments), stderr, self)
-        self.job.event_received.connect(self._hear)
-        self.job.finished.connect(self._end)
-        self.job.start()
-        self.changed.emit()
-        return True
+        try:
+            with Project.open(self._folder) as project:
+                answer = self._work(project)
+        except (InputError, OSError) as error:
+            self.refused.emit(str(error))
+        else:
+            self.done.emit(answer)
 
-    def cancel(self) -> None:
-        """Ask it to end soon."""
-        if self.job is not None:
-            self.job.cancel()
 
-    def stop(self) -> None:
-        """End it now, whatever it takes; nobody waits for its answer any more."""
-        if self.job is not None:
-            job, self.job = self.job, None
-            job.finished.disconnect(self._end)
-            job.stop(PATIENCE_S)
-            job.deleteLater()
-            self.changed.emit()
+class Progress(QProgressDialog):
+    """A bar with Cancel that appears when work takes long; any thread may emit `advanced`."""
 
-    def _hear(self, item: Event) -> None:
-        if item["event"] == "progress":
-            total, done = item.get("total") or 0, item.get("done") or 0
-            self.said = f"{item.get('what', '')} · {done:,} of {total:,}"
-            self.said = str(item.get("what", "")) if total <= 1 else self.said
-            self.changed.emit()
-        elif item["event"] == "note" and item.get("level") == "warning":
-            self.session.noted.emit("warning", str(item.get("text", "")))
+    advanced = pyqtSignal(int, int)
 
-    def _end(self, ok: bool, message: str) -> None:
-        job, self.job = self.job, None
-        if job is None:
-            return
-        last = dict(job.last_event)
-        job.deleteLater()
-        if ok and last.get("event") == "finished":
-            self._done(last)
-        elif not ok:
-            self.session.noted.emit("error", message)
-        self.changed.emit()
+    def __init__(self, what: str, parent: QWidget) -> None:
+        super().__init__(what, "Cancel", 0, 0, parent)
+        self.setWindowTitle("airylabel")
+        self.setMinimumDuration(700)
+        self.setAutoClose(False)
+        self.setAutoReset(False)
+        self.advanced.connect(self._advance)
+        self.stopped = False
+        self.canceled.connect(self._stop)
+
+    def _advance(self, done: int, total: int) -> None:
+        self.setMaximum(total)
+        self.setValue(done)
+
+    def _stop(self) -> None:
+        self.stopped = True
+
+
+def run_errand(
+    session: Any,
+    host: QWidget,
+    what: str,
+    work: Callable[[Any, Progress], str],
+    finished: Callable[[], object] | None = None,
+) -> Errand:
+    """Do `work(project, progress)` and say its answer in a note, or what stood against it."""
+    progress = Progress(what, host)
+
+    def end() -> None:
+        errand.wait()
+        progress.close()
+        progress.deleteLater()
+        errand.deleteLater()
+
+    def tell(level: str, text: str) -> None:
+        end()
+        if text:
+            session.noted.emit(level, text)
+
+    def succeed(text: object) -> None:
+        tell("info", str(text))
+        if finished is not None:
+            finished()
+
+    errand = Errand(Path(session.project.folder), lambda project: work(project, progress), host)
+    errand.done.connect(succeed)
+    errand.refused.connect(lambda text: tell("error", text))
+    errand.start()
+    return errand

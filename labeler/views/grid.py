@@ -13,6 +13,7 @@ from labeler.bulk import Bulk
 from labeler.filters import passes
 from labeler.groups import GROUPS, grouped
 from labeler.session import Session
+from labeler.store.records import Rows
 from labeler.views.grid_canvas import SIDES, GridCanvas
 from labeler.views.grid_head import GridHead
 from labeler.views.grid_tags import TagBar
@@ -32,7 +33,7 @@ class GridView(QWidget):
         self.session = session
         self.head = GridHead(session)
         self.canvas = GridCanvas(session)
-        self.hand = Bulk(session, lambda: self.canvas.chosen.rows, self._ask, self.select)
+        self.hand = Bulk(session, self._chosen, self._ask, self.select)
         self.tags = TagBar(session, self.hand)
         self.empty = EmptyState()
         self.group = "none"
@@ -154,6 +155,11 @@ class GridView(QWidget):
             return
         project.store.set_meta(LOOK, look)
 
+    def _chosen(self) -> Rows:
+        """The selected rows; none while a project closes and the canvas still shows it."""
+        chosen = self.canvas.chosen
+        return chosen.rows if chosen.n == self.session.n_shots else chosen.shown[:0]
+
     # -- hands -------------------------------------------------------------------------------------
 
     def _open(self, row: int) -> None:
@@ -172,6 +178,8 @@ class GridView(QWidget):
         else:
             fits = passes(what, self.session.known, chosen.shown)
             chosen.choose(np.flatnonzero(fits), add=False)
+            if fits.any():
+                self.canvas.reveal(int(fits.argmax()))
         self.canvas.port.update()
         self.canvas.selection_changed.emit()
 

@@ -15,6 +15,7 @@ class Chosen:
 
     def __init__(self, shown: Rows, n: int) -> None:
         self.shown = shown
+        self.n = n
         self.selected = np.zeros(len(shown), bool)
         self.current: int | None = None
         self._anchor = 0

@@ -109,11 +109,7 @@ class Strips:
         present, status = session.present[rows], session.status[rows]
         decided = (status & LABELLED) > 0
         own = (session.decided.own_status[rows] & LABELLED) > 0
-        ghosts = np.zeros(len(rows), np.int64)
-        if session.predictions is not None and not decided.all():
-            taxonomy = session.taxonomy
-            likely = taxonomy.complete(session.predictions.likely()[rows])
-            ghosts = np.where(decided, 0, taxonomy.pack(likely))
+        ghosts = session.suggestions(rows)
         columns = zip(
             np.where(decided, present, ghosts).tolist(),
             status.tolist(),

@@ -31,7 +31,7 @@ class TagButton(QAbstractButton):
 
     def sizeHint(self) -> QSize:
         words = self.fontMetrics().horizontalAdvance(self.kind.name)
-        return QSize(words + 42, 34)
+        return QSize(words + 52, 34)
 
     def tell(self, have: int, of: int) -> None:
         """So many of so many selected shots have the class."""

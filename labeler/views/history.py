@@ -34,7 +34,6 @@ class HistoryPane(QFrame):
         self.setAccessibleName("History of the shot")
         self.title = label(role="heading")
         self.empty = label(role="muted", wrap=True)
-        self.empty.setText("Nobody has decided anything on this shot.")
         head = QHBoxLayout()
         head.addWidget(self.title, 1)
         head.addWidget(tool("close", "Close the history", self.hide))
@@ -47,6 +46,9 @@ class HistoryPane(QFrame):
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setStyleSheet(
+            "QScrollArea, QScrollArea > QWidget > QWidget { background: transparent; }"
+        )
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 8, 6, 10)
@@ -72,11 +74,15 @@ class HistoryPane(QFrame):
         store = session.project.store
         try:
             shown = [a.name for a in people.shown_to(store, session.annotator)]
-            self.lines = in_lines(store.history(session.row), session.taxonomy, shown)
+            history = [] if session.is_blind else store.history(session.row)
+            self.lines = in_lines(history, session.taxonomy, shown)
         except (InputError, OSError) as error:
             session.noted.emit("error", str(error))
             return
         self.title.setText(f"History of shot {session.row + 1:,}")
+        blind = "Hidden while you read this shot a second time."
+        nothing = "Nobody has decided anything on this shot."
+        self.empty.setText(blind if session.is_blind else nothing)
         self.empty.setVisible(not self.lines)
         self._fill()
 

@@ -22,13 +22,13 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.retraining import Retraining
-from labeler.views.errand import Errand
 from labeler.views.inspect_claims import ClaimsPage
 from labeler.views.inspect_export import FigureButton
 from labeler.views.inspect_gallery import Gallery
 from labeler.views.inspect_shot import ShotPage
 from labeler.views.parts import EmptyState, label
 from labeler.views.retrain import progress_in_words
+from labeler.views.short_job import ShortJob
 from labeler.views.tiles import PLAIN, Tile
 
 PAGES = ("All classes of this shot", "Shots of a class", "What the run claims")
@@ -47,7 +47,7 @@ class InspectView(QWidget):
         self.session = session
         self.retraining = Retraining.of(session)
         self.empty = EmptyState()
-        self.errand = Errand(session, self)
+        self.errand = ShortJob(session, self)
         self.shot, self.gallery = ShotPage(session, self.errand), Gallery(session)
         self.claims = ClaimsPage(session, self.errand)
         self.pages = QStackedWidget()

@@ -14,9 +14,9 @@ import numpy as np
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from labeler.views.errand import Errand
 from labeler.views.parts import label, share
 from labeler.views.quality_table import TextTable
+from labeler.views.short_job import ShortJob
 from model.heat import ALARM
 
 FILE = "faithfulness.json"
@@ -61,7 +61,7 @@ class ClaimsPage(QWidget):
 
     label_requested = pyqtSignal()
 
-    def __init__(self, session: Any, errand: Errand) -> None:
+    def __init__(self, session: Any, errand: ShortJob) -> None:
         super().__init__()
         self.session, self.errand = session, errand
         self.title = label(role="heading")
@@ -147,7 +147,7 @@ class ClaimsPage(QWidget):
             ask(self.session, self.errand, (), self.refresh)
 
 
-def ask(session: Any, errand: Errand, classes: tuple[str, ...], done: Any) -> None:
+def ask(session: Any, errand: ShortJob, classes: tuple[str, ...], done: Any) -> None:
     """Send for the faithfulness of classes (all where empty) of the run in use."""
     project = session.project
     run = Path(project.run_folder(project.current_run))

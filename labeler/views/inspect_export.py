@@ -7,8 +7,8 @@ from typing import Any
 
 from PyQt6.QtWidgets import QFileDialog, QPushButton
 
-from labeler.views.errand import Errand
 from labeler.views.inspect_gallery import Gallery
+from labeler.views.short_job import ShortJob
 
 SHOTS = 5
 """Shots in the row, as in the paper's Fig. 5."""
@@ -18,7 +18,7 @@ KINDS = "PDF (*.pdf);;SVG (*.svg);;PNG (*.png)"
 class FigureButton(QPushButton):
     """Asks where, then sends for the figure of the gallery's first shots."""
 
-    def __init__(self, session: Any, errand: Errand, gallery: Gallery) -> None:
+    def __init__(self, session: Any, errand: ShortJob, gallery: Gallery) -> None:
         super().__init__("Save figure…")
         self.setToolTip(f"The first {SHOTS} shots shown, as a figure for a paper (PDF, SVG, PNG)")
         self.session, self.errand, self.gallery = session, errand, gallery

@@ -11,8 +11,8 @@ import numpy as np
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from labeler.views.errand import Errand
 from labeler.views.parts import set_role
+from labeler.views.short_job import ShortJob
 from labeler.views.tiles import CAPTION, GAP, PLAIN, Tile, TileList
 from model.events import Event
 
@@ -25,7 +25,7 @@ class ShotPage(QWidget):
     A class can be checked by occlusion; its map then stands beside the others.
     """
 
-    def __init__(self, session: Any, errand: Errand) -> None:
+    def __init__(self, session: Any, errand: ShortJob) -> None:
         super().__init__()
         self.session, self.errand = session, errand
         self.title = QLabel()

@@ -10,9 +10,8 @@ from PyQt6.QtWidgets import (
     QDialog,
     QHBoxLayout,
     QLineEdit,
-    QListWidget,
-    QListWidgetItem,
     QPushButton,
+    QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -20,6 +19,7 @@ from PyQt6.QtWidgets import (
 from labeler import people
 from labeler.session import Session
 from labeler.views.parts import label, set_role
+from labeler.views.tables import text_table
 from model.errors import InputError
 
 
@@ -33,16 +33,16 @@ class PeopleDialog(QDialog):
         self.setWindowTitle("Who labels")
         self.resize(460, 380)
         store = session.project.store
-        self.list = QListWidget()
-        self.list.setAccessibleName("People")
+        self.list = text_table("People", ("Name", "Labelled"))
         for person in people.people(store):
             mark = "  (you)" if person.is_me else ""
-            item = QListWidgetItem(f"{person.name}{mark}\t{person.labelled:,} labelled")
-            item.setData(Qt.ItemDataRole.UserRole, "" if person.is_me else person.name)
-            self.list.addItem(item)
+            item = QTreeWidgetItem([f"{person.name}{mark}", f"{person.labelled:,}"])
+            item.setData(0, Qt.ItemDataRole.UserRole, "" if person.is_me else person.name)
+            item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            self.list.addTopLevelItem(item)
             if person.is_me:
                 self.list.setCurrentItem(item)
-        self.list.itemActivated.connect(lambda item: self._take())
+        self.list.itemActivated.connect(lambda item, column: self._take())
         self.new = QLineEdit()
         self.new.setPlaceholderText("or a new name")
         self.new.setAccessibleName("A new name")
@@ -75,7 +75,7 @@ class PeopleDialog(QDialog):
 
     def _chosen(self) -> str:
         item = self.list.currentItem()
-        return self.new.text().strip() or (item.data(Qt.ItemDataRole.UserRole) if item else "")
+        return self.new.text().strip() or (item.data(0, Qt.ItemDataRole.UserRole) if item else "")
 
     def _refresh(self) -> None:
         self.take.setEnabled(bool(self._chosen()) and not self.session.project.store.read_only)

@@ -14,6 +14,7 @@ import numpy as np
 from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QBoxLayout, QWidget
 
+from labeler.geometry import lacks_wavelength
 from labeler.session import Session
 from labeler.views.pattern import PatternView
 from labeler.views.physics_cursor import Cursor, PatternMarks
@@ -58,6 +59,7 @@ class PhysicsPanes(QWidget):
         session.painted.connect(self._painted)
         session.look_changed.connect(self.arrange)
         session.project_changed.connect(self._forget)
+        session.numbers_changed.connect(self.dress)
         self.arrange()
 
     # -- which panes, and where ------------------------------------------------------------------
@@ -132,6 +134,8 @@ class PhysicsPanes(QWidget):
         pane.take(self._shown, self._trouble)
         if self._due:
             self._timer.start(0)
+        elif self._shown is not None and lacks_wavelength(self._shown.geometry):
+            self.session.want_numbers()  # perhaps its file tells it for every shot
 
     def _look_at(self) -> tuple[Shown | None, str]:
         """The shot on screen for the panes, or why it has no physics."""
@@ -156,7 +160,7 @@ class PhysicsPanes(QWidget):
         self._timer.stop()
 
     def dress(self) -> None:
-        """Take the colours of the theme in use."""
+        """Draw everything anew: in another theme, or since more is known of the shots."""
         self._for = ()
         if self.session.row >= 0:
             self._painted(self.session.row)

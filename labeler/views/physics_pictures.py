@@ -17,11 +17,14 @@ from labeler.views.pattern import contours_of
 from labeler.views.physics_cursor import Cursor, Spot
 from labeler.views.physics_pane import Pane, Shown, mark_pens
 from model import profiles
+from model.prepare import find_centre
 from model.screen import colormap
 
 Pixels = npt.NDArray[np.uint32]
 TEXT_WIDTH = 54
 """Where so much is free beside a square, its title stands there and not on it."""
+NEAR = 0.05
+"""A beam that jitters is looked for within this share of the side, or all would look one-sided."""
 LESS, MORE = (0x2F, 0x8F, 0xD9), (0xE6, 0x7A, 0x1E)
 """Blue and orange, which colour-blind eyes tell apart: darker and brighter than opposite."""
 
@@ -135,24 +138,33 @@ class UnwrapPane(PicturePane):
 
 
 class SymmetryPane(PicturePane):
-    """(I − I′) / (I + I′), I′ being opposite the beam: 0 where Friedel's law holds."""
+    """(I − I′) / (I + I′), I′ being opposite: 0 where Friedel's law holds."""
 
     name = "symmetry"
     title = "Point symmetry"
-    about = "Against the opposite pixel: orange brighter, blue darker, grey the same"
+    about = (
+        "Against the opposite pixel, about the centre that suits best:"
+        " orange brighter, blue darker, grey the same"
+    )
     stretch, tall = 2, 4
 
     def __init__(self, cursor: Cursor) -> None:
         super().__init__(cursor)
         self._asymmetry: float | None = None
+        self._about = (0.0, 0.0)
 
     def picture(self, shown: Shown) -> Pixels:
         small = shown.small
         half = _halved(small.counts.astype(np.float32, copy=False), small.mask)
-        centre = ((small.centre[0] - 0.5) / 2, (small.centre[1] - 0.5) / 2)
-        centre = tuple(min(max(c, -0.5), n - 0.5) for c, n in zip(centre, half.shape, strict=True))
-        residual = profiles.symmetry_residual(half, None, (centre[0], centre[1]))
-        self._asymmetry = profiles.asymmetry(small.counts, small.mask, small.centre)
+        guess = [
+            min(max((c - 0.5) / 2, -0.5), n - 0.5)
+            for c, n in zip(small.centre, half.shape, strict=True)
+        ]
+        y, x = find_centre(half, guess=(guess[0], guess[1]), reach=NEAR)
+        self._about = (2 * y + 0.5, 2 * x + 0.5)
+        self._asymmetry = profiles.asymmetry(small.counts, small.mask, self._about)
+        fine = profiles.symmetry_residual(small.counts, small.mask, self._about)
+        residual = _halved(fine, None)
         table = _diverging(theme.current().name)
         places = np.nan_to_num(residual * 127.5 + 127.5, nan=127.5).astype(np.uint8)
         picture: Pixels = table[places]
@@ -178,16 +190,20 @@ class SymmetryPane(PicturePane):
         return Spot.at((point.y() - beam.y()) / scale, (point.x() - beam.x()) / scale)
 
     def mark(self, painter: QPainter, target: QRectF, spot: Spot) -> None:
+        assert self.shown is not None
         beam, scale = self._beam(target)
         at = spot.place()
         if at is None:
             for radius in spot.radii:
                 painter.drawEllipse(beam, radius * scale, radius * scale)
             return
-        away = QPointF(at[1], at[0]) * scale
-        painter.drawEllipse(beam + away, 4, 4)
-        painter.drawEllipse(beam - away, 2, 2)
-        painter.drawLine(beam + away * 0.9, beam - away * 0.9)
+        small, here = self.shown.small, beam + QPointF(at[1], at[0]) * scale
+        off = [2 * (a - c) for a, c in zip(self._about, small.centre, strict=True)]
+        turn = beam + QPointF(off[1], off[0]) * scale * small.factor  # twice the middle
+        there = turn + beam - here
+        painter.drawEllipse(here, 4, 4)
+        painter.drawEllipse(there, 2, 2)
+        painter.drawLine(here + (there - here) * 0.05, there)
 
 
 class CorrelationPane(PicturePane):

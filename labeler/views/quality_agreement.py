@@ -9,8 +9,10 @@ from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
 
 from labeler import adjudication
 from labeler.agreement import Agreement, Pair, Readers, agreement_of, readers_of
+from labeler.store.records import Rows
+from labeler.views.interval_chart import Interval, IntervalChart
 from labeler.views.parts import label, share
-from labeler.views.quality_parts import Interval, IntervalChart, Page
+from labeler.views.quality_parts import Page
 from labeler.views.quality_table import TextTable
 from labeler.views.votes import TITLE, VotesCard
 from model.agreement import RELIABLE, TENTATIVE
@@ -21,6 +23,8 @@ SHOWN = 200
 
 class AgreementPage(Page):
     """Alpha of each class at the left, the pairs of readers at the right, what to settle above."""
+
+    asks = True
 
     def __init__(self, session: Any) -> None:
         super().__init__(session, "Agreement")
@@ -48,8 +52,8 @@ class AgreementPage(Page):
         heads = ("Pair", "Both read", "Same", "κ")
         self.pairs = TextTable("Pairs of readers", heads, heads[1:], "Pair")
         self.pairs_title, self.said_title = label("", "heading"), label("", "heading")
-        heads = ("Shot", "Has it", "Has it not")
-        self.said_table = TextTable("Who says what", heads, ("Shot",), "Has it not")
+        sides = ("Shot", "Has it", "Has it not")
+        self.said_table = TextTable("Who says what", sides, ("Shot",), "Has it not")
         self.said_table.opened.connect(self._open)
         self._lay_out()
 
@@ -86,14 +90,17 @@ class AgreementPage(Page):
 
     # -- showing -------------------------------------------------------------------------------
 
+    def ask(self, project: Any, annotator: int) -> tuple[Readers, Agreement, Rows]:
+        readers = readers_of(project)
+        found = agreement_of(project, readers)
+        return readers, found, adjudication.open_questions(project, found.rows)
+
     def refresh(self) -> bool:
-        project = self.session.project
-        self.readers = readers_of(project)
-        found = self.found = agreement_of(project, self.readers)
+        self.readers, found, self.open_rows = self.answer
+        self.found = found
         if not found.shots:
             self._say_empty(found)
             return False
-        self.open_rows = adjudication.open_questions(project, found.rows)
         settled = len(found.rows) - len(self.open_rows)
         done = f", {settled:,} of them settled" if settled else ""
         self.said.setText(

@@ -14,8 +14,9 @@ from labeler.repeats import ClassDrift, Readings
 from labeler.store.records import LABELLED
 from labeler.views import theme
 from labeler.views.fields import ChoiceField
+from labeler.views.interval_chart import Interval, IntervalChart
 from labeler.views.parts import label, share, when
-from labeler.views.quality_parts import Interval, IntervalChart, Page, QuietPlot
+from labeler.views.quality_parts import Page, QuietPlot
 from labeler.views.quality_table import TextTable
 from model.agreement import share_interval
 
@@ -28,7 +29,7 @@ class DriftPage(Page):
 
     def __init__(self, session: Any) -> None:
         super().__init__(session, "Drift")
-        self.readings = Readings(*np.zeros((3, 0), np.int64), np.zeros(0))
+        self.readings = Readings.none()
         self.found: list[ClassDrift] = []
         self.class_index = 0
         self.rate = ChoiceField("How many shots come again, blind", list(RATES), self._set_rate)
@@ -53,7 +54,7 @@ class DriftPage(Page):
         self.table.opened.connect(self._open)
         self.take = QPushButton("Take the second readings")
         self.take.setToolTip("Make them your labels, as one step that undo takes back")
-        self.take.clicked.connect(self._take)
+        self.take.clicked.connect(self._take_second)
         self._lay_out()
         session.repeats_changed.connect(self.outdate)
 
@@ -231,7 +232,7 @@ class DriftPage(Page):
         last = dict(zip(self.readings.rows.tolist(), self.readings.second.tolist(), strict=True))
         return {row: bits for row, bits in last.items() if own[row] != bits}
 
-    def _take(self) -> None:
+    def _take_second(self) -> None:
         found = self._second_readings()
         rows = np.array(list(found), np.int64)
         status = self.session.decided.own_status[rows] | LABELLED

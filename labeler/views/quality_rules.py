@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import (
@@ -52,7 +51,7 @@ class RulesPage(Page):
 
     def refresh(self) -> bool:
         session = self.session
-        labelled = int(np.count_nonzero(session.status & LABELLED))
+        labelled = session.decided.tally.labelled
         if not session.taxonomy.rules:
             self.empty.say("No rules", "The taxonomy of this project has classes but no rules.")
             return False
@@ -78,11 +77,9 @@ class RulesPage(Page):
             row.setVisible(k < len(found))
             if k < len(found):
                 row.show_rule(order[k], found[order[k]], most)
-        hard = session.taxonomy.contradictions(
-            session.taxonomy.unpack(session.present[(session.status & LABELLED) != 0])
-        )
+        wrong = session.decided.tally.in_error(session.taxonomy)
         self.said.setText(
-            f"Of {labelled:,} labelled shots, {int(hard.sum()):,} break a hard rule. "
+            f"Of {labelled:,} labelled shots, {wrong:,} break a hard rule. "
             "A soft rule is a reminder: what you see on the detector is always right."
         )
         return True

@@ -11,10 +11,10 @@ import numpy as np
 from PyQt6.QtWidgets import QPushButton
 
 from labeler.store.records import LABELLED
-from labeler.views.errand import Errand
 from labeler.views.parts import set_role, share
 from labeler.views.quality_parts import Page
 from labeler.views.quality_table import TextTable
+from labeler.views.short_job import ShortJob
 from model.events import Event
 from model.suspicious import FEWEST
 
@@ -27,7 +27,7 @@ class SuspiciousPage(Page):
 
     def __init__(self, session: Any) -> None:
         super().__init__(session, TITLE)
-        self.errand = Errand(session, self)
+        self.errand = ShortJob(session, self)
         self.suspects: list[dict[str, Any]] = []
         self.shown: list[dict[str, Any]] = []
         self._text = ""

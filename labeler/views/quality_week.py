@@ -8,15 +8,17 @@ import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout
 
-from labeler.store.records import LABELLED
 from labeler.views import theme
+from labeler.views.interval_chart import Interval, IntervalChart
 from labeler.views.parts import label
-from labeler.views.quality_parts import Interval, IntervalChart, Page, QuietPlot, figure
+from labeler.views.quality_parts import Page, QuietPlot, figure
 from labeler.week import ENOUGH_OF_A_CLASS, Span, Week, rare_classes, week_of
 
 
 class WeekPage(Page):
     """Numbers above, two charts of decisions, and the rare classes beside them."""
+
+    asks = True
 
     def __init__(self, session: Any) -> None:
         super().__init__(session, "Week")
@@ -66,10 +68,12 @@ class WeekPage(Page):
 
     # -- showing -------------------------------------------------------------------------------
 
+    def ask(self, project: Any, annotator: int) -> Week:
+        return week_of(project, annotator)
+
     def refresh(self) -> bool:
-        session = self.session
-        self.reminder.setChecked(session.remind_of_breaks)
-        found = week_of(session.project, session.annotator)
+        found: Week = self.answer
+        self.reminder.setChecked(self.session.remind_of_breaks)
         if not found.all.shots and not found.bulk:
             self.empty.say(
                 "Nothing labelled yet",
@@ -102,8 +106,7 @@ class WeekPage(Page):
 
     def _show_rare(self) -> None:
         session = self.session
-        decided = (session.status & LABELLED) != 0
-        counts = session.taxonomy.unpack(session.present[decided]).sum(0).tolist()
+        counts = session.decided.tally.classes(session.taxonomy).tolist()
         rare = rare_classes(counts, session.taxonomy)
         self.rare_title.setText("Classes still rare" if rare else "No class is rare any more")
         self.rare_text.setText(

@@ -13,9 +13,7 @@ from PyQt6.QtWidgets import (
     QAbstractItemView,
     QDialog,
     QHBoxLayout,
-    QHeaderView,
     QPushButton,
-    QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -25,6 +23,7 @@ from labeler import backups
 from labeler.backups import Backup
 from labeler.session import Session
 from labeler.views.parts import EmptyState, label, set_role, when
+from labeler.views.tables import text_table
 from model.errors import InputError
 
 HEADS = ("When", "Labelled", "Shots", "Size", "Made")
@@ -41,18 +40,10 @@ class RestoreDialog(QDialog):
         self.chosen: Backup | None = None
         self.setWindowTitle("Backups")
         self.resize(720, 460)
-        self.list = QTreeWidget()
-        self.list.setAccessibleName("Backups")
-        self.list.setHeaderLabels(HEADS)
-        self.list.setRootIsDecorated(False)
-        self.list.setUniformRowHeights(True)
+        self.list = text_table("Backups", HEADS, wide=4)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.list.itemSelectionChanged.connect(self._selected)
         self.list.itemActivated.connect(lambda item, column: self._go())
-        head = self.list.header()
-        assert head is not None
-        head.setStretchLastSection(True)
-        head.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.empty = EmptyState()
         self.go = QPushButton("Go back to this one")
         set_role(self.go, "main")
@@ -145,6 +136,12 @@ def show_backups(window: Any) -> None:
     """Let the person choose a backup and go back to it."""
     session: Session = window.session
     if session.project is None:
+        return
+    if not session.project.keeps_backups:
+        text = "The labels are on a server, whose administrator makes the backups."
+        if session.project.store.read_only:
+            text = "This project can only be looked at."
+        session.noted.emit("info", text)
         return
     dialog = RestoreDialog(session, window)
     if dialog.exec() and dialog.chosen is not None:

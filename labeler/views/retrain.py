@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -20,13 +20,15 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.offers import Order, duration, expected_seconds, usable_shots
+from labeler.offers import Order, duration, expected_seconds
 from labeler.reports import MACRO, in_words, read_report, read_reports
 from labeler.retraining import Outcome, Retraining
 from labeler.views import theme
 from labeler.views.parts import Elided, Sparkline, set_role, share
 
 HEIGHT = 34
+PAUSE_MS = 400
+"""Shots and minutes of a training are reckoned anew when no key came for so long."""
 
 
 class RetrainBar(QStackedWidget):
@@ -57,8 +59,13 @@ class RetrainBar(QStackedWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Training")
         self.retraining.changed.connect(self.refresh)
-        for signal in (session.project_changed, session.labels_changed, session.run_changed):
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(PAUSE_MS)
+        self._soon.timeout.connect(self.refresh)
+        for signal in (session.project_changed, session.run_changed):
             signal.connect(self.refresh)
+        session.labels_changed.connect(lambda rows: self._labels_changed())
         self.refresh()
 
     @property
@@ -78,6 +85,13 @@ class RetrainBar(QStackedWidget):
         """End the child now; it is gone when this returns."""
         self.retraining.stop()
 
+    def _labels_changed(self) -> None:
+        """Reckon anew in the next pause; at once where the button may just have come in reach."""
+        if self.retraining.lacking() or not self._idle.button.isVisibleTo(self):
+            self.refresh()
+        else:
+            self._soon.start()
+
     def refresh(self, *_: object) -> None:
         """Show what is going on."""
         self.setVisible(self.session.project is not None)
@@ -96,7 +110,7 @@ class RetrainBar(QStackedWidget):
 
 def what_it_will_do(session: Any, order: Order) -> tuple[int, str]:
     """Number of shots that a training would use, and the expected time in words."""
-    used = len(usable_shots(session.taxonomy, session.present, session.status))
+    used, _ = session.decided.tally.usable(session.taxonomy)
     seconds = expected_seconds(order, used, session.n_shots, read_reports(session.project))
     return used, f"about {duration(seconds)}"
 
@@ -230,7 +244,8 @@ class _OutcomeNote(_Page):
         self.use.setVisible(offered)
         self.use.setText("Use it anyway" if worse else "Use it")
         self.use.setToolTip(f"Show the predictions of run {outcome.run.number} from now on")
-        set_role(self.use, "" if worse else "main")
+        macro = None if outcome.change is None else outcome.change.macro
+        set_role(self.use, "main" if macro is not None and macro[1] >= macro[0] else "")
         old = outcome.old.number if outcome.old else 0
         self.keep.setText(f"Keep run {old}" if offered else "Close")
         self.keep.setToolTip(

@@ -91,6 +91,8 @@ class ShotCard(QFrame):
         self._text.setText("\n".join(self._lines()))
 
     def _decided_when(self) -> str:
+        if self.session.is_blind:  # when it was decided first stays hidden with the label
+            return "Decided just now"
         entries = self.session.project.store.history(self.session.row, self.session.annotator)
         if not entries:
             return "Decided"
@@ -105,13 +107,14 @@ class ShotCard(QFrame):
             lines.append("Labels of the file · Enter makes them yours")
         elif session.is_decided():
             lines.append(self._decided_when())
+        elif session.is_hidden():
+            lines.append("Undecided · the model's reading is hidden until you decide")
         elif session.suggestion() is not None:
             lines.append("Undecided · Enter accepts what the model suggests")
         else:
             lines.append("Undecided")
-        if session.choice.order == "uncertainty" and session.predictions is not None:
-            c = int(session.predictions.margins()[session.row].argmin())
-            lines.append(f"Asked because: least sure of {session.taxonomy.names[c]}")
+        if session.because():
+            lines.append(f"Asked because: {session.because()}")
         if session.table.role[session.row] == EVALUATION:
             lines.append("Evaluation shot: never trained on")
         if status & SKIPPED:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 from PyQt6.QtCore import (
     QAbstractListModel,
     QItemSelectionModel,
@@ -22,10 +23,12 @@ from PyQt6.QtCore import (
 from PyQt6.QtGui import QColor, QImage, QPainter, QPen
 from PyQt6.QtWidgets import (
     QAbstractItemView,
-    QListView,
+    QFrame,
+    QHeaderView,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
+    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -36,10 +39,13 @@ from labeler.views import theme
 from labeler.views.progress import ProgressFoot
 from labeler.views.queue_head import QueueHead
 from model.errors import InputError
+from model.taxonomy import Taxonomy
 
 THUMBNAIL = 60
 ROW_HEIGHT = 68
 ROW = Qt.ItemDataRole.UserRole
+FEW = 32
+"""Up to so many changed rows are painted one by one."""
 REDRAW_MS = 30
 """Thumbnails that arrive together are painted together."""
 
@@ -73,6 +79,35 @@ class QueueModel(QAbstractListModel):
         self.endResetModel()
 
 
+def _column(model: QueueModel, delegate: QStyledItemDelegate) -> QTableView:
+    """A table of one column: unlike a list it does not visit a million rows to lay them out."""
+    view = QTableView()
+    view.setAccessibleName("Queue of shots")
+    view.setModel(model)
+    view.setItemDelegate(delegate)
+    view.setShowGrid(False)
+    rows, columns = view.verticalHeader(), view.horizontalHeader()
+    assert rows is not None
+    assert columns is not None
+    rows.hide()
+    columns.hide()
+    rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+    rows.setMinimumSectionSize(ROW_HEIGHT)
+    rows.setDefaultSectionSize(ROW_HEIGHT)
+    columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    view.setFrameShape(QFrame.Shape.NoFrame)
+    view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+    view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    view.setMouseTracking(True)
+    view.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    view.setTabKeyNavigation(False)
+    port = view.viewport()
+    assert port is not None
+    port.setAutoFillBackground(True)  # then a step scrolls what is drawn instead of drawing it anew
+    return view
+
+
 def spoken(session: Session, row: int) -> str:
     """A shot for a screen reader."""
     names = [session.taxonomy.names[c] for c in np.flatnonzero(session.labels(row))]
@@ -88,6 +123,8 @@ class ShotDelegate(QStyledItemDelegate):
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
         self.session = session
+        self._judged_by: Taxonomy | None = None
+        self._wrong: dict[int, bool] = {}
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
         return QSize(160, ROW_HEIGHT)
@@ -161,7 +198,13 @@ class ShotDelegate(QStyledItemDelegate):
             painter.drawText(below, flags, "skipped" if status & SKIPPED else "undecided")
 
     def _is_wrong(self, row: int) -> bool:
-        return bool(self.session.taxonomy.contradictions(self.session.labels(row)))
+        """Looked up by label set: many shots carry the same one."""
+        taxonomy, packed = self.session.taxonomy, int(self.session.present[row])
+        if self._judged_by is not taxonomy:
+            self._judged_by, self._wrong = taxonomy, {}
+        if packed not in self._wrong:
+            self._wrong[packed] = bool(taxonomy.contradictions(taxonomy.unpack(packed)))
+        return self._wrong[packed]
 
     def _paint_classes(self, painter: QPainter, where: QRectF, row: int) -> None:
         """A chip for each present class that no other one implies: its key over its colour."""
@@ -197,16 +240,7 @@ class ShotList(QWidget):
         self.setObjectName("side")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.model = QueueModel(session)
-        self.view = QListView()
-        self.view.setAccessibleName("Queue of shots")
-        self.view.setModel(self.model)
-        self.view.setItemDelegate(ShotDelegate(session, self.view))
-        self.view.setUniformItemSizes(True)
-        self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.view.setMouseTracking(True)
-        self.view.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.view = _column(self.model, ShotDelegate(session, self))
         self.head = QueueHead(session)
         self.foot = ProgressFoot(session)
         layout = QVBoxLayout(self)
@@ -218,16 +252,16 @@ class ShotList(QWidget):
         self._redraw = QTimer(self)
         self._redraw.setSingleShot(True)
         self._redraw.setInterval(REDRAW_MS)
-        self._redraw.timeout.connect(self._repaint)
+        self._redraw.timeout.connect(self._show_arrived)
+        self._arrived: set[int] = set()
         selection = self.view.selectionModel()
         assert selection is not None
         selection.currentChanged.connect(self._chosen)
         session.shot_changed.connect(self.follow)
         session.queue_changed.connect(lambda: self.follow(session.row))
         session.project_changed.connect(lambda: self.follow(session.row))
-        # Telling the list of changed data would make it lay out a million rows at every key.
-        session.labels_changed.connect(lambda rows: self._repaint())
-        session.thumbnail_ready.connect(lambda row: self._redraw.start())
+        session.labels_changed.connect(self._touch)
+        session.thumbnail_ready.connect(self._take_thumbnail)
         self.follow(session.row)
 
     def follow(self, row: int) -> None:
@@ -240,7 +274,25 @@ class ShotList(QWidget):
         index = self.model.index(place)
         selection.setCurrentIndex(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
         self.view.scrollTo(index, QAbstractItemView.ScrollHint.EnsureVisible)
-        self._repaint()
+
+    def _touch(self, rows: npt.NDArray[np.int64]) -> None:
+        """Paint anew what was decided: the rows themselves, or all that is in sight."""
+        if len(rows) > FEW:
+            self._repaint()
+            return
+        for row in rows:
+            place = self.session.place_of(int(row))
+            if place is not None:
+                self.view.update(self.model.index(place))
+
+    def _take_thumbnail(self, row: int) -> None:
+        self._arrived.add(row)
+        if not self._redraw.isActive():
+            self._redraw.start()
+
+    def _show_arrived(self) -> None:
+        rows, self._arrived = self._arrived, set()
+        self._touch(np.fromiter(rows, np.int64, len(rows)))
 
     def _chosen(self, current: QModelIndex, before: QModelIndex) -> None:
         row = current.data(ROW)

@@ -35,7 +35,7 @@ from model.thumbnail import area_means
 
 TILE = Qt.ItemDataRole.UserRole
 Drawn = tuple[QImage, list[tuple[float, QPainterPath]], float]
-"""A picture, its contours, and the share of the heat that lies off the detector."""
+"""A picture, its contours by level, and the share of the heat that lies off the detector."""
 CAPTION = 44
 """Height of the two lines below a tile."""
 GAP = 10
@@ -119,7 +119,7 @@ class TileDelegate(QStyledItemDelegate):
         self.session = session
         self.by_class = by_class
         self.side = 180
-        self._drawn: OrderedDict[Any, Drawn] = OrderedDict()
+        self._drawn: OrderedDict[tuple[Tile, int], Drawn] = OrderedDict()
         self.covered: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
         """(row, class) -> (h, w) map by occlusion, where somebody asked for it."""
 
@@ -155,15 +155,16 @@ class TileDelegate(QStyledItemDelegate):
 
     def _paint_picture(self, painter: QPainter, where: QRectF, tile: Tile) -> None:
         painter.fillRect(where, theme.colour("stage"))
-        counts = self.session.counts(tile.row)
+        kept = self._kept(painter, tile)
+        counts = None if kept is not None else self.session.counts(tile.row)
         if isinstance(counts, InputError):
             spot = QRectF(where.center().x() - 12, where.center().y() - 12, 24, 24)
             theme.draw(painter, "icons/error.svg", spot, theme.current().error)
             return
-        if counts is None:
+        if kept is None and counts is None:
             self.session.feed.want(tile.row)
             return
-        image, contours, _ = self._picture(painter, tile, counts)
+        image, contours, _ = kept or self._picture(painter, tile, counts)
         size = image.size().toSizeF()
         size.scale(where.size(), Qt.AspectRatioMode.KeepAspectRatio)
         inside = QRectF(0, 0, size.width(), size.height())
@@ -176,15 +177,23 @@ class TileDelegate(QStyledItemDelegate):
             self._stroke(painter, contours, tile.kind)
             painter.restore()
 
-    def _picture(self, painter: QPainter, tile: Tile, counts: Any) -> Drawn:
+    def _key(self, painter: QPainter, tile: Tile) -> tuple[Tile, int]:
         device = painter.device()
         ratio = device.devicePixelRatioF() if device is not None else 1.0
-        key = (tile, round(self.side * ratio))
-        if key not in self._drawn:
-            self._drawn[key] = self._draw(tile, counts, key[1])
-            while len(self._drawn) > KEPT:
-                self._drawn.popitem(last=False)
-        self._drawn.move_to_end(key)
+        return tile, round(self.side * ratio)
+
+    def _kept(self, painter: QPainter, tile: Tile) -> Drawn | None:
+        """What was drawn earlier, though the counts may have made room for others meanwhile."""
+        key = self._key(painter, tile)
+        if key in self._drawn:
+            self._drawn.move_to_end(key)
+        return self._drawn.get(key)
+
+    def _picture(self, painter: QPainter, tile: Tile, counts: Any) -> Drawn:
+        key = self._key(painter, tile)
+        self._drawn[key] = self._draw(tile, counts, key[1])
+        while len(self._drawn) > KEPT:
+            self._drawn.popitem(last=False)
         return self._drawn[key]
 
     def _draw(self, tile: Tile, counts: Any, pixels: int) -> Drawn:

@@ -1,60 +1,52 @@
-"""Times the hand of a person in the real window: from a key to the pattern on screen.
+"""`bench labelling`: how fast the labelling half is, in the real window, with real children.
 
-Works on a project of its own in a temporary folder, off-screen or on, with the real reader child
-and durable commits; nothing is stubbed.
+Works on projects of its own in a temporary folder, off-screen or on, with durable commits; nothing
+is stubbed.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from PyQt6.QtCore import QEventLoop, Qt, QTimer
-from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QApplication
 
+from labeler.jobs import Job
 from labeler.project import Project
-from labeler.session import Session
-from labeler.settings import Settings
-from labeler.views import theme
-from labeler.window import MainWindow
+from labeler.views import timing_grid, timing_scale
+from labeler.views.timing_hand import Hand, Lateness, hand_in_window, spread
+from model.taxonomy_toml import load, shipped
 
-HANDS: Any = QTest
-"""Its functions are static, which its type stubs do not know."""
-WINDOW = (1280, 800)
-PATIENCE_MS = 10_000
 WARM_UP = 20
 KINDS = 64
 """Different patterns in the file; they repeat."""
+LEARNT = 160
+"""Shots of the training that runs meanwhile."""
+STARTING_S = 300.0
 
 
-def measure(shots: int = 10_000, keys: int = 300, size: int = 224) -> dict[str, Any]:
+def measure(
+    shots: int = 10_000, keys: int = 300, size: int = 224, training: int = 1, large: int = 1_000_000
+) -> dict[str, Any]:
     """Milliseconds from key to paint on `shots` shots of `size`² pixels: medians, 99th percentiles.
 
-    `next_ms_*`: → at full speed, read ahead where the reader keeps up; `jump_ms_*`: to a shot far
-    away, read after the key; `label_ms_*`: a class key until it is committed and all is painted.
+    `next_ms_*`: a class key until the label is on disk and the next pattern painted, prefetched,
+    also while a training runs; `step_ms_*`: → alone; `jump_ms_*`: to a shot far away, read after
+    the key; `label_ms_*`: a class key until it is committed and all is painted. Then the grid, and
+    how everything grows up to `large` shots (0 leaves that out, as does `training` for its part).
     """
-    app = QApplication.instance() or QApplication(sys.argv[:1])
-    assert isinstance(app, QApplication)
-    theme.apply(app, "dark")
     with tempfile.TemporaryDirectory(prefix="airylabel-bench-") as name:
         folder = Path(name)
         Project.create(folder / "week", [_write(folder / "shots.h5", shots, size)]).close()
-        session = Session()
-        window = MainWindow(session, Settings(folder / "settings.toml"))
-        window.resize(*WINDOW)
-        window.show()
-        try:
-            return {"shots": shots, "keys": keys} | _Hand(window, session).times(folder, keys)
-        finally:
-            window.close()
-            window.deleteLater()
+        found: dict[str, Any] = {"shots": shots, "keys": keys}
+        with hand_in_window(folder) as hand:
+            found |= _keys(hand, folder / "week", keys)
+            if training:
+                found |= _while_training(hand, folder, keys)
+            found |= timing_grid.frames(hand)
+    return found | _growth(large)
 
 
 def _write(path: Path, shots: int, size: int) -> Path:
@@ -75,68 +67,82 @@ def _write(path: Path, shots: int, size: int) -> Path:
     return path
 
 
-class _Hand:
-    """Presses keys and waits for the paint."""
+def _keys(hand: Hand, week: Path, keys: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"open_10k_s": hand.open(week) / 1000}
+    hand.session.auto_levels()
+    hand.session.auto_advance = True
+    for _ in range(WARM_UP):
+        hand.decide()
+    found |= spread("next", [hand.decide() for _ in range(keys)])
+    hand.session.auto_advance = False
+    found |= spread("step", [hand.step() for _ in range(keys)])
+    found |= spread("jump", [hand.jump() for _ in range(keys)])
+    return found | spread("label", [hand.label() for _ in range(keys)])
 
-    def __init__(self, window: MainWindow, session: Session) -> None:
-        self.window = window
-        self.session = session
-        self.random = np.random.default_rng(2)
 
-    def times(self, folder: Path, keys: int) -> dict[str, Any]:
-        opened = self._until_painted(lambda: self.window.doors.open_folder(folder / "week"))
-        self.session.auto_levels()
-        for _ in range(WARM_UP):
-            self._step()
-        steps = [self._step() for _ in range(keys)]
-        jumps = [self._jump() for _ in range(keys)]
-        labels = [self._label() for _ in range(keys)]
-        found: dict[str, Any] = {"open_ms": opened}
-        for name, values in (("next", steps), ("jump", jumps), ("label", labels)):
-            found[f"{name}_ms_median"] = float(np.median(values))
-            found[f"{name}_ms_p99"] = float(np.percentile(values, 99))
-        return found
+def _while_training(hand: Hand, folder: Path, keys: int) -> dict[str, Any]:
+    """The same keys while a training, as the Retrain button starts it, takes every core."""
+    source = _labelled(folder / "learn.h5")
+    options = ("--recipe", "quick", "--epochs", "500", "--out", str(folder / "run"))
+    job = Job(("train", str(source), *options), folder / "train.log")
+    epochs: list[object] = []
+    job.event_received.connect(lambda e: epochs.append(e) if e.get("event") == "epoch" else None)
+    job.start()
+    waited = 0.0
+    while job.is_running and not epochs and waited < STARTING_S:
+        hand.rest(0.2)
+        waited += 0.2
+    if not epochs:
+        job.stop()
+        why = job.last_event.get("text") or f"no epoch within {STARTING_S:.0f} s"
+        return {"left_out": {"training": str(why)}}
+    hand.session.first()
+    hand.session.auto_advance = True
+    for _ in range(WARM_UP):
+        hand.decide()
+    lateness = Lateness()
+    times = [hand.decide() for _ in range(keys)]
+    late_while_typing = lateness.stop()
+    lateness = Lateness()
+    hand.rest(5.0)
+    found = spread("next", times)
+    job.stop()
+    hand.session.auto_advance = False
+    return {
+        "next_ms_median_training": found["next_ms_median"],
+        "next_ms_p99_training": found["next_ms_p99"],
+        "lateness_ms_p99_training": lateness.stop(),
+        "lateness_ms_p99_training_typing": late_while_typing,
+    }
 
-    def _step(self) -> float:
-        return self._until_painted(lambda: self._press(Qt.Key.Key_Right))
 
-    def _jump(self) -> float:
-        row = int(self.random.integers(1, self.session.n_shots))
-        if row == self.session.row:
-            row -= 1
-        return self._until_painted(lambda: self.session.show(row))
+def _labelled(path: Path) -> Path:
+    """A small file of labelled shots to learn from; nothing is to be learnt."""
+    taxonomy = load(shipped("helium"))
+    random = np.random.default_rng(3)
+    sets = taxonomy.legal_sets[taxonomy.legal_sets.any(1)]
+    with h5py.File(path, "w") as file:
+        file["images"] = random.poisson(20, (LEARNT, 112, 112)).astype(np.uint16)
+        file["labels"] = sets[random.integers(len(sets), size=LEARNT)].astype(np.uint8)
+        file["labels"].attrs["class_names"] = list(taxonomy.names)
+    return path
 
-    def _label(self) -> float:
-        """A class key on a fresh shot, until the commit and every paint it asks for are done."""
-        self._step()
-        key = str(self.random.integers(1, 9))
-        begin = time.perf_counter()
-        HANDS.keyClick(self.window, key)
-        QApplication.processEvents()
-        return 1000 * (time.perf_counter() - begin)
 
-    def _press(self, key: Qt.Key) -> None:
-        HANDS.keyClick(self.window, key)
-
-    def _until_painted(self, act: Callable[[], None]) -> float:
-        """Milliseconds from `act` until the pattern of the shot that it leads to is painted."""
-        loop = QEventLoop()
-        late = QTimer()
-        late.setSingleShot(True)
-        late.timeout.connect(lambda: loop.exit(1))
-        painted: list[float] = []
-
-        def arrived(row: int) -> None:
-            if row == self.session.row:
-                painted.append(time.perf_counter())
-                loop.exit(0)
-
-        self.session.painted.connect(arrived)
-        late.start(PATIENCE_MS)
-        begin = time.perf_counter()
-        act()
-        if not painted and loop.exec():
-            raise TimeoutError(f"nothing was painted within {PATIENCE_MS / 1000:.0f} s")
-        late.stop()
-        self.session.painted.disconnect(arrived)
-        return 1000 * (painted[0] - begin)
+def _growth(large: int) -> dict[str, Any]:
+    """A row for every power of ten from 10,000 on, and the last of them by name."""
+    rows = []
+    n = 10_000
+    while n <= large:
+        with tempfile.TemporaryDirectory(prefix="airylabel-bench-") as name:
+            rows.append(timing_scale.measure(n, Path(name)))
+        n *= 10
+    if not rows:
+        return {}
+    last = rows[-1]
+    return {
+        "open_1m_s": last["open_s"],
+        "next_unlabelled_ms": last["next_unlabelled_ms"],
+        "counts_1m_ms": last["counts_ms"],
+        "memory_1m_mb": last["memory_mb"],
+        "growth": rows,
+    }

@@ -83,7 +83,8 @@ class VotesCard(QFrame):
         for c in range(len(taxonomy)):
             if present >> c & 1:
                 alike = all(o >> c & 1 for o in others)
-                names.append(taxonomy.names[c] if alike else f"• {taxonomy.names[c]}")
+                name = taxonomy.names[c].replace(" ", "\u00a0")
+                names.append(name if alike else f"•\u00a0{name}")
         return ", ".join(names) or "no class"
 
     def _line(self, k: int, name: str, words: str, present: int | None) -> None:

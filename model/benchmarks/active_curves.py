@@ -63,9 +63,39 @@ class World:
 
 def counts_up_to(most: int) -> tuple[int, ...]:
     """How many labels there are each time the head is judged: 20, 40, ... then in larger steps."""
-    steps = [*range(20, 200, 20), *range(200, 600, 50), *range(600, 1000, 100)]
+    steps = [20, 40, 60, 80, 100, 125, 150, 175, *range(200, 600, 50), *range(600, 1000, 100)]
     steps += range(1000, max(most, 1000) + 1, 250)
     return (*(s for s in steps if s < most), most)
+
+
+def labelling(
+    world: World,
+    pool: Rows,
+    strategy: str,
+    seed: int,
+    counts: Sequence[int],
+    *,
+    audit: float = 0.1,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[tuple[Rows, head.Head]]:
+    """Rows of the pool labelled so far and the head that learned from them, from no label on."""
+    x, y = world.embeddings[pool], world.labels[pool]
+    labelled = np.zeros(len(pool), bool)
+    made = head.fit(x[:0], y[:0], world.taxonomy, prior=world.prior, space=world.space)
+    yield pool[:0], made
+    for count in counts:
+        if stop():
+            return
+        asked = selection.ask(
+            strategy, made.probabilities(x), x, labelled, y, world.taxonomy,
+            count - int(labelled.sum()), audit=0.0 if strategy == "random" else audit, seed=seed,
+        )  # fmt: skip
+        labelled[asked.rows] = True
+        made = head.fit(
+            x[labelled], y[labelled], world.taxonomy,
+            start=made, prior=world.prior, space=world.space,
+        )  # fmt: skip
+        yield pool[labelled], made
 
 
 def curve(
@@ -75,30 +105,12 @@ def curve(
     counts: Sequence[int],
     *,
     share: float = 0.3,
-    audit: float = 0.1,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Point]:
     """One point for every number of labels in `counts`, from none on."""
     pool, judge = world.split(share, seed)
-    x, y = world.embeddings[pool], world.labels[pool]
-    labelled = np.zeros(len(pool), bool)
-    made = head.fit(x[:0], y[:0], world.taxonomy, prior=world.prior, space=world.space)
-    yield {"labels": 0.0} | world.judged(made, judge)
-    for count in counts:
-        if stop():
-            return
-        n = count - int(labelled.sum())
-        part = 0.0 if strategy == "random" else audit
-        asked = selection.ask(
-            strategy, made.probabilities(x), x, labelled, y, world.taxonomy, n,
-            audit=part, seed=seed,
-        )  # fmt: skip
-        labelled[asked.rows] = True
-        made = head.fit(
-            x[labelled], y[labelled], world.taxonomy,
-            start=made, prior=world.prior, space=world.space,
-        )  # fmt: skip
-        yield {"labels": float(labelled.sum())} | world.judged(made, judge)
+    for rows, made in labelling(world, pool, strategy, seed, counts, stop=stop):
+        yield {"labels": float(len(rows))} | world.judged(made, judge)
 
 
 def label_saving(

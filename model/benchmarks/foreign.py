@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from model import metrics
-from model.backbone import shipped
 from model.checkpoint import describe
 from model.errors import InputError
 from model.events import Event, event
+from model.places import backbone_folder
 from model.prediction import predict
 from model.recipes import Recipe
 from model.shots import ShotTable
@@ -70,7 +70,7 @@ def run(
             _write(out, done)
     results = {v["way"]: v for v in done.values()}
     if recipe.backbone:
-        folder = shipped(recipe.backbone)
+        folder = backbone_folder(recipe.backbone)
         alone = yield from _judged("backbone alone", folder, foreign, out)
         results["backbone alone → foreign"] = alone
     about = f"All of it begins from {recipe.backbone}, trained on simulated shots of this program."
@@ -92,7 +92,9 @@ def _trained(
             raise InputError(f"the training of {name} failed: {item['text']}")
 
 
-def _judged(name: str, folder: Path, there: ShotTable, out: Path | None = None) -> Iterator[Event]:
+def _judged(
+    name: str, folder: Path, there: ShotTable, out: Path | None = None
+) -> Generator[Event, None, dict[str, Any]]:
     """Read the other set; returns its numbers over the classes that both know."""
     path = (out or folder) / "foreign-predictions.h5"
     for item in predict(there, folder, path):
@@ -131,7 +133,7 @@ def judge(
         taxonomy=_in_order(there, other) if whole else None,
     )
     blind = np.broadcast_to(metrics.constant_prediction(labels), labels.shape)
-    there_at_all = labels.any(0)
+    there_at_all = np.asarray(labels.any(0))
     f1 = metrics.f1_scores(blind, labels)[there_at_all]
     classes = metrics.f1_scores(decided[rows][:, mine], labels)
     return found | {

@@ -14,6 +14,7 @@ from labeler import classes, taxonomy_edit
 from labeler.cli import main
 from labeler.project import Project
 from labeler.store import LABELLED
+from labeler.views.classes import ClassesDialog
 from model.errors import InputError
 from model.taxonomy_toml import loads, shipped
 
@@ -298,3 +299,25 @@ def test_the_window_goes_on_with_the_changed_classes_and_other_windows_follow(qa
     assert np.array_equal(other.present, session.present)
     session.close()
     other.close()
+
+
+def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week, monkeypatch):
+    session = make_session(week)
+    session.toggle(session.taxonomy.index("Bent"))
+    dialog = ClassesDialog(session)
+    qtbot.addWidget(dialog)
+    assert not dialog.buttons["Rename…"].isEnabled()
+    dialog.classes.setCurrentItem(dialog.classes.topLevelItem(5))
+    monkeypatch.setattr(dialog, "_ask", lambda question, text="": "Curved")
+    dialog.buttons["Rename…"].click()
+    assert dialog.classes.topLevelItem(5).text(0) == "Curved"
+    assert dialog.classes.topLevelItem(5).text(3) == "1"
+    dialog.rules.setCurrentItem(dialog.rules.topLevelItem(0))
+    dialog.buttons["Soft"].click()
+    assert dialog.rules.topLevelItem(0).text(1) == "soft"
+    assert dialog.past.topLevelItemCount() == 2
+    dialog.buttons["Undo the last change"].click()
+    dialog.buttons["Undo the last change"].click()
+    assert session.taxonomy.names == loads(HELIUM).names
+    assert not dialog.buttons["Undo the last change"].isEnabled()
+    session.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from making_weeks import NOTE, decide, open_week
 
@@ -94,6 +94,7 @@ def test_no_cell_of_a_csv_is_a_formula(project, tmp_path):
     assert not [c for c in cells if c.startswith(("=", "+", "-", "@", "\t", "\r"))]
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text())
 def test_text_made_harmless_comes_back(text):
     assert original(harmless(text)) == text

@@ -119,6 +119,11 @@ def test_conditions_hold_together(project):
     assert Selection(lacking=("Bent",), labelled=True).of(project).tolist() == [0, 1, 2, 7]
     assert Selection(flagged=True).of(project).tolist() == [3, 5]
     assert Selection(rows="1-3,8", lacking=("Empty",)).of(project).tolist() == [0, 2, 7]
+    assert Selection(queue="flagged").of(project).tolist() == [3, 5]
+    project.store.set_meta("queues", {"mine": {"filters": ["class:Bent"], "order": "file"}})
+    assert Selection(queue="mine").of(project).tolist() == [3]
+    with pytest.raises(InputError, match=r"no queue called 'odd'.*Saved queues: mine"):
+        Selection(queue="odd").of(project)
     with pytest.raises(InputError, match="no shot fits"):
         Selection(having=("Layered",)).of(project)
     with pytest.raises(InputError, match="'Odd'"):

@@ -102,7 +102,8 @@ def test_the_people_of_a_project_are_chosen_in_a_dialog(qtbot, window):
     session.toggle(1)
     dialog = PeopleDialog(session)
     qtbot.addWidget(dialog)
-    assert "(you)\t1 labelled" in dialog.list.item(0).text()
+    assert "(you)" in dialog.list.topLevelItem(0).text(0)
+    assert dialog.list.topLevelItem(0).text(1) == "1"
     assert not dialog.take.isEnabled()
     dialog.new.setText("Bob")
     dialog.blind.setChecked(True)

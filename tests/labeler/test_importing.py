@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import os
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from making_weeks import NOTE, decide, open_week
 
 from labeler.cli import main
 from labeler.exchange import FORMATS, export, read_labels
+from labeler.exchange.apart import read_labels_apart
 from labeler.exchange.importing import apply, plan
 from labeler.project import Project
 from labeler.store import FLAGGED, LABELLED, SKIPPED
@@ -73,7 +75,9 @@ _number = itertools.count()
 _status = st.sampled_from([0, LABELLED, FLAGGED, SKIPPED, LABELLED | FLAGGED, FLAGGED | SKIPPED])
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     present=st.lists(st.integers(0, 2**11 - 1), min_size=N, max_size=N),
     status=st.lists(_status, min_size=N, max_size=N),
@@ -206,6 +210,71 @@ def test_the_plan_counts_labels_by_class(project, tmp_path):
     assert found.per_class["Round"] == (1, 0)
     assert found.per_class["Bent"] == (0, 1)
     assert "  Bent: +0 −1" in found.lines()
+
+
+# -- bad files --------------------------------------------------------------------------------
+
+
+def crash(path):
+    os.abort()
+
+
+def test_a_file_that_crashes_its_library_kills_only_a_child(tmp_path):
+    (tmp_path / "bad.h5").write_bytes(b"anything")
+    with pytest.raises(InputError, match=r"bad\.h5: crashed the library"):
+        read_labels_apart(tmp_path / "bad.h5", crash)
+    with pytest.raises(InputError, match=r"bad\.h5.*not an HDF5 file"):
+        read_labels_apart(tmp_path / "bad.h5")
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    """One export in each of the formats that are text; damage to them is read at once."""
+    folder = tmp_path_factory.mktemp("exports")
+    with open_week(folder / "one") as made:
+        decide(made)
+        for form in ("csv", "json"):
+            export(made, form, folder / f"out.{form}")
+    return {form: (folder / f"out.{form}").read_bytes() for form in ("csv", "json")}
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    form=st.sampled_from(["csv", "json"]),
+    at=st.floats(0, 1),
+    put=st.one_of(st.binary(max_size=6), st.sampled_from([b",", b'"', b"\n", b"[", b"}", b"null"])),
+    cut=st.integers(0, 40),
+    truncate=st.booleans(),
+)
+def test_any_damage_to_a_text_file_is_an_input_error_or_none(
+    exports, tmp_path, form, at, put, cut, truncate
+):
+    data = exports[form]
+    place = int(at * len(data))
+    path = tmp_path / f"bad.{form}"
+    path.write_bytes(data[:place] + put + (b"" if truncate else data[place + cut :]))
+    refusals = []
+    try:
+        read_labels(path)
+    except InputError as error:
+        refusals.append(error)
+    assert all(f"bad.{form}" in str(r) and r.mend for r in refusals)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "file,index,Round\na.h5,99999999999999999999999,1\n"),
+        ("a.json", '[{"data": {"file": "a.h5", "index": 1e999}, "annotations": []}]'),
+        ("a.json", '[{"data": {"file": "a.h5", "index": 9999999999999999999}, "annotations": []}]'),
+    ],
+)
+def test_a_number_beyond_all_shots_is_refused_at_its_place(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=r"(line 2|task 1)"):
+        read_labels(tmp_path / name)
 
 
 # -- the command line --------------------------------------------------------------------------

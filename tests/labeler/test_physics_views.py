@@ -11,6 +11,7 @@ from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtTest import QTest
 from window_parts import InlineReader, make_project, make_session, use_made_up_run
 
+from labeler.project import Project
 from labeler.session import Session
 from labeler.settings import Settings
 from labeler.views import theme
@@ -79,7 +80,7 @@ def test_the_pattern_owns_the_window_with_all_panes_on(window, size):
 
 def test_each_pane_has_a_key(window):
     panes = window.label.physics.panes
-    for key, name in (("R", "profile"), ("W", "unwrap"), ("Y", "symmetry"), ("V", "correlation")):
+    for key, name in (("R", "profile"), ("W", "unwrap"), ("T", "symmetry"), ("V", "correlation")):
         before = panes[name].isVisible()
         QTest.keyClick(window, key)
         assert panes[name].isVisible() != before
@@ -292,6 +293,31 @@ def test_the_lines_of_the_rings_stand_on_bright_rings(qapp):
     bright = np.interp(inner, profile.radius, np.log(profile.mean))
     between = np.interp((inner[:-1] + inner[1:]) / 2, profile.radius, np.log(profile.mean))
     assert (bright[:-1] > between + 0.5).all()
+
+
+def test_the_wavelength_of_a_shot_comes_from_the_numbers_of_its_file(qapp, qtbot, tmp_path):
+    path = tmp_path / "energies.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = np.stack([sphere(300e-9, 64)] * 3)
+        file["photon_energy_eV"] = np.array([24.8, 12.4, np.nan])
+        file.attrs["distance_m"], file.attrs["pixel_m"] = 0.065, 1.17e-3
+    Project.create(tmp_path / "week", [path]).close()
+    theme.apply(qapp, "dark")
+    window = MainWindow(make_session(tmp_path / "week"))
+    window.show()
+    with qtbot.waitSignal(window.session.numbers_changed, timeout=60_000):
+        settle(window)
+    told = []
+    for row in range(3):
+        window.session.show(row)
+        told.append(window.session.geometry().wavelength_m)
+    assert told[:2] == pytest.approx([50e-9, 100e-9], rel=1e-3)
+    assert told[2] is None
+    window.session.show(0)
+    words = settle(window).panes["profile"].words()
+    assert words.endswith("nm") or "no clear rings" in words
+    window.close()
+    window.deleteLater()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from window_parts import make_project, make_session
 
@@ -58,6 +58,7 @@ def test_a_shot_comes_again_without_its_label_and_the_first_label_stays(session)
     assert row < 4
     assert not session.labels().any()
     assert not session.is_decided()
+    assert session.note() == ""
     session.toggle(STREAK)
     assert session.labels()[STREAK]
     session.next()
@@ -201,6 +202,7 @@ def test_the_first_label_of_a_shot_that_is_shown_blind_is_kept_when_the_project_
 # -- choosing and judging ----------------------------------------------------------------------
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**31))
 def test_shots_are_chosen_once_each_and_never_a_barred_one(seed):
     rng = np.random.default_rng(seed)

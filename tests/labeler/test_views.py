@@ -218,7 +218,7 @@ def test_the_head_counts_what_no_longer_matches(session, qtbot):
 def test_filters_that_need_a_run_are_offered_but_not_enabled_before_one(session, qtbot):
     head = shown(QueueHead(session), qtbot, 200, 90)
     head.order.fill()
-    assert [a.isEnabled() for a in head.order.list.actions()] == [True, False, False, True]
+    assert [a.isEnabled() for a in head.order.list.actions()] == [True, False, False, False, True]
     use_made_up_run(session)
     head.order.fill()
     assert all(a.isEnabled() for a in head.order.list.actions())

@@ -133,7 +133,9 @@ class MadeUpRun:
     def disagreement(self, present: Any, status: Any, rows: Any = slice(None)) -> np.ndarray:
         return (np.arange(len(self.probabilities)) % 2)[rows] * (np.asarray(status) & 1)
 
-    def heatmap(self, row: int, class_index: int, shape: tuple[int, int]) -> np.ndarray:
+    def heatmap(
+        self, row: int, class_index: int, shape: tuple[int, int], form: str = "paper"
+    ) -> np.ndarray:
         y, x = np.mgrid[: shape[0], : shape[1]] / max(shape) - 0.5
         return np.exp(-(x**2 + y**2) * 20).astype(np.float32)
 

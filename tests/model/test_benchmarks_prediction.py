@@ -12,12 +12,15 @@ from model.benchmarks.pairing import ratio, seconds_in_turns
 
 def test_bench_inference_has_its_ratios_and_names_who_is_missing():
     found = inference.measure(rounds=1, batches=1, compile_peer=False, size=64)
-    for key in ("ratio_best_peer", "ratio_torch_eager", "one_pass_overhead"):
+    eager = "ratio_torch_eager", "ratio_torch_eager_single"
+    for key in ("ratio_best_peer", *eager, "one_pass_overhead"):
         assert math.isfinite(found[key])
         assert found[key] > 0
     assert found["best_peer"] in found["images_per_second"]
     present = set(found["images_per_second"]) - {"ours", "one_pass"}
-    assert present | set(found["left_out"]) == {"torch_eager", "onnxruntime", "openvino"}
+    assert present | set(found["left_out"]) == {
+        "torch_eager", "torch_eager_single", "onnxruntime", "openvino",
+    }  # fmt: skip
 
 
 def test_bench_explain_has_its_ratios_and_agrees_with_the_package():

@@ -207,7 +207,10 @@ def test_thresholds_have_the_largest_expected_f1():
     p = np.array([[0.9], [0.6], [0.3], [0.05]], np.float32)
     # naming 1, 2, 3, 4 of them: 2 * .9 / (1 + 1.85), 2 * 1.5 / (2 + 1.85), ...
     expected = [1.8 / 2.85, 3.0 / 3.85, 3.6 / 4.85, 3.7 / 5.85]
-    assert head.best_thresholds(p)[0] == pytest.approx(max(expected) / 2, abs=1e-6)
+    assert head.best_for_f1(p)[0][0] == pytest.approx(max(expected) / 2, abs=1e-6)
+    both = np.concatenate([p, [[0.9], [0.02], [0.01], [0.01]]], 1).astype(np.float32)
+    worth = head.best_for_f1(both)[1]  # 1 / (2 named + 1.85) against 1 / (1 + 0.94)
+    assert worth[1] / worth[0] == pytest.approx(3.85 / 1.94, abs=1e-5)
 
 
 def test_the_balanced_answer_finds_more_of_a_rare_class_and_stays_legal():
@@ -221,3 +224,17 @@ def test_the_balanced_answer_finds_more_of_a_rare_class_and_stays_legal():
     occurs = truth.any(0)
     assert f1_scores(balanced, truth)[occurs].mean() > f1_scores(likely, truth)[occurs].mean()
     assert (likely == truth).all(1).mean() >= (balanced == truth).all(1).mean()
+
+
+def test_embeddings_that_say_nothing_leave_the_balanced_answer_near_the_commonest_set():
+    """Rare classes of equal small chances everywhere must not gang up on the common ones."""
+    sets = np.array([HELIUM.mask(s) for s in (
+        ("Spherical/Oblate", "Round"), ("Prolate", "Streak", "Bent"), ("Prolate", "Bent"),
+        ("Empty",),
+    )])  # fmt: skip
+    labels = sets[np.random.default_rng(4).choice(4, 1200, p=(0.88, 0.05, 0.04, 0.03))]
+    x = np.random.default_rng(5).normal(size=(1200, 40)).astype(np.float32)
+    made = head.fit(x[:300], labels[:300], HELIUM)
+    truth = labels[300:]
+    likely = (made.likely(x[300:]) == truth).mean()
+    assert (made.balanced(x[300:]) == truth).mean() > likely - 0.1

@@ -1,11 +1,13 @@
 """Noise sets: the level of the paper's section 5.3, and a copy that is otherwise the same."""
 
+import os
+
 import h5py
 import numpy as np
 import pytest
 
 from model.errors import InputError
-from model.noise import LEVELS, add_noise_file, noisy, statistic
+from model.noise import ATTRIBUTE, LEVELS, add_noise_file, noisy, statistic
 
 
 @pytest.fixture
@@ -99,3 +101,56 @@ def test_shots_that_lie_in_another_file_are_never_changed(shots, tmp_path):
 def test_an_unknown_level_is_refused_with_the_known_ones(shots, tmp_path):
     with pytest.raises(InputError, match=r"mean, mean\+std, max"):
         run(shots, tmp_path / "noisy.h5", "median")
+
+
+@pytest.mark.parametrize("side", [30, 31])
+@pytest.mark.parametrize("kind", [np.uint16, np.float32, np.int32])
+def test_plain_and_packed_files_get_the_same_noise(tmp_path, kind, side):
+    """Where shots lie plainly their bytes are changed on the way; else the file does it."""
+    counts = np.random.default_rng(0).poisson(50, (9, side, side)).astype(kind)
+    made = []
+    for name, how in (("plain", {}), ("packed", {"chunks": (2, side, side), "compression": 1})):
+        path = tmp_path / f"{name}.h5"
+        with h5py.File(path, "w") as file:
+            file["before"] = np.arange(1000.0)
+            file.create_dataset("images", data=counts, **how)
+            file["after"] = np.arange(99)
+        run(path, tmp_path / f"noisy-{name}.h5", "max")
+        with h5py.File(tmp_path / f"noisy-{name}.h5") as file:
+            made.append(file["images"][()])
+            np.testing.assert_array_equal(file["before"], np.arange(1000.0))
+            np.testing.assert_array_equal(file["after"], np.arange(99))
+            assert "seed 1" in file["images"].attrs[ATTRIBUTE]
+    np.testing.assert_array_equal(made[0], made[1])
+    bound = np.median(counts.max((1, 2)))
+    expected = np.stack([noisy(shot, bound, 1, i) for i, shot in enumerate(counts)])
+    np.testing.assert_array_equal(made[0], expected)
+
+
+def test_shots_of_single_entries_are_changed_in_their_places(tmp_path):
+    path, counts = tmp_path / "a.cxi", np.random.default_rng(0).poisson(50, (5, 24, 24))
+    with h5py.File(path, "w") as file:
+        for i, shot in enumerate(counts.astype(np.uint16), 1):
+            group = file.create_group(f"entry_{i}")
+            group["instrument_1/detector_1/data"] = shot
+            group["instrument_1/source_1/energy"] = 4e-18
+            group["note_1/data"] = np.zeros(11, np.uint8)
+    run(path, tmp_path / "noisy.cxi", "mean")
+    with h5py.File(tmp_path / "noisy.cxi") as file:
+        bound = np.median(counts.mean((1, 2)))
+        for i, shot in enumerate(counts.astype(np.uint16)):
+            found = file[f"entry_{i + 1}/instrument_1/detector_1/data"]
+            np.testing.assert_array_equal(found, noisy(shot, bound, 1, i))
+            assert file[f"entry_{i + 1}/instrument_1/source_1/energy"][()] == 4e-18
+
+
+def test_what_a_killed_run_left_is_swept_and_what_another_one_writes_is_not(shots, tmp_path):
+    dead = tmp_path / ".noisy.h5.999999999.part"
+    alive = tmp_path / f".noisy.h5.{os.getppid()}.part"
+    other = tmp_path / ".other.h5.999999999.part"
+    for path in (dead, alive, other):
+        path.write_bytes(b"half")
+    run(shots, tmp_path / "noisy.h5", "mean")
+    assert not dead.exists()
+    assert alive.exists()
+    assert other.exists()

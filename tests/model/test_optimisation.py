@@ -119,10 +119,10 @@ def test_averaged_weights_follow_and_end_where_the_weights_stay():
 
 
 def test_the_body_learns_at_its_share_of_the_rate():
-    recipe = Recipe(optimiser="adamw", rate=1e-2, body_rate=0.1, weight_decay=0.05)
+    recipe = Recipe(optimiser="adamw", rate=1e-2, weight_decay=0.05)
     for kind in ("adamw", "sgd", "nesterov"):
         network = networks.create("resnet18", classes=2)
-        optimiser = make_optimiser(replace(recipe, optimiser=kind), network)
+        optimiser = make_optimiser(replace(recipe, optimiser=kind), network, 0.1)
         set_rate(optimiser, 1e-2)
         of = {id(p): g for g in optimiser.param_groups for p in g["params"]}
         assert len(of) == len(list(network.parameters()))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import subprocess
+import sys
+import time
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -11,6 +16,7 @@ import pytest
 
 from model.errors import InputError
 from model.shots import open_source
+from model.simulate import scattering
 from model.simulate.generate import simulate
 from model.simulate.labels import CLASSES, real_sets, row
 from model.simulate.shot import Recipe, targets
@@ -87,3 +93,41 @@ def test_impossible_numbers_are_named(
     with pytest.raises(InputError, match=word):
         list(simulate(tmp_path / "no.h5", shots, seed, size))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_after_kill_9_a_simulation_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole.h5", tmp_path / "killed.h5"
+    list(simulate(whole, 96, 5, 64, workers=1))
+    words = ["--shots", "96", "--seed", "5", "--size", "64", "--workers", "1", "--events"]
+    command = [sys.executable, "-m", "labeler", "simulate", str(killed), *words]
+    journal = tmp_path / "killed.h5.journal"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and child.poll() is None:
+            if journal.exists() and journal.read_text().count("\n") > 2:
+                break
+            time.sleep(0.005)
+        interrupted = child.poll() is None
+        child.kill()
+    if not interrupted:
+        pytest.skip("the machine was too fast to be interrupted")
+    assert not killed.exists()
+    events = list(simulate(killed, 96, 5, 64, workers=1))
+    assert events[0]["done"] >= 16
+    assert _digest(killed) == _digest(whole)
+
+
+def test_the_memory_of_a_simulation_does_not_grow_with_its_shots(tmp_path: Path) -> None:
+    """Apart from the grids of directions, of which the last few sizes are kept."""
+    held = []
+    tracemalloc.start()
+    for item in simulate(tmp_path / "many.h5", 128, 5, 64, workers=1):
+        if item["event"] == "progress":
+            scattering._longitudinal.cache_clear()
+            scattering._edge_transfer.cache_clear()
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    one_shot = 64 * 64 * 2
+    assert held[-1] - held[1] < 6 * one_shot  # of 96 more shots

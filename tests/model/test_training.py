@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from making_shots import NAMES, make_file, make_shots, tiny_recipe, write_file
 
-from model import checkpoint, recipes, resume
+from model import checkpoint, networks, recipes, resume
 from model.events import from_line
 from model.recipes import named
 from model.shots import table_of_file
@@ -286,3 +286,27 @@ def test_few_shots_are_evaluated_every_20_epochs_where_the_recipe_counts_steps(t
     loop.recipe = named("paper")
     assert loop._pause(129) == 2500
     assert loop._pause(11) == 220
+
+
+def test_what_knows_the_shots_already_is_changed_gently(trained, tmp_path):
+    _, events, path = trained
+    first = Path(events[-1]["run"])
+    recipe = tiny_recipe(epochs=1, gentle=2.0)
+    events = run(path, tmp_path / "warm", recipe, warm_start=first)
+    said = next(e["text"] for e in events if e["event"] == "note" and "of the rate" in e["text"])
+    share = int(said.split(" learns at ")[1].split("%")[0])
+    assert share < 40  # six epochs have taught it nearly everything
+    recipe = tiny_recipe(epochs=1, gentle=2.0)
+    events = run(path, tmp_path / "new", recipe)
+    assert "learns at 100% of the rate" in " ".join(e.get("text", "") for e in events)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", networks.NAMES)
+@pytest.mark.parametrize("name", recipes.NAMES)
+def test_every_recipe_trains_every_network(name, network, tmp_path):
+    small = {"size": 64, "small": 0, "first": 0, "crop": 0, "epochs": 1, "network": network}
+    recipe = replace(recipes.named(name), **small)
+    events = run(make_file(tmp_path / "s.h5", n=24), tmp_path / "run", recipe)
+    assert events[-1]["event"] == "finished", events[-1]
+    assert checkpoint.describe(tmp_path / "run").network == network

@@ -83,9 +83,18 @@ def _create_history() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("events_of", "events", ["row"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE FUNCTION history_only_grows() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN RAISE EXCEPTION 'the history only grows'; END$$"
+        )
     for table in ("gestures", "events"):
         for verb in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, 'the history only grows'); END"
-            )
+            op.execute(_trigger(table, verb, op.get_bind().dialect.name))
+
+
+def _trigger(table: str, verb: str, dialect: str) -> str:
+    head = f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+    if dialect == "postgresql":
+        return head + "FOR EACH ROW EXECUTE FUNCTION history_only_grows()"
+    return head + "BEGIN SELECT RAISE(ABORT, 'the history only grows'); END"

@@ -1,0 +1,105 @@
+"""What a project's labels say about the labels to come: the next shots to ask for, the forecast.
+
+Joins the project's labels and the embeddings that it stands on with `model.selection` and
+`model.forecast`. Qt-free; changes nothing in the project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from labeler import grounds
+from labeler.instant import Ground
+from labeler.project import Project
+from model import head, selection
+from model.audit import Fraction, fractions
+from model.errors import InputError
+from model.forecast import Forecast, forecast
+from model.prior import Prior, prior_of
+from model.shots import ShotTable
+
+
+@dataclass(frozen=True)
+class Known:
+    """Embeddings (N, D), NaN where a shot has none; labels (N, C) where labelled (N,); prior."""
+
+    embeddings: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.bool_]
+    labelled: npt.NDArray[np.bool_]
+    prior: Prior | None
+    space: head.Space
+
+
+def known(project: Project) -> Known:
+    """Everything the instant head of a project learns from.
+
+    Raises InputError where no network has read its shots yet.
+    """
+    table = project.shot_table()
+    ground = _ground(project, table)
+    found = grounds.embeddings(ground).astype(np.float32)
+    readable = np.isfinite(found).all(1)
+    prior = prior_of(ground.network, project.taxonomy)
+    if prior is not None and prior.weight.shape[1] != found.shape[1]:
+        prior = None
+    space = head.space_of(found[readable])
+    return Known(found, table.labels.astype(bool), table.labelled & readable, prior, space)
+
+
+def _ground(project: Project, table: ShotTable) -> Ground:
+    """That of the run in use, else what the shipped network has read."""
+    if project.current_run is not None:
+        predictions = project.run_folder(project.current_run) / "predictions.h5"
+        if predictions.is_file():
+            return grounds.of_run(0, project.taxonomy, len(table), predictions)
+    ground = grounds.of_cache(0, project.taxonomy, table, project.folder)
+    if not grounds.share_there(ground.parts):
+        raise InputError(
+            "no network has read these shots yet",
+            file=project.folder,
+            mend=f"First: airylabel embed {project.name}",
+        )
+    return ground
+
+
+def next_shots(
+    project: Project, strategy: str, n: int, *, audit: float = 0.1, seed: int = 0
+) -> selection.Asked:
+    """Which shots to label next and why, by the head fitted on the labels so far."""
+    has = known(project)
+    made = head.fit(
+        has.embeddings[has.labelled], has.labels[has.labelled], project.taxonomy,
+        prior=has.prior, space=has.space,
+    )  # fmt: skip
+    return selection.ask(
+        strategy, made.probabilities(has.embeddings), has.embeddings, has.labelled, has.labels,
+        project.taxonomy, n, audit=audit, seed=seed,
+    )  # fmt: skip
+
+
+def foreseen(project: Project, more: int = 100) -> Forecast:
+    """What `more` labels on top of those so far would buy; InputError below 40 labels."""
+    has = known(project)
+    rows = has.labelled
+    return forecast(
+        has.embeddings[rows], has.labels[rows], project.taxonomy,
+        prior=has.prior, space=has.space, more=more,
+    )  # fmt: skip
+
+
+def class_fractions(project: Project, seed: int = 0) -> tuple[Fraction, ...]:
+    """The share of all shots that shows each class, from the random checks alone.
+
+    `seed` is that of the checks. Shots that no network could read are left out of "all".
+    """
+    table = project.shot_table()
+    try:
+        askable = np.isfinite(grounds.embeddings(_ground(project, table))).all(1)
+    except InputError:  # nobody has read them: then all count
+        askable = np.ones(len(table), bool)
+    return fractions(
+        table.labels.astype(bool), table.labelled, table.class_names, seed, askable=askable
+    )

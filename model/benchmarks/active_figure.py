@@ -1,0 +1,88 @@
+"""The figure of `bench active`: accuracy, macro F1 and rare F1 against the number of labels.
+
+Draws what it is given and computes nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PANELS = {"accuracy": "accuracy", "macro_f1": "macro F1", "rare_f1": "F1 of rare classes"}
+_COLOURS = {"asked": "#D55E00", "random": "#000000"}
+_OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#A6761D")
+
+
+def draw(results: dict[str, Any], out: Path) -> tuple[Path, Path]:
+    """Write `out`/active.svg and .png from the results of `active.run`; returns both paths."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from model.figures import write
+
+    figure = Figure((11, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(PANELS))
+    for axes, (metric, words) in zip(panels, PANELS.items(), strict=True):
+        _panel(axes, results, metric)
+        axes.set_title(words, fontsize=10, loc="left")
+        axes.set_xlabel("labels", fontsize=9)
+        axes.tick_params(labelsize=8)
+    lines, names = panels[1].get_legend_handles_labels()
+    extra = panels[0].get_legend_handles_labels()
+    for line, name in zip(*extra, strict=True):
+        if name not in names:
+            lines.append(line)
+            names.append(name)
+    figure.legend(lines, names, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
+    paths = out / "active.svg", out / "active.png"
+    for path in paths:
+        write(figure, path, 160)
+    return paths
+
+
+def _panel(axes: Any, results: dict[str, Any], metric: str) -> None:
+    others = iter(_OTHERS)
+    for name, found in results["strategies"].items():
+        known = name in _COLOURS
+        colour = _COLOURS.get(name) or next(others, "#888888")
+        _line(axes, found, metric, name, colour, 2.0 if known else 0.9, "-", spread=known)
+    chance, grey = results["no_pretraining"], "#888888"
+    _line(axes, chance, metric, "random, untrained network", grey, 1.6, "--")
+    trainings: dict[str, Any] = results.get("trainings", {})
+    for mark, (name, points) in zip("so^Dv", _grouped(trainings).items(), strict=False):
+        axes.plot(
+            [p["labels"] for p in points], [p[metric] for p in points], mark,
+            markersize=6, markerfacecolor="none", label=name,
+        )  # fmt: skip
+    if metric == "accuracy":
+        at, reached = zip(*((int(n), v) for n, v in results["table_5"].items()), strict=True)
+        axes.plot(at, reached, "x", color=grey, label="Table 5: paper's network on real shots")
+    axes.set_xscale("symlog", linthresh=20, linscale=0.3)
+    axes.set_xlim(left=0)
+    axes.set_xticks([0, 20, 50, 100, 200, 500, 1000, 2000, 6000])
+    axes.set_xticklabels(["0", "20", "50", "100", "200", "500", "1k", "2k", "6k"])
+    axes.minorticks_off()
+    axes.grid(alpha=0.25, linewidth=0.5)
+
+
+def _line(
+    axes: Any, found: dict[str, Any], metric: str, name: str, colour: str, width: float,
+    style: str, spread: bool = True,
+) -> None:  # fmt: skip
+    labels = np.array(found["labels"])
+    mean, off = np.array(found[metric]["mean"]), np.array(found[metric]["spread"])
+    axes.plot(labels, mean, style, color=colour, linewidth=width, label=name)
+    if spread:
+        axes.fill_between(labels, mean - off, mean + off, color=colour, alpha=0.12, linewidth=0)
+
+
+def _grouped(trainings: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Trainings by what they are called, every seed a point."""
+    made: dict[str, list[dict[str, Any]]] = {}
+    for found in trainings.values():
+        if "macro_f1" in found:
+            made.setdefault(found["name"], []).append(found)
+    return made

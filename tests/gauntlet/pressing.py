@@ -1,0 +1,51 @@
+"""The child of the gauntlet that presses keys in a real window, off screen, 20 times a second.
+
+What is told to the parent is told when the session says that labels changed, as the screen hears.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import tempfile
+from pathlib import Path
+
+from PyQt6.QtCore import QTimer
+from PyQt6.QtWidgets import QApplication
+
+
+def main(project: Path) -> None:
+    os.environ["AIRYLABEL_CONFIG_DIR"] = tempfile.mkdtemp()
+    from labeler.session import Session
+    from labeler.window import MainWindow
+
+    told = struct.Struct("<ii")
+    app = QApplication([])
+    session = Session()
+    window = MainWindow(session)
+    window.show()
+    session.open(project)
+
+    def tell(rows: object) -> None:
+        row = session.row
+        os.write(1, told.pack(row, int(session.decided.own_present[row])))
+
+    session.labels_changed.connect(tell)
+    count = session.project.store.newest_gesture()
+
+    def press() -> None:
+        nonlocal count
+        session.show(count % session.n_shots)
+        session.toggle((count // session.n_shots) % len(session.taxonomy))
+        count += 1
+
+    timer = QTimer()
+    timer.timeout.connect(press)
+    timer.start(50)
+    os.write(1, b".")
+    app.exec()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

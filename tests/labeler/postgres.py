@@ -1,0 +1,72 @@
+"""A PostgreSQL server of its own for the tests: in a temporary folder, on a loopback port."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+
+def programs() -> Path | None:
+    """Where initdb and pg_ctl are; None where PostgreSQL is not installed."""
+    named = shutil.which("initdb")
+    found = [Path(named).parent] if named else []
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((f for f in found if (f / "initdb").is_file()), None)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The URL of a running server, without a database name; it ends with the block.
+
+    PostgreSQL refuses to run as root, who lends it to the user nobody.
+    """
+    bin = programs()
+    assert bin is not None
+    place = Path(tempfile.mkdtemp(prefix="airylabel-postgres-"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        shutil.chown(place, "nobody")
+        as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+
+    quiet = {"cwd": place, "stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    data = str(place / "data")
+    made = [*as_user, str(bin / "initdb"), "-D", data, "-U", "ada", "--no-sync", "-E", "UTF8"]
+    address = ["-p", str(port), "-h", "127.0.0.1", "-k", str(place)]
+    fast = ["-c", "fsync=off", "-c", "shared_buffers=16MB"]
+    try:
+        subprocess.run([*made, "-A", "trust"], check=True, stdout=subprocess.DEVNULL, **quiet)
+        words = [*as_user, str(bin / "postgres"), "-D", data, *address, *fast]
+        child = subprocess.Popen(words, stdout=subprocess.DEVNULL, **quiet)
+        try:
+            _wait_for(port)
+            yield f"postgresql+psycopg://ada@127.0.0.1:{port}"
+        finally:
+            child.send_signal(signal.SIGQUIT)
+            child.wait()
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _wait_for(port: int) -> None:
+    end = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(f"postgresql://ada@127.0.0.1:{port}/postgres").close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)

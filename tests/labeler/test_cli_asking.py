@@ -1,0 +1,99 @@
+"""ask and forecast on the command line: from a project to what to label next."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from labeler.cli import main
+from labeler.project import Project
+from model import embedding_parts
+from model.places import backbone_folder
+from model.taxonomy_toml import load, shipped
+
+HELIUM = load(shipped("helium"))
+SHOTS = 120
+
+
+@pytest.fixture
+def project(tmp_path):
+    """The folder of a project of 120 shots, 60 of them labelled; embeddings that show the labels
+    lie in its cache as `embed` would leave them."""
+    random = np.random.default_rng(0)
+    sets = np.array([HELIUM.mask(s) for s in (
+        ("Spherical/Oblate", "Round"), ("Prolate", "Streak"), ("Empty",)
+    )])  # fmt: skip
+    labels = sets[random.choice(3, SHOTS, p=(0.6, 0.3, 0.1))]
+    source = tmp_path / "shots.h5"
+    with h5py.File(source, "w") as file:
+        file["images"] = random.integers(0, 9, (SHOTS, 16, 16), np.uint16)
+    folder = tmp_path / "week"
+    with Project.create(folder, [source], annotator="Ada") as made:
+        rows = np.arange(60)
+        present, status = HELIUM.pack(labels[:60]), np.ones(60, np.uint8)
+        made.store.record(made.annotator, rows, present, status, origin="key")
+        table = made.shot_table()
+        parts = embedding_parts.parts_of(
+            table, backbone_folder("helium-resnet18"), folder / "cache"
+        )
+    x = labels @ random.normal(size=(11, 512)) + random.normal(size=(SHOTS, 512))
+    for part in parts:
+        embedding_parts.write(part, x[part.first : part.stop])
+    return folder
+
+
+def test_ask_names_unlabelled_shots_with_reasons(project, capsys):
+    assert main(["ask", str(project), "-n", "12", "--json"]) == 0
+    shots = json.loads(capsys.readouterr().out)["shots"]
+    assert len(shots) == 12
+    assert all(60 < s["shot"] <= SHOTS and s["why"] for s in shots)
+    assert any(s["random"] and s["why"] == "random check" for s in shots)
+    assert main(["ask", str(project), "-n", "3"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_the_strategies_are_listed_and_an_unknown_one_is_refused(project, capsys):
+    assert main(["ask", str(project), "--list"]) == 0
+    assert capsys.readouterr().out.startswith("asked")
+    assert main(["ask", str(project), "--strategy", "guess"]) == 1
+    assert "no strategy called 'guess'" in capsys.readouterr().err
+
+
+def test_forecast_says_what_more_labels_would_buy(project, capsys):
+    assert main(["forecast", str(project), "--more", "50", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["labels"], made["more"]) == (60, 50)
+    assert {c["name"] for c in made["classes"]} == set(HELIUM.names)
+    assert main(["forecast", str(project)]) == 0
+    shown = capsys.readouterr().out
+    assert "more labels" in shown or "next 100 labels" in shown
+
+
+def test_fractions_come_from_the_random_checks_alone(project, capsys):
+    from model import audit
+
+    assert main(["fractions", str(project), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["classes"]
+    labelled = np.arange(SHOTS) < 60
+    drawn = len(audit.audited(labelled, 0))
+    assert {c["shots"] for c in found} == {drawn}
+    assert all(c["low"] <= c["high"] for c in found)
+    assert main(["fractions", str(project)]) == 0
+    assert "checked at random" in capsys.readouterr().out
+
+
+def test_without_embeddings_it_says_how_to_make_them(project, capsys):
+    for path in (project / "cache").rglob("*.npy"):
+        path.unlink()
+    assert main(["ask", str(project)]) == 1
+    assert "airylabel embed week" in capsys.readouterr().err
+
+
+def test_bench_active_is_among_the_benchmarks(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["bench", "active", "--help"])
+    assert left.value.code == 0
+    assert "--strategies" in capsys.readouterr().out

@@ -1,0 +1,210 @@
+"""Ghosts, the asked queue, acceptance of many at once, and what the guard keeps back."""
+
+import numpy as np
+import pytest
+from making_embeddings import CHOICES, project_with_embeddings
+from PyQt6.QtTest import QTest
+from window_parts import make_project, make_session, use_made_up_run
+
+from labeler.instant import InstantReading, Learnt
+from labeler.store.records import LABELLED
+from labeler.store.shown import first_shown
+from labeler.suggesting import Suggesting
+from labeler.views.accept_sure import AcceptSure
+
+
+@pytest.fixture
+def session(qapp, tmp_path):
+    session = make_session(make_project(tmp_path, 40))
+    yield session
+    session.close()
+
+
+def learnt(session, rows=(7, 3, 5), sure=0.9, labels=20, checks=()):
+    """A reading that says Round of every shot and asks for some."""
+    n, c = session.n_shots, len(session.taxonomy)
+    decided = np.zeros((n, c), bool)
+    decided[:, session.taxonomy.index("Round")] = True
+    chance = np.broadcast_to(np.asarray(sure, np.float32), (n,)).copy()
+    reasons = tuple(f"least sure of {k}" for k in range(len(rows)))
+    found = Learnt(
+        1, labels, np.where(decided, 0.9, 0.05).astype(np.float32), decided, chance,
+        np.ones(n, bool), np.array(rows, np.int64), reasons, np.array(checks, np.int64), 0.1,
+    )  # fmt: skip
+    return InstantReading(session.taxonomy, found, {})
+
+
+def names(session, row):
+    return {session.taxonomy.names[c] for c in np.flatnonzero(session.labels(row))}
+
+
+def test_enter_accepts_the_ghost_of_the_instant_reading(session):
+    session.sharpen(learnt(session))
+    session.show(4)
+    assert session.reading.name == "instant, 20 labels"
+    session.accept()
+    assert names(session, 4) == {"Round", "Spherical/Oblate"}
+
+
+def test_the_instant_reading_goes_before_the_run_s(session):
+    use_made_up_run(session)
+    assert session.reading is session.predictions
+    session.sharpen(learnt(session))
+    assert session.reading is session.instant
+    session.sharpen(None)
+    assert session.reading is session.predictions
+
+
+def test_asked_shots_come_in_their_order_with_reasons_and_never_run_out(session):
+    session.show(0)
+    session.sharpen(learnt(session, (7, 3)))
+    session.set_queue(order="asked")
+    assert session.row == 7
+    assert session.because() == "least sure of 0"
+    session.accept()
+    assert session.row == 3
+    session.sharpen(learnt(session, (3, 9, 7, 11)))  # 7 is labelled meanwhile, 3 is here already
+    session.accept()
+    assert session.row == 9
+    assert session.queue.tolist() == [7, 3, 9, 11]
+    session.previous()
+    assert session.row == 3
+
+
+def test_asking_begins_without_taking_the_shot_away(session):
+    session.show(2)
+    session.set_queue(order="asked")  # nothing is known yet: file order meanwhile
+    session.show(2)
+    session.sharpen(learnt(session, (7, 3)))
+    assert session.row == 2
+    assert session.queue.tolist() == [2, 7, 3]
+
+
+def test_everything_sure_is_accepted_as_one_gesture(session):
+    sure = np.linspace(0.5, 1, session.n_shots)
+    session.show(39)
+    session.toggle(session.taxonomy.index("Streak"))
+    session.sharpen(learnt(session, sure=sure, checks=(38,)))
+    found = session.sure(0.9)
+    assert found.rows.tolist() == [r for r in range(40) if sure[r] >= 0.9 and r not in (38, 39)]
+    assert found.wrong == pytest.approx((1 - sure[found.rows]).sum(), abs=1e-5)
+    assert session.accept_sure(0.9) == len(found.rows)
+    assert ((session.status & LABELLED) > 0).sum() == len(found.rows) + 1
+    assert names(session, 39) == {"Streak", "Prolate"}
+    session.undo()
+    assert ((session.status & LABELLED) > 0).sum() == 1
+
+
+def test_only_chosen_shots_are_accepted_where_some_are_chosen(session):
+    session.sharpen(learnt(session, sure=0.99))
+    assert session.accept_sure(0.9, [1, 5]) == 2
+    assert np.flatnonzero(session.status & LABELLED).tolist() == [1, 5]
+
+
+def test_the_expected_error_is_told_in_words(session):
+    session.sharpen(learnt(session, sure=0.9))
+    assert session.sure(0.5).text() == "40 shots: about 4 wrong"
+    assert session.sure(0.95).text() == "no undecided shot is that sure"
+
+
+def test_the_card_accepts_on_enter(session, qtbot):
+    from PyQt6.QtCore import Qt
+    from PyQt6.QtWidgets import QWidget
+
+    host = QWidget()
+    qtbot.addWidget(host)
+    host.resize(700, 500)
+    host.show()
+    session.sharpen(learnt(session, sure=0.97))
+    card = AcceptSure(session, host)
+    assert "40 shots: about 1 wrong" in card.words.text()
+    QTest.keyClick(card.slider, Qt.Key.Key_Return)
+    assert ((session.status & LABELLED) > 0).all()
+
+
+def test_more_than_two_hundred_ask_once_more(qapp, tmp_path, qtbot):
+    from PyQt6.QtWidgets import QWidget
+
+    session = make_session(make_project(tmp_path, 300))
+    host = QWidget()
+    qtbot.addWidget(host)
+    host.show()
+    session.sharpen(learnt(session, sure=0.97))
+    card = AcceptSure(session, host)
+    card.take()
+    assert not (session.status & LABELLED).any()
+    assert card.accept.text() == "Press again: all 300 shots"
+    card.take()
+    assert ((session.status & LABELLED) > 0).all()
+    session.close()
+
+
+def test_a_hidden_reading_is_shown_nowhere_and_remembered(session):
+    session.hidden_share = 1.0
+    session.sharpen(learnt(session, sure=0.99))
+    session.show(4)
+    assert session.is_hidden()
+    assert session.suggestion() is None
+    assert not session.suggestions([4]).any()
+    assert not len(session.sure(0.5).rows)
+    session.toggle(session.taxonomy.index("Streak"))
+    assert not session.is_hidden()
+    ((row, shown),) = first_shown(session.project.store.database, session.annotator)
+    assert (row, shown["hidden"]) == (4, True)
+    round_bits = session.taxonomy.pack(session.taxonomy.complete(session.reading.likely()[4]))
+    assert shown["suggested"] == round_bits
+    session.hidden_share = 0.0
+    session.show(5)
+    session.accept()
+    found = first_shown(session.project.store.database, session.annotator)
+    assert [row for row, _ in found] == [4, 5]
+    assert "hidden" not in found[1][1]
+
+
+def wait(test, seconds=30):
+    from time import monotonic
+
+    end = monotonic() + seconds
+    while not test():
+        assert monotonic() < end, "it took too long"
+        QTest.qWait(5)
+
+
+def test_a_label_changes_the_suggestions_of_all_shots(qapp, tmp_path):
+    folder, truth = project_with_embeddings(tmp_path)
+    session = make_session()
+    suggesting = Suggesting.of(session)
+    suggesting.begin(CHOICES)
+    session.open(folder)
+    wait(lambda: session.instant is not None)
+    assert session.instant.learnt.labels == 0
+    for row in range(6):
+        session.show(row)
+        for c in np.flatnonzero(truth[row] & ~session.taxonomy.implied(truth[row])):
+            session.toggle(int(c))
+    wait(lambda: session.instant.learnt.labels == 6)
+    asked = []
+    session.queue_changed.connect(lambda: asked.append(session.choice.title))
+    suggesting.similar(3)
+    wait(lambda: asked)
+    assert session.choice.title == "Like shot 4"
+    assert session.queue[0] == 3
+    assert len(session.queue) == 61
+    places = []
+    suggesting.laid_out.connect(places.append)
+    assert suggesting.want_layout()
+    wait(lambda: places)
+    session.close()
+    assert suggesting._instant is None
+
+
+def test_without_being_begun_nothing_is_started(qapp, tmp_path):
+    folder, _ = project_with_embeddings(tmp_path)
+    session = make_session(folder)
+    suggesting = Suggesting.of(session)
+    said = []
+    session.noted.connect(lambda level, text: said.append(text))
+    suggesting.similar(3)
+    assert "still being read" in said[0]
+    assert suggesting._instant is None
+    session.close()

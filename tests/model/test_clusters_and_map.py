@@ -1,0 +1,63 @@
+"""Places on the map and clusters without labels: islands are found, borders hold them."""
+
+import numpy as np
+import pytest
+
+from model import clusters, embedding_map
+
+
+def islands(n=60, seed=0):
+    """(3n, 16) embeddings in three groups, and which is which."""
+    rng = np.random.default_rng(seed)
+    middles = rng.normal(size=(3, 16)) * 4
+    which = np.repeat(np.arange(3), n)
+    return (middles[which] + 0.3 * rng.normal(size=(3 * n, 16))).astype(np.float32), which
+
+
+def test_principal_components_are_those_of_the_singular_value_decomposition():
+    x = np.random.default_rng(0).normal(size=(200, 12)) @ np.random.default_rng(1).normal(
+        size=(12, 12)
+    )
+    left, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
+    found = embedding_map.components(x.astype(np.float32), 3)
+    np.testing.assert_allclose(np.abs(found), np.abs(left[:, :3] * s[:3]), rtol=1e-3, atol=1e-3)
+
+
+def test_the_map_fits_its_square_and_is_the_same_every_time():
+    x, _ = islands()
+    places = embedding_map.pca(x)
+    assert np.abs(places).max() <= 1.15
+    np.testing.assert_array_equal(places, embedding_map.pca(x))
+    assert embedding_map.pca(x[:1]).tolist() == [[0, 0]]
+    assert embedding_map.pca(x[:0]).shape == (0, 2)
+
+
+def test_islands_are_found_without_labels_and_each_has_typical_shots_and_a_closed_border():
+    x, which = islands()
+    places = embedding_map.pca(x)
+    found = clusters.propose(x, places)
+    assert len(found.typical) == 3
+    for k in range(3):
+        rows = np.flatnonzero(found.of == k)
+        assert len(set(which[rows].tolist())) == 1
+        assert set(found.typical[k].tolist()) <= set(rows.tolist())
+        assert found.borders[k]
+        for ring in found.borders[k]:
+            np.testing.assert_allclose(ring[0], ring[-1], atol=1e-6)
+    assert (found.of >= 0).mean() > 0.8
+
+
+def test_a_handful_of_shots_has_no_clusters():
+    found = clusters.propose(np.eye(4, dtype=np.float32), np.eye(4, 2, dtype=np.float32))
+    assert found.of.tolist() == [-1] * 4
+    assert found.typical == ()
+
+
+@pytest.mark.slow
+def test_umap_keeps_islands_apart_and_is_the_same_for_a_seed():
+    x, which = islands()
+    places = embedding_map.umap(x, seed=1)
+    np.testing.assert_array_equal(places, embedding_map.umap(x, seed=1))
+    middles = np.stack([places[which == k].mean(0) for k in range(3)])
+    nearest = np.linalg.norm(places[:, None] - middles, axis=2).argmin(1)
+    assert (nearest == which).mean() > 0.98
