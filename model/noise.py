@@ -9,8 +9,11 @@ it is copied with changed shots in their places (`model.raw_shots`), else it is 
 shots are then changed in the copy. Choices made here:
 - files of whole numbers get the noise rounded to the nearest one, and counts stop at the greatest
   number that their type can hold;
-- the noise of shot i depends on the seed, on i, on b and on the shape of shots alone, not on how
-  the file is read: it is its own stretch of one stream of PCG64DXSM;
+- noise is drawn as the middles of 2^16 equal steps of [0, b] where it is rounded to whole numbers
+  up to `FEW`, so that each of them comes from at least 64 steps, and of 2^32 steps (less what
+  single precision rounds off) everywhere else;
+- the noise of shot i depends on the seed, on i, on b and on the shape and type of shots alone, not
+  on how the file is read or by how many threads: it is its own stretch of a stream of PCG64DXSM;
 - NaN and infinity stay; masked pixels get noise like all others.
 """
 
@@ -39,8 +42,11 @@ Level = Literal["mean", "mean+std", "max"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 BLOCK_BYTES = 16 * 2**20
 """About this much of the file is in memory at a time."""
-PIXELS = 2**17
-"""About this many get their noise at a time: what is made on the way stays in the cache."""
+PIXELS = 2**18
+"""About this many get their noise at a time: what is made on the way stays in the cache, and yet
+each step is long enough that threads do not spend their time on handing over the interpreter."""
+FEW = 2**10
+"""Up to this bound 16 random bits are plenty for noise in whole counts."""
 ATTRIBUTE = "airylabel_noise"
 """Of every changed dataset: level, b and seed in words."""
 
@@ -96,64 +102,95 @@ def add_noise_file(
 
 def statistic(counts: Counts, level: Level) -> float:
     """The number of one shot (y, x) that decides its share in b; NaN without a finite pixel."""
-    values = counts
-    if counts.dtype.kind == "f":
-        values = counts[np.isfinite(counts)]
-    if values.size == 0:
-        return float("nan")
+    return statistics(counts[None], level)[0]
+
+
+def statistics(shots: Counts, level: Level) -> list[float]:
+    """`statistic` of each of the shots (n, y, x), in few steps."""
+    if shots.dtype.kind == "f":
+        finite = [shot[np.isfinite(shot)] for shot in shots]
+        return [_of_rows(f[None], level)[0] if f.size else float("nan") for f in finite]
+    return _of_rows(shots.reshape(len(shots), -1), level)
+
+
+def _of_rows(rows: Counts, level: Level) -> list[float]:
     if level == "max":
-        return float(values.max())
-    flat = np.asarray(values.ravel(), np.float32)
-    mean = float(np.dot(flat, _ones(flat.size))) / flat.size
-    if level == "mean":
-        return mean
-    flat = flat - np.float32(mean)
-    return mean + float(np.sqrt(np.dot(flat, flat) / flat.size))
+        return [float(most) for most in rows.max(1)]
+    pixels, found = rows.shape[1], []
+    step = min(max(1, PIXELS // pixels), len(rows))
+    buffer = np.empty((step, pixels), np.float32)
+    for a in range(0, len(rows), step):
+        some = buffer[: len(rows) - a]
+        np.copyto(some, rows[a : a + step])
+        number = (some @ _ones(pixels)).astype(np.float64) / pixels
+        if level == "mean+std":
+            some -= number.astype(np.float32)[:, None]
+            number += np.sqrt([float(np.dot(row, row)) / pixels for row in some])
+        found += number.tolist()
+    return found
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _ones(size: int) -> npt.NDArray[np.float32]:
     return np.ones(size, np.float32)
 
 
 def noisy(counts: Counts, bound: float, seed: int, shot: int) -> Counts:
     """One shot (y, x) plus uniform noise on [0, bound], in its own type, saturating."""
-    changed = np.array(counts)[None]
+    changed = np.array(counts, order="C")[None]
     add_noise(changed, bound, seed, shot)
     return np.asarray(changed[0])
 
 
 def add_noise(shots: Counts, bound: float, seed: int, first: int) -> None:
     """Change shots (n, y, x), number `first` and those after it, in place."""
+    if not len(shots):
+        return
+    whole = shots.dtype.kind != "f"
+    drawn_as = np.dtype(np.uint16 if whole and bound <= FEW else np.uint32)
+    many = 8 // drawn_as.itemsize  # pixels from one number of 64 bits
     pixels = shots[0].size
-    each = (pixels + 1) // 2  # numbers of 64 bits: two pixels from each
-    step = max(1, PIXELS // pixels)
+    each = -(-pixels // many)
     stream = np.random.PCG64DXSM(seed)
     stream.advance(first * each)
-    for a in range(0, len(shots), step):
-        some = shots[a : a + step].reshape(-1, pixels)
-        drawn = stream.random_raw(len(some) * each).view(np.uint32)
-        noise = drawn.reshape(len(some), 2 * each)[:, :pixels].astype(np.float32)
-        noise *= np.float32(bound * 2.0**-32)
-        if some.dtype.kind == "f":
-            some += noise.astype(some.dtype, copy=False)
-        else:
-            _add_whole(some, noise, bound)
+    step = bound / 256.0**drawn_as.itemsize
+    factor, middle = np.float32(step), np.float32(step / 2 + (0.5 if whole else 0))
+    buffer, added = np.empty(PIXELS, np.float32), np.empty(PIXELS, shots.dtype)
+    # shots that use up their numbers to the last follow each other without a gap
+    for row in shots.reshape(1, -1) if each * many == pixels else shots.reshape(-1, pixels):
+        for a in range(0, row.size, PIXELS):
+            some = row[a : a + PIXELS]
+            drawn = stream.random_raw(-(-some.size // many)).view(drawn_as)[: some.size]
+            noise = buffer[: some.size]
+            np.multiply(drawn, factor, out=noise, dtype=np.float32, casting="unsafe")
+            if whole:
+                _add_whole(some, noise, middle, bound, added[: some.size])
+            else:
+                noise += middle
+                some += noise.astype(some.dtype, copy=False)
 
 
-def _add_whole(counts: Counts, noise: npt.NDArray[np.float32], bound: float) -> None:
-    """Add the noise up to `bound`, rounded, in place; stop at the greatest number of the type."""
+def _add_whole(
+    counts: Counts,
+    noise: npt.NDArray[np.float32],
+    middle: np.float32,
+    bound: float,
+    added: Counts,
+) -> None:
+    """Add noise + middle, cut to whole numbers, in place; stop at the greatest of the type.
+
+    `added` is room for the whole numbers, `bound` what the noise reaches to before rounding.
+    """
     most = np.iinfo(counts.dtype).max
-    noise += np.float32(0.5)
     limit = np.float32(most)
     if int(limit) > most:  # types of 32 and 64 bits end between two numbers of single precision
         limit = np.nextafter(limit, np.float32(0))
     if not bound + 1 < limit:
-        np.minimum(noise, limit, out=noise)
-    whole = noise.astype(counts.dtype)
-    room = np.subtract(most, whole, dtype=counts.dtype)
-    np.minimum(counts, room, out=counts)
-    counts += whole
+        np.minimum(noise, limit - middle, out=noise)
+    np.add(noise, middle, out=added, dtype=np.float32, casting="unsafe")
+    if not int(counts.max()) + bound + 1 < limit:
+        np.minimum(counts, np.subtract(most, added, dtype=counts.dtype), out=counts)
+    counts += added
 
 
 def _blocks(source: Source) -> list[tuple[int, int]]:
@@ -175,7 +212,7 @@ def _bound(
     numbers: list[float] = []
 
     def measure(first: int, shots: Counts) -> list[float]:
-        return [statistic(shot, level) for shot in shots]
+        return statistics(shots, level)
 
     for done, found in _measured(source, measure):
         numbers += found
