@@ -21,19 +21,19 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
-from model.correlation import FULL_SCALE, MapRecipe, correlation_map, to_stored
+from model.correlation import FULL_SCALE, MapRecipe, correlation_maps, to_stored
 from model.errors import InputError
 from model.events import Event, event
 from model.map_layout import lay_out
 from model.places import check_place, explained
-from model.polar import PolarGrid
-from model.sources import Source, SourceInfo, open_source
+from model.sources import SourceInfo, open_source
 from model.workers import Pool
 
 BLOCK = 32
 """Shots that one worker takes at a time."""
+TOGETHER = 8
+"""Shots whose maps are made together: few enough that they stay in the cache."""
 SAVE_S = 2.0
 """Seconds between two entries of the journal."""
 
@@ -141,22 +141,23 @@ def _work(task: Task) -> Callable[[Block], list[int]]:
     def make(block: Block) -> list[int]:
         unreadable = []
         maps = np.zeros((block[1] - block[0], grid.radii, grid.radii), np.uint16)
-        for i in range(*block):
-            try:
-                maps[i - block[0]] = _map(source, i, task.recipe, grid)
-            except InputError:  # one bad shot does not spoil the file; it is counted and told
-                unreadable.append(i)
+        for first in range(*block, TOGETHER):
+            shots = {}
+            for i in range(first, min(first + TOGETHER, block[1])):
+                try:
+                    mask = source.mask(i) if source.info.has_mask else None
+                    shots[i] = source.read(i), mask
+                except InputError:  # one bad shot does not spoil the file; it is counted and told
+                    unreadable.append(i)
+            made = correlation_maps(list(shots.values()), task.recipe, grid)
+            for i, one in zip(shots, made, strict=True):
+                maps[i - block[0]] = to_stored(one)
         with task.target.open("r+b") as target:
             target.seek(task.offset + block[0] * maps[0].nbytes)
             target.write(maps.astype("<u2", copy=False).tobytes())
         return unreadable
 
     return make
-
-
-def _map(source: Source, i: int, recipe: MapRecipe, grid: PolarGrid) -> npt.NDArray[np.uint16]:
-    mask = source.mask(i) if source.info.has_mask else None
-    return to_stored(correlation_map(source.read(i), mask, recipe=recipe, grid=grid))
 
 
 class Journal:

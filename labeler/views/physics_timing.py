@@ -27,13 +27,15 @@ LARGE = 1035
 REPEATS = 30
 
 
-def measure(rounds: int = 7, size: int = 224, shots: int = 192) -> dict[str, Any]:
+def measure(
+    rounds: int = 7, size: int = 224, shots: int = 192, noise_shots: int = 4000
+) -> dict[str, Any]:
     """What `model.benchmarks.physics` measures, and of the panes, in milliseconds.
 
     panes_ms: median of each pane, its computation and its paint, with the reduction of the shot
     that they share; pane_ms: the slowest; pane_ms_large: the same of 1035² pixels.
     """
-    found = physics.measure(rounds, size, shots)
+    found = physics.measure(rounds, size, shots, noise_shots)
     found["panes_ms"] = panes(size)
     found["pane_ms"] = max(found["panes_ms"].values())
     found["pane_ms_large"] = max(panes(LARGE).values())

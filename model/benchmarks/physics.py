@@ -1,4 +1,4 @@
-"""`bench physics`: correlation maps and the simulator; `labeler.views.physics_timing` adds panes.
+"""`bench physics`: correlation maps, noise sets, the simulator; `labeler.views.physics_timing` adds panes.
 
 Two peers of a map, both with Eq. 13 at all Δ for every pair of rings (the map needs only Δ = 0),
 from Fourier transforms of the rings that are made once, and one ring's pairs in one call:
@@ -8,31 +8,38 @@ C_ij = C_ji and that counts are real, and works in single precision. One BLAS th
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
-from model.correlation import MapRecipe, correlation_map, order_map
+from model.correlation import MapRecipe, correlation_maps, order_map
+from model.correlation_file import TOGETHER
+from model.noise import add_noise_file
 from model.polar import Floats
 from model.simulate.generate import simulate
 
 GRIDS = {"112x360": (112, 360), "224x720": (224, 720)}
-MAPS_A_TURN = 20
+MAPS_A_TURN = 3 * TOGETHER
 """Of ours, as in a file: a single one would mostly wait for its matrix to come to the cache."""
 
 
-def measure(rounds: int = 7, size: int = 224, shots: int = 192) -> dict[str, Any]:
+def measure(
+    rounds: int = 7, size: int = 224, shots: int = 192, noise_shots: int = 4000
+) -> dict[str, Any]:
     """Milliseconds and ratios.
 
     map_ms, by grid (radii x angles): one map from counts, peers_ms: of the two peers;
     map_ratio_fft, map_ratio_fft_tuned: their seconds over ours on the same grid, the lesser of the
-    grids; patterns_per_s: the simulator's.
+    grids; patterns_per_s: the simulator's; add_noise_ratio: seconds of copying a file of
+    `noise_shots` shots over those of `add_noise_file` with it, add_noise_s: of both.
     """
     counts = shot(size)
     found: dict[str, Any] = {"map_ms": {}, "peers_ms": {}}
@@ -46,6 +53,9 @@ def measure(rounds: int = 7, size: int = 224, shots: int = 192) -> dict[str, Any
                 values.append(ratio(taken[peer], taken["ours"]))
     found.update({f"map_ratio_{peer}": min(values) for peer, values in ratios.items()})
     found["patterns_per_s"] = _patterns(shots, size)
+    taken = _noise(counts, noise_shots, rounds)
+    found["add_noise_s"] = {name: median(seconds) for name, seconds in taken.items()}
+    found["add_noise_ratio"] = found["add_noise_s"]["copy"] / found["add_noise_s"]["ours"]
     return found
 
 
@@ -76,7 +86,8 @@ def _maps(counts: Floats, recipe: MapRecipe, rounds: int) -> dict[str, list[floa
     grid = recipe.grid(counts.shape)
     work: dict[str, Callable[[], object]] = {
         "ours": lambda: [
-            correlation_map(counts, recipe=recipe, grid=grid) for _ in range(MAPS_A_TURN)
+            correlation_maps([(counts, None)] * TOGETHER, recipe, grid)
+            for _ in range(MAPS_A_TURN // TOGETHER)
         ],
         "fft": lambda: all_pairs(grid.sample(counts), recipe.order),
         "fft_tuned": lambda: half_the_pairs(grid.sample(counts), recipe.order),
@@ -97,6 +108,26 @@ def _patterns(shots: int, size: int) -> float:
                 done.append((time.perf_counter(), item["done"]))
     (start, before), (end, after) = done[0], done[-1]
     return (after - before) / max(end - start, 1e-9)
+
+
+def _noise(counts: Any, shots: int, rounds: int) -> dict[str, list[float]]:
+    """Seconds of both in turns: the source in the page cache, no copy there yet, no fsync."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, out = Path(folder) / "shots.h5", Path(folder) / "copy.h5"
+        with h5py.File(path, "w") as file:
+            file["images"] = np.broadcast_to(counts, (shots, *counts.shape))
+        work: dict[str, Callable[[], object]] = {
+            "copy": lambda: shutil.copyfile(path, out),
+            "ours": lambda: list(add_noise_file(path, out, "mean", 0)),
+        }
+        taken: dict[str, list[float]] = {name: [] for name in work}
+        for _ in range(rounds + 1):
+            for name, do in work.items():
+                out.unlink(missing_ok=True)
+                start = time.perf_counter()
+                do()
+                taken[name].append(time.perf_counter() - start)
+    return {name: seconds[1:] for name, seconds in taken.items()}
 
 
 def shot(size: int) -> Any:

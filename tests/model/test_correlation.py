@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.correlation import MapRecipe, amplitudes, correlation_map, full_map, order_map, picture
+from model.correlation import (
+    MapRecipe,
+    amplitudes,
+    correlation_map,
+    correlation_maps,
+    full_map,
+    order_map,
+    picture,
+)
 from model.correlation_file import correlate
 from model.errors import InputError
 from model.polar import polar_grid
@@ -148,3 +156,15 @@ def test_what_is_there_is_not_replaced_unasked(shots, tmp_path):
     with pytest.raises(InputError):
         list(correlate(shots, tmp_path / "maps.h5", RECIPE, workers=1))
     assert (tmp_path / "maps.h5").read_bytes() == b"mine"
+
+
+def test_maps_made_together_are_those_made_one_by_one():
+    random, recipe = np.random.default_rng(8), MapRecipe(radii=16, angles=32)
+    counts = random.poisson(30, (5, 40, 40)).astype(np.uint16)
+    counts[3] = 7  # flat: no contrast in either triangle
+    masks = [None, random.random((40, 40)) > 0.2, None, None, None]
+    grid = recipe.grid((40, 40))
+    together = correlation_maps(list(zip(counts, masks, strict=True)), recipe, grid)
+    for one, shot, mask in zip(together, counts, masks, strict=True):
+        np.testing.assert_array_equal(one, correlation_map(shot, mask, recipe=recipe, grid=grid))
+    assert correlation_maps([], recipe, grid).shape == (0, 16, 16)

@@ -154,3 +154,23 @@ def test_what_a_killed_run_left_is_swept_and_what_another_one_writes_is_not(shot
     assert not dead.exists()
     assert alive.exists()
     assert other.exists()
+
+
+@pytest.mark.parametrize("bound", [10.0, 3000.0])
+def test_every_whole_number_of_the_noise_is_as_likely_as_it_should_be(bound):
+    added = noisy(np.zeros((500, 500), np.uint16), bound, seed=4, shot=2)
+    expected = np.r_[0.5, np.ones(int(bound) - 1), 0.5] * added.size / bound
+    found = np.bincount(added.ravel())
+    assert len(found) == len(expected)
+    chi = ((found - expected) ** 2 / expected).sum()
+    assert abs(chi - bound) < 5 * np.sqrt(2 * bound)
+
+
+def test_the_number_of_threads_does_not_change_a_byte(shots, tmp_path, monkeypatch):
+    made = []
+    for threads in (1, 3):
+        monkeypatch.setattr("model.raw_shots.os.cpu_count", lambda count=threads: count)
+        monkeypatch.setattr("model.raw_shots.BLOCK_BYTES", 2000 * threads)
+        run(shots, tmp_path / f"{threads}.h5", "mean")
+        made.append((tmp_path / f"{threads}.h5").read_bytes())
+    assert made[0] == made[1]
