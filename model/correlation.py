@@ -115,7 +115,7 @@ def picture(polar: Floats, order: int = ORDER) -> Floats:
 
 
 def pictures(polars: Iterable[Floats], order: int, count: int) -> Floats:
-    """`picture` of each of `count` polar shots, (n, R, R); each is used while it is in the cache."""
+    """`picture` of each of `count` polar shots, (n, R, R); each is used once."""
     made, parts = np.empty((0, 0, 0), np.float32), np.empty((0, 0, 2), np.float32)
     angles = 1
     for k, polar in enumerate(polars):

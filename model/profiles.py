@@ -81,10 +81,7 @@ def reduced(
         finite = np.isfinite(values)
         good = finite if good is None else good & finite
     if good is not None and not good.all():
-        share = _sums(good, factor)
-        total = _sums(np.where(good, values, 0), factor)
-        values = np.divide(total, share, out=np.zeros_like(total), where=share > 0)
-        good = share > 0
+        values, good = _means(values, good, factor)
     else:
         values, good = _sums(values, factor) / np.float32(factor**2), None
     y, x = ((c - (factor - 1) / 2) / factor for c in middle)
@@ -266,10 +263,28 @@ def _paired(shape: tuple[int, ...], centre: Pair | None) -> tuple[slice, slice]:
     return _mirror(shape[0], middle[0]), _mirror(shape[1], middle[1])
 
 
+def _means(
+    values: npt.NDArray[Any], good: npt.NDArray[np.bool_], factor: int
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Means of the good pixels of squares, 0 without any, and where there are some."""
+    if values.dtype.kind == "f":  # infinities of both signs have no sum
+        values = np.where(good, values, 0)
+    share = _sums(good, factor)
+    total = _sums(values, factor)  # of all pixels; right where all are good
+    total[share == 0] = 0
+    cut = (share > 0) & (share < factor**2)
+    y, x = (factor * places[:, None, None] for places in np.nonzero(cut))
+    y, x = y + np.arange(factor)[:, None], x + np.arange(factor)
+    total[cut] = np.where(good[y, x], values[y, x], 0).sum((1, 2), dtype=np.float32)
+    return total / np.maximum(share, 1), share > 0
+
+
 def _sums(values: npt.NDArray[Any], factor: int) -> Floats:
     """Sums over squares of `factor` pixels a side, float32; cut squares are left out."""
     height, width = (n // factor * factor for n in values.shape)
-    rows = np.zeros((height // factor, width), np.float32)
+    few = values.dtype == bool and factor < 256  # counted in bytes, which is far quicker
+    rows = np.zeros((height // factor, width), np.uint8 if few else np.float32)
+    values = values.view(np.uint8) if few else values
     for i in range(factor):
         rows += values[i:height:factor, :width]
     made = np.zeros((height // factor, width // factor), np.float32)

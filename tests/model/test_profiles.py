@@ -146,3 +146,20 @@ def test_the_rings_are_found_where_they_are():
     assert found.spacing == pytest.approx(9, rel=0.02)
     away = (found.first - 4 + 4.5) % 9 - 4.5
     assert abs(away) < 1
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_a_large_shot_is_averaged_over_its_good_pixels_alone(kind):
+    random = np.random.default_rng(5)
+    counts = random.poisson(200, (520, 530)).astype(kind)
+    mask = random.random(counts.shape) > 0.3
+    mask[:9] = False
+    if kind is np.float32:
+        counts[100, 100:110] = np.nan
+        counts[200:202, 200] = np.inf, -np.inf
+    small = profiles.reduced(counts, mask)
+    good = (mask & np.isfinite(counts)).reshape(260, 2, 265, 2)
+    total = np.where(good, counts.reshape(260, 2, 265, 2), 0).sum((1, 3))
+    share = good.sum((1, 3))
+    np.testing.assert_array_equal(small.mask, share > 0)
+    np.testing.assert_allclose(small.counts, total / np.maximum(share, 1), rtol=1e-6)
