@@ -49,6 +49,7 @@ HANDS: Any = QTest
 """Its functions are static, which its type stubs do not know."""
 PATIENCE_S = 20.0
 TRAINING_S = 900.0
+MAP_S = 180.0
 
 
 def walk(project: Path) -> Iterator[Event]:
@@ -84,6 +85,7 @@ class _Tour:
         self.out = out
         self.pictures: list[tuple[str, str]] = []
         self.facts: list[str] = []
+        self.flipped: list[str] = []
 
     def events(self, project: Path) -> Iterator[Event]:
         begin = time.monotonic()
@@ -165,11 +167,11 @@ class _Tour:
         stops: list[tuple[str, Callable[[], None], str]] = [
             ("heatmap", self._show_heat, "A shot with the heatmap of one class on it"),
             ("physics", self._show_physics, "The physics of a shot below its pattern"),
-            ("grid", lambda: window.show_tab("Grid"), "Thumbnails, selected and labelled at once"),
+            ("grid", self._show_grid, "Thumbnails, selected and labelled at once"),
             ("learn", lambda: window.show_tab("Learn"), "Runs, their curves and their classes"),
             ("inspect", self._show_shot, "All classes' heatmaps of one shot"),
             *((f"class-{name.lower()}", self._gallery(name), f"Shots of {name}") for name in SHOWN),
-            ("map", lambda: window.show_tab("Map"), "All shots, alike ones close together"),
+            ("map", self._show_map, "All shots, alike ones close together"),
         ]
         for n, (name, go, text) in enumerate(stops):
             yield event("progress", what="pictures", done=n, total=len(stops))
@@ -204,9 +206,22 @@ class _Tour:
     def _show_physics(self) -> None:
         self.window.show_tab("Label")
         self.session.show_heat(None)
-        shown = [name for name in PANES if not getattr(self.session.panes, name)]
-        for name in shown:
+        self.flipped = [n for n in PANES if not getattr(self.session.panes, n)]
+        self._flip_panes()
+
+    def _flip_panes(self) -> None:
+        for name in self.flipped:
             self.window.actions_.trigger(f"physics_{name}")
+
+    def _show_grid(self) -> None:
+        self._flip_panes()
+        self.window.show_tab("Grid")
+
+    def _show_map(self) -> None:
+        self.window.show_tab("Map")
+        view: Any = self.window.views["Map"]
+        view.start()
+        self._until(lambda: view.job is None, "the map", MAP_S)
 
     def _show_heat(self) -> None:
         self.window.show_tab("Label")
@@ -270,8 +285,8 @@ class _Tour:
     def _press(self, key: str) -> None:
         HANDS.keyClick(self.window, getattr(Qt.Key, f"Key_{key.upper()}"))
 
-    def _until(self, done: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + PATIENCE_S
+    def _until(self, done: Callable[[], bool], what: str, patience: float = PATIENCE_S) -> None:
+        end = time.monotonic() + patience
         while not done():
             if time.monotonic() > end:
                 raise InputError(f"{what} did not appear on screen")
