@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: run test install lint clean pictures backbone
+.PHONY: run test gauntlet install lint clean pictures backbone
 
 run: install
 	$(BIN)/python -m labeler demo $(DEMO)
@@ -17,6 +17,10 @@ lint: install
 	$(BIN)/ruff format --check labeler model tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Everything that could cost a label, tried for several minutes: kills, full disks, damaged files.
+gauntlet: install
+	QT_QPA_PLATFORM=offscreen OMP_WAIT_POLICY=passive $(BIN)/python -m tests.gauntlet
 
 install: $(VENV)/.installed
 

@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.reports import Curves, RunReport, read_events, read_reports
 from labeler.retraining import Retraining
+from labeler.views.anchor_line import AnchorLine
 from labeler.views.learn_changes import ChangesPane
 from labeler.views.learn_curves import CurvesView
 from labeler.views.learn_order import OrderForm
@@ -98,6 +99,7 @@ class LearnView(QWidget):
         head.addWidget(self.use)
         runs.box.addLayout(head)
         runs.box.addWidget(self.table, 1)
+        runs.box.addWidget(AnchorLine(self.session))
         top = _split(Qt.Orientation.Horizontal, curves, self.changes, sizes=(660, 392))
         return _split(Qt.Orientation.Vertical, top, runs, sizes=(430, 250))
 

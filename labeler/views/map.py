@@ -63,7 +63,7 @@ class MapView(QWidget):
         self._umap: ShotMap | None = None
         self._project: Any = None
         self.canvas = MapCanvas()
-        self.hand = Bulk(session, lambda: self.canvas.rows, self._ask, self.choose)
+        self.hand = Bulk(session, self._rows, self._ask, self.choose)
         self.tags = TagBar(session, self.hand)
         self.hover = HoverCard(session, self.canvas)
         self.empty = EmptyState()
@@ -95,6 +95,33 @@ class MapView(QWidget):
         self.rings.setToolTip("Borders and numbers of the clusters")
         self.queue = QPushButton("Go through them")
         self.queue.setToolTip("Make a queue of the selected shots")
+        self.chosen = label(role="muted")
+        self.fill = QWidget()
+        foot = QHBoxLayout()
+        foot.setContentsMargins(12, 4, 12, 4)
+        foot.addWidget(self.chosen, 1)
+        foot.addWidget(self.queue)
+        middle = QVBoxLayout()
+        middle.setSpacing(0)
+        middle.addWidget(self.canvas, 1)
+        middle.addLayout(foot)
+        self.page = QWidget()
+        row = QHBoxLayout(self.page)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addLayout(middle, 1)
+        row.addWidget(self._build_side())
+        upper = QWidget()
+        self._stack = QStackedLayout(upper)
+        self._stack.addWidget(self.page)
+        self._stack.addWidget(self.empty)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(upper, 1)
+        layout.addWidget(self.tags)
+
+    def _build_side(self) -> QWidget:
         forms = QHBoxLayout()
         forms.setSpacing(4)
         for button in (self.pca, self.umap):
@@ -112,32 +139,8 @@ class MapView(QWidget):
         for widget in (self.lay_out, self.progress, self.field, self.legend, self.heading):
             column.addWidget(widget)
         column.addWidget(self.clusters, 1)
-        self.fill = QWidget()
         column.addWidget(self.fill, 1)
-        self.chosen = label(role="muted")
-        foot = QHBoxLayout()
-        foot.setContentsMargins(12, 4, 12, 4)
-        foot.addWidget(self.chosen, 1)
-        foot.addWidget(self.queue)
-        middle = QVBoxLayout()
-        middle.setSpacing(0)
-        middle.addWidget(self.canvas, 1)
-        middle.addLayout(foot)
-        self.page = QWidget()
-        row = QHBoxLayout(self.page)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(0)
-        row.addLayout(middle, 1)
-        row.addWidget(side)
-        upper = QWidget()
-        self._stack = QStackedLayout(upper)
-        self._stack.addWidget(self.page)
-        self._stack.addWidget(self.empty)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(upper, 1)
-        layout.addWidget(self.tags)
+        return side
 
     def _connect(self) -> None:
         session, canvas = self.session, self.canvas
@@ -168,6 +171,7 @@ class MapView(QWidget):
         if self.session.project is None or self.session.project is not self._project:
             self.stop()
             self._project = self.session.project
+            self.canvas.show_map(map_file.plain(np.zeros((0, 2), np.float32)))
         if self._project is not None and self.isVisible():
             self._look_for()
 
@@ -346,6 +350,11 @@ class MapView(QWidget):
 
     def _select_cluster(self, number: int) -> None:
         self.canvas.select(np.flatnonzero(self.canvas.shot_map.cluster == number))
+
+    def _rows(self) -> np.ndarray:
+        """The selected rows, none while another project is being opened."""
+        same = len(self.canvas.selected) == self.session.n_shots
+        return self.canvas.rows if same else np.zeros(0, np.int64)
 
     def _flip_rings(self) -> None:
         self.canvas.rings_shown = self.rings.isChecked()

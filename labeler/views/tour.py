@@ -7,6 +7,7 @@ about the work: labels come from the shots' own file, everything else from the p
 from __future__ import annotations
 
 import html
+import shutil
 import sys
 import tempfile
 import time
@@ -19,6 +20,9 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 
+from labeler import demo_people
+from labeler.look import PANES
+from labeler.project import Project
 from labeler.reports import read_report
 from labeler.retraining import Retraining
 from labeler.session import Session
@@ -35,6 +39,12 @@ BY_KEY = 12
 """So many shots are labelled by key."""
 SHOWN = ("Streak", "Bent")
 """Classes whose heatmaps are in the pictures, as in the paper's Figure 5."""
+QUALITY = {
+    "Rules": "Rules that labels break",
+    "Agreement": "How far simulated readers agree",
+    "Drift": "How far a simulated reader agrees with what was said before",
+    "Week": "How the labelling goes",
+}
 HANDS: Any = QTest
 """Its functions are static, which its type stubs do not know."""
 PATIENCE_S = 20.0
@@ -154,9 +164,12 @@ class _Tour:
         session, window = self.session, self.window
         stops: list[tuple[str, Callable[[], None], str]] = [
             ("heatmap", self._show_heat, "A shot with the heatmap of one class on it"),
+            ("physics", self._show_physics, "The physics of a shot below its pattern"),
+            ("grid", lambda: window.show_tab("Grid"), "Thumbnails, selected and labelled at once"),
             ("learn", lambda: window.show_tab("Learn"), "Runs, their curves and their classes"),
             ("inspect", self._show_shot, "All classes' heatmaps of one shot"),
             *((f"class-{name.lower()}", self._gallery(name), f"Shots of {name}") for name in SHOWN),
+            ("map", lambda: window.show_tab("Map"), "All shots, alike ones close together"),
         ]
         for n, (name, go, text) in enumerate(stops):
             yield event("progress", what="pictures", done=n, total=len(stops))
@@ -167,7 +180,33 @@ class _Tour:
         window.flip_theme()
         self._picture("light", "The light theme")
         window.flip_theme()
+        self._show_people()
         yield event("progress", what="pictures", done=len(stops), total=len(stops))
+
+    def _show_people(self) -> None:
+        """Pages about several readers, on a copy of the project with simulated ones."""
+        home = Path(self.session.project.folder)
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / home.name
+            shutil.copytree(home, copy, ignore=shutil.ignore_patterns("report", "cache"))
+            with Project.open(copy) as project:
+                demo_people.add(project, self.session.annotator)
+            self.window.doors.open_folder(copy)
+            self._press("y")
+            self._picture("history", "What happened to a shot")
+            self._press("y")
+            self.window.show_tab("Quality")
+            for page, text in QUALITY.items():
+                self.window.views["Quality"].show_page(page)  # type: ignore[attr-defined]
+                self._picture(page.lower(), text)
+            self.window.doors.open_folder(home)
+
+    def _show_physics(self) -> None:
+        self.window.show_tab("Label")
+        self.session.show_heat(None)
+        shown = [name for name in PANES if not getattr(self.session.panes, name)]
+        for name in shown:
+            self.window.actions_.trigger(f"physics_{name}")
 
     def _show_heat(self) -> None:
         self.window.show_tab("Label")

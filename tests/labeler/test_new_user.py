@@ -28,7 +28,7 @@ class Person:
 
     def __init__(self, window, truth):
         self.window, self.session, self.truth = window, window.session, truth
-        self.keys = [c.key.lower() for c in self.session.taxonomy.classes]
+        self.keys = [getattr(Qt.Key, f"Key_{c.key.upper()}") for c in self.session.taxonomy.classes]
         self.pressed = 0
 
     def press(self, key):
