@@ -97,7 +97,8 @@ def class_fractions(project: Project, seed: int = 0) -> tuple[Fraction, ...]:
     """
     table = project.shot_table()
     try:
-        askable = np.isfinite(grounds.embeddings(_ground(project, table))).all(1)
+        found = np.isfinite(grounds.embeddings(_ground(project, table)))
+        askable = np.asarray(found.all(1), bool)
     except InputError:  # nobody has read them: then all count
         askable = np.ones(len(table), bool)
     return fractions(

@@ -9,6 +9,7 @@ import time
 import tomllib
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib import resources
 from statistics import median
 from typing import Any
@@ -62,13 +63,11 @@ def _asking(x: Any, rows: Any, made: head.Head, random: Any, rounds: int) -> dic
     many = (x[at] + 0.3 * random.normal(size=(_OPEN, WIDTH))).astype(np.float16)
     p, labels = made.probabilities(many), rows[at]
     known = random.random(_OPEN) < 0.02
-    taken = {
-        name: _ms(
-            rounds,
-            lambda name=name: selection.ask(name, p, many, known, labels, made.taxonomy, _OPEN),
-        )
-        for name in STRATEGIES
-    }
+
+    def ask(name: str) -> None:
+        selection.ask(name, p, many, known, labels, made.taxonomy, _OPEN)
+
+    taken = {name: _ms(rounds, partial(ask, name)) for name in STRATEGIES}
     return {"ask_ms": max(taken.values())} | {f"ask_{n}_ms": v for n, v in taken.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from window_parts import make_project, make_session, use_made_up_run
+from window_parts import make_project, make_session
 
 from labeler import people
 from labeler.history import in_lines
@@ -56,7 +56,6 @@ def test_only_whom_one_may_see_is_told():
 @pytest.fixture
 def window(qtbot, tmp_path):
     session = make_session(make_project(tmp_path))
-    use_made_up_run(session)
     made = MainWindow(session)
     qtbot.addWidget(made)
     made.show()

@@ -56,7 +56,7 @@ class Person:
         self.press(Qt.Key.Key_Right)
 
 
-def wait(test, seconds=300):
+def wait(test, seconds=120):
     end = time.monotonic() + seconds
     while not test():
         assert time.monotonic() < end, "it took too long"
@@ -109,6 +109,7 @@ def label(folder, shots, labels, ahead=False):
     window.show()
     QTest.qWaitForWindowActive(window)
     session, suggesting = window.session, Suggesting.of(window.session)
+    session.repeat_rate = 0.0  # a shot shown blind again would be no label meanwhile
     suggesting.begin(CHOICES)
     session.repeat_rate = 0.0  # no shot comes a second time
     window.doors.open_folder(folder / "week")
