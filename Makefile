@@ -36,8 +36,9 @@ clean:
 pictures: install
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m labeler demo $(DEMO)
 	mkdir -p resources/screens
-	for name in labelling heatmap learn inspect class-streak class-bent light; do \
-	    cp $(DEMO)/report/$$name-1280.png resources/screens/$$name.png; done
+	for name in labelling heatmap learn inspect class-streak light physics grid map agreement drift \
+	    history; do cp $(DEMO)/report/$$name-1280.png resources/screens/$$name.png; done
+	$(BIN)/python -m labeler figure $(DEMO) --class Streak --class Bent --dpi 130 --out resources/screens/fig5.png
 
 # The network trained on simulated shots that `quick` begins from: about twenty minutes. Two sizes
 # of detector, because what is reduced from a larger one has less noise.

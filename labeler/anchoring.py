@@ -77,7 +77,8 @@ def measure(
 
     Only shots on which the reading suggested something count, and which are still decided.
     """
-    seen, hidden = [], []
+    seen: list[bool] = []
+    hidden: list[bool] = []
     for row, shown in firsts:
         said = shown.get("suggested")
         if said is None or not status[row] & LABELLED:

@@ -82,6 +82,7 @@ class Deciding(Suggested):
         status = (int(self.status[self.row]) | LABELLED) & ~SKIPPED
         if not after.any() and not self._may_be_empty():
             status &= ~LABELLED
+            self._cleared = self.row
         if self._decide(after, status, "key") and before.any() | after.any():
             self.said = in_words(self.taxonomy, before, after, class_index)
             if ghost is not None:

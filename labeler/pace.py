@@ -13,6 +13,8 @@ PAUSE = 180.0
 """A longer gap between two decisions is a pause and is not counted as work."""
 ENOUGH = 5
 """Decisions before a rate means anything."""
+LEAST_WORK = 10.0
+"""Seconds of work before it does."""
 
 
 class Pace:
@@ -36,4 +38,4 @@ class Pace:
             return None
         gaps = [b - a for a, b in pairwise(times) if b - a <= PAUSE]
         worked = sum(gaps)
-        return len(gaps) / worked * 3600 if worked > 0 else None
+        return len(gaps) / worked * 3600 if worked >= LEAST_WORK else None

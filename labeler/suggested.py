@@ -53,6 +53,8 @@ class Suggested(Going):
         super().__init__(parent)
         self.hidden_share = 0.0
         """On this part of the shots the reading is hidden until they are decided."""
+        self._cleared = -1
+        """The row whose labels the person took away just now: its ghosts are gone for a while."""
 
     @property
     def is_blind(self) -> bool:
@@ -69,7 +71,7 @@ class Suggested(Going):
     def suggestion(self, row: int | None = None) -> Labels | None:
         """(C,) what the model would say of an undecided shot; None where it says nothing."""
         row = self.row if row is None else row
-        if self.decided.status[row] & LABELLED or self.is_hidden(row):
+        if self.decided.status[row] & LABELLED or self.is_hidden(row) or row == self._cleared:
             return None
         return self._said_of(row)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from PyQt6.QtCore import QObject, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from labeler import grounds
 from labeler.instant import Alike, Ground, Instant, InstantReading, Layout, Learnt, Lesson
@@ -61,7 +61,7 @@ class Suggesting(QObject):
         self._soon.setSingleShot(True)
         self._soon.setInterval(0)
         self._soon.timeout.connect(self._learn)
-        self._answered.connect(self._take, Qt.ConnectionType.QueuedConnection)
+        self._answered.connect(self._take)  # from another thread: Qt queues it
         session.project_changed.connect(self._follow)
         session.run_changed.connect(self._follow)
         session.labels_changed.connect(lambda rows: self._soon.start())

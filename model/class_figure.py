@@ -95,14 +95,15 @@ def _chosen(
     labelled = decided & (table.labels[read.rows, label] > 0)
     likely, logit = read.decided[:, kind], read.logits[:, kind]
     chance = np.random.default_rng((wish.seed, kind)).random(len(read))
-    which, key = {
+    groups: dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.floating]]] = {
         "hits": (labelled & likely, chance),
         "false": (decided & ~labelled & likely, chance),
         "missed": (labelled & ~likely, chance),
         "labelled": (labelled, chance),
         "certain": (likely, -logit),
         "unsure": (np.ones(len(read), bool), np.abs(logit)),
-    }[wish.group]
+    }
+    which, key = groups[wish.group]
     places = np.flatnonzero(which)
     return places[np.argsort(key[places], kind="stable")][: wish.per_class]
 

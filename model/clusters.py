@@ -49,10 +49,10 @@ def propose(embeddings: Floats, places: Floats, seed: int = 0) -> Clusters:
     largest = np.argsort(-counts, kind="stable")[:MOST]
     renamed = np.full(len(counts) + 1, -1, np.int16)  # the last one stands for none
     renamed[largest] = np.arange(len(largest))
-    of = renamed[of]
-    members = [np.flatnonzero(of == k) for k in range(len(largest))]
+    named = renamed[of]
+    members = [np.flatnonzero(named == k) for k in range(len(largest))]
     return Clusters(
-        np.asarray(of, np.int16),
+        np.asarray(named, np.int16),
         tuple(typical(embeddings, rows) for rows in members),
         tuple(border(places[rows]) for rows in members),
     )

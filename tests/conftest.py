@@ -14,16 +14,6 @@ import psutil
 import pytest
 
 
-def pytest_collection_modifyitems(config, items):
-    """Slow ones run only where they are asked for, by mark (-m slow) or by name."""
-    if config.option.markexpr or any("::" in word for word in config.args):
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
-
-
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path, monkeypatch):
     """Settings and logs of the person who runs the tests stay as they are."""

@@ -7,11 +7,13 @@ script never reads its standard input here, and never ends because that input en
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
@@ -70,5 +72,8 @@ def _hear(fd: int, stop: threading.Event, grace: float) -> None:
         if any(line.strip() == b"cancel" for line in lines):
             stop.set()
     stop.set()
-    time.sleep(grace)
+    with Path(os.devnull).open("w") as nowhere:
+        # ends the process from C even while the work holds the interpreter's lock
+        faulthandler.dump_traceback_later(grace, exit=True, file=nowhere)
+        time.sleep(2 * grace)
     os._exit(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -268,7 +268,9 @@ def _planted(x: Any, y: Any, taxonomy: Any, args: argparse.Namespace) -> Event:
     )  # fmt: skip
 
 
-def _embeddings(args: argparse.Namespace, table: Any, stop: Any) -> Iterator[Event]:
+def _embeddings(
+    args: argparse.Namespace, table: Any, stop: Any
+) -> Generator[Event, None, tuple[Any, str]]:
     """Yields progress; returns (N, D) embeddings and in words whose they are."""
     import h5py
 

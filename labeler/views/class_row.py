@@ -18,6 +18,9 @@ HEIGHT = (36, 50)
 """Points: the smallest and the largest height of a row."""
 MARKS = ("undecided", "absent", "present", "implied")
 
+ROOMY = 260
+"""Width in pixels from which a row has room for its schematic."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -108,7 +111,7 @@ class ClassRow(QAbstractButton):
         x += 22
         side = float(min(self.height() - 14, 32))
         shape = QRectF(x, middle - side / 2, side, side)
-        if self.kind.schematic:
+        if self.kind.schematic and self.width() >= ROOMY:  # else names would be cut
             ink = "text" if self._is_on() else "muted"
             path = f"schematics/{self.kind.schematic}"
             theme.draw(painter, path, shape, getattr(theme.current(), ink))

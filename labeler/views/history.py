@@ -5,6 +5,7 @@ Shows and never changes. Of other people nothing is shown where the project is b
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from PyQt6.QtCore import QEvent, QObject, Qt
@@ -76,6 +77,8 @@ class HistoryPane(QFrame):
             shown = [a.name for a in people.shown_to(store, session.annotator)]
             history = [] if session.is_blind else store.history(session.row)
             self.lines = in_lines(history, session.taxonomy, shown)
+            if session.is_hidden():  # nor what the model said earlier
+                self.lines = [replace(line, model="") for line in self.lines]
         except (InputError, OSError) as error:
             session.noted.emit("error", str(error))
             return

@@ -316,11 +316,12 @@ class MapCanvas(QWidget):
         bits = mask.constBits()
         assert bits is not None
         stride, height = mask.bytesPerLine(), mask.height()
-        filled = np.frombuffer(bits.asarray(stride * height), np.uint8).reshape(height, stride)
+        filled = np.frombuffer(bits.asstring(stride * height), np.uint8).reshape(height, stride)
         x, y = self.spots()
         seen = (x >= 0) & (x < self.width()) & (y >= 0) & (y < self.height())
         rows = np.flatnonzero(seen)
-        return rows[filled[y[rows].astype(int), x[rows].astype(int)] > 127]
+        hit = filled[y[rows].astype(int), x[rows].astype(int)] > 127
+        return np.asarray(rows[hit], np.int64)
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         if event is not None:

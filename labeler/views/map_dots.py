@@ -72,5 +72,5 @@ def image(pixels: npt.NDArray[np.uint32]) -> QImage:
 
 def mixed(colour: QColor, other: QColor, share: float) -> QColor:
     """A colour on the way to another one."""
-    parts = zip(colour.getRgb()[:3], other.getRgb()[:3], strict=True)  # type: ignore[index]
-    return QColor(*(round(a + share * (b - a)) for a, b in parts))  # type: ignore[operator]
+    parts = zip(colour.getRgb()[:3], other.getRgb()[:3], strict=True)
+    return QColor(*(round(a + share * (b - a)) for a, b in parts))

@@ -51,7 +51,7 @@ class ProgressFoot(QFrame):
         if n and done >= n:
             self.rate.setText("every shot is decided")
         elif rate is None:
-            self.rate.setText("labels/h: not yet known")
+            self.rate.setText("labels/h: –")
         else:
             end = datetime.now() + timedelta(hours=(n - done) / rate)
             self.rate.setText(f"{rate:,.0f}/h · {in_words(end, datetime.now())}")

@@ -7,6 +7,7 @@ about the work: labels come from the shots' own file, everything else from the p
 from __future__ import annotations
 
 import html
+import shutil
 import sys
 import tempfile
 import time
@@ -19,6 +20,9 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 
+from labeler import demo_people
+from labeler.look import PANES
+from labeler.project import Project
 from labeler.reports import read_report
 from labeler.retraining import Retraining
 from labeler.session import Session
@@ -35,10 +39,17 @@ BY_KEY = 12
 """So many shots are labelled by key."""
 SHOWN = ("Streak", "Bent")
 """Classes whose heatmaps are in the pictures, as in the paper's Figure 5."""
+QUALITY = {
+    "Rules": "Rules that labels break",
+    "Agreement": "How far simulated readers agree",
+    "Drift": "How far a simulated reader agrees with what was said before",
+    "Week": "How the labelling goes",
+}
 HANDS: Any = QTest
 """Its functions are static, which its type stubs do not know."""
 PATIENCE_S = 20.0
 TRAINING_S = 900.0
+MAP_S = 180.0
 
 
 def walk(project: Path) -> Iterator[Event]:
@@ -74,6 +85,7 @@ class _Tour:
         self.out = out
         self.pictures: list[tuple[str, str]] = []
         self.facts: list[str] = []
+        self.flipped: list[str] = []
 
     def events(self, project: Path) -> Iterator[Event]:
         begin = time.monotonic()
@@ -154,9 +166,12 @@ class _Tour:
         session, window = self.session, self.window
         stops: list[tuple[str, Callable[[], None], str]] = [
             ("heatmap", self._show_heat, "A shot with the heatmap of one class on it"),
+            ("physics", self._show_physics, "The physics of a shot below its pattern"),
+            ("grid", self._show_grid, "Thumbnails, selected and labelled at once"),
             ("learn", lambda: window.show_tab("Learn"), "Runs, their curves and their classes"),
             ("inspect", self._show_shot, "All classes' heatmaps of one shot"),
             *((f"class-{name.lower()}", self._gallery(name), f"Shots of {name}") for name in SHOWN),
+            ("map", self._show_map, "All shots, alike ones close together"),
         ]
         for n, (name, go, text) in enumerate(stops):
             yield event("progress", what="pictures", done=n, total=len(stops))
@@ -167,7 +182,46 @@ class _Tour:
         window.flip_theme()
         self._picture("light", "The light theme")
         window.flip_theme()
+        self._show_people()
         yield event("progress", what="pictures", done=len(stops), total=len(stops))
+
+    def _show_people(self) -> None:
+        """Pages about several readers, on a copy of the project with simulated ones."""
+        home = Path(self.session.project.folder)
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / home.name
+            shutil.copytree(home, copy, ignore=shutil.ignore_patterns("report", "cache"))
+            with Project.open(copy) as project:
+                demo_people.add(project, self.session.annotator)
+            self.window.doors.open_folder(copy)
+            self._press("y")
+            self._picture("history", "What happened to a shot")
+            self._press("y")
+            self.window.show_tab("Quality")
+            for page, text in QUALITY.items():
+                self.window.views["Quality"].show_page(page)  # type: ignore[attr-defined]
+                self._picture(page.lower(), text)
+            self.window.doors.open_folder(home)
+
+    def _show_physics(self) -> None:
+        self.window.show_tab("Label")
+        self.session.show_heat(None)
+        self.flipped = [n for n in PANES if not getattr(self.session.panes, n)]
+        self._flip_panes()
+
+    def _flip_panes(self) -> None:
+        for name in self.flipped:
+            self.window.actions_.trigger(f"physics_{name}")
+
+    def _show_grid(self) -> None:
+        self._flip_panes()
+        self.window.show_tab("Grid")
+
+    def _show_map(self) -> None:
+        self.window.show_tab("Map")
+        view: Any = self.window.views["Map"]
+        view.start()
+        self._until(lambda: view.job is None, "the map", MAP_S)
 
     def _show_heat(self) -> None:
         self.window.show_tab("Label")
@@ -231,8 +285,8 @@ class _Tour:
     def _press(self, key: str) -> None:
         HANDS.keyClick(self.window, getattr(Qt.Key, f"Key_{key.upper()}"))
 
-    def _until(self, done: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + PATIENCE_S
+    def _until(self, done: Callable[[], bool], what: str, patience: float = PATIENCE_S) -> None:
+        end = time.monotonic() + patience
         while not done():
             if time.monotonic() > end:
                 raise InputError(f"{what} did not appear on screen")

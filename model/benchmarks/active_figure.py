@@ -22,12 +22,15 @@ def draw(results: dict[str, Any], out: Path) -> tuple[Path, Path]:
 
     from model.figures import write
 
-    figure = Figure((11, 4.2), layout="constrained")
+    figure = Figure((10, 8), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(PANELS))
+    *panels, near = figure.subplots(2, 2).ravel()
     for axes, (metric, words) in zip(panels, PANELS.items(), strict=True):
         _panel(axes, results, metric)
         axes.set_title(words, fontsize=10, loc="left")
+    _panel(near, results, "macro_f1")
+    _enlarge(near, results)
+    for axes in (*panels, near):
         axes.set_xlabel("labels", fontsize=9)
         axes.tick_params(labelsize=8)
     lines, names = panels[1].get_legend_handles_labels()
@@ -66,6 +69,22 @@ def _panel(axes: Any, results: dict[str, Any], metric: str) -> None:
     axes.set_xticklabels(["0", "20", "50", "100", "200", "500", "1k", "2k", "6k"])
     axes.minorticks_off()
     axes.grid(alpha=0.25, linewidth=0.5)
+
+
+def _enlarge(axes: Any, results: dict[str, Any]) -> None:
+    """Only what lies between the first answers of random order and the best of all."""
+    every = [found["macro_f1"]["mean"] for found in results["strategies"].values()]
+    random = results["strategies"]["random"]["macro_f1"]["mean"]
+    labels = results["strategies"]["random"]["labels"]
+    low, high = random[min(1, len(random) - 1)], max(max(curve) for curve in every)
+    margin = 0.1 * max(high - low, 0.01)
+    axes.set_ylim(low - 3 * margin, high + 2 * margin)
+    axes.set_xlim(labels[min(1, len(labels) - 1)] * 0.9, labels[-1] * 1.1)
+    saving = results["strategies"].get("asked", {}).get("label_saving")
+    title = "macro F1, enlarged"
+    if saving is not None:
+        title += f": asked needs {saving:.0%} of random's labels"
+    axes.set_title(title, fontsize=10, loc="left")
 
 
 def _line(

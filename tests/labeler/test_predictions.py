@@ -117,7 +117,7 @@ def test_contradictions_are_broken_hard_rules_only(made):
 
 def test_broken_rules_are_told_before_and_after_decoding(tmp_path):
     taxonomy = HELIUM
-    probabilities = shots(["Round"], ["Empty"])
+    probabilities = shots(["Spherical/Oblate", "Round"], ["Empty"])
     logits = np.where(probabilities > 0.5, 4.0, -4.0).astype(np.float32)
     logits[0, taxonomy.index("Prolate")] = 1.0
     path = write_predictions(tmp_path / "p.h5", probabilities)

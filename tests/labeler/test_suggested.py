@@ -46,6 +46,29 @@ def test_enter_accepts_the_ghost_of_the_instant_reading(session):
     assert names(session, 4) == {"Round", "Spherical/Oblate"}
 
 
+def test_a_key_corrects_the_ghost_and_every_label_set_stays_within_reach(session):
+    bent, streak, newton, prolate = (
+        session.taxonomy.index(n) for n in ("Bent", "Streak", "Newton Rings", "Prolate")
+    )
+    reading = learnt(session)
+    reading.decided[:] = False
+    reading.decided[:, [streak, newton]] = True
+    session.sharpen(reading)
+    session.show(4)
+    session.toggle(bent)
+    assert names(session, 4) == {"Bent", "Streak", "Prolate", "Newton Rings"}
+    assert session.said == "Kept as suggested: Streak, Newton Rings"
+    session.show(5)
+    session.toggle(streak)  # suggested: now it is decided, with the others
+    assert names(session, 5) == {"Streak", "Prolate", "Newton Rings"}
+    session.toggle(newton)
+    session.toggle(streak)  # nothing is left: the ghosts do not come back at once
+    assert not session.is_decided(5)
+    assert session.suggestion() is None
+    session.toggle(prolate)
+    assert names(session, 5) == {"Prolate"}
+
+
 def test_the_instant_reading_goes_before_the_run_s(session):
     use_made_up_run(session)
     assert session.reading is session.predictions

