@@ -276,7 +276,7 @@ def _means(
     y, x = (factor * places[:, None, None] for places in np.nonzero(cut))
     y, x = y + np.arange(factor)[:, None], x + np.arange(factor)
     total[cut] = np.where(good[y, x], values[y, x], 0).sum((1, 2), dtype=np.float32)
-    return total / np.maximum(share, 1), share > 0
+    return np.divide(total, np.maximum(share, np.float32(1)), dtype=np.float32), share > 0
 
 
 def _sums(values: npt.NDArray[Any], factor: int) -> Floats:
