@@ -34,7 +34,7 @@ clean:
 
 # The pictures of the README, taken of the real window on the demo project.
 pictures: install
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -m labeler demo $(DEMO)
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m labeler demo $(DEMO) --pictures
 	mkdir -p resources/screens
 	for name in labelling heatmap learn inspect class-streak light physics grid map agreement drift \
 	    history; do cp $(DEMO)/report/$$name-1280.png resources/screens/$$name.png; done

@@ -35,6 +35,7 @@ def add_parsers(subparsers: Any) -> None:
     demo.add_argument("--shots", type=int, default=SHOTS, metavar="N")
     demo.add_argument("--seed", type=int, default=SEED, metavar="S")
     demo.add_argument("--no-window", action="store_true", help="only make the project")
+    demo.add_argument("--pictures", action="store_true", help="off-screen, of every view")
     add_output_options(demo, events=True)
     demo.set_defaults(run=_demo)
 
@@ -76,7 +77,7 @@ def _demo(args: argparse.Namespace) -> int:
         print_json(last)
     if args.no_window or last.get("event") != "finished":
         return 0
-    if has_display():
+    if has_display() and not args.pictures:
         return _open(args.folder, train=True)
     return _walk(args)
 
@@ -92,7 +93,7 @@ def _walk(args: argparse.Namespace) -> int:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     from labeler.views.tour import walk
 
-    last = follow(walk(args.folder), args)
+    last = follow(walk(args.folder, args.pictures), args)
     if args.json:
         print_json(last)
     else:

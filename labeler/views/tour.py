@@ -52,8 +52,10 @@ TRAINING_S = 900.0
 MAP_S = 180.0
 
 
-def walk(project: Path) -> Iterator[Event]:
+def walk(project: Path, everything: bool = False) -> Iterator[Event]:
     """Do the main job on a demo project off-screen and leave pictures and `report.html`.
+
+    `everything` adds the pictures of the map, the history and quality, which take a minute more.
 
     A project that has a trained run already is only shown. Raises InputError where a training
     fails; yields progress events, the last one `finished` with the folder of the report.
@@ -69,7 +71,7 @@ def walk(project: Path) -> Iterator[Event]:
         window.resize(*SIZES[0])
         window.show()
         try:
-            yield from _Tour(window, session, out).events(project)
+            yield from _Tour(window, session, out, everything).events(project)
         finally:
             Retraining.of(session).stop()
             window.close()
@@ -79,10 +81,11 @@ def walk(project: Path) -> Iterator[Event]:
 class _Tour:
     """One walk through one window."""
 
-    def __init__(self, window: MainWindow, session: Session, out: Path) -> None:
+    def __init__(self, window: MainWindow, session: Session, out: Path, everything: bool) -> None:
         self.window = window
         self.session = session
         self.out = out
+        self.everything = everything
         self.pictures: list[tuple[str, str]] = []
         self.facts: list[str] = []
         self.flipped: list[str] = []
@@ -171,8 +174,9 @@ class _Tour:
             ("learn", lambda: window.show_tab("Learn"), "Runs, their curves and their classes"),
             ("inspect", self._show_shot, "All classes' heatmaps of one shot"),
             *((f"class-{name.lower()}", self._gallery(name), f"Shots of {name}") for name in SHOWN),
-            ("map", self._show_map, "All shots, alike ones close together"),
         ]
+        if self.everything:
+            stops.append(("map", self._show_map, "All shots, alike ones close together"))
         for n, (name, go, text) in enumerate(stops):
             yield event("progress", what="pictures", done=n, total=len(stops))
             go()
@@ -182,7 +186,8 @@ class _Tour:
         window.flip_theme()
         self._picture("light", "The light theme")
         window.flip_theme()
-        self._show_people()
+        if self.everything:
+            self._show_people()
         yield event("progress", what="pictures", done=len(stops), total=len(stops))
 
     def _show_people(self) -> None:
