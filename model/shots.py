@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,20 @@ class ShotTable:
     def geometry(self, row: int) -> Geometry:
         """What the file of a shot says about detector and beam."""
         return self.sources[self.source_of[row]].geometry
+
+    def some(self, rows: npt.NDArray[np.int64]) -> ShotTable:
+        """The table of the given rows alone, in their order."""
+        digest = hashlib.blake2b(self.fingerprint.encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(rows, np.int64).data)
+        return replace(
+            self,
+            source_of=self.source_of[rows],
+            index_of=self.index_of[rows],
+            labels=self.labels[rows],
+            labelled=self.labelled[rows],
+            role=self.role[rows],
+            fingerprint=digest.hexdigest(),
+        )
 
     def iter_shots(
         self,
