@@ -277,7 +277,8 @@ class Taxonomy:
             grown = row | self.mask(rule.right)
             if not self.contradictions(grown):
                 return Fix(grown, f"add {rule.right[0]}")
-        if rule.severity == "soft" or len(self) > MAX_ENUMERATED:
+        choice = rule.kind == "some" and len(rule.left) > 1
+        if rule.severity == "soft" or choice or len(self) > MAX_ENUMERATED:
             return None
         changes = (self.legal_sets != row).sum(-1)
         soft = self.violations(self.legal_sets).sum(-1)
