@@ -120,7 +120,8 @@ def _known(path: Path, name: str | None, taxonomy: Taxonomy) -> str:
     found = _of_file(path, name, taxonomy)
     if found is None:
         what = f"has no class {name!r}" if name else "does not tell which class its shots are of"
-        mend = f"Say it with --names, one of: {', '.join(taxonomy.names)}."
+        known = ", ".join(taxonomy.names)
+        mend = f"Name the file after its class, or say it with --names, one of: {known}."
         raise InputError(what, file=path, mend=mend)
     return found
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from making_shots import make_shots, tiny_recipe
+from making_shots import make_file, make_shots, tiny_recipe, write_cxi, write_file
 
 from model.baselines import run_baseline
 from model.benchmarks.ablation import with_split
@@ -23,18 +23,6 @@ from model.training import train
 
 def never():
     return False
-
-
-def write_cxi(path, kind, n=14, sample=None):
-    """A CXI 1.6 stack of one species, as the reference set has: rings, streaks or nothing."""
-    images, _ = make_shots(3 * n, seed=kind)
-    with h5py.File(path, "w") as file:
-        file["cxi_version"] = 160
-        file["entry_1/instrument_1/detector_1/data"] = images[kind::3]
-        file["entry_1/data_1/data"] = h5py.SoftLink("/entry_1/instrument_1/detector_1/data")
-        if sample is not None:
-            file["entry_1/sample_1/name"] = sample
-    return path
 
 
 @pytest.fixture
@@ -142,8 +130,6 @@ def test_baselines_answer_with_one_class_and_count_shots_that_are_sure(species):
 
 
 def test_several_labelled_files_are_one_table_where_their_classes_agree(tmp_path):
-    from making_shots import make_file, write_file
-
     one, two = (make_file(tmp_path / f"{seed}.h5", 12, seed=seed) for seed in (1, 2))
     table = table_of_files([one, two])
     assert len(table) == 24
