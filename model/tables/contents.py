@@ -187,15 +187,18 @@ def _record(
 
 
 def _missing(reads: Sequence[tuple[Row, Read]]) -> list[str]:
-    """Rows trained or judged without a class, in words."""
-    said = []
+    """Rows trained or judged without a class, in words; rows of the same lack together."""
+    lacking: dict[tuple[str, str], list[str]] = {}
     for row, found in reads:
         for result in found.results:
             for role, names in result.get("missing", {}).items():
                 if names:
-                    seed = result["what"].rsplit(", ", 1)[-1]
-                    text = f"{row.name}, {seed}: none of the shots that {role} is "
-                    said.append(text + ", ".join(names) + ".")
+                    rows = lacking.setdefault((role, ", ".join(names)), [])
+                    rows += [row.name] * (row.name not in rows)
+    said = []
+    for (role, names), rows in lacking.items():
+        whose = "all rows" if len(rows) == len(reads) else "; ".join(rows)
+        said.append(f"With at least one seed, none of the shots that {role} is {names} ({whose}).")
     return said
 
 

@@ -49,7 +49,7 @@ def svg(curves: Mapping[str, Read]) -> str:
         axes.grid(axis="y", color="#ececef", linewidth=0.8)
         axes.set_axisbelow(True)
         figure.legend(loc="outside right center", frameon=False, fontsize=8)
-        figure.savefig(out, format="svg", metadata={"Date": None})
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = out.getvalue()
     return text[text.index("<svg") :]
 
