@@ -90,7 +90,7 @@ BUDGETS = {
     "cpu": Budget(
         "cpu",
         f"Sized for two cores without a GPU: small patterns, few shots, few epochs. {_CHANGED}",
-        training=900, judging=400, epochs=10, size=64, seeds=2, deep_seeds=1,
+        training=600, judging=500, epochs=8, size=64, seeds=2, deep_seeds=1,
     ),
     "paper": Budget(
         "paper",

@@ -68,9 +68,8 @@ class Table:
 
     @property
     def cells(self) -> list[Cell]:
-        """Of all rows: all rows with the first seed, then with the next."""
-        depth = max((len(row.cells) for row in self.rows), default=0)
-        return [row.cells[k] for k in range(depth) for row in self.rows if k < len(row.cells)]
+        """Of all rows."""
+        return [cell for row in self.rows for cell in row.cells]
 
 
 @dataclass(frozen=True)

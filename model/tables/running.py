@@ -80,21 +80,23 @@ def run(order: Order, report: Report, stop: Callable[[], bool]) -> Iterator[Even
     yield from _missing_classes(study, tables)
     left = Left(study, shelf, tables)
     written: dict[str, str] = {}
-    for number, table in enumerate(tables):
-        for cell in table.cells:
-            if left.done(cell):
-                continue
-            yield event("note", level="info", text=f"Table {table.number}: {left.words(cell)}")
-            try:
+    # seed by seed, so that every table is there soon and then becomes surer
+    for seed, table in ((s, t) for s in range(study.seeds) for t in tables):
+        todo = [c for c in table.cells if c.seed == seed and not left.done(c)]
+        if not todo and written:
+            continue
+        try:
+            for cell in todo:
+                yield event("note", level="info", text=f"Table {table.number}: {left.words(cell)}")
                 yield from _one(study, shelf, cell, stop)
-            except Stopped:
-                report(study, tables[: number + 1], shelf)
-                yield event("cancelled", text="Stopped; the same command goes on from here.")
-                return
-            left.add(cell)
-            yield left.event()
-        written = report(study, tables[: number + 1], shelf)
-        yield event("note", level="info", text=f"Table {table.number} is written.")
+                left.add(cell)
+                yield left.event()
+        except Stopped:
+            report(study, tables, shelf)
+            yield event("cancelled", text="Stopped; the same command goes on from here.")
+            return
+        written = report(study, tables, shelf)
+        yield event("note", level="info", text=f"Table {table.number} is written, seed {seed}.")
     yield event("finished", metrics={}, failed=shelf.failed, **written)
 
 
