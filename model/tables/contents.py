@@ -17,8 +17,14 @@ from model.tables.reading import OURS, PAPERS, WORDS, Number, Read, by_class, re
 from model.tables.running import Study, in_words
 from model.tables.statistics import class_lines, rule_lines
 
-BEST, MOST, PAPER = "best epoch", "maximum", "paper"
+BEST, MOST, PAPER = "best", "max", "paper"
 NONE = "–"
+SHORT = {
+    "macro_f1": "macro F1",
+    "rare_f1": "rare F1",
+    "macro_ap": "macro AP",
+    "contradiction_rate": "break a rule",
+}
 
 
 @dataclass(frozen=True)
@@ -96,11 +102,11 @@ def _rows(made: Section, reads: Sequence[tuple[Row, Read]], timed: bool) -> None
     for name in PAPERS:
         heads += [(WORDS[name], BEST), (WORDS[name], MOST), (WORDS[name], PAPER)]
         if name == "accuracy":
-            heads.append((WORDS[name], "paper's P and R allow"))
-    heads += [(f"at the {BEST}", WORDS[name]) for name in OURS]
-    heads += [("time", "whole")]
+            heads.append((WORDS[name], "P, R of paper allow"))
+    heads += [("at the best epoch", SHORT[name]) for name in OURS]
+    heads += [("time", "here")]
     if timed:
-        heads += [("time", "to best accuracy"), ("time", "paper, h"), ("time", "paper, to best")]
+        heads += [("time", "to best"), ("time", "paper, h"), ("time", "paper to best, h")]
     lines = []
     for row, found in reads:
         lines.append(Line(tuple(_cells(row, found, timed)), row.reference))
@@ -132,7 +138,7 @@ def _bound(row: Row) -> str:
     if not {"precision", "recall"} <= set(row.paper) or not row.of_helium:
         return NONE
     bound = reference.most_accuracy(row.paper["precision"], row.paper["recall"])
-    return f"≤ {bound:.3f}" + (" (printed: more)" if reference.too_good(row.paper) else "")
+    return f"≤ {bound:.3f}" + (" *" if reference.too_good(row.paper) else "")
 
 
 def _constants(reads: Sequence[tuple[Row, Read]]) -> list[tuple[Row, Read]]:
@@ -156,7 +162,7 @@ def _records(table: int, row: Row, found: Read) -> list[dict[str, Any]]:
     names = (*PAPERS, *OURS, "coverage", "confident_accuracy")
     records = []
     for name in names:
-        for reading, values in ((BEST, found.best), (MOST, found.maximum)):
+        for reading, values in (("best epoch", found.best), ("maximum", found.maximum)):
             value = values.get(name)
             printed = row.paper.get(name) if name in PAPERS else None
             if value is None and printed is None:
@@ -211,7 +217,7 @@ def _classes(made: Section, reads: Sequence[tuple[Row, Read]]) -> None:
     for name in names:
         heads += [(WORDS[name], BEST), (WORDS[name], MOST), (WORDS[name], PAPER)]
         if name == "accuracy":
-            heads.append((WORDS[name], "constant predictor"))
+            heads.append((WORDS[name], "constant"))
     for row, found in reads:
         lines = []
         order = found.results[0]["class_names"] if found.results else []
@@ -244,7 +250,7 @@ def _class(
         cells += [number(best[metric]), number(most[metric]), _printed(printed)]
         if metric == "accuracy":
             cells.append(number(more["constant"]))
-        for reading, values in ((BEST, best), (MOST, most)):
+        for reading, values in (("best epoch", best), ("maximum", most)):
             records.append(_record(table, name, metric, reading, values[metric], found.seeds,
                                    printed, None))  # fmt: skip
     return cells, records

@@ -191,7 +191,7 @@ def _papers_own(table: Table) -> list[str]:
             p = row.paper
             bound = reference.most_accuracy(p["precision"], p["recall"])
             said.append(
-                f"The paper's accuracy of {p['accuracy']:.3f} for {row.name} is more than its "
+                f"* The paper's accuracy of {p['accuracy']:.3f} for {row.name} is more than its "
                 f"precision {p['precision']:.3f} and recall {p['recall']:.3f} allow "
                 f"(at most {bound:.3f})."
             )
