@@ -10,7 +10,7 @@ from model.tables.contents import Grid, Section
 from model.tables.curves import svg
 
 _STYLE = """
-body { font: 15px/1.55 system-ui, sans-serif; color: #2a2a2d; max-width: 76em; margin: 2.5em auto;
+body { font: 15px/1.55 system-ui, sans-serif; color: #2a2a2d; max-width: 82em; margin: 2.5em auto;
   padding: 0 2em; }
 h1 { font-size: 1.6em; line-height: 1.25; margin-bottom: .6em; }
 h2 { font-size: 1.2em; margin: 2.6em 0 .5em; padding-top: .8em; border-top: 1px solid #dcdce0; }
@@ -19,13 +19,14 @@ nav ul { list-style: none; padding: 0; columns: 2; } nav a { color: #1f6fc0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25em 1.2em; max-width: 62em; }
 dt { color: #66666c; } dd { margin: 0; }
 .wide { overflow-x: auto; margin: 1em 0; }
-table { border-collapse: collapse; font-size: .87em; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: .84em; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: .4em 0; }
-td, th { padding: .28em .75em; border-bottom: 1px solid #ececef; text-align: right;
+td, th { padding: .28em .5em; border-bottom: 1px solid #ececef; text-align: right;
   white-space: nowrap; }
 td:first-child, th:first-child { text-align: left; padding-left: 0; white-space: normal;
-  min-width: 17em; }
+  min-width: 13em; }
 th { color: #66666c; font-weight: 500; vertical-align: bottom; }
+thead tr:last-child th { white-space: normal; }
 tr.groups th { text-align: center; color: #2a2a2d; border-bottom: 1px solid #b9b9be; }
 tr.groups th:first-child { border-bottom: none; }
 td.paper, th.paper { color: #8a4b08; background: #fdf7ee; }

@@ -30,6 +30,7 @@ BASELINES = {
     "probe": "linear probe on the shipped backbone",
     "boosting": "gradient boosting on physics features",
 }
+OPTIMISERS = {"sgd": "SGD", "nesterov": "SGD with Nesterov momentum", "adamw": "AdamW"}
 LEVELS = {
     "": "no noise",
     "mean": "noise up to the mean",
@@ -225,7 +226,8 @@ class Planner:
         shots = f"{b.training:,} training and {b.judging:,} evaluation shots"
         if not b.training:
             shots = "85 % of the labelled shots train, 15 % judge"
-        return f"{shots}, {recipe.size} pixels, {recipe.epochs} epochs, {recipe.optimiser}"
+        epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
+        return f"{shots}, {recipe.size} pixels, {epochs}, {OPTIMISERS[recipe.optimiser]}"
 
     def _cells(
         self, recipe: Recipe, dataset: str = "helium", noise: str = "", share: float = 1.0,
