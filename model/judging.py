@@ -97,6 +97,13 @@ class Judge:
         decided = self.decide(logits, probabilities, self.limits)
         return self.numbers(probabilities, rows, decided)
 
+    def counts(self, logits: Floats, rows: Rows) -> list[list[int]]:
+        """Of each class: shots that rightly got it, that got it, that have it; untuned."""
+        true = self.data.labels[rows]
+        decided = self.decide(logits, decoding.probabilities(logits, self.legal), self.limits)
+        each = ((decided & true).sum(0), decided.sum(0), true.sum(0))
+        return [[int(n) for n in of_class] for of_class in zip(*each, strict=True)]
+
     def score(self, numbers: dict[str, Any]) -> float:
         """What the best epoch is best in: the mean of macro F1 and macro average precision."""
         return float((numbers["macro_f1"] or 0.0) + (numbers["macro_ap"] or 0.0)) / 2

@@ -265,6 +265,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
         "best_untuned": loop.best["metrics"],
         "history": loop.history,
         "evaluations": loop.evaluations,
+        "class_counts": loop.class_counts,
     }
     about = replace(
         about, thresholds=tuple(thresholds.tolist()), temperature=temperature,

@@ -28,6 +28,7 @@ FAMILIES = (
     "preparation",
     "inspection",
     "bench",
+    "tables",
     "demo",
 )
 """Modules of this package with an `add_parsers(subparsers)` each."""
