@@ -60,7 +60,7 @@ def _baselines(args: argparse.Namespace) -> int:
 
 def _events(args: argparse.Namespace) -> Iterator[Event]:
     from model.baselines import BASELINES, run
-    from model.benchmarks.ablation import with_split
+    from model.studies import with_split
 
     stop = listen()
     table = with_split(table_given(args.targets, args), args.training, args.seed)

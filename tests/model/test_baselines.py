@@ -12,7 +12,6 @@ from making_shots import make_file, make_shots, write_file
 from model import embedding
 from model import features as physics
 from model.baselines import BASELINES, Known, _decided, _each_class, run, run_baseline
-from model.benchmarks.ablation import with_split
 from model.errors import InputError
 from model.events import event
 from model.features import NAMES, features
@@ -23,6 +22,7 @@ from model.prepare import Preparation
 from model.recipes import Recipe
 from model.shots import table_of_file
 from model.simulate.generate import simulate
+from model.studies import with_split
 from model.taxonomy_toml import load, shipped
 from model.training_data import prepare
 
