@@ -14,8 +14,8 @@ from model.tables import reference, remarks
 from model.tables.cells import Shelf
 from model.tables.plan import Row, Table
 from model.tables.reading import OURS, PAPERS, WORDS, Number, Read, by_class, read
-from model.tables.running import Study, in_words
 from model.tables.statistics import class_lines, rule_lines
+from model.tables.study import Study, in_words
 
 BEST, MOST, PAPER = "best", "max", "paper"
 NONE = "–"

@@ -16,14 +16,17 @@ from model.events import event
 from model.recipes import named
 from model.shots import EVALUATION, TRAINING, table_of_file
 from model.studies import at_budget, mean_and_spread, read_json, thinned, with_split, write_json
-from model.tables import reference, running
+from model.tables import one_cell, reference
 from model.tables.budgets import BUDGETS, Budget
 from model.tables.cells import Cell, Shelf
 from model.tables.data import Datasets
+from model.tables.one_cell import run_cell
+from model.tables.parallel import devices, run_cells
 from model.tables.plan import NUMBERS, Planner
 from model.tables.reading import best_of, by_class, maximum_of
 from model.tables.report import write, write_page
-from model.tables.running import Order, run
+from model.tables.running import run
+from model.tables.study import Order, Study
 
 TINY = Budget("smoke", "tiny", 24, 12, 2, 64, 1, 1, 1)
 
@@ -70,7 +73,7 @@ def pretend(monkeypatch):
         yield event("epoch", epoch=1, epochs=3, loss=1.0)
         yield event("finished")
 
-    monkeypatch.setattr(running, "train", train)
+    monkeypatch.setattr(one_cell, "train", train)
     return trained
 
 
@@ -305,7 +308,7 @@ def test_a_class_that_no_shot_of_a_split_has_is_named(tmp_path, pretend):
 
 
 def test_a_cell_that_fails_is_told_and_the_others_go_on(shots, tmp_path, pretend, monkeypatch):
-    whole = running.train
+    whole = one_cell.train
 
     def sometimes(table, recipe, out, **more):
         if recipe.alpha == 0.5:
@@ -313,7 +316,7 @@ def test_a_cell_that_fails_is_told_and_the_others_go_on(shots, tmp_path, pretend
         else:
             yield from whole(table, recipe, out, **more)
 
-    monkeypatch.setattr(running, "train", sometimes)
+    monkeypatch.setattr(one_cell, "train", sometimes)
     last = finish(order(shots, tmp_path, 4))[-1]
     assert list(last["failed"].values()) == ["the loss became nan."]
     text = (tmp_path / "out" / "tables.md").read_text("utf-8")
@@ -375,11 +378,11 @@ def test_json_is_replaced_whole(tmp_path):
 def test_real_trainings_leave_their_curves_and_noise_sets_are_made_once(shots, tmp_path):
     datasets = Datasets.open(shots, (), tmp_path / "out")
     recipe = replace(TINY.recipe(), epochs=1)
-    study = running.Study(order(shots, tmp_path, 6), datasets, 1)
+    study = Study(order(shots, tmp_path, 6), datasets, 1)
     shelf = Shelf(tmp_path / "out")
     for changed in (recipe, recipe.on_maps()):
         cell = Cell(changed, noise="max", training=24, judging=12)
-        events = list(running._one(study, shelf, cell, lambda: False))
+        events = list(run_cell(study, shelf, cell, lambda: False))
         assert shelf.failed == {}
         result = shelf.get(study.key(cell))
         assert [e["epoch"] for e in result["curve"]] == [1]
@@ -389,3 +392,22 @@ def test_real_trainings_leave_their_curves_and_noise_sets_are_made_once(shots, t
         assert set(result["constant"]) >= {"accuracy", "macro_f1"}
     assert not any(e.get("what") == "adding noise" for e in events)
     assert len(list((tmp_path / "out" / "data").iterdir())) == 1
+
+
+def test_several_cells_train_at_a_time_each_in_a_process_of_its_own(shots, tmp_path):
+    datasets = Datasets.open(shots, (), tmp_path / "out")
+    study, shelf = Study(order(shots, tmp_path, 5), datasets, 1), Shelf(tmp_path / "out")
+    recipe = replace(TINY.recipe(), epochs=1)
+    cells = [Cell(recipe, training=24, judging=12, share=share) for share in (0.5, 1.0)]
+    found = list(run_cells(study, shelf, cells, 2, lambda: False))
+    assert {c.share for c in found if isinstance(c, Cell)} == {0.5, 1.0}
+    assert shelf.failed == {}
+    shots_of = {c.share: shelf.get(study.key(c))["shots"]["training"] for c in cells}
+    assert shots_of == {0.5: 12, 1.0: 24}
+    assert not (tmp_path / "out" / ".stop").exists()
+
+
+def test_devices_that_cannot_be_are_refused():
+    with pytest.raises(InputError, match="'0' devices cannot be"):
+        devices("0")
+    assert devices("3") == 3 or devices(None) >= 1
