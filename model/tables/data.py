@@ -44,7 +44,7 @@ class Datasets:
     @classmethod
     def open(cls, data: Path, cxidb: Sequence[Path], out: Path) -> Datasets:
         """Open and check all files; InputError for one without labels, or changed since `out`."""
-        files = {"helium": (Path(data),)}
+        files: dict[str, tuple[Path, ...]] = {"helium": (Path(data),)}
         if cxidb:
             files["cxidb"] = tuple(Path(path) for path in cxidb)
         made = cls(out, files, {name: _open(name, paths) for name, paths in files.items()})

@@ -122,7 +122,7 @@ def _deviation(value: Number) -> float:
 
 def _input_scale(reads: Reads) -> list[str]:
     """What the activation does at each input scale."""
-    by_kind = {}
+    by_kind: dict[tuple[str, str], Number] = {}
     for row, r in reads:
         if r.seeds and row.cells[0].recipe.alpha == 0.2:
             recipe = row.cells[0].recipe
