@@ -15,7 +15,7 @@ def shots(tmp_path):
     with h5py.File(path, "w") as file:
         file["images"] = np.random.default_rng(0).poisson(20, (40, 32, 32)).astype(np.uint16)
         file["labels"] = np.tile(np.eye(2, dtype=np.uint8), (20, 1))
-        file["labels"].attrs["class_names"] = ["Round", "Streak"]
+        file["labels"].attrs["class_names"] = ["Spherical/Oblate", "Streak"]
     return path
 
 
@@ -23,7 +23,7 @@ def test_table_1_needs_no_training_and_is_printed(shots, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["tables", "1", "--data", str(shots), "--out", str(out)]) == 0
     text = capsys.readouterr().out
-    assert "| Round | 20 | 50.0 | 5,792 | 79.7 |" in text
+    assert "| Spherical/Oblate | 20 | 50.0 | 6,589 | 90.7 |" in text
     assert {p.name for p in out.glob("tables.*")} == {"tables.md", "tables.csv", "tables.html"}
     said = (out / "tables.html").read_text("utf-8")
     assert str(tmp_path) not in said
