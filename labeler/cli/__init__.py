@@ -20,6 +20,7 @@ FAMILIES = (
     "keeping",
     "exchange",
     "learning",
+    "baselines",
     "active",
     "asking",
     "simulation",

@@ -43,6 +43,8 @@ BENCHES = (
             "next_ms_p99": "the slowest in a hundred (goal ≤ 20)",
             "next_ms_p99_training": "the same while a training runs (goal ≤ 35)",
             "lateness_ms_p99_training": "of the event loop meanwhile (goal ≤ 10)",
+            "suggested_ms_median": "a class key to suggestions that know it (goal ≤ 500)",
+            "lateness_ms_p99_learning": "of the event loop meanwhile (goal ≤ 10)",
             "step_ms_median": "from → to the next pattern",
             "step_ms_p99": "the slowest in a hundred",
             "jump_ms_median": "to a shot that nobody could read ahead (goal ≤ 50)",
