@@ -104,7 +104,10 @@ def _rows(made: Section, reads: Sequence[tuple[Row, Read]], timed: bool) -> None
         if name == "accuracy":
             heads.append((WORDS[name], "P, R of paper allow"))
     heads += [("at the best epoch", SHORT[name]) for name in OURS]
-    heads += [("time", "here")]
+    if timed:
+        heads += [("where surer than 0.75", "share"), ("where surer than 0.75", "accuracy")]
+        heads += [("where surer than 0.75", PAPER)]
+    heads.append(("time", "here"))
     if timed:
         heads += [("time", "to best"), ("time", "paper, h"), ("time", "paper to best, h")]
     lines = []
@@ -125,8 +128,11 @@ def _cells(row: Row, found: Read, timed: bool) -> list[str]:
         if name == "accuracy":
             cells.append(_bound(row))
     if found.failed and not found.seeds:
-        cells[1] = "failed" if "not available" not in found.failed else "not available"
+        cells[1] = "failed"
     cells += [number(found.best.get(name)) for name in OURS]
+    if timed:
+        cells += [number(found.best.get(n)) for n in ("coverage", "confident_accuracy")]
+        cells.append(_printed(row.paper.get("confident_accuracy")))
     cells.append(NONE if found.seconds is None else in_words(found.seconds[0]))
     if timed:
         cells.append(NONE if found.seconds_best is None else in_words(found.seconds_best[0]))
@@ -164,7 +170,7 @@ def _records(table: int, row: Row, found: Read) -> list[dict[str, Any]]:
     for name in names:
         for reading, values in (("best epoch", found.best), ("maximum", found.maximum)):
             value = values.get(name)
-            printed = row.paper.get(name) if name in PAPERS else None
+            printed = row.paper.get(name)
             if value is None and printed is None:
                 continue
             bound: float | None = None

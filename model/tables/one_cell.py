@@ -6,6 +6,7 @@ where a figure needs them or a person asks for them.
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from model import resume
+from model.baselines import run as run_baselines
 from model.errors import InputError
 from model.events import Event, event
 from model.tables.cells import Cell, Shelf
@@ -37,7 +39,7 @@ def run_cell(
     try:
         yield from study.datasets.prepare(cell, stop)
         if cell.baseline:
-            shelf.put(key, _baseline(study, cell, stop))
+            yield from _baseline(study, shelf, cell, stop, cache or study.order.out / "cache")
         else:
             yield from _train(study, shelf, cell, stop, cache or study.order.out / "cache")
     except InputError as error:
@@ -63,6 +65,7 @@ def _train(
         if stop():
             events.close()  # type: ignore[attr-defined]  # the last epoch is on disk: goes on there
             raise Stopped
+    gc.collect()  # a network hangs in rings of references; dozens of them would fill the memory
     if last["event"] == "failed":
         raise InputError(last["text"])
     shelf.put(key, _result(study, cell, json.loads((folder / METRICS).read_text("utf-8"))))
@@ -110,17 +113,18 @@ def _about(study: Study, cell: Cell) -> dict[str, Any]:
     }
 
 
-def _baseline(study: Study, cell: Cell, stop: Callable[[], bool]) -> dict[str, Any]:
-    """The numbers of a baseline; InputError where there is none of that name here."""
-    try:
-        from model.baselines import run_baseline
-    except ImportError as error:
-        raise InputError("not available in this version") from error
+def _baseline(
+    study: Study, shelf: Shelf, cell: Cell, stop: Callable[[], bool], cache: Path
+) -> Iterator[Event]:
     table = study.datasets.split(cell)
     began = time.monotonic()
-    found = run_baseline(cell.baseline, table, cell.seed, stop)
-    if stop():
+    last: Event = {}
+    for last in run_baselines((cell.baseline,), table, cell.seed, stop, cache / "baselines"):
+        if last["event"] == "progress":
+            yield last
+    if last["event"] != "finished":
         raise Stopped
-    kept = {**_about(study, cell), "class_names": list(table.class_names), "epochs": 1}
+    found = last["results"][cell.baseline]
+    about = {**_about(study, cell), "class_names": list(table.class_names), "epochs": 1}
     seconds = time.monotonic() - began
-    return kept | {"curve": [{"epoch": 1, **found}], "seconds": seconds}
+    shelf.put(study.key(cell), about | {"curve": [{"epoch": 1, **found}], "seconds": seconds})
