@@ -22,8 +22,9 @@ from model.tables.cells import Cell, Shelf
 from model.tables.data import Datasets
 from model.tables.one_cell import run_cell
 from model.tables.parallel import devices, run_cells
-from model.tables.plan import NUMBERS, Planner
-from model.tables.reading import best_of, by_class, maximum_of
+from model.tables.plan import NUMBERS, Planner, Row, Table
+from model.tables.reading import Read, best_of, by_class, maximum_of
+from model.tables.remarks import of_rows
 from model.tables.report import write, write_page
 from model.tables.running import run
 from model.tables.study import Order, Study
@@ -212,9 +213,9 @@ def test_all_tables_are_written_with_the_papers_numbers_beside(shots, tmp_path, 
     text = (tmp_path / "out" / "tables.md").read_text("utf-8")
     for number in NUMBERS:
         assert f"## Table {number}: " in text
-    assert "| logarithmic activation, α = 0.2 | 0.906 | 0.910 | 0.965 | ≤ 0.960 *" in text
+    assert "| log activation, α = 0.2 | 0.906 | 0.910 | 0.965 | ≤ 0.960 *" in text
     assert "*constant predictor (always Round)*" in text
-    assert "| 0.400 | 0.800 |" in text  # where a baseline is sure
+    assert "| 0.400 | 0.800 | – |" in text  # where a baseline is sure
     page = (tmp_path / "out" / "tables.html").read_text("utf-8")
     assert page.count("<svg") >= 5
     assert "http" not in page.replace("http://www.w3.org", "")
@@ -224,6 +225,27 @@ def test_all_tables_are_written_with_the_papers_numbers_beside(shots, tmp_path, 
     chosen = [line for line in lines if line["table"] == "4" and line["metric"] == "accuracy"]
     assert {line["reading"] for line in chosen} == {"best epoch", "maximum"}
     assert chosen[0]["paper"] == "0.965"
+
+
+def test_the_report_says_in_which_order_rows_stand_here_and_in_the_paper():
+    def row(name, accuracy):
+        return Row(name, (Cell(named("paper")),), {"accuracy": accuracy, "recall": 0.8})
+
+    def found(score, spread):
+        same = {"macro_f1": (score, spread), "accuracy": (score, 0.0)}
+        return Read(best=same, maximum=same, constant={"accuracy": (0.55, 0.0)}, seeds=2)
+
+    rows = [(row("a", 0.9), found(0.5, 0.01)), (row("b", 0.8), found(0.6, 0.01)),
+            (row("c", 0.7), found(0.59, 0.01))]  # fmt: skip
+    table = Table(5, "", "", "", tuple(r for r, _ in rows))
+    for r, _ in rows:
+        r.paper["precision"] = 0.9
+    said = " ".join(of_rows(table, rows))
+    assert "in the paper, by accuracy: a (0.900) > b (0.800) > c (0.700)." in said
+    assert "by macro F1 (best epoch): b (0.600) > c (0.590) > a (0.500); 1 of 3 pairs" in said
+    assert "greater of their standard deviations: c and a. The others do not." in said
+    assert "not above the constant predictor's: a." in said
+    assert "below the former lie its rows a 0.900, b 0.800, c 0.700." in said
 
 
 def test_a_page_for_a_repository_has_its_curves_as_files(shots, tmp_path, pretend):
@@ -326,7 +348,7 @@ def test_a_cell_that_fails_is_told_and_the_others_go_on(shots, tmp_path, pretend
     last = finish(order(shots, tmp_path, 4))[-1]
     assert list(last["failed"].values()) == ["the loss became nan."]
     text = (tmp_path / "out" / "tables.md").read_text("utf-8")
-    assert "| logarithmic activation, α = 0.5 | failed |" in text
+    assert "| log activation, α = 0.5 | failed |" in text
 
 
 def test_a_damaged_cell_is_named(tmp_path):
