@@ -44,11 +44,15 @@ def add_parsers(subparsers: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the report")
     parser.add_argument("--page", type=Path, metavar="DIR", help="also a page for a repository")
     parser.add_argument("--keep", action="store_true", help="keep the weights of every training")
+    parser.add_argument(
+        "--figures", action="store_true", help="also Figures 2, 4 and 5, as SVG in DIR/figures"
+    )
     add_output_options(parser, events=True)
     parser.set_defaults(run=_tables)
 
 
 def _tables(args: argparse.Namespace) -> int:
+    from labeler.views.schematics import render
     from model.tables.budgets import budget
     from model.tables.report import write, write_page
     from model.tables.running import run
@@ -69,7 +73,7 @@ def _tables(args: argparse.Namespace) -> int:
             written["page"] = str(args.page / f"{name}.md")
         return written
 
-    last = follow(run(order, report, listen()), args)
+    last = follow(run(order, report, listen(), render if args.figures else None), args)
     if args.json:
         print_json(last)
     elif not args.events and last["event"] == "finished":

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from model.events import Event, event
+from model.gallery import Render
+from model.tables import figures
 from model.tables.cells import Cell, Shelf
 from model.tables.data import Datasets, Stopped
 from model.tables.one_cell import run_cell
@@ -22,11 +24,14 @@ Report = Callable[[Study, Sequence[Table], Shelf], dict[str, str]]
 """Writes everything about the tables that are done; kind -> path."""
 
 
-def run(order: Order, report: Report, stop: Callable[[], bool]) -> Iterator[Event]:
+def run(
+    order: Order, report: Report, stop: Callable[[], bool], render: Render | None = None
+) -> Iterator[Event]:
     """Train what is missing in `order.out`, table by table; ends with `finished` or `cancelled`.
 
     InputError for unusable files or an unknown table. A cell that cannot be trained is told in a
-    `note` and in the report, and is tried again by the next call.
+    `note` and in the report, and is tried again by the next call. Figures are drawn at the end
+    where there is something to `render` schematics with.
     """
     datasets = Datasets.open(order.data, order.cxidb, order.out)
     budget = order.budget.fitted(datasets.usable)
@@ -53,6 +58,12 @@ def run(order: Order, report: Report, stop: Callable[[], bool]) -> Iterator[Even
             return
         written = report(study, tables, shelf)
         yield event("note", level="info", text=f"Table {table.number} is written, seed {seed}.")
+    if render is not None:
+        try:
+            yield from figures.draw(study, tables, shelf, render, stop)
+        except Stopped:
+            yield event("cancelled", text="Stopped; the same command draws the figures.")
+            return
     yield event("finished", metrics={}, failed=shelf.failed, **written)
 
 

@@ -444,3 +444,17 @@ def test_devices_that_cannot_be_are_refused(monkeypatch):
     assert (devices(None), devices("1")) == (2, 1)
     with pytest.raises(InputError, match="there are 2 GPUs, not 3"):
         devices(3)
+
+
+def test_figures_are_vector_files_and_one_that_cannot_be_drawn_is_told(shots, tmp_path, pretend):
+    def render(name, side):
+        return np.zeros((side, side, 4), np.uint8)
+
+    events = list(run(order(shots, tmp_path, 10), write, lambda: False, render))
+    names = {p.name for p in (tmp_path / "out" / "figures").iterdir()}
+    assert names == {"figure-2.svg", "figure-4.svg"}
+    assert "<svg" in (tmp_path / "out" / "figures" / "figure-4.svg").read_text("utf-8")
+    said = [e["text"] for e in events if e["event"] == "note"]
+    assert any("figure-5.svg is not drawn: there is no network" in text for text in said)
+    assert events[-1]["event"] == "finished"
+    assert len(list((tmp_path / "out" / "data").iterdir())) == 3
