@@ -38,18 +38,25 @@ def add_parsers(subparsers: Any) -> None:
         " paper: the paper's recipe, for GPUs (default: cpu)",
     )  # fmt: skip
     parser.add_argument("--seeds", type=int, default=0, metavar="K", help="default: the budget's")
-    parser.add_argument("--devices", metavar="D", help="how many GPUs (default: one if any)")
+    parser.add_argument(
+        "--devices", metavar="D", help="trainings at a time, one on each GPU (default: all GPUs)"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the report")
     parser.add_argument("--page", type=Path, metavar="DIR", help="also a page for a repository")
     parser.add_argument("--keep", action="store_true", help="keep the weights of every training")
+    parser.add_argument(
+        "--figures", action="store_true", help="also Figures 2, 4 and 5, as SVG in DIR/figures"
+    )
     add_output_options(parser, events=True)
     parser.set_defaults(run=_tables)
 
 
 def _tables(args: argparse.Namespace) -> int:
+    from labeler.views.schematics import render
     from model.tables.budgets import budget
     from model.tables.report import write, write_page
-    from model.tables.running import Order, run
+    from model.tables.running import run
+    from model.tables.study import Order
 
     if args.seeds < 0:
         raise InputError(f"{args.seeds} seeds cannot be", mend="Give a number from 1 up.")
@@ -66,7 +73,7 @@ def _tables(args: argparse.Namespace) -> int:
             written["page"] = str(args.page / f"{name}.md")
         return written
 
-    last = follow(run(order, report, listen()), args)
+    last = follow(run(order, report, listen(), render if args.figures else None), args)
     if args.json:
         print_json(last)
     elif not args.events and last["event"] == "finished":

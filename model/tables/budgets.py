@@ -85,7 +85,7 @@ BUDGETS = {
         "smoke",
         "Only to see that everything runs: the networks have hardly seen any shots, and no number "
         f"says anything about a method. {_CHANGED}",
-        training=72, judging=48, epochs=2, size=64, seeds=1, deep_seeds=1, deep_epochs=1,
+        training=48, judging=32, epochs=2, size=64, seeds=1, deep_seeds=1, deep_epochs=1,
     ),
     "cpu": Budget(
         "cpu",

@@ -14,8 +14,8 @@ from model.tables import reference, remarks
 from model.tables.cells import Shelf
 from model.tables.plan import Row, Table
 from model.tables.reading import OURS, PAPERS, WORDS, Number, Read, by_class, read
-from model.tables.running import Study, in_words
 from model.tables.statistics import class_lines, rule_lines
+from model.tables.study import Study, in_words
 
 BEST, MOST, PAPER = "best", "max", "paper"
 NONE = "–"
@@ -98,35 +98,46 @@ def _printed(value: float | None, digits: int = 3) -> str:
 
 
 def _rows(made: Section, reads: Sequence[tuple[Row, Read]], timed: bool) -> None:
-    heads = [("", "row")]
+    """Two grids: the paper's numbers, and those that show the rare classes."""
+    first, second = [("", "row")], [("", "row")]
     for name in PAPERS:
-        heads += [(WORDS[name], BEST), (WORDS[name], MOST), (WORDS[name], PAPER)]
+        first += [(WORDS[name], BEST), (WORDS[name], MOST), (WORDS[name], PAPER)]
         if name == "accuracy":
-            heads.append((WORDS[name], "P, R of paper allow"))
-    heads += [("at the best epoch", SHORT[name]) for name in OURS]
-    heads += [("time", "here")]
+            first.append((WORDS[name], "P, R of paper allow"))
+    second += [("at the best epoch", SHORT[name]) for name in OURS]
     if timed:
-        heads += [("time", "to best"), ("time", "paper, h"), ("time", "paper to best, h")]
-    lines = []
-    for row, found in reads:
-        lines.append(Line(tuple(_cells(row, found, timed)), row.reference))
+        sure = "where surer than 0.75"
+        second += [(sure, "share"), (sure, "accuracy"), (sure, PAPER)]
+    second.append(("time", "here"))
+    if timed:
+        second += [("time", "to best"), ("time", "paper, h"), ("time", "paper to best, h")]
+    grids = Grid(first, [], "The paper's three numbers"), Grid(second, [], "Beyond them")
+    every = [(row, found, row.reference) for row, found in reads]
+    every += [(row, found, True) for row, found in _constants(reads)]
+    for row, found, apart in every:
+        grids[0].lines.append(Line((row.name, *_papers(row, found)), apart))
+        grids[1].lines.append(Line((row.name, *_ours(row, found, timed)), apart))
         made.records += _records(made.number, row, found)
-    for row, found in _constants(reads):
-        lines.append(Line(tuple(_cells(row, found, timed)), True))
-        made.records += _records(made.number, row, found)
-    made.grids.append(Grid(heads, lines))
+    made.grids += grids
 
 
-def _cells(row: Row, found: Read, timed: bool) -> list[str]:
-    cells = [row.name]
+def _papers(row: Row, found: Read) -> list[str]:
+    cells = []
     for name in PAPERS:
         cells += [number(found.best.get(name)), number(found.maximum.get(name))]
         cells.append(_printed(row.paper.get(name)))
         if name == "accuracy":
             cells.append(_bound(row))
     if found.failed and not found.seeds:
-        cells[1] = "failed" if "not available" not in found.failed else "not available"
-    cells += [number(found.best.get(name)) for name in OURS]
+        cells[0] = "failed"
+    return cells
+
+
+def _ours(row: Row, found: Read, timed: bool) -> list[str]:
+    cells = [number(found.best.get(name)) for name in OURS]
+    if timed:
+        cells += [number(found.best.get(n)) for n in ("coverage", "confident_accuracy")]
+        cells.append(_printed(row.paper.get("confident_accuracy")))
     cells.append(NONE if found.seconds is None else in_words(found.seconds[0]))
     if timed:
         cells.append(NONE if found.seconds_best is None else in_words(found.seconds_best[0]))
@@ -164,7 +175,7 @@ def _records(table: int, row: Row, found: Read) -> list[dict[str, Any]]:
     for name in names:
         for reading, values in (("best epoch", found.best), ("maximum", found.maximum)):
             value = values.get(name)
-            printed = row.paper.get(name) if name in PAPERS else None
+            printed = row.paper.get(name)
             if value is None and printed is None:
                 continue
             bound: float | None = None

@@ -17,6 +17,7 @@ from model.errors import InputError
 from model.events import Event
 from model.noise import Level, add_noise_file
 from model.shots import EVALUATION, TRAINING, ShotTable, table_of_file
+from model.single_label import open_single_label
 from model.studies import read_json, thinned, with_split, write_json
 from model.tables.cells import Cell
 from model.training_data import in_hard_error, with_roles
@@ -44,7 +45,7 @@ class Datasets:
     @classmethod
     def open(cls, data: Path, cxidb: Sequence[Path], out: Path) -> Datasets:
         """Open and check all files; InputError for one without labels, or changed since `out`."""
-        files = {"helium": (Path(data),)}
+        files: dict[str, tuple[Path, ...]] = {"helium": (Path(data),)}
         if cxidb:
             files["cxidb"] = tuple(Path(path) for path in cxidb)
         made = cls(out, files, {name: _open(name, paths) for name, paths in files.items()})
@@ -129,13 +130,7 @@ class Datasets:
 def _open(name: str, paths: tuple[Path, ...]) -> ShotTable:
     if name == "helium":
         return table_of_file(paths[0])
-    try:
-        from model.single_label import open_single_label
-    except ImportError as error:
-        what = "this version cannot read one class per file yet"
-        raise InputError(what, file=paths[0], mend="Leave out --cxidb.") from error
-    table: ShotTable = open_single_label(paths)
-    return table
+    return open_single_label(paths)
 
 
 def _check(table: ShotTable, paths: tuple[Path, ...]) -> None:

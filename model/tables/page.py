@@ -31,7 +31,7 @@ tr.groups th { text-align: center; color: #2a2a2d; border-bottom: 1px solid #b9b
 tr.groups th:first-child { border-bottom: none; }
 td.paper, th.paper { color: #8a4b08; background: #fdf7ee; }
 tr.reference td { color: #66666c; } tr.reference td:first-child { font-style: italic; }
-.warning { color: #8a1f11; } svg { max-width: 100%; height: auto; }
+.warning { color: #8a1f11; } figure { margin: 1em 0; } svg { max-width: 100%; height: auto; }
 @media print { body { margin: 0; max-width: none; font-size: 11px; } h2 { break-after: avoid; }
   svg, table { break-inside: avoid; } nav { display: none; } }
 """

@@ -127,7 +127,7 @@ class Planner:
         """Table 4, and which part of its gain is the activation's, which the input scale's."""
         recipe = self.budget.recipe()
         rows = [
-            Row(f"logarithmic activation, α = {alpha}", self._cells(replace(recipe, alpha=alpha)),
+            Row(f"log activation, α = {alpha}", self._cells(replace(recipe, alpha=alpha)),
                 reference.ACTIVATIONS[alpha], "α")
             for alpha in (0.2, 0.5, 1.0)
         ]  # fmt: skip
@@ -161,7 +161,7 @@ class Planner:
             count = (
                 f" ({round(share * self.budget.training)} shots)" if self.budget.training else ""
             )
-            name = f"{share:.0%} of the training shots{count}"
+            name = f"{100 * share:.0f} % of the training shots{count}"
             rows.append(Row(name, cells, paper, "size"))
         return Table(
             5,

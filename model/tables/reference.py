@@ -53,7 +53,7 @@ CONSTANT = {"accuracy": 0.933, "precision": 0.852, "recall": 0.795}
 """Always "Spherical/Oblate + Round", on the 7,264 published labels."""
 NOTHING = {"accuracy": 0.805, "recall": 0.0}
 """No class at all, on the published labels."""
-BOBKOV = {"accuracy": 0.87}
+BOBKOV = {"confident_accuracy": 0.87}
 """Bobkov et al. 2015, support vector machine, only where its confidence exceeds .75; CXIDB data."""
 
 

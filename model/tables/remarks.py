@@ -39,22 +39,22 @@ def of_rows(table: Table, reads: Reads) -> list[str]:
 
 def _orders(reads: Reads) -> list[str]:
     """The order of the rows here and in the paper, by the paper's number and by macro F1."""
-    paper = _ranked([(row.name, row.paper["accuracy"]) for row, _ in reads])
-    said = []
+    paper = {row.name: row.paper["accuracy"] for row, _ in reads}
+    said = [f"Order of the rows in the paper, by accuracy: {_ranked(list(paper.items()))}."]
     for what, name, reading in (
-        ("accuracy (maximum, as the paper)", "accuracy", "maximum"),
+        ("accuracy (max)", "accuracy", "maximum"),
         ("macro F1 (best epoch)", "macro_f1", "best"),
     ):
-        known = [(row.name, value[0]) for row, r in reads
-                 if (value := getattr(r, reading).get(name)) is not None]  # fmt: skip
-        here = _ranked(known)
+        known = {
+            row.name: value[0]
+            for row, r in reads
+            if (value := getattr(r, reading).get(name)) is not None
+        }
         if len(known) == len(reads):
-            same, all_pairs = _agreeing(
-                dict(known), {r.name: r.paper["accuracy"] for r, _ in reads}
-            )
+            same, pairs = _agreeing(known, paper)
             said.append(
-                f"Order of the rows here by {what}: {here}. In the paper, by accuracy: {paper}. "
-                f"{same} of {all_pairs} pairs of rows stand in the same order."
+                f"Order here by {what}: {_ranked(list(known.items()))}; {same} of {pairs} pairs "
+                "stand as in the paper."
             )
     return said
 
@@ -62,10 +62,10 @@ def _orders(reads: Reads) -> list[str]:
 def _ranked(values: Sequence[tuple[str, float]]) -> str:
     """Names from the greatest value down, with the values; equals joined by =."""
     order = sorted(values, key=lambda item: -item[1])
-    text = f"{order[0][0]} {order[0][1]:.3f}"
+    text = f"{order[0][0]} ({order[0][1]:.3f})"
     for (_, above), (name, value) in pairwise(order):
         sign = "=" if f"{above:.3f}" == f"{value:.3f}" else ">"
-        text += f" {sign} {name} {value:.3f}"
+        text += f" {sign} {name} ({value:.3f})"
     return text
 
 
@@ -122,7 +122,7 @@ def _deviation(value: Number) -> float:
 
 def _input_scale(reads: Reads) -> list[str]:
     """What the activation does at each input scale."""
-    by_kind = {}
+    by_kind: dict[tuple[str, str], Number] = {}
     for row, r in reads:
         if r.seeds and row.cells[0].recipe.alpha == 0.2:
             recipe = row.cells[0].recipe

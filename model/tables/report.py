@@ -11,19 +11,19 @@ from model.tables.cells import Shelf
 from model.tables.contents import Section, sections
 from model.tables.curves import svg
 from model.tables.plan import Table
-from model.tables.running import Study
+from model.tables.study import Study
 
 TITLE = "The paper's tables, measured anew"
 PAPER = "Zimmermann et al., Phys. Rev. E 99, 063309 (2019)"
 READINGS = (
     "Every number stands beside the paper's. Best: the evaluation with the greatest macro F1 is "
-    "chosen, and all numbers are of that epoch. Max: each number is the greatest of all evaluations "
-    "on its own, as the paper reports, so that two of them can be of different epochs. Both are "
-    "chosen on the shots that judge and so flatter. ± is the standard deviation over the seeds, "
-    "each with a split and first weights of its own. Accuracy, precision and recall are over all "
-    "label cells; macro F1 and AP (average precision) are means over the classes that occur, rare "
-    'F1 over those of fewer than 5 % of the shots. "Break a rule": shots whose predicted classes '
-    "contradict each other."
+    "chosen, and all numbers are of that epoch. Max: each number is the greatest of all "
+    "evaluations on its own, as the paper reports, so that two of them can be of different "
+    "epochs. Both are chosen on the shots that judge and so flatter. ± is the standard deviation "
+    "over the seeds, each with a split and first weights of its own. Accuracy, precision and "
+    "recall are over all label cells; macro F1 and AP (average precision) are means over the "
+    'classes that occur, rare F1 over those of fewer than 5 % of the shots. "Break a rule": shots '
+    "whose predicted classes contradict each other."
 )
 
 

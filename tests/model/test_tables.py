@@ -16,14 +16,18 @@ from model.events import event
 from model.recipes import named
 from model.shots import EVALUATION, TRAINING, table_of_file
 from model.studies import at_budget, mean_and_spread, read_json, thinned, with_split, write_json
-from model.tables import reference, running
+from model.tables import one_cell, reference
 from model.tables.budgets import BUDGETS, Budget
 from model.tables.cells import Cell, Shelf
 from model.tables.data import Datasets
-from model.tables.plan import NUMBERS, Planner
-from model.tables.reading import best_of, by_class, maximum_of
+from model.tables.one_cell import run_cell
+from model.tables.parallel import devices, run_cells
+from model.tables.plan import NUMBERS, Planner, Row, Table
+from model.tables.reading import Read, best_of, by_class, maximum_of
+from model.tables.remarks import of_rows
 from model.tables.report import write, write_page
-from model.tables.running import Order, run
+from model.tables.running import run
+from model.tables.study import Order, Study
 
 TINY = Budget("smoke", "tiny", 24, 12, 2, 64, 1, 1, 1)
 
@@ -70,7 +74,12 @@ def pretend(monkeypatch):
         yield event("epoch", epoch=1, epochs=3, loss=1.0)
         yield event("finished")
 
-    monkeypatch.setattr(running, "train", train)
+    def guess(names, table, seed, stop, cache):
+        numbers = {"accuracy": 0.5, "macro_f1": 0.1, "coverage": 0.4, "confident_accuracy": 0.8}
+        yield event("finished", results=dict.fromkeys(names, numbers))
+
+    monkeypatch.setattr(one_cell, "train", train)
+    monkeypatch.setattr(one_cell, "run_baselines", guess)
     return trained
 
 
@@ -199,13 +208,14 @@ def test_smaller_training_sets_lie_within_larger_ones_and_the_judges_stay(shots)
 
 
 def test_all_tables_are_written_with_the_papers_numbers_beside(shots, tmp_path, pretend):
-    last = finish(order(shots, tmp_path, *NUMBERS, seeds=2))[-1]
+    last = finish(order(shots, tmp_path, *NUMBERS))[-1]
     assert last["event"] == "finished"
     text = (tmp_path / "out" / "tables.md").read_text("utf-8")
     for number in NUMBERS:
         assert f"## Table {number}: " in text
-    assert "| logarithmic activation, α = 0.2 | 0.906 | 0.910 | 0.965 | ≤ 0.960 *" in text
+    assert "| log activation, α = 0.2 | 0.906 | 0.910 | 0.965 | ≤ 0.960 *" in text
     assert "*constant predictor (always Round)*" in text
+    assert "| 0.400 | 0.800 | – |" in text  # where a baseline is sure
     page = (tmp_path / "out" / "tables.html").read_text("utf-8")
     assert page.count("<svg") >= 5
     assert "http" not in page.replace("http://www.w3.org", "")
@@ -215,6 +225,27 @@ def test_all_tables_are_written_with_the_papers_numbers_beside(shots, tmp_path, 
     chosen = [line for line in lines if line["table"] == "4" and line["metric"] == "accuracy"]
     assert {line["reading"] for line in chosen} == {"best epoch", "maximum"}
     assert chosen[0]["paper"] == "0.965"
+
+
+def test_the_report_says_in_which_order_rows_stand_here_and_in_the_paper():
+    def row(name, accuracy):
+        return Row(name, (Cell(named("paper")),), {"accuracy": accuracy, "recall": 0.8})
+
+    def found(score, spread):
+        same = {"macro_f1": (score, spread), "accuracy": (score, 0.0)}
+        return Read(best=same, maximum=same, constant={"accuracy": (0.55, 0.0)}, seeds=2)
+
+    rows = [(row("a", 0.9), found(0.5, 0.01)), (row("b", 0.8), found(0.6, 0.01)),
+            (row("c", 0.7), found(0.59, 0.01))]  # fmt: skip
+    table = Table(5, "", "", "", tuple(r for r, _ in rows))
+    for r, _ in rows:
+        r.paper["precision"] = 0.9
+    said = " ".join(of_rows(table, rows))
+    assert "in the paper, by accuracy: a (0.900) > b (0.800) > c (0.700)." in said
+    assert "by macro F1 (best epoch): b (0.600) > c (0.590) > a (0.500); 1 of 3 pairs" in said
+    assert "greater of their standard deviations: c and a. The others do not." in said
+    assert "not above the constant predictor's: a." in said
+    assert "below the former lie its rows a 0.900, b 0.800, c 0.700." in said
 
 
 def test_a_page_for_a_repository_has_its_curves_as_files(shots, tmp_path, pretend):
@@ -305,7 +336,7 @@ def test_a_class_that_no_shot_of_a_split_has_is_named(tmp_path, pretend):
 
 
 def test_a_cell_that_fails_is_told_and_the_others_go_on(shots, tmp_path, pretend, monkeypatch):
-    whole = running.train
+    whole = one_cell.train
 
     def sometimes(table, recipe, out, **more):
         if recipe.alpha == 0.5:
@@ -313,11 +344,11 @@ def test_a_cell_that_fails_is_told_and_the_others_go_on(shots, tmp_path, pretend
         else:
             yield from whole(table, recipe, out, **more)
 
-    monkeypatch.setattr(running, "train", sometimes)
+    monkeypatch.setattr(one_cell, "train", sometimes)
     last = finish(order(shots, tmp_path, 4))[-1]
     assert list(last["failed"].values()) == ["the loss became nan."]
     text = (tmp_path / "out" / "tables.md").read_text("utf-8")
-    assert "| logarithmic activation, α = 0.5 | failed |" in text
+    assert "| log activation, α = 0.5 | failed |" in text
 
 
 def test_a_damaged_cell_is_named(tmp_path):
@@ -375,11 +406,11 @@ def test_json_is_replaced_whole(tmp_path):
 def test_real_trainings_leave_their_curves_and_noise_sets_are_made_once(shots, tmp_path):
     datasets = Datasets.open(shots, (), tmp_path / "out")
     recipe = replace(TINY.recipe(), epochs=1)
-    study = running.Study(order(shots, tmp_path, 6), datasets, 1)
+    study = Study(order(shots, tmp_path, 6), datasets, 1)
     shelf = Shelf(tmp_path / "out")
     for changed in (recipe, recipe.on_maps()):
         cell = Cell(changed, noise="max", training=24, judging=12)
-        events = list(running._one(study, shelf, cell, lambda: False))
+        events = list(run_cell(study, shelf, cell, lambda: False))
         assert shelf.failed == {}
         result = shelf.get(study.key(cell))
         assert [e["epoch"] for e in result["curve"]] == [1]
@@ -389,3 +420,41 @@ def test_real_trainings_leave_their_curves_and_noise_sets_are_made_once(shots, t
         assert set(result["constant"]) >= {"accuracy", "macro_f1"}
     assert not any(e.get("what") == "adding noise" for e in events)
     assert len(list((tmp_path / "out" / "data").iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_several_cells_train_at_a_time_each_in_a_process_of_its_own(shots, tmp_path):
+    datasets = Datasets.open(shots, (), tmp_path / "out")
+    study, shelf = Study(order(shots, tmp_path, 5), datasets, 1), Shelf(tmp_path / "out")
+    recipe = replace(TINY.recipe(), epochs=1)
+    cells = [Cell(recipe, training=24, judging=12, share=share) for share in (0.5, 1.0)]
+    found = list(run_cells(study, shelf, cells, 2, lambda: False))
+    assert {c.share for c in found if isinstance(c, Cell)} == {0.5, 1.0}
+    assert shelf.failed == {}
+    shots_of = {c.share: shelf.get(study.key(c))["shots"]["training"] for c in cells}
+    assert shots_of == {0.5: 12, 1.0: 24}
+    assert not (tmp_path / "out" / ".stop").exists()
+
+
+def test_devices_that_cannot_be_are_refused(monkeypatch):
+    with pytest.raises(InputError, match="'0' devices cannot be"):
+        devices("0")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert (devices(None), devices("1")) == (2, 1)
+    with pytest.raises(InputError, match="there are 2 GPUs, not 3"):
+        devices(3)
+
+
+def test_figures_are_vector_files_and_one_that_cannot_be_drawn_is_told(shots, tmp_path, pretend):
+    def render(name, side):
+        return np.zeros((side, side, 4), np.uint8)
+
+    events = list(run(order(shots, tmp_path, 10), write, lambda: False, render))
+    names = {p.name for p in (tmp_path / "out" / "figures").iterdir()}
+    assert names == {"figure-2.svg", "figure-4.svg"}
+    assert "<svg" in (tmp_path / "out" / "figures" / "figure-4.svg").read_text("utf-8")
+    said = [e["text"] for e in events if e["event"] == "note"]
+    assert any("figure-5.svg is not drawn: there is no network" in text for text in said)
+    assert events[-1]["event"] == "finished"
+    assert len(list((tmp_path / "out" / "data").iterdir())) == 3
