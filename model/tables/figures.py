@@ -9,26 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from model import class_figure
-from model.correlation import MapRecipe, correlation_map
 from model.errors import InputError
 from model.events import Event, event
-from model.figures import WIDTH_INCHES, ShownShot, picture, write
-from model.gallery import Render, draw_gallery
-from model.shots import ShotTable
+from model.gallery import Render, figure2
+from model.noise_figure import figure4
 from model.tables.cells import Cell, Shelf
 from model.tables.one_cell import shows_figures
-from model.tables.plan import LEVELS, Table
+from model.tables.plan import Table
 from model.tables.study import Study
 
 CLASSES = ("Streak", "Bent")
-_SAMPLE = 200
-_DPI = 200
 
 
 def draw(
@@ -38,21 +30,21 @@ def draw(
     folder = study.order.out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     cells = [cell for table in tables for cell in table.cells]
-    makers = (
+    makers: tuple[tuple[str, Callable[[Path], Iterator[Event]]], ...] = (
         ("figure-2.svg", lambda out: _gallery(study, render, out)),
-        ("figure-4.svg", lambda out: _noise(study, stop, out)),
+        ("figure-4.svg", lambda out: figure4(study.order.data, out, force=True, stop=stop)),
         ("figure-5.svg", lambda out: _heat(study, shelf, cells, render, out)),
     )
     for name, make in makers:
         try:
-            yield from make(folder / name)
+            yield from (item for item in make(folder / name) if item["event"] == "progress")
             yield event("note", level="info", text=f"{folder / name} is drawn.")
         except InputError as error:
             yield event("note", level="warning", text=f"{name} is not drawn: {error}")
 
 
 def _gallery(study: Study, render: Render, out: Path) -> Iterator[Event]:
-    draw_gallery(study.order.data, out, render=render, force=True)
+    figure2(study.datasets.tables["helium"], out, render=render, force=True)
     yield from ()
 
 
@@ -71,52 +63,3 @@ def _heat(
     wish = class_figure.Wish(names, group="labelled")
     class_figure.draw(table, there[0], out, wish, render=render)
     yield from ()
-
-
-# -- Figure 4 ------------------------------------------------------------------------------------
-
-
-def _noise(study: Study, stop: Callable[[], bool], out: Path) -> Iterator[Event]:
-    recipe = study.order.budget.recipe()
-    table = study.datasets.tables["helium"]
-    row = brightest(table)
-    shots = []
-    for level in LEVELS:
-        cell = Cell(recipe, noise=level)
-        yield from study.datasets.prepare(cell, stop)
-        seen = study.datasets.noisy[f"helium {level}"] if level else table
-        ((_, counts, mask),) = seen.iter_shots([row])
-        shots.append((counts, mask))
-    write(_noise_figure(shots), out, _DPI)
-
-
-def brightest(table: ShotTable) -> int:
-    """Row of the labelled shot with the most classes, and of those the most counts."""
-    rows = np.flatnonzero(table.labelled)
-    many = rows[np.argsort(-table.labels[rows].sum(1), kind="stable")][:_SAMPLE]
-    most = table.labels[many].sum(1).max()
-    chosen = many[table.labels[many].sum(1) == most]
-    sums = {row: float(counts.astype(np.float64).sum()) for row, counts, _ in
-            table.iter_shots(chosen)}  # fmt: skip
-    return max(sums, key=lambda row: sums[row])
-
-
-def _noise_figure(shots: list[tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]]) -> Any:
-    """Patterns above, a) to d); their maps below, e) to h)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    columns = len(shots)
-    figure = Figure((WIDTH_INCHES, 2 * WIDTH_INCHES / columns + 0.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(2, columns)
-    for place, ((counts, mask), words) in enumerate(zip(shots, LEVELS.values(), strict=True)):
-        whole = ShownShot(counts, np.ones(counts.shape, np.float32), mask)
-        grid[0, place].imshow(picture(whole, "viridis", 0.0))
-        grid[0, place].set_title(f"{'abcd'[place]}) {words}", fontsize=7.5, loc="left")
-        recipe = MapRecipe(radii=max(16, min(counts.shape) // 2))
-        grid[1, place].imshow(correlation_map(counts, mask, recipe=recipe), cmap="viridis")
-        grid[1, place].set_title(f"{'efgh'[place]})", fontsize=7.5, loc="left")
-    for axes in grid.ravel():
-        axes.set_axis_off()
-    return figure
