@@ -38,7 +38,7 @@ def draw(
     folder = study.order.out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     cells = [cell for table in tables for cell in table.cells]
-    makers = (
+    makers: tuple[tuple[str, Callable[[Path], Iterator[Event]]], ...] = (
         ("figure-2.svg", lambda out: _gallery(study, render, out)),
         ("figure-4.svg", lambda out: _noise(study, stop, out)),
         ("figure-5.svg", lambda out: _heat(study, shelf, cells, render, out)),
@@ -70,7 +70,10 @@ def _heat(
         raise InputError(f"the data have neither {' nor '.join(CLASSES)}")
     wish = class_figure.Wish(names, group="labelled")
     class_figure.draw(table, there[0], out, wish, render=render)
-    yield from ()
+    side = study.order.budget.size // 32
+    if side < 7:
+        text = f"Figure 5: the network's heatmaps have {side}×{side} cells at this budget, not 7×7."
+        yield event("note", level="warning", text=text)
 
 
 # -- Figure 4 ------------------------------------------------------------------------------------
