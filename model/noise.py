@@ -83,7 +83,8 @@ def add_noise_file(
         yield event("started", what="noise", shots=info.n_shots)
         try:
             with explained(out):
-                bound = yield from _bound(source, level, stop)
+                numbers = yield from numbers_of(source, level, stop)
+                bound = None if numbers is None else bound_of(source, level, numbers)
                 if bound is not None:
                     yield from _rounding(info, bound)
                     bound = yield from _change(source, part, bound, seed, stop)
@@ -204,10 +205,10 @@ def _blocks(source: Source) -> list[tuple[int, int]]:
     return [(a, min(a + step, info.n_shots)) for a in range(0, info.n_shots, step)]
 
 
-def _bound(
+def numbers_of(
     source: Source, level: Level, stop: Callable[[], bool]
-) -> Generator[Event, None, float | None]:
-    """Events of the first pass; returns b, or None where it was stopped."""
+) -> Generator[Event, None, list[float] | None]:
+    """Events of a pass over the shots; returns the `statistic` of each, None where stopped."""
     total = source.info.n_shots
     numbers: list[float] = []
 
@@ -219,6 +220,11 @@ def _bound(
         yield event("progress", what="measuring shots", done=done, total=total)
         if stop():
             return None
+    return numbers
+
+
+def bound_of(source: Source, level: Level, numbers: list[float]) -> float:
+    """b of a noise set: the median of the shots' numbers; InputError where there is none."""
     bound = float(np.nanmedian(numbers)) if not np.isnan(numbers).all() else float("nan")
     if not (np.isfinite(bound) and bound >= 0):
         what = f"the median of {level} over its shots is {bound:g}: no noise can be made of that"

@@ -154,7 +154,35 @@ def add_parsers(subparsers: Any) -> None:
     ablation.add_argument("--recipes", nargs="+", metavar="R", help="only these")
     add_output_options(ablation, events=True)
     ablation.set_defaults(run=_ablation)
+    scale = names.add_parser(
+        "scale",
+        help="what N shots cost in time, memory and bytes, for growing N",
+        description="Makes projects of 1,000 shots, ten times as many, and so on; labels, predicts,"
+        " orders and exports them, each in a process of its own.",
+    )
+    scale.add_argument("--to", type=int, default=1_000_000, metavar="N", help="the largest")
+    scale.add_argument("--out", type=Path, metavar="FILE", help="a figure too: png, svg or pdf")
+    add_output_options(scale)
+    scale.set_defaults(run=_scale)
     add_active(names)
+
+
+def _scale(args: argparse.Namespace) -> int:
+    from labeler import growth
+
+    found = growth.measure(args.to)
+    if args.out:
+        growth.draw(found, args.out)
+    if args.json:
+        print_json(found)
+        return 0
+    from rich.console import Console
+
+    exponents = found["exponents"]
+    console = Console()
+    _print_growth(console, found["rows"], exponents)
+    console.print(f"The network itself: {found['network_ms']:.1f} ms a shot, whatever N is.")
+    return 0
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -208,15 +236,21 @@ def _foreign(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_growth(console: Any, rows: list[dict[str, Any]]) -> None:
-    """One column for each number of shots."""
+def _print_growth(
+    console: Any, rows: list[dict[str, Any]], exponents: dict[str, float] | None = None
+) -> None:
+    """One column for each number of shots, and the exponent of the growth where it is known."""
     from rich.table import Table
 
     if not rows:
         return
-    growth = Table("how it grows", *(f"{row['shots']:,} shots" for row in rows))
+    heads = [f"{row['shots']:,} shots" for row in rows] + ["exponent"] * bool(exponents)
+    growth = Table("how it grows", *heads)
     for name in [n for n in rows[0] if n != "shots"]:
-        growth.add_row(name, *(f"{row[name]:.2f}" for row in rows))
+        cells = [f"{row[name]:.2f}" for row in rows]
+        if exponents:
+            cells.append(f"{exponents[name]:.2f}" if name in exponents else "")
+        growth.add_row(name, *cells)
     console.print(growth)
 
 

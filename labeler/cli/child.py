@@ -33,23 +33,21 @@ def listen(grace: float = GRACE_S) -> Callable[[], bool]:
 
     A line `cancel` on stdin asks to stop. The end of stdin means that the parent died: it asks to
     stop too, and `grace` seconds later the process ends whatever it is doing, so that no orphan
-    is left on any system. Until the first question there is nothing to save: on Linux the process
-    then ends with its parent at once, even in the midst of loading torch on a busy machine, where
-    no thread of ours would have its turn for many seconds. Also lowers the priority of this
-    process.
+    is left on any system. From the first question on, so much grace is given; see
+    `end_with_parent` for the time before. Also lowers the priority of this process.
     """
     stop = threading.Event()
     if not os.environ.get(FOLLOWED):
         return stop.is_set
     lower_priority()
-    fd = _take_stdin()
-    tied = _end_with_parent(fd)
+    fd, tied = _take_stdin(), True
     threading.Thread(target=_hear, args=(fd, stop, grace), name="parent", daemon=True).start()
 
     def asked() -> bool:
         nonlocal tied
         if tied:
-            tied = _signal_of_death(0)
+            tied = False
+            _signal_of_death(0)
         return stop.is_set()
 
     return asked
@@ -62,22 +60,25 @@ def lower_priority() -> None:
         psutil.Process().nice(polite)
 
 
-def _end_with_parent(fd: int) -> bool:
-    """Have the kernel kill this process when its parent dies; whether it will, which Linux can."""
-    if sys.platform != "linux":
-        return False
-    tied = _signal_of_death(signal.SIGKILL)
-    ended = select.poll()
-    ended.register(fd, 0)  # 0: only whether the other end is gone
-    if ended.poll(0):
+def end_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies, until its work asks whether to stop.
+
+    Only on Linux and where a program follows. Until then there is nothing to save, and while torch
+    is being loaded on a busy machine no thread of ours has its turn for many seconds.
+    """
+    if sys.platform != "linux" or not os.environ.get(FOLLOWED):
+        return
+    _signal_of_death(signal.SIGKILL)
+    gone = select.poll()
+    gone.register(0, 0)  # of stdin, only whether its other end is gone
+    if gone.poll(0):
         os._exit(1)
-    return tied
 
 
-def _signal_of_death(number: int) -> bool:
-    """Which signal comes when the parent dies, 0 for none; whether there will be one."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
-    return number != 0
+def _signal_of_death(number: int) -> None:
+    """Which signal comes when the parent dies, 0 for none."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def _take_stdin() -> int:

@@ -139,7 +139,7 @@ application.exec()
 """
 
 
-LOADING = "import ctypes\nsay('started', pid=os.getpid())\nctypes.PyDLL(None).sleep(600)"
+LOADING = "\nimport ctypes\nsay('started', pid=os.getpid())\nctypes.PyDLL(None).sleep(600)"
 """Holds the interpreter's lock, as loading a large library does."""
 
 
@@ -148,7 +148,7 @@ LOADING = "import ctypes\nsay('started', pid=os.getpid())\nctypes.PyDLL(None).sl
     [
         WORK,
         CHILD + "stop()\nsay('started', pid=os.getpid())\ntime.sleep(600)",
-        pytest.param(CHILD + LOADING, marks=pytest.mark.skipif(
+        pytest.param(CHILD + "child.end_with_parent()" + LOADING, marks=pytest.mark.skipif(
             sys.platform != "linux", reason="only Linux ends a process that holds its lock"
         )),
     ],
