@@ -477,4 +477,3 @@ def test_figures_are_vector_files_and_one_that_cannot_be_drawn_is_told(shots, tm
     said = [e["text"] for e in events if e["event"] == "note"]
     assert any("figure-5.svg is not drawn: there is no network" in text for text in said)
     assert events[-1]["event"] == "finished"
-    assert len(list((tmp_path / "out" / "data").iterdir())) == 3
