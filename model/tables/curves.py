@@ -49,6 +49,7 @@ def _drawn(rows: tuple[tuple[str, tuple[Line, ...]], ...], blind: float | None) 
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     out = io.StringIO()
     with mpl.rc_context(_LOOK):
@@ -61,6 +62,7 @@ def _drawn(rows: tuple[tuple[str, tuple[Line, ...]], ...], blind: float | None) 
             axes.axhline(blind, color="#77777c", linewidth=1.0, linestyle=":",
                          label="constant predictor")  # fmt: skip
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_ylabel("macro F1 on the evaluation shots")
         lowest = min(v for _, lines in rows for _, values in lines for v in values)
         axes.set_ylim(max(0.0, min(lowest, lowest if blind is None else blind) - 0.04), None)

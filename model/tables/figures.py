@@ -16,6 +16,7 @@ from model.events import Event, event
 from model.gallery import Render, figure2
 from model.noise_figure import figure4
 from model.tables.cells import Cell, Shelf
+from model.tables.data import NOISE_SEED, Stopped
 from model.tables.one_cell import shows_figures
 from model.tables.plan import Table
 from model.tables.study import Study
@@ -48,6 +49,15 @@ def _gallery(study: Study, render: Render, out: Path) -> Iterator[Event]:
     yield from ()
 
 
+def _noise(study: Study, stop: Callable[[], bool], out: Path) -> Iterator[Event]:
+    last: Event = {}
+    for last in figure4(study.order.data, out, seed=NOISE_SEED, force=True, stop=stop):
+        if last["event"] == "progress":
+            yield last
+    if last["event"] == "cancelled":
+        raise Stopped
+
+
 def _heat(
     study: Study, shelf: Shelf, cells: list[Cell], render: Render, out: Path
 ) -> Iterator[Event]:
@@ -62,4 +72,7 @@ def _heat(
         raise InputError(f"the data have neither {' nor '.join(CLASSES)}")
     wish = class_figure.Wish(names, group="labelled")
     class_figure.draw(table, there[0], out, wish, render=render)
-    yield from ()
+    side = study.order.budget.size // 32
+    if side < 7:
+        text = f"Figure 5: the network's heatmaps have {side}×{side} cells at this budget, not 7×7."
+        yield event("note", level="warning", text=text)

@@ -178,7 +178,7 @@ def _below_constant(reads: Reads) -> list[str]:
     if not below:
         return []
     return [
-        f"Even their greatest accuracy is not above the constant predictor's: {', '.join(below)}."
+        f"Not above the constant predictor even with their greatest accuracy: {', '.join(below)}."
     ]
 
 

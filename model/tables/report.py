@@ -69,10 +69,9 @@ def _file(section: Section) -> str:
 def _facts(study: Study, tables: Sequence[Table], shelf: Shelf) -> list[tuple[str, str]]:
     """What a reader must know of a study, (name, text)."""
     order, budget = study.order, study.order.budget
-    results = [shelf.get(study.key(c)) for table in tables for c in table.cells]
-    done = [result for result in results if result is not None]
+    keys = {study.key(c) for table in tables for c in table.cells}
+    done = [result for key in sorted(keys) if (result := shelf.get(key)) is not None]
     machines = dict.fromkeys(str(result["machine"]) for result in done)
-    seconds = {str(r["what"]) + str(r["fingerprint"]): float(r["seconds"]) for r in done}
     facts = [("Budget", f"{budget.name}. {budget.about}")]
     for name, table in study.datasets.tables.items():
         files = ", ".join(info.path.name for info in table.sources)
@@ -81,9 +80,10 @@ def _facts(study: Study, tables: Sequence[Table], shelf: Shelf) -> list[tuple[st
     facts.append(("Seeds", ", ".join(str(seed) for seed in range(study.seeds))))
     if machines:
         facts.append(("Machine", "; ".join(machines)))
-        trained = f"{len(seconds)} trainings and baselines, {sum(seconds.values()) / 60:.0f} min"
+        minutes = sum(float(result["seconds"]) for result in done) / 60
+        trained = f"{len(done)} trainings and baselines, {minutes:.0f} min in all"
         facts.append(("Work", trained))
-    missing = len(results) - len(done)
+    missing = len(keys) - len(done)
     if missing:
         facts.append(("Not done yet", f"{missing} cells; the same command goes on"))
     facts.append(("Program", order.program))

@@ -61,6 +61,8 @@ def words_of(cell: Cell) -> str:
 
 def in_words(seconds: float) -> str:
     """A duration for people."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:
