@@ -113,6 +113,11 @@ class Reference:
         dead = (self.deviation == 0) & (around > 0) if self.shots > 1 else np.zeros_like(hot)
         return np.asarray(hot | dead)
 
+    @cached_property
+    def good_pixels(self) -> Bools:
+        """(y, x) True where a pixel is not bad."""
+        return ~self.bad_pixels
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -161,23 +166,27 @@ class Preparation:
         InputError where a step lacks its geometry or reference.
         """
         reference = self.reference or reference
-        values = np.asarray(counts, np.float32)
+        values = np.array(counts, np.float32)  # a copy: every step works in place
         geometry = geometry or Geometry()
         middle = centre_of(values.shape, geometry.centre)
         good = np.isfinite(values)
         if mask is not None:
             good &= np.asarray(mask, bool)
         if self.bad_pixels:
-            good &= ~_needed(reference, values.shape).bad_pixels
-        if self.stray_light == "shots":
-            values = np.maximum(values - _needed(reference, values.shape).mean, 0)
-        elif self.stray_light == "smooth":
-            values = np.maximum(values - smooth_background(values, good, self.degree), 0)
+            good &= _needed(reference, values.shape).good_pixels
+        if self.stray_light != "none":
+            stray = (
+                smooth_background(values, good, self.degree)
+                if self.stray_light == "smooth"
+                else _needed(reference, values.shape).mean
+            )
+            np.maximum(values, stray, out=values)  # four times as fast as against a number
+            values -= stray
         if self.flat_detector:
-            values = values / flat_factor((values.shape[0], values.shape[1]), middle, geometry)
+            values /= flat_factor((values.shape[0], values.shape[1]), middle, geometry)
         if self.centre:
             middle = find_centre(values, good, middle)
-        return Prepared(np.asarray(values, np.float32), good, middle)
+        return Prepared(values, good, middle)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; the reference is told by its digest."""
