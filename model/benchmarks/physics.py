@@ -1,4 +1,6 @@
-"""`bench physics`: maps, noise sets, preparation, the simulator; `labeler.views.physics_timing` adds panes.
+"""`bench physics`: maps, noise sets, preparation, the simulator.
+
+`labeler.views.physics_timing` adds the panes of the window.
 
 Two peers of a map, both with Eq. 13 at all Δ for every pair of rings (the map needs only Δ = 0),
 from Fourier transforms of the rings that are made once, and one ring's pairs in one call:

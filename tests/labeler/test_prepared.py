@@ -104,8 +104,11 @@ def test_a_project_that_prepares_nothing_says_so_and_shows_raw_shots(qapp, week)
     session, told = make_session(week), []
     session.noted.connect(lambda level, text: told.append(text))
     session.show_prepared(True)
-    assert told and "raw" in told[0] and "Preparation of shots" in told[0]
-    assert session.counts().dtype == np.uint16 and session.shown_steps == ""
+    assert len(told) == 1
+    assert "raw" in told[0]
+    assert "Preparation of shots" in told[0]
+    assert session.counts().dtype == np.uint16
+    assert session.shown_steps == ""
     session.close()
 
 

@@ -271,7 +271,8 @@ def test_prepared_counts_come_from_the_child_and_raw_ones_again_after(shots):
         for shot in (*shots, 6, 7):  # a child that died is told the steps again
             reader.request(shot, Path("shots.h5"), None, shot)
         got = dict(said.get(timeout=60)[:2] for _ in (*shots, 6, 7))
-        assert (got[6] == 2).all() and (got[1] == 0).all()
+        assert (got[6] == 2).all()
+        assert (got[1] == 0).all()
         assert np.array_equal(reader.mask(7), np.eye(20, dtype=bool))
         reader.prepare(None)
         reader.request(6, Path("shots.h5"), None, 6)
