@@ -361,7 +361,7 @@ def _slope(geometry: Geometry) -> float:
 @lru_cache(maxsize=4)
 def _brightened(shape: tuple[int, int], centre: tuple[float, float], slope: float) -> Floats:
     """(y, x) what counts of a flat detector are multiplied by: a product is the faster way."""
-    return 1 / _cosines(shape, centre, slope)
+    return np.float32(1) / _cosines(shape, centre, slope)
 
 
 @lru_cache(maxsize=4)

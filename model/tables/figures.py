@@ -33,12 +33,12 @@ def draw(
     cells = [cell for table in tables for cell in table.cells]
     makers: tuple[tuple[str, Callable[[Path], Iterator[Event]]], ...] = (
         ("figure-2.svg", lambda out: _gallery(study, render, out)),
-        ("figure-4.svg", lambda out: figure4(study.order.data, out, force=True, stop=stop)),
+        ("figure-4.svg", lambda out: _noise(study, stop, out)),
         ("figure-5.svg", lambda out: _heat(study, shelf, cells, render, out)),
     )
     for name, make in makers:
         try:
-            yield from (item for item in make(folder / name) if item["event"] == "progress")
+            yield from make(folder / name)
             yield event("note", level="info", text=f"{folder / name} is drawn.")
         except InputError as error:
             yield event("note", level="warning", text=f"{name} is not drawn: {error}")
