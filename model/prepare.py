@@ -102,13 +102,19 @@ class Reference:
 
     @cached_property
     def bad_pixels(self) -> Bools:
-        """(y, x) True where a pixel is hot (far above its neighbours' median) or never changes."""
+        """(y, x) True where a pixel is hot (far above its neighbours' median) or never changes.
+
+        A hot pixel stands alone: it is above the third greatest of the nine around it too, which
+        the pixels of a steep ring in the mean of few shots are not.
+        """
         from scipy import ndimage
 
         beside = ndimage.median_filter(self.mean, 5, mode="nearest")
         excess = self.mean - beside
         noise = ndimage.median_filter(np.abs(excess), 11, mode="nearest") * 1.4826
-        hot = excess > SIGMAS * np.maximum(noise, 1e-6 + 1e-3 * np.abs(beside))
+        much = SIGMAS * np.maximum(noise, 1e-6 + 1e-3 * np.abs(beside))
+        alone = self.mean - ndimage.rank_filter(self.mean, -3, 3, mode="nearest") > much / 2
+        hot = (excess > much) & alone
         around = ndimage.median_filter(self.deviation, 5, mode="nearest")
         dead = (self.deviation == 0) & (around > 0) if self.shots > 1 else np.zeros_like(hot)
         return np.asarray(hot | dead)

@@ -69,6 +69,18 @@ def test_hot_and_dead_pixels_are_masked_and_no_others():
     assert (~made.mask).sum() <= 4
 
 
+def test_bright_rings_of_few_shots_are_no_hot_pixels():
+    y, x = np.mgrid[:96, :96] - 47.5
+    radius = np.hypot(y, x)
+    steep = 3e4 * np.exp(-radius / 4) * (1 + np.cos(radius / 1.5))
+    shots = np.random.default_rng(3).poisson(5 + steep, (8, 96, 96))
+    shots[:, 40, 52], shots[:, 20, 20:22] = shots[:, 40, 52] + 9000, 900
+    bad = reference_of(shots).bad_pixels
+    assert bad[40, 52]
+    assert bad[20, 20:22].all()
+    assert bad.sum() <= 6
+
+
 def test_a_uniform_sphere_of_light_is_even_after_the_flat_detector_step():
     geometry = Geometry(distance_m=0.05, pixel_m=5e-4, centre=(40.0, 50.0))
     angle = np.arctan(np.hypot(Y - 40, X - 50) * 5e-4 / 0.05)
