@@ -26,7 +26,7 @@ from model.correlation import FULL_SCALE, MapRecipe, correlation_maps, to_stored
 from model.errors import InputError
 from model.events import Event, event
 from model.map_layout import lay_out
-from model.places import check_place, explained
+from model.places import check_place, explained, give_name
 from model.sources import SourceInfo, open_source
 from model.workers import Pool
 
@@ -231,5 +231,5 @@ class Journal:
             readable[bad] = False
             file["readable"][...] = readable
             file.flush()
-        self.part.replace(self.out)
+        give_name(self.part, self.out)
         self.path.unlink(missing_ok=True)

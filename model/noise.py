@@ -33,7 +33,7 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.events import Event, event
 from model.hdf5 import with_chunk_cache
-from model.places import check_place, explained, part_of
+from model.places import check_place, explained, give_name, part_of
 from model.raw_shots import raw_shots
 from model.sources import Source, SourceInfo, open_source
 from model.threads import one_blas_thread
@@ -91,7 +91,7 @@ def add_noise_file(
                 if bound is not None:
                     text = f"uniform on [0, b], b = {bound!r} (median of {level}), seed {seed}"
                     _sign(part, info, text)
-                    part.replace(out)
+                    give_name(part, out)
         finally:
             part.unlink(missing_ok=True)
     if bound is None:

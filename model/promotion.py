@@ -17,9 +17,11 @@ import numpy.typing as npt
 from model import bootstrap
 from model.errors import InputError
 from model.metrics import f1_scores
+from model.taxonomy import Taxonomy
 
 Labels = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
+_NAMES = "class_names"
 
 
 @dataclass(frozen=True)
@@ -101,23 +103,27 @@ def compare(old: Labels, new: Labels, labels: Labels, rows: Rows, seed: int = 0)
     )
 
 
-def compare_files(old: Path, new: Path, labels: Labels, rows: Rows) -> Verdict | None:
+def compare_files(
+    old: Path, new: Path, labels: Labels, rows: Rows, taxonomy: Taxonomy
+) -> Verdict | None:
     """The same from two `predictions.h5`; None where there is no shot that both can read.
 
-    labels (N, C) are those of all shots; `rows` the evaluation shots among them. Raises InputError
-    where a file cannot be used.
+    labels (N, C) are those of all shots, their classes those of the taxonomy; `rows` the evaluation
+    shots among them. A class that a run never learnt is one that it never claims; one that the
+    taxonomy has no more does not count. Raises InputError where a file cannot be used.
     """
-    first, second = _decided(old, labels.shape), _decided(new, labels.shape)
+    first, second = (_decided(path, taxonomy, len(labels)) for path in (old, new))
     rows = rows[first[1][rows] & second[1][rows]]
     if len(rows) == 0:
         return None
     return compare(first[0][rows], second[0][rows], labels[rows], rows)
 
 
-def _decided(path: Path, shape: tuple[int, ...]) -> tuple[Labels, Labels]:
-    """Decided labels (N, C) and which shots were readable (N,)."""
+def _decided(path: Path, taxonomy: Taxonomy, n: int) -> tuple[Labels, Labels]:
+    """Decided labels (n, C) in the taxonomy's order, and which shots were readable (n,)."""
     try:
         with h5py.File(path, "r", locking=False) as file:
+            names = [t.decode() if isinstance(t, bytes) else str(t) for t in file.attrs[_NAMES]]
             probabilities = file["probabilities"][:]
             readable = file["readable"][:].astype(bool)
             if "decided" in file:
@@ -127,9 +133,11 @@ def _decided(path: Path, shape: tuple[int, ...]) -> tuple[Labels, Labels]:
     except (OSError, KeyError) as error:
         what = f"is not a file of predictions ({error})"
         raise InputError(what, file=path, mend="Predict again with that run.") from error
-    if decided.shape[1] != shape[1] or len(decided) > shape[0]:
-        what = f"holds predictions of {decided.shape} labels, not of {shape}"
+    if decided.shape[1:] != (len(names),) or len(decided) > n:
+        what = f"holds predictions of {decided.shape} labels for {len(names)} classes, {n} shots"
         raise InputError(what, file=path, mend="Predict again with that run.")
-    missing = shape[0] - len(decided)  # shots that were added since
-    decided = np.pad(decided, ((0, missing), (0, 0)))
-    return decided, np.pad(readable, (0, missing))
+    known = [k for k, name in enumerate(names) if taxonomy.knows(name)]
+    found = np.zeros((n, len(taxonomy)), bool)
+    ours = taxonomy.columns([names[k] for k in known])
+    found[: len(decided), ours] = decided[:, known]
+    return found, np.pad(readable, (0, n - len(decided)))  # shots that were added since

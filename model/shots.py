@@ -80,6 +80,22 @@ class ShotTable:
             fingerprint=digest.hexdigest(),
         )
 
+    def offered(self) -> ShotTable:
+        """The table without retired classes: a network learns and says only what is offered."""
+        if self.taxonomy is None or self.taxonomy.offered is self.taxonomy:
+            return self
+        taxonomy = self.taxonomy.offered
+        kept = np.isin(self.class_names, taxonomy.names)
+        digest = hashlib.blake2b(self.fingerprint.encode(), digest_size=16)
+        digest.update("\n".join(taxonomy.names).encode())
+        return replace(
+            self,
+            class_names=taxonomy.names,
+            labels=self.labels[:, kept],
+            taxonomy=taxonomy,
+            fingerprint=digest.hexdigest(),
+        )
+
     def iter_shots(
         self,
         rows: npt.ArrayLike | None = None,

@@ -7,7 +7,7 @@ Pure numpy over many shots at once. It judges label sets and never changes a lab
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -102,6 +102,22 @@ class Taxonomy:
         found = np.zeros(len(self), bool)
         found[[self._index[n] for n in names]] = True
         return found
+
+    @cached_property
+    def offered(self) -> Taxonomy:
+        """The classes that are not retired, with the rules that still say something about them."""
+        if not any(c.retired for c in self.classes):
+            return self
+        kept = {c.name for c in self.classes if not c.retired}
+        classes = [replace(c, parent=c.parent if c.parent in kept else "")
+                   for c in self.classes if c.name in kept]  # fmt: skip
+        rules = []
+        for rule in self.rules:
+            left, right = (tuple(n for n in side if n in kept) for side in (rule.left, rule.right))
+            enough = len(left) > (rule.kind == "one_of")
+            if enough and (right or not rule.right):
+                rules.append(replace(rule, left=left, right=right))
+        return Taxonomy(self.name, classes, rules)
 
     # -- packing -------------------------------------------------------------------------------
 
@@ -294,14 +310,22 @@ class Taxonomy:
 
     # -- matching other people's class lists -----------------------------------------------------
 
+    def knows(self, name: str) -> bool:
+        """Whether `columns` would find a class of this name."""
+        return plain(name) in self._places
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        ours = {plain(n): i for i, c in enumerate(self.classes) for n in c.was.split(";") if n}
+        return ours | {plain(n): i for i, n in enumerate(self.names)}
+
     def columns(self, names: Sequence[str], file: Path | str | None = None) -> npt.NDArray[np.intp]:
         """Positions here of class names found elsewhere, matched without case, '-' and '_'.
 
         A name that a class had earlier is found too, unless another one has it now. Raises
         InputError that names every unknown class.
         """
-        ours = {plain(n): i for i, c in enumerate(self.classes) for n in c.was.split(";") if n}
-        ours |= {plain(n): i for i, n in enumerate(self.names)}
+        ours = self._places
         unknown = [n for n in names if plain(n) not in ours]
         if unknown:
             raise InputError(

@@ -117,7 +117,7 @@ def _train_project(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator
     from model.training_data import with_roles
 
     with Project.open(args.target) as project:
-        before = project.shot_table()
+        before = project.shot_table().offered()
         table = with_roles(before, args.seed)
         decided = np.flatnonzero(table.role != before.role)
         project.store.set_roles(decided, table.role[decided])
@@ -179,7 +179,8 @@ def _put_to_use(args: argparse.Namespace, table: Any, out: Path) -> dict[str, An
             verdict = None
         else:
             rows = np.flatnonzero(table.labelled & (table.role == EVALUATION))
-            verdict = compare_files(old, out / _INFERRED, table.labels.astype(bool), rows)
+            labels = table.labels.astype(bool)
+            verdict = compare_files(old, out / _INFERRED, labels, rows, table.taxonomy)
         use = args.promote and (verdict is None or verdict.promote)
         if use:
             project.current_run = int(out.name)
@@ -219,19 +220,20 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
     from model.shots import table_of_file
 
     stop = listen()
-    names = None
     if is_project(args.target):
         from labeler.project import Project
+        from model.checkpoint import describe
 
         with Project.open(args.target) as project:
             table = project.shot_table()
             run = _run_of(project, args.folder)
-        out, names = args.out or run / _INFERRED, table.class_names
+            project.taxonomy.columns(describe(run).class_names, run)  # refuses foreign classes
+        out = args.out or run / _INFERRED
     else:
         table = table_of_file(args.target, args.dataset, taxonomy_given(args))
         run = args.folder
         out = args.out or args.target.with_name(f"{args.target.stem}-{_INFERRED}")
-    yield from predict(table, run, out, stop=stop, class_names=names, engine=args.engine)
+    yield from predict(table, run, out, stop=stop, engine=args.engine)
 
 
 # -- lists -----------------------------------------------------------------------------------------

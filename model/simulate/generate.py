@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.events import Event, event
+from model.places import give_name
 from model.simulate.detector import DISTANCE_M
 from model.simulate.draw import draw
 from model.simulate.labels import CLASSES
@@ -91,7 +92,7 @@ def simulate(
                     text=f"{finished} of {shots} shots are kept; the same command goes on.",
                 )
                 return
-    part.replace(out)
+    give_name(part, out)
     journal.unlink()
     yield event("finished", metrics={}, file=str(out), shots=shots)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from labeler.cli import main
+from labeler.predictions import Predictions
 from labeler.project import Project
 from model import recipes
 
@@ -60,6 +61,24 @@ def test_a_project_is_trained_read_and_its_first_run_put_to_use(project, recipe,
     with Project.open(project) as opened:
         assert (opened.store.roles() == roles).all()
         assert opened.current_run == (2 if verdict["current"] else 1)
+
+
+def test_a_retired_class_is_not_learnt_and_the_run_before_still_compares(project, recipe, capsys):
+    assert call(capsys, "train", project, "--recipe", recipe, "--json")[0] == 0
+    assert call(capsys, "classes", project, "retire", "Layered")[0] == 0
+    status, said = call(capsys, "train", project, "--recipe", recipe, "--epochs", 1, "--json")
+    assert status == 0, said.err
+    assert json.loads(said.out)["comparison"] is not None
+    with h5py.File(project / "runs" / "0002" / "predictions.h5") as file:
+        names = [name.decode() for name in file.attrs["class_names"]]
+    assert len(names) == 10
+    assert "Layered" not in names
+    for run in (1, 2):
+        assert call(capsys, "predict", project, "--run", run, "--json")[0] == 0
+    with Project.open(project) as opened:
+        predictions = project / "runs" / "0002" / "predictions.h5"
+        found = Predictions.open(predictions, opened.taxonomy, 30)
+        assert found.known.sum() == 10
 
 
 def test_a_followed_training_speaks_events_only(project, recipe, capsys):

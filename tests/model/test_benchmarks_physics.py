@@ -20,4 +20,4 @@ def test_the_benchmark_has_the_promised_numbers():
     assert found["patterns_per_s"] > 0
     assert found["add_noise_ratio"] > 0
     assert found["prepare_ratio"] > 0
-    assert set(found["file_s"]) == {"copy", "add_noise", "prepare"}
+    assert set(found["file_s"]) == {"copy", "safe_copy", "add_noise", "prepare"}
