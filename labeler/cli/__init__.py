@@ -20,6 +20,7 @@ FAMILIES = (
     "keeping",
     "exchange",
     "learning",
+    "online",
     "active",
     "asking",
     "simulation",
