@@ -20,7 +20,7 @@ from labeler.cli.output import add_output_options, follow, print_json
 class Bench:
     """A benchmark: `function` of `module` takes the options by name and returns numbers.
 
-    `options`: name -> default, which also gives its type; `shown`: number -> what it means, in one line.
+    `options`: name -> default, which also gives its type; `shown`: number -> what it means.
     """
 
     name: str

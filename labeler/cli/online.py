@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.child import FOLLOWED, listen
+from labeler.cli.child import listen
 from labeler.cli.online_screen import show
 from labeler.cli.output import add_output_options, print_json
 from model.errors import InputError

@@ -79,7 +79,9 @@ def _shots(path: Path, size: int) -> tuple[Counts, Counts]:
         if item["event"] == "failed":
             raise InputError(str(item["text"]))
     with h5py.File(path, "r") as file:
-        names = [n.decode() if isinstance(n, bytes) else n for n in file["labels"].attrs["class_names"]]
+        names = [
+            n.decode() if isinstance(n, bytes) else n for n in file["labels"].attrs["class_names"]
+        ]
         empty = file["true_labels"][:, names.index(EMPTY)] > 0
         images = file["images"][()]
     hits = images[~empty]
@@ -102,9 +104,7 @@ def _speed(finder: HitFinder, hits: Counts, empties: Counts, hit_rate: float) ->
     return len(shots) / float(np.median(taken))
 
 
-def _drawn(
-    hits: Counts, empties: Counts, share: float, rng: np.random.Generator, n: int
-) -> Counts:
+def _drawn(hits: Counts, empties: Counts, share: float, rng: np.random.Generator, n: int) -> Counts:
     chosen = rng.random(n) < share
     pick = [(hits if hit else empties) for hit in chosen]
     return np.stack([some[rng.integers(len(some))] for some in pick])

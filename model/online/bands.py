@@ -66,7 +66,9 @@ class Alarms:
         self.bands = tuple(bands)
         self.left: set[str] = set()
 
-    def look(self, shares: Mapping[str, Share], shots: Mapping[str, int]) -> list[tuple[Band, bool]]:
+    def look(
+        self, shares: Mapping[str, Share], shots: Mapping[str, int]
+    ) -> list[tuple[Band, bool]]:
         """Bands that were left (True) or come back to (False); `shots` by the name of a share.
 
         A band counts as left until the share itself is inside again.

@@ -25,7 +25,7 @@ FOREIGN = (ValueError, KeyError, TypeError, IndexError, RuntimeError, AttributeE
 ValueErrors)."""
 
 
-class NotShots(Exception):
+class NoShotsError(Exception):
     """A message without shots that we can read; says why."""
 
 
@@ -42,9 +42,11 @@ def _client(address: str) -> Any:
     except ImportError as error:
         mend = "pip install 'airylabel[online]'."
         raise InputError("the package karabo-bridge is not installed", mend=mend) from error
+    context = zmq.Context()
     try:
-        return Client(address, timeout=MOMENT_S)
+        return Client(address, timeout=MOMENT_S, context=context)
     except zmq.ZMQError as error:
+        context.destroy(linger=0)
         what = f"is not an address ({error})"
         raise InputError(what, file=None, place=address, mend="Write tcp://HOST:PORT.") from error
 
@@ -59,8 +61,8 @@ def _trains(client: Any, address: str, wanted: Wanted) -> Arriving:
             except TimeoutError:
                 yield None
                 continue
-            except (NotShots, *FOREIGN) as error:
-                why = str(error) if isinstance(error, NotShots) else "is not of the protocol"
+            except (NoShotsError, *FOREIGN) as error:
+                why = str(error) if isinstance(error, NoShotsError) else "is not of the protocol"
                 again = why in told
                 told.add(why)
                 text = "" if again else f"{address}: a message {why}. Such messages are left out."
@@ -75,11 +77,11 @@ def shots_of(
     address: str,
     wanted: Wanted,
 ) -> Arrival:
-    """The shots of one train; NotShots says why there are none."""
+    """The shots of one train; NoShotsError says why there are none."""
     source, key = _place(data, wanted)
     values = np.asarray(data[source][key])
     if values.dtype.kind not in "biuf":
-        raise NotShots(f"holds no numbers at {source} {key}")
+        raise NoShotsError(f"holds no numbers at {source} {key}")
     pulses = [np.asarray(data[source][p]).ravel() for p in PULSES if p in data[source]]
     shots = _one_behind_the_other(values, pulses[0] if pulses else None, f"{source} {key}")
     about = meta.get(source) or {}
@@ -104,7 +106,7 @@ def _place(data: Mapping[str, Mapping[str, Any]], wanted: Wanted) -> tuple[str, 
     if not sizes:
         asked = " ".join(w for w in (wanted.detector, wanted.key) if w)
         there = ", ".join(sorted(data)) or "nothing"
-        raise NotShots(f"holds no shots{f' at {asked}' if asked else ''} (it holds {there})")
+        raise NoShotsError(f"holds no shots{f' at {asked}' if asked else ''} (it holds {there})")
     return max(sizes, key=lambda place: sizes[place])
 
 
@@ -115,7 +117,7 @@ def _one_behind_the_other(
     if values.ndim == 4 and 1 in values.shape:
         values = values.squeeze(values.shape.index(1))
     if values.ndim == 4:
-        raise NotShots(
+        raise NoShotsError(
             f"holds detector modules apart ({where}, {values.shape}): send assembled shots, for "
             "example with EXtra-geom"
         )
@@ -126,7 +128,7 @@ def _one_behind_the_other(
     else:
         shots = values
     if shots.ndim != 3 or min(shots.shape[1:]) < SMALLEST_SIDE:
-        raise NotShots(f"holds no shots at {where} (its shape is {values.shape})")
+        raise NoShotsError(f"holds no shots at {where} (its shape is {values.shape})")
     return shots
 
 

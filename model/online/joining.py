@@ -53,7 +53,7 @@ def _fit(old: h5py.File, new: h5py.File) -> bool:
         same
         and names[0] == names[1]
         and parts[0].shape == parts[1].shape
-        and bool(np.allclose(*parts))
+        and bool(np.allclose(parts[0], parts[1]))
         and all(name in new for name in old if name != "role")
     )
 

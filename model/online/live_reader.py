@@ -18,14 +18,13 @@ from model import checkpoint, inference
 from model.errors import InputError
 from model.explain import FORMS
 from model.layouts import Geometry
+from model.online.record import Found
 from model.online.stream import Hit
 from model.prediction import PooledHead
 from model.receptive import cell_box, within
 
 BATCH = 4
 """Shots for the engine at once: small, so that none waits long for the others."""
-
-Found = dict[str, npt.NDArray[Any]]
 
 
 @dataclass
@@ -101,9 +100,7 @@ class LiveReader:
             "cells": np.array(within(field_seen, self.cells)),
         }
 
-    def _batches(
-        self, pixels: list[npt.NDArray[np.float32]]
-    ) -> Iterator[npt.NDArray[np.float32]]:
+    def _batches(self, pixels: list[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
         """In batches for the engine, both of its hands with the same to do."""
         parts = -(-len(pixels) // self.engine.batch)
         if len(pixels) > 1:

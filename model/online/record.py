@@ -7,8 +7,10 @@ project takes as a source. Nothing is ever written to another file than the reco
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,15 +24,23 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.hdf5 import is_under_swmr, open_file
-from model.online.live_reader import Found
 from model.online.stream import Hit
 from model.prediction_file import reason
 
+Found = dict[str, npt.NDArray[Any]]
+"""What a network found of n shots, by dataset name, each (n, ...)."""
 IMAGES, MASK = "images", "mask"
 FLUSH_S = 1.0
+SLACK, STEP = 4 * 2**20, 8 * 2**20
+"""Bytes that are reserved on the disk beyond the shots themselves, and at a time: HDF5 must never
+meet a full disk, for it cannot even close a file there."""
 _TROUBLE = (OSError, RuntimeError, ValueError)
 """What h5py raises where a file cannot be written."""
-_KEPT_TYPES = {"heatmaps": np.float16, "embeddings": np.float16, "heatmaps_chattopadhay": np.float16}
+_KEPT_TYPES = {
+    "heatmaps": np.float16,
+    "embeddings": np.float16,
+    "heatmaps_chattopadhay": np.float16,
+}
 
 
 @dataclass
@@ -50,6 +60,7 @@ class Record:
         self._file: h5py.File | None = None
         self._kind: tuple[Any, ...] | None = None
         self._flushed = 0.0
+        self._used = 0
 
     def add(self, hits: Sequence[Hit], found: Found) -> None:
         """Keep n hits with what was found, each (n, ...); InputError where that cannot be written.
@@ -83,6 +94,7 @@ class Record:
             return ""
         try:
             file.close()
+            _give_back(self.files[-1])
         except _TROUBLE as error:
             return f"{self.files[-1]}: its last shots could not be written ({reason(error)})."
         return ""
@@ -94,6 +106,9 @@ class Record:
         self.folder.mkdir(parents=True, exist_ok=True)
         number = f"-{len(self.files) + 1}" if self.files else ""
         path = self.folder / f"{self.stem}{number}.h5"
+        if shutil.disk_usage(self.folder).free < SLACK + STEP:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._used = 0
         file = h5py.File(path, "w-", libver="latest", locking=False)
         self.files.append(path)
         self._file = file
@@ -113,10 +128,14 @@ class Record:
         assert self._file is not None
         first = len(self._file[IMAGES])
         rows = _rows(hits, found)
+        _reserve(self._file, self._used + sum(r.nbytes for r in rows.values()) + SLACK)
         for name in (*(k for k in rows if k != IMAGES), IMAGES):  # the shots themselves last
             data = self._file[name]
             data.resize(first + len(hits), axis=0)
             data[first:] = rows[name]
+        last = (first + len(hits) - 1, 0, 0)
+        chunk = self._file[IMAGES].id.get_chunk_info_by_coord(last)
+        self._used = max(self._used, int(chunk.byte_offset or 0) + int(chunk.size))
         self.kept += len(hits)
 
 
@@ -158,6 +177,26 @@ def _copy(file: h5py.File, made: h5py.File, n: int) -> None:
             copied[first : min(first + 64, n)] = data[first : min(first + 64, n)]
         for key, value in data.attrs.items():
             copied.attrs[key] = value
+
+
+def _reserve(file: h5py.File, size: int) -> None:
+    """Have so many bytes for the file on the disk; OSError where there is no room."""
+    handle = file.id.get_vfd_handle()
+    there = os.fstat(handle).st_size
+    if there >= size:
+        return
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, there, size + STEP - there)
+    elif shutil.disk_usage(Path(file.filename).parent).free < size + STEP - there:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _give_back(path: Path) -> None:
+    """Cut off what was reserved and not used: superblock version 3 says where the data end."""
+    with path.open("rb") as stream:
+        head = stream.read(36)
+    if head[8] == 3 and head[9] == 8:
+        os.truncate(path, int.from_bytes(head[28:36], "little"))
 
 
 def _growing(

@@ -142,7 +142,7 @@ class Stream:
     def _sort(self, found: Arrival) -> None:
         scores = self.finder.scores(found.counts, found.mask)
         passed = scores >= self.finder.threshold
-        hits = [self._hit(found, i, float(scores[i])) for i in np.flatnonzero(passed)]
+        hits = [self._hit(found, int(i), float(scores[i])) for i in np.flatnonzero(passed)]
         self._tell_of_shape(found.counts.shape[1:])
         with self._lock:
             self.last_arrival = time.monotonic()

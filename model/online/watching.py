@@ -19,8 +19,8 @@ import numpy as np
 from model.errors import InputError
 from model.events import Event, event
 from model.online.bands import HITS, Alarms, Band
-from model.online.live_reader import Found, LiveReader
-from model.online.record import Record
+from model.online.live_reader import LiveReader
+from model.online.record import Found, Record
 from model.online.stream import Hit, Stream
 from model.online.tally import Tally
 from model.taxonomy import Taxonomy
