@@ -67,7 +67,10 @@ class HitFinder:
     def words(self) -> str:
         """What it does and how well, for people."""
         if not self.is_fitted:
-            return "Every shot goes to the network: no Empty labels to fit a hit finder on."
+            return (
+                "Every shot goes to the network: to fit a hit finder takes "
+                f"{2 * FEWEST} shots labelled Empty and as many others."
+            )
         what = "lit pixels" if self.kind == "lit" else "brightness"
         m, f = self.missed_interval, self.false_interval
         return (
