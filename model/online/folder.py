@@ -89,7 +89,10 @@ def _names(folder: Path) -> list[str]:
 def _waiting(folder: Path, known: dict[str, _Known]) -> list[Path]:
     """Files with something new, the newest first."""
     found = []
-    for name in _names(folder):
+    names = _names(folder)
+    for gone in known.keys() - set(names):
+        del known[gone]
+    for name in names:
         entry = known.setdefault(name, _Known())
         if entry.state[0] >= 0 and not entry.unread and entry.age > SETTLED_S:
             continue
