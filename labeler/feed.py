@@ -16,6 +16,7 @@ import numpy.typing as npt
 from labeler.reader import COUNTS_MB, LEAST
 from labeler.thumbnails import Thumbnails
 from model.errors import InputError
+from model.prepare import Preparation
 from model.shots import ShotTable
 
 FORWARD = (1, 2, -1, 3, 4, -2, 5, 6)
@@ -30,6 +31,7 @@ class Reader(Protocol):
     def counts(self, key: int) -> npt.NDArray[Any] | InputError | None: ...
     def mask(self, key: int) -> npt.NDArray[np.bool_] | None: ...
     def thumbnail(self, key: int) -> npt.NDArray[np.uint8] | InputError | None: ...
+    def prepare(self, steps: Preparation | None) -> None: ...
     def clear(self) -> None: ...
     def close(self) -> None: ...
 
@@ -47,12 +49,19 @@ class ShotFeed:
         self.table = table
         self.kept: Thumbnails | None = None
         """Thumbnails of earlier sittings."""
+        self.steps: Preparation | None = None
+        """What is done to counts before they are shown; None: nothing."""
         self._on_thumbnail = on_thumbnail
         self.reader = make_reader(lambda key, counts, mask: on_counts(key), self._thumbnail_made)
 
     def keep_thumbnails(self, folder: Path) -> None:
         """Keep thumbnails in a folder from now on, and use those that are there."""
         self.kept = Thumbnails(folder, self.table.sources)
+
+    def prepare(self, steps: Preparation | None) -> None:
+        """Give counts after these steps from now on, or raw ones; all have to be wanted anew."""
+        self.steps = steps
+        self.reader.prepare(steps)
 
     def place(self, row: int) -> tuple[Path, str | None, int]:
         """(file, dataset, position in it) of a row."""

@@ -49,6 +49,8 @@ class Look(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.prepared = False
+        """Whether shots are wanted as the project prepares them, not as they are in their files."""
         self.levels_follow = False
         """Each shot at its own levels, for who prefers shape over brightness."""
         self.screen = Screen()

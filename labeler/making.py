@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from labeler.store import LABELLED, Store, StoredSource
+from model import single_label
 from model.errors import InputError
 from model.probing import Probed, probe_each
-from model.sources import SourceInfo
+from model.shots import refuse_twins
 from model.taxonomy import Taxonomy
-from model.taxonomy_toml import find, load
+from model.taxonomy_toml import find, load, to_toml
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, how many there are."""
@@ -30,24 +31,35 @@ def make(
     dataset: str | None,
     with_labels: bool,
     url: str | None = None,
+    class_of_each: Sequence[str] | None = None,
 ) -> None:
-    """Make the project's folder; InputError leaves everything as it was."""
+    """Make the project's folder; InputError leaves everything as it was.
+
+    `class_of_each`: every shot of a file has one class, these; where it is empty, the files tell
+    them (`model.single_label`). Labels in the files are then of no matter.
+    """
     if not files:
         raise InputError("no file of shots was given", mend="Name at least one HDF5 file.")
     _refuse_full(folder)
     path = find(taxonomy or "helium")
-    classes = load(path)
+    classes, one_each = load(path), class_of_each is not None
     found = []
     for probed in probe_each((file, dataset) for file in files):
-        if with_labels:
+        if with_labels and not one_each:
             check_labels(probed, classes, chosen=taxonomy is not None)
         found.append(probed)
         progress("reading files", len(found), len(files))
     refuse_twins([probed.info for probed in found])
+    text = path.read_text(encoding="utf-8")
+    if one_each:
+        chosen = classes if taxonomy else None
+        classes, names = single_label.classes_of(files, class_of_each or None, chosen)
+        found = [_of_one_class(*pair) for pair in zip(found, names, strict=True)]
+        text = text if taxonomy else to_toml(classes)
     half = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
         half.mkdir(parents=True)
-        shutil.copyfile(path, half / "taxonomy.toml")
+        (half / "taxonomy.toml").write_text(text, encoding="utf-8")
         _fill(half, folder, found, classes, annotator, with_labels, url)
         if folder.exists():
             folder.rmdir()
@@ -58,6 +70,10 @@ def make(
         raise InputError(what, file=folder, mend=mend) from error
     finally:
         shutil.rmtree(half, ignore_errors=True)
+
+
+def _of_one_class(probed: Probed, name: str) -> Probed:
+    return Probed(probed.info, single_label.labels_of(probed.info, name))
 
 
 def _refuse_full(folder: Path) -> None:
@@ -105,19 +121,6 @@ def check_labels(probed: Probed, taxonomy: Taxonomy, *, chosen: bool) -> None:
         raise InputError(
             f"its labels have {error.what}", file=probed.info.path, mend=mend
         ) from error
-
-
-def refuse_twins(infos: Sequence[SourceInfo]) -> None:
-    """Refuse a file that is given twice, under whatever name."""
-    seen: dict[str, SourceInfo] = {}
-    for info in infos:
-        if info.fingerprint in seen:
-            raise InputError(
-                f"is the same as {seen[info.fingerprint].path}",
-                file=info.path,
-                mend="Give every file once.",
-            )
-        seen[info.fingerprint] = info
 
 
 def import_labels(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from labeler.decisions import Decisions
 from labeler.store.records import LABELLED
 from model.errors import InputError
+from model.prepare import Preparation
 from model.shots import ShotTable
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,22 @@ def predictions_of(project: Any) -> tuple[Any, str]:
         return Predictions.open(path, project.taxonomy, project.n_shots), ""
     except InputError as error:
         return None, f"The predictions of run {number} cannot be shown: {error}"
+
+
+def steps_of(project: Any) -> tuple[Preparation | None, str]:
+    """(what the project does to a shot that the screen can show, or None; why there is none).
+
+    Finding the beam is left out: on the screen, a shot and its heat stay where they are.
+    """
+    from labeler.preparing import preparation_of
+
+    try:
+        steps = replace(preparation_of(project), centre=False)
+    except InputError as error:
+        return None, f"Shots are shown raw: {error}"
+    if steps.any:
+        return steps, ""
+    return None, "Shots are shown raw: the project prepares none (Preparation of shots… does)."
 
 
 def remember(

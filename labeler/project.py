@@ -21,7 +21,7 @@ from labeler.store.records import Present, Status
 from model.errors import InputError
 from model.hdf5 import fingerprint
 from model.probing import probe_each
-from model.shots import ShotTable, SourceInfo, make_table, open_source
+from model.shots import ShotTable, SourceInfo, make_table, open_source, refuse_twins
 from model.taxonomy import Class, Taxonomy
 
 DATABASE = "project.sqlite"
@@ -70,13 +70,15 @@ class Project:
         dataset: str | None = None,
         labels: bool = True,
         store: str | None = None,
+        class_of_each: Sequence[str] | None = None,
     ) -> Project:
         """A new project in a folder that is not there yet, or empty; all of it or nothing.
 
         `taxonomy` is a TOML file or the name of a shipped one (default helium). Labels in the
         files become annotators of their own unless `labels` is False. `store` is the URL of an
-        empty PostgreSQL database, for a team; default a file in the folder. InputError for anything
-        that a person can mend; the folder is then as before.
+        empty PostgreSQL database, for a team; default a file in the folder. `class_of_each`: one
+        class a file, see `making.make`. InputError for anything that a person can mend; the folder
+        is then as before.
         """
         folder = Path(folder).absolute()
         making.make(
@@ -88,6 +90,7 @@ class Project:
             dataset=dataset,
             with_labels=labels,
             url=store,
+            class_of_each=class_of_each,
         )
         return cls.open(folder)
 
@@ -157,7 +160,7 @@ class Project:
     ) -> StoredSource:
         """Append a file of shots, with the labels that it carries."""
         (found,) = probe_each([(Path(path), dataset)])
-        making.refuse_twins([*self.sources, found.info])
+        refuse_twins([*self.sources, found.info])
         if labels:
             making.check_labels(found, self.taxonomy, chosen=True)
         relative = making.relative_to(found.info.path, self.folder)

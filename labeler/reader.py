@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from labeler.reader_child import Opener, open_source, serve
 from model.errors import InputError
+from model.prepare import Preparation
 
 Counts = npt.NDArray[np.generic]
 Mask = npt.NDArray[np.bool_]
@@ -51,6 +52,7 @@ class _Request:
     path: Path
     dataset: str | None
     index: int
+    steps: Preparation | None = None
 
 
 class ShotReader:
@@ -80,6 +82,7 @@ class ShotReader:
             "thumbnail": OrderedDict(),
         }
         self._current: _Request | None = None
+        self._steps: Preparation | None = None
         self._bad_files: dict[tuple[Path, str | None], InputError] = {}
         self._closing = False
         self._changed = threading.Condition()
@@ -91,11 +94,23 @@ class ShotReader:
 
     def request(self, key: int, path: Path, dataset: str | None, index: int) -> None:
         """Read a shot before everything that was asked earlier; `on_read` gets it."""
-        self._ask(_Request("counts", int(key), Path(path), dataset, int(index)))
+        self._ask(_Request("counts", int(key), Path(path), dataset, int(index), self._steps))
 
     def request_thumbnail(self, key: int, path: Path, dataset: str | None, index: int) -> None:
         """Make a thumbnail once no shot is waiting; `on_thumbnail` gets it."""
         self._ask(_Request("thumbnail", int(key), Path(path), dataset, int(index)))
+
+    def prepare(self, steps: Preparation | None) -> None:
+        """Hand out counts and masks after these steps from now on, or raw ones with None.
+
+        What was read otherwise is forgotten: ask again. Thumbnails stay raw, and stay.
+        """
+        with self._changed:
+            self._steps = steps
+            self._counts.clear()
+            self._waiting["counts"].clear()
+            if self._current is not None and self._current.kind == "counts":
+                self._current = None
 
     def counts(self, key: int) -> Counts | InputError | None:
         """The counts in the cache, the reason why there are none, or None when not read yet."""
@@ -236,6 +251,7 @@ class _Child:
         self._process: Any = None
         self._connection: Connection | None = None
         self._last_mask: Mask | None = None
+        self._told: Preparation | None = None
         self.failed_to_open = False
         """Whether opening the file killed or blocked the process: not to be tried again."""
 
@@ -252,7 +268,7 @@ class _Child:
             )
             self._process.start()
             theirs.close()
-        self._last_mask = None
+        self._last_mask = self._told = None
         if self._hear(START_S)[0] != "ready" and not self._forbidden:
             log.error("the process that reads shots does not start")
 
@@ -261,6 +277,9 @@ class _Child:
         if self._connection is None or not self._process.is_alive():
             self.end()
             self.start()
+        if request.kind == "counts" and request.steps is not self._told:
+            self._told = request.steps
+            self._say(("steps", request.steps))
         self._say((request.kind, request.path, request.dataset, request.index))
         opening = False
         while True:

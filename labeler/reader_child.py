@@ -38,7 +38,9 @@ def open_source(path: Path, dataset: str | None) -> Any:
 def serve(connection: Connection, opener: Opener) -> None:
     """Answer requests until the other end closes.
 
-    A request is (kind, path, dataset, index) with the kind "counts" or "thumbnail". Answers:
+    A request is (kind, path, dataset, index) with the kind "counts" or "thumbnail", or
+    ("steps", Preparation or None), which has no answer: what is done to all counts that are asked
+    for later (thumbnails stay raw). Answers:
     ("opening",) and ("opened",) around the opening of a file, then one of ("counts", counts, mask
     or None, whether the mask is that of the answer before), ("thumbnail", picture) and ("error",
     InputError).
@@ -52,7 +54,10 @@ def serve(connection: Connection, opener: Opener) -> None:
             request = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(server.answer(*request))
+        if request[0] == "steps":
+            server.take_steps(request[1])
+        else:
+            connection.send(server.answer(*request))
 
 
 def end_with_parent() -> None:
@@ -69,6 +74,12 @@ class _Server:
         self._opener = opener
         self._sources: OrderedDict[tuple[Path, str | None], Any] = OrderedDict()
         self._mask: np.ndarray | None = None
+        self._steps: Any = None
+        self._looked = False
+
+    def take_steps(self, steps: Any) -> None:
+        """Prepare counts by these from now on; None: leave them as they are in the file."""
+        self._steps, self._looked = steps, steps is None
 
     def answer(self, kind: str, path: Path, dataset: str | None, index: int) -> tuple[Any, ...]:
         try:
@@ -76,6 +87,8 @@ class _Server:
             counts, mask = source.read(index), source.mask(index)
             if kind == "thumbnail":
                 return ("thumbnail", thumbnail(counts, mask))
+            if self._steps is not None:
+                counts, mask = self._prepared(source, counts, mask)
             last = self._mask
             same = mask is not None and last is not None and np.array_equal(mask, last)
             self._mask = self._mask if mask is None else mask
@@ -86,6 +99,16 @@ class _Server:
             mend = "Copy the file again from where it was recorded, or skip this shot."
             what = f"the shot cannot be read ({error or type(error).__name__})"
             return ("error", InputError(what, file=path, place=f"shot {index}", mend=mend))
+
+    def _prepared(self, source: Any, counts: Any, mask: Any) -> tuple[Any, Any]:
+        if not self._looked:  # looking for bad pixels takes seconds on a large detector, once
+            self._connection.send(("opening",))
+            if self._steps.bad_pixels and self._steps.reference is not None:
+                _ = self._steps.reference.bad_pixels
+            self._connection.send(("opened",))
+            self._looked = True
+        made = self._steps.apply(counts, mask, source.info.geometry)
+        return made.counts, None if made.mask.all() else made.mask
 
     def _source(self, path: Path, dataset: str | None) -> Any:
         key = (path, dataset)

@@ -76,11 +76,12 @@ class Session(Repeating):
         self.feed = ShotFeed(
             self.table, self._reader(), self.counts_ready.emit, self.thumbnail_ready.emit
         )
+        trouble = self._take_steps()
         self._load_predictions()
         self.begin_queue()
         self.project_changed.emit()
         self.show(self.place_left(opened.row))
-        for text in self.project.notes:
+        for text in [*self.project.notes, *filter(None, [trouble])]:
             self.noted.emit("info", text)
 
     def label_as(self, name: str) -> None:
@@ -97,6 +98,36 @@ class Session(Repeating):
         text = change(self.project, *words, **fields)
         self.open(Path(self.project.folder))
         self.noted.emit("info", f"{text[:1].upper()}{text[1:]}.")
+
+    # -- raw or prepared -----------------------------------------------------------------------
+
+    def show_prepared(self, on: bool) -> None:
+        """Show shots as the project prepares them for its networks, or raw as in their files."""
+        self.prepared = on
+        trouble = self.preparation_changed()
+        if trouble:
+            self.noted.emit("info", trouble)
+
+    def preparation_changed(self) -> str:
+        """Show the steps that the project has now; returns why there are none, or ''."""
+        trouble = self._take_steps()
+        if self.feed is not None and self.row >= 0:
+            self.feed.want(self.row)
+        self.look_changed.emit()
+        return trouble
+
+    def _take_steps(self) -> str:
+        steps, trouble = None, ""
+        if self.prepared and self.project is not None:
+            steps, trouble = opening.steps_of(self.project)
+        if self.feed is not None and steps is not self.feed.steps:
+            self.feed.prepare(steps)
+        return trouble
+
+    @property
+    def shown_steps(self) -> str:
+        """What was done to the shots on screen, in words; '' where they are raw."""
+        return "" if self.feed is None or self.feed.steps is None else self.feed.steps.words()
 
     def _reader(self) -> Callable[..., Any]:
         if self._make_reader is None:

@@ -67,6 +67,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("norm", "log", "How counts become brightness", _one_of(*NORMS)),
     Setting("colormap", "gray", "Colours of the pattern", _one_of(*COLORMAPS)),
     Setting("show_mask", True, "Show masked pixels", _switch),
+    Setting("show_prepared", False, "Shots as the project prepares them, not raw", _switch),
     Setting("show_centre", False, "Mark the centre", _switch),
     Setting("show_levels", False, "Histogram and levels", _switch),
     Setting("follow_levels", False, "Each shot at its own levels", _switch),

@@ -122,6 +122,7 @@ class MainWindow(QMainWindow):
         session.shot_changed.connect(lambda row: self.actions_.refresh())
         for signal in (session.run_changed, session.heat_changed, session.look_changed):
             signal.connect(self.actions_.refresh)
+        session.look_changed.connect(self._say_title)
         FirstLevels(session)
         self.label.pattern.pointed.connect(self.status.point)
         self.bar.menu.aboutToShow.connect(lambda: self.actions_.fill(self.bar.menu))
@@ -136,13 +137,17 @@ class MainWindow(QMainWindow):
 
     # -- following the session -----------------------------------------------------------------
 
+    def _say_title(self) -> None:
+        project, steps = self.session.project, self.session.shown_steps
+        prepared = f" – prepared: {steps}" if steps else ""
+        name = "" if project is None else f"{project.folder.name}{prepared} – "
+        self.setWindowTitle(f"{name}airylabel")
+
     def follow_project(self) -> None:
         """Show the project, or the first page where none is open."""
         project = self.session.project
         self.foot.setVisible(project is not None)
-        self.setWindowTitle(
-            "airylabel" if project is None else f"{project.folder.name} – airylabel"
-        )
+        self._say_title()
         self.actions_.take_classes(self.session.taxonomy)
         keymap = self.actions_.keymap
         keys = {

@@ -28,6 +28,8 @@ def augment(counts: Tensor, recipe: Recipe, random: torch.Generator) -> Tensor:
     if recipe.brightness or recipe.contrast:
         tones = _linear_tones if recipe.tones == "linear" else _log_tones
         counts = tones(counts, recipe.brightness, recipe.contrast, random)
+        if recipe.transform in ("log", "standardised"):  # linear tones can leave negative counts
+            counts = counts.clamp(min=0)
     if recipe.shot_noise:
         counts = _shot_noise(counts, recipe.shot_noise, random)
     return counts

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.explain import Form
-from model.figures import ClassRow, ShownShot, save
+from model.figures import ClassRow, ShownShot, figure_place, save
 from model.gallery import SCHEMATIC_SIDE, Render
 from model.reading import Read, Reader, some_rows
 from model.shots import ShotTable
@@ -55,6 +55,7 @@ def draw(
     rows: show these in every row of the figure instead of choosing. Raises InputError where there
     is nothing to show, or for classes and places that cannot be.
     """
+    figure_place(out)
     reader = Reader(run)
     kinds = [reader.index(name) for name in wish.classes]
     if reader.about.preprocessing.input != "pattern":

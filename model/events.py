@@ -19,14 +19,26 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 Event = dict[str, Any]
+_SAY_EVERY = 0.2
+"""Seconds."""
 
 
 def event(kind: str, **fields: Any) -> Event:
     """An event of the given kind, stamped with the time now."""
     return {"event": kind, "time": time.time(), **fields}
+
+
+def now_and_then(counts: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Of pairs (done, total), five a second and the last: as many as a person can follow."""
+    said = 0.0
+    for done, total in counts:
+        if done >= total or time.monotonic() - said >= _SAY_EVERY:
+            said = time.monotonic()
+            yield done, total
 
 
 def to_line(item: Event) -> str:

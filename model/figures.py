@@ -1,8 +1,9 @@
 """Publication figure of classes: shots with their heat, as in Fig. 5 of the paper.
 
-One row per class: its schematic, then shots on a logarithmic scale whose transparency is the heat,
-with the heat's contours dashed on top. PNG, PDF or SVG by the name of the file. Draws what it is
-given: which shots, and where their heat comes from, is the caller's matter. Never opens a window.
+One row per class, or several classes side by side: its schematic, then shots on a logarithmic scale
+whose transparency is the heat, with the heat's contours dashed on top. PNG, PDF or SVG by the name
+of the file, text as text. Draws what it is given: which shots, and where their heat comes from, is
+the caller's matter. Never opens a window.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ LEVELS = (0.25, 0.5, 0.75)
 WIDTH_INCHES = 7.0
 """Two columns of a journal."""
 _LINE, _FONT = 0.7, 7.0
+_GAP = 0.2
+"""Between classes that stand side by side, in shots."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +57,28 @@ def save(
     levels: Sequence[float] = LEVELS,
     strength: float = 1.0,
     dpi: int = 300,
+    across: int = 1,
 ) -> Path:
-    """Draw the rows and write them to `out` at once; returns `out`.
+    """Draw the rows, `across` of them side by side, and write them to `out`; returns `out`.
 
     colormap: a name of matplotlib's; levels: of the contours, as fractions of the hottest place;
     strength: 1 leaves cold places black as the paper does, 0 shows the whole shot.
     Raises InputError for another kind of file, nothing to draw, or a place that cannot be written.
     """
+    out = figure_place(out)
+    if not any(row.shots for row in rows):
+        raise InputError("there are no shots to draw", mend="Choose a class that has shots.")
+    figure = _drawn(rows, colormap, levels, strength, across)
+    write(figure, out, dpi)
+    return out
+
+
+def figure_place(out: Path | str) -> Path:
+    """The path of a figure; InputError for a kind of file that a figure cannot be."""
     out = Path(out)
     if out.suffix.lower() not in SUFFIXES:
         what = f"a figure cannot be a {out.suffix or 'file without ending'}"
         raise InputError(what, file=out, mend=f"Use one of {', '.join(SUFFIXES)}.")
-    if not any(row.shots for row in rows):
-        raise InputError("there are no shots to draw", mend="Choose a class that has shots.")
-    figure = _drawn(rows, colormap, levels, strength)
-    write(figure, out, dpi)
     return out
 
 
@@ -88,21 +98,26 @@ def picture(shot: ShownShot, colormap: str, strength: float) -> npt.NDArray[np.u
 
 
 def _drawn(
-    rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], strength: float
+    rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], strength: float, across: int
 ) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     rows = [row for row in rows if row.shots]
+    across = min(across, len(rows))
     first = any(row.schematic is not None for row in rows)
     columns = max(len(row.shots) for row in rows) + first
-    cell = WIDTH_INCHES / columns
-    figure = Figure((WIDTH_INCHES, len(rows) * (cell + 0.18)), layout="constrained")
+    widths = ([1.0] * columns + [_GAP]) * (across - 1) + [1.0] * columns
+    high = -(-len(rows) // across)
+    height = high * (WIDTH_INCHES / sum(widths) + 0.18)
+    figure = Figure((WIDTH_INCHES, height), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(rows), columns, squeeze=False)
-    for line, row in zip(grid, rows, strict=True):
-        for axes in line:
-            axes.set_axis_off()
+    grid = figure.subplots(high, len(widths), squeeze=False, width_ratios=widths)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for number, row in enumerate(rows):
+        start = number % across * (columns + 1)
+        line = grid[number // across][start : start + columns]
         if row.schematic is not None:
             line[0].imshow(row.schematic)
         line[0].set_title(row.name, fontsize=_FONT + 1, loc="left", fontweight="bold")

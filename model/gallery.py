@@ -1,4 +1,4 @@
-"""Picture of every class with examples, as Fig. 2 of the paper, from a file of labelled shots.
+"""Picture of every class with examples, as Fig. 2 of the paper, from labelled shots.
 
 Chooses the shots and hands them to `model.figures`, which draws. Reads only.
 """
@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.figures import ClassRow, ShownShot, save
-from model.shots import ShotTable, table_of_file
+from model.figures import ClassRow, ShownShot, figure_place, save
+from model.shots import ShotTable
 
 Rows = npt.NDArray[np.intp]
 Render = Callable[[str, int], npt.NDArray[np.uint8]]
@@ -21,29 +21,31 @@ Render = Callable[[str, int], npt.NDArray[np.uint8]]
 SCHEMATIC_SIDE = 240
 
 
-def draw_gallery(
-    file: Path,
+def figure2(
+    table: ShotTable,
     out: Path,
     *,
-    per_class: int = 5,
+    per_class: int = 3,
+    across: int = 2,
     seed: int = 0,
-    dataset: str | None = None,
     colormap: str = "viridis",
     render: Render | None = None,
     force: bool = False,
 ) -> dict[str, int]:
     """Draw `per_class` shots of each class to a PNG, PDF or SVG; how many of each class it shows.
 
-    Of a class, shots with few other labels go first, drawn by `seed` among equals. Raises
-    InputError for a file without labels, or where `out` exists and `force` is not given.
+    `across` classes stand side by side; two, of three shots each, fill a page of a journal. Of a
+    class, shots with few other labels go first, drawn by `seed` among equals. Raises InputError for
+    a table without labels, or where `out` exists and `force` is not given.
     """
-    if per_class < 1:
-        raise InputError(f"{per_class} shots of each class", mend="Ask for at least 1.")
-    out = Path(out)
+    if per_class < 1 or across < 1:
+        what = f"{per_class} shots of each class, {across} classes side by side"
+        raise InputError(what, mend="Ask for at least 1.")
+    out = figure_place(out)
     if out.exists() and not force:
         raise InputError("is there already", file=out, mend="Use --force to replace it.")
-    table = table_of_file(file, dataset)
     if not table.labelled.any():
+        file = table.sources[0].path
         raise InputError("carries no labels", file=file, mend="Choose a file of labelled shots.")
     chosen = {
         name: clearest(table, column, per_class, seed)
@@ -55,7 +57,7 @@ def draw_gallery(
         ClassRow(name, [_shown(*read[int(row)]) for row in picked], _schematic(table, name, render))
         for name, picked in chosen.items()
     ]
-    save(rows, out, colormap=colormap, levels=())
+    save(rows, out, colormap=colormap, levels=(), across=across)
     return {name: len(picked) for name, picked in chosen.items()}
 
 

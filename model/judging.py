@@ -95,7 +95,14 @@ class Judge:
         """The numbers without tuning: for curves and for the choice of the best epoch."""
         probabilities = decoding.probabilities(logits, self.legal)
         decided = self.decide(logits, probabilities, self.limits)
-        return self._numbers(probabilities, rows, decided)
+        return self.numbers(probabilities, rows, decided)
+
+    def counts(self, logits: Floats, rows: Rows) -> list[list[int]]:
+        """Of each class: shots that rightly got it, that got it, that have it; untuned."""
+        true = self.data.labels[rows]
+        decided = self.decide(logits, decoding.probabilities(logits, self.legal), self.limits)
+        each = ((decided & true).sum(0), decided.sum(0), true.sum(0))
+        return [[int(n) for n in of_class] for of_class in zip(*each, strict=True)]
 
     def score(self, numbers: dict[str, Any]) -> float:
         """What the best epoch is best in: the mean of macro F1 and macro average precision."""
@@ -131,11 +138,11 @@ class Judge:
             if values["f1"] is not None:
                 values |= {"f1_low": low, "f1_high": high}
         report = {
-            "evaluation": self._numbers(probabilities, rows, decided),
+            "evaluation": self.numbers(probabilities, rows, decided),
             "intervals": {"macro_f1": macro},
-            "at_half": self._numbers(probabilities, rows, probabilities >= 0.5),
+            "at_half": self.numbers(probabilities, rows, probabilities >= 0.5),
             "per_class": per_class,
-            "constant": self._numbers(guess.astype(np.float32), rows, guess),
+            "constant": self.numbers(guess.astype(np.float32), rows, guess),
             "constant_labels": [n for n, c in zip(data.table.class_names, blind, strict=True) if c],
             "ece_before_temperature": metrics.calibration_error(before, true),
             "rare_classes": [
@@ -144,11 +151,12 @@ class Judge:
         }
         if data.taxonomy.rules and len(data.taxonomy) <= MOST_DECODED:
             sets = decoding.most_likely_sets(logits, data.taxonomy.legal_sets)
-            report["decoded"] = self._numbers(probabilities, rows, sets)
+            report["decoded"] = self.numbers(probabilities, rows, sets)
             report["per_rule"] = metrics.broken_rules(decided, data.taxonomy)
         return report
 
-    def _numbers(self, probabilities: Floats, rows: Rows, decided: Labels) -> dict[str, Any]:
+    def numbers(self, probabilities: Floats, rows: Rows, decided: Labels) -> dict[str, Any]:
+        """`metrics.evaluate` of the rows; the same for networks and for what is no network."""
         true = self.data.labels[rows]
         return metrics.evaluate(
             probabilities, true, decided, rare=self.rare, taxonomy=self.data.taxonomy

@@ -18,6 +18,8 @@ Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
 RARE = 0.05
 """A class is rare where fewer than this share of all labelled shots show it."""
+SURE = 0.75
+"""An answer counts as confident above this."""
 _BINS = 15
 
 
@@ -78,6 +80,24 @@ def per_class(
             "shots": int(true.sum()),
         }
     return table
+
+
+def confident(probabilities: Floats, labels: Labels, exclusive: bool) -> dict[str, float | None]:
+    """coverage: share of the answers surer than `SURE`; confident_accuracy: how many are right.
+
+    An answer is a label cell, as sure as max(p, 1 - p); where classes are `exclusive` it is a shot,
+    as sure as its likeliest class. Bobkov et al. 2015 judge their classifier so.
+    """
+    if exclusive:
+        sure = probabilities.max(1) > SURE
+        right = probabilities.argmax(1) == labels.argmax(1)
+    else:
+        sure = np.maximum(probabilities, 1 - probabilities) > SURE
+        right = (probabilities >= 0.5) == labels
+    return {
+        "coverage": float(sure.mean()) if sure.size else None,
+        "confident_accuracy": float(right[sure].mean()) if sure.any() else None,
+    }
 
 
 def broken_rules(decided: Labels, taxonomy: Taxonomy) -> dict[str, float]:

@@ -15,7 +15,10 @@ of the part of a shot that the network sees, as fractions), cells (the same of t
 cells of a heatmap tile, which is half a cell off `field` for a ResNet: see `receptive`),
 fingerprint, airylabel_version.
 
-The file appears under its name only when it is whole. Nothing here computes.
+The file appears under its name only when it is whole. Its structure is written in HDF5's newer
+form, every part of which carries a checksum, with texts of fixed length, which lie inside it: the
+window opens this file in its own process, and without checksums one damaged byte can crash HDF5.
+Nothing here computes.
 """
 
 from __future__ import annotations
@@ -70,12 +73,11 @@ class PredictionFile:
         self.names = tuple(layout)
 
         def create() -> None:
-            self._file = h5py.File(self._temporary, "w", locking=False)
+            self._file = h5py.File(self._temporary, "w", locking=False, libver="latest")
             for name, (shape, dtype, fill) in layout.items():
                 self._file.create_dataset(name, (shots, *shape), dtype, fillvalue=fill)
-            for name, value in attributes.items():
-                self._file.attrs[name] = value
-            self._file.attrs["airylabel_version"] = _version()
+            for name, value in {**attributes, "airylabel_version": _version()}.items():
+                _put_attribute(self._file, name, value)
 
         self._safely(create)
 
@@ -138,6 +140,17 @@ def _heat_layout(
         maps, scale = names_of_form(form)
         layout |= {maps: ((classes, *grid), np.float16, 0), scale: ((classes,), np.float32, 0)}
     return layout
+
+
+def _put_attribute(file: h5py.File, name: str, value: Any) -> None:
+    """Texts get a fixed length: those of any length lie in a heap that has no checksum."""
+    texts = [value] if isinstance(value, str) else value
+    if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+        octets = [text.encode() for text in texts]
+        dtype = h5py.string_dtype(length=max(1, *map(len, octets)))
+        file.attrs.create(name, octets[0] if texts is not value else octets, dtype=dtype)
+    else:
+        file.attrs[name] = value
 
 
 def reason(error: Exception) -> str:

@@ -113,6 +113,11 @@ class Reference:
         dead = (self.deviation == 0) & (around > 0) if self.shots > 1 else np.zeros_like(hot)
         return np.asarray(hot | dead)
 
+    @cached_property
+    def good_pixels(self) -> Bools:
+        """(y, x) True where a pixel is not bad."""
+        return ~self.bad_pixels
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -161,23 +166,28 @@ class Preparation:
         InputError where a step lacks its geometry or reference.
         """
         reference = self.reference or reference
-        values = np.asarray(counts, np.float32)
+        values = np.array(counts, np.float32)  # a copy: every step works in place
         geometry = geometry or Geometry()
         middle = centre_of(values.shape, geometry.centre)
-        good = np.isfinite(values)
+        whole = np.asarray(counts).dtype.kind in "biu"
+        good = np.ones(values.shape, bool) if whole else np.isfinite(values)
         if mask is not None:
             good &= np.asarray(mask, bool)
         if self.bad_pixels:
-            good &= ~_needed(reference, values.shape).bad_pixels
-        if self.stray_light == "shots":
-            values = np.maximum(values - _needed(reference, values.shape).mean, 0)
-        elif self.stray_light == "smooth":
-            values = np.maximum(values - smooth_background(values, good, self.degree), 0)
+            good &= _needed(reference, values.shape).good_pixels
+        if self.stray_light != "none":
+            stray = (
+                smooth_background(values, good, self.degree)
+                if self.stray_light == "smooth"
+                else _needed(reference, values.shape).mean
+            )
+            np.maximum(values, stray, out=values)  # four times as fast as against a number
+            values -= stray
         if self.flat_detector:
-            values = values / flat_factor((values.shape[0], values.shape[1]), middle, geometry)
+            values *= _brightened((values.shape[0], values.shape[1]), middle, _slope(geometry))
         if self.centre:
             middle = find_centre(values, good, middle)
-        return Prepared(np.asarray(values, np.float32), good, middle)
+        return Prepared(values, good, middle)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; the reference is told by its digest."""
@@ -259,12 +269,7 @@ def smooth_background(counts: Floats, good: Bools, degree: int = 1) -> Floats:
 
 def flat_factor(shape: tuple[int, int], centre: tuple[float, float], geometry: Geometry) -> Floats:
     """(y, x) solid angle of each pixel of a flat detector over that of the central one: cos³θ."""
-    if geometry.distance_m is None or geometry.pixel_m is None:
-        raise InputError(
-            "the flat-detector step needs the detector's distance and pixel size",
-            mend="Give them in the project's geometry, or switch the step off.",
-        )
-    return _cosines(shape, centre, geometry.pixel_m / geometry.distance_m)
+    return _cosines(shape, centre, _slope(geometry))
 
 
 def find_centre(
@@ -341,6 +346,22 @@ def _surface(height: int, width: int, degree: int) -> Floats:
     y, x = np.mgrid[:height, :width]
     at = (y.ravel() / height - 0.5, x.ravel() / width - 0.5)
     return _terms(*at, degree).astype(np.float32)
+
+
+def _slope(geometry: Geometry) -> float:
+    """Of a ray one pixel beside the beam."""
+    if geometry.distance_m is None or geometry.pixel_m is None:
+        raise InputError(
+            "the flat-detector step needs the detector's distance and pixel size",
+            mend="Give them in the project's geometry, or switch the step off.",
+        )
+    return geometry.pixel_m / geometry.distance_m
+
+
+@lru_cache(maxsize=4)
+def _brightened(shape: tuple[int, int], centre: tuple[float, float], slope: float) -> Floats:
+    """(y, x) what counts of a flat detector are multiplied by: a product is the faster way."""
+    return np.float32(1) / _cosines(shape, centre, slope)
 
 
 @lru_cache(maxsize=4)

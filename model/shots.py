@@ -6,8 +6,8 @@ The one door to files of shots for everybody else; it never writes to any of the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,9 @@ __all__ = [
     "make_table",
     "open_source",
     "probe",
+    "refuse_twins",
     "table_of_file",
+    "table_of_files",
 ]
 
 UNDECIDED, TRAINING, EVALUATION = 0, 1, 2
@@ -63,6 +65,20 @@ class ShotTable:
     def geometry(self, row: int) -> Geometry:
         """What the file of a shot says about detector and beam."""
         return self.sources[self.source_of[row]].geometry
+
+    def some(self, rows: npt.NDArray[np.int64]) -> ShotTable:
+        """The table of the given rows alone, in their order."""
+        digest = hashlib.blake2b(self.fingerprint.encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(rows, np.int64).data)
+        return replace(
+            self,
+            source_of=self.source_of[rows],
+            index_of=self.index_of[rows],
+            labels=self.labels[rows],
+            labelled=self.labelled[rows],
+            role=self.role[rows],
+            fingerprint=digest.hexdigest(),
+        )
 
     def iter_shots(
         self,
@@ -156,6 +172,47 @@ def table_of_file(
     labels[:, taxonomy.columns(found.names, info.path)] = found.labels
     role = np.zeros(info.n_shots, np.uint8)
     return make_table((info,), taxonomy.names, labels, found.labelled, role, taxonomy)
+
+
+def table_of_files(
+    paths: Sequence[Path | str], dataset: str | None = None, taxonomy: Taxonomy | None = None
+) -> ShotTable:
+    """Several files as one table, in order; see `table_of_file`.
+
+    InputError where a file is given twice, or their classes are not the same and no taxonomy says
+    which there are.
+    """
+    tables = [table_of_file(path, dataset, taxonomy) for path in paths]
+    if not tables:
+        raise InputError("no file of shots was given", mend="Name at least one HDF5 file.")
+    first = tables[0]
+    sources = tuple(info for table in tables for info in table.sources)
+    refuse_twins(sources)
+    for table in tables:
+        if table.class_names != first.class_names:
+            what = f"has other classes than {first.sources[0].path.name}"
+            mend = "Say which classes there are: --taxonomy FILE.toml."
+            raise InputError(what, file=table.sources[0].path, mend=mend)
+    if len(tables) == 1:
+        return first
+    labels, labelled, role = (
+        np.concatenate([getattr(table, name) for table in tables])
+        for name in ("labels", "labelled", "role")
+    )
+    return make_table(sources, first.class_names, labels, labelled, role, first.taxonomy)
+
+
+def refuse_twins(infos: Sequence[SourceInfo]) -> None:
+    """Refuse a file that is given twice, under whatever name."""
+    seen: dict[str, SourceInfo] = {}
+    for info in infos:
+        if info.fingerprint in seen:
+            raise InputError(
+                f"is the same as {seen[info.fingerprint].path}",
+                file=info.path,
+                mend="Give every file once.",
+            )
+        seen[info.fingerprint] = info
 
 
 def _taxonomy_for(info: SourceInfo) -> Taxonomy:

@@ -154,6 +154,14 @@ class Taxonomy:
         """(R,) True for hard rules."""
         return np.array([rule.severity == "hard" for rule in self.rules], bool)
 
+    @cached_property
+    def exclusive(self) -> bool:
+        """Whether each class excludes every other: a shot has one class, not a set of them."""
+        return any(
+            rule.kind == "one_of" and rule.severity == "hard" and set(rule.left) >= set(self.names)
+            for rule in self.rules
+        )
+
     def contradictions(self, labels: npt.ArrayLike) -> Labels:
         """(..., C) label sets to (...): True where a hard rule is broken."""
         return np.asarray((self.violations(labels) & self.hard).any(-1))
@@ -269,7 +277,8 @@ class Taxonomy:
             grown = row | self.mask(rule.right)
             if not self.contradictions(grown):
                 return Fix(grown, f"add {rule.right[0]}")
-        if rule.severity == "soft" or len(self) > MAX_ENUMERATED:
+        choice = rule.kind == "some" and len(rule.left) > 1
+        if rule.severity == "soft" or choice or len(self) > MAX_ENUMERATED:
             return None
         changes = (self.legal_sets != row).sum(-1)
         soft = self.violations(self.legal_sets).sum(-1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
@@ -59,6 +60,18 @@ def loads(text: str, path: Path | str = "taxonomy.toml") -> Taxonomy:
             f"not valid TOML: {error}", file=path, mend="Mend that line and try again."
         ) from error
     return _Reader(text, Path(path)).read(data)
+
+
+def to_toml(taxonomy: Taxonomy) -> str:
+    """The text of a taxonomy file from which `loads` makes the same again."""
+    import tomlkit
+
+    classes = [{k: v for k, v in asdict(c).items() if v} for c in taxonomy.classes]
+    rules = []
+    for rule in taxonomy.rules:
+        sides = {"classes": list(rule.left)} | ({"with": list(rule.right)} if rule.right else {})
+        rules.append({"kind": rule.kind, "severity": rule.severity, **sides, "text": rule.text})
+    return tomlkit.dumps({"name": taxonomy.name, "class": classes, "rule": rules})
 
 
 class _Reader:

@@ -24,7 +24,7 @@ from model.cache import ShotCache
 from model.checkpoint import Checkpoint
 from model.engine import Engine
 from model.errors import InputError
-from model.events import Event, event, to_line
+from model.events import Event, event, now_and_then, to_line
 from model.judging import logits_of, unexplained
 from model.networks import SMALLEST, Network
 from model.prepare import Preparation
@@ -114,7 +114,7 @@ def _train(
     folder = options.cache or out / "cache"
     if not speak:  # the first process reduces the shots, the others wait and read them
         engine.fabric.barrier()
-    for done, total in data.fill(ShotCache.open(folder, data.preprocessing, table)):
+    for done, total in now_and_then(data.fill(ShotCache.open(folder, data.preprocessing, table))):
         if stop():
             yield event("cancelled", text="Cancelled before the training began.")
             return
@@ -265,6 +265,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
         "best_untuned": loop.best["metrics"],
         "history": loop.history,
         "evaluations": loop.evaluations,
+        "class_counts": loop.class_counts,
     }
     about = replace(
         about, thresholds=tuple(thresholds.tolist()), temperature=temperature,

@@ -64,6 +64,7 @@ class Loop:
         self.best: dict[str, Any] | None = None
         self.history: list[dict[str, Any]] = []
         self.evaluations: list[dict[str, Any]] = []
+        self.class_counts: list[list[list[int]]] = []
         self.maxima: dict[str, float] = {}
         self.cancelled = self.improved = False
         self.numbers: dict[str, Any] = {}
@@ -250,6 +251,7 @@ class Loop:
         data, side = self.data, self.side
         logits = logits_of(network, data, data.evaluation, self.recipe, self.engine, side)
         self.numbers = self.judge.quick(logits, data.evaluation)
+        self.class_counts.append(self.judge.counts(logits, data.evaluation))
         for name in ("accuracy", "precision", "recall", "macro_f1"):
             if self.numbers[name] is not None:
                 self.maxima[name] = max(self.numbers[name], self.maxima.get(name, 0.0))
@@ -312,6 +314,7 @@ class Loop:
             "best": self.best,
             "history": self.history,
             "evaluations": self.evaluations,
+            "class_counts": self.class_counts,
             "maxima": self.maxima,
             "averaged": self.average.steps if self.average else 0,
             "number_format": self.engine.number_format,
@@ -327,6 +330,7 @@ class Loop:
         self.epoch, self.step, self.stale = state["epoch"], state["step"], state["stale"]
         self.best, self.history, self.maxima = state["best"], state["history"], state["maxima"]
         self.evaluations = state["evaluations"]
+        self.class_counts = state.get("class_counts", [])
         self.seconds_before = state["seconds"]
         self.engine.number_format, self.engine.parts = state["number_format"], state["parts"]
         if self.average is not None:

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from labeler.cli.child import end_with_parent
 from labeler.version import version
 from model.errors import InputError
 
@@ -21,6 +22,7 @@ FAMILIES = (
     "exchange",
     "learning",
     "online",
+    "baselines",
     "active",
     "asking",
     "simulation",
@@ -28,6 +30,7 @@ FAMILIES = (
     "preparation",
     "inspection",
     "bench",
+    "tables",
     "demo",
 )
 """Modules of this package with an `add_parsers(subparsers)` each."""
@@ -49,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit status."""
+    end_with_parent()
     # Before numpy is loaded. Its products here are small, and while a training has the cores,
     # BLAS threads that wait for each other take a hundred times as long as one.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, follow, print_json
-from model.errors import InputError
-from model.events import Event, event
+from labeler.cli.output import add_output_options, follow, print_json, told
+from model.events import Event
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -40,19 +39,12 @@ def add_parsers(subparsers: Any) -> None:
 
 
 def _run(args: argparse.Namespace, work: Any) -> int:
-    last = follow(_told(work(args, listen())), args)
+    last = follow(told(work(args, listen())), args)
     if args.json:
         print_json(last)
     elif not args.events and last.get("text"):
         print(last["text"])
     return 0
-
-
-def _told(events: Iterator[Event]) -> Iterator[Event]:
-    try:
-        yield from events
-    except InputError as error:
-        yield event("failed", text=str(error))
 
 
 def _embedding(args: argparse.Namespace, stop: Any) -> Iterator[Event]:

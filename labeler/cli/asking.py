@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.output import add_output_options, follow, print_json
+from labeler.cli.output import add_output_options, follow, print_json, told
+from model.events import Event, event
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -44,7 +46,7 @@ def add_parsers(subparsers: Any) -> None:
     )
     forecast.add_argument("project", metavar="PROJECT", type=Path)
     forecast.add_argument("--more", type=int, default=100, metavar="N", help="labels to foresee")
-    add_output_options(forecast)
+    add_output_options(forecast, events=True)
     forecast.set_defaults(run=_forecast)
 
 
@@ -157,27 +159,42 @@ def _fractions(args: argparse.Namespace) -> int:
 
 
 def _forecast(args: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
-    from labeler.asking import foreseen
-    from labeler.project import Project
-
-    with Project.open(args.project) as project:
-        made = foreseen(project, args.more)
+    last = follow(told(_foreseeing(args)), args)
+    made = last["forecast"]
     if args.json:
-        print_json(asdict(made))
+        print_json(made)
+    if args.json or args.events:
         return 0
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("class", "shots", "F1 now", f"after {made.more} more", "gain")
-    for c in made.classes:
-        if c.now and c.then and c.gain:
-            gain = f"{c.gain.value:+.3f} ({c.gain.low:+.3f} … {c.gain.high:+.3f})"
-            table.add_row(c.name, str(c.shots), f"{c.now.value:.2f}", f"{c.then.value:.2f}", gain)
+    table = Table("class", "shots", "F1 now", f"after {made['more']} more", "gain")
+    for c in made["classes"]:
+        now, then, gain = c["now"], c["then"], c["gain"]
+        if gain:
+            words = f"{gain['value']:+.3f} ({gain['low']:+.3f} … {gain['high']:+.3f})"
+            both = f"{now['value']:.2f}", f"{then['value']:.2f}"
+            table.add_row(c["name"], str(c["shots"]), *both, words)
         else:
-            table.add_row(c.name, str(c.shots), "too few", "", "")
+            table.add_row(c["name"], str(c["shots"]), "too few", "", "")
     console = Console()
     console.print(table)
-    console.print(made.text)
+    console.print(made["text"])
     return 0
+
+
+def _foreseeing(args: argparse.Namespace) -> Iterator[Event]:
+    """The forecast, and how frequent every class is by the random checks so far."""
+    from dataclasses import asdict
+
+    from labeler.asking import class_fractions, foreseen
+    from labeler.cli.child import listen
+    from labeler.project import Project
+
+    listen()
+    yield event("progress", what="learning from parts of the labels", done=0, total=1)
+    with Project.open(args.project) as project:
+        made = foreseen(project, args.more)
+        found = class_fractions(project)
+    parts = {"forecast": asdict(made), "fractions": [asdict(f) for f in found]}
+    yield event("finished", metrics={}, **parts)

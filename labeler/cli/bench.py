@@ -43,6 +43,8 @@ BENCHES = (
             "next_ms_p99": "the slowest in a hundred (goal ≤ 20)",
             "next_ms_p99_training": "the same while a training runs (goal ≤ 35)",
             "lateness_ms_p99_training": "of the event loop meanwhile (goal ≤ 10)",
+            "suggested_ms_median": "a class key to suggestions that know it (goal ≤ 500)",
+            "lateness_ms_p99_learning": "of the event loop meanwhile (goal ≤ 10)",
             "step_ms_median": "from → to the next pattern",
             "step_ms_p99": "the slowest in a hundred",
             "jump_ms_median": "to a shot that nobody could read ahead (goal ≤ 50)",
@@ -131,6 +133,8 @@ BENCHES = (
             "map_ratio_fft": "all pairs of rings by FFT over ours (goal ≥ 150)",
             "map_ratio_fft_tuned": "the same with half the pairs, real, single precision",
             "pane_ms": "the slowest pane of the window, computed and painted (goal ≤ 5)",
+            "add_noise_ratio": "speed of noise on a file against copying it (goal ≥ 0.5)",
+            "prepare_ratio": "speed of preparing a file's shots against copying it (goal ≥ 0.5)",
             "patterns_per_s": "simulated, with detector and labels (goal ≥ 20)",
         },
     ),
@@ -169,7 +173,35 @@ def add_parsers(subparsers: Any) -> None:
     ablation.add_argument("--recipes", nargs="+", metavar="R", help="only these")
     add_output_options(ablation, events=True)
     ablation.set_defaults(run=_ablation)
+    scale = names.add_parser(
+        "scale",
+        help="what N shots cost in time, memory and bytes, for growing N",
+        description="Makes projects of 1,000 shots, ten times as many, and so on; labels, predicts,"
+        " orders and exports them, each in a process of its own.",
+    )
+    scale.add_argument("--to", type=int, default=1_000_000, metavar="N", help="the largest")
+    scale.add_argument("--out", type=Path, metavar="FILE", help="a figure too: png, svg or pdf")
+    add_output_options(scale)
+    scale.set_defaults(run=_scale)
     add_active(names)
+
+
+def _scale(args: argparse.Namespace) -> int:
+    from labeler import growth
+
+    found = growth.measure(args.to)
+    if args.out:
+        growth.draw(found, args.out)
+    if args.json:
+        print_json(found)
+        return 0
+    from rich.console import Console
+
+    exponents = found["exponents"]
+    console = Console()
+    _print_growth(console, found["rows"], exponents)
+    console.print(f"The network itself: {found['network_ms']:.1f} ms a shot, whatever N is.")
+    return 0
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -223,15 +255,21 @@ def _foreign(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_growth(console: Any, rows: list[dict[str, Any]]) -> None:
-    """One column for each number of shots."""
+def _print_growth(
+    console: Any, rows: list[dict[str, Any]], exponents: dict[str, float] | None = None
+) -> None:
+    """One column for each number of shots, and the exponent of the growth where it is known."""
     from rich.table import Table
 
     if not rows:
         return
-    growth = Table("how it grows", *(f"{row['shots']:,} shots" for row in rows))
+    heads = [f"{row['shots']:,} shots" for row in rows] + ["exponent"] * bool(exponents)
+    growth = Table("how it grows", *heads)
     for name in [n for n in rows[0] if n != "shots"]:
-        growth.add_row(name, *(f"{row[name]:.2f}" for row in rows))
+        cells = [f"{row[name]:.2f}" for row in rows]
+        if exponents:
+            cells.append(f"{exponents[name]:.2f}" if name in exponents else "")
+        growth.add_row(name, *cells)
     console.print(growth)
 
 

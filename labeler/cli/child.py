@@ -7,8 +7,11 @@ script never reads its standard input here, and never ends because that input en
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import os
+import select
+import signal
 import sys
 import threading
 import time
@@ -21,6 +24,8 @@ FOLLOWED = "AIRYLABEL_FOLLOWED"
 """Environment variable (any text) that says: a program follows, through stdin and stdout."""
 GRACE_S = 3.0
 """How long the work may take to save what it has once the parent is gone."""
+PR_SET_PDEATHSIG = 1
+"""Of prctl(2); it holds for the thread that asks."""
 
 
 def listen(grace: float = GRACE_S) -> Callable[[], bool]:
@@ -28,14 +33,24 @@ def listen(grace: float = GRACE_S) -> Callable[[], bool]:
 
     A line `cancel` on stdin asks to stop. The end of stdin means that the parent died: it asks to
     stop too, and `grace` seconds later the process ends whatever it is doing, so that no orphan
-    is left on any system. Also lowers the priority of this process.
+    is left on any system. From the first question on, so much grace is given; see
+    `end_with_parent` for the time before. Also lowers the priority of this process.
     """
     stop = threading.Event()
-    if os.environ.get(FOLLOWED):
-        lower_priority()
-        fd = _take_stdin()
-        threading.Thread(target=_hear, args=(fd, stop, grace), name="parent", daemon=True).start()
-    return stop.is_set
+    if not os.environ.get(FOLLOWED):
+        return stop.is_set
+    lower_priority()
+    fd, tied = _take_stdin(), True
+    threading.Thread(target=_hear, args=(fd, stop, grace), name="parent", daemon=True).start()
+
+    def asked() -> bool:
+        nonlocal tied
+        if tied:
+            tied = False
+            _signal_of_death(0)
+        return stop.is_set()
+
+    return asked
 
 
 def lower_priority() -> None:
@@ -43,6 +58,27 @@ def lower_priority() -> None:
     polite = psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10
     with contextlib.suppress(psutil.Error, OSError):  # a machine that forbids it still works
         psutil.Process().nice(polite)
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies, until its work asks whether to stop.
+
+    Only on Linux and where a program follows. Until then there is nothing to save, and while torch
+    is being loaded on a busy machine no thread of ours has its turn for many seconds.
+    """
+    if sys.platform != "linux" or not os.environ.get(FOLLOWED):
+        return
+    _signal_of_death(signal.SIGKILL)
+    gone = select.poll()
+    gone.register(0, 0)  # of stdin, only whether its other end is gone
+    if gone.poll(0):
+        os._exit(1)
+
+
+def _signal_of_death(number: int) -> None:
+    """Which signal comes when the parent dies, 0 for none."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def _take_stdin() -> int:

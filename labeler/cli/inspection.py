@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, follow, print_json
+from labeler.cli.given import is_project, table_of_project
+from labeler.cli.output import add_output_options, follow, print_json, told
 from model.errors import InputError
 from model.events import Event, event
 
@@ -101,7 +102,7 @@ def _add_suspicious(subparsers: Any) -> None:
 
 
 def _figure(args: argparse.Namespace) -> int:
-    last = follow(_told(_drawing(args)), args)
+    last = follow(told(_drawing(args)), args)
     if args.json:
         print_json({k: v for k, v in last.items() if k in ("out", "shown")})
     elif not args.events:
@@ -132,7 +133,7 @@ def _drawing(args: argparse.Namespace) -> Iterator[Event]:
 
 
 def _faithfulness(args: argparse.Namespace) -> int:
-    last = follow(_told(_measuring(args)), args)
+    last = follow(told(_measuring(args)), args)
     if args.json:
         print_json({k: v for k, v in last.items() if k not in ("event", "time", "metrics")})
     elif not args.events:
@@ -174,7 +175,7 @@ def _print_faithfulness(last: Event) -> None:
 
 
 def _occlusion(args: argparse.Namespace) -> int:
-    last = follow(_told(_covering(args)), args)
+    last = follow(told(_covering(args)), args)
     if args.json:
         print_json({k: v for k, v in last.items() if k not in ("event", "time", "metrics")})
     elif not args.events:
@@ -197,7 +198,7 @@ def _covering(args: argparse.Namespace) -> Iterator[Event]:
 
 
 def _suspicious(args: argparse.Namespace) -> int:
-    last = follow(_told(_suspecting(args)), args)
+    last = follow(told(_suspecting(args)), args)
     if args.json:
         print_json({k: v for k, v in last.items() if k not in ("event", "time", "metrics")})
     elif args.events:
@@ -278,7 +279,7 @@ def _embeddings(
     from model.prediction import predict
 
     run, whose = args.folder, "the shipped backbone"
-    if run is None and _is_project(args.target):
+    if run is None and is_project(args.target):
         current = _current_run(args.target)
         if current is not None and (current / "predictions.h5").is_file():
             with h5py.File(current / "predictions.h5", "r", locking=False) as file:
@@ -303,29 +304,11 @@ def _embeddings(
 # -- what the arguments mean -----------------------------------------------------------------------
 
 
-def _told(events: Iterator[Event]) -> Iterator[Event]:
-    """The stream, with an error that a person causes as its last event."""
-    try:
-        yield from events
-    except InputError as error:
-        yield event("failed", text=str(error))
-
-
-def _is_project(target: Path) -> bool:
-    if not target.exists():
-        raise InputError("there is no such file or project", file=target, mend="Check the path.")
-    return target.is_dir() or target.name == "project.sqlite"
-
-
 def _table(target: Path) -> Any:
     """Of a project with its labels of today, or of a file with those it carries."""
-    from labeler.project import Project
     from model.shots import table_of_file
 
-    if not _is_project(target):
-        return table_of_file(target)
-    with Project.open(target) as project:
-        return project.shot_table()
+    return table_of_project(target) if is_project(target) else table_of_file(target)
 
 
 def _current_run(target: Path) -> Path | None:

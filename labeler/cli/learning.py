@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, follow, print_json
+from labeler.cli.given import (
+    add_file_options,
+    add_shots_options,
+    is_project,
+    table_given,
+    taxonomy_given,
+    the_project,
+)
+from labeler.cli.output import add_output_options, follow, print_json, told
 from model.errors import InputError
 from model.events import Event, event, to_line
 
@@ -19,7 +27,7 @@ _INFERRED = "predictions.h5"
 def add_parsers(subparsers: Any) -> None:
     """train, predict, recipes, networks."""
     train = subparsers.add_parser("train", help="train a network on the labelled shots")
-    train.add_argument("target", metavar="PROJECT_OR_FILE", type=Path)
+    train.add_argument("targets", metavar="PROJECT_OR_FILE", type=Path, nargs="+")
     train.add_argument(
         "--recipe", default="quick", metavar="R", help="a name, or a TOML file (default: quick)"
     )
@@ -42,7 +50,7 @@ def add_parsers(subparsers: Any) -> None:
         "--promote", action="store_true",
         help="use the new run from now on, unless it is worse on the evaluation shots",
     )  # fmt: skip
-    _add_file_options(train)
+    add_shots_options(train)
     add_output_options(train, events=True)
     train.set_defaults(run=_train)
 
@@ -51,7 +59,7 @@ def add_parsers(subparsers: Any) -> None:
     predict.add_argument("--run", type=Path, required=True, dest="folder", metavar="DIR")
     predict.add_argument("--out", type=Path, metavar="FILE.h5")
     predict.add_argument("--engine", default="auto", choices=("auto", "torch", "openvino"))
-    _add_file_options(predict)
+    add_file_options(predict)
     add_output_options(predict, events=True)
     predict.set_defaults(run=_predict)
 
@@ -67,16 +75,11 @@ def add_parsers(subparsers: Any) -> None:
     networks.set_defaults(run=_networks)
 
 
-def _add_file_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", metavar="D", help="of a FILE, where it is not obvious")
-    parser.add_argument("--taxonomy", metavar="T", help="of a FILE: TOML, or a shipped name")
-
-
 # -- train -----------------------------------------------------------------------------------------
 
 
 def _train(args: argparse.Namespace) -> int:
-    last = follow(_told(_training(args)), args)
+    last = follow(told(_training(args)), args)
     if args.json:
         print_json(last)
     elif not args.events:
@@ -84,18 +87,11 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
-def _told(events: Iterator[Event]) -> Iterator[Event]:
-    """The stream, with an error that a person causes as its last event."""
-    try:
-        yield from events
-    except InputError as error:
-        yield event("failed", text=str(error))
-
-
 def _training(args: argparse.Namespace) -> Iterator[Event]:
     stop = listen()
     recipe = _recipe(args)
-    if _is_project(args.target):
+    args.target = args.targets[0]
+    if the_project(args.targets):
         yield from _train_project(args, recipe, stop)
     else:
         yield from _train_file(args, recipe, stop)
@@ -105,7 +101,7 @@ def _train_file(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator[Ev
     from model.training import Options, train
     from model.training_data import with_roles
 
-    table = with_roles(_table_of_file(args), args.seed)
+    table = with_roles(table_given(args.targets, args), args.seed)
     out = args.out or args.target.with_name(f"{args.target.stem}-{recipe.name}")
     options = Options(args.seed, args.devices, args.resume, args.warm_start)
     yield from train(table, recipe, out, stop=stop, options=options)
@@ -210,7 +206,7 @@ def _say_outcome(last: Event) -> None:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    last = follow(_told(_predicting(args)), args)
+    last = follow(told(_predicting(args)), args)
     if args.json:
         print_json(last)
     elif not args.events and last.get("predictions"):
@@ -220,10 +216,11 @@ def _predict(args: argparse.Namespace) -> int:
 
 def _predicting(args: argparse.Namespace) -> Iterator[Event]:
     from model.prediction import predict
+    from model.shots import table_of_file
 
     stop = listen()
     names = None
-    if _is_project(args.target):
+    if is_project(args.target):
         from labeler.project import Project
 
         with Project.open(args.target) as project:
@@ -231,7 +228,8 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
             run = _run_of(project, args.folder)
         out, names = args.out or run / _INFERRED, table.class_names
     else:
-        table, run = _table_of_file(args), args.folder
+        table = table_of_file(args.target, args.dataset, taxonomy_given(args))
+        run = args.folder
         out = args.out or args.target.with_name(f"{args.target.stem}-{_INFERRED}")
     yield from predict(table, run, out, stop=stop, class_names=names, engine=args.engine)
 
@@ -267,23 +265,6 @@ def _networks(args: argparse.Namespace) -> int:
 # -- what the arguments mean -----------------------------------------------------------------------
 
 
-def _is_project(target: Path) -> bool:
-    if not target.exists():
-        raise InputError("there is no such file or project", file=target, mend="Check the path.")
-    return target.is_dir() or target.name in ("project.sqlite", "project.toml")
-
-
-def _table_of_file(args: argparse.Namespace) -> Any:
-    from model.shots import table_of_file
-    from model.taxonomy_toml import load, shipped
-
-    taxonomy = None
-    if args.taxonomy:
-        path = Path(args.taxonomy)
-        taxonomy = load(path if path.is_file() else shipped(args.taxonomy))
-    return table_of_file(args.target, args.dataset, taxonomy)
-
-
 def _recipe(args: argparse.Namespace) -> Any:
     """The recipe with what the options change."""
     from model.recipes import Recipe
@@ -309,7 +290,7 @@ def _holds_maps(args: argparse.Namespace) -> bool:
     """Whether the FILE was written by `correlate`, so that its shots are maps already."""
     from model.correlation_file import holds_maps
 
-    return args.target.is_file() and holds_maps(args.target, args.dataset)
+    return all(f.is_file() and holds_maps(f, args.dataset) for f in args.targets)
 
 
 def _value(text: str) -> Any:

@@ -6,14 +6,14 @@ import argparse
 import json
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from model.errors import InputError
-from model.events import Event, to_line
+from model.events import Event, event, to_line
 
 
 def add_output_options(parser: argparse.ArgumentParser, events: bool = False) -> None:
@@ -27,6 +27,14 @@ def print_json(value: Any) -> None:
     """One JSON object on stdout, indented, numbers of numpy allowed; NaN becomes null."""
     plain = json.loads(to_line(value) if isinstance(value, dict) else json.dumps(value))
     print(json.dumps(plain, indent=2, ensure_ascii=False))
+
+
+def told(events: Iterator[Event]) -> Iterator[Event]:
+    """The stream, with an error that a person causes as its last event."""
+    try:
+        yield from events
+    except InputError as error:
+        yield event("failed", text=str(error))
 
 
 def follow(events: Iterable[Event], args: argparse.Namespace) -> Event:

@@ -1,4 +1,4 @@
-"""Subcommands that turn shots into other shots or pictures: correlate, add-noise, gallery."""
+"""Subcommands that turn shots into other shots or pictures: correlate, add-noise, gallery …"""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, follow, print_json
+from labeler.cli.given import add_shots_options, table_given
+from labeler.cli.output import add_output_options, follow, print_json, told
 from model.events import Event
 
 
 def add_parsers(subparsers: Any) -> None:
-    """correlate, add-noise, gallery."""
+    """correlate, add-noise, gallery, noise-figure."""
     _add_correlate(subparsers)
     _add_noise(subparsers)
     _add_gallery(subparsers)
+    _add_noise_figure(subparsers)
 
 
 def _source_and_out(parser: argparse.ArgumentParser, what: str) -> None:
@@ -66,12 +68,42 @@ def _add_gallery(subparsers: Any) -> None:
         description="Every class that has shots, with its schematic and examples on a log scale "
         "(paper, Fig. 2). PNG, PDF or SVG by the name of the file.",
     )
-    _source_and_out(parser, "figure to write (.png, .pdf, .svg)")
-    parser.add_argument("--per-class", type=int, default=5, metavar="N", help="examples of each")
+    parser.add_argument("targets", type=Path, metavar="PROJECT_OR_FILE", nargs="+")
+    _figure_to_write(parser)
+    parser.add_argument("--per-class", type=int, default=3, metavar="N", help="examples of each")
+    parser.add_argument(
+        "--across", type=int, default=2, metavar="N", help="classes side by side (default: 2)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="which examples are drawn")
+    add_shots_options(parser)
     parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
     add_output_options(parser)
     parser.set_defaults(run=_gallery)
+
+
+def _figure_to_write(parser: argparse.ArgumentParser) -> None:
+    what = "figure to write (.png, .pdf, .svg)"
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help=what)
+    parser.add_argument("--force", action="store_true", help="replace OUT if it is there")
+
+
+def _add_noise_figure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "noise-figure",
+        help="one shot under each level of noise, and its correlation maps, as a figure",
+        description="A shot without noise and with that of each noise set of its file, and the"
+        " correlation maps of them (paper, Fig. 4). PNG, PDF or SVG by the name of the file.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="an HDF5 file of shots")
+    _figure_to_write(parser)
+    parser.add_argument(
+        "--shot", type=int, metavar="N", help="counted from 1 (default: a fairly bright one)"
+    )
+    parser.add_argument("--dataset", metavar="D", help="the dataset, where it is not obvious")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise")
+    parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
+    add_output_options(parser, events=True)
+    parser.set_defaults(run=_noise_figure)
 
 
 def _correlate(args: argparse.Namespace) -> int:
@@ -110,14 +142,14 @@ def _noise(args: argparse.Namespace) -> int:
 
 
 def _gallery(args: argparse.Namespace) -> int:
-    from model.gallery import draw_gallery
+    from model.gallery import figure2
 
-    shown = draw_gallery(
-        args.file,
+    shown = figure2(
+        table_given(args.targets, args),
         args.out,
         per_class=args.per_class,
+        across=args.across,
         seed=args.seed,
-        dataset=args.dataset,
         colormap=args.colormap,
         render=_schematic,
         force=args.force,
@@ -125,8 +157,25 @@ def _gallery(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"out": str(args.out), "shown": shown})
     else:
-        print(f"{sum(shown.values())} shots of {len(shown)} classes drawn to {args.out}")
+        classes = sum(count > 0 for count in shown.values())
+        print(f"{sum(shown.values())} shots of {classes} classes drawn to {args.out}")
     return 0
+
+
+def _noise_figure(args: argparse.Namespace) -> int:
+    from model.noise_figure import figure4
+
+    row = None if args.shot is None else args.shot - 1
+    events = figure4(
+        args.file, args.out, row=row, seed=args.seed, dataset=args.dataset,
+        colormap=args.colormap, force=args.force, stop=listen(),
+    )  # fmt: skip
+    last = follow(told(events), args)
+    if args.json:
+        print_json({k: v for k, v in last.items() if k in ("out", "shot", "bounds")})
+    elif not args.events and last["event"] == "finished":
+        print(f"shot {last['shot']} drawn to {last['out']}")
+    return 0 if last["event"] == "finished" else 1
 
 
 def _schematic(name: str, side: int) -> Any:

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from labeler.cli.given import add_one_class_options, class_of_each
 from labeler.cli.output import add_output_options, print_json
+from model.errors import InputError
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -22,6 +24,7 @@ def add_parsers(subparsers: Any) -> None:
     create.add_argument(
         "--without-labels", action="store_true", help="leave labels in the files out"
     )
+    add_one_class_options(create)
     create.add_argument(
         "--store",
         metavar="URL",
@@ -51,6 +54,10 @@ def _create(args: argparse.Namespace) -> int:
     from labeler.project import Project
     from labeler.summary import summary
 
+    each = class_of_each(args)
+    if each is not None and args.without_labels:
+        what = "--without-labels leaves out the class of each file"
+        raise InputError(what, mend="Leave out one of the two options.")
     with Progress(console=Console(stderr=True), transient=True, disable=args.json) as progress:
         task = progress.add_task("reading files", total=len(args.files))
         project = Project.create(
@@ -62,6 +69,7 @@ def _create(args: argparse.Namespace) -> int:
             dataset=args.dataset,
             labels=not args.without_labels,
             store=args.store,
+            class_of_each=each,
         )
     with project:
         if args.json:

@@ -97,6 +97,15 @@ TABLE: tuple[Command, ...] = (
         state=lambda w: w.session.screen.mask,
     ),
     command(
+        "prepared",
+        "Show shots prepared",
+        "D",
+        "View",
+        "project",
+        lambda w: w.session.show_prepared(not w.session.prepared),
+        state=lambda w: w.session.prepared,
+    ),
+    command(
         "centre",
         "Mark the centre",
         "X",

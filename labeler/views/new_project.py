@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PyQt6.QtCore import QThread, pyqtSignal
 from PyQt6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDialog,
     QFileDialog,
@@ -27,6 +28,7 @@ from labeler.views.parts import label
 from model.errors import InputError
 
 SHOT_FILES = "Shots (*.h5 *.hdf5 *.cxi *.nxs *.hdf);;All files (*)"
+BY_FILES = "told by the files"
 SUFFIXES = (".h5", ".hdf5", ".cxi", ".nxs", ".hdf")
 
 
@@ -38,21 +40,30 @@ class Maker(QThread):
     refused = pyqtSignal(str)
 
     def __init__(
-        self, folder: Path, files: Sequence[Path], taxonomy: str, annotator: str, parent: QWidget
+        self,
+        folder: Path,
+        files: Sequence[Path],
+        taxonomy: str | None,
+        annotator: str,
+        one_each: bool,
+        parent: QWidget,
     ) -> None:
         super().__init__(parent)
         self._order = (folder, list(files), taxonomy, annotator)
+        self._class_of_each: list[str] | None = [] if one_each else None
 
     def run(self) -> None:
         from labeler.project import Project
 
-        folder, files, taxonomy, annotator = self._order
         try:
-            Project.create(folder, files, taxonomy, annotator, self.advanced.emit).close()
+            made = Project.create(
+                *self._order, self.advanced.emit, class_of_each=self._class_of_each
+            )
+            made.close()
         except (InputError, OSError) as error:
             self.refused.emit(str(error))
         else:
-            self.made.emit(str(folder))
+            self.made.emit(str(self._order[0]))
 
 
 class NewProject(QDialog):
@@ -76,6 +87,8 @@ class NewProject(QDialog):
         self.taxonomy.addItems(sorted(p.stem for p in shipped().parent.glob("*.toml")))
         self.taxonomy.setCurrentText("helium")
         self.taxonomy.setAccessibleName("Classes and rules")
+        self.one_each = QCheckBox("Each file is of one class, which its name or sample tells")
+        self.one_each.toggled.connect(self._change_kind)
         self.person = QLineEdit(login())
         self.person.setAccessibleName("Who labels")
         browse = QPushButton("Choose…")
@@ -88,6 +101,8 @@ class NewProject(QDialog):
         form.addRow(label("Shots", "muted"), label(f"{first.name}{more}"))
         form.addRow(label("Folder", "muted"), _beside(self.place, browse))
         form.addRow(label("Classes", "muted"), _beside(self.taxonomy, own))
+        if len(self.files) > 1:
+            form.addRow("", self.one_each)
         form.addRow(label("Who labels", "muted"), self.person)
         self.trouble = label(role="error")
         self.trouble.setWordWrap(True)
@@ -121,12 +136,23 @@ class NewProject(QDialog):
         self.bar.setRange(0, 0)
         self.bar.show()
         folder = Path(self.place.text()).expanduser()
-        taxonomy, person = self.taxonomy.currentText(), self.person.text().strip()
-        self._maker = Maker(folder, self.files, taxonomy, person, self)
+        chosen, person = self.taxonomy.currentText(), self.person.text().strip()
+        taxonomy = None if chosen == BY_FILES else chosen
+        one_each = self.one_each.isChecked()
+        self._maker = Maker(folder, self.files, taxonomy, person, one_each, self)
         self._maker.advanced.connect(self._advance)
         self._maker.refused.connect(self._refuse)
         self._maker.made.connect(self._finish)
         self._maker.start()
+
+    def _change_kind(self, one_each: bool) -> None:
+        """Files of one class each tell the classes too, unless a person chooses others."""
+        if one_each:
+            self.taxonomy.addItem(BY_FILES)
+            self.taxonomy.setCurrentText(BY_FILES)
+        else:
+            self.taxonomy.removeItem(self.taxonomy.findText(BY_FILES))
+            self.taxonomy.setCurrentText("helium")
 
     def _advance(self, what: str, done: int, total: int) -> None:
         self.bar.setRange(0, total)

@@ -235,7 +235,7 @@ class PatternView(QWidget):
             self._paint_contours(painter, target)
         if self.centre_shown:
             self._paint_centre(painter)
-        if self.session.heat_on and self.session.heat_class is not None:
+        if self._caption():
             self._paint_caption(painter, target)
 
     def _paint_contours(self, painter: QPainter, target: QRectF) -> None:
@@ -276,12 +276,23 @@ class PatternView(QWidget):
         scale = target.width() / self._image.width()
         return QPointF(target.left() + (x + 0.5) * scale, target.top() + (y + 0.5) * scale), scale
 
-    def _paint_caption(self, painter: QPainter, target: QRectF) -> None:
+    def _caption(self) -> str:
+        """What lies on the shot, or was done to it; '' where it is as in its file."""
+        steps = self.session.shown_steps
+        parts = [f"Prepared: {steps}"] if steps else []
+        if self.session.heat_on and self.session.heat_class is not None:
+            parts.append(self._words_of_heat())
+        return " · ".join(parts)
+
+    def _words_of_heat(self) -> str:
         name = self.session.taxonomy.names[self.session.heat_class or 0]
         more = "" if self._contours or self.session.predictions else " · no run yet"
         if self.session.reads_maps:
             more = " lies on the correlation map, which this network reads"
-        text = f"Heatmap of {name}{more}"
+        return f"Heatmap of {name}{more}"
+
+    def _paint_caption(self, painter: QPainter, target: QRectF) -> None:
+        text = self._caption()
         painter.setFont(theme.font(self.font().pointSizeF()))
         box = QRectF(painter.fontMetrics().boundingRect(text)).adjusted(-9, -4, 9, 4)
         box.moveTopLeft(QPointF(max(target.left(), 0) + 12, max(target.top(), 0) + 12))

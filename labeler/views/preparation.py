@@ -59,8 +59,8 @@ class PreparationDialog(QDialog):
     def _lay_out(self) -> None:
         words = (
             "What is done to every shot before a network sees it, in training and in reading alike."
-            " Files stay as they are, the screen shows raw counts, and earlier runs keep the"
-            " preparation that they were trained with."
+            " Files stay as they are, the screen shows raw counts unless you press D, and earlier"
+            " runs keep the preparation that they were trained with."
         )
         stray = QHBoxLayout()
         stray.setSpacing(8)
@@ -158,6 +158,7 @@ class PreparationDialog(QDialog):
         self.use.setEnabled(True)
         if ok and not self._job.was_cancelled:
             self.session.noted.emit("info", message)
+            self.session.preparation_changed()
             self.accept()
         elif not ok:
             self.trouble.setText(message)

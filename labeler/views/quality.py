@@ -28,6 +28,7 @@ PAGES = {
     "Agreement": "quality_agreement.AgreementPage",
     "Drift": "quality_drift.DriftPage",
     "Suspicious": "quality_suspicious.SuspiciousPage",
+    "Forecast": "quality_forecast.ForecastPage",
     "Week": "quality_week.WeekPage",
 }
 """The pages and where each is made, with the session; one that is not there is left out."""
@@ -36,6 +37,7 @@ HINTS = {
     "Agreement": "Do people agree with each other?",
     "Drift": "Do you agree with yourself?",
     "Suspicious": "Labels that the network doubts",
+    "Forecast": "What more labels would buy",
     "Week": "How the labelling goes",
 }
 SIDE = 194

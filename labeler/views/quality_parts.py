@@ -157,6 +157,7 @@ class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
             axis.setTickFont(theme.numbers(self.font().pointSizeF() * 0.9))
             axis.setStyle(tickLength=-4)
             axis.enableAutoSIPrefix(False)
+        self.resetCachedContent()  # its background keeps the old theme otherwise
         self.getAxis("left").setWidth(44)
         self.showGrid(x=False, y=True, alpha=0.12)
 

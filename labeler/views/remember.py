@@ -14,6 +14,8 @@ def take_look(session: Session, settings: Settings) -> None:
     """Draw shots as the person left it."""
     session.auto_advance = settings["auto_advance"]
     session.levels_follow = settings["follow_levels"]
+    session.prepared = settings["show_prepared"]
+    session.preparation_changed()
     session.repeat_rate = float(settings["repeat_rate"])
     session.remind_of_breaks = settings["break_reminder"]
     session.look(
@@ -38,6 +40,7 @@ def keep_look(session: Session, settings: Settings) -> None:
         "heat_strength": session.overlay.strength,
         "auto_advance": session.auto_advance,
         "follow_levels": session.levels_follow,
+        "show_prepared": session.prepared,
         "physics": [name for name in PANES if getattr(session.panes, name)],
         "repeat_rate": session.repeat_rate,
         "break_reminder": session.remind_of_breaks,

@@ -15,7 +15,7 @@ import numpy as np
 
 from labeler.jobs import Job
 from labeler.project import Project
-from labeler.views import timing_grid, timing_scale
+from labeler.views import timing_grid, timing_learning, timing_scale
 from labeler.views.timing_hand import Hand, Lateness, hand_in_window, spread
 from model.taxonomy_toml import load, shipped
 
@@ -33,9 +33,11 @@ def measure(
     """Milliseconds from key to paint on `shots` shots of `size`² pixels: medians, 99th percentiles.
 
     `next_ms_*`: a class key until the label is on disk and the next pattern painted, prefetched,
-    also while a training runs; `step_ms_*`: → alone; `jump_ms_*`: to a shot far away, read after
-    the key; `label_ms_*`: a class key until it is committed and all is painted. Then the grid, and
-    how everything grows up to `large` shots (0 leaves that out, as does `training` for its part).
+    also while a training runs; `suggested_ms_*`: until suggestions for 7,264 shots know the label,
+    with the lateness of the event loop meanwhile; `step_ms_*`: → alone; `jump_ms_*`: to a shot far
+    away, read after the key; `label_ms_*`: a class key until it is committed and all is painted.
+    Then the grid, and how everything grows up to `large` shots (0 leaves that out, as does
+    `training` for its part).
     """
     with tempfile.TemporaryDirectory(prefix="airylabel-bench-") as name:
         folder = Path(name)
@@ -46,6 +48,7 @@ def measure(
             if training:
                 found |= _while_training(hand, folder, keys)
             found |= timing_grid.frames(hand)
+            found |= timing_learning.measure(hand, folder, keys // 3)
     return found | _growth(large)
 
 

@@ -39,6 +39,8 @@ BY_KEY = 12
 """So many shots are labelled by key."""
 SHOWN = ("Streak", "Bent")
 """Classes whose heatmaps are in the pictures, as in the paper's Figure 5."""
+CONDITIONS = ("class:Prolate", "predicted:Streak", "absent:Empty")
+"""A queue for the pictures."""
 QUALITY = {
     "Rules": "Rules that labels break",
     "Agreement": "How far simulated readers agree",
@@ -176,6 +178,7 @@ class _Tour:
             *((f"class-{name.lower()}", self._gallery(name), f"Shots of {name}") for name in SHOWN),
         ]
         if self.everything:
+            stops.append(("queue", self._show_queue, "Shots that meet several conditions"))
             stops.append(("map", self._show_map, "All shots, alike ones close together"))
         for n, (name, go, text) in enumerate(stops):
             yield event("progress", what="pictures", done=n, total=len(stops))
@@ -222,7 +225,14 @@ class _Tour:
         self._flip_panes()
         self.window.show_tab("Grid")
 
+    def _show_queue(self) -> None:
+        self.window.show_tab("Label")
+        self.session.set_filters(CONDITIONS)
+        if len(self.session.queue):
+            self.session.first()
+
     def _show_map(self) -> None:
+        self.session.set_filters(())
         self.window.show_tab("Map")
         view: Any = self.window.views["Map"]
         view.start()

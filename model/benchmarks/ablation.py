@@ -9,22 +9,17 @@ can be stopped and gone on with. It changes no recipe beyond that and chooses no
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from model.backbone import fits
-from model.errors import InputError
 from model.events import Event, event
 from model.recipes import NAMES, Recipe, named
-from model.shots import EVALUATION, TRAINING, ShotTable
-from model.split import stratified_choice
+from model.shots import ShotTable
+from model.studies import NEVER, at_budget, mean_and_spread, read_json, with_split, write_json
 from model.training import METRICS, Options, train
-from model.training_data import in_hard_error
 
 SHOWN = {
     "macro_f1": "macro F1",
@@ -35,7 +30,7 @@ SHOWN = {
     "decoded_macro_f1": "macro F1, decoded",
 }
 """Number -> column of the table; `decoded`: the most likely legal set, however it was trained."""
-_NEVER = 10**9
+KEPT = "ablation.json"
 
 
 @dataclass(frozen=True)
@@ -57,25 +52,11 @@ class Study:
 def variants(study: Study) -> Iterator[tuple[str, Recipe]]:
     """(its cells of the table, recipe) of every row, at the study's budget.
 
-    Milestones move along with the number of epochs, so that a schedule keeps its shape; a crop at
-    another size than the recipe's is left out. A recipe that begins from a backbone does so only
-    where there is one for the activation, and the row says so.
+    A recipe that begins from a backbone does so only where there is one for the activation, and the
+    row says so.
     """
     for name in study.recipes:
-        own = named(name)
-        share = study.epochs / own.epochs
-        recipe = replace(
-            own,
-            epochs=study.epochs,
-            size=study.size,
-            small=min(own.small, study.size),
-            first=0,
-            crop=0,
-            steps=0,
-            evaluate_every=_NEVER,
-            patience=0,
-            milestones=tuple(max(1, round(m * share)) for m in own.milestones),
-        )
+        recipe = replace(at_budget(named(name), study.epochs, study.size), evaluate_every=NEVER)
         for log in (True, False):
             for rules in (False, True):
                 changed = replace(recipe.with_log_activation(log), rule_aware=rules)
@@ -98,7 +79,7 @@ def run(
     Yields `progress` after each training and `note` for one that failed.
     """
     out.mkdir(parents=True, exist_ok=True)
-    done = _read(out)
+    done: dict[str, dict[str, Any]] = read_json(out / KEPT)
     chosen = range(study.seeds) if seeds is None else seeds
     jobs = [(w, r, s) for s in chosen for w, r in variants(study)]
     for number, (words, recipe, seed) in enumerate(jobs):
@@ -119,26 +100,11 @@ def run(
                 done[key] = {"failed": last["text"]}
             else:
                 done[key] = _numbers(out / "run" / METRICS)
-            _write(out, done)
+            write_json(out / KEPT, done)
         yield event("progress", what="trainings", done=number + 1, total=len(jobs))
     text = table_of(done, study)
     (out / "ablation.md").write_text(text, encoding="utf-8")
     yield event("finished", metrics={}, table=text, results=done)
-
-
-def with_split(table: ShotTable, training: int, seed: int) -> ShotTable:
-    """The table with `training` of its usable shots, each class in proportion, to train on and
-    all others to judge by; as it is for 0. InputError where none would be left to judge by.
-    """
-    if not training:
-        return table
-    usable = np.flatnonzero(table.labelled & ~in_hard_error(table))
-    if training >= len(usable):
-        what = f"{training} training shots leave none of {len(usable)} to judge by"
-        raise InputError(what, mend="Ask for fewer (--training), or give more shots.")
-    role = np.full(len(table), EVALUATION, np.uint8)
-    role[usable[stratified_choice(table.labels[usable], training, seed)]] = TRAINING
-    return replace(table, role=role)
 
 
 def _numbers(path: Path) -> dict[str, Any]:
@@ -156,29 +122,14 @@ def table_of(done: dict[str, dict[str, Any]], study: Study) -> str:
         keys = [study.key(words, seed) for seed in range(study.seeds)]
         found = [done[k] for k in keys if k in done]
         cells = [_cell(found, n) for n in SHOWN]
-        seconds = [v["seconds"] for v in found if "seconds" in v]
-        cells.append(f"{statistics.mean(seconds):.0f} s" if seconds else "–")
+        seconds = mean_and_spread(v.get("seconds") for v in found)
+        cells.append(f"{seconds[0]:.0f} s" if seconds else "–")
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def _cell(found: list[dict[str, Any]], name: str) -> str:
-    values = [v[name] for v in found if v.get(name) is not None]
-    if not values:
+    numbers = mean_and_spread(v.get(name) for v in found)
+    if numbers is None:
         return "failed" if any("failed" in v for v in found) else "–"
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    return f"{statistics.mean(values):.3f} ± {spread:.3f}"
-
-
-def _read(out: Path) -> dict[str, dict[str, Any]]:
-    path = out / "ablation.json"
-    if not path.is_file():
-        return {}
-    found: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))
-    return found
-
-
-def _write(out: Path, done: dict[str, dict[str, Any]]) -> None:
-    waiting = out / ".ablation.json.part"
-    waiting.write_text(json.dumps(done, indent=1), encoding="utf-8")
-    waiting.replace(out / "ablation.json")
+    return f"{numbers[0]:.3f} ± {numbers[1]:.3f}"

@@ -18,9 +18,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from model import inference, networks, torchvision_ops
+from model import checkpoint, inference, networks, torchvision_ops
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
 from model.checkpoint import Checkpoint
+from model.places import backbone_folder
 from model.prediction import PooledHead
 from model.recipes import named
 
@@ -78,6 +79,26 @@ def measure(
         "size": size,
         "rounds": rounds,
     }
+
+
+def pass_ms(shots: int = 64) -> float:
+    """Milliseconds for each shot of our pass with embeddings and all heatmaps, without its start.
+
+    The shipped network at the size that it was trained at, on made-up shots that are reduced
+    already.
+    """
+    network, about = checkpoint.load(backbone_folder(named("quick").backbone))
+    shape = (1, about.preprocessing.size, about.preprocessing.size)
+    engine, _ = inference.choose(network, shape)
+    head, rng = PooledHead.of(network), np.random.default_rng(0)
+    pixels = [rng.random((engine.batch, *shape)).astype(np.float32)] * -(-shots // engine.batch)
+
+    def one_pass() -> None:
+        for features in engine.stream(pixels):
+            head.read(features, about)
+
+    taken = seconds_in_turns({"ours": one_pass}, 3)["ours"]
+    return 1000 * median(taken) / (len(pixels) * engine.batch)
 
 
 def torchvision_resnet18() -> nn.Module:

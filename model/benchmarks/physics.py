@@ -1,4 +1,6 @@
-"""`bench physics`: maps, noise sets, the simulator; `labeler.views.physics_timing` adds panes.
+"""`bench physics`: maps, noise sets, preparation, the simulator.
+
+`labeler.views.physics_timing` adds the panes of the window.
 
 Two peers of a map, both with Eq. 13 at all Δ for every pair of rings (the map needs only Δ = 0),
 from Fourier transforms of the rings that are made once, and one ring's pairs in one call:
@@ -22,8 +24,11 @@ from threadpoolctl import threadpool_limits
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
 from model.correlation import MapRecipe, correlation_maps, order_map
 from model.correlation_file import TOGETHER
+from model.layouts import Geometry
 from model.noise import add_noise_file
 from model.polar import Floats
+from model.prepare import Preparation, reference_of
+from model.shots import table_of_file
 from model.simulate.generate import simulate
 
 GRIDS = {"112x360": (112, 360), "224x720": (224, 720)}
@@ -38,8 +43,9 @@ def measure(
 
     map_ms, by grid (radii x angles): one map from counts, peers_ms: of the two peers;
     map_ratio_fft, map_ratio_fft_tuned: their seconds over ours on the same grid, the lesser of the
-    grids; patterns_per_s: the simulator's; add_noise_ratio: seconds of copying a file of
-    `noise_shots` shots over those of `add_noise_file` with it, add_noise_s: of both.
+    grids; patterns_per_s: the simulator's; add_noise_ratio and prepare_ratio: seconds of copying a
+    file of `noise_shots` shots over those of `add_noise_file` with it, and of reading and preparing
+    each of its shots; file_s: of all three, file_cpu_s: of all cores that work for them.
     """
     counts = shot(size)
     found: dict[str, Any] = {"map_ms": {}, "peers_ms": {}}
@@ -53,9 +59,11 @@ def measure(
                 values.append(ratio(taken[peer], taken["ours"]))
     found.update({f"map_ratio_{peer}": min(values) for peer, values in ratios.items()})
     found["patterns_per_s"] = _patterns(shots, size)
-    taken = _noise(counts, noise_shots, rounds)
-    found["add_noise_s"] = {name: median(seconds) for name, seconds in taken.items()}
-    found["add_noise_ratio"] = found["add_noise_s"]["copy"] / found["add_noise_s"]["ours"]
+    walls, cores = _file_work(counts, noise_shots, rounds)
+    found["file_s"] = {name: median(seconds) for name, seconds in walls.items()}
+    found["file_cpu_s"] = {name: median(seconds) for name, seconds in cores.items()}
+    found["add_noise_ratio"] = ratio(walls["copy"], walls["add_noise"])
+    found["prepare_ratio"] = ratio(walls["copy"], walls["prepare"])
     return found
 
 
@@ -110,24 +118,47 @@ def _patterns(shots: int, size: int) -> float:
     return (after - before) / max(end - start, 1e-9)
 
 
-def _noise(counts: Any, shots: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds of both in turns: the source in the page cache, no copy there yet, no fsync."""
+Seconds = dict[str, list[float]]
+
+
+def _file_work(counts: Any, shots: int, rounds: int) -> tuple[Seconds, Seconds]:
+    """Seconds and processor seconds in turns: the source in the page cache, no copy there yet.
+
+    Nothing waits for the disk. Prepared by the steps that are the same for all shots: bad pixels,
+    mean of background shots, flat detector.
+    """
+    geometry = Geometry(distance_m=0.065, pixel_m=0.075 / counts.shape[0])
+    steps = Preparation(
+        True, "shots", flat_detector=True, reference=reference_of([counts // 20, counts // 10])
+    )
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder) / "shots.h5", Path(folder) / "copy.h5"
         with h5py.File(path, "w") as file:
             file["images"] = np.broadcast_to(counts, (shots, *counts.shape))
         work: dict[str, Callable[[], object]] = {
             "copy": lambda: shutil.copyfile(path, out),
-            "ours": lambda: list(add_noise_file(path, out, "mean", 0)),
+            "add_noise": lambda: list(add_noise_file(path, out, "mean", 0)),
+            "prepare": lambda: _prepare(path, steps, geometry),
         }
-        taken: dict[str, list[float]] = {name: [] for name in work}
+        walls: Seconds = {name: [] for name in work}
+        cores: Seconds = {name: [] for name in work}
         for _ in range(rounds + 1):
             for name, do in work.items():
                 out.unlink(missing_ok=True)
-                start = time.perf_counter()
+                start, before = time.perf_counter(), time.process_time()
                 do()
-                taken[name].append(time.perf_counter() - start)
-    return {name: seconds[1:] for name, seconds in taken.items()}
+                walls[name].append(time.perf_counter() - start)
+                cores[name].append(time.process_time() - before)
+    for taken in (walls, cores):
+        for seconds in taken.values():
+            del seconds[0]  # the first of each warms up
+    return walls, cores
+
+
+def _prepare(path: Path, steps: Preparation, geometry: Geometry) -> None:
+    """As a training does: shot after shot, in one thread."""
+    for _, counts, mask in table_of_file(path).iter_shots():
+        steps.apply(counts, mask, geometry)
 
 
 def shot(size: int) -> Any:

@@ -71,24 +71,30 @@ def source(folder: Path) -> Target:
 
 def predictions(folder: Path) -> Target:
     """What a run says of every shot."""
-    import h5py
-
     from labeler.predictions import Predictions
+    from model.prediction_file import PredictionFile
     from model.taxonomy_toml import load, shipped
 
     taxonomy = load(shipped("helium"))
     path = folder / "predictions.h5"
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(6)
-    with h5py.File(path, "w") as file:
-        file["probabilities"] = rng.random((24, 11), np.float32)
-        file["embeddings"] = rng.random((24, 64)).astype(np.float16)
-        file["heatmaps"] = rng.random((24, 11, 7, 7)).astype(np.float16)
-        file["role"], file["readable"] = np.zeros(24, np.uint8), np.ones(24, bool)
-        names = list(taxonomy.names)
-        file.attrs.create("class_names", names, dtype=h5py.string_dtype())
-        file.attrs["thresholds"] = np.full(11, 0.5, np.float32)
-        file.attrs["run"], file.attrs["field"] = "0001", np.array([0.0, 0.0, 1.0, 1.0])
+    n, c = 24, len(taxonomy)
+    about = {
+        "class_names": list(taxonomy.names),
+        "thresholds": np.full(c, 0.5, np.float32),
+        "run": "0001",
+        "field": np.array([0.0, 0.0, 1.0, 1.0]),
+    }
+    file = PredictionFile(path, n, c, 64, (7, 7), about)
+    values = {
+        "probabilities": rng.random((n, c), np.float32),
+        "embeddings": rng.random((n, 64)).astype(np.float16),
+        "heatmaps": rng.random((n, c, 7, 7)).astype(np.float16),
+        "readable": np.ones(n, bool),
+    }
+    file.write(np.arange(n), values)
+    file.finish()
 
     def look() -> None:
         found = Predictions.open(path, taxonomy, 24)

@@ -115,7 +115,7 @@ def in_the_window(folder: Path, times: int, seed: int = 2) -> Tally:
     return tally
 
 
-def with_a_training(folder: Path, times: int, at_once: int = 8, seed: int = 3) -> Tally:
+def with_a_training(folder: Path, times: int, at_once: int = 2, seed: int = 3) -> Tally:
     """Kill windows whose training runs in a child: nothing of it is left after 5 seconds."""
     tally, chance = Tally("kill -9 with a training running"), random.Random(seed)
     worked = 0

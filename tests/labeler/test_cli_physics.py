@@ -1,4 +1,4 @@
-"""correlate, add-noise and gallery as a person or a script calls them."""
+"""correlate, add-noise, gallery and noise-figure as a person or a script calls them."""
 
 import json
 import subprocess
@@ -53,15 +53,28 @@ def test_events_come_one_a_line(shots, tmp_path, capsys):
         ("correlate", ["--radii", "24", "--angles", "64", "--workers", "1"]),
         ("add-noise", ["--level", "mean"]),
         ("gallery", []),
+        ("noise-figure", []),
     ],
 )
 def test_an_output_that_exists_is_kept_unless_forced(shots, tmp_path, capsys, command, extra):
-    out = tmp_path / ("out.png" if command == "gallery" else "out.h5")
+    out = tmp_path / ("out.h5" if command in ("correlate", "add-noise") else "out.png")
     out.write_text("mine")
     words = [command, str(shots), "--out", str(out), *extra]
     assert main(words) == 1
     assert "--force" in capsys.readouterr().err
     assert out.read_text() == "mine"
+
+
+def test_figures_are_drawn_and_said(shots, tmp_path, capsys):
+    out = tmp_path / "fig4.png"
+    assert main(["noise-figure", str(shots), "--out", str(out), "--shot", "3", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["shot"], found["out"]) == (3, str(out))
+    assert set(found["bounds"]) == {"mean", "mean+std", "max"}
+    assert main(["noise-figure", str(shots), "--out", str(out), "--shot", "41", "--force"]) == 1
+    assert "there is no shot 41" in capsys.readouterr().err
+    assert main(["gallery", str(shots), "--out", str(tmp_path / "fig2.png")]) == 0
+    assert "6 shots of 2 classes drawn" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

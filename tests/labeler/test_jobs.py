@@ -139,9 +139,22 @@ application.exec()
 """
 
 
-@pytest.mark.parametrize("deaf", [False, True], ids=["polite child", "child deep in its work"])
-def test_a_killed_window_leaves_no_orphan(tmp_path, deaf):
-    work = CHILD + "say('started', pid=os.getpid())\ntime.sleep(600)" if deaf else WORK
+LOADING = "\nimport ctypes\nsay('started', pid=os.getpid())\nctypes.PyDLL(None).sleep(600)"
+"""Holds the interpreter's lock, as loading a large library does."""
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        WORK,
+        CHILD + "stop()\nsay('started', pid=os.getpid())\ntime.sleep(600)",
+        pytest.param(CHILD + "child.end_with_parent()" + LOADING, marks=pytest.mark.skipif(
+            sys.platform != "linux", reason="only Linux ends a process that holds its lock"
+        )),
+    ],
+    ids=["polite child", "child deep in its work", "child that loads a library"],
+)  # fmt: skip
+def test_a_killed_window_leaves_no_orphan(tmp_path, work):
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path / "stderr.log"), work],
         stdout=subprocess.PIPE,

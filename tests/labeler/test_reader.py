@@ -4,6 +4,7 @@ import os
 import queue
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -11,6 +12,8 @@ import pytest
 
 from labeler.reader import ShotReader
 from model.errors import InputError
+from model.layouts import Geometry
+from model.prepare import Preparation, Reference
 
 CRASH, HANG, BAD = 13, 14, 15
 CRASHING_FILE = "crashing.h5"
@@ -243,3 +246,47 @@ def test_the_child_imports_neither_qt_nor_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+class Known:
+    geometry = Geometry()
+
+
+class PlainSource(MadeUpSource):
+    """As a file, with what preparing a shot asks of it."""
+
+    info = Known()
+
+
+@pytest.mark.parametrize("shots", [(1,), (1, CRASH)])
+def test_prepared_counts_come_from_the_child_and_raw_ones_again_after(shots):
+    said = queue.Queue()
+    reader = ShotReader(lambda *answer: said.put(answer), opener=PlainSource)
+    background = Reference(np.full((20, 20), 4, np.float32), np.ones((20, 20), np.float32), 3)
+    try:
+        reader.request(6, Path("shots.h5"), None, 6)
+        assert (said.get(timeout=60)[1] == 6).all()
+        reader.prepare(Preparation(stray_light="shots", reference=background))
+        assert reader.counts(6) is None  # what was raw is forgotten
+        for shot in (*shots, 6, 7):  # a child that died is told the steps again
+            reader.request(shot, Path("shots.h5"), None, shot)
+        got = dict(said.get(timeout=60)[:2] for _ in (*shots, 6, 7))
+        assert (got[6] == 2).all()
+        assert (got[1] == 0).all()
+        assert np.array_equal(reader.mask(7), np.eye(20, dtype=bool))
+        reader.prepare(None)
+        reader.request(6, Path("shots.h5"), None, 6)
+        assert (said.get(timeout=60)[1] == 6).all()
+    finally:
+        reader.close()
+
+
+def test_a_shot_that_cannot_be_prepared_says_why():
+    said = queue.Queue()
+    reader = ShotReader(lambda *answer: said.put(answer), opener=PlainSource)
+    try:
+        reader.prepare(Preparation(flat_detector=True))
+        reader.request(6, Path("shots.h5"), None, 6)
+        assert "distance and pixel size" in str(said.get(timeout=60)[1])
+    finally:
+        reader.close()

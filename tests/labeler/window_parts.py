@@ -63,12 +63,16 @@ class InlineReader:
         self.read: dict[int, Any] = {}
         self.small: dict[int, Any] = {}
         self.asked: list[int] = []
+        self.steps: Any = None
 
     def request(self, key: int, path: Path, dataset: str | None, index: int) -> None:
         self.asked.append(key)
         try:
             with open_source(path, dataset) as source:
                 self.read[key] = (source.read(index), source.mask(index))
+                if self.steps is not None:
+                    made = self.steps.apply(*self.read[key], source.info.geometry)
+                    self.read[key] = (made.counts, None if made.mask.all() else made.mask)
         except InputError as error:
             self.read[key] = (error, None)
         self.on_read(key, *self.read[key])
@@ -89,6 +93,10 @@ class InlineReader:
 
     def thumbnail(self, key: int) -> Any:
         return self.small.get(key)
+
+    def prepare(self, steps: Any) -> None:
+        self.steps = steps
+        self.read.clear()
 
     def clear(self) -> None:
         self.read.clear()

@@ -44,6 +44,18 @@ def make_file(path, n=36, size=64, seed=0):
     return write_file(path, *make_shots(n, size, seed))
 
 
+def write_cxi(path, kind, n=14, sample=None):
+    """A CXI 1.6 stack of one species, as the reference set has: rings, streaks or nothing."""
+    images, _ = make_shots(3 * n, seed=kind)
+    with h5py.File(path, "w") as file:
+        file["cxi_version"] = 160
+        file["entry_1/instrument_1/detector_1/data"] = images[kind::3]
+        file["entry_1/data_1/data"] = h5py.SoftLink("/entry_1/instrument_1/detector_1/data")
+        if sample is not None:
+            file["entry_1/sample_1/name"] = sample
+    return path
+
+
 def tiny_recipe(**changes):
     """Trains in a second or two an epoch."""
     small = {"size": 64, "small": 0, "batch": 10, "epochs": 2, "steps": 0, "tuning": 0.0}

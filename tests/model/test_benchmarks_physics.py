@@ -19,3 +19,5 @@ def test_the_benchmark_has_the_promised_numbers():
     assert found["map_ratio_fft"] > 1
     assert found["patterns_per_s"] > 0
     assert found["add_noise_ratio"] > 0
+    assert found["prepare_ratio"] > 0
+    assert set(found["file_s"]) == {"copy", "add_noise", "prepare"}

@@ -168,3 +168,21 @@ def test_maps_made_together_are_those_made_one_by_one():
     for one, shot, mask in zip(together, counts, masks, strict=True):
         np.testing.assert_array_equal(one, correlation_map(shot, mask, recipe=recipe, grid=grid))
     assert correlation_maps([], recipe, grid).shape == (0, 16, 16)
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, np.nan, np.inf])
+def test_a_file_of_shots_without_structure_gets_empty_maps(tmp_path, value):
+    with h5py.File(tmp_path / "flat.h5", "w") as file:
+        file["images"] = np.full((3, 32, 32), value, np.float32)
+    list(correlate(tmp_path / "flat.h5", tmp_path / "maps.h5", MapRecipe(8, 16, 64), workers=1))
+    with h5py.File(tmp_path / "maps.h5") as file:
+        assert not file["maps"][()].any()
+
+
+def test_a_file_whose_copying_was_interrupted_is_refused_and_nothing_is_written(shots, tmp_path):
+    cut = tmp_path / "cut.h5"
+    cut.write_bytes(shots.read_bytes()[: shots.stat().st_size // 2])
+    before = set(tmp_path.iterdir())
+    with pytest.raises(InputError, match=r"cut\.h5"):
+        list(correlate(cut, tmp_path / "maps.h5", MapRecipe(8, 16, 64), workers=1))
+    assert set(tmp_path.iterdir()) == before

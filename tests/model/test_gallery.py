@@ -1,11 +1,13 @@
 """The picture of every class: which shots it shows, and what it refuses."""
 
+import re
+
 import h5py
 import numpy as np
 import pytest
 
 from model.errors import InputError
-from model.gallery import clearest, draw_gallery
+from model.gallery import clearest, figure2
 from model.shots import table_of_file
 
 NAMES = ("Spherical/Oblate", "Round", "Newton Rings", "Empty")
@@ -33,7 +35,7 @@ def test_shots_with_the_fewest_other_labels_go_first(labelled):
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
 def test_the_gallery_tells_how_many_shots_of_each_class_it_shows(labelled, tmp_path, suffix):
     out = tmp_path / f"classes.{suffix}"
-    shown = draw_gallery(labelled, out, per_class=5)
+    shown = figure2(table_of_file(labelled), out, per_class=5)
     assert {n: c for n, c in shown.items() if c} == {
         "Spherical/Oblate": 5,
         "Round": 5,
@@ -43,6 +45,21 @@ def test_the_gallery_tells_how_many_shots_of_each_class_it_shows(labelled, tmp_p
     assert out.stat().st_size > 1000
 
 
+def test_classes_stand_side_by_side_and_the_picture_is_lower(labelled, tmp_path):
+    table, sizes = table_of_file(labelled), []
+    for across in (1, 2):
+        out = tmp_path / f"{across}.svg"
+        shown = figure2(table, out, per_class=2, across=across)
+        assert sum(shown.values()) == 8
+        text = out.read_text(encoding="utf-8")
+        assert all(f">{name}<" in text for name in NAMES)
+        sizes.append([float(n) for n in re.search(r'viewBox="0 0 (\S+) (\S+)"', text).groups()])
+    assert sizes[0][0] == sizes[1][0]
+    assert sizes[1][1] < sizes[0][1] / 2
+    with pytest.raises(InputError, match="at least 1"):
+        figure2(table, tmp_path / "a.png", across=0)
+
+
 def test_schematics_stand_before_the_rows(labelled, tmp_path):
     asked = []
 
@@ -50,7 +67,7 @@ def test_schematics_stand_before_the_rows(labelled, tmp_path):
         asked.append(name)
         return np.zeros((side, side, 4), np.uint8)
 
-    draw_gallery(labelled, tmp_path / "classes.png", per_class=1, render=render)
+    figure2(table_of_file(labelled), tmp_path / "classes.png", per_class=1, render=render)
     assert "newton_rings.svg" in asked
 
 
@@ -58,7 +75,7 @@ def test_what_is_there_is_not_replaced_unasked(labelled, tmp_path):
     out = tmp_path / "classes.png"
     out.write_bytes(b"mine")
     with pytest.raises(InputError, match="--force"):
-        draw_gallery(labelled, out)
+        figure2(table_of_file(labelled), out)
     assert out.read_bytes() == b"mine"
 
 
@@ -67,4 +84,4 @@ def test_a_file_without_labels_is_refused(tmp_path):
     with h5py.File(path, "w") as file:
         file["images"] = np.ones((3, 8, 8), np.uint16)
     with pytest.raises(InputError, match="no labels"):
-        draw_gallery(path, tmp_path / "classes.png")
+        figure2(table_of_file(path), tmp_path / "classes.png")

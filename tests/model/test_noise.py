@@ -174,3 +174,20 @@ def test_the_number_of_threads_does_not_change_a_byte(shots, tmp_path, monkeypat
         run(shots, tmp_path / f"{threads}.h5", "mean")
         made.append((tmp_path / f"{threads}.h5").read_bytes())
     assert made[0] == made[1]
+
+
+def test_shots_without_any_number_are_refused_and_nothing_is_written(tmp_path):
+    with h5py.File(tmp_path / "nan.h5", "w") as file:
+        file["images"] = np.full((3, 16, 16), np.nan, np.float32)
+    with pytest.raises(InputError, match=r"nan\.h5.*no noise can be made"):
+        list(add_noise_file(tmp_path / "nan.h5", tmp_path / "noisy.h5", "mean", 0))
+    assert [p.name for p in tmp_path.iterdir()] == ["nan.h5"]
+
+
+def test_a_file_whose_copying_was_interrupted_is_refused_and_nothing_is_written(shots, tmp_path):
+    cut = tmp_path / "cut.h5"
+    cut.write_bytes(shots.read_bytes()[: shots.stat().st_size // 2])
+    before = set(tmp_path.iterdir())
+    with pytest.raises(InputError, match=r"cut\.h5"):
+        list(add_noise_file(cut, tmp_path / "noisy.h5", "mean", 0))
+    assert set(tmp_path.iterdir()) == before

@@ -131,3 +131,9 @@ def test_the_body_learns_at_its_share_of_the_rate():
         decays = {of[id(p)]["weight_decay"] for p in network.parameters() if p.ndim > 1}
         assert decays == {0.05 if kind == "adamw" else 0.0}
         assert all(of[id(p)]["weight_decay"] == 0 for p in network.parameters() if p.ndim == 1)
+
+
+def test_linear_tones_leave_no_negative_counts_to_a_logarithm():
+    strong = {"brightness": 2.0, "contrast": 0.5, "tones": "linear"}
+    assert changed(**strong, transform="raw").min() < 0
+    assert changed(**strong, transform="log").min() == 0

@@ -59,7 +59,16 @@ def events_of(*args, **kwargs):
 
 def read(path):
     with h5py.File(path) as file:
-        return {k: v[()] for k, v in file.items()}, dict(file.attrs)
+        return {k: v[()] for k, v in file.items()}, {k: _text(v) for k, v in file.attrs.items()}
+
+
+def _text(value):
+    """Texts of fixed length come as bytes."""
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, np.ndarray) and value.dtype.kind == "S":
+        return [text.decode() for text in value]
+    return value
 
 
 def test_a_file_never_seen_is_predicted_from_the_run_folder_alone(tmp_path, run):

@@ -198,8 +198,9 @@ def test_cancelling_within_the_first_epoch_leaves_a_usable_run_too(tmp_path):
     path, steps = make_file(tmp_path / "shots.h5", 40), []
 
     def stop():
-        steps.append(1)
-        return len(steps) > 42
+        if (tmp_path / "run" / "recipe.toml").exists():  # the shots are reduced, it learns
+            steps.append(1)
+        return len(steps) > 2
 
     events = list(train(table_of_file(path), tiny_recipe(), tmp_path / "run", stop=stop))
     assert events[-1]["event"] == "cancelled"

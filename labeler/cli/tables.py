@@ -1,0 +1,99 @@
+"""tables: the paper's tables measured anew, beside the paper's numbers."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from labeler.cli.child import listen
+from labeler.cli.output import add_output_options, follow, print_json
+from labeler.version import version
+from model.errors import InputError
+
+
+def add_parsers(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "tables",
+        help="the paper's tables on your data, beside the paper's numbers",
+        description="Trains what Tables 1, 3, 4, 5, 6, 9 and 10 of Zimmermann et al. 2019 need and"
+        " writes Markdown, CSV and a self-contained HTML report into DIR, anew after each table."
+        " Stopped or killed, the same command goes on where it was; a data file that changed in"
+        " between is refused.",
+    )
+    parser.add_argument(
+        "tables", nargs="*", default=["all"], metavar="TABLE", help="1, 3, 4, 5, 6, 9, 10 or all"
+    )
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="labelled shots")
+    parser.add_argument(
+        "--cxidb", type=Path, nargs="+", default=[], metavar="FILE",
+        help="the reference set of Tables 3 and 9: one class per file",
+    )  # fmt: skip
+    parser.add_argument(
+        "--budget", choices=("smoke", "cpu", "paper"), default="cpu",
+        help="smoke: minutes, only to see that it runs; cpu: an hour a table on two cores;"
+        " paper: the paper's recipe, for GPUs (default: cpu)",
+    )  # fmt: skip
+    parser.add_argument("--seeds", type=int, default=0, metavar="K", help="default: the budget's")
+    parser.add_argument(
+        "--devices", metavar="D", help="trainings at a time, one on each GPU (default: all GPUs)"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the report")
+    parser.add_argument("--page", type=Path, metavar="DIR", help="also a page for a repository")
+    parser.add_argument("--keep", action="store_true", help="keep the weights of every training")
+    parser.add_argument(
+        "--figures", action="store_true", help="also Figures 2, 4 and 5, as SVG in DIR/figures"
+    )
+    add_output_options(parser, events=True)
+    parser.set_defaults(run=_tables)
+
+
+def _tables(args: argparse.Namespace) -> int:
+    from labeler.views.schematics import render
+    from model.tables.budgets import budget
+    from model.tables.report import write, write_page
+    from model.tables.running import run
+    from model.tables.study import Order
+
+    if args.seeds < 0:
+        raise InputError(f"{args.seeds} seeds cannot be", mend="Give a number from 1 up.")
+    order = Order(
+        args.data, args.out, _numbers(args.tables), budget(args.budget), tuple(args.cxidb),
+        args.seeds, args.devices, args.keep, f"airylabel {version()}", _command(),
+    )  # fmt: skip
+
+    def report(study: Any, tables: Any, shelf: Any) -> dict[str, str]:
+        written = write(study, tables, shelf)
+        if args.page:
+            name = f"tables-{args.budget}"
+            write_page(study, tables, shelf, args.page, name)
+            written["page"] = str(args.page / f"{name}.md")
+        return written
+
+    last = follow(run(order, report, listen(), render if args.figures else None), args)
+    if args.json:
+        print_json(last)
+    elif not args.events and last["event"] == "finished":
+        print(Path(last["md"]).read_text("utf-8"), last["html"], sep="\n")
+    return 0 if last["event"] == "finished" else 1
+
+
+def _numbers(words: list[str]) -> tuple[int, ...]:
+    from model.tables.plan import NUMBERS
+
+    if "all" in words:
+        return NUMBERS
+    known = ", ".join(map(str, NUMBERS))
+    for word in words:
+        if not (word.isdecimal() and int(word) in NUMBERS):
+            raise InputError(f"there is no table {word!r} here", mend=f"There are: {known}, all.")
+    return tuple(int(word) for word in words)
+
+
+def _command() -> str:
+    """The command line with the names of files alone: a report says nothing of this machine."""
+    words = [Path(w).name if "/" in w or "\\" in w else w for w in sys.argv[1:]]
+    return shlex.join(["airylabel", *words])
