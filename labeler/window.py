@@ -52,6 +52,7 @@ TABS = {
     "Inspect": "inspect.InspectView",
     "Map": "map.MapView",
     "Quality": "quality.QualityView",
+    "Live": "live.LiveView",
 }
 """The views and where each is made; Label is always there. `label_requested` goes there."""
 SMALLEST = (1000, 640)

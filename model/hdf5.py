@@ -25,7 +25,10 @@ _SAMPLED_BLOCKS = 8
 
 
 def open_file(path: Path | str) -> h5py.File:
-    """Open for reading, without a lock; InputError says what is wrong and what to do."""
+    """Open for reading, without a lock; InputError says what is wrong and what to do.
+
+    A file that somebody writes under SWMR, or was writing when the power failed, is opened so.
+    """
     path = Path(path)
     if not path.exists():
         raise InputError("there is no such file", file=path, mend="Check the path.")
@@ -38,7 +41,7 @@ def open_file(path: Path | str) -> h5py.File:
             path.open("rb").close()
             mend = "Choose an HDF5 file (.h5, .hdf5, .cxi)."
             raise InputError("is not an HDF5 file, or its head is damaged", file=path, mend=mend)
-        return h5py.File(path, "r", locking=False)
+        return h5py.File(path, "r", locking=False, swmr=is_under_swmr(path))
     except PermissionError as error:
         mend = "Ask its owner for the right to read it."
         raise InputError("may not be read by you", file=path, mend=mend) from error
@@ -48,6 +51,17 @@ def open_file(path: Path | str) -> h5py.File:
             raise InputError("the file is cut short", file=path, mend=mend) from error
         mend = "The file may be damaged or still being written: copy it again from its origin."
         raise InputError(f"cannot be opened ({error})", file=path, mend=mend) from error
+
+
+def is_under_swmr(path: Path) -> bool:
+    """Whether the head of a file says that a writer has it open for single write, many read.
+
+    Byte 8 is the version of the superblock, byte 11 its flags: 0x04 is such a writer's (HDF5 file
+    format specification 3.0, II.A).
+    """
+    with path.open("rb") as stream:
+        head = stream.read(12)
+    return len(head) == 12 and head[8] >= 3 and bool(head[11] & 0x04)
 
 
 def dataset_at(file: h5py.File, name: str) -> h5py.Dataset | None:

@@ -156,14 +156,18 @@ def batch_for(shape: tuple[int, int, int], device: torch.device) -> int:
     return max(1, min(64, pixels // (shape[-1] * shape[-2])))
 
 
-def choose(network: Network, shape: tuple[int, int, int], name: str = "auto") -> tuple[Engine, str]:
+def choose(
+    network: Network, shape: tuple[int, int, int], name: str = "auto", most: int | None = None
+) -> tuple[Engine, str]:
     """The engine for inputs of `shape` (channels, H, W), and a line that says which and why.
+
+    most: shots in a batch at most, where an early answer counts more than the last bit of speed.
 
     `name`: auto, torch or openvino. An engine that does not give torch's numbers for a test input
     is not used, whatever was asked for.
     """
     device = best_device()
-    batch = batch_for(shape, device)
+    batch = min(batch_for(shape, device), most or sys.maxsize)
     plain = TorchEngine(network.body, batch, device)
     if name == "torch" or (name == "auto" and device.type != "cpu"):
         return plain, f"Prediction by {plain.name}."

@@ -70,6 +70,8 @@ class PredictionFile:
             "readable": ((), np.bool_, False),
         }
 
+        self.names = tuple(layout)
+
         def create() -> None:
             self._file = h5py.File(self._temporary, "w", locking=False, libver="latest")
             for name, (shape, dtype, fill) in layout.items():
@@ -120,7 +122,7 @@ class PredictionFile:
         except _TROUBLE as error:
             self.discard()
             mend = "Free some space, or choose another place to write to."
-            what = f"cannot be written ({_reason(error)})"
+            what = f"cannot be written ({reason(error)})"
             raise InputError(what, file=self.path, mend=mend) from error
 
 
@@ -151,7 +153,7 @@ def _put_attribute(file: h5py.File, name: str, value: Any) -> None:
         file.attrs[name] = value
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """The system's own words, also where h5py buries them in its message."""
     number = getattr(error, "errno", None) or re.search(r"errno = (\d+)", str(error))
     if isinstance(number, re.Match):

@@ -18,7 +18,7 @@ from model.layouts import FileLabels, Geometry
 from model.probing import probe
 from model.sources import Source, SourceInfo, open_source
 from model.taxonomy import Class, Taxonomy
-from model.taxonomy_toml import load, shipped
+from model.taxonomy_toml import known_for
 
 __all__ = [
     "FileLabels",
@@ -232,9 +232,5 @@ def refuse_twins(infos: Sequence[SourceInfo]) -> None:
 
 
 def _taxonomy_for(info: SourceInfo) -> Taxonomy:
-    helium = load(shipped("helium"))
-    try:
-        helium.columns(info.class_names)
-    except InputError:
-        return Taxonomy(info.path.stem, [Class(name) for name in info.class_names], [])
-    return helium
+    plain_one = Taxonomy(info.path.stem, [Class(name) for name in info.class_names], [])
+    return known_for(info.class_names) or plain_one

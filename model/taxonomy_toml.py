@@ -29,6 +29,16 @@ def find(name_or_path: str | Path) -> Path:
     return path if path.suffix == ".toml" or path.exists() else shipped(str(name_or_path))
 
 
+def known_for(class_names: Sequence[str]) -> Taxonomy | None:
+    """The helium taxonomy where it has all these classes, else None."""
+    helium = load(shipped("helium"))
+    try:
+        helium.columns(class_names)
+    except InputError:
+        return None
+    return helium
+
+
 def load(path: str | Path) -> Taxonomy:
     """Read a taxonomy file; InputError names the line and the mend."""
     path = Path(path)

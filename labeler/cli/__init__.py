@@ -21,6 +21,7 @@ FAMILIES = (
     "keeping",
     "exchange",
     "learning",
+    "online",
     "baselines",
     "active",
     "asking",

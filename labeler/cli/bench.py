@@ -20,13 +20,13 @@ from labeler.cli.output import add_output_options, follow, print_json
 class Bench:
     """A benchmark: `function` of `module` takes the options by name and returns numbers.
 
-    `options`: name -> default (whole numbers); `shown`: number -> what it means, in one line.
+    `options`: name -> default, which also gives its type; `shown`: number -> what it means.
     """
 
     name: str
     text: str
     module: str
-    options: dict[str, int] = field(default_factory=dict)
+    options: dict[str, int | float] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
     function: str = "measure"
 
@@ -109,6 +109,22 @@ BENCHES = (
         },
     ),
     Bench(
+        "online",
+        "live shots from another process by the Karabo bridge: hit finder, network, record",
+        "model.benchmarks.online",
+        {"rate": 120, "hit_rate": 0.3, "seconds": 600, "size": 224, "input": 0},
+        {
+            "sustained_hz": "shots a second that were dealt with (goal ≥ 120)",
+            "latency_p50_ms": "from the time a shot was taken to its probabilities",
+            "latency_p99_ms": "the slowest in a hundred (goal ≤ 1000)",
+            "dropped": "hits that the network never read, and shots that we did not fetch",
+            "hitfinder_hz": "shots a second by the hit finder alone (goal ≥ 2000)",
+            "hitfinder_missed": "share of hits that it misses, on shots it was not fitted on",
+            "read_hz": "hits a second by the network",
+            "memory_growth_mb": "after the first tenth of the time, at most a minute",
+        },
+    ),
+    Bench(
         "physics",
         "correlation maps against the FFT of all pairs of rings, panes, the simulator",
         "labeler.views.physics_timing",
@@ -132,7 +148,8 @@ def add_parsers(subparsers: Any) -> None:
     for line in BENCHES:
         parser = names.add_parser(line.name, help=line.text)
         for option, default in line.options.items():
-            parser.add_argument(f"--{option}", type=int, default=default, metavar="N")
+            flag = f"--{option.replace('_', '-')}"
+            parser.add_argument(flag, type=type(default), default=default, metavar="N")
         add_output_options(parser)
         parser.set_defaults(run=_run, line=line)
     foreign = names.add_parser(

@@ -66,6 +66,15 @@ class Stack:
         self.shot_names: tuple[str, ...] | None = None
         self.group = self.dataset.rpartition("/")[0]
 
+    def refresh(self) -> None:
+        """Look again how many shots there are, in a file that is open under SWMR and grows."""
+        self._data.id.refresh()
+        self.n_shots = int(self._data.shape[0])
+        mask = self.beside("mask")
+        if mask is not None and mask.ndim == 3:
+            mask.id.refresh()
+            self.n_shots = min(self.n_shots, int(mask.shape[0]))
+
     def beside(self, name: str) -> h5py.Dataset | None:
         """A dataset in the same group as the shots."""
         return dataset_at(self.file, f"{self.group}/{name}" if self.group else name)
@@ -82,8 +91,9 @@ class Stack:
         found = self.beside("mask")
         if found is None or found.dtype.kind not in "biu":
             return None
-        fits = found.shape in (self.shape, (self.n_shots, *self.shape))
-        return found if fits else None
+        if found.ndim == 3 and found.shape[1:] == self.shape:
+            return found if found.shape[0] >= self.n_shots else None  # it may grow ahead of them
+        return found if found.shape == self.shape else None
 
     def has_mask(self) -> bool:
         return self._mask() is not None

@@ -1,0 +1,127 @@
+"""A folder that fills with files of shots: the newest file first, each shot once.
+
+A file that is still being written is tried again until it is whole; one that stays unreadable is
+named and left alone. Never writes there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.errors import InputError
+from model.online.growing import GrowingFile
+from model.online.sources import ENDINGS, Arriving, Notice, Wanted
+
+PATIENCE_S = 5.0
+"""A file that cannot be read, and does not change for so long, is given up."""
+SETTLED_S = 60.0
+"""A file that has not grown for so long is not looked at again."""
+LISTING_S = 0.25
+
+
+@dataclass
+class _Known:
+    """A file of the folder: shots read so far, its size and time, and since when it is so."""
+
+    done: int = 0
+    state: tuple[int, int] = (-1, -1)
+    since: float = 0.0
+    unread: bool = True
+    given_up: bool = False
+
+    def changed(self, found: os.stat_result) -> bool:
+        """Whether it is another than at the last look; remembers this one."""
+        state = (found.st_size, found.st_mtime_ns)
+        if state == self.state:
+            return False
+        self.state, self.since, self.unread = state, time.monotonic(), True
+        self.given_up = False
+        return True
+
+    @property
+    def age(self) -> float:
+        """Seconds since it last changed."""
+        return time.monotonic() - self.since
+
+
+def arriving(folder: Path, wanted: Wanted) -> Arriving:
+    """New shots of all files that appear in the folder; see `model.online.sources`."""
+    known: dict[str, _Known] = {}
+    if wanted.new_only:
+        known = {name: _Known(given_up=True) for name in _names(folder)}
+        for name, entry in known.items():
+            entry.changed((folder / name).stat())
+            entry.unread = False
+    gone, looked = False, 0.0
+    while True:
+        if time.monotonic() - looked > LISTING_S or not looked:
+            looked = time.monotonic()
+            try:
+                waiting = _waiting(folder, known)
+                gone = False
+            except OSError as error:
+                waiting = []
+                if not gone:
+                    yield Notice(f"{folder}: cannot be listed ({error.strerror}). Tried further.")
+                gone = True
+        read_any = False
+        for path in waiting[:1]:
+            for item in _of_file(path, known[path.name], wanted):
+                read_any = True
+                yield item
+        waiting = waiting[1:]
+        if not read_any:
+            yield None
+
+
+def _names(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [
+            e.name
+            for e in entries
+            if Path(e.name).suffix.lower() in ENDINGS and not e.name.startswith(".")
+        ]
+
+
+def _waiting(folder: Path, known: dict[str, _Known]) -> list[Path]:
+    """Files with something new, the newest first."""
+    found = []
+    names = _names(folder)
+    for gone in known.keys() - set(names):
+        del known[gone]
+    for name in names:
+        entry = known.setdefault(name, _Known())
+        if entry.state[0] >= 0 and not entry.unread and entry.age > SETTLED_S:
+            continue
+        try:
+            state = (folder / name).stat()
+        except FileNotFoundError:  # moved away between the listing and now
+            continue
+        if (entry.changed(state) or entry.unread) and not entry.given_up:
+            found.append((entry.state[1], name))
+    return [folder / name for _, name in sorted(found, reverse=True)]
+
+
+def _of_file(path: Path, entry: _Known, wanted: Wanted) -> Arriving:
+    """What is new in one file; marks it read, or given up with a notice."""
+    file = GrowingFile(path, wanted.dataset)
+    try:
+        count = file.look()
+        if count is not None:
+            for found in file.read(entry.done, count):
+                entry.done += len(found)
+                yield found
+            entry.unread = entry.done < count
+        if entry.unread and entry.age > PATIENCE_S:
+            entry.given_up = True
+            yield Notice(f"{_reason(file, path)} It is left out.", unreadable=1)
+    finally:
+        file.close()
+
+
+def _reason(file: GrowingFile, path: Path) -> str:
+    error = file.error
+    return str(error) if isinstance(error, InputError) else f"{path}: cannot be read ({error})."

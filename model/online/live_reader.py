@@ -1,0 +1,109 @@
+"""The network's reading of live hits: the same steps as `predict`, a few shots at a time.
+
+Preprocessing, engine, head and decisions are those of `model.prediction`, so that a live shot gets
+the numbers it would get from a file. It keeps nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model import checkpoint, inference
+from model.errors import InputError
+from model.explain import FORMS
+from model.layouts import Geometry
+from model.online.record import Found
+from model.online.stream import Hit
+from model.prediction import PooledHead
+from model.receptive import cell_box, within
+
+BATCH = 4
+"""Shots for the engine at once: small, so that none waits long for the others."""
+
+
+@dataclass
+class LiveReader:
+    """A run, ready to read hits; made by `open`. `says` names the engine."""
+
+    about: checkpoint.Checkpoint
+    head: PooledHead
+    engine: inference.Engine
+    says: str
+    run: str
+    cells: tuple[float, float, float, float]
+    geometry: Geometry = field(default_factory=Geometry)
+    """Of shots whose source tells nothing."""
+
+    @classmethod
+    def open(
+        cls,
+        run: Path,
+        class_names: Sequence[str] | None = None,
+        engine: str = "auto",
+        geometry: Geometry | None = None,
+    ) -> LiveReader:
+        """Load a run folder; InputError where it is missing, changed, or of other classes."""
+        network, about = checkpoint.load(Path(run), class_names)
+        size = about.preprocessing.size
+        shape = (about.channels, size, size)
+        chosen, says = inference.choose(network, shape, engine, BATCH)
+        box = cell_box(network, size, inference.grid(network, shape))
+        head = PooledHead.of(network)
+        return cls(about, head, chosen, says, Path(run).resolve().name, box, geometry or Geometry())
+
+    @property
+    def most(self) -> int:
+        """Hits that are worth handing over at once: two batches, one for each engine's hand."""
+        return 2 * self.engine.batch
+
+    def read(self, hits: Sequence[Hit]) -> tuple[list[Hit], Found, list[InputError]]:
+        """The hits that could be read, what was found (by dataset name, as in predictions.h5, with
+        `shift`), and why the others could not."""
+        pixels, shifts, readable, errors = [], [], [], []
+        preprocessing = self.about.preprocessing
+        for hit in hits:
+            geometry = self.geometry if hit.geometry == Geometry() else hit.geometry
+            try:
+                shot = preprocessing.prepare(hit.counts, hit.mask, geometry)
+                pixels.append(preprocessing.input_of(shot))
+            except InputError as error:
+                errors.append(error)
+                continue
+            readable.append(hit)
+            shifts.append(np.divide(shot.shift, shot.counts.shape))
+        if not readable:
+            return [], {}, errors
+        parts = [self.head.read(f, self.about) for f in self.engine.stream(self._batches(pixels))]
+        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        found["shift"] = np.array(shifts, np.float32)
+        return readable, found, errors
+
+    def attributes(self, shape: tuple[int, int]) -> dict[str, Any]:
+        """What a file of these readings says about them, for shots of this shape (y, x)."""
+        field_seen = self.about.preprocessing.field(shape)
+        limits = self.about.thresholds or (0.5,) * len(self.about.class_names)
+        return {
+            "class_names": list(self.about.class_names),
+            "thresholds": np.array(limits, np.float32),
+            "run": self.run,
+            "network": self.about.network,
+            "recipe": self.about.recipe.name,
+            "heatmap_form": FORMS[0],
+            "input": self.about.preprocessing.input,
+            "field": np.array(field_seen),
+            "cells": np.array(within(field_seen, self.cells)),
+        }
+
+    def _batches(self, pixels: list[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
+        """In batches for the engine, both of its hands with the same to do."""
+        parts = -(-len(pixels) // self.engine.batch)
+        if len(pixels) > 1:
+            parts = max(2, parts)
+        for part in np.array_split(np.arange(len(pixels)), parts):
+            yield np.stack([pixels[i] for i in part])

@@ -1,0 +1,225 @@
+"""Watching a live source: a generator of what is coming in, while it comes.
+
+Every second it yields `watched` (hit rate and class fractions with intervals over the last minute,
+latencies, broken rules, what was dropped), besides `examples` (the latest of each class), `alarm`
+where a share leaves its band, and `note`. It ends in `finished`, with the totals. It trains
+nothing, labels nothing, and never holds up the source.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from model.errors import InputError
+from model.events import Event, event
+from model.online.bands import HITS, Alarms, Band
+from model.online.live_reader import LiveReader
+from model.online.record import Found, Record
+from model.online.stream import Hit, Stream
+from model.online.tally import Tally
+from model.taxonomy import Taxonomy
+from model.thumbnail import thumbnail
+
+EVERY_S = 1.0
+STALLED_S = 5.0
+"""A source from which nothing has come for so long is said to stand still."""
+PATIENCE_S = 0.1
+
+
+@dataclass(frozen=True)
+class Until:
+    """When to end besides on `stop`: after `seconds`, or when nothing came for `idle` seconds."""
+
+    seconds: float | None = None
+    idle: float | None = None
+
+
+def watch(
+    stream: Stream,
+    reader: LiveReader,
+    *,
+    stop: Callable[[], bool],
+    record: Record | None = None,
+    taxonomy: Taxonomy | None = None,
+    bands: tuple[Band, ...] = (),
+    until: Until | None = None,
+) -> Iterator[Event]:
+    """Read hits of the stream until told to stop; see the module.
+
+    The record is whole when this ends, however it ends. InputError from the source ends it too.
+    """
+    watched = _Watch(stream, reader, record, taxonomy, bands)
+    try:
+        stream.start()
+        yield event("note", level="info", text=reader.says)
+        yield event("note", level="info", text=stream.finder.words())
+        yield from watched.run(stop, until or Until())
+    finally:
+        stream.close()
+        trouble = record.close() if record is not None else ""
+    yield from watched.last_words(trouble)
+
+
+class _Watch:
+    """What one watch knows."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        reader: LiveReader,
+        record: Record | None,
+        taxonomy: Taxonomy | None,
+        bands: tuple[Band, ...],
+    ) -> None:
+        self.stream, self.reader, self.record = stream, reader, record
+        self.tally = Tally(reader.about.class_names, taxonomy)
+        self.alarms = Alarms(bands)
+        self.keeps = record is not None
+        self.examples: dict[str, tuple[Hit, float]] = {}
+        self.started = time.monotonic()
+        self.stalled = False
+        self.unreadable = 0
+        self.said: set[str] = set()
+        self._before = stream.counted()
+
+    def run(self, stop: Callable[[], bool], until: Until) -> Iterator[Event]:
+        """Everything until the end that was asked for."""
+        due = time.monotonic() + EVERY_S
+        while not stop() and not self._is_over(until):
+            hits = self.stream.take(self.reader.most, PATIENCE_S)
+            if hits:
+                yield from self._read(hits)
+            for text in self.stream.notices():
+                yield event("note", level="warning", text=text)
+            yield from self._tell_stall()
+            if time.monotonic() >= due:
+                due = max(due + EVERY_S, time.monotonic())
+                yield from self._second()
+        yield from self._second()
+
+    def _is_over(self, until: Until) -> bool:
+        now = time.monotonic()
+        if until.seconds is not None and now - self.started > until.seconds:
+            return True
+        quiet = now - max(self.stream.last_arrival, self.started)
+        return until.idle is not None and quiet > until.idle and not self.stream.waiting
+
+    def _read(self, hits: list[Hit]) -> Iterator[Event]:
+        read, found, errors = self.reader.read(hits)
+        self.unreadable += len(errors)
+        for error in errors:
+            yield from self._once(str(error))
+        if not read:
+            return
+        fine = found["readable"]
+        if not fine.all():
+            self.unreadable += int((~fine).sum())
+            yield from self._once("A shot overflows in the network and has no prediction.")
+        now = time.time()
+        waited = [1000 * max(0.0, now - hit.since) for hit in read]
+        self.tally.add(found["decided"][fine], [w for w, f in zip(waited, fine, strict=True) if f])
+        self._remember(read, found)
+        if self.keeps and self.record is not None:
+            try:
+                self.record.add(read, found)
+            except InputError as error:
+                self.keeps = False
+                self.record.close()
+                text = f"{error} Watching goes on without keeping; {self.record.kept} were kept."
+                yield event("note", level="warning", text=text)
+
+    def _remember(self, read: list[Hit], found: Found) -> None:
+        newest = sorted(range(len(read)), key=lambda i: read[i].since)
+        for i in newest:
+            for c in np.flatnonzero(found["decided"][i]):
+                name = self.reader.about.class_names[c]
+                self.examples[name] = read[i], float(found["probabilities"][i, c])
+
+    def _second(self) -> Iterator[Event]:
+        now = self.stream.counted()
+        seen, hits = now.seen - self._before.seen, now.hits - self._before.hits
+        self._before = now
+        self.tally.came(seen, hits)
+        found = self.tally.summary()
+        yield event("watched", **self._totals(), **found, stalled=self.stalled)
+        shares = {HITS: found["hit_rate"]} | found["fractions"]
+        shots = {HITS: found["shots_in_window"]}
+        shots |= dict.fromkeys(found["fractions"], found["read_in_window"])
+        for band, left in self.alarms.look(shares, shots):
+            yield _alarm(band, left, shares[band.name])
+        if self.examples:
+            shown = {name: _example(*one) for name, one in self.examples.items()}
+            self.examples = {}
+            yield event("examples", classes=shown)
+        self.tally.next_second()
+
+    def _totals(self) -> dict[str, Any]:
+        now = self.stream.counted()
+        return {
+            "seconds": time.monotonic() - self.started,
+            "seen": now.seen,
+            "hits": now.hits,
+            "read": self.tally.read,
+            "dropped": now.dropped,
+            "skipped": now.skipped,
+            "unreadable": now.unreadable + self.unreadable,
+            "waiting": self.stream.waiting,
+            "kept": self.record.kept if self.record is not None else 0,
+            "keeps": self.keeps,
+        }
+
+    def _tell_stall(self) -> Iterator[Event]:
+        quiet = time.monotonic() - max(self.stream.last_arrival, self.started)
+        if quiet > STALLED_S and not self.stalled:
+            self.stalled = True
+            text = f"Nothing has come for {STALLED_S:.0f} seconds; watching goes on."
+            yield event("note", level="warning", text=text)
+        elif quiet < STALLED_S and self.stalled:
+            self.stalled = False
+            yield event("note", level="info", text="Shots are coming again.")
+
+    def _once(self, text: str) -> Iterator[Event]:
+        if text not in self.said:
+            self.said.add(text)
+            yield event("note", level="warning", text=text)
+
+    def last_words(self, trouble: str) -> Iterator[Event]:
+        """The totals, after the record was closed."""
+        if trouble and self.keeps:
+            yield event("note", level="warning", text=trouble)
+        totals = self._totals()
+        files = [str(path) for path in self.record.files] if self.record is not None else []
+        text = (
+            f"{totals['seen']:,} shots came, {totals['hits']:,} of them hits; "
+            f"{totals['read']:,} were read, {totals['dropped']:,} dropped unread."
+        )
+        yield event(
+            "finished", metrics={}, text=text, files=files, **totals,
+            latency_ms=self.tally.all_latencies(),
+        )  # fmt: skip
+
+
+def _alarm(band: Band, left: bool, share: tuple[float, float, float]) -> Event:
+    value, low, high = share
+    what = "left its band" if left else "is back in its band"
+    text = f"{band.name}: {value:.1%} ({low:.1%} … {high:.1%}) {what} {band.words()}."
+    return event("alarm", name=band.name, left=left, share=share, text=text)
+
+
+def _example(hit: Hit, probability: float) -> dict[str, Any]:
+    """A picture of 8 bits in base64, rows of `width`, and what is known of the shot."""
+    picture = thumbnail(hit.counts, hit.mask)
+    return {
+        "picture": base64.b64encode(picture.tobytes()).decode(),
+        "height": picture.shape[0],
+        "width": picture.shape[1],
+        "id": hit.id,
+        "probability": probability,
+        "since": hit.since,
+    }
