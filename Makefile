@@ -36,8 +36,8 @@ clean:
 pictures: install
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m labeler demo $(DEMO) --pictures
 	mkdir -p resources/screens
-	for name in labelling heatmap learn inspect class-streak light physics grid queue map agreement drift \
-	    history; do cp $(DEMO)/report/$$name-1280.png resources/screens/$$name.png; done
+	for name in labelling heatmap learn inspect class-streak light physics grid queue map live agreement \
+	    drift forecast history; do cp $(DEMO)/report/$$name-1280.png resources/screens/$$name.png; done
 	$(BIN)/python -m labeler figure $(DEMO) --class Streak --class Bent --dpi 130 --out resources/screens/fig5.png
 
 # The network trained on simulated shots that `quick` begins from: about twenty minutes. Two sizes

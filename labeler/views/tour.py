@@ -20,7 +20,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 
-from labeler import demo_people
+from labeler import demo_live, demo_people
 from labeler.look import PANES
 from labeler.project import Project
 from labeler.reports import read_report
@@ -52,6 +52,8 @@ HANDS: Any = QTest
 PATIENCE_S = 20.0
 TRAINING_S = 900.0
 MAP_S = 180.0
+LIVE_S, LIVE_EVERY_MS = 60.0, 500
+FORECAST_S = 120.0
 
 
 def walk(project: Path, everything: bool = False) -> Iterator[Event]:
@@ -190,8 +192,35 @@ class _Tour:
         self._picture("light", "The light theme")
         window.flip_theme()
         if self.everything:
+            self._show_live()
+            self._show_forecast()
             self._show_people()
         yield event("progress", what="pictures", done=len(stops), total=len(stops))
+
+    def _show_live(self) -> None:
+        """Watch shots that arrive in a folder for a while."""
+        source = self.session.project.sources[0].path
+        with tempfile.TemporaryDirectory() as folder:
+            self.window.show_tab("Live")
+            view: Any = self.window.views["Live"]
+            view.form.source.setText(folder)
+            coming = demo_live.arrive(source, Path(folder))
+            next(coming)
+            view.form.button.click()
+            self._until(lambda: bool(view.watch.seen.history), "the first live shots", LIVE_S)
+            for _ in coming:
+                HANDS.qWait(LIVE_EVERY_MS)
+            self._picture("live", "Shots while they come in")
+            view.watch.stop()
+
+    def _show_forecast(self) -> None:
+        self.window.show_tab("Quality")
+        view: Any = self.window.views["Quality"]
+        view.show_page("Forecast")
+        page = view.pages["Forecast"]
+        page.foresee()
+        self._until(lambda: not page.errand.is_running, "the forecast", FORECAST_S)
+        self._picture("forecast", "What the next labels would buy")
 
     def _show_people(self) -> None:
         """Pages about several readers, on a copy of the project with simulated ones."""
