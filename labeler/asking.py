@@ -6,7 +6,7 @@ Joins the project's labels and the embeddings that it stands on with `model.sele
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,42 +21,56 @@ from model.forecast import Forecast, forecast
 from model.prior import Prior, prior_of
 from model.shots import ShotTable
 
+SEEN = (
+    "It is too hopeful: the network that reads the shots was trained on these labels, and the "
+    "shipped one has not read them (airylabel embed)."
+)
+
 
 @dataclass(frozen=True)
 class Known:
-    """Embeddings (N, D), NaN where a shot has none; labels (N, C) where labelled (N,); prior."""
+    """Embeddings (N, D), NaN where a shot has none; labels (N, C) where labelled (N,); prior.
+
+    `seen`: the network was trained on such labels.
+    """
 
     embeddings: npt.NDArray[np.float32]
     labels: npt.NDArray[np.bool_]
     labelled: npt.NDArray[np.bool_]
     prior: Prior | None
     space: head.Space
+    seen: bool
 
 
-def known(project: Project) -> Known:
+def known(project: Project, unseen: bool = False) -> Known:
     """Everything the instant head of a project learns from.
 
-    Raises InputError where no network has read its shots yet.
+    `unseen`: rather from a network that saw none of the labels. Raises InputError where no network
+    has read its shots yet.
     """
     table = project.shot_table()
-    ground = _ground(project, table)
+    ground = _ground(project, table, unseen)
     found = grounds.embeddings(ground).astype(np.float32)
     readable = np.isfinite(found).all(1)
     prior = prior_of(ground.network, project.taxonomy)
     if prior is not None and prior.weight.shape[1] != found.shape[1]:
         prior = None
     space = head.space_of(found[readable])
-    return Known(found, table.labels.astype(bool), table.labelled & readable, prior, space)
+    seen = ground.predictions is not None
+    return Known(found, table.labels.astype(bool), table.labelled & readable, prior, space, seen)
 
 
-def _ground(project: Project, table: ShotTable) -> Ground:
-    """That of the run in use, else what the shipped network has read."""
-    if project.current_run is not None:
+def _ground(project: Project, table: ShotTable, unseen: bool = False) -> Ground:
+    """That of the run in use, else what the shipped network has read; the other way round where a
+    network is wanted that has `unseen` the labels.
+    """
+    ground = grounds.of_cache(0, project.taxonomy, table, project.folder)
+    share = grounds.share_there(ground.parts)
+    if project.current_run is not None and not (unseen and share == 1):
         predictions = project.run_folder(project.current_run) / "predictions.h5"
         if predictions.is_file():
             return grounds.of_run(0, project.taxonomy, len(table), predictions)
-    ground = grounds.of_cache(0, project.taxonomy, table, project.folder)
-    if not grounds.share_there(ground.parts):
+    if not share:
         raise InputError(
             "no network has read these shots yet",
             file=project.folder,
@@ -81,13 +95,18 @@ def next_shots(
 
 
 def foreseen(project: Project, more: int = 100) -> Forecast:
-    """What `more` labels on top of those so far would buy; InputError below 40 labels."""
-    has = known(project)
+    """What `more` labels on top of those so far would buy; InputError below 40 labels.
+
+    By the shipped network where it has read all shots, for a run has seen the labels that judge it;
+    otherwise by the run in use, and the text says so.
+    """
+    has = known(project, unseen=True)
     rows = has.labelled
-    return forecast(
+    made = forecast(
         has.embeddings[rows], has.labels[rows], project.taxonomy,
         prior=has.prior, space=has.space, more=more,
     )  # fmt: skip
+    return replace(made, text=f"{made.text} {SEEN}") if has.seen else made
 
 
 def class_fractions(project: Project, seed: int = 0) -> tuple[Fraction, ...]:

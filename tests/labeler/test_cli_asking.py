@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import h5py
 import numpy as np
 import pytest
 
+from labeler import asking
 from labeler.cli import main
 from labeler.project import Project
 from model import embedding_parts
@@ -70,6 +72,25 @@ def test_forecast_says_what_more_labels_would_buy(project, capsys):
     assert main(["forecast", str(project)]) == 0
     shown = capsys.readouterr().out
     assert "more labels" in shown or "next 100 labels" in shown
+
+
+def test_a_forecast_by_a_run_that_saw_the_labels_says_so_and_the_shipped_network_goes_first(
+    project, capsys
+):
+    with Project.open(project) as opened:
+        run = opened.new_run_folder()
+        for name in ("model.json", "model.safetensors"):
+            shutil.copy(backbone_folder("helium-resnet18") / name, run)
+        x = np.random.default_rng(1).normal(size=(SHOTS, 16))
+        with h5py.File(run / "predictions.h5", "w") as file:
+            file["embeddings"], file["readable"] = x.astype(np.float16), np.ones(SHOTS, bool)
+        opened.current_run = 1
+        assert asking.known(opened).embeddings.shape[1] == 16
+    assert main(["forecast", str(project), "--json"]) == 0
+    assert "too hopeful" not in json.loads(capsys.readouterr().out)["text"]
+    shutil.rmtree(project / "cache")
+    assert main(["forecast", str(project), "--json"]) == 0
+    assert "too hopeful" in json.loads(capsys.readouterr().out)["text"]
 
 
 def test_fractions_come_from_the_random_checks_alone(project, capsys):
