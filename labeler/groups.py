@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from labeler.known import MODEL, Known
+from labeler.known import CLUSTER, MODEL, Known
 from labeler.store.records import LABELLED, Rows
 
 Codes = npt.NDArray[np.int64]
@@ -88,11 +88,20 @@ def _sittings(known: Known, rows: Rows) -> tuple[Codes, list[str]]:
     return codes, [*titles, "not yet labelled"]
 
 
+def _clusters(known: Known, rows: Rows) -> tuple[Codes, list[str]]:
+    """The proposed clusters by their numbers, largest first; shots of none last."""
+    found = np.asarray(known.numbers[CLUSTER], float)[rows]
+    count = int(np.nanmax(found, initial=0))
+    codes = np.where(np.isfinite(found), np.nan_to_num(found) - 1, count).astype(np.int64)
+    return codes, [*(f"cluster {k}" for k in range(1, count + 1)), "in no cluster"]
+
+
 GROUPS: dict[str, Group] = {
     "none": Group("Not grouped", _one),
     "labels": Group("By label set", _label_sets),
     "predicted": Group("By predicted set", _predicted, MODEL),
     "file": Group("By file", _files),
+    "cluster": Group("By cluster", _clusters, CLUSTER),
     "time": Group("By sitting", _sittings),
 }
 """Name -> group."""

@@ -24,6 +24,8 @@ Flags = npt.NDArray[np.bool_]
 Numbers = Mapping[str, npt.NDArray[np.floating]]
 MODEL = "model"
 """What a filter or an order needs that looks at a run's predictions."""
+CLUSTER = "cluster"
+"""The number that says in which proposed cluster of the map a shot is, from 1; NaN in none."""
 
 
 class Readings(Protocol):

@@ -6,7 +6,12 @@ window only reads it.
 
 from __future__ import annotations
 
+import logging
 import os
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +22,20 @@ import numpy.typing as npt
 
 from labeler import grounds
 from labeler.instant import Ground
+from labeler.known import CLUSTER
 from model.embedding_parts import network_key
 from model.errors import InputError
 from model.events import Event, event
 
 Floats = npt.NDArray[np.float32]
+DAMAGED = (
+    OSError, ValueError, KeyError, EOFError, TypeError, IndexError, SyntaxError, MemoryError,
+    NotImplementedError, UnicodeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
+    struct.error,
+)  # fmt: skip
+"""What numpy and zipfile raise over damaged bytes."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,27 @@ def plain(places: Floats) -> ShotMap:
     return ShotMap(places, np.full(len(places), -1, np.int16))
 
 
+def numbers_of(found: ShotMap) -> npt.NDArray[np.float64]:
+    """(N,) the cluster of each shot, from 1, as a number of the shots; NaN for none."""
+    return np.where(found.cluster >= 0, found.cluster + 1.0, np.nan)
+
+
+def give_clusters(session: Any) -> None:
+    """Let queue and grid know the clusters of the map, where one was made on these embeddings."""
+    project = session.project
+    if project is None or CLUSTER in session.numbers:
+        return
+    if not any((Path(project.folder) / grounds.CACHE).glob("map-*.npz")):
+        return
+    try:
+        found = load(path_of(Path(project.folder), ground_of(project)), session.n_shots)
+    except (InputError, OSError) as error:
+        log.warning("the clusters of the map are not known: %s", error)
+        return
+    if found is not None and found.clusters:
+        session.give_numbers(CLUSTER, numbers_of(found))
+
+
 def path_of(folder: Path, ground: Ground) -> Path:
     """Where the map on these embeddings lies, or will lie."""
     if ground.predictions is None:
@@ -64,7 +99,9 @@ def load(path: Path, n: int) -> ShotMap | None:
             places, cluster = kept["places"], kept["cluster"]
             typical = tuple(row[row >= 0] for row in kept["typical"])
             ends, points, of = kept["ends"], kept["points"], kept["of"]
-    except (OSError, ValueError, KeyError):
+    except DAMAGED as error:
+        if path.is_file():
+            log.warning("%s is damaged, the map is to be made anew: %s", path, error)
         return None
     if places.shape != (n, 2) or len(cluster) != n:
         return None

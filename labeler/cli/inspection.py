@@ -16,6 +16,7 @@ from model.events import Event, event
 
 GROUPS = ("hits", "false", "missed", "certain", "unsure", "labelled")
 FORMS = ("paper", "chattopadhay")
+BACKBONE = "the embeddings of the shipped network, which never saw these labels"
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -89,7 +90,9 @@ def _add_suspicious(subparsers: Any) -> None:
         " --plant, errors are made in the labels first and the flags are counted against them.",
     )
     parser.add_argument("target", type=Path, metavar="PROJECT_OR_FILE")
-    parser.add_argument("--run", dest="folder", type=Path, metavar="RUN", help="whose embeddings")
+    parser.add_argument("--run", dest="folder", type=Path, metavar="RUN",
+        help="whose embeddings (default: the shipped network's, which never saw the labels)",
+    )  # fmt: skip
     parser.add_argument("--most", type=int, default=200, metavar="N", help="shots in the list")
     parser.add_argument("--plant", type=float, metavar="SHARE", help="measure with planted errors")
     parser.add_argument("--seed", type=int, default=0)
@@ -272,24 +275,39 @@ def _planted(x: Any, y: Any, taxonomy: Any, args: argparse.Namespace) -> Event:
 def _embeddings(
     args: argparse.Namespace, table: Any, stop: Any
 ) -> Generator[Event, None, tuple[Any, str]]:
-    """Yields progress; returns (N, D) embeddings and in words whose they are."""
+    """Yields progress; returns (N, D) embeddings and in words whose they are.
+
+    Best are those of a network that never saw these labels: in a project the shipped one's, where
+    it has read all shots; the run in use, whose embeddings know the labels, only without them.
+    """
     import h5py
 
-    from model.places import backbone_folder
+    from labeler.grounds import CACHE, shipped_network
+    from model import embedding_parts
     from model.prediction import predict
 
-    run, whose = args.folder, "the shipped backbone"
-    if run is None and is_project(args.target):
-        current = _current_run(args.target)
-        if current is not None and (current / "predictions.h5").is_file():
-            with h5py.File(current / "predictions.h5", "r", locking=False) as file:
-                if len(file["embeddings"]) == len(table):
-                    return file["embeddings"][()], f"run {int(current.name)}"
-    if run is not None:
-        whose = str(run)
+    run, whose = args.folder, str(args.folder)
+    if run is None:
+        run, whose = shipped_network(), BACKBONE
+        if is_project(args.target):
+            cache = args.target if args.target.is_dir() else args.target.parent
+            parts = embedding_parts.parts_of(table, run, cache / CACHE)
+            found = (
+                embedding_parts.read(parts, len(table)) if all(p.is_there for p in parts) else None
+            )
+            if found is not None:
+                return found, whose
+            current = _current_run(args.target)
+            kept = None if current is None else _embeddings_kept(current, len(table))
+            if kept is not None:
+                mend = f"airylabel embed {cache.name}"
+                return kept, (
+                    f"run {int(current.name)}, which has learnt these labels: the head is out of"
+                    f" fold, the embeddings are not. Fairer, after {mend}: {BACKBONE}"
+                )
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "predictions.h5"
-        for item in predict(table, run or backbone_folder("helium-resnet18"), out, stop=stop):
+        for item in predict(table, run, out, stop=stop):
             if item["event"] == "failed":
                 raise InputError(item["text"])
             if item["event"] == "cancelled":
@@ -299,6 +317,16 @@ def _embeddings(
                 yield item
         with h5py.File(out, "r", locking=False) as file:
             return file["embeddings"][()], whose
+
+
+def _embeddings_kept(run: Path, shots: int) -> Any:
+    """(N, D) of a run that has read all shots, else None."""
+    import h5py
+
+    if not (run / "predictions.h5").is_file():
+        return None
+    with h5py.File(run / "predictions.h5", "r", locking=False) as file:
+        return file["embeddings"][()] if len(file["embeddings"]) == shots else None
 
 
 # -- what the arguments mean -----------------------------------------------------------------------

@@ -9,9 +9,11 @@ import numpy as np
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QMessageBox, QStackedLayout, QVBoxLayout, QWidget
 
+from labeler import map_file
 from labeler.bulk import Bulk
 from labeler.filters import passes
 from labeler.groups import GROUPS, grouped
+from labeler.known import CLUSTER
 from labeler.session import Session
 from labeler.store.records import Rows
 from labeler.views.grid_canvas import SIDES, GridCanvas
@@ -58,7 +60,7 @@ class GridView(QWidget):
         session.labels_changed.connect(canvas.rows_changed)
         session.thumbnail_ready.connect(lambda row: self._arrived(row))
         session.counts_ready.connect(self._sharper)
-        session.run_changed.connect(self.rebuild)
+        session.run_changed.connect(self._another_run)
         session.look_changed.connect(self._look_changed)
         session.shot_changed.connect(self._follow)
         canvas.selection_changed.connect(self.hand.changed)
@@ -91,6 +93,8 @@ class GridView(QWidget):
             self._stale = True
             return
         self._stale = False
+        if GROUPS[self.group].needs == CLUSTER:
+            map_file.give_clusters(self.session)
         rows, sections = grouped(self.group, self.session.queue, self.session.known)
         self.canvas.show_shots(rows, sections)
         if len(rows):
@@ -104,6 +108,12 @@ class GridView(QWidget):
         else:
             self.empty.say("No shots", "Add a file of shots to the project to see them here.")
         self._stack.setCurrentWidget(self.empty)
+
+    def _another_run(self) -> None:
+        """It has another map, with clusters of its own."""
+        if CLUSTER in self.session.numbers:
+            self.session.give_numbers(CLUSTER, None)
+        self.rebuild()
 
     def set_group(self, name: str) -> None:
         """Put shots together in another way."""

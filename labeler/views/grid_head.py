@@ -6,7 +6,9 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QSlider
 
+from labeler import map_file
 from labeler.groups import GROUPS
+from labeler.known import CLUSTER
 from labeler.session import Session
 from labeler.views.fields import MenuField
 from labeler.views.grid_canvas import SIDES
@@ -73,11 +75,13 @@ class GridHead(QFrame):
     _group = "none"
 
     def _fill_groups(self) -> None:
+        map_file.give_clusters(self.session)
         menu, known = self.group.list, self.session.known
         menu.clear()
         for name, group in GROUPS.items():
             possible = known.has(group.needs)
-            action = QAction(group.text if possible else f"{group.text}\tno run yet", menu)
+            lacking = "no map yet" if group.needs == CLUSTER else "no run yet"
+            action = QAction(group.text if possible else f"{group.text}\t{lacking}", menu)
             action.setCheckable(True)
             action.setChecked(name == self._group)
             action.setEnabled(possible)

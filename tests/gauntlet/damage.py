@@ -132,7 +132,56 @@ def settings(folder: Path) -> Target:
     return Target("settings", path, look)
 
 
-TARGETS = (database, source, predictions, weights, settings)
+def thumbnails(folder: Path) -> Target:
+    """Pictures of shots: a damaged one is none, and is made and kept again; never a wrong one."""
+    from labeler.thumbnails import Thumbnails
+
+    project = make_project(folder / "thumbnails")
+    info = probe(project.parent / "shots.h5")
+    place, chance = project / "thumbnails", np.random.default_rng(9)
+    pictures = [chance.integers(0, 256, (48, 48), np.uint8) for _ in range(info.n_shots)]
+    kept = Thumbnails(place, (info,))
+    for k, picture in enumerate(pictures):
+        kept.put(0, k, picture)
+    kept.close()
+    (path,) = place.iterdir()
+
+    def look() -> None:
+        found = Thumbnails(place, (info,))
+        for k, picture in enumerate(pictures):
+            shown = found.get(0, k)
+            if shown is None and not found.trouble:
+                found.put(0, k, picture)  # as the window does once the shot has been read again
+                shown = found.get(0, k)
+            assert found.trouble or np.array_equal(shown, picture), f"picture {k} is another one"
+        lost = not found.trouble and not found.made(0).all()
+        found.close()
+        assert not lost, "a picture is not made again"
+
+    return Target("thumbnails", path, look)
+
+
+def shot_map(folder: Path) -> Target:
+    """The map of a project: damaged, there is none, and it is to be made anew."""
+    from labeler import map_file
+
+    chance = np.random.default_rng(10)
+    cluster = np.arange(60, dtype=np.int16) % 3
+    rings = tuple((k, chance.random((9, 2), np.float32)) for k in range(3))
+    typical = tuple(np.flatnonzero(cluster == k)[:5] for k in range(3))
+    path = folder / "map-0001-60.npz"
+    folder.mkdir(parents=True, exist_ok=True)
+    places = chance.random((60, 2), np.float32)
+    map_file.save(path, map_file.ShotMap(places, cluster, typical, rings))
+
+    def look() -> None:
+        found = map_file.load(path, 60)
+        assert found is None or found.places.shape == (60, 2)
+
+    return Target("map", path, look)
+
+
+TARGETS = (database, source, thumbnails, predictions, shot_map, weights, settings)
 
 
 def flipped(target: Target, times: int, seed: int = 7) -> Tally:

@@ -150,6 +150,16 @@ def test_every_grouping_keeps_every_shot_once(known):
     assert [s.title for s in grouped("time", rows, known)[1]][-1] == "not yet labelled"
 
 
+def test_clusters_of_the_map_are_a_grouping_largest_first_and_those_of_none_last(known):
+    assert not known.has(GROUPS["cluster"].needs)
+    known.numbers["cluster"] = np.array([2, 1, np.nan, 1, 1, 2, np.nan, 1.0])
+    shown, sections = grouped("cluster", np.arange(8), known)
+    assert shown.tolist() == [1, 3, 4, 7, 0, 5, 2, 6]
+    assert [(s.title, s.count) for s in sections] == [
+        ("cluster 1", 4), ("cluster 2", 2), ("in no cluster", 2)
+    ]  # fmt: skip
+
+
 # -- in a session ----------------------------------------------------------------------------------
 
 
