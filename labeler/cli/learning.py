@@ -17,7 +17,7 @@ from labeler.cli.given import (
     taxonomy_given,
     the_project,
 )
-from labeler.cli.output import add_output_options, follow, print_json, told
+from labeler.cli.output import add_engine_options, add_output_options, follow, print_json, told
 from model.errors import InputError
 from model.events import Event, event, to_line
 
@@ -59,6 +59,7 @@ def add_parsers(subparsers: Any) -> None:
     predict.add_argument("--run", type=Path, required=True, dest="folder", metavar="DIR")
     predict.add_argument("--out", type=Path, metavar="FILE.h5")
     predict.add_argument("--engine", default="auto", choices=("auto", "torch", "openvino"))
+    add_engine_options(predict)
     add_file_options(predict)
     add_output_options(predict, events=True)
     predict.set_defaults(run=_predict)
@@ -231,7 +232,12 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
         table = table_of_file(args.target, args.dataset, taxonomy_given(args))
         run = args.folder
         out = args.out or args.target.with_name(f"{args.target.stem}-{_INFERRED}")
-    yield from predict(table, run, out, stop=stop, class_names=names, engine=args.engine)
+    if args.workers is not None and args.scheduler is None:
+        raise InputError("--workers needs --scheduler here", mend="Try --scheduler local.")
+    yield from predict(
+        table, run, out, stop=stop, class_names=names, engine=args.engine,
+        scheduler=args.scheduler, workers=args.workers,
+    )  # fmt: skip
 
 
 # -- lists -----------------------------------------------------------------------------------------

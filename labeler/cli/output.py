@@ -23,6 +23,16 @@ def add_output_options(parser: argparse.ArgumentParser, events: bool = False) ->
         parser.add_argument("--events", action="store_true", help="print one JSON event a line")
 
 
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Who does bulk work: processes of this machine, or the workers of a Dask cluster."""
+    parser.add_argument("--workers", type=int, metavar="W", help="processes (default: one a core)")
+    parser.add_argument(
+        "--scheduler",
+        metavar="S",
+        help="by Dask: local, slurm, or the address of a scheduler (tcp://host:8786)",
+    )
+
+
 def print_json(value: Any) -> None:
     """One JSON object on stdout, indented, numbers of numpy allowed; NaN becomes null."""
     plain = json.loads(to_line(value) if isinstance(value, dict) else json.dumps(value))

@@ -8,7 +8,7 @@ from typing import Any
 
 from labeler.cli.child import listen
 from labeler.cli.given import add_shots_options, table_given
-from labeler.cli.output import add_output_options, follow, print_json, told
+from labeler.cli.output import add_engine_options, add_output_options, follow, print_json, told
 from model.events import Event
 
 
@@ -42,7 +42,7 @@ def _add_correlate(subparsers: Any) -> None:
     parser.add_argument(
         "--centre", type=float, nargs=2, metavar=("Y", "X"), help="of the beam, in pixels"
     )
-    parser.add_argument("--workers", type=int, metavar="W", help="processes (default: one a core)")
+    add_engine_options(parser)
     add_output_options(parser, events=True)
     parser.set_defaults(run=_correlate)
 
@@ -119,6 +119,7 @@ def _correlate(args: argparse.Namespace) -> int:
         recipe,
         dataset=args.dataset,
         workers=args.workers,
+        scheduler=args.scheduler,
         force=args.force,
         stop=listen(),
     )

@@ -24,6 +24,8 @@ SLURM_JOBS = 4
 """Workers that are asked for where nobody says how many."""
 _SLURM_DEFAULTS = {"cores": 1, "processes": 1, "memory": "4GB", "walltime": "04:00:00"}
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+_HTTP = {"dashboard": False, "dashboard_address": ":0"}
+"""No pages of its own, and no port that somebody may hold: the events say it all."""
 _ADDRESSES = ("tcp", "tls", "ucx", "ws", "wss")
 
 
@@ -31,7 +33,7 @@ def checked(scheduler: str, workers: int | None) -> str:
     """The scheduler's name or address; InputError where it can be none, or Dask is missing."""
     if workers is not None and workers < 1:
         raise InputError(f"{workers} workers cannot work", mend="Give at least one.")
-    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")  # ours are the events
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")  # ours are the events
     wanted = ["distributed"] + ["dask_jobqueue"] * (scheduler == SLURM)
     if any(importlib.util.find_spec(name) is None for name in wanted):
         mend = "Install it: pip install 'airylabel[cluster]'; or leave out --scheduler."
@@ -87,9 +89,10 @@ def _local(workers: int) -> Any:
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
+            scheduler_kwargs=_HTTP,
             local_directory=scratch,
             memory_limit=0,  # a job's memory is flat; a limit would kill workers on small machines
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,
             env=_ENVIRONMENT,
         )
         try:
@@ -109,10 +112,9 @@ def slurm_cluster() -> Any:
     mine = {k: v for k, v in _SLURM_DEFAULTS.items() if said.get(k) is None}
     before = [f"export {name}={value}" for name, value in _ENVIRONMENT.items()]
     before = [*(said.get("job-script-prologue") or ()), *before]
-    options = {"dashboard": False}
     try:
-        return SLURMCluster(**mine, job_script_prologue=before, scheduler_options=options)
-    except (ValueError, OSError) as error:
+        return SLURMCluster(**mine, job_script_prologue=before, scheduler_options=_HTTP)
+    except (ValueError, OSError, RuntimeError) as error:
         mend = "Look at dask-jobqueue's configuration, jobqueue.slurm."
         raise InputError(f"Slurm cannot be used ({_first_line(error)})", mend=mend) from error
 
