@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.child import listen
+from labeler.cli.child import is_helper, listen
 from labeler.cli.given import (
     add_file_options,
     add_shots_options,
@@ -22,6 +23,8 @@ from model.errors import InputError
 from model.events import Event, event, to_line
 
 _INFERRED = "predictions.h5"
+_FOLDER = "AIRYLABEL_RUN_FOLDER"
+"""Environment variable by which the first of several training processes tells the others."""
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -43,7 +46,9 @@ def add_parsers(subparsers: Any) -> None:
     )  # fmt: skip
     train.add_argument("--out", type=Path, metavar="DIR", help="run folder")
     train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--devices", metavar="D", help="how many GPUs (default: one if any)")
+    train.add_argument(
+        "--devices", metavar="D", help="how many GPUs, or processes on a CPU (default: 1)"
+    )
     train.add_argument("--resume", action="store_true", help="go on with an interrupted training")
     train.add_argument("--warm-start", type=Path, metavar="RUN", help="begin with its weights")
     train.add_argument(
@@ -81,6 +86,8 @@ def add_parsers(subparsers: Any) -> None:
 
 def _train(args: argparse.Namespace) -> int:
     last = follow(told(_training(args)), args)
+    if not last:  # one of several processes, and not the first
+        return 0
     if args.json:
         print_json(last)
     elif not args.events:
@@ -314,8 +321,15 @@ def _named_recipe(name: str) -> Any:
 
 def _run_folder(project: Any, resume: bool) -> Path:
     """A new run folder, or that of the last training that was interrupted."""
-    if not resume:
-        return Path(project.new_run_folder())
+    if is_helper():
+        return Path(os.environ[_FOLDER])
+    folder = _old_run_folder(project) if resume else Path(project.new_run_folder())
+    os.environ[_FOLDER] = str(folder)
+    return folder
+
+
+def _old_run_folder(project: Any) -> Path:
+    """Of the last training that was interrupted."""
     from model.resume import FILE
 
     for run in reversed(project.runs()):

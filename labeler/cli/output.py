@@ -57,7 +57,10 @@ def follow(events: Iterable[Event], args: argparse.Namespace) -> Event:
         for last in events:
             print(to_line(last), flush=True)
     elif getattr(args, "json", False):
-        last = deque(events, maxlen=1).pop()
+        kept = deque(events, maxlen=1)
+        last = (
+            kept.pop() if kept else {}
+        )  # one of several processes, which leaves the word to the first
     else:
         last = _with_bars(events)
     if last.get("event") == "failed":

@@ -22,7 +22,7 @@ CONNECT_S = 10
 """How long a scheduler may take to answer."""
 SLURM_JOBS = 4
 """Workers that are asked for where nobody says how many."""
-_SLURM_DEFAULTS = {"cores": 1, "processes": 1, "memory": "4GB", "walltime": "04:00:00"}
+_SLURM_DEFAULTS = {"cores": 1, "processes": 1, "memory": "4GB"}
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _HTTP = {"dashboard": False, "dashboard_address": ":0"}
 """No pages of its own, and no port that somebody may hold: the events say it all."""

@@ -90,17 +90,18 @@ def test_predictions_by_dask_are_the_bytes_of_one_process(tmp_path, address, mon
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_a_worker_killed_in_the_middle_costs_its_chunk_and_changes_no_byte(tmp_path, cluster):
+def test_a_worker_killed_in_the_middle_costs_its_chunk_and_changes_no_byte(tmp_path):
     path = make_shots(tmp_path / "shots.h5", 600)
     recipe = MapRecipe(radii=64, angles=4096)
     one, many = tmp_path / "one.h5", tmp_path / "many.h5"
     list(correlate(path, one, recipe, workers=1))
     killed, events = None, []
-    for item in correlate(path, many, recipe, scheduler=cluster.scheduler_address):
-        events.append(item)
-        if item["event"] == "progress" and killed is None:
-            killed = next(iter(cluster.workers.values())).pid
-            os.kill(killed, signal.SIGKILL)
+    with dask_clusters._local(2) as cluster:
+        for item in correlate(path, many, recipe, scheduler=cluster.scheduler_address):
+            events.append(item)
+            if item["event"] == "progress" and killed is None:
+                killed = next(iter(cluster.workers.values())).pid
+                os.kill(killed, signal.SIGKILL)
     assert killed is not None
     assert any("Lost 1 of 2 workers" in e.get("text", "") for e in events)
     assert one.read_bytes() == many.read_bytes()
@@ -184,8 +185,8 @@ def test_slurm_is_given_one_thread_a_worker_and_what_the_site_says():
     site = {"jobqueue.slurm.queue": "upex", "jobqueue.slurm.account": "p1234"}
     with dask.config.set(site):
         cluster = dask_clusters.slurm_cluster()
-    script = cluster.job_script()
-    cluster.close()
+        script = cluster.job_script()
+        cluster.close()
     for line in ("#SBATCH -p upex", "#SBATCH -A p1234", "#SBATCH --cpus-per-task=1"):
         assert line in script
     assert "--nthreads 1" in script
