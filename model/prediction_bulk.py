@@ -89,19 +89,18 @@ def predict_in_ranges(
             text = f"Stopped after {filling.done()} of {total} shots; the same command goes on."
             yield event("cancelled", text=text)
             return
-        unreadable = sum(note["unreadable"] for note in filling.notes.values())
-        overflowing = sum(note["overflowing"] for note in filling.notes.values())
-        error = next((n["error"] for n in filling.notes.values() if n["error"]), "")
-        yield from left_out(total, unreadable, overflowing, error)
-        filling.finish()
-    yield event(
-        "finished",
-        metrics={},
-        predictions=str(out),
-        shots=total,
-        unreadable=unreadable + overflowing,
-        seconds=time.monotonic() - began,
-    )
+        yield from _finish(filling, total, time.monotonic() - began)
+
+
+def _finish(filling: Filling, total: int, seconds: float) -> Iterator[Event]:
+    """Say what was left out, and give the file its name."""
+    notes = filling.notes.values()
+    unreadable, overflowing = (sum(n[k] for n in notes) for k in ("unreadable", "overflowing"))
+    error = next((n["error"] for n in notes if n["error"]), "")
+    yield from left_out(total, unreadable, overflowing, error)
+    filling.finish()
+    made = {"predictions": str(filling.out), "shots": total, "seconds": seconds}
+    yield event("finished", metrics={}, unreadable=unreadable + overflowing, **made)
 
 
 def _prepare(task: Task) -> Callable[[Block], tuple[Arrays, dict[str, Any]]]:

@@ -85,9 +85,7 @@ class Filling:
         return sum(b - a for a, b in self.notes)
 
     def put(self, block: Block, arrays: Arrays, note: Any = None) -> None:
-        """Write the rows of a block; what was said of it goes to the journal with the next ones."""
-        if block in self.notes:
-            return
+        """Write the rows of a block to the datasets of the file."""
         with self.part.open("r+b", buffering=0) as file:
             for name, values in arrays.items():
                 offset, shape, dtype = self._place(name)
@@ -98,6 +96,10 @@ class Filling:
                 left = memoryview(values.astype(dtype).tobytes())
                 while left:
                     left = left[file.write(left) :]
+        self.mark(block, note)
+
+    def mark(self, block: Block, note: Any = None) -> None:
+        """A block has been written; it and what was said of it go to the journal by and by."""
         self.notes[block] = note
         self._waiting.append(block)
         if time.monotonic() - self._saved > SAVE_S:

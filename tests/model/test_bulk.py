@@ -12,13 +12,14 @@ import h5py
 import numpy as np
 import pytest
 
-from model import correlation_file, prediction_bulk
+from model import correlation_file, noise, prediction_bulk
 from model.bulk import dask_clusters, engines, filling, on_dask
 from model.bulk.filling import Filling
 from model.bulk.plain import Pool
 from model.correlation import MapRecipe
 from model.correlation_file import correlate
 from model.errors import InputError
+from model.noise import add_noise_file
 from model.prediction import predict
 from model.shots import table_of_file
 from model.simulate.generate import simulate
@@ -87,6 +88,25 @@ def test_predictions_by_dask_are_the_bytes_of_one_process(tmp_path, address, mon
         assert {k: np.array(v).tolist() for k, v in a.attrs.items()} == {
             k: np.array(v).tolist() for k, v in b.attrs.items()
         }
+
+
+@pytest.mark.parametrize("stored", [{}, {"compression": "gzip", "chunks": (10, 64, 64)}])
+def test_noise_by_dask_is_the_bytes_of_one_process(tmp_path, address, monkeypatch, stored):
+    monkeypatch.setattr(noise, "BLOCK_BYTES", 20 * 64 * 64 * 2)
+    path, one, many = (tmp_path / name for name in ("shots.h5", "one.h5", "many.h5"))
+    with h5py.File(path, "w") as file:
+        images = np.random.default_rng(0).poisson(9, (75, 64, 64)).astype(np.uint16)
+        file.create_dataset("images", data=images, **stored)
+        file["labels"] = np.eye(75, 11, dtype=np.uint8)
+    first = list(add_noise_file(path, one, "mean+std", 4))[-1]
+    last = list(add_noise_file(path, many, "mean+std", 4, scheduler=address))[-1]
+    assert first | {"time": 0, "out": ""} == last | {"time": 0, "out": ""}
+    with h5py.File(one) as a, h5py.File(many) as b:
+        assert set(a) == set(b) == {"images", "labels"}
+        for name in a:
+            assert a[name][()].tobytes() == b[name][()].tobytes()
+        assert dict(a["images"].attrs) == dict(b["images"].attrs)
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
