@@ -238,7 +238,7 @@ def bound_of(source: Source, level: Level, numbers: list[float]) -> float:
     bound = float(np.nanmedian(numbers)) if not np.isnan(numbers).all() else float("nan")
     if not (np.isfinite(bound) and bound >= 0):
         what = f"the median of {level} over its shots is {bound:g}: no noise can be made of that"
-        raise InputError(what, file=info.path, mend="Use shots of counts.")
+        raise InputError(what, file=source.info.path, mend="Use shots of counts.")
     return bound
 
 

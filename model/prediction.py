@@ -127,7 +127,9 @@ def _predict(
     shape = (about.channels, about.preprocessing.size, about.preprocessing.size)
     grid = inference.grid(network, shape)
     attributes = attributes_of(table, about, run, grid, network)
-    writer = PredictionFile(out, len(table), network.width, grid, attributes)
+    writer = PredictionFile(
+        out, len(table), len(about.class_names), network.width, grid, attributes
+    )
     try:
         engine, line = inference.choose(network, shape, engine_name)
         del network

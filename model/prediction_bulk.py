@@ -70,7 +70,8 @@ def predict_in_ranges(
         attributes = attributes_of(table, about, run, grid, network)
 
         def lay_out(part: Path) -> None:
-            create(part, total, network.width, grid, attributes, at_once=True).close()
+            classes = len(about.class_names)
+            create(part, total, classes, network.width, grid, attributes, at_once=True).close()
 
         filling.begin(lay_out)
         text = f"Predicting {total} shots in ranges of {size}, by workers of {scheduler}."

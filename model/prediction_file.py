@@ -50,14 +50,20 @@ class PredictionFile:
     """
 
     def __init__(
-        self, path: Path, shots: int, width: int, grid: tuple[int, int], attributes: Attributes
+        self,
+        path: Path,
+        shots: int,
+        classes: int,
+        width: int,
+        grid: tuple[int, int],
+        attributes: Attributes,
     ) -> None:
         self.path = Path(path)
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self._file: h5py.File | None = None
 
         def begin() -> None:
-            self._file = create(self._temporary, shots, width, grid, attributes)
+            self._file = create(self._temporary, shots, classes, width, grid, attributes)
 
         self._safely(begin)
 
@@ -115,6 +121,7 @@ def names_of_form(form: Form) -> tuple[str, str]:
 def create(
     path: Path,
     shots: int,
+    classes: int,
     width: int,
     grid: tuple[int, int],
     attributes: Attributes,
@@ -123,7 +130,6 @@ def create(
 ) -> h5py.File:
     """The file with its datasets still empty, open; `at_once`: their bytes lie in it already."""
     file = h5py.File(path, "w", locking=False, libver="latest")
-    classes = len(attributes["class_names"])
     for name, (shape, dtype, fill) in _layout(classes, width, grid).items():
         if at_once:
             reserve(file, name, (shots, *shape), dtype)
