@@ -139,8 +139,8 @@ def load(
     except OSError as error:
         mend = "Train again, or choose another run."
         raise InputError(f"cannot be read ({error.strerror})", file=path, mend=mend) from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest not in (description["sha256"], description.get("sha256_before")):
+    found = hashlib.sha256(data).hexdigest()
+    if found not in (description["sha256"], description.get("sha256_before")):
         raise InputError(
             "was changed after training: its SHA-256 is not the one in model.json",
             file=path,
@@ -204,6 +204,12 @@ def _read_description(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"is damaged: {error}", file=path, mend=mend) from error
     return description
+
+
+def digest(folder: Path) -> str:
+    """Of all that decides what the network of a run folder says."""
+    parts = (_digest_of(folder / name) or "" for name in (WEIGHTS, DESCRIPTION, BACKGROUND))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _digest_of(path: Path) -> str | None:

@@ -48,7 +48,8 @@ class Engine:
 
     @classmethod
     def start(cls, devices: str | int | None = None) -> Engine:
-        """On the GPU where there is one, else the CPU; `devices` is how many of them.
+        """On the GPU where there is one, else the CPU; `devices` is how many of them on this
+        machine; where Slurm started this process, on each of the job's nodes.
 
         Raises InputError where that many are not there.
         """
@@ -59,12 +60,14 @@ class Engine:
             from lightning_fabric import Fabric
         has_gpu = torch.cuda.is_available()
         count = _count(devices, torch.cuda.device_count() if has_gpu else 1)
-        if not has_gpu and count == 1:
+        nodes = int(os.environ.get("SLURM_NNODES", 1)) if _slurm_started_us() else 1
+        if not has_gpu and count * nodes == 1:
             torch.set_num_threads(min(os.cpu_count() or 1, max(_THREADS, torch.get_num_threads())))
         fabric = Fabric(
             accelerator="cuda" if has_gpu else "cpu",
             devices=count,
-            strategy="ddp" if count > 1 else "auto",
+            strategy="ddp" if count * nodes > 1 else "auto",
+            num_nodes=nodes,
         )
         fabric.launch()
         return cls(fabric)
@@ -100,6 +103,12 @@ class Engine:
         return torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.number_format == "bf16"
         )
+
+    def share_of(self, shots: int) -> slice:
+        """Which of the shots of a batch go through this process: a run of them, so that a process
+        normalises over the same shots as one process that takes the batch in as many parts."""
+        size = math.ceil(shots / self.world)
+        return slice(self.rank * size, (self.rank + 1) * size)
 
     def synchronise(self, value: float) -> float:
         """Mean of a number over all processes."""
@@ -217,6 +226,24 @@ def is_out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
     words = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
     return isinstance(error, RuntimeError) and any(w in text for w in words)
+
+
+def is_lost_peer(error: BaseException) -> bool:
+    """Whether an error says that another process of the training does not answer any more."""
+    kind = getattr(torch.distributed, "DistError", ())
+    words = ("closed by peer", "reset by peer", "broken pipe", "timed out waiting", "gloo")
+    text = str(error).lower()
+    return isinstance(error, kind) or (
+        isinstance(error, RuntimeError) and any(word in text for word in words)
+    )
+
+
+def _slurm_started_us() -> bool:
+    """Whether srun started this process as one of several tasks."""
+    tasks, name = os.environ.get("SLURM_NTASKS"), os.environ.get("SLURM_JOB_NAME")
+    return (
+        tasks is not None and "SLURM_PROCID" in os.environ and name not in ("bash", "interactive")
+    )
 
 
 def _count(devices: str | int | None, there: int) -> int:

@@ -67,13 +67,17 @@ class OpenVinoEngine:
     network.
     """
 
-    def __init__(self, body: nn.Module, batch: int, shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self, body: nn.Module, batch: int, shape: tuple[int, int, int], threads: int | None = None
+    ) -> None:
         ov = openvino()
         self.batch = batch
         self.name = f"OpenVINO {ov.__version__.split('-')[0]} on the CPU"
         self._shape = (batch, *shape)
         model = converted(exportable(body), self._shape)
         settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "THROUGHPUT"}
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._compiled = ov.Core().compile_model(model, "CPU", settings)
 
     def stream(self, batches: Iterable[Floats]) -> Iterator[Floats]:
@@ -157,16 +161,22 @@ def batch_for(shape: tuple[int, int, int], device: torch.device) -> int:
 
 
 def choose(
-    network: Network, shape: tuple[int, int, int], name: str = "auto", most: int | None = None
+    network: Network,
+    shape: tuple[int, int, int],
+    name: str = "auto",
+    most: int | None = None,
+    threads: int | None = None,
 ) -> tuple[Engine, str]:
     """The engine for inputs of `shape` (channels, H, W), and a line that says which and why.
 
     most: shots in a batch at most, where an early answer counts more than the last bit of speed.
 
     `name`: auto, torch or openvino. An engine that does not give torch's numbers for a test input
-    is not used, whatever was asked for.
+    is not used, whatever was asked for. `threads`: at most so many, one of several workers.
     """
     device = best_device()
+    if threads is not None:
+        torch.set_num_threads(threads)
     batch = min(batch_for(shape, device), most or sys.maxsize)
     plain = TorchEngine(network.body, batch, device)
     if name == "torch" or (name == "auto" and device.type != "cpu"):
@@ -177,7 +187,7 @@ def choose(
             "pip install 'airylabel[fast]'."
         )
     try:
-        fast = OpenVinoEngine(network.body, batch, shape)
+        fast = OpenVinoEngine(network.body, batch, shape, threads)
     except (ImportError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         return plain, f"Prediction by {plain.name}: OpenVINO cannot take this network ({reason})."

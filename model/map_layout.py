@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from model.bulk.filling import reserve
 from model.correlation import FULL_SCALE, MapRecipe
 from model.hdf5 import dataset_at, open_file
 from model.sources import Source
@@ -21,12 +22,7 @@ def lay_out(source: Source, recipe: MapRecipe, part: Path) -> None:
     part.unlink(missing_ok=True)
     with h5py.File(part, "w", locking=False) as file:
         shape = (info.n_shots, recipe.radii, recipe.radii)
-        early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        early.set_layout(h5py.h5d.CONTIGUOUS)
-        early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-        early.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-        space = h5py.h5s.create_simple(shape)
-        h5py.h5d.create(file.id, b"maps", h5py.h5t.STD_U16LE, space, early)
+        reserve(file, "maps", shape, "<u2")
         grid = recipe.grid(info.shape, info.geometry.centre)
         about = file["maps"].attrs
         about["order"], about["angles"], about["full_scale"] = recipe.order, grid.angles, FULL_SCALE

@@ -61,9 +61,13 @@ def add_noise_file(
     *,
     dataset: str | None = None,
     force: bool = False,
+    scheduler: str | None = None,
+    workers: int | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Write the noise set to `out`, whole or not at all; ends in `finished` or `cancelled`.
+
+    scheduler, workers: of a Dask cluster, see `noise_bulk`; then what is done is kept.
 
     Raises InputError for an unusable source or level, shots that lie in another file (they would
     be changed there), an `out` that exists (unless `force`), and a disk that is full.
@@ -79,6 +83,11 @@ def add_noise_file(
             what = "its shots are only yes and no"
             raise InputError(what, file=info.path, mend="Use shots of counts.")
         check_place(out, info.path, info.path.stat().st_size, force)
+        if scheduler is not None:
+            from model.noise_bulk import add_noise_in_ranges
+
+            yield from add_noise_in_ranges(source, out, level, seed, scheduler, workers, stop)
+            return
         part = part_of(out)
         yield event("started", what="noise", shots=info.n_shots)
         try:
@@ -86,11 +95,10 @@ def add_noise_file(
                 numbers = yield from numbers_of(source, level, stop)
                 bound = None if numbers is None else bound_of(source, level, numbers)
                 if bound is not None:
-                    yield from _rounding(info, bound)
+                    yield from rounding(info, bound)
                     bound = yield from _change(source, part, bound, seed, stop)
                 if bound is not None:
-                    text = f"uniform on [0, b], b = {bound!r} (median of {level}), seed {seed}"
-                    _sign(part, info, text)
+                    sign(part, info, level, bound, seed)
                     give_name(part, out)
         finally:
             part.unlink(missing_ok=True)
@@ -196,7 +204,7 @@ def _add_whole(
     counts += added
 
 
-def _blocks(source: Source) -> list[tuple[int, int]]:
+def blocks_of(source: Source) -> list[tuple[int, int]]:
     """Runs of shots of about BLOCK_BYTES that cut no chunk of a stack."""
     info = source.info
     step = max(1, BLOCK_BYTES // (int(np.prod(info.shape)) * np.dtype(info.dtype).itemsize))
@@ -234,7 +242,8 @@ def bound_of(source: Source, level: Level, numbers: list[float]) -> float:
     return bound
 
 
-def _rounding(info: SourceInfo, bound: float) -> Iterator[Event]:
+def rounding(info: SourceInfo, bound: float) -> Iterator[Event]:
+    """A warning where rounding takes the noise away."""
     if np.dtype(info.dtype).kind in "iu" and bound < 1:
         text = f"The noise reaches only to {bound:.3g} counts, and the file holds whole numbers: "
         yield event("note", level="warning", text=text + "rounding takes most of it away.")
@@ -249,7 +258,7 @@ def _measured(
         with one_blas_thread():
             yield from raw.each(measure)
         return
-    for first, last in _blocks(source):
+    for first, last in blocks_of(source):
         yield last, measure(first, source.read_slice(first, last))
 
 
@@ -276,14 +285,14 @@ def _change_copy(source: Source, part: Path, bound: float, seed: int) -> Generat
     info = source.info
     shutil.copyfile(info.path, part)
     with h5py.File(part, "r+", locking=False) as file:
-        for first, last in _blocks(source):
+        for first, last in blocks_of(source):
             shots = source.read_slice(first, last)
             add_noise(shots, bound, seed, first)
-            _put(file, info, first, shots)
+            put_shots(file, info, first, shots)
             yield last
 
 
-def _put(file: h5py.File, info: SourceInfo, first: int, shots: Counts) -> None:
+def put_shots(file: h5py.File, info: SourceInfo, first: int, shots: Counts) -> None:
     """Write shots (n, y, x) to their places in the copy."""
     if info.layout == "cxidb94":
         names = [f"{entry}/{info.dataset}" for entry in (info.shot_names or ())]
@@ -294,8 +303,9 @@ def _put(file: h5py.File, info: SourceInfo, first: int, shots: Counts) -> None:
     with_chunk_cache(file, info.dataset)[first : first + len(shots)] = shots
 
 
-def _sign(part: Path, info: SourceInfo, text: str) -> None:
+def sign(part: Path, info: SourceInfo, level: Level, bound: float, seed: int) -> None:
     """Say in every changed dataset what was done to it."""
+    text = f"uniform on [0, b], b = {bound!r} (median of {level}), seed {seed}"
     with h5py.File(part, "r+", locking=False) as file:
         entries = info.shot_names or () if info.layout == "cxidb94" else ("",)
         for entry in entries:

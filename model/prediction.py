@@ -72,7 +72,7 @@ class PooledHead:
             "probabilities": probabilities.astype(np.float32),
             "logits": np.where(readable[:, None], logits, np.nan).astype(np.float32),
             "decided": about.decide(safe) & readable[:, None],
-            "embeddings": np.clip(np.nan_to_num(embeddings), -largest, largest),
+            "embeddings": np.clip(np.nan_to_num(embeddings), -largest, largest).astype(np.float16),
             "readable": readable,
         } | maps
 
@@ -85,6 +85,8 @@ def predict(
     stop: Callable[[], bool] = never,
     class_names: Sequence[str] | None = None,
     engine: str = "auto",
+    scheduler: str | None = None,
+    workers: int | None = None,
 ) -> Iterator[Event]:
     """Read every shot of the table by the network of a run folder; writes `out` (predictions.h5).
 
@@ -93,8 +95,17 @@ def predict(
     `stop` is asked before every batch; stopped or failed, nothing is left behind.
     class_names: refuse a run of other classes than these (a project's own).
     engine: auto, torch or openvino, see `inference.choose`.
+    scheduler, workers: of a Dask cluster, see `prediction_bulk`; then what is done is kept.
     """
     try:
+        if scheduler is not None:
+            from model.prediction_bulk import predict_in_ranges
+
+            yield from predict_in_ranges(
+                table, Path(run), Path(out), scheduler, workers,
+                stop=stop, class_names=class_names, engine=engine,
+            )  # fmt: skip
+            return
         yield from _predict(table, Path(run), Path(out), stop, class_names, engine)
     except InputError as error:
         yield event("failed", text=str(error))
@@ -114,13 +125,17 @@ def _predict(
     network, about = checkpoint.load(run, class_names)
     head = PooledHead.of(network)
     shape = (about.channels, about.preprocessing.size, about.preprocessing.size)
-    writer = _file(table, about, run, out, network)
+    grid = inference.grid(network, shape)
+    attributes = attributes_of(table, about, run, grid, network)
+    writer = PredictionFile(
+        out, len(table), len(about.class_names), network.width, grid, attributes
+    )
     try:
         engine, line = inference.choose(network, shape, engine_name)
         del network
         yield event("note", level="info", text=line)
-        yield from _warnings(table, about)
-        source = _Batches(table, about, engine.batch, stop)
+        yield from warnings_of(table, about)
+        source = Batches(table, about, engine.batch, stop)
         yield from _all_shots(engine, source, head, writer)
         if source.stopped:
             yield event("cancelled", text="Prediction stopped; nothing was written.")
@@ -129,7 +144,7 @@ def _predict(
         writer.finish()
     finally:
         writer.discard()
-    yield from source.left_out()
+    yield from left_out(source.total, source.unreadable, source.overflowing, source.first_error)
     yield event(
         "finished",
         metrics={},
@@ -141,7 +156,7 @@ def _predict(
 
 
 def _all_shots(
-    engine: inference.Engine, source: _Batches, head: PooledHead, writer: PredictionFile
+    engine: inference.Engine, source: Batches, head: PooledHead, writer: PredictionFile
 ) -> Iterator[Event]:
     """Progress while every shot goes through engine and head to the file."""
     done, total, last = 0, source.total, 0.0
@@ -161,8 +176,11 @@ def _all_shots(
         yield event("progress", what="predicting", done=total, total=total)
 
 
-class _Batches:
-    """Iterates over the readable shots as network input (n, 1, size, size).
+class Batches:
+    """Iterates over the readable shots, or those of `rows`, as network input (n, 1, size, size).
+
+    A batch is made of what can be read of rows k·batch to (k + 1)·batch, so that its company, and
+    with it the last bit of a shot's numbers, does not depend on where a range of shots begins.
 
     `rows` queues the rows of the batches handed out; `unreadable` counts the shots left out, and
     `first_error` is why the first one was; `overflowing` those that the network could not take;
@@ -171,21 +189,29 @@ class _Batches:
     """
 
     def __init__(
-        self, table: ShotTable, about: Checkpoint, batch: int, stop: Callable[[], bool]
+        self,
+        table: ShotTable,
+        about: Checkpoint,
+        batch: int,
+        stop: Callable[[], bool] = never,
+        rows: npt.NDArray[np.int64] | None = None,
     ) -> None:
         self.about, self.total = about, len(table)
         self.rows: deque[npt.NDArray[np.int64]] = deque()
         self.unreadable = self.overflowing = 0
         self.first_error: InputError | None = None
         self.stopped = False
-        self._table, self._batch, self._stop = table, batch, stop
+        self._table, self._batch, self._stop, self._wanted = table, batch, stop, rows
         self.shift = np.zeros((len(table), 2), np.float32)
 
     def __iter__(self) -> Iterator[Floats]:
         rows: list[int] = []
         pixels: list[Floats] = []
         preprocessing = self.about.preprocessing
-        for row, counts, mask in self._table.iter_shots(on_error=self._note):
+        for row, counts, mask in self._table.iter_shots(self._wanted, self._note):
+            if rows and row // self._batch != rows[0] // self._batch:
+                yield self._give(rows, pixels)
+                rows, pixels = [], []
             if not rows and self._stop():
                 self.stopped = True
                 return
@@ -193,9 +219,6 @@ class _Batches:
             shot = preprocessing.prepare(counts, mask, self._table.geometry(row))
             pixels.append(preprocessing.input_of(shot))
             self.shift[row] = np.divide(shot.shift, shot.counts.shape)
-            if len(rows) == self._batch:
-                yield self._give(rows, pixels)
-                rows, pixels = [], []
         if rows:
             yield self._give(rows, pixels)
 
@@ -207,23 +230,28 @@ class _Batches:
         self.rows.append(np.array(rows, np.int64))
         return np.stack(pixels)
 
-    def left_out(self) -> Iterator[Event]:
-        """One note each for shots that could not be read, and that the network could not take."""
-        for count, why in (
-            (self.unreadable, f"could not be read and have no prediction. {self.first_error}"),
-            (self.overflowing, "overflow in the network and have no prediction."),
-        ):
-            if count:
-                yield event("note", level="warning", text=f"{count} of {self.total} shots {why}")
+
+def left_out(total: int, unreadable: int, overflowing: int, error: object) -> Iterator[Event]:
+    """One note each for shots that could not be read, and that the network could not take.
+
+    Raises InputError where none can be read.
+    """
+    if unreadable == total:
+        raise InputError(f"none of the {total} shots can be read", mend=str(error))
+    for count, why in (
+        (unreadable, f"could not be read and have no prediction. {error}"),
+        (overflowing, "overflow in the network and have no prediction."),
+    ):
+        if count:
+            yield event("note", level="warning", text=f"{count} of {total} shots {why}")
 
 
-def _file(
-    table: ShotTable, about: Checkpoint, run: Path, out: Path, network: Network
-) -> PredictionFile:
-    size = about.preprocessing.size
-    grid = inference.grid(network, (about.channels, size, size))
+def attributes_of(
+    table: ShotTable, about: Checkpoint, run: Path, grid: tuple[int, int], network: Network
+) -> dict[str, Any]:
+    """What a predictions file says about itself."""
     field = about.preprocessing.field(table.sources[0].shape)
-    attributes = {
+    return {
         "class_names": list(about.class_names),
         "thresholds": np.array(about.thresholds or (0.5,) * len(about.class_names), np.float32),
         "run": run.resolve().name,
@@ -232,13 +260,13 @@ def _file(
         "heatmap_form": FORMS[0],
         "input": about.preprocessing.input,
         "field": np.array(field),
-        "cells": np.array(within(field, cell_box(network, size, grid))),
+        "cells": np.array(within(field, cell_box(network, about.preprocessing.size, grid))),
         "fingerprint": table.fingerprint,
     }
-    return PredictionFile(out, len(table), len(about.class_names), network.width, grid, attributes)
 
 
-def _warnings(table: ShotTable, about: Checkpoint) -> Iterator[Event]:
+def warnings_of(table: ShotTable, about: Checkpoint) -> Iterator[Event]:
+    """What a person should know before."""
     if len({about.preprocessing.field(info.shape) for info in table.sources}) > 1:
         text = (
             "The files hold shots of different proportions; heatmaps are placed as on those of "

@@ -34,9 +34,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from model.bulk.filling import reserve
 from model.errors import InputError
 from model.explain import FORMS, Form
 
+Attributes = Mapping[str, Any]
 _TROUBLE = (OSError, RuntimeError)
 """What h5py raises where a file cannot be written."""
 
@@ -54,32 +56,17 @@ class PredictionFile:
         classes: int,
         width: int,
         grid: tuple[int, int],
-        attributes: Mapping[str, Any],
+        attributes: Attributes,
     ) -> None:
         self.path = Path(path)
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         self._file: h5py.File | None = None
-        layout: dict[str, tuple[tuple[int, ...], Any, Any]] = {
-            "probabilities": ((classes,), np.float32, np.nan),
-            "logits": ((classes,), np.float32, np.nan),
-            "decided": ((classes,), np.bool_, False),
-            "embeddings": ((width,), np.float16, 0),
-            **_heat_layout(classes, grid),
-            "role": ((), np.uint8, 0),
-            "shift": ((2,), np.float32, 0),
-            "readable": ((), np.bool_, False),
-        }
+        self.names = tuple(_layout(classes, width, grid))
 
-        self.names = tuple(layout)
+        def begin() -> None:
+            self._file = create(self._temporary, shots, classes, width, grid, attributes)
 
-        def create() -> None:
-            self._file = h5py.File(self._temporary, "w", locking=False, libver="latest")
-            for name, (shape, dtype, fill) in layout.items():
-                self._file.create_dataset(name, (shots, *shape), dtype, fillvalue=fill)
-            for name, value in {**attributes, "airylabel_version": _version()}.items():
-                _put_attribute(self._file, name, value)
-
-        self._safely(create)
+        self._safely(begin)
 
     def write(self, rows: npt.NDArray[np.int64], values: Mapping[str, npt.NDArray[Any]]) -> None:
         """Put values, each (n, ...), at the given rows (n,) of the datasets of their names."""
@@ -132,14 +119,46 @@ def names_of_form(form: Form) -> tuple[str, str]:
     return f"heatmaps{ending}", f"heatmap_scale{ending}"
 
 
-def _heat_layout(
-    classes: int, grid: tuple[int, int]
+def create(
+    path: Path,
+    shots: int,
+    classes: int,
+    width: int,
+    grid: tuple[int, int],
+    attributes: Attributes,
+    *,
+    at_once: bool = False,
+) -> h5py.File:
+    """The file with its datasets still empty, open; `at_once`: their bytes lie in it already."""
+    file = h5py.File(path, "w", locking=False, libver="latest")
+    for name, (shape, dtype, fill) in _layout(classes, width, grid).items():
+        if at_once:
+            reserve(file, name, (shots, *shape), dtype)
+        else:
+            file.create_dataset(name, (shots, *shape), dtype, fillvalue=fill)
+    for name, value in {**attributes, "airylabel_version": _version()}.items():
+        _put_attribute(file, name, value)
+    return file
+
+
+def _layout(
+    classes: int, width: int, grid: tuple[int, int]
 ) -> dict[str, tuple[tuple[int, ...], Any, Any]]:
-    layout: dict[str, tuple[tuple[int, ...], Any, Any]] = {}
+    """Shape of a row, type and fill value of every dataset."""
+    layout: dict[str, tuple[tuple[int, ...], Any, Any]] = {
+        "probabilities": ((classes,), np.float32, np.nan),
+        "logits": ((classes,), np.float32, np.nan),
+        "decided": ((classes,), np.bool_, False),
+        "embeddings": ((width,), np.float16, 0),
+    }
     for form in FORMS:
         maps, scale = names_of_form(form)
         layout |= {maps: ((classes, *grid), np.float16, 0), scale: ((classes,), np.float32, 0)}
-    return layout
+    return layout | {
+        "role": ((), np.uint8, 0),
+        "shift": ((2,), np.float32, 0),
+        "readable": ((), np.bool_, False),
+    }
 
 
 def _put_attribute(file: h5py.File, name: str, value: Any) -> None:

@@ -83,6 +83,14 @@ class RawShots:
             for block, _ in zip(blocks, threads.map(do, blocks), strict=True):
                 yield block[1]
 
+    def put(self, out: Path, first: int, shots: Counts) -> None:
+        """Write shots (n, y, x) of one run of `blocks` to their place in a copy of the file."""
+        with out.open("r+b", buffering=0) as file:
+            file.seek(int(self.offsets[first]))
+            left = memoryview(np.ascontiguousarray(shots).tobytes())
+            while left:
+                left = left[file.write(left) :]
+
     def _copy_gaps(self, out: Path) -> None:
         """Copy everything that is no shot."""
         ends = [0, *(int(self.offsets[b - 1]) + self.nbytes for _, b in self.blocks())]

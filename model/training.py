@@ -22,7 +22,7 @@ from model import checkpoint, resume
 from model.backbone import begin, fits
 from model.cache import ShotCache
 from model.checkpoint import Checkpoint
-from model.engine import Engine
+from model.engine import Engine, is_lost_peer
 from model.errors import InputError
 from model.events import Event, event, now_and_then, to_line
 from model.judging import logits_of, unexplained
@@ -36,6 +36,10 @@ from model.training_loop import Loop
 EVENTS = "events.jsonl"
 METRICS = "metrics.json"
 RECIPE = "recipe.toml"
+LOST = (
+    "Another process of this training ended or does not answer. The best network so far is kept in "
+    "the run folder; --resume goes on after the last whole epoch."
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ def train(
     is `finished` or, when `stop()` turned true, `cancelled`; either way the best network so far is
     in the folder. It is `failed`, with a message for the person, where the input cannot be used;
     the last good checkpoint stays. Raises InputError only where the folder itself cannot be
-    written. With several processes only the first one yields.
+    written. With several processes only the first one yields;
+    where one of them dies, all others say so in `failed` and end.
     """
     out = Path(out)
     try:
@@ -91,6 +96,12 @@ def train(
                 yield item
         except InputError as error:
             item = event("failed", text=str(error))
+            log.write(to_line(item) + "\n")
+            yield item
+        except RuntimeError as error:
+            if not is_lost_peer(error):
+                raise
+            item = event("failed", text=f"{LOST} ({str(error).splitlines()[0][:200]})")
             log.write(to_line(item) + "\n")
             yield item
 

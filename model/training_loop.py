@@ -195,14 +195,14 @@ class Loop:
     def _backward(self, rows: Rows, random: torch.Generator | None) -> float:
         """Gradients of the mean loss over the rows of this process, in parts; returns the loss."""
         x = self.data.inputs(rows, self.engine.device, self.recipe, random, self.side)
-        mine = slice(self.engine.rank, None, self.engine.world)
+        mine = self.engine.share_of(len(rows))
         x, y = x[mine], self._labels[torch.from_numpy(rows)][mine].to(self.engine.device)
-        size = math.ceil(len(x) / self.engine.parts)
+        size = max(1, math.ceil(len(x) / self.engine.parts))
         total = 0.0
         for i in range(0, len(x), size):
             with self.engine.number_context():
                 logits = self.wrapped(x[i : i + size])
-            share = len(logits) / len(x)
+            share = len(logits) / len(rows) * self.engine.world  # processes are averaged after it
             loss = self.loss(logits.float(), y[i : i + size]) * share
             self.engine.fabric.backward(loss)
             total += float(loss.detach())

@@ -138,6 +138,18 @@ BENCHES = (
             "patterns_per_s": "simulated, with detector and labels (goal ≥ 20)",
         },
     ),
+    Bench(
+        "cluster",
+        "two Dask workers against two plain processes, on the same correlation maps",
+        "model.benchmarks.cluster",
+        {"shots": 1536, "rounds": 3, "size": 224},
+        {
+            "ratio_plain": "shots per second of Dask over plain, both started (goal ≥ 0.9)",
+            "ratio_plain_whole": "the same with starting and ending",
+            "plain_hz": "shots per second by two processes",
+            "dask_hz": "by two Dask workers",
+        },
+    ),
 )
 
 

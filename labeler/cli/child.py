@@ -37,7 +37,7 @@ def listen(grace: float = GRACE_S) -> Callable[[], bool]:
     `end_with_parent` for the time before. Also lowers the priority of this process.
     """
     stop = threading.Event()
-    if not os.environ.get(FOLLOWED):
+    if not os.environ.get(FOLLOWED) or is_helper():
         return stop.is_set
     lower_priority()
     fd, tied = _take_stdin(), True
@@ -51,6 +51,12 @@ def listen(grace: float = GRACE_S) -> Callable[[], bool]:
         return stop.is_set()
 
     return asked
+
+
+def is_helper() -> bool:
+    """Whether the first process of a training on several devices started this one: that one has
+    the stdin, speaks, and tells the others when to stop."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def lower_priority() -> None:

@@ -299,7 +299,7 @@ def _embeddings(
                 return found, whose
             current = _current_run(args.target)
             kept = None if current is None else _embeddings_kept(current, len(table))
-            if kept is not None:
+            if current is not None and kept is not None:
                 mend = f"airylabel embed {cache.name}"
                 return kept, (
                     f"run {int(current.name)}, which has learnt these labels: the head is out of"

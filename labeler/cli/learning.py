@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.child import listen
+from labeler.cli.child import is_helper, listen
 from labeler.cli.given import (
     add_file_options,
     add_shots_options,
@@ -17,11 +18,13 @@ from labeler.cli.given import (
     taxonomy_given,
     the_project,
 )
-from labeler.cli.output import add_output_options, follow, print_json, told
+from labeler.cli.output import add_engine_options, add_output_options, follow, print_json, told
 from model.errors import InputError
 from model.events import Event, event, to_line
 
 _INFERRED = "predictions.h5"
+_FOLDER = "AIRYLABEL_RUN_FOLDER"
+"""Environment variable by which the first of several training processes tells the others."""
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -43,7 +46,9 @@ def add_parsers(subparsers: Any) -> None:
     )  # fmt: skip
     train.add_argument("--out", type=Path, metavar="DIR", help="run folder")
     train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--devices", metavar="D", help="how many GPUs (default: one if any)")
+    train.add_argument(
+        "--devices", metavar="D", help="how many GPUs, or processes on a CPU (default: 1)"
+    )
     train.add_argument("--resume", action="store_true", help="go on with an interrupted training")
     train.add_argument("--warm-start", type=Path, metavar="RUN", help="begin with its weights")
     train.add_argument(
@@ -59,6 +64,7 @@ def add_parsers(subparsers: Any) -> None:
     predict.add_argument("--run", type=Path, required=True, dest="folder", metavar="DIR")
     predict.add_argument("--out", type=Path, metavar="FILE.h5")
     predict.add_argument("--engine", default="auto", choices=("auto", "torch", "openvino"))
+    add_engine_options(predict)
     add_file_options(predict)
     add_output_options(predict, events=True)
     predict.set_defaults(run=_predict)
@@ -80,6 +86,8 @@ def add_parsers(subparsers: Any) -> None:
 
 def _train(args: argparse.Namespace) -> int:
     last = follow(told(_training(args)), args)
+    if not last:  # one of several processes, and not the first
+        return 0
     if args.json:
         print_json(last)
     elif not args.events:
@@ -233,7 +241,12 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
         table = table_of_file(args.target, args.dataset, taxonomy_given(args))
         run = args.folder
         out = args.out or args.target.with_name(f"{args.target.stem}-{_INFERRED}")
-    yield from predict(table, run, out, stop=stop, engine=args.engine)
+    if args.workers is not None and args.scheduler is None:
+        raise InputError("--workers needs --scheduler here", mend="Try --scheduler local.")
+    yield from predict(
+        table, run, out, stop=stop, engine=args.engine,
+        scheduler=args.scheduler, workers=args.workers,
+    )  # fmt: skip
 
 
 # -- lists -----------------------------------------------------------------------------------------
@@ -310,8 +323,15 @@ def _named_recipe(name: str) -> Any:
 
 def _run_folder(project: Any, resume: bool) -> Path:
     """A new run folder, or that of the last training that was interrupted."""
-    if not resume:
-        return Path(project.new_run_folder())
+    if is_helper():
+        return Path(os.environ[_FOLDER])
+    folder = _old_run_folder(project) if resume else Path(project.new_run_folder())
+    os.environ[_FOLDER] = str(folder)
+    return folder
+
+
+def _old_run_folder(project: Any) -> Path:
+    """Of the last training that was interrupted."""
     from model.resume import FILE
 
     for run in reversed(project.runs()):

@@ -23,6 +23,16 @@ def add_output_options(parser: argparse.ArgumentParser, events: bool = False) ->
         parser.add_argument("--events", action="store_true", help="print one JSON event a line")
 
 
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Who does bulk work: processes of this machine, or the workers of a Dask cluster."""
+    parser.add_argument("--workers", type=int, metavar="W", help="processes (default: one a core)")
+    parser.add_argument(
+        "--scheduler",
+        metavar="S",
+        help="by Dask: local, slurm, or the address of a scheduler (tcp://host:8786)",
+    )
+
+
 def print_json(value: Any) -> None:
     """One JSON object on stdout, indented, numbers of numpy allowed; NaN becomes null."""
     plain = json.loads(to_line(value) if isinstance(value, dict) else json.dumps(value))
@@ -47,7 +57,10 @@ def follow(events: Iterable[Event], args: argparse.Namespace) -> Event:
         for last in events:
             print(to_line(last), flush=True)
     elif getattr(args, "json", False):
-        last = deque(events, maxlen=1).pop()
+        kept = deque(events, maxlen=1)
+        last = (
+            kept.pop() if kept else {}
+        )  # one of several processes, which leaves the word to the first
     else:
         last = _with_bars(events)
     if last.get("event") == "failed":

@@ -8,7 +8,8 @@ from typing import Any
 
 from labeler.cli.child import listen
 from labeler.cli.given import add_shots_options, table_given
-from labeler.cli.output import add_output_options, follow, print_json, told
+from labeler.cli.output import add_engine_options, add_output_options, follow, print_json, told
+from model.errors import InputError
 from model.events import Event
 
 
@@ -42,7 +43,7 @@ def _add_correlate(subparsers: Any) -> None:
     parser.add_argument(
         "--centre", type=float, nargs=2, metavar=("Y", "X"), help="of the beam, in pixels"
     )
-    parser.add_argument("--workers", type=int, metavar="W", help="processes (default: one a core)")
+    add_engine_options(parser)
     add_output_options(parser, events=True)
     parser.set_defaults(run=_correlate)
 
@@ -57,6 +58,7 @@ def _add_noise(subparsers: Any) -> None:
     _source_and_out(parser, "copy to write")
     parser.add_argument("--level", choices=("mean", "mean+std", "max"), required=True)
     parser.add_argument("--seed", type=int, default=0, help="the same seed, the same noise")
+    add_engine_options(parser)
     add_output_options(parser, events=True)
     parser.set_defaults(run=_noise)
 
@@ -119,6 +121,7 @@ def _correlate(args: argparse.Namespace) -> int:
         recipe,
         dataset=args.dataset,
         workers=args.workers,
+        scheduler=args.scheduler,
         force=args.force,
         stop=listen(),
     )
@@ -129,6 +132,8 @@ def _noise(args: argparse.Namespace) -> int:
 
     from model.noise import add_noise_file
 
+    if args.workers is not None and args.scheduler is None:
+        raise InputError("--workers needs --scheduler here", mend="Try --scheduler local.")
     events = add_noise_file(
         args.file,
         args.out,
@@ -136,6 +141,8 @@ def _noise(args: argparse.Namespace) -> int:
         args.seed,
         dataset=args.dataset,
         force=args.force,
+        scheduler=args.scheduler,
+        workers=args.workers,
         stop=listen(),
     )
     return _told(follow(events, args), args, "shots with noise")

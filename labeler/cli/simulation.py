@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, follow, print_json
+from labeler.cli.output import add_engine_options, add_output_options, follow, print_json
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -37,7 +37,7 @@ def add_parsers(subparsers: Any) -> None:
         metavar="LEVEL",
         help="stray light and read noise: none, low, normal or high (default: normal)",
     )
-    simulate.add_argument("--workers", type=int, metavar="W", help="processes (default: all cores)")
+    add_engine_options(simulate)
     add_output_options(simulate, events=True)
     simulate.set_defaults(run=_simulate)
 
@@ -54,6 +54,7 @@ def _simulate(args: argparse.Namespace) -> int:
         annotator=args.annotator,
         noise=args.noise,
         workers=args.workers,
+        scheduler=args.scheduler,
         stop=listen(),
     )
     last = follow(events, args)

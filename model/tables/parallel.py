@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.bulk.plain import Pool
 from model.errors import InputError
 from model.events import Event, event
 from model.tables.cells import Cell, Shelf
 from model.tables.data import Datasets, Stopped
 from model.tables.one_cell import run_cell
 from model.tables.study import Order, Study, words_of
-from model.workers import Pool
 
 _LOOK_S = 0.5
 Answer = tuple[bool, str]
@@ -66,7 +66,7 @@ def run_cells(
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     task = Task(study.order, study.seeds, gpus)
     with _told(stop, _stop_file(study.order.out)):
-        pool: Pool[Task, Cell, Answer] = Pool(_prepare, task, together)
+        pool: Pool[Task, Cell, Answer] = Pool(_prepare, task, together, len(cells))
         with pool:
             for cell, (stopped, failure) in pool.run(cells):
                 if stopped:

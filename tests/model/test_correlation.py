@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model import correlation_file
 from model.correlation import (
     MapRecipe,
     amplitudes,
@@ -141,7 +142,10 @@ def test_two_workers_write_the_same_maps(shots, tmp_path):
         np.testing.assert_array_equal(one["maps"], two["maps"])
 
 
-def test_an_interrupted_run_leaves_nothing_under_the_final_name_and_goes_on(shots, tmp_path):
+def test_an_interrupted_run_leaves_nothing_under_the_final_name_and_goes_on(
+    shots, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(correlation_file, "BLOCK", 4)
     out = tmp_path / "maps.h5"
     events = list(correlate(shots, out, RECIPE, workers=1, stop=lambda: True))
     assert events[-1]["event"] == "cancelled"

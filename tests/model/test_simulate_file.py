@@ -101,7 +101,7 @@ def test_after_kill_9_a_simulation_goes_on_to_the_same_bytes(tmp_path: Path) -> 
     list(simulate(whole, 96, 5, 64, workers=1))
     words = ["--shots", "96", "--seed", "5", "--size", "64", "--workers", "1", "--events"]
     command = [sys.executable, "-m", "labeler", "simulate", str(killed), *words]
-    journal = tmp_path / "killed.h5.journal"
+    journal = tmp_path / ".killed.h5.journal"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
         until = time.monotonic() + 60
         while time.monotonic() < until and child.poll() is None:

@@ -32,13 +32,19 @@ _ready: Callable[[Any], Any] | None = None
 class Pool(Generic[Task, Block, Answer]):
     """Context manager. `prepare(task)` is called once in each worker and returns what does a block.
 
-    With one worker everything happens in this process.
+    With one worker everything happens in this process. `workers`: None for one per core, but no
+    more than there are blocks.
     """
 
     def __init__(
-        self, prepare: Callable[[Task], Callable[[Block], Answer]], task: Task, workers: int
+        self,
+        prepare: Callable[[Task], Callable[[Block], Answer]],
+        task: Task,
+        workers: int | None,
+        blocks: int,
     ) -> None:
-        self._prepare, self._task, self.workers = prepare, task, max(1, workers)
+        self._prepare, self._task = prepare, task
+        self.workers = max(1, min(workers or os.cpu_count() or 1, blocks))
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Pool[Task, Block, Answer]:

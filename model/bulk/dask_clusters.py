@@ -1,0 +1,123 @@
+"""Which Dask cluster does the work: one of this machine, one that runs, or one under Slurm.
+
+Sites say what their Slurm needs in dask-jobqueue's own configuration (~/.config/dask/jobqueue.yaml
+or DASK_JOBQUEUE__SLURM__…): queue, account, walltime, memory. What they say goes first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import shutil
+import tempfile
+from typing import Any
+from urllib.parse import urlsplit
+
+from model.errors import InputError
+
+LOCAL, SLURM = "local", "slurm"
+CONNECT_S = 10
+"""How long a scheduler may take to answer."""
+SLURM_JOBS = 4
+"""Workers that are asked for where nobody says how many."""
+_SLURM_DEFAULTS = {"cores": 1, "processes": 1, "memory": "4GB"}
+_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+_HTTP = {"dashboard": False, "dashboard_address": ":0"}
+"""No pages of its own, and no port that somebody may hold: the events say it all."""
+_ADDRESSES = ("tcp", "tls", "ucx", "ws", "wss")
+
+
+def checked(scheduler: str, workers: int | None) -> str:
+    """The scheduler's name or address; InputError where it can be none, or Dask is missing."""
+    if workers is not None and workers < 1:
+        raise InputError(f"{workers} workers cannot work", mend="Give at least one.")
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")  # ours are the events
+    wanted = ["distributed"] + ["dask_jobqueue"] * (scheduler == SLURM)
+    if any(importlib.util.find_spec(name) is None for name in wanted):
+        mend = "Install it: pip install 'airylabel[cluster]'; or leave out --scheduler."
+        raise InputError("work on a cluster needs Dask, which is not installed", mend=mend)
+    if scheduler in (LOCAL, SLURM):
+        return scheduler
+    try:
+        parts = urlsplit(scheduler)
+        good = parts.scheme in _ADDRESSES and bool(parts.hostname and parts.port)
+    except ValueError:
+        good = False
+    if not good:
+        mend = "Use local, slurm, or an address such as tcp://host:8786."
+        raise InputError(f"{scheduler!r} is no scheduler", mend=mend)
+    return scheduler
+
+
+@contextlib.contextmanager
+def client(scheduler: str, workers: int | None) -> Any:
+    """A connected client of it; whatever was started for it ends with it.
+
+    Raises InputError where the scheduler cannot be reached or started.
+    """
+    import distributed
+
+    with contextlib.ExitStack() as stack:
+        address: Any = scheduler
+        if scheduler == LOCAL:
+            address = stack.enter_context(_local(workers or os.cpu_count() or 1))
+        elif scheduler == SLURM:
+            address = stack.enter_context(slurm_cluster())
+            address.scale(jobs=workers or SLURM_JOBS)
+        try:
+            found = distributed.Client(address, timeout=CONNECT_S)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise InputError(
+                f"the scheduler {scheduler} does not answer ({_first_line(error)})",
+                mend="Is it running, and can this machine reach it? Nothing was lost; the same "
+                "command goes on where it was.",
+            ) from error
+        stack.callback(found.close, timeout=CONNECT_S)
+        yield found
+
+
+@contextlib.contextmanager
+def _local(workers: int) -> Any:
+    import distributed
+
+    scratch = tempfile.mkdtemp(prefix="airylabel-dask-")
+    try:
+        cluster = distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            scheduler_kwargs=_HTTP,
+            local_directory=scratch,
+            memory_limit=0,  # a job's memory is flat; a limit would kill workers on small machines
+            silence_logs=logging.CRITICAL,
+            env=_ENVIRONMENT,
+        )
+        try:
+            yield cluster
+        finally:
+            cluster.close(timeout=CONNECT_S)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def slurm_cluster() -> Any:
+    """A cluster without workers yet; `job_script()` of it is what Slurm is given."""
+    import dask
+    from dask_jobqueue import SLURMCluster
+
+    said = dask.config.get("jobqueue.slurm", {})
+    mine = {k: v for k, v in _SLURM_DEFAULTS.items() if said.get(k) is None}
+    before = [f"export {name}={value}" for name, value in _ENVIRONMENT.items()]
+    before = [*(said.get("job-script-prologue") or ()), *before]
+    try:
+        return SLURMCluster(**mine, job_script_prologue=before, scheduler_options=_HTTP)
+    except (ValueError, OSError, RuntimeError) as error:
+        mend = "Look at dask-jobqueue's configuration, jobqueue.slurm."
+        raise InputError(f"Slurm cannot be used ({_first_line(error)})", mend=mend) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

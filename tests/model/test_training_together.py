@@ -1,0 +1,94 @@
+"""Two processes (gloo) learn what one learns; where one dies, the other says so and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from model import checkpoint, engine
+from model.shots import table_of_file
+from model.training import train
+from tests.model.making_shots import make_file, tiny_recipe
+
+ROOT = Path(__file__).parents[2]
+TOLERANCE = 1e-3
+"""Relative, of the loss of every epoch: sums over a batch are taken in another order."""
+
+
+def command(path, run, epochs):
+    words = ["--recipe", str(run.with_suffix(".toml")), "--out", str(run), "--epochs", str(epochs)]
+    return [sys.executable, "-m", "labeler", "train", str(path), *words, "--events"]
+
+
+def write_recipe(run, recipe):
+    from model.recipes import to_toml
+
+    run.with_suffix(".toml").write_text(to_toml(recipe), "utf-8")
+
+
+def environment():
+    return os.environ | {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1"}
+
+
+def losses(lines):
+    events = [json.loads(line) for line in lines if line.startswith("{")]
+    return [e["loss"] for e in events if e["event"] == "epoch"]
+
+
+def test_two_processes_reach_the_loss_curve_of_one_at_the_same_batch(tmp_path, monkeypatch):
+    """One process that takes every batch in two halves normalises over the same shots as two
+    processes do (batch normalisation knows only what goes through at once)."""
+    path, recipe = make_file(tmp_path / "shots.h5", 48), tiny_recipe(epochs=3, batch=12)
+    two = tmp_path / "two"
+    write_recipe(two, recipe)
+    done = subprocess.run(
+        [*command(path, two, 3), "--devices", "2"],
+        capture_output=True, text=True, cwd=ROOT, timeout=200, check=False, env=environment(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count('"event":"finished"') == 1
+
+    def halves(self, *rest):
+        self.parts = 2
+        return ""
+
+    monkeypatch.setattr(engine.Engine, "_divide", halves)
+    table = table_of_file(path)
+    one = [e["loss"] for e in train(table, recipe, tmp_path / "one") if e["event"] == "epoch"]
+    np.testing.assert_allclose(losses(done.stdout.splitlines()), one, rtol=TOLERANCE)
+    assert one[-1] != pytest.approx(one[0], rel=10 * TOLERANCE)  # something was learned
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_killed_process_ends_the_training_with_its_last_checkpoint(tmp_path):
+    path, run = make_file(tmp_path / "shots.h5", 48), tmp_path / "run"
+    write_recipe(run, tiny_recipe(epochs=500, batch=12))
+    lines, killed = [], 0.0
+    with subprocess.Popen(
+        [*command(path, run, 500), "--devices", "2"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment(),
+    ) as child:  # fmt: skip
+        for line in child.stdout:
+            lines.append(line)
+            if '"event":"epoch"' in line and not killed:
+                (other,) = psutil.Process(child.pid).children()
+                os.kill(other.pid, signal.SIGKILL)
+                killed = time.monotonic()
+        said = child.stderr.read()
+    assert killed, said[-2000:]
+    assert time.monotonic() - killed < 60
+    last = json.loads(lines[-1])
+    assert child.returncode == 1
+    assert last["event"] == "failed", said[-2000:]
+    assert "Another process of this training ended" in last["text"]
+    assert "--resume" in last["text"]
+    checkpoint.load(run)
