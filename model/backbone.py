@@ -37,15 +37,23 @@ def begin(network: Network, recipe: Recipe, class_names: Sequence[str]) -> str:
         kind = f"{recipe.network} ({recipe.activation})"
         return f"There is no backbone for {kind}: begun from chance."
     source, about = checkpoint.load(shipped(recipe.backbone))
+    known = take_over(network, class_names, source, about.class_names)
+    return f"Begun from the backbone {recipe.backbone}; {known} classes known by name."
+
+
+def take_over(
+    network: Network, class_names: Sequence[str], source: Network, their_names: Sequence[str]
+) -> int:
+    """Copy the body, and the head's rows of the classes that both know by name; how many."""
     network.body.load_state_dict(source.body.state_dict())
-    theirs = {plain(name): i for i, name in enumerate(about.class_names)}
+    theirs = {plain(name): i for i, name in enumerate(their_names)}
     known = [(i, theirs[plain(n)]) for i, n in enumerate(class_names) if plain(n) in theirs]
     if known:
         ours, there = (list(rows) for rows in zip(*known, strict=True))
         with torch.no_grad():
             network.head.linear.weight[ours] = source.head.linear.weight[there]
             network.head.linear.bias[ours] = source.head.linear.bias[there]
-    return f"Begun from the backbone {recipe.backbone}; {len(known)} classes known by name."
+    return len(known)
 
 
 def pack(run: Path, out: Path) -> None:

@@ -132,7 +132,7 @@ def load(
     description = _read_description(folder)
     about = _with_reference(description, folder)
     if class_names is not None:
-        _check_classes(about, class_names, folder)
+        check_classes(about, class_names, folder)
     path = folder / WEIGHTS
     try:
         data = path.read_bytes()
@@ -178,8 +178,14 @@ def _with_reference(description: dict[str, Any], folder: Path) -> Checkpoint:
     return Checkpoint.from_dict(description, Reference.load(folder / BACKGROUND))
 
 
-def _check_classes(about: Checkpoint, class_names: Sequence[str], folder: Path) -> None:
-    if [plain(n) for n in about.class_names] == [plain(n) for n in class_names]:
+def same_classes(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether both name the same classes in the same order."""
+    return [plain(n) for n in first] == [plain(n) for n in second]
+
+
+def check_classes(about: Checkpoint, class_names: Sequence[str], folder: Path) -> None:
+    """InputError where a network was trained for other classes, or in another order."""
+    if same_classes(about.class_names, class_names):
         return
     raise InputError(
         f"was trained for other classes ({', '.join(about.class_names)})",

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from model import checkpoint, resume
-from model.backbone import begin, fits
+from model.backbone import begin, fits, take_over
 from model.cache import ShotCache
-from model.checkpoint import Checkpoint
+from model.checkpoint import Checkpoint, same_classes
 from model.engine import Engine, is_lost_peer
 from model.errors import InputError
 from model.events import Event, event, now_and_then, to_line
@@ -230,7 +230,7 @@ def _first_network(
 ) -> tuple[Network, str]:
     """The network before the first step, and in words where it begins ('' for chance)."""
     if options.warm_start is not None:
-        network, about = checkpoint.load(options.warm_start, table.class_names)
+        network, about = checkpoint.load(options.warm_start)
         if about.network != recipe.network or about.recipe.activation != recipe.activation:
             raise InputError(
                 f"holds a {about.network} ({about.recipe.activation}), not the {recipe.network}"
@@ -238,7 +238,14 @@ def _first_network(
                 file=options.warm_start,
                 mend=f"Use --network {about.network}, or train without a warm start.",
             )
-        return network, f"Begun from {options.warm_start.name}."
+        said = f"Begun from {options.warm_start.name}"
+        if same_classes(about.class_names, table.class_names):
+            return network, f"{said}."
+        fresh = checkpoint.build(Checkpoint(table.class_names, recipe, recipe.preprocessing()))
+        known = take_over(fresh, table.class_names, network, about.class_names)
+        if not known:
+            checkpoint.check_classes(about, table.class_names, options.warm_start)
+        return fresh, f"{said}; {known} of {len(table.class_names)} classes known by name."
     about = Checkpoint(table.class_names, recipe, recipe.preprocessing())
     network = checkpoint.build(about, weights=recipe.weights)
     if recipe.prior:

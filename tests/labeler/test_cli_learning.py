@@ -66,9 +66,12 @@ def test_a_project_is_trained_read_and_its_first_run_put_to_use(project, recipe,
 def test_a_retired_class_is_not_learnt_and_the_run_before_still_compares(project, recipe, capsys):
     assert call(capsys, "train", project, "--recipe", recipe, "--json")[0] == 0
     assert call(capsys, "classes", project, "retire", "Layered")[0] == 0
-    status, said = call(capsys, "train", project, "--recipe", recipe, "--epochs", 1, "--json")
+    status, said = call(capsys, "train", project, "--recipe", recipe, "--epochs", 1, "--json",
+                        "--warm-start", 1)  # fmt: skip
     assert status == 0, said.err
     assert json.loads(said.out)["comparison"] is not None
+    log = (project / "runs" / "0002" / "events.jsonl").read_text("utf-8")
+    assert "Begun from 0001; 10 of 10 classes known by name" in log
     with h5py.File(project / "runs" / "0002" / "predictions.h5") as file:
         names = [name.decode() for name in file.attrs["class_names"]]
     assert len(names) == 10
