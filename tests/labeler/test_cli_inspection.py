@@ -42,6 +42,9 @@ def call(capsys, *words):
     return status, capsys.readouterr()
 
 
+# `figure` draws schematics with Qt, of which the tests of the window need a QApplication: `qapp`.
+
+
 def labelled_class(project):
     """A class that some shots show."""
     with Project.open(project) as opened:
@@ -49,7 +52,9 @@ def labelled_class(project):
     return table.class_names[int(table.labels.sum(0).argmax())]
 
 
-def test_a_figure_is_drawn_of_a_class_and_says_which_shots_it_shows(trained, tmp_path, capsys):
+def test_a_figure_is_drawn_of_a_class_and_says_which_shots_it_shows(
+    trained, tmp_path, capsys, qapp
+):
     project, run, path = trained
     name, out = labelled_class(project), tmp_path / "fig5.png"
     words = ("--class", name, "--group", "labelled", "--per-class", 2, "--out", out, "--json")
@@ -68,7 +73,7 @@ def test_a_figure_is_drawn_of_a_class_and_says_which_shots_it_shows(trained, tmp
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_a_figure_of_a_class_that_there_is_not_is_refused_in_words(trained, tmp_path, capsys):
+def test_a_figure_of_a_class_that_there_is_not_is_refused_in_words(trained, tmp_path, capsys, qapp):
     out = tmp_path / "none.png"
     status, said = call(capsys, "figure", trained[0], "--class", "Doughnut", "--out", out)
     assert status == 1
