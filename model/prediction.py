@@ -129,8 +129,6 @@ def _predict(
     attributes = attributes_of(table, about, run, grid, network)
     classes = len(about.class_names)
     writer = PredictionFile(out, len(table), classes, network.width, grid, attributes)
-        out, len(table), len(about.class_names), network.width, grid, attributes
-    )
     try:
         engine, line = inference.choose(network, shape, engine_name)
         del network
