@@ -127,9 +127,8 @@ def _predict(
     shape = (about.channels, about.preprocessing.size, about.preprocessing.size)
     grid = inference.grid(network, shape)
     attributes = attributes_of(table, about, run, grid, network)
-    writer = PredictionFile(
-        out, len(table), len(about.class_names), network.width, grid, attributes
-    )
+    classes = len(about.class_names)
+    writer = PredictionFile(out, len(table), classes, network.width, grid, attributes)
     try:
         engine, line = inference.choose(network, shape, engine_name)
         del network

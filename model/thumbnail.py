@@ -5,8 +5,12 @@ It is for finding one's way, never for judging or measuring: scales differ from 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
+
+from model.shots import ShotTable
 
 SIDE = 96
 """Longest side of a thumbnail in pixels."""
@@ -76,3 +80,18 @@ def _areas(
 ) -> npt.NDArray[np.intp]:
     heights, widths = np.diff(rows, append=shape[0]), np.diff(columns, append=shape[1])
     return heights[:, None] * widths
+
+
+def prepare_thumbnails(
+    table: ShotTable,
+) -> Callable[[tuple[int, int]], list[npt.NDArray[np.uint8] | None]]:
+    """For `bulk`: the returned function makes the thumbnails of a range of rows of the table; None
+    where a shot cannot be read."""
+
+    def make(block: tuple[int, int]) -> list[npt.NDArray[np.uint8] | None]:
+        found: dict[int, npt.NDArray[np.uint8]] = {}
+        for row, counts, mask in table.iter_shots(np.arange(*block), lambda row, error: None):
+            found[row] = thumbnail(counts, mask)
+        return [found.get(row) for row in range(*block)]
+
+    return make

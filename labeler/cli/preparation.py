@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, follow, print_json
+from labeler.cli.output import add_engine_options, add_output_options, follow, print_json, told
 
 STEPS = ("bad-pixels", "background", "smooth", "flat", "centre")
 
@@ -40,6 +40,17 @@ def add_parsers(subparsers: Any) -> None:
     add_output_options(prepare, events=True)
     prepare.set_defaults(run=_prepare)
 
+    thumbnails = subparsers.add_parser(
+        "thumbnails",
+        help="make the small pictures of all shots of a project ahead of looking",
+        description="The window makes them as you look; this makes all that are missing, by"
+        " several processes or a cluster. Interrupted, the same command goes on.",
+    )
+    thumbnails.add_argument("project", type=Path, metavar="PROJECT")
+    add_engine_options(thumbnails)
+    add_output_options(thumbnails, events=True)
+    thumbnails.set_defaults(run=_thumbnails)
+
 
 def _prepare(args: argparse.Namespace) -> int:
     from labeler.preparing import preparation_of, prepare_project
@@ -68,4 +79,21 @@ def _prepare(args: argparse.Namespace) -> int:
         print_json({k: v for k, v in last.items() if k not in ("time", "metrics")})
     elif not args.events:
         print(last.get("text", ""))
+    return 0 if last["event"] == "finished" else 1
+
+
+def _thumbnails(args: argparse.Namespace) -> int:
+    from labeler.making_thumbnails import make_thumbnails
+    from labeler.project import Project
+
+    with Project.open(args.project) as project:
+        table, folder = project.shot_table(), project.folder / "thumbnails"
+    events = make_thumbnails(
+        table, folder, workers=args.workers, scheduler=args.scheduler, stop=listen()
+    )
+    last = follow(told(events), args)
+    if args.json:
+        print_json(last)
+    elif not args.events and last["event"] == "finished":
+        print(f"{last['made']} thumbnails made, {last['shots']} shots in all")
     return 0 if last["event"] == "finished" else 1
