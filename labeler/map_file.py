@@ -61,25 +61,26 @@ def plain(places: Floats) -> ShotMap:
     return ShotMap(places, np.full(len(places), -1, np.int16))
 
 
-def numbers_of(found: ShotMap) -> npt.NDArray[np.float64]:
-    """(N,) the cluster of each shot, from 1, as a number of the shots; NaN for none."""
-    return np.where(found.cluster >= 0, found.cluster + 1.0, np.nan)
+def give_clusters(session: Any, found: ShotMap | None) -> None:
+    """Let queue and grid know the clusters of a map, if it has any."""
+    if found is not None and found.clusters:
+        numbers = np.where(found.cluster >= 0, found.cluster + 1.0, np.nan)
+        session.give_numbers(CLUSTER, numbers)
 
 
-def give_clusters(session: Any) -> None:
-    """Let queue and grid know the clusters of the map, where one was made on these embeddings."""
+def look_for_clusters(session: Any) -> None:
+    """The same where they are not known yet and a map was made on these embeddings."""
     project = session.project
     if project is None or CLUSTER in session.numbers:
         return
     if not any((Path(project.folder) / grounds.CACHE).glob("map-*.npz")):
         return
     try:
-        found = load(path_of(Path(project.folder), ground_of(project)), session.n_shots)
+        path = path_of(Path(project.folder), ground_of(project))
     except (InputError, OSError) as error:
         log.warning("the clusters of the map are not known: %s", error)
         return
-    if found is not None and found.clusters:
-        session.give_numbers(CLUSTER, numbers_of(found))
+    give_clusters(session, load(path, session.n_shots))
 
 
 def path_of(folder: Path, ground: Ground) -> Path:
@@ -150,7 +151,8 @@ def ground_of(project: Any) -> Ground:
 def make_map(project: Any, seed: int, stop: Callable[[], bool]) -> Iterator[Event]:
     """Lay out all shots and propose clusters; reads the shots first where no network has.
 
-    Yields progress, then `finished` (map, clusters, shots) or `cancelled`.
+    Yields progress, then `finished` (map, clusters, shots; metrics: how far the clusters go with
+    the labels, where there are enough) or `cancelled`.
     """
     ground = ground_of(project)
     if ground.predictions is None and grounds.share_there(ground.parts) < 1:
@@ -187,5 +189,14 @@ def make_map(project: Any, seed: int, stop: Callable[[], bool]) -> Iterator[Even
     path = path_of(Path(project.folder), ground)
     save(path, made)
     text = f"{len(readable):,} shots placed, {made.clusters} clusters proposed."
-    yield event("finished", metrics={}, map=str(path), clusters=made.clusters,
+    told = project.merged_state()
+    known = np.flatnonzero(told.labelled & np.isfinite(places).all(1))
+    quality = clusters.agreement(cluster[known], told.present[known]) or {}
+    if quality:
+        text += (
+            f" Against {len(known):,} labels: adjusted Rand index {quality['adjusted_rand']:.2f},"
+            f" normalised mutual information {quality['mutual_information']:.2f} over the"
+            f" {quality['clustered']:.0%} that are in a cluster."
+        )
+    yield event("finished", metrics=quality, map=str(path), clusters=made.clusters,
                 shots=len(readable), text=text)  # fmt: skip

@@ -18,6 +18,8 @@ MOST = 24
 """At most so many clusters are proposed, the largest ones."""
 TYPICAL = 6
 """Typical shots that are named for each cluster."""
+FEWEST = 50
+"""Labelled shots in clusters below which nothing is said of how far both agree."""
 GRID, BLUR, INSIDE = 96, 1.6, 0.92
 """Cells of the density whose contour is a border, their smoothing, and the share inside it."""
 _ALL_AT_ONCE = 30_000
@@ -56,6 +58,26 @@ def propose(embeddings: Floats, places: Floats, seed: int = 0) -> Clusters:
         tuple(typical(embeddings, rows) for rows in members),
         tuple(border(places[rows]) for rows in members),
     )
+
+
+def agreement(of: npt.ArrayLike, sets: npt.ArrayLike) -> dict[str, float] | None:
+    """How far clusters (n,) go with the label sets (n,), as integers, that people gave the shots.
+
+    `adjusted_rand` (Hubert, Arabie 1985; 0 is chance, 1 the same division) and `mutual_information`
+    (normalised, in [0, 1]) over the shots that are in a cluster, `clustered` their share of all
+    given. None below 50 shots in clusters, of which nothing can be said.
+    """
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    cluster, given = np.asarray(of), np.asarray(sets)
+    inside = cluster >= 0
+    if inside.sum() < FEWEST:
+        return None
+    return {
+        "adjusted_rand": float(adjusted_rand_score(given[inside], cluster[inside])),
+        "mutual_information": float(normalized_mutual_info_score(given[inside], cluster[inside])),
+        "clustered": float(inside.mean()),
+    }
 
 
 def _islands(places: Floats, seed: int) -> npt.NDArray[np.int64]:

@@ -94,7 +94,7 @@ class GridView(QWidget):
             return
         self._stale = False
         if GROUPS[self.group].needs == CLUSTER:
-            map_file.give_clusters(self.session)
+            map_file.look_for_clusters(self.session)
         rows, sections = grouped(self.group, self.session.queue, self.session.known)
         self.canvas.show_shots(rows, sections)
         if len(rows):

@@ -75,7 +75,7 @@ class GridHead(QFrame):
     _group = "none"
 
     def _fill_groups(self) -> None:
-        map_file.give_clusters(self.session)
+        map_file.look_for_clusters(self.session)
         menu, known = self.group.list, self.session.known
         menu.clear()
         for name, group in GROUPS.items():

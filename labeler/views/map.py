@@ -24,7 +24,6 @@ from PyQt6.QtWidgets import (
 from labeler import map_file
 from labeler.bulk import Bulk
 from labeler.jobs import Job
-from labeler.known import CLUSTER
 from labeler.map_colours import MODES
 from labeler.map_file import ShotMap
 from labeler.session import Session
@@ -282,8 +281,7 @@ class MapView(QWidget):
             return
         path = map_file.path_of(Path(self._project.folder), map_file.ground_of(self._project))
         self._umap = map_file.load(path, self.session.n_shots) or self._umap
-        if self._umap is not None and self._umap.clusters:
-            self.session.give_numbers(CLUSTER, map_file.numbers_of(self._umap))
+        map_file.give_clusters(self.session, self._umap)
         self.show_form("umap" if ok and not cancelled else "pca")
 
     def _show_job(self) -> None:

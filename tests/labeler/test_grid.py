@@ -11,6 +11,7 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QMessageBox
 from window_parts import InlineReader, make_project, use_made_up_run
 
+from labeler import map_file
 from labeler.project import Project
 from labeler.session import Session
 from labeler.settings import Settings
@@ -292,3 +293,25 @@ def test_the_grid_paints_shots_marks_and_selection(window, grid, qapp, qtbot, na
     picture = grid.canvas.port.grab().toImage()
     corner = picture.pixelColor(*(v + 1 for v in grid.canvas.plan.corner(0)))
     assert corner.blue() > corner.red(), "the selection is seen"
+
+
+def test_clusters_of_the_map_are_found_where_it_was_made_and_forgotten_with_the_run(window, grid):
+    session = window.session
+    names = lambda: [a.text() for a in grid.head.group.list.actions() if a.isEnabled()]  # noqa: E731
+    grid.head._fill_groups()
+    assert "By cluster" not in names()
+    cluster = np.array([-1, 1, 0, 0] * (N // 4), np.int16)
+    chance = np.random.default_rng(1)
+    typical = (np.flatnonzero(cluster == 0)[:5], np.flatnonzero(cluster == 1)[:5])
+    made = map_file.ShotMap(chance.random((N, 2), np.float32), cluster, typical)
+    path = map_file.path_of(session.project.folder, map_file.ground_of(session.project))
+    map_file.save(path, made)
+    grid.head._fill_groups()
+    assert "By cluster" in names()
+    grid.set_group("cluster")
+    assert [(s.title, s.count) for s in grid.canvas.sections] == [
+        ("cluster 1", N // 2), ("cluster 2", N // 4), ("in no cluster", N // 4)
+    ]  # fmt: skip
+    path.unlink()
+    session.run_changed.emit()
+    assert [s.count for s in grid.canvas.sections] == [N]

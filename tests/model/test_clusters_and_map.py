@@ -61,3 +61,14 @@ def test_umap_keeps_islands_apart_and_is_the_same_for_a_seed():
     middles = np.stack([places[which == k].mean(0) for k in range(3)])
     nearest = np.linalg.norm(places[:, None] - middles, axis=2).argmin(1)
     assert (nearest == which).mean() > 0.98
+
+
+def test_clusters_are_measured_against_labels_one_is_the_same_division_and_zero_is_chance():
+    which = np.repeat(np.arange(4), 50)
+    same = clusters.agreement((which + 1) % 4, which * 8)  # other names, the same division
+    assert same == {"adjusted_rand": 1.0, "mutual_information": 1.0, "clustered": 1.0}
+    chance = clusters.agreement(np.random.default_rng(0).integers(0, 4, 200), which)
+    assert abs(chance["adjusted_rand"]) < 0.05
+    half = clusters.agreement(np.where(np.arange(200) % 2, which, -1), which)
+    assert half == {"adjusted_rand": 1.0, "mutual_information": 1.0, "clustered": 0.5}
+    assert clusters.agreement(np.full(200, -1), which) is None
