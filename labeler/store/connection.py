@@ -193,4 +193,6 @@ _TROUBLES = (
     ("Could not decode", "the database is damaged", _RESTORE),
     ("malformed", "the database is damaged", _RESTORE),
     ("not a database", "the database is damaged", _RESTORE),
+    ("no such column", "the database is damaged: a column is missing", _RESTORE),
+    ("no such table", "the database is damaged: a table is missing", _RESTORE),
 )
