@@ -23,7 +23,16 @@ CONNECT_S = 10
 SLURM_JOBS = 4
 """Workers that are asked for where nobody says how many."""
 _SLURM_DEFAULTS = {"cores": 1, "processes": 1, "memory": "4GB"}
-_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "passive",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    # Dask gives memory back to the system at once, and every array of numbers is then paid for
+    # anew; the memory of our work is flat
+    "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+}
 _HTTP = {"dashboard": False, "dashboard_address": ":0"}
 """No pages of its own, and no port that somebody may hold: the events say it all."""
 _ADDRESSES = ("tcp", "tls", "ucx", "ws", "wss")
@@ -67,7 +76,9 @@ def client(scheduler: str, workers: int | None) -> Any:
             address = stack.enter_context(slurm_cluster())
             address.scale(jobs=workers or SLURM_JOBS)
         try:
-            found = distributed.Client(address, timeout=CONNECT_S)
+            # what our own workers made need not go through the scheduler
+            direct = scheduler in (LOCAL, SLURM)
+            found = distributed.Client(address, timeout=CONNECT_S, direct_to_workers=direct)
         except (OSError, TimeoutError, ValueError) as error:
             raise InputError(
                 f"the scheduler {scheduler} does not answer ({_first_line(error)})",
@@ -80,21 +91,22 @@ def client(scheduler: str, workers: int | None) -> Any:
 
 @contextlib.contextmanager
 def _local(workers: int) -> Any:
+    import dask
     import distributed
 
     scratch = tempfile.mkdtemp(prefix="airylabel-dask-")
     try:
-        cluster = distributed.LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            scheduler_kwargs=_HTTP,
-            local_directory=scratch,
-            memory_limit=0,  # a job's memory is flat; a limit would kill workers on small machines
-            silence_logs=logging.CRITICAL,
-            env=_ENVIRONMENT,
-        )
+        with dask.config.set({"distributed.nanny.pre-spawn-environ": _ENVIRONMENT}):
+            cluster = distributed.LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                scheduler_kwargs=_HTTP,
+                local_directory=scratch,
+                memory_limit=0,  # of a flat job; a limit would kill workers on small machines
+                silence_logs=logging.CRITICAL,
+            )
         try:
             yield cluster
         finally:

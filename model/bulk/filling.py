@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import numpy as np
@@ -93,7 +93,8 @@ class Filling:
                     raise ValueError(f"{name} of {block} has the shape {values.shape}")
                 row = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
                 file.seek(offset + block[0] * row)
-                left = memoryview(values.astype(dtype).tobytes())
+                plain = np.ascontiguousarray(values, dtype).reshape(-1)
+                left = memoryview(cast(bytes, plain.view(np.uint8)))
                 while left:
                     left = left[file.write(left) :]
         self.mark(block, note)

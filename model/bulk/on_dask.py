@@ -25,7 +25,7 @@ from model.bulk.versions import difference, versions
 from model.errors import InputError
 from model.events import Event, event
 
-AHEAD = 2
+AHEAD = 3
 """Blocks per thread of a worker that wait for it, so that none is idle."""
 RETRIES = 1
 """A block that fails for what may pass (a file server that stumbles) gets another chance."""

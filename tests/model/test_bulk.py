@@ -69,7 +69,10 @@ def test_a_cluster_of_this_machine_simulates_the_bytes_of_one_process(tmp_path):
     assert one.read_bytes() == many.read_bytes()
 
 
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize(
+    "engine",
+    ["torch", pytest.param("openvino", marks=pytest.mark.slow)],  # compiled three times
+)
 def test_predictions_by_dask_are_the_bytes_of_one_process(tmp_path, address, monkeypatch, engine):
     path = make_shots(tmp_path / "shots.h5", 150)
     with h5py.File(path, "r+") as file:
