@@ -194,5 +194,6 @@ _TROUBLES = (
     ("malformed", "the database is damaged", _RESTORE),
     ("not a database", "the database is damaged", _RESTORE),
     ("no such column", "the database is damaged: a column is missing", _RESTORE),
+    ("constraint failed: classes", "the database is damaged: its classes", _RESTORE),
     ("no such table", "the database is damaged: a table is missing", _RESTORE),
 )
