@@ -106,7 +106,7 @@ def foreseen(project: Project, more: int = 100) -> Forecast:
         has.embeddings[rows], has.labels[rows], project.taxonomy,
         prior=has.prior, space=has.space, more=more,
     )  # fmt: skip
-    return replace(made, text=f"{made.text} {SEEN}") if has.seen else made
+    return replace(made, stop=False, text=f"{made.text} {SEEN}") if has.seen else made
 
 
 def class_fractions(project: Project, seed: int = 0) -> tuple[Fraction, ...]:
