@@ -249,6 +249,7 @@ def test_the_second_training_reuses_the_reduced_shots(tmp_path):
     assert not [e for e in events if e["event"] == "progress"]
 
 
+@pytest.mark.slow
 def test_two_processes_on_a_cpu_train_as_one(tmp_path):
     images, labels = make_shots(24)
     path = write_file(tmp_path / "shots.h5", images, labels)
