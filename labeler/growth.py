@@ -10,6 +10,7 @@ while labelling.
 from __future__ import annotations
 
 import math
+import os
 import sys
 import tempfile
 import time
@@ -140,7 +141,11 @@ def _label(folder: Path, n: int) -> Numbers:
 
 def _window(folder: Path, n: int) -> Numbers:
     """The window on that project: to the first pattern, a key, the next undecided shot."""
+    from labeler.cli.demo import has_display
     from labeler.views import timing_scale
+
+    if not has_display():
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
     found = timing_scale.at_size(folder)
     kept = {"open_s": "open_s", "label_ms_median": "key_ms", "step_ms_median": "next_shot_ms",
