@@ -46,6 +46,14 @@ def _share(value: Any) -> bool:
     return isinstance(value, float | int) and not isinstance(value, bool) and 0 <= value <= 1
 
 
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _word(value: Any) -> bool:
     return isinstance(value, str) and value.isidentifier()
 
@@ -81,11 +89,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("audit_share", 0.1, "Share of random checks among asked shots", _share),
     Setting("hidden_share", 0.05, "Part of the shots whose reading is hidden", _share),
     Setting("repeat_rate", 0.03, "Share of decisions after which a shot comes again", _share),
+    Setting("scheduler", "", "Who does work on all shots: '', local, slurm, tcp://…", _text),
+    Setting("workers", 0, "How many do it; 0 as many as fit", _count),
     Setting("break_reminder", True, "Say when it is time for a break", _switch),
     Setting("keys", {}, "Keys of a person's own: command -> keys", _keys),
     Setting("recent", [], "Folders of recent projects", _texts),
     Setting("progress", {}, "How far recent projects were when closed", _words),
-    Setting("window", "", "Place and size of the window", lambda v: isinstance(v, str)),
+    Setting("window", "", "Place and size of the window", _text),
     Setting("panes", [], "Widths of the panes", lambda v: isinstance(v, list)),
 )
 

@@ -28,7 +28,7 @@ from model.map_layout import lay_out
 from model.places import check_place, explained
 from model.sources import SourceInfo, open_source
 
-BLOCK = 32
+BLOCK = 96
 """Shots that one worker takes at a time."""
 TOGETHER = 8
 """Shots whose maps are made together: few enough that they stay in the cache."""

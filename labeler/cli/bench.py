@@ -142,7 +142,7 @@ BENCHES = (
         "cluster",
         "two Dask workers against two plain processes, on the same work",
         "model.benchmarks.cluster",
-        {"shots": 1536, "simulated": 160, "rounds": 3, "size": 224},
+        {"shots": 6144, "simulated": 640, "rounds": 3, "size": 224},
         {
             "ratio_plain": "maps per second of Dask over plain, both started (goal ≥ 0.9)",
             "ratio_plain_simulate": "the same of simulated shots, a heavier work (goal ≥ 0.9)",

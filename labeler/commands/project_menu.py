@@ -67,6 +67,14 @@ TABLE: tuple[Command, ...] = (
         "prepare", "Preparation of shots…", "", "Project", "project", lambda w: w.doors.prepare()
     ),
     command(
+        "bulk",
+        "Work on all shots…",
+        "",
+        "Project",
+        "project",
+        lambda w: view("bulk").show_bulk(w),
+    ),
+    command(
         "people",
         "Who labels…",
         "",

@@ -19,7 +19,11 @@ PATIENCE_S = 1.0
 
 
 class ShortJob(QObject):
-    """Runs `airylabel <arguments> --events`. `said` is what it does now, in words."""
+    """Runs `airylabel <arguments> --events`.
+
+    `said` is what it does now, in words; `progress` how much of how much is done (0 of 0: nobody
+    knows); `answer` how the last one ended, where it has to say something.
+    """
 
     changed = pyqtSignal()
 
@@ -28,7 +32,8 @@ class ShortJob(QObject):
         self.session = session
         self.make_job: Callable[..., Job] = Job
         self.job: Job | None = None
-        self.said = ""
+        self.said = self.answer = ""
+        self.progress = (0, 0)
         self._done: Callable[[Event], object] = lambda item: None
         session.project_changed.connect(self.stop)
 
@@ -42,7 +47,7 @@ class ShortJob(QObject):
         if self.job is not None or self.session.project is None:
             return False
         stderr = Path(self.session.project.folder) / "cache" / "errand-stderr.log"
-        self.said, self._done = said, done
+        self.said, self.answer, self.progress, self._done = said, "", (0, 0), done
         self.job = self.make_job(list(arguments), stderr, self)
         self.job.event_received.connect(self._hear)
         self.job.finished.connect(self._end)
@@ -67,6 +72,7 @@ class ShortJob(QObject):
     def _hear(self, item: Event) -> None:
         if item["event"] == "progress":
             total, done = item.get("total") or 0, item.get("done") or 0
+            self.progress = (done, total)
             self.said = f"{item.get('what', '')} · {done:,} of {total:,}"
             self.said = str(item.get("what", "")) if total <= 1 else self.said
             self.changed.emit()
@@ -78,6 +84,7 @@ class ShortJob(QObject):
         if job is None:
             return
         last = dict(job.last_event)
+        self.answer = message
         job.deleteLater()
         if ok and last.get("event") == "finished":
             self._done(last)

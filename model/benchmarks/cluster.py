@@ -28,7 +28,7 @@ Work = Callable[[Path, str | None], Iterator[Event]]
 
 
 def measure(
-    shots: int = 1536, simulated: int = 160, rounds: int = 3, size: int = 224
+    shots: int = 6144, simulated: int = 640, rounds: int = 3, size: int = 224
 ) -> dict[str, Any]:
     """Shots per second of both, and `ratio_plain`, the median over pairs of rounds, for maps: a
     work so light that moving its results shows; `ratio_plain_simulate` is of a heavier one."""
