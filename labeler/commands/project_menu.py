@@ -67,12 +67,12 @@ TABLE: tuple[Command, ...] = (
         "prepare", "Preparation of shots…", "", "Project", "project", lambda w: w.doors.prepare()
     ),
     command(
-        "bulk",
+        "long_work",
         "Work on all shots…",
         "",
         "Project",
         "project",
-        lambda w: view("bulk").show_bulk(w),
+        lambda w: view("long_work").show_long_work(w),
     ),
     command(
         "people",

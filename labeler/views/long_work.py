@@ -23,7 +23,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.bulk import ADDRESS, ENGINES, LEVELS, NEEDS_FILE, NOISE, READ, WORKS, BulkOrder
+from labeler.long_work import ADDRESS, ENGINES, LEVELS, NEEDS_FILE, NOISE, READ, WORKS, WorkOrder
 from labeler.offers import duration
 from labeler.session import Session
 from labeler.settings import Settings
@@ -38,7 +38,7 @@ ABOUT = (
 MOST_WORKERS = 999
 
 
-class BulkDialog(QDialog):
+class LongWork(QDialog):
     """One piece of work at a time, on the shots of the open project."""
 
     def __init__(self, session: Session, settings: Settings, parent: QWidget | None = None) -> None:
@@ -67,7 +67,7 @@ class BulkDialog(QDialog):
         self.bar.setTextVisible(False)
         self.button = QPushButton()
         self._began, self._first = 0.0, 0
-        self._order: BulkOrder | None = None
+        self._order: WorkOrder | None = None
         self._lay_out()
         self._take_settings()
         for field in (self.kind, self.engine, self.file):
@@ -151,10 +151,10 @@ class BulkDialog(QDialog):
 
     # -- doing it ------------------------------------------------------------------------------
 
-    def order(self) -> BulkOrder:
+    def order(self) -> WorkOrder:
         """What the fields say."""
         out = self.out.text().strip()
-        return BulkOrder(
+        return WorkOrder(
             self.kind.currentData(),
             self.engine.currentData(),
             self.address.text().strip(),
@@ -244,10 +244,9 @@ def _beside(*widgets: QWidget) -> QWidget:
     return made
 
 
-def show_bulk(window: Any) -> None:
+def show_long_work(window: Any) -> None:
     """Show the dialog of this window; work that it has under way goes on meanwhile."""
-    dialog = window.findChild(BulkDialog) or BulkDialog(window.session, window.settings, window)
+    dialog = window.findChild(LongWork) or LongWork(window.session, window.settings, window)
     dialog.refresh()
     dialog.show()
-    dialog.raise_()
     dialog.activateWindow()
