@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -23,11 +24,14 @@ from typing import Any
 import h5py
 import numpy as np
 
+from labeler import asking, grounds
 from labeler.exchange import export
 from labeler.predictions import Predictions
 from labeler.project import Project
 from labeler.store.records import LABELLED
+from model import head, selection
 from model.prediction_file import PredictionFile
+from model.strategies import STRATEGIES
 
 Numbers = dict[str, float]
 DRAWN, SIZE = 256, 224
@@ -39,6 +43,8 @@ KEYS = 200
 """Single labels of which the median counts."""
 WIDTH, GRID = 512, (7, 7)
 """Numbers of an embedding; cells of a heatmap."""
+LEARNT, ASKED = 500, 200
+"""Labels of which the head learns, and shots that are asked for, however many there are."""
 READ = 64
 """Shots that the network reads."""
 
@@ -194,6 +200,29 @@ def _order(folder: Path, n: int) -> Numbers:
     return {"predictions_open_s": opened - begin, "order_s": ended - opened}
 
 
+def _ask(folder: Path, n: int) -> Numbers:
+    """What to label next among all but a few shots: from reading all embeddings to the answer."""
+    with Project.open(folder / "week") as project:
+        for name in ("model.json", "model.safetensors"):
+            shutil.copyfile(grounds.shipped_network() / name, project.run_folder(1) / name)
+        project.current_run = 1
+        begin = time.perf_counter()
+        has = asking.known(project)
+        few = np.zeros(n, bool)
+        few[np.flatnonzero(has.labelled)[:LEARNT]] = True
+        made = head.fit(
+            has.embeddings[few], has.labels[few], project.taxonomy,
+            prior=has.prior, space=has.space,
+        )  # fmt: skip
+        loaded = time.perf_counter()
+        selection.ask(
+            next(iter(STRATEGIES)), made.probabilities(has.embeddings), has.embeddings, few, has.labels,
+            project.taxonomy, ASKED,
+        )  # fmt: skip
+        ended = time.perf_counter()
+    return {"ask_prepare_s": loaded - begin, "ask_s": ended - loaded}
+
+
 def _export(folder: Path, n: int) -> Numbers:
     """All labels as CSV."""
     out = folder / "labels.csv"
@@ -210,6 +239,7 @@ OPERATIONS: dict[str, Callable[[Path, int], Numbers]] = {
     "window": _window,
     "predict": _predict,
     "order": _order,
+    "ask": _ask,
     "export": _export,
 }
 

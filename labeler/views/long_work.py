@@ -32,7 +32,7 @@ from labeler.views.short_job import ShortJob
 from model.events import Event
 
 ABOUT = (
-    "Other processes do it while you go on labelling, and this window may be closed. Stopped or"
+    "Other processes do it while you go on labelling, and this dialog may be closed. Stopped or"
     " interrupted, the same work goes on later where it was."
 )
 MOST_WORKERS = 999
@@ -56,10 +56,12 @@ class LongWork(QDialog):
         self.choose = QPushButton("Choose…")
         self.engine = _choice("Who does it", ENGINES)
         self.address = QLineEdit()
+        self.address.setMinimumWidth(200)
         self.address.setPlaceholderText("tcp://host:8786")
         self.address.setAccessibleName("Address of the scheduler")
         self.workers = QSpinBox()
         self.workers.setRange(0, MOST_WORKERS)
+        self.workers.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.workers.setSpecialValueText("as many as fit")
         self.workers.setAccessibleName("Number of workers")
         self.said = label("", "muted", wrap=True)
@@ -94,7 +96,7 @@ class LongWork(QDialog):
         }
         self.form.addRow(label("What", "muted"), self.kind)
         self.form.addRow(label("File of shots", "muted"), self.rows["file"])
-        self.form.addRow(label("Noise like the counts'", "muted"), self.rows["level"])
+        self.form.addRow(label("Level of noise", "muted"), self.rows["level"])
         self.form.addRow(label("Write to", "muted"), self.rows["out"])
         self.form.addRow(label("Done by", "muted"), _beside(self.engine, self.address))
         self.form.addRow(label("Workers", "muted"), self.workers)

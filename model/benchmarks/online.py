@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from model import checkpoint, recipes
+from model import checkpoint
 from model.errors import InputError
 from model.online.hitfinder import HitFinder, fit
 from model.online.live_reader import LiveReader
@@ -49,7 +49,8 @@ def measure(
 ) -> dict[str, Any]:
     """Numbers as `airylabel bench online` explains them.
 
-    input: side of the network's input; 0: that of the recipe `quick`.
+    input: side of the network's input, with maps as coarse as in the recipe `paper`; 0: side and
+    maps of the recipe `quick`.
     """
     if rate < 1 or not 0 <= hit_rate <= 1 or seconds < 1:
         raise InputError("rate, hit rate or seconds make no sense", mend="See --help.")
@@ -63,7 +64,7 @@ def measure(
             "hitfinder_missed": finder.missed,
             "hitfinder_false": finder.false,
         }
-        run = _run(folder / "run", input or recipes.named("quick").size)
+        run = _run(folder / "run", input)
         reader = LiveReader.open(run)
         with _machine(hits, empties, rate, hit_rate) as (address, missed):
             found |= _watched(reader, finder, address, folder / "kept", seconds)
@@ -110,12 +111,16 @@ def _drawn(hits: Counts, empties: Counts, share: float, rng: np.random.Generator
     return np.stack([some[rng.integers(len(some))] for some in pick])
 
 
-def _run(folder: Path, side: int) -> Path:
-    """The shipped backbone as a run that takes inputs of this side."""
+def _run(folder: Path, input: int) -> Path:
+    """The shipped backbone as a run that takes inputs of this side; 0: as it is."""
     network, about = checkpoint.load(backbone_folder(BACKBONE))
+    if input:
+        coarse = replace(about.recipe, fine_maps=False)
+        about = replace(about, recipe=coarse, preprocessing=replace(about.preprocessing, size=input))
+        weights, network = network.state_dict(), checkpoint.build(about, "he")
+        network.load_state_dict(weights)
     folder.mkdir()
-    wanted = replace(about.preprocessing, size=side)
-    checkpoint.save(folder, network, replace(about, preprocessing=wanted))
+    checkpoint.save(folder, network, about)
     return folder
 
 

@@ -19,7 +19,7 @@ def test_the_operations_follow_each_other_on_one_project(tmp_path):
         assert (project.run_folder(1) / "predictions.h5").is_file()
     assert len((tmp_path / "labels.csv").read_text("utf-8").splitlines()) > 60
     times = {k for k in found if k.endswith(("_s", "_ms"))}
-    assert times >= {"create_s", "label_one_ms", "predict_write_s", "order_s", "export_s"}
+    assert times >= {"create_s", "label_one_ms", "predict_write_s", "order_s", "ask_s", "export_s"}
     assert all(found[name] > 0 for name in times)
     assert found["predict_bytes_per_shot"] > 3000
 

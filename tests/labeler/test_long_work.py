@@ -8,8 +8,8 @@ import h5py
 import pytest
 from window_parts import make_project, make_session
 
-from labeler.long_work import ADDRESS, DASK, HERE, MAPS, NOISE, READ, SLURM, THUMBNAILS, WorkOrder
 from labeler.cli import build_parser
+from labeler.long_work import ADDRESS, DASK, HERE, MAPS, NOISE, READ, SLURM, THUMBNAILS, WorkOrder
 from labeler.project import Project
 from labeler.session import Session
 from labeler.settings import Settings
