@@ -45,6 +45,7 @@ WIDTH, GRID = 512, (7, 7)
 """Numbers of an embedding; cells of a heatmap."""
 LEARNT, ASKED = 500, 200
 """Labels of which the head learns, and shots that are asked for, however many there are."""
+STRATEGY = next(iter(STRATEGIES))
 READ = 64
 """Shots that the network reads."""
 
@@ -215,10 +216,8 @@ def _ask(folder: Path, n: int) -> Numbers:
             prior=has.prior, space=has.space,
         )  # fmt: skip
         loaded = time.perf_counter()
-        selection.ask(
-            next(iter(STRATEGIES)), made.probabilities(has.embeddings), has.embeddings, few, has.labels,
-            project.taxonomy, ASKED,
-        )  # fmt: skip
+        chance = made.probabilities(has.embeddings)
+        selection.ask(STRATEGY, chance, has.embeddings, few, has.labels, project.taxonomy, ASKED)
         ended = time.perf_counter()
     return {"ask_prepare_s": loaded - begin, "ask_s": ended - loaded}
 

@@ -117,6 +117,10 @@ class Engine:
         mean = self.fabric.all_reduce(torch.tensor(value, device=self.device), reduce_op="mean")
         return float(mean)
 
+    def of_first(self, value: Any) -> Any:
+        """What the first process has in the place of `value`; all of them must ask."""
+        return self.fabric.broadcast(value) if self.world > 1 else value
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in any process; all of them must ask."""
         return self.synchronise(float(flag)) > 0 if self.world > 1 else flag

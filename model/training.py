@@ -112,12 +112,14 @@ def _train(
     _check_size(recipe)
     since = time.monotonic()
     recipe, note = _fitting(recipe, table, options.warm_start)
-    data = prepare(table, recipe, options.seed)
-    data.preprocessing = replace(data.preprocessing, preparation=options.preparation)
-    recipe = replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
+    asked = recipe
+    data, recipe = _prepared(table, asked, options)
     interrupted = _interrupted(table, recipe, out, options)
     engine = Engine.start(options.devices)
     speak = engine.first
+    mine, table = table.fingerprint, engine.of_first(table)
+    if table.fingerprint != mine:  # somebody labelled while the processes started
+        data, recipe = _prepared(table, asked, options)
     for text in (*note, *data.notes):
         if speak:
             yield event("note", level="warning", text=text)
@@ -157,6 +159,13 @@ def _train(
             yield item
     if speak:
         yield _finish(loop, time.monotonic() - since)
+
+
+def _prepared(table: ShotTable, recipe: Recipe, options: Options) -> tuple[TrainingData, Recipe]:
+    """What there is to learn from, and the recipe with as many epochs as that needs."""
+    data = prepare(table, recipe, options.seed)
+    data.preprocessing = replace(data.preprocessing, preparation=options.preparation)
+    return data, replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
 
 
 def _started(loop: Loop, seconds: float) -> Event:

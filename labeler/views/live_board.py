@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import Qt
@@ -94,7 +95,9 @@ class LiveBoard(QWidget):
         """Show the last second."""
         watch, now = self.watch, self.watch.seen.now
         order = watch.order
-        self.title.show_text("" if order is None else order.source)
+        source = "" if order is None else order.source
+        self.title.show_text(source if "://" in source else Path(source).name)
+        self.title.setToolTip(source)
         self.state.setText(_in_words(watch))
         self._show_add()
         self.alarm.show_texts(watch.left())

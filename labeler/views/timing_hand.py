@@ -117,6 +117,15 @@ class Lateness:
         self.found.append(1000 * max(now - self._due, 0.0))
         self._due = now + TICK_MS / 1000
 
+    def pause(self) -> None:
+        """Look away until `go_on`."""
+        self._timer.stop()
+
+    def go_on(self) -> None:
+        """Look again."""
+        self._due = time.perf_counter() + TICK_MS / 1000
+        self._timer.start(TICK_MS)
+
     def stop(self) -> float:
         """Milliseconds that the latest hundredth exceeded."""
         self._timer.stop()

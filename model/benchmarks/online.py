@@ -116,7 +116,9 @@ def _run(folder: Path, input: int) -> Path:
     network, about = checkpoint.load(backbone_folder(BACKBONE))
     if input:
         coarse = replace(about.recipe, fine_maps=False)
-        about = replace(about, recipe=coarse, preprocessing=replace(about.preprocessing, size=input))
+        about = replace(
+            about, recipe=coarse, preprocessing=replace(about.preprocessing, size=input)
+        )
         weights, network = network.state_dict(), checkpoint.build(about, "he")
         network.load_state_dict(weights)
     folder.mkdir()

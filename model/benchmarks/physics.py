@@ -46,10 +46,10 @@ def measure(
 
     map_ms, by grid (radii x angles): one map from counts, peers_ms: of the two peers;
     map_ratio_fft, map_ratio_fft_tuned: their seconds over ours on the grid that `correlate` uses
-    unless told otherwise, and map_ratios_*: on all grids; patterns_per_s: the simulator's; add_noise_ratio: seconds of copying a file of
-    `noise_shots` shots, until it is on the disk, over those of `add_noise_file`; prepare_ratio:
-    of a copy that waits for no disk over those of reading and preparing each shot; file_s: of
-    all, file_cpu_s: of all cores that work for them.
+    unless told otherwise, map_ratios_*: on all grids; patterns_per_s: the simulator's;
+    add_noise_ratio: seconds of copying a file of `noise_shots` shots, until it is on the disk, over
+    those of `add_noise_file`; prepare_ratio: of a copy that waits for no disk over those of reading
+    and preparing each shot; file_s: of all, file_cpu_s: of all cores that work for them.
     """
     counts = shot(size)
     found: dict[str, Any] = {"map_ms": {}, "peers_ms": {}}

@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
+from labeler.project import Project
 from model import checkpoint, engine
+from model.recipes import to_toml
 from model.shots import table_of_file
 from model.training import train
 from tests.model.making_shots import make_file, tiny_recipe
@@ -30,8 +33,6 @@ def command(path, run, epochs):
 
 
 def write_recipe(run, recipe):
-    from model.recipes import to_toml
-
     run.with_suffix(".toml").write_text(to_toml(recipe), "utf-8")
 
 
@@ -92,3 +93,32 @@ def test_a_killed_process_ends_the_training_with_its_last_checkpoint(tmp_path):
     assert "Another process of this training ended" in last["text"]
     assert "--resume" in last["text"]
     checkpoint.load(run)
+
+
+def test_a_process_that_saw_other_labels_learns_from_those_of_the_first(tmp_path, monkeypatch):
+    """Somebody may label between the start of the first process and of the others."""
+    table = table_of_file(make_file(tmp_path / "shots.h5", 48))
+    fewer = table.labelled.copy()
+    fewer[-8:] = False
+    first = replace(table, labelled=fewer, fingerprint="of the first")
+    monkeypatch.setattr(engine.Engine, "of_first", lambda self, value: first)
+    events = list(train(table, tiny_recipe(epochs=1), tmp_path / "run"))
+    (begun,) = (e for e in events if e["event"] == "started")
+    assert begun["shots"] == 40
+
+
+def test_a_project_is_trained_by_two_processes_into_one_run(tmp_path):
+    shots = make_file(tmp_path / "shots.h5", 48)
+    Project.create(tmp_path / "week", [shots]).close()
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(to_toml(tiny_recipe(epochs=1, batch=12)), "utf-8")
+    words = ["train", str(tmp_path / "week"), "--recipe", str(recipe), "--devices", "2", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "labeler", *words],
+        capture_output=True, text=True, cwd=ROOT, timeout=200, check=False, env=environment(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout)["current"] is True
+    with Project.open(tmp_path / "week") as project:
+        assert [run.folder.name for run in project.runs()] == ["0001"]
+        assert (project.run_folder(1) / "predictions.h5").is_file()
