@@ -41,7 +41,9 @@ def address(cluster):
 
 
 @pytest.fixture
-def shots(tmp_path):
+def shots(tmp_path, monkeypatch):
+    """75 shots: three ranges of maps."""
+    monkeypatch.setattr(correlation_file, "BLOCK", 32)
     return make_shots(tmp_path / "shots.h5", 75)
 
 
