@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+# Tests at once; with more than there are cores, the tests of speed judge the load.
+JOBS ?= 2
 
 .PHONY: run test gauntlet install lint clean pictures backbone
 
@@ -10,7 +12,7 @@ run: install
 	$(BIN)/python -m labeler demo $(DEMO)
 
 test: lint
-	QT_QPA_PLATFORM=offscreen OMP_WAIT_POLICY=passive $(BIN)/python -m pytest
+	QT_QPA_PLATFORM=offscreen OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: install
 	$(BIN)/ruff check labeler model tests
