@@ -200,11 +200,13 @@ class _Tour:
     def _show_live(self) -> None:
         """Watch shots that arrive in a folder for a while."""
         source = self.session.project.sources[0].path
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(prefix="beamtime-") as home:
+            folder = Path(home) / "run-0042"
+            folder.mkdir()
             self.window.show_tab("Live")
             view: Any = self.window.views["Live"]
-            view.form.source.setText(folder)
-            coming = demo_live.arrive(source, Path(folder))
+            view.form.source.setText(str(folder))
+            coming = demo_live.arrive(source, folder)
             next(coming)
             view.form.button.click()
             self._until(lambda: bool(view.watch.seen.history), "the first live shots", LIVE_S)
