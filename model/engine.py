@@ -213,7 +213,7 @@ def kept_bytes(network: nn.Module, x: Tensor) -> int:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
             kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # itself, and the graph would keep itself and the network alive
 
     def give_back(tensor: Tensor) -> Tensor:
         return tensor

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import gc
+import weakref
 from types import SimpleNamespace
 
 import h5py
@@ -11,7 +13,7 @@ import pytest
 import torch
 from making_shots import NAMES, make_file, make_shots, tiny_recipe, write_file
 
-from model import checkpoint, engine, training_loop
+from model import checkpoint, engine, networks, training_loop
 from model.shots import table_of_file
 from model.training import Options, train
 
@@ -161,6 +163,15 @@ def test_what_a_forward_pass_keeps_grows_with_the_batch_and_not_with_the_weights
     one, four = (engine.kept_bytes(network, torch.rand(n, 1, 10, 10)) for n in (1, 4))
     assert one == 4 * (100 + 4 * 64)  # the input of the convolution, the output of the ReLU
     assert four == 4 * one
+
+
+def test_a_network_that_was_asked_what_it_keeps_is_given_back():
+    network = networks.create("resnet18")
+    engine.kept_bytes(network, torch.rand(1, 1, 64, 64))
+    weights = weakref.ref(next(network.parameters()))
+    del network
+    gc.collect()
+    assert weights() is None
 
 
 def test_memory_for_not_even_one_shot_is_one_message(tmp_path, monkeypatch):
