@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import time
 import weakref
 from types import SimpleNamespace
 
@@ -202,3 +203,11 @@ def test_a_full_disk_is_one_message(tmp_path, monkeypatch):
 def test_more_devices_than_there_are_is_refused(tmp_path):
     text = failure(run(make_file(tmp_path / "s.h5", 24), tmp_path / "run", devices="many"))
     assert "'many'" in text
+
+
+def test_what_takes_long_is_probed_once_and_what_is_quick_several_times():
+    calls = []
+    engine._fastest(lambda: calls.append(time.sleep(0.06)), 0.01)
+    assert len(calls) == 1
+    engine._fastest(lambda: calls.append(None), 0.01)
+    assert len(calls) > 3
