@@ -34,7 +34,7 @@ class Known:
     `seen`: the network was trained on such labels.
     """
 
-    embeddings: npt.NDArray[np.float32]
+    embeddings: npt.NDArray[np.float16]
     labels: npt.NDArray[np.bool_]
     labelled: npt.NDArray[np.bool_]
     prior: Prior | None
@@ -50,12 +50,12 @@ def known(project: Project, unseen: bool = False) -> Known:
     """
     table = project.shot_table()
     ground = _ground(project, table, unseen)
-    found = grounds.embeddings(ground).astype(np.float32)
-    readable = np.isfinite(found).all(1)
+    found = grounds.embeddings(ground)
+    readable = np.isfinite(found.sum(1, dtype=np.float32))
     prior = prior_of(ground.network, project.taxonomy)
     if prior is not None and prior.weight.shape[1] != found.shape[1]:
         prior = None
-    space = head.space_of(found[readable])
+    space = head.space_of(found if readable.all() else found[readable])
     seen = ground.predictions is not None
     return Known(found, table.labels.astype(bool), table.labelled & readable, prior, space, seen)
 

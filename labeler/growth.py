@@ -261,26 +261,26 @@ def draw(found: dict[str, Any], path: Path) -> None:
     """Seconds and memory against N, on logarithmic axes, as PNG, SVG or PDF."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     from model.figures import write
 
     rows = found["rows"]
     n = [row["shots"] for row in rows]
-    figure = Figure((10, 4), layout="constrained")
+    figure = Figure((12, 5), layout="constrained")
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    for name in (k for k in rows[0] if k.endswith(("_s", "_ms"))):
-        unit = 1000 if name.endswith("_ms") else 1
-        dashes = "--" if unit == 1000 else "-"
-        words = name.removesuffix("_ms").removesuffix("_s").replace("_", " ")
-        left.loglog(n, [row[name] / unit for row in rows], dashes, marker=".", label=words)
-    left.set_title("seconds (dashed: of one shot)", fontsize=10, loc="left")
-    for name in (k for k in rows[0] if k.endswith("_mb")):
-        words = name.removesuffix("_mb")
-        right.loglog(n, [row[name] for row in rows], marker=".", label=words)
-    right.set_title("greatest memory of the process, MB", fontsize=10, loc="left")
-    for axes in (left, right):
+    panels = {"_s": "all shots: seconds", "_ms": "a key or a look: ms", "_mb": "memory: MB at most"}
+    for axes, (ending, title) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+        for name in (k for k in rows[0] if k.endswith(ending)):
+            words = name.removesuffix(ending).replace("_", " ")
+            axes.loglog(n, [row[name] for row in rows], marker=".", label=words)
+        axes.set_title(title, fontsize=10, loc="left")
         axes.set_xlabel("shots", fontsize=9)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
         axes.grid(alpha=0.25)
-        axes.legend(fontsize=7, frameon=False, ncols=2)
+        axes.legend(
+            fontsize=8, frameon=False, ncols=2, loc="upper left", bbox_to_anchor=(-0.02, -0.14)
+        )
     write(figure, path, 150)

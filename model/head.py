@@ -37,6 +37,8 @@ _FOLDS, _CHECKED = 3, 360
 _ENOUGH = 40
 """Labels below which the penalty is not chosen but taken from the middle."""
 _KEPT, _BLOCK = 2000, 512
+AT_ONCE = 65_536
+"""Shots whose embeddings are taken to full precision at one time."""
 _LOWEST = 0.1
 _GROWN = 1.3
 """The penalty is chosen anew once there are so many times more labels."""
@@ -80,7 +82,9 @@ class Head:
 
     def logits(self, embeddings: npt.ArrayLike) -> Floats:
         """(N, D) embeddings to (N, C) calibrated logits."""
-        return np.asarray(embeddings, np.float32) @ self.weight + self.bias
+        every = np.asarray(embeddings)
+        parts = [every[i : i + AT_ONCE] for i in range(0, max(len(every), 1), AT_ONCE)]
+        return np.concatenate([np.asarray(p, np.float32) @ self.weight for p in parts]) + self.bias
 
     def probabilities(self, embeddings: npt.ArrayLike) -> Floats:
         """(N, C) probability of every class: marginals over the legal label sets."""

@@ -62,7 +62,7 @@ def ask(
     left = np.flatnonzero(free)
     known = np.flatnonzero(labelled)
     pool = Pool(
-        left, probabilities[left], embeddings[left],
+        left, probabilities[left], embeddings,
         np.asarray(labels[known], bool), embeddings[known],
         taxonomy, random,
     )  # fmt: skip

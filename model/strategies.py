@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from model.head import legal_sets
+from model.head import AT_ONCE, legal_sets
 from model.taxonomy import Taxonomy
 
 Floats = npt.NDArray[np.float32]
@@ -37,17 +37,22 @@ _COMPONENTS, _RANKED = 48, 1000
 class Pool:
     """What is known when shots are asked for.
 
-    open: rows (M,) that may be asked for; probabilities (M, C) and embeddings (M, D) are theirs.
-    labels (L, C) and seen (L, D): of the shots labelled so far. random: for ties and draws.
+    open: rows (M,) that may be asked for; probabilities (M, C) are theirs. embeddings (N, D): of
+    all shots, which may be many: see `embeddings_of`. labels (L, C) and seen (L, D): of the shots
+    labelled so far. random: for ties and draws.
     """
 
     open: Rows
     probabilities: Floats
-    embeddings: Floats
+    embeddings: npt.NDArray[np.floating]
     labels: Labels
     seen: Floats
     taxonomy: Taxonomy
     random: np.random.Generator
+
+    def embeddings_of(self, at: Rows | slice) -> Floats:
+        """(n, D) of the open shots at these positions; take some at a time."""
+        return np.asarray(self.embeddings[self.open[at]], np.float32)
 
     @cached_property
     def spread(self) -> Floats:
@@ -212,7 +217,7 @@ def _farthest(pool: Pool, score: Floats, n: int) -> Rows:
     The first 256 come from a shortlist, the best by score; what follows is ordered by score.
     """
     first = _best(pool, score, SHORTLIST)
-    x, seen = _reduced(pool.embeddings[first], pool.seen)
+    x, seen = _reduced(pool.embeddings_of(first), pool.seen)
     near, merit = _nearest(x, seen), score[first]
     chosen: list[int] = []
     for _ in range(min(n, GREEDY, len(first))):
@@ -236,12 +241,19 @@ def badge(pool: Pool, n: int) -> Picks:
 
 def change(pool: Pool, n: int) -> Picks:
     """Expected change of the head: its gradient's mean square over the answers."""
-    x = np.asarray(pool.embeddings, np.float32)
-    x -= x.mean(0)
-    at = _best(pool, pool.spread.sum(1) * np.einsum("ij,ij->i", x, x), n)
+    at = _best(pool, pool.spread.sum(1) * _eccentricity(pool), n)
     worst = pool.spread[at].argmax(1)
     names = pool.taxonomy.names
     return pool.open[at], tuple(f"would teach most, about {names[c]}" for c in worst)
+
+
+def _eccentricity(pool: Pool) -> Floats:
+    """(M,) squared distance of every open embedding to their mean."""
+    parts = [slice(i, i + AT_ONCE) for i in range(0, len(pool.open), AT_ONCE)]
+    total = sum(pool.embeddings_of(part).sum(0, dtype=np.float64) for part in parts)
+    mean = np.asarray(total / max(len(pool.open), 1), np.float32)
+    found = [np.square(pool.embeddings_of(part) - mean).sum(1) for part in parts]
+    return np.concatenate(found) if found else np.zeros(0, np.float32)
 
 
 def asked(pool: Pool, n: int) -> Picks:
