@@ -16,6 +16,8 @@ from model.taxonomy import Taxonomy
 
 Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+AT_ONCE = 16_384
+"""Shots whose margins are looked at together: what a processor keeps near."""
 Choice = Literal["hits", "false", "missed", "certain", "unsure", "labelled"]
 
 
@@ -47,9 +49,12 @@ class Reading:
         right = np.where(self.decided, self.probabilities, 1 - self.probabilities)
         return np.where(self.readable, right[:, self.known].prod(1, dtype=np.float32), 0)
 
-    def margins(self) -> npt.NDArray[np.float32]:
-        """(N, C) distance from the threshold, 0 on it and 1 at probability 0 or 1."""
-        p, t = self.probabilities, np.clip(self.thresholds, 1e-6, 1 - 1e-6)
+    def margins(self, rows: Rows | slice | int = slice(None)) -> npt.NDArray[np.float32]:
+        """(n, C) distance from the threshold, 0 on it and 1 at probability 0 or 1.
+
+        Of those rows, by default of all; (C,) of one.
+        """
+        p, t = self.probabilities[rows], np.clip(self.thresholds, 1e-6, 1 - 1e-6)
         return np.where(p >= t, (p - t) / (1 - t), (t - p) / t)
 
     def uncertainty(self) -> npt.NDArray[np.float32]:
@@ -57,8 +62,11 @@ class Reading:
 
         A shot is as unsure as its least sure class.
         """
-        least = self.margins()[:, self.known].min(1, initial=1)
-        return np.where(self.readable, 1 - least, 0)
+        unsure = np.zeros(len(self.readable), np.float32)
+        for first in range(0, len(unsure), AT_ONCE):
+            part = slice(first, first + AT_ONCE)
+            unsure[part] = 1 - self.margins(part)[:, self.known].min(1, initial=1)
+        return np.where(self.readable, unsure, 0)
 
     def contradictions(self) -> Flags:
         """(N,) True where what is likely breaks a hard rule of the taxonomy."""

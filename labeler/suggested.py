@@ -114,7 +114,7 @@ class Suggested(Going):
         if self.choice.order == ASKED and self.instant is not None:
             return str(self.instant.why.get(row, ""))
         if self.choice.order in (ASKED, "uncertainty"):
-            c = int(self.reading.margins()[row].argmin())
+            c = int(self.reading.margins(row).argmin())
             return f"least sure of {self.taxonomy.names[c]}"
         return ""
 
