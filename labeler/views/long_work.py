@@ -27,7 +27,7 @@ from labeler.long_work import ADDRESS, ENGINES, LEVELS, NEEDS_FILE, NOISE, READ,
 from labeler.offers import duration
 from labeler.session import Session
 from labeler.settings import Settings
-from labeler.views.parts import label, set_role
+from labeler.views.parts import foot, label, set_role
 from labeler.views.short_job import ShortJob
 from model.events import Event
 
@@ -100,12 +100,6 @@ class LongWork(QDialog):
         self.form.addRow(label("Write to", "muted"), self.rows["out"])
         self.form.addRow(label("Done by", "muted"), _beside(self.engine, self.address))
         self.form.addRow(label("Workers", "muted"), self.workers)
-        close = QPushButton("Close")
-        close.clicked.connect(self.reject)
-        foot = QHBoxLayout()
-        foot.addStretch(1)
-        foot.addWidget(close)
-        foot.addWidget(self.button)
         self.button.setDefault(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(22, 20, 22, 18)
@@ -115,7 +109,7 @@ class LongWork(QDialog):
         layout.addLayout(self.form)
         layout.addWidget(self.bar)
         layout.addWidget(self.said)
-        layout.addLayout(foot)
+        layout.addLayout(foot(self, self.button))
 
     def _take_settings(self) -> None:
         scheduler = self.settings["scheduler"]

@@ -24,7 +24,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.views.parts import label
+from labeler.views.parts import foot, label
 from model.errors import InputError
 
 SHOT_FILES = "Shots (*.h5 *.hdf5 *.cxi *.nxs *.hdf);;All files (*)"
@@ -110,16 +110,9 @@ class NewProject(QDialog):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.hide()
-        cancel = QPushButton("Cancel")
-        cancel.clicked.connect(self.reject)
         self.make = QPushButton("Make the project")
-        self.make.setProperty("role", "main")
         self.make.setDefault(True)
         self.make.clicked.connect(self.start)
-        foot = QHBoxLayout()
-        foot.addStretch(1)
-        foot.addWidget(cancel)
-        foot.addWidget(self.make)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(22, 20, 22, 18)
         layout.setSpacing(16)
@@ -127,7 +120,7 @@ class NewProject(QDialog):
         layout.addLayout(form)
         for widget in (self.trouble, self.bar):
             layout.addWidget(widget)
-        layout.addLayout(foot)
+        layout.addLayout(foot(self, self.make, "Cancel"))
 
     def start(self) -> None:
         """Make the project with what the fields say."""

@@ -11,6 +11,7 @@ import numpy as np
 from PyQt6.QtCore import QPointF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import (
+    QDialog,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -65,6 +66,22 @@ def label(text: str = "", role: str = "", wrap: bool = False) -> QLabel:
     made.setWordWrap(wrap)
     set_role(made, role)
     return made
+
+
+def foot(
+    dialog: QDialog, main: QPushButton, close: str = "Close", beside: QWidget | None = None
+) -> QHBoxLayout:
+    """The last row of a dialog: `beside` at the left; at the right closing and the main button."""
+    set_role(main, "main")
+    away = QPushButton(close)
+    away.clicked.connect(dialog.reject)
+    row = QHBoxLayout()
+    if beside is not None:
+        row.addWidget(beside)
+    row.addStretch(1)
+    row.addWidget(away)
+    row.addWidget(main)
+    return row
 
 
 class EmptyState(QWidget):

@@ -8,7 +8,6 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
     QCheckBox,
     QDialog,
-    QHBoxLayout,
     QLineEdit,
     QPushButton,
     QTreeWidgetItem,
@@ -18,7 +17,7 @@ from PyQt6.QtWidgets import (
 
 from labeler import people
 from labeler.session import Session
-from labeler.views.parts import label, set_role
+from labeler.views.parts import foot, label
 from labeler.views.tables import text_table
 from model.errors import InputError
 
@@ -52,14 +51,7 @@ class PeopleDialog(QDialog):
         self.blind.setChecked(people.is_blind(store))
         self.blind.setEnabled(not store.read_only)
         self.take = QPushButton("Label under this name")
-        set_role(self.take, "main")
         self.take.clicked.connect(self._take)
-        close = QPushButton("Close")
-        close.clicked.connect(self.reject)
-        foot = QHBoxLayout()
-        foot.addStretch(1)
-        foot.addWidget(close)
-        foot.addWidget(self.take)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 14, 16, 14)
         layout.setSpacing(10)
@@ -67,7 +59,7 @@ class PeopleDialog(QDialog):
         layout.addWidget(label(f"{words} for your user on this machine.", "muted", wrap=True))
         for widget in (self.list, self.new, self.blind):
             layout.addWidget(widget)
-        layout.addLayout(foot)
+        layout.addLayout(foot(self, self.take))
         self.list.currentItemChanged.connect(lambda now, before: self._refresh())
         self.new.textChanged.connect(lambda text: self._refresh())
         self.finished.connect(lambda result: self._keep_blind())

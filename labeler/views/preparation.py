@@ -21,7 +21,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.session import Session
-from labeler.views.parts import label
+from labeler.views.parts import foot, label
 from model.prepare import Preparation
 
 NO_LIGHT, SMOOTH, SHOTS = "leave it", "subtract a smooth surface", "subtract background shots"
@@ -68,14 +68,7 @@ class PreparationDialog(QDialog):
         for field in (self.light, self.surface, self.background):
             stray.addWidget(field)
         stray.addStretch(1)
-        cancel = QPushButton("Cancel")
-        cancel.clicked.connect(self.reject)
-        self.use.setProperty("role", "main")
         self.use.setDefault(True)
-        foot = QHBoxLayout()
-        foot.addStretch(1)
-        foot.addWidget(cancel)
-        foot.addWidget(self.use)
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 0)
         layout = QVBoxLayout(self)
@@ -89,7 +82,7 @@ class PreparationDialog(QDialog):
         layout.addWidget(self.centre)
         layout.addWidget(self.trouble)
         layout.addWidget(self.bar)
-        layout.addLayout(foot)
+        layout.addLayout(foot(self, self.use, "Cancel"))
         for widget in (self.trouble, self.bar):
             widget.hide()
 

@@ -12,7 +12,6 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QDialog,
-    QHBoxLayout,
     QPushButton,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -22,7 +21,7 @@ from PyQt6.QtWidgets import (
 from labeler import backups
 from labeler.backups import Backup
 from labeler.session import Session
-from labeler.views.parts import EmptyState, label, set_role, when
+from labeler.views.parts import EmptyState, foot, label, when
 from labeler.views.tables import text_table
 from model.errors import InputError
 
@@ -46,15 +45,9 @@ class RestoreDialog(QDialog):
         self.list.itemActivated.connect(lambda item, column: self._go())
         self.empty = EmptyState()
         self.go = QPushButton("Go back to this one")
-        set_role(self.go, "main")
         self.go.clicked.connect(self._go)
         self.now = QPushButton("Back up now")
         self.now.clicked.connect(self.back_up)
-        close = QPushButton("Close")
-        close.clicked.connect(self.reject)
-        foot = QHBoxLayout()
-        for widget in (self.now, None, close, self.go):
-            foot.addStretch(1) if widget is None else foot.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 14, 16, 14)
         layout.setSpacing(10)
@@ -63,7 +56,7 @@ class RestoreDialog(QDialog):
         layout.addWidget(label(words, "muted", wrap=True))
         layout.addWidget(self.list, 1)
         layout.addWidget(self.empty, 1)
-        layout.addLayout(foot)
+        layout.addLayout(foot(self, self.go, beside=self.now))
         session.keeper.made.connect(self.refresh)
         session.keeper.failed.connect(self.refresh)
         self.refresh()
