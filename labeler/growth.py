@@ -10,7 +10,6 @@ while labelling.
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import h5py
 import numpy as np
 
 from labeler import asking, grounds
+from labeler.display import paint_unseen
 from labeler.exchange import export
 from labeler.predictions import Predictions
 from labeler.project import Project
@@ -148,12 +148,9 @@ def _label(folder: Path, n: int) -> Numbers:
 
 def _window(folder: Path, n: int) -> Numbers:
     """The window on that project: to the first pattern, a key, the next undecided shot."""
-    from labeler.cli.demo import has_display
     from labeler.views import timing_scale
 
-    if not has_display():
-        os.environ["QT_QPA_PLATFORM"] = "offscreen"
-
+    paint_unseen()
     found = timing_scale.at_size(folder)
     kept = {"open_s": "open_s", "label_ms_median": "key_ms", "step_ms_median": "next_shot_ms",
             "next_unlabelled_ms": "next_undecided_ms", "counts_ms": "count_all_ms"}  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 from labeler.cli.asking import add_bench as add_active
 from labeler.cli.child import listen
 from labeler.cli.output import add_output_options, follow, print_json
+from labeler.display import paint_unseen
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,7 @@ def _scale(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     line: Bench = args.line
+    paint_unseen()
     measure = getattr(importlib.import_module(line.module), line.function)
     found = measure(**{option: getattr(args, option) for option in line.options})
     if args.json:

@@ -11,10 +11,8 @@ from typing import Any
 
 from labeler.cli.child import listen
 from labeler.cli.output import add_output_options, follow, print_json
+from labeler.display import has_display
 from model.events import Event
-
-NO_SCREEN = ("offscreen", "minimal", "vnc")
-"""Qt platforms that nobody looks at."""
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -38,15 +36,6 @@ def add_parsers(subparsers: Any) -> None:
     demo.add_argument("--pictures", action="store_true", help="off-screen, of every view")
     add_output_options(demo, events=True)
     demo.set_defaults(run=_demo)
-
-
-def has_display() -> bool:
-    """Whether a window would be seen by anybody."""
-    if os.environ.get("QT_QPA_PLATFORM", "").split(":")[0] in NO_SCREEN:
-        return False
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _window(args: argparse.Namespace) -> int:

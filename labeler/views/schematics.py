@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import resources
 
 import numpy as np
 import numpy.typing as npt
+
+from labeler.display import paint_unseen
 
 _alive: list[object] = []
 """Qt's application must outlive every picture."""
@@ -20,7 +21,7 @@ def render(name: str, side: int) -> npt.NDArray[np.uint8]:
     from PyQt6.QtSvg import QSvgRenderer
 
     if QGuiApplication.instance() is None:
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+        paint_unseen()
         _alive.append(QGuiApplication(sys.argv[:1]))
     file = resources.files("resources") / "schematics" / name
     if not file.is_file():

@@ -1,6 +1,7 @@
 """correlate, add-noise, gallery and noise-figure as a person or a script calls them."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -122,3 +123,16 @@ def test_a_killed_correlate_goes_on_and_leaves_no_workers(tmp_path):
     with h5py.File(out) as file:
         assert (file["maps"][:].max((1, 2)) > 0).all()
     assert not journal.exists()
+
+
+def test_panes_are_measured_where_there_is_no_screen(tmp_path):
+    """Qt ends a process that asks for a screen in vain."""
+    unseen = {k: v for k, v in os.environ.items()
+              if k not in ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY")}  # fmt: skip
+    words = ["bench", "physics", "--rounds", "1", "--shots", "8", "--size", "64", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "labeler", *words],
+        env=unseen, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["pane_ms"] > 0
