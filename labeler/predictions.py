@@ -26,7 +26,17 @@ Stage = Literal["alone", "decided", "decoded"]
 """Each class by its own threshold; as the run decides; as the likeliest legal label set."""
 
 AGAIN = "Predict again with this run, or use another one."
-_CARELESS = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError)
+AT_ONCE = 1 << 16
+"""Shots: their numbers fit into a processor's cache, and none of them is kept twice."""
+_CARELESS = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+)
 """What h5py and numpy raise on damaged or foreign content."""
 
 
@@ -49,19 +59,17 @@ class Predictions(Reading):
         self._column = np.full(c, -1)
         self._column[ours] = np.arange(len(names))
         self.known: Flags = self._column >= 0
-        written = file["probabilities"][()]
-        self._check(written, len(names), len(set(ours.tolist())))
-        n = len(written)
-        readable = file["readable"][()] if "readable" in file else np.ones(n)
-        self.readable: Flags = np.asarray(readable, bool) & ~np.isnan(written).any(1)
+        self._check(file["probabilities"], len(names), len(set(ours.tolist())))
+        n = len(file["probabilities"])
+        self.readable: Flags = np.ones(n, bool)
+        if "readable" in file:
+            self.readable = np.asarray(file["readable"][()], bool)
         self.probabilities: npt.NDArray[np.float32] = np.zeros((n, c), np.float32)
-        self.probabilities[:, ours] = np.where(self.readable[:, None], written, 0)
         self.thresholds: npt.NDArray[np.float32] = np.full(c, 0.5, np.float32)
         self.thresholds[ours] = file.attrs["thresholds"]
-        self.decided: Flags = self.probabilities >= self.thresholds
-        if "decided" in file:  # a rule-aware network decides by label sets, not by thresholds
-            self.decided[:, ours] = np.asarray(file["decided"][()], bool)
-        self.decided &= self.known & self.readable[:, None]
+        self.decided: Flags = np.zeros((n, c), bool)
+        for start in range(0, n, AT_ONCE):
+            self._take(file, ours, slice(start, start + AT_ONCE))
         self.embeddings = _mapped(path, file["embeddings"])
         self._maps: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any] | None]] = {}
         for form in FORMS:
@@ -115,11 +123,24 @@ class Predictions(Reading):
         return found
 
     @staticmethod
-    def _check(written: Any, classes: int, different: int) -> None:
+    def _check(written: h5py.Dataset, classes: int, different: int) -> None:
         if written.ndim != 2 or written.shape[1] != classes or different != classes:
             raise ValueError(f"probabilities of shape {written.shape} for {different} classes")
-        if written.size and not (np.nanmin(written) >= 0 and np.nanmax(written) <= 1):
+
+    def _take(self, file: h5py.File, ours: npt.NDArray[np.int64], rows: slice) -> None:
+        """Read probabilities and decisions of some rows to the taxonomy's columns `ours`."""
+        written = file["probabilities"][rows]
+        readable = self.readable[rows]
+        readable &= ~np.isnan(written).any(1)
+        written[~readable] = 0
+        if not (written.min() >= 0 and written.max() <= 1):
             raise ValueError("probabilities outside 0 … 1")
+        self.probabilities[rows, ours] = written
+        if "decided" in file:  # a rule-aware network decides by label sets, not by thresholds
+            written = file["decided"][rows].astype(bool)
+        else:
+            written = written >= self.thresholds[ours]
+        self.decided[rows, ours] = written & readable[:, None]
 
     def __len__(self) -> int:
         return len(self.probabilities)
