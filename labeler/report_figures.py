@@ -15,28 +15,17 @@ from labeler.agreement import Agreement
 from labeler.repeats import FEW, ClassDrift
 from labeler.week import Span
 from model.agreement import RELIABLE, TENTATIVE
+from model.figures import PLOT_LOOK
 
 INK, SOFT, FAINT = "#1f6fc0", "#9cc3ea", "#d8d8dc"
 WIDTH = 6.6
-_LOOK = {
-    "font.size": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#b9b9be",
-    "axes.linewidth": 0.8,
-    "xtick.color": "#55555a",
-    "ytick.color": "#55555a",
-    "axes.labelcolor": "#55555a",
-    "svg.fonttype": "path",
-    "svg.hashsalt": "airylabel",
-}
 
 
 def _figure(height: float) -> tuple[Any, Any]:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_LOOK):
+    with mpl.rc_context(PLOT_LOOK):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         axes = figure.add_subplot()
     return figure, axes

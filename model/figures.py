@@ -25,6 +25,19 @@ LEVELS = (0.25, 0.5, 0.75)
 WIDTH_INCHES = 7.0
 """Two columns of a journal."""
 _LINE, _FONT = 0.7, 7.0
+PLOT_LOOK = {
+    "font.size": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#b9b9be",
+    "axes.linewidth": 0.8,
+    "xtick.color": "#55555a",
+    "ytick.color": "#55555a",
+    "axes.labelcolor": "#55555a",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "airylabel",
+}
+"""Of matplotlib, for the bars and curves of our reports; colours that print."""
 _GAP = 0.2
 """Between classes that stand side by side, in shots."""
 

@@ -12,21 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from model.figures import PLOT_LOOK
 from model.tables.reading import Read
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#555555")
-_LOOK = {
-    "font.size": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#b9b9be",
-    "axes.linewidth": 0.8,
-    "xtick.color": "#55555a",
-    "ytick.color": "#55555a",
-    "axes.labelcolor": "#55555a",
-    "svg.fonttype": "path",
-    "svg.hashsalt": "airylabel",
-}
 WIDTH, HEIGHT = 8.6, 3.4
 
 
@@ -52,7 +41,7 @@ def _drawn(rows: tuple[tuple[str, tuple[Line, ...]], ...], blind: float | None) 
     from matplotlib.ticker import MaxNLocator
 
     out = io.StringIO()
-    with mpl.rc_context(_LOOK):
+    with mpl.rc_context(PLOT_LOOK):
         figure = Figure((WIDTH, HEIGHT), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
