@@ -14,7 +14,6 @@ from PyQt6.QtWidgets import (
     QDialog,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QLineEdit,
     QProgressBar,
     QPushButton,
@@ -27,7 +26,7 @@ from labeler.long_work import ADDRESS, ENGINES, LEVELS, NEEDS_FILE, NOISE, READ,
 from labeler.offers import duration
 from labeler.session import Session
 from labeler.settings import Settings
-from labeler.views.parts import foot, label, set_role
+from labeler.views.parts import beside, foot, label, set_role
 from labeler.views.short_job import ShortJob
 from model.events import Event
 
@@ -92,13 +91,13 @@ class LongWork(QDialog):
         self.rows: dict[str, QWidget] = {
             "file": self.file,
             "level": self.level,
-            "out": _beside(self.out, self.choose),
+            "out": beside(self.out, self.choose),
         }
         self.form.addRow(label("What", "muted"), self.kind)
         self.form.addRow(label("File of shots", "muted"), self.rows["file"])
         self.form.addRow(label("Level of noise", "muted"), self.rows["level"])
         self.form.addRow(label("Write to", "muted"), self.rows["out"])
-        self.form.addRow(label("Done by", "muted"), _beside(self.engine, self.address))
+        self.form.addRow(label("Done by", "muted"), beside(self.engine, self.address))
         self.form.addRow(label("Workers", "muted"), self.workers)
         self.button.setDefault(True)
         layout = QVBoxLayout(self)
@@ -227,16 +226,6 @@ def _choice(name: str, texts: dict[str, str]) -> QComboBox:
     for data, text in texts.items():
         made.addItem(text, data)
     made.setAccessibleName(name)
-    return made
-
-
-def _beside(*widgets: QWidget) -> QWidget:
-    made = QWidget()
-    row = QHBoxLayout(made)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(8)
-    for number, widget in enumerate(widgets):
-        row.addWidget(widget, 1 - number)
     return made
 
 

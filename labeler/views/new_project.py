@@ -16,7 +16,6 @@ from PyQt6.QtWidgets import (
     QDialog,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QLineEdit,
     QProgressBar,
     QPushButton,
@@ -24,7 +23,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.views.parts import foot, label
+from labeler.views.parts import beside, foot, label
 from model.errors import InputError
 
 SHOT_FILES = "Shots (*.h5 *.hdf5 *.cxi *.nxs *.hdf);;All files (*)"
@@ -99,8 +98,8 @@ class NewProject(QDialog):
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(10)
         form.addRow(label("Shots", "muted"), label(f"{first.name}{more}"))
-        form.addRow(label("Folder", "muted"), _beside(self.place, browse))
-        form.addRow(label("Classes", "muted"), _beside(self.taxonomy, own))
+        form.addRow(label("Folder", "muted"), beside(self.place, browse))
+        form.addRow(label("Classes", "muted"), beside(self.taxonomy, own))
         if len(self.files) > 1:
             form.addRow("", self.one_each)
         form.addRow(label("Who labels", "muted"), self.person)
@@ -187,10 +186,3 @@ def free_folder(file: Path) -> Path:
     while found.exists():
         found, n = file.with_name(f"{name}-{n}"), n + 1
     return found
-
-
-def _beside(field: QWidget, button: QPushButton) -> QHBoxLayout:
-    line = QHBoxLayout()
-    line.addWidget(field, 1)
-    line.addWidget(button)
-    return line

@@ -68,6 +68,17 @@ def label(text: str = "", role: str = "", wrap: bool = False) -> QLabel:
     return made
 
 
+def beside(*widgets: QWidget) -> QWidget:
+    """A row of a form: the first widget takes what room there is."""
+    made = QWidget()
+    row = QHBoxLayout(made)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(8)
+    for number, widget in enumerate(widgets):
+        row.addWidget(widget, 1 - number)
+    return made
+
+
 def foot(
     dialog: QDialog, main: QPushButton, close: str = "Close", beside: QWidget | None = None
 ) -> QHBoxLayout:
