@@ -60,7 +60,7 @@ class Bulk(QObject):
         With all that follows from it for each shot, as for one. Shots that have it already stay
         as they are.
         """
-        session, rows = self.session, self.chosen()
+        session, rows = self.session, self._rows()
         decided = (session.status[rows] & LABELLED) > 0
         has = decided & ((session.present[rows] >> class_index) & 1).astype(bool)
         all_have = bool(len(rows)) and bool(has.all())
@@ -73,7 +73,7 @@ class Bulk(QObject):
 
     def fix(self) -> None:
         """Apply the first offered fix to every chosen shot that breaks a rule."""
-        session, rows = self.session, self.chosen()
+        session, rows = self.session, self._rows()
         rows = rows[(session.status[rows] & LABELLED) > 0]
         before = session.present[rows]
         after = self._for_each_set(before, self._fixed)
@@ -85,14 +85,12 @@ class Bulk(QObject):
 
     def accept(self) -> None:
         """Make what is shown the person's decision: labels of the file, or the model's reading."""
-        session, rows = self.session, self.chosen()
+        session, rows = self.session, self._rows()
         rows = rows[(session.decided.own_status[rows] & LABELLED) == 0]
         decided = (session.status[rows] & LABELLED) > 0
-        after = session.present[rows].copy()
-        if session.reading is None:
-            rows, after = rows[decided], after[decided]
-        else:
-            after = np.where(decided, after, session.suggestions(rows))
+        after = np.where(decided, session.present[rows], session.suggestions(rows))
+        shown = decided | (after > 0)  # of the others the model says nothing, or it is hidden
+        rows, after = rows[shown], after[shown]
         if not len(rows):
             session.noted.emit("info", "Nothing to accept on the selected shots.")
             return
@@ -111,12 +109,17 @@ class Bulk(QObject):
         return ""
 
     def _status(self, bit: int, verb: str, origin: str, note: str | None) -> None:
-        rows, decided = self.chosen(), self.session.decided
+        rows, decided = self._rows(), self.session.decided
         own = decided.own_status[rows]
         off = note is None and bool(len(rows)) and bool(((own & bit) > 0).all())
         status = own & ~np.uint8(bit) if off else own | np.uint8(bit)
         if len(rows) and self._asked(rows, f"No longer {verb.lower()}" if off else verb):
             self.session.decide(rows, decided.own_present[rows], status, origin, note)
+
+    def _rows(self) -> Rows:
+        """The chosen shots, each with the label that it has."""
+        self.session.reveal()
+        return self.chosen()
 
     def _decide(
         self, rows: Rows, after: Present, what: str, done: str, origin: str = "bulk"

@@ -15,7 +15,7 @@ from PyQt6.QtCore import pyqtSignal
 
 from labeler.decisions import in_words, with_ghosts
 from labeler.pace import Pace
-from labeler.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.store.records import FLAGGED, LABELLED, SKIPPED, Present, Rows, Status
 from labeler.suggested import Suggested
 from model.errors import InputError
 from model.taxonomy import Fix, Labels
@@ -173,6 +173,14 @@ class Deciding(Suggested):
         self.decided.put(where, bits, state)
         self.labels_changed.emit(where)
         return True
+
+    def take_over(self, rows: Rows, present: Present, status: Status) -> None:
+        """Show what the same person decided in another window."""
+        mine = self.decided
+        new = (mine.own_present[rows] != present) | (mine.own_status[rows] != status)
+        if new.any():
+            mine.put(rows[new], present[new], status[new])
+            self.labels_changed.emit(np.asarray(rows[new]))
 
     def accept_sure(self, threshold: float, rows: npt.ArrayLike | None = None) -> int:
         """Accept all suggestions surer than a threshold, of `rows` or of all shots: one gesture.

@@ -10,7 +10,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from labeler.store.records import Changes, Pulse
@@ -64,11 +63,7 @@ class Following(QObject):
             if who != session.annotator:
                 self.others_changed.emit(who, rows)
                 continue
-            mine = session.decided
-            new = (mine.own_present[rows] != present) | (mine.own_status[rows] != status)
-            if new.any():
-                session.decided.put(rows[new], present[new], status[new])
-                session.labels_changed.emit(np.asarray(rows[new]))
+            session.take_over(rows, present, status)
 
     def _has_imports(self, changes: Changes) -> bool:
         kinds = {a.id: a.kind for a in self.session.project.store.annotators()}
@@ -84,7 +79,7 @@ class Following(QObject):
 
     def _follow(self) -> None:
         project = self.session.project
-        self._pulse = None if project is None else project.store.pulse()
+        self._pulse = None if project is None else project.opened_at
         if project is None:
             self._timer.stop()
         else:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from labeler import classes, making, people, runs
 from labeler.runs import RunInfo
 from labeler.store import LABELLED, Store, StoredSource
-from labeler.store.records import Present, Status
+from labeler.store.records import Present, Pulse, Status
 from model.errors import InputError
 from model.hdf5 import fingerprint
 from model.probing import probe_each
@@ -50,8 +50,12 @@ class Merged:
 class Project:
     """An open project; a context manager. Made by `create` or `open`."""
 
-    def __init__(self, folder: Path, taxonomy: Taxonomy, store: Store, notes: list[str]) -> None:
+    def __init__(
+        self, folder: Path, taxonomy: Taxonomy, store: Store, notes: list[str], opened_at: Pulse
+    ) -> None:
         self.folder = folder
+        self.opened_at = opened_at
+        """The store before anything was read of it: what changed since may not be known here."""
         self.taxonomy = taxonomy
         self.store = store
         self.notes = [*store.database.notes, *notes]
@@ -107,9 +111,10 @@ class Project:
             raise InputError(there, file=folder, mend=mend)
         store = Store.open(place)
         try:
+            opened_at = store.pulse()
             taxonomy = classes.in_step(folder / TAXONOMY, store)
             taxonomy, notes = _follow_bits(taxonomy, store)
-            return cls(folder, taxonomy, store, notes)
+            return cls(folder, taxonomy, store, notes, opened_at)
         except BaseException:
             store.close()
             raise

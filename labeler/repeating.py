@@ -20,7 +20,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from labeler import repeats
 from labeler.breaks import Breaks
 from labeler.deciding import Deciding
-from labeler.store.records import LABELLED, Rows
+from labeler.store.records import LABELLED, Present, Rows, Status
 from model.errors import InputError
 from model.taxonomy import Labels
 
@@ -81,7 +81,7 @@ class Repeating(Deciding):
 
     def show(self, row: int) -> None:
         """Put a shot on screen; blind where it is its turn to be read again."""
-        self._reveal()
+        self.reveal()
         if self.choice.title != ROUND_TITLE:
             self._round = set()
         if row in self._round or row == self._blind_next:
@@ -112,7 +112,7 @@ class Repeating(Deciding):
             move()
             return
         here, self._resume = self._resume, None
-        self._reveal()
+        self.reveal()
         self.row = here
         move()
         if self.row == here:  # nothing further: back to where the person was
@@ -174,7 +174,7 @@ class Repeating(Deciding):
             self.chance,
             repeats.ROUND,
         )
-        self._reveal()
+        self.reveal()
         self._round = set(found.tolist())
         self.show_rows(self.chance.permutation(found), ROUND_TITLE)
         if not self.is_blind:  # the shot on screen was one of them
@@ -197,8 +197,12 @@ class Repeating(Deciding):
         d.file_present[row], d.file_status[row] = 0, 0
         d.put(row, 0, 0)
 
-    def _reveal(self) -> None:
-        """Put the first label of a shot that was shown blind back in its place."""
+    def reveal(self) -> None:
+        """Put the first label of a shot that was shown blind back in its place.
+
+        Whoever works out labels of many shots does this first: until then, that shot looks as if
+        nobody had decided on it.
+        """
         hidden, self._hidden = self._hidden, None
         if hidden is None:
             return
@@ -229,7 +233,6 @@ class Repeating(Deciding):
         done = super()._decide(labels, status, origin)
         if done and not self.is_blind and status & LABELLED:
             self._lately.append(self.row)
-            self._last = None
             if self.row != self._drawn:
                 self._drawn = self.row
                 self._due = self._due or self.chance.random() < self.repeat_rate
@@ -241,7 +244,10 @@ class Repeating(Deciding):
     def _record(self, status: int, present: int, origin: str, note: str | None) -> bool:
         hidden = self._hidden
         if hidden is None:
-            return super()._record(status, present, origin, note)
+            if not super()._record(status, present, origin, note):
+                return False
+            self._last = None
+            return True
         done = self._as_reader(
             lambda: super(Repeating, self)._record(status, present, repeats.KIND, note)
         )
@@ -281,8 +287,25 @@ class Repeating(Deciding):
         note: str | None = None,
     ) -> bool:
         """Decide on many shots as one gesture; a shot that is shown blind gets its label back."""
-        self._reveal()
-        return super().decide(rows, present, status, origin, note)
+        self.reveal()
+        if not super().decide(rows, present, status, origin, note):
+            return False
+        self._last = None
+        return True
+
+    def accept_sure(self, threshold: float, rows: npt.ArrayLike | None = None) -> int:
+        """See `Deciding`; not on a shot that is shown blind."""
+        self.reveal()
+        return super().accept_sure(threshold, rows)
+
+    def take_over(self, rows: Rows, present: Present, status: Status) -> None:
+        """See `Deciding`; a label that is hidden stays so."""
+        hidden = self._hidden
+        here = rows == (-1 if hidden is None else hidden.row)
+        if hidden is not None and here.any():
+            own = int(present[here][0]), int(status[here][0])
+            hidden.values = (*own, *hidden.values[2:])
+        super().take_over(rows[~here], present[~here], status[~here])
 
     def _travel(self, verb: str, nothing: str) -> None:
         """Undo or redo; right after a second reading, it is that which is taken back."""
@@ -293,8 +316,9 @@ class Repeating(Deciding):
                 self._hidden.done = done
         hidden = self._hidden
         if hidden is None or not (hidden.done if verb == "undo" else hidden.undone):
-            self._reveal()
+            self.reveal()
             super()._travel(verb, nothing)
+            self._last = None
             return
         by = 1 if verb == "redo" else -1
         hidden.done, hidden.undone = hidden.done + by, hidden.undone - by

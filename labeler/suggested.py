@@ -66,7 +66,12 @@ class Suggested(Going):
         row = self.row if row is None else row
         if row < 0 or self.decided.status[row] & LABELLED:
             return False
-        return (row == self.row and self.is_blind) or bool(is_hidden(row, self.hidden_share))
+        return bool(self._kept_back(np.array([row]))[0])
+
+    def _kept_back(self, rows: Rows) -> npt.NDArray[np.bool_]:
+        """True for shots whose reading the person shall not see before deciding."""
+        kept: npt.NDArray[np.bool_] = (rows == self.row) & self.is_blind
+        return kept | is_hidden(rows, self.hidden_share) if self.hidden_share else kept
 
     def suggestion(self, row: int | None = None) -> Labels | None:
         """(C,) what the model would say of an undecided shot; None where it says nothing."""
@@ -81,8 +86,7 @@ class Suggested(Going):
         if self.reading is None or not len(where):
             return np.zeros(len(where), np.int64)
         closed = (self.decided.status[where] & LABELLED) > 0
-        if self.hidden_share:
-            closed |= is_hidden(where, self.hidden_share)
+        closed |= self._kept_back(where)
         sets, which = np.unique(
             self.taxonomy.pack(self.reading.likely()[where]), return_inverse=True
         )
@@ -172,8 +176,7 @@ class Suggested(Going):
         chance = reading.sureness()
         open_ones = (self.decided.status[where] & (LABELLED | SKIPPED)) == 0
         where = where[open_ones & (chance[where] >= threshold)]
-        if self.hidden_share:
-            where = where[~is_hidden(where, self.hidden_share)]
+        where = where[~self._kept_back(where)]
         if self.instant is not None:
             where = where[~np.isin(where, self.instant.learnt.checks)]
         present = self.taxonomy.pack(self.taxonomy.complete(reading.likely()[where]))

@@ -195,6 +195,8 @@ class MainWindow(QMainWindow):
             if hasattr(view, "hand"):  # it takes commands on the shots that are selected there
                 view.hand.changed.connect(self.actions_.refresh)
         self.tab = name
+        if name != "Label":  # a second reading is only blind where nothing else is shown
+            self.session.reveal()
         self.stack.setCurrentWidget(self.views[name])
         self.bar.choose(name)
         self.actions_.refresh()

@@ -13,6 +13,7 @@ from window_parts import make_project, make_session
 
 from labeler import backups, people
 from labeler.project import Project
+from labeler.session import Session
 from labeler.store import FLAGGED, LABELLED, Store
 from model.errors import InputError
 
@@ -126,6 +127,23 @@ def test_labels_of_another_process_arrive_within_a_second(qtbot, week):
     assert time.time() - start < 1
     assert session.present[[2, 3]].tolist() == [5, 5]
     assert child.wait() == 0
+    session.close()
+
+
+def test_a_label_made_elsewhere_while_a_window_opens_is_seen(qapp, week, monkeypatch):
+    load = Session._load_predictions
+
+    def late(session):
+        """Everything of the store was read by now."""
+        with Project.open(week) as other:
+            other.store.record(other.annotator, [4], 5, LABELLED, origin="key")
+        load(session)
+
+    monkeypatch.setattr(Session, "_load_predictions", late)
+    session = make_session(week)
+    assert session.present[4] == 0
+    session.following.look()
+    assert session.present[4] == 5
     session.close()
 
 

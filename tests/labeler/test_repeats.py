@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from window_parts import make_project, make_session
+from window_parts import learnt, make_project, make_session
 
 from labeler import repeating, repeats
 from labeler.breaks import AGAIN_S, BREAK_S, LONG_S, Breaks
+from labeler.bulk import Bulk
+from labeler.project import Project
 from labeler.repeats import Readings, choose, drift, readings_of, to_reread, worst
 from labeler.store import LABELLED
+from labeler.window import MainWindow
 from model.taxonomy_toml import load, shipped
 
 HELIUM = load(shipped("helium"))
@@ -273,3 +276,76 @@ def test_a_break_is_due_after_long_work_and_not_again_at_once():
     assert work(240) == 1
     now[0] += BREAK_S + 1
     assert work(LONG_S - 120) == 0
+
+
+def bulk(session, rows, told):
+    made = Bulk(session, lambda: np.asarray(rows), lambda what: True, lambda what: None)
+    made.told.connect(told.append)
+    return made
+
+
+@pytest.mark.parametrize("verb", ["toggle", "flag", "skip", "accept", "fix"])
+def test_one_key_on_many_shots_acts_on_the_first_label_of_the_one_that_is_shown_blind(
+    session, verb
+):
+    row = until_blind(session)
+    told = []
+    hand = bulk(session, [row], told)
+    if verb == "toggle":
+        hand.toggle(HELIUM.index("Newton Rings"))
+    else:
+        getattr(hand, verb)()
+    assert session.labels(row)[ROUND]
+    assert session.labels(row)[HELIUM.index("Newton Rings")] == (verb == "toggle")
+    assert session.is_decided(row)
+    assert not session.is_blind
+
+
+def test_accepting_what_is_sure_leaves_out_the_shot_that_is_shown_blind(session):
+    row = until_blind(session)
+    session.sharpen(learnt(session))
+    assert row not in session.sure(0.0).rows
+    assert session.suggestions([row]) == [0]
+    session.accept_sure(0.0)
+    assert session.labels(row)[ROUND]
+
+
+def test_another_view_ends_a_second_reading(qapp, session):
+    row = until_blind(session)
+    window = MainWindow(session)
+    assert session.is_blind
+    window.show_tab("Grid")
+    assert not session.is_blind
+    assert session.labels(row)[ROUND]
+    window.close()
+    window.deleteLater()
+
+
+@pytest.mark.parametrize("after", ["bulk", "flag", "skip", "label"])
+def test_undo_takes_back_what_was_decided_after_a_second_reading(session, after):
+    until_blind(session)
+    session.toggle(STREAK)
+    session.show(30)
+    if after == "bulk":
+        session.decide([33, 34], 1 << STREAK, LABELLED, "bulk")
+    elif after == "label":
+        session.toggle(ROUND)
+    else:
+        getattr(session, after)()
+    session.undo()
+    assert not session.is_blind
+    assert not session.status[[30, 33, 34]].any()
+    assert len(readings_of(session.project, session.annotator)) == 1
+
+
+def test_what_another_window_decides_on_a_shot_that_is_shown_blind_stays_hidden_till_later(
+    session,
+):
+    row = until_blind(session)
+    with Project.open(session.project.folder) as other:
+        bits = HELIUM.pack(HELIUM.toggle(np.zeros(len(HELIUM), bool), STREAK))
+        other.store.record(other.annotator, [row], bits, LABELLED, origin="key")
+    session.following.look()
+    assert (session.is_blind, session.status[row], session.present[row]) == (True, 0, 0)
+    session.show(30)
+    assert session.labels(row)[STREAK]

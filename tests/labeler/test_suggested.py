@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from making_embeddings import CHOICES, project_with_embeddings
 from PyQt6.QtTest import QTest
-from window_parts import make_project, make_session, use_made_up_run
+from window_parts import learnt, make_project, make_session, use_made_up_run
 
-from labeler.instant import InstantReading, Learnt
-from labeler.store.records import LABELLED
+from labeler.bulk import Bulk
+from labeler.store.records import LABELLED, SKIPPED
 from labeler.store.shown import first_shown
 from labeler.suggesting import Suggesting
 from labeler.views.accept_sure import AcceptSure
@@ -18,20 +18,6 @@ def session(qapp, tmp_path):
     session = make_session(make_project(tmp_path, 40))
     yield session
     session.close()
-
-
-def learnt(session, rows=(7, 3, 5), sure=0.9, labels=20, checks=()):
-    """A reading that says Round of every shot and asks for some."""
-    n, c = session.n_shots, len(session.taxonomy)
-    decided = np.zeros((n, c), bool)
-    decided[:, session.taxonomy.index("Round")] = True
-    chance = np.broadcast_to(np.asarray(sure, np.float32), (n,)).copy()
-    reasons = tuple(f"least sure of {k}" for k in range(len(rows)))
-    found = Learnt(
-        1, labels, np.where(decided, 0.9, 0.05).astype(np.float32), decided, chance,
-        np.ones(n, bool), np.array(rows, np.int64), reasons, np.array(checks, np.int64), 0.1,
-    )  # fmt: skip
-    return InstantReading(session.taxonomy, found, {})
 
 
 def names(session, row):
@@ -231,3 +217,18 @@ def test_without_being_begun_nothing_is_started(qapp, tmp_path):
     assert "still being read" in said[0]
     assert suggesting._instant is None
     session.close()
+
+
+def test_one_key_on_many_shots_accepts_only_what_is_shown(session):
+    session.hidden_share = 0.5
+    session.sharpen(learnt(session, sure=0.99))
+    session.decide(np.arange(40), 0, SKIPPED, "skip")
+    shown = session.suggestions(np.arange(40)) > 0
+    assert 5 < shown.sum() < 35
+    told = []
+    hand = Bulk(session, lambda: np.arange(40), lambda what: True, lambda what: None)
+    hand.told.connect(told.append)
+    hand.accept()
+    np.testing.assert_array_equal(session.status == LABELLED, shown)
+    np.testing.assert_array_equal(session.status == SKIPPED, ~shown)
+    assert told == [f"Accepted {shown.sum()} shots · Ctrl+Z takes it back"]
