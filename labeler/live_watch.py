@@ -82,6 +82,8 @@ class LiveWatch(QObject):
         self.bands: dict[str, Band] = {}
         self.alarms = Alarms(())
         session.project_changed.connect(self._follow)
+        session.project_left.connect(self._leave)
+        self._begun = False
         self._follow()
 
     @classmethod
@@ -229,13 +231,20 @@ class LiveWatch(QObject):
 
     # -- remembering ---------------------------------------------------------------------------
 
-    def _follow(self) -> None:
-        """Another project: end what runs, and take its bands."""
+    def _leave(self) -> None:
+        """End what runs, and forget it."""
         self.stop()
-        self.bands, self.alarms = {}, Alarms(())
+        self.bands, self.alarms, self._begun = {}, Alarms(()), False
         self.seen, self.order, self.trouble = Seen(), None, ""
-        kept = self.kept()
-        for name, limits in (kept.get("bands") or {}).items():
+        self.changed.emit()
+        self.bands_changed.emit()
+
+    def _follow(self) -> None:
+        """Take the bands of another project; in one that was opened anew, all goes on."""
+        if self._begun or self.session.project is None:
+            return
+        self._begun = True
+        for name, limits in (self.kept().get("bands") or {}).items():
             self.bands[name] = Band(name, float(limits[0]), float(limits[1]))
         self.alarms = Alarms(self.bands.values())
         self.changed.emit()

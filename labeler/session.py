@@ -31,6 +31,9 @@ class Session(Repeating):
     """State of the window and the verbs that change it. Signals are facts, in the past tense."""
 
     project_changed = pyqtSignal()
+    """Opened, closed, or opened anew because something in it changed."""
+    project_left = pyqtSignal()
+    """Closed for good or for another one: what was under way for it ends."""
     run_changed = pyqtSignal()
     counts_ready = pyqtSignal(int)
     """Row whose counts (or whose error) arrived from the reader."""
@@ -67,7 +70,10 @@ class Session(Repeating):
         """Open a project; on InputError the one that was open stays."""
         self._remember()
         opened = opening.open_project(folder)
-        self.close()
+        stays = self.project is not None and self.project.folder == opened.project.folder
+        self._let_go()
+        if not stays:
+            self.project_left.emit()
         self.project, self.table = opened.project, opened.table
         self.taxonomy, self.annotator = opened.project.taxonomy, opened.annotator
         self.decided = opened.decided
@@ -138,9 +144,14 @@ class Session(Repeating):
 
     def close(self) -> None:
         """Close the project, remembering the shot."""
+        if self.project is not None:
+            self._remember()
+            self._let_go()
+            self.project_left.emit()
+
+    def _let_go(self) -> None:
         if self.project is None:
             return
-        self._remember()
         project, feed = self.project, self.feed
         self.keeper.wait()
         self._clear()

@@ -43,7 +43,7 @@ class LongWork(QDialog):
     def __init__(self, session: Session, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session, self.settings = session, settings
-        self.errand = ShortJob(session, self)
+        self.errand = ShortJob(session, self, outlasts=True)
         self.setWindowTitle("Work on all shots")
         self.setMinimumWidth(540)
         self.kind = _choice("What to do", WORKS)
@@ -81,6 +81,7 @@ class LongWork(QDialog):
         self.button.clicked.connect(self.press)
         self.errand.changed.connect(self.refresh)
         session.project_changed.connect(self._follow)
+        session.project_left.connect(self.close)
         session.run_changed.connect(self.refresh)
         self._follow()
 
@@ -118,12 +119,11 @@ class LongWork(QDialog):
         self.workers.setValue(self.settings["workers"])
 
     def _follow(self) -> None:
-        """Offer the files of the project that is open now."""
-        self.file.clear()
+        """Offer the files of the project that is open now; while it works, they stay."""
         project = self.session.project
-        if project is None:
-            self.close()
+        if project is None or self.errand.is_running:
             return
+        self.file.clear()
         for source in project.sources:
             self.file.addItem(source.path.name, source.path)
         self._name_out()

@@ -1,6 +1,6 @@
 """One short Job that a view sends for, one at a time, with what it says on the way.
 
-It ends with the project that it was started for. It paints nothing.
+It paints nothing.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ class ShortJob(QObject):
     """Runs `airylabel <arguments> --events`.
 
     `said` is what it does now, in words; `progress` how much of how much is done (0 of 0: nobody
-    knows); `answer` how the last one ended, where it has to say something.
+    knows); `answer` how the last one ended, where it has to say something. It ends as soon as
+    something in the project changes that makes it open anew; one that `outlasts` this, only with
+    the project.
     """
 
     changed = pyqtSignal()
 
-    def __init__(self, session: Any, parent: QObject) -> None:
+    def __init__(self, session: Any, parent: QObject, outlasts: bool = False) -> None:
         super().__init__(parent)
         self.session = session
         self.make_job: Callable[..., Job] = Job
@@ -35,7 +37,7 @@ class ShortJob(QObject):
         self.said = self.answer = ""
         self.progress = (0, 0)
         self._done: Callable[[Event], object] = lambda item: None
-        session.project_changed.connect(self.stop)
+        (session.project_left if outlasts else session.project_changed).connect(self.stop)
 
     @property
     def is_running(self) -> bool:

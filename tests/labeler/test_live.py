@@ -18,6 +18,7 @@ import pytest
 import torch
 from window_parts import InlineReader, make_project, write_shots
 
+from labeler import classes
 from labeler.cli import main
 from labeler.live_watch import Order
 from labeler.project import Project
@@ -308,6 +309,40 @@ def test_the_board_shows_what_a_watch_tells_and_alarms_come_and_go(window, proje
     with Project.open(project) as opened:
         kept = opened.store.get_meta("live")
     assert kept == {"source": "somewhere.h5", "bands": {"Streak": [0.0, 0.3]}}
+
+
+def test_a_watch_and_hits_that_join_go_on_while_the_project_changes(window, tmp_path):
+    watch, session = window.views["Live"].watch, window.session
+    watch.make_job = FakeJob
+    watch.set_band("Streak", 0.0, 0.3)
+    watch.start(Order("somewhere.h5", Path("1")))
+    job = watch.job
+    job.event_received.emit(second(1))
+    session.change_classes(classes.rename, "Bent", "Curved")
+    session.label_as("Bob")
+    assert watch.job is job
+    assert len(watch.seen.history) == 1
+    assert list(watch.bands) == ["Streak"]
+    job.event_received.emit({"event": "finished", "files": ["a.h5", "b.h5"]})
+    job.finished.emit(True, "")
+    watch.add_hits()
+    joining = watch.joining
+    session.sources_changed()
+    assert watch.joining is joining
+    joining.finished.emit(True, "Added.")
+    assert (watch.joining, watch.seen.files) == (None, [])
+
+
+def test_a_watch_ends_with_its_project(window, tmp_path):
+    watch, session = window.views["Live"].watch, window.session
+    watch.make_job = FakeJob
+    watch.set_band("Streak", 0.0, 0.3)
+    watch.start(Order("somewhere.h5", Path("1")))
+    session.open(make_project(tmp_path / "other"))
+    assert (watch.job, watch.bands, watch.seen.state) == (None, {}, "")
+    watch.start(Order("somewhere.h5", Path("1")))
+    session.close()
+    assert watch.job is None
 
 
 def test_a_watch_that_fails_says_why_where_it_was_started(window):

@@ -8,6 +8,7 @@ import h5py
 import pytest
 from window_parts import make_project, make_session
 
+from labeler import classes
 from labeler.cli import build_parser
 from labeler.long_work import ADDRESS, DASK, HERE, MAPS, NOISE, READ, SLURM, THUMBNAILS, WorkOrder
 from labeler.project import Project
@@ -129,6 +130,20 @@ def test_a_scheduler_out_of_reach_is_said_in_the_dialog_and_in_a_note(window, qt
     qtbot.waitUntil(lambda: not dialog.errand.is_running, timeout=60_000)
     assert "does not answer" in dialog.said.text()
     assert any("does not answer" in str(entry[-1]) for entry in map(tuple, window.notes.log))
+
+
+def test_work_goes_on_while_the_project_changes(window, qtbot):
+    dialog = opened(window)
+    choose(dialog, MAPS)
+    dialog.out.setText(str(window.session.project.folder / "mine.h5"))
+    dialog.button.click()
+    window.session.change_classes(classes.rename, "Bent", "Curved")
+    window.session.label_as("Bob")
+    assert dialog.isVisible()
+    assert dialog.errand.is_running
+    assert Path(dialog.out.text()).name == "mine.h5"
+    qtbot.waitUntil(lambda: not dialog.errand.is_running, timeout=60_000)
+    assert "Done" in dialog.said.text()
 
 
 def test_work_ends_with_its_project(window):
