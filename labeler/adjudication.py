@@ -83,26 +83,31 @@ class Settled:
 def make_consensus(project: Project) -> Settled:
     """Settle every shot that two or more read and most agree on, as one gesture.
 
-    A shot is open where, for any class, as many say yes as no. What was settled by hand stays.
+    A shot is open where, for any class, as many say yes as no; where it was settled before people
+    changed their minds, it is open again. What was settled by hand stays.
     """
     readers = readers_of(project)
     rows = readers.shared
-    if not len(rows):
-        return Settled(0, 0, 0, 0, 0)
     read, present = readers.on(rows, project.taxonomy)
     most, settled = statistics.majority(read, present)
     unlike = statistics.differing(read, present).any(1)
-    before, notes = _state(project)
-    by_hand = np.isin(rows, [r for r, note in notes.items() if note.startswith(BY_HAND)])
     bits = project.taxonomy.pack(most)
-    new = settled & ~by_hand & (before[rows] != bits)
-    if new.any():
-        who = consensus_annotator(project)
-        project.store.record(who, rows[new], bits[new], LABELLED, origin=CONSENSUS)
+    before, notes = _state(project)
+    chosen = np.array([r for r, note in notes.items() if note.startswith(BY_HAND)], np.int64)
+    chosen = chosen[before[chosen] >= 0]
+    by_hand = np.isin(rows, chosen)
+    after = np.full(len(before), -1, np.int64)
+    after[rows[settled]] = bits[settled]
+    after[chosen] = before[chosen]
+    new = np.flatnonzero(after != before)
+    if len(new):
+        status = np.where(after[new] < 0, 0, LABELLED).astype(np.uint8)
+        who, labels = consensus_annotator(project), np.maximum(after[new], 0)
+        project.store.record(who, new, labels, status, origin=CONSENSUS)
     return Settled(
         unanimous=int((~unlike & ~by_hand).sum()),
         majority=int((unlike & settled & ~by_hand).sum()),
         by_hand=int(by_hand.sum()),
         open=int((~settled & ~by_hand).sum()),
-        changed=int(new.sum()),
+        changed=len(new),
     )

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import QTimer, pyqtSignal
 
+from labeler import people
 from labeler import queue as queues
 from labeler.decisions import Decisions
 from labeler.feed import ShotFeed
@@ -152,14 +153,16 @@ class Choosing(Look):
         )
 
     def _people(self) -> tuple[str, ...]:
-        people = () if self.project is None else self.project.store.annotators()
-        return tuple(a.name for a in people)
+        if self.project is None:
+            return ()
+        return tuple(people.by_name(people.shown_to(self.project.store, self.annotator)))
 
     def _state_of(self, name: str) -> State:
         """What another annotator decided, as of the moment when the queue was built."""
         if name not in self._others:
             store = self.project.store
-            number = {a.name: a.id for a in store.annotators()}[name]
+            shown = people.shown_to(store, self.annotator)
+            number = people.by_name(shown)[name]
             self._others[name] = store.load_state(number)
         return self._others[name]
 
@@ -281,7 +284,11 @@ class Choosing(Look):
 
     def use_saved(self, name: str) -> None:
         """Go through a queue that somebody named."""
-        self._use(self.saved_queues()[name])
+        kept = self.project.store.get_meta(queues.SAVED)
+        try:
+            self._use(queues.saved_one(kept, name, self.known))
+        except InputError as error:
+            self.noted.emit("error", f"Nothing was changed: {error}")
 
     def _keep_saved(self, name: str, choice: dict[str, Any] | None) -> None:
         store = self.project.store

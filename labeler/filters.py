@@ -98,7 +98,7 @@ def _in_time(known: Known, period: str, rows: Some) -> Flags:
         return np.zeros(known.n, bool)[rows]
     since = time.time() - PERIODS[period]
     with np.errstate(invalid="ignore"):
-        return np.asarray(known.times()[rows] >= since)
+        return known.labelled(rows) & np.asarray(known.times()[rows] >= since)
 
 
 def _number(known: Known, argument: str, rows: Some) -> Flags:
@@ -190,6 +190,15 @@ def passes(condition: str, known: Known, rows: Some = ALL) -> Flags:
     if not known.has(found.needs) or (found.typed and range_of(argument)[0] not in known.numbers):
         return np.zeros(known.n, bool)[rows]
     return found.test(known, argument, rows)
+
+
+def meant(condition: str, known: Known) -> str:
+    """A condition of an earlier sitting, about the classes by the names that they have now."""
+    name, _, argument = condition.partition(":")
+    found = FILTERS.get(name)
+    if found is None or found.choices is not _classes or not known.taxonomy.knows(argument):
+        return condition
+    return f"{name}:{known.taxonomy.names[known.taxonomy.columns([argument])[0]]}"
 
 
 def fits(condition: str, known: Known) -> bool:

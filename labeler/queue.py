@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from labeler.filters import ALL_SHOTS, FILTERS, Filter, fits, passes, text_of
+from labeler.filters import ALL_SHOTS, FILTERS, Filter, fits, meant, passes, text_of
 from labeler.known import ALL, Flags, Known, Some
 from labeler.orders import FILE, ORDERS, Order, order_of, sort
 from labeler.store.records import Rows
+from model.errors import InputError
 
 __all__ = [
     "FILTERS",
@@ -27,6 +28,7 @@ __all__ = [
     "from_json",
     "matching",
     "order_of",
+    "saved_one",
     "text_of",
     "to_json",
 ]
@@ -72,14 +74,30 @@ def to_json(choice: Choice) -> dict[str, Any]:
     return {**asdict(choice), "filters": list(choice.filters)}
 
 
-def from_json(kept: Any, known: Known) -> Choice:
-    """A choice of an earlier sitting; what means nothing any more is left out."""
+def from_json(kept: Any, known: Known, lost: list[str] | None = None) -> Choice:
+    """A choice of an earlier sitting; conditions that mean nothing any more are left out.
+
+    They are added to `lost`: without them the queue holds more shots than somebody asked for.
+    """
     kept = kept if isinstance(kept, dict) else {}
-    filters = kept.get("filters") if isinstance(kept.get("filters"), list) else []
+    found = kept.get("filters") if isinstance(kept.get("filters"), list) else []
+    filters = [meant(str(f), known) for f in found or ()]
     title, order = kept.get("title"), kept.get("order")
     try:
         order_of(str(order))
     except KeyError:
         order = FILE
-    held = tuple(str(f) for f in filters if fits(str(f), known))
+    held = tuple(f for f in filters if fits(f, known))
+    if lost is not None:
+        lost += [f for f in filters if f not in held]
     return Choice(held, str(order), title if isinstance(title, str) else "")
+
+
+def saved_one(kept: Any, name: str, known: Known) -> Choice:
+    """A saved queue; InputError where it asks for something that is not there any more."""
+    lost: list[str] = []
+    choice = from_json(kept[name], known, lost)
+    if lost:
+        what = f"the queue {name!r} asks for {', '.join(map(repr, lost))}, which is not there now"
+        raise InputError(what, mend="Choose its conditions anew and save it under the same name.")
+    return choice

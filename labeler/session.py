@@ -70,9 +70,9 @@ class Session(Repeating):
         """Open a project; on InputError the one that was open stays."""
         self._remember()
         opened = opening.open_project(folder)
-        stays = self.project is not None and self.project.folder == opened.project.folder
+        other = self.project is not None and self.project.folder != opened.project.folder
         self._let_go()
-        if not stays:
+        if other:
             self.project_left.emit()
         self.project, self.table = opened.project, opened.table
         self.taxonomy, self.annotator = opened.project.taxonomy, opened.annotator

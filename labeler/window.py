@@ -118,6 +118,7 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         session = self.session
         session.noted.connect(self._note)
+        session.project_left.connect(self._leave_project)
         session.project_changed.connect(self.follow_project)
         session.shot_changed.connect(lambda row: self.actions_.refresh())
         for signal in (session.run_changed, session.heat_changed, session.look_changed):
@@ -143,8 +144,14 @@ class MainWindow(QMainWindow):
         name = "" if project is None else f"{project.folder.name}{prepared} – "
         self.setWindowTitle(f"{name}airylabel")
 
+    def _leave_project(self) -> None:
+        """The first page; what is opened from there begins with Label."""
+        self.tab = "Label"
+        self.start.refresh()
+        self.stack.setCurrentWidget(self.start)
+
     def follow_project(self) -> None:
-        """Show the project, or the first page where none is open."""
+        """Show the project; one that was opened anew in the view that was in front."""
         project = self.session.project
         self.foot.setVisible(project is not None)
         self._say_title()
@@ -155,13 +162,11 @@ class MainWindow(QMainWindow):
             for i, name in enumerate(self.session.taxonomy.names)
         }
         self.label.classes.show_keys(keys)
-        if project is None:
-            self.start.refresh()
-            self.stack.setCurrentWidget(self.start)
-        else:
+        if project is not None:
             self.settings.remember(Path(project.folder))
-            self.show_tab("Label")
-            self.label.pattern.setFocus()
+            self.show_tab(self.tab)
+            if self.tab == "Label":
+                self.label.pattern.setFocus()
         self.actions_.refresh()
 
     @property

@@ -116,6 +116,7 @@ def read(path: Path) -> LabelSheet:
         imported=imported,
         notes=notes,
         unit="task",
+        listed=True,
     )
 
 

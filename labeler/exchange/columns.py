@@ -129,7 +129,7 @@ def _answer(value: str) -> int | None:
 
 def sheet_of_table(table: Table) -> LabelSheet:
     """The sheet that a table means; InputError names the row or the column that means nothing."""
-    names, answers, ignored = _classes(table)
+    names, answers, ignored, listed = _classes(table)
     filled = np.asarray((answers >= 0).any(1))
     flagged = table.switch("flagged", table.text("flagged")) == 1
     skipped = table.switch("skipped", table.text("skipped")) == 1
@@ -155,11 +155,12 @@ def sheet_of_table(table: Table) -> LabelSheet:
         unit=table.unit,
         numbers=table.numbers,
         ignored=tuple(ignored),
+        listed=listed,
     )
 
 
-def _classes(table: Table) -> tuple[list[str], npt.NDArray[np.int8], list[str]]:
-    """Names of the classes, (N, C) 1, 0 or -1, and the columns that are no class."""
+def _classes(table: Table) -> tuple[list[str], npt.NDArray[np.int8], list[str], bool]:
+    """Class names, (N, C) 1, 0 or -1, columns that are no class, whether classes are listed."""
     ours = tuple(table.heads[: len(HEAD)]) == HEAD
     names, columns, ignored = [], [], []
     for name, column in table.others.items():
@@ -170,13 +171,13 @@ def _classes(table: Table) -> tuple[list[str], npt.NDArray[np.int8], list[str]]:
             ignored.append(name)
     listed = table.known.get("classes")
     if listed is not None and not columns:
-        return (*_from_list(listed), ignored)
+        return (*_from_list(listed), ignored, True)
     if not columns and len(table):
         mend = "Give each class a column of 0 and 1, or list them in a column “classes”."
         raise InputError("has no column of a class", file=table.path, mend=mend)
     shape = (len(table), len(names))
     answers = np.stack(columns, 1) if columns else np.full(shape, -1, np.int8)
-    return names, answers.reshape(shape), ignored
+    return names, answers.reshape(shape), ignored, False
 
 
 def _looks_like_a_class(column: Column) -> bool:

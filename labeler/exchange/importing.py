@@ -19,7 +19,6 @@ from labeler.project import Project
 from labeler.store import LABELLED, SKIPPED, State, StoredSource
 from labeler.store.records import Present, Rows, Status
 from model.errors import InputError
-from model.taxonomy import plain
 
 SHOWN = 5
 """So many unknown shots are named one by one."""
@@ -53,13 +52,15 @@ class Plan:
     left_out: int = 0
     """Shots that are not imported because they carry an unknown class."""
     ignored: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    """Classes of which the file says nothing; they stay where somebody decided already."""
     per_class: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def counts(self) -> dict[str, Any]:
         """The plan in numbers, for scripts."""
         names = ("annotator", "shots", "new", "changed", "same", "marks", "kept", "unknown_shots")
         found: dict[str, Any] = {name: getattr(self, name) for name in names}
-        more = ("unknown_classes", "left_out", "ignored", "per_class")
+        more = ("unknown_classes", "left_out", "ignored", "without", "per_class")
         return found | {name: getattr(self, name) for name in more}
 
     def lines(self) -> list[str]:
@@ -82,6 +83,9 @@ class Plan:
             said.append(f"  class {name!r} is not in this project's taxonomy: {_shots(count)}")
         if self.left_out:
             said.append(f"  {self.left_out:,} of them are left out, for only part would be taken")
+        if self.without and self.new:
+            names = ", ".join(self.without)
+            said.append(f"  no column for {names}: absent on shots that get a first label")
         if self.ignored:
             said.append(f"  columns without a meaning here: {', '.join(self.ignored)}")
         for name, (added, removed) in self.per_class.items():
@@ -151,6 +155,11 @@ def plan(
         unknown_classes=dict(zip(missing, unknown.sum(0).tolist(), strict=True)),
         left_out=0 if drop_unknown else int((partial & (rows >= 0)).sum()),
         ignored=sheet.ignored,
+        without=tuple(
+            c.name
+            for c, silent in zip(project.taxonomy.classes, _without(project, sheet), strict=True)
+            if silent and not c.retired
+        ),
         per_class=_per_class(project, *bits),
     )
 
@@ -274,14 +283,22 @@ def _labels(
     project: Project, sheet: LabelSheet
 ) -> tuple[list[bool], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Which columns are known, (N, ours) labels, and (N, unknown) labels of unknown classes."""
-    ours = {plain(n): i for i, n in enumerate(project.taxonomy.names)}
-    known = [plain(n) in ours for n in sheet.class_names]
-    labels = np.zeros((len(sheet), len(project.taxonomy)), bool)
+    ours = project.taxonomy
+    known = [ours.knows(name) for name in sheet.class_names]
+    labels = np.zeros((len(sheet), len(ours)), bool)
     for c, name in enumerate(sheet.class_names):
         if known[c]:
-            labels[:, ours[plain(name)]] |= sheet.labels[:, c] > 0
+            labels[:, ours.columns([name])[0]] |= sheet.labels[:, c] > 0
     unknown = sheet.labels[:, [c for c, k in enumerate(known) if not k]] > 0
     return known, labels, unknown
+
+
+def _without(project: Project, sheet: LabelSheet) -> npt.NDArray[np.bool_]:
+    """(ours,) True for classes of which the file says nothing."""
+    ours = project.taxonomy
+    silent = np.full(len(ours), not sheet.listed)
+    silent[ours.columns([n for n in sheet.class_names if ours.knows(n)])] = False
+    return silent
 
 
 # -- what becomes of them ----------------------------------------------------------------------
@@ -297,13 +314,15 @@ def _merged(
 ) -> tuple[Present, Status]:
     """Bits that the rows get: the sheet's label where it has one; its flags and skips added.
 
-    A label that came with a file of shots, and is here as such, does not become the person's.
+    Classes of which the sheet says nothing stay as they are. A label that came with a file of
+    shots, and is here as such, does not become the person's.
     """
     bits = project.taxonomy.pack(labels[at])
     files = project.imported_state()
     theirs = sheet.imported[at] & files.labelled[where] & (files.present[where] == bits)
     decided = sheet.labelled[at] & ~(theirs & ~own.labelled[where])
-    present = np.where(decided, bits, own.present[where])
+    stays = own.present[where] & project.taxonomy.pack(_without(project, sheet))
+    present = np.where(decided, bits | stays, own.present[where])
     every = np.uint8(255)
     before = own.status[where] & np.where(sheet.labelled[at], every ^ SKIPPED, every)
     added = sheet.status[at] & np.where(decided, every, every ^ LABELLED)

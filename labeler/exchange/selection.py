@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from labeler import queue as queues
 from labeler.decisions import Decisions
-from labeler.filters import fits
+from labeler.filters import fits, meant
 from labeler.known import Known
 from labeler.opening import predictions_of
+from labeler.people import by_name
 from labeler.project import Project
 from labeler.scalars import Numbers
 from labeler.store import FLAGGED
@@ -78,7 +79,7 @@ def rows_of_queue(project: Project, name: str, annotator: int | None = None) -> 
     who = project.annotator if annotator is None else annotator
     own, files = store.load_state(who), project.imported_state()
     table = project.shot_table(who)
-    states = {a.name: a.id for a in store.annotators()}
+    states = by_name(store.annotators())
     known = Known(
         Decisions(own.present, own.status, files.present, files.status),
         project.taxonomy,
@@ -93,7 +94,8 @@ def rows_of_queue(project: Project, name: str, annotator: int | None = None) -> 
     saved = store.get_meta(queues.SAVED)
     saved = saved if isinstance(saved, dict) else {}
     if name in saved:
-        return queues.build(queues.from_json(saved[name], known), known)
+        return queues.build(queues.saved_one(saved, name, known), known)
+    name = meant(name, known)
     if not fits(name, known):
         have = ", ".join(sorted(map(str, saved))) or "none yet"
         mend = f"Saved queues: {have}. Queues are saved in the window."

@@ -52,6 +52,8 @@ class LabelSheet:
     unit: str = "shot"
     numbers: npt.NDArray[np.int64] | None = None
     ignored: tuple[str, ...] = ()
+    listed: bool = False
+    """Label sets were listed by name: classes that are named nowhere are absent."""
 
     def __len__(self) -> int:
         return len(self.status)

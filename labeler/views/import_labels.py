@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.exchange.apart import read_labels_apart
 from labeler.exchange.importing import Plan, apply, plan
+from labeler.people import name_of
 from labeler.views import theme
 from labeler.views.errand import Errand
 from labeler.views.parts import label
@@ -147,10 +148,11 @@ class ImportLabels(QDialog):
     def _finish(self, found: Plan) -> None:
         session, n = self.session, len(found.rows)
         session.open(Path(session.project.folder))
+        mine = found.annotator == name_of(session.project)
         session.noted.emit(
             "info",
             f"{n:,} shots of {found.annotator} changed by {self.path.name}; Undo takes it "
-            "back as one step.",
+            f"back as one step{'' if mine else f', for who labels as {found.annotator}'}.",
         )
         self.accept()
 

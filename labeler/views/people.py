@@ -81,6 +81,7 @@ class PeopleDialog(QDialog):
         store = self.session.project.store
         if self.blind.isChecked() != people.is_blind(store):
             people.set_blind(store, self.blind.isChecked())
+            self.session.sources_changed()  # what may be seen is another thing everywhere
 
 
 def show_people(window: Any) -> None:

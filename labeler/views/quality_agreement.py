@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
 
-from labeler import adjudication
+from labeler import adjudication, people
 from labeler.agreement import Agreement, Pair, Readers, agreement_of, readers_of
 from labeler.store.records import Rows
 from labeler.views.interval_chart import Interval, IntervalChart
@@ -16,7 +16,9 @@ from labeler.views.quality_parts import Page
 from labeler.views.quality_table import TextTable
 from labeler.views.votes import TITLE, VotesCard
 from model.agreement import RELIABLE, TENTATIVE
+from model.errors import InputError
 
+HIDDEN = "Who says what is hidden while the project is blind."
 SHOWN = 200
 """So many differing shots are listed one by one."""
 
@@ -32,6 +34,7 @@ class AgreementPage(Page):
         self.found: Agreement | None = None
         self.open_rows = np.zeros(0, np.int64)
         self.class_index = -1
+        self.blind = False
         self.card: VotesCard | None = None
         self.settle = QPushButton("Go through them")
         self.settle.setProperty("role", "main")
@@ -90,13 +93,14 @@ class AgreementPage(Page):
 
     # -- showing -------------------------------------------------------------------------------
 
-    def ask(self, project: Any, annotator: int) -> tuple[Readers, Agreement, Rows]:
+    def ask(self, project: Any, annotator: int) -> tuple[Readers, Agreement, Rows, bool]:
         readers = readers_of(project)
         found = agreement_of(project, readers)
-        return readers, found, adjudication.open_questions(project, found.rows)
+        open_rows = adjudication.open_questions(project, found.rows)
+        return readers, found, open_rows, people.is_blind(project.store)
 
     def refresh(self) -> bool:
-        self.readers, found, self.open_rows = self.answer
+        self.readers, found, self.open_rows, self.blind = self.answer
         self.found = found
         if not found.shots:
             self._say_empty(found)
@@ -108,7 +112,7 @@ class AgreementPage(Page):
             f"{done}. α of whole label sets: {share(found.whole)}."
         )
         self.settle.setText(f"Go through {len(self.open_rows):,} open ones")
-        self.settle.setVisible(len(self.open_rows) > 0)
+        self.settle.setVisible(len(self.open_rows) > 0 and not self.blind)
         rows = [
             Interval(
                 name,
@@ -144,10 +148,12 @@ class AgreementPage(Page):
         self.class_index = class_index
         name = found.class_names[class_index]
         n = len(found.rows_of(class_index))
-        self.said_title.setText(f"Who sees {name}" if n else f"All see {name} alike")
+        title = f"Who sees {name}" if n else f"All see {name} alike"
+        self.said_title.setText(HIDDEN if self.blind else title)
+        self.said_table.setVisible(not self.blind)
         self._show_who(found.rows_of(class_index)[:SHOWN])
         self.of_class.setText(f"Go through {n:,}")
-        self.of_class.setVisible(n > 0)
+        self.of_class.setVisible(n > 0 and not self.blind)
         self.pairs_title.setText(f"Cohen's κ of {name} by pair")
         self.pairs.show_lines([self._pair(p, class_index) for p in found.pairs])
 
@@ -155,6 +161,7 @@ class AgreementPage(Page):
         """Who gives the chosen class to the first of the shots, and who does not."""
         readers = self.readers
         assert readers is not None
+        rows = rows[:0] if self.blind else rows
         lines = []
         for row in rows.tolist():
             sides: dict[bool, list[str]] = {True: [], False: []}
@@ -181,7 +188,7 @@ class AgreementPage(Page):
             self._adjudicate(self.found.rows_of(self.class_index))
 
     def _adjudicate(self, rows: Any) -> None:
-        if not len(rows) or self.readers is None:
+        if not len(rows) or self.readers is None or self.blind:
             return
         if self.card is not None:
             self.card.finish()
@@ -194,7 +201,7 @@ class AgreementPage(Page):
     def _make_consensus(self) -> None:
         try:
             found = adjudication.make_consensus(self.session.project)
-        except OSError as error:
+        except (InputError, OSError) as error:
             self.session.noted.emit("error", f"Not saved, nothing was changed: {error}")
             return
         self.session.noted.emit(

@@ -108,6 +108,25 @@ def test_what_is_settled_by_hand_stays_against_the_majority(project):
     assert project.store.history(2)[-1].origin == "adjudicated"
 
 
+def test_a_consensus_that_no_longer_holds_is_open_again(project):
+    adjudication.make_consensus(project)
+    adjudication.settle(project, 5, SPHERICAL)
+    ada = project.annotator
+    project.store.record(ada, 3, PROLATE | BENT, LABELLED, origin="key")
+    found = adjudication.make_consensus(project)
+    assert (found.by_hand, found.open, found.changed) == (1, 1, 1)
+    who = adjudication.consensus_annotator(project)
+    assert np.flatnonzero(~project.store.load_state(who).labelled).tolist() == [3]
+    assert adjudication.open_questions(project, agreement_of(project).rows).tolist() == [3]
+    bob = next(a.id for a in project.store.annotators() if a.name == "bob")
+    project.store.record(bob, range(12), 0, 0, origin="key")  # one reader is none to compare with
+    found = adjudication.make_consensus(project)
+    assert found.unanimous == 2
+    state = project.store.load_state(who)
+    assert np.flatnonzero(state.labelled).tolist() == [2, 5, 7]
+    assert state.present[5] == SPHERICAL
+
+
 def test_votes_tell_who_said_what(project):
     said = adjudication.votes(readers_of(project), 5)
     assert [(v.name, v.present) for v in said[1:]] == [("bob", SPHERICAL), ("eve", None)]

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from window_parts import make_project, make_session, use_made_up_run, write_shots
 
+from labeler import classes, people, repeats
 from labeler import queue as queues
 from labeler.decisions import Decisions
+from labeler.exchange.selection import rows_of_queue
 from labeler.filters import FILTERS, Filter, fits, passes, range_of, text_of
 from labeler.groups import GROUPS, grouped
 from labeler.orders import ORDERS, Order
@@ -183,6 +185,53 @@ def test_queue_and_shot_are_where_the_person_left_them(qapp, folder):
     session.close()
     session.open(folder)
     assert (session.choice.title, session.queue.tolist()) == ("Like shot 3", [9, 1, 4])
+    session.close()
+
+
+def test_a_saved_queue_follows_a_class_and_is_refused_where_it_asks_for_what_is_gone(qapp, folder):
+    session = make_session(folder)
+    session.decide([2, 3], bits("Bent"), LABELLED, "bulk")
+    saved = {"bent": ("class:Bent",), "late": ("by:Eve",)}
+    kept = {name: queues.to_json(queues.Choice(filters)) for name, filters in saved.items()}
+    session.project.store.set_meta(queues.SAVED, kept)
+    session.change_classes(classes.rename, "Bent", "Curved")
+    session.use_saved("bent")
+    assert session.choice.filters == ("class:Curved",)
+    assert session.queue.tolist() == [2, 3]
+    said = []
+    session.noted.connect(lambda level, text: said.append((level, text)))
+    session.use_saved("late")
+    assert session.queue.tolist() == [2, 3]
+    ((level, text),) = said
+    assert level == "error"
+    assert "'by:Eve'" in text
+    assert rows_of_queue(session.project, "class:Bent").tolist() == [2, 3]
+    with pytest.raises(InputError, match="by:Eve"):
+        rows_of_queue(session.project, "late")
+    session.close()
+
+
+def test_a_label_that_was_taken_back_was_not_made_in_the_last_hour(qapp, folder):
+    session = make_session(folder)
+    session.decide([2, 3], bits("Empty"), LABELLED, "bulk")
+    session.undo()
+    session.decide([5], bits("Empty"), LABELLED, "bulk")
+    session.show(7)
+    session.skip()
+    session.set_queue("time:the last hour")
+    assert session.queue.tolist() == [5]
+    session.close()
+
+
+def test_a_person_is_not_mistaken_for_their_second_readings(qapp, folder):
+    session = make_session(folder)
+    session.decide([2, 3], bits("Empty"), LABELLED, "bulk")
+    name = people.name_of(session.project)
+    repeats.repeat_annotator(session.project, session.annotator)
+    session.set_queue(f"by:{name}")
+    assert session.queue.tolist() == [2, 3]
+    assert rows_of_queue(session.project, f"by:{name}").tolist() == [2, 3]
+    assert session._people().count(name) == 1
     session.close()
 
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from making_weeks import NOTE, decide, open_week
 
+from labeler import classes
 from labeler.cli import main
 from labeler.exchange import FORMATS, export, read_labels
 from labeler.exchange.apart import read_labels_apart
@@ -205,11 +206,38 @@ def test_an_import_takes_no_label_no_flag_and_no_note_away(project, tmp_path):
 
 
 def test_the_plan_counts_labels_by_class(project, tmp_path):
-    path = write_csv(tmp_path / "x.csv", "file,index,Round,Spherical/Oblate", "b.h5,0,1,1")
+    path = write_csv(tmp_path / "x.csv", "file,index,Round,Spherical/Oblate,Bent", "b.h5,0,1,1,0")
     found = planned(project, path)
     assert found.per_class["Round"] == (1, 0)
     assert found.per_class["Bent"] == (0, 1)
     assert "  Bent: +0 −1" in found.lines()
+
+
+def test_classes_without_a_column_stay_as_they_are_and_are_named(project, tmp_path):
+    before = project.store.load_state(project.annotator).present[3]
+    lines = ("file,index,Newton Rings", "b.h5,0,1", "b.h5,1,1")
+    found = planned(project, write_csv(tmp_path / "x.csv", *lines))
+    rings = 1 << project.taxonomy.index("Newton Rings")
+    assert found.present.tolist() == [before | rings, rings]
+    assert {name for name, counts in found.per_class.items() if counts[1]} == set()
+    (line,) = [line for line in found.lines() if "no column" in line]
+    assert "Bent" in line
+    assert "Newton Rings" not in line
+
+
+def test_a_list_of_classes_is_the_whole_label(project, tmp_path):
+    found = planned(project, write_csv(tmp_path / "x.csv", "file,index,classes", "b.h5,0,Round"))
+    assert found.present.tolist() == [1 << project.taxonomy.index("Round")]
+    assert not any("no column" in line for line in found.lines())
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_labels_that_were_exported_before_a_class_got_another_name_fit(project, tmp_path, form):
+    out = tmp_path / f"out.{ENDINGS[form]}"
+    export(project, form, out)
+    classes.rename(project, "Bent", "Curved")
+    found = planned(project, out)
+    assert (found.unknown_classes, found.left_out, found.changed) == ({}, 0, 0)
 
 
 # -- bad files --------------------------------------------------------------------------------

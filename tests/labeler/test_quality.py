@@ -8,11 +8,12 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QLabel
 from window_parts import make_project, make_session
 
-from labeler import adjudication, repeats
+from labeler import adjudication, people, repeats
 from labeler.settings import Settings
 from labeler.store.records import LABELLED
 from labeler.views import exchange, theme
 from labeler.views.import_labels import ImportLabels
+from labeler.views.people import PeopleDialog
 from labeler.views.quality import PAGES, QualityView
 from labeler.window import MainWindow
 from model.taxonomy_toml import load, shipped
@@ -119,6 +120,27 @@ def test_shots_on_which_people_differ_are_settled_one_after_the_other(window, qt
     window.show_tab("Quality")
     shown.outdate()
     assert shown.settle.text() == "Go through 1 open ones"
+
+
+def test_a_blind_project_shows_how_far_people_agree_but_not_who_said_what(window):
+    two_people(window)
+    shown = page(window, "Agreement")
+    session = window.session
+    choose = PeopleDialog(session, window)
+    choose.blind.setChecked(True)
+    choose.reject()
+    assert "on 2 they differ" in shown.said.text()
+    assert shown.chart.isVisible()
+    for hidden in (shown.settle, shown.of_class, shown.said_table):
+        assert not hidden.isVisible()
+    assert "blind" in shown.said_title.text()
+    shown._open(0)
+    assert (shown.card, window.tab) == (None, "Quality")
+    assert "bob" not in session._people()
+    people.set_blind(session.project.store, False)
+    session.sources_changed()
+    assert shown.settle.isVisible()
+    assert "bob" in session._people()
 
 
 def test_consensus_labels_are_made_by_a_click(window):
