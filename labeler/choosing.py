@@ -155,14 +155,14 @@ class Choosing(Look):
     def _people(self) -> tuple[str, ...]:
         if self.project is None:
             return ()
-        return tuple(people.by_name(people.shown_to(self.project.store, self.annotator)))
+        return tuple(a.name for a in people.shown_to(self.project.store, self.annotator))
 
     def _state_of(self, name: str) -> State:
         """What another annotator decided, as of the moment when the queue was built."""
         if name not in self._others:
             store = self.project.store
             shown = people.shown_to(store, self.annotator)
-            number = people.by_name(shown)[name]
+            number = {a.name: a.id for a in shown}[name]
             self._others[name] = store.load_state(number)
         return self._others[name]
 

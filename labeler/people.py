@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import getpass
 import platform
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,14 +89,6 @@ def shown_to(store: Store, annotator: int) -> list[Annotator]:
         return everybody
     mine = next((a.name for a in everybody if a.id == annotator), "")
     return [a for a in everybody if a.kind == "import" or a.name == mine]
-
-
-def by_name(annotators: Iterable[Annotator]) -> dict[str, int]:
-    """Numbers by name; of a name, the person's and not that of their second readings."""
-    numbers: dict[str, int] = {}
-    for annotator in annotators:
-        numbers.setdefault(annotator.name, annotator.id)
-    return numbers
 
 
 def name_of(project: Project) -> str:

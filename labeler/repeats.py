@@ -7,18 +7,20 @@ label stays as it is. Pure numpy and questions to the store; showing is the sess
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from labeler.project import Project
 from labeler.store import LABELLED
+from labeler.store.classing import RELABELS
 from labeler.store.records import Present, Rows, Status
 from labeler.store.timeline import Moment, timeline
 from model.agreement import positive_agreement, share_interval
 from model.taxonomy import Labels, Taxonomy
 
+Merges = Sequence[tuple[int, int, int]]
 KIND = "repeat"
 ENOUGH = 30
 """Own labels before any shot is shown again."""
@@ -110,23 +112,30 @@ def readings_of(project: Project, person: int) -> Readings:
     """Every second reading that stands, in the order of time."""
     name = _name(project, person)
     known = [a.id for a in project.store.annotators() if (a.name, a.kind) == (name, KIND)]
-    moments = timeline(project.store.database, known[0]) if known else []
-    return _standing(moments)
+    if not known:
+        return Readings.none()
+    return _standing(timeline(project.store.database, known[0]), project.store.merges())
 
 
-def _standing(moments: Iterable[Moment]) -> Readings:
-    """One reading for each time that a shot was shown: its last state that was not taken back."""
+def _standing(moments: Iterable[Moment], merges: Merges = ()) -> Readings:
+    """One reading for each time that a shot was shown: its last state that was not taken back.
+
+    Classes that were merged since count as one in both readings.
+    """
     shown: dict[tuple[int, float], Moment] = {}
     asked: dict[int, tuple[float, int]] = {}
     first: dict[tuple[int, float], int] = {}
     for moment in moments:
+        if moment.origin in RELABELS:
+            continue
         about = (moment.shown or {}).get(KIND)
         if about is not None:
             asked[moment.row] = (float(about["at"]), int(about["first"]))
         if moment.row not in asked:
             continue
         key = (moment.row, asked[moment.row][0])
-        shown[key], first[key] = moment, asked[moment.row][1]
+        shown[key] = replace(moment, present=_merged(moment.present, moment.gesture, merges))
+        first[key] = _merged(asked[moment.row][1], moment.gesture, merges)
     kept = [key for key, m in shown.items() if m.status & LABELLED]
     return Readings(
         rows=np.array([row for row, _ in kept], np.int64),
@@ -134,6 +143,14 @@ def _standing(moments: Iterable[Moment]) -> Readings:
         second=np.array([shown[key].present for key in kept], np.int64),
         times=np.array([shown[key].time for key in kept], np.float64),
     )
+
+
+def _merged(present: int, gesture: int, merges: Merges) -> int:
+    """Bits of a time as the merges after it left them."""
+    for merge, gone, into in merges:
+        if merge > gesture and present & gone:
+            present = present & ~gone | into
+    return present
 
 
 @dataclass(frozen=True)

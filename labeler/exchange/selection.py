@@ -12,7 +12,6 @@ from labeler.decisions import Decisions
 from labeler.filters import fits, meant
 from labeler.known import Known
 from labeler.opening import predictions_of
-from labeler.people import by_name
 from labeler.project import Project
 from labeler.scalars import Numbers
 from labeler.store import FLAGGED
@@ -79,7 +78,7 @@ def rows_of_queue(project: Project, name: str, annotator: int | None = None) -> 
     who = project.annotator if annotator is None else annotator
     own, files = store.load_state(who), project.imported_state()
     table = project.shot_table(who)
-    states = by_name(store.annotators())
+    states = {a.name: a.id for a in store.annotators()}
     known = Known(
         Decisions(own.present, own.status, files.present, files.status),
         project.taxonomy,

@@ -17,6 +17,8 @@ from labeler.store.tables import ANNOTATORS, CLASSES, CURRENT, EVENTS, GESTURES,
 TEXT, PENDING = "taxonomy", "taxonomy_pending"
 """Named values: the text of taxonomy.toml; True while a change of it is not yet in the file."""
 
+RELABELS = ("merge", "unmerge")
+"""Origins of the gestures that follow from a change of the classes."""
 State = tuple[int, int, int]
 """Row, present, status."""
 
@@ -69,6 +71,7 @@ class KeptChange:
     renamed: tuple[str, str] | None = None
     added: tuple[str, ...] = ()
     relabelled: tuple[int, ...] = field(default=())
+    merged: tuple[str, str] | None = None
 
 
 def kept_changes(connection: Connection) -> list[KeptChange]:
@@ -99,6 +102,7 @@ def kept_changes(connection: Connection) -> list[KeptChange]:
             tuple(kept["renamed"]) if kept["renamed"] else None,
             tuple(kept["added"]),
             tuple(kept["relabelled"]),
+            tuple(kept["merged"]) if kept["merged"] else None,
         )
         for id, time_us, name, what, target, kept in connection.execute(find)
     ]
@@ -108,6 +112,21 @@ def in_effect(changes: list[KeptChange]) -> list[KeptChange]:
     """The changes that were not taken back, oldest first."""
     gone = {c.takes_back for c in changes if c.takes_back is not None}
     return [c for c in changes if c.takes_back is None and c.gesture not in gone]
+
+
+def merges(connection: Connection) -> list[tuple[int, int, int]]:
+    """(gesture, bits of the class that went, of the one it went into) of the merges in effect."""
+    done = in_effect(kept_changes(connection))
+    bits = {c.name: 1 << c.bit for c in connection.execute(select(CLASSES.c.name, CLASSES.c.bit))}
+    found = []
+    for k, change in enumerate(done):
+        names = list(change.merged or ())
+        for later in done[k:]:
+            old, new = later.renamed or ("", "")
+            names = [new if name == old else name for name in names]
+        if names:
+            found.append((change.gesture, bits[names[0]], bits[names[1]]))
+    return found
 
 
 def change_rows(connection: Connection, change: ClassChange) -> None:

@@ -28,7 +28,9 @@ _AFTER = (EVENTS.c.row, EVENTS.c.present_after, EVENTS.c.status_after, EVENTS.c.
 _BEFORE_IT = (EVENTS.c.row, EVENTS.c.present_before, EVENTS.c.status_before, EVENTS.c.note_before)
 _OF_GESTURE = EVENTS.c.gesture_id == bindparam("gesture")
 _SINCE = (
-    select(GESTURES.c.id, GESTURES.c.kind, GESTURES.c.target_id, GESTURES.c.changed)
+    select(
+        GESTURES.c.id, GESTURES.c.kind, GESTURES.c.target_id, GESTURES.c.changed, GESTURES.c.origin
+    )
     .where(GESTURES.c.annotator_id == bindparam("annotator"), GESTURES.c.id > bindparam("seen"))
     .order_by(GESTURES.c.id)
 )
@@ -185,6 +187,11 @@ class Store(Elsewhere):
         with self.database.translated():
             return classing.kept_changes(self.database.connection)
 
+    def merges(self) -> list[tuple[int, int, int]]:
+        """(gesture, bits of the class that went, of the one it went into) of merges in effect."""
+        with self.database.translated():
+            return classing.merges(self.database.connection)
+
     def class_was_used(self, name: str) -> bool:
         """Whether any label of any time carries a class."""
         with self.database.translated():
@@ -273,7 +280,10 @@ class Store(Elsewhere):
         with self.database.translated():
             known = {"annotator": annotator_id, "seen": stack.seen}
             found = self.database.connection.execute(_SINCE, known)
-            stack.follow((g, kind, target, changed) for g, kind, target, changed in found)
+            stack.follow(
+                (g, "relabel" if origin in classing.RELABELS else kind, target, changed)
+                for g, kind, target, changed, origin in found
+            )
         return stack
 
     # -- questions -----------------------------------------------------------------------------

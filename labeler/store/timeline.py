@@ -59,18 +59,26 @@ class Firsts:
 
 
 def first_decisions(database: Database, annotator_id: int) -> Firsts:
-    """The first decision on every shot that an annotator decided."""
+    """The first decision on every shot that an annotator decided and did not take back."""
     g, e = _GESTURES.c, _EVENTS.c
     find = (
-        select(e.row, g.time_us, g.origin)
+        select(e.row, g.time_us, g.origin, g.id)
         .join_from(_EVENTS, _GESTURES, g.id == e.gesture_id)
         .where(g.annotator_id == annotator_id, g.kind == "do")
         .where(e.status_after.bitwise_and(LABELLED) != 0)
         .where(e.status_before.bitwise_and(LABELLED) == 0)
         .order_by(g.id)
     )
+    moved = select(g.target_id, g.kind).where(
+        g.annotator_id == annotator_id, g.kind.in_(("undo", "redo"))
+    )
     with database.translated():
-        found = database.connection.execute(find).all()
+        last = {row[0]: row[1] for row in database.connection.execute(moved.order_by(g.id))}
+        found = [
+            (row, time_us, origin)
+            for row, time_us, origin, gesture in database.connection.execute(find)
+            if last.get(gesture) != "undo"
+        ]
     rows = np.array([row for row, _, _ in found], np.int64)
     times = np.array([time_us for _, time_us, _ in found], np.float64) / 1e6
     origins = np.array([origin for _, _, origin in found], np.str_)

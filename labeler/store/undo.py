@@ -19,7 +19,8 @@ class UndoStack:
         """Account for further (id, kind, target, changed), oldest first.
 
         A gesture that changed nothing is history, but there is nothing in it to undo. After a
-        repair of a damaged database everything begins anew.
+        repair of a damaged database everything begins anew, and so it does after a "relabel":
+        labels that followed from a change of the classes, which is taken back as a whole.
         """
         for gesture, kind, target, changed in gestures:
             self.seen = gesture
@@ -27,7 +28,7 @@ class UndoStack:
                 self._move(target, self.done, self.undone)
             elif kind == "redo":
                 self._move(target, self.undone, self.done)
-            elif kind == "salvage":
+            elif kind in ("salvage", "relabel"):
                 self.done.clear()
                 self.undone.clear()
             elif changed:

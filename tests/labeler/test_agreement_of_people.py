@@ -208,6 +208,18 @@ def test_only_the_first_decision_on_a_shot_counts(project):
     assert found.origins.tolist() == ["key", "bulk"]
 
 
+def test_decisions_that_were_taken_back_are_no_first_ones(project):
+    store, me = project.store, project.store.annotator("new")
+    store.record(me, range(8), ROUND, LABELLED, origin="bulk")
+    store.undo(me)
+    assert len(first_decisions(store.database, me)) == 0
+    store.record(me, range(3), ROUND, LABELLED, origin="key")
+    assert first_decisions(store.database, me).origins.tolist() == ["key"] * 3
+    store.undo(me)
+    store.redo(me)
+    assert first_decisions(store.database, me).rows.tolist() == [0, 1, 2]
+
+
 def test_rare_classes_come_rarest_first():
     counts = [60] * len(HELIUM)
     counts[2], counts[5] = 3, 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from window_parts import make_project, make_session, use_made_up_run, write_shots
 
-from labeler import classes, people, repeats
+from labeler import classes
 from labeler import queue as queues
 from labeler.decisions import Decisions
 from labeler.exchange.selection import rows_of_queue
@@ -220,18 +220,6 @@ def test_a_label_that_was_taken_back_was_not_made_in_the_last_hour(qapp, folder)
     session.skip()
     session.set_queue("time:the last hour")
     assert session.queue.tolist() == [5]
-    session.close()
-
-
-def test_a_person_is_not_mistaken_for_their_second_readings(qapp, folder):
-    session = make_session(folder)
-    session.decide([2, 3], bits("Empty"), LABELLED, "bulk")
-    name = people.name_of(session.project)
-    repeats.repeat_annotator(session.project, session.annotator)
-    session.set_queue(f"by:{name}")
-    assert session.queue.tolist() == [2, 3]
-    assert rows_of_queue(session.project, f"by:{name}").tolist() == [2, 3]
-    assert session._people().count(name) == 1
     session.close()
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from window_parts import learnt, make_project, make_session
 
-from labeler import repeating, repeats
+from labeler import classes, repeating, repeats
 from labeler.breaks import AGAIN_S, BREAK_S, LONG_S, Breaks
 from labeler.bulk import Bulk
 from labeler.project import Project
@@ -349,3 +349,28 @@ def test_what_another_window_decides_on_a_shot_that_is_shown_blind_stays_hidden_
     assert (session.is_blind, session.status[row], session.present[row]) == (True, 0, 0)
     session.show(30)
     assert session.labels(row)[STREAK]
+
+
+def test_merged_classes_count_as_one_in_readings_of_before(session):
+    row = until_blind(session)
+    session.toggle(STREAK)
+    session.show(30)
+    before = readings_of(session.project, session.annotator)
+    session.change_classes(classes.merge, "Streak", "Round")
+    session.change_classes(classes.rename, "Round", "Ring")
+    after = readings_of(session.project, session.annotator)
+    assert after.rows.tolist() == [row]
+    assert after.times.tolist() == before.times.tolist()
+    assert after.first.tolist() == before.first.tolist()
+    assert (after.second & ~before.second).tolist() == [1 << ROUND]
+    assert (before.second & ~after.second).tolist() == [1 << STREAK]
+
+
+def test_undo_does_not_take_a_merge_of_classes_back_for_one_person_alone(session):
+    session.toggle(STREAK)
+    session.change_classes(classes.merge, "Streak", "Bent")
+    session.undo()
+    assert session.labels(0)[BENT]
+    assert not session.labels(0)[STREAK]
+    session.change_classes(classes.undo)
+    assert session.labels(0)[STREAK]
