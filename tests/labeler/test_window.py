@@ -377,3 +377,12 @@ def test_without_a_project_the_window_opens_on_its_first_page(qapp):
     assert not window.actions_.by_id["next"].isEnabled()
     assert window.findChild(QWidget, "footer").isHidden()
     window.close()
+
+
+def test_a_project_that_is_opened_anew_stays_in_the_view_that_was_in_front(window):
+    window.show_tab("Grid")
+    window.session.sources_changed()
+    assert window.tab == "Grid"
+    assert window.stack.currentWidget() is window.views["Grid"]
+    window.close_project()
+    assert window.stack.currentWidget() is window.start
