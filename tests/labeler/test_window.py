@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PyQt6.QtCore import QPointF, Qt
-from PyQt6.QtGui import QCloseEvent
+from PyQt6.QtGui import QCloseEvent, QImage, QPainter
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QLineEdit, QMessageBox, QWidget
+from PyQt6.QtWidgets import QLineEdit, QMessageBox, QStyleOptionViewItem, QToolButton, QWidget
 from window_parts import InlineReader, make_project, make_session, use_made_up_run, write_shots
 
 from labeler.session import Session
 from labeler.settings import Settings
-from labeler.views import theme
+from labeler.store.records import LABELLED
+from labeler.views import class_row, shot_list, theme
 from labeler.window import MainWindow
 from model.errors import InputError
 
@@ -316,13 +317,91 @@ def test_a_note_is_clicked_away_and_stays_in_the_log(window):
     assert "Something happened." in [text for _, _, text in window.notes.log]
 
 
-def test_the_pattern_owns_the_window(window):
-    window.resize(1280, 800)
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+def test_the_drawn_pattern_takes_all_the_height_that_is_left(window, size):
+    window.resize(*size)
     QTest.qWait(1)
     pattern = window.label.pattern
-    assert pattern.width() * pattern.height() >= 0.55 * 1280 * 800
     target = pattern.target()
     assert target.width() == pytest.approx(target.height())
+    assert target.height() == pattern.height() >= 0.79 * size[1]
+
+
+def test_the_sides_give_way_where_the_drawn_pattern_would_else_be_smaller(window):
+    window.resize(1040, 800)
+    QTest.qWait(1)
+    pattern = window.label.pattern
+    assert pattern.target().height() == pattern.height()
+    left, _, right = window.label.splitter.sizes()
+    assert left < 194
+    assert right < 284
+
+
+def recorded(monkeypatch, *modules):
+    """Every text that these modules paint from now on."""
+    texts = []
+
+    class Recording(QPainter):
+        def drawText(self, *given):
+            texts.append(str(given[-1]))
+            return super().drawText(*given)
+
+    for module in modules:
+        monkeypatch.setattr(module, "QPainter", Recording)
+    return texts
+
+
+def label_shot(window, *classes):
+    """The first shot has these classes and no others."""
+    session = window.session
+    session.decide([0], session.taxonomy.pack(session.taxonomy.mask(classes)), LABELLED, "bulk")
+
+
+@pytest.mark.parametrize(
+    "others", [("Round", "Double Rings"), ("Round", "Elliptical", "Streak", "Bent", "Empty")]
+)
+def test_names_of_present_classes_are_whole_beside_few_and_many_rules(window, monkeypatch, others):
+    window.resize(1280, 800)
+    use_made_up_run(window.session)
+    label_shot(window, "Spherical/Oblate", *others)
+    QTest.qWait(1)
+    texts = recorded(monkeypatch, class_row)
+    window.label.classes.grab()
+    assert "Spherical/Oblate" in texts
+    assert not [text for text in texts if "…" in text]
+
+
+def test_the_offered_fix_stands_first_among_rules_and_is_in_sight(window):
+    window.resize(1280, 800)
+    use_made_up_run(window.session)
+    label_shot(window, "Double Rings", "Streak", "Bent", "Asymmetric")
+    QTest.qWait(1)
+    (fix,) = (b for b in window.label.classes.rules.findChildren(QToolButton) if b.isVisible())
+    assert fix.visibleRegion().boundingRect() == fix.rect()
+
+
+def painted_row(window, monkeypatch, width):
+    """The words of the first shot of the queue, in a list of this width."""
+    view = window.label.shots.view
+    texts = recorded(monkeypatch, shot_list)
+    canvas = QImage(width, shot_list.ROW_HEIGHT, QImage.Format.Format_RGB32)
+    option = QStyleOptionViewItem()
+    option.rect = canvas.rect()
+    painter = shot_list.QPainter(canvas)
+    view.itemDelegate().paint(painter, option, view.model().index(0, 0))
+    painter.end()
+    return texts
+
+
+def test_classes_without_room_in_the_queue_are_counted(window, monkeypatch):
+    label_shot(window, "Streak", "Bent", "Newton Rings", "Asymmetric", "Layered")
+    assert painted_row(window, monkeypatch, 250) == ["1", "4", "5", "7", "6", "8"]
+    assert painted_row(window, monkeypatch, 150) == ["1", "4", "5", "+3"]
+
+
+def test_undecided_is_elided_and_not_cut_in_a_narrow_queue(window, monkeypatch):
+    assert painted_row(window, monkeypatch, 190) == ["1", "undecided"]
+    assert painted_row(window, monkeypatch, 120)[1].endswith("…")
 
 
 def test_the_status_line_tells_shot_place_and_counts(window):
