@@ -35,7 +35,7 @@ TABLE: tuple[Command, ...] = (
         "Heatmap on or off",
         "H",
         "View",
-        "model",
+        "shot",
         lambda w: w.session.flip_heat(),
         icon="heat",
         state=lambda w: w.session.heat_on,

@@ -210,10 +210,12 @@ def test_on_other_tabs_class_keys_do_nothing(window):
     assert names(window)
 
 
-def test_heat_is_only_offered_once_a_run_has_predicted(window):
-    assert not window.actions_.by_id["heat"].isEnabled()
+def test_heat_is_there_once_a_run_has_predicted_and_before_that_a_word_why_not(window):
+    press(window, Qt.Key.Key_H)
+    assert not window.session.heat_on
+    assert not window.actions_.by_id["heat"].isChecked()
+    assert window.notes.notes[-1].text.startswith("No heatmaps yet")
     use_made_up_run(window.session)
-    assert window.actions_.by_id["heat"].isEnabled()
     window.session.show(1)
     press(window, Qt.Key.Key_H)
     assert window.session.heat_on
