@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from PyQt6 import sip
 from PyQt6.QtCore import QPointF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import (
@@ -93,6 +94,24 @@ def foot(
     row.addWidget(away)
     row.addWidget(main)
     return row
+
+
+def focused(widget: QWidget) -> QWidget | None:
+    """What has the keys in a widget's window, whether that window is in front or not."""
+    window = widget.window()
+    return None if window is None else window.focusWidget()
+
+
+def leave(popup: QWidget, before: QWidget | None) -> None:
+    """Take a popup away for good; the keys go back to the widget that had them when it opened."""
+    focus = focused(popup)
+    if focus is not None and popup.isAncestorOf(focus):
+        if before is not None and not sip.isdeleted(before) and before.isVisible():
+            before.setFocus()
+        else:
+            focus.clearFocus()
+    popup.hide()
+    popup.deleteLater()
 
 
 class EmptyState(QWidget):

@@ -231,6 +231,35 @@ def test_the_palette_runs_what_was_typed(window):
     assert window.session.row == 1
 
 
+OPENERS = {
+    "palette": lambda w: w.show_palette(),
+    "jump": lambda w: w.actions_.trigger("jump"),
+    "flag": lambda w: w.actions_.trigger("flag"),
+}
+
+
+@pytest.mark.parametrize("opener", OPENERS)
+def test_a_small_question_gives_the_keys_back_to_who_had_them(window, opener):
+    for before in (window.label.shots.view, None):
+        if before is None:
+            window.focusWidget().clearFocus()
+        else:
+            before.setFocus()
+        OPENERS[opener](window)
+        asked = window.focusWidget()
+        assert asked not in (before, None)
+        QTest.keyClick(asked, Qt.Key.Key_Escape)
+        assert window.focusWidget() is before
+
+
+def test_a_click_beside_a_question_keeps_the_keys_where_it_was(window):
+    window.label.shots.view.setFocus()
+    window.show_palette()
+    row = window.label.classes.rows[0]
+    row.setFocus()
+    assert window.focusWidget() is row
+
+
 def test_keys_can_be_changed_and_survive_a_restart(window):
     window.actions_.keymap.rebind("skip", ["J"])
     window.actions_.rebound()
