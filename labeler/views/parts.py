@@ -140,8 +140,14 @@ class EmptyState(QWidget):
         layout.addStretch(3)
         self.title.setAlignment(centre)
         self.text.setAlignment(centre)
+        self._inside = inside
         self._act: Callable[[], object] | None = None
         self.button.clicked.connect(self._clicked)
+
+    def add(self, widget: QWidget) -> None:
+        """One more thing to choose, above the button."""
+        at = self._inside.indexOf(self.button)
+        self._inside.insertWidget(at, widget, 0, Qt.AlignmentFlag.AlignHCenter)
 
     def say(
         self, title: str, text: str, button: str = "", act: Callable[[], object] | None = None

@@ -157,6 +157,15 @@ def test_drift_names_the_class_to_read_again_and_leads_there(window):
     assert window.session.present[0] == PROLATE | BENT
 
 
+def test_how_many_shots_come_again_can_be_chosen_before_the_first_one_did(window):
+    shown = page(window, "Drift")
+    assert shown.first_rate.isVisible()
+    five = next(a for a in shown.first_rate.list.actions() if a.text() == "5 %")
+    five.trigger()
+    assert window.session.repeat_rate == pytest.approx(0.05)
+    assert shown.first_rate.text() == shown.rate.text() == "5 %"
+
+
 def test_rate_and_reminder_are_kept_in_the_settings(window, tmp_path):
     shown = page(window, "Drift")
     assert window.session.repeat_rate == pytest.approx(0.03)
