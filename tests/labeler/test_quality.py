@@ -14,6 +14,7 @@ from labeler.store.records import LABELLED
 from labeler.views import exchange, theme
 from labeler.views.import_labels import ImportLabels
 from labeler.views.quality import PAGES, QualityView
+from labeler.views.quality_rules import SETS
 from labeler.window import MainWindow
 from model.taxonomy_toml import load, shipped
 
@@ -75,6 +76,14 @@ def test_a_rule_leads_to_the_shots_that_break_it_and_mends_them_as_one_step(wind
     assert row.count.text() == "✓"
     session.undo()
     assert session.present[1] == STREAK
+
+
+def test_label_sets_that_have_no_room_are_counted_in_words(window):
+    other = [1 << HELIUM.index(n) for n in ("Asymmetric", "Newton Rings", "Layered", "Bent")]
+    for more, said in ((1, "and 1 more set"), (2, "and 2 more sets")):
+        decide(window, range(SETS + more), [STREAK, *(STREAK | o for o in other)][: SETS + more])
+        row = next(r for r in page(window, "Rules").rows if "Streak without" in r.text.whole)
+        assert row.sets.whole.endswith(said)
 
 
 def test_many_shots_are_mended_only_after_a_question(window, monkeypatch):
