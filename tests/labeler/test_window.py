@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -10,15 +11,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PyQt6.QtCore import QPointF, Qt
-from PyQt6.QtGui import QCloseEvent, QImage, QPainter
+from PyQt6.QtGui import QCloseEvent, QImage, QKeySequence, QPainter
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QLineEdit, QMessageBox, QStyleOptionViewItem, QToolButton, QWidget
+from PyQt6.QtWidgets import (
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QPushButton,
+    QStyleOptionViewItem,
+    QToolButton,
+    QWidget,
+)
 from window_parts import InlineReader, make_project, make_session, use_made_up_run, write_shots
 
 from labeler.session import Session
 from labeler.settings import Settings
 from labeler.store.records import LABELLED
 from labeler.views import class_row, shot_list, theme
+from labeler.views.keys import KeySheet
+from labeler.views.notes import LogDialog
 from labeler.window import MainWindow
 from model.errors import InputError
 
@@ -221,6 +232,37 @@ def test_heat_is_there_once_a_run_has_predicted_and_before_that_a_word_why_not(w
     assert window.session.heat_on
     window.grab()
     assert window.label.pattern._contours
+
+
+def test_both_enter_keys_are_one_key_and_written_so_everywhere(window, monkeypatch):
+    asked = []
+    accept_sure = importlib.import_module("labeler.views.accept_sure")
+    monkeypatch.setattr(accept_sure, "open_card", asked.append)
+    held = Qt.KeyboardModifier.ShiftModifier
+    press(window, Qt.Key.Key_Return, held)
+    press(window, Qt.Key.Key_Enter, held | Qt.KeyboardModifier.KeypadModifier)
+    assert len(asked) == 2
+    for id, key in (
+        ("accept", "Enter"),
+        ("accept_sure", "Shift+Enter"),
+        ("accept_all", "Ctrl+Enter"),
+    ):
+        action = window.actions_.by_id[id]
+        assert action.shortcut().toString(QKeySequence.SequenceFormat.NativeText) == key
+        assert action.toolTip().endswith(f"({key})")
+        sheet = KeySheet(window.actions_.keymap, window)
+        assert sheet.buttons[id].text() == key
+        sheet.deleteLater()
+
+
+def test_the_log_of_notes_has_a_title_and_closes(window):
+    dialog = LogDialog(window.notes.log, window)
+    assert "Notes so far" in [word.text() for word in dialog.findChildren(QLabel)]
+    (close,) = dialog.findChildren(QPushButton)
+    dialog.show()
+    close.click()
+    assert not dialog.isVisible()
+    dialog.deleteLater()
 
 
 def test_the_palette_runs_what_was_typed(window):
