@@ -81,10 +81,12 @@ def beside(*widgets: QWidget) -> QWidget:
 
 
 def foot(
-    dialog: QDialog, main: QPushButton, close: str = "Close", beside: QWidget | None = None
+    dialog: QDialog,
+    main: QPushButton | None = None,
+    close: str = "Close",
+    beside: QWidget | None = None,
 ) -> QHBoxLayout:
     """The last row of a dialog: `beside` at the left; at the right closing and the main button."""
-    set_role(main, "main")
     away = QPushButton(close)
     away.clicked.connect(dialog.reject)
     row = QHBoxLayout()
@@ -92,7 +94,9 @@ def foot(
         row.addWidget(beside)
     row.addStretch(1)
     row.addWidget(away)
-    row.addWidget(main)
+    if main is not None:
+        set_role(main, "main")
+        row.addWidget(main)
     return row
 
 
