@@ -25,7 +25,7 @@ from labeler.views.parts import EmptyState, foot, label, when
 from labeler.views.tables import text_table
 from model.errors import InputError
 
-HEADS = ("When", "By people", "With files", "Shots", "Size", "Made")
+HEADS = ("When", "Labelled", "By people", "Shots", "Size", "Made")
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -104,7 +104,7 @@ class RestoreDialog(QDialog):
 
 def _row(backup: Backup) -> QTreeWidgetItem:
     held = backup.held
-    numbers = (held.labelled, held.with_files, held.shots) if held else (None, None, None)
+    numbers = (held.with_files, held.labelled, held.shots) if held else (None, None, None)
     cells = [
         when(backup.time.timestamp()),
         *(_number(n) for n in numbers),

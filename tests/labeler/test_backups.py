@@ -310,7 +310,7 @@ def test_the_list_of_backups_shows_each_and_goes_back(qtbot, week, tmp_path):
     assert dialog.list.topLevelItemCount() == 1
     line = dialog.list.topLevelItem(0)
     shown = {head: line.text(k) for k, head in enumerate(HEADS)}
-    assert (shown["By people"], shown["With files"], shown["Shots"]) == ("1", "1", "6")
+    assert (shown["Labelled"], shown["By people"], shown["Shots"]) == ("1", "1", "6")
     assert shown["Made"] == "by hand"
     dialog.go.click()
     go_back(session, dialog.chosen)
