@@ -251,8 +251,13 @@ class Deciding(Suggested):
         if change is None:
             self.noted.emit("info", nothing)
             return
+        own = self.decided.own_status[change.rows] & LABELLED
         rows = self.decided.put(change.rows, change.present, change.status)
         if len(rows) and self.row not in rows:
             self.show(int(rows[0]))
-        self.said = f"{'Undone' if verb == 'undo' else 'Done again'}: {change.text}"
+        back = sum(self.decided.from_file(int(row)) for row in rows[own > 0])
+        self.said = change.text
+        if back:
+            some = "" if back == len(rows) else f" on {back:,} of them"
+            self.said = f"{change.text.partition(':')[0]}: the file's labels again{some}"
         self.labels_changed.emit(rows)

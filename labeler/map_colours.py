@@ -27,6 +27,11 @@ class Entry:
     text: str
     colour: str
     count: int = 0
+    about: str = ""
+    """What having this colour means, where its words alone would mislead."""
+
+
+RAREST = "each shot has the colour of its rarest class"
 
 
 @dataclass(frozen=True)
@@ -37,9 +42,11 @@ class Colouring:
     legend: tuple[Entry, ...]
 
 
-def _counted(codes: npt.NDArray[np.integer], lines: list[tuple[str, str]]) -> Colouring:
+def _counted(
+    codes: npt.NDArray[np.integer], lines: list[tuple[str, str]], about: str = ""
+) -> Colouring:
     counts = np.bincount(codes[codes >= 0], minlength=len(lines))
-    legend = tuple(Entry(t, c, int(k)) for (t, c), k in zip(lines, counts, strict=True))
+    legend = tuple(Entry(t, c, int(k), about) for (t, c), k in zip(lines, counts, strict=True))
     return Colouring(codes.astype(np.int16), legend)
 
 
@@ -59,14 +66,14 @@ def by_class(session: Any) -> Colouring:
     n, taxonomy = session.n_shots, session.taxonomy
     present = np.where(session.status & LABELLED, session.present, session.suggestions(range(n)))
     lines = [(c.name, c.colour or OKABE_ITO[-1]) for c in taxonomy.classes]
-    return _counted(_telling(session, present), lines)
+    return _counted(_telling(session, present), lines, RAREST)
 
 
 def by_label(session: Any) -> Colouring:
     """The most telling class of decided shots; undecided ones stay quiet."""
     present = np.where(session.status & LABELLED, session.present, 0)
     lines = [(c.name, c.colour or OKABE_ITO[-1]) for c in session.taxonomy.classes]
-    return _counted(_telling(session, present), lines)
+    return _counted(_telling(session, present), lines, RAREST)
 
 
 def by_state(session: Any) -> Colouring:
@@ -121,8 +128,8 @@ def by_time(session: Any) -> Colouring:
 
 
 MODES: dict[str, tuple[str, Callable[[Any], Colouring]]] = {
-    "class": ("Class, or suggestion", by_class),
-    "label": ("Label", by_label),
+    "class": ("Rarest class, or suggestion", by_class),
+    "label": ("Rarest class of the label", by_label),
     "state": ("State", by_state),
     "sure": ("How sure the model is", by_sureness),
     "disagree": ("Disagreement", by_disagreement),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,7 +65,11 @@ def _demo(args: argparse.Namespace) -> int:
         return 0
     if args.json:
         print_json(last)
-    if args.no_window or last.get("event") != "finished":
+    if last.get("event") != "finished":
+        return 0
+    if args.no_window:
+        if not args.json:
+            print(f"{args.folder} is ready: airylabel {shlex.quote(str(args.folder))}")
         return 0
     if has_display() and not args.pictures:
         return _open(args.folder, train=True)

@@ -78,6 +78,7 @@ def _list(args: argparse.Namespace) -> int:
             "bytes": b.size,
             "shots": b.held and b.held.shots,
             "labelled": b.held and b.held.labelled,
+            "labelled_with_files": b.held and b.held.with_files,
             "trouble": b.trouble,
         }
         for number, b in enumerate(here, 1)
@@ -86,7 +87,7 @@ def _list(args: argparse.Namespace) -> int:
         print_json({"backups": items})
         return 0
     for number, b in enumerate(here, 1):
-        held = f"{b.held.labelled:,} of {b.held.shots:,} labelled" if b.held else "damaged"
+        held = b.held.counted if b.held else "damaged"
         print(f"{number:>3}  {b.time.astimezone():%a %d %b %Y %H:%M}  {held}, {b.why}")
     if not here:
         print("There is no backup yet.")

@@ -58,7 +58,10 @@ class Keymap:
 
 
 def normal(key: str) -> str:
-    """One spelling for each key: modifiers in a fixed order, single letters in capitals."""
+    """One spelling for each key: modifiers in a fixed order, single letters in capitals.
+
+    The two Enter keys, of which Qt calls one Return, are the same key.
+    """
     parts = [p.strip() for p in key.split("+")] if key.strip("+") else [key]
     if key.endswith("++"):
         parts = [*parts[:-2], "+"]
@@ -67,4 +70,5 @@ def normal(key: str) -> str:
     names = {m.casefold(): m for m in order}
     found = {names[m.casefold()] for m in modifiers if m.casefold() in names}
     last = last.upper() if len(last) == 1 else last[:1].upper() + last[1:]
+    last = "Enter" if last == "Return" else last
     return "+".join([*(m for m in order if m in found), last])

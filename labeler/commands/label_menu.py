@@ -5,13 +5,11 @@ from __future__ import annotations
 from labeler.commands.command import Command, command, view
 
 TABLE: tuple[Command, ...] = (
-    command(
-        "accept", "Accept and go on", "Return Enter", "Label", "shot", lambda w: w.session.accept()
-    ),
+    command("accept", "Accept and go on", "Enter", "Label", "shot", lambda w: w.session.accept()),
     command(
         "accept_sure",
         "Accept all sure suggestions…",
-        "Shift+Return",
+        "Shift+Enter",
         "Label",
         "project",
         lambda w: view("accept_sure").open_card(w),
@@ -55,7 +53,7 @@ TABLE: tuple[Command, ...] = (
     command(
         "accept_all",
         "Accept what is shown on all selected",
-        "Ctrl+Return",
+        "Ctrl+Enter",
         "Label",
         "many",
         lambda w: w.hand.accept(),

@@ -25,17 +25,17 @@ TABLE: tuple[Command, ...] = (
     command(
         "view_inspect", "Inspect", "Ctrl+4", "View", "project", lambda w: w.show_tab("Inspect")
     ),
+    command("view_map", "Map", "Ctrl+5", "View", "project", lambda w: w.show_tab("Map")),
     command(
         "view_quality", "Quality", "Ctrl+6", "View", "project", lambda w: w.show_tab("Quality")
     ),
     command("view_live", "Live", "Ctrl+7", "View", "project", lambda w: w.show_tab("Live")),
-    command("view_map", "Map", "Ctrl+5", "View", "project", lambda w: w.show_tab("Map")),
     command(
         "heat",
         "Heatmap on or off",
         "H",
         "View",
-        "model",
+        "shot",
         lambda w: w.session.flip_heat(),
         icon="heat",
         state=lambda w: w.session.heat_on,

@@ -26,8 +26,9 @@ RESTORED = "restored"
 """The named value by which other windows see that the project went back in time."""
 _LABELLED = """
 SELECT count(DISTINCT row) FROM current WHERE status & 1
-AND annotator_id IN (SELECT id FROM annotators WHERE kind = 'human')
+AND annotator_id IN (SELECT id FROM annotators WHERE kind IN ({}))
 """
+_BY_PEOPLE, _WITH_FILES = _LABELLED.format("'human'"), _LABELLED.format("'human', 'import'")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ class Glance:
     """Shots on which a person decided."""
     gesture: int
     """The newest gesture in it."""
+    with_files: int | None = None
+    """Shots on which a person decided or that came with a label; older copies do not tell."""
+
+    @property
+    def counted(self) -> str:
+        """How many shots are labelled, in words."""
+        known = self.with_files is not None and self.with_files != self.labelled
+        more = f" ({self.with_files:,} with the files)" if known else ""
+        return f"{self.labelled:,} of {self.shots:,} labelled by people{more}"
 
 
 def back_up(database: Path, reason: str, folder: Path | None = None) -> Path:
@@ -73,7 +83,7 @@ def look_into(copy: Path) -> Glance:
         kept = _value(database, KEY)
         if not isinstance(kept, dict):
             return _glance(database)
-        return Glance(kept["shots"], kept["labelled"], kept["gesture"])
+        return Glance(kept["shots"], kept["labelled"], kept["gesture"], kept.get("with_files"))
 
 
 def value_in(copy: Path, key: str) -> Any:
@@ -151,9 +161,10 @@ def _value(database: sqlite3.Connection, key: str) -> Any:
 
 def _glance(database: sqlite3.Connection) -> Glance:
     (shots,) = database.execute("SELECT coalesce(sum(n_shots), 0) FROM sources").fetchone()
-    (labelled,) = database.execute(_LABELLED).fetchone()
+    (labelled,) = database.execute(_BY_PEOPLE).fetchone()
+    (with_files,) = database.execute(_WITH_FILES).fetchone()
     (gesture,) = database.execute("SELECT coalesce(max(id), 0) FROM gestures").fetchone()
-    return Glance(int(shots), int(labelled), int(gesture))
+    return Glance(int(shots), int(labelled), int(gesture), int(with_files))
 
 
 def _refuse_damage(database: sqlite3.Connection, path: Path) -> None:

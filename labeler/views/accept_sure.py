@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSlider, QVBoxLayo
 
 from labeler.session import Session
 from labeler.suggested import Sure
-from labeler.views.parts import label, set_role, share
+from labeler.views.parts import focused, label, leave, set_role, share
 
 STEPS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995)
 """Thresholds that can be chosen; the first shown is .95."""
@@ -35,6 +35,7 @@ class AcceptSure(QFrame):
         self.setObjectName("popup")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName("Accept sure suggestions")
+        self._before = focused(host)
         self.found = Sure(np.zeros(0, np.int64), np.zeros(0, np.int64), 0.0)
         self._asked_again = False
         self.slider = QSlider(Qt.Orientation.Horizontal)
@@ -143,8 +144,7 @@ class AcceptSure(QFrame):
         if self.isVisible():
             self.session.suggestions_changed.disconnect(self.refresh)
         self.slider.removeEventFilter(self)
-        self.hide()
-        self.deleteLater()
+        leave(self, self._before)
 
 
 def open_card(window: Any) -> AcceptSure | None:

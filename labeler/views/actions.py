@@ -133,7 +133,7 @@ class Actions(QObject):
     def _bind(self) -> None:
         for id, action in self.by_id.items():
             keys = self.keymap.keys(id)
-            action.setShortcuts([QKeySequence(k) for k in keys])
+            action.setShortcuts([QKeySequence(k) for key in keys for k in both_enters(key)])
             shown = f"{action.text().rstrip('…')} ({spoken(keys[0])})" if keys else action.text()
             action.setToolTip(shown)
 
@@ -152,6 +152,12 @@ class Actions(QObject):
         """Whether the shot of the last key is not on screen yet: a held key plays, never queues."""
         host = self.host
         return not is_writing() and host.tab == "Label" and bool(host.session.unseen)
+
+
+def both_enters(key: str) -> tuple[str, ...]:
+    """A key as Qt knows it: Enter is that of the keypad, then the other, which it calls Return."""
+    front = key.removesuffix("Enter")
+    return (key,) if front == key else (key, f"{front}Return")
 
 
 def is_writing() -> bool:

@@ -8,7 +8,7 @@ from PyQt6.QtCore import QEvent, QObject, Qt
 from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QWidget
 
-from labeler.views.parts import label
+from labeler.views.parts import focused, label, leave
 
 WIDTH = 440
 
@@ -23,6 +23,7 @@ class Ask(QFrame):
         self.setObjectName("popup")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._answer = answer
+        self._before = focused(host)
         self.field = QLineEdit(text)
         self.field.setAccessibleName(question)
         self.field.setMaxLength(500)
@@ -67,5 +68,4 @@ class Ask(QFrame):
     def finish(self) -> None:
         """Go away."""
         self.field.removeEventFilter(self)
-        self.hide()
-        self.deleteLater()
+        leave(self, self._before)

@@ -146,7 +146,8 @@ class RuleMessages(QFrame):
             return
         broken = np.flatnonzero(session.taxonomy.violations(session.labels()))
         offered = session.offered_fix()
-        for r in sorted(broken, key=lambda r: not session.taxonomy.hard[r]):
+        first = None if offered is None else offered[0]
+        for r in sorted(broken, key=lambda r: (not session.taxonomy.hard[r], r != first)):
             fix = offered[1].text if offered is not None and offered[0] == r else ""
             self._layout.addWidget(self._message(int(r), fix))
         self.setVisible(bool(len(broken)))

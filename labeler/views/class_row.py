@@ -18,8 +18,8 @@ HEIGHT = (36, 50)
 """Points: the smallest and the largest height of a row."""
 MARKS = ("undecided", "absent", "present", "implied")
 
-ROOMY = 260
-"""Width in pixels from which a row has room for its schematic."""
+ROOMY = 272
+"""Width in pixels from which a row has room for its schematic beside the longest name."""
 
 
 @dataclass(frozen=True)

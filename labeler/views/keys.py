@@ -121,7 +121,8 @@ class KeySheet(QDialog):
             try:
                 self.keymap.rebind(id, [] if gone else [pressed])
                 self.changed = True
-                self._word.setText(f"“{text}” has {'no key' if gone else pressed} now.")
+                now = all_spoken(self.keymap.keys(id)) or "no key"
+                self._word.setText(f"“{text}” has {now} now.")
             except InputError as error:
                 self._word.setText(str(error)[:1].upper() + str(error)[1:])
         self._write(id)
@@ -129,8 +130,9 @@ class KeySheet(QDialog):
 
 def spoken(key: str) -> str:
     """A key as it is written on the keyboard."""
-    signs = {"Left": "←", "Right": "→", "Up": "↑", "Down": "↓", "Return": "Enter", "Pgdown": "PgDn"}
-    return signs.get(key, key)
+    signs = {"Left": "←", "Right": "→", "Up": "↑", "Down": "↓", "Pgdown": "PgDn", "Pgup": "PgUp"}
+    held, plus, last = key.rpartition("+")
+    return f"{held}{plus}{signs.get(last, last)}"
 
 
 def all_spoken(keys: Iterable[str]) -> str:

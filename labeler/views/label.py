@@ -15,8 +15,7 @@ from labeler.views.shot_list import ShotList
 LIST_WIDTH, PANEL_WIDTH = (194, 250), (284, 380)
 """Widths of the side panes in the smallest window and in a wide one."""
 LEAST_LIST, LEAST_PANEL = 150, 240
-OWNED = 0.555
-"""Of the window is the pattern's: where the strip of physics takes too much, the sides give way."""
+"""The sides give way, down to these, only where the drawn square would else become smaller."""
 SMALL, WIDE = 1280, 2200
 
 
@@ -69,20 +68,20 @@ class LabelView(QWidget):
             home.addWidget(self.physics)
         window = self.window() or self
         self.physics.fit(window.width(), window.height())
-        self._share_width(window.width() * window.height())
+        self._share_width()
 
-    def _share_width(self, window: int) -> None:
+    def _share_width(self) -> None:
         if self._sized or self.width() <= 0:
             return
         share = min(max((self.width() - SMALL) / (WIDE - SMALL), 0.0), 1.0)
         left, right = (round(a + share * (b - a)) for a, b in (LIST_WIDTH, PANEL_WIDTH))
         panes = self.session.panes
-        if panes.any and not panes.beside:
-            height = self.height() - self.physics.height()
-            needed = -(-round(OWNED * window) // max(height, 1))
-            spare = max(0, needed - (self.width() - left - right - 2))
-            right = max(LEAST_PANEL, right - spare)
-            left = max(LEAST_LIST, left - max(0, spare - (PANEL_WIDTH[0] - right)))
+        if not panes.beside:
+            side = self.height() - (self.physics.height() if panes.any else 0)
+            lacking = max(0, side - (self.width() - left - right - 2))
+            narrower = min(lacking, right - LEAST_PANEL)
+            right -= narrower
+            left = max(LEAST_LIST, left - (lacking - narrower))
         self.splitter.setSizes([left, self.width() - left - right - 2, right])
 
     def _keep(self) -> None:

@@ -246,8 +246,8 @@ def _about(run: RunReport) -> str:
     if run.state == "failed":
         return f"failed: {run.message}"
     parts = [f"{run.epochs} epochs" if run.epochs != 1 else "1 epoch"]
-    if run.state != "finished":
-        parts.append({"unfinished": "not finished"}.get(run.state, run.state))
     if run.message:
         parts.append(run.message)
+    elif run.state != "finished":
+        parts.append({"unfinished": "not finished"}.get(run.state, run.state))
     return " · ".join(parts)

@@ -118,12 +118,20 @@ def _of(curves: Curves, lines: Sequence[Line], table: dict[str, list[float]]) ->
     return [(line, curves.epochs, table.get(line.name, [])) for line in lines]
 
 
+class _Epochs(pg.AxisItem):  # type: ignore[misc]
+    """An axis of whole epochs: there is nothing between two of them."""
+
+    def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
+        found = super().tickSpacing(low, high, size)
+        return [(step, start) for step, start in found if step >= 1] or [(1.0, 0.0)]
+
+
 class _Plot(QWidget):
     def __init__(self, title: str, bounds: tuple[float, float] | None = None) -> None:
         super().__init__()
         self.lines: list[Line] = []
         self.setAccessibleName(title)
-        self.plot = pg.PlotWidget()
+        self.plot = pg.PlotWidget(axisItems={"bottom": _Epochs("bottom")})
         self.plot.setMenuEnabled(False)
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()

@@ -204,10 +204,15 @@ class LongWork(QDialog):
         set_role(self.button, "" if running else "main")
         self.button.setEnabled(not lacking)
         done, total = self.errand.progress
+        begins = running and self.bar.isHidden()
         self.bar.setVisible(running)
         self.bar.setRange(0, total)
         self.bar.setValue(done)
         self.said.setText(self._progress(done, total) if running else lacking or self.errand.answer)
+        if self.isVisible() and (begins or not running):  # while it runs, nothing jumps
+            width = self.width()
+            self.adjustSize()
+            self.resize(max(width, self.width()), self.height())
 
     def _progress(self, done: int, total: int) -> str:
         """What happens now, and how long it still takes."""

@@ -41,8 +41,10 @@ class _Line(QAbstractButton):
         self.setFixedHeight(LINE)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
-        self.setAccessibleName(f"{entry.text}: {entry.count:,} shots")
-        self.setToolTip(f"{entry.text}: {entry.count:,} shots. Click: only these bright")
+        said = f"{entry.text}: {entry.count:,} shots"
+        said += f" in this colour; {entry.about}" if entry.about else ""
+        self.setAccessibleName(said)
+        self.setToolTip(f"{said}. Click: only these bright")
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)

@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.views import theme
+from labeler.views.parts import foot, label
 
 STAY_MS = {"info": 6_000, "warning": 15_000}
 """Notes of these levels leave by themselves; errors stay until they are clicked away."""
@@ -135,5 +136,8 @@ class LogDialog(QDialog):
             or "Nothing has been noted yet."
         )
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(12, 12, 12, 12)
-        layout.addWidget(text)
+        layout.setContentsMargins(22, 20, 22, 18)
+        layout.setSpacing(13)
+        layout.addWidget(label("Notes so far", "title"))
+        layout.addWidget(text, 1)
+        layout.addLayout(foot(self))

@@ -20,6 +20,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.commands import Command
 from labeler.views import theme
+from labeler.views.parts import focused, leave
 
 WIDTH, HEIGHT = 560, 400
 KEYS = Qt.ItemDataRole.UserRole + 1
@@ -64,6 +65,7 @@ class Palette(QFrame):
         self.setObjectName("popup")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName("All commands")
+        self._before = focused(host)
         self._commands = commands
         self._run = run
         self.field = QLineEdit()
@@ -110,8 +112,7 @@ class Palette(QFrame):
     def finish(self) -> None:
         """Go away."""
         self.field.removeEventFilter(self)
-        self.hide()
-        self.deleteLater()
+        leave(self, self._before)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:

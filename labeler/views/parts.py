@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from PyQt6 import sip
 from PyQt6.QtCore import QPointF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import (
@@ -80,10 +81,12 @@ def beside(*widgets: QWidget) -> QWidget:
 
 
 def foot(
-    dialog: QDialog, main: QPushButton, close: str = "Close", beside: QWidget | None = None
+    dialog: QDialog,
+    main: QPushButton | None = None,
+    close: str = "Close",
+    beside: QWidget | None = None,
 ) -> QHBoxLayout:
     """The last row of a dialog: `beside` at the left; at the right closing and the main button."""
-    set_role(main, "main")
     away = QPushButton(close)
     away.clicked.connect(dialog.reject)
     row = QHBoxLayout()
@@ -91,8 +94,28 @@ def foot(
         row.addWidget(beside)
     row.addStretch(1)
     row.addWidget(away)
-    row.addWidget(main)
+    if main is not None:
+        set_role(main, "main")
+        row.addWidget(main)
     return row
+
+
+def focused(widget: QWidget) -> QWidget | None:
+    """What has the keys in a widget's window, whether that window is in front or not."""
+    window = widget.window()
+    return None if window is None else window.focusWidget()
+
+
+def leave(popup: QWidget, before: QWidget | None) -> None:
+    """Take a popup away for good; the keys go back to the widget that had them when it opened."""
+    focus = focused(popup)
+    if focus is not None and popup.isAncestorOf(focus):
+        if before is not None and not sip.isdeleted(before) and before.isVisible():
+            before.setFocus()
+        else:
+            focus.clearFocus()
+    popup.hide()
+    popup.deleteLater()
 
 
 class EmptyState(QWidget):
@@ -121,8 +144,14 @@ class EmptyState(QWidget):
         layout.addStretch(3)
         self.title.setAlignment(centre)
         self.text.setAlignment(centre)
+        self._inside = inside
         self._act: Callable[[], object] | None = None
         self.button.clicked.connect(self._clicked)
+
+    def add(self, widget: QWidget) -> None:
+        """One more thing to choose, above the button."""
+        at = self._inside.indexOf(self.button)
+        self._inside.insertWidget(at, widget, 0, Qt.AlignmentFlag.AlignHCenter)
 
     def say(
         self, title: str, text: str, button: str = "", act: Callable[[], object] | None = None

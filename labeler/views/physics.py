@@ -18,7 +18,7 @@ from labeler.geometry import lacks_wavelength
 from labeler.session import Session
 from labeler.views.pattern import PatternView
 from labeler.views.physics_cursor import Cursor, PatternMarks
-from labeler.views.physics_pane import Pane, Shown
+from labeler.views.physics_pane import LEAST, Pane, Shown
 from labeler.views.physics_pictures import CorrelationPane, SymmetryPane, UnwrapPane
 from labeler.views.physics_profile import ProfilePane
 from model import profiles
@@ -75,7 +75,6 @@ class PhysicsPanes(QWidget):
         self._layout.setDirection(way.TopToBottom if chosen.beside else way.LeftToRight)
         for name, pane in self.panes.items():
             pane.setVisible(getattr(chosen, name))
-            pane.setMinimumWidth(60 if chosen.beside else pane.narrowest)
             self._layout.setStretchFactor(pane, pane.tall if chosen.beside else pane.stretch)
         self.setVisible(chosen.any)
 
@@ -84,10 +83,15 @@ class PhysicsPanes(QWidget):
         if self.session.panes.beside:
             self.setMaximumHeight(16_777_215)
             self.setFixedWidth(min(max(round(WIDTH_SHARE * width), NARROWEST), WIDEST))
+            for pane in self.panes.values():
+                pane.setMinimumWidth(LEAST)
         else:
             self.setMinimumWidth(0)
             self.setMaximumWidth(16_777_215)
-            self.setFixedHeight(self.strip_height(height))
+            strip = self.strip_height(height)
+            self.setFixedHeight(strip)
+            for pane in self.panes.values():
+                pane.setMinimumWidth(pane.least_width(strip))
 
     @staticmethod
     def strip_height(height: int) -> int:

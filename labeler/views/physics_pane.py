@@ -23,6 +23,9 @@ from model.screen import Overlay, Screen
 EDGE = 5
 """Points between the edge of a pane and its drawing."""
 
+LEAST = 60
+"""No pane is narrower or lower."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -49,7 +52,7 @@ class Pane(QWidget):
     title: ClassVar[str]
     about: ClassVar[str]
     """What it shows, for the tooltip."""
-    narrowest: ClassVar[int] = 60
+    narrowest: ClassVar[int] = LEAST
     stretch: ClassVar[int] = 1
     """Share of the strip's width."""
     tall: ClassVar[int] = 1
@@ -65,7 +68,7 @@ class Pane(QWidget):
         self.setMouseTracking(True)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(60, 60)
+        self.setMinimumSize(LEAST, LEAST)
         cursor.moved.connect(lambda spot: self.update())
 
     # -- what to draw --------------------------------------------------------------------------
@@ -93,6 +96,10 @@ class Pane(QWidget):
     def words(self) -> str:
         """The numbers of the shot, in words; '' where there are none."""
         return ""
+
+    def least_width(self, height: int) -> int:
+        """What it needs in a strip of this height."""
+        return self.narrowest
 
     def area(self) -> QRectF:
         """Where the drawing may go."""

@@ -21,7 +21,7 @@ from model.prepare import find_centre
 from model.screen import colormap
 
 Pixels = npt.NDArray[np.uint32]
-TEXT_WIDTH = 54
+TEXT_WIDTH = 60
 """Where so much is free beside a square, its title stands there and not on it."""
 NEAR = 0.05
 """A beam that jitters is looked for within this share of the side, or all would look one-sided."""
@@ -48,6 +48,10 @@ class PicturePane(Pane):
     def picture(self, shown: Shown) -> Pixels:
         """(y, x) 0xffRRGGBB."""
         raise NotImplementedError
+
+    def least_width(self, height: int) -> int:
+        """A square, and its title beside it."""
+        return height + TEXT_WIDTH if self.square else self.narrowest
 
     def target(self, area: QRectF) -> QRectF:
         """Where the picture lies."""
@@ -111,7 +115,7 @@ class UnwrapPane(PicturePane):
     name = "unwrap"
     title = "Radius × angle"
     about = "The shot unwrapped: radius downwards, angle to the right"
-    stretch, tall = 3, 2
+    narrowest, stretch, tall = 96, 3, 2
     square = False
 
     def picture(self, shown: Shown) -> Pixels:

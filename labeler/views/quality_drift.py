@@ -15,7 +15,7 @@ from labeler.store.records import LABELLED
 from labeler.views import theme
 from labeler.views.fields import ChoiceField
 from labeler.views.interval_chart import Interval, IntervalChart
-from labeler.views.parts import label, share, when
+from labeler.views.parts import beside, label, share, when
 from labeler.views.quality_parts import Page, QuietPlot
 from labeler.views.quality_table import TextTable
 from model.agreement import share_interval
@@ -32,8 +32,8 @@ class DriftPage(Page):
         self.readings = Readings.none()
         self.found: list[ClassDrift] = []
         self.class_index = 0
-        self.rate = ChoiceField("How many shots come again, blind", list(RATES), self._set_rate)
-        self.rate.setFixedWidth(84)
+        self.rate, self.first_rate = self._rate_field(), self._rate_field()
+        self.empty.add(beside(label("Blind repeats", "muted"), self.first_rate))
         self.calibrate = QPushButton("Calibration round")
         self.calibrate.setToolTip(
             f"{repeats.ROUND} of your first labels again, blind, every class alike"
@@ -57,6 +57,11 @@ class DriftPage(Page):
         self.take.clicked.connect(self._take_second)
         self._lay_out()
         session.repeats_changed.connect(self.outdate)
+
+    def _rate_field(self) -> ChoiceField:
+        made = ChoiceField("How many shots come again, blind", list(RATES), self._set_rate)
+        made.setFixedWidth(84)
+        return made
 
     def _lay_out(self) -> None:
         left, right = QVBoxLayout(), QVBoxLayout()
@@ -86,7 +91,8 @@ class DriftPage(Page):
 
     def refresh(self) -> bool:
         session = self.session
-        self.rate.setText(_rate_in_words(session.repeat_rate))
+        for field in (self.rate, self.first_rate):
+            field.setText(_rate_in_words(session.repeat_rate))
         self.readings = repeats.readings_of(session.project, session.annotator)
         if not len(self.readings):
             self._say_empty()
@@ -122,8 +128,7 @@ class DriftPage(Page):
             "say then shows here, class by class and day by day: how far you agree with yourself, "
             "and which class to read again. Your first labels stay as they are."
         )
-        now = f"{_rate_in_words(session.repeat_rate)} of your labels are repeated from the "
-        first = f"{now}{repeats.ENOUGH}th on; you have {own:,}."
+        first = f"Second readings begin with your {repeats.ENOUGH}th label; you have {own:,}."
         if own >= repeats.ENOUGH:
             button = "Start with a calibration round"
             self.empty.say("No second readings yet", f"{text}\n\n{first}", button, self._calibrate)
@@ -204,7 +209,8 @@ class DriftPage(Page):
 
     def _set_rate(self, name: str) -> None:
         self.session.repeat_rate = RATES[name]
-        self.rate.setText(name)
+        for field in (self.rate, self.first_rate):
+            field.setText(name)
 
     def _calibrate(self) -> None:
         if self.session.calibrate():

@@ -154,7 +154,7 @@ class RuleRow(QFrame):
         self.text.show_text(broken.rule.text)
         parts = [f"{words}: {n:,}" for words, n in broken.sets[:SETS]]
         more = len(broken.sets) - SETS
-        parts += [f"and {more} more sets"] if more > 0 else []
+        parts += [f"and {more} more set{'' if more == 1 else 's'}"] if more > 0 else []
         self.sets.show_text("   ·   ".join(parts))
         self.sets.setVisible(bool(parts))
         self.count.setText(f"{broken.shots:,}" if broken.shots else "✓")

@@ -17,6 +17,7 @@ from labeler.views.quality_table import TextTable
 from labeler.views.short_job import ShortJob
 from model.events import Event
 from model.suspicious import FEWEST
+from model.taxonomy import Taxonomy
 
 TITLE = "Suspicious labels"
 MOST = 500
@@ -34,7 +35,7 @@ class SuspiciousPage(Page):
         self._before: Any = None
         self.table = TextTable(
             "Suspicious labels", ("Shot", "Stands", "Labels", "Rather", "Why"), ("Shot", "Stands"),
-            "Why",
+            "Why", most=0.24,
         )  # fmt: skip
         self.table.opened.connect(self._open)
         self.again, self.go = QPushButton("Search again"), QPushButton("Go through them")
@@ -88,7 +89,7 @@ class SuspiciousPage(Page):
         said = f"{self._text} The most suspicious come first."
         said += f" {gone:,} of them you have relabelled." if gone else ""
         self.said.setText(f"{self.errand.said} …" if self.errand.is_running else said)
-        self.table.show_lines([_line(s) for s in same])
+        self.table.show_lines([_line(session.taxonomy, s) for s in same])
         self.go.setEnabled(bool(same))
         self.again.setEnabled(not self.errand.is_running)
         return True
@@ -104,12 +105,18 @@ class SuspiciousPage(Page):
         self.label_requested.emit()
 
 
-def _line(found: dict[str, Any]) -> tuple[str, str, str, str, str]:
-    labels = ", ".join(found["labels"]) or "none"
+def _line(taxonomy: Taxonomy, found: dict[str, Any]) -> tuple[str, str, str, str, str]:
     return (
         f"{found['shot']:,}",
         share(float(found["quality"])),
-        labels,
-        ", ".join(found["suggested"]) or "none",
+        _unimplied(taxonomy, found["labels"]),
+        _unimplied(taxonomy, found["suggested"]),
         str(found["reason"]),
     )
+
+
+def _unimplied(taxonomy: Taxonomy, names: list[str]) -> str:
+    """Names of the classes that no other of them implies, as the chips of a shot show them."""
+    held = taxonomy.mask(name for name in names if taxonomy.knows(name))
+    shown = held & ~taxonomy.implied(held)
+    return ", ".join(taxonomy.names[c] for c in np.flatnonzero(shown)) or "none"

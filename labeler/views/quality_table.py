@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from PyQt6.QtCore import QAbstractTableModel, QModelIndex, Qt, pyqtSignal
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from labeler.views import theme
@@ -49,12 +50,21 @@ class _Model(QAbstractTableModel):
 
 
 class TextTable(QTableView):
-    """`opened` tells the row that was double-clicked, or chosen by Enter."""
+    """`opened` tells the row that was double-clicked, or chosen by Enter.
+
+    The column `wide` takes what room is left; none of the others more than `most` of the width,
+    the rest of its text being in its tooltip.
+    """
 
     opened = pyqtSignal(int)
 
     def __init__(
-        self, what: str, heads: Sequence[str], numbers: Sequence[str] = (), wide: str = ""
+        self,
+        what: str,
+        heads: Sequence[str],
+        numbers: Sequence[str] = (),
+        wide: str = "",
+        most: float = 1.0,
     ) -> None:
         super().__init__()
         self.lines = _Model(heads, numbers, self)
@@ -73,11 +83,19 @@ class TextTable(QTableView):
         assert down is not None
         across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         across.setHighlightSections(False)
+        self._most = most
         if wide:
             across.setSectionResizeMode(tuple(heads).index(wide), QHeaderView.ResizeMode.Stretch)
         down.hide()
         down.setDefaultSectionSize(self.fontMetrics().height() + 9)
         self.activated.connect(lambda index: self.opened.emit(index.row()))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Leave the wide column its room."""
+        across = self.horizontalHeader()
+        if across is not None:
+            across.setMaximumSectionSize(max(round(self._most * self.width()), 1))
+        super().resizeEvent(event)
 
     def show_lines(self, lines: Sequence[Sequence[str]]) -> None:
         """Show other lines, a text for each column."""

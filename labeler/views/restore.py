@@ -25,7 +25,7 @@ from labeler.views.parts import EmptyState, foot, label, when
 from labeler.views.tables import text_table
 from model.errors import InputError
 
-HEADS = ("When", "Labelled", "Shots", "Size", "Made")
+HEADS = ("When", "Labelled", "By people", "Shots", "Size", "Made")
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -39,7 +39,7 @@ class RestoreDialog(QDialog):
         self.chosen: Backup | None = None
         self.setWindowTitle("Backups")
         self.resize(720, 460)
-        self.list = text_table("Backups", HEADS, wide=4)
+        self.list = text_table("Backups", HEADS, wide=5)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.list.itemSelectionChanged.connect(self._selected)
         self.list.itemActivated.connect(lambda item, column: self._go())
@@ -104,21 +104,28 @@ class RestoreDialog(QDialog):
 
 def _row(backup: Backup) -> QTreeWidgetItem:
     held = backup.held
+    numbers = (held.with_files, held.labelled, held.shots) if held else (None, None, None)
     cells = [
         when(backup.time.timestamp()),
-        f"{held.labelled:,}" if held else "–",
-        f"{held.shots:,}" if held else "–",
+        *(_number(n) for n in numbers),
         _size(backup.size),
         backup.why if held else "damaged, cannot be used",
     ]
     item = QTreeWidgetItem(cells)
     item.setData(0, Qt.ItemDataRole.UserRole, backup)
+    if held:
+        for column in (1, 2, 3):
+            item.setToolTip(column, held.counted)
     item.setToolTip(0, f"{backup.time.astimezone():%A %d %B %Y %H:%M:%S}\n{backup.path.name}")
     if backup.trouble:
-        item.setToolTip(4, backup.trouble)
-    for column in (1, 2, 3):
+        item.setToolTip(5, backup.trouble)
+    for column in (1, 2, 3, 4):
         item.setTextAlignment(column, RIGHT)
     return item
+
+
+def _number(n: int | None) -> str:
+    return "–" if n is None else f"{n:,}"
 
 
 def _size(n: int) -> str:

@@ -44,6 +44,8 @@ from model.taxonomy import Taxonomy
 THUMBNAIL = 60
 ROW_HEIGHT = 68
 ROW = Qt.ItemDataRole.UserRole
+CHIP, CHIP_STEP = 18, 22
+"""Side of a chip, and from one to the next."""
 FEW = 32
 """Up to so many changed rows are painted one by one."""
 REDRAW_MS = 30
@@ -195,7 +197,10 @@ class ShotDelegate(QStyledItemDelegate):
             painter.setPen(theme.colour("faint"))
             painter.setFont(theme.font(size * 0.9))
             flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-            painter.drawText(below, flags, "skipped" if status & SKIPPED else "undecided")
+            word = "skipped" if status & SKIPPED else "undecided"
+            end = Qt.TextElideMode.ElideRight
+            word = painter.fontMetrics().elidedText(word, end, int(below.width()))
+            painter.drawText(below, flags, word)
 
     def _is_wrong(self, row: int) -> bool:
         """Looked up by label set: many shots carry the same one."""
@@ -207,16 +212,21 @@ class ShotDelegate(QStyledItemDelegate):
         return self._wrong[packed]
 
     def _paint_classes(self, painter: QPainter, where: QRectF, row: int) -> None:
-        """A chip for each present class that no other one implies: its key over its colour."""
+        """A chip for each present class that no other one implies: its key over its colour.
+
+        Where not all have room, the last place says how many more there are.
+        """
         labels = self.session.labels(row)
-        shown = labels & ~self.session.taxonomy.implied(labels)
+        shown = np.flatnonzero(labels & ~self.session.taxonomy.implied(labels))
+        room = max(int((where.width() + CHIP_STEP - CHIP) // CHIP_STEP), 1)
+        painted = shown if len(shown) <= room else shown[: room - 1]
         size = self.parent().font().pointSizeF()  # type: ignore[union-attr]
         painter.setFont(theme.numbers(size * 0.86))
         left = where.left()
         mine = not self.session.decided.from_file(row)
-        for c in np.flatnonzero(shown):
+        for c in painted:
             kind = self.session.taxonomy.classes[c]
-            chip = QRectF(left, where.top() + 1, 18, 18)
+            chip = QRectF(left, where.top() + 1, CHIP, CHIP)
             painter.setPen(QPen(theme.colour("edge"), 1))
             painter.setBrush(theme.colour("button") if mine else Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(chip, 4, 4)
@@ -226,9 +236,12 @@ class ShotDelegate(QStyledItemDelegate):
             painter.setPen(theme.colour("text" if mine else "muted"))
             text = kind.key[:2] or kind.name[:1]
             painter.drawText(chip.translated(QPointF(0, -1.2)), Qt.AlignmentFlag.AlignCenter, text)
-            left += 22
-            if left > where.right() - 16:
-                break
+            left += CHIP_STEP
+        if len(painted) < len(shown):
+            painter.setPen(theme.colour("muted"))
+            rest = QRectF(left, where.top(), where.right() - left + 6, CHIP)
+            flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(rest, flags, f"+{len(shown) - len(painted)}")
 
 
 class ShotList(QWidget):

@@ -161,8 +161,9 @@ def _resource(*parts: str) -> Path:
 
 def _style_sheet(theme: Theme) -> str:
     sheet = _resource("style", "window.qss").read_text("utf-8")
+    drawings = {"check": "check" if theme.name == "dark" else "check-light", "down": "down"}
     names = asdict(theme) | {
-        name: _resource("style", f"{name}.svg").as_posix() for name in ("check", "down")
+        name: _resource("style", f"{file}.svg").as_posix() for name, file in drawings.items()
     }
     for name in sorted(names, key=len, reverse=True):  # longest first: on_accent before accent
         sheet = sheet.replace(f"@{name}", names[name])

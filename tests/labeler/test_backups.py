@@ -7,6 +7,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from labeler import backups
 from labeler.cli import main
 from labeler.project import Project
 from labeler.store import LABELLED, copies
-from labeler.views.restore import RestoreDialog, go_back
+from labeler.views.restore import HEADS, RestoreDialog, go_back
 from model.errors import InputError
 
 NOW = datetime(2025, 11, 22, 15, 30, tzinfo=UTC)
@@ -102,6 +103,26 @@ def test_a_backup_says_what_it_holds(week):
     assert (listed.held.shots, listed.held.labelled, listed.held.gesture) == (6, 2, 2)
     assert listed.why == "by hand"
     assert sorted(p.name for p in made.parent.iterdir()) == [made.name]
+
+
+def test_a_backup_counts_labels_of_people_and_of_files_but_no_second_readings(tmp_path, capsys):
+    labels = np.zeros((6, 11), np.uint8)
+    labels[:, 0] = 1
+    week = make_project(tmp_path, 6, labels=labels)
+    label(week, 0, 3)
+    with Project.open(week) as project:
+        for kind in ("repeat", "consensus"):
+            other = project.store.annotator(f"of {kind}", kind=kind)
+            project.store.record(other, [1, 2], 3, LABELLED, origin="key")
+    backups.back_up(week, "hand")
+    (listed,) = backups.list_backups(week)
+    assert (listed.held.labelled, listed.held.with_files) == (1, 6)
+    assert main(["restore", str(week)]) == 0
+    assert "1 of 6 labelled by people (6 with the files), by hand" in capsys.readouterr().out
+
+
+def test_an_older_backup_that_does_not_tell_labels_of_files_says_only_what_it_knows():
+    assert copies.Glance(480, 10, 7).counted == "10 of 480 labelled by people"
 
 
 def test_going_back_keeps_the_present_state_and_can_itself_be_taken_back(week):
@@ -287,8 +308,10 @@ def test_the_list_of_backups_shows_each_and_goes_back(qtbot, week, tmp_path):
     dialog = RestoreDialog(session)
     qtbot.addWidget(dialog)
     assert dialog.list.topLevelItemCount() == 1
-    assert dialog.list.topLevelItem(0).text(1) == "1"
-    assert dialog.list.topLevelItem(0).text(4) == "by hand"
+    line = dialog.list.topLevelItem(0)
+    shown = {head: line.text(k) for k, head in enumerate(HEADS)}
+    assert (shown["Labelled"], shown["By people"], shown["Shots"]) == ("1", "1", "6")
+    assert shown["Made"] == "by hand"
     dialog.go.click()
     go_back(session, dialog.chosen)
     assert session.labels()[1]
@@ -303,7 +326,7 @@ def test_restore_on_the_command_line_lists_and_goes_back(week, capsys):
     backups.back_up(week, "hand")
     label(week, 0, 5)
     assert main(["restore", str(week)]) == 0
-    assert "1 of 6 labelled, by hand" in capsys.readouterr().out
+    assert "1 of 6 labelled by people, by hand" in capsys.readouterr().out
     assert main(["restore", str(week), "newest"]) == 0
     assert state(week)[0] == 3
     assert main(["restore", str(week), "99"]) == 1

@@ -21,6 +21,11 @@ def test_ids_are_unique_and_menus_known():
     assert {c.menu for c in COMMANDS} == set(MENUS)
 
 
+def test_views_stand_in_the_order_of_their_keys():
+    keys = [c.keys[0] for c in COMMANDS if c.id.startswith("view_")]
+    assert keys == [f"Ctrl+{n}" for n in range(1, 8)]
+
+
 @pytest.mark.parametrize("taxonomy", ["helium", "cxidb"])
 def test_no_shipped_key_means_two_things(taxonomy):
     commands = [*COMMANDS, *of_classes(load(shipped(taxonomy)))]
@@ -63,7 +68,15 @@ def test_a_class_key_of_another_taxonomy_wins_over_a_shipped_one():
 
 @pytest.mark.parametrize(
     ("spelling", "expected"),
-    [("shift+ctrl+z", "Ctrl+Shift+Z"), ("?", "?"), ("+", "+"), ("Ctrl++", "Ctrl++"), ("f1", "F1")],
+    [
+        ("shift+ctrl+z", "Ctrl+Shift+Z"),
+        ("?", "?"),
+        ("+", "+"),
+        ("Ctrl++", "Ctrl++"),
+        ("f1", "F1"),
+        ("shift+return", "Shift+Enter"),
+        ("Num+Enter", "Enter"),
+    ],
 )
 def test_one_spelling_for_each_key(spelling, expected):
     assert normal(spelling) == expected

@@ -83,6 +83,14 @@ def test_without_a_display_the_window_says_so_in_one_line_and_exits_2(made):
     ]
 
 
+def test_without_a_window_it_says_where_the_project_is(made):
+    folder, _ = made
+    done = run("demo", folder, "--shots", SHOTS, "--no-window")
+    assert done.stdout.strip() == f"{folder} is ready: airylabel {folder}"
+    told = run("demo", folder, "--shots", SHOTS, "--no-window", "--json").stdout
+    assert json.loads(told)["event"] == "finished"
+
+
 def test_wrong_use_exits_2(capsys):
     assert main(["demo", "somewhere", "--shots", "0"]) == 2
     with pytest.raises(SystemExit) as left:

@@ -369,3 +369,21 @@ def test_suspicious_labels_become_a_queue_with_reasons(shown, qtbot):
     session.toggle(session.taxonomy.index("Bent"))
     assert [line[0] for line in page.table.lines.lines] == ["7"]
     assert "1 of them you have relabelled" in page.said.text()
+
+
+def test_the_reason_of_a_suspicious_label_has_most_of_the_room(shown, qtbot):
+    session, _ = shown()
+    page = SuspiciousPage(session)
+    qtbot.addWidget(page)
+    page.resize(1030, 600)
+    page.show()
+    page.errand.make_job = ToldJob
+    page.search()
+    held = ["Spherical/Oblate", "Elliptical", "Asymmetric", "Newton Rings", "Double Rings"]
+    found = {"shot": 7, "quality": 0.01, "labels": held, "suggested": held, "reason": "because"}
+    ToldJob.made[-1].end(suspects=[found], text="1 of 40 labelled shots is suspicious.")
+    labels = page.table.lines.lines[0][2]
+    assert set(labels.split(", ")) == {*held} - {"Spherical/Oblate"}
+    widths = [page.table.columnWidth(k) for k in range(5)]
+    assert widths[4] > max(widths[2:4])
+    assert page.table.lines.data(page.table.lines.index(0, 2)) == labels  # and in its tooltip

@@ -175,6 +175,26 @@ def test_live_curves_grow_with_the_events(shown):
     now.job = None
 
 
+def test_a_cancelled_run_says_so_once(shown):
+    text = "Cancelled; the best network so far is kept."
+    made = {"epochs": 3, "end": "cancelled", "text": text}
+    _, view = shown(prepare=lambda project: make_run(project, 0.5, **made), current=1)
+    assert view.detail.text() == f"3 epochs · {text}"
+
+
+@pytest.mark.parametrize("last", [1.0, 2.0, 3.0, 7.0, 110.0])
+def test_epochs_are_numbered_in_whole_numbers(shown, last):
+    _, view = shown((0.5,), current=1)
+    for plot in (view.curves.losses, view.curves.scores):
+        axis = plot.plot.getAxis("bottom")
+        plot.plot.setXRange(1.0, max(last, 2.0), padding=0.02)
+        ticks = axis.tickValues(*axis.range, axis.width())
+        assert ticks[0][1]
+        for step, places in ticks:
+            assert step >= 1
+            assert all(float(place).is_integer() for place in places)
+
+
 def test_it_is_dressed_anew_with_the_theme(shown, qapp):
     _, view = shown((0.5,), current=1)
     for name in ("light", "dark"):

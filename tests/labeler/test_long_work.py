@@ -6,6 +6,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from PyQt6.QtTest import QTest
 from window_parts import make_project, make_session
 
 from labeler import classes
@@ -88,6 +89,22 @@ def test_only_fields_that_matter_are_shown(window):
     assert not dialog.level.isVisible()
     assert dialog.workers.isVisible()
     assert Path(dialog.out.text()).name == "shots-maps.h5"
+
+
+@pytest.mark.parametrize("engine", [HERE, ADDRESS])
+def test_no_field_is_clipped_when_fields_are_added(window, engine):
+    dialog = opened(window)
+    for kind in (READ, MAPS, NOISE):
+        choose(dialog, kind, engine)
+        QTest.qWait(1)
+        for field in (dialog.choose, dialog.button, dialog.kind, dialog.file):
+            if field.isVisible():
+                assert field.height() >= field.sizeHint().height()
+    width = dialog.width() + 200
+    dialog.resize(width, dialog.height())
+    choose(dialog, READ, engine)
+    choose(dialog, MAPS, engine)
+    assert dialog.width() == width
 
 
 def test_maps_are_made_by_dask_workers_while_the_dialog_is_closed(window, qtbot):

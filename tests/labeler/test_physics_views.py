@@ -18,6 +18,7 @@ from labeler.views import theme
 from labeler.views.physics import KINDS, PhysicsPanes
 from labeler.views.physics_cursor import Cursor, Spot
 from labeler.views.physics_pane import Shown
+from labeler.views.physics_pictures import TEXT_WIDTH
 from labeler.views.physics_profile import ProfilePane, _round_steps
 from labeler.window import MainWindow
 from model import profiles
@@ -69,13 +70,23 @@ def pane_of(kind, counts, mask=None, geometry=Geometry()):  # noqa: B008
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
-def test_the_pattern_owns_the_window_with_all_panes_on(window, size):
+def test_the_drawn_pattern_takes_all_the_height_that_the_panes_leave(window, size):
     window.session.look(**ALL)
     window.resize(*size)
     settle(window)
     pattern = window.label.pattern
-    assert pattern.width() * pattern.height() >= 0.55 * size[0] * size[1]
+    target = pattern.target()
+    assert target.height() == pattern.height() >= 0.79 * size[1]
     assert window.label.physics.isVisible()
+
+
+@pytest.mark.parametrize("size", [(1000, 640), (1280, 800), (1920, 1080)])
+def test_titles_of_squares_stand_beside_them_in_every_window(window, size):
+    window.session.look(**ALL)
+    window.resize(*size)
+    panes = settle(window).panes
+    for pane in (panes["symmetry"], panes["correlation"]):
+        assert pane.target(pane.area()).left() - pane.area().left() >= TEXT_WIDTH
 
 
 def test_each_pane_has_a_key(window):

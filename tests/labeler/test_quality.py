@@ -15,6 +15,7 @@ from labeler.views import exchange, theme
 from labeler.views.import_labels import ImportLabels
 from labeler.views.people import PeopleDialog
 from labeler.views.quality import PAGES, QualityView
+from labeler.views.quality_rules import SETS
 from labeler.window import MainWindow
 from model.taxonomy_toml import load, shipped
 
@@ -76,6 +77,14 @@ def test_a_rule_leads_to_the_shots_that_break_it_and_mends_them_as_one_step(wind
     assert row.count.text() == "✓"
     session.undo()
     assert session.present[1] == STREAK
+
+
+def test_label_sets_that_have_no_room_are_counted_in_words(window):
+    other = [1 << HELIUM.index(n) for n in ("Asymmetric", "Newton Rings", "Layered", "Bent")]
+    for more, said in ((1, "and 1 more set"), (2, "and 2 more sets")):
+        decide(window, range(SETS + more), [STREAK, *(STREAK | o for o in other)][: SETS + more])
+        row = next(r for r in page(window, "Rules").rows if "Streak without" in r.text.whole)
+        assert row.sets.whole.endswith(said)
 
 
 def test_many_shots_are_mended_only_after_a_question(window, monkeypatch):
@@ -177,6 +186,15 @@ def test_drift_names_the_class_to_read_again_and_leads_there(window):
     assert window.session.present[0] == PROLATE | STREAK
     window.session.undo()
     assert window.session.present[0] == PROLATE | BENT
+
+
+def test_how_many_shots_come_again_can_be_chosen_before_the_first_one_did(window):
+    shown = page(window, "Drift")
+    assert shown.first_rate.isVisible()
+    five = next(a for a in shown.first_rate.list.actions() if a.text() == "5 %")
+    five.trigger()
+    assert window.session.repeat_rate == pytest.approx(0.05)
+    assert shown.first_rate.text() == shown.rate.text() == "5 %"
 
 
 def test_rate_and_reminder_are_kept_in_the_settings(window, tmp_path):

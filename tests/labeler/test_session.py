@@ -158,6 +158,33 @@ def test_labels_of_the_file_become_the_persons_own_by_enter(qapp, tmp_path):
     session.close()
 
 
+def test_undo_and_redo_say_once_what_they_did(session):
+    press(session, "Round")
+    session.undo()
+    assert session.said == "Undone on shot 1: −Spherical/Oblate, −Round"
+    session.redo()
+    assert session.said == "Redone on shot 1: +Spherical/Oblate, +Round"
+
+
+def test_undo_says_where_the_files_labels_show_again(qapp, tmp_path):
+    labels = np.zeros((12, 11), np.uint8)
+    labels[:, [0, 1]] = 1
+    session = make_session(make_project(tmp_path, labels=labels))
+    press(session, "Layered")
+    session.undo()
+    assert names(session) == {"Spherical/Oblate", "Round"}
+    assert session.said == "Undone on shot 1: the file's labels again"
+    session.flag()
+    session.undo()
+    assert session.said == "Undone on shot 1: not flagged"
+    session.decide([6], 0, LABELLED, "bulk")
+    for rows, said in (([3, 4, 5], ""), ([3, 4, 5, 6], " on 3 of them")):
+        session.decide(rows, 1, LABELLED, "bulk")
+        session.undo()
+        assert session.said == f"Undone on {len(rows)} shots: the file's labels again{said}"
+    session.close()
+
+
 def test_fix_applies_the_offered_fix_as_one_gesture(session):
     row = np.array([0])
     present = np.array([session.taxonomy.pack(session.taxonomy.mask(["Double Rings"]))])

@@ -131,6 +131,23 @@ def test_the_card_accepts_on_enter(session, qtbot):
     assert ((session.status & LABELLED) > 0).all()
 
 
+def test_the_card_gives_the_keys_back_to_who_had_them(session, qtbot):
+    from PyQt6.QtCore import Qt
+    from PyQt6.QtWidgets import QPushButton, QWidget
+
+    host = QWidget()
+    qtbot.addWidget(host)
+    other, before = QPushButton(host), QPushButton(host)
+    host.resize(700, 500)
+    host.show()
+    before.setFocus()
+    session.sharpen(learnt(session, sure=0.97))
+    card = AcceptSure(session, host)
+    assert host.focusWidget() is card.slider
+    QTest.keyClick(card.slider, Qt.Key.Key_Escape)
+    assert host.focusWidget() is before is not other
+
+
 def test_more_than_two_hundred_ask_once_more(qapp, tmp_path, qtbot):
     from PyQt6.QtWidgets import QWidget
 

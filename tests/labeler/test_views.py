@@ -7,6 +7,7 @@ import pytest
 from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtGui import QImage, QPainter
 from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QCheckBox
 from window_parts import make_project, make_session, use_made_up_run, write_shots
 
 from labeler.commands import COMMANDS, Keymap
@@ -312,3 +313,24 @@ def test_a_new_project_is_made_and_a_refusal_is_told_in_the_dialog(qapp, qtbot, 
 def test_a_drawing_that_is_missing_is_simply_not_there(qapp):
     assert theme.drawing("schematics/none.svg", 32, "#ffffff").isNull()
     assert not theme.icon("eye").isNull()
+
+
+def luminance(pixel):
+    """Relative luminance, as WCAG 2 has it."""
+    parts = [(pixel >> shift & 255) / 255 for shift in (16, 8, 0)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("name", ["dark", "light"])
+def test_a_check_mark_stands_out_from_its_field(qapp, qtbot, name):
+    theme.apply(qapp, name)
+    box = QCheckBox()
+    qtbot.addWidget(box)
+    box.setChecked(True)
+    picture = box.grab().toImage()
+    field = luminance(theme.colour("field").rgb())
+    pixels = [luminance(picture.pixel(x, y)) for y in range(2, box.height() - 2) for x in range(14)]
+    ratios = [(max(p, field) + 0.05) / (min(p, field) + 0.05) for p in pixels]
+    assert sum(ratio >= 3 for ratio in ratios) >= 12
+    qapp.setStyleSheet("")

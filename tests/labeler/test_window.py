@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -10,14 +11,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PyQt6.QtCore import QPointF, Qt
-from PyQt6.QtGui import QCloseEvent
+from PyQt6.QtGui import QCloseEvent, QImage, QKeySequence, QPainter
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QLineEdit, QMessageBox, QWidget
+from PyQt6.QtWidgets import (
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QPushButton,
+    QStyleOptionViewItem,
+    QToolButton,
+    QWidget,
+)
 from window_parts import InlineReader, make_project, make_session, use_made_up_run, write_shots
 
 from labeler.session import Session
 from labeler.settings import Settings
-from labeler.views import theme
+from labeler.store.records import LABELLED
+from labeler.views import class_row, shot_list, theme
+from labeler.views.keys import KeySheet
+from labeler.views.notes import LogDialog
 from labeler.window import MainWindow
 from model.errors import InputError
 
@@ -209,15 +221,48 @@ def test_on_other_tabs_class_keys_do_nothing(window):
     assert names(window)
 
 
-def test_heat_is_only_offered_once_a_run_has_predicted(window):
-    assert not window.actions_.by_id["heat"].isEnabled()
+def test_heat_is_there_once_a_run_has_predicted_and_before_that_a_word_why_not(window):
+    press(window, Qt.Key.Key_H)
+    assert not window.session.heat_on
+    assert not window.actions_.by_id["heat"].isChecked()
+    assert window.notes.notes[-1].text.startswith("No heatmaps yet")
     use_made_up_run(window.session)
-    assert window.actions_.by_id["heat"].isEnabled()
     window.session.show(1)
     press(window, Qt.Key.Key_H)
     assert window.session.heat_on
     window.grab()
     assert window.label.pattern._contours
+
+
+def test_both_enter_keys_are_one_key_and_written_so_everywhere(window, monkeypatch):
+    asked = []
+    accept_sure = importlib.import_module("labeler.views.accept_sure")
+    monkeypatch.setattr(accept_sure, "open_card", asked.append)
+    held = Qt.KeyboardModifier.ShiftModifier
+    press(window, Qt.Key.Key_Return, held)
+    press(window, Qt.Key.Key_Enter, held | Qt.KeyboardModifier.KeypadModifier)
+    assert len(asked) == 2
+    for id, key in (
+        ("accept", "Enter"),
+        ("accept_sure", "Shift+Enter"),
+        ("accept_all", "Ctrl+Enter"),
+    ):
+        action = window.actions_.by_id[id]
+        assert action.shortcut().toString(QKeySequence.SequenceFormat.NativeText) == key
+        assert action.toolTip().endswith(f"({key})")
+        sheet = KeySheet(window.actions_.keymap, window)
+        assert sheet.buttons[id].text() == key
+        sheet.deleteLater()
+
+
+def test_the_log_of_notes_has_a_title_and_closes(window):
+    dialog = LogDialog(window.notes.log, window)
+    assert "Notes so far" in [word.text() for word in dialog.findChildren(QLabel)]
+    (close,) = dialog.findChildren(QPushButton)
+    dialog.show()
+    close.click()
+    assert not dialog.isVisible()
+    dialog.deleteLater()
 
 
 def test_the_palette_runs_what_was_typed(window):
@@ -226,6 +271,35 @@ def test_the_palette_runs_what_was_typed(window):
     field.setText("next shot")
     QTest.keyClick(field, Qt.Key.Key_Return)
     assert window.session.row == 1
+
+
+OPENERS = {
+    "palette": lambda w: w.show_palette(),
+    "jump": lambda w: w.actions_.trigger("jump"),
+    "flag": lambda w: w.actions_.trigger("flag"),
+}
+
+
+@pytest.mark.parametrize("opener", OPENERS)
+def test_a_small_question_gives_the_keys_back_to_who_had_them(window, opener):
+    for before in (window.label.shots.view, None):
+        if before is None:
+            window.focusWidget().clearFocus()
+        else:
+            before.setFocus()
+        OPENERS[opener](window)
+        asked = window.focusWidget()
+        assert asked not in (before, None)
+        QTest.keyClick(asked, Qt.Key.Key_Escape)
+        assert window.focusWidget() is before
+
+
+def test_a_click_beside_a_question_keeps_the_keys_where_it_was(window):
+    window.label.shots.view.setFocus()
+    window.show_palette()
+    row = window.label.classes.rows[0]
+    row.setFocus()
+    assert window.focusWidget() is row
 
 
 def test_keys_can_be_changed_and_survive_a_restart(window):
@@ -316,13 +390,91 @@ def test_a_note_is_clicked_away_and_stays_in_the_log(window):
     assert "Something happened." in [text for _, _, text in window.notes.log]
 
 
-def test_the_pattern_owns_the_window(window):
-    window.resize(1280, 800)
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+def test_the_drawn_pattern_takes_all_the_height_that_is_left(window, size):
+    window.resize(*size)
     QTest.qWait(1)
     pattern = window.label.pattern
-    assert pattern.width() * pattern.height() >= 0.55 * 1280 * 800
     target = pattern.target()
     assert target.width() == pytest.approx(target.height())
+    assert target.height() == pattern.height() >= 0.79 * size[1]
+
+
+def test_the_sides_give_way_where_the_drawn_pattern_would_else_be_smaller(window):
+    window.resize(1040, 800)
+    QTest.qWait(1)
+    pattern = window.label.pattern
+    assert pattern.target().height() == pattern.height()
+    left, _, right = window.label.splitter.sizes()
+    assert left < 194
+    assert right < 284
+
+
+def recorded(monkeypatch, *modules):
+    """Every text that these modules paint from now on."""
+    texts = []
+
+    class Recording(QPainter):
+        def drawText(self, *given):
+            texts.append(str(given[-1]))
+            return super().drawText(*given)
+
+    for module in modules:
+        monkeypatch.setattr(module, "QPainter", Recording)
+    return texts
+
+
+def label_shot(window, *classes):
+    """The first shot has these classes and no others."""
+    session = window.session
+    session.decide([0], session.taxonomy.pack(session.taxonomy.mask(classes)), LABELLED, "bulk")
+
+
+@pytest.mark.parametrize(
+    "others", [("Round", "Double Rings"), ("Round", "Elliptical", "Streak", "Bent", "Empty")]
+)
+def test_names_of_present_classes_are_whole_beside_few_and_many_rules(window, monkeypatch, others):
+    window.resize(1280, 800)
+    use_made_up_run(window.session)
+    label_shot(window, "Spherical/Oblate", *others)
+    QTest.qWait(1)
+    texts = recorded(monkeypatch, class_row)
+    window.label.classes.grab()
+    assert "Spherical/Oblate" in texts
+    assert not [text for text in texts if "…" in text]
+
+
+def test_the_offered_fix_stands_first_among_rules_and_is_in_sight(window):
+    window.resize(1280, 800)
+    use_made_up_run(window.session)
+    label_shot(window, "Double Rings", "Streak", "Bent", "Asymmetric")
+    QTest.qWait(1)
+    (fix,) = (b for b in window.label.classes.rules.findChildren(QToolButton) if b.isVisible())
+    assert fix.visibleRegion().boundingRect() == fix.rect()
+
+
+def painted_row(window, monkeypatch, width):
+    """The words of the first shot of the queue, in a list of this width."""
+    view = window.label.shots.view
+    texts = recorded(monkeypatch, shot_list)
+    canvas = QImage(width, shot_list.ROW_HEIGHT, QImage.Format.Format_RGB32)
+    option = QStyleOptionViewItem()
+    option.rect = canvas.rect()
+    painter = shot_list.QPainter(canvas)
+    view.itemDelegate().paint(painter, option, view.model().index(0, 0))
+    painter.end()
+    return texts
+
+
+def test_classes_without_room_in_the_queue_are_counted(window, monkeypatch):
+    label_shot(window, "Streak", "Bent", "Newton Rings", "Asymmetric", "Layered")
+    assert painted_row(window, monkeypatch, 250) == ["1", "4", "5", "7", "6", "8"]
+    assert painted_row(window, monkeypatch, 150) == ["1", "4", "5", "+3"]
+
+
+def test_undecided_is_elided_and_not_cut_in_a_narrow_queue(window, monkeypatch):
+    assert painted_row(window, monkeypatch, 190) == ["1", "undecided"]
+    assert painted_row(window, monkeypatch, 120)[1].endswith("…")
 
 
 def test_the_status_line_tells_shot_place_and_counts(window):
