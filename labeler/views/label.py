@@ -16,6 +16,9 @@ LIST_WIDTH, PANEL_WIDTH = (194, 250), (284, 380)
 """Widths of the side panes in the smallest window and in a wide one."""
 LEAST_LIST, LEAST_PANEL = 150, 240
 """The sides give way, down to these, only where the drawn square would else become smaller."""
+OWNED = 0.555
+"""Of the window is the pattern's, as far as names and labels at its sides stay whole."""
+WHOLE_LIST, WHOLE_PANEL = 168, 260
 SMALL, WIDE = 1280, 2200
 
 
@@ -68,9 +71,9 @@ class LabelView(QWidget):
             home.addWidget(self.physics)
         window = self.window() or self
         self.physics.fit(window.width(), window.height())
-        self._share_width()
+        self._share_width(window.width() * window.height())
 
-    def _share_width(self) -> None:
+    def _share_width(self, window: int) -> None:
         if self._sized or self.width() <= 0:
             return
         share = min(max((self.width() - SMALL) / (WIDE - SMALL), 0.0), 1.0)
@@ -78,10 +81,13 @@ class LabelView(QWidget):
         panes = self.session.panes
         if not panes.beside:
             side = self.height() - (self.physics.height() if panes.any else 0)
-            lacking = max(0, side - (self.width() - left - right - 2))
-            narrower = min(lacking, right - LEAST_PANEL)
-            right -= narrower
-            left = max(LEAST_LIST, left - (lacking - narrower))
+            owned = -(-round(OWNED * window) // max(side, 1))
+            for wanted, least in ((owned, (WHOLE_LIST, WHOLE_PANEL)),
+                                  (side, (LEAST_LIST, LEAST_PANEL))):  # fmt: skip
+                lacking = max(0, wanted - (self.width() - left - right - 2))
+                narrower = min(lacking, max(0, right - least[1]))
+                right -= narrower
+                left -= min(lacking - narrower, max(0, left - least[0]))
         self.splitter.setSizes([left, self.width() - left - right - 2, right])
 
     def _keep(self) -> None:

@@ -29,6 +29,8 @@ KINDS: tuple[type[Pane], ...] = (ProfilePane, UnwrapPane, SymmetryPane, Correlat
 HEIGHT_SHARE, WIDTH_SHARE = 0.1125, 0.2
 """Of the window: the strip below the pattern, and the column beside it."""
 LOWEST, HIGHEST, NARROWEST, WIDEST = 72, 170, 220, 420
+CURVE_LESS = 28
+"""Pixels of height that the strip can spare where it shows the profile alone."""
 RUSH_S, PAUSE_MS = 0.15, 90
 """Shots that follow each other faster than this are gone through: panes wait until that ends."""
 
@@ -88,15 +90,17 @@ class PhysicsPanes(QWidget):
         else:
             self.setMinimumWidth(0)
             self.setMaximumWidth(16_777_215)
-            strip = self.strip_height(height)
+            strip = self._strip_height(height)
             self.setFixedHeight(strip)
             for pane in self.panes.values():
                 pane.setMinimumWidth(pane.least_width(strip))
 
-    @staticmethod
-    def strip_height(height: int) -> int:
+    def _strip_height(self, height: int) -> int:
         """Of the strip below the pattern in a window of this height."""
-        return min(max(round(HEIGHT_SHARE * height), LOWEST), HIGHEST)
+        chosen = self.session.panes
+        whole = min(max(round(HEIGHT_SHARE * height), LOWEST), HIGHEST)
+        pictures = any(getattr(chosen, name) for name in self.panes if name != ProfilePane.name)
+        return whole if pictures else max(whole - CURVE_LESS, LOWEST - CURVE_LESS)
 
     # -- following the shot ----------------------------------------------------------------------
 

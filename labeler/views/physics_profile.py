@@ -17,6 +17,8 @@ from model import profiles
 
 LEFT, BOTTOM, TOP = 34, 15, 17
 """Points for the figures of the axes, and for the line of numbers above."""
+LOW = 64
+"""Points of height below which the numbers stand in the plot, at the right, where it is dark."""
 GAP = "  ·  "
 DECADES = 5
 """No more than this below the brightest ring are shown."""
@@ -76,7 +78,7 @@ class ProfilePane(Pane):
     # -- where it lies -------------------------------------------------------------------------
 
     def _plot(self, area: QRectF) -> QRectF:
-        return area.adjusted(LEFT, TOP, -3, -BOTTOM)
+        return area.adjusted(LEFT, 3 if area.height() < LOW else TOP, -3, -BOTTOM)
 
     def _x(self, radius: float, plot: QRectF) -> float:
         assert self.shown is not None
@@ -180,14 +182,21 @@ class ProfilePane(Pane):
         return None if far or not np.isfinite(self._logs[k]) else float(self._logs[k])
 
     def _draw_head(self, painter: QPainter, area: QRectF, plot: QRectF, spot: Spot | None) -> None:
-        """The shot's own numbers at the left, those under the cursor at the right or instead."""
+        """The shot's own numbers at the left, those under the cursor at the right or instead.
+
+        In a low strip both at the right.
+        """
         head = QRectF(plot.left(), area.top() - 2, plot.width(), TOP)
         middle = Qt.AlignmentFlag.AlignVCenter
         under = "" if spot is None else GAP.join(self._under(spot.radii[-1]))
         width = painter.fontMetrics().horizontalAdvance(self._words + GAP + under)
+        own, side = head, Qt.AlignmentFlag.AlignLeft
+        if area.height() < LOW:
+            beside = painter.fontMetrics().horizontalAdvance(GAP + under) if under else 0
+            own, side = head.adjusted(0, 0, -beside, 0), Qt.AlignmentFlag.AlignRight
         if not under or width <= head.width():
             painter.setPen(theme.colour("text" if len(self._marks) else "muted"))
-            painter.drawText(head, int(Qt.AlignmentFlag.AlignLeft | middle), self._words)
+            painter.drawText(own, int(side | middle), self._words)
         painter.setPen(theme.colour("accent_text"))
         painter.drawText(head, int(Qt.AlignmentFlag.AlignRight | middle), under)
 

@@ -398,10 +398,12 @@ def test_the_drawn_pattern_takes_all_the_height_that_is_left(window, size):
     target = pattern.target()
     assert target.width() == pytest.approx(target.height())
     assert target.height() == pattern.height() >= 0.79 * size[1]
+    assert pattern.width() * pattern.height() >= 0.55 * size[0] * size[1]
+    assert window.label.physics.isVisible()
 
 
 def test_the_sides_give_way_where_the_drawn_pattern_would_else_be_smaller(window):
-    window.resize(1040, 800)
+    window.resize(1060, 800)
     QTest.qWait(1)
     pattern = window.label.pattern
     assert pattern.target().height() == pattern.height()
