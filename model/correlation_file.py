@@ -65,12 +65,12 @@ def correlate(
     with open_source(path, dataset) as source:
         info = source.info
         recipe.grid(info.shape, info.geometry.centre)  # refuses what cannot be, before any work
-        check_place(out, info.path, 0, force)
+        check_place(out, [info.path], force=force)
         with explained(out):
             about = {"source": info.fingerprint, **recipe.to_dict(), "scale": FULL_SCALE}
             filling = Filling(out, about)
             if not filling.resumed:
-                check_place(out, info.path, info.n_shots * recipe.radii**2 * 2, force)
+                check_place(out, [info.path], info.n_shots * recipe.radii**2 * 2, force)
             filling.begin(lambda part: lay_out(source, recipe, part))
     with explained(out):
         yield from _run(filling, Task(info, recipe), workers, scheduler, stop)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.output import add_output_options, follow, print_json, told
+from labeler.cli.output import add_output_options, folder, follow, print_json, told
 from model.events import Event, event
 
 
@@ -65,7 +65,7 @@ def add_bench(names: Any) -> None:
     active.add_argument("--strategies", nargs="+", metavar="S", help="only these, and random")
     active.add_argument("--seeds", type=int, default=3)
     active.add_argument("--labels", type=int, default=1500, metavar="N", help="the end of a curve")
-    active.add_argument("--out", type=Path, default=Path("active"), metavar="DIR")
+    active.add_argument("--out", type=folder, default=Path("active"), metavar="DIR")
     active.add_argument(
         "--full", type=int, default=0, metavar="SEEDS",
         help="also train networks: few chosen labels against many random ones from chance",

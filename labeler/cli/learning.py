@@ -225,6 +225,7 @@ def _predict(args: argparse.Namespace) -> int:
 
 def _predicting(args: argparse.Namespace) -> Iterator[Event]:
     from model.prediction import predict
+    from model.prediction_file import check_place
     from model.shots import table_of_file
 
     stop = listen()
@@ -241,6 +242,7 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
         table = table_of_file(args.target, args.dataset, taxonomy_given(args))
         run = args.folder
         out = args.out or args.target.with_name(f"{args.target.stem}-{_INFERRED}")
+    check_place(out, run, (info.path for info in table.sources))
     if args.workers is not None and args.scheduler is None:
         raise InputError("--workers needs --scheduler here", mend="Try --scheduler local.")
     yield from predict(

@@ -12,7 +12,7 @@ from typing import Any
 
 from labeler.cli.child import listen
 from labeler.cli.online_screen import show
-from labeler.cli.output import add_output_options, print_json
+from labeler.cli.output import add_output_options, folder, print_json
 from model.errors import InputError
 from model.events import Event, event, to_line
 
@@ -41,7 +41,7 @@ def add_parsers(subparsers: Any) -> None:
         "--band", action="append", default=[], metavar="NAME=LOW..HIGH",
         help="alarm where a class's share, or that of hits, leaves it: Streak=0.1..0.3",
     )  # fmt: skip
-    watch.add_argument("--out", type=Path, metavar="DIR", help="where hits are kept")
+    watch.add_argument("--out", type=folder, metavar="DIR", help="where hits are kept")
     watch.add_argument("--no-record", action="store_true", help="keep no hits")
     watch.add_argument("--new-only", action="store_true", help="pass over what is there already")
     watch.add_argument("--seconds", type=float, metavar="S", help="end after so long")
