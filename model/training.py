@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from model import checkpoint, resume
+from model import checkpoint, learned, resume
 from model.backbone import begin, fits, take_over
 from model.cache import ShotCache
 from model.checkpoint import Checkpoint, same_classes
@@ -36,6 +37,7 @@ from model.training_loop import Loop
 EVENTS = "events.jsonl"
 METRICS = "metrics.json"
 RECIPE = "recipe.toml"
+_NONE: learned.Hashes = np.zeros(0, np.uint64)
 LOST = (
     "Another process of this training ended or does not answer. The best network so far is kept in "
     "the run folder; --resume goes on after the last whole epoch."
@@ -52,7 +54,7 @@ class Options:
     resume: bool = False
     """Go on with the training that was interrupted in the same folder."""
     warm_start: Path | None = None
-    """Run folder whose weights are the first ones."""
+    """Run folder whose weights are the first ones; the shots that they learnt do not judge."""
     cache: Path | None = None
     """Folder of reduced shots, shared by runs; None: inside the run folder."""
     preparation: Preparation = field(default_factory=Preparation)
@@ -113,13 +115,14 @@ def _train(
     since = time.monotonic()
     recipe, note = _fitting(recipe, table, options.warm_start)
     asked = recipe
-    data, recipe = _prepared(table, asked, options)
+    before = _learned_before(out, options)
+    data, recipe = _prepared(table, asked, options, before)
     interrupted = _interrupted(table, recipe, out, options)
     engine = Engine.start(options.devices)
     speak = engine.first
     mine, table = table.fingerprint, engine.of_first(table)
     if table.fingerprint != mine:  # somebody labelled while the processes started
-        data, recipe = _prepared(table, asked, options)
+        data, recipe = _prepared(table, asked, options, before)
     for text in (*note, *data.notes):
         if speak:
             yield event("note", level="warning", text=text)
@@ -152,6 +155,8 @@ def _train(
         words = f"{words} Going on after epoch {loop.epoch}."
     if speak:
         _write_text(out / RECIPE, to_toml(recipe))
+        rows = np.concatenate([data.training, data.tuning])
+        learned.keep(out, data.hashes(rows), before)
         yield event("note", level="info", text=f"{words} {begun}".strip())
         yield _started(loop, seconds)
     for item in loop.run():
@@ -161,11 +166,32 @@ def _train(
         yield _finish(loop, time.monotonic() - since)
 
 
-def _prepared(table: ShotTable, recipe: Recipe, options: Options) -> tuple[TrainingData, Recipe]:
+def _prepared(
+    table: ShotTable, recipe: Recipe, options: Options, before: learned.Hashes
+) -> tuple[TrainingData, Recipe]:
     """What there is to learn from, and the recipe with as many epochs as that needs."""
-    data = prepare(table, recipe, options.seed)
+    data = prepare(table, recipe, options.seed, _seen(table, before))
     data.preprocessing = replace(data.preprocessing, preparation=options.preparation)
     return data, replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
+
+
+def _learned_before(out: Path, options: Options) -> learned.Hashes:
+    """Hashes of the shots on which the network that this training begins from was trained."""
+    if options.resume:
+        kept = learned.read(out)
+        return _NONE if kept is None else kept[1]
+    kept = None if options.warm_start is None else learned.read(options.warm_start)
+    return _NONE if kept is None else np.concatenate(kept)
+
+
+def _seen(table: ShotTable, before: learned.Hashes) -> npt.NDArray[np.bool_] | None:
+    """(N,) which labelled shots are among `before`; None where there is nothing to look for."""
+    if not len(before):
+        return None
+    seen = np.zeros(len(table), bool)
+    found = learned.hashes_of(table, np.flatnonzero(table.labelled))
+    seen[list(found)] = np.isin(np.array(list(found.values()), np.uint64), before)
+    return seen
 
 
 def _started(loop: Loop, seconds: float) -> Event:
@@ -204,6 +230,11 @@ def _fitting(recipe: Recipe, table: ShotTable, warm_start: Path | None) -> tuple
     if recipe.rule_aware and not rules:
         notes.append("The taxonomy has no hard rules: trained with independent classes.")
         recipe = replace(recipe, rule_aware=False)
+    if warm_start is not None and not table.role.any() and learned.read(warm_start) is None:
+        notes.append(
+            f"{warm_start.name} does not say on which shots it was trained: where they judge now,"
+            " the scores are too good."
+        )
     if warm_start is None and recipe.backbone and not fits(recipe):
         kind = f"{recipe.network} ({recipe.activation})"
         notes.append(f"There is no backbone for {kind}: begun from chance.")
@@ -287,6 +318,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
         "temperature": temperature,
         "thresholds": dict(zip(data.table.class_names, thresholds.tolist(), strict=True)),
         "shots": {k: len(getattr(data, k)) for k in ("training", "tuning", "evaluation")},
+        "evaluation_trained_on_before": data.met,
         "seconds": seconds + loop.seconds_before,
         "best_step": loop.best["step"],
         "best_untuned": loop.best["metrics"],

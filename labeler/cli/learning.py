@@ -107,9 +107,8 @@ def _training(args: argparse.Namespace) -> Iterator[Event]:
 
 def _train_file(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator[Event]:
     from model.training import Options, train
-    from model.training_data import with_roles
 
-    table = with_roles(table_given(args.targets, args), args.seed)
+    table = table_given(args.targets, args)
     out = args.out or args.target.with_name(f"{args.target.stem}-{recipe.name}")
     options = Options(args.seed, args.devices, args.resume, args.warm_start)
     yield from train(table, recipe, out, stop=stop, options=options)
