@@ -32,7 +32,7 @@ from model.prepare import Preparation
 from model.recipes import Recipe, to_toml
 from model.shots import ShotTable
 from model.training_data import TrainingData, prepare
-from model.training_loop import Loop
+from model.training_loop import Loop, Start
 
 EVENTS = "events.jsonl"
 METRICS = "metrics.json"
@@ -52,7 +52,7 @@ class Options:
     devices: str | int | None = None
     """Number of GPUs, or of processes on a CPU; None: one."""
     resume: bool = False
-    """Go on with the training that was interrupted in the same folder."""
+    """Go on with the training that was interrupted in the same folder, from where it began."""
     warm_start: Path | None = None
     """Run folder whose weights are the first ones; the shots that they learnt do not judge."""
     cache: Path | None = None
@@ -142,13 +142,8 @@ def _train(
     data.check()
     data.move_to(engine.device)
     torch.manual_seed(options.seed)
-    network, begun = _first_network(table, recipe, data, options)
-    share = 1.0
-    if begun and recipe.gentle:
-        engine.place(network)
-        share = unexplained(network, data, recipe, engine) ** recipe.gentle
-        begun = f"{begun} Its body learns at {share:.0%} of the rate."
-    loop = Loop(engine, data, recipe, network, out, options.seed, stop, share)
+    network, start = _start(table, recipe, data, options, engine, interrupted)
+    loop = Loop(engine, data, recipe, network, out, options.seed, stop, start)
     words, seconds = engine.probe(loop.network, recipe.size, 1, recipe.precision, recipe.batch)
     if interrupted is not None:
         loop.restore(interrupted)
@@ -157,7 +152,7 @@ def _train(
         _write_text(out / RECIPE, to_toml(recipe))
         rows = np.concatenate([data.training, data.tuning])
         learned.keep(out, data.hashes(rows), before)
-        yield event("note", level="info", text=f"{words} {begun}".strip())
+        yield event("note", level="info", text=f"{words} {start.text}".strip())
         yield _started(loop, seconds)
     for item in loop.run():
         if speak:
@@ -265,6 +260,26 @@ def _interrupted(
     return state
 
 
+def _start(
+    table: ShotTable,
+    recipe: Recipe,
+    data: TrainingData,
+    options: Options,
+    engine: Engine,
+    interrupted: dict[str, Any] | None,
+) -> tuple[Network, Start]:
+    """The first network and how it began; of an interrupted training as it began then."""
+    if interrupted is not None and "start" in interrupted:  # its weights are restored later
+        about = Checkpoint(table.class_names, recipe, recipe.preprocessing())
+        return checkpoint.build(about), Start(**interrupted["start"])
+    network, begun = _first_network(table, recipe, data, options)
+    if not (begun and recipe.gentle):
+        return network, Start(begun)
+    engine.place(network)
+    share = unexplained(network, data, recipe, engine) ** recipe.gentle
+    return network, Start(f"{begun} Its body learns at {share:.0%} of the rate.", share)
+
+
 def _first_network(
     table: ShotTable, recipe: Recipe, data: TrainingData, options: Options
 ) -> tuple[Network, str]:
@@ -279,9 +294,10 @@ def _first_network(
                 mend=f"Use --network {about.network}, or train without a warm start.",
             )
         said = f"Begun from {options.warm_start.name}"
-        if same_classes(about.class_names, table.class_names):
-            return network, f"{said}."
         fresh = checkpoint.build(Checkpoint(table.class_names, recipe, recipe.preprocessing()))
+        if same_classes(about.class_names, table.class_names):
+            fresh.load_state_dict(network.state_dict())
+            return fresh, f"{said}."
         known = take_over(fresh, table.class_names, network, about.class_names)
         if not known:
             checkpoint.check_classes(about, table.class_names, options.warm_start)
