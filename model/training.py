@@ -38,6 +38,8 @@ EVENTS = "events.jsonl"
 METRICS = "metrics.json"
 RECIPE = "recipe.toml"
 _NONE: learned.Hashes = np.zeros(0, np.uint64)
+MOST_SETS = 2**16
+"""Legal label sets that rule-aware output can be trained on; more cost too much a step."""
 LOST = (
     "Another process of this training ended or does not answer. The best network so far is kept in "
     "the run folder; --resume goes on after the last whole epoch."
@@ -224,6 +226,12 @@ def _fitting(recipe: Recipe, table: ShotTable, warm_start: Path | None) -> tuple
     rules = table.taxonomy is not None and bool(table.taxonomy.hard.any())
     if recipe.rule_aware and not rules:
         notes.append("The taxonomy has no hard rules: trained with independent classes.")
+        recipe = replace(recipe, rule_aware=False)
+    elif recipe.rule_aware and table.taxonomy.listed_sets(MOST_SETS) is None:  # type: ignore[union-attr]
+        notes.append(
+            f"The legal label sets of {len(table.class_names)} classes are too many to list here:"
+            " trained with independent classes."
+        )
         recipe = replace(recipe, rule_aware=False)
     if warm_start is not None and not table.role.any() and learned.read(warm_start) is None:
         notes.append(
