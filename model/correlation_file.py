@@ -76,13 +76,6 @@ def correlate(
         yield from _run(filling, Task(info, recipe), workers, scheduler, stop)
 
 
-def holds_maps(path: Path, dataset: str | None = None) -> bool:
-    """Whether the shots of a file are maps that `correlate` wrote."""
-    with open_source(path, dataset) as source, h5py.File(path, "r", locking=False) as file:
-        found = file.get(source.info.dataset)
-        return isinstance(found, h5py.Dataset) and "source_fingerprint" in found.attrs
-
-
 def _run(
     filling: Filling,
     task: Task,

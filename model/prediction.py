@@ -126,6 +126,7 @@ def _predict(
     if not len(table):
         raise InputError("there are no shots to predict", mend="Add a file of shots first.")
     network, about = checkpoint.load(run, class_names)
+    checkpoint.check_kind(about, table.sources)
     head = PooledHead.of(network)
     shape = (about.channels, about.preprocessing.size, about.preprocessing.size)
     grid = inference.grid(network, shape)

@@ -56,6 +56,7 @@ def predict_in_ranges(
     began, total = time.monotonic(), len(table)
     run = Path(run).resolve()
     network, about = checkpoint.load(run, class_names)
+    checkpoint.check_kind(about, table.sources)
     shape = (about.channels, about.preprocessing.size, about.preprocessing.size)
     size = BATCHES * inference.batch_for(shape, inference.best_device())
     decides = {

@@ -27,6 +27,7 @@ from model.engine import Engine, is_lost_peer
 from model.errors import InputError
 from model.events import Event, event, now_and_then, to_line
 from model.judging import logits_of, unexplained
+from model.map_layout import are_maps
 from model.networks import SMALLEST, Network
 from model.prepare import Preparation
 from model.recipes import Recipe, to_toml
@@ -169,6 +170,7 @@ def _prepared(
     """What there is to learn from, and the recipe with as many epochs as that needs."""
     data = prepare(table, recipe, options.seed, _seen(table, before))
     data.preprocessing = replace(data.preprocessing, preparation=options.preparation)
+    data.of_maps = are_maps(table.sources)
     return data, replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
 
 
@@ -223,6 +225,13 @@ def _check_size(recipe: Recipe) -> None:
 def _fitting(recipe: Recipe, table: ShotTable, warm_start: Path | None) -> tuple[Recipe, list[str]]:
     """The recipe as far as it can be followed here, and what had to be changed, in words."""
     notes = []
+    if are_maps(table.sources):
+        made = recipe.on_maps(computed=False)
+        if recipe.input == "pattern" and made != recipe:
+            notes.append(
+                "The shots are correlation maps: they are not turned, mirrored or cropped."
+            )
+        recipe = made
     rules = table.taxonomy is not None and bool(table.taxonomy.hard.any())
     if recipe.rule_aware and not rules:
         notes.append("The taxonomy has no hard rules: trained with independent classes.")

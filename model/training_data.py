@@ -47,6 +47,8 @@ class TrainingData:
     notes: list[str]
     cache: ShotCache | None = None
     unreadable: list[int] = field(default_factory=list)
+    of_maps: bool = False
+    """Whether the shots are correlation maps already."""
     met: int = 0
     """Evaluation shots on which the network that this begins from was trained."""
     _squares: Tensor | npt.NDArray[np.generic] | None = None

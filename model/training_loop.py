@@ -297,6 +297,7 @@ class Loop:
             preprocessing=replace(data.preprocessing, size=self.side),
             thresholds=tuple(self.judge.limits.tolist()),
             legal_sets=legal,
+            of_maps=data.of_maps,
             metrics=dict(self.best["metrics"]) if self.best else {},
             data_fingerprint=data.table.fingerprint,
             epoch=self.best["epoch"] if self.best else 0,

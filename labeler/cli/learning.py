@@ -298,15 +298,8 @@ def _recipe(args: argparse.Namespace) -> Any:
             values[key] = getattr(args, key)
     recipe = Recipe.from_dict(values)
     if args.input == "correlation":
-        recipe = recipe.on_maps(computed=not _holds_maps(args))
+        recipe = recipe.on_maps()
     return recipe
-
-
-def _holds_maps(args: argparse.Namespace) -> bool:
-    """Whether the FILE was written by `correlate`, so that its shots are maps already."""
-    from model.correlation_file import holds_maps
-
-    return all(f.is_file() and holds_maps(f, args.dataset) for f in args.targets)
 
 
 def _value(text: str) -> Any:

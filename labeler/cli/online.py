@@ -6,7 +6,7 @@ import argparse
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,7 @@ def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Ev
     yield event("progress", what="getting ready", done=0, total=3)
     folder, names, out = _places(args)
     reader = LiveReader.open(folder, names, args.engine)
+    _check_kind(args, reader.about)
     yield event("progress", what="getting ready", done=1, total=3)
     known = _known(args, reader.about.class_names)
     reader.geometry = known.geometry
@@ -117,6 +118,21 @@ def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Ev
         Stream(source, known.finder), reader, stop=stop, record=record, taxonomy=known.taxonomy,
         bands=bands, until=Until(args.seconds, args.idle),
     )  # fmt: skip
+
+
+def _check_kind(args: argparse.Namespace, about: Any) -> None:
+    """Refuse maps for a network that learnt patterns, and patterns for one that learnt maps."""
+    from model.checkpoint import check_kind
+    from model.shots import open_source
+
+    found = []
+    if Path(args.source).is_file():
+        with suppress(InputError), open_source(args.source, args.dataset) as source:
+            found.append(source.info)
+    check_kind(about, found)
+    if about.of_maps and not found:
+        what = "learnt correlation maps from a file, and live shots are patterns"
+        raise InputError(what, file=args.folder, mend="Choose a run that reads patterns.")
 
 
 def _places(args: argparse.Namespace) -> tuple[Path, tuple[str, ...] | None, Path]:
