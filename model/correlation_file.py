@@ -21,6 +21,7 @@ import numpy as np
 
 from model.bulk.engines import each_block, open_workers
 from model.bulk.filling import Arrays, Block, Filling, blocks
+from model.bulk.plain import check_workers
 from model.correlation import FULL_SCALE, MapRecipe, correlation_maps, to_stored
 from model.errors import InputError
 from model.events import Event, event
@@ -62,6 +63,7 @@ def correlate(
     and a disk that is full or may not be written.
     """
     recipe, out = recipe or MapRecipe(), Path(out)
+    check_workers(workers)
     with open_source(path, dataset) as source:
         info = source.info
         recipe.grid(info.shape, info.geometry.centre)  # refuses what cannot be, before any work

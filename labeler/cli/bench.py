@@ -13,7 +13,7 @@ from typing import Any
 
 from labeler.cli.asking import add_bench as add_active
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, folder, follow, print_json
+from labeler.cli.output import add_output_options, folder, follow, print_json, seed
 from labeler.display import paint_unseen
 
 
@@ -183,7 +183,7 @@ def add_parsers(subparsers: Any) -> None:
     ablation.add_argument("--size", type=int, default=64, metavar="PX")
     ablation.add_argument("--training", type=int, default=600, metavar="N", help="shots; 0: 85 %%")
     ablation.add_argument("--seeds", type=int, default=3)
-    ablation.add_argument("--seed", type=int, metavar="S", help="only this one of them now")
+    ablation.add_argument("--seed", type=seed, metavar="S", help="only this one of them now")
     ablation.add_argument("--recipes", nargs="+", metavar="R", help="only these")
     add_output_options(ablation, events=True)
     ablation.set_defaults(run=_ablation)

@@ -18,7 +18,14 @@ from labeler.cli.given import (
     taxonomy_given,
     the_project,
 )
-from labeler.cli.output import add_engine_options, add_output_options, follow, print_json, told
+from labeler.cli.output import (
+    add_engine_options,
+    add_output_options,
+    follow,
+    print_json,
+    seed,
+    told,
+)
 from model.errors import InputError
 from model.events import Event, event, to_line
 
@@ -45,7 +52,7 @@ def add_parsers(subparsers: Any) -> None:
         help="correlation: learn from the correlation map of each shot",
     )  # fmt: skip
     train.add_argument("--out", type=Path, metavar="DIR", help="run folder")
-    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--seed", type=seed, default=0)
     train.add_argument(
         "--devices", metavar="D", help="how many GPUs, or processes on a CPU (default: 1)"
     )

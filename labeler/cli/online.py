@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -99,6 +100,11 @@ def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Ev
     from model.online.stream import Stream
     from model.online.watching import Until, watch
 
+    for option in ("seconds", "idle"):
+        given = getattr(args, option)
+        if given is not None and not 0 <= given < math.inf:
+            mend = "Give 0 or more, or leave it out to watch until Ctrl-C."
+            raise InputError(f"--{option} {given} is no time in seconds", mend=mend)
     if not 0 <= args.miss < 1:
         raise InputError(f"--miss {args.miss} is no share", mend="Write it like 0.01.")
     wanted = Wanted(args.dataset, args.detector, args.key, args.new_only)

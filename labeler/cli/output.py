@@ -34,6 +34,13 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def seed(text: str) -> int:
+    """An option's value that begins a random series: a whole number from 0 to 2³² - 1."""
+    if not (text.isdecimal() and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"{text} is no seed: give a number from 0 to {2**32 - 1}.")
+    return int(text)
+
+
 def folder(text: str) -> Path:
     """An option's value that names a folder to write into, there already or not; never a file."""
     path = Path(text)

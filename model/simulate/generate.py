@@ -18,6 +18,7 @@ import numpy as np
 
 from model.bulk.engines import each_block, open_workers
 from model.bulk.filling import Arrays, Block, Filling, blocks, reserve
+from model.bulk.plain import check_workers
 from model.errors import InputError
 from model.events import Event, event
 from model.places import check_place, explained
@@ -58,8 +59,7 @@ def simulate(
     there and not of the same order (unless `force`).
     """
     recipe = _checked(Recipe(shots, seed, size, balanced, annotator, noise))
-    if workers is not None and workers < 1:
-        raise InputError(f"{workers} workers cannot work", mend="Give at least one.")
+    check_workers(workers)
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         if not _is_of(out, recipe):
