@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
+from model.learned import Hashes, hash_of, hashes_of
 from model.preprocess import Preprocessing
 from model.shots import ShotTable
 
@@ -40,6 +41,7 @@ class ShotCache:
     half: bool
     """Half precision: for detectors of up to 16 bits, whose counts fit it to 0.05 %."""
     _index: dict[Key, int] = field(default_factory=dict)
+    _hashes: dict[Key, int] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path, preprocessing: Preprocessing, table: ShotTable) -> ShotCache:
@@ -84,6 +86,7 @@ class ShotCache:
                 for row, counts, mask in table.iter_shots(missing, on_error):
                     small = self.preprocessing.reduce(counts, mask, table.geometry(row))
                     self._append(file, _key(table, row), small)
+                    self._hashes[_key(table, row)] = hash_of(counts)
                     done += 1
                     if done % _CHUNK == 0:
                         self._commit(file)
@@ -107,6 +110,14 @@ class ShotCache:
     def holds(self, table: ShotTable, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """(n,) whether each row is in the cache."""
         return np.array([_key(table, r) in self._index for r in rows], bool)
+
+    def hashes(self, table: ShotTable, rows: npt.NDArray[np.int64]) -> Hashes:
+        """`learned.hash_of` the counts of rows that are in the cache, (n,)."""
+        unknown = np.array([r for r in rows if _key(table, r) not in self._hashes], np.int64)
+        for row, found in hashes_of(table, unknown).items():  # of a cache without them
+            self._hashes[_key(table, row)] = found
+        known = (self._hashes.get(_key(table, r)) for r in rows)
+        return np.array([found for found in known if found is not None], np.uint64)
 
     def mapped(self) -> npt.NDArray[np.generic]:
         """(shots, size, size) all squares, read-only, memory-mapped."""
@@ -142,9 +153,10 @@ class ShotCache:
             what, mend = "another training writes here at the same time", "Wait for it to end."
             raise InputError(what, file=self.folder, mend=mend)
         os.fsync(file.fileno())
-        by_source: dict[str, list[list[int]]] = {}
+        by_source: dict[str, list[list[int | None]]] = {}
         for (source, index), position in self._index.items():
-            by_source.setdefault(source, []).append([index, position])
+            found = self._hashes.get((source, index))
+            by_source.setdefault(source, []).append([index, position, found])
         waiting = self._index_path.with_name(f".index.{os.getpid()}.part")
         waiting.write_text(json.dumps(by_source), encoding="utf-8")
         waiting.replace(self._index_path)
@@ -155,9 +167,10 @@ class ShotCache:
             size = self._data_path.stat().st_size
         except (OSError, ValueError):
             return  # none yet, or damaged: it is made again
-        index = {(s, i): p for s, pairs in by_source.items() for i, p in pairs}
-        if size >= len(index) * self._bytes_per_shot:
-            self._index = index
+        entries = [((s, i), p, *more) for s, shots in by_source.items() for i, p, *more in shots]
+        if size >= len(entries) * self._bytes_per_shot:
+            self._index = {key: position for key, position, *_ in entries}
+            self._hashes = {key: more[0] for key, _, *more in entries if more and more[0]}
 
 
 def _key(table: ShotTable, row: int) -> Key:

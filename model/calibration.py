@@ -71,10 +71,7 @@ def _surprise(logits: Floats, labels: Labels, legal: Labels | None) -> float:
     x = np.asarray(logits, np.float64)
     if legal is None:
         return float((np.logaddexp(0, x) - x * labels).mean())
-    scores = x @ legal.T.astype(np.float64)
-    top = scores.max(1)
-    normaliser = top + np.log(np.exp(scores - top[:, None]).sum(1))
-    return float((normaliser - (x * labels).sum(1)).mean())
+    return float((decoding.log_normaliser(x, legal) - (x * labels).sum(1)).mean())
 
 
 def probabilities_at(logits: Floats, temperature: float, legal: Labels | None) -> Floats:

@@ -24,9 +24,11 @@ from safetensors.torch import save as save_tensors
 
 from model import decoding, networks
 from model.errors import InputError
+from model.map_layout import holds_maps
 from model.prepare import Reference
 from model.preprocess import Preprocessing
 from model.recipes import Recipe
+from model.sources import SourceInfo
 from model.taxonomy import plain
 
 WEIGHTS = "model.safetensors"
@@ -48,6 +50,8 @@ class Checkpoint:
     """One a class; a probability at or above it means the class is there."""
     legal_sets: tuple[int, ...] | None = None
     """Packed legal label sets (bit c = class c) of a rule-aware network, else None."""
+    of_maps: bool | None = None
+    """Whether the shots that it learnt were correlation maps already; None: not known."""
     temperature: float = 1.0
     """By how much the logits were divided; already folded into the weights of the head."""
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -192,6 +196,26 @@ def check_classes(about: Checkpoint, class_names: Sequence[str], folder: Path) -
         file=folder,
         mend=f"Choose a run of these: {', '.join(class_names)}.",
     )
+
+
+def check_kind(about: Checkpoint, sources: Sequence[SourceInfo]) -> None:
+    """Refuse maps for a network that learnt patterns, and the other way round.
+
+    Of a run of an earlier version it is not known whether it learnt maps that lay in a file; only
+    maps of maps are refused then. Raises InputError.
+    """
+    if about.of_maps is None and about.preprocessing.input == "pattern":
+        return
+    for info in sources:
+        maps = holds_maps(info)
+        if maps and not about.of_maps:
+            mend = "Choose the shots that they were made of, or a run that learnt maps."
+            what = "holds correlation maps, and this run reads patterns"
+            raise InputError(what, file=info.path, mend=mend)
+        if about.of_maps and not maps:
+            mend = "Make their maps first: airylabel correlate FILE --out MAPS."
+            what = "holds patterns, and this run reads files of correlation maps"
+            raise InputError(what, file=info.path, mend=mend)
 
 
 def _read_description(folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.explain import Form
-from model.figures import ClassRow, ShownShot, figure_place, save
+from model.figures import ClassRow, ShownShot, colours, figure_place, save
 from model.gallery import SCHEMATIC_SIDE, Render
 from model.reading import Read, Reader, some_rows
 from model.shots import ShotTable
@@ -56,6 +56,7 @@ def draw(
     is nothing to show, or for classes and places that cannot be.
     """
     figure_place(out)
+    colours(colormap)
     reader = Reader(run)
     kinds = [reader.index(name) for name in wish.classes]
     if reader.about.preprocessing.input != "pattern":

@@ -21,6 +21,7 @@ import numpy as np
 
 from model.bulk.engines import each_block, open_workers
 from model.bulk.filling import Arrays, Block, Filling, blocks
+from model.bulk.plain import check_workers
 from model.correlation import FULL_SCALE, MapRecipe, correlation_maps, to_stored
 from model.errors import InputError
 from model.events import Event, event
@@ -62,25 +63,19 @@ def correlate(
     and a disk that is full or may not be written.
     """
     recipe, out = recipe or MapRecipe(), Path(out)
+    check_workers(workers)
     with open_source(path, dataset) as source:
         info = source.info
         recipe.grid(info.shape, info.geometry.centre)  # refuses what cannot be, before any work
-        check_place(out, info.path, 0, force)
+        check_place(out, [info.path], force=force)
         with explained(out):
             about = {"source": info.fingerprint, **recipe.to_dict(), "scale": FULL_SCALE}
             filling = Filling(out, about)
             if not filling.resumed:
-                check_place(out, info.path, info.n_shots * recipe.radii**2 * 2, force)
+                check_place(out, [info.path], info.n_shots * recipe.radii**2 * 2, force)
             filling.begin(lambda part: lay_out(source, recipe, part))
     with explained(out):
         yield from _run(filling, Task(info, recipe), workers, scheduler, stop)
-
-
-def holds_maps(path: Path, dataset: str | None = None) -> bool:
-    """Whether the shots of a file are maps that `correlate` wrote."""
-    with open_source(path, dataset) as source, h5py.File(path, "r", locking=False) as file:
-        found = file.get(source.info.dataset)
-        return isinstance(found, h5py.Dataset) and "source_fingerprint" in found.attrs
 
 
 def _run(

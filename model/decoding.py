@@ -14,6 +14,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
 _CHUNK = 4096
+_CELLS = _CHUNK * 1024
+"""Shots that are decoded at a time, and shots times legal sets: memory does not grow with these."""
 
 
 def sigmoid(logits: npt.ArrayLike) -> Floats:
@@ -31,12 +33,24 @@ def set_probabilities(logits: npt.ArrayLike, legal: npt.ArrayLike) -> Floats:
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
+def log_normaliser(logits: npt.ArrayLike, legal: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """(N,) logarithm of the sum over legal sets (L, C) of exp(their logits), of logits (N, C)."""
+    x, weights = np.asarray(logits, np.float64), np.asarray(legal, np.float64).T
+    step = _at_once(weights.shape[1])
+    found = np.empty(len(x))
+    for i in range(0, len(x), step):
+        scores = x[i : i + step] @ weights
+        top = scores.max(1)
+        found[i : i + step] = top + np.log(np.exp(scores - top[:, None]).sum(1))
+    return found
+
+
 def marginals(logits: npt.ArrayLike, legal: npt.ArrayLike) -> Floats:
     """(N, C) probability of each class under the softmax over legal sets (L, C)."""
     logits, sets = np.asarray(logits), np.asarray(legal, np.float32)
+    step = _at_once(len(sets))
     parts = [
-        set_probabilities(logits[i : i + _CHUNK], sets) @ sets
-        for i in range(0, len(logits), _CHUNK)
+        set_probabilities(logits[i : i + step], sets) @ sets for i in range(0, len(logits), step)
     ]
     joined = np.concatenate(parts) if parts else np.zeros((0, sets.shape[1]), np.float32)
     return np.clip(joined, 0.0, 1.0)
@@ -49,11 +63,14 @@ def most_likely_sets(logits: npt.ArrayLike, legal: npt.ArrayLike) -> Labels:
     set a probability in proportion to exp(sum of its logits).
     """
     logits, sets = np.asarray(logits, np.float32), np.asarray(legal, bool)
-    weights = sets.T.astype(np.float32)
-    parts = [
-        sets[(logits[i : i + _CHUNK] @ weights).argmax(1)] for i in range(0, len(logits), _CHUNK)
-    ]
+    weights, step = sets.T.astype(np.float32), _at_once(len(sets))
+    parts = [sets[(logits[i : i + step] @ weights).argmax(1)] for i in range(0, len(logits), step)]
     return np.concatenate(parts) if parts else np.zeros((0, sets.shape[1]), bool)
+
+
+def _at_once(sets: int) -> int:
+    """How many shots are decoded together under so many legal sets."""
+    return max(1, min(_CHUNK, _CELLS // max(1, sets)))
 
 
 def probabilities(logits: npt.ArrayLike, legal: npt.ArrayLike | None = None) -> Floats:

@@ -70,6 +70,7 @@ class _Reader:
 
     def __init__(self, table: ShotTable, folder: Path, engine: str) -> None:
         network, about = checkpoint.load(folder)
+        checkpoint.check_kind(about, table.sources)
         side = about.preprocessing.size
         self._engine, self.line = inference.choose(network, (about.channels, side, side), engine)
         self._apply, self._width, self._table = about.preprocessing.apply, network.width, table

@@ -25,10 +25,13 @@ from model.events import Event, event
 from model.explain import Form
 from model.heat import ALARM, Heat, lost_share, outside
 from model.occlusion import envelope_of, occlude
+from model.places import check_own
 from model.reading import Read, Reader, some_rows
 from model.shots import ShotTable
 
 Floats = npt.NDArray[np.float32]
+RESULT = "faithfulness.json"
+"""In a run folder."""
 LEVELS = np.linspace(0, 1, 9)
 """Shares of the pixels that are taken out, or put back."""
 RANDOM = 2
@@ -63,7 +66,12 @@ def measure(
     `deletion`, `insertion` (areas); `random` areas; `agreement`, the rank correlation of heat and
     occlusion; `on_masked`, `outside`, the share of the heat there; `alarm`; `curves`.
     With `out`, classes measured before with the same settings stay in that JSON file.
+    Raises InputError, also where `out` is a file of shots or anything else than such a result.
     """
+    if out is not None:
+        own = Path(run).resolve() / RESULT
+        ours = lambda path: path.resolve() == own or bool(_kept_in(path))  # noqa: E731
+        check_own(out, [info.path for info in table.sources], ours)
     reader = Reader(run)
     if reader.about.preprocessing.input != "pattern":
         mend = "Choose a run that looks at the patterns themselves."
@@ -232,13 +240,9 @@ def _means(heat: Heat) -> Floats:
 
 def _keep(out: Path, found: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Write the classes to a JSON file, beside those that it has by the same settings."""
-    try:
-        before = json.loads(out.read_text("utf-8"))
-        same = all(before.get(k) == v for k, v in settings.items())
-        classes = dict(before["classes"]) if same else {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        classes = {}  # none yet, or not one of ours
-    classes |= found
+    before = _kept_in(out)
+    same = all(before.get(k) == v for k, v in settings.items())
+    classes = (before["classes"] if before and same else {}) | found
     waiting = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         waiting.write_text(json.dumps(settings | {"classes": classes}, indent=1), "utf-8")
@@ -248,6 +252,16 @@ def _keep(out: Path, found: dict[str, Any], settings: dict[str, Any]) -> dict[st
         what = f"cannot be written ({error.strerror})"
         raise InputError(what, file=out, mend="Choose another place.") from error
     return classes
+
+
+def _kept_in(path: Path) -> dict[str, Any]:
+    """What an earlier call left in a JSON file; empty where there is none, or it is not ours."""
+    try:
+        before = json.loads(path.read_text("utf-8"))
+        ours = isinstance(before["classes"], dict) and "alarm_above" in before
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return dict(before) if ours else {}
 
 
 def _in_words(found: dict[str, Any]) -> str:

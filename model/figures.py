@@ -76,7 +76,8 @@ def save(
 
     colormap: a name of matplotlib's; levels: of the contours, as fractions of the hottest place;
     strength: 1 leaves cold places black as the paper does, 0 shows the whole shot.
-    Raises InputError for another kind of file, nothing to draw, or a place that cannot be written.
+    Raises InputError for another kind of file, an unknown colormap, nothing to draw, or a place
+    that cannot be written.
     """
     out = figure_place(out)
     if not any(row.shots for row in rows):
@@ -95,16 +96,24 @@ def figure_place(out: Path | str) -> Path:
     return out
 
 
-def picture(shot: ShownShot, colormap: str, strength: float) -> npt.NDArray[np.uint8]:
-    """(y, x, 3) the shot on a log scale from its 1st to its 99.9th percentile, dimmed by heat."""
+def colours(name: str) -> Any:
+    """A colormap of matplotlib's by its name; InputError where there is none such."""
     from matplotlib import colormaps
 
+    if name not in colormaps:
+        mend = "Use one of matplotlib's, such as viridis, magma or gray."
+        raise InputError(f"there is no colormap {name!r}", mend=mend)
+    return colormaps[name]
+
+
+def picture(shot: ShownShot, colormap: str, strength: float) -> npt.NDArray[np.uint8]:
+    """(y, x, 3) the shot on a log scale from its 1st to its 99.9th percentile, dimmed by heat."""
     counts = np.asarray(shot.counts, np.float64)
     good = np.isfinite(counts) if shot.mask is None else np.isfinite(counts) & shot.mask
     logs = np.log1p(np.clip(np.where(good, counts, 0), 0, None))
     low, high = np.percentile(logs[good], (1, 99.9)) if good.any() else (0.0, 1.0)
     scaled = np.clip((logs - low) / max(high - low, 1e-12), 0, 1)
-    coloured = colormaps[colormap](scaled, bytes=True)[..., :3]
+    coloured = colours(colormap)(scaled, bytes=True)[..., :3]
     coloured[~good] = 0
     share = 1 - strength * (1 - shot.heat)
     return np.asarray(coloured * share[..., None] + 0.5, np.uint8)

@@ -94,8 +94,10 @@ def forecast(
 ) -> Forecast:
     """Learning curves of the labels so far: embeddings (n, D) and label sets (n, C).
 
-    Raises InputError below 40 labels.
+    Raises InputError below 40 labels, and for `more` below 1.
     """
+    if more < 1:
+        raise InputError(f"{more} more labels cannot be foreseen", mend="Give at least 1.")
     x, y = np.asarray(embeddings, np.float32), np.asarray(labels, bool)
     kept = ~taxonomy.contradictions(y)
     x, y = x[kept], y[kept]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.figures import ClassRow, ShownShot, figure_place, save
+from model.figures import ClassRow, ShownShot, colours, figure_place, save
 from model.shots import ShotTable
 
 Rows = npt.NDArray[np.intp]
@@ -42,6 +42,7 @@ def figure2(
         what = f"{per_class} shots of each class, {across} classes side by side"
         raise InputError(what, mend="Ask for at least 1.")
     out = figure_place(out)
+    colours(colormap)
     if out.exists() and not force:
         raise InputError("is there already", file=out, mend="Use --force to replace it.")
     if not table.labelled.any():

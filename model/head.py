@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from model import decoding
 from model.calibration import fit_temperature
 from model.prior import Prior
-from model.taxonomy import MAX_ENUMERATED, Taxonomy
+from model.taxonomy import Taxonomy
 from model.threads import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
@@ -106,9 +106,7 @@ class Head:
 
 def legal_sets(taxonomy: Taxonomy) -> Labels | None:
     """(L, C) legal label sets; None where no hard rule binds the classes, or they are too many."""
-    if not taxonomy.hard.any() or len(taxonomy) > MAX_ENUMERATED:
-        return None
-    return taxonomy.legal_sets if len(taxonomy.legal_sets) <= MOST_SETS else None
+    return taxonomy.listed_sets(MOST_SETS)
 
 
 def space_of(embeddings: npt.ArrayLike, components: int = COMPONENTS) -> Space:

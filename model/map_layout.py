@@ -1,7 +1,10 @@
-"""The empty file of maps, with all that its source says about every shot. It computes no map."""
+"""The empty file of maps, with all that its source says about every shot, and how such a file is
+known again. It computes no map.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -9,8 +12,9 @@ import numpy as np
 
 from model.bulk.filling import reserve
 from model.correlation import FULL_SCALE, MapRecipe
+from model.errors import InputError
 from model.hdf5 import dataset_at, open_file
-from model.sources import Source
+from model.sources import Source, SourceInfo
 
 OWN = ("maps", "readable", "mask", "images")
 """Names beside the shots that are not copied: ours, and the mask, which is one of pixels."""
@@ -32,6 +36,25 @@ def lay_out(source: Source, recipe: MapRecipe, part: Path) -> None:
         file["readable"] = np.ones(info.n_shots, bool)
         _copy_beside(source, file)
         _copy_known(source, file)
+
+
+def holds_maps(info: SourceInfo) -> bool:
+    """Whether the shots of a source are maps that `correlate` wrote; not of one that is gone."""
+    try:
+        with open_file(info.path) as file:
+            found = dataset_at(file, info.dataset)
+            return found is not None and "source_fingerprint" in found.attrs
+    except InputError:
+        return False
+
+
+def are_maps(sources: Sequence[SourceInfo]) -> bool:
+    """Whether the shots of all sources are maps; InputError where only some are."""
+    maps = [info for info in sources if holds_maps(info)]
+    if maps and len(maps) < len(sources):
+        what = "holds correlation maps, and others of these files hold patterns"
+        raise InputError(what, file=maps[0].path, mend="Use files of one kind.")
+    return bool(maps)
 
 
 def _copy_beside(source: Source, file: h5py.File) -> None:

@@ -82,7 +82,7 @@ def add_noise_file(
         if np.dtype(info.dtype).kind == "b":
             what = "its shots are only yes and no"
             raise InputError(what, file=info.path, mend="Use shots of counts.")
-        check_place(out, info.path, info.path.stat().st_size, force)
+        check_place(out, [info.path], info.path.stat().st_size, force)
         if scheduler is not None:
             from model.noise_bulk import add_noise_in_ranges
 

@@ -18,7 +18,7 @@ from model import noise
 from model.correlation import MapRecipe, correlation_map
 from model.errors import InputError
 from model.events import Event, event
-from model.figures import WIDTH_INCHES, ShownShot, figure_place, picture, write
+from model.figures import WIDTH_INCHES, ShownShot, colours, figure_place, picture, write
 from model.noise import LEVELS
 from model.polar import Floats
 from model.sources import Source, open_source
@@ -48,6 +48,7 @@ def figure4(
     `out` exists and `force` is not given.
     """
     out = figure_place(out)
+    colours(colormap)
     if out.exists() and not force:
         raise InputError("is there already", file=out, mend="Use --force to replace it.")
     with open_source(path, dataset) as source:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -15,20 +15,44 @@ import psutil
 from model.errors import InputError
 
 
-def check_place(out: Path, source: Path, need: int, force: bool = False) -> None:
-    """Refuse an output that is the source, exists (unless `force`), or lacks `need` bytes."""
-    if out.exists() and out.resolve() == source.resolve():
-        raise InputError("is the file of shots itself", file=out, mend="Name another output file.")
-    if out.is_dir():
-        raise InputError("is a folder", file=out, mend="Name a file in it.")
+def check_place(out: Path, sources: Iterable[Path], need: int = 0, force: bool = False) -> None:
+    """Refuse an output that is a file of shots, exists (unless `force`), or lacks `need` bytes.
+
+    Raises InputError; a file of shots is refused even with `force`.
+    """
+    refuse_sources(out, sources)
     if out.exists() and not force:
         raise InputError("is already there", file=out, mend="Name another file, or use --force.")
     if not out.parent.is_dir():
-        raise InputError("there is no such folder", file=out.parent, mend="Make it first.")
+        what = "cannot be written: there is no such folder"
+        raise InputError(what, file=out.parent, mend="Make it first.")
     free = shutil.disk_usage(out.parent).free
     if free < need:
         what = f"it needs {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free there"
         raise InputError(what, file=out, mend="Choose another disk.")
+
+
+def check_own(out: Path, sources: Iterable[Path], ours: Callable[[Path], bool]) -> None:
+    """Refuse an output that is a file of shots, or is there and nothing that we wrote.
+
+    `ours` says whether an existing file is of the kind that the command writes. Raises InputError.
+    """
+    refuse_sources(out, sources)
+    if out.exists() and not ours(out):
+        what = "is already there, and is no earlier result of this command"
+        raise InputError(what, file=out, mend="Name another file, or move this one away first.")
+
+
+def refuse_sources(out: Path, sources: Iterable[Path]) -> None:
+    """Refuse an output that is a folder, or one of the files of shots under whatever name.
+
+    Raises InputError.
+    """
+    if out.is_dir():
+        raise InputError("is a folder", file=out, mend="Name a file in it.")
+    if out.exists() and any(source.exists() and out.samefile(source) for source in sources):
+        mend = "Name another file: files of shots are never written."
+        raise InputError("is a file of shots", file=out, mend=mend)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from model.errors import InputError
 from model.events import Event, event
 from model.explain import FORMS, through_pooled_linear_head
 from model.networks import Network
+from model.places import refuse_sources
 from model.prediction_file import PredictionFile, names_of_form
 from model.receptive import cell_box, within
 from model.shots import ShotTable
@@ -95,9 +96,11 @@ def predict(
     `stop` is asked before every batch; stopped or failed, nothing is left behind.
     class_names: refuse a run of other classes than these (a project's own).
     engine: auto, torch or openvino, see `inference.choose`.
+    An `out` that is one of the files of shots is refused; see also `prediction_file.check_place`.
     scheduler, workers: of a Dask cluster, see `prediction_bulk`; then what is done is kept.
     """
     try:
+        refuse_sources(Path(out), (info.path for info in table.sources))
         if scheduler is not None:
             from model.prediction_bulk import predict_in_ranges
 
@@ -123,6 +126,7 @@ def _predict(
     if not len(table):
         raise InputError("there are no shots to predict", mend="Add a file of shots first.")
     network, about = checkpoint.load(run, class_names)
+    checkpoint.check_kind(about, table.sources)
     head = PooledHead.of(network)
     shape = (about.channels, about.preprocessing.size, about.preprocessing.size)
     grid = inference.grid(network, shape)

@@ -17,6 +17,7 @@ import numpy as np
 from model import checkpoint, inference
 from model.bulk.engines import each_block, open_workers
 from model.bulk.filling import Arrays, Block, Filling, blocks
+from model.bulk.plain import check_workers
 from model.checkpoint import Checkpoint
 from model.events import Event, event
 from model.places import explained
@@ -53,9 +54,11 @@ def predict_in_ranges(
 
     Raises InputError.
     """
+    check_workers(workers)
     began, total = time.monotonic(), len(table)
     run = Path(run).resolve()
     network, about = checkpoint.load(run, class_names)
+    checkpoint.check_kind(about, table.sources)
     shape = (about.channels, about.preprocessing.size, about.preprocessing.size)
     size = BATCHES * inference.batch_for(shape, inference.best_device())
     decides = {

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,11 @@ import numpy.typing as npt
 from model.bulk.filling import reserve
 from model.errors import InputError
 from model.explain import FORMS, Form
+from model.places import check_own
 
 Attributes = Mapping[str, Any]
+PREDICTIONS = "predictions.h5"
+"""In a run folder."""
 _TROUBLE = (OSError, RuntimeError)
 """What h5py raises where a file cannot be written."""
 
@@ -111,6 +114,25 @@ class PredictionFile:
             mend = "Free some space, or choose another place to write to."
             what = f"cannot be written ({reason(error)})"
             raise InputError(what, file=self.path, mend=mend) from error
+
+
+def is_predictions(path: Path) -> bool:
+    """Whether a file holds predictions, and no shots beside them as the record of a watch."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            known = set(_layout(1, 1, (1, 1)))
+            return "class_names" in file.attrs and {"probabilities"} <= set(file) <= known
+    except _TROUBLE:
+        return False
+
+
+def check_place(out: Path, run: Path, sources: Iterable[Path]) -> None:
+    """Refuse a place that a person named, where a file of shots is, or anything but predictions.
+
+    The run's own `predictions.h5` may be damaged and is replaced all the same. Raises InputError.
+    """
+    own = Path(run).resolve() / PREDICTIONS
+    check_own(out, sources, lambda path: path.resolve() == own or is_predictions(path))
 
 
 def names_of_form(form: Form) -> tuple[str, str]:

@@ -68,7 +68,11 @@ class Reader:
         return self.names.index(name)
 
     def read(self, table: ShotTable, rows: npt.ArrayLike) -> Read:
-        """Read some shots; those that cannot be read are left out, in the order of the rows."""
+        """Read some shots; those that cannot be read are left out, in the order of the rows.
+
+        Raises InputError where none can be read, and for maps where the network reads patterns.
+        """
+        checkpoint.check_kind(self.about, table.sources)
         wanted = np.asarray(rows, np.int64)
         kept, squares, good, centres, shifts = [], [], [], [], []
         steps = self.about.preprocessing

@@ -48,8 +48,12 @@ def ask(
 
     The share `audit` of all labels so far and these is asked along the fixed random order of
     `seed` (keep it for a project). Shots without a finite probability are never asked for.
-    Raises InputError for an unknown strategy.
+    Raises InputError for an unknown strategy, n below 1, and an `audit` outside of [0, 1].
     """
+    if n < 1:
+        raise InputError(f"{n} shots cannot be asked for", mend="Ask for at least one.")
+    if not 0 <= audit <= 1:
+        raise InputError(f"{audit} is no share of random checks", mend="Give 0.1 for 10 %.")
     if strategy not in STRATEGIES:
         mend = f"There are: {', '.join(STRATEGIES)}."
         raise InputError(f"no strategy called {strategy!r}", mend=mend)

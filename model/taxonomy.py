@@ -222,6 +222,13 @@ class Taxonomy:
         every = self.unpack(np.arange(2 ** len(self)))
         return every[~self.contradictions(every)]
 
+    def listed_sets(self, most: int) -> Labels | None:
+        """(L, C) legal label sets; None where no hard rule binds the classes, or where there are
+        more than `most` or more classes than can be listed."""
+        if not self.hard.any() or len(self) > MAX_ENUMERATED:
+            return None
+        return self.legal_sets if len(self.legal_sets) <= most else None
+
     # -- changing ------------------------------------------------------------------------------
 
     def toggle(self, labels: npt.ArrayLike, class_index: int) -> Labels:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from model import checkpoint, resume
+from model import checkpoint, learned, resume
 from model.backbone import begin, fits, take_over
 from model.cache import ShotCache
 from model.checkpoint import Checkpoint, same_classes
@@ -26,16 +27,20 @@ from model.engine import Engine, is_lost_peer
 from model.errors import InputError
 from model.events import Event, event, now_and_then, to_line
 from model.judging import logits_of, unexplained
+from model.map_layout import are_maps
 from model.networks import SMALLEST, Network
 from model.prepare import Preparation
 from model.recipes import Recipe, to_toml
 from model.shots import ShotTable
 from model.training_data import TrainingData, prepare
-from model.training_loop import Loop
+from model.training_loop import Loop, Start
 
 EVENTS = "events.jsonl"
 METRICS = "metrics.json"
 RECIPE = "recipe.toml"
+_NONE: learned.Hashes = np.zeros(0, np.uint64)
+MOST_SETS = 2**16
+"""Legal label sets that rule-aware output can be trained on; more cost too much a step."""
 LOST = (
     "Another process of this training ended or does not answer. The best network so far is kept in "
     "the run folder; --resume goes on after the last whole epoch."
@@ -50,9 +55,9 @@ class Options:
     devices: str | int | None = None
     """Number of GPUs, or of processes on a CPU; None: one."""
     resume: bool = False
-    """Go on with the training that was interrupted in the same folder."""
+    """Go on with the training that was interrupted in the same folder, from where it began."""
     warm_start: Path | None = None
-    """Run folder whose weights are the first ones."""
+    """Run folder whose weights are the first ones; the shots that they learnt do not judge."""
     cache: Path | None = None
     """Folder of reduced shots, shared by runs; None: inside the run folder."""
     preparation: Preparation = field(default_factory=Preparation)
@@ -113,13 +118,14 @@ def _train(
     since = time.monotonic()
     recipe, note = _fitting(recipe, table, options.warm_start)
     asked = recipe
-    data, recipe = _prepared(table, asked, options)
+    before = _learned_before(out, options)
+    data, recipe = _prepared(table, asked, options, before)
     interrupted = _interrupted(table, recipe, out, options)
     engine = Engine.start(options.devices)
     speak = engine.first
     mine, table = table.fingerprint, engine.of_first(table)
     if table.fingerprint != mine:  # somebody labelled while the processes started
-        data, recipe = _prepared(table, asked, options)
+        data, recipe = _prepared(table, asked, options, before)
     for text in (*note, *data.notes):
         if speak:
             yield event("note", level="warning", text=text)
@@ -139,20 +145,17 @@ def _train(
     data.check()
     data.move_to(engine.device)
     torch.manual_seed(options.seed)
-    network, begun = _first_network(table, recipe, data, options)
-    share = 1.0
-    if begun and recipe.gentle:
-        engine.place(network)
-        share = unexplained(network, data, recipe, engine) ** recipe.gentle
-        begun = f"{begun} Its body learns at {share:.0%} of the rate."
-    loop = Loop(engine, data, recipe, network, out, options.seed, stop, share)
+    network, start = _start(table, recipe, data, options, engine, interrupted)
+    loop = Loop(engine, data, recipe, network, out, options.seed, stop, start)
     words, seconds = engine.probe(loop.network, recipe.size, 1, recipe.precision, recipe.batch)
     if interrupted is not None:
         loop.restore(interrupted)
         words = f"{words} Going on after epoch {loop.epoch}."
     if speak:
         _write_text(out / RECIPE, to_toml(recipe))
-        yield event("note", level="info", text=f"{words} {begun}".strip())
+        rows = np.concatenate([data.training, data.tuning])
+        learned.keep(out, data.hashes(rows), before)
+        yield event("note", level="info", text=f"{words} {start.text}".strip())
         yield _started(loop, seconds)
     for item in loop.run():
         if speak:
@@ -161,11 +164,33 @@ def _train(
         yield _finish(loop, time.monotonic() - since)
 
 
-def _prepared(table: ShotTable, recipe: Recipe, options: Options) -> tuple[TrainingData, Recipe]:
+def _prepared(
+    table: ShotTable, recipe: Recipe, options: Options, before: learned.Hashes
+) -> tuple[TrainingData, Recipe]:
     """What there is to learn from, and the recipe with as many epochs as that needs."""
-    data = prepare(table, recipe, options.seed)
+    data = prepare(table, recipe, options.seed, _seen(table, before))
     data.preprocessing = replace(data.preprocessing, preparation=options.preparation)
+    data.of_maps = are_maps(table.sources)
     return data, replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
+
+
+def _learned_before(out: Path, options: Options) -> learned.Hashes:
+    """Hashes of the shots on which the network that this training begins from was trained."""
+    if options.resume:
+        kept = learned.read(out)
+        return _NONE if kept is None else kept[1]
+    kept = None if options.warm_start is None else learned.read(options.warm_start)
+    return _NONE if kept is None else np.concatenate(kept)
+
+
+def _seen(table: ShotTable, before: learned.Hashes) -> npt.NDArray[np.bool_] | None:
+    """(N,) which labelled shots are among `before`; None where there is nothing to look for."""
+    if not len(before):
+        return None
+    seen = np.zeros(len(table), bool)
+    found = learned.hashes_of(table, np.flatnonzero(table.labelled))
+    seen[list(found)] = np.isin(np.array(list(found.values()), np.uint64), before)
+    return seen
 
 
 def _started(loop: Loop, seconds: float) -> Event:
@@ -200,10 +225,28 @@ def _check_size(recipe: Recipe) -> None:
 def _fitting(recipe: Recipe, table: ShotTable, warm_start: Path | None) -> tuple[Recipe, list[str]]:
     """The recipe as far as it can be followed here, and what had to be changed, in words."""
     notes = []
+    if are_maps(table.sources):
+        made = recipe.on_maps(computed=False)
+        if recipe.input == "pattern" and made != recipe:
+            notes.append(
+                "The shots are correlation maps: they are not turned, mirrored or cropped."
+            )
+        recipe = made
     rules = table.taxonomy is not None and bool(table.taxonomy.hard.any())
     if recipe.rule_aware and not rules:
         notes.append("The taxonomy has no hard rules: trained with independent classes.")
         recipe = replace(recipe, rule_aware=False)
+    elif recipe.rule_aware and table.taxonomy.listed_sets(MOST_SETS) is None:  # type: ignore[union-attr]
+        notes.append(
+            f"The legal label sets of {len(table.class_names)} classes are too many to list here:"
+            " trained with independent classes."
+        )
+        recipe = replace(recipe, rule_aware=False)
+    if warm_start is not None and not table.role.any() and learned.read(warm_start) is None:
+        notes.append(
+            f"{warm_start.name} does not say on which shots it was trained: where they judge now,"
+            " the scores are too good."
+        )
     if warm_start is None and recipe.backbone and not fits(recipe):
         kind = f"{recipe.network} ({recipe.activation})"
         notes.append(f"There is no backbone for {kind}: begun from chance.")
@@ -234,6 +277,26 @@ def _interrupted(
     return state
 
 
+def _start(
+    table: ShotTable,
+    recipe: Recipe,
+    data: TrainingData,
+    options: Options,
+    engine: Engine,
+    interrupted: dict[str, Any] | None,
+) -> tuple[Network, Start]:
+    """The first network and how it began; of an interrupted training as it began then."""
+    if interrupted is not None and "start" in interrupted:  # its weights are restored later
+        about = Checkpoint(table.class_names, recipe, recipe.preprocessing())
+        return checkpoint.build(about), Start(**interrupted["start"])
+    network, begun = _first_network(table, recipe, data, options)
+    if not (begun and recipe.gentle):
+        return network, Start(begun)
+    engine.place(network)
+    share = unexplained(network, data, recipe, engine) ** recipe.gentle
+    return network, Start(f"{begun} Its body learns at {share:.0%} of the rate.", share)
+
+
 def _first_network(
     table: ShotTable, recipe: Recipe, data: TrainingData, options: Options
 ) -> tuple[Network, str]:
@@ -248,9 +311,10 @@ def _first_network(
                 mend=f"Use --network {about.network}, or train without a warm start.",
             )
         said = f"Begun from {options.warm_start.name}"
-        if same_classes(about.class_names, table.class_names):
-            return network, f"{said}."
         fresh = checkpoint.build(Checkpoint(table.class_names, recipe, recipe.preprocessing()))
+        if same_classes(about.class_names, table.class_names):
+            fresh.load_state_dict(network.state_dict())
+            return fresh, f"{said}."
         known = take_over(fresh, table.class_names, network, about.class_names)
         if not known:
             checkpoint.check_classes(about, table.class_names, options.warm_start)
@@ -287,6 +351,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
         "temperature": temperature,
         "thresholds": dict(zip(data.table.class_names, thresholds.tolist(), strict=True)),
         "shots": {k: len(getattr(data, k)) for k in ("training", "tuning", "evaluation")},
+        "evaluation_trained_on_before": data.met,
         "seconds": seconds + loop.seconds_before,
         "best_step": loop.best["step"],
         "best_untuned": loop.best["metrics"],

@@ -20,11 +20,13 @@ from model.calibration import FEWEST_SHOTS
 from model.errors import InputError
 from model.preprocess import Preprocessing
 from model.recipes import Recipe
-from model.shots import EVALUATION, TRAINING, ShotTable
+from model.shots import EVALUATION, TRAINING, UNDECIDED, ShotTable
 from model.split import stratified_choice, stratified_roles
 from model.taxonomy import Taxonomy
 
 Rows = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Roles = npt.NDArray[np.uint8]
 EVALUATION_SHARE = 0.15
 """Of the labelled shots, as in the paper."""
 _SAMPLE = 512
@@ -45,6 +47,10 @@ class TrainingData:
     notes: list[str]
     cache: ShotCache | None = None
     unreadable: list[int] = field(default_factory=list)
+    of_maps: bool = False
+    """Whether the shots are correlation maps already."""
+    met: int = 0
+    """Evaluation shots on which the network that this begins from was trained."""
     _squares: Tensor | npt.NDArray[np.generic] | None = None
     _position: dict[int, int] = field(default_factory=dict)
 
@@ -110,6 +116,11 @@ class TrainingData:
             self._squares = torch.from_numpy(squares).to(device)
             self._position = {int(r): i for i, r in enumerate(self.used)}
 
+    def hashes(self, rows: Rows) -> npt.NDArray[np.uint64]:
+        """`learned.hash_of` the counts of the rows, (B,)."""
+        assert self.cache is not None, "fill() comes first"
+        return self.cache.hashes(self.table, rows)
+
     def counts(self, rows: Rows) -> Tensor:
         """(B, 1, size, size) float32 linear counts of the rows."""
         assert self._squares is not None, "fill() comes first"
@@ -154,20 +165,35 @@ def in_hard_error(table: ShotTable) -> npt.NDArray[np.bool_]:
     return np.asarray(table.labelled & table.taxonomy.contradictions(table.labels.astype(bool)))
 
 
-def with_roles(table: ShotTable, seed: int = 0) -> ShotTable:
+def with_roles(table: ShotTable, seed: int = 0, seen: Flags | None = None) -> ShotTable:
     """The table with a role for every usable labelled shot, 15 % of them for evaluation.
 
-    Raises InputError where too few shots are labelled.
+    seen: (N,) shots on which a network was trained already; as long as enough others are there,
+    they train again and do not judge. Raises InputError where too few shots are labelled.
     """
     usable = np.asarray(table.labelled & ~in_hard_error(table))
-    role = stratified_roles(table.labels, usable, table.role, EVALUATION_SHARE, seed)
-    return replace(table, role=role)
+    if seen is not None:
+        known = usable & seen & (table.role == UNDECIDED)
+        role = _split(table, usable, np.where(known, TRAINING, table.role), seed)
+        if _enough(usable & (role == EVALUATION) & ~seen, usable):
+            return replace(table, role=role)
+    return replace(table, role=_split(table, usable, table.role, seed))
 
 
-def prepare(table: ShotTable, recipe: Recipe, seed: int) -> TrainingData:
+def _split(table: ShotTable, usable: Flags, role: Roles, seed: int) -> Roles:
+    return stratified_roles(table.labels, usable, role, EVALUATION_SHARE, seed)
+
+
+def _enough(judging: Flags, usable: Flags) -> bool:
+    """Whether these shots (N,) can judge: half as many as usual, of the usable ones."""
+    return bool(judging.any() and 2 * judging.sum() >= round(EVALUATION_SHARE * usable.sum()))
+
+
+def prepare(table: ShotTable, recipe: Recipe, seed: int, seen: Flags | None = None) -> TrainingData:
     """Choose the rows: drop hard errors, keep given roles, split the others, set tuning aside.
 
-    Raises InputError where nothing can be learned from these labels.
+    seen: as in `with_roles`; evaluation shots among them are left out, or where too few would
+    remain, counted in `met`. Raises InputError where nothing can be learned from these labels.
     """
     taxonomy = table.taxonomy or Taxonomy("classes", [], [])
     labels = table.labels.astype(bool)
@@ -176,9 +202,12 @@ def prepare(table: ShotTable, recipe: Recipe, seed: int) -> TrainingData:
     notes: list[str] = []
     if wrong.any():
         notes.append(f"Left out {_shots(int(wrong.sum()))} whose labels break a hard rule.")
-    roles = with_roles(table, seed).role
+    roles = with_roles(table, seed, seen).role
     training = np.flatnonzero(usable & (roles == TRAINING))
-    evaluation = np.flatnonzero(usable & (roles == EVALUATION))
+    judging, met = usable & (roles == EVALUATION), 0
+    if seen is not None and (judging & seen).any():
+        judging, met = _unseen(judging, seen, usable, notes)
+    evaluation = np.flatnonzero(judging)
     _check_labels(table, labels, usable, training, notes)
     tuning = np.zeros(0, np.int64)
     if recipe.tuning:
@@ -189,8 +218,23 @@ def prepare(table: ShotTable, recipe: Recipe, seed: int) -> TrainingData:
     preprocessing = recipe.preprocessing()
     excluded = int(wrong.sum())
     return TrainingData(
-        table, taxonomy, preprocessing, training, tuning, evaluation, excluded, notes
+        table, taxonomy, preprocessing, training, tuning, evaluation, excluded, notes, met=met
     )
+
+
+def _unseen(judging: Flags, seen: Flags, usable: Flags, notes: list[str]) -> tuple[Flags, int]:
+    """Evaluation shots (N,) that the first network was not trained on, and 0; all of them, and how
+    many it was trained on, where too few would remain. Says which in a note."""
+    met = int((judging & seen).sum())
+    if _enough(judging & ~seen, usable):
+        text = f"Left out {_shots(met)} of those that judge: the network that this begins from was"
+        notes.append(f"{text} trained on them.")
+        return judging & ~seen, 0
+    notes.append(
+        f"The network that this begins from was trained on {met} of the {int(judging.sum())} shots"
+        " that judge: the scores are too good. Train without a warm start for honest ones."
+    )
+    return judging, met
 
 
 def _check_labels(

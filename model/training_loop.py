@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,16 @@ _SAY_EVERY = 0.2
 """Seconds between two step events."""
 
 
+@dataclass(frozen=True)
+class Start:
+    """How a training began; it goes on in the same way after an interruption."""
+
+    text: str = ""
+    """From what, in words; '' for chance."""
+    body_share: float = 1.0
+    """Share of the rate at which the body learns, see `Recipe.gentle`."""
+
+
 class Loop:
     """One training in progress; `run()` yields its events until the end or until `stop()`."""
 
@@ -47,14 +57,14 @@ class Loop:
         out: Path,
         seed: int,
         stop: Callable[[], bool],
-        body_share: float = 1.0,
+        start: Start | None = None,
     ) -> None:
         self.engine, self.data, self.recipe = engine, data, recipe
         self.out, self.seed, self.stop = out, seed, stop
-        self.network = network
+        self.network, self.start = network, start or Start()
         engine.place(network)
         network.train()
-        optimiser = make_optimiser(recipe, network, body_share)
+        optimiser = make_optimiser(recipe, network, self.start.body_share)
         self.average = Average(network, recipe.ema) if recipe.ema else None
         self.penalty = ElasticNet.of(network, recipe.l1, recipe.l2, recipe.penalty_mean)
         self.wrapped, self.optimiser = engine.fabric.setup(network, optimiser)
@@ -89,6 +99,10 @@ class Loop:
         recipe = self.recipe
         began, first = time.monotonic(), self.epoch
         while self.epoch < recipe.epochs and not self.cancelled:
+            if self.engine.any(bool(recipe.patience and self.stale >= recipe.patience)):
+                text = f"No better for {self.stale} evaluations: stopped early."
+                yield event("note", level="info", text=text)
+                break
             self.numbers, self.improved = {}, False
             self.side = recipe.side_at(self.epoch)
             mean_loss = yield from self._epoch()
@@ -110,10 +124,6 @@ class Loop:
                 seconds_left=pace * recipe.cost_of(self.epoch, recipe.epochs),
             )
             self._keep_state()
-            if self.engine.any(bool(recipe.patience and self.stale >= recipe.patience)):
-                text = f"No better for {self.stale} evaluations: stopped early."
-                yield event("note", level="info", text=text)
-                break
         if self.cancelled and self.best is None and self.step:
             self._evaluate()
 
@@ -287,6 +297,7 @@ class Loop:
             preprocessing=replace(data.preprocessing, size=self.side),
             thresholds=tuple(self.judge.limits.tolist()),
             legal_sets=legal,
+            of_maps=data.of_maps,
             metrics=dict(self.best["metrics"]) if self.best else {},
             data_fingerprint=data.table.fingerprint,
             epoch=self.best["epoch"] if self.best else 0,
@@ -307,6 +318,7 @@ class Loop:
             "asked": self.recipe.to_dict(),
             "preparation": self.data.preprocessing.preparation.to_dict(),
             "seed": self.seed,
+            "start": asdict(self.start),
             "fingerprint": self.data.table.fingerprint,
             "epoch": self.epoch,
             "step": self.step,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, follow, print_json, told
+from labeler.cli.output import add_output_options, follow, print_json, seed, told
 from model.events import Event
 
 
@@ -33,7 +33,7 @@ def add_parsers(subparsers: Any) -> None:
         " found without labels, each with its most typical shots.",
     )
     lay_out.add_argument("project", metavar="PROJECT", type=Path)
-    lay_out.add_argument("--seed", type=int, default=0, metavar="S")
+    lay_out.add_argument("--seed", type=seed, default=0, metavar="S")
     add_output_options(lay_out, events=True)
     lay_out.set_defaults(run=lambda args: _run(args, _mapping))
 

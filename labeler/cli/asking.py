@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.output import add_output_options, follow, print_json, told
+from labeler.cli.output import add_output_options, folder, follow, print_json, seed, told
 from model.events import Event, event
 
 
@@ -24,7 +24,7 @@ def add_parsers(subparsers: Any) -> None:
     ask.add_argument("--list", action="store_true", help="list the strategies")
     ask.add_argument("-n", type=int, default=20, metavar="N", help="how many shots")
     ask.add_argument("--audit", type=float, default=0.1, metavar="SHARE", help="random checks")
-    ask.add_argument("--seed", type=int, default=0, metavar="S", help="of the random checks")
+    ask.add_argument("--seed", type=seed, default=0, metavar="S", help="of the random checks")
     add_output_options(ask)
     ask.set_defaults(run=_ask)
 
@@ -35,7 +35,7 @@ def add_parsers(subparsers: Any) -> None:
         " checks among them do, with an interval of 95 %.",
     )
     shares.add_argument("project", metavar="PROJECT", type=Path)
-    shares.add_argument("--seed", type=int, default=0, metavar="S", help="of the random checks")
+    shares.add_argument("--seed", type=seed, default=0, metavar="S", help="of the random checks")
     add_output_options(shares)
     shares.set_defaults(run=_fractions)
 
@@ -65,7 +65,7 @@ def add_bench(names: Any) -> None:
     active.add_argument("--strategies", nargs="+", metavar="S", help="only these, and random")
     active.add_argument("--seeds", type=int, default=3)
     active.add_argument("--labels", type=int, default=1500, metavar="N", help="the end of a curve")
-    active.add_argument("--out", type=Path, default=Path("active"), metavar="DIR")
+    active.add_argument("--out", type=folder, default=Path("active"), metavar="DIR")
     active.add_argument(
         "--full", type=int, default=0, metavar="SEEDS",
         help="also train networks: few chosen labels against many random ones from chance",

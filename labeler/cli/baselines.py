@@ -9,7 +9,7 @@ from typing import Any
 
 from labeler.cli.child import listen
 from labeler.cli.given import add_shots_options, table_given
-from labeler.cli.output import add_output_options, follow, print_json, told
+from labeler.cli.output import add_output_options, follow, print_json, seed, told
 from model.events import Event
 
 SHOWN = {
@@ -38,7 +38,7 @@ def add_parsers(subparsers: Any) -> None:
         "--only", nargs="+", metavar="B",
         help="of constant, prevalence, svm, probe, boosting (default: all)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument(
         "--training", type=int, default=0, metavar="N",
         help="shots that train, all others judge (default: 85 %%, or the project's own)",

@@ -13,7 +13,7 @@ from typing import Any
 
 from labeler.cli.asking import add_bench as add_active
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, follow, print_json
+from labeler.cli.output import add_output_options, folder, follow, print_json, seed
 from labeler.display import paint_unseen
 
 
@@ -173,17 +173,17 @@ def add_parsers(subparsers: Any) -> None:
     foreign.add_argument("foreign", type=Path, metavar="FOREIGN", help="labelled shots")
     foreign.add_argument("--recipe", default="quick", metavar="R")
     foreign.add_argument("--epochs", type=int, metavar="E", help="instead of the recipe's own")
-    foreign.add_argument("--out", type=Path, default=Path("foreign"), metavar="DIR")
+    foreign.add_argument("--out", type=folder, default=Path("foreign"), metavar="DIR")
     add_output_options(foreign, events=True)
     foreign.set_defaults(run=_foreign)
     ablation = names.add_parser("ablation", help="train every recipe with and without its choices")
     ablation.add_argument("file", type=Path, metavar="FILE", help="labelled shots")
-    ablation.add_argument("--out", type=Path, default=Path("ablation"), metavar="DIR")
+    ablation.add_argument("--out", type=folder, default=Path("ablation"), metavar="DIR")
     ablation.add_argument("--epochs", type=int, default=12)
     ablation.add_argument("--size", type=int, default=64, metavar="PX")
     ablation.add_argument("--training", type=int, default=600, metavar="N", help="shots; 0: 85 %%")
     ablation.add_argument("--seeds", type=int, default=3)
-    ablation.add_argument("--seed", type=int, metavar="S", help="only this one of them now")
+    ablation.add_argument("--seed", type=seed, metavar="S", help="only this one of them now")
     ablation.add_argument("--recipes", nargs="+", metavar="R", help="only these")
     add_output_options(ablation, events=True)
     ablation.set_defaults(run=_ablation)
@@ -202,7 +202,10 @@ def add_parsers(subparsers: Any) -> None:
 
 def _scale(args: argparse.Namespace) -> int:
     from labeler import growth
+    from model.figures import figure_place
 
+    if args.out:
+        figure_place(args.out)
     found = growth.measure(args.to)
     if args.out:
         growth.draw(found, args.out)

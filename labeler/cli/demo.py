@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, follow, print_json
+from labeler.cli.output import add_output_options, follow, print_json, seed
 from labeler.display import has_display
 from model.events import Event
 
@@ -32,7 +32,7 @@ def add_parsers(subparsers: Any) -> None:
     )
     demo.add_argument("folder", type=Path, metavar="DIR")
     demo.add_argument("--shots", type=int, default=SHOTS, metavar="N")
-    demo.add_argument("--seed", type=int, default=SEED, metavar="S")
+    demo.add_argument("--seed", type=seed, default=SEED, metavar="S")
     demo.add_argument("--no-window", action="store_true", help="only make the project")
     demo.add_argument("--pictures", action="store_true", help="off-screen, of every view")
     add_output_options(demo, events=True)

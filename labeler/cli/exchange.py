@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.output import add_output_options, follow, print_json
+from model.errors import InputError
 
 FORMATS = ("csv", "parquet", "hdf5", "cxi", "json")
 
@@ -81,9 +82,32 @@ def _add_import(subparsers: Any) -> None:
     parser.set_defaults(run=_import)
 
 
+ONLY_SHOTS = {
+    "having": "--class", "lacking": "--without", "rows": "--rows", "queue": "--queue",
+    "labelled": "--labelled", "flagged": "--flagged", "virtual": "--virtual",
+    "compress": "--compress",
+}  # fmt: skip
+ONLY_LABELS = {"form": "--format", "only_mine": "--only-mine"}
+"""Argument -> option that means something only with, and only without, --shots."""
+
+
+def _refuse_idle_options(args: argparse.Namespace) -> None:
+    """InputError for an option that would change nothing of what is written."""
+    idle = ONLY_LABELS if args.shots else ONLY_SHOTS
+    given = [option for name, option in idle.items() if getattr(args, name)]
+    if not given:
+        return
+    if args.shots:
+        what = f"{', '.join(given)} is for labels alone, not for --shots"
+        raise InputError(what, mend="Leave it out.")
+    mend = "Add --shots to write the chosen shots; labels are always written for all."
+    raise InputError(f"{', '.join(given)} needs --shots", mend=mend)
+
+
 def _export(args: argparse.Namespace) -> int:
     from labeler.project import Project
 
+    _refuse_idle_options(args)
     with Project.open(args.project) as project:
         who = _annotator(project, args.annotator)
         if args.shots:
@@ -138,8 +162,6 @@ def _export_shots(project: Any, args: argparse.Namespace, who: int | None) -> in
 
 
 def _annotator(project: Any, name: str | None) -> int | None:
-    from model.errors import InputError
-
     if name is None:
         return None
     people = [a for a in project.store.annotators() if a.kind != "import"]

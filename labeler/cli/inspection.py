@@ -10,7 +10,7 @@ from typing import Any
 
 from labeler.cli.child import listen
 from labeler.cli.given import is_project, table_of_project
-from labeler.cli.output import add_output_options, follow, print_json, told
+from labeler.cli.output import add_output_options, follow, print_json, seed, told
 from model.errors import InputError
 from model.events import Event, event
 
@@ -42,7 +42,7 @@ def _add_figure(subparsers: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="OUT")
     parser.add_argument("--group", choices=GROUPS, default="hits", help="default: hits")
     parser.add_argument("--per-class", type=int, default=5, metavar="N", help="default: 5")
-    parser.add_argument("--seed", type=int, default=0, help="which shots of the group are drawn")
+    parser.add_argument("--seed", type=seed, default=0, help="which shots of the group are drawn")
     parser.add_argument("--shots", metavar="N,N", help="these shots, counted from 1, instead")
     parser.add_argument("--form", choices=FORMS, default="paper", help="of Grad-CAM++")
     parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
@@ -63,7 +63,7 @@ def _add_faithfulness(subparsers: Any) -> None:
     parser.add_argument("--class", dest="classes", action="append", metavar="C")
     parser.add_argument("--shots", type=int, default=24, metavar="N", help="of a class")
     parser.add_argument("--form", choices=FORMS, default="paper", help="of Grad-CAM++")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument("--no-occlusion", action="store_true", help="leave out what takes longest")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="keep the result here too")
     add_output_options(parser, events=True)
@@ -95,7 +95,7 @@ def _add_suspicious(subparsers: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--most", type=int, default=200, metavar="N", help="shots in the list")
     parser.add_argument("--plant", type=float, metavar="SHARE", help="measure with planted errors")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument("--seeds", type=int, default=3, help="repetitions with --plant")
     add_output_options(parser, events=True)
     parser.set_defaults(run=_suspicious)

@@ -18,7 +18,14 @@ from labeler.cli.given import (
     taxonomy_given,
     the_project,
 )
-from labeler.cli.output import add_engine_options, add_output_options, follow, print_json, told
+from labeler.cli.output import (
+    add_engine_options,
+    add_output_options,
+    follow,
+    print_json,
+    seed,
+    told,
+)
 from model.errors import InputError
 from model.events import Event, event, to_line
 
@@ -45,7 +52,7 @@ def add_parsers(subparsers: Any) -> None:
         help="correlation: learn from the correlation map of each shot",
     )  # fmt: skip
     train.add_argument("--out", type=Path, metavar="DIR", help="run folder")
-    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--seed", type=seed, default=0)
     train.add_argument(
         "--devices", metavar="D", help="how many GPUs, or processes on a CPU (default: 1)"
     )
@@ -107,9 +114,8 @@ def _training(args: argparse.Namespace) -> Iterator[Event]:
 
 def _train_file(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator[Event]:
     from model.training import Options, train
-    from model.training_data import with_roles
 
-    table = with_roles(table_given(args.targets, args), args.seed)
+    table = table_given(args.targets, args)
     out = args.out or args.target.with_name(f"{args.target.stem}-{recipe.name}")
     options = Options(args.seed, args.devices, args.resume, args.warm_start)
     yield from train(table, recipe, out, stop=stop, options=options)
@@ -225,6 +231,7 @@ def _predict(args: argparse.Namespace) -> int:
 
 def _predicting(args: argparse.Namespace) -> Iterator[Event]:
     from model.prediction import predict
+    from model.prediction_file import check_place
     from model.shots import table_of_file
 
     stop = listen()
@@ -241,6 +248,7 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
         table = table_of_file(args.target, args.dataset, taxonomy_given(args))
         run = args.folder
         out = args.out or args.target.with_name(f"{args.target.stem}-{_INFERRED}")
+    check_place(out, run, (info.path for info in table.sources))
     if args.workers is not None and args.scheduler is None:
         raise InputError("--workers needs --scheduler here", mend="Try --scheduler local.")
     yield from predict(
@@ -297,15 +305,8 @@ def _recipe(args: argparse.Namespace) -> Any:
             values[key] = getattr(args, key)
     recipe = Recipe.from_dict(values)
     if args.input == "correlation":
-        recipe = recipe.on_maps(computed=not _holds_maps(args))
+        recipe = recipe.on_maps()
     return recipe
-
-
-def _holds_maps(args: argparse.Namespace) -> bool:
-    """Whether the FILE was written by `correlate`, so that its shots are maps already."""
-    from model.correlation_file import holds_maps
-
-    return all(f.is_file() and holds_maps(f, args.dataset) for f in args.targets)
 
 
 def _value(text: str) -> Any:

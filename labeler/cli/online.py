@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
 from labeler.cli.online_screen import show
-from labeler.cli.output import add_output_options, print_json
+from labeler.cli.output import add_output_options, folder, print_json
 from model.errors import InputError
 from model.events import Event, event, to_line
 
@@ -41,7 +42,7 @@ def add_parsers(subparsers: Any) -> None:
         "--band", action="append", default=[], metavar="NAME=LOW..HIGH",
         help="alarm where a class's share, or that of hits, leaves it: Streak=0.1..0.3",
     )  # fmt: skip
-    watch.add_argument("--out", type=Path, metavar="DIR", help="where hits are kept")
+    watch.add_argument("--out", type=folder, metavar="DIR", help="where hits are kept")
     watch.add_argument("--no-record", action="store_true", help="keep no hits")
     watch.add_argument("--new-only", action="store_true", help="pass over what is there already")
     watch.add_argument("--seconds", type=float, metavar="S", help="end after so long")
@@ -99,6 +100,11 @@ def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Ev
     from model.online.stream import Stream
     from model.online.watching import Until, watch
 
+    for option in ("seconds", "idle"):
+        given = getattr(args, option)
+        if given is not None and not 0 <= given < math.inf:
+            mend = "Give 0 or more, or leave it out to watch until Ctrl-C."
+            raise InputError(f"--{option} {given} is no time in seconds", mend=mend)
     if not 0 <= args.miss < 1:
         raise InputError(f"--miss {args.miss} is no share", mend="Write it like 0.01.")
     wanted = Wanted(args.dataset, args.detector, args.key, args.new_only)
@@ -106,6 +112,7 @@ def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Ev
     yield event("progress", what="getting ready", done=0, total=3)
     folder, names, out = _places(args)
     reader = LiveReader.open(folder, names, args.engine)
+    _check_kind(args, reader.about)
     yield event("progress", what="getting ready", done=1, total=3)
     known = _known(args, reader.about.class_names)
     reader.geometry = known.geometry
@@ -117,6 +124,21 @@ def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Ev
         Stream(source, known.finder), reader, stop=stop, record=record, taxonomy=known.taxonomy,
         bands=bands, until=Until(args.seconds, args.idle),
     )  # fmt: skip
+
+
+def _check_kind(args: argparse.Namespace, about: Any) -> None:
+    """Refuse maps for a network that learnt patterns, and patterns for one that learnt maps."""
+    from model.checkpoint import check_kind
+    from model.shots import open_source
+
+    found = []
+    if Path(args.source).is_file():
+        with suppress(InputError), open_source(args.source, args.dataset) as source:
+            found.append(source.info)
+    check_kind(about, found)
+    if about.of_maps and not found:
+        what = "learnt correlation maps from a file, and live shots are patterns"
+        raise InputError(what, file=args.folder, mend="Choose a run that reads patterns.")
 
 
 def _places(args: argparse.Namespace) -> tuple[Path, tuple[str, ...] | None, Path]:

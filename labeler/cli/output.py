@@ -7,6 +7,7 @@ import json
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -31,6 +32,21 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="by Dask: local, slurm, or the address of a scheduler (tcp://host:8786)",
     )
+
+
+def seed(text: str) -> int:
+    """An option's value that begins a random series: a whole number from 0 to 2³² - 1."""
+    if not (text.isdecimal() and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f"{text} is no seed: give a number from 0 to {2**32 - 1}.")
+    return int(text)
+
+
+def folder(text: str) -> Path:
+    """An option's value that names a folder to write into, there already or not; never a file."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is a file: name a folder, or a new place.")
+    return path
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,14 @@ from typing import Any
 
 from labeler.cli.child import listen
 from labeler.cli.given import add_shots_options, table_given
-from labeler.cli.output import add_engine_options, add_output_options, follow, print_json, told
+from labeler.cli.output import (
+    add_engine_options,
+    add_output_options,
+    follow,
+    print_json,
+    seed,
+    told,
+)
 from model.errors import InputError
 from model.events import Event
 
@@ -76,7 +83,7 @@ def _add_gallery(subparsers: Any) -> None:
     parser.add_argument(
         "--across", type=int, default=2, metavar="N", help="classes side by side (default: 2)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="which examples are drawn")
+    parser.add_argument("--seed", type=seed, default=0, help="which examples are drawn")
     add_shots_options(parser)
     parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
     add_output_options(parser)
@@ -102,7 +109,7 @@ def _add_noise_figure(subparsers: Any) -> None:
         "--shot", type=int, metavar="N", help="counted from 1 (default: a fairly bright one)"
     )
     parser.add_argument("--dataset", metavar="D", help="the dataset, where it is not obvious")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise")
+    parser.add_argument("--seed", type=seed, default=0, help="of the noise")
     parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
     add_output_options(parser, events=True)
     parser.set_defaults(run=_noise_figure)

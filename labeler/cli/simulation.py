@@ -37,6 +37,9 @@ def add_parsers(subparsers: Any) -> None:
         metavar="LEVEL",
         help="stray light and read noise: none, low, normal or high (default: normal)",
     )
+    simulate.add_argument(
+        "--force", action="store_true", help="replace OUT if it is there and of another order"
+    )
     add_engine_options(simulate)
     add_output_options(simulate, events=True)
     simulate.set_defaults(run=_simulate)
@@ -55,6 +58,7 @@ def _simulate(args: argparse.Namespace) -> int:
         noise=args.noise,
         workers=args.workers,
         scheduler=args.scheduler,
+        force=args.force,
         stop=listen(),
     )
     last = follow(events, args)

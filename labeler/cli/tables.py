@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, follow, print_json
+from labeler.cli.output import add_output_options, folder, follow, print_json
 from labeler.version import version
 from model.errors import InputError
 
@@ -41,8 +41,8 @@ def add_parsers(subparsers: Any) -> None:
     parser.add_argument(
         "--devices", metavar="D", help="trainings at a time, one on each GPU (default: all GPUs)"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the report")
-    parser.add_argument("--page", type=Path, metavar="DIR", help="also a page for a repository")
+    parser.add_argument("--out", type=folder, required=True, metavar="DIR", help="of the report")
+    parser.add_argument("--page", type=folder, metavar="DIR", help="also a page for a repository")
     parser.add_argument("--keep", action="store_true", help="keep the weights of every training")
     parser.add_argument(
         "--figures", action="store_true", help="also Figures 2, 4 and 5, as SVG in DIR/figures"

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from labeler.project import Project
 from labeler.store import LABELLED
 from model.errors import InputError
+from model.places import check_place
 from model.shots import SourceInfo
 
 WHOLE_PROJECT = -1
@@ -117,7 +118,7 @@ def write_whole(
 
     InputError where `out` is there and `force` is not given, or where it cannot be written.
     """
-    check_place(out, sources, force=force)
+    check_place(out, [info.path for info in sources], force=force)
     half = half_of(out)
     try:
         write(half)
@@ -126,17 +127,6 @@ def write_whole(
         raise unwritable(out, error) from error
     finally:
         half.unlink(missing_ok=True)
-
-
-def check_place(out: Path, sources: Sequence[SourceInfo], *, force: bool) -> None:
-    """InputError where `out` may not be written."""
-    for info in sources:
-        if out.resolve() == info.path.resolve():
-            mend = "Choose another name: files of shots are never written."
-            raise InputError("is a file of shots of this project", file=out, mend=mend)
-    if out.exists() and not force:
-        mend = "Choose another name, or add --force to replace it."
-        raise InputError("is already there", file=out, mend=mend)
 
 
 def half_of(out: Path) -> Path:

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.exchange.as_cxi import CXI_VERSION
-from labeler.exchange.sheet import check_place, half_of, unwritable
+from labeler.exchange.sheet import half_of, unwritable
 from labeler.exchange.stack import Stack, parts_of
 from labeler.project import Project
 from labeler.version import version
 from model.errors import InputError
 from model.events import Event, event
+from model.places import check_place
 
 
 def export_shots(
@@ -41,7 +42,7 @@ def export_shots(
     """
     out = Path(out)
     plain = out.suffix.lower() != ".cxi"
-    check_place(out, project.sources, force=force)
+    check_place(out, [info.path for info in project.sources], force=force)
     table, state = project.shot_table(annotator), project.merged_state(annotator)
     parts = list(parts_of(table, np.asarray(rows, np.int64)))
     if plain and len(parts) > 1:

@@ -15,6 +15,7 @@ import tempfile
 from typing import Any
 from urllib.parse import urlsplit
 
+from model.bulk.plain import check_workers
 from model.errors import InputError
 
 LOCAL, SLURM = "local", "slurm"
@@ -40,8 +41,7 @@ _ADDRESSES = ("tcp", "tls", "ucx", "ws", "wss")
 
 def checked(scheduler: str, workers: int | None) -> str:
     """The scheduler's name or address; InputError where it can be none, or Dask is missing."""
-    if workers is not None and workers < 1:
-        raise InputError(f"{workers} workers cannot work", mend="Give at least one.")
+    check_workers(workers)
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")  # ours are the events
     wanted = ["distributed"] + ["dask_jobqueue"] * (scheduler == SLURM)
     if any(importlib.util.find_spec(name) is None for name in wanted):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Protocol
 
 from model.bulk.filling import Block
-from model.bulk.plain import Pool
+from model.bulk.plain import Pool, check_workers
 from model.errors import InputError
 from model.events import Event, event
 
@@ -38,8 +38,9 @@ def open_workers(
     """Processes of this machine (None: one per core), or those of a scheduler: `local`, `slurm`
     or the address of one that runs.
 
-    Raises InputError where there is none such, when entered.
+    Raises InputError for fewer than one worker and, when entered, where there is none such.
     """
+    check_workers(workers)
     if scheduler is None:
         return Pool(prepare, task, workers, blocks)
     from model.bulk.dask_clusters import checked

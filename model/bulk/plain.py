@@ -29,6 +29,12 @@ _ready: Callable[[Any], Any] | None = None
 """In a worker: what does a block, with everything it needs opened."""
 
 
+def check_workers(workers: int | None) -> None:
+    """InputError for a number of workers that cannot be; None is as many as fit."""
+    if workers is not None and workers < 1:
+        raise InputError(f"{workers} workers cannot work", mend="Give at least one.")
+
+
 class Pool(Generic[Task, Block, Answer]):
     """Context manager. `prepare(task)` is called once in each worker and returns what does a block.
 

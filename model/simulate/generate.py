@@ -18,9 +18,10 @@ import numpy as np
 
 from model.bulk.engines import each_block, open_workers
 from model.bulk.filling import Arrays, Block, Filling, blocks, reserve
+from model.bulk.plain import check_workers
 from model.errors import InputError
 from model.events import Event, event
-from model.places import explained
+from model.places import check_place, explained
 from model.simulate.detector import DISTANCE_M
 from model.simulate.draw import draw
 from model.simulate.labels import CLASSES
@@ -44,6 +45,7 @@ def simulate(
     noise: str = "normal",
     workers: int | None = None,
     scheduler: str | None = None,
+    force: bool = False,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Make `shots` labelled patterns and write them to `out` (HDF5); yields events.
@@ -53,13 +55,15 @@ def simulate(
     int32, 0 = good; `parameters` (N,) one number per field. Memory does not grow with N. `noise` is
     one of `detector.NOISE`; `workers` and `scheduler` as in `bulk.engines`.
 
-    Raises InputError for impossible numbers and places that cannot be written.
+    Raises InputError for impossible numbers, places that cannot be written, and an `out` that is
+    there and not of the same order (unless `force`).
     """
     recipe = _checked(Recipe(shots, seed, size, balanced, annotator, noise))
-    if workers is not None and workers < 1:
-        raise InputError(f"{workers} workers cannot work", mend="Give at least one.")
+    check_workers(workers)
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
+        if not _is_of(out, recipe):
+            check_place(out, (), force=force)
         filling = Filling(out, {"format": FORMAT, **asdict(recipe)})
         filling.begin(lambda part: _create(part, recipe))
     done, todo = filling.done(), filling.todo(blocks(shots, BLOCK))
@@ -117,7 +121,21 @@ def _create(part: Path, recipe: Recipe) -> None:
         file.attrs["centre"] = np.array(detector.centre)
         file.attrs["coordinates"] = "flat detector: offset proportional to tan(theta)"
         file.attrs["generator"] = GENERATOR
-        file.attrs["recipe"] = json.dumps({"format": FORMAT, **asdict(recipe)})
+        file.attrs["recipe"] = _order(recipe)
+
+
+def _order(recipe: Recipe) -> str:
+    """What decides every byte of the file."""
+    return json.dumps({"format": FORMAT, **asdict(recipe)})
+
+
+def _is_of(out: Path, recipe: Recipe) -> bool:
+    """Whether a file was made by the same order, so that making it again changes nothing."""
+    try:
+        with h5py.File(out, "r", locking=False) as file:
+            return bool(file.attrs.get("recipe", "") == _order(recipe))
+    except OSError:
+        return False
 
 
 def _record() -> np.dtype[Any]:

@@ -118,3 +118,21 @@ def test_bench_active_is_among_the_benchmarks(capsys):
         main(["bench", "active", "--help"])
     assert left.value.code == 0
     assert "--strategies" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ask", "-n", "-5"], "-5 shots cannot be asked for"),
+        (["ask", "-n", "0"], "0 shots cannot be asked for"),
+        (["ask", "--audit", "-1"], "-1.0 is no share"),
+        (["ask", "--audit", "5"], "5.0 is no share"),
+        (["ask", "--audit", "nan"], "nan is no share"),
+        (["forecast", "--more", "-500"], "-500 more labels cannot be foreseen"),
+        (["forecast", "--more", "0"], "0 more labels cannot be foreseen"),
+    ],
+)
+def test_impossible_numbers_are_refused_in_words(words, said, project, capsys):
+    verb, *options = words
+    assert main([verb, str(project), *options]) == 1
+    assert said in capsys.readouterr().err

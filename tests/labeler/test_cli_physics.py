@@ -86,6 +86,8 @@ def test_figures_are_drawn_and_said(shots, tmp_path, capsys):
         (["--angles", "2"], "angles"),
         (["--r-max", "-1"], "radius"),
         (["--dataset", "nothing"], "no such dataset"),
+        (["--workers", "0"], "at least one"),
+        (["--workers", "-2"], "at least one"),
     ],
 )
 def test_wrong_numbers_are_explained_and_nothing_is_written(shots, tmp_path, capsys, words, said):
@@ -96,6 +98,14 @@ def test_wrong_numbers_are_explained_and_nothing_is_written(shots, tmp_path, cap
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("verb", ["gallery", "noise-figure"])
+def test_an_unknown_colormap_is_named_before_the_work(verb, shots, tmp_path, capsys):
+    out = tmp_path / "figure.png"
+    assert main([verb, str(shots), "--out", str(out), "--colormap", "nope"]) == 1
+    assert "there is no colormap 'nope'" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_a_killed_correlate_goes_on_and_leaves_no_workers(tmp_path):
     path, out = tmp_path / "many.h5", tmp_path / "maps.h5"
     with h5py.File(path, "w") as file:

@@ -142,3 +142,28 @@ def test_the_command_line_writes_shots_of_a_class(project, tmp_path, capsys):
     assert "1 shots written" in capsys.readouterr().out
     assert main([*words, "--out", str(tmp_path / "bent.cxi")]) == 1
     assert "--force" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--class Bent", "--without Bent", "--rows 1-5", "--queue flagged", "--labelled", "--flagged",
+     "--virtual", "--compress"],
+)  # fmt: skip
+def test_a_choice_of_shots_is_never_ignored_where_only_labels_are_written(
+    option, project, tmp_path, capsys
+):
+    out = tmp_path / "labels.csv"
+    assert main(["export", str(project.folder), *option.split(), "--out", str(out)]) == 1
+    assert f"{option.split()[0]} needs --shots" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("option", ["--only-mine", "--format csv"])
+def test_what_is_for_labels_alone_is_never_ignored_where_shots_are_written(
+    option, project, tmp_path, capsys
+):
+    out = tmp_path / "shots.cxi"
+    words = ["export", str(project.folder), "--shots", *option.split(), "--out", str(out)]
+    assert main(words) == 1
+    assert f"{option.split()[0]} is for labels alone" in capsys.readouterr().err
+    assert not out.exists()

@@ -230,16 +230,74 @@ def test_the_input_made_of_a_shot_is_its_correlation_map(tmp_path):
     np.testing.assert_allclose(seen, expected, atol=1e-6)
 
 
-def test_a_file_of_maps_is_not_correlated_again(tmp_path, recipe, capsys):
-    path = make_file(tmp_path / "shots.h5", 24)
-    maps = tmp_path / "maps.h5"
-    words = ("correlate", path, "--out", maps, "--radii", 64, "--angles", 64, "--workers", 1)
+@pytest.fixture
+def maps(tmp_path, capsys):
+    path, made = make_file(tmp_path / "shots.h5", 24), tmp_path / "maps.h5"
+    words = ("correlate", path, "--out", made, "--radii", 64, "--angles", 64, "--workers", 1)
     assert call(capsys, *words)[0] == 0
+    return made
+
+
+def test_a_file_of_maps_is_not_correlated_again(tmp_path, maps, recipe, capsys):
     words = ("train", maps, "--recipe", recipe, "--input", "correlation", "--out", tmp_path / "r")
     assert call(capsys, *words)[0] == 0
     about = checkpoint.describe(tmp_path / "r")
     assert (about.preprocessing.input, about.preprocessing.transform) == ("pattern", "unit")
+    assert about.of_maps
     assert about.recipe.rotation == 0
+    shots = tmp_path / "shots.h5"
+    for words in (
+        ("predict", shots, "--run", tmp_path / "r"),
+        ("faithfulness", tmp_path / "r", shots, "--class", "Round"),
+        ("watch", shots, "--run", tmp_path / "r", "--every-shot", "--idle", 0.1),
+    ):
+        status, said = call(capsys, *words)
+        assert status == 1
+        assert "shots.h5: holds patterns, and this run reads files of correlation maps" in said.err
+    assert call(capsys, "predict", maps, "--run", tmp_path / "r")[0] == 0
+
+
+def test_maps_are_trained_as_maps_whether_that_is_asked_or_not(tmp_path, maps, recipe, capsys):
+    words = ("train", maps, "--recipe", recipe, "--set", "rotation=180", "--set", "zoom=0.1")
+    status, said = call(capsys, *words, "--out", tmp_path / "r")
+    assert status == 0, said.err
+    assert "The shots are correlation maps" in said.err
+    about = checkpoint.describe(tmp_path / "r")
+    assert about.of_maps
+    assert (about.recipe.rotation, about.recipe.zoom, about.preprocessing.transform) == (
+        0, 0, "unit",
+    )  # fmt: skip
+    Project.create(tmp_path / "week", [maps]).close()
+    words = ("train", tmp_path / "week", "--recipe", recipe, "--input", "correlation", "--json")
+    assert call(capsys, *words)[0] == 0
+    about = checkpoint.describe(tmp_path / "week" / "runs" / "0001")
+    assert (about.preprocessing.input, about.of_maps) == ("pattern", True)
+
+
+@pytest.mark.parametrize("asked", ["pattern", "correlation"])
+def test_a_network_of_patterns_refuses_maps(asked, tmp_path, maps, recipe, capsys):
+    words = ("train", tmp_path / "shots.h5", "--recipe", recipe, "--input", asked)
+    assert call(capsys, *words, "--out", tmp_path / "r")[0] == 0
+    status, said = call(capsys, "predict", maps, "--run", tmp_path / "r")
+    assert status == 1
+    assert "maps.h5: holds correlation maps, and this run reads patterns" in said.err
+
+
+def test_a_run_of_an_earlier_version_reads_what_it_always_read(tmp_path, maps, recipe, capsys):
+    words = ("train", maps, "--recipe", recipe, "--input", "correlation", "--out", tmp_path / "r")
+    assert call(capsys, *words)[0] == 0
+    path = tmp_path / "r" / checkpoint.DESCRIPTION
+    old = json.loads(path.read_text("utf-8"))
+    del old["of_maps"]
+    path.write_text(json.dumps(old), "utf-8")
+    assert call(capsys, "predict", maps, "--run", tmp_path / "r")[0] == 0
+
+
+def test_maps_and_patterns_do_not_train_together(tmp_path, maps, recipe, capsys):
+    words = ("train", tmp_path / "shots.h5", maps, "--recipe", recipe, "--out", tmp_path / "r")
+    status, said = call(capsys, *words)
+    assert status == 1
+    assert "maps.h5: holds correlation maps, and others of these files hold patterns" in said.err
 
 
 # -- the dialog ------------------------------------------------------------------------------------
