@@ -94,7 +94,7 @@ class Checkpoint:
     def from_dict(cls, values: dict[str, Any], reference: Reference | None = None) -> Checkpoint:
         """The inverse of `to_dict`; unknown keys of newer versions are left out."""
         known = {k: v for k, v in values.items() if k in cls.__dataclass_fields__}
-        known["recipe"] = Recipe.from_dict(known["recipe"])
+        known["recipe"] = Recipe.from_dict(known["recipe"], trained=True)
         known["preprocessing"] = Preprocessing.from_dict(known["preprocessing"], reference)
         for key in ("class_names", "thresholds", "legal_sets"):
             known[key] = None if known.get(key) is None else tuple(known[key])

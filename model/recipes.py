@@ -28,6 +28,14 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
+_AT_MOST = {
+    "leak": 1.0, "batchnorm_momentum": 1.0, "small_share": 1.0, "shift": 1.0, "smooth": 1.0,
+    "contrast": 1.0, "shot_noise": 1.0, "decay": 1.0, "zoom": 2.0,
+}  # fmt: skip
+_LESS_THAN = {"smoothing": 1.0, "ema": 1.0, "momentum": 1.0, "tuning": 1.0}
+"""Setting -> the largest number that means anything, or the first that does not."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides a training, besides the data and the seed."""
@@ -196,14 +204,23 @@ class Recipe:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], file: Path | None = None) -> Recipe:
-        """A recipe from plain values; missing ones keep their defaults. InputError if unusable."""
+    def from_dict(
+        cls, values: Mapping[str, Any], file: Path | None = None, *, trained: bool = False
+    ) -> Recipe:
+        """A recipe from plain values; missing ones keep their defaults.
+
+        trained: a network was trained by it, with whatever numbers. Raises InputError for unknown
+        settings, values of another type and, unless `trained`, numbers out of range.
+        """
         known = {f.name: f for f in fields(cls)}
         for key in values:
             if key not in known:
                 mend = f"There are: {', '.join(known)}."
                 raise InputError(f"a recipe has no setting {key!r}", file=file, mend=mend)
         made = {k: _checked(k, v, getattr(cls, k), file) for k, v in values.items()}
+        if not trained:
+            for key, value in made.items():
+                _check_range(key, value, getattr(cls, key), file)
         return replace(cls(), **made)
 
     def with_log_activation(self, on: bool) -> Recipe:
@@ -223,7 +240,7 @@ def _checked(key: str, value: Any, default: Any, file: Path | None) -> Any:
         mend = f"Use one of: {', '.join(_CHOICES[key])}."
         raise InputError(f"{key} = {value!r} is not known", file=file, place=key, mend=mend)
     if isinstance(default, tuple):
-        if isinstance(value, list | tuple) and all(isinstance(v, int) for v in value):
+        if isinstance(value, list | tuple) and all(type(v) is int for v in value):
             return tuple(value)
     elif isinstance(default, float):
         if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
@@ -233,11 +250,30 @@ def _checked(key: str, value: Any, default: Any, file: Path | None) -> Any:
         if not isinstance(value, int) or isinstance(value, bool) or value >= low:
             return value
     kind = {bool: "true or false", int: "a whole number", float: "a number, not negative"}
-    raise InputError(
-        f"{key} = {value!r} cannot be used",
-        file=file,
-        place=key,
-        mend=f"Give {kind.get(type(default), 'text')}, for example {default!r}.",
+    wanted = f"{kind.get(type(default), 'text')}, for example {default!r}"
+    if isinstance(default, tuple):
+        wanted = "a list of whole numbers such as [50, 100]"
+    raise _unusable(key, value, wanted, file)
+
+
+def _check_range(key: str, value: Any, default: Any, file: Path | None) -> None:
+    """InputError for a number that is infinite, or beyond what its setting can mean."""
+    if not isinstance(value, float):
+        return
+    most, bound = _AT_MOST.get(key, math.inf), _LESS_THAN.get(key, math.inf)
+    if math.isfinite(value) and value <= most and value < bound:
+        return
+    wanted = "a finite number"
+    if most < math.inf:
+        wanted = f"a number from 0 to {most:g}"
+    if bound < math.inf:
+        wanted = f"a number from 0 to below {bound:g}"
+    raise _unusable(key, value, f"{wanted}, for example {default!r}", file)
+
+
+def _unusable(key: str, value: Any, wanted: str, file: Path | None) -> InputError:
+    return InputError(
+        f"{key} = {value!r} cannot be used", file=file, place=key, mend=f"Give {wanted}."
     )
 
 

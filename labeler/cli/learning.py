@@ -303,7 +303,7 @@ def _recipe(args: argparse.Namespace) -> Any:
     for key in ("network", "epochs", "size"):
         if getattr(args, key) is not None:
             values[key] = getattr(args, key)
-    recipe = Recipe.from_dict(values)
+    recipe = Recipe.from_dict(values, trained=args.resume)
     if args.input == "correlation":
         recipe = recipe.on_maps()
     return recipe

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from model import recipes
+from model.checkpoint import Checkpoint
 from model.errors import InputError
 from model.optimisation import rate_at
 from model.recipes import Recipe
@@ -65,6 +66,17 @@ def test_every_recipe_survives_toml(name, tmp_path):
         ("rate = -1", "rate"),
         ("flips = 1", "flips"),
         ("alpha = [", "TOML"),
+        ("tuning = 1.0", "a number from 0 to below 1"),
+        ("tuning = 2", "a number from 0 to below 1"),
+        ("smoothing = 5", "a number from 0 to below 1"),
+        ("ema = 1.5", "a number from 0 to below 1"),
+        ("small_share = 1.5", "a number from 0 to 1"),
+        ("leak = 2", "a number from 0 to 1"),
+        ("zoom = 50", "a number from 0 to 2"),
+        ("rate = inf", "a finite number"),
+        ("rate = nan", "rate"),
+        ('milestones = "x"', "a list of whole numbers such as [50, 100]"),
+        ("milestones = [true]", "a list of whole numbers"),
     ],
 )
 def test_a_mistake_in_a_recipe_is_named_with_its_file(text, named, tmp_path):
@@ -74,6 +86,13 @@ def test_a_mistake_in_a_recipe_is_named_with_its_file(text, named, tmp_path):
         recipes.read(path)
     assert named in str(error.value)
     assert "mine.toml" in str(error.value)
+
+
+def test_the_recipe_of_an_earlier_run_is_read_whatever_its_numbers():
+    values = recipes.named("quick").to_dict() | {"leak": 2.0, "smoothing": 5.0}
+    assert Recipe.from_dict(values, trained=True).leak == 2.0
+    about = Checkpoint(("Round",), Recipe(leak=2.0), Recipe().preprocessing())
+    assert Checkpoint.from_dict(about.to_dict()) == about
 
 
 def test_without_the_log_activation_raw_counts_are_scaled():
