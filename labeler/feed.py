@@ -73,7 +73,8 @@ class ShotFeed:
         nearest = np.asarray(around, int).tolist()[: self._room(row)]
         # The reader serves the newest request first: the shot on screen is asked for last.
         for other in [*reversed(nearest), row]:
-            if self.reader.counts(other) is None:
+            known = self.reader.counts(other)
+            if known is None or isinstance(known, InputError):  # what failed may be over
                 self.reader.request(other, *self.place(other))
 
     def _room(self, row: int) -> int:

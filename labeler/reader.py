@@ -10,6 +10,7 @@ import contextlib
 import logging
 import multiprocessing
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ READING_S = 5.0
 """A single shot that takes longer counts as unreadable."""
 COUNTS_MB, THUMBNAILS_MB = 32, 12
 """Room for what was read; a file of thumbnails beside the project remembers the rest."""
+AGAIN_S, FILE_AGAIN_S = 15.0, 60.0
+"""A shot that could not be read is tried again after this; one whose file kills the child later."""
 LEAST = 6
 """So many answers are kept whatever their size: the shot on screen and its neighbours."""
 WAITING_COUNTS, WAITING_THUMBNAILS = 64, 1024
@@ -83,7 +86,9 @@ class ShotReader:
         }
         self._current: _Request | None = None
         self._steps: Preparation | None = None
-        self._bad_files: dict[tuple[Path, str | None], InputError] = {}
+        self._bad_files: dict[tuple[Path, str | None], tuple[float, InputError]] = {}
+        self._failed: dict[tuple[str, int], float] = {}
+        """When a shot that is an error in the cache was tried."""
         self._closing = False
         self._changed = threading.Condition()
         self._child = _Child(opener, reading_s, opening_s)
@@ -128,8 +133,15 @@ class ShotReader:
     def thumbnail(self, key: int) -> Thumbnail | InputError | None:
         """The thumbnail in the cache, the reason why there is none, or None when not made yet."""
         with self._changed:
+            if self._is_stale("thumbnail", key):
+                return None
             found: Thumbnail | InputError | None = self._thumbnails.get(key)
         return found
+
+    def _is_stale(self, kind: str, key: int) -> bool:
+        """Whether the answer in the cache is an error of so long ago that it may be over."""
+        tried = self._failed.get((kind, key))
+        return tried is not None and time.monotonic() - tried > AGAIN_S
 
     def clear(self) -> None:
         """Forget every request and every answer, bad ones too (another project, a moved file)."""
@@ -137,6 +149,7 @@ class ShotReader:
             self._counts.clear()
             self._thumbnails.clear()
             self._bad_files.clear()
+            self._failed.clear()
             self._current = None
             for waiting in self._waiting.values():
                 waiting.clear()
@@ -153,7 +166,7 @@ class ShotReader:
         with self._changed:
             counts = request.kind == "counts"
             answer = (self._counts if counts else self._thumbnails).get(request.key)
-            if answer is None:
+            if answer is None or self._is_stale(request.kind, request.key):
                 if self._current == request or self._closing:
                     return
                 waiting = self._waiting[request.kind]
@@ -170,11 +183,13 @@ class ShotReader:
     def _work(self) -> None:
         self._child.start()
         while (request := self._next()) is not None:
-            answer = self._bad_files.get((request.path, request.dataset))
-            if answer is None:
+            place = request.path, request.dataset
+            tried, answer = self._bad_files.get(place, (0.0, None))
+            if answer is None or time.monotonic() - tried > FILE_AGAIN_S:
                 answer = self._child.read(request)
+                self._bad_files.pop(place, None)
                 if isinstance(answer, InputError) and self._child.failed_to_open:
-                    self._bad_files[request.path, request.dataset] = answer
+                    self._bad_files[place] = time.monotonic(), answer
             with self._changed:
                 wanted = self._current is request and not self._closing
                 self._current = None
@@ -195,6 +210,9 @@ class ShotReader:
         return None
 
     def _keep(self, request: _Request, answer: Any) -> Any:
+        self._failed.pop((request.kind, request.key), None)
+        if isinstance(answer, InputError):
+            self._failed[request.kind, request.key] = time.monotonic()
         if request.kind == "thumbnail":
             self._thumbnails.put(request.key, answer, getattr(answer, "nbytes", 0))
             return answer

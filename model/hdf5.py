@@ -67,7 +67,7 @@ def is_under_swmr(path: Path) -> bool:
 def dataset_at(file: h5py.File, name: str) -> h5py.Dataset | None:
     """The dataset at a name, through links; None where there is none.
 
-    Raises InputError where a link leads to a file that is missing.
+    Raises InputError where a link, or a part of a virtual dataset, is in a file that is missing.
     """
     found = file.get(name)
     if found is None:
@@ -81,7 +81,27 @@ def dataset_at(file: h5py.File, name: str) -> h5py.Dataset | None:
                 place=name,
                 mend="Bring that file back to its place.",
             )
-    return found if isinstance(found, h5py.Dataset) else None
+    if not isinstance(found, h5py.Dataset):
+        return None
+    check_parts(found)
+    return found
+
+
+def check_parts(dataset: h5py.Dataset) -> None:
+    """InputError where a file is missing that a virtual dataset is put together from.
+
+    HDF5 itself would give zeros for its shots, without a word.
+    """
+    if not dataset.is_virtual:
+        return
+    file = Path(dataset.file.filename)
+    for name in dict.fromkeys(part.file_name for part in dataset.virtual_sources()):
+        if name == "." or "%" in name:  # in this file; or a pattern, whose files may come later
+            continue
+        if not any(place.exists() for place in (file.parent / name, Path(name))):
+            what = f"is put together from other files, of which {name} is not there"
+            mend = "Bring that file back to its place."
+            raise InputError(what, file=file, place=dataset.name.strip("/"), mend=mend)
 
 
 def with_chunk_cache(file: h5py.File, name: str) -> h5py.Dataset:

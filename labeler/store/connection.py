@@ -29,6 +29,8 @@ class Database:
     """
 
     dialect = "sqlite"
+    _seen: tuple[tuple[int, int] | None, ...] | None = None
+    """The traces of writing at the time of opening, where SQLite does not look for any itself."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,23 +41,54 @@ class Database:
             "sqlite://", creator=self._connect, poolclass=StaticPool, json_serializer=to_json
         )
         with self.translated():
-            self.connection: Connection = self._engine.connect().execution_options(
-                isolation_level="AUTOCOMMIT"
-            )
+            self._open()
             self._prepare()
 
     def _connect(self) -> sqlite3.Connection:
         uri = self.path.resolve().as_uri()
-        if self.read_only:
-            wal = self.path.with_name(self.path.name + "-wal")
-            uri += "?mode=ro" + ("" if wal.exists() and wal.stat().st_size else "&immutable=1")
+        if not self.read_only:
+            return self._opened(uri)
+        self._seen = None
+        found = self._opened(uri + "?mode=ro")
+        if not _follows(found):  # SQLite may not make what it needs to follow a writer
+            found.close()
+            self._seen = self._traces()
+            return self._opened(uri + "?mode=ro&immutable=1")
+        return found
+
+    @staticmethod
+    def _opened(uri: str) -> sqlite3.Connection:
         return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+    def _traces(self) -> tuple[tuple[int, int] | None, ...]:
+        """By what one sees from outside that somebody wrote."""
+        found: list[tuple[int, int] | None] = []
+        for path in (self.path, self.path.with_name(self.path.name + "-wal")):
+            try:
+                about = path.stat()
+                found.append((about.st_size, about.st_mtime_ns))
+            except OSError:
+                found.append(None)
+        return tuple(found)
+
+    def look_again(self) -> None:
+        """Where SQLite takes the file for one that never changes: open it anew if it did."""
+        if self._seen is None or self._seen == self._traces():
+            return
+        with self.translated():
+            self.connection.close()
+            self._engine.dispose()
+            self._open()
+
+    def _open(self) -> None:
+        self.connection: Connection = self._engine.connect().execution_options(
+            isolation_level="AUTOCOMMIT"
+        )
+        for pragma in (f"busy_timeout={BUSY_MS}", "foreign_keys=ON", "cache_size=-65536"):
+            self.connection.exec_driver_sql(f"PRAGMA {pragma}")
 
     def _prepare(self) -> None:
         run = self.connection.exec_driver_sql
-        run(f"PRAGMA busy_timeout={BUSY_MS}")
-        run("PRAGMA foreign_keys=ON")
-        run("PRAGMA cache_size=-65536")
         if self.read_only:
             self.notes.append(
                 "This project can only be looked at: its folder may not be written to by you. "
@@ -197,3 +230,12 @@ _TROUBLES = (
     ("constraint failed: classes", "the database is damaged: its classes", _RESTORE),
     ("no such table", "the database is damaged: a table is missing", _RESTORE),
 )
+
+
+def _follows(connection: sqlite3.Connection) -> bool:
+    """Whether a read-only connection can be used."""
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    return True

@@ -39,6 +39,7 @@ class Elsewhere(Facts):
 
     def pulse(self) -> Pulse:
         """What differs as soon as anything was decided, added or restored."""
+        self.database.look_again()
         with self.database.translated():
             found = self.database.connection.execute(_PULSE).one()
         return Pulse(int(found[0] or 0), int(found[1] or 0), str(found[2] or ""))

@@ -36,7 +36,9 @@ class Server(Database):
         self.notes: list[str] = []
         self.shown = url.set(password=None).render_as_string()
         try:
-            self._engine = create_engine(url, poolclass=StaticPool, json_serializer=to_json)
+            self._engine = create_engine(
+                url, poolclass=StaticPool, json_serializer=to_json, connect_args=dict(PATIENCE)
+            )
         except ImportError as error:
             mend = "Install it: pip install 'airylabel[team]'"
             raise InputError("projects on a server need psycopg", file=path, mend=mend) from error
@@ -138,6 +140,14 @@ def _url(path: Path, text: str) -> URL:
     return url.set(drivername="postgresql+psycopg")
 
 
+PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Seconds (the last: milliseconds) until a server that does not answer is given up (libpq)."""
 _FORM = "Write it as postgresql+psycopg://NAME@HOST/DATABASE."
 _LOCK = 7_264
 """The number of the lock that every writer takes, so that gestures are numbered as they commit."""

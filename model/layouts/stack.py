@@ -13,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.hdf5 import check_images, dataset_at, number, stacks, texts, with_chunk_cache
+from model.hdf5 import (
+    check_images,
+    check_parts,
+    dataset_at,
+    number,
+    stacks,
+    texts,
+    with_chunk_cache,
+)
 from model.layouts.base import Counts, FileLabels, Geometry, Scalars, good
 
 _METRES = {"_m": 1.0, "_mm": 1e-3, "_um": 1e-6, "_nm": 1e-9}
@@ -80,10 +88,16 @@ class Stack:
         return dataset_at(self.file, f"{self.group}/{name}" if self.group else name)
 
     def read(self, i: int) -> Counts:
-        return np.asarray(self._data[i])
+        return self._whole(np.asarray(self._data[i]))
 
     def read_slice(self, start: int, stop: int) -> Counts:
-        return np.asarray(self._data[start:stop])
+        return self._whole(np.asarray(self._data[start:stop]))
+
+    def _whole(self, counts: Counts) -> Counts:
+        """The counts; InputError where they are zeros because a part of the file went away."""
+        if not counts.any():
+            check_parts(self._data)
+        return counts
 
     # -- mask ----------------------------------------------------------------------------------
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import socket
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from labeler.cli import main
 from labeler.project import Project
 from labeler.repairing import repair
 from labeler.store import FLAGGED, LABELLED, SKIPPED, Store
+from labeler.store import server as server_module
 from model.errors import InputError
 from model.sources import SourceInfo
 
@@ -207,6 +210,17 @@ def test_a_project_on_a_server_is_made_labelled_and_opened_by_another(qapp, tmp_
     assert main(["check", str(week)]) == 0
     with pytest.raises(InputError, match="on a server"):
         repair(week)
+
+
+def test_a_server_that_takes_calls_and_says_nothing_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setitem(server_module.PATIENCE, "connect_timeout", 2)
+    shots = write_shots(tmp_path / "shots.h5", 3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql+psycopg://ada@127.0.0.1:{silent.getsockname()[1]}/week"
+        begin = time.monotonic()
+        with pytest.raises(InputError, match="does not answer"):
+            Project.create(tmp_path / "one", [shots], store=url)
+    assert time.monotonic() - begin < 20
 
 
 def test_a_store_in_use_or_out_of_reach_is_refused_in_words(tmp_path, url):

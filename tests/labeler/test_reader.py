@@ -6,10 +6,12 @@ import threading
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import psutil
 import pytest
 
+from labeler import reader as reader_module
 from labeler.reader import ShotReader
 from model.errors import InputError
 from model.layouts import Geometry
@@ -145,6 +147,42 @@ def test_a_file_that_crashes_on_opening_is_tried_only_once(desk):
     assert time.perf_counter() - begin < 0.1
     d.ask(3)
     assert (d.next()[1] == 3).all()
+
+
+def test_what_could_not_be_read_is_tried_again_after_a_while(desk, tmp_path, monkeypatch):
+    path = tmp_path / "shots.h5"
+    said = queue.Queue()
+    reader = ShotReader(lambda *answer: said.put(answer), lambda *answer: said.put(answer))
+    ask = (
+        (lambda: reader.request(7, path, None, 0)),
+        (lambda: reader.request_thumbnail(8, path, None, 0)),
+    )
+    for each in ask:
+        each()
+        assert "no such file" in str(said.get(timeout=20)[1])
+    with h5py.File(path, "w") as file:
+        file["images"] = np.full((3, 16, 16), 5, np.uint16)
+    ask[0]()
+    assert "no such file" in str(said.get(timeout=1)[1])  # too soon
+    assert isinstance(reader.thumbnail(8), InputError)
+    monkeypatch.setattr(reader_module, "AGAIN_S", 0.0)
+    assert reader.thumbnail(8) is None
+    ask[0]()
+    assert (said.get(timeout=20)[1] == 5).all()
+    ask[1]()
+    assert isinstance(said.get(timeout=20)[1], np.ndarray)
+    reader.close()
+
+
+def test_a_file_that_crashed_on_opening_is_tried_again_after_longer(desk, monkeypatch):
+    d = desk()
+    d.ask(1, CRASHING_FILE)
+    d.next()
+    monkeypatch.setattr(reader_module, "FILE_AGAIN_S", 0.0)
+    begin = time.perf_counter()
+    d.ask(2, CRASHING_FILE)
+    assert "opening the file crashed" in str(d.next()[1])
+    assert time.perf_counter() - begin > 0.05  # a child died of it anew
 
 
 def test_an_error_of_the_file_names_file_place_and_mend(desk):

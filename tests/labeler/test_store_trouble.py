@@ -103,6 +103,29 @@ def test_a_read_only_place_can_be_looked_at(tmp_path, monkeypatch):
     looked.close()
 
 
+@pytest.mark.parametrize("follows", [True, False])
+def test_who_may_only_look_sees_what_is_labelled_meanwhile(tmp_path, monkeypatch, follows):
+    store = new_store(tmp_path)
+    ada = store.annotator("Ada")
+    store.close()  # nothing is left of its log: SQLite may take the file for one that never changes
+    if not follows:
+        monkeypatch.setattr(connection_module, "_follows", lambda connection: False)
+    with monkeypatch.context() as may_not:
+        may_not.setattr(connection_module, "is_writable", lambda path: False)
+        looked = Store.open(tmp_path / "project.sqlite")
+    assert looked.read_only
+    before = looked.pulse()
+    store = Store.open(tmp_path / "project.sqlite")
+    for row in range(3):
+        store.record(ada, row, 1, LABELLED, origin="key")
+    store.database.connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.record(ada, 0, 2, LABELLED, origin="key")
+    store.close()
+    assert looked.pulse() != before
+    assert looked.load_state(ada).present[:3].tolist() == [2, 1, 1]
+    looked.close()
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no file modes")
 def test_a_folder_that_may_not_be_written_is_opened_for_reading():
     folder = Path(tempfile.mkdtemp())

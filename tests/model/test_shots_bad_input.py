@@ -39,6 +39,36 @@ def test_a_missing_file_is_named(tmp_path):
     assert "no such file" in refused(tmp_path / "gone.h5")
 
 
+def put_together(tmp_path: Path) -> tuple[Path, Path]:
+    """A virtual dataset of two files with 3 shots each; it and the second of them."""
+    layout = h5py.VirtualLayout((6, 8, 8), "u2")
+    for k in range(2):
+        stack(tmp_path / f"run{k}.h5", np.full((3, 8, 8), k + 1, np.uint16), "data")
+        layout[3 * k : 3 * k + 3] = h5py.VirtualSource(f"run{k}.h5", "data", (3, 8, 8))
+    with h5py.File(tmp_path / "whole.h5", "w", libver="latest") as file:
+        file.create_virtual_dataset("images", layout)
+    return tmp_path / "whole.h5", tmp_path / "run1.h5"
+
+
+def test_a_missing_part_of_a_virtual_dataset_is_named_and_not_read_as_zeros(tmp_path):
+    whole, part = put_together(tmp_path)
+    with open_source(whole) as source:
+        assert (source.read(4) == 2).all()
+    part.rename(tmp_path / "moved.h5")
+    said = refused(whole)
+    assert "run1.h5 is not there" in said
+    assert "images" in said
+
+
+def test_a_part_that_goes_away_while_it_is_read_is_named(tmp_path):
+    whole, part = put_together(tmp_path)
+    with open_source(whole) as source:
+        assert (source.read(0) == 1).all()
+        part.rename(tmp_path / "moved.h5")
+        with pytest.raises(InputError, match=r"run1\.h5 is not there"):
+            source.read(4)
+
+
 def test_a_folder_is_not_a_file(tmp_path):
     assert "not a file" in refused(tmp_path)
 
