@@ -145,6 +145,8 @@ def open_source(
         layout = recognise(
             file, known.dataset if known else dataset, known.shot_names if known else None
         )
+        if known is None:
+            _check_mask(path, layout)
         info = known or _describe(path, layout)
         if (layout.n_shots, layout.shape) != (info.n_shots, info.shape):
             raise InputError(
@@ -161,6 +163,15 @@ def open_source(
         file.close()
         mend = "Copy the file again from its origin."
         raise InputError(f"is damaged ({error})", file=path, mend=mend) from error
+
+
+def _check_mask(path: Path, layout: Layout) -> None:
+    """InputError where nothing is left of the first shot: the network would see nothing at all."""
+    first = layout.mask(0) if layout.n_shots else None
+    if first is not None and not first.any():
+        what = "its mask leaves no pixel of the first shot"
+        mend = "In a mask 0 is good, as in CXI files: turn it round, or give it another name."
+        raise InputError(what, file=path, place=layout.dataset, mend=mend)
 
 
 def _describe(path: Path, layout: Layout) -> SourceInfo:

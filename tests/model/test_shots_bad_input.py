@@ -39,6 +39,16 @@ def test_a_missing_file_is_named(tmp_path):
     assert "no such file" in refused(tmp_path / "gone.h5")
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (3, 8, 8)])
+def test_a_mask_that_leaves_no_pixel_is_refused(tmp_path, shape):
+    path = stack(tmp_path / "shots.h5", np.ones((3, 8, 8), np.uint16))
+    with h5py.File(path, "a") as file:
+        file["mask"] = np.ones(shape, np.uint8)  # 1 for good, as some write it
+    said = refused(path)
+    assert "leaves no pixel" in said
+    assert "0 is good" in said
+
+
 def put_together(tmp_path: Path) -> tuple[Path, Path]:
     """A virtual dataset of two files with 3 shots each; it and the second of them."""
     layout = h5py.VirtualLayout((6, 8, 8), "u2")
