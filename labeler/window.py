@@ -6,7 +6,6 @@ It holds no labels and no shots: those are the session's. It never loads torch.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 import sys
 from pathlib import Path
@@ -37,6 +36,7 @@ from labeler.views.doors import Doors
 from labeler.views.first_levels import FirstLevels
 from labeler.views.label import LabelView
 from labeler.views.notes import NoteArea
+from labeler.views.retrain import RetrainBar
 from labeler.views.start import StartPage
 from labeler.views.status_line import StatusLine
 from labeler.views.tidy import Tidy
@@ -80,9 +80,8 @@ class MainWindow(QMainWindow):
         self.views: dict[str, QWidget] = {"Label": self.label}
         self.stack.addWidget(self.start)
         self.stack.addWidget(self.label)
-        self.bar = TopBar(session, self.actions_.by_id, [t for t in TABS if _made(t)])
+        self.bar = TopBar(session, self.actions_.by_id, list(TABS))
         self.status = StatusLine(session)
-        self.retrain_bar: Any = None
         self._lay_out()
         self.notes = NoteArea(self)
         self.net = CrashNet(self.notes.add)
@@ -101,10 +100,8 @@ class MainWindow(QMainWindow):
         row = QHBoxLayout(self.foot)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        if importlib.util.find_spec("labeler.views.retrain") is not None:
-            make = importlib.import_module("labeler.views.retrain").RetrainBar
-            self.retrain_bar = make(self.session, key="Ctrl+R", show_tab=self.show_tab)
-            row.addWidget(self.retrain_bar, 3)
+        self.retrain_bar = RetrainBar(self.session, key="Ctrl+R", show_tab=self.show_tab)
+        row.addWidget(self.retrain_bar, 3)
         row.addWidget(self.status, 2)
         column = QVBoxLayout()
         column.setContentsMargins(0, 0, 0, 0)
@@ -188,7 +185,7 @@ class MainWindow(QMainWindow):
 
     def show_tab(self, name: str) -> None:
         """Bring one of the views to the front, making it the first time."""
-        if self.session.project is None or not _made(name):
+        if self.session.project is None:
             return
         if name not in self.views:
             module, kind = TABS[name].split(".")
@@ -208,8 +205,7 @@ class MainWindow(QMainWindow):
 
     def retrain(self) -> None:
         """Start a training, as the Retrain button does."""
-        if self.retrain_bar is not None:
-            self.retrain_bar.start()
+        self.retrain_bar.start()
 
     def ask_number(self) -> None:
         """Jump to a shot by its number."""
@@ -333,7 +329,7 @@ class MainWindow(QMainWindow):
 
     def _may_leave(self) -> bool:
         """True where nothing runs, or where the person wants it stopped; then it is stopped."""
-        if self.retrain_bar is None or not self.retrain_bar.is_running:
+        if not self.retrain_bar.is_running:
             return True
         answer = QMessageBox.question(
             self,
@@ -374,12 +370,6 @@ class MainWindow(QMainWindow):
         self.net.release()
         self.tidy.release()
         event.accept()
-
-
-def _made(tab: str) -> bool:
-    """Whether a view is there at all; a view that is not yet made is left out."""
-    module = TABS[tab].split(".")[0]
-    return not module or importlib.util.find_spec(f"labeler.views.{module}") is not None
 
 
 def open_window(project: Path | None = None, *, train: bool = False) -> int:

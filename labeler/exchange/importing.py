@@ -155,11 +155,7 @@ def plan(
         unknown_classes=dict(zip(missing, unknown.sum(0).tolist(), strict=True)),
         left_out=0 if drop_unknown else int((partial & (rows >= 0)).sum()),
         ignored=sheet.ignored,
-        without=tuple(
-            c.name
-            for c, silent in zip(project.taxonomy.classes, _without(project, sheet), strict=True)
-            if silent and not c.retired
-        ),
+        without=_offered_without(project, sheet),
         per_class=_per_class(project, *bits),
     )
 
@@ -299,6 +295,14 @@ def _without(project: Project, sheet: LabelSheet) -> npt.NDArray[np.bool_]:
     silent = np.full(len(ours), not sheet.listed)
     silent[ours.columns([n for n in sheet.class_names if ours.knows(n)])] = False
     return silent
+
+
+def _offered_without(project: Project, sheet: LabelSheet) -> tuple[str, ...]:
+    """The names of such classes, but for retired ones."""
+    silent = _without(project, sheet)
+    return tuple(
+        c.name for c, s in zip(project.taxonomy.classes, silent, strict=True) if s and not c.retired
+    )
 
 
 # -- what becomes of them ----------------------------------------------------------------------

@@ -6,7 +6,6 @@ It only places pages; each asks the session for itself and refreshes when somebo
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import Any
 
 from PyQt6.QtCore import Qt, pyqtSignal
@@ -64,8 +63,7 @@ class QualityView(QWidget):
         column.setContentsMargins(10, 16, 10, 12)
         column.setSpacing(3)
         for name in PAGES:
-            if _made(name):
-                column.addWidget(self._button(name))
+            column.addWidget(self._button(name))
         column.addStretch(1)
         self.hint = label("", "faint", wrap=True)
         column.addWidget(self.hint)
@@ -122,8 +120,3 @@ class QualityView(QWidget):
         super().showEvent(event)
         if self.page and self.page not in self.pages:
             self.show_page(self.page)
-
-
-def _made(page: str) -> bool:
-    module = PAGES[page].split(".")[0]
-    return importlib.util.find_spec(f"labeler.views.{module}") is not None
