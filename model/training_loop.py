@@ -203,15 +203,23 @@ class Loop:
         return loss
 
     def _backward(self, rows: Rows, random: torch.Generator | None) -> float:
-        """Gradients of the mean loss over the rows of this process, in parts; returns the loss."""
-        x = self.data.inputs(rows, self.engine.device, self.recipe, random, self.side)
+        """Gradients of the mean loss over the rows of this process, in parts; returns the loss.
+
+        Every process makes as many passes as the one with most rows, or the others would wait for
+        it for ever; where it has no rows left, one of the batch goes through and counts nothing.
+        """
+        whole = self.data.inputs(rows, self.engine.device, self.recipe, random, self.side)
         mine = self.engine.share_of(len(rows))
-        x, y = x[mine], self._labels[torch.from_numpy(rows)][mine].to(self.engine.device)
-        size = max(1, math.ceil(len(x) / self.engine.parts))
+        x, y = whole[mine], self._labels[torch.from_numpy(rows)][mine].to(self.engine.device)
+        most = math.ceil(len(rows) / self.engine.world)
+        size = max(1, math.ceil(most / self.engine.parts))
         total = 0.0
-        for i in range(0, len(x), size):
+        for i in range(0, most, size):
             with self.engine.number_context():
-                logits = self.wrapped(x[i : i + size])
+                logits = self.wrapped(x[i : i + size] if i < len(x) else whole[:1])
+            if i >= len(x):
+                self.engine.fabric.backward((0 * logits.float()).sum())
+                continue
             share = len(logits) / len(rows) * self.engine.world  # processes are averaged after it
             loss = self.loss(logits.float(), y[i : i + size]) * share
             self.engine.fabric.backward(loss)

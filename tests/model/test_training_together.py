@@ -1,4 +1,4 @@
-"""Two processes (gloo) learn what one learns; where one dies, the other says so and ends."""
+"""Several processes (gloo) learn what one learns; where one dies, the others say so and end."""
 
 from __future__ import annotations
 
@@ -45,24 +45,28 @@ def losses(lines):
     return [e["loss"] for e in events if e["event"] == "epoch"]
 
 
-def test_two_processes_reach_the_loss_curve_of_one_at_the_same_batch(tmp_path, monkeypatch):
-    """One process that takes every batch in two halves normalises over the same shots as two
-    processes do (batch normalisation knows only what goes through at once)."""
-    path, recipe = make_file(tmp_path / "shots.h5", 48), tiny_recipe(epochs=3, batch=12)
-    two = tmp_path / "two"
-    write_recipe(two, recipe)
+@pytest.mark.parametrize(("devices", "batch"), [(2, 12), (4, 9)])
+def test_processes_reach_the_loss_curve_of_one_at_the_same_batch(
+    tmp_path, monkeypatch, devices, batch
+):
+    """One process that takes every batch in as many parts normalises over the same shots as the
+    processes do (batch normalisation knows only what goes through at once). Of 9 shots, the last
+    of four processes has none."""
+    path, recipe = make_file(tmp_path / "shots.h5", 48), tiny_recipe(epochs=3, batch=batch)
+    together = tmp_path / "together"
+    write_recipe(together, recipe)
     done = subprocess.run(
-        [*command(path, two, 3), "--devices", "2"],
+        [*command(path, together, 3), "--devices", str(devices)],
         capture_output=True, text=True, cwd=ROOT, timeout=200, check=False, env=environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count('"event":"finished"') == 1
 
-    def halves(self, *rest):
-        self.parts = 2
+    def divide(self, *rest):
+        self.parts = devices
         return ""
 
-    monkeypatch.setattr(engine.Engine, "_divide", halves)
+    monkeypatch.setattr(engine.Engine, "_divide", divide)
     table = table_of_file(path)
     one = [e["loss"] for e in train(table, recipe, tmp_path / "one") if e["event"] == "epoch"]
     np.testing.assert_allclose(losses(done.stdout.splitlines()), one, rtol=TOLERANCE)
