@@ -11,13 +11,17 @@ from __future__ import annotations
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import h5py
 import numpy as np
 import numpy.typing as npt
+
+from model.errors import InputError
 
 Block = tuple[int, int]
 """First and last-plus-one shot."""
@@ -50,6 +54,8 @@ class Filling:
         """What was said about each block that is done."""
         self._waiting: list[Block] = []
         self._saved = time.monotonic()
+        self._token = ""
+        """By which the journal of this run is known from that of another one to the same place."""
         self._places: dict[str, tuple[int, tuple[int, ...], np.dtype[Any]]] = {}
         self.resumed = self._read()
 
@@ -59,6 +65,7 @@ class Filling:
         head, *lines = self.journal.read_text("utf-8").split("\n")
         if head != self._head:
             return False
+        self._token = _token_of(lines[0] if lines else "")
         for line in lines:
             try:
                 first, last, note = json.loads(line)
@@ -74,7 +81,18 @@ class Filling:
         self.journal.unlink(missing_ok=True)
         self.part.unlink(missing_ok=True)
         lay_out(self.part)
-        self.journal.write_text(self._head + "\n", "utf-8")
+        self._token = uuid.uuid4().hex
+        begun = json.dumps({"begun": self._token})
+        self.journal.write_text(f"{self._head}\n{begun}\n", "utf-8")
+
+    def _check_mine(self) -> None:
+        """InputError where another run with other options has begun the file anew meanwhile."""
+        found = ["", ""]
+        with suppress(FileNotFoundError), self.journal.open(encoding="utf-8") as file:
+            found = [file.readline().rstrip("\n"), file.readline()]
+        if (found[0], _token_of(found[1])) != (self._head, self._token):
+            what = "another run has begun to write the same file"
+            raise InputError(what, file=self.out, mend="Give each run a file of its own.")
 
     def todo(self, all_blocks: Iterable[Block]) -> list[Block]:
         """Those that are not done yet."""
@@ -85,7 +103,8 @@ class Filling:
         return sum(b - a for a, b in self.notes)
 
     def put(self, block: Block, arrays: Arrays, note: Any = None) -> None:
-        """Write the rows of a block to the datasets of the file."""
+        """Write the rows of a block to the datasets of the file; see `_check_mine`."""
+        self._check_mine()
         with self.part.open("r+b", buffering=0) as file:
             for name, values in arrays.items():
                 offset, shape, dtype = self._place(name)
@@ -116,6 +135,7 @@ class Filling:
 
     def save(self) -> None:
         """Bring the shots to the disk, and only then say so."""
+        self._check_mine()
         with self.part.open("r+b") as file:
             os.fsync(file.fileno())
         with self.journal.open("a", encoding="utf-8") as file:
@@ -130,6 +150,14 @@ class Filling:
         self.save()
         self.part.replace(self.out)
         self.journal.unlink(missing_ok=True)
+
+
+def _token_of(line: str) -> str:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return ""
+    return str(found.get("begun", "")) if isinstance(found, dict) else ""
 
 
 def reserve(file: h5py.File, name: str, shape: tuple[int, ...], kind: Any) -> None:

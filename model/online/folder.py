@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.errors import InputError
-from model.online.growing import GrowingFile
+from model.online.growing import GrowingFile, progress
 from model.online.sources import ENDINGS, Arriving, Notice, Wanted
 
 PATIENCE_S = 5.0
 """A file that cannot be read, and does not change for so long, is given up."""
-SETTLED_S = 60.0
-"""A file that has not grown for so long is not looked at again."""
+SETTLED_S, RARELY_S = 60.0, 5.0
+"""A file that has not grown for so long is only looked at so rarely."""
+RECENT_S = 3600.0
+"""A file that changed within so long may still be written when the watch begins."""
 LISTING_S = 0.25
 
 
@@ -31,6 +33,8 @@ class _Known:
     since: float = 0.0
     unread: bool = True
     given_up: bool = False
+    first: int | None = None
+    """A checksum of its first shot: another one is another file of that name."""
 
     def changed(self, found: os.stat_result) -> bool:
         """Whether it is another than at the last look; remembers this one."""
@@ -55,12 +59,15 @@ def arriving(folder: Path, wanted: Wanted) -> Arriving:
         for name, entry in known.items():
             entry.changed((folder / name).stat())
             entry.unread = False
-    gone, looked = False, 0.0
+            _pass_over(folder / name, entry, wanted)
+    gone, looked, looked_at_all = False, 0.0, time.monotonic()
     while True:
         if time.monotonic() - looked > LISTING_S or not looked:
             looked = time.monotonic()
             try:
-                waiting = _waiting(folder, known)
+                rarely = looked - looked_at_all > RARELY_S
+                looked_at_all = looked if rarely else looked_at_all
+                waiting = _waiting(folder, known, rarely)
                 gone = False
             except OSError as error:
                 waiting = []
@@ -86,7 +93,17 @@ def _names(folder: Path) -> list[str]:
         ]
 
 
-def _waiting(folder: Path, known: dict[str, _Known]) -> list[Path]:
+def _pass_over(path: Path, entry: _Known, wanted: Wanted) -> None:
+    """Count the shots of a file that may still be written, so that only later ones are new."""
+    if time.time() - entry.state[1] / 1e9 > RECENT_S:
+        return
+    file = GrowingFile(path, wanted.dataset)
+    entry.done = file.look() or 0
+    entry.first = file.checksum() if entry.done else None
+    file.close()
+
+
+def _waiting(folder: Path, known: dict[str, _Known], settled_too: bool) -> list[Path]:
     """Files with something new, the newest first."""
     found = []
     names = _names(folder)
@@ -94,7 +111,8 @@ def _waiting(folder: Path, known: dict[str, _Known]) -> list[Path]:
         del known[gone]
     for name in names:
         entry = known.setdefault(name, _Known())
-        if entry.state[0] >= 0 and not entry.unread and entry.age > SETTLED_S:
+        settled = entry.state[0] >= 0 and not entry.unread and entry.age > SETTLED_S
+        if settled and not settled_too:
             continue
         try:
             state = (folder / name).stat()
@@ -109,11 +127,14 @@ def _of_file(path: Path, entry: _Known, wanted: Wanted) -> Arriving:
     """What is new in one file; marks it read, or given up with a notice."""
     file = GrowingFile(path, wanted.dataset)
     try:
+        file.first = entry.first
         count = file.look()
         if count is not None:
-            for found in file.read(entry.done, count):
-                entry.done += len(found)
+            entry.done = 0 if file.begun_anew or count < entry.done else entry.done
+            for found in file.read(entry.done, count, waited=entry.age > PATIENCE_S):
+                entry.done += progress(found)
                 yield found
+            entry.first = file.first
             entry.unread = entry.done < count
         if entry.unread and entry.age > PATIENCE_S:
             entry.given_up = True

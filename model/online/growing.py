@@ -6,6 +6,7 @@ Never locks the file. Opened anew, a file that cannot be read yet is tried again
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,7 @@ State = tuple[int, int, int]
 def arriving(path: Path, wanted: Wanted) -> Arriving:
     """New shots of a growing file, at most `BACKLOG` behind it; see `model.online.sources`."""
     file = GrowingFile(path, wanted.dataset)
-    done: int | None = None if wanted.new_only else 0
+    done: int | None = None if wanted.new_only and path.exists() else 0
     try:
         while True:
             count = file.look()
@@ -40,23 +41,32 @@ def arriving(path: Path, wanted: Wanted) -> Arriving:
                 yield None
                 continue
             done = count if done is None else done
-            if count < done:
+            if count < done or file.begun_anew:
+                file.begun_anew = False
                 yield Notice(f"{path}: was begun anew; watching goes on at its first shot.")
                 done = 0
+            if file.first is None and done:
+                file.first = file.checksum()
             skipped = max(0, count - done - BACKLOG)
-            if count == done:
-                yield None
             for found in file.read(done + skipped, count, skipped):
-                done += len(found) + found.skipped
+                done += progress(found)
                 yield found
+            if count == done or file.is_stuck:
+                yield None
     finally:
         file.close()
+
+
+def progress(found: Arrival | Notice) -> int:
+    """How many shots of a file are done with by this."""
+    return found.unreadable if isinstance(found, Notice) else len(found) + found.skipped
 
 
 class GrowingFile:
     """One file that somebody else writes; `look` says how many whole shots it has by now.
 
-    `trouble` is why it cannot be read, once, when that lasts.
+    `trouble` is why it cannot be read, once, when that lasts; `begun_anew` is set where its first
+    shot is another than before, until somebody resets it.
     """
 
     def __init__(self, path: Path, dataset: str | None = None) -> None:
@@ -69,6 +79,11 @@ class GrowingFile:
         self._state: State | None = None
         self._since = time.monotonic()
         self._said = False
+        self.begun_anew = False
+        self.is_stuck = False
+        """Whether the last reading ended at a shot that could not be read."""
+        self.first: int | None = None
+        """The checksum of its first shot, once that was read or passed over."""
 
     def look(self) -> int | None:
         """Shots that can be read; None where the file cannot be read now."""
@@ -79,20 +94,60 @@ class GrowingFile:
             self._remember(error)
             return None
 
-    def read(self, start: int, stop: int, skipped: int = 0) -> Iterator[Arrival]:
-        """Shots start … stop - 1, some at a time; ends early where one cannot be read yet."""
+    def read(
+        self, start: int, stop: int, skipped: int = 0, waited: bool = False
+    ) -> Iterator[Arrival | Notice]:
+        """Shots start … stop - 1, some at a time; ends early where one cannot be read yet.
+
+        After `PATIENCE_S`, or where the caller `waited` as long, damaged shots with readable ones
+        behind them are left out, with a notice.
+        """
         for first in range(start, stop, AT_ONCE):
-            assert self._layout is not None
+            last = min(first + AT_ONCE, stop)
             try:
-                found = read_part(
-                    self._layout, first, min(first + AT_ONCE, stop), self.path.name, skipped
-                )
+                found = self._part(first, last, skipped)
             except READING as error:
                 self.close()
                 self._remember(error)
+                waited |= self.is_stuck and time.monotonic() - self._since > PATIENCE_S
+                self.is_stuck = True
+                if waited:
+                    yield from self._one_by_one(first, last, stop, skipped)
                 return
+            self.is_stuck = False
+            self._since, self._said = time.monotonic(), False
+            if first == 0:
+                self.first = zlib.crc32(found.counts[:1].tobytes())
             yield found
             skipped = 0
+
+    def _part(self, start: int, stop: int, skipped: int = 0) -> Arrival:
+        if self._layout is None:
+            self._open()
+        assert self._layout is not None
+        return read_part(self._layout, start, stop, self.path.name, skipped)
+
+    def _one_by_one(
+        self, start: int, stop: int, end: int, skipped: int
+    ) -> Iterator[Arrival | Notice]:
+        """Those of the shots that can be read; nothing where none can, up to the file's end."""
+        found: list[tuple[int, Arrival]] = []
+        bad: list[int] = []
+        for i in [*range(start, stop), *([end - 1] if end > stop else [])]:
+            try:
+                found.append((i, self._part(i, i + 1, 0 if found else skipped)))
+            except (InputError, *READING):
+                self.close()
+                bad.append(i)
+        if not found:
+            return
+        self.is_stuck = False
+        yield from (part for i, part in found if i < stop)
+        bad = [i for i in bad if i < stop]
+        which = ", ".join(str(i + 1) for i in bad[:5]) + (" …" if len(bad) > 5 else "")
+        text = f"{self.path}: {len(bad)} shots cannot be read and are left out: {which}."
+        left = skipped if found[0][0] >= stop else 0  # nobody else counts them
+        yield Notice(text, unreadable=len(bad) + left)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -108,8 +163,16 @@ class GrowingFile:
         assert self._layout is not None
         if self._swmr and isinstance(self._layout, Stack):
             self._layout.refresh()
-        self._since, self._said = time.monotonic(), False
+        if not self.is_stuck:
+            self._since, self._said = time.monotonic(), False
         return self._layout.n_shots
+
+    def checksum(self) -> int | None:
+        """Of the counts of its first shot; None where that cannot be read."""
+        try:
+            return zlib.crc32(self._part(0, 1).counts.tobytes())
+        except (InputError, *READING):
+            return None
 
     def _is_stale(self, now: State) -> bool:
         """Without SWMR only a fresh look shows what has come; with it, only another file does."""
@@ -124,6 +187,10 @@ class GrowingFile:
         self._layout = recognise(self._file, self._dataset)
         self._swmr = bool(self._file.swmr_mode) and isinstance(self._layout, Stack)
         self._state = state or self._stat()
+        if self.first is not None and self._layout.n_shots:
+            now = self.checksum()
+            self.begun_anew |= now not in (None, self.first)
+            self.first = self.first if now is None else now
 
     def _stat(self) -> State:
         found = self.path.stat()

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import filelock
 import h5py
 import hdf5plugin
 import numpy as np
@@ -58,6 +59,7 @@ class Record:
 
     def __post_init__(self) -> None:
         self._file: h5py.File | None = None
+        self._lock: filelock.BaseFileLock | None = None
         self._kind: tuple[Any, ...] | None = None
         self._flushed = 0.0
         self._used = 0
@@ -97,6 +99,8 @@ class Record:
             _give_back(self.files[-1])
         except _TROUBLE as error:
             return f"{self.files[-1]}: its last shots could not be written ({reason(error)})."
+        finally:
+            _unlock(self._lock)
         return ""
 
     def _begin(self, hit: Hit, found: Found) -> None:
@@ -109,6 +113,7 @@ class Record:
         if shutil.disk_usage(self.folder).free < SLACK + STEP:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._used = 0
+        self._lock = _locked(path)
         file = h5py.File(path, "w-", libver="latest", locking=False)
         self.files.append(path)
         self._file = file
@@ -144,9 +149,40 @@ def mend(path: Path) -> int:
 
     Its datasets may differ by some last shots, and its head says that somebody writes it: what all
     of them have is copied to a file beside, which then takes its place. A record that was closed
-    is left alone. InputError where it cannot be read or written.
+    is left alone. InputError where it cannot be read or written, and where a watch still writes it.
     """
     path = Path(path)
+    with open_file(path):  # what is wrong with it in general is said here
+        lock = _locked(path) if is_under_swmr(path) else None
+    try:
+        return _mended(path)
+    finally:
+        _unlock(lock)
+
+
+def _locked(path: Path) -> filelock.BaseFileLock | None:
+    """The right to write a record, which dies with its process; None where none can be had.
+
+    Beside the record, as its own lock would keep readers out. InputError where somebody has it.
+    """
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        mend = "Stop the watch first: what it keeps can be added then."
+        raise InputError("is still being written", file=path, mend=mend) from error
+    except (OSError, NotImplementedError):  # a file system without locks, or read-only
+        return None
+    return lock
+
+
+def _unlock(lock: filelock.BaseFileLock | None) -> None:
+    if lock is not None:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def _mended(path: Path) -> int:
     with open_file(path) as file:
         if IMAGES not in file:
             what = "is no record of live shots"

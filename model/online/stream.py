@@ -23,6 +23,7 @@ from model.online.sources import Arrival, Arriving, Notice
 QUEUED = 64
 """Hits that wait for the network at most."""
 QUEUED_BYTES = 256 * 2**20
+CLOSING_S = 10.0
 PAUSE_S = 0.01
 """Between two looks at a source that has nothing new."""
 CLOCK_S = 60.0
@@ -79,9 +80,12 @@ class Stream:
         self._thread.start()
 
     def close(self) -> None:
-        """End the reading; hits that still wait count as dropped."""
+        """End the reading; hits that still wait count as dropped.
+
+        A source that hangs, on a dead network say, is left behind in its thread.
+        """
         self._closing.set()
-        self._thread.join()
+        self._thread.join(CLOSING_S)
         with self._lock:
             self.count.dropped += len(self._queue)
             self._queue.clear()

@@ -220,3 +220,32 @@ def test_slurm_is_given_one_thread_a_worker_and_what_the_site_says():
 
 def test_without_a_scheduler_nobody_needs_dask():
     assert isinstance(engines.open_workers(int, None, 1, 1, None), Pool)
+
+
+def test_a_run_stops_where_another_one_with_other_options_has_begun_the_same_file(tmp_path):
+    def lay_out(path):
+        with h5py.File(path, "w") as file:
+            filling.reserve(file, "maps", (8, 4), "f4")
+
+    def rows(value):
+        return {"maps": np.full((2, 4), value, np.float32)}
+
+    first = Filling(tmp_path / "maps.h5", {"recipe": "A"})
+    first.begin(lay_out)
+    first.put((0, 2), rows(1))
+    first.save()
+    again = Filling(tmp_path / "maps.h5", {"recipe": "A"})
+    assert again.resumed
+    again.put((2, 4), rows(1))  # the same order by another process: the same bytes
+    other = Filling(tmp_path / "maps.h5", {"recipe": "B"})
+    other.begin(lay_out)
+    for stale in (first, again):
+        with pytest.raises(InputError, match=r"maps\.h5: another run has begun"):
+            stale.put((2, 4), rows(1))
+        with pytest.raises(InputError, match="another run"):
+            stale.save()
+    for start in (0, 2, 4, 6):
+        other.put((start, start + 2), rows(2))
+    other.finish()
+    with h5py.File(tmp_path / "maps.h5") as file:
+        assert (file["maps"][()] == 2).all()

@@ -18,6 +18,7 @@ from test_prediction import make_run
 
 from model.errors import InputError
 from model.hdf5 import is_under_swmr
+from model.layouts import Geometry
 from model.online import folder as folder_module
 from model.online import growing, record
 from model.online.bands import Alarms, Band, parse
@@ -47,7 +48,7 @@ def reader(run):
     return LiveReader.open(run, engine="torch")
 
 
-def collect(source, shots, seconds=20.0):
+def collect(source, shots, seconds=20.0, close=True):
     """(arrivals, notices) until so many shots came; fails when they do not."""
     found, notices, end = [], [], time.monotonic() + seconds
     while sum(map(len, found)) < shots:
@@ -59,7 +60,8 @@ def collect(source, shots, seconds=20.0):
             notices.append(item)
         else:
             time.sleep(0.01)
-    source.close()
+    if close:
+        source.close()
     return found, notices
 
 
@@ -150,6 +152,70 @@ def test_a_file_that_stays_unreadable_is_named_once_and_tried_further(tmp_path, 
     write_file(path, *make_shots(3))
     arrivals, _ = collect(source, 3)
     assert counts_of(arrivals).shape == (3, 64, 64)
+
+
+def damaged(path: Path, images: np.ndarray, bad: int) -> Path:
+    """A file one of whose shots is damaged."""
+    with h5py.File(path, "w") as file:
+        made = file.create_dataset("images", data=images, chunks=(1, 64, 64), compression="gzip")
+        chunk = made.id.get_chunk_info_by_coord((bad, 0, 0))
+    with path.open("r+b") as stream:
+        stream.seek(chunk.byte_offset)
+        stream.write(b"\xff" * min(200, chunk.size))
+    return path
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_a_damaged_shot_is_named_and_left_out_and_the_others_come(tmp_path, monkeypatch, place):
+    monkeypatch.setattr(growing, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(folder_module, "PATIENCE_S", 0.1)
+    images, _ = make_shots(40)
+    path = damaged(tmp_path / "run.h5", images, 35)
+    source = open_stream(str(path if place == "file" else tmp_path))
+    arrivals, notices = collect(source, 39, close=False)
+    np.testing.assert_array_equal(counts_of(arrivals), np.delete(images, 35, 0))
+    said = [n for n in [*notices, *(next(source) for _ in range(3))] if isinstance(n, Notice)]
+    assert [n.unreadable for n in said if n.unreadable] == [1]
+    assert any("run.h5: 1 shots cannot be read" in n.text and "36" in n.text for n in said)
+
+
+def test_a_file_that_is_replaced_by_a_longer_run_is_read_from_its_first_shot(tmp_path):
+    images, labels = make_shots(12)
+    path = write_file(tmp_path / "run.h5", images[:4], labels[:4])
+    source = open_stream(str(path))
+    collect(source, 4, close=False)
+    write_file(tmp_path / "next.h5", images[4:], labels[4:]).replace(path)
+    arrivals, notices = collect(source, 8, close=False)
+    np.testing.assert_array_equal(counts_of(arrivals), images[4:])
+    assert "begun anew" in notices[0].text
+
+
+def test_all_shots_are_new_in_a_file_that_was_not_there_at_first(tmp_path):
+    source = open_stream(str(tmp_path / "run.h5"), Wanted(new_only=True))
+    assert next(source) is None
+    write_file(tmp_path / "run.h5", *make_shots(5))
+    arrivals, _ = collect(source, 5, close=False)
+    assert len(counts_of(arrivals)) == 5
+
+
+def test_files_of_a_folder_that_grow_late_or_are_replaced_lose_no_shot(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_module, "SETTLED_S", 0.1)
+    monkeypatch.setattr(folder_module, "RARELY_S", 0.1)
+    images, labels = make_shots(20)
+    path = write_file(tmp_path / "a.h5", images[:4], labels[:4])
+    source = open_stream(str(tmp_path))
+    collect(source, 4, close=False)
+    new = open_stream(str(tmp_path), Wanted(new_only=True))
+    assert next(new) is None
+    time.sleep(0.3)  # settled by now
+    assert next(source) is None
+    write_file(tmp_path / "whole", images[:10], labels[:10]).replace(path)
+    for each in (source, new):
+        arrivals, _ = collect(each, 6, close=False)
+        np.testing.assert_array_equal(counts_of(arrivals), images[4:10])
+    write_file(tmp_path / "whole", images[10:], labels[10:]).replace(path)
+    arrivals, _ = collect(source, 10, close=False)
+    np.testing.assert_array_equal(counts_of(arrivals), images[10:])
 
 
 def test_a_folder_that_fills_is_read_newest_first_and_half_files_are_tried_again(
@@ -629,3 +695,21 @@ def test_a_run_that_is_missing_or_was_changed_is_refused(tmp_path, harm):
         weights.write_bytes(bytes(data))
     with pytest.raises(InputError, match=r"cannot be read|was changed"):
         LiveReader.open(folder)
+
+
+def test_a_record_that_is_still_being_written_is_not_joined_and_loses_nothing(tmp_path):
+    def hit(i):
+        counts = np.full((32, 32), i, np.uint16)
+        return Hit(counts, None, Geometry(), i, float("nan"), time.time(), 1.0, "x")
+
+    found = {"probabilities": np.zeros((1, 11), np.float32)}
+    kept_in = Record(tmp_path, lambda shape: {})
+    kept_in.add([hit(0)], found)
+    kept_in.flush()
+    (path,) = kept_in.files
+    with pytest.raises(InputError, match=r"still being written.*Stop the watch first"):
+        mend(path)
+    kept_in.add([hit(1)], found)
+    assert kept_in.close() == ""
+    assert mend(path) == 2
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
