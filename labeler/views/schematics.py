@@ -11,18 +11,19 @@ import numpy.typing as npt
 from labeler.display import paint_unseen
 
 _alive: list[object] = []
-"""Qt's application must outlive every picture."""
+"""Qt's application must outlive every picture; of the window's kind, as a process has but one."""
 
 
 def render(name: str, side: int) -> npt.NDArray[np.uint8]:
     """A drawing of `resources/schematics` as RGBA (side, side, 4); KeyError without it."""
     from PyQt6.QtCore import QByteArray, QRectF, Qt
-    from PyQt6.QtGui import QGuiApplication, QImage, QPainter
+    from PyQt6.QtGui import QImage, QPainter
     from PyQt6.QtSvg import QSvgRenderer
+    from PyQt6.QtWidgets import QApplication
 
-    if QGuiApplication.instance() is None:
+    if QApplication.instance() is None:
         paint_unseen()
-        _alive.append(QGuiApplication(sys.argv[:1]))
+        _alive.append(QApplication(sys.argv[:1]))
     file = resources.files("resources") / "schematics" / name
     if not file.is_file():
         raise KeyError(name)

@@ -8,8 +8,8 @@ import time
 
 import h5py
 import numpy as np
-import psutil
 import pytest
+from killing import killed_after_two_blocks, still_running
 
 from labeler.cli import main
 from model.shots import open_source
@@ -97,7 +97,6 @@ def test_wrong_numbers_are_explained_and_nothing_is_written(shots, tmp_path, cap
     assert [p.name for p in tmp_path.iterdir()] == ["shots.h5"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("verb", ["gallery", "noise-figure"])
 def test_an_unknown_colormap_is_named_before_the_work(verb, shots, tmp_path, capsys):
     out = tmp_path / "figure.png"
@@ -106,33 +105,25 @@ def test_an_unknown_colormap_is_named_before_the_work(verb, shots, tmp_path, cap
     assert not out.exists()
 
 
-def test_a_killed_correlate_goes_on_and_leaves_no_workers(tmp_path):
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_killed_correlate_goes_on_and_leaves_no_workers(tmp_path, capsys):
     path, out = tmp_path / "many.h5", tmp_path / "maps.h5"
     with h5py.File(path, "w") as file:
-        file["images"] = np.random.default_rng(0).poisson(9, (2500, 64, 64)).astype(np.uint16)
-    words = ["--radii", "64", "--angles", "8192", "--workers", "2", "--events"]
-    command = [sys.executable, "-m", "labeler", "correlate", str(path), "--out", str(out), *words]
-    journal = tmp_path / ".maps.h5.journal"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
-        until = time.monotonic() + 60
-        while time.monotonic() < until and child.poll() is None:
-            if journal.exists() and journal.read_text().count("\n") > 2:  # its head is two lines
-                break
-            time.sleep(0.02)
-        interrupted = child.poll() is None
-        workers = psutil.Process(child.pid).children(recursive=True) if interrupted else []
-        child.kill()
-    _, alive = psutil.wait_procs(workers, timeout=5)
-    assert not alive, "a worker outlived its parent"
-    if not interrupted:
-        pytest.skip("the machine was too fast to be interrupted")
+        file["images"] = np.random.default_rng(0).poisson(9, (900, 64, 64)).astype(np.uint16)
+    words = ["correlate", str(path), "--out", str(out), "--radii", "64", "--angles", "8192"]
+    workers = killed_after_two_blocks(*words, "--workers", "2")
+    end = time.monotonic() + 10
+    while still_running(workers):
+        assert time.monotonic() < end, "a worker outlived its parent"
+        time.sleep(0.05)
+    assert len(workers) >= 2
     assert not out.exists()
-    again = subprocess.run(command, capture_output=True, text=True, check=True)
-    first = json.loads(again.stdout.splitlines()[0])
-    assert first["done"] > 0
+    assert main([*words, "--workers", "2", "--events"]) == 0
+    first = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert 0 < first["done"] < 900
     with h5py.File(out) as file:
         assert (file["maps"][:].max((1, 2)) > 0).all()
-    assert not journal.exists()
+    assert sorted(p.name for p in tmp_path.glob("*maps*")) == ["maps.h5"]
 
 
 def test_panes_are_measured_where_there_is_no_screen(tmp_path):

