@@ -215,7 +215,18 @@ class Elided(QLabel):
 
     def show_text(self, text: str) -> None:
         self.whole = text
+        self.updateGeometry()
         self._fit()
+
+    def sizeHint(self) -> QSize:
+        """Room for the whole text, for those layouts that ask (see `keep_together`)."""
+        return QSize(
+            self.fontMetrics().horizontalAdvance(self.whole) + 4, super().sizeHint().height()
+        )
+
+    def keep_together(self) -> None:
+        """Take no more room than the text needs, so that what follows stands right beside it."""
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)

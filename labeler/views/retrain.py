@@ -220,6 +220,7 @@ class _OutcomeNote(_Page):
     def __init__(self, bar: RetrainBar) -> None:
         super().__init__(bar)
         self.text = Elided()
+        self.text.keep_together()
         self.see = QPushButton("What changed")
         self.see.setToolTip("Both runs side by side in Learn, and the shots that they decide apart")
         self.see.clicked.connect(self._see)
@@ -229,10 +230,11 @@ class _OutcomeNote(_Page):
         self.keep.clicked.connect(bar.retraining.keep_old)
         for button in (self.see, self.use, self.keep):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.row.addWidget(self.text, 1)
+        self.row.addWidget(self.text)
         self.row.addWidget(self.see)
         self.row.addWidget(self.use)
         self.row.addWidget(self.keep)
+        self.row.addStretch(1)
 
     def refresh(self) -> None:
         outcome = self.bar.retraining.outcome

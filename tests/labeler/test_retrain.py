@@ -123,6 +123,10 @@ def test_one_click_trains_and_the_first_run_is_used_at_once(opened, qtbot):
     assert len(session.predictions) == 40
     assert "Run 1 is in use" in bar._outcome.text.whole
     assert not bar._outcome.use.isVisible()
+    bar.resize(1000, bar.height())
+    text, keep = bar._outcome.text, bar._outcome.keep
+    assert text.text() == text.whole
+    assert 0 < keep.x() - text.geometry().right() < 20  # beside the words, not at the far end
     qtbot.mouseClick(bar._outcome.keep, Qt.MouseButton.LeftButton)
     assert bar.currentWidget() is bar._idle
 
