@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from model.errors import InputError
+from model.peers import Peers
 
 Format = Literal["32", "bf16"]
 MARGIN = 1.5
@@ -45,11 +46,16 @@ class Engine:
     number_format: Format = "32"
     parts: int = 1
     """Parts in which a batch goes through the network, for want of memory."""
+    peers: Peers | None = None
+    """Who looks after the other processes; None where there are none."""
 
     @classmethod
-    def start(cls, devices: str | int | None = None) -> Engine:
+    def start(
+        cls, devices: str | int | None = None, lost: Callable[[], None] = lambda: None
+    ) -> Engine:
         """On the GPU where there is one, else the CPU; `devices` is how many of them on this
-        machine; where Slurm started this process, on each of the job's nodes.
+        machine; where Slurm started this process, on each of the job's nodes. `lost` is called
+        before this process ends itself, as another one died and nothing else noticed (`Peers`).
 
         Raises InputError where that many are not there.
         """
@@ -69,8 +75,21 @@ class Engine:
             strategy="ddp" if count * nodes > 1 else "auto",
             num_nodes=nodes,
         )
+        if count * nodes == 1:
+            fabric.launch()
+            return cls(fabric)
+        peers = Peers(fabric.strategy.launcher, lost)
+        peers.start()
         fabric.launch()
-        return cls(fabric)
+        return cls(fabric, peers=peers)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The training is over: the other processes may end as they like."""
+        if self.peers is not None:
+            self.peers.stop()
 
     @property
     def first(self) -> bool:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,47 +123,56 @@ def _train(
     before = _learned_before(out, options)
     data, recipe = _prepared(table, asked, options, before)
     interrupted = _interrupted(table, recipe, out, options)
-    engine = Engine.start(options.devices)
-    speak = engine.first
-    mine, table = table.fingerprint, engine.of_first(table)
-    if table.fingerprint != mine:  # somebody labelled while the processes started
-        data, recipe = _prepared(table, asked, options, before)
-    for text in (*note, *data.notes):
+    with Engine.start(options.devices, partial(_say_lost, out)) as engine:
+        speak = engine.first
+        mine, table = table.fingerprint, engine.of_first(table)
+        if table.fingerprint != mine:  # somebody labelled while the processes started
+            data, recipe = _prepared(table, asked, options, before)
+        for text in (*note, *data.notes):
+            if speak:
+                yield event("note", level="warning", text=text)
+        said = len(data.notes)
+        folder = options.cache or out / "cache"
+        if not speak:  # the first process reduces the shots, the others wait and read them
+            engine.fabric.barrier()
+        for done, total in now_and_then(
+            data.fill(ShotCache.open(folder, data.preprocessing, table))
+        ):
+            if stop():
+                yield event("cancelled", text="Cancelled before the training began.")
+                return
+            if speak:
+                yield event("progress", what="reducing shots", done=done, total=total)
         if speak:
-            yield event("note", level="warning", text=text)
-    said = len(data.notes)
-    folder = options.cache or out / "cache"
-    if not speak:  # the first process reduces the shots, the others wait and read them
-        engine.fabric.barrier()
-    for done, total in now_and_then(data.fill(ShotCache.open(folder, data.preprocessing, table))):
-        if stop():
-            yield event("cancelled", text="Cancelled before the training began.")
-            return
+            engine.fabric.barrier()
+            yield from (event("note", level="warning", text=text) for text in data.notes[said:])
+        data.check()
+        data.move_to(engine.device)
+        torch.manual_seed(options.seed)
+        network, start = _start(table, recipe, data, options, engine, interrupted)
+        loop = Loop(engine, data, recipe, network, out, options.seed, stop, start)
+        words, seconds = engine.probe(loop.network, recipe.size, 1, recipe.precision, recipe.batch)
+        if interrupted is not None:
+            loop.restore(interrupted)
+            words = f"{words} Going on after epoch {loop.epoch}."
         if speak:
-            yield event("progress", what="reducing shots", done=done, total=total)
-    if speak:
-        engine.fabric.barrier()
-        yield from (event("note", level="warning", text=text) for text in data.notes[said:])
-    data.check()
-    data.move_to(engine.device)
-    torch.manual_seed(options.seed)
-    network, start = _start(table, recipe, data, options, engine, interrupted)
-    loop = Loop(engine, data, recipe, network, out, options.seed, stop, start)
-    words, seconds = engine.probe(loop.network, recipe.size, 1, recipe.precision, recipe.batch)
-    if interrupted is not None:
-        loop.restore(interrupted)
-        words = f"{words} Going on after epoch {loop.epoch}."
-    if speak:
-        _write_text(out / RECIPE, to_toml(recipe))
-        rows = np.concatenate([data.training, data.tuning])
-        learned.keep(out, data.hashes(rows), before)
-        yield event("note", level="info", text=f"{words} {start.text}".strip())
-        yield _started(loop, seconds)
-    for item in loop.run():
+            _write_text(out / RECIPE, to_toml(recipe))
+            rows = np.concatenate([data.training, data.tuning])
+            learned.keep(out, data.hashes(rows), before)
+            yield event("note", level="info", text=f"{words} {start.text}".strip())
+            yield _started(loop, seconds)
+        for item in loop.run():
+            if speak:
+                yield item
         if speak:
-            yield item
-    if speak:
-        yield _finish(loop, time.monotonic() - since)
+            yield _finish(loop, time.monotonic() - since)
+
+
+def _say_lost(out: Path) -> None:
+    """For a process that hangs and is about to be ended: it can yield nothing any more."""
+    with (out / EVENTS).open("a", encoding="utf-8") as log:
+        log.write(to_line(event("failed", text=LOST)) + "\n")
+    print(LOST, file=sys.stderr, flush=True)
 
 
 def _prepared(
