@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QImage
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 
@@ -50,6 +51,8 @@ QUALITY = {
 HANDS: Any = QTest
 """Its functions are static, which its type stubs do not know."""
 PATIENCE_S = 20.0
+SETTLING_S, LOOK_MS, STILL = 4.0, 100, 2
+"""A picture is taken when so many looks, so long apart, were alike, or at the end of this time."""
 TRAINING_S = 900.0
 MAP_S = 180.0
 LIVE_S, LIVE_EVERY_MS = 60.0, 500
@@ -296,12 +299,20 @@ class _Tour:
     def _picture(self, name: str, text: str) -> None:
         for width, height in SIZES:
             self.window.resize(width, height)
-            HANDS.qWait(700)  # thumbnails and patterns arrive from the reader
             file = f"{name}-{width}.png"
-            if not self.window.grab().save(str(self.out / file)):
+            if not self._settled().save(str(self.out / file)):
                 raise InputError("cannot be written", file=self.out / file, mend="Free some space.")
             self.pictures.append((file, text))
         self.window.resize(*SIZES[0])
+
+    def _settled(self) -> QImage:
+        """The window once nothing more changes in it: patterns and thumbnails come by and by."""
+        end, still, shown = time.monotonic() + SETTLING_S, 0, QImage()
+        while still < STILL and time.monotonic() < end:
+            HANDS.qWait(LOOK_MS)
+            before, shown = shown, self.window.grab().toImage()
+            still = still + 1 if shown == before else 0
+        return shown
 
     def _report(self, project: Path) -> None:
         """One page that a browser opens: what was done, the figures of the run, the pictures."""
