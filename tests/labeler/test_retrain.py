@@ -245,7 +245,7 @@ def test_the_real_subcommand_trains_reads_all_shots_and_is_used(opened, qtbot):
     session, bar = opened()
     bar.retraining.make_job = Job
     bar.retraining.start(Order(epochs=1))
-    qtbot.waitUntil(lambda: not bar.is_running, timeout=120_000)
+    qtbot.waitUntil(lambda: not bar.is_running, timeout=240_000)
     assert bar.retraining.outcome.ok, bar.retraining.outcome.message
     assert bar.retraining.curves.epochs == [1]
     assert session.project.current_run == 1
