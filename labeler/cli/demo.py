@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, follow, print_json, seed
+from labeler.cli.output import add_output_options, folder, follow, print_json, seed
 from labeler.display import has_display
 from model.events import Event
 
@@ -30,7 +30,7 @@ def add_parsers(subparsers: Any) -> None:
         description="Make a project of simulated shots and open it. Without a display the whole"
         " main job is done off-screen instead, and pictures and a report are left in DIR/report.",
     )
-    demo.add_argument("folder", type=Path, metavar="DIR")
+    demo.add_argument("folder", type=folder, metavar="DIR")
     demo.add_argument("--shots", type=int, default=SHOTS, metavar="N")
     demo.add_argument("--seed", type=seed, default=SEED, metavar="S")
     demo.add_argument("--no-window", action="store_true", help="only make the project")
