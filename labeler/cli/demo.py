@@ -63,17 +63,18 @@ def _demo(args: argparse.Namespace) -> int:
     last = follow(_making(args), args)
     if args.events:
         return 0
+    walks = not args.no_window and (args.pictures or not has_display())
+    if last.get("event") == "finished" and walks:
+        return _walk(args)
     if args.json:
         print_json(last)
     if last.get("event") != "finished":
         return 0
-    if args.no_window:
-        if not args.json:
-            print(f"{args.folder} is ready: airylabel {shlex.quote(str(args.folder))}")
-        return 0
-    if has_display() and not args.pictures:
+    if not args.no_window:
         return _open(args.folder, train=True)
-    return _walk(args)
+    if not args.json:
+        print(f"{args.folder} is ready: airylabel {shlex.quote(str(args.folder))}")
+    return 0
 
 
 def _making(args: argparse.Namespace) -> Iterator[Event]:

@@ -41,6 +41,9 @@ def _add_classes(subparsers: Any) -> None:
         ("undo", "take the last change back", ()),
     ):
         parser = verbs.add_parser(verb, help=text)
+        parser.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS
+        )
         for word in words:
             kind: Any = int if word == "NUMBER" else str
             choices = ("hard", "soft", "off") if word == "SEVERITY" else None

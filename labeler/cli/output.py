@@ -19,10 +19,11 @@ from model.events import Event, event, to_line
 
 
 def add_output_options(parser: argparse.ArgumentParser, events: bool = False) -> None:
-    """The options that `follow` reads."""
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    """The options that `follow` reads; one of them at a time, for they share the output."""
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--json", action="store_true", help="print the result as one JSON object")
     if events:
-        parser.add_argument("--events", action="store_true", help="print one JSON event a line")
+        one.add_argument("--events", action="store_true", help="print one JSON event a line")
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
