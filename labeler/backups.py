@@ -18,7 +18,7 @@ from labeler.store import copies
 from labeler.store.copies import FOLDER, Glance
 from model.errors import InputError
 
-DATABASE = "project.sqlite"
+DATABASE, SERVER = "project.sqlite", "project.toml"
 EVERY = timedelta(minutes=30)
 RECENT = timedelta(days=2)
 DAILY, WEEKLY, MONTHLY = 12, 10, 9
@@ -150,15 +150,32 @@ def choose(folder: Path, which: str) -> Backup:
     raise InputError(f"there is no backup {which!r}", file=Path(folder) / FOLDER, mend=mend)
 
 
+def home(project: Path) -> Path:
+    """The folder of a project, named as that or as the database in it, whole or damaged.
+
+    InputError where neither a database nor a backup is, and where the labels are on a server.
+    """
+    folder = Path(project).absolute()
+    if folder.name in (DATABASE, SERVER):
+        folder = folder.parent
+    if (folder / SERVER).is_file():
+        mend = "Ask whoever runs the server for its backups (pg_dump, pg_restore)."
+        raise InputError("the labels are on a server", file=folder, mend=mend)
+    if not (folder / DATABASE).is_file() and not _named(folder):
+        there = "is not a project" if folder.exists() else "there is no such project"
+        raise InputError(there, file=folder, mend="Name the folder of a project.")
+    return folder
+
+
 def restore(folder: Path, backup: Path) -> Path:
     """Make the project what the backup holds; the present state is kept as a backup first.
 
     Returns that one. InputError leaves the project as it was.
     """
-    folder = Path(folder)
-    if (folder / "project.toml").is_file():
-        mend = "Ask whoever runs the server for its backups (pg_dump, pg_restore)."
-        raise InputError("the labels are on a server", file=folder, mend=mend)
+    folder = home(folder)
+    if not (folder / DATABASE).is_file():
+        mend = f"`airylabel check --repair {folder.name}` takes all labels of its newest backup."
+        raise InputError("its database is gone", file=folder, mend=mend)
     copies.check(backup)
     kept = keep_aside(folder, "before-restore")
     copies.put_back(backup, folder / DATABASE)

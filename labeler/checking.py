@@ -28,7 +28,7 @@ class Finding:
     mend: str
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.text.rstrip('.')}. {self.mend}".strip()
+        return f"{self.severity}: {InputError(self.text, mend=self.mend)}"
 
 
 def check(folder: Path | str) -> list[Finding]:

@@ -14,7 +14,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from labeler import classes, making, people, runs
+from labeler import backups, classes, making, people, runs
 from labeler.runs import RunInfo
 from labeler.store import LABELLED, Store, StoredSource
 from labeler.store.records import Present, Pulse, Status
@@ -106,9 +106,7 @@ class Project:
             folder = folder.parent
         place = next((folder / f for f in (DATABASE, SERVER) if (folder / f).is_file()), None)
         if place is None:
-            there = "is not a project" if folder.exists() else "there is no such project"
-            mend = f"Make one: airylabel create {folder.name} FILE…"
-            raise InputError(there, file=folder, mend=mend)
+            raise _no_project(folder)
         store = Store.open(place)
         try:
             opened_at = store.pulse()
@@ -322,3 +320,15 @@ def _follow_bits(taxonomy: Taxonomy, store: Store) -> tuple[Taxonomy, list[str]]
     entries = [by_name.get(n, Class(n, help="No longer in taxonomy.toml.")) for n in order]
     notes = [f"The class {n} is gone from taxonomy.toml; labels keep it." for n in gone]
     return Taxonomy(taxonomy.name, entries, taxonomy.rules), notes
+
+
+def _no_project(folder: Path) -> InputError:
+    """Why there is no project to open at a place, and what to do about it."""
+    if backups.list_backups(folder):
+        mend = f"`airylabel check --repair {folder.name}` makes it anew from its newest backup."
+        return InputError("its database is gone", file=folder, mend=mend)
+    if not folder.exists():
+        mend = f"Check the path, or make one: airylabel create {folder.name} FILE…"
+        return InputError("there is no such project", file=folder, mend=mend)
+    mend = "Name the folder of a project, or make one of your shots: airylabel create PROJECT FILE…"
+    return InputError("is not a project", file=folder, mend=mend)

@@ -7,6 +7,7 @@ numpy only; nothing here computes an embedding.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -70,9 +71,9 @@ def network_key(network: Path) -> str:
 def write(part: Part, embeddings: npt.ArrayLike) -> None:
     """Put (n, D) embeddings in their place, whole or not at all."""
     values = np.asarray(embeddings, np.float16)
-    part.path.parent.mkdir(parents=True, exist_ok=True)
     waiting = part.path.with_name(f".{part.path.name}.{os.getpid()}.part")
     try:
+        part.path.parent.mkdir(parents=True, exist_ok=True)
         with waiting.open("wb") as file:
             np.save(file, values, allow_pickle=False)
         waiting.replace(part.path)
@@ -81,7 +82,8 @@ def write(part: Part, embeddings: npt.ArrayLike) -> None:
         what = f"cannot be written ({error.strerror or error})"
         raise InputError(what, file=part.path, mend=mend) from error
     finally:
-        waiting.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # no folder, or none to write in: said above
+            waiting.unlink(missing_ok=True)
 
 
 def read(parts: list[Part], n: int) -> Halves | None:

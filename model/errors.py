@@ -24,5 +24,5 @@ class InputError(Exception):
     def __str__(self) -> str:
         where = ", ".join(part for part in (str(self.file or ""), self.place) if part)
         text = f"{where}: {self.what}" if where else self.what
-        text = text.rstrip(".") + "."
+        text = text.rstrip(".") + "." * (not text.endswith("…"))
         return f"{text} {self.mend}" if self.mend else text

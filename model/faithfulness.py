@@ -25,7 +25,7 @@ from model.events import Event, event
 from model.explain import Form
 from model.heat import ALARM, Heat, lost_share, outside
 from model.occlusion import envelope_of, occlude
-from model.places import check_own
+from model.places import check_own, need_folder
 from model.reading import Read, Reader, some_rows
 from model.shots import ShotTable
 
@@ -71,6 +71,7 @@ def measure(
     if out is not None:
         own = Path(run).resolve() / RESULT
         ours = lambda path: path.resolve() == own or bool(_kept_in(path))  # noqa: E731
+        need_folder(out)
         check_own(out, [info.path for info in table.sources], ours)
     reader = Reader(run)
     if reader.about.preprocessing.input != "pattern":

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.heat import Heat
+from model.places import need_folder
 
 SUFFIXES = (".png", ".pdf", ".svg")
 LEVELS = (0.25, 0.5, 0.75)
@@ -88,11 +89,13 @@ def save(
 
 
 def figure_place(out: Path | str) -> Path:
-    """The path of a figure; InputError for a kind of file that a figure cannot be."""
+    """The path of a figure; InputError for a kind of file that a figure cannot be, and where its
+    folder is not there."""
     out = Path(out)
     if out.suffix.lower() not in SUFFIXES:
         what = f"a figure cannot be a {out.suffix or 'file without ending'}"
         raise InputError(what, file=out, mend=f"Use one of {', '.join(SUFFIXES)}.")
+    need_folder(out)
     return out
 
 

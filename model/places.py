@@ -23,13 +23,18 @@ def check_place(out: Path, sources: Iterable[Path], need: int = 0, force: bool =
     refuse_sources(out, sources)
     if out.exists() and not force:
         raise InputError("is already there", file=out, mend="Name another file, or use --force.")
-    if not out.parent.is_dir():
-        what = "cannot be written: there is no such folder"
-        raise InputError(what, file=out.parent, mend="Make it first.")
+    need_folder(out)
     free = shutil.disk_usage(out.parent).free
     if free < need:
         what = f"it needs {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free there"
         raise InputError(what, file=out, mend="Choose another disk.")
+
+
+def need_folder(out: Path) -> None:
+    """Refuse an output in a folder that is not there, before the work rather than after it."""
+    if not out.parent.is_dir():
+        what = "cannot be written: there is no such folder"
+        raise InputError(what, file=out.parent, mend="Make it first.")
 
 
 def check_own(out: Path, sources: Iterable[Path], ours: Callable[[Path], bool]) -> None:

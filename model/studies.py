@@ -36,8 +36,8 @@ def with_split(table: ShotTable, training: int, seed: int, judging: int = 0) -> 
         return table
     usable = np.flatnonzero(table.labelled & ~in_hard_error(table))
     if training + max(judging, 1) > len(usable):
-        left = f"{judging} of" if judging else "none of"
-        what = f"{training} training shots do not leave {left} {len(usable)} to judge by"
+        left = f"{judging} of {len(usable)}" if judging else f"any of {len(usable)}"
+        what = f"{training} training shots do not leave {left} to judge by"
         file = table.sources[0].path if table.sources else None
         raise InputError(what, file=file, mend="Ask for fewer, or give more labelled shots.")
     role = np.full(len(table), UNDECIDED, np.uint8)

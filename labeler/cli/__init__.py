@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import select
 import sys
 from collections.abc import Sequence
 
@@ -52,6 +53,25 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit status."""
+    try:
+        try:
+            return _run(argv)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where a reader that went away is understood
+    except InputError as error:
+        print(f"airylabel: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("airylabel: interrupted", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        if not _unheard():
+            raise
+        return 1
+
+
+def _run(argv: Sequence[str] | None) -> int:
     end_with_parent()
     # Before numpy is loaded. Its products here are small, and while a training has the cores,
     # BLAS threads that wait for each other take a hundred times as long as one.
@@ -62,11 +82,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or (words[0] not in (known or ()) and not words[0].startswith("-")):
         words.insert(0, "window")
     args = parser.parse_args(words)
+    return int(args.run(args))
+
+
+def _unheard() -> bool:
+    """Whether whoever read our output went away, as `head` does; then the rest goes nowhere."""
     try:
-        return int(args.run(args))
-    except InputError as error:
-        print(f"airylabel: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("airylabel: interrupted", file=sys.stderr)
-        return 1
+        out = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return False
+    if hasattr(select, "poll"):
+        reader = select.poll()
+        reader.register(out, 0)
+        if not reader.poll(0):
+            return False
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, out)
+    os.close(nowhere)
+    return True

@@ -119,6 +119,9 @@ def _ask(args: argparse.Namespace) -> int:
     from labeler.project import Project
     from model.strategies import STRATEGIES
 
+    if args.list and args.json:
+        print_json({name: strategy.text for name, strategy in STRATEGIES.items()})
+        return 0
     if args.list:
         for name, strategy in STRATEGIES.items():
             print(f"{name:15}{strategy.text}")

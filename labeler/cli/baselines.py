@@ -9,7 +9,7 @@ from typing import Any
 
 from labeler.cli.child import listen
 from labeler.cli.given import add_shots_options, table_given
-from labeler.cli.output import add_output_options, follow, print_json, seed, told
+from labeler.cli.output import add_output_options, folder, follow, print_json, seed, told
 from model.events import Event
 
 SHOWN = {
@@ -43,7 +43,7 @@ def add_parsers(subparsers: Any) -> None:
         "--training", type=int, default=0, metavar="N",
         help="shots that train, all others judge (default: 85 %%, or the project's own)",
     )  # fmt: skip
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="keep what was read from shots")
+    parser.add_argument("--cache", type=folder, metavar="DIR", help="keep what was read from shots")
     add_shots_options(parser)
     add_output_options(parser, events=True)
     parser.set_defaults(run=_baselines)

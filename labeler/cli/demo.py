@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, follow, print_json, seed
+from labeler.cli.output import add_output_options, folder, follow, print_json, seed
 from labeler.display import has_display
 from model.events import Event
 
@@ -30,7 +30,7 @@ def add_parsers(subparsers: Any) -> None:
         description="Make a project of simulated shots and open it. Without a display the whole"
         " main job is done off-screen instead, and pictures and a report are left in DIR/report.",
     )
-    demo.add_argument("folder", type=Path, metavar="DIR")
+    demo.add_argument("folder", type=folder, metavar="DIR")
     demo.add_argument("--shots", type=int, default=SHOTS, metavar="N")
     demo.add_argument("--seed", type=seed, default=SEED, metavar="S")
     demo.add_argument("--no-window", action="store_true", help="only make the project")
@@ -63,17 +63,18 @@ def _demo(args: argparse.Namespace) -> int:
     last = follow(_making(args), args)
     if args.events:
         return 0
+    walks = not args.no_window and (args.pictures or not has_display())
+    if last.get("event") == "finished" and walks:
+        return _walk(args)
     if args.json:
         print_json(last)
     if last.get("event") != "finished":
         return 0
-    if args.no_window:
-        if not args.json:
-            print(f"{args.folder} is ready: airylabel {shlex.quote(str(args.folder))}")
-        return 0
-    if has_display() and not args.pictures:
+    if not args.no_window:
         return _open(args.folder, train=True)
-    return _walk(args)
+    if not args.json:
+        print(f"{args.folder} is ready: airylabel {shlex.quote(str(args.folder))}")
+    return 0
 
 
 def _making(args: argparse.Namespace) -> Iterator[Event]:

@@ -41,6 +41,9 @@ def _add_classes(subparsers: Any) -> None:
         ("undo", "take the last change back", ()),
     ):
         parser = verbs.add_parser(verb, help=text)
+        parser.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS
+        )
         for word in words:
             kind: Any = int if word == "NUMBER" else str
             choices = ("hard", "soft", "off") if word == "SEVERITY" else None
@@ -53,10 +56,11 @@ def _add_classes(subparsers: Any) -> None:
 def _restore(args: argparse.Namespace) -> int:
     from labeler import backups
 
+    folder = backups.home(args.project)
     if args.backup is None:
-        return _list(args)
-    chosen = backups.choose(args.project, args.backup)
-    kept = backups.restore(args.project, chosen.path)
+        return _list(folder, args.json)
+    chosen = backups.choose(folder, args.backup)
+    kept = backups.restore(folder, chosen.path)
     if args.json:
         print_json({"restored": chosen.path.name, "kept": kept.name})
     else:
@@ -65,10 +69,10 @@ def _restore(args: argparse.Namespace) -> int:
     return 0
 
 
-def _list(args: argparse.Namespace) -> int:
+def _list(folder: Path, as_json: bool) -> int:
     from labeler import backups
 
-    here = backups.list_backups(args.project)
+    here = backups.list_backups(folder)
     items = [
         {
             "number": number,
@@ -83,7 +87,7 @@ def _list(args: argparse.Namespace) -> int:
         }
         for number, b in enumerate(here, 1)
     ]
-    if args.json:
+    if as_json:
         print_json({"backups": items})
         return 0
     for number, b in enumerate(here, 1):

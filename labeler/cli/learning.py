@@ -264,7 +264,11 @@ def _recipes(args: argparse.Namespace) -> int:
     from model import recipes
 
     if args.show:
-        print(recipes.to_toml(_named_recipe(args.show)), end="")
+        recipe = _named_recipe(args.show)
+        if args.json:
+            print_json(recipe.to_dict())
+        else:
+            print(recipes.to_toml(recipe), end="")
     elif args.json:
         print_json({name: recipes.named(name).to_dict() for name in recipes.NAMES})
     else:

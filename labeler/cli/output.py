@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -18,10 +19,11 @@ from model.events import Event, event, to_line
 
 
 def add_output_options(parser: argparse.ArgumentParser, events: bool = False) -> None:
-    """The options that `follow` reads."""
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    """The options that `follow` reads; one of them at a time, for they share the output."""
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--json", action="store_true", help="print the result as one JSON object")
     if events:
-        parser.add_argument("--events", action="store_true", help="print one JSON event a line")
+        one.add_argument("--events", action="store_true", help="print one JSON event a line")
 
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
@@ -42,10 +44,13 @@ def seed(text: str) -> int:
 
 
 def folder(text: str) -> Path:
-    """An option's value that names a folder to write into, there already or not; never a file."""
+    """An option's value that names a folder to write into, there already or to be made."""
     path = Path(text)
-    if path.exists() and not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{path} is a file: name a folder, or a new place.")
+    there = next(p for p in (path, *path.absolute().parents) if os.access(p, os.F_OK))
+    if not there.is_dir():
+        raise argparse.ArgumentTypeError(f"{there} is a file: name a folder, or a new place.")
+    if not os.access(there, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{there} may not be written to: name another place.")
     return path
 
 

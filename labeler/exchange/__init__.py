@@ -5,6 +5,7 @@ It writes new files only, never a file of shots; what is read goes into the stor
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from labeler.exchange import as_csv, as_cxi, as_hdf5, as_json, as_parquet
@@ -57,9 +58,11 @@ def export(
     `force`), or cannot be written.
     """
     out = Path(out)
-    writer = FORMATS[form or form_of(out)]
+    write = FORMATS[form or form_of(out)].write
+    if write is as_csv.write and out.suffix.lower() == ".tsv":
+        write = partial(as_csv.write, delimiter="\t")
     sheet = sheet_of(project, annotator, only_mine=only_mine)
-    write_whole(out, project.sources, lambda path: writer.write(sheet, path), force=force)
+    write_whole(out, project.sources, lambda path: write(sheet, path), force=force)
     return sheet
 
 
@@ -70,6 +73,8 @@ def read_labels(path: Path | str) -> LabelSheet:
     """
     path = Path(path)
     form = form_of(path)
+    if path.is_dir():
+        raise InputError("is a folder", file=path, mend="Name a file in it.")
     if not path.is_file():
         raise InputError("there is no such file", file=path, mend="Check the path.")
     sheet: LabelSheet = FORMATS[form].read(path)

@@ -30,7 +30,7 @@ def original(text: str) -> str:
     return text[1:] if text.startswith("'") else text
 
 
-def write(sheet: LabelSheet, path: Path) -> None:
+def write(sheet: LabelSheet, path: Path, delimiter: str = ",") -> None:
     """One line a shot; class columns are 1, 0, or empty where nobody decided."""
     files = [harmless(f) for f in sheet.files]
     datasets = [harmless(d) for d in sheet.datasets]
@@ -53,7 +53,7 @@ def write(sheet: LabelSheet, path: Path) -> None:
         *cells.T.tolist(),
     ]
     with path.open("w", newline="", encoding="utf-8-sig") as stream:
-        lines = csv.writer(stream)
+        lines = csv.writer(stream, delimiter=delimiter)
         lines.writerow([*HEAD, *(harmless(class_column(n)) for n in sheet.class_names)])
         lines.writerows(zip(*columns, strict=True))
 

@@ -331,3 +331,27 @@ def test_restore_on_the_command_line_lists_and_goes_back(week, capsys):
     assert state(week)[0] == 3
     assert main(["restore", str(week), "99"]) == 1
     assert "lists all" in capsys.readouterr().err
+
+
+def test_restore_says_that_there_is_no_project_rather_than_no_backup(week, capsys):
+    assert main(["restore", str(week / "project.sqlite")]) == 0
+    capsys.readouterr()
+    for folder in (week.parent / "gone", week.parent):
+        assert main(["restore", str(folder)]) == 1
+        out, err = capsys.readouterr()
+        assert "Name the folder of a project." in err
+        assert "no backup" not in out
+
+
+def test_a_project_without_its_database_is_sent_to_its_backups(week, capsys):
+    label(week, 0, 3)
+    backups.back_up(week, "hand")
+    (week / "project.sqlite").unlink()
+    for words in (["info", str(week)], ["restore", str(week), "newest"]):
+        assert main(words) == 1
+        said = capsys.readouterr().err
+        assert f"database is gone. `airylabel check --repair {week.name}`" in said
+    assert main(["restore", str(week)]) == 0
+    assert "by hand" in capsys.readouterr().out
+    assert main(["check", "--repair", str(week)]) == 0
+    assert state(week)[0] == 3

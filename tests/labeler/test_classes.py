@@ -272,8 +272,9 @@ def test_the_command_line_lists_and_changes_classes(week, capsys):
     assert main(["classes", str(week), "rename", "Bent", "Curved"]) == 0
     assert "Bent is called Curved now" in capsys.readouterr().out
     assert main(["classes", str(week), "add", "Comet", "--key", "9"]) == 0
-    assert main(["classes", str(week), "rule", "1", "soft"]) == 0
     capsys.readouterr()
+    assert main(["classes", str(week), "rule", "1", "soft", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)) == ["changed"]
     assert main(["classes", str(week), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["classes"][5]["was"] == "Bent"

@@ -58,6 +58,8 @@ def test_ask_names_unlabelled_shots_with_reasons(project, capsys):
 
 
 def test_the_strategies_are_listed_and_an_unknown_one_is_refused(project, capsys):
+    assert main(["ask", str(project), "--list", "--json"]) == 0
+    assert "asked" in json.loads(capsys.readouterr().out)
     assert main(["ask", str(project), "--list"]) == 0
     assert capsys.readouterr().out.startswith("asked")
     assert main(["ask", str(project), "--strategy", "guess"]) == 1

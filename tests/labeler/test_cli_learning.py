@@ -152,6 +152,15 @@ def test_the_lists_are_complete(capsys):
     assert set(json.loads(said.out)) == set(recipes.NAMES)
     status, said = call(capsys, "recipes", "--show", "paper")
     assert 'name = "paper"' in said.out
+    status, said = call(capsys, "recipes", "--show", "paper", "--json")
+    assert json.loads(said.out) == recipes.named("paper").to_dict()
+
+
+def test_events_and_one_object_are_not_asked_for_at_once(capsys):
+    with pytest.raises(SystemExit) as wrong:
+        main(["train", "shots.h5", "--json", "--events"])
+    assert wrong.value.code == 2
+    assert "not allowed with argument" in capsys.readouterr().err
 
 
 def test_an_interrupted_project_training_goes_on(project, recipe, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -130,3 +131,36 @@ def test_simulated_shots_are_replaced_only_by_the_same_or_by_force(tmp_path):
     assert out.read_bytes() == before
     list(simulate(out, 4, 2, 64, workers=1, force=True))
     assert len(table_of_file(out)) == 4
+
+
+@pytest.mark.parametrize("name", ["gallery", "noise-figure", "figure", "faithfulness"])
+@pytest.mark.parametrize("parent", ["gone", "acquired.h5"])
+def test_a_file_in_no_folder_is_refused_before_the_work(name, parent, shots, run, tmp_path, capsys):
+    place = tmp_path / parent / ("out.json" if name == "faithfulness" else "out.png")
+    words = WRITES[name].format(shots=shots, run=run, project="", place=place)
+    assert main([name, *words.split()]) == 1
+    assert f"{place.parent}: cannot be written: there is no such folder." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "tables 1 --data {shots} --budget smoke --out",
+        "baselines {shots} --only probe --cache",
+        "watch {shots} --run {run} --out",
+        "bench ablation {shots} --out",
+        "demo --no-window",
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_wrong_use(words, shots, run, monkeypatch, capsys):
+    given = words.format(shots=shots, run=run).split()
+    with pytest.raises(SystemExit) as wrong:
+        main([*given, str(shots / "in" / "it")])
+    assert wrong.value.code == 2
+    assert "acquired.h5 is a file: name a folder" in capsys.readouterr().err
+    there = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK and there(path, mode))
+    with pytest.raises(SystemExit) as wrong:
+        main([*given, str(shots.parent / "new")])
+    assert wrong.value.code == 2
+    assert "may not be written to: name another place." in capsys.readouterr().err

@@ -87,6 +87,22 @@ def test_only_mine_leaves_the_labels_of_files_out(project, tmp_path):
 # -- CSV ---------------------------------------------------------------------------------------
 
 
+def test_a_tsv_is_parted_by_tabs(project, tmp_path):
+    export(project, None, tmp_path / "x.csv")
+    export(project, None, tmp_path / "x.tsv")
+    heads = (tmp_path / "x.tsv").read_text(encoding="utf-8-sig").splitlines()[0].split("\t")
+    assert len(heads) == 8 + len(project.taxonomy)
+    one, other = (read_labels(tmp_path / f"x.{end}") for end in ("csv", "tsv"))
+    assert np.array_equal(one.labels, other.labels)
+    assert one.notes == other.notes
+
+
+def test_a_folder_is_no_file_of_labels(tmp_path):
+    (tmp_path / "x.csv").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        read_labels(tmp_path / "x.csv")
+
+
 def test_no_cell_of_a_csv_is_a_formula(project, tmp_path):
     export(project, "csv", tmp_path / "out.csv")
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8-sig") as stream:

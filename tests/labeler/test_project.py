@@ -138,6 +138,11 @@ def test_a_folder_that_is_no_project_is_refused(tmp_path):
         Project.open(tmp_path)
     with pytest.raises(InputError, match="no such project"):
         Project.open(tmp_path / "gone")
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError) as refused:
+        Project.open(tmp_path / "notes.txt")
+    assert str(refused.value).endswith("make one of your shots: airylabel create PROJECT FILE…")
+    assert str(InputError(str(refused.value))) == str(refused.value)
 
 
 def test_a_place_that_cannot_hold_a_project_is_refused(tmp_path):

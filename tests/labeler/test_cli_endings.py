@@ -1,0 +1,32 @@
+"""How a command ends that is broken off: by a reader that goes away."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def unread(words, unbuffered):
+    """Run a command line whose standard output nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "labeler", *words],
+            stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe breaks in another way")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["recipes"], ["recipes", "--json"], ["recipes", "--help"]])
+def test_a_reader_that_goes_away_ends_a_command_in_silence(words, unbuffered):
+    ended = unread(words, unbuffered)
+    assert ended.stderr == ""
+    assert ended.returncode in (0, 1)
