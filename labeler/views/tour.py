@@ -297,6 +297,8 @@ class _Tour:
         return go
 
     def _picture(self, name: str, text: str) -> None:
+        for note in [n for n in self.window.notes.notes if n.level == "info"]:
+            note.dismissed.emit()  # it lay over what the picture is of
         for width, height in SIZES:
             self.window.resize(width, height)
             file = f"{name}-{width}.png"
