@@ -35,6 +35,8 @@ def with_split(table: ShotTable, training: int, seed: int, judging: int = 0) -> 
     if not training:
         return table
     usable = np.flatnonzero(table.labelled & ~in_hard_error(table))
+    if training < 0:
+        raise InputError(f"{training} training shots cannot be", mend="Give a number from 1 up.")
     if training + max(judging, 1) > len(usable):
         left = f"{judging} of {len(usable)}" if judging else f"any of {len(usable)}"
         what = f"{training} training shots do not leave {left} to judge by"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.output import add_output_options, folder, follow, print_json, seed, told
+from labeler.cli.output import add_output_options, count, folder, follow, print_json, seed, told
 from model.events import Event, event
 
 
@@ -63,7 +63,7 @@ def add_bench(names: Any) -> None:
         "--data", type=Path, required=True, metavar="FILE", help="shots with their true labels"
     )
     active.add_argument("--strategies", nargs="+", metavar="S", help="only these, and random")
-    active.add_argument("--seeds", type=int, default=3)
+    active.add_argument("--seeds", type=count, default=3)
     active.add_argument("--labels", type=int, default=1500, metavar="N", help="the end of a curve")
     active.add_argument("--out", type=folder, default=Path("active"), metavar="DIR")
     active.add_argument(

@@ -13,7 +13,7 @@ from typing import Any
 
 from labeler.cli.asking import add_bench as add_active
 from labeler.cli.child import listen
-from labeler.cli.output import add_output_options, folder, follow, print_json, seed
+from labeler.cli.output import add_output_options, count, folder, follow, print_json, seed
 from labeler.display import paint_unseen
 
 
@@ -155,6 +155,10 @@ BENCHES = (
 )
 
 
+REPEATED = ("rounds", "repeats", "batches", "batch")
+"""Options without which there is nothing to measure."""
+
+
 def add_parsers(subparsers: Any) -> None:
     """bench NAME for every line of the table, bench foreign and bench ablation."""
     bench = subparsers.add_parser("bench", help="measure speed, against peers where installed")
@@ -163,7 +167,8 @@ def add_parsers(subparsers: Any) -> None:
         parser = names.add_parser(line.name, help=line.text)
         for option, default in line.options.items():
             flag = f"--{option.replace('_', '-')}"
-            parser.add_argument(flag, type=type(default), default=default, metavar="N")
+            kind = count if option in REPEATED else type(default)
+            parser.add_argument(flag, type=kind, default=default, metavar="N")
         add_output_options(parser)
         parser.set_defaults(run=_run, line=line)
     foreign = names.add_parser(
@@ -172,17 +177,17 @@ def add_parsers(subparsers: Any) -> None:
     foreign.add_argument("ours", type=Path, metavar="OURS", help="labelled shots")
     foreign.add_argument("foreign", type=Path, metavar="FOREIGN", help="labelled shots")
     foreign.add_argument("--recipe", default="quick", metavar="R")
-    foreign.add_argument("--epochs", type=int, metavar="E", help="instead of the recipe's own")
+    foreign.add_argument("--epochs", type=count, metavar="E", help="instead of the recipe's own")
     foreign.add_argument("--out", type=folder, default=Path("foreign"), metavar="DIR")
     add_output_options(foreign, events=True)
     foreign.set_defaults(run=_foreign)
     ablation = names.add_parser("ablation", help="train every recipe with and without its choices")
     ablation.add_argument("file", type=Path, metavar="FILE", help="labelled shots")
     ablation.add_argument("--out", type=folder, default=Path("ablation"), metavar="DIR")
-    ablation.add_argument("--epochs", type=int, default=12)
+    ablation.add_argument("--epochs", type=count, default=12)
     ablation.add_argument("--size", type=int, default=64, metavar="PX")
     ablation.add_argument("--training", type=int, default=600, metavar="N", help="shots; 0: 85 %%")
-    ablation.add_argument("--seeds", type=int, default=3)
+    ablation.add_argument("--seeds", type=count, default=3)
     ablation.add_argument("--seed", type=seed, metavar="S", help="only this one of them now")
     ablation.add_argument("--recipes", nargs="+", metavar="R", help="only these")
     add_output_options(ablation, events=True)
@@ -193,7 +198,7 @@ def add_parsers(subparsers: Any) -> None:
         description="Makes projects of 1,000 shots, ten times as many, and so on; labels, predicts,"
         " orders and exports them, each in a process of its own.",
     )
-    scale.add_argument("--to", type=int, default=1_000_000, metavar="N", help="the largest")
+    scale.add_argument("--to", type=count, default=1_000_000, metavar="N", help="the largest")
     scale.add_argument("--out", type=Path, metavar="FILE", help="a figure too: png, svg or pdf")
     add_output_options(scale)
     scale.set_defaults(run=_scale)
@@ -270,7 +275,7 @@ def _foreign(args: argparse.Namespace) -> int:
         print_json(last)
     elif not args.events:
         print(last.get("table", ""), last.get("text", ""), sep="\n")
-    return 0
+    return 0 if last["event"] == "finished" else 1
 
 
 def _print_growth(
@@ -304,4 +309,4 @@ def _ablation(args: argparse.Namespace) -> int:
         print_json(last)
     elif not args.events:
         print(last.get("table", last.get("text", "")))
-    return 0
+    return 0 if last["event"] == "finished" else 1

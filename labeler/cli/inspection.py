@@ -10,7 +10,7 @@ from typing import Any
 
 from labeler.cli.child import listen
 from labeler.cli.given import is_project, table_of_project
-from labeler.cli.output import add_output_options, follow, print_json, seed, told
+from labeler.cli.output import add_output_options, count, follow, print_json, seed, told
 from model.errors import InputError
 from model.events import Event, event
 
@@ -46,7 +46,7 @@ def _add_figure(subparsers: Any) -> None:
     parser.add_argument("--shots", metavar="N,N", help="these shots, counted from 1, instead")
     parser.add_argument("--form", choices=FORMS, default="paper", help="of Grad-CAM++")
     parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
-    parser.add_argument("--dpi", type=int, default=200, help="of a PNG (default: 200)")
+    parser.add_argument("--dpi", type=count, default=200, help="of a PNG (default: 200)")
     add_output_options(parser, events=True)
     parser.set_defaults(run=_figure)
 
@@ -93,10 +93,10 @@ def _add_suspicious(subparsers: Any) -> None:
     parser.add_argument("--run", dest="folder", type=Path, metavar="RUN",
         help="whose embeddings (default: the shipped network's, which never saw the labels)",
     )  # fmt: skip
-    parser.add_argument("--most", type=int, default=200, metavar="N", help="shots in the list")
+    parser.add_argument("--most", type=count, default=200, metavar="N", help="shots in the list")
     parser.add_argument("--plant", type=float, metavar="SHARE", help="measure with planted errors")
     parser.add_argument("--seed", type=seed, default=0)
-    parser.add_argument("--seeds", type=int, default=3, help="repetitions with --plant")
+    parser.add_argument("--seeds", type=count, default=3, help="repetitions with --plant")
     add_output_options(parser, events=True)
     parser.set_defaults(run=_suspicious)
 
@@ -119,9 +119,7 @@ def _drawing(args: argparse.Namespace) -> Iterator[Event]:
 
     listen()
     run, table = _run_and_table(args.target, args.file)
-    rows = None
-    if args.shots:
-        rows = [int(word) - 1 for word in args.shots.split(",") if word.strip().isdecimal()]
+    rows = _rows(args.shots) if args.shots else None
     wish = Wish(
         tuple(args.classes or ("Streak", "Bent")), args.group, args.per_class, args.seed, args.form
     )
@@ -130,6 +128,15 @@ def _drawing(args: argparse.Namespace) -> Iterator[Event]:
         table, run, args.out, wish, rows=rows, render=render, colormap=args.colormap, dpi=args.dpi
     )
     yield event("finished", metrics={}, out=str(args.out), shown=shown)
+
+
+def _rows(shots: str) -> list[int]:
+    """Places from 0 of shots that are counted from 1."""
+    words = [word.strip() for word in shots.split(",")]
+    for word in words:
+        if not word.isdecimal():
+            raise InputError(f"{word!r} is no number of a shot", mend="Write --shots 3,17.")
+    return [int(word) - 1 for word in words]
 
 
 # -- faithfulness and occlusion --------------------------------------------------------------------
@@ -263,7 +270,7 @@ def _planted(x: Any, y: Any, taxonomy: Any, args: argparse.Namespace) -> Event:
 
     found = [
         suspicious.measure(x, y, taxonomy, args.plant, seed)
-        for seed in range(args.seed, args.seed + max(args.seeds, 1))
+        for seed in range(args.seed, args.seed + args.seeds)
     ]
     reached = [f["precision"] or 0.0 for f in found]
     return event(

@@ -21,6 +21,7 @@ from labeler.cli.given import (
 from labeler.cli.output import (
     add_engine_options,
     add_output_options,
+    count,
     follow,
     print_json,
     seed,
@@ -82,8 +83,8 @@ def add_parsers(subparsers: Any) -> None:
     recipes.set_defaults(run=_recipes)
 
     networks = subparsers.add_parser("networks", help="list the networks and their parameters")
-    networks.add_argument("--channels", type=int, default=1)
-    networks.add_argument("--classes", type=int, default=11)
+    networks.add_argument("--channels", type=count, default=1)
+    networks.add_argument("--classes", type=count, default=11)
     add_output_options(networks)
     networks.set_defaults(run=_networks)
 

@@ -43,6 +43,13 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def count(text: str) -> int:
+    """An option's value that counts something there must be: a whole number from 1 up."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text} cannot be: give a whole number from 1 up.")
+    return int(text)
+
+
 def folder(text: str) -> Path:
     """An option's value that names a folder to write into, there already or to be made."""
     path = Path(text)

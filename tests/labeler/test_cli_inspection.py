@@ -73,6 +73,14 @@ def test_a_figure_is_drawn_of_a_class_and_says_which_shots_it_shows(
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_a_shot_for_a_figure_that_is_no_number_is_named(trained, tmp_path, capsys, qapp):
+    out = tmp_path / "a.png"
+    status, said = call(capsys, "figure", trained[0], "--shots", "3,5-7", "--out", out)
+    assert status == 1
+    assert "'5-7' is no number of a shot. Write --shots 3,17." in said.err
+    assert not out.exists()
+
+
 def test_a_figure_of_a_class_that_there_is_not_is_refused_in_words(trained, tmp_path, capsys, qapp):
     out = tmp_path / "none.png"
     status, said = call(capsys, "figure", trained[0], "--class", "Doughnut", "--out", out)

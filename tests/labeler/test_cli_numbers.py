@@ -62,3 +62,30 @@ def test_thumbnails_need_at_least_one_worker(tmp_path, capsys):
     Project.create(tmp_path / "week", [make_file(tmp_path / "s.h5", 4)]).close()
     assert main(["thumbnails", str(tmp_path / "week"), "--workers", "0"]) == 1
     assert "0 workers cannot work" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "figure p --out f.png --dpi",
+        "suspicious p --most",
+        "suspicious p --plant 0.1 --seeds",
+        "networks --channels",
+        "networks --classes",
+        "bench explain --rounds",
+        "bench ablation shots.h5 --epochs",
+        "bench scale --to",
+    ],
+)
+@pytest.mark.parametrize("text", ["0", "-1"])
+def test_nothing_at_all_of_what_must_be_there_is_wrong_use(words, text, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([*words.split(), text])
+    assert end.value.code == 2
+    assert f"{text} cannot be: give a whole number from 1 up." in capsys.readouterr().err
+
+
+def test_fewer_than_no_training_shots_are_refused(tmp_path, capsys):
+    shots = make_file(tmp_path / "shots.h5", 30)
+    assert main(["baselines", str(shots), "--only", "constant", "--training", "-4"]) == 1
+    assert "-4 training shots cannot be" in capsys.readouterr().err
