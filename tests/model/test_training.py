@@ -253,6 +253,8 @@ def test_every_recipe_trains_an_epoch(name, tmp_path):
     small = replace(recipes.named(name), size=64, first=0, crop=0, batch=8, epochs=1, steps=0)
     events = run(path, tmp_path / "run", small)
     assert events[-1]["event"] == "finished", events[-1]
+    flatter = [e for e in events if e["event"] == "note" and "scores flatter" in e["text"]]
+    assert len(flatter) == (name != "best")  # which keeps the last epoch, not the luckiest
 
 
 def test_the_second_training_reuses_the_reduced_shots(tmp_path):
