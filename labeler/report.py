@@ -180,15 +180,24 @@ def _runs(project: Project, who: int, now: datetime) -> Section | None:
     runs = project.runs()
     if not runs:
         return None
-    names = {"macro_f1": "macro F1", "rare_f1": "rare F1", "micro_accuracy": "accuracy"}
+    names = {"macro_f1": "macro F1", "rare_f1": "rare F1", "accuracy": "accuracy"}
     table: list[Sequence[str]] = [("run", "when", "recipe", "state", *names.values())]
     for run in runs:
-        scores = [(run.metrics or {}).get(name) for name in names]
+        evaluation = run.metrics.get("evaluation")
+        numbers = evaluation if isinstance(evaluation, dict) else {}
+        scores = [numbers.get(name) for name in names]
         shown = [f"{s:.3f}" if isinstance(s, float) else "–" for s in scores]
         mark = " (in use)" if run.number == project.current_run else ""
         day = f"{run.created:%Y-%m-%d %H:%M}"
         table.append((f"{run.number}{mark}", day, run.recipe, run.state, *shown))
-    return Section("Trained networks", [], table=table)
+    flattered = [r.number for r in runs if r.metrics.get("chosen_on") == "evaluation"]
+    text = ["Scores are those on the shots that judge."]
+    if flattered:
+        text.append(
+            f"Of run {', '.join(map(str, flattered))} the epoch that scores best on these very "
+            "shots was kept, as in the paper: its scores flatter."
+        )
+    return Section("Trained networks", text, table=table)
 
 
 def _sources(project: Project, who: int, now: datetime) -> Section:

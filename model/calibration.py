@@ -46,10 +46,13 @@ def _best(probabilities: Floats, labels: Labels) -> float:
     return float(good[np.abs(good - 0.5).argmin()])
 
 
-def fit_temperature(logits: Floats, labels: Labels, legal: Labels | None = None) -> float:
+def fit_temperature(
+    logits: Floats, labels: Labels, legal: Labels | None = None, raised: decoding.Raised = 0.0
+) -> float:
     """The number between 0.25 and 4 to divide logits (N, C) by so that their likelihood is best.
 
-    Guo et al. (2017), by golden-section search; 1 where there are too few shots.
+    Guo et al. (2017), by golden-section search; 1 where there are too few shots. `raised` (L,) as
+    in `decoding`.
     """
     if len(labels) < FEWEST_SHOTS:
         return 1.0
@@ -57,8 +60,8 @@ def fit_temperature(logits: Floats, labels: Labels, legal: Labels | None = None)
     ratio = (np.sqrt(5) - 1) / 2
     for _ in range(30):
         a, b = high - ratio * (high - low), low + ratio * (high - low)
-        if _surprise(logits / np.exp(a), labels, legal) < _surprise(
-            logits / np.exp(b), labels, legal
+        if _surprise(logits / np.exp(a), labels, legal, raised) < _surprise(
+            logits / np.exp(b), labels, legal, raised
         ):
             high = b
         else:
@@ -66,14 +69,18 @@ def fit_temperature(logits: Floats, labels: Labels, legal: Labels | None = None)
     return float(np.exp((low + high) / 2))
 
 
-def _surprise(logits: Floats, labels: Labels, legal: Labels | None) -> float:
-    """Mean negative log-likelihood of the labels."""
+def _surprise(
+    logits: Floats, labels: Labels, legal: Labels | None, raised: decoding.Raised
+) -> float:
+    """Mean negative log-likelihood of the labels, but for what does not depend on the logits."""
     x = np.asarray(logits, np.float64)
     if legal is None:
         return float((np.logaddexp(0, x) - x * labels).mean())
-    return float((decoding.log_normaliser(x, legal) - (x * labels).sum(1)).mean())
+    return float((decoding.log_normaliser(x, legal, raised) - (x * labels).sum(1)).mean())
 
 
-def probabilities_at(logits: Floats, temperature: float, legal: Labels | None) -> Floats:
+def probabilities_at(
+    logits: Floats, temperature: float, legal: Labels | None, raised: decoding.Raised = 0.0
+) -> Floats:
     """(N, C) probabilities of logits divided by a temperature."""
-    return decoding.probabilities(np.asarray(logits) / temperature, legal)
+    return decoding.probabilities(np.asarray(logits) / temperature, legal, raised)

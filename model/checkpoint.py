@@ -50,6 +50,8 @@ class Checkpoint:
     """One a class; a probability at or above it means the class is there."""
     legal_sets: tuple[int, ...] | None = None
     """Packed legal label sets (bit c = class c) of a rule-aware network, else None."""
+    class_weights: tuple[float, ...] = ()
+    """Of the classes in a rule-aware training, see `decoding.raised_by`; empty: all 1."""
     of_maps: bool | None = None
     """Whether the shots that it learnt were correlation maps already; None: not known."""
     temperature: float = 1.0
@@ -72,7 +74,10 @@ class Checkpoint:
 
     def probabilities(self, logits: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """(N, C) logits of this network to its calibrated probabilities."""
-        return decoding.probabilities(logits, self.legal())
+        legal = self.legal()
+        if legal is None or not self.class_weights:
+            return decoding.probabilities(logits, legal)
+        return decoding.probabilities(logits, legal, decoding.raised_by(self.class_weights, legal))
 
     def decide(self, logits: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """(N, C) logits to label sets: the most likely legal set, or the thresholds."""
@@ -98,6 +103,7 @@ class Checkpoint:
         known["preprocessing"] = Preprocessing.from_dict(known["preprocessing"], reference)
         for key in ("class_names", "thresholds", "legal_sets"):
             known[key] = None if known.get(key) is None else tuple(known[key])
+        known["class_weights"] = tuple(known.get("class_weights") or ())  # earlier runs have none
         return cls(**known)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -79,11 +80,20 @@ class Judge:
     rule_aware: bool
     limits: Floats
     """(C,) thresholds where none are tuned; see `untuned_thresholds`."""
+    weights: Floats | None = None
+    """(C,) of the classes in a rule-aware training, see `decoding.raised_by`; None: all 1."""
 
     @property
     def legal(self) -> Labels | None:
         """(L, C) legal sets of rule-aware output, else None."""
         return self.data.taxonomy.legal_sets if self.rule_aware else None
+
+    @cached_property
+    def raised(self) -> decoding.Raised:
+        """(L,) by what the odds of the legal sets were raised in training."""
+        if self.legal is None or self.weights is None:
+            return 0.0
+        return decoding.raised_by(self.weights, self.legal)
 
     @property
     def rare(self) -> Labels:
@@ -93,14 +103,16 @@ class Judge:
 
     def quick(self, logits: Floats, rows: Rows) -> dict[str, Any]:
         """The numbers without tuning: for curves and for the choice of the best epoch."""
-        probabilities = decoding.probabilities(logits, self.legal)
+        probabilities = decoding.probabilities(logits, self.legal, self.raised)
         decided = self.decide(logits, probabilities, self.limits)
         return self.numbers(probabilities, rows, decided)
 
     def counts(self, logits: Floats, rows: Rows) -> list[list[int]]:
         """Of each class: shots that rightly got it, that got it, that have it; untuned."""
         true = self.data.labels[rows]
-        decided = self.decide(logits, decoding.probabilities(logits, self.legal), self.limits)
+        decided = self.decide(
+            logits, decoding.probabilities(logits, self.legal, self.raised), self.limits
+        )
         each = ((decided & true).sum(0), decided.sum(0), true.sum(0))
         return [[int(n) for n in of_class] for of_class in zip(*each, strict=True)]
 
@@ -117,8 +129,8 @@ class Judge:
     def fit(self, logits: Floats) -> tuple[float, Floats]:
         """Temperature and thresholds from logits of the tuning shots."""
         true = self.data.labels[self.data.tuning]
-        temperature = calibration.fit_temperature(logits, true, self.legal)
-        probabilities = calibration.probabilities_at(logits, temperature, self.legal)
+        temperature = calibration.fit_temperature(logits, true, self.legal, self.raised)
+        probabilities = calibration.probabilities_at(logits, temperature, self.legal, self.raised)
         odds = np.log(self.limits / (1 - self.limits)) / temperature
         untuned = decoding.sigmoid(odds)
         return temperature, calibration.choose_thresholds(probabilities, true, untuned)
@@ -127,9 +139,9 @@ class Judge:
         """Everything about the evaluation shots, given their logits before the temperature."""
         rows, data = self.data.evaluation, self.data
         true = data.labels[rows]
-        probabilities = calibration.probabilities_at(logits, temperature, self.legal)
+        probabilities = calibration.probabilities_at(logits, temperature, self.legal, self.raised)
         decided = self.decide(logits, probabilities, thresholds)
-        before = calibration.probabilities_at(logits, 1.0, self.legal)
+        before = calibration.probabilities_at(logits, 1.0, self.legal, self.raised)
         blind = metrics.constant_prediction(data.labels[data.training])
         guess = np.broadcast_to(blind, true.shape)
         macro, each = bootstrap.intervals_of(decided, true)

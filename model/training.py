@@ -43,6 +43,9 @@ RECIPE = "recipe.toml"
 _NONE: learned.Hashes = np.zeros(0, np.uint64)
 MOST_SETS = 2**16
 """Legal label sets that rule-aware output can be trained on; more cost too much a step."""
+FLATTERED = (
+    "The epoch that is best on the shots that judge is kept, as in the paper: its scores flatter."
+)
 LOST = (
     "Another process of this training ended or does not answer. The best network so far is kept in "
     "the run folder; --resume goes on after the last whole epoch."
@@ -160,6 +163,8 @@ def _train(
             rows = np.concatenate([data.training, data.tuning])
             learned.keep(out, data.hashes(rows), before)
             yield event("note", level="info", text=f"{words} {start.text}".strip())
+            if loop.chosen_on == "evaluation":
+                yield event("note", level="info", text=FLATTERED)
             yield _started(loop, seconds)
         for item in loop.run():
             if speak:

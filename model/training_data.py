@@ -65,7 +65,8 @@ class TrainingData:
         return np.sort(np.concatenate([self.training, self.tuning, self.evaluation]))
 
     def fill(self, cache: ShotCache) -> Iterator[tuple[int, int]]:
-        """Reduce all used shots into the cache; yields (done, total). Drops unreadable shots."""
+        """Reduce all used shots into the cache; yields (done, total). Drops unreadable shots, and
+        copies of shots that judge from those that train."""
         used, self.cache = self.used, cache
         for done in cache.fill(self.table, used, self._note_unreadable):
             yield done, len(used)
@@ -84,6 +85,29 @@ class TrainingData:
             zip(used.tolist(), cache.positions(self.table, used).tolist(), strict=True)
         )
         self._squares = cache.mapped()
+        self._leave_out_copies()
+
+    def _leave_out_copies(self) -> None:
+        """Do not train or tune on copies of shots that judge, as in a file of chosen shots beside
+        the one that they were taken from. Pictures without any contrast are alike, not copies."""
+        rows = np.concatenate([self.training, self.tuning])
+        hashes = self.hashes(rows)
+        if len(hashes) < len(rows):  # a file has gone since it was reduced
+            return
+        alike = rows[np.isin(hashes, self.hashes(self.evaluation))]
+        pictures = ((r, self.counts(np.array([r]))) for r in alike.tolist())
+        copies = [r for r, picture in pictures if bool((picture > picture.min()).any())]
+        if not copies:
+            return
+        left = np.setdiff1d(self.training, copies)
+        if not len(left):
+            self.notes.append("Every shot that trains is among those that judge: no score counts.")
+            return
+        self.training, self.tuning = left, np.setdiff1d(self.tuning, copies)
+        self.notes.append(
+            f"Left out {_shots(len(copies))} of those that train: the same counts are among the"
+            " shots that judge."
+        )
 
     def _note_unreadable(self, row: int, error: InputError) -> None:
         if not self.unreadable:

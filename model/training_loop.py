@@ -69,7 +69,8 @@ class Loop:
         self.penalty = ElasticNet.of(network, recipe.l1, recipe.l2, recipe.penalty_mean)
         self.wrapped, self.optimiser = engine.fabric.setup(network, optimiser)
         self.loss = self._make_loss().to(engine.device)
-        self.judge = Judge(data, recipe.rule_aware, untuned_thresholds(self._weights()))
+        limits, weights = untuned_thresholds(self._weights()), self._class_weights()
+        self.judge = Judge(data, recipe.rule_aware, limits, weights if recipe.rule_aware else None)
         self.epoch = self.step = self.stale = 0
         self.best: dict[str, Any] | None = None
         self.history: list[dict[str, Any]] = []
@@ -239,9 +240,12 @@ class Loop:
     # -- judging and keeping --------------------------------------------------------------------
 
     def _weights(self) -> npt.NDArray[np.float32]:
-        """(C,) how much the positives weighed, where the logits show it: not under the rules."""
-        if self.recipe.rule_aware:
-            return np.ones(len(self.data.table.class_names), np.float32)
+        """(C,) how much the positives weighed, where the head's bias can be freed of it: not under
+        the rules, which raise the odds of whole sets (`decoding.raised_by`)."""
+        weights = self._class_weights()
+        return np.ones_like(weights) if self.recipe.rule_aware else weights
+
+    def _class_weights(self) -> npt.NDArray[np.float32]:
         weights: npt.NDArray[np.float32] = self.loss.weights.cpu().numpy()  # type: ignore[operator]
         return weights
 
@@ -305,6 +309,7 @@ class Loop:
             preprocessing=replace(data.preprocessing, size=self.side),
             thresholds=tuple(self.judge.limits.tolist()),
             legal_sets=legal,
+            class_weights=() if legal is None else tuple(self._class_weights().tolist()),
             of_maps=data.of_maps,
             metrics=dict(self.best["metrics"]) if self.best else {},
             data_fingerprint=data.table.fingerprint,

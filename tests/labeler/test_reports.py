@@ -1,5 +1,7 @@
 """What run folders tell: states, curves, comparison, offers; damaged ones tell less."""
 
+import json
+
 import numpy as np
 import pytest
 from making_predictions import HELIUM, write_predictions
@@ -7,6 +9,7 @@ from making_runs import make_project, make_run, write_events
 
 from labeler.offers import NETWORKS, WORDS, Order, duration, expected_seconds, lacking, usable_shots
 from labeler.predictions import Predictions
+from labeler.report import write_report
 from labeler.reports import MACRO, Curves, compare, in_words, read_events, read_report, read_reports
 from model import recipes
 
@@ -146,3 +149,16 @@ def test_every_recipe_and_network_is_offered_in_words():
 )  # fmt: skip
 def test_durations_are_written_as_people_say_them(seconds, text):
     assert duration(seconds) == text
+
+
+def test_the_report_of_the_week_has_the_scores_and_says_where_they_flatter(project, tmp_path):
+    number = make_run(project, 0.8)
+    text = write_report(project, tmp_path / "week.html").read_text("utf-8")
+    scores = read_report(number, project.run_folder(number)).metrics
+    for name in ("macro_f1", "rare_f1", "accuracy"):
+        assert f"<td>{scores[name]:.3f}</td>" in text
+    assert "flatter" not in text
+    path = project.run_folder(number) / "metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"chosen_on": "evaluation"}))
+    text = write_report(project, tmp_path / "again.html").read_text("utf-8")
+    assert "Of run 1 the epoch that scores best on these very shots" in text

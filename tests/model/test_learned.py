@@ -11,9 +11,10 @@ from making_shots import make_file, make_shots, tiny_recipe, write_file
 from test_training import run
 
 from model import learned
-from model.shots import EVALUATION, TRAINING, table_of_file
+from model.cache import ShotCache
+from model.shots import EVALUATION, TRAINING, table_of_file, table_of_files
 from model.training import Options, train
-from model.training_data import with_roles
+from model.training_data import prepare, with_roles
 
 
 def _warm(tmp_path, table, **changes):
@@ -71,3 +72,22 @@ def test_a_run_of_an_earlier_version_begins_a_training_with_a_warning(tmp_path):
     events = run(path, tmp_path / "second", tiny_recipe(epochs=1), warm_start=tmp_path / "first")
     assert events[-1]["event"] == "finished", events[-1]
     assert "does not say on which shots" in " ".join(e.get("text", "") for e in events)
+
+
+def test_copies_of_a_shot_never_train_and_judge_together(tmp_path):
+    """A file of chosen shots beside the one that they were exported from."""
+    images, labels = make_shots(60)
+    images[2::3] = 0  # dark shots are alike without being copies
+    write_file(tmp_path / "all.h5", images, labels)
+    write_file(tmp_path / "some.h5", images[:30], labels[:30])
+    table = table_of_files([tmp_path / "all.h5", tmp_path / "some.h5"])
+    data = prepare(table, tiny_recipe(), 0)
+    first = data.table.index_of  # a copy has the place that its shot has in the other file
+    lit = [set(first[rows][first[rows] % 3 < 2]) for rows in (data.training, data.evaluation)]
+    assert lit[0] & lit[1]
+    dark = int((first[data.training] % 3 == 2).sum())
+    list(data.fill(ShotCache.open(tmp_path / "cache", data.preprocessing, table)))
+    lit = [set(first[rows][first[rows] % 3 < 2]) for rows in (data.training, data.evaluation)]
+    assert not lit[0] & lit[1]
+    assert int((first[data.training] % 3 == 2).sum()) == dark
+    assert "the same counts are among the shots that judge" in data.notes[-1]

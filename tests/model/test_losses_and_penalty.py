@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import decoding, networks
+from model.calibration import fit_temperature
+from model.checkpoint import Checkpoint
 from model.losses import CrossEntropy, LegalSetLikelihood, positive_weights
 from model.penalty import ElasticNet
+from model.recipes import named
 from model.taxonomy_toml import load, shipped
 
 HELIUM = load(shipped())
@@ -103,3 +106,40 @@ def test_the_penalty_and_its_gradient_are_equation_10_by_autograd(mean):
     for w, gradient in zip(weights, expected, strict=True):
         torch.testing.assert_close(w.grad - 0.5, gradient, rtol=1e-4, atol=1e-6)
     assert penalty.value() == pytest.approx(naive.item(), rel=1e-4)
+
+
+def test_class_weights_under_the_rules_favour_rare_answers_but_leave_the_chances_honest():
+    """Shots that look alike: 70 are Round, 30 also show a rare class. A network can but say so."""
+    alike = [HELIUM.mask(["Spherical/Oblate", "Round"])] * 70
+    alike += [HELIUM.mask(["Spherical/Oblate", "Round", "Layered"])] * 30
+    y = torch.from_numpy(np.array(alike))
+    weights = torch.ones(11)
+    weights[HELIUM.index("Layered")] = 4.5
+    loss = LegalSetLikelihood(torch.from_numpy(LEGAL), weights)
+    logits = torch.zeros(11, requires_grad=True)
+    steps = torch.optim.LBFGS([logits], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure():
+        steps.zero_grad()
+        value = loss(logits.expand(len(y), 11), y.float())
+        value.backward()
+        return value
+
+    steps.step(closure)
+    learnt = logits.detach().numpy()[None]
+    about = Checkpoint(
+        HELIUM.names, named("quick"), named("quick").preprocessing(),
+        legal_sets=tuple(HELIUM.pack(LEGAL).tolist()), class_weights=tuple(weights.tolist()),
+    )  # fmt: skip
+    assert about.decide(learnt)[0, HELIUM.index("Layered")]
+    np.testing.assert_allclose(about.probabilities(learnt)[0], np.mean(alike, 0), atol=0.01)
+
+
+def test_the_temperature_is_found_beside_class_weights():
+    rng = np.random.default_rng(3)
+    logits = rng.normal(size=(4000, 11)) * 1.5
+    raised = decoding.raised_by(np.linspace(1, 4, 11), LEGAL)
+    chances = decoding.set_probabilities(logits, LEGAL, raised)
+    rows = LEGAL[[rng.choice(len(LEGAL), p=p / p.sum()) for p in chances.astype(float)]]
+    found = fit_temperature((2 * logits).astype(np.float32), rows, LEGAL, raised)
+    assert found == pytest.approx(2, rel=0.1)

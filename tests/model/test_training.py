@@ -235,12 +235,27 @@ def test_the_rule_aware_network_never_contradicts_itself(tmp_path):
     assert (both <= 1 + 1e-5).all()
 
 
+def test_a_rule_aware_run_keeps_its_class_weights_for_honest_probabilities(tmp_path):
+    path = make_file(tmp_path / "shots.h5", 60)
+    recipe = tiny_recipe(rule_aware=True, class_weighting=0.8, epochs=1, tuning=0.0)
+    run(path, tmp_path / "run", recipe)
+    _, about = checkpoint.load(tmp_path / "run")
+    assert max(about.class_weights) > 1.5
+    logits = np.random.default_rng(0).normal(size=(50, len(about.class_names)))
+    plain = replace(about, class_weights=())
+    np.testing.assert_array_equal(about.decide(logits), plain.decide(logits))
+    rarest = int(np.argmax(about.class_weights))
+    assert (about.probabilities(logits) < plain.probabilities(logits))[:, rarest].all()
+
+
 @pytest.mark.parametrize("name", ["paper", "airynet", "best"])
 def test_every_recipe_trains_an_epoch(name, tmp_path):
     path = make_file(tmp_path / "shots.h5", 24)
     small = replace(recipes.named(name), size=64, first=0, crop=0, batch=8, epochs=1, steps=0)
     events = run(path, tmp_path / "run", small)
     assert events[-1]["event"] == "finished", events[-1]
+    flatter = [e for e in events if e["event"] == "note" and "scores flatter" in e["text"]]
+    assert len(flatter) == (name != "best")  # which keeps the last epoch, not the luckiest
 
 
 def test_the_second_training_reuses_the_reduced_shots(tmp_path):
