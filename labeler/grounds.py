@@ -59,5 +59,7 @@ def embeddings(ground: Ground) -> npt.NDArray[np.float16]:
         values = np.asarray(file["embeddings"][()], np.float16)
         values[~np.asarray(file["readable"][()], bool)] = np.nan
     if len(values) != ground.n:
-        raise InputError(f"holds {len(values)} shots, not {ground.n}", file=ground.predictions)
+        what = f"holds {len(values)} shots, not {ground.n}"
+        mend = "Let the run read all shots again: airylabel predict PROJECT --run NUMBER."
+        raise InputError(what, file=ground.predictions, mend=mend)
     return values

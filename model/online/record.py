@@ -31,6 +31,8 @@ from model.prediction_file import reason
 Found = dict[str, npt.NDArray[Any]]
 """What a network found of n shots, by dataset name, each (n, ...)."""
 IMAGES, MASK = "images", "mask"
+KEPT = frozenset({IMAGES, "train_id", "timestamp", "hit_score"})
+"""What every record has, and no file of shots that others made: those are never written."""
 FLUSH_S = 1.0
 SLACK, STEP = 4 * 2**20, 8 * 2**20
 """Bytes that are reserved on the disk beyond the shots themselves, and at a time: HDF5 must never
@@ -149,7 +151,8 @@ def mend(path: Path) -> int:
 
     Its datasets may differ by some last shots, and its head says that somebody writes it: what all
     of them have is copied to a file beside, which then takes its place. A record that was closed
-    is left alone. InputError where it cannot be read or written, and where a watch still writes it.
+    is left alone. InputError for any other file, which stays as it is, where it cannot be read or
+    written, and where a watch still writes it.
     """
     path = Path(path)
     with open_file(path):  # what is wrong with it in general is said here
@@ -184,7 +187,7 @@ def _unlock(lock: filelock.BaseFileLock | None) -> None:
 
 def _mended(path: Path) -> int:
     with open_file(path) as file:
-        if IMAGES not in file:
+        if "origin" not in file.attrs or not KEPT.issubset(file):
             what = "is no record of live shots"
             raise InputError(what, file=path, mend="Name a file that `watch` wrote.")
         counts = {name: len(data) for name, data in file.items() if isinstance(data, h5py.Dataset)}

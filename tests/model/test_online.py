@@ -697,6 +697,17 @@ def test_a_run_that_is_missing_or_was_changed_is_refused(tmp_path, harm):
         LiveReader.open(folder)
 
 
+def test_a_file_of_shots_that_is_no_record_is_never_mended(tmp_path):
+    path = tmp_path / "own.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = np.ones((100, 64, 64), np.uint16)
+        file["mask"] = np.zeros((64, 64), np.uint8)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="is no record of live shots"):
+        mend(path)
+    assert path.read_bytes() == before
+
+
 def test_a_record_that_is_still_being_written_is_not_joined_and_loses_nothing(tmp_path):
     def hit(i):
         counts = np.full((32, 32), i, np.uint16)
