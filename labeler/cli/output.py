@@ -127,4 +127,7 @@ def _with_bars(events: Iterable[Event]) -> Event:
             if shown not in tasks:
                 tasks[shown] = progress.add_task(shown, total=total)
             progress.update(tasks[shown], completed=done, total=total)
+        if last.get("event") == "finished":  # work of one step never says that it is done
+            for task in progress.tasks:
+                progress.update(task.id, completed=task.total)
     return last

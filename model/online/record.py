@@ -187,7 +187,7 @@ def _unlock(lock: filelock.BaseFileLock | None) -> None:
 
 def _mended(path: Path) -> int:
     with open_file(path) as file:
-        if "origin" not in file.attrs or KEPT - set(file.keys()):
+        if "origin" not in file.attrs or not KEPT.issubset(file):
             what = "is no record of live shots"
             raise InputError(what, file=path, mend="Name a file that `watch` wrote.")
         counts = {name: len(data) for name, data in file.items() if isinstance(data, h5py.Dataset)}

@@ -1,12 +1,16 @@
-"""How a command ends that is broken off: by a reader that goes away."""
+"""How a command ends: by itself, or broken off by a reader that goes away."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
 
 import pytest
+
+from labeler.cli.output import follow
+from model.events import event
 
 
 def unread(words, unbuffered):
@@ -30,3 +34,10 @@ def test_a_reader_that_goes_away_ends_a_command_in_silence(words, unbuffered):
     ended = unread(words, unbuffered)
     assert ended.stderr == ""
     assert ended.returncode in (0, 1)
+
+
+@pytest.mark.parametrize(("end", "shown"), [("finished", "1/1"), ("cancelled", "0/1")])
+def test_a_bar_is_full_only_where_the_work_was_done(end, shown, capsys):
+    events = [event("progress", what="drawing", done=0, total=1), event(end)]
+    follow(events, argparse.Namespace())
+    assert shown in capsys.readouterr().err
