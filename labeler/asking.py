@@ -14,6 +14,7 @@ import numpy.typing as npt
 from labeler import grounds
 from labeler.instant import Ground
 from labeler.project import Project
+from labeler.store.records import SKIPPED
 from model import head, selection
 from model.audit import Fraction, fractions
 from model.errors import InputError
@@ -112,14 +113,17 @@ def foreseen(project: Project, more: int = 100) -> Forecast:
 def class_fractions(project: Project, seed: int = 0) -> tuple[Fraction, ...]:
     """The share of all shots that shows each class, from the random checks alone.
 
-    `seed` is that of the checks. Shots that no network could read are left out of "all".
+    `seed` is that of the checks. Shots that no network could read are left out of "all", and those
+    that the person skipped: the checks pass over them too.
     """
-    table = project.shot_table()
+    merged = project.merged_state()
+    table = project.shot_table(merged=merged)
     try:
         found = np.isfinite(grounds.embeddings(_ground(project, table)))
         askable = np.asarray(found.all(1), bool)
     except InputError:  # nobody has read them: then all count
         askable = np.ones(len(table), bool)
+    askable &= table.labelled | ((merged.status & SKIPPED) == 0)
     return fractions(
         table.labels.astype(bool), table.labelled, table.class_names, seed, askable=askable
     )

@@ -56,6 +56,7 @@ def run(
     """
     out.mkdir(parents=True, exist_ok=True)
     done: dict[str, Any] = _read(out)
+    results: dict[str, dict[str, Any]] = {}
     ways = (("ours → foreign", ours, foreign), ("foreign → ours", foreign, ours))
     for name, here, there in ways:
         key = f"{name} · {recipe.name} · seed {seed} · {here.fingerprint} · {there.fingerprint}"
@@ -68,7 +69,7 @@ def run(
             done[key] = yield from _judged(name, folder, there)
             done[key] |= {"way": name, "trained on": int(here.labelled.sum())}
             _write(out, done)
-    results = {v["way"]: v for v in done.values()}
+        results[name] = done[key]  # and not what another recipe, seed or set has left here
     if recipe.backbone:
         folder = backbone_folder(recipe.backbone)
         alone = yield from _judged("backbone alone", folder, foreign, out)

@@ -12,6 +12,7 @@ import pytest
 from labeler import asking
 from labeler.cli import main
 from labeler.project import Project
+from labeler.store.records import LABELLED, SKIPPED
 from model import embedding_parts
 from model.places import backbone_folder
 from model.taxonomy_toml import load, shipped
@@ -106,6 +107,22 @@ def test_fractions_come_from_the_random_checks_alone(project, capsys):
     assert all(c["low"] <= c["high"] for c in found)
     assert main(["fractions", str(project)]) == 0
     assert "checked at random" in capsys.readouterr().out
+
+
+def test_a_skipped_random_check_does_not_stop_the_fractions(project):
+    from model import audit
+
+    with Project.open(project) as made:
+        order = audit.order(SHOTS, 0)
+        first = int(order[order >= 60][0])  # the first check that has no label
+        before = asking.class_fractions(made)[0].shots
+        made.store.record(made.annotator, first, 0, SKIPPED, origin="skip")
+        assert asking.class_fractions(made)[0].shots >= before
+        next_one = int(order[order >= 60][1])
+        bits = int(HELIUM.pack(HELIUM.mask(["Empty"])))
+        made.store.record(made.annotator, next_one, bits, LABELLED, origin="key")
+        checked = order[: np.flatnonzero(order == next_one)[0] + 1]
+        assert asking.class_fractions(made)[0].shots >= len(checked) - 1
 
 
 def test_without_embeddings_it_says_how_to_make_them(project, capsys):

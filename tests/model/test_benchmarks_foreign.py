@@ -65,3 +65,18 @@ def test_both_ways_are_trained_once_and_told_in_a_table(table, tmp_path, monkeyp
     assert last["table"].count("0.500") == 2
     stopped = list(foreign.run(table, table, recipe, tmp_path / "b", stop=lambda: True))
     assert stopped[-1]["event"] == "cancelled"
+
+
+def test_asked_again_it_tells_of_the_seed_that_was_asked_for(table, tmp_path, monkeypatch):
+    scores = iter((0.1, 0.2, 0.8, 0.9))
+
+    def judged(name, *args):
+        yield {"event": "progress", "what": name, "done": 1, "total": 1}
+        return {"macro_f1": next(scores), "shots": 20}
+
+    monkeypatch.setattr(foreign, "_trained", lambda *args: iter(()))
+    monkeypatch.setattr(foreign, "_judged", judged)
+    recipe = replace(tiny_recipe(), backbone="")
+    for seed, expected in ((0, 0.1), (1, 0.8), (0, 0.1)):
+        last = list(foreign.run(table, table, recipe, tmp_path, seed=seed))[-1]
+        assert last["results"]["ours → foreign"]["macro_f1"] == expected
