@@ -64,6 +64,10 @@ def make(
         if folder.exists():
             folder.rmdir()
         half.rename(folder)
+    except InputError as error:
+        if error.file is not None and error.file.is_relative_to(half):  # gone in a moment
+            error.file = folder / error.file.relative_to(half)
+        raise
     except OSError as error:
         mend = "Choose a folder where you may write and that has space."
         what = f"the project cannot be made there ({error.strerror or error})"

@@ -7,6 +7,7 @@ Nothing heavy is imported before a subcommand needs it.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import select
@@ -48,7 +49,21 @@ def build_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar="SUBCOMMAND", dest="subcommand")
     for family in FAMILIES:
         importlib.import_module(f"labeler.cli.{family}").add_parsers(subparsers)
+    _tell_defaults(parser)
     return parser
+
+
+def _tell_defaults(parser: argparse.ArgumentParser) -> None:
+    """`--help` says what every option is where it is left out, in each subcommand alike."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                _tell_defaults(below)
+        elif action.option_strings and action.help is not argparse.SUPPRESS:
+            default, said = action.default, action.help or ""
+            silent = default is None or default is False or default in ("", [], argparse.SUPPRESS)
+            if not silent and "default" not in said:
+                action.help = f"{said} (default: %(default)s)".lstrip()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,6 +83,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         if not _unheard():
             raise
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"airylabel: no space left for what it writes ({error}).", file=sys.stderr)
+        _to_nowhere()
         return 1
 
 
@@ -96,7 +117,12 @@ def _unheard() -> bool:
         reader.register(out, 0)
         if not reader.poll(0):
             return False
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, out)
-    os.close(nowhere)
+    _to_nowhere()
     return True
+
+
+def _to_nowhere() -> None:
+    """What is still to be written to standard output is let go."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

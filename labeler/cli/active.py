@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
+from labeler.cli.given import run_given
 from labeler.cli.output import add_output_options, follow, print_json, seed, told
 from model.events import Event
 
@@ -54,7 +55,7 @@ def _embedding(args: argparse.Namespace, stop: Any) -> Iterator[Event]:
 
     with Project.open(args.project) as project:
         table, cache = project.shot_table(), project.folder / CACHE
-    network = args.network or shipped_network()
+        network = run_given(project, args.network) or shipped_network()
     yield from embed(table, network, cache, stop=stop, engine=args.engine)
 
 

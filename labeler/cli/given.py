@@ -83,3 +83,20 @@ def table_of_project(folder: Path) -> Any:
 
     with Project.open(folder) as project:
         return project.shot_table()
+
+
+def run_given(project: Any, run: Path | None) -> Any:
+    """The folder of a run of an open project, which people name by its number or its folder."""
+    if run is not None and run.name.isdecimal() and not run.exists():
+        return project.run_folder(int(run.name))
+    return run
+
+
+def run_for(target: Path, run: Path) -> Path:
+    """`run_given`, where the shots may be of a project or of a file, which has no numbers."""
+    if not is_project(target):
+        return run
+    from labeler.project import Project
+
+    with Project.open(target) as project:
+        return Path(run_given(project, run))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
-from labeler.cli.given import is_project, table_of_project
+from labeler.cli.given import is_project, run_for, table_of_project
 from labeler.cli.output import add_output_options, count, follow, print_json, seed, told
 from model.errors import InputError
 from model.events import Event, event
@@ -159,7 +159,7 @@ def _measuring(args: argparse.Namespace) -> Iterator[Event]:
     study = Study(
         tuple(args.classes or ()), args.shots, args.form, args.seed, not args.no_occlusion
     )
-    yield from measure(table, args.run_folder, study, args.out, stop)
+    yield from measure(table, run_for(args.file, args.run_folder), study, args.out, stop)
 
 
 def _print_faithfulness(last: Event) -> None:
@@ -200,7 +200,7 @@ def _covering(args: argparse.Namespace) -> Iterator[Event]:
     listen()
     table = _table(args.file)
     yield event("progress", what="covering", done=0, total=1)
-    found = of_shot(table, args.run_folder, args.shot - 1, args.kind)
+    found = of_shot(table, run_for(args.file, args.run_folder), args.shot - 1, args.kind)
     yield event("finished", metrics={}, shot=args.shot, of=args.kind, cells=found.tolist())
 
 
@@ -293,8 +293,10 @@ def _embeddings(
     from model import embedding_parts
     from model.prediction import predict
 
-    run, whose = args.folder, str(args.folder)
-    if run is None:
+    if args.folder is not None:
+        run = run_for(args.target, args.folder)
+        whose = str(run)
+    else:
         run, whose = shipped_network(), BACKBONE
         if is_project(args.target):
             cache = args.target if args.target.is_dir() else args.target.parent

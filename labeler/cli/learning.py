@@ -14,6 +14,7 @@ from labeler.cli.given import (
     add_file_options,
     add_shots_options,
     is_project,
+    run_given,
     table_given,
     taxonomy_given,
     the_project,
@@ -137,7 +138,7 @@ def _train_project(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator
         decided = np.flatnonzero(table.role != before.role)
         project.store.set_roles(decided, table.role[decided])
         out = args.out or _run_folder(project, args.resume)
-        warm = _run_of(project, args.warm_start)
+        warm = run_given(project, args.warm_start)
         cache, preparation = project.folder / "cache", preparation_of(project)
     options = Options(args.seed, args.devices, args.resume, warm, cache, preparation)
     trained: Event = {}
@@ -242,7 +243,7 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
 
         with Project.open(args.target) as project:
             table = project.shot_table()
-            run = _run_of(project, args.folder)
+            run = run_given(project, args.folder)
             project.taxonomy.columns(describe(run).class_names, run)  # refuses foreign classes
         out = args.out or run / _INFERRED
     else:
@@ -348,10 +349,3 @@ def _old_run_folder(project: Any) -> Path:
         file=project.folder,
         mend="Leave out --resume to train anew.",
     )
-
-
-def _run_of(project: Any, run: Path | None) -> Any:
-    """A run given as its number or its folder."""
-    if run is not None and run.name.isdecimal() and not run.exists():
-        return project.run_folder(int(run.name))
-    return run

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.child import listen
+from labeler.cli.given import run_given
 from labeler.cli.online_screen import show
 from labeler.cli.output import add_output_options, folder, print_json
 from model.errors import InputError
@@ -150,9 +151,7 @@ def _places(args: argparse.Namespace) -> tuple[Path, tuple[str, ...] | None, Pat
     from labeler.project import Project
 
     with Project.open(args.project) as project:
-        run = args.folder
-        if run.name.isdecimal() and not run.exists():
-            run = project.run_folder(int(run.name))
+        run = run_given(project, args.folder)
         return run, project.taxonomy.names, args.out or project.folder / FOLDER
 
 
@@ -223,9 +222,7 @@ def _joining(args: argparse.Namespace) -> Iterator[Event]:
 
     shots, texts, predicted = 0, [], True
     with Project.open(args.project) as project:
-        run = args.folder
-        if run is not None and run.name.isdecimal() and not run.exists():
-            run = project.run_folder(int(run.name))
+        run = run_given(project, args.folder)
         for done, record in enumerate(args.record):
             yield event("progress", what="adding hits", done=done, total=len(args.record))
             joined = join(project, record, run)

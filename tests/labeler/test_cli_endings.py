@@ -6,6 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,18 @@ def test_a_reader_that_goes_away_ends_a_command_in_silence(words, unbuffered):
     ended = unread(words, unbuffered)
     assert ended.stderr == ""
     assert ended.returncode in (0, 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_onto_a_full_disk_fails_in_one_line():
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "labeler", "recipes", "--json"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert "no space left" in ended.stderr
 
 
 @pytest.mark.parametrize(("end", "shown"), [("finished", "1/1"), ("cancelled", "0/1")])

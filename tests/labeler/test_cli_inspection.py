@@ -118,6 +118,20 @@ def test_occlusion_says_cell_by_cell_what_the_class_loses(trained, capsys):
     assert len(said.out.splitlines()) == len(cells)
 
 
+def test_a_run_of_a_project_is_named_by_its_number(trained, capsys):
+    project, run, path = trained
+    words = ("--shot", 2, "--class", labelled_class(project), "--json")
+    by_number = call(capsys, "occlusion", 1, project, *words)
+    assert by_number[0] == 0, by_number[1].err
+    assert by_number[1].out == call(capsys, "occlusion", run, project, *words)[1].out
+    status, said = call(capsys, "occlusion", 7, project, *words)
+    assert status == 1
+    assert f"{project / 'runs' / '0007'}" in said.err
+    status, said = call(capsys, "occlusion", 1, path, *words)  # a file has no runs
+    assert status == 1
+    assert "1/model.json: no trained network here" in said.err
+
+
 def test_occlusion_of_a_shot_or_class_that_there_is_not_is_refused(trained, capsys):
     _, run, path = trained
     status, said = call(capsys, "occlusion", run, path, "--shot", 31, "--class", "Round")

@@ -43,6 +43,15 @@ def test_a_seed_that_cannot_be_is_wrong_use(name, text):
     assert SEEDED[name].type("7") == 7
 
 
+def test_help_says_what_an_option_is_where_it_is_left_out(capsys):
+    with pytest.raises(SystemExit):
+        main(["suspicious", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "shots in the list (default: 200)" in said
+    assert "--seed SEED (default: 0)" in said
+    assert said.count("(default:") == 4  # --run says its own; no switch has one
+
+
 def test_a_wrong_seed_ends_with_status_two_and_one_message(capsys):
     with pytest.raises(SystemExit) as end:
         main(["train", "shots.h5", "--seed", "-1"])

@@ -39,6 +39,12 @@ def answer(capsys, *words: object) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
+def test_a_store_that_is_none_is_named_where_the_project_would_be(tmp_path, shots, capsys):
+    assert main(["create", str(tmp_path / "week"), str(shots), "--store", "nowhere"]) == 1
+    assert f"{tmp_path / 'week' / 'project.toml'}: 'nowhere' is no URL" in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.h5"]
+
+
 def test_create_shows_what_it_found(tmp_path, shots, capsys):
     assert main(["create", str(tmp_path / "week"), str(shots)]) == 0
     out = capsys.readouterr().out
