@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -98,8 +99,8 @@ def test_wrong_use_exits_2(capsys):
     assert left.value.code == 2
 
 
-def test_without_a_display_the_whole_job_is_done_and_shown(made):
-    folder, _ = made
+def test_without_a_display_the_whole_job_is_done_and_shown(made, tmp_path):
+    folder = shutil.copytree(made[0].parent, tmp_path / "copy") / made[0].name
     done = run("demo", folder, "--shots", SHOTS, "--json", QT_QPA_PLATFORM="offscreen")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
