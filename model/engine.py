@@ -136,6 +136,12 @@ class Engine:
         mean = self.fabric.all_reduce(torch.tensor(value, device=self.device), reduce_op="mean")
         return float(mean)
 
+    def greatest(self, value: int) -> int:
+        """The greatest of a number in all processes; all of them must ask."""
+        if self.world == 1:
+            return value
+        return int(self.fabric.all_reduce(torch.tensor(value, device=self.device), reduce_op="max"))
+
     def of_first(self, value: Any) -> Any:
         """What the first process has in the place of `value`; all of them must ask."""
         return self.fabric.broadcast(value) if self.world > 1 else value
@@ -150,7 +156,9 @@ class Engine:
         """Choose the number format in about a second, and in how many parts a batch of so many
         shots goes through the network; (what and why in words, seconds per shot).
 
-        Weights and running statistics are left as they were; gradients are cleared.
+        All processes of a training take the same: the format of the first, and as many parts as
+        the one needs that has least memory. Weights and running statistics are left as they were;
+        gradients are cleared.
         """
         formats: tuple[Format, ...] = ("32", "bf16")
         if asked != "auto":
@@ -173,10 +181,11 @@ class Engine:
         self.number_format = formats[0]
         if len(times) > 1 and times["bf16"] * MARGIN < times["32"]:
             self.number_format = "bf16"
+        self.number_format = self.of_first(self.number_format)
         taken = ", ".join(f"{_IN_WORDS[f]} {1e3 * t:.0f} ms" for f, t in times.items())
         words = f"{self._where()}, {_IN_WORDS[self.number_format]}, channels last"
         words = f"{words} (a step of {shots} shots: {taken}).{room}"
-        return words, times[self.number_format] / shots
+        return words, times.get(self.number_format, max(times.values())) / shots
 
     def _divide(self, network: nn.Module, side: int, channels: int, batch: int) -> str:
         """Halve the batch until what backpropagation keeps fits into the memory that is free.
@@ -191,6 +200,7 @@ class Engine:
         mine = math.ceil(batch / self.world)
         while each * math.ceil(mine / self.parts) > free and self.parts < mine:
             self.parts *= 2
+        self.parts = self.greatest(self.parts)
         if self.parts == 1:
             return ""
         at_once = math.ceil(mine / self.parts)

@@ -165,7 +165,10 @@ class Loop:
         return min(self.recipe.evaluate_every, MOST_EPOCHS_UNSEEN * steps_per_epoch)
 
     def _step_within_memory(self, rows: Rows, random: torch.Generator) -> tuple[float, str]:
-        """A step in as many parts as fit into memory; (loss, what to say about it)."""
+        """A step in as many parts as fit into memory; (loss, what to say about it).
+
+        One of several processes cannot take more parts than the others: it ends, and they with it.
+        """
         note = ""
         while True:
             state = random.get_state()
@@ -174,6 +177,11 @@ class Loop:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
+                if self.engine.world > 1:
+                    mine = math.ceil(len(rows) / self.engine.world)
+                    what = f"not enough memory for {mine} shots in one process of the training"
+                    mend = "Use a smaller batch (--set batch=N) or --size, or more machines."
+                    raise InputError(what, mend=mend) from error
                 if self.engine.parts >= len(rows):
                     what = f"not enough memory for a single shot of {self.recipe.size} pixels"
                     mend = "Use a smaller --size or a smaller network."

@@ -185,6 +185,39 @@ def test_memory_for_not_even_one_shot_is_one_message(tmp_path, monkeypatch):
     assert "smaller --size" in failure(run(path, tmp_path / "run"))
 
 
+def test_one_of_several_processes_that_runs_out_of_memory_says_so_and_ends(tmp_path, monkeypatch):
+    """If it took more parts, the others would wait for ever for the passes that it makes alone."""
+    path = make_file(tmp_path / "s.h5", 24)
+
+    def backward(self, rows, random):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(training_loop.Loop, "_backward", backward)
+    monkeypatch.setattr(engine.Engine, "world", 2)
+    text = failure(run(path, tmp_path / "run", tiny_recipe(epochs=1, batch=8)))
+    assert "not enough memory for 4 shots in one process" in text
+    assert "--set batch=N" in text
+
+
+def test_processes_agree_on_the_parts_of_a_batch_and_on_the_number_format():
+    class Fabric:
+        """Another process, first of two, has less memory and finds bf16 faster."""
+
+        world_size = 2
+        device = torch.device("cpu")
+
+        def all_reduce(self, value, reduce_op):
+            assert reduce_op == "max"
+            return torch.maximum(value, torch.tensor(4))
+
+        def broadcast(self, value):
+            return "bf16"
+
+    found = engine.Engine(Fabric())
+    found.probe(networks.create("resnet18"), 64, 1, "32", 8)
+    assert (found.parts, found.number_format) == (4, "bf16")
+
+
 def test_an_input_smaller_than_64_pixels_is_refused(tmp_path):
     text = failure(run(make_file(tmp_path / "s.h5", 24), tmp_path / "run", tiny_recipe(size=32)))
     assert "32 pixels" in text
