@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import io
 import os
 import select
 import sys
@@ -92,7 +93,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _speak_every_script() -> None:
+    """Files and pipes get UTF-8; what a console, or a name on the disk, has no letter for is
+    written as its number instead of ending the command (in JSON it is still the same name)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            if not stream.isatty() and "PYTHONIOENCODING" not in os.environ:
+                stream.reconfigure(encoding="utf-8")
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _run(argv: Sequence[str] | None) -> int:
+    _speak_every_script()
     end_with_parent()
     # Before numpy is loaded. Its products here are small, and while a training has the cores,
     # BLAS threads that wait for each other take a hundred times as long as one.

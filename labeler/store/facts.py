@@ -16,6 +16,7 @@ from labeler.store.dialects import upsert
 from labeler.store.records import Annotator, Rows, StoredSource
 from labeler.store.tables import ANNOTATORS, CLASSES, META, ROLES, SOURCES
 from labeler.store.tables import table_of as table_of
+from model.errors import InputError
 from model.layouts import Geometry
 from model.sources import SourceInfo
 
@@ -99,14 +100,20 @@ class Facts:
             return int(self.database.connection.execute(find).scalar_one())
 
     def add_source(self, info: SourceInfo, relative: str) -> StoredSource:
-        """Append a file; its shots get the rows after all others."""
+        """Append a file; its shots get the rows after all others.
+
+        InputError for a name that no database can hold, as it is not text.
+        """
+        if _as_text(relative) != relative:
+            mend = "Rename the file or its folder."
+            raise InputError("has a name that is no text in UTF-8", file=info.path, mend=mend)
         details = asdict(info)
         for other in ("path", "n_shots", "fingerprint"):
             del details[other]
         with self.database.write() as connection:
             first = self.n_shots()
             statement = insert(SOURCES).values(
-                path=str(info.path),
+                path=_as_text(info.path),
                 relative=relative,
                 first_row=first,
                 n_shots=info.n_shots,
@@ -119,9 +126,10 @@ class Facts:
 
     def move_source(self, source_id: int, path: Path, relative: str) -> None:
         """Keep where a file lies now."""
+        values = {"path": _as_text(path), "relative": _as_text(relative)}
         statement = update(SOURCES).where(SOURCES.c.id == source_id)
         with self.database.write() as connection:
-            connection.execute(statement.values(path=str(path), relative=relative))
+            connection.execute(statement.values(**values))
 
     # -- roles ---------------------------------------------------------------------------------
 
@@ -180,3 +188,8 @@ def _source(row: Any) -> StoredSource:
         geometry=Geometry(**geometry),
     )
     return StoredSource(int(row["id"]), info, int(row["first_row"]), row["relative"])
+
+
+def _as_text(path: Path | str) -> str:
+    """A path as the database can hold it: bytes of a name that are no text become their numbers."""
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
