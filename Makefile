@@ -50,4 +50,4 @@ backbone: install
 	$(BIN)/python -m labeler simulate build/backbone/coarse.h5 --shots 4000 --seed 2020 --size 112 --balanced
 	$(BIN)/python -m labeler create build/backbone/shots build/backbone/fine.h5 build/backbone/coarse.h5
 	$(BIN)/python -m labeler train build/backbone/shots --recipe resources/backbones/recipe.toml --out build/backbone/run
-	$(BIN)/python -m model.backbone build/backbone/run resources/backbones/helium-resnet18
+	$(BIN)/python -m model.runs.backbone build/backbone/run resources/backbones/helium-resnet18

@@ -22,7 +22,7 @@ def own_settings(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def garbage_waits(request):
-    """Widgets are never freed within a paint, as in the program itself (labeler.views.tidy)."""
+    """Widgets are never freed within a paint, as in the program itself (labeler.window.tidy)."""
     if "qapp" not in request.fixturenames:
         yield
         return

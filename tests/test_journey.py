@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 
-from labeler.offers import Order
-from labeler.project import Project
-from labeler.retraining import Retraining
-from labeler.session import Session
-from labeler.settings import Settings
-from labeler.store.records import LABELLED
-from labeler.window import MainWindow
-from model.shots import open_source
+from labeler.project.project import Project
+from labeler.project.store.records import LABELLED
+from labeler.runs.offers import Order
+from labeler.session.session import Session
+from labeler.session.training import Retraining
+from labeler.window.main_window import MainWindow
+from labeler.window.settings import Settings
+from model.shots.table import open_source
 from model.simulate.generate import simulate
 
 BY_KEY = 12

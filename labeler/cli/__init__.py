@@ -15,23 +15,23 @@ import select
 import sys
 from collections.abc import Sequence
 
-from labeler.cli.child import end_with_parent
+from labeler.jobs.child import end_with_parent
 from labeler.version import version
 from model.errors import InputError
 
 FAMILIES = (
     "projects",
-    "keeping",
+    "restore",
     "exchange",
-    "learning",
-    "online",
+    "training",
+    "live",
     "baselines",
-    "active",
-    "asking",
+    "embed",
+    "ask",
     "simulation",
     "physics",
     "preparation",
-    "inspection",
+    "inspect",
     "bench",
     "tables",
     "demo",

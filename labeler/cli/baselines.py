@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.child import listen
-from labeler.cli.given import add_shots_options, table_given
 from labeler.cli.output import add_output_options, folder, follow, print_json, seed, told
+from labeler.cli.targets import add_shots_options, table_given
+from labeler.jobs.child import listen
 from model.events import Event
 
 SHOWN = {
@@ -59,8 +59,8 @@ def _baselines(args: argparse.Namespace) -> int:
 
 
 def _events(args: argparse.Namespace) -> Iterator[Event]:
-    from model.baselines import BASELINES, run
-    from model.studies import with_split
+    from model.paper.baselines import BASELINES, run
+    from model.paper.studies import with_split
 
     stop = listen()
     table = with_split(table_given(args.targets, args), args.training, args.seed)
@@ -71,7 +71,7 @@ def _print(last: Event) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from model.baselines import BASELINES
+    from model.paper.baselines import BASELINES
 
     title = f"{last['training']:,} shots train, {last['evaluation']:,} judge"
     table = Table("baseline", title=title)

@@ -105,7 +105,7 @@ def _refuse_idle_options(args: argparse.Namespace) -> None:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from labeler.project import Project
+    from labeler.project.project import Project
 
     _refuse_idle_options(args)
     with Project.open(args.project) as project:
@@ -131,9 +131,9 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _export_shots(project: Any, args: argparse.Namespace, who: int | None) -> int:
-    from labeler.cli.child import listen
     from labeler.exchange.selection import Selection
     from labeler.exchange.shots import export_shots
+    from labeler.jobs.child import listen
 
     chosen = Selection(
         having=tuple(args.having),
@@ -175,7 +175,7 @@ def _annotator(project: Any, name: str | None) -> int | None:
 def _import(args: argparse.Namespace) -> int:
     from labeler.exchange.apart import read_labels_apart
     from labeler.exchange.importing import apply, plan
-    from labeler.project import Project
+    from labeler.project.project import Project
 
     with Project.open(args.project) as project:
         found = plan(
@@ -201,9 +201,9 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _agreement(args: argparse.Namespace) -> int:
-    from labeler.adjudication import make_consensus
-    from labeler.agreement import agreement_of
-    from labeler.project import Project
+    from labeler.project.project import Project
+    from labeler.quality.adjudication import make_consensus
+    from labeler.quality.agreement import agreement_of
 
     with Project.open(args.project) as project:
         settled = make_consensus(project) if args.consensus else None
@@ -242,8 +242,8 @@ def _print_agreement(found: Any) -> None:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from labeler.project import Project
-    from labeler.report import write_report
+    from labeler.project.project import Project
+    from labeler.quality.week_report import write_report
 
     with Project.open(args.project) as project:
         who = _annotator(project, args.annotator)

@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.child import listen
-from labeler.cli.given import add_shots_options, table_given
 from labeler.cli.output import (
     add_engine_options,
     add_output_options,
@@ -16,6 +14,8 @@ from labeler.cli.output import (
     seed,
     told,
 )
+from labeler.cli.targets import add_shots_options, table_given
+from labeler.jobs.child import listen
 from model.errors import InputError
 from model.events import Event
 
@@ -117,8 +117,8 @@ def _add_noise_figure(subparsers: Any) -> None:
 
 def _correlate(args: argparse.Namespace) -> int:
 
-    from model.correlation import MapRecipe
-    from model.correlation_file import correlate
+    from model.physics.correlation import MapRecipe
+    from model.physics.correlation_file import correlate
 
     centre = None if args.centre is None else (args.centre[0], args.centre[1])
     recipe = MapRecipe(args.order, args.radii, args.angles, args.r_max, centre)
@@ -137,7 +137,7 @@ def _correlate(args: argparse.Namespace) -> int:
 
 def _noise(args: argparse.Namespace) -> int:
 
-    from model.noise import add_noise_file
+    from model.physics.noise import add_noise_file
 
     if args.workers is not None and args.scheduler is None:
         raise InputError("--workers needs --scheduler here", mend="Try --scheduler local.")
@@ -156,7 +156,7 @@ def _noise(args: argparse.Namespace) -> int:
 
 
 def _gallery(args: argparse.Namespace) -> int:
-    from model.gallery import figure2
+    from model.inspection.gallery import figure2
 
     shown = figure2(
         table_given(args.targets, args),
@@ -177,7 +177,7 @@ def _gallery(args: argparse.Namespace) -> int:
 
 
 def _noise_figure(args: argparse.Namespace) -> int:
-    from model.noise_figure import figure4
+    from model.inspection.noise_figure import figure4
 
     row = None if args.shot is None else args.shot - 1
     events = figure4(
@@ -193,7 +193,7 @@ def _noise_figure(args: argparse.Namespace) -> int:
 
 
 def _schematic(name: str, side: int) -> Any:
-    from labeler.views.schematics import render
+    from labeler.window.widgets.schematics import render
 
     return render(name, side)
 

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.child import listen
 from labeler.cli.output import add_engine_options, add_output_options, follow, print_json, told
+from labeler.jobs.child import listen
 
 STEPS = ("bad-pixels", "background", "smooth", "flat", "centre")
 
@@ -53,10 +53,10 @@ def add_parsers(subparsers: Any) -> None:
 
 
 def _prepare(args: argparse.Namespace) -> int:
-    from labeler.preparing import preparation_of, prepare_project
-    from labeler.project import Project
+    from labeler.project.preparation import preparation_of, prepare_project
+    from labeler.project.project import Project
     from model.errors import InputError
-    from model.prepare import Preparation
+    from model.preprocessing.preparation import Preparation
 
     with Project.open(args.project) as project:
         if args.steps is None:
@@ -83,8 +83,8 @@ def _prepare(args: argparse.Namespace) -> int:
 
 
 def _thumbnails(args: argparse.Namespace) -> int:
-    from labeler.making_thumbnails import make_thumbnails
-    from labeler.project import Project
+    from labeler.project.project import Project
+    from labeler.shots.make_thumbnails import make_thumbnails
 
     with Project.open(args.project) as project:
         table, folder = project.shot_table(), project.folder / "thumbnails"

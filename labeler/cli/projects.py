@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.given import add_one_class_options, class_of_each
 from labeler.cli.output import add_output_options, print_json
+from labeler.cli.targets import add_one_class_options, class_of_each
 from model.errors import InputError
 
 
@@ -51,8 +51,8 @@ def _create(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from labeler.project import Project
-    from labeler.summary import summary
+    from labeler.project.project import Project
+    from labeler.project.summary import summary
 
     each = class_of_each(args)
     if each is not None and args.without_labels:
@@ -80,8 +80,8 @@ def _create(args: argparse.Namespace) -> int:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from labeler.project import Project
-    from labeler.summary import summary
+    from labeler.project.project import Project
+    from labeler.project.summary import summary
 
     with Project.open(args.project) as project:
         found = summary(project)
@@ -127,8 +127,8 @@ def _print_summary(found: dict[str, Any]) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from labeler.checking import check
-    from labeler.repairing import repair
+    from labeler.project.check import check
+    from labeler.project.repair import repair
 
     mended = repair(args.project) if args.repair else []
     findings = check(args.project)

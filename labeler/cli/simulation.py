@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.child import listen
 from labeler.cli.output import add_engine_options, add_output_options, follow, print_json
+from labeler.jobs.child import listen
 
 
 def add_parsers(subparsers: Any) -> None:

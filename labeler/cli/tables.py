@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.child import listen
 from labeler.cli.output import add_output_options, folder, follow, print_json
+from labeler.jobs.child import listen
 from labeler.version import version
 from model.errors import InputError
 
@@ -52,11 +52,11 @@ def add_parsers(subparsers: Any) -> None:
 
 
 def _tables(args: argparse.Namespace) -> int:
-    from labeler.views.schematics import render
-    from model.tables.budgets import budget
-    from model.tables.report import write, write_page
-    from model.tables.running import run
-    from model.tables.study import Order
+    from labeler.window.widgets.schematics import render
+    from model.paper.budgets import budget
+    from model.paper.report import write, write_page
+    from model.paper.running import run
+    from model.paper.study import Order
 
     if args.seeds < 0:
         raise InputError(f"{args.seeds} seeds cannot be", mend="Give a number from 1 up.")
@@ -82,7 +82,7 @@ def _tables(args: argparse.Namespace) -> int:
 
 
 def _numbers(words: list[str]) -> tuple[int, ...]:
-    from model.tables.plan import NUMBERS
+    from model.paper.plan import NUMBERS
 
     if "all" in words:
         return NUMBERS

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from labeler.exchange import as_csv, as_cxi, as_hdf5, as_json, as_parquet
 from labeler.exchange.sheet import LabelSheet, sheet_of, write_whole
-from labeler.project import Project
+from labeler.project.project import Project
 from model.errors import InputError
 
 __all__ = ["ENDINGS", "FORMATS", "LabelSheet", "export", "form_of", "read_labels", "sheet_of"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from labeler.exchange import form_of, read_labels
 from labeler.exchange.sheet import LabelSheet
-from model import apart
+from model.shots import child as apart
 
 HARMLESS = ("csv", "json")
 

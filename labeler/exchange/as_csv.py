@@ -13,7 +13,7 @@ import numpy as np
 
 from labeler.exchange.columns import HEAD, Table, class_column, sheet_of_table, who_decided
 from labeler.exchange.sheet import LabelSheet
-from labeler.store import FLAGGED, SKIPPED
+from labeler.project.store import FLAGGED, SKIPPED
 from model.errors import InputError
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")

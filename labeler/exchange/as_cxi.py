@@ -15,11 +15,11 @@ import numpy as np
 
 from labeler.exchange.as_hdf5 import TEXT, checked, read_shots
 from labeler.exchange.sheet import LabelSheet
-from labeler.store import LABELLED
+from labeler.project.store import LABELLED
 from model.errors import InputError
-from model.hdf5 import open_file, texts
-from model.layouts.cxi import PLANCK_TIMES_LIGHT, numbered
-from model.shots import SourceInfo
+from model.shots.hdf5 import open_file, texts
+from model.shots.layouts.cxi import PLANCK_TIMES_LIGHT, numbered
+from model.shots.table import SourceInfo
 
 CXI_VERSION = 160
 DETECTOR = "instrument_1/detector_1"

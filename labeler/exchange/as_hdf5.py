@@ -8,11 +8,11 @@ import h5py
 import numpy as np
 
 from labeler.exchange.sheet import LabelSheet
-from labeler.store import LABELLED
+from labeler.project.store import LABELLED
 from labeler.version import version
 from model.errors import InputError
-from model.hdf5 import open_file, texts
-from model.shots import open_source
+from model.shots.hdf5 import open_file, texts
+from model.shots.table import open_source
 
 TEXT = h5py.string_dtype()
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from labeler.exchange.columns import FROM_FILE
 from labeler.exchange.sheet import LabelSheet, numbered
-from labeler.store import FLAGGED, LABELLED, SKIPPED
+from labeler.project.store import FLAGGED, LABELLED, SKIPPED
 from model.errors import InputError
 
 CONFIGURATION = (

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.exchange.sheet import WHOLE_PROJECT, LabelSheet, numbered
-from labeler.store import FLAGGED, LABELLED, SKIPPED
+from labeler.project.store import FLAGGED, LABELLED, SKIPPED
 from model.errors import InputError
-from model.taxonomy import plain
+from model.taxonomy.taxonomy import plain
 
 HEAD = ("shot", "file", "dataset", "index", "labelled_by", "flagged", "skipped", "note")
 """Columns before those of the classes."""

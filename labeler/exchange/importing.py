@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.exchange.sheet import WHOLE_PROJECT, LabelSheet
-from labeler.project import Project
-from labeler.store import LABELLED, SKIPPED, State, StoredSource
-from labeler.store.records import Present, Rows, Status
+from labeler.project.project import Project
+from labeler.project.store import LABELLED, SKIPPED, State, StoredSource
+from labeler.project.store.records import Present, Rows, Status
 from model.errors import InputError
 
 SHOWN = 5

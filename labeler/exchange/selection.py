@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from labeler import queue as queues
-from labeler.decisions import Decisions
-from labeler.filters import fits, meant
-from labeler.known import Known
-from labeler.opening import predictions_of
-from labeler.project import Project
-from labeler.scalars import Numbers
-from labeler.store import FLAGGED
-from labeler.store.records import Rows
-from labeler.store.times import decided_when
+from labeler.project.decisions import Decisions
+from labeler.project.project import Project
+from labeler.project.store import FLAGGED
+from labeler.project.store.records import Rows
+from labeler.project.store.times import decided_when
+from labeler.queue import queue as queues
+from labeler.queue.facts import Known
+from labeler.queue.filters import fits, meant
+from labeler.session.opening import predictions_of
+from labeler.shots.numbers import Numbers
 from model.errors import InputError
 
 

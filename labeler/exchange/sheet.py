@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from labeler.project import Project
-from labeler.store import LABELLED
+from labeler.project.project import Project
+from labeler.project.store import LABELLED
 from model.errors import InputError
-from model.places import check_place
-from model.shots import SourceInfo
+from model.output_files import check_place
+from model.shots.table import SourceInfo
 
 WHOLE_PROJECT = -1
 """As `source_of`: the index counts all shots of the project, from 0."""

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from labeler.exchange.as_cxi import CXI_VERSION
 from labeler.exchange.sheet import half_of, unwritable
 from labeler.exchange.stack import Stack, parts_of
-from labeler.project import Project
+from labeler.project.project import Project
 from labeler.version import version
 from model.errors import InputError
 from model.events import Event, event
-from model.places import check_place
+from model.output_files import check_place
 
 
 def export_shots(

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from labeler.exchange.as_cxi import DETECTOR, describe, mark_stack, write_tags
 from labeler.exchange.as_hdf5 import TEXT
-from labeler.project import Merged
-from labeler.store.records import Rows
-from model.layouts.base import JOULES_PER_EV
-from model.shots import ShotTable, SourceInfo, open_source
+from labeler.project.project import Merged
+from labeler.project.store.records import Rows
+from model.shots.layouts.base import JOULES_PER_EV
+from model.shots.table import ShotTable, SourceInfo, open_source
 
 INVALID = 1
 """CXI's mask bit of a pixel that says nothing."""

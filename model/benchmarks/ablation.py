@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from model.backbone import fits
 from model.events import Event, event
-from model.recipes import NAMES, Recipe, named
-from model.shots import ShotTable
-from model.studies import NEVER, at_budget, mean_and_spread, read_json, with_split, write_json
-from model.training import METRICS, Options, train
+from model.paper.studies import NEVER, at_budget, mean_and_spread, read_json, with_split, write_json
+from model.runs.backbone import fits
+from model.runs.recipes import NAMES, Recipe, named
+from model.shots.table import ShotTable
+from model.training.train import METRICS, Options, train
 
 SHOWN = {
     "macro_f1": "macro F1",

@@ -16,14 +16,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-from model import checkpoint
+from model.active.prior import prior_of
+from model.active.strategies import STRATEGIES
 from model.benchmarks.active_curves import METRICS, World, counts_up_to, curve, label_saving
 from model.errors import InputError
 from model.events import Event, event
-from model.prediction import predict
-from model.prior import prior_of
-from model.shots import ShotTable
-from model.strategies import STRATEGIES
+from model.prediction.predict import predict
+from model.runs import checkpoint
+from model.shots.table import ShotTable
 
 FIRST_SEED = 1000
 """Seeds below were used to choose among strategies; what is reported comes from this one on."""

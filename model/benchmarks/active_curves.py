@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model import head, selection
-from model.metrics import RARE, f1_scores, micro
-from model.prior import Prior
-from model.split import stratified_choice
-from model.taxonomy import Taxonomy
+from model.active import head, selection
+from model.active.prior import Prior
+from model.metrics.metrics import RARE, f1_scores, micro
+from model.taxonomy.taxonomy import Taxonomy
+from model.training.split import stratified_choice
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]

@@ -20,7 +20,7 @@ def draw(results: dict[str, Any], out: Path) -> tuple[Path, Path]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from model.figures import write
+    from model.inspection.figures import write
 
     figure = Figure((10, 8), layout="constrained")
     FigureCanvasAgg(figure)

@@ -17,10 +17,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from model.correlation import MapRecipe
-from model.correlation_file import correlate
 from model.errors import InputError
 from model.events import Event
+from model.physics.correlation import MapRecipe
+from model.physics.correlation_file import correlate
 from model.simulate.generate import simulate
 
 WORKERS = 2

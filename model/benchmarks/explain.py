@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model import inference, networks, torchvision_ops
+from model import torchvision_ops
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
-from model.explain import through_pooled_linear_head
-from model.networks import Network
-from model.prediction import PooledHead
+from model.heatmaps.gradcam import through_pooled_linear_head
+from model.networks import architectures as networks
+from model.networks.architectures import Network
+from model.prediction import inference
+from model.prediction.predict import PooledHead
 
 CLASSES, SIZE = 11, 224
 REPEATS = 4

@@ -18,17 +18,17 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from model import metrics
-from model.checkpoint import describe
 from model.errors import InputError
 from model.events import Event, event
-from model.places import backbone_folder
-from model.prediction import predict
-from model.recipes import Recipe
-from model.shots import ShotTable
-from model.taxonomy import plain
-from model.training import Options, train
-from model.training_data import with_roles
+from model.metrics import metrics
+from model.output_files import backbone_folder
+from model.prediction.predict import predict
+from model.runs.checkpoint import describe
+from model.runs.recipes import Recipe
+from model.shots.table import ShotTable
+from model.taxonomy.taxonomy import plain
+from model.training.data import with_roles
+from model.training.train import Options, train
 
 Labels = npt.NDArray[np.bool_]
 FILE = "foreign.json"

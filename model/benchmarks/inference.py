@@ -18,12 +18,15 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from model import checkpoint, inference, networks, torchvision_ops
+from model import torchvision_ops
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
-from model.checkpoint import Checkpoint
-from model.places import backbone_folder
-from model.prediction import PooledHead
-from model.recipes import named
+from model.networks import architectures as networks
+from model.output_files import backbone_folder
+from model.prediction import inference
+from model.prediction.predict import PooledHead
+from model.runs import checkpoint
+from model.runs.checkpoint import Checkpoint
+from model.runs.recipes import named
 
 Batches = list[npt.NDArray[np.float32]]
 CLASSES, SIZE = 11, 224

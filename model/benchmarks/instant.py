@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from model import head, selection
-from model.strategies import STRATEGIES
-from model.taxonomy_toml import load, shipped
+from model.active import head, selection
+from model.active.strategies import STRATEGIES
+from model.taxonomy.toml import load, shipped
 from model.threads import one_blas_thread
 
 WIDTH = 512

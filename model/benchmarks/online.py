@@ -23,7 +23,6 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from model import checkpoint
 from model.errors import InputError
 from model.online.hitfinder import HitFinder, fit
 from model.online.live_reader import LiveReader
@@ -31,9 +30,10 @@ from model.online.record import Record
 from model.online.sources import AT_ONCE, open_stream
 from model.online.stream import Stream
 from model.online.watching import Until, watch
-from model.places import backbone_folder
+from model.output_files import backbone_folder
+from model.runs import checkpoint
 from model.simulate.generate import simulate
-from model.taxonomy_toml import known_for
+from model.taxonomy.toml import known_for
 
 BACKBONE = "helium-resnet18"
 EMPTY = "Empty"

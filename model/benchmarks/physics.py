@@ -1,6 +1,6 @@
 """`bench physics`: maps, noise sets, preparation, the simulator.
 
-`labeler.views.physics_timing` adds the panes of the window.
+`labeler.cli.bench.physics` adds the panes of the window.
 
 Two peers of a map, both with Eq. 13 at all Δ for every pair of rings (the map needs only Δ = 0),
 from Fourier transforms of the rings that are made once, and one ring's pairs in one call:
@@ -22,14 +22,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
-from model.correlation import MapRecipe, correlation_maps, order_map
-from model.correlation_file import TOGETHER
-from model.layouts import Geometry
-from model.noise import add_noise_file
-from model.places import give_name
-from model.polar import Floats
-from model.prepare import Preparation, reference_of
-from model.shots import table_of_file
+from model.output_files import give_name
+from model.physics.correlation import MapRecipe, correlation_maps, order_map
+from model.physics.correlation_file import TOGETHER
+from model.physics.noise import add_noise_file
+from model.physics.polar import Floats
+from model.preprocessing.preparation import Preparation, reference_of
+from model.shots.layouts import Geometry
+from model.shots.table import table_of_file
 from model.simulate.generate import simulate
 
 USUAL = f"{MapRecipe.radii}x{MapRecipe.angles}"

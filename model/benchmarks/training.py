@@ -20,15 +20,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model import networks, torchvision_ops
+from model import torchvision_ops
 from model.benchmarks.inference import torchvision_resnet18
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
-from model.cache import ShotCache
-from model.engine import Engine
-from model.recipes import Recipe, named
-from model.shots import table_of_file
-from model.training_data import Rows, TrainingData, prepare
-from model.training_loop import Loop
+from model.networks import architectures as networks
+from model.preprocessing.cache import ShotCache
+from model.runs.recipes import Recipe, named
+from model.shots.table import table_of_file
+from model.training.data import Rows, TrainingData, prepare
+from model.training.engine import Engine
+from model.training.loop import Loop
 
 CLASSES = 11
 

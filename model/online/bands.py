@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from model.errors import InputError
-from model.taxonomy import plain
+from model.taxonomy.taxonomy import plain
 
 HITS = "hits"
 """The name of the share of shots that are hits, beside the names of the classes."""

@@ -13,10 +13,10 @@ from pathlib import Path
 import h5py
 
 from model.errors import InputError
-from model.hdf5 import open_file
-from model.layouts import Layout, recognise
-from model.layouts.stack import Stack
 from model.online.sources import AT_ONCE, READING, Arrival, Arriving, Notice, Wanted, read_part
+from model.shots.hdf5 import open_file
+from model.shots.layouts import Layout, recognise
+from model.shots.layouts.stack import Stack
 
 PATIENCE_S = 5.0
 """A file that cannot be read for so long while nothing in it changes is named."""

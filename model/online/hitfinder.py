@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from model.agreement import share_interval
+from model.metrics.agreement import share_interval
 
 Floats = npt.NDArray[np.float32]
 Kind = Literal["lit", "brightness"]

@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 
 from model.errors import InputError
-from model.hdf5 import open_file
-from model.prediction_file import PredictionFile
+from model.runs.prediction_file import PredictionFile
+from model.shots.hdf5 import open_file
 
 AT_ONCE = 512
 _OWN = ("airylabel_version",)

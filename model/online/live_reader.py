@@ -1,6 +1,6 @@
 """The network's reading of live hits: the same steps as `predict`, a few shots at a time.
 
-Preprocessing, engine, head and decisions are those of `model.prediction`, so that a live shot gets
+Preprocessing, engine, head and decisions are those of `model.prediction.predict`, so that a live shot gets
 the numbers it would get from a file. It keeps nothing.
 """
 
@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model import checkpoint, inference
 from model.errors import InputError
-from model.explain import FORMS
-from model.layouts import Geometry
+from model.heatmaps.gradcam import FORMS
+from model.networks.receptive import cell_box, within
 from model.online.record import Found
 from model.online.stream import Hit
-from model.prediction import PooledHead
-from model.receptive import cell_box, within
+from model.prediction import inference
+from model.prediction.predict import PooledHead
+from model.runs import checkpoint
+from model.shots.layouts import Geometry
 
 BATCH = 4
 """Shots for the engine at once: small, so that none waits long for the others."""

@@ -24,9 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.hdf5 import is_under_swmr, open_file
 from model.online.stream import Hit
-from model.prediction_file import reason
+from model.runs.prediction_file import reason
+from model.shots.hdf5 import is_under_swmr, open_file
 
 Found = dict[str, npt.NDArray[Any]]
 """What a network found of n shots, by dataset name, each (n, ...)."""

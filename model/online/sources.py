@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.layouts import Geometry
-from model.layouts.base import Layout
-from model.layouts.stack import Stack
+from model.shots.layouts import Geometry
+from model.shots.layouts.base import Layout
+from model.shots.layouts.stack import Stack
 
 AT_ONCE = 32
 """Shots that one arrival holds at most."""

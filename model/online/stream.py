@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.layouts import Geometry
 from model.online.hitfinder import HitFinder
 from model.online.sources import Arrival, Arriving, Notice
+from model.shots.layouts import Geometry
 
 QUEUED = 64
 """Hits that wait for the network at most."""

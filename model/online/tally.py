@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.agreement import share_interval
+from model.metrics.agreement import share_interval
 from model.online.bands import HITS, Share
-from model.taxonomy import Taxonomy
+from model.taxonomy.taxonomy import Taxonomy
 
 WINDOW_S = 60
 EDGES_MS = np.geomspace(1, 1e6, 1201)

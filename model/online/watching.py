@@ -23,8 +23,8 @@ from model.online.live_reader import LiveReader
 from model.online.record import Found, Record
 from model.online.stream import Hit, Stream
 from model.online.tally import Tally
-from model.taxonomy import Taxonomy
-from model.thumbnail import thumbnail
+from model.shots.thumbnail import thumbnail
+from model.taxonomy.taxonomy import Taxonomy
 
 EVERY_S = 1.0
 STALLED_S = 5.0

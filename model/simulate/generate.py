@@ -21,7 +21,7 @@ from model.bulk.filling import Arrays, Block, Filling, blocks, reserve
 from model.bulk.plain import check_workers
 from model.errors import InputError
 from model.events import Event, event
-from model.places import check_place, explained
+from model.output_files import check_place, explained
 from model.simulate.detector import DISTANCE_M
 from model.simulate.draw import draw
 from model.simulate.labels import CLASSES

@@ -14,7 +14,7 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-from model.layouts.entries import PUBLISHED_CLASSES
+from model.shots.layouts.entries import PUBLISHED_CLASSES
 
 CLASSES = PUBLISHED_CLASSES
 """In the order of the published label matrix."""

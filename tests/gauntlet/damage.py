@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from labeler import opening
-from labeler.settings import Settings
-from labeler.store import LABELLED, Store
+from labeler.project.store import LABELLED, Store
+from labeler.session import opening
+from labeler.window.settings import Settings
 from model.errors import InputError
-from model.probing import probe
-from model.shots import open_source
+from model.shots.first_look import probe
+from model.shots.table import open_source
 
 from .places import Tally, in_child, make_project
 
@@ -71,9 +71,9 @@ def source(folder: Path) -> Target:
 
 def predictions(folder: Path) -> Target:
     """What a run says of every shot."""
-    from labeler.predictions import Predictions
-    from model.prediction_file import PredictionFile
-    from model.taxonomy_toml import load, shipped
+    from labeler.runs.predictions import Predictions
+    from model.runs.prediction_file import PredictionFile
+    from model.taxonomy.toml import load, shipped
 
     taxonomy = load(shipped("helium"))
     path = folder / "predictions.h5"
@@ -107,7 +107,7 @@ def predictions(folder: Path) -> Target:
 
 def weights(folder: Path) -> Target:
     """A network: its weights are never half believed, for their digest is kept beside them."""
-    from model import checkpoint
+    from model.runs import checkpoint
 
     shipped = Path(str(resources.files("resources") / "backbones" / "helium-resnet18"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def settings(folder: Path) -> Target:
 
 def thumbnails(folder: Path) -> Target:
     """Pictures of shots: a damaged one is none, and is made and kept again; never a wrong one."""
-    from labeler.thumbnails import Thumbnails
+    from labeler.shots.thumbnails import Thumbnails
 
     project = make_project(folder / "thumbnails")
     info = probe(project.parent / "shots.h5")
@@ -163,7 +163,7 @@ def thumbnails(folder: Path) -> Target:
 
 def shot_map(folder: Path) -> Target:
     """The map of a project: damaged, there is none, and it is to be made anew."""
-    from labeler import map_file
+    from labeler.active import map as map_file
 
     chance = np.random.default_rng(10)
     cluster = np.arange(60, dtype=np.int16) % 3

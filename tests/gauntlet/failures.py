@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labeler import backups, classes
 from labeler.exchange import export, read_labels
-from labeler.project import Project
-from labeler.settings import Settings
-from labeler.store import LABELLED, Store
+from labeler.project import backups, classes
+from labeler.project.project import Project
+from labeler.project.store import LABELLED, Store
+from labeler.window.settings import Settings
 
 from .places import Tally, in_child, make_project, trouble_with
 

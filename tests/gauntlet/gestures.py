@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labeler.store import FLAGGED, LABELLED, SKIPPED, Store
+from labeler.project.store import FLAGGED, LABELLED, SKIPPED, Store
 
 from .places import Tally, make_project, trouble_with
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from labeler.store import LABELLED, Store
+from labeler.project.store import LABELLED, Store
 
 from .places import Tally, make_project, trouble_with
 

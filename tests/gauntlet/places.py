@@ -16,8 +16,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from labeler.project import Project
-from labeler.store import Store
+from labeler.project.project import Project
+from labeler.project.store import Store
 from model.errors import InputError
 
 FINE, REFUSED, DEFECT = 0, 3, 4

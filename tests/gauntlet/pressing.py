@@ -17,8 +17,8 @@ from PyQt6.QtWidgets import QApplication
 
 def main(project: Path) -> None:
     os.environ["AIRYLABEL_CONFIG_DIR"] = tempfile.mkdtemp()
-    from labeler.session import Session
-    from labeler.window import MainWindow
+    from labeler.session.session import Session
+    from labeler.window.main_window import MainWindow
 
     told = struct.Struct("<ii")
     app = QApplication([])

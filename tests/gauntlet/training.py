@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PyQt6.QtCore import QCoreApplication
 
-from labeler.jobs import Job
-from labeler.project import Project
-from labeler.store import LABELLED
+from labeler.jobs.job import Job
+from labeler.project.project import Project
+from labeler.project.store import LABELLED
 
 
 def main(folder: Path) -> None:

@@ -3,9 +3,9 @@
 import numpy as np
 from window_parts import make_project
 
-from labeler import grounds
-from labeler.project import Project
-from model import embedding_parts
+from labeler.active import embeddings as grounds
+from labeler.project.project import Project
+from model.prediction import embedding_file as embedding_parts
 
 CHOICES = {"instant": True, "ask_strategy": "asked", "audit_share": 0.1, "hidden_share": 0.0}
 

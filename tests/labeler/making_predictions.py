@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 
-from model.taxonomy_toml import load, shipped
+from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
 

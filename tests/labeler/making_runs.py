@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 from making_predictions import write_predictions
 
-from labeler.project import Project
+from labeler.project.project import Project
 from model.events import event, to_line
 
 NAMES = ("Spherical/Oblate", "Round", "Elliptical", "Prolate", "Streak", "Empty")

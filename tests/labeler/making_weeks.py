@@ -11,8 +11,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from labeler.project import Project
-from labeler.store import FLAGGED, LABELLED, SKIPPED
+from labeler.project.project import Project
+from labeler.project.store import FLAGGED, LABELLED, SKIPPED
 
 NOTE = '=HYPERLINK("http://evil")\nsecond line, with "quotes" and ünïcode'
 

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from window_parts import make_project
 
-from labeler import adjudication
-from labeler.agreement import WITH_THE_FILES, agreement_of, readers_of
 from labeler.cli import main
-from labeler.pace import PAUSE
-from labeler.project import Project
-from labeler.report import write_report
-from labeler.rule_check import check_rules, mended, rows_that_break
-from labeler.store import LABELLED
-from labeler.store.timeline import Firsts, first_decisions
-from labeler.week import rare_classes, week_from
+from labeler.project.project import Project
+from labeler.project.store import LABELLED
+from labeler.project.store.timeline import Firsts, first_decisions
+from labeler.quality import adjudication
+from labeler.quality.agreement import WITH_THE_FILES, agreement_of, readers_of
+from labeler.quality.pace import PAUSE
+from labeler.quality.rules import check_rules, mended, rows_that_break
+from labeler.quality.week import rare_classes, week_from
+from labeler.quality.week_report import write_report
 from model.errors import InputError
-from model.taxonomy_toml import load, shipped
+from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
 ROUND, STREAK, BENT = (1 << HELIUM.index(n) for n in ("Round", "Streak", "Bent"))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from labeler import anchoring
-from labeler.store.records import LABELLED
+from labeler.active import anchoring
+from labeler.project.store.records import LABELLED
 
 
 def test_a_fixed_random_part_of_the_shots_is_hidden():

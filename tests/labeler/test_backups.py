@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from window_parts import make_project, make_session
 
-from labeler import backups
 from labeler.cli import main
-from labeler.project import Project
-from labeler.store import LABELLED, copies
-from labeler.views.restore import HEADS, RestoreDialog, go_back
+from labeler.project import backups
+from labeler.project.project import Project
+from labeler.project.store import LABELLED, copies
+from labeler.window.dialogs.restore import HEADS, RestoreDialog, go_back
 from model.errors import InputError
 
 NOW = datetime(2025, 11, 22, 15, 30, tzinfo=UTC)

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from window_parts import make_project, make_session, use_made_up_run, write_shots
 
-from labeler import classes
-from labeler import queue as queues
-from labeler.decisions import Decisions
 from labeler.exchange.selection import rows_of_queue
-from labeler.filters import FILTERS, Filter, fits, passes, range_of, text_of
-from labeler.groups import GROUPS, grouped
-from labeler.orders import ORDERS, Order
-from labeler.project import Project
-from labeler.scalars import Numbers
-from labeler.store.records import FLAGGED, LABELLED
+from labeler.project import classes
+from labeler.project.decisions import Decisions
+from labeler.project.project import Project
+from labeler.project.store.records import FLAGGED, LABELLED
+from labeler.queue import queue as queues
+from labeler.queue.filters import FILTERS, Filter, fits, passes, range_of, text_of
+from labeler.queue.groups import GROUPS, grouped
+from labeler.queue.orders import ORDERS, Order
+from labeler.shots.numbers import Numbers
 from model.errors import InputError
-from model.taxonomy_toml import load, shipped
+from model.taxonomy.toml import load, shipped
 
 TAXONOMY = load(shipped("helium"))
 

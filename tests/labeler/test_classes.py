@@ -10,13 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from window_parts import make_project, make_session
 
-from labeler import classes, taxonomy_edit
 from labeler.cli import main
-from labeler.project import Project
-from labeler.store import LABELLED
-from labeler.views.classes import ClassesDialog
+from labeler.project import classes
+from labeler.project import taxonomy_file as taxonomy_edit
+from labeler.project.project import Project
+from labeler.project.store import LABELLED
+from labeler.window.dialogs.classes import ClassesDialog
 from model.errors import InputError
-from model.taxonomy_toml import loads, shipped
+from model.taxonomy.toml import loads, shipped
 
 HELIUM = shipped("helium").read_text(encoding="utf-8")
 SMALL = """

@@ -9,13 +9,13 @@ import h5py
 import numpy as np
 import pytest
 
-from labeler import asking
+from labeler.active import asking
 from labeler.cli import main
-from labeler.project import Project
-from labeler.store.records import LABELLED, SKIPPED
-from model import embedding_parts
-from model.places import backbone_folder
-from model.taxonomy_toml import load, shipped
+from labeler.project.project import Project
+from labeler.project.store.records import LABELLED, SKIPPED
+from model.output_files import backbone_folder
+from model.prediction import embedding_file as embedding_parts
+from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
 SHOTS = 120
@@ -97,7 +97,7 @@ def test_a_forecast_by_a_run_that_saw_the_labels_says_so_and_the_shipped_network
 
 
 def test_fractions_come_from_the_random_checks_alone(project, capsys):
-    from model import audit
+    from model.active import audit
 
     assert main(["fractions", str(project), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["classes"]
@@ -110,7 +110,7 @@ def test_fractions_come_from_the_random_checks_alone(project, capsys):
 
 
 def test_a_skipped_random_check_does_not_stop_the_fractions(project):
-    from model import audit
+    from model.active import audit
 
     with Project.open(project) as made:
         order = audit.order(SHOTS, 0)

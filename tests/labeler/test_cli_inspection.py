@@ -10,12 +10,13 @@ import h5py
 import numpy as np
 import pytest
 
-from labeler import grounds
+from labeler.active import embeddings as grounds
 from labeler.cli import main
-from labeler.project import Project
-from labeler.store import LABELLED
-from model import embedding_parts, recipes
-from model.taxonomy_toml import load, shipped
+from labeler.project.project import Project
+from labeler.project.store import LABELLED
+from model.prediction import embedding_file as embedding_parts
+from model.runs import recipes
+from model.taxonomy.toml import load, shipped
 
 sys.path.append(str(Path(__file__).parents[1] / "model"))
 from making_predictions import write_predictions

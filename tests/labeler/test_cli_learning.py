@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from labeler.cli import main
-from labeler.predictions import Predictions
-from labeler.project import Project
-from model import recipes
+from labeler.project.project import Project
+from labeler.runs.predictions import Predictions
+from model.runs import recipes
 
 sys.path.append(str(Path(__file__).parents[1] / "model"))
 from making_shots import make_file, tiny_recipe
@@ -164,9 +164,9 @@ def test_events_and_one_object_are_not_asked_for_at_once(capsys):
 
 
 def test_an_interrupted_project_training_goes_on(project, recipe, capsys):
-    from model.resume import FILE
-    from model.training import train
-    from model.training_data import with_roles
+    from model.training.data import with_roles
+    from model.training.resume import FILE
+    from model.training.train import train
 
     with Project.open(project) as opened:
         table, out = with_roles(opened.shot_table()), opened.new_run_folder()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from labeler.cli import build_parser, main
-from labeler.project import Project
+from labeler.project.project import Project
 
 sys.path.append(str(Path(__file__).parents[1] / "model"))
 from making_shots import make_file

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from labeler.cli import build_parser, main
-from labeler.project import Project
+from labeler.project.project import Project
 
 sys.path.append(str(Path(__file__).parents[1] / "model"))
 from making_shots import make_file
 from test_prediction import make_run
 
-from model.shots import table_of_file
+from model.shots.table import table_of_file
 from model.simulate.generate import simulate
 
 LABELS = ("Round", "Streak", "Empty")

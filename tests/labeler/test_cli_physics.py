@@ -12,7 +12,7 @@ import pytest
 from killing import killed_after_two_blocks, still_running
 
 from labeler.cli import main
-from model.shots import open_source
+from model.shots.table import open_source
 
 NAMES = ["Round", "Streak"]
 

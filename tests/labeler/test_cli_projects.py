@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from labeler.cli import main
-from labeler.project import Project
-from labeler.store import LABELLED
+from labeler.project.project import Project
+from labeler.project.store import LABELLED
 
 DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 

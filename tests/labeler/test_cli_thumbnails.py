@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from labeler.cli import main
-from labeler.project import Project
-from labeler.thumbnails import Thumbnails
-from model.thumbnail import thumbnail
+from labeler.project.project import Project
+from labeler.shots.thumbnails import Thumbnails
+from model.shots.thumbnail import thumbnail
 
 
 @pytest.fixture

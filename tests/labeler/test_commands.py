@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from labeler.commands import COMMANDS, MENUS, Keymap, normal, of_classes
+from labeler.window.commands import COMMANDS, MENUS, Keymap, normal, of_classes
 from model.errors import InputError
-from model.taxonomy_toml import load, shipped
+from model.taxonomy.toml import load, shipped
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_changed_key_survives_and_only_the_change_is_stored(keymap):
 
 
 def test_a_class_key_of_another_taxonomy_wins_over_a_shipped_one():
-    from model.taxonomy import Class, Taxonomy
+    from model.taxonomy.taxonomy import Class, Taxonomy
 
     commands = of_classes(Taxonomy("t", [Class("Sharp", key="s")], []))
     keymap = Keymap([*COMMANDS, *commands])

@@ -13,12 +13,12 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 from window_parts import InlineReader, make_project, use_made_up_run
 
-from labeler.project import Project
-from labeler.session import Session
-from labeler.settings import Settings
-from labeler.store.records import FLAGGED, LABELLED, SKIPPED
-from labeler.views import theme
-from labeler.window import MainWindow
+from labeler.project.project import Project
+from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.session.session import Session
+from labeler.window.main_window import MainWindow
+from labeler.window.settings import Settings
+from labeler.window.widgets import theme
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 

@@ -11,10 +11,10 @@ import sys
 import numpy as np
 import pytest
 
-from labeler import demo
 from labeler.cli import main
-from labeler.project import Project
-from labeler.store.records import LABELLED
+from labeler.cli.demo import project as demo
+from labeler.project.project import Project
+from labeler.project.store.records import LABELLED
 from model.errors import InputError
 
 SHOTS = 24

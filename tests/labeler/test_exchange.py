@@ -15,9 +15,9 @@ from making_weeks import NOTE, decide, open_week
 
 from labeler.exchange import FORMATS, export, read_labels, sheet_of
 from labeler.exchange.as_csv import harmless, original
-from labeler.store import LABELLED
+from labeler.project.store import LABELLED
 from model.errors import InputError
-from model.shots import open_source
+from model.shots.table import open_source
 
 ENDINGS = {"csv": "csv", "parquet": "parquet", "cxi": "cxi", "hdf5": "h5", "json": "json"}
 

@@ -11,7 +11,7 @@ from labeler.cli import main
 from labeler.exchange.selection import Selection, numbers
 from labeler.exchange.shots import export_shots
 from model.errors import InputError
-from model.shots import open_source
+from model.shots.table import open_source
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def test_plain_hdf5_is_a_stack_that_a_new_project_can_be_made_of(project, tmp_pa
 
 
 def test_numbers_that_the_files_have_for_each_shot_come_along(tmp_path):
-    from labeler.project import Project
-    from model.layouts.base import JOULES_PER_EV
+    from labeler.project.project import Project
+    from model.shots.layouts.base import JOULES_PER_EV
 
     with h5py.File(tmp_path / "r.cxi", "w") as f:
         f["cxi_version"] = 160

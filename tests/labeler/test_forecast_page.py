@@ -5,14 +5,14 @@ import pytest
 from making_embeddings import project_with_embeddings
 from window_parts import make_session
 
-from labeler.project import Project
-from labeler.settings import Settings
-from labeler.store.records import LABELLED
-from labeler.views import theme
-from labeler.views.quality_forecast import ForecastPage
-from labeler.window import MainWindow
-from model import audit
-from model.forecast import FEWEST
+from labeler.project.project import Project
+from labeler.project.store.records import LABELLED
+from labeler.window.main_window import MainWindow
+from labeler.window.quality.forecast import ForecastPage
+from labeler.window.settings import Settings
+from labeler.window.widgets import theme
+from model.active import audit
+from model.active.forecast import FEWEST
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QMessageBox
 from window_parts import InlineReader, make_project, use_made_up_run
 
-from labeler import map_file
-from labeler.project import Project
-from labeler.session import Session
-from labeler.settings import Settings
-from labeler.store.records import FLAGGED, LABELLED, SKIPPED
-from labeler.views import grid as grid_module
-from labeler.views import theme
-from labeler.views.grid_plan import Heading, Line, Plan
-from labeler.window import MainWindow
+from labeler.active import map as map_file
+from labeler.project.project import Project
+from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.session.session import Session
+from labeler.window.grid import view as grid_module
+from labeler.window.grid.plan import Heading, Line, Plan
+from labeler.window.main_window import MainWindow
+from labeler.window.settings import Settings
+from labeler.window.widgets import theme
 
 N = 40
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -192,7 +192,7 @@ def test_a_key_on_many_is_as_on_each(window, grid):
 
 def test_above_two_hundred_shots_it_asks_once(window, grid, monkeypatch):
     asked = []
-    monkeypatch.setattr("labeler.bulk.ASK_ABOVE", 10)
+    monkeypatch.setattr("labeler.session.selection.ASK_ABOVE", 10)
     answers = iter([QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Yes])
     monkeypatch.setattr(
         grid_module.QMessageBox, "question", lambda *a: asked.append(a[2]) or next(answers)

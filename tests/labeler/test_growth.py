@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from labeler import growth
 from labeler.cli import main
-from labeler.project import Project
+from labeler.cli.bench import scale as growth
+from labeler.project.project import Project
 
 
 def test_the_operations_follow_each_other_on_one_project(tmp_path):

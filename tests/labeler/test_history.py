@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import pytest
 from window_parts import make_project, make_session
 
-from labeler import people
-from labeler.history import in_lines
-from labeler.store import LABELLED, HistoryEntry
-from labeler.views import history as views_history
-from labeler.views.people import PeopleDialog
-from labeler.window import MainWindow
-from model.taxonomy import Class, Taxonomy
+from labeler.project import people
+from labeler.project.history import in_lines
+from labeler.project.store import LABELLED, HistoryEntry
+from labeler.window.dialogs.people import PeopleDialog
+from labeler.window.label import history as views_history
+from labeler.window.main_window import MainWindow
+from model.taxonomy.taxonomy import Class, Taxonomy
 
 NOON = datetime(2025, 11, 22, 12, tzinfo=UTC)
 TWO = Taxonomy("two", [Class("Round"), Class("Bent")], [])

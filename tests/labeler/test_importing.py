@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from making_weeks import NOTE, decide, open_week
 
-from labeler import classes
 from labeler.cli import main
 from labeler.exchange import FORMATS, export, read_labels
 from labeler.exchange.apart import read_labels_apart
 from labeler.exchange.importing import apply, plan
-from labeler.project import Project
-from labeler.store import FLAGGED, LABELLED, SKIPPED
+from labeler.project import classes
+from labeler.project.project import Project
+from labeler.project.store import FLAGGED, LABELLED, SKIPPED
 from model.errors import InputError
 
 ENDINGS = {"csv": "csv", "parquet": "parquet", "cxi": "cxi", "hdf5": "h5", "json": "json"}

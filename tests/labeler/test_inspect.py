@@ -11,12 +11,12 @@ from PyQt6.QtCore import QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QImage, QPainter
 from PyQt6.QtWidgets import QStyleOptionViewItem
 
-from labeler.session import Session
-from labeler.views import theme
-from labeler.views.inspect import InspectView
-from labeler.views.quality_suspicious import SuspiciousPage
-from labeler.views.tiles import PLAIN, TILE, Tile, spoken
-from labeler.window import MainWindow
+from labeler.session.session import Session
+from labeler.window.inspect.view import InspectView
+from labeler.window.label.tiles import PLAIN, TILE, Tile, spoken
+from labeler.window.main_window import MainWindow
+from labeler.window.quality.suspicious import SuspiciousPage
+from labeler.window.widgets import theme
 
 
 @pytest.fixture

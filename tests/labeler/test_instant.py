@@ -9,12 +9,13 @@ import psutil
 import pytest
 from making_embeddings import made_up_truth
 
-from labeler.instant import Alike, Ground, Instant, InstantReading, Layout, Learnt, Lesson
-from model import embedding_parts, neighbours
-from model.embedding_parts import Part
+from labeler.active.instant import Alike, Ground, Instant, InstantReading, Layout, Learnt, Lesson
+from model.active import neighbours
 from model.errors import InputError
-from model.places import backbone_folder
-from model.taxonomy_toml import load, shipped
+from model.output_files import backbone_folder
+from model.prediction import embedding_file as embedding_parts
+from model.prediction.embedding_file import Part
+from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
 NETWORK = backbone_folder("helium-resnet18")
@@ -154,7 +155,7 @@ def test_nothing_that_fits_is_loaded_beside_the_window():
     """The parent's module must not drag in what only the child needs."""
     import subprocess
 
-    code = "import sys, labeler.suggesting; print({'torch', 'scipy', 'sklearn'} & {*sys.modules})"
+    code = "import sys, labeler.session.instant_learning; print({'torch', 'scipy', 'sklearn'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -9,12 +9,12 @@ import time
 import psutil
 import pytest
 
-from labeler.jobs import Job
+from labeler.jobs.job import Job
 
 POLITE = psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10
 CHILD = """
 import json, os, sys, time
-from labeler.cli import child
+from labeler.jobs import child
 stop = child.listen()
 def say(kind, **fields): print(json.dumps({"event": kind, "time": 0, **fields}), flush=True)
 """
@@ -130,7 +130,7 @@ def test_stop_ends_even_a_child_that_does_not_listen(qtbot, tmp_path):
 PARENT = """
 import sys
 from PyQt6.QtCore import QCoreApplication
-from labeler.jobs import Job
+from labeler.jobs.job import Job
 application = QCoreApplication([])
 job = Job((), sys.argv[1], command=("-c", sys.argv[2]))
 job.event_received.connect(lambda item: print(item["pid"], flush=True))

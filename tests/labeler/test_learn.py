@@ -7,12 +7,12 @@ from making_runs import give_roles, make_project, make_run, write_events
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QApplication
 
-from labeler.offers import Order
-from labeler.session import Session
-from labeler.views import theme
-from labeler.views.learn import LearnView
-from labeler.views.learn_runs import signed
-from labeler.views.parts import share, when
+from labeler.runs.offers import Order
+from labeler.session.session import Session
+from labeler.window.learn.runs import signed
+from labeler.window.learn.view import LearnView
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import share, when
 
 
 @pytest.fixture

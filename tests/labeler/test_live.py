@@ -18,18 +18,19 @@ import pytest
 import torch
 from window_parts import InlineReader, make_project, write_shots
 
-from labeler import classes
 from labeler.cli import main
-from labeler.live_watch import Order
-from labeler.project import Project
-from labeler.session import Session
-from labeler.window import MainWindow
-from model import checkpoint, networks, recipes
-from model.agreement import share_interval
-from model.checkpoint import Checkpoint
-from model.hdf5 import is_under_swmr
-from model.prediction import predict
-from model.taxonomy_toml import load, shipped
+from labeler.project import classes
+from labeler.project.project import Project
+from labeler.session.live_watch import Order
+from labeler.session.session import Session
+from labeler.window.main_window import MainWindow
+from model.metrics.agreement import share_interval
+from model.networks import architectures as networks
+from model.prediction.predict import predict
+from model.runs import checkpoint, recipes
+from model.runs.checkpoint import Checkpoint
+from model.shots.hdf5 import is_under_swmr
+from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
 EMPTY = HELIUM.index("Empty")
@@ -123,7 +124,7 @@ def test_hits_join_the_project_with_the_predictions_made_live(project, tmp_path,
     assert main(["join", str(project), kept, "--run", "1", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["shots"], told["predicted"]) == (8, True)
-    from labeler.predictions import Predictions
+    from labeler.runs.predictions import Predictions
 
     with Project.open(project) as opened:
         assert opened.n_shots == 68
@@ -386,7 +387,7 @@ def test_closing_the_window_ends_the_watch_with_a_complete_record(window, qtbot,
 
 def test_the_window_needs_no_torch_for_live():
     text = (
-        "import sys, labeler.views.live; from model.online import bands;"
+        "import sys, labeler.window.live.view; from model.online import bands;"
         "sys.exit('torch' in sys.modules)"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}

@@ -9,15 +9,25 @@ import pytest
 from PyQt6.QtTest import QTest
 from window_parts import make_project, make_session
 
-from labeler import classes
 from labeler.cli import build_parser
-from labeler.long_work import ADDRESS, DASK, HERE, MAPS, NOISE, READ, SLURM, THUMBNAILS, WorkOrder
-from labeler.project import Project
-from labeler.session import Session
-from labeler.settings import Settings
-from labeler.thumbnails import Thumbnails
-from labeler.views.long_work import LongWork
-from labeler.window import MainWindow
+from labeler.jobs.work_order import (
+    ADDRESS,
+    DASK,
+    HERE,
+    MAPS,
+    NOISE,
+    READ,
+    SLURM,
+    THUMBNAILS,
+    WorkOrder,
+)
+from labeler.project import classes
+from labeler.project.project import Project
+from labeler.session.session import Session
+from labeler.shots.thumbnails import Thumbnails
+from labeler.window.dialogs.long_work import LongWork
+from labeler.window.main_window import MainWindow
+from labeler.window.settings import Settings
 
 
 @pytest.fixture

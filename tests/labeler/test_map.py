@@ -10,13 +10,14 @@ from PyQt6.QtGui import QColor
 from PyQt6.QtTest import QTest
 from window_parts import make_project, make_session
 
-from labeler import map_colours, map_file
-from labeler.map_file import ShotMap
-from labeler.store.records import FLAGGED, LABELLED
-from labeler.suggesting import Suggesting
-from labeler.views import map_dots
-from labeler.views.map import MapView
-from labeler.views.map_canvas import MapCanvas
+from labeler.active import map as map_file
+from labeler.active.map import ShotMap
+from labeler.project.store.records import FLAGGED, LABELLED
+from labeler.session.instant_learning import Suggesting
+from labeler.window.map import colours as map_colours
+from labeler.window.map import dots as map_dots
+from labeler.window.map.canvas import MapCanvas
+from labeler.window.map.view import MapView
 
 N = 12
 

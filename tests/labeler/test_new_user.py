@@ -9,18 +9,18 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 from window_parts import make_session
 
-from labeler import grounds
-from labeler.project import Project
-from labeler.store.records import LABELLED
-from labeler.suggesting import Suggesting
-from labeler.window import MainWindow
-from model import decoding
-from model.embedding import embed
-from model.head import fit, legal_sets, space_of
-from model.metrics import f1_scores
-from model.prior import prior_of
-from model.shots import table_of_file
+from labeler.active import embeddings as grounds
+from labeler.project.project import Project
+from labeler.project.store.records import LABELLED
+from labeler.session.instant_learning import Suggesting
+from labeler.window.main_window import MainWindow
+from model.active.head import fit, legal_sets, space_of
+from model.active.prior import prior_of
+from model.metrics.metrics import f1_scores
+from model.prediction.embedding import embed
+from model.shots.table import table_of_file
 from model.simulate.generate import simulate
+from model.taxonomy import decoding
 
 
 class Person:

@@ -14,10 +14,10 @@ from PyQt6.QtWidgets import QWidget
 from window_parts import make_session
 
 from labeler.cli import main
-from labeler.project import Project
-from labeler.views import theme
-from labeler.views.new_project import BY_FILES, NewProject
-from labeler.window import MainWindow
+from labeler.project.project import Project
+from labeler.window.dialogs.new_project import BY_FILES, NewProject
+from labeler.window.main_window import MainWindow
+from labeler.window.widgets import theme
 
 sys.path.append(str(Path(__file__).parents[1] / "model"))
 from making_shots import make_file, write_cxi

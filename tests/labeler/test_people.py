@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from window_parts import make_project, make_session
 
-from labeler import backups, people
-from labeler.project import Project
-from labeler.session import Session
-from labeler.store import FLAGGED, LABELLED, Store
+from labeler.project import backups, people
+from labeler.project.project import Project
+from labeler.project.store import FLAGGED, LABELLED, Store
+from labeler.session.session import Session
 from model.errors import InputError
 
 
@@ -112,7 +112,7 @@ def test_labels_of_another_process_arrive_within_a_second(qtbot, week):
     session = make_session(week)
     code = (
         f"import sys; sys.path[:0] = {sys.path!r}\n"
-        "from pathlib import Path; from labeler.project import Project\n"
+        "from pathlib import Path; from labeler.project.project import Project\n"
         f"project = Project.open(Path({str(week)!r})); sys.stdin.readline()\n"
         "project.store.record(project.annotator, [2, 3], 5, 1, origin='bulk')\n"
         "project.close()"
@@ -205,7 +205,7 @@ def test_changes_since_tells_only_what_others_did_and_what_holds_now(week):
 def test_two_processes_labelling_at_once_lose_nothing(week):
     code = (
         f"import sys; sys.path[:0] = {sys.path!r}\n"
-        "from pathlib import Path; from labeler.store import Store\n"
+        "from pathlib import Path; from labeler.project.store import Store\n"
         f"store = Store.open(Path({str(week / 'project.sqlite')!r}))\n"
         "who = store.annotator('Ada')\n"
         "for k in range(150): store.record(who, k % 6, int(sys.argv[1]), 1, origin='key')\n"

@@ -11,19 +11,19 @@ from PyQt6.QtCore import QPointF, Qt
 from PyQt6.QtTest import QTest
 from window_parts import InlineReader, make_project, make_session, use_made_up_run
 
-from labeler.project import Project
-from labeler.session import Session
-from labeler.settings import Settings
-from labeler.views import theme
-from labeler.views.physics import KINDS, PhysicsPanes
-from labeler.views.physics_cursor import Cursor, Spot
-from labeler.views.physics_pane import Shown
-from labeler.views.physics_pictures import TEXT_WIDTH
-from labeler.views.physics_profile import ProfilePane, _round_steps
-from labeler.window import MainWindow
-from model import profiles
-from model.layouts import Geometry
-from model.screen import Overlay, Screen
+from labeler.project.project import Project
+from labeler.session.session import Session
+from labeler.window.label.physics.cursor import Cursor, Spot
+from labeler.window.label.physics.pane import Shown
+from labeler.window.label.physics.pictures import TEXT_WIDTH
+from labeler.window.label.physics.profile import ProfilePane, _round_steps
+from labeler.window.label.physics.view import KINDS, PhysicsPanes
+from labeler.window.main_window import MainWindow
+from labeler.window.settings import Settings
+from labeler.window.widgets import theme
+from model.physics import profiles
+from model.preprocessing.display import Overlay, Screen
+from model.shots.layouts import Geometry
 
 ALL = {"profile": True, "unwrap": True, "symmetry": True, "correlation": True}
 KNOWN = Geometry(wavelength_m=50e-9, distance_m=0.065, pixel_m=0.335e-3)
@@ -385,7 +385,7 @@ def test_the_ticks_of_an_axis_are_round_and_not_too_many(end):
 
 
 def test_the_panes_are_measured(qapp):
-    from labeler.views import physics_timing
+    from labeler.cli.bench import physics as physics_timing
 
     physics_timing.REPEATS, kept = 1, physics_timing.REPEATS
     try:

@@ -16,14 +16,14 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from window_parts import make_session, write_shots
 
-from labeler import classes, people
 from labeler.cli import main
-from labeler.project import Project
-from labeler.repairing import repair
-from labeler.store import FLAGGED, LABELLED, SKIPPED, Store
-from labeler.store import server as server_module
+from labeler.project import classes, people
+from labeler.project.project import Project
+from labeler.project.repair import repair
+from labeler.project.store import FLAGGED, LABELLED, SKIPPED, Store
+from labeler.project.store import server as server_module
 from model.errors import InputError
-from model.sources import SourceInfo
+from model.shots.sources import SourceInfo
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="the server is started as Unix does"),

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from making_predictions import HELIUM, write_predictions
 
-from labeler.decisions import LABELLED
-from labeler.predictions import Predictions
+from labeler.project.decisions import LABELLED
+from labeler.runs.predictions import Predictions
 from model.errors import InputError
-from model.heat import enlarge
-from model.taxonomy import Class, Taxonomy
+from model.heatmaps.geometry import enlarge
+from model.taxonomy.taxonomy import Class, Taxonomy
 
 ROUND, ELLIPTICAL, OBLATE = (
     HELIUM.index(name) for name in ("Round", "Elliptical", "Spherical/Oblate")

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from labeler.cli import main
-from labeler.predictions import Predictions
-from labeler.preparing import preparation_of, prepare_project
-from labeler.project import Project
-from model import checkpoint, recipes
-from model.cache import ShotCache
+from labeler.project.preparation import preparation_of, prepare_project
+from labeler.project.project import Project
+from labeler.runs.predictions import Predictions
 from model.errors import InputError
-from model.prepare import Preparation
-from model.preprocess import Preprocessing
-from model.shots import table_of_file
+from model.preprocessing.cache import ShotCache
+from model.preprocessing.network_input import Preprocessing
+from model.preprocessing.preparation import Preparation
+from model.runs import checkpoint, recipes
+from model.shots.table import table_of_file
 
 sys.path.append(str(Path(__file__).parents[1] / "model"))
 from making_shots import make_file, tiny_recipe
@@ -202,7 +202,7 @@ def test_the_beam_is_brought_to_the_middle_and_heat_back_to_the_shot(tmp_path):
 
 
 def test_a_shot_that_was_moved_gets_its_heat_where_it_belongs(tmp_path):
-    from model.taxonomy import Class, Taxonomy
+    from model.taxonomy.taxonomy import Class, Taxonomy
 
     taxonomy = Taxonomy("one", [Class("A")], [])
     heat = np.zeros((2, 1, 4, 4), np.float16)
@@ -221,7 +221,7 @@ def test_a_shot_that_was_moved_gets_its_heat_where_it_belongs(tmp_path):
 
 
 def test_the_input_made_of_a_shot_is_its_correlation_map(tmp_path):
-    from model.correlation import MapRecipe, correlation_map
+    from model.physics.correlation import MapRecipe, correlation_map
 
     shot = np.random.default_rng(0).poisson(9, (80, 80)).astype(np.uint16)
     seen = recipes.named("quick").on_maps().preprocessing().apply(shot)[0]
@@ -307,7 +307,7 @@ def test_maps_and_patterns_do_not_train_together(tmp_path, maps, recipe, capsys)
 def dialog(qapp, project):
     from window_parts import make_session
 
-    from labeler.views.preparation import PreparationDialog
+    from labeler.window.dialogs.preparation import PreparationDialog
 
     session = make_session(project)
     made = PreparationDialog(session)
@@ -320,7 +320,7 @@ def dialog(qapp, project):
 def test_the_dialog_shows_what_is_on_and_asks_for_what_is_chosen(qapp, project):
     from window_parts import make_session
 
-    from labeler.views.preparation import SHOTS, PreparationDialog
+    from labeler.window.dialogs.preparation import SHOTS, PreparationDialog
 
     with Project.open(project) as opened:
         list(prepare_project(opened, Preparation(stray_light="smooth", degree=2, centre=True)))
@@ -348,7 +348,7 @@ def test_the_dialog_sets_the_steps_and_tells_the_session(dialog, qtbot, project)
 def test_without_geometry_the_flat_detector_cannot_be_chosen(qapp, tmp_path):
     from window_parts import make_project, make_session
 
-    from labeler.views.preparation import PreparationDialog
+    from labeler.window.dialogs.preparation import PreparationDialog
 
     session = make_session(make_project(tmp_path))
     dialog = PreparationDialog(session)

@@ -11,13 +11,13 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 from window_parts import make_project, make_session
 
-from labeler.preparing import FILE, prepare_project
-from labeler.project import Project
-from labeler.session import Session
-from labeler.settings import Settings
-from labeler.views import theme
-from labeler.window import MainWindow
-from model.prepare import Preparation
+from labeler.project.preparation import FILE, prepare_project
+from labeler.project.project import Project
+from labeler.session.session import Session
+from labeler.window.main_window import MainWindow
+from labeler.window.settings import Settings
+from labeler.window.widgets import theme
+from model.preprocessing.preparation import Preparation
 
 LEVEL = 7.0
 SUBTRACTED = Preparation(stray_light="shots", centre=True)

@@ -11,10 +11,10 @@ import h5py
 import numpy as np
 import pytest
 
-from labeler.project import Project
-from labeler.store import LABELLED
+from labeler.project.project import Project
+from labeler.project.store import LABELLED
 from model.errors import InputError
-from model.taxonomy_toml import shipped
+from model.taxonomy.toml import shipped
 
 DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 NAMES = ["Spherical/Oblate", "Round", "Newton rings", "Empty"]

@@ -8,16 +8,18 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QLabel
 from window_parts import make_project, make_session
 
-from labeler import adjudication, people, repeats
-from labeler.settings import Settings
-from labeler.store.records import LABELLED
-from labeler.views import exchange, theme
-from labeler.views.import_labels import ImportLabels
-from labeler.views.people import PeopleDialog
-from labeler.views.quality import PAGES, QualityView
-from labeler.views.quality_rules import SETS
-from labeler.window import MainWindow
-from model.taxonomy_toml import load, shipped
+from labeler.project import people
+from labeler.project.store.records import LABELLED
+from labeler.quality import adjudication, repeats
+from labeler.window.dialogs import exchange
+from labeler.window.dialogs.import_labels import ImportLabels
+from labeler.window.dialogs.people import PeopleDialog
+from labeler.window.main_window import MainWindow
+from labeler.window.quality.rules import SETS
+from labeler.window.quality.view import PAGES, QualityView
+from labeler.window.settings import Settings
+from labeler.window.widgets import theme
+from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
 ROUND, STREAK, BENT = (1 << HELIUM.index(n) for n in ("Round", "Streak", "Bent"))
@@ -90,7 +92,7 @@ def test_label_sets_that_have_no_room_are_counted_in_words(window):
 def test_many_shots_are_mended_only_after_a_question(window, monkeypatch):
     decide(window, range(6), STREAK)
     rules = page(window, "Rules")
-    monkeypatch.setattr("labeler.views.quality_rules.MANY", 3)
+    monkeypatch.setattr("labeler.window.quality.rules.MANY", 3)
     asked = []
     monkeypatch.setattr(type(rules), "_sure", lambda self, n: asked.append(n))
     row = next(r for r in rules.rows if "Streak without Prolate" in r.text.whole)
@@ -308,7 +310,7 @@ def test_nothing_in_the_window_gives_the_first_label_of_a_repeated_shot_away(win
 
 
 def test_a_big_project_is_compared_in_another_thread(window, qtbot, monkeypatch):
-    monkeypatch.setattr("labeler.views.quality_parts.SMALL", 0)
+    monkeypatch.setattr("labeler.window.quality.parts.SMALL", 0)
     two_people(window)
     shown = page(window, "Agreement")
     assert shown.answer is None

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labeler import queue as queues
-from labeler.decisions import Decisions
-from labeler.pace import Pace
-from labeler.store.records import FLAGGED, LABELLED, SKIPPED
-from labeler.walk import Walk
-from model.taxonomy_toml import load, shipped
+from labeler.project.decisions import Decisions
+from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.quality.pace import Pace
+from labeler.queue import queue as queues
+from labeler.queue.position import Walk
+from model.taxonomy.toml import load, shipped
 
 TAXONOMY = load(shipped("helium"))
 sets = st.lists(st.tuples(st.integers(0, 2**11 - 1), st.integers(0, 7)), min_size=1, max_size=12)

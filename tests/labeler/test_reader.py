@@ -11,11 +11,11 @@ import numpy as np
 import psutil
 import pytest
 
-from labeler import reader as reader_module
-from labeler.reader import ShotReader
+from labeler.shots import reader as reader_module
+from labeler.shots.reader import ShotReader
 from model.errors import InputError
-from model.layouts import Geometry
-from model.prepare import Preparation, Reference
+from model.preprocessing.preparation import Preparation, Reference
+from model.shots.layouts import Geometry
 
 CRASH, HANG, BAD = 13, 14, 15
 CRASHING_FILE = "crashing.h5"
@@ -280,7 +280,7 @@ def test_the_child_imports_neither_qt_nor_torch():
     import sys
 
     code = (
-        "import sys, labeler.reader_child as c\n"
+        "import sys, labeler.shots.reader_child as c\n"
         "try: c.open_source('no such file', None)\n"
         "except Exception: pass\n"
         "print([m for m in ('PyQt6', 'torch', 'sqlalchemy', 'scipy') if m in sys.modules])"

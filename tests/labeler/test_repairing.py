@@ -8,11 +8,11 @@ import sqlite3
 import pytest
 from window_parts import make_project
 
-from labeler import backups
 from labeler.cli import main
-from labeler.project import Project
-from labeler.repairing import repair
-from labeler.store import LABELLED, Store, undo
+from labeler.project import backups
+from labeler.project.project import Project
+from labeler.project.repair import repair
+from labeler.project.store import LABELLED, Store, undo
 from model.errors import InputError
 
 N = 40

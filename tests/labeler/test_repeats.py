@@ -8,14 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from window_parts import learnt, make_project, make_session
 
-from labeler import classes, repeating, repeats
-from labeler.breaks import AGAIN_S, BREAK_S, LONG_S, Breaks
-from labeler.bulk import Bulk
-from labeler.project import Project
-from labeler.repeats import Readings, choose, drift, readings_of, to_reread, worst
-from labeler.store import LABELLED
-from labeler.window import MainWindow
-from model.taxonomy_toml import load, shipped
+from labeler.project import classes
+from labeler.project.project import Project
+from labeler.project.store import LABELLED
+from labeler.quality import repeats
+from labeler.quality.breaks import AGAIN_S, BREAK_S, LONG_S, Breaks
+from labeler.quality.repeats import Readings, choose, drift, readings_of, to_reread, worst
+from labeler.session import blind_repeats as repeating
+from labeler.session.selection import Bulk
+from labeler.window.main_window import MainWindow
+from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
 ROUND = HELIUM.index("Round")

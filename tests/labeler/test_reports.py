@@ -7,11 +7,27 @@ import pytest
 from making_predictions import HELIUM, write_predictions
 from making_runs import make_project, make_run, write_events
 
-from labeler.offers import NETWORKS, WORDS, Order, duration, expected_seconds, lacking, usable_shots
-from labeler.predictions import Predictions
-from labeler.report import write_report
-from labeler.reports import MACRO, Curves, compare, in_words, read_events, read_report, read_reports
-from model import recipes
+from labeler.quality.week_report import write_report
+from labeler.runs.offers import (
+    NETWORKS,
+    WORDS,
+    Order,
+    duration,
+    expected_seconds,
+    lacking,
+    usable_shots,
+)
+from labeler.runs.predictions import Predictions
+from labeler.runs.run_report import (
+    MACRO,
+    Curves,
+    compare,
+    in_words,
+    read_events,
+    read_report,
+    read_reports,
+)
+from model.runs import recipes
 
 
 @pytest.fixture
@@ -137,7 +153,7 @@ def test_an_order_becomes_arguments_of_the_command_line():
 
 
 def test_every_recipe_and_network_is_offered_in_words():
-    networks = pytest.importorskip("model.networks")
+    networks = pytest.importorskip("model.networks.architectures")
     assert {offer.name for offer in NETWORKS} == set(networks.NAMES)
     assert set(WORDS) == set(recipes.NAMES)
 

@@ -8,20 +8,20 @@ import pytest
 from making_runs import give_roles, make_project, make_run, make_shots
 from PyQt6.QtCore import Qt
 
-from labeler.jobs import Job
-from labeler.offers import Order
-from labeler.project import Project
-from labeler.retraining import Retraining
-from labeler.session import Session
-from labeler.views import theme
-from labeler.views.retrain import RetrainBar
+from labeler.jobs.job import Job
+from labeler.project.project import Project
+from labeler.runs.offers import Order
+from labeler.session.session import Session
+from labeler.session.training import Retraining
+from labeler.window.retrain import RetrainBar
+from labeler.window.widgets import theme
 
 HERE = str(Path(__file__).parent)
 CHILD = f"""
 import json, os, sys, time
 from pathlib import Path
 sys.path.insert(0, {HERE!r})
-from labeler.cli import child
+from labeler.jobs import child
 stop = child.listen()
 def say(kind, **fields): print(json.dumps({{"event": kind, "time": 0, **fields}}), flush=True)
 words = sys.argv[1:]
@@ -32,7 +32,7 @@ TRAIN = (
     CHILD
     + """
 from making_runs import write_events, write_results
-from labeler.project import Project
+from labeler.project.project import Project
 say("started", recipe="quick", network="resnet18", shots=40, epochs=3, seconds_left=30)
 for epoch in (1, 2, 3):
     say("epoch", epoch=epoch, epochs=3, loss=.5, metrics={"macro_f1": .2 * epoch}, seconds_left=9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from window_parts import make_project, make_session, use_made_up_run
 
-from labeler.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from model.errors import InputError
 
 

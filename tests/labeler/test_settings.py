@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labeler.settings import RECENT, SETTINGS, Settings, folder
+from labeler.window.settings import RECENT, SETTINGS, Settings, folder
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_write_that_fails_leaves_the_old_file(place, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("labeler.settings.os.fsync", full)
+    monkeypatch.setattr("labeler.window.settings.os.fsync", full)
     settings.set("theme", "light")
     with pytest.raises(OSError, match="No space"):
         settings.save()

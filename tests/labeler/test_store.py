@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy.exc import DBAPIError
 
-from labeler.store import FLAGGED, LABELLED, SKIPPED, Store
-from model.sources import SourceInfo
+from labeler.project.store import FLAGGED, LABELLED, SKIPPED, Store
+from model.shots.sources import SourceInfo
 
 CLASSES = ["Round", "Bent", "Empty"]
 

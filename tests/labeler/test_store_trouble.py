@@ -17,11 +17,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from labeler.store import LABELLED, Store, migrating, place
-from labeler.store import connection as connection_module
-from labeler.store.schema import Base
+from labeler.project.store import LABELLED, Store, migrating, place
+from labeler.project.store import connection as connection_module
+from labeler.project.store.schema import Base
 from model.errors import InputError
-from model.sources import SourceInfo
+from model.shots.sources import SourceInfo
 
 
 def new_store(folder: Path, n: int = 100) -> Store:
@@ -135,7 +135,7 @@ def test_a_folder_that_may_not_be_written_is_opened_for_reading():
         folder.chmod(0o555)
         code = (
             f"import os, sys; sys.path[:0] = {sys.path!r}\n"
-            "from pathlib import Path; from labeler.store import Store\n"
+            "from pathlib import Path; from labeler.project.store import Store\n"
             f"path = Path({str(folder)!r}) / 'project.sqlite'\n"
             "Store.open(path).close()\n"  # so that everything is imported
             "if os.geteuid() == 0: os.setuid(65534)\n"  # root may write everywhere
@@ -278,7 +278,7 @@ def test_opening_an_up_to_date_project_does_not_import_alembic(tmp_path):
     new_store(tmp_path).close()
     code = (
         f"import sys; sys.path[:0] = {sys.path!r}\n"
-        "from pathlib import Path; from labeler.store import Store\n"
+        "from pathlib import Path; from labeler.project.store import Store\n"
         f"Store.open(Path({str(tmp_path)!r}) / 'project.sqlite').close()\n"
         "assert 'alembic' not in sys.modules"
     )

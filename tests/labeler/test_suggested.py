@@ -6,11 +6,11 @@ from making_embeddings import CHOICES, project_with_embeddings
 from PyQt6.QtTest import QTest
 from window_parts import learnt, make_project, make_session, use_made_up_run
 
-from labeler.bulk import Bulk
-from labeler.store.records import LABELLED, SKIPPED
-from labeler.store.shown import first_shown
-from labeler.suggesting import Suggesting
-from labeler.views.accept_sure import AcceptSure
+from labeler.project.store.records import LABELLED, SKIPPED
+from labeler.project.store.shown import first_shown
+from labeler.session.instant_learning import Suggesting
+from labeler.session.selection import Bulk
+from labeler.window.dialogs.accept_sure import AcceptSure
 
 
 @pytest.fixture

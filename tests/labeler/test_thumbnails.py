@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from window_parts import make_project, make_session, write_shots
 
-from labeler.thumbnails import HEAD, RECORD, Thumbnails
-from model.shots import open_source
-from model.thumbnail import SIDE, thumbnail
+from labeler.shots.thumbnails import HEAD, RECORD, Thumbnails
+from model.shots.table import open_source
+from model.shots.thumbnail import SIDE, thumbnail
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_where_nothing_can_be_written_thumbnails_are_only_not_kept(
         def __init__(self, *args):
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("labeler.thumbnails.FileIO", Full)
+    monkeypatch.setattr("labeler.shots.thumbnails.FileIO", Full)
     found = Thumbnails(tmp_path / "thumbnails", [info])
     found.put(0, 1, pictures[1])
     assert found.get(0, 1) is None

@@ -10,21 +10,21 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QCheckBox
 from window_parts import make_project, make_session, use_made_up_run, write_shots
 
-from labeler.commands import COMMANDS, Keymap
-from labeler.views import theme
-from labeler.views.class_panel import ClassPanel, groups, standings
-from labeler.views.class_row import MARKS, paint_mark
-from labeler.views.keys import KeySheet
-from labeler.views.levels import LevelsPane, short
-from labeler.views.new_project import NewProject, free_folder
-from labeler.views.pattern import PatternView, contours_of
-from labeler.views.progress import in_words
-from labeler.views.queue_head import QueueHead
-from labeler.views.shot_list import ROW, ShotList, spoken
-from labeler.views.status_line import angle
-from model.layouts import Geometry
-from model.screen import MASKED
-from model.taxonomy_toml import load, shipped
+from labeler.window.commands import COMMANDS, Keymap
+from labeler.window.dialogs.keys import KeySheet
+from labeler.window.dialogs.new_project import NewProject, free_folder
+from labeler.window.label.class_panel import ClassPanel, groups, standings
+from labeler.window.label.class_row import MARKS, paint_mark
+from labeler.window.label.levels import LevelsPane, short
+from labeler.window.label.pattern import PatternView, contours_of
+from labeler.window.label.progress import in_words
+from labeler.window.label.queue_head import QueueHead
+from labeler.window.label.shot_list import ROW, ShotList, spoken
+from labeler.window.label.status_line import angle
+from labeler.window.widgets import theme
+from model.preprocessing.display import MASKED
+from model.shots.layouts import Geometry
+from model.taxonomy.toml import load, shipped
 
 
 @pytest.fixture

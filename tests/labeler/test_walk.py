@@ -8,12 +8,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labeler import walk as walk_module
-from labeler.decisions import Decisions
-from labeler.store.records import FLAGGED, LABELLED, SKIPPED
-from labeler.tally import Tally
-from labeler.walk import Walk
-from model.taxonomy_toml import load, shipped
+from labeler.project.decisions import Decisions
+from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.project.tally import Tally
+from labeler.queue import position as walk_module
+from labeler.queue.position import Walk
+from model.taxonomy.toml import load, shipped
 
 TAXONOMY = load(shipped("helium"))
 N = 40

@@ -24,13 +24,14 @@ from PyQt6.QtWidgets import (
 )
 from window_parts import InlineReader, make_project, make_session, use_made_up_run, write_shots
 
-from labeler.session import Session
-from labeler.settings import Settings
-from labeler.store.records import LABELLED
-from labeler.views import class_row, shot_list, theme
-from labeler.views.keys import KeySheet
-from labeler.views.notes import LogDialog
-from labeler.window import MainWindow
+from labeler.project.store.records import LABELLED
+from labeler.session.session import Session
+from labeler.window.dialogs.keys import KeySheet
+from labeler.window.label import class_row, shot_list
+from labeler.window.main_window import MainWindow
+from labeler.window.notes import LogDialog
+from labeler.window.settings import Settings
+from labeler.window.widgets import theme
 from model.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +67,7 @@ def test_the_window_never_loads_torch(tmp_path):
     project = make_project(tmp_path)
     code = (
         "import sys; from pathlib import Path; from PyQt6.QtWidgets import QApplication\n"
-        "from labeler.session import Session; import labeler.window as w\n"
+        "from labeler.session.session import Session; import labeler.window.main_window as w\n"
         "if __name__ == '__main__':\n"
         "    app = QApplication([]); s = Session(); m = w.MainWindow(s); m.show()\n"
         "    m.doors.open_folder(Path(sys.argv[1])); app.processEvents()\n"
@@ -236,7 +237,7 @@ def test_heat_is_there_once_a_run_has_predicted_and_before_that_a_word_why_not(w
 
 def test_both_enter_keys_are_one_key_and_written_so_everywhere(window, monkeypatch):
     asked = []
-    accept_sure = importlib.import_module("labeler.views.accept_sure")
+    accept_sure = importlib.import_module("labeler.window.dialogs.accept_sure")
     monkeypatch.setattr(accept_sure, "open_card", asked.append)
     held = Qt.KeyboardModifier.ShiftModifier
     press(window, Qt.Key.Key_Return, held)

@@ -12,12 +12,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from labeler.instant import InstantReading, Learnt
-from labeler.project import Project
-from labeler.session import Session
+from labeler.active.instant import InstantReading, Learnt
+from labeler.project.project import Project
+from labeler.session.session import Session
 from model.errors import InputError
-from model.shots import open_source
-from model.thumbnail import thumbnail
+from model.shots.table import open_source
+from model.shots.thumbnail import thumbnail
 
 
 def write_shots(path: Path, n: int = 12, side: int = 32, labels: np.ndarray | None = None) -> Path:
@@ -29,7 +29,7 @@ def write_shots(path: Path, n: int = 12, side: int = 32, labels: np.ndarray | No
         counts = rng.poisson(rings[None] * rng.uniform(0.3, 2, (n, 1, 1)))
         file["images"] = counts.astype(np.uint16)
         if labels is not None:
-            from model.taxonomy_toml import load, shipped
+            from model.taxonomy.toml import load, shipped
 
             file["labels"] = labels.astype(np.uint8)
             file["labels"].attrs["class_names"] = list(load(shipped("helium")).names)
@@ -116,7 +116,7 @@ def make_session(folder: Path | None = None) -> Session:
 
 
 class MadeUpRun:
-    """Answers like `labeler.predictions.Predictions`: sure of Round, except on every third shot."""
+    """Answers like `labeler.runs.predictions.Predictions`: sure of Round, except on every third shot."""
 
     run = "0001"
 

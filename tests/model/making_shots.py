@@ -7,7 +7,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 
-from model import recipes
+from model.runs import recipes
 
 NAMES = ("Spherical/Oblate", "Round", "Prolate", "Streak", "Empty")
 

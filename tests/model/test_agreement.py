@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from model.agreement import (
+from model.metrics.agreement import (
     alpha_of_classes,
     cohens_kappa,
     differing,

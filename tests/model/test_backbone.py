@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from model import backbone, checkpoint, networks
 from model.errors import InputError
-from model.recipes import NAMES, named
+from model.networks import architectures as networks
+from model.runs import backbone, checkpoint
+from model.runs.recipes import NAMES, named
 
 QUICK = named("quick")
 
@@ -63,7 +64,7 @@ def test_an_unknown_backbone_is_refused_with_the_known_ones():
 
 
 def test_the_backbone_tells_simulated_classes_apart(tmp_path):
-    from model.shots import open_source
+    from model.shots.table import open_source
     from model.simulate.generate import simulate
 
     for _ in simulate(tmp_path / "new.h5", 44, 77, 112, balanced=True, workers=1):

@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 from making_shots import make_file, make_shots, write_file
 
-from model import embedding
-from model import features as physics
-from model.baselines import BASELINES, Known, _decided, _each_class, run, run_baseline
 from model.errors import InputError
 from model.events import event
-from model.features import NAMES, features
-from model.judging import Judge
-from model.layouts import Geometry
-from model.metrics import confident
-from model.prepare import Preparation
-from model.recipes import Recipe
-from model.shots import table_of_file
+from model.metrics.metrics import confident
+from model.paper import features as physics
+from model.paper.baselines import BASELINES, Known, _decided, _each_class, run, run_baseline
+from model.paper.features import NAMES, features
+from model.paper.studies import with_split
+from model.prediction import embedding
+from model.preprocessing.preparation import Preparation
+from model.runs.recipes import Recipe
+from model.shots.layouts import Geometry
+from model.shots.table import table_of_file
 from model.simulate.generate import simulate
-from model.studies import with_split
-from model.taxonomy_toml import load, shipped
-from model.training_data import prepare
+from model.taxonomy.toml import load, shipped
+from model.training.data import prepare
+from model.training.judging import Judge
 
 
 def never():

@@ -9,13 +9,14 @@ import h5py
 import numpy as np
 import pytest
 
-from model import backbone, head, prior
+from model.active import head, prior
 from model.benchmarks import active, active_figure, active_full
 from model.benchmarks.active_curves import World, counts_up_to, curve, label_saving, labelling
 from model.errors import InputError
 from model.events import event
-from model.shots import make_table
-from model.taxonomy_toml import load, shipped
+from model.runs import backbone
+from model.shots.table import make_table
+from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
 BACKBONE = backbone.shipped("helium-resnet18")
@@ -97,8 +98,8 @@ def table():
 def fake_source(count: int):
     from pathlib import Path
 
-    from model.layouts import Geometry
-    from model.sources import SourceInfo
+    from model.shots.layouts import Geometry
+    from model.shots.sources import SourceInfo
 
     return SourceInfo(
         Path("shots.h5"), "images", "stack", count, (64, 64), "uint16", "0" * 32, None,
@@ -220,7 +221,7 @@ def test_the_world_takes_the_network_that_made_the_embeddings_as_its_prior(tmp_p
 
 
 def test_the_speed_of_learning_is_measured_with_every_number_that_is_shown():
-    from labeler.cli.bench import BENCHES
+    from labeler.cli.bench.table import BENCHES
     from model.benchmarks import instant
 
     found = instant.measure(labels=200, shots=200, rounds=1)

@@ -8,7 +8,7 @@ from making_shots import make_file, tiny_recipe
 
 from model.benchmarks import foreign
 from model.errors import InputError
-from model.shots import table_of_file
+from model.shots.table import table_of_file
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from making_shots import make_file
 from model.benchmarks import ablation, training
 from model.errors import InputError
 from model.events import event
-from model.recipes import NAMES
-from model.shots import table_of_file
+from model.runs.recipes import NAMES
+from model.shots.table import table_of_file
 
 
 def test_bench_training_gives_its_ratios():

@@ -12,16 +12,17 @@ import h5py
 import numpy as np
 import pytest
 
-from model import correlation_file, noise, prediction_bulk
 from model.bulk import dask_clusters, engines, filling, on_dask
 from model.bulk.filling import Filling
 from model.bulk.plain import Pool
-from model.correlation import MapRecipe
-from model.correlation_file import correlate
 from model.errors import InputError
-from model.noise import add_noise_file
-from model.prediction import predict
-from model.shots import table_of_file
+from model.physics import correlation_file, noise
+from model.physics.correlation import MapRecipe
+from model.physics.correlation_file import correlate
+from model.physics.noise import add_noise_file
+from model.prediction import bulk as prediction_bulk
+from model.prediction.predict import predict
+from model.shots.table import table_of_file
 from model.simulate.generate import simulate
 from tests.model.test_prediction import make_run
 

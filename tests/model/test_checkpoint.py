@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from model import checkpoint, recipes
-from model.checkpoint import Checkpoint
 from model.errors import InputError
+from model.runs import checkpoint, recipes
+from model.runs.checkpoint import Checkpoint
 
 NAMES = ("Round", "Streak", "Empty")
 

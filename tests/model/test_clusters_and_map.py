@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model import clusters, embedding_map
+from model.active import clusters, embedding_map
 
 
 def islands(n=60, seed=0):

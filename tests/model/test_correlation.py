@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model import correlation_file
-from model.correlation import (
+from model.errors import InputError
+from model.physics import correlation_file
+from model.physics.correlation import (
     MapRecipe,
     amplitudes,
     correlation_map,
@@ -16,10 +17,9 @@ from model.correlation import (
     order_map,
     picture,
 )
-from model.correlation_file import correlate
-from model.errors import InputError
-from model.polar import polar_grid
-from model.shots import open_source
+from model.physics.correlation_file import correlate
+from model.physics.polar import polar_grid
+from model.shots.table import open_source
 
 
 def polar_shots(seed, radii=12, angles=32):

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from model import decoding
+from model.taxonomy import decoding
 
 CLASSES = 18
 SETS = ((np.arange(2**17)[:, None] >> np.arange(CLASSES)) & 1).astype(bool)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from making_shots import make_file
 
-from model import embedding, embedding_parts
-from model.places import backbone_folder
-from model.shots import table_of_file
+from model.output_files import backbone_folder
+from model.prediction import embedding
+from model.prediction import embedding_file as embedding_parts
+from model.shots.table import table_of_file
 
 NETWORK = backbone_folder("helium-resnet18")
 

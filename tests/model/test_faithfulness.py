@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from model import checkpoint, class_figure, faithfulness, inference, networks, occlusion, recipes
-from model.checkpoint import Checkpoint
 from model.errors import InputError
-from model.heat import lost_share, outside
-from model.shots import table_of_file
+from model.heatmaps.geometry import lost_share, outside
+from model.inspection import class_figure, faithfulness, occlusion
+from model.networks import architectures as networks
+from model.prediction import inference
+from model.runs import checkpoint, recipes
+from model.runs.checkpoint import Checkpoint
+from model.shots.table import table_of_file
 
 SIDE = 64
 
@@ -153,7 +156,7 @@ def test_occlusion_finds_the_only_place_that_counts(made, monkeypatch):
 
 
 def class_figure_head():
-    from model.prediction import PooledHead
+    from model.prediction.predict import PooledHead
 
     return PooledHead(np.ones((1, 1), np.float32), np.zeros(1, np.float32))
 

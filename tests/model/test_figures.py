@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from model.errors import InputError
-from model.figures import ClassRow, ShownShot, picture, save
-from model.heat import enlarge
+from model.heatmaps.geometry import enlarge
+from model.inspection.figures import ClassRow, ShownShot, picture, save
 
 
 def shown(seed=0, title="0.93", size=56):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model import forecast
+from model.active import forecast
 from model.errors import InputError
-from model.taxonomy import Class, Taxonomy
+from model.taxonomy.taxonomy import Class, Taxonomy
 
 NAMES = ("Common", "Middling", "Seldom")
 FREE = Taxonomy("free", [Class(name) for name in NAMES], [])
@@ -42,8 +42,8 @@ def test_more_labels_never_lower_the_curve_and_the_interval_holds_it():
 
 def test_what_is_foreseen_comes_about():
     """Foreseen at 150 labels for 450, against a head with 450 labels, on shots of its own."""
-    from model import head
-    from model.metrics import f1_scores
+    from model.active import head
+    from model.metrics.metrics import f1_scores
 
     inside = []
     for seed in range(6):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from model.errors import InputError
-from model.gallery import clearest, figure2
-from model.shots import table_of_file
+from model.inspection.gallery import clearest, figure2
+from model.shots.table import table_of_file
 
 NAMES = ("Spherical/Oblate", "Round", "Newton Rings", "Empty")
 SETS = [(1, 1, 1, 0), (1, 1, 0, 0), (0, 0, 0, 1), (1, 1, 0, 0)]

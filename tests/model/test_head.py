@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model import decoding, head, prior
+from model.active import head, prior
 from model.errors import InputError
-from model.taxonomy import Class, Taxonomy
-from model.taxonomy_toml import load, shipped
+from model.taxonomy import decoding
+from model.taxonomy.taxonomy import Class, Taxonomy
+from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
 FREE = Taxonomy("free", [Class("A"), Class("B"), Class("C")], [])
@@ -84,7 +85,7 @@ def test_twenty_labels_already_say_something_and_more_say_more():
 
 
 def test_its_probabilities_mean_what_they_say():
-    from model.metrics import calibration_error
+    from model.metrics.metrics import calibration_error
 
     x, labels = world(2500, noise=2.5)
     made = head.fit(x[:500], labels[:500], HELIUM)
@@ -168,7 +169,7 @@ def test_shots_without_an_embedding_are_left_out_and_stay_without_probability():
 
 
 def test_many_classes_without_enumeration_still_answer_legally():
-    from model.taxonomy import Rule
+    from model.taxonomy.taxonomy import Rule
 
     classes = [Class(f"c{i}") for i in range(24)]
     rules = [Rule("never", "hard", ("c0",), ("c1",), "c0 never with c1")]
@@ -185,9 +186,10 @@ def test_many_classes_without_enumeration_still_answer_legally():
 def test_the_prior_is_read_from_a_run_folder_by_class_names(tmp_path):
     from dataclasses import replace
 
-    from model import checkpoint, networks
-    from model.preprocess import Preprocessing
-    from model.recipes import named
+    from model.networks import architectures as networks
+    from model.preprocessing.network_input import Preprocessing
+    from model.runs import checkpoint
+    from model.runs.recipes import named
 
     recipe = replace(named("quick"), size=64)
     network = networks.create("resnet18", 1, 3, "leaky_relu", 0.2, 0.2, 0.1, weights="he")
@@ -214,7 +216,7 @@ def test_thresholds_have_the_largest_expected_f1():
 
 
 def test_the_balanced_answer_finds_more_of_a_rare_class_and_stays_legal():
-    from model.metrics import f1_scores
+    from model.metrics.metrics import f1_scores
 
     x, labels = world(3000, noise=3.0)
     made = head.fit(x[:400], labels[:400], HELIUM)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-from model.heat import enlarge
+from model.heatmaps.geometry import enlarge
 
 
 def test_a_hot_cell_is_hottest_in_the_middle_of_its_place():

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from model import inference, networks
+from model.networks import architectures as networks
+from model.prediction import inference
 
 SHAPE = (1, 64, 64)
 

@@ -10,11 +10,11 @@ import pytest
 from making_shots import make_file, make_shots, tiny_recipe, write_file
 from test_training import run
 
-from model import learned
-from model.cache import ShotCache
-from model.shots import EVALUATION, TRAINING, table_of_file, table_of_files
-from model.training import Options, train
-from model.training_data import prepare, with_roles
+from model.preprocessing.cache import ShotCache
+from model.runs import learned_shots as learned
+from model.shots.table import EVALUATION, TRAINING, table_of_file, table_of_files
+from model.training.data import prepare, with_roles
+from model.training.train import Options, train
 
 
 def _warm(tmp_path, table, **changes):

@@ -10,13 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model import decoding, networks
-from model.calibration import fit_temperature
-from model.checkpoint import Checkpoint
-from model.losses import CrossEntropy, LegalSetLikelihood, positive_weights
-from model.penalty import ElasticNet
-from model.recipes import named
-from model.taxonomy_toml import load, shipped
+from model.metrics.calibration import fit_temperature
+from model.networks import architectures as networks
+from model.runs.checkpoint import Checkpoint
+from model.runs.recipes import named
+from model.taxonomy import decoding
+from model.taxonomy.toml import load, shipped
+from model.training.losses import CrossEntropy, LegalSetLikelihood, positive_weights
+from model.training.penalty import ElasticNet
 
 HELIUM = load(shipped())
 LEGAL = HELIUM.legal_sets

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from making_shots import make_shots, tiny_recipe, write_file
 
-from model import checkpoint
-from model.shots import table_of_file
-from model.taxonomy import Class, Rule, Taxonomy
-from model.training import train
+from model.runs import checkpoint
+from model.shots.table import table_of_file
+from model.taxonomy.taxonomy import Class, Rule, Taxonomy
+from model.training.train import train
 
 
 def taxonomy_of(count):

@@ -11,11 +11,11 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from model import bootstrap, metrics
-from model.calibration import choose_thresholds, fit_temperature
-from model.decoding import sigmoid
-from model.promotion import compare
-from model.taxonomy_toml import load, shipped
+from model.metrics import bootstrap, metrics
+from model.metrics.calibration import choose_thresholds, fit_temperature
+from model.runs.promotion import compare
+from model.taxonomy.decoding import sigmoid
+from model.taxonomy.toml import load, shipped
 
 RNG = np.random.default_rng(0)
 TRUE = RNG.random((300, 6)) < [0.9, 0.5, 0.3, 0.1, 0.05, 0.02]

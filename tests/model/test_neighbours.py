@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model import neighbours
+from model.active import neighbours
 
 
 def plain(x, row):

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import networks
-from model.activation import Logarithmic
 from model.errors import InputError
+from model.networks import architectures as networks
+from model.networks.activation import Logarithmic
 
 PAPER = {"resnet18": 11_178_187, "resnet50": 23_516_619, "resnet101": 42_508_747}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from model.errors import InputError
-from model.noise import ATTRIBUTE, LEVELS, add_noise_file, noisy, statistic
+from model.physics.noise import ATTRIBUTE, LEVELS, add_noise_file, noisy, statistic
 
 
 @pytest.fixture
@@ -169,8 +169,8 @@ def test_every_whole_number_of_the_noise_is_as_likely_as_it_should_be(bound):
 def test_the_number_of_threads_does_not_change_a_byte(shots, tmp_path, monkeypatch):
     made = []
     for threads in (1, 3):
-        monkeypatch.setattr("model.raw_shots.os.cpu_count", lambda count=threads: count)
-        monkeypatch.setattr("model.raw_shots.BLOCK_BYTES", 2000 * threads)
+        monkeypatch.setattr("model.shots.copying.os.cpu_count", lambda count=threads: count)
+        monkeypatch.setattr("model.shots.copying.BLOCK_BYTES", 2000 * threads)
         run(shots, tmp_path / f"{threads}.h5", "mean")
         made.append((tmp_path / f"{threads}.h5").read_bytes())
     assert made[0] == made[1]

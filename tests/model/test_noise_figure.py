@@ -8,11 +8,11 @@ import h5py
 import numpy as np
 import pytest
 
-from model import noise_figure
 from model.errors import InputError
-from model.noise import LEVELS, add_noise_file
-from model.noise_figure import figure4
-from model.shots import open_source
+from model.inspection import noise_figure
+from model.inspection.noise_figure import figure4
+from model.physics.noise import LEVELS, add_noise_file
+from model.shots.table import open_source
 
 
 @pytest.fixture

@@ -17,8 +17,6 @@ from making_shots import make_shots, write_file
 from test_prediction import make_run
 
 from model.errors import InputError
-from model.hdf5 import is_under_swmr
-from model.layouts import Geometry
 from model.online import folder as folder_module
 from model.online import growing, record
 from model.online.bands import Alarms, Band, parse
@@ -30,9 +28,11 @@ from model.online.sources import Arrival, Notice, Wanted, open_stream
 from model.online.stream import Hit, Stream
 from model.online.tally import Tally
 from model.online.watching import Until, watch
-from model.prediction import predict
-from model.shots import open_source, table_of_file
-from model.taxonomy_toml import load, shipped
+from model.prediction.predict import predict
+from model.shots.hdf5 import is_under_swmr
+from model.shots.layouts import Geometry
+from model.shots.table import open_source, table_of_file
+from model.taxonomy.toml import load, shipped
 
 SPAWN = multiprocessing.get_context("spawn")
 CLASSES = ("Round", "Streak", "Empty")
@@ -564,7 +564,7 @@ def test_an_error_of_the_source_ends_the_watch_with_a_whole_record(reader, tmp_p
 
 
 def hits_of(images, first=0):
-    from model.layouts import Geometry
+    from model.shots.layouts import Geometry
 
     return [
         Hit(s, None, Geometry(pixel_m=1e-4), first + i, float("nan"), time.time(), 0.5, "test")

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from model import networks
-from model.augment import augment
-from model.optimisation import EVERY, Average, make_optimiser, set_rate
-from model.recipes import Recipe, named
+from model.networks import architectures as networks
+from model.runs.recipes import Recipe, named
+from model.training.augment import augment
+from model.training.optimisation import EVERY, Average, make_optimiser, set_rate
 
 COUNTS = torch.poisson(torch.full((6, 1, 64, 64), 20.0), torch.Generator().manual_seed(1))
 NOTHING = replace(Recipe(), flips=False)

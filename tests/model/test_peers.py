@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from model.peers import Peers
+from model.training.process_group import Peers
 
 HANGS = "import time; time.sleep(600)"
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import InputError
-from model.polar import fill, polar_grid
+from model.physics.polar import fill, polar_grid
 
 
 @given(st.floats(20, 40), st.floats(20, 40), st.floats(-3, 3), st.floats(-3, 3))

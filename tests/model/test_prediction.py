@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from model import checkpoint, inference, networks, prediction, recipes, shots
-from model.checkpoint import Checkpoint
-from model.decoding import sigmoid
-from model.explain import through_pooled_linear_head
-from model.prediction import predict
-from model.preprocess import Preprocessing
+from model.heatmaps.gradcam import through_pooled_linear_head
+from model.networks import architectures as networks
+from model.prediction import inference
+from model.prediction import predict as prediction
+from model.prediction.predict import predict
+from model.preprocessing.network_input import Preprocessing
+from model.runs import checkpoint, recipes
+from model.runs.checkpoint import Checkpoint
+from model.shots import table as shots
+from model.taxonomy.decoding import sigmoid
 
 CLASSES = ("Round", "Streak", "Empty")
 SIZE = 64

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from model.errors import InputError
-from model.layouts import Geometry
-from model.prepare import (
+from model.preprocessing.preparation import (
     Preparation,
     find_centre,
     flat_factor,
     reference_of,
     smooth_background,
 )
+from model.shots.layouts import Geometry
 
 Y, X = np.mgrid[:96, :96].astype(float)
 

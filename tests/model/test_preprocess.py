@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import InputError
-from model.preprocess import Preprocessing
-from model.recipes import named
+from model.preprocessing.network_input import Preprocessing
+from model.runs.recipes import named
 
 
 def test_reducing_by_a_whole_number_averages_blocks():

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from model import profiles
 from model.errors import InputError
-from model.layouts import Geometry
+from model.physics import profiles
+from model.shots.layouts import Geometry
 
 FAR = Geometry(wavelength_m=50e-9, distance_m=0.065, pixel_m=0.335e-3)
 """A detector that sees 30° at 112 pixels."""

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from model import networks
-from model.receptive import cell_box, within
+from model.networks import architectures as networks
+from model.networks.receptive import cell_box, within
 
 
 def centres_by_autograd(body, size, cells):

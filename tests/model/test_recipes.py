@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from model import recipes
-from model.checkpoint import Checkpoint
 from model.errors import InputError
-from model.optimisation import rate_at
-from model.recipes import Recipe
+from model.runs import recipes
+from model.runs.checkpoint import Checkpoint
+from model.runs.recipes import Recipe
+from model.training.optimisation import rate_at
 
 
 def test_the_paper_recipe_is_section_3_1_5():

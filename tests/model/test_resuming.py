@@ -9,9 +9,9 @@ from making_shots import make_file, tiny_recipe
 from safetensors.torch import load_file, save_file
 from test_training import losses, run
 
-from model import resume
-from model.shots import table_of_file
-from model.training import Options, train
+from model.shots.table import table_of_file
+from model.training import resume
+from model.training.train import Options, train
 
 GENTLE = tiny_recipe(epochs=3, gentle=2.0)
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 from making_shots import make_file
 
-from model.prediction_file import PredictionFile
-from model.promotion import compare_files
-from model.shots import table_of_file
-from model.taxonomy import Taxonomy
-from model.taxonomy_toml import load, shipped
+from model.runs.prediction_file import PredictionFile
+from model.runs.promotion import compare_files
+from model.shots.table import table_of_file
+from model.taxonomy.taxonomy import Taxonomy
+from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
 

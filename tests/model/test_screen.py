@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from model.screen import (
+from model.preprocessing.display import (
     COLORMAPS,
     MASKED,
     NORMS,

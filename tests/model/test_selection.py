@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model import audit, selection
+from model.active import audit, selection
+from model.active.selection import STRATEGIES, ask
 from model.errors import InputError
-from model.selection import STRATEGIES, ask
-from model.taxonomy_toml import load, shipped
+from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
 N = 300

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from model.errors import InputError
-from model.shots import make_table, open_source, probe, table_of_file
-from model.taxonomy_toml import load, shipped
+from model.shots.table import make_table, open_source, probe, table_of_file
+from model.taxonomy.toml import load, shipped
 
 DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 NAMES = ["Spherical/Oblate", "Round", "Newton rings", "Empty"]

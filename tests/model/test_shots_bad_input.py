@@ -12,9 +12,10 @@ import h5py
 import numpy as np
 import pytest
 
-from model import apart, probing
 from model.errors import InputError
-from model.shots import open_source, probe
+from model.shots import child as apart
+from model.shots import first_look as probing
+from model.shots.table import open_source, probe
 
 
 def stack(path: Path, data: object, name: str = "images") -> Path:

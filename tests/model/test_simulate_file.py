@@ -14,12 +14,12 @@ import pytest
 from killing import killed_after_two_blocks
 
 from model.errors import InputError
-from model.shots import open_source
+from model.shots.table import open_source
 from model.simulate import scattering
 from model.simulate.generate import BLOCK, simulate
 from model.simulate.labels import CLASSES, real_sets, row
 from model.simulate.shot import Recipe, targets
-from model.taxonomy_toml import load, shipped
+from model.taxonomy.toml import load, shipped
 
 
 def _digest(path: Path) -> str:

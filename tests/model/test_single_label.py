@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from making_shots import make_file, make_shots, tiny_recipe, write_cxi, write_file
 
-from model.baselines import run_baseline
 from model.benchmarks.ablation import with_split
 from model.errors import InputError
-from model.prediction import predict
-from model.shots import table_of_files
-from model.single_label import classes_of, exclusive, open_single_label
-from model.taxonomy_toml import find, load, loads, to_toml
-from model.training import train
+from model.paper.baselines import run_baseline
+from model.prediction.predict import predict
+from model.shots.single_label import classes_of, exclusive, open_single_label
+from model.shots.table import table_of_files
+from model.taxonomy.toml import find, load, loads, to_toml
+from model.training.train import train
 
 
 def never():

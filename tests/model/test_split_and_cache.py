@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making_shots import make_file, make_shots, write_file
 
-from model.cache import ShotCache
 from model.errors import InputError
-from model.preprocess import Preprocessing
-from model.shots import EVALUATION, TRAINING, table_of_file
-from model.split import stratified_choice, stratified_roles
+from model.preprocessing.cache import ShotCache
+from model.preprocessing.network_input import Preprocessing
+from model.shots.table import EVALUATION, TRAINING, table_of_file
+from model.training.split import stratified_choice, stratified_roles
 
 SMALL = Preprocessing(size=64, transform="raw")
 

@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from model import suspicious
+from model.active import suspicious
 from model.errors import InputError
-from model.taxonomy_toml import load, shipped
+from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))
 SETS = (("Spherical/Oblate", "Round"), ("Prolate", "Streak"), ("Prolate", "Bent"), ("Empty",))

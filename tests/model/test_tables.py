@@ -13,21 +13,28 @@ from making_shots import make_file, make_shots, write_file
 
 from model.errors import InputError
 from model.events import event
-from model.recipes import named
-from model.shots import EVALUATION, TRAINING, table_of_file
-from model.studies import at_budget, mean_and_spread, read_json, thinned, with_split, write_json
-from model.tables import one_cell, reference
-from model.tables.budgets import BUDGETS, Budget
-from model.tables.cells import Cell, Shelf
-from model.tables.data import Datasets
-from model.tables.one_cell import run_cell
-from model.tables.parallel import devices, run_cells
-from model.tables.plan import NUMBERS, Planner, Row, Table
-from model.tables.reading import Read, best_of, by_class, maximum_of
-from model.tables.remarks import of_rows
-from model.tables.report import write, write_page
-from model.tables.running import run
-from model.tables.study import Order, Study
+from model.paper import one_cell, reference
+from model.paper.budgets import BUDGETS, Budget
+from model.paper.cells import Cell, Shelf
+from model.paper.data import Datasets
+from model.paper.one_cell import run_cell
+from model.paper.parallel import devices, run_cells
+from model.paper.plan import NUMBERS, Planner, Row, Table
+from model.paper.reading import Read, best_of, by_class, maximum_of
+from model.paper.remarks import of_rows
+from model.paper.report import write, write_page
+from model.paper.running import run
+from model.paper.studies import (
+    at_budget,
+    mean_and_spread,
+    read_json,
+    thinned,
+    with_split,
+    write_json,
+)
+from model.paper.study import Order, Study
+from model.runs.recipes import named
+from model.shots.table import EVALUATION, TRAINING, table_of_file
 
 TINY = Budget("smoke", "tiny", 24, 12, 2, 64, 1, 1, 1)
 

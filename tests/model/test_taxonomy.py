@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import InputError
-from model.taxonomy import Class, Rule, Taxonomy
-from model.taxonomy_toml import find, load, loads, shipped
+from model.taxonomy.taxonomy import Class, Rule, Taxonomy
+from model.taxonomy.toml import find, load, loads, shipped
 
 DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 HELIUM = load(shipped("helium"))

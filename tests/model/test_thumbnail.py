@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.thumbnail import thumbnail
+from model.shots.thumbnail import thumbnail
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 from making_shots import NAMES, make_file, make_shots, tiny_recipe, write_file
 
-from model import checkpoint, networks, recipes, resume
 from model.events import from_line
-from model.recipes import named
-from model.shots import table_of_file
-from model.training import Options, train
-from model.training_loop import Loop
+from model.networks import architectures as networks
+from model.runs import checkpoint, recipes
+from model.runs.recipes import named
+from model.shots.table import table_of_file
+from model.training import resume
+from model.training.loop import Loop
+from model.training.train import Options, train
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,9 +121,9 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from making_shots import tiny_recipe
-from model.recipes import named
-from model.shots import table_of_file
-from model.training import train
+from model.runs.recipes import named
+from model.shots.table import table_of_file
+from model.training.train import train
 if __name__ == "__main__":
     recipe = tiny_recipe(epochs=int(sys.argv[4]))
     for item in train(table_of_file(sys.argv[1]), recipe, Path(sys.argv[2])):
@@ -270,7 +272,7 @@ def test_two_processes_on_a_cpu_train_as_one(tmp_path):
     images, labels = make_shots(24)
     path = write_file(tmp_path / "shots.h5", images, labels)
     script = SCRIPT.replace(
-        "Path(sys.argv[2]))", "Path(sys.argv[2]), options=__import__('model.training').training"
+        "Path(sys.argv[2]))", "Path(sys.argv[2]), options=__import__('model.training.train').training"
         ".Options(devices=2))"
     )  # fmt: skip
     (tmp_path / "two.py").write_text(script, "utf-8")

@@ -14,9 +14,12 @@ import pytest
 import torch
 from making_shots import NAMES, make_file, make_shots, tiny_recipe, write_file
 
-from model import checkpoint, engine, networks, training_loop
-from model.shots import table_of_file
-from model.training import Options, train
+from model.networks import architectures as networks
+from model.runs import checkpoint
+from model.shots.table import table_of_file
+from model.training import engine
+from model.training import loop as training_loop
+from model.training.train import Options, train
 
 
 def run(path, out, recipe=None, table=None, **options):
@@ -229,7 +232,7 @@ def test_a_full_disk_is_one_message(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("model.checkpoint.os.fsync", full)
+    monkeypatch.setattr("model.runs.checkpoint.os.fsync", full)
     assert "No space left" in failure(run(path, tmp_path / "run"))
 
 

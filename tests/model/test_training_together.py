@@ -15,11 +15,12 @@ import numpy as np
 import psutil
 import pytest
 
-from labeler.project import Project
-from model import checkpoint, engine
-from model.recipes import to_toml
-from model.shots import table_of_file
-from model.training import train
+from labeler.project.project import Project
+from model.runs import checkpoint
+from model.runs.recipes import to_toml
+from model.shots.table import table_of_file
+from model.training import engine
+from model.training.train import train
 from tests.model.making_shots import make_file, tiny_recipe
 
 ROOT = Path(__file__).parents[2]

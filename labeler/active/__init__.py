@@ -1,0 +1,1 @@
+"""Active learning on embeddings: suggestions after every label, what to ask next, the map."""

@@ -1,0 +1,129 @@
+"""What a project's labels say about the labels to come: the next shots to ask for, the forecast.
+
+Joins the project's labels and the embeddings that it stands on with `model.active.selection` and
+`model.active.forecast`. Qt-free; changes nothing in the project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from labeler.active import embeddings as grounds
+from labeler.active.instant import Ground
+from labeler.project.project import Project
+from labeler.project.store.records import SKIPPED
+from model.active import head, selection
+from model.active.audit import Fraction, fractions
+from model.active.forecast import Forecast, forecast
+from model.active.prior import Prior, prior_of
+from model.errors import InputError
+from model.shots.table import ShotTable
+
+SEEN = (
+    "It is too hopeful: the network that reads the shots was trained on these labels, and the "
+    "shipped one has not read them (airylabel embed)."
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Embeddings (N, D), NaN where a shot has none; labels (N, C) where labelled (N,); prior.
+
+    `seen`: the network was trained on such labels.
+    """
+
+    embeddings: npt.NDArray[np.float16]
+    labels: npt.NDArray[np.bool_]
+    labelled: npt.NDArray[np.bool_]
+    prior: Prior | None
+    space: head.Space
+    seen: bool
+
+
+def known(project: Project, unseen: bool = False) -> Known:
+    """Everything the instant head of a project learns from.
+
+    `unseen`: rather from a network that saw none of the labels. Raises InputError where no network
+    has read its shots yet.
+    """
+    table = project.shot_table()
+    ground = _ground(project, table, unseen)
+    found = grounds.embeddings(ground)
+    readable = np.isfinite(found.sum(1, dtype=np.float32))
+    prior = prior_of(ground.network, project.taxonomy)
+    if prior is not None and prior.weight.shape[1] != found.shape[1]:
+        prior = None
+    space = head.space_of(found if readable.all() else found[readable])
+    seen = ground.predictions is not None
+    return Known(found, table.labels.astype(bool), table.labelled & readable, prior, space, seen)
+
+
+def _ground(project: Project, table: ShotTable, unseen: bool = False) -> Ground:
+    """That of the run in use, else what the shipped network has read; the other way round where a
+    network is wanted that has `unseen` the labels.
+    """
+    ground = grounds.of_cache(0, project.taxonomy, table, project.folder)
+    share = grounds.share_there(ground.parts)
+    if project.current_run is not None and not (unseen and share == 1):
+        predictions = project.run_folder(project.current_run) / "predictions.h5"
+        if predictions.is_file():
+            return grounds.of_run(0, project.taxonomy, len(table), predictions)
+    if not share:
+        raise InputError(
+            "no network has read these shots yet",
+            file=project.folder,
+            mend=f"First: airylabel embed {project.name}",
+        )
+    return ground
+
+
+def next_shots(
+    project: Project, strategy: str, n: int, *, audit: float = 0.1, seed: int = 0
+) -> selection.Asked:
+    """Which shots to label next and why, by the head fitted on the labels so far."""
+    has = known(project)
+    made = head.fit(
+        has.embeddings[has.labelled], has.labels[has.labelled], project.taxonomy,
+        prior=has.prior, space=has.space,
+    )  # fmt: skip
+    return selection.ask(
+        strategy, made.probabilities(has.embeddings), has.embeddings, has.labelled, has.labels,
+        project.taxonomy, n, audit=audit, seed=seed,
+    )  # fmt: skip
+
+
+def foreseen(project: Project, more: int = 100) -> Forecast:
+    """What `more` labels on top of those so far would buy; InputError below 40 labels.
+
+    By the shipped network where it has read all shots, for a run has seen the labels that judge it;
+    otherwise by the run in use, and the text says so.
+    """
+    has = known(project, unseen=True)
+    rows = has.labelled
+    made = forecast(
+        has.embeddings[rows], has.labels[rows], project.taxonomy,
+        prior=has.prior, space=has.space, more=more,
+    )  # fmt: skip
+    return replace(made, stop=False, text=f"{made.text} {SEEN}") if has.seen else made
+
+
+def class_fractions(project: Project, seed: int = 0) -> tuple[Fraction, ...]:
+    """The share of all shots that shows each class, from the random checks alone.
+
+    `seed` is that of the checks. Shots that no network could read are left out of "all", and those
+    that the person skipped: the checks pass over them too.
+    """
+    merged = project.merged_state()
+    table = project.shot_table(merged=merged)
+    try:
+        found = np.isfinite(grounds.embeddings(_ground(project, table)))
+        askable = np.asarray(found.all(1), bool)
+    except InputError:  # nobody has read them: then all count
+        askable = np.ones(len(table), bool)
+    askable &= table.labelled | ((merged.status & SKIPPED) == 0)
+    return fractions(
+        table.labels.astype(bool), table.labelled, table.class_names, seed, askable=askable
+    )

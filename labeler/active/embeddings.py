@@ -1,0 +1,65 @@
+"""Which embeddings a project's instant learning, map and neighbours stand on.
+
+Those of the run in use; before the first run, those of the shipped network in the project's cache.
+It computes nothing and loads no network.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from labeler.active.instant import Ground
+from model.errors import InputError
+from model.output_files import backbone_folder
+from model.prediction import embedding_file as embedding_parts
+from model.prediction.embedding_file import Part
+from model.runs.recipes import named
+from model.shots.table import ShotTable
+from model.taxonomy.taxonomy import Taxonomy
+
+CACHE = "cache"
+"""Folder of a project for what can be computed again."""
+
+
+def shipped_network() -> Path:
+    """The network that comes with the program."""
+    return backbone_folder(named("quick").backbone)
+
+
+def of_run(number: int, taxonomy: Taxonomy, n: int, predictions: Path) -> Ground:
+    """The embeddings that a run wrote beside its predictions."""
+    return Ground(number, taxonomy, n, predictions.parent, predictions)
+
+
+def of_cache(number: int, taxonomy: Taxonomy, table: ShotTable, folder: Path) -> Ground:
+    """What the shipped network has read so far, all of it or some parts."""
+    network = shipped_network()
+    parts = embedding_parts.parts_of(table, network, folder / CACHE)
+    return Ground(number, taxonomy, len(table), network, None, tuple(parts))
+
+
+def share_there(parts: tuple[Part, ...]) -> float:
+    """How much of the parts is on disk, in [0, 1]."""
+    total = sum(p.stop - p.first for p in parts)
+    return sum(p.stop - p.first for p in parts if p.is_there) / max(total, 1)
+
+
+def embeddings(ground: Ground) -> npt.NDArray[np.float16]:
+    """(N, D), NaN where a shot has none; InputError where there are none at all."""
+    if ground.predictions is None:
+        found = embedding_parts.read(list(ground.parts), ground.n)
+        if found is None:
+            raise InputError("no shots have been read by a network yet")
+        return found
+    with h5py.File(ground.predictions, "r", locking=False) as file:
+        values = np.asarray(file["embeddings"][()], np.float16)
+        values[~np.asarray(file["readable"][()], bool)] = np.nan
+    if len(values) != ground.n:
+        what = f"holds {len(values)} shots, not {ground.n}"
+        mend = "Let the run read all shots again: airylabel predict PROJECT --run NUMBER."
+        raise InputError(what, file=ground.predictions, mend=mend)
+    return values

@@ -1,0 +1,153 @@
+"""The child process that learns while a person labels: it keeps the embeddings and fits the head.
+
+It imports numpy, scipy and the model's arithmetic, neither torch nor Qt, and ends with its parent.
+It decides nothing: answers are suggestions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+
+from labeler.active.embeddings import embeddings
+from labeler.active.instant import Alike, Ground, Layout, Learnt, Lesson
+from labeler.shots.reader_child import end_with_parent
+from model.active import audit, embedding_map, neighbours, selection
+from model.active.head import Head, fit, legal_sets, space_of
+from model.active.prior import prior_of
+from model.errors import InputError
+from model.taxonomy import decoding
+from model.threads import one_blas_thread
+
+CARELESS = (OSError, ValueError, KeyError, RuntimeError, MemoryError, np.linalg.LinAlgError)
+"""What damaged files and degenerate numbers raise."""
+SINGLE = 200_000
+"""Up to so many shots are kept in single precision, which is four times as fast."""
+CHUNK = 8192
+
+
+def serve(connection: Connection) -> None:
+    """Answer requests (kind, argument) until the other end closes; see `Server`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the terminal is for the parent
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    with contextlib.suppress(psutil.Error, OSError):  # the window goes first
+        low = psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else 5
+        psutil.Process().nice(low)
+    server = Server()
+    connection.send(("ready", None))
+    while True:
+        try:
+            kind, argument = connection.recv()
+        except (EOFError, OSError):
+            return
+        connection.send((kind, server.answer(kind, argument)))
+
+
+class Server:
+    """One ground at a time and the head that was fitted on it last."""
+
+    def __init__(self) -> None:
+        self.ground: Ground | None = None
+        self._head: Head | None = None
+
+    def answer(self, kind: str, argument: Any) -> Any:
+        """To "ground" None, "learn" a Learnt, "like" an Alike, "layout" a Layout; else why not."""
+        try:
+            with one_blas_thread():
+                if kind == "ground":
+                    self._stand_on(argument)
+                    return None
+                if self.ground is None:
+                    return InputError("no shots have been read by a network yet")
+                if kind == "learn":
+                    return self._learn(argument)
+                if kind == "like":
+                    row, k = argument
+                    return Alike(row, neighbours.like(self.embeddings, row, k, self._lengths))
+                return Layout(self.ground.number, self._layout())
+        except InputError as error:
+            return error
+        except CARELESS as error:
+            mend = "Close the project and open it again."
+            return InputError(f"instant learning stopped ({error})", mend=mend)
+
+    def _stand_on(self, ground: Ground) -> None:
+        self.ground = self._head = None
+        found = embeddings(ground)
+        self.readable = np.asarray(np.isfinite(found).all(1))
+        wide = found.astype(np.float32) if len(found) <= SINGLE else found
+        wide[~self.readable] = 0
+        self.embeddings = wide
+        self._lengths = neighbours.lengths(wide)
+        self._prior = prior_of(ground.network, ground.taxonomy)
+        if self._prior is not None and self._prior.weight.shape[1] != wide.shape[1]:
+            self._prior = None
+        self._space = space_of(wide[self.readable])
+        self.ground = ground
+
+    def _learn(self, lesson: Lesson) -> Learnt:
+        assert self.ground is not None
+        started, taxonomy = time.perf_counter(), self.ground.taxonomy
+        labels = taxonomy.unpack(lesson.present)
+        known = self.readable[lesson.rows]
+        rows = lesson.rows[known]
+        x = self.embeddings[rows].astype(np.float32)
+        self._head = fit(
+            x, labels[known], taxonomy, start=self._head, prior=self._prior, space=self._space
+        )
+        probabilities, decided, sure = self._read(self._head)
+        askable = probabilities.copy()
+        askable[~self.readable] = np.nan
+        askable[lesson.leave] = np.nan
+        done = np.zeros(self.ground.n, bool)
+        done[rows] = True
+        every = np.zeros((self.ground.n, len(taxonomy)), bool)
+        every[rows] = labels[known]
+        asked = selection.ask(
+            lesson.strategy, askable, self.embeddings, done, every, taxonomy, lesson.asked,
+            audit=lesson.audit, seed=lesson.seed,
+        )  # fmt: skip
+        left = np.isfinite(askable).all(1)
+        checks = audit.upcoming(done, left, lesson.seed, max(50, self.ground.n // 50))
+        return Learnt(
+            self.ground.number, len(lesson.rows), probabilities, decided, sure, self.readable,
+            asked.rows.astype(np.int64), asked.reasons, checks.astype(np.int64),
+            time.perf_counter() - started,
+        )  # fmt: skip
+
+    def _read(self, head: Head) -> tuple[Any, Any, Any]:
+        """Probabilities (N, C), likeliest legal sets (N, C) and their chances (N,)."""
+        assert self.ground is not None
+        n, c = self.ground.n, len(head.taxonomy)
+        p, decided = np.zeros((n, c), np.float32), np.zeros((n, c), bool)
+        sure = np.zeros(n, np.float32)
+        legal = legal_sets(head.taxonomy)
+        for first in range(0, n, CHUNK):
+            part = slice(first, first + CHUNK)
+            logits = head.logits(self.embeddings[part])
+            if legal is None:
+                p[part] = decoding.sigmoid(logits)
+                decided[part] = head.likely(self.embeddings[part])
+                sure[part] = np.where(decided[part], p[part], 1 - p[part]).prod(1)
+            else:
+                chances = decoding.set_probabilities(logits, legal)
+                p[part] = np.clip(chances @ legal.astype(np.float32), 0, 1)
+                decided[part] = legal[chances.argmax(1)]
+                sure[part] = chances.max(1)
+        for values in (p, decided, sure):
+            values[~self.readable] = 0
+        return p, decided, sure
+
+    def _layout(self) -> npt.NDArray[np.float32]:
+        places = np.full((len(self.embeddings), 2), np.nan, np.float32)
+        places[self.readable] = embedding_map.pca(self.embeddings[self.readable])
+        return places

@@ -1,0 +1,202 @@
+"""The map of a project on disk: places of all shots by UMAP, and the clusters proposed on it.
+
+One `.npz` in the project's cache for each network; it can be computed again at any time. The
+window only reads it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labeler.active import embeddings as grounds
+from labeler.active.instant import Ground
+from labeler.queue.facts import CLUSTER
+from model.errors import InputError
+from model.events import Event, event
+from model.prediction.embedding_file import network_key
+
+Floats = npt.NDArray[np.float32]
+DAMAGED = (
+    OSError, ValueError, KeyError, EOFError, TypeError, IndexError, SyntaxError, MemoryError,
+    NotImplementedError, UnicodeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError,
+    struct.error,
+)  # fmt: skip
+"""What numpy and zipfile raise over damaged bytes."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ShotMap:
+    """places (N, 2) in about [-1, 1], NaN without one; cluster (N,) from 0, -1 for none.
+
+    typical: rows of the most typical shots of each cluster; rings: (cluster, (m, 2)) borders.
+    """
+
+    places: Floats
+    cluster: npt.NDArray[np.int16]
+    typical: tuple[npt.NDArray[np.int64], ...] = ()
+    rings: tuple[tuple[int, Floats], ...] = ()
+
+    @property
+    def clusters(self) -> int:
+        """How many clusters are proposed."""
+        return len(self.typical)
+
+
+def plain(places: Floats) -> ShotMap:
+    """A map without clusters."""
+    return ShotMap(places, np.full(len(places), -1, np.int16))
+
+
+def give_clusters(session: Any, found: ShotMap | None) -> None:
+    """Let queue and grid know the clusters of a map, if it has any."""
+    if found is not None and found.clusters:
+        numbers = np.where(found.cluster >= 0, found.cluster + 1.0, np.nan)
+        session.give_numbers(CLUSTER, numbers)
+
+
+def look_for_clusters(session: Any) -> None:
+    """The same where they are not known yet and a map was made on these embeddings."""
+    project = session.project
+    if project is None or CLUSTER in session.numbers:
+        return
+    if not any((Path(project.folder) / grounds.CACHE).glob("map-*.npz")):
+        return
+    try:
+        path = path_of(Path(project.folder), ground_of(project))
+    except (InputError, OSError) as error:
+        log.warning("the clusters of the map are not known: %s", error)
+        return
+    give_clusters(session, load(path, session.n_shots))
+
+
+def path_of(folder: Path, ground: Ground) -> Path:
+    """Where the map on these embeddings lies, or will lie."""
+    if ground.predictions is None:
+        key = network_key(ground.network)
+    else:
+        about = ground.predictions.stat()
+        key = f"{ground.network.name}-{about.st_size:x}-{about.st_mtime_ns:x}"
+    return folder / grounds.CACHE / f"map-{key}-{ground.n}.npz"
+
+
+def load(path: Path, n: int) -> ShotMap | None:
+    """The map, or None where there is none of n shots."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            places, cluster = kept["places"], kept["cluster"]
+            typical = tuple(row[row >= 0] for row in kept["typical"])
+            ends, points, of = kept["ends"], kept["points"], kept["of"]
+    except DAMAGED as error:
+        if path.is_file():
+            log.warning("%s is damaged, the map is to be made anew: %s", path, error)
+        return None
+    if places.shape != (n, 2) or len(cluster) != n:
+        return None
+    rings = zip(of.tolist(), np.split(points, ends[:-1]), strict=True) if len(ends) else ()
+    return ShotMap(places, cluster, typical, tuple(rings))
+
+
+def save(path: Path, made: ShotMap) -> None:
+    """Write the map, whole or not at all; InputError where it cannot be written."""
+    typical = np.full((made.clusters, max([len(t) for t in made.typical], default=1)), -1, np.int64)
+    for k, rows in enumerate(made.typical):
+        typical[k, : len(rows)] = rows
+    points = [ring for _, ring in made.rings]
+    waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with waiting.open("wb") as file:
+            np.savez(
+                file,
+                places=made.places,
+                cluster=made.cluster,
+                typical=typical,
+                ends=np.cumsum([len(p) for p in points], dtype=np.int64),
+                points=np.concatenate(points) if points else np.zeros((0, 2), np.float32),
+                of=np.array([k for k, _ in made.rings], np.int64),
+            )
+        waiting.replace(path)
+    except OSError as error:
+        mend = "Free some space on that disk."
+        what = f"cannot be written ({error.strerror or error})"
+        raise InputError(what, file=path, mend=mend) from error
+    finally:
+        waiting.unlink(missing_ok=True)
+
+
+def ground_of(project: Any) -> Ground:
+    """The embeddings that a project's map is made of."""
+    number = project.current_run
+    if number is not None:
+        path = Path(project.run_folder(number)) / "predictions.h5"
+        if path.is_file():
+            return grounds.of_run(1, project.taxonomy, project.n_shots, path)
+    return grounds.of_cache(1, project.taxonomy, project.shot_table(), project.folder)
+
+
+def make_map(project: Any, seed: int, stop: Callable[[], bool]) -> Iterator[Event]:
+    """Lay out all shots and propose clusters; reads the shots first where no network has.
+
+    Yields progress, then `finished` (map, clusters, shots; metrics: how far the clusters go with
+    the labels, where there are enough) or `cancelled`.
+    """
+    ground = ground_of(project)
+    if ground.predictions is None and grounds.share_there(ground.parts) < 1:
+        from model.prediction.embedding import embed
+
+        cache = project.folder / grounds.CACHE
+        for item in embed(project.shot_table(), ground.network, cache, stop=stop):
+            if item["event"] in ("failed", "cancelled"):
+                yield item
+                return
+            if item["event"] != "finished":
+                yield item
+    steps = ("placing the shots", "looking for clusters")
+    yield event("progress", what=steps[0], done=0, total=2)
+    from model.active import clusters, embedding_map
+
+    found = grounds.embeddings(ground)
+    readable = np.flatnonzero(np.isfinite(found).all(1))
+    values = found[readable].astype(np.float32)
+    if stop():
+        yield event("cancelled", text="Stopped; nothing was written.")
+        return
+    places = np.full((ground.n, 2), np.nan, np.float32)
+    places[readable] = embedding_map.umap(values, seed)
+    yield event("progress", what=steps[1], done=1, total=2)
+    if stop():
+        yield event("cancelled", text="Stopped; nothing was written.")
+        return
+    proposed = clusters.propose(values, places[readable], seed)
+    cluster = np.full(ground.n, -1, np.int16)
+    cluster[readable] = proposed.of
+    rings = tuple((k, ring) for k, rings in enumerate(proposed.borders) for ring in rings)
+    made = ShotMap(places, cluster, tuple(readable[t] for t in proposed.typical), rings)
+    path = path_of(Path(project.folder), ground)
+    save(path, made)
+    text = f"{len(readable):,} shots placed, {made.clusters} clusters proposed."
+    told = project.merged_state()
+    known = np.flatnonzero(told.labelled & np.isfinite(places).all(1))
+    quality = clusters.agreement(cluster[known], told.present[known]) or {}
+    if quality:
+        text += (
+            f" Against {len(known):,} labels: adjusted Rand index {quality['adjusted_rand']:.2f},"
+            f" normalised mutual information {quality['mutual_information']:.2f} over the"
+            f" {quality['clustered']:.0%} that are in a cluster."
+        )
+    yield event("finished", metrics=quality, map=str(path), clusters=made.clusters,
+                shots=len(readable), text=text)  # fmt: skip

@@ -1,0 +1,107 @@
+"""How the window fares while it learns after every label: how soon it suggests, how late it is.
+
+A project of as many shots as the paper labelled, with made-up embeddings that tell their classes,
+in the real window with its real children.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from PyQt6.QtCore import QEventLoop, QTimer
+
+from labeler.active import embeddings as grounds
+from labeler.cli.bench.hand import PATIENCE_MS, Hand, Lateness
+from labeler.project.project import Project
+from labeler.project.store.records import LABELLED
+from labeler.session.instant_learning import Suggesting
+from model.prediction import embedding_file as embedding_parts
+
+SHOTS = 7264
+WIDTH = 512
+"""Numbers of an embedding."""
+FIRST = 40
+"""Labels before the watch starts."""
+CHOICES = {"instant": True, "ask_strategy": "asked", "audit_share": 0.1, "hidden_share": 0.0}
+
+
+def measure(hand: Hand, folder: Path, labels: int, shots: int = SHOTS) -> dict[str, Any]:
+    """Milliseconds from a class key to suggestions for all shots that know this label, and how
+    late the event loop is while the window waits for them (`typing`: the keys' own work counted
+    as well); in a project of `shots` shots made in `folder`.
+    """
+    week = _project(folder, shots)
+    suggesting = Suggesting.of(hand.session)
+    suggesting.begin(CHOICES)
+    hand.open(week)
+    hand.session.auto_advance = True
+    _learn_one_by_one(hand, FIRST)
+    always, waiting = Lateness(), Lateness()
+    times = _learn_one_by_one(hand, labels, waiting)
+    suggesting.begin(CHOICES | {"instant": False})
+    hand.session.auto_advance = False
+    return {
+        "suggested_ms_median": float(np.median(times)),
+        "suggested_ms_p99": float(np.percentile(times, 99)),
+        "lateness_ms_p99_learning": waiting.stop(),
+        "lateness_ms_p99_learning_typing": always.stop(),
+    }
+
+
+def _project(folder: Path, shots: int) -> Path:
+    """A project whose shots the shipped network has read, as far as anyone can tell."""
+    rng = np.random.default_rng(7)
+    with h5py.File(folder / "learning.h5", "w") as file:
+        images = file.create_dataset("images", (shots, 224, 224), np.uint16, chunks=(1, 224, 224))
+        for row in np.linspace(0, shots - 1, min(shots, 64)).astype(int).tolist():
+            images[row] = rng.poisson(20, (224, 224))
+    week = folder / "learning"
+    with Project.create(week, [folder / "learning.h5"]) as project:
+        legal = project.taxonomy.legal_sets[project.taxonomy.legal_sets.any(1)]
+        truth = legal[rng.integers(len(legal), size=shots)]
+        ground = grounds.of_cache(1, project.taxonomy, project.shot_table(), week)
+    found = 0.3 * truth @ rng.normal(size=(truth.shape[1], WIDTH))
+    found += 0.6 * rng.normal(size=found.shape)
+    for part in ground.parts:
+        embedding_parts.write(part, found[part.first : part.stop])
+    return week
+
+
+def _learn_one_by_one(hand: Hand, labels: int, waiting: Lateness | None = None) -> list[float]:
+    """A label, then wait for the suggestions that know it; again and again."""
+    times = []
+    for _ in range(labels):
+        begin = time.perf_counter()
+        if waiting is not None:
+            waiting.pause()
+        hand.decide()
+        known = int((hand.session.status & LABELLED).astype(bool).sum())
+        if waiting is not None:
+            waiting.go_on()
+        _until_learnt(hand, known)
+        times.append(1000 * (time.perf_counter() - begin))
+    return times
+
+
+def _until_learnt(hand: Hand, labels: int) -> None:
+    session, loop = hand.session, QEventLoop()
+
+    def arrived() -> None:
+        if session.instant is not None and session.instant.learnt.labels >= labels:
+            loop.exit(0)
+
+    late = QTimer()
+    late.setSingleShot(True)
+    late.timeout.connect(lambda: loop.exit(1))
+    late.start(PATIENCE_MS)
+    session.suggestions_changed.connect(arrived)
+    known = session.instant is not None and session.instant.learnt.labels >= labels
+    failed = 0 if known else loop.exec()
+    session.suggestions_changed.disconnect(arrived)
+    late.stop()
+    if failed:
+        raise TimeoutError(f"nothing was learnt within {PATIENCE_MS / 1000:.0f} s")

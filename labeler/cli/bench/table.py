@@ -1,0 +1,312 @@
+"""`airylabel bench …`: measurements anyone can repeat, each against peers in the same run.
+
+A benchmark is one line of `BENCHES`; the measuring code lives in the module that it names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labeler.cli.ask import add_bench as add_active
+from labeler.cli.output import add_output_options, count, folder, follow, print_json, seed
+from labeler.jobs.child import listen
+from labeler.window.display import paint_unseen
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A benchmark: `function` of `module` takes the options by name and returns numbers.
+
+    `options`: name -> default, which also gives its type; `shown`: number -> what it means.
+    """
+
+    name: str
+    text: str
+    module: str
+    options: dict[str, int | float] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)
+    function: str = "measure"
+
+
+BENCHES = (
+    Bench(
+        "labelling",
+        "from a key to the pattern on screen, in the real window, up to a million shots",
+        "labeler.cli.bench.labelling",
+        {"shots": 10_000, "keys": 300, "size": 224, "training": 1, "large": 1_000_000},
+        {
+            "open_10k_s": "from opening the project to the first pattern (goal ≤ 1.2)",
+            "next_ms_median": "a class key to stored, next pattern painted (goal ≤ 10)",
+            "next_ms_p99": "the slowest in a hundred (goal ≤ 20)",
+            "next_ms_p99_training": "the same while a training runs (goal ≤ 35)",
+            "lateness_ms_p99_training": "of the event loop meanwhile (goal ≤ 10)",
+            "suggested_ms_median": "a class key to suggestions that know it (goal ≤ 500)",
+            "lateness_ms_p99_learning": "of the event loop meanwhile (goal ≤ 10)",
+            "step_ms_median": "from → to the next pattern",
+            "step_ms_p99": "the slowest in a hundred",
+            "jump_ms_median": "to a shot that nobody could read ahead (goal ≤ 50)",
+            "jump_ms_p99": "the slowest in a hundred",
+            "label_ms_median": "from a class key to stored and painted",
+            "label_ms_p99": "the slowest in a hundred",
+            "thumbnails_per_s": "made while the grid is open (goal ≥ 300)",
+            "grid_in_sight": "thumbnails in sight while it scrolls",
+            "grid_frame_ms_p95": "a frame of it (goal ≤ 16)",
+            "open_1m_s": "a million shots: to the first pattern (goal ≤ 3)",
+            "next_unlabelled_ms": "to find one of the last ten undecided (goal ≤ 2)",
+            "counts_1m_ms": "all classes and all rules counted anew (goal ≤ 100)",
+            "memory_1m_mb": "of the window (goal ≤ 500)",
+        },
+    ),
+    Bench(
+        "training",
+        "our training step against torchvision's and timm's networks",
+        "model.benchmarks.training",
+        {"batch": 48, "size": 224, "repeats": 5},
+        {
+            "step_ratio_torchvision": "over a bare loop on torchvision's resnet18 (goal ≥ 1.2)",
+            "step_ratio_timm": "over the same on timm's",
+            "step_ratio_own_nodata": "over our own step without loading data (goal ≥ 0.97)",
+            "penalty_share": "of the elastic net in our step (goal ≤ 0.02)",
+        },
+    ),
+    Bench(
+        "inference",
+        "our prediction against eager torch, torch.compile, ONNX Runtime and OpenVINO",
+        "model.benchmarks.inference",
+        {"rounds": 7, "batches": 6, "size": 224},
+        {
+            "ratio_best_peer": "over the fastest peer (goal ≥ 0.95)",
+            "ratio_torch_eager": "over torch eager, in batches as large as ours",
+            "ratio_torch_eager_single": "over torch eager, one shot at a time",
+            "one_pass_overhead": "with embeddings and heatmaps of all classes (goal ≤ 1.15)",
+        },
+    ),
+    Bench(
+        "explain",
+        "our heatmaps of all classes against pytorch-grad-cam",
+        "model.benchmarks.explain",
+        {"rounds": 5, "size": 224},
+        {
+            "ratio_pytorch_grad_cam": "over the package",
+            "ratio_same_engine": "over the package, forward pass by torch for both",
+            "overhead_vs_forward": "with all maps, over the forward pass alone",
+        },
+    ),
+    Bench(
+        "instant",
+        "learning after every label: fit, refit, suggest, ask",
+        "model.benchmarks.instant",
+        {"labels": 7264, "shots": 7264, "rounds": 5},
+        {
+            "fit_ms": "on all labels from nothing (goal ≤ 300)",
+            "refit_ms": "with one label more",
+            "suggest_ms": "probabilities of all shots",
+            "ask_ms": "the slowest strategy orders 38,000 shots (goal ≤ 200)",
+            "sklearn_ratio": "scikit-learn's, class by class without rules or calibration, to fit",
+        },
+    ),
+    Bench(
+        "online",
+        "live shots from another process by the Karabo bridge: hit finder, network, record",
+        "model.benchmarks.online",
+        {"rate": 120, "hit_rate": 0.3, "seconds": 600, "size": 224, "input": 0},
+        {
+            "sustained_hz": "shots a second that were dealt with (goal ≥ 120)",
+            "latency_p50_ms": "from the time a shot was taken to its probabilities",
+            "latency_p99_ms": "the slowest in a hundred (goal ≤ 1000)",
+            "dropped": "hits that the network never read, and shots that we did not fetch",
+            "hitfinder_hz": "shots a second by the hit finder alone (goal ≥ 2000)",
+            "hitfinder_missed": "share of hits that it misses, on shots it was not fitted on",
+            "read_hz": "hits a second by the network",
+            "memory_growth_mb": "after the first tenth of the time, at most a minute",
+        },
+    ),
+    Bench(
+        "physics",
+        "correlation maps against the FFT of all pairs of rings, panes, the simulator",
+        "labeler.cli.bench.physics",
+        {"rounds": 7, "size": 224, "shots": 192},
+        {
+            "map_ratio_fft": "all pairs of rings by FFT over ours, least of the grids (goal ≥ 150)",
+            "map_ratio_fft_tuned": "the same with half the pairs, real, single precision",
+            "pane_ms": "the slowest pane of the window, computed and painted (goal ≤ 5)",
+            "add_noise_ratio": "speed of noise on a file against copying it (goal ≥ 0.5)",
+            "prepare_ratio": "speed of preparing a file's shots against copying it (goal ≥ 0.5)",
+            "patterns_per_s": "simulated, with detector and labels (goal ≥ 20)",
+        },
+    ),
+    Bench(
+        "cluster",
+        "two Dask workers against two plain processes, on the same work",
+        "model.benchmarks.cluster",
+        {"shots": 6144, "simulated": 640, "rounds": 3, "size": 224},
+        {
+            "ratio_plain": "maps per second of Dask over plain, both started (goal ≥ 0.9)",
+            "ratio_plain_simulate": "the same of simulated shots, a heavier work (goal ≥ 0.9)",
+            "ratio_plain_whole": "of maps with starting and ending",
+            "plain_hz": "maps per second by two processes",
+            "dask_hz": "by two Dask workers",
+        },
+    ),
+)
+
+
+REPEATED = ("rounds", "repeats", "batches", "batch")
+"""Options without which there is nothing to measure."""
+
+
+def add_parsers(subparsers: Any) -> None:
+    """bench NAME for every line of the table, bench foreign and bench ablation."""
+    bench = subparsers.add_parser("bench", help="measure speed, against peers where installed")
+    names = bench.add_subparsers(metavar="NAME", dest="bench", required=True)
+    for line in BENCHES:
+        parser = names.add_parser(line.name, help=line.text)
+        for option, default in line.options.items():
+            flag = f"--{option.replace('_', '-')}"
+            kind = count if option in REPEATED else type(default)
+            parser.add_argument(flag, type=kind, default=default, metavar="N")
+        add_output_options(parser)
+        parser.set_defaults(run=_run, line=line)
+    foreign = names.add_parser(
+        "foreign", help="train on one set, read another that nobody looked at; both ways"
+    )
+    foreign.add_argument("ours", type=Path, metavar="OURS", help="labelled shots")
+    foreign.add_argument("foreign", type=Path, metavar="FOREIGN", help="labelled shots")
+    foreign.add_argument("--recipe", default="quick", metavar="R")
+    foreign.add_argument("--epochs", type=count, metavar="E", help="instead of the recipe's own")
+    foreign.add_argument("--out", type=folder, default=Path("foreign"), metavar="DIR")
+    add_output_options(foreign, events=True)
+    foreign.set_defaults(run=_foreign)
+    ablation = names.add_parser("ablation", help="train every recipe with and without its choices")
+    ablation.add_argument("file", type=Path, metavar="FILE", help="labelled shots")
+    ablation.add_argument("--out", type=folder, default=Path("ablation"), metavar="DIR")
+    ablation.add_argument("--epochs", type=count, default=12)
+    ablation.add_argument("--size", type=int, default=64, metavar="PX")
+    ablation.add_argument("--training", type=int, default=600, metavar="N", help="shots; 0: 85 %%")
+    ablation.add_argument("--seeds", type=count, default=3)
+    ablation.add_argument("--seed", type=seed, metavar="S", help="only this one of them now")
+    ablation.add_argument("--recipes", nargs="+", metavar="R", help="only these")
+    add_output_options(ablation, events=True)
+    ablation.set_defaults(run=_ablation)
+    scale = names.add_parser(
+        "scale",
+        help="what N shots cost in time, memory and bytes, for growing N",
+        description="Makes projects of 1,000 shots, ten times as many, and so on; labels, predicts,"
+        " orders and exports them, each in a process of its own.",
+    )
+    scale.add_argument("--to", type=count, default=1_000_000, metavar="N", help="the largest")
+    scale.add_argument("--out", type=Path, metavar="FILE", help="a figure too: png, svg or pdf")
+    add_output_options(scale)
+    scale.set_defaults(run=_scale)
+    add_active(names)
+
+
+def _scale(args: argparse.Namespace) -> int:
+    from labeler.cli.bench import scale as growth
+    from model.inspection.figures import figure_place
+
+    if args.out:
+        figure_place(args.out)
+    found = growth.measure(args.to)
+    if args.out:
+        growth.draw(found, args.out)
+    if args.json:
+        print_json(found)
+        return 0
+    from rich.console import Console
+
+    exponents = found["exponents"]
+    console = Console()
+    _print_growth(console, found["rows"], exponents)
+    console.print(f"The network itself: {found['network_ms']:.1f} ms a shot, whatever N is.")
+    return 0
+
+
+def _run(args: argparse.Namespace) -> int:
+    line: Bench = args.line
+    paint_unseen()
+    measure = getattr(importlib.import_module(line.module), line.function)
+    found = measure(**{option: getattr(args, option) for option in line.options})
+    if args.json:
+        print_json(found)
+    else:
+        _print(line, found)
+    return 0
+
+
+def _print(line: Bench, found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    rates = Table("who", "images/s", title=line.text)
+    for name, rate in sorted(found.get("images_per_second", {}).items(), key=lambda i: -i[1]):
+        rates.add_row(name, f"{rate:.1f}")
+    if rates.row_count:
+        console.print(rates)
+    ratios = Table("number", "value", "ours")
+    for name, meaning in line.shown.items():
+        value = found.get(name)
+        ratios.add_row(name, "not measured" if value is None else f"{value:.3f}", meaning)
+    console.print(ratios)
+    _print_growth(console, found.get("growth") or [])
+    for name, why in (found.get("left_out") or {}).items():
+        console.print(f"left out: {name} ({why})")
+
+
+def _foreign(args: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from labeler.jobs.child import listen
+    from model.benchmarks.foreign import run
+    from model.runs.recipes import named
+    from model.shots.table import table_of_file
+
+    recipe = named(args.recipe)
+    if args.epochs is not None:
+        recipe = replace(recipe, epochs=args.epochs, steps=0)
+    tables = table_of_file(args.ours), table_of_file(args.foreign)
+    last = follow(run(*tables, recipe, args.out, listen()), args)
+    if args.json:
+        print_json(last)
+    elif not args.events:
+        print(last.get("table", ""), last.get("text", ""), sep="\n")
+    return 0 if last["event"] == "finished" else 1
+
+
+def _print_growth(
+    console: Any, rows: list[dict[str, Any]], exponents: dict[str, float] | None = None
+) -> None:
+    """One column for each number of shots, and the exponent of the growth where it is known."""
+    from rich.table import Table
+
+    if not rows:
+        return
+    heads = [f"{row['shots']:,} shots" for row in rows] + ["exponent"] * bool(exponents)
+    growth = Table("how it grows", *heads)
+    for name in [n for n in rows[0] if n != "shots"]:
+        cells = [f"{row[name]:.2f}" for row in rows]
+        if exponents:
+            cells.append(f"{exponents[name]:.2f}" if name in exponents else "")
+        growth.add_row(name, *cells)
+    console.print(growth)
+
+
+def _ablation(args: argparse.Namespace) -> int:
+    from model.benchmarks.ablation import Study, run
+    from model.runs.recipes import NAMES, named
+    from model.shots.table import table_of_file
+
+    recipes = tuple(named(name).name for name in args.recipes or NAMES)
+    study = Study(args.epochs, args.size, args.seeds, args.training, recipes)
+    seeds = None if args.seed is None else range(args.seed, args.seed + 1)
+    last = follow(run(table_of_file(args.file), study, args.out, listen(), seeds), args)
+    if args.json:
+        print_json(last)
+    elif not args.events:
+        print(last.get("table", last.get("text", "")))
+    return 0 if last["event"] == "finished" else 1

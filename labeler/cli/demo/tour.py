@@ -1,0 +1,353 @@
+"""The whole main job in the real window without anybody watching: label, retrain, look, report.
+
+It presses keys and buttons as a person would and takes pictures of the window. It decides nothing
+about the work: labels come from the shots' own file, everything else from the program.
+"""
+
+from __future__ import annotations
+
+import html
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QImage
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QApplication
+
+from labeler.cli.demo import beamtime as demo_live
+from labeler.cli.demo import readers as demo_people
+from labeler.project.project import Project
+from labeler.project.store.records import LABELLED
+from labeler.runs.run_report import read_report
+from labeler.session.display import PANES
+from labeler.session.session import Session
+from labeler.session.training import Retraining
+from labeler.window.main_window import MainWindow
+from labeler.window.settings import Settings
+from labeler.window.widgets import theme
+from model.errors import InputError
+from model.events import Event, event
+from model.shots.table import open_source
+
+SIZES = ((1280, 800), (1920, 1080))
+BY_KEY = 12
+"""So many shots are labelled by key."""
+SHOWN = ("Streak", "Bent")
+"""Classes whose heatmaps are in the pictures, as in the paper's Figure 5."""
+CONDITIONS = ("class:Prolate", "predicted:Streak", "absent:Empty")
+"""A queue for the pictures."""
+QUALITY = {
+    "Rules": "Rules that labels break",
+    "Agreement": "How far simulated readers agree",
+    "Drift": "How far a simulated reader agrees with what was said before",
+    "Week": "How the labelling goes",
+}
+HANDS: Any = QTest
+"""Its functions are static, which its type stubs do not know."""
+PATIENCE_S = 20.0
+SETTLING_S, LOOK_MS, STILL = 4.0, 100, 2
+"""A picture is taken when so many looks, so long apart, were alike, or at the end of this time."""
+TRAINING_S = 900.0
+MAP_S = 180.0
+LIVE_S, LIVE_EVERY_MS = 60.0, 500
+FORECAST_S = 120.0
+
+
+def walk(project: Path, everything: bool = False) -> Iterator[Event]:
+    """Do the main job on a demo project off-screen and leave pictures and `report.html`.
+
+    `everything` adds the pictures of the map, the history and quality, which take a minute more.
+
+    A project that has a trained run already is only shown. Raises InputError where a training
+    fails; yields progress events, the last one `finished` with the folder of the report.
+    """
+    out = project / "report"
+    out.mkdir(exist_ok=True)
+    app = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(app, QApplication)
+    with tempfile.TemporaryDirectory() as folder:
+        theme.apply(app, "dark")
+        session = Session()
+        window = MainWindow(session, Settings(Path(folder) / "settings.toml"))
+        window.resize(*SIZES[0])
+        window.show()
+        try:
+            yield from _Tour(window, session, out, everything).events(project)
+        finally:
+            Retraining.of(session).stop()
+            window.close()
+            window.deleteLater()
+
+
+class _Tour:
+    """One walk through one window."""
+
+    def __init__(self, window: MainWindow, session: Session, out: Path, everything: bool) -> None:
+        self.window = window
+        self.session = session
+        self.out = out
+        self.everything = everything
+        self.pictures: list[tuple[str, str]] = []
+        self.facts: list[str] = []
+        self.flipped: list[str] = []
+
+    def events(self, project: Path) -> Iterator[Event]:
+        begin = time.monotonic()
+        self.window.doors.open_folder(project)
+        self._until(lambda: self.session.counts() is not None, "the first shot")
+        self._label_by_key()
+        if self.session.project.current_run is None:
+            yield from self._retrain()
+        yield from self._show()
+        self.facts.append(f"This walk took {time.monotonic() - begin:.0f} seconds.")
+        self._report(project)
+        yield event("finished", report=str(self.out), pictures=[name for name, _ in self.pictures])
+
+    # -- the job -------------------------------------------------------------------------------
+
+    def _label_by_key(self) -> None:
+        """Press the keys of the classes that the file names, shot after shot."""
+        session = self.session
+        truth = self._truth()
+        done: list[float] = []
+        for _ in range(BY_KEY):
+            session.next_unlabelled()
+            if session.is_decided():
+                break
+            begin = time.perf_counter()
+            present = session.taxonomy.unpack(truth[session.row])
+            for c in np.flatnonzero(present & ~session.taxonomy.implied(present)):
+                self._press(session.taxonomy.classes[c].key)
+            done.append(time.perf_counter() - begin)
+        self._picture("labelling", "Labelling by key")
+        if done:
+            slowest = 1000 * max(done)
+            self.facts.append(
+                f"{len(done)} shots labelled by key; the slowest was stored and on screen"
+                f" {slowest:.0f} ms after its first key."
+            )
+
+    def _truth(self) -> np.ndarray:
+        """(N,) packed labels that the shots' files carry."""
+        parts = []
+        for source in self.session.project.sources:
+            with open_source(source.path, source.dataset) as found:
+                carried = found.labels()
+            if carried is None:
+                raise InputError("carries no labels", file=source.path, mend="Use `demo`'s file.")
+            names, labels = carried
+            full = np.zeros((len(labels), len(self.session.taxonomy)), bool)
+            full[:, self.session.taxonomy.columns(names)] = labels.astype(bool)
+            parts.append(self.session.taxonomy.pack(full))
+        return np.concatenate(parts)
+
+    def _retrain(self) -> Iterator[Event]:
+        """Press Retrain and wait, passing on what the window hears."""
+        training = Retraining.of(self.session)
+        begin = time.monotonic()
+        self.window.retrain()
+        if not training.is_running:
+            raise InputError(f"no training could begin: {training.lacking()}")
+        live = False
+        while training.is_running and time.monotonic() - begin < TRAINING_S:
+            HANDS.qWait(500)
+            done = round(100 * training.share_done())
+            yield event("progress", what="training and reading shots", done=done, total=100)
+            if not live and done >= 50:
+                live = True
+                self.window.show_tab("Learn")
+                self._picture("training", "The curves while the network trains")
+        outcome = training.outcome
+        if training.is_running or (outcome is not None and not outcome.ok):
+            why = outcome.message if outcome is not None else "it did not end in time"
+            raise InputError(f"the training failed: {why}", file=training.folder)
+        yield event("progress", what="training and reading shots", done=100, total=100)
+        self.facts.append(f"Trained and read all shots in {time.monotonic() - begin:.0f} seconds.")
+
+    # -- the pictures --------------------------------------------------------------------------
+
+    def _show(self) -> Iterator[Event]:
+        session, window = self.session, self.window
+        stops: list[tuple[str, Callable[[], None], str]] = [
+            ("heatmap", self._show_heat, "A shot with the heatmap of one class on it"),
+            ("physics", self._show_physics, "The physics of a shot below its pattern"),
+            ("grid", self._show_grid, "Thumbnails, selected and labelled at once"),
+            ("learn", lambda: window.show_tab("Learn"), "Runs, their curves and their classes"),
+            ("inspect", self._show_shot, "All classes' heatmaps of one shot"),
+            *((f"class-{name.lower()}", self._gallery(name), f"Shots of {name}") for name in SHOWN),
+        ]
+        if self.everything:
+            stops.append(("queue", self._show_queue, "Shots that meet several conditions"))
+            stops.append(("map", self._show_map, "All shots, alike ones close together"))
+        for n, (name, go, text) in enumerate(stops):
+            yield event("progress", what="pictures", done=n, total=len(stops))
+            go()
+            self._picture(name, text)
+        window.show_tab("Label")
+        session.show_heat(None)
+        window.flip_theme()
+        self._picture("light", "The light theme")
+        window.flip_theme()
+        if self.everything:
+            self._show_live()
+            self._show_forecast()
+            self._show_people()
+        yield event("progress", what="pictures", done=len(stops), total=len(stops))
+
+    def _show_live(self) -> None:
+        """Watch shots that arrive in a folder for a while."""
+        source = self.session.project.sources[0].path
+        with tempfile.TemporaryDirectory(prefix="beamtime-") as home:
+            folder = Path(home) / "run-0042"
+            folder.mkdir()
+            self.window.show_tab("Live")
+            view: Any = self.window.views["Live"]
+            view.form.source.setText(str(folder))
+            coming = demo_live.arrive(source, folder)
+            next(coming)
+            view.form.button.click()
+            self._until(lambda: bool(view.watch.seen.history), "the first live shots", LIVE_S)
+            for _ in coming:
+                HANDS.qWait(LIVE_EVERY_MS)
+            self._picture("live", "Shots while they come in")
+            view.watch.stop()
+
+    def _show_forecast(self) -> None:
+        self.window.show_tab("Quality")
+        view: Any = self.window.views["Quality"]
+        view.show_page("Forecast")
+        page = view.pages["Forecast"]
+        page.foresee()
+        self._until(lambda: not page.errand.is_running, "the forecast", FORECAST_S)
+        self._picture("forecast", "What the next labels would buy")
+
+    def _show_people(self) -> None:
+        """Pages about several readers, on a copy of the project with simulated ones."""
+        home = Path(self.session.project.folder)
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / home.name
+            shutil.copytree(home, copy, ignore=shutil.ignore_patterns("report", "cache"))
+            with Project.open(copy) as project:
+                demo_people.add(project, self.session.annotator)
+            self.window.doors.open_folder(copy)
+            self._press("y")
+            self._picture("history", "What happened to a shot")
+            self._press("y")
+            self.window.show_tab("Quality")
+            for page, text in QUALITY.items():
+                self.window.views["Quality"].show_page(page)  # type: ignore[attr-defined]
+                self._picture(page.lower(), text)
+            self.window.doors.open_folder(home)
+
+    def _show_physics(self) -> None:
+        self.window.show_tab("Label")
+        self.session.show_heat(None)
+        self.flipped = [n for n in PANES if not getattr(self.session.panes, n)]
+        self._flip_panes()
+
+    def _flip_panes(self) -> None:
+        for name in self.flipped:
+            self.window.actions_.trigger(f"physics_{name}")
+
+    def _show_grid(self) -> None:
+        self._flip_panes()
+        self.window.show_tab("Grid")
+
+    def _show_queue(self) -> None:
+        self.window.show_tab("Label")
+        self.session.set_filters(CONDITIONS)
+        if len(self.session.queue):
+            self.session.first()
+
+    def _show_map(self) -> None:
+        self.session.set_filters(())
+        self.window.show_tab("Map")
+        view: Any = self.window.views["Map"]
+        view.start()
+        self._until(lambda: view.job is None, "the map", MAP_S)
+
+    def _show_heat(self) -> None:
+        self.window.show_tab("Label")
+        where = self.session.taxonomy.index(SHOWN[0])
+        labelled = (self.session.status & LABELLED) > 0
+        has = np.flatnonzero(
+            labelled & self.session.taxonomy.unpack(self.session.present)[:, where]
+        )
+        if self.session.predictions is not None and len(has):
+            surest = has[np.argmax(self.session.predictions.probabilities[has, where])]
+            self.session.show(int(surest))
+        self.session.show_heat(where)
+
+    def _show_shot(self) -> None:
+        self.window.show_tab("Inspect")
+        self.window.views["Inspect"].show_shot_page()  # type: ignore[attr-defined]
+
+    def _gallery(self, name: str) -> Callable[[], None]:
+        def go() -> None:
+            self.window.show_tab("Inspect")
+            page = self.window.views["Inspect"]
+            page.show_gallery(self.session.taxonomy.index(name))  # type: ignore[attr-defined]
+
+        return go
+
+    def _picture(self, name: str, text: str) -> None:
+        for note in [n for n in self.window.notes.notes if n.level == "info"]:
+            note.dismissed.emit()  # it lay over what the picture is of
+        for width, height in SIZES:
+            self.window.resize(width, height)
+            file = f"{name}-{width}.png"
+            if not self._settled().save(str(self.out / file)):
+                raise InputError("cannot be written", file=self.out / file, mend="Free some space.")
+            self.pictures.append((file, text))
+        self.window.resize(*SIZES[0])
+
+    def _settled(self) -> QImage:
+        """The window once nothing more changes in it: patterns and thumbnails come by and by."""
+        end, still, shown = time.monotonic() + SETTLING_S, 0, QImage()
+        while still < STILL and time.monotonic() < end:
+            HANDS.qWait(LOOK_MS)
+            before, shown = shown, self.window.grab().toImage()
+            still = still + 1 if shown == before else 0
+        return shown
+
+    def _report(self, project: Path) -> None:
+        """One page that a browser opens: what was done, the figures of the run, the pictures."""
+        lines = [f"<li>{html.escape(fact)}</li>" for fact in [*self._of_run(), *self.facts]]
+        shown = [
+            f'<h2>{html.escape(text)}</h2><img src="{file}" width="960">'
+            for file, text in self.pictures
+            if file.endswith(f"-{SIZES[0][0]}.png")
+        ]
+        page = (
+            "<!doctype html><meta charset='utf-8'><title>airylabel demo</title>"
+            f"<h1>{html.escape(project.name)}</h1><ul>{''.join(lines)}</ul>{''.join(shown)}"
+        )
+        (self.out / "report.html").write_text(page, encoding="utf-8")
+
+    def _of_run(self) -> list[str]:
+        number = self.session.project.current_run
+        if number is None:
+            return []
+        metrics = read_report(number, self.session.project.run_folder(number)).metrics
+        names = ("accuracy", "macro_f1", "contradiction_rate")
+        told = ", ".join(f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in names if n in metrics)
+        return [f"Run {number} on its evaluation shots: {told}."]
+
+    # -- hands ---------------------------------------------------------------------------------
+
+    def _press(self, key: str) -> None:
+        HANDS.keyClick(self.window, getattr(Qt.Key, f"Key_{key.upper()}"))
+
+    def _until(self, done: Callable[[], bool], what: str, patience: float = PATIENCE_S) -> None:
+        end = time.monotonic() + patience
+        while not done():
+            if time.monotonic() > end:
+                raise InputError(f"{what} did not appear on screen")
+            HANDS.qWait(10)

@@ -1,0 +1,371 @@
+"""Subcommands that question a network or labels: figure, faithfulness, occlusion, suspicious."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+from labeler.cli.output import add_output_options, count, follow, print_json, seed, told
+from labeler.cli.targets import is_project, run_for, table_of_project
+from labeler.jobs.child import listen
+from model.errors import InputError
+from model.events import Event, event
+
+GROUPS = ("hits", "false", "missed", "certain", "unsure", "labelled")
+FORMS = ("paper", "chattopadhay")
+BACKBONE = "the embeddings of the shipped network, which never saw these labels"
+
+
+def add_parsers(subparsers: Any) -> None:
+    """figure, faithfulness, occlusion, suspicious."""
+    _add_figure(subparsers)
+    _add_faithfulness(subparsers)
+    _add_occlusion(subparsers)
+    _add_suspicious(subparsers)
+
+
+def _add_figure(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "figure",
+        help="where the network looked for a class, as a figure for a paper",
+        description="Shots of each class with dashed Grad-CAM++ contours and the map as"
+        " transparency (paper, Fig. 5). PDF, SVG or PNG by the name of OUT.",
+    )
+    parser.add_argument("target", type=Path, metavar="PROJECT_OR_RUN")
+    parser.add_argument("--file", type=Path, metavar="FILE", help="shots for a RUN of no project")
+    parser.add_argument(
+        "--class", dest="classes", action="append", metavar="C", help="a class; may be repeated"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT")
+    parser.add_argument("--group", choices=GROUPS, default="hits", help="default: hits")
+    parser.add_argument("--per-class", type=int, default=5, metavar="N", help="default: 5")
+    parser.add_argument("--seed", type=seed, default=0, help="which shots of the group are drawn")
+    parser.add_argument("--shots", metavar="N,N", help="these shots, counted from 1, instead")
+    parser.add_argument("--form", choices=FORMS, default="paper", help="of Grad-CAM++")
+    parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
+    parser.add_argument("--dpi", type=count, default=200, help="of a PNG (default: 200)")
+    add_output_options(parser, events=True)
+    parser.set_defaults(run=_figure)
+
+
+def _add_faithfulness(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "faithfulness",
+        help="do the heatmaps show what the network goes by?",
+        description="Take the hottest places out of shots, and put them alone back in: how much"
+        " faster does the class go and come than by chance, and than by occlusion?",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("file", type=Path, metavar="FILE_OR_PROJECT")
+    parser.add_argument("--class", dest="classes", action="append", metavar="C")
+    parser.add_argument("--shots", type=int, default=24, metavar="N", help="of a class")
+    parser.add_argument("--form", choices=FORMS, default="paper", help="of Grad-CAM++")
+    parser.add_argument("--seed", type=seed, default=0)
+    parser.add_argument("--no-occlusion", action="store_true", help="leave out what takes longest")
+    parser.add_argument("--out", type=Path, metavar="FILE.json", help="keep the result here too")
+    add_output_options(parser, events=True)
+    parser.set_defaults(run=_faithfulness)
+
+
+def _add_occlusion(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "occlusion", help="what a shot's class loses where a part of it is covered"
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN")
+    parser.add_argument("file", type=Path, metavar="FILE_OR_PROJECT")
+    parser.add_argument("--shot", type=int, required=True, metavar="N", help="counted from 1")
+    parser.add_argument("--class", dest="kind", required=True, metavar="C")
+    add_output_options(parser, events=True)
+    parser.set_defaults(run=_occlusion)
+
+
+def _add_suspicious(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "suspicious",
+        help="labels that are probably wrong, and why",
+        description="Confident learning out of fold and the nearest shots by embedding. With"
+        " --plant, errors are made in the labels first and the flags are counted against them.",
+    )
+    parser.add_argument("target", type=Path, metavar="PROJECT_OR_FILE")
+    parser.add_argument("--run", dest="folder", type=Path, metavar="RUN",
+        help="whose embeddings (default: the shipped network's, which never saw the labels)",
+    )  # fmt: skip
+    parser.add_argument("--most", type=count, default=200, metavar="N", help="shots in the list")
+    parser.add_argument("--plant", type=float, metavar="SHARE", help="measure with planted errors")
+    parser.add_argument("--seed", type=seed, default=0)
+    parser.add_argument("--seeds", type=count, default=3, help="repetitions with --plant")
+    add_output_options(parser, events=True)
+    parser.set_defaults(run=_suspicious)
+
+
+# -- figure ----------------------------------------------------------------------------------------
+
+
+def _figure(args: argparse.Namespace) -> int:
+    last = follow(told(_drawing(args)), args)
+    if args.json:
+        print_json({k: v for k, v in last.items() if k in ("out", "shown")})
+    elif not args.events:
+        print(f"{sum(map(len, last['shown'].values()))} shots drawn to {last['out']}")
+    return 0
+
+
+def _drawing(args: argparse.Namespace) -> Iterator[Event]:
+    from labeler.window.widgets.schematics import render
+    from model.inspection.class_figure import Wish, draw
+
+    listen()
+    run, table = _run_and_table(args.target, args.file)
+    rows = _rows(args.shots) if args.shots else None
+    wish = Wish(
+        tuple(args.classes or ("Streak", "Bent")), args.group, args.per_class, args.seed, args.form
+    )
+    yield event("progress", what="drawing", done=0, total=1)
+    shown = draw(
+        table, run, args.out, wish, rows=rows, render=render, colormap=args.colormap, dpi=args.dpi
+    )
+    yield event("finished", metrics={}, out=str(args.out), shown=shown)
+
+
+def _rows(shots: str) -> list[int]:
+    """Places from 0 of shots that are counted from 1."""
+    words = [word.strip() for word in shots.split(",")]
+    for word in words:
+        if not word.isdecimal():
+            raise InputError(f"{word!r} is no number of a shot", mend="Write --shots 3,17.")
+    return [int(word) - 1 for word in words]
+
+
+# -- faithfulness and occlusion --------------------------------------------------------------------
+
+
+def _faithfulness(args: argparse.Namespace) -> int:
+    last = follow(told(_measuring(args)), args)
+    if args.json:
+        print_json({k: v for k, v in last.items() if k not in ("event", "time", "metrics")})
+    elif not args.events:
+        _print_faithfulness(last)
+    return 0
+
+
+def _measuring(args: argparse.Namespace) -> Iterator[Event]:
+    from model.inspection.faithfulness import Study, measure
+
+    stop = listen()
+    table = _table(args.file)
+    study = Study(
+        tuple(args.classes or ()), args.shots, args.form, args.seed, not args.no_occlusion
+    )
+    yield from measure(table, run_for(args.file, args.run_folder), study, args.out, stop)
+
+
+def _print_faithfulness(last: Event) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(
+        "class", "shots", "faithfulness (95 %)", "occlusion", "heat masked", "heat outside", ""
+    )
+    for name, found in last.get("classes", {}).items():
+        gap, other = found["heat"], found.get("occlusion")
+        shown.add_row(
+            name,
+            str(found["shots"]),
+            f"{gap['gap']:+.3f} ({gap['low']:+.3f} … {gap['high']:+.3f})",
+            "–" if other is None else f"{other['gap']:+.3f}",
+            f"{found['on_masked']:.2f}",
+            f"{found['outside']:.2f}",
+            "ALARM" if found["alarm"] else "",
+        )
+    Console().print(shown)
+    Console().print(last.get("text", ""))
+
+
+def _occlusion(args: argparse.Namespace) -> int:
+    last = follow(told(_covering(args)), args)
+    if args.json:
+        print_json({k: v for k, v in last.items() if k not in ("event", "time", "metrics")})
+    elif not args.events:
+        for line in last["cells"]:
+            print(" ".join(f"{value:+.2f}" for value in line))
+    return 0
+
+
+def _covering(args: argparse.Namespace) -> Iterator[Event]:
+    from model.inspection.occlusion import of_shot
+
+    listen()
+    table = _table(args.file)
+    yield event("progress", what="covering", done=0, total=1)
+    found = of_shot(table, run_for(args.file, args.run_folder), args.shot - 1, args.kind)
+    yield event("finished", metrics={}, shot=args.shot, of=args.kind, cells=found.tolist())
+
+
+# -- suspicious ------------------------------------------------------------------------------------
+
+
+def _suspicious(args: argparse.Namespace) -> int:
+    last = follow(told(_suspecting(args)), args)
+    if args.json:
+        print_json({k: v for k, v in last.items() if k not in ("event", "time", "metrics")})
+    elif args.events:
+        return 0
+    elif args.plant is not None:
+        mean = last["precision"]
+        print(f"precision {mean:.2f} among the first flags that cover half of the planted errors")
+    else:
+        for found in last["suspects"]:
+            print(f"shot {found['shot']:>6}  {found['reason']}")
+        print(last["text"])
+    return 0
+
+
+def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
+    import numpy as np
+
+    from model.active import suspicious
+
+    if args.plant is not None and not 0 < args.plant < 0.5:
+        raise InputError(f"--plant {args.plant} is no share", mend="Give 0.03 for 3 %.")
+    stop = listen()
+    table = _table(args.target)
+    embeddings, whose = yield from _embeddings(args, table, stop)
+    if embeddings is None:
+        return
+    sound = np.asarray(embeddings, np.float32)
+    known = table.labelled & np.isfinite(sound).all(1) & (np.abs(sound).max(1, initial=0) > 0)
+    rows = np.flatnonzero(known)
+    x, y = sound[rows], table.labels[rows].astype(bool)
+    if args.plant is not None:
+        yield _planted(x, y, table.taxonomy, args)
+        return
+    yield event("progress", what="comparing labels", done=0, total=1)
+    found = suspicious.find(x, y, table.taxonomy, seed=args.seed)
+    names = table.class_names
+    suspects = [
+        {
+            "shot": int(rows[i]) + 1,
+            "quality": round(float(quality), 4),
+            "class": names[kind],
+            "labels": [names[c] for c in np.flatnonzero(y[i])],
+            "suggested": [names[c] for c in np.flatnonzero(likely)],
+            "reason": reason,
+        }
+        for i, quality, kind, likely, reason in zip(
+            found.rows, found.quality, found.kind, found.suggested, found.reasons, strict=True
+        )
+    ][: args.most]
+    text = f"{len(found.rows):,} of {len(rows):,} labelled shots are suspicious, by {whose}."
+    yield event(
+        "finished", metrics={}, suspects=suspects, flagged=len(found.rows), judged=len(rows),
+        embeddings=whose, text=text,
+    )  # fmt: skip
+
+
+def _planted(x: Any, y: Any, taxonomy: Any, args: argparse.Namespace) -> Event:
+    from model.active import suspicious
+
+    found = [
+        suspicious.measure(x, y, taxonomy, args.plant, seed)
+        for seed in range(args.seed, args.seed + args.seeds)
+    ]
+    reached = [f["precision"] or 0.0 for f in found]
+    return event(
+        "finished", metrics={}, precision=sum(reached) / len(reached), lowest=min(reached),
+        share=args.plant, repetitions=found,
+    )  # fmt: skip
+
+
+def _embeddings(
+    args: argparse.Namespace, table: Any, stop: Any
+) -> Generator[Event, None, tuple[Any, str]]:
+    """Yields progress; returns (N, D) embeddings and in words whose they are.
+
+    Best are those of a network that never saw these labels: in a project the shipped one's, where
+    it has read all shots; the run in use, whose embeddings know the labels, only without them.
+    """
+    import h5py
+
+    from labeler.active.embeddings import CACHE, shipped_network
+    from model.prediction import embedding_file as embedding_parts
+    from model.prediction.predict import predict
+
+    if args.folder is not None:
+        run = run_for(args.target, args.folder)
+        whose = str(run)
+    else:
+        run, whose = shipped_network(), BACKBONE
+        if is_project(args.target):
+            cache = args.target if args.target.is_dir() else args.target.parent
+            parts = embedding_parts.parts_of(table, run, cache / CACHE)
+            found = (
+                embedding_parts.read(parts, len(table)) if all(p.is_there for p in parts) else None
+            )
+            if found is not None:
+                return found, whose
+            current = _current_run(args.target)
+            kept = None if current is None else _embeddings_kept(current, len(table))
+            if current is not None and kept is not None:
+                mend = f"airylabel embed {cache.name}"
+                return kept, (
+                    f"run {int(current.name)}, which has learnt these labels: the head is out of"
+                    f" fold, the embeddings are not. Fairer, after {mend}: {BACKBONE}"
+                )
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "predictions.h5"
+        for item in predict(table, run, out, stop=stop):
+            if item["event"] == "failed":
+                raise InputError(item["text"])
+            if item["event"] == "cancelled":
+                yield item
+                return None, ""
+            if item["event"] != "finished":
+                yield item
+        with h5py.File(out, "r", locking=False) as file:
+            return file["embeddings"][()], whose
+
+
+def _embeddings_kept(run: Path, shots: int) -> Any:
+    """(N, D) of a run that has read all shots, else None."""
+    import h5py
+
+    if not (run / "predictions.h5").is_file():
+        return None
+    with h5py.File(run / "predictions.h5", "r", locking=False) as file:
+        return file["embeddings"][()] if len(file["embeddings"]) == shots else None
+
+
+# -- what the arguments mean -----------------------------------------------------------------------
+
+
+def _table(target: Path) -> Any:
+    """Of a project with its labels of today, or of a file with those it carries."""
+    from model.shots.table import table_of_file
+
+    return table_of_project(target) if is_project(target) else table_of_file(target)
+
+
+def _current_run(target: Path) -> Path | None:
+    from labeler.project.project import Project
+
+    with Project.open(target) as project:
+        number = project.current_run
+        return None if number is None else Path(project.run_folder(number))
+
+
+def _run_and_table(target: Path, file: Path | None) -> tuple[Path, Any]:
+    """A project stands for its current run, a run in a project for that project's shots."""
+    if not (target / "model.json").is_file():
+        current = _current_run(target)
+        if current is None:
+            mend = "Train a network first, or name a run."
+            raise InputError("has no network in use", file=target, mend=mend)
+        return current, _table(target)
+    home = target.resolve().parent.parent
+    if file is None and not (home / "project.sqlite").is_file():
+        mend = "Say which shots to show: --file FILE."
+        raise InputError("is a run of no project", file=target, mend=mend)
+    return target, _table(file or home)

@@ -1,0 +1,232 @@
+"""`airylabel watch`: read shots with a trained network while they come in; `join` adds the hits."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from labeler.cli.live_screen import show
+from labeler.cli.output import add_output_options, folder, print_json
+from labeler.cli.targets import run_given
+from labeler.jobs.child import listen
+from model.errors import InputError
+from model.events import Event, event, to_line
+
+EXAMPLES = """\
+SOURCE is a file that grows (.h5, .cxi; SWMR or not), a folder that fills with such files, or a
+Karabo bridge, tcp://HOST:PORT. A hit finder fitted on labelled shots (--project or --labels)
+drops the empty ones; the network reads the newest hits first. Ctrl-C ends the watch."""
+
+
+def add_parsers(subparsers: Any) -> None:
+    """watch, join."""
+    watch = subparsers.add_parser(
+        "watch", help="read shots with a network while they come in", epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    watch.add_argument("source", metavar="SOURCE", help="a growing file, a folder, tcp://HOST:PORT")
+    watch.add_argument("--run", type=Path, required=True, dest="folder", metavar="DIR")
+    watch.add_argument("--project", type=Path, metavar="P", help="its labels, rules and geometry")
+    watch.add_argument("--labels", type=Path, metavar="FILE", help="labelled shots instead of P's")
+    watch.add_argument(
+        "--miss", type=float, default=0.01, metavar="SHARE",
+        help="of hits that the hit finder may miss (default: 0.01)",
+    )  # fmt: skip
+    watch.add_argument("--every-shot", action="store_true", help="no hit finder")
+    watch.add_argument(
+        "--band", action="append", default=[], metavar="NAME=LOW..HIGH",
+        help="alarm where a class's share, or that of hits, leaves it: Streak=0.1..0.3",
+    )  # fmt: skip
+    watch.add_argument("--out", type=folder, metavar="DIR", help="where hits are kept")
+    watch.add_argument("--no-record", action="store_true", help="keep no hits")
+    watch.add_argument("--new-only", action="store_true", help="pass over what is there already")
+    watch.add_argument("--seconds", type=float, metavar="S", help="end after so long")
+    watch.add_argument("--idle", type=float, metavar="S", help="end when nothing came for so long")
+    watch.add_argument("--dataset", metavar="D", help="of files, where it is not obvious")
+    watch.add_argument("--detector", metavar="SOURCE", help="of a bridge with several")
+    watch.add_argument("--key", metavar="KEY", help="of the detector's data, as image.data")
+    watch.add_argument("--engine", default="auto", choices=("auto", "torch", "openvino"))
+    watch.add_argument("--json", action="store_true", help="print one JSON event a line")
+    watch.add_argument("--events", action="store_true", help=argparse.SUPPRESS)
+    watch.set_defaults(run=_watch)
+
+    join = subparsers.add_parser("join", help="add hits that watch kept to a project")
+    join.add_argument("project", metavar="PROJECT", type=Path)
+    join.add_argument("record", metavar="RECORD", type=Path, nargs="+", help="live-….h5")
+    join.add_argument("--run", type=Path, dest="folder", metavar="DIR", help="that read them")
+    add_output_options(join, events=True)
+    join.set_defaults(run=_join)
+
+
+# -- watch -----------------------------------------------------------------------------------------
+
+
+def _watch(args: argparse.Namespace) -> int:
+    heard = listen()
+    lines = args.json or args.events
+    with _until_interrupted() as interrupted:
+        events = _told(_watching(args, lambda: heard() or interrupted()))
+        last: Event = {}
+        if lines:
+            for last in events:
+                print(to_line(last), flush=True)
+        else:
+            last = show(events, args.source)
+    if last.get("event") == "failed":
+        if lines:
+            return 1
+        raise InputError(str(last["text"]))
+    return 0
+
+
+def _told(events: Iterator[Event]) -> Iterator[Event]:
+    """The stream, with an error that a person causes as its last event."""
+    try:
+        yield from events
+    except InputError as error:
+        yield event("failed", text=str(error))
+
+
+def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Event]:
+    from model.online.bands import parse
+    from model.online.live_reader import LiveReader
+    from model.online.record import Record
+    from model.online.sources import Wanted, open_stream
+    from model.online.stream import Stream
+    from model.online.watching import Until, watch
+
+    for option in ("seconds", "idle"):
+        given = getattr(args, option)
+        if given is not None and not 0 <= given < math.inf:
+            mend = "Give 0 or more, or leave it out to watch until Ctrl-C."
+            raise InputError(f"--{option} {given} is no time in seconds", mend=mend)
+    if not 0 <= args.miss < 1:
+        raise InputError(f"--miss {args.miss} is no share", mend="Write it like 0.01.")
+    wanted = Wanted(args.dataset, args.detector, args.key, args.new_only)
+    source = open_stream(args.source, wanted)
+    yield event("progress", what="getting ready", done=0, total=3)
+    folder, names, out = _places(args)
+    reader = LiveReader.open(folder, names, args.engine)
+    _check_kind(args, reader.about)
+    yield event("progress", what="getting ready", done=1, total=3)
+    known = _known(args, reader.about.class_names)
+    reader.geometry = known.geometry
+    yield event("progress", what="getting ready", done=3, total=3)
+    bands = tuple(parse(text, reader.about.class_names) for text in args.band)
+    record = None if args.no_record else Record(out, reader.attributes)
+    yield event("started", classes=list(reader.about.class_names), source=args.source, out=str(out))
+    yield from watch(
+        Stream(source, known.finder), reader, stop=stop, record=record, taxonomy=known.taxonomy,
+        bands=bands, until=Until(args.seconds, args.idle),
+    )  # fmt: skip
+
+
+def _check_kind(args: argparse.Namespace, about: Any) -> None:
+    """Refuse maps for a network that learnt patterns, and patterns for one that learnt maps."""
+    from model.runs.checkpoint import check_kind
+    from model.shots.table import open_source
+
+    found = []
+    if Path(args.source).is_file():
+        with suppress(InputError), open_source(args.source, args.dataset) as source:
+            found.append(source.info)
+    check_kind(about, found)
+    if about.of_maps and not found:
+        what = "learnt correlation maps from a file, and live shots are patterns"
+        raise InputError(what, file=args.folder, mend="Choose a run that reads patterns.")
+
+
+def _places(args: argparse.Namespace) -> tuple[Path, tuple[str, ...] | None, Path]:
+    """Run folder, the classes it must have, and where hits are kept."""
+    from labeler.project.live_shots import FOLDER
+
+    if args.project is None:
+        return args.folder, None, args.out or Path.cwd() / FOLDER
+    from labeler.project.project import Project
+
+    with Project.open(args.project) as project:
+        run = run_given(project, args.folder)
+        return run, project.taxonomy.names, args.out or project.folder / FOLDER
+
+
+def _known(args: argparse.Namespace, class_names: tuple[str, ...]) -> Any:
+    """Hit finder, rules and geometry; of the project, else of the labelled file, else none."""
+    from labeler.project.live_shots import Known, known_from
+    from model.online.hitfinder import HitFinder
+    from model.shots.layouts import Geometry
+    from model.shots.table import table_of_file
+    from model.taxonomy.toml import known_for
+
+    if args.labels is not None:
+        known = known_from(table_of_file(args.labels), args.miss)
+    elif args.project is not None:
+        from labeler.project.project import Project
+
+        with Project.open(args.project) as project:
+            known = known_from(project.shot_table(), args.miss)
+    else:
+        known = Known(HitFinder(), None, Geometry())
+    if args.project is None:
+        known = Known(known.finder, known_for(class_names), known.geometry)
+    return Known(HitFinder(), known.taxonomy, known.geometry) if args.every_shot else known
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C, or a polite kill, asks to stop instead of breaking off; a second one breaks off."""
+    asked: list[float] = []
+
+    def ask(number: int, frame: Any) -> None:
+        if asked and time.monotonic() - asked[0] > 0.5:
+            raise KeyboardInterrupt
+        asked.append(time.monotonic())
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# -- join ------------------------------------------------------------------------------------------
+
+
+def _join(args: argparse.Namespace) -> int:
+    last: Event = {}
+    try:
+        for last in _joining(args):
+            if args.events:
+                print(to_line(last), flush=True)
+    except InputError as error:
+        if not args.events:
+            raise
+        print(to_line(event("failed", text=str(error))), flush=True)
+        return 1
+    if args.json:
+        print_json(last)
+    elif not args.events:
+        print(last["text"])
+    return 0
+
+
+def _joining(args: argparse.Namespace) -> Iterator[Event]:
+    from labeler.project.live_shots import join
+    from labeler.project.project import Project
+
+    shots, texts, predicted = 0, [], True
+    with Project.open(args.project) as project:
+        run = run_given(project, args.folder)
+        for done, record in enumerate(args.record):
+            yield event("progress", what="adding hits", done=done, total=len(args.record))
+            joined = join(project, record, run)
+            shots += joined.source.info.n_shots
+            predicted &= joined.predicted
+            texts.append(joined.text)
+    yield event("finished", metrics={}, shots=shots, predicted=predicted, text=" ".join(texts))

@@ -1,0 +1,102 @@
+"""The shots that a subcommand is given: a project, a labelled file, or several files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from model.errors import InputError
+
+
+def add_shots_options(parser: argparse.ArgumentParser) -> None:
+    """The options that `table_given` reads, apart from the targets themselves."""
+    add_file_options(parser)
+    add_one_class_options(parser)
+
+
+def add_file_options(parser: argparse.ArgumentParser) -> None:
+    """Where shots lie in a file, and their classes."""
+    parser.add_argument("--dataset", metavar="D", help="of a FILE, where it is not obvious")
+    parser.add_argument("--taxonomy", metavar="T", help="of a FILE: TOML, or a shipped name")
+
+
+def add_one_class_options(parser: Any) -> None:
+    """The options that `class_of_each` reads."""
+    parser.add_argument(
+        "--one-class-per-file", action="store_true",
+        help="every shot of a FILE is of one class, which the file's sample or name tells",
+    )  # fmt: skip
+    parser.add_argument(
+        "--names", nargs="+", metavar="C", help="that class of each FILE, where it does not tell"
+    )
+
+
+def class_of_each(args: argparse.Namespace) -> list[str] | None:
+    """The classes named, [] where the files tell them, None where files are not of one class."""
+    if args.names:
+        return list(args.names)
+    return [] if args.one_class_per_file else None
+
+
+def is_project(target: Path) -> bool:
+    """Whether a path is a project's; InputError where nothing is there."""
+    if not target.exists():
+        raise InputError("there is no such file or project", file=target, mend="Check the path.")
+    return target.is_dir() or target.name in ("project.sqlite", "project.toml")
+
+
+def table_given(targets: Sequence[Path], args: argparse.Namespace) -> Any:
+    """The shots of a project with its labels of today, or of files with those they carry."""
+    from model.shots.single_label import open_single_label
+    from model.shots.table import table_of_files
+
+    project = the_project(targets)
+    if project is not None:
+        return table_of_project(project)
+    taxonomy, each = taxonomy_given(args), class_of_each(args)
+    if each is None:
+        return table_of_files(targets, args.dataset, taxonomy)
+    return open_single_label(targets, each or None, taxonomy=taxonomy, dataset=args.dataset)
+
+
+def taxonomy_given(args: argparse.Namespace) -> Any:
+    """What --taxonomy says, or None."""
+    from model.taxonomy.toml import find, load
+
+    return load(find(args.taxonomy)) if args.taxonomy else None
+
+
+def the_project(targets: Sequence[Path]) -> Path | None:
+    """The target that is a project, None for files; InputError for a project among others."""
+    found = [target for target in targets if is_project(target)]
+    if found and len(targets) > 1:
+        mend = "Name one project, or files only."
+        raise InputError("is a project, and cannot go with others", file=found[0], mend=mend)
+    return found[0] if found else None
+
+
+def table_of_project(folder: Path) -> Any:
+    """All shots of a project with its labels of today."""
+    from labeler.project.project import Project
+
+    with Project.open(folder) as project:
+        return project.shot_table()
+
+
+def run_given(project: Any, run: Path | None) -> Any:
+    """The folder of a run of an open project, which people name by its number or its folder."""
+    if run is not None and run.name.isdecimal() and not run.exists():
+        return project.run_folder(int(run.name))
+    return run
+
+
+def run_for(target: Path, run: Path) -> Path:
+    """`run_given`, where the shots may be of a project or of a file, which has no numbers."""
+    if not is_project(target):
+        return run
+    from labeler.project.project import Project
+
+    with Project.open(target) as project:
+        return Path(run_given(project, run))

@@ -1,0 +1,351 @@
+"""Subcommands that train networks and read shots with them, and that list what can be trained."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from labeler.cli.output import (
+    add_engine_options,
+    add_output_options,
+    count,
+    follow,
+    print_json,
+    seed,
+    told,
+)
+from labeler.cli.targets import (
+    add_file_options,
+    add_shots_options,
+    is_project,
+    run_given,
+    table_given,
+    taxonomy_given,
+    the_project,
+)
+from labeler.jobs.child import is_helper, listen
+from model.errors import InputError
+from model.events import Event, event, to_line
+
+_INFERRED = "predictions.h5"
+_FOLDER = "AIRYLABEL_RUN_FOLDER"
+"""Environment variable by which the first of several training processes tells the others."""
+
+
+def add_parsers(subparsers: Any) -> None:
+    """train, predict, recipes, networks."""
+    train = subparsers.add_parser("train", help="train a network on the labelled shots")
+    train.add_argument("targets", metavar="PROJECT_OR_FILE", type=Path, nargs="+")
+    train.add_argument(
+        "--recipe", default="quick", metavar="R", help="a name, or a TOML file (default: quick)"
+    )
+    train.add_argument("--network", metavar="N", help="instead of the recipe's own")
+    train.add_argument("--epochs", type=int, metavar="E", help="instead of the recipe's own")
+    train.add_argument("--size", type=int, metavar="PX", help="side of the input, at least 64")
+    train.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of the recipe"
+    )
+    train.add_argument(
+        "--input", choices=("pattern", "correlation"), default="pattern",
+        help="correlation: learn from the correlation map of each shot",
+    )  # fmt: skip
+    train.add_argument("--out", type=Path, metavar="DIR", help="run folder")
+    train.add_argument("--seed", type=seed, default=0)
+    train.add_argument(
+        "--devices", metavar="D", help="how many GPUs, or processes on a CPU (default: 1)"
+    )
+    train.add_argument("--resume", action="store_true", help="go on with an interrupted training")
+    train.add_argument("--warm-start", type=Path, metavar="RUN", help="begin with its weights")
+    train.add_argument(
+        "--promote", action="store_true",
+        help="use the new run from now on, unless it is worse on the evaluation shots",
+    )  # fmt: skip
+    add_shots_options(train)
+    add_output_options(train, events=True)
+    train.set_defaults(run=_train)
+
+    predict = subparsers.add_parser("predict", help="read all shots with a trained network")
+    predict.add_argument("target", metavar="PROJECT_OR_FILE", type=Path)
+    predict.add_argument("--run", type=Path, required=True, dest="folder", metavar="DIR")
+    predict.add_argument("--out", type=Path, metavar="FILE.h5")
+    predict.add_argument("--engine", default="auto", choices=("auto", "torch", "openvino"))
+    add_engine_options(predict)
+    add_file_options(predict)
+    add_output_options(predict, events=True)
+    predict.set_defaults(run=_predict)
+
+    recipes = subparsers.add_parser("recipes", help="list the recipes")
+    recipes.add_argument("--show", metavar="R", help="print one as TOML, to change and use")
+    add_output_options(recipes)
+    recipes.set_defaults(run=_recipes)
+
+    networks = subparsers.add_parser("networks", help="list the networks and their parameters")
+    networks.add_argument("--channels", type=count, default=1)
+    networks.add_argument("--classes", type=count, default=11)
+    add_output_options(networks)
+    networks.set_defaults(run=_networks)
+
+
+# -- train -----------------------------------------------------------------------------------------
+
+
+def _train(args: argparse.Namespace) -> int:
+    last = follow(told(_training(args)), args)
+    if not last:  # one of several processes, and not the first
+        return 0
+    if args.json:
+        print_json(last)
+    elif not args.events:
+        _say_outcome(last)
+    return 0
+
+
+def _training(args: argparse.Namespace) -> Iterator[Event]:
+    stop = listen()
+    recipe = _recipe(args)
+    args.target = args.targets[0]
+    if the_project(args.targets):
+        yield from _train_project(args, recipe, stop)
+    else:
+        yield from _train_file(args, recipe, stop)
+
+
+def _train_file(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator[Event]:
+    from model.training.train import Options, train
+
+    table = table_given(args.targets, args)
+    out = args.out or args.target.with_name(f"{args.target.stem}-{recipe.name}")
+    options = Options(args.seed, args.devices, args.resume, args.warm_start)
+    yield from train(table, recipe, out, stop=stop, options=options)
+
+
+def _train_project(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator[Event]:
+    """Train, read all shots, and put the new run to use where that was asked and is deserved."""
+    import numpy as np
+
+    from labeler.project.preparation import preparation_of
+    from labeler.project.project import Project
+    from model.training.data import with_roles
+    from model.training.train import Options, train
+
+    with Project.open(args.target) as project:
+        before = project.shot_table().offered()
+        table = with_roles(before, args.seed)
+        decided = np.flatnonzero(table.role != before.role)
+        project.store.set_roles(decided, table.role[decided])
+        out = args.out or _run_folder(project, args.resume)
+        warm = run_given(project, args.warm_start)
+        cache, preparation = project.folder / "cache", preparation_of(project)
+    options = Options(args.seed, args.devices, args.resume, warm, cache, preparation)
+    trained: Event = {}
+    for item in train(table, recipe, out, stop=stop, options=options):
+        if item["event"] in ("finished", "cancelled") and item.get("run"):
+            trained = item
+        else:
+            yield item
+    if trained:
+        yield from _after_training(args, trained, table, out, stop)
+
+
+def _after_training(
+    args: argparse.Namespace, trained: Event, table: Any, out: Path, stop: Any
+) -> Iterator[Event]:
+    """Read all shots; a training that was cancelled still becomes a usable run, unless the parent
+    of this process is gone, which then ends it."""
+    from model.prediction.predict import predict
+
+    stop_now = stop if trained["event"] == "finished" else (lambda: False)
+    for item in predict(table, out, out / _INFERRED, stop=stop_now, class_names=table.class_names):
+        if item["event"] == "failed":
+            text = f"The network is trained, but reading the shots failed: {item['text']}"
+            yield event("note", level="warning", text=text)
+        elif item["event"] not in ("finished", "cancelled"):
+            yield item
+    made = dict(trained)
+    if (out / _INFERRED).is_file():
+        made |= {"predictions": str(out / _INFERRED)}
+        made |= _put_to_use(args, table, out)
+    last = event(made.pop("event"), **{k: v for k, v in made.items() if k != "time"})
+    with (out / "events.jsonl").open("a", encoding="utf-8") as log:
+        log.write(to_line(last) + "\n")
+    yield last
+
+
+def _put_to_use(args: argparse.Namespace, table: Any, out: Path) -> dict[str, Any]:
+    """Make the run the current one where there is none, or where it was asked and is no worse."""
+    import numpy as np
+
+    from labeler.project.project import Project
+    from model.runs.promotion import compare_files
+    from model.shots.table import EVALUATION
+
+    if not out.name.isdecimal():
+        return {}
+    with Project.open(args.target) as project:
+        current = project.current_run
+        if current is None:
+            project.current_run = int(out.name)
+            return {"current": True}
+        old = project.run_folder(current) / _INFERRED
+        if not old.is_file() or current == int(out.name):
+            verdict = None
+        else:
+            rows = np.flatnonzero(table.labelled & (table.role == EVALUATION))
+            labels = table.labels.astype(bool)
+            verdict = compare_files(old, out / _INFERRED, labels, rows, table.taxonomy)
+        use = args.promote and (verdict is None or verdict.promote)
+        if use:
+            project.current_run = int(out.name)
+    return {"current": use, "comparison": None if verdict is None else verdict.to_dict()}
+
+
+def _say_outcome(last: Event) -> None:
+    from rich.console import Console
+
+    console = Console()
+    metrics, constant = last.get("metrics", {}), last.get("constant", {})
+    for name in ("accuracy", "precision", "recall", "macro_f1", "rare_f1", "contradiction_rate"):
+        if metrics.get(name) is not None:
+            blind = constant.get(name)
+            beside = "" if blind is None else f"   (always the same answer: {blind:.3f})"
+            console.print(f"{name.replace('_', ' '):20}{metrics[name]:.3f}{beside}")
+    if last.get("comparison"):
+        console.print(last["comparison"]["text"])
+    if last.get("run"):
+        console.print(f"run folder: {last['run']}")
+
+
+# -- predict ---------------------------------------------------------------------------------------
+
+
+def _predict(args: argparse.Namespace) -> int:
+    last = follow(told(_predicting(args)), args)
+    if args.json:
+        print_json(last)
+    elif not args.events and last.get("predictions"):
+        print(last["predictions"])
+    return 0
+
+
+def _predicting(args: argparse.Namespace) -> Iterator[Event]:
+    from model.prediction.predict import predict
+    from model.runs.prediction_file import check_place
+    from model.shots.table import table_of_file
+
+    stop = listen()
+    if is_project(args.target):
+        from labeler.project.project import Project
+        from model.runs.checkpoint import describe
+
+        with Project.open(args.target) as project:
+            table = project.shot_table()
+            run = run_given(project, args.folder)
+            project.taxonomy.columns(describe(run).class_names, run)  # refuses foreign classes
+        out = args.out or run / _INFERRED
+    else:
+        table = table_of_file(args.target, args.dataset, taxonomy_given(args))
+        run = args.folder
+        out = args.out or args.target.with_name(f"{args.target.stem}-{_INFERRED}")
+    check_place(out, run, (info.path for info in table.sources))
+    if args.workers is not None and args.scheduler is None:
+        raise InputError("--workers needs --scheduler here", mend="Try --scheduler local.")
+    yield from predict(
+        table, run, out, stop=stop, engine=args.engine,
+        scheduler=args.scheduler, workers=args.workers,
+    )  # fmt: skip
+
+
+# -- lists -----------------------------------------------------------------------------------------
+
+
+def _recipes(args: argparse.Namespace) -> int:
+    from model.runs import recipes
+
+    if args.show:
+        recipe = _named_recipe(args.show)
+        if args.json:
+            print_json(recipe.to_dict())
+        else:
+            print(recipes.to_toml(recipe), end="")
+    elif args.json:
+        print_json({name: recipes.named(name).to_dict() for name in recipes.NAMES})
+    else:
+        for name in recipes.NAMES:
+            print(f"{name:10}{recipes.named(name).about}")
+    return 0
+
+
+def _networks(args: argparse.Namespace) -> int:
+    from model.networks import architectures as networks
+
+    found = {n: networks.parameters_of(n, args.channels, args.classes) for n in networks.NAMES}
+    if args.json:
+        print_json(found)
+    else:
+        for name, count in found.items():
+            print(f"{name:12}{count:>12,} parameters")
+    return 0
+
+
+# -- what the arguments mean -----------------------------------------------------------------------
+
+
+def _recipe(args: argparse.Namespace) -> Any:
+    """The recipe with what the options change."""
+    from model.runs.recipes import Recipe
+
+    values = _named_recipe(args.recipe).to_dict()
+    for word in args.set:
+        key, equals, text = word.partition("=")
+        if not equals:
+            raise InputError(f"--set {word!r} lacks its value", mend="Write --set KEY=VALUE.")
+        values[key.strip()] = _value(text.strip())
+    if args.epochs is not None:
+        values["steps"] = 0
+    for key in ("network", "epochs", "size"):
+        if getattr(args, key) is not None:
+            values[key] = getattr(args, key)
+    recipe = Recipe.from_dict(values, trained=args.resume)
+    if args.input == "correlation":
+        recipe = recipe.on_maps()
+    return recipe
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _named_recipe(name: str) -> Any:
+    from model.runs import recipes
+
+    return recipes.read(name) if name.endswith(".toml") else recipes.named(name)
+
+
+def _run_folder(project: Any, resume: bool) -> Path:
+    """A new run folder, or that of the last training that was interrupted."""
+    if is_helper():
+        return Path(os.environ[_FOLDER])
+    folder = _old_run_folder(project) if resume else Path(project.new_run_folder())
+    os.environ[_FOLDER] = str(folder)
+    return folder
+
+
+def _old_run_folder(project: Any) -> Path:
+    """Of the last training that was interrupted."""
+    from model.training.resume import FILE
+
+    for run in reversed(project.runs()):
+        if (run.folder / FILE).is_file():
+            return Path(run.folder)
+    raise InputError(
+        "no training of this project was interrupted",
+        file=project.folder,
+        mend="Leave out --resume to train anew.",
+    )

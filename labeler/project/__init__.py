@@ -1,0 +1,1 @@
+"""The project folder: shots, labels, classes, people, runs, backups."""

@@ -1,0 +1,166 @@
+"""The classes of a project: changed as recorded steps that can be taken back; no label is lost.
+
+The database and taxonomy.toml are always in step: the change is committed first, with the new
+text, and a crash before the file is written is made good at the next opening. No Qt, no SQL.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from labeler.project import people
+from labeler.project import taxonomy_file as taxonomy_edit
+from labeler.project.backups import write_taxonomy
+from labeler.project.store import Store
+from labeler.project.store.classing import PENDING, TEXT, ClassChange, KeptChange, in_effect
+from model.errors import InputError
+from model.taxonomy.taxonomy import Rule, Taxonomy
+from model.taxonomy.toml import load, loads
+
+if TYPE_CHECKING:
+    from labeler.project.project import Project
+
+FILE = "taxonomy.toml"
+
+
+def in_step(path: Path, store: Store) -> Taxonomy:
+    """The taxonomy of a project that is being opened.
+
+    A change that a crash kept from the file is written now; what was edited by hand is taken over.
+    """
+    if not store.read_only and store.get_meta(PENDING):
+        try:
+            write_taxonomy(path.parent, store.get_meta(TEXT))
+            store.set_meta(PENDING, False)
+        except InputError:  # no room now; the database has the text
+            return loads(store.get_meta(TEXT), path)
+    taxonomy = load(path)
+    text, kept = path.read_text(encoding="utf-8"), store.get_meta(TEXT)
+    if store.read_only or text == kept:
+        return taxonomy
+    if kept is None:
+        store.set_meta(TEXT, text)
+        return taxonomy
+    names = store.class_names()
+    added = tuple(n for n in taxonomy.names if n not in names)
+    change = ClassChange("edited", "taxonomy.toml was edited", kept, text, added=added)
+    store.change_classes(people.me(store), change)
+    store.set_meta(PENDING, False)
+    return taxonomy
+
+
+def rename(project: Project, old: str, new: str) -> str:
+    """Give a class another name; labels, rules and old files follow. What was done, in words."""
+    before, name = _text(project), " ".join(new.split())
+    after = taxonomy_edit.rename(before, old, new)
+    text = f"{old} is called {name} now"
+    return _make(project, ClassChange("rename", text, before, after, renamed=(old, name)))
+
+
+def add(project: Project, name: str, **fields: str) -> str:
+    """Add a class, or take back one that was retired."""
+    before = _text(project)
+    after = taxonomy_edit.add(before, name, **fields)
+    name = " ".join(name.split())
+    text = f"{name} was added"
+    return _make(project, ClassChange("add", text, before, after, added=(name,)))
+
+
+def retire(project: Project, name: str) -> str:
+    """Offer a class no more; the labels that carry it keep it."""
+    before = _text(project)
+    after = taxonomy_edit.retire(before, name, date.today().isoformat())
+    text = f"{name} was retired"
+    return _make(project, ClassChange("retire", text, before, after))
+
+
+def merge(project: Project, gone: str, into: str) -> str:
+    """Make every label with the class `gone` one with `into`, of everybody, and retire it."""
+    if gone == into:
+        raise InputError("a class cannot be merged into itself", mend="Name two classes.")
+    before = _text(project)
+    offered = [c.name for c in loads(before).classes if not c.retired]
+    if into not in offered:
+        raise InputError(f"there is no class {into!r}", mend=f"There are: {', '.join(offered)}.")
+    after = taxonomy_edit.retire(before, gone, date.today().isoformat(), children=into)
+    text = f"{gone} was merged into {into}"
+    return _make(project, ClassChange("merge", text, before, after, merged=(gone, into)))
+
+
+def set_rule(project: Project, number: int, severity: str) -> str:
+    """Make a rule (from 1) hard or soft, or take it off."""
+    before = _text(project)
+    after = taxonomy_edit.set_rule(before, number, severity)
+    text = f"rule {number} ({loads(before).rules[number - 1].text}) is {severity} now"
+    return _make(project, ClassChange("rule", text, before, after))
+
+
+def add_rule(project: Project, rule: Rule) -> str:
+    """Add a rule."""
+    before = _text(project)
+    after = taxonomy_edit.add_rule(before, rule)
+    text = f"the {rule.severity} rule “{loads(after).rules[-1].text}” was added"
+    return _make(project, ClassChange("rule", text, before, after))
+
+
+def changes(project: Project) -> list[KeptChange]:
+    """Every change of the classes, oldest first."""
+    return project.store.class_changes()
+
+
+def undo(project: Project) -> str:
+    """Take the last change back that is in effect, with the labels that followed from it."""
+    done = in_effect(changes(project))
+    if not done:
+        raise InputError("no change of the classes can be undone", mend="There was none.")
+    last, now = done[-1], _text(project)
+    if now != last.after:
+        mend = "Change the classes one by one instead."
+        raise InputError("the classes were changed in another way since", mend=mend)
+    used = [n for n in last.added if project.store.class_was_used(n)]
+    after = last.before
+    for name in used:  # labels carry it: it can only be retired
+        after = taxonomy_edit.retire(now, name, date.today().isoformat())
+    change = ClassChange(
+        "undo",
+        f"taken back: {last.text}",
+        now,
+        after,
+        renamed=last.renamed and (last.renamed[1], last.renamed[0]),
+        removed=() if used else _new_in(last),
+        takes_back=last.gesture,
+        unlabel=last.relabelled,
+    )
+    return _make(project, change)
+
+
+def shots_with(project: Project, name: str) -> int:
+    """How many shots anybody's labels give a class now."""
+    bit = np.int64(1) << project.store.class_names().index(name)
+    found = np.zeros(project.n_shots, bool)
+    for annotator in project.store.annotators():
+        found |= (project.store.load_state(annotator.id).present & bit) != 0
+    return int(found.sum())
+
+
+def _new_in(change: KeptChange) -> tuple[str, ...]:
+    """Classes that a change brought for the first time."""
+    known = {c.name for c in loads(change.before).classes}
+    return tuple(name for name in change.added if name not in known)
+
+
+def _text(project: Project) -> str:
+    return (project.folder / FILE).read_text(encoding="utf-8")
+
+
+def _make(project: Project, change: ClassChange) -> str:
+    store = project.store
+    store.change_classes(project.annotator, change)
+    project.take_taxonomy(loads(change.after, project.folder / FILE))
+    write_taxonomy(project.folder, change.after)
+    store.set_meta(PENDING, False)
+    return change.text

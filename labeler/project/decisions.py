@@ -1,0 +1,95 @@
+"""Who decided what, as arrays: a person's own labels over those that came with the files.
+
+Pure numpy mirror of the store's current state, kept so that every view answers from memory. It
+never talks to the store: the session records first and calls `put` afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from labeler.project.store.records import LABELLED, Present, Rows, Status
+from labeler.project.tally import Tally
+from model.taxonomy.taxonomy import Labels, Taxonomy
+
+
+@dataclass
+class Decisions:
+    """Present classes as bits (N,) and status bits (N,) of a person and of the files' labels.
+
+    `present` and `status` are what holds for each shot: the person's decision where there is one,
+    else the one that came with the file. Flags and skips are always the person's.
+    """
+
+    own_present: Present
+    own_status: Status
+    file_present: Present
+    file_status: Status
+
+    def __post_init__(self) -> None:
+        self.present, self.status = self._merged(slice(None))
+        self.tally = Tally(self.present, self.status)
+        """Numbers of label sets and states, always up to date."""
+
+    @classmethod
+    def none(cls, n: int) -> Decisions:
+        """Nothing decided on n shots."""
+        bits, status = np.zeros((2, n), np.int64), np.zeros((2, n), np.uint8)
+        return cls(bits[0], status[0], bits[1], status[1])
+
+    def put(self, rows: npt.ArrayLike, present: npt.ArrayLike, status: npt.ArrayLike) -> Rows:
+        """Take over the person's new decision on some shots; returns their rows."""
+        where = np.atleast_1d(np.asarray(rows, np.int64))
+        self.own_present[where] = present
+        self.own_status[where] = status
+        each = where if len(where) == 1 else np.unique(where)
+        before = self.present[each], self.status[each]
+        after = self._merged(each)
+        self.present[each], self.status[each] = after
+        self.tally.move(before, after)
+        return where
+
+    def from_file(self, row: int) -> bool:
+        """True where the labels shown are the file's, not yet the person's own."""
+        return bool(self.file_status[row] & LABELLED and not self.own_status[row] & LABELLED)
+
+    def _merged(self, rows: Rows | slice) -> tuple[Present, Status]:
+        """What holds for some shots: the person's decision over the file's."""
+        own = (self.own_status[rows] & LABELLED) > 0
+        present = np.where(own, self.own_present[rows], self.file_present[rows])
+        status = self.own_status[rows] | (self.file_status[rows] & LABELLED)
+        return present, np.asarray(status, np.uint8)
+
+
+def in_words(taxonomy: Taxonomy, before: Labels, after: Labels, class_index: int) -> str:
+    """What a toggle brought and dropped besides the class itself; '' where nothing."""
+    names = np.array(taxonomy.names, object)
+    asked = np.arange(len(names)) == class_index
+    parts = [
+        f"{verb} {', '.join(names[changed])}"
+        for verb, changed in (
+            ("added", after & ~before & ~asked),
+            ("dropped", before & ~after & ~asked),
+        )
+        if changed.any()
+    ]
+    return f"{names[class_index]} {' and '.join(parts)}" if parts else ""
+
+
+def with_ghosts(taxonomy: Taxonomy, ghost: Labels, after: Labels, class_index: int) -> str:
+    """What became of the suggested classes when a key decided; '' where there were no others."""
+    names = np.array(taxonomy.names, object)
+    asked = np.arange(len(names)) == class_index
+    own = ~taxonomy.implied(after) & ~asked
+    parts = [
+        f"{verb}: {', '.join(names[which])}"
+        for verb, which in (
+            ("Kept as suggested", after & ghost & own),
+            ("Dropped", ghost & ~after & ~asked),
+        )
+        if which.any()
+    ]
+    return "; ".join(parts)

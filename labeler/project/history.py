@@ -1,0 +1,92 @@
+"""The history of a shot in words: who, when, what, from where, what the model showed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from labeler.project.store.records import HistoryEntry, in_words
+from model.taxonomy.taxonomy import Taxonomy
+
+ORIGINS = {
+    "key": "by key",
+    "bulk": "together with other shots",
+    "accepted": "accepted from the model or the file",
+    "fix": "by the offered fix",
+    "flag": "flag",
+    "skip": "skipped",
+    "import": "came with the file",
+    "consensus": "consensus",
+    "adjudicated": "settled by hand",
+    "repeat": "blind",
+    "second reading": "taken over from the second reading",
+    "merge": "classes were merged",
+    "unmerge": "the merging of classes was taken back",
+    "salvaged": "saved from a damaged database",
+}
+SAID = 0.5
+"""Classes that the model showed at this probability or above are named, three at most."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One event. `how` is from where and how long; `model` what the model showed, '' if nothing."""
+
+    time: datetime
+    who: str
+    what: str
+    how: str
+    model: str
+    note: str
+
+
+def in_lines(
+    history: Sequence[HistoryEntry], taxonomy: Taxonomy, who: Sequence[str] | None = None
+) -> list[Line]:
+    """The events of one shot, the newest first; only those of `who` where that is given."""
+    names = dict(enumerate(taxonomy.names))
+    lines, note = [], ""
+    for entry in history:
+        if who is not None and entry.annotator not in who:
+            continue
+        before = entry.present_before, entry.status_before
+        what = in_words(before, (entry.present, entry.status), names)
+        new = entry.note or ""
+        lines.append(
+            Line(
+                entry.time,
+                entry.annotator,
+                _sign(what),
+                _how(entry),
+                _shown(entry.shown, taxonomy),
+                new if new != note else "",
+            )
+        )
+        note = new
+    return lines[::-1]
+
+
+def _sign(what: str) -> str:
+    return what[:1].upper() + what[1:]
+
+
+def _how(entry: HistoryEntry) -> str:
+    how = {"undo": "undone", "redo": "done again"}.get(entry.kind)
+    how = how or ORIGINS.get(entry.origin, entry.origin)
+    if entry.seconds is None:
+        return how
+    seconds = entry.seconds
+    took = f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
+    return f"{how} after {took}"
+
+
+def _shown(shown: dict[str, Any] | None, taxonomy: Taxonomy) -> str:
+    """What the model said on screen at that moment, most certain first."""
+    said = (shown or {}).get("probabilities")
+    if not isinstance(said, list) or len(said) > len(taxonomy):
+        return ""
+    likely = sorted(((p, c) for c, p in enumerate(said) if p >= SAID), reverse=True)[:3]
+    words = ", ".join(f"{taxonomy.names[c]} {p:.2f}".replace(" 0.", " .") for p, c in likely)
+    return f"run {shown['run']} said {words or 'nothing for sure'}" if shown else ""

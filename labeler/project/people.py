@@ -1,0 +1,104 @@
+"""Who labels: several people in one project, each with labels and a place of their own.
+
+Who sits at this machine is remembered in the project for its user. No Qt, no SQL.
+"""
+
+from __future__ import annotations
+
+import getpass
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from labeler.project.store import LABELLED, Annotator, Store
+from model.errors import InputError
+
+if TYPE_CHECKING:
+    from labeler.project.project import Project
+
+OWNER, HERE, BLIND = "annotator", "annotator.of", "blind"
+"""Named values: whose project it is; who labels at a machine; whether people see each other."""
+LONGEST = 60
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who labels here, and on how many shots they decided."""
+
+    id: int
+    name: str
+    labelled: int
+    is_me: bool
+
+
+def login() -> str:
+    """The login name, or "me" where the system has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "me"
+
+
+def me(store: Store) -> int:
+    """The number of the person who labels at this machine: chosen here, else the owner."""
+    kept = store.get_meta(_here())
+    if kept is None:
+        kept = store.get_meta(OWNER)
+    return int(kept) if kept is not None else store.annotator(login())
+
+
+def label_as(store: Store, name: str) -> int:
+    """Label under a name from now on, at this machine; entered where it is new. The number."""
+    name = " ".join(name.split())
+    if not name or len(name) > LONGEST:
+        raise InputError(
+            f"is no name: {name[:20]!r}", mend=f"Give 1 to {LONGEST} letters, as on a badge."
+        )
+    known = {a.name.casefold(): a.name for a in store.annotators() if a.kind == "human"}
+    number = store.annotator(known.get(name.casefold(), name))
+    store.set_meta(_here(), number)
+    return number
+
+
+def people(store: Store) -> list[Person]:
+    """Everybody who labels in a project, in the order in which they came."""
+    mine = me(store)
+    return [
+        Person(a.id, a.name, _labelled(store, a.id), a.id == mine)
+        for a in store.annotators()
+        if a.kind == "human"
+    ]
+
+
+def is_blind(store: Store) -> bool:
+    """Whether nobody is shown what the others decided."""
+    return bool(store.get_meta(BLIND, False))
+
+
+def set_blind(store: Store, blind: bool) -> None:
+    """Choose for the whole project whether people see each other's decisions."""
+    store.set_meta(BLIND, blind)
+
+
+def shown_to(store: Store, annotator: int) -> list[Annotator]:
+    """Whose decisions an annotator may see: their own, those of files, and others' unless blind."""
+    everybody = store.annotators()
+    if not is_blind(store):
+        return everybody
+    mine = next((a.name for a in everybody if a.id == annotator), "")
+    return [a for a in everybody if a.kind == "import" or a.name == mine]
+
+
+def name_of(project: Project) -> str:
+    """The name under which one labels here now."""
+    return next((a.name for a in project.store.annotators() if a.id == project.annotator), "")
+
+
+def _here() -> str:
+    return f"{HERE}.{login()}@{platform.node()}"
+
+
+def _labelled(store: Store, annotator: int) -> int:
+    return int(np.count_nonzero(store.load_state(annotator).status & LABELLED))

@@ -1,0 +1,335 @@
+"""A project: the folder with everything about one labelling effort, and its door for everybody.
+
+Files of shots are referenced, never copied, written or locked. No SQL and no Qt here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from labeler.project import backups, classes, people, runs
+from labeler.project import create as making
+from labeler.project.runs import RunInfo
+from labeler.project.store import LABELLED, Store, StoredSource
+from labeler.project.store.records import Present, Pulse, Status
+from model.errors import InputError
+from model.shots.first_look import probe_each
+from model.shots.hdf5 import fingerprint
+from model.shots.table import ShotTable, SourceInfo, make_table, open_source, refuse_twins
+from model.taxonomy.taxonomy import Class, Taxonomy
+
+DATABASE = "project.sqlite"
+SERVER = "project.toml"
+"""In the place of the database where that is on a server: it says on which."""
+TAXONOMY = "taxonomy.toml"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Labels of a person, and where the person decided nothing, those that came with the files.
+
+    `imported` (N,) is True where the label is a file's.
+    """
+
+    present: Present
+    status: Status
+    imported: npt.NDArray[np.bool_]
+
+    @property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """(N,) True where anybody decided."""
+        return np.asarray((self.status & LABELLED) != 0)
+
+
+class Project:
+    """An open project; a context manager. Made by `create` or `open`."""
+
+    def __init__(
+        self, folder: Path, taxonomy: Taxonomy, store: Store, notes: list[str], opened_at: Pulse
+    ) -> None:
+        self.folder = folder
+        self.opened_at = opened_at
+        """The store before anything was read of it: what changed since may not be known here."""
+        self.taxonomy = taxonomy
+        self.store = store
+        self.notes = [*store.database.notes, *notes]
+        """What a person should be told once: read-only, network, classes that changed."""
+        self._stored = [_found(source, folder) for source in store.sources()]
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path | str,
+        files: Sequence[Path | str],
+        taxonomy: Path | str | None = None,
+        annotator: str | None = None,
+        on_progress: making.Progress | None = None,
+        *,
+        dataset: str | None = None,
+        labels: bool = True,
+        store: str | None = None,
+        class_of_each: Sequence[str] | None = None,
+    ) -> Project:
+        """A new project in a folder that is not there yet, or empty; all of it or nothing.
+
+        `taxonomy` is a TOML file or the name of a shipped one (default helium). Labels in the
+        files become annotators of their own unless `labels` is False. `store` is the URL of an
+        empty PostgreSQL database, for a team; default a file in the folder. `class_of_each`: one
+        class a file, see `making.make`. InputError for anything that a person can mend; the folder
+        is then as before.
+        """
+        folder = Path(folder).absolute()
+        making.make(
+            folder,
+            [Path(f) for f in files],
+            taxonomy,
+            annotator or people.login(),
+            on_progress or (lambda what, done, total: None),
+            dataset=dataset,
+            with_labels=labels,
+            url=store,
+            class_of_each=class_of_each,
+        )
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Project:
+        """An existing project; InputError where it is none, damaged, or of a newer version."""
+        folder = Path(folder).absolute()
+        if folder.name in (DATABASE, SERVER):
+            folder = folder.parent
+        place = next((folder / f for f in (DATABASE, SERVER) if (folder / f).is_file()), None)
+        if place is None:
+            raise _no_project(folder)
+        store = Store.open(place)
+        try:
+            opened_at = store.pulse()
+            taxonomy = classes.in_step(folder / TAXONOMY, store)
+            taxonomy, notes = _follow_bits(taxonomy, store)
+            return cls(folder, taxonomy, store, notes, opened_at)
+        except BaseException:
+            store.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.store.close()
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def take_taxonomy(self, taxonomy: Taxonomy) -> None:
+        """Use other classes from now on, in the order of the database's bits."""
+        self.taxonomy, _ = _follow_bits(taxonomy, self.store)
+
+    # -- shots ---------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def n_shots(self) -> int:
+        """How many shots all sources hold together."""
+        return sum(s.info.n_shots for s in self._stored)
+
+    @property
+    def sources(self) -> tuple[SourceInfo, ...]:
+        """The files of shots, in the order of their rows, where they lie now."""
+        return tuple(s.info for s in self._stored)
+
+    @property
+    def stored_sources(self) -> tuple[StoredSource, ...]:
+        """The same with their numbers and first rows."""
+        return tuple(self._stored)
+
+    def add_source(
+        self, path: Path | str, dataset: str | None = None, *, labels: bool = True
+    ) -> StoredSource:
+        """Append a file of shots, with the labels that it carries."""
+        (found,) = probe_each([(Path(path), dataset)])
+        refuse_twins([*self.sources, found.info])
+        if labels:
+            making.check_labels(found, self.taxonomy, chosen=True)
+        relative = making.relative_to(found.info.path, self.folder)
+        added = self.store.add_source(found.info, relative)
+        if labels:
+            making.import_labels(self.store, self.taxonomy, added, found)
+        self._stored.append(added)
+        return added
+
+    def missing_sources(self) -> tuple[StoredSource, ...]:
+        """Sources whose file is not where it was."""
+        return tuple(s for s in self._stored if not s.info.path.is_file())
+
+    def changed_sources(self) -> tuple[StoredSource, ...]:
+        """Sources whose file is there and is another one now."""
+        here = (s for s in self._stored if s.info.path.is_file())
+        return tuple(s for s in here if _fingerprint(s.info) != s.info.fingerprint)
+
+    def relocate(self, source_id: int, new_path: Path | str) -> None:
+        """Say where a source's file lies now; InputError where that is another file."""
+        at = next(i for i, s in enumerate(self._stored) if s.id == source_id)
+        old = self._stored[at]
+        info = replace(old.info, path=Path(new_path).absolute())
+        open_source(info.path, known=info).close()
+        if _fingerprint(info) != info.fingerprint:
+            raise InputError(
+                f"is not the file that {old.info.path.name} was: its contents differ",
+                file=info.path,
+                mend="Choose the original or an exact copy; other data belong in a new project.",
+            )
+        relative = making.relative_to(info.path, self.folder)
+        self.store.move_source(source_id, info.path, relative)
+        self._stored[at] = replace(old, info=info, relative=relative)
+
+    @property
+    def keeps_backups(self) -> bool:
+        """Whether backups of its database are made here."""
+        return not self.store.read_only and (self.folder / DATABASE).is_file()
+
+    # -- labels --------------------------------------------------------------------------------
+
+    @property
+    def annotator(self) -> int:
+        """The number of the person who labels at this machine, at first the one who made it."""
+        return people.me(self.store)
+
+    def imported_state(self) -> Merged:
+        """The labels that came with the files, later imports over earlier ones."""
+        n = self.n_shots
+        found = Merged(np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, bool))
+        for annotator in self.store.annotators():
+            if annotator.kind != "import":
+                continue
+            state = self.store.load_state(annotator.id)
+            found.present[state.labelled] = state.present[state.labelled]
+            found.status[state.labelled] = state.status[state.labelled]
+        found.imported[:] = found.labelled
+        return found
+
+    def merged_state(self, annotator: int | None = None, *, only_mine: bool = False) -> Merged:
+        """The person's labels, falling back shot by shot to imported ones unless `only_mine`."""
+        own = self.store.load_state(self.annotator if annotator is None else annotator)
+        if only_mine:
+            return Merged(own.present, own.status, np.zeros(len(own.status), bool))
+        files = self.imported_state()
+        imported = files.labelled & ~own.labelled
+        return Merged(
+            present=np.where(imported, files.present, own.present),
+            status=np.where(imported, files.status | own.status, own.status),
+            imported=imported,
+        )
+
+    def shot_table(
+        self,
+        annotator: int | None = None,
+        *,
+        only_mine: bool = False,
+        merged: Merged | None = None,
+    ) -> ShotTable:
+        """Every shot with its label as training sees it; contradictions are for the trainer.
+
+        `merged`, where somebody has loaded it already, spares reading a million labels again.
+        """
+        merged = merged or self.merged_state(annotator, only_mine=only_mine)
+        labels = self.taxonomy.unpack(np.where(merged.labelled, merged.present, 0))
+        return make_table(
+            self.sources,
+            self.taxonomy.names,
+            labels.astype(np.uint8),
+            merged.labelled,
+            self.store.roles(),
+            self.taxonomy,
+        )
+
+    # -- runs ----------------------------------------------------------------------------------
+
+    @property
+    def runs_folder(self) -> Path:
+        """Where the runs lie."""
+        return self.folder / "runs"
+
+    def runs(self) -> list[RunInfo]:
+        """All runs, oldest first."""
+        return runs.list_runs(self.runs_folder)
+
+    def run_folder(self, number: int) -> Path:
+        """The folder of a run."""
+        return runs.run_folder(self.runs_folder, number)
+
+    def new_run_folder(self) -> Path:
+        """Make the folder of the next run."""
+        return runs.new_run_folder(self.runs_folder)
+
+    @property
+    def current_run(self) -> int | None:
+        """The run whose predictions are shown; None before the first."""
+        number = self.store.get_meta("current_run")
+        return None if number is None else int(number)
+
+    @current_run.setter
+    def current_run(self, number: int | None) -> None:
+        self.store.set_meta("current_run", number)
+
+
+def _fingerprint(info: SourceInfo) -> str:
+    return fingerprint(info.path, info.dataset, (info.n_shots, *info.shape))
+
+
+def _found(source: StoredSource, folder: Path) -> StoredSource:
+    """The source where it lies now: as noted, or beside a project that moved along with it."""
+    if source.info.path.is_file() or not source.relative:
+        return source
+    beside = Path(os.path.normpath(folder / source.relative))
+    if not beside.is_file():
+        return source
+    return replace(source, info=replace(source.info, path=beside))
+
+
+def _follow_bits(taxonomy: Taxonomy, store: Store) -> tuple[Taxonomy, list[str]]:
+    """The taxonomy in the order of the database's bits, whatever was done to the TOML file since.
+
+    New classes get new bits. A class that is gone from the file stays, without rules, for labels
+    may carry it.
+    """
+    kept = store.class_names()
+    new = [name for name in taxonomy.names if name not in kept]
+    if new and not store.read_only:
+        store.add_classes(new)
+    order = [*kept, *new]
+    if order == list(taxonomy.names):
+        return taxonomy, []
+    gone = [name for name in order if name not in taxonomy.names]
+    by_name = {c.name: c for c in taxonomy.classes}
+    entries = [by_name.get(n, Class(n, help="No longer in taxonomy.toml.")) for n in order]
+    notes = [f"The class {n} is gone from taxonomy.toml; labels keep it." for n in gone]
+    return Taxonomy(taxonomy.name, entries, taxonomy.rules), notes
+
+
+def _no_project(folder: Path) -> InputError:
+    """Why there is no project to open at a place, and what to do about it."""
+    if backups.list_backups(folder):
+        mend = f"`airylabel check --repair {folder.name}` makes it anew from its newest backup."
+        return InputError("its database is gone", file=folder, mend=mend)
+    if not folder.exists():
+        mend = f"Check the path, or make one: airylabel create {folder.name} FILE…"
+        return InputError("there is no such project", file=folder, mend=mend)
+    mend = "Name the folder of a project, or make one of your shots: airylabel create PROJECT FILE…"
+    return InputError("is not a project", file=folder, mend=mend)

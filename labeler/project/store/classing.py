@@ -1,0 +1,186 @@
+"""Changes of the classes as part of the history: renamed, added, merged, retired, rules changed.
+
+A bit of `present` is never given to another class, so no label ever changes its meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from labeler.project.store.tables import ANNOTATORS, CLASSES, CURRENT, EVENTS, GESTURES, META
+
+TEXT, PENDING = "taxonomy", "taxonomy_pending"
+"""Named values: the text of taxonomy.toml; True while a change of it is not yet in the file."""
+
+RELABELS = ("merge", "unmerge")
+"""Origins of the gestures that follow from a change of the classes."""
+State = tuple[int, int, int]
+"""Row, present, status."""
+
+
+@dataclass(frozen=True)
+class ClassChange:
+    """One change. `before` and `after` are the texts of taxonomy.toml."""
+
+    what: str
+    """rename, add, merge, retire, rule, edited or undo."""
+    text: str
+    """In words."""
+    before: str
+    after: str
+    renamed: tuple[str, str] | None = None
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    """Classes that no label ever carried."""
+    merged: tuple[str, str] | None = None
+    """Labels with the first get the second instead."""
+    takes_back: int | None = None
+    """The number of the change that this one undoes."""
+    unlabel: tuple[int, ...] = ()
+    """Gestures whose effect is taken back where it still holds."""
+
+    def kept(self) -> dict[str, Any]:
+        """What the history keeps of it."""
+        return {
+            "text": self.text,
+            "before": self.before,
+            "after": self.after,
+            "renamed": self.renamed,
+            "added": self.added,
+            "merged": self.merged,
+        }
+
+
+@dataclass(frozen=True)
+class KeptChange:
+    """A change of the classes in the history."""
+
+    gesture: int
+    time: datetime
+    annotator: str
+    what: str
+    text: str
+    before: str
+    after: str
+    takes_back: int | None
+    renamed: tuple[str, str] | None = None
+    added: tuple[str, ...] = ()
+    relabelled: tuple[int, ...] = field(default=())
+    merged: tuple[str, str] | None = None
+
+
+def kept_changes(connection: Connection) -> list[KeptChange]:
+    """All of them, oldest first."""
+    find = (
+        select(
+            GESTURES.c.id,
+            GESTURES.c.time_us,
+            ANNOTATORS.c.name,
+            GESTURES.c.origin,
+            GESTURES.c.target_id,
+            GESTURES.c.shown,
+        )
+        .join_from(GESTURES, ANNOTATORS, ANNOTATORS.c.id == GESTURES.c.annotator_id)
+        .where(GESTURES.c.kind == "classes")
+        .order_by(GESTURES.c.id)
+    )
+    return [
+        KeptChange(
+            id,
+            datetime.fromtimestamp(time_us / 1e6, UTC),
+            name,
+            what,
+            kept["text"],
+            kept["before"],
+            kept["after"],
+            target,
+            tuple(kept["renamed"]) if kept["renamed"] else None,
+            tuple(kept["added"]),
+            tuple(kept["relabelled"]),
+            tuple(kept["merged"]) if kept["merged"] else None,
+        )
+        for id, time_us, name, what, target, kept in connection.execute(find)
+    ]
+
+
+def in_effect(changes: list[KeptChange]) -> list[KeptChange]:
+    """The changes that were not taken back, oldest first."""
+    gone = {c.takes_back for c in changes if c.takes_back is not None}
+    return [c for c in changes if c.takes_back is None and c.gesture not in gone]
+
+
+def merges(connection: Connection) -> list[tuple[int, int, int]]:
+    """(gesture, bits of the class that went, of the one it went into) of the merges in effect."""
+    done = in_effect(kept_changes(connection))
+    bits = {c.name: 1 << c.bit for c in connection.execute(select(CLASSES.c.name, CLASSES.c.bit))}
+    found = []
+    for k, change in enumerate(done):
+        names = list(change.merged or ())
+        for later in done[k:]:
+            old, new = later.renamed or ("", "")
+            names = [new if name == old else name for name in names]
+        if names:
+            found.append((change.gesture, bits[names[0]], bits[names[1]]))
+    return found
+
+
+def change_rows(connection: Connection, change: ClassChange) -> None:
+    """Change the table of classes and the text of the taxonomy."""
+    if change.renamed is not None:
+        old, new = change.renamed
+        connection.execute(update(CLASSES).where(CLASSES.c.name == old).values(name=new))
+    bits = [bit for (bit,) in connection.execute(select(CLASSES.c.bit))]
+    known = {name for (name,) in connection.execute(select(CLASSES.c.name))}
+    first = max(bits, default=-1) + 1
+    fresh = [name for name in change.added if name not in known]
+    rows = [{"bit": first + k, "name": name} for k, name in enumerate(fresh)]
+    if rows:
+        connection.execute(insert(CLASSES), rows)
+    for name in change.removed:
+        connection.execute(delete(CLASSES).where(CLASSES.c.name == name))
+    for key, value in ((TEXT, change.after), (PENDING, True)):
+        connection.execute(delete(META).where(META.c.key == key))
+        connection.execute(insert(META), {"key": key, "value": value})
+
+
+def ever_used(connection: Connection, name: str) -> bool:
+    """Whether any label of any time carries a class."""
+    bit = connection.execute(select(CLASSES.c.bit).where(CLASSES.c.name == name)).scalar()
+    if bit is None:
+        return False
+    has = EVENTS.c.present_after.bitwise_and(1 << int(bit)) != 0
+    return connection.execute(select(EVENTS.c.row).where(has).limit(1)).scalar() is not None
+
+
+def relabelled(
+    connection: Connection, change: ClassChange
+) -> Iterator[tuple[str, int, list[State]]]:
+    """(origin, annotator, new states) of the labels that follow from a change."""
+    if change.merged is not None:
+        names = {c.name: c.bit for c in connection.execute(select(CLASSES.c.name, CLASSES.c.bit))}
+        gone, into = (1 << names[name] for name in change.merged)
+        c = CURRENT.c
+        find = select(c.annotator_id, c.row, c.present, c.status)
+        found = connection.execute(find.where(c.present.bitwise_and(gone) != 0)).all()
+        for who in sorted({row[0] for row in found}):
+            states = [(r, p & ~gone | into, s) for a, r, p, s in found if a == who]
+            yield "merge", int(who), states
+    for gesture in change.unlabel:
+        yield from _taken_back(connection, gesture)
+
+
+def _taken_back(connection: Connection, gesture: int) -> Iterator[tuple[str, int, list[State]]]:
+    """The states before a gesture, of those shots that nobody changed since."""
+    e, c = EVENTS.c, CURRENT.c
+    who = connection.execute(select(GESTURES.c.annotator_id).where(GESTURES.c.id == gesture))
+    annotator = int(who.scalar_one())
+    same = (c.row == e.row) & (c.annotator_id == annotator) & (c.present == e.present_after)
+    find = select(e.row, e.present_before, c.status).join_from(EVENTS, CURRENT, same)
+    found = connection.execute(find.where(e.gesture_id == gesture)).all()
+    if found:
+        yield "unmerge", annotator, [(int(r), int(p), int(s)) for r, p, s in found]

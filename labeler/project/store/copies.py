@@ -1,0 +1,175 @@
+"""Whole copies of a database: made while others write, looked into, put back.
+
+Every copy is complete under its name or is not there. Own connections only: whoever labels is
+never kept waiting by a copy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from labeler.project.store import migrating
+from labeler.project.store.connection import translated
+from model.errors import InputError
+
+FOLDER = "backups"
+KEY = "backup"
+"""The named value that a copy carries: when, why, and how much is in it."""
+RESTORED = "restored"
+"""The named value by which other windows see that the project went back in time."""
+_LABELLED = """
+SELECT count(DISTINCT row) FROM current WHERE status & 1
+AND annotator_id IN (SELECT id FROM annotators WHERE kind IN ({}))
+"""
+_BY_PEOPLE, _WITH_FILES = _LABELLED.format("'human'"), _LABELLED.format("'human', 'import'")
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a copy holds, without opening it for work."""
+
+    shots: int
+    labelled: int
+    """Shots on which a person decided."""
+    gesture: int
+    """The newest gesture in it."""
+    with_files: int | None = None
+    """Shots on which a person decided or that came with a label; older copies do not tell."""
+
+    @property
+    def counted(self) -> str:
+        """How many shots are labelled, in words."""
+        known = self.with_files is not None and self.with_files != self.labelled
+        more = f" ({self.with_files:,} with the files)" if known else ""
+        return f"{self.labelled:,} of {self.shots:,} labelled by people{more}"
+
+
+def back_up(database: Path, reason: str, folder: Path | None = None) -> Path:
+    """A copy in `backups/` beside the database; InputError where it is damaged or has no room."""
+    folder = folder or database.parent / FOLDER
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    target = folder / f"{database.stem}-{now}-{reason}.sqlite"
+    half = target.with_suffix(f".{os.getpid()}.part")
+    try:
+        folder.mkdir(exist_ok=True)
+        with translated(database), closing(sqlite3.connect(half, isolation_level=None)) as copy:
+            with closing(_reading(database)) as source:
+                source.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+            _refuse_damage(copy, database)
+            kept = {**vars(_glance(copy)), "reason": reason}
+            copy.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (KEY, json.dumps(kept)))
+        half.replace(target)
+    except OSError as error:
+        mend = "Free some space, or ask for the right to write there."
+        what = f"no backup could be written ({error})"
+        raise InputError(what, file=folder, mend=mend) from error
+    finally:
+        for rest in ("", "-journal"):
+            half.with_name(half.name + rest).unlink(missing_ok=True)
+    return target
+
+
+def look_into(copy: Path) -> Glance:
+    """What a copy holds, in a moment; InputError where it is damaged or no project's."""
+    with translated(copy), closing(_immutable(copy)) as database:
+        kept = _value(database, KEY)
+        if not isinstance(kept, dict):
+            return _glance(database)
+        return Glance(kept["shots"], kept["labelled"], kept["gesture"], kept.get("with_files"))
+
+
+def value_in(copy: Path, key: str) -> Any:
+    """A named value of a copy; None where it has none."""
+    with translated(copy), closing(_immutable(copy)) as database:
+        return _value(database, key)
+
+
+def check(copy: Path) -> None:
+    """InputError where a copy is damaged or no project's."""
+    with translated(copy), closing(_immutable(copy)) as database:
+        _refuse_damage(database, copy)
+        _glance(database)
+        (step,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+    if step not in migrating.KNOWN:
+        mend = "Install a newer airylabel to go back to it."
+        raise InputError("was made by a newer program", file=copy, mend=mend)
+
+
+def put_back(copy: Path, database: Path) -> None:
+    """Make a database what the copy is, in one transaction; other windows see it as one change.
+
+    A database that is too damaged for that is replaced as a file; keep it first.
+    """
+    check(copy)
+    with translated(database):
+        try:
+            with (
+                closing(_immutable(copy)) as source,
+                closing(sqlite3.connect(database, isolation_level=None)) as present,
+            ):
+                present.execute("PRAGMA busy_timeout=10000")
+                present.execute("PRAGMA synchronous=FULL")
+                source.backup(present)
+                _refuse_damage(present, database)
+                stamp = json.dumps(datetime.now(UTC).isoformat())
+                present.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (RESTORED, stamp))
+            return
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+        except InputError:
+            pass  # the old pages are in the way: replace the file
+    replace(copy, database)
+
+
+def replace(copy: Path, database: Path) -> None:
+    """Put a copy in the place of a database that nobody can use; keep that one first."""
+    half = database.with_suffix(".part")
+    with translated(database), closing(sqlite3.connect(half)) as new:
+        with closing(_immutable(copy)) as source:
+            source.backup(new)
+        _refuse_damage(new, copy)
+    for rest in ("-wal", "-shm"):
+        database.with_name(database.name + rest).unlink(missing_ok=True)
+    half.replace(database)
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write; it may have to recover the journal of one that died."""
+    found = sqlite3.connect(path.resolve().as_uri() + "?mode=rw", uri=True)
+    found.execute("PRAGMA busy_timeout=10000")
+    found.execute("PRAGMA query_only=ON")
+    return found
+
+
+def _immutable(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path.resolve().as_uri() + "?mode=ro&immutable=1", uri=True)
+
+
+def _value(database: sqlite3.Connection, key: str) -> Any:
+    found = database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if found is None else json.loads(found[0])
+
+
+def _glance(database: sqlite3.Connection) -> Glance:
+    (shots,) = database.execute("SELECT coalesce(sum(n_shots), 0) FROM sources").fetchone()
+    (labelled,) = database.execute(_BY_PEOPLE).fetchone()
+    (with_files,) = database.execute(_WITH_FILES).fetchone()
+    (gesture,) = database.execute("SELECT coalesce(max(id), 0) FROM gestures").fetchone()
+    return Glance(int(shots), int(labelled), int(gesture), int(with_files))
+
+
+def _refuse_damage(database: sqlite3.Connection, path: Path) -> None:
+    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        found = " ".join(str(found).split())
+        mend = "Run `airylabel check --repair` on the project."
+        raise InputError(f"the database is damaged ({found})", file=path, mend=mend)

@@ -1,0 +1,79 @@
+"""Brings a database to the form that this program knows, after a backup; refuses a newer one.
+
+Alembic is imported only when there is something to do, for it costs more than opening a project.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from sqlalchemy import inspect, select
+
+from labeler.project.store.connection import Database
+from labeler.project.store.dialects import upsert
+from labeler.project.store.tables import META
+from labeler.version import version
+from model.errors import InputError
+
+HEAD = "0001"
+"""The newest step under `migrations/versions`."""
+KNOWN = ("0001",)
+"""Every step, oldest first."""
+WRITER = "program_version"
+"""The named value that says which program made or updated the project."""
+
+
+def bring_up(database: Database) -> None:
+    """Apply the steps that are missing, in one transaction, after a backup of what is there."""
+    found = revision(database)
+    if found == HEAD:
+        return
+    if found is not None and found not in KNOWN:
+        raise InputError(
+            f"this project was made by a newer program ({_writer(database)}); this is {version()}",
+            file=database.path,
+            mend=f"Install airylabel {_writer(database)} or newer.",
+        )
+    if database.read_only:
+        raise InputError(
+            "this project is of an older form, and its folder may not be written to",
+            file=database.path,
+            mend="Copy the folder to a place where you may write, and open it there.",
+        )
+    if found is not None:
+        database.back_up(f"before-{HEAD}")
+    made = upsert(database.dialect, META).values(key=WRITER, value=version())
+    keep = made.on_conflict_do_update(index_elements=["key"], set_={"value": version()})
+    with database.write() as connection:
+        _upgrade(connection)
+        connection.execute(keep)
+
+
+def revision(database: Database) -> str | None:
+    """The step that the database is at; None for a new file."""
+    with database.translated():
+        if not inspect(database.connection).has_table("alembic_version"):
+            return None
+        found = database.connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+        return str(found.scalar())
+
+
+def folder() -> str:
+    """Where the steps lie, in a checkout and in an installed wheel alike."""
+    return str(resources.files("labeler.project.store") / "migrations")
+
+
+def _upgrade(connection: object) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", folder().replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _writer(database: Database) -> str:
+    find = select(META.c.value).where(META.c.key == WRITER)
+    return str(database.connection.execute(find).scalar() or "of unknown version")

@@ -1,0 +1,114 @@
+"""What the store hands out and takes in. No SQL here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from model.shots.sources import SourceInfo
+
+LABELLED, FLAGGED, SKIPPED = 1, 2, 4
+"""Bits of a status. LABELLED: a person decided, every class that is not present is absent."""
+
+Rows = npt.NDArray[np.int64]
+Present = npt.NDArray[np.int64]
+Status = npt.NDArray[np.uint8]
+GestureKind = Literal["do", "undo", "redo", "salvage", "classes"]
+
+
+@dataclass(frozen=True)
+class State:
+    """One annotator's state of all N shots: bits of the present classes, bits of the status."""
+
+    present: Present
+    status: Status
+
+    @property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """(N,) True where the annotator decided."""
+        return (self.status & LABELLED) != 0
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a gesture, an undo or a redo left behind: the new state of its rows."""
+
+    rows: Rows
+    present: Present
+    status: Status
+    gesture: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """By what an open project sees that something changed elsewhere; cheap to ask for."""
+
+    gesture: int
+    n_shots: int
+    restored: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What others did since a gesture: the new state of each annotator's rows."""
+
+    of: dict[int, tuple[Rows, Present, Status]]
+    classes: bool
+    """Whether the classes changed too."""
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """Who decided: a person ("human") or the labels of a file ("import")."""
+
+    id: int
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class StoredSource:
+    """A file of shots in this project; its shots are rows `first_row` … + n_shots - 1."""
+
+    id: int
+    info: SourceInfo
+    first_row: int
+    relative: str
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One event of one shot. `shown` is what the model showed at that moment, if anything."""
+
+    time: datetime
+    annotator: str
+    gesture: int
+    kind: GestureKind
+    origin: str
+    present_before: int
+    status_before: int
+    present: int
+    status: int
+    note: str | None
+    shown: dict[str, Any] | None
+    seconds: float | None
+
+
+def in_words(before: tuple[int, int], after: tuple[int, int], names: dict[int, str]) -> str:
+    """The difference of two (present, status) in words: '+Round, −Prolate'."""
+    parts = []
+    for bit, name in names.items():
+        had, has = before[0] >> bit & 1, after[0] >> bit & 1
+        if had != has:
+            parts.append(f"{'+' if has else '−'}{name}")
+    words = {LABELLED: "labelled", FLAGGED: "flagged", SKIPPED: "skipped"}
+    for flag, word in words.items():
+        had, has = before[1] & flag, after[1] & flag
+        if had != has and not (flag == LABELLED and parts):
+            parts.append(word if has else f"not {word}")
+    return ", ".join(parts) or "no change of labels"

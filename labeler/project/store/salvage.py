@@ -1,0 +1,264 @@
+"""Saves what can be read of a damaged database, and fills the rest from a backup.
+
+Reads the damaged file and never writes it; the result is a new database with a whole history.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labeler.project.store import carving, copies, migrating
+from labeler.project.store.connection import Database
+
+Row = tuple[Any, ...]
+TABLES = {
+    "meta": 2,
+    "annotators": 3,
+    "classes": 2,
+    "sources": 7,
+    "gestures": 9,
+    "events": 8,
+    "current": 5,
+    "roles": 2,
+}
+"""Tables in the order in which they can be filled, and how many columns each has."""
+_KEYS = {"events": ("gesture_id", "row"), "current": ("annotator_id", "row")}
+"""Tables without row numbers, and their keys."""
+_ENDS = {"meta": (True, True), "classes": (False, True), "roles": (False, False)}
+"""Of the tables of two columns: which of them hold text."""
+_NUMBERS = {
+    "annotators": (0,),
+    "classes": (0,),
+    "sources": (0, 3, 4),
+    "gestures": (0, 1, 2, 6),
+    "events": (0, 1, 2, 3, 5, 6),
+    "current": (0, 1, 2, 3),
+    "roles": (0, 1),
+}
+"""Columns that hold a whole number, never below 0."""
+_REPLAYED = """
+SELECT g.annotator_id, e.row, e.present_after, e.status_after, e.note_after
+FROM events e JOIN gestures g ON g.id = e.gesture_id
+WHERE e.gesture_id = (
+    SELECT max(x.gesture_id) FROM events x JOIN gestures y ON y.id = x.gesture_id
+    WHERE x.row = e.row AND y.annotator_id = g.annotator_id)
+"""
+
+
+_BROKEN = """
+SELECT * FROM (
+    SELECT g.annotator_id, e.row, e.gesture_id, g.time_us,
+        lag(e.gesture_id, 1, 0) OVER shot,
+        lag(e.present_after, 1, 0) OVER shot AS p0, lag(e.status_after, 1, 0) OVER shot AS s0,
+        lag(e.note_after) OVER shot AS n0,
+        e.present_before AS p1, e.status_before AS s1, e.note_before AS n1
+    FROM events e JOIN gestures g ON g.id = e.gesture_id
+    WINDOW shot AS (PARTITION BY g.annotator_id, e.row ORDER BY e.gesture_id))
+WHERE p0 IS NOT p1 OR s0 IS NOT s1 OR n0 IS NOT n1 ORDER BY 3
+"""
+_SHORT = """
+SELECT g.id, g.annotator_id FROM gestures g
+WHERE changed > (SELECT count(*) FROM events WHERE gesture_id = g.id)
+"""
+_ADD_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+@dataclass
+class Saved:
+    """What came of it: rows of each table by where they came from, and what is gone."""
+
+    read: dict[str, int] = field(default_factory=dict)
+    from_backup: dict[str, int] = field(default_factory=dict)
+    lost: list[int] = field(default_factory=list)
+    """Numbers of gestures that are nowhere."""
+    bridged: int = 0
+    """Steps of lost gestures that follow from the events before and after."""
+    by_state: int = 0
+    """Decisions whose gesture is lost, but whose result is not."""
+
+
+def is_damaged(database: Path) -> bool:
+    """Whether the file is damaged or no database at all; it looks at every page."""
+    try:
+        with closing(sqlite3.connect(database)) as found:
+            found.execute("PRAGMA query_only=ON")
+            found.execute("SELECT count(*) FROM gestures, alembic_version").fetchone()
+            return bool(found.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",))
+    except sqlite3.OperationalError as error:
+        return "no such table" in str(error)
+    except sqlite3.DatabaseError:
+        return True
+
+
+def agree(damaged: Path, backup: Path) -> bool:
+    """Whether all gestures that both files hold are the same: one history, not two."""
+    known: list[dict[int, tuple[Any, ...]]] = []
+    for path in (damaged, backup):
+        with closing(sqlite3.connect(path)) as found:
+            rows = list(_rows(found, "gestures"))
+        rows += [r for numbered, r in carving.records(path) if _table_of(numbered, r) == "gestures"]
+        known.append({row[0]: row[1:3] for row in rows if _fits("gestures", row)})
+    return all(known[0][i] == known[1][i] for i in known[0].keys() & known[1].keys())
+
+
+def rebuild_current(database: Database) -> None:
+    """Make the table of current states anew from the history."""
+    with database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM current")
+        connection.exec_driver_sql(f"INSERT INTO current {_REPLAYED}")
+
+
+def salvage(damaged: Path, backup: Path | None, fresh: Path) -> Saved:
+    """Make a new database `fresh` of all that `damaged` and `backup` still hold."""
+    saved = Saved()
+    new = Database(fresh)
+    try:
+        migrating.bring_up(new)
+        with new.write() as connection:
+            connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+            driver = new.driver
+            driver.execute("DELETE FROM meta")
+            _fill(driver, damaged)
+            seen = driver.execute("SELECT * FROM current").fetchall()
+            for numbered, row in carving.records(damaged):
+                table = _table_of(numbered, row)
+                if table is not None:
+                    _put(driver, table, row)
+            saved.read = {table: _count(driver, table) for table in TABLES}
+            if backup is not None:
+                saved.from_backup = _fill(driver, backup)
+            _make_whole(driver, saved, seen)
+    finally:
+        new.close()
+    return saved
+
+
+def _fill(driver: sqlite3.Connection, path: Path) -> dict[str, int]:
+    """Copy every readable row of a database; rows that are there stay. How many were new."""
+    before = {table: _count(driver, table) for table in TABLES}
+    for table in TABLES:
+        with closing(sqlite3.connect(path)) as old:
+            for row in _rows(old, table):
+                _put(driver, table, row)
+    return {table: _count(driver, table) - before[table] for table in TABLES}
+
+
+def _count(driver: sqlite3.Connection, table: str) -> int:
+    return int(driver.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+def _put(driver: sqlite3.Connection, table: str, row: Row) -> None:
+    if _fits(table, row):
+        marks = ", ".join("?" * len(row))
+        driver.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
+
+
+def _rows(old: sqlite3.Connection, table: str) -> Iterator[Row]:
+    """The rows from the front and from the back, as far as the damage lets one go."""
+    for order in ("", "DESC"):
+        keys = ", ".join(f"{key} {order}" for key in _KEYS.get(table, ("rowid",)))
+        try:
+            yield from old.execute(f"SELECT * FROM {table} ORDER BY {keys}")
+            return
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
+            continue
+
+
+def _table_of(numbered: bool, row: Row) -> str | None:
+    """The table whose row a record can be; `current` is not guessed, for old states look alike."""
+    for table, width in TABLES.items():
+        if table != "current" and len(row) == width and numbered == (table not in _KEYS):
+            text = isinstance(row[0], str), isinstance(row[-1], str)
+            if width == 2 and text != _ENDS[table]:
+                continue
+            if _fits(table, row):
+                return table
+    return None
+
+
+def _fits(table: str, row: Row) -> bool:
+    """Whether a row can be what it says: damage may read as nonsense."""
+    if len(row) != TABLES[table]:
+        return False
+    if table == "meta":
+        return isinstance(row[0], str) and isinstance(row[1], str) and row[0] != copies.KEY
+    numbers = [row[i] for i in _NUMBERS[table]]
+    return all(isinstance(v, int) and v >= 0 for v in numbers)
+
+
+def _make_whole(driver: sqlite3.Connection, saved: Saved, seen: list[Row]) -> None:
+    """Drop what hangs in the air, bridge what is lost, keep the states that were still there."""
+    run = driver.execute
+    for trigger in ("gestures_no_delete", "gestures_no_update", "events_no_delete"):
+        run(f"DROP TRIGGER {trigger}")
+    run("DELETE FROM gestures WHERE annotator_id NOT IN (SELECT id FROM annotators)")
+    (newest,) = run(
+        "SELECT max(coalesce((SELECT max(id) FROM gestures), 0),"
+        " coalesce((SELECT max(gesture_id) FROM events), 0))"
+    ).fetchone()
+    known = {i for (i,) in run("SELECT id FROM gestures")}
+    saved.lost = [i for i in range(1, int(newest) + 1) if i not in known]
+    run("DELETE FROM events WHERE gesture_id NOT IN (SELECT id FROM gestures)")
+    run("UPDATE gestures SET target_id = NULL WHERE target_id NOT IN (SELECT id FROM gestures)")
+    saved.bridged = _bridge(driver, saved.lost)
+    run("DELETE FROM current")
+    run(f"INSERT INTO current {_REPLAYED}")
+    saved.by_state = _keep_states(driver, seen)
+    for table, verb in (("gestures", "DELETE"), ("gestures", "UPDATE"), ("events", "DELETE")):
+        run(
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, 'the history only grows'); END"
+        )
+
+
+def _bridge(driver: sqlite3.Connection, lost: list[int]) -> int:
+    """Where a step of a shot is missing, it follows from the states before and after it."""
+    broken = driver.execute(_BROKEN).fetchall()
+    short = dict(driver.execute(_SHORT).fetchall())
+    owner: dict[int, int] = {}
+    bridged = 0
+    for who, row, then, time_us, before, *state in broken:
+        free = [i for i in short if before < i < then and short[i] == who]
+        free = free or [i for i in lost if before < i < then and owner.get(i, who) == who]
+        if not free:
+            continue
+        gesture = free[-1]
+        if gesture not in short and gesture not in owner:
+            owner[gesture] = who
+            _add_gesture(driver, gesture, time_us, who)
+        driver.execute(_ADD_EVENT, (gesture, row, *state))
+        bridged += 1
+    return bridged
+
+
+def _keep_states(driver: sqlite3.Connection, seen: list[Row]) -> int:
+    """One more gesture of everybody, before which nothing can be undone.
+
+    It holds the states that the damaged file still had and that no event explains.
+    """
+    now = {(a, r): tuple(rest) for a, r, *rest in driver.execute("SELECT * FROM current")}
+    kept = 0
+    for (who,) in driver.execute("SELECT id FROM annotators").fetchall():
+        (newest, time_us) = driver.execute(
+            "SELECT coalesce(max(id), 0), coalesce(max(time_us), 0) FROM gestures"
+        ).fetchone()
+        _add_gesture(driver, newest + 1, time_us, who)
+        for row, *state in (row for a, *row in seen if a == who):
+            before = now.get((who, row), (0, 0, None))
+            if before != tuple(state):
+                driver.execute(_ADD_EVENT, (newest + 1, row, *before, *state))
+                put = "INSERT OR REPLACE INTO current VALUES (?, ?, ?, ?, ?)"
+                driver.execute(put, (who, row, *state))
+                kept += 1
+    return kept
+
+
+def _add_gesture(driver: sqlite3.Connection, id: int, time_us: int, who: int) -> None:
+    """A gesture that stands for lost ones."""
+    values = (id, time_us, who, "salvage", None, "salvaged", 0, None, None)
+    driver.execute("INSERT INTO gestures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)

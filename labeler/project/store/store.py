@@ -1,0 +1,374 @@
+"""The store's verbs for labels: record, undo, redo, and questions about what was decided.
+
+A change is one transaction and is on the disk when the verb returns. The history only grows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, bindparam, insert, literal, select
+
+from labeler.project.store import audit, classing, migrating, salvage, server
+from labeler.project.store.classing import ClassChange, KeptChange
+from labeler.project.store.connection import Database
+from labeler.project.store.dialects import add_events, make_current, states, these
+from labeler.project.store.elsewhere import Elsewhere
+from labeler.project.store.records import Change, GestureKind, HistoryEntry, State, in_words
+from labeler.project.store.tables import ANNOTATORS, CURRENT, EVENTS, GESTURES
+from labeler.project.store.undo import UndoStack
+
+_AFTER = (EVENTS.c.row, EVENTS.c.present_after, EVENTS.c.status_after, EVENTS.c.note_after)
+_BEFORE_IT = (EVENTS.c.row, EVENTS.c.present_before, EVENTS.c.status_before, EVENTS.c.note_before)
+_OF_GESTURE = EVENTS.c.gesture_id == bindparam("gesture")
+_SINCE = (
+    select(
+        GESTURES.c.id, GESTURES.c.kind, GESTURES.c.target_id, GESTURES.c.changed, GESTURES.c.origin
+    )
+    .where(GESTURES.c.annotator_id == bindparam("annotator"), GESTURES.c.id > bindparam("seen"))
+    .order_by(GESTURES.c.id)
+)
+_STATE = "SELECT row, present, status FROM current WHERE annotator_id = ?"
+_STATE_TYPE = np.dtype([("row", "i8"), ("present", "i8"), ("status", "u1")])
+
+
+class Store(Elsewhere):
+    """Everything that was decided in one project. For one thread; other processes may write too."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._stacks: dict[int, UndoStack] = {}
+        self.written: set[int] = set()
+
+    @classmethod
+    def create(cls, path: Path, class_names: Sequence[str], url: str | None = None) -> Store:
+        """A new database; bit c of `present` stands for the c-th class.
+
+        With `url` it is on a server, and `path` is the small file that says so.
+        """
+        store = cls(Database(path) if url is None else server.found(path, url))
+        migrating.bring_up(store.database)
+        store.add_classes(list(class_names))
+        return store
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """An existing database, checked, and brought to the present form after a backup.
+
+        `path` is the database, or the file that says on which server it is. InputError where it
+        is damaged, newer than this program, or cannot be opened.
+        """
+        database = server.open_server(path) if path.suffix == ".toml" else Database(path)
+        try:
+            database.quick_check()
+            migrating.bring_up(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the project can only be looked at."""
+        return self.database.read_only
+
+    def forsake(self) -> None:
+        """Take away what was made on a server, where making a project failed."""
+        if isinstance(self.database, server.Server):
+            self.database.erase()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.database.close()
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def record(
+        self,
+        annotator_id: int,
+        rows: npt.ArrayLike,
+        present: npt.ArrayLike,
+        status: npt.ArrayLike,
+        *,
+        origin: str,
+        note: str | Sequence[str | None] | None = None,
+        shown: dict[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> int:
+        """Keep one gesture on one or many shots; durable when it returns. The gesture's number.
+
+        `present`, `status` and `note` are one value for all rows, or one each. `note` None leaves
+        notes as they are, '' takes them away. InputError where the disk refuses: then nothing
+        changed.
+        """
+        where = np.atleast_1d(np.asarray(rows, np.int64))
+        bits = np.broadcast_to(np.asarray(present, np.int64), where.shape).tolist()
+        flags = np.broadcast_to(np.asarray(status, np.uint8), where.shape).tolist()
+        states = list(zip(where.tolist(), bits, flags, strict=True))
+        with self.database.write() as connection:
+            return self._record(
+                connection, annotator_id, states, origin, note=note, shown=shown, seconds=seconds
+            )
+
+    def _record(
+        self,
+        connection: Connection,
+        annotator_id: int,
+        states: Sequence[tuple[int, int, int]],
+        origin: str,
+        *,
+        note: str | Sequence[str | None] | None = None,
+        shown: dict[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> int:
+        """One gesture to (row, present, status) each, within a transaction."""
+        before = self._before(connection, annotator_id, [row for row, *_ in states])
+        events = []
+        notes = [note] * len(states) if note is None or isinstance(note, str) else note
+        for (row, p, s), said in zip(states, notes, strict=True):
+            was = before.get(row, (0, 0, None))
+            events.append((row, *was, p, s, was[2] if said is None else said or None))
+        changed = sum(e[1:4] != e[4:7] for e in events)
+        gesture = self._gesture(
+            connection, annotator_id, "do", origin, changed, shown=shown, seconds=seconds
+        )
+        if events:
+            add_events(connection, self.database.dialect, [(gesture, *e) for e in events])
+        connection.execute(
+            make_current(self.database.dialect), {"annotator": annotator_id, "gesture": gesture}
+        )
+        return gesture
+
+    def undo(self, annotator_id: int) -> Change | None:
+        """Take the last gesture back that is in effect; None where there is none."""
+        return self._reverse(annotator_id, "undo")
+
+    def redo(self, annotator_id: int) -> Change | None:
+        """Bring back the gesture that was undone last; None where there is none."""
+        return self._reverse(annotator_id, "redo")
+
+    def can_undo(self, annotator_id: int) -> bool:
+        """Whether `undo` has anything to take back."""
+        return bool(self._stack(annotator_id).done)
+
+    def can_redo(self, annotator_id: int) -> bool:
+        """Whether `redo` has anything to bring back."""
+        return bool(self._stack(annotator_id).undone)
+
+    def change_classes(self, annotator_id: int, change: ClassChange) -> int:
+        """Keep a change of the classes, with the labels that follow from it: all or nothing.
+
+        The gesture's number. The new text of the taxonomy is marked as not yet in its file.
+        """
+        with self.database.write() as connection:
+            classing.change_rows(connection, change)
+            relabelled = []
+            for origin, who, states in classing.relabelled(connection, change):
+                relabelled.append(self._record(connection, who, states, origin))
+            shown = {**change.kept(), "relabelled": relabelled}
+            return self._gesture(
+                connection,
+                annotator_id,
+                "classes",
+                change.what,
+                0,
+                target=change.takes_back,
+                shown=shown,
+            )
+
+    def class_changes(self) -> list[KeptChange]:
+        """Every change of the classes, oldest first."""
+        with self.database.translated():
+            return classing.kept_changes(self.database.connection)
+
+    def merges(self) -> list[tuple[int, int, int]]:
+        """(gesture, bits of the class that went, of the one it went into) of merges in effect."""
+        with self.database.translated():
+            return classing.merges(self.database.connection)
+
+    def class_was_used(self, name: str) -> bool:
+        """Whether any label of any time carries a class."""
+        with self.database.translated():
+            return classing.ever_used(self.database.connection, name)
+
+    def _reverse(self, annotator_id: int, kind: GestureKind) -> Change | None:
+        with self.database.write() as connection:
+            stack = self._stack(annotator_id)
+            gestures = stack.done if kind == "undo" else stack.undone
+            if not gestures:
+                return None
+            target = gestures[-1]
+            size = select(GESTURES.c.changed).where(GESTURES.c.id == target)
+            changed = int(connection.execute(size).scalar_one())
+            gesture = self._gesture(connection, annotator_id, kind, kind, changed, target=target)
+            start, end = (_AFTER, _BEFORE_IT) if kind == "undo" else (_BEFORE_IT, _AFTER)
+            copied = select(literal(gesture), *start, *end[1:]).where(_OF_GESTURE)
+            columns = [c.name for c in EVENTS.c]
+            connection.execute(insert(EVENTS).from_select(columns, copied), {"gesture": target})
+            connection.execute(
+                make_current(self.database.dialect), {"annotator": annotator_id, "gesture": gesture}
+            )
+            return self._change(connection, gesture, kind)
+
+    def _before(
+        self, connection: Connection, annotator_id: int, rows: list[int]
+    ) -> dict[int, tuple[int, int, str | None]]:
+        dialect = self.database.dialect
+        found = connection.execute(
+            states(dialect), {"annotator": annotator_id, "rows": these(dialect, rows)}
+        )
+        return {row: (present, status, note) for row, present, status, note in found}
+
+    def _make_current(self, connection: Connection, annotator_id: int, gesture: int) -> None:
+        who = {"annotator": annotator_id, "gesture": gesture}
+        connection.execute(make_current(self.database.dialect), who)
+
+    def _gesture(
+        self,
+        connection: Connection,
+        annotator_id: int,
+        kind: GestureKind,
+        origin: str,
+        changed: int,
+        *,
+        target: int | None = None,
+        shown: dict[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> int:
+        values = {
+            "time_us": time.time_ns() // 1000,
+            "annotator_id": annotator_id,
+            "kind": kind,
+            "target_id": target,
+            "origin": origin,
+            "changed": changed,
+            "shown": shown,
+            "seconds": seconds,
+        }
+        made = connection.execute(insert(GESTURES), values).inserted_primary_key
+        assert made is not None
+        self.written.add(int(made[0]))
+        return int(made[0])
+
+    def _change(self, connection: Connection, gesture: int, kind: GestureKind) -> Change:
+        found = connection.execute(
+            select(*_AFTER[:3], *_BEFORE_IT[1:3]).where(_OF_GESTURE), {"gesture": gesture}
+        ).all()
+        table = np.array([tuple(row) for row in found], np.int64).reshape(-1, 5)
+        where = f"shot {table[0, 0] + 1}" if len(table) == 1 else f"{len(table)} shots"
+        _, present, status, was_present, was_status = table[0].tolist()
+        names = dict(enumerate(self.class_names()))
+        words = in_words((was_present, was_status), (present, status), names)
+        verb = "Undone" if kind == "undo" else "Redone"
+        what = f": {words}" if len(table) == 1 else ""
+        return Change(
+            rows=table[:, 0],
+            present=table[:, 1],
+            status=table[:, 2].astype(np.uint8),
+            gesture=gesture,
+            text=f"{verb} on {where}{what}",
+        )
+
+    def _stack(self, annotator_id: int) -> UndoStack:
+        stack = self._stacks.setdefault(annotator_id, UndoStack())
+        with self.database.translated():
+            known = {"annotator": annotator_id, "seen": stack.seen}
+            found = self.database.connection.execute(_SINCE, known)
+            stack.follow(
+                (g, "relabel" if origin in classing.RELABELS else kind, target, changed)
+                for g, kind, target, changed, origin in found
+            )
+        return stack
+
+    # -- questions -----------------------------------------------------------------------------
+
+    def load_state(self, annotator_id: int) -> State:
+        """The state of all N shots; shots that the annotator never touched are 0."""
+        n = self.n_shots()
+        state = State(np.zeros(n, np.int64), np.zeros(n, np.uint8))
+        with self.database.translated():
+            rows = self.database.rows(_STATE, annotator_id)
+            found = self._table(rows, _STATE_TYPE, n)
+        state.present[found["row"]] = found["present"]
+        state.status[found["row"]] = found["status"]
+        return state
+
+    def note(self, row: int, annotator_id: int) -> str:
+        """The annotator's note on a shot, '' without one."""
+        mine = (CURRENT.c.annotator_id == annotator_id) & (CURRENT.c.row == row)
+        with self.database.translated():
+            found = self.database.connection.execute(select(CURRENT.c.note).where(mine)).scalar()
+        return found or ""
+
+    def notes(self, annotator_id: int) -> dict[int, str]:
+        """All notes of an annotator, by row."""
+        mine = (CURRENT.c.annotator_id == annotator_id) & CURRENT.c.note.is_not(None)
+        with self.database.translated():
+            rows = self.database.connection.execute(
+                select(CURRENT.c.row, CURRENT.c.note).where(mine)
+            )
+            return {int(row): str(note) for row, note in rows}
+
+    def history(self, row: int, annotator_id: int | None = None) -> list[HistoryEntry]:
+        """Everything that ever happened to a shot, oldest first; of everybody or of one."""
+        g, e = GESTURES.c, EVENTS.c
+        of_whom = literal(True) if annotator_id is None else g.annotator_id == annotator_id
+        find = (
+            select(
+                g.time_us,
+                ANNOTATORS.c.name,
+                g.id,
+                g.kind,
+                g.origin,
+                e.present_before,
+                e.status_before,
+                e.present_after,
+                e.status_after,
+                e.note_after,
+                g.shown,
+                g.seconds,
+            )
+            .join_from(EVENTS, GESTURES, g.id == e.gesture_id)
+            .join(ANNOTATORS, ANNOTATORS.c.id == g.annotator_id)
+            .where(e.row == row, of_whom)
+            .order_by(g.id)
+        )
+        with self.database.translated():
+            found = self.database.connection.execute(find)
+            return [
+                HistoryEntry(datetime.fromtimestamp(time_us / 1e6, UTC), *rest)
+                for time_us, *rest in found
+            ]
+
+    def labelling_times(self, annotator_id: int) -> npt.NDArray[np.float64]:
+        """Seconds since the epoch of every gesture that changed something, oldest first."""
+        find = "SELECT time_us FROM gestures WHERE annotator_id=? AND kind='do' AND changed>0"
+        with self.database.translated():
+            rows = self.database.rows(find + " ORDER BY id", annotator_id)
+            return np.fromiter((t for (t,) in rows), np.float64) / 1e6
+
+    def differing_states(self) -> list[tuple[int, int]]:
+        """(annotator, row) whose current state does not follow from the history."""
+        return audit.differing_states(self.database)
+
+    def rebuild_current(self) -> None:
+        """Make the current states anew from the history; back up first."""
+        salvage.rebuild_current(self.database)
+
+    def audit(self) -> list[str]:
+        """Findings where the current state does not follow from the history; [] when it does."""
+        found = [
+            f"shot {row + 1}: the current state of annotator {who} does not follow from the history"
+            for who, row in audit.differing_states(self.database)
+        ]
+        found += [
+            f"shot {row + 1}: gesture {gesture} starts from a state that never was"
+            for gesture, row in audit.broken_chains(self.database)
+        ]
+        return found

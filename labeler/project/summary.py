@@ -1,0 +1,94 @@
+"""What a project holds, in numbers, for a script or a person. Questions only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from labeler.project.project import Merged, Project
+from labeler.project.store import FLAGGED, SKIPPED
+from labeler.version import version
+
+
+def summary(project: Project) -> dict[str, Any]:
+    """Shots, labels per class, broken rules, sources, runs; plain values for JSON.
+
+    `labels` counts own, imported and merged labels (the person's over the files') per class;
+    violations are of the merged ones.
+    """
+    merged = project.merged_state()
+    own = project.merged_state(only_mine=True)
+    imported = project.imported_state()
+    missing = {source.id for source in project.missing_sources()}
+    return {
+        "name": project.name,
+        "folder": str(project.folder),
+        "version": version(),
+        "taxonomy": project.taxonomy.name,
+        "classes": list(project.taxonomy.names),
+        "shots": project.n_shots,
+        "labelled": int(merged.labelled.sum()),
+        "labelled_own": int(own.labelled.sum()),
+        "labelled_imported": int(imported.labelled.sum()),
+        "flagged": int(((own.status & FLAGGED) != 0).sum()),
+        "skipped": int(((own.status & SKIPPED) != 0).sum()),
+        "labels": {
+            "merged": _per_class(project, merged),
+            "own": _per_class(project, own),
+            "imported": _per_class(project, imported),
+        },
+        "contradictions": int(_contradictions(project, merged)),
+        "violations": violations(project, merged),
+        "annotators": [{"name": a.name, "kind": a.kind} for a in project.store.annotators()],
+        "sources": [
+            {
+                "id": source.id,
+                "path": str(source.info.path),
+                "dataset": source.info.dataset,
+                "layout": source.info.layout,
+                "shots": source.info.n_shots,
+                "shape": list(source.info.shape),
+                "dtype": source.info.dtype,
+                "missing": source.id in missing,
+            }
+            for source in project.stored_sources
+        ],
+        "runs": [
+            {
+                "number": run.number,
+                "created": run.created.isoformat(),
+                "recipe": run.recipe,
+                "state": run.state,
+                "metrics": run.metrics,
+            }
+            for run in project.runs()
+        ],
+        "current_run": project.current_run,
+        "notes": project.notes,
+    }
+
+
+def violations(project: Project, merged: Merged) -> list[dict[str, Any]]:
+    """For every rule: its text, severity, how many shots break it, the first of them (from 1)."""
+    rows = np.flatnonzero(merged.labelled)
+    broken = project.taxonomy.violations(project.taxonomy.unpack(merged.present[rows]))
+    return [
+        {
+            "rule": rule.text,
+            "severity": rule.severity,
+            "shots": int(broken[:, r].sum()),
+            "first": (rows[broken[:, r]][:5] + 1).tolist(),
+        }
+        for r, rule in enumerate(project.taxonomy.rules)
+    ]
+
+
+def _per_class(project: Project, state: Merged) -> dict[str, int]:
+    labels = project.taxonomy.unpack(state.present[state.labelled])
+    return {n: int(labels[:, c].sum()) for c, n in enumerate(project.taxonomy.names)}
+
+
+def _contradictions(project: Project, merged: Merged) -> int:
+    labels = project.taxonomy.unpack(merged.present[merged.labelled])
+    return int(project.taxonomy.contradictions(labels).sum())

@@ -1,0 +1,160 @@
+"""Edits the text of a taxonomy.toml: comments and order stay, and the result always loads.
+
+Text in, text out; it knows neither project nor database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tomlkit
+from tomlkit.items import AoT
+
+from model.errors import InputError
+from model.taxonomy.taxonomy import Rule, plain
+from model.taxonomy.toml import loads
+
+LISTS = ("classes", "with")
+
+
+def rename(text: str, old: str, new: str) -> str:
+    """Give a class another name, wherever it is written; files with the old one still match."""
+    document = tomlkit.parse(text)
+    entry = _entry(document, old)
+    new = _fresh(document, new, but=old)
+    was = [n for n in str(entry.get("was", "")).split(";") if n and plain(n) != plain(new)]
+    entry["name"] = new
+    entry["was"] = ";".join([*was, old])
+    for other in _tables(document, "class"):
+        if other.get("parent") == old:
+            other["parent"] = new
+    _in_rules(document, lambda names: [new if n == old else n for n in names])
+    for rule in _tables(document, "rule"):
+        if old in str(rule.get("text", "")):
+            rule["text"] = str(rule["text"]).replace(old, new)
+    return _checked(document)
+
+
+def add(text: str, name: str, **fields: str) -> str:
+    """Add a class at the end, or take one back that was retired."""
+    document = tomlkit.parse(text)
+    for entry in _tables(document, "class"):
+        if plain(entry["name"]) == plain(name) and entry.get("retired"):
+            del entry["retired"]
+            entry.update({k: v for k, v in fields.items() if v})
+            return _checked(document)
+    entry = tomlkit.table()
+    entry["name"] = _fresh(document, name)
+    entry.update({k: v for k, v in fields.items() if v})
+    _append(document, "class", entry)
+    return _checked(document)
+
+
+def retire(text: str, name: str, day: str, children: str = "") -> str:
+    """Offer a class no more: without key and rules; its children go to `children`."""
+    document = tomlkit.parse(text)
+    entry = _entry(document, name)
+    if entry.get("retired"):
+        raise InputError(f"the class {name} is retired already", mend="Nothing is to be done.")
+    for key in ("key", "parent"):
+        entry.pop(key, None)
+    entry["retired"] = day
+    for other in _tables(document, "class"):
+        if other.get("parent") == name:
+            other["parent"] = "" if other["name"] == children else children
+    _in_rules(document, lambda names: [n for n in names if n != name])
+    _drop_rules(document, _is_empty)
+    return _checked(document)
+
+
+def set_rule(text: str, number: int, severity: str) -> str:
+    """Make a rule (from 1) hard or soft, or take it `off`."""
+    document = tomlkit.parse(text)
+    rules = _tables(document, "rule")
+    if not 1 <= number <= len(rules):
+        mend = f"There are rules 1 to {len(rules)}." if rules else "There is none."
+        raise InputError(f"there is no rule {number}", mend=mend)
+    if severity == "off":
+        _drop_rules(document, lambda rule: rule is rules[number - 1])
+    else:
+        rules[number - 1]["severity"] = severity
+    return _checked(document)
+
+
+def add_rule(text: str, rule: Rule) -> str:
+    """Add a rule at the end; its words are made where it has none."""
+    document = tomlkit.parse(text)
+    entry = tomlkit.table()
+    entry.update({"kind": rule.kind, "severity": rule.severity, "classes": list(rule.left)})
+    if rule.right:
+        entry["with"] = list(rule.right)
+    if rule.text:
+        entry["text"] = rule.text
+    _append(document, "rule", entry)
+    return _checked(document)
+
+
+def _tables(document: tomlkit.TOMLDocument, kind: str) -> list[Any]:
+    found = document.get(kind)
+    return list(found.body) if isinstance(found, AoT) else []
+
+
+def _append(document: tomlkit.TOMLDocument, kind: str, entry: Any) -> None:
+    if kind not in document:
+        document[kind] = tomlkit.aot()
+    document[kind].append(entry)
+
+
+def _entry(document: tomlkit.TOMLDocument, name: str) -> Any:
+    tables = _tables(document, "class")
+    for entry in tables:
+        if entry["name"] == name:
+            return entry
+    mend = f"There are: {', '.join(str(t['name']) for t in tables)}."
+    raise InputError(f"there is no class {name!r}", mend=mend)
+
+
+def _fresh(document: tomlkit.TOMLDocument, name: str, but: str = "") -> str:
+    """A name that no class has, without spaces around it."""
+    name = " ".join(name.split())
+    others = [str(t["name"]) for t in _tables(document, "class") if t["name"] != but]
+    if not name or plain(name) in map(plain, others):
+        what = "a class needs a name" if not name else f"there is a class {name!r} already"
+        raise InputError(what, mend="Give a name of its own, or merge the two classes.")
+    return name
+
+
+def _in_rules(document: tomlkit.TOMLDocument, change: Callable[[Sequence[str]], list[str]]) -> None:
+    for rule in _tables(document, "rule"):
+        for side in LISTS:
+            if side in rule:
+                names = [rule[side]] if isinstance(rule[side], str) else list(rule[side])
+                if change(names) != names:
+                    rule[side] = change(names)
+                    if len(change(names)) < len(names):
+                        rule.pop("text", None)
+
+
+def _is_empty(rule: Any) -> bool:
+    """Whether a rule has too few classes left to say anything."""
+    left = rule.get("classes", [])
+    few = len(left) < (2 if rule.get("kind") == "one_of" else 1)
+    return few or ("with" in rule and not rule["with"])
+
+
+def _drop_rules(document: tomlkit.TOMLDocument, gone: Callable[[Any], bool]) -> None:
+    kept = [rule for rule in _tables(document, "rule") if not gone(rule)]
+    if len(kept) == len(_tables(document, "rule")):
+        return
+    document.remove("rule")
+    if kept:
+        document["rule"] = tomlkit.aot()
+        for rule in kept:
+            document["rule"].append(rule)
+
+
+def _checked(document: tomlkit.TOMLDocument) -> str:
+    text = tomlkit.dumps(document)
+    loads(text)
+    return text

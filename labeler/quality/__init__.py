@@ -1,0 +1,1 @@
+"""Are the labels good? Agreement, drift, rules, the report of the week."""

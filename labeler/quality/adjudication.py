@@ -1,0 +1,113 @@
+"""Settling what people read differently: who said what, and consensus labels beside theirs.
+
+Nobody's own label is changed, or there would be nothing left to measure agreement by: what is
+settled belongs to an annotator of its own, of kind "consensus".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from labeler.project.project import Project
+from labeler.project.store import LABELLED
+from labeler.project.store.records import Rows
+from labeler.quality.agreement import Readers, readers_of
+from model.metrics import agreement as statistics
+
+CONSENSUS = "consensus"
+BY_HAND = "settled by "
+"""Begins the note on a consensus label that a person chose; no majority replaces it."""
+
+
+def consensus_annotator(project: Project) -> int:
+    """The number of the annotator to whom settled labels belong."""
+    return project.store.annotator(CONSENSUS, kind=CONSENSUS)
+
+
+def _state(project: Project) -> tuple[Rows, dict[int, str]]:
+    """(N,) consensus bits, -1 where nothing is settled; and the notes."""
+    known = [a.id for a in project.store.annotators() if a.kind == CONSENSUS]
+    if not known:
+        return np.full(project.n_shots, -1, np.int64), {}
+    state = project.store.load_state(known[0])
+    return np.where(state.labelled, state.present, -1), project.store.notes(known[0])
+
+
+def open_questions(project: Project, rows: Rows) -> Rows:
+    """Those of the given shots that nobody has settled yet, in the same order."""
+    return rows[_state(project)[0][rows] < 0]
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What one reader, or the consensus, says of a shot; `present` bits, None where undecided."""
+
+    name: str
+    present: int | None
+
+
+def votes(readers: Readers, row: int) -> list[Vote]:
+    """Who said what on a shot."""
+    return [
+        Vote(name, int(readers.present[a, row]) if readers.read[a, row] else None)
+        for a, name in enumerate(readers.names)
+    ]
+
+
+def settle(project: Project, row: int, present: int) -> int:
+    """Make this the consensus label of a shot, by hand; the gesture's number."""
+    name = next(a.name for a in project.store.annotators() if a.id == project.annotator)
+    return project.store.record(
+        consensus_annotator(project),
+        row,
+        present,
+        LABELLED,
+        origin="adjudicated",
+        note=f"{BY_HAND}{name}",
+    )
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What making consensus labels came to."""
+
+    unanimous: int
+    majority: int
+    by_hand: int
+    open: int
+    changed: int
+
+
+def make_consensus(project: Project) -> Settled:
+    """Settle every shot that two or more read and most agree on, as one gesture.
+
+    A shot is open where, for any class, as many say yes as no; where it was settled before people
+    changed their minds, it is open again. What was settled by hand stays.
+    """
+    readers = readers_of(project)
+    rows = readers.shared
+    read, present = readers.on(rows, project.taxonomy)
+    most, settled = statistics.majority(read, present)
+    unlike = statistics.differing(read, present).any(1)
+    bits = project.taxonomy.pack(most)
+    before, notes = _state(project)
+    chosen = np.array([r for r, note in notes.items() if note.startswith(BY_HAND)], np.int64)
+    chosen = chosen[before[chosen] >= 0]
+    by_hand = np.isin(rows, chosen)
+    after = np.full(len(before), -1, np.int64)
+    after[rows[settled]] = bits[settled]
+    after[chosen] = before[chosen]
+    new = np.flatnonzero(after != before)
+    if len(new):
+        status = np.where(after[new] < 0, 0, LABELLED).astype(np.uint8)
+        who, labels = consensus_annotator(project), np.maximum(after[new], 0)
+        project.store.record(who, new, labels, status, origin=CONSENSUS)
+    return Settled(
+        unanimous=int((~unlike & ~by_hand).sum()),
+        majority=int((unlike & settled & ~by_hand).sum()),
+        by_hand=int(by_hand.sum()),
+        open=int((~settled & ~by_hand).sum()),
+        changed=len(new),
+    )

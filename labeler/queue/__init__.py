@@ -1,0 +1,1 @@
+"""Which shots to go through, in which order: filters, orders, groups."""

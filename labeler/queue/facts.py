@@ -1,0 +1,92 @@
+"""What is known about every shot of a project, as arrays: what filters, orders and groups may ask.
+
+Nothing is read or worked out before somebody asks for it. Pure numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from labeler.project.decisions import Decisions
+from labeler.project.store.records import LABELLED, Rows, State
+from labeler.project.tally import FEW_BITS
+from model.taxonomy.taxonomy import Labels, Taxonomy
+
+Some = Rows | slice
+"""Rows that are asked about; `ALL` of them without copying anything."""
+ALL = slice(None)
+Flags = npt.NDArray[np.bool_]
+Numbers = Mapping[str, npt.NDArray[np.floating]]
+MODEL = "model"
+"""What a filter or an order needs that looks at a run's predictions."""
+CLUSTER = "cluster"
+"""The number that says in which proposed cluster of the map a shot is, from 1; NaN in none."""
+
+
+class Readings(Protocol):
+    """What is asked of a run's predictions; every answer has shape (N,), or (N, C)."""
+
+    def likely(self) -> Labels: ...
+    def uncertainty(self) -> npt.NDArray[np.floating]: ...
+    def contradictions(self) -> npt.NDArray[np.generic]: ...
+    def disagreement(
+        self, present: npt.ArrayLike, status: npt.ArrayLike, rows: Some = ALL
+    ) -> npt.NDArray[np.generic]: ...
+
+
+def _nobody(name: str) -> State:
+    raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Decisions, predictions, files and numbers of N shots.
+
+    `numbers` holds (N,) arrays by name: those of the files, and whatever else was given;
+    `others` is the state of another annotator by name; `times` (N,) seconds since the epoch of
+    the last decision on each shot, NaN where there is none.
+    """
+
+    decided: Decisions
+    taxonomy: Taxonomy
+    readings: Readings | None = None
+    files: tuple[str, ...] = ()
+    source_of: npt.NDArray[np.int32] | None = None
+    numbers: Numbers = field(default_factory=dict)
+    annotators: Callable[[], tuple[str, ...]] = tuple
+    others: Callable[[str], State] = _nobody
+    times: Callable[[], npt.NDArray[np.floating]] | None = None
+
+    @property
+    def n(self) -> int:
+        return len(self.decided.status)
+
+    def has(self, need: str) -> bool:
+        """Whether there is what a filter or an order needs: "", "model" or the name of a number."""
+        return need == "" or (self.readings is not None if need == MODEL else need in self.numbers)
+
+    def labelled(self, rows: Some = ALL) -> Flags:
+        """Where somebody decided."""
+        return (self.decided.status[rows] & LABELLED) > 0
+
+    def holding(self, class_index: int, rows: Some = ALL) -> Flags:
+        """Where a class is present."""
+        return (self.decided.present[rows] & (np.int64(1) << class_index)) > 0
+
+    def judged(self, judge: Callable[[Labels], npt.NDArray[np.bool_]], rows: Some = ALL) -> Flags:
+        """What `judge` says of the labels (S, C) -> (S,), for decided shots; one look a set."""
+        present = self.decided.present[rows]
+        if len(present) > FEW_BITS and int(present.max()) < FEW_BITS:
+            sets = np.flatnonzero(np.bincount(present))
+            answers = np.zeros(int(sets[-1]) + 1, bool)
+            answers[sets] = judge(self.taxonomy.unpack(sets))
+            found = answers[present]
+        else:
+            sets, which = np.unique(present, return_inverse=True)
+            found = judge(self.taxonomy.unpack(sets))[which]
+        return found & self.labelled(rows)

@@ -1,0 +1,1 @@
+"""What a training left behind and what it says about every shot."""

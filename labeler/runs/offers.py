@@ -1,0 +1,152 @@
+"""What a person may choose for a training, in words, and how long it will take.
+
+Knows no Qt and never loads torch; what the choices mean is decided in `model.runs.recipes` and
+`model.networks.architectures`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from labeler.project.store.records import LABELLED
+from labeler.project.tally import Tally
+from labeler.runs.run_report import RunReport
+from model.runs import recipes
+from model.taxonomy.taxonomy import Taxonomy
+from model.training.split import FEWEST
+
+QUICK = "quick"
+"""The recipe behind the Retrain button."""
+FEWEST_CLASSES = 2
+"""So many classes must occur, or there is nothing to tell apart."""
+
+
+@dataclass(frozen=True)
+class NetworkOffer:
+    """A network in words. `cost` is the time of a training step in those of the ResNet-18."""
+
+    name: str
+    text: str
+    cost: float
+
+
+NETWORKS = (
+    NetworkOffer("resnet18", "ResNet-18 · 11 M weights, the usual choice", 1.0),
+    NetworkOffer("resnet50", "ResNet-50 · 24 M weights", 2.6),
+    NetworkOffer("resnet101", "ResNet-101 · 43 M weights, slow without a GPU", 4.6),
+    NetworkOffer("vgg16", "VGG-16 · slow without a GPU", 7.0),
+    NetworkOffer("vgg19", "VGG-19 · slow without a GPU", 8.5),
+)
+WORDS = {
+    "quick": "Quick · a usable network in minutes",
+    "best": "Best · full detail, takes much longer",
+    "paper": "As the paper · Zimmermann et al. 2019",
+    "airynet": "As the authors' code · airynet",
+}
+
+SECONDS_PER_SHOT = 0.115
+"""One training step for one shot: ResNet-18, 224 pixels, two CPU cores."""
+SECONDS_PER_READING = 0.045
+"""Predicting one shot with all its heatmaps, the same network and machine."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to train: a recipe, and where it is not the recipe's own, the network and epochs.
+
+    `warm_start` is the number of the run whose network is the first one; 0: as the recipe says.
+    """
+
+    recipe: str = QUICK
+    network: str = ""
+    epochs: int = 0
+    warm_start: int = 0
+
+    @property
+    def arguments(self) -> list[str]:
+        """For the command line of `airylabel train`."""
+        words = ["--recipe", self.recipe]
+        words += ["--network", self.network] if self.network else []
+        words += ["--epochs", str(self.epochs)] if self.epochs else []
+        return words + (["--warm-start", str(self.warm_start)] if self.warm_start else [])
+
+    def comes_to(self, shots: int) -> tuple[str, int]:
+        """The network and the number of epochs of a training on so many shots."""
+        recipe = recipes.named(self.recipe)
+        return self.network or recipe.network, self.epochs or recipe.epochs_for(shots)
+
+
+def own_start(order: Order) -> str:
+    """Where a training begins if no run is chosen, in words."""
+    recipe = recipes.named(order.recipe)
+    if recipe.backbone and (order.network or recipe.network) == recipe.network:
+        return "Simulated shots"
+    return "Chance"
+
+
+def possible_starts(order: Order, runs: Iterable[RunReport]) -> list[RunReport]:
+    """Runs whose network is of the kind that the order asks for, the newest first."""
+    recipe = recipes.named(order.recipe)
+    kind = order.network or recipe.network, recipe.activation
+    return [run for run in runs if run.has_network and (run.network, run.activation) == kind]
+
+
+def lacking(
+    taxonomy: Taxonomy, present: npt.NDArray[np.int64], status: npt.NDArray[np.uint8]
+) -> str:
+    """What is still needed before a training makes sense, in words; '' where nothing is."""
+    return lacking_in(taxonomy, Tally(present, status))
+
+
+def lacking_in(taxonomy: Taxonomy, tally: Tally) -> str:
+    """The same from numbers that are kept up, in a time that does not grow with the shots."""
+    usable, occurring = tally.usable(taxonomy)
+    if usable < FEWEST:
+        more = FEWEST - usable
+        return f"Label {more} more shot{'s' * (more > 1)} to train a network"
+    if occurring.sum() < FEWEST_CLASSES:
+        return f"Label shots of {FEWEST_CLASSES} different classes to train a network"
+    return ""
+
+
+def usable_shots(
+    taxonomy: Taxonomy, present: npt.NDArray[np.int64], status: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.intp]:
+    """Rows that a training would use: decided and breaking no hard rule."""
+    decided = np.flatnonzero(status & LABELLED)
+    sets, which = np.unique(present[decided], return_inverse=True)
+    if not len(sets):
+        return decided
+    return decided[~taxonomy.contradictions(taxonomy.unpack(sets))[which]]
+
+
+def expected_seconds(order: Order, labelled: int, shots: int, runs: Iterable[RunReport]) -> float:
+    """How long training and predicting will take: from the newest run alike, else an estimate."""
+    network, epochs = order.comes_to(labelled)
+    cost = {offer.name: offer.cost for offer in NETWORKS}.get(network, 1.0)
+    cost *= (recipes.named(order.recipe).size / 224) ** 2 * 2 / max(os.cpu_count() or 2, 2)
+    each = cost * SECONDS_PER_SHOT
+    for run in runs:
+        alike = (run.recipe, run.network, run.state) == (order.recipe, network, "finished")
+        if alike and run.seconds and run.shots and run.epochs:
+            each = run.seconds / (run.shots * run.epochs)
+            break
+    return each * labelled * epochs + cost * SECONDS_PER_READING * shots
+
+
+def duration(seconds: float) -> str:
+    """A duration as people say it: '40 s', '3 min', '1 h 20 min', '2 days'."""
+    if seconds < 59.5:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        hours, rest = divmod(minutes, 60)
+        return f"{hours} h {rest} min" if rest and hours < 10 else f"{round(minutes / 60)} h"
+    return f"{round(minutes / 1440)} days"

@@ -1,0 +1,234 @@
+"""What a run says about every shot: memory-maps `predictions.h5` and answers by array look-up.
+
+Never loads torch and never computes anything that needs a network. Classes are matched by name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from labeler.runs.reading import Choice, Flags, Reading
+from model.errors import InputError
+from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge
+from model.heatmaps.gradcam import FORMS
+from model.runs.prediction_file import names_of_form
+from model.taxonomy import decoding
+from model.taxonomy.taxonomy import MAX_ENUMERATED, Taxonomy
+
+__all__ = ["Choice", "Predictions", "Stage"]
+
+Stage = Literal["alone", "decided", "decoded"]
+"""Each class by its own threshold; as the run decides; as the likeliest legal label set."""
+
+AGAIN = "Predict again with this run, or use another one."
+AT_ONCE = 1 << 16
+"""Shots: their numbers fit into a processor's cache, and none of them is kept twice."""
+_CARELESS = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+)
+"""What h5py and numpy raise on damaged or foreign content."""
+
+
+class Predictions(Reading):
+    """One run's reading of N shots, in the order of the project's rows and the taxonomy's classes.
+
+    `probabilities` (N, C) float32; `thresholds` (C,); `known` (C,) False for classes that the run
+    never learnt (their probability is 0); `readable` (N,) False for shots that it could not read;
+    `embeddings` (N, D) and `role` (N,) as written; `field` the part of a shot that the network
+    saw, `cells_box` the part that the cells of its heatmaps tile; `input` what it looks at: the
+    pattern, or its correlation map; `run` and `recipe` by name.
+    """
+
+    def __init__(self, path: Path, taxonomy: Taxonomy, file: h5py.File) -> None:
+        self.path = path
+        self.taxonomy = taxonomy
+        names = [_text(name) for name in file.attrs["class_names"]]
+        ours = taxonomy.columns(names, path)
+        c = len(taxonomy)
+        self._column = np.full(c, -1)
+        self._column[ours] = np.arange(len(names))
+        self.known: Flags = self._column >= 0
+        self._check(file["probabilities"], len(names), len(set(ours.tolist())))
+        n = len(file["probabilities"])
+        self.readable: Flags = np.ones(n, bool)
+        if "readable" in file:
+            self.readable = np.asarray(file["readable"][()], bool)
+        self.probabilities: npt.NDArray[np.float32] = np.zeros((n, c), np.float32)
+        self.thresholds: npt.NDArray[np.float32] = np.full(c, 0.5, np.float32)
+        self.thresholds[ours] = file.attrs["thresholds"]
+        self.decided: Flags = np.zeros((n, c), bool)
+        for start in range(0, n, AT_ONCE):
+            self._take(file, ours, slice(start, start + AT_ONCE))
+        self.embeddings = _mapped(path, file["embeddings"])
+        self._maps: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any] | None]] = {}
+        for form in FORMS:
+            maps, scale = names_of_form(form)
+            if maps in file:
+                scales = _mapped(path, file[scale]) if scale in file else None
+                self._maps[form] = (_mapped(path, file[maps]), scales)
+        self._logits = _mapped(path, file["logits"]) if "logits" in file else None
+        self.role = file["role"][()] if "role" in file else np.zeros(n, np.uint8)
+        self.field = _box(file.attrs.get("field", FULL_FIELD))
+        self.cells_box = _box(file.attrs.get("cells", self.field))
+        self.input = _text(file.attrs.get("input", "pattern"))
+        self._shift = file["shift"][()] if "shift" in file else np.zeros((n, 2), np.float32)
+        self.run = _text(file.attrs.get("run", path.parent.name))
+        self.name = f"run {int(self.run)}" if self.run.isdecimal() else f"run {self.run}"
+        self.recipe = _text(file.attrs.get("recipe", ""))
+        self.fingerprint = _text(file.attrs.get("fingerprint", ""))
+        if FORMS[0] not in self._maps:
+            raise ValueError("it has no heatmaps")
+        for heat, scales in self._maps.values():
+            if heat.ndim != 4 or heat.shape[:2] != (n, len(names)):
+                raise ValueError(f"heatmaps have shape {heat.shape}")
+            if scales is not None and scales.shape != (n, len(names)):
+                raise ValueError(f"scales of heatmaps have shape {scales.shape}")
+        if not len(self.embeddings) == len(self.readable) == len(self._shift) == n:
+            raise ValueError("its parts have different lengths")
+
+    @classmethod
+    def open(
+        cls, path: Path, taxonomy: Taxonomy, n: int, fingerprint: str | None = None
+    ) -> Predictions:
+        """Open the predictions for a project of n shots; InputError where they do not fit it.
+
+        With `fingerprint`, that of the shots and labels must be the same too.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InputError("no predictions here", file=path, mend=AGAIN)
+        try:
+            with h5py.File(path, "r", locking=False) as file:
+                found = cls(path, taxonomy, file)
+        except InputError:
+            raise
+        except _CARELESS as error:
+            raise InputError(f"damaged predictions ({error})", file=path, mend=AGAIN) from error
+        if len(found) != n:
+            what = f"predictions of {len(found)} shots, but the project has {n}"
+            raise InputError(what, file=path, mend="Predict again to cover them all.")
+        if fingerprint is not None and fingerprint != found.fingerprint:
+            raise InputError("predictions of other data", file=path, mend=AGAIN)
+        return found
+
+    @staticmethod
+    def _check(written: h5py.Dataset, classes: int, different: int) -> None:
+        if written.ndim != 2 or written.shape[1] != classes or different != classes:
+            raise ValueError(f"probabilities of shape {written.shape} for {different} classes")
+
+    def _take(self, file: h5py.File, ours: npt.NDArray[np.int64], rows: slice) -> None:
+        """Read probabilities and decisions of some rows to the taxonomy's columns `ours`."""
+        written = file["probabilities"][rows]
+        readable = self.readable[rows]
+        readable &= ~np.isnan(written).any(1)
+        written[~readable] = 0
+        if not (written.min() >= 0 and written.max() <= 1):
+            raise ValueError("probabilities outside 0 … 1")
+        self.probabilities[rows, ours] = written
+        if "decided" in file:  # a rule-aware network decides by label sets, not by thresholds
+            written = file["decided"][rows].astype(bool)
+        else:
+            written = written >= self.thresholds[ours]
+        self.decided[rows, ours] = written & readable[:, None]
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    # -- one shot ------------------------------------------------------------------------------
+
+    def probability(self, row: int) -> npt.NDArray[np.float32] | None:
+        """(C,) of one shot; None where the run could not read it."""
+        return self.probabilities[row] if self.readable[row] else None
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The forms of Grad-CAM++ whose maps are there."""
+        return tuple(self._maps)
+
+    def cells(self, row: int, class_index: int, form: str = FORMS[0]) -> npt.NDArray[np.float32]:
+        """(h, w) heat of a class as computed, on the network's own grid, negative parts too.
+
+        In the paper's form where the run did not store the one asked for. All 0 for a class that
+        the run never learnt and for a shot that it could not read.
+        """
+        column = self._column[class_index]
+        if column < 0 or not self.readable[row]:
+            return np.zeros(self.grid, np.float32)
+        heat, scales = self._maps.get(form) or self._maps[FORMS[0]]
+        scale = 1 if scales is None else scales[row, column]
+        return np.asarray(heat[row, column], np.float32) * np.float32(scale)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Cells of a heatmap, down and across."""
+        down, across = self._maps[FORMS[0]][0].shape[2:]
+        return int(down), int(across)
+
+    def heatmap(
+        self, row: int, class_index: int, shape: tuple[int, int], form: str = FORMS[0]
+    ) -> Heat:
+        """(y, x) heat in [0, 1], enlarged onto a pattern of that shape; 1 at its own hottest cell.
+
+        Maps of different classes or shots compare in shape, never in strength.
+        """
+        return self.on_pattern(self.cells(row, class_index, form), row, shape)
+
+    def on_pattern(self, cells: npt.NDArray[np.float32], row: int, shape: tuple[int, int]) -> Heat:
+        """(h, w) heat on the network's grid, laid on the pattern of a shot as `heatmap` does."""
+        field, box = self.field, self.cells_box
+        down, right = map(float, self._shift[row])
+        if self.input == "pattern" and (down or right):
+            field, box = (
+                (y0 - down, x0 - right, y1 - down, x1 - right) for y0, x0, y1, x1 in (field, box)
+            )
+        return enlarge(cells, shape, field, box)
+
+    def broken(self, stage: Stage = "decided") -> Flags:
+        """(N, R) which rule each shot's prediction breaks, hard and soft ones.
+
+        Before rule-aware decoding ("alone": every class by its own threshold, as if there were no
+        rules), as the run decides, or after it ("decoded"); the paper reads broken rules as the
+        sign of a failed generalisation.
+        """
+        sets, which = np.unique(self.taxonomy.pack(self._labels_at(stage)), return_inverse=True)
+        violations = self.taxonomy.violations(self.taxonomy.unpack(sets))
+        return np.asarray(violations[which] & self.readable[:, None])
+
+    def _labels_at(self, stage: Stage) -> Flags:
+        if stage == "decided" or self._logits is None:
+            return self.decided
+        logits = np.full(self.probabilities.shape, -1e3, np.float32)
+        logits[:, self.known] = np.nan_to_num(self._logits)[:, self._column[self.known]]
+        if stage == "decoded" and len(self.taxonomy) <= MAX_ENUMERATED:
+            found = decoding.most_likely_sets(logits, self.taxonomy.legal_sets)
+        else:
+            found = decoding.sigmoid(logits) >= self.thresholds
+        return np.asarray(found & self.known & self.readable[:, None], bool)
+
+
+def _mapped(path: Path, dataset: Any) -> npt.NDArray[Any]:
+    """The dataset as a memory map; read as a whole where the file does not allow one."""
+    offset = dataset.id.get_offset()
+    if offset is None or not dataset.size:
+        return np.asarray(dataset[()])
+    return np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
+
+
+def _box(value: Any) -> Box:
+    y0, x0, y1, x1 = map(float, value)
+    return y0, x0, y1, x1
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,282 @@
+"""What happened in a run, read from its folder: events, curves, metrics; and two runs compared.
+
+Reads `events.jsonl` and `metrics.json` of a run folder and never writes there. Knows no Qt and
+never loads torch.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labeler.project.store.records import LABELLED
+from labeler.runs.predictions import Predictions
+from model.events import Event, from_line
+from model.runs import promotion
+from model.runs.promotion import Verdict
+from model.shots.table import EVALUATION
+
+MACRO, RARE, MICRO, BROKEN = "macro_f1", "rare_f1", "accuracy", "contradiction_rate"
+METRICS = {
+    MACRO: "Macro F1",
+    RARE: "Rare F1",
+    MICRO: "Micro accuracy",
+    BROKEN: "Contradictions",
+}
+"""Name in events and files -> text on screen; all are shares, and less is better for the last."""
+NOTICEABLE = 0.02
+"""A class got better or worse where its F1 moved by at least this much."""
+
+
+@dataclass
+class RunReport:
+    """One training, as its folder tells it. `started` and `seconds` are 0 where unknown.
+
+    `state` is "training", "finished", "cancelled", "failed" or "unfinished"; `shots` the labelled
+    shots used, `judged` the evaluation shots among them; `epochs` those done; `classes` the
+    metrics of each class, by class name; `activation` that of its network, '' where unknown;
+    `interval` the 95 % interval of the macro F1, None where unknown.
+    """
+
+    number: int
+    folder: Path
+    state: str = "unfinished"
+    started: float = 0.0
+    seconds: float = 0.0
+    recipe: str = ""
+    network: str = ""
+    shots: int = 0
+    judged: int = 0
+    epochs: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    classes: dict[str, dict[str, float]] = field(default_factory=dict)
+    message: str = ""
+    activation: str = ""
+    interval: tuple[float, float] | None = None
+
+    @property
+    def has_network(self) -> bool:
+        """Whether there is something to predict with or to begin from."""
+        return (self.folder / "model.json").is_file()
+
+    @property
+    def predictions(self) -> Path:
+        """The file of what it predicts, there or not."""
+        return self.folder / "predictions.h5"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether there is a network and what it predicts."""
+        return self.predictions.is_file()
+
+
+@dataclass
+class Curves:
+    """The epochs of a run: their numbers, losses and metrics, each a list of equal length."""
+
+    epochs: list[float] = field(default_factory=list)
+    losses: dict[str, list[float]] = field(default_factory=dict)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, item: Event) -> bool:
+        """Take in one event; True where a point was added."""
+        if item["event"] not in ("epoch", "evaluated"):
+            return False
+        self.epochs.append(float(item.get("epoch", len(self.epochs) + 1)))
+        measured = item.get("metrics") or {}
+        losses = {"training": item.get("loss"), "evaluation": measured.get("loss")}
+        for table, values in ((self.losses, losses), (self.metrics, measured)):
+            for name in {*table, *(k for k, v in values.items() if isinstance(v, int | float))}:
+                line = table.setdefault(name, [np.nan] * (len(self.epochs) - 1))
+                value = values.get(name)
+                line.append(float(value) if isinstance(value, int | float) else np.nan)
+        return True
+
+    @classmethod
+    def of(cls, items: Iterable[Event]) -> Curves:
+        """The curves of a stream of events."""
+        curves = cls()
+        for item in items:
+            curves.add(item)
+        return curves
+
+
+def read_events(folder: Path) -> tuple[Event, ...]:
+    """The events of a run, without its steps; none where there is no readable file."""
+    path = Path(folder) / "events.jsonl"
+    try:
+        about = path.stat()
+        return _events(path, about.st_mtime_ns, about.st_size)
+    except OSError:
+        return ()
+
+
+@lru_cache(maxsize=256)
+def _events(path: Path, _time: int, _size: int) -> tuple[Event, ...]:
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        items = (from_line(line) for line in lines if '"event":"step"' not in line)
+        return tuple(item for item in items if item is not None and item["event"] != "step")
+
+
+def read_report(number: int, folder: Path) -> RunReport:
+    """What a run folder tells; a folder with little in it gives a run with little in it."""
+    run = RunReport(number, Path(folder))
+    for item in read_events(folder):
+        _take(run, item)
+    final = _json(run.folder / "metrics.json")
+    run.metrics |= _numbers(final.get("evaluation"))
+    run.seconds = float(final.get("seconds") or run.seconds)
+    per_class = final.get("per_class") or {}
+    run.classes = {str(k): _numbers(v) for k, v in per_class.items() if isinstance(v, dict)}
+    run.activation = _activation(run.folder / "recipe.toml")
+    edges: Any = (final.get("intervals") or {}).get(MACRO) or ()
+    if len(edges) == 2 and all(isinstance(v, int | float) for v in edges):
+        run.interval = float(edges[0]), float(edges[1])
+    return run
+
+
+def _activation(path: Path) -> str:
+    try:
+        return str(tomllib.loads(path.read_text("utf-8")).get("activation") or "")
+    except (OSError, ValueError):  # a run that never began has none
+        return ""
+
+
+def _take(run: RunReport, item: Event) -> None:
+    kind = item["event"]
+    run.started = run.started or float(item.get("time") or 0)
+    if kind == "started":
+        run.recipe = str(item.get("recipe") or "")
+        run.network = str(item.get("network") or "")
+        run.shots = int(item.get("shots") or 0)
+        run.judged = int(item.get("evaluation") or 0)
+    elif kind in ("epoch", "evaluated"):
+        run.epochs = int(item.get("epoch") or run.epochs)
+        if item.get("metrics") and (item.get("best") or not run.metrics):
+            run.metrics = _numbers(item.get("metrics"))
+    elif kind in ("finished", "cancelled", "failed"):
+        run.state = kind
+        run.seconds = float(item.get("time") or 0) - run.started
+        run.metrics |= _numbers(item.get("metrics"))
+        run.message = str(item.get("text") or "")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):  # an unfinished run has none
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _numbers(values: Any) -> dict[str, float]:
+    if not isinstance(values, dict):
+        return {}
+    return {
+        str(k): float(v)
+        for k, v in values.items()
+        if isinstance(v, int | float) and not isinstance(v, bool)
+    }
+
+
+def read_reports(project: Any) -> list[RunReport]:
+    """All runs of a project, the newest first."""
+    found = [read_report(info.number, Path(info.folder)) for info in project.runs()]
+    return sorted(found, key=lambda run: -run.number)
+
+
+# -- two runs ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Moved:
+    """F1 of a class before and after, and the 95 % interval of the difference."""
+
+    name: str
+    old: float
+    new: float
+    low: float
+    high: float
+
+    @property
+    def clearly(self) -> int:
+        """1 where it got better beyond chance, -1 where worse, else 0."""
+        if abs(self.new - self.old) < NOTICEABLE:
+            return 0
+        return (self.low > 0) - (self.high < 0)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What another run changes, judged on the same evaluation shots by the labels of today.
+
+    `shots` is the number of evaluation shots; `flipped` (n,) the rows of all shots on which at
+    least one class is predicted differently, those that moved most first; `classes` has every
+    class that occurs on the evaluation shots; `verdict` says whether the other run may take over,
+    None without any shot.
+    """
+
+    shots: int
+    flipped: npt.NDArray[np.int64]
+    classes: tuple[Moved, ...] = ()
+    verdict: Verdict | None = None
+
+    @property
+    def macro(self) -> tuple[float, float] | None:
+        """Macro F1 before and after; None where nothing could be judged."""
+        return None if self.verdict is None else (self.verdict.old, self.verdict.new)
+
+    def moved(self, up: bool) -> list[str]:
+        """Classes that got better (or worse) beyond chance, those that moved most first."""
+        sign = 1 if up else -1
+        found = [c for c in self.classes if c.clearly == sign]
+        return [c.name for c in sorted(found, key=lambda c: -abs(c.new - c.old))]
+
+
+def compare(
+    old: Predictions,
+    new: Predictions,
+    present: npt.ArrayLike,
+    status: npt.ArrayLike,
+    role: npt.ArrayLike,
+) -> Change:
+    """Two runs of one project side by side, by the labels and roles (N,) of its shots now."""
+    readable = old.readable & new.readable
+    known = np.flatnonzero(old.known & new.known)
+    before, after = old.likely()[:, known], new.likely()[:, known]
+    flipped = np.flatnonzero((before != after).any(1) & readable)
+    moved = np.abs(new.probabilities[flipped] - old.probabilities[flipped])[:, known].max(1)
+    flipped = flipped[np.argsort(-moved, kind="stable")]
+    rows = np.flatnonzero(
+        readable & (np.asarray(role) == EVALUATION) & ((np.asarray(status) & LABELLED) > 0)
+    )
+    labels = new.taxonomy.unpack(np.asarray(present, np.int64)[rows])[:, known]
+    if not labels.any():
+        return Change(len(rows), flipped)
+    verdict = promotion.compare(before[rows], after[rows], labels, rows)
+    names = [new.taxonomy.names[c] for c in known]
+    classes = tuple(Moved(names[c.index], c.old, c.new, c.low, c.high) for c in verdict.classes)
+    return Change(len(rows), flipped, classes, verdict)
+
+
+def in_words(change: Change, most: int = 3) -> str:
+    """A change as a short sentence."""
+    moved = {"better": change.moved(up=True), "worse": change.moved(up=False)}
+    parts = [f"{word}: {_some(names, most)}" for word, names in moved.items() if names]
+    parts = parts or ["no class clearly better or worse"]
+    count = len(change.flipped)
+    parts.append(f"{count:,} shot{'s' * (count != 1)} predicted differently")
+    return " · ".join(parts)
+
+
+def _some(names: list[str], most: int) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

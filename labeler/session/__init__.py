@@ -1,0 +1,1 @@
+"""What is open in the window, and every verb that changes it. Qt signals, no widgets."""

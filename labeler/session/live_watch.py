@@ -1,0 +1,272 @@
+"""A watch that the window started: its child process, and what came of it second by second.
+
+One for each session, so that it goes on behind other views. It paints nothing, reads no shot and
+never loads torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QObject, pyqtSignal
+
+from labeler.jobs.job import Job
+from model.events import Event
+from model.online.bands import HITS, Alarms, Band, Share
+
+REMEMBERED_S = 900
+"""Seconds whose shares are kept for the curves."""
+META = "live"
+"""Where a project remembers the source and the bands."""
+UNKNOWN: Share = (math.nan, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to watch with: a place, a run, and how."""
+
+    source: str
+    run: Path
+    miss: float = 0.01
+    new_only: bool = False
+    keep: bool = True
+
+    def words(self, project: Path) -> list[str]:
+        """The command line."""
+        made = ["watch", self.source, "--run", str(self.run), "--project", str(project)]
+        made += ["--miss", str(self.miss)]
+        made += ["--new-only"] * self.new_only
+        return made + ["--no-record"] * (not self.keep)
+
+
+@dataclass
+class Seen:
+    """What a watch has told so far; `history` one entry a second: seconds, shares by name."""
+
+    now: Event = field(default_factory=dict)
+    history: deque[tuple[float, dict[str, Share]]] = field(
+        default_factory=lambda: deque(maxlen=REMEMBERED_S)
+    )
+    examples: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+    state: str = ""
+    """What it does at the moment, in words."""
+
+    def share(self, name: str) -> Share:
+        """The latest share of a class, or of hits."""
+        return self.history[-1][1].get(name, UNKNOWN) if self.history else UNKNOWN
+
+
+class LiveWatch(QObject):
+    """Starts and stops a watch of the session's project. `changed` after every word of it."""
+
+    changed = pyqtSignal()
+    bands_changed = pyqtSignal()
+
+    def __init__(self, session: Any) -> None:
+        super().__init__(session)
+        self.session = session
+        self.make_job: Callable[..., Job] = Job
+        self.job: Job | None = None
+        self.joining: Job | None = None
+        self.seen = Seen()
+        self.order: Order | None = None
+        self.trouble = ""
+        self.looked_at = False
+        """Whether somebody sees the board: alarms are notes only where nobody does."""
+        self.bands: dict[str, Band] = {}
+        self.alarms = Alarms(())
+        session.project_changed.connect(self._follow)
+        session.project_left.connect(self._leave)
+        self._begun = False
+        self._follow()
+
+    @classmethod
+    def of(cls, session: Any) -> LiveWatch:
+        """The session's one."""
+        found = session.findChild(cls)
+        return found if isinstance(found, cls) else cls(session)
+
+    # -- bands ---------------------------------------------------------------------------------
+
+    def set_band(self, name: str, low: float, high: float) -> None:
+        """Tell when the share of a class, or of `hits`, leaves low … high; 0 … 1: never."""
+        before = dict(self.bands)
+        self.bands.pop(name, None)
+        if low > 0 or high < 1:
+            self.bands[name] = Band(name, low, high)
+        if self.bands == before:
+            return
+        left = self.alarms.left & set(self.bands)
+        self.alarms = Alarms(self.bands.values())
+        self.alarms.left = left
+        self._judge()
+        self._remember()
+        self.bands_changed.emit()
+
+    def left(self) -> list[str]:
+        """The bands that are left now, in words."""
+        return [self._left_in_words(name) for name in sorted(self.alarms.left)]
+
+    def _left_in_words(self, name: str) -> str:
+        value, low, high = self.seen.share(name)
+        what = "Hits" if name == HITS else name
+        band = self.bands[name].words()
+        return f"{what}: {value:.1%} ({low:.1%} … {high:.1%}), outside {band}"
+
+    def _judge(self) -> None:
+        now = self.seen.now
+        if not now or not self.seen.history:
+            return
+        shares = self.seen.history[-1][1]
+        shots = dict.fromkeys(shares, int(now["read_in_window"]))
+        shots[HITS] = int(now["shots_in_window"])
+        known = {name: s for name, s in shares.items() if not math.isnan(s[0])}
+        for band, left in self.alarms.look(known, shots):
+            if left and not self.looked_at:
+                self.session.noted.emit("warning", f"{self._left_in_words(band.name)}.")
+
+    # -- starting and stopping -----------------------------------------------------------------
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a watch is under way."""
+        return self.job is not None
+
+    def start(self, order: Order) -> None:
+        """Begin to watch, in a child process."""
+        if self.job is not None or self.session.project is None:
+            return
+        folder = Path(self.session.project.folder)
+        self.order, self.seen, self.trouble = order, Seen(state="getting ready"), ""
+        self.alarms = Alarms(self.bands.values())
+        stderr = folder / "cache" / "watch-stderr.log"
+        self.job = self.make_job(order.words(folder), stderr, self)
+        self.job.event_received.connect(self._hear)
+        self.job.finished.connect(self._end)
+        self.job.start()
+        self._remember()
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """Ask it to end; the record is finished."""
+        if self.job is not None:
+            self.seen.state = "stopping"
+            self.job.cancel()
+            self.changed.emit()
+
+    def stop(self) -> None:
+        """End everything now, whatever it takes."""
+        for job in (self.job, self.joining):
+            if job is not None:
+                job.finished.disconnect()
+                job.stop()
+                job.deleteLater()
+        self.job = self.joining = None
+
+    def add_hits(self) -> None:
+        """Add what was kept to the project, in a child process."""
+        if self.joining is not None or self.job is not None or not self.seen.files:
+            return
+        folder = Path(self.session.project.folder)
+        words = ["join", str(folder), *map(str, self.seen.files)]
+        if self.order is not None:
+            words += ["--run", str(self.order.run)]
+        self.joining = self.make_job(words, folder / "cache" / "join-stderr.log", self)
+        self.joining.finished.connect(self._joined)
+        self.joining.start()
+        self.changed.emit()
+
+    # -- hearing -------------------------------------------------------------------------------
+
+    def _hear(self, item: Event) -> None:
+        kind = item["event"]
+        if kind == "started":
+            self.seen.state = "waiting for shots"
+        elif kind == "watched":
+            self._take(item)
+        elif kind == "examples":
+            self.seen.examples |= item["classes"]
+        elif kind == "note" and item.get("level") == "warning":
+            self.session.noted.emit("warning", str(item["text"]))
+        elif kind == "finished":
+            self.seen.now = self.seen.now | {k: v for k, v in item.items() if k != "latency_ms"}
+            self.seen.files = [Path(path) for path in item.get("files", ())]
+        self.changed.emit()
+
+    def _take(self, item: Event) -> None:
+        self.seen.now = item
+        shares = {HITS: _known(item["hit_rate"])}
+        shares |= {name: _known(share) for name, share in item["fractions"].items()}
+        self.seen.history.append((float(item["seconds"]), shares))
+        if self.seen.state != "stopping":
+            quiet = item["stalled"] or not item["seen"]
+            self.seen.state = "waiting for shots" if quiet else "watching"
+        self._judge()
+
+    def _end(self, ok: bool, message: str) -> None:
+        job, self.job = self.job, None
+        if job is not None:
+            job.deleteLater()
+        self.seen.state = "stopped" if ok else "failed"
+        self.trouble = "" if ok else message
+        if not ok:
+            self.session.noted.emit("error", message)
+        self.changed.emit()
+
+    def _joined(self, ok: bool, message: str) -> None:
+        job, self.joining = self.joining, None
+        if job is not None:
+            job.deleteLater()
+        if ok:
+            self.seen.files = []
+            self.session.sources_changed()
+        self.session.noted.emit("info" if ok else "error", message)
+        self.changed.emit()
+
+    # -- remembering ---------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        """End what runs, and forget it."""
+        self.stop()
+        self.bands, self.alarms, self._begun = {}, Alarms(()), False
+        self.seen, self.order, self.trouble = Seen(), None, ""
+        self.changed.emit()
+        self.bands_changed.emit()
+
+    def _follow(self) -> None:
+        """Take the bands of another project; in one that was opened anew, all goes on."""
+        if self._begun or self.session.project is None:
+            return
+        self._begun = True
+        for name, limits in (self.kept().get("bands") or {}).items():
+            self.bands[name] = Band(name, float(limits[0]), float(limits[1]))
+        self.alarms = Alarms(self.bands.values())
+        self.changed.emit()
+        self.bands_changed.emit()
+
+    def kept(self) -> Mapping[str, Any]:
+        """What the project remembers of watches: `source` and `bands`."""
+        if self.session.project is None:
+            return {}
+        found = self.session.project.store.get_meta(META)
+        return found if isinstance(found, dict) else {}
+
+    def _remember(self) -> None:
+        project = self.session.project
+        if project is None or project.store.read_only:
+            return
+        source = self.order.source if self.order is not None else self.kept().get("source", "")
+        bands = {b.name: [b.low, b.high] for b in self.bands.values()}
+        project.store.set_meta(META, {"source": source, "bands": bands})
+
+
+def _known(share: Any) -> Share:
+    """A share out of JSON, where NaN is null."""
+    value, low, high = (math.nan if part is None else float(part) for part in share)
+    return value, low, high

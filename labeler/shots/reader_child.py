@@ -1,0 +1,122 @@
+"""The child process that reads shots: a damaged file may only ever kill this one.
+
+It imports what reading needs (h5py, numpy, model.shots.table) and nothing else, and ends with its parent.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.errors import InputError
+from model.shots.thumbnail import thumbnail
+
+Opener = Callable[[Path, str | None], Any]
+"""Opens a source: `model.shots.table.open_source`, or a stand-in in a test."""
+
+OPEN_SOURCES = 8
+"""So many files stay open between requests."""
+CARELESS = (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, MemoryError)
+"""What h5py raises on files that are not as they should be."""
+
+
+def open_source(path: Path, dataset: str | None) -> Any:
+    """The program's own opener, imported where it is needed: in the child."""
+    return importlib.import_module("model.shots.table").open_source(path, dataset)
+
+
+def serve(connection: Connection, opener: Opener) -> None:
+    """Answer requests until the other end closes.
+
+    A request is (kind, path, dataset, index) with the kind "counts" or "thumbnail", or
+    ("steps", Preparation or None), which has no answer: what is done to all counts that are asked
+    for later (thumbnails stay raw). Answers:
+    ("opening",) and ("opened",) around the opening of a file, then one of ("counts", counts, mask
+    or None, whether the mask is that of the answer before), ("thumbnail", picture) and ("error",
+    InputError).
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the terminal is for the parent
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    server = _Server(connection, opener)
+    connection.send(("ready",))
+    while True:
+        try:
+            request = connection.recv()
+        except (EOFError, OSError):
+            return
+        if request[0] == "steps":
+            server.take_steps(request[1])
+        else:
+            connection.send(server.answer(*request))
+
+
+def end_with_parent() -> None:
+    """Wait for the parent's end, then end this process whatever it is doing; for a thread."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # even inside a read that never returns
+
+
+class _Server:
+    def __init__(self, connection: Connection, opener: Opener) -> None:
+        self._connection = connection
+        self._opener = opener
+        self._sources: OrderedDict[tuple[Path, str | None], Any] = OrderedDict()
+        self._mask: np.ndarray | None = None
+        self._steps: Any = None
+        self._looked = False
+
+    def take_steps(self, steps: Any) -> None:
+        """Prepare counts by these from now on; None: leave them as they are in the file."""
+        self._steps, self._looked = steps, steps is None
+
+    def answer(self, kind: str, path: Path, dataset: str | None, index: int) -> tuple[Any, ...]:
+        try:
+            source = self._source(path, dataset)
+            counts, mask = source.read(index), source.mask(index)
+            if kind == "thumbnail":
+                return ("thumbnail", thumbnail(counts, mask))
+            if self._steps is not None:
+                counts, mask = self._prepared(source, counts, mask)
+            last = self._mask
+            same = mask is not None and last is not None and np.array_equal(mask, last)
+            self._mask = self._mask if mask is None else mask
+            return ("counts", counts, None if same else mask, same)
+        except InputError as error:
+            return ("error", error)
+        except CARELESS as error:
+            mend = "Copy the file again from where it was recorded, or skip this shot."
+            what = f"the shot cannot be read ({error or type(error).__name__})"
+            return ("error", InputError(what, file=path, place=f"shot {index}", mend=mend))
+
+    def _prepared(self, source: Any, counts: Any, mask: Any) -> tuple[Any, Any]:
+        if not self._looked:  # looking for bad pixels takes seconds on a large detector, once
+            self._connection.send(("opening",))
+            if self._steps.bad_pixels and self._steps.reference is not None:
+                _ = self._steps.reference.bad_pixels
+            self._connection.send(("opened",))
+            self._looked = True
+        made = self._steps.apply(counts, mask, source.info.geometry)
+        return made.counts, None if made.mask.all() else made.mask
+
+    def _source(self, path: Path, dataset: str | None) -> Any:
+        key = (path, dataset)
+        if key not in self._sources:
+            self._connection.send(("opening",))
+            while len(self._sources) >= OPEN_SOURCES:
+                self._sources.popitem(last=False)[1].close()
+            self._sources[key] = self._opener(path, dataset)
+            self._connection.send(("opened",))
+        self._sources.move_to_end(key)
+        return self._sources[key]

@@ -1,0 +1,177 @@
+"""The table of commands as Qt actions: menus, shortcuts, tooltips, and when they are enabled.
+
+Single keys never fire while somebody writes text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence
+from PyQt6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QMenu,
+    QPlainTextEdit,
+    QTextEdit,
+)
+
+from labeler.window.commands import COMMANDS, MENUS, Command, Keymap, When, of_classes
+from labeler.window.dialogs.keys import all_spoken, spoken
+from model.taxonomy.taxonomy import Taxonomy
+
+WRITING = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox)
+
+
+class Actions(QObject):
+    """One QAction for each command; `by_id` for the views, `keymap` for who changes keys."""
+
+    def __init__(self, host: Any, own_keys: dict[str, list[str]]) -> None:
+        super().__init__(host)
+        self.host = host
+        self.own_keys: dict[str, Any] = dict(own_keys)
+        self.by_id: dict[str, QAction] = {}
+        self._dropping = False
+        self.keymap = Keymap(COMMANDS, self.own_keys)
+        for command in COMMANDS:
+            self._make(command)
+        self._bind()
+        application = QApplication.instance()
+        assert application is not None
+        application.installEventFilter(self)
+
+    def release(self) -> None:
+        """Stop listening to the application's keys."""
+        application = QApplication.instance()
+        if application is not None:
+            application.removeEventFilter(self)
+
+    def take_classes(self, taxonomy: Taxonomy) -> None:
+        """Offer the classes of a project's taxonomy instead of the earlier ones."""
+        for id in [i for i in self.by_id if i.startswith("class.")]:
+            action = self.by_id.pop(id)
+            self.host.removeAction(action)
+            action.deleteLater()
+        classes = of_classes(taxonomy)
+        self.keymap = Keymap([*COMMANDS, *classes], self.own_keys)
+        for command in classes:
+            self._make(command)
+        self._bind()
+
+    def rebound(self) -> None:
+        """The keymap was changed: use it, and keep what differs from the shipped keys."""
+        self.own_keys = self.keymap.own()
+        self._bind()
+
+    def refresh(self) -> None:
+        """Enable what makes sense now; show the state of switches."""
+        for id, action in self.by_id.items():
+            command = self.keymap.commands[id]
+            action.setEnabled(self.allows(command.when))
+            if command.state is not None:
+                action.setChecked(bool(command.state(self.host)))
+
+    def allows(self, when: When) -> bool:
+        """Whether commands of this kind make sense now."""
+        session, hand = self.host.session, self.host.hand
+        if when == "always":
+            return True
+        if session.project is None:
+            return False
+        in_label = self.host.tab == "Label" and session.row >= 0
+        many = hand is not session
+        allowed: dict[When, bool] = {
+            "project": True,
+            "shot": in_label,
+            "model": in_label and session.predictions is not None,
+            "shots": hand.ready if many else in_label,
+            "many": many,
+        }
+        return allowed[when]
+
+    def trigger(self, id: str) -> None:
+        """Run a command if it makes sense now."""
+        self.by_id[id].trigger()
+
+    def fill(self, menu: QMenu) -> None:
+        """All commands, one submenu for each group."""
+        menu.clear()
+        for name in MENUS:
+            inner = menu.addMenu(name)
+            assert inner is not None
+            for command in self.keymap.commands.values():
+                if command.menu == name and not command.id.startswith("class."):
+                    inner.addAction(self.by_id[command.id])
+
+    def for_palette(self) -> list[tuple[Command, str]]:
+        """(command, its keys) of all that make sense now."""
+        return [
+            (c, all_spoken(self.keymap.keys(c.id)))
+            for c in self.keymap.commands.values()
+            if self.by_id[c.id].isEnabled()
+        ]
+
+    def _make(self, command: Command) -> None:
+        action = QAction(command.text, self.host)
+        action.setCheckable(command.state is not None)
+        action.setAutoRepeat(command.repeats)
+        action.triggered.connect(self._runner(command))
+        self.host.addAction(action)
+        self.by_id[command.id] = action
+
+    def _runner(self, command: Command) -> Callable[[], None]:
+        def run() -> None:
+            command.run(self.host)
+            self.refresh()
+
+        return run
+
+    def _bind(self) -> None:
+        for id, action in self.by_id.items():
+            keys = self.keymap.keys(id)
+            action.setShortcuts([QKeySequence(k) for key in keys for k in both_enters(key)])
+            shown = f"{action.text().rstrip('…')} ({spoken(keys[0])})" if keys else action.text()
+            action.setToolTip(shown)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Keep plain keys for whoever writes text; drop repeats that come faster than the paint."""
+        if not isinstance(event, QKeyEvent):
+            return False
+        if event.type() == QEvent.Type.ShortcutOverride:
+            self._dropping = event.isAutoRepeat() and self._behind()
+            if self._dropping or (is_writing() and is_plain(event)):
+                event.accept()
+                return True
+        return event.type() == QEvent.Type.KeyPress and self._dropping and event.isAutoRepeat()
+
+    def _behind(self) -> bool:
+        """Whether the shot of the last key is not on screen yet: a held key plays, never queues."""
+        host = self.host
+        return not is_writing() and host.tab == "Label" and bool(host.session.unseen)
+
+
+def both_enters(key: str) -> tuple[str, ...]:
+    """A key as Qt knows it: Enter is that of the keypad, then the other, which it calls Return."""
+    front = key.removesuffix("Enter")
+    return (key,) if front == key else (key, f"{front}Return")
+
+
+def is_writing() -> bool:
+    """True while the focus is in a field for text."""
+    focus = QApplication.focusWidget()
+    if isinstance(focus, QComboBox):
+        return focus.isEditable()
+    return isinstance(focus, WRITING)
+
+
+def is_plain(event: QKeyEvent) -> bool:
+    """True for a key that could belong to text: no Ctrl, Alt or Meta, and no function key."""
+    held = event.modifiers() & ~(
+        Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.KeypadModifier
+    )
+    function = Qt.Key.Key_F1 <= event.key() <= Qt.Key.Key_F35
+    return held == Qt.KeyboardModifier.NoModifier and not function

@@ -1,0 +1,74 @@
+"""Which keys do what: the shipped ones, and a person's own in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from labeler.window.commands.command import Command
+from model.errors import InputError
+
+
+class Keymap:
+    """Which keys do what: the shipped ones, and a person's own in their place.
+
+    Class keys of a taxonomy go first: a shipped key that one of them needs is not used.
+    """
+
+    def __init__(
+        self, commands: Iterable[Command], own: Mapping[str, Iterable[str]] | None = None
+    ) -> None:
+        self.commands = {c.id: c for c in commands}
+        self._keys: dict[str, tuple[str, ...]] = {}
+        own = own or {}
+        ordered = sorted(
+            self.commands.values(), key=lambda c: (c.id not in own, not c.id.startswith("class."))
+        )
+        taken: set[str] = set()
+        for command in ordered:
+            wanted = own.get(command.id, command.keys)
+            keys = tuple(dict.fromkeys(k for k in map(normal, wanted) if k not in taken))
+            self._keys[command.id] = keys
+            taken.update(keys)
+
+    def keys(self, id: str) -> tuple[str, ...]:
+        """Keys of a command, the shown one first."""
+        return self._keys[id]
+
+    def owner(self, key: str) -> Command | None:
+        """The command that a key runs."""
+        key = normal(key)
+        return next((self.commands[i] for i, keys in self._keys.items() if key in keys), None)
+
+    def rebind(self, id: str, keys: Iterable[str]) -> None:
+        """Give a command other keys; InputError names the command that already has one."""
+        wanted = tuple(dict.fromkeys(normal(k) for k in keys))
+        for key in wanted:
+            owner = self.owner(key)
+            if owner is not None and owner.id != id:
+                raise InputError(
+                    f"the key {key} already means “{owner.text}”",
+                    mend=f"Choose another key, or change that of “{owner.text}” first.",
+                )
+        self._keys[id] = wanted
+
+    def own(self) -> dict[str, tuple[str, ...]]:
+        """What differs from the shipped keys, to be stored."""
+        fresh = Keymap(self.commands.values())
+        return {i: keys for i, keys in self._keys.items() if keys != fresh._keys[i]}
+
+
+def normal(key: str) -> str:
+    """One spelling for each key: modifiers in a fixed order, single letters in capitals.
+
+    The two Enter keys, of which Qt calls one Return, are the same key.
+    """
+    parts = [p.strip() for p in key.split("+")] if key.strip("+") else [key]
+    if key.endswith("++"):
+        parts = [*parts[:-2], "+"]
+    *modifiers, last = parts
+    order = ("Ctrl", "Meta", "Alt", "Shift")
+    names = {m.casefold(): m for m in order}
+    found = {names[m.casefold()] for m in modifiers if m.casefold() in names}
+    last = last.upper() if len(last) == 1 else last[:1].upper() + last[1:]
+    last = "Enter" if last == "Return" else last
+    return "+".join([*(m for m in order if m in found), last])

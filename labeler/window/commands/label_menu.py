@@ -1,0 +1,86 @@
+"""The menu Label: deciding on shots. A table, nothing else."""
+
+from __future__ import annotations
+
+from labeler.window.commands.command import Command, command, view
+
+TABLE: tuple[Command, ...] = (
+    command("accept", "Accept and go on", "Enter", "Label", "shot", lambda w: w.session.accept()),
+    command(
+        "accept_sure",
+        "Accept all sure suggestions…",
+        "Shift+Enter",
+        "Label",
+        "project",
+        lambda w: view("dialogs.accept_sure").open_card(w),
+    ),
+    command("fix", "Apply the offered fix", "F", "Label", "shots", lambda w: w.hand.fix()),
+    command("undo", "Undo", "Ctrl+Z", "Label", "project", lambda w: w.session.undo(), icon="undo"),
+    command(
+        "redo",
+        "Redo",
+        "Ctrl+Shift+Z Ctrl+Y",
+        "Label",
+        "project",
+        lambda w: w.session.redo(),
+        icon="redo",
+    ),
+    command(
+        "skip", "Skip: leave undecided and go on", "S", "Label", "shots", lambda w: w.hand.skip()
+    ),
+    command(
+        "flag", "Flag with a note…", "M", "Label", "shots", lambda w: w.ask_note(), icon="flag"
+    ),
+    command("unflag", "Flag on or off", "Shift+M", "Label", "shots", lambda w: w.hand.flag()),
+    command(
+        "history",
+        "History of the shot",
+        "Y",
+        "Label",
+        "shot",
+        lambda w: view("label.history").flip(w),
+        state=lambda w: view("label.history").is_shown(w),
+    ),
+    command(
+        "auto_advance",
+        "Go on after each key",
+        "Ctrl+G",
+        "Label",
+        "project",
+        lambda w: w.flip_auto_advance(),
+        state=lambda w: w.session.auto_advance,
+    ),
+    command(
+        "accept_all",
+        "Accept what is shown on all selected",
+        "Ctrl+Enter",
+        "Label",
+        "many",
+        lambda w: w.hand.accept(),
+    ),
+    command(
+        "select_all",
+        "Select all shown",
+        "Ctrl+A",
+        "Label",
+        "many",
+        lambda w: w.hand.choose("select:all"),
+    ),
+    command(
+        "select_others",
+        "Select the others",
+        "Ctrl+I",
+        "Label",
+        "many",
+        lambda w: w.hand.choose("select:others"),
+    ),
+    command("retrain", "Retrain the network", "Ctrl+R", "Label", "project", lambda w: w.retrain()),
+    command(
+        "run_before",
+        "Back to the run used before",
+        "Ctrl+Shift+R",
+        "Label",
+        "project",
+        lambda w: w.retrain_bar.retraining.go_back(),
+    ),
+)

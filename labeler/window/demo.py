@@ -1,0 +1,42 @@
+"""Makes the demo project in the background, from the first page, and opens it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtWidgets import QProgressDialog
+
+
+def make_demo(doors: Any, folder: Path) -> None:
+    """Open the demo project; make it first, in a child process, where it is not there yet."""
+    if (folder / "project.sqlite").is_file():
+        doors.open_folder(folder)
+        return
+    from labeler.jobs.job import Job
+
+    dialog = QProgressDialog("Simulating helium droplets…", "Cancel", 0, 0, doors.host)
+    dialog.setWindowTitle("Demo")
+    dialog.setMinimumDuration(0)
+    job = Job(["demo", str(folder), "--no-window"], folder.with_suffix(".log"), dialog)
+
+    def advance(event: dict[str, Any]) -> None:
+        if event.get("event") == "progress":
+            dialog.setMaximum(int(event["total"]))
+            dialog.setValue(int(event["done"]))
+            dialog.setLabelText(f"{str(event['what']).capitalize()}…")
+
+    def finish(ok: bool, message: str) -> None:
+        cancelled = dialog.wasCanceled()
+        dialog.canceled.disconnect()
+        dialog.close()
+        dialog.deleteLater()
+        if ok and (folder / "project.sqlite").is_file():
+            doors.open_folder(folder)
+        elif not cancelled:
+            doors.session.noted.emit("error", f"The demo could not be made: {message}")
+
+    job.event_received.connect(advance)
+    job.finished.connect(finish)
+    dialog.canceled.connect(job.cancel)
+    job.start()

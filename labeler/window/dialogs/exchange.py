@@ -1,0 +1,113 @@
+"""Labels and shots out of the project on screen, and its report: asks where to, then does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PyQt6.QtWidgets import QFileDialog, QWidget
+
+from labeler.jobs.background import Errand, Progress, run_errand
+
+LABEL_FILES = {
+    "CSV for spreadsheets (*.csv)": ".csv",
+    "Parquet for pandas (*.parquet)": ".parquet",
+    "CXI tags, readable by Owl (*.cxi)": ".cxi",
+    "HDF5 (*.h5)": ".h5",
+    "Label Studio (*.json)": ".json",
+}
+SHOT_FILES = {
+    "CXI with a copy of the shots (*.cxi)": (".cxi", False),
+    "CXI with links to the shots (*.cxi)": (".cxi", True),
+    "HDF5 with a copy of the shots (*.h5)": (".h5", False),
+}
+REPORT_FILES = {"Web page (*.html)": ".html", "PDF (*.pdf)": ".pdf"}
+READABLE = "Labels (*.csv *.tsv *.parquet *.cxi *.h5 *.hdf5 *.json);;All files (*)"
+
+
+def _ask(host: QWidget, title: str, name: str, filters: Any) -> tuple[Path, str] | None:
+    """A place to write to with the ending of its kind, and the kind; None where nobody wants to."""
+    chosen, kind = QFileDialog.getSaveFileName(host, title, name, ";;".join(filters))
+    if not chosen:
+        return None
+    kind = kind if kind in filters else next(iter(filters))
+    found = filters[kind]
+    ending = found if isinstance(found, str) else found[0]
+    path = Path(chosen)
+    return (path if path.suffix else path.with_name(path.name + ending)), kind
+
+
+def export_labels(session: Any, host: QWidget) -> Errand | None:
+    """Write the labels to a file of a kind that the person chooses."""
+    asked = _ask(host, "Export labels", f"{session.project.name}-labels.csv", LABEL_FILES)
+    if asked is None:
+        return None
+    out, annotator = asked[0], session.annotator
+
+    def work(project: Any, progress: Progress) -> str:
+        from labeler.exchange import export
+
+        sheet = export(project, None, out, force=True, annotator=annotator)
+        return f"{int(sheet.labelled.sum()):,} labelled of {len(sheet):,} shots written to {out}."
+
+    return run_errand(session, host, "Writing the labels…", work)
+
+
+def export_shots(session: Any, host: QWidget) -> Errand | None:
+    """Write the shots of the queue, with their labels, to a file."""
+    rows, annotator = np.array(session.queue), session.annotator
+    if not len(rows):
+        session.noted.emit("info", "The queue is empty: choose shots first.")
+        return None
+    title = f"Export the {len(rows):,} shots of the queue"
+    asked = _ask(host, title, f"{session.project.name}-shots.cxi", SHOT_FILES)
+    if asked is None:
+        return None
+    out, kind = asked
+
+    def work(project: Any, progress: Progress) -> str:
+        from labeler.exchange.shots import export_shots
+
+        text = ""
+        for event in export_shots(
+            project,
+            rows,
+            out,
+            annotator=annotator,
+            virtual=SHOT_FILES[kind][1],
+            force=True,
+            stop=lambda: progress.stopped,
+        ):
+            if event["event"] == "progress":
+                progress.advanced.emit(event["done"], event["total"])
+            text = str(event.get("text", ""))
+        return text
+
+    return run_errand(session, host, f"Writing {len(rows):,} shots…", work)
+
+
+def write_report(session: Any, host: QWidget) -> Errand | None:
+    """Write the report of the labelling week."""
+    asked = _ask(host, "Labelling report", f"{session.project.name}-report.html", REPORT_FILES)
+    if asked is None:
+        return None
+    out, annotator = asked[0], session.annotator
+
+    def work(project: Any, progress: Progress) -> str:
+        from labeler.quality.week_report import write_report
+
+        return f"The report is {write_report(project, out, annotator=annotator, force=True)}."
+
+    return run_errand(session, host, "Drawing the report…", work)
+
+
+def import_labels(session: Any, host: QWidget) -> None:
+    """Ask for a file of labels, show what it would change, and take it over if wanted."""
+    from labeler.window.dialogs.import_labels import ImportLabels
+
+    chosen, _ = QFileDialog.getOpenFileName(host, "Import labels", "", READABLE)
+    if chosen:
+        dialog = ImportLabels(session, Path(chosen), host)
+        dialog.exec()
+        dialog.deleteLater()

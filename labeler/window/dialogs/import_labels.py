@@ -1,0 +1,162 @@
+"""Imports labels from a file: first what would change, in full; then, if wanted, the change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.exchange.apart import read_labels_apart
+from labeler.exchange.importing import Plan, apply, plan
+from labeler.jobs.background import Errand
+from labeler.project.people import name_of
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import label
+
+
+class ImportLabels(QDialog):
+    """`plan` is what would happen with the choices on screen; None while that is found out."""
+
+    def __init__(self, session: Any, path: Path, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.session, self.path = session, path
+        self.plan: Plan | None = None
+        self._errand: Errand | None = None
+        self._stale = False
+        self.setWindowTitle("Import labels")
+        self.setMinimumSize(640, 580)
+        self.person = QComboBox()
+        self.person.setEditable(True)
+        self.person.setAccessibleName("Whose labels they are")
+        store = session.project.store
+        people = [a for a in store.annotators() if a.kind == "human"]
+        self.person.addItems([a.name for a in people])
+        self.person.setCurrentText(next(a.name for a in people if a.id == session.annotator))
+        self.only_new = QCheckBox("Leave shots alone that have a label of this person")
+        self.drop = QCheckBox("Take shots with unknown classes without these classes")
+        self.said = QPlainTextEdit()
+        self.said.setReadOnly(True)
+        self.said.setFont(theme.numbers(self.font().pointSizeF()))
+        self.said.setAccessibleName("What would change")
+        self.trouble = label("", "error", wrap=True)
+        self.trouble.hide()
+        self.cancel, self.take = QPushButton("Cancel"), QPushButton("Take over")
+        self.take.setProperty("role", "main")
+        self._lay_out()
+        self.person.currentTextChanged.connect(self.look)
+        for box in (self.only_new, self.drop):
+            box.toggled.connect(self.look)
+        self.cancel.clicked.connect(self.reject)
+        self.take.clicked.connect(self.take_over)
+        self.look()
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setHorizontalSpacing(16)
+        form.setVerticalSpacing(9)
+        form.addRow(label("File", "muted"), label(str(self.path)))
+        form.addRow(label("Whose labels", "muted"), self.person)
+        form.addRow("", self.only_new)
+        form.addRow("", self.drop)
+        foot = QHBoxLayout()
+        foot.addWidget(label("Nothing is changed before you say so.", "muted"), 1)
+        foot.addWidget(self.cancel)
+        foot.addWidget(self.take)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(22, 20, 22, 18)
+        layout.setSpacing(12)
+        layout.addWidget(label("Import labels", "title"))
+        layout.addLayout(form)
+        layout.addWidget(label("What would change", "heading"))
+        layout.addWidget(self.said, 1)
+        layout.addWidget(self.trouble)
+        layout.addLayout(foot)
+
+    # -- looking -------------------------------------------------------------------------------
+
+    def look(self, *_: object) -> None:
+        """Find out anew what would change; and once more where a choice changes meanwhile."""
+        self.plan = None
+        self.take.setEnabled(False)
+        self.take.setText("Take over")
+        if self._errand is not None:
+            self._stale = True
+            return
+        person = self.person.currentText().strip() or None
+        only_new, drop = self.only_new.isChecked(), self.drop.isChecked()
+        path = self.path
+        self._start(
+            lambda project: plan(
+                project, read_labels_apart(path), path, person, only_new=only_new, drop_unknown=drop
+            ),
+            self._show,
+        )
+
+    def _start(self, work: Any, then: Any) -> None:
+        self._errand = Errand(Path(self.session.project.folder), work, self)
+        self._errand.done.connect(lambda answer: self._end(lambda: then(answer)))
+        self._errand.refused.connect(lambda text: self._end(lambda: self._refuse(text)))
+        self._errand.start()
+
+    def _end(self, then: Any) -> None:
+        errand, self._errand = self._errand, None
+        if errand is not None:
+            errand.wait()
+            errand.deleteLater()
+        if self._stale:
+            self._stale = False
+            self.look()
+        else:
+            then()
+
+    def _show(self, found: Plan) -> None:
+        self.plan = found
+        self.trouble.hide()
+        self.said.setPlainText("\n".join(found.lines()))
+        n = len(found.rows)
+        self.take.setEnabled(n > 0)
+        shots = f"{n:,} shot{'' if n == 1 else 's'}"
+        self.take.setText(f"Change {shots}" if n else "Nothing to change")
+        self.drop.setVisible(bool(found.unknown_classes))
+
+    def _refuse(self, text: str) -> None:
+        self.said.setPlainText("")
+        self.trouble.setText(text)
+        self.trouble.show()
+
+    # -- doing ---------------------------------------------------------------------------------
+
+    def take_over(self) -> None:
+        """Do what the plan says."""
+        found = self.plan
+        if found is None:
+            return
+        self.take.setEnabled(False)
+        self._start(lambda project: apply(project, found), lambda gesture: self._finish(found))
+
+    def _finish(self, found: Plan) -> None:
+        session, n = self.session, len(found.rows)
+        session.open(Path(session.project.folder))
+        mine = found.annotator == name_of(session.project)
+        session.noted.emit(
+            "info",
+            f"{n:,} shots of {found.annotator} changed by {self.path.name}; Undo takes it "
+            f"back as one step{'' if mine else f', for who labels as {found.annotator}'}.",
+        )
+        self.accept()
+
+    def done(self, result: int) -> None:
+        if self._errand is not None:
+            self._errand.wait()
+        super().done(result)

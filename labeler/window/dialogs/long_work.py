@@ -1,0 +1,251 @@
+"""Work on all shots: choose what and who does it, start it, see how far it is, stop it.
+
+The dialog may be closed while the work goes on; the work ends with the project.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QFormLayout,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.jobs.short_job import ShortJob
+from labeler.jobs.work_order import (
+    ADDRESS,
+    ENGINES,
+    LEVELS,
+    NEEDS_FILE,
+    NOISE,
+    READ,
+    WORKS,
+    WorkOrder,
+)
+from labeler.runs.offers import duration
+from labeler.session.session import Session
+from labeler.window.settings import Settings
+from labeler.window.widgets.parts import beside, foot, label, set_role
+from model.events import Event
+
+ABOUT = (
+    "Other processes do it while you go on labelling, and this dialog may be closed. Stopped or"
+    " interrupted, the same work goes on later where it was."
+)
+MOST_WORKERS = 999
+
+
+class LongWork(QDialog):
+    """One piece of work at a time, on the shots of the open project."""
+
+    def __init__(self, session: Session, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session, self.settings = session, settings
+        self.errand = ShortJob(session, self, outlasts=True)
+        self.setWindowTitle("Work on all shots")
+        self.setMinimumWidth(540)
+        self.kind = _choice("What to do", WORKS)
+        self.file = QComboBox()
+        self.file.setAccessibleName("File of shots")
+        self.level = _choice("Level of noise", {name: name for name in LEVELS})
+        self.out = QLineEdit()
+        self.out.setAccessibleName("File to write")
+        self.choose = QPushButton("Choose…")
+        self.engine = _choice("Who does it", ENGINES)
+        self.address = QLineEdit()
+        self.address.setMinimumWidth(200)
+        self.address.setPlaceholderText("tcp://host:8786")
+        self.address.setAccessibleName("Address of the scheduler")
+        self.workers = QSpinBox()
+        self.workers.setRange(0, MOST_WORKERS)
+        self.workers.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        self.workers.setSpecialValueText("as many as fit")
+        self.workers.setAccessibleName("Number of workers")
+        self.said = label("", "muted", wrap=True)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.button = QPushButton()
+        self._began, self._first = 0.0, 0
+        self._order: WorkOrder | None = None
+        self._lay_out()
+        self._take_settings()
+        for field in (self.kind, self.engine, self.file):
+            field.currentIndexChanged.connect(lambda _: self.refresh())
+        self.file.currentIndexChanged.connect(lambda _: self._name_out())
+        self.kind.currentIndexChanged.connect(lambda _: self._name_out())
+        for text in (self.out, self.address):
+            text.textChanged.connect(lambda _: self.refresh())
+        self.choose.clicked.connect(self._ask_out)
+        self.button.clicked.connect(self.press)
+        self.errand.changed.connect(self.refresh)
+        session.project_changed.connect(self._follow)
+        session.project_left.connect(self.close)
+        session.run_changed.connect(self.refresh)
+        self._follow()
+
+    def _lay_out(self) -> None:
+        self.form = QFormLayout()
+        self.form.setHorizontalSpacing(16)
+        self.form.setVerticalSpacing(10)
+        self.rows: dict[str, QWidget] = {
+            "file": self.file,
+            "level": self.level,
+            "out": beside(self.out, self.choose),
+        }
+        self.form.addRow(label("What", "muted"), self.kind)
+        self.form.addRow(label("File of shots", "muted"), self.rows["file"])
+        self.form.addRow(label("Level of noise", "muted"), self.rows["level"])
+        self.form.addRow(label("Write to", "muted"), self.rows["out"])
+        self.form.addRow(label("Done by", "muted"), beside(self.engine, self.address))
+        self.form.addRow(label("Workers", "muted"), self.workers)
+        self.button.setDefault(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(22, 20, 22, 18)
+        layout.setSpacing(13)
+        layout.addWidget(label("Work on all shots", "title"))
+        layout.addWidget(label(ABOUT, "muted", wrap=True))
+        layout.addLayout(self.form)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.said)
+        layout.addLayout(foot(self, self.button))
+
+    def _take_settings(self) -> None:
+        scheduler = self.settings["scheduler"]
+        known = scheduler in ENGINES
+        self.engine.setCurrentIndex(self.engine.findData(scheduler if known else ADDRESS))
+        self.address.setText("" if known else scheduler)
+        self.workers.setValue(self.settings["workers"])
+
+    def _follow(self) -> None:
+        """Offer the files of the project that is open now; while it works, they stay."""
+        project = self.session.project
+        if project is None or self.errand.is_running:
+            return
+        self.file.clear()
+        for source in project.sources:
+            self.file.addItem(source.path.name, source.path)
+        self._name_out()
+        self.refresh()
+
+    def _name_out(self) -> None:
+        """Propose a file to write, in the project's folder."""
+        kind, file = self.kind.currentData(), self.file.currentData()
+        if kind in NEEDS_FILE and file is not None:
+            ending = "noise" if kind == NOISE else "maps"
+            folder = Path(self.session.project.folder)
+            self.out.setText(str(folder / f"{Path(file).stem}-{ending}.h5"))
+
+    def _ask_out(self) -> None:
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, "File to write", self.out.text(), "HDF5 (*.h5)"
+        )
+        if chosen:
+            self.out.setText(chosen)
+
+    # -- doing it ------------------------------------------------------------------------------
+
+    def order(self) -> WorkOrder:
+        """What the fields say."""
+        out = self.out.text().strip()
+        return WorkOrder(
+            self.kind.currentData(),
+            self.engine.currentData(),
+            self.address.text().strip(),
+            self.workers.value(),
+            self.file.currentData(),
+            Path(out) if out else None,
+            self.level.currentData(),
+        )
+
+    def press(self) -> None:
+        """Start; or stop what runs, keeping what is done."""
+        if self.errand.is_running:
+            self.errand.cancel()
+            self.button.setEnabled(False)
+            return
+        order, project = self.order(), self.session.project
+        if order.lacking(project):
+            return
+        self._order = order
+        self.settings.set("scheduler", order.scheduler)
+        self.settings.set("workers", order.workers)
+        self._began, self._first = 0.0, 0
+        self.errand.start(order.words(project), "starting", self._finish)
+
+    def _finish(self, last: Event) -> None:
+        """Say that it is done; what the network in use read is shown at once."""
+        order = self._order
+        assert order is not None
+        shots = last.get("shots", self.session.n_shots)
+        where = f", in {order.out}" if order.kind in NEEDS_FILE else ""
+        self.errand.answer = f"Done: {WORKS[order.kind]}, {shots:,} shots{where}."
+        if order.kind == READ:
+            self.session.use_run(self.session.project.current_run)
+        self.session.noted.emit("info", self.errand.answer)
+
+    def refresh(self) -> None:
+        """Show what can be chosen, how far the work is, and what is lacking."""
+        project = self.session.project
+        if project is None:
+            return
+        order, running = self.order(), self.errand.is_running
+        for name, widget in self.rows.items():
+            shown = order.kind == NOISE if name == "level" else order.kind in NEEDS_FILE
+            self.form.setRowVisible(widget, shown)
+        self.address.setVisible(order.engine == ADDRESS)
+        self.form.setRowVisible(self.workers, order.counts_workers)
+        for field in (self.kind, self.file, self.level, self.out, self.choose, self.engine,
+                      self.address, self.workers):  # fmt: skip
+            field.setEnabled(not running)
+        lacking = "" if running else order.lacking(project)
+        self.button.setText("Stop" if running else "Start")
+        set_role(self.button, "" if running else "main")
+        self.button.setEnabled(not lacking)
+        done, total = self.errand.progress
+        begins = running and self.bar.isHidden()
+        self.bar.setVisible(running)
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+        self.said.setText(self._progress(done, total) if running else lacking or self.errand.answer)
+        if self.isVisible() and (begins or not running):  # while it runs, nothing jumps
+            width = self.width()
+            self.adjustSize()
+            self.resize(max(width, self.width()), self.height())
+
+    def _progress(self, done: int, total: int) -> str:
+        """What happens now, and how long it still takes."""
+        now = time.monotonic()
+        if done and not self._began:
+            self._began, self._first = now, done
+        fresh, gone = done - self._first, now - self._began
+        if not fresh or gone < 1:
+            return f"{self.errand.said} …"
+        rate = fresh / gone
+        return f"{self.errand.said} · {rate:,.0f} a second · {duration((total - done) / rate)} left"
+
+
+def _choice(name: str, texts: dict[str, str]) -> QComboBox:
+    made = QComboBox()
+    for data, text in texts.items():
+        made.addItem(text, data)
+    made.setAccessibleName(name)
+    return made
+
+
+def show_long_work(window: Any) -> None:
+    """Show the dialog of this window; work that it has under way goes on meanwhile."""
+    dialog = window.findChild(LongWork) or LongWork(window.session, window.settings, window)
+    dialog.refresh()
+    dialog.show()
+    dialog.activateWindow()

@@ -1,0 +1,188 @@
+"""Makes a project from files of shots: where it goes, which classes, who labels; then the work.
+
+The files are read in another thread, so the window stays alive; a refusal leaves everything as
+it was and says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PyQt6.QtCore import QThread, pyqtSignal
+from PyQt6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QFormLayout,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.window.widgets.parts import beside, foot, label
+from model.errors import InputError
+
+SHOT_FILES = "Shots (*.h5 *.hdf5 *.cxi *.nxs *.hdf);;All files (*)"
+BY_FILES = "told by the files"
+SUFFIXES = (".h5", ".hdf5", ".cxi", ".nxs", ".hdf")
+
+
+class Maker(QThread):
+    """Makes the project; `made` with its folder, or `refused` with the words."""
+
+    advanced = pyqtSignal(str, int, int)
+    made = pyqtSignal(str)
+    refused = pyqtSignal(str)
+
+    def __init__(
+        self,
+        folder: Path,
+        files: Sequence[Path],
+        taxonomy: str | None,
+        annotator: str,
+        one_each: bool,
+        parent: QWidget,
+    ) -> None:
+        super().__init__(parent)
+        self._order = (folder, list(files), taxonomy, annotator)
+        self._class_of_each: list[str] | None = [] if one_each else None
+
+    def run(self) -> None:
+        from labeler.project.project import Project
+
+        try:
+            made = Project.create(
+                *self._order, self.advanced.emit, class_of_each=self._class_of_each
+            )
+            made.close()
+        except (InputError, OSError) as error:
+            self.refused.emit(str(error))
+        else:
+            self.made.emit(str(self._order[0]))
+
+
+class NewProject(QDialog):
+    """`folder` holds the new project once the dialog was accepted."""
+
+    def __init__(self, files: Sequence[Path], parent: QWidget) -> None:
+        super().__init__(parent)
+        from labeler.project.people import login
+        from model.taxonomy.toml import shipped
+
+        self.setWindowTitle("New project")
+        self.setMinimumWidth(560)
+        self.files = list(files)
+        self.folder: Path | None = None
+        self._maker: Maker | None = None
+        first = self.files[0]
+        more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
+        self.place = QLineEdit(str(free_folder(first)))
+        self.place.setAccessibleName("Folder of the project")
+        self.taxonomy = QComboBox()
+        self.taxonomy.addItems(sorted(p.stem for p in shipped().parent.glob("*.toml")))
+        self.taxonomy.setCurrentText("helium")
+        self.taxonomy.setAccessibleName("Classes and rules")
+        self.one_each = QCheckBox("Each file is of one class, which its name or sample tells")
+        self.one_each.toggled.connect(self._change_kind)
+        self.person = QLineEdit(login())
+        self.person.setAccessibleName("Who labels")
+        browse = QPushButton("Choose…")
+        browse.clicked.connect(self._browse)
+        own = QPushButton("Own file…")
+        own.clicked.connect(self._own_taxonomy)
+        form = QFormLayout()
+        form.setHorizontalSpacing(16)
+        form.setVerticalSpacing(10)
+        form.addRow(label("Shots", "muted"), label(f"{first.name}{more}"))
+        form.addRow(label("Folder", "muted"), beside(self.place, browse))
+        form.addRow(label("Classes", "muted"), beside(self.taxonomy, own))
+        if len(self.files) > 1:
+            form.addRow("", self.one_each)
+        form.addRow(label("Who labels", "muted"), self.person)
+        self.trouble = label(role="error")
+        self.trouble.setWordWrap(True)
+        self.trouble.hide()
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.hide()
+        self.make = QPushButton("Make the project")
+        self.make.setDefault(True)
+        self.make.clicked.connect(self.start)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(22, 20, 22, 18)
+        layout.setSpacing(16)
+        layout.addWidget(label("New project", "title"))
+        layout.addLayout(form)
+        for widget in (self.trouble, self.bar):
+            layout.addWidget(widget)
+        layout.addLayout(foot(self, self.make, "Cancel"))
+
+    def start(self) -> None:
+        """Make the project with what the fields say."""
+        self.trouble.hide()
+        self.make.setEnabled(False)
+        self.bar.setRange(0, 0)
+        self.bar.show()
+        folder = Path(self.place.text()).expanduser()
+        chosen, person = self.taxonomy.currentText(), self.person.text().strip()
+        taxonomy = None if chosen == BY_FILES else chosen
+        one_each = self.one_each.isChecked()
+        self._maker = Maker(folder, self.files, taxonomy, person, one_each, self)
+        self._maker.advanced.connect(self._advance)
+        self._maker.refused.connect(self._refuse)
+        self._maker.made.connect(self._finish)
+        self._maker.start()
+
+    def _change_kind(self, one_each: bool) -> None:
+        """Files of one class each tell the classes too, unless a person chooses others."""
+        if one_each:
+            self.taxonomy.addItem(BY_FILES)
+            self.taxonomy.setCurrentText(BY_FILES)
+        else:
+            self.taxonomy.removeItem(self.taxonomy.findText(BY_FILES))
+            self.taxonomy.setCurrentText("helium")
+
+    def _advance(self, what: str, done: int, total: int) -> None:
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+
+    def _refuse(self, words: str) -> None:
+        self.bar.hide()
+        self.make.setEnabled(True)
+        self.trouble.setText(words)
+        self.trouble.show()
+
+    def _finish(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self.accept()
+
+    def done(self, result: int) -> None:
+        if self._maker is not None:
+            self._maker.wait()
+        super().done(result)
+
+    def _browse(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Folder of the project")
+        if chosen:
+            folder = Path(chosen)
+            taken = folder.is_dir() and any(folder.iterdir())
+            self.place.setText(str(folder / free_folder(self.files[0]).name if taken else folder))
+
+    def _own_taxonomy(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileName(self, "Classes and rules", "", "TOML (*.toml)")
+        if chosen:
+            self.taxonomy.addItem(chosen)
+            self.taxonomy.setCurrentText(chosen)
+
+
+def free_folder(file: Path) -> Path:
+    """A folder name beside the file that is not taken yet."""
+    name = f"{file.stem}-labels"
+    found, n = file.with_name(name), 2
+    while found.exists():
+        found, n = file.with_name(f"{name}-{n}"), n + 1
+    return found

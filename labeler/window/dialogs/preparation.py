@@ -1,0 +1,184 @@
+"""The dialog of a project's preparation: which steps every later training takes.
+
+Reading background shots is the matter of a child process; this one only asks and tells.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QFileDialog,
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.session.session import Session
+from labeler.window.widgets.parts import foot, label
+from model.preprocessing.preparation import Preparation
+
+NO_LIGHT, SMOOTH, SHOTS = "leave it", "subtract a smooth surface", "subtract background shots"
+SURFACES = ("a constant", "with a slope", "curved")
+OTHER = "Choose a file…"
+
+
+class PreparationDialog(QDialog):
+    """Shows the steps of the project and sets others on request."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        from labeler.project.preparation import preparation_of
+
+        self.session = session
+        self.setWindowTitle("Preparation of shots")
+        self.setMinimumWidth(470)
+        self.bad = QCheckBox("Mask pixels that many shots show to be hot or dead")
+        self.light = _choice("Stray light", (NO_LIGHT, SMOOTH, SHOTS))
+        self.surface = _choice("Kind of surface", SURFACES)
+        self.background = _choice("Background shots", (*session.taxonomy.names, OTHER))
+        self.flat = QCheckBox("Correct for the flat detector (counts per solid angle)")
+        self.centre = QCheckBox("Find the beam centre of each shot and bring it to the middle")
+        self.trouble = label(role="error", wrap=True)
+        self.bar = QProgressBar()
+        self.use = QPushButton("Use from the next training on")
+        self._job: Any = None
+        self._lay_out()
+        self._show(preparation_of(session.project))
+        self.light.currentTextChanged.connect(self._follow)
+        self.background.activated.connect(self._chosen)
+        self.use.clicked.connect(self.start)
+        self._follow()
+
+    def _lay_out(self) -> None:
+        words = (
+            "What is done to every shot before a network sees it, in training and in reading alike."
+            " Files stay as they are, the screen shows raw counts unless you press D, and earlier"
+            " runs keep the preparation that they were trained with."
+        )
+        stray = QHBoxLayout()
+        stray.setSpacing(8)
+        stray.addWidget(label("Stray light:"))
+        for field in (self.light, self.surface, self.background):
+            stray.addWidget(field)
+        stray.addStretch(1)
+        self.use.setDefault(True)
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 0)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(22, 20, 22, 18)
+        layout.setSpacing(13)
+        layout.addWidget(label("Preparation of shots", "title"))
+        layout.addWidget(label(words, "muted", wrap=True))
+        layout.addWidget(self.bad)
+        layout.addLayout(stray)
+        layout.addWidget(self.flat)
+        layout.addWidget(self.centre)
+        layout.addWidget(self.trouble)
+        layout.addWidget(self.bar)
+        layout.addLayout(foot(self, self.use, "Cancel"))
+        for widget in (self.trouble, self.bar):
+            widget.hide()
+
+    def _show(self, steps: Preparation) -> None:
+        self.bad.setChecked(steps.bad_pixels)
+        self.light.setCurrentText(
+            {"smooth": SMOOTH, "shots": SHOTS}.get(steps.stray_light, NO_LIGHT)
+        )
+        self.surface.setCurrentIndex(steps.degree)
+        self.flat.setChecked(steps.flat_detector)
+        self.centre.setChecked(steps.centre)
+        names = self.session.taxonomy.names
+        self.background.setCurrentText("Empty" if "Empty" in names else names[0])
+        known = [s.geometry for s in self.session.project.sources]
+        if not all(g.distance_m and g.pixel_m for g in known):
+            self.flat.setEnabled(False)
+            self.flat.setChecked(False)
+            self.flat.setToolTip("The files do not say the detector's distance and pixel size")
+
+    def _follow(self) -> None:
+        self.surface.setVisible(self.light.currentText() == SMOOTH)
+        self.background.setVisible(self.light.currentText() == SHOTS)
+
+    def _chosen(self) -> None:
+        """Background shots of a file of their own."""
+        if self.background.currentText() != OTHER:
+            return
+        from labeler.window.dialogs.new_project import SHOT_FILES
+
+        chosen, _ = QFileDialog.getOpenFileName(self, "Background shots", "", SHOT_FILES)
+        if chosen:
+            self.background.insertItem(0, chosen)
+        self.background.setCurrentIndex(0)
+
+    # -- setting it ----------------------------------------------------------------------------
+
+    def words(self) -> list[str]:
+        """What `airylabel prepare` is asked for."""
+        light = self.light.currentText()
+        steps = {
+            "bad-pixels": self.bad.isChecked(),
+            "background": light == SHOTS,
+            "smooth": light == SMOOTH,
+            "flat": self.flat.isChecked(),
+            "centre": self.centre.isChecked(),
+        }
+        asked = ["--degree", str(self.surface.currentIndex())]
+        if light == SHOTS:
+            asked += ["--background", self.background.currentText()]
+        return [*asked, "--steps", *(name for name, on in steps.items() if on)]
+
+    def start(self) -> None:
+        """Set the steps, in a child process; close when it is done, or say what is wrong."""
+        from labeler.jobs.job import Job
+
+        folder = Path(self.session.project.folder)
+        self.trouble.hide()
+        self.use.setEnabled(False)
+        self.bar.show()
+        self._job = Job(["prepare", str(folder), *self.words()], folder / "prepare.log", self)
+        self._job.finished.connect(self._finish)
+        self._job.start()
+
+    def _finish(self, ok: bool, message: str) -> None:
+        self.bar.hide()
+        self.use.setEnabled(True)
+        if ok and not self._job.was_cancelled:
+            self.session.noted.emit("info", message)
+            self.session.preparation_changed()
+            self.accept()
+        elif not ok:
+            self.trouble.setText(message)
+            self.trouble.show()
+
+    def done(self, result: int) -> None:
+        """Leave nothing running behind."""
+        if self._job is not None:
+            self._job.stop()
+        super().done(result)
+
+
+def _choice(name: str, texts: tuple[str, ...]) -> QComboBox:
+    made = QComboBox()
+    made.addItems(texts)
+    made.setAccessibleName(name)
+    return made
+
+
+def ask_preparation(session: Session, host: QWidget) -> None:
+    """Show the dialog; what cannot be shown is a note."""
+    from model.errors import InputError
+
+    try:
+        dialog = PreparationDialog(session, host)
+    except InputError as error:
+        session.noted.emit("error", str(error))
+        return
+    dialog.exec()
+    dialog.deleteLater()

@@ -1,0 +1,85 @@
+"""The ways into a project: open one, make one, add a file, the demo, files dropped on the window.
+
+What a person cannot have is said in a note, and the screen stays as it was.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PyQt6.QtWidgets import QFileDialog, QWidget
+
+from labeler.session.session import Session
+from labeler.window.settings import folder
+from model.errors import InputError
+
+
+class Doors:
+    """Asks for files and folders over the window `host` and hands them to the session."""
+
+    def __init__(self, session: Session, host: QWidget) -> None:
+        self.session = session
+        self.host = host
+
+    def open_folder(self, path: Path) -> None:
+        """Open a project; a refusal is a note, and the screen stays."""
+        try:
+            self.session.open(path)
+        except (InputError, OSError) as error:
+            self.session.noted.emit("error", str(error))
+
+    def choose_project(self) -> None:
+        """Ask for a project folder and open it."""
+        chosen = QFileDialog.getExistingDirectory(self.host, "Open project")
+        if chosen:
+            self.open_folder(Path(chosen))
+
+    def new_project(self, files: list[Path] | None = None) -> None:
+        """Ask for files of shots, then make a project of them and open it."""
+        from labeler.window.dialogs.new_project import SHOT_FILES, NewProject
+
+        if not files:
+            chosen, _ = QFileDialog.getOpenFileNames(self.host, "Files of shots", "", SHOT_FILES)
+            files = [Path(p) for p in chosen]
+        if files:
+            dialog = NewProject(files, self.host)
+            if dialog.exec() and dialog.folder is not None:
+                self.open_folder(dialog.folder)
+            dialog.deleteLater()
+
+    def choose_source(self) -> None:
+        """Ask for one more file of shots and add it to the project."""
+        from labeler.window.dialogs.new_project import SHOT_FILES
+
+        chosen, _ = QFileDialog.getOpenFileName(self.host, "Add a file of shots", "", SHOT_FILES)
+        if chosen:
+            self.add_source(Path(chosen))
+
+    def add_source(self, path: Path) -> None:
+        """Add a file of shots to the project."""
+        try:
+            added = self.session.project.add_source(path)
+        except (InputError, OSError) as error:
+            self.session.noted.emit("error", str(error))
+            return
+        self.session.sources_changed()
+        self.session.noted.emit("info", f"{added.info.n_shots:,} shots of {path.name} added.")
+
+    def prepare(self) -> None:
+        """Ask how shots are prepared for the network."""
+        from labeler.window.dialogs.preparation import ask_preparation
+
+        ask_preparation(self.session, self.host)
+
+    def try_demo(self) -> None:
+        """Make the demo project, or open it where it was made before."""
+        from labeler.window.demo import make_demo
+
+        make_demo(self, folder() / "demo")
+
+    def take_files(self, paths: list[Path]) -> None:
+        """A project folder is opened; files of shots become a new project."""
+        if paths and (paths[0].is_dir() or paths[0].name in ("project.sqlite", "project.toml")):
+            self.open_folder(paths[0])
+        elif paths:
+            self.new_project(paths)

@@ -1,0 +1,122 @@
+"""What lies on a thumbnail: chips of its classes, signs of error, flag and skip; drawn once each.
+
+Many shots carry the same labels, so a badge is a picture that is kept and used again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from PyQt6.QtCore import QPointF, QRectF, Qt
+from PyQt6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
+
+from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.window.widgets import theme
+from model.taxonomy.taxonomy import Taxonomy
+
+KEPT = 2_000
+CHIPS_FROM, SIGNS_FROM = 52, 44
+"""Sides from which on there is room for chips with keys, and for signs."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a badge tells: label set, status, whether the labels are the file's or a suggestion."""
+
+    present: int
+    status: int
+    from_file: bool = False
+    ghost: bool = False
+
+
+class Badges:
+    """Badges of one taxonomy at one size of thumbnails."""
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        self.taxonomy = taxonomy
+        self._kept: OrderedDict[tuple[Standing, int, float, str], QImage | None] = OrderedDict()
+
+    def of(self, standing: Standing, side: int, ratio: float) -> QImage | None:
+        """A picture as large as the thumbnail, clear where nothing is; None where all is clear."""
+        if not standing.present and not standing.status:
+            return None
+        key = (standing, side, ratio, theme.current().name)
+        if key not in self._kept:
+            self._kept[key] = self._draw(standing, side, ratio)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _draw(self, standing: Standing, side: int, ratio: float) -> QImage:
+        pixels = max(1, round(side * ratio))
+        image = QImage(pixels, pixels, QImage.Format.Format_ARGB32_Premultiplied)
+        image.setDevicePixelRatio(ratio)
+        image.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        labels = self.taxonomy.unpack(standing.present)
+        shown = np.flatnonzero(labels & ~self.taxonomy.implied(labels)).tolist()
+        if side >= CHIPS_FROM:
+            self._chips(painter, shown, side, standing)
+        else:
+            self._bars(painter, shown, side, standing.ghost)
+        wrong = not standing.ghost and bool(standing.status & LABELLED)
+        wrong = wrong and bool(self.taxonomy.contradictions(labels))
+        self._signs(painter, side, standing.status, wrong)
+        painter.end()
+        return image
+
+    def _chips(self, painter: QPainter, shown: list[int], side: int, standing: Standing) -> None:
+        width = 17 if side >= 84 else 14
+        left, top = 3.0, side - width - 3.0
+        painter.setFont(theme.numbers(8.5 if width == 17 else 7.0))
+        for c in shown[: max(1, (side - 4) // (width + 2))]:
+            kind = self.taxonomy.classes[c]
+            chip = QRectF(left, top, width, width)
+            quiet = standing.ghost or standing.from_file
+            pen = QPen(QColor(255, 255, 255, 110), 1)
+            if standing.ghost:
+                pen.setStyle(Qt.PenStyle.DotLine)
+            painter.setPen(pen)
+            painter.setBrush(QColor(0, 0, 0, 130 if quiet else 215))
+            painter.drawRoundedRect(chip.adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(kind.colour))
+            painter.drawRect(QRectF(left + 2.5, top + width - 4, width - 5, 2))
+            painter.setPen(QColor("#b9b9be" if quiet else "#f6f6f8"))
+            text = kind.key[:2] or kind.name[:1]
+            painter.drawText(chip.adjusted(0, -2.5, 0, -0.5), Qt.AlignmentFlag.AlignCenter, text)
+            left += width + 2
+
+    def _bars(self, painter: QPainter, shown: list[int], side: int, ghost: bool) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        width = side / max(len(shown), 1)
+        for i, c in enumerate(shown):
+            ink = QColor(self.taxonomy.classes[c].colour)
+            ink.setAlphaF(0.5 if ghost else 1.0)
+            painter.setBrush(ink)
+            painter.drawRect(QRectF(i * width, side - 3.0, width - 0.5, 3.0))
+
+    def _signs(self, painter: QPainter, side: int, status: int, wrong: bool) -> None:
+        now = theme.DARK  # thumbnails are dark in both themes
+        signs = ((wrong, "error", now.error), (status & FLAGGED, "flag", now.warning))
+        right = float(side)
+        for on, name, ink in (*signs, (status & SKIPPED, "skip", now.text)):
+            if not on:
+                continue
+            if side >= SIGNS_FROM:
+                spot = QRectF(right - 18, 2, 16, 16)
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(QColor(0, 0, 0, 150))
+                painter.drawRoundedRect(spot, 3, 3)
+                theme.draw(painter, f"icons/{name}.svg", spot.adjusted(1.5, 1.5, -1.5, -1.5), ink)
+                right -= 18
+            else:
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(QColor(ink))
+                corner = [QPointF(right - 9, 0), QPointF(right, 0), QPointF(right, 9)]
+                painter.drawPolygon(QPolygonF(corner))
+                right -= 9

@@ -1,0 +1,132 @@
+"""The foot of the grid: every class with its key, and how many of the selected shots have it."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QRectF, QSize, Qt
+from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PyQt6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QSizePolicy
+
+from labeler.session.selection import Bulk
+from labeler.session.session import Session
+from labeler.window.label.class_panel import groups
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import label
+from model.taxonomy.taxonomy import Class
+
+HEIGHT = 46
+
+
+class TagButton(QAbstractButton):
+    """A class: key, name, number; filled where all selected shots have it, half where some do."""
+
+    def __init__(self, kind: Class) -> None:
+        super().__init__()
+        self.kind = kind
+        self.have, self.of = 0, 0
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(34)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        self.setMinimumWidth(54)
+
+    def sizeHint(self) -> QSize:
+        words = self.fontMetrics().horizontalAdvance(self.kind.name)
+        return QSize(words + 52, 34)
+
+    def tell(self, have: int, of: int) -> None:
+        """So many of so many selected shots have the class."""
+        self.have, self.of = have, of
+        self.setEnabled(of > 0)
+        what = f"{have:,} of {of:,} selected shots" if of else "select shots first"
+        self.setAccessibleName(f"{self.kind.name}: {what}")
+        act = "Take it from all" if of and have == of else "Give it to all"
+        key = f" ({self.kind.key})" if self.kind.key else ""
+        self.setToolTip(f"{self.kind.name}: {what}\n{act}{key}" if of else f"{self.kind.help}{key}")
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box = QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
+        full, some = self.of > 0 and self.have == self.of, self.have > 0
+        ground = "select" if full else "hover" if self.underMouse() and self.of else "panel"
+        painter.setPen(QPen(theme.colour("accent" if full else "edge" if some else "line"), 1))
+        painter.setBrush(theme.colour("press" if self.isDown() else ground))
+        painter.drawRoundedRect(box, 5, 5)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(self.kind.colour))
+        painter.setOpacity(1.0 if self.of else 0.45)
+        painter.drawRoundedRect(QRectF(box.left() + 6, box.bottom() - 5, box.width() - 12, 2), 1, 1)
+        painter.setOpacity(1.0)
+        size = self.font().pointSizeF()
+        line = box.adjusted(7, 0, -6, -4)
+        middle = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        painter.setFont(theme.numbers(size * 0.9))
+        painter.setPen(theme.colour("text" if self.of else "muted"))
+        painter.drawText(line, middle, self.kind.key[:2])
+        line = line.adjusted(14 if self.kind.key else 0, 0, 0, 0)
+        number = f"{self.have:,}" if some else ""
+        right = painter.fontMetrics().horizontalAdvance(number)
+        painter.drawText(
+            line, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), number
+        )
+        painter.setFont(theme.font(size * 0.94, bold=full))
+        room = int(line.width() - right - 3)
+        text = painter.fontMetrics().elidedText(self.kind.name, Qt.TextElideMode.ElideRight, room)
+        painter.drawText(line, middle, text)
+        painter.end()
+
+
+class TagBar(QFrame):
+    """One button for each class, in the order of the class panel."""
+
+    def __init__(self, session: Session, hand: Bulk) -> None:
+        super().__init__()
+        self.session, self.hand = session, hand
+        self.setObjectName("footer")
+        self.setFixedHeight(HEIGHT)
+        self.setAccessibleName("Classes of the selected shots")
+        self.count = label(role="muted")
+        self.buttons: dict[int, TagButton] = {}
+        self._layout = QHBoxLayout(self)
+        self._layout.setContentsMargins(10, 5, 10, 5)
+        self._layout.setSpacing(3)
+        session.project_changed.connect(self.rebuild)
+        session.labels_changed.connect(lambda rows: self.refresh())
+        hand.changed.connect(self.refresh)
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Make the buttons of the project's taxonomy."""
+        while (item := self._layout.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None and widget is not self.count:
+                widget.hide()
+                widget.deleteLater()
+        self.count.setMinimumWidth(self.count.fontMetrics().horizontalAdvance("none selected"))
+        self._layout.addWidget(self.count)
+        self.buttons = {}
+        for group in groups(self.session.taxonomy):
+            for index, _ in group:
+                button = TagButton(self.session.taxonomy.classes[index])
+                button.clicked.connect(lambda _, i=index: self.hand.toggle(i))
+                self.buttons[index] = button
+                self._layout.addWidget(button)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Count the classes of what is selected."""
+        if not self.isVisible() and self.buttons and self.session.project is not None:
+            return
+        have, n = self.hand.counts()
+        self.count.setText(f"{n:,} selected" if n else "none selected")
+        for index, button in self.buttons.items():
+            button.tell(int(have[index]), n)
+
+    def showEvent(self, event: object) -> None:
+        self.refresh()
+
+    def dress(self) -> None:
+        """Take the colours of the theme in use."""
+        for button in self.buttons.values():
+            button.update()

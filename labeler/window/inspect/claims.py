@@ -1,0 +1,180 @@
+"""What a run claims as a whole: rules that its predictions break, and whether its heat is faithful.
+
+A broken rule opens the shots that break it. Faithfulness is measured by an errand and kept in the
+run's folder. Nothing is computed here that needs a network.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from labeler.jobs.short_job import ShortJob
+from labeler.window.quality.table import TextTable
+from labeler.window.widgets.parts import label, share
+from model.heatmaps.geometry import ALARM
+
+FILE = "faithfulness.json"
+SHOTS = 12
+"""Of a class, for an answer within a minute."""
+
+
+def kept(session: Any) -> dict[str, Any]:
+    """What was measured of the run in use: class name -> numbers; empty where nothing was."""
+    if session.project is None or session.project.current_run is None:
+        return {}
+    path = Path(session.project.run_folder(session.project.current_run)) / FILE
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        return dict(found["classes"]) if found["form"] == session.overlay.form else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def in_words(found: dict[str, Any] | None) -> str:
+    """The faithfulness of one class as a short sentence."""
+    if found is None:
+        return "Not yet measured whether this heat is what the network goes by."
+    heat = found["heat"]
+    sure = "more than chance" if heat["low"] > 0 else "no more than chance"
+    sure = "less than chance" if heat["high"] < 0 else sure
+    text = (
+        f"Heat tells {sure}: {signed(heat['gap'])} "
+        f"({signed(heat['low'])} … {signed(heat['high'])}, {found['shots']} shots)."
+    )
+    off = found["on_masked"] + found["outside"]
+    return text + (f" ⚠ {off:.0%} of it lies off the detector." if found["alarm"] else "")
+
+
+def signed(value: float) -> str:
+    """A difference of shares: '+.17'."""
+    return f"{'−' if value < 0 else '+'}{share(abs(value))}"
+
+
+class ClaimsPage(QWidget):
+    """Two tables: rules, and the faithfulness of each class."""
+
+    label_requested = pyqtSignal()
+
+    def __init__(self, session: Any, errand: ShortJob) -> None:
+        super().__init__()
+        self.session, self.errand = session, errand
+        self.title = label(role="heading")
+        self.rules = TextTable(
+            "Rules that predictions break",
+            ("Rule", "Kind", "Each class alone", "This run", "Likeliest legal set"),
+            ("Each class alone", "This run", "Likeliest legal set"),
+            "Rule",
+        )
+        self.rules.opened.connect(self._go)
+        self.heat_title = label("Is the heat what the network goes by?", "heading")
+        self.heat_said = label(
+            "The hottest places are taken out of a shot, and put back alone into its featureless "
+            "glow: how much sooner does the class go and come than with random places? "
+            f"⚠ marks classes with more than {ALARM:.0%} of their heat off the detector.",
+            "muted",
+            wrap=True,
+        )
+        self.faith = TextTable(
+            "Faithfulness of the heat",
+            ("Class", "Shots", "Heat", "95 %", "Occlusion", "Agree", "Masked", "Outside", ""),
+            ("Shots", "Heat", "95 %", "Occlusion", "Agree", "Masked", "Outside"),
+            "Class",
+        )
+        self.measure = QPushButton("Measure")
+        self.measure.setToolTip("A minute for each class, in the background")
+        self.measure.clicked.connect(self._measure)
+        self._lines: list[tuple[Any, str]] = []
+        row = QHBoxLayout()
+        row.addWidget(self.heat_title)
+        row.addStretch(1)
+        row.addWidget(self.measure)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(self.title)
+        layout.addWidget(self.rules, 5)
+        layout.addSpacing(8)
+        layout.addLayout(row)
+        layout.addWidget(self.heat_said)
+        layout.addWidget(self.faith, 6)
+        errand.changed.connect(self.refresh)
+
+    def refresh(self) -> None:
+        """Show what the run in use says, if anybody looks."""
+        readings = self.session.predictions
+        if readings is None or not self.isVisible():
+            return
+        stages = [readings.broken(stage) for stage in ("alone", "decided", "decoded")]
+        rules = self.session.taxonomy.rules
+        counts = np.stack([broken.sum(0) for broken in stages], 1)
+        hard = self.session.taxonomy.hard
+        order = sorted(range(len(rules)), key=lambda r: (not hard[r], -counts[r].max()))
+        self._lines = [(np.flatnonzero(_any(stages, r)), rules[r].text) for r in order]
+        self.rules.show_lines(
+            [(rules[r].text, rules[r].severity, *(f"{n:,}" for n in counts[r])) for r in order]
+        )
+        wrong = [int((broken & hard).any(1).sum()) for broken in stages]
+        n = int(readings.readable.sum())
+        self.title.setText(
+            f"{wrong[1]:,} of {n:,} predictions break a hard rule ({share(wrong[1] / max(n, 1))}); "
+            f"{wrong[0]:,} with each class alone, {wrong[2]:,} as the likeliest legal sets. "
+            "Enter opens the shots."
+        )
+        found = kept(self.session)
+        self.faith.show_lines([_line(name, numbers) for name, numbers in found.items()])
+        busy = self.errand.is_running
+        self.measure.setText("Stop" if busy else "Measure again" if found else "Measure")
+
+    def _go(self, place: int) -> None:
+        rows, text = self._lines[place]
+        if not len(rows):
+            self.session.noted.emit("info", f"No prediction breaks it: {text}.")
+            return
+        self.session.show_rows(rows, f"Predicted against: {text}")
+        self.session.show(int(rows[0]))
+        self.label_requested.emit()
+
+    def _measure(self) -> None:
+        if self.errand.is_running:
+            self.errand.stop()
+        else:
+            ask(self.session, self.errand, (), self.refresh)
+
+
+def ask(session: Any, errand: ShortJob, classes: tuple[str, ...], done: Any) -> None:
+    """Send for the faithfulness of classes (all where empty) of the run in use."""
+    project = session.project
+    run = Path(project.run_folder(project.current_run))
+    words = [part for name in classes for part in ("--class", name)]
+    arguments = [
+        "faithfulness", str(run), str(project.folder), "--shots", str(SHOTS), "--form",
+        session.overlay.form, "--out", str(run / FILE), *words,
+    ]  # fmt: skip
+    errand.start(arguments, "questioning the network", lambda item: done())
+
+
+def _any(stages: list[Any], rule: int) -> Any:
+    """Shots that break a rule as the run decides; where none does, with each class alone."""
+    decided, alone = stages[1][:, rule], stages[0][:, rule]
+    return decided if decided.any() else alone
+
+
+def _line(name: str, found: dict[str, Any]) -> tuple[str, ...]:
+    heat, other, agreement = found["heat"], found.get("occlusion"), found.get("agreement")
+    return (
+        name,
+        str(found["shots"]),
+        signed(heat["gap"]),
+        f"{signed(heat['low'])} … {signed(heat['high'])}",
+        "–" if other is None else signed(other["gap"]),
+        "–" if agreement is None else signed(agreement),
+        share(found["on_masked"]),
+        share(found["outside"]),
+        "⚠" if found["alarm"] else "",
+    )

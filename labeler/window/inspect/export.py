@@ -1,0 +1,48 @@
+"""The button that saves what the gallery shows as a figure for a paper; an errand draws it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtWidgets import QFileDialog, QPushButton
+
+from labeler.jobs.short_job import ShortJob
+from labeler.window.inspect.gallery import Gallery
+
+SHOTS = 5
+"""Shots in the row, as in the paper's Fig. 5."""
+KINDS = "PDF (*.pdf);;SVG (*.svg);;PNG (*.png)"
+
+
+class FigureButton(QPushButton):
+    """Asks where, then sends for the figure of the gallery's first shots."""
+
+    def __init__(self, session: Any, errand: ShortJob, gallery: Gallery) -> None:
+        super().__init__("Save figure…")
+        self.setToolTip(f"The first {SHOTS} shots shown, as a figure for a paper (PDF, SVG, PNG)")
+        self.session, self.errand, self.gallery = session, errand, gallery
+        self.clicked.connect(self._ask)
+
+    def _ask(self) -> None:
+        name = self.session.taxonomy.names[self.gallery.kind].replace("/", "-")
+        there = Path(self.session.project.folder) / f"{name.lower()}.pdf"
+        chosen, kind = QFileDialog.getSaveFileName(self, "Save figure", str(there), KINDS)
+        if chosen:
+            out = Path(chosen)
+            self.draw(out if out.suffix else out.with_suffix(f".{kind[:3].lower()}"))
+
+    def draw(self, out: Path) -> None:
+        """Draw the first shots of the gallery to a file."""
+        session, rows = self.session, self.gallery.rows[:SHOTS]
+        if not rows:
+            session.noted.emit("info", "There are no shots to draw.")
+            return
+        run = str(session.project.run_folder(session.project.current_run))
+        arguments = [
+            "figure", run, "--class", session.taxonomy.names[self.gallery.kind],
+            "--shots", ",".join(str(row + 1) for row in rows),
+            "--form", session.overlay.form, "--out", str(out),
+        ]  # fmt: skip
+        done = f"The figure is in {out}."
+        self.errand.start(arguments, "drawing", lambda item: session.noted.emit("info", done))

@@ -1,0 +1,188 @@
+"""Shots of one class, the most telling first: sure ones, doubtful ones, misses, false alarms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtGui import QColor, QIcon, QPixmap, QResizeEvent
+from PyQt6.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.runs.predictions import Choice
+from labeler.window.inspect.claims import in_words, kept
+from labeler.window.label.shot_card import Schematic
+from labeler.window.label.tiles import GAP, Tile, TileList
+from labeler.window.widgets.parts import EmptyState, label, set_role
+from model.taxonomy.taxonomy import Class
+
+SIDE = 176
+MOST = 2000
+"""Nobody scrolls further than this."""
+FIRST = ("Streak", "Bent")
+"""The classes of the paper's Fig. 5 come first where the taxonomy has them."""
+CHOICES: tuple[tuple[Choice, str, str, str], ...] = (
+    ("hits", "Hits", "Labelled and predicted, the most probable first", "No {} was found yet"),
+    ("false", "False alarms", "Predicted, but decided to be absent", "No false alarm for {}"),
+    ("missed", "Missed", "Labelled, but not predicted", "No labelled {} was missed"),
+    ("certain", "Most certain", "Predicted, the most probable first", "No shot is predicted as {}"),
+    ("unsure", "Least certain", "Nearest to the threshold first", "There is no shot to show"),
+    ("labelled", "As labelled", "All labelled shots", "No shot is labelled {} yet"),
+)
+
+
+class Gallery(QWidget):
+    """Choose a class and what to look for; a click shows the shot."""
+
+    def __init__(self, session: Any) -> None:
+        super().__init__()
+        self.session = session
+        self.choice: Choice = CHOICES[0][0]
+        self.classes = QListWidget()
+        self.classes.setAccessibleName("Class")
+        self.classes.setIconSize(QSize(9, 9))
+        self.classes.setStyleSheet("QListWidget::item { padding: 5px 6px; }")
+        self.classes.currentRowChanged.connect(lambda _: self.refresh())
+        self.tiles = TileList(session, by_class=False)
+        self.tiles.setAccessibleName("Shots")
+        self.empty = EmptyState()
+        self._build()
+        session.project_changed.connect(self._fill)
+        self._fill()
+
+    def _build(self) -> None:
+        self.buttons = QButtonGroup(self)
+        row = QHBoxLayout()
+        row.setSpacing(2)
+        for i, (_, text, tip, _) in enumerate(CHOICES):
+            button = QToolButton()
+            button.setText(text)
+            button.setToolTip(tip)
+            button.setCheckable(True)
+            button.setChecked(i == 0)
+            self.buttons.addButton(button, i)
+            row.addWidget(button)
+        row.addStretch(1)
+        self.buttons.idClicked.connect(self._choose)
+        self.content = QStackedWidget()
+        self.content.addWidget(self.tiles)
+        self.content.addWidget(self.empty)
+        self.drawing, self.help = Schematic(96), label("", "muted", wrap=True)
+        self.faith = label("", "faint", wrap=True)
+        left = QWidget()
+        left.setFixedWidth(190)
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(10)
+        column.addWidget(self.classes, 1)
+        column.addWidget(self.drawing, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addWidget(self.help)
+        column.addWidget(self.faith)
+        right = QVBoxLayout()
+        right.setSpacing(8)
+        right.addLayout(row)
+        right.addWidget(self.content, 1)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(16)
+        layout.addWidget(left)
+        layout.addLayout(right, 1)
+
+    # -- choosing --------------------------------------------------------------------------------
+
+    @property
+    def kind(self) -> int:
+        """The class whose shots are shown; -1 without any."""
+        item = self.classes.currentItem()
+        return -1 if item is None else int(item.data(Qt.ItemDataRole.UserRole))
+
+    def choose(self, class_index: int, choice: Choice | None = None) -> None:
+        """Show shots of a class, and what to look for."""
+        for row in range(self.classes.count()):
+            item = self.classes.item(row)
+            if item is not None and item.data(Qt.ItemDataRole.UserRole) == class_index:
+                self.classes.setCurrentRow(row)
+        if choice is not None:
+            self._choose([c for c, *_ in CHOICES].index(choice))
+
+    def _choose(self, number: int) -> None:
+        self.choice = CHOICES[number][0]
+        button = self.buttons.button(number)
+        if button is not None:
+            button.setChecked(True)
+        self.refresh()
+
+    def _fill(self) -> None:
+        """The classes of the project, those of Fig. 5 first."""
+        self.classes.blockSignals(True)
+        self.classes.clear()
+        classes = self.session.taxonomy.classes
+        order = sorted(range(len(classes)), key=lambda c: _rank(classes[c].name, c))
+        for c in order:
+            mark = QPixmap(9, 9)
+            mark.fill(QColor(classes[c].colour))
+            icon = QIcon(mark)
+            icon.addPixmap(mark, QIcon.Mode.Selected)  # else it is tinted
+            item = QListWidgetItem(icon, classes[c].name)
+            item.setData(Qt.ItemDataRole.UserRole, c)
+            item.setToolTip(classes[c].help)
+            self.classes.addItem(item)
+        self.classes.setCurrentRow(0 if order else -1)
+        self.classes.blockSignals(False)
+        self.refresh()
+
+    @property
+    def rows(self) -> list[int]:
+        """Shots that are shown, in order."""
+        there = self.content.currentIndex() == 0
+        return [tile.row for tile in self.tiles.tiles.tiles] if there else []
+
+    # -- showing ---------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Show the shots of the class, if anybody looks."""
+        session, kind = self.session, self.kind
+        if not self.isVisible() or session.predictions is None or kind < 0:
+            return
+        rows = {
+            choice: session.predictions.gallery(kind, choice, session.present, session.status)
+            for choice, *_ in CHOICES
+        }
+        for i, (choice, text, *_) in enumerate(CHOICES):
+            button = self.buttons.button(i)
+            if button is not None:
+                button.setText(text if choice == "unsure" else f"{text} {len(rows[choice]):,}")
+        shown = rows[self.choice][:MOST]
+        self.content.setCurrentIndex(0 if len(shown) else 1)
+        self._explain(session.taxonomy.classes[kind])
+        if len(shown):
+            columns = max(1, self.tiles.room().width() // (SIDE + GAP))
+            side = self.tiles.room().width() // columns - GAP
+            self.tiles.show_tiles([Tile(int(row), kind) for row in shown], side)
+        else:
+            nothing = next(words for choice, _, _, words in CHOICES if choice == self.choice)
+            self.empty.say(nothing.format(session.taxonomy.names[kind]), "")
+
+    def _explain(self, kind: Class) -> None:
+        self.drawing.path = f"schematics/{kind.schematic}" if kind.schematic else ""
+        self.drawing.update()
+        self.help.setText(kind.help)
+        found = kept(self.session).get(kind.name)
+        self.faith.setText(in_words(found))
+        set_role(self.faith, "warning" if found is not None and found["alarm"] else "faint")
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self.refresh()
+
+
+def _rank(name: str, place: int) -> tuple[int, int]:
+    return (FIRST.index(name) if name in FIRST else len(FIRST), place)

@@ -1,0 +1,116 @@
+"""All classes of the shot on screen, side by side; and one of them by occlusion beside its heat.
+
+The occlusion is an errand; nothing is computed here that needs a network.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PyQt6.QtGui import QResizeEvent
+from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from labeler.jobs.short_job import ShortJob
+from labeler.window.label.tiles import CAPTION, GAP, PLAIN, Tile, TileList
+from labeler.window.widgets.parts import set_role
+from model.events import Event
+
+SMALLEST, LARGEST = 110, 340
+
+
+class ShotPage(QWidget):
+    """The session's shot once without and once with the heatmap of every class.
+
+    A class can be checked by occlusion; its map then stands beside the others.
+    """
+
+    def __init__(self, session: Any, errand: ShortJob) -> None:
+        super().__init__()
+        self.session, self.errand = session, errand
+        self.title = QLabel()
+        set_role(self.title, "heading")
+        self.tiles = TileList(session, by_class=True)
+        self.tiles.setAccessibleName("Heatmaps of all classes")
+        self._of = -1
+        for signal in (session.run_changed, session.project_changed):
+            signal.connect(self._forget)
+        self.kinds = QComboBox()
+        self.kinds.setAccessibleName("Class to check by occlusion")
+        self.check = QPushButton("Check by occlusion")
+        self.check.setToolTip(
+            "Cover the shot part by part and see where the class suffers: a check that does not "
+            "use the network's gradients. Half a minute, in the background."
+        )
+        self.check.clicked.connect(self._check)
+        row = QHBoxLayout()
+        row.addWidget(self.title, 1)
+        row.addWidget(self.kinds)
+        row.addWidget(self.check)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addLayout(row)
+        layout.addWidget(self.tiles, 1)
+
+    def refresh(self) -> None:
+        """Show the shot that is on screen."""
+        session = self.session
+        if session.row < 0 or session.predictions is None:
+            return
+        names = [session.taxonomy.names[c] for c in np.flatnonzero(session.labels())]
+        said = ", ".join(names) or "no class"
+        state = f"labelled {said}" if session.is_decided() else "undecided"
+        if not session.predictions.readable[session.row]:
+            state += " · the network could not read it"
+        self.title.setText(f"Shot {session.row + 1:,} · {state}")
+        self._offer()
+        kinds = [PLAIN, *range(len(session.taxonomy))]
+        tiles = [Tile(session.row, k) for k in kinds]
+        covered = sorted(k for row, k in self.tiles.delegate.covered if row == session.row)
+        tiles += [Tile(session.row, k, covered=True) for k in covered]
+        self.tiles.show_tiles(tiles, self._side(len(tiles)))
+        self.check.setEnabled(not self.errand.is_running and not session.reads_maps)
+
+    def _offer(self) -> None:
+        """The classes to check, the likeliest on this shot first chosen."""
+        session = self.session
+        if self.kinds.count() != len(session.taxonomy):
+            self.kinds.clear()
+            self.kinds.addItems(session.taxonomy.names)
+            self._of = -1
+        if self._of != session.row:
+            self._of = session.row
+            self.kinds.setCurrentIndex(int(session.predictions.probabilities[session.row].argmax()))
+
+    def _check(self) -> None:
+        session, project = self.session, self.session.project
+        row, kind = session.row, self.kinds.currentIndex()
+        run = str(project.run_folder(project.current_run))
+        name = session.taxonomy.names[kind]
+        arguments = [
+            "occlusion", run, str(project.folder), "--shot", str(row + 1), "--class", name,
+        ]  # fmt: skip
+
+        def show(item: Event) -> None:
+            self.tiles.delegate.covered[row, kind] = np.array(item["cells"], np.float32)
+            self.refresh()
+
+        self.errand.start(arguments, f"covering shot {row + 1:,} part by part for {name}", show)
+
+    def _forget(self) -> None:
+        self.tiles.delegate.covered.clear()
+
+    def _side(self, count: int) -> int:
+        """The largest side with which all tiles fit without scrolling."""
+        room = self.tiles.room()
+        best = SMALLEST
+        for columns in range(1, count + 1):
+            rows = -(-count // columns)
+            side = min(room.width() // columns - GAP, room.height() // rows - GAP - CAPTION)
+            best = max(best, side)
+        return min(best, LARGEST)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self.refresh()

@@ -1,0 +1,227 @@
+"""Inspect: where the network looks. All classes of one shot, or many shots of one class.
+
+Heatmaps are those of the run in use; nothing is computed here that needs a network.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PyQt6.QtCore import QSignalBlocker, Qt, pyqtSignal
+from PyQt6.QtGui import QShowEvent
+from PyQt6.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QSlider,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.jobs.short_job import ShortJob
+from labeler.session.training import Retraining
+from labeler.window.inspect.claims import ClaimsPage
+from labeler.window.inspect.export import FigureButton
+from labeler.window.inspect.gallery import Gallery
+from labeler.window.inspect.shot import ShotPage
+from labeler.window.label.tiles import PLAIN, Tile
+from labeler.window.retrain import progress_in_words
+from labeler.window.widgets.parts import EmptyState, label
+
+PAGES = ("All classes of this shot", "Shots of a class", "What the run claims")
+FORMS = {"paper": "Paper's form", "chattopadhay": "Chattopadhay's form"}
+
+
+class InspectView(QWidget):
+    """Three pages: all classes of this shot; a gallery for one class; the run as a whole."""
+
+    label_requested = pyqtSignal()
+    """A shot was chosen and is now the session's: show it in the Label view."""
+
+    def __init__(self, session: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("page")
+        self.session = session
+        self.retraining = Retraining.of(session)
+        self.empty = EmptyState()
+        self.errand = ShortJob(session, self)
+        self.shot, self.gallery = ShotPage(session, self.errand), Gallery(session)
+        self.claims = ClaimsPage(session, self.errand)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.shot)
+        self.pages.addWidget(self.gallery)
+        self.pages.addWidget(self.claims)
+        self._build()
+        self.shot.tiles.chosen.connect(self._show_class)
+        self.gallery.tiles.chosen.connect(self._show_shot)
+        self.claims.label_requested.connect(self.label_requested)
+        self.errand.changed.connect(self.refresh)
+        for signal in (session.run_changed, session.project_changed, session.look_changed):
+            signal.connect(self.refresh)
+        session.shot_changed.connect(self._shot_changed)
+        session.labels_changed.connect(self._labels_changed)
+        self.retraining.changed.connect(self._say_empty)
+
+    def _build(self) -> None:
+        self.tabs = QButtonGroup(self)
+        head = QHBoxLayout()
+        head.setSpacing(4)
+        for i, text in enumerate(PAGES):
+            button = QToolButton()
+            button.setText(text)
+            button.setCheckable(True)
+            button.setChecked(i == 0)
+            self.tabs.addButton(button, i)
+            head.addWidget(button)
+        self.tabs.idClicked.connect(self._turn)
+        head.addStretch(1)
+        self.save = FigureButton(self.session, self.errand, self.gallery)
+        self.form = QComboBox()
+        for name, text in FORMS.items():
+            self.form.addItem(text, name)
+        self.form.setAccessibleName("Form of Grad-CAM++")
+        self.form.setToolTip(
+            "Paper's: Zimmermann et al., Eq. 19–20, from the probability. "
+            "Chattopadhay's: the original, from its exponential, positive parts only."
+        )
+        self.form.activated.connect(lambda i: self.session.look(form=self.form.itemData(i)))
+        head.addWidget(self.save)
+        head.addWidget(self.form)
+        head.addSpacing(10)
+        self.contours = QCheckBox("Contours")
+        self.contours.toggled.connect(lambda on: self.session.look(contours=on))
+        self.strength = QSlider(Qt.Orientation.Horizontal)
+        self.strength.setRange(0, 100)
+        self.strength.setFixedWidth(110)
+        self.strength.setAccessibleName("How much cold places are dimmed")
+        self.strength.setToolTip("How much cold places are dimmed")
+        self.strength.valueChanged.connect(self._dim)
+        head.addWidget(self.contours)
+        head.addSpacing(14)
+        head.addWidget(label("Dim", "muted"))
+        head.addWidget(self.strength)
+        self.note = label("", "muted")
+        full = QWidget()
+        layout = QVBoxLayout(full)
+        layout.setContentsMargins(20, 12, 20, 10)
+        layout.setSpacing(10)
+        layout.addLayout(head)
+        layout.addWidget(self.pages, 1)
+        layout.addWidget(self.note)
+        self.whole = QStackedWidget()
+        self.whole.addWidget(self.empty)
+        self.whole.addWidget(full)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.whole)
+
+    # -- showing ---------------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what the run in use says, if anybody looks."""
+        if not self.isVisible():
+            return
+        readings = self.session.predictions
+        self.whole.setCurrentIndex(0 if readings is None else 1)
+        if readings is None:
+            self._say_empty()
+            return
+        overlay = self.session.overlay
+        with QSignalBlocker(self.contours), QSignalBlocker(self.strength):
+            self.contours.setChecked(overlay.contours)
+            self.strength.setValue(round(100 * overlay.strength))
+        self.form.setCurrentIndex(max(self.form.findData(overlay.form), 0))
+        self.form.setEnabled(len(readings.forms) > 1)
+        self.save.setVisible(self.pages.currentIndex() == 1)
+        self.note.setText(f"{self.errand.said} …" if self.errand.is_running else self._about())
+        self._page().refresh()
+
+    def show_shot_page(self) -> None:
+        """All classes of the shot on screen."""
+        self._turn(0)
+
+    def show_gallery(self, class_index: int | None = None) -> None:
+        """Shots of a class, by default of the one shown last."""
+        if class_index is not None:
+            self.gallery.choose(class_index)
+        self._turn(1)
+
+    def _turn(self, page: int) -> None:
+        button = self.tabs.button(page)
+        if button is not None:
+            button.setChecked(True)
+        self.pages.setCurrentIndex(page)
+        self.refresh()
+
+    def _about(self) -> str:
+        """How far these heatmaps can be trusted."""
+        readings = self.session.predictions
+        rows, columns = readings.grid
+        note = (
+            f"Grad-CAM++ of run {self.session.project.current_run}. A heatmap has only "
+            f"{rows} × {columns} cells: it tells the region, not the ring. "
+            "Its strength cannot be compared between shots."
+        )
+        if len(readings.forms) == 1:
+            note += " This run was read before both forms were kept: predict again for the other."
+        return note
+
+    def show_claims(self) -> None:
+        """Broken rules and the faithfulness of the heat."""
+        self._turn(2)
+
+    def _page(self) -> ShotPage | Gallery | ClaimsPage:
+        return (self.shot, self.gallery, self.claims)[self.pages.currentIndex()]
+
+    def _shot_changed(self, row: int) -> None:
+        if self.isVisible() and self.session.predictions is not None:
+            self.shot.refresh()
+
+    def _labels_changed(self, rows: object) -> None:
+        if self.isVisible() and self.session.predictions is not None:
+            self._page().refresh()
+
+    def _dim(self, value: int) -> None:
+        self.session.look(strength=value / 100, transparency=True)
+
+    def _say_empty(self) -> None:
+        if self.session.predictions is not None or not self.isVisible():
+            return
+        title, now = "No heatmaps yet", self.retraining
+        text = (
+            "For every shot and every class, a heatmap shows where the network looked. "
+            "They come with each training."
+        )
+        if now.is_running:
+            text += f"\n\nRun {now.number} is on its way: {progress_in_words(now)}."
+            self.empty.say(title, text)
+        elif needed := now.lacking():
+            self.empty.say(title, f"{text}\n\n{needed}.")
+        else:
+            self.empty.say(title, text, "Train a network", now.start)
+
+    # -- choosing --------------------------------------------------------------------------------
+
+    def _show_class(self, tile: Tile) -> None:
+        session = self.session
+        already = session.heat_on and session.heat_class == tile.kind
+        if tile.kind == PLAIN:
+            if session.heat_on:
+                session.flip_heat()
+        elif not already:
+            session.show_heat(tile.kind)
+        self.label_requested.emit()
+
+    def _show_shot(self, tile: Tile) -> None:
+        session = self.session
+        if not (session.heat_on and session.heat_class == tile.kind):
+            session.show_heat(tile.kind)
+        session.show(tile.row)
+        self.label_requested.emit()

@@ -1,0 +1,239 @@
+"""The class panel: every class in its hierarchy, what is decided, what the model says, rules.
+
+Shows the session and asks it for changes; it keeps no labels of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.session.session import Session
+from labeler.window.label.class_row import ClassRow, Standing
+from labeler.window.label.reading_line import ReadingLine
+from labeler.window.label.shot_card import ShotCard
+from labeler.window.widgets import theme
+from model.taxonomy.taxonomy import Taxonomy
+
+ROOM_FOR_RULES = 140
+
+
+class ClassPanel(QWidget):
+    """Rows of classes, rule messages under them, and the card of the shot at the foot."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setObjectName("side")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setAccessibleName("Classes")
+        self.rows: dict[int, ClassRow] = {}
+        self._inner = QWidget()
+        self._list = QVBoxLayout(self._inner)
+        self._list.setContentsMargins(4, 6, 4, 6)
+        self._list.setSpacing(0)
+        area = QScrollArea()
+        area.setWidget(self._inner)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.rules = RuleMessages(session)
+        self.card = ShotCard(session)
+        self.reading = ReadingLine(session)
+        self._area = area
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.reading)
+        layout.addWidget(area, 1)
+        layout.addWidget(self.card)
+        session.project_changed.connect(self.rebuild)
+        for signal in (session.shot_changed, session.labels_changed):
+            signal.connect(lambda _: self.refresh())
+        for signal in (session.run_changed, session.heat_changed, session.suggestions_changed):
+            signal.connect(self.refresh)
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Make the rows of the project's taxonomy."""
+        self._list.removeWidget(self.rules)
+        self.rules.setParent(self)
+        while (item := self._list.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        self.rows = {}
+        for group in groups(self.session.taxonomy):
+            if self.rows:
+                self._list.addSpacing(9)
+            for index, indent in group:
+                if self.session.offers(index):
+                    self._add(index, indent)
+        self._list.addWidget(self.rules)
+        self._list.addStretch(1)
+        self.resizeEvent(None)
+        self.refresh()
+
+    def _add(self, index: int, indent: bool) -> None:
+        kind = self.session.taxonomy.classes[index]
+        row = ClassRow(kind, indent, self._inner)
+        row.clicked.connect(lambda: self.session.toggle(index))
+        row.eye_clicked.connect(lambda: self.session.show_heat(index))
+        row.hovered.connect(self.card.explain)
+        self.rows[index] = row
+        self._list.addWidget(row)
+
+    def resizeEvent(self, event: object) -> None:
+        """Spread the rows over the room, leaving some for two rule messages."""
+        room = self.height() - self.card.height() - self.reading.height() - ROOM_FOR_RULES
+        for row in self.rows.values():
+            row.set_height(room // max(len(self.rows), 1))
+
+    def show_keys(self, keys: dict[int, str]) -> None:
+        """Write the keys in use on the rows."""
+        for index, row in self.rows.items():
+            row.key = keys.get(index, "")
+            row.setToolTip(f"{row.kind.help}\nKey {row.key}" if row.key else row.kind.help)
+            row.update()
+
+    def refresh(self) -> None:
+        """Show what holds for the shot on screen."""
+        for index, standing in enumerate(standings(self.session)):
+            if index in self.rows:
+                self.rows[index].stand(standing)
+        self.rules.refresh()
+        self.card.refresh()
+
+    def dress(self) -> None:
+        """Take the colours of the theme in use."""
+        for row in self.rows.values():
+            row.dress()
+        self.rules.refresh()
+
+
+class RuleMessages(QFrame):
+    """What the shot's labels break, in words, each with its fix and the key of the first one."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setAccessibleName("Broken rules")
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(10, 10, 10, 0)
+        self._layout.setSpacing(8)
+
+    def refresh(self) -> None:
+        """Show the rules that the shot on screen breaks."""
+        while (item := self._layout.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        session = self.session
+        if session.row < 0 or not session.is_decided():
+            self.hide()
+            return
+        broken = np.flatnonzero(session.taxonomy.violations(session.labels()))
+        offered = session.offered_fix()
+        first = None if offered is None else offered[0]
+        for r in sorted(broken, key=lambda r: (not session.taxonomy.hard[r], r != first)):
+            fix = offered[1].text if offered is not None and offered[0] == r else ""
+            self._layout.addWidget(self._message(int(r), fix))
+        self.setVisible(bool(len(broken)))
+
+    def _message(self, r: int, fix: str) -> QWidget:
+        rule = self.session.taxonomy.rules[r]
+        hard = rule.severity == "hard"
+        card = QFrame()
+        card.setObjectName("card")
+        line = QHBoxLayout(card)
+        line.setContentsMargins(9, 7, 7, 7)
+        line.setSpacing(8)
+        sign = QLabel()
+        sign.setPixmap(
+            theme.icon("error" if hard else "warning", "error" if hard else "warning").pixmap(18)
+        )
+        sign.setFixedSize(18, 18)
+        line.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
+        text = rule.text[:1].upper() + rule.text[1:]
+        words = QLabel(f"Contradiction: {rule.text}" if hard else text)
+        words.setWordWrap(True)
+        words.setAccessibleName(f"{'Error' if hard else 'Warning'}: {rule.text}")
+        column = QVBoxLayout()
+        column.setSpacing(2)
+        column.addWidget(words)
+        if fix:
+            button = QToolButton()
+            button.setProperty("role", "link")
+            button.setText(f"{fix[:1].upper()}{fix[1:]}  (F)")
+            button.setToolTip("Apply this fix (F)")
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.clicked.connect(self.session.fix)
+            column.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
+        line.addLayout(column, 1)
+        return card
+
+
+def standings(session: Session) -> list[Standing]:
+    """What each class's row shows for the shot on screen."""
+    n = len(session.taxonomy)
+    if session.row < 0:
+        return [Standing()] * n
+    labels, decided = session.labels(), session.is_decided()
+    implied = session.taxonomy.implied(labels)
+    ghost = session.suggestion()
+    reading = None if session.is_hidden() else session.reading
+    read = None if reading is None else reading.probabilities[session.row]
+    found = []
+    for c in range(n):
+        mark = "undecided"
+        if decided:
+            mark = "implied" if implied[c] else "present" if labels[c] else "absent"
+        suggested = ghost is not None and bool(ghost[c])
+        heat = session.heat_on and session.heat_class == c
+        probability = None if read is None else float(read[c])
+        maps = session.predictions is not None
+        found.append(Standing(mark, suggested, probability, heat, maps))
+    return found
+
+
+def groups(taxonomy: Taxonomy) -> list[list[tuple[int, bool]]]:
+    """(class position, indented) in groups as shown: each parent with its children, then the rest.
+
+    Within a group, in the order of the keys 1 … 9, 0.
+    """
+
+    def by_key(index: int) -> tuple[int, int]:
+        key = taxonomy.classes[index].key
+        return ("1234567890".find(key) if len(key) == 1 and key.isdigit() else 99, index)
+
+    roots = taxonomy.children("")
+    found = []
+    for root in roots:
+        if taxonomy.children(taxonomy.names[root]):
+            found.append([(root, False), *_below(taxonomy, root, by_key)])
+    free = sorted((r for r in roots if not taxonomy.children(taxonomy.names[r])), key=by_key)
+    if free:
+        found.append([(r, False) for r in free])
+    return found
+
+
+def _below(
+    taxonomy: Taxonomy, root: int, by_key: Callable[[int], tuple[int, int]]
+) -> list[tuple[int, bool]]:
+    found = []
+    for child in sorted(taxonomy.children(taxonomy.names[root]), key=by_key):
+        found.append((child, True))
+        found.extend(_below(taxonomy, child, by_key))
+    return found

@@ -1,0 +1,151 @@
+"""The history of the shot on screen, beside the pattern: who decided what, when and how.
+
+Shows and never changes. Of other people nothing is shown where the project is blind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+
+from labeler.project import people
+from labeler.project.history import Line, in_lines
+from labeler.session.session import Session
+from labeler.window.widgets.fields import tool
+from labeler.window.widgets.parts import label, when
+from model.errors import InputError
+
+WIDTH, MARGIN = 320, 12
+MOST = 200
+"""So many events are shown; a shot that was decided more often says how many more there are."""
+
+
+class HistoryPane(QFrame):
+    """Lies over the right edge of its host and follows the session while it is open."""
+
+    def __init__(self, session: Session, host: QWidget) -> None:
+        super().__init__(host)
+        self.session = session
+        self.lines: list[Line] = []
+        self.setObjectName("popup")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setAccessibleName("History of the shot")
+        self.title = label(role="heading")
+        self.empty = label(role="muted", wrap=True)
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(tool("close", "Close the history", self.hide))
+        inner = QWidget()
+        self._list = QVBoxLayout(inner)
+        self._list.setContentsMargins(0, 0, 8, 0)
+        self._list.setSpacing(10)
+        area = QScrollArea()
+        area.setWidget(inner)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setStyleSheet(
+            "QScrollArea, QScrollArea > QWidget > QWidget { background: transparent; }"
+        )
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(14, 8, 6, 10)
+        layout.setSpacing(8)
+        layout.addLayout(head)
+        layout.addWidget(self.empty)
+        layout.addWidget(area, 1)
+        session.shot_changed.connect(lambda row: self.refresh())
+        session.labels_changed.connect(lambda rows: self.refresh())
+        session.following.others_changed.connect(lambda who, rows: self.refresh())
+        session.project_changed.connect(self.refresh)
+        host.installEventFilter(self)
+        self._place()
+
+    def refresh(self) -> None:
+        """Show the shot on screen, where the pane is open."""
+        session = self.session
+        if self.isHidden():
+            return
+        if session.project is None or session.row < 0:
+            self.hide()
+            return
+        store = session.project.store
+        try:
+            shown = [a.name for a in people.shown_to(store, session.annotator)]
+            history = [] if session.is_blind else store.history(session.row)
+            self.lines = in_lines(history, session.taxonomy, shown)
+            if session.is_hidden():  # nor what the model said earlier
+                self.lines = [replace(line, model="") for line in self.lines]
+        except (InputError, OSError) as error:
+            session.noted.emit("error", str(error))
+            return
+        self.title.setText(f"History of shot {session.row + 1:,}")
+        blind = "Hidden while you read this shot a second time."
+        nothing = "Nobody has decided anything on this shot."
+        self.empty.setText(blind if session.is_blind else nothing)
+        self.empty.setVisible(not self.lines)
+        self._fill()
+
+    def _fill(self) -> None:
+        while (item := self._list.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        for line in self.lines[:MOST]:
+            self._list.addWidget(_entry(line))
+        if len(self.lines) > MOST:
+            self._list.addWidget(label(f"and {len(self.lines) - MOST:,} earlier ones", "muted"))
+        self._list.addStretch(1)
+
+    def _place(self) -> None:
+        host = self.parentWidget()
+        assert host is not None
+        width = min(WIDTH, host.width() - 2 * MARGIN)
+        height = max(host.height() - 2 * MARGIN, 120)
+        self.setGeometry(host.width() - width - MARGIN, MARGIN, width, height)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if event is not None and event.type() == QEvent.Type.Resize:
+            self._place()
+        return False
+
+
+def _entry(line: Line) -> QWidget:
+    box = QWidget()
+    column = QVBoxLayout(box)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(1)
+    column.addWidget(label(line.what, wrap=True))
+    told = label(f"{line.who} · {when(line.time.timestamp())}", "muted", wrap=True)
+    told.setToolTip(f"{line.time.astimezone():%A %d %B %Y %H:%M:%S}")
+    column.addWidget(told)
+    for text in (line.how, line.model, f"“{line.note}”" if line.note else ""):
+        if text:
+            column.addWidget(label(text, "muted", wrap=True))
+    return box
+
+
+def pane_of(window: Any) -> HistoryPane | None:
+    """The pane of a window, where it was ever opened."""
+    found: HistoryPane | None = window.label.pattern.findChild(HistoryPane)
+    return found
+
+
+def is_shown(window: Any) -> bool:
+    """Whether the history is on screen."""
+    pane = pane_of(window)
+    return pane is not None and not pane.isHidden()
+
+
+def flip(window: Any) -> None:
+    """Show the history beside the pattern, or not."""
+    pane = pane_of(window)
+    if pane is None:
+        pane = HistoryPane(window.session, window.label.pattern)
+        pane.hide()
+    pane.setVisible(pane.isHidden())
+    pane.raise_()
+    pane.refresh()

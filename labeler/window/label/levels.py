@@ -1,0 +1,124 @@
+"""Histogram of the shot with draggable levels, at the pattern's right edge; made on first need.
+
+Levels, norm and colours stay for all shots until somebody changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyqtgraph as pg
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from labeler.session.session import Session
+from labeler.window.widgets import theme
+from model.preprocessing.display import histogram
+
+WIDTH = 112
+
+
+class CountsAxis(pg.AxisItem):  # type: ignore[misc]
+    """Counts in plain figures, also where the axis runs in decades."""
+
+    decades = True
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        return [short(10.0**v if self.decades else v) for v in values]
+
+
+def short(counts: float) -> str:
+    """A number of counts in at most five characters."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(counts) >= size:
+            return f"{counts / size:.3g}{letter}"
+    return f"{counts:.2g}" if abs(counts) < 10 else f"{counts:.0f}"
+
+
+class LevelsPane(QWidget):
+    """The histogram with its two levels, Auto below."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setObjectName("side")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setAccessibleName("Histogram and levels")
+        self.setFixedWidth(WIDTH)
+        self.auto = QToolButton()
+        self.auto.setProperty("role", "field")
+        self.auto.setText("Auto")
+        self.auto.setToolTip("Levels from this shot (A)")
+        self.auto.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.auto.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.auto.clicked.connect(session.auto_levels)
+        self.axis = CountsAxis("left")
+        self.plot = pg.PlotWidget(axisItems={"left": self.axis})
+        self.plot.setMenuEnabled(False)
+        self.plot.setMouseEnabled(x=False, y=False)
+        self.plot.hideButtons()
+        self.plot.hideAxis("bottom")
+        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.curve = self.plot.plot([], [])
+        self.region = pg.LinearRegionItem(orientation="horizontal", swapMode="block")
+        self.plot.addItem(self.region)
+        self.region.sigRegionChanged.connect(self._dragged)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 8, 6, 8)
+        layout.setSpacing(5)
+        layout.addWidget(self.plot, 1)
+        layout.addWidget(self.auto)
+        session.shot_changed.connect(lambda row: self.refresh())
+        session.counts_ready.connect(lambda row: self.refresh() if row == session.row else None)
+        session.look_changed.connect(self.refresh)
+        self.dress()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw the histogram of the shot on screen, and the levels."""
+        screen = self.session.screen
+        if not self.isVisible():
+            return
+        counts = self.session.counts()
+        self.axis.decades = screen.norm == "log"
+        if isinstance(counts, np.ndarray):
+            edges, pixels = histogram(counts, self.session.mask(), screen.norm)
+            self.curve.setData(np.log10(pixels + 1), self._places((edges[1:] + edges[:-1]) / 2))
+            ends = self._places(np.array([edges[0], edges[-1], screen.low, screen.high]))
+            room = (ends.max() - ends.min()) * 0.04 + 1e-9
+            self.plot.setYRange(ends.min() - room, ends.max() + room, padding=0)
+            self.plot.setXRange(0, float(np.log10(pixels.max() + 1)) + 0.1, padding=0.02)
+        self.region.blockSignals(True)
+        self.region.setRegion(self._places(np.array([screen.low, screen.high])).tolist())
+        self.region.blockSignals(False)
+
+    def showEvent(self, event: object) -> None:
+        self.refresh()
+
+    def _places(self, counts: np.ndarray) -> np.ndarray:
+        """Counts to places on the axis."""
+        return np.log10(np.maximum(counts, 1e-12)) if self.axis.decades else counts
+
+    def _dragged(self) -> None:
+        low, high = self.region.getRegion()
+        if self.axis.decades:
+            low, high = 10.0**low, 10.0**high
+        self.session.look(low=float(low), high=float(high))
+
+    def dress(self) -> None:
+        """Take the colours of the theme in use."""
+        current = theme.current()
+        self.plot.setBackground(current.panel)
+        self.axis.setPen(pg.mkPen(current.line))
+        self.axis.setTextPen(pg.mkPen(current.muted))
+        self.axis.setStyle(tickFont=theme.numbers(self.font().pointSizeF() * 0.8), tickLength=-3)
+        self.axis.setWidth(34)
+        self.curve.setPen(pg.mkPen(current.muted, width=1))
+        self.curve.setFillLevel(None)
+        accent = theme.colour("accent")
+        for line in self.region.lines:
+            line.setPen(pg.mkPen(accent, width=2))
+            line.setHoverPen(pg.mkPen(theme.colour("accent_hover"), width=4))
+        self.region.setBrush(pg.mkBrush(theme.colour("accent", 0.13)))
+        self.region.setHoverBrush(pg.mkBrush(theme.colour("accent", 0.2)))

@@ -1,0 +1,340 @@
+"""The pattern: one shot as large as the window allows, its mask, and a class's heatmap on top.
+
+A plain widget that paints 32-bit pixels, since that is several times faster than a scene. It only
+shows what the session has; an unreadable shot is told in words and labelling goes on.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import contourpy
+import numpy as np
+import numpy.typing as npt
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import (
+    QColor,
+    QFont,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PyQt6.QtWidgets import QSizePolicy, QWidget
+
+from labeler.session.session import Session
+from labeler.window.widgets import theme
+from model.errors import InputError
+
+CONTOURS = (0.2, 0.4, 0.6, 0.8)
+"""Heatmap levels that are drawn, in shares of the largest value."""
+CLEAR_PIXELS = 8.0
+"""From this magnification on, detector pixels are drawn as squares, not smoothed."""
+LARGEST_ZOOM = 60.0
+PATIENCE_MS = 150
+"""A shot that takes longer to arrive is announced in words."""
+
+
+class PatternView(QWidget):
+    """Shows the session's shot. Wheel zooms at the cursor, drag pans, double-click resets."""
+
+    pointed = pyqtSignal(object)
+    """(y, x) of the detector pixel under the cursor, or None."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setAccessibleName("Pattern")
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(240, 240)
+        self.centre_shown = False
+        self.trouble = ""
+        self.waiting = False
+        self._pixels: npt.NDArray[np.uint32] | None = None
+        self._image = QImage()
+        self._contours: list[tuple[float, QPainterPath]] = []
+        self._zoom = 1.0
+        self._middle = QPointF(0.5, 0.5)
+        self._grabbed: QPointF | None = None
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(PATIENCE_MS)
+        self._patience.timeout.connect(self._announce)
+        session.shot_changed.connect(lambda row: self.refresh())
+        session.project_changed.connect(self.refresh)
+        session.counts_ready.connect(self._arrived)
+        session.look_changed.connect(self.refresh)
+        session.heat_changed.connect(self.refresh)
+        session.run_changed.connect(self.refresh)
+        self.refresh()
+
+    # -- what to draw --------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Draw the session's shot anew, at once where its counts are there."""
+        counts = self.session.counts()
+        self.trouble, self.waiting = "", False
+        self._contours = []
+        self._pixels = None
+        if isinstance(counts, InputError):
+            self.trouble = str(counts)
+        elif counts is None:
+            self._patience.start()
+        else:
+            self._take(counts)
+        self.setAccessibleDescription(self.trouble)
+        self.update()
+
+    def _take(self, counts: npt.NDArray[np.generic]) -> None:
+        mask = self.session.mask()
+        picture = self.session.screen_for(counts, mask).picture(counts, mask)
+        heat = self.session.heatmap(counts.shape)
+        if heat is not None:
+            picture = self.session.overlay.shade(picture, heat)
+            if self.session.overlay.contours:
+                self._contours = contours_of(heat)
+        self._pixels = np.ascontiguousarray(picture)  # the image below only borrows it
+        height, width = picture.shape
+        self._image = QImage(
+            cast(bytes, self._pixels.data), width, height, width * 4, QImage.Format.Format_RGB32
+        )
+
+    def _arrived(self, row: int) -> None:
+        if row == self.session.row and self._pixels is None:
+            self.refresh()
+
+    def _announce(self) -> None:
+        self.waiting = self._pixels is None and not self.trouble and self.session.row >= 0
+        self.update()
+
+    # -- where it lies -------------------------------------------------------------------------
+
+    def sizeHint(self) -> QSize:
+        return QSize(740, 740)
+
+    def _scale(self) -> float:
+        """Screen points for each detector pixel."""
+        fit = min(self.width() / self._image.width(), self.height() / self._image.height())
+        return max(fit, 1e-3) * self._zoom
+
+    def target(self) -> QRectF:
+        """Where the whole shot lies on the widget."""
+        if self._pixels is None:
+            side = min(self.width(), self.height())
+            return QRectF((self.width() - side) / 2, (self.height() - side) / 2, side, side)
+        scale = self._scale()
+        width, height = self._image.width() * scale, self._image.height() * scale
+        left = self.width() / 2 - self._middle.x() * width
+        top = self.height() / 2 - self._middle.y() * height
+        return QRectF(left, top, width, height)
+
+    def pixel_at(self, point: QPointF) -> tuple[int, int] | None:
+        """(y, x) of the detector pixel at a point of the widget, or None beside the shot."""
+        target = self.target()
+        if self._pixels is None or not target.contains(point):
+            return None
+        height, width = self._pixels.shape
+        x = int((point.x() - target.left()) / target.width() * width)
+        y = int((point.y() - target.top()) / target.height() * height)
+        return (min(y, height - 1), min(x, width - 1))
+
+    def zoom(self, factor: float | None, at: QPointF | None = None) -> None:
+        """Zoom about a point, by default the middle; None shows the whole shot again."""
+        if factor is None:
+            self._zoom, self._middle = 1.0, QPointF(0.5, 0.5)
+            self.update()
+            return
+        at = QPointF(self.width() / 2, self.height() / 2) if at is None else at
+        before = self.target()
+        share = QPointF(
+            (at.x() - before.left()) / before.width(), (at.y() - before.top()) / before.height()
+        )
+        self._zoom = min(max(self._zoom * factor, 1.0), LARGEST_ZOOM)
+        after = self.target()
+        self._middle = QPointF(
+            share.x() + (self.width() / 2 - at.x()) / after.width(),
+            share.y() + (self.height() / 2 - at.y()) / after.height(),
+        )
+        self._hold()
+
+    def _hold(self) -> None:
+        """Keep the shot on the widget: never further out than its own edge in the middle."""
+        if self._zoom == 1.0:
+            self._middle = QPointF(0.5, 0.5)
+        x, y = (min(max(v, 0.0), 1.0) for v in (self._middle.x(), self._middle.y()))
+        self._middle = QPointF(x, y)
+        self.update()
+
+    # -- hands ---------------------------------------------------------------------------------
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        if event is None:
+            return
+        turn = event.angleDelta().y()
+        if turn and self._pixels is not None:
+            self.zoom(1.0015**turn, event.position())
+        event.accept()
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        if event is not None and event.button() == Qt.MouseButton.LeftButton:
+            self._grabbed = event.position()
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        self._grabbed = None
+        self.setCursor(Qt.CursorShape.ArrowCursor)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
+        self.zoom(None)
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        if event is None:
+            return
+        if self._grabbed is not None and self._zoom > 1.0:
+            target, moved = self.target(), event.position() - self._grabbed
+            self._grabbed = event.position()
+            self._middle -= QPointF(moved.x() / target.width(), moved.y() / target.height())
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
+            self._hold()
+        self.pointed.emit(self.pixel_at(event.position()))
+
+    def leaveEvent(self, event: object) -> None:
+        self.pointed.emit(None)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        self.update()
+
+    # -- painting ------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), theme.colour("stage"))
+        if self._pixels is not None:
+            self._paint_shot(painter)
+        elif self.trouble:
+            self._say(painter, "This shot cannot be read", self.trouble, "error")
+        elif self.waiting:
+            self._say(painter, "Reading…", "", "muted")
+        painter.end()
+        if self._pixels is not None or self.trouble:
+            self.session.painted.emit(self.session.row)
+
+    def _paint_shot(self, painter: QPainter) -> None:
+        target = self.target()
+        smooth = self._scale() < CLEAR_PIXELS
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
+        painter.drawImage(target, self._image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self._contours:
+            self._paint_contours(painter, target)
+        if self.centre_shown:
+            self._paint_centre(painter)
+        if self._caption():
+            self._paint_caption(painter, target)
+
+    def _paint_contours(self, painter: QPainter, target: QRectF) -> None:
+        painter.save()
+        painter.translate(target.topLeft())
+        painter.scale(target.width(), target.height())
+        ink = QColor(self.session.taxonomy.classes[self.session.heat_class or 0].colour)
+        for level, path in self._contours:
+            width = 1.2 + 0.8 * level
+            halo = QPen(QColor(0, 0, 0, 130), width + 1.6)
+            line = QPen(ink.lighter(115), width, Qt.PenStyle.CustomDashLine)
+            line.setDashPattern([5, 3.5])
+            for pen in (halo, line):
+                pen.setCosmetic(True)
+                painter.strokePath(path, pen)
+        painter.restore()
+
+    def _paint_centre(self, painter: QPainter) -> None:
+        at, _ = self.beam()
+        for pen in (QPen(QColor(0, 0, 0, 150), 3), QPen(theme.colour("accent"), 1.2)):
+            painter.setPen(pen)
+            painter.drawLine(at - QPointF(9, 0), at + QPointF(9, 0))
+            painter.drawLine(at - QPointF(0, 9), at + QPointF(0, 9))
+
+    def centre(self) -> tuple[float, float]:
+        """(y, x) of the beam in pixels: the file's own, else the middle of the detector."""
+        geometry = self.session.geometry()
+        if geometry is not None and geometry.centre is not None:
+            return geometry.centre
+        return ((self._image.height() - 1) / 2, (self._image.width() - 1) / 2)
+
+    def beam(self) -> tuple[QPointF, float]:
+        """Where the beam's centre lies on the widget, and screen points for each pixel."""
+        target = self.target()
+        if self._pixels is None:
+            return target.center(), target.width()
+        y, x = self.centre()
+        scale = target.width() / self._image.width()
+        return QPointF(target.left() + (x + 0.5) * scale, target.top() + (y + 0.5) * scale), scale
+
+    def _caption(self) -> str:
+        """What lies on the shot, or was done to it; '' where it is as in its file."""
+        steps = self.session.shown_steps
+        parts = [f"Prepared: {steps}"] if steps else []
+        if self.session.heat_on and self.session.heat_class is not None:
+            parts.append(self._words_of_heat())
+        return " · ".join(parts)
+
+    def _words_of_heat(self) -> str:
+        name = self.session.taxonomy.names[self.session.heat_class or 0]
+        more = "" if self._contours or self.session.predictions else " · no run yet"
+        if self.session.reads_maps:
+            more = " lies on the correlation map, which this network reads"
+        return f"Heatmap of {name}{more}"
+
+    def _paint_caption(self, painter: QPainter, target: QRectF) -> None:
+        text = self._caption()
+        painter.setFont(theme.font(self.font().pointSizeF()))
+        box = QRectF(painter.fontMetrics().boundingRect(text)).adjusted(-9, -4, 9, 4)
+        box.moveTopLeft(QPointF(max(target.left(), 0) + 12, max(target.top(), 0) + 12))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(0, 0, 0, 165))
+        painter.drawRoundedRect(box, 5, 5)
+        painter.setPen(QColor("#f0f0f0"))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
+    def _say(self, painter: QPainter, title: str, text: str, ink: str) -> None:
+        box = QRectF(self.rect()).adjusted(60, 60, -60, -60)
+        size = self.font().pointSizeF()
+        if ink == "error":
+            spot = QRectF(box.center().x() - 20, box.center().y() - 92, 40, 40)
+            theme.draw(painter, "icons/error.svg", spot, theme.current().error)
+            text += "\n\nYou can still label it, flag it (M) or skip it (S)."
+        top = QRectF(box.left(), box.center().y() - 40, box.width(), 30)
+        painter.setFont(theme.font(size + 3, bold=True))
+        painter.setPen(theme.colour("text" if ink == "error" else ink))
+        painter.drawText(top, Qt.AlignmentFlag.AlignCenter, title)
+        painter.setFont(QFont(self.font()))
+        painter.setPen(theme.colour("muted"))
+        below = QRectF(box.left(), top.bottom() + 6, box.width(), box.bottom() - top.bottom())
+        flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+        painter.drawText(below, int(flags), text)
+
+
+def contours_of(heat: npt.NDArray[np.float32]) -> list[tuple[float, QPainterPath]]:
+    """(level, path) of each drawn level; paths in shares of the shot's width and height."""
+    step = max(1, min(heat.shape) // 112)  # a 7 × 7 map has no finer detail
+    coarse = np.nan_to_num(heat[::step, ::step])
+    if min(coarse.shape) < 2 or coarse.max() <= 0:
+        return []
+    y, x = ((np.arange(0, n, step) + 0.5) / n for n in heat.shape)
+    generator = contourpy.contour_generator(x, y, coarse)
+    found = []
+    for level in CONTOURS:
+        path = QPainterPath()
+        for line in cast(list[npt.NDArray[np.float64]], generator.lines(level)):
+            path.moveTo(float(line[0][0]), float(line[0][1]))
+            for right, down in line[1:]:
+                path.lineTo(float(right), float(down))
+        if not path.isEmpty():
+            found.append((level, path))
+    return found

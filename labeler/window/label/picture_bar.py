@@ -1,0 +1,109 @@
+"""How the pattern is drawn, in one quiet row: norm, colours, levels, mask, heatmap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QAction
+from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QSlider, QVBoxLayout, QWidget, QWidgetAction
+
+from labeler.session.session import Session
+from labeler.window.widgets import theme
+from labeler.window.widgets.fields import ChoiceField, MenuField
+from labeler.window.widgets.parts import label
+from model.preprocessing.display import COLORMAPS, COLOUR_BLIND_SAFE, NORMS
+
+
+class PictureBar(QWidget):
+    """Asks the session for another look; commands of the window do the same by key."""
+
+    def __init__(self, session: Session, levels: QAction, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        marks = dict.fromkeys(COLOUR_BLIND_SAFE, "colour-blind safe")
+        self.norm = ChoiceField("Norm (N)", NORMS, lambda name: session.look(norm=name))
+        self.colours = ChoiceField(
+            "Colours (C)", COLORMAPS, lambda name: session.look(colormap=name), marks
+        )
+        self.overlay = MenuField("Overlays: mask and heatmap")
+        self.norm.setFixedWidth(82)
+        self.colours.setFixedWidth(118)
+        self.overlay.setFixedWidth(150)
+        self.controls = OverlayControls(session)
+        action = QWidgetAction(self.overlay.list)
+        action.setDefaultWidget(self.controls)
+        self.overlay.list.addAction(action)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        for field in (self.norm, self.colours, self.overlay):
+            layout.addWidget(field)
+        for signal in (session.look_changed, session.heat_changed, session.run_changed):
+            signal.connect(self.refresh)
+        session.project_changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the look in use."""
+        session = self.session
+        self.norm.setText(session.screen.norm)
+        self.colours.setText(session.screen.colormap)
+        shown = session.heat_on and session.heat_class is not None
+        name = session.taxonomy.names[session.heat_class or 0] if shown else "Overlays"
+        text = self.overlay.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, 104)
+        self.overlay.setText(text)
+        self.controls.refresh()
+
+    def dress(self) -> None:
+        """Take the colours of the theme in use."""
+        for field in (self.norm, self.colours, self.overlay):
+            field.dress()
+
+
+class OverlayControls(QWidget):
+    """Check boxes of what lies on the pattern, and the strength of the heatmap."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        look = session.look
+        self.masked = self._box("Masked pixels (K)", lambda on: look(mask=on))
+        self.heat = self._box("Heatmap of a class (H)", lambda on: session.flip_heat())
+        self.contours = self._box("as dashed contours", lambda on: look(contours=on))
+        self.transparency = self._box("as transparency", lambda on: look(transparency=on))
+        self.strength = QSlider(Qt.Orientation.Horizontal)
+        self.strength.setRange(0, 100)
+        self.strength.setAccessibleName("Strength of the heatmap")
+        self.strength.valueChanged.connect(lambda v: look(strength=v / 100))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 8, 14, 8)
+        layout.setSpacing(8)
+        layout.addWidget(self.masked)
+        layout.addWidget(self.heat)
+        below = QVBoxLayout()
+        below.setContentsMargins(20, 0, 0, 0)
+        below.setSpacing(8)
+        for widget in (self.contours, self.transparency, self.strength):
+            below.addWidget(widget)
+        below.insertWidget(2, label("Strength", "muted"))
+        layout.addLayout(below)
+
+    def _box(self, text: str, switch: Callable[[bool], object]) -> QCheckBox:
+        box = QCheckBox(text)
+        box.clicked.connect(switch)
+        return box
+
+    def refresh(self) -> None:
+        """Show what is on."""
+        session = self.session
+        self.masked.setChecked(session.screen.mask)
+        self.heat.setChecked(session.heat_on)
+        self.heat.setEnabled(session.predictions is not None)
+        self.contours.setChecked(session.overlay.contours)
+        self.transparency.setChecked(session.overlay.transparency)
+        self.strength.blockSignals(True)
+        self.strength.setValue(round(session.overlay.strength * 100))
+        self.strength.blockSignals(False)
+        self.setPalette(self.palette())
+        self.setStyleSheet(f"QWidget {{ color: {theme.current().text}; }}")

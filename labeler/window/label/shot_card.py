@@ -1,0 +1,125 @@
+"""The card at the foot of the class panel: what was just said and who decided, or a class's help.
+
+While the cursor is on a class it shows that class's schematic and help instead.
+"""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import QRectF, Qt
+from PyQt6.QtGui import QPainter, QPaintEvent
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from labeler.project.store.records import FLAGGED, SKIPPED
+from labeler.session.session import Session
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import when
+from model.shots.table import EVALUATION
+from model.taxonomy.taxonomy import Class
+
+HEIGHT = 116
+
+
+class Schematic(QWidget):
+    """A class's drawing, or nothing."""
+
+    def __init__(self, side: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.path = ""
+        self.setFixedSize(side, side)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        if self.path:
+            theme.draw(painter, self.path, QRectF(self.rect()), theme.current().text)
+        painter.end()
+
+
+class ShotCard(QFrame):
+    """Heading, a few lines, and a drawing while a class is explained; of one fixed height."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setObjectName("foot")
+        self.setAccessibleName("This shot")
+        self.setFixedHeight(HEIGHT)
+        self._class: Class | None = None
+        self._picture = Schematic(72)
+        self._heading = QLabel()
+        self._heading.setProperty("role", "heading")
+        self._text = QLabel()
+        self._text.setWordWrap(True)
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self._said = QLabel()
+        self._said.setWordWrap(True)
+        words = QVBoxLayout()
+        words.setSpacing(4)
+        words.addWidget(self._heading)
+        words.addWidget(self._said)
+        words.addWidget(self._text, 1)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(14, 10, 14, 10)
+        layout.setSpacing(14)
+        layout.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignVCenter)
+        layout.addLayout(words, 1)
+
+    def explain(self, kind: Class | None) -> None:
+        """Show a class's drawing and help; None goes back to the shot."""
+        self._class = kind
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what holds now."""
+        kind = self._class
+        self._picture.setVisible(kind is not None and bool(kind.schematic))
+        if kind is not None:
+            self._picture.path = f"schematics/{kind.schematic}"
+            self._picture.update()
+            self._heading.setText(kind.name)
+            self._said.hide()
+            self._text.setText(kind.help)
+            return
+        session = self.session
+        if session.row < 0:
+            self._heading.setText("")
+            self._text.setText("")
+            return
+        self._heading.setText(f"Shot {session.row + 1:,}")
+        self._said.setText(session.said)
+        self._said.setVisible(bool(session.said))
+        self._text.setText("\n".join(self._lines()))
+
+    def _decided_when(self) -> str:
+        if self.session.is_blind:  # when it was decided first stays hidden with the label
+            return "Decided just now"
+        entries = self.session.project.store.history(self.session.row, self.session.annotator)
+        if not entries:
+            return "Decided"
+        last = entries[-1]
+        return f"Decided by {last.annotator}, {when(last.time.timestamp())}"
+
+    def _lines(self) -> list[str]:
+        session = self.session
+        status = int(session.status[session.row])
+        lines = []
+        if session.decided.from_file(session.row):
+            lines.append("Labels of the file · Enter makes them yours")
+        elif session.is_decided():
+            lines.append(self._decided_when())
+        elif session.is_hidden():
+            lines.append("Undecided · the model's reading is hidden until you decide")
+        elif session.suggestion() is not None:
+            lines.append("Undecided · Enter accepts what the model suggests")
+        else:
+            lines.append("Undecided")
+        if session.because():
+            lines.append(f"Asked because: {session.because()}")
+        if session.table.role[session.row] == EVALUATION:
+            lines.append("Evaluation shot: never trained on")
+        if status & SKIPPED:
+            lines.append("Skipped")
+        if status & FLAGGED:
+            note = session.note()
+            lines.append(f"Flagged: {note}" if note else "Flagged")
+        return lines

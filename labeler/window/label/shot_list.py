@@ -1,0 +1,318 @@
+"""The queue of shots: thumbnails, marks and filters; virtual, so that a million rows cost nothing.
+
+A model over the session's queue and a delegate that paints; it holds no labels and no pictures.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+from PyQt6.QtCore import (
+    QAbstractListModel,
+    QItemSelectionModel,
+    QModelIndex,
+    QPointF,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+    QTimer,
+)
+from PyQt6.QtGui import QColor, QImage, QPainter, QPen
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QHeaderView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.session.session import Session
+from labeler.window.label.progress import ProgressFoot
+from labeler.window.label.queue_head import QueueHead
+from labeler.window.widgets import theme
+from model.errors import InputError
+from model.taxonomy.taxonomy import Taxonomy
+
+THUMBNAIL = 60
+ROW_HEIGHT = 68
+ROW = Qt.ItemDataRole.UserRole
+CHIP, CHIP_STEP = 18, 22
+"""Side of a chip, and from one to the next."""
+FEW = 32
+"""Up to so many changed rows are painted one by one."""
+REDRAW_MS = 30
+"""Thumbnails that arrive together are painted together."""
+
+
+class QueueModel(QAbstractListModel):
+    """Rows of the session's queue, in its order."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self._queue = session.queue
+        session.queue_changed.connect(self._reset)
+        session.project_changed.connect(self._reset)
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self._queue)
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid():
+            return None
+        row = int(self._queue[index.row()])
+        if role == ROW:
+            return row
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return spoken(self.session, row)
+        return str(row + 1) if role == Qt.ItemDataRole.DisplayRole else None
+
+    def _reset(self) -> None:
+        self.beginResetModel()
+        self._queue = self.session.queue
+        self.endResetModel()
+
+
+def _column(model: QueueModel, delegate: QStyledItemDelegate) -> QTableView:
+    """A table of one column: unlike a list it does not visit a million rows to lay them out."""
+    view = QTableView()
+    view.setAccessibleName("Queue of shots")
+    view.setModel(model)
+    view.setItemDelegate(delegate)
+    view.setShowGrid(False)
+    rows, columns = view.verticalHeader(), view.horizontalHeader()
+    assert rows is not None
+    assert columns is not None
+    rows.hide()
+    columns.hide()
+    rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+    rows.setMinimumSectionSize(ROW_HEIGHT)
+    rows.setDefaultSectionSize(ROW_HEIGHT)
+    columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    view.setFrameShape(QFrame.Shape.NoFrame)
+    view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+    view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    view.setMouseTracking(True)
+    view.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    view.setTabKeyNavigation(False)
+    port = view.viewport()
+    assert port is not None
+    port.setAutoFillBackground(True)  # then a step scrolls what is drawn instead of drawing it anew
+    return view
+
+
+def spoken(session: Session, row: int) -> str:
+    """A shot for a screen reader."""
+    names = [session.taxonomy.names[c] for c in np.flatnonzero(session.labels(row))]
+    status = int(session.status[row])
+    words = [word for bit, word in ((FLAGGED, "flagged"), (SKIPPED, "skipped")) if status & bit]
+    state = ", ".join(names) or ("no class" if status & LABELLED else "undecided")
+    return ", ".join([f"shot {row + 1}", state, *words])
+
+
+class ShotDelegate(QStyledItemDelegate):
+    """Paints one shot: thumbnail, number, the keys of its classes, warning, flag, skip."""
+
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.session = session
+        self._judged_by: Taxonomy | None = None
+        self._wrong: dict[int, bool] = {}
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+        return QSize(160, ROW_HEIGHT)
+
+    def paint(
+        self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
+    ) -> None:
+        if painter is None:
+            return
+        row = index.data(ROW)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        box = option.rect
+        if row == self.session.row:
+            painter.fillRect(box, theme.colour("select"))
+            painter.fillRect(QRect(box.left(), box.top(), 3, box.height()), theme.colour("accent"))
+        elif option.state & QStyle.StateFlag.State_MouseOver:
+            painter.fillRect(box, theme.colour("hover"))
+        picture = QRectF(box.left() + 8, box.top() + 4, THUMBNAIL, THUMBNAIL)
+        self._paint_thumbnail(painter, picture, row)
+        self._paint_words(painter, QRectF(box).adjusted(THUMBNAIL + 17, 8, -8, -8), row)
+        painter.restore()
+
+    def _paint_thumbnail(self, painter: QPainter, where: QRectF, row: int) -> None:
+        painter.fillRect(where, QColor("#0c0c0d"))
+        feed = self.session.feed
+        picture = None if feed is None else feed.thumbnail(row)
+        if isinstance(picture, InputError):
+            spot = QRectF(where.center().x() - 11, where.center().y() - 11, 22, 22)
+            theme.draw(painter, "icons/error.svg", spot, theme.current().error)
+        elif picture is not None:
+            gray = np.ascontiguousarray(picture)
+            height, width = gray.shape
+            image = QImage(
+                cast(bytes, gray.data), width, height, width, QImage.Format.Format_Grayscale8
+            )
+            share = min(where.width() / width, where.height() / height)
+            size = (width * share, height * share)
+            target = QRectF(
+                where.center().x() - size[0] / 2, where.center().y() - size[1] / 2, *size
+            )
+            painter.drawImage(target, image)
+
+    def _paint_words(self, painter: QPainter, where: QRectF, row: int) -> None:
+        session = self.session
+        status = int(session.status[row])
+        decided = bool(status & LABELLED)
+        size = self.parent().font().pointSizeF()  # type: ignore[union-attr]
+        painter.setFont(theme.numbers(size))
+        painter.setPen(theme.colour("strong" if row == session.row else "text"))
+        painter.drawText(where, Qt.AlignmentFlag.AlignLeft, f"{row + 1:,}")
+        right = where.right()
+        signs = (
+            (decided and self._is_wrong(row), "error", "error"),
+            (status & FLAGGED, "flag", "warning"),
+            (status & SKIPPED, "skip", "muted"),
+        )
+        for shown, name, ink in signs:
+            if shown:
+                spot = QRectF(right - 15, where.top() - 1, 16, 16)
+                theme.draw(painter, f"icons/{name}.svg", spot, getattr(theme.current(), ink))
+                right -= 20
+        below = QRectF(where.left(), where.bottom() - 21, where.width(), 20)
+        if decided:
+            self._paint_classes(painter, below, row)
+        else:
+            painter.setPen(theme.colour("faint"))
+            painter.setFont(theme.font(size * 0.9))
+            flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+            word = "skipped" if status & SKIPPED else "undecided"
+            end = Qt.TextElideMode.ElideRight
+            word = painter.fontMetrics().elidedText(word, end, int(below.width()))
+            painter.drawText(below, flags, word)
+
+    def _is_wrong(self, row: int) -> bool:
+        """Looked up by label set: many shots carry the same one."""
+        taxonomy, packed = self.session.taxonomy, int(self.session.present[row])
+        if self._judged_by is not taxonomy:
+            self._judged_by, self._wrong = taxonomy, {}
+        if packed not in self._wrong:
+            self._wrong[packed] = bool(taxonomy.contradictions(taxonomy.unpack(packed)))
+        return self._wrong[packed]
+
+    def _paint_classes(self, painter: QPainter, where: QRectF, row: int) -> None:
+        """A chip for each present class that no other one implies: its key over its colour.
+
+        Where not all have room, the last place says how many more there are.
+        """
+        labels = self.session.labels(row)
+        shown = np.flatnonzero(labels & ~self.session.taxonomy.implied(labels))
+        room = max(int((where.width() + CHIP_STEP - CHIP) // CHIP_STEP), 1)
+        painted = shown if len(shown) <= room else shown[: room - 1]
+        size = self.parent().font().pointSizeF()  # type: ignore[union-attr]
+        painter.setFont(theme.numbers(size * 0.86))
+        left = where.left()
+        mine = not self.session.decided.from_file(row)
+        for c in painted:
+            kind = self.session.taxonomy.classes[c]
+            chip = QRectF(left, where.top() + 1, CHIP, CHIP)
+            painter.setPen(QPen(theme.colour("edge"), 1))
+            painter.setBrush(theme.colour("button") if mine else Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(chip, 4, 4)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(kind.colour))
+            painter.drawRoundedRect(QRectF(chip.left() + 3, chip.bottom() - 3.4, 12, 2.4), 1.2, 1.2)
+            painter.setPen(theme.colour("text" if mine else "muted"))
+            text = kind.key[:2] or kind.name[:1]
+            painter.drawText(chip.translated(QPointF(0, -1.2)), Qt.AlignmentFlag.AlignCenter, text)
+            left += CHIP_STEP
+        if len(painted) < len(shown):
+            painter.setPen(theme.colour("muted"))
+            rest = QRectF(left, where.top(), where.right() - left + 6, CHIP)
+            flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(rest, flags, f"+{len(shown) - len(painted)}")
+
+
+class ShotList(QWidget):
+    """Head with filter and order, the list itself, and the progress of the week at its foot."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setObjectName("side")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.model = QueueModel(session)
+        self.view = _column(self.model, ShotDelegate(session, self))
+        self.head = QueueHead(session)
+        self.foot = ProgressFoot(session)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.head)
+        layout.addWidget(self.view, 1)
+        layout.addWidget(self.foot)
+        self._redraw = QTimer(self)
+        self._redraw.setSingleShot(True)
+        self._redraw.setInterval(REDRAW_MS)
+        self._redraw.timeout.connect(self._show_arrived)
+        self._arrived: set[int] = set()
+        selection = self.view.selectionModel()
+        assert selection is not None
+        selection.currentChanged.connect(self._chosen)
+        session.shot_changed.connect(self.follow)
+        session.queue_changed.connect(lambda: self.follow(session.row))
+        session.project_changed.connect(lambda: self.follow(session.row))
+        session.labels_changed.connect(self._touch)
+        session.thumbnail_ready.connect(self._take_thumbnail)
+        self.follow(session.row)
+
+    def follow(self, row: int) -> None:
+        """Bring the shot on screen into sight."""
+        place = self.session.place_of(row)
+        selection = self.view.selectionModel()
+        if place is None or selection is None:
+            self._repaint()
+            return
+        index = self.model.index(place)
+        selection.setCurrentIndex(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+        self.view.scrollTo(index, QAbstractItemView.ScrollHint.EnsureVisible)
+
+    def _touch(self, rows: npt.NDArray[np.int64]) -> None:
+        """Paint anew what was decided: the rows themselves, or all that is in sight."""
+        if len(rows) > FEW:
+            self._repaint()
+            return
+        for row in rows:
+            place = self.session.place_of(int(row))
+            if place is not None:
+                self.view.update(self.model.index(place))
+
+    def _take_thumbnail(self, row: int) -> None:
+        self._arrived.add(row)
+        if not self._redraw.isActive():
+            self._redraw.start()
+
+    def _show_arrived(self) -> None:
+        rows, self._arrived = self._arrived, set()
+        self._touch(np.fromiter(rows, np.int64, len(rows)))
+
+    def _chosen(self, current: QModelIndex, before: QModelIndex) -> None:
+        row = current.data(ROW)
+        if row is not None and row != self.session.row:
+            self.session.show(row)
+
+    def _repaint(self) -> None:
+        viewport = self.view.viewport()
+        if viewport is not None:
+            viewport.update()

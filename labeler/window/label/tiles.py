@@ -1,0 +1,363 @@
+"""Tiles: a shot with the heatmap of one class on it, as in the paper's Fig. 5, many at a time.
+
+A list model of (row, class) pairs, a delegate that paints them, and a list that is scrolled and
+used by keyboard. Pictures are drawn as the session's screen and overlay say.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PyQt6.QtCore import QAbstractListModel, QModelIndex, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QImage, QKeyEvent, QPainter, QPainterPath, QPen
+from PyQt6.QtWidgets import (
+    QAbstractItemView,
+    QListView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QWidget,
+)
+
+from labeler.project.store.records import LABELLED
+from labeler.window.label.pattern import contours_of
+from labeler.window.label.physics.pictures import map_picture
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import share
+from model.errors import InputError
+from model.heatmaps.geometry import ALARM, enlarge, lost_share
+from model.shots.thumbnail import area_means
+
+TILE = Qt.ItemDataRole.UserRole
+Drawn = tuple[QImage, list[tuple[float, QPainterPath]], float]
+"""A picture, its contours by level, and the share of the heat that lies off the detector."""
+CAPTION = 44
+"""Height of the two lines below a tile."""
+GAP = 10
+KEPT = 400
+"""So many drawn tiles are kept."""
+PLAIN = -1
+"""The class of a tile that shows the shot without any heatmap."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A shot, and the class whose heatmap lies on it (PLAIN for none).
+
+    With `covered`, occlusion's map in its place.
+    """
+
+    row: int
+    kind: int
+    covered: bool = False
+
+
+class TileModel(QAbstractListModel):
+    """Any number of tiles; what they show is worked out when they are painted."""
+
+    def __init__(self, session: Any, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.tiles: Sequence[Tile] = ()
+        self._places: dict[int, list[int]] = {}
+
+    def show_tiles(self, tiles: Sequence[Tile]) -> None:
+        """Show other tiles."""
+        self.beginResetModel()
+        self.tiles = tiles
+        self._places = {}
+        for place, tile in enumerate(tiles):
+            self._places.setdefault(tile.row, []).append(place)
+        self.endResetModel()
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.tiles)
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        tile = self.tiles[index.row()]
+        if role == TILE:
+            return tile
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return spoken(self.session, tile)
+        return None
+
+    def arrived(self, row: int) -> None:
+        """The counts of a shot are there: paint its tiles."""
+        for place in self._places.get(row, ()):
+            self.dataChanged.emit(self.index(place), self.index(place))
+
+
+def standing(session: Any, row: int, kind: int) -> str:
+    """What the labels say of a class on a shot: 'labelled', 'absent' or 'undecided'."""
+    if not session.status[row] & LABELLED:
+        return "undecided"
+    return "labelled" if session.present[row] >> kind & 1 else "absent"
+
+
+def spoken(session: Any, tile: Tile) -> str:
+    """A tile for a screen reader."""
+    if tile.kind == PLAIN:
+        return f"shot {tile.row + 1}"
+    name, likely = session.taxonomy.names[tile.kind], ""
+    if session.predictions is not None and tile.row < len(session.predictions):
+        likely = f", model {share(float(session.predictions.probabilities[tile.row, tile.kind]))}"
+    return f"shot {tile.row + 1}, {name}{likely}, {standing(session, tile.row, tile.kind)}"
+
+
+class TileDelegate(QStyledItemDelegate):
+    """Paints one tile. `by_class` writes class names below, else shot numbers."""
+
+    def __init__(self, session: Any, parent: QWidget, by_class: bool) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.by_class = by_class
+        self.side = 180
+        self._drawn: OrderedDict[tuple[Tile, int], Drawn] = OrderedDict()
+        self.covered: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
+        """(row, class) -> (h, w) map by occlusion, where somebody asked for it."""
+
+    def forget(self) -> None:
+        """What was drawn is out of date."""
+        self._drawn.clear()
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+        return QSize(self.side + GAP, self.side + CAPTION + GAP)
+
+    def paint(
+        self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
+    ) -> None:
+        tile = index.data(TILE)
+        if painter is None or tile is None:
+            return
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        box = QRectF(option.rect).adjusted(GAP / 2, GAP / 2, -GAP / 2, -GAP / 2)
+        where = QRectF(box.left(), box.top(), self.side, self.side)
+        self._paint_picture(painter, where, tile)
+        state = option.state
+        if state & QStyle.StateFlag.State_HasFocus or state & QStyle.StateFlag.State_MouseOver:
+            ink = "accent" if state & QStyle.StateFlag.State_HasFocus else "muted"
+            painter.setPen(QPen(theme.colour(ink), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(where)
+        self._paint_caption(painter, box.adjusted(1, self.side + 4, -1, 0), tile, option)
+        painter.restore()
+
+    # -- the picture -----------------------------------------------------------------------------
+
+    def _paint_picture(self, painter: QPainter, where: QRectF, tile: Tile) -> None:
+        painter.fillRect(where, theme.colour("stage"))
+        kept = self._kept(painter, tile)
+        counts = None if kept is not None else self.session.counts(tile.row)
+        if isinstance(counts, InputError):
+            spot = QRectF(where.center().x() - 12, where.center().y() - 12, 24, 24)
+            theme.draw(painter, "icons/error.svg", spot, theme.current().error)
+            return
+        if kept is None and counts is None:
+            self.session.feed.want(tile.row)
+            return
+        image, contours, _ = kept or self._picture(painter, tile, counts)
+        size = image.size().toSizeF()
+        size.scale(where.size(), Qt.AspectRatioMode.KeepAspectRatio)
+        inside = QRectF(0, 0, size.width(), size.height())
+        inside.moveCenter(where.center())
+        painter.drawImage(inside, image)
+        if contours:
+            painter.save()
+            painter.translate(inside.topLeft())
+            painter.scale(inside.width(), inside.height())
+            self._stroke(painter, contours, tile.kind)
+            painter.restore()
+
+    def _key(self, painter: QPainter, tile: Tile) -> tuple[Tile, int]:
+        device = painter.device()
+        ratio = device.devicePixelRatioF() if device is not None else 1.0
+        return tile, round(self.side * ratio)
+
+    def _kept(self, painter: QPainter, tile: Tile) -> Drawn | None:
+        """What was drawn earlier, though the counts may have made room for others meanwhile."""
+        key = self._key(painter, tile)
+        if key in self._drawn:
+            self._drawn.move_to_end(key)
+        return self._drawn.get(key)
+
+    def _picture(self, painter: QPainter, tile: Tile, counts: Any) -> Drawn:
+        key = self._key(painter, tile)
+        self._drawn[key] = self._draw(tile, counts, key[1])
+        while len(self._drawn) > KEPT:
+            self._drawn.popitem(last=False)
+        return self._drawn[key]
+
+    def _draw(self, tile: Tile, counts: Any, pixels: int) -> Drawn:
+        session, lost = self.session, 0.0
+        small = area_means(counts, session.mask(tile.row), pixels)
+        picture = session.screen.picture(small)
+        contours: list[tuple[float, QPainterPath]] = []
+        if tile.kind != PLAIN and session.predictions is not None:
+            if session.reads_maps:  # its heat lies over q and q
+                picture = map_picture(counts, session.mask(tile.row), session.screen.colormap)
+            heat = self.heat(tile, picture.shape)
+            mask = session.mask(tile.row)
+            if mask is not None and not tile.covered and not session.reads_maps:
+                lost = lost_share(self.heat(tile, mask.shape), mask)
+            picture = session.overlay.shade(picture, heat)
+            contours = contours_of(heat) if session.overlay.contours else []
+        picture = np.ascontiguousarray(picture, np.uint32)
+        height, width = picture.shape
+        data, form = picture.tobytes(), QImage.Format.Format_RGB32
+        return QImage(data, width, height, width * 4, form).copy(), contours, lost
+
+    def heat(self, tile: Tile, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+        """(y, x) of a tile: in the form of Grad-CAM++ that is chosen, or by occlusion."""
+        session = self.session
+        if tile.covered:
+            return enlarge(self.covered[tile.row, tile.kind], shape, session.predictions.field)
+        found: npt.NDArray[np.float32] = session.predictions.heatmap(
+            tile.row, tile.kind, shape, session.overlay.form
+        )
+        return found
+
+    def lost(self, tile: Tile) -> float:
+        """Share of the heat of a drawn tile on masked pixels and outside the detector."""
+        return max((d[2] for key, d in self._drawn.items() if key[0] == tile), default=0.0)
+
+    def _stroke(
+        self, painter: QPainter, contours: list[tuple[float, QPainterPath]], kind: int
+    ) -> None:
+        """Dashed contours in the class's colour, as the pattern view draws them."""
+        ink = QColor(self.session.taxonomy.classes[kind].colour).lighter(115)
+        for level, path in contours:
+            width = 0.8 + 0.7 * level
+            line = QPen(ink, width, Qt.PenStyle.CustomDashLine)
+            line.setDashPattern([4, 2.5])
+            for pen in (QPen(QColor(0, 0, 0, 130), width + 1.4), line):
+                pen.setCosmetic(True)
+                painter.strokePath(path, pen)
+
+    # -- the words -------------------------------------------------------------------------------
+
+    def _paint_caption(
+        self, painter: QPainter, box: QRectF, tile: Tile, option: QStyleOptionViewItem
+    ) -> None:
+        session, points = self.session, option.font.pointSizeF()
+        line = QRectF(box.left(), box.top(), box.width(), 19)
+        second = line.translated(0, 18)
+        middle, right = Qt.AlignmentFlag.AlignVCenter, Qt.AlignmentFlag.AlignRight
+        if tile.kind == PLAIN:
+            painter.setPen(theme.colour("text"))
+            painter.setFont(theme.font(points))
+            painter.drawText(line, int(middle), f"Shot {tile.row + 1:,}")
+            painter.setPen(theme.colour("muted"))
+            painter.drawText(second, int(middle), "without heatmap")
+            return
+        readings = session.predictions
+        said = float(readings.probabilities[tile.row, tile.kind])
+        likely = bool(readings.likely()[tile.row, tile.kind])
+        painter.setFont(theme.font(points, bold=likely))
+        painter.setPen(theme.colour("strong" if likely else "text"))
+        left = line
+        if self.by_class:
+            kind = session.taxonomy.classes[tile.kind]
+            mark = QRectF(line.left(), line.center().y() - 4, 8, 8)
+            painter.fillRect(mark, QColor(kind.colour))
+            left = line.adjusted(14, 0, -34, 0)
+            text = painter.fontMetrics().elidedText(
+                kind.name, Qt.TextElideMode.ElideRight, int(left.width())
+            )
+        else:
+            text = f"#{tile.row + 1:,}"
+        painter.drawText(left, int(middle), text)
+        painter.setFont(theme.numbers(points))
+        painter.setPen(theme.colour("strong" if likely else "muted"))
+        painter.drawText(line, int(middle | right), share(said))
+        painter.setFont(theme.font(points * 0.92))
+        self._paint_standing(painter, second, tile, likely)
+
+    def _paint_standing(self, painter: QPainter, line: QRectF, tile: Tile, likely: bool) -> None:
+        word = standing(self.session, tile.row, tile.kind)
+        wrong = (word == "labelled") != likely and word != "undecided"
+        text = ("missed" if word == "labelled" else "false alarm") if wrong else word
+        if tile.covered:
+            text, wrong = "by occlusion", False
+        lost = self.lost(tile) if likely else 0.0
+        if lost > ALARM:
+            painter.setPen(theme.colour("warning"))
+            place = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
+            painter.drawText(line, place, f"⚠ {share(lost)} off")
+        painter.setPen(theme.colour("warning" if wrong else "muted"))
+        painter.drawText(line, int(Qt.AlignmentFlag.AlignVCenter), text)
+
+
+class TileList(QListView):
+    """Tiles in rows. Emits `chosen` with the tile that was clicked or entered by key."""
+
+    chosen = pyqtSignal(object)
+
+    def __init__(self, session: Any, *, by_class: bool, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.tiles = TileModel(session, self)
+        self.delegate = TileDelegate(session, self, by_class)
+        self.setModel(self.tiles)
+        self.setItemDelegate(self.delegate)
+        self.setViewMode(QListView.ViewMode.IconMode)
+        self.setMovement(QListView.Movement.Static)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setUniformItemSizes(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setMouseTracking(True)
+        self.setFrameShape(QListView.Shape.NoFrame)
+        self.setStyleSheet("background: transparent;")
+        self.clicked.connect(self._choose)
+        session.counts_ready.connect(self._arrived)
+        for signal in (session.look_changed, session.run_changed, session.project_changed):
+            signal.connect(self._forget)
+        session.labels_changed.connect(self._repaint)
+
+    def room(self) -> QSize:
+        """What tiles may fill, a scroll bar set aside."""
+        return self.size() - QSize(16, 2)
+
+    def show_tiles(self, tiles: Sequence[Tile], side: int) -> None:
+        """Show tiles of that side in pixels; the same ones are only painted anew."""
+        if side != self.delegate.side:
+            self.delegate.forget()
+            self.delegate.side = side
+            self.scheduleDelayedItemsLayout()
+        if list(tiles) != list(self.tiles.tiles):
+            self.tiles.show_tiles(tiles)
+            self.scrollToTop()
+        self._repaint()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if event is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._choose(self.currentIndex())
+        else:
+            super().keyPressEvent(event)
+
+    def _choose(self, index: QModelIndex) -> None:
+        tile = index.data(TILE)
+        if tile is not None:
+            self.chosen.emit(tile)
+
+    def _arrived(self, row: int) -> None:
+        if self.isVisible():
+            self.tiles.arrived(row)
+
+    def _forget(self) -> None:
+        self.delegate.forget()
+        self._repaint()
+
+    def _repaint(self, *_: object) -> None:
+        port = self.viewport()
+        if port is not None:
+            port.update()

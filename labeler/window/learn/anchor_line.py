@@ -1,0 +1,43 @@
+"""One line on whether seeing the model's reading sways the labels; see `labeler.active.anchoring`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QLabel
+
+from labeler.active import anchoring
+from labeler.window.widgets.parts import set_role
+from model.errors import InputError
+
+
+class AnchorLine(QLabel):
+    """Asks the history when it comes into sight; hidden while nothing was ever suggested."""
+
+    def __init__(self, session: Any) -> None:
+        super().__init__()
+        self.session = session
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        set_role(self, "muted")
+        session.project_changed.connect(self.refresh)
+
+    def showEvent(self, event: object) -> None:
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Measure anew."""
+        session = self.session
+        if session.project is None:
+            self.setText("")
+            return
+        from labeler.project.store.shown import first_shown
+
+        try:
+            firsts = first_shown(session.project.store.database, session.annotator)
+        except (InputError, OSError) as error:
+            self.setText(str(error))
+            return
+        shift = anchoring.measure(firsts, session.present, session.status)
+        self.setText(shift.text() if shift.seen + shift.hidden else "")

@@ -1,0 +1,141 @@
+"""One run by class, or two side by side: what got better, what worse, and on which shots.
+
+The shots are one click away from Label. It computes nothing itself; see `labeler.runs.run_report`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from labeler.runs.predictions import Predictions
+from labeler.runs.run_report import Change, RunReport, compare
+from labeler.window.learn.runs import ClassesTable, plus
+from labeler.window.widgets.parts import label, set_role, share
+from model.errors import InputError
+
+Rows = npt.NDArray[np.int64]
+
+
+class ChangesPane(QWidget):
+    """Table of classes, the verdict in words, and a button for each kind of changed shots.
+
+    Emits `label_requested` when shots were put into the queue: whoever holds the views then shows
+    Label.
+    """
+
+    label_requested = pyqtSignal()
+
+    def __init__(self, session: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.change: Change | None = None
+        self.title, self.note = label("", "heading"), label("", "muted", wrap=True)
+        self.verdict = label("", wrap=True)
+        self.table = ClassesTable()
+        self.won, self.lost, self.flipped = (QPushButton() for _ in range(3))
+        self.won.clicked.connect(lambda: self._show(self.won))
+        self.lost.clicked.connect(lambda: self._show(self.lost))
+        self.flipped.clicked.connect(lambda: self._show(self.flipped))
+        self._rows: dict[QPushButton, tuple[Rows, str]] = {}
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        for button in (self.won, self.lost, self.flipped):
+            set_role(button, "link")
+            buttons.addWidget(button)
+        buttons.addStretch(1)
+        self.box = QVBoxLayout(self)
+        self.box.setContentsMargins(18, 18, 18, 10)
+        self.box.setSpacing(10)
+        self.box.addWidget(self.title)
+        self.box.addWidget(self.table, 1)
+        self.box.addWidget(self.verdict)
+        self.box.addLayout(buttons)
+        self.box.addWidget(self.note)
+        self.show_runs([])
+
+    def show_runs(self, runs: list[RunReport]) -> None:
+        """Show one run, two of them side by side (the newest first), or of more the newest."""
+        self.change = None
+        if len(runs) == 2:
+            self._compare(runs[1], runs[0])
+        elif runs:
+            self.title.setText(f"Run {runs[0].number} by class")
+            self.table.classes.show_one(runs[0])
+            more = "Choose two runs to compare them class by class."
+            self.note.setText(_judged(runs[0]) if len(runs) == 1 else more)
+        self._say_verdict(runs)
+
+    def _compare(self, old: RunReport, new: RunReport) -> None:
+        """Two runs by class, judged alike: on the evaluation shots and labels of today."""
+        self.title.setText(f"F1 by class: run {old.number} and run {new.number}")
+        self.change = self._change_of(old, new)
+        self.table.classes.show_two(old.number, new.number, self.change)
+        if self.change is None:
+            self.note.setText("They cannot be compared: one of them has not read all shots.")
+            return
+        self.note.setText(f"On the {self.change.shots:,} evaluation shots, by the labels of today.")
+
+    def _change_of(self, old: RunReport, new: RunReport) -> Change | None:
+        session = self.session
+        try:
+            both = [
+                Predictions.open(run.predictions, session.taxonomy, session.n_shots)
+                for run in (old, new)
+            ]
+        except InputError:  # one has none, or of fewer shots: said in words by the caller
+            return None
+        role = session.project.store.roles()
+        return compare(both[0], both[1], session.present, session.status, role)
+
+    def _say_verdict(self, runs: list[RunReport]) -> None:
+        change, verdict = self.change, None if self.change is None else self.change.verdict
+        self.verdict.setVisible(verdict is not None)
+        self._rows = {}
+        if verdict is not None and change is not None:
+            self.verdict.setText(
+                f"Run {runs[0].number} {'is not worse' if verdict.promote else 'is worse'}: "
+                f"macro F1 {share(verdict.old)} → {share(verdict.new)} "
+                f"({plus(verdict.low)} … {plus(verdict.high)})"
+            )
+            set_role(self.verdict, "" if verdict.promote else "error")
+        if change is not None:
+            self._offer(change, runs[1].number, runs[0].number)
+        for button in (self.won, self.lost, self.flipped):
+            button.setVisible(button in self._rows)
+
+    def _offer(self, change: Change, old: int, new: int) -> None:
+        """A button for each kind of shots, with their number."""
+        kinds = [(self.flipped, change.flipped, "differ", f"Run {old} and {new} differ")]
+        tips = {self.flipped: "All shots that the two runs decide differently, most of all first"}
+        if change.verdict is not None:
+            better, worse = (np.array(r, np.int64) for r in
+                             (change.verdict.better, change.verdict.worse))  # fmt: skip
+            kinds += [
+                (self.won, better, "won", f"Only run {new} is right"),
+                (self.lost, worse, "lost", f"Only run {old} is right"),
+            ]
+            every = "has right in every class"
+            tips[self.won] = f"Evaluation shots that only run {new} {every}"
+            tips[self.lost] = f"Evaluation shots that only run {old} {every}"
+        for button, rows, word, title in kinds:
+            button.setText(f"{len(rows):,} {word}")
+            button.setAccessibleName(f"{tips[button]}: {len(rows):,}")
+            button.setToolTip(f"{tips[button]}.\nOpens them in Label.")
+            button.setEnabled(len(rows) > 0)
+            self._rows[button] = rows, title
+
+    def _show(self, button: QPushButton) -> None:
+        rows, title = self._rows[button]
+        self.session.show_rows(rows, title)
+        self.label_requested.emit()
+
+
+def _judged(run: RunReport) -> str:
+    """Where the numbers of a run come from."""
+    shots = run.judged
+    return f"On the {shots:,} evaluation shots of this run." if shots else ""

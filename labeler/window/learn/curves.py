@@ -1,0 +1,242 @@
+"""Learning curves: losses on the left, scores on the right, of one run or of several together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyqtgraph as pg
+from PyQt6.QtCore import QEvent, QSize, Qt
+from PyQt6.QtGui import QPainter, QPaintEvent, QPen
+from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+
+from labeler.runs.run_report import BROKEN, MACRO, MICRO, RARE, Curves
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import label
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: its name in the events, its text, its ink and dashes (never colour alone)."""
+
+    name: str
+    text: str
+    ink: str
+    dashes: tuple[float, ...] = ()
+
+    def pen(self) -> QPen:
+        """The pen that draws it, in the theme in use."""
+        pen = QPen(theme.colour(self.ink), 1.8)
+        pen.setCosmetic(True)
+        if self.dashes:
+            pen.setDashPattern(list(self.dashes))
+        return pen
+
+
+LOSSES = (
+    Line("training", "training shots", "accent"),
+    Line("evaluation", "evaluation shots", "warning", (4, 2.5)),
+)
+SCORES = (
+    Line(MACRO, "macro F1", "accent"),
+    Line(RARE, "rare F1", "warning", (4, 2.5)),
+    Line(MICRO, "accuracy", "muted", (1.5, 2)),
+)
+
+
+RUNS: tuple[tuple[str, tuple[float, ...]], ...] = (
+    ("accent", ()),
+    ("warning", (4, 2.5)),
+    ("good", (1.5, 2)),
+    ("error", (7, 2, 1.5, 2)),
+    ("text", (10, 3)),
+)
+"""Ink and dashes of runs that are drawn over each other."""
+CHOICES = {MACRO: "macro F1", RARE: "rare F1", "macro_ap": "average precision", MICRO: "accuracy",
+           BROKEN: "broken rules"}  # fmt: skip
+"""Scores of which one is drawn for several runs."""
+TITLE_HEIGHT = 28
+"""Both titles are as high as the choice of the score, so that the plots stay level."""
+Drawn = tuple[Line, list[float], list[float]]
+"""A curve with its epochs and values."""
+
+
+class CurvesView(QWidget):
+    """Both plots, with a key above each; the curves of one run, or of several over each other."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.losses = _Plot("Loss")
+        self.scores = _Plot("Scores on the evaluation shots", (0.0, 1.0))
+        self.score = QComboBox()
+        self.score.setAccessibleName("Score to compare")
+        for name, text in CHOICES.items():
+            self.score.addItem(text, name)
+        self.score.currentIndexChanged.connect(self._draw)
+        self.scores.top.addWidget(self.score)
+        self._runs: list[tuple[str, Curves]] = []
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(18)
+        layout.addWidget(self.losses, 1)
+        layout.addWidget(self.scores, 1)
+        self._draw()
+
+    def show_runs(self, runs: Sequence[tuple[str, Curves]]) -> None:
+        """Draw the curves of runs, each with its name; none clears the plots.
+
+        One run shows all its losses and scores; several show the loss of the training shots and
+        one score each, at most five of them.
+        """
+        self._runs = list(runs)[: len(RUNS)]
+        self._draw()
+
+    def _draw(self) -> None:
+        several = len(self._runs) > 1
+        self.score.setVisible(several)
+        self.scores.title.setText(
+            "Evaluation shots" if several else "Scores on the evaluation shots"
+        )
+        if not several:
+            _, curves = self._runs[0] if self._runs else ("", Curves())
+            self.losses.show_lines(_of(curves, LOSSES, curves.losses))
+            self.scores.show_lines(_of(curves, SCORES, curves.metrics))
+            return
+        name = self.score.currentData()
+        losses: list[Drawn] = []
+        scores: list[Drawn] = []
+        for (text, curves), (ink, dashes) in zip(self._runs, RUNS, strict=False):
+            line = Line("", text, ink, dashes)
+            losses.append((line, curves.epochs, curves.losses.get("training", [])))
+            scores.append((line, curves.epochs, curves.metrics.get(name, [])))
+        self.losses.show_lines(losses)
+        self.scores.show_lines(scores)
+
+
+def _of(curves: Curves, lines: Sequence[Line], table: dict[str, list[float]]) -> list[Drawn]:
+    return [(line, curves.epochs, table.get(line.name, [])) for line in lines]
+
+
+class _Epochs(pg.AxisItem):  # type: ignore[misc]
+    """An axis of whole epochs: there is nothing between two of them."""
+
+    def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
+        found = super().tickSpacing(low, high, size)
+        return [(step, start) for step, start in found if step >= 1] or [(1.0, 0.0)]
+
+
+class _Plot(QWidget):
+    def __init__(self, title: str, bounds: tuple[float, float] | None = None) -> None:
+        super().__init__()
+        self.lines: list[Line] = []
+        self.setAccessibleName(title)
+        self.plot = pg.PlotWidget(axisItems={"bottom": _Epochs("bottom")})
+        self.plot.setMenuEnabled(False)
+        self.plot.setMouseEnabled(x=False, y=False)
+        self.plot.hideButtons()
+        self.plot.setBackground(None)
+        self.plot.setFrameShape(self.plot.Shape.NoFrame)
+        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        if bounds is not None:
+            self.plot.setLimits(yMin=bounds[0] - 0.02, yMax=bounds[1] + 0.02)
+        self.curves = [self.plot.plot() for _ in RUNS]
+        self.keys = [_Key() for _ in RUNS]
+        self.top = QHBoxLayout()
+        self.title = label(title, "heading")
+        self.top.addWidget(self.title, 1)
+        self.top.addStrut(TITLE_HEIGHT)
+        head = QHBoxLayout()
+        head.setSpacing(14)
+        for key in self.keys:
+            head.addWidget(key)
+        head.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(self.top)
+        layout.addLayout(head)
+        layout.addWidget(self.plot, 1)
+        self._dress()
+
+    def show_lines(self, drawn: Sequence[Drawn]) -> None:
+        self.lines = [line for line, _, _ in drawn]
+        first, last = [1.0], [2.0]
+        for i, (curve, key) in enumerate(zip(self.curves, self.keys, strict=True)):
+            line, epochs, table = drawn[i] if i < len(drawn) else (None, [], [])
+            values = np.array(table, float)
+            known = np.isfinite(values)
+            key.show_line(line if known.any() else None)
+            # a single point would be no line at all
+            symbol = "o" if known.sum() == 1 else None
+            curve.setData(
+                np.array(epochs, float)[: len(values)][known], values[known], symbol=symbol
+            )
+            first += epochs[:1]
+            last += epochs[-1:]
+        self.plot.setXRange(min(first), max(last), padding=0.02)
+        self._dress_lines()
+
+    def _dress(self) -> None:
+        for side in ("left", "bottom"):
+            axis = self.plot.getAxis(side)
+            axis.setPen(theme.colour("edge"))
+            axis.setTextPen(theme.colour("muted"))
+            axis.setTickFont(theme.numbers(self.font().pointSizeF() * 0.9))
+            axis.setStyle(tickLength=-4)
+        self.plot.getAxis("left").setWidth(38)
+        self.plot.getAxis("bottom").enableAutoSIPrefix(False)
+        self.plot.setLabel("bottom", "epoch", color=theme.current().muted)
+        self.plot.showGrid(x=False, y=True, alpha=0.12)
+        self._dress_lines()
+
+    def _dress_lines(self) -> None:
+        for line, curve in zip(self.lines, self.curves, strict=False):
+            curve.setPen(line.pen())
+            curve.setSymbolBrush(theme.colour(line.ink))
+            curve.setSymbolPen(None)
+            curve.setSymbolSize(6)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.PaletteChange:
+            self._dress()
+
+
+class _Key(QWidget):
+    """A sample of a line with its name; hidden without a line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line: Line | None = None
+        self.hide()
+
+    def show_line(self, line: Line | None) -> None:
+        """Stand for another line, or for none."""
+        self.line = line
+        self.setVisible(line is not None)
+        if line is not None:
+            self.setAccessibleName(line.text)
+            self.updateGeometry()
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        text = self.line.text if self.line else ""
+        width = self.fontMetrics().horizontalAdvance(text)
+        return QSize(width + 30, self.fontMetrics().height() + 2)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        if self.line is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(self.line.pen())
+        middle = self.height() // 2
+        painter.drawLine(0, middle, 22, middle)
+        painter.setPen(theme.colour("muted"))
+        area = self.rect().adjusted(28, 0, 0, 0)
+        painter.drawText(area, int(Qt.AlignmentFlag.AlignVCenter), self.line.text)
+        painter.end()

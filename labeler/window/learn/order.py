@@ -1,0 +1,172 @@
+"""The form of the next training: recipe, network, start and epochs in words; labels and time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.runs.offers import (
+    NETWORKS,
+    WORDS,
+    Order,
+    duration,
+    expected_seconds,
+    own_start,
+    possible_starts,
+    usable_shots,
+)
+from labeler.runs.run_report import MACRO, RunReport
+from labeler.window.learn.labels import LabelCounts
+from labeler.window.widgets.parts import label, set_role, share
+from model.runs import recipes
+from model.shots.table import EVALUATION
+
+
+class OrderForm(QWidget):
+    """Choose what to train next. Emits `train_requested` with the Order."""
+
+    train_requested = pyqtSignal(object)
+
+    def __init__(self, session: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self._runs: list[RunReport] = []
+        self.recipe = QComboBox()
+        self.recipe.setAccessibleName("Recipe")
+        for name in recipes.NAMES:
+            self.recipe.addItem(WORDS.get(name, name).split(" · ")[0], name)
+        self.network = QComboBox()
+        self.network.setAccessibleName("Network")
+        for offer in NETWORKS:
+            self.network.addItem(offer.text.split(" · ")[0], offer.name)
+        self.start = QComboBox()
+        self.start.setAccessibleName("Begin from")
+        self.start.setToolTip(
+            "The weights that the training begins with: those that the recipe says, or those of\n"
+            "an earlier run, which saves time where only some labels were added."
+        )
+        self.epochs = QSpinBox()
+        self.epochs.setRange(0, 1000)
+        self.epochs.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        self.epochs.setAccessibleName("Epochs")
+        self.about, self.network_about = label("", "muted", wrap=True), label("", "muted", True)
+        self.facts = label("", wrap=True)
+        self.counts = LabelCounts(session)
+        self.button = QPushButton("Train")
+        set_role(self.button, "main")
+        self.needed = label("", "muted", wrap=True)
+        self.counts_title = label("Labels that go in", "heading")
+        self._build()
+        self.recipe.currentIndexChanged.connect(self._take_recipe)
+        self.network.currentIndexChanged.connect(self._take_network)
+        self.start.currentIndexChanged.connect(self._describe)
+        self.epochs.valueChanged.connect(self._describe)
+        self.button.clicked.connect(lambda: self.train_requested.emit(self.order()))
+        self._take_recipe()
+
+    def _build(self) -> None:
+        form = QFormLayout()
+        form.setVerticalSpacing(8)
+        form.setHorizontalSpacing(14)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow(self._name("&Recipe", self.recipe), self.recipe)
+        form.addRow(self.about)
+        form.addRow(self._name("&Network", self.network), self.network)
+        form.addRow(self.network_about)
+        form.addRow(self._name("&Begin", self.start), self.start)
+        form.addRow(self._name("&Epochs", self.epochs), self.epochs)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(18, 16, 18, 16)
+        layout.setSpacing(12)
+        layout.addWidget(label("Next training", "heading"))
+        layout.addLayout(form)
+        layout.addSpacing(4)
+        layout.addWidget(self.facts)
+        layout.addWidget(self.needed)
+        layout.addWidget(self.button)
+        layout.addSpacing(8)
+        layout.addWidget(self.counts_title)
+        layout.addWidget(self.counts)
+        layout.addStretch(1)
+
+    @staticmethod
+    def _name(text: str, buddy: QWidget) -> QLabel:
+        made = QLabel(text)
+        made.setBuddy(buddy)
+        return made
+
+    def order(self) -> Order:
+        """What the form says; where it says what the recipe says, the recipe decides."""
+        name = self.recipe.currentData()
+        network = self.network.currentData()
+        own = network == recipes.named(name).network
+        begin = int(self.start.currentData() or 0)
+        return Order(name, "" if own else network, self.epochs.value(), begin)
+
+    def refresh(self, runs: list[RunReport], lacking: str, running: bool) -> None:
+        """Say what a training would use and take, or what it lacks."""
+        self._runs = runs
+        self.needed.setText(f"{lacking}." if lacking else "")
+        self.needed.setVisible(bool(lacking))
+        self.button.setEnabled(not lacking and not running)
+        self.button.setToolTip("A training is under way" if running else "")
+        self.counts_title.setVisible(self.session.project is not None)
+        self.counts.refresh()
+        self._offer_starts()
+        self._describe()
+
+    def _take_recipe(self) -> None:
+        recipe = recipes.named(self.recipe.currentData())
+        self.about.setText(recipe.about)
+        self.network.setCurrentIndex(self.network.findData(recipe.network))
+        self.epochs.setValue(0)
+        self._take_network()
+
+    def _take_network(self) -> None:
+        self._offer_starts()
+        self._describe()
+
+    def _offer_starts(self) -> None:
+        """The recipe's own start and all runs of its kind; what was chosen stays if it can."""
+        before = self.start.currentData()
+        order = self.order()
+        self.start.blockSignals(True)
+        self.start.clear()
+        self.start.addItem(own_start(order), 0)
+        for run in possible_starts(order, self._runs):
+            self.start.addItem(f"Run {run.number} · {share(run.metrics.get(MACRO))}", run.number)
+        self.start.setCurrentIndex(max(0, self.start.findData(before)))
+        self.start.blockSignals(False)
+
+    def _describe(self) -> None:
+        self.network_about.setText(NETWORKS[self.network.currentIndex()].text.split(" · ", 1)[1])
+        if self.session.project is None:
+            self.facts.setText("")
+            return
+        self.network_about.setVisible(bool(self.network_about.text()))
+        session = self.session
+        used = len(usable_shots(session.taxonomy, session.present, session.status))
+        _, epochs = Order(self.recipe.currentData()).comes_to(used)
+        self.epochs.setSpecialValueText(f"{epochs}, as the recipe says")
+        left_out = int((session.status & 1).sum()) - used
+        seconds = expected_seconds(self.order(), used, session.n_shots, self._runs)
+        lines = [f"{used:,} labelled shots"]
+        if left_out:
+            lines.append(f"{left_out:,} shots in error are left out")
+        if not self.needed.text():
+            lines += [*self._evaluation_shots(), f"about {duration(seconds)} on this machine"]
+        self.facts.setText("\n".join(lines))
+
+    def _evaluation_shots(self) -> list[str]:
+        fixed = int((self.session.project.store.roles() == EVALUATION).sum())
+        return [f"{fixed:,} of them kept for evaluation"] if fixed else ["15 % kept for evaluation"]

@@ -1,0 +1,327 @@
+"""Tables of runs: all of them, and two of them side by side, class by class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from PyQt6.QtCore import QAbstractTableModel, QModelIndex, Qt, pyqtSignal
+from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+from labeler.runs.offers import NETWORKS, WORDS, duration
+from labeler.runs.run_report import (
+    BROKEN,
+    MACRO,
+    METRICS,
+    MICRO,
+    NOTICEABLE,
+    RARE,
+    Change,
+    Moved,
+    RunReport,
+)
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import share, when
+
+NETWORK_WORDS = {offer.name: offer.text.split(" · ")[0] for offer in NETWORKS}
+STATES = {
+    "training": "training…",
+    "finished": "",
+    "cancelled": "cancelled",
+    "failed": "failed",
+    "unfinished": "not finished",
+}
+Cell = tuple[str, str]
+"""Text and tooltip."""
+
+
+def _metric(name: str) -> Callable[[RunReport], Cell]:
+    return lambda run: (share(run.metrics.get(name)), METRICS[name])
+
+
+def _macro(run: RunReport) -> Cell:
+    text = share(run.metrics.get(MACRO))
+    if run.interval is None:
+        return text, METRICS[MACRO]
+    low, high = run.interval
+    exact = f"Macro F1, between {share(low)} and {share(high)} with 95 % confidence"
+    return f"{text} ± {share((high - low) / 2)}", exact
+
+
+def _took(run: RunReport) -> Cell:
+    state = STATES.get(run.state, run.state)
+    return (state or duration(run.seconds), run.message or "How long training took")
+
+
+def _when(run: RunReport) -> Cell:
+    exact = f"{datetime.fromtimestamp(run.started):%A %d %B %Y %H:%M}" if run.started else ""
+    return when(run.started), exact
+
+
+COLUMNS: tuple[tuple[str, Callable[[RunReport], Cell]], ...] = (
+    ("Run", lambda run: (str(run.number), "")),
+    ("When", _when),
+    ("Recipe", lambda run: (WORDS.get(run.recipe, run.recipe).split(" · ")[0], run.recipe)),
+    ("Network", lambda run: (NETWORK_WORDS.get(run.network, run.network), run.network)),
+    ("Labels", lambda run: (f"{run.shots:,}" if run.shots else "–", "Labelled shots used")),
+    ("Macro F1", _macro),
+    ("Rare F1", _metric(RARE)),
+    ("Accuracy", _metric(MICRO)),
+    ("Broken rules", _metric(BROKEN)),
+    ("Time", _took),
+)
+TEXT_COLUMNS = {"When", "Recipe", "Network", "Class"}
+TOOLTIPS = {
+    "Macro F1": "Mean F1 over the classes: every class counts alike",
+    "Rare F1": "Mean F1 over the rare classes",
+    "Accuracy": "Micro accuracy over all labels; it hides the rare classes",
+    "Prec.": "Precision: of the shots that are predicted, how many are labelled",
+    "Rec.": "Recall: of the shots that are labelled, how many are predicted",
+    "Shots": "Evaluation shots that are labelled with the class",
+    "±": "Half of the interval that holds the F1 with 95 % confidence",
+    "95 %": "The difference lies within, with 95 % confidence; coloured where 0 does not",
+    "Broken rules": "Share of shots whose prediction breaks a hard rule",
+}
+
+
+class _Table(QAbstractTableModel):
+    """Cells of text; numbers to the right."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.heads: tuple[str, ...] = ()
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:
+        return len(self.heads)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        if orientation == Qt.Orientation.Vertical:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self.heads[section]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return TOOLTIPS.get(self.heads[section])
+        return self._side(section) if role == Qt.ItemDataRole.TextAlignmentRole else None
+
+    def _side(self, column: int) -> Qt.AlignmentFlag:
+        left = self.heads[column] in TEXT_COLUMNS
+        across = Qt.AlignmentFlag.AlignLeft if left else Qt.AlignmentFlag.AlignRight
+        return across | Qt.AlignmentFlag.AlignVCenter
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return self._side(index.column())
+        return self.cell(index.row(), index.column(), role)
+
+    def cell(self, row: int, column: int, role: int) -> Any:
+        """What a cell shows in a role."""
+        raise NotImplementedError
+
+
+class RunsModel(_Table):
+    """All runs, the newest first; the one in use is marked."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.heads = ("", *(head for head, _ in COLUMNS))
+        self.runs: list[RunReport] = []
+        self.current: int | None = None
+
+    def show_runs(self, runs: list[RunReport], current: int | None) -> None:
+        """Show other runs."""
+        self.beginResetModel()
+        self.runs, self.current = runs, current
+        self.endResetModel()
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        return len(self.runs)
+
+    def cell(self, row: int, column: int, role: int) -> Any:
+        run = self.runs[row]
+        if column == 0:
+            text, tip = ("●", "In use") if run.number == self.current else ("", "")
+        else:
+            text, tip = COLUMNS[column - 1][1](run)
+        if role == Qt.ItemDataRole.DisplayRole:
+            return text
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return tip or None
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return "in use" if column == 0 and text else text
+        if role == Qt.ItemDataRole.ForegroundRole:
+            if column == 0:
+                return theme.colour("accent")
+            if run.state == "failed":
+                return theme.colour("muted")
+        return None
+
+
+class RunsTable(QTableView):
+    """Choose one run, or two to compare. Emits `chosen_changed`."""
+
+    chosen_changed = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.runs = RunsModel(self)
+        self.setModel(self.runs)
+        self.setAccessibleName("Runs")
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        _dress(self)
+        self.setMinimumHeight(120)
+        self.runs.modelReset.connect(lambda: _stretch(self, self.runs.heads.index("Network")))
+        selection = self.selectionModel()
+        assert selection is not None
+        self._selection = selection
+        selection.selectionChanged.connect(lambda *_: self.chosen_changed.emit())
+
+    def show_runs(self, runs: list[RunReport], current: int | None) -> None:
+        """Show other runs; those that were chosen stay so."""
+        before = {run.number for run in self.chosen()}
+        self.runs.show_runs(runs, current)
+        wanted = before or {current if current is not None else runs[0].number if runs else -1}
+        for row, run in enumerate(runs):
+            if run.number in wanted:
+                flags = self._selection.SelectionFlag
+                self._selection.select(self.runs.index(row, 0), flags.Select | flags.Rows)
+
+    def choose(self, *numbers: int) -> None:
+        """Select runs by number."""
+        self.clearSelection()
+        flags = self._selection.SelectionFlag
+        for row, run in enumerate(self.runs.runs):
+            if run.number in numbers:
+                self._selection.select(self.runs.index(row, 0), flags.Select | flags.Rows)
+
+    def chosen(self) -> list[RunReport]:
+        """The selected runs, the newest first."""
+        rows = sorted(index.row() for index in self._selection.selectedRows())
+        return [self.runs.runs[row] for row in rows if row < len(self.runs.runs)]
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A row of the table of classes; `moved` is 1 better, -1 worse, 0 neither."""
+
+    cells: tuple[str, ...]
+    tip: str = ""
+    moved: int = 0
+
+
+class ClassesModel(_Table):
+    """F1 of each class in one run, or in two with the difference."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._lines: list[_Line] = []
+
+    def show_one(self, run: RunReport) -> None:
+        """F1 and how sure it is, precision, recall and evaluation shots of each class of a run."""
+        self.beginResetModel()
+        self.heads = ("Class", "F1", "±", "Prec.", "Rec.", "Shots")
+        self._lines = [_of_one(name, values) for name, values in run.classes.items()]
+        self.endResetModel()
+
+    def show_two(self, old: int, new: int, change: Change | None) -> None:
+        """F1 of each class before and after, and the 95 % interval of the difference."""
+        self.beginResetModel()
+        self.heads = ("Class", f"Run {old}", f"Run {new}", "Change", "95 %")
+        self._lines = [_of_two(moved) for moved in (change.classes if change else ())]
+        self.endResetModel()
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        return len(self._lines)
+
+    def cell(self, row: int, column: int, role: int) -> Any:
+        line = self._lines[row]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return line.cells[column]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return line.tip or None
+        if role == Qt.ItemDataRole.ForegroundRole:
+            if self.heads[column] == "Change" and line.moved:
+                return theme.colour("good" if line.moved > 0 else "error")
+            if self.heads[column] in ("95 %", "±"):
+                return theme.colour("muted")
+        return None
+
+
+def _of_one(name: str, values: dict[str, float]) -> _Line:
+    low, high = (values.get(k, np.nan) for k in ("f1_low", "f1_high"))
+    shots = values.get("shots", np.nan)
+    count = f"{int(shots):,}" if np.isfinite(shots) else "–"
+    numbers = (share(values.get(k)) for k in ("precision", "recall"))
+    tip = f"{name}: F1 between {share(low)} and {share(high)} with 95 % confidence"
+    cells = (name, share(values.get("f1")), share((high - low) / 2), *numbers, count)
+    return _Line(cells, tip if np.isfinite(low) else "")
+
+
+def _of_two(moved: Moved) -> _Line:
+    words = {1: "better beyond chance", -1: "worse beyond chance", 0: "may be chance"}
+    between = f"{plus(moved.low)}…{plus(moved.high)}"
+    tip = f"{moved.name}: {words[moved.clearly]}; the difference is {between} with 95 % confidence"
+    change = signed(moved.new - moved.old)
+    return _Line(
+        (moved.name, share(moved.old), share(moved.new), change, between), tip, moved.clearly
+    )
+
+
+def plus(value: float) -> str:
+    """A difference of shares with its sign: '+.05', '−.12', '.00'."""
+    if not np.isfinite(value):
+        return "–"
+    text = share(abs(value))
+    return text if text == ".00" else f"{'+' if value > 0 else '−'}{text}"
+
+
+def signed(value: float) -> str:
+    """A change of a share, with its direction: '▲ .05', '▼ .12', or '–' where it is small."""
+    if not np.isfinite(value) or abs(value) < NOTICEABLE:
+        return "–"
+    return f"{'▲' if value > 0 else '▼'} {share(abs(value))}"
+
+
+class ClassesTable(QTableView):
+    """Class by class, for looking only."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.classes = ClassesModel(self)
+        self.setModel(self.classes)
+        self.setAccessibleName("Classes")
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        _dress(self, padding=4)
+        self.classes.modelReset.connect(lambda: _stretch(self, 0))
+
+
+def _stretch(view: QTableView, column: int) -> None:
+    """Let one column take the room that is left."""
+    header = view.horizontalHeader()
+    if header is not None and column < header.count():
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
+
+
+def _dress(view: QTableView, padding: int = 8) -> None:
+    view.setShowGrid(False)
+    view.setWordWrap(False)
+    view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    view.setFont(theme.numbers(view.font().pointSizeF()))
+    view.setTabKeyNavigation(False)
+    view.setStyleSheet(
+        f"QTableView::item {{ padding: 0 {padding}px; }}"
+        f"QHeaderView::section {{ padding: 5px {padding + 3}px; }}"
+    )
+    across, down = view.horizontalHeader(), view.verticalHeader()
+    if across is not None and down is not None:
+        across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        across.setHighlightSections(False)
+        down.hide()
+        down.setDefaultSectionSize(view.fontMetrics().height() + 9)

@@ -1,0 +1,398 @@
+"""The window: places the views, makes menus from the table of commands, and asks before it ends.
+
+It holds no labels and no shots: those are the session's. It never loads torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from PyQt6.QtCore import QByteArray, Qt
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PyQt6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QMainWindow,
+    QMessageBox,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.session.instant_learning import Suggesting
+from labeler.session.session import Session
+from labeler.window import log_file as logbook
+from labeler.window import remember
+from labeler.window.actions import Actions
+from labeler.window.crash import CrashNet
+from labeler.window.doors import Doors
+from labeler.window.label.first_levels import FirstLevels
+from labeler.window.label.status_line import StatusLine
+from labeler.window.label.view import LabelView
+from labeler.window.notes import NoteArea
+from labeler.window.retrain import RetrainBar
+from labeler.window.settings import Settings
+from labeler.window.start import StartPage
+from labeler.window.tidy import Tidy
+from labeler.window.top_bar import TopBar
+from labeler.window.widgets import theme
+from labeler.window.widgets.ask import Ask
+from model.preprocessing.display import COLORMAPS, NORMS
+
+log = logging.getLogger("airylabel")
+
+TABS = {
+    "Label": "",
+    "Grid": "grid.view.GridView",
+    "Learn": "learn.view.LearnView",
+    "Inspect": "inspect.view.InspectView",
+    "Map": "map.view.MapView",
+    "Quality": "quality.view.QualityView",
+    "Live": "live.view.LiveView",
+}
+"""The views and where each is made; Label is always there. `label_requested` goes there."""
+SMALLEST = (1000, 640)
+
+
+class MainWindow(QMainWindow):
+    """Top bar, the view on screen, the foot with Retrain and the status line."""
+
+    def __init__(self, session: Session, settings: Settings | None = None) -> None:
+        super().__init__()
+        self.session = session
+        self.settings = settings or Settings()
+        self.setWindowTitle("airylabel")
+        self.setMinimumSize(*SMALLEST)
+        self.setAcceptDrops(True)
+        self.levels_shown = bool(self.settings["show_levels"])
+        self.centre_shown = bool(self.settings["show_centre"])
+        remember.take_look(session, self.settings)
+        self.tab = "Label"
+        self.actions_ = Actions(self, self.settings["keys"])
+        self.label = LabelView(session)
+        self.doors = Doors(session, self)
+        self.start = StartPage(self.doors, self.settings)
+        self.stack = QStackedWidget()
+        self.views: dict[str, QWidget] = {"Label": self.label}
+        self.stack.addWidget(self.start)
+        self.stack.addWidget(self.label)
+        self.bar = TopBar(session, self.actions_.by_id, list(TABS))
+        self.status = StatusLine(session)
+        self._lay_out()
+        self.notes = NoteArea(self)
+        self.net = CrashNet(self.notes.add)
+        self.tidy = Tidy(self)
+        self._connect()
+        self._restore()
+        self.follow_project()
+        if self.settings.trouble:
+            self.notes.add("warning", self.settings.trouble)
+
+    # -- building ------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        self.foot = QFrame()
+        self.foot.setObjectName("footer")
+        row = QHBoxLayout(self.foot)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        self.retrain_bar = RetrainBar(self.session, key="Ctrl+R", show_tab=self.show_tab)
+        row.addWidget(self.retrain_bar, 3)
+        row.addWidget(self.status, 2)
+        column = QVBoxLayout()
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for widget, stretch in ((self.bar, 0), (self.stack, 1), (self.foot, 0)):
+            column.addWidget(widget, stretch)
+        middle = QWidget()
+        middle.setLayout(column)
+        self.setCentralWidget(middle)
+
+    def _connect(self) -> None:
+        session = self.session
+        session.noted.connect(self._note)
+        session.project_left.connect(self._leave_project)
+        session.project_changed.connect(self.follow_project)
+        session.shot_changed.connect(lambda row: self.actions_.refresh())
+        for signal in (session.run_changed, session.heat_changed, session.look_changed):
+            signal.connect(self.actions_.refresh)
+        session.look_changed.connect(self._say_title)
+        FirstLevels(session)
+        self.label.pattern.pointed.connect(self.status.point)
+        self.bar.menu.aboutToShow.connect(lambda: self.actions_.fill(self.bar.menu))
+
+    def _restore(self) -> None:
+        if not self.restoreGeometry(QByteArray.fromHex(self.settings["window"].encode("ascii"))):
+            self.resize(1280, 800)
+        if len(self.settings["panes"]) == 3:
+            self.label.set_panes([int(n) for n in self.settings["panes"]])
+        self.label.show_levels(self.levels_shown)
+        self.label.pattern.centre_shown = self.centre_shown
+
+    # -- following the session -----------------------------------------------------------------
+
+    def _say_title(self) -> None:
+        project, steps = self.session.project, self.session.shown_steps
+        prepared = f" – prepared: {steps}" if steps else ""
+        name = "" if project is None else f"{project.folder.name}{prepared} – "
+        self.setWindowTitle(f"{name}airylabel")
+
+    def _leave_project(self) -> None:
+        """The first page; what is opened from there begins with Label."""
+        self.tab = "Label"
+        self.start.refresh()
+        self.stack.setCurrentWidget(self.start)
+
+    def follow_project(self) -> None:
+        """Show the project; one that was opened anew in the view that was in front."""
+        project = self.session.project
+        self.foot.setVisible(project is not None)
+        self._say_title()
+        self.actions_.take_classes(self.session.taxonomy)
+        keymap = self.actions_.keymap
+        keys = {
+            i: (keymap.keys(f"class.{name}") or ("",))[0]
+            for i, name in enumerate(self.session.taxonomy.names)
+        }
+        self.label.classes.show_keys(keys)
+        if project is not None:
+            self.settings.remember(Path(project.folder))
+            self.show_tab(self.tab)
+            if self.tab == "Label":
+                self.label.pattern.setFocus()
+        self.actions_.refresh()
+
+    @property
+    def hand(self) -> Any:
+        """Who takes commands on shots: the view in front where it has a hand, else the session."""
+        return getattr(self.views[self.tab], "hand", self.session)
+
+    def _note(self, level: str, text: str) -> None:
+        log.log({"info": 20, "warning": 30, "error": 40}.get(level, 20), "%s", text)
+        self.notes.add(level, text)
+
+    def close_project(self) -> None:
+        """Back to the first page."""
+        if self._may_leave():
+            remember.keep_progress(self.session, self.settings)
+            self.session.close()
+
+    # -- commands: showing ---------------------------------------------------------------------
+
+    def show_tab(self, name: str) -> None:
+        """Bring one of the views to the front, making it the first time."""
+        if self.session.project is None:
+            return
+        if name not in self.views:
+            module, kind = TABS[name].rsplit(".", 1)
+            made = getattr(importlib.import_module(f"labeler.window.{module}"), kind)
+            view = self.views[name] = made(self.session)
+            self.stack.addWidget(view)
+            if hasattr(view, "label_requested"):  # a shot was chosen there: label it
+                view.label_requested.connect(lambda: self.show_tab("Label"))
+            if hasattr(view, "hand"):  # it takes commands on the shots that are selected there
+                view.hand.changed.connect(self.actions_.refresh)
+        self.tab = name
+        if name != "Label":  # a second reading is only blind where nothing else is shown
+            self.session.reveal()
+        self.stack.setCurrentWidget(self.views[name])
+        self.bar.choose(name)
+        self.actions_.refresh()
+
+    def retrain(self) -> None:
+        """Start a training, as the Retrain button does."""
+        self.retrain_bar.start()
+
+    def ask_number(self) -> None:
+        """Jump to a shot by its number."""
+        n = self.session.n_shots
+
+        def answer(text: str) -> str:
+            return "" if self.session.jump(text) else f"1 to {n:,}"
+
+        Ask(self.label.pattern, f"Shot (1 to {n:,})", answer)
+
+    def ask_note(self) -> None:
+        """Flag the shot with a note."""
+
+        def answer(text: str) -> str:
+            self.hand.flag(text.strip())
+            return ""
+
+        Ask(self.views[self.tab], "Flag with a note", answer, self.hand.note())
+
+    def flip_levels(self) -> None:
+        """Histogram on or off."""
+        self.levels_shown = not self.levels_shown
+        self.label.show_levels(self.levels_shown)
+
+    def flip_mask(self) -> None:
+        """Masked pixels shown or not."""
+        self.session.look(mask=not self.session.screen.mask)
+
+    def flip_centre(self) -> None:
+        """The beam's centre marked or not."""
+        self.centre_shown = not self.centre_shown
+        self.label.pattern.centre_shown = self.centre_shown
+        self.label.pattern.update()
+
+    def flip_auto_advance(self) -> None:
+        """Go on after each class key, or stay."""
+        self.session.auto_advance = not self.session.auto_advance
+        on = self.session.auto_advance
+        self._note("info", f"After a class key: {'go on to the next shot' if on else 'stay'}.")
+
+    def next_norm(self) -> None:
+        """The next of the norms."""
+        at = NORMS.index(self.session.screen.norm)
+        self.session.look(norm=NORMS[(at + 1) % len(NORMS)])
+
+    def next_colormap(self) -> None:
+        """The next of the colormaps."""
+        at = COLORMAPS.index(self.session.screen.colormap)
+        self.session.look(colormap=COLORMAPS[(at + 1) % len(COLORMAPS)])
+
+    def change_strength(self, by: float) -> None:
+        """The heatmap stronger or weaker."""
+        strength = min(max(self.session.overlay.strength + by, 0.0), 1.0)
+        self.session.look(strength=round(strength, 2))
+
+    def zoom(self, factor: float | None) -> None:
+        """Zoom the pattern about its middle; None shows all of it."""
+        self.label.pattern.zoom(factor)
+
+    def flip_theme(self) -> None:
+        """Dark or light."""
+        name = "light" if theme.current().name == "dark" else "dark"
+        self.settings.set("theme", name)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        theme.apply(application, name)
+        for widget in self.findChildren(QWidget):
+            dress = getattr(widget, "dress", None)
+            if dress is not None:
+                dress()
+
+    # -- commands: help ------------------------------------------------------------------------
+
+    def show_palette(self) -> None:
+        """All commands, to be found by typing."""
+        from labeler.window.dialogs.palette import Palette
+
+        Palette(self, self.actions_.for_palette(), self.actions_.trigger)
+
+    def show_keys(self) -> None:
+        """The sheet of all keys."""
+        from labeler.window.dialogs.keys import KeySheet
+
+        sheet = KeySheet(self.actions_.keymap, self)
+        sheet.exec()
+        if sheet.changed:
+            self.actions_.rebound()
+            own = {i: list(keys) for i, keys in self.actions_.own_keys.items()}
+            self.settings.set("keys", own)
+            self._save_settings()
+        sheet.deleteLater()
+
+    def show_log(self) -> None:
+        """Every note so far."""
+        from labeler.window.notes import LogDialog
+
+        dialog = LogDialog(self.notes.log, self)
+        dialog.exec()
+        dialog.deleteLater()
+
+    def show_about(self) -> None:
+        """What this is."""
+        from labeler.window.dialogs.about import show_about
+
+        show_about(self)
+
+    # -- files dropped on the window -------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        data = None if event is None else event.mimeData()
+        if event is not None and data is not None and data.hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        data = None if event is None else event.mimeData()
+        if data is not None:
+            paths = [Path(u.toLocalFile()) for u in data.urls() if u.isLocalFile()]
+            self.doors.take_files([p for p in paths if p.exists()])
+
+    # -- leaving -------------------------------------------------------------------------------
+
+    def _may_leave(self) -> bool:
+        """True where nothing runs, or where the person wants it stopped; then it is stopped."""
+        if not self.retrain_bar.is_running:
+            return True
+        answer = QMessageBox.question(
+            self,
+            "A training is running",
+            "Stop the training and keep the best network so far?",
+            QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
+        )
+        if answer != QMessageBox.StandardButton.Yes:
+            return False
+        self.retrain_bar.stop()
+        return True
+
+    def _save_settings(self) -> None:
+        remember.keep_look(self.session, self.settings)
+        window = bytes(self.saveGeometry().toHex().data()).decode("ascii")
+        for id, value in (
+            ("show_levels", self.levels_shown),
+            ("show_centre", self.centre_shown),
+            ("panes", self.label.panes()),
+            ("window", window),
+        ):
+            self.settings.set(id, value)
+        try:
+            self.settings.save()
+        except OSError as error:
+            log.warning("the settings were not stored: %s", error)
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        if event is None:
+            return
+        if not self._may_leave():
+            event.ignore()
+            return
+        remember.keep_progress(self.session, self.settings)
+        self._save_settings()
+        self.session.close()
+        self.actions_.release()
+        self.net.release()
+        self.tidy.release()
+        event.accept()
+
+
+def open_window(project: Path | None = None, *, train: bool = False) -> int:
+    """Start the program with its window, on a project or on the first page; the exit status.
+
+    With `train`, a project that has no network yet begins to train its first one.
+    """
+    logbook.keep()
+    QApplication.setHighDpiScaleFactorRoundingPolicy(
+        Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
+    )
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(application, QApplication)
+    application.setApplicationName("airylabel")
+    settings = Settings()
+    theme.apply(application, settings["theme"])
+    session = Session()
+    window = MainWindow(session, settings)
+    window.show()
+    Suggesting.of(session).begin(settings)
+    if project is not None:
+        window.doors.open_folder(project)
+        if train and session.project is not None and session.project.current_run is None:
+            window.retrain()
+    return application.exec()

@@ -1,0 +1,139 @@
+"""How the points of the map are coloured: by class, state, suggestion, file, time, disagreement.
+
+A table that anybody may add a line to. Qt-free: it gives a code for every shot and a legend for
+the codes; colours are hexadecimal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+
+Codes = npt.NDArray[np.int16]
+OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
+BLUE_TO_YELLOW = ("#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the legend: its words, its colour, how many points have it."""
+
+    text: str
+    colour: str
+    count: int = 0
+    about: str = ""
+    """What having this colour means, where its words alone would mislead."""
+
+
+RAREST = "each shot has the colour of its rarest class"
+
+
+@dataclass(frozen=True)
+class Colouring:
+    """codes (N,): place in `legend`, -1 for points that stay quiet."""
+
+    codes: Codes
+    legend: tuple[Entry, ...]
+
+
+def _counted(
+    codes: npt.NDArray[np.integer], lines: list[tuple[str, str]], about: str = ""
+) -> Colouring:
+    counts = np.bincount(codes[codes >= 0], minlength=len(lines))
+    legend = tuple(Entry(t, c, int(k), about) for (t, c), k in zip(lines, counts, strict=True))
+    return Colouring(codes.astype(np.int16), legend)
+
+
+def _telling(session: Any, present: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(N,) the rarest class without a subclass that a label set holds; -1 for an empty one."""
+    taxonomy = session.taxonomy
+    holding = taxonomy.unpack(present)
+    parents = np.array([bool(taxonomy.children(name)) for name in taxonomy.names])
+    rarity = holding.sum(0) + np.where(parents, len(present) + 1, 0)
+    rank = np.argsort(np.argsort(rarity, kind="stable"), kind="stable")
+    score = np.where(holding, rank, len(taxonomy))
+    return np.where(holding.any(1), score.argmin(1), -1)
+
+
+def by_class(session: Any) -> Colouring:
+    """The most telling class of each shot: the decided one, else the suggested one."""
+    n, taxonomy = session.n_shots, session.taxonomy
+    present = np.where(session.status & LABELLED, session.present, session.suggestions(range(n)))
+    lines = [(c.name, c.colour or OKABE_ITO[-1]) for c in taxonomy.classes]
+    return _counted(_telling(session, present), lines, RAREST)
+
+
+def by_label(session: Any) -> Colouring:
+    """The most telling class of decided shots; undecided ones stay quiet."""
+    present = np.where(session.status & LABELLED, session.present, 0)
+    lines = [(c.name, c.colour or OKABE_ITO[-1]) for c in session.taxonomy.classes]
+    return _counted(_telling(session, present), lines, RAREST)
+
+
+def by_state(session: Any) -> Colouring:
+    """Undecided shots stay quiet; decided, skipped and flagged ones do not."""
+    status = session.status
+    codes = np.where(status & LABELLED, 0, -1)
+    codes = np.where(status & SKIPPED, 1, codes)
+    codes = np.where(status & FLAGGED, 2, codes)
+    return _counted(codes, [("Labelled", OKABE_ITO[4]), ("Skipped", OKABE_ITO[7]),
+                            ("Flagged", OKABE_ITO[5])])  # fmt: skip
+
+
+def by_disagreement(session: Any) -> Colouring:
+    """Decided shots where the model says something else, by how many classes."""
+    if session.reading is None:
+        return Colouring(np.full(session.n_shots, -1, np.int16), ())
+    off = np.asarray(session.reading.disagreement(session.present, session.status))
+    codes = np.where((session.status & LABELLED) > 0, np.minimum(off, 2), -1)
+    return _counted(codes, [("Agrees", OKABE_ITO[4]), ("One class differs", OKABE_ITO[1]),
+                            ("More classes differ", OKABE_ITO[5])])  # fmt: skip
+
+
+def by_sureness(session: Any) -> Colouring:
+    """Undecided shots, by how sure the model is of its whole suggestion."""
+    if session.reading is None:
+        return Colouring(np.full(session.n_shots, -1, np.int16), ())
+    sure = np.asarray(session.reading.sureness())
+    codes = np.digitize(sure, [0.5, 0.8, 0.95])
+    codes = np.where((session.status & LABELLED) > 0, -1, codes)
+    texts = ("below .5", ".5 to .8", ".8 to .95", "above .95")
+    colours = (OKABE_ITO[5], OKABE_ITO[1], OKABE_ITO[4], OKABE_ITO[0])
+    return _counted(codes, [(f"Sure {t}", c) for t, c in zip(texts, colours, strict=True)])
+
+
+def by_file(session: Any) -> Colouring:
+    """The file that a shot lies in; from the eighth on they share a colour."""
+    names = [info.path.name for info in session.table.sources]
+    codes = np.minimum(np.asarray(session.table.source_of, np.int64), len(OKABE_ITO) - 1)
+    if len(names) > len(OKABE_ITO):
+        names = [*names[: len(OKABE_ITO) - 1], f"{len(names) - len(OKABE_ITO) + 1} more files"]
+    return _counted(codes, list(zip(names, OKABE_ITO, strict=False)))
+
+
+def by_time(session: Any) -> Colouring:
+    """When a shot was taken: its place in the order of the files."""
+    n = session.n_shots
+    steps = len(BLUE_TO_YELLOW)
+    codes = np.arange(n) * steps // max(n, 1)
+    edges = [k * n // steps + 1 for k in range(steps)]
+    return _counted(codes, [(f"from shot {e:,}", c) for e, c in zip(edges, BLUE_TO_YELLOW,
+                                                                    strict=True)])  # fmt: skip
+
+
+MODES: dict[str, tuple[str, Callable[[Any], Colouring]]] = {
+    "class": ("Rarest class, or suggestion", by_class),
+    "label": ("Rarest class of the label", by_label),
+    "state": ("State", by_state),
+    "sure": ("How sure the model is", by_sureness),
+    "disagree": ("Disagreement", by_disagreement),
+    "file": ("File", by_file),
+    "time": ("Time", by_time),
+}
+"""Name -> (text on screen, function from the session to a Colouring); the first is the default."""

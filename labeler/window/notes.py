@@ -1,0 +1,143 @@
+"""Notes at the bottom left: never modal, clicked away, and readable afterwards in a log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, pyqtSignal
+from PyQt6.QtWidgets import (
+    QDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import foot, label
+
+STAY_MS = {"info": 6_000, "warning": 15_000}
+"""Notes of these levels leave by themselves; errors stay until they are clicked away."""
+AT_ONCE = 3
+"""Older notes make room; the log keeps them."""
+KEPT = 2_000
+WIDTH = 380
+
+
+class Note(QFrame):
+    """One note; a click anywhere on it dismisses it."""
+
+    dismissed = pyqtSignal()
+
+    def __init__(self, level: str, text: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.level, self.text = level, text
+        self.setObjectName("note")
+        self.setProperty("level", level)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setAccessibleName(f"{level}: {text}")
+        sign = QLabel()
+        ink = level if level in ("warning", "error") else "accent"
+        sign.setPixmap(theme.icon(level, ink).pixmap(18))
+        words = QLabel(text)
+        words.setTextFormat(Qt.TextFormat.PlainText)
+        words.setWordWrap(True)
+        close = QToolButton()
+        close.setIcon(theme.icon("close", "muted"))
+        close.setAccessibleName("Dismiss this note")
+        close.setToolTip("Dismiss")
+        close.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        close.clicked.connect(self.dismissed)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(11, 8, 6, 8)
+        layout.setSpacing(9)
+        layout.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addWidget(words, 1)
+        layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
+        self.setFixedWidth(WIDTH)
+
+    def mouseReleaseEvent(self, event: object) -> None:
+        self.dismissed.emit()
+
+
+class NoteArea(QObject):
+    """Stacks notes over the bottom left corner of a widget and keeps the log."""
+
+    def __init__(self, host: QWidget) -> None:
+        super().__init__(host)
+        self.host = host
+        self.log: list[tuple[datetime, str, str]] = []
+        self.notes: list[Note] = []
+        host.installEventFilter(self)
+
+    def add(self, level: str, text: str) -> None:
+        """Show a note; the same text again replaces the earlier one."""
+        self.log.append((datetime.now(), level, text))
+        del self.log[:-KEPT]
+        for same in [n for n in self.notes if n.text == text]:
+            self._remove(same)
+        note = Note(level, text, self.host)
+        note.dismissed.connect(lambda: self._remove(note))
+        self.notes.append(note)
+        while len(self.notes) > AT_ONCE:
+            self._remove(self.notes[0])
+        if level in STAY_MS:
+            leave = QTimer(note)
+            leave.setSingleShot(True)
+            leave.setInterval(STAY_MS[level])
+            leave.timeout.connect(note.dismissed)
+            leave.start()
+        note.show()
+        self._place()
+
+    def clear(self) -> None:
+        """Dismiss all notes; the log keeps them."""
+        for note in list(self.notes):
+            self._remove(note)
+
+    def _remove(self, note: Note) -> None:
+        if note in self.notes:
+            self.notes.remove(note)
+            note.hide()
+            note.deleteLater()
+            self._place()
+
+    def _place(self) -> None:
+        bottom = self.host.height() - 46
+        for note in reversed(self.notes):
+            height = note.layout().heightForWidth(WIDTH)  # type: ignore[union-attr]
+            note.setFixedHeight(max(height, 38))
+            bottom -= note.height()
+            note.move(12, bottom)
+            note.raise_()
+            bottom -= 8
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if event is not None and event.type() == QEvent.Type.Resize:
+            self._place()
+        return False
+
+
+class LogDialog(QDialog):
+    """Every note since the start, newest last."""
+
+    def __init__(self, log: list[tuple[datetime, str, str]], parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Notes so far")
+        self.resize(680, 420)
+        text = QPlainTextEdit()
+        text.setReadOnly(True)
+        text.setAccessibleName("Notes so far")
+        text.setPlainText(
+            "\n".join(f"{when:%H:%M:%S}  {level:<8}{words}" for when, level, words in log)
+            or "Nothing has been noted yet."
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(22, 20, 22, 18)
+        layout.setSpacing(13)
+        layout.addWidget(label("Notes so far", "title"))
+        layout.addWidget(text, 1)
+        layout.addLayout(foot(self))

@@ -1,0 +1,213 @@
+"""Agreement: how far people agree, class by class, and the shots on which they differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
+
+from labeler.project import people
+from labeler.project.store.records import Rows
+from labeler.quality import adjudication
+from labeler.quality.agreement import Agreement, Pair, Readers, agreement_of, readers_of
+from labeler.window.label.votes import TITLE, VotesCard
+from labeler.window.quality.parts import Page
+from labeler.window.quality.table import TextTable
+from labeler.window.widgets.interval_chart import Interval, IntervalChart
+from labeler.window.widgets.parts import label, share
+from model.errors import InputError
+from model.metrics.agreement import RELIABLE, TENTATIVE
+
+HIDDEN = "Who says what is hidden while the project is blind."
+SHOWN = 200
+"""So many differing shots are listed one by one."""
+
+
+class AgreementPage(Page):
+    """Alpha of each class at the left, the pairs of readers at the right, what to settle above."""
+
+    asks = True
+
+    def __init__(self, session: Any) -> None:
+        super().__init__(session, "Agreement")
+        self.readers: Readers | None = None
+        self.found: Agreement | None = None
+        self.open_rows = np.zeros(0, np.int64)
+        self.class_index = -1
+        self.blind = False
+        self.card: VotesCard | None = None
+        self.settle = QPushButton("Go through them")
+        self.settle.setProperty("role", "main")
+        self.settle.clicked.connect(lambda: self._adjudicate(self.open_rows))
+        self.consensus = QPushButton("Make consensus labels")
+        self.consensus.setToolTip(
+            "What most readers say becomes the label of an annotator of its own; nobody's label "
+            "changes"
+        )
+        self.consensus.clicked.connect(self._make_consensus)
+        self.head.addWidget(self.consensus)
+        self.head.addWidget(self.settle)
+        self.chart = IntervalChart("Krippendorff's alpha by class", marks=(TENTATIVE, RELIABLE))
+        self.chart.chosen.connect(self._choose)
+        self.of_class = QPushButton("")
+        self.of_class.clicked.connect(self._adjudicate_class)
+        self.people = TextTable("Readers", ("Reader", "Shots"), ("Shots",), "Reader")
+        heads = ("Pair", "Both read", "Same", "κ")
+        self.pairs = TextTable("Pairs of readers", heads, heads[1:], "Pair")
+        self.pairs_title, self.said_title = label("", "heading"), label("", "heading")
+        sides = ("Shot", "Has it", "Has it not")
+        self.said_table = TextTable("Who says what", sides, ("Shot",), "Has it not")
+        self.said_table.opened.connect(self._open)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        left, right = QVBoxLayout(), QVBoxLayout()
+        for column in (left, right):
+            column.setSpacing(8)
+        left.addWidget(label("Krippendorff's α by class, with 95 % intervals", "heading"))
+        left.addWidget(self.chart)
+        left.addWidget(
+            label(
+                f"From the right dashed line on ({share(RELIABLE)}) labels are reliable, between "
+                f"the two ({share(TENTATIVE)}) conclusions are tentative. 0 is chance.",
+                "muted",
+                wrap=True,
+            )
+        )
+        row = QHBoxLayout()
+        row.addWidget(self.said_title, 1)
+        row.addWidget(self.of_class)
+        left.addSpacing(6)
+        left.addLayout(row)
+        left.addWidget(self.said_table, 1)
+        right.addWidget(label("Readers", "heading"))
+        right.addWidget(self.people, 2)
+        right.addSpacing(8)
+        right.addWidget(self.pairs_title)
+        right.addWidget(self.pairs, 3)
+        both = QHBoxLayout()
+        both.setSpacing(28)
+        both.addLayout(left, 3)
+        both.addLayout(right, 2)
+        self.body.addLayout(both, 1)
+
+    # -- showing -------------------------------------------------------------------------------
+
+    def ask(self, project: Any, annotator: int) -> tuple[Readers, Agreement, Rows, bool]:
+        readers = readers_of(project)
+        found = agreement_of(project, readers)
+        open_rows = adjudication.open_questions(project, found.rows)
+        return readers, found, open_rows, people.is_blind(project.store)
+
+    def refresh(self) -> bool:
+        self.readers, found, self.open_rows, self.blind = self.answer
+        self.found = found
+        if not found.shots:
+            self._say_empty(found)
+            return False
+        settled = len(found.rows) - len(self.open_rows)
+        done = f", {settled:,} of them settled" if settled else ""
+        self.said.setText(
+            f"{found.shots:,} shots were read by two or more; on {len(found.rows):,} they differ"
+            f"{done}. α of whole label sets: {share(found.whole)}."
+        )
+        self.settle.setText(f"Go through {len(self.open_rows):,} open ones")
+        self.settle.setVisible(len(self.open_rows) > 0 and not self.blind)
+        rows = [
+            Interval(
+                name,
+                alpha.value,
+                alpha.low,
+                alpha.high,
+                f"{alpha.differing:,} differ",
+                f"{name}: on {alpha.differing:,} of {alpha.units:,} shots they differ",
+            )
+            for name, alpha in zip(found.class_names, found.alphas, strict=True)
+        ]
+        if self.class_index < 0:
+            self.class_index = int(np.argmax([a.differing for a in found.alphas]))
+        self.chart.show_rows(rows, self.class_index)
+        self.people.show_lines([(name, f"{n:,}") for name, n in found.readers])
+        self._choose(self.class_index)
+        return True
+
+    def _say_empty(self, found: Agreement) -> None:
+        who = " and ".join(f"{name} ({n:,} shots)" for name, n in found.readers)
+        so_far = f"So far: {who}." if who else "So far nobody has labelled."
+        self.empty.say(
+            "Nobody's labels can be compared yet",
+            "Where two people label the same shots, or you label shots whose file brought labels, "
+            "it says here how far they agree on each class, and leads to the shots on which they "
+            f"differ.\n\n{so_far} Labels of others come in with Project → Import labels…",
+        )
+
+    def _choose(self, class_index: int) -> None:
+        found = self.found
+        if found is None:
+            return
+        self.class_index = class_index
+        name = found.class_names[class_index]
+        n = len(found.rows_of(class_index))
+        title = f"Who sees {name}" if n else f"All see {name} alike"
+        self.said_title.setText(HIDDEN if self.blind else title)
+        self.said_table.setVisible(not self.blind)
+        self._show_who(found.rows_of(class_index)[:SHOWN])
+        self.of_class.setText(f"Go through {n:,}")
+        self.of_class.setVisible(n > 0 and not self.blind)
+        self.pairs_title.setText(f"Cohen's κ of {name} by pair")
+        self.pairs.show_lines([self._pair(p, class_index) for p in found.pairs])
+
+    def _show_who(self, rows: Any) -> None:
+        """Who gives the chosen class to the first of the shots, and who does not."""
+        readers = self.readers
+        assert readers is not None
+        rows = rows[:0] if self.blind else rows
+        lines = []
+        for row in rows.tolist():
+            sides: dict[bool, list[str]] = {True: [], False: []}
+            for a, who in enumerate(readers.names):
+                if readers.read[a, row]:
+                    sides[bool(readers.present[a, row] >> self.class_index & 1)].append(who)
+            lines.append((f"{row + 1:,}", ", ".join(sides[True]), ", ".join(sides[False])))
+        self.said_table.show_lines(lines)
+
+    @staticmethod
+    def _pair(pair: Pair, class_index: int) -> tuple[str, str, str, str]:
+        kappa = float(pair.kappa[class_index])
+        same = share(pair.same / pair.shots)
+        return f"{pair.first} – {pair.second}", f"{pair.shots:,}", same, share(kappa)
+
+    # -- doing ---------------------------------------------------------------------------------
+
+    def _open(self, line: int) -> None:
+        if self.found is not None:
+            self._adjudicate(np.roll(self.found.rows_of(self.class_index), -line))
+
+    def _adjudicate_class(self) -> None:
+        if self.found is not None:
+            self._adjudicate(self.found.rows_of(self.class_index))
+
+    def _adjudicate(self, rows: Any) -> None:
+        if not len(rows) or self.readers is None or self.blind:
+            return
+        if self.card is not None:
+            self.card.finish()
+        self.go_through(rows, TITLE)
+        label_view = getattr(self.window(), "label", None)
+        host = getattr(label_view, "pattern", None)
+        if host is not None:
+            self.card = VotesCard(self.session, self.readers, host)
+
+    def _make_consensus(self) -> None:
+        try:
+            found = adjudication.make_consensus(self.session.project)
+        except (InputError, OSError) as error:
+            self.session.noted.emit("error", f"Not saved, nothing was changed: {error}")
+            return
+        self.session.noted.emit(
+            "info",
+            f"Consensus: {found.unanimous:,} shots read alike, {found.majority:,} by majority, "
+            f"{found.by_hand:,} settled by hand; {found.open:,} stay open.",
+        )
+        self.outdate()

@@ -1,0 +1,285 @@
+"""Drift: do you agree with yourself? Second readings by class and day, and what to read again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
+
+from labeler.project.store.records import LABELLED
+from labeler.quality import repeats
+from labeler.quality.repeats import ClassDrift, Readings
+from labeler.window.quality.parts import Page, QuietPlot
+from labeler.window.quality.table import TextTable
+from labeler.window.widgets import theme
+from labeler.window.widgets.fields import ChoiceField
+from labeler.window.widgets.interval_chart import Interval, IntervalChart
+from labeler.window.widgets.parts import beside, label, share, when
+from model.metrics.agreement import share_interval
+
+RATES = {"off": 0.0, "1 %": 0.01, "3 %": 0.03, "5 %": 0.05, "10 %": 0.1}
+MOST_REREAD = 200
+
+
+class DriftPage(Page):
+    """Classes at the left, the days of the chosen one at the right, differing shots below."""
+
+    def __init__(self, session: Any) -> None:
+        super().__init__(session, "Drift")
+        self.readings = Readings.none()
+        self.found: list[ClassDrift] = []
+        self.class_index = 0
+        self.rate, self.first_rate = self._rate_field(), self._rate_field()
+        self.empty.add(beside(label("Blind repeats", "muted"), self.first_rate))
+        self.calibrate = QPushButton("Calibration round")
+        self.calibrate.setToolTip(
+            f"{repeats.ROUND} of your first labels again, blind, every class alike"
+        )
+        self.calibrate.clicked.connect(self._calibrate)
+        for widget in (label("Blind repeats", "muted"), self.rate, self.calibrate):
+            self.head.addWidget(widget)
+        self.chart = IntervalChart("Labels that the other reading confirms, by class")
+        self.chart.chosen.connect(self._show_class)
+        self.plot = QuietPlot("Confirmed labels by day")
+        self.plot.setYRange(0, 1, padding=0.04)
+        self.plot_title = label("", "heading")
+        self.reread = QPushButton("")
+        self.reread.clicked.connect(self._reread)
+        self.table = TextTable(
+            "Shots read in two ways", ("Shot", "First", "Second", "When"), ("Shot",), "Second"
+        )
+        self.table.opened.connect(self._open)
+        self.take = QPushButton("Take the second readings")
+        self.take.setToolTip("Make them your labels, as one step that undo takes back")
+        self.take.clicked.connect(self._take_second)
+        self._lay_out()
+        session.repeats_changed.connect(self.outdate)
+
+    def _rate_field(self) -> ChoiceField:
+        made = ChoiceField("How many shots come again, blind", list(RATES), self._set_rate)
+        made.setFixedWidth(84)
+        return made
+
+    def _lay_out(self) -> None:
+        left, right = QVBoxLayout(), QVBoxLayout()
+        for column in (left, right):
+            column.setSpacing(8)
+        left.addWidget(label("Confirmed when seen again", "heading"))
+        left.addWidget(self.chart)
+        left.addStretch(1)
+        head = QHBoxLayout()
+        head.addWidget(self.plot_title, 1)
+        head.addWidget(self.reread)
+        right.addLayout(head)
+        right.addWidget(self.plot, 1)
+        top = QHBoxLayout()
+        top.setSpacing(28)
+        top.addLayout(left, 1)
+        top.addLayout(right, 1)
+        self.body.addLayout(top, 3)
+        foot = QHBoxLayout()
+        self.differing = label("", "heading")
+        foot.addWidget(self.differing, 1)
+        foot.addWidget(self.take)
+        self.body.addLayout(foot)
+        self.body.addWidget(self.table, 2)
+
+    # -- showing -------------------------------------------------------------------------------
+
+    def refresh(self) -> bool:
+        session = self.session
+        for field in (self.rate, self.first_rate):
+            field.setText(_rate_in_words(session.repeat_rate))
+        self.readings = repeats.readings_of(session.project, session.annotator)
+        if not len(self.readings):
+            self._say_empty()
+            return False
+        self.found = repeats.drift(self.readings, session.taxonomy)
+        bad = repeats.worst(self.found)
+        if bad is not None:
+            self.class_index = bad
+        self._say(bad)
+        self.chart.show_rows([_interval(d) for d in self.found], self.class_index)
+        self._show_class(self.class_index)
+        unlike = np.flatnonzero(self.readings.differing)[::-1]
+        self.differing.setText(f"Read in two ways: {_shots(len(unlike))}")
+        self.take.setVisible(bool(self._second_readings()))
+        self.table.show_lines(
+            [
+                (
+                    f"{self.readings.rows[k] + 1:,}",
+                    self._names(self.readings.first[k]),
+                    self._names(self.readings.second[k]),
+                    when(self.readings.times[k]),
+                )
+                for k in unlike
+            ]
+        )
+        return True
+
+    def _say_empty(self) -> None:
+        session = self.session
+        own = int(np.count_nonzero(session.decided.own_status & LABELLED))
+        text = (
+            "While you label, some shots come a second time with your first label hidden. What you "
+            "say then shows here, class by class and day by day: how far you agree with yourself, "
+            "and which class to read again. Your first labels stay as they are."
+        )
+        first = f"Second readings begin with your {repeats.ENOUGH}th label; you have {own:,}."
+        if own >= repeats.ENOUGH:
+            button = "Start with a calibration round"
+            self.empty.say("No second readings yet", f"{text}\n\n{first}", button, self._calibrate)
+        else:
+            self.empty.say("No second readings yet", f"{text}\n\n{first}")
+
+    def _say(self, bad: int | None) -> None:
+        n = len(self.readings)
+        same = n - int(self.readings.differing.sum())
+        text = f"{same:,} of {_shots(n)} got the same labels when they came again."
+        if bad is None:
+            self.said.setText(f"{text} No class stands out.")
+            return
+        worst = self.found[bad]
+        way = "less" if worst.first > worst.second else "more"
+        moved = abs(worst.first - worst.second)
+        way = f", and you give it {way} often now" if moved >= max(2, 0.2 * worst.shots) else ""
+        self.said.setText(
+            f"{text} Read {worst.name} again: {share(worst.confirmed)} of its labels were "
+            f"confirmed ({share(worst.low)} to {share(worst.high)}){way}."
+        )
+
+    def _show_class(self, class_index: int) -> None:
+        self.class_index = class_index
+        name = self.found[class_index].name
+        self.plot_title.setText(f"{name} through the time, all classes dashed")
+        rows = self._to_reread()
+        self.reread.setText(f"Re-read {_shots(len(rows))}")
+        self.reread.setVisible(len(rows) > 0)
+        begins, names = _bins(self.readings.times)
+        days = repeats.by_day(self.readings, self.session.taxonomy, begins)
+        both = np.array([d.both for d in days]).reshape(len(days), -1)
+        either = np.array([d.either for d in days]).reshape(len(days), -1)
+        self.plot.clear()
+        axis = self.plot.getAxis("bottom")
+        axis.setTicks([list(enumerate(names))])
+        self.plot.setXRange(-0.5, max(len(names) - 0.5, 0.5), padding=0)
+        self._line(both.sum(1), either.sum(1), "muted", dashed=True)
+        self._line(both[:, class_index], either[:, class_index], "accent")
+
+    def _line(self, both: Any, either: Any, ink: str, dashed: bool = False) -> None:
+        at = np.flatnonzero(either > 0)
+        if not len(at):
+            return
+        y = 2 * both[at] / (both[at] + either[at])
+        pen = pg.mkPen(theme.colour(ink), width=1.8)
+        pen.setCosmetic(True)
+        if dashed:
+            pen.setDashPattern([4, 3])
+        else:
+            low, high = share_interval(both[at], either[at])
+            low, high = 2 * low / (1 + low), 2 * high / (1 + high)
+            bars = pg.ErrorBarItem(
+                x=at.astype(float),
+                y=y,
+                top=high - y,
+                bottom=y - low,
+                beam=0.06,
+                pen=pg.mkPen(theme.colour(ink, 0.55), width=1.4),
+            )
+            self.plot.addItem(bars)
+        self.plot.plot(
+            at,
+            y,
+            pen=pen,
+            symbol=None if dashed else "o",
+            symbolSize=7,
+            symbolPen=None,
+            symbolBrush=theme.colour(ink),
+        )
+
+    def _names(self, bits: int) -> str:
+        taxonomy = self.session.taxonomy
+        names = [n for n, on in zip(taxonomy.names, taxonomy.unpack(bits), strict=True) if on]
+        return ", ".join(names) or "no class"
+
+    # -- doing ---------------------------------------------------------------------------------
+
+    def _set_rate(self, name: str) -> None:
+        self.session.repeat_rate = RATES[name]
+        for field in (self.rate, self.first_rate):
+            field.setText(name)
+
+    def _calibrate(self) -> None:
+        if self.session.calibrate():
+            self.label_requested.emit()
+
+    def _to_reread(self) -> Any:
+        own = self.session.decided
+        labelled = (own.own_status & LABELLED) != 0
+        rows = repeats.to_reread(
+            self.class_index, self.readings, own.own_present, labelled, self.session.taxonomy
+        )
+        return rows[:MOST_REREAD]
+
+    def _reread(self) -> None:
+        self.go_through(self._to_reread(), f"Re-read {self.found[self.class_index].name}")
+
+    def _open(self, line: int) -> None:
+        unlike = np.flatnonzero(self.readings.differing)[::-1]
+        rows = self.readings.rows[unlike]
+        self.go_through(np.roll(rows, -line), "Read in two ways")
+
+    def _second_readings(self) -> dict[int, int]:
+        """By row, the last second reading where the label still says something else."""
+        own = self.session.decided.own_present
+        last = dict(zip(self.readings.rows.tolist(), self.readings.second.tolist(), strict=True))
+        return {row: bits for row, bits in last.items() if own[row] != bits}
+
+    def _take_second(self) -> None:
+        found = self._second_readings()
+        rows = np.array(list(found), np.int64)
+        status = self.session.decided.own_status[rows] | LABELLED
+        bits = np.array(list(found.values()), np.int64)
+        if len(rows) and self.session.decide(rows, bits, status, "second reading"):
+            self.session.noted.emit(
+                "info", f"{_shots(len(rows))} got the second reading; Ctrl+Z takes it back."
+            )
+
+
+def _shots(n: int) -> str:
+    return f"{n:,} shot{'' if n == 1 else 's'}"
+
+
+def _rate_in_words(rate: float) -> str:
+    return next((name for name, r in RATES.items() if np.isclose(r, rate)), f"{100 * rate:.3g} %")
+
+
+def _interval(found: ClassDrift) -> Interval:
+    tip = (
+        f"{found.name}: in both readings {found.both}, only in the first {found.first}, "
+        f"only in the second {found.second}"
+    )
+    known = found.shots >= repeats.FEW
+    note = f"{found.shots} read twice" if found.shots else "not read twice yet"
+    if not known:
+        return Interval(found.name, np.nan, np.nan, np.nan, note, tip)
+    return Interval(found.name, found.confirmed, found.low, found.high, note, tip)
+
+
+def _bins(times: Any) -> tuple[list[float], list[str]]:
+    """Starts of days, or of hours where all is within one day; and their names."""
+    first, last = (datetime.fromtimestamp(t) for t in (times.min(), times.max()))
+    if first.date() == last.date():
+        start = first.replace(minute=0, second=0, microsecond=0)
+        n = last.hour - first.hour + 1
+        steps = [start + timedelta(hours=k) for k in range(n)]
+        return [s.timestamp() for s in steps], [f"{s:%H}:00" for s in steps]
+    start = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    n = (last.date() - first.date()).days + 1
+    steps = [start + timedelta(days=k) for k in range(n)]
+    every = max(1, n // 8)
+    names = [f"{s:%a} {s.day}" if k % every == 0 else "" for k, s in enumerate(steps)]
+    return [s.timestamp() for s in steps], names

@@ -1,0 +1,198 @@
+"""Forecast: what the next labels would buy, which class to look for, and when to stop.
+
+The forecast is made by a Job when somebody asks for it; this page only shows it, and says how many
+labels have come since.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PyQt6.QtCore import QEvent, Qt
+from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from labeler.jobs.short_job import ShortJob
+from labeler.project.store.records import LABELLED
+from labeler.window.quality.parts import Page, QuietPlot
+from labeler.window.widgets import theme
+from labeler.window.widgets.interval_chart import Interval, IntervalChart
+from labeler.window.widgets.parts import label, set_role, share
+from model.active.forecast import FEWEST
+from model.events import Event
+
+TITLE = "Forecast"
+MORE = 100
+"""Labels that are looked ahead."""
+
+
+class ForecastPage(Page):
+    """The learning curve so far and onwards; below, gains and frequencies class by class."""
+
+    def __init__(self, session: Any) -> None:
+        self.found: dict[str, Any] | None = None
+        super().__init__(session, TITLE)
+        self.errand = ShortJob(session, self)
+        self.fractions: list[dict[str, Any]] = []
+        self.again, self.look = QPushButton("Foresee again"), QPushButton()
+        self.again.clicked.connect(self.foresee)
+        self.look.clicked.connect(self._look_for)
+        set_role(self.look, "main")
+        self.head.addWidget(self.again)
+        self.head.addWidget(self.look)
+        self.plot = QuietPlot("Macro F1 against the number of labels")
+        self.plot.getAxis("bottom").setLabel("labels")
+        self.gains = IntervalChart(f"F1 of each class after {MORE} more labels")
+        self.shares = IntervalChart("How frequent each class is among all shots")
+        self.about_shares = label("", "muted", wrap=True)
+        self._lay_out()
+        self.errand.changed.connect(self.outdate)
+        session.project_changed.connect(self._forget)
+        session.run_changed.connect(self.outdate)
+
+    def _lay_out(self) -> None:
+        self.body.addWidget(label("Macro F1 against the number of labels", "heading"))
+        self.body.addWidget(self.plot, 1)
+        left = _column(label(f"F1 after {MORE} more labels, and the gain", "heading"), self.gains)
+        right = _column(
+            label("How frequent, of all shots", "heading"), self.shares, self.about_shares
+        )
+        row = QHBoxLayout()
+        row.setSpacing(28)
+        row.addWidget(left, 1)
+        row.addWidget(right, 1)
+        self.body.addLayout(row)
+
+    def _forget(self) -> None:
+        self.found, self.fractions = None, []
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def foresee(self) -> None:
+        """Send for a forecast from all labels so far."""
+        if self.session.project is not None:
+            words = ["forecast", str(self.session.project.folder), "--more", str(MORE)]
+            self.errand.start(words, "learning from parts of the labels", self._take_forecast)
+
+    def _take_forecast(self, item: Event) -> None:
+        self.found, self.fractions = dict(item["forecast"]), list(item["fractions"])
+
+    def _look_for(self) -> None:
+        """Undecided shots that the network takes for the class to look for, the surest first."""
+        session = self.session
+        if self.found is None or session.reading is None or not self.found["look_for"]:
+            return
+        c = session.taxonomy.index(self.found["look_for"])
+        p = np.where(session.status & LABELLED, -1.0, session.reading.probabilities[:, c])
+        rows = np.argsort(-p, kind="stable")[:MORE]
+        self.go_through(rows[p[rows] >= 0], f"Perhaps {self.found['look_for']}")
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.PaletteChange and self.found:
+            self._draw_curve(self.found)
+
+    # -- showing -------------------------------------------------------------------------------
+
+    def refresh(self) -> bool:
+        found = self.found
+        if found is None:
+            self._say_empty()
+            return False
+        labels = int(np.count_nonzero(self.session.status & LABELLED))
+        since = labels - int(found["labels"])
+        said = found["text"] if not found["stop"] else f"{found['text']} You may stop here."
+        said += f" {since:,} labels have come since." if since > 0 else ""
+        self.said.setText(f"{self.errand.said} …" if self.errand.is_running else said)
+        self.again.setEnabled(not self.errand.is_running)
+        which = found["look_for"]
+        self.look.setVisible(bool(which) and self.session.reading is not None)
+        self.look.setText(f"Look for {which}")
+        self.look.setToolTip("The undecided shots that most look like it, for you to decide")
+        self._draw_curve(found)
+        self.gains.show_rows([_gain(c) for c in found["classes"]])
+        self._show_fractions()
+        return True
+
+    def _say_empty(self) -> None:
+        labels = int(np.count_nonzero(self.session.status & LABELLED))
+        text = (
+            f"How good the network would be with {MORE} more labels, for every class, with an "
+            "interval; which class to look for; and when labelling more is hardly worth it."
+        )
+        if self.errand.is_running:
+            self.empty.say(TITLE, f"{text}\n\n{self.errand.said} …", "Stop", self.errand.stop)
+        elif labels < FEWEST:
+            needed = f"Label {FEWEST - labels} more shots for that."
+            self.empty.say(TITLE, f"{text}\n\n{needed}")
+        else:
+            self.empty.say(TITLE, text, "Foresee", self.foresee)
+
+    def _draw_curve(self, found: dict[str, Any]) -> None:
+        plot = self.plot
+        plot.clear()
+        curve = found["curve"]
+        x = np.array([n for n, _ in curve], float)
+        low, mid, high = (np.array([r[k] for _, r in curve]) for k in ("low", "value", "high"))
+        ink = theme.colour("accent")
+        quiet = pg.mkPen(None)
+        bounds = [pg.PlotDataItem(x, y, pen=quiet) for y in (low, high)]
+        plot.addItem(pg.FillBetweenItem(*bounds, brush=pg.mkBrush(theme.colour("accent", 0.18))))
+        plot.plot(x, mid, pen=pg.mkPen(ink, width=1.8))
+        measured = np.array(found["measured"], float).reshape(-1, 2)
+        plot.plot(
+            measured[:, 0], measured[:, 1], pen=None, symbol="o", symbolSize=7,
+            symbolBrush=ink, symbolPen=quiet,
+        )  # fmt: skip
+        dashed = pg.mkPen(theme.colour("muted"), style=Qt.PenStyle.DashLine)
+        for at, words in ((found["labels"], "now"), (found["labels"] + MORE, f"{MORE} more")):
+            options = {"color": theme.colour("muted"), "position": 0.06, "anchors": [(0, 1)] * 2}
+            line = pg.InfiniteLine(at, pen=dashed, label=words, labelOpts=options)
+            plot.addItem(line)
+        plot.setXRange(0, float(x.max()), padding=0.01)
+        plot.setYRange(float(min(low.min(), measured[:, 1].min())), 1.0, padding=0.03)
+
+    def _show_fractions(self) -> None:
+        drawn = self.fractions[0]["shots"] if self.fractions else 0
+        self.shares.setVisible(drawn > 0)
+        rows = [
+            Interval(f["name"], f["share"], f["low"], f["high"], f"{f['found']} of {drawn}")
+            for f in self.fractions
+        ]
+        self.shares.show_rows(rows if drawn else [])
+        self.about_shares.setText(
+            f"From {drawn:,} random checks, with intervals of 95 %. Labels that you chose or that "
+            "were asked for do not count: they would say nothing of all shots."
+            if drawn
+            else "Nobody knows yet: no random check has been labelled. Ask with Q; a tenth of what "
+            "it asks are random checks, and only they tell how frequent a class is."
+        )
+
+
+def _gain(of: dict[str, Any]) -> Interval:
+    """A class: F1 then, with its interval, and what that gains."""
+    shots = of["shots"]
+    if not of["then"]:
+        few = "none yet" if not shots else f"{shots} · too few"
+        nothing = float("nan")
+        return Interval(of["name"], nothing, nothing, nothing, few, "Too few shots to say")
+    now, then, gain = of["now"], of["then"], of["gain"]
+    tip = (
+        f"F1 {share(now['value'])} now, {share(then['value'])} after {MORE} more labels: a gain of "
+        f"{gain['low']:+.3f} to {gain['high']:+.3f} (90 %), from {shots:,} labelled shots"
+    )
+    note = f"{gain['value']:+.3f}"
+    return Interval(of["name"], then["value"], then["low"], then["high"], note, tip)
+
+
+def _column(*widgets: QWidget) -> QWidget:
+    """One below the other, from the top."""
+    made = QWidget()
+    box = QVBoxLayout(made)
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(8)
+    for widget in widgets:
+        box.addWidget(widget)
+    box.addStretch(1)
+    return made

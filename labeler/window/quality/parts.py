@@ -1,0 +1,180 @@
+"""What the pages of Quality share: a page that refreshes when looked at, a quiet plot, figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyqtgraph as pg
+from PyQt6.QtCore import QEvent, Qt, pyqtSignal
+from PyQt6.QtGui import QShowEvent
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
+
+from labeler.jobs.background import Errand
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import EmptyState, label
+
+MARGINS = (26, 20, 26, 18)
+SMALL = 20_000
+"""Up to so many shots a page asks its question at once, beyond in another thread."""
+
+
+class Page(QWidget):
+    """A page with a title, a line under it, and `body`; or the empty state in its place.
+
+    When somebody looks at it and something has changed since, `ask` finds out how things are, in
+    another thread where there are many shots, and `refresh` shows its `answer`.
+    """
+
+    label_requested = pyqtSignal()
+    asks = False
+    """Whether this page has a question to the whole project."""
+
+    def __init__(self, session: Any, title: str) -> None:
+        super().__init__()
+        self.session = session
+        self.title = label(title, "title")
+        self.said = label("", "muted", wrap=True)
+        self.head = QHBoxLayout()
+        self.head.setSpacing(8)
+        self.head.addWidget(self.title)
+        self.head.addStretch(1)
+        self.empty = EmptyState()
+        whole = QWidget()
+        column = QVBoxLayout(whole)
+        column.setContentsMargins(*MARGINS)
+        column.setSpacing(6)
+        column.addLayout(self.head)
+        column.addWidget(self.said)
+        column.addSpacing(8)
+        self.body = QVBoxLayout()
+        self.body.setSpacing(10)
+        column.addLayout(self.body, 1)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.empty)
+        self.stack.addWidget(whole)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.stack)
+        self.answer: Any = None
+        self._stale = True
+        self._errand: Errand | None = None
+        session.labels_changed.connect(self.outdate)
+        session.project_changed.connect(self._change_project)
+
+    def outdate(self, *_: object) -> None:
+        """Something changed; look again at once where somebody sees it."""
+        self._stale = True
+        if self.isVisible():
+            self._look()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        self._look()
+
+    def _look(self) -> None:
+        project = self.session.project
+        if not self._stale or project is None or self._errand is not None:
+            return
+        self._stale = False
+        annotator = self.session.annotator
+        if self.asks and self.session.n_shots > SMALL:
+            if self.answer is None:
+                self.empty.say("One moment", "Every label of the project is looked at.")
+            errand = Errand(project.folder, lambda other: self.ask(other, annotator), self)
+            errand.done.connect(self._take)
+            errand.refused.connect(lambda text: self.session.noted.emit("error", text))
+            errand.finished.connect(self._end)
+            self._errand = errand
+            errand.start()
+            return
+        if self.asks:
+            self.answer = self.ask(project, annotator)
+        self._show()
+
+    def _take(self, answer: Any) -> None:
+        if self.sender() is self._errand:
+            self.answer = answer
+            self._show()
+
+    def _show(self) -> None:
+        self.stack.setCurrentIndex(1 if self.refresh() else 0)
+
+    def _end(self) -> None:
+        if self._errand is not None and self.sender() is self._errand:
+            self._errand.deleteLater()
+            self._errand = None
+            if self._stale and self.isVisible():
+                self._look()
+
+    def _change_project(self) -> None:
+        """Nothing that was found out of another project is shown."""
+        errand, self._errand = self._errand, None
+        if errand is not None:
+            errand.wait()
+            errand.deleteLater()
+        self.answer = None
+        self.outdate()
+
+    def ask(self, project: Any, annotator: int) -> Any:
+        """How things are, for `refresh`; it may run in another thread and touches no widget."""
+        raise NotImplementedError
+
+    def refresh(self) -> bool:
+        """Show how things are; False where the empty state has been told what to say instead."""
+        raise NotImplementedError
+
+    def go_through(self, rows: Any, title: str) -> None:
+        """Put shots into the queue and go to Label."""
+        if len(rows):
+            self.session.show_rows(rows, title)
+            self.session.show(int(rows[0]))
+            self.label_requested.emit()
+
+
+class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
+    """A plot that cannot be dragged about and takes the colours of the theme in use."""
+
+    _made = False
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self._made = True
+        self.setAccessibleName(what)
+        self.setMenuEnabled(False)
+        self.setMouseEnabled(x=False, y=False)
+        self.hideButtons()
+        self.setBackground(None)
+        self.setFrameShape(self.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.dress()
+
+    def dress(self) -> None:
+        """Take the colours of the theme in use."""
+        for side in ("left", "bottom"):
+            axis = self.getAxis(side)
+            axis.setPen(theme.colour("edge"))
+            axis.setTextPen(theme.colour("muted"))
+            axis.setTickFont(theme.numbers(self.font().pointSizeF() * 0.9))
+            axis.setStyle(tickLength=-4)
+            axis.enableAutoSIPrefix(False)
+        self.resetCachedContent()  # its background keeps the old theme otherwise
+        self.getAxis("left").setWidth(44)
+        self.showGrid(x=False, y=True, alpha=0.12)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        changed = event is not None and event.type() == QEvent.Type.PaletteChange
+        if changed and self._made:  # the first one comes before there are axes
+            self.dress()
+
+
+def figure(number: str, words: str) -> tuple[QWidget, QLabel, QLabel]:
+    """A big number over what it counts; the widget and both labels."""
+    box = QWidget()
+    big, small = label(number, "title"), label(words, "muted")
+    column = QVBoxLayout(box)
+    column.setContentsMargins(0, 0, 18, 0)
+    column.setSpacing(0)
+    column.addWidget(big)
+    column.addWidget(small)
+    return box, big, small

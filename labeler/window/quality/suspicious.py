@@ -1,0 +1,122 @@
+"""Suspicious labels: a list of shots to look at again, each with the reason; the search is a Job.
+
+Nothing is relabelled here: a shot is opened in Label, and leaves the list once its label changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PyQt6.QtWidgets import QPushButton
+
+from labeler.jobs.short_job import ShortJob
+from labeler.project.store.records import LABELLED
+from labeler.window.quality.parts import Page
+from labeler.window.quality.table import TextTable
+from labeler.window.widgets.parts import set_role, share
+from model.active.suspicious import FEWEST
+from model.events import Event
+from model.taxonomy.taxonomy import Taxonomy
+
+TITLE = "Suspicious labels"
+MOST = 500
+
+
+class SuspiciousPage(Page):
+    """Find, look through, decide again."""
+
+    def __init__(self, session: Any) -> None:
+        super().__init__(session, TITLE)
+        self.errand = ShortJob(session, self)
+        self.suspects: list[dict[str, Any]] = []
+        self.shown: list[dict[str, Any]] = []
+        self._text = ""
+        self._before: Any = None
+        self.table = TextTable(
+            "Suspicious labels", ("Shot", "Stands", "Labels", "Rather", "Why"), ("Shot", "Stands"),
+            "Why", most=0.24,
+        )  # fmt: skip
+        self.table.opened.connect(self._open)
+        self.again, self.go = QPushButton("Search again"), QPushButton("Go through them")
+        set_role(self.go, "main")
+        self.again.clicked.connect(self.search)
+        self.go.clicked.connect(lambda: self._open(0))
+        self.head.addWidget(self.again)
+        self.head.addWidget(self.go)
+        self.body.addWidget(self.table, 1)
+        self.errand.changed.connect(self.outdate)
+        session.project_changed.connect(self._forget)
+
+    def _forget(self) -> None:
+        self.suspects, self._text = [], ""
+
+    def search(self) -> None:
+        """Start the search over all labelled shots."""
+        if self.session.project is None:
+            return
+        self._before = self.session.present.copy()
+        folder = str(self.session.project.folder)
+        said = "reading labels and embeddings"
+        self.errand.start(["suspicious", folder, "--most", str(MOST)], said, self._found)
+
+    def _found(self, item: Event) -> None:
+        self.suspects, self._text = list(item["suspects"]), str(item["text"])
+        if not self.suspects:
+            self.session.noted.emit("info", self._text)
+
+    def refresh(self) -> bool:
+        session = self.session
+        labelled = int(np.count_nonzero(session.status & LABELLED))
+        what = (
+            "A network that never saw a shot's label, and the shots that look most like it, say "
+            "which labels are probably wrong, and why."
+        )
+        if self.errand.is_running and not self.suspects:
+            self.empty.say(TITLE, f"{what}\n\n{self.errand.said} …", "Stop", self.errand.stop)
+            return False
+        if not self.suspects:
+            if labelled < FEWEST:
+                needed = f"Label {FEWEST - labelled} more shots for that."
+                self.empty.say(TITLE, f"{what}\n\n{needed}")
+            else:
+                self.empty.say(TITLE, f"{what}\n\n{self._text}".strip(), "Search", self.search)
+            return False
+        now = session.present
+        same = [s for s in self.suspects if now[s["shot"] - 1] == self._before[s["shot"] - 1]]
+        self.shown = same
+        gone = len(self.suspects) - len(same)
+        said = f"{self._text} The most suspicious come first."
+        said += f" {gone:,} of them you have relabelled." if gone else ""
+        self.said.setText(f"{self.errand.said} …" if self.errand.is_running else said)
+        self.table.show_lines([_line(session.taxonomy, s) for s in same])
+        self.go.setEnabled(bool(same))
+        self.again.setEnabled(not self.errand.is_running)
+        return True
+
+    def _open(self, place: int) -> None:
+        """Go through the list from one of its shots on; its reason is said."""
+        if not 0 <= place < len(self.shown):
+            return
+        rows = [int(s["shot"]) - 1 for s in self.shown]
+        self.session.show_rows(rows, TITLE)
+        self.session.show(rows[place])
+        self.session.noted.emit("info", f"Shot {rows[place] + 1:,} {self.shown[place]['reason']}.")
+        self.label_requested.emit()
+
+
+def _line(taxonomy: Taxonomy, found: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    return (
+        f"{found['shot']:,}",
+        share(float(found["quality"])),
+        _unimplied(taxonomy, found["labels"]),
+        _unimplied(taxonomy, found["suggested"]),
+        str(found["reason"]),
+    )
+
+
+def _unimplied(taxonomy: Taxonomy, names: list[str]) -> str:
+    """Names of the classes that no other of them implies, as the chips of a shot show them."""
+    held = taxonomy.mask(name for name in names if taxonomy.knows(name))
+    shown = held & ~taxonomy.implied(held)
+    return ", ".join(taxonomy.names[c] for c in np.flatnonzero(shown)) or "none"

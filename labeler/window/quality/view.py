@@ -1,0 +1,124 @@
+"""Quality: are the labels good? A list of pages at the left, the chosen one beside it.
+
+It only places pages; each asks the session for itself and refreshes when somebody looks at it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtGui import QShowEvent
+from PyQt6.QtWidgets import (
+    QButtonGroup,
+    QHBoxLayout,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import label
+
+PAGES = {
+    "Rules": "rules.RulesPage",
+    "Agreement": "agreement.AgreementPage",
+    "Drift": "drift.DriftPage",
+    "Suspicious": "suspicious.SuspiciousPage",
+    "Forecast": "forecast.ForecastPage",
+    "Week": "week.WeekPage",
+}
+"""The pages and where each is made, with the session; one that is not there is left out."""
+HINTS = {
+    "Rules": "Labels that contradict the rules",
+    "Agreement": "Do people agree with each other?",
+    "Drift": "Do you agree with yourself?",
+    "Suspicious": "Labels that the network doubts",
+    "Forecast": "What more labels would buy",
+    "Week": "How the labelling goes",
+}
+SIDE = 194
+
+
+class QualityView(QWidget):
+    """Emits `label_requested` where a page put shots into the queue."""
+
+    label_requested = pyqtSignal()
+
+    def __init__(self, session: Any, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("page")
+        self.session = session
+        self.pages: dict[str, QWidget] = {}
+        self.buttons: dict[str, QPushButton] = {}
+        self.stack = QStackedWidget()
+        self._group = QButtonGroup(self)
+        side = QWidget()
+        side.setObjectName("side")
+        side.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        side.setFixedWidth(SIDE)
+        column = QVBoxLayout(side)
+        column.setContentsMargins(10, 16, 10, 12)
+        column.setSpacing(3)
+        for name in PAGES:
+            column.addWidget(self._button(name))
+        column.addStretch(1)
+        self.hint = label("", "faint", wrap=True)
+        column.addWidget(self.hint)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(side)
+        layout.addWidget(self.stack, 1)
+        self.page = next(iter(self.buttons), "")
+        self.dress()
+
+    def _button(self, name: str) -> QPushButton:
+        button = QPushButton(name)
+        button.setCheckable(True)
+        button.setToolTip(HINTS[name])
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setAccessibleName(f"Page {name}")
+        button.clicked.connect(lambda: self.show_page(name))
+        self._group.addButton(button)
+        self.buttons[name] = button
+        return button
+
+    def dress(self) -> None:
+        """Take the colours of the theme in use."""
+        ink = theme.current()
+        sheet = (
+            "QPushButton { text-align: left; padding: 6px 10px; background: transparent;"
+            f" border: 1px solid transparent; color: {ink.muted}; }}"
+            f"QPushButton:hover {{ background: {ink.hover}; }}"
+            f"QPushButton:checked {{ background: {ink.select}; color: {ink.strong};"
+            " font-weight: 600; }"
+            f"QPushButton:focus {{ border: 1px solid {ink.accent}; }}"
+        )
+        for button in self.buttons.values():
+            button.setStyleSheet(sheet)
+
+    def show_page(self, name: str) -> None:
+        """Bring a page to the front, making it the first time."""
+        if name not in self.pages:
+            module, kind = PAGES[name].split(".")
+            made = getattr(importlib.import_module(f"labeler.window.quality.{module}"), kind)(
+                self.session
+            )
+            if hasattr(made, "label_requested"):
+                made.label_requested.connect(self.label_requested)
+            self.pages[name] = made
+            self.stack.addWidget(made)
+        self.page = name
+        self.buttons[name].setChecked(True)
+        if self.isVisible():
+            self.buttons[name].setFocus()
+        self.hint.setText(HINTS[name])
+        self.stack.setCurrentWidget(self.pages[name])
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        super().showEvent(event)
+        if self.page and self.page not in self.pages:
+            self.show_page(self.page)

@@ -1,0 +1,292 @@
+"""Retrain, always in the same place: one click, then progress and Cancel, then what came of it.
+
+It shows and steers the one Retraining of the session and keeps no state of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PyQt6.QtCore import Qt, QTimer
+from PyQt6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QStackedWidget,
+    QWidget,
+)
+
+from labeler.runs.offers import Order, duration, expected_seconds
+from labeler.runs.run_report import MACRO, in_words, read_report, read_reports
+from labeler.session.training import Outcome, Retraining
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import Elided, Sparkline, set_role, share
+
+HEIGHT = 34
+PAUSE_MS = 400
+"""Shots and minutes of a training are reckoned anew when no key came for so long."""
+
+
+class RetrainBar(QStackedWidget):
+    """Retrain button, progress of the training, and the note at its end; one row high.
+
+    `key` is the key of the Retrain command, for the tooltip; `show_tab` brings a view to the
+    front, by name.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        parent: QWidget | None = None,
+        *,
+        key: str = "",
+        show_tab: Callable[[str], object] | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.show_tab = show_tab
+        self.session = session
+        self.key = key
+        self.retraining = Retraining.of(session)
+        self._idle, self._running = _Idle(self), _Running(self)
+        self._outcome = _OutcomeNote(self)
+        for page in (self._idle, self._running, self._outcome):
+            self.addWidget(page)
+        self.setFixedHeight(HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Training")
+        self.retraining.changed.connect(self.refresh)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(PAUSE_MS)
+        self._soon.timeout.connect(self.refresh)
+        for signal in (session.project_changed, session.run_changed):
+            signal.connect(self.refresh)
+        session.labels_changed.connect(lambda rows: self._labels_changed())
+        self.refresh()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a training or prediction is under way: closing the window should ask."""
+        return self.retraining.is_running
+
+    def start(self) -> None:
+        """Retrain with the quick recipe, as the button does."""
+        self.retraining.start()
+
+    def cancel(self) -> None:
+        """End the training soon and keep the best network so far."""
+        self.retraining.cancel()
+
+    def stop(self) -> None:
+        """End the child now; it is gone when this returns."""
+        self.retraining.stop()
+
+    def _labels_changed(self) -> None:
+        """Reckon anew in the next pause; at once where the button may just have come in reach."""
+        if self.retraining.lacking() or not self._idle.button.isVisibleTo(self):
+            self.refresh()
+        else:
+            self._soon.start()
+
+    def refresh(self, *_: object) -> None:
+        """Show what is going on."""
+        self.setVisible(self.session.project is not None)
+        if self.session.project is None:
+            return
+        page: _Idle | _Running | _OutcomeNote
+        if self.retraining.is_running:
+            page = self._running
+        elif self.retraining.outcome is not None:
+            page = self._outcome
+        else:
+            page = self._idle
+        page.refresh()
+        self.setCurrentWidget(page)
+
+
+def what_it_will_do(session: Any, order: Order) -> tuple[int, str]:
+    """Number of shots that a training would use, and the expected time in words."""
+    used, _ = session.decided.tally.usable(session.taxonomy)
+    seconds = expected_seconds(order, used, session.n_shots, read_reports(session.project))
+    return used, f"about {duration(seconds)}"
+
+
+class _Page(QWidget):
+    def __init__(self, bar: RetrainBar) -> None:
+        super().__init__(bar)
+        self.bar = bar
+        self.row = QHBoxLayout(self)
+        self.row.setContentsMargins(8, 0, 8, 0)
+        self.row.setSpacing(10)
+
+
+class _Idle(_Page):
+    def __init__(self, bar: RetrainBar) -> None:
+        super().__init__(bar)
+        self.button = QPushButton("Retrain")
+        self.button.setAccessibleName("Retrain")
+        self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.button.clicked.connect(bar.start)
+        self.needed = QLabel()
+        self.about = Elided()
+        self.row.addWidget(self.button)
+        self.row.addWidget(self.needed)
+        self.row.addWidget(self.about, 1)
+
+    def refresh(self) -> None:
+        needed = self.bar.retraining.lacking()
+        self.button.setVisible(not needed)
+        self.needed.setVisible(bool(needed))
+        self.needed.setText(needed)
+        if needed:
+            self.about.show_text("")
+            return
+        session, order = self.bar.session, Order()
+        shots, time = what_it_will_do(session, order)
+        key = f"  [{self.bar.key}]" if self.bar.key else ""
+        self.button.setToolTip(
+            f"Train a new network{key}\nRecipe {order.recipe} · {shots:,} labelled shots · {time}\n"
+            "You can go on labelling meanwhile."
+        )
+        self.about.show_text(self._in_use(shots))
+
+    def _in_use(self, shots: int) -> str:
+        number = self.bar.session.project.current_run
+        if number is None:
+            return "No network yet"
+        run = read_report(number, self.bar.session.project.run_folder(number))
+        parts = [f"run {number}"]
+        if MACRO in run.metrics:
+            parts.append(f"macro F1 {share(run.metrics[MACRO])}")
+        if run.shots and shots > run.shots:
+            parts.append(f"{shots - run.shots:,} more labelled shots since")
+        return " · ".join(parts)
+
+
+class _Running(_Page):
+    def __init__(self, bar: RetrainBar) -> None:
+        super().__init__(bar)
+        self.what = QLabel()
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        self.progress.setRange(0, 1000)
+        self.progress.setFixedWidth(120)
+        self.progress.setAccessibleName("Progress of the training")
+        self.detail = Elided()
+        self.sparkline = Sparkline()
+        self.score = QLabel()
+        self.score.setFont(theme.numbers(self.font().pointSizeF()))
+        self.button = QPushButton("Cancel")
+        self.button.setToolTip("End the training soon and keep the best network so far")
+        self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.button.clicked.connect(bar.cancel)
+        self.row.addWidget(self.what)
+        self.row.addWidget(self.progress)
+        self.row.addWidget(self.detail, 1)
+        self.row.addWidget(self.sparkline)
+        self.row.addWidget(self.score)
+        self.row.addWidget(self.button)
+
+    def refresh(self) -> None:
+        now = self.bar.retraining
+        self.what.setText(f"Run {now.number}")
+        self.progress.setValue(round(1000 * now.share_done()))
+        self.detail.show_text(progress_in_words(now))
+        line = [v for v in now.curves.metrics.get(MACRO, []) if np.isfinite(v)]
+        self.sparkline.show_values(line)
+        self.sparkline.setVisible(len(line) > 1)
+        self.score.setText(f"F1 {share(line[-1])}" if line else "")
+        self.button.setEnabled(not now.is_stopping)
+
+
+def progress_in_words(now: Retraining) -> str:
+    """What the job is doing and how long it will still take."""
+    if now.is_stopping:
+        return "ending, keeping the best network so far"
+    parts = [now.stage]
+    if now.stage == "training":
+        parts = [f"epoch {now.epoch} of {now.epochs}" if now.epoch else "first epoch"]
+    left = now.seconds_left()
+    if left is not None:
+        parts.append(f"{duration(left)} left")
+    return " · ".join(parts)
+
+
+class _OutcomeNote(_Page):
+    def __init__(self, bar: RetrainBar) -> None:
+        super().__init__(bar)
+        self.text = Elided()
+        self.text.keep_together()
+        self.see = QPushButton("What changed")
+        self.see.setToolTip("Both runs side by side in Learn, and the shots that they decide apart")
+        self.see.clicked.connect(self._see)
+        self.use = QPushButton("Use it")
+        self.use.clicked.connect(self._use)
+        self.keep = QPushButton()
+        self.keep.clicked.connect(bar.retraining.keep_old)
+        for button in (self.see, self.use, self.keep):
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.row.addWidget(self.text)
+        self.row.addWidget(self.see)
+        self.row.addWidget(self.use)
+        self.row.addWidget(self.keep)
+        self.row.addStretch(1)
+
+    def refresh(self) -> None:
+        outcome = self.bar.retraining.outcome
+        if outcome is None:
+            return
+        offered = outcome.ok and outcome.old is not None and outcome.run.is_usable
+        worse = is_worse(outcome)
+        self.see.setVisible(offered and self.bar.show_tab is not None)
+        self.use.setVisible(offered)
+        self.use.setText("Use it anyway" if worse else "Use it")
+        self.use.setToolTip(f"Show the predictions of run {outcome.run.number} from now on")
+        macro = None if outcome.change is None else outcome.change.macro
+        set_role(self.use, "main" if macro is not None and macro[1] >= macro[0] else "")
+        old = outcome.old.number if outcome.old else 0
+        self.keep.setText(f"Keep run {old}" if offered else "Close")
+        self.keep.setToolTip(
+            "The new run stays in the table of runs (Learn)" if offered else "Close this note"
+        )
+        set_role(self.text, "" if outcome.ok else "error")
+        self.text.show_text(outcome_in_words(outcome))
+
+    def _see(self) -> None:
+        outcome = self.bar.retraining.outcome
+        if outcome is not None and outcome.old is not None and self.bar.show_tab is not None:
+            self.bar.show_tab("Learn")
+            self.bar.retraining.comparison_requested.emit(outcome.old.number, outcome.run.number)
+
+    def _use(self) -> None:
+        outcome = self.bar.retraining.outcome
+        if outcome is not None:
+            self.bar.retraining.use(outcome.run.number)
+
+
+def is_worse(outcome: Outcome) -> bool:
+    """Whether the new run is worse than the one in use, beyond chance."""
+    verdict = None if outcome.change is None else outcome.change.verdict
+    return verdict is not None and not verdict.promote
+
+
+def outcome_in_words(outcome: Outcome) -> str:
+    """The quiet note at the end of a job."""
+    name = f"Run {outcome.run.number}"
+    if not outcome.ok:
+        return f"{name} failed: {outcome.message}"
+    change = outcome.change
+    if outcome.old is None or change is None:
+        used = "is in use" if outcome.run.is_usable else "is kept, but has not read all shots"
+        score = f"macro F1 {share(outcome.run.metrics.get(MACRO))}"
+        return " · ".join(part for part in (f"{name} {used}", score, outcome.message) if part)
+    parts = [name]
+    if change.macro is not None:
+        parts.append(f"macro F1 {share(change.macro[0])} → {share(change.macro[1])}")
+    if is_worse(outcome):
+        parts.append("worse beyond chance")
+    return " · ".join((*parts, in_words(change)))

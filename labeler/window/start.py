@@ -1,0 +1,176 @@
+"""The first page: open a file of shots, open a project, try the demo; and recent projects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PyQt6.QtCore import QRectF, QSize, Qt
+from PyQt6.QtGui import QPainter, QPaintEvent, QPen
+from PyQt6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from labeler.window.settings import Settings
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import label
+
+WIDTH = 760
+
+
+class Choice(QAbstractButton):
+    """A large button: drawing, what it does, and one line about it."""
+
+    def __init__(self, icon: str, title: str, text: str, press: Callable[[], object]) -> None:
+        super().__init__()
+        self.icon_name, self.title, self.line = icon, title, text
+        self.setAccessibleName(title)
+        self.setAccessibleDescription(text)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(146)
+        self.clicked.connect(lambda: press())
+
+    def sizeHint(self) -> QSize:
+        return QSize(230, 146)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
+        lively = self.underMouse() or self.hasFocus()
+        painter.setPen(QPen(theme.colour("accent" if lively else "line"), 1.3 if lively else 1))
+        painter.setBrush(theme.colour("hover" if self.underMouse() else "card"))
+        painter.drawRoundedRect(box, 9, 9)
+        spot = QRectF(box.left() + 18, box.top() + 18, 30, 30)
+        theme.draw(painter, f"icons/{self.icon_name}.svg", spot, theme.current().accent)
+        size = self.font().pointSizeF()
+        painter.setFont(theme.font(size + 1.5, bold=True))
+        painter.setPen(theme.colour("strong"))
+        words = box.adjusted(18, 60, -14, -10)
+        painter.drawText(words, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, self.title)
+        painter.setFont(theme.font(size))
+        painter.setPen(theme.colour("muted"))
+        flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+        painter.drawText(words.adjusted(0, 25, 0, 0), int(flags), self.line)
+        painter.end()
+
+
+class Recent(QAbstractButton):
+    """One recent project: name, folder, how far it is."""
+
+    def __init__(self, folder: Path, progress: str, press: Callable[[Path], object]) -> None:
+        super().__init__()
+        self.folder, self.progress = folder, progress
+        self.setAccessibleName(f"Open {folder.name}, {progress or folder}")
+        self.setToolTip(str(folder))
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        self.setFixedHeight(38)
+        self.clicked.connect(lambda: press(folder))
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box = QRectF(self.rect())
+        painter.setPen(QPen(theme.colour("accent"), 1.3) if self.hasFocus() else Qt.PenStyle.NoPen)
+        painter.setBrush(theme.colour("hover") if self.underMouse() else Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), 6, 6)
+        middle = Qt.AlignmentFlag.AlignVCenter
+        words = box.adjusted(12, 0, -12, 0)
+        painter.setPen(theme.colour("text"))
+        name = painter.fontMetrics().elidedText(self.folder.name, Qt.TextElideMode.ElideRight, 220)
+        painter.drawText(words, int(Qt.AlignmentFlag.AlignLeft | middle), name)
+        painter.setPen(theme.colour("muted"))
+        painter.drawText(words, int(Qt.AlignmentFlag.AlignRight | middle), self.progress)
+        where = painter.fontMetrics().elidedText(
+            str(self.folder.parent), Qt.TextElideMode.ElideMiddle, int(box.width()) - 460
+        )
+        painter.setPen(theme.colour("faint"))
+        painter.drawText(
+            words.adjusted(236, 0, 0, 0), int(Qt.AlignmentFlag.AlignLeft | middle), where
+        )
+        painter.end()
+
+
+class StartPage(QWidget):
+    """Centred, quiet; asks the window (`host`) for everything."""
+
+    def __init__(self, host: object, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.settings = settings
+        self.host = host
+        self.setObjectName("page")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._column = QVBoxLayout()
+        self._column.setSpacing(0)
+        page = QWidget()
+        page.setLayout(self._column)
+        page.setMaximumWidth(WIDTH)
+        page.setMinimumWidth(560)
+        line = QHBoxLayout()
+        line.addStretch(1)
+        line.addWidget(page, 100)
+        line.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.addStretch(2)
+        layout.addLayout(line)
+        layout.addStretch(3)
+        self.choices: list[Choice] = []
+        self.recent: list[Recent] = []
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Build the page anew: the recent projects may have changed."""
+        _empty(self._column)
+        title = label("Label diffraction patterns", "title")
+        self._column.addWidget(title)
+        self._column.addSpacing(4)
+        self._column.addWidget(
+            label("Tag shots by keyboard, retrain with one click, see why.", "muted")
+        )
+        self._column.addSpacing(26)
+        ask = self.host
+        self.choices = [
+            Choice("new", "Open a file of shots", "HDF5 or CXI; it is read, never changed.",
+                   ask.new_project),  # type: ignore[attr-defined]
+            Choice("open", "Open a project", "Go on where you left off.",
+                   ask.choose_project),  # type: ignore[attr-defined]
+            Choice("demo", "Try the demo", "Simulated helium droplets, in a minute.",
+                   ask.try_demo),  # type: ignore[attr-defined]
+        ]  # fmt: skip
+        row = QHBoxLayout()
+        row.setSpacing(14)
+        for choice in self.choices:
+            row.addWidget(choice)
+        self._column.addLayout(row)
+        self._column.addSpacing(28)
+        folders = [Path(p) for p in self.settings["recent"] if Path(p).is_dir()]
+        self._column.addWidget(label("Recent projects" if folders else "", "muted"))
+        self._column.addSpacing(4)
+        progress = self.settings["progress"]
+        self.recent = []
+        for folder in folders:
+            entry = Recent(folder, progress.get(str(folder), ""), ask.open_folder)  # type: ignore[attr-defined]
+            self.recent.append(entry)
+            self._column.addWidget(entry)
+        self._column.addSpacing(18)
+        self._column.addWidget(
+            label("Files and project folders can also be dropped anywhere here.", "faint")
+        )
+
+
+def _empty(layout: QVBoxLayout) -> None:
+    while (item := layout.takeAt(0)) is not None:
+        inner = item.layout()
+        if inner is not None:
+            while (child := inner.takeAt(0)) is not None:
+                _drop(child.widget())
+        _drop(item.widget())
+
+
+def _drop(widget: QWidget | None) -> None:
+    if widget is not None:
+        widget.hide()
+        widget.deleteLater()

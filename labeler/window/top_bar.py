@@ -1,0 +1,117 @@
+"""The bar at the top: menu, project, the views as tabs, how the pattern is drawn, search, theme."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtGui import QAction
+from PyQt6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QMenu, QToolButton, QWidget
+
+from labeler.session.session import Session
+from labeler.window.label.picture_bar import PictureBar
+from labeler.window.widgets import theme
+from labeler.window.widgets.fields import tool
+from labeler.window.widgets.parts import label
+
+HEIGHT = 40
+NAME_WIDTH = 168
+
+
+class TopBar(QFrame):
+    """Made from the window's actions; it decides nothing."""
+
+    def __init__(
+        self, session: Session, actions: Mapping[str, QAction], tabs: Sequence[str]
+    ) -> None:
+        super().__init__()
+        self.session = session
+        self.setObjectName("bar")
+        self.setFixedHeight(HEIGHT)
+        self.menu = QMenu(self)
+        self.burger = tool("menu", "Menu (F10)", self.open_menu)
+        self.name = label(role="heading")
+        self.name.setMinimumWidth(20)
+        self.tabs: dict[str, QToolButton] = {}
+        self._group = QButtonGroup(self)
+        self.picture = PictureBar(session, actions["levels"])
+        self.levels = _of(actions["levels"], "levels")
+        self.search = tool("search", "All commands", actions["palette"].trigger)
+        self.search.setProperty("role", "field")
+        self.search.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.search.setIconSize(QSize(15, 15))
+        self.search.setText("Ctrl+K")
+        self.theme = _of(actions["theme"], "theme")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(6, 0, 8, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.burger)
+        layout.addWidget(self.name)
+        layout.addSpacing(10)
+        for tab in tabs:
+            layout.addWidget(self._tab(tab, actions[f"view_{tab.lower()}"]))
+        layout.addStretch(1)
+        layout.addWidget(self.picture)
+        layout.addWidget(self.levels)
+        layout.addSpacing(8)
+        layout.addWidget(self.search)
+        layout.addWidget(self.theme)
+        session.project_changed.connect(self.refresh)
+        self.dress()
+        self.refresh()
+
+    def _tab(self, name: str, action: QAction) -> QWidget:
+        tab = QToolButton()
+        tab.setProperty("role", "tab")
+        tab.setText(name)
+        tab.setCheckable(True)
+        tab.setFixedHeight(HEIGHT - 1)
+        tab.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        tab.setAccessibleName(f"View {name}")
+        tab.setToolTip(action.toolTip())
+        tab.clicked.connect(lambda: action.trigger())
+        self._group.addButton(tab)
+        self.tabs[name] = tab
+        return tab
+
+    def open_menu(self) -> None:
+        """Open the menu under its button."""
+        self.menu.popup(self.burger.mapToGlobal(self.burger.rect().bottomLeft()))
+
+    def choose(self, tab: str) -> None:
+        """Mark a tab as the one on screen."""
+        self.tabs[tab].setChecked(True)
+        for widget in (self.picture, self.levels):
+            widget.setVisible(tab == "Label" and self.session.project is not None)
+
+    def refresh(self) -> None:
+        """Show the project's name; without one, only what works without one."""
+        project = self.session.project
+        name = "airylabel" if project is None else project.folder.name
+        metrics = self.name.fontMetrics()
+        self.name.setText(metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, NAME_WIDTH))
+        self.name.setToolTip("" if project is None else str(project.folder))
+        for tab in self.tabs.values():
+            tab.setVisible(project is not None)
+        for widget in (self.picture, self.levels):
+            widget.setVisible(project is not None)
+
+    def dress(self) -> None:
+        """Take the colours of the theme in use."""
+        self.burger.setIcon(theme.icon("menu", "muted"))
+        self.search.setIcon(theme.icon("search", "muted"))
+        for button, icon in ((self.levels, "levels"), (self.theme, "theme")):
+            action = button.defaultAction()
+            if action is not None:
+                action.setIcon(theme.icon(icon, "muted"))
+        self.picture.dress()
+
+
+def _of(action: QAction, icon: str) -> QToolButton:
+    button = QToolButton()
+    button.setDefaultAction(action)
+    button.setIconSize(QSize(18, 18))
+    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    button.setAccessibleName(action.text())
+    return button

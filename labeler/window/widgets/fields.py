@@ -1,0 +1,75 @@
+"""Small quiet controls that several views share: fields with a menu of choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtGui import QAction, QActionGroup
+from PyQt6.QtWidgets import QMenu, QSizePolicy, QToolButton
+
+from labeler.window.widgets import theme
+
+
+class MenuField(QToolButton):
+    """Looks like a field, shows its value, opens a menu: a combo box without the noise."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.setProperty("role", "field")
+        self.setAccessibleName(what)
+        self.setToolTip(what)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setIconSize(QSize(12, 12))
+        self.list = QMenu(self)
+        self.list.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
+        self.setMenu(self.list)
+        self.dress()
+
+    def dress(self) -> None:
+        """Take the colours of the theme in use."""
+        self.setIcon(theme.icon("down", "muted"))
+
+
+class ChoiceField(MenuField):
+    """One of a few names; `choose(name)` is called with the chosen one."""
+
+    def __init__(
+        self,
+        what: str,
+        names: Sequence[str],
+        choose: Callable[[str], object],
+        marks: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(what)
+        self._group = QActionGroup(self.list)
+        for name in names:
+            mark = (marks or {}).get(name)
+            action = QAction(f"{name}\t{mark}" if mark else name, self.list)
+            action.setCheckable(True)
+            action.setData(name)
+            action.triggered.connect(lambda _, name=name: choose(name))
+            self._group.addAction(action)
+            self.list.addAction(action)
+        self.list.aboutToShow.connect(self._tick)
+
+    def _tick(self) -> None:
+        for action in self._group.actions():
+            action.setChecked(action.data() == self.text())
+
+
+def tool(icon: str, what: str, press: Callable[[], object]) -> QToolButton:
+    """A button with an icon only; its name is said and shown on hover."""
+    button = QToolButton()
+    button.setAccessibleName(what)
+    button.setToolTip(what)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    button.setProperty("drawing", icon)
+    button.setIcon(theme.icon(icon, "muted"))
+    button.setIconSize(QSize(18, 18))
+    button.clicked.connect(lambda: press())
+    return button

@@ -1,0 +1,239 @@
+"""Small widgets that several views share, and how numbers and times are written on screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from PyQt6 import sip
+from PyQt6.QtCore import QPointF, QSize, Qt
+from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
+from PyQt6.QtWidgets import (
+    QDialog,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.window.widgets import theme
+
+
+def share(value: float | None) -> str:
+    """A share of one as people of the field write it: '.71', or '–' where there is none."""
+    if value is None or not np.isfinite(value):
+        return "–"
+    return f"{value:.2f}".removeprefix("0")
+
+
+def when(stamp: float, now: float | None = None) -> str:
+    """A time as people say it: relative where it is near, else the day and the hour."""
+    if not stamp:
+        return "–"
+    gone = (time.time() if now is None else now) - stamp
+    if gone < 60:
+        return "just now"
+    if gone < 3600:
+        return f"{int(gone // 60)} min ago"
+    there, today = datetime.fromtimestamp(stamp), datetime.fromtimestamp(stamp + gone)
+    days = (today.date() - there.date()).days
+    if days == 0:
+        return f"today {there:%H:%M}"
+    if days < 7:
+        return f"yesterday {there:%H:%M}" if days == 1 else f"{there:%a %H:%M}"
+    return f"{there.day} {there:%b %Y}"
+
+
+def set_role(widget: QWidget, role: str) -> None:
+    """Dress a widget by its role in the style sheet."""
+    if widget.property("role") == role:
+        return
+    widget.setProperty("role", role)
+    style = widget.style()
+    if style is not None:
+        style.unpolish(widget)
+        style.polish(widget)
+
+
+def label(text: str = "", role: str = "", wrap: bool = False) -> QLabel:
+    """A plain label with a role of the style sheet."""
+    made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setWordWrap(wrap)
+    set_role(made, role)
+    return made
+
+
+def beside(*widgets: QWidget) -> QWidget:
+    """A row of a form: the first widget takes what room there is."""
+    made = QWidget()
+    row = QHBoxLayout(made)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(8)
+    for number, widget in enumerate(widgets):
+        row.addWidget(widget, 1 - number)
+    return made
+
+
+def foot(
+    dialog: QDialog,
+    main: QPushButton | None = None,
+    close: str = "Close",
+    beside: QWidget | None = None,
+) -> QHBoxLayout:
+    """The last row of a dialog: `beside` at the left; at the right closing and the main button."""
+    away = QPushButton(close)
+    away.clicked.connect(dialog.reject)
+    row = QHBoxLayout()
+    if beside is not None:
+        row.addWidget(beside)
+    row.addStretch(1)
+    row.addWidget(away)
+    if main is not None:
+        set_role(main, "main")
+        row.addWidget(main)
+    return row
+
+
+def focused(widget: QWidget) -> QWidget | None:
+    """What has the keys in a widget's window, whether that window is in front or not."""
+    window = widget.window()
+    return None if window is None else window.focusWidget()
+
+
+def leave(popup: QWidget, before: QWidget | None) -> None:
+    """Take a popup away for good; the keys go back to the widget that had them when it opened."""
+    focus = focused(popup)
+    if focus is not None and popup.isAncestorOf(focus):
+        if before is not None and not sip.isdeleted(before) and before.isVisible():
+            before.setFocus()
+        else:
+            focus.clearFocus()
+    popup.hide()
+    popup.deleteLater()
+
+
+class EmptyState(QWidget):
+    """What will be here, and the one thing to do to get it."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title, self.text = label(role="title"), label(role="muted", wrap=True)
+        self.button = QPushButton()
+        set_role(self.button, "main")
+        centre = Qt.AlignmentFlag.AlignHCenter
+        column = QWidget()
+        column.setFixedWidth(460)
+        inside = QVBoxLayout(column)
+        inside.setSpacing(14)
+        inside.addWidget(self.title)
+        inside.addWidget(self.text)
+        inside.addWidget(self.button, 0, centre)
+        row = QHBoxLayout()  # and not an alignment, which knows no height for a width
+        row.addStretch()
+        row.addWidget(column)
+        row.addStretch()
+        layout = QVBoxLayout(self)
+        layout.addStretch(2)
+        layout.addLayout(row)
+        layout.addStretch(3)
+        self.title.setAlignment(centre)
+        self.text.setAlignment(centre)
+        self._inside = inside
+        self._act: Callable[[], object] | None = None
+        self.button.clicked.connect(self._clicked)
+
+    def add(self, widget: QWidget) -> None:
+        """One more thing to choose, above the button."""
+        at = self._inside.indexOf(self.button)
+        self._inside.insertWidget(at, widget, 0, Qt.AlignmentFlag.AlignHCenter)
+
+    def say(
+        self, title: str, text: str, button: str = "", act: Callable[[], object] | None = None
+    ) -> None:
+        """Show a message, and a button where there is something to press."""
+        self.title.setText(title)
+        self.text.setText(text)
+        self.text.setVisible(bool(text))
+        self.button.setText(button)
+        self.button.setVisible(bool(button))
+        self._act = act
+
+    def _clicked(self) -> None:
+        if self._act is not None:
+            self._act()
+
+
+class Sparkline(QWidget):
+    """A curve without axes, as wide as a word."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._values: list[float] = []
+        self.setFixedSize(QSize(72, 18))
+        self.setAccessibleName("Macro F1 by epoch")
+
+    def show_values(self, values: list[float]) -> None:
+        """The values from left to right, scaled to the height."""
+        self._values = values
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        if len(self._values) < 2:
+            return
+        low, high = min(self._values), max(self._values)
+        width, height = self.width() - 4.0, self.height() - 4.0
+        points = [
+            QPointF(
+                2 + width * i / (len(self._values) - 1),
+                2 + height * (1 - (v - low) / (high - low) if high > low else 0.5),
+            )
+            for i, v in enumerate(self._values)
+        ]
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(theme.colour("accent"), 1.5))
+        painter.drawPolyline(QPolygonF(points))
+        painter.setBrush(theme.colour("accent"))
+        painter.drawEllipse(points[-1], 1.5, 1.5)
+        painter.end()
+
+
+class Elided(QLabel):
+    """A label that gives way when space is short; the whole text is in its tooltip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole = ""
+        self.setMinimumWidth(40)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def show_text(self, text: str) -> None:
+        self.whole = text
+        self.updateGeometry()
+        self._fit()
+
+    def sizeHint(self) -> QSize:
+        """Room for the whole text, for those layouts that ask (see `keep_together`)."""
+        return QSize(
+            self.fontMetrics().horizontalAdvance(self.whole) + 4, super().sizeHint().height()
+        )
+
+    def keep_together(self) -> None:
+        """Take no more room than the text needs, so that what follows stands right beside it."""
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        room = max(self.width() - 2, 0)
+        shown = self.fontMetrics().elidedText(self.whole, Qt.TextElideMode.ElideRight, room)
+        self.setText(shown)
+        self.setToolTip(self.whole if shown != self.whole else "")

@@ -1,0 +1,356 @@
+"""The instant head: multi-label logistic regression on embeddings, refitted after every label.
+
+A log-linear model over the legal label sets: the probability of a set goes with exp(sum of the
+logits of its classes), and logits are affine in the embedding (the same idea as `model.taxonomy.decoding`,
+which turns them into marginals and sets). The weights are found by maximum a posteriori, L-BFGS,
+in the leading principal components of the embeddings. Where the network that made the embeddings
+has a head of its own, that is the prior: few labels bend it, many replace it.
+numpy and scipy only; it never imports torch and reads no shots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from model.active.prior import Prior
+from model.metrics.calibration import fit_temperature
+from model.taxonomy import decoding
+from model.taxonomy.taxonomy import Taxonomy
+from model.threads import one_blas_thread
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.bool_]
+COMPONENTS = 64
+"""Principal components of the embeddings that the head sees."""
+MOST_SETS = 1024
+"""More legal sets than these are not enumerated: then classes are judged one by one."""
+PENALTIES = (10.0, 30.0, 100.0)
+"""Inverse prior variances of a weight that cross-validation chooses from."""
+_TRUST, _LEVEL = 30.0, 0.1
+"""Inverse prior variances of the trust in the network's own head, and of a bias."""
+_FOLDS, _CHECKED = 3, 360
+_ENOUGH = 40
+"""Labels below which the penalty is not chosen but taken from the middle."""
+_KEPT, _BLOCK = 2000, 512
+AT_ONCE = 65_536
+"""Shots whose embeddings are taken to full precision at one time."""
+_LOWEST = 0.1
+_GROWN = 1.3
+"""The penalty is chosen anew once there are so many times more labels."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """Centred, scaled principal components: x -> (x - mean) @ basis, (D,) and (D, K)."""
+
+    mean: Floats
+    basis: Floats
+    some: Floats
+    """(m, D) up to 2,000 of the embeddings that it was made from."""
+    shots: int
+    """How many there were."""
+
+    def of(self, embeddings: Floats) -> Floats:
+        """(N, K) components of embeddings (N, D)."""
+        return np.asarray((embeddings - self.mean) @ self.basis, np.float32)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A fitted head: logits = embeddings @ weight + bias, (D, C) and (C,), already calibrated."""
+
+    taxonomy: Taxonomy
+    weight: Floats
+    bias: Floats
+    space: Space
+    inner: npt.NDArray[np.float64]
+    """(K + 2, C) parameters in the components: weights, trust in the prior, bias."""
+    thresholds: Floats
+    worth: Floats
+    """(C,) both see `best_for_f1`."""
+    penalty: float
+    temperature: float
+    shots: int
+    """How many labels it was fitted on."""
+    chosen_at: int
+    """How many there were when the penalty was chosen."""
+
+    def logits(self, embeddings: npt.ArrayLike) -> Floats:
+        """(N, D) embeddings to (N, C) calibrated logits."""
+        every = np.asarray(embeddings)
+        parts = [every[i : i + AT_ONCE] for i in range(0, max(len(every), 1), AT_ONCE)]
+        return np.concatenate([np.asarray(p, np.float32) @ self.weight for p in parts]) + self.bias
+
+    def probabilities(self, embeddings: npt.ArrayLike) -> Floats:
+        """(N, C) probability of every class: marginals over the legal label sets."""
+        return decoding.probabilities(self.logits(embeddings), legal_sets(self.taxonomy))
+
+    def likely(self, embeddings: npt.ArrayLike) -> Labels:
+        """(N, C) the most likely legal label set of every shot."""
+        return _legal_answer(self.logits(embeddings), self.taxonomy)
+
+    def balanced(self, embeddings: npt.ArrayLike) -> Labels:
+        """(N, C) the legal label set that is best for macro F1: rare classes are named sooner.
+
+        Naming a class adds (p - threshold)·worth to it, see `best_for_f1`; the legal set with the
+        largest sum.
+        """
+        gain = (self.probabilities(embeddings) - self.thresholds) * self.worth
+        return _legal_answer(gain, self.taxonomy)
+
+
+def legal_sets(taxonomy: Taxonomy) -> Labels | None:
+    """(L, C) legal label sets; None where no hard rule binds the classes, or they are too many."""
+    return taxonomy.listed_sets(MOST_SETS)
+
+
+def space_of(embeddings: npt.ArrayLike, components: int = COMPONENTS) -> Space:
+    """The space of all shots (N, D), labelled or not; from at most 2,000 of them."""
+    with one_blas_thread():
+        return _space_of(np.asarray(embeddings), components)
+
+
+def _space_of(every: npt.NDArray[Any], components: int) -> Space:
+    some = every[:: max(1, -(-len(every) // _KEPT))].astype(np.float32)
+    some = some[np.isfinite(some).all(1)]
+    if not len(some):
+        width = every.shape[1]
+        return Space(np.zeros(width, np.float32), np.zeros((width, 0), np.float32), some, 0)
+    mean = some.mean(0)
+    centred = some - mean
+    count, width = centred.shape
+    tall = count >= width
+    gram = centred.T @ centred if tall else centred @ centred.T
+    values, vectors = np.linalg.eigh(gram.astype(np.float64) / count)
+    kept = min(components, count - 1, width)
+    order = np.argsort(values)[::-1][:kept]
+    values, vectors = np.maximum(values[order], 0), vectors[:, order]
+    keep = values > 1e-6 * max(float(values.sum()), 1e-30)
+    values, vectors = values[keep], vectors[:, keep]
+    if not tall:
+        vectors = centred.T @ vectors / np.sqrt(values * count)
+    # half-way to white: leading components say more, but must not drown the rest
+    scale = values**-0.25 * (values.sum() / np.sqrt(values).sum()) ** -0.5 if len(values) else 1.0
+    return Space(mean, (vectors * scale).astype(np.float32), some, len(every))
+
+
+def fit(
+    embeddings: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    taxonomy: Taxonomy,
+    *,
+    start: Head | None = None,
+    prior: Prior | None = None,
+    space: Space | None = None,
+) -> Head:
+    """The head for labelled shots: embeddings (n, D) and label sets (n, C), the same every time.
+
+    start: an earlier head to begin from; its space is kept. prior: the network's own head.
+    space: that of all shots (`space_of`), so that unlabelled ones help too.
+    Label sets that break a hard rule are left out, and shots without an embedding (NaN).
+    """
+    x, y = np.asarray(embeddings, np.float32), np.asarray(labels, bool)
+    with one_blas_thread():
+        return _fitted(x, y, taxonomy, start, prior, space)
+
+
+def _fitted(
+    x: Floats,
+    y: Labels,
+    taxonomy: Taxonomy,
+    start: Head | None,
+    prior: Prior | None,
+    space: Space | None,
+) -> Head:
+    kept = ~taxonomy.contradictions(y) & np.isfinite(x).all(1)
+    x, y = x[kept], y[kept]
+    if space is None:
+        space = start.space if start is not None and len(x) < 2 * start.space.shots else space_of(x)
+    problem = _Problem.of(space.of(x), y, taxonomy, prior, x)
+    warm = None
+    if start is not None and start.inner.shape == problem.shape and start.space is space:
+        warm = start.inner
+    penalty, temperature, chosen_at = PENALTIES[1], 1.0, 0
+    if start is not None and start.chosen_at and len(x) < _GROWN * start.chosen_at:
+        penalty, temperature, chosen_at = start.penalty, start.temperature, start.chosen_at
+    elif len(x) >= _ENOUGH:
+        penalty, temperature, near = _chosen(problem)
+        chosen_at, warm = len(x), near if warm is None else warm
+    inner = problem.solve(penalty, warm)
+    weight, bias = _folded(inner, space, prior)
+    made = Head(
+        taxonomy,
+        (weight / temperature).astype(np.float32),
+        (bias / temperature).astype(np.float32),
+        space,
+        inner,
+        np.full(len(taxonomy), 0.5, np.float32),
+        np.ones(len(taxonomy), np.float32),
+        penalty,
+        temperature,
+        len(x),
+        chosen_at,
+    )
+    thresholds, worth = best_for_f1(made.probabilities(space.some))
+    return replace(made, thresholds=thresholds, worth=worth)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Components x (n, K), label sets y (n, C), prior logits z (n, C), all single precision."""
+
+    x: Floats
+    y: Floats
+    z: Floats
+    legal: Floats | None
+    centre: npt.NDArray[np.float64]
+    """(K + 2, C) the mode of the prior."""
+
+    @classmethod
+    def of(
+        cls, x: Floats, y: Labels, taxonomy: Taxonomy, prior: Prior | None, embeddings: Floats
+    ) -> _Problem:
+        legal = legal_sets(taxonomy)
+        centre = np.zeros((x.shape[1] + 2, y.shape[1]))
+        share = (y.sum(0) + 0.5) / (len(y) + 2.0)
+        centre[-1] = np.log(share / (1 - share))
+        z = np.zeros(y.shape, np.float32)
+        if prior is not None:
+            z = prior.logits(embeddings)
+            centre[-2:, prior.known] = [[1.0], [0.0]]
+        sets = None if legal is None else legal.astype(np.float32)
+        return cls(x, y.astype(np.float32), z, sets, centre)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the parameters."""
+        return self.centre.shape
+
+    def part(self, rows: npt.NDArray[np.intp]) -> _Problem:
+        """The same problem on some of the shots."""
+        return _Problem(self.x[rows], self.y[rows], self.z[rows], self.legal, self.centre)
+
+    def logits(self, inner: npt.NDArray[np.float64]) -> Floats:
+        """(n, C)."""
+        p = inner.astype(np.float32)
+        return self.x @ p[:-2] + self.z * p[-2] + p[-1]
+
+    def solve(
+        self, penalty: float, warm: npt.NDArray[np.float64] | None = None, exact: float = 3e-6
+    ) -> Any:
+        """(K + 2, C) parameters of the largest posterior, its logarithm to `exact` of itself."""
+        rates = np.full(self.shape, penalty)
+        rates[-2], rates[-1] = _TRUST, _LEVEL
+        start = self.centre if warm is None else warm
+
+        def cost(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+            inner = flat.reshape(self.shape)
+            off = inner - self.centre
+            surprise, residual = self._surprise(self.logits(inner))
+            slope = rates * off
+            slope[:-2] += self.x.T @ residual
+            slope[-2] += (self.z * residual).sum(0)
+            slope[-1] += residual.sum(0)
+            return surprise + 0.5 * float((rates * off * off).sum()), slope.ravel()
+
+        options = {"maxiter": 60, "maxcor": 12, "ftol": exact, "gtol": 0.05}
+        found = minimize(cost, start.ravel(), jac=True, method="L-BFGS-B", options=options)
+        return found.x.reshape(self.shape)
+
+    def _surprise(self, logits: Floats) -> tuple[float, Floats]:
+        """Negative log-likelihood of the labels, and probability minus label (n, C)."""
+        if self.legal is None:
+            right = np.logaddexp(0, logits, dtype=np.float32) - logits * self.y
+            return float(right.sum(dtype=np.float64)), decoding.sigmoid(logits) - self.y
+        # relative to the label's own set; a ratio of exp(80) is beyond any use
+        own = np.einsum("ij,ij->i", logits, self.y)[:, None]
+        sums = np.empty((len(logits), logits.shape[1] + 1), np.float32)
+        counted = np.concatenate([self.legal, np.ones((len(self.legal), 1), np.float32)], 1)
+        for i in range(0, len(logits), _BLOCK):
+            at = slice(i, i + _BLOCK)
+            odds = logits[at] @ self.legal.T
+            odds -= own[at]
+            np.minimum(odds, 80, out=odds)
+            np.matmul(np.exp(odds, out=odds), counted, out=sums[at])
+        surprise = float(np.log(sums[:, -1]).sum(dtype=np.float64))
+        residual = np.asarray(sums[:, :-1] / sums[:, -1:] - self.y, np.float32)
+        return surprise, residual
+
+
+def _chosen(problem: _Problem) -> tuple[float, float, npt.NDArray[np.float64]]:
+    """Penalty and temperature by cross-validation on at most 360 shots, spread evenly.
+
+    Also parameters fitted on most of those, to begin from.
+    """
+    n = len(problem.y)
+    rows = np.unique(np.linspace(0, n - 1, min(n, _CHECKED)).astype(np.intp))
+    part = problem.part(rows)
+    fold = np.random.default_rng(0).permutation(len(rows)) % _FOLDS
+    best: tuple[float, float, Floats, Any] | None = None
+    warm: list[Any] = [None] * _FOLDS
+    for penalty in PENALTIES[::-1]:
+        out = np.zeros_like(part.y)
+        for k in range(_FOLDS):
+            warm[k] = part.part(np.flatnonzero(fold != k)).solve(penalty, warm[k], 1e-4)
+            held = np.flatnonzero(fold == k)
+            out[held] = part.part(held).logits(warm[k])
+        surprise, _ = part._surprise(out)
+        if best is None or surprise < best[0]:
+            best = (surprise, penalty, out, warm[0])
+    assert best is not None
+    legal = None if part.legal is None else part.legal.astype(bool)
+    return best[1], fit_temperature(best[2], part.y.astype(bool), legal), best[3]
+
+
+def _folded(
+    inner: npt.NDArray[np.float64], space: Space, prior: Prior | None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Parameters in the components as one affine map of the embedding: (D, C) and (C,)."""
+    weight = space.basis.astype(np.float64) @ inner[:-2]
+    bias = inner[-1] - space.mean @ weight
+    if prior is not None:
+        weight = weight + prior.weight.T * inner[-2]
+        bias = bias + prior.bias * inner[-2]
+    return weight, bias
+
+
+def best_for_f1(probabilities: Floats) -> tuple[Floats, Floats]:
+    """(C,) thresholds between 0.1 and 0.5 with the largest expected F1, from (N, C) alone; and
+    what naming a class once more is worth to macro F1, with mean 1.
+
+    With calibrated probabilities p, naming the k likeliest shots has F1 of about
+    2 sum of their p / (k + sum of all p); at its maximum the threshold is half of it, and one more
+    changes F1 by (p - threshold) · 2 / (k + sum of all p).
+    Zhao, Edakunni, Pocock and Brown (2013).
+    """
+    classes = probabilities.shape[1]
+    if not len(probabilities):
+        return np.full(classes, 0.5, np.float32), np.ones(classes, np.float32)
+    p = -np.sort(-probabilities.astype(np.float64), 0)
+    size = np.arange(1, len(p) + 1)[:, None] + p.sum(0)
+    f1 = 2 * p.cumsum(0) / size
+    best = f1.argmax(0), np.arange(classes)
+    worth = 1 / size[best]
+    thresholds = np.clip(f1[best] / 2, _LOWEST, 0.5)
+    return thresholds.astype(np.float32), (worth / worth.mean()).astype(np.float32)
+
+
+def _legal_answer(gain: Floats, taxonomy: Taxonomy) -> Labels:
+    """The legal set with the largest sum of gains (N, C); where sets are not listed, classes above
+    0 less the least ones until no hard rule is broken."""
+    legal = legal_sets(taxonomy)
+    if legal is not None:
+        return decoding.most_likely_sets(gain, legal)
+    decided = gain > 0
+    for _ in range(len(taxonomy)):
+        bad = np.flatnonzero(taxonomy.contradictions(decided))
+        if not len(bad):
+            break
+        least = np.where(decided[bad], gain[bad], np.inf).argmin(1)
+        decided[bad, least] = False
+    return decided

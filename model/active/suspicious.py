@@ -1,0 +1,203 @@
+"""Labels that are probably wrong: confident learning out of fold, and what the likest shots say.
+
+A head (`model.active.head`) is fitted on the labels of four fifths of the shots and read on the rest, so
+that no shot is judged by its own label; cleanlab's confident learning decides which labels are
+suspicious. The k nearest shots by embedding are asked as well. Knows no files and no networks, and
+changes no label: it only says where to look again, and why.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.active import head, neighbours
+from model.errors import InputError
+from model.taxonomy.taxonomy import Taxonomy
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
+FOLDS, NEAREST = 5, 8
+FEWEST = 60
+"""Labelled shots below which nobody can tell an error from a rarity."""
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Shots to look at again, the most suspicious first.
+
+    rows (m,) of the arrays given; quality (m,) in [0, 1], of the worst of a shot's labels, 0 being
+    surely wrong; kind (m,) the class of that label; suggested (m, C) the label set that the head
+    would give; reasons (m) in words.
+    """
+
+    rows: Rows
+    quality: Floats
+    kind: Rows
+    suggested: Labels
+    reasons: tuple[str, ...]
+
+
+def find(
+    embeddings: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    taxonomy: Taxonomy,
+    *,
+    folds: int = FOLDS,
+    nearest: int = NEAREST,
+    seed: int = 0,
+    on_fold: Callable[[int, int], None] = lambda done, total: None,
+) -> Suspects:
+    """Suspicious label sets (n, C) of labelled shots with embeddings (n, D).
+
+    The embeddings should come from a network that did not learn these labels by heart.
+    Raises InputError for too few shots, or where cleanlab is not installed.
+    """
+    x, y = np.asarray(embeddings, np.float32), np.asarray(labels, bool)
+    if len(x) < FEWEST:
+        what = f"{len(x)} labelled shots are too few to find wrong labels among them"
+        raise InputError(what, mend=f"Label at least {FEWEST}.")
+    probabilities, likely = out_of_fold(x, y, taxonomy, folds, seed, on_fold)
+    around, _ = neighbours.nearest(x, min(nearest, len(x) - 1))
+    share = y[around].mean(1, dtype=np.float32)
+    doubted = _doubted(probabilities, y)
+    quality = _quality(probabilities, share, y)
+    telling = np.array([bool(kind.parent) for kind in taxonomy.classes])
+    worst = (quality - 0.1 * (y & telling) - 0.05 * telling).argmin(1)
+    least = quality.min(1)
+    rows = np.flatnonzero(doubted & (least < 0.5))
+    rows = rows[np.argsort(least[rows], kind="stable")]
+    reasons = tuple(
+        _in_words(y[i], int(worst[i]), likely[i], probabilities[i], y[around[i]], taxonomy)
+        for i in rows
+    )
+    return Suspects(rows, least[rows], worst[rows].astype(np.int64), likely[rows], reasons)
+
+
+def out_of_fold(
+    x: Floats,
+    y: Labels,
+    taxonomy: Taxonomy,
+    folds: int = FOLDS,
+    seed: int = 0,
+    on_fold: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Floats, Labels]:
+    """(n, C) probabilities and likeliest sets of every shot by a head that never saw its label."""
+    fold = np.random.default_rng(seed).permutation(len(x)) % folds
+    space = head.space_of(x)
+    probabilities = np.zeros(y.shape, np.float32)
+    likely = np.zeros(y.shape, bool)
+    for k in range(folds):
+        on_fold(k, folds)
+        made = head.fit(x[fold != k], y[fold != k], taxonomy, space=space)
+        probabilities[fold == k] = made.probabilities(x[fold == k])
+        likely[fold == k] = made.likely(x[fold == k])
+    on_fold(folds, folds)
+    return probabilities, likely
+
+
+def _doubted(probabilities: Floats, y: Labels) -> Labels:
+    """(n,) shots of which confident learning doubts any label; each class is judged by itself."""
+    package = _cleanlab()
+    lists = [np.flatnonzero(row).tolist() for row in y]
+    found = package.find_label_issues(
+        lists, probabilities.astype(np.float64), filter_by="confident_learning", n_jobs=1
+    )
+    return np.asarray(found, bool)
+
+
+def _quality(probabilities: Floats, share: Floats, y: Labels) -> Floats:
+    """(n, C) how well each label stands: mean of what the head and the nearest shots say of it."""
+    agreed = (probabilities + share) / 2
+    return np.where(y, agreed, 1 - agreed).astype(np.float32)
+
+
+def _in_words(
+    given: Labels,
+    kind: int,
+    suggested: Labels,
+    probability: Floats,
+    around: Labels,
+    taxonomy: Taxonomy,
+) -> str:
+    """Why a shot is suspected: its worst label, and what stands against it."""
+    name = taxonomy.names[kind]
+    said = {
+        c: f"{taxonomy.names[c]} {probability[c]:.2f}".replace(" 0.", " .")
+        for c in range(len(given))
+    }
+    if not given[kind]:
+        return f"lacks {name}: {_nearest_are(around, kind, name)}; out of fold {said[kind]}"
+    instead = np.flatnonzero(suggested & ~given)
+    if not len(instead):
+        return f"labelled {name}: {_nearest_are(around, kind, name)}; out of fold {said[kind]}"
+    special = [c for c in instead if taxonomy.classes[c].parent]
+    other = int(special[0] if special else instead[0])
+    seen = _nearest_are(around, other, taxonomy.names[other])
+    return f"labelled {name}: {seen}; out of fold {said[other]}, {said[kind]}"
+
+
+def _nearest_are(around: Labels, kind: int, name: str) -> str:
+    have, k = int(around[:, kind].sum()), len(around)
+    if have == k:
+        return f"its {k} nearest are all {name}"
+    return f"{have} of its {k} nearest are {name}" if have else f"none of its {k} nearest is {name}"
+
+
+def _cleanlab() -> Any:
+    try:
+        return importlib.import_module("cleanlab.multilabel_classification.filter")
+    except ImportError as error:
+        mend = "pip install 'airylabel[active]'"
+        raise InputError("suspicious labels need cleanlab", mend=mend) from error
+
+
+# -- how good the flags are ------------------------------------------------------------------------
+
+
+def plant(y: Labels, taxonomy: Taxonomy, share: float, seed: int) -> tuple[Labels, Rows]:
+    """Labels with errors as people make them, and the rows (sorted) where they are.
+
+    By turns a slip (one class toggled by mistake, as its key would) and the labels of another shot.
+    """
+    random = np.random.default_rng(seed)
+    rows = np.sort(random.choice(len(y), max(1, round(share * len(y))), replace=False))
+    wrong = y.copy()
+    for turn, row in enumerate(rows):
+        while (wrong[row] == y[row]).all():
+            slip = taxonomy.toggle(y[row], int(random.integers(y.shape[1])))
+            wrong[row] = slip if turn % 2 == 0 else y[random.integers(len(y))]
+    return wrong, rows
+
+
+def measure(
+    embeddings: npt.ArrayLike, labels: npt.ArrayLike, taxonomy: Taxonomy, share: float, seed: int
+) -> dict[str, Any]:
+    """How many of the first flags are real where a `share` of right labels was made wrong.
+
+    `precision`: among the first flags that cover half of the planted errors (`flags_for_half`);
+    None where they are never covered. `flags`, `flags_precision`, `found`: of all flags.
+    """
+    y = np.asarray(labels, bool)
+    wrong, rows = plant(y, taxonomy, share, seed)
+    suspects = find(embeddings, wrong, taxonomy, seed=seed)
+    real = np.isin(suspects.rows, rows)
+    half = -(-len(rows) // 2)
+    reached = np.flatnonzero(np.cumsum(real) >= half)
+    first = int(reached[0]) + 1 if len(reached) else None
+    return {
+        "shots": len(y),
+        "planted": len(rows),
+        "seed": seed,
+        "precision": None if first is None else half / first,
+        "flags_for_half": first,
+        "flags": len(real),
+        "flags_precision": float(real.mean()) if len(real) else None,
+        "found": float(real.sum() / len(rows)),
+    }

@@ -1,0 +1,93 @@
+"""Geometry of heatmaps: from the network's coarse grid onto the pattern.
+
+Pure numpy, for the window too; how heat is computed from a network is `model.heatmaps.gradcam`'s matter.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+Heat = npt.NDArray[np.float32]
+
+Box = tuple[float, float, float, float]
+Span = tuple[float, float]
+
+ALARM = 0.25
+"""Share of the heat on masked pixels and outside the detector from which on it is said aloud."""
+FULL_FIELD: Box = (0.0, 0.0, 1.0, 1.0)
+"""y0, x0, y1, x1 of the part of a shot that the network saw, as fractions of its sides."""
+
+
+def enlarge(
+    cells: npt.ArrayLike,
+    shape: tuple[int, int],
+    field: Box = FULL_FIELD,
+    cells_box: Box | None = None,
+) -> Heat:
+    """(h, w) heat of one class onto a pattern of `shape` (y, x): float32 in [0, 1].
+
+    Bicubic between the centres of the cells, which tile `cells_box` (where it is not `field`:
+    the cells of a strided network begin before the border of what it saw); 0 outside `field`.
+    Negative heat counts as none; the hottest cell is 1 unless there is no heat at all.
+    """
+    box = field if cells_box is None else cells_box
+    heat = np.clip(np.nan_to_num(np.asarray(cells, np.float32)), 0, None)
+    hottest = heat.max(initial=0)
+    if hottest > 0:
+        heat = heat / hottest
+    h, w = heat.shape
+    down = _weights(shape[0], h, (field[0], field[2]), (box[0], box[2]))
+    across = _weights(shape[1], w, (field[1], field[3]), (box[1], box[3]))
+    return np.clip(down @ heat @ across.T, 0, 1)
+
+
+def lost_share(heat: Heat, good: npt.NDArray[np.bool_]) -> float:
+    """Share of the heat (y, x) that lies on pixels that are not `good` (y, x); 0 without heat.
+
+    Masked pixels and what lies outside the detector tell nothing of a shot. On a round detector in
+    a square picture, heat that is the same everywhere has a share of 1 - pi/4 = .21 there.
+    """
+    whole = float(heat.sum())
+    return float(heat[~good].sum()) / whole if whole > 0 else 0.0
+
+
+def outside(good: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(y, x) True for pixels that are not `good` and hang together with a border of the picture.
+
+    They lie beyond the detector; other bad pixels are its holes and defects.
+    """
+    from scipy.ndimage import label
+
+    parts, _ = label(~good)
+    edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    return np.asarray(np.isin(parts, np.unique(edge[edge > 0])))
+
+
+@lru_cache(maxsize=64)
+def _weights(pixels: int, cells: int, seen: Span, tiled: Span) -> Heat:
+    """(pixels, cells): how much each cell tells at each pixel centre, along one axis.
+
+    Keys' cubic convolution with a = -1/2; the outermost cells go on to the border of what the
+    network saw.
+    """
+    centre = (np.arange(pixels) + 0.5) / pixels
+    place = (centre - tiled[0]) / (tiled[1] - tiled[0]) * cells - 0.5
+    place = np.clip(place, -0.5, cells - 0.5)
+    inside = (centre >= seen[0]) & (centre <= seen[1])
+    first = np.floor(place).astype(int)
+    table = np.zeros((pixels, cells), np.float32)
+    rows = np.flatnonzero(inside)
+    for tap in range(-1, 3):
+        at = np.clip(first + tap, 0, cells - 1)
+        np.add.at(table, (rows, at[rows]), _cubic(np.abs(place - first - tap))[rows])
+    table.setflags(write=False)  # it is shared by everybody
+    return table
+
+
+def _cubic(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return np.where(x <= 1, near, np.where(x < 2, far, 0))

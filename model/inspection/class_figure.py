@@ -1,0 +1,142 @@
+"""The paper's Fig. 5 from a run: which shots it shows, where the network looked, what it said.
+
+Chooses shots, reads them with the network and hands them to `model.inspection.figures`, which draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.heatmaps.gradcam import Form
+from model.inspection.figures import ClassRow, ShownShot, colours, figure_place, save
+from model.inspection.gallery import SCHEMATIC_SIDE, Render
+from model.inspection.questioning import Read, Reader, some_rows
+from model.shots.table import ShotTable
+
+LOOKED_AT = 800
+GROUPS = ("hits", "false", "missed", "certain", "unsure", "labelled")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to show: classes by name, a group of shots of each, how many, in which form.
+
+    hits, false (alarms), missed and labelled shots are drawn by chance from a part of the shots,
+    as the paper's five; the most certain and unsure ones go first.
+    """
+
+    classes: tuple[str, ...]
+    group: str = "hits"
+    per_class: int = 5
+    seed: int = 0
+    form: Form = "paper"
+
+
+def draw(
+    table: ShotTable,
+    run: Path,
+    out: Path,
+    wish: Wish,
+    *,
+    rows: Sequence[int] | None = None,
+    render: Render | None = None,
+    colormap: str = "viridis",
+    dpi: int = 200,
+    note: Callable[[str], None] = lambda text: None,
+) -> dict[str, list[int]]:
+    """Write the figure; class name -> numbers (from 1) of the shots that it shows.
+
+    rows: show these in every row of the figure instead of choosing. Raises InputError where there
+    is nothing to show, or for classes and places that cannot be.
+    """
+    figure_place(out)
+    colours(colormap)
+    reader = Reader(run)
+    kinds = [reader.index(name) for name in wish.classes]
+    if reader.about.preprocessing.input != "pattern":
+        raise InputError("this run looks at correlation maps", mend="Choose one of patterns.")
+    wanted = some_rows(table, LOOKED_AT, wish.seed) if rows is None else np.asarray(rows, np.int64)
+    if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(table)):
+        raise InputError("there are no such shots", mend=f"Give numbers from 1 to {len(table)}.")
+    read = reader.read(table, wanted)
+    maps = reader.maps(read, wish.form)
+    drawn, shown = [], {}
+    for name, kind in zip(wish.classes, kinds, strict=True):
+        label = _label_column(table, name)
+        places = (
+            _ordered(read, wanted) if rows is not None else _chosen(read, table, label, kind, wish)
+        )
+        shots = [_shot(reader, read, table, maps, int(i), kind, label) for i in places]
+        drawn.append(ClassRow(name, shots, _schematic(table, name, render)))
+        shown[name] = (read.rows[places] + 1).tolist()
+    save(drawn, out, colormap=colormap, dpi=dpi)
+    return shown
+
+
+def _label_column(table: ShotTable, name: str) -> int:
+    return table.class_names.index(name) if name in table.class_names else -1
+
+
+def _ordered(read: Read, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """Places of the shots read in the order asked for."""
+    place = {int(row): i for i, row in enumerate(read.rows)}
+    return np.array([place[int(row)] for row in wanted if int(row) in place], np.intp)
+
+
+def _chosen(
+    read: Read, table: ShotTable, label: int, kind: int, wish: Wish
+) -> npt.NDArray[np.intp]:
+    """Places among the shots read."""
+    decided = table.labelled[read.rows] & (label >= 0)
+    labelled = decided & (table.labels[read.rows, label] > 0)
+    likely, logit = read.decided[:, kind], read.logits[:, kind]
+    chance = np.random.default_rng((wish.seed, kind)).random(len(read))
+    groups: dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.floating]]] = {
+        "hits": (labelled & likely, chance),
+        "false": (decided & ~labelled & likely, chance),
+        "missed": (labelled & ~likely, chance),
+        "labelled": (labelled, chance),
+        "certain": (likely, -logit),
+        "unsure": (np.ones(len(read), bool), np.abs(logit)),
+    }
+    which, key = groups[wish.group]
+    places = np.flatnonzero(which)
+    return places[np.argsort(key[places], kind="stable")][: wish.per_class]
+
+
+def _shot(
+    reader: Reader,
+    read: Read,
+    table: ShotTable,
+    maps: npt.NDArray[np.float32],
+    place: int,
+    kind: int,
+    label: int,
+) -> ShownShot:
+    row = int(read.rows[place])
+    ((_, counts, mask),) = table.iter_shots([row])
+    down, right = map(float, read.shift[place])
+    heat = reader.on_pattern(maps[place, kind], counts.shape, (down, right))
+    said = float(reader.about.probabilities(read.logits[place : place + 1])[0, kind])
+    number = "1.0" if said >= 0.995 else f"{said:.2f}".removeprefix("0")
+    likely = bool(read.decided[place, kind])
+    if label < 0 or not table.labelled[row]:
+        word = "predicted" if likely else "not predicted"
+    elif table.labels[row, label]:
+        word = "true" if likely else "missed"
+    else:
+        word = "false alarm" if likely else "absent"
+    return ShownShot(counts, heat, mask, f"p {number} · {word}")
+
+
+def _schematic(table: ShotTable, name: str, render: Render | None) -> npt.NDArray[np.uint8] | None:
+    if render is None or table.taxonomy is None or name not in table.taxonomy.names:
+        return None
+    drawing = table.taxonomy.classes[table.taxonomy.index(name)].schematic
+    return render(drawing, SCHEMATIC_SIDE) if drawing else None

@@ -1,0 +1,155 @@
+"""A few shots read by a network and kept in memory, to be questioned: what if a part were missing?
+
+`prediction` reads all shots once and keeps only results; here a handful stays, with the squares
+that the network saw, so that they can be changed and read again. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.heatmaps.geometry import Heat, enlarge
+from model.heatmaps.gradcam import Form, through_pooled_linear_head
+from model.networks.receptive import cell_box, within
+from model.prediction import inference
+from model.prediction.predict import PooledHead
+from model.runs import checkpoint
+from model.shots.table import ShotTable
+
+Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Read:
+    """Shots that were read: rows (n,) of the table, and of each what follows.
+
+    squares (n, size, size) linear counts as reduced for the network, `good` the same for pixels
+    that saw anything; centre (n, 2) of the beam in them, (y, x) in pixels; shift (n, 2) as in
+    `predictions.h5`; features (n, K, h, w); logits, decided (n, C).
+    """
+
+    rows: Rows
+    squares: Floats
+    good: Flags
+    centre: Floats
+    shift: Floats
+    features: Floats
+    logits: Floats
+    decided: Flags
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class Reader:
+    """The network of a run, ready to read shots. Raises InputError where there is none."""
+
+    def __init__(self, run: Path, class_names: Sequence[str] | None = None) -> None:
+        network, self.about = checkpoint.load(Path(run), class_names)
+        self.head = PooledHead.of(network)
+        self.size = self.about.preprocessing.size
+        shape = (self.about.channels, self.size, self.size)
+        self.engine, _ = inference.choose(network, shape)
+        self.cells = cell_box(network, self.size, inference.grid(network, shape))
+        self.names = self.about.class_names
+
+    def index(self, name: str) -> int:
+        """Position of a class; InputError for one that the network does not know."""
+        if name not in self.names:
+            mend = f"It knows {', '.join(self.names)}."
+            raise InputError(f"the network has no class {name!r}", mend=mend)
+        return self.names.index(name)
+
+    def read(self, table: ShotTable, rows: npt.ArrayLike) -> Read:
+        """Read some shots; those that cannot be read are left out, in the order of the rows.
+
+        Raises InputError where none can be read, and for maps where the network reads patterns.
+        """
+        checkpoint.check_kind(self.about, table.sources)
+        wanted = np.asarray(rows, np.int64)
+        kept, squares, good, centres, shifts = [], [], [], [], []
+        steps = self.about.preprocessing
+        for row, counts, mask in table.iter_shots(wanted, on_error=lambda row, error: None):
+            shot = steps.prepare(counts, mask, table.geometry(row))
+            kept.append(row)
+            squares.append(steps.reduce_prepared(shot))
+            seen = replace(shot, counts=shot.mask.astype(np.float32), mask=np.ones_like(shot.mask))
+            good.append(
+                steps.reduce_prepared(seen) > 0.5
+                if steps.input == "pattern"
+                else np.ones((self.size, self.size), bool)
+            )
+            shifts.append(np.divide(shot.shift, counts.shape))
+            y0, x0, y1, x1 = steps.field(counts.shape)
+            share = (np.array(shot.centre) + 0.5) / counts.shape
+            centres.append((share - (y0, x0)) / (y1 - y0, x1 - x0) * self.size - 0.5)
+        if not kept:
+            raise InputError("none of these shots can be read", mend="Check the files of shots.")
+        pixels = np.stack(squares)
+        features = self.features(steps.to_input(pixels).astype(np.float32))
+        logits = self.logits_from(features)
+        return Read(
+            np.array(kept, np.int64), pixels, np.stack(good),
+            np.array(centres, np.float32), np.array(shifts, np.float32),
+            features, logits, self.about.decide(logits),
+        )  # fmt: skip
+
+    def features(self, inputs: Floats) -> Floats:
+        """(n, K, h, w) of network inputs (n, size, size)."""
+        step = self.engine.batch
+        parts = (inputs[i : i + step, None] for i in range(0, len(inputs), step))
+        return np.concatenate(list(self.engine.stream(parts)))
+
+    def logits_from(self, features: Floats) -> Floats:
+        """(n, C) of feature maps."""
+        return np.asarray(features.mean((-2, -1)) @ self.head.weight.T + self.head.bias, np.float32)
+
+    def logits(self, squares: Floats) -> Floats:
+        """(n, C) of linear counts (n, size, size), changed or not."""
+        ready = self.about.preprocessing.to_input(squares).astype(np.float32)
+        return self.logits_from(self.features(ready))
+
+    def maps(self, read: Read, form: Form) -> Floats:
+        """(n, C, h, w) Grad-CAM++ of every class."""
+        found = through_pooled_linear_head(read.features, self.head.weight, read.logits, form)
+        return np.asarray(found.values, np.float32)
+
+    def on_square(self, cells: Floats) -> Heat:
+        """Heat on the network's grid (h, w), onto the square that it saw (size, size)."""
+        return enlarge(cells, (self.size, self.size), cells_box=self.cells)
+
+    def on_pattern(
+        self, cells: Floats, shape: tuple[int, int], shift: tuple[float, float] = (0.0, 0.0)
+    ) -> Heat:
+        """The same onto the shot as it is in its file, which the preparation moved by `shift`."""
+        y0, x0, y1, x1 = self.about.preprocessing.field(shape)
+        field = (y0 - shift[0], x0 - shift[1], y1 - shift[0], x1 - shift[1])
+        return enlarge(cells, shape, field, within(field, self.cells))
+
+
+def some_rows(table: ShotTable, most: int, seed: int) -> Rows:
+    """At most `most` rows by chance: evaluation shots where there are any, else labelled, else all.
+
+    Heat on shots that a network learnt by heart says little.
+    """
+    for pool in _pools(table):
+        if len(pool):
+            chosen = np.random.default_rng(seed).permutation(pool)[:most]
+            return np.sort(chosen).astype(np.int64)
+    return np.zeros(0, np.int64)
+
+
+def _pools(table: ShotTable) -> Iterator[Rows]:
+    from model.shots.table import EVALUATION
+
+    yield np.flatnonzero(table.labelled & (table.role == EVALUATION))
+    yield np.flatnonzero(table.labelled)
+    yield np.arange(len(table))

@@ -1,0 +1,166 @@
+"""How good predictions are: the paper's three numbers, and those that show the rare classes.
+
+Arrays in, plain numbers out. torchmetrics computes what it has; the rest is numpy. Thresholds and
+temperature are chosen in `model.metrics.calibration`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.taxonomy.taxonomy import Taxonomy
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.bool_]
+RARE = 0.05
+"""A class is rare where fewer than this share of all labelled shots show it."""
+SURE = 0.75
+"""An answer counts as confident above this."""
+_BINS = 15
+
+
+def evaluate(
+    probabilities: Floats,
+    labels: Labels,
+    decided: Labels,
+    *,
+    rare: Labels | None = None,
+    taxonomy: Taxonomy | None = None,
+) -> dict[str, Any]:
+    """All numbers for probabilities, true labels and decided labels, each (N, C).
+
+    accuracy, precision, recall: micro, as section 3.2; macro_f1, macro_ap: mean over the classes
+    that occur in `labels`; rare_f1: over those of them that are `rare` (C,), None without any;
+    exact_match: shots with every label right; ece, loss (Eq. 6), brier: over all label cells;
+    contradiction_rate: shots whose decided set breaks a hard rule.
+    """
+    occurs = labels.any(0)
+    f1 = f1_scores(decided, labels)
+    ap = average_precisions(probabilities, labels)
+    numbers = micro(decided, labels) | {
+        "macro_f1": _mean(f1[occurs]),
+        "macro_ap": _mean(ap[occurs]),
+        "rare_f1": None if rare is None else _mean(f1[occurs & rare]),
+        "exact_match": float((decided == labels).all(1).mean()) if len(labels) else None,
+        "ece": calibration_error(probabilities, labels),
+        "loss": cross_entropy(probabilities, labels),
+        "brier": float(((probabilities - labels) ** 2).mean()) if len(labels) else None,
+    }
+    if taxonomy is not None and taxonomy.rules:
+        numbers["contradiction_rate"] = float(taxonomy.contradictions(decided).mean())
+    return numbers
+
+
+def micro(decided: Labels, labels: Labels) -> dict[str, float | None]:
+    """Accuracy, precision and recall over all label cells (section 3.2); None for 0/0."""
+    right = int((decided & labels).sum())
+    return {
+        "accuracy": float((decided == labels).mean()) if labels.size else None,
+        "precision": _ratio(right, int(decided.sum())),
+        "recall": _ratio(right, int(labels.sum())),
+    }
+
+
+def per_class(
+    probabilities: Floats, labels: Labels, decided: Labels, names: tuple[str, ...]
+) -> dict[str, dict[str, float | int | None]]:
+    """Table 10 with F1 and average precision: class name -> numbers."""
+    f1, ap = f1_scores(decided, labels), average_precisions(probabilities, labels)
+    table: dict[str, dict[str, float | int | None]] = {}
+    for c, name in enumerate(names):
+        mine, true = decided[:, c : c + 1], labels[:, c : c + 1]
+        some = bool(true.any())
+        table[name] = micro(mine, true) | {
+            "f1": float(f1[c]) if some else None,
+            "average_precision": float(ap[c]) if some else None,
+            "shots": int(true.sum()),
+        }
+    return table
+
+
+def confident(probabilities: Floats, labels: Labels, exclusive: bool) -> dict[str, float | None]:
+    """coverage: share of the answers surer than `SURE`; confident_accuracy: how many are right.
+
+    An answer is a label cell, as sure as max(p, 1 - p); where classes are `exclusive` it is a shot,
+    as sure as its likeliest class. Bobkov et al. 2015 judge their classifier so.
+    """
+    if exclusive:
+        sure = probabilities.max(1) > SURE
+        right = probabilities.argmax(1) == labels.argmax(1)
+    else:
+        sure = np.maximum(probabilities, 1 - probabilities) > SURE
+        right = (probabilities >= 0.5) == labels
+    return {
+        "coverage": float(sure.mean()) if sure.size else None,
+        "confident_accuracy": float(right[sure].mean()) if sure.any() else None,
+    }
+
+
+def broken_rules(decided: Labels, taxonomy: Taxonomy) -> dict[str, float]:
+    """Share of shots whose decided labels break each rule, by the rule's text."""
+    shares = taxonomy.violations(decided).mean(0) if len(decided) else np.zeros(0)
+    return {rule.text: float(s) for rule, s in zip(taxonomy.rules, shares, strict=False)}
+
+
+def f1_scores(decided: Labels, labels: Labels) -> npt.NDArray[np.float64]:
+    """(C,) F1 of each class; 0 where a class is neither there nor found."""
+    right = (decided & labels).sum(0)
+    total = decided.sum(0) + labels.sum(0)
+    return np.divide(2.0 * right, total, out=np.zeros(len(right)), where=total > 0)
+
+
+def average_precisions(probabilities: Floats, labels: Labels) -> npt.NDArray[np.float64]:
+    """(C,) average precision of each class; NaN where no shot shows it."""
+    from model import torchvision_ops
+
+    torchvision_ops.declare()
+    import torch
+    from torchmetrics.functional.classification import binary_average_precision
+
+    if len(labels) == 0:
+        return np.full(labels.shape[1], np.nan)
+    p = torch.from_numpy(np.ascontiguousarray(probabilities, np.float32))
+    y = torch.from_numpy(np.ascontiguousarray(labels).astype(np.int64))
+    with warnings.catch_warnings():  # it warns of classes without a positive: NaN says so here
+        warnings.simplefilter("ignore")
+        found = [binary_average_precision(p[:, c], y[:, c]) for c in range(labels.shape[1])]
+    values = np.asarray(found, np.float64).copy()
+    values[~labels.any(0)] = np.nan
+    return values
+
+
+def calibration_error(probabilities: Floats, labels: Labels, bins: int = _BINS) -> float | None:
+    """Expected calibration error over all label cells, equal bins of probability."""
+    p, y = np.ravel(probabilities).astype(np.float64), np.ravel(labels)
+    if p.size == 0:
+        return None
+    which = np.minimum((p * bins).astype(int), bins - 1)
+    count = np.bincount(which, minlength=bins)
+    gap = np.abs(np.bincount(which, p, bins) - np.bincount(which, y, bins))
+    return float(gap[count > 0].sum() / p.size)
+
+
+def cross_entropy(probabilities: Floats, labels: Labels) -> float | None:
+    """Eq. 6 as a mean over shots and classes; None without shots."""
+    if labels.size == 0:
+        return None
+    right = np.where(labels, probabilities, 1 - probabilities).astype(np.float64)
+    return float(-np.log(np.maximum(right, 1e-12)).mean())
+
+
+def constant_prediction(labels: Labels) -> Labels:
+    """(C,) the label set that is most frequent in labels (N, C): what a blind guess would say."""
+    sets, counts = np.unique(labels, axis=0, return_counts=True)
+    return np.asarray(sets[counts.argmax()], bool)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _mean(values: npt.NDArray[np.float64]) -> float | None:
+    return float(values.mean()) if values.size else None

@@ -1,0 +1,120 @@
+"""Embeddings of all shots by a network that was never trained on them, such as a backbone.
+
+What the instant learning needs before the first run: no heatmaps, no probabilities, in parts that
+an interrupted pass does not compute again. It writes only below its cache and changes no label.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.events import Event, event
+from model.prediction import embedding_file as embedding_parts
+from model.prediction import inference
+from model.prediction.embedding_file import PART, Part
+from model.runs import checkpoint
+from model.shots.table import ShotTable
+
+Floats = npt.NDArray[np.float32]
+
+
+def embed(
+    table: ShotTable,
+    network: Path,
+    cache: Path,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    engine: str = "auto",
+    size: int = PART,
+) -> Iterator[Event]:
+    """Embed every shot of the table by the network of a run folder or backbone.
+
+    Yields `note`, `progress`, a `part` (first, stop) for each part that is new on disk, and last
+    `finished` (shots, unreadable, seconds), `cancelled` or `failed`. Parts that are there already
+    are kept as they are.
+    """
+    started = time.monotonic()
+    try:
+        parts = embedding_parts.parts_of(table, network, cache, size)
+        missing = [part for part in parts if not part.is_there]
+        done = len(table) - sum(part.stop - part.first for part in missing)
+        yield event("progress", what="reading all shots", done=done, total=len(table))
+        unreadable = 0
+        if missing:
+            reader = _Reader(table, network, engine)
+            yield event("note", level="info", text=reader.line)
+            for part in missing:
+                for so_far in reader.read(part, stop):
+                    yield event("progress", what="reading all shots", done=done + so_far,
+                                total=len(table))  # fmt: skip
+                if reader.found is None:
+                    yield event("cancelled", text="Stopped; what was read is kept.")
+                    return
+                embedding_parts.write(part, reader.found)
+                unreadable += reader.unreadable
+                done += part.stop - part.first
+                yield event("part", first=part.first, stop=part.stop)
+        gone = time.monotonic() - started
+        yield event("finished", metrics={}, shots=len(table), unreadable=unreadable, seconds=gone)
+    except InputError as error:
+        yield event("failed", text=str(error))
+
+
+class _Reader:
+    """The network and its engine; `found` (n, D) is the last part, None where it was stopped."""
+
+    def __init__(self, table: ShotTable, folder: Path, engine: str) -> None:
+        network, about = checkpoint.load(folder)
+        checkpoint.check_kind(about, table.sources)
+        side = about.preprocessing.size
+        self._engine, self.line = inference.choose(network, (about.channels, side, side), engine)
+        self._apply, self._width, self._table = about.preprocessing.apply, network.width, table
+        self.found: npt.NDArray[np.float16] | None = None
+        self.unreadable = 0
+
+    def read(self, part: Part, stop: Callable[[], bool]) -> Iterator[int]:
+        """Fills `found`; yields how many shots are done, batch by batch."""
+        found = np.full((part.stop - part.first, self._width), np.nan, np.float16)
+        self.found, self.unreadable = None, 0
+        rows: list[npt.NDArray[np.int64]] = []
+        stopped, done = False, 0
+        largest = float(np.finfo(np.float16).max)
+
+        def batches() -> Iterator[Floats]:
+            nonlocal stopped
+            places: list[int] = []
+            pixels: list[Any] = []
+            wanted = np.arange(part.first, part.stop)
+            for row, counts, mask in self._table.iter_shots(wanted, on_error=self._pass_over):
+                if not places and stop():
+                    stopped = True
+                    return
+                places.append(row - part.first)
+                pixels.append(self._apply(counts, mask))
+                if len(places) == self._engine.batch:
+                    rows.append(np.array(places, np.int64))
+                    yield np.stack(pixels)
+                    places, pixels = [], []
+            if places:
+                rows.append(np.array(places, np.int64))
+                yield np.stack(pixels)
+
+        for features in self._engine.stream(batches()):
+            values = features.mean((-2, -1))
+            at = rows.pop(0)
+            finite = np.isfinite(values).all(1)
+            found[at[finite]] = np.clip(values[finite], -largest, largest)
+            done += len(at)
+            yield done
+        if not stopped:
+            self.found = found
+
+    def _pass_over(self, row: int, error: InputError) -> None:
+        self.unreadable += 1

@@ -1,0 +1,112 @@
+"""Embeddings of shots on disk, part by part, so that an interrupted pass goes on where it was.
+
+One `.npy` (n, D) float16 for every 2,048 shots, NaN where a shot could not be read. Its name
+says which shots of which files and which network; a part of anything else is never taken.
+numpy only; nothing here computes an embedding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.shots.table import ShotTable
+
+PART = 2048
+"""Shots of a part."""
+Halves = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows `first` … `stop` - 1 of a table, and where their embeddings lie or will lie."""
+
+    first: int
+    stop: int
+    path: Path
+
+    @property
+    def is_there(self) -> bool:
+        return self.path.is_file()
+
+
+def parts_of(table: ShotTable, network: Path, cache: Path, size: int = PART) -> list[Part]:
+    """The parts of all shots of a table, in order, in their folder below `cache`.
+
+    Raises InputError for a folder without a network.
+    """
+    folder = cache / f"embeddings-{network_key(network)}"
+    files = [info.fingerprint.encode() for info in table.sources]
+    found = []
+    for first in range(0, len(table), size):
+        stop = min(first + size, len(table))
+        mine = slice(first, stop)
+        digest = hashlib.blake2b(digest_size=8)
+        for number in np.unique(table.source_of[mine]):
+            digest.update(files[number])
+        digest.update(np.ascontiguousarray(table.source_of[mine]).tobytes())
+        digest.update(np.ascontiguousarray(table.index_of[mine]).tobytes())
+        found.append(Part(first, stop, folder / f"{first:09d}-{digest.hexdigest()}.npy"))
+    return found
+
+
+def network_key(network: Path) -> str:
+    """A few letters that stand for the weights of a run folder or backbone."""
+    try:
+        about = json.loads((network / "model.json").read_text(encoding="utf-8"))
+        return str(about["sha256"])[:12]
+    except (OSError, ValueError, KeyError) as error:
+        mend = "Choose the folder of a finished run."
+        raise InputError(f"holds no trained network ({error})", file=network, mend=mend) from error
+
+
+def write(part: Part, embeddings: npt.ArrayLike) -> None:
+    """Put (n, D) embeddings in their place, whole or not at all."""
+    values = np.asarray(embeddings, np.float16)
+    waiting = part.path.with_name(f".{part.path.name}.{os.getpid()}.part")
+    try:
+        part.path.parent.mkdir(parents=True, exist_ok=True)
+        with waiting.open("wb") as file:
+            np.save(file, values, allow_pickle=False)
+        waiting.replace(part.path)
+    except OSError as error:
+        mend = "Free some space on that disk."
+        what = f"cannot be written ({error.strerror or error})"
+        raise InputError(what, file=part.path, mend=mend) from error
+    finally:
+        with contextlib.suppress(OSError):  # no folder, or none to write in: said above
+            waiting.unlink(missing_ok=True)
+
+
+def read(parts: list[Part], n: int) -> Halves | None:
+    """(n, D) embeddings of the parts that are there, NaN elsewhere; None where there are none.
+
+    A damaged part counts as not there.
+    """
+    found: Halves | None = None
+    for part in parts:
+        values = _read_one(part)
+        if values is None:
+            continue
+        if found is None:
+            found = np.full((n, values.shape[1]), np.nan, np.float16)
+        if values.shape[1] == found.shape[1]:
+            found[part.first : part.stop] = values
+    return found
+
+
+def _read_one(part: Part) -> Halves | None:
+    try:
+        values = np.load(part.path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    fits = values.ndim == 2 and len(values) == part.stop - part.first
+    return values.astype(np.float16, copy=False) if fits else None

@@ -1,0 +1,177 @@
+"""Reduced shots on disk, each made once: memory-mapped, so that memory stays flat.
+
+A cache folder holds, for one preprocessing, a data file of squares one behind the other and an
+index that says which shot lies where. New labels add the shots that are missing; nothing is ever
+rewritten. What was interrupted while writing is cut off at the next start.
+The cache may be deleted at any time; it is never the only copy of anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.preprocessing.network_input import Preprocessing
+from model.runs.learned_shots import Hashes, hash_of, hashes_of
+from model.shots.table import ShotTable
+
+VERSION = 1
+_HALF_MAX = 65504.0
+_CHUNK = 256
+"""Shots between two updates of the index."""
+
+Key = tuple[str, int]
+
+
+@dataclass
+class ShotCache:
+    """The reduced counts of shots for one preprocessing."""
+
+    folder: Path
+    preprocessing: Preprocessing
+    half: bool
+    """Half precision: for detectors of up to 16 bits, whose counts fit it to 0.05 %."""
+    _index: dict[Key, int] = field(default_factory=dict)
+    _hashes: dict[Key, int] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: Path, preprocessing: Preprocessing, table: ShotTable) -> ShotCache:
+        """The cache for these shots in `folder`, made if there is none."""
+        half = all(np.dtype(s.dtype).kind in "uib" and np.dtype(s.dtype).itemsize <= 2
+                   for s in table.sources)  # fmt: skip
+        p = preprocessing
+        half = half and not p.preparation.any
+        made_of = json.dumps([VERSION, *p.decides_cache, half])
+        name = hashlib.blake2b(made_of.encode(), digest_size=6).hexdigest()
+        cache = cls(Path(folder) / f"{p.size}px-{name}", preprocessing, half)
+        cache._read_index()
+        return cache
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """Of the values on disk."""
+        return np.dtype(np.float16 if self.half else np.float32)
+
+    @property
+    def _bytes_per_shot(self) -> int:
+        return self.preprocessing.size**2 * self.dtype.itemsize
+
+    def fill(
+        self,
+        table: ShotTable,
+        rows: npt.NDArray[np.int64],
+        on_error: Callable[[int, InputError], None] | None = None,
+    ) -> Iterator[int]:
+        """Reduce the shots that are missing; yields how many of `rows` are done, now and then.
+
+        Raises InputError for a full disk and, without `on_error`, for a shot that cannot be read.
+        """
+        missing = np.array([r for r in rows if _key(table, r) not in self._index], np.int64)
+        done = len(rows) - len(missing)
+        if len(missing) == 0:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._data_path.open("ab") as file:
+                file.truncate(len(self._index) * self._bytes_per_shot)
+                for row, counts, mask in table.iter_shots(missing, on_error):
+                    small = self.preprocessing.reduce(counts, mask, table.geometry(row))
+                    self._append(file, _key(table, row), small)
+                    self._hashes[_key(table, row)] = hash_of(counts)
+                    done += 1
+                    if done % _CHUNK == 0:
+                        self._commit(file)
+                    yield done
+                self._commit(file)
+        except OSError as error:
+            raise InputError(
+                f"cannot be written ({error.strerror})",
+                file=self.folder,
+                mend="Free some space or choose another folder.",
+            ) from error
+
+    def read(self, table: ShotTable, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.generic]:
+        """Memory-mapped view of the whole file, indexed: (n, size, size) of the given rows."""
+        return np.asarray(self.mapped()[self.positions(table, rows)])
+
+    def positions(self, table: ShotTable, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Where the given rows lie in `mapped()`."""
+        return np.array([self._index[_key(table, r)] for r in rows], np.int64)
+
+    def holds(self, table: ShotTable, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """(n,) whether each row is in the cache."""
+        return np.array([_key(table, r) in self._index for r in rows], bool)
+
+    def hashes(self, table: ShotTable, rows: npt.NDArray[np.int64]) -> Hashes:
+        """`learned.hash_of` the counts of rows that are in the cache, (n,)."""
+        unknown = np.array([r for r in rows if _key(table, r) not in self._hashes], np.int64)
+        for row, found in hashes_of(table, unknown).items():  # of a cache without them
+            self._hashes[_key(table, row)] = found
+        known = (self._hashes.get(_key(table, r)) for r in rows)
+        return np.array([found for found in known if found is not None], np.uint64)
+
+    def mapped(self) -> npt.NDArray[np.generic]:
+        """(shots, size, size) all squares, read-only, memory-mapped."""
+        side = self.preprocessing.size
+        shape = (len(self._index), side, side)
+        if not self._index:
+            return np.zeros(shape, self.dtype)
+        return np.memmap(self._data_path, self.dtype, "r", shape=shape)
+
+    @property
+    def _data_path(self) -> Path:
+        return self.folder / "shots.bin"
+
+    @property
+    def _index_path(self) -> Path:
+        return self.folder / "index.json"
+
+    def _append(
+        self,
+        file: BinaryIO,
+        key: Key,
+        small: npt.NDArray[np.float32],
+    ) -> None:
+        if self.half:
+            small = np.minimum(small, _HALF_MAX)
+        file.write(small.astype(self.dtype).tobytes())
+        self._index[key] = len(self._index)
+
+    def _commit(self, file: BinaryIO) -> None:
+        """Data first, then the index, so that the index never promises what is not there."""
+        file.flush()
+        if os.fstat(file.fileno()).st_size != len(self._index) * self._bytes_per_shot:
+            what, mend = "another training writes here at the same time", "Wait for it to end."
+            raise InputError(what, file=self.folder, mend=mend)
+        os.fsync(file.fileno())
+        by_source: dict[str, list[list[int | None]]] = {}
+        for (source, index), position in self._index.items():
+            found = self._hashes.get((source, index))
+            by_source.setdefault(source, []).append([index, position, found])
+        waiting = self._index_path.with_name(f".index.{os.getpid()}.part")
+        waiting.write_text(json.dumps(by_source), encoding="utf-8")
+        waiting.replace(self._index_path)
+
+    def _read_index(self) -> None:
+        try:
+            by_source = json.loads(self._index_path.read_text(encoding="utf-8"))
+            size = self._data_path.stat().st_size
+        except (OSError, ValueError):
+            return  # none yet, or damaged: it is made again
+        entries = [((s, i), p, *more) for s, shots in by_source.items() for i, p, *more in shots]
+        if size >= len(entries) * self._bytes_per_shot:
+            self._index = {key: position for key, position, *_ in entries}
+            self._hashes = {key: more[0] for key, _, *more in entries if more and more[0]}
+
+
+def _key(table: ShotTable, row: int) -> Key:
+    return table.sources[table.source_of[row]].fingerprint, int(table.index_of[row])

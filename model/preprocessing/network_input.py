@@ -1,0 +1,230 @@
+"""From the counts of a shot to the input of a network: one recipe for training and prediction.
+
+Two steps. `reduce` makes a small square of linear counts, which the cache keeps; `to_input` turns
+counts into what the network is fed and is cheap. numpy only; nothing here is random.
+
+What happens to unusable pixels: masked, NaN and infinite pixels take no part in the averages, and
+a reduced pixel that has no good pixel at all is 0; negative counts become 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.physics.correlation import MapRecipe, correlation_map
+from model.physics.profiles import centre_of
+from model.preprocessing.preparation import Preparation, Prepared, Reference
+from model.shots.layouts import Geometry
+from model.threads import one_blas_thread
+
+Transform = Literal["raw", "unit", "log", "standardised"]
+TRANSFORMS: tuple[Transform, ...] = ("raw", "unit", "log", "standardised")
+Input = Literal["pattern", "correlation"]
+INPUTS: tuple[Input, ...] = ("pattern", "correlation")
+ANGLES = 360
+"""Samples of each ring of a map; 112 rings of them are what the paper's maps need at this size."""
+FULL_SCALE = 65535.0
+"""The largest count of a 16-bit detector, which `unit` maps to 1."""
+LOG_SCALE = float(np.log1p(FULL_SCALE))
+
+Floats = npt.NDArray[np.float32]
+Counts = TypeVar("Counts")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a shot becomes the input of one network; travels with every checkpoint."""
+
+    size: int = 224
+    """Side of the square input in pixels."""
+    first: int = 0
+    """Reduce to this side before the crop; 0: crop the shot as it is."""
+    crop: int = 0
+    """Side of the centred square that is kept, in pixels after `first`; 0: all of it."""
+    transform: Transform = "log"
+    """raw: counts; unit: counts / 65535; log: log1p(counts) / log1p(65535), the same 0..1 range;
+    standardised: (log1p(counts) - mean) / deviation with the two numbers below."""
+    mean: float = 0.0
+    deviation: float = 1.0
+    input: Input = "pattern"
+    """pattern: the shot itself; correlation: its map (`model.physics.correlation`), 0..1 as 0..65535."""
+    preparation: Preparation = field(default_factory=Preparation)
+    """What is done to the counts before anything else."""
+
+    def prepare(
+        self,
+        counts: npt.ArrayLike,
+        mask: npt.ArrayLike | None = None,
+        geometry: Geometry | None = None,
+    ) -> Prepared:
+        """Counts (y, x) of any real type, mask (y, x) True = good, after the steps that are on."""
+        values = np.asarray(counts, np.float32)
+        if values.ndim != 2 or 0 in values.shape:
+            raise InputError(
+                f"a shot must be a 2-D array, not one of shape {values.shape}",
+                mend="Choose the dataset that holds one pattern per shot.",
+            )
+        if self.preparation.any:
+            made = self.preparation.apply(values, mask, geometry)
+            return made.in_the_middle() if self.preparation.centre else made
+        good = np.isfinite(values)
+        if mask is not None:
+            good &= np.asarray(mask, bool)
+        beam = geometry.centre if geometry is not None and self.input == "correlation" else None
+        return Prepared(values, good, centre_of(values.shape, beam))
+
+    def reduce(
+        self,
+        counts: npt.ArrayLike,
+        mask: npt.ArrayLike | None = None,
+        geometry: Geometry | None = None,
+    ) -> Floats:
+        """Counts (y, x) of any real type, mask (y, x) True = good, to (size, size) linear counts.
+
+        A shot that is not square is first cut to its centred square. Averages over pixel areas
+        where it shrinks (no aliasing), linear interpolation where it grows. With the input
+        `correlation`, the map on `size` rings.
+        """
+        return self.reduce_prepared(self.prepare(counts, mask, geometry))
+
+    def reduce_prepared(self, shot: Prepared) -> Floats:
+        """What `prepare` returned, to (size, size) linear counts."""
+        if self.input == "correlation":
+            return self._map(shot)
+        good = shot.mask
+        values: Floats = np.maximum(np.where(good, shot.counts, np.float32(0)), 0)
+        y0, x0, side = self._square(values.shape)
+        kept = (slice(y0, y0 + side), slice(x0, x0 + side))
+        values, good = values[kept], good[kept]
+        weight = None if good.all() else good.astype(np.float32)
+        if self.first and self.crop:
+            values, weight = _resize(values, weight, self.first)
+            start = max(0, (self.first - self.crop) // 2)
+            middle = slice(start, start + min(self.crop, self.first))
+            values = values[middle, middle]
+            weight = None if weight is None else weight[middle, middle]
+        small, _ = _resize(values, weight, self.size)
+        return np.ascontiguousarray(small, np.float32)
+
+    def _map(self, shot: Prepared) -> Floats:
+        recipe = MapRecipe(radii=self.size, angles=ANGLES, centre=shot.centre)
+        with one_blas_thread():
+            made = correlation_map(shot.counts, shot.mask, recipe=recipe)
+        return made * np.float32(FULL_SCALE)
+
+    def to_input(self, counts: Counts) -> Counts:
+        """Linear counts of any shape, numpy array or torch tensor, to network input."""
+        values: Any = counts
+        if self.transform == "raw":
+            return counts
+        if self.transform == "unit":
+            return values / FULL_SCALE
+        logarithm = np.log1p if isinstance(values, np.ndarray) else type(values).log1p
+        logs: Any = logarithm(values)
+        if self.transform == "log":
+            return logs / LOG_SCALE
+        return (logs - self.mean) / self.deviation
+
+    def apply(
+        self,
+        counts: npt.ArrayLike,
+        mask: npt.ArrayLike | None = None,
+        geometry: Geometry | None = None,
+    ) -> Floats:
+        """A shot (y, x) to the network's input (1, size, size) float32."""
+        return self.input_of(self.prepare(counts, mask, geometry))
+
+    def input_of(self, shot: Prepared) -> Floats:
+        """What `prepare` returned, to the network's input (1, size, size) float32."""
+        return self.to_input(self.reduce_prepared(shot)).astype(np.float32)[None]
+
+    def field(self, shape: tuple[int, int]) -> tuple[float, float, float, float]:
+        """The part of a shot of this shape that the network sees: y0, x0, y1, x1 as fractions.
+
+        Of a map all of it.
+        """
+        if self.input == "correlation":
+            return 0.0, 0.0, 1.0, 1.0
+        y0, x0, side = self._square(shape)
+        kept: float = side
+        if self.first and self.crop:
+            kept = side * min(self.crop, self.first) / self.first
+            edge = side * max(0, (self.first - self.crop) // 2) / self.first
+            y0, x0 = y0 + edge, x0 + edge  # type: ignore[assignment]
+        height, width = shape
+        return y0 / height, x0 / width, (y0 + kept) / height, (x0 + kept) / width
+
+    def _square(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
+        """First row, first column and side of the centred square that is cut out."""
+        height, width = shape
+        side = min(height, width)
+        if self.crop and not self.first:
+            side = min(side, self.crop)
+        return (height - side) // 2, (width - side) // 2, side
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        return plain | {"preparation": self.preparation.to_dict()}
+
+    @property
+    def decides_cache(self) -> list[Any]:
+        """Everything that decides what `reduce` makes."""
+        made: list[Any] = [self.size, self.first, self.crop]
+        if self.input == "pattern" and not self.preparation.any:
+            return made
+        return [*made, self.input, self.preparation.to_dict()]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], reference: Reference | None = None) -> Preprocessing:
+        """The inverse of `to_dict`; InputError for values that mean nothing here."""
+        known = dict(values)
+        steps = known.pop("preparation", None) or {}
+        try:
+            made = cls(**known, preparation=Preparation.from_dict(steps, reference))
+        except TypeError as error:
+            raise InputError(f"unknown preprocessing: {error}") from error
+        if made.transform not in TRANSFORMS or made.input not in INPUTS or made.size < 1:
+            raise InputError(f"unknown preprocessing {values!r}")
+        return made
+
+
+def _resize(values: Floats, weight: Floats | None, side: int) -> tuple[Floats, Floats | None]:
+    """Resize a square, counting each pixel by its weight; returns values and new weights."""
+    if values.shape[0] == side and weight is None:
+        return values, None
+    matrix = _resampling(values.shape[0], side)
+    if weight is None:
+        return _both_ways(matrix, values), None
+    share = _both_ways(matrix, weight)
+    total = _both_ways(matrix, values * weight)
+    return np.divide(total, share, out=np.zeros_like(total), where=share > 1e-6), share
+
+
+def _both_ways(matrix: Floats, values: Floats) -> Floats:
+    with one_blas_thread():
+        return np.asarray(matrix @ values @ matrix.T, np.float32)
+
+
+@lru_cache(maxsize=16)
+def _resampling(before: int, after: int) -> Floats:
+    """(after, before) matrix whose rows sum to 1: area averages when shrinking, else linear."""
+    if after <= before:
+        edges = np.arange(after + 1) * (before / after)
+        pixel = np.arange(before)
+        low = np.maximum(edges[:-1, None], pixel)
+        high = np.minimum(edges[1:, None], pixel + 1)
+        overlap = np.clip(high - low, 0, None)
+        matrix = overlap / overlap.sum(1, keepdims=True)
+    else:
+        place = np.clip((np.arange(after) + 0.5) * (before / after) - 0.5, 0, before - 1)
+        matrix = np.clip(1 - np.abs(place[:, None] - np.arange(before)), 0, None)
+    small = matrix.astype(np.float32)
+    small.setflags(write=False)
+    return small

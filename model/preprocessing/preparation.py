@@ -1,0 +1,377 @@
+"""Preparation of shots as in the paper: named steps that a project switches on, in a fixed order.
+
+1. bad pixels: those that many shots show to be hot or dead are masked;
+2. stray light: the mean of background shots, or a smooth surface fitted to the shot, is subtracted;
+3. flat detector: counts per pixel become counts per solid angle, in units of the central pixel;
+4. centre: the beam centre is found from the point symmetry of the shot.
+
+Works on linear counts (y, x), float32, negative results being 0; what is masked stays as it is and
+is told by the mask. It draws nothing and knows nothing of networks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import zipfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.physics.profiles import centre_of
+from model.shots.layouts import Geometry
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+StrayLight = Literal["none", "shots", "smooth"]
+
+BLOCKS = 16
+"""The smooth surface is fitted to the medians of this many blocks a side."""
+ROUNDS, BELOW = 25, 0.2
+"""Times that the fit is repeated, and the share of blocks that the surface leaves below itself."""
+SIGMAS = 8.0
+"""A pixel is hot beyond so many robust deviations from its neighbourhood."""
+REACH = 0.1
+"""A centre is looked for within this share of the shorter side."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A shot after its preparation: counts (y, x), mask True = good, beam centre (y, x)."""
+
+    counts: Floats
+    mask: Bools
+    centre: tuple[float, float]
+    shift: tuple[int, int] = (0, 0)
+    """Pixels (down, right) by which the shot was moved to bring the beam to the middle."""
+
+    def in_the_middle(self) -> Prepared:
+        """Moved by whole pixels so that the beam is in the middle; what comes in is masked."""
+        shape = self.counts.shape
+        down, right = (round((n - 1) / 2 - c) for n, c in zip(shape, self.centre, strict=True))
+        rows, columns = _overlap(shape[0], down), _overlap(shape[1], right)
+        counts, mask = np.zeros_like(self.counts), np.zeros_like(self.mask)
+        for moved, here in ((counts, self.counts), (mask, self.mask)):
+            moved[rows[0], columns[0]] = here[rows[1], columns[1]]
+        beam = (self.centre[0] + down, self.centre[1] + right)
+        return Prepared(counts, mask, beam, (down, right))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What many shots say about the detector: mean and standard deviation (y, x) of each pixel."""
+
+    mean: Floats
+    deviation: Floats
+    shots: int
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells it from any other."""
+        data = (self.mean.tobytes(), self.deviation.tobytes(), str(self.shots).encode())
+        return hashlib.blake2b(b"".join(data), digest_size=8).hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Write it to `path` (.npz), whole or not at all."""
+        waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with waiting.open("wb") as file:
+                np.savez(file, mean=self.mean, deviation=self.deviation, shots=self.shots)
+            waiting.replace(path)
+        except OSError as error:
+            waiting.unlink(missing_ok=True)
+            what, mend = f"cannot be written ({error.strerror})", "Free some space."
+            raise InputError(what, file=path, mend=mend) from error
+
+    @classmethod
+    def load(cls, path: Path) -> Reference:
+        """Read it again; InputError where it is missing or damaged."""
+        try:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                return cls(file["mean"], file["deviation"], int(file["shots"]))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            mend = "Set the preparation again: airylabel prepare PROJECT."
+            raise InputError(f"is damaged ({error})", file=path, mend=mend) from error
+
+    @cached_property
+    def bad_pixels(self) -> Bools:
+        """(y, x) True where a pixel is hot (far above its neighbours' median) or never changes.
+
+        A hot pixel stands alone: it is above the third greatest of the nine around it too, which
+        the pixels of a steep ring in the mean of few shots are not.
+        """
+        from scipy import ndimage
+
+        beside = ndimage.median_filter(self.mean, 5, mode="nearest")
+        excess = self.mean - beside
+        noise = ndimage.median_filter(np.abs(excess), 11, mode="nearest") * 1.4826
+        much = SIGMAS * np.maximum(noise, 1e-6 + 1e-3 * np.abs(beside))
+        alone = self.mean - ndimage.rank_filter(self.mean, -3, 3, mode="nearest") > much / 2
+        hot = (excess > much) & alone
+        around = ndimage.median_filter(self.deviation, 5, mode="nearest")
+        dead = (self.deviation == 0) & (around > 0) if self.shots > 1 else np.zeros_like(hot)
+        return np.asarray(hot | dead)
+
+    @cached_property
+    def good_pixels(self) -> Bools:
+        """(y, x) True where a pixel is not bad."""
+        return ~self.bad_pixels
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Which steps are on; travels with every run."""
+
+    bad_pixels: bool = False
+    stray_light: StrayLight = "none"
+    degree: int = 1
+    """Of the smooth surface: 0 a constant, 1 a slope, 2 a curved one."""
+    flat_detector: bool = False
+    centre: bool = False
+    """Find the beam centre of every shot and bring it to the middle of the network's input."""
+    reference: Reference | None = field(default=None, compare=False, repr=False)
+    """What `bad_pixels` and the stray light of `shots` need."""
+
+    @property
+    def any(self) -> bool:
+        """Whether a step is on."""
+        return self.bad_pixels or self.stray_light != "none" or self.flat_detector or self.centre
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether a step that is on needs shots to refer to."""
+        return self.bad_pixels or self.stray_light == "shots"
+
+    def words(self) -> str:
+        """What is on, for people."""
+        stray = {"none": "", "shots": "background shots", "smooth": "smooth background"}
+        steps = (
+            "bad pixels masked" if self.bad_pixels else "",
+            f"{stray[self.stray_light]} subtracted" if stray[self.stray_light] else "",
+            "flat detector" if self.flat_detector else "",
+            "beam centred" if self.centre else "",
+        )
+        return ", ".join(s for s in steps if s) or "none"
+
+    def apply(
+        self,
+        counts: npt.ArrayLike,
+        mask: npt.ArrayLike | None = None,
+        geometry: Geometry | None = None,
+        reference: Reference | None = None,
+    ) -> Prepared:
+        """All steps that are on; `reference` counts where the preparation has none of its own.
+
+        InputError where a step lacks its geometry or reference.
+        """
+        reference = self.reference or reference
+        values = np.array(counts, np.float32)  # a copy: every step works in place
+        geometry = geometry or Geometry()
+        middle = centre_of(values.shape, geometry.centre)
+        whole = np.asarray(counts).dtype.kind in "biu"
+        good = np.ones(values.shape, bool) if whole else np.isfinite(values)
+        if mask is not None:
+            good &= np.asarray(mask, bool)
+        if self.bad_pixels:
+            good &= _needed(reference, values.shape).good_pixels
+        if self.stray_light != "none":
+            stray = (
+                smooth_background(values, good, self.degree)
+                if self.stray_light == "smooth"
+                else _needed(reference, values.shape).mean
+            )
+            np.maximum(values, stray, out=values)  # four times as fast as against a number
+            values -= stray
+        if self.flat_detector:
+            values *= _brightened((values.shape[0], values.shape[1]), middle, _slope(geometry))
+        if self.centre:
+            middle = find_centre(values, good, middle)
+        return Prepared(values, good, middle)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; the reference is told by its digest."""
+        values = asdict(replace(self, reference=None))
+        return values | {"reference": self.reference and self.reference.digest}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], reference: Reference | None = None) -> Preparation:
+        """The inverse of `to_dict`; InputError for values that mean nothing here."""
+        known = {k: v for k, v in values.items() if k != "reference"}
+        try:
+            made = cls(**known, reference=reference)
+        except TypeError as error:
+            raise InputError(f"unknown preparation: {error}") from error
+        if made.stray_light not in get_args(StrayLight) or made.degree not in (0, 1, 2):
+            raise InputError(f"unknown preparation {values!r}")
+        wanted = values.get("reference")
+        if reference is not None and wanted not in (None, reference.digest):
+            what = "the background shots are not those that the preparation was made with"
+            raise InputError(what, mend="Set the preparation again: airylabel prepare PROJECT.")
+        return made
+
+
+def reference_of(shots: Iterable[npt.NDArray[Any]]) -> Reference:
+    """Mean and deviation over shots (y, x), one at a time (Welford), NaN and infinity as 0.
+
+    Of background shots it is what to subtract; of any shots it shows the bad pixels. InputError
+    without any shot.
+    """
+    mean = square = None
+    count = 0
+    for shot in shots:
+        values = np.nan_to_num(np.asarray(shot, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+        if mean is None or square is None:
+            mean, square = np.zeros_like(values), np.zeros_like(values)
+        count += 1
+        away = values - mean
+        mean += away / count
+        square += away * (values - mean)
+    if mean is None or square is None:
+        raise InputError("there are no background shots", mend="Name at least one.")
+    deviation = np.sqrt(square / count)
+    return Reference(mean.astype(np.float32), deviation.astype(np.float32), count)
+
+
+def smooth_background(counts: Floats, good: Bools, degree: int = 1) -> Floats:
+    """(y, x) a polynomial surface through what is darkest: stray light with a gradient.
+
+    Quantile regression on the medians of blocks: a fifth of them lies below the surface, about the
+    middle of those that the droplet hardly reaches, and how far the others lie above is of no
+    matter. 0 for a shot without a good pixel.
+    """
+    height, width = counts.shape
+    rows = np.linspace(0, height, min(BLOCKS, height) + 1).astype(int)
+    columns = np.linspace(0, width, min(BLOCKS, width) + 1).astype(int)
+    places, medians = [], []
+    holes = not good.all()
+    for top, bottom in itertools.pairwise(rows):
+        for left, right in itertools.pairwise(columns):
+            block = counts[top:bottom, left:right]
+            block = block[good[top:bottom, left:right]] if holes else block.ravel()
+            if block.size:
+                places.append(((top + bottom - 1) / 2, (left + right - 1) / 2))
+                medians.append(np.partition(block, block.size // 2)[block.size // 2])
+    if not places:
+        return np.zeros_like(counts)
+    at = np.asarray(places) / (height, width) - 0.5
+    terms, values = _terms(at[:, 0], at[:, 1], degree), np.asarray(medians, np.float64)
+    weight = np.ones(len(values))
+    least = 1e-3 * float(np.std(values)) + 1e-6
+    for _ in range(ROUNDS):  # least squares that are weighted to sum up absolute distances
+        root = np.sqrt(weight)
+        solution = np.linalg.lstsq(terms * root[:, None], values * root, rcond=None)[0]
+        above = values - terms @ solution
+        weight = np.where(above > 0, BELOW, 1 - BELOW) / np.maximum(np.abs(above), least)
+    surface = _surface(height, width, degree) @ solution.astype(np.float32)
+    return np.asarray(surface.reshape(height, width), np.float32)
+
+
+def flat_factor(shape: tuple[int, int], centre: tuple[float, float], geometry: Geometry) -> Floats:
+    """(y, x) solid angle of each pixel of a flat detector over that of the central one: cos³θ."""
+    return _cosines(shape, centre, _slope(geometry))
+
+
+def find_centre(
+    counts: npt.ArrayLike,
+    good: npt.ArrayLike | None = None,
+    guess: tuple[float, float] | None = None,
+    reach: float = REACH,
+) -> tuple[float, float]:
+    """The (y, x) about which a half turn changes the shot least, near `guess` (the middle).
+
+    `reach`: how far from it, in shares of the shorter side.
+
+    Least mean squared difference of log1p counts over the pixels that both have, by FFT, refined
+    by a parabola to parts of a pixel; in single precision where counts are. The guess itself for
+    a shot without any structure.
+    """
+    from scipy import fft
+
+    values = np.asarray(counts)
+    values = values.astype(np.float32 if values.dtype == np.float32 else np.float64, copy=False)
+    weight = np.isfinite(values)
+    if good is not None:
+        weight &= np.asarray(good, bool)
+    middle = centre_of(values.shape, guess)
+    logs = np.log1p(np.maximum(np.where(weight, values, 0), 0))
+    size = [fft.next_fast_len(2 * n - 1, True) for n in values.shape]
+    w, a, b = (fft.rfft2(part, size) for part in (weight, logs * weight, logs**2 * weight))
+    pairs = fft.irfft2(w * w, size)
+    apart = fft.irfft2(2 * b * w - 2 * a * a, size)
+    steps = max(1, round(2 * reach * min(values.shape)))
+    y0, x0 = (max(0, round(2 * c) - steps) for c in middle)
+    box = (slice(y0, round(2 * middle[0]) + steps + 1), slice(x0, round(2 * middle[1]) + steps + 1))
+    enough = pairs[box] > 0.25 * weight.sum()
+    cost = np.where(enough, apart[box] / np.maximum(pairs[box], 1), np.inf)
+    if not enough.any() or not np.ptp(cost[enough]) > 1e-9:
+        return middle
+    y, x = np.unravel_index(int(np.argmin(cost)), cost.shape)
+    return ((y0 + y + _bottom(cost[:, x], int(y))) / 2, (x0 + x + _bottom(cost[y], int(x))) / 2)
+
+
+def _overlap(size: int, shift: int) -> tuple[slice, slice]:
+    """Along an axis: where moved pixels go, and where they come from."""
+    kept = max(size - abs(shift), 0)
+    return slice(max(shift, 0), max(shift, 0) + kept), slice(max(-shift, 0), max(-shift, 0) + kept)
+
+
+def _bottom(cost: npt.NDArray[np.float64], i: int) -> float:
+    """How far beside its least place i the parabola through it and its neighbours is lowest."""
+    if not 0 < i < len(cost) - 1:
+        return 0.0
+    before, least, after = cost[i - 1 : i + 2]
+    bend = before - 2 * least + after
+    return float(0.5 * (before - after) / bend) if np.isfinite(bend) and bend > 0 else 0.0
+
+
+def _needed(reference: Reference | None, shape: tuple[int, ...]) -> Reference:
+    if reference is None:
+        raise InputError(
+            "this step needs background shots", mend="Name some, or switch the step off."
+        )
+    if reference.mean.shape != shape:
+        what = f"background shots have shape {reference.mean.shape}, this shot {shape}"
+        raise InputError(what, mend="Name background shots of this detector.")
+    return reference
+
+
+def _terms(y: npt.NDArray[Any], x: npt.NDArray[Any], degree: int) -> npt.NDArray[np.float64]:
+    powers = [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i)]
+    return np.stack([y**i * x**j for i, j in powers], -1)
+
+
+@lru_cache(maxsize=4)
+def _surface(height: int, width: int, degree: int) -> Floats:
+    y, x = np.mgrid[:height, :width]
+    at = (y.ravel() / height - 0.5, x.ravel() / width - 0.5)
+    return _terms(*at, degree).astype(np.float32)
+
+
+def _slope(geometry: Geometry) -> float:
+    """Of a ray one pixel beside the beam."""
+    if geometry.distance_m is None or geometry.pixel_m is None:
+        raise InputError(
+            "the flat-detector step needs the detector's distance and pixel size",
+            mend="Give them in the project's geometry, or switch the step off.",
+        )
+    return geometry.pixel_m / geometry.distance_m
+
+
+@lru_cache(maxsize=4)
+def _brightened(shape: tuple[int, int], centre: tuple[float, float], slope: float) -> Floats:
+    """(y, x) what counts of a flat detector are multiplied by: a product is the faster way."""
+    return np.float32(1) / _cosines(shape, centre, slope)
+
+
+@lru_cache(maxsize=4)
+def _cosines(shape: tuple[int, int], centre: tuple[float, float], slope: float) -> Floats:
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    square = slope**2 * ((y - centre[0]) ** 2 + (x - centre[1]) ** 2)
+    return np.asarray((1 + square) ** -1.5, np.float32)

@@ -1,0 +1,270 @@
+"""A trained network in a run folder: weights in safetensors, everything else in JSON.
+
+The JSON carries the SHA-256 of the weights; a file that was changed, or that is of other classes,
+is refused. Nothing is ever unpickled. Files are written beside and moved into place; the JSON is
+moved first and still admits the weights that it replaces, so a kill leaves a pair that loads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from model.errors import InputError
+from model.networks import architectures as networks
+from model.physics.correlation_layout import holds_maps
+from model.preprocessing.network_input import Preprocessing
+from model.preprocessing.preparation import Reference
+from model.runs.recipes import Recipe
+from model.shots.sources import SourceInfo
+from model.taxonomy import decoding
+from model.taxonomy.taxonomy import plain
+
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "model.json"
+BACKGROUND = "preparation.npz"
+"""What the preparation of the shots refers to, where it refers to any."""
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything about a trained network besides its weights."""
+
+    class_names: tuple[str, ...]
+    recipe: Recipe
+    preprocessing: Preprocessing
+    channels: int = 1
+    thresholds: tuple[float, ...] = ()
+    """One a class; a probability at or above it means the class is there."""
+    legal_sets: tuple[int, ...] | None = None
+    """Packed legal label sets (bit c = class c) of a rule-aware network, else None."""
+    class_weights: tuple[float, ...] = ()
+    """Of the classes in a rule-aware training, see `decoding.raised_by`; empty: all 1."""
+    of_maps: bool | None = None
+    """Whether the shots that it learnt were correlation maps already; None: not known."""
+    temperature: float = 1.0
+    """By how much the logits were divided; already folded into the weights of the head."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    data_fingerprint: str = ""
+    epoch: int = 0
+
+    @property
+    def network(self) -> str:
+        """Name of the network."""
+        return self.recipe.network
+
+    def legal(self) -> npt.NDArray[np.bool_] | None:
+        """(L, C) legal label sets of a rule-aware network, else None."""
+        if self.legal_sets is None:
+            return None
+        packed = np.array(self.legal_sets, np.int64)[:, None]
+        return ((packed >> np.arange(len(self.class_names))) & 1).astype(bool)
+
+    def probabilities(self, logits: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """(N, C) logits of this network to its calibrated probabilities."""
+        legal = self.legal()
+        if legal is None or not self.class_weights:
+            return decoding.probabilities(logits, legal)
+        return decoding.probabilities(logits, legal, decoding.raised_by(self.class_weights, legal))
+
+    def decide(self, logits: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """(N, C) logits to label sets: the most likely legal set, or the thresholds."""
+        legal = self.legal()
+        if legal is not None:
+            return decoding.most_likely_sets(logits, legal)
+        limits = np.array(self.thresholds or [0.5] * len(self.class_names), np.float32)
+        return np.asarray(decoding.sigmoid(logits) >= limits)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return values | {
+            "recipe": self.recipe.to_dict(),
+            "preprocessing": self.preprocessing.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], reference: Reference | None = None) -> Checkpoint:
+        """The inverse of `to_dict`; unknown keys of newer versions are left out."""
+        known = {k: v for k, v in values.items() if k in cls.__dataclass_fields__}
+        known["recipe"] = Recipe.from_dict(known["recipe"], trained=True)
+        known["preprocessing"] = Preprocessing.from_dict(known["preprocessing"], reference)
+        for key in ("class_names", "thresholds", "legal_sets"):
+            known[key] = None if known.get(key) is None else tuple(known[key])
+        known["class_weights"] = tuple(known.get("class_weights") or ())  # earlier runs have none
+        return cls(**known)
+
+
+def save(folder: Path, network: torch.nn.Module, about: Checkpoint) -> None:
+    """Write both files atomically into an existing folder."""
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    data = save_tensors(tensors)
+    description = about.to_dict() | {
+        "format": FORMAT,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "sha256_before": _digest_of(folder / WEIGHTS),
+    }
+    text = json.dumps(description, indent=1, ensure_ascii=False)
+    reference = about.preprocessing.preparation.reference
+    if reference is not None:
+        reference.save(folder / BACKGROUND)
+    waiting = _write_beside(folder / WEIGHTS, data)
+    _write_beside(folder / DESCRIPTION, text.encode()).replace(folder / DESCRIPTION)
+    waiting.replace(folder / WEIGHTS)
+
+
+def describe(folder: Path) -> Checkpoint:
+    """What is in a run folder, without loading the weights; InputError if it cannot be used."""
+    return Checkpoint.from_dict(_read_description(Path(folder)))
+
+
+def load(
+    folder: Path, class_names: Sequence[str] | None = None
+) -> tuple[networks.Network, Checkpoint]:
+    """The network of a run folder, on the CPU in evaluation mode, and what is known about it.
+
+    With `class_names`, a network of other classes, or in another order, is refused.
+    Raises InputError with one message for a missing, damaged, changed or foreign checkpoint.
+    """
+    folder = Path(folder)
+    description = _read_description(folder)
+    about = _with_reference(description, folder)
+    if class_names is not None:
+        check_classes(about, class_names, folder)
+    path = folder / WEIGHTS
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        mend = "Train again, or choose another run."
+        raise InputError(f"cannot be read ({error.strerror})", file=path, mend=mend) from error
+    found = hashlib.sha256(data).hexdigest()
+    if found not in (description["sha256"], description.get("sha256_before")):
+        raise InputError(
+            "was changed after training: its SHA-256 is not the one in model.json",
+            file=path,
+            mend="Restore the file from a backup, or train again.",
+        )
+    network = build(about)
+    try:
+        network.load_state_dict(load_tensors(data))
+    except (SafetensorError, RuntimeError) as error:
+        what = f"does not hold the weights of {about.network}"
+        raise InputError(what, file=path, mend="Train again.") from error
+    return network.eval(), about
+
+
+def build(about: Checkpoint, weights: Literal["he", "unit", "any"] = "any") -> networks.Network:
+    """A network of the checkpoint's shape; its weights mean something only with he or unit."""
+    recipe = about.recipe
+    return networks.create(
+        recipe.network,
+        about.channels,
+        len(about.class_names),
+        recipe.activation,
+        recipe.alpha,
+        recipe.leak,
+        recipe.batchnorm_momentum,
+        weights=weights,
+        fine_maps=recipe.fine_maps,
+    )
+
+
+def _with_reference(description: dict[str, Any], folder: Path) -> Checkpoint:
+    about = Checkpoint.from_dict(description)
+    if not about.preprocessing.preparation.needs_reference:
+        return about
+    return Checkpoint.from_dict(description, Reference.load(folder / BACKGROUND))
+
+
+def same_classes(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Whether both name the same classes in the same order."""
+    return [plain(n) for n in first] == [plain(n) for n in second]
+
+
+def check_classes(about: Checkpoint, class_names: Sequence[str], folder: Path) -> None:
+    """InputError where a network was trained for other classes, or in another order."""
+    if same_classes(about.class_names, class_names):
+        return
+    raise InputError(
+        f"was trained for other classes ({', '.join(about.class_names)})",
+        file=folder,
+        mend=f"Choose a run of these: {', '.join(class_names)}.",
+    )
+
+
+def check_kind(about: Checkpoint, sources: Sequence[SourceInfo]) -> None:
+    """Refuse maps for a network that learnt patterns, and the other way round.
+
+    Of a run of an earlier version it is not known whether it learnt maps that lay in a file; only
+    maps of maps are refused then. Raises InputError.
+    """
+    if about.of_maps is None and about.preprocessing.input == "pattern":
+        return
+    for info in sources:
+        maps = holds_maps(info)
+        if maps and not about.of_maps:
+            mend = "Choose the shots that they were made of, or a run that learnt maps."
+            what = "holds correlation maps, and this run reads patterns"
+            raise InputError(what, file=info.path, mend=mend)
+        if about.of_maps and not maps:
+            mend = "Make their maps first: airylabel correlate FILE --out MAPS."
+            what = "holds patterns, and this run reads files of correlation maps"
+            raise InputError(what, file=info.path, mend=mend)
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / DESCRIPTION
+    mend = "Choose the folder of a finished run."
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(description, dict) or "sha256" not in description:
+            raise ValueError("it describes no network")
+        if int(description.get("format", 0)) > FORMAT:
+            raise InputError("was made by a newer version", file=path, mend="Update the program.")
+        Checkpoint.from_dict(description)
+    except OSError as error:
+        what = f"no trained network here ({error.strerror})"
+        raise InputError(what, file=path, mend=mend) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"is damaged: {error}", file=path, mend=mend) from error
+    return description
+
+
+def digest(folder: Path) -> str:
+    """Of all that decides what the network of a run folder says."""
+    parts = (_digest_of(folder / name) or "" for name in (WEIGHTS, DESCRIPTION, BACKGROUND))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _digest_of(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def _write_beside(path: Path, data: bytes) -> Path:
+    """Write a temporary file next to `path` and return it, ready to be moved into place."""
+    waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with waiting.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        waiting.unlink(missing_ok=True)
+        what = f"cannot be written ({error.strerror})"
+        raise InputError(
+            what, file=path, mend="Free some space or choose another folder."
+        ) from error
+    return waiting

@@ -1,0 +1,209 @@
+"""`predictions.h5`: how a run's reading of every shot is laid down, for the window to map.
+
+Datasets, row i being row i of the table, all contiguous and uncompressed so that they can be
+memory-mapped: `probabilities` (N, C) float32, NaN where `readable` (N,) is False; `logits` (N, C)
+float32; `decided` (N, C) bool, the label set by thresholds, or the most likely legal one where the
+network is rule-aware; `embeddings` (N, D) float16; `heatmaps` (N, C, h, w) float16, each with
+max |·| = 1, times `heatmap_scale` (N, C) float32 the map of the formula (maps of 1e-6 would drown
+in half precision), in the paper's form of Grad-CAM++; `heatmaps_chattopadhay` and
+`heatmap_scale_chattopadhay` the same in Chattopadhay's; `role` (N,) uint8; `shift` (N, 2) float32,
+how far (down, right) the preparation moved each shot to bring its beam to the middle, in shares of
+its sides.
+Attributes: class_names, thresholds (C,), run, network, recipe, heatmap_form, input (pattern; or
+correlation, where heatmaps lie over q and q of the shot's map), field (y0, x0, y1, x1
+of the part of a shot that the network sees, as fractions), cells (the same of the box that the
+cells of a heatmap tile, which is half a cell off `field` for a ResNet: see `receptive`),
+fingerprint, airylabel_version.
+
+The file appears under its name only when it is whole. Its structure is written in HDF5's newer
+form, every part of which carries a checksum, with texts of fixed length, which lie inside it: the
+window opens this file in its own process, and without checksums one damaged byte can crash HDF5.
+Nothing here computes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from model.bulk.filling import reserve
+from model.errors import InputError
+from model.heatmaps.gradcam import FORMS, Form
+from model.output_files import check_own
+
+Attributes = Mapping[str, Any]
+PREDICTIONS = "predictions.h5"
+"""In a run folder."""
+_TROUBLE = (OSError, RuntimeError)
+"""What h5py raises where a file cannot be written."""
+
+
+class PredictionFile:
+    """Writes one predictions file beside its place; `finish` moves it there, `discard` drops it.
+
+    Every method raises InputError where the disk is full or may not be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        shots: int,
+        classes: int,
+        width: int,
+        grid: tuple[int, int],
+        attributes: Attributes,
+    ) -> None:
+        self.path = Path(path)
+        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._file: h5py.File | None = None
+        self.names = tuple(_layout(classes, width, grid))
+
+        def begin() -> None:
+            self._file = create(self._temporary, shots, classes, width, grid, attributes)
+
+        self._safely(begin)
+
+    def write(self, rows: npt.NDArray[np.int64], values: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Put values, each (n, ...), at the given rows (n,) of the datasets of their names."""
+        order = np.argsort(rows)
+        rows = rows[order]
+        together = len(rows) and rows[-1] - rows[0] + 1 == len(rows)
+
+        def put() -> None:
+            assert self._file is not None
+            for name, value in values.items():
+                place = slice(rows[0], rows[-1] + 1) if together else rows
+                self._file[name][place] = value[order]
+
+        self._safely(put)
+
+    def finish(self) -> None:
+        """Bring everything to the disk, then the file to its place."""
+
+        def close() -> None:
+            if self._file is not None:
+                self._file.close()
+            with self._temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            self._temporary.replace(self.path)
+
+        self._safely(close)
+
+    def discard(self) -> None:
+        """Leave nothing behind; what was at the place before stays. Safe after `finish`."""
+        if self._file is not None and self._file:
+            try:
+                self._file.close()
+            except _TROUBLE:  # a full disk says so again here
+                self._file = None
+        self._temporary.unlink(missing_ok=True)
+
+    def _safely(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except _TROUBLE as error:
+            self.discard()
+            mend = "Free some space, or choose another place to write to."
+            what = f"cannot be written ({reason(error)})"
+            raise InputError(what, file=self.path, mend=mend) from error
+
+
+def is_predictions(path: Path) -> bool:
+    """Whether a file holds predictions, and no shots beside them as the record of a watch."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            known = set(_layout(1, 1, (1, 1)))
+            return "class_names" in file.attrs and {"probabilities"} <= set(file) <= known
+    except _TROUBLE:
+        return False
+
+
+def check_place(out: Path, run: Path, sources: Iterable[Path]) -> None:
+    """Refuse a place that a person named, where a file of shots is, or anything but predictions.
+
+    The run's own `predictions.h5` may be damaged and is replaced all the same. Raises InputError.
+    """
+    own = Path(run).resolve() / PREDICTIONS
+    check_own(out, sources, lambda path: path.resolve() == own or is_predictions(path))
+
+
+def names_of_form(form: Form) -> tuple[str, str]:
+    """The datasets of the maps of a form, and of their scales."""
+    ending = "" if form == FORMS[0] else f"_{form}"
+    return f"heatmaps{ending}", f"heatmap_scale{ending}"
+
+
+def create(
+    path: Path,
+    shots: int,
+    classes: int,
+    width: int,
+    grid: tuple[int, int],
+    attributes: Attributes,
+    *,
+    at_once: bool = False,
+) -> h5py.File:
+    """The file with its datasets still empty, open; `at_once`: their bytes lie in it already."""
+    file = h5py.File(path, "w", locking=False, libver="latest")
+    for name, (shape, dtype, fill) in _layout(classes, width, grid).items():
+        if at_once:
+            reserve(file, name, (shots, *shape), dtype)
+        else:
+            file.create_dataset(name, (shots, *shape), dtype, fillvalue=fill)
+    for name, value in {**attributes, "airylabel_version": _version()}.items():
+        _put_attribute(file, name, value)
+    return file
+
+
+def _layout(
+    classes: int, width: int, grid: tuple[int, int]
+) -> dict[str, tuple[tuple[int, ...], Any, Any]]:
+    """Shape of a row, type and fill value of every dataset."""
+    layout: dict[str, tuple[tuple[int, ...], Any, Any]] = {
+        "probabilities": ((classes,), np.float32, np.nan),
+        "logits": ((classes,), np.float32, np.nan),
+        "decided": ((classes,), np.bool_, False),
+        "embeddings": ((width,), np.float16, 0),
+    }
+    for form in FORMS:
+        maps, scale = names_of_form(form)
+        layout |= {maps: ((classes, *grid), np.float16, 0), scale: ((classes,), np.float32, 0)}
+    return layout | {
+        "role": ((), np.uint8, 0),
+        "shift": ((2,), np.float32, 0),
+        "readable": ((), np.bool_, False),
+    }
+
+
+def _put_attribute(file: h5py.File, name: str, value: Any) -> None:
+    """Texts get a fixed length: those of any length lie in a heap that has no checksum."""
+    texts = [value] if isinstance(value, str) else value
+    if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+        octets = [text.encode() for text in texts]
+        dtype = h5py.string_dtype(length=max(1, *map(len, octets)))
+        file.attrs.create(name, octets[0] if texts is not value else octets, dtype=dtype)
+    else:
+        file.attrs[name] = value
+
+
+def reason(error: Exception) -> str:
+    """The system's own words, also where h5py buries them in its message."""
+    number = getattr(error, "errno", None) or re.search(r"errno = (\d+)", str(error))
+    if isinstance(number, re.Match):
+        number = int(number[1])
+    return os.strerror(number) if number else str(error).splitlines()[0]
+
+
+def _version() -> str:
+    try:
+        return metadata.version("airylabel")
+    except metadata.PackageNotFoundError:
+        return "0+unknown"

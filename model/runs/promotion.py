@@ -1,0 +1,143 @@
+"""May a new run take the place of the one in use? Only if it is not worse beyond chance.
+
+Both runs' predictions are judged on the same fixed evaluation shots by the labels of today; the
+difference of their macro F1 gets an interval by drawing the shots again and again with return.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.metrics import bootstrap
+from model.metrics.metrics import f1_scores
+from model.taxonomy.taxonomy import Taxonomy
+
+Labels = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
+_NAMES = "class_names"
+
+
+@dataclass(frozen=True)
+class ClassChange:
+    """F1 of a class (by its index) in both runs, and the 95 % interval of the difference."""
+
+    index: int
+    old: float
+    new: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the comparison found: macro F1 of both, their difference with its 95 % interval."""
+
+    promote: bool
+    old: float
+    new: float
+    low: float
+    high: float
+    better: list[int]
+    """Rows of evaluation shots that only the new run has right in every class."""
+    worse: list[int]
+    """Rows that only the old run has right."""
+    classes: tuple[ClassChange, ...] = ()
+    """Of every class that occurs on the evaluation shots."""
+
+    @property
+    def text(self) -> str:
+        """For the person."""
+        verdict = "is not worse" if self.promote else "is worse"
+        return (
+            f"The new run {verdict}: macro F1 {self.new:.3f} after {self.old:.3f}"
+            f" (difference {self.low:+.3f} to {self.high:+.3f});"
+            f" {len(self.better)} evaluation shots won, {len(self.worse)} lost."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """For events and JSON; rows count from 0."""
+        return {
+            "promote": self.promote,
+            "macro_f1_old": self.old,
+            "macro_f1_new": self.new,
+            "difference_low": self.low,
+            "difference_high": self.high,
+            "flipped_right": self.better,
+            "flipped_wrong": self.worse,
+            "text": self.text,
+        }
+
+
+def compare(old: Labels, new: Labels, labels: Labels, rows: Rows, seed: int = 0) -> Verdict:
+    """Decided labels of two runs and the true ones, each (n, C), of the shots `rows` (n,).
+
+    The new run is promoted unless the whole interval of the difference lies below zero.
+    """
+    occurs = np.flatnonzero(labels.any(0))
+    scores = [f1_scores(decided, labels)[occurs] for decided in (old, new)]
+    draws = bootstrap.f1_draws((old[:, occurs], new[:, occurs]), labels[:, occurs], seed=seed)
+    low, high = bootstrap.interval(bootstrap.macro(draws[1]) - bootstrap.macro(draws[0]))
+    gaps = (draws[1] - draws[0]).T
+    classes = tuple(
+        ClassChange(int(c), float(before), float(after), *bootstrap.interval(gap))
+        for c, before, after, gap in zip(occurs, *scores, gaps, strict=True)
+    )
+    old_macro, new_macro = (float(s.mean()) if s.size else 0.0 for s in scores)
+    right_old, right_new = ((d == labels).all(1) for d in (old, new))
+    return Verdict(
+        promote=not high < 0,
+        old=old_macro,
+        new=new_macro,
+        low=low,
+        high=high,
+        better=rows[right_new & ~right_old].tolist(),
+        worse=rows[right_old & ~right_new].tolist(),
+        classes=classes,
+    )
+
+
+def compare_files(
+    old: Path, new: Path, labels: Labels, rows: Rows, taxonomy: Taxonomy
+) -> Verdict | None:
+    """The same from two `predictions.h5`; None where there is no shot that both can read.
+
+    labels (N, C) are those of all shots, their classes those of the taxonomy; `rows` the evaluation
+    shots among them. A class that a run never learnt is one that it never claims; one that the
+    taxonomy has no more does not count. Raises InputError where a file cannot be used.
+    """
+    first, second = (_decided(path, taxonomy, len(labels)) for path in (old, new))
+    rows = rows[first[1][rows] & second[1][rows]]
+    if len(rows) == 0:
+        return None
+    return compare(first[0][rows], second[0][rows], labels[rows], rows)
+
+
+def _decided(path: Path, taxonomy: Taxonomy, n: int) -> tuple[Labels, Labels]:
+    """Decided labels (n, C) in the taxonomy's order, and which shots were readable (n,)."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            names = [t.decode() if isinstance(t, bytes) else str(t) for t in file.attrs[_NAMES]]
+            probabilities = file["probabilities"][:]
+            readable = file["readable"][:].astype(bool)
+            if "decided" in file:
+                decided = file["decided"][:].astype(bool)
+            else:
+                decided = probabilities >= np.asarray(file.attrs["thresholds"])
+    except (OSError, KeyError) as error:
+        what = f"is not a file of predictions ({error})"
+        raise InputError(what, file=path, mend="Predict again with that run.") from error
+    if decided.shape[1:] != (len(names),) or len(decided) > n:
+        what = f"holds predictions of {decided.shape} labels for {len(names)} classes, {n} shots"
+        raise InputError(what, file=path, mend="Predict again with that run.")
+    known = [k for k, name in enumerate(names) if taxonomy.knows(name)]
+    found = np.zeros((n, len(taxonomy)), bool)
+    ours = taxonomy.columns([names[k] for k in known])
+    found[: len(decided), ours] = decided[:, known]
+    return found, np.pad(readable, (0, n - len(decided)))  # shots that were added since

@@ -1,0 +1,392 @@
+"""Everything that decides a training, as one documented dataclass, and the named recipes.
+
+Recipes are data: they are read from and written to TOML, and travel with every checkpoint.
+Nothing here trains or imports torch.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from model.errors import InputError
+from model.preprocessing.network_input import INPUTS, TRANSFORMS, Input, Preprocessing, Transform
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "activation": ("log", "leaky_relu"),
+    "weights": ("he", "unit"),
+    "transform": TRANSFORMS,
+    "input": INPUTS,
+    "optimiser": ("sgd", "nesterov", "adamw"),
+    "schedule": ("steps", "onecycle"),
+    "tones": ("linear", "log"),
+    "precision": ("auto", "32", "bf16"),
+}
+
+
+_AT_MOST = {
+    "leak": 1.0, "batchnorm_momentum": 1.0, "small_share": 1.0, "shift": 1.0, "smooth": 1.0,
+    "contrast": 1.0, "shot_noise": 1.0, "decay": 1.0, "zoom": 2.0,
+}  # fmt: skip
+_LESS_THAN = {"smoothing": 1.0, "ema": 1.0, "momentum": 1.0, "tuning": 1.0}
+"""Setting -> the largest number that means anything, or the first that does not."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training, besides the data and the seed."""
+
+    name: str = "quick"
+    about: str = ""
+    """One line for people."""
+
+    # The network
+    network: str = "resnet18"
+    """A name of `model.networks.architectures.NAMES`."""
+    backbone: str = ""
+    """Begin with the weights of this one of `resources/backbones`; empty: from chance."""
+    activation: Literal["log", "leaky_relu"] = "log"
+    """After the first convolution: Eq. 11 or LeakyReLU."""
+    alpha: float = 0.2
+    """Scale of the logarithmic activation."""
+    leak: float = 0.2
+    """Slope of every LeakyReLU for negative input."""
+    fine_maps: bool = False
+    """Leave out the last halving: heatmaps twice as fine, for more time a step."""
+    weights: Literal["he", "unit"] = "he"
+    """First random weights, see `model.networks.architectures.initialise`."""
+    batchnorm_momentum: float = 0.1
+    """Weight of the newest batch in the running statistics."""
+
+    # The input
+    size: int = 224
+    """Side of the network's input in pixels."""
+    small: int = 0
+    """Side during the first `small_share` of the epochs, which makes them cheap; 0: `size`."""
+    small_share: float = 0.75
+    first: int = 0
+    """Reduce to this side before the crop, 0: do not."""
+    crop: int = 0
+    """Keep this centred square, 0: everything."""
+    transform: Transform = "raw"
+    """raw, unit, log or standardised, see `model.preprocessing.network_input`."""
+    input: Input = "pattern"
+    """pattern, or correlation: the shot's correlation map in its place; see `on_maps`."""
+
+    # Changes of the training shots
+    flips: bool = True
+    """Mirror along each axis with probability 1/2."""
+    quarter_turns: bool = False
+    """Turn by a random multiple of 90°."""
+    rotation: float = 0.0
+    """Turn about the centre by up to this many degrees."""
+    zoom: float = 0.0
+    """Change the scale by a factor of up to exp(±zoom)."""
+    shift: float = 0.0
+    """Move by up to this share of the side, along both axes."""
+    smooth: float = 0.0
+    """Mix with the mean over 3×3 pixels, up to this share: as a larger detector, reduced."""
+    brightness: float = 0.0
+    """Largest change of brightness; see `tones`."""
+    contrast: float = 0.0
+    """Largest relative change of contrast; see `tones`."""
+    tones: Literal["linear", "log"] = "log"
+    """log: counts times exp(±brightness), to the power 1 ± contrast. linear: (counts - mean) times
+    1 ± contrast, plus mean ± brightness times mean."""
+    shot_noise: float = 0.0
+    """Counting noise as if up to this share of the photons had been lost, 0: none."""
+
+    # The loss
+    rule_aware: bool = False
+    """Likelihood over the legal label sets only, in place of independent sigmoids."""
+    class_weighting: float = 0.0
+    """Positives of a class weigh (negatives/positives) to this power, at most 20."""
+    prior: bool = False
+    """Start the head's bias at the log-odds of each class among the training shots."""
+    smoothing: float = 0.0
+    """Label smoothing: labels become smoothing/2 and 1 - smoothing/2."""
+    l1: float = 0.0
+    l2: float = 0.0
+    """Elastic net, Eq. 10: l1·‖w‖₁ + l2·‖w‖₂ over all trainable weights."""
+    penalty_mean: bool = False
+    """As the authors' code: l1·‖w‖₁ + l2·‖w‖²/2 of each convolution, averaged over the
+    convolutions."""
+
+    # The optimisation
+    optimiser: Literal["sgd", "nesterov", "adamw"] = "sgd"
+    rate: float = 0.1
+    """Learning rate: at the start (steps) or at its peak (onecycle)."""
+    gentle: float = 0.0
+    """Where it begins with learned weights, the body learns at a share of the rate: at this power
+    of what those weights leave unexplained of the training shots, see `model.training.judging.unexplained`.
+    What knows these shots already is then bent, not overwritten. 0: at the whole rate."""
+    momentum: float = 0.9
+    """For nesterov."""
+    weight_decay: float = 0.0
+    """Decoupled, of adamw."""
+    schedule: Literal["steps", "onecycle"] = "steps"
+    milestones: tuple[int, ...] = ()
+    """Epochs after which the rate is multiplied by `decay`."""
+    decay: float = 0.1
+    batch: int = 48
+    epochs: int = 200
+    steps: int = 0
+    """Where given, the number of epochs follows from it, so that few shots are seen more often and
+    many less often: between a third of `epochs` and five times as many. 0: `epochs` as it is."""
+    clip: float = 0.0
+    """Largest norm of the gradient, 0: no bound."""
+    ema: float = 0.0
+    """Decay per step of the averaged weights that are evaluated and kept, 0: none."""
+    patience: int = 0
+    """Stop after this many evaluations without a better one, 0: never."""
+
+    # Judging
+    evaluate_every: int = 0
+    """Steps between evaluations, at most 20 epochs; 0: after every epoch. The last epoch is always
+    evaluated."""
+    tuning: float = 0.0
+    """Share of the training shots kept aside to choose the best epoch, the thresholds and the
+    temperature, where that is at least 100 shots. Otherwise `steps` keeps the epoch that is best
+    on the evaluation shots, as the paper, and `onecycle` the last one."""
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    """auto: what a one-second probe finds faster on this machine."""
+
+    def preprocessing(self) -> Preprocessing:
+        """What this recipe does to a shot before the network."""
+        transform = "unit" if self.input == "correlation" else self.transform
+        return Preprocessing(self.size, self.first, self.crop, transform, input=self.input)
+
+    def on_maps(self, computed: bool = True) -> Recipe:
+        """The same recipe for correlation maps, whose axes are q and q and whose range is 0..1.
+
+        What turns, mirrors or brightens a pattern would make something else of a map: it is off.
+        computed: make the maps of the shots; False where the shots are maps already.
+        """
+        return replace(
+            self,
+            input="correlation" if computed else "pattern",
+            transform="unit",
+            small=0,
+            first=0,
+            crop=0,
+            flips=False,
+            quarter_turns=False,
+            rotation=0.0,
+            zoom=0.0,
+            brightness=0.0,
+            contrast=0.0,
+            shot_noise=0.0,
+            shift=0.0,
+            smooth=0.0,
+        )
+
+    def epochs_for(self, shots: int) -> int:
+        """Epochs of a training on so many shots."""
+        if not self.steps:
+            return self.epochs
+        wanted = round(self.steps * self.batch / max(shots, 1))
+        return min(max(wanted, math.ceil(self.epochs / 3)), 5 * self.epochs)
+
+    def side_at(self, epoch: int) -> int:
+        """Side of the input in an epoch, counted from 0."""
+        return self.small if self.small and epoch < self.small_share * self.epochs else self.size
+
+    def cost_of(self, first: int, last: int) -> float:
+        """Work of the epochs from `first` up to `last`, in epochs at full size."""
+        return sum((self.side_at(e) / self.size) ** 2 for e in range(first, last))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for TOML and JSON."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(
+        cls, values: Mapping[str, Any], file: Path | None = None, *, trained: bool = False
+    ) -> Recipe:
+        """A recipe from plain values; missing ones keep their defaults.
+
+        trained: a network was trained by it, with whatever numbers. Raises InputError for unknown
+        settings, values of another type and, unless `trained`, numbers out of range.
+        """
+        known = {f.name: f for f in fields(cls)}
+        for key in values:
+            if key not in known:
+                mend = f"There are: {', '.join(known)}."
+                raise InputError(f"a recipe has no setting {key!r}", file=file, mend=mend)
+        made = {k: _checked(k, v, getattr(cls, k), file) for k, v in values.items()}
+        if not trained:
+            for key, value in made.items():
+                _check_range(key, value, getattr(cls, key), file)
+        return replace(cls(), **made)
+
+    def with_log_activation(self, on: bool) -> Recipe:
+        """The same recipe with or without the logarithmic activation.
+
+        Without it, raw counts are scaled to 0..1 as the authors' code does.
+        """
+        if on:
+            return replace(self, activation="log")
+        transform: Transform = "unit" if self.transform == "raw" else self.transform
+        return replace(self, activation="leaky_relu", transform=transform)
+
+
+def _checked(key: str, value: Any, default: Any, file: Path | None) -> Any:
+    """A value of the setting's own type, or InputError."""
+    if key in _CHOICES and value not in _CHOICES[key]:
+        mend = f"Use one of: {', '.join(_CHOICES[key])}."
+        raise InputError(f"{key} = {value!r} is not known", file=file, place=key, mend=mend)
+    if isinstance(default, tuple):
+        if isinstance(value, list | tuple) and all(type(v) is int for v in value):
+            return tuple(value)
+    elif isinstance(default, float):
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+            return float(value)
+    elif isinstance(value, type(default)) and (type(default) is bool or value is not True):
+        low = 1 if key in ("size", "batch", "epochs") else 0
+        if not isinstance(value, int) or isinstance(value, bool) or value >= low:
+            return value
+    kind = {bool: "true or false", int: "a whole number", float: "a number, not negative"}
+    wanted = f"{kind.get(type(default), 'text')}, for example {default!r}"
+    if isinstance(default, tuple):
+        wanted = "a list of whole numbers such as [50, 100]"
+    raise _unusable(key, value, wanted, file)
+
+
+def _check_range(key: str, value: Any, default: Any, file: Path | None) -> None:
+    """InputError for a number that is infinite, or beyond what its setting can mean."""
+    if not isinstance(value, float):
+        return
+    most, bound = _AT_MOST.get(key, math.inf), _LESS_THAN.get(key, math.inf)
+    if math.isfinite(value) and value <= most and value < bound:
+        return
+    wanted = "a finite number"
+    if most < math.inf:
+        wanted = f"a number from 0 to {most:g}"
+    if bound < math.inf:
+        wanted = f"a number from 0 to below {bound:g}"
+    raise _unusable(key, value, f"{wanted}, for example {default!r}", file)
+
+
+def _unusable(key: str, value: Any, wanted: str, file: Path | None) -> InputError:
+    return InputError(
+        f"{key} = {value!r} cannot be used", file=file, place=key, mend=f"Give {wanted}."
+    )
+
+
+_RECIPES = (
+    Recipe(
+        name="quick",
+        about="In minutes: begins from simulated shots, small input, legal label sets only.",
+        backbone="helium-resnet18",
+        fine_maps=True,
+        size=112,
+        transform="log",
+        activation="leaky_relu",
+        rotation=180.0,
+        zoom=0.1,
+        brightness=0.4,
+        contrast=0.1,
+        rule_aware=True,
+        class_weighting=0.3,
+        smoothing=0.02,
+        optimiser="adamw",
+        rate=1e-3,
+        weight_decay=0.05,
+        schedule="onecycle",
+        batch=32,
+        epochs=14,
+        clip=5.0,
+        ema=0.97,
+        gentle=2.0,
+        tuning=0.1,
+    ),
+    Recipe(
+        name="best",
+        about="As quick, but finer input, smaller batches, four times as long, a sigmoid a class.",
+        backbone="helium-resnet18",
+        fine_maps=True,
+        size=128,
+        transform="log",
+        activation="leaky_relu",
+        rotation=180.0,
+        zoom=0.15,
+        brightness=0.6,
+        contrast=0.1,
+        shot_noise=0.3,
+        # and not rule_aware: by the ablation in resources/results
+        class_weighting=0.3,
+        smoothing=0.02,
+        optimiser="adamw",
+        rate=6e-4,
+        weight_decay=0.05,
+        schedule="onecycle",
+        batch=16,
+        epochs=60,
+        clip=5.0,
+        ema=0.98,
+        gentle=2.0,
+        tuning=0.1,
+    ),
+    Recipe(
+        name="paper",
+        about="Zimmermann et al. 2019, section 3.1.5, as printed.",
+        brightness=0.5,
+        contrast=0.5,
+        tones="linear",
+        l1=1e-5,
+        l2=1e-5,
+        milestones=(50, 100, 150),
+        evaluate_every=2500,
+    ),
+    Recipe(
+        name="airynet",
+        about="The choices of the authors' published code where it differs from their paper.",
+        weights="unit",
+        batchnorm_momentum=0.003,
+        first=259,
+        crop=256,
+        l1=1e-5,
+        l2=1e-5,
+        penalty_mean=True,
+        optimiser="nesterov",
+        rate=0.1 * 48 / 128,
+        milestones=(30, 60, 120, 150),
+        evaluate_every=2500,
+    ),
+)
+NAMES = tuple(recipe.name for recipe in _RECIPES)
+
+
+def named(name: str) -> Recipe:
+    """A recipe that comes with the program; InputError where there is none of that name."""
+    for recipe in _RECIPES:
+        if recipe.name == name:
+            return recipe
+    raise InputError(
+        f"no recipe called {name!r}",
+        mend=f"There are: {', '.join(NAMES)}; or give the path of a recipe in TOML.",
+    )
+
+
+def read(path: Path | str) -> Recipe:
+    """A recipe from its TOML file; InputError names the file and the mistake."""
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        mend = "Check the path."
+        raise InputError(f"cannot be read ({error.strerror})", file=path, mend=mend) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"is not TOML: {error}", file=path) from error
+    return Recipe.from_dict(values, path)
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe as TOML text, one setting a line."""
+    import tomlkit
+
+    return tomlkit.dumps(recipe.to_dict())

@@ -1,0 +1,44 @@
+"""A first look at files in a child process: a damaged file may kill the child, never us."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.shots import child as apart
+from model.shots.layouts import FileLabels
+from model.shots.sources import SourceInfo, open_source
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What the child found in one file."""
+
+    info: SourceInfo
+    labels: FileLabels | None
+
+
+Look = Callable[[Path, str | None], Probed]
+
+
+def probe(path: Path | str, dataset: str | None = None) -> SourceInfo:
+    """What a file holds, after its first and last shot were read; InputError like `open_source`."""
+    return next(probe_each([(Path(path), dataset)])).info
+
+
+def probe_each(
+    files: Iterable[tuple[Path, str | None]], look: Look | None = None
+) -> Iterator[Probed]:
+    """Probe files one after another in one child; the first that fails raises InputError."""
+    with apart.reader(look or _look) as ask:
+        for path, dataset in files:
+            yield ask(path, dataset)
+
+
+def _look(path: Path, dataset: str | None) -> Probed:
+    with open_source(path, dataset) as source:
+        source.read(0)
+        source.read(source.info.n_shots - 1)
+        source.mask(0)
+        return Probed(source.info, source.file_labels())

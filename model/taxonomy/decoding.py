@@ -1,0 +1,95 @@
+"""From logits to probabilities and label sets, under the rules or without them.
+
+Plain output: independent sigmoids. Rule-aware output: a softmax over the legal label sets of the
+sums of their logits; the probability of a class is then the sum over the sets that hold it, and
+the answer is the most likely set, which breaks no hard rule by construction.
+A training that weighs shots of rare classes more raises the odds of their sets: `raised` (L,), the
+logarithm of that, is taken off again for probabilities, while the answer is meant to favour them.
+Works on numpy arrays here; the loss that trains it (torch) lives in `model.training.losses`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.bool_]
+Raised = npt.NDArray[np.float64] | float
+_CHUNK = 4096
+_CELLS = _CHUNK * 1024
+"""Shots that are decoded at a time, and shots times legal sets: memory does not grow with these."""
+
+
+def sigmoid(logits: npt.ArrayLike) -> Floats:
+    """Eq. 3 for any shape, without overflow."""
+    x = np.asarray(logits, np.float64)
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float32)
+
+
+def raised_by(weights: npt.ArrayLike, legal: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """(L,) log-odds that each set gains where a shot weighs as its heaviest class, `weights` (C,),
+    and at least 1: see `losses.LegalSetLikelihood`."""
+    logs = np.log(np.asarray(weights, np.float64))
+    return np.where(np.asarray(legal, bool), logs, 0.0).max(1, initial=0.0)
+
+
+def set_probabilities(logits: npt.ArrayLike, legal: npt.ArrayLike, raised: Raised = 0.0) -> Floats:
+    """Logits (N, C) and legal label sets (L, C) to the probability of every set (N, L)."""
+    scores = np.asarray(logits, np.float64) @ np.asarray(legal, np.float64).T
+    scores -= raised
+    scores -= scores.max(1, keepdims=True)
+    weights = np.exp(scores)
+    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+
+
+def log_normaliser(
+    logits: npt.ArrayLike, legal: npt.ArrayLike, raised: Raised = 0.0
+) -> npt.NDArray[np.float64]:
+    """(N,) logarithm of the sum over legal sets (L, C) of exp(their logits - raised), of logits
+    (N, C)."""
+    x, weights = np.asarray(logits, np.float64), np.asarray(legal, np.float64).T
+    step = _at_once(weights.shape[1])
+    found = np.empty(len(x))
+    for i in range(0, len(x), step):
+        scores = x[i : i + step] @ weights - raised
+        top = scores.max(1)
+        found[i : i + step] = top + np.log(np.exp(scores - top[:, None]).sum(1))
+    return found
+
+
+def marginals(logits: npt.ArrayLike, legal: npt.ArrayLike, raised: Raised = 0.0) -> Floats:
+    """(N, C) probability of each class under the softmax over legal sets (L, C)."""
+    logits, sets = np.asarray(logits), np.asarray(legal, np.float32)
+    step = _at_once(len(sets))
+    parts = [
+        set_probabilities(logits[i : i + step], sets, raised) @ sets
+        for i in range(0, len(logits), step)
+    ]
+    joined = np.concatenate(parts) if parts else np.zeros((0, sets.shape[1]), np.float32)
+    return np.clip(joined, 0.0, 1.0)
+
+
+def most_likely_sets(logits: npt.ArrayLike, legal: npt.ArrayLike) -> Labels:
+    """(N, C) booleans: the legal set with the largest sum of logits, for every shot.
+
+    The same for both kinds of output: independent sigmoids restricted to the legal sets give each
+    set a probability in proportion to exp(sum of its logits).
+    """
+    logits, sets = np.asarray(logits, np.float32), np.asarray(legal, bool)
+    weights, step = sets.T.astype(np.float32), _at_once(len(sets))
+    parts = [sets[(logits[i : i + step] @ weights).argmax(1)] for i in range(0, len(logits), step)]
+    return np.concatenate(parts) if parts else np.zeros((0, sets.shape[1]), bool)
+
+
+def _at_once(sets: int) -> int:
+    """How many shots are decoded together under so many legal sets."""
+    return max(1, min(_CHUNK, _CELLS // max(1, sets)))
+
+
+def probabilities(
+    logits: npt.ArrayLike, legal: npt.ArrayLike | None = None, raised: Raised = 0.0
+) -> Floats:
+    """(N, C) probabilities: marginals over the legal sets where given, else sigmoids."""
+    return sigmoid(logits) if legal is None else marginals(logits, legal, raised)

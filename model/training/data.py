@@ -1,0 +1,287 @@
+"""The shots of one training: which may be used, which train, tune and judge, and their batches.
+
+Reads shots only through the cache. Says in words what it left out and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.errors import InputError
+from model.metrics.calibration import FEWEST_SHOTS
+from model.preprocessing.cache import ShotCache
+from model.preprocessing.network_input import Preprocessing
+from model.runs.recipes import Recipe
+from model.shots.table import EVALUATION, TRAINING, UNDECIDED, ShotTable
+from model.taxonomy.taxonomy import Taxonomy
+from model.training.augment import augment
+from model.training.split import stratified_choice, stratified_roles
+
+Rows = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Roles = npt.NDArray[np.uint8]
+EVALUATION_SHARE = 0.15
+"""Of the labelled shots, as in the paper."""
+_SAMPLE = 512
+_DEVICE_SHARE = 0.25
+
+
+@dataclass
+class TrainingData:
+    """Rows of the table by their use, and everything needed to make batches of them."""
+
+    table: ShotTable
+    taxonomy: Taxonomy
+    preprocessing: Preprocessing
+    training: Rows
+    tuning: Rows
+    evaluation: Rows
+    excluded: int
+    notes: list[str]
+    cache: ShotCache | None = None
+    unreadable: list[int] = field(default_factory=list)
+    of_maps: bool = False
+    """Whether the shots are correlation maps already."""
+    met: int = 0
+    """Evaluation shots on which the network that this begins from was trained."""
+    _squares: Tensor | npt.NDArray[np.generic] | None = None
+    _position: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> npt.NDArray[np.bool_]:
+        """(N, C) labels of all rows; they mean something only for the rows above."""
+        return self.table.labels.astype(bool)
+
+    @property
+    def used(self) -> Rows:
+        """Every row that this training looks at, sorted."""
+        return np.sort(np.concatenate([self.training, self.tuning, self.evaluation]))
+
+    def fill(self, cache: ShotCache) -> Iterator[tuple[int, int]]:
+        """Reduce all used shots into the cache; yields (done, total). Drops unreadable shots, and
+        copies of shots that judge from those that train."""
+        used, self.cache = self.used, cache
+        for done in cache.fill(self.table, used, self._note_unreadable):
+            yield done, len(used)
+        there = set(used[cache.holds(self.table, used)].tolist())
+        for name in ("training", "tuning", "evaluation"):
+            rows = getattr(self, name)
+            setattr(self, name, rows[[int(r) in there for r in rows]])
+        if len(self.training) == 0 or len(self.evaluation) == 0:
+            raise InputError(
+                "too few of the labelled shots can be read",
+                file=self.table.sources[0].path,
+                mend="Check the source files: airylabel check PROJECT.",
+            )
+        used = self.used
+        self._position = dict(
+            zip(used.tolist(), cache.positions(self.table, used).tolist(), strict=True)
+        )
+        self._squares = cache.mapped()
+        self._leave_out_copies()
+
+    def _leave_out_copies(self) -> None:
+        """Do not train or tune on copies of shots that judge, as in a file of chosen shots beside
+        the one that they were taken from. Pictures without any contrast are alike, not copies."""
+        rows = np.concatenate([self.training, self.tuning])
+        hashes = self.hashes(rows)
+        if len(hashes) < len(rows):  # a file has gone since it was reduced
+            return
+        alike = rows[np.isin(hashes, self.hashes(self.evaluation))]
+        pictures = ((r, self.counts(np.array([r]))) for r in alike.tolist())
+        copies = [r for r, picture in pictures if bool((picture > picture.min()).any())]
+        if not copies:
+            return
+        left = np.setdiff1d(self.training, copies)
+        if not len(left):
+            self.notes.append("Every shot that trains is among those that judge: no score counts.")
+            return
+        self.training, self.tuning = left, np.setdiff1d(self.tuning, copies)
+        self.notes.append(
+            f"Left out {_shots(len(copies))} of those that train: the same counts are among the"
+            " shots that judge."
+        )
+
+    def _note_unreadable(self, row: int, error: InputError) -> None:
+        if not self.unreadable:
+            self.notes.append(f"Left out a shot that cannot be read: {error}")
+        self.unreadable.append(row)
+
+    def check(self) -> None:
+        """InputError where all pictures are one and the same; fits mean and deviation if asked."""
+        chosen = np.random.default_rng(0).permutation(self.training)[:_SAMPLE]
+        sample = self.counts(chosen)
+        if len(sample) > 1 and bool((sample == sample[:1]).all()):
+            raise InputError(
+                "all training shots are the same picture; there is nothing to learn",
+                file=self.table.sources[0].path,
+                mend="Check that the right dataset was chosen.",
+            )
+        p = self.preprocessing
+        if p.transform == "standardised":
+            logs = sample.log1p()
+            deviation = max(float(logs.std()), 1e-6)
+            self.preprocessing = replace(p, mean=float(logs.mean()), deviation=deviation)
+
+    def move_to(self, device: torch.device) -> None:
+        """Keep the squares on a GPU, where they take no more than a quarter of its memory."""
+        if device.type != "cuda" or self.cache is None:
+            return
+        free, _ = torch.cuda.mem_get_info(device)
+        squares = self.cache.read(self.table, self.used)
+        if squares.nbytes <= free * _DEVICE_SHARE:
+            self._squares = torch.from_numpy(squares).to(device)
+            self._position = {int(r): i for i, r in enumerate(self.used)}
+
+    def hashes(self, rows: Rows) -> npt.NDArray[np.uint64]:
+        """`learned.hash_of` the counts of the rows, (B,)."""
+        assert self.cache is not None, "fill() comes first"
+        return self.cache.hashes(self.table, rows)
+
+    def counts(self, rows: Rows) -> Tensor:
+        """(B, 1, size, size) float32 linear counts of the rows."""
+        assert self._squares is not None, "fill() comes first"
+        places = np.array([self._position[int(r)] for r in rows], np.int64)
+        if isinstance(self._squares, Tensor):
+            return self._squares[torch.from_numpy(places)].float()[:, None]
+        return torch.from_numpy(np.asarray(self._squares[places], np.float32))[:, None]
+
+    def inputs(
+        self,
+        rows: Rows,
+        device: torch.device,
+        recipe: Recipe,
+        random: torch.Generator | None,
+        side: int = 0,
+    ) -> Tensor:
+        """Network input (B, 1, size, size) of the rows; changed at random with a generator.
+
+        With `side`, reduced to that size by averaging.
+        """
+        counts = self.counts(rows).to(device, non_blocking=True)
+        if side and side != recipe.size:
+            counts = F.adaptive_avg_pool2d(counts, side)
+        if random is not None:
+            counts = augment(counts, recipe, random)
+        ready: Tensor = self.preprocessing.to_input(counts)
+        return ready.contiguous(memory_format=torch.channels_last)
+
+    def order(self, seed: int, epoch: int, batch: int) -> list[Rows]:
+        """The batches of an epoch; depends on seed and epoch only. No batch of a single shot."""
+        shuffled = np.random.default_rng([seed, epoch]).permutation(self.training)
+        batches = [shuffled[i : i + batch] for i in range(0, len(shuffled), batch)]
+        if len(batches) > 1 and len(batches[-1]) < max(2, batch // 4):
+            batches.pop()  # too few for a batch normalisation; other shots stay out next epoch
+        return batches
+
+
+def in_hard_error(table: ShotTable) -> npt.NDArray[np.bool_]:
+    """(N,) labelled shots whose labels break a hard rule: they take no part in training."""
+    if table.taxonomy is None or not table.taxonomy.rules:
+        return np.zeros(len(table), bool)
+    return np.asarray(table.labelled & table.taxonomy.contradictions(table.labels.astype(bool)))
+
+
+def with_roles(table: ShotTable, seed: int = 0, seen: Flags | None = None) -> ShotTable:
+    """The table with a role for every usable labelled shot, 15 % of them for evaluation.
+
+    seen: (N,) shots on which a network was trained already; as long as enough others are there,
+    they train again and do not judge. Raises InputError where too few shots are labelled.
+    """
+    usable = np.asarray(table.labelled & ~in_hard_error(table))
+    if seen is not None:
+        known = usable & seen & (table.role == UNDECIDED)
+        role = _split(table, usable, np.where(known, TRAINING, table.role), seed)
+        if _enough(usable & (role == EVALUATION) & ~seen, usable):
+            return replace(table, role=role)
+    return replace(table, role=_split(table, usable, table.role, seed))
+
+
+def _split(table: ShotTable, usable: Flags, role: Roles, seed: int) -> Roles:
+    return stratified_roles(table.labels, usable, role, EVALUATION_SHARE, seed)
+
+
+def _enough(judging: Flags, usable: Flags) -> bool:
+    """Whether these shots (N,) can judge: half as many as usual, of the usable ones."""
+    return bool(judging.any() and 2 * judging.sum() >= round(EVALUATION_SHARE * usable.sum()))
+
+
+def prepare(table: ShotTable, recipe: Recipe, seed: int, seen: Flags | None = None) -> TrainingData:
+    """Choose the rows: drop hard errors, keep given roles, split the others, set tuning aside.
+
+    seen: as in `with_roles`; evaluation shots among them are left out, or where too few would
+    remain, counted in `met`. Raises InputError where nothing can be learned from these labels.
+    """
+    taxonomy = table.taxonomy or Taxonomy("classes", [], [])
+    labels = table.labels.astype(bool)
+    wrong = in_hard_error(table)
+    usable = np.asarray(table.labelled & ~wrong)
+    notes: list[str] = []
+    if wrong.any():
+        notes.append(f"Left out {_shots(int(wrong.sum()))} whose labels break a hard rule.")
+    roles = with_roles(table, seed, seen).role
+    training = np.flatnonzero(usable & (roles == TRAINING))
+    judging, met = usable & (roles == EVALUATION), 0
+    if seen is not None and (judging & seen).any():
+        judging, met = _unseen(judging, seen, usable, notes)
+    evaluation = np.flatnonzero(judging)
+    _check_labels(table, labels, usable, training, notes)
+    tuning = np.zeros(0, np.int64)
+    if recipe.tuning:
+        count = round(recipe.tuning * len(training))
+        if count >= FEWEST_SHOTS:
+            chosen = stratified_choice(table.labels[training], count, seed)
+            tuning, training = training[chosen], np.delete(training, chosen)
+    preprocessing = recipe.preprocessing()
+    excluded = int(wrong.sum())
+    return TrainingData(
+        table, taxonomy, preprocessing, training, tuning, evaluation, excluded, notes, met=met
+    )
+
+
+def _unseen(judging: Flags, seen: Flags, usable: Flags, notes: list[str]) -> tuple[Flags, int]:
+    """Evaluation shots (N,) that the first network was not trained on, and 0; all of them, and how
+    many it was trained on, where too few would remain. Says which in a note."""
+    met = int((judging & seen).sum())
+    if _enough(judging & ~seen, usable):
+        text = f"Left out {_shots(met)} of those that judge: the network that this begins from was"
+        notes.append(f"{text} trained on them.")
+        return judging & ~seen, 0
+    notes.append(
+        f"The network that this begins from was trained on {met} of the {int(judging.sum())} shots"
+        " that judge: the scores are too good. Train without a warm start for honest ones."
+    )
+    return judging, met
+
+
+def _check_labels(
+    table: ShotTable,
+    labels: npt.NDArray[np.bool_],
+    usable: npt.NDArray[np.bool_],
+    training: Rows,
+    notes: list[str],
+) -> None:
+    if (labels[usable] == labels[usable][:1]).all():
+        raise InputError(
+            f"all {int(usable.sum())} labelled shots carry the same labels;"
+            " there is nothing to tell apart",
+            mend="Label shots of other classes too.",
+        )
+    seen = labels[training].sum(0)
+    never = [n for n, count in zip(table.class_names, seen, strict=True) if not count]
+    if never:
+        notes.append(
+            f"No training shot is labelled {', '.join(never)}:"
+            " the network cannot learn that until some are."
+        )
+
+
+def _shots(count: int) -> str:
+    return "1 shot" if count == 1 else f"{count} shots"

@@ -1,0 +1,176 @@
+"""What a network in training is worth: its logits on chosen shots, and the report of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from model.metrics import bootstrap, calibration, metrics
+from model.runs.recipes import Recipe
+from model.taxonomy import decoding
+from model.training.data import Rows, TrainingData
+from model.training.engine import Engine
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.bool_]
+_SAMPLE = 512
+MOST_DECODED = 14
+"""Classes up to which the most likely legal set is reported beside plain output."""
+
+
+@torch.no_grad()
+def logits_of(
+    network: nn.Module,
+    data: TrainingData,
+    rows: Rows,
+    recipe: Recipe,
+    engine: Engine,
+    side: int = 0,
+) -> Floats:
+    """(n, C) logits of the rows, unchanged shots of `side` pixels, network in evaluation mode."""
+    was_training = network.training
+    network.eval()
+    parts = []
+    for i in range(0, len(rows), recipe.batch):
+        x = data.inputs(rows[i : i + recipe.batch], engine.device, recipe, None, side)
+        with engine.number_context():
+            parts.append(network(x).float().cpu().numpy())
+    network.train(was_training)
+    empty = np.zeros((0, len(data.table.class_names)), np.float32)
+    return np.concatenate(parts) if parts else empty
+
+
+def unexplained(network: nn.Module, data: TrainingData, recipe: Recipe, engine: Engine) -> float:
+    """How little a network knows of the training shots before it has learnt from them, in [0, 1].
+
+    Its cross-entropy (Eq. 6) over that of the mere frequencies of the classes, on up to 512 shots:
+    1 where it knows nothing more than those.
+    """
+    rows = np.random.default_rng(0).permutation(data.training)[:_SAMPLE]
+    true = data.labels[rows]
+    logits = logits_of(network, data, rows, recipe, engine)
+    readings = [decoding.sigmoid(logits)]
+    if recipe.rule_aware:  # it may have learnt either way
+        readings.append(decoding.marginals(logits, data.taxonomy.legal_sets))
+    losses = [metrics.cross_entropy(p, true) or 0.0 for p in readings]
+    frequencies = np.broadcast_to(true.mean(0), true.shape).astype(np.float32)
+    blind = metrics.cross_entropy(frequencies, true) or 0.0
+    return min(1.0, min(losses) / max(blind, 1e-6))
+
+
+def untuned_thresholds(weights: Floats) -> Floats:
+    """(C,) probabilities from which a class counts as present, given the weights of its positives.
+
+    Positives that weigh w times as much raise the odds w times; once the odds are divided by w
+    again, which makes them honest, the decision at even odds lies at 1 / (1 + w).
+    """
+    return np.asarray(1.0 / (1.0 + np.asarray(weights)), np.float32)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Turns logits into numbers for one training's classes and rules."""
+
+    data: TrainingData
+    rule_aware: bool
+    limits: Floats
+    """(C,) thresholds where none are tuned; see `untuned_thresholds`."""
+    weights: Floats | None = None
+    """(C,) of the classes in a rule-aware training, see `decoding.raised_by`; None: all 1."""
+
+    @property
+    def legal(self) -> Labels | None:
+        """(L, C) legal sets of rule-aware output, else None."""
+        return self.data.taxonomy.legal_sets if self.rule_aware else None
+
+    @cached_property
+    def raised(self) -> decoding.Raised:
+        """(L,) by what the odds of the legal sets were raised in training."""
+        if self.legal is None or self.weights is None:
+            return 0.0
+        return decoding.raised_by(self.weights, self.legal)
+
+    @property
+    def rare(self) -> Labels:
+        """(C,) classes that fewer than 5 % of all shots of this training show."""
+        shares = self.data.labels[self.data.used].mean(0)
+        return np.asarray((shares < metrics.RARE) & (shares > 0))
+
+    def quick(self, logits: Floats, rows: Rows) -> dict[str, Any]:
+        """The numbers without tuning: for curves and for the choice of the best epoch."""
+        probabilities = decoding.probabilities(logits, self.legal, self.raised)
+        decided = self.decide(logits, probabilities, self.limits)
+        return self.numbers(probabilities, rows, decided)
+
+    def counts(self, logits: Floats, rows: Rows) -> list[list[int]]:
+        """Of each class: shots that rightly got it, that got it, that have it; untuned."""
+        true = self.data.labels[rows]
+        decided = self.decide(
+            logits, decoding.probabilities(logits, self.legal, self.raised), self.limits
+        )
+        each = ((decided & true).sum(0), decided.sum(0), true.sum(0))
+        return [[int(n) for n in of_class] for of_class in zip(*each, strict=True)]
+
+    def score(self, numbers: dict[str, Any]) -> float:
+        """What the best epoch is best in: the mean of macro F1 and macro average precision."""
+        return float((numbers["macro_f1"] or 0.0) + (numbers["macro_ap"] or 0.0)) / 2
+
+    def decide(self, logits: Floats, probabilities: Floats, thresholds: Floats) -> Labels:
+        """Label sets by the rules, or by thresholds."""
+        if self.legal is not None:
+            return decoding.most_likely_sets(logits, self.legal)
+        return np.asarray(probabilities >= thresholds)
+
+    def fit(self, logits: Floats) -> tuple[float, Floats]:
+        """Temperature and thresholds from logits of the tuning shots."""
+        true = self.data.labels[self.data.tuning]
+        temperature = calibration.fit_temperature(logits, true, self.legal, self.raised)
+        probabilities = calibration.probabilities_at(logits, temperature, self.legal, self.raised)
+        odds = np.log(self.limits / (1 - self.limits)) / temperature
+        untuned = decoding.sigmoid(odds)
+        return temperature, calibration.choose_thresholds(probabilities, true, untuned)
+
+    def report(self, logits: Floats, temperature: float, thresholds: Floats) -> dict[str, Any]:
+        """Everything about the evaluation shots, given their logits before the temperature."""
+        rows, data = self.data.evaluation, self.data
+        true = data.labels[rows]
+        probabilities = calibration.probabilities_at(logits, temperature, self.legal, self.raised)
+        decided = self.decide(logits, probabilities, thresholds)
+        before = calibration.probabilities_at(logits, 1.0, self.legal, self.raised)
+        blind = metrics.constant_prediction(data.labels[data.training])
+        guess = np.broadcast_to(blind, true.shape)
+        macro, each = bootstrap.intervals_of(decided, true)
+        per_class = metrics.per_class(probabilities, true, decided, data.table.class_names)
+        for values, (low, high) in zip(per_class.values(), each, strict=True):
+            if values["f1"] is not None:
+                values |= {"f1_low": low, "f1_high": high}
+        report = {
+            "evaluation": self.numbers(probabilities, rows, decided),
+            "intervals": {"macro_f1": macro},
+            "at_half": self.numbers(probabilities, rows, probabilities >= 0.5),
+            "per_class": per_class,
+            "constant": self.numbers(guess.astype(np.float32), rows, guess),
+            "constant_labels": [n for n, c in zip(data.table.class_names, blind, strict=True) if c],
+            "ece_before_temperature": metrics.calibration_error(before, true),
+            "rare_classes": [
+                n for n, r in zip(data.table.class_names, self.rare, strict=True) if r
+            ],
+        }
+        if data.taxonomy.rules and len(data.taxonomy) <= MOST_DECODED:
+            sets = decoding.most_likely_sets(logits, data.taxonomy.legal_sets)
+            report["decoded"] = self.numbers(probabilities, rows, sets)
+            report["per_rule"] = metrics.broken_rules(decided, data.taxonomy)
+        return report
+
+    def numbers(self, probabilities: Floats, rows: Rows, decided: Labels) -> dict[str, Any]:
+        """`metrics.evaluate` of the rows; the same for networks and for what is no network."""
+        true = self.data.labels[rows]
+        return metrics.evaluate(
+            probabilities, true, decided, rare=self.rare, taxonomy=self.data.taxonomy
+        )

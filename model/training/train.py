@@ -1,0 +1,397 @@
+"""Train a network on labelled shots: a generator whose yields are both report and stopping place.
+
+`train` prepares, hands over to a `Loop` (`model.training.loop`) and writes what came of it into
+the run folder. It never asks a person anything and never touches labels or acquisition files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from model.errors import InputError
+from model.events import Event, event, now_and_then, to_line
+from model.networks.architectures import SMALLEST, Network
+from model.physics.correlation_layout import are_maps
+from model.preprocessing.cache import ShotCache
+from model.preprocessing.preparation import Preparation
+from model.runs import checkpoint
+from model.runs import learned_shots as learned
+from model.runs.backbone import begin, fits, take_over
+from model.runs.checkpoint import Checkpoint, same_classes
+from model.runs.recipes import Recipe, to_toml
+from model.shots.table import ShotTable
+from model.training import resume
+from model.training.data import TrainingData, prepare
+from model.training.engine import Engine, is_lost_peer
+from model.training.judging import logits_of, unexplained
+from model.training.loop import Loop, Start
+
+EVENTS = "events.jsonl"
+METRICS = "metrics.json"
+RECIPE = "recipe.toml"
+_NONE: learned.Hashes = np.zeros(0, np.uint64)
+MOST_SETS = 2**16
+"""Legal label sets that rule-aware output can be trained on; more cost too much a step."""
+FLATTERED = (
+    "The epoch that is best on the shots that judge is kept, as in the paper: its scores flatter."
+)
+LOST = (
+    "Another process of this training ended or does not answer. The best network so far is kept in "
+    "the run folder; --resume goes on after the last whole epoch."
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train, besides what."""
+
+    seed: int = 0
+    devices: str | int | None = None
+    """Number of GPUs, or of processes on a CPU; None: one."""
+    resume: bool = False
+    """Go on with the training that was interrupted in the same folder, from where it began."""
+    warm_start: Path | None = None
+    """Run folder whose weights are the first ones; the shots that they learnt do not judge."""
+    cache: Path | None = None
+    """Folder of reduced shots, shared by runs; None: inside the run folder."""
+    preparation: Preparation = field(default_factory=Preparation)
+    """What is done to every shot first; it travels with the run."""
+
+
+def _never() -> bool:
+    return False
+
+
+def train(
+    table: ShotTable,
+    recipe: Recipe,
+    out: Path,
+    *,
+    stop: Callable[[], bool] = _never,
+    options: Options | None = None,
+) -> Iterator[Event]:
+    """Train on the labelled shots of the table and leave a run in the folder `out`.
+
+    Yields events (`model.events`), which are also appended to `events.jsonl` there; the last one
+    is `finished` or, when `stop()` turned true, `cancelled`; either way the best network so far is
+    in the folder. It is `failed`, with a message for the person, where the input cannot be used;
+    the last good checkpoint stays. Raises InputError only where the folder itself cannot be
+    written. With several processes only the first one yields;
+    where one of them dies, all others say so in `failed` and end.
+    """
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        log = (out / EVENTS).open("a", encoding="utf-8")
+    except OSError as error:
+        what = f"cannot be written ({error.strerror})"
+        raise InputError(what, file=out, mend="Choose another folder.") from error
+    with log, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning_fabric")  # advice for its own users
+        try:
+            for item in _train(table, recipe, out, stop, options or Options()):
+                log.write(to_line(item) + "\n")
+                log.flush()
+                yield item
+        except InputError as error:
+            item = event("failed", text=str(error))
+            log.write(to_line(item) + "\n")
+            yield item
+        except RuntimeError as error:
+            if not is_lost_peer(error):
+                raise
+            item = event("failed", text=f"{LOST} ({str(error).splitlines()[0][:200]})")
+            log.write(to_line(item) + "\n")
+            yield item
+
+
+def _train(
+    table: ShotTable, recipe: Recipe, out: Path, stop: Callable[[], bool], options: Options
+) -> Iterator[Event]:
+    _check_size(recipe)
+    since = time.monotonic()
+    recipe, note = _fitting(recipe, table, options.warm_start)
+    asked = recipe
+    before = _learned_before(out, options)
+    data, recipe = _prepared(table, asked, options, before)
+    interrupted = _interrupted(table, recipe, out, options)
+    with Engine.start(options.devices, partial(_say_lost, out)) as engine:
+        speak = engine.first
+        mine, table = table.fingerprint, engine.of_first(table)
+        if table.fingerprint != mine:  # somebody labelled while the processes started
+            data, recipe = _prepared(table, asked, options, before)
+        for text in (*note, *data.notes):
+            if speak:
+                yield event("note", level="warning", text=text)
+        said = len(data.notes)
+        folder = options.cache or out / "cache"
+        if not speak:  # the first process reduces the shots, the others wait and read them
+            engine.fabric.barrier()
+        for done, total in now_and_then(
+            data.fill(ShotCache.open(folder, data.preprocessing, table))
+        ):
+            if stop():
+                yield event("cancelled", text="Cancelled before the training began.")
+                return
+            if speak:
+                yield event("progress", what="reducing shots", done=done, total=total)
+        if speak:
+            engine.fabric.barrier()
+            yield from (event("note", level="warning", text=text) for text in data.notes[said:])
+        data.check()
+        data.move_to(engine.device)
+        torch.manual_seed(options.seed)
+        network, start = _start(table, recipe, data, options, engine, interrupted)
+        loop = Loop(engine, data, recipe, network, out, options.seed, stop, start)
+        words, seconds = engine.probe(loop.network, recipe.size, 1, recipe.precision, recipe.batch)
+        if interrupted is not None:
+            loop.restore(interrupted)
+            words = f"{words} Going on after epoch {loop.epoch}."
+        if speak:
+            _write_text(out / RECIPE, to_toml(recipe))
+            rows = np.concatenate([data.training, data.tuning])
+            learned.keep(out, data.hashes(rows), before)
+            yield event("note", level="info", text=f"{words} {start.text}".strip())
+            if loop.chosen_on == "evaluation":
+                yield event("note", level="info", text=FLATTERED)
+            yield _started(loop, seconds)
+        for item in loop.run():
+            if speak:
+                yield item
+        if speak:
+            yield _finish(loop, time.monotonic() - since)
+
+
+def _say_lost(out: Path) -> None:
+    """For a process that hangs and is about to be ended: it can yield nothing any more."""
+    with (out / EVENTS).open("a", encoding="utf-8") as log:
+        log.write(to_line(event("failed", text=LOST)) + "\n")
+    print(LOST, file=sys.stderr, flush=True)
+
+
+def _prepared(
+    table: ShotTable, recipe: Recipe, options: Options, before: learned.Hashes
+) -> tuple[TrainingData, Recipe]:
+    """What there is to learn from, and the recipe with as many epochs as that needs."""
+    data = prepare(table, recipe, options.seed, _seen(table, before))
+    data.preprocessing = replace(data.preprocessing, preparation=options.preparation)
+    data.of_maps = are_maps(table.sources)
+    return data, replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
+
+
+def _learned_before(out: Path, options: Options) -> learned.Hashes:
+    """Hashes of the shots on which the network that this training begins from was trained."""
+    if options.resume:
+        kept = learned.read(out)
+        return _NONE if kept is None else kept[1]
+    kept = None if options.warm_start is None else learned.read(options.warm_start)
+    return _NONE if kept is None else np.concatenate(kept)
+
+
+def _seen(table: ShotTable, before: learned.Hashes) -> npt.NDArray[np.bool_] | None:
+    """(N,) which labelled shots are among `before`; None where there is nothing to look for."""
+    if not len(before):
+        return None
+    seen = np.zeros(len(table), bool)
+    found = learned.hashes_of(table, np.flatnonzero(table.labelled))
+    seen[list(found)] = np.isin(np.array(list(found.values()), np.uint64), before)
+    return seen
+
+
+def _started(loop: Loop, seconds: float) -> Event:
+    data, recipe = loop.data, loop.recipe
+    epochs = recipe.cost_of(loop.epoch, recipe.epochs)
+    left = epochs * len(data.training) * seconds / loop.engine.world
+    return event(
+        "started",
+        recipe=recipe.name,
+        network=recipe.network,
+        shots=len(data.used),
+        training=len(data.training),
+        tuning=len(data.tuning),
+        evaluation=len(data.evaluation),
+        excluded=data.excluded + len(data.unreadable),
+        classes=list(data.table.class_names),
+        epochs=recipe.epochs,
+        epoch=loop.epoch,
+        seconds_left=left,
+    )
+
+
+def _check_size(recipe: Recipe) -> None:
+    side = min(recipe.size, recipe.small or recipe.size)
+    if side < SMALLEST:
+        raise InputError(
+            f"an input of {side} pixels is too small for the networks",
+            mend=f"Use at least {SMALLEST}.",
+        )
+
+
+def _fitting(recipe: Recipe, table: ShotTable, warm_start: Path | None) -> tuple[Recipe, list[str]]:
+    """The recipe as far as it can be followed here, and what had to be changed, in words."""
+    notes = []
+    if are_maps(table.sources):
+        made = recipe.on_maps(computed=False)
+        if recipe.input == "pattern" and made != recipe:
+            notes.append(
+                "The shots are correlation maps: they are not turned, mirrored or cropped."
+            )
+        recipe = made
+    rules = table.taxonomy is not None and bool(table.taxonomy.hard.any())
+    if recipe.rule_aware and not rules:
+        notes.append("The taxonomy has no hard rules: trained with independent classes.")
+        recipe = replace(recipe, rule_aware=False)
+    elif recipe.rule_aware and table.taxonomy.listed_sets(MOST_SETS) is None:  # type: ignore[union-attr]
+        notes.append(
+            f"The legal label sets of {len(table.class_names)} classes are too many to list here:"
+            " trained with independent classes."
+        )
+        recipe = replace(recipe, rule_aware=False)
+    if warm_start is not None and not table.role.any() and learned.read(warm_start) is None:
+        notes.append(
+            f"{warm_start.name} does not say on which shots it was trained: where they judge now,"
+            " the scores are too good."
+        )
+    if warm_start is None and recipe.backbone and not fits(recipe):
+        kind = f"{recipe.network} ({recipe.activation})"
+        notes.append(f"There is no backbone for {kind}: begun from chance.")
+        recipe = replace(recipe, backbone="")
+    return recipe, notes
+
+
+def _interrupted(
+    table: ShotTable, recipe: Recipe, out: Path, options: Options
+) -> dict[str, Any] | None:
+    """The state to go on from; InputError where it is of other labels or another recipe."""
+    state = resume.read_state(out) if options.resume else None
+    if not options.resume:
+        resume.forget(out)
+    elif state is None:
+        raise InputError(
+            "holds no interrupted training", file=out, mend="Leave out --resume to train anew."
+        )
+    elif state["fingerprint"] != table.fingerprint:
+        what = "the labels or shots have changed since the training was interrupted"
+        raise InputError(what, file=out, mend="Train anew, or warm-start from this run.")
+    elif (state["asked"], state["seed"]) != (recipe.to_dict(), options.seed):
+        what = "the interrupted training had another recipe or seed"
+        raise InputError(what, file=out, mend="Give the same ones to go on.")
+    elif state.get("preparation", Preparation().to_dict()) != options.preparation.to_dict():
+        what = "the preparation of the shots has changed since the training was interrupted"
+        raise InputError(what, file=out, mend="Train anew, or prepare them as before.")
+    return state
+
+
+def _start(
+    table: ShotTable,
+    recipe: Recipe,
+    data: TrainingData,
+    options: Options,
+    engine: Engine,
+    interrupted: dict[str, Any] | None,
+) -> tuple[Network, Start]:
+    """The first network and how it began; of an interrupted training as it began then."""
+    if interrupted is not None and "start" in interrupted:  # its weights are restored later
+        about = Checkpoint(table.class_names, recipe, recipe.preprocessing())
+        return checkpoint.build(about), Start(**interrupted["start"])
+    network, begun = _first_network(table, recipe, data, options)
+    if not (begun and recipe.gentle):
+        return network, Start(begun)
+    engine.place(network)
+    share = unexplained(network, data, recipe, engine) ** recipe.gentle
+    return network, Start(f"{begun} Its body learns at {share:.0%} of the rate.", share)
+
+
+def _first_network(
+    table: ShotTable, recipe: Recipe, data: TrainingData, options: Options
+) -> tuple[Network, str]:
+    """The network before the first step, and in words where it begins ('' for chance)."""
+    if options.warm_start is not None:
+        network, about = checkpoint.load(options.warm_start)
+        if about.network != recipe.network or about.recipe.activation != recipe.activation:
+            raise InputError(
+                f"holds a {about.network} ({about.recipe.activation}), not the {recipe.network}"
+                f" ({recipe.activation}) of the recipe",
+                file=options.warm_start,
+                mend=f"Use --network {about.network}, or train without a warm start.",
+            )
+        said = f"Begun from {options.warm_start.name}"
+        fresh = checkpoint.build(Checkpoint(table.class_names, recipe, recipe.preprocessing()))
+        if same_classes(about.class_names, table.class_names):
+            fresh.load_state_dict(network.state_dict())
+            return fresh, f"{said}."
+        known = take_over(fresh, table.class_names, network, about.class_names)
+        if not known:
+            checkpoint.check_classes(about, table.class_names, options.warm_start)
+        return fresh, f"{said}; {known} of {len(table.class_names)} classes known by name."
+    about = Checkpoint(table.class_names, recipe, recipe.preprocessing())
+    network = checkpoint.build(about, weights=recipe.weights)
+    if recipe.prior:
+        share = data.labels[data.training].mean(0).clip(0.01, 0.99)
+        odds = np.log(share / (1 - share)).astype(np.float32)
+        network.head.linear.bias.data.copy_(torch.from_numpy(odds))
+    return network, begin(network, recipe, table.class_names) if recipe.backbone else ""
+
+
+def _finish(loop: Loop, seconds: float) -> Event:
+    """Fit temperature and thresholds, judge, and write the final checkpoint and metrics."""
+    if loop.best is None:
+        return event("cancelled", text="Cancelled before there was a network to keep.")
+    data, recipe, engine = loop.data, loop.recipe, loop.engine
+    judge = loop.judge
+    network, about = loop.best_network()
+    side = about.preprocessing.size
+    tuned = logits_of(network, data, data.tuning, recipe, engine, side)
+    temperature, thresholds = judge.fit(tuned)
+    logits = logits_of(network, data, data.evaluation, recipe, engine, side)
+    report = judge.report(logits, temperature, thresholds)
+    with torch.no_grad():  # a calibrated network needs no further number to be carried about
+        network.head.linear.weight.div_(temperature)
+        network.head.linear.bias.div_(temperature)
+    report |= {
+        "best_epoch": loop.best["epoch"],
+        "epochs": loop.epoch,
+        "chosen_on": loop.chosen_on,
+        "maxima": loop.maxima,
+        "temperature": temperature,
+        "thresholds": dict(zip(data.table.class_names, thresholds.tolist(), strict=True)),
+        "shots": {k: len(getattr(data, k)) for k in ("training", "tuning", "evaluation")},
+        "evaluation_trained_on_before": data.met,
+        "seconds": seconds + loop.seconds_before,
+        "best_step": loop.best["step"],
+        "best_untuned": loop.best["metrics"],
+        "history": loop.history,
+        "evaluations": loop.evaluations,
+        "class_counts": loop.class_counts,
+    }
+    about = replace(
+        about, thresholds=tuple(thresholds.tolist()), temperature=temperature,
+        metrics=report["evaluation"],
+    )  # fmt: skip
+    checkpoint.save(loop.out, network, about)
+    _write_text(loop.out / METRICS, json.dumps(json.loads(to_line(report)), indent=1))
+    resume.forget(loop.out)
+    made = {"metrics": report["evaluation"], "run": str(loop.out), "seconds": report["seconds"]}
+    made |= {"constant": report["constant"], "best_epoch": report["best_epoch"]}
+    if loop.cancelled:
+        return event("cancelled", text="Cancelled; the best network so far is kept.", **made)
+    return event("finished", **made)
+
+
+def _write_text(path: Path, text: str) -> None:
+    waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
+    waiting.write_text(text, encoding="utf-8")
+    waiting.replace(path)
