@@ -71,6 +71,22 @@ def explained(out: Path) -> Iterator[None]:
         raise InputError(what, file=out, mend=mend) from error
 
 
+@contextlib.contextmanager
+def written_whole(out: Path) -> Iterator[Path]:
+    """A path beside `out` to write to; when the block ends, the file there becomes `out`.
+
+    Its bytes and its name reach the disk before this returns. Where the block fails, `out` is as it
+    was and nothing is left beside it. Raises InputError for what the disk refuses.
+    """
+    with explained(out):
+        part = part_of(out)
+        try:
+            yield part
+            give_name(part, out)
+        finally:
+            part.unlink(missing_ok=True)
+
+
 def part_of(out: Path) -> Path:
     """Where this process writes what will become `out`; what killed ones left there is removed."""
     for left in out.parent.iterdir():
@@ -81,6 +97,25 @@ def part_of(out: Path) -> Path:
     return out.with_name(f".{out.name}.{os.getpid()}.part")
 
 
+def give_name(part: Path, out: Path) -> None:
+    """Let a finished file take its place: its bytes reach the disk before its name does."""
+    with part.open("r+b") as file:
+        os.fsync(file.fileno())
+    part.replace(out)
+    sync_folder(out.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder reach the disk, where the system can be asked to."""
+    if os.name == "nt":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
 def backbone_folder(name: str) -> Path:
     """Folder of a network that comes with the program; InputError where there is none such."""
     folder = Path(str(resources.files("resources") / "backbones" / name))
@@ -89,10 +124,3 @@ def backbone_folder(name: str) -> Path:
         mend = f"There are: {', '.join(have)}." if have else "Leave backbone empty in the recipe."
         raise InputError(f"no backbone called {name!r} is shipped", mend=mend)
     return folder
-
-
-def give_name(part: Path, out: Path) -> None:
-    """Let a finished file take its place: its bytes reach the disk before its name does."""
-    with part.open("r+b") as file:
-        os.fsync(file.fileno())
-    part.replace(out)

@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from labeler.exchange import as_csv, as_cxi, as_hdf5, as_json, as_parquet
-from labeler.exchange.sheet import LabelSheet, sheet_of, write_whole
+from labeler.exchange.sheet import LabelSheet, sheet_of
 from labeler.project.project import Project
 from model.errors import InputError
+from model.output_files import check_place, written_whole
 
 __all__ = ["ENDINGS", "FORMATS", "LabelSheet", "export", "form_of", "read_labels", "sheet_of"]
 
@@ -62,7 +63,9 @@ def export(
     if write is as_csv.write and out.suffix.lower() == ".tsv":
         write = partial(as_csv.write, delimiter="\t")
     sheet = sheet_of(project, annotator, only_mine=only_mine)
-    write_whole(out, project.sources, lambda path: write(sheet, path), force=force)
+    check_place(out, [info.path for info in project.sources], force=force)
+    with written_whole(out) as part:
+        write(sheet, part)
     return sheet
 
 

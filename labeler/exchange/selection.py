@@ -15,7 +15,7 @@ from labeler.project.store.times import decided_when
 from labeler.queue import queue as queues
 from labeler.queue.facts import Known
 from labeler.queue.filters import fits, meant
-from labeler.session.opening import predictions_of
+from labeler.runs.predictions import predictions_of
 from labeler.shots.numbers import Numbers
 from model.errors import InputError
 

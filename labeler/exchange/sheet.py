@@ -1,14 +1,12 @@
 """Labels of many shots as one sheet, the common form of every file format here.
 
 Formats only turn a sheet into a file and a file into a sheet; which shots and classes of a project
-are meant is found out by `importing`. No file is touched here, save that `write_whole` puts one in
-its place, whole or not at all.
+are meant is found out by `importing`. No file is touched here.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +15,6 @@ import numpy.typing as npt
 
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
-from model.errors import InputError
-from model.output_files import check_place
 from model.shots.table import SourceInfo
 
 WHOLE_PROJECT = -1
@@ -109,33 +105,3 @@ def numbered(pairs: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], l
     number: dict[tuple[str, str], int] = {}
     rows = [number.setdefault(pair, len(number)) for pair in pairs]
     return list(number), rows
-
-
-def write_whole(
-    out: Path, sources: Sequence[SourceInfo], write: Callable[[Path], None], *, force: bool
-) -> None:
-    """Let `write` fill a file beside `out`, then move it there; a file of shots is never replaced.
-
-    InputError where `out` is there and `force` is not given, or where it cannot be written.
-    """
-    check_place(out, [info.path for info in sources], force=force)
-    half = half_of(out)
-    try:
-        write(half)
-        half.replace(out)
-    except OSError as error:
-        raise unwritable(out, error) from error
-    finally:
-        half.unlink(missing_ok=True)
-
-
-def half_of(out: Path) -> Path:
-    """Where a file is written before it takes its place."""
-    return out.with_name(f".{out.name}.{os.getpid()}.part")
-
-
-def unwritable(out: Path, error: OSError) -> InputError:
-    """A refusal of the disk in words."""
-    mend = "Choose a folder where you may write and that has space."
-    what = f"cannot be written ({error.strerror or error})"
-    return InputError(what, file=out, mend=mend)

@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.exchange.as_cxi import CXI_VERSION
-from labeler.exchange.sheet import half_of, unwritable
 from labeler.exchange.stack import Stack, parts_of
 from labeler.project.project import Project
 from labeler.version import version
 from model.errors import InputError
 from model.events import Event, event
-from model.output_files import check_place
+from model.output_files import check_place, explained, give_name, part_of
 
 
 def export_shots(
@@ -49,10 +48,10 @@ def export_shots(
         sizes = ", ".join(f"{p.info.shape[0]} × {p.info.shape[1]}" for p in parts)
         mend = "Give the file a name that ends in .cxi, which holds several stacks."
         raise InputError(f"the shots differ in size or geometry ({sizes})", file=out, mend=mend)
-    total, half = sum(len(p.rows) for p in parts), half_of(out)
+    total, half = sum(len(p.rows) for p in parts), part_of(out)
     done, unreadable = 0, 0
     try:
-        with h5py.File(half, "w") as file:
+        with explained(out), h5py.File(half, "w") as file:
             file.attrs["airylabel_version"] = version()
             for number, part in enumerate(parts):
                 stack = Stack(file, table, part, None if plain else number + 1, compress)
@@ -66,9 +65,8 @@ def export_shots(
                 stack.describe(state)
             if not plain:
                 file["cxi_version"] = CXI_VERSION
-        half.replace(out)
-    except OSError as error:
-        raise unwritable(out, error) from error
+        with explained(out):
+            give_name(half, out)
     finally:
         half.unlink(missing_ok=True)
     lost = f"; {unreadable:,} could not be read" if unreadable else ""

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from labeler.exchange.sheet import write_whole
 from labeler.project.project import Project
 from labeler.project.store import FLAGGED
 from labeler.quality import week_figures as figures
@@ -26,6 +25,7 @@ from labeler.quality.rules import check_rules
 from labeler.quality.week import ENOUGH_OF_A_CLASS, Span, rare_classes, week_of
 from labeler.version import version
 from model.errors import InputError
+from model.output_files import check_place, written_whole
 
 ENDINGS = (".html", ".htm", ".pdf")
 
@@ -56,7 +56,9 @@ def write_report(
     who = project.annotator if annotator is None else annotator
     title, sections = contents(project, who, datetime.now() if now is None else now)
     write = _as_pdf if out.suffix.lower() == ".pdf" else _as_html
-    write_whole(out, project.sources, lambda path: write(path, title, sections), force=force)
+    check_place(out, [info.path for info in project.sources], force=force)
+    with written_whole(out) as part:
+        write(part, title, sections)
     return out
 
 

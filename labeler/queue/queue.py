@@ -1,7 +1,8 @@
 """The queue: which shots to go through and in which order.
 
-A queue is an array of rows. Its filters are in `labeler.queue.filters`, its orders in `labeler.queue.orders`;
-going through it is `labeler.queue.position`. Pure numpy; it knows nothing of files, windows or the store.
+A queue is an array of rows. Its filters are in `labeler.queue.filters`, its orders in
+`labeler.queue.orders`; going through it is `labeler.queue.position`. Pure numpy; it knows nothing
+of files, windows or the store.
 """
 
 from __future__ import annotations

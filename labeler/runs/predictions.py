@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from labeler.project.project import Project
 from labeler.runs.reading import Choice, Flags, Reading
 from model.errors import InputError
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge
@@ -232,3 +233,15 @@ def _box(value: Any) -> Box:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def predictions_of(project: Project) -> tuple[Predictions | None, str]:
+    """(predictions of the current run or None, what is wrong with them in words or '')."""
+    number = project.current_run
+    if number is None:
+        return None, ""
+    path = Path(project.run_folder(number)) / "predictions.h5"
+    try:
+        return Predictions.open(path, project.taxonomy, project.n_shots), ""
+    except InputError as error:
+        return None, f"The predictions of run {number} cannot be shown: {error}"

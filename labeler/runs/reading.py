@@ -1,7 +1,7 @@
 """What a model says about every shot, and the questions that are asked of it.
 
-The saved predictions of a run are one kind (`labeler.runs.predictions`), the instant learning another
-(`labeler.active.instant`). Pure numpy: it reads no file and fits nothing.
+The saved predictions of a run are one kind (`labeler.runs.predictions`), the instant learning
+another (`labeler.active.instant`). Pure numpy: it reads no file and fits nothing.
 """
 
 from __future__ import annotations

@@ -47,20 +47,6 @@ def open_project(folder: Path) -> Opened:
     return Opened(project, table, annotator, decided, row, levels)
 
 
-def predictions_of(project: Any) -> tuple[Any, str]:
-    """(predictions of the current run or None, what is wrong with them in words or '')."""
-    number = project.current_run
-    if number is None:
-        return None, ""
-    from labeler.runs.predictions import Predictions
-
-    path = Path(project.run_folder(number)) / "predictions.h5"
-    try:
-        return Predictions.open(path, project.taxonomy, project.n_shots), ""
-    except InputError as error:
-        return None, f"The predictions of run {number} cannot be shown: {error}"
-
-
 def steps_of(project: Any) -> tuple[Preparation | None, str]:
     """(what the project does to a shot that the screen can show, or None; why there is none).
 

@@ -99,7 +99,8 @@ class Session(Repeating):
             self.noted.emit("info", f"You label as {people.name_of(self.project)} now.")
 
     def change_classes(self, change: Callable[..., str], *words: Any, **fields: str) -> None:
-        """Change the classes by a verb of `labeler.project.classes`, and show the project as it is now."""
+        """Change the classes by a verb of `labeler.project.classes`, and show the project as it is
+        now."""
         if self.project is None:
             return
         text = change(self.project, *words, **fields)
@@ -207,6 +208,8 @@ class Session(Repeating):
         self.run_changed.emit()
 
     def _load_predictions(self) -> None:
-        self.predictions, trouble = opening.predictions_of(self.project)
+        from labeler.runs.predictions import predictions_of
+
+        self.predictions, trouble = predictions_of(self.project)
         if trouble:
             self.noted.emit("warning", trouble)

@@ -1,7 +1,7 @@
 """What the model suggests and asks: ghost labels, the asked queue, and what may be accepted.
 
-The half of deciding that changes no label. It fits nothing: readings come from `labeler.session.instant_learning`
-or from a run. Knows no widgets.
+The half of deciding that changes no label. It fits nothing: readings come from
+`labeler.session.instant_learning` or from a run. Knows no widgets.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The child process that reads shots: a damaged file may only ever kill this one.
 
-It imports what reading needs (h5py, numpy, model.shots.table) and nothing else, and ends with its parent.
+It imports what reading needs (h5py, numpy, model.shots.table) and nothing else, and ends with its
+parent.
 """
 
 from __future__ import annotations

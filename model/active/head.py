@@ -1,11 +1,11 @@
 """The instant head: multi-label logistic regression on embeddings, refitted after every label.
 
 A log-linear model over the legal label sets: the probability of a set goes with exp(sum of the
-logits of its classes), and logits are affine in the embedding (the same idea as `model.taxonomy.decoding`,
-which turns them into marginals and sets). The weights are found by maximum a posteriori, L-BFGS,
-in the leading principal components of the embeddings. Where the network that made the embeddings
-has a head of its own, that is the prior: few labels bend it, many replace it.
-numpy and scipy only; it never imports torch and reads no shots.
+logits of its classes), and logits are affine in the embedding (the same idea as
+`model.taxonomy.decoding`, which turns them into marginals and sets). The weights are found by
+maximum a posteriori, L-BFGS, in the leading principal components of the embeddings. Where the
+network that made the embeddings has a head of its own, that is the prior: few labels bend it, many
+replace it. numpy and scipy only; it never imports torch and reads no shots.
 """
 
 from __future__ import annotations

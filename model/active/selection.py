@@ -1,7 +1,7 @@
 """What to ask a person next: a strategy's shots with a random audit mixed in, each with a reason.
 
-The strategies are in `model.active.strategies`, the audit's arithmetic in `model.active.audit`. It decides on
-nothing but the order; it sees no shot and no truth.
+The strategies are in `model.active.strategies`, the audit's arithmetic in `model.active.audit`. It
+decides on nothing but the order; it sees no shot and no truth.
 """
 
 from __future__ import annotations

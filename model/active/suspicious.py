@@ -1,9 +1,9 @@
 """Labels that are probably wrong: confident learning out of fold, and what the likest shots say.
 
-A head (`model.active.head`) is fitted on the labels of four fifths of the shots and read on the rest, so
-that no shot is judged by its own label; cleanlab's confident learning decides which labels are
-suspicious. The k nearest shots by embedding are asked as well. Knows no files and no networks, and
-changes no label: it only says where to look again, and why.
+A head (`model.active.head`) is fitted on the labels of four fifths of the shots and read on the
+rest, so that no shot is judged by its own label; cleanlab's confident learning decides which labels
+are suspicious. The k nearest shots by embedding are asked as well. Knows no files and no networks,
+and changes no label: it only says where to look again, and why.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Geometry of heatmaps: from the network's coarse grid onto the pattern.
 
-Pure numpy, for the window too; how heat is computed from a network is `model.heatmaps.gradcam`'s matter.
+Pure numpy, for the window too; how heat is computed from a network is `model.heatmaps.gradcam`'s
+matter.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The paper's Fig. 5 from a run: which shots it shows, where the network looked, what it said.
 
-Chooses shots, reads them with the network and hands them to `model.inspection.figures`, which draws.
+Chooses shots, reads them with the network and hands them to `model.inspection.figures`, which
+draws.
 """
 
 from __future__ import annotations

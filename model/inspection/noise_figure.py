@@ -1,8 +1,8 @@
 """The paper's Fig. 4: one shot under each level of noise, and the correlation map of each.
 
-Panels a to d show the shot without noise and in the three noise sets of its file (`model.physics.noise`),
-each on its own logarithmic scale, as a network sees it; e to h the correlation maps of the four
-(`model.physics.correlation`). Reads only.
+Panels a to d show the shot without noise and in the three noise sets of its file
+(`model.physics.noise`), each on its own logarithmic scale, as a network sees it; e to h the
+correlation maps of the four (`model.physics.correlation`). Reads only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The network's reading of live hits: the same steps as `predict`, a few shots at a time.
 
-Preprocessing, engine, head and decisions are those of `model.prediction.predict`, so that a live shot gets
-the numbers it would get from a file. It keeps nothing.
+Preprocessing, engine, head and decisions are those of `model.prediction.predict`, so that a live
+shot gets the numbers it would get from a file. It keeps nothing.
 """
 
 from __future__ import annotations

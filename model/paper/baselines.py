@@ -277,7 +277,8 @@ def _boosting(known: Known) -> Answer | None:
 
 
 def _probe(known: Known) -> Answer:
-    """Logistic regression over the legal label sets (`model.active.head`), without the backbone's own."""
+    """Logistic regression over the legal label sets (`model.active.head`), without the backbone's
+    own."""
     fitted = head.fit(known.x, known.y, known.taxonomy)
     decided = fitted.likely(known.asked)
     return Answer(fitted.probabilities(known.asked), decided)

@@ -37,7 +37,8 @@ class Cell:
     share: float = 1.0
     """Of the training shots."""
     baseline: str = ""
-    """A name of `model.paper.baselines.BASELINES` in place of a network; the recipe does not matter."""
+    """A name of `model.paper.baselines.BASELINES` in place of a network; the recipe does not
+    matter."""
 
     def key(self, fingerprint: str) -> str:
         """Name of its files, readable at its start."""

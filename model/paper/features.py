@@ -1,8 +1,8 @@
 """Numbers that say what a pattern looks like, for classifiers that are no networks.
 
 Of the type of Bobkov et al. 2015: azimuthal averages and angular Fourier magnitudes, which a turn
-of the droplet about the beam does not change. From the beam centre (`model.physics.polar`), after the same
-preparation as a network's input. Learns nothing and knows no label.
+of the droplet about the beam does not change. From the beam centre (`model.physics.polar`), after
+the same preparation as a network's input. Learns nothing and knows no label.
 """
 
 from __future__ import annotations

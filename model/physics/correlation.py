@@ -1,6 +1,7 @@
 """Two-point cross-correlation maps of one shot (paper, Eq. 13–15) and the picture made of them.
 
-With P[i, m] = I(q_i, φ_m) the polar shot (`model.physics.polar`), N angles and I_i^n = FFT_φ(P)[n] / N:
+With P[i, m] = I(q_i, φ_m) the polar shot (`model.physics.polar`), N angles and I_i^n = FFT_φ(P)[n]
+/ N:
 
 - full map at Δ = 0 (Eq. 13): C = P·Pᵀ / N, which is Σ_n conj(I_i^n)·I_j^n (Parseval);
 - map of order n (Eq. 14): |conj(I_i^n)·I_j^n| = |I_i^n|·|I_j^n|.

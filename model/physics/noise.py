@@ -5,16 +5,14 @@ b is the median over the shots of one number of each: its mean, its mean + stand
 size of the file does not matter.
 
 Every other dataset, group, attribute and link stays as it was: where shots lie plainly in the file
-it is copied with changed shots in their places (`model.shots.copying`), else it is copied whole and the
-shots are then changed in the copy. Choices made here:
-- files of whole numbers get the noise rounded to the nearest one, and counts stop at the greatest
-  number that their type can hold;
-- noise is drawn as the middles of 2^16 equal steps of [0, b] where it is rounded to whole numbers
-  up to `FEW`, so that each of them comes from at least 64 steps, and of 2^32 steps (less what
-  single precision rounds off) everywhere else;
-- the noise of shot i depends on the seed, on i, on b and on the shape and type of shots alone, not
-  on how the file is read or by how many threads: it is its own stretch of a stream of PCG64DXSM;
-- NaN and infinity stay; masked pixels get noise like all others.
+it is copied with changed shots in their places (`model.shots.copying`), else it is copied whole and
+the shots are then changed in the copy. Choices made here: - files of whole numbers get the noise
+rounded to the nearest one, and counts stop at the greatest number that their type can hold; - noise
+is drawn as the middles of 2^16 equal steps of [0, b] where it is rounded to whole numbers up to
+`FEW`, so that each of them comes from at least 64 steps, and of 2^32 steps (less what single
+precision rounds off) everywhere else; - the noise of shot i depends on the seed, on i, on b and on
+the shape and type of shots alone, not on how the file is read or by how many threads: it is its own
+stretch of a stream of PCG64DXSM; - NaN and infinity stay; masked pixels get noise like all others.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.preprocessing.network_input import Preprocessing
-from model.runs.learned_shots import Hashes, hash_of, hashes_of
+from model.shots.hashes import Hashes, hash_of, hashes_of
 from model.shots.table import ShotTable
 
 VERSION = 1
@@ -112,7 +112,7 @@ class ShotCache:
         return np.array([_key(table, r) in self._index for r in rows], bool)
 
     def hashes(self, table: ShotTable, rows: npt.NDArray[np.int64]) -> Hashes:
-        """`learned.hash_of` the counts of rows that are in the cache, (n,)."""
+        """`hash_of` the counts of rows that are in the cache, (n,)."""
         unknown = np.array([r for r in rows if _key(table, r) not in self._hashes], np.int64)
         for row, found in hashes_of(table, unknown).items():  # of a cache without them
             self._hashes[_key(table, row)] = found

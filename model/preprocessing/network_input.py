@@ -53,7 +53,8 @@ class Preprocessing:
     mean: float = 0.0
     deviation: float = 1.0
     input: Input = "pattern"
-    """pattern: the shot itself; correlation: its map (`model.physics.correlation`), 0..1 as 0..65535."""
+    """pattern: the shot itself; correlation: its map (`model.physics.correlation`), 0..1 as
+    0..65535."""
     preparation: Preparation = field(default_factory=Preparation)
     """What is done to the counts before anything else."""
 

@@ -122,8 +122,9 @@ class Recipe:
     """Learning rate: at the start (steps) or at its peak (onecycle)."""
     gentle: float = 0.0
     """Where it begins with learned weights, the body learns at a share of the rate: at this power
-    of what those weights leave unexplained of the training shots, see `model.training.judging.unexplained`.
-    What knows these shots already is then bent, not overwritten. 0: at the whole rate."""
+    of what those weights leave unexplained of the training shots, see
+    `model.training.judging.unexplained`. What knows these shots already is then bent, not
+    overwritten. 0: at the whole rate."""
     momentum: float = 0.9
     """For nesterov."""
     weight_decay: float = 0.0

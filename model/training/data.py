@@ -141,7 +141,7 @@ class TrainingData:
             self._position = {int(r): i for i, r in enumerate(self.used)}
 
     def hashes(self, rows: Rows) -> npt.NDArray[np.uint64]:
-        """`learned.hash_of` the counts of the rows, (B,)."""
+        """`hash_of` the counts of the rows, (B,)."""
         assert self.cache is not None, "fill() comes first"
         return self.cache.hashes(self.table, rows)
 

@@ -32,6 +32,7 @@ from model.runs import learned_shots as learned
 from model.runs.backbone import begin, fits, take_over
 from model.runs.checkpoint import Checkpoint, same_classes
 from model.runs.recipes import Recipe, to_toml
+from model.shots.hashes import Hashes, hashes_of
 from model.shots.table import ShotTable
 from model.training import resume
 from model.training.data import TrainingData, prepare
@@ -42,7 +43,7 @@ from model.training.loop import Loop, Start
 EVENTS = "events.jsonl"
 METRICS = "metrics.json"
 RECIPE = "recipe.toml"
-_NONE: learned.Hashes = np.zeros(0, np.uint64)
+_NONE: Hashes = np.zeros(0, np.uint64)
 MOST_SETS = 2**16
 """Legal label sets that rule-aware output can be trained on; more cost too much a step."""
 FLATTERED = (
@@ -183,7 +184,7 @@ def _say_lost(out: Path) -> None:
 
 
 def _prepared(
-    table: ShotTable, recipe: Recipe, options: Options, before: learned.Hashes
+    table: ShotTable, recipe: Recipe, options: Options, before: Hashes
 ) -> tuple[TrainingData, Recipe]:
     """What there is to learn from, and the recipe with as many epochs as that needs."""
     data = prepare(table, recipe, options.seed, _seen(table, before))
@@ -192,7 +193,7 @@ def _prepared(
     return data, replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
 
 
-def _learned_before(out: Path, options: Options) -> learned.Hashes:
+def _learned_before(out: Path, options: Options) -> Hashes:
     """Hashes of the shots on which the network that this training begins from was trained."""
     if options.resume:
         kept = learned.read(out)
@@ -201,12 +202,12 @@ def _learned_before(out: Path, options: Options) -> learned.Hashes:
     return _NONE if kept is None else np.concatenate(kept)
 
 
-def _seen(table: ShotTable, before: learned.Hashes) -> npt.NDArray[np.bool_] | None:
+def _seen(table: ShotTable, before: Hashes) -> npt.NDArray[np.bool_] | None:
     """(N,) which labelled shots are among `before`; None where there is nothing to look for."""
     if not len(before):
         return None
     seen = np.zeros(len(table), bool)
-    found = learned.hashes_of(table, np.flatnonzero(table.labelled))
+    found = hashes_of(table, np.flatnonzero(table.labelled))
     seen[list(found)] = np.isin(np.array(list(found.values()), np.uint64), before)
     return seen
 

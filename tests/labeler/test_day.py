@@ -11,7 +11,6 @@ from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
-from window_parts import InlineReader, make_project, use_made_up_run
 
 from labeler.project.project import Project
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
@@ -19,6 +18,7 @@ from labeler.session.session import Session
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
+from tests.helpers.window_parts import InlineReader, make_project, use_made_up_run
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 

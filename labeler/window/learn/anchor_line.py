@@ -1,4 +1,4 @@
-"""One line on whether seeing the model's reading sways the labels; see `labeler.active.anchoring`."""
+"""One line on whether seeing predictions sways the labels; see `labeler.active.anchoring`."""
 
 from __future__ import annotations
 

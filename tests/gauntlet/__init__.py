@@ -1,0 +1,1 @@
+"""Everything that could cost a label, tried for several minutes."""

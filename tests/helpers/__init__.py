@@ -1,0 +1,1 @@
+"""What many tests make: shots, projects, runs, weeks of labels, windows."""

@@ -1,0 +1,170 @@
+"""What the tests of the window share: a small project, a reader without a child, a made-up run."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from labeler.active.instant import InstantReading, Learnt
+from labeler.project.project import Project
+from labeler.session.session import Session
+from model.errors import InputError
+from model.shots.table import open_source
+from model.shots.thumbnail import thumbnail
+
+
+def write_shots(path: Path, n: int = 12, side: int = 32, labels: np.ndarray | None = None) -> Path:
+    """A plain HDF5 stack of ring patterns, with labels in the helium order where given."""
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    rings = 400 * np.exp(-np.hypot(y, x) / 6) * (1 + np.cos(np.hypot(y, x)))
+    with h5py.File(path, "w") as file:
+        counts = rng.poisson(rings[None] * rng.uniform(0.3, 2, (n, 1, 1)))
+        file["images"] = counts.astype(np.uint16)
+        if labels is not None:
+            from model.taxonomy.toml import load, shipped
+
+            file["labels"] = labels.astype(np.uint8)
+            file["labels"].attrs["class_names"] = list(load(shipped("helium")).names)
+    return path
+
+
+def make_project(folder: Path, n: int = 12, labels: np.ndarray | None = None) -> Path:
+    """A project with n shots, undecided or with labels of the file; the path of its folder.
+
+    Made once for each kind and then copied: looking at a file in a child takes its time.
+    """
+    kind = (n, None if labels is None else labels.tobytes())
+    if kind not in _made:
+        place = Path(tempfile.mkdtemp(prefix="airylabel-test-"))
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
+        Project.create(place / "week", [write_shots(place / "shots.h5", n, labels=labels)]).close()
+        _made[kind] = place
+    shutil.copytree(_made[kind], folder, dirs_exist_ok=True)
+    with Project.open(folder / "week") as project:
+        project.relocate(project.stored_sources[0].id, folder / "shots.h5")
+    return folder / "week"
+
+
+_made: dict[tuple[int, bytes | None], Path] = {}
+
+
+class InlineReader:
+    """Stands in for the reader child: reads at once and in this process."""
+
+    def __init__(self, on_read: Callable[..., None], on_thumbnail: Callable[..., None]) -> None:
+        self.on_read, self.on_thumbnail = on_read, on_thumbnail
+        self.read: dict[int, Any] = {}
+        self.small: dict[int, Any] = {}
+        self.asked: list[int] = []
+        self.steps: Any = None
+
+    def request(self, key: int, path: Path, dataset: str | None, index: int) -> None:
+        self.asked.append(key)
+        try:
+            with open_source(path, dataset) as source:
+                self.read[key] = (source.read(index), source.mask(index))
+                if self.steps is not None:
+                    made = self.steps.apply(*self.read[key], source.info.geometry)
+                    self.read[key] = (made.counts, None if made.mask.all() else made.mask)
+        except InputError as error:
+            self.read[key] = (error, None)
+        self.on_read(key, *self.read[key])
+
+    def request_thumbnail(self, key: int, path: Path, dataset: str | None, index: int) -> None:
+        try:
+            with open_source(path, dataset) as source:
+                self.small[key] = thumbnail(source.read(index), source.mask(index))
+        except InputError as error:
+            self.small[key] = error
+        self.on_thumbnail(key, self.small[key])
+
+    def counts(self, key: int) -> Any:
+        return self.read.get(key, (None, None))[0]
+
+    def mask(self, key: int) -> Any:
+        return self.read.get(key, (None, None))[1]
+
+    def thumbnail(self, key: int) -> Any:
+        return self.small.get(key)
+
+    def prepare(self, steps: Any) -> None:
+        self.steps = steps
+        self.read.clear()
+
+    def clear(self) -> None:
+        self.read.clear()
+        self.small.clear()
+
+    def close(self) -> None:
+        self.clear()
+
+
+def make_session(folder: Path | None = None) -> Session:
+    """A session with a reader of this process, on a project where one is given."""
+    session = Session(make_reader=InlineReader)
+    if folder is not None:
+        session.open(folder)
+    return session
+
+
+class MadeUpRun:
+    """Answers like `labeler.runs.predictions.Predictions`: sure of Round, except on every third
+    shot."""
+
+    run = "0001"
+
+    def __init__(self, session: Session) -> None:
+        n, c = session.n_shots, len(session.taxonomy)
+        self.probabilities = np.full((n, c), 0.05, np.float32)
+        self.probabilities[:, session.taxonomy.index("Round")] = 0.9
+        self.probabilities[::3] = 0.48
+        self.thresholds = np.full(c, 0.5, np.float32)
+
+    def likely(self) -> np.ndarray:
+        return self.probabilities >= self.thresholds
+
+    def margins(self) -> np.ndarray:
+        return 2 * np.abs(self.probabilities - 0.5)
+
+    def uncertainty(self) -> np.ndarray:
+        return 1 - 2 * np.abs(self.probabilities - 0.5).min(1)
+
+    def contradictions(self) -> np.ndarray:
+        return np.arange(len(self.probabilities)) % 4 == 0
+
+    def disagreement(self, present: Any, status: Any, rows: Any = slice(None)) -> np.ndarray:
+        return (np.arange(len(self.probabilities)) % 2)[rows] * (np.asarray(status) & 1)
+
+    def heatmap(
+        self, row: int, class_index: int, shape: tuple[int, int], form: str = "paper"
+    ) -> np.ndarray:
+        y, x = np.mgrid[: shape[0], : shape[1]] / max(shape) - 0.5
+        return np.exp(-(x**2 + y**2) * 20).astype(np.float32)
+
+
+def use_made_up_run(session: Session) -> None:
+    """Show the made-up run's predictions."""
+    session.predictions = MadeUpRun(session)
+    session.run_changed.emit()
+
+
+def learnt(session, rows=(7, 3, 5), sure=0.9, labels=20, checks=()):
+    """A reading that says Round of every shot and asks for some."""
+    n, c = session.n_shots, len(session.taxonomy)
+    decided = np.zeros((n, c), bool)
+    decided[:, session.taxonomy.index("Round")] = True
+    chance = np.broadcast_to(np.asarray(sure, np.float32), (n,)).copy()
+    reasons = tuple(f"least sure of {k}" for k in range(len(rows)))
+    found = Learnt(
+        1, labels, np.where(decided, 0.9, 0.05).astype(np.float32), decided, chance,
+        np.ones(n, bool), np.array(rows, np.int64), reasons, np.array(checks, np.int64), 0.1,
+    )  # fmt: skip
+    return InstantReading(session.taxonomy, found, {})

@@ -1,0 +1,183 @@
+"""train, predict, recipes and networks from the command line, on files and on projects."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from labeler.cli import main
+from labeler.project.project import Project
+from labeler.runs.predictions import Predictions
+from model.runs import recipes
+from tests.helpers.shots import make_file, tiny_recipe
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(recipes.to_toml(tiny_recipe()), "utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def project(tmp_path):
+    path = make_file(tmp_path / "shots.h5", 30)
+    Project.create(tmp_path / "week", [path]).close()
+    return tmp_path / "week"
+
+
+def call(capsys, *words):
+    status = main([str(w) for w in words])
+    return status, capsys.readouterr()
+
+
+def test_a_project_is_trained_read_and_its_first_run_put_to_use(project, recipe, capsys):
+    status, said = call(capsys, "train", project, "--recipe", recipe, "--json")
+    assert status == 0, said.err
+    found = json.loads(said.out)
+    assert found["event"] == "finished"
+    assert found["metrics"]["accuracy"] > 0.5
+    with Project.open(project) as opened:
+        assert opened.current_run == 1
+        roles = opened.store.roles()
+        assert (roles == 2).sum() == round(0.15 * 30)
+        assert (roles > 0).sum() == 30
+    with h5py.File(project / "runs" / "0001" / "predictions.h5") as file:
+        assert file["probabilities"].shape == (30, 11)
+        assert (file["role"][:] == roles).all()
+
+    status, said = call(capsys, "train", project, "--recipe", recipe, "--epochs", 1, "--promote",
+                        "--json", "--seed", 3, "--warm-start", 1)  # fmt: skip
+    assert status == 0, said.err
+    verdict = json.loads(said.out)
+    assert verdict["comparison"]["promote"] == verdict["current"]
+    with Project.open(project) as opened:
+        assert (opened.store.roles() == roles).all()
+        assert opened.current_run == (2 if verdict["current"] else 1)
+
+
+def test_a_retired_class_is_not_learnt_and_the_run_before_still_compares(project, recipe, capsys):
+    assert call(capsys, "train", project, "--recipe", recipe, "--json")[0] == 0
+    assert call(capsys, "classes", project, "retire", "Layered")[0] == 0
+    status, said = call(capsys, "train", project, "--recipe", recipe, "--epochs", 1, "--json",
+                        "--warm-start", 1)  # fmt: skip
+    assert status == 0, said.err
+    assert json.loads(said.out)["comparison"] is not None
+    log = (project / "runs" / "0002" / "events.jsonl").read_text("utf-8")
+    assert "Begun from 0001; 10 of 10 classes known by name" in log
+    with h5py.File(project / "runs" / "0002" / "predictions.h5") as file:
+        names = [name.decode() for name in file.attrs["class_names"]]
+    assert len(names) == 10
+    assert "Layered" not in names
+    for run in (1, 2):
+        assert call(capsys, "predict", project, "--run", run, "--json")[0] == 0
+    with Project.open(project) as opened:
+        predictions = project / "runs" / "0002" / "predictions.h5"
+        found = Predictions.open(predictions, opened.taxonomy, 30)
+        assert found.known.sum() == 10
+
+
+def test_a_followed_training_speaks_events_only(project, recipe, capsys):
+    status, said = call(capsys, "train", project, "--recipe", recipe, "--events", "--epochs", 1)
+    assert status == 0
+    events = [json.loads(line) for line in said.out.splitlines()]
+    assert events[-1]["event"] == "finished"
+    assert events[-1]["predictions"].endswith("predictions.h5")
+    assert [e["event"] for e in events].count("finished") == 1
+    assert {"started", "epoch", "progress"} <= {e["event"] for e in events}
+
+
+def test_what_cannot_be_trained_is_a_failed_event_and_status_one(project, capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main(["train", str(project), "--network", "resnet17", "--events"])
+    assert leaving.value.code == 1
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["event"] == "failed"
+    assert "resnet17" in last["text"]
+
+
+def test_a_file_is_trained_into_a_folder_and_reads_a_file_it_never_saw(tmp_path, recipe, capsys):
+    path, other = make_file(tmp_path / "a.h5", 24), make_file(tmp_path / "b.h5", 12, 80, seed=9)
+    out = tmp_path / "run"
+    status, said = call(capsys, "train", path, "--recipe", recipe, "--out", out, "--json",
+                        "--set", "rule_aware=true", "--size", 70)  # fmt: skip
+    assert status == 0, said.err
+    assert recipes.read(out / "recipe.toml").size == 70
+    status, said = call(
+        capsys, "predict", other, "--run", out, "--out", tmp_path / "p.h5", "--json"
+    )
+    assert status == 0, said.err
+    with h5py.File(tmp_path / "p.h5") as file:
+        p = file["probabilities"][:]
+        assert p.shape == (12, 11)
+        assert np.isfinite(p).all()
+        assert len(file.attrs["class_names"]) == 11
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["train", "nowhere.h5"], "nowhere.h5"),
+        (["train", "{file}", "--recipe", "slow"], "slow"),
+        (["train", "{file}", "--size", "10"], "10 pixels"),
+        (["train", "{file}", "--epochs", "0"], "epochs"),
+        (["train", "{file}", "--set", "speed=3"], "speed"),
+        (["train", "{file}", "--set", "speed"], "KEY=VALUE"),
+        (["train", "{file}", "--resume", "--out", "{folder}/none"], "no interrupted"),
+        (["train", "{file}", "--warm-start", "{folder}"], "no trained network"),
+        (["predict", "{file}", "--run", "{folder}"], "no trained network"),
+    ],
+)
+def test_a_mistake_is_one_message_and_status_one(words, named, tmp_path, capsys):
+    path = make_file(tmp_path / "s.h5", 12)
+    filled = [w.format(file=path, folder=tmp_path) for w in words]
+    status, said = call(capsys, *filled)
+    assert status == 1
+    assert named in said.err
+    assert "Traceback" not in said.err
+
+
+def test_the_lists_are_complete(capsys):
+    status, said = call(capsys, "networks", "--json")
+    assert status == 0
+    assert json.loads(said.out)["resnet18"] == 11_178_187
+    status, said = call(capsys, "recipes", "--json")
+    assert set(json.loads(said.out)) == set(recipes.NAMES)
+    status, said = call(capsys, "recipes", "--show", "paper")
+    assert 'name = "paper"' in said.out
+    status, said = call(capsys, "recipes", "--show", "paper", "--json")
+    assert json.loads(said.out) == recipes.named("paper").to_dict()
+
+
+def test_events_and_one_object_are_not_asked_for_at_once(capsys):
+    with pytest.raises(SystemExit) as wrong:
+        main(["train", "shots.h5", "--json", "--events"])
+    assert wrong.value.code == 2
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_an_interrupted_project_training_goes_on(project, recipe, capsys):
+    from model.training.data import with_roles
+    from model.training.resume import FILE
+    from model.training.train import train
+
+    with Project.open(project) as opened:
+        table, out = with_roles(opened.shot_table()), opened.new_run_folder()
+    going = train(table, tiny_recipe(), out)
+    while next(going)["event"] != "epoch":
+        pass
+    next(going)
+    going.close()
+    assert (out / FILE).is_file()
+    status, said = call(capsys, "train", project, "--recipe", recipe, "--resume", "--json")
+    assert status == 0, said.err
+    assert json.loads(said.out)["run"] == str(out)
+
+
+def test_a_benchmark_prints_its_table(capsys):
+    status, said = call(capsys, "bench", "training", "--batch", 4, "--size", 64, "--repeats", 1)
+    assert status == 0
+    assert "step_ratio_torchvision" in said.out

@@ -1,0 +1,349 @@
+"""Labels into a project: what would change is said first, then done as one gesture."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from labeler.cli import main
+from labeler.exchange import FORMATS, export, read_labels
+from labeler.exchange.apart import read_labels_apart
+from labeler.exchange.importing import apply, plan
+from labeler.project import classes
+from labeler.project.project import Project
+from labeler.project.store import FLAGGED, LABELLED, SKIPPED
+from model.errors import InputError
+from tests.helpers.weeks import NOTE, decide, open_week
+
+ENDINGS = {"csv": "csv", "parquet": "parquet", "cxi": "cxi", "hdf5": "h5", "json": "json"}
+N = 16
+
+
+@pytest.fixture
+def project(tmp_path):
+    with open_week(tmp_path / "one") as made:
+        decide(made)
+        yield made
+
+
+@pytest.fixture
+def other(tmp_path):
+    """The same files in another place, in a project where nobody decided anything."""
+    with open_week(tmp_path / "two") as made:
+        yield made
+
+
+def everything(project: Project) -> tuple:
+    """What the person of a project decided."""
+    own = project.store.load_state(project.annotator)
+    return own.present.tolist(), own.status.tolist(), project.store.notes(project.annotator)
+
+
+def write_csv(path, *lines: str):
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def planned(project, path, *words, **options):
+    return plan(project, read_labels(path), path, *words, **options)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_one_project_exports_another_takes_in_exactly(project, other, tmp_path, form):
+    out = tmp_path / f"out.{ENDINGS[form]}"
+    export(project, form, out)
+    found = planned(other, out)
+    assert (found.new, found.changed, found.same, found.marks) == (3, 0, 2, 2)
+    before = everything(other)
+    apply(other, found)
+    assert everything(other) == everything(project)
+    again = planned(other, out)
+    assert len(again.rows) == 0
+    assert again.same == 5
+    assert apply(other, again) is None
+    other.store.undo(other.annotator)
+    assert everything(other) == before
+
+
+_number = itertools.count()
+_status = st.sampled_from([0, LABELLED, FLAGGED, SKIPPED, LABELLED | FLAGGED, FLAGGED | SKIPPED])
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    present=st.lists(st.integers(0, 2**11 - 1), min_size=N, max_size=N),
+    status=st.lists(_status, min_size=N, max_size=N),
+    notes=st.dictionaries(st.integers(0, N - 1), st.text(min_size=1), max_size=3),
+    form=st.sampled_from(sorted(FORMATS)),
+)
+def test_any_labels_travel_exactly(project, other, tmp_path, present, status, notes, form):
+    # an HDF5 text ends at its first NUL, and CSV and JSON are files of UTF-8
+    notes = {r: n.replace("\0", "").encode("utf-8", "ignore").decode() for r, n in notes.items()}
+    bits = np.where(np.array(status) & LABELLED, present, 0)
+    said = [notes.get(r, "") for r in range(N)]
+    me, her = project.annotator, other.annotator
+    project.store.record(me, range(N), bits, status, origin="key", note=said)
+    other.store.record(her, range(N), 0, 0, origin="key", note="")
+    out = tmp_path / f"{next(_number)}.{ENDINGS[form]}"
+    export(project, form, out)
+    apply(other, planned(other, out))
+    assert everything(other) == everything(project)
+
+
+# -- which shots -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", ["C:\\data\\b.h5", "/else/where/b.h5", "B.H5", "b"])
+def test_a_file_is_known_by_its_name_wherever_it_lay(other, tmp_path, file):
+    found = planned(
+        other, write_csv(tmp_path / "x.csv", "file,index,round", f"{file},1,1", f"{file},2,1")
+    )
+    assert found.rows.tolist() == [4]
+    assert found.unknown_shots == 1
+    assert "shot 3 of " in found.unknown_examples[0]
+    assert "(line 3)" in found.unknown_examples[0]
+
+
+def test_shots_are_found_by_their_name_and_by_their_number_on_screen(other, tmp_path):
+    named = write_csv(
+        tmp_path / "x.csv", "file,name,Empty", "c.cxi,ENTRY_4,1", "c.cxi,entry_44,1", "a.h5,one,1"
+    )
+    found = planned(other, named)
+    assert found.rows.tolist() == [8]
+    assert found.unknown_shots == 2
+    numbered = write_csv(tmp_path / "y.csv", "shot,Empty", "9,1", "17,1")
+    found = planned(other, numbered)
+    assert found.rows.tolist() == [8]
+    assert found.unknown_examples == ("shot 17 (line 3)",)
+
+
+def test_a_renamed_file_is_known_by_its_contents(project, other, tmp_path):
+    export(project, "hdf5", tmp_path / "out.h5")
+    here = other.stored_sources[0]
+    moved = here.info.path.rename(here.info.path.with_name("renamed.h5"))
+    other.relocate(here.id, moved)
+    assert planned(other, tmp_path / "out.h5").unknown_shots == 0
+
+
+def test_a_shot_that_is_labelled_in_two_ways_names_both_places(other, tmp_path):
+    path = write_csv(tmp_path / "x.csv", "file,index,Round", "a.h5,0,1", "b.h5,0,1", "a.h5,0,0")
+    with pytest.raises(InputError, match=r"x\.csv, line 4: labels shot 1 of a\.h5 .* line 2"):
+        planned(other, path)
+    same = write_csv(tmp_path / "x.csv", "file,index,Empty", "b.h5,0,", "b.h5,0,1", "b.h5,0,1")
+    found = planned(other, same)
+    assert (found.new, found.rows.tolist()) == (1, [3])
+    apply(other, found)
+
+
+# -- which classes -----------------------------------------------------------------------------
+
+
+def test_classes_are_known_whatever_their_spelling(other, tmp_path):
+    path = write_csv(tmp_path / "x.csv", "file,index,spherical_oblate,NEWTON-RINGS", "b.h5,0,1,1")
+    apply(other, planned(other, path))
+    state = other.store.load_state(other.annotator)
+    labels = other.taxonomy.unpack(state.present[3])
+    assert {n for n, on in zip(other.taxonomy.names, labels, strict=True) if on} == {
+        "Spherical/Oblate",
+        "Newton Rings",
+    }
+
+
+def test_a_shot_with_an_unknown_class_is_left_out_unless_asked_otherwise(other, tmp_path):
+    path = write_csv(
+        tmp_path / "x.csv", "file,index,Round,Odd,Never", "b.h5,0,1,1,0", "b.h5,1,1,0,0"
+    )
+    found = planned(other, path)
+    assert found.unknown_classes == {"Odd": 1, "Never": 0}
+    assert found.left_out == 1
+    assert found.rows.tolist() == [4]
+    assert "class 'Odd' is not in this project's taxonomy: 1 shot" in "\n".join(found.lines())
+    found = planned(other, path, drop_unknown=True)
+    assert found.rows.tolist() == [3, 4]
+    assert found.left_out == 0
+
+
+# -- what becomes of them ----------------------------------------------------------------------
+
+
+def test_labels_of_another_person_are_theirs_alone(project, tmp_path):
+    before = everything(project)
+    path = write_csv(tmp_path / "x.csv", "file,index,Round,Spherical/Oblate", "b.h5,0,1,1")
+    found = planned(project, path, "Bob")
+    assert [a.name for a in project.store.annotators() if a.kind == "human"] == ["=Ada"]
+    apply(project, found)
+    bob = project.store.annotator("Bob")
+    assert project.store.load_state(bob).labelled.sum() == 1
+    assert everything(project) == before
+    assert project.store.history(3)[-1].origin == "import"
+
+
+def test_only_new_leaves_own_labels_alone_and_says_so(project, tmp_path):
+    path = write_csv(tmp_path / "x.csv", "file,index,Round", "a.h5,1,1", "b.h5,0,1", "c.cxi,0,1")
+    assert planned(project, path).changed == 2
+    found = planned(project, path, only_new=True)
+    assert (found.new, found.changed, found.kept) == (1, 0, 2)
+    assert found.rows.tolist() == [5]
+
+
+def test_an_import_takes_no_label_no_flag_and_no_note_away(project, tmp_path):
+    path = write_csv(
+        tmp_path / "x.csv", "file,index,Round,Bent,Prolate", "b.h5,0,0,1,1", "b.h5,1,,,"
+    )
+    found = planned(project, path)
+    assert len(found.rows) == 0
+    assert found.same == 1
+    assert project.store.notes(project.annotator)[3] == NOTE
+
+
+def test_the_plan_counts_labels_by_class(project, tmp_path):
+    path = write_csv(tmp_path / "x.csv", "file,index,Round,Spherical/Oblate,Bent", "b.h5,0,1,1,0")
+    found = planned(project, path)
+    assert found.per_class["Round"] == (1, 0)
+    assert found.per_class["Bent"] == (0, 1)
+    assert "  Bent: +0 −1" in found.lines()
+
+
+def test_classes_without_a_column_stay_as_they_are_and_are_named(project, tmp_path):
+    before = project.store.load_state(project.annotator).present[3]
+    lines = ("file,index,Newton Rings", "b.h5,0,1", "b.h5,1,1")
+    found = planned(project, write_csv(tmp_path / "x.csv", *lines))
+    rings = 1 << project.taxonomy.index("Newton Rings")
+    assert found.present.tolist() == [before | rings, rings]
+    assert {name for name, counts in found.per_class.items() if counts[1]} == set()
+    (line,) = [line for line in found.lines() if "no column" in line]
+    assert "Bent" in line
+    assert "Newton Rings" not in line
+
+
+def test_a_list_of_classes_is_the_whole_label(project, tmp_path):
+    found = planned(project, write_csv(tmp_path / "x.csv", "file,index,classes", "b.h5,0,Round"))
+    assert found.present.tolist() == [1 << project.taxonomy.index("Round")]
+    assert not any("no column" in line for line in found.lines())
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_labels_that_were_exported_before_a_class_got_another_name_fit(project, tmp_path, form):
+    out = tmp_path / f"out.{ENDINGS[form]}"
+    export(project, form, out)
+    classes.rename(project, "Bent", "Curved")
+    found = planned(project, out)
+    assert (found.unknown_classes, found.left_out, found.changed) == ({}, 0, 0)
+
+
+# -- bad files --------------------------------------------------------------------------------
+
+
+def crash(path):
+    os.abort()
+
+
+def test_a_file_that_crashes_its_library_kills_only_a_child(tmp_path):
+    (tmp_path / "bad.h5").write_bytes(b"anything")
+    with pytest.raises(InputError, match=r"bad\.h5: crashed the library"):
+        read_labels_apart(tmp_path / "bad.h5", crash)
+    with pytest.raises(InputError, match=r"bad\.h5.*not an HDF5 file"):
+        read_labels_apart(tmp_path / "bad.h5")
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    """One export in each of the formats that are text; damage to them is read at once."""
+    folder = tmp_path_factory.mktemp("exports")
+    with open_week(folder / "one") as made:
+        decide(made)
+        for form in ("csv", "json"):
+            export(made, form, folder / f"out.{form}")
+    return {form: (folder / f"out.{form}").read_bytes() for form in ("csv", "json")}
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    form=st.sampled_from(["csv", "json"]),
+    at=st.floats(0, 1),
+    put=st.one_of(st.binary(max_size=6), st.sampled_from([b",", b'"', b"\n", b"[", b"}", b"null"])),
+    cut=st.integers(0, 40),
+    truncate=st.booleans(),
+)
+def test_any_damage_to_a_text_file_is_an_input_error_or_none(
+    exports, tmp_path, form, at, put, cut, truncate
+):
+    data = exports[form]
+    place = int(at * len(data))
+    path = tmp_path / f"bad.{form}"
+    path.write_bytes(data[:place] + put + (b"" if truncate else data[place + cut :]))
+    refusals = []
+    try:
+        read_labels(path)
+    except InputError as error:
+        refusals.append(error)
+    assert all(f"bad.{form}" in str(r) and r.mend for r in refusals)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "file,index,Round\na.h5,99999999999999999999999,1\n"),
+        ("a.json", '[{"data": {"file": "a.h5", "index": 1e999}, "annotations": []}]'),
+        ("a.json", '[{"data": {"file": "a.h5", "index": 9999999999999999999}, "annotations": []}]'),
+    ],
+)
+def test_a_number_beyond_all_shots_is_refused_at_its_place(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=r"(line 2|task 1)"):
+        read_labels(tmp_path / name)
+
+
+# -- the command line --------------------------------------------------------------------------
+
+
+def test_a_dry_run_changes_nothing_and_says_everything(project, other, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    assert main(["export", str(project.folder), "--out", str(out)]) == 0
+    before = everything(other)
+    words = ["import", str(other.folder), str(out)]
+    assert main([*words, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "3 get a first label" in said
+    assert "Nothing was changed" in said
+    assert everything(other) == before
+    capsys.readouterr()
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["new"], found["dry_run"]) == (3, False)
+    assert everything(other) == everything(project)
+    assert main(words) == 0
+    assert "There was nothing to change." in capsys.readouterr().out
+
+
+def test_a_bad_file_changes_nothing_and_is_named(other, tmp_path, capsys):
+    before = everything(other)
+    path = write_csv(tmp_path / "x.csv", "file,index,Round", "b.h5,0,1", "b.h5,1,17", "b.h5,1,1")
+    assert main(["import", str(other.folder), str(path)]) == 1
+    assert "x.csv, line 3: has '17' in the column 'Round'. Write 1" in capsys.readouterr().err
+    assert main(["import", str(other.folder), str(tmp_path / "no.csv")]) == 1
+    assert "no such file" in capsys.readouterr().err
+    assert everything(other) == before
+
+
+def test_labels_of_a_named_annotator_can_be_exported(project, tmp_path, capsys):
+    bob = project.store.annotator("Bob")
+    project.store.record(bob, 9, 1, LABELLED, origin="key")
+    words = ["export", str(project.folder), "--out", str(tmp_path / "bob.csv"), "--only-mine"]
+    assert main([*words, "--annotator", "Bob"]) == 0
+    with (tmp_path / "bob.csv").open(newline="", encoding="utf-8-sig") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["labelled_by"] for line in lines if line["labelled_by"]] == ["Bob"]
+    assert main([*words, "--annotator", "Eve", "--force"]) == 1
+    assert "'Eve'" in capsys.readouterr().err

@@ -1,0 +1,325 @@
+"""Changes of the classes: recorded, taken back, and no label ever lost or changed in meaning."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from labeler.cli import main
+from labeler.project import classes
+from labeler.project import taxonomy_file as taxonomy_edit
+from labeler.project.project import Project
+from labeler.project.store import LABELLED
+from labeler.window.dialogs.classes import ClassesDialog
+from model.errors import InputError
+from model.taxonomy.toml import loads, shipped
+from tests.helpers.window_parts import make_project, make_session
+
+HELIUM = shipped("helium").read_text(encoding="utf-8")
+SMALL = """
+[[class]]
+name = "A"
+[[class]]
+name = "B"
+parent = "A"
+[[class]]
+name = "C"
+[[rule]]
+kind = "never"
+classes = ["A", "B"]
+with = ["C"]
+"""
+
+
+@pytest.fixture
+def week(tmp_path):
+    return make_project(tmp_path)
+
+
+@pytest.fixture
+def project(week):
+    with Project.open(week) as found:
+        yield found
+
+
+def bit(project, name):
+    return 1 << project.taxonomy.index(name)
+
+
+def label(project, row, *names, who=None):
+    present = sum(bit(project, n) for n in names)
+    who = project.annotator if who is None else who
+    project.store.record(who, row, present, LABELLED, origin="key")
+
+
+def labels(project, row, who=None):
+    state = project.store.load_state(project.annotator if who is None else who)
+    return {n for n, on in zip(project.taxonomy.names, project.taxonomy.unpack(state.present[row]),
+                               strict=True) if on}  # fmt: skip
+
+
+def in_the_file(project):
+    return (project.folder / "taxonomy.toml").read_text(encoding="utf-8")
+
+
+# -- the text ------------------------------------------------------------------------------------
+
+
+def test_renaming_keeps_comments_and_follows_parents_and_rules():
+    after = taxonomy_edit.rename(HELIUM, "Prolate", "Elongated")
+    taxonomy = loads(after)
+    assert after.startswith("# Helium nanodroplets")
+    assert taxonomy.classes[taxonomy.index("Bent")].parent == "Elongated"
+    assert "neither Spherical/Oblate nor Elongated, and not Empty" in [
+        r.text for r in taxonomy.rules
+    ]
+    assert taxonomy.columns(["prolate", "Elongated"]).tolist() == [3, 3]
+    back = loads(taxonomy_edit.rename(after, "Elongated", "Prolate"))
+    assert [r.text for r in back.rules] == [r.text for r in loads(HELIUM).rules]
+
+
+def test_retiring_drops_key_and_rules_and_keeps_the_place():
+    before, taxonomy = loads(HELIUM), loads(taxonomy_edit.retire(HELIUM, "Prolate", "2025-11-22"))
+    assert taxonomy.names == before.names
+    retired = taxonomy.classes[taxonomy.index("Prolate")]
+    assert (retired.key, retired.retired) == ("", "2025-11-22")
+    assert all("Prolate" not in (*r.left, *r.right) for r in taxonomy.rules)
+    assert taxonomy.classes[taxonomy.index("Bent")].parent == ""
+
+
+@given(st.text(max_size=12), st.sampled_from(["A", "B", "C"]))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_name_gives_a_taxonomy_that_loads_or_a_refusal(name, old):
+    try:
+        after = taxonomy_edit.rename(SMALL, old, name)
+    except InputError:
+        return
+    assert len(loads(after)) == 3
+    assert loads(after).names[loads(SMALL).index(old)] == " ".join(name.split())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda: taxonomy_edit.rename(HELIUM, "Round", "bent"), "already"),
+        (lambda: taxonomy_edit.rename(HELIUM, "Comet", "X"), "no class 'Comet'"),
+        (lambda: taxonomy_edit.add(HELIUM, "  "), "needs a name"),
+        (lambda: taxonomy_edit.add(HELIUM, "Comet", key="1"), "same key"),
+        (lambda: taxonomy_edit.add(HELIUM, "Comet", parent="Star"), "no such parent"),
+        (lambda: taxonomy_edit.set_rule(HELIUM, 99, "soft"), "no rule 99"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(change, said):
+    with pytest.raises(InputError, match=said):
+        change()
+
+
+# -- the project ---------------------------------------------------------------------------------
+
+
+def test_a_renamed_class_keeps_its_labels_and_its_history(project):
+    label(project, 0, "Bent", "Prolate")
+    assert classes.rename(project, "Bent", "Curved") == "Bent is called Curved now"
+    assert labels(project, 0) == {"Curved", "Prolate"}
+    assert in_the_file(project) == project.store.get_meta("taxonomy")
+    assert len(project.store.history(0)) == 1
+    with Project.open(project.folder) as again:
+        assert labels(again, 0) == {"Curved", "Prolate"}
+        assert again.notes == []
+        assert [c.what for c in classes.changes(again)] == ["rename"]
+        classes.undo(again)
+        assert labels(again, 0) == {"Bent", "Prolate"}
+        assert in_the_file(again) == HELIUM
+
+
+def test_merging_moves_the_labels_of_everybody_and_can_be_taken_back(project):
+    bob = project.store.annotator("Bob")
+    label(project, 0, "Newton Rings", "Round", "Spherical/Oblate")
+    label(project, 1, "Layered")
+    label(project, 2, "Newton Rings", "Layered", who=bob)
+    assert classes.shots_with(project, "Newton Rings") == 2
+    classes.merge(project, "Newton Rings", "Layered")
+    assert labels(project, 0) == {"Layered", "Round", "Spherical/Oblate"}
+    assert labels(project, 2, bob) == {"Layered"}
+    assert project.taxonomy.classes[project.taxonomy.index("Newton Rings")].retired
+    assert project.store.audit() == []
+    label(project, 0, "Empty")  # decided again since: it stays
+    classes.undo(project)
+    assert labels(project, 0) == {"Empty"}
+    assert labels(project, 1) == {"Layered"}
+    assert labels(project, 2, bob) == {"Newton Rings", "Layered"}
+    assert project.store.audit() == []
+    assert in_the_file(project) == HELIUM
+
+
+def test_an_added_class_gets_a_bit_of_its_own_and_goes_without_a_trace_if_unused(project):
+    label(project, 0, "Empty")
+    classes.add(project, "Comet", key="9", help="A bright tail.")
+    assert project.taxonomy.names[-1] == "Comet"
+    assert labels(project, 0) == {"Empty"}
+    classes.undo(project)
+    assert "Comet" not in project.store.class_names()
+    classes.add(project, "Comet", key="9")
+    label(project, 1, "Comet")
+    classes.undo(project)
+    assert project.taxonomy.classes[-1].retired
+    assert labels(project, 1) == {"Comet"}
+    classes.add(project, "Comet", key="9")
+    assert not project.taxonomy.classes[-1].retired
+    assert labels(project, 1) == {"Comet"}
+
+
+def test_a_rule_is_changed_and_changed_back(project):
+    assert project.taxonomy.rules[0].severity == "hard"
+    classes.set_rule(project, 1, "soft")
+    assert project.taxonomy.rules[0].severity == "soft"
+    classes.set_rule(project, 1, "off")
+    assert len(project.taxonomy.rules) == len(loads(HELIUM).rules) - 1
+    classes.undo(project)
+    classes.undo(project)
+    assert in_the_file(project) == HELIUM
+    with pytest.raises(InputError, match="can be undone"):
+        classes.undo(project)
+
+
+def test_an_edit_by_hand_is_recorded_and_can_be_taken_back(project):
+    path = project.folder / "taxonomy.toml"
+    path.write_text(HELIUM.replace('severity = "soft"', 'severity = "hard"', 1))
+    with Project.open(project.folder) as again:
+        (change,) = classes.changes(again)
+        assert (change.what, change.before) == ("edited", HELIUM)
+        classes.undo(again)
+    assert path.read_text() == HELIUM
+
+
+def test_a_crash_before_the_file_is_written_is_made_good_at_the_next_opening(project, monkeypatch):
+    def die(folder, text):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(classes, "write_taxonomy", die)
+        with pytest.raises(KeyboardInterrupt):
+            classes.rename(project, "Bent", "Curved")
+    assert in_the_file(project) == HELIUM
+    with Project.open(project.folder) as again:
+        assert "Curved" in again.taxonomy.names
+        assert 'name = "Curved"' in in_the_file(again)
+        assert [c.what for c in classes.changes(again)] == ["rename"]
+
+
+def test_a_change_that_fails_changes_nothing(project, monkeypatch):
+    label(project, 0, "Bent")
+
+    def fail(*args, **more):
+        raise InputError("the disk is full", mend="Free some space.")
+
+    monkeypatch.setattr(type(project.store), "_gesture", fail)
+    with pytest.raises(InputError, match="full"):
+        classes.merge(project, "Bent", "Streak")
+    monkeypatch.undo()
+    with Project.open(project.folder) as again:
+        assert labels(again, 0) == {"Bent"}
+        assert in_the_file(again) == HELIUM
+        assert again.taxonomy.names == loads(HELIUM).names
+
+
+@given(
+    st.lists(
+        st.sampled_from(["rename", "add", "merge", "retire", "rule", "label"]),
+        min_size=3,
+        max_size=6,
+    )
+)
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+def test_taking_everything_back_ends_at_the_first_classes_and_labels(tmp_path_factory, verbs):
+    folder = make_project(tmp_path_factory.mktemp("any"))
+    with Project.open(folder) as project:
+        label(project, 0, "Bent", "Prolate")
+        label(project, 1, "Round")
+        start, meant, made = in_the_file(project), 0, 0
+        for k, verb in enumerate(verbs):
+            offered = [c.name for c in project.taxonomy.classes if not c.retired]
+            if verb == "label":
+                meant += 1
+                label(project, 3, offered[k % len(offered)])
+                continue
+            made += 1
+            if verb == "rename":
+                classes.rename(project, offered[k % len(offered)], f"Other {k}")
+            elif verb == "add":
+                classes.add(project, f"More {k}")
+            elif verb == "merge":
+                classes.merge(project, offered[k % len(offered)], offered[(k + 1) % len(offered)])
+            elif verb == "retire":
+                classes.retire(project, offered[k % len(offered)])
+            else:
+                classes.set_rule(project, 1, "soft")
+        for _ in range(made):
+            classes.undo(project)
+        assert labels(project, 0) == {"Bent", "Prolate"}
+        assert labels(project, 1) == {"Round"}
+        assert project.store.audit() == []
+        assert meant or in_the_file(project) == start
+
+
+# -- command line and window ---------------------------------------------------------------------
+
+
+def test_the_command_line_lists_and_changes_classes(week, capsys):
+    assert main(["classes", str(week), "rename", "Bent", "Curved"]) == 0
+    assert "Bent is called Curved now" in capsys.readouterr().out
+    assert main(["classes", str(week), "add", "Comet", "--key", "9"]) == 0
+    capsys.readouterr()
+    assert main(["classes", str(week), "rule", "1", "soft", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)) == ["changed"]
+    assert main(["classes", str(week), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["classes"][5]["was"] == "Bent"
+    assert found["rules"][0]["severity"] == "soft"
+    assert [c["text"].split()[0] for c in found["changes"]] == ["Bent", "Comet", "rule"]
+    assert main(["classes", str(week), "merge", "Curved", "Nothing"]) == 1
+    assert "no class 'Nothing'" in capsys.readouterr().err
+    assert main(["classes", str(week), "undo"]) == 0
+    assert main(["classes", str(week)]) == 0
+    assert "was Bent" in capsys.readouterr().out
+
+
+def test_the_window_goes_on_with_the_changed_classes_and_other_windows_follow(qapp, week):
+    session, other = make_session(week), make_session(week)
+    session.toggle(session.taxonomy.index("Bent"))
+    session.show(2)
+    session.change_classes(classes.rename, "Bent", "Curved")
+    assert "Curved" in session.taxonomy.names
+    assert session.row == 2
+    assert session.labels(0)[session.taxonomy.index("Curved")]
+    other.following.look()
+    assert "Curved" in other.taxonomy.names
+    assert np.array_equal(other.present, session.present)
+    session.close()
+    other.close()
+
+
+def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week, monkeypatch):
+    session = make_session(week)
+    session.toggle(session.taxonomy.index("Bent"))
+    dialog = ClassesDialog(session)
+    qtbot.addWidget(dialog)
+    assert not dialog.buttons["Rename…"].isEnabled()
+    dialog.classes.setCurrentItem(dialog.classes.topLevelItem(5))
+    monkeypatch.setattr(dialog, "_ask", lambda question, text="": "Curved")
+    dialog.buttons["Rename…"].click()
+    assert dialog.classes.topLevelItem(5).text(0) == "Curved"
+    assert dialog.classes.topLevelItem(5).text(3) == "1"
+    dialog.rules.setCurrentItem(dialog.rules.topLevelItem(0))
+    dialog.buttons["Soft"].click()
+    assert dialog.rules.topLevelItem(0).text(1) == "soft"
+    assert dialog.past.topLevelItemCount() == 2
+    dialog.buttons["Undo the last change"].click()
+    dialog.buttons["Undo the last change"].click()
+    assert session.taxonomy.names == loads(HELIUM).names
+    assert not dialog.buttons["Undo the last change"].isEnabled()
+    session.close()

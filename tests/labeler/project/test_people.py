@@ -1,0 +1,219 @@
+"""Several people and several windows on one project."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labeler.project import backups, people
+from labeler.project.project import Project
+from labeler.project.store import FLAGGED, LABELLED, Store
+from labeler.session.session import Session
+from model.errors import InputError
+from tests.helpers.window_parts import make_project, make_session
+
+
+@pytest.fixture
+def week(tmp_path):
+    return make_project(tmp_path)
+
+
+@pytest.fixture
+def two_windows(qapp, week):
+    one, other = make_session(week), make_session(week)
+    yield one, other
+    one.close()
+    other.close()
+
+
+def test_who_labels_is_remembered_for_the_user_of_a_machine(week, monkeypatch):
+    with Project.open(week) as project:
+        owner = project.annotator
+        bob = people.label_as(project.store, "  Bob  Miller ")
+        assert people.name_of(project) == "Bob Miller"
+        assert people.label_as(project.store, "bob miller") == bob
+    with Project.open(week) as project:
+        assert project.annotator == bob
+        monkeypatch.setattr(people, "login", lambda: "eve")
+        assert project.annotator == owner
+        with pytest.raises(InputError, match="is no name"):
+            people.label_as(project.store, "  ")
+
+
+def test_each_annotator_resumes_at_their_shot_in_their_queue_with_their_labels(qapp, week):
+    session = make_session(week)
+    me = people.name_of(session.project)
+    session.toggle(1)
+    session.set_queue("unlabelled")
+    session.show(5)
+    session.label_as("Bob")
+    assert (session.row, session.choice.filter) == (0, "all")
+    assert not session.is_decided(0)
+    session.show(3)
+    session.toggle(4)
+    session.label_as(me)
+    assert (session.row, session.choice.filter) == (5, "unlabelled")
+    assert session.labels(0)[1]
+    assert not session.is_decided(3)
+    names = [(p.name, p.labelled, p.is_me) for p in people.people(session.project.store)]
+    assert names == [(me, 1, True), ("Bob", 1, False)]
+    session.close()
+
+
+def test_a_queue_of_a_class_that_is_gone_gives_way_to_all_shots(qapp, week):
+    place = {"row": 2, "levels": None, "queue": {"filter": "class:Comet", "order": "file"}}
+    with Project.open(week) as project:
+        project.store.set_meta(f"window.place.{project.annotator}", place)
+    session = make_session(week)
+    assert (session.row, session.choice.filter) == (2, "all")
+    session.close()
+
+
+def test_blind_is_a_choice_of_the_project(week):
+    with Project.open(week) as project:
+        me, store = project.annotator, project.store
+        bob = store.annotator("Bob")
+        file = store.annotator("labels of a.h5", "import")
+        assert {a.id for a in people.shown_to(store, me)} == {me, bob, file}
+        people.set_blind(store, True)
+        assert {a.id for a in people.shown_to(store, me)} == {me, file}
+        assert {a.id for a in people.shown_to(store, bob)} == {bob, file}
+
+
+# -- two windows ---------------------------------------------------------------------------------
+
+
+def test_two_windows_see_each_other_s_labels(two_windows):
+    one, other = two_windows
+    heard = []
+    other.labels_changed.connect(lambda rows: heard.append(np.asarray(rows).tolist()))
+    one.toggle(1)
+    one.show(4)
+    one.flag("odd")
+    other.following.look()
+    assert heard == [[0, 4]]
+    assert other.labels(0)[1]
+    assert other.status[4] == FLAGGED
+    one.undo()
+    other.following.look()
+    assert other.status[4] == 0
+    other.following.look()
+    assert len(heard) == 2
+    one.following.look()  # its own gestures are no news
+    assert one.labels(0)[1]
+
+
+def test_labels_of_another_process_arrive_within_a_second(qtbot, week):
+    session = make_session(week)
+    code = (
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
+        "from pathlib import Path; from labeler.project.project import Project\n"
+        f"project = Project.open(Path({str(week)!r})); sys.stdin.readline()\n"
+        "project.store.record(project.annotator, [2, 3], 5, 1, origin='bulk')\n"
+        "project.close()"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, text=True)
+    time.sleep(1.5)  # it has opened the project by then
+    with qtbot.waitSignal(session.labels_changed, timeout=5000):
+        child.stdin.write("\n")
+        child.stdin.flush()
+        child.stdin.close()
+    start = session.project.store.history(2)[-1].time.timestamp()
+    assert time.time() - start < 1
+    assert session.present[[2, 3]].tolist() == [5, 5]
+    assert child.wait() == 0
+    session.close()
+
+
+def test_a_label_made_elsewhere_while_a_window_opens_is_seen(qapp, week, monkeypatch):
+    load = Session._load_predictions
+
+    def late(session):
+        """Everything of the store was read by now."""
+        with Project.open(week) as other:
+            other.store.record(other.annotator, [4], 5, LABELLED, origin="key")
+        load(session)
+
+    monkeypatch.setattr(Session, "_load_predictions", late)
+    session = make_session(week)
+    assert session.present[4] == 0
+    session.following.look()
+    assert session.present[4] == 5
+    session.close()
+
+
+def test_two_people_do_not_see_each_other_in_their_labels(two_windows):
+    one, other = two_windows
+    other.label_as("Bob")
+    heard = []
+    one.following.others_changed.connect(lambda who, rows: heard.append((who, rows.tolist())))
+    other.toggle(1)
+    one.following.look()
+    assert not one.is_decided(0)
+    assert heard == [(other.annotator, [0])]
+
+
+def test_a_project_that_went_back_or_grew_elsewhere_is_opened_anew(two_windows, week):
+    one, other = two_windows
+    one.toggle(1)
+    first = backups.back_up(week, "hand")
+    one.toggle(3)
+    other.following.look()
+    backups.restore(week, first)
+    notes = []
+    for window in (one, other):
+        window.noted.connect(lambda level, text: notes.append(text))
+        window.following.look()
+        assert window.labels(0)[1]
+    assert "opened anew" in notes[0]
+    one.undo()
+    assert not one.is_decided(0)
+
+
+def test_asking_for_news_costs_next_to_nothing(week):
+    store = Store.open(week / "project.sqlite")
+    took = []
+    for _ in range(200):
+        start = time.perf_counter()
+        store.pulse()
+        took.append(time.perf_counter() - start)
+    assert np.median(took) < 0.003
+    store.close()
+
+
+def test_changes_since_tells_only_what_others_did_and_what_holds_now(week):
+    mine, theirs = Store.open(week / "project.sqlite"), Store.open(week / "project.sqlite")
+    ada = mine.annotator("Ada")
+    start = mine.newest_gesture()
+    mine.record(ada, 0, 1, LABELLED, origin="key")
+    theirs.record(ada, [1, 2], 2, LABELLED, origin="bulk")
+    theirs.record(ada, 2, 4, LABELLED, origin="key")
+    found = mine.changes_since(start)
+    assert found.classes is False
+    rows, present, status = found.of[ada]
+    assert (rows.tolist(), present.tolist(), status.tolist()) == ([1, 2], [2, 4], [1, 1])
+    assert theirs.changes_since(start).of[ada][0].tolist() == [0]
+    mine.close()
+    theirs.close()
+
+
+def test_two_processes_labelling_at_once_lose_nothing(week):
+    code = (
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
+        "from pathlib import Path; from labeler.project.store import Store\n"
+        f"store = Store.open(Path({str(week / 'project.sqlite')!r}))\n"
+        "who = store.annotator('Ada')\n"
+        "for k in range(150): store.record(who, k % 6, int(sys.argv[1]), 1, origin='key')\n"
+    )
+    run = [sys.executable, "-c", code]
+    children = [subprocess.Popen([*run, str(k)]) for k in (1, 2)]
+    assert [c.wait() for c in children] == [0, 0]
+    store = Store.open(Path(week) / "project.sqlite")
+    assert store.newest_gesture() == 300
+    assert store.audit() == []
+    store.close()

@@ -1,0 +1,268 @@
+"""A project as a folder: made whole or not at all, opened fast, its files found again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from labeler.project.project import Project
+from labeler.project.store import LABELLED
+from model.errors import InputError
+from model.taxonomy.toml import shipped
+
+DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
+NAMES = ["Spherical/Oblate", "Round", "Newton rings", "Empty"]
+LABELS = np.array([[1, 1, 0, 0], [0, 0, 0, 1], [1, 1, 1, 0]], np.uint8)
+
+
+def shots(path: Path, n: int = 3, seed: int = 1, names: list[str] | None = None) -> Path:
+    with h5py.File(path, "w") as f:
+        f["images"] = np.random.default_rng(seed).integers(0, 999, (n, 8, 8), np.uint16)
+        if names:
+            f["labels"] = LABELS[:, : len(names)]
+            f["labels"].attrs["class_names"] = names
+    return path
+
+
+@pytest.fixture
+def project(tmp_path):
+    with Project.create(
+        tmp_path / "week", [shots(tmp_path / "a.h5", names=NAMES)], annotator="Ada"
+    ) as made:
+        yield made
+
+
+def test_a_project_is_a_folder_with_database_and_taxonomy(project):
+    assert sorted(p.name for p in project.folder.iterdir() if "-" not in p.name) == [
+        "project.sqlite",
+        "taxonomy.toml",
+    ]
+    assert project.n_shots == 3
+    assert project.taxonomy.name == "Helium nanodroplets"
+    assert project.current_run is None
+
+
+def test_labels_of_a_file_become_an_annotator_of_their_own(project):
+    kinds = {a.name: a.kind for a in project.store.annotators()}
+    assert kinds == {"Ada": "human", "labels of a.h5": "import"}
+    table = project.shot_table()
+    assert table.labelled.all()
+    assert table.labels[:, table.class_names.index("Newton Rings")].tolist() == [0, 0, 1]
+    assert not project.shot_table(only_mine=True).labelled.any()
+
+
+def test_the_person_s_label_wins_over_the_file_s(project):
+    bit = project.taxonomy.index("Empty")
+    project.store.record(project.annotator, 0, 1 << bit, LABELLED, origin="key")
+    merged = project.merged_state()
+    assert merged.imported.tolist() == [False, True, True]
+    assert project.shot_table().labels[0].sum() == 1
+    project.store.undo(project.annotator)
+    assert project.merged_state().imported.all()
+
+
+def test_a_project_is_found_again_as_it_was_left(project, tmp_path):
+    project.store.record(project.annotator, 1, 5, LABELLED, origin="key")
+    project.current_run = 3
+    project.close()
+    with Project.open(tmp_path / "week") as again:
+        assert again.current_run == 3
+        assert again.sources == project.sources
+        assert again.store.load_state(again.annotator).present.tolist() == [0, 5, 0]
+    with Project.open(tmp_path / "week" / "project.sqlite") as again:
+        assert again.name == "week"
+
+
+def test_a_second_file_appends_its_shots_and_labels(project, tmp_path):
+    added = project.add_source(shots(tmp_path / "b.h5", seed=2, names=NAMES))
+    assert added.first_row == 3
+    assert project.n_shots == 6
+    assert project.shot_table().labelled.all()
+    assert project.shot_table().source_of.tolist() == [0, 0, 0, 1, 1, 1]
+    with pytest.raises(InputError, match="same as"):
+        project.add_source(tmp_path / "a.h5")
+
+
+# -- refusals ----------------------------------------------------------------------------------
+
+
+def nothing_left(tmp_path: Path, *expected: str) -> None:
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(expected)
+
+
+def test_an_occupied_folder_is_refused_and_stays(tmp_path):
+    (tmp_path / "week").mkdir()
+    (tmp_path / "week" / "thesis.tex").touch()
+    with pytest.raises(InputError, match="not empty"):
+        Project.create(tmp_path / "week", [shots(tmp_path / "a.h5")])
+    nothing_left(tmp_path / "week", "thesis.tex")
+
+
+def test_an_empty_folder_is_used(tmp_path):
+    (tmp_path / "week").mkdir()
+    Project.create(tmp_path / "week", [shots(tmp_path / "a.h5")]).close()
+
+
+def test_unknown_classes_are_named_with_those_of_the_default_taxonomy(tmp_path):
+    path = shots(tmp_path / "a.h5", names=["cat", "Round"])
+    with pytest.raises(InputError, match=r"a\.h5.*'cat'.*Spherical/Oblate.*default.*--taxonomy"):
+        Project.create(tmp_path / "week", [path])
+    nothing_left(tmp_path, "a.h5")
+    with Project.create(tmp_path / "week", [path], labels=False) as made:
+        assert not made.shot_table().labelled.any()
+
+
+def test_a_bad_file_among_good_ones_leaves_nothing_behind(tmp_path):
+    good = shots(tmp_path / "a.h5")
+    (tmp_path / "b.h5").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"b\.h5"):
+        Project.create(tmp_path / "week", [good, tmp_path / "b.h5"])
+    nothing_left(tmp_path, "a.h5", "b.h5")
+
+
+def test_the_same_file_twice_is_refused(tmp_path):
+    one = shots(tmp_path / "a.h5")
+    shutil.copy(one, tmp_path / "b.h5")
+    with pytest.raises(InputError, match="is the same as"):
+        Project.create(tmp_path / "week", [one, tmp_path / "b.h5"])
+
+
+def test_a_folder_that_is_no_project_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"is not a project.*airylabel create"):
+        Project.open(tmp_path)
+    with pytest.raises(InputError, match="no such project"):
+        Project.open(tmp_path / "gone")
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError) as refused:
+        Project.open(tmp_path / "notes.txt")
+    assert str(refused.value).endswith("make one of your shots: airylabel create PROJECT FILE…")
+    assert str(InputError(str(refused.value))) == str(refused.value)
+
+
+def test_a_place_that_cannot_hold_a_project_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be made there"):
+        Project.create(tmp_path / "file" / "week", [shots(tmp_path / "a.h5")])
+
+
+# -- files that move ---------------------------------------------------------------------------
+
+
+def test_a_file_that_moved_is_missing_until_it_is_found_again(project, tmp_path):
+    project.close()
+    (tmp_path / "far").mkdir()
+    (tmp_path / "a.h5").rename(tmp_path / "far" / "renamed.h5")
+    with Project.open(tmp_path / "week") as again:
+        (missing,) = again.missing_sources()
+        other = shots(tmp_path / "other.h5", seed=9)
+        with pytest.raises(InputError, match=r"not the file that a\.h5 was"):
+            again.relocate(missing.id, other)
+        with pytest.raises(InputError, match="no such file"):
+            again.relocate(missing.id, tmp_path / "gone.h5")
+        with pytest.raises(InputError, match="has changed"):
+            again.relocate(missing.id, shots(tmp_path / "longer.h5", n=4))
+        again.relocate(missing.id, tmp_path / "far" / "renamed.h5")
+        assert not again.missing_sources()
+    with Project.open(tmp_path / "week") as again:
+        assert not again.missing_sources()
+        assert sum(1 for _ in again.shot_table().iter_shots()) == 3
+
+
+def test_a_project_that_moved_together_with_its_file_finds_it(project, tmp_path):
+    project.close()
+    (tmp_path / "new").mkdir()
+    for name in ("week", "a.h5"):
+        (tmp_path / name).rename(tmp_path / "new" / name)
+    with Project.open(tmp_path / "new" / "week") as again:
+        assert not again.missing_sources()
+        assert again.sources[0].path == tmp_path / "new" / "a.h5"
+
+
+def test_a_file_that_was_replaced_is_noticed(project, tmp_path):
+    assert not project.changed_sources()
+    shots(tmp_path / "a.h5", seed=5)
+    assert [s.id for s in project.changed_sources()] == [project.stored_sources[0].id]
+
+
+# -- taxonomies that change --------------------------------------------------------------------
+
+
+def test_classes_moved_added_and_removed_in_the_toml_never_change_a_label(project, tmp_path):
+    names = project.taxonomy.names
+    before = {n: project.shot_table().labels[:, k].tolist() for k, n in enumerate(names)}
+    project.close()
+    path = tmp_path / "week" / "taxonomy.toml"
+    text = path.read_text(encoding="utf-8")
+    head, *classes = text[: text.index("[[rule]]")].split("[[class]]")
+    classes = [c for c in classes if '"Layered"' not in c][::-1]
+    classes.append('\nname = "Twin"\n')
+    rules = text[text.index("[[rule]]") :]
+    path.write_text(head + "".join("[[class]]" + c for c in classes) + rules, encoding="utf-8")
+    with Project.open(tmp_path / "week") as again:
+        assert again.taxonomy.names == (*names, "Twin")
+        table = again.shot_table()
+        assert {n: table.labels[:, k].tolist() for k, n in enumerate(names)} == before
+        assert any("Layered" in note for note in again.notes)
+        assert len(again.taxonomy.rules) == len(project.taxonomy.rules)
+
+
+def test_a_mistake_in_the_project_s_taxonomy_names_its_line(project, tmp_path):
+    project.close()
+    path = tmp_path / "week" / "taxonomy.toml"
+    path.write_text(path.read_text(encoding="utf-8") + "\nthis is no TOML\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"taxonomy\.toml.*line"):
+        Project.open(tmp_path / "week")
+
+
+# -- runs --------------------------------------------------------------------------------------
+
+
+def test_runs_are_numbered_folders_and_say_how_they_ended(project):
+    one, two, three = (project.new_run_folder() for _ in range(3))
+    assert [p.name for p in (one, two, three)] == ["0001", "0002", "0003"]
+    (one / "events.jsonl").write_text(
+        '{"event":"started","time":100.0}\n{"event":"finished","time":2.0,"metrics":{}}\n'
+    )
+    (one / "recipe.toml").write_text('name = "quick"\n')
+    (one / "metrics.json").write_text('{"macro_f1": 0.7}')
+    (two / "events.jsonl").write_text('{"event":"started","time":100.0}\n{"event":"st')
+    first, second, third = project.runs()
+    assert (first.state, first.recipe, first.metrics) == ("finished", "quick", {"macro_f1": 0.7})
+    assert first.created.timestamp() == 100
+    assert (second.state, third.state) == ("unfinished", "unfinished")
+    assert project.run_folder(2) == two
+
+
+# -- speed, and real files ---------------------------------------------------------------------
+
+
+def test_ten_thousand_shots_open_in_a_fifth_of_a_second(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as f:
+        f.create_dataset("images", shape=(10_000, 8, 8), dtype="u2", chunks=(100, 8, 8))
+    with Project.create(tmp_path / "week", [tmp_path / "a.h5"]) as made:
+        made.store.record(made.annotator, np.arange(10_000), 3, LABELLED, origin="bulk")
+    took = []
+    for _ in range(3):
+        start = time.perf_counter()
+        with Project.open(tmp_path / "week") as again:
+            again.merged_state()
+            again.store.can_undo(again.annotator)
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.2
+
+
+@pytest.mark.parametrize(("name", "n"), [("cxidb94_layout.cxi", 12), ("helium_small.h5", 600)])
+def test_real_files_make_projects_with_their_labels(tmp_path, name, n):
+    if not (DATA / name).is_file():
+        pytest.skip(f"{name} is not on this machine (set AIRYLABEL_DATA)")
+    with Project.create(tmp_path / "week", [DATA / name], shipped("helium")) as made:
+        table = made.shot_table()
+        assert len(table) == n
+        assert table.labelled.all()
+        assert not made.taxonomy.contradictions(table.labels).any()

@@ -1,0 +1,148 @@
+"""`check --repair`: what can be read is saved, what is lost is said, a copy is kept first."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+
+import pytest
+
+from labeler.cli import main
+from labeler.project import backups
+from labeler.project.project import Project
+from labeler.project.repair import repair
+from labeler.project.store import LABELLED, Store, undo
+from model.errors import InputError
+from tests.helpers.window_parts import make_project
+
+N = 40
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """A project with 3,000 gestures, and what must be found again."""
+    folder = make_project(tmp_path_factory.mktemp("labelled"), N)
+    with Project.open(folder) as project:
+        ada, store = project.annotator, project.store
+        chance = random.Random(1)
+        for _ in range(3000):
+            store.record(ada, chance.randrange(N), chance.randrange(2048), LABELLED, origin="key")
+        state = store.load_state(ada).present.tolist()
+        store.database.connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    return (folder / "project.sqlite").read_bytes(), (folder / "taxonomy.toml").read_text(), state
+
+
+@pytest.fixture
+def week(labelled, tmp_path):
+    folder = make_project(tmp_path, N)
+    (folder / "project.sqlite").write_bytes(labelled[0])
+    return folder
+
+
+def state(folder):
+    with Project.open(folder) as project:
+        assert project.store.audit() == []
+        return project.store.load_state(project.annotator).present.tolist()
+
+
+def test_a_healthy_project_needs_no_repair(week, labelled):
+    before = (week / "project.sqlite").read_bytes()
+    assert repair(week) == []
+    assert (week / "project.sqlite").read_bytes() == before
+
+
+def test_current_states_are_made_anew_from_the_history(week, labelled, capsys):
+    with sqlite3.connect(week / "project.sqlite") as raw:
+        raw.execute("UPDATE current SET present = 1 WHERE row IN (3, 5)")
+    raw.close()
+    assert main(["check", str(week)]) == 1
+    assert "check --repair" in capsys.readouterr().out
+    assert "shots 4, 6" in repair(week)[0]
+    assert state(week) == labelled[2]
+    assert repair(week) == []
+    assert backups.list_backups(week)[0].reason == "before-repair"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_damaged_page_costs_no_label_where_there_is_a_backup(week, labelled, seed):
+    backups.back_up(week, "hand")
+    path = week / "project.sqlite"
+    raw = bytearray(path.read_bytes())
+    page = random.Random(seed).randrange(1, len(raw) // 4096)
+    raw[page * 4096 : (page + 1) * 4096] = random.Random(seed).randbytes(4096)
+    path.write_bytes(raw)
+    said = repair(week)
+    assert state(week) == labelled[2], said
+    if said:
+        assert "damaged" in said[0]
+        with Project.open(week) as project:
+            assert not project.store.can_undo(project.annotator)
+            project.store.record(project.annotator, 0, 7, LABELLED, origin="key")
+            assert project.store.undo(project.annotator).present[0] == labelled[2][0]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_without_a_backup_the_rest_is_saved_and_the_loss_is_counted(week, labelled, seed):
+    path = week / "project.sqlite"
+    raw = bytearray(path.read_bytes())
+    page = random.Random(100 + seed).randrange(20, len(raw) // 4096)
+    raw[page * 4096 : (page + 1) * 4096] = bytes(4096)
+    path.write_bytes(raw)
+    said = repair(week)
+    assert "no good backup" in " ".join(said)
+    found = state(week)
+    same = sum(a == b for a, b in zip(found, labelled[2], strict=True))
+    assert same == N or "Lost" in " ".join(said)
+    with Store.open(path).database.connection as connection:
+        (gestures,) = connection.exec_driver_sql("SELECT count(*) FROM gestures").fetchone()
+    assert gestures > 2000
+
+
+def test_a_database_that_is_none_any_more_is_taken_from_the_backup(week, labelled):
+    backups.back_up(week, "hand")
+    (week / "project.sqlite").write_bytes(b"\0" * 8192)
+    assert "3,000 more were taken from the backup" in " ".join(repair(week))
+    assert state(week) == labelled[2]
+    (week / "project.sqlite").unlink()
+    assert "was gone" in repair(week)[0]
+    assert state(week) == labelled[2]
+
+
+def test_with_nothing_readable_and_no_backup_nothing_is_changed(week):
+    (week / "project.sqlite").write_bytes(b"\1" * 8192)
+    with pytest.raises(InputError, match="no good backup"):
+        repair(week)
+    assert (week / "project.sqlite").read_bytes() == b"\1" * 8192
+
+
+def test_a_backup_of_another_history_is_not_mixed_in(week, labelled):
+    with Project.open(week) as project:
+        first = backups.back_up(week, "hand")
+        project.store.record(project.annotator, 0, 3, LABELLED, origin="key")
+    backups.restore(week, first)  # the gesture just made is in the backup before it only
+    with Project.open(week) as project:
+        project.store.record(project.annotator, 1, 5, LABELLED, origin="key")
+        project.store.database.connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    first.unlink()
+    path = week / "project.sqlite"
+    raw = bytearray(path.read_bytes())
+    raw[4096 * 30 : 4096 * 31] = bytes(4096)
+    path.write_bytes(raw)
+    said = " ".join(repair(week))
+    assert "no good backup" in said
+    assert state(week)[1] == 5
+
+
+def test_a_taxonomy_that_is_gone_is_written_again(week, labelled):
+    state(week)  # opened once, so that the database knows the file
+    (week / "taxonomy.toml").unlink()
+    assert "written anew" in repair(week)[0]
+    assert (week / "taxonomy.toml").read_text() == labelled[1]
+
+
+def test_a_stack_of_a_salvaged_history_begins_anew():
+    stack = undo.UndoStack()
+    stack.follow([(1, "do", None, 1), (3, "undo", 2, 1), (4, "redo", 9, 1)])
+    assert (stack.done, stack.undone) == ([1], [])
+    stack.follow([(5, "salvage", None, 0), (6, "do", None, 1)])
+    assert (stack.done, stack.undone) == ([6], [])

@@ -1,0 +1,321 @@
+"""The view Quality in a window: its pages, what a click on them does, and the import dialog."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QLabel
+
+from labeler.project import people
+from labeler.project.store.records import LABELLED
+from labeler.quality import adjudication, repeats
+from labeler.window.dialogs import exchange
+from labeler.window.dialogs.import_labels import ImportLabels
+from labeler.window.dialogs.people import PeopleDialog
+from labeler.window.main_window import MainWindow
+from labeler.window.quality.rules import SETS
+from labeler.window.quality.view import PAGES, QualityView
+from labeler.window.settings import Settings
+from labeler.window.widgets import theme
+from model.taxonomy.toml import load, shipped
+from tests.helpers.window_parts import make_project, make_session
+
+HELIUM = load(shipped("helium"))
+ROUND, STREAK, BENT = (1 << HELIUM.index(n) for n in ("Round", "Streak", "Bent"))
+SPHERICAL, PROLATE = (1 << HELIUM.index(n) for n in ("Spherical/Oblate", "Prolate"))
+OURS = ("Rules", "Agreement", "Drift", "Week")
+
+
+@pytest.fixture
+def window(qtbot, qapp, tmp_path):
+    """A window on 12 undecided shots, with Quality on screen."""
+    theme.apply(qapp, "dark")
+    session = make_session()
+    made = MainWindow(session, Settings(tmp_path / "settings.toml"))
+    qtbot.addWidget(made)
+    made.resize(1280, 800)
+    made.show()
+    made.doors.open_folder(make_project(tmp_path))
+    made.actions_.trigger("view_quality")
+    yield made
+    made.close()
+
+
+def page(window, name):
+    view = window.views["Quality"]
+    view.show_page(name)
+    return view.pages[name]
+
+
+def decide(window, rows, bits):
+    assert window.session.decide(rows, bits, LABELLED, "key")
+
+
+def test_every_page_says_what_will_be_there_while_there_is_nothing(window):
+    for name in OURS:
+        shown = page(window, name)
+        assert shown.stack.currentWidget() is shown.empty
+        assert len(shown.empty.text.text()) > 60
+    view = window.views["Quality"]
+    assert list(view.buttons) == [n for n in PAGES if n in view.buttons]
+    assert set(OURS) <= set(view.buttons)
+    view.buttons["Drift"].click()
+    assert view.page == "Drift"
+
+
+def test_a_rule_leads_to_the_shots_that_break_it_and_mends_them_as_one_step(window, qtbot):
+    decide(window, [1, 4, 7], [STREAK, STREAK, SPHERICAL | ROUND])
+    rules = page(window, "Rules")
+    row = next(r for r in rules.rows if "Streak without Prolate" in r.text.whole)
+    assert row.count.text() == "2"
+    qtbot.mouseClick(row.go, Qt.MouseButton.LeftButton)
+    session = window.session
+    assert window.tab == "Label"
+    assert session.queue.tolist() == [1, 4]
+    window.show_tab("Quality")
+    qtbot.mouseClick(row.mend, Qt.MouseButton.LeftButton)
+    assert (session.present[[1, 4]] & PROLATE > 0).all()
+    assert row.count.text() == "✓"
+    session.undo()
+    assert session.present[1] == STREAK
+
+
+def test_label_sets_that_have_no_room_are_counted_in_words(window):
+    other = [1 << HELIUM.index(n) for n in ("Asymmetric", "Newton Rings", "Layered", "Bent")]
+    for more, said in ((1, "and 1 more set"), (2, "and 2 more sets")):
+        decide(window, range(SETS + more), [STREAK, *(STREAK | o for o in other)][: SETS + more])
+        row = next(r for r in page(window, "Rules").rows if "Streak without" in r.text.whole)
+        assert row.sets.whole.endswith(said)
+
+
+def test_many_shots_are_mended_only_after_a_question(window, monkeypatch):
+    decide(window, range(6), STREAK)
+    rules = page(window, "Rules")
+    monkeypatch.setattr("labeler.window.quality.rules.MANY", 3)
+    asked = []
+    monkeypatch.setattr(type(rules), "_sure", lambda self, n: asked.append(n))
+    row = next(r for r in rules.rows if "Streak without Prolate" in r.text.whole)
+    row.mend.click()
+    assert asked == [6]
+    assert window.session.present[0] == STREAK
+
+
+def two_people(window):
+    decide(window, range(8), SPHERICAL | ROUND)
+    store = window.session.project.store
+    bob = store.annotator("bob")
+    said = np.full(8, SPHERICAL | ROUND)
+    said[[2, 5]] = PROLATE | BENT
+    store.record(bob, range(8), said, LABELLED, origin="import")
+
+
+def test_shots_on_which_people_differ_are_settled_one_after_the_other(window, qtbot):
+    two_people(window)
+    shown = page(window, "Agreement")
+    assert "on 2 they differ" in shown.said.text()
+    shown.settle.click()
+    session, card = window.session, shown.card
+    assert window.tab == "Label"
+    assert session.queue.tolist() == [2, 5]
+    assert session.row == 2
+    texts = [w.text() for w in card.findChildren(type(card.state)) if not w.isHidden()]
+    assert any("•\u00a0Bent" in t for t in texts)
+    card.take(PROLATE | BENT)
+    assert session.row == 5
+    who = adjudication.consensus_annotator(session.project)
+    assert session.project.store.load_state(who).present[2] == PROLATE | BENT
+    assert session.present[2] == SPHERICAL | ROUND
+    session.set_queue("all")
+    assert card.isHidden()
+    window.show_tab("Quality")
+    shown.outdate()
+    assert shown.settle.text() == "Go through 1 open ones"
+
+
+def test_a_blind_project_shows_how_far_people_agree_but_not_who_said_what(window):
+    two_people(window)
+    shown = page(window, "Agreement")
+    session = window.session
+    choose = PeopleDialog(session, window)
+    choose.blind.setChecked(True)
+    choose.reject()
+    assert "on 2 they differ" in shown.said.text()
+    assert shown.chart.isVisible()
+    for hidden in (shown.settle, shown.of_class, shown.said_table):
+        assert not hidden.isVisible()
+    assert "blind" in shown.said_title.text()
+    shown._open(0)
+    assert (shown.card, window.tab) == (None, "Quality")
+    assert "bob" not in session._people()
+    people.set_blind(session.project.store, False)
+    session.sources_changed()
+    assert shown.settle.isVisible()
+    assert "bob" in session._people()
+
+
+def test_consensus_labels_are_made_by_a_click(window):
+    two_people(window)
+    said = []
+    window.session.noted.connect(lambda level, text: said.append(text))
+    page(window, "Agreement").consensus.click()
+    assert "6 shots read alike, 0 by majority" in said[-1]
+
+
+def second_readings(window, first, second):
+    """Give second readings as the session would."""
+    session = window.session
+    who = repeats.repeat_annotator(session.project, session.annotator)
+    for k, bits in enumerate(second):
+        shown = {"repeat": {"at": 100.0 + k, "first": int(first[k])}}
+        session.project.store.record(who, k, bits, LABELLED, origin="repeat", shown=shown)
+
+
+def test_drift_names_the_class_to_read_again_and_leads_there(window):
+    first = [PROLATE | BENT] * 6 + [SPHERICAL | ROUND] * 4
+    second = [PROLATE | STREAK] * 4 + [PROLATE | BENT] * 2 + [SPHERICAL | ROUND] * 4
+    decide(window, range(10), first)
+    second_readings(window, first, second)
+    shown = page(window, "Drift")
+    assert "Read Streak again" in shown.said.text() or "Read Bent again" in shown.said.text()
+    assert shown.table.lines.rowCount() == 4
+    shown.chart.choose(HELIUM.index("Bent"))
+    shown.reread.click()
+    assert window.session.choice.title == "Re-read Bent"
+    assert window.session.queue.tolist()[:4] == [0, 1, 2, 3]
+    window.show_tab("Quality")
+    shown.take.click()
+    assert window.session.present[0] == PROLATE | STREAK
+    window.session.undo()
+    assert window.session.present[0] == PROLATE | BENT
+
+
+def test_how_many_shots_come_again_can_be_chosen_before_the_first_one_did(window):
+    shown = page(window, "Drift")
+    assert shown.first_rate.isVisible()
+    five = next(a for a in shown.first_rate.list.actions() if a.text() == "5 %")
+    five.trigger()
+    assert window.session.repeat_rate == pytest.approx(0.05)
+    assert shown.first_rate.text() == shown.rate.text() == "5 %"
+
+
+def test_rate_and_reminder_are_kept_in_the_settings(window, tmp_path):
+    shown = page(window, "Drift")
+    assert window.session.repeat_rate == pytest.approx(0.03)
+    shown._set_rate("5 %")
+    page(window, "Week")._remind(False)
+    window.close()
+    kept = Settings(tmp_path / "settings.toml")
+    assert (kept["repeat_rate"], kept["break_reminder"]) == (0.05, False)
+
+
+def test_the_week_counts_what_was_decided_by_hand(window):
+    session = window.session
+    for row in range(4):
+        session.show(row)
+        session.toggle(HELIUM.index("Round"))
+    session.decide([8, 9], ROUND, LABELLED, "bulk")
+    shown = page(window, "Week")
+    assert shown.figures["today"][1].text() == "4"
+    assert "2 more" in shown.said.text()
+    assert shown.rare.rows[-1].note == "44 to go"
+
+
+def test_nothing_is_cut_off_in_the_smallest_comfortable_window(window):
+    two_people(window)
+    second_readings(window, [SPHERICAL | ROUND] * 8, [SPHERICAL | ROUND] * 7 + [PROLATE | BENT])
+    for name in OURS:
+        shown = page(window, name)
+        assert shown.minimumSizeHint().width() <= window.views["Quality"].stack.width()
+        assert shown.minimumSizeHint().height() <= window.views["Quality"].stack.height()
+    window.flip_theme()
+    assert not window.grab().isNull()
+
+
+def test_a_view_without_a_project_is_quiet(qtbot):
+    view = QualityView(make_session())
+    qtbot.addWidget(view)
+    view.show()
+    assert view.pages["Rules"].isVisible()
+
+
+# -- labels in and out -------------------------------------------------------------------------
+
+
+def test_an_import_shows_everything_before_it_does_it(window, qtbot, tmp_path):
+    session = window.session
+    path = tmp_path / "theirs.csv"
+    path.write_text("shot,round,Odd\n1,1,0\n2,1,0\n3,0,1\n", encoding="utf-8")
+    dialog = ImportLabels(session, path, window)
+    qtbot.addWidget(dialog)
+    qtbot.waitUntil(lambda: dialog.plan is not None, timeout=10_000)
+    assert "2 get a first label" in dialog.said.toPlainText()
+    assert dialog.take.text() == "Change 2 shots"
+    dialog.drop.setChecked(True)
+    qtbot.waitUntil(lambda: dialog.plan is not None, timeout=10_000)
+    assert dialog.take.text() == "Change 3 shots"
+    dialog.drop.setChecked(False)
+    qtbot.waitUntil(lambda: dialog.plan is not None, timeout=10_000)
+    assert not session.is_decided(0)
+    with qtbot.waitSignal(dialog.accepted, timeout=10_000):
+        dialog.take.click()
+    assert session.present[0] == ROUND
+    session.undo()
+    assert not session.is_decided(0)
+    assert not session.is_decided(1)
+
+    path.write_text("nothing\n1\n", encoding="utf-8")
+    bad = ImportLabels(session, path, window)
+    qtbot.addWidget(bad)
+    qtbot.waitUntil(lambda: bad.trouble.text() != "", timeout=10_000)
+    assert "theirs.csv" in bad.trouble.text()
+    assert not bad.take.isEnabled()
+    bad.reject()
+
+
+def test_the_menu_writes_files_and_says_so(window, qtbot, tmp_path, monkeypatch):
+    decide(window, range(4), SPHERICAL | ROUND)
+    said = []
+    window.session.noted.connect(lambda level, text: said.append((level, text)))
+    for what, name, kind in (
+        ("export_labels", "a.csv", "CSV for spreadsheets (*.csv)"),
+        ("export_shots", "b", "CXI with links to the shots (*.cxi)"),
+        ("write_report", "c.html", "Web page (*.html)"),
+    ):
+        chosen = (str(tmp_path / name), kind)
+        monkeypatch.setattr(exchange.QFileDialog, "getSaveFileName", lambda *a, c=chosen: c)
+        said.clear()
+        window.actions_.trigger(what)
+        qtbot.waitUntil(lambda: bool(said), timeout=20_000)
+        assert said[0][0] == "info", said
+        assert list(tmp_path.glob(f"{name[0]}.*"))
+
+
+def test_nothing_in_the_window_gives_the_first_label_of_a_repeated_shot_away(window, qtbot):
+    session = window.session
+    decide(window, range(8), SPHERICAL | ROUND)
+    window.show_tab("Label")
+    session.show(9)
+    window.actions_.trigger("history")
+    session._show_blind(3, 9)
+    texts = " ".join(w.text() for w in window.findChildren(QLabel) if w.isVisible())
+    assert "Decided by" not in texts
+    assert "Round, " not in texts
+    session.toggle(HELIUM.index("Streak"))
+    texts = " ".join(w.text() for w in window.findChildren(QLabel) if w.isVisible())
+    assert "Decided just now" in texts
+    assert "+Round" not in texts
+    session.next()
+    assert session.labels(3)[HELIUM.index("Round")]
+
+
+def test_a_big_project_is_compared_in_another_thread(window, qtbot, monkeypatch):
+    monkeypatch.setattr("labeler.window.quality.parts.SMALL", 0)
+    two_people(window)
+    shown = page(window, "Agreement")
+    assert shown.answer is None
+    qtbot.waitUntil(lambda: shown.answer is not None, timeout=10_000)
+    assert "on 2 they differ" in shown.said.text()
+    shown.outdate()
+    window.session.close()  # while it is being looked at once more
+    assert shown.answer is None

@@ -1,0 +1,378 @@
+"""Blind repeats: a shot comes again with its label hidden, and the first label stays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labeler.project import classes
+from labeler.project.project import Project
+from labeler.project.store import LABELLED
+from labeler.quality import repeats
+from labeler.quality.breaks import AGAIN_S, BREAK_S, LONG_S, Breaks
+from labeler.quality.repeats import Readings, choose, drift, readings_of, to_reread, worst
+from labeler.session import blind_repeats as repeating
+from labeler.session.selection import Bulk
+from labeler.window.main_window import MainWindow
+from model.taxonomy.toml import load, shipped
+from tests.helpers.window_parts import learnt, make_project, make_session
+
+HELIUM = load(shipped("helium"))
+ROUND = HELIUM.index("Round")
+STREAK = HELIUM.index("Streak")
+BENT = HELIUM.index("Bent")
+
+
+@pytest.fixture
+def session(qtbot, tmp_path, monkeypatch):
+    """40 shots; with every new label, a shot comes again as soon as there are five."""
+    monkeypatch.setattr(repeats, "ENOUGH", 5)
+    made = make_session(make_project(tmp_path, 40))
+    made.repeat_rate = 1.0
+    made.chance = np.random.default_rng(1)
+    made._lately = type(made._lately)(maxlen=2)
+    yield made
+    made.close()
+
+
+def label(session, n, class_index=ROUND):
+    """Decide on n shots; second readings that come in between are left unanswered."""
+    while n:
+        if session.is_blind:
+            session.next()
+            continue
+        session.toggle(class_index)
+        n -= 1
+        session.next()
+
+
+def until_blind(session):
+    label(session, 5)
+    assert session.is_blind
+    return session.row
+
+
+def test_a_shot_comes_again_without_its_label_and_the_first_label_stays(session):
+    label(session, 4)
+    assert not session.is_blind
+    label(session, 1)
+    row = session.row
+    assert session.is_blind
+    assert row < 4
+    assert not session.labels().any()
+    assert not session.is_decided()
+    assert session.note() == ""
+    session.toggle(STREAK)
+    assert session.labels()[STREAK]
+    session.next()
+    assert session.row == 5
+    assert session.labels(row)[ROUND]
+    state = session.project.store.load_state(session.annotator)
+    assert HELIUM.unpack(state.present[row])[ROUND]
+    found = readings_of(session.project, session.annotator)
+    assert found.rows.tolist() == [row]
+    assert HELIUM.unpack(found.first[0])[ROUND]
+    assert HELIUM.unpack(found.second[0])[STREAK]
+    assert session.project.store.history(row)[-1].origin == "repeat"
+
+
+def test_a_difference_is_said_once_the_shot_is_left(session):
+    said = []
+    session.noted.connect(lambda level, text: said.append(text))
+    row = until_blind(session)
+    session.toggle(STREAK)
+    assert said == []
+    session.next()
+    assert said == [
+        f"Shot {row + 1} came a second time: first Spherical/Oblate, Round, now Prolate, Streak."
+    ]
+
+
+def test_a_second_reading_left_unanswered_is_none_and_going_back_returns(session):
+    until_blind(session)
+    session.previous()
+    assert (session.row, session.is_blind) == (4, False)
+    assert len(readings_of(session.project, session.annotator)) == 0
+    assert session.is_decided(4)
+
+
+def test_undo_takes_the_second_reading_back_and_then_the_labels_before(session):
+    row = until_blind(session)
+    session.toggle(STREAK)
+    session.toggle(BENT)
+    session.next()
+    session.undo()
+    assert (session.row, session.is_blind) == (row, True)
+    assert session.labels()[STREAK]
+    assert not session.labels()[BENT]
+    session.undo()
+    assert not session.is_decided()
+    assert len(readings_of(session.project, session.annotator)) == 0
+    session.redo()
+    assert session.labels()[STREAK]
+    session.undo()
+    session.undo()
+    assert (session.row, session.is_blind) == (4, False)
+    assert not session.is_decided(4)
+    assert session.labels(row)[ROUND]
+
+
+def test_no_shot_comes_a_third_time_and_a_restart_remembers(session):
+    seen = []
+    for _ in range(12):
+        if session.is_blind:
+            seen.append(session.row)
+            session.toggle(ROUND)
+        else:
+            session.toggle(STREAK)
+        session.next()
+    assert len(seen) == len(set(seen)) > 1
+    session.open(session.project.folder)
+    assert session._repeated() == {r for r in seen if r != session.row} | set(seen)
+
+
+def test_all_labels_are_where_they_were_after_many_second_readings(session):
+    truth = {}
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        c = int(rng.choice([ROUND, STREAK]))
+        if not session.is_blind and not session.is_decided():
+            session.toggle(c)
+            truth[session.row] = c
+        elif session.is_blind:
+            session.toggle(c)
+        session.next()
+    session.show(39)
+    state = session.project.store.load_state(session.annotator)
+    for row, c in truth.items():
+        assert session.labels(row)[c]
+        assert HELIUM.unpack(state.present[row])[c]
+    assert np.array_equal(session.decided.own_present, state.present)
+    assert np.array_equal(session.decided.own_status, state.status)
+
+
+def test_deciding_on_many_shots_at_once_is_never_undone_by_a_hidden_label(session):
+    row = until_blind(session)
+    session.decide([row, 9], 1 << STREAK, LABELLED, "bulk")
+    session.next()
+    assert session.labels(row)[STREAK]
+
+
+def test_a_queue_of_chosen_shots_is_not_interrupted(session):
+    label(session, 4)
+    session.show_rows([10, 11, 12], "Like shot 3")
+    session.toggle(ROUND)
+    session.next()
+    assert (session.row, session.is_blind) == (11, False)
+
+
+def test_without_a_rate_nothing_comes_again(session):
+    session.repeat_rate = 0.0
+    label(session, 20)
+    assert not session.is_blind
+    assert session.row == 20
+
+
+def test_a_calibration_round_shows_first_labels_blind(session, monkeypatch):
+    monkeypatch.setattr(repeats, "ROUND", 6)
+    session.repeat_rate = 0.0
+    assert not session.calibrate()
+    label(session, 6)
+    label(session, 6, STREAK)
+    assert session.calibrate()
+    assert session.choice.title == repeating.ROUND_TITLE
+    rows = session.queue.tolist()
+    for k, row in enumerate(rows):
+        assert (session.row, session.is_blind) == (row, True)
+        session.toggle(ROUND)
+        if k < len(rows) - 1:
+            session.next()
+    session.set_queue("all")
+    session.show(20)
+    found = readings_of(session.project, session.annotator)
+    assert sorted(found.rows.tolist()) == sorted(rows)
+    assert HELIUM.unpack(found.first)[:, STREAK].any()
+
+
+def test_the_first_label_of_a_shot_that_is_shown_blind_is_kept_when_the_project_closes(session):
+    row = until_blind(session)
+    session.toggle(STREAK)
+    session.open(session.project.folder)
+    assert session.labels(row)[ROUND]
+    assert not session.is_blind
+
+
+# -- choosing and judging ----------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**31))
+def test_shots_are_chosen_once_each_and_never_a_barred_one(seed):
+    rng = np.random.default_rng(seed)
+    present = HELIUM.pack(rng.random((50, len(HELIUM))) < 0.2)
+    status = (rng.random(50) < 0.7).astype(np.uint8)
+    barred = set(range(0, 50, 3))
+    found = choose(present, status, HELIUM, barred, rng, 12)
+    assert len(np.unique(found)) == len(found) <= 12
+    assert (status[found] == LABELLED).all()
+    assert not barred & set(found.tolist())
+
+
+def test_rare_classes_are_asked_as_often_as_frequent_ones():
+    present = np.full(2000, 1 << ROUND)
+    present[:20] = 1 << STREAK
+    rng = np.random.default_rng(0)
+    found = [int(choose(present, np.ones(2000, np.uint8), HELIUM, (), rng)[0]) for _ in range(400)]
+    assert 150 < sum(r < 20 for r in found) < 250
+
+
+def readings(*pairs):
+    first, second = zip(*pairs, strict=True)
+    n = len(pairs)
+    return Readings(np.arange(n), np.array(first), np.array(second), np.arange(n) * 3600.0)
+
+
+def test_drift_counts_what_the_second_reading_confirms_drops_and_adds():
+    bent, streak = 1 << BENT, 1 << STREAK
+    found = drift(readings(*[(bent, bent)] * 6, *[(bent, streak)] * 3, (streak, bent)), HELIUM)
+    of_bent = found[BENT]
+    assert (of_bent.both, of_bent.first, of_bent.second) == (6, 3, 1)
+    assert of_bent.confirmed == pytest.approx(12 / 16)
+    assert of_bent.low < of_bent.confirmed < of_bent.high
+    assert found[ROUND].shots == 0
+    assert np.isnan(found[ROUND].confirmed)
+    assert worst(found) is None or worst(found) == BENT
+
+
+def test_the_class_to_read_again_is_the_least_confirmed_with_enough_readings():
+    bent, streak, both = 1 << BENT, 1 << STREAK, 1 << BENT | 1 << STREAK
+    found = drift(readings(*[(bent, 0)] * 4, *[(both, streak)] * 4, *[(streak, both)] * 2), HELIUM)
+    assert worst(found) == BENT
+    assert worst(drift(readings(*[(bent, bent)] * 30), HELIUM)) is None
+
+
+def test_shots_to_read_again_begin_with_those_that_were_read_in_two_ways():
+    bent, streak = 1 << BENT, 1 << STREAK
+    found = readings((bent, bent), (streak, bent), (bent, streak))
+    present = np.array([bent, streak, bent, 1 << ROUND, streak, bent])
+    rows = to_reread(BENT, found, present, np.ones(6, bool), HELIUM)
+    assert rows.tolist() == [1, 2, 0, 4, 5]
+
+
+def test_a_break_is_due_after_long_work_and_not_again_at_once():
+    now = [0.0]
+    breaks = Breaks(lambda: now[0])
+
+    def work(seconds):
+        said = 0
+        for _ in range(int(seconds // 60)):
+            now[0] += 60
+            said += breaks.count()
+        return said
+
+    assert work(LONG_S - 60) == 0
+    assert work(180) == 1
+    assert work(AGAIN_S - 180) == 0
+    assert work(240) == 1
+    now[0] += BREAK_S + 1
+    assert work(LONG_S - 120) == 0
+
+
+def bulk(session, rows, told):
+    made = Bulk(session, lambda: np.asarray(rows), lambda what: True, lambda what: None)
+    made.told.connect(told.append)
+    return made
+
+
+@pytest.mark.parametrize("verb", ["toggle", "flag", "skip", "accept", "fix"])
+def test_one_key_on_many_shots_acts_on_the_first_label_of_the_one_that_is_shown_blind(
+    session, verb
+):
+    row = until_blind(session)
+    told = []
+    hand = bulk(session, [row], told)
+    if verb == "toggle":
+        hand.toggle(HELIUM.index("Newton Rings"))
+    else:
+        getattr(hand, verb)()
+    assert session.labels(row)[ROUND]
+    assert session.labels(row)[HELIUM.index("Newton Rings")] == (verb == "toggle")
+    assert session.is_decided(row)
+    assert not session.is_blind
+
+
+def test_accepting_what_is_sure_leaves_out_the_shot_that_is_shown_blind(session):
+    row = until_blind(session)
+    session.sharpen(learnt(session))
+    assert row not in session.sure(0.0).rows
+    assert session.suggestions([row]) == [0]
+    session.accept_sure(0.0)
+    assert session.labels(row)[ROUND]
+
+
+def test_another_view_ends_a_second_reading(qapp, session):
+    row = until_blind(session)
+    window = MainWindow(session)
+    assert session.is_blind
+    window.show_tab("Grid")
+    assert not session.is_blind
+    assert session.labels(row)[ROUND]
+    window.close()
+    window.deleteLater()
+
+
+@pytest.mark.parametrize("after", ["bulk", "flag", "skip", "label"])
+def test_undo_takes_back_what_was_decided_after_a_second_reading(session, after):
+    until_blind(session)
+    session.toggle(STREAK)
+    session.show(30)
+    if after == "bulk":
+        session.decide([33, 34], 1 << STREAK, LABELLED, "bulk")
+    elif after == "label":
+        session.toggle(ROUND)
+    else:
+        getattr(session, after)()
+    session.undo()
+    assert not session.is_blind
+    assert not session.status[[30, 33, 34]].any()
+    assert len(readings_of(session.project, session.annotator)) == 1
+
+
+def test_what_another_window_decides_on_a_shot_that_is_shown_blind_stays_hidden_till_later(
+    session,
+):
+    row = until_blind(session)
+    with Project.open(session.project.folder) as other:
+        bits = HELIUM.pack(HELIUM.toggle(np.zeros(len(HELIUM), bool), STREAK))
+        other.store.record(other.annotator, [row], bits, LABELLED, origin="key")
+    session.following.look()
+    assert (session.is_blind, session.status[row], session.present[row]) == (True, 0, 0)
+    session.show(30)
+    assert session.labels(row)[STREAK]
+
+
+def test_merged_classes_count_as_one_in_readings_of_before(session):
+    row = until_blind(session)
+    session.toggle(STREAK)
+    session.show(30)
+    before = readings_of(session.project, session.annotator)
+    session.change_classes(classes.merge, "Streak", "Round")
+    session.change_classes(classes.rename, "Round", "Ring")
+    after = readings_of(session.project, session.annotator)
+    assert after.rows.tolist() == [row]
+    assert after.times.tolist() == before.times.tolist()
+    assert after.first.tolist() == before.first.tolist()
+    assert (after.second & ~before.second).tolist() == [1 << ROUND]
+    assert (before.second & ~after.second).tolist() == [1 << STREAK]
+
+
+def test_undo_does_not_take_a_merge_of_classes_back_for_one_person_alone(session):
+    session.toggle(STREAK)
+    session.change_classes(classes.merge, "Streak", "Bent")
+    session.undo()
+    assert session.labels(0)[BENT]
+    assert not session.labels(0)[STREAK]
+    session.change_classes(classes.undo)
+    assert session.labels(0)[STREAK]

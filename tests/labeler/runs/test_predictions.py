@@ -1,0 +1,244 @@
+"""Predictions: matched by name, judged by threshold, ordered fast, and never trusted blindly."""
+
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from labeler.project.decisions import LABELLED
+from labeler.runs.predictions import Predictions
+from model.errors import InputError
+from model.heatmaps.geometry import enlarge
+from model.taxonomy.taxonomy import Class, Taxonomy
+from tests.helpers.predictions import HELIUM, write_predictions
+
+ROUND, ELLIPTICAL, OBLATE = (
+    HELIUM.index(name) for name in ("Round", "Elliptical", "Spherical/Oblate")
+)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Write predictions and open them."""
+
+    def make(probabilities, /, **changes):
+        parts = {"probabilities": probabilities} | changes
+        path = write_predictions(tmp_path / "0001" / "predictions.h5", **parts)
+        return Predictions.open(path, HELIUM, len(probabilities))
+
+    return make
+
+
+def shots(*sets, p=0.9, low=0.1):
+    """(N, 11) probabilities: p for the named classes, low elsewhere."""
+    return np.where([HELIUM.mask(names) for names in sets], p, low)
+
+
+def test_classes_are_matched_by_name_in_any_order_and_spelling(tmp_path):
+    rng = np.random.default_rng(5)
+    probabilities = rng.random((6, 11))
+    order = rng.permutation(11)
+    names = [HELIUM.names[i].upper().replace(" ", "_") for i in order]
+    heat = rng.random((6, 11, 7, 7)).astype(np.float16)
+    path = write_predictions(
+        tmp_path / "p.h5",
+        probabilities[:, order],
+        names,
+        heatmaps=heat[:, order],
+        thresholds=np.linspace(0.2, 0.7, 11)[order].astype(np.float32),
+    )
+    found = Predictions.open(path, HELIUM, 6)
+    assert np.allclose(found.probabilities, probabilities)
+    assert np.allclose(found.thresholds, np.linspace(0.2, 0.7, 11))
+    assert np.array_equal(found.cells(4, ROUND), heat[4, ROUND].astype(np.float32))
+
+
+def test_a_class_added_after_the_run_has_no_probability_and_no_heat(tmp_path):
+    path = write_predictions(tmp_path / "p.h5", shots(["Round"]))
+    grown = Taxonomy("helium", (Class("Core"), *HELIUM.classes), HELIUM.rules)
+    found = Predictions.open(path, grown, 1)
+    assert found.known.tolist() == [False] + [True] * 11
+    assert found.probabilities[0, 0] == 0
+    assert not found.heatmap(0, 0, (20, 20)).any()
+    assert found.uncertainty()[0] == pytest.approx(1 - 0.8)
+
+
+def test_heatmaps_and_embeddings_are_not_read_before_they_are_needed(made):
+    found = made(shots(["Round"], ["Empty"]))
+    assert isinstance(found._maps["paper"][0], np.memmap)
+    assert isinstance(found.embeddings, np.memmap)
+
+
+def test_a_heatmap_lies_on_the_field_that_the_network_saw(made):
+    field = (0.1, 0.1, 0.9, 0.9)
+    found = made(shots(["Round"]), field=np.array(field))
+    expected = enlarge(found.cells(0, ROUND), (50, 60), field)
+    assert np.array_equal(found.heatmap(0, ROUND, (50, 60)), expected)
+    assert not expected[:5].any()
+    assert expected.any()
+
+
+def test_heat_is_given_in_the_strength_it_was_computed_with(made):
+    heat = np.full((1, 11, 7, 7), 0.5, np.float16)
+    scale = np.full((1, 11), 3e-4, np.float32)
+    found = made(shots(["Round"]), heatmaps=heat, heatmap_scale=scale)
+    assert found.cells(0, ROUND) == pytest.approx(np.full((7, 7), 1.5e-4))
+    assert found.heatmap(0, ROUND, (20, 20)) == pytest.approx(np.ones((20, 20)))
+    assert made(shots([]), heatmaps=heat, heatmap_scale=None).cells(0, 0)[0, 0] == 0.5
+
+
+def test_a_shot_is_as_unsure_as_its_least_sure_class(made):
+    probabilities = shots(["Round"], ["Round"], ["Round"])
+    probabilities[1, ELLIPTICAL] = 0.45
+    found = made(probabilities)
+    assert found.uncertainty() == pytest.approx([0.2, 0.9, 0.2], abs=1e-6)
+
+
+def test_the_margin_is_measured_from_each_class_s_own_threshold(made):
+    thresholds = np.full(11, 0.5, np.float32)
+    thresholds[ROUND] = 0.2
+    found = made(shots(["Round"], p=0.6), thresholds=thresholds)
+    assert found.margins()[0, ROUND] == pytest.approx(0.5)
+    assert found.likely()[0].tolist() == HELIUM.mask(["Round"]).tolist()
+
+
+def test_contradictions_are_broken_hard_rules_only(made):
+    found = made(
+        shots(
+            ["Spherical/Oblate", "Round"],
+            ["Spherical/Oblate", "Prolate"],
+            ["Streak"],  # without Prolate: soft
+            ["Empty", "Round", "Spherical/Oblate"],
+        )
+    )
+    assert found.contradictions().tolist() == [False, True, False, True]
+
+
+def test_broken_rules_are_told_before_and_after_decoding(tmp_path):
+    taxonomy = HELIUM
+    probabilities = shots(["Spherical/Oblate", "Round"], ["Empty"])
+    logits = np.where(probabilities > 0.5, 4.0, -4.0).astype(np.float32)
+    logits[0, taxonomy.index("Prolate")] = 1.0
+    path = write_predictions(tmp_path / "p.h5", probabilities)
+    with h5py.File(path, "a") as file:
+        file["logits"] = logits
+    found = Predictions.open(path, taxonomy, 2)
+    hard = taxonomy.hard
+    assert (found.broken("alone") & hard).any(1).tolist() == [True, False]
+    assert not (found.broken("decided") & hard).any()
+    assert not (found.broken("decoded") & hard).any()
+
+
+def test_disagreement_counts_classes_where_a_person_decided(made):
+    found = made(shots(["Round"], ["Round"], ["Round"]))
+    present = HELIUM.pack(
+        [HELIUM.mask(["Round"]), HELIUM.mask(["Elliptical"]), HELIUM.mask(["Elliptical"])]
+    )
+    status = np.array([LABELLED, LABELLED, 0], np.uint8)
+    assert found.disagreement(present, status).tolist() == [0, 2, 0]
+
+
+def test_a_gallery_shows_hits_doubts_misses_and_false_alarms(made):
+    probabilities = shots([], [], [], [], [])
+    probabilities[:, ROUND] = (0.9, 0.55, 0.3, 0.95, 0.05)
+    found = made(probabilities)
+    present = np.array([1, 1, 1, 0, 0], np.int64) << ROUND
+    status = np.array([1, 1, 1, 1, 0], np.uint8)
+    expected = {
+        "certain": [3, 0, 1],
+        "unsure": [1, 2, 0, 3, 4],
+        "missed": [2],
+        "false": [3],
+        "labelled": [0, 1, 2],
+    }
+    for choice, rows in expected.items():
+        assert found.gallery(ROUND, choice, present, status).tolist() == rows
+
+
+def test_an_unreadable_shot_says_nothing(made):
+    probabilities = shots(["Round"], ["Spherical/Oblate", "Prolate"])
+    probabilities[1] = np.nan
+    found = made(probabilities, readable=np.array([True, False]))
+    assert found.probability(1) is None
+    assert found.probability(0)[ROUND] == pytest.approx(0.9)
+    assert found.uncertainty()[1] == 0
+    assert not found.contradictions()[1]
+    assert not found.heatmap(1, ROUND, (9, 9)).any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"probabilities": np.full((3, 11), 1.5, np.float32)}, "outside 0"),
+        ({"probabilities": np.zeros((3, 10), np.float32)}, "shape"),
+        ({"heatmaps": np.zeros((2, 11, 7, 7), np.float16)}, "heatmaps have shape"),
+        ({"embeddings": np.zeros((2, 4), np.float16)}, "different lengths"),
+        ({"thresholds": None}, "thresholds"),
+        ({"heatmaps": None}, "heatmaps"),
+        ({"heatmap_scale": np.ones(3, np.float32)}, "scales of heatmaps"),
+        ({"names": ["Round"] * 11}, "1 classes"),
+    ],
+)
+def test_predictions_that_do_not_fit_together_are_refused(made, changes, what):
+    with pytest.raises(InputError, match=what) as refused:
+        made(shots([], [], []), **changes)
+    assert "Predict again" in str(refused.value)
+
+
+def test_predictions_of_fewer_shots_than_the_project_has_are_refused(tmp_path):
+    path = write_predictions(tmp_path / "p.h5", shots([], []))
+    with pytest.raises(InputError, match="2 shots, but the project has 3"):
+        Predictions.open(path, HELIUM, 3)
+
+
+def test_predictions_of_other_classes_or_data_are_refused(tmp_path):
+    path = write_predictions(tmp_path / "p.h5", shots([]), [f"class {i}" for i in range(11)])
+    with pytest.raises(InputError, match="unknown classes"):
+        Predictions.open(path, HELIUM, 1)
+    path = write_predictions(tmp_path / "q.h5", shots([]))
+    assert len(Predictions.open(path, HELIUM, 1, "abc")) == 1
+    with pytest.raises(InputError, match="other data"):
+        Predictions.open(path, HELIUM, 1, "def")
+
+
+@pytest.mark.parametrize("keep", [0, 40, 0.5, 0.98])
+def test_a_truncated_file_is_named_with_its_mend(tmp_path, keep):
+    path = write_predictions(tmp_path / "p.h5", shots(*[["Round"]] * 50))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(keep * len(whole)) if isinstance(keep, float) else keep])
+    with pytest.raises(InputError) as refused:
+        Predictions.open(path, HELIUM, 50)
+    assert str(path) in str(refused.value)
+
+
+def test_missing_and_foreign_files_are_refused(tmp_path):
+    (tmp_path / "text.h5").write_text("not at all")
+    for name in ("text.h5", "none.h5"):
+        with pytest.raises(InputError, match="predictions"):
+            Predictions.open(tmp_path / name, HELIUM, 1)
+
+
+def test_no_shots_are_no_trouble(tmp_path):
+    path = write_predictions(tmp_path / "p.h5", np.zeros((0, 11)))
+    found = Predictions.open(path, HELIUM, 0)
+    assert found.uncertainty().shape == found.contradictions().shape == (0,)
+
+
+def test_38000_shots_are_ordered_in_a_blink(made):
+    n = 38_000
+    found = made(
+        np.random.default_rng(0).random((n, 11)),
+        heatmaps=np.zeros((n, 11, 1, 1), np.float16),
+        grid=(1, 1),
+    )
+    present, status = np.zeros(n, np.int64), np.ones(n, np.uint8)
+    took = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        np.argsort(-found.uncertainty(), kind="stable")
+        np.argsort(~found.contradictions(), kind="stable")
+        found.disagreement(present, status)
+        found.gallery(ROUND, "unsure", present, status)
+        took.append(time.perf_counter() - begin)
+    assert min(took) < 0.2

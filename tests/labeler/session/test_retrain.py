@@ -1,0 +1,253 @@
+"""Retrain: one click, progress, Cancel, the note at the end; and the way back."""
+
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+from PyQt6.QtCore import Qt
+
+from labeler.jobs.job import Job
+from labeler.project.project import Project
+from labeler.runs.offers import Order
+from labeler.session.session import Session
+from labeler.session.training import Retraining
+from labeler.window.retrain import RetrainBar
+from labeler.window.widgets import theme
+from tests.helpers.runs import give_roles, make_project, make_run, make_shots
+
+HERE = str(Path(__file__).parents[3])
+CHILD = f"""
+import json, os, sys, time
+from pathlib import Path
+sys.path.insert(0, {HERE!r})
+from labeler.jobs import child
+stop = child.listen()
+def say(kind, **fields): print(json.dumps({{"event": kind, "time": 0, **fields}}), flush=True)
+words = sys.argv[1:]
+project = Path(words[1])
+out = Path(words[words.index("--out" if words[0] == "train" else "--run") + 1])
+"""
+TRAIN = (
+    CHILD
+    + """
+from tests.helpers.runs import write_events, write_results
+from labeler.project.project import Project
+say("started", recipe="quick", network="resnet18", shots=40, epochs=3, seconds_left=30)
+for epoch in (1, 2, 3):
+    say("epoch", epoch=epoch, epochs=3, loss=.5, metrics={"macro_f1": .2 * epoch}, seconds_left=9)
+say("progress", what="predicting", done=10, total=40)
+with Project.open(project) as opened:
+    labels = opened.shot_table().labels.astype(bool)
+    write_results(out, opened.taxonomy, labels, 0.95, seed=5)
+write_events(out, 0.95)
+say("finished")
+"""
+)
+WAIT = (
+    CHILD
+    + """
+say("started", pid=os.getpid(), epochs=3, recipe="quick")
+while not stop(): time.sleep(0.02)
+say("cancelled", text="Cancelled; the best network so far is kept.")
+"""
+)
+FAIL = CHILD + "say('failed', text='The disk is full.'); sys.exit(1)"
+
+
+@pytest.fixture
+def opened(qtbot, tmp_path, qapp):
+    """Opens a made-up project in a session whose jobs run a given piece of code."""
+    theme.apply(qapp, "dark")
+    sessions = []
+
+    def make(code=TRAIN, labelled=True, runs=(), current=None):
+        with make_project(tmp_path, labelled=labelled) as project:
+            give_roles(project)
+            for quality in runs:
+                make_run(project, quality)
+            project.current_run = current
+        session = Session()
+        sessions.append(session)
+        session.open(tmp_path / "week")
+        bar = RetrainBar(session, key="Ctrl+R")
+        qtbot.addWidget(bar)
+        bar.resize(900, 34)
+        bar.show()
+        bar.retraining.make_job = partial(Job, command=("-c", code))
+        return session, bar
+
+    yield make
+    for session in sessions:
+        Retraining.of(session).stop()
+        session.close()
+
+
+def end_of(qtbot, bar, start):
+    """Start a job and wait for its end."""
+    start()
+    assert bar.is_running
+    qtbot.waitUntil(lambda: not bar.is_running, timeout=90_000)
+
+
+def test_the_button_says_what_it_will_do(opened):
+    _, bar = opened(runs=[0.5], current=1)
+    button = bar._idle.button
+    assert button.isVisible()
+    for part in ("Ctrl+R", "quick", "40 labelled shots", "about", "go on labelling"):
+        assert part in button.toolTip()
+    assert bar._idle.about.whole.startswith("run 1 · macro F1 .48")
+
+
+def test_with_too_few_labels_it_says_what_is_needed(opened):
+    session, bar = opened(labelled=False)
+    assert not bar._idle.button.isVisible()
+    assert bar._idle.needed.text() == "Label 10 more shots to train a network"
+    session.toggle(session.taxonomy.index("Round"))
+    assert bar._idle.needed.text() == "Label 9 more shots to train a network"
+    bar.start()
+    assert not bar.is_running
+
+
+def test_one_click_trains_and_the_first_run_is_used_at_once(opened, qtbot):
+    session, bar = opened()
+    shown = []
+    bar.retraining.changed.connect(lambda: shown.append(bar._running.detail.whole))
+    click = partial(qtbot.mouseClick, bar._idle.button, Qt.MouseButton.LeftButton)
+    with qtbot.waitSignal(session.run_changed, timeout=90_000):
+        end_of(qtbot, bar, click)
+    assert "epoch 3 of 3 · 9 s left" in shown
+    assert any(text.startswith("predicting · 10 of 40") for text in shown)
+    assert bar.retraining.curves.metrics["macro_f1"] == pytest.approx([0.2, 0.4, 0.6])
+    assert session.project.current_run == 1
+    assert len(session.predictions) == 40
+    assert "Run 1 is in use" in bar._outcome.text.whole
+    assert not bar._outcome.use.isVisible()
+    bar.resize(1000, bar.height())
+    text, keep = bar._outcome.text, bar._outcome.keep
+    assert text.text() == text.whole
+    assert 0 < keep.x() - text.geometry().right() < 20  # beside the words, not at the far end
+    qtbot.mouseClick(bar._outcome.keep, Qt.MouseButton.LeftButton)
+    assert bar.currentWidget() is bar._idle
+
+
+def test_a_later_run_is_compared_and_used_only_when_told(opened, qtbot):
+    session, bar = opened(runs=[0.1], current=1)
+    end_of(qtbot, bar, bar.start)
+    assert session.project.current_run == 1
+    change = bar.retraining.outcome.change
+    assert change.shots == 14
+    assert change.macro[1] > change.macro[0]
+    assert "better: " in bar._outcome.text.whole
+    assert "predicted differently" in bar._outcome.text.whole
+    assert bar._outcome.keep.text() == "Keep run 1"
+    qtbot.mouseClick(bar._outcome.use, Qt.MouseButton.LeftButton)
+    assert session.project.current_run == 2
+    assert bar.currentWidget() is bar._idle
+    bar.retraining.use(1)  # and back
+    assert session.project.current_run == 1
+
+
+def test_what_changed_is_shown_in_learn(opened, qtbot):
+    _, bar = opened(runs=[0.2], current=1)
+    tabs, pairs = [], []
+    bar.show_tab = tabs.append
+    bar.retraining.comparison_requested.connect(lambda *numbers: pairs.append(numbers))
+    end_of(qtbot, bar, bar.start)
+    qtbot.mouseClick(bar._outcome.see, Qt.MouseButton.LeftButton)
+    assert tabs == ["Learn"]
+    assert pairs == [(1, 2)]
+
+
+def test_a_run_that_is_worse_beyond_chance_is_not_recommended(opened, qtbot):
+    worse = TRAIN.replace("labels, 0.95, seed=5", "~labels, 0.95, seed=5")
+    session, bar = opened(worse, runs=[0.95], current=1)
+    end_of(qtbot, bar, bar.start)
+    assert "worse beyond chance" in bar._outcome.text.whole
+    assert bar._outcome.use.text() == "Use it anyway"
+    assert session.project.current_run == 1
+
+
+def test_keeping_the_old_run_leaves_it_in_use(opened, qtbot):
+    session, bar = opened(runs=[0.9], current=1)
+    end_of(qtbot, bar, bar.start)
+    qtbot.mouseClick(bar._outcome.keep, Qt.MouseButton.LeftButton)
+    assert session.project.current_run == 1
+    assert bar.retraining.outcome is None
+    assert [info.number for info in session.project.runs()] == [1, 2]
+
+
+def test_cancel_waits_for_the_child_to_keep_its_best(opened, qtbot):
+    _, bar = opened(WAIT)
+    bar.start()
+    qtbot.waitUntil(lambda: bar.retraining.epochs == 3, timeout=90_000)
+    qtbot.mouseClick(bar._running.button, Qt.MouseButton.LeftButton)
+    assert "keeping the best" in bar._running.detail.whole
+    assert not bar._running.button.isEnabled()
+    qtbot.waitUntil(lambda: not bar.is_running, timeout=90_000)
+    assert "best network so far is kept" in bar._outcome.text.whole
+
+
+def test_a_failure_is_told_with_its_reason(opened, qtbot):
+    session, bar = opened(FAIL)
+    end_of(qtbot, bar, bar.start)
+    assert bar._outcome.text.whole == "Run 1 failed: The disk is full."
+    assert session.project.current_run is None
+
+
+def test_a_run_that_has_not_read_all_shots_does_so_before_it_is_used(opened, qtbot):
+    session, bar = opened(runs=[0.5, 0.6], current=1)
+    unread = session.project.run_folder(2) / "predictions.h5"
+    code = (
+        CHILD + f"from pathlib import Path\nPath({str(unread) + '.away'!r}).rename({str(unread)!r})"
+    )
+    unread.rename(f"{unread}.away")
+    bar.retraining.make_job = partial(Job, command=("-c", code + "\nsay('finished')"))
+    end_of(qtbot, bar, partial(bar.retraining.use, 2))
+    assert session.project.current_run == 2
+    assert bar.retraining.outcome is None
+
+
+def test_the_order_reaches_the_command_line(opened, qtbot):
+    _, bar = opened(CHILD + "say('finished', words=words)")
+    job_events = []
+    bar.retraining.start(Order("paper", "vgg16", 2))
+    bar.retraining.job.event_received.connect(job_events.append)
+    qtbot.waitUntil(lambda: not bar.is_running, timeout=90_000)
+    words = job_events[-1]["words"]
+    assert words[0] == "train"
+    assert words[2:8] == ["--recipe", "paper", "--network", "vgg16", "--epochs", "2"]
+    assert words[-1] == "--events"
+
+
+def test_stop_leaves_no_process(opened, qtbot):
+    _, bar = opened(WAIT)
+    pids = []
+    bar.start()
+    bar.retraining.job.event_received.connect(lambda item: pids.append(item.get("pid")))
+    qtbot.waitUntil(lambda: bool(pids), timeout=90_000)
+    bar.stop()
+    assert not bar.is_running
+    assert not psutil.pid_exists(pids[0])
+
+
+def test_opening_another_project_ends_the_training(opened, qtbot, tmp_path):
+    session, bar = opened(WAIT)
+    bar.start()
+    qtbot.waitUntil(lambda: bar.retraining.epochs == 3, timeout=90_000)
+    Project.create(tmp_path / "other", [make_shots(tmp_path / "b.h5", 12)]).close()
+    session.open(tmp_path / "other")
+    assert not bar.is_running
+    assert bar.retraining.outcome is None
+
+
+def test_the_real_subcommand_trains_reads_all_shots_and_is_used(opened, qtbot):
+    session, bar = opened()
+    bar.retraining.make_job = Job
+    bar.retraining.start(Order(epochs=1))
+    qtbot.waitUntil(lambda: not bar.is_running, timeout=240_000)
+    assert bar.retraining.outcome.ok, bar.retraining.outcome.message
+    assert bar.retraining.curves.epochs == [1]
+    assert session.project.current_run == 1
+    assert session.predictions.grid[0] > 1
+    assert session.predictions.heatmap(0, 0, (64, 64)).max() <= 1

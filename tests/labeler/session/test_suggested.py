@@ -1,0 +1,251 @@
+"""Ghosts, the asked queue, acceptance of many at once, and what the guard keeps back."""
+
+import numpy as np
+import pytest
+from PyQt6.QtTest import QTest
+
+from labeler.project.store.records import LABELLED, SKIPPED
+from labeler.project.store.shown import first_shown
+from labeler.session.instant_learning import Suggesting
+from labeler.session.selection import Bulk
+from labeler.window.dialogs.accept_sure import AcceptSure
+from tests.helpers.embeddings import CHOICES, project_with_embeddings
+from tests.helpers.window_parts import learnt, make_project, make_session, use_made_up_run
+
+
+@pytest.fixture
+def session(qapp, tmp_path):
+    session = make_session(make_project(tmp_path, 40))
+    yield session
+    session.close()
+
+
+def names(session, row):
+    return {session.taxonomy.names[c] for c in np.flatnonzero(session.labels(row))}
+
+
+def test_enter_accepts_the_ghost_of_the_instant_reading(session):
+    session.sharpen(learnt(session))
+    session.show(4)
+    assert session.reading.name == "instant, 20 labels"
+    session.accept()
+    assert names(session, 4) == {"Round", "Spherical/Oblate"}
+
+
+def test_a_key_corrects_the_ghost_and_every_label_set_stays_within_reach(session):
+    bent, streak, newton, prolate = (
+        session.taxonomy.index(n) for n in ("Bent", "Streak", "Newton Rings", "Prolate")
+    )
+    reading = learnt(session)
+    reading.decided[:] = False
+    reading.decided[:, [streak, newton]] = True
+    session.sharpen(reading)
+    session.show(4)
+    session.toggle(bent)
+    assert names(session, 4) == {"Bent", "Streak", "Prolate", "Newton Rings"}
+    assert session.said == "Kept as suggested: Streak, Newton Rings"
+    session.show(5)
+    session.toggle(streak)  # suggested: now it is decided, with the others
+    assert names(session, 5) == {"Streak", "Prolate", "Newton Rings"}
+    session.toggle(newton)
+    session.toggle(streak)  # nothing is left: the ghosts do not come back at once
+    assert not session.is_decided(5)
+    assert session.suggestion() is None
+    session.toggle(prolate)
+    assert names(session, 5) == {"Prolate"}
+
+
+def test_the_instant_reading_goes_before_the_run_s(session):
+    use_made_up_run(session)
+    assert session.reading is session.predictions
+    session.sharpen(learnt(session))
+    assert session.reading is session.instant
+    session.sharpen(None)
+    assert session.reading is session.predictions
+
+
+def test_asked_shots_come_in_their_order_with_reasons_and_never_run_out(session):
+    session.show(0)
+    session.sharpen(learnt(session, (7, 3)))
+    session.set_queue(order="asked")
+    assert session.row == 7
+    assert session.because() == "least sure of 0"
+    session.accept()
+    assert session.row == 3
+    session.sharpen(learnt(session, (3, 9, 7, 11)))  # 7 is labelled meanwhile, 3 is here already
+    session.accept()
+    assert session.row == 9
+    assert session.queue.tolist() == [7, 3, 9, 11]
+    session.previous()
+    assert session.row == 3
+
+
+def test_asking_begins_without_taking_the_shot_away(session):
+    session.show(2)
+    session.set_queue(order="asked")  # nothing is known yet: file order meanwhile
+    session.show(2)
+    session.sharpen(learnt(session, (7, 3)))
+    assert session.row == 2
+    assert session.queue.tolist() == [2, 7, 3]
+
+
+def test_everything_sure_is_accepted_as_one_gesture(session):
+    sure = np.linspace(0.5, 1, session.n_shots)
+    session.show(39)
+    session.toggle(session.taxonomy.index("Streak"))
+    session.sharpen(learnt(session, sure=sure, checks=(38,)))
+    found = session.sure(0.9)
+    assert found.rows.tolist() == [r for r in range(40) if sure[r] >= 0.9 and r not in (38, 39)]
+    assert found.wrong == pytest.approx((1 - sure[found.rows]).sum(), abs=1e-5)
+    assert session.accept_sure(0.9) == len(found.rows)
+    assert ((session.status & LABELLED) > 0).sum() == len(found.rows) + 1
+    assert names(session, 39) == {"Streak", "Prolate"}
+    session.undo()
+    assert ((session.status & LABELLED) > 0).sum() == 1
+
+
+def test_only_chosen_shots_are_accepted_where_some_are_chosen(session):
+    session.sharpen(learnt(session, sure=0.99))
+    assert session.accept_sure(0.9, [1, 5]) == 2
+    assert np.flatnonzero(session.status & LABELLED).tolist() == [1, 5]
+
+
+def test_the_expected_error_is_told_in_words(session):
+    session.sharpen(learnt(session, sure=0.9))
+    assert session.sure(0.5).text() == "40 shots: about 4 wrong"
+    assert session.sure(0.95).text() == "no undecided shot is that sure"
+
+
+def test_the_card_accepts_on_enter(session, qtbot):
+    from PyQt6.QtCore import Qt
+    from PyQt6.QtWidgets import QWidget
+
+    host = QWidget()
+    qtbot.addWidget(host)
+    host.resize(700, 500)
+    host.show()
+    session.sharpen(learnt(session, sure=0.97))
+    card = AcceptSure(session, host)
+    assert "40 shots: about 1 wrong" in card.words.text()
+    QTest.keyClick(card.slider, Qt.Key.Key_Return)
+    assert ((session.status & LABELLED) > 0).all()
+
+
+def test_the_card_gives_the_keys_back_to_who_had_them(session, qtbot):
+    from PyQt6.QtCore import Qt
+    from PyQt6.QtWidgets import QPushButton, QWidget
+
+    host = QWidget()
+    qtbot.addWidget(host)
+    other, before = QPushButton(host), QPushButton(host)
+    host.resize(700, 500)
+    host.show()
+    before.setFocus()
+    session.sharpen(learnt(session, sure=0.97))
+    card = AcceptSure(session, host)
+    assert host.focusWidget() is card.slider
+    QTest.keyClick(card.slider, Qt.Key.Key_Escape)
+    assert host.focusWidget() is before is not other
+
+
+def test_more_than_two_hundred_ask_once_more(qapp, tmp_path, qtbot):
+    from PyQt6.QtWidgets import QWidget
+
+    session = make_session(make_project(tmp_path, 300))
+    host = QWidget()
+    qtbot.addWidget(host)
+    host.show()
+    session.sharpen(learnt(session, sure=0.97))
+    card = AcceptSure(session, host)
+    card.take()
+    assert not (session.status & LABELLED).any()
+    assert card.accept.text() == "Press again: all 300 shots"
+    card.take()
+    assert ((session.status & LABELLED) > 0).all()
+    session.close()
+
+
+def test_a_hidden_reading_is_shown_nowhere_and_remembered(session):
+    session.hidden_share = 1.0
+    session.sharpen(learnt(session, sure=0.99))
+    session.show(4)
+    assert session.is_hidden()
+    assert session.suggestion() is None
+    assert not session.suggestions([4]).any()
+    assert not len(session.sure(0.5).rows)
+    session.toggle(session.taxonomy.index("Streak"))
+    assert not session.is_hidden()
+    ((row, shown),) = first_shown(session.project.store.database, session.annotator)
+    assert (row, shown["hidden"]) == (4, True)
+    round_bits = session.taxonomy.pack(session.taxonomy.complete(session.reading.likely()[4]))
+    assert shown["suggested"] == round_bits
+    session.hidden_share = 0.0
+    session.show(5)
+    session.accept()
+    found = first_shown(session.project.store.database, session.annotator)
+    assert [row for row, _ in found] == [4, 5]
+    assert "hidden" not in found[1][1]
+
+
+def wait(test, seconds=30):
+    from time import monotonic
+
+    end = monotonic() + seconds
+    while not test():
+        assert monotonic() < end, "it took too long"
+        QTest.qWait(5)
+
+
+def test_a_label_changes_the_suggestions_of_all_shots(qapp, tmp_path):
+    folder, truth = project_with_embeddings(tmp_path)
+    session = make_session()
+    suggesting = Suggesting.of(session)
+    suggesting.begin(CHOICES)
+    session.open(folder)
+    wait(lambda: session.instant is not None)
+    assert session.instant.learnt.labels == 0
+    for row in range(6):
+        session.show(row)
+        for c in np.flatnonzero(truth[row] & ~session.taxonomy.implied(truth[row])):
+            session.toggle(int(c))
+    wait(lambda: session.instant.learnt.labels == 6)
+    asked = []
+    session.queue_changed.connect(lambda: asked.append(session.choice.title))
+    suggesting.similar(3)
+    wait(lambda: asked)
+    assert session.choice.title == "Like shot 4"
+    assert session.queue[0] == 3
+    assert len(session.queue) == 61
+    places = []
+    suggesting.laid_out.connect(places.append)
+    assert suggesting.want_layout()
+    wait(lambda: places)
+    session.close()
+    assert suggesting._instant is None
+
+
+def test_without_being_begun_nothing_is_started(qapp, tmp_path):
+    folder, _ = project_with_embeddings(tmp_path)
+    session = make_session(folder)
+    suggesting = Suggesting.of(session)
+    said = []
+    session.noted.connect(lambda level, text: said.append(text))
+    suggesting.similar(3)
+    assert "still being read" in said[0]
+    assert suggesting._instant is None
+    session.close()
+
+
+def test_one_key_on_many_shots_accepts_only_what_is_shown(session):
+    session.hidden_share = 0.5
+    session.sharpen(learnt(session, sure=0.99))
+    session.decide(np.arange(40), 0, SKIPPED, "skip")
+    shown = session.suggestions(np.arange(40)) > 0
+    assert 5 < shown.sum() < 35
+    told = []
+    hand = Bulk(session, lambda: np.arange(40), lambda what: True, lambda what: None)
+    hand.told.connect(told.append)
+    hand.accept()
+    np.testing.assert_array_equal(session.status == LABELLED, shown)
+    np.testing.assert_array_equal(session.status == SKIPPED, ~shown)
+    assert told == [f"Accepted {shown.sum()} shots · Ctrl+Z takes it back"]

@@ -1,0 +1,149 @@
+"""Thumbnails beside the project: made once, found again, never believed when damaged."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+from labeler.shots.thumbnails import HEAD, RECORD, Thumbnails
+from model.shots.table import open_source
+from model.shots.thumbnail import SIDE, thumbnail
+from tests.helpers.window_parts import make_project, make_session, write_shots
+
+
+@pytest.fixture
+def info(tmp_path):
+    with open_source(write_shots(tmp_path / "shots.h5")) as source:
+        return source.info
+
+
+@pytest.fixture
+def pictures():
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (SIDE - i, SIDE), np.uint8) for i in range(12)]
+
+
+@pytest.fixture
+def kept(tmp_path, info, pictures):
+    found = Thumbnails(tmp_path / "thumbnails", [info])
+    for i in (0, 3, 11):
+        found.put(0, i, pictures[i])
+    yield found
+    found.close()
+
+
+def test_what_was_put_is_there_after_a_restart(tmp_path, info, kept, pictures):
+    kept.close()
+    again = Thumbnails(tmp_path / "thumbnails", [info])
+    for i in (0, 3, 11):
+        np.testing.assert_array_equal(again.get(0, i), pictures[i])
+    assert again.get(0, 1) is None
+    assert np.flatnonzero(again.made(0)).tolist() == [0, 3, 11]
+    again.close()
+
+
+def the_file(tmp_path):
+    (found,) = (tmp_path / "thumbnails").iterdir()
+    return found
+
+
+def test_flipped_bytes_never_show_a_wrong_picture(tmp_path, info, kept, pictures):
+    kept.close()
+    path = the_file(tmp_path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(1)
+    for place in [*range(0, HEAD.size + 14), *rng.integers(0, len(whole), 200).tolist()]:
+        broken = bytearray(whole)
+        broken[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(broken)
+        again = Thumbnails(tmp_path / "thumbnails", [info])
+        for i in range(12):
+            picture = again.get(0, i)
+            assert picture is None or np.array_equal(picture, pictures[i])
+        again.put(0, 5, pictures[5])
+        np.testing.assert_array_equal(again.get(0, 5), pictures[5])
+        again.close()
+
+
+def test_a_file_cut_short_is_made_anew_where_it_must_be(tmp_path, info, kept, pictures):
+    kept.close()
+    path = the_file(tmp_path)
+    whole = path.read_bytes()
+    for size in np.random.default_rng(2).integers(0, len(whole), 60).tolist():
+        path.write_bytes(whole[:size])
+        again = Thumbnails(tmp_path / "thumbnails", [info])
+        for i in (0, 3, 11):
+            picture = again.get(0, i)
+            assert picture is None or np.array_equal(picture, pictures[i])
+        again.put(0, 3, pictures[3])
+        np.testing.assert_array_equal(again.get(0, 3), pictures[3])
+        again.close()
+
+
+def test_another_source_does_not_get_these_pictures(tmp_path, info, kept):
+    from dataclasses import replace
+
+    other = Thumbnails(tmp_path / "thumbnails", [replace(info, fingerprint="0" * 32)])
+    assert other.get(0, 0) is None
+    other.close()
+
+
+def test_where_nothing_can_be_written_thumbnails_are_only_not_kept(
+    tmp_path, info, pictures, monkeypatch
+):
+    class Full:
+        def __init__(self, *args):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("labeler.shots.thumbnails.FileIO", Full)
+    found = Thumbnails(tmp_path / "thumbnails", [info])
+    found.put(0, 1, pictures[1])
+    assert found.get(0, 1) is None
+    assert "No space left" in found.trouble
+    found.put(0, 2, pictures[2])
+    found.close()
+
+
+def test_the_session_makes_each_thumbnail_once_for_all_sittings(qapp, tmp_path):
+    folder = make_project(tmp_path)
+    session = make_session(folder)
+    assert len(session.feed.without_thumbnail()) == 12
+    for row in range(12):
+        session.feed.thumbnail(row)
+    assert len(session.feed.without_thumbnail()) == 0
+    session.close()
+    session.open(folder)
+    picture = session.feed.thumbnail(4)
+    assert picture is not None
+    assert session.feed.reader.small == {}, "nothing was asked of the reader"
+    session.close()
+
+
+def test_thumbnails_are_made_fast_enough():
+    counts = np.random.default_rng(0).poisson(20, (224, 224)).astype(np.uint16)
+    best = min(_seconds(counts) for _ in range(5))
+    assert best < 1 / 150, "goal: 300 a second on a quiet core"
+
+
+def _seconds(counts):
+    begin = time.process_time()
+    for _ in range(10):
+        thumbnail(counts)
+    return (time.process_time() - begin) / 10
+
+
+def test_a_million_places_cost_nothing_on_disk(tmp_path, info, pictures):
+    from dataclasses import replace
+
+    if not hasattr(os.stat_result, "st_blocks"):
+        pytest.skip("this system does not tell how much of a file is on disk")
+    many = Thumbnails(tmp_path / "thumbnails", [replace(info, n_shots=1_000_000)])
+    many.put(0, 999_999, pictures[0])
+    np.testing.assert_array_equal(many.get(0, 999_999), pictures[0])
+    many.close()
+    stat = the_file(tmp_path).stat()
+    assert stat.st_size > 1_000_000 * RECORD.size
+    assert stat.st_blocks * 512 < 5e6

@@ -1,0 +1,317 @@
+"""The grid: where thumbnails lie, what hands select, and one key for all that are selected."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PyQt6.QtCore import QPoint, Qt
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QMessageBox
+
+from labeler.active import map as map_file
+from labeler.project.project import Project
+from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.session.session import Session
+from labeler.window.grid import view as grid_module
+from labeler.window.grid.plan import Heading, Line, Plan
+from labeler.window.main_window import MainWindow
+from labeler.window.settings import Settings
+from labeler.window.widgets import theme
+from tests.helpers.window_parts import InlineReader, make_project, use_made_up_run
+
+N = 40
+CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+
+
+# -- where everything lies -------------------------------------------------------------------------
+
+plans = st.builds(
+    Plan,
+    st.lists(st.integers(1, 40), min_size=1, max_size=6),
+    st.integers(60, 700),
+    st.integers(20, 120),
+    headed=st.booleans(),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(plan=plans)
+def test_every_cell_is_found_where_it_is_said_to_be(plan):
+    for place in range(len(plan)):
+        x, y = plan.corner(place)
+        assert plan.at(x + 1, y + 1) == place
+        assert plan.at(x + plan.pitch - 1, y + plan.pitch - 1) == place
+        start = plan.line_start(place)
+        assert plan.corner(start)[1] == y
+        assert 0 <= place - start < plan.columns
+
+
+@settings(max_examples=60, deadline=None)
+@given(plan=plans, a=st.floats(0, 1), b=st.floats(0, 1))
+def test_what_is_in_sight_is_every_line_that_touches_it_once_and_in_order(plan, a, b):
+    start, end = sorted((int(a * plan.height), int(b * plan.height)))
+    shown = [x for x in plan.between(start, end) if isinstance(x, Line)]
+    places = [p for line in shown for p in range(line.first, line.first + line.count)]
+    wanted = [p for p in range(len(plan)) if start - plan.pitch < plan.corner(p)[1] < end]
+    assert places == wanted
+    headings = [x for x in plan.between(0, plan.height) if isinstance(x, Heading)]
+    assert len(headings) == (len(plan.first) - 1 if plan.heading else 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(plan=plans, corners=st.tuples(*[st.floats(0, 1)] * 4))
+def test_a_rubber_band_takes_the_cells_that_it_touches(plan, corners):
+    width = plan.left * 2 + plan.columns * plan.pitch
+    x0, x1 = sorted(int(c * width) for c in corners[:2])
+    y0, y1 = sorted(int(c * plan.height) for c in corners[2:])
+    wanted = [
+        p
+        for p in range(len(plan))
+        if (x := plan.corner(p)[0]) <= x1
+        and x + plan.pitch > x0
+        and (y := plan.corner(p)[1]) <= y1
+        and y + plan.pitch > y0
+    ]
+    assert plan.within(x0, y0, x1, y1).tolist() == wanted
+
+
+# -- in the window ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def window(qapp, tmp_path):
+    theme.apply(qapp, "dark")
+    window = MainWindow(Session(make_reader=InlineReader), Settings(tmp_path / "s.toml"))
+    window.resize(1280, 800)
+    window.show()
+    window.doors.open_folder(make_project(tmp_path, N))
+    window.show_tab("Grid")
+    qapp.processEvents()
+    yield window
+    window.close()
+    qapp.setStyleSheet("")
+
+
+@pytest.fixture
+def grid(window):
+    return window.views["Grid"]
+
+
+def click(grid, place, held=Qt.KeyboardModifier.NoModifier):
+    x, y = grid.canvas.plan.corner(place)
+    at = QPoint(x + 10, y + 10 - grid.canvas.top)
+    QTest.mouseClick(grid.canvas.port, Qt.MouseButton.LeftButton, held, at)
+
+
+def chosen(grid):
+    return np.flatnonzero(grid.canvas.chosen.selected).tolist()
+
+
+def press(window, key, held=Qt.KeyboardModifier.NoModifier):
+    QTest.keyClick(window.views["Grid"].canvas, key, held)
+
+
+def test_click_ctrl_shift_and_the_keyboard_select(window, grid):
+    click(grid, 3)
+    assert chosen(grid) == [3]
+    click(grid, 7, CTRL)
+    assert chosen(grid) == [3, 7]
+    click(grid, 9, SHIFT)
+    assert chosen(grid) == [7, 8, 9]
+    press(window, Qt.Key.Key_Right)
+    assert chosen(grid) == [10]
+    press(window, Qt.Key.Key_Right, SHIFT)
+    assert chosen(grid) == [10, 11]
+    press(window, Qt.Key.Key_A, CTRL)
+    assert len(chosen(grid)) == N
+    press(window, Qt.Key.Key_Escape)
+    assert chosen(grid) == []
+
+
+def test_a_rubber_band_selects_and_ctrl_keeps_what_was_selected(grid):
+    plan, port = grid.canvas.plan, grid.canvas.port
+    click(grid, 30)
+    (x0, y0), (x1, y1) = plan.corner(1), plan.corner(plan.columns + 2)
+    begin, end = QPoint(x0 + 5, y0 + 5), QPoint(x1 + 20, y1 + 20)
+    QTest.mousePress(port, Qt.MouseButton.LeftButton, CTRL, begin)
+    QTest.mouseMove(port, end)
+    QTest.mouseRelease(port, Qt.MouseButton.LeftButton, CTRL, end)
+    c = plan.columns
+    assert chosen(grid) == sorted([1, 2, c + 1, c + 2, 30])
+
+
+def test_one_key_tags_all_selected_and_one_undo_takes_it_back(window, grid):
+    session = window.session
+    bent, prolate = session.taxonomy.index("Bent"), session.taxonomy.index("Prolate")
+    click(grid, 2)
+    press(window, Qt.Key.Key_1)  # Round on one of them: it cannot stay beside Prolate
+    click(grid, 9, SHIFT)
+    press(window, Qt.Key.Key_5)
+    wanted = session.taxonomy.pack(session.taxonomy.complete(session.taxonomy.mask(["Bent"])))
+    assert session.present[2:10].tolist() == [wanted] * 8
+    assert (session.present[2:10] >> prolate & 1).all()
+    assert (session.status[2:10] & LABELLED).all()
+    assert not session.status[[1, 10]].any()
+    press(window, Qt.Key.Key_Z, CTRL)
+    assert session.labels(2)[session.taxonomy.index("Round")]
+    assert not session.status[3:10].any()
+    press(window, Qt.Key.Key_Z, CTRL | SHIFT)
+    assert (session.present[2:10] >> bent & 1).all()
+    press(window, Qt.Key.Key_5)  # all have it: take it from all
+    assert not session.status[2:10].any()
+    with Project.open(session.project.folder) as project:
+        state = project.store.load_state(session.annotator)
+    np.testing.assert_array_equal(state.present, session.present)
+
+
+def test_a_key_on_many_is_as_on_each(window, grid):
+    """Whatever the shots carry before: adding a class in bulk is adding it one by one."""
+    session = window.session
+    taxonomy = session.taxonomy
+    rng = np.random.default_rng(3)
+    legal = taxonomy.pack(taxonomy.legal_sets)
+    legal = legal[legal > 0]
+    session.decide(np.arange(N), rng.choice(legal, N), LABELLED, "bulk")
+    grid.select("select:all")
+    for c in range(len(taxonomy)):
+        before = session.present.copy()
+        has = (before >> c & 1).astype(bool)
+        wanted = [
+            int(p)
+            if h and not has.all()
+            else int(taxonomy.pack(taxonomy.toggle(taxonomy.unpack(p), c)))
+            for p, h in zip(before, has, strict=True)
+        ]
+        grid.hand.toggle(c)
+        assert session.present.tolist() == wanted, taxonomy.names[c]
+        session.undo()
+        np.testing.assert_array_equal(session.present, before)
+
+
+def test_above_two_hundred_shots_it_asks_once(window, grid, monkeypatch):
+    asked = []
+    monkeypatch.setattr("labeler.session.selection.ASK_ABOVE", 10)
+    answers = iter([QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Yes])
+    monkeypatch.setattr(
+        grid_module.QMessageBox, "question", lambda *a: asked.append(a[2]) or next(answers)
+    )
+    press(window, Qt.Key.Key_A, CTRL)
+    press(window, Qt.Key.Key_0)
+    assert not window.session.status.any()
+    press(window, Qt.Key.Key_0)
+    assert (window.session.status & LABELLED).all()
+    assert asked == [f"Give Empty to {N} shots?\nCtrl+Z takes it back."] * 2
+
+
+def test_flag_skip_fix_and_accept_work_on_all_selected(window, grid):
+    session, taxonomy = window.session, window.session.taxonomy
+    click(grid, 0)
+    click(grid, 4, SHIFT)
+    press(window, Qt.Key.Key_M, SHIFT)
+    assert (session.status[:5] & FLAGGED).all()
+    press(window, Qt.Key.Key_M, SHIFT)
+    assert not (session.status & FLAGGED).any()
+    press(window, Qt.Key.Key_S)
+    assert (session.status[:5] & SKIPPED).all()
+    broken = taxonomy.pack(taxonomy.mask(["Round", "Empty"]))
+    session.decide(np.arange(3), broken, LABELLED, "bulk")
+    press(window, Qt.Key.Key_F)
+    assert not taxonomy.contradictions(taxonomy.unpack(session.present[:3])).any()
+    use_made_up_run(session)
+    grid.select("select:all")
+    press(window, Qt.Key.Key_Return, CTRL)
+    likely = session.predictions.likely()[5:].any(1)
+    assert (session.status[5:][likely] & LABELLED).all()
+    assert session.labels(7)[taxonomy.index("Round")]
+
+
+def test_select_what_matches_and_group_by_label_set(window, grid, qtbot):
+    session = window.session
+    session.decide([1, 5, 9], session.taxonomy.pack(session.taxonomy.mask(["Empty"])), 1, "bulk")
+    grid.select("class:Empty")
+    assert chosen(grid) == [1, 5, 9]
+    grid.set_group("labels")
+    assert [(s.title, s.count) for s in grid.canvas.sections] == [("Empty", 3), ("undecided", 37)]
+    assert grid.canvas.chosen.shown[:3].tolist() == [1, 5, 9]
+    assert chosen(grid) == [0, 1, 2], "the same shots stay selected"
+    session.set_queue(filter="unlabelled")
+    assert len(grid.canvas.chosen.shown) == 37
+    session.set_filters(("unlabelled", "flagged"))
+    assert grid.empty.isVisible()
+    grid.empty.button.click()
+    assert len(grid.canvas.chosen.shown) == N
+
+
+def test_enter_and_double_click_open_the_pattern_in_label(window, grid):
+    click(grid, 6)
+    press(window, Qt.Key.Key_Return)
+    assert (window.tab, window.session.row) == ("Label", 6)
+    window.show_tab("Grid")
+    x, y = grid.canvas.plan.corner(11)
+    QTest.mouseDClick(grid.canvas.port, Qt.MouseButton.LeftButton, pos=QPoint(x + 9, y + 9))
+    assert (window.tab, window.session.row) == ("Label", 11)
+
+
+def test_class_keys_need_a_selection_and_the_tags_count_it(window, grid):
+    press(window, Qt.Key.Key_1)
+    assert not window.session.status.any()
+    assert not window.actions_.by_id["class.Round"].isEnabled()
+    click(grid, 0)
+    click(grid, 1, CTRL)
+    press(window, Qt.Key.Key_1)
+    click(grid, 2, CTRL)
+    button = grid.tags.buttons[window.session.taxonomy.index("Round")]
+    assert (button.have, button.of) == (2, 3)
+    button.click()
+    assert (button.have, button.of) == (3, 3)
+    assert "3 of 3" in button.accessibleName()
+
+
+def test_thumbnails_get_larger_and_the_size_is_remembered(window, grid, tmp_path):
+    side = grid.canvas.side
+    press(window, Qt.Key.Key_Plus)
+    assert grid.canvas.side > side
+    window.show_tab("Label")
+    assert window.session.project.store.get_meta("window.grid")["side"] == grid.canvas.side
+
+
+@pytest.mark.parametrize("name", ["dark", "light"])
+def test_the_grid_paints_shots_marks_and_selection(window, grid, qapp, qtbot, name):
+    theme.apply(qapp, name)
+    grid.dress()
+    click(grid, 0)
+    press(window, Qt.Key.Key_4)
+    x, y = grid.canvas.plan.corner(1)
+
+    def shades():  # a frame draws no longer than it may: on a busy machine it takes several
+        picture = grid.canvas.port.grab().toImage()
+        return {picture.pixel(x + i, y + i) for i in range(20, 80)}
+
+    qtbot.waitUntil(lambda: len(shades()) > 20, timeout=20_000)
+    picture = grid.canvas.port.grab().toImage()
+    corner = picture.pixelColor(*(v + 1 for v in grid.canvas.plan.corner(0)))
+    assert corner.blue() > corner.red(), "the selection is seen"
+
+
+def test_clusters_of_the_map_are_found_where_it_was_made_and_forgotten_with_the_run(window, grid):
+    session = window.session
+    names = lambda: [a.text() for a in grid.head.group.list.actions() if a.isEnabled()]  # noqa: E731
+    grid.head._fill_groups()
+    assert "By cluster" not in names()
+    cluster = np.array([-1, 1, 0, 0] * (N // 4), np.int16)
+    chance = np.random.default_rng(1)
+    typical = (np.flatnonzero(cluster == 0)[:5], np.flatnonzero(cluster == 1)[:5])
+    made = map_file.ShotMap(chance.random((N, 2), np.float32), cluster, typical)
+    path = map_file.path_of(session.project.folder, map_file.ground_of(session.project))
+    map_file.save(path, made)
+    grid.head._fill_groups()
+    assert "By cluster" in names()
+    grid.set_group("cluster")
+    assert [(s.title, s.count) for s in grid.canvas.sections] == [
+        ("cluster 1", N // 2), ("cluster 2", N // 4), ("in no cluster", N // 4)
+    ]  # fmt: skip
+    path.unlink()
+    session.run_changed.emit()
+    assert [s.count for s in grid.canvas.sections] == [N]

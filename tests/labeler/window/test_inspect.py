@@ -1,0 +1,389 @@
+"""Inspect: all heatmaps of a shot, galleries of a class, and the way back to labelling."""
+
+import json
+from typing import ClassVar
+
+import h5py
+import numpy as np
+import pytest
+from PyQt6.QtCore import QObject, Qt, pyqtSignal
+from PyQt6.QtGui import QImage, QPainter
+from PyQt6.QtWidgets import QStyleOptionViewItem
+
+from labeler.session.session import Session
+from labeler.window.inspect.view import InspectView
+from labeler.window.label.tiles import PLAIN, TILE, Tile, spoken
+from labeler.window.main_window import MainWindow
+from labeler.window.quality.suspicious import SuspiciousPage
+from labeler.window.widgets import theme
+from tests.helpers.runs import give_roles, make_project, make_run
+
+
+@pytest.fixture
+def shown(qtbot, tmp_path, qapp):
+    """Shows Inspect on a made-up project."""
+    theme.apply(qapp, "dark")
+    sessions = []
+
+    def make(run=True, labelled=True, size=(1280, 690)):
+        with make_project(tmp_path, labelled=labelled) as project:
+            give_roles(project)
+            if run:
+                project.current_run = make_run(project, 0.7)
+        session = Session()
+        sessions.append(session)
+        session.open(tmp_path / "week")
+        view = InspectView(session)
+        qtbot.addWidget(view)
+        view.resize(*size)
+        view.show()
+        qtbot.waitUntil(lambda: isinstance(session.counts(), np.ndarray), timeout=20_000)
+        session.auto_levels()
+        return session, view
+
+    yield make
+    for session in sessions:
+        session.close()
+
+
+def tiles(view_list):
+    """The tiles of a list in order."""
+    return list(view_list.tiles.tiles)
+
+
+def drawn(view_list, place=0):
+    """A tile as it is painted."""
+    model, delegate = view_list.model(), view_list.delegate
+    option = QStyleOptionViewItem()
+    option.rect.setSize(delegate.sizeHint(option, model.index(place, 0)))
+    image = QImage(option.rect.size(), QImage.Format.Format_RGB32)
+    image.fill(theme.colour("window"))
+    painter = QPainter(image)
+    delegate.paint(painter, option, model.index(place, 0))
+    painter.end()
+    data = image.constBits().asarray(image.sizeInBytes())
+    return np.frombuffer(data, np.uint32).reshape(image.height(), -1).copy()
+
+
+def test_empty_it_says_what_will_be_here_and_how_to_get_it(shown):
+    _, view = shown(run=False)
+    assert view.empty.isVisible()
+    assert "No heatmaps yet" in view.empty.title.text()
+    assert view.empty.button.text() == "Train a network"
+
+
+def test_without_labels_it_says_how_many_are_needed(shown):
+    _, view = shown(run=False, labelled=False)
+    assert "Label 10 more shots" in view.empty.text.text()
+    assert not view.empty.button.isVisible()
+
+
+def test_all_classes_of_the_shot_stand_side_by_side_without_scrolling(shown):
+    session, view = shown()
+    kinds = [tile.kind for tile in tiles(view.shot.tiles)]
+    assert kinds == [PLAIN, *range(11)]
+    assert view.shot.tiles.verticalScrollBar().maximum() == 0
+    assert view.shot.tiles.delegate.side > 150
+    assert view.shot.title.text() == "Shot 1 · labelled Spherical/Oblate, Round"
+    session.show(2)
+    assert {tile.row for tile in tiles(view.shot.tiles)} == {2}
+    assert "Prolate, Streak" in view.shot.title.text()
+
+
+def test_the_coarse_grid_is_said(shown):
+    _, view = shown()
+    assert "7 × 7 cells" in view.note.text()
+    assert "run 1" in view.note.text()
+
+
+def test_a_tile_is_the_pattern_dimmed_where_the_network_did_not_look(shown):
+    session, view = shown()
+    session.look(contours=False, strength=1.0)
+    plain, hot = drawn(view.shot.tiles, 0), drawn(view.shot.tiles, 2)
+    side = view.shot.tiles.delegate.side
+    bright = np.array([(picture & 0xFF)[5 : side + 5, 5 : side + 5] for picture in (plain, hot)])
+    heat = session.predictions.heatmap(0, 1, bright[0].shape)
+    assert bright[1].mean() < bright[0].mean()
+    seen = bright[0] > 40
+    ratio = bright[1][seen] / bright[0][seen]
+    assert np.corrcoef(ratio, heat[seen])[0, 1] > 0.9
+    session.look(strength=0.0)
+    same = drawn(view.shot.tiles, 2)[5 : side + 5, 5 : side + 5]
+    assert np.abs((same & 0xFF).astype(int) - bright[0]).max() <= 1
+
+
+def test_contours_can_be_switched(shown, qtbot):
+    session, view = shown()
+    assert view.contours.isChecked()
+    with_lines = drawn(view.shot.tiles, 2)
+    view.contours.setChecked(False)
+    assert not session.overlay.contours
+    assert (drawn(view.shot.tiles, 2) != with_lines).any()
+    view.strength.setValue(30)
+    assert session.overlay.strength == pytest.approx(0.3)
+
+
+def test_a_click_on_a_class_puts_its_heatmap_on_the_pattern(shown, qtbot):
+    session, view = shown()
+    with qtbot.waitSignal(view.label_requested):
+        view.shot.tiles.clicked.emit(view.shot.tiles.model().index(5, 0))
+    assert session.heat_on
+    assert session.heat_class == 4
+    view.shot.tiles.clicked.emit(view.shot.tiles.model().index(5, 0))
+    assert session.heat_on  # going there twice does not switch it off
+    view.shot.tiles.clicked.emit(view.shot.tiles.model().index(0, 0))
+    assert not session.heat_on
+
+
+def test_the_gallery_begins_with_streak(shown):
+    session, view = shown()
+    view.show_gallery()
+    assert view.gallery.classes.item(0).text() == "Streak"
+    assert view.gallery.classes.item(1).text() == "Bent"
+    streak = session.taxonomy.index("Streak")
+    found = tiles(view.gallery.tiles)
+    expected = session.predictions.gallery(streak, "hits", session.present, session.status)
+    assert [tile.row for tile in found] == expected.tolist()
+    assert {tile.kind for tile in found} == {streak}
+
+
+def test_the_gallery_tells_hits_from_misses(shown):
+    session, view = shown()
+    view.show_gallery(session.taxonomy.index("Round"))
+    for choice in ("certain", "unsure", "missed", "false", "labelled", "hits"):
+        view.gallery.choose(view.gallery.kind, choice)
+        expected = session.predictions.gallery(
+            view.gallery.kind, choice, session.present, session.status
+        )
+        assert view.gallery.empty.isVisible() == (len(expected) == 0)
+        if len(expected):
+            assert [tile.row for tile in tiles(view.gallery.tiles)] == expected.tolist()
+    assert view.gallery.buttons.button(5).text() == "As labelled 10"
+
+
+def test_nothing_to_show_is_said(shown):
+    session, view = shown()
+    view.show_gallery(session.taxonomy.index("Bent"))
+    view.gallery.choose(session.taxonomy.index("Bent"), "labelled")
+    assert view.gallery.empty.isVisible()
+    assert view.gallery.empty.title.text() == "No shot is labelled Bent yet"
+
+
+def test_a_shot_of_the_gallery_becomes_the_current_one(shown, qtbot):
+    session, view = shown()
+    view.show_gallery()
+    index = view.gallery.tiles.model().index(3, 0)
+    tile = index.data(TILE)
+    view.gallery.tiles.setCurrentIndex(index)
+    with qtbot.waitSignal(view.label_requested):
+        qtbot.keyClick(view.gallery.tiles, Qt.Key.Key_Return)
+    assert session.row == tile.row
+    assert session.heat_class == tile.kind
+    assert session.heat_on
+
+
+def test_labels_made_elsewhere_change_the_gallery(shown):
+    session, view = shown()
+    empty = session.taxonomy.index("Empty")
+    view.show_gallery(empty)
+    view.gallery.choose(empty, "labelled")
+    before = len(tiles(view.gallery.tiles))
+    session.toggle(empty)
+    assert len(tiles(view.gallery.tiles)) == before + 1
+
+
+def test_shots_that_arrive_are_painted(shown, qtbot):
+    session, view = shown()
+    view.show_gallery()
+    row = tiles(view.gallery.tiles)[-1].row
+    place = len(tiles(view.gallery.tiles)) - 1
+    drawn(view.gallery.tiles, place)  # asks for it
+    qtbot.waitUntil(lambda: isinstance(session.counts(row), np.ndarray), timeout=20_000)
+    assert len(np.unique(drawn(view.gallery.tiles, place))) > 50
+
+
+def test_a_screen_reader_hears_shot_class_probability_and_label(shown):
+    session, view = shown()
+    said = spoken(session, Tile(0, session.taxonomy.index("Round")))
+    assert said.startswith("shot 1, Round, model ")
+    assert said.endswith("labelled")
+    assert view.shot.tiles.model().index(0, 0).data() == "shot 1"
+
+
+def test_another_run_changes_what_is_shown(shown):
+    session, view = shown()
+    session.use_run(None)
+    assert view.empty.isVisible()
+    session.use_run(1)
+    assert not view.empty.isVisible()
+
+
+def test_in_the_window_a_chosen_shot_is_shown_in_label(qtbot, qapp, tmp_path):
+    with make_project(tmp_path) as project:
+        project.current_run = make_run(project, 0.7)
+    theme.apply(qapp, "dark")
+    session = Session()
+    session.open(tmp_path / "week")
+    window = MainWindow(session)
+    qtbot.addWidget(window)
+    window.show()
+    window.show_tab("Inspect")
+    view = window.views["Inspect"]
+    view.show_gallery()
+    view.gallery.tiles.clicked.emit(view.gallery.tiles.model().index(1, 0))
+    assert window.tab == "Label"
+    assert session.row == tiles(view.gallery.tiles)[1].row
+    window.close()
+
+
+class ToldJob(QObject):
+    """A job that ends when the test says so, with what the test makes it say."""
+
+    event_received = pyqtSignal(dict)
+    finished = pyqtSignal(bool, str)
+    made: ClassVar[list] = []
+
+    def __init__(self, arguments, stderr, parent):
+        super().__init__(parent)
+        self.arguments, self.last_event = arguments, {}
+        self.made.append(self)
+
+    def start(self):
+        """Nothing happens yet."""
+
+    def stop(self, patience=0.0):
+        """It was not wanted any more."""
+
+    def end(self, **what):
+        self.last_event = {"event": "finished", **what}
+        self.finished.emit(True, "")
+
+
+def test_the_other_form_is_shown_where_the_run_kept_it(shown, tmp_path):
+    session, view = shown()
+    assert not view.form.isEnabled()
+    assert "predict again" in view.note.text()
+    path = session.predictions.path
+    with h5py.File(path, "a") as file:
+        file["heatmaps_chattopadhay"] = 1 - file["heatmaps"][()]
+        file["heatmap_scale_chattopadhay"] = np.ones(file["heatmaps"].shape[:2], np.float32)
+    session.use_run(1)
+    assert view.form.isEnabled()
+    before = drawn(view.shot.tiles, 2)
+    session.look(form="chattopadhay")
+    assert view.form.currentText() == "Chattopadhay's form"
+    assert (drawn(view.shot.tiles, 2) != before).any()
+    session.show_heat(1)
+    expected = session.predictions.heatmap(0, 1, (64, 64), "chattopadhay")
+    np.testing.assert_array_equal(session.heatmap((64, 64)), expected)
+
+
+def test_occlusion_stands_beside_the_heat_once_it_is_there(shown):
+    session, view = shown()
+    view.errand.make_job = ToldJob
+    view.shot.kinds.setCurrentText("Round")
+    view.shot.check.click()
+    job = ToldJob.made[-1]
+    assert job.arguments[0] == "occlusion"
+    assert job.arguments[-3:] == ["1", "--class", "Round"]
+    assert not view.shot.check.isEnabled()
+    job.end(cells=np.eye(8).tolist())
+    assert tiles(view.shot.tiles)[-1] == Tile(0, 1, covered=True)
+    assert len(np.unique(drawn(view.shot.tiles, 12))) > 20
+    session.show(1)
+    assert len(tiles(view.shot.tiles)) == 12
+
+
+def test_a_broken_rule_opens_the_shots_that_break_it(shown, qtbot):
+    session, view = shown()
+    view.show_claims()
+    broken = session.predictions.broken()
+    hard = session.taxonomy.hard
+    assert view.claims.title.text().startswith(f"{(broken & hard).any(1).sum()} of 40 predictions")
+    rows, text = view.claims._lines[0]
+    rule = [r.text for r in session.taxonomy.rules].index(text)
+    np.testing.assert_array_equal(rows, np.flatnonzero(broken[:, rule]))
+    with qtbot.waitSignal(view.label_requested):
+        view.claims.rules.opened.emit(0)
+    np.testing.assert_array_equal(session.queue, rows)
+
+
+def test_measured_faithfulness_is_shown_for_its_class(shown):
+    session, view = shown()
+    view.show_claims()
+    view.errand.make_job = ToldJob
+    view.claims.measure.click()
+    assert ToldJob.made[-1].arguments[0] == "faithfulness"
+    numbers = {"gap": 0.17, "low": 0.11, "high": 0.21}
+    found = {
+        "shots": 8, "heat": numbers, "occlusion": None, "on_masked": 0.1, "outside": 0.3,
+        "alarm": True,
+    }  # fmt: skip
+    folder = session.project.run_folder(1)
+    report = {"form": "paper", "classes": {"Streak": found}}
+    (folder / "faithfulness.json").write_text(json.dumps(report))
+    ToldJob.made[-1].end(classes={})
+    assert view.claims.faith.lines.lines[0][:4] == ("Streak", "8", "+.17", "+.11 … +.21")
+    view.show_gallery(session.taxonomy.index("Streak"))
+    assert "more than chance" in view.gallery.faith.text()
+    assert "40% of it lies off the detector" in view.gallery.faith.text()
+
+
+def test_the_figure_button_draws_what_the_gallery_shows(shown, tmp_path):
+    session, view = shown()
+    view.show_gallery(session.taxonomy.index("Round"))
+    view.errand.make_job = ToldJob
+    view.save.draw(tmp_path / "round.pdf")
+    arguments = ToldJob.made[-1].arguments
+    wanted = ",".join(str(row + 1) for row in view.gallery.rows[:5])
+    assert arguments[arguments.index("--shots") + 1] == wanted
+    said = []
+    session.noted.connect(lambda level, text: said.append(text))
+    ToldJob.made[-1].end(out="x")
+    assert "round.pdf" in said[-1]
+
+
+def test_suspicious_labels_become_a_queue_with_reasons(shown, qtbot):
+    session, _ = shown()
+    page = SuspiciousPage(session)
+    qtbot.addWidget(page)
+    page.resize(1000, 600)
+    page.show()
+    assert "Label 20 more shots" in page.empty.text.text()
+    page.errand.make_job = ToldJob
+    page.search()
+    suspects = [
+        {"shot": n, "quality": 0.01 * n, "class": "Round", "labels": ["Round"],
+         "suggested": ["Streak"], "reason": "labelled Round: its 8 nearest are all Streak"}
+        for n in (7, 3)
+    ]  # fmt: skip
+    ToldJob.made[-1].end(suspects=suspects, text="2 of 40 labelled shots are suspicious.")
+    assert [line[0] for line in page.table.lines.lines] == ["7", "3"]
+    said = []
+    session.noted.connect(lambda level, text: said.append(text))
+    with qtbot.waitSignal(page.label_requested):
+        page.table.opened.emit(1)
+    assert session.queue.tolist() == [6, 2]
+    assert session.row == 2
+    assert said == ["Shot 3 labelled Round: its 8 nearest are all Streak."]
+    session.toggle(session.taxonomy.index("Bent"))
+    assert [line[0] for line in page.table.lines.lines] == ["7"]
+    assert "1 of them you have relabelled" in page.said.text()
+
+
+def test_the_reason_of_a_suspicious_label_has_most_of_the_room(shown, qtbot):
+    session, _ = shown()
+    page = SuspiciousPage(session)
+    qtbot.addWidget(page)
+    page.resize(1030, 600)
+    page.show()
+    page.errand.make_job = ToldJob
+    page.search()
+    held = ["Spherical/Oblate", "Elliptical", "Asymmetric", "Newton Rings", "Double Rings"]
+    found = {"shot": 7, "quality": 0.01, "labels": held, "suggested": held, "reason": "because"}
+    ToldJob.made[-1].end(suspects=[found], text="1 of 40 labelled shots is suspicious.")
+    labels = page.table.lines.lines[0][2]
+    assert set(labels.split(", ")) == {*held} - {"Spherical/Oblate"}
+    widths = [page.table.columnWidth(k) for k in range(5)]
+    assert widths[4] > max(widths[2:4])
+    assert page.table.lines.data(page.table.lines.index(0, 2)) == labels  # and in its tooltip

@@ -1,0 +1,313 @@
+"""Learn: the form in words, curves while they grow, runs in a table, two of them side by side."""
+
+import time
+
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QApplication
+
+from labeler.runs.offers import Order
+from labeler.session.session import Session
+from labeler.window.learn.runs import signed
+from labeler.window.learn.view import LearnView
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import share, when
+from tests.helpers.runs import give_roles, make_project, make_run, write_events
+
+
+@pytest.fixture
+def shown(qtbot, tmp_path, qapp):
+    """Shows Learn on a made-up project with runs of the given qualities."""
+    theme.apply(qapp, "dark")
+    sessions = []
+
+    def make(qualities=(), current=None, labelled=True, prepare=None):
+        with make_project(tmp_path, labelled=labelled) as project:
+            give_roles(project)
+            for quality in qualities:
+                make_run(project, quality)
+            if prepare:
+                prepare(project)
+            project.current_run = current
+        session = Session()
+        sessions.append(session)
+        session.open(tmp_path / "week")
+        view = LearnView(session)
+        qtbot.addWidget(view)
+        view.resize(1280, 690)
+        view.show()
+        return session, view
+
+    yield make
+    for session in sessions:
+        session.close()
+
+
+def cells(table):
+    """The texts of a table, row by row."""
+    model = table.model()
+    return [
+        [model.index(row, column).data() for column in range(model.columnCount())]
+        for row in range(model.rowCount())
+    ]
+
+
+def test_empty_it_says_what_will_be_here_and_how_to_get_it(shown, qtbot):
+    _, view = shown()
+    assert view.empty.isVisible()
+    assert "No run yet" in view.empty.title.text()
+    orders = []
+    view.form.train_requested.disconnect(view.retraining.start)
+    view.form.train_requested.connect(orders.append)
+    qtbot.mouseClick(view.empty.button, Qt.MouseButton.LeftButton)
+    assert orders == [Order()]
+
+
+def test_without_labels_it_says_how_many_are_needed(shown):
+    _, view = shown(labelled=False)
+    assert "Label 10 more shots" in view.empty.text.text()
+    assert not view.empty.button.isVisible()
+    assert not view.form.button.isEnabled()
+    assert "Label 10 more shots" in view.form.needed.text()
+
+
+def test_the_form_offers_recipes_in_words_and_follows_them(shown):
+    _, view = shown()
+    form = view.form
+    assert [form.recipe.itemText(i) for i in range(form.recipe.count())] == [
+        "Quick", "Best", "As the paper", "As the authors' code",
+    ]  # fmt: skip
+    assert "40 labelled shots" in form.facts.text()
+    assert "14 of them kept for evaluation" in form.facts.text()
+    form.recipe.setCurrentText("As the paper")
+    assert form.epochs.text() == "200, as the recipe says"
+    assert "Zimmermann" in form.about.text()
+    assert form.order() == Order("paper")
+    form.epochs.setValue(3)
+    form.network.setCurrentText("ResNet-50")
+    assert form.order() == Order("paper", "resnet50", 3)
+
+
+def test_shots_in_error_are_counted_as_left_out(shown):
+    session, view = shown()
+    wrong = session.taxonomy.pack(session.taxonomy.mask(["Empty", "Round"]))
+    session.decided.put([0, 1], wrong, 1)
+    session.labels_changed.emit([0, 1])
+    assert "2 shots in error are left out" in view.form.facts.text()
+
+
+def test_runs_stand_in_a_table_newest_first_with_the_one_in_use_marked(shown):
+    _, view = shown((0.5, 0.8), current=1)
+    rows = cells(view.table)
+    assert [row[1] for row in rows] == ["2", "1"]
+    assert [row[0] for row in rows] == ["", "●"]
+    assert rows[0][3:6] == ["Quick", "ResNet-18", "40"]
+    assert rows[0][6] == ".76"
+    assert [run.number for run in view.table.chosen()] == [1]
+    assert view.changes.title.text() == "Run 1 by class"
+    assert cells(view.changes.table)[0][0] == "Spherical/Oblate"
+
+
+def test_two_runs_stand_side_by_side_on_the_same_shots(shown):
+    _, view = shown((0.1, 0.95), current=1)
+    view.table.choose(1, 2)
+    assert "run 1 and run 2" in view.changes.title.text()
+    rows = cells(view.changes.table)
+    assert {row[0] for row in rows} >= {"Round", "Streak"}
+    assert any(row[3].startswith("▲") for row in rows)
+    assert "14 evaluation shots" in view.changes.note.text()
+
+
+def test_runs_that_cannot_be_compared_say_why(shown):
+    def spoil(project):
+        (project.run_folder(2) / "predictions.h5").unlink()
+
+    _, view = shown((0.5, 0.8), current=1, prepare=spoil)
+    view.table.choose(1, 2)
+    assert "has not read all shots" in view.changes.note.text()
+    assert cells(view.changes.table) == []
+
+
+def test_another_run_is_used_and_the_old_one_again(shown, qtbot):
+    session, view = shown((0.5, 0.8), current=1)
+    assert not view.use.isEnabled()
+    for number in (2, 1):
+        view.table.choose(number)
+        assert view.use.text() == f"Use run {number}"
+        qtbot.mouseClick(view.use, Qt.MouseButton.LeftButton)
+        assert session.project.current_run == number
+        assert cells(view.table)[2 - number][0] == "●"
+
+
+def test_a_failed_run_tells_why_and_cannot_be_used(shown):
+    def fail(project):
+        write_events(project.new_run_folder(), 0.3, epochs=1, end="failed", text="No space left.")
+
+    _, view = shown((0.5,), current=1, prepare=fail)
+    view.table.choose(2)
+    assert view.detail.text() == "failed: No space left."
+    assert not view.use.isEnabled()
+    assert cells(view.table)[0][-1] == "failed"
+
+
+def test_curves_of_the_chosen_run_are_drawn(shown):
+    _, view = shown((0.5, 0.8), current=1)
+    x, y = view.curves.scores.curves[0].getData()
+    assert x.tolist() == [1, 2, 3, 4, 5, 6]
+    view.table.choose(2)
+    assert view.curves.scores.curves[0].getData()[1][-1] > y[-1]
+    assert len(view.curves.losses.curves[0].getData()[0]) == 6
+    assert not view.curves.losses.keys[1].isVisible()
+
+
+def test_live_curves_grow_with_the_events(shown):
+    _, view = shown((0.5,), current=1)
+    now = view.retraining
+    now.job, now.number, now._project = object(), 2, view.session.project
+    view.table.choose(2)
+    for epoch in (1, 2, 3):
+        now._hear({"event": "epoch", "epoch": epoch, "epochs": 20, "loss": 0.5 / epoch,
+                   "metrics": {"macro_f1": 0.1 * epoch}, "seconds_left": 100})  # fmt: skip
+        assert len(view.curves.losses.curves[0].getData()[0]) == epoch
+    assert view.title.text() == "Run 2"
+    assert view.detail.text().startswith("epoch 3 of 20 · 2 min left")
+    assert view.cancel.isVisible()
+    now.job = None
+
+
+def test_a_cancelled_run_says_so_once(shown):
+    text = "Cancelled; the best network so far is kept."
+    made = {"epochs": 3, "end": "cancelled", "text": text}
+    _, view = shown(prepare=lambda project: make_run(project, 0.5, **made), current=1)
+    assert view.detail.text() == f"3 epochs · {text}"
+
+
+@pytest.mark.parametrize("last", [1.0, 2.0, 3.0, 7.0, 110.0])
+def test_epochs_are_numbered_in_whole_numbers(shown, last):
+    _, view = shown((0.5,), current=1)
+    for plot in (view.curves.losses, view.curves.scores):
+        axis = plot.plot.getAxis("bottom")
+        plot.plot.setXRange(1.0, max(last, 2.0), padding=0.02)
+        ticks = axis.tickValues(*axis.range, axis.width())
+        assert ticks[0][1]
+        for step, places in ticks:
+            assert step >= 1
+            assert all(float(place).is_integer() for place in places)
+
+
+def test_it_is_dressed_anew_with_the_theme(shown, qapp):
+    _, view = shown((0.5,), current=1)
+    for name in ("light", "dark"):
+        theme.apply(qapp, name)
+        QApplication.processEvents()
+        pen = view.curves.scores.curves[0].opts["pen"]
+        assert pen.color() == theme.colour("accent")
+
+
+def test_everything_can_be_reached_by_name(shown):
+    _, view = shown((0.5,), current=1)
+    for widget in (
+        view.form.recipe,
+        view.form.network,
+        view.form.epochs,
+        view.form.start,
+        view.table,
+        view.changes.table,
+    ):
+        assert widget.accessibleName()
+
+
+def test_numbers_and_times_are_written_as_in_the_field():
+    assert [share(v) for v in (0.714, 1.0, 0.0, None, float("nan"))] == [
+        ".71", "1.00", ".00", "–", "–",
+    ]  # fmt: skip
+    assert [signed(v) for v in (0.05, -0.118, 0.001)] == ["▲ .05", "▼ .12", "–"]
+    now = time.mktime((2026, 3, 12, 18, 30, 0, 0, 0, -1))
+    assert when(now - 10, now) == "just now"
+    assert when(now - 600, now) == "10 min ago"
+    assert when(now - 3 * 3600, now) == "today 15:30"
+    assert when(now - 24 * 3600, now) == "yesterday 18:30"
+    assert when(now - 3 * 86400, now) == "Mon 18:30"
+    assert when(0) == "–"
+
+
+def test_the_curves_of_several_runs_are_drawn_over_each_other(shown):
+    _, view = shown((0.3, 0.5, 0.8), current=1)
+    view.table.choose(1, 2, 3)
+    assert view.title.text() == "Runs 1, 2 and 3"
+    scores, keys = view.curves.scores.curves, view.curves.scores.keys
+    last = [curve.getData()[1][-1] for curve in scores[:3]]
+    assert last == sorted(last)
+    assert [key.line.text for key in keys if key.isVisible()] == ["run 1", "run 2", "run 3"]
+    pens = {(c.opts["pen"].color().name(), tuple(c.opts["pen"].dashPattern())) for c in scores[:3]}
+    assert len(pens) == 3
+    assert view.curves.score.isVisible()
+    view.curves.score.setCurrentText("accuracy")
+    assert scores[0].getData()[1][-1] > 0.9
+    view.table.choose(2)
+    assert not view.curves.score.isVisible()
+    assert [k.line.text for k in keys if k.isVisible()] == ["macro F1", "rare F1", "accuracy"]
+
+
+def test_the_shots_that_two_runs_decide_apart_are_one_click_away(shown, qtbot):
+    session, view = shown((0.1, 0.95), current=1)
+    view.table.choose(1, 2)
+    pane = view.changes
+    assert "is not worse" in pane.verdict.text()
+    assert pane.change.verdict.better
+    assert pane.won.text() == f"{len(pane.change.verdict.better)} won"
+    with qtbot.waitSignal(view.label_requested):
+        qtbot.mouseClick(pane.won, Qt.MouseButton.LeftButton)
+    assert session.queue.tolist() == pane.change.verdict.better
+    assert session.choice.title == "Only run 2 is right"
+    qtbot.mouseClick(pane.flipped, Qt.MouseButton.LeftButton)
+    assert len(session.queue) == len(pane.change.flipped) > len(pane.change.verdict.better)
+    view.table.choose(1)
+    assert not pane.won.isVisible()
+    assert not pane.verdict.isVisible()
+
+
+def test_a_run_that_is_worse_beyond_chance_says_so(shown):
+    _, view = shown((0.95, 0.05), current=1)
+    view.table.choose(1, 2)
+    assert "Run 2 is worse" in view.changes.verdict.text()
+    rows = cells(view.changes.table)
+    assert any(row[3].startswith("▼") and row[4].startswith("−") for row in rows)
+
+
+def test_a_training_may_begin_with_an_earlier_run_of_its_kind(shown):
+    _, view = shown((0.5, 0.8), current=1)
+    start = view.form.start
+    assert [start.itemText(i) for i in range(start.count())] == [
+        "Simulated shots", "Run 2 · .76", "Run 1 · .48",
+    ]  # fmt: skip
+    start.setCurrentIndex(2)
+    assert view.form.order() == Order(warm_start=1)
+    view.refresh()
+    assert view.form.order() == Order(warm_start=1)
+    view.form.network.setCurrentText("ResNet-50")
+    assert [start.itemText(i) for i in range(start.count())] == ["Chance"]
+    assert view.form.order() == Order(network="resnet50")
+
+
+def test_the_form_counts_the_labels_of_each_class_and_marks_the_few(shown):
+    session, view = shown()
+    lines = dict(view.form.counts.lines())
+    assert lines["Round"] == "10"
+    assert lines["Bent"] == "none"
+    session.decided.put([0], session.taxonomy.pack(session.taxonomy.mask(["Empty"])), 1)
+    view._refresh_form()
+    assert dict(view.form.counts.lines())["Round"] == "9 · few"
+
+
+def test_one_key_goes_back_to_the_run_before_and_forth_again(shown, qtbot):
+    session, view = shown((0.5, 0.8), current=1)
+    assert not view.back.isVisible()
+    view.retraining.go_back()
+    assert session.project.current_run == 1
+    view.retraining.use(2)
+    assert view.back.text() == "Back to run 1"
+    qtbot.mouseClick(view.back, Qt.MouseButton.LeftButton)
+    assert session.project.current_run == 1
+    view.retraining.go_back()
+    assert session.project.current_run == 2

@@ -1,0 +1,396 @@
+"""Live shots by command line and in the window: watched, kept, stopped, joined to the project."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from labeler.cli import main
+from labeler.project import classes
+from labeler.project.project import Project
+from labeler.session.live_watch import Order
+from labeler.session.session import Session
+from labeler.window.main_window import MainWindow
+from model.metrics.agreement import share_interval
+from model.networks import architectures as networks
+from model.prediction.predict import predict
+from model.runs import checkpoint, recipes
+from model.runs.checkpoint import Checkpoint
+from model.shots.hdf5 import is_under_swmr
+from model.taxonomy.toml import load, shipped
+from tests.helpers.window_parts import InlineReader, make_project, write_shots
+
+HELIUM = load(shipped("helium"))
+EMPTY = HELIUM.index("Empty")
+
+
+def labels(n):
+    """Two hits of three shots."""
+    made = np.zeros((n, len(HELIUM)), np.uint8)
+    for name in ("Spherical/Oblate", "Round"):
+        made[np.arange(n) % 3 > 0, HELIUM.index(name)] = 1
+    made[np.arange(n) % 3 == 0, EMPTY] = 1
+    return made
+
+
+def write_live(path, n=12, seed=5):
+    """Shots of which every third is nearly nothing."""
+    write_shots(path, n)
+    with h5py.File(path, "a") as file:
+        images = np.random.default_rng(seed).permuted(file["images"][()], axis=0)
+        images[::3] //= 40
+        file["images"][...] = images
+    return path
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """The folder of a run that knows the helium classes, untrained."""
+    folder = tmp_path_factory.mktemp("network") / "run"
+    folder.mkdir()
+    torch.manual_seed(1)
+    recipe = replace(recipes.named("quick"), size=32)
+    about = Checkpoint(HELIUM.names, recipe, recipe.preprocessing())
+    net = networks.create("resnet18", classes=len(HELIUM), activation="leaky_relu")
+    checkpoint.save(folder, net, about)
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path, network):
+    """A project of 60 labelled shots with one run in use; its folder."""
+    folder = make_project(tmp_path / "week", 60, labels(60))
+    with h5py.File(tmp_path / "week" / "shots.h5", "a") as file:
+        file["images"][::3] //= 40
+    with Project.open(folder) as opened:
+        run = opened.new_run_folder()
+        shutil.copytree(network, run, dirs_exist_ok=True)
+        table = opened.shot_table()
+        out = run / "predictions.h5"
+        assert list(predict(table, run, out, engine="torch"))[-1]["event"] == "finished"
+        opened.current_run = int(run.name)
+    return folder
+
+
+def lines_of(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def watch(*words):
+    return main(["watch", *map(str, words), "--engine", "torch"])
+
+
+# -- the command line ------------------------------------------------------------------------------
+
+
+def test_a_watch_takes_labels_rules_and_place_from_the_project(project, tmp_path, capsys):
+    live = write_live(tmp_path / "live.h5")
+    assert watch(live, "--run", "1", "--project", project, "--idle", "0.3", "--json") == 0
+    events = lines_of(capsys.readouterr().out)
+    assert events[-1]["event"] == "finished"
+    assert events[-1]["seen"] == 12
+    assert events[-1]["hits"] == events[-1]["read"] == 8  # the empties never reach the network
+    notes = [e["text"] for e in events if e["event"] == "note"]
+    assert any("misses" in text and "Hit finder" in text for text in notes)
+    (kept,) = events[-1]["files"]
+    assert Path(kept).parent == project / "live"
+
+
+def test_a_person_sees_a_table_and_what_was_kept(project, tmp_path, capsys):
+    live = write_live(tmp_path / "live.h5")
+    assert watch(live, "--run", "1", "--project", project, "--idle", "0.3") == 0
+    shown = capsys.readouterr().out
+    assert "12 shots came, 8 of them hits" in shown
+    assert "Spherical/Oblate" in shown
+    assert "kept in" in shown
+
+
+def test_hits_join_the_project_with_the_predictions_made_live(project, tmp_path, capsys):
+    live = write_live(tmp_path / "live.h5")
+    assert watch(live, "--run", "1", "--project", project, "--idle", "0.3", "--json") == 0
+    (kept,) = lines_of(capsys.readouterr().out)[-1]["files"]
+    assert main(["join", str(project), kept, "--run", "1", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["shots"], told["predicted"]) == (8, True)
+    from labeler.runs.predictions import Predictions
+
+    with Project.open(project) as opened:
+        assert opened.n_shots == 68
+        fingerprint = opened.shot_table().fingerprint
+        path = opened.run_folder(1) / "predictions.h5"
+        found = Predictions.open(path, opened.taxonomy, 68, fingerprint)
+        assert found.probability(67) is not None
+        assert not opened.merged_state().labelled[60:].any()  # nobody decided on them yet
+    assert main(["join", str(project), kept, "--run", "1"]) == 1  # it is there already
+
+
+@pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_a_watch_cleanly_with_a_complete_record(tmp_path, network, way):
+    live = write_live(tmp_path / "live.h5")
+    words = [sys.executable, "-m", "labeler", "watch", str(live), "--run", str(network)]
+    words += ["--json", "--out", str(tmp_path / "kept"), "--engine", "torch"]
+    root = Path(__file__).parents[3]
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=root)
+    try:
+        for line in iter(child.stdout.readline, b""):
+            item = json.loads(line)
+            if item["event"] == "watched" and item["kept"] == 12:
+                break
+        child.send_signal(way)
+        rest = child.stdout.read().decode()
+        assert child.wait(30) == 0, child.stderr.read()
+    finally:
+        child.kill()
+        child.communicate()
+    last = lines_of(rest)[-1]
+    assert last["event"] == "finished"
+    (kept,) = last["files"]
+    assert not is_under_swmr(Path(kept))
+    with h5py.File(kept) as file:
+        assert len(file["images"]) == last["kept"] == 12
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("nowhere.txt",), "neither a folder"),
+        (("live.h5", "--band", "Cat=0..1"), "of no class"),
+        (("live.h5", "--miss", "3"), "no share"),
+    ],
+)
+def test_wrong_wishes_are_refused_in_one_line(tmp_path, monkeypatch, capsys, network, words, why):
+    monkeypatch.chdir(tmp_path)
+    write_live(tmp_path / "live.h5")
+    assert watch(*words, "--run", network) == 1
+    said = capsys.readouterr().err.strip()
+    assert why in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_run_of_other_classes_is_refused(project, tmp_path, capsys):
+
+    other = tmp_path / "other"
+    other.mkdir()
+    recipe = replace(recipes.named("quick"), size=32)
+    about = Checkpoint(("Round", "Cat"), recipe, recipe.preprocessing())
+    net = networks.create("resnet18", classes=2, activation="leaky_relu")
+    checkpoint.save(other, net, about)
+    live = write_live(tmp_path / "live.h5")
+    assert watch(live, "--run", other, "--project", project, "--json") == 1
+    last = lines_of(capsys.readouterr().out)[-1]
+    assert last["event"] == "failed"
+    assert "other classes" in last["text"]
+
+
+# -- the window ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def window(qtbot, project):
+    """A window on the project, with Live on screen."""
+    session = Session(make_reader=InlineReader)
+    made = MainWindow(session)
+    qtbot.addWidget(made)
+    made.resize(1280, 800)
+    made.show()
+    made.doors.open_folder(project)
+    made.show_tab("Live")
+    yield made
+    made.close()
+    session.close()
+
+
+class FakeJob:
+    """Stands in for the child process; the test says what it tells."""
+
+    def __init__(self, words, stderr, parent):
+        from PyQt6.QtCore import QObject, pyqtSignal
+
+        class Signals(QObject):
+            event_received = pyqtSignal(dict)
+            finished = pyqtSignal(bool, str)
+
+        self.words, self.signals = words, Signals()
+        self.event_received, self.finished = self.signals.event_received, self.signals.finished
+        self.cancelled = False
+
+    def start(self):
+        """Nothing to start."""
+
+    def stop(self, patience=0.0):
+        """Nothing to stop."""
+
+    def cancel(self):
+        self.cancelled = True
+
+    def deleteLater(self):
+        """Nothing to delete."""
+
+
+def share(found, n):
+    low, high = share_interval(found, n)
+    return [found / n, float(low), float(high)]
+
+
+def second(t, streak=10):
+    """What a watch tells in its second t: 100 hits of 300 shots, `streak` of them Streak."""
+    fractions = {name: share(0, 100) for name in HELIUM.names} | {"Streak": share(streak, 100)}
+    return {
+        "event": "watched", "seconds": float(t), "seen": 300 * t, "hits": 100 * t,
+        "read": 100 * t, "dropped": 7, "skipped": 0, "unreadable": 0, "waiting": 0,
+        "kept": 100 * t, "keeps": True, "hit_rate": share(100, 300), "fractions": fractions,
+        "shots_in_window": 300, "read_in_window": 100, "latency_ms": {"p50": 80.0, "p99": 240.0},
+        "contradictions": {"Streak without Prolate": 3}, "rate_hz": 300, "read_hz": 100,
+        "stalled": False,
+    }  # fmt: skip
+
+
+def test_live_says_what_it_is_for_before_anything_is_started(window):
+    view = window.views["Live"]
+    assert view.right.currentWidget() is view.empty
+    assert "Karabo bridge" in view.empty.text.text()
+    assert not view.form.button.isEnabled()
+    view.empty.button.click()
+    assert view.form.source.hasFocus()
+    view.form.source.setText("tcp://host:1")
+    assert view.form.button.isEnabled()
+    order = view.form.order()
+    assert order == Order("tcp://host:1", view.session.project.run_folder(1))
+
+
+def test_the_board_shows_what_a_watch_tells_and_alarms_come_and_go(window, project):
+    view = window.views["Live"]
+    view.watch.make_job = FakeJob
+    view.form.source.setText("somewhere.h5")
+    view.form.button.click()
+    job = view.watch.job
+    assert job.words[:4] == ["watch", "somewhere.h5", "--run", str(project / "runs" / "0001")]
+    assert view.form.button.text() == "Stop"
+    for t in range(1, 4):
+        job.event_received.emit(second(t))
+    picture = base64.b64encode(bytes(range(64))).decode()
+    one = {"picture": picture, "height": 8, "width": 8, "id": 5, "probability": 0.9, "since": 1.0}
+    job.event_received.emit({"event": "examples", "classes": {"Streak": one}})
+    board = view.board
+    assert view.right.currentWidget() is board
+    assert board.tiles["latency"].number.text() == "80 / 240"
+    assert board.tiles["hits"].number.text() == "33%"
+    assert "Streak without Prolate" in board.broken.whole
+    assert "Streak" in board.examples.shown
+    assert board.alarm.isHidden()
+    board.chart.choose([r.name for r in board.chart.rows].index("Streak"))
+    board.band.high.setValue(30)
+    board.band.high.editingFinished.emit()
+    assert board.alarm.isHidden()
+    job.event_received.emit(second(4, streak=60))
+    assert board.alarm.isVisible()
+    assert "Streak: 60.0%" in board.alarm.words.text()
+    job.event_received.emit(second(5, streak=10))
+    assert board.alarm.isHidden()
+    assert len(board.classes.curve.getData()[0]) == 5
+    window.show_tab("Label")
+    job.event_received.emit(second(6, streak=60))  # nobody looks: a note says so
+    assert any("Streak: 60.0%" in entry[-1] for entry in map(tuple, window.notes.log))
+    view.form.button.click()
+    assert job.cancelled
+    job.finished.emit(True, "")
+    assert view.watch.seen.state == "stopped"
+    with Project.open(project) as opened:
+        kept = opened.store.get_meta("live")
+    assert kept == {"source": "somewhere.h5", "bands": {"Streak": [0.0, 0.3]}}
+
+
+def test_a_watch_and_hits_that_join_go_on_while_the_project_changes(window, tmp_path):
+    watch, session = window.views["Live"].watch, window.session
+    watch.make_job = FakeJob
+    watch.set_band("Streak", 0.0, 0.3)
+    watch.start(Order("somewhere.h5", Path("1")))
+    job = watch.job
+    job.event_received.emit(second(1))
+    session.change_classes(classes.rename, "Bent", "Curved")
+    session.label_as("Bob")
+    assert watch.job is job
+    assert len(watch.seen.history) == 1
+    assert list(watch.bands) == ["Streak"]
+    job.event_received.emit({"event": "finished", "files": ["a.h5", "b.h5"]})
+    job.finished.emit(True, "")
+    watch.add_hits()
+    joining = watch.joining
+    session.sources_changed()
+    assert watch.joining is joining
+    joining.finished.emit(True, "Added.")
+    assert (watch.joining, watch.seen.files) == (None, [])
+
+
+def test_a_watch_ends_with_its_project(window, tmp_path):
+    watch, session = window.views["Live"].watch, window.session
+    watch.make_job = FakeJob
+    watch.set_band("Streak", 0.0, 0.3)
+    watch.start(Order("somewhere.h5", Path("1")))
+    session.open(make_project(tmp_path / "other"))
+    assert (watch.job, watch.bands, watch.seen.state) == (None, {}, "")
+    watch.start(Order("somewhere.h5", Path("1")))
+    session.close()
+    assert watch.job is None
+
+
+def test_a_watch_that_fails_says_why_where_it_was_started(window):
+    view = window.views["Live"]
+    view.watch.make_job = FakeJob
+    view.watch.start(Order("somewhere.h5", Path("1")))
+    view.watch.job.finished.emit(False, "somewhere.h5: is damaged.")
+    assert view.right.currentWidget() is view.empty
+    assert "is damaged" in view.empty.text.text()
+    assert view.form.button.text() == "Start"
+
+
+def test_a_real_watch_is_started_stopped_and_its_hits_join_the_project(window, qtbot, tmp_path):
+    view = window.views["Live"]
+    live = write_live(tmp_path / "live.h5")
+    view.form.source.setText(str(live))
+    view.form.button.click()
+    qtbot.waitUntil(lambda: view.watch.seen.now.get("kept") == 8, timeout=60_000)
+    assert view.board.tiles["kept"].number.text() == "8"
+    view.form.button.click()
+    qtbot.waitUntil(lambda: not view.watch.is_running, timeout=30_000)
+    assert view.watch.seen.state == "stopped"
+    qtbot.waitUntil(view.board.add.isEnabled)
+    view.board.add.click()
+    qtbot.waitUntil(lambda: window.session.n_shots == 68, timeout=60_000)
+    qtbot.waitUntil(lambda: view.watch.joining is None)
+    assert window.session.predictions is not None
+    assert len(window.session.predictions) == 68
+
+
+def test_closing_the_window_ends_the_watch_with_a_complete_record(window, qtbot, tmp_path):
+    view = window.views["Live"]
+    view.form.source.setText(str(write_live(tmp_path / "live.h5")))
+    view.form.button.click()
+    qtbot.waitUntil(lambda: view.watch.seen.now.get("kept") == 8, timeout=60_000)
+    folder = Path(window.session.project.folder)
+    window.close()
+    (kept,) = (folder / "live").glob("*.h5")
+    assert not is_under_swmr(kept)
+
+
+def test_the_window_needs_no_torch_for_live():
+    text = (
+        "import sys, labeler.window.live.view; from model.online import bands;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    assert (
+        subprocess.run([sys.executable, "-c", text], env=environment, check=False).returncode == 0
+    )

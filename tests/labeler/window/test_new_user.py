@@ -1,0 +1,149 @@
+"""A new user: from a file without labels to a useful classifier by keys, before any training."""
+
+import time
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtTest import QTest
+
+from labeler.active import embeddings as grounds
+from labeler.project.project import Project
+from labeler.project.store.records import LABELLED
+from labeler.session.instant_learning import Suggesting
+from labeler.window.main_window import MainWindow
+from model.active.head import fit, legal_sets, space_of
+from model.active.prior import prior_of
+from model.metrics.metrics import f1_scores
+from model.prediction.embedding import embed
+from model.shots.table import table_of_file
+from model.simulate.generate import simulate
+from model.taxonomy import decoding
+from tests.helpers.embeddings import CHOICES
+from tests.helpers.window_parts import make_session
+
+
+class Person:
+    """Knows the truth, and answers with keys in front of the window."""
+
+    def __init__(self, window, truth):
+        self.window, self.session, self.truth = window, window.session, truth
+        self.keys = [getattr(Qt.Key, f"Key_{c.key.upper()}") for c in self.session.taxonomy.classes]
+        self.pressed = 0
+
+    def press(self, key):
+        self.pressed += 1
+        QTest.keyClick(self.window, key)
+
+    def answer(self):
+        """Accept the ghost where it is right, else correct it by as few keys as there are."""
+        session, want = self.session, self.truth[self.session.row]
+        row = session.row
+        ghost = session.suggestion()
+        if ghost is not None and (ghost == want).all():
+            self.press(Qt.Key.Key_Return)
+            return
+        for _ in range(12):
+            shown = session.labels() if session.is_decided() else session.suggestion()
+            shown = np.zeros(len(want), bool) if shown is None else shown
+            if session.is_decided() and (shown == want).all():
+                break
+            missing = want & ~shown & ~session.taxonomy.implied(want)
+            missing = missing if missing.any() else want & ~shown
+            wrong = np.flatnonzero(missing if missing.any() else shown & ~want)
+            self.press(self.keys[wrong[-1] if len(wrong) else np.flatnonzero(want)[-1]])
+        assert (session.labels(row) == want).all(), (row, session.row, session.present[row], want)
+        self.press(Qt.Key.Key_Right)
+
+
+def wait(test, seconds=120):
+    end = time.monotonic() + seconds
+    while not test():
+        assert time.monotonic() < end, "it took too long"
+        QTest.qWait(3)
+
+
+def macro_f1(said, truth):
+    there = truth.any(0)
+    return float(f1_scores(said, truth)[there].mean())
+
+
+def by_chance(window, truth, n, seeds=5):
+    """Macro F1 on the others of heads fitted on n random labels, one for each seed."""
+    session = window.session
+    ground = Suggesting.of(session).ground
+    x = grounds.embeddings(ground).astype(np.float32)
+    prior, space = prior_of(ground.network, session.taxonomy), space_of(x)
+    found = []
+    for seed in range(seeds):
+        rows = np.random.default_rng(seed).permutation(len(x))
+        head = fit(x[rows[:n]], truth[rows[:n]], session.taxonomy, prior=prior, space=space)
+        said = decoding.most_likely_sets(head.logits(x[rows[n:]]), legal_sets(session.taxonomy))
+        found.append(macro_f1(said, truth[rows[n:]]))
+    return found
+
+
+def legal_truth(table):
+    """(N, C) complete label sets; a person who forgot a superclass may break a rule: mended."""
+    taxonomy, labels = table.taxonomy, table.labels.astype(bool)
+    clash = taxonomy.contradictions(taxonomy.complete(labels))
+    labels[clash, taxonomy.index("Double Rings")] = False
+    return taxonomy.complete(labels)
+
+
+def label(folder, shots, labels, ahead=False):
+    """(macro F1 on the rest, that of random labels, keys a shot, longest wait) through a window.
+
+    `ahead`: the network has read the shots before, in this process, which is faster than a Job.
+    """
+    path = folder / "new.h5"
+    list(simulate(path, shots, 4, 64, balanced=True, workers=1))
+    table = table_of_file(path)
+    truth = legal_truth(table)
+    Project.create(folder / "week", [path], labels=False).close()
+    if ahead:
+        network, cache = grounds.shipped_network(), folder / "week" / grounds.CACHE
+        last = list(embed(table, network, cache, engine="torch"))[-1]
+        assert last["event"] == "finished"
+    window = MainWindow(make_session())
+    window.show()
+    QTest.qWaitForWindowActive(window)
+    session, suggesting = window.session, Suggesting.of(window.session)
+    session.repeat_rate = 0.0  # a shot shown blind again would be no label meanwhile
+    suggesting.begin(CHOICES)
+    session.repeat_rate = 0.0  # no shot comes a second time
+    window.doors.open_folder(folder / "week")
+    wait(lambda: session.instant is not None and not suggesting.is_reading)
+    person = Person(window, truth)
+    person.press(Qt.Key.Key_Q)
+    waits = []
+    for n in range(1, labels + 1):
+        assert session.because()  # every shot says why it is asked
+        person.answer()
+        begun = time.monotonic()
+        wait(lambda n=n: session.instant.learnt.labels >= n)
+        waits.append(time.monotonic() - begun)
+    rest = (session.status & LABELLED) == 0
+    assert (~rest).sum() == labels
+    score = macro_f1(session.reading.likely()[rest], truth[rest])
+    chance = by_chance(window, truth, labels)
+    window.close()
+    return score, chance, person.pressed / labels, max(waits)
+
+
+def test_thirty_labels_make_a_useful_classifier(qapp, tmp_path):
+    score, chance, keys, longest = label(tmp_path, 90, 30, ahead=True)
+    print(score, chance, keys, longest)
+    assert score > 0.5
+    assert keys < 2.5
+    assert longest < 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_hundred_and_fifty_labels_beat_as_many_random_ones(qapp, tmp_path):
+    score, chance, keys, longest = label(tmp_path, 600, 150)
+    print(score, chance, keys, longest)
+    assert score > 0.7
+    assert score > np.mean(chance)
+    assert longest < 5

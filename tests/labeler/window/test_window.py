@@ -1,0 +1,549 @@
+"""The window by keyboard and mouse, off-screen: what a person presses and what is then true."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import QPointF, Qt
+from PyQt6.QtGui import QCloseEvent, QImage, QKeySequence, QPainter
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import (
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QPushButton,
+    QStyleOptionViewItem,
+    QToolButton,
+    QWidget,
+)
+
+from labeler.project.store.records import LABELLED
+from labeler.session.session import Session
+from labeler.window.dialogs.keys import KeySheet
+from labeler.window.label import class_row, shot_list
+from labeler.window.main_window import MainWindow
+from labeler.window.notes import LogDialog
+from labeler.window.settings import Settings
+from labeler.window.widgets import theme
+from model.errors import InputError
+from tests.helpers.window_parts import (
+    InlineReader,
+    make_project,
+    make_session,
+    use_made_up_run,
+    write_shots,
+)
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRYLABEL_CONFIG_DIR", str(tmp_path / "config"))
+
+
+@pytest.fixture
+def window(qapp, tmp_path):
+    theme.apply(qapp, "dark")
+    window = MainWindow(make_session(make_project(tmp_path)))
+    window.show()
+    QTest.qWaitForWindowActive(window)
+    yield window
+    window.close()
+    window.deleteLater()
+    qapp.setStyleSheet("")
+
+
+def press(window, key, modifier=Qt.KeyboardModifier.NoModifier):
+    QTest.keyClick(window.focusWidget() or window, key, modifier)
+
+
+def names(window, row=None):
+    session = window.session
+    return {session.taxonomy.names[c] for c in np.flatnonzero(session.labels(row))}
+
+
+def test_the_window_never_loads_torch(tmp_path):
+    project = make_project(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from PyQt6.QtWidgets import QApplication\n"
+        "from labeler.session.session import Session; import labeler.window.main_window as w\n"
+        "if __name__ == '__main__':\n"
+        "    app = QApplication([]); s = Session(); m = w.MainWindow(s); m.show()\n"
+        "    m.doors.open_folder(Path(sys.argv[1])); app.processEvents()\n"
+        "    [m.show_tab(t) for t in w.TABS]; app.processEvents(); m.close()\n"
+        "    print([n for n in ('torch', 'matplotlib', 'sklearn', 'scipy') if n in sys.modules])\n"
+    )
+    script = tmp_path / "start.py"
+    script.write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen"}
+    done = subprocess.run(
+        [sys.executable, str(script), str(project)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_class_keys_arrows_and_undo_work_by_keyboard(window):
+    press(window, Qt.Key.Key_1)
+    assert names(window) == {"Round", "Spherical/Oblate"}
+    press(window, Qt.Key.Key_Right)
+    press(window, Qt.Key.Key_0)
+    assert names(window, 1) == {"Empty"}
+    press(window, Qt.Key.Key_End)
+    assert window.session.row == 11
+    press(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert window.session.row == 1
+    assert not window.session.is_decided()
+
+
+def test_space_changes_nothing(window):
+    press(window, Qt.Key.Key_Space)
+    assert not window.session.is_decided()
+    assert window.session.row == 0
+
+
+def test_keys_do_not_fire_while_somebody_writes(window):
+    press(window, Qt.Key.Key_M)
+    field = window.focusWidget()
+    assert isinstance(field, QLineEdit)
+    for key in (Qt.Key.Key_1, Qt.Key.Key_U, Qt.Key.Key_F, Qt.Key.Key_Left, Qt.Key.Key_Home):
+        press(window, key)
+    assert set(field.text()) == {"1", "u", "f"}
+    assert not names(window)
+    press(window, Qt.Key.Key_Return)
+    assert window.session.note() == "1uf"
+    assert window.session.row == 0  # Enter ended the note and did not accept
+
+
+def test_the_jump_box_goes_to_a_shot_and_refuses_what_is_none(window):
+    press(window, Qt.Key.Key_G)
+    field = window.focusWidget()
+    field.setText("99")
+    press(window, Qt.Key.Key_Return)
+    assert field.isVisible()
+    field.setText("8")
+    press(window, Qt.Key.Key_Return)
+    assert window.session.row == 7
+
+
+def test_clicking_a_row_of_the_class_panel_toggles_it(window):
+    row = window.label.classes.rows[window.session.taxonomy.index("Streak")]
+    QTest.mouseClick(row, Qt.MouseButton.LeftButton)
+    assert names(window) == {"Streak", "Prolate"}
+    assert row.standing.mark == "present"
+    parent = window.label.classes.rows[window.session.taxonomy.index("Prolate")]
+    assert parent.standing.mark == "implied"
+
+
+def test_a_label_is_stored_before_it_is_painted(window, qtbot, monkeypatch):
+    session = window.session
+    order = []
+    record = session.project.store.record
+
+    def recording(*args, **kwargs):
+        found = record(*args, **kwargs)
+        order.append("stored")
+        return found
+
+    monkeypatch.setattr(session.project.store, "record", recording)
+    row = window.label.classes.rows[session.taxonomy.index("Round")]
+    paint = type(row).paintEvent
+
+    def painting(self, event):
+        if self is row and row.standing.mark == "present":
+            order.append("painted")
+        paint(self, event)
+
+    monkeypatch.setattr(type(row), "paintEvent", painting)
+    press(window, Qt.Key.Key_1)
+    qtbot.waitUntil(lambda: "painted" in order)
+    assert order[0] == "stored"
+
+
+def test_a_full_disk_is_one_note_and_the_screen_stays(window, monkeypatch):
+    def full(*_, **__):
+        raise InputError("the disk is full", mend="Make space.")
+
+    monkeypatch.setattr(window.session.project.store, "record", full)
+    press(window, Qt.Key.Key_1)
+    standings = [r.standing.mark for r in window.label.classes.rows.values()]
+    assert set(standings) == {"undecided"}
+    assert [n.level for n in window.notes.notes] == ["error"]
+    assert "disk is full" in window.notes.notes[0].text
+
+
+def test_an_unreadable_shot_is_told_in_words_and_can_be_labelled(qapp, tmp_path):
+    project = make_project(tmp_path)
+    file = tmp_path / "shots.h5"
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) // 3])
+    window = MainWindow(make_session(project))
+    window.show()
+    QTest.qWaitForWindowActive(window)
+    assert "shots.h5" in window.label.pattern.trouble
+    press(window, Qt.Key.Key_0)
+    assert names(window) == {"Empty"}
+    window.grab()
+    window.close()
+
+
+def test_a_missing_file_is_asked_for_and_found_again(qapp, tmp_path):
+    project = make_project(tmp_path)
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "shots.h5").rename(tmp_path / "moved" / "elsewhere.h5")
+    window = MainWindow(make_session(project))
+    window.show()
+    banner = window.label.missing
+    assert banner.isVisible()
+    assert "shots.h5" in banner.words.text()
+    source = window.session.project.missing_sources()[0]
+    wrong = write_shots(tmp_path / "wrong.h5", n=12, side=16)
+    banner.relocate(source.id, wrong)
+    assert banner.isVisible()
+    banner.relocate(source.id, tmp_path / "moved" / "elsewhere.h5")
+    assert not banner.isVisible()
+    assert isinstance(window.session.counts(), np.ndarray)
+    window.close()
+
+
+def test_on_other_tabs_class_keys_do_nothing(window):
+    others = [t for t in window.bar.tabs if t != "Label"]
+    for tab in others:
+        window.show_tab(tab)
+        press(window, Qt.Key.Key_1)
+        assert not names(window)
+    window.show_tab("Label")
+    press(window, Qt.Key.Key_1)
+    assert names(window)
+
+
+def test_heat_is_there_once_a_run_has_predicted_and_before_that_a_word_why_not(window):
+    press(window, Qt.Key.Key_H)
+    assert not window.session.heat_on
+    assert not window.actions_.by_id["heat"].isChecked()
+    assert window.notes.notes[-1].text.startswith("No heatmaps yet")
+    use_made_up_run(window.session)
+    window.session.show(1)
+    press(window, Qt.Key.Key_H)
+    assert window.session.heat_on
+    window.grab()
+    assert window.label.pattern._contours
+
+
+def test_both_enter_keys_are_one_key_and_written_so_everywhere(window, monkeypatch):
+    asked = []
+    accept_sure = importlib.import_module("labeler.window.dialogs.accept_sure")
+    monkeypatch.setattr(accept_sure, "open_card", asked.append)
+    held = Qt.KeyboardModifier.ShiftModifier
+    press(window, Qt.Key.Key_Return, held)
+    press(window, Qt.Key.Key_Enter, held | Qt.KeyboardModifier.KeypadModifier)
+    assert len(asked) == 2
+    for id, key in (
+        ("accept", "Enter"),
+        ("accept_sure", "Shift+Enter"),
+        ("accept_all", "Ctrl+Enter"),
+    ):
+        action = window.actions_.by_id[id]
+        assert action.shortcut().toString(QKeySequence.SequenceFormat.NativeText) == key
+        assert action.toolTip().endswith(f"({key})")
+        sheet = KeySheet(window.actions_.keymap, window)
+        assert sheet.buttons[id].text() == key
+        sheet.deleteLater()
+
+
+def test_the_log_of_notes_has_a_title_and_closes(window):
+    dialog = LogDialog(window.notes.log, window)
+    assert "Notes so far" in [word.text() for word in dialog.findChildren(QLabel)]
+    (close,) = dialog.findChildren(QPushButton)
+    dialog.show()
+    close.click()
+    assert not dialog.isVisible()
+    dialog.deleteLater()
+
+
+def test_the_palette_runs_what_was_typed(window):
+    window.show_palette()
+    field = window.focusWidget()
+    field.setText("next shot")
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    assert window.session.row == 1
+
+
+OPENERS = {
+    "palette": lambda w: w.show_palette(),
+    "jump": lambda w: w.actions_.trigger("jump"),
+    "flag": lambda w: w.actions_.trigger("flag"),
+}
+
+
+@pytest.mark.parametrize("opener", OPENERS)
+def test_a_small_question_gives_the_keys_back_to_who_had_them(window, opener):
+    for before in (window.label.shots.view, None):
+        if before is None:
+            window.focusWidget().clearFocus()
+        else:
+            before.setFocus()
+        OPENERS[opener](window)
+        asked = window.focusWidget()
+        assert asked not in (before, None)
+        QTest.keyClick(asked, Qt.Key.Key_Escape)
+        assert window.focusWidget() is before
+
+
+def test_a_click_beside_a_question_keeps_the_keys_where_it_was(window):
+    window.label.shots.view.setFocus()
+    window.show_palette()
+    row = window.label.classes.rows[0]
+    row.setFocus()
+    assert window.focusWidget() is row
+
+
+def test_keys_can_be_changed_and_survive_a_restart(window):
+    window.actions_.keymap.rebind("skip", ["J"])
+    window.actions_.rebound()
+    press(window, Qt.Key.Key_J)
+    assert window.session.row == 1
+    window.settings.set("keys", {i: list(k) for i, k in window.actions_.own_keys.items()})
+    window.close()
+    again = MainWindow(make_session())
+    assert again.actions_.keymap.keys("skip") == ("J",)
+    again.close()
+
+
+def test_the_look_is_remembered(window):
+    window.session.look(norm="sqrt", colormap="viridis", strength=0.3)
+    window.flip_theme()
+    window.close()
+    settings = Settings()
+    assert (settings["norm"], settings["colormap"], settings["theme"]) == (
+        "sqrt",
+        "viridis",
+        "light",
+    )
+    assert "0 of 12 labelled" in settings["progress"].values()
+
+
+def test_the_first_page_offers_three_ways_and_recent_projects(window):
+    folder = Path(window.session.project.folder)
+    window.close_project()
+    assert window.stack.currentWidget() is window.start
+    assert [c.title for c in window.start.choices] == [
+        "Open a file of shots",
+        "Open a project",
+        "Try the demo",
+    ]
+    assert [r.folder for r in window.start.recent] == [folder]
+    QTest.mouseClick(window.start.recent[0], Qt.MouseButton.LeftButton)
+    assert window.session.project is not None
+
+
+def test_a_dropped_folder_that_is_no_project_leaves_everything(window, tmp_path):
+    press(window, Qt.Key.Key_1)
+    (tmp_path / "empty").mkdir()
+    window.doors.take_files([tmp_path / "empty"])
+    assert names(window) == {"Round", "Spherical/Oblate"}
+    assert window.notes.notes[-1].level == "error"
+
+
+def test_closing_while_a_training_runs_asks_first(window, monkeypatch):
+    class Running:
+        is_running = True
+        stopped = False
+
+        def stop(self):
+            self.stopped, self.is_running = True, False
+
+    bar = Running()
+    monkeypatch.setattr(window, "retrain_bar", bar)
+    answers = [QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *a: answers.pop(0))
+    event = QCloseEvent()
+    window.closeEvent(event)
+    assert not event.isAccepted()
+    assert not bar.stopped
+    event = QCloseEvent()
+    window.closeEvent(event)
+    assert event.isAccepted()
+    assert bar.stopped
+
+
+def test_an_exception_in_a_slot_is_shown_and_the_work_goes_on(window):
+    press(window, Qt.Key.Key_1)
+    try:
+        raise ZeroDivisionError("made up")
+    except ZeroDivisionError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    assert "ZeroDivisionError: made up" in window.notes.notes[-1].text
+    press(window, Qt.Key.Key_Right)
+    assert window.session.row == 1
+
+
+def test_a_note_is_clicked_away_and_stays_in_the_log(window):
+    window.notes.add("error", "Something happened.")
+    note = window.notes.notes[-1]
+    QTest.mouseClick(note, Qt.MouseButton.LeftButton)
+    assert note not in window.notes.notes
+    assert "Something happened." in [text for _, _, text in window.notes.log]
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+def test_the_drawn_pattern_takes_all_the_height_that_is_left(window, size):
+    window.resize(*size)
+    QTest.qWait(1)
+    pattern = window.label.pattern
+    target = pattern.target()
+    assert target.width() == pytest.approx(target.height())
+    assert target.height() == pattern.height() >= 0.79 * size[1]
+    assert pattern.width() * pattern.height() >= 0.55 * size[0] * size[1]
+    assert window.label.physics.isVisible()
+
+
+def test_the_sides_give_way_where_the_drawn_pattern_would_else_be_smaller(window):
+    window.resize(1060, 800)
+    QTest.qWait(1)
+    pattern = window.label.pattern
+    assert pattern.target().height() == pattern.height()
+    left, _, right = window.label.splitter.sizes()
+    assert left < 194
+    assert right < 284
+
+
+def recorded(monkeypatch, *modules):
+    """Every text that these modules paint from now on."""
+    texts = []
+
+    class Recording(QPainter):
+        def drawText(self, *given):
+            texts.append(str(given[-1]))
+            return super().drawText(*given)
+
+    for module in modules:
+        monkeypatch.setattr(module, "QPainter", Recording)
+    return texts
+
+
+def label_shot(window, *classes):
+    """The first shot has these classes and no others."""
+    session = window.session
+    session.decide([0], session.taxonomy.pack(session.taxonomy.mask(classes)), LABELLED, "bulk")
+
+
+@pytest.mark.parametrize(
+    "others", [("Round", "Double Rings"), ("Round", "Elliptical", "Streak", "Bent", "Empty")]
+)
+def test_names_of_present_classes_are_whole_beside_few_and_many_rules(window, monkeypatch, others):
+    window.resize(1280, 800)
+    use_made_up_run(window.session)
+    label_shot(window, "Spherical/Oblate", *others)
+    QTest.qWait(1)
+    texts = recorded(monkeypatch, class_row)
+    window.label.classes.grab()
+    assert "Spherical/Oblate" in texts
+    assert not [text for text in texts if "…" in text]
+
+
+def test_the_offered_fix_stands_first_among_rules_and_is_in_sight(window):
+    window.resize(1280, 800)
+    use_made_up_run(window.session)
+    label_shot(window, "Double Rings", "Streak", "Bent", "Asymmetric")
+    QTest.qWait(1)
+    (fix,) = (b for b in window.label.classes.rules.findChildren(QToolButton) if b.isVisible())
+    assert fix.visibleRegion().boundingRect() == fix.rect()
+
+
+def painted_row(window, monkeypatch, width):
+    """The words of the first shot of the queue, in a list of this width."""
+    view = window.label.shots.view
+    texts = recorded(monkeypatch, shot_list)
+    canvas = QImage(width, shot_list.ROW_HEIGHT, QImage.Format.Format_RGB32)
+    option = QStyleOptionViewItem()
+    option.rect = canvas.rect()
+    painter = shot_list.QPainter(canvas)
+    view.itemDelegate().paint(painter, option, view.model().index(0, 0))
+    painter.end()
+    return texts
+
+
+def test_classes_without_room_in_the_queue_are_counted(window, monkeypatch):
+    label_shot(window, "Streak", "Bent", "Newton Rings", "Asymmetric", "Layered")
+    assert painted_row(window, monkeypatch, 250) == ["1", "4", "5", "7", "6", "8"]
+    assert painted_row(window, monkeypatch, 150) == ["1", "4", "5", "+3"]
+
+
+def test_undecided_is_elided_and_not_cut_in_a_narrow_queue(window, monkeypatch):
+    assert painted_row(window, monkeypatch, 190) == ["1", "undecided"]
+    assert painted_row(window, monkeypatch, 120)[1].endswith("…")
+
+
+def test_the_status_line_tells_shot_place_and_counts(window):
+    pattern = window.label.pattern
+    counts = window.session.counts()
+    target = pattern.target()
+    step = target.width() / counts.shape[1]
+    point = QPointF(target.left() + 3.5 * step, target.top() + 5.5 * step)
+    assert pattern.pixel_at(point) == (5, 3)
+    pattern.pointed.emit((5, 3))
+    text = window.status.text
+    assert "shots.h5 #1 (1 of 12)" in text
+    assert f"{counts[5, 3]:,} counts" in text
+    assert "x -12" in text or "x −12" in text
+    assert "°" not in text  # the geometry is not known
+
+
+def test_every_control_has_a_name_for_a_screen_reader(window):
+    from PyQt6.QtWidgets import QAbstractButton, QSlider
+
+    window.flip_levels()
+    nameless = [
+        w
+        for kind in (QAbstractButton, QSlider, QLineEdit)
+        for w in window.findChildren(kind)
+        if not (w.accessibleName() or (isinstance(w, QAbstractButton) and w.text()))
+        and w.isVisible()
+        and "pyqtgraph" not in type(w).__module__
+    ]
+    assert [type(w).__name__ for w in nameless] == []
+
+
+@pytest.mark.parametrize("name", ["dark", "light"])
+def test_every_view_paints_in_both_themes(window, qapp, name):
+    if theme.current().name != name:
+        window.flip_theme()
+    use_made_up_run(window.session)
+    window.session.show_heat(1)
+    window.flip_levels()
+    for tab in window.bar.tabs:
+        window.show_tab(tab)
+        QTest.qWait(5)
+        picture = window.grab().toImage()
+        seen = {picture.pixel(x, y) for x in range(0, picture.width(), 9) for y in (20, 300)}
+        assert len(seen) > 5
+
+
+def test_without_a_project_the_window_opens_on_its_first_page(qapp):
+    window = MainWindow(Session(make_reader=InlineReader))
+    window.show()
+    assert window.stack.currentWidget() is window.start
+    assert not window.actions_.by_id["next"].isEnabled()
+    assert window.findChild(QWidget, "footer").isHidden()
+    window.close()
+
+
+def test_a_project_that_is_opened_anew_stays_in_the_view_that_was_in_front(window):
+    window.show_tab("Grid")
+    window.session.sources_changed()
+    assert window.tab == "Grid"
+    assert window.stack.currentWidget() is window.views["Grid"]
+    window.close_project()
+    assert window.stack.currentWidget() is window.start

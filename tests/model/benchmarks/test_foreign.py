@@ -1,0 +1,82 @@
+"""Training on one set and reading another: what is counted, and that nothing is done twice."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from model.benchmarks import foreign
+from model.errors import InputError
+from model.shots.table import table_of_file
+from tests.helpers.shots import make_file, tiny_recipe
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return table_of_file(make_file(tmp_path_factory.mktemp("foreign") / "a.h5", 20))
+
+
+def test_a_perfect_reading_scores_one_over_the_classes_that_occur(table):
+    labels = table.labels.astype(bool)
+    every = np.ones(len(table), bool)
+    found = foreign.judge(table.class_names, labels.astype(np.float32), labels, every, table)
+    assert found["macro_f1"] == found["accuracy"] == 1
+    assert found["contradiction_rate"] == 0
+    there = [n for n, y in zip(table.class_names, labels.T, strict=True) if any(y)]
+    assert list(found["f1"]) == there
+    assert found["constant_macro_f1"] < 1
+
+
+def test_classes_are_matched_by_name_and_unreadable_shots_left_out(table):
+    labels = table.labels.astype(bool)
+    readable = np.arange(len(table)) % 2 == 0
+    backwards = slice(None, None, -1)
+    names = table.class_names[backwards]
+    found = foreign.judge(
+        names, labels[:, backwards].astype(np.float32), labels[:, backwards], readable, table
+    )
+    assert found["macro_f1"] == 1
+    assert found["shots"] == readable.sum()
+
+
+def test_sets_without_a_class_in_common_are_refused(table):
+    wrong = np.zeros((len(table), 1), np.float32)
+    with pytest.raises(InputError, match="no class in common"):
+        foreign.judge(("Cat",), wrong, wrong > 1, wrong[:, 0] < 1, table)
+
+
+def test_both_ways_are_trained_once_and_told_in_a_table(table, tmp_path, monkeypatch):
+    trained, numbers = [], {"macro_f1": 0.5, "shots": 20}
+
+    def never(name, *args):
+        trained.append(name)
+        yield {"event": "progress", "what": name, "done": 1, "total": 1}
+
+    def judged(name, *args):
+        yield {"event": "progress", "what": name, "done": 1, "total": 1}
+        return dict(numbers)
+
+    monkeypatch.setattr(foreign, "_trained", never)
+    monkeypatch.setattr(foreign, "_judged", judged)
+    recipe = replace(tiny_recipe(), backbone="")
+    for _ in range(2):
+        last = list(foreign.run(table, table, recipe, tmp_path))[-1]
+    assert trained == ["ours → foreign", "foreign → ours"]
+    assert last["table"].count("0.500") == 2
+    stopped = list(foreign.run(table, table, recipe, tmp_path / "b", stop=lambda: True))
+    assert stopped[-1]["event"] == "cancelled"
+
+
+def test_asked_again_it_tells_of_the_seed_that_was_asked_for(table, tmp_path, monkeypatch):
+    scores = iter((0.1, 0.2, 0.8, 0.9))
+
+    def judged(name, *args):
+        yield {"event": "progress", "what": name, "done": 1, "total": 1}
+        return {"macro_f1": next(scores), "shots": 20}
+
+    monkeypatch.setattr(foreign, "_trained", lambda *args: iter(()))
+    monkeypatch.setattr(foreign, "_judged", judged)
+    recipe = replace(tiny_recipe(), backbone="")
+    for seed, expected in ((0, 0.1), (1, 0.8), (0, 0.1)):
+        last = list(foreign.run(table, table, recipe, tmp_path, seed=seed))[-1]
+        assert last["results"]["ours → foreign"]["macro_f1"] == expected

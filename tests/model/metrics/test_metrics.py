@@ -1,0 +1,151 @@
+"""Metrics against scikit-learn, torchmetrics and the paper's own numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sk
+
+from model.metrics import bootstrap, metrics
+from model.metrics.calibration import choose_thresholds, fit_temperature
+from model.runs.promotion import compare
+from model.taxonomy.decoding import sigmoid
+from model.taxonomy.toml import load, shipped
+
+RNG = np.random.default_rng(0)
+TRUE = RNG.random((300, 6)) < [0.9, 0.5, 0.3, 0.1, 0.05, 0.02]
+LOGITS = (RNG.normal(size=TRUE.shape) + 2 * TRUE - 1).astype(np.float32)
+P = sigmoid(LOGITS)
+DECIDED = P >= 0.5
+
+
+def test_the_numbers_are_those_of_scikit_learn():
+    found = metrics.evaluate(P, TRUE, DECIDED)
+    flat = TRUE.ravel(), DECIDED.ravel()
+    assert found["accuracy"] == pytest.approx(sk.accuracy_score(*flat))
+    assert found["precision"] == pytest.approx(sk.precision_score(*flat))
+    assert found["recall"] == pytest.approx(sk.recall_score(*flat))
+    assert found["macro_f1"] == pytest.approx(sk.f1_score(TRUE, DECIDED, average="macro"))
+    assert found["macro_ap"] == pytest.approx(sk.average_precision_score(TRUE, P), rel=1e-5)
+    assert found["exact_match"] == pytest.approx(sk.accuracy_score(TRUE, DECIDED))
+    assert found["loss"] == pytest.approx(sk.log_loss(flat[0], P.ravel()), rel=1e-5)
+    assert found["brier"] == pytest.approx(sk.brier_score_loss(flat[0], P.ravel()), rel=1e-5)
+
+
+def test_the_calibration_error_is_that_of_torchmetrics():
+    from torchmetrics.functional.classification import binary_calibration_error
+
+    expected = binary_calibration_error(
+        torch.from_numpy(P.ravel()), torch.from_numpy(TRUE.ravel().astype(int)), n_bins=15
+    )
+    assert metrics.calibration_error(P, TRUE) == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_classes_that_do_not_occur_do_not_count():
+    true, decided = TRUE.copy(), DECIDED.copy()
+    true[:, 5] = decided[:, 5] = False
+    found = metrics.evaluate(P, true, decided, rare=np.array([0, 0, 0, 0, 1, 1], bool))
+    each = sk.f1_score(true[:, :5], decided[:, :5], average=None)
+    assert found["macro_f1"] == pytest.approx(each.mean())
+    assert found["rare_f1"] == pytest.approx(each[4])
+    table = metrics.per_class(P, true, decided, tuple("abcdef"))
+    assert table["f"]["f1"] is None
+    assert table["f"]["recall"] is None
+    assert table["e"]["shots"] == int(true[:, 4].sum())
+
+
+def test_nothing_to_judge_gives_no_numbers_and_no_error():
+    empty = np.zeros((0, 3), bool)
+    found = metrics.evaluate(empty.astype(np.float32), empty, empty)
+    assert set(found.values()) <= {None, 0.0}
+    json.dumps(found)
+
+
+def test_the_constant_answer_on_the_real_labels_is_the_papers_baseline():
+    folder = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
+    if not (folder / "cxidb94_labels.npz").is_file():
+        pytest.skip("the published labels are not here")
+    with np.load(folder / "cxidb94_labels.npz") as file:
+        matrix = next(v for k, v in file.items() if v.ndim == 2 and v.shape[1] == 11)
+    true = matrix.astype(bool)
+    guess = np.broadcast_to(metrics.constant_prediction(true), true.shape)
+    found = metrics.micro(guess, true)
+    assert found["accuracy"] == pytest.approx(0.933, abs=1e-3)
+    assert found["precision"] == pytest.approx(0.852, abs=1e-3)
+    assert found["recall"] == pytest.approx(0.795, abs=1e-3)
+
+
+def test_broken_rules_are_counted_rule_by_rule():
+    taxonomy = load(shipped())
+    decided = np.zeros((4, len(taxonomy)), bool)
+    decided[0, [taxonomy.index("Spherical/Oblate"), taxonomy.index("Prolate")]] = True
+    shares = metrics.broken_rules(decided, taxonomy)
+    assert list(shares) == [r.text for r in taxonomy.rules]
+    assert 0.25 in shares.values()
+    found = metrics.evaluate(decided.astype(np.float32), decided, decided, taxonomy=taxonomy)
+    assert found["contradiction_rate"] == 0.25
+
+
+def test_thresholds_find_the_best_f1_and_stay_at_half_without_shots():
+    rng = np.random.default_rng(5)
+    true = rng.random((2000, 2)) < 0.3
+    shifted = sigmoid(rng.normal(size=true.shape) + 4 * true - 3)  # best near logit -1
+    found = choose_thresholds(shifted, true, np.full(2, 0.5))
+    assert (found < 0.45).all()
+    for c in range(2):
+        mine = sk.f1_score(true[:, c], shifted[:, c] >= found[c])
+        assert mine >= sk.f1_score(true[:, c], shifted[:, c] >= 0.5)
+    kept = np.array([0.5, 0.25], np.float32)
+    assert (choose_thresholds(shifted[:20], true[:20], kept) == kept).all()
+
+
+def test_temperature_scaling_recovers_the_temperature():
+    rng = np.random.default_rng(6)
+    logits = rng.normal(size=(4000, 3)) * 2
+    true = rng.random(logits.shape) < sigmoid(logits)
+    assert fit_temperature((logits * 2.5).astype(np.float32), true) == pytest.approx(2.5, rel=0.1)
+
+
+def test_a_run_is_promoted_unless_it_is_worse_beyond_chance():
+    rng = np.random.default_rng(7)
+    true = rng.random((200, 4)) < 0.3
+    good = true ^ (rng.random(true.shape) < 0.05)
+    alike = true ^ (rng.random(true.shape) < 0.05)
+    bad = true ^ (rng.random(true.shape) < 0.4)
+    rows = np.arange(200) + 1000
+    assert compare(good, alike, true, rows).promote
+    assert compare(bad, good, true, rows).promote
+    verdict = compare(good, bad, true, rows)
+    assert not verdict.promote
+    assert verdict.high < 0
+    lost = (good == true).all(1) & ~(bad == true).all(1)
+    assert verdict.worse == rows[lost].tolist()
+    json.dumps(verdict.to_dict())
+    macro = {c.index: (c.old, c.new) for c in verdict.classes}
+    assert verdict.old == pytest.approx(np.mean([old for old, _ in macro.values()]))
+    for change in verdict.classes:
+        assert change.low <= change.new - change.old <= change.high < 0
+
+
+def test_the_interval_of_a_share_is_that_of_the_binomial():
+    n, share = 400, 0.8  # where everything is found, F1 follows from the right ones alone
+    labels = np.ones((n, 1), bool)
+    decided = np.zeros((n, 1), bool)
+    decided[: int(n * share)] = True
+    _, ((low, high),) = bootstrap.intervals_of(decided, labels)
+    recall = np.array([share - 1.96 * 0.02, share + 1.96 * 0.02])  # sqrt(.8 · .2 / 400) = .02
+    assert (low, high) == pytest.approx(tuple(2 * recall / (1 + recall)), abs=0.01)
+
+
+def test_draws_come_in_pieces_that_change_nothing(monkeypatch):
+    whole = bootstrap.f1_draws((DECIDED,), TRUE, draws=50, seed=3)[0]
+    monkeypatch.setattr(bootstrap, "_CELLS", 300 * 7)
+    pieces = bootstrap.f1_draws((DECIDED,), TRUE, draws=50, seed=3)[0]
+    np.testing.assert_array_equal(whole, pieces)
+    assert whole.shape == (50, 6)
+    assert bootstrap.f1_draws((DECIDED[:0],), TRUE[:0])[0].shape == (0, 6)

@@ -1,0 +1,59 @@
+"""Embeddings ahead of the first run: in parts, resumed, never of other shots or networks."""
+
+import numpy as np
+import pytest
+
+from model.output_files import backbone_folder
+from model.prediction import embedding
+from model.prediction import embedding_file as embedding_parts
+from model.shots.table import table_of_file
+from tests.helpers.shots import make_file
+
+NETWORK = backbone_folder("helium-resnet18")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return table_of_file(make_file(tmp_path_factory.mktemp("embed") / "shots.h5", 14))
+
+
+def run(table, cache, stop=lambda: False):
+    return list(embedding.embed(table, NETWORK, cache, stop=stop, engine="torch", size=5))
+
+
+def test_an_interrupted_pass_goes_on_and_ends_with_the_same_numbers(table, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert run(table, whole)[-1]["event"] == "finished"
+    answers = iter([False, True])
+    assert run(table, broken, lambda: next(answers))[-1]["event"] == "cancelled"
+    parts = embedding_parts.parts_of(table, NETWORK, broken, 5)
+    assert [part.is_there for part in parts] == [True, False, False]
+    half = embedding_parts.read(parts, len(table))
+    assert np.isfinite(half[:5]).all()
+    assert np.isnan(half[5:]).all()
+    events = run(table, broken)
+    assert [e["first"] for e in events if e["event"] == "part"] == [5, 10]
+    found = [
+        embedding_parts.read(embedding_parts.parts_of(table, NETWORK, place, 5), len(table))
+        for place in (whole, broken)
+    ]
+    np.testing.assert_array_equal(*found)
+    assert found[0].shape == (14, 512)
+    assert run(table, whole)[-1]["seconds"] < 1  # nothing is computed twice
+
+
+def test_a_damaged_part_counts_as_not_there(tmp_path):
+    part = embedding_parts.Part(0, 3, tmp_path / "x.npy")
+    part.path.write_bytes(b"nonsense")
+    assert embedding_parts.read([part], 3) is None
+    embedding_parts.write(part, np.ones((2, 4)))  # of two shots, not of three
+    assert embedding_parts.read([part], 3) is None
+
+
+def test_parts_of_another_file_have_other_names(table, tmp_path):
+    other = table_of_file(make_file(tmp_path / "other.h5", 15))
+    mine, theirs = (
+        {part.path.name for part in embedding_parts.parts_of(t, NETWORK, tmp_path, 5)}
+        for t in (table, other)
+    )
+    assert not mine & theirs

@@ -1,0 +1,124 @@
+"""The split keeps roles and proportions; the cache makes every shot once and survives a kill."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.errors import InputError
+from model.preprocessing.cache import ShotCache
+from model.preprocessing.network_input import Preprocessing
+from model.shots.table import EVALUATION, TRAINING, table_of_file
+from model.training.split import stratified_choice, stratified_roles
+from tests.helpers.shots import make_file, make_shots, write_file
+
+SMALL = Preprocessing(size=64, transform="raw")
+
+
+@given(st.integers(10, 200), st.integers(0, 5))
+@settings(max_examples=25, deadline=None)
+def test_every_labelled_shot_gets_one_role_and_fifteen_percent_judge(n, seed):
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((n + 20, 4)) < [0.8, 0.3, 0.1, 0.03]).astype(np.uint8)
+    labelled = np.zeros(n + 20, bool)
+    labelled[rng.permutation(n + 20)[:n]] = True
+    role = stratified_roles(labels, labelled, np.zeros(n + 20, np.uint8), seed=seed)
+    assert (role[~labelled] == 0).all()
+    assert set(role[labelled]) <= {TRAINING, EVALUATION}
+    assert (role == EVALUATION).sum() == round(0.15 * n)
+
+
+def test_given_roles_stay_when_labels_are_added():
+    rng = np.random.default_rng(0)
+    labels = (rng.random((300, 5)) < 0.2).astype(np.uint8)
+    labelled = np.arange(300) < 100
+    first = stratified_roles(labels, labelled, np.zeros(300, np.uint8), seed=1)
+    second = stratified_roles(labels, labelled | True, first, seed=2)
+    decided = first > 0
+    assert (second[decided] == first[decided]).all()
+    assert (second == EVALUATION).sum() == 45
+
+
+def test_the_real_labels_are_split_in_proportion():
+    folder = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
+    if not (folder / "cxidb94_labels.npz").is_file():
+        pytest.skip("the published labels are not here")
+    with np.load(folder / "cxidb94_labels.npz") as file:
+        labels = next(v for k, v in file.items() if v.ndim == 2 and v.shape[1] == 11)
+    chosen = stratified_choice(labels.astype(np.uint8), 1090, 0)
+    shares = labels[chosen].sum(0) / labels.sum(0)
+    np.testing.assert_allclose(shares, 0.15, atol=0.02)
+
+
+def test_the_split_is_repeatable_and_shuffled():
+    labels = np.tile([[1, 0], [0, 1]], (50, 1)).astype(np.uint8)
+    a, b = stratified_choice(labels, 20, 3), stratified_choice(labels, 20, 3)
+    assert (a == b).all()
+    assert (a != stratified_choice(labels, 20, 4)).any()
+    assert a.max() > 60
+
+
+def fill(cache, table, rows):
+    return list(cache.fill(table, np.asarray(rows)))
+
+
+def test_the_cache_holds_what_preprocessing_makes(tmp_path):
+    table = table_of_file(make_file(tmp_path / "s.h5", 12, size=100))
+    cache = ShotCache.open(tmp_path / "c", SMALL, table)
+    fill(cache, table, range(12))
+    rows = np.array([7, 2, 11])
+    expected = {r: SMALL.reduce(c, m) for r, c, m in table.iter_shots(rows)}
+    for found, row in zip(cache.read(table, rows), rows, strict=True):
+        np.testing.assert_allclose(found, expected[row], rtol=1e-3)
+    assert cache.dtype == np.float16
+    assert isinstance(cache.mapped(), np.memmap)
+
+
+def test_only_missing_shots_are_made(tmp_path):
+    table = table_of_file(make_file(tmp_path / "s.h5", 12))
+    fill(ShotCache.open(tmp_path / "c", SMALL, table), table, [0, 5])
+    again = ShotCache.open(tmp_path / "c", SMALL, table)
+    assert fill(again, table, [0, 5, 6]) == [3]
+    other = ShotCache.open(tmp_path / "c", Preprocessing(size=70), table)
+    assert not other.holds(table, np.array([0])).any()
+
+
+def test_what_was_half_written_is_made_again(tmp_path):
+    table = table_of_file(make_file(tmp_path / "s.h5", 12))
+    cache = ShotCache.open(tmp_path / "c", SMALL, table)
+    fill(cache, table, range(6))
+    data = cache.folder / "shots.bin"
+    good = data.read_bytes()
+    data.write_bytes(good + b"half a shot")
+    again = ShotCache.open(tmp_path / "c", SMALL, table)
+    fill(again, table, range(12))
+    assert data.read_bytes()[: len(good)] == good
+    assert len(again.mapped()) == 12
+    data.write_bytes(good[:-100])  # lost: everything is made again
+    third = ShotCache.open(tmp_path / "c", SMALL, table)
+    assert fill(third, table, range(12))[-1] == 12
+
+
+def test_large_counts_keep_full_precision(tmp_path):
+    images, labels = make_shots(12)
+    images = images.astype(np.float32) * 1e5
+    table = table_of_file(write_file(tmp_path / "s.h5", images, labels))
+    cache = ShotCache.open(tmp_path / "c", SMALL, table)
+    fill(cache, table, range(12))
+    np.testing.assert_allclose(cache.read(table, np.array([3]))[0], images[3], rtol=1e-6)
+
+
+def test_two_trainings_that_write_at_once_are_noticed(tmp_path):
+    table = table_of_file(make_file(tmp_path / "s.h5", 12))
+    cache = ShotCache.open(tmp_path / "c", SMALL, table)
+    filling = cache.fill(table, np.arange(12))
+    next(filling)
+    with (cache.folder / "shots.bin").open("ab") as other:
+        other.write(b"x" * 64 * 64 * 2)
+    with pytest.raises(InputError, match="same time"):
+        list(filling)

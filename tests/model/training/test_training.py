@@ -1,0 +1,336 @@
+"""A training from shots to run folder: it learns, can be stopped, repeated and resumed exactly."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.events import from_line
+from model.networks import architectures as networks
+from model.runs import checkpoint, recipes
+from model.runs.recipes import named
+from model.shots.table import table_of_file
+from model.training import resume
+from model.training.loop import Loop
+from model.training.train import Options, train
+from tests.helpers.shots import NAMES, make_file, make_shots, tiny_recipe, write_file
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(path, out, recipe=None, **options):
+    table = table_of_file(path)
+    return list(train(table, recipe or tiny_recipe(), out, options=Options(**options)))
+
+
+def losses(out):
+    lines = (out / "events.jsonl").read_text("utf-8").splitlines()
+    items = [from_line(line) for line in lines]
+    return {i["epoch"]: i["loss"] for i in items if i["event"] == "epoch"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of six epochs and its events."""
+    folder = tmp_path_factory.mktemp("trained")
+    path = make_file(folder / "shots.h5", 60)
+    recipe = tiny_recipe(epochs=6, tuning=0.0, batch=8)
+    return folder / "run", run(path, folder / "run", recipe), path
+
+
+def test_it_learns_what_is_easy_and_leaves_a_whole_run(trained):
+    out, events, _ = trained
+    kinds = [e["event"] for e in events]
+    assert kinds[-1] == "finished", events[-1]
+    assert kinds.count("epoch") == 6
+    metrics = events[-1]["metrics"]
+    assert metrics["accuracy"] > events[-1]["constant"]["accuracy"] + 0.1
+    assert metrics["macro_f1"] > events[-1]["constant"]["macro_f1"] + 0.2
+    for name in ("recipe.toml", "events.jsonl", "metrics.json", *_checkpoint_files()):
+        assert (out / name).is_file(), name
+    assert not (out / resume.FILE).exists()
+    assert not list(out.glob(".*part"))
+    assert recipes.read(out / "recipe.toml").epochs == 6
+
+
+def _checkpoint_files():
+    return checkpoint.WEIGHTS, checkpoint.DESCRIPTION
+
+
+def test_its_events_say_what_the_window_needs_and_are_on_file(trained):
+    out, events, _ = trained
+    started = next(e for e in events if e["event"] == "started")
+    assert started["training"] + started["evaluation"] == started["shots"] == 60
+    assert started["evaluation"] == 9
+    assert (started["excluded"], started["epochs"]) == (0, 6)
+    assert started["seconds_left"] > 0
+    for e in events:
+        if e["event"] == "epoch":
+            assert {"epoch", "epochs", "loss", "metrics", "best", "seconds_left"} <= set(e)
+    assert any(e["event"] == "epoch" and e["best"] for e in events)
+    lines = (out / "events.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["event"] for line in lines] == [e["event"] for e in events]
+
+
+def test_metrics_hold_the_papers_three_and_those_of_every_class_and_rule(trained):
+    found = json.loads((trained[0] / "metrics.json").read_text("utf-8"))
+    assert {"accuracy", "precision", "recall", "macro_f1", "rare_f1", "macro_ap", "exact_match",
+            "ece", "contradiction_rate"} <= set(found["evaluation"])  # fmt: skip
+    assert set(NAMES) <= set(found["per_class"])
+    assert {"at_half", "decoded", "constant", "maxima", "per_rule", "thresholds"} <= set(found)
+    assert found["decoded"]["contradiction_rate"] == 0
+    assert found["chosen_on"] == "last"
+
+
+def test_the_checkpoint_predicts_as_the_report_says(trained):
+    out, events, path = trained
+    network, about = checkpoint.load(out)
+    table = table_of_file(path)
+    prepared = [about.preprocessing.apply(c, m) for _, c, m in table.iter_shots()]
+    import torch
+
+    with torch.no_grad():
+        decided = about.decide(network(torch.from_numpy(np.stack(prepared))).numpy())
+    wrong = (decided != table.labels.astype(bool)).mean()
+    assert wrong < 0.1
+    assert about.metrics == events[-1]["metrics"]
+    assert about.data_fingerprint == table.fingerprint
+
+
+def test_a_second_training_is_the_same_to_the_last_digit(tmp_path):
+    path = make_file(tmp_path / "shots.h5", 24)
+    run(path, tmp_path / "a")
+    run(path, tmp_path / "b")
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+    run(path, tmp_path / "c", seed=1)
+    assert losses(tmp_path / "a") != losses(tmp_path / "c")
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tests.helpers.shots import tiny_recipe
+from model.runs.recipes import named
+from model.shots.table import table_of_file
+from model.training.train import train
+if __name__ == "__main__":
+    recipe = tiny_recipe(epochs=int(sys.argv[3]))
+    for item in train(table_of_file(sys.argv[1]), recipe, Path(sys.argv[2])):
+        print(item["event"], item.get("epoch", ""), flush=True)
+"""
+
+
+def test_after_kill_9_it_goes_on_to_the_same_loss_curve(tmp_path):
+    path = make_file(tmp_path / "shots.h5", 24)
+    recipe = tiny_recipe(epochs=4)
+    run(path, tmp_path / "whole", recipe)
+    child = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, path, tmp_path / "cut", "4"],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    with child:
+        for line in child.stdout:
+            if line.split() == ["epoch", "2"]:
+                _wait_for_epoch(tmp_path / "cut", 2)
+                child.kill()
+                break
+    assert child.wait() in (-signal.SIGKILL, 1)
+    events = run(path, tmp_path / "cut", recipe, resume=True)
+    assert events[-1]["event"] == "finished", events[-1]
+    assert next(e for e in events if e["event"] == "started")["epoch"] in (2, 3)
+    assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
+    a, b = (json.loads((tmp_path / d / "metrics.json").read_text()) for d in ("cut", "whole"))
+    assert a["evaluation"] == b["evaluation"]
+    first, second = (checkpoint.load(tmp_path / d)[0] for d in ("cut", "whole"))
+    for left, right in zip(first.parameters(), second.parameters(), strict=True):
+        assert (left == right).all()
+
+
+def _wait_for_epoch(out, epoch):
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        state = resume.read_state(out)
+        if state and state["epoch"] >= epoch:
+            return
+        time.sleep(0.01)
+    raise AssertionError("no state was kept")
+
+
+def test_resuming_is_refused_where_something_else_was_interrupted(tmp_path):
+    path = make_file(tmp_path / "shots.h5", 24)
+    assert "no interrupted" in run(path, tmp_path / "a", resume=True)[-1]["text"]
+    stopping = train(table_of_file(path), tiny_recipe(), tmp_path / "b")
+    while next(stopping)["event"] != "epoch":
+        pass
+    next(stopping)
+    stopping.close()
+    other = run(path, tmp_path / "b", tiny_recipe(rate=1e-4), resume=True)
+    assert "another recipe" in other[-1]["text"]
+    make_file(path, 24, seed=5)
+    assert "changed" in run(path, tmp_path / "b", resume=True)[-1]["text"]
+
+
+def test_cancelling_keeps_the_best_network_so_far(tmp_path):
+    path, asked = make_file(tmp_path / "shots.h5", 24), []
+    events = []
+    for item in train(
+        table_of_file(path), tiny_recipe(epochs=50), tmp_path / "run", stop=lambda: bool(asked)
+    ):
+        events.append(item)
+        if item["event"] == "epoch" and item["epoch"] == 2:
+            asked.append(True)
+    assert events[-1]["event"] == "cancelled"
+    assert len([e for e in events if e["event"] == "epoch"]) == 2
+    _, about = checkpoint.load(tmp_path / "run")
+    assert about.epoch in (1, 2)
+    assert (tmp_path / "run" / "metrics.json").is_file()
+
+
+def test_cancelling_within_the_first_epoch_leaves_a_usable_run_too(tmp_path):
+    path, steps = make_file(tmp_path / "shots.h5", 40), []
+
+    def stop():
+        if (tmp_path / "run" / "recipe.toml").exists():  # the shots are reduced, it learns
+            steps.append(1)
+        return len(steps) > 2
+
+    events = list(train(table_of_file(path), tiny_recipe(), tmp_path / "run", stop=stop))
+    assert events[-1]["event"] == "cancelled"
+    checkpoint.load(tmp_path / "run")
+
+
+def test_a_warm_start_begins_where_the_other_run_ended(trained, tmp_path):
+    out, _, path = trained
+    gentle = tiny_recipe(epochs=1, rate=1e-5, batch=8)
+    warm = run(path, tmp_path / "warm", gentle, warm_start=out)
+    cold = run(path, tmp_path / "cold", gentle)
+    assert warm[-1]["metrics"]["macro_f1"] > cold[-1]["metrics"]["macro_f1"]
+    other = run(path, tmp_path / "x", tiny_recipe(activation="leaky_relu"), warm_start=out)
+    other += run(path, tmp_path / "y", tiny_recipe(activation="log"), warm_start=out)
+    refused = [e for e in other if e["event"] == "failed"]
+    assert len(refused) == 1
+    assert "warm start" in refused[0]["text"]
+
+
+def test_the_rule_aware_network_never_contradicts_itself(tmp_path):
+    path = make_file(tmp_path / "shots.h5", 40)
+    recipe = tiny_recipe(rule_aware=True, epochs=3, tuning=0.2)
+    events = run(path, tmp_path / "run", recipe)
+    assert events[-1]["metrics"]["contradiction_rate"] == 0
+    _, about = checkpoint.load(tmp_path / "run")
+    logits = np.random.default_rng(0).normal(size=(50, len(about.class_names))) * 3
+    taxonomy = table_of_file(path).taxonomy
+    assert not taxonomy.contradictions(about.decide(logits)).any()
+    p = about.probabilities(logits)
+    both = p[:, taxonomy.index("Spherical/Oblate")] + p[:, taxonomy.index("Prolate")]
+    assert (both <= 1 + 1e-5).all()
+
+
+def test_a_rule_aware_run_keeps_its_class_weights_for_honest_probabilities(tmp_path):
+    path = make_file(tmp_path / "shots.h5", 60)
+    recipe = tiny_recipe(rule_aware=True, class_weighting=0.8, epochs=1, tuning=0.0)
+    run(path, tmp_path / "run", recipe)
+    _, about = checkpoint.load(tmp_path / "run")
+    assert max(about.class_weights) > 1.5
+    logits = np.random.default_rng(0).normal(size=(50, len(about.class_names)))
+    plain = replace(about, class_weights=())
+    np.testing.assert_array_equal(about.decide(logits), plain.decide(logits))
+    rarest = int(np.argmax(about.class_weights))
+    assert (about.probabilities(logits) < plain.probabilities(logits))[:, rarest].all()
+
+
+@pytest.mark.parametrize("name", ["paper", "airynet", "best"])
+def test_every_recipe_trains_an_epoch(name, tmp_path):
+    path = make_file(tmp_path / "shots.h5", 24)
+    small = replace(recipes.named(name), size=64, first=0, crop=0, batch=8, epochs=1, steps=0)
+    events = run(path, tmp_path / "run", small)
+    assert events[-1]["event"] == "finished", events[-1]
+    flatter = [e for e in events if e["event"] == "note" and "scores flatter" in e["text"]]
+    assert len(flatter) == (name != "best")  # which keeps the last epoch, not the luckiest
+
+
+def test_the_second_training_reuses_the_reduced_shots(tmp_path):
+    path, cache = make_file(tmp_path / "shots.h5", 24), tmp_path / "cache"
+    run(path, tmp_path / "a", tiny_recipe(epochs=1), cache=cache)
+    events = run(path, tmp_path / "b", tiny_recipe(epochs=1), cache=cache)
+    assert not [e for e in events if e["event"] == "progress"]
+
+
+@pytest.mark.slow
+def test_two_processes_on_a_cpu_train_as_one(tmp_path):
+    images, labels = make_shots(24)
+    path = write_file(tmp_path / "shots.h5", images, labels)
+    script = SCRIPT.replace(
+        "Path(sys.argv[2]))", "Path(sys.argv[2]), options=Options(devices=2))"
+    ).replace("import training", "import Options, training")
+    (tmp_path / "two.py").write_text(script, "utf-8")
+    done = subprocess.run(
+        [sys.executable, tmp_path / "two.py", path, tmp_path / "run", "1"],
+        capture_output=True, text=True, cwd=ROOT, timeout=200, check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split().count("finished") == 1
+    checkpoint.load(tmp_path / "run")
+
+
+def test_evaluations_between_epochs_are_told_and_kept(tmp_path):
+    recipe = tiny_recipe(epochs=2, evaluate_every=2, batch=6)
+    events = run(make_file(tmp_path / "s.h5", n=30), tmp_path / "run", recipe)
+    told = [e for e in events if e["event"] == "evaluated"]
+    (begun,) = (e for e in events if e["event"] == "started")
+    last = 2 * math.ceil(begun["training"] / 6)
+    every = [*range(2, last + 1, 2)]
+    assert [e["step"] for e in told] == every
+    assert [e["epoch"] for e in told] == pytest.approx(
+        [2 * step / last for step in every], abs=0.01
+    )
+    report = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert [e["step"] for e in report["evaluations"]] == every
+    assert report["best_step"] == last  # a rate that comes back to nothing keeps the newest
+    low, high = report["intervals"]["macro_f1"]
+    assert low <= report["evaluation"]["macro_f1"] <= high
+    for values in report["per_class"].values():
+        if values["f1"] is not None:
+            assert values["f1_low"] <= values["f1"] <= values["f1_high"]
+
+
+def test_few_shots_are_evaluated_every_20_epochs_where_the_recipe_counts_steps(tmp_path):
+    loop = Loop.__new__(Loop)
+    loop.recipe = named("paper")
+    assert loop._pause(129) == 2500
+    assert loop._pause(11) == 220
+
+
+def test_what_knows_the_shots_already_is_changed_gently(trained, tmp_path):
+    _, events, path = trained
+    first = Path(events[-1]["run"])
+    recipe = tiny_recipe(epochs=1, gentle=2.0)
+    events = run(path, tmp_path / "warm", recipe, warm_start=first)
+    said = next(e["text"] for e in events if e["event"] == "note" and "of the rate" in e["text"])
+    share = int(said.split(" learns at ")[1].split("%")[0])
+    assert share < 40  # six epochs have taught it nearly everything
+    recipe = tiny_recipe(epochs=1, gentle=2.0)
+    events = run(path, tmp_path / "new", recipe)
+    assert "learns at 100% of the rate" in " ".join(e.get("text", "") for e in events)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", networks.NAMES)
+@pytest.mark.parametrize("name", recipes.NAMES)
+def test_every_recipe_trains_every_network(name, network, tmp_path):
+    small = {"size": 64, "small": 0, "first": 0, "crop": 0, "epochs": 1, "network": network}
+    recipe = replace(recipes.named(name), **small)
+    events = run(make_file(tmp_path / "s.h5", n=24), tmp_path / "run", recipe)
+    assert events[-1]["event"] == "finished", events[-1]
+    assert checkpoint.describe(tmp_path / "run").network == network
