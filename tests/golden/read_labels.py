@@ -1,0 +1,53 @@
+"""Reads the labels of a project with nothing but Python, by resources/manual/project-format.md.
+
+usage: python read_labels.py PROJECT    one line a decided shot: annotator, file, shot, classes
+
+It shares no code with the program: as long as its test passes, a project can be read without it.
+"""
+
+import contextlib
+import json
+import sqlite3
+import sys
+from pathlib import Path
+
+LABELLED, FLAGGED, SKIPPED = 1, 2, 4
+
+
+def labels(folder):
+    """Yields (annotator, file, shot from 1, class names, flagged, note) of every decided shot."""
+    database = (Path(folder) / "project.sqlite").resolve()
+    with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
+        classes = dict(db.execute("SELECT bit, name FROM classes"))
+        sources = db.execute(
+            "SELECT first_row, n_shots, path FROM sources ORDER BY first_row"
+        ).fetchall()
+        decided = db.execute(
+            "SELECT a.name, c.row, c.present, c.status, c.note FROM current c"
+            " JOIN annotators a ON a.id = c.annotator_id WHERE c.status & ? ORDER BY a.id, c.row",
+            (LABELLED,),
+        )
+        for annotator, row, present, status, note in decided:
+            first, _, path = next(s for s in sources if s[0] <= row < s[0] + s[1])
+            names = [name for bit, name in sorted(classes.items()) if present >> bit & 1]
+            yield annotator, path, row - first + 1, names, bool(status & FLAGGED), note
+
+
+def replayed(folder):
+    """The same states worked out from the history alone: {(annotator id, row): (present, status)}.
+
+    Every event holds the state after it, so the newest event of a shot is its state.
+    """
+    database = (Path(folder) / "project.sqlite").resolve()
+    with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
+        found = db.execute(
+            "SELECT g.annotator_id, e.row, e.present_after, e.status_after FROM events e"
+            " JOIN gestures g ON g.id = e.gesture_id ORDER BY g.id"
+        )
+        return {(who, row): (present, status) for who, row, present, status in found}
+
+
+if __name__ == "__main__":
+    for annotator, path, shot, names, flagged, note in labels(sys.argv[1]):
+        line = {"annotator": annotator, "file": path, "shot": shot, "classes": names}
+        print(json.dumps({**line, "flagged": flagged, "note": note}, ensure_ascii=False))
