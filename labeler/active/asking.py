@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.active import embeddings as grounds
-from labeler.active.instant import Ground
+from labeler.active.messages import Ground
 from labeler.project.project import Project
 from labeler.project.store.records import SKIPPED
 from model.active import head, selection

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from labeler.active.instant import Ground
+from labeler.active.messages import Ground
 from model.errors import InputError
 from model.output_files import backbone_folder
 from model.prediction import embedding_file as embedding_parts

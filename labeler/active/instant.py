@@ -8,20 +8,18 @@ Qt-free: answers come by a callback from a thread. Nothing is fitted in the wind
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from labeler.active.messages import Answer, Ground, Learnt, Lesson
 from labeler.runs.reading import Reading
 from model.errors import InputError
-from model.prediction.embedding_file import Part
+from model.processes import Child, Lost
 from model.taxonomy.taxonomy import Taxonomy
 
 KINDS = ("ground", "like", "layout", "learn")
@@ -30,78 +28,6 @@ DEATHS = 3
 """After so many in a row the child is not started again for the same ground."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What is learnt on: embeddings of n shots, from a run's predictions or in parts.
-
-    `network` is the folder whose own head is the prior; `number` tells one ground from another.
-    """
-
-    number: int
-    taxonomy: Taxonomy
-    n: int
-    network: Path
-    predictions: Path | None = None
-    parts: tuple[Part, ...] = ()
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """Labels so far: rows (n,) with the bits of their classes; rows that shall not be asked for.
-
-    Then how many to ask for, by which strategy, with which share of random checks.
-    """
-
-    ground: int
-    rows: npt.NDArray[np.int64]
-    present: npt.NDArray[np.int64]
-    leave: npt.NDArray[np.int64]
-    asked: int = 10
-    strategy: str = "asked"
-    audit: float = 0.1
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Learnt:
-    """What is suggested after a lesson of `labels` labels.
-
-    probabilities (N, C); decided (N, C) likeliest legal sets; sure (N,) the chance that the whole
-    set is right, 0 where `readable` (N,) is False. rows (n,) to ask next with their reasons;
-    checks: the next shots of the random audit. seconds: what it took.
-    """
-
-    ground: int
-    labels: int
-    probabilities: npt.NDArray[np.float32]
-    decided: npt.NDArray[np.bool_]
-    sure: npt.NDArray[np.float32]
-    readable: npt.NDArray[np.bool_]
-    rows: npt.NDArray[np.int64]
-    reasons: tuple[str, ...]
-    checks: npt.NDArray[np.int64]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Alike:
-    """The shots most like `row`, the likest first."""
-
-    row: int
-    rows: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """(N, 2) places of all shots on the map, NaN for those without an embedding."""
-
-    ground: int
-    places: npt.NDArray[np.float32] = field(repr=False)
-
-
-Answer = Learnt | Alike | Layout | InputError
 
 
 class InstantReading(Reading):
@@ -134,9 +60,7 @@ class Instant:
         self._ground: Ground | None = None
         self._closing = False
         self._changed = threading.Condition()
-        self._lock = threading.Lock()
-        self._process: Any = None
-        self._connection: Connection | None = None
+        self._child = Child(_serve, name="instant learning")
         self._thread = threading.Thread(target=self._work, name="instant learning", daemon=True)
         self._thread.start()
 
@@ -163,9 +87,7 @@ class Instant:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        with self._lock:
-            if self._process is not None:
-                self._process.kill()
+        self._child.forbid()
         self._thread.join()
 
     def _ask(self, kind: str, argument: Any) -> None:
@@ -179,22 +101,24 @@ class Instant:
         self._start()
         deaths = 0
         while (request := self._next()) is not None:
-            kind, argument = request
-            if kind == "ground":
-                self._ground, deaths = argument, 0
-            answer = self._exchange(kind, argument)
-            while answer is None and not self._closing and deaths < DEATHS:
+            if request[0] == "ground":
+                self._ground, deaths = request[1], 0
+            answer = self._child.ask(request)
+            while answer is Lost.DEAD and not self._closing and deaths < DEATHS:
                 deaths += 1
                 log.error("the process that learns died; it is started again")
-                self._end()
                 self._start()
-                if kind != "ground" and self._ground is not None:
-                    self._exchange("ground", self._ground)
-                answer = self._exchange(kind, argument)
-            if answer is not None:
+                if request[0] != "ground" and self._ground is not None:
+                    self._child.ask(("ground", self._ground))
+                answer = self._child.ask(request)
+            if answer is not Lost.DEAD:
                 deaths = 0
             self._tell(answer)
-        self._end()
+        self._child.end()
+
+    def _start(self) -> None:
+        self._child.start()
+        self._child.hear()
 
     def _next(self) -> tuple[str, Any] | None:
         with self._changed:
@@ -205,52 +129,14 @@ class Instant:
                 self._changed.wait()
         return None
 
-    def _tell(self, answer: tuple[Any] | None) -> None:
-        if self._closing or (answer is not None and answer[0] is None):
+    def _tell(self, answer: Answer | Lost | None) -> None:
+        if self._closing or answer is None:
             return
         died = InputError("the process that learns ended", mend="Suggestions come from the run.")
         try:
-            self._on_answer(died if answer is None else answer[0])
+            self._on_answer(died if isinstance(answer, Lost) else answer)
         except Exception:  # the listener's defect must not stop the learning
             log.exception("a listener failed")
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        with self._lock:
-            if self._closing:
-                return
-            self._connection, theirs = context.Pipe()
-            self._process = context.Process(
-                target=_serve, args=(theirs,), name="instant learning", daemon=True
-            )
-            self._process.start()
-            theirs.close()
-        self._hear()
-
-    def _exchange(self, kind: str, argument: Any) -> tuple[Any] | None:
-        """(answer,), or None where the child died over it."""
-        try:
-            if self._connection is None:
-                return None
-            self._connection.send((kind, argument))
-        except OSError:
-            return None
-        return self._hear()
-
-    def _hear(self) -> tuple[Any] | None:
-        try:
-            return None if self._connection is None else (self._connection.recv()[1],)
-        except (EOFError, OSError):
-            return None
-
-    def _end(self) -> None:
-        with self._lock:
-            if self._process is not None and self._connection is not None:
-                self._process.kill()
-                self._process.join()
-                self._process.close()
-                self._connection.close()
-            self._process = self._connection = None
 
 
 def _serve(connection: Connection) -> None:

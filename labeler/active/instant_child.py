@@ -1,6 +1,6 @@
 """The child process that learns while a person labels: it keeps the embeddings and fits the head.
 
-It imports numpy, scipy and the model's arithmetic, neither torch nor Qt, and ends with its parent.
+It imports numpy, scipy and the model's arithmetic, neither torch nor Qt.
 It decides nothing: answers are suggestions.
 """
 
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import threading
 import time
 from multiprocessing.connection import Connection
 from typing import Any
@@ -19,14 +17,13 @@ import numpy.typing as npt
 import psutil
 
 from labeler.active.embeddings import embeddings
-from labeler.active.instant import Alike, Ground, Layout, Learnt, Lesson
-from labeler.shots.reader_child import end_with_parent
+from labeler.active.messages import Alike, Ground, Layout, Learnt, Lesson
 from model.active import audit, embedding_map, neighbours, selection
 from model.active.head import Head, fit, legal_sets, space_of
 from model.active.prior import prior_of
 from model.errors import InputError
+from model.processes import one_blas_thread
 from model.taxonomy import decoding
-from model.threads import one_blas_thread
 
 CARELESS = (OSError, ValueError, KeyError, RuntimeError, MemoryError, np.linalg.LinAlgError)
 """What damaged files and degenerate numbers raise."""
@@ -37,19 +34,13 @@ CHUNK = 8192
 
 def serve(connection: Connection) -> None:
     """Answer requests (kind, argument) until the other end closes; see `Server`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the terminal is for the parent
-    threading.Thread(target=end_with_parent, daemon=True).start()
     with contextlib.suppress(psutil.Error, OSError):  # the window goes first
         low = psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else 5
         psutil.Process().nice(low)
     server = Server()
-    connection.send(("ready", None))
+    connection.send("ready")
     while True:
-        try:
-            kind, argument = connection.recv()
-        except (EOFError, OSError):
-            return
-        connection.send((kind, server.answer(kind, argument)))
+        connection.send(server.answer(*connection.recv()))
 
 
 class Server:

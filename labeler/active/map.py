@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.active import embeddings as grounds
-from labeler.active.instant import Ground
+from labeler.active.messages import Ground
 from labeler.queue.facts import CLUSTER
 from model.errors import InputError
 from model.events import Event, event

@@ -109,6 +109,8 @@ def _run(argv: Sequence[str] | None) -> int:
     # Before numpy is loaded. Its products here are small, and while a training has the cores,
     # BLAS threads that wait for each other take a hundred times as long as one.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # For every process that we start: a `random.py` in the current folder is not Python's.
+    os.environ["PYTHONSAFEPATH"] = "1"
     words = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
     known = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from labeler.exchange import form_of, read_labels
 from labeler.exchange.sheet import LabelSheet
-from model.shots import child as apart
+from model.shots.child import FileReader
 
 HARMLESS = ("csv", "json")
 
@@ -22,6 +22,6 @@ def read_labels_apart(path: Path | str, read: Read = read_labels) -> LabelSheet:
     path = Path(path)
     if form_of(path) in HARMLESS:
         return read(path)
-    with apart.reader(read) as ask:
+    with FileReader(read) as ask:
         found: LabelSheet = ask(path)
     return found

@@ -20,7 +20,8 @@ PATIENCE_S = 4.0
 """How long `stop` waits for the work to save what it has before it kills the process."""
 LAST_WORDS = 3
 """So many last lines of stderr go into the message about a failure."""
-SUBCOMMAND = ("-X", "faulthandler", "-m", "labeler")
+SUBCOMMAND = ("-P", "-X", "faulthandler", "-m", "labeler")
+"""-P: a `model.py` in the current folder is not ours."""
 
 
 class Job(QObject):
@@ -138,6 +139,7 @@ def _environment() -> QProcessEnvironment:
     environment = QProcessEnvironment.systemEnvironment()
     for name, value in {
         FOLLOWED: "1",
+        "PYTHONSAFEPATH": "1",  # as -P, for the processes that it starts
         "OMP_WAIT_POLICY": "passive",  # before torch loads: idle threads must not spin
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",

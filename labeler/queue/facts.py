@@ -66,9 +66,15 @@ class Known:
     def n(self) -> int:
         return len(self.decided.status)
 
-    def has(self, need: str) -> bool:
-        """Whether there is what a filter or an order needs: "", "model" or the name of a number."""
-        return need == "" or (self.readings is not None if need == MODEL else need in self.numbers)
+    def lacking(self, need: str) -> str:
+        """Why a filter, an order or a group is not to be had; "" where what it needs is there.
+
+        A need is "", "model" or the name of a number.
+        """
+        there = self.readings is not None if need == MODEL else not need or need in self.numbers
+        if there:
+            return ""
+        return {MODEL: "no run yet", CLUSTER: "no map yet"}.get(need, f"no number {need}")
 
     def labelled(self, rows: Some = ALL) -> Flags:
         """Where somebody decided."""

@@ -27,7 +27,7 @@ class Filter:
     """One line of the table. `text` may hold `{}` for the argument.
 
     `test(known, argument, rows)` answers for those rows; `choices(known)` lists the arguments that
-    a person may choose from, None for a filter without one; `needs` see `Known.has`.
+    a person may choose from, None for a filter without one; `needs` see `Known.lacking`.
     """
 
     text: str
@@ -187,7 +187,7 @@ def text_of(condition: str) -> str:
 def passes(condition: str, known: Known, rows: Some = ALL) -> Flags:
     """True where a shot fulfils a condition; all False where what it needs is not there."""
     found, argument = parted(condition)
-    if not known.has(found.needs) or (found.typed and range_of(argument)[0] not in known.numbers):
+    if known.lacking(found.needs) or (found.typed and range_of(argument)[0] not in known.numbers):
         return np.zeros(known.n, bool)[rows]
     return found.test(known, argument, rows)
 

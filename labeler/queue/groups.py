@@ -22,7 +22,7 @@ class Group:
     """One line of the table.
 
     `split(known, rows)` gives a number for each row, and the title of each number; groups come in
-    the order of their numbers. `needs` see `Known.has`.
+    the order of their numbers. `needs` see `Known.lacking`.
     """
 
     text: str
@@ -110,7 +110,7 @@ GROUPS: dict[str, Group] = {
 def grouped(name: str, rows: Rows, known: Known) -> tuple[Rows, list[Section]]:
     """The rows with each group together, in the order they had within it; and the groups."""
     group = GROUPS[name]
-    if not known.has(group.needs) or not len(rows):
+    if known.lacking(group.needs) or not len(rows):
         group = GROUPS["none"]
     codes, titles = group.split(known, rows)
     order = np.argsort(codes, kind="stable")

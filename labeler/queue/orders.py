@@ -19,7 +19,7 @@ NUMBER, DOWN = "number:", ":down"
 class Order:
     """One line of the table: `key(known)` is (N,), the largest comes first.
 
-    `needs` is "model", or the name of the number that the key looks at (see `Known.has`).
+    `needs` is "model", or the name of the number that the key looks at (see `Known.lacking`).
     """
 
     text: str
@@ -65,7 +65,7 @@ def order_of(name: str) -> Order:
 def sort(rows: Rows, name: str, known: Known) -> Rows:
     """The rows in an order; ties, and shots about which nothing is known, in file order last."""
     order = order_of(name)
-    if name == FILE or not known.has(order.needs):
+    if name == FILE or known.lacking(order.needs):
         return rows
     key = np.asarray(order.key(known), float)[rows]
     return rows[np.argsort(-key, kind="stable")]

@@ -26,17 +26,20 @@ class Keeper(QObject):
 
     made = pyqtSignal(str)
     failed = pyqtSignal(str)
+    _ended = pyqtSignal(str, str)
 
     def __init__(self, session: Any) -> None:
         super().__init__(session)
         self.session = session
         self._thread: threading.Thread | None = None
+        self._under_way = 0
         self._heard = self._due_since = 0.0
         self._said = ""
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.look)
         session.project_changed.connect(self._follow)
         session.labels_changed.connect(self._hear)
+        self._ended.connect(self._end)
         self.failed.connect(self._say)
 
     def look(self) -> None:
@@ -59,27 +62,34 @@ class Keeper(QObject):
     @property
     def is_busy(self) -> bool:
         """Whether a backup is being made."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._under_way > 0
 
     def begin(self, reason: str) -> None:
-        """Make a backup now, in a thread."""
-        if not self.is_busy:
-            folder = Path(self.session.project.folder)
-            self._thread = threading.Thread(target=self._work, args=(folder, reason), name="backup")
-            self._thread.start()
+        """Make a backup in a thread: now, or once the one under way is done."""
+        self._under_way += 1
+        task = Path(self.session.project.folder), reason, self._thread
+        self._thread = threading.Thread(target=self._work, args=task, name="backup")
+        self._thread.start()
 
     def wait(self) -> None:
         """Until the backup under way is done; called before the project is let go."""
         if self._thread is not None:
             self._thread.join()
 
-    def _work(self, folder: Path, reason: str) -> None:
+    def _work(self, folder: Path, reason: str, before: threading.Thread | None) -> None:
+        if before is not None:
+            before.join()
         try:
-            made = backups.back_up(folder, reason)
+            self._ended.emit(str(backups.back_up(folder, reason)), "")
         except (InputError, OSError) as error:
-            self.failed.emit(str(error))
+            self._ended.emit("", str(error))
+
+    def _end(self, made: str, trouble: str) -> None:
+        self._under_way -= 1
+        if made:
+            self.made.emit(made)
         else:
-            self.made.emit(str(made))
+            self.failed.emit(trouble)
 
     def _hear(self, rows: object) -> None:
         self._heard = time.monotonic()

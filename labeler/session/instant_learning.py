@@ -14,7 +14,8 @@ import numpy as np
 from PyQt6.QtCore import QObject, QTimer, pyqtSignal
 
 from labeler.active import embeddings as grounds
-from labeler.active.instant import Alike, Ground, Instant, InstantReading, Layout, Learnt, Lesson
+from labeler.active.instant import Instant, InstantReading
+from labeler.active.messages import Alike, Ground, Layout, Learnt, Lesson
 from labeler.jobs.job import Job
 from labeler.project.store.records import LABELLED, SKIPPED
 from model.errors import InputError

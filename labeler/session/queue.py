@@ -23,7 +23,7 @@ from labeler.queue.facts import Known
 from labeler.queue.filters import fits
 from labeler.queue.position import Walk
 from labeler.session.display import Look
-from labeler.shots.numbers import Numbers, ScalarReader
+from labeler.shots.numbers import Found, Numbers, ScalarReader
 from labeler.shots.prefetch import ShotFeed
 from model.errors import InputError
 from model.taxonomy.taxonomy import Taxonomy
@@ -175,20 +175,23 @@ class Choosing(Look):
 
     def want_numbers(self) -> None:
         """Find out which numbers the files have; `numbers_changed` says when they are there."""
-        if self.project is not None and not self.numbers.complete and self._scalars is None:
-            self._scalars = ScalarReader(self.table.sources, self._numbers_read.emit)
+        if self.project is None or self._scalars is not None:
+            return
+        if unread := self.numbers.unread():
+            self._scalars = ScalarReader(unread, self._numbers_read.emit)
 
     def give_numbers(self, name: str, values: npt.ArrayLike | None) -> None:
         """Add (N,) numbers that queues may be filtered and ordered by, such as "asked"."""
         self.numbers.give(name, values)
         self.numbers_changed.emit()
 
-    def _take_numbers(self, found: dict[str, npt.NDArray[np.float64]]) -> None:
+    def _take_numbers(self, found: Found) -> None:
         if self._scalars is not None:
             self._scalars.close()
             self._scalars = None
             self.numbers.take(found)
-            self.numbers_changed.emit()
+            if found:
+                self.numbers_changed.emit()
 
     # -- the queue -------------------------------------------------------------------------------
 

@@ -1,35 +1,37 @@
 """Numbers that the files carry for every shot (pulse energy, bunch, …), kept beside the project.
 
-They are read once, in a child process, since a damaged file may kill whoever reads it; then they
-lie in `scalars.npz` and are loaded only when a filter or an order asks for them.
+Each file is read once, in a child process, since a damaged one may kill whoever reads it; one that
+is away, when it is back. They lie in `scalars.npz` and are loaded only when a filter or an order
+asks for them.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import logging
-import multiprocessing
-import os
+import math
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.shots.sources import SourceInfo
+from model.output_files import written_whole
+from model.shots.child import FileReader
+from model.shots.sources import SourceInfo, open_source
 
 FILE = "scalars.npz"
 KEY, VALUE = "fingerprints", "number:"
-PATIENCE_S = 300.0
-"""Reading the numbers of one file may take so long."""
+AGAIN_S = 15.0
+"""A file that could not be read is tried again after this."""
 _CARELESS = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 
 Values = npt.NDArray[np.float64]
+Found = dict[int, dict[str, Values]]
+"""Place of a source among the sources -> name -> numbers of its shots."""
 log = logging.getLogger(__name__)
 
 
@@ -42,8 +44,15 @@ class Numbers(Mapping[str, Values]):
         self._given: dict[str, Values] = {}
         self._loaded: dict[str, Values] = {}
         self._names: tuple[str, ...] = ()
-        self.complete = not self.sources or self._look()
-        """Whether the files' numbers are known; else `read` finds them out."""
+        self._read = self._look()
+        """Whose numbers are known, by source."""
+        self._tried = -math.inf
+
+    def unread(self) -> dict[int, SourceInfo]:
+        """The sources to read now: those without numbers, unless that failed a moment ago."""
+        if time.monotonic() - self._tried < AGAIN_S:
+            return {}
+        return {k: s for k, s in enumerate(self.sources) if not self._read[k]}
 
     def give(self, name: str, values: npt.ArrayLike | None) -> None:
         """Add (N,) numbers under a name, or take them away; the files' own stay what they are."""
@@ -57,9 +66,7 @@ class Numbers(Mapping[str, Values]):
             return self._given[name]
         if name not in self._names:
             raise KeyError(name)
-        if name not in self._loaded:
-            self._loaded[name] = self._load(name)
-        return self._loaded[name]
+        return self._own(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted({*self._names, *self._given}))
@@ -70,39 +77,53 @@ class Numbers(Mapping[str, Values]):
     def __len__(self) -> int:
         return len({*self._names, *self._given})
 
-    def take(self, found: dict[str, Values]) -> None:
-        """The files' numbers were read: keep them here and, where that is possible, on disk."""
-        self._loaded, self._names, self.complete = dict(found), tuple(found), True
-        if self.path is None:
+    def take(self, found: Found) -> None:
+        """Some files' numbers were read: keep them here and, where that is possible, on disk."""
+        self._tried = time.monotonic()
+        ends = np.cumsum([s.n_shots for s in self.sources])
+        columns = {name: self._own(name).copy() for name in self._names}
+        for k, some in found.items():
+            self._read[k] = True
+            for name, values in some.items():
+                column = columns.setdefault(name, np.full(ends[-1], np.nan))
+                column[ends[k] - self.sources[k].n_shots : ends[k]] = values
+        self._loaded, self._names = columns, tuple(columns)
+        if self.path is None or not found:
             return
-        half = self.path.with_suffix(f".{os.getpid()}.part")
         try:
-            with half.open("wb") as out:
-                columns = {VALUE + name: values for name, values in found.items()}
-                np.savez(out, **{KEY: self._key()}, **columns)  # type: ignore[arg-type]
-            half.replace(self.path)
-        except OSError as error:
+            with written_whole(self.path) as part, part.open("wb") as out:
+                named = {VALUE + name: values for name, values in columns.items()}
+                np.savez(out, **{KEY: self._key()}, **named)  # type: ignore[arg-type]
+        except InputError as error:
             log.warning("the numbers of the shots were not stored: %s", error)
-        finally:
-            with contextlib.suppress(OSError):
-                half.unlink(missing_ok=True)
 
     def _key(self) -> npt.NDArray[np.str_]:
-        return np.array([f"{s.fingerprint} {s.n_shots}" for s in self.sources])
+        """The sources whose numbers are known, "" for the others."""
+        return np.array([_sign(s) * r for s, r in zip(self.sources, self._read, strict=True)])
 
-    def _look(self) -> bool:
-        """Whether the file on disk is about these sources."""
+    def _look(self) -> list[bool]:
+        """Whose numbers are in the file on disk; those of none where it is about other sources."""
+        unread = [False] * len(self.sources)
         if self.path is None or not self.path.is_file():
-            return False
+            return unread
         try:
             with self.path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-                fits = np.array_equal(kept[KEY], self._key())
+                key = kept[KEY].tolist()
                 names = [n.removeprefix(VALUE) for n in kept.files if n.startswith(VALUE)]
         except _CARELESS as error:
             log.warning("%s is damaged and is made anew: %s", self.path, error)
-            return False
-        self._names = tuple(names) if fits else ()
-        return bool(fits)
+            return unread
+        if len(key) != len(unread) or any(
+            k not in ("", _sign(s)) for k, s in zip(key, self.sources, strict=True)
+        ):
+            return unread
+        self._names = tuple(names)
+        return [bool(k) for k in key]
+
+    def _own(self, name: str) -> Values:
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
 
     def _load(self, name: str) -> Values:
         n = sum(s.n_shots for s in self.sources)
@@ -115,66 +136,47 @@ class Numbers(Mapping[str, Values]):
             log.warning("%s holds %s of %s instead of %d", self.path, name, found.shape, n)
         except _CARELESS as error:
             log.warning("%s is damaged: %s", self.path, error)
-        self.complete = False
+        self._read = [False] * len(self.sources)
         return np.full(n, np.nan)
 
 
-class ScalarReader:
-    """Reads the numbers of all files in a child; `on_read(numbers)` comes from its own thread."""
+def _sign(source: SourceInfo) -> str:
+    return f"{source.fingerprint} {source.n_shots}"
 
-    def __init__(
-        self, sources: Sequence[SourceInfo], on_read: Callable[[dict[str, Values]], None]
-    ) -> None:
-        self._sources = tuple(sources)
+
+class ScalarReader:
+    """Reads the numbers of files in a child, by their places among the sources.
+
+    `on_read` gets them from this object's own thread; a file that is away or damaged is left out.
+    """
+
+    def __init__(self, sources: Mapping[int, SourceInfo], on_read: Callable[[Found], None]) -> None:
+        self._sources = dict(sources)
         self._on_read = on_read
         self._closing = False
-        context = multiprocessing.get_context("spawn")
-        self._ours, theirs = context.Pipe()
-        self._child = context.Process(target=_serve, args=(theirs, self._sources), daemon=True)
-        self._child.start()
-        theirs.close()
+        self._ask = FileReader(_scalars)
         self._thread = threading.Thread(target=self._work, name="numbers of shots", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop at once."""
         self._closing = True
-        self._child.kill()
+        self._ask.stop()
         self._thread.join()
-        self._child.join()
-        self._child.close()
-        self._ours.close()
 
     def _work(self) -> None:
-        found: dict[str, Values] = {}
-        whole = True
-        start = 0
-        for source in self._sources:
-            try:
-                some = self._ours.recv() if self._ours.poll(PATIENCE_S) else None
-            except (EOFError, OSError):
-                some = None
-            if some is None:  # it died or hangs in this file: the other numbers are still good
-                whole = False
-                break
-            _put(found, some, start, sum(s.n_shots for s in self._sources))
-            start += source.n_shots
-        if not self._closing and (whole or found):
+        found: Found = {}
+        with self._ask as ask:
+            for place, info in self._sources.items():
+                try:
+                    found[place] = ask(info.path, info)
+                except InputError as error:
+                    log.warning("no numbers per shot for now: %s", error)
+        if not self._closing:
             self._on_read(found)
 
 
-def _put(found: dict[str, Values], some: dict[str, Values], start: int, n: int) -> None:
-    for name, values in some.items():
-        column = found.setdefault(name, np.full(n, np.nan))
-        column[start : start + len(values)] = values
-
-
-def _serve(pipe: Connection, sources: Sequence[SourceInfo]) -> None:
-    open_source = importlib.import_module("model.shots.table").open_source
-    for info in sources:
-        try:
-            with open_source(info.path, known=info) as source:
-                found = source.scalars()
-        except InputError:
-            found = {}
-        pipe.send({n: v for n, v in found.items() if v.shape == (info.n_shots,)})
+def _scalars(path: Path, info: SourceInfo) -> dict[str, Values]:
+    with open_source(path, known=info) as source:
+        found = source.scalars()
+    return {name: values for name, values in found.items() if values.shape == (info.n_shots,)}

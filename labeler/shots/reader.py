@@ -6,15 +6,12 @@ unreadable; the child starts again and the queue goes on.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import multiprocessing
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ import numpy.typing as npt
 from labeler.shots.reader_child import Opener, open_source, serve
 from model.errors import InputError
 from model.preprocessing.preparation import Preparation
+from model.processes import Child, Lost
 
 Counts = npt.NDArray[np.generic]
 Mask = npt.NDArray[np.bool_]
@@ -91,7 +89,7 @@ class ShotReader:
         """When a shot that is an error in the cache was tried."""
         self._closing = False
         self._changed = threading.Condition()
-        self._child = _Child(opener, reading_s, opening_s)
+        self._child = _ReadingChild(opener, reading_s, opening_s)
         self._thread = threading.Thread(target=self._work, name="shot reader", daemon=True)
         self._thread.start()
 
@@ -159,7 +157,7 @@ class ShotReader:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._child.forbid()
+        self._child.child.forbid()
         self._thread.join()
 
     def _ask(self, request: _Request) -> None:
@@ -197,7 +195,7 @@ class ShotReader:
                     answer = self._keep(request, answer)
             if wanted:
                 self._tell(request, answer)
-        self._child.end()
+        self._child.child.end()
 
     def _next(self) -> _Request | None:
         with self._changed:
@@ -257,92 +255,44 @@ class _Cache:
         self._size = 0
 
 
-class _Child:
-    """The process at the other end; starts anew after every death."""
+class _ReadingChild:
+    """The process at the other end, and what it was told; starts again after every death."""
 
     def __init__(self, opener: Opener, reading_s: float, opening_s: float) -> None:
-        self._opener = opener
-        self._reading_s = reading_s
-        self._opening_s = opening_s
-        self._lock = threading.Lock()
-        self._forbidden = False
-        self._process: Any = None
-        self._connection: Connection | None = None
+        self.child = Child(serve, opener, name="shot reader")
+        self._reading_s, self._opening_s = reading_s, opening_s
         self._last_mask: Mask | None = None
-        self._told: Preparation | None = None
+        self._steps: Preparation | None = None
         self.failed_to_open = False
         """Whether opening the file killed or blocked the process: not to be tried again."""
 
     def start(self) -> None:
         """Start the process unless the reader is closing."""
-        context = multiprocessing.get_context("spawn")
-        with self._lock:
-            if self._forbidden:
-                return
-            self._connection, theirs = context.Pipe()
-            arguments = (theirs, self._opener)
-            self._process = context.Process(
-                target=serve, args=arguments, name="shot reader", daemon=True
-            )
-            self._process.start()
-            theirs.close()
-        self._last_mask = self._told = None
-        if self._hear(START_S)[0] != "ready" and not self._forbidden:
+        self.child.start()
+        self._last_mask = self._steps = None
+        if isinstance(self.child.hear(START_S), Lost) and not self.child.is_forbidden:
             log.error("the process that reads shots does not start")
 
     def read(self, request: _Request) -> Any:
         """(counts, mask), a thumbnail, or an InputError; never raises for a bad file."""
-        if self._connection is None or not self._process.is_alive():
-            self.end()
+        if not self.child.is_alive:
             self.start()
-        if request.kind == "counts" and request.steps is not self._told:
-            self._told = request.steps
-            self._say(("steps", request.steps))
-        self._say((request.kind, request.path, request.dataset, request.index))
+        if request.kind == "counts" and request.steps is not self._steps:
+            self._steps = request.steps
+            self.child.say(("steps", request.steps))
+        self.child.say((request.kind, request.path, request.dataset, request.index))
         opening = False
         while True:
-            answer = self._hear(self._opening_s if opening else self._reading_s)
-            if answer[0] in ("silent", "dead"):
+            answer = self.child.hear(self._opening_s if opening else self._reading_s)
+            if isinstance(answer, Lost):
                 break
             if answer[0] not in ("opening", "opened"):
                 self.failed_to_open = False
                 return self._unpacked(answer)
             opening = answer[0] == "opening"
         self.failed_to_open = opening
-        self.end()
         self.start()
-        return self._epitaph(request, silent=answer[0] == "silent")
-
-    def forbid(self) -> None:
-        """End the process and never start another."""
-        with self._lock:
-            self._forbidden = True
-            if self._process is not None:
-                self._process.kill()
-
-    def end(self) -> None:
-        """End the process and wait for it."""
-        with self._lock:
-            if self._process is not None and self._connection is not None:
-                self._process.kill()
-                self._process.join()
-                self._process.close()
-                self._connection.close()
-            self._process = self._connection = None
-
-    def _say(self, message: tuple[Any, ...]) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(OSError):  # `_hear` finds out that it is dead
-                self._connection.send(message)
-
-    def _hear(self, limit: float) -> tuple[Any, ...]:
-        """The next message; ("silent",) after `limit` seconds, ("dead",) without a process."""
-        try:
-            if self._connection is None:
-                return ("dead",)
-            return self._connection.recv() if self._connection.poll(limit) else ("silent",)
-        except (EOFError, OSError):
-            return ("dead",)
+        return self._epitaph(request, silent=answer is Lost.SILENT)
 
     def _unpacked(self, answer: tuple[Any, ...]) -> Any:
         if answer[0] != "counts":

@@ -1,16 +1,11 @@
 """The child process that reads shots: a damaged file may only ever kill this one.
 
-It imports what reading needs (h5py, numpy, model.shots.table) and nothing else, and ends with its
-parent.
+It imports what reading needs (h5py, numpy, model.shots.table) and nothing else.
 """
 
 from __future__ import annotations
 
 import importlib
-import multiprocessing
-import os
-import signal
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -46,27 +41,14 @@ def serve(connection: Connection, opener: Opener) -> None:
     or None, whether the mask is that of the answer before), ("thumbnail", picture) and ("error",
     InputError).
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in the terminal is for the parent
-    threading.Thread(target=end_with_parent, daemon=True).start()
     server = _Server(connection, opener)
     connection.send(("ready",))
     while True:
-        try:
-            request = connection.recv()
-        except (EOFError, OSError):
-            return
+        request = connection.recv()
         if request[0] == "steps":
             server.take_steps(request[1])
         else:
             connection.send(server.answer(*request))
-
-
-def end_with_parent() -> None:
-    """Wait for the parent's end, then end this process whatever it is doing; for a thread."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # even inside a read that never returns
 
 
 class _Server:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.threads import one_blas_thread
+from model.processes import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
 SOME = 20_000

@@ -19,9 +19,9 @@ from scipy.optimize import minimize
 
 from model.active.prior import Prior
 from model.metrics.calibration import fit_temperature
+from model.processes import one_blas_thread
 from model.taxonomy import decoding
 from model.taxonomy.taxonomy import Taxonomy
-from model.threads import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]

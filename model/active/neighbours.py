@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from model.threads import one_blas_thread
+from model.processes import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from model.active import audit as auditing
 from model.active.strategies import STRATEGIES, Pool, Strategy
 from model.errors import InputError
+from model.processes import one_blas_thread
 from model.taxonomy.taxonomy import Taxonomy
-from model.threads import one_blas_thread
 
 __all__ = ["AUDIT_REASON", "STRATEGIES", "Asked", "Strategy", "ask"]
 

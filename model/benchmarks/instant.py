@@ -18,8 +18,8 @@ import numpy as np
 
 from model.active import head, selection
 from model.active.strategies import STRATEGIES
+from model.processes import one_blas_thread
 from model.taxonomy.toml import load, shipped
-from model.threads import one_blas_thread
 
 WIDTH = 512
 _OPEN = 38_000

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -17,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from threadpoolctl import threadpool_limits
 
 from model.errors import InputError
+from model.processes import end_with_parent
 
 Task = TypeVar("Task")
 Block = TypeVar("Block")
@@ -101,16 +101,9 @@ class Pool(Generic[Task, Block, Answer]):
 def _start(prepare: Callable[[Any], Callable[[Any], Any]], task: Any) -> None:
     """In a new worker: one thread, an eye on the parent, and everything opened."""
     global _ready
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    end_with_parent()
     threadpool_limits(1)
     _ready = prepare(task)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _do(block: Any) -> Any:

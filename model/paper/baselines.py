@@ -26,10 +26,10 @@ from model.output_files import backbone_folder
 from model.paper import features as physics
 from model.prediction import embedding
 from model.prediction import embedding_file as embedding_parts
+from model.processes import one_blas_thread
 from model.runs.recipes import Recipe
 from model.shots.table import ShotTable
 from model.taxonomy.taxonomy import Taxonomy
-from model.threads import one_blas_thread
 from model.training.data import TrainingData, prepare
 from model.training.judging import Judge
 

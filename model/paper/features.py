@@ -25,9 +25,9 @@ from model.physics.polar import Floats, polar_grid
 from model.physics.profiles import asymmetry, reduced
 from model.preprocessing.network_input import Preprocessing
 from model.preprocessing.preparation import Preparation
+from model.processes import one_blas_thread
 from model.shots.layouts import Geometry
 from model.shots.table import ShotTable
-from model.threads import one_blas_thread
 
 RADII, ANGLES = 64, 128
 BANDS = 8

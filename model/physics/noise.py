@@ -31,10 +31,10 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.events import Event, event
 from model.output_files import check_place, explained, give_name, part_of
+from model.processes import one_blas_thread
 from model.shots.copying import raw_shots
 from model.shots.hdf5 import with_chunk_cache
 from model.shots.sources import Source, SourceInfo, open_source
-from model.threads import one_blas_thread
 
 Level = Literal["mean", "mean+std", "max"]
 LEVELS: tuple[Level, ...] = get_args(Level)

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.physics.correlation import MapRecipe, correlation_map
 from model.physics.polar import Floats, polar_grid
+from model.processes import one_blas_thread
 from model.shots.layouts import Geometry
-from model.threads import one_blas_thread
 
 Doubles = npt.NDArray[np.float64]
 Pair = tuple[float, float]

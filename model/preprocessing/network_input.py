@@ -20,8 +20,8 @@ from model.errors import InputError
 from model.physics.correlation import MapRecipe, correlation_map
 from model.physics.profiles import centre_of
 from model.preprocessing.preparation import Preparation, Prepared, Reference
+from model.processes import one_blas_thread
 from model.shots.layouts import Geometry
-from model.threads import one_blas_thread
 
 Transform = Literal["raw", "unit", "log", "standardised"]
 TRANSFORMS: tuple[Transform, ...] = ("raw", "unit", "log", "standardised")

@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from model.errors import InputError
+from model.processes import Child, Lost
 
 PATIENCE_S = 300.0
 """One file may take so long."""
-_GOODBYE_S = 2.0
 
 
-@contextmanager
-def reader(read: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """A function that calls `read(path, ...)` in one child, again and again, until the block ends.
+class FileReader:
+    """A function that calls `read(path, ...)` in one child, again and again, until it is closed.
 
-    `read` must be importable there, and what it returns picklable. The function raises the
-    InputError that `read` raises, and one of its own where the child dies or gives no answer in
-    `PATIENCE_S`.
+    `read` must be importable there, and what it returns picklable. Raises the InputError that
+    `read` raises, and one of its own where the child dies or gives no answer in `PATIENCE_S`; the
+    next file gets a fresh child.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=_serve, args=(theirs, read), daemon=True)
-    child.start()
-    theirs.close()
 
-    def ask(path: Path, *more: Any) -> Any:
-        try:
-            ours.send((path, *more))
-            answer = ours.recv() if ours.poll(PATIENCE_S) else None
-        except (EOFError, OSError) as error:
+    def __init__(self, read: Callable[..., Any]) -> None:
+        self._child = Child(_serve, read, name="file reader")
+
+    def __enter__(self) -> FileReader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+        self._child.end()
+
+    def stop(self) -> None:
+        """End the child whatever it does; any thread may call this."""
+        self._child.forbid()
+
+    def __call__(self, path: Path, *more: Any) -> Any:
+        if not self._child.is_alive:
+            self._child.start()
+        answer = self._child.ask((path, *more), PATIENCE_S)
+        if isinstance(answer, Lost):
+            self._child.end()
+        if answer is Lost.DEAD:
             mend = "The file is damaged: copy it again from its origin."
-            raise InputError("crashed the library that reads it", file=path, mend=mend) from error
-        if answer is None:
+            raise InputError("crashed the library that reads it", file=path, mend=mend)
+        if answer is Lost.SILENT:
             what = f"gave no answer for {PATIENCE_S:.0f} seconds"
             mend = "Is the disk it lies on reachable? Try again, or copy the file to this machine."
             raise InputError(what, file=path, mend=mend)
@@ -46,26 +54,13 @@ def reader(read: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
             raise InputError(**refused)
         return found
 
-    try:
-        yield ask
-    finally:
-        ours.close()
-        child.join(_GOODBYE_S)
-        if child.is_alive():
-            child.kill()
-            child.join()
-        child.close()
 
-
-def _serve(pipe: Connection, read: Callable[..., Any]) -> None:
-    try:
-        while True:
-            request = pipe.recv()
-            refused, found = {}, None
-            try:
-                found = read(*request)
-            except InputError as error:
-                refused = {part: getattr(error, part) for part in ("what", "file", "place", "mend")}
-            pipe.send((refused, found))
-    except (EOFError, BrokenPipeError):
-        return
+def _serve(connection: Connection, read: Callable[..., Any]) -> None:
+    while True:
+        request = connection.recv()
+        refused, found = {}, None
+        try:
+            found = read(*request)
+        except InputError as error:
+            refused = {part: getattr(error, part) for part in ("what", "file", "place", "mend")}
+        connection.send((refused, found))

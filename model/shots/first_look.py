@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.shots import child as apart
+from model.shots.child import FileReader
 from model.shots.layouts import FileLabels
 from model.shots.sources import SourceInfo, open_source
 
@@ -31,7 +31,7 @@ def probe_each(
     files: Iterable[tuple[Path, str | None]], look: Look | None = None
 ) -> Iterator[Probed]:
     """Probe files one after another in one child; the first that fails raises InputError."""
-    with apart.reader(look or _look) as ask:
+    with FileReader(look or _look) as ask:
         for path, dataset in files:
             yield ask(path, dataset)
 

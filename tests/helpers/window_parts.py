@@ -12,7 +12,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from labeler.active.instant import InstantReading, Learnt
+from labeler.active.instant import InstantReading
+from labeler.active.messages import Learnt
 from labeler.project.project import Project
 from labeler.session.session import Session
 from model.errors import InputError

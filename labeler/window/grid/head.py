@@ -7,7 +7,6 @@ from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QSlider
 
 from labeler.active import map as map_file
-from labeler.queue.facts import CLUSTER
 from labeler.queue.groups import GROUPS
 from labeler.session.session import Session
 from labeler.window.grid.canvas import SIDES
@@ -79,12 +78,11 @@ class GridHead(QFrame):
         menu, known = self.group.list, self.session.known
         menu.clear()
         for name, group in GROUPS.items():
-            possible = known.has(group.needs)
-            lacking = "no map yet" if group.needs == CLUSTER else "no run yet"
-            action = QAction(group.text if possible else f"{group.text}\t{lacking}", menu)
+            lacking = known.lacking(group.needs)
+            action = QAction(f"{group.text}\t{lacking}" if lacking else group.text, menu)
             action.setCheckable(True)
             action.setChecked(name == self._group)
-            action.setEnabled(possible)
+            action.setEnabled(not lacking)
             action.triggered.connect(lambda _, name=name: self.group_chosen.emit(name))
             menu.addAction(action)
 

@@ -123,24 +123,24 @@ class OrderField(MenuField):
         menu.clear()
         known = session.known
         for name, order in queues.ORDERS.items():
-            self._offer(menu, name, order.text, known.has(order.needs))
+            self._offer(menu, name, order.text, known.lacking(order.needs))
         numbers = [n for n in session.numbers if n not in queues.ORDERS]
         if numbers:
             menu.addSeparator()
         for number in numbers:
             name = NUMBER + number
             down = session.choice.order == name
-            self._offer(menu, name + DOWN * down, number, True, session.choice.order)
+            self._offer(menu, name + DOWN * down, number, "", session.choice.order)
 
     def _offer(
-        self, menu: QMenu, name: str, text: str, possible: bool, chosen: str | None = None
+        self, menu: QMenu, name: str, text: str, lacking: str, chosen: str | None = None
     ) -> None:
         session = self.session
-        action = QAction(text if possible else f"{text}\tno run yet", menu)
+        action = QAction(f"{text}\t{lacking}" if lacking else text, menu)
         action.setCheckable(True)
         now = session.choice.order
         action.setChecked(now == name or (chosen is not None and now.startswith(NUMBER + text)))
-        action.setEnabled(possible)
+        action.setEnabled(not lacking)
         action.triggered.connect(lambda: session.set_queue(order=name))
         menu.addAction(action)
 
@@ -196,10 +196,10 @@ def fill_conditions(menu: QMenu, session: Session, choose: Callable[[str], None]
     known = session.known
     for name, line in queues.FILTERS.items():
         if line.choices is None:
-            _offer(menu, session, name, line.text, known.has(line.needs), choose)
+            _offer(menu, session, name, line.text, known.lacking(line.needs), choose)
     menu.addSeparator()
     for name, line in queues.FILTERS.items():
-        if line.choices is None or not (known.has(line.needs) and line.choices(known)):
+        if line.choices is None or known.lacking(line.needs) or not line.choices(known):
             continue
         inner = menu.addMenu(line.menu)
         assert inner is not None
@@ -220,7 +220,7 @@ def _fill_arguments(
             action.triggered.connect(lambda _, a=argument: _ask_range(menu, session, a, choose))
             menu.addAction(action)
         else:
-            _offer(menu, session, f"{name}:{argument}", argument, True, choose)
+            _offer(menu, session, f"{name}:{argument}", argument, "", choose)
 
 
 def _offer(
@@ -228,17 +228,17 @@ def _offer(
     session: Session,
     condition: str,
     text: str,
-    possible: bool,
+    lacking: str,
     choose: Callable[[str], None],
 ) -> None:
     n = 0
-    if session.project is not None and possible:
+    if session.project is not None and not lacking:
         n = int(np.count_nonzero(passes(condition, session.known)))
-    action = QAction(f"{text}\t{n:,}" if possible else f"{text}\tno run yet", menu)
+    action = QAction(f"{text}\t{lacking or format(n, ',')}", menu)
     action.setCheckable(True)
     chosen = session.choice.filters or ("all",)
     action.setChecked(condition in chosen and not session.choice.title)
-    action.setEnabled(possible)
+    action.setEnabled(not lacking)
     action.triggered.connect(lambda: choose(condition))
     menu.addAction(action)
 

@@ -8,7 +8,8 @@ import numpy as np
 import psutil
 import pytest
 
-from labeler.active.instant import Alike, Ground, Instant, InstantReading, Layout, Learnt, Lesson
+from labeler.active.instant import Instant, InstantReading
+from labeler.active.messages import Alike, Ground, Layout, Learnt, Lesson
 from model.active import neighbours
 from model.errors import InputError
 from model.output_files import backbone_folder
@@ -136,7 +137,7 @@ def test_a_child_that_is_killed_is_started_again_and_knows_where_it_was(shots):
     instant.stand_on(shots[0])
     instant.like(0, 1)
     heard((instant, said), Alike, 60)
-    psutil.Process(instant._process.pid).kill()
+    psutil.Process(instant._child._process.pid).kill()
     instant.learn(lesson(shots[1], np.arange(25)))
     assert heard((instant, said), Learnt, 60).labels == 25
     instant.close()

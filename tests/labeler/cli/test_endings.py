@@ -12,6 +12,7 @@ import pytest
 
 from labeler.cli.output import follow
 from model.events import event
+from tests.helpers.window_parts import write_shots
 
 
 def unread(words, unbuffered):
@@ -54,3 +55,14 @@ def test_a_bar_is_full_only_where_the_work_was_done(end, shown, capsys):
     events = [event("progress", what="drawing", done=0, total=1), event(end)]
     follow(events, argparse.Namespace())
     assert shown in capsys.readouterr().err
+
+
+def test_a_child_of_the_command_takes_no_module_of_the_current_folder(tmp_path):
+    write_shots(tmp_path / "shots.h5")
+    (tmp_path / "random.py").write_text("raise SystemExit('a module of mine')")
+    installed = "import sys; del sys.path[0]; from labeler.cli import main; sys.exit(main())"
+    ended = subprocess.run(
+        [sys.executable, "-c", installed, "create", "week", "shots.h5"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr

@@ -64,6 +64,20 @@ def test_a_last_line_without_its_end_counts(run):
     assert len(events) == 1
 
 
+@pytest.mark.parametrize("name", ["model.py", "labeler.py", "random.py"])
+def test_modules_of_a_scientist_in_the_current_folder_are_not_ours(
+    qtbot, tmp_path, monkeypatch, name
+):
+    (tmp_path / name).write_text("raise SystemExit('a module of mine')")
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "made.h5"
+    job = Job(("simulate", str(out), "--shots", "4", "--size", "64"), tmp_path / "stderr.log")
+    with qtbot.waitSignal(job.finished, timeout=60_000) as ended:
+        job.start()
+    assert ended.args[0], ended.args[1]
+    assert out.is_file()
+
+
 def test_cancel_lets_the_child_finish_its_sentence(run):
     _, (ok, message), job = run(WORK, during=lambda job, item: job.cancel())
     assert ok

@@ -279,6 +279,26 @@ def test_the_window_makes_a_backup_in_a_pause_of_labelling(qtbot, week):
     session.close()
 
 
+def test_a_backup_asked_for_while_one_is_ending_is_made_too(qtbot, week, monkeypatch):
+    session = make_session(week)
+    session.toggle(1)
+    slow, may_end = backups.back_up, threading.Event()
+
+    def back_up(folder, reason):
+        made = slow(folder, reason)
+        may_end.wait(20)
+        return made
+
+    monkeypatch.setattr(backups, "back_up", back_up)
+    session.keeper.begin("auto")
+    session.keeper.begin("hand")
+    assert session.keeper.is_busy
+    may_end.set()
+    qtbot.waitUntil(lambda: not session.keeper.is_busy, timeout=20_000)
+    assert [b.reason for b in backups.list_backups(week)] == ["hand", "auto"]
+    session.close()
+
+
 def test_a_backup_that_cannot_be_made_is_said_once(qtbot, week, monkeypatch):
     session = make_session(week)
     said = []

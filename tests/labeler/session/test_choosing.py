@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -125,6 +126,12 @@ def test_a_line_in_a_table_is_a_new_filter_and_a_new_order(known, monkeypatch):
     assert queues.build(choice, known).tolist() == [6, 2, 4, 0]
 
 
+def test_what_is_not_to_be_had_says_what_it_lacks(known):
+    assert known.lacking("") == known.lacking("pulse_uj") == known.lacking("model") == ""
+    assert known.lacking("total_counts") == "no number total_counts"
+    assert replace(known, readings=None).lacking("model") == "no run yet"
+
+
 @pytest.mark.parametrize("argument", ["pulse_uj:5..2", "pulse_uj:many", "pulse_uj:1", "1..2"])
 def test_a_range_that_is_none_is_refused_in_words(argument):
     with pytest.raises(InputError, match="range"):
@@ -153,7 +160,7 @@ def test_every_grouping_keeps_every_shot_once(known):
 
 
 def test_clusters_of_the_map_are_a_grouping_largest_first_and_those_of_none_last(known):
-    assert not known.has(GROUPS["cluster"].needs)
+    assert known.lacking(GROUPS["cluster"].needs) == "no map yet"
     known.numbers["cluster"] = np.array([2, 1, np.nan, 1, 1, 2, np.nan, 1.0])
     shown, sections = grouped("cluster", np.arange(8), known)
     assert shown.tolist() == [1, 3, 4, 7, 0, 5, 2, 6]
@@ -266,11 +273,34 @@ def test_numbers_of_the_files_are_read_once_and_kept(qapp, tmp_path, qtbot):
     session.close()
     kept = tmp_path / "week" / "scalars.npz"
     session.open(tmp_path / "week")
-    assert session.numbers.complete
+    assert not session.numbers.unread()
     assert session.numbers["pulse_energy"].tolist() == (np.arange(12) * 0.5).tolist()
     sources = session.project.sources
     session.close()
     kept.write_bytes(kept.read_bytes()[:40])
     damaged = Numbers(tmp_path / "week", sources)
-    assert not damaged.complete
+    assert damaged.unread()
     assert list(damaged) == []
+
+
+def test_numbers_of_a_file_that_was_away_are_read_when_it_is_back(qapp, tmp_path, qtbot):
+    files = [write_shots(tmp_path / f"{name}.h5", n) for n, name in ((12, "a"), (13, "b"))]
+    for k, source in enumerate(files):
+        with h5py.File(source, "a") as file:
+            file["pulse_energy"] = np.arange(12 + k) + 100.0 * k
+    Project.create(tmp_path / "week", files).close()
+    away = files[0].rename(tmp_path / "away")
+    session = make_session(tmp_path / "week")
+    with qtbot.waitSignal(session.numbers_changed, timeout=30_000):
+        session.want_numbers()
+    values = session.numbers["pulse_energy"]
+    assert np.isnan(values[:12]).all()
+    assert values[12:].tolist() == (np.arange(13) + 100).tolist()
+    session.close()
+    away.rename(files[0])
+    session.open(tmp_path / "week")
+    with qtbot.waitSignal(session.numbers_changed, timeout=30_000):
+        session.want_numbers()
+    assert session.numbers["pulse_energy"].tolist() == [*range(12), *range(100, 113)]
+    assert not Numbers(tmp_path / "week", session.project.sources).unread()
+    session.close()

@@ -252,7 +252,7 @@ def test_close_leaves_no_thread_and_no_process(desk):
     d = desk()
     d.ask(HANG)
     time.sleep(0.3)
-    child = d.reader._child._process.pid
+    child = d.reader._child.child._process.pid
     begin = time.perf_counter()
     d.reader.close()
     assert time.perf_counter() - begin < 2

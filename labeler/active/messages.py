@@ -1,0 +1,85 @@
+"""What the window and the child that learns say to each other, by pickle: plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.prediction.embedding_file import Part
+from model.taxonomy.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What is learnt on: embeddings of n shots, from a run's predictions or in parts.
+
+    `network` is the folder whose own head is the prior; `number` tells one ground from another.
+    """
+
+    number: int
+    taxonomy: Taxonomy
+    n: int
+    network: Path
+    predictions: Path | None = None
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Labels so far: rows (n,) with the bits of their classes; rows that shall not be asked for.
+
+    Then how many to ask for, by which strategy, with which share of random checks.
+    """
+
+    ground: int
+    rows: npt.NDArray[np.int64]
+    present: npt.NDArray[np.int64]
+    leave: npt.NDArray[np.int64]
+    asked: int = 10
+    strategy: str = "asked"
+    audit: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What is suggested after a lesson of `labels` labels.
+
+    probabilities (N, C); decided (N, C) likeliest legal sets; sure (N,) the chance that the whole
+    set is right, 0 where `readable` (N,) is False. rows (n,) to ask next with their reasons;
+    checks: the next shots of the random audit. seconds: what it took.
+    """
+
+    ground: int
+    labels: int
+    probabilities: npt.NDArray[np.float32]
+    decided: npt.NDArray[np.bool_]
+    sure: npt.NDArray[np.float32]
+    readable: npt.NDArray[np.bool_]
+    rows: npt.NDArray[np.int64]
+    reasons: tuple[str, ...]
+    checks: npt.NDArray[np.int64]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Alike:
+    """The shots most like `row`, the likest first."""
+
+    row: int
+    rows: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """(N, 2) places of all shots on the map, NaN for those without an embedding."""
+
+    ground: int
+    places: npt.NDArray[np.float32] = field(repr=False)
+
+
+Answer = Learnt | Alike | Layout | InputError
