@@ -127,8 +127,7 @@ def _print_summary(found: dict[str, Any]) -> None:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from labeler.project.check import check
-    from labeler.project.repair import repair
+    from labeler.project.check import check, repair
 
     mended = repair(args.project) if args.repair else []
     findings = check(args.project)

@@ -11,7 +11,7 @@ from labeler.project.decisions import Decisions
 from labeler.project.project import Project
 from labeler.project.store import FLAGGED
 from labeler.project.store.records import Rows
-from labeler.project.store.times import decided_when
+from labeler.project.store.timeline import decided_when
 from labeler.queue import queue as queues
 from labeler.queue.facts import Known
 from labeler.queue.filters import fits, meant

@@ -7,50 +7,18 @@ text, and a crash before the file is written is made good at the next opening. N
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labeler.project import people
 from labeler.project import taxonomy_file as taxonomy_edit
 from labeler.project.backups import write_taxonomy
-from labeler.project.store import Store
-from labeler.project.store.classing import PENDING, TEXT, ClassChange, KeptChange, in_effect
+from labeler.project.project import Project
+from labeler.project.store.classing import PENDING, ClassChange, KeptChange, in_effect
 from model.errors import InputError
-from model.taxonomy.taxonomy import Rule, Taxonomy
-from model.taxonomy.toml import load, loads
-
-if TYPE_CHECKING:
-    from labeler.project.project import Project
+from model.taxonomy.taxonomy import Rule
+from model.taxonomy.toml import loads
 
 FILE = "taxonomy.toml"
-
-
-def in_step(path: Path, store: Store) -> Taxonomy:
-    """The taxonomy of a project that is being opened.
-
-    A change that a crash kept from the file is written now; what was edited by hand is taken over.
-    """
-    if not store.read_only and store.get_meta(PENDING):
-        try:
-            write_taxonomy(path.parent, store.get_meta(TEXT))
-            store.set_meta(PENDING, False)
-        except InputError:  # no room now; the database has the text
-            return loads(store.get_meta(TEXT), path)
-    taxonomy = load(path)
-    text, kept = path.read_text(encoding="utf-8"), store.get_meta(TEXT)
-    if store.read_only or text == kept:
-        return taxonomy
-    if kept is None:
-        store.set_meta(TEXT, text)
-        return taxonomy
-    names = store.class_names()
-    added = tuple(n for n in taxonomy.names if n not in names)
-    change = ClassChange("edited", "taxonomy.toml was edited", kept, text, added=added)
-    store.change_classes(people.me(store), change)
-    store.set_meta(PENDING, False)
-    return taxonomy
 
 
 def rename(project: Project, old: str, new: str) -> str:

@@ -14,16 +14,18 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from labeler.project import backups, classes, people, runs
+from labeler.project import backups, people, runs
 from labeler.project import create as making
 from labeler.project.runs import RunInfo
 from labeler.project.store import LABELLED, Store, StoredSource
+from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.records import Present, Pulse, Status
 from model.errors import InputError
 from model.shots.first_look import probe_each
 from model.shots.hdf5 import fingerprint
 from model.shots.table import ShotTable, SourceInfo, make_table, open_source, refuse_twins
 from model.taxonomy.taxonomy import Class, Taxonomy
+from model.taxonomy.toml import load, loads
 
 DATABASE = "project.sqlite"
 SERVER = "project.toml"
@@ -111,7 +113,7 @@ class Project:
         store = Store.open(place)
         try:
             opened_at = store.pulse()
-            taxonomy = classes.in_step(folder / TAXONOMY, store)
+            taxonomy = _in_step(folder / TAXONOMY, store)
             taxonomy, notes = _follow_bits(taxonomy, store)
             return cls(folder, taxonomy, store, notes, opened_at)
         except BaseException:
@@ -301,6 +303,32 @@ def _found(source: StoredSource, folder: Path) -> StoredSource:
     if not beside.is_file():
         return source
     return replace(source, info=replace(source.info, path=beside))
+
+
+def _in_step(path: Path, store: Store) -> Taxonomy:
+    """The taxonomy of a project that is being opened.
+
+    A change that a crash kept from the file is written now; what was edited by hand is taken over.
+    """
+    if not store.read_only and store.get_meta(PENDING):
+        try:
+            backups.write_taxonomy(path.parent, store.get_meta(TEXT))
+            store.set_meta(PENDING, False)
+        except InputError:  # no room now; the database has the text
+            return loads(store.get_meta(TEXT), path)
+    taxonomy = load(path)
+    text, kept = path.read_text(encoding="utf-8"), store.get_meta(TEXT)
+    if store.read_only or text == kept:
+        return taxonomy
+    if kept is None:
+        store.set_meta(TEXT, text)
+        return taxonomy
+    names = store.class_names()
+    added = tuple(n for n in taxonomy.names if n not in names)
+    change = ClassChange("edited", "taxonomy.toml was edited", kept, text, added=added)
+    store.change_classes(people.me(store), change)
+    store.set_meta(PENDING, False)
+    return taxonomy
 
 
 def _follow_bits(taxonomy: Taxonomy, store: Store) -> tuple[Taxonomy, list[str]]:

@@ -12,9 +12,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from labeler.project.decisions import Decisions
+from labeler.project.decisions import FEW_BITS, Decisions
 from labeler.project.store.records import LABELLED, Rows, State
-from labeler.project.tally import FEW_BITS
 from model.taxonomy.taxonomy import Labels, Taxonomy
 
 Some = Rows | slice

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from labeler.project.decisions import Tally
 from labeler.project.store.records import LABELLED
-from labeler.project.tally import Tally
 from labeler.runs.run_report import RunReport
 from model.runs import recipes
 from model.taxonomy.taxonomy import Taxonomy

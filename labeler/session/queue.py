@@ -168,7 +168,7 @@ class Choosing(Look):
 
     def _decided_when(self) -> npt.NDArray[np.floating]:
         if self._times is None:
-            from labeler.project.store.times import decided_when
+            from labeler.project.store.timeline import decided_when
 
             self._times = decided_when(self.project.store.database, self.annotator, self.n_shots)
         return self._times

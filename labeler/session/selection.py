@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import QObject, pyqtSignal
 
+from labeler.project.decisions import Tally
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED, Present, Rows
-from labeler.project.tally import Tally
 from labeler.session.session import Session
 from model.taxonomy.taxonomy import Labels
 

@@ -16,9 +16,9 @@ import h5py
 import numpy as np
 import psutil
 
+from labeler.project.decisions import Tally
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
-from labeler.project.tally import Tally
 
 OPEN_ONES = 10
 """So many shots are left undecided."""

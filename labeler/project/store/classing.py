@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from labeler.project.store.tables import ANNOTATORS, CLASSES, CURRENT, EVENTS, GESTURES, META
+from labeler.project.store.schema import ANNOTATORS, CLASSES, CURRENT, EVENTS, GESTURES, META
 
 TEXT, PENDING = "taxonomy", "taxonomy_pending"
 """Named values: the text of taxonomy.toml; True while a change of it is not yet in the file."""

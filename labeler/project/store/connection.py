@@ -6,17 +6,18 @@ Every trouble that a person can mend becomes an InputError here; nothing is half
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from labeler.project.store.place import is_network, is_writable
 from model.errors import InputError
 
 BUSY_MS = 10_000
@@ -149,14 +150,6 @@ class Database:
             found = " ".join(str(found).split())
             raise InputError(f"the database is damaged ({found})", file=self.path, mend=_RESTORE)
 
-    def back_up(self, reason: str) -> Path | None:
-        """A copy in `backups/` beside the database, whole or not at all; None when read-only."""
-        if self.read_only:
-            return None
-        from labeler.project.store import copies
-
-        return copies.back_up(self.path, reason)
-
     def close(self) -> None:
         """Let go of the file."""
         self.connection.close()
@@ -239,3 +232,47 @@ def _follows(connection: sqlite3.Connection) -> bool:
     except sqlite3.OperationalError:
         return False
     return True
+
+
+# -- what kind of place a project lies in ----------------------------------------------------------
+
+NETWORK = (
+    "nfs",
+    "cifs",
+    "smb",
+    "afp",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "afs",
+    "ceph",
+    "9p",
+    "ncpfs",
+    "fuse.sshfs",
+    "fuse.gvfs",
+    "fuse.glusterfs",
+    "glusterfs",
+    "davfs",
+    "panfs",
+)
+"""File systems, by the start of their names, on which SQLite's shared memory does not work."""
+
+
+def is_network(folder: Path) -> bool:
+    """Whether a folder lies on a network file system; False where nobody can tell."""
+    text = str(folder.resolve())
+    if text.startswith("\\\\"):
+        return True
+    best, remote = "", False
+    for part in psutil.disk_partitions(all=True):
+        mount = part.mountpoint
+        inside = text == mount or text.startswith(mount.rstrip("/\\") + os.sep)
+        if inside and len(mount) >= len(best):
+            drive = "remote" in part.opts.split(",")  # as Windows says it
+            best, remote = mount, drive or part.fstype.lower().startswith(NETWORK)
+    return remote
+
+
+def is_writable(file: Path) -> bool:
+    """Whether a database may be written: the file itself, and its folder for the journal."""
+    return os.access(file.parent, os.W_OK) and (not file.exists() or os.access(file, os.W_OK))

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from labeler.project.store import migrating
 from labeler.project.store.connection import translated
+from labeler.project.store.schema import KNOWN
 from model.errors import InputError
 
 FOLDER = "backups"
@@ -98,7 +98,7 @@ def check(copy: Path) -> None:
         _refuse_damage(database, copy)
         _glance(database)
         (step,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
-    if step not in migrating.KNOWN:
+    if step not in KNOWN:
         mend = "Install a newer airylabel to go back to it."
         raise InputError("was made by a newer program", file=copy, mend=mend)
 

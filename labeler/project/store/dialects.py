@@ -19,7 +19,7 @@ from sqlalchemy import (
     select,
 )
 
-from labeler.project.store.tables import CURRENT, EVENTS
+from labeler.project.store.schema import CURRENT, EVENTS
 
 SQLITE, POSTGRES = "sqlite", "postgresql"
 MANY = 200

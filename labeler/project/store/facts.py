@@ -14,8 +14,8 @@ from sqlalchemy import func, insert, select, update
 from labeler.project.store.connection import Database, damaged
 from labeler.project.store.dialects import upsert
 from labeler.project.store.records import Annotator, Rows, StoredSource
-from labeler.project.store.tables import ANNOTATORS, CLASSES, META, ROLES, SOURCES
-from labeler.project.store.tables import table_of as table_of
+from labeler.project.store.schema import ANNOTATORS, CLASSES, META, ROLES, SOURCES
+from labeler.project.store.schema import table_of as table_of
 from model.errors import InputError
 from model.shots.layouts import Geometry
 from model.shots.sources import SourceInfo

@@ -9,16 +9,13 @@ from importlib import resources
 
 from sqlalchemy import inspect, select
 
+from labeler.project.store import copies
 from labeler.project.store.connection import Database
-from labeler.project.store.dialects import upsert
-from labeler.project.store.tables import META
+from labeler.project.store.dialects import SQLITE, upsert
+from labeler.project.store.schema import HEAD, KNOWN, META
 from labeler.version import version
 from model.errors import InputError
 
-HEAD = "0001"
-"""The newest step under `migrations/versions`."""
-KNOWN = ("0001",)
-"""Every step, oldest first."""
 WRITER = "program_version"
 """The named value that says which program made or updated the project."""
 
@@ -40,8 +37,8 @@ def bring_up(database: Database) -> None:
             file=database.path,
             mend="Copy the folder to a place where you may write, and open it there.",
         )
-    if found is not None:
-        database.back_up(f"before-{HEAD}")
+    if found is not None and database.dialect == SQLITE:
+        copies.back_up(database.path, f"before-{HEAD}")
     made = upsert(database.dialect, META).values(key=WRITER, value=version())
     keep = made.on_conflict_do_update(index_elements=["key"], set_={"value": version()})
     with database.write() as connection:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labeler.project.store import carving, copies, migrating
+from labeler.project.store import copies, migrating
 from labeler.project.store.connection import Database
 
 Row = tuple[Any, ...]
@@ -29,8 +29,6 @@ TABLES = {
 """Tables in the order in which they can be filled, and how many columns each has."""
 _KEYS = {"events": ("gesture_id", "row"), "current": ("annotator_id", "row")}
 """Tables without row numbers, and their keys."""
-_ENDS = {"meta": (True, True), "classes": (False, True), "roles": (False, False)}
-"""Of the tables of two columns: which of them hold text."""
 _NUMBERS = {
     "annotators": (0,),
     "classes": (0,),
@@ -41,6 +39,8 @@ _NUMBERS = {
     "roles": (0, 1),
 }
 """Columns that hold a whole number, never below 0."""
+_ONE_BY_ONE, _LAST_KEY = 1000, 2**62
+"""So many keys are tried one by one beyond a damaged page, then at ever wider steps to the last."""
 _REPLAYED = """
 SELECT g.annotator_id, e.row, e.present_after, e.status_after, e.note_after
 FROM events e JOIN gestures g ON g.id = e.gesture_id
@@ -101,7 +101,6 @@ def agree(damaged: Path, backup: Path) -> bool:
     for path in (damaged, backup):
         with closing(sqlite3.connect(path)) as found:
             rows = list(_rows(found, "gestures"))
-        rows += [r for numbered, r in carving.records(path) if _table_of(numbered, r) == "gestures"]
         known.append({row[0]: row[1:3] for row in rows if _fits("gestures", row)})
     return all(known[0][i] == known[1][i] for i in known[0].keys() & known[1].keys())
 
@@ -125,10 +124,6 @@ def salvage(damaged: Path, backup: Path | None, fresh: Path) -> Saved:
             driver.execute("DELETE FROM meta")
             _fill(driver, damaged)
             seen = driver.execute("SELECT * FROM current").fetchall()
-            for numbered, row in carving.records(damaged):
-                table = _table_of(numbered, row)
-                if table is not None:
-                    _put(driver, table, row)
             saved.read = {table: _count(driver, table) for table in TABLES}
             if backup is not None:
                 saved.from_backup = _fill(driver, backup)
@@ -159,26 +154,27 @@ def _put(driver: sqlite3.Connection, table: str, row: Row) -> None:
 
 
 def _rows(old: sqlite3.Connection, table: str) -> Iterator[Row]:
-    """The rows from the front and from the back, as far as the damage lets one go."""
-    for order in ("", "DESC"):
-        keys = ", ".join(f"{key} {order}" for key in _KEYS.get(table, ("rowid",)))
+    """Every row that SQLite can still reach."""
+    if table != "current":
+        yield from _reachable(old, table, _KEYS.get(table, ("rowid",))[0], "TRUE")
+        return
+    for annotator in {row[0] for row in _rows(old, "annotators") if _fits("annotators", row)}:
+        yield from _reachable(old, table, "row", f"annotator_id = {annotator}")
+
+
+def _reachable(old: sqlite3.Connection, table: str, key: str, where: str) -> Iterator[Row]:
+    """Rows in the order of a key; past a damaged page, from the next key that is found again."""
+    find = f"SELECT {key}, * FROM {table} WHERE {where} AND {key} >= ? ORDER BY {key}"
+    at, failed = 0, 0
+    while at < _LAST_KEY:
         try:
-            yield from old.execute(f"SELECT * FROM {table} ORDER BY {keys}")
+            for number, *row in old.execute(find, (at,)):
+                yield tuple(row)
+                at, failed = max(at, int(number)), 0
             return
-        except (sqlite3.DatabaseError, UnicodeDecodeError):
-            continue
-
-
-def _table_of(numbered: bool, row: Row) -> str | None:
-    """The table whose row a record can be; `current` is not guessed, for old states look alike."""
-    for table, width in TABLES.items():
-        if table != "current" and len(row) == width and numbered == (table not in _KEYS):
-            text = isinstance(row[0], str), isinstance(row[-1], str)
-            if width == 2 and text != _ENDS[table]:
-                continue
-            if _fits(table, row):
-                return table
-    return None
+        except (sqlite3.DatabaseError, UnicodeDecodeError, TypeError, ValueError):
+            failed += 1
+            at += max(1, 2 ** (failed - _ONE_BY_ONE))
 
 
 def _fits(table: str, row: Row) -> bool:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Table, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+KNOWN = ("0001",)
+"""Every step under `migrations/versions`, oldest first."""
+HEAD = KNOWN[-1]
 
 
 class Base(DeclarativeBase):
@@ -104,3 +108,15 @@ class RoleRow(Base):
     __tablename__ = "roles"
     row: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     role: Mapped[int]
+
+
+def table_of(model: type[Base]) -> Table:
+    """The Core table of a typed model."""
+    found = model.__table__
+    assert isinstance(found, Table)
+    return found
+
+
+META, ANNOTATORS, CLASSES = table_of(Meta), table_of(AnnotatorRow), table_of(ClassBit)
+SOURCES, ROLES = table_of(SourceRow), table_of(RoleRow)
+GESTURES, EVENTS, CURRENT = table_of(GestureRow), table_of(EventRow), table_of(CurrentRow)

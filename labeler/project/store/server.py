@@ -87,10 +87,6 @@ class Server(Database):
     def quick_check(self) -> None:
         """The server looks after its own disks."""
 
-    def back_up(self, reason: str) -> Path | None:
-        """Backups of a server are its administrator's (pg_dump)."""
-        return None
-
     def is_empty(self) -> bool:
         """Whether nothing was ever made in this database."""
         with self.translated():

@@ -6,23 +6,32 @@ A change is one transaction and is on the disk when the verb returns. The histor
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, bindparam, insert, literal, select
+from sqlalchemy import Connection, bindparam, func, insert, literal, select
 
 from labeler.project.store import audit, classing, migrating, salvage, server
 from labeler.project.store.classing import ClassChange, KeptChange
 from labeler.project.store.connection import Database
+from labeler.project.store.copies import RESTORED
 from labeler.project.store.dialects import add_events, make_current, states, these
-from labeler.project.store.elsewhere import Elsewhere
-from labeler.project.store.records import Change, GestureKind, HistoryEntry, State, in_words
-from labeler.project.store.tables import ANNOTATORS, CURRENT, EVENTS, GESTURES
-from labeler.project.store.undo import UndoStack
+from labeler.project.store.facts import Facts
+from labeler.project.store.records import (
+    Change,
+    Changes,
+    GestureKind,
+    HistoryEntry,
+    Pulse,
+    State,
+    in_words,
+)
+from labeler.project.store.schema import ANNOTATORS, CURRENT, EVENTS, GESTURES, META, SOURCES
 
 _AFTER = (EVENTS.c.row, EVENTS.c.present_after, EVENTS.c.status_after, EVENTS.c.note_after)
 _BEFORE_IT = (EVENTS.c.row, EVENTS.c.present_before, EVENTS.c.status_before, EVENTS.c.note_before)
@@ -36,9 +45,56 @@ _SINCE = (
 )
 _STATE = "SELECT row, present, status FROM current WHERE annotator_id = ?"
 _STATE_TYPE = np.dtype([("row", "i8"), ("present", "i8"), ("status", "u1")])
+_NEWEST = select(func.max(GESTURES.c.id))
+_PULSE = select(
+    _NEWEST.scalar_subquery(),
+    select(func.sum(SOURCES.c.n_shots)).scalar_subquery(),
+    select(META.c.value).where(META.c.key == RESTORED).scalar_subquery(),
+)
+_OTHERS_SINCE = (
+    select(GESTURES.c.id, GESTURES.c.annotator_id, GESTURES.c.kind)
+    .where(GESTURES.c.id > bindparam("gesture"))
+    .order_by(GESTURES.c.id)
+)
+_ROWS_OF = select(EVENTS.c.row).where(EVENTS.c.gesture_id == bindparam("gesture"))
 
 
-class Store(Elsewhere):
+@dataclass
+class UndoStack:
+    """Gestures of one annotator that are in effect (`done`) and that were taken back (`undone`)."""
+
+    done: list[int] = field(default_factory=list)
+    undone: list[int] = field(default_factory=list)
+    seen: int = 0
+    """The newest gesture that is accounted for; another window may have added more."""
+
+    def follow(self, gestures: Iterable[tuple[int, str, int | None, int]]) -> None:
+        """Account for further (id, kind, target, changed), oldest first.
+
+        A gesture that changed nothing is history, but there is nothing in it to undo. After a
+        repair of a damaged database everything begins anew, and so it does after a "relabel":
+        labels that followed from a change of the classes, which is taken back as a whole.
+        """
+        for gesture, kind, target, changed in gestures:
+            self.seen = gesture
+            if kind == "undo":
+                self._move(target, self.done, self.undone)
+            elif kind == "redo":
+                self._move(target, self.undone, self.done)
+            elif kind in ("salvage", "relabel"):
+                self.done.clear()
+                self.undone.clear()
+            elif changed:
+                self.done.append(gesture)
+                self.undone.clear()
+
+    def _move(self, target: int | None, start: list[int], end: list[int]) -> None:
+        """The last one goes over; of a salvaged history it may be gone, and then nothing does."""
+        if start and start[-1] == target:
+            end.append(start.pop())
+
+
+class Store(Facts):
     """Everything that was decided in one project. For one thread; other processes may write too."""
 
     def __init__(self, database: Database) -> None:
@@ -372,3 +428,39 @@ class Store(Elsewhere):
             for gesture, row in audit.broken_chains(self.database)
         ]
         return found
+
+    # -- what others do ------------------------------------------------------------------------
+
+    def newest_gesture(self) -> int:
+        """The number of the newest gesture of anybody, 0 before the first."""
+        with self.database.translated():
+            found = self.database.connection.execute(_NEWEST).scalar()
+        return int(found or 0)
+
+    def pulse(self) -> Pulse:
+        """What differs as soon as anything was decided, added or restored."""
+        self.database.look_again()
+        with self.database.translated():
+            found = self.database.connection.execute(_PULSE).one()
+        return Pulse(int(found[0] or 0), int(found[1] or 0), str(found[2] or ""))
+
+    def changes_since(self, gesture: int) -> Changes:
+        """What others than this object did after a gesture, as the states that hold now."""
+        rows: dict[int, set[int]] = {}
+        classes, dialect = False, self.database.dialect
+        run = self.database.connection.execute
+        with self.database.translated():
+            for id, who, kind in run(_OTHERS_SINCE, {"gesture": gesture}).all():
+                if id not in self.written:
+                    classes |= kind == "classes"
+                    found = run(_ROWS_OF, {"gesture": id})
+                    rows.setdefault(int(who), set()).update(int(r) for (r,) in found)
+            of = {}
+            for who, which in rows.items():
+                if which:
+                    asked = {"annotator": who, "rows": these(dialect, sorted(which))}
+                    found = run(states(dialect), asked)
+                    table = np.array([tuple(r[:3]) for r in found], np.int64)
+                    table = table.reshape(-1, 3)
+                    of[who] = (table[:, 0], table[:, 1], table[:, 2].astype(np.uint8))
+        return Changes(of, classes)

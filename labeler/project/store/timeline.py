@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from labeler.project.store.connection import Database
-from labeler.project.store.facts import table_of
 from labeler.project.store.records import LABELLED, Rows
-from labeler.project.store.schema import EventRow, GestureRow
-
-_GESTURES, _EVENTS = table_of(GestureRow), table_of(EventRow)
+from labeler.project.store.schema import EVENTS, GESTURES
 
 
 @dataclass(frozen=True)
@@ -34,10 +31,10 @@ class Moment:
 
 def timeline(database: Database, annotator_id: int) -> Iterator[Moment]:
     """Every event of an annotator, oldest first."""
-    g, e = _GESTURES.c, _EVENTS.c
+    g, e = GESTURES.c, EVENTS.c
     find = (
         select(g.id, g.kind, g.origin, g.time_us, e.row, e.present_after, e.status_after, g.shown)
-        .join_from(_EVENTS, _GESTURES, g.id == e.gesture_id)
+        .join_from(EVENTS, GESTURES, g.id == e.gesture_id)
         .where(g.annotator_id == annotator_id)
         .order_by(g.id, e.row)
     )
@@ -60,10 +57,10 @@ class Firsts:
 
 def first_decisions(database: Database, annotator_id: int) -> Firsts:
     """The first decision on every shot that an annotator decided and did not take back."""
-    g, e = _GESTURES.c, _EVENTS.c
+    g, e = GESTURES.c, EVENTS.c
     find = (
         select(e.row, g.time_us, g.origin, g.id)
-        .join_from(_EVENTS, _GESTURES, g.id == e.gesture_id)
+        .join_from(EVENTS, GESTURES, g.id == e.gesture_id)
         .where(g.annotator_id == annotator_id, g.kind == "do")
         .where(e.status_after.bitwise_and(LABELLED) != 0)
         .where(e.status_before.bitwise_and(LABELLED) == 0)
@@ -85,3 +82,49 @@ def first_decisions(database: Database, annotator_id: int) -> Firsts:
     _, first = np.unique(rows, return_index=True)
     first = np.sort(first)
     return Firsts(rows[first], times[first], origins[first])
+
+
+def decided_when(database: Database, annotator_id: int, n: int) -> npt.NDArray[np.float64]:
+    """(n,) seconds since the epoch of the annotator's last gesture on each shot, NaN without."""
+    find = (
+        select(EVENTS.c.row, func.max(GESTURES.c.time_us))
+        .join_from(GESTURES, EVENTS, GESTURES.c.id == EVENTS.c.gesture_id)
+        .where(GESTURES.c.annotator_id == annotator_id)
+        .group_by(EVENTS.c.row)
+    )
+    with database.translated():
+        pairs = [(row, when) for row, when in database.connection.execute(find) if row < n]
+    found = np.full(n, np.nan)
+    table = np.array(pairs, np.int64).reshape(-1, 2)
+    found[table[:, 0]] = table[:, 1] / 1e6
+    return found
+
+
+ONE_BY_ONE = ("key", "accepted")
+"""Origins of decisions that a person took looking at the shot."""
+
+
+def first_shown(database: Database, annotator_id: int) -> list[tuple[int, dict[str, Any]]]:
+    """(row, what was shown) of the annotator's first decision on each shot, oldest first.
+
+    Only decisions taken shot by shot while a model had something to say.
+    """
+    find = (
+        select(EVENTS.c.row, GESTURES.c.shown)
+        .join_from(GESTURES, EVENTS, GESTURES.c.id == EVENTS.c.gesture_id)
+        .where(
+            GESTURES.c.annotator_id == annotator_id,
+            GESTURES.c.kind == "do",
+            GESTURES.c.origin.in_(ONE_BY_ONE),
+            GESTURES.c.shown.is_not(None),
+            EVENTS.c.status_before.op("&")(LABELLED) == 0,
+            EVENTS.c.status_after.op("&")(LABELLED) > 0,
+        )
+        .order_by(GESTURES.c.id)
+    )
+    found: dict[int, dict[str, Any]] = {}
+    with database.translated():
+        for row, shown in database.connection.execute(find):
+            if isinstance(shown, dict):
+                found.setdefault(int(row), shown)
+    return list(found.items())

@@ -32,7 +32,7 @@ class AnchorLine(QLabel):
         if session.project is None:
             self.setText("")
             return
-        from labeler.project.store.shown import first_shown
+        from labeler.project.store.timeline import first_shown
 
         try:
             firsts = first_shown(session.project.store.database, session.annotator)

@@ -9,9 +9,10 @@ import pytest
 
 from labeler.cli import main
 from labeler.project import backups
+from labeler.project.check import repair
 from labeler.project.project import Project
-from labeler.project.repair import repair
-from labeler.project.store import LABELLED, Store, undo
+from labeler.project.store import LABELLED, Store
+from labeler.project.store.store import UndoStack
 from model.errors import InputError
 from tests.helpers.window_parts import make_project
 
@@ -141,7 +142,7 @@ def test_a_taxonomy_that_is_gone_is_written_again(week, labelled):
 
 
 def test_a_stack_of_a_salvaged_history_begins_anew():
-    stack = undo.UndoStack()
+    stack = UndoStack()
     stack.follow([(1, "do", None, 1), (3, "undo", 2, 1), (4, "redo", 9, 1)])
     assert (stack.done, stack.undone) == ([1], [])
     stack.follow([(5, "salvage", None, 0), (6, "do", None, 1)])

@@ -8,9 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labeler.project.decisions import Decisions
+from labeler.project.decisions import Decisions, Tally
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
-from labeler.project.tally import Tally
 from labeler.queue import position as walk_module
 from labeler.queue.position import Walk
 from model.taxonomy.toml import load, shipped

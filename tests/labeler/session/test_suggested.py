@@ -5,7 +5,7 @@ import pytest
 from PyQt6.QtTest import QTest
 
 from labeler.project.store.records import LABELLED, SKIPPED
-from labeler.project.store.shown import first_shown
+from labeler.project.store.timeline import first_shown
 from labeler.session.instant_learning import Suggesting
 from labeler.session.selection import Bulk
 from labeler.window.dialogs.accept_sure import AcceptSure

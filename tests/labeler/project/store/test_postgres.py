@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError
 
 from labeler.cli import main
 from labeler.project import classes, people
+from labeler.project.check import repair
 from labeler.project.project import Project
-from labeler.project.repair import repair
 from labeler.project.store import FLAGGED, LABELLED, SKIPPED, Store
 from labeler.project.store import server as server_module
 from model.errors import InputError

@@ -17,7 +17,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from labeler.project.store import LABELLED, Store, migrating, place
+from labeler.project.store import LABELLED, Store, copies, migrating
 from labeler.project.store import connection as connection_module
 from labeler.project.store.schema import Base
 from model.errors import InputError
@@ -173,9 +173,9 @@ def test_a_network_place_gets_a_journal_that_works_there_and_a_note(tmp_path, mo
 def test_network_file_systems_are_known_by_their_name(tmp_path, monkeypatch, kind, network):
     part = namedtuple("part", "mountpoint fstype opts", defaults=["rw"])
     mounts = [part("/", "ext4"), part(str(tmp_path.resolve()), kind), part("/nfs", "nfs")]
-    monkeypatch.setattr(place.psutil, "disk_partitions", lambda all: mounts)
+    monkeypatch.setattr(connection_module.psutil, "disk_partitions", lambda all: mounts)
     (tmp_path / "week").mkdir()
-    assert place.is_network(tmp_path / "week") is network
+    assert connection_module.is_network(tmp_path / "week") is network
 
 
 def test_a_damaged_database_is_said_with_the_way_to_its_backup(tmp_path):
@@ -289,7 +289,7 @@ def test_a_backup_is_a_whole_database(tmp_path):
     store = new_store(tmp_path)
     ada = store.annotator("Ada")
     store.record(ada, 3, 1, LABELLED, origin="key")
-    backup = store.database.back_up("test")
+    backup = copies.back_up(store.database.path, "test")
     store.close()
     restored = Store.open(backup)
     assert restored.load_state(ada).present[3] == 1
