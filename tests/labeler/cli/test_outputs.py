@@ -6,13 +6,13 @@ import argparse
 import os
 
 import pytest
-from test_prediction import make_run
 
 from labeler.cli import build_parser, main
 from labeler.project.project import Project
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate
 from tests.helpers.shots import make_file
+from tests.model.prediction.test_prediction import make_run
 
 LABELS = ("Round", "Streak", "Empty")
 WRITES = {

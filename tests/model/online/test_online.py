@@ -13,7 +13,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from test_prediction import make_run
 
 from model.errors import InputError
 from model.online import folder as folder_module
@@ -33,6 +32,7 @@ from model.shots.layouts import Geometry
 from model.shots.table import open_source, table_of_file
 from model.taxonomy.toml import load, shipped
 from tests.helpers.shots import make_shots, write_file
+from tests.model.prediction.test_prediction import make_run
 
 SPAWN = multiprocessing.get_context("spawn")
 CLASSES = ("Round", "Streak", "Empty")

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_training import run
 
 from model.preprocessing.cache import ShotCache
 from model.runs import learned_shots as learned
@@ -15,6 +14,7 @@ from model.shots.table import EVALUATION, TRAINING, table_of_file, table_of_file
 from model.training.data import prepare, with_roles
 from model.training.train import Options, train
 from tests.helpers.shots import make_file, make_shots, tiny_recipe, write_file
+from tests.model.training.test_training import run
 
 
 def _warm(tmp_path, table, **changes):

@@ -6,12 +6,12 @@ import json
 
 import pytest
 from safetensors.torch import load_file, save_file
-from test_training import losses, run
 
 from model.shots.table import table_of_file
 from model.training import resume
 from model.training.train import Options, train
 from tests.helpers.shots import make_file, tiny_recipe
+from tests.model.training.test_training import losses, run
 
 GENTLE = tiny_recipe(epochs=3, gentle=2.0)
 
