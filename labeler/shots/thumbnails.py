@@ -1,171 +1,177 @@
-"""Thumbnails made once and kept beside the project: one file for each source, by its fingerprint.
+"""Thumbnails made once and kept beside the project, in an SQLite file of their own.
 
-A file is a head, one byte of state for each shot, and a place of fixed size for each picture, so
-that a million shots cost only what was looked at. What is damaged is made anew; where nothing can
-be written, nothing is kept. Never touches a file of shots. For any thread.
+A row is one picture, by the fingerprint of its source and its position there. It is a cache: a
+damaged file is thrown away and made again; where nothing can be written, nothing is kept. Never
+touches a file of shots or the project's database. For any thread.
 """
 
 from __future__ import annotations
 
 import logging
-import struct
+import os
+import sqlite3
 import threading
 import zlib
-from collections import OrderedDict
-from collections.abc import Sequence
-from io import FileIO
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
 from model.shots.sources import SourceInfo
-from model.shots.thumbnail import SIDE
 
 Picture = npt.NDArray[np.uint8]
+T = TypeVar("T")
 
-MAGIC = b"airythumb1"
-HEAD = struct.Struct("<10sHQ32s12x")
-"""Magic, side, number of shots, fingerprint."""
-RECORD = struct.Struct("<BBxxI")
-"""Height, width, checksum of the pixels."""
-MADE = 1
-OPEN_FILES = 64
+FILE = "thumbnails.sqlite"
+VERSION = 1
+_TABLE = f"""
+PRAGMA user_version = {VERSION};
+CREATE TABLE picture (
+    source TEXT, shot INTEGER, height INTEGER, width INTEGER, checksum INTEGER, pixels BLOB,
+    PRIMARY KEY (source, shot));
+"""
+_SETTINGS = "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -4000;"
+"""A power cut may damage the file, which costs making the pictures again and no more."""
+_OUTSIDE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM)  # fmt: skip
+"""Errors that do not mean a damaged file."""
 
 log = logging.getLogger(__name__)
 
 
 class Thumbnails:
-    """Pictures of shots by (source number, position in it); at most SIDE pixels along a side."""
+    """Pictures of shots, (y, x) uint8, by (source number, position in it)."""
 
     def __init__(self, folder: Path, sources: Sequence[SourceInfo]) -> None:
-        self.folder = folder
+        self.path = folder / FILE
         self._sources = tuple(sources)
-        self._files: OrderedDict[int, _File | None] = OrderedDict()
+        self._made: dict[int, npt.NDArray[np.bool_]] = {}
+        self._open: sqlite3.Connection | None = None
         self._lock = threading.Lock()
         self.trouble = ""
         """Why thumbnails are not kept, in words; '' while they are."""
 
     def get(self, source: int, index: int) -> Picture | None:
         """(y, x) uint8, or None where it is not made yet or damaged."""
-        with self._lock:
-            file = self._file(source, make=False)
-            try:
-                return None if file is None else file.get(index)
-            except (OSError, ValueError) as error:
-                self._give_up(source, error)
-                return None
+        return self._asked(lambda: self._get(source, index), None)
 
     def put(self, source: int, index: int, picture: Picture) -> None:
         """Keep a picture; where that fails it is said once, in the log, and nothing is kept."""
-        with self._lock:
-            if self.trouble:
-                return
-            try:
-                file = self._file(source, make=True)
-                if file is not None:
-                    file.put(index, picture)
-            except (OSError, ValueError) as error:
-                self._give_up(source, error)
+        if not self.trouble:
+            self._asked(lambda: self._put(source, index, picture), None)
 
     def made(self, source: int) -> npt.NDArray[np.bool_]:
         """(n,) which shots of a source have a picture here."""
-        with self._lock:
-            file = self._file(source, make=False)
-            n = self._sources[source].n_shots
-            return np.zeros(n, bool) if file is None else file.state == MADE
+        nothing = np.zeros(self._sources[source].n_shots, bool)
+        return self._asked(lambda: self._made_of(source).copy(), nothing)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of the file."""
         with self._lock:
-            while self._files:
-                self._drop(next(iter(self._files)))
+            self._close()
 
-    def _file(self, source: int, *, make: bool) -> _File | None:
-        if source in self._files and (self._files[source] is not None or not make):
-            self._files.move_to_end(source)
-            return self._files[source]
-        info = self._sources[source]
-        path = self.folder / f"{info.fingerprint[:32]}.u8"
-        if make and not path.is_file():
-            self.folder.mkdir(exist_ok=True)
-        self._files[source] = _File.open(path, info, make=make)
-        while len(self._files) > OPEN_FILES:
-            self._drop(next(iter(self._files)))
-        return self._files[source]
-
-    def _give_up(self, source: int, error: Exception) -> None:
-        self.trouble = f"thumbnails are not kept: {error}"
-        log.warning("%s (%s)", self.trouble, self.folder)
-        self._drop(source)
-        self._files[source] = None
-
-    def _drop(self, source: int) -> None:
-        file = self._files.pop(source, None)
-        if file is not None:
-            file.close()
-
-
-class _File:
-    """The pictures of one source."""
-
-    def __init__(self, stream: FileIO, n: int, state: npt.NDArray[np.uint8]) -> None:
-        self._stream = stream
-        self.state = state
-        self._first = HEAD.size + n
-        self._size = RECORD.size + SIDE * SIDE
-
-    @classmethod
-    def open(cls, path: Path, info: SourceInfo, *, make: bool) -> _File | None:
-        """The file of a source; made anew where it is another one's, of another form, or short."""
-        head = HEAD.pack(MAGIC, SIDE, info.n_shots, info.fingerprint.encode()[:32])
-        try:
-            stream = FileIO(path, "r+" if path.is_file() else "w+" if make else "r")
-        except OSError as error:
-            if make:
-                raise
-            if path.is_file():
-                log.warning("thumbnails cannot be read: %s", error)
+    def _get(self, source: int, index: int) -> Picture | None:
+        if not self._made_of(source)[index]:
             return None
-        found = stream.read(HEAD.size + info.n_shots)
-        if found[: HEAD.size] != head or len(found) != HEAD.size + info.n_shots:
-            if found:
-                log.warning("%s is damaged or of another source and is made anew", path)
-            stream.seek(0)
-            stream.truncate()
-            _write(stream, 0, head + bytes(info.n_shots))
-            found = bytes(HEAD.size + info.n_shots)
-        return cls(stream, info.n_shots, np.frombuffer(found, np.uint8)[HEAD.size :].copy())
-
-    def get(self, index: int) -> Picture | None:
-        if self.state[index] != MADE:
+        place = (self._sources[source].fingerprint, index)
+        row = (
+            self._database()
+            .execute(
+                "SELECT height, width, checksum, pixels FROM picture WHERE source = ? AND shot = ?",
+                place,
+            )
+            .fetchone()
+        )
+        if row is None:  # another process threw the file away
+            self._made[source][index] = False
             return None
-        self._stream.seek(self._first + index * self._size)
-        record = self._stream.read(self._size)
-        if len(record) >= RECORD.size:
-            height, width, checksum = RECORD.unpack_from(record)
-            pixels = record[RECORD.size : RECORD.size + height * width]
-            if len(pixels) == height * width > 0 and zlib.crc32(pixels) == checksum:
-                return np.frombuffer(pixels, np.uint8).reshape(height, width)
-        self.state[index] = 0
-        return None
+        height, width, checksum, pixels = row
+        if not isinstance(pixels, bytes) or _checksum(place, (height, width), pixels) != checksum:
+            raise sqlite3.DatabaseError("a picture is not what was kept")
+        return np.frombuffer(pixels, np.uint8).reshape(height, width)
 
-    def put(self, index: int, picture: Picture) -> None:
-        height, width = picture.shape
-        pixels = np.ascontiguousarray(picture).tobytes()
-        if height * width > SIDE * SIDE:
-            raise InputError(f"a thumbnail of {height} × {width} pixels is too large")
-        record = RECORD.pack(height, width, zlib.crc32(pixels)) + pixels
-        _write(self._stream, self._first + index * self._size, record)
-        _write(self._stream, HEAD.size + index, bytes([MADE]))
-        self.state[index] = MADE
+    def _put(self, source: int, index: int, picture: Picture) -> None:
+        place, pixels = (self._sources[source].fingerprint, index), picture.tobytes()
+        made = self._made_of(source)
+        self._database().execute(
+            "INSERT OR REPLACE INTO picture VALUES (?, ?, ?, ?, ?, ?)",
+            (*place, *picture.shape, _checksum(place, picture.shape, pixels), pixels),
+        )
+        made[index] = True
 
-    def close(self) -> None:
-        self._stream.close()
+    def _made_of(self, source: int) -> npt.NDArray[np.bool_]:
+        if source not in self._made:
+            info = self._sources[source]
+            made = np.zeros(info.n_shots, bool)
+            if self._open is not None or self.path.is_file():
+                found = self._database().execute(
+                    "SELECT shot FROM picture WHERE source = ? AND shot BETWEEN 0 AND ?"
+                    " AND typeof(shot) = 'integer'",
+                    (info.fingerprint, info.n_shots - 1),
+                )
+                made[[shot for (shot,) in found]] = True
+            self._made[source] = made
+        return self._made[source]
+
+    def _asked(self, question: Callable[[], T], otherwise: T) -> T:
+        """The answer; a damaged file is thrown away and the question asked again, once."""
+        with self._lock:
+            try:
+                try:
+                    return question()
+                except sqlite3.Error as error:
+                    if not self._is_damage(error):
+                        raise
+                    log.warning("%s is damaged and is made again: %s", self.path, error)
+                    self._close()
+                    self.path.unlink(missing_ok=True)
+                    return question()
+            except (OSError, sqlite3.Error) as error:
+                if _code(error) != sqlite3.SQLITE_BUSY:  # else another process is writing just now
+                    self._give_up(error)
+                return otherwise
+
+    def _is_damage(self, error: sqlite3.Error) -> bool:
+        if _code(error) == sqlite3.SQLITE_READONLY:  # SQLite says so of a damaged head, too
+            return os.access(self.path, os.W_OK)
+        return _code(error) not in _OUTSIDE
+
+    def _database(self) -> sqlite3.Connection:
+        if self._open is None:
+            if not self.path.exists():
+                self.path.parent.mkdir(exist_ok=True)
+                for old in self.path.parent.glob("*.u8"):  # the form of earlier versions
+                    old.unlink()
+            self._open = sqlite3.connect(
+                self.path, timeout=0.2, isolation_level=None, check_same_thread=False
+            )
+            self._open.executescript(_SETTINGS)
+            (version,) = self._open.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                self._open.executescript(_TABLE)
+            elif version != VERSION:
+                raise sqlite3.DatabaseError(f"of version {version}")
+        return self._open
+
+    def _give_up(self, error: Exception) -> None:
+        if not self.trouble:
+            self.trouble = f"thumbnails are not kept: {error}"
+            log.warning("%s (%s)", self.trouble, self.path)
+        self._close()
+
+    def _close(self) -> None:
+        self._made.clear()
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
 
-def _write(stream: FileIO, place: int, data: bytes) -> None:
-    stream.seek(place)
-    if stream.write(data) != len(data):
-        raise OSError("the disk is full")
+def _code(error: Exception) -> int:
+    """SQLite's primary result code; 0 where SQLite did not give one."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _checksum(place: tuple[str, int], shape: tuple[int, ...], pixels: bytes) -> int:
+    return zlib.crc32(pixels, zlib.crc32(repr((place, shape)).encode()))

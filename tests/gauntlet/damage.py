@@ -148,7 +148,7 @@ def thumbnails(folder: Path) -> Target:
 
     def look() -> None:
         found = Thumbnails(place, (info,))
-        for k, picture in enumerate(pictures):
+        for k, picture in (*enumerate(pictures), *enumerate(pictures)):  # a file may be begun again
             shown = found.get(0, k)
             if shown is None and not found.trouble:
                 found.put(0, k, picture)  # as the window does once the shot has been read again
