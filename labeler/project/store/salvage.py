@@ -5,9 +5,12 @@ Reads the damaged file and never writes it; the result is a new database with a 
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +44,8 @@ _NUMBERS = {
 """Columns that hold a whole number, never below 0."""
 _ONE_BY_ONE, _LAST_KEY = 1000, 2**62
 """So many keys are tried one by one beyond a damaged page, then at ever wider steps to the last."""
+_LONGEST = 2**40
+"""No database is longer: a size beyond it is damage."""
 _REPLAYED = """
 SELECT g.annotator_id, e.row, e.present_after, e.status_after, e.note_after
 FROM events e JOIN gestures g ON g.id = e.gesture_id
@@ -122,7 +127,8 @@ def salvage(damaged: Path, backup: Path | None, fresh: Path) -> Saved:
             connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
             driver = new.driver
             driver.execute("DELETE FROM meta")
-            _fill(driver, damaged)
+            with _at_full_length(damaged) as readable:
+                _fill(driver, readable)
             seen = driver.execute("SELECT * FROM current").fetchall()
             saved.read = {table: _count(driver, table) for table in TABLES}
             if backup is not None:
@@ -131,6 +137,25 @@ def salvage(damaged: Path, backup: Path | None, fresh: Path) -> Saved:
     finally:
         new.close()
     return saved
+
+
+@contextmanager
+def _at_full_length(damaged: Path) -> Iterator[Path]:
+    """The file, or where its end was cut off, a copy with empty pages there: SQLite wants all."""
+    with damaged.open("rb") as file:
+        head = file.read(32)
+    page = int.from_bytes(head[16:18], "big")
+    whole = (65536 if page == 1 else page) * int.from_bytes(head[28:32], "big")
+    if damaged.stat().st_size >= whole or whole > _LONGEST:
+        yield damaged
+        return
+    with tempfile.TemporaryDirectory(prefix="airylabel-") as place:
+        copy = Path(place) / damaged.name
+        for end in ("", "-wal"):
+            if (part := damaged.with_name(damaged.name + end)).is_file():
+                shutil.copyfile(part, copy.with_name(copy.name + end))
+        os.truncate(copy, whole)
+        yield copy
 
 
 def _fill(driver: sqlite3.Connection, path: Path) -> dict[str, int]:

@@ -147,3 +147,14 @@ def test_a_stack_of_a_salvaged_history_begins_anew():
     assert (stack.done, stack.undone) == ([1], [])
     stack.follow([(5, "salvage", None, 0), (6, "do", None, 1)])
     assert (stack.done, stack.undone) == ([6], [])
+
+
+def test_a_database_whose_end_was_cut_off_gives_what_is_left_of_it(week, labelled):
+    path = week / "project.sqlite"
+    with path.open("r+b") as file:
+        file.truncate(int(path.stat().st_size * 0.8))
+    said = repair(week)
+    with Project.open(week) as project:
+        assert project.store.audit() == []
+        kept = len(project.store.labelling_times(project.annotator))
+    assert kept > 1500, said
