@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,20 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from model.errors import InputError
+from model.output_files import written_whole
 
 BUSY_MS = 10_000
+"""So long a command waits for another process that holds the database."""
+SLICE_MS, PATIENCE_S, SOON_S = 50, 60.0, 30.0
+"""A window waits in slices, between which it lives, for at most so long; and soon after that wait
+was in vain, only a moment."""
+
+
+class DisplacedError(InputError):
+    """The files that were opened are not the project's any more: nothing more is stored in them.
+
+    What was stored before is still held by the open connection, see `Database.copy_to`.
+    """
 
 
 class Database:
@@ -30,8 +45,16 @@ class Database:
     """
 
     dialect = "sqlite"
+    while_waiting: Callable[[float], None] | None = None
+    """Called again and again, with the seconds so far, while another process holds the database."""
+    waiting = False
+    """Whether a change waits for another process; everything else is refused meanwhile."""
     _seen: tuple[tuple[int, int] | None, ...] | None = None
     """The traces of writing at the time of opening, where SQLite does not look for any itself."""
+    _files: tuple[tuple[int, int] | None, ...] = ()
+    """Which files were opened: the database, its journal and the index of that."""
+    _in_vain = -SOON_S
+    _aside: tempfile.TemporaryDirectory[str] | None = None
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,8 +77,21 @@ class Database:
         if not _follows(found):  # SQLite may not make what it needs to follow a writer
             found.close()
             self._seen = self._traces()
-            return self._opened(uri + "?mode=ro&immutable=1")
+            return self._not_following()
         return found
+
+    def _not_following(self) -> sqlite3.Connection:
+        """The database as it is now; with a journal beside it, a copy of both where one may write.
+
+        In the journal are the newest labels, and SQLite looks into it only where it may write.
+        """
+        journal = self.path.with_name(self.path.name + "-wal")
+        if not (journal.is_file() and journal.stat().st_size):
+            return self._opened(self.path.resolve().as_uri() + "?mode=ro&immutable=1")
+        self._aside = tempfile.TemporaryDirectory(prefix="airylabel-")
+        for part in (self.path, journal):
+            shutil.copyfile(part, Path(self._aside.name) / part.name)
+        return self._opened((Path(self._aside.name) / self.path.name).resolve().as_uri())
 
     @staticmethod
     def _opened(uri: str) -> sqlite3.Connection:
@@ -85,7 +121,8 @@ class Database:
         self.connection: Connection = self._engine.connect().execution_options(
             isolation_level="AUTOCOMMIT"
         )
-        for pragma in (f"busy_timeout={BUSY_MS}", "foreign_keys=ON", "cache_size=-65536"):
+        patience = BUSY_MS if self.while_waiting is None else SLICE_MS
+        for pragma in (f"busy_timeout={patience}", "foreign_keys=ON", "cache_size=-65536"):
             self.connection.exec_driver_sql(f"PRAGMA {pragma}")
 
     def _prepare(self) -> None:
@@ -105,10 +142,23 @@ class Database:
         else:
             run("PRAGMA journal_mode=WAL")
         run("PRAGMA synchronous=FULL")
+        run("SELECT count(*) FROM sqlite_master").scalar()  # now its files are all there
+        ends = ("",) if self.network else ("", "-wal", "-shm")
+        self._paths = [self.path.with_name(self.path.name + end) for end in ends]
+        self._files = self._identities()
+
+    def live_while_waiting(self, live: Callable[[float], None]) -> None:
+        """Call `live` with the seconds so far while another process holds the database."""
+        self.while_waiting = live
+        with self.translated():
+            self.connection.exec_driver_sql(f"PRAGMA busy_timeout={SLICE_MS}")
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction: all of it is on the disk at the end, or nothing of it."""
+        """One transaction: all of it is on the disk at the end, or nothing of it.
+
+        Raises DisplacedError where the files are not the project's any more.
+        """
         if self.read_only:
             raise InputError(
                 "this project can only be looked at",
@@ -116,14 +166,112 @@ class Database:
                 mend="Copy its folder to a place where you may write.",
             )
         with self.translated():
-            self.connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self.look_for_files()
+            self._patiently("BEGIN IMMEDIATE")
             try:
                 yield self.connection
-                self.connection.exec_driver_sql("COMMIT")
+                self._patiently("COMMIT")
             except BaseException:
-                if self.driver.in_transaction:
+                if not self.connection.closed and self.driver.in_transaction:
                     self.connection.exec_driver_sql("ROLLBACK")
                 raise
+            self.look_for_files()
+
+    def _patiently(self, statement: str) -> None:
+        begin = time.monotonic()
+        limit = 1.0 if begin - self._in_vain < SOON_S else PATIENCE_S
+        while True:
+            try:
+                self.connection.exec_driver_sql(statement)
+                return
+            except DBAPIError as error:
+                waited = time.monotonic() - begin
+                if "is locked" not in str(error.orig) or self.while_waiting is None:
+                    raise
+                if waited > limit:
+                    self._in_vain = time.monotonic()
+                    raise
+                self._live(waited)
+
+    def _live(self, waited: float) -> None:
+        """Let the window live for a moment, in which nobody else may use this connection."""
+        assert self.while_waiting is not None
+        self.waiting = True
+        try:
+            self.while_waiting(waited)
+        finally:
+            self.waiting = False
+        if self.connection.closed:
+            what = "the project was closed while a change waited, which was not stored"
+            raise InputError(what, file=self.path.parent, mend="Open it and do that again.")
+
+    # -- are the files still the project's? ----------------------------------------------------
+
+    def _identities(self) -> tuple[tuple[int, int] | None, ...]:
+        """What tells each file from every other one; None where there is none."""
+        found: list[tuple[int, int] | None] = []
+        for path in self._paths:
+            try:
+                about = path.stat()
+                found.append((0, 0) if self.network else (about.st_dev, about.st_ino))
+            except OSError:
+                found.append(None)
+        return tuple(found)
+
+    def look_for_files(self) -> None:
+        """Refuse to go on where the files are others than those that were opened.
+
+        Whoever moves, deletes or replaces the folder, repairs it or lets a synchronising tool copy
+        over it leaves an open connection to files that nobody will ever read. A journal alone that
+        was taken away is made anew, when all that was stored is in the database.
+
+        Raises DisplacedError.
+        """
+        if not self._files:
+            return
+        now = self._identities()
+        if now == self._files:
+            return
+        if now[0] is None:
+            what = "the project is not where it was: moved or deleted while it is open"
+            mend = "Bring it back there, or save what this window holds and open the project anew."
+            raise DisplacedError(what, file=self.path.parent, mend=mend)
+        if now[0] != self._files[0]:
+            what = "another file took its place while it is open (a repair, or a tool that copies)"
+            mend = "Save what this window holds, then open the project anew and compare."
+            raise DisplacedError(what, file=self.path, mend=mend)
+        self._take_journal_anew()
+
+    def _take_journal_anew(self) -> None:
+        newest = "SELECT coalesce(max(id), 0) FROM gestures"
+        (before,) = self.driver.execute(newest).fetchone()
+        kept = self.path.with_name(f"{self.path.stem}-held-{os.getpid()}.sqlite")
+        self.copy_to(kept)
+        self._files = ()
+        self.connection.close()
+        self._engine.dispose()
+        self._open()
+        self._prepare()
+        (after,) = self.driver.execute(newest).fetchone()
+        if after < before:
+            self._files = ((0, 0),)  # like no file: nothing is stored from now on
+            what = f"its journal was taken away; what was stored before is in {kept.name}"
+            mend = f"Close the project, then: airylabel restore PROJECT {kept.name}"
+            raise DisplacedError(what, file=self.path, mend=mend)
+        kept.unlink()
+
+    def copy_to(self, target: Path) -> None:
+        """Save everything that this connection holds as a database of its own, whole or not at all.
+
+        It works where the project's own files are gone: the system keeps them while they are open.
+        """
+        with (
+            self.translated(),
+            written_whole(target) as part,
+            closing(sqlite3.connect(part, isolation_level=None)) as copy,
+        ):
+            self.driver.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
 
     @property
     def driver(self) -> sqlite3.Connection:
@@ -139,6 +287,9 @@ class Database:
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Troubles of the disk become InputErrors; a mistake of ours stays what it is."""
+        if self.waiting:
+            what = "a change waits for another program that holds the project"
+            raise InputError(what, file=self.path, mend="Wait for it, or close that program.")
         with translated(self.path):
             yield
 
@@ -154,6 +305,8 @@ class Database:
         """Let go of the file."""
         self.connection.close()
         self._engine.dispose()
+        if self._aside is not None:
+            self._aside.cleanup()
 
 
 @contextmanager

@@ -134,6 +134,10 @@ class Store(Facts):
         """Whether the project can only be looked at."""
         return self.database.read_only
 
+    def save_copy(self, target: Path) -> None:
+        """Save all that this store holds as one file that `airylabel restore` takes."""
+        self.database.copy_to(target)
+
     def forsake(self) -> None:
         """Take away what was made on a server, where making a project failed."""
         if isinstance(self.database, server.Server):
@@ -440,6 +444,7 @@ class Store(Facts):
     def pulse(self) -> Pulse:
         """What differs as soon as anything was decided, added or restored."""
         self.database.look_again()
+        self.database.look_for_files()
         with self.database.translated():
             found = self.database.connection.execute(_PULSE).one()
         return Pulse(int(found[0] or 0), int(found[1] or 0), str(found[2] or ""))

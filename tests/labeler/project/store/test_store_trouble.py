@@ -19,6 +19,7 @@ from alembic.script import ScriptDirectory
 
 from labeler.project.store import LABELLED, Store, copies, migrating
 from labeler.project.store import connection as connection_module
+from labeler.project.store.connection import DisplacedError
 from labeler.project.store.schema import Base
 from model.errors import InputError
 from model.shots.sources import SourceInfo
@@ -295,3 +296,111 @@ def test_a_backup_is_a_whole_database(tmp_path):
     assert restored.load_state(ada).present[3] == 1
     restored.close()
     assert not list(backup.parent.glob("*.part"))
+
+
+# -- the files are not the project's any more ------------------------------------------------------
+
+
+def elsewhere(code: str, path: Path) -> str:
+    """What another process says that does something with a project."""
+    head = f"import sys; sys.path[:0] = {sys.path!r}\nfrom pathlib import Path\nimport sqlite3\n"
+    head += f"from labeler.project.store import LABELLED, Store\npath = Path({str(path)!r})\n"
+    done = subprocess.run([sys.executable, "-c", head + code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX loses locks, Windows does not")
+def test_a_journal_that_another_process_deleted_costs_nothing_that_was_stored(tmp_path):
+    path = tmp_path / "project.sqlite"
+    store = new_store(tmp_path)
+    ada = store.annotator("Ada")
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    path.read_bytes()  # with the close of any file of that name, POSIX drops SQLite's locks
+    elsewhere("Store.open(path).close()", path)  # it takes itself for the last, and sweeps
+    store.record(ada, 1, 2, LABELLED, origin="key")
+    assert store.load_state(ada).present[:2].tolist() == [1, 2]
+    found = elsewhere("print(Store.open(path).load_state(1).present[:2].tolist())", path)
+    assert found.strip() == "[1, 2]"
+    assert not list(tmp_path.glob("*held*"))
+    store.close()
+    assert elsewhere("print(Store.open(path).audit())", path).strip() == "[]"
+
+
+@pytest.mark.parametrize("how", ["moved", "deleted", "replaced"])
+def test_what_is_not_the_projects_file_any_more_takes_no_label_and_gives_back_all(tmp_path, how):
+    week = tmp_path / "week"
+    week.mkdir()
+    store = new_store(week)
+    ada = store.annotator("Ada")
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    before = store.pulse()
+    if how == "moved":
+        week.rename(tmp_path / "other")
+    elif how == "deleted":
+        shutil.rmtree(week)
+    else:
+        new_store(tmp_path).close()
+        (tmp_path / "project.sqlite").replace(week / "project.sqlite")
+    with pytest.raises(DisplacedError, match=r"while it is open.*[Ss]ave what this window holds"):
+        store.record(ada, 1, 2, LABELLED, origin="key")
+    with pytest.raises(DisplacedError):
+        store.pulse()
+    store.save_copy(tmp_path / "saved.sqlite")
+    saved = Store.open(tmp_path / "saved.sqlite")
+    assert saved.load_state(ada).present[:2].tolist() == [1, 0]
+    saved.close()
+    if how == "moved":
+        (tmp_path / "other").rename(week)
+        assert store.pulse() == before
+        store.record(ada, 1, 2, LABELLED, origin="key")
+    store.close()
+
+
+def test_a_label_waits_for_another_process_while_the_window_lives(tmp_path, monkeypatch):
+    store = new_store(tmp_path)
+    ada = store.annotator("Ada")
+    other = sqlite3.connect(tmp_path / "project.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    lived: list[float] = []
+
+    def live(waited: float) -> None:
+        lived.append(waited)
+        with pytest.raises(InputError, match="waits for another program"):
+            store.record(ada, 5, 1, LABELLED, origin="key")  # nothing overtakes the one that waits
+        if len(lived) == 4:
+            other.execute("ROLLBACK")
+
+    store.database.live_while_waiting(live)
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    assert len(lived) == 4
+    assert store.load_state(ada).present[:6].tolist() == [1, 0, 0, 0, 0, 0]
+    monkeypatch.setattr(connection_module, "PATIENCE_S", 0.2)
+    other.execute("BEGIN IMMEDIATE")
+    lived.clear()
+    with pytest.raises(InputError, match="another program holds"):
+        store.record(ada, 1, 1, LABELLED, origin="key")
+    other.execute("ROLLBACK")
+    other.close()
+    store.record(ada, 1, 1, LABELLED, origin="key")
+    store.close()
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_labels_still_in_the_journal_are_shown_where_one_may_only_look(
+    tmp_path, monkeypatch, index
+):
+    store = new_store(tmp_path)
+    ada = store.annotator("Ada")
+    store.record(ada, range(50), 1, LABELLED, origin="bulk")
+    copy = tmp_path / "archive"
+    copy.mkdir()
+    for end in ("", "-wal", *(["-shm"] if index else [])):
+        shutil.copyfile(tmp_path / f"project.sqlite{end}", copy / f"project.sqlite{end}")
+    store.close()
+    monkeypatch.setattr(connection_module, "is_writable", lambda path: False)
+    if not index:
+        monkeypatch.setattr(connection_module, "_follows", lambda connection: False)
+    looked = Store.open(copy / "project.sqlite")
+    assert looked.load_state(ada).labelled.sum() == 50
+    looked.close()
