@@ -6,7 +6,7 @@ DEMO ?= demo
 # Tests at once; with more than there are cores, the tests of speed judge the load.
 JOBS ?= 2
 
-.PHONY: run test gauntlet install lint clean pictures backbone
+.PHONY: run test gauntlet fuzz install lint clean pictures backbone
 
 run: install
 	$(BIN)/python -m labeler demo $(DEMO)
@@ -23,6 +23,12 @@ lint: install
 # Everything that could cost a label, tried for several minutes: kills, full disks, damaged files.
 gauntlet: install
 	QT_QPA_PLATFORM=offscreen OMP_WAIT_POLICY=passive $(BIN)/python -m tests.gauntlet
+
+# Every parser of what strangers wrote, a million inputs each: hours. RUNS=10000 for a first look.
+RUNS ?= 1000000
+fuzz: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]"
+	$(BIN)/python -m tests.fuzz --runs $(RUNS)
 
 install: $(VENV)/.installed
 

@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of everything that parses what strangers wrote; see `__main__`."""
