@@ -25,15 +25,12 @@ FAMILIES = (
     "exchange",
     "training",
     "live",
-    "baselines",
-    "embed",
-    "ask",
-    "simulation",
+    "active",
     "physics",
     "preparation",
     "inspect",
     "bench",
-    "tables",
+    "paper",
     "demo",
 )
 """Modules of this package with an `add_parsers(subparsers)` each."""

@@ -11,13 +11,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.live_screen import show
 from labeler.cli.output import add_output_options, folder, print_json
 from labeler.cli.targets import run_given
 from labeler.jobs.child import listen
 from model.errors import InputError
 from model.events import Event, event, to_line
 
+BAR = 24
+"""Letters of the bar of a class fraction of 100 %."""
 EXAMPLES = """\
 SOURCE is a file that grows (.h5, .cxi; SWMR or not), a folder that fills with such files, or a
 Karabo bridge, tcp://HOST:PORT. A hit finder fitted on labelled shots (--project or --labels)
@@ -77,7 +78,7 @@ def _watch(args: argparse.Namespace) -> int:
             for last in events:
                 print(to_line(last), flush=True)
         else:
-            last = show(events, args.source)
+            last = _show(events, args.source)
     if last.get("event") == "failed":
         if lines:
             return 1
@@ -193,6 +194,74 @@ def _until_interrupted() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+# -- what a person at a terminal sees of a watch ---------------------------------------------------
+
+
+def _show(events: Iterator[Event], source: str) -> Event:
+    """Paint the events as they come; returns the last one, whose text stays on the terminal."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console()
+    last: Event = {}
+    left: dict[str, str] = {}
+    with Live(console=console, auto_refresh=False) as live:
+        for last in events:
+            kind = last["event"]
+            if kind == "watched":
+                live.update(_screen(last, source, left), refresh=True)
+            elif kind == "alarm":
+                live.console.print(Text(last["text"], style="bold red" if last["left"] else ""))
+                left.pop(last["name"], None)
+                if last["left"]:
+                    left[last["name"]] = last["text"]
+            elif kind == "note":
+                style = "yellow" if last.get("level") == "warning" else ""
+                live.console.print(Text(last["text"], style=style))
+    if last.get("event") == "finished":
+        console.print(last["text"])
+        for path in last.get("files", ()):
+            console.print(f"kept in {path}")
+    return last
+
+
+def _screen(now: Event, source: str, left: dict[str, str]) -> Any:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    value, low, high = now["hit_rate"]
+    waits = now["latency_ms"]
+    head = Text(
+        f"{source}   {now['rate_hz']} shots/s   hits {_percent(value)} ({low:.1%} … {high:.1%})   "
+        f"read {now['read_hz']}/s   latency {_ms(waits['p50'])} / {_ms(waits['p99'])} ms"
+    )
+    counts = Text(
+        f"{now['seen']:,} came, {now['hits']:,} hits, {now['read']:,} read, "
+        f"{now['dropped']:,} dropped, {now['skipped']:,} passed over, "
+        f"{now['unreadable']:,} unreadable, {now['kept']:,} kept",
+        style="yellow" if now["dropped"] else "dim",
+    )
+    table = Table("class", "", "share", "95 % interval", title="last minute", title_justify="left")
+    for name, (share, lower, upper) in now["fractions"].items():
+        style = "bold red" if name in left else ""
+        filled = "█" * round(BAR * share) if share == share else ""
+        table.add_row(name, f"{filled:{BAR}}", _percent(share), f"{lower:.1%} … {upper:.1%}",
+                      style=style)  # fmt: skip
+    broken = sorted(now["contradictions"].items(), key=lambda item: -item[1])
+    rules = (Text(f"{count} readings break: {rule}", style="yellow") for rule, count in broken)
+    return Group(head, counts, table, *rules, *(Text(t, style="bold red") for t in left.values()))
+
+
+def _percent(share: Any) -> str:
+    return f"{share:.1%}" if share == share else "–"
+
+
+def _ms(time: Any) -> str:
+    return f"{time:.0f}" if time == time else "–"
 
 
 # -- join ------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Subcommands that turn shots into other shots or pictures: correlate, add-noise, gallery …"""
+"""Shots made by physics, and pictures of them: simulate, correlate, add-noise, gallery …"""
 
 from __future__ import annotations
 
@@ -21,11 +21,46 @@ from model.events import Event
 
 
 def add_parsers(subparsers: Any) -> None:
-    """correlate, add-noise, gallery, noise-figure."""
+    """simulate, correlate, add-noise, gallery, noise-figure."""
+    _add_simulate(subparsers)
     _add_correlate(subparsers)
     _add_noise(subparsers)
     _add_gallery(subparsers)
     _add_noise_figure(subparsers)
+
+
+def _add_simulate(subparsers: Any) -> None:
+    simulate = subparsers.add_parser(
+        "simulate",
+        help="make a file of simulated, labelled shots",
+        description="Simulate single helium nanodroplets in an X-ray laser: patterns, labels and"
+        " every parameter. The same seed gives the same file; interrupted, the same command goes"
+        " on where it was.",
+    )
+    simulate.add_argument("out", type=Path, metavar="OUT.h5")
+    simulate.add_argument("--shots", type=int, required=True, metavar="N")
+    simulate.add_argument("--seed", type=int, default=0, metavar="S")
+    simulate.add_argument("--size", type=int, default=224, metavar="PX", help="pixels a side")
+    simulate.add_argument(
+        "--balanced", action="store_true", help="all classes about equally often, not as in reality"
+    )
+    simulate.add_argument(
+        "--annotator",
+        action="store_true",
+        help="labels of a person who learns to label, true ones beside them",
+    )
+    simulate.add_argument(
+        "--noise",
+        default="normal",
+        metavar="LEVEL",
+        help="stray light and read noise: none, low, normal or high (default: normal)",
+    )
+    simulate.add_argument(
+        "--force", action="store_true", help="replace OUT if it is there and of another order"
+    )
+    add_engine_options(simulate)
+    add_output_options(simulate, events=True)
+    simulate.set_defaults(run=_simulate)
 
 
 def _source_and_out(parser: argparse.ArgumentParser, what: str) -> None:
@@ -113,6 +148,28 @@ def _add_noise_figure(subparsers: Any) -> None:
     parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
     add_output_options(parser, events=True)
     parser.set_defaults(run=_noise_figure)
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    from model.simulate.generate import simulate
+
+    events = simulate(
+        args.out,
+        args.shots,
+        args.seed,
+        args.size,
+        balanced=args.balanced,
+        annotator=args.annotator,
+        noise=args.noise,
+        workers=args.workers,
+        scheduler=args.scheduler,
+        force=args.force,
+        stop=listen(),
+    )
+    last = follow(events, args)
+    if args.json:
+        print_json(last)
+    return 0 if last["event"] == "finished" else 1
 
 
 def _correlate(args: argparse.Namespace) -> int:

@@ -1,17 +1,17 @@
 """`airylabel bench …`: measurements anyone can repeat, each against peers in the same run.
 
-A benchmark is one line of `BENCHES`; the measuring code lives in the module that it names.
+A benchmark is one line of `BENCHES` and its measuring function in `_measuring`.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.ask import add_bench as add_active
+from labeler.cli.active import add_bench as add_active
 from labeler.cli.output import add_output_options, count, folder, follow, print_json, seed
 from labeler.jobs.child import listen
 from labeler.window.display import paint_unseen
@@ -19,24 +19,21 @@ from labeler.window.display import paint_unseen
 
 @dataclass(frozen=True)
 class Bench:
-    """A benchmark: `function` of `module` takes the options by name and returns numbers.
+    """A benchmark: its measuring function takes the options by name and returns numbers.
 
     `options`: name -> default, which also gives its type; `shown`: number -> what it means.
     """
 
     name: str
     text: str
-    module: str
     options: dict[str, int | float] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
-    function: str = "measure"
 
 
 BENCHES = (
     Bench(
         "labelling",
         "from a key to the pattern on screen, in the real window, up to a million shots",
-        "labeler.cli.bench.labelling",
         {"shots": 10_000, "keys": 300, "size": 224, "training": 1, "large": 1_000_000},
         {
             "open_10k_s": "from opening the project to the first pattern (goal ≤ 1.2)",
@@ -64,7 +61,6 @@ BENCHES = (
     Bench(
         "training",
         "our training step against torchvision's and timm's networks",
-        "model.benchmarks.training",
         {"batch": 48, "size": 224, "repeats": 5},
         {
             "step_ratio_torchvision": "over a bare loop on torchvision's resnet18 (goal ≥ 1.2)",
@@ -76,7 +72,6 @@ BENCHES = (
     Bench(
         "inference",
         "our prediction against eager torch, torch.compile, ONNX Runtime and OpenVINO",
-        "model.benchmarks.inference",
         {"rounds": 7, "batches": 6, "size": 224},
         {
             "ratio_best_peer": "over the fastest peer (goal ≥ 0.95)",
@@ -88,7 +83,6 @@ BENCHES = (
     Bench(
         "explain",
         "our heatmaps of all classes against pytorch-grad-cam",
-        "model.benchmarks.explain",
         {"rounds": 5, "size": 224},
         {
             "ratio_pytorch_grad_cam": "over the package",
@@ -99,7 +93,6 @@ BENCHES = (
     Bench(
         "instant",
         "learning after every label: fit, refit, suggest, ask",
-        "model.benchmarks.instant",
         {"labels": 7264, "shots": 7264, "rounds": 5},
         {
             "fit_ms": "on all labels from nothing (goal ≤ 300)",
@@ -112,7 +105,6 @@ BENCHES = (
     Bench(
         "online",
         "live shots from another process by the Karabo bridge: hit finder, network, record",
-        "model.benchmarks.online",
         {"rate": 120, "hit_rate": 0.3, "seconds": 600, "size": 224, "input": 0},
         {
             "sustained_hz": "shots a second that were dealt with (goal ≥ 120)",
@@ -128,7 +120,6 @@ BENCHES = (
     Bench(
         "physics",
         "correlation maps against the FFT of all pairs of rings, panes, the simulator",
-        "labeler.cli.bench.physics",
         {"rounds": 7, "size": 224, "shots": 192},
         {
             "map_ratio_fft": "all pairs of rings by FFT over ours, least of the grids (goal ≥ 150)",
@@ -142,7 +133,6 @@ BENCHES = (
     Bench(
         "cluster",
         "two Dask workers against two plain processes, on the same work",
-        "model.benchmarks.cluster",
         {"shots": 6144, "simulated": 640, "rounds": 3, "size": 224},
         {
             "ratio_plain": "maps per second of Dask over plain, both started (goal ≥ 0.9)",
@@ -229,13 +219,51 @@ def _scale(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     line: Bench = args.line
     paint_unseen()
-    measure = getattr(importlib.import_module(line.module), line.function)
-    found = measure(**{option: getattr(args, option) for option in line.options})
+    found = _measuring(line.name)(**{option: getattr(args, option) for option in line.options})
     if args.json:
         print_json(found)
     else:
         _print(line, found)
     return 0
+
+
+def _measuring(name: str) -> Callable[..., dict[str, Any]]:
+    """The measuring function of a benchmark; only its module is imported."""
+    match name:
+        case "labelling":
+            from labeler.cli.bench import labelling
+
+            return labelling.measure
+        case "training":
+            from model.benchmarks import training
+
+            return training.measure
+        case "inference":
+            from model.benchmarks import inference
+
+            return inference.measure
+        case "explain":
+            from model.benchmarks import explain
+
+            return explain.measure
+        case "instant":
+            from model.benchmarks import instant
+
+            return instant.measure
+        case "online":
+            from model.benchmarks import online
+
+            return online.measure
+        case "physics":
+            from labeler.cli.bench import physics
+
+            return physics.measure
+        case "cluster":
+            from model.benchmarks import cluster
+
+            return cluster.measure
+        case _:
+            raise KeyError(name)
 
 
 def _print(line: Bench, found: dict[str, Any]) -> None:
