@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import psutil
 
 from model.errors import InputError
@@ -85,6 +87,18 @@ def written_whole(out: Path) -> Iterator[Path]:
             give_name(part, out)
         finally:
             part.unlink(missing_ok=True)
+
+
+def write_text(out: Path, text: str) -> None:
+    """Make `out` this text in UTF-8, whole or not at all; InputError for what the disk refuses."""
+    with written_whole(out) as part:
+        part.write_bytes(text.encode())
+
+
+def write_arrays(out: Path, **arrays: npt.ArrayLike) -> None:
+    """Make `out` an .npz file of these arrays by name, like `write_text`."""
+    with written_whole(out) as part, part.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def part_of(out: Path) -> Path:

@@ -7,7 +7,6 @@ window only reads it.
 from __future__ import annotations
 
 import logging
-import os
 import struct
 import tokenize
 import zipfile
@@ -25,6 +24,7 @@ from labeler.active.messages import Ground
 from labeler.queue.facts import CLUSTER
 from model.errors import InputError
 from model.events import Event, event
+from model.output_files import explained, write_arrays
 from model.prediction.embedding_file import network_key
 
 Floats = npt.NDArray[np.float32]
@@ -116,26 +116,17 @@ def save(path: Path, made: ShotMap) -> None:
     for k, rows in enumerate(made.typical):
         typical[k, : len(rows)] = rows
     points = [ring for _, ring in made.rings]
-    waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with waiting.open("wb") as file:
-            np.savez(
-                file,
-                places=made.places,
-                cluster=made.cluster,
-                typical=typical,
-                ends=np.cumsum([len(p) for p in points], dtype=np.int64),
-                points=np.concatenate(points) if points else np.zeros((0, 2), np.float32),
-                of=np.array([k for k, _ in made.rings], np.int64),
-            )
-        waiting.replace(path)
-    except OSError as error:
-        mend = "Free some space on that disk."
-        what = f"cannot be written ({error.strerror or error})"
-        raise InputError(what, file=path, mend=mend) from error
-    finally:
-        waiting.unlink(missing_ok=True)
+    write_arrays(
+        path,
+        places=made.places,
+        cluster=made.cluster,
+        typical=typical,
+        ends=np.cumsum([len(p) for p in points], dtype=np.int64),
+        points=np.concatenate(points) if points else np.zeros((0, 2), np.float32),
+        of=np.array([k for k, _ in made.rings], np.int64),
+    )
 
 
 def ground_of(project: Any) -> Ground:

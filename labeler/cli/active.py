@@ -11,6 +11,7 @@ from labeler.cli.output import add_output_options, count, folder, follow, print_
 from labeler.cli.targets import run_given
 from labeler.jobs.child import listen
 from model.events import Event, event
+from model.output_files import write_text
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -130,7 +131,7 @@ def _bench(args: argparse.Namespace) -> int:
         return 1
     figure, _ = active_figure.draw(last["results"], args.out)
     text = active.table_of(last["results"]) + said
-    (args.out / "active.md").write_text(text, encoding="utf-8")
+    write_text(args.out / "active.md", text)
     if args.json:
         print_json(last["results"] | {"figure": str(figure)})
     elif not args.events:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.output_files import written_whole
+from model.output_files import write_arrays
 from model.shots.child import FileReader
 from model.shots.sources import SourceInfo, open_source
 
@@ -91,9 +91,8 @@ class Numbers(Mapping[str, Values]):
         if self.path is None or not found:
             return
         try:
-            with written_whole(self.path) as part, part.open("wb") as out:
-                named = {VALUE + name: values for name, values in columns.items()}
-                np.savez(out, **{KEY: self._key()}, **named)  # type: ignore[arg-type]
+            named = {VALUE + name: values for name, values in columns.items()}
+            write_arrays(self.path, **{KEY: self._key()}, **named)
         except InputError as error:
             log.warning("the numbers of the shots were not stored: %s", error)
 

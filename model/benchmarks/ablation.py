@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from model.events import Event, event
+from model.output_files import write_text
 from model.paper.studies import NEVER, at_budget, mean_and_spread, read_json, with_split, write_json
 from model.runs.backbone import fits
 from model.runs.recipes import NAMES, Recipe, named
@@ -103,7 +104,7 @@ def run(
             write_json(out / KEPT, done)
         yield event("progress", what="trainings", done=number + 1, total=len(jobs))
     text = table_of(done, study)
-    (out / "ablation.md").write_text(text, encoding="utf-8")
+    write_text(out / "ablation.md", text)
     yield event("finished", metrics={}, table=text, results=done)
 
 

@@ -21,6 +21,7 @@ from model.active.strategies import STRATEGIES
 from model.benchmarks.active_curves import METRICS, World, counts_up_to, curve, label_saving
 from model.errors import InputError
 from model.events import Event, event
+from model.output_files import write_text
 from model.prediction.predict import predict
 from model.runs import checkpoint
 from model.shots.table import ShotTable
@@ -210,9 +211,7 @@ def read(out: Path, table: ShotTable) -> dict[str, Any]:
 
 def write(out: Path, done: dict[str, Any]) -> None:
     """Keep what is done, whole or not at all."""
-    waiting = out / f".{STORE}.part"
-    waiting.write_text(json.dumps(done, indent=1), encoding="utf-8")
-    waiting.replace(out / STORE)
+    write_text(out / STORE, json.dumps(done, indent=1))
 
 
 def table_of(results: dict[str, Any]) -> str:

@@ -9,7 +9,6 @@ own simulator: the numbers say so, and the backbone's own reading of the foreign
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.events import Event, event
 from model.metrics import metrics
-from model.output_files import backbone_folder
+from model.output_files import backbone_folder, write_text
 from model.prediction.predict import predict
 from model.runs.checkpoint import describe
 from model.runs.recipes import Recipe
@@ -68,7 +67,7 @@ def run(
                 return
             done[key] = yield from _judged(name, folder, there)
             done[key] |= {"way": name, "trained on": int(here.labelled.sum())}
-            _write(out, done)
+            write_text(out / FILE, json.dumps(done, indent=1))
         results[name] = done[key]  # and not what another recipe, seed or set has left here
     if recipe.backbone:
         folder = backbone_folder(recipe.backbone)
@@ -164,9 +163,3 @@ def _read(out: Path) -> dict[str, Any]:
     path = out / FILE
     found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return found
-
-
-def _write(out: Path, done: dict[str, Any]) -> None:
-    waiting = out / f".{FILE}.{os.getpid()}.part"
-    waiting.write_text(json.dumps(done, indent=1), encoding="utf-8")
-    waiting.replace(out / FILE)

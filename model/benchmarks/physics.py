@@ -22,7 +22,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
-from model.output_files import give_name
+from model.output_files import written_whole
 from model.physics.correlation import MapRecipe, correlation_maps, order_map
 from model.physics.correlation_file import TOGETHER
 from model.physics.noise import add_noise_file
@@ -163,9 +163,8 @@ def _file_work(counts: Any, shots: int, rounds: int) -> tuple[Seconds, Seconds]:
 
 def _copy(path: Path, out: Path) -> None:
     """As safe as what it is compared with: the copy has its name once it is on the disk."""
-    part = out.with_name("copy.part")
-    shutil.copyfile(path, part)
-    give_name(part, out)
+    with written_whole(out) as part:
+        shutil.copyfile(path, part)
 
 
 def _prepare(path: Path, steps: Preparation, geometry: Geometry) -> None:

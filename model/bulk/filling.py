@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
+from model.output_files import give_name
 
 Block = tuple[int, int]
 """First and last-plus-one shot."""
@@ -148,7 +149,7 @@ class Filling:
     def finish(self) -> None:
         """Give the whole file its name."""
         self.save()
-        self.part.replace(self.out)
+        give_name(self.part, self.out)
         self.journal.unlink(missing_ok=True)
 
 

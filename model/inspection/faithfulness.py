@@ -9,7 +9,6 @@ Trains nothing; writes nothing but the result it is asked to keep.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from model.heatmaps.geometry import ALARM, Heat, lost_share, outside
 from model.heatmaps.gradcam import Form
 from model.inspection.occlusion import envelope_of, occlude
 from model.inspection.questioning import Read, Reader, some_rows
-from model.output_files import check_own, need_folder
+from model.output_files import check_own, need_folder, write_text
 from model.shots.table import ShotTable
 from model.taxonomy import decoding
 
@@ -244,14 +243,7 @@ def _keep(out: Path, found: dict[str, Any], settings: dict[str, Any]) -> dict[st
     before = _kept_in(out)
     same = all(before.get(k) == v for k, v in settings.items())
     classes = (before["classes"] if before and same else {}) | found
-    waiting = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        waiting.write_text(json.dumps(settings | {"classes": classes}, indent=1), "utf-8")
-        waiting.replace(out)
-    except OSError as error:
-        waiting.unlink(missing_ok=True)
-        what = f"cannot be written ({error.strerror})"
-        raise InputError(what, file=out, mend="Choose another place.") from error
+    write_text(out, json.dumps(settings | {"classes": classes}, indent=1))
     return classes
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.heatmaps.geometry import Heat
-from model.output_files import need_folder
+from model.output_files import need_folder, written_whole
 
 SUFFIXES = (".png", ".pdf", ".svg")
 LEVELS = (0.25, 0.5, 0.75)
@@ -169,16 +169,8 @@ def write(figure: Any, out: Path, dpi: int) -> None:
     """Write a figure whole or not at all, the same bytes every time; InputError where it fails."""
     import matplotlib as mpl
 
-    beside = out.with_name(f".{out.stem}.part{out.suffix}")
     kind = out.suffix[1:].lower()
     metadata = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
-    try:
-        with mpl.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "a"}):
-            figure.savefig(beside, format=kind, dpi=dpi, metadata=metadata)
-        beside.replace(out)
-    except OSError as error:
-        mend = "Free some space, or choose another place to write to."
-        why = error.strerror or str(error)
-        raise InputError(f"cannot be written ({why})", file=out, mend=mend) from error
-    finally:
-        beside.unlink(missing_ok=True)
+    fonts = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "a"}
+    with written_whole(out) as part, mpl.rc_context(fonts):
+        figure.savefig(part, format=kind, dpi=dpi, metadata=metadata)

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.online.stream import Hit
+from model.output_files import written_whole
 from model.runs.prediction_file import reason
 from model.shots.hdf5 import is_under_swmr, open_file
 
@@ -194,13 +195,10 @@ def _mended(path: Path) -> int:
         n = min(counts.values())
         if not is_under_swmr(path) and max(counts.values()) == n:
             return n
-        waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            with h5py.File(waiting, "w", locking=False) as made:
+            with written_whole(path) as part, h5py.File(part, "w", locking=False) as made:
                 _copy(file, made, n)
-            waiting.replace(path)
         except _TROUBLE as error:
-            waiting.unlink(missing_ok=True)
             what = f"cannot be mended ({reason(error)})"
             raise InputError(what, file=path, mend="Free some space.") from error
     return n

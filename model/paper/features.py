@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.events import Event, event
-from model.output_files import explained
+from model.output_files import explained, write_arrays
 from model.physics.correlation import LARGEST, amplitudes
 from model.physics.polar import Floats, polar_grid
 from model.physics.profiles import asymmetry, reduced
@@ -163,13 +162,6 @@ def _kept(path: Path | None) -> dict[int, Floats]:
 def _keep(path: Path | None, kept: dict[int, Floats]) -> None:
     if path is None or not kept:
         return
-    waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with waiting.open("wb") as file:
-                index = np.array(list(kept), np.int64)
-                np.savez(file, index=index, features=np.stack(list(kept.values())))
-            waiting.replace(path)
-        finally:
-            waiting.unlink(missing_ok=True)
+    write_arrays(path, index=np.array(list(kept), np.int64), features=np.stack(list(kept.values())))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from model.output_files import write_text
 from model.paper import markdown, page
 from model.paper.cells import Shelf
 from model.paper.contents import Section, sections
@@ -40,7 +40,7 @@ def write(study: Study, tables: Sequence[Table], shelf: Shelf) -> dict[str, str]
         "tables.html": page.page(TITLE, facts, intro, made),
     }
     for name, text in texts.items():
-        _write(out / name, text)
+        write_text(out / name, text)
     return {name.rpartition(".")[2]: str(out / name) for name in texts}
 
 
@@ -58,7 +58,7 @@ def write_page(
     }
     texts |= {f"{name}-table-{s.number}.svg": _file(s) for s in made if s.curves}
     for file, text in texts.items():
-        _write(folder / file, text)
+        write_text(folder / file, text)
     return [folder / file for file in texts]
 
 
@@ -89,9 +89,3 @@ def _facts(study: Study, tables: Sequence[Table], shelf: Shelf) -> list[tuple[st
     facts.append(("Program", order.program))
     facts.append(("Command", order.command))
     return [(name, text) for name, text in facts if text]
-
-
-def _write(path: Path, text: str) -> None:
-    waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
-    waiting.write_text(text, encoding="utf-8")
-    waiting.replace(path)

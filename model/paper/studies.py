@@ -7,7 +7,6 @@ whole, so that it can be stopped at any time and gone on with.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,6 +17,7 @@ import numpy as np
 
 from model.errors import InputError
 from model.events import to_line
+from model.output_files import write_text
 from model.runs.recipes import Recipe
 from model.shots.table import EVALUATION, TRAINING, UNDECIDED, ShotTable
 from model.training.data import in_hard_error
@@ -107,6 +107,4 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Replace the file by this value, whole or not at all."""
-    waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
-    waiting.write_text(json.dumps(json.loads(to_line(value)), indent=1), encoding="utf-8")
-    waiting.replace(path)
+    write_text(path, json.dumps(json.loads(to_line(value)), indent=1))

@@ -7,10 +7,8 @@ numpy only; nothing here computes an embedding.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
+from model.output_files import explained, written_whole
 from model.shots.table import ShotTable
 
 PART = 2048
@@ -71,19 +70,10 @@ def network_key(network: Path) -> str:
 def write(part: Part, embeddings: npt.ArrayLike) -> None:
     """Put (n, D) embeddings in their place, whole or not at all."""
     values = np.asarray(embeddings, np.float16)
-    waiting = part.path.with_name(f".{part.path.name}.{os.getpid()}.part")
-    try:
+    with explained(part.path):
         part.path.parent.mkdir(parents=True, exist_ok=True)
-        with waiting.open("wb") as file:
-            np.save(file, values, allow_pickle=False)
-        waiting.replace(part.path)
-    except OSError as error:
-        mend = "Free some space on that disk."
-        what = f"cannot be written ({error.strerror or error})"
-        raise InputError(what, file=part.path, mend=mend) from error
-    finally:
-        with contextlib.suppress(OSError):  # no folder, or none to write in: said above
-            waiting.unlink(missing_ok=True)
+    with written_whole(part.path) as half, half.open("wb") as file:
+        np.save(file, values, allow_pickle=False)
 
 
 def read(parts: list[Part], n: int) -> Halves | None:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
+from model.output_files import write_text
 from model.preprocessing.network_input import Preprocessing
 from model.shots.hashes import Hashes, hash_of, hashes_of
 from model.shots.table import ShotTable
@@ -157,9 +158,7 @@ class ShotCache:
         for (source, index), position in self._index.items():
             found = self._hashes.get((source, index))
             by_source.setdefault(source, []).append([index, position, found])
-        waiting = self._index_path.with_name(f".index.{os.getpid()}.part")
-        waiting.write_text(json.dumps(by_source), encoding="utf-8")
-        waiting.replace(self._index_path)
+        write_text(self._index_path, json.dumps(by_source))
 
     def _read_index(self) -> None:
         try:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -25,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
+from model.output_files import write_arrays
 from model.physics.profiles import centre_of
 from model.shots.layouts import Geometry
 
@@ -80,15 +80,7 @@ class Reference:
 
     def save(self, path: Path) -> None:
         """Write it to `path` (.npz), whole or not at all."""
-        waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with waiting.open("wb") as file:
-                np.savez(file, mean=self.mean, deviation=self.deviation, shots=self.shots)
-            waiting.replace(path)
-        except OSError as error:
-            waiting.unlink(missing_ok=True)
-            what, mend = f"cannot be written ({error.strerror})", "Free some space."
-            raise InputError(what, file=path, mend=mend) from error
+        write_arrays(path, mean=self.mean, deviation=self.deviation, shots=self.shots)
 
     @classmethod
     def load(cls, path: Path) -> Reference:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -24,6 +23,7 @@ from safetensors.torch import save as save_tensors
 
 from model.errors import InputError
 from model.networks import architectures as networks
+from model.output_files import write_text, written_whole
 from model.physics.correlation_layout import holds_maps
 from model.preprocessing.network_input import Preprocessing
 from model.preprocessing.preparation import Reference
@@ -121,9 +121,9 @@ def save(folder: Path, network: torch.nn.Module, about: Checkpoint) -> None:
     reference = about.preprocessing.preparation.reference
     if reference is not None:
         reference.save(folder / BACKGROUND)
-    waiting = _write_beside(folder / WEIGHTS, data)
-    _write_beside(folder / DESCRIPTION, text.encode()).replace(folder / DESCRIPTION)
-    waiting.replace(folder / WEIGHTS)
+    with written_whole(folder / WEIGHTS) as part:
+        part.write_bytes(data)
+        write_text(folder / DESCRIPTION, text)
 
 
 def describe(folder: Path) -> Checkpoint:
@@ -251,20 +251,3 @@ def digest(folder: Path) -> str:
 
 def _digest_of(path: Path) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-
-
-def _write_beside(path: Path, data: bytes) -> Path:
-    """Write a temporary file next to `path` and return it, ready to be moved into place."""
-    waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with waiting.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        waiting.unlink(missing_ok=True)
-        what = f"cannot be written ({error.strerror})"
-        raise InputError(
-            what, file=path, mend="Free some space or choose another folder."
-        ) from error
-    return waiting

@@ -5,12 +5,11 @@ The run folder keeps the hashes of a training and of all trainings that it began
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 
-from model.errors import InputError
+from model.output_files import write_arrays
 from model.shots.hashes import Hashes
 
 FILE = "learned.npz"
@@ -21,16 +20,7 @@ def keep(folder: Path, own: Hashes, before: Hashes) -> None:
 
     Raises InputError where they cannot be written.
     """
-    path = folder / FILE
-    waiting = path.with_name(f".{FILE}.{os.getpid()}.part")
-    try:
-        with waiting.open("wb") as file:
-            np.savez(file, own=np.unique(own), before=np.unique(before))
-        waiting.replace(path)
-    except OSError as error:
-        waiting.unlink(missing_ok=True)
-        what = f"cannot be written ({error.strerror})"
-        raise InputError(what, file=path, mend="Free some space.") from error
+    write_arrays(folder / FILE, own=np.unique(own), before=np.unique(before))
 
 
 def read(folder: Path) -> tuple[Hashes, Hashes] | None:

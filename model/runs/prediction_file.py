@@ -37,7 +37,7 @@ import numpy.typing as npt
 from model.bulk.filling import reserve
 from model.errors import InputError
 from model.heatmaps.gradcam import FORMS, Form
-from model.output_files import check_own
+from model.output_files import check_own, give_name, part_of
 
 Attributes = Mapping[str, Any]
 PREDICTIONS = "predictions.h5"
@@ -62,11 +62,12 @@ class PredictionFile:
         attributes: Attributes,
     ) -> None:
         self.path = Path(path)
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        self._temporary: Path | None = None
         self._file: h5py.File | None = None
         self.names = tuple(_layout(classes, width, grid))
 
         def begin() -> None:
+            self._temporary = part_of(self.path)
             self._file = create(self._temporary, shots, classes, width, grid, attributes)
 
         self._safely(begin)
@@ -89,11 +90,10 @@ class PredictionFile:
         """Bring everything to the disk, then the file to its place."""
 
         def close() -> None:
-            if self._file is not None:
-                self._file.close()
-            with self._temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            self._temporary.replace(self.path)
+            assert self._file is not None
+            assert self._temporary is not None
+            self._file.close()
+            give_name(self._temporary, self.path)
 
         self._safely(close)
 
@@ -104,7 +104,8 @@ class PredictionFile:
                 self._file.close()
             except _TROUBLE:  # a full disk says so again here
                 self._file = None
-        self._temporary.unlink(missing_ok=True)
+        if self._temporary is not None:
+            self._temporary.unlink(missing_ok=True)
 
     def _safely(self, work: Callable[[], None]) -> None:
         try:

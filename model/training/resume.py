@@ -7,16 +7,16 @@ from the seed and the epoch's number, so no generator has to be kept. Only tenso
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as as_bytes
 from torch import Tensor, nn
 
 from model.errors import InputError
+from model.output_files import written_whole
 
 FILE = "resume.safetensors"
 
@@ -35,17 +35,8 @@ def save(
     for i, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{i}.{k}": v for k, v in values.items() if isinstance(v, Tensor)}
     ready = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    waiting = folder / f".{FILE}.{os.getpid()}.part"
-    try:
-        save_file(ready, waiting, {"state": json.dumps(state)})
-        waiting.replace(folder / FILE)
-    except (OSError, SafetensorError) as error:
-        waiting.unlink(missing_ok=True)
-        raise InputError(
-            f"cannot be written ({error})",
-            file=folder / FILE,
-            mend="Free some space or choose another folder.",
-        ) from error
+    with written_whole(folder / FILE) as part:
+        part.write_bytes(as_bytes(ready, {"state": json.dumps(state)}))
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:

@@ -7,7 +7,6 @@ the run folder. It never asks a person anything and never touches labels or acqu
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 import warnings
@@ -24,6 +23,7 @@ import torch
 from model.errors import InputError
 from model.events import Event, event, now_and_then, to_line
 from model.networks.architectures import SMALLEST, Network
+from model.output_files import write_text
 from model.physics.correlation_layout import are_maps
 from model.preprocessing.cache import ShotCache
 from model.preprocessing.preparation import Preparation
@@ -162,7 +162,7 @@ def _train(
             loop.restore(interrupted)
             words = f"{words} Going on after epoch {loop.epoch}."
         if speak:
-            _write_text(out / RECIPE, to_toml(recipe))
+            write_text(out / RECIPE, to_toml(recipe))
             rows = np.concatenate([data.training, data.tuning])
             learned.keep(out, data.hashes(rows), before)
             yield event("note", level="info", text=f"{words} {start.text}".strip())
@@ -383,16 +383,10 @@ def _finish(loop: Loop, seconds: float) -> Event:
         metrics=report["evaluation"],
     )  # fmt: skip
     checkpoint.save(loop.out, network, about)
-    _write_text(loop.out / METRICS, json.dumps(json.loads(to_line(report)), indent=1))
+    write_text(loop.out / METRICS, json.dumps(json.loads(to_line(report)), indent=1))
     resume.forget(loop.out)
     made = {"metrics": report["evaluation"], "run": str(loop.out), "seconds": report["seconds"]}
     made |= {"constant": report["constant"], "best_epoch": report["best_epoch"]}
     if loop.cancelled:
         return event("cancelled", text="Cancelled; the best network so far is kept.", **made)
     return event("finished", **made)
-
-
-def _write_text(path: Path, text: str) -> None:
-    waiting = path.with_name(f".{path.name}.{os.getpid()}.part")
-    waiting.write_text(text, encoding="utf-8")
-    waiting.replace(path)

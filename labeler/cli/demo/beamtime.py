@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from model.output_files import written_whole
 from model.shots.table import open_source
 
 AT_A_TIME = 6
@@ -22,8 +23,6 @@ def arrive(source: Path, folder: Path, seed: int = 0) -> Iterator[int]:
         order = np.random.default_rng(seed).permutation(shots.info.n_shots)
         for start in range(0, len(order), AT_A_TIME):
             rows = order[start : start + AT_A_TIME]
-            part = folder / f".{start:06}.part"
-            with h5py.File(part, "w") as file:
+            with written_whole(folder / f"{start:06}.h5") as part, h5py.File(part, "w") as file:
                 file["images"] = np.stack([shots.read(int(row)) for row in rows])
-            part.rename(folder / f"{start:06}.h5")
             yield start + len(rows)

@@ -59,7 +59,7 @@ def test_a_bar_is_full_only_where_the_work_was_done(end, shown, capsys):
 
 def test_a_child_of_the_command_takes_no_module_of_the_current_folder(tmp_path):
     write_shots(tmp_path / "shots.h5")
-    (tmp_path / "random.py").write_text("raise SystemExit('a module of mine')")
+    (tmp_path / "socket.py").write_text("raise SystemExit('a module of mine')")
     installed = "import sys; del sys.path[0]; from labeler.cli import main; sys.exit(main())"
     ended = subprocess.run(
         [sys.executable, "-c", installed, "create", "week", "shots.h5"],
