@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
@@ -15,6 +16,9 @@ import numpy.typing as npt
 import psutil
 
 from model.errors import InputError
+
+_PART = re.compile(r"\.(.+)\.(\d+)\.part(?:-journal)?", re.DOTALL)
+"""What is half written: the name that it will have, and the process that writes it."""
 
 
 def check_place(out: Path, sources: Iterable[Path], need: int = 0, force: bool = False) -> None:
@@ -103,12 +107,20 @@ def write_arrays(out: Path, **arrays: npt.ArrayLike) -> None:
 
 def part_of(out: Path) -> Path:
     """Where this process writes what will become `out`; what killed ones left there is removed."""
-    for left in out.parent.iterdir():
-        name, number, end = (*left.name.rsplit(".", 2), "", "")[:3]
-        mine = name == f".{out.name}" and end == "part" and number.isdecimal()
-        if mine and not psutil.pid_exists(int(number)):
-            left.unlink(missing_ok=True)
+    sweep(out.parent, out.name)
     return out.with_name(f".{out.name}.{os.getpid()}.part")
+
+
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove what killed processes left half written in a folder: of `name`, or of everything."""
+    for left in folder.iterdir():
+        found = _PART.fullmatch(left.name)
+        if found is None or (name and found[1] != name) or psutil.pid_exists(int(found[2])):
+            continue
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def give_name(part: Path, out: Path) -> None:

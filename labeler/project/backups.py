@@ -7,16 +7,16 @@ labels, their history and the taxonomy, not the shots and not the runs. No Qt an
 from __future__ import annotations
 
 import contextlib
-import os
-import re
+import shutil
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from labeler.project.store import copies
-from labeler.project.store.copies import FOLDER, Glance
+from labeler.project.store.copies import FOLDER, Glance, Place, all_copies
 from model.errors import InputError
+from model.output_files import written_whole
 
 DATABASE, SERVER = "project.sqlite", "project.toml"
 EVERY = timedelta(minutes=30)
@@ -32,7 +32,8 @@ REASONS = {
 """Why a backup was made, in words; `before-0002` and the like are made before an update."""
 THINNED = ("auto", "before-restore")
 """Only these are ever deleted."""
-_NAME = re.compile(r"project-(\d{8}T\d{6}\.\d{6})Z-([\w-]+)\.sqlite")
+ALWAYS = 24
+"""The newest ones that stay whatever the clock says: it may have been wrong."""
 
 
 @dataclass(frozen=True)
@@ -84,41 +85,34 @@ def which_to_keep(times: Iterable[datetime], now: datetime) -> set[datetime]:
 
 def list_backups(folder: Path) -> list[Backup]:
     """All backups of a project, the newest first; a damaged one says so."""
-    return [_opened(*named) for named in _named(folder)]
+    return [_opened(place) for place in all_copies(Path(folder) / FOLDER)]
 
 
 def newest(folder: Path) -> Backup | None:
     """The newest backup that can be read."""
-    each = (_opened(*named) for named in _named(folder))
+    each = (_opened(place) for place in all_copies(Path(folder) / FOLDER))
     return next((backup for backup in each if backup.held is not None), None)
 
 
-def _named(folder: Path) -> list[tuple[Path, datetime, str]]:
-    """(path, time, reason) by the names of the files, the newest first."""
-    found = []
-    for path in (Path(folder) / FOLDER).glob("project-*.sqlite"):
-        name = _NAME.fullmatch(path.name)
-        if name is not None:
-            time = datetime.strptime(name[1], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
-            found.append((path, time, name[2]))
-    return sorted(found, key=lambda named: named[1], reverse=True)
-
-
-def _opened(path: Path, time: datetime, reason: str) -> Backup:
+def _opened(place: Place) -> Backup:
     held, trouble = None, ""
     try:
-        held = copies.look_into(path)
+        held = copies.look_into(place.path)
     except (InputError, ValueError, KeyError, TypeError) as error:
         trouble = str(error)
-    return Backup(path, time, reason, path.stat().st_size, held, trouble)
+    size = place.path.stat().st_size
+    return Backup(place.path, place.time, place.reason, size, held, trouble)
 
 
 def is_due(folder: Path, gesture: int, now: datetime) -> bool:
-    """Whether something was decided since the last backup, and that is 30 minutes ago."""
+    """Whether something was decided since the last backup, and that is 30 minutes ago.
+
+    One that was made in the future was made by a clock that was wrong.
+    """
     last = newest(folder)
     if last is None or last.held is None:
         return gesture > 0
-    return last.held.gesture != gesture and now - last.time >= EVERY
+    return last.held.gesture != gesture and not timedelta(0) <= now - last.time < EVERY
 
 
 def back_up(folder: Path, reason: str = "auto") -> Path:
@@ -130,22 +124,29 @@ def back_up(folder: Path, reason: str = "auto") -> Path:
 
 def thin(folder: Path, now: datetime) -> list[Path]:
     """Delete the backups that need not be kept; those that were deleted."""
-    here = {t.astimezone(): path for path, t, reason in _named(folder) if reason in THINNED}
-    keep = which_to_keep(here, now)
-    gone = [path for time, path in here.items() if time not in keep]
+    here = [p for p in all_copies(Path(folder) / FOLDER) if p.reason in THINNED]
+    keep = which_to_keep((p.time.astimezone() for p in here), now)
+    gone = [p.path for p in here[ALWAYS:] if p.time.astimezone() not in keep]
     for path in gone:
         path.unlink(missing_ok=True)
     return gone
 
 
 def choose(folder: Path, which: str) -> Backup:
-    """A backup by its number in the list (1 is the newest), its file name, or `newest`."""
+    """A backup by its number in the list (1 is the newest), its file name, or `newest`.
+
+    Or any file of that kind, such as one that a window saved.
+    """
     here = list_backups(folder)
     if which == "newest":
         which = next((str(i) for i, b in enumerate(here, 1) if b.held is not None), "")
     for number, backup in enumerate(here, 1):
         if which in (str(number), backup.path.name, str(backup.path)):
             return backup
+    saved = Path(which)
+    if saved.suffix == ".sqlite" and saved.is_file():
+        changed = datetime.fromtimestamp(saved.stat().st_mtime, UTC)
+        return _opened(Place(0, changed, "hand", saved.absolute()))
     mend = f"Without a backup's name, `airylabel restore {Path(folder).name}` lists all."
     raise InputError(f"there is no backup {which!r}", file=Path(folder) / FOLDER, mend=mend)
 
@@ -161,7 +162,7 @@ def home(project: Path) -> Path:
     if (folder / SERVER).is_file():
         mend = "Ask whoever runs the server for its backups (pg_dump, pg_restore)."
         raise InputError("the labels are on a server", file=folder, mend=mend)
-    if not (folder / DATABASE).is_file() and not _named(folder):
+    if not (folder / DATABASE).is_file() and not all_copies(folder / FOLDER):
         there = "is not a project" if folder.exists() else "there is no such project"
         raise InputError(there, file=folder, mend="Name the folder of a project.")
     return folder
@@ -191,8 +192,7 @@ def keep_aside(folder: Path, reason: str) -> Path:
     except InputError:
         if not database.is_file():
             raise
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    target = folder / FOLDER / f"project-{stamp}-damaged.sqlite"
+    target = copies.next_place(folder / FOLDER, "damaged")
     for rest in ("-wal", "-shm", ""):
         part = database.with_name(database.name + rest)
         if part.is_file():
@@ -208,27 +208,10 @@ def write_taxonomy(folder: Path, text: object) -> None:
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if path.read_text(encoding="utf-8") == text:
             return
-    half = path.with_suffix(".part")
-    try:
-        with half.open("w", encoding="utf-8", newline="") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        half.replace(path)
-    except OSError as error:
-        mend = "Free some space, or ask for the right to write there."
-        raise InputError(f"cannot be written ({error})", file=path, mend=mend) from error
-    finally:
-        half.unlink(missing_ok=True)
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8", newline="")
 
 
 def _copy_file(source: Path, target: Path) -> None:
-    half = target.with_suffix(".part")
-    try:
-        half.write_bytes(source.read_bytes())
-        half.replace(target)
-    except OSError as error:
-        mend = "Free some space, or ask for the right to write there."
-        raise InputError(f"cannot be written ({error})", file=target, mend=mend) from error
-    finally:
-        half.unlink(missing_ok=True)
+    with written_whole(target) as part:
+        shutil.copyfile(source, part)

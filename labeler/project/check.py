@@ -22,6 +22,7 @@ from labeler.project.store.classing import TEXT
 from labeler.project.store.salvage import Saved
 from labeler.project.summary import violations
 from model.errors import InputError
+from model.output_files import part_of
 from model.shots.first_look import probe_each
 from model.taxonomy.toml import load
 
@@ -176,9 +177,8 @@ def _salvage(folder: Path) -> list[str]:
         kept = damaged
         said.append("The database was gone.")
     backup = _agreeing(folder, kept)
-    fresh = folder / "project.salvaged.part"
+    fresh = part_of(folder / "project.salvaged")
     try:
-        fresh.unlink(missing_ok=True)
         saved = salvage.salvage(kept, None if backup is None else backup.path, fresh)
         if not saved.read.get("sources") and not saved.from_backup.get("sources"):
             raise InputError(
@@ -196,7 +196,7 @@ def _salvage(folder: Path) -> list[str]:
 def _agreeing(folder: Path, damaged: Path) -> Backup | None:
     """The newest good backup of the same history as the damaged database."""
     here = [b for b in backups.list_backups(folder) if b.held is not None and b.path != damaged]
-    here.sort(key=lambda b: (b.reason == "before-restore", -b.time.timestamp()))
+    here.sort(key=lambda b: b.reason == "before-restore")  # else the newest first, as they are
     good = (b for b in here if salvage.agree(damaged, b.path))
     return next(good, None)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from labeler.project.store import LABELLED, Store, StoredSource
 from model.errors import InputError
+from model.output_files import part_of, sync_folder, written_whole
 from model.shots import single_label
 from model.shots.first_look import Probed, probe_each
 from model.shots.table import refuse_twins
@@ -56,24 +57,34 @@ def make(
         classes, names = single_label.classes_of(files, class_of_each or None, chosen)
         found = [_of_one_class(*pair) for pair in zip(found, names, strict=True)]
         text = text if taxonomy else to_toml(classes)
-    half = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
-        half.mkdir(parents=True)
-        (half / "taxonomy.toml").write_text(text, encoding="utf-8")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        half = part_of(folder)
+        half.mkdir()
+    except OSError as error:
+        raise _cannot_be_made(folder, error) from error
+    try:
+        with written_whole(half / "taxonomy.toml") as part:
+            part.write_text(text, encoding="utf-8")
         _fill(half, folder, found, classes, annotator, with_labels, url)
         if folder.exists():
             folder.rmdir()
         half.rename(folder)
+        sync_folder(folder.parent)
     except InputError as error:
         if error.file is not None and error.file.is_relative_to(half):  # gone in a moment
             error.file = folder / error.file.relative_to(half)
         raise
     except OSError as error:
-        mend = "Choose a folder where you may write and that has space."
-        what = f"the project cannot be made there ({error.strerror or error})"
-        raise InputError(what, file=folder, mend=mend) from error
+        raise _cannot_be_made(folder, error) from error
     finally:
         shutil.rmtree(half, ignore_errors=True)
+
+
+def _cannot_be_made(folder: Path, error: OSError) -> InputError:
+    mend = "Choose a folder where you may write and that has space."
+    what = f"the project cannot be made there ({error.strerror or error})"
+    return InputError(what, file=folder, mend=mend)
 
 
 def _of_one_class(probed: Probed, name: str) -> Probed:

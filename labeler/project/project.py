@@ -5,6 +5,7 @@ Files of shots are referenced, never copied, written or locked. No SQL and no Qt
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,10 +18,11 @@ import numpy.typing as npt
 from labeler.project import backups, people, runs
 from labeler.project import create as making
 from labeler.project.runs import RunInfo
-from labeler.project.store import LABELLED, Store, StoredSource
+from labeler.project.store import LABELLED, Store, StoredSource, copies
 from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.records import Present, Pulse, Status
 from model.errors import InputError
+from model.output_files import sweep
 from model.shots.first_look import probe_each
 from model.shots.hdf5 import fingerprint
 from model.shots.table import ShotTable, SourceInfo, make_table, open_source, refuse_twins
@@ -113,6 +115,7 @@ class Project:
         store = Store.open(place)
         try:
             opened_at = store.pulse()
+            _sweep(folder, store)
             taxonomy = _in_step(folder / TAXONOMY, store)
             taxonomy, notes = _follow_bits(taxonomy, store)
             return cls(folder, taxonomy, store, notes, opened_at)
@@ -289,6 +292,14 @@ class Project:
     @current_run.setter
     def current_run(self, number: int | None) -> None:
         self.store.set_meta("current_run", number)
+
+
+def _sweep(folder: Path, store: Store) -> None:
+    """Remove what killed processes left half written."""
+    if not store.read_only:
+        for place in (folder, folder / copies.FOLDER):
+            with contextlib.suppress(OSError):
+                sweep(place)
 
 
 def _fingerprint(info: SourceInfo) -> str:

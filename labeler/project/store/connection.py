@@ -144,7 +144,7 @@ class Database:
         run("PRAGMA synchronous=FULL")
         run("SELECT count(*) FROM sqlite_master").scalar()  # now its files are all there
         ends = ("",) if self.network else ("", "-wal", "-shm")
-        self._paths = [self.path.with_name(self.path.name + end) for end in ends]
+        self._paths = [f"{self.path}{end}" for end in ends]
         self._files = self._identities()
 
     def live_while_waiting(self, live: Callable[[float], None]) -> None:
@@ -212,7 +212,7 @@ class Database:
         found: list[tuple[int, int] | None] = []
         for path in self._paths:
             try:
-                about = path.stat()
+                about = os.stat(path)  # noqa: PTH116 - before and after every label
                 found.append((0, 0) if self.network else (about.st_dev, about.st_ino))
             except OSError:
                 found.append(None)

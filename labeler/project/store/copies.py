@@ -7,7 +7,7 @@ never kept waiting by a copy.
 from __future__ import annotations
 
 import json
-import os
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,8 +18,10 @@ from typing import Any
 from labeler.project.store.connection import translated
 from labeler.project.store.schema import KNOWN
 from model.errors import InputError
+from model.output_files import sweep, written_whole
 
 FOLDER = "backups"
+_NAME = re.compile(r"project-(\d{8}T\d{6}\.\d{6})Z-([\w-]+)(?:\.(\d+))?\.sqlite")
 KEY = "backup"
 """The named value that a copy carries: when, why, and how much is in it."""
 RESTORED = "restored"
@@ -51,30 +53,64 @@ class Glance:
         return f"{self.labelled:,} of {self.shots:,} labelled by people{more}"
 
 
-def back_up(database: Path, reason: str, folder: Path | None = None) -> Path:
-    """A copy in `backups/` beside the database; InputError where it is damaged or has no room."""
-    folder = folder or database.parent / FOLDER
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    target = folder / f"{database.stem}-{now}-{reason}.sqlite"
-    half = target.with_suffix(f".{os.getpid()}.part")
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where a copy lies among the others: copies are numbered as they are made.
+
+    The clock of a machine may jump; the numbers do not. Copies of older programs have none.
+    """
+
+    number: int
+    time: datetime
+    reason: str
+    path: Path
+
+
+def all_copies(folder: Path) -> list[Place]:
+    """The copies in a folder by their names, the newest first."""
+    found = []
+    for path in folder.glob("project-*.sqlite"):
+        name = _NAME.fullmatch(path.name)
+        if name is not None:
+            time = datetime.strptime(name[1], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+            found.append(Place(int(name[3] or 0), time, name[2], path))
+    return sorted(found, reverse=True)
+
+
+def next_place(folder: Path, reason: str) -> Path:
+    """What the next copy in a folder is called; the folder is made where it is not there."""
     try:
         folder.mkdir(exist_ok=True)
-        with translated(database), closing(sqlite3.connect(half, isolation_level=None)) as copy:
+        sweep(folder)
+    except OSError as error:
+        raise _unwritten(folder, error) from error
+    number = max((place.number for place in all_copies(folder)), default=0) + 1
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    return folder / f"project-{now}-{reason}.{number}.sqlite"
+
+
+def back_up(database: Path, reason: str) -> Path:
+    """A copy in `backups/` beside the database; InputError where it is damaged or has no room."""
+    folder = database.parent / FOLDER
+    target = next_place(folder, reason)
+    try:
+        with written_whole(target) as part, translated(database), closing(_writing(part)) as copy:
             with closing(_reading(database)) as source:
                 source.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")
             _refuse_damage(copy, database)
             kept = {**vars(_glance(copy)), "reason": reason}
             copy.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (KEY, json.dumps(kept)))
-        half.replace(target)
-    except OSError as error:
-        mend = "Free some space, or ask for the right to write there."
-        what = f"no backup could be written ({error})"
-        raise InputError(what, file=folder, mend=mend) from error
-    finally:
-        for rest in ("", "-journal"):
-            half.with_name(half.name + rest).unlink(missing_ok=True)
+    except InputError as error:
+        if error.file == target:
+            raise _unwritten(folder, error.what) from error
+        raise
     return target
+
+
+def _unwritten(folder: Path, why: object) -> InputError:
+    mend = "Free some space, or ask for the right to write there."
+    return InputError(f"no backup could be written ({why})", file=folder, mend=mend)
 
 
 def look_into(copy: Path) -> Glance:
@@ -131,15 +167,21 @@ def put_back(copy: Path, database: Path) -> None:
 
 
 def replace(copy: Path, database: Path) -> None:
-    """Put a copy in the place of a database that nobody can use; keep that one first."""
-    half = database.with_suffix(".part")
-    with translated(database), closing(sqlite3.connect(half)) as new:
-        with closing(_immutable(copy)) as source:
-            source.backup(new)
-        _refuse_damage(new, copy)
-    for rest in ("-wal", "-shm"):
-        database.with_name(database.name + rest).unlink(missing_ok=True)
-    half.replace(database)
+    """Put a copy in the place of a database that nobody can use; keep that one first.
+
+    A window that has the old one open notices before its next label.
+    """
+    with written_whole(database) as half:
+        with translated(database), closing(_writing(half)) as new:
+            with closing(_immutable(copy)) as source:
+                source.backup(new)
+            _refuse_damage(new, copy)
+        for rest in ("-wal", "-shm"):
+            database.with_name(database.name + rest).unlink(missing_ok=True)
+
+
+def _writing(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None)
 
 
 def _reading(path: Path) -> sqlite3.Connection:

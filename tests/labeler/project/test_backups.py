@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -73,6 +76,13 @@ def test_a_backup_is_due_only_after_half_an_hour_and_a_change(minutes):
         patch.setattr(backups, "newest", lambda folder: last)
         assert not backups.is_due(None, 7, now)
         assert backups.is_due(None, 8, now) == (minutes >= 30)
+
+
+def test_a_clock_that_was_ahead_does_not_put_backups_off(monkeypatch):
+    ahead = backups.Backup(None, NOW + timedelta(days=400), "auto", 1, copies.Glance(10, 3, 7))
+    monkeypatch.setattr(backups, "newest", lambda folder: ahead)
+    assert backups.is_due(None, 8, NOW)
+    assert not backups.is_due(None, 7, NOW)
 
 
 # -- on the disk ---------------------------------------------------------------------------------
@@ -213,6 +223,58 @@ def test_old_backups_are_thinned_and_those_before_an_update_stay(week):
     old = [b for b in left if now - b.time > timedelta(days=2)]
     assert len([b for b in old if b.reason == "auto"]) in (4, 5)
     assert len([b for b in old if b.reason == "before-0002"]) == 1
+
+
+class Clock(datetime):
+    """What the copies take for the time."""
+
+    ahead = timedelta(0)
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) + cls.ahead
+
+
+def test_backups_follow_each_other_as_they_were_made_whatever_the_clock_says(week, monkeypatch):
+    monkeypatch.setattr(copies, "datetime", Clock)
+    monkeypatch.setattr(backups, "datetime", Clock)
+    for row, days in ((0, 0), (1, 3650), (2, 0), (3, -40)):
+        monkeypatch.setattr(Clock, "ahead", timedelta(days=days))
+        label(week, row, 3)
+        backups.back_up(week)
+    assert [b.held.labelled for b in backups.list_backups(week)] == [4, 3, 2, 1]
+    assert backups.newest(week).held.labelled == 4
+    assert backups.choose(week, "newest").held.labelled == 4
+
+
+def test_a_clock_far_ahead_costs_none_of_the_days_backups(week, monkeypatch):
+    label(week, 0, 3)
+    made = [backups.back_up(week) for _ in range(12)]
+    gone = backups.thin(week, datetime.now(UTC) + timedelta(days=3650))
+    assert gone == []
+    assert all(path.is_file() for path in made)
+
+
+def test_what_a_kill_left_half_written_is_swept_when_the_project_is_opened(week):
+    backups.back_up(week, "hand")
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    mine = os.getpid()
+    for folder, name in ((week, "taxonomy.toml"), (week / "backups", "project-x.sqlite")):
+        for end in (f"{ended.pid}.part", f"{ended.pid}.part-journal", f"{mine}.part"):
+            (folder / f".{name}.{end}").write_text("half")
+    Project.open(week).close()
+    left = [p.name for p in week.rglob("*.part*")]
+    assert sorted(left) == [f".project-x.sqlite.{mine}.part", f".taxonomy.toml.{mine}.part"]
+
+
+def test_a_file_that_a_window_saved_can_be_gone_back_to(week, tmp_path):
+    label(week, 0, 3)
+    with Project.open(week) as project:
+        project.store.save_copy(tmp_path / "saved.sqlite")
+    label(week, 1, 3)
+    assert main(["restore", str(week), str(tmp_path / "saved.sqlite")]) == 0
+    assert state(week)[:2] == [3, 0]
 
 
 def test_labels_are_stored_while_a_backup_is_made(week):
