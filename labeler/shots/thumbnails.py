@@ -84,10 +84,7 @@ class Thumbnails:
             )
             .fetchone()
         )
-        if row is None:  # another process threw the file away
-            self._made[source][index] = False
-            return None
-        height, width, checksum, pixels = row
+        height, width, checksum, pixels = row or (0, 0, 0, None)
         if not isinstance(pixels, bytes) or _checksum(place, (height, width), pixels) != checksum:
             raise sqlite3.DatabaseError("a picture is not what was kept")
         return np.frombuffer(pixels, np.uint8).reshape(height, width)
