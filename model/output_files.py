@@ -1,5 +1,5 @@
-"""Where a command writes (refused before the work, explained when it fails, swept when killed), and
-where a shipped network lies."""
+"""Where a command writes (refused before the work, explained when it fails, swept when killed), its
+HTML pages, and where a shipped network lies."""
 
 from __future__ import annotations
 
@@ -103,6 +103,21 @@ def write_arrays(out: Path, **arrays: npt.ArrayLike) -> None:
     """Make `out` an .npz file of these arrays by name, like `write_text`."""
     with written_whole(out) as part, part.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def html_page(template: str, **values: object) -> str:
+    """A page from one of `resources/templates`; every text in it is escaped, `Markup` is not."""
+    import jinja2
+
+    pages = jinja2.Environment(
+        loader=jinja2.PackageLoader("resources", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return pages.get_template(template).render(values)
 
 
 def part_of(out: Path) -> Path:

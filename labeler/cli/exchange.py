@@ -244,10 +244,11 @@ def _print_agreement(found: Any) -> None:
 def _report(args: argparse.Namespace) -> int:
     from labeler.project.project import Project
     from labeler.quality.week_report import write_report
+    from labeler.window.widgets.print_pdf import print_pdf
 
     with Project.open(args.project) as project:
         who = _annotator(project, args.annotator)
-        out = write_report(project, args.out, annotator=who, force=args.force)
+        out = write_report(project, args.out, print_pdf, annotator=who, force=args.force)
     if args.json:
         print_json({"out": str(out)})
     else:

@@ -1,15 +1,15 @@
-"""Figures of the report on a labelling week, drawn by matplotlib without any window.
-
-Each function returns a Figure; where it is written is the report's business.
-"""
+"""Figures of the report on a labelling week as SVG, drawn by matplotlib without any window."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import io
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ParamSpec
 
 import numpy as np
+from markupsafe import Markup
 
 from labeler.quality.agreement import Agreement
 from labeler.quality.repeats import FEW, ClassDrift
@@ -19,18 +19,37 @@ from model.metrics.agreement import RELIABLE, TENTATIVE
 
 INK, SOFT, FAINT = "#1f6fc0", "#9cc3ea", "#d8d8dc"
 WIDTH = 6.6
+Given = ParamSpec("Given")
+
+
+def _svg(draw: Callable[Given, Any]) -> Callable[Given, Markup]:
+    """A function that draws and returns a Figure, as one that returns its <svg> element.
+
+    Names are plain text, never formulas.
+    """
+
+    @functools.wraps(draw)
+    def drawn(*args: Given.args, **kwargs: Given.kwargs) -> Markup:
+        import matplotlib as mpl
+
+        with mpl.rc_context({**PLOT_LOOK, "text.parse_math": False}):
+            out = io.StringIO()
+            nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+            draw(*args, **kwargs).savefig(out, format="svg", metadata=nothing)
+        text = out.getvalue()
+        return Markup(text[text.index("<svg") :])
+
+    return drawn
 
 
 def _figure(height: float) -> tuple[Any, Any]:
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(PLOT_LOOK):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        axes = figure.add_subplot()
-    return figure, axes
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.add_subplot()
 
 
+@_svg
 def days(found: Sequence[tuple[datetime, Span]]) -> Any:
     """Shots decided on each day, with shots an hour above the bars."""
     figure, axes = _figure(2.2)
@@ -54,6 +73,7 @@ def days(found: Sequence[tuple[datetime, Span]]) -> Any:
     return figure
 
 
+@_svg
 def classes(names: Sequence[str], own: Sequence[int], of_files: Sequence[int]) -> Any:
     """Labels of each class: own ones, and those of the files behind them."""
     figure, axes = _figure(0.6 + 0.24 * len(names))
@@ -72,6 +92,7 @@ def classes(names: Sequence[str], own: Sequence[int], of_files: Sequence[int]) -
     return figure
 
 
+@_svg
 def drift(found: Sequence[ClassDrift]) -> Any:
     """The share of labels that a second, blind reading confirms, by class."""
     known = [d for d in found if d.shots >= FEW]
@@ -84,6 +105,7 @@ def drift(found: Sequence[ClassDrift]) -> Any:
     return figure
 
 
+@_svg
 def agreement(found: Agreement) -> Any:
     """Krippendorff's alpha of each class, with its interval."""
     figure, axes = _figure(0.7 + 0.24 * len(found.class_names))

@@ -5,14 +5,10 @@ One file without links to anything; it asks the project and changes nothing.
 
 from __future__ import annotations
 
-import html
-import io
-import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,40 +21,47 @@ from labeler.quality.rules import check_rules
 from labeler.quality.week import ENOUGH_OF_A_CLASS, Span, rare_classes, week_of
 from labeler.version import version
 from model.errors import InputError
-from model.output_files import check_place, written_whole
+from model.output_files import check_place, html_page, written_whole
 
 ENDINGS = (".html", ".htm", ".pdf")
 
 
 @dataclass
 class Section:
-    """A heading, sentences, a figure, and a table with its heads in the first line."""
+    """A heading, sentences, a figure as SVG, and a table with its heads in the first line."""
 
     title: str
     text: list[str] = field(default_factory=list)
-    figure: Any = None
+    figure: str = ""
     table: list[Sequence[str]] = field(default_factory=list)
 
 
 def write_report(
     project: Project,
     out: Path | str,
+    print_pdf: Callable[[str, Path], None],
     *,
     annotator: int | None = None,
     force: bool = False,
     now: datetime | None = None,
 ) -> Path:
-    """Write the report to a .html or .pdf file; InputError where that cannot be."""
+    """Write the report to a .html or .pdf file; InputError where that cannot be.
+
+    `print_pdf` makes a PDF file of the HTML text.
+    """
     out = Path(out)
     if out.suffix.lower() not in ENDINGS:
         mend = "Give it a name that ends in .html or .pdf."
         raise InputError("is neither HTML nor PDF by its name", file=out, mend=mend)
     who = project.annotator if annotator is None else annotator
     title, sections = contents(project, who, datetime.now() if now is None else now)
-    write = _as_pdf if out.suffix.lower() == ".pdf" else _as_html
+    text = html_page("week_report.html", title=title, sections=sections)
     check_place(out, [info.path for info in project.sources], force=force)
     with written_whole(out) as part:
-        write(part, title, sections)
+        if out.suffix.lower() == ".pdf":
+            print_pdf(text, part)
+        else:
+            part.write_text(text, encoding="utf-8")
     return out
 
 
@@ -209,134 +212,3 @@ def _sources(project: Project, who: int, now: datetime) -> Section:
         table.append((info.path.name, f"{info.n_shots:,}", size, info.fingerprint[:16]))
     text = [f"Taxonomy {project.taxonomy.name}; airylabel {version()}."]
     return Section("Files of shots", text, table=table)
-
-
-# -- how it looks ------------------------------------------------------------------------------
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #2a2a2d; max-width: 46em; margin: 3em auto;
-  padding: 0 1.5em; }
-h1 { font-size: 1.5em; } h2 { font-size: 1.1em; margin: 2em 0 .4em; }
-table { border-collapse: collapse; font-size: .92em; } th { text-align: left; color: #66666c; }
-td, th { padding: .25em 1.4em .25em 0; border-bottom: 1px solid #e4e4e6; }
-svg { max-width: 100%; height: auto; } p { margin: .3em 0; }
-@media print { body { margin: 0; } h2 { break-after: avoid; } svg, table { break-inside: avoid; } }
-"""
-
-
-def _as_html(path: Path, title: str, sections: Sequence[Section]) -> None:
-    said = html.escape
-    lines = [
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
-        f"<title>{said(title)}</title><style>{_STYLE}</style></head><body><h1>{said(title)}</h1>",
-    ]
-    for section in sections:
-        lines.append(f"<h2>{said(section.title)}</h2>")
-        lines += [f"<p>{said(text)}</p>" for text in section.text]
-        if section.figure is not None:
-            lines.append(_svg(section.figure))
-        if section.table:
-            heads, *rows = section.table
-            lines.append("<table><tr>" + "".join(f"<th>{said(h)}</th>" for h in heads) + "</tr>")
-            for row in rows:
-                lines.append("<tr>" + "".join(f"<td>{said(c)}</td>" for c in row) + "</tr>")
-            lines.append("</table>")
-    lines.append("</body></html>\n")
-    path.write_text("\n".join(lines), encoding="utf-8")
-
-
-def _svg(figure: Any) -> str:
-    out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Date": None})
-    text = out.getvalue()
-    return text[text.index("<svg") :]
-
-
-A4 = (8.27, 11.69)
-LEFT, TOP, BOTTOM, LINE = 0.1, 0.94, 0.06, 0.0165
-"""Margins and the height of a line, as shares of a page."""
-
-
-def _as_pdf(path: Path, title: str, sections: Sequence[Section]) -> None:
-    from matplotlib.backends.backend_pdf import PdfPages
-
-    with PdfPages(path, metadata={"Title": title, "Creator": f"airylabel {version()}"}) as pdf:
-        page = _PdfPage(pdf)
-        page.write(title, size=13, bold=True)
-        for section in sections:
-            page.section(section)
-        page.end()
-
-
-class _PdfPage:
-    """Sections from top to bottom, on as many pages as it takes."""
-
-    def __init__(self, pdf: Any) -> None:
-        self.pdf = pdf
-        self._begin()
-
-    def _begin(self) -> None:
-        from matplotlib.figure import Figure
-
-        self.page = Figure(figsize=A4)
-        self.y = TOP
-
-    def end(self) -> None:
-        """Put the page into the file."""
-        self.pdf.savefig(self.page)
-
-    def _room(self, share: float) -> None:
-        if self.y - share < BOTTOM:
-            self.end()
-            self._begin()
-
-    def write(self, text: str, *, size: float = 9.5, bold: bool = False, x: float = LEFT) -> None:
-        """A paragraph."""
-        lines = textwrap.wrap(text, int(900 / size)) or [""]
-        self._room(LINE * len(lines))
-        for line in lines:
-            self.y -= LINE * size / 9.5
-            weight = "bold" if bold else "normal"
-            self.page.text(x, self.y, line, fontsize=size, weight=weight, parse_math=False)
-        self.y -= LINE * 0.4
-
-    def section(self, section: Section) -> None:
-        """Heading, text, figure, table."""
-        height = 0.0
-        if section.figure is not None:
-            width, inches = section.figure.get_size_inches()
-            height = inches / width * (A4[0] * (1 - 2 * LEFT)) / A4[1]
-        self._room(height + LINE * (5 + len(section.text)))
-        self.y -= LINE
-        self.write(section.title, size=11, bold=True)
-        for text in section.text:
-            self.write(text)
-        if section.figure is not None:
-            self._picture(section.figure, height)
-        if section.table:
-            self._table(section.table)
-
-    def _picture(self, figure: Any, height: float) -> None:
-        import matplotlib.image as images
-
-        out = io.BytesIO()
-        figure.savefig(out, format="png", dpi=300)
-        out.seek(0)
-        self.y -= height
-        axes = self.page.add_axes((LEFT, self.y, 1 - 2 * LEFT, height))
-        axes.imshow(images.imread(out), aspect="auto", interpolation="antialiased")
-        axes.set_axis_off()
-
-    def _table(self, table: Sequence[Sequence[str]]) -> None:
-        widths = [max(len(row[c]) for row in table) for c in range(len(table[0]))]
-        starts = np.cumsum([0, *widths[:-1]]) + 2.5 * np.arange(len(widths))
-        step = min(0.0112, (1 - 2 * LEFT) / (starts[-1] + widths[-1]))
-        for k, row in enumerate(table):
-            self._room(LINE)
-            self.y -= LINE
-            for start, cell in zip(starts, row, strict=True):
-                x = LEFT + step * float(start)
-                ink = "#66666c" if k == 0 else "#2a2a2d"
-                size = 9 * step / 0.0112 if step < 0.0112 else 9
-                self.page.text(x, self.y, cell, fontsize=size, color=ink, parse_math=False)
-        self.y -= LINE * 0.5

@@ -95,9 +95,11 @@ def write_report(session: Any, host: QWidget) -> Errand | None:
     out, annotator = asked[0], session.annotator
 
     def work(project: Any, progress: Progress) -> str:
-        from labeler.quality.week_report import write_report
+        from labeler.quality import week_report
+        from labeler.window.widgets.print_pdf import print_pdf
 
-        return f"The report is {write_report(project, out, annotator=annotator, force=True)}."
+        week_report.write_report(project, out, print_pdf, annotator=annotator, force=True)
+        return f"The report is {out}."
 
     return run_errand(session, host, "Drawing the report…", work)
 

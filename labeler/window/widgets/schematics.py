@@ -11,7 +11,16 @@ import numpy.typing as npt
 from labeler.window.display import paint_unseen
 
 _alive: list[object] = []
-"""Qt's application must outlive every picture; of the window's kind, as a process has but one."""
+
+
+def need_application() -> None:
+    """Qt's application, which must outlive every picture; without a screen where there is no window
+    yet."""
+    from PyQt6.QtWidgets import QApplication
+
+    if QApplication.instance() is None:
+        paint_unseen()
+        _alive.append(QApplication(sys.argv[:1]))
 
 
 def render(name: str, side: int) -> npt.NDArray[np.uint8]:
@@ -19,11 +28,8 @@ def render(name: str, side: int) -> npt.NDArray[np.uint8]:
     from PyQt6.QtCore import QByteArray, QRectF, Qt
     from PyQt6.QtGui import QImage, QPainter
     from PyQt6.QtSvg import QSvgRenderer
-    from PyQt6.QtWidgets import QApplication
 
-    if QApplication.instance() is None:
-        paint_unseen()
-        _alive.append(QApplication(sys.argv[:1]))
+    need_application()
     file = resources.files("resources") / "schematics" / name
     if not file.is_file():
         raise KeyError(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from labeler.quality.pace import PAUSE
 from labeler.quality.rules import check_rules, mended, rows_that_break
 from labeler.quality.week import rare_classes, week_from
 from labeler.quality.week_report import write_report
+from labeler.window.widgets.print_pdf import print_pdf
 from model.errors import InputError
 from model.taxonomy.toml import load, shipped
 from tests.helpers.window_parts import make_project
@@ -230,8 +232,8 @@ def test_rare_classes_come_rarest_first():
 
 
 def test_the_report_is_one_file_with_figures(project, tmp_path):
-    assert write_report(project, tmp_path / "week.pdf").read_bytes().startswith(b"%PDF")
-    text = write_report(project, tmp_path / "week.html").read_text(encoding="utf-8")
+    assert write_report(project, tmp_path / "week.pdf", print_pdf).read_bytes().startswith(b"%PDF")
+    text = write_report(project, tmp_path / "week.html", print_pdf).read_text(encoding="utf-8")
     assert text.count("<svg") == 3
     assert "Agreement between people" in text
     assert "On 2 they differ" in text
@@ -241,7 +243,7 @@ def test_the_report_is_one_file_with_figures(project, tmp_path):
 
 def test_the_report_of_an_empty_project_says_what_there_is(tmp_path):
     with Project.open(make_project(tmp_path)) as project:
-        text = write_report(project, tmp_path / "week.html").read_text(encoding="utf-8")
+        text = write_report(project, tmp_path / "week.html", print_pdf).read_text(encoding="utf-8")
     assert "0 are labelled" in text
     assert text.count("<svg") == 1
 
@@ -249,10 +251,26 @@ def test_the_report_of_an_empty_project_says_what_there_is(tmp_path):
 def test_names_in_the_report_are_text_and_never_markup(project, tmp_path):
     evil = project.store.annotator("<script>alert(1)</script> $x_1$")
     project.store.record(evil, range(12), ROUND, LABELLED, origin="key")
-    text = write_report(project, tmp_path / "evil.html", annotator=evil).read_text("utf-8")
+    text = write_report(project, tmp_path / "evil.html", print_pdf, annotator=evil).read_text(
+        "utf-8"
+    )
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
-    write_report(project, tmp_path / "evil.pdf", annotator=evil)
+    write_report(project, tmp_path / "evil.pdf", print_pdf, annotator=evil)
+
+
+def test_a_section_that_fits_on_a_page_is_not_parted_in_a_pdf(qapp, tmp_path):
+    parts = "".join(f"<h2>Part {n}</h2><p>{'word ' * 900}</p>" for n in range(3))
+    print_pdf(parts, tmp_path / "a.pdf")
+    assert (tmp_path / "a.pdf").read_bytes().count(b"/Type /Page\n") == 3
+
+
+def test_a_pdf_on_a_full_disk_leaves_nothing(qapp, project, tmp_path):
+    with pytest.raises(InputError, match="No space left"):
+        write_report(
+            project, tmp_path / "week.pdf", lambda text, out: print_pdf(text, Path("/dev/full"))
+        )
+    assert not list(tmp_path.glob("*week.pdf*"))
 
 
 def test_a_report_replaces_nothing_and_knows_two_forms(project, tmp_path, capsys):
@@ -261,4 +279,4 @@ def test_a_report_replaces_nothing_and_knows_two_forms(project, tmp_path, capsys
     assert main([*words, str(tmp_path / "a.html")]) == 1
     assert "--force" in capsys.readouterr().err
     with pytest.raises(InputError, match="neither HTML nor PDF"):
-        write_report(project, tmp_path / "a.docx")
+        write_report(project, tmp_path / "a.docx", print_pdf)

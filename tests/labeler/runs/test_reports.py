@@ -25,6 +25,7 @@ from labeler.runs.run_report import (
     read_report,
     read_reports,
 )
+from labeler.window.widgets.print_pdf import print_pdf
 from model.runs import recipes
 from tests.helpers.predictions import HELIUM, write_predictions
 from tests.helpers.runs import make_project, make_run, write_events
@@ -169,12 +170,12 @@ def test_durations_are_written_as_people_say_them(seconds, text):
 
 def test_the_report_of_the_week_has_the_scores_and_says_where_they_flatter(project, tmp_path):
     number = make_run(project, 0.8)
-    text = write_report(project, tmp_path / "week.html").read_text("utf-8")
+    text = write_report(project, tmp_path / "week.html", print_pdf).read_text("utf-8")
     scores = read_report(number, project.run_folder(number)).metrics
     for name in ("macro_f1", "rare_f1", "accuracy"):
         assert f"<td>{scores[name]:.3f}</td>" in text
     assert "flatter" not in text
     path = project.run_folder(number) / "metrics.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"chosen_on": "evaluation"}))
-    text = write_report(project, tmp_path / "again.html").read_text("utf-8")
+    text = write_report(project, tmp_path / "again.html", print_pdf).read_text("utf-8")
     assert "Of run 1 the epoch that scores best on these very shots" in text
