@@ -280,9 +280,10 @@ def _recipes(args: argparse.Namespace) -> int:
 
 
 def _networks(args: argparse.Namespace) -> int:
-    from model.networks import architectures as networks
+    from model.networks.architectures import parameters_of
+    from model.networks.table import NAMES
 
-    found = {n: networks.parameters_of(n, args.channels, args.classes) for n in networks.NAMES}
+    found = {name: parameters_of(name, args.channels, args.classes) for name in NAMES}
     if args.json:
         print_json(found)
     else:

@@ -1,7 +1,7 @@
 """What a person may choose for a training, in words, and how long it will take.
 
 Knows no Qt and never loads torch; what the choices mean is decided in `model.runs.recipes` and
-`model.networks.architectures`.
+`model.networks.table`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from labeler.project.decisions import Tally
 from labeler.project.store.records import LABELLED
 from labeler.runs.run_report import RunReport
+from model.networks.table import NETWORKS
 from model.runs import recipes
 from model.taxonomy.taxonomy import Taxonomy
 from model.training.split import FEWEST
@@ -26,22 +27,6 @@ FEWEST_CLASSES = 2
 """So many classes must occur, or there is nothing to tell apart."""
 
 
-@dataclass(frozen=True)
-class NetworkOffer:
-    """A network in words. `cost` is the time of a training step in those of the ResNet-18."""
-
-    name: str
-    text: str
-    cost: float
-
-
-NETWORKS = (
-    NetworkOffer("resnet18", "ResNet-18 · 11 M weights, the usual choice", 1.0),
-    NetworkOffer("resnet50", "ResNet-50 · 24 M weights", 2.6),
-    NetworkOffer("resnet101", "ResNet-101 · 43 M weights, slow without a GPU", 4.6),
-    NetworkOffer("vgg16", "VGG-16 · slow without a GPU", 7.0),
-    NetworkOffer("vgg19", "VGG-19 · slow without a GPU", 8.5),
-)
 WORDS = {
     "quick": "Quick · a usable network in minutes",
     "best": "Best · full detail, takes much longer",
@@ -128,7 +113,7 @@ def usable_shots(
 def expected_seconds(order: Order, labelled: int, shots: int, runs: Iterable[RunReport]) -> float:
     """How long training and predicting will take: from the newest run alike, else an estimate."""
     network, epochs = order.comes_to(labelled)
-    cost = {offer.name: offer.cost for offer in NETWORKS}.get(network, 1.0)
+    cost = NETWORKS[network].cost if network in NETWORKS else 1.0
     cost *= (recipes.named(order.recipe).size / 224) ** 2 * 2 / max(os.cpu_count() or 2, 2)
     each = cost * SECONDS_PER_SHOT
     for run in runs:

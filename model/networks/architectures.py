@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Literal
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from model.errors import InputError
 from model.networks.activation import Logarithmic
+from model.networks.table import NAMES, NETWORKS, NetworkKind
 
 Activation = Literal["log", "leaky_relu"]
 Weights = Literal["he", "unit", "any"]
@@ -118,12 +118,11 @@ class _Block(nn.Module):
 
 def _resnet(
     name: str,
+    kind: NetworkKind,
     channels: int,
     classes: int,
     first: nn.Module,
     leak: float,
-    blocks: tuple[int, ...],
-    bottleneck: bool,
     last_stride: int = 2,
 ) -> Network:
     """Table 8 with width factor 1: 7×7/2 stem, max-pool 3/2, four stages, BN-LeakyReLU.
@@ -134,25 +133,25 @@ def _resnet(
     """
     layers: list[nn.Module] = [_convolution(channels, 64, 7, 2), nn.MaxPool2d(3, 2, 1), first]
     inputs = 64
-    for stage, count in enumerate(blocks):
+    for stage, count in enumerate(kind.layers):
         width = 64 * 2**stage
         for n in range(count):
-            stride = last_stride if stage == len(blocks) - 1 else 2
+            stride = last_stride if stage == len(kind.layers) - 1 else 2
             stride = stride if stage > 0 and n == 0 else 1
-            block = _Block(inputs, width, stride, leak, bottleneck=bottleneck, first=n == 0)
+            block = _Block(inputs, width, stride, leak, bottleneck=kind.bottleneck, first=n == 0)
             layers.append(block)
-            inputs = 4 * width if bottleneck else width
+            inputs = 4 * width if kind.bottleneck else width
     layers.append(_Normalised(inputs, leak))
     return Network(name, nn.Sequential(*layers), Head(inputs, classes))
 
 
 def _vgg(
     name: str,
+    kind: NetworkKind,
     channels: int,
     classes: int,
     first: nn.Module,
     leak: float,
-    convolutions: tuple[int, ...],
     last_stride: int = 2,
 ) -> Network:
     """Table 7, fully convolutional, without batch normalisation.
@@ -163,8 +162,8 @@ def _vgg(
     """
     layers: list[nn.Module] = []
     inputs = channels
-    last = len(convolutions) - 1
-    for group, count in enumerate(convolutions):
+    last = len(kind.layers) - 1
+    for group, count in enumerate(kind.layers):
         width = min(64 * 2**group, 512)
         for n in range(count):
             layers.append(_convolution(inputs, width, 3))
@@ -177,15 +176,7 @@ def _vgg(
     return Network(name, nn.Sequential(*layers), Head(4096, classes, dropout=0.5))
 
 
-_BUILDERS: dict[str, Callable[..., Network]] = {
-    "resnet18": partial(_resnet, blocks=(2, 2, 2, 2), bottleneck=False),
-    "resnet50": partial(_resnet, blocks=(3, 4, 6, 3), bottleneck=True),
-    "resnet101": partial(_resnet, blocks=(3, 4, 23, 3), bottleneck=True),
-    "vgg16": partial(_vgg, convolutions=(2, 2, 3, 3, 3)),
-    "vgg19": partial(_vgg, convolutions=(2, 2, 4, 4, 4)),
-}
-NAMES = tuple(_BUILDERS)
-"""Every network by name; vgg16 is version D of Table 7, vgg19 version E."""
+_FAMILIES: dict[str, Callable[..., Network]] = {"resnet": _resnet, "vgg": _vgg}
 
 
 def create(
@@ -205,11 +196,14 @@ def create(
     every LeakyReLU (Eq. 4); `fine_maps` leaves out the last halving, so that the maps are twice as
     fine. Raises InputError for an unknown network or activation.
     """
-    if name not in _BUILDERS:
+    kind = NETWORKS.get(name)
+    if kind is None:
         raise InputError(f"no network called {name!r}", mend=f"There are: {', '.join(NAMES)}.")
     first = _first_activation(activation, alpha, leak)
     last_stride = 1 if fine_maps else 2
-    network = _BUILDERS[name](name, channels, classes, first, leak, last_stride=last_stride)
+    network = _FAMILIES[kind.family](
+        name, kind, channels, classes, first, leak, last_stride=last_stride
+    )
     if weights != "any":
         initialise(network, leak, weights)
     for module in network.modules():

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from model.networks.table import NETWORKS
 from model.paper.studies import read_json, write_json
 from model.runs.recipes import Recipe
 
@@ -58,11 +59,7 @@ class Cell:
             return 2000.0
         r = self.recipe
         shots = (self.training or 6174) * self.share + (self.judging or 1090) / 3
-        return COSTS.get(r.network, 1.0) * shots * r.epochs * (r.size / 64) ** 2
-
-
-COSTS = {"resnet18": 1.0, "resnet50": 2.2, "resnet101": 4.3, "vgg16": 8.5, "vgg19": 10.8}
-"""Multiplications of a forward pass, ResNet-18 = 1."""
+        return NETWORKS[r.network].cost * shots * r.epochs * (r.size / 64) ** 2
 
 
 @dataclass

@@ -11,19 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from model.errors import InputError
+from model.networks.table import NETWORKS
 from model.paper import reference
 from model.paper.budgets import Budget
 from model.paper.cells import Cell
 from model.runs.recipes import Recipe
 
 NUMBERS = (1, 3, 4, 5, 6, 9, 10)
-NETWORKS = {
-    "resnet18": "ResNet-18",
-    "resnet50": "ResNet-50",
-    "resnet101": "ResNet-101",
-    "vgg16": "VGG-16",
-    "vgg19": "VGG-19",
-}
 BASELINES = {
     "prevalence": "prevalence of each class",
     "svm": "SVM on physics features (Bobkov)",
@@ -196,7 +190,7 @@ class Planner:
 
     def networks(self) -> Table:
         """Table 9: five networks on every data set at hand, and the baselines."""
-        rows = [self._network(n, name) for name in self.datasets for n in NETWORKS]
+        rows = [self._network(n, name) for name in self.datasets for n in reference.NETWORKS[name]]
         rows += [row for name in self.datasets for row in self._baselines(name)]
         return Table(
             9,
@@ -242,7 +236,7 @@ class Planner:
     def _network(self, network: str, dataset: str) -> Row:
         recipe = replace(self.budget.deep_recipe().with_log_activation(False), network=network)
         seeds = self.seeds if network == "resnet18" else self.deep_seeds
-        name = NETWORKS[network] + ("" if dataset == "helium" else ", CXIDB")
+        name = NETWORKS[network].title + ("" if dataset == "helium" else ", CXIDB")
         cells = self._cells(recipe, dataset, seeds=seeds)
         return Row(name, cells, reference.NETWORKS[dataset][network], dataset)
 

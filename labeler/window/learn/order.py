@@ -16,7 +16,6 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.runs.offers import (
-    NETWORKS,
     WORDS,
     Order,
     duration,
@@ -28,6 +27,7 @@ from labeler.runs.offers import (
 from labeler.runs.run_report import MACRO, RunReport
 from labeler.window.learn.labels import LabelCounts
 from labeler.window.widgets.parts import label, set_role, share
+from model.networks.table import NETWORKS
 from model.runs import recipes
 from model.shots.table import EVALUATION
 
@@ -47,8 +47,8 @@ class OrderForm(QWidget):
             self.recipe.addItem(WORDS.get(name, name).split(" · ")[0], name)
         self.network = QComboBox()
         self.network.setAccessibleName("Network")
-        for offer in NETWORKS:
-            self.network.addItem(offer.text.split(" · ")[0], offer.name)
+        for name, kind in NETWORKS.items():
+            self.network.addItem(kind.title, name)
         self.start = QComboBox()
         self.start.setAccessibleName("Begin from")
         self.start.setToolTip(
@@ -149,7 +149,7 @@ class OrderForm(QWidget):
         self.start.blockSignals(False)
 
     def _describe(self) -> None:
-        self.network_about.setText(NETWORKS[self.network.currentIndex()].text.split(" · ", 1)[1])
+        self.network_about.setText(NETWORKS[self.network.currentData()].about)
         if self.session.project is None:
             self.facts.setText("")
             return

@@ -11,7 +11,7 @@ import numpy as np
 from PyQt6.QtCore import QAbstractTableModel, QModelIndex, Qt, pyqtSignal
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
-from labeler.runs.offers import NETWORKS, WORDS, duration
+from labeler.runs.offers import WORDS, duration
 from labeler.runs.run_report import (
     BROKEN,
     MACRO,
@@ -25,8 +25,9 @@ from labeler.runs.run_report import (
 )
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import share, when
+from model.networks.table import NETWORKS
 
-NETWORK_WORDS = {offer.name: offer.text.split(" · ")[0] for offer in NETWORKS}
+NETWORK_WORDS = {name: kind.title for name, kind in NETWORKS.items()}
 STATES = {
     "training": "training…",
     "finished": "",

@@ -7,7 +7,6 @@ import pytest
 
 from labeler.quality.week_report import write_report
 from labeler.runs.offers import (
-    NETWORKS,
     WORDS,
     Order,
     duration,
@@ -153,9 +152,7 @@ def test_an_order_becomes_arguments_of_the_command_line():
     assert Order(warm_start=3).arguments[-2:] == ["--warm-start", "3"]
 
 
-def test_every_recipe_and_network_is_offered_in_words():
-    networks = pytest.importorskip("model.networks.architectures")
-    assert {offer.name for offer in NETWORKS} == set(networks.NAMES)
+def test_every_recipe_is_offered_in_words():
     assert set(WORDS) == set(recipes.NAMES)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from model.events import from_line
-from model.networks import architectures as networks
+from model.networks.table import NETWORKS
 from model.runs import checkpoint, recipes
 from model.runs.recipes import named
 from model.shots.table import table_of_file
@@ -326,7 +326,7 @@ def test_what_knows_the_shots_already_is_changed_gently(trained, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", networks.NAMES)
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", recipes.NAMES)
 def test_every_recipe_trains_every_network(name, network, tmp_path):
     small = {"size": 64, "small": 0, "first": 0, "crop": 0, "epochs": 1, "network": network}
