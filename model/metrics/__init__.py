@@ -1,1 +1,1 @@
-"""Metrics."""
+"""Numbers that judge: scores of a run with intervals, agreement of annotators, calibration."""

@@ -1,1 +1,1 @@
-"""Networks."""
+"""The networks: ResNet, VGG, the logarithmic activation; one table of builders."""

@@ -1,1 +1,1 @@
-"""Physics."""
+"""Patterns as physics: correlation maps, radial profiles, polar unwrap, noise."""

@@ -1,1 +1,1 @@
-"""Prediction."""
+"""One pass of a trained network over shots: probabilities, embedding, heatmaps."""

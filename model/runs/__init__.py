@@ -1,1 +1,1 @@
-"""Runs."""
+"""The run folder: recipe, checkpoint, predictions file, promotion."""
