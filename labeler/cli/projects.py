@@ -12,7 +12,7 @@ from model.errors import InputError
 
 
 def add_parsers(subparsers: Any) -> None:
-    """create, info, check."""
+    """create, info, check, allow-server."""
     create = subparsers.add_parser("create", help="make a project from files of shots")
     create.add_argument("project", type=Path, metavar="PROJECT", help="a new or empty folder")
     create.add_argument("files", type=Path, nargs="+", metavar="FILE", help="HDF5 files of shots")
@@ -45,6 +45,13 @@ def add_parsers(subparsers: Any) -> None:
     )
     add_output_options(check)
     check.set_defaults(run=_check)
+
+    allow = subparsers.add_parser(
+        "allow-server", help="let this user call the server that a project names from now on"
+    )
+    allow.add_argument("project", type=Path, metavar="PROJECT")
+    add_output_options(allow)
+    allow.set_defaults(run=_allow_server)
 
 
 def _create(args: argparse.Namespace) -> int:
@@ -89,6 +96,18 @@ def _info(args: argparse.Namespace) -> int:
         print_json(found)
     else:
         _print_summary(found)
+    return 0
+
+
+def _allow_server(args: argparse.Namespace) -> int:
+    from labeler.project.project import SERVER
+    from labeler.project.store import server
+
+    shown = server.allow(args.project / SERVER)
+    if args.json:
+        print_json({"server": shown})
+    else:
+        print(f"{shown} may be called from now on.")
     return 0
 
 

@@ -25,9 +25,10 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(password: str = "") -> Iterator[str]:
     """The URL of a running server, without a database name; it ends with the block.
 
+    With a password it lets nobody in without it; the URL never has it.
     PostgreSQL refuses to run as root, who lends it to the user nobody.
     """
     bin = programs()
@@ -47,11 +48,15 @@ def server() -> Iterator[str]:
     address = ["-p", str(port), "-h", "127.0.0.1", "-k", str(place)]
     fast = ["-c", "fsync=off", "-c", "shared_buffers=16MB"]
     try:
-        subprocess.run([*made, "-A", "trust"], check=True, stdout=subprocess.DEVNULL, **quiet)
+        how = ["-A", "trust"]
+        if password:
+            (place / "password").write_text(password)
+            how = ["-A", "scram-sha-256", f"--pwfile={place / 'password'}"]
+        subprocess.run([*made, *how], check=True, stdout=subprocess.DEVNULL, **quiet)
         words = [*as_user, str(bin / "postgres"), "-D", data, *address, *fast]
         child = subprocess.Popen(words, stdout=subprocess.DEVNULL, **quiet)
         try:
-            _wait_for(port)
+            _wait_for(port, password)
             yield f"postgresql+psycopg://ada@127.0.0.1:{port}"
         finally:
             child.send_signal(signal.SIGQUIT)
@@ -60,11 +65,12 @@ def server() -> Iterator[str]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _wait_for(port: int) -> None:
+def _wait_for(port: int, password: str) -> None:
     end = time.monotonic() + 30
     while True:
         try:
-            psycopg.connect(f"postgresql://ada@127.0.0.1:{port}/postgres").close()
+            url = f"postgresql://ada@127.0.0.1:{port}/postgres"
+            psycopg.connect(url, password=password or None).close()
             return
         except psycopg.OperationalError:
             if time.monotonic() > end:

@@ -335,8 +335,23 @@ def _in_words(text: str, path: Path) -> InputError | None:
 
 
 def to_json(value: Any) -> str:
-    """JSON of values that may hold numbers and arrays of numpy."""
-    return json.dumps(value, ensure_ascii=False, default=lambda v: v.tolist())
+    """JSON of values that may hold numbers and arrays of numpy; what is no number becomes null."""
+    try:
+        return _as_json(value)
+    except ValueError:  # NaN, which a server does not take
+        return _as_json(json.loads(json.dumps(value, default=_plain), parse_constant=_nothing))
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist()
+
+
+def _nothing(text: str) -> None:
+    return None
 
 
 _RESTORE = (

@@ -1,53 +1,129 @@
 """The same database on a PostgreSQL server, for a team: found by a URL in the project's folder.
 
-The password is never stored: it comes from the environment (PGPASSWORD), from ~/.pgpass, or from
-the URL once, while a project is made.
+Everything lies in a schema of its own. The password is never stored: it comes from the environment
+(PGPASSWORD), from ~/.pgpass, or from the URL while a project is made. A server is called only
+after somebody at this machine said so: a project may come from a stranger.
 """
 
 from __future__ import annotations
 
+import os
+import re
+import selectors
+import threading
+import time
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from sqlalchemy import URL, Connection, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.pool import StaticPool
 
-from labeler.project.store.connection import Database, to_json
+from labeler.project.store.connection import PATIENCE_S, SLICE_MS, Database, to_json
 from model.errors import InputError
+from model.output_files import written_whole
 
 FILE = "project.toml"
+SCHEMA = "airylabel"
+"""Where the tables of a project are; those of older projects are in the server's default schema."""
 DIALECT = "postgresql"
+TIMEOUTS = {"lock_timeout": 10_000, "statement_timeout": 20_000}
+TIMEOUTS["idle_in_transaction_session_timeout"] = 30_000
+"""Milliseconds after which the server gives up, so that nobody waits for one who fell asleep."""
+ANSWER_S, REST_S = 15.0, 5.0
+"""So long an answer is waited for; so long a server that did not answer is left alone."""
+CALLED = "servers"
+"""The file of servers that may be called, beside a user's settings."""
 _MEND = "Check that the server runs and lets you in (PGPASSWORD or ~/.pgpass hold passwords)."
+_passwords: dict[str, str] = {}
+"""Passwords that were given in a URL, for as long as this process lives."""
+
+
+class UnknownServerError(InputError):
+    """The labels of a project are on a server that was never called from here."""
 
 
 class Server(Database):
     """A connection to a project on a server. One write at a time, in the order of the gestures."""
 
     dialect = DIALECT
+    _left_alone_until = 0.0
 
-    def __init__(self, path: Path, url: URL) -> None:
+    def __init__(self, path: Path, url: URL, schema: str | None = None) -> None:
         self.path = path
         self.read_only = self.network = False
         self.notes: list[str] = []
-        self.shown = url.set(password=None).render_as_string()
+        self.shown = _without_password(url)
+        self.schema = schema
+        self.made = False
+        """Whether the schema was made by this object, which may then take it away again."""
+        password = url.password or _passwords.get(self.shown)
+        if password:
+            _passwords[self.shown] = str(password)
+            url = url.set(password=str(password))
         try:
             self._engine = create_engine(
-                url, poolclass=StaticPool, json_serializer=to_json, connect_args=dict(PATIENCE)
-            )
+                url, creator=self._call, poolclass=StaticPool, json_serializer=to_json,
+                isolation_level="AUTOCOMMIT",
+            )  # fmt: skip
+            self._wanted = self._engine.dialect.create_connect_args(url)[1]
         except ImportError as error:
             mend = "Install it: pip install 'airylabel[team]'"
             raise InputError("projects on a server need psycopg", file=path, mend=mend) from error
         except (ArgumentError, NoSuchModuleError) as error:
             raise InputError(f"is no URL of a store ({error})", file=path, mend=_FORM) from error
         with self.translated():
-            self.connection: Connection = self._engine.connect().execution_options(
-                isolation_level="AUTOCOMMIT"
-            )
+            self.connection: Connection = self._engine.connect()
+
+    def _call(self) -> Any:
+        """A connection, called in a thread so that a window lives meanwhile."""
+        if time.monotonic() < self._left_alone_until:
+            raise _class_of_connections().Away("it did not answer a moment ago")
+        settings = [f"-c {name}={value}" for name, value in TIMEOUTS.items()]
+        if self.schema is not None:
+            settings.append(f"-c search_path={self.schema}")
+        options = " ".join([str(self._wanted.get("options", "")), *settings]).strip()
+        wanted = {**PATIENCE, **self._wanted, "options": options}
+        got: list[Any] = []
+
+        def call() -> None:
+            try:
+                got.append(_class_of_connections().connect(**wanted))
+            except Exception as error:  # noqa: BLE001 - raised again where it was asked for
+                got.append(error)
+
+        thread = threading.Thread(target=call, name="calling the server", daemon=True)
+        begin = time.monotonic()
+        thread.start()
+        while thread.is_alive():
+            thread.join(SLICE_MS / 1000)
+            if thread.is_alive() and self.while_waiting is not None:
+                self._live(time.monotonic() - begin)
+        if isinstance(got[0], Exception):
+            self._left_alone_until = time.monotonic() + REST_S
+            raise got[0]
+        got[0].live = self._live_meanwhile
+        return got[0]
+
+    def _live_meanwhile(self, waited: float) -> None:
+        if self.while_waiting is not None:
+            self._live(waited)
+
+    def live_while_waiting(self, live: Callable[[float], None]) -> None:
+        """Call `live` with the seconds so far while the server or a colleague is waited for."""
+        self.while_waiting = live
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -56,13 +132,27 @@ class Server(Database):
         with self.translated():
             run("BEGIN")
             try:
-                run(f"SELECT pg_advisory_xact_lock({_LOCK})")
+                self._take_turn()
                 yield self.connection
                 run("COMMIT")
             except BaseException:
-                if not self.connection.invalidated:
+                if not (self.connection.closed or self.connection.invalidated):
                     run("ROLLBACK")
                 raise
+
+    def _take_turn(self) -> None:
+        """Wait until no colleague writes; the window lives between one look and the next."""
+        if self.while_waiting is None:
+            self.connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            return
+        begin, ask = time.monotonic(), f"SELECT pg_try_advisory_xact_lock({_LOCK})"
+        while not self.connection.exec_driver_sql(ask).scalar():
+            waited = time.monotonic() - begin
+            if waited > PATIENCE_S:
+                mend = "Ask who it is, or wait, and do that again."
+                raise InputError("a colleague holds the store", file=self.path, mend=mend)
+            time.sleep(SLICE_MS / 1000)
+            self._live(waited)
 
     def rows(self, sql: str, *values: Any) -> Iterable[Any]:
         """The answer to a plain question."""
@@ -72,67 +162,188 @@ class Server(Database):
     @contextmanager
     def translated(self) -> Iterator[None]:
         """A server that does not answer becomes an InputError; a mistake of ours stays one."""
+        if self.waiting:
+            what = "a change waits for the server or for a colleague"
+            raise InputError(what, file=self.path, mend="Wait for it.")
         try:
             yield
         except DBAPIError as error:
-            known = hasattr(self, "connection")
-            if error.connection_invalidated or type(error.orig).__name__ in _TROUBLES:
+            words = " ".join(str(error.orig).split())
+            if error.connection_invalidated or isinstance(error, OperationalError):
+                known = hasattr(self, "connection")
                 if known and self.connection.invalidated:  # the next question connects anew
                     self.connection.rollback()
-                words = " ".join(str(error.orig).split())
                 what = f"the store at {self.shown} does not answer ({words})"
                 raise InputError(what, file=self.path, mend=_MEND) from error
+            if isinstance(error, DataError):
+                what = f"the store at {self.shown} cannot hold this text or number ({words})"
+                mend = "Nothing was changed. Leave characters that are no text out."
+                raise InputError(what, file=self.path, mend=mend) from error
+            if type(error.orig).__name__ == "InsufficientPrivilege":
+                what = f"the store at {self.shown} does not let you do that ({words})"
+                raise InputError(what, file=self.path, mend=_RIGHTS) from error
             raise
 
     def quick_check(self) -> None:
         """The server looks after its own disks."""
 
-    def is_empty(self) -> bool:
-        """Whether nothing was ever made in this database."""
-        with self.translated():
-            found = self.connection.exec_driver_sql(
-                "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"
-            )
-            return not found.scalar()
+    def look_for_files(self) -> None:
+        """Nothing of it is in files here."""
+
+    def look_again(self) -> None:
+        """Every question is answered by the server as of now."""
+
+    def copy_to(self, target: Path) -> None:
+        """Copies of a server are its administrator's (pg_dump)."""
+        mend = "Ask whoever runs the server for its backups (pg_dump, pg_restore)."
+        raise InputError("the labels are on a server", file=self.path, mend=mend)
+
+    def make_schema(self) -> None:
+        """A schema of its own, which is not there yet; InputError where it is."""
+        try:
+            with self.translated():
+                self.connection.exec_driver_sql(f"CREATE SCHEMA {self.schema}")
+        except ProgrammingError as error:
+            raise self._in_use() from error
+        except DBAPIError as error:  # somebody else made it in the same moment
+            if type(error.orig).__name__ != "UniqueViolation":
+                raise
+            raise self._in_use() from error
+        self.made = True
+
+    def _in_use(self) -> InputError:
+        mend = "Give another database: createdb NAME. To join a project, copy its folder."
+        return InputError(f"{self.shown} is in use already", file=self.path, mend=mend)
 
     def erase(self) -> None:
-        """Take away what was made: only for a project whose making failed."""
-        with self.write() as connection:
-            connection.exec_driver_sql("DROP SCHEMA IF EXISTS public CASCADE")
-            connection.exec_driver_sql("CREATE SCHEMA public")
+        """Take away what this object made: only for a project whose making failed."""
+        if self.made:
+            with self.write() as connection:
+                connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
+            self.made = False
+
+
+@cache
+def _class_of_connections() -> Any:
+    """psycopg's connections, which give up a server that says nothing, and let a window live."""
+    import psycopg
+
+    class Patient(psycopg.Connection[Any]):
+        Away = psycopg.OperationalError
+        live: Callable[[float], None] | None = None
+
+        def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+            begin, limit = time.monotonic(), timeout or ANSWER_S
+            try:
+                want = next(gen)
+                with selectors.DefaultSelector() as sockets:
+                    key = sockets.register(self.pgconn.socket, int(want))
+                    while True:
+                        found = sockets.select(SLICE_MS / 1000)
+                        want = gen.send(found[0][1] if found else 0)
+                        if want and int(want) != key.events:
+                            key = sockets.modify(self.pgconn.socket, int(want))
+                        waited = time.monotonic() - begin
+                        if not found and waited > limit:
+                            self.pgconn.finish()
+                            raise psycopg.OperationalError(f"no answer for {waited:.0f} s")
+                        if not found and self.live is not None:
+                            self.live(waited)
+            except StopIteration as end:
+                return end.value
+
+    return Patient
 
 
 def found(path: Path, text: str) -> Server:
-    """Begin a project on a server: in an empty database only. Writes the file that says where."""
+    """Begin a project on a server, in a schema of its own. Writes the file that says where."""
     url = _url(path, text)
-    server = Server(path, url)
+    server = Server(path, url, SCHEMA)
     try:
-        if not server.is_empty():
-            mend = "Give an empty database: createdb NAME. To join a project, copy its folder."
-            raise InputError(f"{server.shown} is in use already", file=path, mend=mend)
-        path.write_text(tomlkit.dumps({"store": server.shown}), encoding="utf-8")
+        server.make_schema()
+        with written_whole(path) as part:
+            kept = tomlkit.dumps({"store": server.shown, "schema": SCHEMA})
+            part.write_text(kept, encoding="utf-8")
     except BaseException:
+        server.erase()
         server.close()
         raise
+    may_call(server.shown)
     return server
 
 
 def open_server(path: Path) -> Server:
-    """The store that a project's file names."""
+    """The store that a project's file names; UnknownServerError where nobody here allowed it."""
+    url, schema = named_in(path)
+    if _without_password(url) not in _called():
+        what = f"its labels are on the server {_without_password(url)}, never called from here"
+        mend = "If you trust whoever gave you the project: airylabel allow-server PROJECT"
+        raise UnknownServerError(what, file=path, mend=mend)
+    return Server(path, url, schema)
+
+
+def named_in(path: Path) -> tuple[URL, str | None]:
+    """The server and the schema that a project's file names; InputError where it names none."""
     try:
-        text = tomllib.loads(path.read_text(encoding="utf-8"))["store"]
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
+        kept = tomllib.loads(path.read_text(encoding="utf-8"))
+        text, schema = str(kept["store"]), kept.get("schema")
+    except (OSError, ValueError, KeyError, RecursionError) as error:
         raise InputError(f"says no store ({error!r})", file=path, mend=_FORM) from error
-    return Server(path, _url(path, str(text)))
+    if schema is not None and not (isinstance(schema, str) and re.fullmatch(r"\w+", schema)):
+        raise InputError(f"{schema!r} is no name of a schema", file=path, mend=_FORM)
+    return make_url(_without_password(_url(path, text))), schema
+
+
+def may_call(shown: str) -> None:
+    """Remember that a server may be called from here, by this user."""
+    if shown not in _called():
+        place = _config_folder()
+        place.mkdir(parents=True, exist_ok=True)
+        with written_whole(place / CALLED) as part:
+            part.write_text("\n".join([*_called(), shown, ""]), encoding="utf-8")
+
+
+def allow(path: Path) -> str:
+    """Allow the server that a project's file names; returns which it is."""
+    shown = _without_password(named_in(path)[0])
+    may_call(shown)
+    return shown
+
+
+def _called() -> list[str]:
+    try:
+        return (_config_folder() / CALLED).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def _config_folder() -> Path:
+    """Where a user's settings lie: AIRYLABEL_CONFIG_DIR, else the system's place for them."""
+    named = os.environ.get("AIRYLABEL_CONFIG_DIR")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("airylabel", appauthor=False))
+
+
+def _without_password(url: URL) -> str:
+    kept = URL.create(url.drivername, url.username, None, url.host, url.port, url.database)
+    query = {name: value for name, value in url.query.items() if name != "password"}
+    return kept.set(query=query).render_as_string()
 
 
 def _url(path: Path, text: str) -> URL:
+    hidden = re.sub(r"//[^@/]*@|password=[^&]*", "//…@", text)
     try:
         url = make_url(text)
-    except ArgumentError as error:
-        raise InputError(f"{text!r} is no URL of a store", file=path, mend=_FORM) from error
-    if url.get_backend_name() != DIALECT:
+        name = url.get_backend_name()
+    except (ArgumentError, ValueError) as error:
+        raise InputError(f"{hidden!r} is no URL of a store", file=path, mend=_FORM) from error
+    if name != DIALECT:
         raise InputError(f"{url.drivername} is no store that we know", file=path, mend=_FORM)
+    if "password" in url.query:
+        url = url.set(password=str(url.query["password"])).difference_update_query(["password"])
     return url.set(drivername="postgresql+psycopg")
 
 
@@ -145,6 +356,6 @@ PATIENCE = {
 }
 """Seconds (the last: milliseconds) until a server that does not answer is given up (libpq)."""
 _FORM = "Write it as postgresql+psycopg://NAME@HOST/DATABASE."
+_RIGHTS = "Ask its administrator: GRANT CREATE ON DATABASE … TO …"
 _LOCK = 7_264
 """The number of the lock that every writer takes, so that gestures are numbered as they commit."""
-_TROUBLES = ("OperationalError", "AdminShutdown", "ConnectionTimeout")

@@ -6,7 +6,8 @@ A change is one transaction and is on the disk when the verb returns. The histor
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ from labeler.project.store.records import (
     in_words,
 )
 from labeler.project.store.schema import ANNOTATORS, CURRENT, EVENTS, GESTURES, META, SOURCES
+from model.errors import InputError
 
 _AFTER = (EVENTS.c.row, EVENTS.c.present_after, EVENTS.c.status_after, EVENTS.c.note_after)
 _BEFORE_IT = (EVENTS.c.row, EVENTS.c.present_before, EVENTS.c.status_before, EVENTS.c.note_before)
@@ -57,6 +59,12 @@ _OTHERS_SINCE = (
     .order_by(GESTURES.c.id)
 )
 _ROWS_OF = select(EVENTS.c.row).where(EVENTS.c.gesture_id == bindparam("gesture"))
+
+
+def _refuse_what_is_no_text(note: str | Sequence[str | None] | None) -> None:
+    notes = [note] if isinstance(note, str) else note or ()
+    if any("\0" in (text or "") for text in notes):
+        raise InputError("a note has a NUL character in it", mend="Type the note again.")
 
 
 @dataclass
@@ -109,8 +117,13 @@ class Store(Facts):
         With `url` it is on a server, and `path` is the small file that says so.
         """
         store = cls(Database(path) if url is None else server.found(path, url))
-        migrating.bring_up(store.database)
-        store.add_classes(list(class_names))
+        try:
+            migrating.bring_up(store.database)
+            store.add_classes(list(class_names))
+        except BaseException:
+            store.forsake()
+            store.close()
+            raise
         return store
 
     @classmethod
@@ -167,14 +180,23 @@ class Store(Facts):
         notes as they are, '' takes them away. InputError where the disk refuses: then nothing
         changed.
         """
+        _refuse_what_is_no_text(note)
         where = np.atleast_1d(np.asarray(rows, np.int64))
         bits = np.broadcast_to(np.asarray(present, np.int64), where.shape).tolist()
         flags = np.broadcast_to(np.asarray(status, np.uint8), where.shape).tolist()
         states = list(zip(where.tolist(), bits, flags, strict=True))
-        with self.database.write() as connection:
+        with self._change_of_history() as connection:
             return self._record(
                 connection, annotator_id, states, origin, note=note, shown=shown, seconds=seconds
             )
+
+    @contextmanager
+    def _change_of_history(self) -> Iterator[Connection]:
+        """One transaction; its gestures count as this object's own only when it was committed."""
+        self._new: list[int] = []
+        with self.database.write() as connection:
+            yield connection
+        self.written.update(self._new)
 
     def _record(
         self,
@@ -226,7 +248,7 @@ class Store(Facts):
 
         The gesture's number. The new text of the taxonomy is marked as not yet in its file.
         """
-        with self.database.write() as connection:
+        with self._change_of_history() as connection:
             classing.change_rows(connection, change)
             relabelled = []
             for origin, who, states in classing.relabelled(connection, change):
@@ -258,7 +280,7 @@ class Store(Facts):
             return classing.ever_used(self.database.connection, name)
 
     def _reverse(self, annotator_id: int, kind: GestureKind) -> Change | None:
-        with self.database.write() as connection:
+        with self._change_of_history() as connection:
             stack = self._stack(annotator_id)
             gestures = stack.done if kind == "undo" else stack.undone
             if not gestures:
@@ -313,7 +335,7 @@ class Store(Facts):
         }
         made = connection.execute(insert(GESTURES), values).inserted_primary_key
         assert made is not None
-        self.written.add(int(made[0]))
+        self._new.append(int(made[0]))
         return int(made[0])
 
     def _change(self, connection: Connection, gesture: int, kind: GestureKind) -> Change:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import socket
 import sys
 import threading
@@ -236,3 +238,177 @@ def test_a_store_in_use_or_out_of_reach_is_refused_in_words(tmp_path, url):
         Project.create(tmp_path / "two", [shots], store="mysql://ada@host/week")
     with Project.open(tmp_path / "one") as project:
         project.store.database.connection.exec_driver_sql("SELECT 1")
+
+
+# -- nothing of others is touched, nobody is called unasked ----------------------------------------
+
+
+def admin(url: str, password: str | None = None):
+    return psycopg.connect(url.replace("+psycopg", ""), autocommit=True, password=password)
+
+
+def test_a_project_that_could_not_be_made_takes_nothing_away_that_it_did_not_make(tmp_path, url):
+    with admin(url) as db:
+        db.execute("CREATE TABLE precious (x int)")
+        db.execute("INSERT INTO precious VALUES (7)")
+    shots = write_shots(tmp_path / "shots.h5", 3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "add_source", None)  # in the midst of the making
+        with pytest.raises(TypeError):
+            Project.create(tmp_path / "one", [shots], store=url)
+    with admin(url) as db:
+        assert db.execute("SELECT x FROM precious").fetchall() == [(7,)]
+        assert db.execute(_SCHEMAS).fetchall() == [("public",)]
+    Project.create(tmp_path / "one", [shots], store=url).close()
+    with pytest.raises(InputError, match="in use already"):
+        Project.create(tmp_path / "two", [shots], store=url)
+    Project.open(tmp_path / "one").close()
+
+
+_SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname IN ('public', 'airylabel')"
+
+
+def test_two_who_begin_at_once_end_with_one_project(tmp_path, url):
+    shots = write_shots(tmp_path / "shots.h5", 3)
+    said: list[object] = []
+
+    def make(name: str) -> None:
+        try:
+            Project.create(tmp_path / name, [shots], store=url).close()
+            said.append(name)
+        except InputError as error:
+            said.append(error)
+
+    threads = [threading.Thread(target=make, args=(name,)) for name in ("one", "two", "three")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (made,) = [s for s in said if isinstance(s, str)]
+    assert all("in use already" in str(s) for s in said if s != made)
+    with Project.open(tmp_path / made) as project:
+        assert project.n_shots == 3
+    assert [p.name for p in tmp_path.iterdir() if p.is_dir() and p.name != "config"] == [made]
+
+
+def test_a_password_opens_the_server_and_stands_nowhere(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "pgpass"))
+    shots = write_shots(tmp_path / "shots.h5", 3)
+    secret = "pass#w0rd"
+    with postgres.server(secret) as url:
+        given = url.replace("ada@", "ada:pass%23w0rd@") + "/postgres"
+        assert main(["create", str(tmp_path / "week"), str(shots), "--store", given]) == 0
+        server_module._passwords.clear()
+        assert main(["info", str(tmp_path / "week")]) != 0
+        said = capfd.readouterr()
+        assert "PGPASSWORD" in said.err
+        with monkeypatch.context() as known:
+            known.setenv("PGPASSWORD", secret)
+            assert main(["info", str(tmp_path / "week")]) == 0
+        host = url.split("@")[1]
+        (tmp_path / "pgpass").write_text(f"{host}:*:ada:{secret}\n")
+        (tmp_path / "pgpass").chmod(0o600)
+        assert main(["info", str(tmp_path / "week")]) == 0
+        assert main(["create", str(tmp_path / "b"), str(shots), "--store", given]) != 0
+        assert (
+            main(["create", str(tmp_path / "b"), str(shots), "--store", f"x://a:{secret}@h"]) != 0
+        )
+        said = capfd.readouterr()
+    assert "w0rd" not in said.out + said.err
+    kept = [p for p in (tmp_path / "week").rglob("*") if p.is_file()]
+    assert not any(b"w0rd" in p.read_bytes() for p in [*kept, tmp_path / "config" / "servers"])
+
+
+def test_a_project_from_a_stranger_calls_no_server(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PGPASSWORD", "of-the-team")
+    week = tmp_path / "week"
+    week.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        theirs.settimeout(0.2)
+        url = f"postgresql+psycopg://ada@127.0.0.1:{theirs.getsockname()[1]}/week"
+        (week / "project.toml").write_text(f'store = "{url}"\n')
+        (week / "taxonomy.toml").write_text("")
+        with pytest.raises(server_module.UnknownServerError, match="never called from here"):
+            Project.open(week)
+        with pytest.raises(TimeoutError):
+            theirs.accept()
+    assert main(["allow-server", str(week)]) == 0
+    assert url in capsys.readouterr().out
+    with pytest.raises(InputError, match="does not answer"):
+        Project.open(week)
+
+
+def test_what_the_server_cannot_hold_is_refused_in_words_or_left_out(team):
+    one, two = team
+    ada = one.annotator("Ada")
+    with pytest.raises(InputError, match="NUL"):
+        one.record(ada, 0, 1, LABELLED, origin="flag", note="a\0b")
+    with pytest.raises(InputError, match=r"cannot hold.*NUL"):
+        one.annotator("A\0da")
+    shown = {"run": "1", "probabilities": [np.float32("nan"), 0.5]}
+    one.record(ada, 0, 1, LABELLED, origin="key", shown=shown)
+    assert two.history(0)[0].shown == {"run": "1", "probabilities": [None, 0.5]}
+    assert one.audit() == []
+
+
+# -- a server that does not answer -----------------------------------------------------------------
+
+
+def test_a_colleague_who_holds_the_store_freezes_nobody(team, url):
+    one, _ = team
+    ada = one.annotator("Ada")
+    lived: list[float] = []
+    asleep = admin(url)
+    asleep.autocommit = False
+    asleep.execute("SELECT pg_advisory_xact_lock(7264)")
+
+    def live(waited: float) -> None:
+        lived.append(waited)
+        with pytest.raises(InputError, match="waits"):
+            one.pulse()
+        if len(lived) == 5:
+            asleep.rollback()
+
+    one.database.live_while_waiting(live)
+    one.record(ada, 0, 1, LABELLED, origin="key")
+    asleep.close()
+    assert len(lived) >= 5
+    assert one.load_state(ada).present[0] == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="stops a process")
+def test_a_frozen_server_is_given_up_while_the_window_lives_and_comes_back(team, monkeypatch):
+    monkeypatch.setattr(server_module, "ANSWER_S", 0.5)
+    monkeypatch.setattr(server_module, "REST_S", 0.0)
+    one, two = team
+    ada = one.annotator("Ada")
+    find = "SELECT pg_backend_pid()"
+    (pid,) = one.database.connection.exec_driver_sql(find).one()
+    lived: list[float] = []
+    one.database.live_while_waiting(lived.append)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(InputError, match=r"does not answer.*no answer for"):
+            one.record(ada, 0, 1, LABELLED, origin="key")
+        assert len(lived) >= 5
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    one.record(ada, 1, 1, LABELLED, origin="key")
+    assert two.load_state(ada).present[1] == 1
+    assert one.audit() == []
+
+
+def test_what_was_committed_while_the_answer_was_lost_is_seen_as_news(team):
+    one, _ = team
+    ada = one.annotator("Ada")
+    before = one.pulse()
+
+    def lose_the_answer() -> None:
+        with one._change_of_history() as connection:
+            one._record(connection, ada, [(2, 1, LABELLED)], "key")
+            connection.exec_driver_sql("COMMIT")
+            raise InputError("the answer was lost")
+
+    with pytest.raises(InputError, match="answer was lost"):
+        lose_the_answer()
+    assert one.changes_since(before.gesture).of[ada][0].tolist() == [2]
