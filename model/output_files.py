@@ -1,5 +1,5 @@
-"""Where a command writes (refused before the work, explained when it fails, swept when killed), its
-HTML pages, and where a shipped network lies."""
+"""Where a command writes (refused before the work, explained when it fails, swept when killed), and
+its HTML pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -155,13 +154,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
-
-
-def backbone_folder(name: str) -> Path:
-    """Folder of a network that comes with the program; InputError where there is none such."""
-    folder = Path(str(resources.files("resources") / "backbones" / name))
-    if not (folder / "model.safetensors").is_file():
-        have = sorted(p.parent.name for p in folder.parent.glob("*/model.safetensors"))
-        mend = f"There are: {', '.join(have)}." if have else "Leave backbone empty in the recipe."
-        raise InputError(f"no backbone called {name!r} is shipped", mend=mend)
-    return folder

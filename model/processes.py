@@ -98,6 +98,12 @@ def end_with_parent() -> None:
     threading.Thread(target=_wait_for_parent, name="parent", daemon=True).start()
 
 
+def is_helper() -> bool:
+    """Whether the first process of a training on several devices started this one: that one has
+    the stdin, speaks, and tells the others when to stop."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"
+
+
 def one_blas_thread() -> AbstractContextManager[Any]:
     """While it is entered, BLAS works in the calling thread alone.
 

@@ -18,8 +18,10 @@ from labeler.project.store.records import SKIPPED
 from model.active import head, selection
 from model.active.audit import Fraction, fractions
 from model.active.forecast import Forecast, forecast
-from model.active.prior import Prior, prior_of
+from model.active.prior import Prior
 from model.errors import InputError
+from model.runs.folder import PREDICTIONS
+from model.runs.prior import prior_of
 from model.shots.table import ShotTable
 
 SEEN = (
@@ -68,7 +70,7 @@ def _ground(project: Project, table: ShotTable, unseen: bool = False) -> Ground:
     ground = grounds.of_cache(0, project.taxonomy, table, project.folder)
     share = grounds.share_there(ground.parts)
     if project.current_run is not None and not (unseen and share == 1):
-        predictions = project.run_folder(project.current_run) / "predictions.h5"
+        predictions = project.run_folder(project.current_run) / PREDICTIONS
         if predictions.is_file():
             return grounds.of_run(0, project.taxonomy, len(table), predictions)
     if not share:

@@ -13,16 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.active.messages import Ground
+from labeler.project.folder import CACHE
 from model.errors import InputError
-from model.output_files import backbone_folder
 from model.prediction import embedding_file as embedding_parts
 from model.prediction.embedding_file import Part
+from model.runs.folder import backbone_folder
 from model.runs.recipes import named
 from model.shots.table import ShotTable
 from model.taxonomy.taxonomy import Taxonomy
-
-CACHE = "cache"
-"""Folder of a project for what can be computed again."""
 
 
 def shipped_network() -> Path:

@@ -20,9 +20,9 @@ from labeler.active.embeddings import embeddings
 from labeler.active.messages import Alike, Ground, Layout, Learnt, Lesson
 from model.active import audit, embedding_map, neighbours, selection
 from model.active.head import Head, fit, legal_sets, space_of
-from model.active.prior import prior_of
 from model.errors import InputError
 from model.processes import one_blas_thread
+from model.runs.prior import prior_of
 from model.taxonomy import decoding
 
 CARELESS = (OSError, ValueError, KeyError, RuntimeError, MemoryError, np.linalg.LinAlgError)

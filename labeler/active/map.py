@@ -21,11 +21,13 @@ import numpy.typing as npt
 
 from labeler.active import embeddings as grounds
 from labeler.active.messages import Ground
+from labeler.project.folder import CACHE
 from labeler.queue.facts import CLUSTER
 from model.errors import InputError
 from model.events import Event, event
 from model.output_files import explained, write_arrays
 from model.prediction.embedding_file import network_key
+from model.runs.folder import PREDICTIONS
 
 Floats = npt.NDArray[np.float32]
 DAMAGED = (
@@ -73,7 +75,7 @@ def look_for_clusters(session: Any) -> None:
     project = session.project
     if project is None or CLUSTER in session.numbers:
         return
-    if not any((Path(project.folder) / grounds.CACHE).glob("map-*.npz")):
+    if not any((Path(project.folder) / CACHE).glob("map-*.npz")):
         return
     try:
         path = path_of(Path(project.folder), ground_of(project))
@@ -90,7 +92,7 @@ def path_of(folder: Path, ground: Ground) -> Path:
     else:
         about = ground.predictions.stat()
         key = f"{ground.network.name}-{about.st_size:x}-{about.st_mtime_ns:x}"
-    return folder / grounds.CACHE / f"map-{key}-{ground.n}.npz"
+    return folder / CACHE / f"map-{key}-{ground.n}.npz"
 
 
 def load(path: Path, n: int) -> ShotMap | None:
@@ -133,7 +135,7 @@ def ground_of(project: Any) -> Ground:
     """The embeddings that a project's map is made of."""
     number = project.current_run
     if number is not None:
-        path = Path(project.run_folder(number)) / "predictions.h5"
+        path = Path(project.run_folder(number)) / PREDICTIONS
         if path.is_file():
             return grounds.of_run(1, project.taxonomy, project.n_shots, path)
     return grounds.of_cache(1, project.taxonomy, project.shot_table(), project.folder)
@@ -149,7 +151,7 @@ def make_map(project: Any, seed: int, stop: Callable[[], bool]) -> Iterator[Even
     if ground.predictions is None and grounds.share_there(ground.parts) < 1:
         from model.prediction.embedding import embed
 
-        cache = project.folder / grounds.CACHE
+        cache = project.folder / CACHE
         for item in embed(project.shot_table(), ground.network, cache, stop=stop):
             if item["event"] in ("failed", "cancelled"):
                 yield item

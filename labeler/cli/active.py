@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.output import add_output_options, count, folder, follow, print_json, seed, told
-from labeler.cli.targets import run_given
 from labeler.jobs.child import listen
+from labeler.project.folder import CACHE
 from model.events import Event, event
 from model.output_files import write_text
 
@@ -110,7 +110,7 @@ def add_bench(names: Any) -> None:
 def _bench(args: argparse.Namespace) -> int:
     from model.active.strategies import STRATEGIES
     from model.benchmarks import active, active_figure
-    from model.output_files import backbone_folder
+    from model.runs.folder import backbone_folder
     from model.runs.recipes import named
     from model.shots.table import table_of_file
 
@@ -149,13 +149,13 @@ def _run(args: argparse.Namespace, work: Any) -> int:
 
 
 def _embedding(args: argparse.Namespace, stop: Any) -> Iterator[Event]:
-    from labeler.active.embeddings import CACHE, shipped_network
+    from labeler.active.embeddings import shipped_network
     from labeler.project.project import Project
     from model.prediction.embedding import embed
 
     with Project.open(args.project) as project:
         table, cache = project.shot_table(), project.folder / CACHE
-        network = run_given(project, args.network) or shipped_network()
+        network = project.run_given(args.network) if args.network else shipped_network()
     yield from embed(table, network, cache, stop=stop, engine=args.engine)
 
 

@@ -11,8 +11,10 @@ from typing import Any
 from labeler.cli.output import add_output_options, count, follow, print_json, seed, told
 from labeler.cli.targets import is_project, run_for, table_of_project
 from labeler.jobs.child import listen
+from labeler.project.folder import CACHE, has_database
 from model.errors import InputError
 from model.events import Event, event
+from model.runs.folder import DESCRIPTION, PREDICTIONS
 
 GROUPS = ("hits", "false", "missed", "certain", "unsure", "labelled")
 FORMS = ("paper", "chattopadhay")
@@ -289,7 +291,7 @@ def _embeddings(
     """
     import h5py
 
-    from labeler.active.embeddings import CACHE, shipped_network
+    from labeler.active.embeddings import shipped_network
     from model.prediction import embedding_file as embedding_parts
     from model.prediction.predict import predict
 
@@ -315,7 +317,7 @@ def _embeddings(
                     f" fold, the embeddings are not. Fairer, after {mend}: {BACKBONE}"
                 )
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "predictions.h5"
+        out = Path(folder) / PREDICTIONS
         for item in predict(table, run, out, stop=stop):
             if item["event"] == "failed":
                 raise InputError(item["text"])
@@ -332,9 +334,9 @@ def _embeddings_kept(run: Path, shots: int) -> Any:
     """(N, D) of a run that has read all shots, else None."""
     import h5py
 
-    if not (run / "predictions.h5").is_file():
+    if not (run / PREDICTIONS).is_file():
         return None
-    with h5py.File(run / "predictions.h5", "r", locking=False) as file:
+    with h5py.File(run / PREDICTIONS, "r", locking=False) as file:
         return file["embeddings"][()] if len(file["embeddings"]) == shots else None
 
 
@@ -358,14 +360,14 @@ def _current_run(target: Path) -> Path | None:
 
 def _run_and_table(target: Path, file: Path | None) -> tuple[Path, Any]:
     """A project stands for its current run, a run in a project for that project's shots."""
-    if not (target / "model.json").is_file():
+    if not (target / DESCRIPTION).is_file():
         current = _current_run(target)
         if current is None:
             mend = "Train a network first, or name a run."
             raise InputError("has no network in use", file=target, mend=mend)
         return current, _table(target)
     home = target.resolve().parent.parent
-    if file is None and not (home / "project.sqlite").is_file():
+    if file is None and not has_database(home):
         mend = "Say which shots to show: --file FILE."
         raise InputError("is a run of no project", file=target, mend=mend)
     return target, _table(file or home)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.output import add_output_options, folder, print_json
-from labeler.cli.targets import run_given
 from labeler.jobs.child import listen
 from model.errors import InputError
 from model.events import Event, event, to_line
@@ -152,7 +151,7 @@ def _places(args: argparse.Namespace) -> tuple[Path, tuple[str, ...] | None, Pat
     from labeler.project.project import Project
 
     with Project.open(args.project) as project:
-        run = run_given(project, args.folder)
+        run = project.run_given(args.folder)
         return run, project.taxonomy.names, args.out or project.folder / FOLDER
 
 
@@ -291,7 +290,7 @@ def _joining(args: argparse.Namespace) -> Iterator[Event]:
 
     shots, texts, predicted = 0, [], True
     with Project.open(args.project) as project:
-        run = run_given(project, args.folder)
+        run = project.run_given(args.folder) if args.folder else None
         for done, record in enumerate(args.record):
             yield event("progress", what="adding hits", done=done, total=len(args.record))
             joined = join(project, record, run)

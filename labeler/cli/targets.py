@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from labeler.project.folder import STORES
 from model.errors import InputError
 
 
@@ -44,7 +45,7 @@ def is_project(target: Path) -> bool:
     """Whether a path is a project's; InputError where nothing is there."""
     if not target.exists():
         raise InputError("there is no such file or project", file=target, mend="Check the path.")
-    return target.is_dir() or target.name in ("project.sqlite", "project.toml")
+    return target.is_dir() or target.name in STORES
 
 
 def table_given(targets: Sequence[Path], args: argparse.Namespace) -> Any:
@@ -85,18 +86,11 @@ def table_of_project(folder: Path) -> Any:
         return project.shot_table()
 
 
-def run_given(project: Any, run: Path | None) -> Any:
-    """The folder of a run of an open project, which people name by its number or its folder."""
-    if run is not None and run.name.isdecimal() and not run.exists():
-        return project.run_folder(int(run.name))
-    return run
-
-
 def run_for(target: Path, run: Path) -> Path:
-    """`run_given`, where the shots may be of a project or of a file, which has no numbers."""
+    """`Project.run_given`, where the shots may be of a file, which has no numbers."""
     if not is_project(target):
         return run
     from labeler.project.project import Project
 
     with Project.open(target) as project:
-        return Path(run_given(project, run))
+        return project.run_given(run)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,18 +21,14 @@ from labeler.cli.targets import (
     add_file_options,
     add_shots_options,
     is_project,
-    run_given,
     table_given,
     taxonomy_given,
     the_project,
 )
-from labeler.jobs.child import is_helper, listen
+from labeler.jobs.child import listen
 from model.errors import InputError
-from model.events import Event, event, to_line
-
-_INFERRED = "predictions.h5"
-_FOLDER = "AIRYLABEL_RUN_FOLDER"
-"""Environment variable by which the first of several training processes tells the others."""
+from model.events import Event
+from model.runs.folder import PREDICTIONS
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -109,7 +104,12 @@ def _training(args: argparse.Namespace) -> Iterator[Event]:
     recipe = _recipe(args)
     args.target = args.targets[0]
     if the_project(args.targets):
-        yield from _train_project(args, recipe, stop)
+        from labeler.runs.train_project import Wishes, train_project
+
+        wishes = Wishes(
+            args.seed, args.devices, args.resume, args.warm_start, args.out, args.promote
+        )
+        yield from train_project(args.target, recipe, wishes, stop)
     else:
         yield from _train_file(args, recipe, stop)
 
@@ -121,86 +121,6 @@ def _train_file(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator[Ev
     out = args.out or args.target.with_name(f"{args.target.stem}-{recipe.name}")
     options = Options(args.seed, args.devices, args.resume, args.warm_start)
     yield from train(table, recipe, out, stop=stop, options=options)
-
-
-def _train_project(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator[Event]:
-    """Train, read all shots, and put the new run to use where that was asked and is deserved."""
-    import numpy as np
-
-    from labeler.project.preparation import preparation_of
-    from labeler.project.project import Project
-    from model.training.data import with_roles
-    from model.training.train import Options, train
-
-    with Project.open(args.target) as project:
-        before = project.shot_table().offered()
-        table = with_roles(before, args.seed)
-        decided = np.flatnonzero(table.role != before.role)
-        project.store.set_roles(decided, table.role[decided])
-        out = args.out or _run_folder(project, args.resume)
-        warm = run_given(project, args.warm_start)
-        cache, preparation = project.folder / "cache", preparation_of(project)
-    options = Options(args.seed, args.devices, args.resume, warm, cache, preparation)
-    trained: Event = {}
-    for item in train(table, recipe, out, stop=stop, options=options):
-        if item["event"] in ("finished", "cancelled") and item.get("run"):
-            trained = item
-        else:
-            yield item
-    if trained:
-        yield from _after_training(args, trained, table, out, stop)
-
-
-def _after_training(
-    args: argparse.Namespace, trained: Event, table: Any, out: Path, stop: Any
-) -> Iterator[Event]:
-    """Read all shots; a training that was cancelled still becomes a usable run, unless the parent
-    of this process is gone, which then ends it."""
-    from model.prediction.predict import predict
-
-    stop_now = stop if trained["event"] == "finished" else (lambda: False)
-    for item in predict(table, out, out / _INFERRED, stop=stop_now, class_names=table.class_names):
-        if item["event"] == "failed":
-            text = f"The network is trained, but reading the shots failed: {item['text']}"
-            yield event("note", level="warning", text=text)
-        elif item["event"] not in ("finished", "cancelled"):
-            yield item
-    made = dict(trained)
-    if (out / _INFERRED).is_file():
-        made |= {"predictions": str(out / _INFERRED)}
-        made |= _put_to_use(args, table, out)
-    last = event(made.pop("event"), **{k: v for k, v in made.items() if k != "time"})
-    with (out / "events.jsonl").open("a", encoding="utf-8") as log:
-        log.write(to_line(last) + "\n")
-    yield last
-
-
-def _put_to_use(args: argparse.Namespace, table: Any, out: Path) -> dict[str, Any]:
-    """Make the run the current one where there is none, or where it was asked and is no worse."""
-    import numpy as np
-
-    from labeler.project.project import Project
-    from model.runs.promotion import compare_files
-    from model.shots.table import EVALUATION
-
-    if not out.name.isdecimal():
-        return {}
-    with Project.open(args.target) as project:
-        current = project.current_run
-        if current is None:
-            project.current_run = int(out.name)
-            return {"current": True}
-        old = project.run_folder(current) / _INFERRED
-        if not old.is_file() or current == int(out.name):
-            verdict = None
-        else:
-            rows = np.flatnonzero(table.labelled & (table.role == EVALUATION))
-            labels = table.labels.astype(bool)
-            verdict = compare_files(old, out / _INFERRED, labels, rows, table.taxonomy)
-        use = args.promote and (verdict is None or verdict.promote)
-        if use:
-            project.current_run = int(out.name)
-    return {"current": use, "comparison": None if verdict is None else verdict.to_dict()}
 
 
 def _say_outcome(last: Event) -> None:
@@ -243,13 +163,13 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
 
         with Project.open(args.target) as project:
             table = project.shot_table()
-            run = run_given(project, args.folder)
+            run = project.run_given(args.folder)
             project.taxonomy.columns(describe(run).class_names, run)  # refuses foreign classes
-        out = args.out or run / _INFERRED
+        out = args.out or run / PREDICTIONS
     else:
         table = table_of_file(args.target, args.dataset, taxonomy_given(args))
         run = args.folder
-        out = args.out or args.target.with_name(f"{args.target.stem}-{_INFERRED}")
+        out = args.out or args.target.with_name(f"{args.target.stem}-{PREDICTIONS}")
     check_place(out, run, (info.path for info in table.sources))
     if args.workers is not None and args.scheduler is None:
         raise InputError("--workers needs --scheduler here", mend="Try --scheduler local.")
@@ -327,26 +247,3 @@ def _named_recipe(name: str) -> Any:
     from model.runs import recipes
 
     return recipes.read(name) if name.endswith(".toml") else recipes.named(name)
-
-
-def _run_folder(project: Any, resume: bool) -> Path:
-    """A new run folder, or that of the last training that was interrupted."""
-    if is_helper():
-        return Path(os.environ[_FOLDER])
-    folder = _old_run_folder(project) if resume else Path(project.new_run_folder())
-    os.environ[_FOLDER] = str(folder)
-    return folder
-
-
-def _old_run_folder(project: Any) -> Path:
-    """Of the last training that was interrupted."""
-    from model.training.resume import FILE
-
-    for run in reversed(project.runs()):
-        if (run.folder / FILE).is_file():
-            return Path(run.folder)
-    raise InputError(
-        "no training of this project was interrupted",
-        file=project.folder,
-        mend="Leave out --resume to train anew.",
-    )

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import psutil
 
+from model.processes import is_helper
+
 FOLLOWED = "AIRYLABEL_FOLLOWED"
 """Environment variable (any text) that says: a program follows, through stdin and stdout."""
 GRACE_S = 3.0
@@ -51,12 +53,6 @@ def listen(grace: float = GRACE_S) -> Callable[[], bool]:
         return stop.is_set()
 
     return asked
-
-
-def is_helper() -> bool:
-    """Whether the first process of a training on several devices started this one: that one has
-    the stdin, speaks, and tells the others when to stop."""
-    return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def lower_priority() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler.jobs.job import Job
+from labeler.project.folder import CACHE
 from model.events import Event
 
 PATIENCE_S = 1.0
@@ -48,7 +49,7 @@ class ShortJob(QObject):
         """Send for something; `done` gets the last event where it went well. False if busy."""
         if self.job is not None or self.session.project is None:
             return False
-        stderr = Path(self.session.project.folder) / "cache" / "errand-stderr.log"
+        stderr = Path(self.session.project.folder) / CACHE / "errand-stderr.log"
         self.said, self.answer, self.progress, self._done = said, "", (0, 0), done
         self.job = self.make_job(list(arguments), stderr, self)
         self.job.event_received.connect(self._hear)

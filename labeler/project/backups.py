@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from labeler.project.folder import BACKUPS, DATABASE, SERVER, TAXONOMY
 from labeler.project.store import copies
-from labeler.project.store.copies import FOLDER, Glance, Place, all_copies
+from labeler.project.store.copies import Glance, Place, all_copies
 from model.errors import InputError
 from model.output_files import written_whole
 
-DATABASE, SERVER = "project.sqlite", "project.toml"
 EVERY = timedelta(minutes=30)
 RECENT = timedelta(days=2)
 DAILY, WEEKLY, MONTHLY = 12, 10, 9
@@ -85,12 +85,12 @@ def which_to_keep(times: Iterable[datetime], now: datetime) -> set[datetime]:
 
 def list_backups(folder: Path) -> list[Backup]:
     """All backups of a project, the newest first; a damaged one says so."""
-    return [_opened(place) for place in all_copies(Path(folder) / FOLDER)]
+    return [_opened(place) for place in all_copies(Path(folder) / BACKUPS)]
 
 
 def newest(folder: Path) -> Backup | None:
     """The newest backup that can be read."""
-    each = (_opened(place) for place in all_copies(Path(folder) / FOLDER))
+    each = (_opened(place) for place in all_copies(Path(folder) / BACKUPS))
     return next((backup for backup in each if backup.held is not None), None)
 
 
@@ -124,7 +124,7 @@ def back_up(folder: Path, reason: str = "auto") -> Path:
 
 def thin(folder: Path, now: datetime) -> list[Path]:
     """Delete the backups that need not be kept; those that were deleted."""
-    here = [p for p in all_copies(Path(folder) / FOLDER) if p.reason in THINNED]
+    here = [p for p in all_copies(Path(folder) / BACKUPS) if p.reason in THINNED]
     keep = which_to_keep((p.time.astimezone() for p in here), now)
     gone = [p.path for p in here[ALWAYS:] if p.time.astimezone() not in keep]
     for path in gone:
@@ -148,7 +148,7 @@ def choose(folder: Path, which: str) -> Backup:
         changed = datetime.fromtimestamp(saved.stat().st_mtime, UTC)
         return _opened(Place(0, changed, "hand", saved.absolute()))
     mend = f"Without a backup's name, `airylabel restore {Path(folder).name}` lists all."
-    raise InputError(f"there is no backup {which!r}", file=Path(folder) / FOLDER, mend=mend)
+    raise InputError(f"there is no backup {which!r}", file=Path(folder) / BACKUPS, mend=mend)
 
 
 def home(project: Path) -> Path:
@@ -162,7 +162,7 @@ def home(project: Path) -> Path:
     if (folder / SERVER).is_file():
         mend = "Ask whoever runs the server for its backups (pg_dump, pg_restore)."
         raise InputError("the labels are on a server", file=folder, mend=mend)
-    if not (folder / DATABASE).is_file() and not all_copies(folder / FOLDER):
+    if not (folder / DATABASE).is_file() and not all_copies(folder / BACKUPS):
         there = "is not a project" if folder.exists() else "there is no such project"
         raise InputError(there, file=folder, mend="Name the folder of a project.")
     return folder
@@ -192,7 +192,7 @@ def keep_aside(folder: Path, reason: str) -> Path:
     except InputError:
         if not database.is_file():
             raise
-    target = copies.next_place(folder / FOLDER, "damaged")
+    target = copies.next_place(folder / BACKUPS, "damaged")
     for rest in ("-wal", "-shm", ""):
         part = database.with_name(database.name + rest)
         if part.is_file():
@@ -204,7 +204,7 @@ def write_taxonomy(folder: Path, text: object) -> None:
     """Put the taxonomy that a database holds into its file, whole or not at all."""
     if not isinstance(text, str):
         return
-    path = folder / "taxonomy.toml"
+    path = folder / TAXONOMY
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if path.read_text(encoding="utf-8") == text:
             return

@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 
 from labeler.project import backups
-from labeler.project.backups import DATABASE, Backup
+from labeler.project.backups import Backup
+from labeler.project.folder import DATABASE, SERVER, TAXONOMY
 from labeler.project.project import Project
 from labeler.project.store import Store, copies, salvage
 from labeler.project.store.classing import TEXT
@@ -23,6 +24,7 @@ from labeler.project.store.salvage import Saved
 from labeler.project.summary import violations
 from model.errors import InputError
 from model.output_files import part_of
+from model.runs.folder import DESCRIPTION, WEIGHTS
 from model.shots.first_look import probe_each
 from model.taxonomy.toml import load
 
@@ -100,7 +102,7 @@ def _runs(project: Project) -> Iterator[Finding]:
     numbers = set()
     for run in project.runs():
         numbers.add(run.number)
-        weights, description = run.folder / "model.safetensors", run.folder / "model.json"
+        weights, description = run.folder / WEIGHTS, run.folder / DESCRIPTION
         if not weights.is_file() and run.state != "finished":
             continue
         try:
@@ -136,7 +138,7 @@ def repair(folder: Path | str) -> list[str]:
     InputError where nothing could be read and there is no backup; then nothing was changed.
     """
     folder = Path(folder).absolute()
-    if (folder / "project.toml").is_file():
+    if (folder / SERVER).is_file():
         what = "its labels are on a server, which looks after them"
         mend = "Ask whoever runs it; `airylabel check` without --repair examines the labels."
         raise InputError(what, file=folder, mend=mend)
@@ -222,7 +224,7 @@ def _in_words(saved: Saved, backup: Backup | None) -> list[str]:
 
 def _mend_taxonomy(folder: Path) -> list[str]:
     """Write taxonomy.toml again where it is gone or unreadable, as it was last."""
-    path = folder / "taxonomy.toml"
+    path = folder / TAXONOMY
     try:
         load(path)
     except InputError as error:

@@ -12,13 +12,12 @@ import numpy as np
 
 from labeler.project import taxonomy_file as taxonomy_edit
 from labeler.project.backups import write_taxonomy
+from labeler.project.folder import TAXONOMY
 from labeler.project.project import Project
 from labeler.project.store.classing import PENDING, ClassChange, KeptChange, in_effect
 from model.errors import InputError
 from model.taxonomy.taxonomy import Rule
 from model.taxonomy.toml import loads
-
-FILE = "taxonomy.toml"
 
 
 def rename(project: Project, old: str, new: str) -> str:
@@ -122,13 +121,13 @@ def _new_in(change: KeptChange) -> tuple[str, ...]:
 
 
 def _text(project: Project) -> str:
-    return (project.folder / FILE).read_text(encoding="utf-8")
+    return (project.folder / TAXONOMY).read_text(encoding="utf-8")
 
 
 def _make(project: Project, change: ClassChange) -> str:
     store = project.store
     store.change_classes(project.annotator, change)
-    project.take_taxonomy(loads(change.after, project.folder / FILE))
+    project.take_taxonomy(loads(change.after, project.folder / TAXONOMY))
     write_taxonomy(project.folder, change.after)
     store.set_meta(PENDING, False)
     return change.text

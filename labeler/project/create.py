@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from labeler.project.folder import DATABASE, SERVER, TAXONOMY
 from labeler.project.store import LABELLED, Store, StoredSource
 from model.errors import InputError
 from model.output_files import part_of, sync_folder, written_whole
@@ -64,7 +65,7 @@ def make(
     except OSError as error:
         raise _cannot_be_made(folder, error) from error
     try:
-        with written_whole(half / "taxonomy.toml") as part:
+        with written_whole(half / TAXONOMY) as part:
             part.write_text(text, encoding="utf-8")
         _fill(half, folder, found, classes, annotator, with_labels, url)
         if folder.exists():
@@ -108,7 +109,7 @@ def _fill(
     with_labels: bool,
     url: str | None,
 ) -> None:
-    place = half / ("project.sqlite" if url is None else "project.toml")
+    place = half / (DATABASE if url is None else SERVER)
     store = Store.create(place, taxonomy.names, url)
     try:
         store.set_meta("annotator", store.annotator(annotator))

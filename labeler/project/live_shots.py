@@ -16,6 +16,7 @@ from labeler.project.project import Project
 from labeler.project.store import StoredSource
 from model.errors import InputError
 from model.online.hitfinder import FEWEST, MISS, HitFinder, Labelled, fit
+from model.runs.folder import PREDICTIONS
 from model.shots.layouts import Geometry
 from model.shots.table import ShotTable
 from model.taxonomy.taxonomy import Taxonomy, plain
@@ -24,7 +25,6 @@ FOLDER = "live"
 EMPTY = "Empty"
 MOST = 1000
 """Labelled shots of either kind that the hit finder is fitted on."""
-PREDICTIONS = "predictions.h5"
 
 
 @dataclass(frozen=True)

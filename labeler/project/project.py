@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from labeler.project import backups, people, runs
 from labeler.project import create as making
+from labeler.project.folder import BACKUPS, DATABASE, RUNS, SERVER, TAXONOMY
 from labeler.project.runs import RunInfo
-from labeler.project.store import LABELLED, Store, StoredSource, copies
+from labeler.project.store import LABELLED, Store, StoredSource
 from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.records import Present, Pulse, Status
 from model.errors import InputError
@@ -28,11 +29,6 @@ from model.shots.hdf5 import fingerprint
 from model.shots.table import ShotTable, SourceInfo, make_table, open_source, refuse_twins
 from model.taxonomy.taxonomy import Class, Taxonomy
 from model.taxonomy.toml import load, loads
-
-DATABASE = "project.sqlite"
-SERVER = "project.toml"
-"""In the place of the database where that is on a server: it says on which."""
-TAXONOMY = "taxonomy.toml"
 
 
 @dataclass(frozen=True)
@@ -269,7 +265,7 @@ class Project:
     @property
     def runs_folder(self) -> Path:
         """Where the runs lie."""
-        return self.folder / "runs"
+        return self.folder / RUNS
 
     def runs(self) -> list[RunInfo]:
         """All runs, oldest first."""
@@ -278,6 +274,12 @@ class Project:
     def run_folder(self, number: int) -> Path:
         """The folder of a run."""
         return runs.run_folder(self.runs_folder, number)
+
+    def run_given(self, run: Path) -> Path:
+        """The folder of a run, which people name by its number or its folder."""
+        if run.name.isdecimal() and not run.exists():
+            return self.run_folder(int(run.name))
+        return run
 
     def new_run_folder(self) -> Path:
         """Make the folder of the next run."""
@@ -297,7 +299,7 @@ class Project:
 def _sweep(folder: Path, store: Store) -> None:
     """Remove what killed processes left half written."""
     if not store.read_only:
-        for place in (folder, folder / copies.FOLDER):
+        for place in (folder, folder / BACKUPS):
             with contextlib.suppress(OSError):
                 sweep(place)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from model.events import Event, from_line
+from model.runs.folder import EVENTS, METRICS, RECIPE
 
 RunState = Literal["finished", "cancelled", "failed", "unfinished"]
 _TAIL = 64 * 1024
@@ -61,7 +62,7 @@ def _number(path: Path) -> int:
 
 
 def _read(folder: Path) -> RunInfo:
-    first, last = _ends(folder / "events.jsonl")
+    first, last = _ends(folder / EVENTS)
     stamp = first.get("time") if first else None
     created = stamp if isinstance(stamp, int | float) else folder.stat().st_mtime
     ends: dict[str, RunState] = {
@@ -73,9 +74,9 @@ def _read(folder: Path) -> RunInfo:
         number=_number(folder),
         folder=folder,
         created=datetime.fromtimestamp(created, UTC),
-        recipe=_recipe(folder / "recipe.toml"),
+        recipe=_recipe(folder / RECIPE),
         state=ends.get(str(last.get("event")) if last else "", "unfinished"),
-        metrics=_metrics(folder / "metrics.json"),
+        metrics=_metrics(folder / METRICS),
     )
 
 

@@ -17,6 +17,7 @@ from labeler.runs.reading import Choice, Flags, Reading
 from model.errors import InputError
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge
 from model.heatmaps.gradcam import FORMS
+from model.runs.folder import PREDICTIONS
 from model.runs.prediction_file import names_of_form
 from model.taxonomy import decoding
 from model.taxonomy.taxonomy import MAX_ENUMERATED, Taxonomy
@@ -240,7 +241,7 @@ def predictions_of(project: Project) -> tuple[Predictions | None, str]:
     number = project.current_run
     if number is None:
         return None, ""
-    path = Path(project.run_folder(number)) / "predictions.h5"
+    path = Path(project.run_folder(number)) / PREDICTIONS
     try:
         return Predictions.open(path, project.taxonomy, project.n_shots), ""
     except InputError as error:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from labeler.project.store.records import LABELLED
 from labeler.runs.predictions import Predictions
 from model.events import Event, from_line
+from model.runs import folder as names
 from model.runs import promotion
 from model.runs.promotion import Verdict
 from model.shots.table import EVALUATION
@@ -65,12 +66,12 @@ class RunReport:
     @property
     def has_network(self) -> bool:
         """Whether there is something to predict with or to begin from."""
-        return (self.folder / "model.json").is_file()
+        return (self.folder / names.DESCRIPTION).is_file()
 
     @property
     def predictions(self) -> Path:
         """The file of what it predicts, there or not."""
-        return self.folder / "predictions.h5"
+        return self.folder / names.PREDICTIONS
 
     @property
     def is_usable(self) -> bool:
@@ -111,7 +112,7 @@ class Curves:
 
 def read_events(folder: Path) -> tuple[Event, ...]:
     """The events of a run, without its steps; none where there is no readable file."""
-    path = Path(folder) / "events.jsonl"
+    path = Path(folder) / names.EVENTS
     try:
         about = path.stat()
         return _events(path, about.st_mtime_ns, about.st_size)
@@ -131,12 +132,12 @@ def read_report(number: int, folder: Path) -> RunReport:
     run = RunReport(number, Path(folder))
     for item in read_events(folder):
         _take(run, item)
-    final = _json(run.folder / "metrics.json")
+    final = _json(run.folder / names.METRICS)
     run.metrics |= _numbers(final.get("evaluation"))
     run.seconds = float(final.get("seconds") or run.seconds)
     per_class = final.get("per_class") or {}
     run.classes = {str(k): _numbers(v) for k, v in per_class.items() if isinstance(v, dict)}
-    run.activation = _activation(run.folder / "recipe.toml")
+    run.activation = _activation(run.folder / names.RECIPE)
     edges: Any = (final.get("intervals") or {}).get(MACRO) or ()
     if len(edges) == 2 and all(isinstance(v, int | float) for v in edges):
         run.interval = float(edges[0]), float(edges[1])

@@ -17,6 +17,7 @@ from labeler.active import embeddings as grounds
 from labeler.active.instant import Instant, InstantReading
 from labeler.active.messages import Alike, Ground, Layout, Learnt, Lesson
 from labeler.jobs.job import Job
+from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED, SKIPPED
 from model.errors import InputError
 from model.events import Event
@@ -169,7 +170,7 @@ class Suggesting(QObject):
     def _read_all(self) -> None:
         folder = Path(self.session.project.folder)
         self.done, self.total = 0, self.session.n_shots
-        self.job = self.make_job(["embed", str(folder)], folder / "cache" / "embed.log", self)
+        self.job = self.make_job(["embed", str(folder)], folder / CACHE / "embed.log", self)
         self.job.event_received.connect(self._hear)
         self.job.finished.connect(self._end)
         self.job.start()

@@ -16,6 +16,7 @@ from typing import Any
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler.jobs.job import Job
+from labeler.project.folder import CACHE
 from model.events import Event
 from model.online.bands import HITS, Alarms, Band, Share
 
@@ -145,7 +146,7 @@ class LiveWatch(QObject):
         folder = Path(self.session.project.folder)
         self.order, self.seen, self.trouble = order, Seen(state="getting ready"), ""
         self.alarms = Alarms(self.bands.values())
-        stderr = folder / "cache" / "watch-stderr.log"
+        stderr = folder / CACHE / "watch-stderr.log"
         self.job = self.make_job(order.words(folder), stderr, self)
         self.job.event_received.connect(self._hear)
         self.job.finished.connect(self._end)
@@ -177,7 +178,7 @@ class LiveWatch(QObject):
         words = ["join", str(folder), *map(str, self.seen.files)]
         if self.order is not None:
             words += ["--run", str(self.order.run)]
-        self.joining = self.make_job(words, folder / "cache" / "join-stderr.log", self)
+        self.joining = self.make_job(words, folder / CACHE / "join-stderr.log", self)
         self.joining.finished.connect(self._joined)
         self.joining.start()
         self.changed.emit()

@@ -7,10 +7,12 @@ from typing import Any
 
 from PyQt6.QtWidgets import QProgressDialog
 
+from labeler.project.folder import has_database
+
 
 def make_demo(doors: Any, folder: Path) -> None:
     """Open the demo project; make it first, in a child process, where it is not there yet."""
-    if (folder / "project.sqlite").is_file():
+    if has_database(folder):
         doors.open_folder(folder)
         return
     from labeler.jobs.job import Job
@@ -31,7 +33,7 @@ def make_demo(doors: Any, folder: Path) -> None:
         dialog.canceled.disconnect()
         dialog.close()
         dialog.deleteLater()
-        if ok and (folder / "project.sqlite").is_file():
+        if ok and has_database(folder):
             doors.open_folder(folder)
         elif not cancelled:
             doors.session.noted.emit("error", f"The demo could not be made: {message}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PyQt6.QtWidgets import QFileDialog, QWidget
 
+from labeler.project.folder import STORES
 from labeler.session.session import Session
 from labeler.window.settings import folder
 from model.errors import InputError
@@ -79,7 +80,7 @@ class Doors:
 
     def take_files(self, paths: list[Path]) -> None:
         """A project folder is opened; files of shots become a new project."""
-        if paths and (paths[0].is_dir() or paths[0].name in ("project.sqlite", "project.toml")):
+        if paths and (paths[0].is_dir() or paths[0].name in STORES):
             self.open_folder(paths[0])
         elif paths:
             self.new_project(paths)

@@ -16,7 +16,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from model.active.prior import prior_of
 from model.active.strategies import STRATEGIES
 from model.benchmarks.active_curves import METRICS, World, counts_up_to, curve, label_saving
 from model.errors import InputError
@@ -24,6 +23,8 @@ from model.events import Event, event
 from model.output_files import write_text
 from model.prediction.predict import predict
 from model.runs import checkpoint
+from model.runs.folder import DESCRIPTION, WEIGHTS
+from model.runs.prior import prior_of
 from model.shots.table import ShotTable
 
 FIRST_SEED = 1000
@@ -117,7 +118,7 @@ def _untrained(backbone: Path, out: Path) -> Path:
     import torch
 
     folder = out / "untrained"
-    if not (folder / checkpoint.WEIGHTS).is_file():
+    if not (folder / WEIGHTS).is_file():
         folder.mkdir(parents=True, exist_ok=True)
         about = replace(checkpoint.describe(backbone), metrics={}, temperature=1.0, epoch=0)
         with torch.random.fork_rng(devices=[]):
@@ -129,7 +130,7 @@ def _untrained(backbone: Path, out: Path) -> Path:
 
 def digest_of(network: Path) -> str:
     """A few letters that stand for a network's weights."""
-    about = json.loads((network / checkpoint.DESCRIPTION).read_text(encoding="utf-8"))
+    about = json.loads((network / DESCRIPTION).read_text(encoding="utf-8"))
     return str(about["sha256"])[:8]
 
 

@@ -22,9 +22,10 @@ from model.benchmarks import active
 from model.benchmarks.active_curves import World, labelling
 from model.events import Event, event
 from model.metrics.metrics import RARE, average_precisions
+from model.runs.folder import METRICS
 from model.runs.recipes import Recipe, named
 from model.shots.table import EVALUATION, TRAINING, ShotTable
-from model.training.train import METRICS, Options, train
+from model.training.train import Options, train
 
 Rows = npt.NDArray[np.intp]
 FEW, SOME = 150, 600

@@ -20,9 +20,10 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.events import Event, event
 from model.metrics import metrics
-from model.output_files import backbone_folder, write_text
+from model.output_files import write_text
 from model.prediction.predict import predict
 from model.runs.checkpoint import describe
+from model.runs.folder import backbone_folder
 from model.runs.recipes import Recipe
 from model.shots.table import ShotTable
 from model.taxonomy.taxonomy import plain

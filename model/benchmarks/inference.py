@@ -21,11 +21,11 @@ from torch import nn
 from model import torchvision_ops
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
 from model.networks import architectures as networks
-from model.output_files import backbone_folder
 from model.prediction import inference
 from model.prediction.predict import PooledHead
 from model.runs import checkpoint
 from model.runs.checkpoint import Checkpoint
+from model.runs.folder import backbone_folder
 from model.runs.recipes import named
 
 Batches = list[npt.NDArray[np.float32]]

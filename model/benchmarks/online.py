@@ -30,8 +30,8 @@ from model.online.record import Record
 from model.online.sources import AT_ONCE, open_stream
 from model.online.stream import Stream
 from model.online.watching import Until, watch
-from model.output_files import backbone_folder
 from model.runs import checkpoint
+from model.runs.folder import backbone_folder
 from model.simulate.generate import simulate
 from model.taxonomy.toml import known_for
 

@@ -22,11 +22,11 @@ from model.active import head
 from model.errors import InputError
 from model.events import Event, event
 from model.metrics import metrics
-from model.output_files import backbone_folder
 from model.paper import features as physics
 from model.prediction import embedding
 from model.prediction import embedding_file as embedding_parts
 from model.processes import one_blas_thread
+from model.runs.folder import backbone_folder
 from model.runs.recipes import Recipe
 from model.shots.table import ShotTable
 from model.taxonomy.taxonomy import Taxonomy

@@ -20,6 +20,7 @@ from model.paper.data import NOISE_SEED, Stopped
 from model.paper.one_cell import shows_figures
 from model.paper.plan import Table
 from model.paper.study import Study
+from model.runs.folder import WEIGHTS
 
 CLASSES = ("Streak", "Bent")
 
@@ -62,7 +63,7 @@ def _heat(
     study: Study, shelf: Shelf, cells: list[Cell], render: Render, out: Path
 ) -> Iterator[Event]:
     runs = [shelf.run_folder(study.key(cell)) for cell in cells if shows_figures(cell)]
-    there = [run for run in runs if (run / "model.safetensors").is_file()]
+    there = [run for run in runs if (run / WEIGHTS).is_file()]
     if not there:
         what = "there is no network with the logarithmic activation, α = 0.2, on clean shots"
         raise InputError(what, mend="Run Table 4, 5, 6 or 10 first.")

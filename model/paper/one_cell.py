@@ -20,8 +20,8 @@ from model.paper.baselines import run as run_baselines
 from model.paper.cells import Cell, Shelf
 from model.paper.data import Stopped
 from model.paper.study import Study, machine, words_of
-from model.training import resume
-from model.training.train import METRICS, Options, train
+from model.runs.folder import METRICS, RESUME
+from model.training.train import Options, train
 
 
 def run_cell(
@@ -52,7 +52,7 @@ def _train(
 ) -> Iterator[Event]:
     order, key = study.order, study.key(cell)
     folder = shelf.run_folder(key)
-    going_on = (folder / resume.FILE).is_file()
+    going_on = (folder / RESUME).is_file()
     options = Options(seed=cell.seed, resume=going_on, cache=cache)
     last: Event = {}
     events = train(study.datasets.split(cell), cell.recipe, folder, options=options)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.output_files import explained, written_whole
+from model.runs.folder import DESCRIPTION
 from model.shots.table import ShotTable
 
 PART = 2048
@@ -60,7 +61,7 @@ def parts_of(table: ShotTable, network: Path, cache: Path, size: int = PART) -> 
 def network_key(network: Path) -> str:
     """A few letters that stand for the weights of a run folder or backbone."""
     try:
-        about = json.loads((network / "model.json").read_text(encoding="utf-8"))
+        about = json.loads((network / DESCRIPTION).read_text(encoding="utf-8"))
         return str(about["sha256"])[:12]
     except (OSError, ValueError, KeyError) as error:
         mend = "Choose the folder of a finished run."

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from model.networks.architectures import Network
-from model.output_files import backbone_folder as shipped
 from model.runs import checkpoint
+from model.runs.folder import backbone_folder as shipped
 from model.runs.recipes import Recipe
 from model.taxonomy.taxonomy import plain
 

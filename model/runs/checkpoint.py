@@ -27,15 +27,12 @@ from model.output_files import write_text, written_whole
 from model.physics.correlation_layout import holds_maps
 from model.preprocessing.network_input import Preprocessing
 from model.preprocessing.preparation import Reference
+from model.runs.folder import DESCRIPTION, REFERENCE, WEIGHTS
 from model.runs.recipes import Recipe
 from model.shots.sources import SourceInfo
 from model.taxonomy import decoding
 from model.taxonomy.taxonomy import plain
 
-WEIGHTS = "model.safetensors"
-DESCRIPTION = "model.json"
-BACKGROUND = "preparation.npz"
-"""What the preparation of the shots refers to, where it refers to any."""
 FORMAT = 1
 
 
@@ -120,7 +117,7 @@ def save(folder: Path, network: torch.nn.Module, about: Checkpoint) -> None:
     text = json.dumps(description, indent=1, ensure_ascii=False)
     reference = about.preprocessing.preparation.reference
     if reference is not None:
-        reference.save(folder / BACKGROUND)
+        reference.save(folder / REFERENCE)
     with written_whole(folder / WEIGHTS) as part:
         part.write_bytes(data)
         write_text(folder / DESCRIPTION, text)
@@ -186,7 +183,7 @@ def _with_reference(description: dict[str, Any], folder: Path) -> Checkpoint:
     about = Checkpoint.from_dict(description)
     if not about.preprocessing.preparation.needs_reference:
         return about
-    return Checkpoint.from_dict(description, Reference.load(folder / BACKGROUND))
+    return Checkpoint.from_dict(description, Reference.load(folder / REFERENCE))
 
 
 def same_classes(first: Sequence[str], second: Sequence[str]) -> bool:
@@ -245,7 +242,7 @@ def _read_description(folder: Path) -> dict[str, Any]:
 
 def digest(folder: Path) -> str:
     """Of all that decides what the network of a run folder says."""
-    parts = (_digest_of(folder / name) or "" for name in (WEIGHTS, DESCRIPTION, BACKGROUND))
+    parts = (_digest_of(folder / name) or "" for name in (WEIGHTS, DESCRIPTION, REFERENCE))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

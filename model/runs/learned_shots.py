@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from model.output_files import write_arrays
+from model.runs.folder import LEARNED
 from model.shots.hashes import Hashes
-
-FILE = "learned.npz"
 
 
 def keep(folder: Path, own: Hashes, before: Hashes) -> None:
@@ -20,13 +19,13 @@ def keep(folder: Path, own: Hashes, before: Hashes) -> None:
 
     Raises InputError where they cannot be written.
     """
-    write_arrays(folder / FILE, own=np.unique(own), before=np.unique(before))
+    write_arrays(folder / LEARNED, own=np.unique(own), before=np.unique(before))
 
 
 def read(folder: Path) -> tuple[Hashes, Hashes] | None:
     """Hashes of a run's own training and of those before it; None for a run that kept none."""
     try:
-        with np.load(folder / FILE, allow_pickle=False) as file:
+        with np.load(folder / LEARNED, allow_pickle=False) as file:
             return file["own"].astype(np.uint64), file["before"].astype(np.uint64)
     except (OSError, ValueError, KeyError, EOFError):
         return None

@@ -38,10 +38,9 @@ from model.bulk.filling import reserve
 from model.errors import InputError
 from model.heatmaps.gradcam import FORMS, Form
 from model.output_files import check_own, give_name, part_of
+from model.runs.folder import PREDICTIONS
 
 Attributes = Mapping[str, Any]
-PREDICTIONS = "predictions.h5"
-"""In a run folder."""
 _TROUBLE = (OSError, RuntimeError)
 """What h5py raises where a file cannot be written."""
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import psutil
 
+from model.processes import is_helper
+
 GRACE_S = 30.0
 """How long after a death the work may take to notice it and to end by itself."""
 LOOK_S = 0.25
@@ -81,5 +83,4 @@ class Peers(threading.Thread):
 def _is_started_by_first() -> bool:
     """Whether the first process of the training started this one, not torchrun or Slurm."""
     elsewhere = ("TORCHELASTIC_RUN_ID", "SLURM_PROCID")
-    by_fabric = os.environ.get("LOCAL_RANK", "0") != "0"
-    return by_fabric and not any(name in os.environ for name in elsewhere)
+    return is_helper() and not any(name in os.environ for name in elsewhere)

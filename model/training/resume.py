@@ -17,8 +17,7 @@ from torch import Tensor, nn
 
 from model.errors import InputError
 from model.output_files import written_whole
-
-FILE = "resume.safetensors"
+from model.runs.folder import RESUME
 
 
 def save(
@@ -35,13 +34,13 @@ def save(
     for i, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{i}.{k}": v for k, v in values.items() if isinstance(v, Tensor)}
     ready = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    with written_whole(folder / FILE) as part:
+    with written_whole(folder / RESUME) as part:
         part.write_bytes(as_bytes(ready, {"state": json.dumps(state)}))
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:
     """The state in a run folder, None where no training was interrupted there."""
-    path = folder / FILE
+    path = folder / RESUME
     if not path.is_file():
         return None
     try:
@@ -58,7 +57,7 @@ def restore(
     folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer, average: nn.Module | None
 ) -> None:
     """Put all tensors of the file back where they came from."""
-    path = folder / FILE
+    path = folder / RESUME
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimiser": {}}
     try:
         with safe_open(path, "pt") as file:
@@ -84,4 +83,4 @@ def restore(
 
 def forget(folder: Path) -> None:
     """The training ended: nothing is left to go on with."""
-    (folder / FILE).unlink(missing_ok=True)
+    (folder / RESUME).unlink(missing_ok=True)

@@ -31,6 +31,7 @@ from model.runs import checkpoint
 from model.runs import learned_shots as learned
 from model.runs.backbone import begin, fits, take_over
 from model.runs.checkpoint import Checkpoint, same_classes
+from model.runs.folder import CACHE, EVENTS, METRICS, RECIPE
 from model.runs.recipes import Recipe, to_toml
 from model.shots.hashes import Hashes, hashes_of
 from model.shots.table import ShotTable
@@ -40,9 +41,6 @@ from model.training.engine import Engine, is_lost_peer
 from model.training.judging import logits_of, unexplained
 from model.training.loop import Loop, Start
 
-EVENTS = "events.jsonl"
-METRICS = "metrics.json"
-RECIPE = "recipe.toml"
 _NONE: Hashes = np.zeros(0, np.uint64)
 MOST_SETS = 2**16
 """Legal label sets that rule-aware output can be trained on; more cost too much a step."""
@@ -138,7 +136,7 @@ def _train(
             if speak:
                 yield event("note", level="warning", text=text)
         said = len(data.notes)
-        folder = options.cache or out / "cache"
+        folder = options.cache or out / CACHE
         if not speak:  # the first process reduces the shots, the others wait and read them
             engine.fabric.barrier()
         for done, total in now_and_then(

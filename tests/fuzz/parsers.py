@@ -23,6 +23,7 @@ from model.errors import InputError
 from model.online.bridge import NoShotsError, shots_of
 from model.online.sources import Wanted
 from model.runs import checkpoint, recipes
+from model.runs.folder import DESCRIPTION
 from model.taxonomy import toml
 
 Parser = Callable[[bytes], object]
@@ -77,7 +78,7 @@ def parquet(data: bytes) -> object:
 
 def checkpoint_header(data: bytes) -> object:
     """The description beside a network's weights."""
-    _file(checkpoint.DESCRIPTION, data)
+    _file(DESCRIPTION, data)
     return checkpoint.describe(folder())
 
 
@@ -173,8 +174,8 @@ def _shipped(name: str) -> Iterator[bytes]:
 
 def _description() -> Iterator[bytes]:
     for path in (resources.files("resources") / "backbones").iterdir():
-        if (path / checkpoint.DESCRIPTION).is_file():
-            yield (path / checkpoint.DESCRIPTION).read_bytes()
+        if (path / DESCRIPTION).is_file():
+            yield (path / DESCRIPTION).read_bytes()
 
 
 def _parquet() -> bytes:

@@ -20,6 +20,7 @@ from typing import Any
 
 from labeler.exchange import export, read_labels
 from labeler.project import backups, classes
+from labeler.project.folder import TAXONOMY
 from labeler.project.project import Project
 from labeler.project.store import LABELLED, Store
 from labeler.window.settings import Settings
@@ -71,7 +72,7 @@ def _renamed_whole(project: Path) -> str:
     with Project.open(project) as opened:
         name = opened.store.class_names()[5]
         same = opened.taxonomy.names[5] == name
-        text = (project / classes.FILE).read_text()
+        text = (project / TAXONOMY).read_text()
     return "" if same and f'name = "{name}"' in text else "file and database differ"
 
 

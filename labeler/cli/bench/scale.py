@@ -33,6 +33,7 @@ from labeler.runs.predictions import Predictions
 from labeler.window.display import paint_unseen
 from model.active import head, selection
 from model.active.strategies import STRATEGIES
+from model.runs.folder import DESCRIPTION, PREDICTIONS, WEIGHTS
 from model.runs.prediction_file import PredictionFile
 
 Numbers = dict[str, float]
@@ -178,7 +179,7 @@ def _predict(folder: Path, n: int) -> Numbers:
     }
     about = {"class_names": names, "thresholds": np.full(len(names), 0.5, np.float32)}
     begin = time.perf_counter()
-    file = PredictionFile(run / "predictions.h5", n, len(names), WIDTH, GRID, about)
+    file = PredictionFile(run / PREDICTIONS, n, len(names), WIDTH, GRID, about)
     for start in range(0, n, some):
         rows = np.arange(start, min(start + some, n))
         file.write(rows, {name: value[: len(rows)] for name, value in values.items()})
@@ -186,14 +187,14 @@ def _predict(folder: Path, n: int) -> Numbers:
     seconds = time.perf_counter() - begin
     return {
         "predict_write_s": seconds,
-        "predict_bytes_per_shot": (run / "predictions.h5").stat().st_size / n,
+        "predict_bytes_per_shot": (run / PREDICTIONS).stat().st_size / n,
     }
 
 
 def _order(folder: Path, n: int) -> Numbers:
     """Opening the predictions and sorting all shots by how unsure the network is."""
     with Project.open(folder / "week") as project:
-        path = project.run_folder(1) / "predictions.h5"
+        path = project.run_folder(1) / PREDICTIONS
         opened, ordered = [], []
         for _ in range(TIMES):  # at first the machine may still have to find the memory
             begin = time.perf_counter()
@@ -209,7 +210,7 @@ def _order(folder: Path, n: int) -> Numbers:
 def _ask(folder: Path, n: int) -> Numbers:
     """What to label next among all but a few shots: from reading all embeddings to the answer."""
     with Project.open(folder / "week") as project:
-        for name in ("model.json", "model.safetensors"):
+        for name in (DESCRIPTION, WEIGHTS):
             shutil.copyfile(grounds.shipped_network() / name, project.run_folder(1) / name)
         project.current_run = 1
         begin = time.perf_counter()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from labeler.project.folder import has_database
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from model.errors import InputError
@@ -31,7 +32,7 @@ def shots_file(folder: Path) -> Path:
 
 def is_made(folder: Path) -> bool:
     """Whether the demo project is there already."""
-    return (folder / "project.sqlite").is_file()
+    return has_database(folder)
 
 
 def make(

@@ -23,6 +23,7 @@ from PyQt6.QtWidgets import QApplication
 
 from labeler.cli.demo import beamtime as demo_live
 from labeler.cli.demo import readers as demo_people
+from labeler.project.folder import CACHE
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.runs.run_report import read_report
@@ -233,7 +234,7 @@ class _Tour:
         home = Path(self.session.project.folder)
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / home.name
-            shutil.copytree(home, copy, ignore=shutil.ignore_patterns("report", "cache"))
+            shutil.copytree(home, copy, ignore=shutil.ignore_patterns("report", CACHE))
             with Project.open(copy) as project:
                 demo_people.add(project, self.session.annotator)
             self.window.doors.open_folder(copy)

@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from labeler.project.folder import BACKUPS
 from labeler.project.store.connection import translated
 from labeler.project.store.schema import KNOWN
 from model.errors import InputError
 from model.output_files import sweep, written_whole
 
-FOLDER = "backups"
 _NAME = re.compile(r"project-(\d{8}T\d{6}\.\d{6})Z-([\w-]+)(?:\.(\d+))?\.sqlite")
 KEY = "backup"
 """The named value that a copy carries: when, why, and how much is in it."""
@@ -91,7 +91,7 @@ def next_place(folder: Path, reason: str) -> Path:
 
 def back_up(database: Path, reason: str) -> Path:
     """A copy in `backups/` beside the database; InputError where it is damaged or has no room."""
-    folder = database.parent / FOLDER
+    folder = database.parent / BACKUPS
     target = next_place(folder, reason)
     try:
         with written_whole(target) as part, translated(database), closing(_writing(part)) as copy:

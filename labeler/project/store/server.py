@@ -31,11 +31,11 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import StaticPool
 
+from labeler.project.folder import SERVER
 from labeler.project.store.connection import PATIENCE_S, SLICE_MS, Database, to_json
 from model.errors import InputError
 from model.output_files import written_whole
 
-FILE = "project.toml"
 SCHEMA = "airylabel"
 """Where the tables of a project are; those of older projects are in the server's default schema."""
 DIALECT = "postgresql"

@@ -24,6 +24,7 @@ from PyQt6.QtWidgets import (
 from labeler.active import map as map_file
 from labeler.active.map import ShotMap
 from labeler.jobs.job import Job
+from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED
 from labeler.session.instant_learning import Suggesting
 from labeler.session.selection import Bulk
@@ -245,7 +246,7 @@ class MapView(QWidget):
             self.progress.setText("Stopping…")
             return
         folder = Path(self._project.folder)
-        self.job = self.make_job(["map", str(folder)], folder / "cache" / "map.log", self)
+        self.job = self.make_job(["map", str(folder)], folder / CACHE / "map.log", self)
         self.job.event_received.connect(self._hear)
         self.job.finished.connect(self._end)
         self.job.start()

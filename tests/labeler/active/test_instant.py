@@ -12,9 +12,9 @@ from labeler.active.instant import Instant, InstantReading
 from labeler.active.messages import Alike, Ground, Layout, Learnt, Lesson
 from model.active import neighbours
 from model.errors import InputError
-from model.output_files import backbone_folder
 from model.prediction import embedding_file as embedding_parts
 from model.prediction.embedding_file import Part
+from model.runs.folder import backbone_folder
 from model.taxonomy.toml import load, shipped
 from tests.helpers.embeddings import made_up_truth
 

@@ -13,8 +13,8 @@ from labeler.active import asking
 from labeler.cli import main
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED, SKIPPED
-from model.output_files import backbone_folder
 from model.prediction import embedding_file as embedding_parts
+from model.runs.folder import backbone_folder
 from model.taxonomy.toml import load, shipped
 
 HELIUM = load(shipped("helium"))

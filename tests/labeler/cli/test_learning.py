@@ -160,8 +160,8 @@ def test_events_and_one_object_are_not_asked_for_at_once(capsys):
 
 
 def test_an_interrupted_project_training_goes_on(project, recipe, capsys):
+    from model.runs.folder import RESUME
     from model.training.data import with_roles
-    from model.training.resume import FILE
     from model.training.train import train
 
     with Project.open(project) as opened:
@@ -171,7 +171,7 @@ def test_an_interrupted_project_training_goes_on(project, recipe, capsys):
         pass
     next(going)
     going.close()
-    assert (out / FILE).is_file()
+    assert (out / RESUME).is_file()
     status, said = call(capsys, "train", project, "--recipe", recipe, "--resume", "--json")
     assert status == 0, said.err
     assert json.loads(said.out)["run"] == str(out)

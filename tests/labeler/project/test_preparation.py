@@ -17,6 +17,7 @@ from model.preprocessing.cache import ShotCache
 from model.preprocessing.network_input import Preprocessing
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint, recipes
+from model.runs.folder import DESCRIPTION
 from model.shots.table import table_of_file
 from tests.helpers.shots import make_file, tiny_recipe
 
@@ -282,7 +283,7 @@ def test_a_network_of_patterns_refuses_maps(asked, tmp_path, maps, recipe, capsy
 def test_a_run_of_an_earlier_version_reads_what_it_always_read(tmp_path, maps, recipe, capsys):
     words = ("train", maps, "--recipe", recipe, "--input", "correlation", "--out", tmp_path / "r")
     assert call(capsys, *words)[0] == 0
-    path = tmp_path / "r" / checkpoint.DESCRIPTION
+    path = tmp_path / "r" / DESCRIPTION
     old = json.loads(path.read_text("utf-8"))
     del old["of_maps"]
     path.write_text(json.dumps(old), "utf-8")

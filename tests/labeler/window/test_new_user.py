@@ -8,14 +8,15 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 
 from labeler.active import embeddings as grounds
+from labeler.project.folder import CACHE
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.session.instant_learning import Suggesting
 from labeler.window.main_window import MainWindow
 from model.active.head import fit, legal_sets, space_of
-from model.active.prior import prior_of
 from model.metrics.metrics import f1_scores
 from model.prediction.embedding import embed
+from model.runs.prior import prior_of
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate
 from model.taxonomy import decoding
@@ -102,7 +103,7 @@ def label(folder, shots, labels, ahead=False):
     truth = legal_truth(table)
     Project.create(folder / "week", [path], labels=False).close()
     if ahead:
-        network, cache = grounds.shipped_network(), folder / "week" / grounds.CACHE
+        network, cache = grounds.shipped_network(), folder / "week" / CACHE
         last = list(embed(table, network, cache, engine="torch"))[-1]
         assert last["event"] == "finished"
     window = MainWindow(make_session())

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from model.output_files import backbone_folder
 from model.prediction import embedding
 from model.prediction import embedding_file as embedding_parts
+from model.runs.folder import backbone_folder
 from model.shots.table import table_of_file
 from tests.helpers.shots import make_file
 

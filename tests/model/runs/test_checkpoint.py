@@ -12,6 +12,7 @@ import torch
 from model.errors import InputError
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
+from model.runs.folder import DESCRIPTION, WEIGHTS
 
 NAMES = ("Round", "Streak", "Empty")
 
@@ -40,7 +41,7 @@ def test_what_is_saved_comes_back(saved):
 
 def test_a_changed_weights_file_is_refused(saved):
     folder, _, _ = saved
-    path = folder / checkpoint.WEIGHTS
+    path = folder / WEIGHTS
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
@@ -50,7 +51,7 @@ def test_a_changed_weights_file_is_refused(saved):
 
 
 def test_a_truncated_weights_file_is_refused(saved):
-    path = saved[0] / checkpoint.WEIGHTS
+    path = saved[0] / WEIGHTS
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(InputError, match="changed"):
         checkpoint.load(saved[0])
@@ -64,13 +65,13 @@ def test_a_network_of_other_classes_is_refused(saved, names):
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"sha256": "0"}', "{broken"])
 def test_a_damaged_description_is_refused(saved, text):
-    (saved[0] / checkpoint.DESCRIPTION).write_text(text, "utf-8")
+    (saved[0] / DESCRIPTION).write_text(text, "utf-8")
     with pytest.raises(InputError, match=r"model\.json"):
         checkpoint.load(saved[0])
 
 
 def test_a_newer_format_is_refused(saved):
-    path = saved[0] / checkpoint.DESCRIPTION
+    path = saved[0] / DESCRIPTION
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"format": 99}), "utf-8")
     with pytest.raises(InputError, match="newer version"):
         checkpoint.load(saved[0])
@@ -89,8 +90,8 @@ def test_a_pickle_is_never_opened(saved, tmp_path):
             return (open, (str(tmp_path / "sprung"), "w"))
 
     data = pickle.dumps(Trap())
-    (saved[0] / checkpoint.WEIGHTS).write_bytes(data)
-    path = saved[0] / checkpoint.DESCRIPTION
+    (saved[0] / WEIGHTS).write_bytes(data)
+    path = saved[0] / DESCRIPTION
     honest = json.loads(path.read_text("utf-8")) | {"sha256": hashlib.sha256(data).hexdigest()}
     path.write_text(json.dumps(honest), "utf-8")
     with pytest.raises(InputError, match="weights"):
@@ -100,9 +101,9 @@ def test_a_pickle_is_never_opened(saved, tmp_path):
 
 def test_a_kill_between_the_two_files_leaves_the_older_network(saved, monkeypatch):
     folder, network, about = saved
-    before = (folder / checkpoint.WEIGHTS).read_bytes()
+    before = (folder / WEIGHTS).read_bytes()
     with torch.no_grad():
         network.head.linear.bias += 1
     checkpoint.save(folder, network, about)
-    (folder / checkpoint.WEIGHTS).write_bytes(before)  # as if only the JSON had been replaced
+    (folder / WEIGHTS).write_bytes(before)  # as if only the JSON had been replaced
     checkpoint.load(folder)

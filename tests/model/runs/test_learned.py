@@ -10,6 +10,7 @@ import pytest
 
 from model.preprocessing.cache import ShotCache
 from model.runs import learned_shots as learned
+from model.runs.folder import LEARNED
 from model.shots.table import EVALUATION, TRAINING, table_of_file, table_of_files
 from model.training.data import prepare, with_roles
 from model.training.train import Options, train
@@ -68,7 +69,7 @@ def test_roles_that_a_project_gave_stay_and_shots_known_already_do_not_judge(tmp
 def test_a_run_of_an_earlier_version_begins_a_training_with_a_warning(tmp_path):
     path = make_file(tmp_path / "shots.h5", 24)
     run(path, tmp_path / "first", tiny_recipe(epochs=1))
-    (tmp_path / "first" / learned.FILE).unlink()
+    (tmp_path / "first" / LEARNED).unlink()
     events = run(path, tmp_path / "second", tiny_recipe(epochs=1), warm_start=tmp_path / "first")
     assert events[-1]["event"] == "finished", events[-1]
     assert "does not say on which shots" in " ".join(e.get("text", "") for e in events)

@@ -7,6 +7,7 @@ import json
 import pytest
 from safetensors.torch import load_file, save_file
 
+from model.runs.folder import RESUME
 from model.shots.table import table_of_file
 from model.training import resume
 from model.training.train import Options, train
@@ -64,8 +65,8 @@ def test_a_state_of_an_earlier_version_goes_on_from_the_run_that_is_named(begun,
 def _forget(out, key):
     state = resume.read_state(out)
     del state[key]
-    tensors = load_file(out / resume.FILE)
-    save_file(tensors, out / resume.FILE, {"state": json.dumps(state)})
+    tensors = load_file(out / RESUME)
+    save_file(tensors, out / RESUME, {"state": json.dumps(state)})
 
 
 def test_a_training_that_was_killed_when_it_had_stopped_early_learns_no_more(begun, tmp_path):

@@ -18,6 +18,7 @@ import pytest
 from model.events import from_line
 from model.networks.table import NETWORKS
 from model.runs import checkpoint, recipes
+from model.runs.folder import DESCRIPTION, RESUME, WEIGHTS
 from model.runs.recipes import named
 from model.shots.table import table_of_file
 from model.training import resume
@@ -58,13 +59,13 @@ def test_it_learns_what_is_easy_and_leaves_a_whole_run(trained):
     assert metrics["macro_f1"] > events[-1]["constant"]["macro_f1"] + 0.2
     for name in ("recipe.toml", "events.jsonl", "metrics.json", *_checkpoint_files()):
         assert (out / name).is_file(), name
-    assert not (out / resume.FILE).exists()
+    assert not (out / RESUME).exists()
     assert not list(out.glob(".*part"))
     assert recipes.read(out / "recipe.toml").epochs == 6
 
 
 def _checkpoint_files():
-    return checkpoint.WEIGHTS, checkpoint.DESCRIPTION
+    return WEIGHTS, DESCRIPTION
 
 
 def test_its_events_say_what_the_window_needs_and_are_on_file(trained):

@@ -1,0 +1,134 @@
+"""A training of a project, from its labelled shots to a run that may take the place of the old one.
+
+The run in use changes here only: to the first run of a project, and where it was asked for to one
+that is not worse on the evaluation shots (`model.runs.promotion`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labeler.project.folder import CACHE
+from labeler.project.preparation import preparation_of
+from labeler.project.project import Project
+from model.errors import InputError
+from model.events import Event, event, to_line
+from model.prediction.predict import predict
+from model.processes import is_helper
+from model.runs.folder import EVENTS, PREDICTIONS, RESUME
+from model.runs.promotion import compare_files
+from model.runs.recipes import Recipe
+from model.shots.table import EVALUATION, ShotTable
+from model.training.data import with_roles
+from model.training.train import Options, train
+
+Stop = Callable[[], bool]
+_FOLDER = "AIRYLABEL_RUN_FOLDER"
+"""Environment variable by which the first of several training processes tells the others."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked of a training besides its recipe.
+
+    `out` is the run folder, else the next of the project, or with `resume` that of the last
+    training that was interrupted; `warm_start` a run by its number or folder; `promote`: use the
+    new run unless it is worse.
+    """
+
+    seed: int = 0
+    devices: str | None = None
+    resume: bool = False
+    warm_start: Path | None = None
+    out: Path | None = None
+    promote: bool = False
+
+
+def train_project(folder: Path, recipe: Recipe, wishes: Wishes, stop: Stop) -> Iterator[Event]:
+    """Train, predict all shots, and put the new run to use where it may be; see `train`."""
+    with Project.open(folder) as project:
+        before = project.shot_table().offered()
+        table = with_roles(before, wishes.seed)
+        decided = np.flatnonzero(table.role != before.role)
+        project.store.set_roles(decided, table.role[decided])
+        out = wishes.out or _run_folder(project, wishes.resume)
+        warm = project.run_given(wishes.warm_start) if wishes.warm_start else None
+        cache, preparation = project.folder / CACHE, preparation_of(project)
+    options = Options(wishes.seed, wishes.devices, wishes.resume, warm, cache, preparation)
+    trained: Event = {}
+    for item in train(table, recipe, out, stop=stop, options=options):
+        if item["event"] in ("finished", "cancelled") and item.get("run"):
+            trained = item
+        else:
+            yield item
+    if not trained:
+        return
+    yield from _predicted(table, out, stop if trained["event"] == "finished" else lambda: False)
+    made = dict(trained)
+    if (out / PREDICTIONS).is_file():
+        made |= {"predictions": str(out / PREDICTIONS)}
+        made |= _put_to_use(folder, table, out, wishes.promote)
+    last = event(made.pop("event"), **{k: v for k, v in made.items() if k != "time"})
+    with (out / EVENTS).open("a", encoding="utf-8") as log:
+        log.write(to_line(last) + "\n")
+    yield last
+
+
+def _predicted(table: ShotTable, out: Path, stop: Stop) -> Iterator[Event]:
+    """Predict all shots; a training that was cancelled still becomes a usable run, unless the
+    parent of this process is gone, which then ends it."""
+    for item in predict(table, out, out / PREDICTIONS, stop=stop, class_names=table.class_names):
+        if item["event"] == "failed":
+            text = f"The network is trained, but reading the shots failed: {item['text']}"
+            yield event("note", level="warning", text=text)
+        elif item["event"] not in ("finished", "cancelled"):
+            yield item
+
+
+def _put_to_use(folder: Path, table: ShotTable, out: Path, promote: bool) -> dict[str, Any]:
+    """Make the run the current one where there is none, or where it was asked and is no worse."""
+    if not out.name.isdecimal():
+        return {}
+    with Project.open(folder) as project:
+        current = project.current_run
+        if current is None:
+            project.current_run = int(out.name)
+            return {"current": True}
+        old = project.run_folder(current) / PREDICTIONS
+        if not old.is_file() or current == int(out.name):
+            verdict = None
+        else:
+            assert table.taxonomy is not None  # a project has one
+            rows = np.flatnonzero(table.labelled & (table.role == EVALUATION))
+            labels = table.labels.astype(bool)
+            verdict = compare_files(old, out / PREDICTIONS, labels, rows, table.taxonomy)
+        use = promote and (verdict is None or verdict.promote)
+        if use:
+            project.current_run = int(out.name)
+    return {"current": use, "comparison": None if verdict is None else verdict.to_dict()}
+
+
+def _run_folder(project: Project, resume: bool) -> Path:
+    """A new run folder, or that of the last training that was interrupted."""
+    if is_helper():
+        return Path(os.environ[_FOLDER])
+    folder = _interrupted(project) if resume else project.new_run_folder()
+    os.environ[_FOLDER] = str(folder)
+    return folder
+
+
+def _interrupted(project: Project) -> Path:
+    for run in reversed(project.runs()):
+        if (run.folder / RESUME).is_file():
+            return run.folder
+    raise InputError(
+        "no training of this project was interrupted",
+        file=project.folder,
+        mend="Leave out --resume to train anew.",
+    )
