@@ -100,7 +100,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _allow_server(args: argparse.Namespace) -> int:
-    from labeler.project.project import SERVER
+    from labeler.project.folder import SERVER
     from labeler.project.store import server
 
     shown = server.allow(args.project / SERVER)

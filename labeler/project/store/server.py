@@ -31,7 +31,6 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import StaticPool
 
-from labeler.project.folder import SERVER
 from labeler.project.store.connection import PATIENCE_S, SLICE_MS, Database, to_json
 from model.errors import InputError
 from model.output_files import written_whole
