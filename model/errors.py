@@ -1,8 +1,13 @@
-"""The one exception for input that cannot be used: it says what, where, and what to do now."""
+"""Input that cannot be used: the one exception that says what, where, and what to do now, and the
+checks of what stands in TOML files (their types are declared, and msgspec holds values to them)."""
 
 from __future__ import annotations
 
+import sys
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, get_type_hints
 
 
 class InputError(Exception):
@@ -26,3 +31,70 @@ class InputError(Exception):
         text = f"{where}: {self.what}" if where else self.what
         text = text.rstrip(".") + "." * (not text.endswith("…"))
         return f"{text} {self.mend}" if self.mend else text
+
+
+def parsed_toml(text: str, file: Path | str) -> dict[str, Any]:
+    """The values of a TOML file; InputError where it is none, or nested beyond reason."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        mend = "Mend that line and try again."
+        raise InputError(f"not valid TOML: {error}", file=file, mend=mend) from error
+
+
+def checked_fields(
+    values: Mapping[str, Any], kind: type, *, file: Path | None = None, place: str = "",
+    ranges: bool = True,
+) -> dict[str, Any]:  # fmt: skip
+    """The values as the types of a dataclass's fields want them; InputError for one that is not.
+
+    `place` is where they stand, else the name of the field is. Without `ranges` numbers may be
+    beyond what their field can mean.
+    """
+    hints = get_type_hints(kind, include_extras=ranges)
+    for name in values:
+        if name not in hints:
+            mend = f"There are: {', '.join(hints)}."
+            raise InputError(f"unknown field {name!r}", file=file, place=place, mend=mend)
+    return {
+        name: checked(value, hints[name], name, file=file, place=place or name)
+        for name, value in values.items()
+    }
+
+
+def checked(value: Any, kind: Any, name: str, *, file: Path | None = None, place: str = "") -> Any:
+    """The value as a type wants it (`Annotated` with `msgspec.Meta` for ranges), or InputError."""
+    import msgspec
+
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        what, mend = f"{name} = {value!r} cannot be used", f"Give {in_words(kind)}."
+        raise InputError(what, file=file, place=place, mend=mend) from error
+
+
+def in_words(kind: Any) -> str:
+    """What values a type takes, for a person."""
+    from msgspec import inspect
+
+    match inspect.type_info(kind):
+        case inspect.LiteralType(values=values):
+            *others, last = map(str, values)
+            return f"{', '.join(others)} or {last}"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType(ge=low):
+            return f"a whole number from {low} up" if low is not None else "a whole number"
+        case inspect.FloatType(le=float() as most) if most < sys.float_info.max:
+            return f"a number from 0 to {most:g}"
+        case inspect.FloatType(lt=float() as bound):
+            return f"a number from 0 to below {bound:g}"
+        case inspect.FloatType():
+            return "a finite number, not negative"
+        case inspect.VarTupleType(item_type=inspect.IntType()):
+            return "a list of whole numbers such as [50, 100]"
+        case inspect.VarTupleType() | inspect.ListType():
+            return "a list"
+        case inspect.DictType():
+            return "a table"
+    return "text"

@@ -42,6 +42,7 @@ from labeler.window.tidy import Tidy
 from labeler.window.top_bar import TopBar
 from labeler.window.widgets import theme
 from labeler.window.widgets.ask import Ask
+from model.errors import InputError
 from model.preprocessing.display import COLORMAPS, NORMS
 
 log = logging.getLogger("airylabel")
@@ -355,7 +356,7 @@ class MainWindow(QMainWindow):
             self.settings.set(id, value)
         try:
             self.settings.save()
-        except OSError as error:
+        except InputError as error:
             log.warning("the settings were not stored: %s", error)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:

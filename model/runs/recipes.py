@@ -7,33 +7,23 @@ Nothing here trains or imports torch.
 from __future__ import annotations
 
 import math
-import tomllib
+import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from model.errors import InputError
-from model.preprocessing.network_input import INPUTS, TRANSFORMS, Input, Preprocessing, Transform
+from msgspec import Meta
 
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "activation": ("log", "leaky_relu"),
-    "weights": ("he", "unit"),
-    "transform": TRANSFORMS,
-    "input": INPUTS,
-    "optimiser": ("sgd", "nesterov", "adamw"),
-    "schedule": ("steps", "onecycle"),
-    "tones": ("linear", "log"),
-    "precision": ("auto", "32", "bf16"),
-}
+from model.errors import InputError, checked_fields, parsed_toml
+from model.preprocessing.network_input import Input, Preprocessing, Transform
 
-
-_AT_MOST = {
-    "leak": 1.0, "batchnorm_momentum": 1.0, "small_share": 1.0, "shift": 1.0, "smooth": 1.0,
-    "contrast": 1.0, "shot_noise": 1.0, "decay": 1.0, "zoom": 2.0,
-}  # fmt: skip
-_LESS_THAN = {"smoothing": 1.0, "ema": 1.0, "momentum": 1.0, "tuning": 1.0}
-"""Setting -> the largest number that means anything, or the first that does not."""
+Positive = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=0)]
+Amount = Annotated[float, Meta(ge=0.0, le=sys.float_info.max)]
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Partial = Annotated[float, Meta(ge=0.0, lt=1.0)]
+"""A share of less than everything."""
 
 
 @dataclass(frozen=True)
@@ -51,26 +41,26 @@ class Recipe:
     """Begin with the weights of this one of `resources/backbones`; empty: from chance."""
     activation: Literal["log", "leaky_relu"] = "log"
     """After the first convolution: Eq. 11 or LeakyReLU."""
-    alpha: float = 0.2
+    alpha: Amount = 0.2
     """Scale of the logarithmic activation."""
-    leak: float = 0.2
+    leak: Share = 0.2
     """Slope of every LeakyReLU for negative input."""
     fine_maps: bool = False
     """Leave out the last halving: heatmaps twice as fine, for more time a step."""
     weights: Literal["he", "unit"] = "he"
     """First random weights, see `model.networks.architectures.initialise`."""
-    batchnorm_momentum: float = 0.1
+    batchnorm_momentum: Share = 0.1
     """Weight of the newest batch in the running statistics."""
 
     # The input
-    size: int = 224
+    size: Positive = 224
     """Side of the network's input in pixels."""
-    small: int = 0
+    small: Count = 0
     """Side during the first `small_share` of the epochs, which makes them cheap; 0: `size`."""
-    small_share: float = 0.75
-    first: int = 0
+    small_share: Share = 0.75
+    first: Count = 0
     """Reduce to this side before the crop, 0: do not."""
-    crop: int = 0
+    crop: Count = 0
     """Keep this centred square, 0: everything."""
     transform: Transform = "raw"
     """raw, unit, log or standardised, see `model.preprocessing.network_input`."""
@@ -82,35 +72,35 @@ class Recipe:
     """Mirror along each axis with probability 1/2."""
     quarter_turns: bool = False
     """Turn by a random multiple of 90°."""
-    rotation: float = 0.0
+    rotation: Amount = 0.0
     """Turn about the centre by up to this many degrees."""
-    zoom: float = 0.0
+    zoom: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.0
     """Change the scale by a factor of up to exp(±zoom)."""
-    shift: float = 0.0
+    shift: Share = 0.0
     """Move by up to this share of the side, along both axes."""
-    smooth: float = 0.0
+    smooth: Share = 0.0
     """Mix with the mean over 3×3 pixels, up to this share: as a larger detector, reduced."""
-    brightness: float = 0.0
+    brightness: Amount = 0.0
     """Largest change of brightness; see `tones`."""
-    contrast: float = 0.0
+    contrast: Share = 0.0
     """Largest relative change of contrast; see `tones`."""
     tones: Literal["linear", "log"] = "log"
     """log: counts times exp(±brightness), to the power 1 ± contrast. linear: (counts - mean) times
     1 ± contrast, plus mean ± brightness times mean."""
-    shot_noise: float = 0.0
+    shot_noise: Share = 0.0
     """Counting noise as if up to this share of the photons had been lost, 0: none."""
 
     # The loss
     rule_aware: bool = False
     """Likelihood over the legal label sets only, in place of independent sigmoids."""
-    class_weighting: float = 0.0
+    class_weighting: Amount = 0.0
     """Positives of a class weigh (negatives/positives) to this power, at most 20."""
     prior: bool = False
     """Start the head's bias at the log-odds of each class among the training shots."""
-    smoothing: float = 0.0
+    smoothing: Partial = 0.0
     """Label smoothing: labels become smoothing/2 and 1 - smoothing/2."""
-    l1: float = 0.0
-    l2: float = 0.0
+    l1: Amount = 0.0
+    l2: Amount = 0.0
     """Elastic net, Eq. 10: l1·‖w‖₁ + l2·‖w‖₂ over all trainable weights."""
     penalty_mean: bool = False
     """As the authors' code: l1·‖w‖₁ + l2·‖w‖²/2 of each convolution, averaged over the
@@ -118,38 +108,38 @@ class Recipe:
 
     # The optimisation
     optimiser: Literal["sgd", "nesterov", "adamw"] = "sgd"
-    rate: float = 0.1
+    rate: Amount = 0.1
     """Learning rate: at the start (steps) or at its peak (onecycle)."""
-    gentle: float = 0.0
+    gentle: Amount = 0.0
     """Where it begins with learned weights, the body learns at a share of the rate: at this power
     of what those weights leave unexplained of the training shots, see
     `model.training.judging.unexplained`. What knows these shots already is then bent, not
     overwritten. 0: at the whole rate."""
-    momentum: float = 0.9
+    momentum: Partial = 0.9
     """For nesterov."""
-    weight_decay: float = 0.0
+    weight_decay: Amount = 0.0
     """Decoupled, of adamw."""
     schedule: Literal["steps", "onecycle"] = "steps"
-    milestones: tuple[int, ...] = ()
+    milestones: tuple[Count, ...] = ()
     """Epochs after which the rate is multiplied by `decay`."""
-    decay: float = 0.1
-    batch: int = 48
-    epochs: int = 200
-    steps: int = 0
+    decay: Share = 0.1
+    batch: Positive = 48
+    epochs: Positive = 200
+    steps: Count = 0
     """Where given, the number of epochs follows from it, so that few shots are seen more often and
     many less often: between a third of `epochs` and five times as many. 0: `epochs` as it is."""
-    clip: float = 0.0
+    clip: Amount = 0.0
     """Largest norm of the gradient, 0: no bound."""
-    ema: float = 0.0
+    ema: Partial = 0.0
     """Decay per step of the averaged weights that are evaluated and kept, 0: none."""
-    patience: int = 0
+    patience: Count = 0
     """Stop after this many evaluations without a better one, 0: never."""
 
     # Judging
-    evaluate_every: int = 0
+    evaluate_every: Count = 0
     """Steps between evaluations, at most 20 epochs; 0: after every epoch. The last epoch is always
     evaluated."""
-    tuning: float = 0.0
+    tuning: Partial = 0.0
     """Share of the training shots kept aside to choose the best epoch, the thresholds and the
     temperature, where that is at least 100 shots. Otherwise `steps` keeps the epoch that is best
     on the evaluation shots, as the paper, and `onecycle` the last one."""
@@ -213,16 +203,7 @@ class Recipe:
         trained: a network was trained by it, with whatever numbers. Raises InputError for unknown
         settings, values of another type and, unless `trained`, numbers out of range.
         """
-        known = {f.name: f for f in fields(cls)}
-        for key in values:
-            if key not in known:
-                mend = f"There are: {', '.join(known)}."
-                raise InputError(f"a recipe has no setting {key!r}", file=file, mend=mend)
-        made = {k: _checked(k, v, getattr(cls, k), file) for k, v in values.items()}
-        if not trained:
-            for key, value in made.items():
-                _check_range(key, value, getattr(cls, key), file)
-        return replace(cls(), **made)
+        return cls(**checked_fields(values, cls, file=file, ranges=not trained))
 
     def with_log_activation(self, on: bool) -> Recipe:
         """The same recipe with or without the logarithmic activation.
@@ -233,49 +214,6 @@ class Recipe:
             return replace(self, activation="log")
         transform: Transform = "unit" if self.transform == "raw" else self.transform
         return replace(self, activation="leaky_relu", transform=transform)
-
-
-def _checked(key: str, value: Any, default: Any, file: Path | None) -> Any:
-    """A value of the setting's own type, or InputError."""
-    if key in _CHOICES and value not in _CHOICES[key]:
-        mend = f"Use one of: {', '.join(_CHOICES[key])}."
-        raise InputError(f"{key} = {value!r} is not known", file=file, place=key, mend=mend)
-    if isinstance(default, tuple):
-        if isinstance(value, list | tuple) and all(type(v) is int for v in value):
-            return tuple(value)
-    elif isinstance(default, float):
-        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-            return float(value)
-    elif isinstance(value, type(default)) and (type(default) is bool or value is not True):
-        low = 1 if key in ("size", "batch", "epochs") else 0
-        if not isinstance(value, int) or isinstance(value, bool) or value >= low:
-            return value
-    kind = {bool: "true or false", int: "a whole number", float: "a number, not negative"}
-    wanted = f"{kind.get(type(default), 'text')}, for example {default!r}"
-    if isinstance(default, tuple):
-        wanted = "a list of whole numbers such as [50, 100]"
-    raise _unusable(key, value, wanted, file)
-
-
-def _check_range(key: str, value: Any, default: Any, file: Path | None) -> None:
-    """InputError for a number that is infinite, or beyond what its setting can mean."""
-    if not isinstance(value, float):
-        return
-    most, bound = _AT_MOST.get(key, math.inf), _LESS_THAN.get(key, math.inf)
-    if math.isfinite(value) and value <= most and value < bound:
-        return
-    wanted = "a finite number"
-    if most < math.inf:
-        wanted = f"a number from 0 to {most:g}"
-    if bound < math.inf:
-        wanted = f"a number from 0 to below {bound:g}"
-    raise _unusable(key, value, f"{wanted}, for example {default!r}", file)
-
-
-def _unusable(key: str, value: Any, wanted: str, file: Path | None) -> InputError:
-    return InputError(
-        f"{key} = {value!r} cannot be used", file=file, place=key, mend=f"Give {wanted}."
-    )
 
 
 _RECIPES = (
@@ -377,13 +315,11 @@ def read(path: Path | str) -> Recipe:
     """A recipe from its TOML file; InputError names the file and the mistake."""
     path = Path(path)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        mend = "Check the path."
-        raise InputError(f"cannot be read ({error.strerror})", file=path, mend=mend) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"is not TOML: {error}", file=path) from error
-    return Recipe.from_dict(values, path)
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        mend = "Choose a TOML file of a recipe."
+        raise InputError(f"cannot be read ({error})", file=path, mend=mend) from error
+    return Recipe.from_dict(parsed_toml(text, path), path)
 
 
 def to_toml(recipe: Recipe) -> str:

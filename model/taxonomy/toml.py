@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
-from model.errors import InputError
-from model.taxonomy.taxonomy import MAX_CLASSES, Class, Rule, Taxonomy, plain
+from model.errors import InputError, checked, checked_fields, in_words, parsed_toml
+from model.taxonomy.taxonomy import MAX_CLASSES, Class, Kind, Rule, Severity, Taxonomy, plain
 
 
 def shipped(name: str = "helium") -> Path:
@@ -53,13 +52,7 @@ def load(path: str | Path) -> Taxonomy:
 
 def loads(text: str, path: Path | str = "taxonomy.toml") -> Taxonomy:
     """Parse the text of a taxonomy file; `path` only names it in messages."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(
-            f"not valid TOML: {error}", file=path, mend="Mend that line and try again."
-        ) from error
-    return _Reader(text, Path(path)).read(data)
+    return _Reader(text, Path(path)).read(parsed_toml(text, path))
 
 
 def to_toml(taxonomy: Taxonomy) -> str:
@@ -74,6 +67,17 @@ def to_toml(taxonomy: Taxonomy) -> str:
     return tomlkit.dumps({"name": taxonomy.name, "class": classes, "rule": rules})
 
 
+@dataclass
+class _RuleTable:
+    """A [[rule]] as it stands in the file."""
+
+    kind: Kind
+    severity: Severity = "hard"
+    classes: str | tuple[str, ...] = ()
+    with_: str | tuple[str, ...] = ()
+    text: str = ""
+
+
 class _Reader:
     """Turns parsed TOML into a Taxonomy, and finds the line of whatever is wrong."""
 
@@ -82,29 +86,41 @@ class _Reader:
         self.path = path
 
     def read(self, data: dict[str, Any]) -> Taxonomy:
-        tables = data.get("class", [])
-        if not isinstance(tables, list) or not tables:
+        tables, rules = (self._tables(data.get(kind, []), kind) for kind in ("class", "rule"))
+        if not tables:
             self._refuse("no classes", "name", 0, "Add [[class]] tables, each with a name.")
         if len(tables) > MAX_CLASSES:
-            self._refuse(f"{len(tables)} classes", "[[class]]", MAX_CLASSES, "At most 62 fit.")
+            self._refuse(f"{len(tables)} classes", "class", MAX_CLASSES, "At most 62 fit.")
         classes = [self._class(table, n) for n, table in enumerate(tables)]
         self._check_unique(classes)
+        self._check_parents(classes)
         names = {c.name for c in classes}
-        for n, c in enumerate(classes):
-            if c.parent and (c.parent not in names or c.parent == c.name):
-                mend = "A parent is the name of another class in this file."
-                self._refuse(f"class {c.name!r} has no such parent {c.parent!r}", "class", n, mend)
-        rules = [self._rule(table, n, names) for n, table in enumerate(data.get("rule", []))]
-        return Taxonomy(str(data.get("name", self.path.stem)), classes, rules)
+        name = checked(data.get("name", self.path.stem), str, "name", file=self.path)
+        return Taxonomy(name, classes, [self._rule(t, n, names) for n, t in enumerate(rules)])
+
+    def _tables(self, value: Any, kind: str) -> list[dict[str, Any]]:
+        if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
+            self._refuse(f"{kind!r} is no list of tables", kind, 0, f"Write [[{kind}]] above each.")
+        return value
 
     def _class(self, table: dict[str, Any], n: int) -> Class:
-        unknown = set(table) - set(Class.__dataclass_fields__)
-        if unknown:
-            have = ", ".join(Class.__dataclass_fields__)
-            self._refuse(f"unknown field {sorted(unknown)[0]!r}", "class", n, f"Fields: {have}.")
-        if not all(isinstance(v, str) for v in table.values()) or not table.get("name", "").strip():
-            self._refuse("a class needs a name, and text in every field", "class", n, "Quote it.")
-        return Class(**table)
+        if not str(table.get("name", "")).strip():
+            self._refuse("a class needs a name", "class", n, 'Add name = "…".')
+        return Class(**checked_fields(table, Class, file=self.path, place=self._line("class", n)))
+
+    def _check_parents(self, classes: Sequence[Class]) -> None:
+        parents = {c.name: c.parent for c in classes}
+        for n, c in enumerate(classes):
+            if c.parent and (c.parent not in parents or c.parent == c.name):
+                mend = "A parent is the name of another class in this file."
+                self._refuse(f"class {c.name!r} has no such parent {c.parent!r}", "class", n, mend)
+            above, line = c.parent, [c.name]
+            while above in parents and above not in line:
+                line.append(above)
+                above = parents[above]
+            if above == c.name:
+                what = f"parents in a circle: {' → '.join([*line, c.name])}"
+                self._refuse(what, "class", n, "Let one of them have no parent.")
 
     def _check_unique(self, classes: Sequence[Class]) -> None:
         for field in ("name", "key"):
@@ -117,33 +133,32 @@ class _Reader:
                 seen[value] = c.name
 
     def _rule(self, table: dict[str, Any], n: int, names: set[str]) -> Rule:
-        kind, severity = table.get("kind"), table.get("severity", "hard")
-        if kind not in ("one_of", "never", "implies", "alone", "some"):
-            mend = "Use one_of, never, implies, alone or some."
-            self._refuse(f"unknown kind of rule {kind!r}", "rule", n, mend)
-        if severity not in ("hard", "soft"):
-            self._refuse(f"unknown severity {severity!r}", "rule", n, "Use hard or soft.")
-        left, right = _names(table.get("classes")), _names(table.get("with"))
+        if "kind" not in table:
+            self._refuse("a rule needs a kind", "rule", n, f"Add kind: {in_words(Kind)}.")
+        values = {"with_" if name == "with" else name: value for name, value in table.items()}
+        place = self._line("rule", n)
+        rule = _RuleTable(**checked_fields(values, _RuleTable, file=self.path, place=place))
+        left, right = _names(rule.classes), _names(rule.with_)
         for name in (*left, *right):
             if name not in names:
                 mend = f"Known classes: {', '.join(sorted(names))}."
                 self._refuse(f"a rule names an unknown class {name!r}", "rule", n, mend)
-        if not left or bool(right) != (kind in ("never", "implies")):
+        if not left or bool(right) != (rule.kind in ("never", "implies")):
             mend = "Every rule has classes; never and implies also have with."
-            self._refuse(f"the rule {kind!r} lacks its classes", "rule", n, mend)
-        text = table.get("text") or _in_words(kind, left, right)
-        return Rule(kind, severity, left, right, str(text))
+            self._refuse(f"the rule {rule.kind!r} lacks its classes", "rule", n, mend)
+        text = rule.text or _in_words(rule.kind, left, right)
+        return Rule(rule.kind, rule.severity, left, right, text)
 
     def _refuse(self, what: str, table: str, n: int, mend: str) -> NoReturn:
+        raise InputError(what, file=self.path, place=self._line(table, n), mend=mend)
+
+    def _line(self, table: str, n: int) -> str:
         heads = [i for i, s in enumerate(self.lines, 1) if s.strip() == f"[[{table}]]"]
-        place = f"line {heads[n]}" if n < len(heads) else "line 1"
-        raise InputError(what, file=self.path, place=place, mend=mend)
+        return f"line {heads[n]}" if n < len(heads) else "line 1"
 
 
-def _names(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (value,)
-    return tuple(map(str, value)) if isinstance(value, list) else ()
+def _names(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value
 
 
 def _in_words(kind: str, left: Sequence[str], right: Sequence[str]) -> str:

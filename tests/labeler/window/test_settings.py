@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from labeler.window.settings import RECENT, SETTINGS, Settings, folder
+from model.errors import InputError, checked
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def place(tmp_path, monkeypatch):
 
 
 def test_every_shipped_value_fits_its_own_setting():
-    assert all(s.fits(s.default) for s in SETTINGS)
+    assert all(checked(s.default, s.kind, s.id) == s.default for s in SETTINGS)
 
 
 def test_what_was_chosen_is_there_after_a_restart(place):
@@ -47,7 +48,8 @@ def test_a_value_that_does_not_fit_falls_back_and_is_named(place):
     settings = Settings()
     assert (settings["theme"], settings["norm"]) == ("dark", "sqrt")
     assert "theme" in settings.trouble
-    with pytest.raises(ValueError, match="norm"):
+    assert "dark or light" in settings.trouble
+    with pytest.raises(InputError, match="norm = 'cubic'"):
         settings.set("norm", "cubic")
 
 
@@ -59,9 +61,9 @@ def test_a_write_that_fails_leaves_the_old_file(place, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("labeler.window.settings.os.fsync", full)
+    monkeypatch.setattr("model.output_files.os.fsync", full)
     settings.set("theme", "light")
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match="No space"):
         settings.save()
     assert settings.path.read_text() == before
     assert [p.name for p in place.iterdir()] == ["settings.toml"]
@@ -74,3 +76,43 @@ def test_recent_projects_are_few_and_the_last_comes_first(place):
     settings.remember(Path("p9"))
     assert settings["recent"][:2] == ["p9", "p11"]
     assert len(settings["recent"]) == RECENT
+
+
+@pytest.mark.parametrize(
+    ("line", "id"),
+    [
+        ('window = "ü"', "window"),
+        ('window = "abc"', "window"),
+        ('panes = ["a", "b", "c"]', "panes"),
+        ("panes = [1e300, -5, 3]", "panes"),
+        ("panes = [nan, 1, 1]", "panes"),
+        ('recent = ["/tmp/\\u0000x"]', "recent"),
+        ("recent = [" + ",".join(f'"/n{i}"' for i in range(100_000)) + "]", "recent"),
+        ("workers = 99999999999", "workers"),
+        ("heat_strength = nan", "heat_strength"),
+        ('ask_strategy = "__class__"', "ask_strategy"),
+        ('keys = ["Ctrl+Z"]', "keys"),
+        ('[keys]\nskip = "J"', "keys"),
+        ("[progress]\nx = 1", "progress"),
+    ],
+)
+def test_one_senseless_value_falls_back_and_the_others_stay(place, line, id):
+    (place / "settings.toml").write_text(f'theme = "light"\n{line}\n', "utf-8")
+    settings = Settings()
+    assert settings["theme"] == "light"
+    assert settings[id] == next(s.default for s in SETTINGS if s.id == id)
+    assert id in settings.trouble
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "workers = " + "9" * 5000])
+def test_what_no_reader_of_toml_can_hold_is_put_aside(place, text):
+    (place / "settings.toml").write_text(text)
+    assert "settings.damaged.toml" in Settings().trouble
+
+
+def test_a_folder_in_the_place_of_the_file_is_put_aside(place):
+    (place / "settings.toml").mkdir()
+    settings = Settings()
+    assert "settings.damaged.toml" in settings.trouble
+    settings.save()
+    assert settings.path.is_file()

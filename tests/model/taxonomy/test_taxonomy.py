@@ -239,6 +239,24 @@ def test_shipped_taxonomies_have_keys_colours_and_help_for_every_class(name):
     ("text", "says"),
     [
         ('name = "x"\n', r"line 1.*no classes"),
+        ("class = 3\n", r"'class' is no list of tables"),
+        ('class = ["A"]\n', r"'class' is no list of tables"),
+        ('[[class]]\nname = "A"\n[rule]\nkind = "alone"\n', r"'rule' is no list of tables"),
+        ('name = 3\n[[class]]\nname = "A"\n', r"name = 3 cannot be used"),
+        ('[[class]]\nname = "A"\nkey = 1\n', r"line 1.*key = 1 cannot be used\. Give text"),
+        ("x = " + "[" * 5000, r"not valid TOML"),
+        (
+            '[[class]]\nname = "A"\nparent = "B"\n[[class]]\nname = "B"\nparent = "A"\n',
+            r"line 1.*parents in a circle: A → B → A",
+        ),
+        (
+            '[[class]]\nname = "A"\n[[rule]]\nkind = "alone"\nclasses = [["A"]]\n',
+            r"line 3.*classes = .*cannot be used",
+        ),
+        (
+            '[[class]]\nname = "A"\n[[rule]]\nkind = "alone"\nclasses = ["A"]\nwidth = ["A"]\n',
+            r"line 3.*unknown field 'width'",
+        ),
         ('[[class]]\nname = "A"\n[[class\n', r"not valid TOML.*line 3"),
         ('[[class]]\nname = "A"\n\n[[class]]\nname = "a"\n', r"line 4.*same name"),
         ('[[class]]\nname = "A"\nkey = "1"\n[[class]]\nname = "B"\nkey = "1"\n', r"line 4.*key"),
@@ -256,7 +274,7 @@ def test_shipped_taxonomies_have_keys_colours_and_help_for_every_class(name):
         ),
         (
             '[[class]]\nname = "A"\n[[rule]]\nkind = "alone"\nseverity = "mild"\nclasses = ["A"]\n',
-            r"line 3.*severity 'mild'.*hard or soft",
+            r"line 3.*severity = 'mild'.*hard or soft",
         ),
     ],
 )
