@@ -188,7 +188,7 @@ def _person(project: Project, name: str | None) -> tuple[str, State]:
     found = _id_of(project, name)
     if found is None:
         n = project.n_shots
-        return name, State(np.zeros(n, np.int64), np.zeros(n, np.uint8))
+        return name, State(np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, np.int64))
     return name, project.store.load_state(found)
 
 

@@ -80,7 +80,7 @@ def rows_of_queue(project: Project, name: str, annotator: int | None = None) -> 
     table = project.shot_table(who)
     states = {a.name: a.id for a in store.annotators()}
     known = Known(
-        Decisions(own.present, own.status, files.present, files.status),
+        Decisions(own.present, own.status, files.present, files.status, own.known, files.known),
         project.taxonomy,
         predictions_of(project)[0],
         tuple(info.path.name for info in project.sources),

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED, Present, Rows, Status
+from labeler.project.store.records import (
+    FLAGGED,
+    LABELLED,
+    SKIPPED,
+    Present,
+    Rows,
+    Status,
+    known_now,
+)
 from model.taxonomy.taxonomy import Labels, Taxonomy
 
 FEW_BITS = 1 << 16
@@ -111,9 +119,20 @@ class Decisions:
     own_status: Status
     file_present: Present
     file_status: Status
+    own_known: Present | None = None
+    file_known: Present | None = None
+    """Bits of the classes that were decided; without them all that there are."""
+    every: int = -1
+    """The bits of all classes that there are."""
 
     def __post_init__(self) -> None:
+        if self.own_known is None:
+            self.own_known = _all_known(self.own_status, self.every)
+        if self.file_known is None:
+            self.file_known = _all_known(self.file_status, self.every)
         self.present, self.status = self._merged(slice(None))
+        self.known = self._merged_known(slice(None))
+        """Bits of the classes that are decided; one that was added later is not."""
         self.tally = Tally(self.present, self.status)
         """Numbers of label sets and states, always up to date."""
 
@@ -123,15 +142,32 @@ class Decisions:
         bits, status = np.zeros((2, n), np.int64), np.zeros((2, n), np.uint8)
         return cls(bits[0], status[0], bits[1], status[1])
 
-    def put(self, rows: npt.ArrayLike, present: npt.ArrayLike, status: npt.ArrayLike) -> Rows:
-        """Take over the person's new decision on some shots; returns their rows."""
+    def put(
+        self,
+        rows: npt.ArrayLike,
+        present: npt.ArrayLike,
+        status: npt.ArrayLike,
+        known: npt.ArrayLike | None = None,
+        said: npt.ArrayLike = 0,
+    ) -> Rows:
+        """Take over the person's new decision on some shots; returns their rows.
+
+        `known` where the store told it, else it follows as the store has it, with `said`.
+        """
         where = np.atleast_1d(np.asarray(rows, np.int64))
+        assert self.own_known is not None
+        if known is None:
+            was = self.own_present[where], self.own_status[where], self.own_known[where]
+            bits = np.asarray(present, np.int64), np.asarray(status, np.uint8)
+            known = known_now(was, *bits, self.every, np.asarray(said, np.int64))
+        self.own_known[where] = known
         self.own_present[where] = present
         self.own_status[where] = status
         each = where if len(where) == 1 else np.unique(where)
         before = self.present[each], self.status[each]
         after = self._merged(each)
         self.present[each], self.status[each] = after
+        self.known[each] = self._merged_known(each)
         self.tally.move(before, after)
         return where
 
@@ -139,12 +175,27 @@ class Decisions:
         """True where the labels shown are the file's, not yet the person's own."""
         return bool(self.file_status[row] & LABELLED and not self.own_status[row] & LABELLED)
 
+    def undecided(self, row: int) -> int:
+        """Bits of the classes that a decided shot says nothing of: they came later."""
+        labelled = int(self.status[row]) & LABELLED
+        return self.every & ~int(self.known[row]) if labelled and self.every >= 0 else 0
+
+    def _merged_known(self, rows: Rows | slice) -> Present:
+        assert self.own_known is not None
+        assert self.file_known is not None
+        own = (self.own_status[rows] & LABELLED) > 0
+        return np.where(own, self.own_known[rows], self.file_known[rows])
+
     def _merged(self, rows: Rows | slice) -> tuple[Present, Status]:
         """What holds for some shots: the person's decision over the file's."""
         own = (self.own_status[rows] & LABELLED) > 0
         present = np.where(own, self.own_present[rows], self.file_present[rows])
         status = self.own_status[rows] | (self.file_status[rows] & LABELLED)
         return present, np.asarray(status, np.uint8)
+
+
+def _all_known(status: Status, every: int) -> Present:
+    return np.where((status & LABELLED) > 0, np.int64(every), np.int64(0))
 
 
 def in_words(taxonomy: Taxonomy, before: Labels, after: Labels, class_index: int) -> str:

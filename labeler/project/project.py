@@ -41,6 +41,8 @@ class Merged:
     present: Present
     status: Status
     imported: npt.NDArray[np.bool_]
+    known: Present | None = None
+    """Bits of the classes that were decided; None where all were. One added later is not."""
 
     @property
     def labelled(self) -> npt.NDArray[np.bool_]:
@@ -215,13 +217,15 @@ class Project:
     def imported_state(self) -> Merged:
         """The labels that came with the files, later imports over earlier ones."""
         n = self.n_shots
-        found = Merged(np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, bool))
+        present, status, known = np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, np.int64)
+        found = Merged(present, status, np.zeros(n, bool), known)
         for annotator in self.store.annotators():
             if annotator.kind != "import":
                 continue
             state = self.store.load_state(annotator.id)
             found.present[state.labelled] = state.present[state.labelled]
             found.status[state.labelled] = state.status[state.labelled]
+            known[state.labelled] = state.known[state.labelled]
         found.imported[:] = found.labelled
         return found
 
@@ -229,13 +233,15 @@ class Project:
         """The person's labels, falling back shot by shot to imported ones unless `only_mine`."""
         own = self.store.load_state(self.annotator if annotator is None else annotator)
         if only_mine:
-            return Merged(own.present, own.status, np.zeros(len(own.status), bool))
+            return Merged(own.present, own.status, np.zeros(len(own.status), bool), own.known)
         files = self.imported_state()
+        assert files.known is not None
         imported = files.labelled & ~own.labelled
         return Merged(
             present=np.where(imported, files.present, own.present),
             status=np.where(imported, files.status | own.status, own.status),
             imported=imported,
+            known=np.where(imported, files.known, own.known),
         )
 
     def shot_table(
@@ -258,6 +264,7 @@ class Project:
             merged.labelled,
             self.store.roles(),
             self.taxonomy,
+            None if merged.known is None else self.taxonomy.unpack(merged.known),
         )
 
     # -- runs ----------------------------------------------------------------------------------

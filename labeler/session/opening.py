@@ -95,10 +95,18 @@ def _merged(decided: Decisions) -> Any:
     from labeler.project.project import Merged
 
     imported = (decided.file_status & ~decided.own_status & LABELLED) > 0
-    return Merged(decided.present, decided.status, imported)
+    return Merged(decided.present, decided.status, imported, decided.known)
 
 
 def _decisions_of(project: Any, annotator: int) -> Decisions:
     """The person's decisions over the labels that came with the files."""
     files, own = project.imported_state(), project.store.load_state(annotator)
-    return Decisions(own.present, own.status, files.present, files.status)
+    return Decisions(
+        own.present,
+        own.status,
+        files.present,
+        files.status,
+        own.known,
+        files.known,
+        (1 << len(project.taxonomy)) - 1,
+    )

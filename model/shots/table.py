@@ -58,6 +58,8 @@ class ShotTable:
     role: npt.NDArray[np.uint8]
     taxonomy: Taxonomy | None
     fingerprint: str
+    known: npt.NDArray[np.bool_] | None = None
+    """(N, C) which classes a labelled shot says anything of; None: of all. Others are undecided."""
 
     def __len__(self) -> int:
         return len(self.index_of)
@@ -77,6 +79,7 @@ class ShotTable:
             labels=self.labels[rows],
             labelled=self.labelled[rows],
             role=self.role[rows],
+            known=None if self.known is None else self.known[rows],
             fingerprint=digest.hexdigest(),
         )
 
@@ -92,6 +95,7 @@ class ShotTable:
             self,
             class_names=taxonomy.names,
             labels=self.labels[:, kept],
+            known=None if self.known is None else self.known[:, kept],
             taxonomy=taxonomy,
             fingerprint=digest.hexdigest(),
         )
@@ -148,13 +152,18 @@ def make_table(
     labelled: npt.NDArray[np.bool_],
     role: npt.NDArray[np.uint8],
     taxonomy: Taxonomy | None,
+    known: npt.NDArray[np.bool_] | None = None,
 ) -> ShotTable:
     """The table of all shots of the sources, in order; its fingerprint covers data and labels."""
+    if known is not None and known[labelled].all():
+        known = None
     counts = [info.n_shots for info in sources]
     digest = hashlib.blake2b(digest_size=16)
     digest.update("\n".join((*(i.fingerprint for i in sources), *class_names)).encode())
     digest.update(np.ascontiguousarray(labels).data)
     digest.update(np.ascontiguousarray(labelled).data)
+    if known is not None:
+        digest.update(np.ascontiguousarray(known).data)
     return ShotTable(
         sources=sources,
         source_of=np.repeat(np.arange(len(sources), dtype=np.int32), counts),
@@ -165,6 +174,7 @@ def make_table(
         role=role,
         taxonomy=taxonomy,
         fingerprint=digest.hexdigest(),
+        known=known,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from labeler.project.store.dialects import POSTGRES
 from labeler.project.store.schema import ANNOTATORS, CLASSES, CURRENT, EVENTS, GESTURES, META
 
 TEXT, PENDING = "taxonomy", "taxonomy_pending"
@@ -146,6 +147,50 @@ def change_rows(connection: Connection, change: ClassChange) -> None:
     for key, value in ((TEXT, change.after), (PENDING, True)):
         connection.execute(delete(META).where(META.c.key == key))
         connection.execute(insert(META), {"key": key, "value": value})
+
+
+def fill_known(connection: Connection) -> None:
+    """Say of every decision in a history of the first form which classes there were to decide."""
+    bits = {c.name: 1 << c.bit for c in connection.execute(select(CLASSES.c.name, CLASSES.c.bit))}
+    since, later = [], kept_changes(connection)
+    for k, change in enumerate(later):
+        for name in change.added:
+            for renaming in later[k:]:
+                name = (
+                    renaming.renamed[1]
+                    if renaming.renamed and renaming.renamed[0] == name
+                    else name
+                )
+            if name in bits:
+                since.append((change.gesture, bits.pop(name)))
+    parts = [str(sum(bits.values()))]
+    parts += [f"CASE WHEN spoke > {gesture} THEN {bit} ELSE 0 END" for gesture, bit in since]
+    run, postgres = connection.exec_driver_sql, connection.dialect.name == POSTGRES
+    run("DROP TRIGGER events_no_update" + (" ON events" if postgres else ""))
+    run(_FILL_AFTER.format(" + ".join(parts).replace("spoke", _SPOKE)))
+    for statement in (_FILL_BEFORE, _FILL_CURRENT):
+        run(statement)
+    how = "FOR EACH ROW EXECUTE FUNCTION history_only_grows()"
+    if not postgres:
+        how = "BEGIN SELECT RAISE(ABORT, 'the history only grows'); END"
+    run(f"CREATE TRIGGER events_no_update BEFORE UPDATE ON events {how}")
+
+
+_SPOKE = "(SELECT coalesce(g.target_id, g.id) FROM gestures g WHERE g.id = events.gesture_id)"
+_FILL_AFTER = "UPDATE events SET known_after = {} WHERE (status_after & 1) > 0 AND known_after = 0"
+_FILL_BEFORE = """
+UPDATE events SET known_before = coalesce((
+    SELECT p.known_after FROM events p JOIN gestures h ON h.id = p.gesture_id
+    WHERE p.row = events.row AND p.gesture_id < events.gesture_id AND h.annotator_id =
+        (SELECT g.annotator_id FROM gestures g WHERE g.id = events.gesture_id)
+    ORDER BY p.gesture_id DESC LIMIT 1), 0)
+"""
+_FILL_CURRENT = """
+UPDATE current SET known = coalesce((
+    SELECT e.known_after FROM events e JOIN gestures g ON g.id = e.gesture_id
+    WHERE e.row = current.row AND g.annotator_id = current.annotator_id
+    ORDER BY e.gesture_id DESC LIMIT 1), 0)
+"""
 
 
 def ever_used(connection: Connection, name: str) -> bool:

@@ -121,6 +121,10 @@ class Database:
         self.connection: Connection = self._engine.connect().execution_options(
             isolation_level="AUTOCOMMIT"
         )
+        driver = self.connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        self.driver = driver
+        """The driver's own connection, for what needs its speed."""
         patience = BUSY_MS if self.while_waiting is None else SLICE_MS
         for pragma in (f"busy_timeout={patience}", "foreign_keys=ON", "cache_size=-65536"):
             self.connection.exec_driver_sql(f"PRAGMA {pragma}")
@@ -173,7 +177,7 @@ class Database:
                 self._patiently("COMMIT")
             except BaseException:
                 if not self.connection.closed and self.driver.in_transaction:
-                    self.connection.exec_driver_sql("ROLLBACK")
+                    self.driver.execute("ROLLBACK")
                 raise
             self.look_for_files()
 
@@ -182,11 +186,11 @@ class Database:
         limit = 1.0 if begin - self._in_vain < SOON_S else PATIENCE_S
         while True:
             try:
-                self.connection.exec_driver_sql(statement)
+                self.driver.execute(statement)
                 return
-            except DBAPIError as error:
+            except sqlite3.OperationalError as error:
                 waited = time.monotonic() - begin
-                if "is locked" not in str(error.orig) or self.while_waiting is None:
+                if "is locked" not in str(error) or self.while_waiting is None:
                     raise
                 if waited > limit:
                     self._in_vain = time.monotonic()
@@ -272,13 +276,6 @@ class Database:
         ):
             self.driver.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")
-
-    @property
-    def driver(self) -> sqlite3.Connection:
-        """The driver's own connection, for what needs its speed."""
-        found = self.connection.connection.driver_connection
-        assert isinstance(found, sqlite3.Connection)
-        return found
 
     def rows(self, sql: str, *values: Any) -> Iterable[Any]:
         """The answer to a plain question, as fast as the driver gives it; `?` for each value."""

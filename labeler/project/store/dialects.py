@@ -24,9 +24,21 @@ from labeler.project.store.schema import CURRENT, EVENTS
 SQLITE, POSTGRES = "sqlite", "postgresql"
 MANY = 200
 """From so many events on a server is sent a stream instead of statements."""
-_STATE = (CURRENT.c.row, CURRENT.c.present, CURRENT.c.status, CURRENT.c.note)
-_AFTER = (EVENTS.c.row, EVENTS.c.present_after, EVENTS.c.status_after, EVENTS.c.note_after)
-_COLUMNS = ["annotator_id", "row", "present", "status", "note"]
+_STATE = (
+    CURRENT.c.row,
+    CURRENT.c.present,
+    CURRENT.c.status,
+    CURRENT.c.note,
+    CURRENT.c.known,
+)
+_AFTER = (
+    EVENTS.c.row,
+    EVENTS.c.present_after,
+    EVENTS.c.status_after,
+    EVENTS.c.note_after,
+    EVENTS.c.known_after,
+)
+_COLUMNS = ["annotator_id", "row", "present", "status", "note", "known"]
 
 
 def upsert(dialect: str, table: Table) -> Any:
@@ -42,7 +54,7 @@ def upsert(dialect: str, table: Table) -> Any:
 
 @cache
 def states(dialect: str) -> Select[Any]:
-    """(row, present, status, note) of `annotator` on `rows`, which `these` prepares."""
+    """(row, present, status, note, known) of `annotator` on `rows`, which `these` prepares."""
     mine = CURRENT.c.annotator_id == bindparam("annotator")
     if dialect == POSTGRES:
         from sqlalchemy.dialects.postgresql import ARRAY

@@ -17,20 +17,40 @@ LABELLED, FLAGGED, SKIPPED = 1, 2, 4
 Rows = npt.NDArray[np.int64]
 Present = npt.NDArray[np.int64]
 Status = npt.NDArray[np.uint8]
+Bits = Any
+"""One whole number of bits, or an array of them."""
 GestureKind = Literal["do", "undo", "redo", "salvage", "classes"]
 
 
 @dataclass(frozen=True)
 class State:
-    """One annotator's state of all N shots: bits of the present classes, bits of the status."""
+    """One annotator's state of all N shots: bits of the present classes, bits of the status.
+
+    `known` has the bits of the classes that were decided: one that was added later is undecided.
+    """
 
     present: Present
     status: Status
+    known: Present
 
     @property
     def labelled(self) -> npt.NDArray[np.bool_]:
         """(N,) True where the annotator decided."""
         return (self.status & LABELLED) != 0
+
+
+def known_now(
+    was: tuple[Bits, Bits, Bits], present: Bits, status: Bits, every: int, said: Bits | None = None
+) -> Bits:
+    """The classes that are decided after a change from (present, status, known): bits.
+
+    A first decision speaks of every class that there is. A later one speaks of the classes that it
+    changes, and of those that are `said` besides; the others stay what they were.
+    """
+    was_present, was_status, was_known = was
+    first = np.where((np.asarray(was_status) & LABELLED) > 0, 0, every)
+    spoken = was_known | (np.asarray(was_present) ^ present) | first | (0 if said is None else said)
+    return np.where((np.asarray(status) & LABELLED) > 0, spoken, 0)
 
 
 @dataclass(frozen=True)
@@ -42,6 +62,7 @@ class Change:
     status: Status
     gesture: int
     text: str
+    known: Present
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,8 @@ class Changes:
     of: dict[int, tuple[Rows, Present, Status]]
     classes: bool
     """Whether the classes changed too."""
+    known: dict[int, Present]
+    """Which classes are decided on those rows."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.project.store import copies, migrating
+from labeler.project.store.classing import fill_known
 from labeler.project.store.connection import Database
 
 Row = tuple[Any, ...]
@@ -25,8 +26,8 @@ TABLES = {
     "classes": 2,
     "sources": 7,
     "gestures": 9,
-    "events": 8,
-    "current": 5,
+    "events": 10,
+    "current": 6,
     "roles": 2,
 }
 """Tables in the order in which they can be filled, and how many columns each has."""
@@ -37,8 +38,8 @@ _NUMBERS = {
     "classes": (0,),
     "sources": (0, 3, 4),
     "gestures": (0, 1, 2, 6),
-    "events": (0, 1, 2, 3, 5, 6),
-    "current": (0, 1, 2, 3),
+    "events": (0, 1, 2, 3, 5, 6, 8, 9),
+    "current": (0, 1, 2, 3, 5),
     "roles": (0, 1),
 }
 """Columns that hold a whole number, never below 0."""
@@ -47,7 +48,7 @@ _ONE_BY_ONE, _LAST_KEY = 1000, 2**62
 _LONGEST = 2**40
 """No database is longer: a size beyond it is damage."""
 _REPLAYED = """
-SELECT g.annotator_id, e.row, e.present_after, e.status_after, e.note_after
+SELECT g.annotator_id, e.row, e.present_after, e.status_after, e.note_after, e.known_after
 FROM events e JOIN gestures g ON g.id = e.gesture_id
 WHERE e.gesture_id = (
     SELECT max(x.gesture_id) FROM events x JOIN gestures y ON y.id = x.gesture_id
@@ -61,7 +62,8 @@ SELECT * FROM (
         lag(e.gesture_id, 1, 0) OVER shot,
         lag(e.present_after, 1, 0) OVER shot AS p0, lag(e.status_after, 1, 0) OVER shot AS s0,
         lag(e.note_after) OVER shot AS n0,
-        e.present_before AS p1, e.status_before AS s1, e.note_before AS n1
+        e.present_before AS p1, e.status_before AS s1, e.note_before AS n1,
+        lag(e.known_after, 1, 0) OVER shot AS k0, e.known_before AS k1
     FROM events e JOIN gestures g ON g.id = e.gesture_id
     WINDOW shot AS (PARTITION BY g.annotator_id, e.row ORDER BY e.gesture_id))
 WHERE p0 IS NOT p1 OR s0 IS NOT s1 OR n0 IS NOT n1 ORDER BY 3
@@ -70,7 +72,10 @@ _SHORT = """
 SELECT g.id, g.annotator_id FROM gestures g
 WHERE changed > (SELECT count(*) FROM events WHERE gesture_id = g.id)
 """
-_ADD_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_UNSAID = "SELECT row FROM events WHERE (status_after & 1) > 0 AND known_after = 0 LIMIT 1"
+_ADD_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_FIRST_FORM = {"events": 2, "current": 1}
+"""How many columns fewer there were in the first form: no decision said of which classes."""
 
 
 @dataclass
@@ -132,11 +137,41 @@ def salvage(damaged: Path, backup: Path | None, fresh: Path) -> Saved:
             seen = driver.execute("SELECT * FROM current").fetchall()
             saved.read = {table: _count(driver, table) for table in TABLES}
             if backup is not None:
-                saved.from_backup = _fill(driver, backup)
+                with _of_present_form(backup) as present:
+                    saved.from_backup = _fill(driver, present)
             _make_whole(driver, saved, seen)
+            if driver.execute(_UNSAID).fetchone():
+                fill_known(connection)
     finally:
         new.close()
     return saved
+
+
+def _is_of_first_form(path: Path) -> bool:
+    """Whether decisions do not say of which classes they spoke; False where nobody can tell."""
+    with closing(sqlite3.connect(path)) as found:
+        try:
+            return bool(
+                found.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+            )
+        except sqlite3.DatabaseError:
+            return False
+
+
+@contextmanager
+def _of_present_form(backup: Path) -> Iterator[Path]:
+    """A backup, or where it is of an older form, a copy that was brought up."""
+    if not _is_of_first_form(backup):
+        yield backup
+        return
+    with tempfile.TemporaryDirectory(prefix="airylabel-") as place:
+        copy = Path(shutil.copyfile(backup, Path(place) / backup.name))
+        database = Database(copy)
+        try:
+            migrating.bring_up(database)
+        finally:
+            database.close()
+        yield copy
 
 
 @contextmanager
@@ -173,6 +208,8 @@ def _count(driver: sqlite3.Connection, table: str) -> int:
 
 
 def _put(driver: sqlite3.Connection, table: str, row: Row) -> None:
+    if len(row) == TABLES[table] - _FIRST_FORM.get(table, 0):
+        row = (*row, *[0] * (TABLES[table] - len(row)))
     if _fits(table, row):
         marks = ", ".join("?" * len(row))
         driver.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
@@ -270,10 +307,12 @@ def _keep_states(driver: sqlite3.Connection, seen: list[Row]) -> int:
         ).fetchone()
         _add_gesture(driver, newest + 1, time_us, who)
         for row, *state in (row for a, *row in seen if a == who):
-            before = now.get((who, row), (0, 0, None))
+            before = now.get((who, row), (0, 0, None, 0))
             if before != tuple(state):
-                driver.execute(_ADD_EVENT, (newest + 1, row, *before, *state))
-                put = "INSERT OR REPLACE INTO current VALUES (?, ?, ?, ?, ?)"
+                *was, k0 = before
+                *new, k1 = state
+                driver.execute(_ADD_EVENT, (newest + 1, row, *was, *new, k0, k1))
+                put = "INSERT OR REPLACE INTO current VALUES (?, ?, ?, ?, ?, ?)"
                 driver.execute(put, (who, row, *state))
                 kept += 1
     return kept

@@ -1,7 +1,8 @@
 """The tables, typed. How they came to be is told by the migrations, not here.
 
 `gestures` and `events` are the truth and only ever grow (triggers refuse anything else);
-`current` follows from them. `row` is the number of a shot in the project, from 0.
+`current` follows from them. `known` has the bits of the classes that a decision spoke of. `row` is
+the number of a shot in the project, from 0.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Table, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-KNOWN = ("0001",)
+KNOWN = ("0001", "0002")
 """Every step under `migrations/versions`, oldest first."""
 HEAD = KNOWN[-1]
 
@@ -88,6 +89,8 @@ class EventRow(Base):
     present_after: Mapped[int] = mapped_column(BigInteger)
     status_after: Mapped[int]
     note_after: Mapped[str | None]
+    known_before: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    known_after: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class CurrentRow(Base):
@@ -100,6 +103,7 @@ class CurrentRow(Base):
     present: Mapped[int] = mapped_column(BigInteger)
     status: Mapped[int]
     note: Mapped[str | None]
+    known: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class RoleRow(Base):

@@ -24,6 +24,7 @@ from labeler.project.store.copies import RESTORED
 from labeler.project.store.dialects import add_events, make_current, states, these
 from labeler.project.store.facts import Facts
 from labeler.project.store.records import (
+    LABELLED,
     Change,
     Changes,
     GestureKind,
@@ -35,8 +36,20 @@ from labeler.project.store.records import (
 from labeler.project.store.schema import ANNOTATORS, CURRENT, EVENTS, GESTURES, META, SOURCES
 from model.errors import InputError
 
-_AFTER = (EVENTS.c.row, EVENTS.c.present_after, EVENTS.c.status_after, EVENTS.c.note_after)
-_BEFORE_IT = (EVENTS.c.row, EVENTS.c.present_before, EVENTS.c.status_before, EVENTS.c.note_before)
+_AFTER = (
+    EVENTS.c.row,
+    EVENTS.c.present_after,
+    EVENTS.c.status_after,
+    EVENTS.c.note_after,
+    EVENTS.c.known_after,
+)
+_BEFORE_IT = (
+    EVENTS.c.row,
+    EVENTS.c.present_before,
+    EVENTS.c.status_before,
+    EVENTS.c.note_before,
+    EVENTS.c.known_before,
+)
 _OF_GESTURE = EVENTS.c.gesture_id == bindparam("gesture")
 _SINCE = (
     select(
@@ -45,8 +58,8 @@ _SINCE = (
     .where(GESTURES.c.annotator_id == bindparam("annotator"), GESTURES.c.id > bindparam("seen"))
     .order_by(GESTURES.c.id)
 )
-_STATE = "SELECT row, present, status FROM current WHERE annotator_id = ?"
-_STATE_TYPE = np.dtype([("row", "i8"), ("present", "i8"), ("status", "u1")])
+_STATE = "SELECT row, present, status, known FROM current WHERE annotator_id = ?"
+_STATE_TYPE = np.dtype([("row", "i8"), ("present", "i8"), ("status", "u1"), ("known", "i8")])
 _NEWEST = select(func.max(GESTURES.c.id))
 _PULSE = select(
     _NEWEST.scalar_subquery(),
@@ -173,18 +186,21 @@ class Store(Facts):
         note: str | Sequence[str | None] | None = None,
         shown: dict[str, Any] | None = None,
         seconds: float | None = None,
+        said: npt.ArrayLike = 0,
     ) -> int:
         """Keep one gesture on one or many shots; durable when it returns. The gesture's number.
 
         `present`, `status` and `note` are one value for all rows, or one each. `note` None leaves
-        notes as they are, '' takes them away. InputError where the disk refuses: then nothing
-        changed.
+        notes as they are, '' takes them away. `said` has the bits of classes that are decided by
+        this although they do not change, see `records.known_now`. InputError where the disk
+        refuses: then nothing changed.
         """
         _refuse_what_is_no_text(note)
         where = np.atleast_1d(np.asarray(rows, np.int64))
         bits = np.broadcast_to(np.asarray(present, np.int64), where.shape).tolist()
         flags = np.broadcast_to(np.asarray(status, np.uint8), where.shape).tolist()
-        states = list(zip(where.tolist(), bits, flags, strict=True))
+        spoken = np.broadcast_to(np.asarray(said, np.int64), where.shape).tolist()
+        states = list(zip(where.tolist(), bits, flags, spoken, strict=True))
         with self._change_of_history() as connection:
             return self._record(
                 connection, annotator_id, states, origin, note=note, shown=shown, seconds=seconds
@@ -202,21 +218,26 @@ class Store(Facts):
         self,
         connection: Connection,
         annotator_id: int,
-        states: Sequence[tuple[int, int, int]],
+        states: Sequence[tuple[int, int, int, int]],
         origin: str,
         *,
         note: str | Sequence[str | None] | None = None,
         shown: dict[str, Any] | None = None,
         seconds: float | None = None,
     ) -> int:
-        """One gesture to (row, present, status) each, within a transaction."""
+        """One gesture to (row, present, status, said) each, within a transaction."""
         before = self._before(connection, annotator_id, [row for row, *_ in states])
         events = []
         notes = [note] * len(states) if note is None or isinstance(note, str) else note
-        for (row, p, s), said in zip(states, notes, strict=True):
-            was = before.get(row, (0, 0, None))
-            events.append((row, *was, p, s, was[2] if said is None else said or None))
-        changed = sum(e[1:4] != e[4:7] for e in events)
+        ((classes,),) = self.database.rows("SELECT count(*) FROM classes")
+        every = (1 << classes) - 1
+        for (row, p, s, said), text in zip(states, notes, strict=True):
+            p0, s0, n0, k0 = before.get(row, (0, 0, None, 0))
+            k = 0
+            if s & LABELLED:
+                k = (k0 | (p0 ^ p) | said) if s0 & LABELLED else every
+            events.append((row, p0, s0, n0, p, s, n0 if text is None else text or None, k0, k))
+        changed = sum(e[1:4] != e[4:7] or e[7] != e[8] for e in events)
         gesture = self._gesture(
             connection, annotator_id, "do", origin, changed, shown=shown, seconds=seconds
         )
@@ -252,7 +273,8 @@ class Store(Facts):
             classing.change_rows(connection, change)
             relabelled = []
             for origin, who, states in classing.relabelled(connection, change):
-                relabelled.append(self._record(connection, who, states, origin))
+                same = [(*state, 0) for state in states]
+                relabelled.append(self._record(connection, who, same, origin))
             shown = {**change.kept(), "relabelled": relabelled}
             return self._gesture(
                 connection,
@@ -291,7 +313,7 @@ class Store(Facts):
             gesture = self._gesture(connection, annotator_id, kind, kind, changed, target=target)
             start, end = (_AFTER, _BEFORE_IT) if kind == "undo" else (_BEFORE_IT, _AFTER)
             copied = select(literal(gesture), *start, *end[1:]).where(_OF_GESTURE)
-            columns = [c.name for c in EVENTS.c]
+            columns = ["gesture_id", *(c.name for c in (*_BEFORE_IT, *_AFTER[1:]))]
             connection.execute(insert(EVENTS).from_select(columns, copied), {"gesture": target})
             connection.execute(
                 make_current(self.database.dialect), {"annotator": annotator_id, "gesture": gesture}
@@ -300,12 +322,12 @@ class Store(Facts):
 
     def _before(
         self, connection: Connection, annotator_id: int, rows: list[int]
-    ) -> dict[int, tuple[int, int, str | None]]:
+    ) -> dict[int, tuple[int, int, str | None, int]]:
         dialect = self.database.dialect
         found = connection.execute(
             states(dialect), {"annotator": annotator_id, "rows": these(dialect, rows)}
         )
-        return {row: (present, status, note) for row, present, status, note in found}
+        return {row: (present, status, note, known) for row, present, status, note, known in found}
 
     def _make_current(self, connection: Connection, annotator_id: int, gesture: int) -> None:
         who = {"annotator": annotator_id, "gesture": gesture}
@@ -340,11 +362,12 @@ class Store(Facts):
 
     def _change(self, connection: Connection, gesture: int, kind: GestureKind) -> Change:
         found = connection.execute(
-            select(*_AFTER[:3], *_BEFORE_IT[1:3]).where(_OF_GESTURE), {"gesture": gesture}
+            select(*_AFTER[:3], *_BEFORE_IT[1:3], _AFTER[4]).where(_OF_GESTURE),
+            {"gesture": gesture},
         ).all()
-        table = np.array([tuple(row) for row in found], np.int64).reshape(-1, 5)
+        table = np.array([tuple(row) for row in found], np.int64).reshape(-1, 6)
         where = f"shot {table[0, 0] + 1}" if len(table) == 1 else f"{len(table)} shots"
-        _, present, status, was_present, was_status = table[0].tolist()
+        _, present, status, was_present, was_status, _ = table[0].tolist()
         names = dict(enumerate(self.class_names()))
         words = in_words((was_present, was_status), (present, status), names)
         verb = "Undone" if kind == "undo" else "Redone"
@@ -355,6 +378,7 @@ class Store(Facts):
             status=table[:, 2].astype(np.uint8),
             gesture=gesture,
             text=f"{verb} on {where}{what}",
+            known=table[:, 5],
         )
 
     def _stack(self, annotator_id: int) -> UndoStack:
@@ -373,12 +397,13 @@ class Store(Facts):
     def load_state(self, annotator_id: int) -> State:
         """The state of all N shots; shots that the annotator never touched are 0."""
         n = self.n_shots()
-        state = State(np.zeros(n, np.int64), np.zeros(n, np.uint8))
+        state = State(np.zeros(n, np.int64), np.zeros(n, np.uint8), np.zeros(n, np.int64))
         with self.database.translated():
             rows = self.database.rows(_STATE, annotator_id)
             found = self._table(rows, _STATE_TYPE, n)
         state.present[found["row"]] = found["present"]
         state.status[found["row"]] = found["status"]
+        state.known[found["row"]] = found["known"]
         return state
 
     def note(self, row: int, annotator_id: int) -> str:
@@ -482,12 +507,12 @@ class Store(Facts):
                     classes |= kind == "classes"
                     found = run(_ROWS_OF, {"gesture": id})
                     rows.setdefault(int(who), set()).update(int(r) for (r,) in found)
-            of = {}
+            of, known = {}, {}
             for who, which in rows.items():
                 if which:
                     asked = {"annotator": who, "rows": these(dialect, sorted(which))}
                     found = run(states(dialect), asked)
-                    table = np.array([tuple(r[:3]) for r in found], np.int64)
-                    table = table.reshape(-1, 3)
+                    table = np.array([(*r[:3], r[4]) for r in found], np.int64).reshape(-1, 4)
                     of[who] = (table[:, 0], table[:, 1], table[:, 2].astype(np.uint8))
-        return Changes(of, classes)
+                    known[who] = table[:, 3]
+        return Changes(of, classes, known)

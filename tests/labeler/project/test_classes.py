@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labeler.cli import main
-from labeler.project import classes
+from labeler.project import backups, classes
 from labeler.project import taxonomy_file as taxonomy_edit
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
@@ -323,3 +324,88 @@ def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week, monkeypatch):
     assert session.taxonomy.names == loads(HELIUM).names
     assert not dialog.buttons["Undo the last change"].isEnabled()
     session.close()
+
+
+# -- a class that was added later ------------------------------------------------------------------
+
+
+def undecided(project, row):
+    """Names of the classes of which a labelled shot says nothing."""
+    known = project.shot_table().known
+    if known is None:
+        return set()
+    return {n for n, k in zip(project.taxonomy.names, known[row], strict=True) if not k}
+
+
+def test_a_class_added_later_is_undecided_on_earlier_labels_until_somebody_says_so(tmp_path):
+    week = make_project(tmp_path, 6)
+    with Project.open(week) as project:
+        store, me = project.store, project.annotator
+        store.record(me, [0, 1], 3, LABELLED, origin="bulk")
+        assert project.shot_table().known is None  # every class was decided
+        classes.add(project, "Triangular")
+        new = 1 << project.taxonomy.index("Triangular")
+        assert undecided(project, 0) == undecided(project, 1) == {"Triangular"}
+        store.record(me, 2, 3, LABELLED, origin="key")
+        assert undecided(project, 2) == set()
+        store.record(me, 0, 7, LABELLED, origin="key")  # another class says nothing of the new one
+        assert undecided(project, 0) == {"Triangular"}
+        store.record(me, 0, 7 | new, LABELLED, origin="key")
+        assert undecided(project, 0) == set()
+        store.record(me, 1, 3, LABELLED, origin="accepted", said=new)
+        assert undecided(project, 1) == set()
+        assert store.undo(me).known.tolist() == [new - 1]
+        assert undecided(project, 1) == {"Triangular"}
+        store.redo(me)
+        assert undecided(project, 1) == set()
+        assert store.audit() == []
+
+
+def test_the_arrays_know_what_the_store_knows(tmp_path):
+    week = make_project(tmp_path, 6)
+    with Project.open(week) as project:
+        store, me = project.store, project.annotator
+        store.record(me, [0, 1], 3, LABELLED, origin="bulk")
+        classes.add(project, "Triangular")
+    session = make_session(week)
+    decided, new = session.decided, 1 << session.taxonomy.index("Triangular")
+    assert decided.undecided(0) == new
+    assert decided.undecided(5) == 0
+    session.show(0)
+    session.toggle(session.taxonomy.index("Triangular"))
+    assert decided.undecided(0) == 0
+    session.show(5)
+    session.toggle(0)
+    assert decided.undecided(5) == 0
+    own = session.project.store.load_state(session.annotator)
+    assert np.array_equal(own.known, decided.own_known)
+    session.close()
+
+
+def test_a_project_of_the_first_form_learns_what_its_labels_spoke_of(tmp_path):
+    week = make_project(tmp_path, 6)
+    with Project.open(week) as project:
+        store, me = project.store, project.annotator
+        store.record(me, [0, 1], 3, LABELLED, origin="bulk")
+        classes.add(project, "Triangle")
+        classes.rename(project, "Triangle", "Triangular")
+        store.record(me, 1, 2, LABELLED, origin="key")
+        store.record(me, 2, 3, LABELLED, origin="key")
+        store.record(me, 3, 3, LABELLED, origin="key")
+        store.undo(me)
+    make_first_form(week / "project.sqlite")
+    with Project.open(week) as project:
+        assert [undecided(project, row) for row in range(3)] == [{"Triangular"}, set(), set()]
+        assert project.store.audit() == []
+        assert project.store.undo(project.annotator).rows.tolist() == [2]
+    assert backups.list_backups(week)[0].reason == "before-0002"
+
+
+def make_first_form(path):
+    """Take away what the second form of the database added."""
+    with sqlite3.connect(path) as raw:
+        for table, names in (("events", ("known_before", "known_after")), ("current", ("known",))):
+            for name in names:
+                raw.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+        raw.execute("UPDATE alembic_version SET version_num = '0001'")
+    raw.close()

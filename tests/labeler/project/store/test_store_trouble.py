@@ -229,18 +229,18 @@ def with_a_second_step(tmp_path, monkeypatch):
     """A program with one more migration than this one, which adds a table."""
     steps = tmp_path / "migrations"
     shutil.copytree(migrating.folder(), steps)
-    (steps / "versions" / "v0002_more.py").write_text(
+    (steps / "versions" / "v0003_more.py").write_text(
         '"""More."""\nfrom alembic import op\nimport sqlalchemy as sa\n'
-        'revision = "0002"\ndown_revision = "0001"\nbranch_labels = None\ndepends_on = None\n'
+        'revision = "0003"\ndown_revision = "0002"\nbranch_labels = None\ndepends_on = None\n'
         'def upgrade():\n    op.create_table("more", sa.Column("id", sa.Integer()))\n'
         "    FAIL\n".replace("FAIL", "pass")
     )
 
     def install() -> Path:
-        monkeypatch.setattr(migrating, "HEAD", "0002")
-        monkeypatch.setattr(migrating, "KNOWN", ("0001", "0002"))
+        monkeypatch.setattr(migrating, "HEAD", "0003")
+        monkeypatch.setattr(migrating, "KNOWN", ("0001", "0002", "0003"))
         monkeypatch.setattr(migrating, "folder", lambda: str(steps))
-        return steps / "versions" / "v0002_more.py"
+        return steps / "versions" / "v0003_more.py"
 
     return install
 
@@ -252,12 +252,12 @@ def test_an_older_project_is_backed_up_and_brought_up(tmp_path, with_a_second_st
     store.close()
     with_a_second_step()
     again = Store.open(tmp_path / "project.sqlite")
-    assert migrating.revision(again.database) == "0002"
+    assert migrating.revision(again.database) == "0003"
     assert again.load_state(ada).present[0] == 1
     again.close()
     (backup,) = (tmp_path / "backups").iterdir()
     with sqlite3.connect(backup) as copy:
-        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchone() == ("0002",)
         assert copy.execute("SELECT present FROM current").fetchone() == (1,)
     copy.close()
 
@@ -269,7 +269,7 @@ def test_a_migration_that_fails_leaves_the_project_as_it_was(tmp_path, with_a_se
     with pytest.raises(RuntimeError, match="no"):
         Store.open(tmp_path / "project.sqlite")
     with sqlite3.connect(tmp_path / "project.sqlite") as left:
-        assert left.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert left.execute("SELECT version_num FROM alembic_version").fetchone() == ("0002",)
         tables = [name for (name,) in left.execute("SELECT name FROM sqlite_master")]
         assert "more" not in tables
     left.close()
