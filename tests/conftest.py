@@ -9,6 +9,9 @@ import sys
 # Before Qt and torch are loaded by any test module.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Hundreds of tests start the program: compiled once, its modules load in half the time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 import psutil
 import pytest
