@@ -113,12 +113,14 @@ def test_labels_of_another_process_arrive_within_a_second(qtbot, week):
     code = (
         f"import sys; sys.path[:0] = {sys.path!r}\n"
         "from pathlib import Path; from labeler.project.project import Project\n"
-        f"project = Project.open(Path({str(week)!r})); sys.stdin.readline()\n"
+        f"project = Project.open(Path({str(week)!r}))\n"
+        "print('open', flush=True); sys.stdin.readline()\n"
         "project.store.record(project.annotator, [2, 3], 5, 1, origin='bulk')\n"
         "project.close()"
     )
-    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, text=True)
-    time.sleep(1.5)  # it has opened the project by then
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    child = subprocess.Popen([sys.executable, "-c", code], text=True, **pipes)
+    assert child.stdout.readline() == "open\n"
     with qtbot.waitSignal(session.labels_changed, timeout=5000):
         child.stdin.write("\n")
         child.stdin.flush()
@@ -126,6 +128,7 @@ def test_labels_of_another_process_arrive_within_a_second(qtbot, week):
     start = session.project.store.history(2)[-1].time.timestamp()
     assert time.time() - start < 1
     assert session.present[[2, 3]].tolist() == [5, 5]
+    child.stdout.close()
     assert child.wait() == 0
     session.close()
 

@@ -27,12 +27,15 @@ class MadeUpSource:
     def __init__(self, path, dataset):
         if path.name == CRASHING_FILE:
             os._exit(3)
+        self.path = path
         self.side = int(dataset or 20)
 
     def read(self, i):
         if i == CRASH:
             os._exit(9)
         if i == HANG:
+            if self.path.is_absolute():
+                self.path.touch()  # seen by `Desk.hang`
             time.sleep(600)
         if i == BAD:
             raise OSError("wrong B-tree signature")
@@ -60,6 +63,14 @@ class Desk:
 
     def ask(self, index, path="shots.h5", dataset=None):
         self.reader.request(index, path, dataset, index)
+
+    def hang(self, path):
+        """Ask for a shot that is never read; returns once the child is at it."""
+        self.ask(HANG, path)
+        until = time.monotonic() + 20
+        while not path.exists():
+            assert time.monotonic() < until
+            time.sleep(0.005)
 
     def next(self):
         return self.said.get(timeout=20)
@@ -104,10 +115,9 @@ def test_a_shot_in_the_cache_is_answered_at_once(desk):
     assert d.reader.counts(1) is first
 
 
-def test_the_newest_request_is_read_first_and_none_twice(desk):
+def test_the_newest_request_is_read_first_and_none_twice(desk, tmp_path):
     d = desk(reading_s=1.0)
-    d.ask(HANG)  # keeps the child busy while the queue fills
-    time.sleep(0.3)
+    d.hang(tmp_path / "hangs")  # keeps the child busy while the queue fills
     for index in (1, 2, 3, 1):
         d.ask(index)
     order = [d.next()[0] for _ in range(4)]
@@ -217,12 +227,11 @@ def test_thumbnails_come_after_shots_and_are_kept(desk):
     assert isinstance(d.pictures.get(timeout=20)[1], InputError)
 
 
-def test_clear_forgets_answers_and_what_is_on_its_way(desk):
+def test_clear_forgets_answers_and_what_is_on_its_way(desk, tmp_path):
     d = desk(reading_s=0.5)
     d.ask(1)
     d.next()
-    d.ask(HANG)
-    time.sleep(0.2)
+    d.hang(tmp_path / "hangs")
     d.ask(2)
     d.reader.clear()
     assert d.reader.counts(1) is None
@@ -248,10 +257,9 @@ def test_a_listener_that_fails_does_not_stop_the_reader(desk, caplog):
     assert "a defect elsewhere" in caplog.text
 
 
-def test_close_leaves_no_thread_and_no_process(desk):
+def test_close_leaves_no_thread_and_no_process(desk, tmp_path):
     d = desk()
-    d.ask(HANG)
-    time.sleep(0.3)
+    d.hang(tmp_path / "hangs")
     child = d.reader._child.child._process.pid
     begin = time.perf_counter()
     d.reader.close()
