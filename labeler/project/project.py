@@ -15,10 +15,10 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from labeler.project import backups, people, runs
+from labeler.project import backups, people
 from labeler.project import create as making
-from labeler.project.folder import BACKUPS, DATABASE, RUNS, SERVER, TAXONOMY
-from labeler.project.runs import RunInfo
+from labeler.project import folder as layout
+from labeler.project.folder import BACKUPS, DATABASE, RUNS, SERVER, TAXONOMY, RunInfo
 from labeler.project.store import LABELLED, Store, StoredSource
 from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.records import Present, Pulse, Status
@@ -276,11 +276,11 @@ class Project:
 
     def runs(self) -> list[RunInfo]:
         """All runs, oldest first."""
-        return runs.list_runs(self.runs_folder)
+        return layout.list_runs(self.runs_folder)
 
     def run_folder(self, number: int) -> Path:
         """The folder of a run."""
-        return runs.run_folder(self.runs_folder, number)
+        return layout.run_folder(self.runs_folder, number)
 
     def run_given(self, run: Path) -> Path:
         """The folder of a run, which people name by its number or its folder."""
@@ -290,7 +290,7 @@ class Project:
 
     def new_run_folder(self) -> Path:
         """Make the folder of the next run."""
-        return runs.new_run_folder(self.runs_folder)
+        return layout.new_run_folder(self.runs_folder)
 
     @property
     def current_run(self) -> int | None:
