@@ -96,7 +96,7 @@ def _add_tables(subparsers: Any) -> None:
 
 def _tables(args: argparse.Namespace) -> int:
     from labeler.window.widgets.schematics import render
-    from model.paper.budgets import budget
+    from model.paper.plan import budget
     from model.paper.report import write, write_page
     from model.paper.running import run
     from model.paper.study import Order

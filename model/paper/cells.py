@@ -24,7 +24,7 @@ _WORDS = ("name", "about")
 
 @dataclass(frozen=True)
 class Cell:
-    """What is trained on what. `dataset` is a name of `model.paper.data.Datasets`."""
+    """What is trained on what. `dataset` is a name of `model.paper.study.Datasets`."""
 
     recipe: Recipe
     seed: int = 0

@@ -1,21 +1,23 @@
 """What the report says: one section for each table, with grids of text, sentences and curves.
 
 The same contents go into Markdown, CSV and HTML. It reads finished cells and computes no number
-that is not in them.
+that is not in them, besides the statistics of Table 1: how often each class is labelled, and which
+rules labels break.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from model.paper import reference, remarks
 from model.paper.cells import Shelf
 from model.paper.plan import Row, Table
 from model.paper.reading import OURS, PAPERS, WORDS, Number, Read, by_class, read
-from model.paper.statistics import class_lines, rule_lines
 from model.paper.study import Study, in_words
+from model.shots.table import ShotTable
 
 BEST, MOST, PAPER = "best", "max", "paper"
 NONE = "–"
@@ -42,6 +44,11 @@ class Grid:
     heads: list[tuple[str, str]]
     lines: list[Line]
     title: str = ""
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Each group with the number of its heads."""
+        return [(group, len(list(run))) for group, run in groupby(g for g, _ in self.heads)]
 
 
 @dataclass
@@ -295,3 +302,44 @@ def _statistics(study: Study, made: Section) -> None:
     if lines:
         made.grids.append(Grid(heads, lines, "Rules that labels break"))
     made.remarks += remarks.of_statistics(table)
+
+
+@dataclass(frozen=True)
+class Count:
+    """A class or a rule, how many shots have or break it here, and in the paper's data."""
+
+    name: str
+    here: int
+    share: float
+    """Of the labelled shots."""
+    paper: int | None
+    severity: str = ""
+
+
+def class_lines(table: ShotTable) -> list[Count]:
+    """Every class, in the paper's order where the paper has it."""
+    labels = table.labels[table.labelled].astype(bool)
+    known = list(reference.CLASSES)
+    order = sorted(
+        range(len(table.class_names)),
+        key=lambda c: known.index(n) if (n := table.class_names[c]) in known else len(known),
+    )
+    found = []
+    for c in order:
+        name, here = table.class_names[c], int(labels[:, c].sum())
+        share = here / max(1, len(labels))
+        found.append(Count(name, here, share, reference.CLASSES.get(name)))
+    return found
+
+
+def rule_lines(table: ShotTable) -> list[Count]:
+    """Every rule of the taxonomy; none without a taxonomy."""
+    if table.taxonomy is None:
+        return []
+    labels = table.labels[table.labelled].astype(bool)
+    broken = table.taxonomy.violations(labels).sum(0)
+    return [
+        Count(rule.text, int(n), int(n) / max(1, len(labels)), reference.BROKEN.get(rule.text),
+              rule.severity)
+        for rule, n in zip(table.taxonomy.rules, broken, strict=True)
+    ]  # fmt: skip

@@ -15,11 +15,10 @@ from model.events import Event, event
 from model.inspection import class_figure
 from model.inspection.gallery import Render, figure2
 from model.inspection.noise_figure import figure4
+from model.paper.cell_runs import shows_figures
 from model.paper.cells import Cell, Shelf
-from model.paper.data import NOISE_SEED, Stopped
-from model.paper.one_cell import shows_figures
 from model.paper.plan import Table
-from model.paper.study import Study
+from model.paper.study import NOISE_SEED, Stopped, Study
 from model.runs.folder import WEIGHTS
 
 CLASSES = ("Streak", "Bent")

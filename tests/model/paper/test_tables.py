@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 
 import h5py
@@ -12,13 +13,12 @@ import pytest
 
 from model.errors import InputError
 from model.events import event
-from model.paper import one_cell, reference
-from model.paper.budgets import BUDGETS, Budget
+from model.output_files import html_page
+from model.paper import cell_runs, reference
+from model.paper.cell_runs import devices, run_cell, run_cells
 from model.paper.cells import Cell, Shelf
-from model.paper.data import Datasets
-from model.paper.one_cell import run_cell
-from model.paper.parallel import devices, run_cells
-from model.paper.plan import NUMBERS, Planner, Row, Table
+from model.paper.contents import Grid, Line, Section
+from model.paper.plan import BUDGETS, NUMBERS, Budget, Planner, Row, Table
 from model.paper.reading import Read, best_of, by_class, maximum_of
 from model.paper.remarks import of_rows
 from model.paper.report import write, write_page
@@ -31,7 +31,7 @@ from model.paper.studies import (
     with_split,
     write_json,
 )
-from model.paper.study import Order, Study
+from model.paper.study import Datasets, Order, Study
 from model.runs.recipes import named
 from model.shots.table import EVALUATION, TRAINING, table_of_file
 from tests.helpers.shots import make_file, make_shots, write_file
@@ -85,8 +85,8 @@ def pretend(monkeypatch):
         numbers = {"accuracy": 0.5, "macro_f1": 0.1, "coverage": 0.4, "confident_accuracy": 0.8}
         yield event("finished", results=dict.fromkeys(names, numbers))
 
-    monkeypatch.setattr(one_cell, "train", train)
-    monkeypatch.setattr(one_cell, "run_baselines", guess)
+    monkeypatch.setattr(cell_runs, "train", train)
+    monkeypatch.setattr(cell_runs, "run_baselines", guess)
     return trained
 
 
@@ -343,7 +343,7 @@ def test_a_class_that_no_shot_of_a_split_has_is_named(tmp_path, pretend):
 
 
 def test_a_cell_that_fails_is_told_and_the_others_go_on(shots, tmp_path, pretend, monkeypatch):
-    whole = one_cell.train
+    whole = cell_runs.train
 
     def sometimes(table, recipe, out, **more):
         if recipe.alpha == 0.5:
@@ -351,7 +351,7 @@ def test_a_cell_that_fails_is_told_and_the_others_go_on(shots, tmp_path, pretend
         else:
             yield from whole(table, recipe, out, **more)
 
-    monkeypatch.setattr(one_cell, "train", sometimes)
+    monkeypatch.setattr(cell_runs, "train", sometimes)
     last = finish(order(shots, tmp_path, 4))[-1]
     assert list(last["failed"].values()) == ["the loss became nan."]
     text = (tmp_path / "out" / "tables.md").read_text("utf-8")
@@ -484,3 +484,16 @@ def test_figures_are_vector_files_and_one_that_cannot_be_drawn_is_told(shots, tm
     said = [e["text"] for e in events if e["event"] == "note"]
     assert any("figure-5.svg is not drawn: there is no network" in text for text in said)
     assert events[-1]["event"] == "finished"
+
+
+def test_whatever_a_class_is_called_it_is_text_in_the_page():
+    heads = [("", "class"), ("shots", "here"), ("shots", "paper")]
+    grid = Grid(heads, [Line(("<img src=x onerror=alert(1)>", "1", "2"))], "<b>Labels</b>")
+    section = Section(10, "Classes", "nothing", "all", [grid], ["<i>remark</i>"])
+    page = html_page(
+        "paper_tables.html", title="<u>", facts=[("<s>", "&")], intro=("<p>",), sections=[section],
+        curves=str,
+    )  # fmt: skip
+    assert not re.search("<img|<b>|<i>|<u>|<s>", page)
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert page.count('class="paper"') == 2
