@@ -20,14 +20,25 @@ _PART = re.compile(r"\.(.+)\.(\d+)\.part(?:-journal)?", re.DOTALL)
 """What is half written: the name that it will have, and the process that writes it."""
 
 
+_SQLITE, _HDF5 = b"SQLite format 3", b"\x89HDF\r\n\x1a\n"
+OURS = ("airylabel", "generator")
+"""An attribute that begins so says of an HDF5 file that this program wrote it."""
+belongs_to: list[Callable[[Path], str]] = []
+"""Asked of every file that would be replaced: what it is to whom, '' where nothing is known."""
+
+
 def check_place(out: Path, sources: Iterable[Path], need: int = 0, force: bool = False) -> None:
     """Refuse an output that is a file of shots, exists (unless `force`), or lacks `need` bytes.
 
-    Raises InputError; a file of shots is refused even with `force`.
+    Raises InputError; a file of shots is refused even with `force`, and so is an HDF5 file that
+    this program did not write.
     """
     refuse_sources(out, sources)
     if out.exists() and not force:
         raise InputError("is already there", file=out, mend="Name another file, or use --force.")
+    if _begins_with(out, _HDF5) and not _is_ours(out):
+        what = "is an HDF5 file that this program did not write: it may hold shots"
+        raise InputError(what, file=out, mend="Name another file, or delete this one yourself.")
     need_folder(out)
     free = shutil.disk_usage(out.parent).free
     if free < need:
@@ -63,6 +74,38 @@ def refuse_sources(out: Path, sources: Iterable[Path]) -> None:
     if out.exists() and any(source.exists() and out.samefile(source) for source in sources):
         mend = "Name another file: files of shots are never written."
         raise InputError("is a file of shots", file=out, mend=mend)
+    _refuse_precious(out)
+
+
+def _refuse_precious(out: Path) -> None:
+    """Refuse to replace a database, classes and rules, or what belongs to a project."""
+    if not out.is_file():
+        return
+    found = "is a database" if _begins_with(out, _SQLITE) else ""
+    found = found or ("is a file of classes or settings" if out.suffix == ".toml" else "")
+    found = found or next(filter(None, (ask(out) for ask in belongs_to)), "")
+    if found:
+        raise InputError(found, file=out, mend="Name another file: this one is never replaced.")
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(magic)) == magic
+    except OSError:
+        return False
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether an HDF5 file says that this program wrote it, in its root or in what lies there."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            each = [file, *file.values()]
+            return any(name.startswith(OURS) for item in each for name in item.attrs)
+    except (OSError, KeyError, ValueError, RuntimeError):
+        return False
 
 
 @contextlib.contextmanager

@@ -114,6 +114,10 @@ def _run(argv: Sequence[str] | None) -> int:
     if not words or (words[0] not in (known or ()) and not words[0].startswith("-")):
         words.insert(0, "window")
     args = parser.parse_args(words)
+    if getattr(args, "out", None) is not None:
+        from labeler.project.backups import guard
+
+        guard()
     return int(args.run(args))
 
 

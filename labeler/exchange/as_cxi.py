@@ -16,6 +16,7 @@ import numpy as np
 from labeler.exchange.as_hdf5 import TEXT, checked, read_shots
 from labeler.exchange.sheet import LabelSheet
 from labeler.project.store import LABELLED
+from labeler.version import version
 from model.errors import InputError
 from model.shots.hdf5 import open_file, texts
 from model.shots.layouts.cxi import PLANCK_TIMES_LIGHT, numbered
@@ -46,6 +47,7 @@ def write(sheet: LabelSheet, path: Path) -> None:
     """One entry a source, each with links to its data, tags, `labelled`, `status` and notes."""
     with h5py.File(path, "w") as file:
         file["cxi_version"] = CXI_VERSION
+        file.attrs["airylabel_version"] = version()
         for number, info in enumerate(sheet.sources):
             entry = file.create_group(f"entry_{number + 1}")
             detector = entry.create_group(DETECTOR)

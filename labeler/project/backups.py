@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from labeler.project.folder import BACKUPS, DATABASE, SERVER, TAXONOMY
+from labeler.project.folder import BACKUPS, DATABASE, SERVER, STORES, TAXONOMY
 from labeler.project.store import copies
 from labeler.project.store.copies import Glance, Place, all_copies
+from model import output_files
 from model.errors import InputError
 from model.output_files import written_whole
 
@@ -215,3 +216,44 @@ def write_taxonomy(folder: Path, text: object) -> None:
 def _copy_file(source: Path, target: Path) -> None:
     with written_whole(target) as part:
         shutil.copyfile(source, part)
+
+
+# -- what no command replaces ----------------------------------------------------------------------
+
+
+def what_it_is(file: Path) -> str:
+    """What an existing file is to a project that lies near it, '' where it is nothing.
+
+    Near: the file is in its folder, in a folder of that, or beside it.
+    """
+    here = file.resolve().parent
+    if here.name == BACKUPS and _is_project(here.parent):
+        return "is a backup of a project"
+    if _is_project(here) and file.name.startswith(("project.", TAXONOMY, "preparation")):
+        return "is a part of a project"
+    for project in _near(here):
+        database = project / DATABASE
+        if database.is_file():
+            for shots in copies.paths_of_sources(database):
+                if shots.exists() and shots.samefile(file):
+                    return f"is a file of shots of the project {project.name}"
+    return ""
+
+
+def guard() -> None:
+    """Let no command replace what belongs to a project, not even where it may replace files."""
+    if what_it_is not in output_files.belongs_to:
+        output_files.belongs_to.append(what_it_is)
+
+
+def _is_project(folder: Path) -> bool:
+    return any((folder / store).is_file() for store in STORES)
+
+
+def _near(folder: Path) -> list[Path]:
+    """Projects in whose folder or beside whose folder another one lies."""
+    around = [folder, *folder.parents[:2]]
+    found = [place for place in around if _is_project(place)]
+    for place in around[:2]:
+        found += [database.parent for database in place.glob(f"*/{DATABASE}")]
+    return found

@@ -10,12 +10,12 @@ from datetime import date
 
 import numpy as np
 
-from labeler.project import taxonomy_file as taxonomy_edit
 from labeler.project.backups import write_taxonomy
 from labeler.project.folder import TAXONOMY
 from labeler.project.project import Project
 from labeler.project.store.classing import PENDING, ClassChange, KeptChange, in_effect
 from model.errors import InputError
+from model.taxonomy import edits as taxonomy_edit
 from model.taxonomy.taxonomy import Rule
 from model.taxonomy.toml import loads
 

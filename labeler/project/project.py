@@ -104,6 +104,7 @@ class Project:
     @classmethod
     def open(cls, folder: Path | str) -> Project:
         """An existing project; InputError where it is none, damaged, or of a newer version."""
+        backups.guard()
         folder = Path(folder).absolute()
         if folder.name in (DATABASE, SERVER):
             folder = folder.parent

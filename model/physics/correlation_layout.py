@@ -26,6 +26,7 @@ def lay_out(source: Source, recipe: MapRecipe, part: Path) -> None:
     part.unlink(missing_ok=True)
     with h5py.File(part, "w", locking=False) as file:
         shape = (info.n_shots, recipe.radii, recipe.radii)
+        file.attrs["airylabel_maps"] = recipe.order
         reserve(file, "maps", shape, "<u2")
         grid = recipe.grid(info.shape, info.geometry.centre)
         about = file["maps"].attrs

@@ -309,6 +309,7 @@ def sign(part: Path, info: SourceInfo, level: Level, bound: float, seed: int) ->
         for entry in entries:
             name = f"{entry}/{info.dataset}" if entry else info.dataset
             _own(file, name, info).attrs[ATTRIBUTE] = text
+        file.attrs[ATTRIBUTE] = text
 
 
 def _own(file: h5py.File, name: str, info: SourceInfo) -> h5py.Dataset:

@@ -128,6 +128,16 @@ def value_in(copy: Path, key: str) -> Any:
         return _value(database, key)
 
 
+def paths_of_sources(database: Path) -> list[Path]:
+    """The files of shots that a database names; none where it cannot be read."""
+    try:
+        with closing(sqlite3.connect(database.resolve().as_uri() + "?mode=ro", uri=True)) as found:
+            rows = found.execute("SELECT path, relative FROM sources").fetchall()
+    except sqlite3.Error:
+        return []
+    return [p for path, way in rows for p in (Path(path), database.parent / way)]
+
+
 def check(copy: Path) -> None:
     """InputError where a copy is damaged or no project's."""
     with translated(copy), closing(_immutable(copy)) as database:

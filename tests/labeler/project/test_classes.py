@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from labeler.cli import main
 from labeler.project import backups, classes
-from labeler.project import taxonomy_file as taxonomy_edit
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
 from labeler.window.dialogs.classes import ClassesDialog
 from model.errors import InputError
+from model.taxonomy import edits as taxonomy_edit
 from model.taxonomy.toml import loads, shipped
 from tests.helpers.window_parts import make_project, make_session
 

@@ -1,6 +1,6 @@
 """Edits the text of a taxonomy.toml: comments and order stay, and the result always loads.
 
-Text in, text out; it knows neither project nor database.
+Text in, text out.
 """
 
 from __future__ import annotations
