@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from labeler.window.settings import Settings
+from labeler.window.settings import RECENT, Settings
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
 
@@ -146,7 +147,8 @@ class StartPage(QWidget):
             row.addWidget(choice)
         self._column.addLayout(row)
         self._column.addSpacing(28)
-        folders = [Path(p) for p in self.settings["recent"] if Path(p).is_dir()]
+        recent = self.settings["recent"][:RECENT]
+        folders = [Path(p) for p in recent if os.path.isdir(p)]  # noqa: PTH112 - raises never
         self._column.addWidget(label("Recent projects" if folders else "", "muted"))
         self._column.addSpacing(4)
         progress = self.settings["progress"]

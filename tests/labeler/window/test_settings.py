@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from labeler.session.session import Session
+from labeler.window.main_window import MainWindow
 from labeler.window.settings import RECENT, SETTINGS, Settings, folder
 from model.errors import InputError, checked
 
@@ -116,3 +118,23 @@ def test_a_folder_in_the_place_of_the_file_is_put_aside(place):
     assert "settings.damaged.toml" in settings.trouble
     settings.save()
     assert settings.path.is_file()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[keys]\n"class.Round" = ["☃☃", ""]\n"nothing.here" = ["Ctrl+Z"]',
+        '[keys]\nundo = ["1"]\nnext = ["1"]\n"class.Round" = ["1"]',
+        f'recent = ["{"x" * 4000}"]\n[progress]\n"/x" = "<img src=/etc/passwd>"',
+        'physics = ["../..", "profile", "profile"]',
+        'window = "abcd"\npanes = [0, 0, 0]',
+    ],
+)
+def test_the_window_opens_whatever_a_person_wrote_there(qtbot, place, text):
+    (place / "settings.toml").write_text(text, "utf-8")
+    window = MainWindow(Session(), Settings())
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitExposed(window)
+    assert window.isVisible()
+    window.close()
