@@ -78,7 +78,6 @@ NOT_YET: dict[str, set[str]] = {
         "labeler/session/queue.py",
         "labeler/session/session.py",
         "labeler/session/training.py",
-        "labeler/shots/reader_child.py",
         "labeler/window/dialogs/exchange.py",
         "labeler/window/dialogs/import_labels.py",
         "labeler/window/dialogs/preparation.py",
@@ -110,15 +109,11 @@ NOT_YET: dict[str, set[str]] = {
         "labeler/window/retrain.py",
     },
     "strings": {
-        "labeler/shots/reader_child.py",
         "labeler/window/commands/command.py",
         "labeler/window/quality/view.py",
     },
     "circles": {
-        "model.bulk.engines ↔ model.bulk.on_dask",
         "model.online.bridge ↔ model.online.folder ↔ model.online.growing ↔ model.online.sources",
-        "model.physics.noise ↔ model.physics.noise_bulk",
-        "model.prediction.bulk ↔ model.prediction.predict",
     },
     "names": {
         "anew",

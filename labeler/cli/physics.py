@@ -194,7 +194,7 @@ def _correlate(args: argparse.Namespace) -> int:
 
 def _noise(args: argparse.Namespace) -> int:
 
-    from model.physics.noise import add_noise_file
+    from model.physics.noise_file import add_noise_file
 
     if args.workers is not None and args.scheduler is None:
         raise InputError("--workers needs --scheduler here", mend="Try --scheduler local.")

@@ -5,7 +5,6 @@ It imports what reading needs (h5py, numpy, model.shots.table) and nothing else.
 
 from __future__ import annotations
 
-import importlib
 from collections import OrderedDict
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from model.errors import InputError
+from model.shots.sources import Source
 from model.shots.thumbnail import thumbnail
 
 Opener = Callable[[Path, str | None], Any]
@@ -28,7 +28,9 @@ CARELESS = (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, 
 
 def open_source(path: Path, dataset: str | None) -> Any:
     """The program's own opener, imported where it is needed: in the child."""
-    return importlib.import_module("model.shots.table").open_source(path, dataset)
+    from model.shots import table
+
+    return table.open_source(path, dataset)
 
 
 def serve(connection: Connection, opener: Opener) -> None:
@@ -83,7 +85,7 @@ class _Server:
             what = f"the shot cannot be read ({error or type(error).__name__})"
             return ("error", InputError(what, file=path, place=f"shot {index}", mend=mend))
 
-    def _prepared(self, source: Any, counts: Any, mask: Any) -> tuple[Any, Any]:
+    def _prepared(self, source: Source, counts: Any, mask: Any) -> tuple[Any, Any]:
         if not self._looked:  # looking for bad pixels takes seconds on a large detector, once
             self._connection.send(("opening",))
             if self._steps.bad_pixels and self._steps.reference is not None:

@@ -16,7 +16,7 @@ from model.heatmaps.gradcam import through_pooled_linear_head
 from model.networks import architectures as networks
 from model.networks.architectures import Network
 from model.prediction import inference
-from model.prediction.predict import PooledHead
+from model.prediction.batches import PooledHead
 
 CLASSES, SIZE = 11, 224
 REPEATS = 4

@@ -22,7 +22,7 @@ from model import torchvision_ops
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
 from model.networks import architectures as networks
 from model.prediction import inference
-from model.prediction.predict import PooledHead
+from model.prediction.batches import PooledHead
 from model.runs import checkpoint
 from model.runs.checkpoint import Checkpoint
 from model.runs.folder import backbone_folder

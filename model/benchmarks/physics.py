@@ -25,7 +25,7 @@ from model.benchmarks.pairing import median, ratio, seconds_in_turns
 from model.output_files import written_whole
 from model.physics.correlation import MapRecipe, correlation_maps, order_map
 from model.physics.correlation_file import TOGETHER
-from model.physics.noise import add_noise_file
+from model.physics.noise_file import add_noise_file
 from model.physics.polar import Floats
 from model.preprocessing.preparation import Preparation, reference_of
 from model.shots.layouts import Geometry

@@ -6,12 +6,10 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Protocol
 
 from model.bulk.filling import Block
-from model.bulk.plain import Pool, check_workers
+from model.bulk.plain import BlockError, Pool, Prepare, check_workers
 from model.errors import InputError
 from model.events import Event, event
 
-Prepare = Callable[[Any], Callable[[Block], Any]]
-"""Importable by name; opens everything for a task and returns what does a block."""
 PATIENCE = 3
 """So many failed blocks end the run; fewer are told, and the others are done first."""
 
@@ -26,10 +24,6 @@ class Workers(Protocol):
     def run(self, blocks: Sequence[Block]) -> Iterator[tuple[Block, Any] | Event | None]:
         """Each block with its answer, in the order in which they are done; beside that notes for
         the person, and None while nothing happens, so that somebody can stop it."""
-
-
-class BlockError(Exception):
-    """Stands in the place of an answer: why a block could not be done."""
 
 
 def open_workers(

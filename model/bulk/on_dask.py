@@ -7,11 +7,13 @@ worker with other versions than ours is refused. Only imported where somebody as
 from __future__ import annotations
 
 import contextlib
+import platform
 import threading
 import time
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from typing import Any
 
 import distributed
@@ -19,9 +21,8 @@ from distributed.scheduler import KilledWorker
 from threadpoolctl import threadpool_limits
 
 from model.bulk.dask_clusters import client
-from model.bulk.engines import BlockError, Prepare
 from model.bulk.filling import Block
-from model.bulk.versions import difference, versions
+from model.bulk.plain import BlockError, Prepare
 from model.errors import InputError
 from model.events import Event, event
 
@@ -32,10 +33,32 @@ RETRIES = 1
 LOOK_S = 0.5
 """Seconds between two looks at who is there, and whether somebody wants to stop."""
 
+PACKAGES = ("airylabel", "numpy", "scipy", "h5py", "torch", "openvino", "distributed")
+"""Their versions decide what a work gives."""
+
 _known: dict[str, tuple[Prepare, Any, str]] = {}
 """In a worker: by token, what prepares, the task, and what is wrong with this worker's versions."""
 _mine = threading.local()
 """In a thread of a worker: the token it is prepared for, and what does a block."""
+
+
+def versions() -> dict[str, str]:
+    """Package to version, of this process; '' for what is not installed."""
+    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = ""
+    return found
+
+
+def difference(here: dict[str, str], there: dict[str, str]) -> str:
+    """What differs, in words; '' where nothing does."""
+    differs = [n for n in here if here[n] != there.get(n)]
+    return ", ".join(
+        f"{n} {there.get(n) or 'missing'} instead of {here[n] or 'none'}" for n in differs
+    )
 
 
 class _Told(distributed.WorkerPlugin):

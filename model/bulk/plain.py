@@ -25,8 +25,15 @@ Answer = TypeVar("Answer")
 AHEAD = 2
 """Blocks per worker that wait for it, so that none is idle."""
 
+Prepare = Callable[[Any], Callable[[Any], Any]]
+"""Importable by name; opens everything for a task and returns what does a block."""
+
 _ready: Callable[[Any], Any] | None = None
 """In a worker: what does a block, with everything it needs opened."""
+
+
+class BlockError(Exception):
+    """Stands in the place of an answer: why a block could not be done."""
 
 
 def check_workers(workers: int | None) -> None:

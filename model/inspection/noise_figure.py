@@ -17,7 +17,7 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.events import Event, event
 from model.inspection.figures import WIDTH_INCHES, ShownShot, colours, figure_place, picture, write
-from model.physics import noise
+from model.physics import noise, noise_file
 from model.physics.correlation import MapRecipe, correlation_map
 from model.physics.noise import LEVELS
 from model.physics.polar import Floats
@@ -58,11 +58,11 @@ def figure4(
             raise InputError(f"there is no shot {row + 1}", file=info.path, mend=mend)
         bounds: dict[str, float] = {}
         for level in LEVELS:
-            numbers = yield from noise.numbers_of(source, level, stop)
+            numbers = yield from noise_file.numbers_of(source, level, stop)
             if numbers is None:
                 yield event("cancelled", text="Stopped; nothing was written.")
                 return
-            bounds[level] = noise.bound_of(source, level, numbers)
+            bounds[level] = noise_file.bound_of(source, level, numbers)
             if row is None:
                 row = _bright(numbers)
         assert row is not None, "the first level chose one"

@@ -18,7 +18,7 @@ from model.heatmaps.geometry import Heat, enlarge
 from model.heatmaps.gradcam import Form, through_pooled_linear_head
 from model.networks.receptive import cell_box, within
 from model.prediction import inference
-from model.prediction.predict import PooledHead
+from model.prediction.batches import PooledHead
 from model.runs import checkpoint
 from model.shots.table import ShotTable
 

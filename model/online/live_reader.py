@@ -20,7 +20,7 @@ from model.networks.receptive import cell_box, within
 from model.online.record import Found
 from model.online.stream import Hit
 from model.prediction import inference
-from model.prediction.predict import PooledHead
+from model.prediction.batches import PooledHead
 from model.runs import checkpoint
 from model.shots.layouts import Geometry
 

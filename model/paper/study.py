@@ -20,7 +20,8 @@ from model.events import Event
 from model.paper.cells import Cell
 from model.paper.plan import Budget
 from model.paper.studies import read_json, thinned, with_split, write_json
-from model.physics.noise import Level, add_noise_file
+from model.physics.noise import Level
+from model.physics.noise_file import add_noise_file
 from model.shots.single_label import open_single_label
 from model.shots.table import EVALUATION, TRAINING, ShotTable, table_of_file
 from model.training.data import in_hard_error, with_roles

@@ -2,81 +2,47 @@
 
 `predict` needs the run folder and the shots, nothing else. Its memory does not grow with the
 number of shots, and a shot that cannot be read never stops it. It trains nothing and changes no
-label.
+label. By workers of a cluster every range goes through the network in the same batches as in one
+process, so the datasets hold the same bytes; interrupted, the same call goes on.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from model.bulk.engines import each_block, open_workers
+from model.bulk.filling import Arrays, Block, Filling, blocks
+from model.bulk.plain import check_workers
 from model.errors import InputError
 from model.events import Event, event
-from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.networks.architectures import Network
-from model.networks.receptive import cell_box, within
-from model.output_files import refuse_sources
+from model.output_files import explained, refuse_sources
 from model.prediction import inference
+from model.prediction.batches import (
+    Batches,
+    PooledHead,
+    attributes_of,
+    left_out,
+    never,
+    warnings_of,
+)
 from model.runs import checkpoint
 from model.runs.checkpoint import Checkpoint
-from model.runs.prediction_file import PredictionFile, names_of_form
+from model.runs.prediction_file import PredictionFile, create
 from model.shots.table import ShotTable
 
-Floats = npt.NDArray[np.float32]
 BETWEEN_REPORTS = 0.5
 """Seconds between two progress events, where a batch takes less."""
-
-
-def never() -> bool:
-    """The `stop` of somebody who never stops."""
-    return False
-
-
-@dataclass(frozen=True)
-class PooledHead:
-    """The linear layer behind the average pool: weight (C, K), bias (C,)."""
-
-    weight: Floats
-    bias: Floats
-
-    @classmethod
-    def of(cls, network: Network) -> PooledHead:
-        """That of a network."""
-        linear = network.head.linear
-        weight, bias = (p.detach().cpu().float().numpy() for p in (linear.weight, linear.bias))
-        return cls(weight, bias)
-
-    def read(self, features: Floats, about: Checkpoint) -> dict[str, npt.NDArray[Any]]:
-        """Feature maps (n, K, h, w) to everything that is stored of a shot, by dataset name.
-
-        Heatmaps explain σ(logit) of each class by itself, for rule-aware networks too.
-        A shot whose logits are not finite counts as not readable.
-        """
-        embeddings = features.mean((-2, -1))
-        logits = embeddings @ self.weight.T + self.bias
-        readable = np.isfinite(logits).all(1)
-        safe = np.where(readable[:, None], logits, 0)
-        shown = np.where(readable[:, None, None, None], features, 0)
-        maps: dict[str, npt.NDArray[Any]] = {}
-        for form in FORMS:
-            stored = through_pooled_linear_head(shown, self.weight, safe, form).stored()
-            maps |= zip(names_of_form(form), stored, strict=True)
-        probabilities = np.where(readable[:, None], about.probabilities(safe), np.nan)
-        largest = float(np.finfo(np.float16).max)
-        return {
-            "probabilities": probabilities.astype(np.float32),
-            "logits": np.where(readable[:, None], logits, np.nan).astype(np.float32),
-            "decided": about.decide(safe) & readable[:, None],
-            "embeddings": np.clip(np.nan_to_num(embeddings), -largest, largest).astype(np.float16),
-            "readable": readable,
-        } | maps
+BATCHES = 8
+"""A worker of a cluster takes so many at a time."""
+WHAT = "predicting"
+Stop = Callable[[], bool]
 
 
 def predict(
@@ -84,7 +50,7 @@ def predict(
     run: Path,
     out: Path,
     *,
-    stop: Callable[[], bool] = never,
+    stop: Stop = never,
     class_names: Sequence[str] | None = None,
     engine: str = "auto",
     scheduler: str | None = None,
@@ -98,48 +64,66 @@ def predict(
     class_names: refuse a run of other classes than these (a project's own).
     engine: auto, torch or openvino, see `inference.choose`.
     An `out` that is one of the files of shots is refused; see also `prediction_file.check_place`.
-    scheduler, workers: of a Dask cluster, see `prediction_bulk`; then what is done is kept.
+    scheduler, workers: of a Dask cluster, then what is done is kept.
     """
     try:
         refuse_sources(Path(out), (info.path for info in table.sources))
-        if scheduler is not None:
-            from model.prediction.bulk import predict_in_ranges
-
-            yield from predict_in_ranges(
-                table, Path(run), Path(out), scheduler, workers,
-                stop=stop, class_names=class_names, engine=engine,
-            )  # fmt: skip
-            return
-        yield from _predict(table, Path(run), Path(out), stop, class_names, engine)
+        check_workers(workers)
+        if not len(table):
+            raise InputError("there are no shots to predict", mend="Add a file of shots first.")
+        run = Path(run).resolve()
+        network, about = checkpoint.load(run, class_names)
+        checkpoint.check_kind(about, table.sources)
+        work = _Work(table, run, Path(out), network, about, engine, stop)
+        if scheduler is None:
+            yield from _here(work)
+        else:
+            yield from _in_ranges(work, scheduler, workers)
     except InputError as error:
         yield event("failed", text=str(error))
 
 
-def _predict(
-    table: ShotTable,
-    run: Path,
-    out: Path,
-    stop: Callable[[], bool],
-    class_names: Sequence[str] | None,
-    engine_name: str,
-) -> Iterator[Event]:
-    started = time.monotonic()
-    if not len(table):
-        raise InputError("there are no shots to predict", mend="Add a file of shots first.")
-    network, about = checkpoint.load(run, class_names)
-    checkpoint.check_kind(about, table.sources)
-    head = PooledHead.of(network)
-    shape = (about.channels, about.preprocessing.size, about.preprocessing.size)
-    grid = inference.grid(network, shape)
-    attributes = attributes_of(table, about, run, grid, network)
+@dataclass(frozen=True)
+class _Work:
+    table: ShotTable
+    run: Path
+    out: Path
+    network: Network
+    about: Checkpoint
+    engine: str
+    stop: Stop
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the network's input, (channels, y, x)."""
+        return _shape(self.about)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Cells (h, w) of the last feature maps."""
+        return inference.grid(self.network, self.shape)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What the file says about itself."""
+        return attributes_of(self.table, self.about, self.run, self.grid, self.network)
+
+
+def _shape(about: Checkpoint) -> tuple[int, int, int]:
+    return about.channels, about.preprocessing.size, about.preprocessing.size
+
+
+def _here(work: _Work) -> Iterator[Event]:
+    """Predict in this process."""
+    started, table, about = time.monotonic(), work.table, work.about
+    head, width = PooledHead.of(work.network), work.network.width
     classes = len(about.class_names)
-    writer = PredictionFile(out, len(table), classes, network.width, grid, attributes)
+    writer = PredictionFile(work.out, len(table), classes, width, work.grid, work.attributes)
     try:
-        engine, line = inference.choose(network, shape, engine_name)
-        del network
+        engine, line = inference.choose(work.network, work.shape, work.engine)
         yield event("note", level="info", text=line)
         yield from warnings_of(table, about)
-        source = Batches(table, about, engine.batch, stop)
+        source = Batches(table, about, engine.batch, work.stop)
         yield from _all_shots(engine, source, head, writer)
         if source.stopped:
             yield event("cancelled", text="Prediction stopped; nothing was written.")
@@ -149,14 +133,12 @@ def _predict(
     finally:
         writer.discard()
     yield from left_out(source.total, source.unreadable, source.overflowing, source.first_error)
-    yield event(
-        "finished",
-        metrics={},
-        predictions=str(out),
-        shots=len(table),
-        unreadable=source.unreadable + source.overflowing,
-        seconds=time.monotonic() - started,
-    )
+    yield _finished(work, source.unreadable + source.overflowing, started)
+
+
+def _finished(work: _Work, lost: int, started: float) -> Event:
+    made = {"predictions": str(work.out), "shots": len(work.table), "unreadable": lost}
+    return event("finished", metrics={}, **made, seconds=time.monotonic() - started)
 
 
 def _all_shots(
@@ -164,7 +146,7 @@ def _all_shots(
 ) -> Iterator[Event]:
     """Progress while every shot goes through engine and head to the file."""
     done, total, last = 0, source.total, 0.0
-    yield event("progress", what="predicting", done=0, total=total)
+    yield event("progress", what=WHAT, done=0, total=total)
     for features in engine.stream(source):
         rows = source.rows.popleft()
         found = head.read(features, source.about)
@@ -173,107 +155,98 @@ def _all_shots(
         source.overflowing += int((~found["readable"]).sum())
         if time.monotonic() - last > BETWEEN_REPORTS:
             last = time.monotonic()
-            yield event("progress", what="predicting", done=done + source.unreadable, total=total)
+            yield event("progress", what=WHAT, done=done + source.unreadable, total=total)
     if source.unreadable == total:
         raise InputError(f"none of the {total} shots can be read", mend=str(source.first_error))
     if not source.stopped:
-        yield event("progress", what="predicting", done=total, total=total)
+        yield event("progress", what=WHAT, done=total, total=total)
 
 
-class Batches:
-    """Iterates over the readable shots, or those of `rows`, as network input (n, 1, size, size).
-
-    A batch is made of what can be read of rows k·batch to (k + 1)·batch, so that its company, and
-    with it the last bit of a shot's numbers, does not depend on where a range of shots begins.
-
-    `rows` queues the rows of the batches handed out; `unreadable` counts the shots left out, and
-    `first_error` is why the first one was; `overflowing` those that the network could not take;
-    `shift` (N, 2) how far the preparation moved each, in shares of its sides; `stopped` says
-    whether a person stopped it.
-    """
-
-    def __init__(
-        self,
-        table: ShotTable,
-        about: Checkpoint,
-        batch: int,
-        stop: Callable[[], bool] = never,
-        rows: npt.NDArray[np.int64] | None = None,
-    ) -> None:
-        self.about, self.total = about, len(table)
-        self.rows: deque[npt.NDArray[np.int64]] = deque()
-        self.unreadable = self.overflowing = 0
-        self.first_error: InputError | None = None
-        self.stopped = False
-        self._table, self._batch, self._stop, self._wanted = table, batch, stop, rows
-        self.shift = np.zeros((len(table), 2), np.float32)
-
-    def __iter__(self) -> Iterator[Floats]:
-        rows: list[int] = []
-        pixels: list[Floats] = []
-        preprocessing = self.about.preprocessing
-        for row, counts, mask in self._table.iter_shots(self._wanted, self._note):
-            if rows and row // self._batch != rows[0] // self._batch:
-                yield self._give(rows, pixels)
-                rows, pixels = [], []
-            if not rows and self._stop():
-                self.stopped = True
-                return
-            rows.append(row)
-            shot = preprocessing.prepare(counts, mask, self._table.geometry(row))
-            pixels.append(preprocessing.input_of(shot))
-            self.shift[row] = np.divide(shot.shift, shot.counts.shape)
-        if rows:
-            yield self._give(rows, pixels)
-
-    def _note(self, row: int, error: InputError) -> None:
-        self.unreadable += 1
-        self.first_error = self.first_error or error
-
-    def _give(self, rows: list[int], pixels: list[Floats]) -> Floats:
-        self.rows.append(np.array(rows, np.int64))
-        return np.stack(pixels)
+# -- by the workers of a cluster -------------------------------------------------------------------
 
 
-def left_out(total: int, unreadable: int, overflowing: int, error: object) -> Iterator[Event]:
-    """One note each for shots that could not be read, and that the network could not take.
+@dataclass(frozen=True)
+class _Task:
+    """What a worker needs to know, once."""
 
-    Raises InputError where none can be read.
-    """
-    if unreadable == total:
-        raise InputError(f"none of the {total} shots can be read", mend=str(error))
-    for count, why in (
-        (unreadable, f"could not be read and have no prediction. {error}"),
-        (overflowing, "overflow in the network and have no prediction."),
-    ):
-        if count:
-            yield event("note", level="warning", text=f"{count} of {total} shots {why}")
+    table: ShotTable
+    run: Path
+    engine: str
 
 
-def attributes_of(
-    table: ShotTable, about: Checkpoint, run: Path, grid: tuple[int, int], network: Network
-) -> dict[str, Any]:
-    """What a predictions file says about itself."""
-    field = about.preprocessing.field(table.sources[0].shape)
-    return {
-        "class_names": list(about.class_names),
-        "thresholds": np.array(about.thresholds or (0.5,) * len(about.class_names), np.float32),
-        "run": run.resolve().name,
-        "network": about.network,
-        "recipe": about.recipe.name,
-        "heatmap_form": FORMS[0],
-        "input": about.preprocessing.input,
-        "field": np.array(field),
-        "cells": np.array(within(field, cell_box(network, about.preprocessing.size, grid))),
-        "fingerprint": table.fingerprint,
+def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Event]:
+    """Predict by the workers of a Dask scheduler, see `bulk.engines`."""
+    began, table, total = time.monotonic(), work.table, len(work.table)
+    size = BATCHES * inference.batch_for(work.shape, inference.best_device())
+    decides = {
+        "source": table.fingerprint,
+        "run": [work.run.name, checkpoint.digest(work.run)],
+        "engine": work.engine,
+        "block": size,
     }
+    with explained(work.out):
+        filling = Filling(work.out, decides)
+
+        def lay_out(part: Path) -> None:
+            classes, width = len(work.about.class_names), work.network.width
+            create(part, total, classes, width, work.grid, work.attributes, at_once=True).close()
+
+        filling.begin(lay_out)
+        text = f"Predicting {total} shots in ranges of {size}, by workers of {scheduler}."
+        yield event("note", level="info", text=text)
+        yield from warnings_of(table, work.about)
+        todo = filling.todo(blocks(total, size))
+        task = _Task(table, work.run, work.engine)
+        with open_workers(_prepare, task, workers, len(todo), scheduler) as pool:
+            take = lambda block, answer: filling.put(block, *answer)  # noqa: E731
+            try:
+                done = filling.done()
+                whole = yield from each_block(WHAT, pool, todo, take, done, total, work.stop)
+            finally:
+                filling.save()
+        if not whole:
+            text = f"Stopped after {filling.done()} of {total} shots; the same command goes on."
+            yield event("cancelled", text=text)
+            return
+        notes = filling.notes.values()
+        unreadable, overflowing = (sum(n[k] for n in notes) for k in ("unreadable", "overflowing"))
+        error = next((n["error"] for n in notes if n["error"]), "")
+        yield from left_out(total, unreadable, overflowing, error)
+        filling.finish()
+    yield _finished(work, unreadable + overflowing, began)
 
 
-def warnings_of(table: ShotTable, about: Checkpoint) -> Iterator[Event]:
-    """What a person should know before."""
-    if len({about.preprocessing.field(info.shape) for info in table.sources}) > 1:
-        text = (
-            "The files hold shots of different proportions; heatmaps are placed as on those of "
-            f"{table.sources[0].path.name}."
-        )
-        yield event("note", level="warning", text=text)
+def _prepare(task: _Task) -> Callable[[Block], tuple[Arrays, dict[str, Any]]]:
+    """In a worker: load the network once; the returned function reads one range of shots."""
+    network, about = checkpoint.load(task.run)
+    head = PooledHead.of(network)
+    shape = _shape(about)
+    engine, _ = inference.choose(network, shape, task.engine, threads=1)
+    empty = _nothing(head, inference.grid(network, shape), about)
+
+    def read(block: Block) -> tuple[Arrays, dict[str, Any]]:
+        first, last = block
+        source = Batches(task.table, about, engine.batch, rows=np.arange(first, last))
+        found: dict[str, Any] = {k: np.repeat(v, last - first, 0) for k, v in empty.items()}
+        for features in engine.stream(source):
+            rows = source.rows.popleft() - first
+            for name, values in head.read(features, about).items():
+                found[name][rows] = values
+        reached = int((~found["readable"]).sum())
+        found |= {"role": task.table.role[first:last], "shift": source.shift[first:last]}
+        return found, {
+            "unreadable": source.unreadable,
+            "overflowing": reached - source.unreadable,
+            "error": str(source.first_error or ""),
+        }
+
+    return read
+
+
+def _nothing(head: PooledHead, grid: tuple[int, int], about: Checkpoint) -> dict[str, Any]:
+    """What the file holds of a shot that cannot be read: a row of each dataset."""
+    nothing = np.zeros((1, head.weight.shape[1], *grid), np.float32)
+    row = {name: np.zeros_like(v) for name, v in head.read(nothing, about).items()}
+    for name in ("probabilities", "logits"):
+        row[name][:] = np.nan
+    return row

@@ -16,11 +16,11 @@ from model.bulk import dask_clusters, engines, filling, on_dask
 from model.bulk.filling import Filling
 from model.bulk.plain import Pool
 from model.errors import InputError
-from model.physics import correlation_file, noise
+from model.physics import correlation_file, noise_file
 from model.physics.correlation import MapRecipe
 from model.physics.correlation_file import correlate
-from model.physics.noise import add_noise_file
-from model.prediction import bulk as prediction_bulk
+from model.physics.noise_file import add_noise_file
+from model.prediction import predict as prediction
 from model.prediction.predict import predict
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate
@@ -82,7 +82,7 @@ def test_predictions_by_dask_are_the_bytes_of_one_process(tmp_path, address, mon
         file["images"][7] = 0
     run = make_run(tmp_path / "run")
     table, one, many = table_of_file(path), tmp_path / "one.h5", tmp_path / "many.h5"
-    monkeypatch.setattr(prediction_bulk, "BATCHES", 1)
+    monkeypatch.setattr(prediction, "BATCHES", 1)
     assert list(predict(table, run, one, engine=engine))[-1]["event"] == "finished"
     events = list(predict(table, run, many, engine=engine, scheduler=address))
     assert events[-1]["event"] == "finished", events[-1]
@@ -98,7 +98,7 @@ def test_predictions_by_dask_are_the_bytes_of_one_process(tmp_path, address, mon
 
 @pytest.mark.parametrize("stored", [{}, {"compression": "gzip", "chunks": (10, 64, 64)}])
 def test_noise_by_dask_is_the_bytes_of_one_process(tmp_path, address, monkeypatch, stored):
-    monkeypatch.setattr(noise, "BLOCK_BYTES", 20 * 64 * 64 * 2)
+    monkeypatch.setattr(noise_file, "BLOCK_BYTES", 20 * 64 * 64 * 2)
     path, one, many = (tmp_path / name for name in ("shots.h5", "one.h5", "many.h5"))
     with h5py.File(path, "w") as file:
         images = np.random.default_rng(0).poisson(9, (75, 64, 64)).astype(np.uint16)

@@ -156,7 +156,7 @@ def test_occlusion_finds_the_only_place_that_counts(made, monkeypatch):
 
 
 def class_figure_head():
-    from model.prediction.predict import PooledHead
+    from model.prediction.batches import PooledHead
 
     return PooledHead(np.ones((1, 1), np.float32), np.zeros(1, np.float32))
 

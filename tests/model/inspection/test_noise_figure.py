@@ -11,7 +11,8 @@ import pytest
 from model.errors import InputError
 from model.inspection import noise_figure
 from model.inspection.noise_figure import figure4
-from model.physics.noise import LEVELS, add_noise_file
+from model.physics.noise import LEVELS
+from model.physics.noise_file import add_noise_file
 from model.shots.table import open_source
 
 

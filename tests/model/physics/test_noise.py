@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from model.errors import InputError
-from model.physics.noise import ATTRIBUTE, LEVELS, add_noise_file, noisy, statistic
+from model.physics.noise import LEVELS, noisy, statistic
+from model.physics.noise_file import ATTRIBUTE, add_noise_file
 
 
 @pytest.fixture

@@ -1,0 +1,169 @@
+"""What a network says of shots, batch by batch: the same numbers by whatever engine, here or on a
+worker of a cluster. It writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.events import Event, event
+from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
+from model.networks.architectures import Network
+from model.networks.receptive import cell_box, within
+from model.runs.checkpoint import Checkpoint
+from model.runs.prediction_file import names_of_form
+from model.shots.table import ShotTable
+
+Floats = npt.NDArray[np.float32]
+
+
+def never() -> bool:
+    """The `stop` of somebody who never stops."""
+    return False
+
+
+@dataclass(frozen=True)
+class PooledHead:
+    """The linear layer behind the average pool: weight (C, K), bias (C,)."""
+
+    weight: Floats
+    bias: Floats
+
+    @classmethod
+    def of(cls, network: Network) -> PooledHead:
+        """That of a network."""
+        linear = network.head.linear
+        weight, bias = (p.detach().cpu().float().numpy() for p in (linear.weight, linear.bias))
+        return cls(weight, bias)
+
+    def read(self, features: Floats, about: Checkpoint) -> dict[str, npt.NDArray[Any]]:
+        """Feature maps (n, K, h, w) to everything that is stored of a shot, by dataset name.
+
+        Heatmaps explain σ(logit) of each class by itself, for rule-aware networks too.
+        A shot whose logits are not finite counts as not readable.
+        """
+        embeddings = features.mean((-2, -1))
+        logits = embeddings @ self.weight.T + self.bias
+        readable = np.isfinite(logits).all(1)
+        safe = np.where(readable[:, None], logits, 0)
+        shown = np.where(readable[:, None, None, None], features, 0)
+        maps: dict[str, npt.NDArray[Any]] = {}
+        for form in FORMS:
+            stored = through_pooled_linear_head(shown, self.weight, safe, form).stored()
+            maps |= zip(names_of_form(form), stored, strict=True)
+        probabilities = np.where(readable[:, None], about.probabilities(safe), np.nan)
+        largest = float(np.finfo(np.float16).max)
+        return {
+            "probabilities": probabilities.astype(np.float32),
+            "logits": np.where(readable[:, None], logits, np.nan).astype(np.float32),
+            "decided": about.decide(safe) & readable[:, None],
+            "embeddings": np.clip(np.nan_to_num(embeddings), -largest, largest).astype(np.float16),
+            "readable": readable,
+        } | maps
+
+
+class Batches:
+    """Iterates over the readable shots, or those of `rows`, as network input (n, 1, size, size).
+
+    A batch is made of what can be read of rows k·batch to (k + 1)·batch, so that its company, and
+    with it the last bit of a shot's numbers, does not depend on where a range of shots begins.
+
+    `rows` queues the rows of the batches handed out; `unreadable` counts the shots left out, and
+    `first_error` is why the first one was; `overflowing` those that the network could not take;
+    `shift` (N, 2) how far the preparation moved each, in shares of its sides; `stopped` says
+    whether a person stopped it.
+    """
+
+    def __init__(
+        self,
+        table: ShotTable,
+        about: Checkpoint,
+        batch: int,
+        stop: Callable[[], bool] = never,
+        rows: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        self.about, self.total = about, len(table)
+        self.rows: deque[npt.NDArray[np.int64]] = deque()
+        self.unreadable = self.overflowing = 0
+        self.first_error: InputError | None = None
+        self.stopped = False
+        self._table, self._batch, self._stop, self._wanted = table, batch, stop, rows
+        self.shift = np.zeros((len(table), 2), np.float32)
+
+    def __iter__(self) -> Iterator[Floats]:
+        rows: list[int] = []
+        pixels: list[Floats] = []
+        preprocessing = self.about.preprocessing
+        for row, counts, mask in self._table.iter_shots(self._wanted, self._note):
+            if rows and row // self._batch != rows[0] // self._batch:
+                yield self._give(rows, pixels)
+                rows, pixels = [], []
+            if not rows and self._stop():
+                self.stopped = True
+                return
+            rows.append(row)
+            shot = preprocessing.prepare(counts, mask, self._table.geometry(row))
+            pixels.append(preprocessing.input_of(shot))
+            self.shift[row] = np.divide(shot.shift, shot.counts.shape)
+        if rows:
+            yield self._give(rows, pixels)
+
+    def _note(self, row: int, error: InputError) -> None:
+        self.unreadable += 1
+        self.first_error = self.first_error or error
+
+    def _give(self, rows: list[int], pixels: list[Floats]) -> Floats:
+        self.rows.append(np.array(rows, np.int64))
+        return np.stack(pixels)
+
+
+def left_out(total: int, unreadable: int, overflowing: int, error: object) -> Iterator[Event]:
+    """One note each for shots that could not be read, and that the network could not take.
+
+    Raises InputError where none can be read.
+    """
+    if unreadable == total:
+        raise InputError(f"none of the {total} shots can be read", mend=str(error))
+    for count, why in (
+        (unreadable, f"could not be read and have no prediction. {error}"),
+        (overflowing, "overflow in the network and have no prediction."),
+    ):
+        if count:
+            yield event("note", level="warning", text=f"{count} of {total} shots {why}")
+
+
+def attributes_of(
+    table: ShotTable, about: Checkpoint, run: Path, grid: tuple[int, int], network: Network
+) -> dict[str, Any]:
+    """What a predictions file says about itself."""
+    field = about.preprocessing.field(table.sources[0].shape)
+    return {
+        "class_names": list(about.class_names),
+        "thresholds": np.array(about.thresholds or (0.5,) * len(about.class_names), np.float32),
+        "run": run.resolve().name,
+        "network": about.network,
+        "recipe": about.recipe.name,
+        "heatmap_form": FORMS[0],
+        "input": about.preprocessing.input,
+        "field": np.array(field),
+        "cells": np.array(within(field, cell_box(network, about.preprocessing.size, grid))),
+        "fingerprint": table.fingerprint,
+    }
+
+
+def warnings_of(table: ShotTable, about: Checkpoint) -> Iterator[Event]:
+    """What a person should know before."""
+    if len({about.preprocessing.field(info.shape) for info in table.sources}) > 1:
+        text = (
+            "The files hold shots of different proportions; heatmaps are placed as on those of "
+            f"{table.sources[0].path.name}."
+        )
+        yield event("note", level="warning", text=text)
