@@ -55,6 +55,9 @@ class Database:
     """Which files were opened: the database, its journal and the index of that."""
     _in_vain = -SOON_S
     _aside: tempfile.TemporaryDirectory[str] | None = None
+    _copy: Path | None = None
+    full = False
+    """Whether it can only be looked at because its disk is full."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -64,11 +67,23 @@ class Database:
         self._engine = create_engine(
             "sqlite://", creator=self._connect, poolclass=StaticPool, json_serializer=to_json
         )
+        try:
+            self._begin()
+        except InputError:
+            if self.read_only or not path.is_file() or not is_full(path.parent):
+                raise
+            self.read_only = self.full = True
+            self._engine.dispose()
+            self._begin()
+
+    def _begin(self) -> None:
         with self.translated():
             self._open()
             self._prepare()
 
     def _connect(self) -> sqlite3.Connection:
+        if self._copy is not None:
+            return self._opened(self._copy.resolve().as_uri())
         uri = self.path.resolve().as_uri()
         if not self.read_only:
             return self._opened(uri)
@@ -88,10 +103,23 @@ class Database:
         journal = self.path.with_name(self.path.name + "-wal")
         if not (journal.is_file() and journal.stat().st_size):
             return self._opened(self.path.resolve().as_uri() + "?mode=ro&immutable=1")
-        self._aside = tempfile.TemporaryDirectory(prefix="airylabel-")
         for part in (self.path, journal):
-            shutil.copyfile(part, Path(self._aside.name) / part.name)
-        return self._opened((Path(self._aside.name) / self.path.name).resolve().as_uri())
+            shutil.copyfile(part, self._place_aside() / part.name)
+        return self._opened((self._place_aside() / self.path.name).resolve().as_uri())
+
+    def _place_aside(self) -> Path:
+        if self._aside is None:
+            self._aside = tempfile.TemporaryDirectory(prefix="airylabel-")
+        return Path(self._aside.name)
+
+    def work_on_copy(self) -> None:
+        """Go on with a copy elsewhere, where the project itself may not be brought up to date."""
+        copy = self._place_aside() / f"copy of {self.path.name}"
+        self.copy_to(copy)
+        self._copy, self._seen, self._files = copy, None, ()
+        self.connection.close()
+        self._engine.dispose()
+        self._open()
 
     @staticmethod
     def _opened(uri: str) -> sqlite3.Connection:
@@ -133,7 +161,10 @@ class Database:
         run = self.connection.exec_driver_sql
         if self.read_only:
             self.notes.append(
-                "This project can only be looked at: its folder may not be written to by you. "
+                "The disk is full: this project can only be looked at and exported to another one. "
+                "Free some space and open it again to label."
+                if self.full
+                else "This project can only be looked at: its folder may not be written to by you. "
                 "Copy the folder to a place of your own to label."
             )
             return
@@ -151,6 +182,20 @@ class Database:
         self._paths = [f"{self.path}{end}" for end in ends]
         self._files = self._identities()
 
+    def turn_read_only(self) -> None:
+        """From now on it is only looked at: its disk is full."""
+        self.read_only = self.full = True
+        self._prepare()
+
+    @contextmanager
+    def writable(self) -> Iterator[None]:
+        """For the time of a change to a copy."""
+        self.read_only = False
+        try:
+            yield
+        finally:
+            self.read_only = True
+
     def live_while_waiting(self, live: Callable[[float], None]) -> None:
         """Call `live` with the seconds so far while another process holds the database."""
         self.while_waiting = live
@@ -167,7 +212,9 @@ class Database:
             raise InputError(
                 "this project can only be looked at",
                 file=self.path.parent,
-                mend="Copy its folder to a place where you may write.",
+                mend="Free some space on its disk, then open it again."
+                if self.full
+                else "Copy its folder to a place where you may write.",
             )
         with self.translated():
             self.look_for_files()
@@ -436,6 +483,14 @@ def is_network(folder: Path) -> bool:
             drive = "remote" in part.opts.split(",")  # as Windows says it
             best, remote = mount, drive or part.fstype.lower().startswith(NETWORK)
     return remote
+
+
+def is_full(folder: Path) -> bool:
+    """Whether a disk has no room for what SQLite needs to open a database for writing."""
+    return shutil.disk_usage(folder).free < _NEEDED
+
+
+_NEEDED = 512 * 1024
 
 
 def is_writable(file: Path) -> bool:

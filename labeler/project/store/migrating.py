@@ -10,7 +10,7 @@ from importlib import resources
 from sqlalchemy import inspect, select
 
 from labeler.project.store import copies
-from labeler.project.store.connection import Database
+from labeler.project.store.connection import Database, is_full
 from labeler.project.store.dialects import SQLITE, upsert
 from labeler.project.store.schema import HEAD, KNOWN, META
 from labeler.version import version
@@ -21,7 +21,10 @@ WRITER = "program_version"
 
 
 def bring_up(database: Database) -> None:
-    """Apply the steps that are missing, in one transaction, after a backup of what is there."""
+    """Apply the steps that are missing, in one transaction, after a backup of what is there.
+
+    A project that may not be written to is brought up in a copy elsewhere, and only looked at.
+    """
     found = revision(database)
     if found == HEAD:
         return
@@ -31,14 +34,27 @@ def bring_up(database: Database) -> None:
             file=database.path,
             mend=f"Install airylabel {_writer(database)} or newer.",
         )
+    if found is not None and database.dialect == SQLITE and not database.read_only:
+        _back_up(database)
     if database.read_only:
-        raise InputError(
-            "this project is of an older form, and its folder may not be written to",
-            file=database.path,
-            mend="Copy the folder to a place where you may write, and open it there.",
-        )
-    if found is not None and database.dialect == SQLITE:
+        database.work_on_copy()
+        with database.writable():
+            _bring_up(database)
+        return
+    _bring_up(database)
+
+
+def _back_up(database: Database) -> None:
+    """Keep what is there; where there is no room for that, nothing of the project is touched."""
+    try:
         copies.back_up(database.path, f"before-{HEAD}")
+    except InputError:
+        if not is_full(database.path.parent):
+            raise
+        database.turn_read_only()
+
+
+def _bring_up(database: Database) -> None:
     made = upsert(database.dialect, META).values(key=WRITER, value=version())
     keep = made.on_conflict_do_update(index_elements=["key"], set_={"value": version()})
     with database.write() as connection:

@@ -404,3 +404,84 @@ def test_labels_still_in_the_journal_are_shown_where_one_may_only_look(
     looked = Store.open(copy / "project.sqlite")
     assert looked.load_state(ada).labelled.sum() == 50
     looked.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 4 MB that can be filled up; skipped where this user may not mount one."""
+    place = tmp_path / "small"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(words, capture_output=True).returncode:
+        pytest.skip("this user may not mount a file system")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(place: Path, room: int) -> Path:
+    free = os.statvfs(place)
+    with (place / "filler").open("wb") as out:
+        os.posix_fallocate(out.fileno(), 0, free.f_bavail * free.f_frsize - room)
+    return place / "filler"
+
+
+@pytest.mark.parametrize("room", [0, 4096, 40_000, 100_000])
+@pytest.mark.parametrize("form", ["0001", "0002"])
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_project_on_a_full_disk_opens_to_look_and_labels_again_with_room(
+    small_disk, room, form, killed
+):
+    week = small_disk / "week"
+    week.mkdir()
+    store = new_store(week)
+    ada = store.annotator("Ada")
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    if form == "0001":
+        make_first_form(store.database.driver)
+    if killed:  # its journal is left
+        kept = {p: p.read_bytes() for p in week.glob("project.sqlite*")}
+        store.close()
+        for path, raw in kept.items():
+            path.write_bytes(raw)
+        (week / "project.sqlite-shm").unlink(missing_ok=True)
+    else:
+        store.close()
+    filler = fill(small_disk, room)
+    looked = Store.open(week / "project.sqlite")
+    assert looked.load_state(ada).present[0] == 1
+    assert looked.load_state(ada).known[0] == 3
+    if looked.read_only:
+        assert "disk is full" in looked.database.notes[0]
+        with pytest.raises(InputError, match="Free some space"):
+            looked.record(ada, 1, 1, LABELLED, origin="key")
+    looked.close()
+    filler.unlink()
+    again = Store.open(week / "project.sqlite")
+    again.record(ada, 1, 1, LABELLED, origin="key")
+    assert again.load_state(ada).present[:2].tolist() == [1, 1]
+    assert again.audit() == []
+    again.close()
+
+
+def make_first_form(driver: sqlite3.Connection) -> None:
+    """Take away what the second form of the database added."""
+    for table, names in (("events", ("known_before", "known_after")), ("current", ("known",))):
+        for name in names:
+            driver.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+    driver.execute("UPDATE alembic_version SET version_num = '0001'")
+
+
+def test_a_project_of_an_older_form_is_shown_where_nothing_may_be_written(tmp_path, monkeypatch):
+    store = new_store(tmp_path)
+    ada = store.annotator("Ada")
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    make_first_form(store.database.driver)
+    store.close()
+    before = (tmp_path / "project.sqlite").read_bytes()
+    monkeypatch.setattr(connection_module, "is_writable", lambda path: False)
+    looked = Store.open(tmp_path / "project.sqlite")
+    assert looked.load_state(ada).known[0] == 3
+    with pytest.raises(InputError, match="only be looked at"):
+        looked.record(ada, 1, 1, LABELLED, origin="key")
+    looked.close()
+    assert (tmp_path / "project.sqlite").read_bytes() == before
