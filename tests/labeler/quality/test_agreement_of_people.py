@@ -14,7 +14,7 @@ from labeler.cli import main
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
 from labeler.project.store.timeline import Firsts, first_decisions
-from labeler.quality import adjudication
+from labeler.quality import adjudication, week_figures
 from labeler.quality.agreement import WITH_THE_FILES, agreement_of, readers_of
 from labeler.quality.pace import PAUSE
 from labeler.quality.rules import check_rules, mended, rows_that_break
@@ -257,6 +257,12 @@ def test_names_in_the_report_are_text_and_never_markup(project, tmp_path):
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
     write_report(project, tmp_path / "evil.pdf", print_pdf, annotator=evil)
+
+
+def test_a_class_called_like_a_formula_is_text_in_figures():
+    drawn = week_figures.classes(["$\\frac{", "$a$ & <b>"], [1, 2], [0, 0])
+    assert drawn.startswith("<svg")
+    assert "<b>" not in drawn
 
 
 def test_a_section_that_fits_on_a_page_is_not_parted_in_a_pdf(qapp, tmp_path):

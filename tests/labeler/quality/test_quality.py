@@ -281,6 +281,7 @@ def test_the_menu_writes_files_and_says_so(window, qtbot, tmp_path, monkeypatch)
         ("export_labels", "a.csv", "CSV for spreadsheets (*.csv)"),
         ("export_shots", "b", "CXI with links to the shots (*.cxi)"),
         ("write_report", "c.html", "Web page (*.html)"),
+        ("write_report", "d.pdf", "PDF (*.pdf)"),
     ):
         chosen = (str(tmp_path / name), kind)
         monkeypatch.setattr(exchange.QFileDialog, "getSaveFileName", lambda *a, c=chosen: c)
