@@ -26,7 +26,10 @@ RECENT = 8
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Text = Annotated[str, Meta(max_length=4096, pattern=r"^[^\x00]*$")]
-Word = Annotated[str, Meta(pattern=r"^[a-z][a-z_]*$")]
+Strategy = Literal[
+    "asked", "random", "margin", "entropy", "contradiction", "rare", "diverse", "badge", "change"
+]
+"""Names of `model.active.strategies.STRATEGIES`, whose module is too slow to load at the start."""
 Bytes = Annotated[str, Meta(pattern=r"^([0-9A-Fa-f]{2})*$")]
 """In hexadecimal digits."""
 Workers = Annotated[int, Meta(ge=0, le=4096)]
@@ -63,7 +66,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("physics", ["profile"], "Panes of physics, and whether beside the pattern", Texts),
     Setting("auto_advance", False, "Go on after each key", bool),
     Setting("instant", True, "Suggestions sharpen after every label", bool),
-    Setting("ask_strategy", "asked", "How the next shots to ask for are chosen", Word),
+    Setting("ask_strategy", "asked", "How the next shots to ask for are chosen", Strategy),
     Setting("audit_share", 0.1, "Share of random checks among asked shots", Share),
     Setting("hidden_share", 0.05, "Part of the shots whose reading is hidden", Share),
     Setting("repeat_rate", 0.03, "Share of decisions after which a shot comes again", Share),

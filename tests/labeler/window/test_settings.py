@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from labeler.session.session import Session
 from labeler.window.main_window import MainWindow
-from labeler.window.settings import RECENT, SETTINGS, Settings, folder
+from labeler.window.settings import RECENT, SETTINGS, Settings, Strategy, folder
+from model.active.strategies import STRATEGIES
 from model.errors import InputError, checked
 
 
@@ -20,6 +22,10 @@ def place(tmp_path, monkeypatch):
 
 def test_every_shipped_value_fits_its_own_setting():
     assert all(checked(s.default, s.kind, s.id) == s.default for s in SETTINGS)
+
+
+def test_every_strategy_can_be_chosen():
+    assert get_args(Strategy) == tuple(STRATEGIES)
 
 
 def test_what_was_chosen_is_there_after_a_restart(place):
@@ -93,6 +99,7 @@ def test_recent_projects_are_few_and_the_last_comes_first(place):
         ("workers = 99999999999", "workers"),
         ("heat_strength = nan", "heat_strength"),
         ('ask_strategy = "__class__"', "ask_strategy"),
+        ('ask_strategy = "sideways"', "ask_strategy"),
         ('keys = ["Ctrl+Z"]', "keys"),
         ('[keys]\nskip = "J"', "keys"),
         ("[progress]\nx = 1", "progress"),
