@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -133,6 +133,65 @@ class Job(QObject):
         if not words:
             return f"It said nothing; {self.stderr} is empty."
         return f"Its last words: {' / '.join(words)}. All of them: {self.stderr}"
+
+
+class JobFollower(QObject):
+    """One Job at a time, and what becomes of it, for whoever sends for jobs again and again.
+
+    Connect `event_received` and `ended` once; a job that `stop` ended says nothing any more.
+    """
+
+    changed = pyqtSignal()
+    """A job began or ended."""
+    event_received = pyqtSignal(dict)
+    ended = pyqtSignal(bool, str, dict)
+    """Whether it went well, the message for the person (see Job.finished), the last event."""
+    patience_s = PATIENCE_S
+    """How long `stop` waits."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.make_job: Callable[..., Job] = Job
+        self.job: Job | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether one is under way."""
+        return self.job is not None
+
+    def follow(self, arguments: Sequence[str], stderr: Path) -> bool:
+        """Start a job; False where one is under way."""
+        if self.job is not None:
+            return False
+        self.job = self.make_job(list(arguments), stderr, self)
+        self.job.event_received.connect(self.event_received)
+        self.job.finished.connect(self._end)
+        self.job.start()
+        self.changed.emit()
+        return True
+
+    def cancel(self) -> None:
+        """Ask it to end soon; `ended` follows."""
+        if self.job is not None:
+            self.job.cancel()
+
+    def stop(self) -> None:
+        """End it now, whatever it takes; no one waits for its answer any more."""
+        if self.job is not None:
+            job, self.job = self.job, None
+            job.event_received.disconnect(self.event_received)
+            job.finished.disconnect(self._end)
+            job.stop(self.patience_s)
+            job.deleteLater()
+            self.changed.emit()
+
+    def _end(self, ok: bool, message: str) -> None:
+        job, self.job = self.job, None
+        if job is not None:
+            last = dict(job.last_event)
+            job.deleteLater()
+            self.ended.emit(ok, message, last)
+            self.changed.emit()
 
 
 def _environment() -> QProcessEnvironment:
