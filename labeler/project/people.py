@@ -62,9 +62,9 @@ def label_as(store: Store, name: str) -> int:
     return number
 
 
-def people(store: Store) -> list[Person]:
-    """Everybody who labels in a project, in the order in which they came."""
-    mine = me(store)
+def people(store: Store, mine: int | None = None) -> list[Person]:
+    """Everybody who labels in a project, in the order in which they came; `mine` is who asks."""
+    mine = me(store) if mine is None else mine
     return [
         Person(a.id, a.name, _labelled(store, a.id), a.id == mine)
         for a in store.annotators()
@@ -93,7 +93,7 @@ def shown_to(store: Store, annotator: int) -> list[Annotator]:
 
 def name_of(project: Project) -> str:
     """The name under which one labels here now."""
-    return next((a.name for a in project.store.annotators() if a.id == project.annotator), "")
+    return project.annotator_name
 
 
 def _here() -> str:

@@ -57,6 +57,7 @@ class Project:
         self, folder: Path, taxonomy: Taxonomy, store: Store, notes: list[str], opened_at: Pulse
     ) -> None:
         self.folder = folder
+        self._annotator: int | None = None
         self.opened_at = opened_at
         """The store before anything was read of it: what changed since may not be known here."""
         self.taxonomy = taxonomy
@@ -102,8 +103,11 @@ class Project:
         return cls.open(folder)
 
     @classmethod
-    def open(cls, folder: Path | str) -> Project:
-        """An existing project; InputError where it is none, damaged, or of a newer version."""
+    def open(cls, folder: Path | str, annotator: int | None = None) -> Project:
+        """An existing project; InputError where it is none, damaged, or of a newer version.
+
+        `annotator` is the number of who labels, by default who labelled last at this machine.
+        """
         backups.guard()
         folder = Path(folder).absolute()
         if folder.name in (DATABASE, SERVER):
@@ -117,7 +121,10 @@ class Project:
             _sweep(folder, store)
             taxonomy = _in_step(folder / TAXONOMY, store)
             taxonomy, notes = _follow_bits(taxonomy, store)
-            return cls(folder, taxonomy, store, notes, opened_at)
+            opened = cls(folder, taxonomy, store, notes, opened_at)
+            if annotator is not None:
+                opened._be(annotator)
+            return opened
         except BaseException:
             store.close()
             raise
@@ -212,8 +219,28 @@ class Project:
 
     @property
     def annotator(self) -> int:
-        """The number of the person who labels at this machine, at first the one who made it."""
-        return people.me(self.store)
+        """The number of the person who labels in this open project.
+
+        Another window may be another person's: what that one does has no effect here.
+        """
+        if self._annotator is None:
+            self._annotator = people.me(self.store)
+        return self._annotator
+
+    @property
+    def annotator_name(self) -> str:
+        """The name under which one labels here."""
+        return next((a.name for a in self.store.annotators() if a.id == self.annotator), "")
+
+    def label_as(self, name: str) -> None:
+        """Label under a name from now on; it is the first choice when this is opened again."""
+        self._annotator = people.label_as(self.store, name)
+
+    def _be(self, annotator: int) -> None:
+        if annotator not in {a.id for a in self.store.annotators() if a.kind == "human"}:
+            what, mend = f"there is no annotator {annotator}", "Choose a name again."
+            raise InputError(what, file=self.folder, mend=mend)
+        self._annotator = annotator
 
     def imported_state(self) -> Merged:
         """The labels that came with the files, later imports over earlier ones."""
@@ -297,7 +324,7 @@ class Project:
     def current_run(self) -> int | None:
         """The run whose predictions are shown; None before the first."""
         number = self.store.get_meta("current_run")
-        return None if number is None else int(number)
+        return number if isinstance(number, int) and number > 0 else None
 
     @current_run.setter
     def current_run(self, number: int | None) -> None:

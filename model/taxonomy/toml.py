@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -106,7 +107,11 @@ class _Reader:
     def _class(self, table: dict[str, Any], n: int) -> Class:
         if not str(table.get("name", "")).strip():
             self._refuse("a class needs a name", "class", n, 'Add name = "…".')
-        return Class(**checked_fields(table, Class, file=self.path, place=self._line("class", n)))
+        found = Class(**checked_fields(table, Class, file=self.path, place=self._line("class", n)))
+        if found.schematic and not re.fullmatch(r"[\w-]+(\.svg)?", found.schematic):
+            what = f"{found.schematic!r} is no name of a schematic"
+            self._refuse(what, "class", n, "Name one that comes with the program, or leave it out.")
+        return found
 
     def _check_parents(self, classes: Sequence[Class]) -> None:
         parents = {c.name: c.parent for c in classes}

@@ -34,7 +34,8 @@ def two_windows(qapp, week):
 def test_who_labels_is_remembered_for_the_user_of_a_machine(week, monkeypatch):
     with Project.open(week) as project:
         owner = project.annotator
-        bob = people.label_as(project.store, "  Bob  Miller ")
+        project.label_as("  Bob  Miller ")
+        bob = project.annotator
         assert people.name_of(project) == "Bob Miller"
         assert people.label_as(project.store, "bob miller") == bob
     with Project.open(week) as project:

@@ -15,6 +15,7 @@ from labeler.project.project import Project
 from labeler.project.store import LABELLED
 from model.errors import InputError
 from model.taxonomy.toml import shipped
+from tests.helpers.window_parts import make_project
 
 DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
 NAMES = ["Spherical/Oblate", "Round", "Newton rings", "Empty"]
@@ -266,3 +267,34 @@ def test_real_files_make_projects_with_their_labels(tmp_path, name, n):
         assert len(table) == n
         assert table.labelled.all()
         assert not made.taxonomy.contradictions(table.labels).any()
+
+
+@pytest.mark.parametrize("value", ["../../elsewhere", -1, [3], {"run": 1}, "abc"])
+def test_what_a_stranger_wrote_for_the_current_run_leads_nowhere(tmp_path, value):
+    week = make_project(tmp_path, 3)
+    with Project.open(week) as project:
+        project.store.set_meta("current_run", value)
+        assert project.current_run is None
+
+
+def test_a_taxonomy_names_no_file_outside_the_program(tmp_path):
+    week = make_project(tmp_path, 3)
+    path = week / "taxonomy.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"round.svg"', '"../../round.svg"'))
+    with pytest.raises(InputError, match="no name of a schematic"):
+        Project.open(week)
+
+
+def test_who_labels_is_one_thing_for_each_open_project_and_not_of_the_file(tmp_path):
+    week = make_project(tmp_path, 3)
+    with Project.open(week) as ada, Project.open(week) as bob:
+        ada.label_as("Ada")
+        bob.label_as("Bob")
+        assert (ada.annotator_name, bob.annotator_name) == ("Ada", "Bob")
+        with Project.open(week, annotator=ada.annotator) as anew:
+            assert anew.annotator_name == "Ada"
+    with Project.open(week) as later:
+        assert later.annotator_name == "Bob"  # who labelled here last
+        with pytest.raises(InputError, match="no annotator"):
+            Project.open(week, annotator=99)
