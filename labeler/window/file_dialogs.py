@@ -15,7 +15,8 @@ from PyQt6.QtCore import QFileInfo
 from PyQt6.QtGui import QIcon
 from PyQt6.QtWidgets import QApplication, QFileDialog, QFileIconProvider, QStyle, QWidget
 
-STORES = ("project.sqlite", "project.toml")
+from labeler.project.folder import STORES
+
 _last: dict[str, str] = {}
 """Where a dialog of each title was last, for as long as the program runs."""
 
