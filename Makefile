@@ -6,9 +6,9 @@ DEMO ?= demo
 # Tests at once; with more than there are cores, the tests of speed judge the load.
 JOBS ?= 2
 
-.PHONY: run test gauntlet fuzz install lint clean pictures backbone
+.PHONY: run test release gauntlet fuzz install lint clean pictures backbone
 
-run: install
+run: $(VENV)/.installed
 	$(BIN)/python -m labeler demo $(DEMO)
 
 test: lint
@@ -30,12 +30,25 @@ fuzz: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]"
 	$(BIN)/python -m tests.fuzz --runs $(RUNS)
 
-install: $(VENV)/.installed
+# What tests and linters need; `run` installs only what the program needs.
+install: $(VENV)/.tests-installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all]"
+	touch $@
+
+$(VENV)/.tests-installed: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
 	touch $@
+
+# Wheel and sdist, made twice and compared byte by byte; checks of the package; a list of all parts.
+release: test
+	$(PYTHON) -m venv build/tools && $(PYTHON) -m venv build/citation
+	build/tools/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	build/tools/bin/python -m pip install --quiet --group release
+	build/citation/bin/python -m pip install --quiet cffconvert setuptools
+	.ci/release build/tools/bin build/citation/bin
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -82,7 +82,7 @@ class _Server:
             return ("error", error)
         except CARELESS as error:
             mend = "Copy the file again from where it was recorded, or skip this shot."
-            what = f"the shot cannot be read ({error or type(error).__name__})"
+            what = f"the shot cannot be read ({str(error) or type(error).__name__})"
             return ("error", InputError(what, file=path, place=f"shot {index}", mend=mend))
 
     def _prepared(self, source: Source, counts: Any, mask: Any) -> tuple[Any, Any]:

@@ -157,7 +157,7 @@ class _Tour:
         if not training.is_running:
             raise InputError(f"no training could begin: {training.lacking()}")
         live = False
-        while training.is_running and time.monotonic() - begin < TRAINING_S:
+        while time.monotonic() - begin < TRAINING_S and training.is_running:
             HANDS.qWait(500)
             done = round(100 * training.share_done())
             yield event("progress", what="training and reading shots", done=done, total=100)
