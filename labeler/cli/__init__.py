@@ -15,8 +15,8 @@ import select
 import sys
 from collections.abc import Sequence
 
+from labeler import version
 from labeler.jobs.child import end_with_parent
-from labeler.version import version
 from model.errors import InputError
 
 FAMILIES = (

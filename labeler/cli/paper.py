@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from labeler import version
 from labeler.cli.output import add_output_options, folder, follow, print_json, seed, told
 from labeler.cli.targets import add_shots_options, table_given
 from labeler.jobs.child import listen
-from labeler.version import version
 from model.errors import InputError
 from model.events import Event
 

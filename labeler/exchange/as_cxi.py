@@ -13,10 +13,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from labeler import version
 from labeler.exchange.as_hdf5 import TEXT, checked, read_shots
 from labeler.exchange.sheet import LabelSheet
 from labeler.project.store import LABELLED
-from labeler.version import version
 from model.errors import InputError
 from model.shots.hdf5 import open_file, texts
 from model.shots.layouts.cxi import PLANCK_TIMES_LIGHT, numbered

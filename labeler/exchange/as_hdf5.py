@@ -7,9 +7,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from labeler import version
 from labeler.exchange.sheet import LabelSheet
 from labeler.project.store import LABELLED
-from labeler.version import version
 from model.errors import InputError
 from model.shots.hdf5 import open_file, texts
 from model.shots.table import open_source

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from labeler import version
 from labeler.exchange.columns import HEAD, Table, class_column, sheet_of_table, who_decided
 from labeler.exchange.sheet import LabelSheet
 from labeler.project.store import FLAGGED, SKIPPED
-from labeler.version import version
 from model.errors import InputError
 
 

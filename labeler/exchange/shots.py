@@ -13,10 +13,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from labeler import version
 from labeler.exchange.as_cxi import CXI_VERSION
 from labeler.exchange.stack import Stack, parts_of
 from labeler.project.project import Project
-from labeler.version import version
 from model.errors import InputError
 from model.events import Event, event
 from model.output_files import check_place, explained, give_name, part_of

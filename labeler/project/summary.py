@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from labeler import version
 from labeler.project.project import Merged, Project
 from labeler.project.store import FLAGGED, SKIPPED
-from labeler.version import version
 
 
 def summary(project: Project) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from labeler import version
 from labeler.project.project import Project
 from labeler.project.store import FLAGGED
 from labeler.quality import week_figures as figures
@@ -19,7 +20,6 @@ from labeler.quality.agreement import agreement_of
 from labeler.quality.repeats import ClassDrift, drift, readings_of, worst
 from labeler.quality.rules import check_rules
 from labeler.quality.week import ENOUGH_OF_A_CLASS, Span, rare_classes, week_of
-from labeler.version import version
 from model.errors import InputError
 from model.output_files import check_place, html_page, written_whole
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model import torchvision_ops
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
 from model.heatmaps.gradcam import through_pooled_linear_head
+from model.metrics import torchvision_ops
 from model.networks import architectures as networks
 from model.networks.architectures import Network
 from model.prediction import inference

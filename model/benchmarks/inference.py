@@ -18,8 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from model import torchvision_ops
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
+from model.metrics import torchvision_ops
 from model.networks import architectures as networks
 from model.prediction import inference
 from model.prediction.batches import PooledHead

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model import torchvision_ops
 from model.benchmarks.inference import torchvision_resnet18
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
+from model.metrics import torchvision_ops
 from model.networks import architectures as networks
 from model.preprocessing.cache import ShotCache
 from model.runs.recipes import Recipe, named

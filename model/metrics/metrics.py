@@ -115,7 +115,7 @@ def f1_scores(decided: Labels, labels: Labels) -> npt.NDArray[np.float64]:
 
 def average_precisions(probabilities: Floats, labels: Labels) -> npt.NDArray[np.float64]:
     """(C,) average precision of each class; NaN where no shot shows it."""
-    from model import torchvision_ops
+    from model.metrics import torchvision_ops
 
     torchvision_ops.declare()
     import torch

@@ -9,11 +9,11 @@ from importlib import resources
 
 from sqlalchemy import inspect, select
 
+from labeler import version
 from labeler.project.store import copies
 from labeler.project.store.connection import Database, is_full
 from labeler.project.store.dialects import SQLITE, upsert
 from labeler.project.store.schema import HEAD, KNOWN, META
-from labeler.version import version
 from model.errors import InputError
 
 WRITER = "program_version"

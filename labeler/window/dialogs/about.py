@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PyQt6.QtWidgets import QMessageBox, QWidget
 
-from labeler.version import version
+from labeler import version
 
 
 def show_about(parent: QWidget) -> None:

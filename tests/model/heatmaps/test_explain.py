@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from model import torchvision_ops
 from model.heatmaps import gradcam as explain
 from model.heatmaps.gradcam_autograd import logits_and_gradients, through_head
+from model.metrics import torchvision_ops
 
 
 def random_case(n=3, K=6, C=4, h=3, w=4, seed=0, spread=1.0):
