@@ -40,7 +40,8 @@ def test_who_labels_is_remembered_for_the_user_of_a_machine(week, monkeypatch):
         assert people.label_as(project.store, "bob miller") == bob
     with Project.open(week) as project:
         assert project.annotator == bob
-        monkeypatch.setattr(people, "login", lambda: "eve")
+    monkeypatch.setattr(people, "login", lambda: "eve")
+    with Project.open(week) as project:
         assert project.annotator == owner
         with pytest.raises(InputError, match="is no name"):
             people.label_as(project.store, "  ")
