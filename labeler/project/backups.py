@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from labeler.project.folder import BACKUPS, DATABASE, SERVER, STORES, TAXONOMY
@@ -179,8 +180,8 @@ def restore(folder: Path, backup: Path) -> Path:
         mend = f"`airylabel check --repair {folder.name}` takes all labels of its newest backup."
         raise InputError("its database is gone", file=folder, mend=mend)
     copies.check(backup)
-    kept = keep_aside(folder, "before-restore")
-    copies.put_back(backup, folder / DATABASE)
+    keep = partial(keep_aside, folder, "before-restore")
+    kept = copies.put_back(backup, folder / DATABASE, keep)
     write_taxonomy(folder, copies.value_in(backup, "taxonomy"))
     return kept
 

@@ -16,7 +16,7 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from . import damage, failures, gestures, kills
+from . import beside, damage, failures, gestures, kills
 from .places import Tally
 
 SIZES = ("tiny", "small", "full")
@@ -59,6 +59,26 @@ def _gestures(folder: Path, size: int) -> Iterator[Tally]:
     yield gestures.there_and_back(folder, (60, 500, 10_000)[size])
 
 
+def _beside(folder: Path, size: int) -> Iterator[Tally]:
+    yield beside.while_labelling(folder, (6, 30, 300)[size])
+
+
+def _clock(folder: Path, size: int) -> Iterator[Tally]:
+    yield beside.clock(folder, (15, 60, 300)[size])
+
+
+def _people(folder: Path, size: int) -> Iterator[Tally]:
+    yield beside.two_people(folder, (40, 200, 2000)[size])
+
+
+def _dialogs(folder: Path, size: int) -> Iterator[Tally]:
+    yield beside.dialogs(folder, (1, 5, 40)[size])
+
+
+def _postgres(folder: Path, size: int) -> Iterator[Tally]:
+    yield beside.postgres(folder, (10, 40, 200)[size])
+
+
 KINDS: dict[str, Kind] = {
     "kills": _kills,
     "window": _window,
@@ -66,6 +86,11 @@ KINDS: dict[str, Kind] = {
     "failures": _failures,
     "damage": _damage,
     "gestures": _gestures,
+    "beside": _beside,
+    "clock": _clock,
+    "people": _people,
+    "dialogs": _dialogs,
+    "postgres": _postgres,
 }
 
 

@@ -15,7 +15,7 @@ from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QApplication
 
 
-def main(project: Path) -> None:
+def main(project: Path, dialogs: bool) -> None:
     os.environ["AIRYLABEL_CONFIG_DIR"] = tempfile.mkdtemp()
     from labeler.session.session import Session
     from labeler.window.main_window import MainWindow
@@ -40,6 +40,18 @@ def main(project: Path) -> None:
         session.toggle((count // session.n_shots) % len(session.taxonomy))
         count += 1
 
+    if dialogs:
+        from labeler.window import file_dialogs
+
+        shown = file_dialogs.dialog(window, "Save figure", "", "All files (*)")
+
+        def come_and_go() -> None:
+            shown.setDirectory(str(project if shown.isHidden() else project.parent))
+            shown.setVisible(shown.isHidden())
+
+        coming = QTimer()
+        coming.timeout.connect(come_and_go)
+        coming.start(150)
     timer = QTimer()
     timer.timeout.connect(press)
     timer.start(50)
@@ -48,4 +60,4 @@ def main(project: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), "dialogs" in sys.argv[2:])

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+KINDS = ("kills", "failures", "damage", "gestures", "beside", "clock", "people", "postgres")
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the gauntlet forks and sets limits")
-@pytest.mark.parametrize("kind", ["kills", "failures", "damage", "gestures"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_lost_in_a_small_gauntlet(kind):
     done = subprocess.run(
         [sys.executable, "-m", "tests.gauntlet", kind, "--size", "tiny"],
@@ -26,7 +27,7 @@ def test_nothing_is_lost_in_a_small_gauntlet(kind):
     assert lines
     for tried, survived, lost in lines:
         assert tried == survived
-        assert int(tried.replace(",", "")) > 0
+        assert int(tried.replace(",", "")) > 0 or "left out" in done.stdout
         assert lost == "0"
 
 

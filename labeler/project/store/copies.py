@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -149,31 +150,38 @@ def check(copy: Path) -> None:
         raise InputError("was made by a newer program", file=copy, mend=mend)
 
 
-def put_back(copy: Path, database: Path) -> None:
+def put_back(copy: Path, database: Path, keep: Callable[[], Path]) -> Path:
     """Make a database what the copy is, in one transaction; other windows see it as one change.
 
-    A database that is too damaged for that is replaced as a file; keep it first.
+    `keep` makes a backup of the present state, and is called while nobody else can write: no label
+    falls between the two. Returns that backup. A database that is too damaged for all this is
+    replaced as a file.
     """
     check(copy)
+    kept: list[Path] = []
+
+    def keep_first(status: int, left: int, pages: int) -> None:
+        if not kept:
+            kept.append(keep())
+
     with translated(database):
         try:
-            with (
-                closing(_immutable(copy)) as source,
-                closing(sqlite3.connect(database, isolation_level=None)) as present,
-            ):
+            with closing(sqlite3.connect(database, isolation_level=None)) as present:
                 present.execute("PRAGMA busy_timeout=10000")
                 present.execute("PRAGMA synchronous=FULL")
-                source.backup(present)
-                _refuse_damage(present, database)
-                stamp = json.dumps(datetime.now(UTC).isoformat())
-                present.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (RESTORED, stamp))
-            return
+                with closing(_immutable(copy)) as source:
+                    source.backup(present, pages=1, progress=keep_first)
+                if _damage(present) is None:
+                    stamp = json.dumps(datetime.now(UTC).isoformat())
+                    put = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+                    present.execute(put, (RESTORED, stamp))
+                    return kept[0]
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
-        except InputError:
-            pass  # the old pages are in the way: replace the file
-    replace(copy, database)
+    kept = kept or [keep()]
+    replace(copy, database)  # the old pages are in the way
+    return kept[0]
 
 
 def replace(copy: Path, database: Path) -> None:
@@ -220,8 +228,13 @@ def _glance(database: sqlite3.Connection) -> Glance:
 
 
 def _refuse_damage(database: sqlite3.Connection, path: Path) -> None:
-    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        found = " ".join(str(found).split())
+    found = _damage(database)
+    if found is not None:
         mend = "Run `airylabel check --repair` on the project."
         raise InputError(f"the database is damaged ({found})", file=path, mend=mend)
+
+
+def _damage(database: sqlite3.Connection) -> str | None:
+    """What is wrong with the pages of a database, None where nothing is."""
+    (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    return None if found == "ok" else " ".join(str(found).split())
