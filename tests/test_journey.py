@@ -10,7 +10,6 @@ from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.runs.offers import Order
 from labeler.session.session import Session
-from labeler.session.training import Retraining
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from model.shots.table import open_source
@@ -50,7 +49,7 @@ def opened(qtbot, tmp_path):
         window.show()
         window.doors.open_folder(folder)
         windows.append(window)
-        qtbot.waitUntil(lambda: session.counts() is not None, timeout=30_000)
+        qtbot.waitUntil(lambda: session.cursor.counts() is not None, timeout=30_000)
         return window, session
 
     yield open_it
@@ -66,10 +65,10 @@ def press(qtbot, window, key):
 
 def label_by_key(qtbot, window, session, truth):
     for row in range(BY_KEY):
-        assert session.row == row
+        assert session.cursor.row == row
         wanted = truth[row]
-        for c in np.flatnonzero(wanted & ~session.taxonomy.implied(wanted)):
-            press(qtbot, window, session.taxonomy.classes[c].key)
+        for c in np.flatnonzero(wanted & ~session.labels.taxonomy.implied(wanted)):
+            press(qtbot, window, session.labels.taxonomy.classes[c].key)
         press(qtbot, window, "Right")
 
 
@@ -79,29 +78,29 @@ def test_a_week_in_the_window_ends_with_a_network_that_shows_where_it_looked(
     folder, truth = week
     window, session = opened(folder)
     label_by_key(qtbot, window, session, truth)
-    expected = session.present.copy()
-    legal = ~session.taxonomy.contradictions(truth[:BY_KEY])
+    expected = session.labels.present.copy()
+    legal = ~session.labels.taxonomy.contradictions(truth[:BY_KEY])
     np.testing.assert_array_equal(
-        session.taxonomy.unpack(expected[:BY_KEY])[legal],
-        session.taxonomy.complete(truth[:BY_KEY])[legal],
+        session.labels.taxonomy.unpack(expected[:BY_KEY])[legal],
+        session.labels.taxonomy.complete(truth[:BY_KEY])[legal],
     )
 
     qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    assert session.present[BY_KEY - 1] != expected[BY_KEY - 1]
-    assert session.row == BY_KEY - 1, "undo shows the shot that it changed"
+    assert session.labels.present[BY_KEY - 1] != expected[BY_KEY - 1]
+    assert session.cursor.row == BY_KEY - 1, "undo shows the shot that it changed"
     window.close()
 
     window, session = opened(folder)
-    assert (session.status[: BY_KEY - 1] & LABELLED).all()
-    np.testing.assert_array_equal(session.present[: BY_KEY - 1], expected[: BY_KEY - 1])
+    assert (session.labels.status[: BY_KEY - 1] & LABELLED).all()
+    np.testing.assert_array_equal(session.labels.present[: BY_KEY - 1], expected[: BY_KEY - 1])
     qtbot.keyClick(
         window,
         Qt.Key.Key_Z,
         Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier,
     )
-    np.testing.assert_array_equal(session.present, expected)
+    np.testing.assert_array_equal(session.labels.present, expected)
 
-    training = Retraining.of(session)
+    training = session.training
     assert training.lacking() == ""
     training.start(Order(epochs=2))
     qtbot.waitUntil(lambda: not training.is_running, timeout=FOUR_MINUTES)
@@ -111,10 +110,10 @@ def test_a_week_in_the_window_ends_with_a_network_that_shows_where_it_looked(
     assert window.views["Learn"].isVisible()
 
     window.show_tab("Label")
-    assert session.predictions is not None, "the first run is in use without a click"
+    assert session.predictions.run is not None, "the first run is in use without a click"
     press(qtbot, window, "H")
-    assert session.heat_on
-    heat = session.heatmap((64, 64))
+    assert session.heat.on
+    heat = session.heat.on_pattern((64, 64))
     assert heat.shape == (64, 64)
     assert np.isfinite(heat).all()
     window.show_tab("Inspect")

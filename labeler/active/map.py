@@ -67,22 +67,22 @@ def give_clusters(session: Any, found: ShotMap | None) -> None:
     """Let queue and grid know the clusters of a map, if it has any."""
     if found is not None and found.clusters:
         numbers = np.where(found.cluster >= 0, found.cluster + 1.0, np.nan)
-        session.give_numbers(CLUSTER, numbers)
+        session.queue.give_numbers(CLUSTER, numbers)
 
 
 def look_for_clusters(session: Any) -> None:
     """The same where they are not known yet and a map was made on these embeddings."""
-    project = session.project
-    if project is None or CLUSTER in session.numbers:
+    opened = session.opened
+    if opened is None or CLUSTER in session.queue.numbers:
         return
-    if not any((Path(project.folder) / CACHE).glob("map-*.npz")):
+    if not any((opened.folder / CACHE).glob("map-*.npz")):
         return
     try:
-        path = path_of(Path(project.folder), ground_of(project))
+        path = path_of(opened.folder, ground_of(opened.project))
     except (InputError, OSError) as error:
         log.warning("the clusters of the map are not known: %s", error)
         return
-    give_clusters(session, load(path, session.n_shots))
+    give_clusters(session, load(path, session.labels.n_shots))
 
 
 def path_of(folder: Path, ground: Ground) -> Path:

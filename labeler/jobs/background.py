@@ -86,7 +86,7 @@ def run_errand(
         if finished is not None:
             finished()
 
-    errand = Errand(Path(session.project.folder), lambda project: work(project, progress), host)
+    errand = Errand(session.opened.folder, lambda project: work(project, progress), host)
     errand.done.connect(succeed)
     errand.refused.connect(lambda text: tell("error", text))
     errand.start()

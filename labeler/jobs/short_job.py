@@ -6,7 +6,6 @@ It paints nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QObject
@@ -39,10 +38,10 @@ class ShortJob(JobFollower):
 
     def start(self, arguments: Sequence[str], said: str, done: Callable[[Event], object]) -> bool:
         """Send for something; `done` gets the last event where it went well. False if busy."""
-        if self.job is not None or self.session.project is None:
+        if self.job is not None or self.session.opened is None:
             return False
         self.said, self.answer, self.progress, self._done = said, "", (0, 0), done
-        folder = Path(self.session.project.folder) / CACHE
+        folder = self.session.opened.folder / CACHE
         return self.follow(arguments, folder / "errand-stderr.log")
 
     def _take(self, item: Event) -> None:

@@ -1,7 +1,4 @@
-"""How shots are drawn and which heatmap lies on them: the half of the session that decides nothing.
-
-The same for all shots until somebody changes it. Knows no widgets.
-"""
+"""How shots are drawn, and which heatmap lies on them. The same for all shots until changed."""
 
 from __future__ import annotations
 
@@ -10,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtCore import pyqtSignal
 
-from model.errors import InputError
+from labeler.session.cursor import Cursor
+from labeler.session.opened import Part
+from labeler.session.predictions import ModelReadings
+from labeler.session.suggestions import Suggestions
 from model.preprocessing.display import Overlay, Screen, auto_levels
 
 
@@ -35,52 +35,29 @@ class Panes:
 PANES = tuple(Panes.__dataclass_fields__)
 
 
-class Look(QObject):
-    """Screen, overlay and heatmap; the session adds shots, labels and predictions."""
+class Display(Part):
+    """Screen (norm, levels, colours), overlay and panes."""
 
-    look_changed = pyqtSignal()
-    """The screen (norm, levels, colours), the overlay or the choice of panes changed."""
-    heat_changed = pyqtSignal()
-    noted = pyqtSignal(str, str)
-    """Level ("info", "warning", "error") and text, for the note area and the log."""
+    display_changed = pyqtSignal()
 
-    row: int
-    predictions: Any
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.prepared = False
-        """Whether shots are wanted as the project prepares them, not as they are in their files."""
+    def __init__(self, cursor: Cursor) -> None:
+        super().__init__()
+        self.cursor = cursor
         self.levels_follow = False
         """Each shot at its own levels, for who prefers shape over brightness."""
         self.screen = Screen()
         self.overlay = Overlay()
         self.panes = Panes()
-        self.forget_look()
-
-    def forget_look(self) -> None:
-        """What belongs to one project only."""
-        self.heat_class: int | None = None
-        self.heat_on = False
-        self.instant: Any = None
-        """What was learnt from the labels so far, beyond the run: a Reading, or None."""
         self.levels_known = False
         """Whether somebody, or an earlier sitting, chose the levels of this project."""
+        cursor.shots.preparation_changed.connect(self.display_changed)
 
-    @property
-    def reading(self) -> Any:
-        """The model's reading that is on screen: the instant one, else the run's, else None."""
-        return self.predictions if self.instant is None else self.instant
+    def end(self) -> None:
+        """Levels belong to one project."""
+        super().end()
+        self.levels_known = False
 
-    def counts(self, row: int | None = None) -> npt.NDArray[Any] | InputError | None:
-        """(y, x) counts of a shot, by default the one on screen."""
-        raise NotImplementedError
-
-    def mask(self, row: int | None = None) -> npt.NDArray[np.bool_] | None:
-        """(y, x) True for good pixels."""
-        raise NotImplementedError
-
-    def look(self, **changes: Any) -> None:
+    def change(self, **changes: Any) -> None:
         """Change how shots are drawn: fields of `Screen`, `Overlay` or `Panes` by name, for all."""
         unknown = dict(changes)
         for part in ("overlay", "panes", "screen"):
@@ -88,9 +65,14 @@ class Look(QObject):
             mine = {k: unknown.pop(k) for k in changes if k in now.__dataclass_fields__}
             setattr(self, part, replace(now, **mine))
         if unknown:
-            raise TypeError(f"a look has no {', '.join(unknown)}")
+            raise TypeError(f"a display has no {', '.join(unknown)}")
         self.levels_known = self.levels_known or "low" in changes
-        self.look_changed.emit()
+        self.display_changed.emit()
+
+    @property
+    def levels(self) -> tuple[float, float] | None:
+        """The levels that somebody chose for this project, or None."""
+        return (self.screen.low, self.screen.high) if self.levels_known else None
 
     def screen_for(self, counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> Screen:
         """How a shot is drawn: the levels kept for all, or its own where the person wants that."""
@@ -102,58 +84,85 @@ class Look(QObject):
     def follow_levels(self, on: bool) -> None:
         """Each shot at its own levels, or all at the same."""
         self.levels_follow = on
-        self.look_changed.emit()
+        self.display_changed.emit()
 
     def auto_levels(self) -> None:
         """Levels that suit the shot on screen, kept for all shots."""
-        counts = self.counts()
+        counts = self.cursor.counts()
         if isinstance(counts, np.ndarray):
-            low, high = auto_levels(counts, self.mask())
-            self.look(low=low, high=high)
+            low, high = auto_levels(counts, self.cursor.mask())
+            self.change(low=low, high=high)
 
-    def show_heat(self, class_index: int | None) -> None:
+
+class Heat(Part):
+    """The heatmap on the shot on screen: of which class, and whether it is shown."""
+
+    heat_changed = pyqtSignal()
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        predictions: ModelReadings,
+        suggestions: Suggestions,
+        display: Display,
+    ) -> None:
+        super().__init__()
+        self.cursor, self.predictions = cursor, predictions
+        self.suggestions, self.display = suggestions, display
+        self.class_index: int | None = None
+        self.on = False
+
+    def end(self) -> None:
+        """Classes belong to one project."""
+        super().end()
+        self.class_index, self.on = None, False
+
+    def show(self, class_index: int | None) -> None:
         """Put a class's heatmap on the pattern; the class already shown, or None, takes it off."""
-        same = self.heat_on and class_index == self.heat_class
-        self.heat_on = class_index is not None and not same
-        self.heat_class = self.heat_class if class_index is None else class_index
-        self._tell_heat()
+        same = self.on and class_index == self.class_index
+        self.on = class_index is not None and not same
+        self.class_index = self.class_index if class_index is None else class_index
+        self._announce()
 
-    def flip_heat(self) -> None:
+    def toggle(self) -> None:
         """Heatmap on or off; the class is the last chosen one, else the model's likeliest."""
-        if self.predictions is None:
+        run = self.predictions.run
+        if run is None:
             self.noted.emit("info", "No heatmaps yet: press Retrain to make a first run.")
             return
-        if self.heat_class is None and self.row >= 0:
-            self.heat_class = int(np.argmax(self.predictions.probabilities[self.row]))
-        self.heat_on = not self.heat_on
-        self._tell_heat()
+        if self.class_index is None and self.cursor.row >= 0:
+            self.class_index = int(np.argmax(run.probabilities[self.cursor.row]))
+        self.on = not self.on
+        self._announce()
 
-    def _tell_heat(self) -> None:
+    def _announce(self) -> None:
         """Bring the map's pane where the heat lies there."""
-        if self.heat_on and self.reads_maps and not self.panes.correlation:
-            self.look(correlation=True)
+        if self.on and self.reads_maps and not self.display.panes.correlation:
+            self.display.change(correlation=True)
         self.heat_changed.emit()
-
-    def heatmap(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-        """(y, x) in [0, 1] of the chosen class on the shot on screen; None where it is off.
-
-        None too where the network reads correlation maps: its heat lies there (`map_heat`).
-        """
-        return None if self.reads_maps else self._heat(shape)
-
-    def map_heat(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-        """(q_i, q_j) in [0, 1] of the chosen class on the shot's correlation map; else None."""
-        return self._heat(shape) if self.reads_maps else None
 
     @property
     def reads_maps(self) -> bool:
         """Whether the run in use reads correlation maps, not patterns."""
-        return getattr(self.predictions, "input", "pattern") == "correlation"
+        run = self.predictions.run
+        return run is not None and run.input == "correlation"
 
-    def _heat(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-        if not self.heat_on or self.heat_class is None or self.predictions is None or self.row < 0:
+    def on_pattern(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+        """(y, x) in [0, 1] of the chosen class on the shot on screen; None where it is off.
+
+        None too where the network reads correlation maps: its heat lies there (`on_map`).
+        """
+        return None if self.reads_maps else self._values(shape)
+
+    def on_map(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+        """(q_i, q_j) in [0, 1] of the chosen class on the shot's correlation map; else None."""
+        return self._values(shape) if self.reads_maps else None
+
+    def _values(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+        """None also while the reading of the shot is hidden."""
+        run, row = self.predictions.run, self.cursor.row
+        if not self.on or self.class_index is None or run is None or row < 0:
             return None
-        heat: npt.NDArray[np.float32] = self.predictions.heatmap(
-            self.row, self.heat_class, shape, self.overlay.form
-        )
-        return heat
+        if self.suggestions.is_hidden():
+            return None
+        return run.heatmap(row, self.class_index, shape, self.display.overlay.form)

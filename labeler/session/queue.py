@@ -1,151 +1,113 @@
-"""Choosing shots: the queue, its filters and order, saved queues, and where everybody left off.
+"""The queue: which shots are gone through, in which order; its filters, and saved queues.
 
-Knows no widgets and decides nothing about a shot.
+Knows no widgets, decides nothing about a shot, and does not know which one is on screen.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PyQt6.QtCore import QTimer, pyqtSignal
+from PyQt6.QtCore import pyqtSignal
 
 from labeler.project import people
-from labeler.project.decisions import Decisions
 from labeler.project.store.records import Rows, State
+from labeler.project.store.timeline import decided_when
 from labeler.queue import queue as queues
 from labeler.queue.facts import Known
 from labeler.queue.filters import fits
 from labeler.queue.position import Walk
-from labeler.session.display import Look
+from labeler.runs.reading import Reading
+from labeler.session.labels import Labels
+from labeler.session.opened import Opened, Part
 from labeler.shots.numbers import Found, Numbers, ScalarReader
-from labeler.shots.prefetch import ShotFeed
 from model.errors import InputError
-from model.taxonomy.taxonomy import Taxonomy
 
 PLACE = "window.queue."
 """Where a project keeps each annotator's queue and shot; the annotator's number follows."""
 KEPT_BY_HAND = 20_000
 """A queue of chosen shots is remembered up to this length."""
-QUIET_MS = 2_000
-"""The place is stored when nothing moved for so long."""
-
-log = logging.getLogger(__name__)
 
 
-class Choosing(Look):
-    """Which shots are gone through, in which order."""
+class Queue(Part):
+    """Rows in the order in which they are gone through. `reading` is what the model says now."""
 
     queue_changed = pyqtSignal()
+    """Other shots, another order, or other saved queues."""
+    replaced = pyqtSignal()
+    """Another queue was chosen; after `queue_changed`, to go to its first shot."""
     numbers_changed = pyqtSignal()
     """The numbers of the files, or others, are there now."""
     _numbers_read = pyqtSignal(object)
-    labels_changed: Any
-    run_changed: Any
 
-    project: Any
-    table: Any
-    annotator: int
-    decided: Decisions
-    taxonomy: Taxonomy
-    feed: ShotFeed | None
-    show: Callable[[int], None]
-
-    def __init__(self, parent: Any = None) -> None:
-        super().__init__(parent)
-        self._still = QTimer(self)
-        self._still.setSingleShot(True)
-        self._still.setInterval(QUIET_MS)
-        self._still.timeout.connect(self._keep_place)
+    def __init__(self, labels: Labels, reading: Callable[[], Reading | None]) -> None:
+        super().__init__()
+        self.labels = labels
+        self._reading = reading
+        self.orders: dict[str, Callable[[tuple[str, ...]], Rows | None]] = {}
+        """Orders that somebody else knows: filters -> rows, None to be sorted as any other."""
         self._scalars: ScalarReader | None = None
         self._numbers_read.connect(self._take_numbers)
-        self.labels_changed.connect(self._follow_labels)
-        self.run_changed.connect(self._look_for_gone)
-        self._kept: Any = None
+        labels.labels_changed.connect(self._follow_labels)
+        self._clear()
 
-    # -- one project after another ---------------------------------------------------------------
-
-    def forget_queue(self) -> None:
-        """No project: nothing to go through."""
-        if getattr(self, "_scalars", None) is not None:
-            self._scalars.close()  # type: ignore[union-attr]
-        self._scalars = None
-        self._kept = None
+    def _clear(self) -> None:
         self.numbers = Numbers()
         self.choice = queues.Choice()
         self._others: dict[str, State] = {}
         self._times: npt.NDArray[np.floating] | None = None
-        self.queue = ()
+        self.put(())
 
-    def begin_queue(self) -> None:
-        """A project was opened: the queue in which this annotator left off."""
-        folder = Path(self.project.folder)
-        self.numbers = Numbers(folder, self.table.sources)
-        if self.feed is not None:
-            self.feed.keep_thumbnails(folder / "thumbnails")
-        kept = self.project.store.get_meta(f"{PLACE}{self.annotator}")
-        kept = kept if isinstance(kept, dict) else {}
+    # -- one project after another ---------------------------------------------------------------
+
+    def begin(self, opened: Opened) -> None:
+        """The queue in which this annotator left off."""
+        super().begin(opened)
+        self.numbers = Numbers(opened.folder, opened.table.sources)
+        kept = kept_place(opened)
         self.choice = queues.from_json(kept.get("choice"), self.known)
         rows = kept.get("rows")
         if self.choice.title and isinstance(rows, list):
             chosen = np.array([r for r in rows if isinstance(r, int)], np.int64)
-            self.queue = chosen[(chosen >= 0) & (chosen < self.n_shots)]
+            self.put(chosen[(chosen >= 0) & (chosen < self.labels.n_shots)])
         else:
             self.choice = replace(self.choice, title="")
-            self.queue = self._built(self.choice)
-        if not len(self.queue):  # nothing of it is left: everything, rather than an empty window
+            self.put(self._built(self.choice))
+        if not len(self.rows):  # nothing of it is left: everything, rather than an empty window
             self.choice = queues.Choice()
-            self.queue = self._built(self.choice)
+            self.put(self._built(self.choice))
 
-    def place_left(self, row: int) -> int:
-        """The shot where this annotator left off, else the given one."""
-        kept = self.project.store.get_meta(f"{PLACE}{self.annotator}")
-        left = kept.get("row") if isinstance(kept, dict) else None
-        return left if isinstance(left, int) and 0 <= left < self.n_shots else row
+    def end(self) -> None:
+        """Nothing to go through."""
+        super().end()
+        if self._scalars is not None:
+            self._scalars.close()
+            self._scalars = None
+        self._clear()
 
-    def keep_place(self) -> None:
-        """Store queue and shot, to go on there; failing is logged, not fatal."""
-        self._still.stop()
-        self._keep_place()
-
-    def _keep_place(self) -> None:
-        if self.project is None or self.row < 0 or self.project.store.read_only:
-            return
-        by_hand = self.choice.title and len(self.queue) <= KEPT_BY_HAND
-        kept = {
-            "row": self.row,
+    def kept(self) -> dict[str, Any]:
+        """As plain values, to be found again by `begin`."""
+        by_hand = self.choice.title and len(self.rows) <= KEPT_BY_HAND
+        return {
             "choice": queues.to_json(self.choice),
-            "rows": self.queue.tolist() if by_hand else None,
+            "rows": self.rows.tolist() if by_hand else None,
         }
-        if kept == self._kept:
-            return
-        try:
-            self.project.store.set_meta(f"{PLACE}{self.annotator}", kept)
-            self._kept = kept
-        except (InputError, OSError) as error:
-            log.warning("the place in the queue was not stored: %s", error)
 
     # -- what is known ---------------------------------------------------------------------------
 
     @property
-    def n_shots(self) -> int:
-        return len(self.decided.status)
-
-    @property
     def known(self) -> Known:
         """What filters, orders and groups may ask; costs nothing by itself."""
-        table = self.table
+        opened = self.opened
         return Known(
-            self.decided,
-            self.taxonomy,
-            self.reading,
-            () if table is None else tuple(s.path.name for s in table.sources),
-            None if table is None else table.source_of,
+            self.labels.decided,
+            self.labels.taxonomy,
+            self._reading(),
+            () if opened is None else tuple(s.path.name for s in opened.table.sources),
+            None if opened is None else opened.table.source_of,
             self.numbers,
             self._people,
             self._state_of,
@@ -153,35 +115,37 @@ class Choosing(Look):
         )
 
     def _people(self) -> tuple[str, ...]:
-        if self.project is None:
+        if self.opened is None:
             return ()
-        return tuple(a.name for a in people.shown_to(self.project.store, self.annotator))
+        shown = people.shown_to(self.opened.project.store, self.opened.annotator)
+        return tuple(a.name for a in shown)
 
     def _state_of(self, name: str) -> State:
         """What another annotator decided, as of the moment when the queue was built."""
         if name not in self._others:
-            store = self.project.store
-            shown = people.shown_to(store, self.annotator)
-            number = {a.name: a.id for a in shown}[name]
+            opened = self.require()
+            store = opened.project.store
+            number = {a.name: a.id for a in people.shown_to(store, opened.annotator)}[name]
             self._others[name] = store.load_state(number)
         return self._others[name]
 
     def _decided_when(self) -> npt.NDArray[np.floating]:
         if self._times is None:
-            from labeler.project.store.timeline import decided_when
-
-            self._times = decided_when(self.project.store.database, self.annotator, self.n_shots)
+            opened = self.require()
+            self._times = decided_when(
+                opened.project.store.database, opened.annotator, self.labels.n_shots
+            )
         return self._times
 
     def want_numbers(self) -> None:
         """Find out which numbers the files have; `numbers_changed` says when they are there."""
-        if self.project is None or self._scalars is not None:
+        if self.opened is None or self._scalars is not None:
             return
         if unread := self.numbers.unread():
             self._scalars = ScalarReader(unread, self._numbers_read.emit)
 
     def give_numbers(self, name: str, values: npt.ArrayLike | None) -> None:
-        """Add (N,) numbers that queues may be filtered and ordered by, such as "asked"."""
+        """Add (N,) numbers that queues may be filtered and ordered by, such as "cluster"."""
         self.numbers.give(name, values)
         self.numbers_changed.emit()
 
@@ -196,13 +160,13 @@ class Choosing(Look):
     # -- the queue -------------------------------------------------------------------------------
 
     @property
-    def queue(self) -> Rows:
+    def rows(self) -> Rows:
         """Rows in the order in which they are gone through."""
         return self.walk.rows
 
-    @queue.setter
-    def queue(self, rows: npt.ArrayLike) -> None:
-        self.walk = Walk(rows, self.n_shots, self.decided.status)
+    def put(self, rows: npt.ArrayLike) -> None:
+        """Go through these rows from now on; without a word to anybody."""
+        self.walk = Walk(rows, self.labels.n_shots, self.labels.status)
         self._gone = np.zeros(len(self.walk), bool)
         self.gone = 0
         """How many shots of the queue no longer match its conditions."""
@@ -211,8 +175,8 @@ class Choosing(Look):
         """Where in the queue a shot is, in no time; None where it is not."""
         return self.walk.place_of(row)
 
-    def set_queue(self, filter: str | None = None, order: str | None = None) -> None:
-        """Choose which shots, in which order; without arguments, build the same queue anew.
+    def choose(self, filter: str | None = None, order: str | None = None) -> None:
+        """Choose which shots, in which order; without arguments, build the same queue again.
 
         A queue stays as it was built while its shots are labelled, so that nothing moves away
         under the person's hands. `filter` takes the place of all conditions; "all" is none.
@@ -239,73 +203,80 @@ class Choosing(Look):
         self.choice = queues.Choice(title=title)
         self._go_through(np.asarray(rows, np.int64).reshape(-1))
 
+    def extend(self, rows: Rows) -> None:
+        """Append shots that are not in it yet."""
+        new = rows[~np.isin(rows, self.rows)]
+        if len(new):
+            self.put(np.concatenate([self.rows, new]))
+            self.queue_changed.emit()
+
     def _use(self, choice: queues.Choice) -> None:
         self._others, self._times = {}, None
         self.choice = choice
         self._go_through(self._built(choice))
 
     def _go_through(self, rows: Rows) -> None:
-        self.queue = rows
+        self.put(rows)
         self.queue_changed.emit()
-        self._still.start()
-        if len(rows) and self.place_of(self.row) is None:
-            self.show(int(rows[0]))
+        self.replaced.emit()
 
     def _built(self, choice: queues.Choice) -> Rows:
-        return queues.build(choice, self.known)
+        own = self.orders.get(choice.order)
+        rows = None if own is None or choice.title else own(choice.filters)
+        return queues.build(choice, self.known) if rows is None else rows
 
     def _follow_labels(self, rows: npt.ArrayLike) -> None:
-        self.walk.follow(rows, self.decided.status)
+        self.walk.follow(rows, self.labels.status)
         if self.choice.filters:
             places = np.unique(self.walk.places_of(rows))
-            gone = ~queues.matching(self.choice.filters, self.known, self.queue[places])
+            gone = ~queues.matching(self.choice.filters, self.known, self.rows[places])
             self.gone += int(gone.sum()) - int(self._gone[places].sum())
             self._gone[places] = gone
 
-    def _look_for_gone(self) -> None:
-        self._gone[:] = ~queues.matching(self.choice.filters, self.known, self.queue)
+    def look_for_gone(self) -> None:
+        """The model says something else now: find out which shots match no longer."""
+        self._gone[:] = ~queues.matching(self.choice.filters, self.known, self.rows)
         self.gone = int(self._gone.sum())
 
     # -- saved queues ----------------------------------------------------------------------------
 
-    def saved_queues(self) -> dict[str, queues.Choice]:
+    def saved(self) -> dict[str, queues.Choice]:
         """Queues that somebody named, by name."""
-        if self.project is None:
-            return {}
-        kept = self.project.store.get_meta(queues.SAVED)
-        kept = kept if isinstance(kept, dict) else {}
         known = self.known
-        return {str(name): queues.from_json(choice, known) for name, choice in kept.items()}
+        return {str(name): queues.from_json(c, known) for name, c in self._saved().items()}
 
-    def save_queue(self, name: str) -> None:
+    def _saved(self) -> dict[str, Any]:
+        kept = None if self.opened is None else self.opened.project.store.get_meta(queues.SAVED)
+        return dict(kept) if isinstance(kept, dict) else {}
+
+    def save(self, name: str) -> None:
         """Keep the conditions and the order under a name, for everybody in the project."""
-        self._keep_saved(name, queues.to_json(replace(self.choice, title="")))
+        self._save({**self._saved(), name: queues.to_json(replace(self.choice, title=""))})
 
-    def forget_saved(self, name: str) -> None:
+    def delete_saved(self, name: str) -> None:
         """Take a name away; its shots stay what they are."""
-        self._keep_saved(name, None)
+        self._save({other: c for other, c in self._saved().items() if other != name})
 
     def use_saved(self, name: str) -> None:
         """Go through a queue that somebody named."""
-        kept = self.project.store.get_meta(queues.SAVED)
         try:
-            self._use(queues.saved_one(kept, name, self.known))
+            self._use(queues.saved_one(self._saved(), name, self.known))
         except InputError as error:
             self.noted.emit("error", f"Nothing was changed: {error}")
 
-    def _keep_saved(self, name: str, choice: dict[str, Any] | None) -> None:
-        store = self.project.store
-        kept = store.get_meta(queues.SAVED)
-        kept = dict(kept) if isinstance(kept, dict) else {}
-        kept.pop(name, None)
-        if choice is not None:
-            kept[name] = choice
+    def _save(self, saved: dict[str, Any]) -> None:
         try:
-            store.set_meta(queues.SAVED, kept)
+            self.require().project.store.set_meta(queues.SAVED, saved)
         except (InputError, OSError) as error:
-            self.noted.emit("error", f"Not saved, nothing was changed: {error}")
+            self.labels.not_saved(error)
         self.queue_changed.emit()
 
     def may_narrow(self, condition: str) -> bool:
         """Whether a condition means anything here."""
         return fits(condition, self.known)
+
+
+def kept_place(opened: Opened) -> dict[str, Any]:
+    """The queue and the shot where the annotator left off, as plain values."""
+    kept = opened.project.store.get_meta(f"{PLACE}{opened.annotator}")
+    return kept if isinstance(kept, dict) else {}

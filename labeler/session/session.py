@@ -1,7 +1,7 @@
-"""What is open: project, shot, labels, queue, predictions; every change goes through here.
+"""What is open in the window: opens and closes a project, and owns the parts that it is made of.
 
-The only owner of the window's state. A decision is recorded in the store first and shown after:
-when the store refuses, nothing changes on screen. Knows nothing of widgets and never loads torch.
+Each part has its own verbs and its own signal; `Session` forwards nothing. Knows nothing of widgets
+and never loads torch.
 """
 
 from __future__ import annotations
@@ -10,206 +10,149 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler.project import people
-from labeler.project.decisions import Decisions
-from labeler.quality.pace import Pace
-from labeler.session import opening
-from labeler.session.auto_backup import Keeper
-from labeler.session.blind_repeats import Repeating
-from labeler.session.other_windows import Following
-from labeler.shots.geometry import of_shot
-from labeler.shots.prefetch import ShotFeed
-from model.errors import InputError
-from model.shots.layouts import Geometry
-from model.taxonomy.taxonomy import Taxonomy
+from labeler.session.background.backup import AutoBackup
+from labeler.session.background.learning import Learning
+from labeler.session.background.live import LiveWatch
+from labeler.session.background.other_windows import OtherWindows
+from labeler.session.background.training import Training
+from labeler.session.cursor import Cursor
+from labeler.session.display import Display, Heat
+from labeler.session.labelling import Labelling
+from labeler.session.labels import Labels
+from labeler.session.opened import Opened, Part, open_project, remember
+from labeler.session.predictions import ModelReadings
+from labeler.session.queue import Queue
+from labeler.session.repeats import Repeats
+from labeler.session.shots import Shots
+from labeler.session.suggestions import Suggestions
+from labeler.shots.prefetch import Reader
 
 
-class Session(Repeating):
-    """State of the window and the verbs that change it. Signals are facts, in the past tense."""
+class Session(QObject):
+    """The parts of what is open. Signals are facts, in the past tense."""
 
     project_changed = pyqtSignal()
-    """Opened, closed, or opened anew because something in it changed."""
+    """Opened, closed, or opened again because something in it changed."""
     project_left = pyqtSignal()
     """Closed for good or for another one: what was under way for it ends."""
-    run_changed = pyqtSignal()
-    counts_ready = pyqtSignal(int)
-    """Row whose counts (or whose error) arrived from the reader."""
-    thumbnail_ready = pyqtSignal(int)
+    noted = pyqtSignal(str, str)
+    """Level ("info", "warning", "error") and text of any part, for the note area and the log."""
 
     def __init__(
-        self, parent: QObject | None = None, make_reader: Callable[..., Any] | None = None
+        self, parent: QObject | None = None, make_reader: Callable[..., Reader] | None = None
     ) -> None:
         super().__init__(parent)
-        self._make_reader = make_reader
-        self.auto_advance = False
-        self._clear()
-        self.keeper = Keeper(self)
-        self.following = Following(self)
-
-    def _clear(self) -> None:
-        self.project: Any = None
-        self.taxonomy = Taxonomy("", (), ())
-        self.decided = Decisions.none(0)
-        self.row = -1
-        self.predictions: Any = None
-        self.forget_look()
-        self.said = ""
-        self.pace = Pace()
-        self.table: Any = None
-        self.feed: ShotFeed | None = None
-        self.annotator = 0
-        self._shown_at = 0.0
-        self.forget_queue()
+        self.opened: Opened | None = None
+        self.shots = Shots(make_reader)
+        self.labels = Labels()
+        self.predictions = ModelReadings()
+        self.queue = Queue(self.labels, lambda: self.predictions.now)
+        self.cursor = Cursor(self.shots, self.labels, self.queue)
+        self.repeats = Repeats(self.labels, self.queue, self.cursor)
+        self.suggestions = Suggestions(
+            self.labels, self.predictions, self.queue, self.cursor, self.repeats
+        )
+        self.display = Display(self.cursor)
+        self.heat = Heat(self.cursor, self.predictions, self.suggestions, self.display)
+        self.labelling = Labelling(
+            self.labels, self.cursor, self.repeats, self.predictions, self.suggestions, self.heat
+        )
+        self.training = Training(self.labels, self.predictions)
+        self.learning = Learning(self.labels, self.queue, self.suggestions)
+        self.live = LiveWatch(self.reopen)
+        self.backup = AutoBackup(self.labels)
+        self.other_windows = OtherWindows(self.labels, self.reopen)
+        self.cursor.policies[:0] = [self.repeats.next, self.suggestions.next]
+        self.predictions.run_changed.connect(self.queue.look_for_gone)
+        self._parts: tuple[Part, ...] = (
+            self.shots, self.labels, self.predictions, self.queue, self.cursor, self.repeats,
+            self.suggestions, self.display, self.heat, self.labelling,
+            self.training, self.learning, self.live, self.backup, self.other_windows,
+        )  # fmt: skip
+        for part in self._parts:
+            part.setParent(self)
+            part.noted.connect(self.noted)
 
     # -- opening -------------------------------------------------------------------------------
 
     def open(self, folder: Path) -> None:
         """Open a project; on InputError the one that was open stays."""
         self._remember()
-        opened = opening.open_project(folder)
-        other = self.project is not None and self.project.folder != opened.project.folder
+        opened, left_off = open_project(folder)
+        before = self.opened
         self._let_go()
-        if other:
-            self.project_left.emit()
-        self.project, self.table = opened.project, opened.table
-        self.taxonomy, self.annotator = opened.project.taxonomy, opened.annotator
-        self.decided = opened.decided
-        if opened.levels is not None:
-            self.look(low=opened.levels[0], high=opened.levels[1])
-        self.feed = ShotFeed(
-            self.table, self._reader(), self.counts_ready.emit, self.thumbnail_ready.emit
-        )
-        trouble = self._take_steps()
-        self._load_predictions()
-        self.begin_queue()
-        self.project_changed.emit()
-        self.show(self.place_left(opened.row))
-        for text in [*self.project.notes, *filter(None, [trouble])]:
+        if before is not None and before.folder != opened.folder:
+            self._leave()
+        self.opened = opened
+        self.labels.decided = left_off.decided
+        for part in self._parts:
+            part.begin(opened)
+        if left_off.levels is not None:
+            self.display.change(low=left_off.levels[0], high=left_off.levels[1])
+        self._announce()
+        self.cursor.show(self.cursor.place_left(opened, left_off.row))
+        for text in opened.project.notes:
             self.noted.emit("info", text)
+
+    def close(self) -> None:
+        """Close the project, remembering the shot."""
+        if self.opened is not None:
+            self._remember()
+            self._let_go()
+            self._leave()
+
+    def reopen(self) -> None:
+        """Read everything again, after a file was found again or something else changed."""
+        if self.opened is not None:
+            self.open(self.opened.folder)
+
+    def require(self) -> Opened:
+        """What is open; only for what cannot be asked while nothing is."""
+        if self.opened is None:
+            raise RuntimeError("no project is open")
+        return self.opened
 
     def label_as(self, name: str) -> None:
         """Label under another name, from the place where that person was; InputError for none."""
-        if self.project is not None and not self.project.store.read_only:
-            people.label_as(self.project.store, name)
-            self.open(Path(self.project.folder))
-            self.noted.emit("info", f"You label as {people.name_of(self.project)} now.")
+        if self.opened is not None and not self.opened.project.store.read_only:
+            people.label_as(self.opened.project.store, name)
+            self.open(self.opened.folder)
+            self.noted.emit("info", f"You label as {people.name_of(self.opened.project)} now.")
 
     def change_classes(self, change: Callable[..., str], *words: Any, **fields: str) -> None:
         """Change the classes by a verb of `labeler.project.classes`, and show the project as it is
         now."""
-        if self.project is None:
+        if self.opened is None:
             return
-        text = change(self.project, *words, **fields)
-        self.open(Path(self.project.folder))
+        text = change(self.opened.project, *words, **fields)
+        self.reopen()
         self.noted.emit("info", f"{text[:1].upper()}{text[1:]}.")
 
-    # -- raw or prepared -----------------------------------------------------------------------
-
-    def show_prepared(self, on: bool) -> None:
-        """Show shots as the project prepares them for its networks, or raw as in their files."""
-        self.prepared = on
-        trouble = self.preparation_changed()
-        if trouble:
-            self.noted.emit("info", trouble)
-
-    def preparation_changed(self) -> str:
-        """Show the steps that the project has now; returns why there are none, or ''."""
-        trouble = self._take_steps()
-        if self.feed is not None and self.row >= 0:
-            self.feed.want(self.row)
-        self.look_changed.emit()
-        return trouble
-
-    def _take_steps(self) -> str:
-        steps, trouble = None, ""
-        if self.prepared and self.project is not None:
-            steps, trouble = opening.steps_of(self.project)
-        if self.feed is not None and steps is not self.feed.steps:
-            self.feed.prepare(steps)
-        return trouble
-
-    @property
-    def shown_steps(self) -> str:
-        """What was done to the shots on screen, in words; '' where they are raw."""
-        return "" if self.feed is None or self.feed.steps is None else self.feed.steps.words()
-
-    def _reader(self) -> Callable[..., Any]:
-        if self._make_reader is None:
-            from labeler.shots.reader import ShotReader
-
-            self._make_reader = ShotReader
-        return self._make_reader
-
-    def close(self) -> None:
-        """Close the project, remembering the shot."""
-        if self.project is not None:
-            self._remember()
-            self._let_go()
-            self.project_left.emit()
-
     def _let_go(self) -> None:
-        if self.project is None:
+        opened, self.opened = self.opened, None
+        if opened is None:
             return
-        project, feed = self.project, self.feed
-        self.keeper.wait()
-        self._clear()
-        if feed is not None:
-            feed.close()
-        project.close()
+        self.backup.wait()
+        for part in self._parts:
+            part.end()
+        opened.project.close()
+        self._announce()
+
+    def _announce(self) -> None:
+        """First the views, then what goes on beside them."""
         self.project_changed.emit()
+        for part in self._parts:
+            part.follow()
+
+    def _leave(self) -> None:
+        for part in self._parts:
+            part.leave()
+        self.project_left.emit()
 
     def _remember(self) -> None:
-        if self.project is not None and self.row >= 0:
-            levels = (self.screen.low, self.screen.high) if self.levels_known else None
-            opening.remember(self.project, self.annotator, self.row, levels)
-            self.keep_place()
-
-    def sources_changed(self) -> None:
-        """Read everything anew after a file was found again or added."""
-        if self.project is not None:
-            self.open(Path(self.project.folder))
-
-    # -- what is there -------------------------------------------------------------------------
-
-    def counts(self, row: int | None = None) -> npt.NDArray[Any] | InputError | None:
-        """(y, x) counts; the InputError of an unreadable shot; None while it is being read."""
-        row = self.row if row is None else row
-        return None if self.feed is None or row < 0 else self.feed.reader.counts(row)
-
-    def offers(self, class_index: int) -> bool:
-        """Whether a class is shown: all but the retired ones that no shot carries."""
-        bit = np.int64(1) << class_index
-        retired = self.taxonomy.classes[class_index].retired
-        return not retired or bool((self.present & bit).any())
-
-    def mask(self, row: int | None = None) -> npt.NDArray[np.bool_] | None:
-        """(y, x) True for good pixels; None where the file has no mask or while it is read."""
-        row = self.row if row is None else row
-        return None if self.feed is None or row < 0 else self.feed.reader.mask(row)
-
-    def geometry(self) -> Geometry | None:
-        """What the file says of detector and beam, with the wavelength of the shot on screen."""
-        if self.table is None or self.row < 0:
-            return None
-        return of_shot(self.table.geometry(self.row), self.numbers, self.row)
-
-    # -- the model's reading -------------------------------------------------------------------
-
-    def use_run(self, number: int | None) -> None:
-        """Make a run the project's current one and show what it predicts."""
-        if self.project is None:
-            return
-        self.project.current_run = number
-        self._load_predictions()
-        self.run_changed.emit()
-
-    def _load_predictions(self) -> None:
-        from labeler.runs.predictions import predictions_of
-
-        self.predictions, trouble = predictions_of(self.project)
-        if trouble:
-            self.noted.emit("warning", trouble)
+        if self.opened is not None and self.cursor.row >= 0:
+            remember(self.opened, self.cursor.row, self.display.levels)
+            self.cursor.keep_place()

@@ -1,23 +1,26 @@
 """What the model suggests and asks: ghost labels, the asked queue, and what may be accepted.
 
-The half of deciding that changes no label. It fits nothing: readings come from
-`labeler.session.instant_learning` or from a run. Knows no widgets.
+It fits nothing and changes no label: what it knows comes from `ModelReadings`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PyQt6.QtCore import pyqtSignal
 
 from labeler.active.anchoring import is_hidden
-from labeler.project.store.records import LABELLED, SKIPPED, Rows
+from labeler.active.instant import InstantReading
+from labeler.project.store.records import LABELLED, SKIPPED, Present, Rows
 from labeler.queue import queue as queues
-from labeler.session.navigation import Going
-from model.taxonomy.taxonomy import Labels
+from labeler.session.cursor import Cursor, Step
+from labeler.session.labels import Labels
+from labeler.session.opened import Part
+from labeler.session.predictions import ModelReadings
+from labeler.session.queue import Queue
+from labeler.session.repeats import Repeats
+from model.taxonomy import taxonomy as taxonomies
 
 ASKED = "asked"
 """The order in which the shots come that teach most."""
@@ -31,7 +34,7 @@ class Sure:
     """
 
     rows: Rows
-    present: npt.NDArray[np.int64]
+    present: Present
     wrong: float
 
     def text(self) -> str:
@@ -43,123 +46,125 @@ class Sure:
         return f"{n:,} shot{'' if n == 1 else 's'}: {about} wrong"
 
 
-class Suggested(Going):
+class Suggestions(Part):
     """Ghosts of undecided shots and the queue of asked ones."""
 
-    suggestions_changed = pyqtSignal()
-    """The instant reading is another one, or there is none any more."""
-
-    def __init__(self, parent: Any = None) -> None:
-        super().__init__(parent)
+    def __init__(
+        self,
+        labels: Labels,
+        predictions: ModelReadings,
+        queue: Queue,
+        cursor: Cursor,
+        repeats: Repeats,
+    ) -> None:
+        super().__init__()
+        self.labels, self.predictions = labels, predictions
+        self.queue, self.cursor, self.repeats = queue, cursor, repeats
         self.hidden_share = 0.0
         """On this part of the shots the reading is hidden until they are decided."""
-        self._cleared = -1
+        self.cleared = -1
         """The row whose labels the person took away just now: its ghosts are gone for a while."""
+        queue.orders[ASKED] = self._asked
 
-    @property
-    def is_blind(self) -> bool:
-        """True while the shot on screen is read a second time; the reading learnt the first."""
-        return False
+    def end(self) -> None:
+        """No shot was cleared."""
+        super().end()
+        self.cleared = -1
 
     def is_hidden(self, row: int | None = None) -> bool:
         """True for an undecided shot whose reading is kept from the person, as a check."""
-        row = self.row if row is None else row
-        if row < 0 or self.decided.status[row] & LABELLED:
+        row = self.cursor.row if row is None else row
+        if row < 0 or self.repeats.shown(row)[1] & LABELLED:
             return False
-        return bool(self._kept_back(np.array([row]))[0])
+        return self.repeats.hides(row) or bool(self._kept_back(np.array([row]))[0])
 
     def _kept_back(self, rows: Rows) -> npt.NDArray[np.bool_]:
         """True for shots whose reading the person shall not see before deciding."""
-        kept: npt.NDArray[np.bool_] = (rows == self.row) & self.is_blind
-        return kept | is_hidden(rows, self.hidden_share) if self.hidden_share else kept
+        if not self.hidden_share:
+            return np.zeros(len(rows), bool)
+        return is_hidden(rows, self.hidden_share)
 
-    def suggestion(self, row: int | None = None) -> Labels | None:
+    def of(self, row: int | None = None) -> taxonomies.Labels | None:
         """(C,) what the model would say of an undecided shot; None where it says nothing."""
-        row = self.row if row is None else row
-        if self.decided.status[row] & LABELLED or self.is_hidden(row) or row == self._cleared:
-            return None
-        return self._said_of(row)
+        row = self.cursor.row if row is None else row
+        closed = self.repeats.shown(row)[1] & LABELLED or row == self.cleared
+        return None if closed or self.is_hidden(row) else self.unhidden(row)
 
-    def suggestions(self, rows: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    def unhidden(self, row: int) -> taxonomies.Labels | None:
+        """(C,) what the model says of a shot, decided or hidden as it may be."""
+        reading = self.predictions.now
+        if reading is None or not reading.readable[row]:
+            return None
+        return self.labels.taxonomy.complete(reading.likely()[row])
+
+    def bits(self, rows: npt.ArrayLike) -> Present:
         """Bits of the suggested classes of shots; 0 where one is decided, hidden or not read."""
         where = np.asarray(rows, np.int64)
-        if self.reading is None or not len(where):
+        reading, taxonomy = self.predictions.now, self.labels.taxonomy
+        if reading is None or not len(where):
             return np.zeros(len(where), np.int64)
-        closed = (self.decided.status[where] & LABELLED) > 0
+        closed = (self.labels.status[where] & LABELLED) > 0
         closed |= self._kept_back(where)
-        sets, which = np.unique(
-            self.taxonomy.pack(self.reading.likely()[where]), return_inverse=True
-        )
-        full = self.taxonomy.pack(self.taxonomy.complete(self.taxonomy.unpack(sets)))
+        sets, which = np.unique(taxonomy.pack(reading.likely()[where]), return_inverse=True)
+        full = taxonomy.pack(taxonomy.complete(taxonomy.unpack(sets)))
         return np.asarray(np.where(closed, 0, full[which]), np.int64)
-
-    def _said_of(self, row: int) -> Labels | None:
-        reading = self.reading
-        if reading is None or not getattr(reading, "readable", np.ones(row + 1))[row]:
-            return None
-        return self.taxonomy.complete(reading.likely()[row])
-
-    def _heat(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-        """See `Look`; a hidden reading shows no heat either."""
-        return None if self.is_hidden() else super()._heat(shape)
 
     # -- asking ----------------------------------------------------------------------------------
 
     @property
     def is_asking(self) -> bool:
         """Whether the queue is that of the shots that teach most, chosen as one labels."""
-        return self.choice.order == ASKED and not self.choice.title and self.instant is not None
+        choice = self.queue.choice
+        return choice.order == ASKED and not choice.title and self.predictions.instant is not None
 
     def because(self, row: int | None = None) -> str:
         """Why a shot is asked, in words: "least sure of Bent"; '' where it is not."""
-        row = self.row if row is None else row
-        if self.choice.title or self.reading is None or row < 0:
+        row = self.cursor.row if row is None else row
+        reading, choice = self.predictions.now, self.queue.choice
+        if choice.title or reading is None or row < 0:
             return ""
-        if self.choice.order == ASKED and self.instant is not None:
-            return str(self.instant.why.get(row, ""))
-        if self.choice.order in (ASKED, "uncertainty"):
-            c = int(self.reading.margins(row).argmin())
-            return f"least sure of {self.taxonomy.names[c]}"
+        if choice.order == ASKED and self.predictions.instant is not None:
+            return str(self.predictions.instant.why.get(row, ""))
+        if choice.order in (ASKED, "uncertainty"):
+            c = int(reading.margins(row).argmin())
+            return f"least sure of {self.labels.taxonomy.names[c]}"
         return ""
 
-    def sharpen(self, reading: Any) -> None:
+    def take(self, reading: InstantReading | None) -> None:
         """Take over what was learnt from the labels so far; None where nothing is."""
-        first, self.instant = self.instant is None, reading
+        first, self.predictions.instant = self.predictions.instant is None, reading
         if first and self.is_asking:  # begin to ask, without taking the shot on screen away
-            here = [self.row] if self.row >= 0 and not self.decided.status[self.row] else []
-            asked = self._to_ask(self.choice.filters)
-            self.queue = np.concatenate([here, asked[~np.isin(asked, here)]]).astype(np.int64)
-            self.queue_changed.emit()
-        self.suggestions_changed.emit()
+            row = self.cursor.row
+            here = [row] if row >= 0 and not self.labels.status[row] else []
+            asked = self._to_ask()
+            self.queue.put(np.concatenate([here, asked[~np.isin(asked, here)]]).astype(np.int64))
+            self.queue.queue_changed.emit()
+        self.predictions.instant_changed.emit()
 
-    def step(self, by: int) -> None:
-        """See `Going`; at the end of the asked shots, the next ones are asked."""
-        if by > 0 and self.is_asking and self.place_of(self.row) in (None, len(self.queue) - 1):
-            self._ask_more()
-        super().step(by)
+    def next(self, step: Step) -> int | None:
+        """The policy of asking: where the asked shots end, more are asked; the queue goes on."""
+        if step.by > 0 and self.is_asking:
+            walk = self.queue.walk
+            ends = (
+                walk.next_open(step.origin) is None
+                if step.undecided
+                else walk.place_of(step.origin) in (None, len(walk) - 1)
+            )
+            if ends:
+                self.queue.extend(self._to_ask())
+        return None
 
-    def next_unlabelled(self) -> None:
-        """See `Going`; where no asked shot is open, the next ones are asked."""
-        if self.is_asking and self.walk.next_open(self.row) is None:
-            self._ask_more()
-        super().next_unlabelled()
+    def _to_ask(self) -> Rows:
+        asked = self._asked(self.queue.choice.filters)
+        return np.zeros(0, np.int64) if asked is None else asked
 
-    def _to_ask(self, filters: tuple[str, ...]) -> Rows:
-        rows: Rows = self.instant.learnt.rows
-        rows = rows[(self.decided.status[rows] & (LABELLED | SKIPPED)) == 0]
-        return rows[queues.matching(filters, self.known, rows)]
-
-    def _ask_more(self) -> None:
-        asked = self._to_ask(self.choice.filters)
-        new = asked[~np.isin(asked, self.queue)]
-        if len(new):
-            self.queue = np.concatenate([self.queue, new])
-            self.queue_changed.emit()
-
-    def _built(self, choice: queues.Choice) -> Rows:
-        if choice.order == ASKED and not choice.title and self.instant is not None:
-            return self._to_ask(choice.filters)
-        return super()._built(choice)
+    def _asked(self, filters: tuple[str, ...]) -> Rows | None:
+        """The shots that teach most, of those that match; None before anything was learnt."""
+        if self.predictions.instant is None:
+            return None
+        rows: Rows = self.predictions.instant.learnt.rows
+        rows = rows[(self.labels.status[rows] & (LABELLED | SKIPPED)) == 0]
+        return rows[np.flatnonzero(queues.matching(filters, self.queue.known, rows))]
 
     # -- many at once ----------------------------------------------------------------------------
 
@@ -169,17 +174,17 @@ class Suggested(Going):
         The shots of the random audit that come next, and those whose reading is hidden, are left
         to the person: accepted in bulk they would prove nothing.
         """
-        reading = self.reading
-        where = np.arange(self.n_shots) if rows is None else np.asarray(rows, np.int64)
+        reading, taxonomy = self.predictions.now, self.labels.taxonomy
+        where = np.arange(self.labels.n_shots) if rows is None else np.asarray(rows, np.int64)
         if reading is None:
             return Sure(where[:0], where[:0], 0.0)
         chance = reading.sureness()
-        open_ones = (self.decided.status[where] & (LABELLED | SKIPPED)) == 0
-        where = where[open_ones & (chance[where] >= threshold)]
+        undecided = (self.labels.status[where] & (LABELLED | SKIPPED)) == 0
+        where = where[undecided & (chance[where] >= threshold)]
         where = where[~self._kept_back(where)]
-        if self.instant is not None:
-            where = where[~np.isin(where, self.instant.learnt.checks)]
-        present = self.taxonomy.pack(self.taxonomy.complete(reading.likely()[where]))
+        if self.predictions.instant is not None:
+            where = where[~np.isin(where, self.predictions.instant.learnt.checks)]
+        present = taxonomy.pack(taxonomy.complete(reading.likely()[where]))
         said = present > 0
         where, present = where[said], np.asarray(present[said], np.int64)
         return Sure(where, present, float((1 - chance[where]).sum()))

@@ -77,19 +77,18 @@ class Actions(QObject):
 
     def allows(self, when: When) -> bool:
         """Whether commands of this kind make sense now."""
-        session, hand = self.host.session, self.host.hand
+        session, selection = self.host.session, self.host.selection
         if when == "always":
             return True
-        if session.project is None:
+        if session.opened is None:
             return False
-        in_label = self.host.tab == "Label" and session.row >= 0
-        many = hand is not session
+        in_label = self.host.tab == "Label" and session.cursor.row >= 0
         allowed: dict[When, bool] = {
             "project": True,
             "shot": in_label,
-            "model": in_label and session.predictions is not None,
-            "shots": hand.ready if many else in_label,
-            "many": many,
+            "model": in_label and session.predictions.run is not None,
+            "shots": in_label if selection is None else selection.ready,
+            "many": selection is not None,
         }
         return allowed[when]
 
@@ -151,7 +150,7 @@ class Actions(QObject):
     def _behind(self) -> bool:
         """Whether the shot of the last key is not on screen yet: a held key plays, never queues."""
         host = self.host
-        return not is_writing() and host.tab == "Label" and bool(host.session.unseen)
+        return not is_writing() and host.tab == "Label" and bool(host.session.cursor.unseen)
 
 
 def both_enters(key: str) -> tuple[str, ...]:

@@ -59,11 +59,11 @@ class Doors:
     def add_source(self, path: Path) -> None:
         """Add a file of shots to the project."""
         try:
-            added = self.session.project.add_source(path)
+            added = self.session.require().project.add_source(path)
         except (InputError, OSError) as error:
             self.session.noted.emit("error", str(error))
             return
-        self.session.sources_changed()
+        self.session.reopen()
         self.session.noted.emit("info", f"{added.info.n_shots:,} shots of {path.name} added.")
 
     def prepare(self) -> None:

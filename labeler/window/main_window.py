@@ -9,7 +9,6 @@ import importlib
 import logging
 import sys
 from pathlib import Path
-from typing import Any
 
 from PyQt6.QtCore import QByteArray, Qt
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
@@ -24,7 +23,8 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.session.instant_learning import Suggesting
+from labeler.session.labelling import LabelTarget
+from labeler.session.selection import Selection
 from labeler.session.session import Session
 from labeler.window import log_file as logbook
 from labeler.window import remember
@@ -38,6 +38,7 @@ from labeler.window.notes import NoteArea
 from labeler.window.retrain import RetrainBar
 from labeler.window.settings import Settings
 from labeler.window.start import StartPage
+from labeler.window.tab import Tab
 from labeler.window.tidy import Tidy
 from labeler.window.top_bar import TopBar
 from labeler.window.widgets import theme
@@ -48,7 +49,7 @@ from model.preprocessing.display import COLORMAPS, NORMS
 log = logging.getLogger("airylabel")
 
 TABS = {
-    "Label": "",
+    "Label": "label.view.LabelView",
     "Grid": "grid.view.GridView",
     "Learn": "learn.view.LearnView",
     "Inspect": "inspect.view.InspectView",
@@ -56,7 +57,7 @@ TABS = {
     "Quality": "quality.view.QualityView",
     "Live": "live.view.LiveView",
 }
-"""The views and where each is made; Label is always there. `label_requested` goes there."""
+"""The views and where each is made, when it is first wanted; Label is always there."""
 SMALLEST = (1000, 640)
 
 
@@ -79,7 +80,7 @@ class MainWindow(QMainWindow):
         self.doors = Doors(session, self)
         self.start = StartPage(self.doors, self.settings)
         self.stack = QStackedWidget()
-        self.views: dict[str, QWidget] = {"Label": self.label}
+        self.views: dict[str, Tab] = {"Label": self.label}
         self.stack.addWidget(self.start)
         self.stack.addWidget(self.label)
         self.bar = TopBar(session, self.actions_.by_id, list(TABS))
@@ -119,10 +120,14 @@ class MainWindow(QMainWindow):
         session.noted.connect(self._note)
         session.project_left.connect(self._leave_project)
         session.project_changed.connect(self.follow_project)
-        session.shot_changed.connect(lambda row: self.actions_.refresh())
-        for signal in (session.run_changed, session.heat_changed, session.look_changed):
+        session.cursor.shot_changed.connect(lambda row: self.actions_.refresh())
+        for signal in (
+            session.predictions.run_changed,
+            session.heat.heat_changed,
+            session.display.display_changed,
+        ):
             signal.connect(self.actions_.refresh)
-        session.look_changed.connect(self._say_title)
+        session.display.display_changed.connect(self._say_title)
         FirstLevels(session)
         self.label.pattern.pointed.connect(self.status.point)
         self.bar.menu.aboutToShow.connect(lambda: self.actions_.fill(self.bar.menu))
@@ -138,9 +143,9 @@ class MainWindow(QMainWindow):
     # -- following the session -----------------------------------------------------------------
 
     def _say_title(self) -> None:
-        project, steps = self.session.project, self.session.shown_steps
+        opened, steps = self.session.opened, self.session.shots.steps
         prepared = f" – prepared: {steps}" if steps else ""
-        name = "" if project is None else f"{project.folder.name}{prepared} – "
+        name = "" if opened is None else f"{opened.project.name}{prepared} – "
         self.setWindowTitle(f"{name}airylabel")
 
     def _leave_project(self) -> None:
@@ -151,27 +156,32 @@ class MainWindow(QMainWindow):
 
     def follow_project(self) -> None:
         """Show the project; one that was opened anew in the view that was in front."""
-        project = self.session.project
-        self.foot.setVisible(project is not None)
+        opened = self.session.opened
+        self.foot.setVisible(opened is not None)
         self._say_title()
-        self.actions_.take_classes(self.session.taxonomy)
+        self.actions_.take_classes(self.session.labels.taxonomy)
         keymap = self.actions_.keymap
         keys = {
             i: (keymap.keys(f"class.{name}") or ("",))[0]
-            for i, name in enumerate(self.session.taxonomy.names)
+            for i, name in enumerate(self.session.labels.taxonomy.names)
         }
         self.label.classes.show_keys(keys)
-        if project is not None:
-            self.settings.remember(Path(project.folder))
+        if opened is not None:
+            self.settings.remember(opened.folder)
             self.show_tab(self.tab)
             if self.tab == "Label":
                 self.label.pattern.setFocus()
         self.actions_.refresh()
 
     @property
-    def hand(self) -> Any:
-        """Who takes commands on shots: the view in front where it has a hand, else the session."""
-        return getattr(self.views[self.tab], "hand", self.session)
+    def selection(self) -> Selection | None:
+        """The shots that are selected in the view in front; None where it selects none."""
+        return self.views[self.tab].selection
+
+    @property
+    def target(self) -> LabelTarget:
+        """Who takes commands on shots: the selection in front, else the shot on screen."""
+        return self.selection or self.session.labelling
 
     def _note(self, level: str, text: str) -> None:
         log.log({"info": 20, "warning": 30, "error": 40}.get(level, 20), "%s", text)
@@ -187,20 +197,19 @@ class MainWindow(QMainWindow):
 
     def show_tab(self, name: str) -> None:
         """Bring one of the views to the front, making it the first time."""
-        if self.session.project is None:
+        if self.session.opened is None:
             return
         if name not in self.views:
             module, kind = TABS[name].rsplit(".", 1)
             made = getattr(importlib.import_module(f"labeler.window.{module}"), kind)
             view = self.views[name] = made(self.session)
             self.stack.addWidget(view)
-            if hasattr(view, "label_requested"):  # a shot was chosen there: label it
-                view.label_requested.connect(lambda: self.show_tab("Label"))
-            if hasattr(view, "hand"):  # it takes commands on the shots that are selected there
-                view.hand.changed.connect(self.actions_.refresh)
+            view.label_requested.connect(lambda: self.show_tab("Label"))
+            if view.selection is not None:
+                view.selection.changed.connect(self.actions_.refresh)
         self.tab = name
         if name != "Label":  # a second reading is only blind where nothing else is shown
-            self.session.reveal()
+            self.session.repeats.reveal()
         self.stack.setCurrentWidget(self.views[name])
         self.bar.choose(name)
         self.actions_.refresh()
@@ -211,10 +220,10 @@ class MainWindow(QMainWindow):
 
     def ask_number(self) -> None:
         """Jump to a shot by its number."""
-        n = self.session.n_shots
+        n = self.session.labels.n_shots
 
         def answer(text: str) -> str:
-            return "" if self.session.jump(text) else f"1 to {n:,}"
+            return "" if self.session.cursor.jump(text) else f"1 to {n:,}"
 
         Ask(self.label.pattern, f"Shot (1 to {n:,})", answer)
 
@@ -222,10 +231,10 @@ class MainWindow(QMainWindow):
         """Flag the shot with a note."""
 
         def answer(text: str) -> str:
-            self.hand.flag(text.strip())
+            self.target.flag(text.strip())
             return ""
 
-        Ask(self.views[self.tab], "Flag with a note", answer, self.hand.note())
+        Ask(self.views[self.tab], "Flag with a note", answer, self.target.note())
 
     def flip_levels(self) -> None:
         """Histogram on or off."""
@@ -234,7 +243,7 @@ class MainWindow(QMainWindow):
 
     def flip_mask(self) -> None:
         """Masked pixels shown or not."""
-        self.session.look(mask=not self.session.screen.mask)
+        self.session.display.change(mask=not self.session.display.screen.mask)
 
     def flip_centre(self) -> None:
         """The beam's centre marked or not."""
@@ -244,24 +253,24 @@ class MainWindow(QMainWindow):
 
     def flip_auto_advance(self) -> None:
         """Go on after each class key, or stay."""
-        self.session.auto_advance = not self.session.auto_advance
-        on = self.session.auto_advance
+        self.session.labelling.auto_advance = not self.session.labelling.auto_advance
+        on = self.session.labelling.auto_advance
         self._note("info", f"After a class key: {'go on to the next shot' if on else 'stay'}.")
 
     def next_norm(self) -> None:
         """The next of the norms."""
-        at = NORMS.index(self.session.screen.norm)
-        self.session.look(norm=NORMS[(at + 1) % len(NORMS)])
+        at = NORMS.index(self.session.display.screen.norm)
+        self.session.display.change(norm=NORMS[(at + 1) % len(NORMS)])
 
     def next_colormap(self) -> None:
         """The next of the colormaps."""
-        at = COLORMAPS.index(self.session.screen.colormap)
-        self.session.look(colormap=COLORMAPS[(at + 1) % len(COLORMAPS)])
+        at = COLORMAPS.index(self.session.display.screen.colormap)
+        self.session.display.change(colormap=COLORMAPS[(at + 1) % len(COLORMAPS)])
 
     def change_strength(self, by: float) -> None:
         """The heatmap stronger or weaker."""
-        strength = min(max(self.session.overlay.strength + by, 0.0), 1.0)
-        self.session.look(strength=round(strength, 2))
+        strength = min(max(self.session.display.overlay.strength + by, 0.0), 1.0)
+        self.session.display.change(strength=round(strength, 2))
 
     def zoom(self, factor: float | None) -> None:
         """Zoom the pattern about its middle; None shows all of it."""
@@ -391,9 +400,9 @@ def open_window(project: Path | None = None, *, train: bool = False) -> int:
     session = Session()
     window = MainWindow(session, settings)
     window.show()
-    Suggesting.of(session).begin(settings)
+    session.learning.turn_on(settings)
     if project is not None:
         window.doors.open_folder(project)
-        if train and session.project is not None and session.project.current_run is None:
+        if train and session.opened is not None and session.require().project.current_run is None:
             window.retrain()
     return application.exec()

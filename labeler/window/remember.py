@@ -12,13 +12,13 @@ from labeler.window.settings import Settings
 
 def take_look(session: Session, settings: Settings) -> None:
     """Draw shots as the person left it."""
-    session.auto_advance = settings["auto_advance"]
-    session.levels_follow = settings["follow_levels"]
-    session.prepared = settings["show_prepared"]
-    session.preparation_changed()
-    session.repeat_rate = float(settings["repeat_rate"])
-    session.remind_of_breaks = settings["break_reminder"]
-    session.look(
+    session.labelling.auto_advance = settings["auto_advance"]
+    session.display.levels_follow = settings["follow_levels"]
+    session.shots.prepared = settings["show_prepared"]
+    session.shots.prepare_again()
+    session.repeats.rate = float(settings["repeat_rate"])
+    session.labelling.remind_of_breaks = settings["break_reminder"]
+    session.display.change(
         norm=settings["norm"],
         colormap=settings["colormap"],
         mask=settings["show_mask"],
@@ -32,18 +32,18 @@ def take_look(session: Session, settings: Settings) -> None:
 def keep_look(session: Session, settings: Settings) -> None:
     """Take over the look in use."""
     values = {
-        "norm": session.screen.norm,
-        "colormap": session.screen.colormap,
-        "show_mask": session.screen.mask,
-        "heat_contours": session.overlay.contours,
-        "heat_transparency": session.overlay.transparency,
-        "heat_strength": session.overlay.strength,
-        "auto_advance": session.auto_advance,
-        "follow_levels": session.levels_follow,
-        "show_prepared": session.prepared,
-        "physics": [name for name in PANES if getattr(session.panes, name)],
-        "repeat_rate": session.repeat_rate,
-        "break_reminder": session.remind_of_breaks,
+        "norm": session.display.screen.norm,
+        "colormap": session.display.screen.colormap,
+        "show_mask": session.display.screen.mask,
+        "heat_contours": session.display.overlay.contours,
+        "heat_transparency": session.display.overlay.transparency,
+        "heat_strength": session.display.overlay.strength,
+        "auto_advance": session.labelling.auto_advance,
+        "follow_levels": session.display.levels_follow,
+        "show_prepared": session.shots.prepared,
+        "physics": [name for name in PANES if getattr(session.display.panes, name)],
+        "repeat_rate": session.repeats.rate,
+        "break_reminder": session.labelling.remind_of_breaks,
     }
     for id, value in values.items():
         settings.set(id, value)
@@ -51,9 +51,9 @@ def keep_look(session: Session, settings: Settings) -> None:
 
 def keep_progress(session: Session, settings: Settings) -> None:
     """Note for the first page how far the open project is."""
-    if session.project is None:
+    if session.opened is None:
         return
-    done = int(np.count_nonzero(session.status & LABELLED))
-    text = f"{done:,} of {session.n_shots:,} labelled"
-    kept = {**settings["progress"], str(session.project.folder): text}
+    done = int(np.count_nonzero(session.labels.status & LABELLED))
+    text = f"{done:,} of {session.labels.n_shots:,} labelled"
+    kept = {**settings["progress"], str(session.require().folder): text}
     settings.set("progress", {k: v for k, v in kept.items() if k in settings["recent"]})

@@ -1,6 +1,6 @@
 """Retrain, always in the same place: one click, then progress and Cancel, then what came of it.
 
-It shows and steers the one Retraining of the session and keeps no state of its own.
+It shows and steers the one Training of the session and keeps no state of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.runs.offers import Order, duration, expected_seconds
 from labeler.runs.run_report import MACRO, in_words, read_report, read_reports
-from labeler.session.training import Outcome, Retraining
+from labeler.session.background.training import Outcome, Training
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import Elided, Sparkline, set_role, share
 
@@ -50,7 +50,7 @@ class RetrainBar(QStackedWidget):
         self.show_tab = show_tab
         self.session = session
         self.key = key
-        self.retraining = Retraining.of(session)
+        self.retraining = session.training
         self._idle, self._running = _Idle(self), _Running(self)
         self._outcome = _OutcomeNote(self)
         for page in (self._idle, self._running, self._outcome):
@@ -63,9 +63,9 @@ class RetrainBar(QStackedWidget):
         self._soon.setSingleShot(True)
         self._soon.setInterval(PAUSE_MS)
         self._soon.timeout.connect(self.refresh)
-        for signal in (session.project_changed, session.run_changed):
+        for signal in (session.project_changed, session.predictions.run_changed):
             signal.connect(self.refresh)
-        session.labels_changed.connect(lambda rows: self._labels_changed())
+        session.labels.labels_changed.connect(lambda rows: self._labels_changed())
         self.refresh()
 
     @property
@@ -94,8 +94,8 @@ class RetrainBar(QStackedWidget):
 
     def refresh(self, *_: object) -> None:
         """Show what is going on."""
-        self.setVisible(self.session.project is not None)
-        if self.session.project is None:
+        self.setVisible(self.session.opened is not None)
+        if self.session.opened is None:
             return
         page: _Idle | _Running | _OutcomeNote
         if self.retraining.is_running:
@@ -110,8 +110,10 @@ class RetrainBar(QStackedWidget):
 
 def what_it_will_do(session: Any, order: Order) -> tuple[int, str]:
     """Number of shots that a training would use, and the expected time in words."""
-    used, _ = session.decided.tally.usable(session.taxonomy)
-    seconds = expected_seconds(order, used, session.n_shots, read_reports(session.project))
+    used, _ = session.labels.decided.tally.usable(session.labels.taxonomy)
+    seconds = expected_seconds(
+        order, used, session.labels.n_shots, read_reports(session.require().project)
+    )
     return used, f"about {duration(seconds)}"
 
 
@@ -155,10 +157,10 @@ class _Idle(_Page):
         self.about.show_text(self._in_use(shots))
 
     def _in_use(self, shots: int) -> str:
-        number = self.bar.session.project.current_run
+        number = self.bar.session.require().project.current_run
         if number is None:
             return "No network yet"
-        run = read_report(number, self.bar.session.project.run_folder(number))
+        run = read_report(number, self.bar.session.require().project.run_folder(number))
         parts = [f"run {number}"]
         if MACRO in run.metrics:
             parts.append(f"macro F1 {share(run.metrics[MACRO])}")
@@ -203,7 +205,7 @@ class _Running(_Page):
         self.button.setEnabled(not now.is_stopping)
 
 
-def progress_in_words(now: Retraining) -> str:
+def progress_in_words(now: Training) -> str:
     """What the job is doing and how long it will still take."""
     if now.is_stopping:
         return "ending, keeping the best network so far"

@@ -82,19 +82,19 @@ class TopBar(QFrame):
         """Mark a tab as the one on screen."""
         self.tabs[tab].setChecked(True)
         for widget in (self.picture, self.levels):
-            widget.setVisible(tab == "Label" and self.session.project is not None)
+            widget.setVisible(tab == "Label" and self.session.opened is not None)
 
     def refresh(self) -> None:
         """Show the project's name; without one, only what works without one."""
-        project = self.session.project
-        name = "airylabel" if project is None else project.folder.name
+        opened = self.session.opened
+        name = "airylabel" if opened is None else opened.project.name
         metrics = self.name.fontMetrics()
         self.name.setText(metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, NAME_WIDTH))
-        self.name.setToolTip("" if project is None else str(project.folder))
+        self.name.setToolTip("" if opened is None else str(opened.folder))
         for tab in self.tabs.values():
-            tab.setVisible(project is not None)
+            tab.setVisible(opened is not None)
         for widget in (self.picture, self.levels):
-            widget.setVisible(project is not None)
+            widget.setVisible(opened is not None)
 
     def dress(self) -> None:
         """Take the colours of the theme in use."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from labeler.project.store import LABELLED, Store
-from labeler.session import opening
+from labeler.session.opened import open_project
 from labeler.window.settings import Settings
 from model.errors import InputError
 from model.shots.first_look import probe
@@ -45,7 +45,7 @@ def database(folder: Path) -> Target:
     store.close()
 
     def look() -> None:
-        opened = opening.open_project(project)
+        opened, _ = open_project(project)
         store = opened.project.store
         store.history(3)
         store.pulse()

@@ -28,16 +28,16 @@ def main(project: Path, dialogs: bool) -> None:
     session.open(project)
 
     def tell(rows: object) -> None:
-        row = session.row
-        os.write(1, told.pack(row, int(session.decided.own_present[row])))
+        row = session.cursor.row
+        os.write(1, told.pack(row, int(session.labels.decided.own_present[row])))
 
-    session.labels_changed.connect(tell)
-    count = session.project.store.newest_gesture()
+    session.labels.labels_changed.connect(tell)
+    count = session.opened.project.store.newest_gesture()
 
     def press() -> None:
         nonlocal count
-        session.show(count % session.n_shots)
-        session.toggle((count // session.n_shots) % len(session.taxonomy))
+        session.cursor.show(count % session.labels.n_shots)
+        session.labelling.toggle((count // session.labels.n_shots) % len(session.labels.taxonomy))
         count += 1
 
     if dialogs:

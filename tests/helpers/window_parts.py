@@ -120,14 +120,15 @@ class MadeUpRun:
     """Answers like `labeler.runs.predictions.Predictions`: sure of Round, except on every third
     shot."""
 
-    run = "0001"
+    run, input = "0001", "pattern"
 
     def __init__(self, session: Session) -> None:
-        n, c = session.n_shots, len(session.taxonomy)
+        n, c = session.labels.n_shots, len(session.labels.taxonomy)
         self.probabilities = np.full((n, c), 0.05, np.float32)
-        self.probabilities[:, session.taxonomy.index("Round")] = 0.9
+        self.probabilities[:, session.labels.taxonomy.index("Round")] = 0.9
         self.probabilities[::3] = 0.48
         self.thresholds = np.full(c, 0.5, np.float32)
+        self.readable = np.ones(n, bool)
 
     def likely(self) -> np.ndarray:
         return self.probabilities >= self.thresholds
@@ -153,19 +154,19 @@ class MadeUpRun:
 
 def use_made_up_run(session: Session) -> None:
     """Show the made-up run's predictions."""
-    session.predictions = MadeUpRun(session)
-    session.run_changed.emit()
+    session.predictions.run = MadeUpRun(session)
+    session.predictions.run_changed.emit()
 
 
 def learnt(session, rows=(7, 3, 5), sure=0.9, labels=20, checks=()):
     """A reading that says Round of every shot and asks for some."""
-    n, c = session.n_shots, len(session.taxonomy)
+    n, c = session.labels.n_shots, len(session.labels.taxonomy)
     decided = np.zeros((n, c), bool)
-    decided[:, session.taxonomy.index("Round")] = True
+    decided[:, session.labels.taxonomy.index("Round")] = True
     chance = np.broadcast_to(np.asarray(sure, np.float32), (n,)).copy()
     reasons = tuple(f"least sure of {k}" for k in range(len(rows)))
     found = Learnt(
         1, labels, np.where(decided, 0.9, 0.05).astype(np.float32), decided, chance,
         np.ones(n, bool), np.array(rows, np.int64), reasons, np.array(checks, np.int64), 0.1,
     )  # fmt: skip
-    return InstantReading(session.taxonomy, found, {})
+    return InstantReading(session.labels.taxonomy, found, {})

@@ -43,7 +43,7 @@ def opened(qapp, tmp_path):
         window.show()
         window.doors.open_folder(make_project(tmp_path, n))
         windows.append(window)
-        window.session.repeat_rate = 0.0  # a shot that comes again is not in the script
+        window.session.repeats.rate = 0.0  # a shot that comes again is not in the script
         QTest.qWaitForWindowExposed(window)
         qapp.processEvents()
         return window
@@ -89,10 +89,10 @@ class Script:
 def label_a_day(window, n, seed):
     """One to three keys on each shot at full speed, with slips, flags, skips and undos."""
     session = window.session
-    script = Script(session.taxonomy, n, seed)
-    keys = [c.key for c in session.taxonomy.classes]
+    script = Script(session.labels.taxonomy, n, seed)
+    keys = [c.key for c in session.labels.taxonomy.classes]
     for row in range(n):
-        assert session.row == row
+        assert session.cursor.row == row
         for c in script.random.choice(len(keys), script.random.integers(1, 4), replace=False):
             QTest.keyClick(window, keys[c].lower())
             script.key(row, int(c))
@@ -113,13 +113,13 @@ def label_a_day(window, n, seed):
 
 def check(window, script):
     session = window.session
-    np.testing.assert_array_equal(session.present, script.present)
-    folder, annotator = session.project.folder, session.annotator
-    tally = session.decided.tally
+    np.testing.assert_array_equal(session.labels.present, script.present)
+    folder, annotator = session.opened.folder, session.opened.annotator
+    tally = session.labels.decided.tally
     assert tally.labelled == np.count_nonzero(script.status & LABELLED)
     labelled = script.present[(script.status & LABELLED) > 0]
-    wanted = session.taxonomy.unpack(labelled).sum(0)
-    assert tally.classes(session.taxonomy).tolist() == wanted.tolist()
+    wanted = session.labels.taxonomy.unpack(labelled).sum(0)
+    assert tally.classes(session.labels.taxonomy).tolist() == wanted.tolist()
     window.close()
     with Project.open(folder) as project:
         kept = project.store.load_state(annotator)
@@ -144,22 +144,22 @@ def test_a_day_of_two_thousand_shots_ends_as_the_script_says(opened):
 def test_twenty_keys_a_second_for_ten_minutes_all_land_on_the_right_shot(opened):
     window = opened(6000)
     session = window.session
-    script = Script(session.taxonomy, 6000, 3)
+    script = Script(session.labels.taxonomy, 6000, 3)
     begin, late = time.perf_counter(), []
     for k in range(20 * 600):
         due = begin + k / 20
         while (left := due - time.perf_counter()) > 0:
             QTest.qWait(max(1, int(1000 * left)))
         late.append(time.perf_counter() - due)
-        row = session.row
+        row = session.cursor.row
         if k % 2:
             QTest.keyClick(window, Qt.Key.Key_Right)
-            assert session.row == min(row + 1, 5999)
+            assert session.cursor.row == min(row + 1, 5999)
         else:
-            c = int(script.random.integers(len(session.taxonomy)))
-            QTest.keyClick(window, session.taxonomy.classes[c].key.lower())
+            c = int(script.random.integers(len(session.labels.taxonomy)))
+            QTest.keyClick(window, session.labels.taxonomy.classes[c].key.lower())
             script.key(row, c)
-            assert session.present[row] == script.present[row]
+            assert session.labels.present[row] == script.present[row]
     print(f"12,000 keys in {time.perf_counter() - begin:.0f} s, latest {1000 * max(late):.0f} ms")
     check(window, script)
 
@@ -179,25 +179,25 @@ def test_a_held_arrow_plays_at_the_rate_of_the_screen_and_stops_at_once(opened, 
     window = opened(60, InlineReader)
     session, actions = window.session, window.actions_
     qapp.processEvents()
-    assert not session.unseen
-    session.next()
-    assert session.unseen
+    assert not session.cursor.unseen
+    session.cursor.next()
+    assert session.cursor.unseen
     override = QKeyEvent(
         QEvent.Type.ShortcutOverride, Qt.Key.Key_Right, Qt.KeyboardModifier.NoModifier, "", True
     )
     assert actions.eventFilter(window.label.pattern, override), "not painted yet: dropped"
     window.label.pattern.repaint()
-    assert not session.unseen
+    assert not session.cursor.unseen
     assert not actions.eventFilter(window.label.pattern, override), "painted: the next may come"
     first = QKeyEvent(
         QEvent.Type.ShortcutOverride, Qt.Key.Key_Right, Qt.KeyboardModifier.NoModifier
     )
-    session.next()
+    session.cursor.next()
     assert not actions.eventFilter(window.label.pattern, first), "a key pressed anew always counts"
-    row = session.row
+    row = session.cursor.row
     hold(window.label.pattern, Qt.Key.Key_Right, 40)
     qapp.processEvents()
-    assert session.row == row, "nothing was queued up"
+    assert session.cursor.row == row, "nothing was queued up"
 
 
 def test_a_held_class_key_labels_once(opened):
@@ -215,7 +215,7 @@ def test_seven_thousand_shots_with_a_heatmap_cost_no_memory(opened):
     window = opened(7000)
     session = window.session
     use_made_up_run(session)
-    session.show_heat(1)
+    session.heat.show(1)
     process = psutil.Process()
 
     def play(shots):

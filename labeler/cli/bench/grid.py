@@ -50,7 +50,7 @@ def frames(hand: Hand) -> dict[str, Any]:
 
 def _made(hand: Hand, grid: Any) -> float:
     """Wait until the thumbnails are there, or as long as patience lasts; how many a second."""
-    begin, feed = time.perf_counter(), hand.session.feed
+    begin, feed = time.perf_counter(), hand.session.shots.feed
     before = len(feed.without_thumbnail()) if feed is not None else 0
     loop = QEventLoop()
     watch = QTimer()

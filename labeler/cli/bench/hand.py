@@ -44,7 +44,7 @@ class Hand:
 
     def decide(self) -> float:
         """A class key until the label is on disk and the next pattern on screen."""
-        assert self.session.auto_advance
+        assert self.session.labelling.auto_advance
         key = str(self.random.integers(1, 9))
         return self.until_painted(lambda: HANDS.keyClick(self.window, key))
 
@@ -54,9 +54,9 @@ class Hand:
 
     def jump(self) -> float:
         """To a shot far away, which nobody could read ahead."""
-        row = int(self.random.integers(1, self.session.n_shots))
-        row -= row == self.session.row
-        return self.until_painted(lambda: self.session.show(row))
+        row = int(self.random.integers(1, self.session.labels.n_shots))
+        row -= row == self.session.cursor.row
+        return self.until_painted(lambda: self.session.cursor.show(row))
 
     def find_next(self) -> float:
         """U until the next undecided shot is on screen."""
@@ -86,18 +86,18 @@ class Hand:
         painted: list[float] = []
 
         def arrived(row: int) -> None:
-            if row == self.session.row:
+            if row == self.session.cursor.row:
                 painted.append(time.perf_counter())
                 loop.exit(0)
 
-        self.session.painted.connect(arrived)
+        self.session.cursor.painted.connect(arrived)
         late.start(PATIENCE_MS)
         begin = time.perf_counter()
         act()
         if not painted and loop.exec():
             raise TimeoutError(f"nothing was painted within {PATIENCE_MS / 1000:.0f} s")
         late.stop()
-        self.session.painted.disconnect(arrived)
+        self.session.cursor.painted.disconnect(arrived)
         return 1000 * (painted[0] - begin)
 
 
@@ -140,7 +140,7 @@ def hand_in_window(folder: Path) -> Iterator[Hand]:
     theme.apply(app, "dark")
     session = Session()
     window = MainWindow(session, Settings(folder / "settings.toml"))
-    session.repeat_rate = 0.0  # every key decides a new shot
+    session.repeats.rate = 0.0  # every key decides a new shot
     window.resize(*WINDOW)
     window.show()
     try:

@@ -80,12 +80,12 @@ def _write(path: Path, shots: int, size: int) -> Path:
 
 def _keys(hand: Hand, week: Path, keys: int) -> dict[str, Any]:
     found: dict[str, Any] = {"open_10k_s": hand.open(week) / 1000}
-    hand.session.auto_levels()
-    hand.session.auto_advance = True
+    hand.session.display.auto_levels()
+    hand.session.labelling.auto_advance = True
     for _ in range(WARM_UP):
         hand.decide()
     found |= spread("next", [hand.decide() for _ in range(keys)])
-    hand.session.auto_advance = False
+    hand.session.labelling.auto_advance = False
     found |= spread("step", [hand.step() for _ in range(keys)])
     found |= spread("jump", [hand.jump() for _ in range(keys)])
     return found | spread("label", [hand.label() for _ in range(keys)])
@@ -107,8 +107,8 @@ def _while_training(hand: Hand, folder: Path, keys: int) -> dict[str, Any]:
         job.stop()
         why = job.last_event.get("text") or f"no epoch within {STARTING_S:.0f} s"
         return {"left_out": {"training": str(why)}}
-    hand.session.first()
-    hand.session.auto_advance = True
+    hand.session.cursor.first()
+    hand.session.labelling.auto_advance = True
     for _ in range(WARM_UP):
         hand.decide()
     lateness = Lateness()
@@ -118,7 +118,7 @@ def _while_training(hand: Hand, folder: Path, keys: int) -> dict[str, Any]:
     hand.rest(5.0)
     found = spread("next", times)
     job.stop()
-    hand.session.auto_advance = False
+    hand.session.labelling.auto_advance = False
     return {
         "next_ms_median_training": found["next_ms_median"],
         "next_ms_p99_training": found["next_ms_p99"],

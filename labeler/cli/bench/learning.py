@@ -18,7 +18,6 @@ from labeler.active import embeddings as grounds
 from labeler.cli.bench.hand import PATIENCE_MS, Hand, Lateness
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
-from labeler.session.instant_learning import Suggesting
 from model.prediction import embedding_file as embedding_parts
 
 SHOTS = 7264
@@ -35,15 +34,15 @@ def measure(hand: Hand, folder: Path, labels: int, shots: int = SHOTS) -> dict[s
     as well); in a project of `shots` shots made in `folder`.
     """
     week = _project(folder, shots)
-    suggesting = Suggesting.of(hand.session)
-    suggesting.begin(CHOICES)
+    suggesting = hand.session.learning
+    suggesting.turn_on(CHOICES)
     hand.open(week)
-    hand.session.auto_advance = True
+    hand.session.labelling.auto_advance = True
     _learn_one_by_one(hand, FIRST)
     always, waiting = Lateness(), Lateness()
     times = _learn_one_by_one(hand, labels, waiting)
-    suggesting.begin(CHOICES | {"instant": False})
-    hand.session.auto_advance = False
+    suggesting.turn_on(CHOICES | {"instant": False})
+    hand.session.labelling.auto_advance = False
     return {
         "suggested_ms_median": float(np.median(times)),
         "suggested_ms_p99": float(np.percentile(times, 99)),
@@ -79,7 +78,7 @@ def _learn_one_by_one(hand: Hand, labels: int, waiting: Lateness | None = None) 
         if waiting is not None:
             waiting.pause()
         hand.decide()
-        known = int((hand.session.status & LABELLED).astype(bool).sum())
+        known = int((hand.session.labels.status & LABELLED).astype(bool).sum())
         if waiting is not None:
             waiting.go_on()
         _until_learnt(hand, known)
@@ -91,17 +90,23 @@ def _until_learnt(hand: Hand, labels: int) -> None:
     session, loop = hand.session, QEventLoop()
 
     def arrived() -> None:
-        if session.instant is not None and session.instant.learnt.labels >= labels:
+        if (
+            session.predictions.instant is not None
+            and session.predictions.instant.learnt.labels >= labels
+        ):
             loop.exit(0)
 
     late = QTimer()
     late.setSingleShot(True)
     late.timeout.connect(lambda: loop.exit(1))
     late.start(PATIENCE_MS)
-    session.suggestions_changed.connect(arrived)
-    known = session.instant is not None and session.instant.learnt.labels >= labels
+    session.predictions.instant_changed.connect(arrived)
+    known = (
+        session.predictions.instant is not None
+        and session.predictions.instant.learnt.labels >= labels
+    )
     failed = 0 if known else loop.exec()
-    session.suggestions_changed.disconnect(arrived)
+    session.predictions.instant_changed.disconnect(arrived)
     late.stop()
     if failed:
         raise TimeoutError(f"nothing was learnt within {PATIENCE_MS / 1000:.0f} s")

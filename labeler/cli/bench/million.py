@@ -63,21 +63,21 @@ def at_size(folder: Path) -> dict[str, Any]:
     with hand_in_window(folder) as hand:
         found: dict[str, Any] = {"open_s": hand.open(folder / "week") / 1000}
         session = hand.session
-        found["shots"] = session.n_shots
+        found["shots"] = session.labels.n_shots
         hand.rest(0.5)
         found |= spread("step", [hand.step() for _ in range(KEYS)])
         found |= spread("label", [hand.label() for _ in range(KEYS)])
         found["next_unlabelled_ms"] = max(_find(session) for _ in range(OPEN_ONES * 2))
         found["next_unlabelled_painted_ms"] = max(hand.find_next() for _ in range(OPEN_ONES))
         begin = time.perf_counter()
-        tally = Tally(session.present, session.status)
-        tally.classes(session.taxonomy)
-        tally.rules(session.taxonomy)
+        tally = Tally(session.labels.present, session.labels.status)
+        tally.classes(session.labels.taxonomy)
+        tally.rules(session.labels.taxonomy)
         found["counts_ms"] = 1000 * (time.perf_counter() - begin)
         begin = time.perf_counter()
-        session.set_queue(filter="unlabelled")
+        session.queue.choose(filter="unlabelled")
         found["filter_ms"] = 1000 * (time.perf_counter() - begin)
-        session.set_queue(filter="all")
+        session.queue.choose(filter="all")
         hand.window.show_tab("Grid")
         hand.rest(0.5)
         found["memory_mb"] = psutil.Process().memory_info().rss / 1e6
@@ -86,7 +86,7 @@ def at_size(folder: Path) -> dict[str, Any]:
 
 def _find(session: Any) -> float:
     """Milliseconds that finding the next undecided shot takes, from anywhere."""
-    row = int(np.random.default_rng().integers(session.n_shots))
+    row = int(np.random.default_rng().integers(session.labels.n_shots))
     begin = time.perf_counter()
-    session.walk.next_open(row)
+    session.queue.walk.next_open(row)
     return 1000 * (time.perf_counter() - begin)

@@ -29,7 +29,6 @@ from labeler.project.store.records import LABELLED
 from labeler.runs.run_report import read_report
 from labeler.session.display import PANES
 from labeler.session.session import Session
-from labeler.session.training import Retraining
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
@@ -82,7 +81,7 @@ def walk(project: Path, everything: bool = False) -> Iterator[Event]:
         try:
             yield from _Tour(window, session, out, everything).events(project)
         finally:
-            Retraining.of(session).stop()
+            session.training.stop()
             window.close()
             window.deleteLater()
 
@@ -102,9 +101,9 @@ class _Tour:
     def events(self, project: Path) -> Iterator[Event]:
         begin = time.monotonic()
         self.window.doors.open_folder(project)
-        self._until(lambda: self.session.counts() is not None, "the first shot")
+        self._until(lambda: self.session.cursor.counts() is not None, "the first shot")
         self._label_by_key()
-        if self.session.project.current_run is None:
+        if self.session.require().project.current_run is None:
             yield from self._retrain()
         yield from self._show()
         self.facts.append(f"This walk took {time.monotonic() - begin:.0f} seconds.")
@@ -119,13 +118,13 @@ class _Tour:
         truth = self._truth()
         done: list[float] = []
         for _ in range(BY_KEY):
-            session.next_unlabelled()
-            if session.is_decided():
+            session.cursor.next_undecided()
+            if session.labelling.is_decided():
                 break
             begin = time.perf_counter()
-            present = session.taxonomy.unpack(truth[session.row])
-            for c in np.flatnonzero(present & ~session.taxonomy.implied(present)):
-                self._press(session.taxonomy.classes[c].key)
+            present = session.labels.taxonomy.unpack(truth[session.cursor.row])
+            for c in np.flatnonzero(present & ~session.labels.taxonomy.implied(present)):
+                self._press(session.labels.taxonomy.classes[c].key)
             done.append(time.perf_counter() - begin)
         self._picture("labelling", "Labelling by key")
         if done:
@@ -138,20 +137,20 @@ class _Tour:
     def _truth(self) -> np.ndarray:
         """(N,) packed labels that the shots' files carry."""
         parts = []
-        for source in self.session.project.sources:
+        for source in self.session.require().project.sources:
             with open_source(source.path, source.dataset) as found:
                 carried = found.labels()
             if carried is None:
                 raise InputError("carries no labels", file=source.path, mend="Use `demo`'s file.")
             names, labels = carried
-            full = np.zeros((len(labels), len(self.session.taxonomy)), bool)
-            full[:, self.session.taxonomy.columns(names)] = labels.astype(bool)
-            parts.append(self.session.taxonomy.pack(full))
+            full = np.zeros((len(labels), len(self.session.labels.taxonomy)), bool)
+            full[:, self.session.labels.taxonomy.columns(names)] = labels.astype(bool)
+            parts.append(self.session.labels.taxonomy.pack(full))
         return np.concatenate(parts)
 
     def _retrain(self) -> Iterator[Event]:
         """Press Retrain and wait, passing on what the window hears."""
-        training = Retraining.of(self.session)
+        training = self.session.training
         begin = time.monotonic()
         self.window.retrain()
         if not training.is_running:
@@ -192,7 +191,7 @@ class _Tour:
             go()
             self._picture(name, text)
         window.show_tab("Label")
-        session.show_heat(None)
+        session.heat.show(None)
         window.flip_theme()
         self._picture("light", "The light theme")
         window.flip_theme()
@@ -204,7 +203,7 @@ class _Tour:
 
     def _show_live(self) -> None:
         """Watch shots that arrive in a folder for a while."""
-        source = self.session.project.sources[0].path
+        source = self.session.require().project.sources[0].path
         with tempfile.TemporaryDirectory(prefix="beamtime-") as home:
             folder = Path(home) / "run-0042"
             folder.mkdir()
@@ -231,12 +230,12 @@ class _Tour:
 
     def _show_people(self) -> None:
         """Pages about several readers, on a copy of the project with simulated ones."""
-        home = Path(self.session.project.folder)
+        home = self.session.require().folder
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / home.name
             shutil.copytree(home, copy, ignore=shutil.ignore_patterns("report", CACHE))
             with Project.open(copy) as project:
-                demo_people.add(project, self.session.annotator)
+                demo_people.add(project, self.session.require().annotator)
             self.window.doors.open_folder(copy)
             self._press("y")
             self._picture("history", "What happened to a shot")
@@ -249,8 +248,8 @@ class _Tour:
 
     def _show_physics(self) -> None:
         self.window.show_tab("Label")
-        self.session.show_heat(None)
-        self.flipped = [n for n in PANES if not getattr(self.session.panes, n)]
+        self.session.heat.show(None)
+        self.flipped = [n for n in PANES if not getattr(self.session.display.panes, n)]
         self._flip_panes()
 
     def _flip_panes(self) -> None:
@@ -263,12 +262,12 @@ class _Tour:
 
     def _show_queue(self) -> None:
         self.window.show_tab("Label")
-        self.session.set_filters(CONDITIONS)
-        if len(self.session.queue):
-            self.session.first()
+        self.session.queue.set_filters(CONDITIONS)
+        if len(self.session.queue.rows):
+            self.session.cursor.first()
 
     def _show_map(self) -> None:
-        self.session.set_filters(())
+        self.session.queue.set_filters(())
         self.window.show_tab("Map")
         view: Any = self.window.views["Map"]
         view.start()
@@ -276,15 +275,15 @@ class _Tour:
 
     def _show_heat(self) -> None:
         self.window.show_tab("Label")
-        where = self.session.taxonomy.index(SHOWN[0])
-        labelled = (self.session.status & LABELLED) > 0
+        where = self.session.labels.taxonomy.index(SHOWN[0])
+        labelled = (self.session.labels.status & LABELLED) > 0
         has = np.flatnonzero(
-            labelled & self.session.taxonomy.unpack(self.session.present)[:, where]
+            labelled & self.session.labels.taxonomy.unpack(self.session.labels.present)[:, where]
         )
-        if self.session.predictions is not None and len(has):
-            surest = has[np.argmax(self.session.predictions.probabilities[has, where])]
-            self.session.show(int(surest))
-        self.session.show_heat(where)
+        if self.session.predictions.run is not None and len(has):
+            surest = has[np.argmax(self.session.predictions.run.probabilities[has, where])]
+            self.session.cursor.show(int(surest))
+        self.session.heat.show(where)
 
     def _show_shot(self) -> None:
         self.window.show_tab("Inspect")
@@ -294,7 +293,7 @@ class _Tour:
         def go() -> None:
             self.window.show_tab("Inspect")
             page = self.window.views["Inspect"]
-            page.show_gallery(self.session.taxonomy.index(name))  # type: ignore[attr-defined]
+            page.show_gallery(self.session.labels.taxonomy.index(name))  # type: ignore[attr-defined]
 
         return go
 
@@ -333,10 +332,10 @@ class _Tour:
         (self.out / "report.html").write_text(page, encoding="utf-8")
 
     def _of_run(self) -> list[str]:
-        number = self.session.project.current_run
+        number = self.session.require().project.current_run
         if number is None:
             return []
-        metrics = read_report(number, self.session.project.run_folder(number)).metrics
+        metrics = read_report(number, self.session.require().project.run_folder(number)).metrics
         names = ("accuracy", "macro_f1", "contradiction_rate")
         told = ", ".join(f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in names if n in metrics)
         return [f"Run {number} on its evaluation shots: {told}."]

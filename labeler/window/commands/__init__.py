@@ -29,7 +29,7 @@ def of_classes(taxonomy: Taxonomy) -> tuple[Command, ...]:
             (c.key.upper(),) if c.key else (),
             "Label",
             "shots",
-            lambda w, i=i: w.hand.toggle(i),  # type: ignore[misc]
+            lambda w, i=i: w.target.toggle(i),  # type: ignore[misc]
         )
         for i, c in enumerate(taxonomy.classes)
     )

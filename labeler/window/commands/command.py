@@ -14,7 +14,7 @@ When = Literal["always", "project", "shot", "model", "shots", "many"]
 """always; a project is open; a shot is on screen in Label; and a run has predicted.
 
 shots: there is a shot on screen in Label, or some are selected in the view in front;
-many: the view in front shows shots that may be selected. Both go to the window's `hand`.
+many: the view in front shows shots that may be selected. Both go to the window's `target`.
 """
 
 MENUS = ("Project", "Label", "Go", "View", "Help")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from labeler.session.instant_learning import Suggesting
 from labeler.window.commands.command import Command, command
 
 TABLE: tuple[Command, ...] = (
@@ -12,7 +11,7 @@ TABLE: tuple[Command, ...] = (
         "Right PgDown",
         "Go",
         "shot",
-        lambda w: w.session.next(),
+        lambda w: w.session.cursor.next(),
         icon="next",
         repeats=True,
     ),
@@ -22,7 +21,7 @@ TABLE: tuple[Command, ...] = (
         "Left PgUp",
         "Go",
         "shot",
-        lambda w: w.session.previous(),
+        lambda w: w.session.cursor.previous(),
         icon="previous",
         repeats=True,
     ),
@@ -32,7 +31,7 @@ TABLE: tuple[Command, ...] = (
         "U",
         "Go",
         "shot",
-        lambda w: w.session.next_unlabelled(),
+        lambda w: w.session.cursor.next_undecided(),
     ),
     command(
         "asked",
@@ -40,7 +39,7 @@ TABLE: tuple[Command, ...] = (
         "Q",
         "Go",
         "project",
-        lambda w: w.session.set_queue(filter="all", order="asked"),
+        lambda w: w.session.queue.choose(filter="all", order="asked"),
     ),
     command(
         "similar",
@@ -48,12 +47,12 @@ TABLE: tuple[Command, ...] = (
         "Shift+L",
         "Go",
         "shot",
-        lambda w: Suggesting.of(w.session).similar(w.session.row),
+        lambda w: w.session.learning.similar(w.session.cursor.row),
     ),
-    command("first", "First shot", "Home", "Go", "shot", lambda w: w.session.first()),
-    command("last", "Last shot", "End", "Go", "shot", lambda w: w.session.last()),
+    command("first", "First shot", "Home", "Go", "shot", lambda w: w.session.cursor.first()),
+    command("last", "Last shot", "End", "Go", "shot", lambda w: w.session.cursor.last()),
     command("jump", "Jump to shot…", "G", "Go", "shot", lambda w: w.ask_number()),
     command(
-        "refresh", "Build the queue anew", "F5", "Go", "project", lambda w: w.session.set_queue()
+        "refresh", "Build the queue anew", "F5", "Go", "project", lambda w: w.session.queue.choose()
     ),
 )

@@ -5,7 +5,14 @@ from __future__ import annotations
 from labeler.window.commands.command import Command, command, view
 
 TABLE: tuple[Command, ...] = (
-    command("accept", "Accept and go on", "Enter", "Label", "shot", lambda w: w.session.accept()),
+    command(
+        "accept",
+        "Accept and go on",
+        "Enter",
+        "Label",
+        "shot",
+        lambda w: w.session.labelling.accept(),
+    ),
     command(
         "accept_sure",
         "Accept all sure suggestions…",
@@ -14,24 +21,32 @@ TABLE: tuple[Command, ...] = (
         "project",
         lambda w: view("dialogs.accept_sure").open_card(w),
     ),
-    command("fix", "Apply the offered fix", "F", "Label", "shots", lambda w: w.hand.fix()),
-    command("undo", "Undo", "Ctrl+Z", "Label", "project", lambda w: w.session.undo(), icon="undo"),
+    command("fix", "Apply the offered fix", "F", "Label", "shots", lambda w: w.target.fix()),
+    command(
+        "undo",
+        "Undo",
+        "Ctrl+Z",
+        "Label",
+        "project",
+        lambda w: w.session.labelling.undo(),
+        icon="undo",
+    ),
     command(
         "redo",
         "Redo",
         "Ctrl+Shift+Z Ctrl+Y",
         "Label",
         "project",
-        lambda w: w.session.redo(),
+        lambda w: w.session.labelling.redo(),
         icon="redo",
     ),
     command(
-        "skip", "Skip: leave undecided and go on", "S", "Label", "shots", lambda w: w.hand.skip()
+        "skip", "Skip: leave undecided and go on", "S", "Label", "shots", lambda w: w.target.skip()
     ),
     command(
         "flag", "Flag with a note…", "M", "Label", "shots", lambda w: w.ask_note(), icon="flag"
     ),
-    command("unflag", "Flag on or off", "Shift+M", "Label", "shots", lambda w: w.hand.flag()),
+    command("unflag", "Flag on or off", "Shift+M", "Label", "shots", lambda w: w.target.flag()),
     command(
         "history",
         "History of the shot",
@@ -48,7 +63,7 @@ TABLE: tuple[Command, ...] = (
         "Label",
         "project",
         lambda w: w.flip_auto_advance(),
-        state=lambda w: w.session.auto_advance,
+        state=lambda w: w.session.labelling.auto_advance,
     ),
     command(
         "accept_all",
@@ -56,7 +71,7 @@ TABLE: tuple[Command, ...] = (
         "Ctrl+Enter",
         "Label",
         "many",
-        lambda w: w.hand.accept(),
+        lambda w: w.target.accept(),
     ),
     command(
         "select_all",
@@ -64,7 +79,7 @@ TABLE: tuple[Command, ...] = (
         "Ctrl+A",
         "Label",
         "many",
-        lambda w: w.hand.choose("select:all"),
+        lambda w: w.selection.choose("select:all"),
     ),
     command(
         "select_others",
@@ -72,7 +87,7 @@ TABLE: tuple[Command, ...] = (
         "Ctrl+I",
         "Label",
         "many",
-        lambda w: w.hand.choose("select:others"),
+        lambda w: w.selection.choose("select:others"),
     ),
     command("retrain", "Retrain the network", "Ctrl+R", "Label", "project", lambda w: w.retrain()),
     command(

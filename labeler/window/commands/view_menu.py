@@ -14,7 +14,7 @@ def _physics(name: str, text: str, key: str) -> Command:
         "View",
         "project",
         lambda w: w.label.physics.flip(name),
-        state=lambda w: getattr(w.session.panes, name),
+        state=lambda w: getattr(w.session.display.panes, name),
     )
 
 
@@ -36,9 +36,9 @@ TABLE: tuple[Command, ...] = (
         "H",
         "View",
         "shot",
-        lambda w: w.session.flip_heat(),
+        lambda w: w.session.heat.toggle(),
         icon="heat",
-        state=lambda w: w.session.heat_on,
+        state=lambda w: w.session.heat.on,
     ),
     command(
         "heat_stronger",
@@ -74,7 +74,7 @@ TABLE: tuple[Command, ...] = (
         "A",
         "View",
         "shot",
-        lambda w: w.session.auto_levels(),
+        lambda w: w.session.display.auto_levels(),
     ),
     command(
         "follow_levels",
@@ -82,8 +82,8 @@ TABLE: tuple[Command, ...] = (
         "Shift+A",
         "View",
         "project",
-        lambda w: w.session.follow_levels(not w.session.levels_follow),
-        state=lambda w: w.session.levels_follow,
+        lambda w: w.session.display.follow_levels(not w.session.display.levels_follow),
+        state=lambda w: w.session.display.levels_follow,
     ),
     command("norm", "Next norm", "N", "View", "project", lambda w: w.next_norm()),
     command("colormap", "Next colormap", "C", "View", "project", lambda w: w.next_colormap()),
@@ -94,7 +94,7 @@ TABLE: tuple[Command, ...] = (
         "View",
         "project",
         lambda w: w.flip_mask(),
-        state=lambda w: w.session.screen.mask,
+        state=lambda w: w.session.display.screen.mask,
     ),
     command(
         "prepared",
@@ -102,8 +102,8 @@ TABLE: tuple[Command, ...] = (
         "D",
         "View",
         "project",
-        lambda w: w.session.show_prepared(not w.session.prepared),
-        state=lambda w: w.session.prepared,
+        lambda w: w.session.shots.show_prepared(not w.session.shots.prepared),
+        state=lambda w: w.session.shots.prepared,
     ),
     command(
         "centre",

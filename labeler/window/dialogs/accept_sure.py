@@ -58,7 +58,7 @@ class AcceptSure(QFrame):
         self.show()
         self.raise_()
         self.slider.setFocus()
-        session.suggestions_changed.connect(self.refresh)
+        session.predictions.instant_changed.connect(self.refresh)
 
     def _lay_out(self) -> None:
         among = "undecided shots" if self.rows is None else "undecided of the selected shots"
@@ -85,15 +85,19 @@ class AcceptSure(QFrame):
     def refresh(self, *_: object) -> None:
         """Count anew."""
         session = self.session
-        if session.project is None:
+        if session.opened is None:
             self.finish()
             return
         self._asked_again = False
-        self.found = session.sure(self.threshold, self.rows)
+        self.found = session.suggestions.sure(self.threshold, self.rows)
         n = len(self.found.rows)
         text = share(self.threshold) if self.threshold < 0.99 else f"{self.threshold:.3f}"[1:]
         self.limit.setText(text.rstrip("0") if len(text) > 3 else text)
-        by = "" if session.reading is None else f", by the model's own estimate ({self._by()})"
+        by = (
+            ""
+            if session.predictions.now is None
+            else f", by the model's own estimate ({self._by()})"
+        )
         text = self.found.text()
         self.words.setText(f"{text[:1].upper()}{text[1:]}{by if n else ''}.")
         self.accept.setText(f"Accept {n:,} shot{'' if n == 1 else 's'}")
@@ -102,7 +106,7 @@ class AcceptSure(QFrame):
             button.setEnabled(n > 0)
 
     def _by(self) -> str:
-        return str(getattr(self.session.reading, "name", "this run"))
+        return str(getattr(self.session.predictions.now, "name", "this run"))
 
     def take(self) -> None:
         """Accept them, as one gesture."""
@@ -112,14 +116,16 @@ class AcceptSure(QFrame):
             self._asked_again = True
             self.accept.setText(f"Press again: all {len(self.found.rows):,} shots")
             return
-        self.session.accept_sure(self.threshold, self.rows)
+        self.session.labelling.accept_sure(self.threshold, self.rows)
         self.finish()
 
     def preview(self) -> None:
         """Go through them, the least sure first."""
-        rows = self.found.rows
-        order = np.argsort(self.session.reading.sureness()[rows], kind="stable")
-        self.session.show_rows(rows[order], f"Surer than {self.limit.text()}")
+        rows, reading = self.found.rows, self.session.predictions.now
+        if reading is None:
+            return
+        order = np.argsort(reading.sureness()[rows], kind="stable")
+        self.session.queue.show_rows(rows[order], f"Surer than {self.limit.text()}")
         self.finish()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
@@ -142,7 +148,7 @@ class AcceptSure(QFrame):
     def finish(self) -> None:
         """Go away."""
         if self.isVisible():
-            self.session.suggestions_changed.disconnect(self.refresh)
+            self.session.predictions.instant_changed.disconnect(self.refresh)
         self.slider.removeEventFilter(self)
         leave(self, self._before)
 
@@ -150,11 +156,10 @@ class AcceptSure(QFrame):
 def open_card(window: Any) -> AcceptSure | None:
     """The card over the view in front, for its selected shots where it has some."""
     session = window.session
-    if session.reading is None:
+    if session.predictions.now is None:
         session.noted.emit("info", NOTHING_YET)
         return None
-    chosen = getattr(getattr(window, "hand", session), "chosen", None)
-    rows = chosen() if callable(chosen) else None
+    rows = None if window.selection is None else window.selection.chosen()
     some = rows if rows is not None and len(rows) else None
     host = window.label.pattern if window.tab == "Label" else window.views[window.tab]
     return AcceptSure(session, host, some)

@@ -91,7 +91,7 @@ class ClassesDialog(QDialog):
 
     def refresh(self) -> None:
         """Read everything anew."""
-        project = self.session.project
+        project = self.session.require().project
         for table in (self.classes, self.rules, self.past):
             table.clear()
         for c in project.taxonomy.classes:
@@ -116,7 +116,7 @@ class ClassesDialog(QDialog):
         self._enable()
 
     def _enable(self) -> None:
-        writable = not self.session.project.store.read_only
+        writable = not self.session.require().project.store.read_only
         self.buttons["Add…"].setEnabled(writable)
         for name in ("Rename…", "Merge into…", "Retire"):
             self.buttons[name].setEnabled(writable and bool(self.classes.selectedItems()))
@@ -156,7 +156,7 @@ class ClassesDialog(QDialog):
 
     def merge(self) -> None:
         """Ask into which class the chosen one goes, and before many shots change."""
-        gone, project = self._chosen(), self.session.project
+        gone, project = self._chosen(), self.session.require().project
         others = [c.name for c in project.taxonomy.classes if not c.retired and c.name != gone]
         question = f"Every label {gone} becomes"
         into, sure = QInputDialog.getItem(self, self.windowTitle(), question, others, 0, False)
@@ -187,7 +187,7 @@ _YES = QMessageBox.StandardButton.Yes
 
 def show_classes(window: Any) -> None:
     """Let the person change the classes of the open project."""
-    if window.session.project is None:
+    if window.session.opened is None:
         return
     dialog = ClassesDialog(window.session, window)
     dialog.exec()

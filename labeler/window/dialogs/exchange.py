@@ -40,10 +40,10 @@ def _ask(host: QWidget, title: str, name: str, filters: Any) -> tuple[Path, str]
 
 def export_labels(session: Any, host: QWidget) -> Errand | None:
     """Write the labels to a file of a kind that the person chooses."""
-    asked = _ask(host, "Export labels", f"{session.project.name}-labels.csv", LABEL_FILES)
+    asked = _ask(host, "Export labels", f"{session.require().project.name}-labels.csv", LABEL_FILES)
     if asked is None:
         return None
-    out, annotator = asked[0], session.annotator
+    out, annotator = asked[0], session.require().annotator
 
     def work(project: Any, progress: Progress) -> str:
         from labeler.exchange import export
@@ -56,12 +56,12 @@ def export_labels(session: Any, host: QWidget) -> Errand | None:
 
 def export_shots(session: Any, host: QWidget) -> Errand | None:
     """Write the shots of the queue, with their labels, to a file."""
-    rows, annotator = np.array(session.queue), session.annotator
+    rows, annotator = np.array(session.queue.rows), session.require().annotator
     if not len(rows):
         session.noted.emit("info", "The queue is empty: choose shots first.")
         return None
     title = f"Export the {len(rows):,} shots of the queue"
-    asked = _ask(host, title, f"{session.project.name}-shots.cxi", SHOT_FILES)
+    asked = _ask(host, title, f"{session.require().project.name}-shots.cxi", SHOT_FILES)
     if asked is None:
         return None
     out, kind = asked
@@ -89,10 +89,12 @@ def export_shots(session: Any, host: QWidget) -> Errand | None:
 
 def write_report(session: Any, host: QWidget) -> Errand | None:
     """Write the report of the labelling week."""
-    asked = _ask(host, "Labelling report", f"{session.project.name}-report.html", REPORT_FILES)
+    asked = _ask(
+        host, "Labelling report", f"{session.require().project.name}-report.html", REPORT_FILES
+    )
     if asked is None:
         return None
-    out, annotator = asked[0], session.annotator
+    out, annotator = asked[0], session.require().annotator
 
     def work(project: Any, progress: Progress) -> str:
         from labeler.quality import week_report

@@ -39,10 +39,12 @@ class ImportLabels(QDialog):
         self.person = QComboBox()
         self.person.setEditable(True)
         self.person.setAccessibleName("Whose labels they are")
-        store = session.project.store
+        store = session.require().project.store
         people = [a for a in store.annotators() if a.kind == "human"]
         self.person.addItems([a.name for a in people])
-        self.person.setCurrentText(next(a.name for a in people if a.id == session.annotator))
+        self.person.setCurrentText(
+            next(a.name for a in people if a.id == session.require().annotator)
+        )
         self.only_new = QCheckBox("Leave shots alone that have a label of this person")
         self.drop = QCheckBox("Take shots with unknown classes without these classes")
         self.said = QPlainTextEdit()
@@ -104,7 +106,7 @@ class ImportLabels(QDialog):
         )
 
     def _start(self, work: Any, then: Any) -> None:
-        self._errand = Errand(Path(self.session.project.folder), work, self)
+        self._errand = Errand(self.session.require().folder, work, self)
         self._errand.done.connect(lambda answer: self._end(lambda: then(answer)))
         self._errand.refused.connect(lambda text: self._end(lambda: self._refuse(text)))
         self._errand.start()
@@ -147,8 +149,8 @@ class ImportLabels(QDialog):
 
     def _finish(self, found: Plan) -> None:
         session, n = self.session, len(found.rows)
-        session.open(Path(session.project.folder))
-        mine = found.annotator == name_of(session.project)
+        session.open(session.require().folder)
+        mine = found.annotator == name_of(session.require().project)
         session.noted.emit(
             "info",
             f"{n:,} shots of {found.annotator} changed by {self.path.name}; Undo takes it "

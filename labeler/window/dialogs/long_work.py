@@ -91,7 +91,7 @@ class LongWork(QDialog):
         self.errand.changed.connect(self.refresh)
         session.project_changed.connect(self._follow)
         session.project_left.connect(self.close)
-        session.run_changed.connect(self.refresh)
+        session.predictions.run_changed.connect(self.refresh)
         self._follow()
 
     def _lay_out(self) -> None:
@@ -129,11 +129,11 @@ class LongWork(QDialog):
 
     def _follow(self) -> None:
         """Offer the files of the project that is open now; while it works, they stay."""
-        project = self.session.project
-        if project is None or self.errand.is_running:
+        opened = self.session.opened
+        if opened is None or self.errand.is_running:
             return
         self.file.clear()
-        for source in project.sources:
+        for source in opened.project.sources:
             self.file.addItem(source.path.name, source.path)
         self._name_out()
         self.refresh()
@@ -143,7 +143,7 @@ class LongWork(QDialog):
         kind, file = self.kind.currentData(), self.file.currentData()
         if kind in NEEDS_FILE and file is not None:
             ending = "noise" if kind == NOISE else "maps"
-            folder = Path(self.session.project.folder)
+            folder = self.session.require().folder
             self.out.setText(str(folder / f"{Path(file).stem}-{ending}.h5"))
 
     def _ask_out(self) -> None:
@@ -174,7 +174,7 @@ class LongWork(QDialog):
             self.errand.cancel()
             self.button.setEnabled(False)
             return
-        order, project = self.order(), self.session.project
+        order, project = self.order(), self.session.require().project
         if order.lacking(project):
             return
         self._order = order
@@ -187,18 +187,18 @@ class LongWork(QDialog):
         """Say that it is done; what the network in use read is shown at once."""
         order = self._order
         assert order is not None
-        shots = last.get("shots", self.session.n_shots)
+        shots = last.get("shots", self.session.labels.n_shots)
         where = f", in {order.out}" if order.kind in NEEDS_FILE else ""
         self.errand.answer = f"Done: {WORKS[order.kind]}, {shots:,} shots{where}."
         if order.kind == READ:
-            self.session.use_run(self.session.project.current_run)
+            self.session.predictions.use_run(self.session.require().project.current_run)
         self.session.noted.emit("info", self.errand.answer)
 
     def refresh(self) -> None:
         """Show what can be chosen, how far the work is, and what is lacking."""
-        project = self.session.project
-        if project is None:
+        if self.session.opened is None:
             return
+        project = self.session.opened.project
         order, running = self.order(), self.errand.is_running
         for name, widget in self.rows.items():
             shown = order.kind == NOISE if name == "level" else order.kind in NEEDS_FILE

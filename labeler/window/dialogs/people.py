@@ -31,7 +31,7 @@ class PeopleDialog(QDialog):
         self.name = ""
         self.setWindowTitle("Who labels")
         self.resize(460, 380)
-        store = session.project.store
+        store = session.require().project.store
         self.list = text_table("People", ("Name", "Labelled"))
         for person in people.people(store):
             mark = "  (you)" if person.is_me else ""
@@ -70,7 +70,9 @@ class PeopleDialog(QDialog):
         return self.new.text().strip() or (item.data(0, Qt.ItemDataRole.UserRole) if item else "")
 
     def _refresh(self) -> None:
-        self.take.setEnabled(bool(self._chosen()) and not self.session.project.store.read_only)
+        self.take.setEnabled(
+            bool(self._chosen()) and not self.session.require().project.store.read_only
+        )
 
     def _take(self) -> None:
         self.name = self._chosen()
@@ -78,16 +80,16 @@ class PeopleDialog(QDialog):
             self.accept()
 
     def _keep_blind(self) -> None:
-        store = self.session.project.store
+        store = self.session.require().project.store
         if self.blind.isChecked() != people.is_blind(store):
             people.set_blind(store, self.blind.isChecked())
-            self.session.sources_changed()  # what may be seen is another thing everywhere
+            self.session.reopen()  # what may be seen is another thing everywhere
 
 
 def show_people(window: Any) -> None:
     """Let the person choose under whose name they label."""
     session: Session = window.session
-    if session.project is None:
+    if session.opened is None:
         return
     dialog = PeopleDialog(session, window)
     try:

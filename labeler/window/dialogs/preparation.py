@@ -5,7 +5,6 @@ Reading background shots is the matter of a child process; this one only asks an
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from PyQt6.QtWidgets import (
@@ -42,7 +41,7 @@ class PreparationDialog(QDialog):
         self.bad = QCheckBox("Mask pixels that many shots show to be hot or dead")
         self.light = _choice("Stray light", (NO_LIGHT, SMOOTH, SHOTS))
         self.surface = _choice("Kind of surface", SURFACES)
-        self.background = _choice("Background shots", (*session.taxonomy.names, OTHER))
+        self.background = _choice("Background shots", (*session.labels.taxonomy.names, OTHER))
         self.flat = QCheckBox("Correct for the flat detector (counts per solid angle)")
         self.centre = QCheckBox("Find the beam centre of each shot and bring it to the middle")
         self.trouble = label(role="error", wrap=True)
@@ -50,7 +49,7 @@ class PreparationDialog(QDialog):
         self.use = QPushButton("Use from the next training on")
         self._job: Any = None
         self._lay_out()
-        self._show(preparation_of(session.project))
+        self._show(preparation_of(session.require().project))
         self.light.currentTextChanged.connect(self._follow)
         self.background.activated.connect(self._chosen)
         self.use.clicked.connect(self.start)
@@ -94,9 +93,9 @@ class PreparationDialog(QDialog):
         self.surface.setCurrentIndex(steps.degree)
         self.flat.setChecked(steps.flat_detector)
         self.centre.setChecked(steps.centre)
-        names = self.session.taxonomy.names
+        names = self.session.labels.taxonomy.names
         self.background.setCurrentText("Empty" if "Empty" in names else names[0])
-        known = [s.geometry for s in self.session.project.sources]
+        known = [s.geometry for s in self.session.require().project.sources]
         if not all(g.distance_m and g.pixel_m for g in known):
             self.flat.setEnabled(False)
             self.flat.setChecked(False)
@@ -138,7 +137,7 @@ class PreparationDialog(QDialog):
         """Set the steps, in a child process; close when it is done, or say what is wrong."""
         from labeler.jobs.job import Job
 
-        folder = Path(self.session.project.folder)
+        folder = self.session.require().folder
         self.trouble.hide()
         self.use.setEnabled(False)
         self.bar.show()
@@ -151,7 +150,7 @@ class PreparationDialog(QDialog):
         self.use.setEnabled(True)
         if ok and not self._job.was_cancelled:
             self.session.noted.emit("info", message)
-            self.session.preparation_changed()
+            self.session.shots.prepare_again()
             self.accept()
         elif not ok:
             self.trouble.setText(message)

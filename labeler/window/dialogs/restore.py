@@ -5,7 +5,6 @@ Going back keeps the present state as a backup first, so it can itself be taken 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import Qt
@@ -35,7 +34,7 @@ class RestoreDialog(QDialog):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.folder = Path(session.project.folder)
+        self.folder = session.require().folder
         self.chosen: Backup | None = None
         self.setWindowTitle("Backups")
         self.resize(720, 460)
@@ -57,8 +56,8 @@ class RestoreDialog(QDialog):
         layout.addWidget(self.list, 1)
         layout.addWidget(self.empty, 1)
         layout.addLayout(foot(self, self.go, beside=self.now))
-        session.keeper.made.connect(self.refresh)
-        session.keeper.failed.connect(self.refresh)
+        session.backup.made.connect(self.refresh)
+        session.backup.failed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -77,7 +76,7 @@ class RestoreDialog(QDialog):
             self.back_up,
         )
         self.now.setVisible(bool(here))
-        self.now.setEnabled(not self.session.keeper.is_busy)
+        self.now.setEnabled(not self.session.backup.is_busy)
         if here:
             self.list.setCurrentItem(self.list.topLevelItem(0))
         self._selected()
@@ -85,7 +84,7 @@ class RestoreDialog(QDialog):
     def back_up(self) -> None:
         """Make one now; the list follows when it is there."""
         self.now.setEnabled(False)
-        self.session.keeper.begin("hand")
+        self.session.backup.make("hand")
 
     def _current(self) -> Backup | None:
         items = self.list.selectedItems()
@@ -135,11 +134,11 @@ def _size(n: int) -> str:
 def show_backups(window: Any) -> None:
     """Let the person choose a backup and go back to it."""
     session: Session = window.session
-    if session.project is None:
+    if session.opened is None:
         return
-    if not session.project.keeps_backups:
+    if not session.require().project.keeps_backups:
         text = "The labels are on a server, whose administrator makes the backups."
-        if session.project.store.read_only:
+        if session.require().project.store.read_only:
             text = "This project can only be looked at."
         session.noted.emit("info", text)
         return
@@ -151,7 +150,7 @@ def show_backups(window: Any) -> None:
 
 def go_back(session: Session, backup: Backup) -> None:
     """Make the open project what a backup holds; a refusal leaves it as it was."""
-    folder = Path(session.project.folder)
+    folder = session.require().folder
     session.close()
     try:
         backups.restore(folder, backup.path)

@@ -73,11 +73,11 @@ class GridCanvas(GridHands):
         """Other shots, or in another order; what was selected stays so where it is still there."""
         kept, current = self.chosen.rows, self.chosen.current_row
         self.sections = sections
-        self.chosen = Chosen(rows, self.session.n_shots)
+        self.chosen = Chosen(rows, self.session.labels.n_shots)
         self.chosen.take_rows(kept)
         self.strips.forget()
         self.arrange()
-        place = self.chosen.place_of(self.session.row if current is None else current)
+        place = self.chosen.place_of(self.session.cursor.row if current is None else current)
         self.chosen.current = place if place is not None else 0 if len(rows) else None
         self.selection_changed.emit()
 
@@ -203,7 +203,7 @@ class GridCanvas(GridHands):
 
     def _ask(self, missing: list[int]) -> None:
         """Ask for thumbnails in sight, the uppermost last since the newest is made first."""
-        feed = self.session.feed
+        feed = self.session.shots.feed
         if feed is None:
             return
         for row in reversed(missing[:ASKED_AT_ONCE]):

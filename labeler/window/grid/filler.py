@@ -36,17 +36,17 @@ class Filler(QWidget):
         self._left = np.zeros(0, np.int64)
         self._waiting: set[int] = set()
         self._done = 0
-        session.thumbnail_ready.connect(self._made)
+        session.shots.thumbnail_ready.connect(self._made)
         session.project_changed.connect(self.stop)
         self.hide()
 
     def start(self) -> None:
         """Go on with what is missing."""
-        feed = self.session.feed
+        feed = self.session.shots.feed
         if feed is None:
             return
         self._left = feed.without_thumbnail()
-        self._done = self.session.n_shots - len(self._left)
+        self._done = self.session.labels.n_shots - len(self._left)
         self._waiting.clear()
         self.setVisible(bool(len(self._left)))
         if len(self._left):
@@ -64,7 +64,7 @@ class Filler(QWidget):
         self._waiting.discard(row)
 
     def _tick(self) -> None:
-        feed = self.session.feed
+        feed = self.session.shots.feed
         if feed is None or (feed.kept is not None and feed.kept.trouble):
             self.stop()
             return
@@ -75,7 +75,7 @@ class Filler(QWidget):
         for row in some[::-1].tolist():
             if feed.thumbnail(row) is not None:
                 self._waiting.discard(row)
-        n = self.session.n_shots
+        n = self.session.labels.n_shots
         self.text.setText(f"thumbnails {self._done - len(self._waiting):,} of {n:,}")
         self.bar.setMaximum(n)
         self.bar.setValue(self._done)

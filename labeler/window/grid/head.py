@@ -75,7 +75,7 @@ class GridHead(QFrame):
 
     def _fill_groups(self) -> None:
         map_file.look_for_clusters(self.session)
-        menu, known = self.group.list, self.session.known
+        menu, known = self.group.list, self.session.queue.known
         menu.clear()
         for name, group in GROUPS.items():
             lacking = known.lacking(group.needs)

@@ -45,7 +45,7 @@ class Strips:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.side, self.pitch, self.ratio = 96, 100, 1.0
-        self.badges = Badges(session.taxonomy)
+        self.badges = Badges(session.labels.taxonomy)
         self._kept: OrderedDict[int, Strip] = OrderedDict()
         self._size = 0
 
@@ -58,8 +58,8 @@ class Strips:
         """Other shots, another size, other colours: nothing drawn is of use."""
         self._kept.clear()
         self._size = 0
-        if self.badges.taxonomy is not self.session.taxonomy:
-            self.badges = Badges(self.session.taxonomy)
+        if self.badges.taxonomy is not self.session.labels.taxonomy:
+            self.badges = Badges(self.session.labels.taxonomy)
 
     def of(self, first: int, rows: npt.NDArray[np.int64], until: float) -> Strip:
         """The line that begins at a place, drawn as far as time (perf_counter) allows."""
@@ -106,10 +106,10 @@ class Strips:
     def _standings(self, rows: npt.NDArray[np.int64]) -> list[Standing]:
         """What each badge of a line tells; suggestions where nobody decided."""
         session = self.session
-        present, status = session.present[rows], session.status[rows]
+        present, status = session.labels.present[rows], session.labels.status[rows]
         decided = (status & LABELLED) > 0
-        own = (session.decided.own_status[rows] & LABELLED) > 0
-        ghosts = session.suggestions(rows)
+        own = (session.labels.decided.own_status[rows] & LABELLED) > 0
+        ghosts = session.suggestions.bits(rows)
         columns = zip(
             np.where(decided, present, ghosts).tolist(),
             status.tolist(),
@@ -122,7 +122,7 @@ class Strips:
     def _paint_shot(self, painter: QPainter, where: QRectF, row: int) -> bool:
         """Whether the thumbnail was there."""
         painter.fillRect(where, GROUND)
-        feed = self.session.feed
+        feed = self.session.shots.feed
         image = self._sharp(row) if self.sharp else None
         there = image is not None or not self.sharp
         if image is None:
@@ -155,11 +155,11 @@ class Strips:
 
     def _sharp(self, row: int) -> QImage | None:
         """A large tile from the counts themselves, as the pattern would show them."""
-        counts, mask = self.session.counts(row), self.session.mask(row)
+        counts, mask = self.session.shots.counts(row), self.session.shots.mask(row)
         if not isinstance(counts, np.ndarray):
             return None
         small = area_means(counts, mask, round(self.side * self.ratio))
-        picture = self.session.screen_for(counts, mask).picture(small)
+        picture = self.session.display.screen_for(counts, mask).picture(small)
         pixels = np.ascontiguousarray(picture, np.uint32)
         height, width = pixels.shape
         form = QImage.Format.Format_RGB32

@@ -6,7 +6,7 @@ from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QSizePolicy
 
-from labeler.session.selection import Bulk
+from labeler.session.selection import Selection
 from labeler.session.session import Session
 from labeler.window.label.class_panel import groups
 from labeler.window.widgets import theme
@@ -80,9 +80,9 @@ class TagButton(QAbstractButton):
 class TagBar(QFrame):
     """One button for each class, in the order of the class panel."""
 
-    def __init__(self, session: Session, hand: Bulk) -> None:
+    def __init__(self, session: Session, selection: Selection) -> None:
         super().__init__()
-        self.session, self.hand = session, hand
+        self.session, self.selection = session, selection
         self.setObjectName("footer")
         self.setFixedHeight(HEIGHT)
         self.setAccessibleName("Classes of the selected shots")
@@ -92,8 +92,8 @@ class TagBar(QFrame):
         self._layout.setContentsMargins(10, 5, 10, 5)
         self._layout.setSpacing(3)
         session.project_changed.connect(self.rebuild)
-        session.labels_changed.connect(lambda rows: self.refresh())
-        hand.changed.connect(self.refresh)
+        session.labels.labels_changed.connect(lambda rows: self.refresh())
+        selection.changed.connect(self.refresh)
         self.rebuild()
 
     def rebuild(self) -> None:
@@ -106,19 +106,19 @@ class TagBar(QFrame):
         self.count.setMinimumWidth(self.count.fontMetrics().horizontalAdvance("none selected"))
         self._layout.addWidget(self.count)
         self.buttons = {}
-        for group in groups(self.session.taxonomy):
+        for group in groups(self.session.labels.taxonomy):
             for index, _ in group:
-                button = TagButton(self.session.taxonomy.classes[index])
-                button.clicked.connect(lambda _, i=index: self.hand.toggle(i))
+                button = TagButton(self.session.labels.taxonomy.classes[index])
+                button.clicked.connect(lambda _, i=index: self.selection.toggle(i))
                 self.buttons[index] = button
                 self._layout.addWidget(button)
         self.refresh()
 
     def refresh(self) -> None:
         """Count the classes of what is selected."""
-        if not self.isVisible() and self.buttons and self.session.project is not None:
+        if not self.isVisible() and self.buttons and self.session.opened is not None:
             return
-        have, n = self.hand.counts()
+        have, n = self.selection.counts()
         self.count.setText(f"{n:,} selected" if n else "none selected")
         for index, button in self.buttons.items():
             button.tell(int(have[index]), n)

@@ -6,7 +6,7 @@ Shows the session's queue; what a key does to the selection is `labeler.session.
 from __future__ import annotations
 
 import numpy as np
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QMessageBox, QStackedLayout, QVBoxLayout, QWidget
 
 from labeler.active import map as map_file
@@ -14,29 +14,30 @@ from labeler.project.store.records import Rows
 from labeler.queue.facts import CLUSTER
 from labeler.queue.filters import passes
 from labeler.queue.groups import GROUPS, grouped
-from labeler.session.selection import Bulk
+from labeler.session.selection import Selection
 from labeler.session.session import Session
 from labeler.window.grid.canvas import SIDES, GridCanvas
 from labeler.window.grid.head import GridHead
 from labeler.window.grid.tags import TagBar
+from labeler.window.tab import Tab
 from labeler.window.widgets.parts import EmptyState
 
 LOOK = "window.grid"
 """Where a project keeps size and grouping."""
 
 
-class GridView(QWidget):
-    """Head, canvas, and the classes of the selection; `hand` takes the window's commands."""
+class GridView(Tab):
+    """Head, canvas, and the classes of the selected shots."""
 
-    label_requested = pyqtSignal()
+    selection: Selection
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self.head = GridHead(session)
         self.canvas = GridCanvas(session)
-        self.hand = Bulk(session, self._chosen, self._ask, self.select)
-        self.tags = TagBar(session, self.hand)
+        self.selection = Selection(session, self._chosen, self._ask, self.select)
+        self.tags = TagBar(session, self.selection)
         self.empty = EmptyState()
         self.group = "none"
         self._stale = True
@@ -56,16 +57,16 @@ class GridView(QWidget):
     def _connect(self) -> None:
         session, canvas = self.session, self.canvas
         session.project_changed.connect(self._begin)
-        session.queue_changed.connect(self.rebuild)
-        session.labels_changed.connect(canvas.rows_changed)
-        session.thumbnail_ready.connect(lambda row: self._arrived(row))
-        session.counts_ready.connect(self._sharper)
-        session.run_changed.connect(self._another_run)
-        session.look_changed.connect(self._look_changed)
-        session.shot_changed.connect(self._follow)
-        canvas.selection_changed.connect(self.hand.changed)
+        session.queue.queue_changed.connect(self.rebuild)
+        session.labels.labels_changed.connect(canvas.rows_changed)
+        session.shots.thumbnail_ready.connect(lambda row: self._arrived(row))
+        session.shots.counts_ready.connect(self._sharper)
+        session.predictions.run_changed.connect(self._another_run)
+        session.display.display_changed.connect(self._look_changed)
+        session.cursor.shot_changed.connect(self._follow)
+        canvas.selection_changed.connect(self.selection.changed)
         canvas.selection_changed.connect(lambda: self.head.said.show_text(""))
-        self.hand.told.connect(self.head.said.show_text)
+        self.selection.reported.connect(self.head.said.show_text)
         canvas.opened.connect(self._open)
         canvas.zoom_requested.connect(self.zoom)
         self.head.group_chosen.connect(self.set_group)
@@ -76,8 +77,8 @@ class GridView(QWidget):
 
     def _begin(self) -> None:
         """Another project: its own size and grouping."""
-        project = self.session.project
-        kept = None if project is None else project.store.get_meta(LOOK)
+        opened = self.session.opened
+        kept = None if opened is None else opened.project.store.get_meta(LOOK)
         kept = kept if isinstance(kept, dict) else {}
         side, group = kept.get("side"), kept.get("group")
         self.group = group if group in GROUPS else "none"
@@ -95,15 +96,15 @@ class GridView(QWidget):
         self._stale = False
         if GROUPS[self.group].needs == CLUSTER:
             map_file.look_for_clusters(self.session)
-        rows, sections = grouped(self.group, self.session.queue, self.session.known)
+        rows, sections = grouped(self.group, self.session.queue.rows, self.session.queue.known)
         self.canvas.show_shots(rows, sections)
         if len(rows):
             self._stack.setCurrentWidget(self.canvas)
             return
-        everything = self.session.choice.filters or self.session.choice.title
+        everything = self.session.queue.choice.filters or self.session.queue.choice.title
         if everything:
             text = "No shot matches the conditions chosen above."
-            act = lambda: self.session.set_queue(filter="all")  # noqa: E731
+            act = lambda: self.session.queue.choose(filter="all")  # noqa: E731
             self.empty.say("Nothing here", text, "Show all shots", act)
         else:
             self.empty.say("No shots", "Add a file of shots to the project to see them here.")
@@ -111,8 +112,8 @@ class GridView(QWidget):
 
     def _another_run(self) -> None:
         """It has another map, with clusters of its own."""
-        if CLUSTER in self.session.numbers:
-            self.session.give_numbers(CLUSTER, None)
+        if CLUSTER in self.session.queue.numbers:
+            self.session.queue.give_numbers(CLUSTER, None)
         self.rebuild()
 
     def set_group(self, name: str) -> None:
@@ -159,21 +160,23 @@ class GridView(QWidget):
         self._keep_look()
 
     def _keep_look(self) -> None:
-        project = self.session.project
-        look = {"side": self.canvas.side, "group": self.group}
-        if project is None or project.store.read_only or project.store.get_meta(LOOK) == look:
+        if self.session.opened is None:
             return
-        project.store.set_meta(LOOK, look)
+        store = self.session.opened.project.store
+        look = {"side": self.canvas.side, "group": self.group}
+        if store.read_only or store.get_meta(LOOK) == look:
+            return
+        store.set_meta(LOOK, look)
 
     def _chosen(self) -> Rows:
         """The selected rows; none while a project closes and the canvas still shows it."""
         chosen = self.canvas.chosen
-        return chosen.rows if chosen.n == self.session.n_shots else chosen.shown[:0]
+        return chosen.rows if chosen.n == self.session.labels.n_shots else chosen.shown[:0]
 
     # -- hands -------------------------------------------------------------------------------------
 
     def _open(self, row: int) -> None:
-        self.session.show(row)
+        self.session.cursor.show(row)
         self.label_requested.emit()
 
     def select(self, what: str) -> None:
@@ -186,7 +189,7 @@ class GridView(QWidget):
         elif what == "select:others":
             chosen.invert()
         else:
-            fits = passes(what, self.session.known, chosen.shown)
+            fits = passes(what, self.session.queue.known, chosen.shown)
             chosen.choose(np.flatnonzero(fits), add=False)
             if fits.any():
                 self.canvas.reveal(int(fits.argmax()))

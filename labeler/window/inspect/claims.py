@@ -26,12 +26,12 @@ SHOTS = 12
 
 def kept(session: Any) -> dict[str, Any]:
     """What was measured of the run in use: class name -> numbers; empty where nothing was."""
-    if session.project is None or session.project.current_run is None:
+    if session.opened is None or session.require().project.current_run is None:
         return {}
-    path = Path(session.project.run_folder(session.project.current_run)) / FILE
+    path = Path(session.require().project.run_folder(session.require().project.current_run)) / FILE
     try:
         found = json.loads(path.read_text("utf-8"))
-        return dict(found["classes"]) if found["form"] == session.overlay.form else {}
+        return dict(found["classes"]) if found["form"] == session.display.overlay.form else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
@@ -107,13 +107,13 @@ class ClaimsPage(QWidget):
 
     def refresh(self) -> None:
         """Show what the run in use says, if anybody looks."""
-        readings = self.session.predictions
+        readings = self.session.predictions.run
         if readings is None or not self.isVisible():
             return
         stages = [readings.broken(stage) for stage in ("alone", "decided", "decoded")]
-        rules = self.session.taxonomy.rules
+        rules = self.session.labels.taxonomy.rules
         counts = np.stack([broken.sum(0) for broken in stages], 1)
-        hard = self.session.taxonomy.hard
+        hard = self.session.labels.taxonomy.hard
         order = sorted(range(len(rules)), key=lambda r: (not hard[r], -counts[r].max()))
         self._lines = [(np.flatnonzero(_any(stages, r)), rules[r].text) for r in order]
         self.rules.show_lines(
@@ -136,8 +136,8 @@ class ClaimsPage(QWidget):
         if not len(rows):
             self.session.noted.emit("info", f"No prediction breaks it: {text}.")
             return
-        self.session.show_rows(rows, f"Predicted against: {text}")
-        self.session.show(int(rows[0]))
+        self.session.queue.show_rows(rows, f"Predicted against: {text}")
+        self.session.cursor.show(int(rows[0]))
         self.label_requested.emit()
 
     def _measure(self) -> None:
@@ -149,12 +149,12 @@ class ClaimsPage(QWidget):
 
 def ask(session: Any, errand: ShortJob, classes: tuple[str, ...], done: Any) -> None:
     """Send for the faithfulness of classes (all where empty) of the run in use."""
-    project = session.project
+    project = session.require().project
     run = Path(project.run_folder(project.current_run))
     words = [part for name in classes for part in ("--class", name)]
     arguments = [
         "faithfulness", str(run), str(project.folder), "--shots", str(SHOTS), "--form",
-        session.overlay.form, "--out", str(run / FILE), *words,
+        session.display.overlay.form, "--out", str(run / FILE), *words,
     ]  # fmt: skip
     errand.start(arguments, "questioning the network", lambda item: done())
 

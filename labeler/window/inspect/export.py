@@ -25,8 +25,8 @@ class FigureButton(QPushButton):
         self.clicked.connect(self._ask)
 
     def _ask(self) -> None:
-        name = self.session.taxonomy.names[self.gallery.kind].replace("/", "-")
-        there = Path(self.session.project.folder) / f"{name.lower()}.pdf"
+        name = self.session.labels.taxonomy.names[self.gallery.kind].replace("/", "-")
+        there = self.session.require().folder / f"{name.lower()}.pdf"
         chosen, kind = QFileDialog.getSaveFileName(self, "Save figure", str(there), KINDS)
         if chosen:
             out = Path(chosen)
@@ -38,11 +38,11 @@ class FigureButton(QPushButton):
         if not rows:
             session.noted.emit("info", "There are no shots to draw.")
             return
-        run = str(session.project.run_folder(session.project.current_run))
+        run = str(session.require().project.run_folder(session.require().project.current_run))
         arguments = [
-            "figure", run, "--class", session.taxonomy.names[self.gallery.kind],
+            "figure", run, "--class", session.labels.taxonomy.names[self.gallery.kind],
             "--shots", ",".join(str(row + 1) for row in rows),
-            "--form", session.overlay.form, "--out", str(out),
+            "--form", session.display.overlay.form, "--out", str(out),
         ]  # fmt: skip
         done = f"The figure is in {out}."
         self.errand.start(arguments, "drawing", lambda item: session.noted.emit("info", done))

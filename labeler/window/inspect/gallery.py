@@ -124,7 +124,7 @@ class Gallery(QWidget):
         """The classes of the project, those of Fig. 5 first."""
         self.classes.blockSignals(True)
         self.classes.clear()
-        classes = self.session.taxonomy.classes
+        classes = self.session.labels.taxonomy.classes
         order = sorted(range(len(classes)), key=lambda c: _rank(classes[c].name, c))
         for c in order:
             mark = QPixmap(9, 9)
@@ -150,10 +150,12 @@ class Gallery(QWidget):
     def refresh(self) -> None:
         """Show the shots of the class, if anybody looks."""
         session, kind = self.session, self.kind
-        if not self.isVisible() or session.predictions is None or kind < 0:
+        if not self.isVisible() or session.predictions.run is None or kind < 0:
             return
         rows = {
-            choice: session.predictions.gallery(kind, choice, session.present, session.status)
+            choice: session.predictions.run.gallery(
+                kind, choice, session.labels.present, session.labels.status
+            )
             for choice, *_ in CHOICES
         }
         for i, (choice, text, *_) in enumerate(CHOICES):
@@ -162,14 +164,14 @@ class Gallery(QWidget):
                 button.setText(text if choice == "unsure" else f"{text} {len(rows[choice]):,}")
         shown = rows[self.choice][:MOST]
         self.content.setCurrentIndex(0 if len(shown) else 1)
-        self._explain(session.taxonomy.classes[kind])
+        self._explain(session.labels.taxonomy.classes[kind])
         if len(shown):
             columns = max(1, self.tiles.room().width() // (SIDE + GAP))
             side = self.tiles.room().width() // columns - GAP
             self.tiles.show_tiles([Tile(int(row), kind) for row in shown], side)
         else:
             nothing = next(words for choice, _, _, words in CHOICES if choice == self.choice)
-            self.empty.say(nothing.format(session.taxonomy.names[kind]), "")
+            self.empty.say(nothing.format(session.labels.taxonomy.names[kind]), "")
 
     def _explain(self, kind: Class) -> None:
         self.drawing.path = f"schematics/{kind.schematic}" if kind.schematic else ""

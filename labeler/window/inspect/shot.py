@@ -33,7 +33,7 @@ class ShotPage(QWidget):
         self.tiles = TileList(session, by_class=True)
         self.tiles.setAccessibleName("Heatmaps of all classes")
         self._of = -1
-        for signal in (session.run_changed, session.project_changed):
+        for signal in (session.predictions.run_changed, session.project_changed):
             signal.connect(self._forget)
         self.kinds = QComboBox()
         self.kinds.setAccessibleName("Class to check by occlusion")
@@ -56,38 +56,42 @@ class ShotPage(QWidget):
     def refresh(self) -> None:
         """Show the shot that is on screen."""
         session = self.session
-        if session.row < 0 or session.predictions is None:
+        if session.cursor.row < 0 or session.predictions.run is None:
             return
-        names = [session.taxonomy.names[c] for c in np.flatnonzero(session.labels())]
+        names = [
+            session.labels.taxonomy.names[c] for c in np.flatnonzero(session.labelling.labels())
+        ]
         said = ", ".join(names) or "no class"
-        state = f"labelled {said}" if session.is_decided() else "undecided"
-        if not session.predictions.readable[session.row]:
+        state = f"labelled {said}" if session.labelling.is_decided() else "undecided"
+        if not session.predictions.run.readable[session.cursor.row]:
             state += " · the network could not read it"
-        self.title.setText(f"Shot {session.row + 1:,} · {state}")
+        self.title.setText(f"Shot {session.cursor.row + 1:,} · {state}")
         self._offer()
-        kinds = [PLAIN, *range(len(session.taxonomy))]
-        tiles = [Tile(session.row, k) for k in kinds]
-        covered = sorted(k for row, k in self.tiles.delegate.covered if row == session.row)
-        tiles += [Tile(session.row, k, covered=True) for k in covered]
+        kinds = [PLAIN, *range(len(session.labels.taxonomy))]
+        tiles = [Tile(session.cursor.row, k) for k in kinds]
+        covered = sorted(k for row, k in self.tiles.delegate.covered if row == session.cursor.row)
+        tiles += [Tile(session.cursor.row, k, covered=True) for k in covered]
         self.tiles.show_tiles(tiles, self._side(len(tiles)))
-        self.check.setEnabled(not self.errand.is_running and not session.reads_maps)
+        self.check.setEnabled(not self.errand.is_running and not session.heat.reads_maps)
 
     def _offer(self) -> None:
         """The classes to check, the likeliest on this shot first chosen."""
         session = self.session
-        if self.kinds.count() != len(session.taxonomy):
+        if self.kinds.count() != len(session.labels.taxonomy):
             self.kinds.clear()
-            self.kinds.addItems(session.taxonomy.names)
+            self.kinds.addItems(session.labels.taxonomy.names)
             self._of = -1
-        if self._of != session.row:
-            self._of = session.row
-            self.kinds.setCurrentIndex(int(session.predictions.probabilities[session.row].argmax()))
+        if self._of != session.cursor.row:
+            self._of = session.cursor.row
+            self.kinds.setCurrentIndex(
+                int(session.predictions.run.probabilities[session.cursor.row].argmax())
+            )
 
     def _check(self) -> None:
-        session, project = self.session, self.session.project
-        row, kind = session.row, self.kinds.currentIndex()
+        session, project = self.session, self.session.require().project
+        row, kind = session.cursor.row, self.kinds.currentIndex()
         run = str(project.run_folder(project.current_run))
-        name = session.taxonomy.names[kind]
+        name = session.labels.taxonomy.names[kind]
         arguments = [
             "occlusion", run, str(project.folder), "--shot", str(row + 1), "--class", name,
         ]  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PyQt6.QtCore import QSignalBlocker, Qt, pyqtSignal
+from PyQt6.QtCore import QSignalBlocker, Qt
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
     QButtonGroup,
@@ -22,30 +22,27 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.jobs.short_job import ShortJob
-from labeler.session.training import Retraining
 from labeler.window.inspect.claims import ClaimsPage
 from labeler.window.inspect.export import FigureButton
 from labeler.window.inspect.gallery import Gallery
 from labeler.window.inspect.shot import ShotPage
 from labeler.window.label.tiles import PLAIN, Tile
 from labeler.window.retrain import progress_in_words
+from labeler.window.tab import Tab
 from labeler.window.widgets.parts import EmptyState, label
 
 PAGES = ("All classes of this shot", "Shots of a class", "What the run claims")
 FORMS = {"paper": "Paper's form", "chattopadhay": "Chattopadhay's form"}
 
 
-class InspectView(QWidget):
+class InspectView(Tab):
     """Three pages: all classes of this shot; a gallery for one class; the run as a whole."""
-
-    label_requested = pyqtSignal()
-    """A shot was chosen and is now the session's: show it in the Label view."""
 
     def __init__(self, session: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("page")
         self.session = session
-        self.retraining = Retraining.of(session)
+        self.retraining = session.training
         self.empty = EmptyState()
         self.errand = ShortJob(session, self)
         self.shot, self.gallery = ShotPage(session, self.errand), Gallery(session)
@@ -59,10 +56,14 @@ class InspectView(QWidget):
         self.gallery.tiles.chosen.connect(self._show_shot)
         self.claims.label_requested.connect(self.label_requested)
         self.errand.changed.connect(self.refresh)
-        for signal in (session.run_changed, session.project_changed, session.look_changed):
+        for signal in (
+            session.predictions.run_changed,
+            session.project_changed,
+            session.display.display_changed,
+        ):
             signal.connect(self.refresh)
-        session.shot_changed.connect(self._shot_changed)
-        session.labels_changed.connect(self._labels_changed)
+        session.cursor.shot_changed.connect(self._shot_changed)
+        session.labels.labels_changed.connect(self._labels_changed)
         self.retraining.changed.connect(self._say_empty)
 
     def _build(self) -> None:
@@ -87,12 +88,14 @@ class InspectView(QWidget):
             "Paper's: Zimmermann et al., Eq. 19–20, from the probability. "
             "Chattopadhay's: the original, from its exponential, positive parts only."
         )
-        self.form.activated.connect(lambda i: self.session.look(form=self.form.itemData(i)))
+        self.form.activated.connect(
+            lambda i: self.session.display.change(form=self.form.itemData(i))
+        )
         head.addWidget(self.save)
         head.addWidget(self.form)
         head.addSpacing(10)
         self.contours = QCheckBox("Contours")
-        self.contours.toggled.connect(lambda on: self.session.look(contours=on))
+        self.contours.toggled.connect(lambda on: self.session.display.change(contours=on))
         self.strength = QSlider(Qt.Orientation.Horizontal)
         self.strength.setRange(0, 100)
         self.strength.setFixedWidth(110)
@@ -128,12 +131,12 @@ class InspectView(QWidget):
         """Show what the run in use says, if anybody looks."""
         if not self.isVisible():
             return
-        readings = self.session.predictions
+        readings = self.session.predictions.run
         self.whole.setCurrentIndex(0 if readings is None else 1)
         if readings is None:
             self._say_empty()
             return
-        overlay = self.session.overlay
+        overlay = self.session.display.overlay
         with QSignalBlocker(self.contours), QSignalBlocker(self.strength):
             self.contours.setChecked(overlay.contours)
             self.strength.setValue(round(100 * overlay.strength))
@@ -162,10 +165,10 @@ class InspectView(QWidget):
 
     def _about(self) -> str:
         """How far these heatmaps can be trusted."""
-        readings = self.session.predictions
+        readings = self.session.predictions.run
         rows, columns = readings.grid
         note = (
-            f"Grad-CAM++ of run {self.session.project.current_run}. A heatmap has only "
+            f"Grad-CAM++ of run {self.session.require().project.current_run}. A heatmap has only "
             f"{rows} × {columns} cells: it tells the region, not the ring. "
             "Its strength cannot be compared between shots."
         )
@@ -181,18 +184,18 @@ class InspectView(QWidget):
         return (self.shot, self.gallery, self.claims)[self.pages.currentIndex()]
 
     def _shot_changed(self, row: int) -> None:
-        if self.isVisible() and self.session.predictions is not None:
+        if self.isVisible() and self.session.predictions.run is not None:
             self.shot.refresh()
 
     def _labels_changed(self, rows: object) -> None:
-        if self.isVisible() and self.session.predictions is not None:
+        if self.isVisible() and self.session.predictions.run is not None:
             self._page().refresh()
 
     def _dim(self, value: int) -> None:
-        self.session.look(strength=value / 100, transparency=True)
+        self.session.display.change(strength=value / 100, transparency=True)
 
     def _say_empty(self) -> None:
-        if self.session.predictions is not None or not self.isVisible():
+        if self.session.predictions.run is not None or not self.isVisible():
             return
         title, now = "No heatmaps yet", self.retraining
         text = (
@@ -211,17 +214,17 @@ class InspectView(QWidget):
 
     def _show_class(self, tile: Tile) -> None:
         session = self.session
-        already = session.heat_on and session.heat_class == tile.kind
+        already = session.heat.on and session.heat.class_index == tile.kind
         if tile.kind == PLAIN:
-            if session.heat_on:
-                session.flip_heat()
+            if session.heat.on:
+                session.heat.toggle()
         elif not already:
-            session.show_heat(tile.kind)
+            session.heat.show(tile.kind)
         self.label_requested.emit()
 
     def _show_shot(self, tile: Tile) -> None:
         session = self.session
-        if not (session.heat_on and session.heat_class == tile.kind):
-            session.show_heat(tile.kind)
-        session.show(tile.row)
+        if not (session.heat.on and session.heat.class_index == tile.kind):
+            session.heat.show(tile.kind)
+        session.cursor.show(tile.row)
         self.label_requested.emit()

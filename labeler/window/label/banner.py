@@ -39,8 +39,8 @@ class MissingFiles(QFrame):
 
     def refresh(self) -> None:
         """Show the first missing file, or nothing."""
-        project = self.session.project
-        missing = () if project is None else project.missing_sources()
+        opened = self.session.opened
+        missing = () if opened is None else opened.project.missing_sources()
         self.setVisible(bool(missing))
         if missing:
             self.sign.setPixmap(theme.icon("warning", "warning").pixmap(18))
@@ -52,7 +52,7 @@ class MissingFiles(QFrame):
 
     def ask(self) -> None:
         """Ask for the file and tell the project."""
-        missing = self.session.project.missing_sources()
+        missing = self.session.require().project.missing_sources()
         if not missing:
             return
         old = missing[0].info.path
@@ -63,9 +63,9 @@ class MissingFiles(QFrame):
     def relocate(self, source_id: int, path: Path) -> None:
         """Tell the project where a file is; a wrong one is refused in a note."""
         try:
-            self.session.project.relocate(source_id, path)
+            self.session.require().project.relocate(source_id, path)
         except (InputError, OSError) as error:
             self.session.noted.emit("error", str(error))
             return
         self.session.noted.emit("info", f"Found {path.name} again.")
-        self.session.sources_changed()
+        self.session.reopen()

@@ -60,9 +60,13 @@ class ClassPanel(QWidget):
         layout.addWidget(area, 1)
         layout.addWidget(self.card)
         session.project_changed.connect(self.rebuild)
-        for signal in (session.shot_changed, session.labels_changed):
+        for signal in (session.cursor.shot_changed, session.labels.labels_changed):
             signal.connect(lambda _: self.refresh())
-        for signal in (session.run_changed, session.heat_changed, session.suggestions_changed):
+        for signal in (
+            session.predictions.run_changed,
+            session.heat.heat_changed,
+            session.predictions.instant_changed,
+        ):
             signal.connect(self.refresh)
         self.rebuild()
 
@@ -75,11 +79,11 @@ class ClassPanel(QWidget):
                 widget.hide()
                 widget.deleteLater()
         self.rows = {}
-        for group in groups(self.session.taxonomy):
+        for group in groups(self.session.labels.taxonomy):
             if self.rows:
                 self._list.addSpacing(9)
             for index, indent in group:
-                if self.session.offers(index):
+                if self.session.labels.offers(index):
                     self._add(index, indent)
         self._list.addWidget(self.rules)
         self._list.addStretch(1)
@@ -87,10 +91,10 @@ class ClassPanel(QWidget):
         self.refresh()
 
     def _add(self, index: int, indent: bool) -> None:
-        kind = self.session.taxonomy.classes[index]
+        kind = self.session.labels.taxonomy.classes[index]
         row = ClassRow(kind, indent, self._inner)
-        row.clicked.connect(lambda: self.session.toggle(index))
-        row.eye_clicked.connect(lambda: self.session.show_heat(index))
+        row.clicked.connect(lambda: self.session.labelling.toggle(index))
+        row.eye_clicked.connect(lambda: self.session.heat.show(index))
         row.hovered.connect(self.card.explain)
         self.rows[index] = row
         self._list.addWidget(row)
@@ -141,19 +145,19 @@ class RuleMessages(QFrame):
                 widget.hide()
                 widget.deleteLater()
         session = self.session
-        if session.row < 0 or not session.is_decided():
+        if session.cursor.row < 0 or not session.labelling.is_decided():
             self.hide()
             return
-        broken = np.flatnonzero(session.taxonomy.violations(session.labels()))
-        offered = session.offered_fix()
+        broken = np.flatnonzero(session.labels.taxonomy.violations(session.labelling.labels()))
+        offered = session.labelling.offered_fix()
         first = None if offered is None else offered[0]
-        for r in sorted(broken, key=lambda r: (not session.taxonomy.hard[r], r != first)):
+        for r in sorted(broken, key=lambda r: (not session.labels.taxonomy.hard[r], r != first)):
             fix = offered[1].text if offered is not None and offered[0] == r else ""
             self._layout.addWidget(self._message(int(r), fix))
         self.setVisible(bool(len(broken)))
 
     def _message(self, r: int, fix: str) -> QWidget:
-        rule = self.session.taxonomy.rules[r]
+        rule = self.session.labels.taxonomy.rules[r]
         hard = rule.severity == "hard"
         card = QFrame()
         card.setObjectName("card")
@@ -179,7 +183,7 @@ class RuleMessages(QFrame):
             button.setText(f"{fix[:1].upper()}{fix[1:]}  (F)")
             button.setToolTip("Apply this fix (F)")
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            button.clicked.connect(self.session.fix)
+            button.clicked.connect(self.session.labelling.fix)
             column.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
         line.addLayout(column, 1)
         return card
@@ -187,23 +191,23 @@ class RuleMessages(QFrame):
 
 def standings(session: Session) -> list[Standing]:
     """What each class's row shows for the shot on screen."""
-    n = len(session.taxonomy)
-    if session.row < 0:
+    n = len(session.labels.taxonomy)
+    if session.cursor.row < 0:
         return [Standing()] * n
-    labels, decided = session.labels(), session.is_decided()
-    implied = session.taxonomy.implied(labels)
-    ghost = session.suggestion()
-    reading = None if session.is_hidden() else session.reading
-    read = None if reading is None else reading.probabilities[session.row]
+    labels, decided = session.labelling.labels(), session.labelling.is_decided()
+    implied = session.labels.taxonomy.implied(labels)
+    ghost = session.suggestions.of()
+    reading = None if session.suggestions.is_hidden() else session.predictions.now
+    read = None if reading is None else reading.probabilities[session.cursor.row]
     found = []
     for c in range(n):
         mark = "undecided"
         if decided:
             mark = "implied" if implied[c] else "present" if labels[c] else "absent"
         suggested = ghost is not None and bool(ghost[c])
-        heat = session.heat_on and session.heat_class == c
+        heat = session.heat.on and session.heat.class_index == c
         probability = None if read is None else float(read[c])
-        maps = session.predictions is not None
+        maps = session.predictions.run is not None
         found.append(Standing(mark, suggested, probability, heat, maps))
     return found
 

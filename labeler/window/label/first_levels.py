@@ -21,36 +21,36 @@ class FirstLevels(QObject):
         self._wanted: set[int] = set()
         self._found: dict[int, tuple[float, float]] = {}
         session.project_changed.connect(self._begin)
-        session.counts_ready.connect(self._look_at)
+        session.shots.counts_ready.connect(self._look_at)
         self._begin()
 
     def _begin(self) -> None:
         session = self.session
         self._found = {}
         self._wanted = set()
-        if session.feed is None or session.levels_known or not session.n_shots:
+        if session.shots.feed is None or session.display.levels_known or not session.labels.n_shots:
             return
-        rows = np.linspace(0, session.n_shots - 1, SPREAD).astype(int)
+        rows = np.linspace(0, session.labels.n_shots - 1, SPREAD).astype(int)
         self._wanted = set(rows.tolist())
         for row in sorted(self._wanted):
-            session.feed.want(row)
+            session.shots.feed.want(row)
 
     def _look_at(self, row: int) -> None:
         session = self.session
-        if session.levels_known or (row not in self._wanted and row != session.row):
+        if session.display.levels_known or (row not in self._wanted and row != session.cursor.row):
             return
-        counts = session.counts(row)
+        counts = session.shots.counts(row)
         if counts is None:
             return
         self._wanted.discard(row)
         if isinstance(counts, np.ndarray):
-            self._found[row] = auto_levels(counts, session.mask(row))
-        if self._found and (not self._wanted or row == session.row):
+            self._found[row] = auto_levels(counts, session.shots.mask(row))
+        if self._found and (not self._wanted or row == session.cursor.row):
             self._set()
 
     def _set(self) -> None:
         lows, highs = np.array(list(self._found.values())).T
         high = float(np.percentile(highs, 75))
         low = float(min(np.median(lows), high / 2))
-        self.session.look(low=low, high=high)
-        self.session.levels_known = not self._wanted
+        self.session.display.change(low=low, high=high)
+        self.session.display.levels_known = not self._wanted

@@ -57,9 +57,9 @@ class HistoryPane(QFrame):
         layout.addLayout(head)
         layout.addWidget(self.empty)
         layout.addWidget(area, 1)
-        session.shot_changed.connect(lambda row: self.refresh())
-        session.labels_changed.connect(lambda rows: self.refresh())
-        session.following.others_changed.connect(lambda who, rows: self.refresh())
+        session.cursor.shot_changed.connect(lambda row: self.refresh())
+        session.labels.labels_changed.connect(lambda rows: self.refresh())
+        session.other_windows.others_changed.connect(lambda who, rows: self.refresh())
         session.project_changed.connect(self.refresh)
         host.installEventFilter(self)
         self._place()
@@ -69,23 +69,23 @@ class HistoryPane(QFrame):
         session = self.session
         if self.isHidden():
             return
-        if session.project is None or session.row < 0:
+        if session.opened is None or session.cursor.row < 0:
             self.hide()
             return
-        store = session.project.store
+        store = session.require().project.store
         try:
-            shown = [a.name for a in people.shown_to(store, session.annotator)]
-            history = [] if session.is_blind else store.history(session.row)
-            self.lines = in_lines(history, session.taxonomy, shown)
-            if session.is_hidden():  # nor what the model said earlier
+            shown = [a.name for a in people.shown_to(store, session.require().annotator)]
+            history = [] if session.repeats.is_blind else store.history(session.cursor.row)
+            self.lines = in_lines(history, session.labels.taxonomy, shown)
+            if session.suggestions.is_hidden():  # nor what the model said earlier
                 self.lines = [replace(line, model="") for line in self.lines]
         except (InputError, OSError) as error:
             session.noted.emit("error", str(error))
             return
-        self.title.setText(f"History of shot {session.row + 1:,}")
+        self.title.setText(f"History of shot {session.cursor.row + 1:,}")
         blind = "Hidden while you read this shot a second time."
         nothing = "Nobody has decided anything on this shot."
-        self.empty.setText(blind if session.is_blind else nothing)
+        self.empty.setText(blind if session.repeats.is_blind else nothing)
         self.empty.setVisible(not self.lines)
         self._fill()
 

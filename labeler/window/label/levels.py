@@ -52,7 +52,7 @@ class LevelsPane(QWidget):
         self.auto.setToolTip("Levels from this shot (A)")
         self.auto.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.auto.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.auto.clicked.connect(session.auto_levels)
+        self.auto.clicked.connect(session.display.auto_levels)
         self.axis = CountsAxis("left")
         self.plot = pg.PlotWidget(axisItems={"left": self.axis})
         self.plot.setMenuEnabled(False)
@@ -69,21 +69,23 @@ class LevelsPane(QWidget):
         layout.setSpacing(5)
         layout.addWidget(self.plot, 1)
         layout.addWidget(self.auto)
-        session.shot_changed.connect(lambda row: self.refresh())
-        session.counts_ready.connect(lambda row: self.refresh() if row == session.row else None)
-        session.look_changed.connect(self.refresh)
+        session.cursor.shot_changed.connect(lambda row: self.refresh())
+        session.shots.counts_ready.connect(
+            lambda row: self.refresh() if row == session.cursor.row else None
+        )
+        session.display.display_changed.connect(self.refresh)
         self.dress()
         self.refresh()
 
     def refresh(self) -> None:
         """Draw the histogram of the shot on screen, and the levels."""
-        screen = self.session.screen
+        screen = self.session.display.screen
         if not self.isVisible():
             return
-        counts = self.session.counts()
+        counts = self.session.cursor.counts()
         self.axis.decades = screen.norm == "log"
         if isinstance(counts, np.ndarray):
-            edges, pixels = histogram(counts, self.session.mask(), screen.norm)
+            edges, pixels = histogram(counts, self.session.cursor.mask(), screen.norm)
             self.curve.setData(np.log10(pixels + 1), self._places((edges[1:] + edges[:-1]) / 2))
             ends = self._places(np.array([edges[0], edges[-1], screen.low, screen.high]))
             room = (ends.max() - ends.min()) * 0.04 + 1e-9
@@ -104,7 +106,7 @@ class LevelsPane(QWidget):
         low, high = self.region.getRegion()
         if self.axis.decades:
             low, high = 10.0**low, 10.0**high
-        self.session.look(low=float(low), high=float(high))
+        self.session.display.change(low=float(low), high=float(high))
 
     def dress(self) -> None:
         """Take the colours of the theme in use."""

@@ -67,19 +67,19 @@ class PatternView(QWidget):
         self._patience.setSingleShot(True)
         self._patience.setInterval(PATIENCE_MS)
         self._patience.timeout.connect(self._announce)
-        session.shot_changed.connect(lambda row: self.refresh())
+        session.cursor.shot_changed.connect(lambda row: self.refresh())
         session.project_changed.connect(self.refresh)
-        session.counts_ready.connect(self._arrived)
-        session.look_changed.connect(self.refresh)
-        session.heat_changed.connect(self.refresh)
-        session.run_changed.connect(self.refresh)
+        session.shots.counts_ready.connect(self._arrived)
+        session.display.display_changed.connect(self.refresh)
+        session.heat.heat_changed.connect(self.refresh)
+        session.predictions.run_changed.connect(self.refresh)
         self.refresh()
 
     # -- what to draw --------------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Draw the session's shot anew, at once where its counts are there."""
-        counts = self.session.counts()
+        counts = self.session.cursor.counts()
         self.trouble, self.waiting = "", False
         self._contours = []
         self._pixels = None
@@ -93,12 +93,12 @@ class PatternView(QWidget):
         self.update()
 
     def _take(self, counts: npt.NDArray[np.generic]) -> None:
-        mask = self.session.mask()
-        picture = self.session.screen_for(counts, mask).picture(counts, mask)
-        heat = self.session.heatmap(counts.shape)
+        mask = self.session.cursor.mask()
+        picture = self.session.display.screen_for(counts, mask).picture(counts, mask)
+        heat = self.session.heat.on_pattern(counts.shape)
         if heat is not None:
-            picture = self.session.overlay.shade(picture, heat)
-            if self.session.overlay.contours:
+            picture = self.session.display.overlay.shade(picture, heat)
+            if self.session.display.overlay.contours:
                 self._contours = contours_of(heat)
         self._pixels = np.ascontiguousarray(picture)  # the image below only borrows it
         height, width = picture.shape
@@ -107,11 +107,11 @@ class PatternView(QWidget):
         )
 
     def _arrived(self, row: int) -> None:
-        if row == self.session.row and self._pixels is None:
+        if row == self.session.cursor.row and self._pixels is None:
             self.refresh()
 
     def _announce(self) -> None:
-        self.waiting = self._pixels is None and not self.trouble and self.session.row >= 0
+        self.waiting = self._pixels is None and not self.trouble and self.session.cursor.row >= 0
         self.update()
 
     # -- where it lies -------------------------------------------------------------------------
@@ -223,7 +223,7 @@ class PatternView(QWidget):
             self._say(painter, "Reading…", "", "muted")
         painter.end()
         if self._pixels is not None or self.trouble:
-            self.session.painted.emit(self.session.row)
+            self.session.cursor.painted.emit(self.session.cursor.row)
 
     def _paint_shot(self, painter: QPainter) -> None:
         target = self.target()
@@ -242,7 +242,9 @@ class PatternView(QWidget):
         painter.save()
         painter.translate(target.topLeft())
         painter.scale(target.width(), target.height())
-        ink = QColor(self.session.taxonomy.classes[self.session.heat_class or 0].colour)
+        ink = QColor(
+            self.session.labels.taxonomy.classes[self.session.heat.class_index or 0].colour
+        )
         for level, path in self._contours:
             width = 1.2 + 0.8 * level
             halo = QPen(QColor(0, 0, 0, 130), width + 1.6)
@@ -262,7 +264,7 @@ class PatternView(QWidget):
 
     def centre(self) -> tuple[float, float]:
         """(y, x) of the beam in pixels: the file's own, else the middle of the detector."""
-        geometry = self.session.geometry()
+        geometry = self.session.cursor.geometry()
         if geometry is not None and geometry.centre is not None:
             return geometry.centre
         return ((self._image.height() - 1) / 2, (self._image.width() - 1) / 2)
@@ -278,16 +280,16 @@ class PatternView(QWidget):
 
     def _caption(self) -> str:
         """What lies on the shot, or was done to it; '' where it is as in its file."""
-        steps = self.session.shown_steps
+        steps = self.session.shots.steps
         parts = [f"Prepared: {steps}"] if steps else []
-        if self.session.heat_on and self.session.heat_class is not None:
+        if self.session.heat.on and self.session.heat.class_index is not None:
             parts.append(self._words_of_heat())
         return " · ".join(parts)
 
     def _words_of_heat(self) -> str:
-        name = self.session.taxonomy.names[self.session.heat_class or 0]
-        more = "" if self._contours or self.session.predictions else " · no run yet"
-        if self.session.reads_maps:
+        name = self.session.labels.taxonomy.names[self.session.heat.class_index or 0]
+        more = "" if self._contours or self.session.predictions.run else " · no run yet"
+        if self.session.heat.reads_maps:
             more = " lies on the correlation map, which this network reads"
         return f"Heatmap of {name}{more}"
 

@@ -22,9 +22,9 @@ class PictureBar(QWidget):
         super().__init__(parent)
         self.session = session
         marks = dict.fromkeys(COLOUR_BLIND_SAFE, "colour-blind safe")
-        self.norm = ChoiceField("Norm (N)", NORMS, lambda name: session.look(norm=name))
+        self.norm = ChoiceField("Norm (N)", NORMS, lambda name: session.display.change(norm=name))
         self.colours = ChoiceField(
-            "Colours (C)", COLORMAPS, lambda name: session.look(colormap=name), marks
+            "Colours (C)", COLORMAPS, lambda name: session.display.change(colormap=name), marks
         )
         self.overlay = MenuField("Overlays: mask and heatmap")
         self.norm.setFixedWidth(82)
@@ -39,7 +39,11 @@ class PictureBar(QWidget):
         layout.setSpacing(6)
         for field in (self.norm, self.colours, self.overlay):
             layout.addWidget(field)
-        for signal in (session.look_changed, session.heat_changed, session.run_changed):
+        for signal in (
+            session.display.display_changed,
+            session.heat.heat_changed,
+            session.predictions.run_changed,
+        ):
             signal.connect(self.refresh)
         session.project_changed.connect(self.refresh)
         self.refresh()
@@ -47,10 +51,10 @@ class PictureBar(QWidget):
     def refresh(self) -> None:
         """Show the look in use."""
         session = self.session
-        self.norm.setText(session.screen.norm)
-        self.colours.setText(session.screen.colormap)
-        shown = session.heat_on and session.heat_class is not None
-        name = session.taxonomy.names[session.heat_class or 0] if shown else "Overlays"
+        self.norm.setText(session.display.screen.norm)
+        self.colours.setText(session.display.screen.colormap)
+        shown = session.heat.on and session.heat.class_index is not None
+        name = session.labels.taxonomy.names[session.heat.class_index or 0] if shown else "Overlays"
         text = self.overlay.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, 104)
         self.overlay.setText(text)
         self.controls.refresh()
@@ -67,9 +71,9 @@ class OverlayControls(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        look = session.look
+        look = session.display.change
         self.masked = self._box("Masked pixels (K)", lambda on: look(mask=on))
-        self.heat = self._box("Heatmap of a class (H)", lambda on: session.flip_heat())
+        self.heat = self._box("Heatmap of a class (H)", lambda on: session.heat.toggle())
         self.contours = self._box("as dashed contours", lambda on: look(contours=on))
         self.transparency = self._box("as transparency", lambda on: look(transparency=on))
         self.strength = QSlider(Qt.Orientation.Horizontal)
@@ -97,13 +101,13 @@ class OverlayControls(QWidget):
     def refresh(self) -> None:
         """Show what is on."""
         session = self.session
-        self.masked.setChecked(session.screen.mask)
-        self.heat.setChecked(session.heat_on)
-        self.heat.setEnabled(session.predictions is not None)
-        self.contours.setChecked(session.overlay.contours)
-        self.transparency.setChecked(session.overlay.transparency)
+        self.masked.setChecked(session.display.screen.mask)
+        self.heat.setChecked(session.heat.on)
+        self.heat.setEnabled(session.predictions.run is not None)
+        self.contours.setChecked(session.display.overlay.contours)
+        self.transparency.setChecked(session.display.overlay.transparency)
         self.strength.blockSignals(True)
-        self.strength.setValue(round(session.overlay.strength * 100))
+        self.strength.setValue(round(session.display.overlay.strength * 100))
         self.strength.blockSignals(False)
         self.setPalette(self.palette())
         self.setStyleSheet(f"QWidget {{ color: {theme.current().text}; }}")

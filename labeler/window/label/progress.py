@@ -37,17 +37,17 @@ class ProgressFoot(QFrame):
         self._timer.timeout.connect(self.refresh)
         self._timer.start()
         session.project_changed.connect(self.refresh)
-        session.labels_changed.connect(lambda rows: self.refresh())
+        session.labels.labels_changed.connect(lambda rows: self.refresh())
         self.refresh()
 
     def refresh(self) -> None:
         """Show where things stand."""
-        n = self.session.n_shots
-        done = self.session.decided.tally.labelled
+        n = self.session.labels.n_shots
+        done = self.session.labels.decided.tally.labelled
         self.count.setText(f"{done:,} of {n:,} labelled")
         self.bar.setMaximum(max(n, 1))
         self.bar.setValue(done)
-        rate = self.session.pace.per_hour()
+        rate = self.session.labelling.pace.per_hour()
         if n and done >= n:
             self.rate.setText("every shot is decided")
         elif rate is None:

@@ -40,13 +40,13 @@ class FilterField(MenuField):
         super().__init__("Which shots are in the queue")
         self.session = session
         self.list.aboutToShow.connect(self.fill)
-        for signal in (session.queue_changed, session.project_changed):
+        for signal in (session.queue.queue_changed, session.project_changed):
             signal.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the choice in a few words."""
-        choice = self.session.choice
+        choice = self.session.queue.choice
         many = len(choice.filters) > 1
         text = f"{len(choice.filters)} conditions" if many else choice.text()
         self.setText(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, 210))
@@ -55,49 +55,49 @@ class FilterField(MenuField):
     def fill(self) -> None:
         """Offer every condition, and the queues that were saved."""
         session, menu = self.session, self.list
-        session.want_numbers()
+        session.queue.want_numbers()
         menu.clear()
         fill_conditions(menu, session, self._choose)
         menu.addSeparator()
-        for name, choice in session.saved_queues().items():
+        for name, choice in session.queue.saved().items():
             action = QAction(f"{name}\t{choice.text()}"[:80], menu)
-            action.triggered.connect(lambda _, name=name: session.use_saved(name))
+            action.triggered.connect(lambda _, name=name: session.queue.use_saved(name))
             menu.addAction(action)
         save = QAction("Save this queue…", menu)
-        save.setEnabled(not session.choice.title and session.project is not None)
+        save.setEnabled(not session.queue.choice.title and session.opened is not None)
         save.triggered.connect(self._save)
         menu.addAction(save)
-        saved = session.saved_queues()
+        saved = session.queue.saved()
         if saved:
             forget = menu.addMenu("Forget a saved queue")
             assert forget is not None
             for name in saved:
                 action = QAction(name, forget)
-                action.triggered.connect(lambda _, name=name: session.forget_saved(name))
+                action.triggered.connect(lambda _, name=name: session.queue.delete_saved(name))
                 forget.addAction(action)
 
     def _choose(self, condition: str) -> None:
         session = self.session
-        if condition == "all" or session.choice.title:
-            session.set_queue(filter=condition)
-        elif condition in session.choice.filters:
-            session.widen(condition)
-        elif EXCLUDES.get(condition, "") in session.choice.filters:
-            kept = [f for f in session.choice.filters if f != EXCLUDES[condition]]
-            session.set_filters((*kept, condition))
+        if condition == "all" or session.queue.choice.title:
+            session.queue.choose(filter=condition)
+        elif condition in session.queue.choice.filters:
+            session.queue.widen(condition)
+        elif EXCLUDES.get(condition, "") in session.queue.choice.filters:
+            kept = [f for f in session.queue.choice.filters if f != EXCLUDES[condition]]
+            session.queue.set_filters((*kept, condition))
         else:
-            session.narrow(condition)
+            session.queue.narrow(condition)
 
     def _save(self) -> None:
         def answer(text: str) -> str:
             if not text.strip():
                 return "a name, please"
-            self.session.save_queue(text.strip())
+            self.session.queue.save(text.strip())
             return ""
 
         window = self.window()
         assert window is not None
-        Ask(window, "Name of this queue", answer, self.session.choice.text())
+        Ask(window, "Name of this queue", answer, self.session.queue.choice.text())
 
 
 class OrderField(MenuField):
@@ -107,30 +107,30 @@ class OrderField(MenuField):
         super().__init__("In which order they come")
         self.session = session
         self.list.aboutToShow.connect(self.fill)
-        for signal in (session.queue_changed, session.project_changed):
+        for signal in (session.queue.queue_changed, session.project_changed):
             signal.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the order in words."""
-        choice = self.session.choice
+        choice = self.session.queue.choice
         self.setText("As chosen" if choice.title else queues.order_of(choice.order).text)
 
     def fill(self) -> None:
         """Offer every order; those that need something that is not there are greyed."""
         session, menu = self.session, self.list
-        session.want_numbers()
+        session.queue.want_numbers()
         menu.clear()
-        known = session.known
+        known = session.queue.known
         for name, order in queues.ORDERS.items():
             self._offer(menu, name, order.text, known.lacking(order.needs))
-        numbers = [n for n in session.numbers if n not in queues.ORDERS]
+        numbers = [n for n in session.queue.numbers if n not in queues.ORDERS]
         if numbers:
             menu.addSeparator()
         for number in numbers:
             name = NUMBER + number
-            down = session.choice.order == name
-            self._offer(menu, name + DOWN * down, number, "", session.choice.order)
+            down = session.queue.choice.order == name
+            self._offer(menu, name + DOWN * down, number, "", session.queue.choice.order)
 
     def _offer(
         self, menu: QMenu, name: str, text: str, lacking: str, chosen: str | None = None
@@ -138,10 +138,10 @@ class OrderField(MenuField):
         session = self.session
         action = QAction(f"{text}\t{lacking}" if lacking else text, menu)
         action.setCheckable(True)
-        now = session.choice.order
+        now = session.queue.choice.order
         action.setChecked(now == name or (chosen is not None and now.startswith(NUMBER + text)))
         action.setEnabled(not lacking)
-        action.triggered.connect(lambda: session.set_queue(order=name))
+        action.triggered.connect(lambda: session.queue.choose(order=name))
         menu.addAction(action)
 
 
@@ -155,7 +155,7 @@ class Chips(QWidget):
         self._layout = QVBoxLayout(self) if upright else QHBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(4)
-        for signal in (session.queue_changed, session.project_changed):
+        for signal in (session.queue.queue_changed, session.project_changed):
             signal.connect(self.refresh)
         self.refresh()
 
@@ -165,7 +165,7 @@ class Chips(QWidget):
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
-        filters = self.session.choice.filters
+        filters = self.session.queue.choice.filters
         for condition in filters if len(filters) > 1 else ():
             self._layout.addWidget(self._chip(condition))
         self.setVisible(len(filters) > 1)
@@ -183,7 +183,7 @@ class Chips(QWidget):
         chip.setText(metrics.elidedText(text, Qt.TextElideMode.ElideRight, CHIP_WIDTH))
         chip.setToolTip(f"{text}\nA click takes this condition away")
         chip.setAccessibleName(f"Condition {text}, take away")
-        chip.clicked.connect(lambda: self.session.widen(condition))
+        chip.clicked.connect(lambda: self.session.queue.widen(condition))
         return chip
 
     def dress(self) -> None:
@@ -193,7 +193,7 @@ class Chips(QWidget):
 
 def fill_conditions(menu: QMenu, session: Session, choose: Callable[[str], None]) -> None:
     """All conditions of the table with their numbers of shots; `choose` gets the chosen one."""
-    known = session.known
+    known = session.queue.known
     for name, line in queues.FILTERS.items():
         if line.choices is None:
             _offer(menu, session, name, line.text, known.lacking(line.needs), choose)
@@ -214,7 +214,7 @@ def _fill_arguments(
     menu.clear()
     line = queues.FILTERS[name]
     assert line.choices is not None
-    for argument in line.choices(session.known):
+    for argument in line.choices(session.queue.known):
         if line.typed:
             action = QAction(f"{argument}…", menu)
             action.triggered.connect(lambda _, a=argument: _ask_range(menu, session, a, choose))
@@ -232,12 +232,12 @@ def _offer(
     choose: Callable[[str], None],
 ) -> None:
     n = 0
-    if session.project is not None and not lacking:
-        n = int(np.count_nonzero(passes(condition, session.known)))
+    if session.opened is not None and not lacking:
+        n = int(np.count_nonzero(passes(condition, session.queue.known)))
     action = QAction(f"{text}\t{lacking or format(n, ',')}", menu)
     action.setCheckable(True)
-    chosen = session.choice.filters or ("all",)
-    action.setChecked(condition in chosen and not session.choice.title)
+    chosen = session.queue.choice.filters or ("all",)
+    action.setChecked(condition in chosen and not session.queue.choice.title)
     action.setEnabled(not lacking)
     action.triggered.connect(lambda: choose(condition))
     menu.addAction(action)
@@ -245,7 +245,7 @@ def _offer(
 
 def _ask_range(menu: QMenu, session: Session, number: str, choose: Callable[[str], None]) -> None:
     """Ask for the range of a number, with its ends over all shots in sight."""
-    values = session.numbers[number]
+    values = session.queue.numbers[number]
     known = values[np.isfinite(values)]
     ends = f"{known.min():g}{BETWEEN}{known.max():g}" if len(known) else ""
 

@@ -37,19 +37,23 @@ class NumberOfShots(QWidget):
         set_role(self.stale, "link")
         self.stale.setToolTip("Build the queue anew (F5)")
         self.stale.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.stale.clicked.connect(lambda: session.set_queue())
+        self.stale.clicked.connect(lambda: session.queue.choose())
         line = QHBoxLayout(self)
         line.setContentsMargins(3, 0, 0, 0)
         line.addWidget(self.number, 1)
         line.addWidget(self.stale)
-        for signal in (session.queue_changed, session.project_changed, session.run_changed):
+        for signal in (
+            session.queue.queue_changed,
+            session.project_changed,
+            session.predictions.run_changed,
+        ):
             signal.connect(self.refresh)
-        session.labels_changed.connect(lambda rows: self.refresh())
+        session.labels.labels_changed.connect(lambda rows: self.refresh())
         self.refresh()
 
     def refresh(self) -> None:
         """Count anew, which costs nothing."""
-        n, gone = len(self.session.queue), self.session.gone
+        n, gone = len(self.session.queue.rows), self.session.queue.gone
         self.number.setText(f"{n:,} shot{'' if n == 1 else 's'}")
         self.stale.setText(f"{gone:,} done · refresh")
         self.stale.setVisible(gone > 0)

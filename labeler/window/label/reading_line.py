@@ -1,6 +1,6 @@
 """One line over the classes: whose reading is on screen, or how far the network has read.
 
-It shows what the session and `labeler.session.instant_learning` know, and changes nothing.
+It shows what the session and `labeler.session.background.learning` know, and changes nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from labeler.session.instant_learning import Suggesting
 from labeler.session.session import Session
 from labeler.window.widgets import theme
 
@@ -22,38 +21,46 @@ class ReadingLine(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.suggesting = Suggesting.of(session)
+        self.learning = session.learning
         self.text, self.share = "", 1.0
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Reading on screen")
-        for signal in (session.run_changed, session.suggestions_changed, session.project_changed):
+        for signal in (
+            session.predictions.run_changed,
+            session.predictions.instant_changed,
+            session.project_changed,
+        ):
             signal.connect(self.refresh)
-        self.suggesting.changed.connect(self.refresh)
-        session.shot_changed.connect(lambda row: self.refresh())
-        session.labels_changed.connect(lambda rows: self.refresh())
+        self.learning.changed.connect(self.refresh)
+        session.cursor.shot_changed.connect(lambda row: self.refresh())
+        session.labels.labels_changed.connect(lambda rows: self.refresh())
         self.refresh()
 
     def refresh(self) -> None:
         """Say it anew."""
-        session, doing = self.session, self.suggesting
+        session, doing = self.session, self.learning
         self.share = 1.0
-        if session.project is None:
+        if session.opened is None:
             text, tip = "", ""
-        elif session.is_hidden():
+        elif session.suggestions.is_hidden():
             text = "reading hidden on this shot"
             tip = "On a few shots the model's reading is hidden until you decide: it shows whether"
             tip += " seeing it sways the labels."
-        elif session.reading is not None:
-            text = session.reading.name
+        elif session.predictions.now is not None:
+            text = session.predictions.now.name
             tip = "Learnt from your labels so far, on what the network sees; refitted after each."
-            tip = tip if session.instant is not None else "What this run says of the shot."
+            tip = (
+                tip
+                if session.predictions.instant is not None
+                else "What this run says of the shot."
+            )
         elif doing.is_reading:
             self.share = doing.done / max(doing.total, 1)
             text = f"reading all shots, {self.share:.0%}"
             tip = "The shipped network reads every shot once; then suggestions begin."
         else:
             text, tip = "no reading yet", doing.trouble
-        if text and doing.is_reading and session.reading is not None:
+        if text and doing.is_reading and session.predictions.now is not None:
             self.share = doing.done / max(doing.total, 1)
             text += f" · {self.share:.0%} of shots read"
         self.text = text

@@ -81,19 +81,21 @@ class ShotCard(QFrame):
             self._text.setText(kind.help)
             return
         session = self.session
-        if session.row < 0:
+        if session.cursor.row < 0:
             self._heading.setText("")
             self._text.setText("")
             return
-        self._heading.setText(f"Shot {session.row + 1:,}")
-        self._said.setText(session.said)
-        self._said.setVisible(bool(session.said))
+        self._heading.setText(f"Shot {session.cursor.row + 1:,}")
+        self._said.setText(session.labels.reported)
+        self._said.setVisible(bool(session.labels.reported))
         self._text.setText("\n".join(self._lines()))
 
     def _decided_when(self) -> str:
-        if self.session.is_blind:  # when it was decided first stays hidden with the label
+        if self.session.repeats.is_blind:  # when it was decided first stays hidden with the label
             return "Decided just now"
-        entries = self.session.project.store.history(self.session.row, self.session.annotator)
+        entries = self.session.require().project.store.history(
+            self.session.cursor.row, self.session.require().annotator
+        )
         if not entries:
             return "Decided"
         last = entries[-1]
@@ -101,25 +103,25 @@ class ShotCard(QFrame):
 
     def _lines(self) -> list[str]:
         session = self.session
-        status = int(session.status[session.row])
+        status = session.labelling.shown()[1]
         lines = []
-        if session.decided.from_file(session.row):
+        if session.labelling.from_file():
             lines.append("Labels of the file · Enter makes them yours")
-        elif session.is_decided():
+        elif session.labelling.is_decided():
             lines.append(self._decided_when())
-        elif session.is_hidden():
+        elif session.suggestions.is_hidden():
             lines.append("Undecided · the model's reading is hidden until you decide")
-        elif session.suggestion() is not None:
+        elif session.suggestions.of() is not None:
             lines.append("Undecided · Enter accepts what the model suggests")
         else:
             lines.append("Undecided")
-        if session.because():
-            lines.append(f"Asked because: {session.because()}")
-        if session.table.role[session.row] == EVALUATION:
+        if session.suggestions.because():
+            lines.append(f"Asked because: {session.suggestions.because()}")
+        if session.require().table.role[session.cursor.row] == EVALUATION:
             lines.append("Evaluation shot: never trained on")
         if status & SKIPPED:
             lines.append("Skipped")
         if status & FLAGGED:
-            note = session.note()
+            note = session.labelling.note()
             lines.append(f"Flagged: {note}" if note else "Flagged")
         return lines

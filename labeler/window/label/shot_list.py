@@ -58,8 +58,8 @@ class QueueModel(QAbstractListModel):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.session = session
-        self._queue = session.queue
-        session.queue_changed.connect(self._reset)
+        self._queue = session.queue.rows
+        session.queue.queue_changed.connect(self._reset)
         session.project_changed.connect(self._reset)
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
@@ -77,7 +77,7 @@ class QueueModel(QAbstractListModel):
 
     def _reset(self) -> None:
         self.beginResetModel()
-        self._queue = self.session.queue
+        self._queue = self.session.queue.rows
         self.endResetModel()
 
 
@@ -112,8 +112,10 @@ def _column(model: QueueModel, delegate: QStyledItemDelegate) -> QTableView:
 
 def spoken(session: Session, row: int) -> str:
     """A shot for a screen reader."""
-    names = [session.taxonomy.names[c] for c in np.flatnonzero(session.labels(row))]
-    status = int(session.status[row])
+    names = [
+        session.labels.taxonomy.names[c] for c in np.flatnonzero(session.labelling.labels(row))
+    ]
+    status = session.labelling.shown(row)[1]
     words = [word for bit, word in ((FLAGGED, "flagged"), (SKIPPED, "skipped")) if status & bit]
     state = ", ".join(names) or ("no class" if status & LABELLED else "undecided")
     return ", ".join([f"shot {row + 1}", state, *words])
@@ -141,7 +143,7 @@ class ShotDelegate(QStyledItemDelegate):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         box = option.rect
-        if row == self.session.row:
+        if row == self.session.cursor.row:
             painter.fillRect(box, theme.colour("select"))
             painter.fillRect(QRect(box.left(), box.top(), 3, box.height()), theme.colour("accent"))
         elif option.state & QStyle.StateFlag.State_MouseOver:
@@ -153,7 +155,7 @@ class ShotDelegate(QStyledItemDelegate):
 
     def _paint_thumbnail(self, painter: QPainter, where: QRectF, row: int) -> None:
         painter.fillRect(where, QColor("#0c0c0d"))
-        feed = self.session.feed
+        feed = self.session.shots.feed
         picture = None if feed is None else feed.thumbnail(row)
         if isinstance(picture, InputError):
             spot = QRectF(where.center().x() - 11, where.center().y() - 11, 22, 22)
@@ -173,11 +175,11 @@ class ShotDelegate(QStyledItemDelegate):
 
     def _paint_words(self, painter: QPainter, where: QRectF, row: int) -> None:
         session = self.session
-        status = int(session.status[row])
+        status = session.labelling.shown(row)[1]
         decided = bool(status & LABELLED)
         size = self.parent().font().pointSizeF()  # type: ignore[union-attr]
         painter.setFont(theme.numbers(size))
-        painter.setPen(theme.colour("strong" if row == session.row else "text"))
+        painter.setPen(theme.colour("strong" if row == session.cursor.row else "text"))
         painter.drawText(where, Qt.AlignmentFlag.AlignLeft, f"{row + 1:,}")
         right = where.right()
         signs = (
@@ -204,7 +206,7 @@ class ShotDelegate(QStyledItemDelegate):
 
     def _is_wrong(self, row: int) -> bool:
         """Looked up by label set: many shots carry the same one."""
-        taxonomy, packed = self.session.taxonomy, int(self.session.present[row])
+        taxonomy, packed = self.session.labels.taxonomy, self.session.labelling.shown(row)[0]
         if self._judged_by is not taxonomy:
             self._judged_by, self._wrong = taxonomy, {}
         if packed not in self._wrong:
@@ -216,16 +218,16 @@ class ShotDelegate(QStyledItemDelegate):
 
         Where not all have room, the last place says how many more there are.
         """
-        labels = self.session.labels(row)
-        shown = np.flatnonzero(labels & ~self.session.taxonomy.implied(labels))
+        labels = self.session.labelling.labels(row)
+        shown = np.flatnonzero(labels & ~self.session.labels.taxonomy.implied(labels))
         room = max(int((where.width() + CHIP_STEP - CHIP) // CHIP_STEP), 1)
         painted = shown if len(shown) <= room else shown[: room - 1]
         size = self.parent().font().pointSizeF()  # type: ignore[union-attr]
         painter.setFont(theme.numbers(size * 0.86))
         left = where.left()
-        mine = not self.session.decided.from_file(row)
+        mine = not self.session.labelling.from_file(row)
         for c in painted:
-            kind = self.session.taxonomy.classes[c]
+            kind = self.session.labels.taxonomy.classes[c]
             chip = QRectF(left, where.top() + 1, CHIP, CHIP)
             painter.setPen(QPen(theme.colour("edge"), 1))
             painter.setBrush(theme.colour("button") if mine else Qt.BrushStyle.NoBrush)
@@ -270,16 +272,16 @@ class ShotList(QWidget):
         selection = self.view.selectionModel()
         assert selection is not None
         selection.currentChanged.connect(self._chosen)
-        session.shot_changed.connect(self.follow)
-        session.queue_changed.connect(lambda: self.follow(session.row))
-        session.project_changed.connect(lambda: self.follow(session.row))
-        session.labels_changed.connect(self._touch)
-        session.thumbnail_ready.connect(self._take_thumbnail)
-        self.follow(session.row)
+        session.cursor.shot_changed.connect(self.follow)
+        session.queue.queue_changed.connect(lambda: self.follow(session.cursor.row))
+        session.project_changed.connect(lambda: self.follow(session.cursor.row))
+        session.labels.labels_changed.connect(self._touch)
+        session.shots.thumbnail_ready.connect(self._take_thumbnail)
+        self.follow(session.cursor.row)
 
     def follow(self, row: int) -> None:
         """Bring the shot on screen into sight."""
-        place = self.session.place_of(row)
+        place = self.session.queue.place_of(row)
         selection = self.view.selectionModel()
         if place is None or selection is None:
             self._repaint()
@@ -289,12 +291,12 @@ class ShotList(QWidget):
         self.view.scrollTo(index, QAbstractItemView.ScrollHint.EnsureVisible)
 
     def _touch(self, rows: npt.NDArray[np.int64]) -> None:
-        """Paint anew what was decided: the rows themselves, or all that is in sight."""
+        """Paint again what was decided: the rows themselves, or all that is in sight."""
         if len(rows) > FEW:
             self._repaint()
             return
         for row in rows:
-            place = self.session.place_of(int(row))
+            place = self.session.queue.place_of(int(row))
             if place is not None:
                 self.view.update(self.model.index(place))
 
@@ -309,8 +311,8 @@ class ShotList(QWidget):
 
     def _chosen(self, current: QModelIndex, before: QModelIndex) -> None:
         row = current.data(ROW)
-        if row is not None and row != self.session.row:
-            self.session.show(row)
+        if row is not None and row != self.session.cursor.row:
+            self.session.cursor.show(row)
 
     def _repaint(self) -> None:
         viewport = self.view.viewport()

@@ -26,9 +26,13 @@ class StatusLine(QWidget):
         self._pixel: tuple[int, int] | None = None
         self.setAccessibleName("Shot and cursor")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        for signal in (session.shot_changed, session.counts_ready, session.labels_changed):
+        for signal in (
+            session.cursor.shot_changed,
+            session.shots.counts_ready,
+            session.labels.labels_changed,
+        ):
             signal.connect(lambda _: self.refresh())
-        for signal in (session.project_changed, session.queue_changed):
+        for signal in (session.project_changed, session.queue.queue_changed):
             signal.connect(self.refresh)
         self.refresh()
 
@@ -61,23 +65,24 @@ class StatusLine(QWidget):
 
     def _parts(self) -> list[str]:
         session = self.session
-        if session.row < 0 or session.table is None:
+        row = session.cursor.row
+        if session.opened is None or row < 0:
             return []
-        info = session.table.sources[session.table.source_of[session.row]]
-        index = int(session.table.index_of[session.row])
+        table = session.opened.table
+        info, index = table.sources[table.source_of[row]], int(table.index_of[row])
         name = info.shot_names[index] if info.shot_names else f"#{index + 1}"
-        at = session.place_of(session.row)
-        place = "not in this queue" if at is None else f"{at + 1:,} of {len(session.queue):,}"
+        at = session.queue.place_of(row)
+        place = "not in this queue" if at is None else f"{at + 1:,} of {len(session.queue.rows):,}"
         return [f"{info.path.name} {name} ({place})", *self._under_cursor()]
 
     def _under_cursor(self) -> list[str]:
-        counts, mask = self.session.counts(), self.session.mask()
+        counts, mask = self.session.cursor.counts(), self.session.cursor.mask()
         pixel = self._pixel
         if pixel is None or not isinstance(counts, np.ndarray):
             return []
         if pixel[0] >= counts.shape[0] or pixel[1] >= counts.shape[1]:
             return []
-        geometry = self.session.geometry()
+        geometry = self.session.cursor.geometry()
         middle = ((counts.shape[0] - 1) / 2, (counts.shape[1] - 1) / 2)
         centre = geometry.centre if geometry is not None and geometry.centre else middle
         x, y = pixel[1] - centre[1], centre[0] - pixel[0]

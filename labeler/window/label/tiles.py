@@ -96,18 +96,20 @@ class TileModel(QAbstractListModel):
 
 def standing(session: Any, row: int, kind: int) -> str:
     """What the labels say of a class on a shot: 'labelled', 'absent' or 'undecided'."""
-    if not session.status[row] & LABELLED:
+    if not session.labels.status[row] & LABELLED:
         return "undecided"
-    return "labelled" if session.present[row] >> kind & 1 else "absent"
+    return "labelled" if session.labels.present[row] >> kind & 1 else "absent"
 
 
 def spoken(session: Any, tile: Tile) -> str:
     """A tile for a screen reader."""
     if tile.kind == PLAIN:
         return f"shot {tile.row + 1}"
-    name, likely = session.taxonomy.names[tile.kind], ""
-    if session.predictions is not None and tile.row < len(session.predictions):
-        likely = f", model {share(float(session.predictions.probabilities[tile.row, tile.kind]))}"
+    name, likely = session.labels.taxonomy.names[tile.kind], ""
+    if session.predictions.run is not None and tile.row < len(session.predictions.run):
+        likely = (
+            f", model {share(float(session.predictions.run.probabilities[tile.row, tile.kind]))}"
+        )
     return f"shot {tile.row + 1}, {name}{likely}, {standing(session, tile.row, tile.kind)}"
 
 
@@ -156,13 +158,13 @@ class TileDelegate(QStyledItemDelegate):
     def _paint_picture(self, painter: QPainter, where: QRectF, tile: Tile) -> None:
         painter.fillRect(where, theme.colour("stage"))
         kept = self._kept(painter, tile)
-        counts = None if kept is not None else self.session.counts(tile.row)
+        counts = None if kept is not None else self.session.shots.counts(tile.row)
         if isinstance(counts, InputError):
             spot = QRectF(where.center().x() - 12, where.center().y() - 12, 24, 24)
             theme.draw(painter, "icons/error.svg", spot, theme.current().error)
             return
         if kept is None and counts is None:
-            self.session.feed.want(tile.row)
+            self.session.shots.feed.want(tile.row)
             return
         image, contours, _ = kept or self._picture(painter, tile, counts)
         size = image.size().toSizeF()
@@ -198,18 +200,20 @@ class TileDelegate(QStyledItemDelegate):
 
     def _draw(self, tile: Tile, counts: Any, pixels: int) -> Drawn:
         session, lost = self.session, 0.0
-        small = area_means(counts, session.mask(tile.row), pixels)
-        picture = session.screen.picture(small)
+        small = area_means(counts, session.shots.mask(tile.row), pixels)
+        picture = session.display.screen.picture(small)
         contours: list[tuple[float, QPainterPath]] = []
-        if tile.kind != PLAIN and session.predictions is not None:
-            if session.reads_maps:  # its heat lies over q and q
-                picture = map_picture(counts, session.mask(tile.row), session.screen.colormap)
+        if tile.kind != PLAIN and session.predictions.run is not None:
+            if session.heat.reads_maps:  # its heat lies over q and q
+                picture = map_picture(
+                    counts, session.shots.mask(tile.row), session.display.screen.colormap
+                )
             heat = self.heat(tile, picture.shape)
-            mask = session.mask(tile.row)
-            if mask is not None and not tile.covered and not session.reads_maps:
+            mask = session.shots.mask(tile.row)
+            if mask is not None and not tile.covered and not session.heat.reads_maps:
                 lost = lost_share(self.heat(tile, mask.shape), mask)
-            picture = session.overlay.shade(picture, heat)
-            contours = contours_of(heat) if session.overlay.contours else []
+            picture = session.display.overlay.shade(picture, heat)
+            contours = contours_of(heat) if session.display.overlay.contours else []
         picture = np.ascontiguousarray(picture, np.uint32)
         height, width = picture.shape
         data, form = picture.tobytes(), QImage.Format.Format_RGB32
@@ -219,9 +223,9 @@ class TileDelegate(QStyledItemDelegate):
         """(y, x) of a tile: in the form of Grad-CAM++ that is chosen, or by occlusion."""
         session = self.session
         if tile.covered:
-            return enlarge(self.covered[tile.row, tile.kind], shape, session.predictions.field)
-        found: npt.NDArray[np.float32] = session.predictions.heatmap(
-            tile.row, tile.kind, shape, session.overlay.form
+            return enlarge(self.covered[tile.row, tile.kind], shape, session.predictions.run.field)
+        found: npt.NDArray[np.float32] = session.predictions.run.heatmap(
+            tile.row, tile.kind, shape, session.display.overlay.form
         )
         return found
 
@@ -233,7 +237,7 @@ class TileDelegate(QStyledItemDelegate):
         self, painter: QPainter, contours: list[tuple[float, QPainterPath]], kind: int
     ) -> None:
         """Dashed contours in the class's colour, as the pattern view draws them."""
-        ink = QColor(self.session.taxonomy.classes[kind].colour).lighter(115)
+        ink = QColor(self.session.labels.taxonomy.classes[kind].colour).lighter(115)
         for level, path in contours:
             width = 0.8 + 0.7 * level
             line = QPen(ink, width, Qt.PenStyle.CustomDashLine)
@@ -258,14 +262,14 @@ class TileDelegate(QStyledItemDelegate):
             painter.setPen(theme.colour("muted"))
             painter.drawText(second, int(middle), "without heatmap")
             return
-        readings = session.predictions
+        readings = session.predictions.run
         said = float(readings.probabilities[tile.row, tile.kind])
         likely = bool(readings.likely()[tile.row, tile.kind])
         painter.setFont(theme.font(points, bold=likely))
         painter.setPen(theme.colour("strong" if likely else "text"))
         left = line
         if self.by_class:
-            kind = session.taxonomy.classes[tile.kind]
+            kind = session.labels.taxonomy.classes[tile.kind]
             mark = QRectF(line.left(), line.center().y() - 4, 8, 8)
             painter.fillRect(mark, QColor(kind.colour))
             left = line.adjusted(14, 0, -34, 0)
@@ -318,10 +322,14 @@ class TileList(QListView):
         self.setFrameShape(QListView.Shape.NoFrame)
         self.setStyleSheet("background: transparent;")
         self.clicked.connect(self._choose)
-        session.counts_ready.connect(self._arrived)
-        for signal in (session.look_changed, session.run_changed, session.project_changed):
+        session.shots.counts_ready.connect(self._arrived)
+        for signal in (
+            session.display.display_changed,
+            session.predictions.run_changed,
+            session.project_changed,
+        ):
             signal.connect(self._forget)
-        session.labels_changed.connect(self._repaint)
+        session.labels.labels_changed.connect(self._repaint)
 
     def room(self) -> QSize:
         """What tiles may fill, a scroll bar set aside."""

@@ -11,6 +11,7 @@ from labeler.window.label.class_panel import ClassPanel
 from labeler.window.label.pattern import PatternView
 from labeler.window.label.physics.view import PhysicsPanes
 from labeler.window.label.shot_list import ShotList
+from labeler.window.tab import Tab
 
 LIST_WIDTH, PANEL_WIDTH = (194, 250), (284, 380)
 """Widths of the side panes in the smallest window and in a wide one."""
@@ -22,7 +23,7 @@ WHOLE_LIST, WHOLE_PANEL = 168, 260
 SMALL, WIDE = 1280, 2200
 
 
-class LabelView(QWidget):
+class LabelView(Tab):
     """Places its three panes; the levels pane is made when it is first wanted."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -57,7 +58,7 @@ class LabelView(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.splitter)
-        session.look_changed.connect(self._place_physics)
+        session.display.display_changed.connect(self._place_physics)
         self._place_physics()
 
     def resizeEvent(self, event: object) -> None:
@@ -66,7 +67,7 @@ class LabelView(QWidget):
 
     def _place_physics(self) -> None:
         """Put the panes of physics where they are wanted, and share out what is left."""
-        home = self._row if self.session.panes.beside else self._column
+        home = self._row if self.session.display.panes.beside else self._column
         if home.indexOf(self.physics) < 0:
             home.addWidget(self.physics)
         window = self.window() or self
@@ -78,7 +79,7 @@ class LabelView(QWidget):
             return
         share = min(max((self.width() - SMALL) / (WIDE - SMALL), 0.0), 1.0)
         left, right = (round(a + share * (b - a)) for a, b in (LIST_WIDTH, PANEL_WIDTH))
-        panes = self.session.panes
+        panes = self.session.display.panes
         if not panes.beside:
             side = self.height() - (self.physics.height() if panes.any else 0)
             owned = -(-round(OWNED * window) // max(side, 1))

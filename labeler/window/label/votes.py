@@ -44,9 +44,9 @@ class VotesCard(QFrame):
         column.addWidget(label("Who said what", "heading"))
         column.addLayout(self.grid)
         column.addWidget(self.state)
-        session.shot_changed.connect(self.follow)
-        session.labels_changed.connect(self._relabelled)
-        session.queue_changed.connect(self._queue_changed)
+        session.cursor.shot_changed.connect(self.follow)
+        session.labels.labels_changed.connect(self._relabelled)
+        session.queue.queue_changed.connect(self._queue_changed)
         session.project_changed.connect(self.finish)
         self.follow()
         self.show()
@@ -56,18 +56,17 @@ class VotesCard(QFrame):
         """Show the votes on the shot on screen."""
         self._clear()
         session = self.session
-        if session.project is None or session.row < 0:
+        if session.opened is None or session.cursor.row < 0:
             return
-        said = adjudication.votes(self.readers, session.row)
+        said = adjudication.votes(self.readers, session.cursor.row)
         known = [v.present for v in said if v.present is not None]
         for k, vote in enumerate(said):
             words = "not read" if vote.present is None else self._words(vote.present, known)
             self._line(k, vote.name, words, vote.present)
-        if session.status[session.row] & LABELLED:
-            own = int(session.present[session.row])
-            if own not in known:
-                self._line(len(said), MINE, self._words(own, known), own)
-        settled = self.settled.get(session.row)
+        own, status = session.labelling.shown()
+        if status & LABELLED and own not in known:
+            self._line(len(said), MINE, self._words(own, known), own)
+        settled = self.settled.get(session.cursor.row)
         text = "Take what is right, or label it anew with the keys first."
         if settled is not None:
             text = f"Settled: {self._words(settled, [])}."
@@ -78,7 +77,7 @@ class VotesCard(QFrame):
 
     def _words(self, present: int, others: list[int]) -> str:
         """Classes of a label set; those that not everybody gives are marked with a point."""
-        taxonomy = self.session.taxonomy
+        taxonomy = self.session.labels.taxonomy
         names = []
         for c in range(len(taxonomy)):
             if present >> c & 1:
@@ -104,23 +103,23 @@ class VotesCard(QFrame):
         """Make this the consensus label of the shot, and go on."""
         session = self.session
         try:
-            adjudication.settle(session.project, session.row, present)
+            adjudication.settle(session.require().project, session.cursor.row, present)
         except (InputError, OSError) as error:
             session.noted.emit("error", f"Not saved, nothing was changed: {error}")
             return
-        self.settled[session.row] = present
-        row = session.row
-        session.next()
-        if session.row == row:
+        self.settled[session.cursor.row] = present
+        row = session.cursor.row
+        session.cursor.next()
+        if session.cursor.row == row:
             self.follow()
             session.noted.emit("info", "That was the last of the shots on which people differ.")
 
     def _relabelled(self, rows: Any) -> None:
-        if self.session.row in rows:
+        if self.session.cursor.row in rows:
             self.follow()
 
     def _queue_changed(self) -> None:
-        if self.session.choice.title != TITLE:
+        if self.session.queue.choice.title != TITLE:
             self.finish()
 
     def _clear(self) -> None:
@@ -134,9 +133,9 @@ class VotesCard(QFrame):
     def finish(self) -> None:
         """Go away."""
         for signal, slot in (
-            (self.session.shot_changed, self.follow),
-            (self.session.labels_changed, self._relabelled),
-            (self.session.queue_changed, self._queue_changed),
+            (self.session.cursor.shot_changed, self.follow),
+            (self.session.labels.labels_changed, self._relabelled),
+            (self.session.queue.queue_changed, self._queue_changed),
             (self.session.project_changed, self.finish),
         ):
             try:

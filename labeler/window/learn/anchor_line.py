@@ -29,15 +29,17 @@ class AnchorLine(QLabel):
     def refresh(self) -> None:
         """Measure anew."""
         session = self.session
-        if session.project is None:
+        if session.opened is None:
             self.setText("")
             return
         from labeler.project.store.timeline import first_shown
 
         try:
-            firsts = first_shown(session.project.store.database, session.annotator)
+            firsts = first_shown(
+                session.require().project.store.database, session.require().annotator
+            )
         except (InputError, OSError) as error:
             self.setText(str(error))
             return
-        shift = anchoring.measure(firsts, session.present, session.status)
+        shift = anchoring.measure(firsts, session.labels.present, session.labels.status)
         self.setText(shift.text() if shift.seen + shift.hidden else "")

@@ -84,13 +84,13 @@ class ChangesPane(QWidget):
         session = self.session
         try:
             both = [
-                Predictions.open(run.predictions, session.taxonomy, session.n_shots)
+                Predictions.open(run.predictions, session.labels.taxonomy, session.labels.n_shots)
                 for run in (old, new)
             ]
         except InputError:  # one has none, or of fewer shots: said in words by the caller
             return None
-        role = session.project.store.roles()
-        return compare(both[0], both[1], session.present, session.status, role)
+        role = session.require().project.store.roles()
+        return compare(both[0], both[1], session.labels.present, session.labels.status, role)
 
     def _say_verdict(self, runs: list[RunReport]) -> None:
         change, verdict = self.change, None if self.change is None else self.change.verdict
@@ -131,7 +131,7 @@ class ChangesPane(QWidget):
 
     def _show(self, button: QPushButton) -> None:
         rows, title = self._rows[button]
-        self.session.show_rows(rows, title)
+        self.session.queue.show_rows(rows, title)
         self.label_requested.emit()
 
 

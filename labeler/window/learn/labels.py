@@ -32,17 +32,17 @@ class LabelCounts(QWidget):
     def refresh(self) -> None:
         """Count anew."""
         session = self.session
-        self.setVisible(session.project is not None)
-        if session.project is None:
+        self.setVisible(session.opened is not None)
+        if session.opened is None:
             return
-        used = usable_shots(session.taxonomy, session.present, session.status)
-        sets = session.taxonomy.unpack(session.present[used])
+        used = usable_shots(session.labels.taxonomy, session.labels.present, session.labels.status)
+        sets = session.labels.taxonomy.unpack(session.labels.present[used])
         counts = sets.sum(0)
-        judged = sets[session.project.store.roles()[used] == EVALUATION].sum(0)
+        judged = sets[session.require().project.store.roles()[used] == EVALUATION].sum(0)
         self._make_room(len(counts))
         for i, (name, number) in enumerate(self._cells):
             count = int(counts[i])
-            name.setText(session.taxonomy.names[i])
+            name.setText(session.labels.taxonomy.names[i])
             number.setText(f"{count:,}" if count >= FEW else f"{count} · few" if count else "none")
             tip = f"{count:,} labelled shots, {int(judged[i]):,} of them kept for evaluation"
             if count < FEW:

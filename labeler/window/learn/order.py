@@ -120,7 +120,7 @@ class OrderForm(QWidget):
         self.needed.setVisible(bool(lacking))
         self.button.setEnabled(not lacking and not running)
         self.button.setToolTip("A training is under way" if running else "")
-        self.counts_title.setVisible(self.session.project is not None)
+        self.counts_title.setVisible(self.session.opened is not None)
         self.counts.refresh()
         self._offer_starts()
         self._describe()
@@ -150,16 +150,18 @@ class OrderForm(QWidget):
 
     def _describe(self) -> None:
         self.network_about.setText(NETWORKS[self.network.currentData()].about)
-        if self.session.project is None:
+        if self.session.opened is None:
             self.facts.setText("")
             return
         self.network_about.setVisible(bool(self.network_about.text()))
         session = self.session
-        used = len(usable_shots(session.taxonomy, session.present, session.status))
+        used = len(
+            usable_shots(session.labels.taxonomy, session.labels.present, session.labels.status)
+        )
         _, epochs = Order(self.recipe.currentData()).comes_to(used)
         self.epochs.setSpecialValueText(f"{epochs}, as the recipe says")
-        left_out = int((session.status & 1).sum()) - used
-        seconds = expected_seconds(self.order(), used, session.n_shots, self._runs)
+        left_out = int((session.labels.status & 1).sum()) - used
+        seconds = expected_seconds(self.order(), used, session.labels.n_shots, self._runs)
         lines = [f"{used:,} labelled shots"]
         if left_out:
             lines.append(f"{left_out:,} shots in error are left out")
@@ -168,5 +170,5 @@ class OrderForm(QWidget):
         self.facts.setText("\n".join(lines))
 
     def _evaluation_shots(self) -> list[str]:
-        fixed = int((self.session.project.store.roles() == EVALUATION).sum())
+        fixed = int((self.session.require().project.store.roles() == EVALUATION).sum())
         return [f"{fixed:,} of them kept for evaluation"] if fixed else ["15 % kept for evaluation"]

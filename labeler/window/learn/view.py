@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
     QHBoxLayout,
@@ -16,13 +16,13 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.runs.run_report import Curves, RunReport, read_events, read_reports
-from labeler.session.training import Retraining
 from labeler.window.learn.anchor_line import AnchorLine
 from labeler.window.learn.changes import ChangesPane
 from labeler.window.learn.curves import CurvesView
 from labeler.window.learn.order import OrderForm
 from labeler.window.learn.runs import RunsTable
 from labeler.window.retrain import progress_in_words
+from labeler.window.tab import Tab
 from labeler.window.widgets.parts import EmptyState, label
 
 FORM_WIDTH = 260
@@ -30,17 +30,14 @@ MARGINS = ((20, 14, 18, 8), (20, 10, 18, 12))
 """Around curves and runs."""
 
 
-class LearnView(QWidget):
+class LearnView(Tab):
     """The form of the next training, learning curves, all runs, and two of them side by side."""
-
-    label_requested = pyqtSignal()
-    """Shots were put into the queue: show Label."""
 
     def __init__(self, session: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("page")
         self.session = session
-        self.retraining = Retraining.of(session)
+        self.retraining = session.training
         self.runs: list[RunReport] = []
         self._stale = True
         self.form = OrderForm(session)
@@ -58,9 +55,9 @@ class LearnView(QWidget):
         self.retraining.changed.connect(self._show_progress)
         self.retraining.curves_changed.connect(self._show_curves)
         self.retraining.runs_changed.connect(self.refresh)
-        for signal in (session.project_changed, session.run_changed):
+        for signal in (session.project_changed, session.predictions.run_changed):
             signal.connect(self.refresh)
-        session.labels_changed.connect(self._refresh_form)
+        session.labels.labels_changed.connect(self._refresh_form)
 
     # -- layout ----------------------------------------------------------------------------------
 
@@ -115,8 +112,8 @@ class LearnView(QWidget):
         self._stale = not self.isVisible()
         if self._stale:
             return
-        project = self.session.project
-        self.runs = [] if project is None else read_reports(project)
+        opened = self.session.opened
+        self.runs = [] if opened is None else read_reports(opened.project)
         if self.retraining.is_running:
             for run in self.runs:
                 if run.number == self.retraining.number and run.state == "unfinished":
@@ -124,8 +121,8 @@ class LearnView(QWidget):
         self._refresh_form()
         self.right.setCurrentIndex(1 if self.runs else 0)
         self._say_empty()
-        if self.runs:
-            self.table.show_runs(self.runs, project.current_run)
+        if opened is not None and self.runs:
+            self.table.show_runs(self.runs, opened.project.current_run)
         self._show_chosen()
         self._show_progress()
 
@@ -149,7 +146,9 @@ class LearnView(QWidget):
 
     def _show_chosen(self) -> None:
         chosen = self.table.chosen()
-        current = None if self.session.project is None else self.session.project.current_run
+        current = (
+            None if self.session.opened is None else self.session.require().project.current_run
+        )
         other = len(chosen) == 1 and chosen[0].number != current
         self.use.setEnabled(other and not self.retraining.is_running and chosen[0].has_network)
         self.use.setText(f"Use run {chosen[0].number}" if other else "Use this run")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PyQt6.QtWidgets import QHBoxLayout, QSpinBox, QWidget
 
-from labeler.session.live_watch import LiveWatch
+from labeler.session.background.live import LiveWatch
 from labeler.window.widgets.parts import label
 
 

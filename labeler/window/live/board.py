@@ -9,7 +9,7 @@ from typing import Any
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from labeler.session.live_watch import LiveWatch
+from labeler.session.background.live import LiveWatch
 from labeler.window.live.band import BandField
 from labeler.window.live.examples import Examples
 from labeler.window.live.plots import SharePlot
@@ -120,7 +120,7 @@ class LiveBoard(QWidget):
         """Hits, then the classes in the taxonomy's order."""
         history = self.watch.seen.history
         found = history[-1][1] if history else {}
-        return [n for n in (HITS, *self.session.taxonomy.names) if n in found]
+        return [n for n in (HITS, *self.session.labels.taxonomy.names) if n in found]
 
     def _row(self, name: str) -> Interval:
         value, low, high = self.watch.seen.share(name)

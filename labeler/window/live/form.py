@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.runs.run_report import MACRO, read_reports
-from labeler.session.live_watch import LiveWatch, Order
+from labeler.session.background.live import LiveWatch, WatchRequest
 from labeler.window.widgets.parts import label, set_role, share
 
 
@@ -99,14 +99,14 @@ class LiveForm(QWidget):
 
     def read_runs(self) -> None:
         """Offer the project's runs, the one in use first; what was chosen stays if it can."""
-        before, project = self.runs.currentData(), self.session.project
+        before, opened = self.runs.currentData(), self.session.opened
         self.runs.clear()
-        if project is None:
+        if opened is None:
             return
-        for run in reversed([r for r in read_reports(project) if r.has_network]):
+        for run in reversed([r for r in read_reports(opened.project) if r.has_network]):
             text = f"Run {run.number} · macro F1 {share(run.metrics.get(MACRO))}"
             self.runs.addItem(text, run.number)
-        chosen = before if self.runs.findData(before) >= 0 else project.current_run
+        chosen = before if self.runs.findData(before) >= 0 else opened.project.current_run
         self.runs.setCurrentIndex(max(0, self.runs.findData(chosen)))
         if not self.source.text():
             self.source.setText(str(self.watch.kept().get("source", "")))
@@ -132,10 +132,10 @@ class LiveForm(QWidget):
             return "The hits are being added."
         return "" if self.source.text().strip() else "Name a source."
 
-    def order(self) -> Order:
+    def order(self) -> WatchRequest:
         """What the form says."""
-        run = Path(self.session.project.run_folder(self.runs.currentData()))
-        return Order(
+        run = Path(self.session.require().project.run_folder(self.runs.currentData()))
+        return WatchRequest(
             self.source.text().strip(), run, self.miss.value() / 100,
             self.new_only.isChecked(), self.keep.isChecked(),
         )  # fmt: skip

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QHideEvent, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QStackedWidget, QWidget
 
-from labeler.session.live_watch import LiveWatch
 from labeler.window.live.board import LiveBoard
 from labeler.window.live.form import LiveForm
+from labeler.window.tab import Tab
 from labeler.window.widgets.parts import EmptyState
 
 FORM_WIDTH = 260
@@ -23,16 +23,14 @@ ABOUT = (
 )
 
 
-class LiveView(QWidget):
+class LiveView(Tab):
     """Choose a source and a run at the left; what comes in at the right."""
-
-    label_requested = pyqtSignal()
 
     def __init__(self, session: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("page")
         self.session = session
-        self.watch = LiveWatch.of(session)
+        self.watch = session.live
         self.form = LiveForm(session, self.watch)
         self.form.setObjectName("side")
         self.form.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -49,7 +47,7 @@ class LiveView(QWidget):
         self.watch.changed.connect(self.refresh)
         self.watch.bands_changed.connect(self.refresh)
         session.project_changed.connect(self.refresh)
-        session.run_changed.connect(self.refresh)
+        session.predictions.run_changed.connect(self.refresh)
 
     def showEvent(self, event: QShowEvent | None) -> None:
         super().showEvent(event)

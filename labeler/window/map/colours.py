@@ -52,7 +52,7 @@ def _counted(
 
 def _telling(session: Any, present: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """(N,) the rarest class without a subclass that a label set holds; -1 for an empty one."""
-    taxonomy = session.taxonomy
+    taxonomy = session.labels.taxonomy
     holding = taxonomy.unpack(present)
     parents = np.array([bool(taxonomy.children(name)) for name in taxonomy.names])
     rarity = holding.sum(0) + np.where(parents, len(present) + 1, 0)
@@ -63,22 +63,24 @@ def _telling(session: Any, present: npt.NDArray[np.int64]) -> npt.NDArray[np.int
 
 def by_class(session: Any) -> Colouring:
     """The most telling class of each shot: the decided one, else the suggested one."""
-    n, taxonomy = session.n_shots, session.taxonomy
-    present = np.where(session.status & LABELLED, session.present, session.suggestions(range(n)))
+    n, taxonomy = session.labels.n_shots, session.labels.taxonomy
+    present = np.where(
+        session.labels.status & LABELLED, session.labels.present, session.suggestions.bits(range(n))
+    )
     lines = [(c.name, c.colour or OKABE_ITO[-1]) for c in taxonomy.classes]
     return _counted(_telling(session, present), lines, RAREST)
 
 
 def by_label(session: Any) -> Colouring:
     """The most telling class of decided shots; undecided ones stay quiet."""
-    present = np.where(session.status & LABELLED, session.present, 0)
-    lines = [(c.name, c.colour or OKABE_ITO[-1]) for c in session.taxonomy.classes]
+    present = np.where(session.labels.status & LABELLED, session.labels.present, 0)
+    lines = [(c.name, c.colour or OKABE_ITO[-1]) for c in session.labels.taxonomy.classes]
     return _counted(_telling(session, present), lines, RAREST)
 
 
 def by_state(session: Any) -> Colouring:
     """Undecided shots stay quiet; decided, skipped and flagged ones do not."""
-    status = session.status
+    status = session.labels.status
     codes = np.where(status & LABELLED, 0, -1)
     codes = np.where(status & SKIPPED, 1, codes)
     codes = np.where(status & FLAGGED, 2, codes)
@@ -88,21 +90,23 @@ def by_state(session: Any) -> Colouring:
 
 def by_disagreement(session: Any) -> Colouring:
     """Decided shots where the model says something else, by how many classes."""
-    if session.reading is None:
-        return Colouring(np.full(session.n_shots, -1, np.int16), ())
-    off = np.asarray(session.reading.disagreement(session.present, session.status))
-    codes = np.where((session.status & LABELLED) > 0, np.minimum(off, 2), -1)
+    if session.predictions.now is None:
+        return Colouring(np.full(session.labels.n_shots, -1, np.int16), ())
+    off = np.asarray(
+        session.predictions.now.disagreement(session.labels.present, session.labels.status)
+    )
+    codes = np.where((session.labels.status & LABELLED) > 0, np.minimum(off, 2), -1)
     return _counted(codes, [("Agrees", OKABE_ITO[4]), ("One class differs", OKABE_ITO[1]),
                             ("More classes differ", OKABE_ITO[5])])  # fmt: skip
 
 
 def by_sureness(session: Any) -> Colouring:
     """Undecided shots, by how sure the model is of its whole suggestion."""
-    if session.reading is None:
-        return Colouring(np.full(session.n_shots, -1, np.int16), ())
-    sure = np.asarray(session.reading.sureness())
+    if session.predictions.now is None:
+        return Colouring(np.full(session.labels.n_shots, -1, np.int16), ())
+    sure = np.asarray(session.predictions.now.sureness())
     codes = np.digitize(sure, [0.5, 0.8, 0.95])
-    codes = np.where((session.status & LABELLED) > 0, -1, codes)
+    codes = np.where((session.labels.status & LABELLED) > 0, -1, codes)
     texts = ("below .5", ".5 to .8", ".8 to .95", "above .95")
     colours = (OKABE_ITO[5], OKABE_ITO[1], OKABE_ITO[4], OKABE_ITO[0])
     return _counted(codes, [(f"Sure {t}", c) for t, c in zip(texts, colours, strict=True)])
@@ -110,8 +114,8 @@ def by_sureness(session: Any) -> Colouring:
 
 def by_file(session: Any) -> Colouring:
     """The file that a shot lies in; from the eighth on they share a colour."""
-    names = [info.path.name for info in session.table.sources]
-    codes = np.minimum(np.asarray(session.table.source_of, np.int64), len(OKABE_ITO) - 1)
+    names = [info.path.name for info in session.require().table.sources]
+    codes = np.minimum(np.asarray(session.require().table.source_of, np.int64), len(OKABE_ITO) - 1)
     if len(names) > len(OKABE_ITO):
         names = [*names[: len(OKABE_ITO) - 1], f"{len(names) - len(OKABE_ITO) + 1} more files"]
     return _counted(codes, list(zip(names, OKABE_ITO, strict=False)))
@@ -119,7 +123,7 @@ def by_file(session: Any) -> Colouring:
 
 def by_time(session: Any) -> Colouring:
     """When a shot was taken: its place in the order of the files."""
-    n = session.n_shots
+    n = session.labels.n_shots
     steps = len(BLUE_TO_YELLOW)
     codes = np.arange(n) * steps // max(n, 1)
     edges = [k * n // steps + 1 for k in range(steps)]

@@ -21,9 +21,9 @@ PREVIEW = 132
 
 def picture_of(session: Session, row: int) -> QImage | None:
     """The thumbnail of a shot; None while it is being made, and where there can be none."""
-    if session.feed is None or row < 0:
+    if session.shots.feed is None or row < 0:
         return None
-    found = session.feed.thumbnail(row)
+    found = session.shots.feed.thumbnail(row)
     if not isinstance(found, np.ndarray):
         return None
     height, width = found.shape
@@ -170,7 +170,7 @@ class ClusterList(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        session.thumbnail_ready.connect(self._arrived)
+        session.shots.thumbnail_ready.connect(self._arrived)
 
     def show_clusters(
         self, clusters: list[tuple[int, str, npt.NDArray[np.int64]]], shown: bool
@@ -215,7 +215,9 @@ class HoverCard(QFrame):
         layout.setSpacing(1)
         layout.addWidget(self.title)
         layout.addWidget(self.text)
-        session.thumbnail_ready.connect(lambda row: self.update() if row == self.row else None)
+        session.shots.thumbnail_ready.connect(
+            lambda row: self.update() if row == self.row else None
+        )
         self.hide()
 
     def show_shot(self, row: int, x: float, y: float, about: str) -> None:

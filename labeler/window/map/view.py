@@ -6,11 +6,10 @@ does to the selected shots is `labeler.session.selection`'s.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PyQt6.QtCore import Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import (
     QHBoxLayout,
     QMessageBox,
@@ -26,13 +25,14 @@ from labeler.active.map import ShotMap
 from labeler.jobs.job import Job
 from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED
-from labeler.session.instant_learning import Suggesting
-from labeler.session.selection import Bulk
+from labeler.session.opened import Opened
+from labeler.session.selection import Selection
 from labeler.session.session import Session
 from labeler.window.grid.tags import TagBar
 from labeler.window.map.canvas import MapCanvas
 from labeler.window.map.colours import MODES
 from labeler.window.map.side import ClusterList, HoverCard, Legend
+from labeler.window.tab import Tab
 from labeler.window.widgets.fields import ChoiceField
 from labeler.window.widgets.parts import EmptyState, label
 from model.errors import InputError
@@ -48,24 +48,24 @@ EMPTY = (
 )
 
 
-class MapView(QWidget):
-    """Canvas, legend and clusters, classes of the selection; `hand` takes the window's commands."""
+class MapView(Tab):
+    """Canvas, legend and clusters, and the classes of the selected shots."""
 
-    label_requested = pyqtSignal()
+    selection: Selection
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("page")
-        self.session, self.suggesting = session, Suggesting.of(session)
+        self.session, self.learning = session, session.learning
         self.make_job = Job
         self.job: Job | None = None
         self.mode = next(iter(MODES))
         self._pca: ShotMap | None = None
         self._umap: ShotMap | None = None
-        self._project: Any = None
+        self._of: Opened | None = None
         self.canvas = MapCanvas()
-        self.hand = Bulk(session, self._rows, self._ask, self.choose)
-        self.tags = TagBar(session, self.hand)
+        self.selection = Selection(session, self._rows, self._ask, self.choose)
+        self.tags = TagBar(session, self.selection)
         self.hover = HoverCard(session, self.canvas)
         self.empty = EmptyState()
         self._soon = QTimer(self)
@@ -145,14 +145,14 @@ class MapView(QWidget):
 
     def _connect(self) -> None:
         session, canvas = self.session, self.canvas
-        for signal in (session.project_changed, session.run_changed):
+        for signal in (session.project_changed, session.predictions.run_changed):
             signal.connect(self._begin)
-        session.labels_changed.connect(lambda rows: self._soon.start())
-        session.suggestions_changed.connect(self._soon.start)
-        session.shot_changed.connect(self._follow)
-        self.suggesting.laid_out.connect(self._take_pca)
-        self.suggesting.changed.connect(self._look_again)
-        canvas.selection_changed.connect(self.hand.changed)
+        session.labels.labels_changed.connect(lambda rows: self._soon.start())
+        session.predictions.instant_changed.connect(self._soon.start)
+        session.cursor.shot_changed.connect(self._follow)
+        self.learning.laid_out.connect(self._take_pca)
+        self.learning.changed.connect(self._look_again)
+        canvas.selection_changed.connect(self.selection.changed)
         canvas.selection_changed.connect(self._tell)
         canvas.hovered.connect(self._hover)
         canvas.clicked.connect(self._open)
@@ -169,38 +169,38 @@ class MapView(QWidget):
     def _begin(self) -> None:
         """Another project or run: other places."""
         self._pca = self._umap = None
-        if self.session.project is None or self.session.project is not self._project:
+        if self.session.opened is None or self.session.opened is not self._of:
             self.stop()
-            self._project = self.session.project
+            self._of = self.session.opened
             self.canvas.show_map(map_file.plain(np.zeros((0, 2), np.float32)))
-        if self._project is not None and self.isVisible():
+        if self._of is not None and self.isVisible():
             self._look_for()
 
     def showEvent(self, event: object) -> None:
-        if self._pca is None and self._umap is None and self.session.project is not None:
+        if self._pca is None and self._umap is None and self.session.opened is not None:
             self._look_for()
         self.recolour()
 
     def _look_again(self) -> None:
-        here = self.session.project is not None and self.session.project is self._project
+        here = self.session.opened is not None and self.session.opened is self._of
         if here and self.isVisible() and self._pca is None and self._umap is None:
             self._look_for()
 
     def _look_for(self) -> None:
         """What was laid out before, else PCA from the child, else the page that offers it."""
         try:
-            path = map_file.path_of(Path(self._project.folder), self._ground())
-            self._umap = map_file.load(path, self.session.n_shots)
+            path = map_file.path_of(self.session.require().folder, self._ground())
+            self._umap = map_file.load(path, self.session.labels.n_shots)
         except (InputError, OSError) as error:
             self.progress.setText(str(error))
-        self.suggesting.want_layout()
+        self.learning.want_layout()
         self.show_form("umap" if self._umap is not None else "pca")
 
     def _ground(self) -> Any:
-        return self.suggesting.ground or map_file.ground_of(self._project)
+        return self.learning.ground or map_file.ground_of(self.session.require().project)
 
     def _take_pca(self, places: np.ndarray) -> None:
-        if len(places) == self.session.n_shots:
+        if len(places) == self.session.labels.n_shots:
             first = self._pca is None
             self._pca = map_file.plain(places)
             if first:
@@ -224,7 +224,7 @@ class MapView(QWidget):
         self._show_job()
 
     def _say_empty(self) -> None:
-        doing = self.suggesting
+        doing = self.learning
         if self.job is not None:
             self.empty.say("Map", self.progress.text() or "Beginning…", "Cancel", self.stop)
         elif doing.is_reading:
@@ -245,7 +245,7 @@ class MapView(QWidget):
             self.job.cancel()
             self.progress.setText("Stopping…")
             return
-        folder = Path(self._project.folder)
+        folder = self.session.require().folder
         self.job = self.make_job(["map", str(folder)], folder / CACHE / "map.log", self)
         self.job.event_received.connect(self._hear)
         self.job.finished.connect(self._end)
@@ -278,10 +278,11 @@ class MapView(QWidget):
         if job is not None:
             job.deleteLater()
         self.progress.setText("" if ok and not cancelled else message)
-        if self.session.project is None or self.session.project is not self._project:
+        if self.session.opened is None or self.session.opened is not self._of:
             return
-        path = map_file.path_of(Path(self._project.folder), map_file.ground_of(self._project))
-        self._umap = map_file.load(path, self.session.n_shots) or self._umap
+        opened = self.session.opened
+        path = map_file.path_of(opened.folder, map_file.ground_of(opened.project))
+        self._umap = map_file.load(path, self.session.labels.n_shots) or self._umap
         map_file.give_clusters(self.session, self._umap)
         self.show_form("umap" if ok and not cancelled else "pca")
 
@@ -300,7 +301,7 @@ class MapView(QWidget):
 
     def recolour(self) -> None:
         """Work out colours and the words on clusters anew."""
-        if self.session.project is None or not self.isVisible():
+        if self.session.opened is None or not self.isVisible():
             return
         text, colour = MODES[self.mode]
         self.field.setText(text)
@@ -314,7 +315,7 @@ class MapView(QWidget):
         shot_map, session = self.canvas.shot_map, self.session
         shown = shot_map.clusters > 0
         cards = []
-        if shown and len(shot_map.cluster) == session.n_shots:
+        if shown and len(shot_map.cluster) == session.labels.n_shots:
             codes = MODES["class"][1](session).codes
             for k, typical in enumerate(shot_map.typical):
                 mine = codes[shot_map.cluster == k]
@@ -333,12 +334,14 @@ class MapView(QWidget):
         counts = np.bincount(known)
         best = int(counts.argmax())
         share = counts[best] / len(codes)
-        return f"{share:.0%} {self.session.taxonomy.names[best]}" if share >= 0.5 else "mixed"
+        return (
+            f"{share:.0%} {self.session.labels.taxonomy.names[best]}" if share >= 0.5 else "mixed"
+        )
 
     def _tell(self) -> None:
         rows, session = self.canvas.rows, self.session
         if len(rows):
-            undecided = int(((session.status[rows] & LABELLED) == 0).sum())
+            undecided = int(((session.labels.status[rows] & LABELLED) == 0).sum())
             self.chosen.setText(f"{len(rows):,} selected, {undecided:,} undecided")
         else:
             self.chosen.setText(HELP)
@@ -355,7 +358,7 @@ class MapView(QWidget):
 
     def _rows(self) -> np.ndarray:
         """The selected rows, none while another project is being opened."""
-        same = len(self.canvas.selected) == self.session.n_shots
+        same = len(self.canvas.selected) == self.session.labels.n_shots
         return self.canvas.rows if same else np.zeros(0, np.int64)
 
     def _flip_rings(self) -> None:
@@ -374,21 +377,21 @@ class MapView(QWidget):
             self.hover.show_shot(-1, 0, 0, "")
             return
         session = self.session
-        decided = bool(session.status[row] & LABELLED)
-        bits = session.present[row] if decided else session.suggestions([row])[0]
-        labels = session.taxonomy.unpack(bits)
-        own = labels & ~session.taxonomy.implied(labels)
-        words = ", ".join(np.array(session.taxonomy.names, object)[own])
+        decided = bool(session.labels.status[row] & LABELLED)
+        bits = session.labels.present[row] if decided else session.suggestions.bits([row])[0]
+        labels = session.labels.taxonomy.unpack(bits)
+        own = labels & ~session.labels.taxonomy.implied(labels)
+        words = ", ".join(np.array(session.labels.taxonomy.names, object)[own])
         about = (words or "no class") if decided else (f"{words}?" if words else "undecided")
         self.hover.show_shot(row, at.x(), at.y(), about)
 
     def _open(self, row: int) -> None:
-        self.session.show(row)
+        self.session.cursor.show(row)
         self.label_requested.emit()
 
     def _go_through(self) -> None:
         rows = self.canvas.rows
-        self.session.show_rows(rows, f"{len(rows):,} from the map")
+        self.session.queue.show_rows(rows, f"{len(rows):,} from the map")
         self.label_requested.emit()
 
     def _follow(self, row: int) -> None:

@@ -201,7 +201,7 @@ class AgreementPage(Page):
 
     def _make_consensus(self) -> None:
         try:
-            found = adjudication.make_consensus(self.session.project)
+            found = adjudication.make_consensus(self.session.require().project)
         except (InputError, OSError) as error:
             self.session.noted.emit("error", f"Not saved, nothing was changed: {error}")
             return

@@ -56,7 +56,7 @@ class DriftPage(Page):
         self.take.setToolTip("Make them your labels, as one step that undo takes back")
         self.take.clicked.connect(self._take_second)
         self._lay_out()
-        session.repeats_changed.connect(self.outdate)
+        session.repeats.repeats_changed.connect(self.outdate)
 
     def _rate_field(self) -> ChoiceField:
         made = ChoiceField("How many shots come again, blind", list(RATES), self._set_rate)
@@ -92,12 +92,13 @@ class DriftPage(Page):
     def refresh(self) -> bool:
         session = self.session
         for field in (self.rate, self.first_rate):
-            field.setText(_rate_in_words(session.repeat_rate))
-        self.readings = repeats.readings_of(session.project, session.annotator)
+            field.setText(_rate_in_words(session.repeats.rate))
+        opened = session.require()
+        self.readings = repeats.readings_of(opened.project, opened.annotator)
         if not len(self.readings):
             self._say_empty()
             return False
-        self.found = repeats.drift(self.readings, session.taxonomy)
+        self.found = repeats.drift(self.readings, session.labels.taxonomy)
         bad = repeats.worst(self.found)
         if bad is not None:
             self.class_index = bad
@@ -122,7 +123,7 @@ class DriftPage(Page):
 
     def _say_empty(self) -> None:
         session = self.session
-        own = int(np.count_nonzero(session.decided.own_status & LABELLED))
+        own = int(np.count_nonzero(session.labels.decided.own_status & LABELLED))
         text = (
             "While you label, some shots come a second time with your first label hidden. What you "
             "say then shows here, class by class and day by day: how far you agree with yourself, "
@@ -159,7 +160,7 @@ class DriftPage(Page):
         self.reread.setText(f"Re-read {_shots(len(rows))}")
         self.reread.setVisible(len(rows) > 0)
         begins, names = _bins(self.readings.times)
-        days = repeats.by_day(self.readings, self.session.taxonomy, begins)
+        days = repeats.by_day(self.readings, self.session.labels.taxonomy, begins)
         both = np.array([d.both for d in days]).reshape(len(days), -1)
         either = np.array([d.either for d in days]).reshape(len(days), -1)
         self.plot.clear()
@@ -201,26 +202,26 @@ class DriftPage(Page):
         )
 
     def _names(self, bits: int) -> str:
-        taxonomy = self.session.taxonomy
+        taxonomy = self.session.labels.taxonomy
         names = [n for n, on in zip(taxonomy.names, taxonomy.unpack(bits), strict=True) if on]
         return ", ".join(names) or "no class"
 
     # -- doing ---------------------------------------------------------------------------------
 
     def _set_rate(self, name: str) -> None:
-        self.session.repeat_rate = RATES[name]
+        self.session.repeats.rate = RATES[name]
         for field in (self.rate, self.first_rate):
             field.setText(name)
 
     def _calibrate(self) -> None:
-        if self.session.calibrate():
+        if self.session.repeats.calibrate():
             self.label_requested.emit()
 
     def _to_reread(self) -> Any:
-        own = self.session.decided
+        own = self.session.labels.decided
         labelled = (own.own_status & LABELLED) != 0
         rows = repeats.to_reread(
-            self.class_index, self.readings, own.own_present, labelled, self.session.taxonomy
+            self.class_index, self.readings, own.own_present, labelled, self.session.labels.taxonomy
         )
         return rows[:MOST_REREAD]
 
@@ -234,16 +235,16 @@ class DriftPage(Page):
 
     def _second_readings(self) -> dict[int, int]:
         """By row, the last second reading where the label still says something else."""
-        own = self.session.decided.own_present
+        own = self.session.labels.decided.own_present
         last = dict(zip(self.readings.rows.tolist(), self.readings.second.tolist(), strict=True))
         return {row: bits for row, bits in last.items() if own[row] != bits}
 
     def _take_second(self) -> None:
         found = self._second_readings()
         rows = np.array(list(found), np.int64)
-        status = self.session.decided.own_status[rows] | LABELLED
+        status = self.session.labels.decided.own_status[rows] | LABELLED
         bits = np.array(list(found.values()), np.int64)
-        if len(rows) and self.session.decide(rows, bits, status, "second reading"):
+        if len(rows) and self.session.labels.decide(rows, bits, status, "second reading"):
             self.session.noted.emit(
                 "info", f"{_shots(len(rows))} got the second reading; Ctrl+Z takes it back."
             )

@@ -49,7 +49,7 @@ class ForecastPage(Page):
         self._lay_out()
         self.errand.changed.connect(self.outdate)
         session.project_changed.connect(self._forget)
-        session.run_changed.connect(self.outdate)
+        session.predictions.run_changed.connect(self.outdate)
 
     def _lay_out(self) -> None:
         self.body.addWidget(label("Macro F1 against the number of labels", "heading"))
@@ -71,8 +71,8 @@ class ForecastPage(Page):
 
     def foresee(self) -> None:
         """Send for a forecast from all labels so far."""
-        if self.session.project is not None:
-            words = ["forecast", str(self.session.project.folder), "--more", str(MORE)]
+        if self.session.opened is not None:
+            words = ["forecast", str(self.session.require().folder), "--more", str(MORE)]
             self.errand.start(words, "learning from parts of the labels", self._take_forecast)
 
     def _take_forecast(self, item: Event) -> None:
@@ -81,10 +81,12 @@ class ForecastPage(Page):
     def _look_for(self) -> None:
         """Undecided shots that the network takes for the class to look for, the surest first."""
         session = self.session
-        if self.found is None or session.reading is None or not self.found["look_for"]:
+        if self.found is None or session.predictions.now is None or not self.found["look_for"]:
             return
-        c = session.taxonomy.index(self.found["look_for"])
-        p = np.where(session.status & LABELLED, -1.0, session.reading.probabilities[:, c])
+        c = session.labels.taxonomy.index(self.found["look_for"])
+        p = np.where(
+            session.labels.status & LABELLED, -1.0, session.predictions.now.probabilities[:, c]
+        )
         rows = np.argsort(-p, kind="stable")[:MORE]
         self.go_through(rows[p[rows] >= 0], f"Perhaps {self.found['look_for']}")
 
@@ -100,14 +102,14 @@ class ForecastPage(Page):
         if found is None:
             self._say_empty()
             return False
-        labels = int(np.count_nonzero(self.session.status & LABELLED))
+        labels = int(np.count_nonzero(self.session.labels.status & LABELLED))
         since = labels - int(found["labels"])
         said = found["text"] if not found["stop"] else f"{found['text']} You may stop here."
         said += f" {since:,} labels have come since." if since > 0 else ""
         self.said.setText(f"{self.errand.said} …" if self.errand.is_running else said)
         self.again.setEnabled(not self.errand.is_running)
         which = found["look_for"]
-        self.look.setVisible(bool(which) and self.session.reading is not None)
+        self.look.setVisible(bool(which) and self.session.predictions.now is not None)
         self.look.setText(f"Look for {which}")
         self.look.setToolTip("The undecided shots that most look like it, for you to decide")
         self._draw_curve(found)
@@ -116,7 +118,7 @@ class ForecastPage(Page):
         return True
 
     def _say_empty(self) -> None:
-        labels = int(np.count_nonzero(self.session.status & LABELLED))
+        labels = int(np.count_nonzero(self.session.labels.status & LABELLED))
         text = (
             f"How good the network would be with {MORE} more labels, for every class, with an "
             "interval; which class to look for; and when labelling more is hardly worth it."

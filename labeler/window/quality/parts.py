@@ -58,7 +58,7 @@ class Page(QWidget):
         self.answer: Any = None
         self._stale = True
         self._errand: Errand | None = None
-        session.labels_changed.connect(self.outdate)
+        session.labels.labels_changed.connect(self.outdate)
         session.project_changed.connect(self._change_project)
 
     def outdate(self, *_: object) -> None:
@@ -72,15 +72,15 @@ class Page(QWidget):
         self._look()
 
     def _look(self) -> None:
-        project = self.session.project
-        if not self._stale or project is None or self._errand is not None:
+        opened = self.session.opened
+        if not self._stale or opened is None or self._errand is not None:
             return
         self._stale = False
-        annotator = self.session.annotator
-        if self.asks and self.session.n_shots > SMALL:
+        annotator = opened.annotator
+        if self.asks and self.session.labels.n_shots > SMALL:
             if self.answer is None:
                 self.empty.say("One moment", "Every label of the project is looked at.")
-            errand = Errand(project.folder, lambda other: self.ask(other, annotator), self)
+            errand = Errand(opened.folder, lambda other: self.ask(other, annotator), self)
             errand.done.connect(self._take)
             errand.refused.connect(lambda text: self.session.noted.emit("error", text))
             errand.finished.connect(self._end)
@@ -88,7 +88,7 @@ class Page(QWidget):
             errand.start()
             return
         if self.asks:
-            self.answer = self.ask(project, annotator)
+            self.answer = self.ask(opened.project, annotator)
         self._show()
 
     def _take(self, answer: Any) -> None:
@@ -126,8 +126,8 @@ class Page(QWidget):
     def go_through(self, rows: Any, title: str) -> None:
         """Put shots into the queue and go to Label."""
         if len(rows):
-            self.session.show_rows(rows, title)
-            self.session.show(int(rows[0]))
+            self.session.queue.show_rows(rows, title)
+            self.session.cursor.show(int(rows[0]))
             self.label_requested.emit()
 
 

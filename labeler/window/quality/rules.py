@@ -51,20 +51,20 @@ class RulesPage(Page):
 
     def refresh(self) -> bool:
         session = self.session
-        labelled = session.decided.tally.labelled
-        if not session.taxonomy.rules:
+        labelled = session.labels.decided.tally.labelled
+        if not session.labels.taxonomy.rules:
             self.empty.say("No rules", "The taxonomy of this project has classes but no rules.")
             return False
         if not labelled:
             self.empty.say(
                 "No labels yet",
-                f"The {len(session.taxonomy.rules)} rules of this taxonomy will be here, with the "
-                "shots whose labels break them.",
+                f"The {len(session.labels.taxonomy.rules)} rules of this taxonomy will be here, "
+                "with the shots whose labels break them.",
                 "Label",
                 self.label_requested.emit,
             )
             return False
-        found = check_rules(session.present, session.status, session.taxonomy)
+        found = check_rules(session.labels.present, session.labels.status, session.labels.taxonomy)
         most = max((b.shots for b in found), default=0)
         order = sorted(
             range(len(found)), key=lambda r: (found[r].rule.severity != "hard", -found[r].shots)
@@ -77,7 +77,7 @@ class RulesPage(Page):
             row.setVisible(k < len(found))
             if k < len(found):
                 row.show_rule(order[k], found[order[k]], most)
-        wrong = session.decided.tally.in_error(session.taxonomy)
+        wrong = session.labels.decided.tally.in_error(session.labels.taxonomy)
         self.said.setText(
             f"Of {labelled:,} labelled shots, {wrong:,} break a hard rule. "
             "A soft rule is a reminder: what you see on the detector is always right."
@@ -87,17 +87,21 @@ class RulesPage(Page):
     def go(self, rule_index: int) -> None:
         """Go through the shots that break a rule."""
         session = self.session
-        rows = rows_that_break(rule_index, session.present, session.status, session.taxonomy)
-        self.go_through(rows, session.taxonomy.rules[rule_index].text)
+        rows = rows_that_break(
+            rule_index, session.labels.present, session.labels.status, session.labels.taxonomy
+        )
+        self.go_through(rows, session.labels.taxonomy.rules[rule_index].text)
 
     def mend(self, rule_index: int) -> None:
         """Apply the fix to every shot that breaks a rule, as one gesture."""
         session = self.session
-        rows, bits = mended(rule_index, session.present, session.status, session.taxonomy)
+        rows, bits = mended(
+            rule_index, session.labels.present, session.labels.status, session.labels.taxonomy
+        )
         if len(rows) > MANY and not self._sure(len(rows)):
             return
-        status = session.decided.own_status[rows] | LABELLED
-        if len(rows) and session.decide(rows, bits, status, "fix"):
+        status = session.labels.decided.own_status[rows] | LABELLED
+        if len(rows) and session.labels.decide(rows, bits, status, "fix"):
             session.noted.emit("info", f"{len(rows):,} shots mended; Ctrl+Z takes it back.")
 
     def _sure(self, n: int) -> bool:

@@ -53,10 +53,10 @@ class SuspiciousPage(Page):
 
     def search(self) -> None:
         """Start the search over all labelled shots."""
-        if self.session.project is None:
+        if self.session.opened is None:
             return
-        self._before = self.session.present.copy()
-        folder = str(self.session.project.folder)
+        self._before = self.session.labels.present.copy()
+        folder = str(self.session.require().folder)
         said = "reading labels and embeddings"
         self.errand.start(["suspicious", folder, "--most", str(MOST)], said, self._found)
 
@@ -67,7 +67,7 @@ class SuspiciousPage(Page):
 
     def refresh(self) -> bool:
         session = self.session
-        labelled = int(np.count_nonzero(session.status & LABELLED))
+        labelled = int(np.count_nonzero(session.labels.status & LABELLED))
         what = (
             "A network that never saw a shot's label, and the shots that look most like it, say "
             "which labels are probably wrong, and why."
@@ -82,14 +82,14 @@ class SuspiciousPage(Page):
             else:
                 self.empty.say(TITLE, f"{what}\n\n{self._text}".strip(), "Search", self.search)
             return False
-        now = session.present
+        now = session.labels.present
         same = [s for s in self.suspects if now[s["shot"] - 1] == self._before[s["shot"] - 1]]
         self.shown = same
         gone = len(self.suspects) - len(same)
         said = f"{self._text} The most suspicious come first."
         said += f" {gone:,} of them you have relabelled." if gone else ""
         self.said.setText(f"{self.errand.said} …" if self.errand.is_running else said)
-        self.table.show_lines([_line(session.taxonomy, s) for s in same])
+        self.table.show_lines([_line(session.labels.taxonomy, s) for s in same])
         self.go.setEnabled(bool(same))
         self.again.setEnabled(not self.errand.is_running)
         return True
@@ -99,8 +99,8 @@ class SuspiciousPage(Page):
         if not 0 <= place < len(self.shown):
             return
         rows = [int(s["shot"]) - 1 for s in self.shown]
-        self.session.show_rows(rows, TITLE)
-        self.session.show(rows[place])
+        self.session.queue.show_rows(rows, TITLE)
+        self.session.cursor.show(rows[place])
         self.session.noted.emit("info", f"Shot {rows[place] + 1:,} {self.shown[place]['reason']}.")
         self.label_requested.emit()
 

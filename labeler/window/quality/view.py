@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from PyQt6.QtCore import Qt, pyqtSignal
+from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
     QButtonGroup,
@@ -19,6 +19,8 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from labeler.window.quality.parts import Page
+from labeler.window.tab import Tab
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
 
@@ -42,16 +44,14 @@ HINTS = {
 SIDE = 194
 
 
-class QualityView(QWidget):
+class QualityView(Tab):
     """Emits `label_requested` where a page put shots into the queue."""
-
-    label_requested = pyqtSignal()
 
     def __init__(self, session: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("page")
         self.session = session
-        self.pages: dict[str, QWidget] = {}
+        self.pages: dict[str, Page] = {}
         self.buttons: dict[str, QPushButton] = {}
         self.stack = QStackedWidget()
         self._group = QButtonGroup(self)
@@ -107,8 +107,7 @@ class QualityView(QWidget):
             made = getattr(importlib.import_module(f"labeler.window.quality.{module}"), kind)(
                 self.session
             )
-            if hasattr(made, "label_requested"):
-                made.label_requested.connect(self.label_requested)
+            made.label_requested.connect(self.label_requested)
             self.pages[name] = made
             self.stack.addWidget(made)
         self.page = name

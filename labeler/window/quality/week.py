@@ -73,7 +73,7 @@ class WeekPage(Page):
 
     def refresh(self) -> bool:
         found: Week = self.answer
-        self.reminder.setChecked(self.session.remind_of_breaks)
+        self.reminder.setChecked(self.session.labelling.remind_of_breaks)
         if not found.all.shots and not found.bulk:
             self.empty.say(
                 "Nothing labelled yet",
@@ -106,8 +106,8 @@ class WeekPage(Page):
 
     def _show_rare(self) -> None:
         session = self.session
-        counts = session.decided.tally.classes(session.taxonomy).tolist()
-        rare = rare_classes(counts, session.taxonomy)
+        counts = session.labels.decided.tally.classes(session.labels.taxonomy).tolist()
+        rare = rare_classes(counts, session.labels.taxonomy)
         self.rare_title.setText("Classes still rare" if rare else "No class is rare any more")
         self.rare_text.setText(
             f"Below {ENOUGH_OF_A_CLASS} labels a network learns little of a class, and its score "
@@ -149,7 +149,7 @@ class WeekPage(Page):
     # -- doing ---------------------------------------------------------------------------------
 
     def _remind(self, on: bool) -> None:
-        self.session.remind_of_breaks = on
+        self.session.labelling.remind_of_breaks = on
 
     def _report(self) -> None:
         from labeler.window.dialogs.exchange import write_report

@@ -157,7 +157,7 @@ def test_nothing_that_fits_is_loaded_beside_the_window():
     import subprocess
 
     code = (
-        "import sys, labeler.session.instant_learning;"
+        "import sys, labeler.session.background.learning;"
         "print({'torch', 'scipy', 'sklearn'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -71,13 +71,15 @@ def test_classes_may_be_named_and_then_make_the_projects_own_taxonomy(files, tmp
 def test_picking_a_class_in_the_window_replaces_the_other(reference, qapp):
     theme.apply(qapp, "dark")
     session = make_session(reference)
-    session.auto_advance = False
+    session.labelling.auto_advance = False
     window = MainWindow(session)
     window.show()
     QTest.qWaitForWindowActive(window)
 
     def names():
-        return {session.taxonomy.names[c] for c in np.flatnonzero(session.labels())}
+        return {
+            session.labels.taxonomy.names[c] for c in np.flatnonzero(session.labelling.labels())
+        }
 
     def press(key):
         QTest.keyClick(window.focusWidget() or window, key)
@@ -87,9 +89,9 @@ def test_picking_a_class_in_the_window_replaces_the_other(reference, qapp):
         for key, name in ((Qt.Key.Key_3, "TMV"), (Qt.Key.Key_5, "PBCV-1"), (Qt.Key.Key_1, None)):
             press(key)
             assert names() == {name or "Nanorice"}
-            assert session.is_decided()
-            assert session.offered_fix() is None
-        session.undo()
+            assert session.labelling.is_decided()
+            assert session.labelling.offered_fix() is None
+        session.labelling.undo()
         assert names() == {"PBCV-1"}
     finally:
         window.close()

@@ -135,7 +135,7 @@ def test_maps_are_made_by_dask_workers_while_the_dialog_is_closed(window, qtbot)
 
 
 def test_what_is_stopped_goes_on_where_it_was(window, qtbot):
-    project = window.session.project
+    project = window.session.opened.project
     dialog = opened(window)
     choose(dialog, THUMBNAILS)
     dialog.button.click()
@@ -162,7 +162,7 @@ def test_a_scheduler_out_of_reach_is_said_in_the_dialog_and_in_a_note(window, qt
 def test_work_goes_on_while_the_project_changes(window, qtbot):
     dialog = opened(window)
     choose(dialog, MAPS)
-    dialog.out.setText(str(window.session.project.folder / "mine.h5"))
+    dialog.out.setText(str(window.session.opened.folder / "mine.h5"))
     dialog.button.click()
     window.session.change_classes(classes.rename, "Bent", "Curved")
     window.session.label_as("Bob")

@@ -326,16 +326,16 @@ def test_a_full_disk_leaves_no_half_backup(week, monkeypatch):
 
 def test_the_window_makes_a_backup_in_a_pause_of_labelling(qtbot, week):
     session = make_session(week)
-    session.toggle(1)
-    session.keeper.look()
-    assert not session.keeper.is_busy  # a key was pressed just now
-    session.keeper._heard = 0.0
-    with qtbot.waitSignal(session.keeper.made):
-        session.keeper.look()
-    session.toggle(3)
-    session.keeper._heard = 0.0
-    session.keeper.look()
-    session.keeper.wait()
+    session.labelling.toggle(1)
+    session.backup.look()
+    assert not session.backup.is_busy  # a key was pressed just now
+    session.backup._heard = 0.0
+    with qtbot.waitSignal(session.backup.made):
+        session.backup.look()
+    session.labelling.toggle(3)
+    session.backup._heard = 0.0
+    session.backup.look()
+    session.backup.wait()
     (made,) = backups.list_backups(week)  # not a second one within half an hour
     assert (made.reason, made.held.labelled) == ("auto", 1)
     session.close()
@@ -343,7 +343,7 @@ def test_the_window_makes_a_backup_in_a_pause_of_labelling(qtbot, week):
 
 def test_a_backup_asked_for_while_one_is_ending_is_made_too(qtbot, week, monkeypatch):
     session = make_session(week)
-    session.toggle(1)
+    session.labelling.toggle(1)
     slow, may_end = backups.back_up, threading.Event()
 
     def back_up(folder, reason):
@@ -352,11 +352,11 @@ def test_a_backup_asked_for_while_one_is_ending_is_made_too(qtbot, week, monkeyp
         return made
 
     monkeypatch.setattr(backups, "back_up", back_up)
-    session.keeper.begin("auto")
-    session.keeper.begin("hand")
-    assert session.keeper.is_busy
+    session.backup.make("auto")
+    session.backup.make("hand")
+    assert session.backup.is_busy
     may_end.set()
-    qtbot.waitUntil(lambda: not session.keeper.is_busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not session.backup.is_busy, timeout=20_000)
     assert [b.reason for b in backups.list_backups(week)] == ["hand", "auto"]
     session.close()
 
@@ -371,8 +371,8 @@ def test_a_backup_that_cannot_be_made_is_said_once(qtbot, week, monkeypatch):
 
     monkeypatch.setattr(backups, "back_up", refuse)
     for _ in range(2):
-        with qtbot.waitSignal(session.keeper.failed):
-            session.keeper.begin("auto")
+        with qtbot.waitSignal(session.backup.failed):
+            session.backup.make("auto")
     assert len(said) == 1
     assert "no space" in said[0][1]
     session.close()
@@ -383,10 +383,10 @@ def test_the_list_of_backups_shows_each_and_goes_back(qtbot, week, tmp_path):
     empty = RestoreDialog(session)
     qtbot.addWidget(empty)
     assert not empty.go.isEnabled()
-    session.toggle(1)
-    with qtbot.waitSignal(session.keeper.made):
+    session.labelling.toggle(1)
+    with qtbot.waitSignal(session.backup.made):
         empty.back_up()
-    session.toggle(1)
+    session.labelling.toggle(1)
     dialog = RestoreDialog(session)
     qtbot.addWidget(dialog)
     assert dialog.list.topLevelItemCount() == 1
@@ -396,7 +396,7 @@ def test_the_list_of_backups_shows_each_and_goes_back(qtbot, week, tmp_path):
     assert shown["Made"] == "by hand"
     dialog.go.click()
     go_back(session, dialog.chosen)
-    assert session.labels()[1]
+    assert session.labelling.labels()[1]
     assert len(backups.list_backups(week)) == 2
     session.close()
 

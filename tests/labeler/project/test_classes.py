@@ -291,22 +291,22 @@ def test_the_command_line_lists_and_changes_classes(week, capsys):
 
 def test_the_window_goes_on_with_the_changed_classes_and_other_windows_follow(qapp, week):
     session, other = make_session(week), make_session(week)
-    session.toggle(session.taxonomy.index("Bent"))
-    session.show(2)
+    session.labelling.toggle(session.labelling.labels.taxonomy.index("Bent"))
+    session.cursor.show(2)
     session.change_classes(classes.rename, "Bent", "Curved")
-    assert "Curved" in session.taxonomy.names
-    assert session.row == 2
-    assert session.labels(0)[session.taxonomy.index("Curved")]
+    assert "Curved" in session.labelling.labels.taxonomy.names
+    assert session.cursor.row == 2
+    assert session.labelling.labels(0)[session.labelling.labels.taxonomy.index("Curved")]
     other.following.look()
     assert "Curved" in other.taxonomy.names
-    assert np.array_equal(other.present, session.present)
+    assert np.array_equal(other.present, session.labelling.labels.present)
     session.close()
     other.close()
 
 
 def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week, monkeypatch):
     session = make_session(week)
-    session.toggle(session.taxonomy.index("Bent"))
+    session.labelling.toggle(session.labelling.labels.taxonomy.index("Bent"))
     dialog = ClassesDialog(session)
     qtbot.addWidget(dialog)
     assert not dialog.buttons["Rename…"].isEnabled()
@@ -321,7 +321,7 @@ def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week, monkeypatch):
     assert dialog.past.topLevelItemCount() == 2
     dialog.buttons["Undo the last change"].click()
     dialog.buttons["Undo the last change"].click()
-    assert session.taxonomy.names == loads(HELIUM).names
+    assert session.labelling.labels.taxonomy.names == loads(HELIUM).names
     assert not dialog.buttons["Undo the last change"].isEnabled()
     session.close()
 
@@ -368,16 +368,16 @@ def test_the_arrays_know_what_the_store_knows(tmp_path):
         store.record(me, [0, 1], 3, LABELLED, origin="bulk")
         classes.add(project, "Triangular")
     session = make_session(week)
-    decided, new = session.decided, 1 << session.taxonomy.index("Triangular")
+    decided, new = session.labels.decided, 1 << session.labels.taxonomy.index("Triangular")
     assert decided.undecided(0) == new
     assert decided.undecided(5) == 0
-    session.show(0)
-    session.toggle(session.taxonomy.index("Triangular"))
+    session.cursor.show(0)
+    session.labelling.toggle(session.labels.taxonomy.index("Triangular"))
     assert decided.undecided(0) == 0
-    session.show(5)
-    session.toggle(0)
+    session.cursor.show(5)
+    session.labelling.toggle(0)
     assert decided.undecided(5) == 0
-    own = session.project.store.load_state(session.annotator)
+    own = session.opened.project.store.load_state(session.opened.annotator)
     assert np.array_equal(own.known, decided.own_known)
     session.close()
 

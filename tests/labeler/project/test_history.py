@@ -68,16 +68,16 @@ def told(window):
 
 
 def test_y_shows_the_history_and_it_follows_the_shot_and_the_labels(qtbot, window):
-    me = people.name_of(window.session.project)
-    window.session.toggle(1)
+    me = people.name_of(window.session.opened.project)
+    window.session.labelling.toggle(1)
     assert not views_history.is_shown(window)
     qtbot.keyClick(window, "y")
     assert views_history.is_shown(window)
     assert window.actions_.by_id["history"].isChecked()
     assert told(window) == [(me, "+Spherical/Oblate, +Round")]
-    window.session.toggle(1)
+    window.session.labelling.toggle(1)
     assert told(window)[0][1] == "−Spherical/Oblate, −Round"
-    window.session.show(3)
+    window.session.cursor.show(3)
     pane = views_history.pane_of(window)
     assert pane.empty.isVisible()
     assert "shot 4" in pane.title.text()
@@ -86,7 +86,7 @@ def test_y_shows_the_history_and_it_follows_the_shot_and_the_labels(qtbot, windo
 
 
 def test_others_are_in_the_history_unless_the_project_is_blind(window):
-    store = window.session.project.store
+    store = window.session.opened.project.store
     bob = store.annotator("Bob")
     store.record(bob, 0, 1, LABELLED, origin="key")
     window.actions_.trigger("history")
@@ -98,7 +98,7 @@ def test_others_are_in_the_history_unless_the_project_is_blind(window):
 
 def test_the_people_of_a_project_are_chosen_in_a_dialog(qtbot, window):
     session = window.session
-    session.toggle(1)
+    session.labelling.toggle(1)
     dialog = PeopleDialog(session)
     qtbot.addWidget(dialog)
     assert "(you)" in dialog.list.topLevelItem(0).text(0)
@@ -109,6 +109,6 @@ def test_the_people_of_a_project_are_chosen_in_a_dialog(qtbot, window):
     dialog.take.click()
     assert dialog.name == "Bob"
     session.label_as(dialog.name)
-    assert people.name_of(session.project) == "Bob"
-    assert people.is_blind(session.project.store)
-    assert not session.is_decided()
+    assert people.name_of(session.opened.project) == "Bob"
+    assert people.is_blind(session.opened.project.store)
+    assert not session.labelling.is_decided()

@@ -49,20 +49,20 @@ def test_who_labels_is_remembered_for_the_user_of_a_machine(week, monkeypatch):
 
 def test_each_annotator_resumes_at_their_shot_in_their_queue_with_their_labels(qapp, week):
     session = make_session(week)
-    me = people.name_of(session.project)
-    session.toggle(1)
-    session.set_queue("unlabelled")
-    session.show(5)
+    me = people.name_of(session.opened.project)
+    session.labelling.toggle(1)
+    session.queue.choose("unlabelled")
+    session.cursor.show(5)
     session.label_as("Bob")
-    assert (session.row, session.choice.filter) == (0, "all")
-    assert not session.is_decided(0)
-    session.show(3)
-    session.toggle(4)
+    assert (session.cursor.row, session.queue.choice.filter) == (0, "all")
+    assert not session.labelling.is_decided(0)
+    session.cursor.show(3)
+    session.labelling.toggle(4)
     session.label_as(me)
-    assert (session.row, session.choice.filter) == (5, "unlabelled")
-    assert session.labels(0)[1]
-    assert not session.is_decided(3)
-    names = [(p.name, p.labelled, p.is_me) for p in people.people(session.project.store)]
+    assert (session.cursor.row, session.queue.choice.filter) == (5, "unlabelled")
+    assert session.labelling.labels(0)[1]
+    assert not session.labelling.is_decided(3)
+    names = [(p.name, p.labelled, p.is_me) for p in people.people(session.opened.project.store)]
     assert names == [(me, 1, True), ("Bob", 1, False)]
     session.close()
 
@@ -72,7 +72,7 @@ def test_a_queue_of_a_class_that_is_gone_gives_way_to_all_shots(qapp, week):
     with Project.open(week) as project:
         project.store.set_meta(f"window.place.{project.annotator}", place)
     session = make_session(week)
-    assert (session.row, session.choice.filter) == (2, "all")
+    assert (session.cursor.row, session.queue.choice.filter) == (2, "all")
     session.close()
 
 
@@ -123,13 +123,13 @@ def test_labels_of_another_process_arrive_within_a_second(qtbot, week):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     child = subprocess.Popen([sys.executable, "-c", code], text=True, **pipes)
     assert child.stdout.readline() == "open\n"
-    with qtbot.waitSignal(session.labels_changed, timeout=5000):
+    with qtbot.waitSignal(session.labels.labels_changed, timeout=5000):
         child.stdin.write("\n")
         child.stdin.flush()
         child.stdin.close()
-    start = session.project.store.history(2)[-1].time.timestamp()
+    start = session.opened.project.store.history(2)[-1].time.timestamp()
     assert time.time() - start < 1
-    assert session.present[[2, 3]].tolist() == [5, 5]
+    assert session.labels.present[[2, 3]].tolist() == [5, 5]
     child.stdout.close()
     assert child.wait() == 0
     session.close()
@@ -146,9 +146,9 @@ def test_a_label_made_elsewhere_while_a_window_opens_is_seen(qapp, week, monkeyp
 
     monkeypatch.setattr(Session, "_load_predictions", late)
     session = make_session(week)
-    assert session.present[4] == 0
-    session.following.look()
-    assert session.present[4] == 5
+    assert session.labels.present[4] == 0
+    session.other_windows.look()
+    assert session.labels.present[4] == 5
     session.close()
 
 

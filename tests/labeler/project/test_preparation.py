@@ -337,7 +337,7 @@ def test_the_dialog_sets_the_steps_and_tells_the_session(dialog, qtbot, project)
     with qtbot.waitSignal(dialog.accepted, timeout=60_000):
         dialog.start()
     assert told == [("info", "Preparation: flat detector. The next training uses it.")]
-    assert preparation_of(dialog.session.project) == Preparation(flat_detector=True)
+    assert preparation_of(dialog.session.opened.project) == Preparation(flat_detector=True)
 
 
 def test_without_geometry_the_flat_detector_cannot_be_chosen(qapp, tmp_path):

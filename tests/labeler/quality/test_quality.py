@@ -49,7 +49,7 @@ def page(window, name):
 
 
 def decide(window, rows, bits):
-    assert window.session.decide(rows, bits, LABELLED, "key")
+    assert window.session.labels.decide(rows, bits, LABELLED, "key")
 
 
 def test_every_page_says_what_will_be_there_while_there_is_nothing(window):
@@ -72,13 +72,13 @@ def test_a_rule_leads_to_the_shots_that_break_it_and_mends_them_as_one_step(wind
     qtbot.mouseClick(row.go, Qt.MouseButton.LeftButton)
     session = window.session
     assert window.tab == "Label"
-    assert session.queue.tolist() == [1, 4]
+    assert session.queue.rows.tolist() == [1, 4]
     window.show_tab("Quality")
     qtbot.mouseClick(row.mend, Qt.MouseButton.LeftButton)
-    assert (session.present[[1, 4]] & PROLATE > 0).all()
+    assert (session.labels.present[[1, 4]] & PROLATE > 0).all()
     assert row.count.text() == "✓"
-    session.undo()
-    assert session.present[1] == STREAK
+    session.labelling.undo()
+    assert session.labels.present[1] == STREAK
 
 
 def test_label_sets_that_have_no_room_are_counted_in_words(window):
@@ -98,12 +98,12 @@ def test_many_shots_are_mended_only_after_a_question(window, monkeypatch):
     row = next(r for r in rules.rows if "Streak without Prolate" in r.text.whole)
     row.mend.click()
     assert asked == [6]
-    assert window.session.present[0] == STREAK
+    assert window.session.labels.present[0] == STREAK
 
 
 def two_people(window):
     decide(window, range(8), SPHERICAL | ROUND)
-    store = window.session.project.store
+    store = window.session.opened.project.store
     bob = store.annotator("bob")
     said = np.full(8, SPHERICAL | ROUND)
     said[[2, 5]] = PROLATE | BENT
@@ -117,16 +117,16 @@ def test_shots_on_which_people_differ_are_settled_one_after_the_other(window, qt
     shown.settle.click()
     session, card = window.session, shown.card
     assert window.tab == "Label"
-    assert session.queue.tolist() == [2, 5]
-    assert session.row == 2
+    assert session.queue.rows.tolist() == [2, 5]
+    assert session.cursor.row == 2
     texts = [w.text() for w in card.findChildren(type(card.state)) if not w.isHidden()]
     assert any("•\u00a0Bent" in t for t in texts)
     card.take(PROLATE | BENT)
-    assert session.row == 5
-    who = adjudication.consensus_annotator(session.project)
-    assert session.project.store.load_state(who).present[2] == PROLATE | BENT
-    assert session.present[2] == SPHERICAL | ROUND
-    session.set_queue("all")
+    assert session.cursor.row == 5
+    who = adjudication.consensus_annotator(session.opened.project)
+    assert session.opened.project.store.load_state(who).present[2] == PROLATE | BENT
+    assert session.labels.present[2] == SPHERICAL | ROUND
+    session.queue.choose("all")
     assert card.isHidden()
     window.show_tab("Quality")
     shown.outdate()
@@ -147,11 +147,11 @@ def test_a_blind_project_shows_how_far_people_agree_but_not_who_said_what(window
     assert "blind" in shown.said_title.text()
     shown._open(0)
     assert (shown.card, window.tab) == (None, "Quality")
-    assert "bob" not in session._people()
-    people.set_blind(session.project.store, False)
-    session.sources_changed()
+    assert "bob" not in session.queue.known.annotators()
+    people.set_blind(session.opened.project.store, False)
+    session.reopen()
     assert shown.settle.isVisible()
-    assert "bob" in session._people()
+    assert "bob" in session.queue.known.annotators()
 
 
 def test_consensus_labels_are_made_by_a_click(window):
@@ -165,10 +165,10 @@ def test_consensus_labels_are_made_by_a_click(window):
 def second_readings(window, first, second):
     """Give second readings as the session would."""
     session = window.session
-    who = repeats.repeat_annotator(session.project, session.annotator)
+    who = repeats.repeat_annotator(session.opened.project, session.opened.annotator)
     for k, bits in enumerate(second):
         shown = {"repeat": {"at": 100.0 + k, "first": int(first[k])}}
-        session.project.store.record(who, k, bits, LABELLED, origin="repeat", shown=shown)
+        session.opened.project.store.record(who, k, bits, LABELLED, origin="repeat", shown=shown)
 
 
 def test_drift_names_the_class_to_read_again_and_leads_there(window):
@@ -181,13 +181,13 @@ def test_drift_names_the_class_to_read_again_and_leads_there(window):
     assert shown.table.lines.rowCount() == 4
     shown.chart.choose(HELIUM.index("Bent"))
     shown.reread.click()
-    assert window.session.choice.title == "Re-read Bent"
-    assert window.session.queue.tolist()[:4] == [0, 1, 2, 3]
+    assert window.session.queue.choice.title == "Re-read Bent"
+    assert window.session.queue.rows.tolist()[:4] == [0, 1, 2, 3]
     window.show_tab("Quality")
     shown.take.click()
-    assert window.session.present[0] == PROLATE | STREAK
-    window.session.undo()
-    assert window.session.present[0] == PROLATE | BENT
+    assert window.session.labels.present[0] == PROLATE | STREAK
+    window.session.labelling.undo()
+    assert window.session.labels.present[0] == PROLATE | BENT
 
 
 def test_how_many_shots_come_again_can_be_chosen_before_the_first_one_did(window):
@@ -195,13 +195,13 @@ def test_how_many_shots_come_again_can_be_chosen_before_the_first_one_did(window
     assert shown.first_rate.isVisible()
     five = next(a for a in shown.first_rate.list.actions() if a.text() == "5 %")
     five.trigger()
-    assert window.session.repeat_rate == pytest.approx(0.05)
+    assert window.session.repeats.rate == pytest.approx(0.05)
     assert shown.first_rate.text() == shown.rate.text() == "5 %"
 
 
 def test_rate_and_reminder_are_kept_in_the_settings(window, tmp_path):
     shown = page(window, "Drift")
-    assert window.session.repeat_rate == pytest.approx(0.03)
+    assert window.session.repeats.rate == pytest.approx(0.03)
     shown._set_rate("5 %")
     page(window, "Week")._remind(False)
     window.close()
@@ -212,9 +212,9 @@ def test_rate_and_reminder_are_kept_in_the_settings(window, tmp_path):
 def test_the_week_counts_what_was_decided_by_hand(window):
     session = window.session
     for row in range(4):
-        session.show(row)
-        session.toggle(HELIUM.index("Round"))
-    session.decide([8, 9], ROUND, LABELLED, "bulk")
+        session.cursor.show(row)
+        session.labelling.toggle(HELIUM.index("Round"))
+    session.labels.decide([8, 9], ROUND, LABELLED, "bulk")
     shown = page(window, "Week")
     assert shown.figures["today"][1].text() == "4"
     assert "2 more" in shown.said.text()
@@ -256,13 +256,13 @@ def test_an_import_shows_everything_before_it_does_it(window, qtbot, tmp_path):
     assert dialog.take.text() == "Change 3 shots"
     dialog.drop.setChecked(False)
     qtbot.waitUntil(lambda: dialog.plan is not None, timeout=10_000)
-    assert not session.is_decided(0)
+    assert not session.labelling.is_decided(0)
     with qtbot.waitSignal(dialog.accepted, timeout=10_000):
         dialog.take.click()
-    assert session.present[0] == ROUND
-    session.undo()
-    assert not session.is_decided(0)
-    assert not session.is_decided(1)
+    assert session.labels.present[0] == ROUND
+    session.labelling.undo()
+    assert not session.labelling.is_decided(0)
+    assert not session.labelling.is_decided(1)
 
     path.write_text("nothing\n1\n", encoding="utf-8")
     bad = ImportLabels(session, path, window)
@@ -296,18 +296,18 @@ def test_nothing_in_the_window_gives_the_first_label_of_a_repeated_shot_away(win
     session = window.session
     decide(window, range(8), SPHERICAL | ROUND)
     window.show_tab("Label")
-    session.show(9)
+    session.cursor.show(9)
     window.actions_.trigger("history")
-    session._show_blind(3, 9)
+    session.repeats.show_blind(3)
     texts = " ".join(w.text() for w in window.findChildren(QLabel) if w.isVisible())
     assert "Decided by" not in texts
     assert "Round, " not in texts
-    session.toggle(HELIUM.index("Streak"))
+    session.labelling.toggle(HELIUM.index("Streak"))
     texts = " ".join(w.text() for w in window.findChildren(QLabel) if w.isVisible())
     assert "Decided just now" in texts
     assert "+Round" not in texts
-    session.next()
-    assert session.labels(3)[HELIUM.index("Round")]
+    session.cursor.next()
+    assert session.labelling.labels(3)[HELIUM.index("Round")]
 
 
 def test_a_big_project_is_compared_in_another_thread(window, qtbot, monkeypatch):

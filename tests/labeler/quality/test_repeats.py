@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,8 +15,9 @@ from labeler.project.store import LABELLED
 from labeler.quality import repeats
 from labeler.quality.breaks import AGAIN_S, BREAK_S, LONG_S, Breaks
 from labeler.quality.repeats import Readings, choose, drift, readings_of, to_reread, worst
-from labeler.session import blind_repeats as repeating
-from labeler.session.selection import Bulk
+from labeler.session import repeats as repeating
+from labeler.session.selection import Selection
+from labeler.window.label.shot_list import spoken
 from labeler.window.main_window import MainWindow
 from model.taxonomy.toml import load, shipped
 from tests.helpers.window_parts import learnt, make_project, make_session
@@ -30,9 +33,10 @@ def session(qtbot, tmp_path, monkeypatch):
     """40 shots; with every new label, a shot comes again as soon as there are five."""
     monkeypatch.setattr(repeats, "ENOUGH", 5)
     made = make_session(make_project(tmp_path, 40))
-    made.repeat_rate = 1.0
-    made.chance = np.random.default_rng(1)
-    made._lately = type(made._lately)(maxlen=2)
+    made.repeats.rate = 1.0
+    made.repeats.chance = np.random.default_rng(1)
+    monkeypatch.setattr(repeating, "APART", 2)
+    made.open(made.opened.folder)
     yield made
     made.close()
 
@@ -40,51 +44,51 @@ def session(qtbot, tmp_path, monkeypatch):
 def label(session, n, class_index=ROUND):
     """Decide on n shots; second readings that come in between are left unanswered."""
     while n:
-        if session.is_blind:
-            session.next()
+        if session.repeats.is_blind:
+            session.cursor.next()
             continue
-        session.toggle(class_index)
+        session.labelling.toggle(class_index)
         n -= 1
-        session.next()
+        session.cursor.next()
 
 
 def until_blind(session):
     label(session, 5)
-    assert session.is_blind
-    return session.row
+    assert session.repeats.is_blind
+    return session.cursor.row
 
 
 def test_a_shot_comes_again_without_its_label_and_the_first_label_stays(session):
     label(session, 4)
-    assert not session.is_blind
+    assert not session.repeats.is_blind
     label(session, 1)
-    row = session.row
-    assert session.is_blind
+    row = session.cursor.row
+    assert session.repeats.is_blind
     assert row < 4
-    assert not session.labels().any()
-    assert not session.is_decided()
-    assert session.note() == ""
-    session.toggle(STREAK)
-    assert session.labels()[STREAK]
-    session.next()
-    assert session.row == 5
-    assert session.labels(row)[ROUND]
-    state = session.project.store.load_state(session.annotator)
+    assert not session.labelling.labels().any()
+    assert not session.labelling.is_decided()
+    assert session.labelling.note() == ""
+    session.labelling.toggle(STREAK)
+    assert session.labelling.labels()[STREAK]
+    session.cursor.next()
+    assert session.cursor.row == 5
+    assert session.labelling.labels(row)[ROUND]
+    state = session.opened.project.store.load_state(session.opened.annotator)
     assert HELIUM.unpack(state.present[row])[ROUND]
-    found = readings_of(session.project, session.annotator)
+    found = readings_of(session.opened.project, session.opened.annotator)
     assert found.rows.tolist() == [row]
     assert HELIUM.unpack(found.first[0])[ROUND]
     assert HELIUM.unpack(found.second[0])[STREAK]
-    assert session.project.store.history(row)[-1].origin == "repeat"
+    assert session.opened.project.store.history(row)[-1].origin == "repeat"
 
 
 def test_a_difference_is_said_once_the_shot_is_left(session):
     said = []
     session.noted.connect(lambda level, text: said.append(text))
     row = until_blind(session)
-    session.toggle(STREAK)
+    session.labelling.toggle(STREAK)
     assert said == []
-    session.next()
+    session.cursor.next()
     assert said == [
         f"Shot {row + 1} came a second time: first Spherical/Oblate, Round, now Prolate, Streak."
     ]
@@ -92,45 +96,45 @@ def test_a_difference_is_said_once_the_shot_is_left(session):
 
 def test_a_second_reading_left_unanswered_is_none_and_going_back_returns(session):
     until_blind(session)
-    session.previous()
-    assert (session.row, session.is_blind) == (4, False)
-    assert len(readings_of(session.project, session.annotator)) == 0
-    assert session.is_decided(4)
+    session.cursor.previous()
+    assert (session.cursor.row, session.repeats.is_blind) == (4, False)
+    assert len(readings_of(session.opened.project, session.opened.annotator)) == 0
+    assert session.labelling.is_decided(4)
 
 
 def test_undo_takes_the_second_reading_back_and_then_the_labels_before(session):
     row = until_blind(session)
-    session.toggle(STREAK)
-    session.toggle(BENT)
-    session.next()
-    session.undo()
-    assert (session.row, session.is_blind) == (row, True)
-    assert session.labels()[STREAK]
-    assert not session.labels()[BENT]
-    session.undo()
-    assert not session.is_decided()
-    assert len(readings_of(session.project, session.annotator)) == 0
-    session.redo()
-    assert session.labels()[STREAK]
-    session.undo()
-    session.undo()
-    assert (session.row, session.is_blind) == (4, False)
-    assert not session.is_decided(4)
-    assert session.labels(row)[ROUND]
+    session.labelling.toggle(STREAK)
+    session.labelling.toggle(BENT)
+    session.cursor.next()
+    session.labelling.undo()
+    assert (session.cursor.row, session.repeats.is_blind) == (row, True)
+    assert session.labelling.labels()[STREAK]
+    assert not session.labelling.labels()[BENT]
+    session.labelling.undo()
+    assert not session.labelling.is_decided()
+    assert len(readings_of(session.opened.project, session.opened.annotator)) == 0
+    session.labelling.redo()
+    assert session.labelling.labels()[STREAK]
+    session.labelling.undo()
+    session.labelling.undo()
+    assert (session.cursor.row, session.repeats.is_blind) == (4, False)
+    assert not session.labelling.is_decided(4)
+    assert session.labelling.labels(row)[ROUND]
 
 
 def test_no_shot_comes_a_third_time_and_a_restart_remembers(session):
     seen = []
     for _ in range(12):
-        if session.is_blind:
-            seen.append(session.row)
-            session.toggle(ROUND)
+        if session.repeats.is_blind:
+            seen.append(session.cursor.row)
+            session.labelling.toggle(ROUND)
         else:
-            session.toggle(STREAK)
-        session.next()
+            session.labelling.toggle(STREAK)
+        session.cursor.next()
     assert len(seen) == len(set(seen)) > 1
-    session.open(session.project.folder)
-    assert session._repeated() == {r for r in seen if r != session.row} | set(seen)
+    session.open(session.opened.folder)
+    assert session.repeats._repeated() == {r for r in seen if r != session.cursor.row} | set(seen)
 
 
 def test_all_labels_are_where_they_were_after_many_second_readings(session):
@@ -138,70 +142,110 @@ def test_all_labels_are_where_they_were_after_many_second_readings(session):
     rng = np.random.default_rng(0)
     for _ in range(60):
         c = int(rng.choice([ROUND, STREAK]))
-        if not session.is_blind and not session.is_decided():
-            session.toggle(c)
-            truth[session.row] = c
-        elif session.is_blind:
-            session.toggle(c)
-        session.next()
-    session.show(39)
-    state = session.project.store.load_state(session.annotator)
+        if not session.repeats.is_blind and not session.labelling.is_decided():
+            session.labelling.toggle(c)
+            truth[session.cursor.row] = c
+        elif session.repeats.is_blind:
+            session.labelling.toggle(c)
+        session.cursor.next()
+    session.cursor.show(39)
+    state = session.opened.project.store.load_state(session.opened.annotator)
     for row, c in truth.items():
-        assert session.labels(row)[c]
+        assert session.labelling.labels(row)[c]
         assert HELIUM.unpack(state.present[row])[c]
-    assert np.array_equal(session.decided.own_present, state.present)
-    assert np.array_equal(session.decided.own_status, state.status)
+    assert np.array_equal(session.labels.decided.own_present, state.present)
+    assert np.array_equal(session.labels.decided.own_status, state.status)
 
 
 def test_deciding_on_many_shots_at_once_is_never_undone_by_a_hidden_label(session):
     row = until_blind(session)
-    session.decide([row, 9], 1 << STREAK, LABELLED, "bulk")
-    session.next()
-    assert session.labels(row)[STREAK]
+    session.labels.decide([row, 9], 1 << STREAK, LABELLED, "bulk")
+    session.cursor.next()
+    assert session.labelling.labels(row)[STREAK]
 
 
 def test_a_queue_of_chosen_shots_is_not_interrupted(session):
     label(session, 4)
-    session.show_rows([10, 11, 12], "Like shot 3")
-    session.toggle(ROUND)
-    session.next()
-    assert (session.row, session.is_blind) == (11, False)
+    session.queue.show_rows([10, 11, 12], "Like shot 3")
+    session.labelling.toggle(ROUND)
+    session.cursor.next()
+    assert (session.cursor.row, session.repeats.is_blind) == (11, False)
 
 
 def test_without_a_rate_nothing_comes_again(session):
-    session.repeat_rate = 0.0
+    session.repeats.rate = 0.0
     label(session, 20)
-    assert not session.is_blind
-    assert session.row == 20
+    assert not session.repeats.is_blind
+    assert session.cursor.row == 20
 
 
 def test_a_calibration_round_shows_first_labels_blind(session, monkeypatch):
     monkeypatch.setattr(repeats, "ROUND", 6)
-    session.repeat_rate = 0.0
-    assert not session.calibrate()
+    session.repeats.rate = 0.0
+    assert not session.repeats.calibrate()
     label(session, 6)
     label(session, 6, STREAK)
-    assert session.calibrate()
-    assert session.choice.title == repeating.ROUND_TITLE
-    rows = session.queue.tolist()
+    assert session.repeats.calibrate()
+    assert session.queue.choice.title == repeating.ROUND_TITLE
+    rows = session.queue.rows.tolist()
     for k, row in enumerate(rows):
-        assert (session.row, session.is_blind) == (row, True)
-        session.toggle(ROUND)
+        assert (session.cursor.row, session.repeats.is_blind) == (row, True)
+        session.labelling.toggle(ROUND)
         if k < len(rows) - 1:
-            session.next()
-    session.set_queue("all")
-    session.show(20)
-    found = readings_of(session.project, session.annotator)
+            session.cursor.next()
+    session.queue.choose("all")
+    session.cursor.show(20)
+    found = readings_of(session.opened.project, session.opened.annotator)
     assert sorted(found.rows.tolist()) == sorted(rows)
     assert HELIUM.unpack(found.first)[:, STREAK].any()
 
 
 def test_the_first_label_of_a_shot_that_is_shown_blind_is_kept_when_the_project_closes(session):
     row = until_blind(session)
-    session.toggle(STREAK)
-    session.open(session.project.folder)
-    assert session.labels(row)[ROUND]
-    assert not session.is_blind
+    session.labelling.toggle(STREAK)
+    session.open(session.opened.folder)
+    assert session.labelling.labels(row)[ROUND]
+    assert not session.repeats.is_blind
+
+
+def test_while_a_shot_is_shown_blind_its_label_counts_and_stands_in_no_queue_of_undecided(session):
+    row = until_blind(session)
+    assert session.labels.decided.tally.labelled == 5
+    session.labelling.toggle(STREAK)
+    assert session.labels.decided.tally.classes(HELIUM)[STREAK] == 0
+    assert HELIUM.unpack(session.labels.present[row])[ROUND]
+    session.queue.choose("unlabelled")
+    assert row not in session.queue.rows
+
+
+def test_the_instant_head_learns_from_the_label_of_a_shot_that_is_shown_blind(session, monkeypatch):
+    lessons = []
+    head = SimpleNamespace(learn=lessons.append, close=lambda: None)
+    monkeypatch.setattr(session.learning, "_instant", head)
+    monkeypatch.setattr(session.learning, "ground", SimpleNamespace(number=1))
+    row = until_blind(session)
+    session.learning._learn()
+    assert row in lessons[-1].rows
+    assert len(lessons[-1].rows) == 5
+
+
+def test_a_calibration_round_hides_its_labels_in_the_list_before_they_come(session, monkeypatch):
+    monkeypatch.setattr(repeats, "ROUND", 6)
+    session.repeats.rate = 0.0
+    label(session, 12)
+    assert session.repeats.calibrate()
+    later = session.queue.rows[1:]
+    assert all(spoken(session, int(row)).endswith("undecided") for row in later)
+    assert session.labels.decided.tally.labelled == 12
+
+
+def test_nobody_sees_the_annotator_of_second_readings(session):
+    me = session.opened.annotator
+    seen = []
+    session.labels.labels_changed.connect(lambda rows: seen.append(session.opened.annotator))
+    until_blind(session)
+    session.labelling.toggle(STREAK)
+    assert set(seen) == {me}
 
 
 # -- choosing and judging ----------------------------------------------------------------------
@@ -281,8 +325,8 @@ def test_a_break_is_due_after_long_work_and_not_again_at_once():
 
 
 def bulk(session, rows, told):
-    made = Bulk(session, lambda: np.asarray(rows), lambda what: True, lambda what: None)
-    made.told.connect(told.append)
+    made = Selection(session, lambda: np.asarray(rows), lambda what: True, lambda what: None)
+    made.reported.connect(told.append)
     return made
 
 
@@ -297,28 +341,28 @@ def test_one_key_on_many_shots_acts_on_the_first_label_of_the_one_that_is_shown_
         hand.toggle(HELIUM.index("Newton Rings"))
     else:
         getattr(hand, verb)()
-    assert session.labels(row)[ROUND]
-    assert session.labels(row)[HELIUM.index("Newton Rings")] == (verb == "toggle")
-    assert session.is_decided(row)
-    assert not session.is_blind
+    assert session.labelling.labels(row)[ROUND]
+    assert session.labelling.labels(row)[HELIUM.index("Newton Rings")] == (verb == "toggle")
+    assert session.labelling.is_decided(row)
+    assert not session.repeats.is_blind
 
 
 def test_accepting_what_is_sure_leaves_out_the_shot_that_is_shown_blind(session):
     row = until_blind(session)
-    session.sharpen(learnt(session))
-    assert row not in session.sure(0.0).rows
-    assert session.suggestions([row]) == [0]
-    session.accept_sure(0.0)
-    assert session.labels(row)[ROUND]
+    session.suggestions.take(learnt(session))
+    assert row not in session.suggestions.sure(0.0).rows
+    assert session.suggestions.bits([row]) == [0]
+    session.labelling.accept_sure(0.0)
+    assert session.labelling.labels(row)[ROUND]
 
 
 def test_another_view_ends_a_second_reading(qapp, session):
     row = until_blind(session)
     window = MainWindow(session)
-    assert session.is_blind
+    assert session.repeats.is_blind
     window.show_tab("Grid")
-    assert not session.is_blind
-    assert session.labels(row)[ROUND]
+    assert not session.repeats.is_blind
+    assert session.labelling.labels(row)[ROUND]
     window.close()
     window.deleteLater()
 
@@ -326,41 +370,42 @@ def test_another_view_ends_a_second_reading(qapp, session):
 @pytest.mark.parametrize("after", ["bulk", "flag", "skip", "label"])
 def test_undo_takes_back_what_was_decided_after_a_second_reading(session, after):
     until_blind(session)
-    session.toggle(STREAK)
-    session.show(30)
+    session.labelling.toggle(STREAK)
+    session.cursor.show(30)
     if after == "bulk":
-        session.decide([33, 34], 1 << STREAK, LABELLED, "bulk")
+        session.labels.decide([33, 34], 1 << STREAK, LABELLED, "bulk")
     elif after == "label":
-        session.toggle(ROUND)
+        session.labelling.toggle(ROUND)
     else:
-        getattr(session, after)()
-    session.undo()
-    assert not session.is_blind
-    assert not session.status[[30, 33, 34]].any()
-    assert len(readings_of(session.project, session.annotator)) == 1
+        getattr(session.labelling, after)()
+    session.labelling.undo()
+    assert not session.repeats.is_blind
+    assert not session.labels.status[[30, 33, 34]].any()
+    assert len(readings_of(session.opened.project, session.opened.annotator)) == 1
 
 
 def test_what_another_window_decides_on_a_shot_that_is_shown_blind_stays_hidden_till_later(
     session,
 ):
     row = until_blind(session)
-    with Project.open(session.project.folder) as other:
+    with Project.open(session.opened.folder) as other:
         bits = HELIUM.pack(HELIUM.toggle(np.zeros(len(HELIUM), bool), STREAK))
         other.store.record(other.annotator, [row], bits, LABELLED, origin="key")
-    session.following.look()
-    assert (session.is_blind, session.status[row], session.present[row]) == (True, 0, 0)
-    session.show(30)
-    assert session.labels(row)[STREAK]
+    session.other_windows.look()
+    assert session.repeats.is_blind
+    assert session.labelling.shown(row) == (0, 0)
+    session.cursor.show(30)
+    assert session.labelling.labels(row)[STREAK]
 
 
 def test_merged_classes_count_as_one_in_readings_of_before(session):
     row = until_blind(session)
-    session.toggle(STREAK)
-    session.show(30)
-    before = readings_of(session.project, session.annotator)
+    session.labelling.toggle(STREAK)
+    session.cursor.show(30)
+    before = readings_of(session.opened.project, session.opened.annotator)
     session.change_classes(classes.merge, "Streak", "Round")
     session.change_classes(classes.rename, "Round", "Ring")
-    after = readings_of(session.project, session.annotator)
+    after = readings_of(session.opened.project, session.opened.annotator)
     assert after.rows.tolist() == [row]
     assert after.times.tolist() == before.times.tolist()
     assert after.first.tolist() == before.first.tolist()
@@ -369,10 +414,10 @@ def test_merged_classes_count_as_one_in_readings_of_before(session):
 
 
 def test_undo_does_not_take_a_merge_of_classes_back_for_one_person_alone(session):
-    session.toggle(STREAK)
+    session.labelling.toggle(STREAK)
     session.change_classes(classes.merge, "Streak", "Bent")
-    session.undo()
-    assert session.labels(0)[BENT]
-    assert not session.labels(0)[STREAK]
+    session.labelling.undo()
+    assert session.labelling.labels(0)[BENT]
+    assert not session.labelling.labels(0)[STREAK]
     session.change_classes(classes.undo)
-    assert session.labels(0)[STREAK]
+    assert session.labelling.labels(0)[STREAK]

@@ -179,82 +179,82 @@ def folder(tmp_path):
 
 def test_queue_and_shot_are_where_the_person_left_them(qapp, folder):
     session = make_session(folder)
-    session.decide([2, 3, 5, 7], bits("Empty"), LABELLED, "bulk")
-    session.set_filters(("labelled", "class:Empty"))
-    session.set_queue(order="newest")
-    session.jump("6")
+    session.labels.decide([2, 3, 5, 7], bits("Empty"), LABELLED, "bulk")
+    session.queue.set_filters(("labelled", "class:Empty"))
+    session.queue.choose(order="newest")
+    session.cursor.jump("6")
     session.close()
     session.open(folder)
-    assert session.choice == queues.Choice(("labelled", "class:Empty"), "newest")
-    assert sorted(session.queue.tolist()) == [2, 3, 5, 7]
-    assert session.row == 5
-    session.show_rows([9, 1, 4], "Like shot 3")
+    assert session.queue.choice == queues.Choice(("labelled", "class:Empty"), "newest")
+    assert sorted(session.queue.rows.tolist()) == [2, 3, 5, 7]
+    assert session.cursor.row == 5
+    session.queue.show_rows([9, 1, 4], "Like shot 3")
     session.close()
     session.open(folder)
-    assert (session.choice.title, session.queue.tolist()) == ("Like shot 3", [9, 1, 4])
+    assert (session.queue.choice.title, session.queue.rows.tolist()) == ("Like shot 3", [9, 1, 4])
     session.close()
 
 
 def test_a_saved_queue_follows_a_class_and_is_refused_where_it_asks_for_what_is_gone(qapp, folder):
     session = make_session(folder)
-    session.decide([2, 3], bits("Bent"), LABELLED, "bulk")
+    session.labels.decide([2, 3], bits("Bent"), LABELLED, "bulk")
     saved = {"bent": ("class:Bent",), "late": ("by:Eve",)}
     kept = {name: queues.to_json(queues.Choice(filters)) for name, filters in saved.items()}
-    session.project.store.set_meta(queues.SAVED, kept)
+    session.opened.project.store.set_meta(queues.SAVED, kept)
     session.change_classes(classes.rename, "Bent", "Curved")
-    session.use_saved("bent")
-    assert session.choice.filters == ("class:Curved",)
-    assert session.queue.tolist() == [2, 3]
+    session.queue.use_saved("bent")
+    assert session.queue.choice.filters == ("class:Curved",)
+    assert session.queue.rows.tolist() == [2, 3]
     said = []
     session.noted.connect(lambda level, text: said.append((level, text)))
-    session.use_saved("late")
-    assert session.queue.tolist() == [2, 3]
+    session.queue.use_saved("late")
+    assert session.queue.rows.tolist() == [2, 3]
     ((level, text),) = said
     assert level == "error"
     assert "'by:Eve'" in text
-    assert rows_of_queue(session.project, "class:Bent").tolist() == [2, 3]
+    assert rows_of_queue(session.opened.project, "class:Bent").tolist() == [2, 3]
     with pytest.raises(InputError, match="by:Eve"):
-        rows_of_queue(session.project, "late")
+        rows_of_queue(session.opened.project, "late")
     session.close()
 
 
 def test_a_label_that_was_taken_back_was_not_made_in_the_last_hour(qapp, folder):
     session = make_session(folder)
-    session.decide([2, 3], bits("Empty"), LABELLED, "bulk")
-    session.undo()
-    session.decide([5], bits("Empty"), LABELLED, "bulk")
-    session.show(7)
-    session.skip()
-    session.set_queue("time:the last hour")
-    assert session.queue.tolist() == [5]
+    session.labels.decide([2, 3], bits("Empty"), LABELLED, "bulk")
+    session.labelling.undo()
+    session.labels.decide([5], bits("Empty"), LABELLED, "bulk")
+    session.cursor.show(7)
+    session.labelling.skip()
+    session.queue.choose("time:the last hour")
+    assert session.queue.rows.tolist() == [5]
     session.close()
 
 
 def test_queues_are_saved_by_name_for_the_project(qapp, folder):
     session = make_session(folder)
-    session.set_filters(("unlabelled",))
-    session.save_queue("to do")
-    session.set_queue(filter="all")
+    session.queue.set_filters(("unlabelled",))
+    session.queue.save("to do")
+    session.queue.choose(filter="all")
     session.close()
     session.open(folder)
-    assert session.saved_queues() == {"to do": queues.Choice(("unlabelled",))}
-    session.use_saved("to do")
-    assert session.choice.filters == ("unlabelled",)
-    session.forget_saved("to do")
-    assert session.saved_queues() == {}
+    assert session.queue.saved() == {"to do": queues.Choice(("unlabelled",))}
+    session.queue.use_saved("to do")
+    assert session.queue.choice.filters == ("unlabelled",)
+    session.queue.delete_saved("to do")
+    assert session.queue.saved() == {}
     session.close()
 
 
 def test_what_no_longer_matches_is_counted_as_labels_come_and_go(qapp, folder):
     session = make_session(folder)
-    session.set_filters(("unlabelled",))
-    session.decide([0, 3, 4], bits("Empty"), LABELLED, "bulk")
-    assert session.gone == 3
-    session.undo()
-    assert session.gone == 0
+    session.queue.set_filters(("unlabelled",))
+    session.labels.decide([0, 3, 4], bits("Empty"), LABELLED, "bulk")
+    assert session.queue.gone == 3
+    session.labelling.undo()
+    assert session.queue.gone == 0
     use_made_up_run(session)
-    session.set_filters(("disagree",))
-    assert len(session.queue) == 0
+    session.queue.set_filters(("disagree",))
+    assert len(session.queue.rows) == 0
     session.close()
 
 
@@ -264,18 +264,18 @@ def test_numbers_of_the_files_are_read_once_and_kept(qapp, tmp_path, qtbot):
         file["pulse_energy"] = np.arange(12) * 0.5
     Project.create(tmp_path / "week", [source]).close()
     session = make_session(tmp_path / "week")
-    assert list(session.numbers) == []
-    with qtbot.waitSignal(session.numbers_changed, timeout=30_000):
-        session.want_numbers()
-    assert list(session.numbers) == ["pulse_energy"]
-    session.set_filters(("number:pulse_energy:1..2",))
-    assert session.queue.tolist() == [2, 3, 4]
+    assert list(session.queue.numbers) == []
+    with qtbot.waitSignal(session.queue.numbers_changed, timeout=30_000):
+        session.queue.want_numbers()
+    assert list(session.queue.numbers) == ["pulse_energy"]
+    session.queue.set_filters(("number:pulse_energy:1..2",))
+    assert session.queue.rows.tolist() == [2, 3, 4]
     session.close()
     kept = tmp_path / "week" / "scalars.npz"
     session.open(tmp_path / "week")
-    assert not session.numbers.unread()
-    assert session.numbers["pulse_energy"].tolist() == (np.arange(12) * 0.5).tolist()
-    sources = session.project.sources
+    assert not session.queue.numbers.unread()
+    assert session.queue.numbers["pulse_energy"].tolist() == (np.arange(12) * 0.5).tolist()
+    sources = session.opened.project.sources
     session.close()
     kept.write_bytes(kept.read_bytes()[:40])
     damaged = Numbers(tmp_path / "week", sources)
@@ -291,16 +291,16 @@ def test_numbers_of_a_file_that_was_away_are_read_when_it_is_back(qapp, tmp_path
     Project.create(tmp_path / "week", files).close()
     away = files[0].rename(tmp_path / "away")
     session = make_session(tmp_path / "week")
-    with qtbot.waitSignal(session.numbers_changed, timeout=30_000):
-        session.want_numbers()
-    values = session.numbers["pulse_energy"]
+    with qtbot.waitSignal(session.queue.numbers_changed, timeout=30_000):
+        session.queue.want_numbers()
+    values = session.queue.numbers["pulse_energy"]
     assert np.isnan(values[:12]).all()
     assert values[12:].tolist() == (np.arange(13) + 100).tolist()
     session.close()
     away.rename(files[0])
     session.open(tmp_path / "week")
-    with qtbot.waitSignal(session.numbers_changed, timeout=30_000):
-        session.want_numbers()
-    assert session.numbers["pulse_energy"].tolist() == [*range(12), *range(100, 113)]
-    assert not Numbers(tmp_path / "week", session.project.sources).unread()
+    with qtbot.waitSignal(session.queue.numbers_changed, timeout=30_000):
+        session.queue.want_numbers()
+    assert session.queue.numbers["pulse_energy"].tolist() == [*range(12), *range(100, 113)]
+    assert not Numbers(tmp_path / "week", session.opened.project.sources).unread()
     session.close()

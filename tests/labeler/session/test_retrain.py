@@ -11,7 +11,6 @@ from labeler.jobs.job import Job
 from labeler.project.project import Project
 from labeler.runs.offers import Order
 from labeler.session.session import Session
-from labeler.session.training import Retraining
 from labeler.window.retrain import RetrainBar
 from labeler.window.widgets import theme
 from tests.helpers.runs import give_roles, make_project, make_run, make_shots
@@ -79,7 +78,7 @@ def opened(qtbot, tmp_path, qapp):
 
     yield make
     for session in sessions:
-        Retraining.of(session).stop()
+        session.training.stop()
         session.close()
 
 
@@ -103,7 +102,7 @@ def test_with_too_few_labels_it_says_what_is_needed(opened):
     session, bar = opened(labelled=False)
     assert not bar._idle.button.isVisible()
     assert bar._idle.needed.text() == "Label 10 more shots to train a network"
-    session.toggle(session.taxonomy.index("Round"))
+    session.labelling.toggle(session.labels.taxonomy.index("Round"))
     assert bar._idle.needed.text() == "Label 9 more shots to train a network"
     bar.start()
     assert not bar.is_running
@@ -114,13 +113,13 @@ def test_one_click_trains_and_the_first_run_is_used_at_once(opened, qtbot):
     shown = []
     bar.retraining.changed.connect(lambda: shown.append(bar._running.detail.whole))
     click = partial(qtbot.mouseClick, bar._idle.button, Qt.MouseButton.LeftButton)
-    with qtbot.waitSignal(session.run_changed, timeout=90_000):
+    with qtbot.waitSignal(session.predictions.run_changed, timeout=90_000):
         end_of(qtbot, bar, click)
     assert "epoch 3 of 3 · 9 s left" in shown
     assert any(text.startswith("predicting · 10 of 40") for text in shown)
     assert bar.retraining.curves.metrics["macro_f1"] == pytest.approx([0.2, 0.4, 0.6])
-    assert session.project.current_run == 1
-    assert len(session.predictions) == 40
+    assert session.opened.project.current_run == 1
+    assert len(session.predictions.run) == 40
     assert "Run 1 is in use" in bar._outcome.text.whole
     assert not bar._outcome.use.isVisible()
     bar.resize(1000, bar.height())
@@ -134,7 +133,7 @@ def test_one_click_trains_and_the_first_run_is_used_at_once(opened, qtbot):
 def test_a_later_run_is_compared_and_used_only_when_told(opened, qtbot):
     session, bar = opened(runs=[0.1], current=1)
     end_of(qtbot, bar, bar.start)
-    assert session.project.current_run == 1
+    assert session.opened.project.current_run == 1
     change = bar.retraining.outcome.change
     assert change.shots == 14
     assert change.macro[1] > change.macro[0]
@@ -142,10 +141,10 @@ def test_a_later_run_is_compared_and_used_only_when_told(opened, qtbot):
     assert "predicted differently" in bar._outcome.text.whole
     assert bar._outcome.keep.text() == "Keep run 1"
     qtbot.mouseClick(bar._outcome.use, Qt.MouseButton.LeftButton)
-    assert session.project.current_run == 2
+    assert session.opened.project.current_run == 2
     assert bar.currentWidget() is bar._idle
     bar.retraining.use(1)  # and back
-    assert session.project.current_run == 1
+    assert session.opened.project.current_run == 1
 
 
 def test_what_changed_is_shown_in_learn(opened, qtbot):
@@ -165,16 +164,16 @@ def test_a_run_that_is_worse_beyond_chance_is_not_recommended(opened, qtbot):
     end_of(qtbot, bar, bar.start)
     assert "worse beyond chance" in bar._outcome.text.whole
     assert bar._outcome.use.text() == "Use it anyway"
-    assert session.project.current_run == 1
+    assert session.opened.project.current_run == 1
 
 
 def test_keeping_the_old_run_leaves_it_in_use(opened, qtbot):
     session, bar = opened(runs=[0.9], current=1)
     end_of(qtbot, bar, bar.start)
     qtbot.mouseClick(bar._outcome.keep, Qt.MouseButton.LeftButton)
-    assert session.project.current_run == 1
+    assert session.opened.project.current_run == 1
     assert bar.retraining.outcome is None
-    assert [info.number for info in session.project.runs()] == [1, 2]
+    assert [info.number for info in session.opened.project.runs()] == [1, 2]
 
 
 def test_cancel_waits_for_the_child_to_keep_its_best(opened, qtbot):
@@ -192,19 +191,19 @@ def test_a_failure_is_told_with_its_reason(opened, qtbot):
     session, bar = opened(FAIL)
     end_of(qtbot, bar, bar.start)
     assert bar._outcome.text.whole == "Run 1 failed: The disk is full."
-    assert session.project.current_run is None
+    assert session.opened.project.current_run is None
 
 
 def test_a_run_that_has_not_read_all_shots_does_so_before_it_is_used(opened, qtbot):
     session, bar = opened(runs=[0.5, 0.6], current=1)
-    unread = session.project.run_folder(2) / "predictions.h5"
+    unread = session.opened.project.run_folder(2) / "predictions.h5"
     code = (
         CHILD + f"from pathlib import Path\nPath({str(unread) + '.away'!r}).rename({str(unread)!r})"
     )
     unread.rename(f"{unread}.away")
     bar.retraining.make_job = partial(Job, command=("-c", code + "\nsay('finished')"))
     end_of(qtbot, bar, partial(bar.retraining.use, 2))
-    assert session.project.current_run == 2
+    assert session.opened.project.current_run == 2
     assert bar.retraining.outcome is None
 
 
@@ -248,6 +247,6 @@ def test_the_real_subcommand_trains_reads_all_shots_and_is_used(opened, qtbot):
     qtbot.waitUntil(lambda: not bar.is_running, timeout=240_000)
     assert bar.retraining.outcome.ok, bar.retraining.outcome.message
     assert bar.retraining.curves.epochs == [1]
-    assert session.project.current_run == 1
-    assert session.predictions.grid[0] > 1
-    assert session.predictions.heatmap(0, 0, (64, 64)).max() <= 1
+    assert session.opened.project.current_run == 1
+    assert session.predictions.run.grid[0] > 1
+    assert session.predictions.run.heatmap(0, 0, (64, 64)).max() <= 1

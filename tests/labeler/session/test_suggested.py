@@ -6,8 +6,7 @@ from PyQt6.QtTest import QTest
 
 from labeler.project.store.records import LABELLED, SKIPPED
 from labeler.project.store.timeline import first_shown
-from labeler.session.instant_learning import Suggesting
-from labeler.session.selection import Bulk
+from labeler.session.selection import Selection
 from labeler.window.dialogs.accept_sure import AcceptSure
 from tests.helpers.embeddings import CHOICES, project_with_embeddings
 from tests.helpers.window_parts import learnt, make_project, make_session, use_made_up_run
@@ -21,99 +20,101 @@ def session(qapp, tmp_path):
 
 
 def names(session, row):
-    return {session.taxonomy.names[c] for c in np.flatnonzero(session.labels(row))}
+    return {session.labels.taxonomy.names[c] for c in np.flatnonzero(session.labelling.labels(row))}
 
 
 def test_enter_accepts_the_ghost_of_the_instant_reading(session):
-    session.sharpen(learnt(session))
-    session.show(4)
-    assert session.reading.name == "instant, 20 labels"
-    session.accept()
+    session.suggestions.take(learnt(session))
+    session.cursor.show(4)
+    assert session.predictions.now.name == "instant, 20 labels"
+    session.labelling.accept()
     assert names(session, 4) == {"Round", "Spherical/Oblate"}
 
 
 def test_a_key_corrects_the_ghost_and_every_label_set_stays_within_reach(session):
     bent, streak, newton, prolate = (
-        session.taxonomy.index(n) for n in ("Bent", "Streak", "Newton Rings", "Prolate")
+        session.labels.taxonomy.index(n) for n in ("Bent", "Streak", "Newton Rings", "Prolate")
     )
     reading = learnt(session)
     reading.decided[:] = False
     reading.decided[:, [streak, newton]] = True
-    session.sharpen(reading)
-    session.show(4)
-    session.toggle(bent)
+    session.suggestions.take(reading)
+    session.cursor.show(4)
+    session.labelling.toggle(bent)
     assert names(session, 4) == {"Bent", "Streak", "Prolate", "Newton Rings"}
-    assert session.said == "Kept as suggested: Streak, Newton Rings"
-    session.show(5)
-    session.toggle(streak)  # suggested: now it is decided, with the others
+    assert session.labels.reported == "Kept as suggested: Streak, Newton Rings"
+    session.cursor.show(5)
+    session.labelling.toggle(streak)  # suggested: now it is decided, with the others
     assert names(session, 5) == {"Streak", "Prolate", "Newton Rings"}
-    session.toggle(newton)
-    session.toggle(streak)  # nothing is left: the ghosts do not come back at once
-    assert not session.is_decided(5)
-    assert session.suggestion() is None
-    session.toggle(prolate)
+    session.labelling.toggle(newton)
+    session.labelling.toggle(streak)  # nothing is left: the ghosts do not come back at once
+    assert not session.labelling.is_decided(5)
+    assert session.suggestions.of() is None
+    session.labelling.toggle(prolate)
     assert names(session, 5) == {"Prolate"}
 
 
 def test_the_instant_reading_goes_before_the_run_s(session):
     use_made_up_run(session)
-    assert session.reading is session.predictions
-    session.sharpen(learnt(session))
-    assert session.reading is session.instant
-    session.sharpen(None)
-    assert session.reading is session.predictions
+    assert session.predictions.now is session.predictions.run
+    session.suggestions.take(learnt(session))
+    assert session.predictions.now is session.predictions.instant
+    session.suggestions.take(None)
+    assert session.predictions.now is session.predictions.run
 
 
 def test_asked_shots_come_in_their_order_with_reasons_and_never_run_out(session):
-    session.show(0)
-    session.sharpen(learnt(session, (7, 3)))
-    session.set_queue(order="asked")
-    assert session.row == 7
-    assert session.because() == "least sure of 0"
-    session.accept()
-    assert session.row == 3
-    session.sharpen(learnt(session, (3, 9, 7, 11)))  # 7 is labelled meanwhile, 3 is here already
-    session.accept()
-    assert session.row == 9
-    assert session.queue.tolist() == [7, 3, 9, 11]
-    session.previous()
-    assert session.row == 3
+    session.cursor.show(0)
+    session.suggestions.take(learnt(session, (7, 3)))
+    session.queue.choose(order="asked")
+    assert session.cursor.row == 7
+    assert session.suggestions.because() == "least sure of 0"
+    session.labelling.accept()
+    assert session.cursor.row == 3
+    session.suggestions.take(
+        learnt(session, (3, 9, 7, 11))
+    )  # 7 is labelled meanwhile, 3 is here already
+    session.labelling.accept()
+    assert session.cursor.row == 9
+    assert session.queue.rows.tolist() == [7, 3, 9, 11]
+    session.cursor.previous()
+    assert session.cursor.row == 3
 
 
 def test_asking_begins_without_taking_the_shot_away(session):
-    session.show(2)
-    session.set_queue(order="asked")  # nothing is known yet: file order meanwhile
-    session.show(2)
-    session.sharpen(learnt(session, (7, 3)))
-    assert session.row == 2
-    assert session.queue.tolist() == [2, 7, 3]
+    session.cursor.show(2)
+    session.queue.choose(order="asked")  # nothing is known yet: file order meanwhile
+    session.cursor.show(2)
+    session.suggestions.take(learnt(session, (7, 3)))
+    assert session.cursor.row == 2
+    assert session.queue.rows.tolist() == [2, 7, 3]
 
 
 def test_everything_sure_is_accepted_as_one_gesture(session):
-    sure = np.linspace(0.5, 1, session.n_shots)
-    session.show(39)
-    session.toggle(session.taxonomy.index("Streak"))
-    session.sharpen(learnt(session, sure=sure, checks=(38,)))
-    found = session.sure(0.9)
+    sure = np.linspace(0.5, 1, session.labels.n_shots)
+    session.cursor.show(39)
+    session.labelling.toggle(session.labels.taxonomy.index("Streak"))
+    session.suggestions.take(learnt(session, sure=sure, checks=(38,)))
+    found = session.suggestions.sure(0.9)
     assert found.rows.tolist() == [r for r in range(40) if sure[r] >= 0.9 and r not in (38, 39)]
     assert found.wrong == pytest.approx((1 - sure[found.rows]).sum(), abs=1e-5)
-    assert session.accept_sure(0.9) == len(found.rows)
-    assert ((session.status & LABELLED) > 0).sum() == len(found.rows) + 1
+    assert session.labelling.accept_sure(0.9) == len(found.rows)
+    assert ((session.labels.status & LABELLED) > 0).sum() == len(found.rows) + 1
     assert names(session, 39) == {"Streak", "Prolate"}
-    session.undo()
-    assert ((session.status & LABELLED) > 0).sum() == 1
+    session.labelling.undo()
+    assert ((session.labels.status & LABELLED) > 0).sum() == 1
 
 
 def test_only_chosen_shots_are_accepted_where_some_are_chosen(session):
-    session.sharpen(learnt(session, sure=0.99))
-    assert session.accept_sure(0.9, [1, 5]) == 2
-    assert np.flatnonzero(session.status & LABELLED).tolist() == [1, 5]
+    session.suggestions.take(learnt(session, sure=0.99))
+    assert session.labelling.accept_sure(0.9, [1, 5]) == 2
+    assert np.flatnonzero(session.labels.status & LABELLED).tolist() == [1, 5]
 
 
 def test_the_expected_error_is_told_in_words(session):
-    session.sharpen(learnt(session, sure=0.9))
-    assert session.sure(0.5).text() == "40 shots: about 4 wrong"
-    assert session.sure(0.95).text() == "no undecided shot is that sure"
+    session.suggestions.take(learnt(session, sure=0.9))
+    assert session.suggestions.sure(0.5).text() == "40 shots: about 4 wrong"
+    assert session.suggestions.sure(0.95).text() == "no undecided shot is that sure"
 
 
 def test_the_card_accepts_on_enter(session, qtbot):
@@ -124,11 +125,11 @@ def test_the_card_accepts_on_enter(session, qtbot):
     qtbot.addWidget(host)
     host.resize(700, 500)
     host.show()
-    session.sharpen(learnt(session, sure=0.97))
+    session.suggestions.take(learnt(session, sure=0.97))
     card = AcceptSure(session, host)
     assert "40 shots: about 1 wrong" in card.words.text()
     QTest.keyClick(card.slider, Qt.Key.Key_Return)
-    assert ((session.status & LABELLED) > 0).all()
+    assert ((session.labels.status & LABELLED) > 0).all()
 
 
 def test_the_card_gives_the_keys_back_to_who_had_them(session, qtbot):
@@ -141,7 +142,7 @@ def test_the_card_gives_the_keys_back_to_who_had_them(session, qtbot):
     host.resize(700, 500)
     host.show()
     before.setFocus()
-    session.sharpen(learnt(session, sure=0.97))
+    session.suggestions.take(learnt(session, sure=0.97))
     card = AcceptSure(session, host)
     assert host.focusWidget() is card.slider
     QTest.keyClick(card.slider, Qt.Key.Key_Escape)
@@ -155,34 +156,36 @@ def test_more_than_two_hundred_ask_once_more(qapp, tmp_path, qtbot):
     host = QWidget()
     qtbot.addWidget(host)
     host.show()
-    session.sharpen(learnt(session, sure=0.97))
+    session.suggestions.take(learnt(session, sure=0.97))
     card = AcceptSure(session, host)
     card.take()
-    assert not (session.status & LABELLED).any()
+    assert not (session.labels.status & LABELLED).any()
     assert card.accept.text() == "Press again: all 300 shots"
     card.take()
-    assert ((session.status & LABELLED) > 0).all()
+    assert ((session.labels.status & LABELLED) > 0).all()
     session.close()
 
 
 def test_a_hidden_reading_is_shown_nowhere_and_remembered(session):
-    session.hidden_share = 1.0
-    session.sharpen(learnt(session, sure=0.99))
-    session.show(4)
-    assert session.is_hidden()
-    assert session.suggestion() is None
-    assert not session.suggestions([4]).any()
-    assert not len(session.sure(0.5).rows)
-    session.toggle(session.taxonomy.index("Streak"))
-    assert not session.is_hidden()
-    ((row, shown),) = first_shown(session.project.store.database, session.annotator)
+    session.suggestions.hidden_share = 1.0
+    session.suggestions.take(learnt(session, sure=0.99))
+    session.cursor.show(4)
+    assert session.suggestions.is_hidden()
+    assert session.suggestions.of() is None
+    assert not session.suggestions.bits([4]).any()
+    assert not len(session.suggestions.sure(0.5).rows)
+    session.labelling.toggle(session.labels.taxonomy.index("Streak"))
+    assert not session.suggestions.is_hidden()
+    ((row, shown),) = first_shown(session.opened.project.store.database, session.opened.annotator)
     assert (row, shown["hidden"]) == (4, True)
-    round_bits = session.taxonomy.pack(session.taxonomy.complete(session.reading.likely()[4]))
+    round_bits = session.labels.taxonomy.pack(
+        session.labels.taxonomy.complete(session.predictions.now.likely()[4])
+    )
     assert shown["suggested"] == round_bits
-    session.hidden_share = 0.0
-    session.show(5)
-    session.accept()
-    found = first_shown(session.project.store.database, session.annotator)
+    session.suggestions.hidden_share = 0.0
+    session.cursor.show(5)
+    session.labelling.accept()
+    found = first_shown(session.opened.project.store.database, session.opened.annotator)
     assert [row for row, _ in found] == [4, 5]
     assert "hidden" not in found[1][1]
 
@@ -199,23 +202,23 @@ def wait(test, seconds=30):
 def test_a_label_changes_the_suggestions_of_all_shots(qapp, tmp_path):
     folder, truth = project_with_embeddings(tmp_path)
     session = make_session()
-    suggesting = Suggesting.of(session)
-    suggesting.begin(CHOICES)
+    suggesting = session.learning
+    suggesting.turn_on(CHOICES)
     session.open(folder)
-    wait(lambda: session.instant is not None)
-    assert session.instant.learnt.labels == 0
+    wait(lambda: session.predictions.instant is not None)
+    assert session.predictions.instant.learnt.labels == 0
     for row in range(6):
-        session.show(row)
-        for c in np.flatnonzero(truth[row] & ~session.taxonomy.implied(truth[row])):
-            session.toggle(int(c))
-    wait(lambda: session.instant.learnt.labels == 6)
+        session.cursor.show(row)
+        for c in np.flatnonzero(truth[row] & ~session.labels.taxonomy.implied(truth[row])):
+            session.labelling.toggle(int(c))
+    wait(lambda: session.predictions.instant.learnt.labels == 6)
     asked = []
-    session.queue_changed.connect(lambda: asked.append(session.choice.title))
+    session.queue.queue_changed.connect(lambda: asked.append(session.queue.choice.title))
     suggesting.similar(3)
     wait(lambda: asked)
-    assert session.choice.title == "Like shot 4"
-    assert session.queue[0] == 3
-    assert len(session.queue) == 61
+    assert session.queue.choice.title == "Like shot 4"
+    assert session.queue.rows[0] == 3
+    assert len(session.queue.rows) == 61
     places = []
     suggesting.laid_out.connect(places.append)
     assert suggesting.want_layout()
@@ -227,7 +230,7 @@ def test_a_label_changes_the_suggestions_of_all_shots(qapp, tmp_path):
 def test_without_being_begun_nothing_is_started(qapp, tmp_path):
     folder, _ = project_with_embeddings(tmp_path)
     session = make_session(folder)
-    suggesting = Suggesting.of(session)
+    suggesting = session.learning
     said = []
     session.noted.connect(lambda level, text: said.append(text))
     suggesting.similar(3)
@@ -237,15 +240,15 @@ def test_without_being_begun_nothing_is_started(qapp, tmp_path):
 
 
 def test_one_key_on_many_shots_accepts_only_what_is_shown(session):
-    session.hidden_share = 0.5
-    session.sharpen(learnt(session, sure=0.99))
-    session.decide(np.arange(40), 0, SKIPPED, "skip")
-    shown = session.suggestions(np.arange(40)) > 0
+    session.suggestions.hidden_share = 0.5
+    session.suggestions.take(learnt(session, sure=0.99))
+    session.labels.decide(np.arange(40), 0, SKIPPED, "skip")
+    shown = session.suggestions.bits(np.arange(40)) > 0
     assert 5 < shown.sum() < 35
     told = []
-    hand = Bulk(session, lambda: np.arange(40), lambda what: True, lambda what: None)
-    hand.told.connect(told.append)
+    hand = Selection(session, lambda: np.arange(40), lambda what: True, lambda what: None)
+    hand.reported.connect(told.append)
     hand.accept()
-    np.testing.assert_array_equal(session.status == LABELLED, shown)
-    np.testing.assert_array_equal(session.status == SKIPPED, ~shown)
+    np.testing.assert_array_equal(session.labels.status == LABELLED, shown)
+    np.testing.assert_array_equal(session.labels.status == SKIPPED, ~shown)
     assert told == [f"Accepted {shown.sum()} shots · Ctrl+Z takes it back"]

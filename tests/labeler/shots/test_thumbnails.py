@@ -104,15 +104,15 @@ def test_where_nothing_can_be_written_thumbnails_are_only_not_kept(tmp_path, inf
 def test_the_session_makes_each_thumbnail_once_for_all_sittings(qapp, tmp_path):
     folder = make_project(tmp_path)
     session = make_session(folder)
-    assert len(session.feed.without_thumbnail()) == 12
+    assert len(session.shots.feed.without_thumbnail()) == 12
     for row in range(12):
-        session.feed.thumbnail(row)
-    assert len(session.feed.without_thumbnail()) == 0
+        session.shots.feed.thumbnail(row)
+    assert len(session.shots.feed.without_thumbnail()) == 0
     session.close()
     session.open(folder)
-    picture = session.feed.thumbnail(4)
+    picture = session.shots.feed.thumbnail(4)
     assert picture is not None
-    assert session.feed.reader.small == {}, "nothing was asked of the reader"
+    assert session.shots.feed.reader.small == {}, "nothing was asked of the reader"
     session.close()
 
 

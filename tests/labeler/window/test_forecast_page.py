@@ -58,7 +58,7 @@ def test_a_click_foresees_what_more_labels_buy_class_by_class(opened, qtbot, qap
     assert page.stack.currentWidget() is not page.empty
     assert page.found["labels"] == 120
     assert page.said.text().startswith(page.found["text"])
-    names = list(window.session.taxonomy.names)
+    names = list(window.session.labels.taxonomy.names)
     assert [row.name for row in page.gains.rows] == names
     assert [row.name for row in page.shares.rows] == names
     assert "120 random checks" in page.about_shares.text()
@@ -74,8 +74,8 @@ def test_labels_since_the_forecast_are_counted_and_another_project_forgets_it(op
     window, page = opened(60)
     page.foresee()
     qtbot.waitUntil(lambda: page.found is not None and not page.errand.is_running, timeout=60_000)
-    left = np.flatnonzero((window.session.status & LABELLED) == 0)
-    assert window.session.decide(left[:3], 1, LABELLED, "key")
+    left = np.flatnonzero((window.session.labels.status & LABELLED) == 0)
+    assert window.session.labels.decide(left[:3], 1, LABELLED, "key")
     assert "3 labels have come since" in page.said.text()
     window.session.close()
     assert page.found is None
@@ -88,9 +88,9 @@ def test_look_for_puts_undecided_shots_that_may_show_the_class_into_the_queue(op
     class Reading:
         """Says that shots are the likelier Streak, the later they come."""
 
-        probabilities = np.zeros((200, len(session.taxonomy)), np.float32)
+        probabilities = np.zeros((200, len(session.labels.taxonomy)), np.float32)
 
-    streak = session.taxonomy.index("Streak")
+    streak = session.labels.taxonomy.index("Streak")
     Reading.probabilities[:, streak] = np.linspace(0, 1, 200)
     page.found = {"look_for": "Streak"}
     session_like = _Session(session, Reading())
@@ -98,7 +98,7 @@ def test_look_for_puts_undecided_shots_that_may_show_the_class_into_the_queue(op
     shown.found = page.found
     shown._look_for()
     rows, title = session_like.shown
-    undecided = np.flatnonzero((session.status & LABELLED) == 0)
+    undecided = np.flatnonzero((session.labels.status & LABELLED) == 0)
     assert title == "Perhaps Streak"
     assert list(rows) == sorted(undecided, reverse=True)[:100]
     shown.deleteLater()

@@ -144,39 +144,41 @@ def test_a_rubber_band_selects_and_ctrl_keeps_what_was_selected(grid):
 
 def test_one_key_tags_all_selected_and_one_undo_takes_it_back(window, grid):
     session = window.session
-    bent, prolate = session.taxonomy.index("Bent"), session.taxonomy.index("Prolate")
+    bent, prolate = session.labels.taxonomy.index("Bent"), session.labels.taxonomy.index("Prolate")
     click(grid, 2)
     press(window, Qt.Key.Key_1)  # Round on one of them: it cannot stay beside Prolate
     click(grid, 9, SHIFT)
     press(window, Qt.Key.Key_5)
-    wanted = session.taxonomy.pack(session.taxonomy.complete(session.taxonomy.mask(["Bent"])))
-    assert session.present[2:10].tolist() == [wanted] * 8
-    assert (session.present[2:10] >> prolate & 1).all()
-    assert (session.status[2:10] & LABELLED).all()
-    assert not session.status[[1, 10]].any()
+    wanted = session.labels.taxonomy.pack(
+        session.labels.taxonomy.complete(session.labels.taxonomy.mask(["Bent"]))
+    )
+    assert session.labels.present[2:10].tolist() == [wanted] * 8
+    assert (session.labels.present[2:10] >> prolate & 1).all()
+    assert (session.labels.status[2:10] & LABELLED).all()
+    assert not session.labels.status[[1, 10]].any()
     press(window, Qt.Key.Key_Z, CTRL)
-    assert session.labels(2)[session.taxonomy.index("Round")]
-    assert not session.status[3:10].any()
+    assert session.labelling.labels(2)[session.labels.taxonomy.index("Round")]
+    assert not session.labels.status[3:10].any()
     press(window, Qt.Key.Key_Z, CTRL | SHIFT)
-    assert (session.present[2:10] >> bent & 1).all()
+    assert (session.labels.present[2:10] >> bent & 1).all()
     press(window, Qt.Key.Key_5)  # all have it: take it from all
-    assert not session.status[2:10].any()
-    with Project.open(session.project.folder) as project:
-        state = project.store.load_state(session.annotator)
-    np.testing.assert_array_equal(state.present, session.present)
+    assert not session.labels.status[2:10].any()
+    with Project.open(session.opened.folder) as project:
+        state = project.store.load_state(session.opened.annotator)
+    np.testing.assert_array_equal(state.present, session.labels.present)
 
 
 def test_a_key_on_many_is_as_on_each(window, grid):
     """Whatever the shots carry before: adding a class in bulk is adding it one by one."""
     session = window.session
-    taxonomy = session.taxonomy
+    taxonomy = session.labels.taxonomy
     rng = np.random.default_rng(3)
     legal = taxonomy.pack(taxonomy.legal_sets)
     legal = legal[legal > 0]
-    session.decide(np.arange(N), rng.choice(legal, N), LABELLED, "bulk")
+    session.labels.decide(np.arange(N), rng.choice(legal, N), LABELLED, "bulk")
     grid.select("select:all")
     for c in range(len(taxonomy)):
-        before = session.present.copy()
+        before = session.labels.present.copy()
         has = (before >> c & 1).astype(bool)
         wanted = [
             int(p)
@@ -185,9 +187,9 @@ def test_a_key_on_many_is_as_on_each(window, grid):
             for p, h in zip(before, has, strict=True)
         ]
         grid.hand.toggle(c)
-        assert session.present.tolist() == wanted, taxonomy.names[c]
-        session.undo()
-        np.testing.assert_array_equal(session.present, before)
+        assert session.labels.present.tolist() == wanted, taxonomy.names[c]
+        session.labelling.undo()
+        np.testing.assert_array_equal(session.labels.present, before)
 
 
 def test_above_two_hundred_shots_it_asks_once(window, grid, monkeypatch):
@@ -199,46 +201,48 @@ def test_above_two_hundred_shots_it_asks_once(window, grid, monkeypatch):
     )
     press(window, Qt.Key.Key_A, CTRL)
     press(window, Qt.Key.Key_0)
-    assert not window.session.status.any()
+    assert not window.session.labels.status.any()
     press(window, Qt.Key.Key_0)
-    assert (window.session.status & LABELLED).all()
+    assert (window.session.labels.status & LABELLED).all()
     assert asked == [f"Give Empty to {N} shots?\nCtrl+Z takes it back."] * 2
 
 
 def test_flag_skip_fix_and_accept_work_on_all_selected(window, grid):
-    session, taxonomy = window.session, window.session.taxonomy
+    session, taxonomy = window.session, window.session.labels.taxonomy
     click(grid, 0)
     click(grid, 4, SHIFT)
     press(window, Qt.Key.Key_M, SHIFT)
-    assert (session.status[:5] & FLAGGED).all()
+    assert (session.labels.status[:5] & FLAGGED).all()
     press(window, Qt.Key.Key_M, SHIFT)
-    assert not (session.status & FLAGGED).any()
+    assert not (session.labels.status & FLAGGED).any()
     press(window, Qt.Key.Key_S)
-    assert (session.status[:5] & SKIPPED).all()
+    assert (session.labels.status[:5] & SKIPPED).all()
     broken = taxonomy.pack(taxonomy.mask(["Round", "Empty"]))
-    session.decide(np.arange(3), broken, LABELLED, "bulk")
+    session.labels.decide(np.arange(3), broken, LABELLED, "bulk")
     press(window, Qt.Key.Key_F)
-    assert not taxonomy.contradictions(taxonomy.unpack(session.present[:3])).any()
+    assert not taxonomy.contradictions(taxonomy.unpack(session.labels.present[:3])).any()
     use_made_up_run(session)
     grid.select("select:all")
     press(window, Qt.Key.Key_Return, CTRL)
-    likely = session.predictions.likely()[5:].any(1)
-    assert (session.status[5:][likely] & LABELLED).all()
-    assert session.labels(7)[taxonomy.index("Round")]
+    likely = session.predictions.run.likely()[5:].any(1)
+    assert (session.labels.status[5:][likely] & LABELLED).all()
+    assert session.labelling.labels(7)[taxonomy.index("Round")]
 
 
 def test_select_what_matches_and_group_by_label_set(window, grid, qtbot):
     session = window.session
-    session.decide([1, 5, 9], session.taxonomy.pack(session.taxonomy.mask(["Empty"])), 1, "bulk")
+    session.labels.decide(
+        [1, 5, 9], session.labels.taxonomy.pack(session.labels.taxonomy.mask(["Empty"])), 1, "bulk"
+    )
     grid.select("class:Empty")
     assert chosen(grid) == [1, 5, 9]
     grid.set_group("labels")
     assert [(s.title, s.count) for s in grid.canvas.sections] == [("Empty", 3), ("undecided", 37)]
     assert grid.canvas.chosen.shown[:3].tolist() == [1, 5, 9]
     assert chosen(grid) == [0, 1, 2], "the same shots stay selected"
-    session.set_queue(filter="unlabelled")
+    session.queue.choose(filter="unlabelled")
     assert len(grid.canvas.chosen.shown) == 37
-    session.set_filters(("unlabelled", "flagged"))
+    session.queue.set_filters(("unlabelled", "flagged"))
     assert grid.empty.isVisible()
     grid.empty.button.click()
     assert len(grid.canvas.chosen.shown) == N
@@ -247,22 +251,22 @@ def test_select_what_matches_and_group_by_label_set(window, grid, qtbot):
 def test_enter_and_double_click_open_the_pattern_in_label(window, grid):
     click(grid, 6)
     press(window, Qt.Key.Key_Return)
-    assert (window.tab, window.session.row) == ("Label", 6)
+    assert (window.tab, window.session.cursor.row) == ("Label", 6)
     window.show_tab("Grid")
     x, y = grid.canvas.plan.corner(11)
     QTest.mouseDClick(grid.canvas.port, Qt.MouseButton.LeftButton, pos=QPoint(x + 9, y + 9))
-    assert (window.tab, window.session.row) == ("Label", 11)
+    assert (window.tab, window.session.cursor.row) == ("Label", 11)
 
 
 def test_class_keys_need_a_selection_and_the_tags_count_it(window, grid):
     press(window, Qt.Key.Key_1)
-    assert not window.session.status.any()
+    assert not window.session.labels.status.any()
     assert not window.actions_.by_id["class.Round"].isEnabled()
     click(grid, 0)
     click(grid, 1, CTRL)
     press(window, Qt.Key.Key_1)
     click(grid, 2, CTRL)
-    button = grid.tags.buttons[window.session.taxonomy.index("Round")]
+    button = grid.tags.buttons[window.session.labels.taxonomy.index("Round")]
     assert (button.have, button.of) == (2, 3)
     button.click()
     assert (button.have, button.of) == (3, 3)
@@ -274,7 +278,7 @@ def test_thumbnails_get_larger_and_the_size_is_remembered(window, grid, tmp_path
     press(window, Qt.Key.Key_Plus)
     assert grid.canvas.side > side
     window.show_tab("Label")
-    assert window.session.project.store.get_meta("window.grid")["side"] == grid.canvas.side
+    assert window.session.opened.project.store.get_meta("window.grid")["side"] == grid.canvas.side
 
 
 @pytest.mark.parametrize("name", ["dark", "light"])
@@ -304,7 +308,7 @@ def test_clusters_of_the_map_are_found_where_it_was_made_and_forgotten_with_the_
     chance = np.random.default_rng(1)
     typical = (np.flatnonzero(cluster == 0)[:5], np.flatnonzero(cluster == 1)[:5])
     made = map_file.ShotMap(chance.random((N, 2), np.float32), cluster, typical)
-    path = map_file.path_of(session.project.folder, map_file.ground_of(session.project))
+    path = map_file.path_of(session.opened.folder, map_file.ground_of(session.opened.project))
     map_file.save(path, made)
     grid.head._fill_groups()
     assert "By cluster" in names()
@@ -313,5 +317,5 @@ def test_clusters_of_the_map_are_found_where_it_was_made_and_forgotten_with_the_
         ("cluster 1", N // 2), ("cluster 2", N // 4), ("in no cluster", N // 4)
     ]  # fmt: skip
     path.unlink()
-    session.run_changed.emit()
+    session.predictions.run_changed.emit()
     assert [s.count for s in grid.canvas.sections] == [N]

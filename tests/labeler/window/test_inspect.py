@@ -37,8 +37,8 @@ def shown(qtbot, tmp_path, qapp):
         qtbot.addWidget(view)
         view.resize(*size)
         view.show()
-        qtbot.waitUntil(lambda: isinstance(session.counts(), np.ndarray), timeout=20_000)
-        session.auto_levels()
+        qtbot.waitUntil(lambda: isinstance(session.cursor.counts(), np.ndarray), timeout=20_000)
+        session.display.auto_levels()
         return session, view
 
     yield make
@@ -85,7 +85,7 @@ def test_all_classes_of_the_shot_stand_side_by_side_without_scrolling(shown):
     assert view.shot.tiles.verticalScrollBar().maximum() == 0
     assert view.shot.tiles.delegate.side > 150
     assert view.shot.title.text() == "Shot 1 · labelled Spherical/Oblate, Round"
-    session.show(2)
+    session.cursor.show(2)
     assert {tile.row for tile in tiles(view.shot.tiles)} == {2}
     assert "Prolate, Streak" in view.shot.title.text()
 
@@ -98,16 +98,16 @@ def test_the_coarse_grid_is_said(shown):
 
 def test_a_tile_is_the_pattern_dimmed_where_the_network_did_not_look(shown):
     session, view = shown()
-    session.look(contours=False, strength=1.0)
+    session.display.change(contours=False, strength=1.0)
     plain, hot = drawn(view.shot.tiles, 0), drawn(view.shot.tiles, 2)
     side = view.shot.tiles.delegate.side
     bright = np.array([(picture & 0xFF)[5 : side + 5, 5 : side + 5] for picture in (plain, hot)])
-    heat = session.predictions.heatmap(0, 1, bright[0].shape)
+    heat = session.predictions.run.heatmap(0, 1, bright[0].shape)
     assert bright[1].mean() < bright[0].mean()
     seen = bright[0] > 40
     ratio = bright[1][seen] / bright[0][seen]
     assert np.corrcoef(ratio, heat[seen])[0, 1] > 0.9
-    session.look(strength=0.0)
+    session.display.change(strength=0.0)
     same = drawn(view.shot.tiles, 2)[5 : side + 5, 5 : side + 5]
     assert np.abs((same & 0xFF).astype(int) - bright[0]).max() <= 1
 
@@ -117,22 +117,22 @@ def test_contours_can_be_switched(shown, qtbot):
     assert view.contours.isChecked()
     with_lines = drawn(view.shot.tiles, 2)
     view.contours.setChecked(False)
-    assert not session.overlay.contours
+    assert not session.display.overlay.contours
     assert (drawn(view.shot.tiles, 2) != with_lines).any()
     view.strength.setValue(30)
-    assert session.overlay.strength == pytest.approx(0.3)
+    assert session.display.overlay.strength == pytest.approx(0.3)
 
 
 def test_a_click_on_a_class_puts_its_heatmap_on_the_pattern(shown, qtbot):
     session, view = shown()
     with qtbot.waitSignal(view.label_requested):
         view.shot.tiles.clicked.emit(view.shot.tiles.model().index(5, 0))
-    assert session.heat_on
-    assert session.heat_class == 4
+    assert session.heat.on
+    assert session.heat.class_index == 4
     view.shot.tiles.clicked.emit(view.shot.tiles.model().index(5, 0))
-    assert session.heat_on  # going there twice does not switch it off
+    assert session.heat.on  # going there twice does not switch it off
     view.shot.tiles.clicked.emit(view.shot.tiles.model().index(0, 0))
-    assert not session.heat_on
+    assert not session.heat.on
 
 
 def test_the_gallery_begins_with_streak(shown):
@@ -140,20 +140,22 @@ def test_the_gallery_begins_with_streak(shown):
     view.show_gallery()
     assert view.gallery.classes.item(0).text() == "Streak"
     assert view.gallery.classes.item(1).text() == "Bent"
-    streak = session.taxonomy.index("Streak")
+    streak = session.labels.taxonomy.index("Streak")
     found = tiles(view.gallery.tiles)
-    expected = session.predictions.gallery(streak, "hits", session.present, session.status)
+    expected = session.predictions.run.gallery(
+        streak, "hits", session.labels.present, session.labels.status
+    )
     assert [tile.row for tile in found] == expected.tolist()
     assert {tile.kind for tile in found} == {streak}
 
 
 def test_the_gallery_tells_hits_from_misses(shown):
     session, view = shown()
-    view.show_gallery(session.taxonomy.index("Round"))
+    view.show_gallery(session.labels.taxonomy.index("Round"))
     for choice in ("certain", "unsure", "missed", "false", "labelled", "hits"):
         view.gallery.choose(view.gallery.kind, choice)
-        expected = session.predictions.gallery(
-            view.gallery.kind, choice, session.present, session.status
+        expected = session.predictions.run.gallery(
+            view.gallery.kind, choice, session.labels.present, session.labels.status
         )
         assert view.gallery.empty.isVisible() == (len(expected) == 0)
         if len(expected):
@@ -163,8 +165,8 @@ def test_the_gallery_tells_hits_from_misses(shown):
 
 def test_nothing_to_show_is_said(shown):
     session, view = shown()
-    view.show_gallery(session.taxonomy.index("Bent"))
-    view.gallery.choose(session.taxonomy.index("Bent"), "labelled")
+    view.show_gallery(session.labels.taxonomy.index("Bent"))
+    view.gallery.choose(session.labels.taxonomy.index("Bent"), "labelled")
     assert view.gallery.empty.isVisible()
     assert view.gallery.empty.title.text() == "No shot is labelled Bent yet"
 
@@ -177,18 +179,18 @@ def test_a_shot_of_the_gallery_becomes_the_current_one(shown, qtbot):
     view.gallery.tiles.setCurrentIndex(index)
     with qtbot.waitSignal(view.label_requested):
         qtbot.keyClick(view.gallery.tiles, Qt.Key.Key_Return)
-    assert session.row == tile.row
-    assert session.heat_class == tile.kind
-    assert session.heat_on
+    assert session.cursor.row == tile.row
+    assert session.heat.class_index == tile.kind
+    assert session.heat.on
 
 
 def test_labels_made_elsewhere_change_the_gallery(shown):
     session, view = shown()
-    empty = session.taxonomy.index("Empty")
+    empty = session.labels.taxonomy.index("Empty")
     view.show_gallery(empty)
     view.gallery.choose(empty, "labelled")
     before = len(tiles(view.gallery.tiles))
-    session.toggle(empty)
+    session.labelling.toggle(empty)
     assert len(tiles(view.gallery.tiles)) == before + 1
 
 
@@ -198,13 +200,13 @@ def test_shots_that_arrive_are_painted(shown, qtbot):
     row = tiles(view.gallery.tiles)[-1].row
     place = len(tiles(view.gallery.tiles)) - 1
     drawn(view.gallery.tiles, place)  # asks for it
-    qtbot.waitUntil(lambda: isinstance(session.counts(row), np.ndarray), timeout=20_000)
+    qtbot.waitUntil(lambda: isinstance(session.shots.counts(row), np.ndarray), timeout=20_000)
     assert len(np.unique(drawn(view.gallery.tiles, place))) > 50
 
 
 def test_a_screen_reader_hears_shot_class_probability_and_label(shown):
     session, view = shown()
-    said = spoken(session, Tile(0, session.taxonomy.index("Round")))
+    said = spoken(session, Tile(0, session.labels.taxonomy.index("Round")))
     assert said.startswith("shot 1, Round, model ")
     assert said.endswith("labelled")
     assert view.shot.tiles.model().index(0, 0).data() == "shot 1"
@@ -212,9 +214,9 @@ def test_a_screen_reader_hears_shot_class_probability_and_label(shown):
 
 def test_another_run_changes_what_is_shown(shown):
     session, view = shown()
-    session.use_run(None)
+    session.predictions.use_run(None)
     assert view.empty.isVisible()
-    session.use_run(1)
+    session.predictions.use_run(1)
     assert not view.empty.isVisible()
 
 
@@ -232,7 +234,7 @@ def test_in_the_window_a_chosen_shot_is_shown_in_label(qtbot, qapp, tmp_path):
     view.show_gallery()
     view.gallery.tiles.clicked.emit(view.gallery.tiles.model().index(1, 0))
     assert window.tab == "Label"
-    assert session.row == tiles(view.gallery.tiles)[1].row
+    assert session.cursor.row == tiles(view.gallery.tiles)[1].row
     window.close()
 
 
@@ -263,19 +265,19 @@ def test_the_other_form_is_shown_where_the_run_kept_it(shown, tmp_path):
     session, view = shown()
     assert not view.form.isEnabled()
     assert "predict again" in view.note.text()
-    path = session.predictions.path
+    path = session.predictions.run.path
     with h5py.File(path, "a") as file:
         file["heatmaps_chattopadhay"] = 1 - file["heatmaps"][()]
         file["heatmap_scale_chattopadhay"] = np.ones(file["heatmaps"].shape[:2], np.float32)
-    session.use_run(1)
+    session.predictions.use_run(1)
     assert view.form.isEnabled()
     before = drawn(view.shot.tiles, 2)
-    session.look(form="chattopadhay")
+    session.display.change(form="chattopadhay")
     assert view.form.currentText() == "Chattopadhay's form"
     assert (drawn(view.shot.tiles, 2) != before).any()
-    session.show_heat(1)
-    expected = session.predictions.heatmap(0, 1, (64, 64), "chattopadhay")
-    np.testing.assert_array_equal(session.heatmap((64, 64)), expected)
+    session.heat.show(1)
+    expected = session.predictions.run.heatmap(0, 1, (64, 64), "chattopadhay")
+    np.testing.assert_array_equal(session.heat.on_pattern((64, 64)), expected)
 
 
 def test_occlusion_stands_beside_the_heat_once_it_is_there(shown):
@@ -290,22 +292,22 @@ def test_occlusion_stands_beside_the_heat_once_it_is_there(shown):
     job.end(cells=np.eye(8).tolist())
     assert tiles(view.shot.tiles)[-1] == Tile(0, 1, covered=True)
     assert len(np.unique(drawn(view.shot.tiles, 12))) > 20
-    session.show(1)
+    session.cursor.show(1)
     assert len(tiles(view.shot.tiles)) == 12
 
 
 def test_a_broken_rule_opens_the_shots_that_break_it(shown, qtbot):
     session, view = shown()
     view.show_claims()
-    broken = session.predictions.broken()
-    hard = session.taxonomy.hard
+    broken = session.predictions.run.broken()
+    hard = session.labels.taxonomy.hard
     assert view.claims.title.text().startswith(f"{(broken & hard).any(1).sum()} of 40 predictions")
     rows, text = view.claims._lines[0]
-    rule = [r.text for r in session.taxonomy.rules].index(text)
+    rule = [r.text for r in session.labels.taxonomy.rules].index(text)
     np.testing.assert_array_equal(rows, np.flatnonzero(broken[:, rule]))
     with qtbot.waitSignal(view.label_requested):
         view.claims.rules.opened.emit(0)
-    np.testing.assert_array_equal(session.queue, rows)
+    np.testing.assert_array_equal(session.queue.rows, rows)
 
 
 def test_measured_faithfulness_is_shown_for_its_class(shown):
@@ -319,19 +321,19 @@ def test_measured_faithfulness_is_shown_for_its_class(shown):
         "shots": 8, "heat": numbers, "occlusion": None, "on_masked": 0.1, "outside": 0.3,
         "alarm": True,
     }  # fmt: skip
-    folder = session.project.run_folder(1)
+    folder = session.opened.project.run_folder(1)
     report = {"form": "paper", "classes": {"Streak": found}}
     (folder / "faithfulness.json").write_text(json.dumps(report))
     ToldJob.made[-1].end(classes={})
     assert view.claims.faith.lines.lines[0][:4] == ("Streak", "8", "+.17", "+.11 … +.21")
-    view.show_gallery(session.taxonomy.index("Streak"))
+    view.show_gallery(session.labels.taxonomy.index("Streak"))
     assert "more than chance" in view.gallery.faith.text()
     assert "40% of it lies off the detector" in view.gallery.faith.text()
 
 
 def test_the_figure_button_draws_what_the_gallery_shows(shown, tmp_path):
     session, view = shown()
-    view.show_gallery(session.taxonomy.index("Round"))
+    view.show_gallery(session.labels.taxonomy.index("Round"))
     view.errand.make_job = ToldJob
     view.save.draw(tmp_path / "round.pdf")
     arguments = ToldJob.made[-1].arguments
@@ -363,10 +365,10 @@ def test_suspicious_labels_become_a_queue_with_reasons(shown, qtbot):
     session.noted.connect(lambda level, text: said.append(text))
     with qtbot.waitSignal(page.label_requested):
         page.table.opened.emit(1)
-    assert session.queue.tolist() == [6, 2]
-    assert session.row == 2
+    assert session.queue.rows.tolist() == [6, 2]
+    assert session.cursor.row == 2
     assert said == ["Shot 3 labelled Round: its 8 nearest are all Streak."]
-    session.toggle(session.taxonomy.index("Bent"))
+    session.labelling.toggle(session.labels.taxonomy.index("Bent"))
     assert [line[0] for line in page.table.lines.lines] == ["7"]
     assert "1 of them you have relabelled" in page.said.text()
 

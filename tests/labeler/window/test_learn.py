@@ -90,9 +90,9 @@ def test_the_form_offers_recipes_in_words_and_follows_them(shown):
 
 def test_shots_in_error_are_counted_as_left_out(shown):
     session, view = shown()
-    wrong = session.taxonomy.pack(session.taxonomy.mask(["Empty", "Round"]))
-    session.decided.put([0, 1], wrong, 1)
-    session.labels_changed.emit([0, 1])
+    wrong = session.labels.taxonomy.pack(session.labels.taxonomy.mask(["Empty", "Round"]))
+    session.labels.decided.put([0, 1], wrong, 1)
+    session.labels.labels_changed.emit([0, 1])
     assert "2 shots in error are left out" in view.form.facts.text()
 
 
@@ -135,7 +135,7 @@ def test_another_run_is_used_and_the_old_one_again(shown, qtbot):
         view.table.choose(number)
         assert view.use.text() == f"Use run {number}"
         qtbot.mouseClick(view.use, Qt.MouseButton.LeftButton)
-        assert session.project.current_run == number
+        assert session.opened.project.current_run == number
         assert cells(view.table)[2 - number][0] == "●"
 
 
@@ -163,7 +163,7 @@ def test_curves_of_the_chosen_run_are_drawn(shown):
 def test_live_curves_grow_with_the_events(shown):
     _, view = shown((0.5,), current=1)
     now = view.retraining
-    now.job, now.number, now._project = object(), 2, view.session.project
+    now.job, now.number, now._project = object(), 2, view.session.opened.project
     view.table.choose(2)
     for epoch in (1, 2, 3):
         now._hear({"event": "epoch", "epoch": epoch, "epochs": 20, "loss": 0.5 / epoch,
@@ -258,10 +258,10 @@ def test_the_shots_that_two_runs_decide_apart_are_one_click_away(shown, qtbot):
     assert pane.won.text() == f"{len(pane.change.verdict.better)} won"
     with qtbot.waitSignal(view.label_requested):
         qtbot.mouseClick(pane.won, Qt.MouseButton.LeftButton)
-    assert session.queue.tolist() == pane.change.verdict.better
-    assert session.choice.title == "Only run 2 is right"
+    assert session.queue.rows.tolist() == pane.change.verdict.better
+    assert session.queue.choice.title == "Only run 2 is right"
     qtbot.mouseClick(pane.flipped, Qt.MouseButton.LeftButton)
-    assert len(session.queue) == len(pane.change.flipped) > len(pane.change.verdict.better)
+    assert len(session.queue.rows) == len(pane.change.flipped) > len(pane.change.verdict.better)
     view.table.choose(1)
     assert not pane.won.isVisible()
     assert not pane.verdict.isVisible()
@@ -295,7 +295,9 @@ def test_the_form_counts_the_labels_of_each_class_and_marks_the_few(shown):
     lines = dict(view.form.counts.lines())
     assert lines["Round"] == "10"
     assert lines["Bent"] == "none"
-    session.decided.put([0], session.taxonomy.pack(session.taxonomy.mask(["Empty"])), 1)
+    session.labels.decided.put(
+        [0], session.labels.taxonomy.pack(session.labels.taxonomy.mask(["Empty"])), 1
+    )
     view._refresh_form()
     assert dict(view.form.counts.lines())["Round"] == "9 · few"
 
@@ -304,10 +306,10 @@ def test_one_key_goes_back_to_the_run_before_and_forth_again(shown, qtbot):
     session, view = shown((0.5, 0.8), current=1)
     assert not view.back.isVisible()
     view.retraining.go_back()
-    assert session.project.current_run == 1
+    assert session.opened.project.current_run == 1
     view.retraining.use(2)
     assert view.back.text() == "Back to run 1"
     qtbot.mouseClick(view.back, Qt.MouseButton.LeftButton)
-    assert session.project.current_run == 1
+    assert session.opened.project.current_run == 1
     view.retraining.go_back()
-    assert session.project.current_run == 2
+    assert session.opened.project.current_run == 2

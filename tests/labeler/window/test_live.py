@@ -20,7 +20,7 @@ import torch
 from labeler.cli import main
 from labeler.project import classes
 from labeler.project.project import Project
-from labeler.session.live_watch import Order
+from labeler.session.background.live import WatchRequest
 from labeler.session.session import Session
 from labeler.window.main_window import MainWindow
 from model.metrics.agreement import share_interval
@@ -267,7 +267,7 @@ def test_live_says_what_it_is_for_before_anything_is_started(window):
     view.form.source.setText("tcp://host:1")
     assert view.form.button.isEnabled()
     order = view.form.order()
-    assert order == Order("tcp://host:1", view.session.project.run_folder(1))
+    assert order == WatchRequest("tcp://host:1", view.session.opened.project.run_folder(1))
 
 
 def test_the_board_shows_what_a_watch_tells_and_alarms_come_and_go(window, project):
@@ -316,7 +316,7 @@ def test_a_watch_and_hits_that_join_go_on_while_the_project_changes(window, tmp_
     watch, session = window.views["Live"].watch, window.session
     watch.make_job = FakeJob
     watch.set_band("Streak", 0.0, 0.3)
-    watch.start(Order("somewhere.h5", Path("1")))
+    watch.start(WatchRequest("somewhere.h5", Path("1")))
     job = watch.job
     job.event_received.emit(second(1))
     session.change_classes(classes.rename, "Bent", "Curved")
@@ -328,7 +328,7 @@ def test_a_watch_and_hits_that_join_go_on_while_the_project_changes(window, tmp_
     job.finished.emit(True, "")
     watch.add_hits()
     joining = watch.joining
-    session.sources_changed()
+    session.reopen()
     assert watch.joining is joining
     joining.finished.emit(True, "Added.")
     assert (watch.joining, watch.seen.files) == (None, [])
@@ -338,10 +338,10 @@ def test_a_watch_ends_with_its_project(window, tmp_path):
     watch, session = window.views["Live"].watch, window.session
     watch.make_job = FakeJob
     watch.set_band("Streak", 0.0, 0.3)
-    watch.start(Order("somewhere.h5", Path("1")))
+    watch.start(WatchRequest("somewhere.h5", Path("1")))
     session.open(make_project(tmp_path / "other"))
     assert (watch.job, watch.bands, watch.seen.state) == (None, {}, "")
-    watch.start(Order("somewhere.h5", Path("1")))
+    watch.start(WatchRequest("somewhere.h5", Path("1")))
     session.close()
     assert watch.job is None
 
@@ -349,7 +349,7 @@ def test_a_watch_ends_with_its_project(window, tmp_path):
 def test_a_watch_that_fails_says_why_where_it_was_started(window):
     view = window.views["Live"]
     view.watch.make_job = FakeJob
-    view.watch.start(Order("somewhere.h5", Path("1")))
+    view.watch.start(WatchRequest("somewhere.h5", Path("1")))
     view.watch.job.finished.emit(False, "somewhere.h5: is damaged.")
     assert view.right.currentWidget() is view.empty
     assert "is damaged" in view.empty.text.text()
@@ -368,10 +368,10 @@ def test_a_real_watch_is_started_stopped_and_its_hits_join_the_project(window, q
     assert view.watch.seen.state == "stopped"
     qtbot.waitUntil(view.board.add.isEnabled)
     view.board.add.click()
-    qtbot.waitUntil(lambda: window.session.n_shots == 68, timeout=60_000)
+    qtbot.waitUntil(lambda: window.session.labels.n_shots == 68, timeout=60_000)
     qtbot.waitUntil(lambda: view.watch.joining is None)
-    assert window.session.predictions is not None
-    assert len(window.session.predictions) == 68
+    assert window.session.predictions.run is not None
+    assert len(window.session.predictions.run) == 68
 
 
 def test_closing_the_window_ends_the_watch_with_a_complete_record(window, qtbot, tmp_path):
@@ -379,7 +379,7 @@ def test_closing_the_window_ends_the_watch_with_a_complete_record(window, qtbot,
     view.form.source.setText(str(write_live(tmp_path / "live.h5")))
     view.form.button.click()
     qtbot.waitUntil(lambda: view.watch.seen.now.get("kept") == 8, timeout=60_000)
-    folder = Path(window.session.project.folder)
+    folder = window.session.opened.folder
     window.close()
     (kept,) = (folder / "live").glob("*.h5")
     assert not is_under_swmr(kept)

@@ -11,7 +11,6 @@ from PyQt6.QtTest import QTest
 from labeler.active import map as map_file
 from labeler.active.map import ShotMap
 from labeler.project.store.records import FLAGGED, LABELLED
-from labeler.session.instant_learning import Suggesting
 from labeler.window.map import colours as map_colours
 from labeler.window.map import dots as map_dots
 from labeler.window.map.canvas import MapCanvas
@@ -44,7 +43,7 @@ def view(qtbot, tmp_path):
     ring = np.array([[0.4, 0.4], [0.8, 0.4], [0.8, 0.8], [0.4, 0.4]], np.float32)
     cluster = np.array([0] * 6 + [1] * 5 + [-1], np.int16)
     made = ShotMap(places, cluster, (np.arange(3), np.arange(6, 9)), ((0, ring),))
-    path = map_file.path_of(session.project.folder, map_file.ground_of(session.project))
+    path = map_file.path_of(session.opened.folder, map_file.ground_of(session.opened.project))
     map_file.save(path, made)
     view = MapView(session)
     qtbot.addWidget(view)
@@ -129,11 +128,11 @@ def test_a_cluster_is_selected_and_gets_a_class_by_one_key(view):
     view.clusters.cards[0].click()
     assert view.canvas.rows.tolist() == [0, 1, 2, 3, 4, 5]
     assert view.chosen.text() == "6 selected, 6 undecided"
-    view.hand.toggle(session.taxonomy.index("Streak"))
-    assert (session.status[:6] & LABELLED).all()
-    assert not (session.status[6:] & LABELLED).any()
-    session.undo()
-    assert not (session.status & LABELLED).any()
+    view.hand.toggle(session.labels.taxonomy.index("Streak"))
+    assert (session.labels.status[:6] & LABELLED).all()
+    assert not (session.labels.status[6:] & LABELLED).any()
+    session.labelling.undo()
+    assert not (session.labels.status & LABELLED).any()
 
 
 def test_selected_shots_become_a_queue(view):
@@ -141,27 +140,27 @@ def test_selected_shots_become_a_queue(view):
     view.label_requested.connect(lambda: asked.append(True))
     view.canvas.select([7, 2])
     view.queue.click()
-    assert view.session.queue.tolist() == [2, 7]
-    assert view.session.choice.title == "2 from the map"
+    assert view.session.queue.rows.tolist() == [2, 7]
+    assert view.session.queue.choice.title == "2 from the map"
     assert asked
 
 
 def test_every_colouring_names_every_point_or_leaves_it_quiet(view):
     session = view.session
-    session.show(2)
-    session.toggle(session.taxonomy.index("Streak"))
-    session.show(3)
-    session.flag()
+    session.cursor.show(2)
+    session.labelling.toggle(session.labels.taxonomy.index("Streak"))
+    session.cursor.show(3)
+    session.labelling.flag()
     for name, (_, colour) in map_colours.MODES.items():
         found = colour(session)
         assert found.codes.shape == (N,), name
         assert found.codes.max(initial=-1) < len(found.legend)
         assert sum(e.count for e in found.legend) == (found.codes >= 0).sum()
     codes = map_colours.by_class(session).codes
-    assert session.taxonomy.names[codes[2]] == "Streak"  # and not its parent
+    assert session.labels.taxonomy.names[codes[2]] == "Streak"  # and not its parent
     state = map_colours.by_state(session)
     assert [state.legend[k].text for k in state.codes[[2, 3]]] == ["Labelled", "Flagged"]
-    assert session.status[3] & FLAGGED
+    assert session.labels.status[3] & FLAGGED
 
 
 def test_the_legend_of_classes_says_that_each_shot_counts_once(view):
@@ -193,7 +192,7 @@ def test_an_empty_map_says_what_will_be_here_and_what_to_do(qtbot, tmp_path):
 def test_principal_components_are_there_at_once(qtbot, tmp_path):
     folder, _ = project_with_embeddings(tmp_path, 60)
     session = make_session()
-    Suggesting.of(session).begin(CHOICES)
+    session.learning.turn_on(CHOICES)
     session.open(folder)
     view = MapView(session)
     qtbot.addWidget(view)

@@ -11,7 +11,6 @@ from labeler.active import embeddings as grounds
 from labeler.project.folder import CACHE
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
-from labeler.session.instant_learning import Suggesting
 from labeler.window.main_window import MainWindow
 from model.active.head import fit, legal_sets, space_of
 from model.metrics.metrics import f1_scores
@@ -29,7 +28,9 @@ class Person:
 
     def __init__(self, window, truth):
         self.window, self.session, self.truth = window, window.session, truth
-        self.keys = [getattr(Qt.Key, f"Key_{c.key.upper()}") for c in self.session.taxonomy.classes]
+        self.keys = [
+            getattr(Qt.Key, f"Key_{c.key.upper()}") for c in self.session.labels.taxonomy.classes
+        ]
         self.pressed = 0
 
     def press(self, key):
@@ -38,22 +39,31 @@ class Person:
 
     def answer(self):
         """Accept the ghost where it is right, else correct it by as few keys as there are."""
-        session, want = self.session, self.truth[self.session.row]
-        row = session.row
-        ghost = session.suggestion()
+        session, want = self.session, self.truth[self.session.cursor.row]
+        row = session.cursor.row
+        ghost = session.suggestions.of()
         if ghost is not None and (ghost == want).all():
             self.press(Qt.Key.Key_Return)
             return
         for _ in range(12):
-            shown = session.labels() if session.is_decided() else session.suggestion()
+            shown = (
+                session.labelling.labels()
+                if session.labelling.is_decided()
+                else session.suggestions.of()
+            )
             shown = np.zeros(len(want), bool) if shown is None else shown
-            if session.is_decided() and (shown == want).all():
+            if session.labelling.is_decided() and (shown == want).all():
                 break
-            missing = want & ~shown & ~session.taxonomy.implied(want)
+            missing = want & ~shown & ~session.labels.taxonomy.implied(want)
             missing = missing if missing.any() else want & ~shown
             wrong = np.flatnonzero(missing if missing.any() else shown & ~want)
             self.press(self.keys[wrong[-1] if len(wrong) else np.flatnonzero(want)[-1]])
-        assert (session.labels(row) == want).all(), (row, session.row, session.present[row], want)
+        assert (session.labelling.labels(row) == want).all(), (
+            row,
+            session.cursor.row,
+            session.labels.present[row],
+            want,
+        )
         self.press(Qt.Key.Key_Right)
 
 
@@ -72,14 +82,16 @@ def macro_f1(said, truth):
 def by_chance(window, truth, n, seeds=5):
     """Macro F1 on the others of heads fitted on n random labels, one for each seed."""
     session = window.session
-    ground = Suggesting.of(session).ground
+    ground = session.learning.ground
     x = grounds.embeddings(ground).astype(np.float32)
-    prior, space = prior_of(ground.network, session.taxonomy), space_of(x)
+    prior, space = prior_of(ground.network, session.labels.taxonomy), space_of(x)
     found = []
     for seed in range(seeds):
         rows = np.random.default_rng(seed).permutation(len(x))
-        head = fit(x[rows[:n]], truth[rows[:n]], session.taxonomy, prior=prior, space=space)
-        said = decoding.most_likely_sets(head.logits(x[rows[n:]]), legal_sets(session.taxonomy))
+        head = fit(x[rows[:n]], truth[rows[:n]], session.labels.taxonomy, prior=prior, space=space)
+        said = decoding.most_likely_sets(
+            head.logits(x[rows[n:]]), legal_sets(session.labels.taxonomy)
+        )
         found.append(macro_f1(said, truth[rows[n:]]))
     return found
 
@@ -109,24 +121,24 @@ def label(folder, shots, labels, ahead=False):
     window = MainWindow(make_session())
     window.show()
     QTest.qWaitForWindowActive(window)
-    session, suggesting = window.session, Suggesting.of(window.session)
-    session.repeat_rate = 0.0  # a shot shown blind again would be no label meanwhile
-    suggesting.begin(CHOICES)
-    session.repeat_rate = 0.0  # no shot comes a second time
+    session, suggesting = window.session, window.session.learning
+    session.repeats.rate = 0.0  # a shot shown blind again would be no label meanwhile
+    suggesting.turn_on(CHOICES)
+    session.repeats.rate = 0.0  # no shot comes a second time
     window.doors.open_folder(folder / "week")
-    wait(lambda: session.instant is not None and not suggesting.is_reading)
+    wait(lambda: session.predictions.instant is not None and not suggesting.is_reading)
     person = Person(window, truth)
     person.press(Qt.Key.Key_Q)
     waits = []
     for n in range(1, labels + 1):
-        assert session.because()  # every shot says why it is asked
+        assert session.suggestions.because()  # every shot says why it is asked
         person.answer()
         begun = time.monotonic()
-        wait(lambda n=n: session.instant.learnt.labels >= n)
+        wait(lambda n=n: session.predictions.instant.learnt.labels >= n)
         waits.append(time.monotonic() - begun)
-    rest = (session.status & LABELLED) == 0
+    rest = (session.labels.status & LABELLED) == 0
     assert (~rest).sum() == labels
-    score = macro_f1(session.reading.likely()[rest], truth[rest])
+    score = macro_f1(session.predictions.now.likely()[rest], truth[rest])
     chance = by_chance(window, truth, labels)
     window.close()
     return score, chance, person.pressed / labels, max(waits)

@@ -71,7 +71,7 @@ def pane_of(kind, counts, mask=None, geometry=Geometry()):  # noqa: B008
 
 @pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
 def test_the_drawn_pattern_takes_all_the_height_that_the_panes_leave(window, size):
-    window.session.look(**ALL)
+    window.session.display.change(**ALL)
     window.resize(*size)
     settle(window)
     pattern = window.label.pattern
@@ -82,7 +82,7 @@ def test_the_drawn_pattern_takes_all_the_height_that_the_panes_leave(window, siz
 
 @pytest.mark.parametrize("size", [(1000, 640), (1280, 800), (1920, 1080)])
 def test_titles_of_squares_stand_beside_them_in_every_window(window, size):
-    window.session.look(**ALL)
+    window.session.display.change(**ALL)
     window.resize(*size)
     panes = settle(window).panes
     for pane in (panes["symmetry"], panes["correlation"]):
@@ -102,19 +102,19 @@ def test_without_a_pane_the_strip_takes_no_room(window):
     window.resize(1280, 800)
     settle(window)
     before = window.label.pattern.height()
-    window.session.look(profile=False)
+    window.session.display.change(profile=False)
     settle(window)
     assert window.label.physics.isHidden()
     assert window.label.pattern.height() > before
 
 
 def test_the_panes_stand_beside_the_pattern_where_that_is_wanted(window):
-    window.session.look(**ALL, beside=True)
+    window.session.display.change(**ALL, beside=True)
     settle(window)
     physics, pattern = window.label.physics, window.label.pattern
     assert physics.height() == pattern.height()
     assert physics.mapTo(window, physics.rect().topLeft()).x() > pattern.width()
-    window.session.look(beside=False)
+    window.session.display.change(beside=False)
     settle(window)
     assert physics.width() == window.label.pattern.width()
 
@@ -124,11 +124,11 @@ def test_the_choice_of_panes_is_remembered(qapp, tmp_path):
     project = make_project(tmp_path)
     for chosen in ({"symmetry", "beside"}, {"profile", "correlation"}):
         window = MainWindow(make_session(project), Settings(path))
-        window.session.look(**{name: name in chosen for name in (*ALL, "beside")})
+        window.session.display.change(**{name: name in chosen for name in (*ALL, "beside")})
         window.close()
         window.deleteLater()
         again = MainWindow(make_session(project), Settings(path))
-        panes = again.session.panes
+        panes = again.session.display.panes
         assert {n for n in (*ALL, "beside") if getattr(panes, n)} == chosen
         again.close()
         again.deleteLater()
@@ -145,18 +145,18 @@ def test_a_look_that_there_is_not_is_refused(qapp):
 def test_panes_compute_after_the_pattern_is_painted_and_once(window, monkeypatch):
     settle(window)
     order = []
-    window.session.painted.connect(lambda row: order.append(("painted", row)))
+    window.session.cursor.painted.connect(lambda row: order.append(("painted", row)))
     pane = window.label.physics.panes["profile"]
     compute = pane.compute
 
     def counted(shown):
-        order.append(("pane", window.session.row))
+        order.append(("pane", window.session.cursor.row))
         compute(shown)
 
     monkeypatch.setattr(pane, "compute", counted)
     QTest.qWait(200)
     order.clear()
-    window.session.next()
+    window.session.cursor.next()
     QTest.qWait(250)
     assert order[0] == ("painted", 1)
     assert [o for o in order if o[0] == "pane"] == [("pane", 1)]
@@ -169,10 +169,10 @@ def test_rushing_through_shots_computes_only_the_last(window, monkeypatch):
     settle(window)
     seen = []
     pane = window.label.physics.panes["profile"]
-    monkeypatch.setattr(pane, "compute", lambda shown: seen.append(window.session.row))
+    monkeypatch.setattr(pane, "compute", lambda shown: seen.append(window.session.cursor.row))
     QTest.qWait(200)
     for _ in range(8):
-        window.session.next()
+        window.session.cursor.next()
         QTest.qWait(5)
     QTest.qWait(250)
     assert seen[-1] == 8
@@ -180,7 +180,7 @@ def test_rushing_through_shots_computes_only_the_last(window, monkeypatch):
 
 
 def test_another_project_leaves_nothing_of_the_last_one(window):
-    window.session.look(**ALL)
+    window.session.display.change(**ALL)
     settle(window)
     assert all(p.shown is not None for p in window.label.physics.panes.values())
     window.session.close()
@@ -204,13 +204,13 @@ def test_an_unreadable_shot_has_no_physics_and_says_so(qapp, tmp_path):
 
 def test_a_centre_outside_the_shot_is_told_in_the_pane(window, monkeypatch):
     monkeypatch.setattr(window.session, "geometry", lambda: Geometry(centre=(500.0, 3.0)))
-    window.session.next()
+    window.session.cursor.next()
     settle(window)
     assert "outside" in window.label.physics.panes["profile"].trouble
 
 
 def test_the_theme_reaches_the_panes(window):
-    window.session.look(**ALL)
+    window.session.display.change(**ALL)
     pane = settle(window).panes["symmetry"]
     before = pane.grab().toImage().pixelColor(0, 0)
     window.flip_theme()
@@ -223,7 +223,7 @@ def test_the_theme_reaches_the_panes(window):
 
 
 def test_the_pointer_on_the_pattern_marks_the_same_place_in_every_pane(window):
-    window.session.look(**ALL)
+    window.session.display.change(**ALL)
     physics = settle(window)
     y, x = window.label.pattern.centre()
     pixel = (int(y + 6), int(x - 3))
@@ -237,7 +237,7 @@ def test_the_pointer_on_the_pattern_marks_the_same_place_in_every_pane(window):
 
 @pytest.mark.parametrize("name", list(ALL))
 def test_the_pointer_on_a_pane_marks_the_pattern(window, name):
-    window.session.look(**ALL)
+    window.session.display.change(**ALL)
     physics = settle(window)
     pane, pattern = physics.panes[name], window.label.pattern
     pattern.pointed.emit(None)
@@ -254,7 +254,7 @@ def test_the_pointer_on_a_pane_marks_the_pattern(window, name):
 @pytest.mark.parametrize("name", ["unwrap", "symmetry"])
 def test_a_place_in_a_pane_and_on_the_shot_are_the_same(window, name):
     """What the pane draws for a spot lies where the pane would read that spot."""
-    window.session.look(**ALL)
+    window.session.display.change(**ALL)
     physics = settle(window)
     pane = physics.panes[name]
     found = []
@@ -272,7 +272,7 @@ def test_a_place_in_a_pane_and_on_the_shot_are_the_same(window, name):
 
 
 def test_a_place_on_the_map_is_a_pair_of_rings(window):
-    window.session.look(**ALL)
+    window.session.display.change(**ALL)
     pane = settle(window).panes["correlation"]
     target = pane.target(pane.area())
     spot = pane.spot_at(target.center())
@@ -316,15 +316,15 @@ def test_the_wavelength_of_a_shot_comes_from_the_numbers_of_its_file(qapp, qtbot
     theme.apply(qapp, "dark")
     window = MainWindow(make_session(tmp_path / "week"))
     window.show()
-    with qtbot.waitSignal(window.session.numbers_changed, timeout=60_000):
+    with qtbot.waitSignal(window.session.queue.numbers_changed, timeout=60_000):
         settle(window)
     told = []
     for row in range(3):
-        window.session.show(row)
-        told.append(window.session.geometry().wavelength_m)
+        window.session.cursor.show(row)
+        told.append(window.session.cursor.geometry().wavelength_m)
     assert told[:2] == pytest.approx([50e-9, 100e-9], rel=1e-3)
     assert told[2] is None
-    window.session.show(0)
+    window.session.cursor.show(0)
     words = settle(window).panes["profile"].words()
     assert words.endswith("nm") or "no clear rings" in words
     window.close()
@@ -356,24 +356,24 @@ def test_every_pane_draws_every_kind_of_shot(qapp, kind, shot):
 def test_heat_of_a_network_that_reads_maps_lies_on_the_map_and_not_on_the_pattern(window):
     session = window.session
     use_made_up_run(session)
-    session.look(correlation=True)
-    session.show_heat(session.taxonomy.index("Round"))
-    assert session.heatmap((32, 32)) is not None
-    assert session.map_heat((32, 32)) is None
-    session.predictions.input = "correlation"
-    session.heat_changed.emit()
+    session.display.change(correlation=True)
+    session.heat.show(session.labels.taxonomy.index("Round"))
+    assert session.heat.on_pattern((32, 32)) is not None
+    assert session.heat.on_map((32, 32)) is None
+    session.predictions.run.input = "correlation"
+    session.heat.heat_changed.emit()
     physics = settle(window)
-    assert session.heatmap((32, 32)) is None
+    assert session.heat.on_pattern((32, 32)) is None
     assert physics.panes["correlation"].shown.heat.max() > 0
     assert not window.label.pattern._contours
 
 
 def test_a_heatmap_on_the_map_brings_its_pane(window):
     use_made_up_run(window.session)
-    window.session.predictions.input = "correlation"
-    assert not window.session.panes.correlation
+    window.session.predictions.run.input = "correlation"
+    assert not window.session.display.panes.correlation
     QTest.keyClick(window, "H")
-    assert window.session.panes.correlation
+    assert window.session.display.panes.correlation
 
 
 @pytest.mark.parametrize("end", [0.5, 3.0, 29.9, 112.0, 518.0])
@@ -395,7 +395,7 @@ def test_the_panes_are_measured(qapp):
 
 
 def test_panes_never_take_the_keys(window):
-    window.session.look(**ALL)
+    window.session.display.change(**ALL)
     settle(window)
     for pane in window.label.physics.panes.values():
         assert pane.focusPolicy() == Qt.FocusPolicy.NoFocus

@@ -43,7 +43,9 @@ def window(qapp, week):
     window = MainWindow(make_session(week))
     window.show()
     QTest.qWaitForWindowActive(window)
-    window.session.look(low=1.0, high=500.0)  # else the first shots of a project choose them
+    window.session.display.change(
+        low=1.0, high=500.0
+    )  # else the first shots of a project choose them
     yield window
     window.close()
     window.deleteLater()
@@ -61,17 +63,17 @@ def pixels(window: MainWindow) -> np.ndarray:
 
 def test_one_key_shows_the_shot_prepared_and_raw_again(window):
     session = window.session
-    raw, before = session.counts().copy(), pixels(window)
+    raw, before = session.cursor.counts().copy(), pixels(window)
     assert raw.dtype == np.uint16
     press(window)
-    np.testing.assert_allclose(session.counts(), np.maximum(raw - LEVEL, 0))
+    np.testing.assert_allclose(session.cursor.counts(), np.maximum(raw - LEVEL, 0))
     assert window.windowTitle() == "week – prepared: background shots subtracted – airylabel"
     assert not np.array_equal(pixels(window), before)
-    session.step(1)
-    assert session.counts().dtype == np.float32  # every shot, until it is switched again
-    session.step(-1)
+    session.cursor.step(1)
+    assert session.cursor.counts().dtype == np.float32  # every shot, until it is switched again
+    session.cursor.step(-1)
     press(window)
-    np.testing.assert_array_equal(session.counts(), raw)
+    np.testing.assert_array_equal(session.cursor.counts(), raw)
     assert window.windowTitle() == "week – airylabel"
     np.testing.assert_array_equal(pixels(window), before)
 
@@ -88,27 +90,27 @@ def test_the_physics_of_the_shot_follows(window):
 def test_a_label_given_meanwhile_is_kept(window):
     press(window)
     QTest.keyClick(window.label.pattern, Qt.Key.Key_1)
-    index = window.session.taxonomy.index("Round")
-    assert window.session.present[0] & (1 << index)
+    index = window.session.labels.taxonomy.index("Round")
+    assert window.session.labels.present[0] & (1 << index)
 
 
 def test_other_steps_are_shown_as_soon_as_they_are_set(window, week):
     press(window)
     with Project.open(week) as project:
         list(prepare_project(project, Preparation(stray_light="smooth")))
-    window.session.preparation_changed()
+    window.session.shots.prepare_again()
     assert "smooth background subtracted" in window.windowTitle()
 
 
 def test_a_project_that_prepares_nothing_says_so_and_shows_raw_shots(qapp, week):
     session, told = make_session(week), []
     session.noted.connect(lambda level, text: told.append(text))
-    session.show_prepared(True)
+    session.shots.show_prepared(True)
     assert len(told) == 1
     assert "raw" in told[0]
     assert "Preparation of shots" in told[0]
-    assert session.counts().dtype == np.uint16
-    assert session.shown_steps == ""
+    assert session.cursor.counts().dtype == np.uint16
+    assert session.shots.steps == ""
     session.close()
 
 
@@ -117,10 +119,10 @@ def test_lost_background_shots_are_told_and_labelling_goes_on(qapp, week):
     (week / FILE).unlink()
     session, told = Session(make_reader=make_session()._make_reader), []
     session.noted.connect(lambda level, text: told.append(text))
-    session.prepared = True
+    session.shots.prepared = True
     session.open(week)
     assert any("airylabel prepare" in text for text in told)
-    assert session.counts().dtype == np.uint16
+    assert session.cursor.counts().dtype == np.uint16
     session.close()
 
 
@@ -130,8 +132,8 @@ def test_the_choice_is_remembered_and_off_at_first(qapp, week, tmp_path):
     for expected in (False, True):
         window = MainWindow(make_session(), Settings(tmp_path / "settings.toml"))
         window.session.open(week)
-        assert (window.session.counts().dtype == np.float32) == expected
-        window.session.show_prepared(True)
+        assert (window.session.cursor.counts().dtype == np.float32) == expected
+        window.session.shots.show_prepared(True)
         window.close()
         window.deleteLater()
     qapp.setStyleSheet("")

@@ -66,8 +66,8 @@ def test_the_shot_stays_square_in_a_wide_pane(session, qtbot):
 def test_painting_tells_the_session_which_shot_is_on_screen(session, qtbot):
     view = shown(PatternView(session), qtbot)
     painted = []
-    session.painted.connect(painted.append)
-    session.show(3)
+    session.cursor.painted.connect(painted.append)
+    session.cursor.show(3)
     qtbot.waitUntil(lambda: 3 in painted)
     assert view.trouble == ""
 
@@ -75,20 +75,20 @@ def test_painting_tells_the_session_which_shot_is_on_screen(session, qtbot):
 def test_zoom_and_levels_stay_from_shot_to_shot(session, qtbot):
     view = shown(PatternView(session), qtbot)
     view.zoom(4.0)
-    session.look(low=2.0, high=50.0)
-    session.next()
+    session.display.change(low=2.0, high=50.0)
+    session.cursor.next()
     assert view.target().width() == pytest.approx(1200)
-    assert (session.screen.low, session.screen.high) == (2.0, 50.0)
+    assert (session.display.screen.low, session.display.screen.high) == (2.0, 50.0)
 
 
 def test_masked_pixels_are_drawn_in_checks(session, qtbot, monkeypatch):
     mask = np.ones((32, 32), bool)
     mask[:16] = False
-    monkeypatch.setattr(session.feed.reader, "mask", lambda row: mask)
+    monkeypatch.setattr(session.shots.feed.reader, "mask", lambda row: mask)
     view = shown(PatternView(session), qtbot)
     view.refresh()
     assert set(np.unique(view._pixels[:16]).tolist()) == set(MASKED)
-    session.look(mask=False)
+    session.display.change(mask=False)
     assert not set(np.unique(view._pixels).tolist()) & set(MASKED)
 
 
@@ -96,12 +96,12 @@ def test_a_heatmap_darkens_where_it_is_weak_and_draws_contours(session, qtbot):
     view = shown(PatternView(session), qtbot)
     plain = view._pixels.copy() & 0xFF
     use_made_up_run(session)
-    session.show_heat(1)
+    session.heat.show(1)
     dimmed = view._pixels & 0xFF
     assert (dimmed <= plain).all()
     assert dimmed[0, 0] < max(plain[0, 0], 1) or plain[0, 0] == 0
     assert len(view._contours) == 4
-    session.look(transparency=False, contours=False)
+    session.display.change(transparency=False, contours=False)
     assert (view._pixels & 0xFF == plain).all()
     assert not view._contours
 
@@ -147,13 +147,13 @@ def test_the_four_marks_differ_in_shape_not_only_in_colour(qapp):
 
 def test_an_undecided_shot_shows_suggestions_as_ghosts(session):
     use_made_up_run(session)
-    session.show(1)
-    at = session.taxonomy.index
+    session.cursor.show(1)
+    at = session.labels.taxonomy.index
     found = standings(session)
     assert found[at("Round")].mark == "undecided"
     assert found[at("Round")].suggested
     assert found[at("Round")].probability == pytest.approx(0.9)
-    session.toggle(at("Streak"))
+    session.labelling.toggle(at("Streak"))
     found = standings(session)
     assert not any(s.suggested for s in found)
     assert (found[at("Streak")].mark, found[at("Prolate")].mark) == ("present", "implied")
@@ -162,9 +162,9 @@ def test_an_undecided_shot_shows_suggestions_as_ghosts(session):
 
 def test_a_broken_rule_is_named_with_its_fix_and_key(session, qtbot):
     panel = shown(ClassPanel(session), qtbot, 300, 700)
-    present = session.taxonomy.pack(session.taxonomy.mask(["Bent"]))
-    session.decided.put(0, present, 1)
-    session.labels_changed.emit(np.array([0]))
+    present = session.labels.taxonomy.pack(session.labels.taxonomy.mask(["Bent"]))
+    session.labels.decided.put(0, present, 1)
+    session.labels.labels_changed.emit(np.array([0]))
     from PyQt6.QtWidgets import QLabel, QToolButton
 
     words = [w.text() for w in panel.rules.findChildren(QLabel) if w.isVisible()]
@@ -172,15 +172,15 @@ def test_a_broken_rule_is_named_with_its_fix_and_key(session, qtbot):
     (button,) = [b for b in panel.rules.findChildren(QToolButton) if b.isVisible()]
     assert button.text() == "Add Prolate  (F)"
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
-    assert session.labels()[session.taxonomy.index("Prolate")]
+    assert session.labelling.labels()[session.labels.taxonomy.index("Prolate")]
 
 
 def test_hovering_a_class_explains_it(session, qtbot):
     panel = shown(ClassPanel(session), qtbot, 300, 700)
-    kind = session.taxonomy.classes[session.taxonomy.index("Bent")]
-    panel.rows[session.taxonomy.index("Bent")].hovered.emit(kind)
+    kind = session.labels.taxonomy.classes[session.labels.taxonomy.index("Bent")]
+    panel.rows[session.labels.taxonomy.index("Bent")].hovered.emit(kind)
     assert panel.card._text.text() == kind.help
-    panel.rows[session.taxonomy.index("Bent")].hovered.emit(None)
+    panel.rows[session.labels.taxonomy.index("Bent")].hovered.emit(None)
     assert panel.card._heading.text() == "Shot 1"
 
 
@@ -192,24 +192,24 @@ def test_a_click_in_the_list_shows_that_shot(session, qtbot):
     index = shots.model.index(2)
     place = shots.view.visualRect(index).center()
     QTest.mouseClick(shots.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    assert session.row == 2
+    assert session.cursor.row == 2
     shots.grab()
-    assert session.feed.reader.small  # thumbnails of what is in sight were asked for
+    assert session.shots.feed.reader.small  # thumbnails of what is in sight were asked for
 
 
 def test_the_list_speaks_and_follows_the_queue(session, qtbot):
     shots = shown(ShotList(session), qtbot, 200, 600)
-    session.toggle(session.taxonomy.index("Empty"))
-    session.flag("why")
+    session.labelling.toggle(session.labels.taxonomy.index("Empty"))
+    session.labelling.flag("why")
     assert spoken(session, 0) == "shot 1, Empty, flagged"
-    session.set_queue(filter="flagged")
+    session.queue.choose(filter="flagged")
     assert [shots.model.index(i).data(ROW) for i in range(shots.model.rowCount())] == [0]
 
 
 def test_the_head_counts_what_no_longer_matches(session, qtbot):
     head = shown(QueueHead(session), qtbot, 200, 90)
-    session.set_queue(filter="unlabelled")
-    session.toggle(session.taxonomy.index("Round"))
+    session.queue.choose(filter="unlabelled")
+    session.labelling.toggle(session.labels.taxonomy.index("Round"))
     assert head.number.stale.text() == "1 done · refresh"
     QTest.mouseClick(head.number.stale, Qt.MouseButton.LeftButton)
     assert head.number.number.text() == "11 shots"
@@ -224,8 +224,8 @@ def test_filters_that_need_a_run_are_offered_but_not_enabled_before_one(session,
     head.order.fill()
     assert all(a.isEnabled() for a in head.order.list.actions())
     head.order.list.actions()[1].trigger()
-    assert session.queue[0] == 0  # every third shot is unsure, the first comes first
-    assert session.queue[1] == 3
+    assert session.queue.rows[0] == 0  # every third shot is unsure, the first comes first
+    assert session.queue.rows[1] == 3
 
 
 def test_the_end_is_told_as_people_say_it():
@@ -243,13 +243,15 @@ def test_the_end_is_told_as_people_say_it():
 def test_dragging_a_level_changes_the_picture_for_all_shots(session, qtbot):
     pane = shown(LevelsPane(session), qtbot, 112, 500)
     pane.region.setRegion([0.5, 2.0])
-    assert (session.screen.low, session.screen.high) == pytest.approx((10**0.5, 100))
-    session.next()
-    assert session.screen.high == pytest.approx(100)
+    assert (session.display.screen.low, session.display.screen.high) == pytest.approx(
+        (10**0.5, 100)
+    )
+    session.cursor.next()
+    assert session.display.screen.high == pytest.approx(100)
     QTest.mouseClick(pane.auto, Qt.MouseButton.LeftButton)
-    assert session.screen.high != pytest.approx(100)
+    assert session.display.screen.high != pytest.approx(100)
     for norm in ("linear", "sqrt", "arcsinh", "log"):
-        session.look(norm=norm)
+        session.display.change(norm=norm)
         pane.grab()
 
 

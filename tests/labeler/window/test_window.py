@@ -66,7 +66,7 @@ def press(window, key, modifier=Qt.KeyboardModifier.NoModifier):
 
 def names(window, row=None):
     session = window.session
-    return {session.taxonomy.names[c] for c in np.flatnonzero(session.labels(row))}
+    return {session.labels.taxonomy.names[c] for c in np.flatnonzero(session.labelling.labels(row))}
 
 
 def test_the_window_never_loads_torch(tmp_path):
@@ -101,16 +101,16 @@ def test_class_keys_arrows_and_undo_work_by_keyboard(window):
     press(window, Qt.Key.Key_0)
     assert names(window, 1) == {"Empty"}
     press(window, Qt.Key.Key_End)
-    assert window.session.row == 11
+    assert window.session.cursor.row == 11
     press(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    assert window.session.row == 1
-    assert not window.session.is_decided()
+    assert window.session.cursor.row == 1
+    assert not window.session.labelling.is_decided()
 
 
 def test_space_changes_nothing(window):
     press(window, Qt.Key.Key_Space)
-    assert not window.session.is_decided()
-    assert window.session.row == 0
+    assert not window.session.labelling.is_decided()
+    assert window.session.cursor.row == 0
 
 
 def test_keys_do_not_fire_while_somebody_writes(window):
@@ -122,8 +122,8 @@ def test_keys_do_not_fire_while_somebody_writes(window):
     assert set(field.text()) == {"1", "u", "f"}
     assert not names(window)
     press(window, Qt.Key.Key_Return)
-    assert window.session.note() == "1uf"
-    assert window.session.row == 0  # Enter ended the note and did not accept
+    assert window.session.labelling.note() == "1uf"
+    assert window.session.cursor.row == 0  # Enter ended the note and did not accept
 
 
 def test_the_jump_box_goes_to_a_shot_and_refuses_what_is_none(window):
@@ -134,30 +134,30 @@ def test_the_jump_box_goes_to_a_shot_and_refuses_what_is_none(window):
     assert field.isVisible()
     field.setText("8")
     press(window, Qt.Key.Key_Return)
-    assert window.session.row == 7
+    assert window.session.cursor.row == 7
 
 
 def test_clicking_a_row_of_the_class_panel_toggles_it(window):
-    row = window.label.classes.rows[window.session.taxonomy.index("Streak")]
+    row = window.label.classes.rows[window.session.labels.taxonomy.index("Streak")]
     QTest.mouseClick(row, Qt.MouseButton.LeftButton)
     assert names(window) == {"Streak", "Prolate"}
     assert row.standing.mark == "present"
-    parent = window.label.classes.rows[window.session.taxonomy.index("Prolate")]
+    parent = window.label.classes.rows[window.session.labels.taxonomy.index("Prolate")]
     assert parent.standing.mark == "implied"
 
 
 def test_a_label_is_stored_before_it_is_painted(window, qtbot, monkeypatch):
     session = window.session
     order = []
-    record = session.project.store.record
+    record = session.opened.project.store.record
 
     def recording(*args, **kwargs):
         found = record(*args, **kwargs)
         order.append("stored")
         return found
 
-    monkeypatch.setattr(session.project.store, "record", recording)
-    row = window.label.classes.rows[session.taxonomy.index("Round")]
+    monkeypatch.setattr(session.opened.project.store, "record", recording)
+    row = window.label.classes.rows[session.labels.taxonomy.index("Round")]
     paint = type(row).paintEvent
 
     def painting(self, event):
@@ -175,7 +175,7 @@ def test_a_full_disk_is_one_note_and_the_screen_stays(window, monkeypatch):
     def full(*_, **__):
         raise InputError("the disk is full", mend="Make space.")
 
-    monkeypatch.setattr(window.session.project.store, "record", full)
+    monkeypatch.setattr(window.session.opened.project.store, "record", full)
     press(window, Qt.Key.Key_1)
     standings = [r.standing.mark for r in window.label.classes.rows.values()]
     assert set(standings) == {"undecided"}
@@ -207,13 +207,13 @@ def test_a_missing_file_is_asked_for_and_found_again(qapp, tmp_path):
     banner = window.label.missing
     assert banner.isVisible()
     assert "shots.h5" in banner.words.text()
-    source = window.session.project.missing_sources()[0]
+    source = window.session.opened.project.missing_sources()[0]
     wrong = write_shots(tmp_path / "wrong.h5", n=12, side=16)
     banner.relocate(source.id, wrong)
     assert banner.isVisible()
     banner.relocate(source.id, tmp_path / "moved" / "elsewhere.h5")
     assert not banner.isVisible()
-    assert isinstance(window.session.counts(), np.ndarray)
+    assert isinstance(window.session.cursor.counts(), np.ndarray)
     window.close()
 
 
@@ -230,13 +230,13 @@ def test_on_other_tabs_class_keys_do_nothing(window):
 
 def test_heat_is_there_once_a_run_has_predicted_and_before_that_a_word_why_not(window):
     press(window, Qt.Key.Key_H)
-    assert not window.session.heat_on
+    assert not window.session.heat.on
     assert not window.actions_.by_id["heat"].isChecked()
     assert window.notes.notes[-1].text.startswith("No heatmaps yet")
     use_made_up_run(window.session)
-    window.session.show(1)
+    window.session.cursor.show(1)
     press(window, Qt.Key.Key_H)
-    assert window.session.heat_on
+    assert window.session.heat.on
     window.grab()
     assert window.label.pattern._contours
 
@@ -277,7 +277,7 @@ def test_the_palette_runs_what_was_typed(window):
     field = window.focusWidget()
     field.setText("next shot")
     QTest.keyClick(field, Qt.Key.Key_Return)
-    assert window.session.row == 1
+    assert window.session.cursor.row == 1
 
 
 OPENERS = {
@@ -313,7 +313,7 @@ def test_keys_can_be_changed_and_survive_a_restart(window):
     window.actions_.keymap.rebind("skip", ["J"])
     window.actions_.rebound()
     press(window, Qt.Key.Key_J)
-    assert window.session.row == 1
+    assert window.session.cursor.row == 1
     window.settings.set("keys", {i: list(k) for i, k in window.actions_.own_keys.items()})
     window.close()
     again = MainWindow(make_session())
@@ -322,7 +322,7 @@ def test_keys_can_be_changed_and_survive_a_restart(window):
 
 
 def test_the_look_is_remembered(window):
-    window.session.look(norm="sqrt", colormap="viridis", strength=0.3)
+    window.session.display.change(norm="sqrt", colormap="viridis", strength=0.3)
     window.flip_theme()
     window.close()
     settings = Settings()
@@ -335,7 +335,7 @@ def test_the_look_is_remembered(window):
 
 
 def test_the_first_page_offers_three_ways_and_recent_projects(window):
-    folder = Path(window.session.project.folder)
+    folder = window.session.opened.folder
     window.close_project()
     assert window.stack.currentWidget() is window.start
     assert [c.title for c in window.start.choices] == [
@@ -345,7 +345,7 @@ def test_the_first_page_offers_three_ways_and_recent_projects(window):
     ]
     assert [r.folder for r in window.start.recent] == [folder]
     QTest.mouseClick(window.start.recent[0], Qt.MouseButton.LeftButton)
-    assert window.session.project is not None
+    assert window.session.opened is not None
 
 
 def test_a_dropped_folder_that_is_no_project_leaves_everything(window, tmp_path):
@@ -386,7 +386,7 @@ def test_an_exception_in_a_slot_is_shown_and_the_work_goes_on(window):
         sys.excepthook(type(error), error, error.__traceback__)
     assert "ZeroDivisionError: made up" in window.notes.notes[-1].text
     press(window, Qt.Key.Key_Right)
-    assert window.session.row == 1
+    assert window.session.cursor.row == 1
 
 
 def test_a_note_is_clicked_away_and_stays_in_the_log(window):
@@ -436,7 +436,9 @@ def recorded(monkeypatch, *modules):
 def label_shot(window, *classes):
     """The first shot has these classes and no others."""
     session = window.session
-    session.decide([0], session.taxonomy.pack(session.taxonomy.mask(classes)), LABELLED, "bulk")
+    session.labels.decide(
+        [0], session.labels.taxonomy.pack(session.labels.taxonomy.mask(classes)), LABELLED, "bulk"
+    )
 
 
 @pytest.mark.parametrize(
@@ -488,7 +490,7 @@ def test_undecided_is_elided_and_not_cut_in_a_narrow_queue(window, monkeypatch):
 
 def test_the_status_line_tells_shot_place_and_counts(window):
     pattern = window.label.pattern
-    counts = window.session.counts()
+    counts = window.session.cursor.counts()
     target = pattern.target()
     step = target.width() / counts.shape[1]
     point = QPointF(target.left() + 3.5 * step, target.top() + 5.5 * step)
@@ -521,7 +523,7 @@ def test_every_view_paints_in_both_themes(window, qapp, name):
     if theme.current().name != name:
         window.flip_theme()
     use_made_up_run(window.session)
-    window.session.show_heat(1)
+    window.session.heat.show(1)
     window.flip_levels()
     for tab in window.bar.tabs:
         window.show_tab(tab)
@@ -542,7 +544,7 @@ def test_without_a_project_the_window_opens_on_its_first_page(qapp):
 
 def test_a_project_that_is_opened_anew_stays_in_the_view_that_was_in_front(window):
     window.show_tab("Grid")
-    window.session.sources_changed()
+    window.session.reopen()
     assert window.tab == "Grid"
     assert window.stack.currentWidget() is window.views["Grid"]
     window.close_project()

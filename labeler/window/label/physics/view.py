@@ -58,21 +58,21 @@ class PhysicsPanes(QWidget):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._compute_one)
-        session.painted.connect(self._painted)
-        session.look_changed.connect(self.arrange)
+        session.cursor.painted.connect(self._painted)
+        session.display.display_changed.connect(self.arrange)
         session.project_changed.connect(self._forget)
-        session.numbers_changed.connect(self.dress)
+        session.queue.numbers_changed.connect(self.dress)
         self.arrange()
 
     # -- which panes, and where ------------------------------------------------------------------
 
     def flip(self, name: str) -> None:
         """Show a pane or hide it; `beside` moves them all."""
-        self.session.look(**{name: not getattr(self.session.panes, name)})
+        self.session.display.change(**{name: not getattr(self.session.display.panes, name)})
 
     def arrange(self) -> None:
         """Show the panes that are asked for, in a row below the pattern or a column beside it."""
-        chosen = self.session.panes
+        chosen = self.session.display.panes
         way = QBoxLayout.Direction
         self._layout.setDirection(way.TopToBottom if chosen.beside else way.LeftToRight)
         for name, pane in self.panes.items():
@@ -82,7 +82,7 @@ class PhysicsPanes(QWidget):
 
     def fit(self, width: int, height: int) -> None:
         """Take a share of a window of this size."""
-        if self.session.panes.beside:
+        if self.session.display.panes.beside:
             self.setMaximumHeight(16_777_215)
             self.setFixedWidth(min(max(round(WIDTH_SHARE * width), NARROWEST), WIDEST))
             for pane in self.panes.values():
@@ -97,7 +97,7 @@ class PhysicsPanes(QWidget):
 
     def _strip_height(self, height: int) -> int:
         """Of the strip below the pattern in a window of this height."""
-        chosen = self.session.panes
+        chosen = self.session.display.panes
         whole = min(max(round(HEIGHT_SHARE * height), LOWEST), HIGHEST)
         pictures = any(getattr(chosen, name) for name in self.panes if name != ProfilePane.name)
         return whole if pictures else max(whole - CURVE_LESS, LOWEST - CURVE_LESS)
@@ -106,21 +106,30 @@ class PhysicsPanes(QWidget):
 
     def _painted(self, row: int) -> None:
         """The pattern is on screen: now there is time for its physics."""
-        if not self.session.panes.any or self._is_known(row):
+        if not self.session.display.panes.any or self._is_known(row):
             return
         now = time.monotonic()
         rushing = now - self._painted_at < RUSH_S
         self._painted_at = now
         self._for = self._about(row)
         self._shown, self._trouble = None, ""
-        self._due = [pane for name, pane in self.panes.items() if getattr(self.session.panes, name)]
+        self._due = [
+            pane for name, pane in self.panes.items() if getattr(self.session.display.panes, name)
+        ]
         self._timer.start(PAUSE_MS if rushing else 0)
 
     def _about(self, row: int) -> tuple[Any, ...]:
         """What decides the drawings; the counts themselves, since a project may be read anew."""
         session = self.session
-        heat = (session.heat_on, session.heat_class, session.predictions)
-        return (row, id(session.counts(row)), session.screen, session.overlay, session.panes, heat)
+        heat = (session.heat.on, session.heat.class_index, session.predictions.run)
+        return (
+            row,
+            id(session.shots.counts(row)),
+            session.display.screen,
+            session.display.overlay,
+            session.display.panes,
+            heat,
+        )
 
     def _is_known(self, row: int) -> bool:
         return bool(self._for) and self._about(row) == self._for
@@ -143,22 +152,22 @@ class PhysicsPanes(QWidget):
         if self._due:
             self._timer.start(0)
         elif self._shown is not None and lacks_wavelength(self._shown.geometry):
-            self.session.want_numbers()  # perhaps its file tells it for every shot
+            self.session.queue.want_numbers()  # perhaps its file tells it for every shot
 
     def _look_at(self) -> tuple[Shown | None, str]:
         """The shot on screen for the panes, or why it has no physics."""
         session = self.session
-        counts = session.counts()
+        counts = session.cursor.counts()
         if not isinstance(counts, np.ndarray):
             return None, "This shot cannot be read"
-        mask, geometry = session.mask(), session.geometry() or Geometry()
+        mask, geometry = session.cursor.mask(), session.cursor.geometry() or Geometry()
         try:
             small = profiles.reduced(counts, mask, geometry.centre)
         except InputError as error:
             return None, str(error)
-        screen = session.screen_for(counts, mask)
-        heat = session.map_heat((profiles.PANE.radii, profiles.PANE.radii))
-        return Shown(small, geometry, screen, session.overlay, heat), ""
+        screen = session.display.screen_for(counts, mask)
+        heat = session.heat.on_map((profiles.PANE.radii, profiles.PANE.radii))
+        return Shown(small, geometry, screen, session.display.overlay, heat), ""
 
     def settle(self) -> None:
         """Bring all panes up to date at once, for who cannot wait: pictures and measurements."""
@@ -170,5 +179,5 @@ class PhysicsPanes(QWidget):
     def dress(self) -> None:
         """Draw everything anew: in another theme, or since more is known of the shots."""
         self._for = ()
-        if self.session.row >= 0:
-            self._painted(self.session.row)
+        if self.session.cursor.row >= 0:
+            self._painted(self.session.cursor.row)

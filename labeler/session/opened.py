@@ -1,4 +1,4 @@
-"""Opens a project for the window: everything is built here before anything on screen changes."""
+"""A project that is open, read whole before anything on screen changes; and a part of a session."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from PyQt6.QtCore import QObject, pyqtSignal
+
 from labeler.project.decisions import Decisions
+from labeler.project.preparation import preparation_of
+from labeler.project.project import Merged, Project
 from labeler.project.store.records import LABELLED
 from model.errors import InputError
 from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
+from model.taxonomy.taxonomy import Taxonomy
 
 log = logging.getLogger(__name__)
 
@@ -21,39 +26,78 @@ PLACE = "window.place"
 
 @dataclass(frozen=True)
 class Opened:
-    """A project ready to be shown: its shots, who labels, what is decided, where they left off."""
+    """A project that is open, its shots and classes, and the number of the person who labels."""
 
-    project: Any
+    project: Project
     table: ShotTable
+    taxonomy: Taxonomy
     annotator: int
+
+    @property
+    def folder(self) -> Path:
+        """Of the project."""
+        return self.project.folder
+
+
+@dataclass(frozen=True)
+class LeftOff:
+    """What is decided in a project, and where the person stopped: row and levels."""
+
     decided: Decisions
     row: int
     levels: tuple[float, float] | None
 
 
-def open_project(folder: Path) -> Opened:
-    """Open a project and read what the window needs of it; InputError leaves nothing open."""
-    from labeler.project.project import Project
+class Part(QObject):
+    """A part of a session. It knows what is open, and says so where something goes wrong."""
 
+    noted = pyqtSignal(str, str)
+    """Level ("info", "warning", "error") and text, for the note area and the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: Opened | None = None
+
+    def begin(self, opened: Opened) -> None:
+        """A project is opened: read what this part needs of it."""
+        self.opened = opened
+
+    def end(self) -> None:
+        """The project is closed, perhaps to be opened again at once."""
+        self.opened = None
+
+    def follow(self) -> None:
+        """All parts and views know what is open now, or that nothing is."""
+
+    def leave(self) -> None:
+        """The project was closed for good, or for another one: what runs for it ends."""
+
+    def require(self) -> Opened:
+        """What is open; only for what cannot be asked while nothing is."""
+        if self.opened is None:
+            raise RuntimeError("no project is open")
+        return self.opened
+
+
+def open_project(folder: Path) -> tuple[Opened, LeftOff]:
+    """Open a project and read what the window needs of it; InputError leaves nothing open."""
     project = Project.open(folder)
     try:
         annotator = project.annotator
-        row, levels = _left_off(project, annotator)
+        row, levels = _place_of(project, annotator)
         decided = _decisions_of(project, annotator)
         table = project.shot_table(merged=_merged(decided))
     except BaseException:
         project.close()
         raise
-    return Opened(project, table, annotator, decided, row, levels)
+    return Opened(project, table, project.taxonomy, annotator), LeftOff(decided, row, levels)
 
 
-def steps_of(project: Any) -> tuple[Preparation | None, str]:
+def steps_of(project: Project) -> tuple[Preparation | None, str]:
     """(what the project does to a shot that the screen can show, or None; why there is none).
 
     Finding the beam is left out: on the screen, a shot and its heat stay where they are.
     """
-    from labeler.project.preparation import preparation_of
-
     try:
         steps = replace(preparation_of(project), centre=False)
     except InputError as error:
@@ -63,23 +107,18 @@ def steps_of(project: Any) -> tuple[Preparation | None, str]:
     return None, "Shots are shown raw: the project prepares none (Preparation of shots… does)."
 
 
-def remember(
-    project: Any,
-    annotator: int,
-    row: int,
-    levels: tuple[float, float] | None,
-) -> None:
+def remember(opened: Opened, row: int, levels: tuple[float, float] | None) -> None:
     """Store where somebody is, to resume there; failing is logged, not fatal."""
     place: dict[str, Any] = {"row": row, "levels": levels}
-    if project.store.read_only:
+    if opened.project.store.read_only:
         return
     try:
-        project.store.set_meta(f"{PLACE}.{annotator}", place)
+        opened.project.store.set_meta(f"{PLACE}.{opened.annotator}", place)
     except (InputError, OSError) as error:
         log.warning("the place in the queue was not stored: %s", error)
 
 
-def _left_off(project: Any, annotator: int) -> tuple[int, tuple[float, float] | None]:
+def _place_of(project: Project, annotator: int) -> tuple[int, tuple[float, float] | None]:
     """Row and levels of somebody's last sitting; the first shot where there was none."""
     kept = project.store.get_meta(f"{PLACE}.{annotator}", project.store.get_meta(PLACE))
     kept = kept if isinstance(kept, dict) else {}
@@ -90,15 +129,13 @@ def _left_off(project: Any, annotator: int) -> tuple[int, tuple[float, float] | 
     return row, (float(levels[0]), float(levels[1]))
 
 
-def _merged(decided: Decisions) -> Any:
+def _merged(decided: Decisions) -> Merged:
     """The same decisions in the project's own words."""
-    from labeler.project.project import Merged
-
     imported = (decided.file_status & ~decided.own_status & LABELLED) > 0
     return Merged(decided.present, decided.status, imported, decided.known)
 
 
-def _decisions_of(project: Any, annotator: int) -> Decisions:
+def _decisions_of(project: Project, annotator: int) -> Decisions:
     """The person's decisions over the labels that came with the files."""
     files, own = project.imported_state(), project.store.load_state(annotator)
     return Decisions(

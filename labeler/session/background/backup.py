@@ -1,6 +1,6 @@
 """Backups while a project is open in the window: made beside the labelling, never before it.
 
-A thread with a connection of its own does the work, in a moment when nobody presses keys.
+A thread with a connection of its own does the work, in a moment when no one presses keys.
 """
 
 from __future__ import annotations
@@ -9,65 +9,64 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.project import backups
+from labeler.session.labels import Labels
+from labeler.session.opened import Part
 from model.errors import InputError
 
 LOOK_MS, AGAIN_MS = 60_000, 2_000
 QUIET_S, PATIENCE_S = 2.0, 180.0
-"""A backup waits for so long a pause in labelling, and for no longer than that."""
+"""A backup waits for a pause this long in labelling, and for no longer than that."""
 
 
-class Keeper(QObject):
-    """Makes the backups of a session's project. `made` names the new file."""
+class AutoBackup(Part):
+    """Makes the backups of the open project. `made` names the new file."""
 
     made = pyqtSignal(str)
     failed = pyqtSignal(str)
     _ended = pyqtSignal(str, str)
 
-    def __init__(self, session: Any) -> None:
-        super().__init__(session)
-        self.session = session
+    def __init__(self, labels: Labels) -> None:
+        super().__init__()
         self._thread: threading.Thread | None = None
         self._under_way = 0
-        self._heard = self._due_since = 0.0
-        self._said = ""
+        self._last_gesture = self._due_since = 0.0
+        self._reported = ""
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.look)
-        session.project_changed.connect(self._follow)
-        session.labels_changed.connect(self._hear)
+        labels.labels_changed.connect(self._note_gesture)
         self._ended.connect(self._end)
-        self.failed.connect(self._say)
+        self.failed.connect(self._report)
 
     def look(self) -> None:
-        """Begin a backup where one is due and nobody is labelling right now."""
-        project = self.session.project
-        if project is None or self.is_busy or not project.keeps_backups:
+        """Begin a backup where one is due and no one is labelling right now."""
+        if self.opened is None or self.is_busy or not self.opened.project.keeps_backups:
             return
+        project = self.opened.project
         gesture, now = project.store.newest_gesture(), time.monotonic()
         if not backups.is_due(project.folder, gesture, datetime.now(UTC)):
             self._due_since = 0.0
             self._timer.setInterval(LOOK_MS)
             return
         self._due_since = self._due_since or now
-        if now - self._heard < QUIET_S and now - self._due_since < PATIENCE_S:
+        if now - self._last_gesture < QUIET_S and now - self._due_since < PATIENCE_S:
             self._timer.setInterval(AGAIN_MS)
             return
         self._timer.setInterval(LOOK_MS)
-        self.begin("auto")
+        self.make("auto")
 
     @property
     def is_busy(self) -> bool:
         """Whether a backup is being made."""
         return self._under_way > 0
 
-    def begin(self, reason: str) -> None:
+    def make(self, reason: str) -> None:
         """Make a backup in a thread: now, or once the one under way is done."""
         self._under_way += 1
-        task = Path(self.session.project.folder), reason, self._thread
+        task = self.require().folder, reason, self._thread
         self._thread = threading.Thread(target=self._work, args=task, name="backup")
         self._thread.start()
 
@@ -91,17 +90,18 @@ class Keeper(QObject):
         else:
             self.failed.emit(trouble)
 
-    def _hear(self, rows: object) -> None:
-        self._heard = time.monotonic()
+    def _note_gesture(self, rows: object) -> None:
+        self._last_gesture = time.monotonic()
 
-    def _follow(self) -> None:
-        self._due_since, self._said = 0.0, ""
-        if self.session.project is None:
+    def follow(self) -> None:
+        """Look after the project that is open now."""
+        self._due_since, self._reported = 0.0, ""
+        if self.opened is None:
             self._timer.stop()
         else:
             self._timer.start(AGAIN_MS)
 
-    def _say(self, text: str) -> None:
-        if text != self._said:
-            self._said = text
-            self.session.noted.emit("error", f"No backup was made: {text}")
+    def _report(self, text: str) -> None:
+        if text != self._reported:
+            self._reported = text
+            self.noted.emit("error", f"No backup was made: {text}")

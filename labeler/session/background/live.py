@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PyQt6.QtCore import QObject, pyqtSignal
+from PyQt6.QtCore import pyqtSignal
 
 from labeler.jobs.job import Job
 from labeler.project.folder import CACHE
+from labeler.session.opened import Part
 from model.events import Event
 from model.online.bands import HITS, Alarms, Band, Share
 
@@ -28,7 +29,7 @@ UNKNOWN: Share = (math.nan, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Order:
+class WatchRequest:
     """What to watch with: a place, a run, and how."""
 
     source: str
@@ -63,35 +64,26 @@ class Seen:
         return self.history[-1][1].get(name, UNKNOWN) if self.history else UNKNOWN
 
 
-class LiveWatch(QObject):
-    """Starts and stops a watch of the session's project. `changed` after every word of it."""
+class LiveWatch(Part):
+    """Starts and stops a watch of the open project. `changed` after every word of it."""
 
     changed = pyqtSignal()
     bands_changed = pyqtSignal()
 
-    def __init__(self, session: Any) -> None:
-        super().__init__(session)
-        self.session = session
+    def __init__(self, reopen: Callable[[], None]) -> None:
+        super().__init__()
+        self._reopen = reopen
         self.make_job: Callable[..., Job] = Job
         self.job: Job | None = None
         self.joining: Job | None = None
         self.seen = Seen()
-        self.order: Order | None = None
+        self.order: WatchRequest | None = None
         self.trouble = ""
         self.looked_at = False
         """Whether somebody sees the board: alarms are notes only where nobody does."""
         self.bands: dict[str, Band] = {}
         self.alarms = Alarms(())
-        session.project_changed.connect(self._follow)
-        session.project_left.connect(self._leave)
         self._begun = False
-        self._follow()
-
-    @classmethod
-    def of(cls, session: Any) -> LiveWatch:
-        """The session's one."""
-        found = session.findChild(cls)
-        return found if isinstance(found, cls) else cls(session)
 
     # -- bands ---------------------------------------------------------------------------------
 
@@ -130,7 +122,7 @@ class LiveWatch(QObject):
         known = {name: s for name, s in shares.items() if not math.isnan(s[0])}
         for band, left in self.alarms.look(known, shots):
             if left and not self.looked_at:
-                self.session.noted.emit("warning", f"{self._left_in_words(band.name)}.")
+                self.noted.emit("warning", f"{self._left_in_words(band.name)}.")
 
     # -- starting and stopping -----------------------------------------------------------------
 
@@ -139,16 +131,16 @@ class LiveWatch(QObject):
         """Whether a watch is under way."""
         return self.job is not None
 
-    def start(self, order: Order) -> None:
+    def start(self, order: WatchRequest) -> None:
         """Begin to watch, in a child process."""
-        if self.job is not None or self.session.project is None:
+        if self.job is not None or self.opened is None:
             return
-        folder = Path(self.session.project.folder)
+        folder = self.require().folder
         self.order, self.seen, self.trouble = order, Seen(state="getting ready"), ""
         self.alarms = Alarms(self.bands.values())
         stderr = folder / CACHE / "watch-stderr.log"
         self.job = self.make_job(order.words(folder), stderr, self)
-        self.job.event_received.connect(self._hear)
+        self.job.event_received.connect(self._receive)
         self.job.finished.connect(self._end)
         self.job.start()
         self._remember()
@@ -174,7 +166,7 @@ class LiveWatch(QObject):
         """Add what was kept to the project, in a child process."""
         if self.joining is not None or self.job is not None or not self.seen.files:
             return
-        folder = Path(self.session.project.folder)
+        folder = self.require().folder
         words = ["join", str(folder), *map(str, self.seen.files)]
         if self.order is not None:
             words += ["--run", str(self.order.run)]
@@ -183,24 +175,24 @@ class LiveWatch(QObject):
         self.joining.start()
         self.changed.emit()
 
-    # -- hearing -------------------------------------------------------------------------------
+    # -- events - -------------------------------------------------------------------------------
 
-    def _hear(self, item: Event) -> None:
+    def _receive(self, item: Event) -> None:
         kind = item["event"]
         if kind == "started":
             self.seen.state = "waiting for shots"
         elif kind == "watched":
-            self._take(item)
+            self._take_counts(item)
         elif kind == "examples":
             self.seen.examples |= item["classes"]
         elif kind == "note" and item.get("level") == "warning":
-            self.session.noted.emit("warning", str(item["text"]))
+            self.noted.emit("warning", str(item["text"]))
         elif kind == "finished":
             self.seen.now = self.seen.now | {k: v for k, v in item.items() if k != "latency_ms"}
             self.seen.files = [Path(path) for path in item.get("files", ())]
         self.changed.emit()
 
-    def _take(self, item: Event) -> None:
+    def _take_counts(self, item: Event) -> None:
         self.seen.now = item
         shares = {HITS: _known(item["hit_rate"])}
         shares |= {name: _known(share) for name, share in item["fractions"].items()}
@@ -217,7 +209,7 @@ class LiveWatch(QObject):
         self.seen.state = "stopped" if ok else "failed"
         self.trouble = "" if ok else message
         if not ok:
-            self.session.noted.emit("error", message)
+            self.noted.emit("error", message)
         self.changed.emit()
 
     def _joined(self, ok: bool, message: str) -> None:
@@ -226,13 +218,13 @@ class LiveWatch(QObject):
             job.deleteLater()
         if ok:
             self.seen.files = []
-            self.session.sources_changed()
-        self.session.noted.emit("info" if ok else "error", message)
+            self._reopen()
+        self.noted.emit("info" if ok else "error", message)
         self.changed.emit()
 
     # -- remembering ---------------------------------------------------------------------------
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """End what runs, and forget it."""
         self.stop()
         self.bands, self.alarms, self._begun = {}, Alarms(()), False
@@ -240,9 +232,9 @@ class LiveWatch(QObject):
         self.changed.emit()
         self.bands_changed.emit()
 
-    def _follow(self) -> None:
-        """Take the bands of another project; in one that was opened anew, all goes on."""
-        if self._begun or self.session.project is None:
+    def follow(self) -> None:
+        """Take the bands of another project; in one that was opened again, all goes on."""
+        if self._begun or self.opened is None:
             return
         self._begun = True
         for name, limits in (self.kept().get("bands") or {}).items():
@@ -253,18 +245,17 @@ class LiveWatch(QObject):
 
     def kept(self) -> Mapping[str, Any]:
         """What the project remembers of watches: `source` and `bands`."""
-        if self.session.project is None:
+        if self.opened is None:
             return {}
-        found = self.session.project.store.get_meta(META)
+        found = self.opened.project.store.get_meta(META)
         return found if isinstance(found, dict) else {}
 
     def _remember(self) -> None:
-        project = self.session.project
-        if project is None or project.store.read_only:
+        if self.opened is None or self.opened.project.store.read_only:
             return
         source = self.order.source if self.order is not None else self.kept().get("source", "")
         bands = {b.name: [b.low, b.high] for b in self.bands.values()}
-        project.store.set_meta(META, {"source": source, "bands": bands})
+        self.opened.project.store.set_meta(META, {"source": source, "bands": bands})
 
 
 def _known(share: Any) -> Share:

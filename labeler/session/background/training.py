@@ -10,21 +10,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.jobs.job import Job
 from labeler.runs.offers import Order, lacking_in
 from labeler.runs.predictions import Predictions
 from labeler.runs.run_report import Change, Curves, RunReport, compare, read_report
+from labeler.session.labels import Labels
+from labeler.session.opened import Opened, Part
+from labeler.session.predictions import ModelReadings
 from model.errors import InputError
 from model.events import Event
 
 BEFORE = "run_before"
 """Under which a project remembers the run that was in use before the present one."""
 TICK_MS = 1000
-"""How often the time left is shown anew."""
+"""How often the time left is updated."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Outcome:
     change: Change | None = None
 
 
-class Retraining(QObject):
-    """Starts, follows and ends trainings of the session's project. Use `Retraining.of(session)`."""
+class Training(Part):
+    """Starts, follows and ends trainings of the open project."""
 
     changed = pyqtSignal()
     """State, progress or outcome changed."""
@@ -54,36 +56,30 @@ class Retraining(QObject):
     runs_changed = pyqtSignal()
     """A run began or ended: tables of runs are out of date."""
 
-    def __init__(self, session: Any) -> None:
-        super().__init__(session)
-        self.session = session
+    def __init__(self, labels: Labels, predictions: ModelReadings) -> None:
+        super().__init__()
+        self.labels, self.predictions = labels, predictions
         self.make_job: Callable[..., Job] = Job
         self.job: Job | None = None
         self.number = 0
         self.order = Order()
         self.curves = Curves()
         self.outcome: Outcome | None = None
-        self._project: Any = None
+        self._of: Opened | None = None
+        """The project that the job belongs to."""
         self._wants_use = False
         self._reset()
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self.changed)
         self._in_use: int | None = None
-        session.project_changed.connect(self._follow_project)
-        session.run_changed.connect(self._follow_run)
-        self._note_run()
-
-    @classmethod
-    def of(cls, session: Any) -> Retraining:
-        """The one of this session."""
-        return session.findChild(cls) or cls(session)
+        predictions.run_changed.connect(self._follow_run)
 
     def _reset(self) -> None:
         self.epoch = self.epochs = 0
         self.stage = ""
         self.is_stopping = False
-        self._begun = self._heard = self._stage_begun = time.monotonic()
+        self._begun = self._estimated_at = self._stage_begun = time.monotonic()
         self._left: float | None = None
         self._share = 0.0
 
@@ -97,19 +93,21 @@ class Retraining(QObject):
     @property
     def folder(self) -> Path:
         """Of the run under way, or of the last one."""
-        return Path(self._project.run_folder(self.number))
+        if self._of is None:
+            raise RuntimeError("no training was begun")
+        return self._of.project.run_folder(self.number)
 
     def lacking(self) -> str:
         """What a training still needs, in words; '' where it can begin."""
-        if self.session.project is None:
+        if self.opened is None:
             return "Open a project first"
-        return lacking_in(self.session.taxonomy, self.session.decided.tally)
+        return lacking_in(self.labels.taxonomy, self.labels.decided.tally)
 
     def seconds_left(self) -> float | None:
-        """Until the job ends, by its own estimate; None where nobody knows yet."""
+        """Until the job ends, by its own estimate; None where no one knows yet."""
         if self._left is None:
             return None
-        return max(0.0, self._left - (time.monotonic() - self._heard))
+        return max(0.0, self._left - (time.monotonic() - self._estimated_at))
 
     def share_done(self) -> float:
         """How much of the job is done, in [0, 1]; by time where that is known."""
@@ -126,14 +124,14 @@ class Retraining(QObject):
         needed = self.lacking()
         if self.is_running or needed:
             text = "A training is under way already." if self.is_running else f"{needed}."
-            self.session.noted.emit("info", text)
+            self.noted.emit("info", text)
             return
         self.order = order or Order()
-        project = self.session.project
+        project = self.require().project
         try:
-            folder = Path(project.new_run_folder())
+            folder = project.new_run_folder()
         except (InputError, OSError) as error:
-            self.session.noted.emit("error", f"No run can be made: {error}")
+            self.noted.emit("error", f"No run can be made: {error}")
             return
         self.number, self.curves = int(folder.name), Curves()
         arguments = ["train", str(project.folder), *self.order.arguments, "--out", str(folder)]
@@ -142,51 +140,52 @@ class Retraining(QObject):
     def use(self, number: int) -> None:
         """Use a run from now on; one that has not read all shots yet does so first."""
         if self.is_running:
-            self.session.noted.emit("info", "Wait for the job that is under way, or cancel it.")
+            self.noted.emit("info", "Wait for the job that is under way, or cancel it.")
             return
         self.outcome = None
-        folder = Path(self.session.project.run_folder(number))
+        project = self.require().project
+        folder = project.run_folder(number)
         if read_report(number, folder).is_usable:
-            self.session.use_run(number)
+            self.predictions.use_run(number)
             self.runs_changed.emit()
             self.changed.emit()
             return
         self.number, self._wants_use = number, True
-        project = str(self.session.project.folder)
-        arguments = ["predict", project, "--run", str(folder)]
+        arguments = ["predict", str(project.folder), "--run", str(folder)]
         self._launch(arguments, folder / "predict-stderr.log", "reading all shots")
 
     def run_before(self) -> int | None:
         """The run that was in use before the present one, if it can be used again."""
-        project = self.session.project
-        number = None if project is None else project.store.get_meta(BEFORE)
+        if self.opened is None:
+            return None
+        project = self.opened.project
+        number = project.store.get_meta(BEFORE)
         if number is None or int(number) == project.current_run:
             return None
-        found = read_report(int(number), Path(project.run_folder(int(number))))
+        found = read_report(int(number), project.run_folder(int(number)))
         return found.number if found.has_network or found.is_usable else None
 
     def go_back(self) -> None:
         """Use the run that was in use before; once more, and the present one is used again."""
         before = self.run_before()
         if before is None:
-            self.session.noted.emit("info", "No other run was in use before.")
+            self.noted.emit("info", "No other run was in use before.")
             return
-        left = self.session.project.current_run
+        left = self.require().project.current_run
         self.use(before)
         if not self.is_running:
             text = f"Run {before} is in use again; the same key goes back to run {left}."
-            self.session.noted.emit("info", text)
+            self.noted.emit("info", text)
 
     def _note_run(self) -> None:
-        project = self.session.project
-        self._in_use = None if project is None else project.current_run
+        self._in_use = None if self.opened is None else self.opened.project.current_run
 
     def _follow_run(self) -> None:
         """Remember the run that was in use until now, in the project."""
-        project, before = self.session.project, self._in_use
+        before = self._in_use
         self._note_run()
-        if project is not None and before is not None and before != self._in_use:
-            project.store.set_meta(BEFORE, before)
+        if self.opened is not None and before is not None and before != self._in_use:
+            self.opened.project.store.set_meta(BEFORE, before)
 
     def keep_old(self) -> None:
         """Leave the run in use as it is; the new one stays in the table of runs."""
@@ -209,34 +208,33 @@ class Retraining(QObject):
         self._reset()
         self.stage = stage
         self.outcome = None
-        self._project = self.session.project
+        self._of = self.opened
         self.job = self.make_job(arguments, stderr, self)
-        self.job.event_received.connect(self._hear)
+        self.job.event_received.connect(self._receive)
         self.job.finished.connect(self._end)
         self._timer.start()
         self.job.start()
         self.runs_changed.emit()
         self.changed.emit()
 
-    def _follow_project(self) -> None:
+    def follow(self) -> None:
         """A training goes on while its project is closed and opened again, not for another one."""
-        project = self.session.project
         self._note_run()
-        if project is None or self._project is None:
+        if self.opened is None or self._of is None:
             return
-        if Path(project.folder) == Path(self._project.folder):
-            self._project = project
+        if self.opened.folder == self._of.folder:
+            self._of = self.opened
         else:
             self.stop()
             self.outcome = None
         self.changed.emit()
 
-    # -- hearing ---------------------------------------------------------------------------------
+    # -- events - ---------------------------------------------------------------------------------
 
-    def _hear(self, item: Event) -> None:
+    def _receive(self, item: Event) -> None:
         kind = item["event"]
         if kind == "note":
-            self.session.noted.emit(str(item.get("level", "info")), str(item.get("text", "")))
+            self.noted.emit(str(item.get("level", "info")), str(item.get("text", "")))
             return
         if kind == "started":
             self.epochs = int(item.get("epochs") or 0)
@@ -247,14 +245,14 @@ class Retraining(QObject):
             self.stage = "training"
             self._share = self.epoch / max(self.epochs, 1)
         elif kind == "progress":
-            self._hear_progress(item)
+            self._receive_progress(item)
         if isinstance(item.get("seconds_left"), int | float):
-            self._left, self._heard = float(item["seconds_left"]), time.monotonic()
+            self._left, self._estimated_at = float(item["seconds_left"]), time.monotonic()
         if self.curves.add(item):
             self.curves_changed.emit()
         self.changed.emit()
 
-    def _hear_progress(self, item: Event) -> None:
+    def _receive_progress(self, item: Event) -> None:
         what, done = str(item.get("what", "")), float(item.get("done") or 0)
         total = float(item.get("total") or 0)
         now = time.monotonic()
@@ -263,7 +261,7 @@ class Retraining(QObject):
         self.stage = f"{what} · {done:,.0f} of {total:,.0f}" if total else what
         if done and total:
             self._share = done / total
-            self._left, self._heard = (now - self._stage_begun) / done * (total - done), now
+            self._left, self._estimated_at = (now - self._stage_begun) / done * (total - done), now
 
     def _end(self, ok: bool, message: str) -> None:
         job, self.job = self.job, None
@@ -271,33 +269,34 @@ class Retraining(QObject):
         if job is not None:
             job.deleteLater()
         wants_use, self._wants_use = self._wants_use, False
-        if self.session.project is self._project:
+        if self.opened is not None and self.opened is self._of:
             self._conclude(ok, message, wants_use)
         self.runs_changed.emit()
         self.changed.emit()
 
     def _conclude(self, ok: bool, message: str, wants_use: bool) -> None:
-        run, in_use = read_report(self.number, self.folder), self.session.project.current_run
+        run, in_use = read_report(self.number, self.folder), self.require().project.current_run
         if not ok:
             self.outcome = Outcome(run, False, message)
         elif run.is_usable and (wants_use or in_use in (None, self.number)):
-            self.session.use_run(self.number)
+            self.predictions.use_run(self.number)
             self.outcome = None if wants_use else Outcome(run, True, message)
         else:
             self.outcome = self._compared(run, message)
 
     def _compared(self, run: RunReport, message: str) -> Outcome:
         """The new run beside the one in use."""
-        number = self.session.project.current_run
+        project = self.require().project
+        number = project.current_run
         if number is None:
             return Outcome(run, True, message)
-        old = read_report(number, Path(self.session.project.run_folder(number)))
+        old = read_report(number, project.run_folder(number))
         change = None
-        if run.is_usable and self.session.predictions is not None:
+        if run.is_usable and self.predictions.run is not None:
             try:
-                new = Predictions.open(run.predictions, self.session.taxonomy, self.session.n_shots)
+                new = Predictions.open(run.predictions, self.labels.taxonomy, self.labels.n_shots)
             except InputError as error:
                 return Outcome(run, False, f"The new predictions cannot be used: {error}")
-            now = self.session.present, self.session.status, self._project.store.roles()
-            change = compare(self.session.predictions, new, *now)
+            now = self.labels.present, self.labels.status, project.store.roles()
+            change = compare(self.predictions.run, new, *now)
         return Outcome(run, True, message, old, change)

@@ -1,31 +1,34 @@
 """Keeps the suggestions of the open project fresh: reads all shots once, learns after each label.
 
 Follows the session and hands it readings; all work is done in a child process and in a Job. Without
-`begin` it does nothing by itself.
+`turn_on` it does nothing by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from PyQt6.QtCore import QObject, QTimer, pyqtSignal
+from PyQt6.QtCore import QTimer, pyqtSignal
 
-from labeler.active import embeddings as grounds
+from labeler.active import embeddings
 from labeler.active.instant import Instant, InstantReading
-from labeler.active.messages import Alike, Ground, Layout, Learnt, Lesson
+from labeler.active.messages import Alike, Answer, Ground, Layout, Learnt, Lesson
 from labeler.jobs.job import Job
 from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED, SKIPPED
+from labeler.session.labels import Labels
+from labeler.session.opened import Opened, Part
+from labeler.session.queue import Queue
+from labeler.session.suggestions import Suggestions
 from model.errors import InputError
 from model.events import Event
 
 BATCH = 10
-"""So many shots are asked for at a time."""
+"""This many shots are asked for at a time."""
 LIKE = 60
-"""So many similar shots are shown."""
+"""This many similar shots are shown."""
 NOT_YET = "The shots are still being read by the network; try again in a moment."
 
 
@@ -35,8 +38,8 @@ class Choices(Protocol):
     def __getitem__(self, id: str, /) -> Any: ...
 
 
-class Suggesting(QObject):
-    """The instant learning of a session. Use `Suggesting.of(session)`."""
+class Learning(Part):
+    """The instant learning on the labels of the open project."""
 
     changed = pyqtSignal()
     """What it is doing, or how far it is, changed."""
@@ -44,9 +47,10 @@ class Suggesting(QObject):
     """(N, 2) places of all shots by PCA, see `want_layout`."""
     _answered = pyqtSignal(object)
 
-    def __init__(self, session: Any) -> None:
-        super().__init__(session)
-        self.session = session
+    def __init__(self, labels: Labels, queue: Queue, suggestions: Suggestions) -> None:
+        super().__init__()
+        self.labels, self.queue, self.suggestions = labels, queue, suggestions
+        self.predictions = suggestions.predictions
         self.make_job: Callable[..., Job] = Job
         self.strategy, self.audit = "asked", 0.1
         self.job: Job | None = None
@@ -64,24 +68,18 @@ class Suggesting(QObject):
         self._soon.setInterval(0)
         self._soon.timeout.connect(self._learn)
         self._answered.connect(self._take)  # from another thread: Qt queues it
-        session.project_changed.connect(self._follow)
-        session.run_changed.connect(self._follow)
-        session.labels_changed.connect(lambda rows: self._soon.start())
+        self.predictions.run_changed.connect(self.follow)
+        labels.labels_changed.connect(lambda rows: self._soon.start())
 
-    @classmethod
-    def of(cls, session: Any) -> Suggesting:
-        """The one of this session."""
-        return session.findChild(cls) or cls(session)
-
-    def begin(self, settings: Choices) -> None:
+    def turn_on(self, settings: Choices) -> None:
         """From now on, every project that is opened gets suggestions, as the settings say.
 
         Asked: "instant" (whether at all), "ask_strategy", "audit_share", "hidden_share".
         """
         self._on = bool(settings["instant"])
         self.strategy, self.audit = settings["ask_strategy"], settings["audit_share"]
-        self.session.hidden_share = settings["hidden_share"]
-        self._follow()
+        self.suggestions.hidden_share = settings["hidden_share"]
+        self.follow()
 
     @property
     def is_reading(self) -> bool:
@@ -91,7 +89,7 @@ class Suggesting(QObject):
     def similar(self, row: int, k: int = LIKE) -> None:
         """Make a queue of the shots most like one."""
         if self._instant is None or self.ground is None:
-            self.session.noted.emit("info", self.trouble or NOT_YET)
+            self.noted.emit("info", self.trouble or NOT_YET)
         else:
             self._instant.like(row, k)
 
@@ -107,7 +105,7 @@ class Suggesting(QObject):
         self._soon.stop()
         if self.job is not None:
             job, self.job = self.job, None
-            job.event_received.disconnect(self._hear)
+            job.event_received.disconnect(self._receive)
             job.finished.disconnect(self._end)
             job.stop()
             job.deleteLater()
@@ -118,43 +116,39 @@ class Suggesting(QObject):
 
     # -- following the session -------------------------------------------------------------------
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
         """Another project or run: learn on its embeddings."""
-        session = self.session
-        if session.project is None or not self._on:
+        opened = self.opened
+        if opened is None or not self._on:
             self.stop()
             self.changed.emit()
             return
-        if session.instant is not None:
-            session.sharpen(None)
+        if self.predictions.instant is not None:
+            self.suggestions.take(None)
         self.stop()
         try:
-            self._begin_project()
+            self._begin_project(opened)
         except InputError as error:
             self.trouble = str(error)
         self.changed.emit()
 
-    def _begin_project(self) -> None:
-        session = self.session
-        if session.predictions is not None:
-            run = grounds.of_run(self._next(), session.taxonomy, session.n_shots,
-                                 Path(session.predictions.path))  # fmt: skip
-            self._stand_on(run)
+    def _begin_project(self, opened: Opened) -> None:
+        run = self.predictions.run
+        if run is not None:
+            n = self.labels.n_shots
+            self._stand_on(embeddings.of_run(self._next(), opened.taxonomy, n, run.path))
             return
-        if not self._stand_on_cache() and not session.project.store.read_only:
-            self._read_all()
+        if not self._stand_on_cache(opened) and not opened.project.store.read_only:
+            self._read_all(opened)
 
     def _next(self) -> int:
         self._numbers += 1
         return self._numbers
 
-    def _stand_on_cache(self) -> bool:
+    def _stand_on_cache(self, opened: Opened) -> bool:
         """Learn on what the shipped network has read so far; True where that is everything."""
-        session = self.session
-        ground = grounds.of_cache(
-            self._next(), session.taxonomy, session.table, Path(session.project.folder)
-        )
-        share = grounds.share_there(ground.parts)
+        ground = embeddings.of_cache(self._next(), opened.taxonomy, opened.table, opened.folder)
+        share = embeddings.share_there(ground.parts)
         if share > self._share:
             self._share = share
             self._stand_on(ground)
@@ -167,20 +161,22 @@ class Suggesting(QObject):
         self._instant.stand_on(ground)
         self._learn()
 
-    def _read_all(self) -> None:
-        folder = Path(self.session.project.folder)
-        self.done, self.total = 0, self.session.n_shots
+    def _read_all(self, opened: Opened) -> None:
+        folder = opened.folder
+        self.done, self.total = 0, self.labels.n_shots
         self.job = self.make_job(["embed", str(folder)], folder / CACHE / "embed.log", self)
-        self.job.event_received.connect(self._hear)
+        self.job.event_received.connect(self._receive)
         self.job.finished.connect(self._end)
         self.job.start()
 
-    def _hear(self, item: Event) -> None:
+    def _receive(self, item: Event) -> None:
         if item["event"] == "progress":
             self.done, self.total = int(item["done"]), int(item["total"])
             self.changed.emit()
         elif item["event"] == "part" and int(item["stop"]) >= 2 * self._share * self.total:
-            self._stand_on_cache()  # when the first part is there, then at each doubling
+            self._stand_on_cache(
+                self.require()
+            )  # when the first part is there, then at each doubling
 
     def _end(self, ok: bool, message: str) -> None:
         job, self.job = self.job, None
@@ -188,25 +184,24 @@ class Suggesting(QObject):
             job.deleteLater()
         if not ok:
             self.trouble = f"No suggestions before the first run: {message}"
-            self.session.noted.emit("warning", self.trouble)
-        elif self.session.project is not None and self._share < 1:
-            self._stand_on_cache()
+            self.noted.emit("warning", self.trouble)
+        elif self.opened is not None and self._share < 1:
+            self._stand_on_cache(self.opened)
         self.changed.emit()
 
     # -- learning --------------------------------------------------------------------------------
 
     def _learn(self) -> None:
-        session = self.session
-        if self._instant is None or self.ground is None or session.project is None:
+        if self._instant is None or self.ground is None or self.opened is None:
             return
-        status = session.status
+        status = self.labels.status
         rows = np.flatnonzero(status & LABELLED)
         leave = np.flatnonzero((status & SKIPPED > 0) & (status & LABELLED == 0))
         self._instant.learn(
             Lesson(
                 self.ground.number,
                 rows,
-                session.present[rows],
+                self.labels.present[rows],
                 leave,
                 BATCH,
                 self.strategy,
@@ -214,18 +209,17 @@ class Suggesting(QObject):
             )
         )
 
-    def _take(self, answer: Any) -> None:
-        session = self.session
-        if session.project is None or self._instant is None:
+    def _take(self, answer: Answer) -> None:
+        if self.opened is None or self._instant is None:
             return
         if isinstance(answer, InputError):
             if self.ground is not None:
                 self.trouble = str(answer)
-                session.noted.emit("warning", self.trouble)
+                self.noted.emit("warning", self.trouble)
                 self.changed.emit()
         elif isinstance(answer, Alike):
-            session.show_rows(np.concatenate([[answer.row], answer.rows]),
-                              f"Like shot {answer.row + 1:,}")  # fmt: skip
+            rows = np.concatenate([[answer.row], answer.rows])
+            self.queue.show_rows(rows, f"Like shot {answer.row + 1:,}")
         elif self.ground is None or answer.ground != self.ground.number:
             return
         elif isinstance(answer, Layout):
@@ -234,9 +228,8 @@ class Suggesting(QObject):
             self._show(answer)
 
     def _show(self, learnt: Learnt) -> None:
-        session = self.session
-        before = session.instant
+        before = self.predictions.instant
         why = {} if before is None else before.why
-        session.sharpen(InstantReading(session.taxonomy, learnt, why))
+        self.suggestions.take(InstantReading(self.labels.taxonomy, learnt, why))
         if before is None:
             self.changed.emit()

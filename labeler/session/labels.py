@@ -1,0 +1,204 @@
+"""The labels of the open project: recorded in the store first, and only then anywhere else.
+
+When the store refuses, nothing changes on screen. The arrays are the truth of the person who
+labels, whatever is shown of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PyQt6.QtCore import pyqtSignal
+
+from labeler.project.decisions import Decisions
+from labeler.project.store.records import LABELLED, Change, Present, Rows, Status
+from labeler.session.opened import Opened, Part
+from model.errors import InputError
+from model.taxonomy.taxonomy import Taxonomy
+
+NOTHING_OPEN = Taxonomy("", (), ())
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whose labels a gesture changes, by number, and where it came from.
+
+    Origins are "key", "accepted", "fix", "flag", "skip", "bulk", "consensus", "repeat".
+    """
+
+    annotator: int
+    origin: str
+
+
+class Labels(Part):
+    """Decisions on all shots, of the person who labels over those of the files."""
+
+    labels_changed = pyqtSignal(object)
+    """Rows whose decision changed, or what may be seen of it."""
+    went_back = pyqtSignal(object)
+    """Rows that an undo or a redo changed; before `labels_changed`, to go there first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taxonomy = NOTHING_OPEN
+        self.decided = Decisions.none(0)
+        self.reported = ""
+        """What the last gesture on the shot on screen did besides the obvious, in words."""
+        self.gestures = 0
+        """How many were stored here; tells whether another came since."""
+
+    def begin(self, opened: Opened) -> None:
+        """Take the classes; `decided` was read when the project was opened."""
+        super().begin(opened)
+        self.taxonomy = opened.taxonomy
+
+    def end(self) -> None:
+        """No shots, no classes."""
+        super().end()
+        self.taxonomy, self.decided, self.reported = NOTHING_OPEN, Decisions.none(0), ""
+
+    @property
+    def n_shots(self) -> int:
+        """Shots of the project; 0 where none is open."""
+        return len(self.decided.status)
+
+    @property
+    def present(self) -> Present:
+        """(N,) bits of the present classes, the person's over the file's."""
+        return self.decided.present
+
+    @property
+    def status(self) -> Status:
+        """(N,) bits LABELLED, FLAGGED, SKIPPED."""
+        return self.decided.status
+
+    def offers(self, class_index: int) -> bool:
+        """Whether a class is shown: all but the retired ones that no shot carries."""
+        retired = self.taxonomy.classes[class_index].retired
+        return not retired or bool((self.present & (np.int64(1) << class_index)).any())
+
+    # -- recording -------------------------------------------------------------------------------
+
+    def record(
+        self,
+        target: Target,
+        rows: npt.ArrayLike,
+        present: npt.ArrayLike,
+        status: npt.ArrayLike,
+        note: str | None = None,
+    ) -> bool:
+        """Decide on shots as one gesture; False, with a note, where it was not stored.
+
+        `present` bits and `status` bits have the shape of `rows` or are one value for all.
+        """
+        if not self.write(target, rows, present, status, note):
+            return False
+        self.announce(rows)
+        return True
+
+    def decide(
+        self,
+        rows: npt.ArrayLike,
+        present: npt.ArrayLike,
+        status: npt.ArrayLike,
+        origin: str,
+        note: str | None = None,
+    ) -> bool:
+        """`record` for the person who labels."""
+        return self.record(Target(self.require().annotator, origin), rows, present, status, note)
+
+    def write(
+        self,
+        target: Target,
+        rows: npt.ArrayLike,
+        present: npt.ArrayLike,
+        status: npt.ArrayLike,
+        note: str | None = None,
+        shown: dict[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> bool:
+        """`record` without a word to the views: who calls this calls `announce`.
+
+        `shown` is what the model said before, `seconds` how long the shot was on screen.
+        """
+        opened = self.require()
+        where = np.atleast_1d(np.asarray(rows, np.int64))
+        bits = np.broadcast_to(np.asarray(present, np.int64), where.shape)
+        state = np.broadcast_to(np.asarray(status, np.uint8), where.shape)
+        try:
+            opened.project.store.record(
+                target.annotator,
+                where,
+                bits,
+                state,
+                origin=target.origin,
+                note=note,
+                shown=shown,
+                seconds=seconds,
+            )
+        except (InputError, OSError) as error:
+            self.not_saved(error)
+            return False
+        self.gestures += 1
+        if target.annotator == opened.annotator:
+            self.decided.put(where, bits, state)
+        return True
+
+    def announce(self, rows: npt.ArrayLike, reported: str = "") -> None:
+        """Tell everybody that labels of shots changed, and what that came to, in words."""
+        self.reported = reported
+        self.labels_changed.emit(np.atleast_1d(np.asarray(rows, np.int64)))
+
+    def not_saved(self, error: Exception) -> None:
+        """Say that the store refused."""
+        self.noted.emit("error", f"Not saved, nothing was changed: {error}")
+
+    def take_over(self, rows: Rows, present: Present, status: Status) -> None:
+        """Show what the same person decided in another window."""
+        mine = self.decided
+        new = (mine.own_present[rows] != present) | (mine.own_status[rows] != status)
+        if new.any():
+            mine.put(rows[new], present[new], status[new])
+            self.labels_changed.emit(np.asarray(rows[new]))
+
+    # -- undo ------------------------------------------------------------------------------------
+
+    def undo(self) -> None:
+        """Take back the person's last gesture."""
+        self._reverse("undo")
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        self._reverse("redo")
+
+    def reverse(self, verb: Literal["undo", "redo"], annotator: int) -> Change | None:
+        """Undo or redo in the store, for one annotator; None, with a note, where nothing was."""
+        store = self.require().project.store
+        try:
+            change = store.undo(annotator) if verb == "undo" else store.redo(annotator)
+        except (InputError, OSError) as error:
+            self.not_saved(error)
+            return None
+        if change is None:
+            self.noted.emit("info", f"Nothing to {verb}.")
+        else:
+            self.gestures += 1
+        return change
+
+    def _reverse(self, verb: Literal["undo", "redo"]) -> None:
+        if self.opened is None:
+            return
+        change = self.reverse(verb, self.opened.annotator)
+        if change is None:
+            return
+        own = self.decided.own_status[change.rows] & LABELLED
+        rows = self.decided.put(change.rows, change.present, change.status, change.known)
+        self.went_back.emit(rows)
+        text = change.text
+        if back := sum(self.decided.from_file(int(row)) for row in rows[own > 0]):
+            some = "" if back == len(rows) else f" on {back:,} of them"
+            text = f"{change.text.partition(':')[0]}: the file's labels again{some}"
+        self.announce(rows, text)

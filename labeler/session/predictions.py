@@ -1,0 +1,50 @@
+"""What models say of the shots: the run in use, and what was learnt at once from the labels."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import pyqtSignal
+
+from labeler.active.instant import InstantReading
+from labeler.runs.predictions import Predictions, predictions_of
+from labeler.session.opened import Opened, Part
+
+
+class ModelReadings(Part):
+    """Predictions of the project's current run and of the instant head, either or both."""
+
+    run_changed = pyqtSignal()
+    """Another run is in use, or none."""
+    instant_changed = pyqtSignal()
+    """The instant head says something else, or there is none any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run: Predictions | None = None
+        self.instant: InstantReading | None = None
+
+    @property
+    def now(self) -> Predictions | InstantReading | None:
+        """What is shown and asked: the instant head, else the run, else nothing."""
+        return self.run if self.instant is None else self.instant
+
+    def begin(self, opened: Opened) -> None:
+        """Map the predictions of the run in use."""
+        super().begin(opened)
+        self._load(opened)
+
+    def end(self) -> None:
+        """Nothing is said."""
+        super().end()
+        self.run = self.instant = None
+
+    def use_run(self, number: int | None) -> None:
+        """Make a run the project's current one and show what it predicts."""
+        if self.opened is not None:
+            self.opened.project.current_run = number
+            self._load(self.opened)
+            self.run_changed.emit()
+
+    def _load(self, opened: Opened) -> None:
+        self.run, trouble = predictions_of(opened.project)
+        if trouble:
+            self.noted.emit("warning", trouble)

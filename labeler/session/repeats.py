@@ -1,0 +1,280 @@
+"""Blind repeats: now and then a shot comes a second time, with its first label masked.
+
+The label stays in the arrays. Who shows one shot to the person asks `Repeats.shown`; what they
+decide meanwhile is stored for the annotator of second readings.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from PyQt6.QtCore import pyqtSignal
+
+from labeler.project.store.records import LABELLED, Rows
+from labeler.project.store.timeline import first_decisions
+from labeler.quality import repeats
+from labeler.session.cursor import Cursor, Step
+from labeler.session.labels import Labels, Target
+from labeler.session.opened import Part
+from labeler.session.queue import Queue
+from model.errors import InputError
+
+APART = 25
+"""At least this many decisions lie between the first reading and the second."""
+ROUND_TITLE = "Calibration round"
+
+
+@dataclass
+class _SecondReading:
+    """A shot that is shown blind, and what was decided on it since."""
+
+    row: int
+    present: int = 0
+    status: int = 0
+    at: float = field(default_factory=time.time)
+    done: int = 0
+    """Gestures on it that undo can take back here."""
+    undone: int = 0
+
+
+@dataclass(frozen=True)
+class _Last:
+    """The second reading that was decided last, with the number of gestures until then."""
+
+    row: int
+    done: int
+    gestures: int
+
+
+class Repeats(Part):
+    """Mixes second readings into going through a queue."""
+
+    repeats_changed = pyqtSignal()
+    """A second reading was given, or taken back."""
+
+    def __init__(self, labels: Labels, queue: Queue, cursor: Cursor) -> None:
+        super().__init__()
+        self.labels, self.queue, self.cursor = labels, queue, cursor
+        self.rate = 0.0
+        """Share of new labels after which a shot comes again; the window's settings say 3 %."""
+        self.chance = np.random.default_rng()
+        self._clear()
+        cursor.leaving.connect(self._before_showing)
+
+    def _clear(self) -> None:
+        self._hidden: _SecondReading | None = None
+        self._next: tuple[int, int] | None = None
+        """The shot that is shown blind next, and the one from which steps go on after it."""
+        self._due = False
+        self._drawn = -1
+        self._lately: deque[int] = deque(maxlen=APART)
+        self._round: set[int] = set()
+        self._last: _Last | None = None
+        self._read_again: set[int] | None = None
+        self._second_reader: int | None = None
+
+    def end(self) -> None:
+        """Forget what belongs to one project."""
+        super().end()
+        self._clear()
+
+    # -- the mask --------------------------------------------------------------------------------
+
+    @property
+    def is_blind(self) -> bool:
+        """True while the shot on screen is a second reading."""
+        return self._hidden is not None
+
+    def hides(self, row: int) -> bool:
+        """True for a shot whose label the person shall not see: read blind, now or soon."""
+        return row in self._round or (self._hidden is not None and self._hidden.row == row)
+
+    def hidden_rows(self) -> Rows:
+        """All rows for which `hides` is true."""
+        here = set() if self._hidden is None else {self._hidden.row}
+        return np.array(sorted(self._round | here), np.int64)
+
+    def shown(self, row: int) -> tuple[int, int]:
+        """(bits of present classes, bits of status) that the person may see of a shot."""
+        if self._hidden is not None and self._hidden.row == row:
+            return self._hidden.present, self._hidden.status
+        if row in self._round:
+            return 0, 0
+        return int(self.labels.present[row]), int(self.labels.status[row])
+
+    def reveal(self) -> None:
+        """The shot that was read blind is one like all others again."""
+        hidden, self._hidden = self._hidden, None
+        if hidden is None:
+            return
+        self._round.discard(hidden.row)
+        self.labels.labels_changed.emit(np.array([hidden.row]))
+        if hidden.done and hidden.status & LABELLED:
+            self._repeated().add(hidden.row)
+            self._note_difference(hidden)
+
+    def _note_difference(self, hidden: _SecondReading) -> None:
+        first = int(self.labels.decided.own_present[hidden.row])
+        if first != hidden.present:
+            before, now = (self._names(bits) for bits in (first, hidden.present))
+            text = f"Shot {hidden.row + 1:,} came a second time: first {before}, now {now}."
+            self.noted.emit("info", text)
+
+    def _names(self, bits: int) -> str:
+        taxonomy = self.labels.taxonomy
+        return ", ".join(np.array(taxonomy.names, object)[taxonomy.unpack(bits)]) or "no class"
+
+    # -- when a shot comes again -----------------------------------------------------------------
+
+    def next(self, step: Step) -> int | None:
+        """The policy of repeats: a second reading where one is due; back from one to its origin."""
+        if step.by > 0:
+            row = self._draw()
+            if row is not None:
+                self._next = row, self.cursor.row
+            return row
+        return self.cursor.origin
+
+    def show_blind(self, row: int) -> None:
+        """Put a shot on screen for a second reading; steps then go on from the one before it."""
+        self._next = row, self.cursor.row
+        self.cursor.show(row)
+
+    def count(self, row: int) -> None:
+        """The person decided on a shot that was not a second reading."""
+        self._lately.append(row)
+        if row != self._drawn:
+            self._drawn = row
+            self._due = self._due or self.chance.random() < self.rate
+
+    def _draw(self) -> int | None:
+        if not self._due or self.queue.choice.title or self.opened is None:
+            return None
+        self._due = False
+        found = self._choose({*self._lately, *self._repeated(), self.cursor.row})
+        return int(found[0]) if len(found) else None
+
+    def _choose(
+        self, barred: Sequence[int] | set[int], among: Rows | None = None, n: int = 1
+    ) -> Rows:
+        """Up to n of the person's own labels, of `among` or of all; none where they are few."""
+        own = self.labels.decided
+        status = own.own_status
+        if np.count_nonzero(status & LABELLED) < repeats.ENOUGH:
+            return np.zeros(0, np.int64)
+        if among is not None:
+            status = np.where(np.isin(np.arange(len(status)), among), status, np.uint8(0))
+        taxonomy = self.labels.taxonomy
+        return repeats.choose(own.own_present, status, taxonomy, barred, self.chance, n)
+
+    def _repeated(self) -> set[int]:
+        """Rows that the person read again already, in this sitting or an earlier one."""
+        if self._read_again is None:
+            opened = self.require()
+            rows = repeats.readings_of(opened.project, opened.annotator).rows
+            self._read_again = set(rows.tolist())
+        return self._read_again
+
+    def calibrate(self) -> bool:
+        """Show a round of a person's own first labels again, blind; False where there are too few.
+
+        The round asks for every class alike among the first labels that were given.
+        """
+        opened = self.opened
+        if opened is None:
+            return False
+        own = np.count_nonzero(self.labels.decided.own_status & LABELLED)
+        if own < repeats.ENOUGH:
+            text = (
+                f"A calibration round needs {repeats.ENOUGH} labels of your own; there are {own}."
+            )
+            self.noted.emit("info", text)
+            return False
+        first = first_decisions(opened.project.store.database, opened.annotator).rows
+        first = first[: repeats.FIRST]
+        barred = tuple(self._lately) if len(first) > repeats.ROUND + APART else ()
+        found = self._choose(barred, first, repeats.ROUND)
+        self.reveal()
+        self._round = set(found.tolist())
+        self.queue.show_rows(self.chance.permutation(found), ROUND_TITLE)
+        if not self.is_blind:  # the shot on screen was one of them
+            self.cursor.first()
+        return True
+
+    def _before_showing(self, row: int) -> None:
+        self.reveal()
+        if self.queue.choice.title != ROUND_TITLE:
+            self._round = set()
+        blind, self._next = self._next, None
+        if blind is not None and blind[0] == row:
+            self.cursor.origin = blind[1]
+        elif row not in self._round:
+            return
+        self._hidden = _SecondReading(row)
+        self.labels.labels_changed.emit(np.array([row]))
+
+    # -- deciding a second time ------------------------------------------------------------------
+
+    def write(
+        self, present: int, status: int, note: str | None, shown: dict[str, Any], seconds: float
+    ) -> bool:
+        """Store a decision on the shot that is read blind; see `Labels.write`."""
+        hidden = self._hidden
+        if hidden is None:
+            raise RuntimeError("no shot is shown blind")
+        reader = self._reader()
+        if reader is None:
+            return False
+        about = {"at": hidden.at, "first": int(self.labels.decided.own_present[hidden.row])}
+        target, shown = Target(reader, repeats.KIND), {**shown, repeats.KIND: about}
+        if not self.labels.write(target, hidden.row, present, status, note, shown, seconds):
+            return False
+        hidden.present, hidden.status = present, status
+        hidden.done, hidden.undone = hidden.done + 1, 0
+        self._last = _Last(hidden.row, hidden.done, self.labels.gestures)
+        self.repeats_changed.emit()
+        return True
+
+    def reverse(self, verb: Literal["undo", "redo"]) -> bool:
+        """Undo or redo a second reading; False where the person's own labels are meant.
+
+        Undo right after a second reading means that one, also once its shot was left.
+        """
+        last = self._last
+        just_now = last is not None and last.gestures == self.labels.gestures
+        if self._hidden is None and verb == "undo" and last is not None and just_now:
+            self.show_blind(last.row)
+            if self._hidden is not None:
+                self._hidden.done = last.done
+        hidden = self._hidden
+        if hidden is None or not (hidden.done if verb == "undo" else hidden.undone):
+            self.reveal()
+            return False
+        reader = self._reader()
+        change = None if reader is None else self.labels.reverse(verb, reader)
+        if change is None:
+            return True
+        by = 1 if verb == "redo" else -1
+        hidden.done, hidden.undone = hidden.done + by, hidden.undone - by
+        self._last = _Last(hidden.row, hidden.done, self.labels.gestures) if hidden.done else None
+        for row, present, status in zip(change.rows, change.present, change.status, strict=True):
+            if row == hidden.row:
+                hidden.present, hidden.status = int(present), int(status)
+        self.labels.announce(change.rows, change.text)
+        self.repeats_changed.emit()
+        return True
+
+    def _reader(self) -> int | None:
+        """The annotator of this person's second readings; None, with a note, where none is made."""
+        if self._second_reader is None:
+            opened = self.require()
+            try:
+                self._second_reader = repeats.repeat_annotator(opened.project, opened.annotator)
+            except (InputError, OSError) as error:
+                self.labels.not_saved(error)
+        return self._second_reader

@@ -1,0 +1,87 @@
+"""The shots of the open project: counts, masks and thumbnails from the reader, raw or prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PyQt6.QtCore import pyqtSignal
+
+from labeler.session.opened import Opened, Part, steps_of
+from labeler.shots.prefetch import Reader, ShotFeed
+from labeler.shots.reader import ShotReader
+from model.errors import InputError
+
+
+class Shots(Part):
+    """What the reader child has read. Nothing here waits for a file."""
+
+    counts_ready = pyqtSignal(int)
+    """Row whose counts (or whose error) arrived from the reader."""
+    thumbnail_ready = pyqtSignal(int)
+    preparation_changed = pyqtSignal()
+    """Shots are prepared otherwise now: those on screen have to be asked for again."""
+
+    def __init__(self, make_reader: Callable[..., Reader] | None = None) -> None:
+        super().__init__()
+        self._make_reader = make_reader or ShotReader
+        self.prepared = False
+        """Whether shots are wanted as the project prepares them, not as they are in their files."""
+        self.feed: ShotFeed | None = None
+
+    def begin(self, opened: Opened) -> None:
+        """Start a reader."""
+        super().begin(opened)
+        self.feed = ShotFeed(
+            opened.table, self._make_reader, self.counts_ready.emit, self.thumbnail_ready.emit
+        )
+        self.feed.keep_thumbnails(opened.folder / "thumbnails")
+        if trouble := self._take_steps():
+            self.noted.emit("info", trouble)
+
+    def end(self) -> None:
+        """End the reader."""
+        super().end()
+        feed, self.feed = self.feed, None
+        if feed is not None:
+            feed.close()
+
+    def counts(self, row: int) -> npt.NDArray[Any] | InputError | None:
+        """(y, x) counts; the InputError of an unreadable shot; None while it is being read."""
+        return None if self.feed is None or row < 0 else self.feed.reader.counts(row)
+
+    def mask(self, row: int) -> npt.NDArray[np.bool_] | None:
+        """(y, x) True for good pixels; None where the file has no mask or while it is read."""
+        return None if self.feed is None or row < 0 else self.feed.reader.mask(row)
+
+    def want(self, row: int, around: npt.ArrayLike = ()) -> None:
+        """Ask for a shot and, after it, for those around it."""
+        if self.feed is not None and row >= 0:
+            self.feed.want(row, around)
+
+    def show_prepared(self, on: bool) -> None:
+        """Show shots as the project prepares them for its networks, or raw as in their files."""
+        self.prepared = on
+        if trouble := self.prepare_again():
+            self.noted.emit("info", trouble)
+
+    def prepare_again(self) -> str:
+        """Take the steps that the project has now; returns why there are none, or ''."""
+        trouble = self._take_steps()
+        self.preparation_changed.emit()
+        return trouble
+
+    @property
+    def steps(self) -> str:
+        """What was done to the shots on screen, in words; '' where they are raw."""
+        return "" if self.feed is None or self.feed.steps is None else self.feed.steps.words()
+
+    def _take_steps(self) -> str:
+        steps, trouble = None, ""
+        if self.prepared and self.opened is not None:
+            steps, trouble = steps_of(self.opened.project)
+        if self.feed is not None and steps is not self.feed.steps:
+            self.feed.prepare(steps)
+        return trouble

@@ -1,0 +1,17 @@
+"""What every view of the main window is to it: a widget that may ask for Label, or select shots."""
+
+from __future__ import annotations
+
+from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtWidgets import QWidget
+
+from labeler.session.selection import Selection
+
+
+class Tab(QWidget):
+    """One of the views. Its commands go to `selection` where it has one."""
+
+    label_requested = pyqtSignal()
+    """A shot was chosen here: show it in Label."""
+    selection: Selection | None = None
+    """The shots that are selected here; None where none can be."""
