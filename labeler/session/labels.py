@@ -156,12 +156,12 @@ class Labels(Part):
         """Say that the store refused."""
         self.noted.emit("error", f"Not saved, nothing was changed: {error}")
 
-    def take_over(self, rows: Rows, present: Present, status: Status) -> None:
+    def take_over(self, rows: Rows, present: Present, status: Status, known: Present) -> None:
         """Show what the same person decided in another window."""
         mine = self.decided
         new = (mine.own_present[rows] != present) | (mine.own_status[rows] != status)
         if new.any():
-            mine.put(rows[new], present[new], status[new])
+            mine.put(rows[new], present[new], status[new], known[new])
             self.labels_changed.emit(np.asarray(rows[new]))
 
     # -- undo ------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PyQt6.QtCore import pyqtSignal
 
 from labeler.active.instant import InstantReading
@@ -26,6 +28,21 @@ class ModelReadings(Part):
     def now(self) -> Predictions | InstantReading | None:
         """What is shown and asked: the instant head, else the run, else nothing."""
         return self.run if self.instant is None else self.instant
+
+    @property
+    def of_run(self) -> Predictions:
+        """The predictions of the run in use; only for what is not shown without one."""
+        if self.run is None:
+            raise RuntimeError("no run is in use")
+        return self.run
+
+    @property
+    def run_folder(self) -> Path:
+        """Of the project's current run; only for what is not shown without one."""
+        project = self.require().project
+        if project.current_run is None:
+            raise RuntimeError("no run is in use")
+        return project.run_folder(project.current_run)
 
     def begin(self, opened: Opened) -> None:
         """Map the predictions of the run in use."""

@@ -6,7 +6,6 @@ It shows and steers the one Training of the session and keeps no state of its ow
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import Qt, QTimer
@@ -23,6 +22,7 @@ from PyQt6.QtWidgets import (
 from labeler.runs.offers import Order, duration, expected_seconds
 from labeler.runs.run_report import MACRO, in_words, read_report, read_reports
 from labeler.session.background.training import Outcome, Training
+from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import Elided, Sparkline, set_role, share
 
@@ -40,7 +40,7 @@ class RetrainBar(QStackedWidget):
 
     def __init__(
         self,
-        session: Any,
+        session: Session,
         parent: QWidget | None = None,
         *,
         key: str = "",
@@ -108,7 +108,7 @@ class RetrainBar(QStackedWidget):
         self.setCurrentWidget(page)
 
 
-def what_it_will_do(session: Any, order: Order) -> tuple[int, str]:
+def what_it_will_do(session: Session, order: Order) -> tuple[int, str]:
     """Number of shots that a training would use, and the expected time in words."""
     used, _ = session.labels.decided.tally.usable(session.labels.taxonomy)
     seconds = expected_seconds(

@@ -63,7 +63,7 @@ class OtherWindows(Part):
             if who != opened.annotator:
                 self.others_changed.emit(who, rows)
                 continue
-            self.labels.take_over(rows, present, status)
+            self.labels.take_over(rows, present, status, changes.known[who])
 
     def _has_imports(self, opened: Opened, changes: Changes) -> bool:
         kinds = {a.id: a.kind for a in opened.project.store.annotators()}

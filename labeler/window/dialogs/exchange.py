@@ -9,6 +9,7 @@ import numpy as np
 from PyQt6.QtWidgets import QFileDialog, QWidget
 
 from labeler.jobs.background import Errand, Progress, run_errand
+from labeler.session.session import Session
 
 LABEL_FILES = {
     "CSV for spreadsheets (*.csv)": ".csv",
@@ -38,7 +39,7 @@ def _ask(host: QWidget, title: str, name: str, filters: Any) -> tuple[Path, str]
     return (path if path.suffix else path.with_name(path.name + ending)), kind
 
 
-def export_labels(session: Any, host: QWidget) -> Errand | None:
+def export_labels(session: Session, host: QWidget) -> Errand | None:
     """Write the labels to a file of a kind that the person chooses."""
     asked = _ask(host, "Export labels", f"{session.require().project.name}-labels.csv", LABEL_FILES)
     if asked is None:
@@ -54,7 +55,7 @@ def export_labels(session: Any, host: QWidget) -> Errand | None:
     return run_errand(session, host, "Writing the labels…", work)
 
 
-def export_shots(session: Any, host: QWidget) -> Errand | None:
+def export_shots(session: Session, host: QWidget) -> Errand | None:
     """Write the shots of the queue, with their labels, to a file."""
     rows, annotator = np.array(session.queue.rows), session.require().annotator
     if not len(rows):
@@ -87,7 +88,7 @@ def export_shots(session: Any, host: QWidget) -> Errand | None:
     return run_errand(session, host, f"Writing {len(rows):,} shots…", work)
 
 
-def write_report(session: Any, host: QWidget) -> Errand | None:
+def write_report(session: Session, host: QWidget) -> Errand | None:
     """Write the report of the labelling week."""
     asked = _ask(
         host, "Labelling report", f"{session.require().project.name}-report.html", REPORT_FILES
@@ -106,7 +107,7 @@ def write_report(session: Any, host: QWidget) -> Errand | None:
     return run_errand(session, host, "Drawing the report…", work)
 
 
-def import_labels(session: Any, host: QWidget) -> None:
+def import_labels(session: Session, host: QWidget) -> None:
     """Ask for a file of labels, show what it would change, and take it over if wanted."""
     from labeler.window.dialogs.import_labels import ImportLabels
 

@@ -21,6 +21,7 @@ from labeler.exchange.apart import read_labels_apart
 from labeler.exchange.importing import Plan, apply, plan
 from labeler.jobs.background import Errand
 from labeler.project.people import name_of
+from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
 
@@ -28,7 +29,7 @@ from labeler.window.widgets.parts import label
 class ImportLabels(QDialog):
     """`plan` is what would happen with the choices on screen; None while that is found out."""
 
-    def __init__(self, session: Any, path: Path, parent: QWidget) -> None:
+    def __init__(self, session: Session, path: Path, parent: QWidget) -> None:
         super().__init__(parent)
         self.session, self.path = session, path
         self.plan: Plan | None = None

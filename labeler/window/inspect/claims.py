@@ -7,7 +7,6 @@ run's folder. Nothing is computed here that needs a network.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from labeler.jobs.short_job import ShortJob
+from labeler.session.session import Session
 from labeler.window.quality.table import TextTable
 from labeler.window.widgets.parts import label, share
 from model.heatmaps.geometry import ALARM
@@ -24,11 +24,11 @@ SHOTS = 12
 """Of a class, for an answer within a minute."""
 
 
-def kept(session: Any) -> dict[str, Any]:
+def kept(session: Session) -> dict[str, Any]:
     """What was measured of the run in use: class name -> numbers; empty where nothing was."""
-    if session.opened is None or session.require().project.current_run is None:
+    if session.opened is None or session.opened.project.current_run is None:
         return {}
-    path = Path(session.require().project.run_folder(session.require().project.current_run)) / FILE
+    path = session.predictions.run_folder / FILE
     try:
         found = json.loads(path.read_text("utf-8"))
         return dict(found["classes"]) if found["form"] == session.display.overlay.form else {}
@@ -61,7 +61,7 @@ class ClaimsPage(QWidget):
 
     label_requested = pyqtSignal()
 
-    def __init__(self, session: Any, errand: ShortJob) -> None:
+    def __init__(self, session: Session, errand: ShortJob) -> None:
         super().__init__()
         self.session, self.errand = session, errand
         self.title = label(role="heading")
@@ -147,13 +147,12 @@ class ClaimsPage(QWidget):
             ask(self.session, self.errand, (), self.refresh)
 
 
-def ask(session: Any, errand: ShortJob, classes: tuple[str, ...], done: Any) -> None:
+def ask(session: Session, errand: ShortJob, classes: tuple[str, ...], done: Any) -> None:
     """Send for the faithfulness of classes (all where empty) of the run in use."""
-    project = session.require().project
-    run = Path(project.run_folder(project.current_run))
+    run = session.predictions.run_folder
     words = [part for name in classes for part in ("--class", name)]
     arguments = [
-        "faithfulness", str(run), str(project.folder), "--shots", str(SHOTS), "--form",
+        "faithfulness", str(run), str(session.require().folder), "--shots", str(SHOTS), "--form",
         session.display.overlay.form, "--out", str(run / FILE), *words,
     ]  # fmt: skip
     errand.start(arguments, "questioning the network", lambda item: done())

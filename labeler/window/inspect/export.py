@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from PyQt6.QtWidgets import QFileDialog, QPushButton
 
 from labeler.jobs.short_job import ShortJob
+from labeler.session.session import Session
 from labeler.window.inspect.gallery import Gallery
 
 SHOTS = 5
@@ -18,7 +18,7 @@ KINDS = "PDF (*.pdf);;SVG (*.svg);;PNG (*.png)"
 class FigureButton(QPushButton):
     """Asks where, then sends for the figure of the gallery's first shots."""
 
-    def __init__(self, session: Any, errand: ShortJob, gallery: Gallery) -> None:
+    def __init__(self, session: Session, errand: ShortJob, gallery: Gallery) -> None:
         super().__init__("Save figure…")
         self.setToolTip(f"The first {SHOTS} shots shown, as a figure for a paper (PDF, SVG, PNG)")
         self.session, self.errand, self.gallery = session, errand, gallery
@@ -38,7 +38,7 @@ class FigureButton(QPushButton):
         if not rows:
             session.noted.emit("info", "There are no shots to draw.")
             return
-        run = str(session.require().project.run_folder(session.require().project.current_run))
+        run = str(session.predictions.run_folder)
         arguments = [
             "figure", run, "--class", session.labels.taxonomy.names[self.gallery.kind],
             "--shots", ",".join(str(row + 1) for row in rows),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QColor, QIcon, QPixmap, QResizeEvent
 from PyQt6.QtWidgets import (
@@ -18,6 +16,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.runs.predictions import Choice
+from labeler.session.session import Session
 from labeler.window.inspect.claims import in_words, kept
 from labeler.window.label.shot_card import Schematic
 from labeler.window.label.tiles import GAP, Tile, TileList
@@ -42,7 +41,7 @@ CHOICES: tuple[tuple[Choice, str, str, str], ...] = (
 class Gallery(QWidget):
     """Choose a class and what to look for; a click shows the shot."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
         self.choice: Choice = CHOICES[0][0]

@@ -5,13 +5,12 @@ The occlusion is an errand; nothing is computed here that needs a network.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from labeler.jobs.short_job import ShortJob
+from labeler.session.session import Session
 from labeler.window.label.tiles import CAPTION, GAP, PLAIN, Tile, TileList
 from labeler.window.widgets.parts import set_role
 from model.events import Event
@@ -25,7 +24,7 @@ class ShotPage(QWidget):
     A class can be checked by occlusion; its map then stands beside the others.
     """
 
-    def __init__(self, session: Any, errand: ShortJob) -> None:
+    def __init__(self, session: Session, errand: ShortJob) -> None:
         super().__init__()
         self.session, self.errand = session, errand
         self.title = QLabel()
@@ -84,16 +83,17 @@ class ShotPage(QWidget):
         if self._of != session.cursor.row:
             self._of = session.cursor.row
             self.kinds.setCurrentIndex(
-                int(session.predictions.run.probabilities[session.cursor.row].argmax())
+                int(session.predictions.of_run.probabilities[session.cursor.row].argmax())
             )
 
     def _check(self) -> None:
-        session, project = self.session, self.session.require().project
+        session = self.session
         row, kind = session.cursor.row, self.kinds.currentIndex()
-        run = str(project.run_folder(project.current_run))
+        run = str(session.predictions.run_folder)
         name = session.labels.taxonomy.names[kind]
+        folder = str(session.require().folder)
         arguments = [
-            "occlusion", run, str(project.folder), "--shot", str(row + 1), "--class", name,
+            "occlusion", run, folder, "--shot", str(row + 1), "--class", name,
         ]  # fmt: skip
 
         def show(item: Event) -> None:

@@ -5,8 +5,6 @@ Heatmaps are those of the run in use; nothing is computed here that needs a netw
 
 from __future__ import annotations
 
-from typing import Any
-
 from PyQt6.QtCore import QSignalBlocker, Qt
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
@@ -22,6 +20,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.jobs.short_job import ShortJob
+from labeler.session.session import Session
 from labeler.window.inspect.claims import ClaimsPage
 from labeler.window.inspect.export import FigureButton
 from labeler.window.inspect.gallery import Gallery
@@ -38,7 +37,7 @@ FORMS = {"paper": "Paper's form", "chattopadhay": "Chattopadhay's form"}
 class InspectView(Tab):
     """Three pages: all classes of this shot; a gallery for one class; the run as a whole."""
 
-    def __init__(self, session: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("page")
         self.session = session
@@ -165,7 +164,7 @@ class InspectView(Tab):
 
     def _about(self) -> str:
         """How far these heatmaps can be trusted."""
-        readings = self.session.predictions.run
+        readings = self.session.predictions.of_run
         rows, columns = readings.grid
         note = (
             f"Grad-CAM++ of run {self.session.require().project.current_run}. A heatmap has only "

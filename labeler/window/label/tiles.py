@@ -25,6 +25,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.project.store.records import LABELLED
+from labeler.session.session import Session
 from labeler.window.label.pattern import contours_of
 from labeler.window.label.physics.pictures import map_picture
 from labeler.window.widgets import theme
@@ -60,7 +61,7 @@ class Tile:
 class TileModel(QAbstractListModel):
     """Any number of tiles; what they show is worked out when they are painted."""
 
-    def __init__(self, session: Any, parent: QWidget) -> None:
+    def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
         self.session = session
         self.tiles: Sequence[Tile] = ()
@@ -94,14 +95,14 @@ class TileModel(QAbstractListModel):
             self.dataChanged.emit(self.index(place), self.index(place))
 
 
-def standing(session: Any, row: int, kind: int) -> str:
+def standing(session: Session, row: int, kind: int) -> str:
     """What the labels say of a class on a shot: 'labelled', 'absent' or 'undecided'."""
     if not session.labels.status[row] & LABELLED:
         return "undecided"
     return "labelled" if session.labels.present[row] >> kind & 1 else "absent"
 
 
-def spoken(session: Any, tile: Tile) -> str:
+def spoken(session: Session, tile: Tile) -> str:
     """A tile for a screen reader."""
     if tile.kind == PLAIN:
         return f"shot {tile.row + 1}"
@@ -116,7 +117,7 @@ def spoken(session: Any, tile: Tile) -> str:
 class TileDelegate(QStyledItemDelegate):
     """Paints one tile. `by_class` writes class names below, else shot numbers."""
 
-    def __init__(self, session: Any, parent: QWidget, by_class: bool) -> None:
+    def __init__(self, session: Session, parent: QWidget, by_class: bool) -> None:
         super().__init__(parent)
         self.session = session
         self.by_class = by_class
@@ -164,7 +165,7 @@ class TileDelegate(QStyledItemDelegate):
             theme.draw(painter, "icons/error.svg", spot, theme.current().error)
             return
         if kept is None and counts is None:
-            self.session.shots.feed.want(tile.row)
+            self.session.shots.want(tile.row)
             return
         image, contours, _ = kept or self._picture(painter, tile, counts)
         size = image.size().toSizeF()
@@ -221,13 +222,10 @@ class TileDelegate(QStyledItemDelegate):
 
     def heat(self, tile: Tile, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
         """(y, x) of a tile: in the form of Grad-CAM++ that is chosen, or by occlusion."""
-        session = self.session
+        run = self.session.predictions.of_run
         if tile.covered:
-            return enlarge(self.covered[tile.row, tile.kind], shape, session.predictions.run.field)
-        found: npt.NDArray[np.float32] = session.predictions.run.heatmap(
-            tile.row, tile.kind, shape, session.display.overlay.form
-        )
-        return found
+            return enlarge(self.covered[tile.row, tile.kind], shape, run.field)
+        return run.heatmap(tile.row, tile.kind, shape, self.session.display.overlay.form)
 
     def lost(self, tile: Tile) -> float:
         """Share of the heat of a drawn tile on masked pixels and outside the detector."""
@@ -262,7 +260,7 @@ class TileDelegate(QStyledItemDelegate):
             painter.setPen(theme.colour("muted"))
             painter.drawText(second, int(middle), "without heatmap")
             return
-        readings = session.predictions.run
+        readings = session.predictions.of_run
         said = float(readings.probabilities[tile.row, tile.kind])
         likely = bool(readings.likely()[tile.row, tile.kind])
         painter.setFont(theme.font(points, bold=likely))
@@ -305,7 +303,7 @@ class TileList(QListView):
 
     chosen = pyqtSignal(object)
 
-    def __init__(self, session: Any, *, by_class: bool, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, *, by_class: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self.tiles = TileModel(session, self)

@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import QFrame, QGridLayout, QPushButton, QVBoxLayout, QWidg
 from labeler.project.store.records import LABELLED
 from labeler.quality import adjudication
 from labeler.quality.agreement import Readers
+from labeler.session.session import Session
 from labeler.window.widgets.parts import label, set_role
 from model.errors import InputError
 
@@ -25,7 +26,7 @@ WIDTH = 360
 class VotesCard(QFrame):
     """Lives as long as the queue of differing shots."""
 
-    def __init__(self, session: Any, readers: Readers, host: QWidget) -> None:
+    def __init__(self, session: Session, readers: Readers, host: QWidget) -> None:
         super().__init__(host)
         self.session, self.readers = session, readers
         self.settled: dict[int, int] = {}

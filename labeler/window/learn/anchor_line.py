@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QLabel
 
 from labeler.active import anchoring
+from labeler.session.session import Session
 from labeler.window.widgets.parts import set_role
 from model.errors import InputError
 
@@ -15,7 +14,7 @@ from model.errors import InputError
 class AnchorLine(QLabel):
     """Asks the history when it comes into sight; hidden while nothing was ever suggested."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
         self.setWordWrap(True)

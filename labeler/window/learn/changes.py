@@ -5,8 +5,6 @@ The shots are one click away from Label. It computes nothing itself; see `labele
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
@@ -14,6 +12,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from labeler.runs.predictions import Predictions
 from labeler.runs.run_report import Change, RunReport, compare
+from labeler.session.session import Session
 from labeler.window.learn.runs import ClassesTable, plus
 from labeler.window.widgets.parts import label, set_role, share
 from model.errors import InputError
@@ -30,7 +29,7 @@ class ChangesPane(QWidget):
 
     label_requested = pyqtSignal()
 
-    def __init__(self, session: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self.change: Change | None = None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from labeler.runs.offers import usable_shots
+from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label, set_role
 from model.shots.table import EVALUATION
@@ -19,7 +18,7 @@ FEW = 10
 class LabelCounts(QWidget):
     """Class by class: its labelled shots; the few ones are marked."""
 
-    def __init__(self, session: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self.setAccessibleName("Labels that go in")

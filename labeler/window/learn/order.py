@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import (
     QComboBox,
@@ -25,6 +23,7 @@ from labeler.runs.offers import (
     usable_shots,
 )
 from labeler.runs.run_report import MACRO, RunReport
+from labeler.session.session import Session
 from labeler.window.learn.labels import LabelCounts
 from labeler.window.widgets.parts import label, set_role, share
 from model.networks.table import NETWORKS
@@ -37,7 +36,7 @@ class OrderForm(QWidget):
 
     train_requested = pyqtSignal(object)
 
-    def __init__(self, session: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self._runs: list[RunReport] = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
@@ -16,6 +14,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.runs.run_report import Curves, RunReport, read_events, read_reports
+from labeler.session.session import Session
 from labeler.window.learn.anchor_line import AnchorLine
 from labeler.window.learn.changes import ChangesPane
 from labeler.window.learn.curves import CurvesView
@@ -33,7 +32,7 @@ MARGINS = ((20, 14, 18, 8), (20, 10, 18, 12))
 class LearnView(Tab):
     """The form of the next training, learning curves, all runs, and two of them side by side."""
 
-    def __init__(self, session: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("page")
         self.session = session

@@ -10,6 +10,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from labeler.session.background.live import LiveWatch
+from labeler.session.session import Session
 from labeler.window.live.band import BandField
 from labeler.window.live.examples import Examples
 from labeler.window.live.plots import SharePlot
@@ -32,7 +33,7 @@ TILES = {
 class LiveBoard(QWidget):
     """Everything about the watch at one glance."""
 
-    def __init__(self, session: Any, watch: LiveWatch) -> None:
+    def __init__(self, session: Session, watch: LiveWatch) -> None:
         super().__init__()
         self.session, self.watch = session, watch
         self.title, self.state = Elided(), label("", "muted")

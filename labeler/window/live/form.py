@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from PyQt6.QtWidgets import (
     QCheckBox,
@@ -19,13 +18,14 @@ from PyQt6.QtWidgets import (
 
 from labeler.runs.run_report import MACRO, read_reports
 from labeler.session.background.live import LiveWatch, WatchRequest
+from labeler.session.session import Session
 from labeler.window.widgets.parts import label, set_role, share
 
 
 class LiveForm(QWidget):
     """Starts and stops the session's watch."""
 
-    def __init__(self, session: Any, watch: LiveWatch) -> None:
+    def __init__(self, session: Session, watch: LiveWatch) -> None:
         super().__init__()
         self.session, self.watch = session, watch
         self.source = QLineEdit()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QHideEvent, QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QStackedWidget, QWidget
 
+from labeler.session.session import Session
 from labeler.window.live.board import LiveBoard
 from labeler.window.live.form import LiveForm
 from labeler.window.tab import Tab
@@ -26,7 +25,7 @@ ABOUT = (
 class LiveView(Tab):
     """Choose a source and a run at the left; what comes in at the right."""
 
-    def __init__(self, session: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("page")
         self.session = session

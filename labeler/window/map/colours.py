@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.session.session import Session
 
 Codes = npt.NDArray[np.int16]
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
@@ -50,7 +51,7 @@ def _counted(
     return Colouring(codes.astype(np.int16), legend)
 
 
-def _telling(session: Any, present: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _telling(session: Session, present: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """(N,) the rarest class without a subclass that a label set holds; -1 for an empty one."""
     taxonomy = session.labels.taxonomy
     holding = taxonomy.unpack(present)
@@ -61,7 +62,7 @@ def _telling(session: Any, present: npt.NDArray[np.int64]) -> npt.NDArray[np.int
     return np.where(holding.any(1), score.argmin(1), -1)
 
 
-def by_class(session: Any) -> Colouring:
+def by_class(session: Session) -> Colouring:
     """The most telling class of each shot: the decided one, else the suggested one."""
     n, taxonomy = session.labels.n_shots, session.labels.taxonomy
     present = np.where(
@@ -71,14 +72,14 @@ def by_class(session: Any) -> Colouring:
     return _counted(_telling(session, present), lines, RAREST)
 
 
-def by_label(session: Any) -> Colouring:
+def by_label(session: Session) -> Colouring:
     """The most telling class of decided shots; undecided ones stay quiet."""
     present = np.where(session.labels.status & LABELLED, session.labels.present, 0)
     lines = [(c.name, c.colour or OKABE_ITO[-1]) for c in session.labels.taxonomy.classes]
     return _counted(_telling(session, present), lines, RAREST)
 
 
-def by_state(session: Any) -> Colouring:
+def by_state(session: Session) -> Colouring:
     """Undecided shots stay quiet; decided, skipped and flagged ones do not."""
     status = session.labels.status
     codes = np.where(status & LABELLED, 0, -1)
@@ -88,7 +89,7 @@ def by_state(session: Any) -> Colouring:
                             ("Flagged", OKABE_ITO[5])])  # fmt: skip
 
 
-def by_disagreement(session: Any) -> Colouring:
+def by_disagreement(session: Session) -> Colouring:
     """Decided shots where the model says something else, by how many classes."""
     if session.predictions.now is None:
         return Colouring(np.full(session.labels.n_shots, -1, np.int16), ())
@@ -100,7 +101,7 @@ def by_disagreement(session: Any) -> Colouring:
                             ("More classes differ", OKABE_ITO[5])])  # fmt: skip
 
 
-def by_sureness(session: Any) -> Colouring:
+def by_sureness(session: Session) -> Colouring:
     """Undecided shots, by how sure the model is of its whole suggestion."""
     if session.predictions.now is None:
         return Colouring(np.full(session.labels.n_shots, -1, np.int16), ())
@@ -112,7 +113,7 @@ def by_sureness(session: Any) -> Colouring:
     return _counted(codes, [(f"Sure {t}", c) for t, c in zip(texts, colours, strict=True)])
 
 
-def by_file(session: Any) -> Colouring:
+def by_file(session: Session) -> Colouring:
     """The file that a shot lies in; from the eighth on they share a colour."""
     names = [info.path.name for info in session.require().table.sources]
     codes = np.minimum(np.asarray(session.require().table.source_of, np.int64), len(OKABE_ITO) - 1)
@@ -121,7 +122,7 @@ def by_file(session: Any) -> Colouring:
     return _counted(codes, list(zip(names, OKABE_ITO, strict=False)))
 
 
-def by_time(session: Any) -> Colouring:
+def by_time(session: Session) -> Colouring:
     """When a shot was taken: its place in the order of the files."""
     n = session.labels.n_shots
     steps = len(BLUE_TO_YELLOW)

@@ -11,6 +11,7 @@ from labeler.project import people
 from labeler.project.store.records import Rows
 from labeler.quality import adjudication
 from labeler.quality.agreement import Agreement, Pair, Readers, agreement_of, readers_of
+from labeler.session.session import Session
 from labeler.window.label.votes import TITLE, VotesCard
 from labeler.window.quality.parts import Page
 from labeler.window.quality.table import TextTable
@@ -29,7 +30,7 @@ class AgreementPage(Page):
 
     asks = True
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(session, "Agreement")
         self.readers: Readers | None = None
         self.found: Agreement | None = None

@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
 from labeler.project.store.records import LABELLED
 from labeler.quality import repeats
 from labeler.quality.repeats import ClassDrift, Readings
+from labeler.session.session import Session
 from labeler.window.quality.parts import Page, QuietPlot
 from labeler.window.quality.table import TextTable
 from labeler.window.widgets import theme
@@ -27,7 +28,7 @@ MOST_REREAD = 200
 class DriftPage(Page):
     """Classes at the left, the days of the chosen one at the right, differing shots below."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(session, "Drift")
         self.readings = Readings.none()
         self.found: list[ClassDrift] = []

@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from labeler.jobs.short_job import ShortJob
 from labeler.project.store.records import LABELLED
+from labeler.session.session import Session
 from labeler.window.quality.parts import Page, QuietPlot
 from labeler.window.widgets import theme
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
@@ -30,7 +31,7 @@ MORE = 100
 class ForecastPage(Page):
     """The learning curve so far and onwards; below, gains and frequencies class by class."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Session) -> None:
         self.found: dict[str, Any] | None = None
         super().__init__(session, TITLE)
         self.errand = ShortJob(session, self)

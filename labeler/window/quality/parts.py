@@ -10,6 +10,7 @@ from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from labeler.jobs.background import Errand
+from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import EmptyState, label
 
@@ -29,7 +30,7 @@ class Page(QWidget):
     asks = False
     """Whether this page has a question to the whole project."""
 
-    def __init__(self, session: Any, title: str) -> None:
+    def __init__(self, session: Session, title: str) -> None:
         super().__init__()
         self.session = session
         self.title = label(title, "title")

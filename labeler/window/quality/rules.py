@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import (
@@ -18,6 +16,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.project.store.records import LABELLED
 from labeler.quality.rules import Broken, check_rules, mended, rows_that_break
+from labeler.session.session import Session
 from labeler.window.quality.parts import Page
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import Elided, label, set_role
@@ -30,7 +29,7 @@ SETS = 3
 class RulesPage(Page):
     """One row a rule; hard ones first, then by how often they are broken."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(session, "Rules")
         self.rows: list[RuleRow] = []
         self._column = QVBoxLayout()

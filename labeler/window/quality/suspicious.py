@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import QPushButton
 
 from labeler.jobs.short_job import ShortJob
 from labeler.project.store.records import LABELLED
+from labeler.session.session import Session
 from labeler.window.quality.parts import Page
 from labeler.window.quality.table import TextTable
 from labeler.window.widgets.parts import set_role, share
@@ -26,7 +27,7 @@ MOST = 500
 class SuspiciousPage(Page):
     """Find, look through, decide again."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(session, TITLE)
         self.errand = ShortJob(session, self)
         self.suspects: list[dict[str, Any]] = []

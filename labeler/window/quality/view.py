@@ -6,7 +6,6 @@ It only places pages; each asks the session for itself and refreshes when somebo
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QShowEvent
@@ -19,6 +18,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from labeler.session.session import Session
 from labeler.window.quality.parts import Page
 from labeler.window.tab import Tab
 from labeler.window.widgets import theme
@@ -47,7 +47,7 @@ SIDE = 194
 class QualityView(Tab):
     """Emits `label_requested` where a page put shots into the queue."""
 
-    def __init__(self, session: Any, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("page")
         self.session = session

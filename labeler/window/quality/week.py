@@ -9,6 +9,7 @@ import pyqtgraph as pg
 from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout
 
 from labeler.quality.week import ENOUGH_OF_A_CLASS, Span, Week, rare_classes, week_of
+from labeler.session.session import Session
 from labeler.window.quality.parts import Page, QuietPlot, figure
 from labeler.window.widgets import theme
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
@@ -20,7 +21,7 @@ class WeekPage(Page):
 
     asks = True
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(session, "Week")
         self.reminder = QCheckBox("Say when it is time for a break")
         self.reminder.toggled.connect(self._remind)

@@ -297,9 +297,9 @@ def test_the_window_goes_on_with_the_changed_classes_and_other_windows_follow(qa
     assert "Curved" in session.labelling.labels.taxonomy.names
     assert session.cursor.row == 2
     assert session.labelling.labels(0)[session.labelling.labels.taxonomy.index("Curved")]
-    other.following.look()
-    assert "Curved" in other.taxonomy.names
-    assert np.array_equal(other.present, session.labelling.labels.present)
+    other.other_windows.look()
+    assert "Curved" in other.labels.taxonomy.names
+    assert np.array_equal(other.labels.present, session.labels.present)
     session.close()
     other.close()
 

@@ -13,7 +13,7 @@ import pytest
 from labeler.project import backups, people
 from labeler.project.project import Project
 from labeler.project.store import FLAGGED, LABELLED, Store
-from labeler.session.session import Session
+from labeler.session.predictions import ModelReadings
 from model.errors import InputError
 from tests.helpers.window_parts import make_project, make_session
 
@@ -93,21 +93,21 @@ def test_blind_is_a_choice_of_the_project(week):
 def test_two_windows_see_each_other_s_labels(two_windows):
     one, other = two_windows
     heard = []
-    other.labels_changed.connect(lambda rows: heard.append(np.asarray(rows).tolist()))
-    one.toggle(1)
-    one.show(4)
-    one.flag("odd")
-    other.following.look()
+    other.labels.labels_changed.connect(lambda rows: heard.append(np.asarray(rows).tolist()))
+    one.labelling.toggle(1)
+    one.cursor.show(4)
+    one.labelling.flag("odd")
+    other.other_windows.look()
     assert heard == [[0, 4]]
-    assert other.labels(0)[1]
-    assert other.status[4] == FLAGGED
-    one.undo()
-    other.following.look()
-    assert other.status[4] == 0
-    other.following.look()
+    assert other.labelling.labels(0)[1]
+    assert other.labels.status[4] == FLAGGED
+    one.labelling.undo()
+    other.other_windows.look()
+    assert other.labels.status[4] == 0
+    other.other_windows.look()
     assert len(heard) == 2
-    one.following.look()  # its own gestures are no news
-    assert one.labels(0)[1]
+    one.other_windows.look()  # its own gestures are no news
+    assert one.labelling.labels(0)[1]
 
 
 def test_labels_of_another_process_arrive_within_a_second(qtbot, week):
@@ -136,15 +136,15 @@ def test_labels_of_another_process_arrive_within_a_second(qtbot, week):
 
 
 def test_a_label_made_elsewhere_while_a_window_opens_is_seen(qapp, week, monkeypatch):
-    load = Session._load_predictions
+    begin = ModelReadings.begin
 
-    def late(session):
+    def late(predictions, opened):
         """Everything of the store was read by now."""
         with Project.open(week) as other:
             other.store.record(other.annotator, [4], 5, LABELLED, origin="key")
-        load(session)
+        begin(predictions, opened)
 
-    monkeypatch.setattr(Session, "_load_predictions", late)
+    monkeypatch.setattr(ModelReadings, "begin", late)
     session = make_session(week)
     assert session.labels.present[4] == 0
     session.other_windows.look()
@@ -156,28 +156,28 @@ def test_two_people_do_not_see_each_other_in_their_labels(two_windows):
     one, other = two_windows
     other.label_as("Bob")
     heard = []
-    one.following.others_changed.connect(lambda who, rows: heard.append((who, rows.tolist())))
-    other.toggle(1)
-    one.following.look()
-    assert not one.is_decided(0)
-    assert heard == [(other.annotator, [0])]
+    one.other_windows.others_changed.connect(lambda who, rows: heard.append((who, rows.tolist())))
+    other.labelling.toggle(1)
+    one.other_windows.look()
+    assert not one.labelling.is_decided(0)
+    assert heard == [(other.opened.annotator, [0])]
 
 
 def test_a_project_that_went_back_or_grew_elsewhere_is_opened_anew(two_windows, week):
     one, other = two_windows
-    one.toggle(1)
+    one.labelling.toggle(1)
     first = backups.back_up(week, "hand")
-    one.toggle(3)
-    other.following.look()
+    one.labelling.toggle(3)
+    other.other_windows.look()
     backups.restore(week, first)
     notes = []
     for window in (one, other):
         window.noted.connect(lambda level, text: notes.append(text))
-        window.following.look()
-        assert window.labels(0)[1]
-    assert "opened anew" in notes[0]
-    one.undo()
-    assert not one.is_decided(0)
+        window.other_windows.look()
+        assert window.labelling.labels(0)[1]
+    assert "opened again" in notes[0]
+    one.labelling.undo()
+    assert not one.labelling.is_decided(0)
 
 
 def test_asking_for_news_costs_next_to_nothing(week):

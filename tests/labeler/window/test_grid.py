@@ -186,7 +186,7 @@ def test_a_key_on_many_is_as_on_each(window, grid):
             else int(taxonomy.pack(taxonomy.toggle(taxonomy.unpack(p), c)))
             for p, h in zip(before, has, strict=True)
         ]
-        grid.hand.toggle(c)
+        grid.selection.toggle(c)
         assert session.labels.present.tolist() == wanted, taxonomy.names[c]
         session.labelling.undo()
         np.testing.assert_array_equal(session.labels.present, before)

@@ -163,7 +163,7 @@ def test_curves_of_the_chosen_run_are_drawn(shown):
 def test_live_curves_grow_with_the_events(shown):
     _, view = shown((0.5,), current=1)
     now = view.retraining
-    now.job, now.number, now._project = object(), 2, view.session.opened.project
+    now.job, now.number, now._of = object(), 2, view.session.opened
     view.table.choose(2)
     for epoch in (1, 2, 3):
         now._hear({"event": "epoch", "epoch": epoch, "epochs": 20, "loss": 0.5 / epoch,

@@ -128,7 +128,7 @@ def test_a_cluster_is_selected_and_gets_a_class_by_one_key(view):
     view.clusters.cards[0].click()
     assert view.canvas.rows.tolist() == [0, 1, 2, 3, 4, 5]
     assert view.chosen.text() == "6 selected, 6 undecided"
-    view.hand.toggle(session.labels.taxonomy.index("Streak"))
+    view.selection.toggle(session.labels.taxonomy.index("Streak"))
     assert (session.labels.status[:6] & LABELLED).all()
     assert not (session.labels.status[6:] & LABELLED).any()
     session.labelling.undo()

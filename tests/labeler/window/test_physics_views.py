@@ -136,7 +136,7 @@ def test_the_choice_of_panes_is_remembered(qapp, tmp_path):
 
 def test_a_look_that_there_is_not_is_refused(qapp):
     with pytest.raises(TypeError, match="sparkle"):
-        Session(make_reader=InlineReader).look(sparkle=True)
+        Session(make_reader=InlineReader).display.change(sparkle=True)
 
 
 # -- when they compute -----------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def test_an_unreadable_shot_has_no_physics_and_says_so(qapp, tmp_path):
 
 
 def test_a_centre_outside_the_shot_is_told_in_the_pane(window, monkeypatch):
-    monkeypatch.setattr(window.session, "geometry", lambda: Geometry(centre=(500.0, 3.0)))
+    monkeypatch.setattr(window.session.cursor, "geometry", lambda: Geometry(centre=(500.0, 3.0)))
     window.session.cursor.next()
     settle(window)
     assert "outside" in window.label.physics.panes["profile"].trouble

@@ -12,7 +12,6 @@ from PyQt6.QtTest import QTest
 
 from labeler.project.preparation import FILE, prepare_project
 from labeler.project.project import Project
-from labeler.session.session import Session
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
@@ -117,7 +116,7 @@ def test_a_project_that_prepares_nothing_says_so_and_shows_raw_shots(qapp, week)
 def test_lost_background_shots_are_told_and_labelling_goes_on(qapp, week):
     prepare(week)
     (week / FILE).unlink()
-    session, told = Session(make_reader=make_session()._make_reader), []
+    session, told = make_session(), []
     session.noted.connect(lambda level, text: told.append(text))
     session.shots.prepared = True
     session.open(week)

@@ -196,17 +196,17 @@ def test_a_project_on_a_server_is_made_labelled_and_opened_by_another(qapp, tmp_
     assert "secret" not in (week / "project.toml").read_text()
     one, two = make_session(week), make_session(week)
     two.label_as("Bob")
-    one.toggle(one.taxonomy.index("Bent"))
-    two.toggle(two.taxonomy.index("Round"))
-    one.following.look()
-    assert one.labels()[one.taxonomy.index("Bent")]
-    assert [(p.name, p.labelled) for p in people.people(one.project.store)][1] == ("Bob", 1)
+    one.labelling.toggle(one.labels.taxonomy.index("Bent"))
+    two.labelling.toggle(two.labels.taxonomy.index("Round"))
+    one.other_windows.look()
+    assert one.labelling.labels()[one.labels.taxonomy.index("Bent")]
+    assert [(p.name, p.labelled) for p in people.people(one.opened.project.store)][1] == ("Bob", 1)
     one.change_classes(classes.merge, "Bent", "Streak")
-    two.following.look()
-    assert two.taxonomy.classes[two.taxonomy.index("Bent")].retired
-    assert not one.project.keeps_backups
-    one.undo()
-    assert one.project.store.audit() == []
+    two.other_windows.look()
+    assert two.labels.taxonomy.classes[two.labels.taxonomy.index("Bent")].retired
+    assert not one.opened.project.keeps_backups
+    one.labelling.undo()
+    assert one.opened.project.store.audit() == []
     one.close()
     two.close()
     assert main(["check", str(week)]) == 0
