@@ -79,9 +79,12 @@ class Part(QObject):
         return self.opened
 
 
-def open_project(folder: Path) -> tuple[Opened, LeftOff]:
-    """Open a project and read what the window needs of it; InputError leaves nothing open."""
-    project = Project.open(folder)
+def open_project(folder: Path, annotator: int | None = None) -> tuple[Opened, LeftOff]:
+    """Open a project and read what the window needs of it; InputError leaves nothing open.
+
+    `annotator` is the number of who labels, by default who labelled last at this machine.
+    """
+    project = Project.open(folder, annotator)
     try:
         annotator = project.annotator
         row, levels = _place_of(project, annotator)

@@ -78,10 +78,13 @@ class Session(QObject):
 
     # -- opening -------------------------------------------------------------------------------
 
-    def open(self, folder: Path) -> None:
-        """Open a project; on InputError the one that was open stays."""
+    def open(self, folder: Path, annotator: int | None = None) -> None:
+        """Open a project; on InputError the one that was open stays.
+
+        `annotator` is the number of who labels, by default who labelled last at this machine.
+        """
         self._remember()
-        opened, left_off = open_project(folder)
+        opened, left_off = open_project(folder, annotator)
         before = self.opened
         self._let_go()
         if before is not None and before.folder != opened.folder:
@@ -107,7 +110,7 @@ class Session(QObject):
     def reopen(self) -> None:
         """Read everything again, after a file was found again or something else changed."""
         if self.opened is not None:
-            self.open(self.opened.folder)
+            self.open(self.opened.folder, self.opened.annotator)
 
     def require(self) -> Opened:
         """What is open; only for what cannot be asked while nothing is."""
@@ -118,8 +121,8 @@ class Session(QObject):
     def label_as(self, name: str) -> None:
         """Label under another name, from the place where that person was; InputError for none."""
         if self.opened is not None and not self.opened.project.store.read_only:
-            people.label_as(self.opened.project.store, name)
-            self.open(self.opened.folder)
+            number = people.label_as(self.opened.project.store, name)
+            self.open(self.opened.folder, number)
             self.noted.emit("info", f"You label as {people.name_of(self.opened.project)} now.")
 
     def change_classes(self, change: Callable[..., str], *words: Any, **fields: str) -> None:

@@ -150,7 +150,7 @@ class ImportLabels(QDialog):
 
     def _finish(self, found: Plan) -> None:
         session, n = self.session, len(found.rows)
-        session.open(session.require().folder)
+        session.reopen()
         mine = found.annotator == name_of(session.require().project)
         session.noted.emit(
             "info",

@@ -291,12 +291,12 @@ def test_the_command_line_lists_and_changes_classes(week, capsys):
 
 def test_the_window_goes_on_with_the_changed_classes_and_other_windows_follow(qapp, week):
     session, other = make_session(week), make_session(week)
-    session.labelling.toggle(session.labelling.labels.taxonomy.index("Bent"))
+    session.labelling.toggle(session.labels.taxonomy.index("Bent"))
     session.cursor.show(2)
     session.change_classes(classes.rename, "Bent", "Curved")
-    assert "Curved" in session.labelling.labels.taxonomy.names
+    assert "Curved" in session.labels.taxonomy.names
     assert session.cursor.row == 2
-    assert session.labelling.labels(0)[session.labelling.labels.taxonomy.index("Curved")]
+    assert session.labelling.labels(0)[session.labels.taxonomy.index("Curved")]
     other.other_windows.look()
     assert "Curved" in other.labels.taxonomy.names
     assert np.array_equal(other.labels.present, session.labels.present)
@@ -306,7 +306,7 @@ def test_the_window_goes_on_with_the_changed_classes_and_other_windows_follow(qa
 
 def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week, monkeypatch):
     session = make_session(week)
-    session.labelling.toggle(session.labelling.labels.taxonomy.index("Bent"))
+    session.labelling.toggle(session.labels.taxonomy.index("Bent"))
     dialog = ClassesDialog(session)
     qtbot.addWidget(dialog)
     assert not dialog.buttons["Rename…"].isEnabled()
@@ -321,7 +321,7 @@ def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week, monkeypatch):
     assert dialog.past.topLevelItemCount() == 2
     dialog.buttons["Undo the last change"].click()
     dialog.buttons["Undo the last change"].click()
-    assert session.labelling.labels.taxonomy.names == loads(HELIUM).names
+    assert session.labels.taxonomy.names == loads(HELIUM).names
     assert not dialog.buttons["Undo the last change"].isEnabled()
     session.close()
 
