@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -344,3 +345,13 @@ def test_files_that_the_documents_name_are_there(document):
     named |= set(re.findall(r"`((?:labeler|model|tests|resources)/[\w./-]+)`", text))
     assert named
     assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_the_citation_is_of_this_version():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {project['version']}" in citation
+    assert f"license: {project['license']}" in citation
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{project['version']}]" in changes

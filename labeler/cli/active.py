@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.output import add_output_options, count, folder, follow, print_json, seed, told
+from labeler.cli.output import add_output_options, count, folder, follow, print_json, seed
 from labeler.jobs.child import listen
 from labeler.project.folder import CACHE
 from model.events import Event, event
@@ -140,7 +140,7 @@ def _bench(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, work: Any) -> int:
-    last = follow(told(work(args, listen())), args)
+    last = follow(work(args, listen()), args)
     if args.json:
         print_json(last)
     elif not args.events and last.get("text"):
@@ -215,7 +215,7 @@ def _fractions(args: argparse.Namespace) -> int:
 
 
 def _forecast(args: argparse.Namespace) -> int:
-    last = follow(told(_foreseeing(args)), args)
+    last = follow(_foreseeing(args), args)
     made = last["forecast"]
     if args.json:
         print_json(made)

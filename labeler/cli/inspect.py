@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.output import add_output_options, count, follow, print_json, seed, told
+from labeler.cli.output import add_output_options, count, follow, print_json, seed
 from labeler.cli.targets import is_project, run_for, table_of_project
 from labeler.jobs.child import listen
 from labeler.project.folder import CACHE, has_database
@@ -107,7 +107,7 @@ def _add_suspicious(subparsers: Any) -> None:
 
 
 def _figure(args: argparse.Namespace) -> int:
-    last = follow(told(_drawing(args)), args)
+    last = follow(_drawing(args), args)
     if args.json:
         print_json({k: v for k, v in last.items() if k in ("out", "shown")})
     elif not args.events:
@@ -145,7 +145,7 @@ def _rows(shots: str) -> list[int]:
 
 
 def _faithfulness(args: argparse.Namespace) -> int:
-    last = follow(told(_measuring(args)), args)
+    last = follow(_measuring(args), args)
     if args.json:
         print_json({k: v for k, v in last.items() if k not in ("event", "time", "metrics")})
     elif not args.events:
@@ -187,7 +187,7 @@ def _print_faithfulness(last: Event) -> None:
 
 
 def _occlusion(args: argparse.Namespace) -> int:
-    last = follow(told(_covering(args)), args)
+    last = follow(_covering(args), args)
     if args.json:
         print_json({k: v for k, v in last.items() if k not in ("event", "time", "metrics")})
     elif not args.events:
@@ -210,7 +210,7 @@ def _covering(args: argparse.Namespace) -> Iterator[Event]:
 
 
 def _suspicious(args: argparse.Namespace) -> int:
-    last = follow(told(_suspecting(args)), args)
+    last = follow(_suspecting(args), args)
     if args.json:
         print_json({k: v for k, v in last.items() if k not in ("event", "time", "metrics")})
     elif args.events:

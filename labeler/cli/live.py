@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.output import add_output_options, folder, print_json
+from labeler.cli.output import add_output_options, ending_in_failure, folder, print_json
 from labeler.jobs.child import listen
 from model.errors import InputError
 from model.events import Event, event, to_line
@@ -71,7 +71,7 @@ def _watch(args: argparse.Namespace) -> int:
     heard = listen()
     lines = args.json or args.events
     with _until_interrupted() as interrupted:
-        events = _told(_watching(args, lambda: heard() or interrupted()))
+        events = ending_in_failure(_watching(args, lambda: heard() or interrupted()))
         last: Event = {}
         if lines:
             for last in events:
@@ -83,14 +83,6 @@ def _watch(args: argparse.Namespace) -> int:
             return 1
         raise InputError(str(last["text"]))
     return 0
-
-
-def _told(events: Iterator[Event]) -> Iterator[Event]:
-    """The stream, with an error that a person causes as its last event."""
-    try:
-        yield from events
-    except InputError as error:
-        yield event("failed", text=str(error))
 
 
 def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Event]:

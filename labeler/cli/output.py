@@ -67,7 +67,7 @@ def print_json(value: Any) -> None:
     print(json.dumps(plain, indent=2, ensure_ascii=False))
 
 
-def told(events: Iterator[Event]) -> Iterator[Event]:
+def ending_in_failure(events: Iterable[Event]) -> Iterator[Event]:
     """The stream, with an error that a person causes as its last event."""
     try:
         yield from events
@@ -80,6 +80,7 @@ def follow(events: Iterable[Event], args: argparse.Namespace) -> Event:
 
     Raises InputError with the stream's own message where it ends in `failed`.
     """
+    events = ending_in_failure(events)
     last: Event = {}
     if getattr(args, "events", False):
         for last in events:

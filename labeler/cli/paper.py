@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler import version
-from labeler.cli.output import add_output_options, folder, follow, print_json, seed, told
+from labeler.cli.output import add_output_options, folder, follow, print_json, seed
 from labeler.cli.targets import add_shots_options, table_given
 from labeler.jobs.child import listen
 from model.errors import InputError
@@ -143,7 +143,7 @@ def _command() -> str:
 
 
 def _baselines(args: argparse.Namespace) -> int:
-    last = follow(told(_judged(args)), args)
+    last = follow(_judged(args), args)
     if args.json:
         print_json({k: v for k, v in last.items() if k not in ("time", "metrics")})
     elif not args.events and last["event"] == "finished":

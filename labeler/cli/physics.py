@@ -12,7 +12,6 @@ from labeler.cli.output import (
     follow,
     print_json,
     seed,
-    told,
 )
 from labeler.cli.targets import add_shots_options, table_given
 from labeler.jobs.child import listen
@@ -189,7 +188,7 @@ def _correlate(args: argparse.Namespace) -> int:
         force=args.force,
         stop=listen(),
     )
-    return _told(follow(events, args), args, "maps")
+    return _print_written(follow(events, args), args, "maps")
 
 
 def _noise(args: argparse.Namespace) -> int:
@@ -209,7 +208,7 @@ def _noise(args: argparse.Namespace) -> int:
         workers=args.workers,
         stop=listen(),
     )
-    return _told(follow(events, args), args, "shots with noise")
+    return _print_written(follow(events, args), args, "shots with noise")
 
 
 def _gallery(args: argparse.Namespace) -> int:
@@ -241,7 +240,7 @@ def _noise_figure(args: argparse.Namespace) -> int:
         args.file, args.out, row=row, seed=args.seed, dataset=args.dataset,
         colormap=args.colormap, force=args.force, stop=listen(),
     )  # fmt: skip
-    last = follow(told(events), args)
+    last = follow(events, args)
     if args.json:
         print_json({k: v for k, v in last.items() if k in ("out", "shot", "bounds")})
     elif not args.events and last["event"] == "finished":
@@ -255,7 +254,7 @@ def _schematic(name: str, side: int) -> Any:
     return render(name, side)
 
 
-def _told(last: Event, args: argparse.Namespace, what: str) -> int:
+def _print_written(last: Event, args: argparse.Namespace, what: str) -> int:
     if args.json and not args.events:
         print_json({k: v for k, v in last.items() if k not in ("time", "metrics")})
     elif not args.events and last.get("event") == "finished":

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.output import add_engine_options, add_output_options, follow, print_json, told
+from labeler.cli.output import add_engine_options, add_output_options, follow, print_json
 from labeler.jobs.child import listen
 
 STEPS = ("bad-pixels", "background", "smooth", "flat", "centre")
@@ -91,7 +91,7 @@ def _thumbnails(args: argparse.Namespace) -> int:
     events = make_thumbnails(
         table, folder, workers=args.workers, scheduler=args.scheduler, stop=listen()
     )
-    last = follow(told(events), args)
+    last = follow(events, args)
     if args.json:
         print_json(last)
     elif not args.events and last["event"] == "finished":

@@ -15,7 +15,6 @@ from labeler.cli.output import (
     follow,
     print_json,
     seed,
-    told,
 )
 from labeler.cli.targets import (
     add_file_options,
@@ -89,7 +88,7 @@ def add_parsers(subparsers: Any) -> None:
 
 
 def _train(args: argparse.Namespace) -> int:
-    last = follow(told(_training(args)), args)
+    last = follow(_training(args), args)
     if not last:  # one of several processes, and not the first
         return 0
     if args.json:
@@ -143,7 +142,7 @@ def _say_outcome(last: Event) -> None:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    last = follow(told(_predicting(args)), args)
+    last = follow(_predicting(args), args)
     if args.json:
         print_json(last)
     elif not args.events and last.get("predictions"):

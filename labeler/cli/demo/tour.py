@@ -337,8 +337,8 @@ class _Tour:
             return []
         metrics = read_report(number, self.session.require().project.run_folder(number)).metrics
         names = ("accuracy", "macro_f1", "contradiction_rate")
-        told = ", ".join(f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in names if n in metrics)
-        return [f"Run {number} on its evaluation shots: {told}."]
+        scores = ", ".join(f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in names if n in metrics)
+        return [f"Run {number} on its evaluation shots: {scores}."]
 
     # -- hands ---------------------------------------------------------------------------------
 
