@@ -36,6 +36,9 @@ NOT_YET: dict[str, set[str]] = {
         "labeler: UnwrapPane",
     },
     "twice": {
+        "labeler: Cursor",
+        "labeler: Part",
+        "labeler: Selection",
         "labeler: Change",
         "labeler: Choice",
         "labeler: Known",
