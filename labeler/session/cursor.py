@@ -14,7 +14,7 @@ from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.project.store.records import Rows
 from labeler.session.labels import Labels
-from labeler.session.opened import Opened, Part
+from labeler.session.opened import Opened, SessionPart
 from labeler.session.queue import PLACE, Queue, kept_place
 from labeler.session.shots import Shots
 from labeler.shots.geometry import of_shot
@@ -41,7 +41,7 @@ Policy = Callable[[Step], int | None]
 """Says which shot comes next; None leaves it to the policy after it."""
 
 
-class Cursor(Part):
+class Cursor(SessionPart):
     """Shows shots. `policies` are asked in turn which one comes next; the queue's is the last."""
 
     shot_changed = pyqtSignal(int)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
 from labeler.session.cursor import Cursor
-from labeler.session.opened import Part
+from labeler.session.opened import SessionPart
 from labeler.session.predictions import ModelReadings
 from labeler.session.suggestions import Suggestions
 from model.preprocessing.display import Overlay, Screen, auto_levels
@@ -35,7 +35,7 @@ class Panes:
 PANES = tuple(Panes.__dataclass_fields__)
 
 
-class Display(Part):
+class Display(SessionPart):
     """Screen (norm, levels, colours), overlay and panes."""
 
     display_changed = pyqtSignal()
@@ -94,7 +94,7 @@ class Display(Part):
             self.change(low=low, high=high)
 
 
-class Heat(Part):
+class Heat(SessionPart):
     """The heatmap on the shot on screen: of which class, and whether it is shown."""
 
     heat_changed = pyqtSignal()

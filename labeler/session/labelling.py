@@ -14,7 +14,7 @@ from labeler.quality.pace import Pace
 from labeler.session.cursor import Cursor
 from labeler.session.display import Heat
 from labeler.session.labels import Labels, Target
-from labeler.session.opened import Part
+from labeler.session.opened import SessionPart
 from labeler.session.predictions import ModelReadings
 from labeler.session.repeats import Repeats
 from labeler.session.suggestions import Suggestions
@@ -43,7 +43,7 @@ class LabelTarget(Protocol):
         """The note that the shots have, '' where there is none."""
 
 
-class Labelling(Part):
+class Labelling(SessionPart):
     """The `LabelTarget` of the shot on screen; undo and redo."""
 
     def __init__(

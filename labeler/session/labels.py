@@ -15,7 +15,7 @@ from PyQt6.QtCore import pyqtSignal
 
 from labeler.project.decisions import Decisions
 from labeler.project.store.records import LABELLED, Change, Present, Rows, Status
-from labeler.session.opened import Opened, Part
+from labeler.session.opened import Opened, SessionPart
 from model.errors import InputError
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -33,7 +33,7 @@ class Target:
     origin: str
 
 
-class Labels(Part):
+class Labels(SessionPart):
     """Decisions on all shots, of the person who labels over those of the files."""
 
     labels_changed = pyqtSignal(object)

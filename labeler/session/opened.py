@@ -48,7 +48,7 @@ class LeftOff:
     levels: tuple[float, float] | None
 
 
-class Part(QObject):
+class SessionPart(QObject):
     """A part of a session. It knows what is open, and says so where something goes wrong."""
 
     noted = pyqtSignal(str, str)

@@ -8,10 +8,10 @@ from PyQt6.QtCore import pyqtSignal
 
 from labeler.active.instant import InstantReading
 from labeler.runs.predictions import Predictions, predictions_of
-from labeler.session.opened import Opened, Part
+from labeler.session.opened import Opened, SessionPart
 
 
-class ModelReadings(Part):
+class ModelReadings(SessionPart):
     """Predictions of the project's current run and of the instant head, either or both."""
 
     run_changed = pyqtSignal()

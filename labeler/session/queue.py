@@ -22,7 +22,7 @@ from labeler.queue.filters import fits
 from labeler.queue.position import Walk
 from labeler.runs.reading import Reading
 from labeler.session.labels import Labels
-from labeler.session.opened import Opened, Part
+from labeler.session.opened import Opened, SessionPart
 from labeler.shots.numbers import Found, Numbers, ScalarReader
 from model.errors import InputError
 
@@ -32,7 +32,7 @@ KEPT_BY_HAND = 20_000
 """A queue of chosen shots is remembered up to this length."""
 
 
-class Queue(Part):
+class Queue(SessionPart):
     """Rows in the order in which they are gone through. `reading` is what the model says now."""
 
     queue_changed = pyqtSignal()

@@ -20,7 +20,7 @@ from labeler.project.store.timeline import first_decisions
 from labeler.quality import repeats
 from labeler.session.cursor import Cursor, Step
 from labeler.session.labels import Labels, Target
-from labeler.session.opened import Part
+from labeler.session.opened import SessionPart
 from labeler.session.queue import Queue
 from model.errors import InputError
 
@@ -51,7 +51,7 @@ class _Last:
     gestures: int
 
 
-class Repeats(Part):
+class Repeats(SessionPart):
     """Mixes second readings into going through a queue."""
 
     repeats_changed = pyqtSignal()

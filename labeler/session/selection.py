@@ -22,7 +22,7 @@ ASK_ABOVE = 200
 """A gesture on more shots than this is asked about once."""
 
 
-class Selection(QObject):
+class SelectedShots(QObject):
     """Acts on the rows that `chosen()` gives; `may(what)` asks the person about a large gesture."""
 
     changed = pyqtSignal()

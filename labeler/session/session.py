@@ -22,7 +22,7 @@ from labeler.session.cursor import Cursor
 from labeler.session.display import Display, Heat
 from labeler.session.labelling import Labelling
 from labeler.session.labels import Labels
-from labeler.session.opened import Opened, Part, open_project, remember
+from labeler.session.opened import Opened, SessionPart, open_project, remember
 from labeler.session.predictions import ModelReadings
 from labeler.session.queue import Queue
 from labeler.session.repeats import Repeats
@@ -67,7 +67,7 @@ class Session(QObject):
         self.other_windows = OtherWindows(self.labels, self.reopen)
         self.cursor.policies[:0] = [self.repeats.next, self.suggestions.next]
         self.predictions.run_changed.connect(self.queue.look_for_gone)
-        self._parts: tuple[Part, ...] = (
+        self._parts: tuple[SessionPart, ...] = (
             self.shots, self.labels, self.predictions, self.queue, self.cursor, self.repeats,
             self.suggestions, self.display, self.heat, self.labelling,
             self.training, self.learning, self.live, self.backup, self.other_windows,

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
-from labeler.session.opened import Opened, Part, steps_of
+from labeler.session.opened import Opened, SessionPart, steps_of
 from labeler.shots.prefetch import Reader, ShotFeed
 from labeler.shots.reader import ShotReader
 from model.errors import InputError
 
 
-class Shots(Part):
+class Shots(SessionPart):
     """What the reader child has read. Nothing here waits for a file."""
 
     counts_ready = pyqtSignal(int)

@@ -16,7 +16,7 @@ from labeler.project.store.records import LABELLED, SKIPPED, Present, Rows
 from labeler.queue import queue as queues
 from labeler.session.cursor import Cursor, Step
 from labeler.session.labels import Labels
-from labeler.session.opened import Part
+from labeler.session.opened import SessionPart
 from labeler.session.predictions import ModelReadings
 from labeler.session.queue import Queue
 from labeler.session.repeats import Repeats
@@ -46,7 +46,7 @@ class Sure:
         return f"{n:,} shot{'' if n == 1 else 's'}: {about} wrong"
 
 
-class Suggestions(Part):
+class Suggestions(SessionPart):
     """Ghosts of undecided shots and the queue of asked ones."""
 
     def __init__(

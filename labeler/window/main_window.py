@@ -24,7 +24,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.session.labelling import LabelTarget
-from labeler.session.selection import Selection
+from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
 from labeler.window import log_file as logbook
 from labeler.window import remember
@@ -174,7 +174,7 @@ class MainWindow(QMainWindow):
         self.actions_.refresh()
 
     @property
-    def selection(self) -> Selection | None:
+    def selection(self) -> SelectedShots | None:
         """The shots that are selected in the view in front; None where it selects none."""
         return self.views[self.tab].selection
 

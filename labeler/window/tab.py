@@ -5,7 +5,7 @@ from __future__ import annotations
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
-from labeler.session.selection import Selection
+from labeler.session.selection import SelectedShots
 
 
 class Tab(QWidget):
@@ -13,5 +13,5 @@ class Tab(QWidget):
 
     label_requested = pyqtSignal()
     """A shot was chosen here: show it in Label."""
-    selection: Selection | None = None
+    selection: SelectedShots | None = None
     """The shots that are selected here; None where none can be."""

@@ -11,7 +11,7 @@ from PyQt6.QtCore import QPoint
 from PyQt6.QtGui import QPixmap
 from PyQt6.QtWidgets import QApplication
 
-from labeler.window.label.physics.cursor import Cursor
+from labeler.window.label.physics.cursor import PhysicsPointer
 from labeler.window.label.physics.pane import Shown
 from labeler.window.label.physics.view import KINDS
 from labeler.window.widgets import theme
@@ -53,7 +53,7 @@ def panes(size: int) -> dict[str, float]:
     geometry = Geometry(wavelength_m=50e-9, distance_m=0.065, pixel_m=0.075 / size)
     found: dict[str, float] = {}
     for kind in KINDS:
-        pane = kind(Cursor())
+        pane = kind(PhysicsPointer())
         pane.resize(*PANE)
         canvas = QPixmap(pane.size())
         taken = []

@@ -14,7 +14,7 @@ from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.project import backups
 from labeler.session.labels import Labels
-from labeler.session.opened import Part
+from labeler.session.opened import SessionPart
 from model.errors import InputError
 
 LOOK_MS, AGAIN_MS = 60_000, 2_000
@@ -22,7 +22,7 @@ QUIET_S, PATIENCE_S = 2.0, 180.0
 """A backup waits for a pause this long in labelling, and for no longer than that."""
 
 
-class AutoBackup(Part):
+class AutoBackup(SessionPart):
     """Makes the backups of the open project. `made` names the new file."""
 
     made = pyqtSignal(str)

@@ -19,7 +19,7 @@ from labeler.jobs.job import Job
 from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED, SKIPPED
 from labeler.session.labels import Labels
-from labeler.session.opened import Opened, Part
+from labeler.session.opened import Opened, SessionPart
 from labeler.session.queue import Queue
 from labeler.session.suggestions import Suggestions
 from model.errors import InputError
@@ -38,7 +38,7 @@ class Choices(Protocol):
     def __getitem__(self, id: str, /) -> Any: ...
 
 
-class Learning(Part):
+class Learning(SessionPart):
     """The instant learning on the labels of the open project."""
 
     changed = pyqtSignal()

@@ -17,7 +17,7 @@ from PyQt6.QtCore import pyqtSignal
 
 from labeler.jobs.job import Job
 from labeler.project.folder import CACHE
-from labeler.session.opened import Part
+from labeler.session.opened import SessionPart
 from model.events import Event
 from model.online.bands import HITS, Alarms, Band, Share
 
@@ -64,7 +64,7 @@ class Seen:
         return self.history[-1][1].get(name, UNKNOWN) if self.history else UNKNOWN
 
 
-class LiveWatch(Part):
+class LiveWatch(SessionPart):
     """Starts and stops a watch of the open project. `changed` after every word of it."""
 
     changed = pyqtSignal()

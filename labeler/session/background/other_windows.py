@@ -13,14 +13,14 @@ from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.project.store.records import Changes, Pulse
 from labeler.session.labels import Labels
-from labeler.session.opened import Opened, Part
+from labeler.session.opened import Opened, SessionPart
 from model.errors import InputError
 
 EVERY_MS = 500
 log = logging.getLogger(__name__)
 
 
-class OtherWindows(Part):
+class OtherWindows(SessionPart):
     """Keeps the labels on screen in step with the project's store."""
 
     others_changed = pyqtSignal(int, object)

@@ -18,7 +18,7 @@ from labeler.runs.offers import Order, lacking_in
 from labeler.runs.predictions import Predictions
 from labeler.runs.run_report import Change, Curves, RunReport, compare, read_report
 from labeler.session.labels import Labels
-from labeler.session.opened import Opened, Part
+from labeler.session.opened import Opened, SessionPart
 from labeler.session.predictions import ModelReadings
 from model.errors import InputError
 from model.events import Event
@@ -44,7 +44,7 @@ class Outcome:
     change: Change | None = None
 
 
-class Training(Part):
+class Training(SessionPart):
     """Starts, follows and ends trainings of the open project."""
 
     changed = pyqtSignal()

@@ -6,7 +6,7 @@ from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QSizePolicy
 
-from labeler.session.selection import Selection
+from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
 from labeler.window.label.class_panel import groups
 from labeler.window.widgets import theme
@@ -80,7 +80,7 @@ class TagButton(QAbstractButton):
 class TagBar(QFrame):
     """One button for each class, in the order of the class panel."""
 
-    def __init__(self, session: Session, selection: Selection) -> None:
+    def __init__(self, session: Session, selection: SelectedShots) -> None:
         super().__init__()
         self.session, self.selection = session, selection
         self.setObjectName("footer")

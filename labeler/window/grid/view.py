@@ -14,7 +14,7 @@ from labeler.project.store.records import Rows
 from labeler.queue.facts import CLUSTER
 from labeler.queue.filters import passes
 from labeler.queue.groups import GROUPS, grouped
-from labeler.session.selection import Selection
+from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
 from labeler.window.grid.canvas import SIDES, GridCanvas
 from labeler.window.grid.head import GridHead
@@ -29,14 +29,14 @@ LOOK = "window.grid"
 class GridView(Tab):
     """Head, canvas, and the classes of the selected shots."""
 
-    selection: Selection
+    selection: SelectedShots
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self.head = GridHead(session)
         self.canvas = GridCanvas(session)
-        self.selection = Selection(session, self._chosen, self._ask, self.select)
+        self.selection = SelectedShots(session, self._chosen, self._ask, self.select)
         self.tags = TagBar(session, self.selection)
         self.empty = EmptyState()
         self.group = "none"

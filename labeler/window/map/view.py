@@ -26,7 +26,7 @@ from labeler.jobs.job import Job
 from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED
 from labeler.session.opened import Opened
-from labeler.session.selection import Selection
+from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
 from labeler.window.grid.tags import TagBar
 from labeler.window.map.canvas import MapCanvas
@@ -51,7 +51,7 @@ EMPTY = (
 class MapView(Tab):
     """Canvas, legend and clusters, and the classes of the selected shots."""
 
-    selection: Selection
+    selection: SelectedShots
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -64,7 +64,7 @@ class MapView(Tab):
         self._umap: ShotMap | None = None
         self._of: Opened | None = None
         self.canvas = MapCanvas()
-        self.selection = Selection(session, self._rows, self._ask, self.choose)
+        self.selection = SelectedShots(session, self._rows, self._ask, self.choose)
         self.tags = TagBar(session, self.selection)
         self.hover = HoverCard(session, self.canvas)
         self.empty = EmptyState()

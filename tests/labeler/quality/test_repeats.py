@@ -16,7 +16,7 @@ from labeler.quality import repeats
 from labeler.quality.breaks import AGAIN_S, BREAK_S, LONG_S, Breaks
 from labeler.quality.repeats import Readings, choose, drift, readings_of, to_reread, worst
 from labeler.session import repeats as repeating
-from labeler.session.selection import Selection
+from labeler.session.selection import SelectedShots
 from labeler.window.label.shot_list import spoken
 from labeler.window.main_window import MainWindow
 from model.taxonomy.toml import load, shipped
@@ -325,7 +325,7 @@ def test_a_break_is_due_after_long_work_and_not_again_at_once():
 
 
 def bulk(session, rows, told):
-    made = Selection(session, lambda: np.asarray(rows), lambda what: True, lambda what: None)
+    made = SelectedShots(session, lambda: np.asarray(rows), lambda what: True, lambda what: None)
     made.reported.connect(told.append)
     return made
 

@@ -6,7 +6,7 @@ from PyQt6.QtTest import QTest
 
 from labeler.project.store.records import LABELLED, SKIPPED
 from labeler.project.store.timeline import first_shown
-from labeler.session.selection import Selection
+from labeler.session.selection import SelectedShots
 from labeler.window.dialogs.accept_sure import AcceptSure
 from tests.helpers.embeddings import CHOICES, project_with_embeddings
 from tests.helpers.window_parts import learnt, make_project, make_session, use_made_up_run
@@ -246,7 +246,7 @@ def test_one_key_on_many_shots_accepts_only_what_is_shown(session):
     shown = session.suggestions.bits(np.arange(40)) > 0
     assert 5 < shown.sum() < 35
     told = []
-    hand = Selection(session, lambda: np.arange(40), lambda what: True, lambda what: None)
+    hand = SelectedShots(session, lambda: np.arange(40), lambda what: True, lambda what: None)
     hand.reported.connect(told.append)
     hand.accept()
     np.testing.assert_array_equal(session.labels.status == LABELLED, shown)

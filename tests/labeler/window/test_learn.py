@@ -166,7 +166,7 @@ def test_live_curves_grow_with_the_events(shown):
     now.job, now.number, now._of = object(), 2, view.session.opened
     view.table.choose(2)
     for epoch in (1, 2, 3):
-        now._hear({"event": "epoch", "epoch": epoch, "epochs": 20, "loss": 0.5 / epoch,
+        now._receive({"event": "epoch", "epoch": epoch, "epochs": 20, "loss": 0.5 / epoch,
                    "metrics": {"macro_f1": 0.1 * epoch}, "seconds_left": 100})  # fmt: skip
         assert len(view.curves.losses.curves[0].getData()[0]) == epoch
     assert view.title.text() == "Run 2"

@@ -12,7 +12,7 @@ from PyQt6.QtTest import QTest
 
 from labeler.project.project import Project
 from labeler.session.session import Session
-from labeler.window.label.physics.cursor import Cursor, Spot
+from labeler.window.label.physics.cursor import PhysicsPointer, Spot
 from labeler.window.label.physics.pane import Shown
 from labeler.window.label.physics.pictures import TEXT_WIDTH
 from labeler.window.label.physics.profile import ProfilePane, _round_steps
@@ -58,7 +58,7 @@ def sphere(radius_m: float, size: int = 224) -> np.ndarray:
 
 
 def pane_of(kind, counts, mask=None, geometry=Geometry()):  # noqa: B008
-    pane = kind(Cursor())
+    pane = kind(PhysicsPointer())
     small = profiles.reduced(counts, mask, geometry.centre)
     pane.take(Shown(small, geometry, Screen(), Overlay()))
     pane.resize(320, 140)

@@ -38,7 +38,7 @@ class Spot:
         return self.radii[0] * math.sin(self.angle), self.radii[0] * math.cos(self.angle)
 
 
-class Cursor(QObject):
+class PhysicsPointer(QObject):
     """Where the cursor is, for everybody; `moved` says so, with None where it is nowhere."""
 
     moved = pyqtSignal(object)
@@ -60,7 +60,7 @@ class Cursor(QObject):
 class PatternMarks(QWidget):
     """Lies over the pattern, lets every click through and draws what a pane points at."""
 
-    def __init__(self, pattern: PatternView, cursor: Cursor) -> None:
+    def __init__(self, pattern: PatternView, cursor: PhysicsPointer) -> None:
         super().__init__(pattern)
         self._pattern, self._cursor = pattern, cursor
         self._shown = False

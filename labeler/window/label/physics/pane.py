@@ -14,7 +14,7 @@ from PyQt6.QtCore import QEvent, QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
-from labeler.window.label.physics.cursor import Cursor, Spot
+from labeler.window.label.physics.cursor import PhysicsPointer, Spot
 from labeler.window.widgets import theme
 from model.physics import profiles
 from model.preprocessing.display import Overlay, Screen
@@ -58,7 +58,7 @@ class Pane(QWidget):
     tall: ClassVar[int] = 1
     """Share of the column's height, beside the pattern."""
 
-    def __init__(self, cursor: Cursor, parent: QWidget | None = None) -> None:
+    def __init__(self, cursor: PhysicsPointer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.pointer = cursor
         self.shown: Shown | None = None

@@ -12,7 +12,7 @@ from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen
 
 from labeler.window.label.pattern import contours_of
-from labeler.window.label.physics.cursor import Cursor, Spot
+from labeler.window.label.physics.cursor import PhysicsPointer, Spot
 from labeler.window.label.physics.pane import Pane, Shown, mark_pens
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import share
@@ -34,7 +34,7 @@ class PicturePane(Pane):
 
     square = True
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: PhysicsPointer) -> None:
         super().__init__(cursor)
         self._pixels: Pixels = np.zeros((1, 1), np.uint32)
         self._image = QImage()
@@ -152,7 +152,7 @@ class SymmetryPane(PicturePane):
     )
     stretch, tall = 2, 4
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: PhysicsPointer) -> None:
         super().__init__(cursor)
         self._asymmetry: float | None = None
         self._about = (0.0, 0.0)
@@ -218,7 +218,7 @@ class CorrelationPane(PicturePane):
     about = "Correlation of every two rings: all orders below the diagonal, order 8 above it"
     stretch, tall = 2, 4
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: PhysicsPointer) -> None:
         super().__init__(cursor)
         self._contours: list[tuple[float, QPainterPath]] = []
 

@@ -10,7 +10,7 @@ from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QPainter, QPen, QPolygonF
 
 from labeler.window.label.levels import short
-from labeler.window.label.physics.cursor import Cursor, Spot
+from labeler.window.label.physics.cursor import PhysicsPointer, Spot
 from labeler.window.label.physics.pane import Pane, Shown
 from labeler.window.widgets import theme
 from model.physics import profiles
@@ -32,7 +32,7 @@ class ProfilePane(Pane):
     about = "Mean counts of each ring about the beam; thin lines where its rings repeat"
     narrowest, stretch, tall = 240, 5, 3
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: PhysicsPointer) -> None:
         super().__init__(cursor)
         self._radius = np.zeros(0)
         self._logs = np.zeros(0)

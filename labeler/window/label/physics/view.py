@@ -17,7 +17,7 @@ from PyQt6.QtWidgets import QBoxLayout, QWidget
 from labeler.session.session import Session
 from labeler.shots.geometry import lacks_wavelength
 from labeler.window.label.pattern import PatternView
-from labeler.window.label.physics.cursor import Cursor, PatternMarks
+from labeler.window.label.physics.cursor import PatternMarks, PhysicsPointer
 from labeler.window.label.physics.pane import LEAST, Pane, Shown
 from labeler.window.label.physics.pictures import CorrelationPane, SymmetryPane, UnwrapPane
 from labeler.window.label.physics.profile import ProfilePane
@@ -42,7 +42,7 @@ class PhysicsPanes(QWidget):
         super().__init__()
         self.session = session
         self.setAccessibleName("Physics of the shot")
-        self.pointer = Cursor(self)
+        self.pointer = PhysicsPointer(self)
         self.marks = PatternMarks(pattern, self.pointer)
         self.panes = {kind.name: kind(self.pointer) for kind in KINDS}
         self._layout = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
