@@ -7,7 +7,7 @@ that the network saw, so that they can be changed and read again. Writes nothing
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -77,16 +77,13 @@ class Reader:
         wanted = np.asarray(rows, np.int64)
         kept, squares, good, centres, shifts = [], [], [], [], []
         steps = self.about.preprocessing
+        scales = steps.scales_of(table)
         for row, counts, mask in table.iter_shots(wanted, on_error=lambda row, error: None):
             shot = steps.prepare(counts, mask, table.geometry(row))
             kept.append(row)
-            squares.append(steps.reduce_prepared(shot))
-            seen = replace(shot, counts=shot.mask.astype(np.float32), mask=np.ones_like(shot.mask))
-            good.append(
-                steps.reduce_prepared(seen) > 0.5
-                if steps.input == "pattern"
-                else np.ones((self.size, self.size), bool)
-            )
+            square, seen = steps.reduced_with_mask(shot)
+            squares.append(steps.brought(square, scales[table.source_of[row]]))
+            good.append(seen)
             shifts.append(np.divide(shot.shift, counts.shape))
             y0, x0, y1, x1 = steps.field(counts.shape)
             share = (np.array(shot.centre) + 0.5) / counts.shape

@@ -21,6 +21,8 @@ from model.online.record import Found
 from model.online.stream import Hit
 from model.prediction import inference
 from model.prediction.batches import PooledHead
+from model.preprocessing.count_scale import SAMPLE, Look, look_at, scale_of
+from model.preprocessing.network_input import Floats
 from model.runs import checkpoint
 from model.shots.layouts import Geometry
 
@@ -40,6 +42,8 @@ class LiveReader:
     cells: tuple[float, float, float, float]
     geometry: Geometry = field(default_factory=Geometry)
     """Of shots whose source tells nothing."""
+    looks: list[Look] = field(default_factory=list)
+    """What the first hits say of the detector's scale of counts; later ones change it no more."""
 
     @classmethod
     def open(
@@ -66,24 +70,38 @@ class LiveReader:
     def read(self, hits: Sequence[Hit]) -> tuple[list[Hit], Found, list[InputError]]:
         """The hits that could be read, what was found (by dataset name, as in predictions.h5, with
         `shift`), and why the others could not."""
-        pixels, shifts, readable, errors = [], [], [], []
+        shifts, readable, errors = [], [], []
         preprocessing = self.about.preprocessing
+        squares: list[Floats] = []
         for hit in hits:
             geometry = self.geometry if hit.geometry == Geometry() else hit.geometry
             try:
                 shot = preprocessing.prepare(hit.counts, hit.mask, geometry)
-                pixels.append(preprocessing.input_of(shot))
+                square, seen = preprocessing.reduced_with_mask(shot)
             except InputError as error:
                 errors.append(error)
                 continue
+            self._look(square, seen)
+            squares.append(square)
             readable.append(hit)
             shifts.append(np.divide(shot.shift, shot.counts.shape))
         if not readable:
             return [], {}, errors
+        scale = scale_of(self.looks) if self.looks else None
+        pixels = [
+            preprocessing.to_input(preprocessing.brought(s, scale)).astype(np.float32)[None]
+            for s in squares
+        ]
         parts = [self.head.read(f, self.about) for f in self.engine.stream(self._batches(pixels))]
         found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         found["shift"] = np.array(shifts, np.float32)
         return readable, found, errors
+
+    def _look(self, square: Floats, seen: npt.NDArray[np.bool_]) -> None:
+        if self.about.preprocessing.scale is not None and len(self.looks) < SAMPLE:
+            look = look_at(square, seen)
+            if look is not None:
+                self.looks.append(look)
 
     def attributes(self, shape: tuple[int, int]) -> dict[str, Any]:
         """What a file of these readings says about them, for shots of this shape (y, x)."""

@@ -18,10 +18,12 @@ from model.events import Event, event
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.networks.architectures import Network
 from model.networks.receptive import cell_box, within
+from model.preprocessing.count_scale import CountScale
 from model.runs.checkpoint import Checkpoint
 from model.runs.prediction_file import names_of_form
 from model.shots.table import ShotTable
 
+Scales = tuple[CountScale | None, ...]
 Floats = npt.NDArray[np.float32]
 
 
@@ -76,6 +78,8 @@ class Batches:
     A batch is made of what can be read of rows k·batch to (k + 1)·batch, so that its company, and
     with it the last bit of a shot's numbers, does not depend on where a range of shots begins.
 
+    `scales` is the scale of counts of each source, worked out here where it is not given.
+
     `rows` queues the rows of the batches handed out; `unreadable` counts the shots left out, and
     `first_error` is why the first one was; `overflowing` those that the network could not take;
     `shift` (N, 2) how far the preparation moved each, in shares of its sides; `stopped` says
@@ -89,6 +93,7 @@ class Batches:
         batch: int,
         stop: Callable[[], bool] = never,
         rows: npt.NDArray[np.int64] | None = None,
+        scales: Scales | None = None,
     ) -> None:
         self.about, self.total = about, len(table)
         self.rows: deque[npt.NDArray[np.int64]] = deque()
@@ -96,6 +101,7 @@ class Batches:
         self.first_error: InputError | None = None
         self.stopped = False
         self._table, self._batch, self._stop, self._wanted = table, batch, stop, rows
+        self._scales = about.preprocessing.scales_of(table) if scales is None else scales
         self.shift = np.zeros((len(table), 2), np.float32)
 
     def __iter__(self) -> Iterator[Floats]:
@@ -111,7 +117,7 @@ class Batches:
                 return
             rows.append(row)
             shot = preprocessing.prepare(counts, mask, self._table.geometry(row))
-            pixels.append(preprocessing.input_of(shot))
+            pixels.append(preprocessing.input_of(shot, self._scales[self._table.source_of[row]]))
             self.shift[row] = np.divide(shot.shift, shot.counts.shape)
         if rows:
             yield self._give(rows, pixels)

@@ -76,6 +76,7 @@ class _Reader:
         side = about.preprocessing.size
         self._engine, self.line = inference.choose(network, (about.channels, side, side), engine)
         self._apply, self._width, self._table = about.preprocessing.apply, network.width, table
+        self._scales = about.preprocessing.scales_of(table)
         self.found: npt.NDArray[np.float16] | None = None
         self.unreadable = 0
 
@@ -97,7 +98,8 @@ class _Reader:
                     stopped = True
                     return
                 places.append(row - part.first)
-                pixels.append(self._apply(counts, mask))
+                scale = self._scales[self._table.source_of[row]]
+                pixels.append(self._apply(counts, mask, None, scale))
                 if len(places) == self._engine.batch:
                     rows.append(np.array(places, np.int64))
                     yield np.stack(pixels)

@@ -222,11 +222,13 @@ def _prepare(task: _Task) -> Callable[[Block], tuple[Arrays, dict[str, Any]]]:
     head = PooledHead.of(network)
     shape = _shape(about)
     engine, _ = inference.choose(network, shape, task.engine, threads=1)
+    scales = about.preprocessing.scales_of(task.table)
     empty = _nothing(head, inference.grid(network, shape), about)
 
     def read(block: Block) -> tuple[Arrays, dict[str, Any]]:
         first, last = block
-        source = Batches(task.table, about, engine.batch, rows=np.arange(first, last))
+        rows_of_block = np.arange(first, last)
+        source = Batches(task.table, about, engine.batch, rows=rows_of_block, scales=scales)
         found: dict[str, Any] = {k: np.repeat(v, last - first, 0) for k, v in empty.items()}
         for features in engine.stream(source):
             rows = source.rows.popleft() - first

@@ -9,7 +9,7 @@ a reduced pixel that has no good pixel at all is 0; negative counts become 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
@@ -19,9 +19,11 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.physics.correlation import MapRecipe, correlation_map
 from model.physics.profiles import centre_of
+from model.preprocessing.count_scale import CountScale, common_scale, scales_of
 from model.preprocessing.preparation import Preparation, Prepared, Reference
 from model.processes import one_blas_thread
 from model.shots.layouts import Geometry
+from model.shots.table import ShotTable
 
 Transform = Literal["raw", "unit", "log", "standardised"]
 TRANSFORMS: tuple[Transform, ...] = ("raw", "unit", "log", "standardised")
@@ -57,6 +59,24 @@ class Preprocessing:
     0..65535."""
     preparation: Preparation = field(default_factory=Preparation)
     """What is done to the counts before anything else."""
+    scale: CountScale | None = None
+    """The scale of counts that the network learnt, to which those of every file are brought; None:
+    counts go in as they are."""
+
+    def for_training(self, table: ShotTable, scale: CountScale | None = None) -> Preprocessing:
+        """The same, bringing every file's counts to a scale: the given one, or the table's own."""
+        if self.input != "pattern":
+            return self
+        unscaled = replace(self, scale=CountScale(0.0, 0.0))
+        return replace(self, scale=scale or common_scale(table, unscaled))
+
+    def scales_of(self, table: ShotTable) -> tuple[CountScale | None, ...]:
+        """The scale of each source of a table, for `brought`; None each where counts stay."""
+        return (None,) * len(table.sources) if self.scale is None else scales_of(table, self)
+
+    def brought(self, squares: Counts, found: CountScale | None) -> Counts:
+        """Reduced counts of a file of scale `found`, at the network's scale."""
+        return squares if self.scale is None or found is None else found.bring(squares, self.scale)
 
     def prepare(
         self,
@@ -99,7 +119,9 @@ class Preprocessing:
         if self.input == "correlation":
             return self._map(shot)
         good = shot.mask
-        values: Floats = np.maximum(np.where(good, shot.counts, np.float32(0)), 0)
+        values: Floats = np.where(good, shot.counts, np.float32(0))
+        if self.scale is None:
+            values = np.maximum(values, 0)
         y0, x0, side = self._square(values.shape)
         kept = (slice(y0, y0 + side), slice(x0, x0 + side))
         values, good = values[kept], good[kept]
@@ -112,6 +134,13 @@ class Preprocessing:
             weight = None if weight is None else weight[middle, middle]
         small, _ = _resize(values, weight, self.size)
         return np.ascontiguousarray(small, np.float32)
+
+    def reduced_with_mask(self, shot: Prepared) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """(size, size) linear counts, and True where at least half of a pixel was seen."""
+        if self.input == "correlation":
+            return self.reduce_prepared(shot), np.ones((self.size, self.size), bool)
+        seen = replace(shot, counts=shot.mask.astype(np.float32), mask=np.ones_like(shot.mask))
+        return self.reduce_prepared(shot), self.reduce_prepared(seen) > 0.5
 
     def _map(self, shot: Prepared) -> Floats:
         recipe = MapRecipe(radii=self.size, angles=ANGLES, centre=shot.centre)
@@ -137,13 +166,15 @@ class Preprocessing:
         counts: npt.ArrayLike,
         mask: npt.ArrayLike | None = None,
         geometry: Geometry | None = None,
+        found: CountScale | None = None,
     ) -> Floats:
-        """A shot (y, x) to the network's input (1, size, size) float32."""
-        return self.input_of(self.prepare(counts, mask, geometry))
+        """A shot (y, x), of a file of scale `found`, to network input (1, size, size) float32."""
+        return self.input_of(self.prepare(counts, mask, geometry), found)
 
-    def input_of(self, shot: Prepared) -> Floats:
+    def input_of(self, shot: Prepared, found: CountScale | None = None) -> Floats:
         """What `prepare` returned, to the network's input (1, size, size) float32."""
-        return self.to_input(self.reduce_prepared(shot)).astype(np.float32)[None]
+        squares = self.brought(self.reduce_prepared(shot), found)
+        return self.to_input(squares).astype(np.float32)[None]
 
     def field(self, shape: tuple[int, int]) -> tuple[float, float, float, float]:
         """The part of a shot of this shape that the network sees: y0, x0, y1, x1 as fractions.
@@ -172,12 +203,16 @@ class Preprocessing:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        return plain | {"preparation": self.preparation.to_dict()}
+        scale = {} if self.scale is None else {"scale": asdict(self.scale)}
+        plain.pop("scale")
+        return plain | {"preparation": self.preparation.to_dict()} | scale
 
     @property
     def decides_cache(self) -> list[Any]:
         """Everything that decides what `reduce` makes."""
         made: list[Any] = [self.size, self.first, self.crop]
+        if self.scale is not None:  # below the pedestal, counts are kept as they are
+            made.append("signed")
         if self.input == "pattern" and not self.preparation.any:
             return made
         return [*made, self.input, self.preparation.to_dict()]
@@ -187,7 +222,9 @@ class Preprocessing:
         """The inverse of `to_dict`; InputError for values that mean nothing here."""
         known = dict(values)
         steps = known.pop("preparation", None) or {}
+        scale = known.pop("scale", None)
         try:
+            known["scale"] = None if scale is None else CountScale(**scale)
             made = cls(**known, preparation=Preparation.from_dict(steps, reference))
         except TypeError as error:
             raise InputError(f"unknown preprocessing: {error}") from error

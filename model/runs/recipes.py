@@ -64,6 +64,9 @@ class Recipe:
     """Keep this centred square, 0: everything."""
     transform: Transform = "raw"
     """raw, unit, log or standardised, see `model.preprocessing.network_input`."""
+    count_scale: bool = False
+    """Bring the counts of every file to one pedestal and level, see
+    `model.preprocessing.count_scale`; otherwise they go in as they are, as in the paper."""
     input: Input = "pattern"
     """pattern, or correlation: the shot's correlation map in its place; see `on_maps`."""
 
@@ -224,6 +227,7 @@ _RECIPES = (
         fine_maps=True,
         size=112,
         transform="log",
+        count_scale=True,
         activation="leaky_relu",
         rotation=180.0,
         zoom=0.1,
@@ -250,6 +254,7 @@ _RECIPES = (
         fine_maps=True,
         size=128,
         transform="log",
+        count_scale=True,
         activation="leaky_relu",
         rotation=180.0,
         zoom=0.15,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from torch import Tensor
 from model.errors import InputError
 from model.metrics.calibration import FEWEST_SHOTS
 from model.preprocessing.cache import ShotCache
+from model.preprocessing.count_scale import CountScale
 from model.preprocessing.network_input import Preprocessing
 from model.runs.recipes import Recipe
 from model.shots.table import EVALUATION, TRAINING, UNDECIDED, ShotTable
@@ -150,8 +152,20 @@ class TrainingData:
         assert self._squares is not None, "fill() comes first"
         places = np.array([self._position[int(r)] for r in rows], np.int64)
         if isinstance(self._squares, Tensor):
-            return self._squares[torch.from_numpy(places)].float()[:, None]
-        return torch.from_numpy(np.asarray(self._squares[places], np.float32))[:, None]
+            squares = self._squares[torch.from_numpy(places)].float()
+        else:
+            squares = torch.from_numpy(np.asarray(self._squares[places], np.float32))
+        if self.preprocessing.scale is not None:
+            sources = self.table.source_of[rows]
+            for n in np.unique(sources):
+                mine = torch.from_numpy(np.flatnonzero(sources == n))
+                squares[mine] = self.preprocessing.brought(squares[mine], self._scales[n])
+        return squares[:, None]
+
+    @cached_property
+    def _scales(self) -> tuple[CountScale | None, ...]:
+        """The scale of counts of each source."""
+        return self.preprocessing.scales_of(self.table)
 
     def inputs(
         self,

@@ -26,12 +26,13 @@ from model.networks.architectures import SMALLEST, Network
 from model.output_files import write_text
 from model.physics.correlation_layout import are_maps
 from model.preprocessing.cache import ShotCache
+from model.preprocessing.count_scale import CountScale
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.runs import learned_shots as learned
 from model.runs.backbone import begin, fits, take_over
 from model.runs.checkpoint import Checkpoint, same_classes
-from model.runs.folder import CACHE, EVENTS, METRICS, RECIPE
+from model.runs.folder import CACHE, EVENTS, METRICS, RECIPE, backbone_folder
 from model.runs.recipes import Recipe, to_toml
 from model.shots.hashes import Hashes, hashes_of
 from model.shots.table import ShotTable
@@ -188,7 +189,19 @@ def _prepared(
     data = prepare(table, recipe, options.seed, _seen(table, before))
     data.preprocessing = replace(data.preprocessing, preparation=options.preparation)
     data.of_maps = are_maps(table.sources)
+    if recipe.count_scale and not data.of_maps:
+        learned_at = _scale_of_first_network(recipe, options)
+        data.preprocessing = data.preprocessing.for_training(table, learned_at)
     return data, replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
+
+
+def _scale_of_first_network(recipe: Recipe, options: Options) -> CountScale | None:
+    """The scale of counts that the network learnt with which this training begins."""
+    if options.warm_start is not None:
+        return checkpoint.describe(options.warm_start).preprocessing.scale
+    if fits(recipe):
+        return checkpoint.describe(backbone_folder(recipe.backbone)).preprocessing.scale
+    return None
 
 
 def _learned_before(out: Path, options: Options) -> Hashes:

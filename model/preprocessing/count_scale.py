@@ -1,0 +1,120 @@
+"""Pedestal and gain of a file's counts: a network meets every detector at the scale it learnt.
+
+Detectors differ in offset, gain and unit of their counts, and so do files of one detector before
+and after its correction. Both are told from a sample of the shots of a file, and taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from model.preprocessing.network_input import Preprocessing
+    from model.shots.table import ShotTable
+
+SAMPLE, FEWEST = 64, 16
+"""Shots of a file that are looked at; a file of fewer than FEWEST is judged with its likes."""
+DARK = 0.05
+"""Share of the pixels of a shot that tell its pedestal."""
+SIGNAL = 5.0
+"""A shot has signal where its mean is so many deviations of its dark half above the pedestal;
+2.7 for white noise alone."""
+
+Counts = TypeVar("Counts", bound=Any)
+Look = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class CountScale:
+    """What the counts of a set of shots have in common.
+
+    `pedestal`: counts of a pixel without light, median over the shots; `level`: mean counts above
+    it of a shot with signal, median over those; 0 where no shot has any.
+    """
+
+    pedestal: float
+    level: float
+
+    def bring(self, counts: Counts, to: CountScale) -> Counts:
+        """Counts of any shape at this scale, numpy array or torch tensor, to another scale."""
+        gain = to.level / self.level if self.level > 0 and to.level > 0 else 1.0
+        brought: Counts = ((counts - self.pedestal) * gain + to.pedestal).clip(min=0)
+        return brought
+
+
+def look_at(counts: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]) -> Look | None:
+    """(pedestal, level above it, deviation of the dark half) of a shot (y, x)."""
+    values = counts[good]
+    if not len(values):
+        return None
+    pedestal, middle = np.quantile(values, (DARK, 0.5))
+    dark = values[values <= middle]
+    return float(pedestal), float(values.mean() - pedestal), float(dark.std())
+
+
+def scale_of(looks: Sequence[Look]) -> CountScale:
+    """The scale that shots have in common; those without signal tell of the pedestal only.
+
+    How many of them there are must not matter, so the level is that of the brighter ones: those
+    above the middle, in orders of magnitude, of what there is.
+    """
+    if not looks:
+        return CountScale(0.0, 0.0)
+    pedestal, level, dark = np.array(looks, float).T
+    lit = level[level > SIGNAL * dark]
+    if not len(lit):
+        return CountScale(float(np.median(pedestal)), 0.0)
+    low, high = np.quantile(lit, (0.05, 0.95))
+    return CountScale(float(np.median(pedestal)), float(np.median(lit[lit >= np.sqrt(low * high)])))
+
+
+def scales_of(table: ShotTable, preprocessing: Preprocessing) -> tuple[CountScale, ...]:
+    """The scale of each source of a table, told from at most SAMPLE of its shots, always the same.
+
+    Sources of few shots, as where each shot has a file of its own, are judged together with all
+    such sources of the same shape. Shots that cannot be read tell nothing.
+    """
+    looks: list[list[Look]] = [[] for _ in table.sources]
+    rng = np.random.default_rng(0)
+    few: dict[tuple[int, ...], list[int]] = {}
+    for number, info in enumerate(table.sources):
+        rows = np.flatnonzero(table.source_of == number)
+        if len(rows) < FEWEST:
+            few.setdefault(info.shape, []).append(number)
+            continue
+        looks[number] = _looks(table, rng.permutation(rows)[:SAMPLE], preprocessing)
+    for numbers in few.values():
+        rows = np.flatnonzero(np.isin(table.source_of, numbers))
+        together = _looks(table, rng.permutation(rows)[:SAMPLE], preprocessing)
+        for number in numbers:
+            looks[number] = together
+    return tuple(scale_of(found) for found in looks)
+
+
+def common_scale(table: ShotTable, preprocessing: Preprocessing) -> CountScale:
+    """The scale at which a network is trained on these shots: that of the sources on average."""
+    found = scales_of(table, preprocessing)
+    count = np.bincount(table.source_of, minlength=len(found)).astype(float)
+    lit = np.array([scale.level > 0 for scale in found])
+    pedestal = float(np.average([scale.pedestal for scale in found], weights=count))
+    if not (lit * count).any():
+        return CountScale(pedestal, 0.0)
+    levels = np.log([max(scale.level, 1e-30) for scale in found])
+    return CountScale(pedestal, float(np.exp(np.average(levels, weights=count * lit))))
+
+
+def _looks(
+    table: ShotTable, rows: npt.NDArray[np.int64], preprocessing: Preprocessing
+) -> list[Look]:
+    found = []
+    for row, counts, mask in table.iter_shots(rows, lambda row, error: None):
+        shot = preprocessing.prepare(counts, mask, table.geometry(row))
+        look = look_at(*preprocessing.reduced_with_mask(shot))
+        if look is not None:
+            found.append(look)
+    return found

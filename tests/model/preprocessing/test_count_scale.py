@@ -1,0 +1,114 @@
+"""A network sees the same picture whatever the unit, gain and offset of a detector's counts."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from model.preprocessing.count_scale import CountScale, common_scale, scale_of, scales_of
+from model.preprocessing.network_input import Preprocessing
+from model.runs import checkpoint
+from model.runs.folder import backbone_folder
+from model.runs.recipes import named
+from model.shots.sources import open_source
+from model.shots.table import make_table, table_of_file
+
+SIDE = 48
+
+
+def patterns(n: int, empty: float = 0.0, seed: int = 1) -> np.ndarray:
+    """(n, y, x) rings on a pedestal of 8 counts, a share of them without a droplet."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    r = np.hypot(y, x) + 0.1
+    rings = np.array([(np.sin(r / w) / (r / w)) ** 2 for w in rng.uniform(1.5, 4, n)])
+    photons = 900 * rng.lognormal(0, 0.5, n) * (rng.random(n) >= empty)
+    return 8 + rng.normal(0, 1, rings.shape) + rng.poisson(rings * photons[:, None, None])
+
+
+def table_of(tmp_path, name, images):
+    """The table of a file that holds these images."""
+    with h5py.File(tmp_path / name, "w") as file:
+        file["images"] = images
+    return table_of_file(tmp_path / name)
+
+
+def inputs(table, steps):
+    """What the network is fed."""
+    scales = steps.scales_of(table)
+    return np.stack(
+        [
+            steps.apply(counts, mask, None, scales[table.source_of[row]])
+            for row, counts, mask in table.iter_shots()
+        ]
+    )
+
+
+@pytest.fixture
+def steps(tmp_path):
+    """Of a network that learnt on such patterns."""
+    table = table_of(tmp_path, "learnt.h5", patterns(40))
+    return Preprocessing(size=32).for_training(table)
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(0.25, 0), (4, 0), (1, -12), (1, 100), (1e-3, 0)])
+def test_another_gain_or_offset_changes_no_input(tmp_path, steps, gain, offset):
+    images = patterns(30, seed=2)
+    here = inputs(table_of(tmp_path, "here.h5", images), steps)
+    there = inputs(table_of(tmp_path, "there.h5", images * gain + offset), steps)
+    np.testing.assert_allclose(there, here, atol=2e-5)
+
+
+def test_how_many_shots_are_empty_hardly_changes_the_scale(tmp_path):
+    steps = Preprocessing(size=32)
+    full, mostly = (
+        common_scale(table_of(tmp_path, f"{e}.h5", patterns(400, e)), steps) for e in (0, 0.7)
+    )
+    assert mostly.pedestal == pytest.approx(full.pedestal, abs=1.5)
+    assert mostly.level == pytest.approx(full.level, rel=0.35)
+
+
+def test_noise_of_a_file_without_any_hit_is_not_made_brighter(tmp_path, steps):
+    found = scales_of(table_of(tmp_path, "e.h5", patterns(40, empty=1.0)), steps)[0]
+    assert found.level == 0
+    assert steps.brought(np.array([9.0]), found)[0] == pytest.approx(
+        9 - found.pedestal + steps.scale.pedestal
+    )
+
+
+def test_files_of_one_shot_each_are_judged_together(tmp_path, steps):
+    images = patterns(30, seed=3)
+    for number, image in enumerate(images):
+        with h5py.File(tmp_path / f"run{number:02}.h5", "w") as file:
+            file["images"] = image[None]
+    sources = []
+    for path in sorted(tmp_path.glob("run*.h5")):
+        with open_source(path) as source:
+            sources.append(source.info)
+    nothing = np.zeros((30, 1), np.uint8)
+    table = make_table(tuple(sources), ("Round",), nothing, np.zeros(30, bool), np.zeros(30, np.uint8), None)
+    found = scales_of(table, steps)
+    assert len(set(found)) == 1
+    together = scales_of(table_of(tmp_path, "all.h5", images), steps)[0]
+    assert found[0].level == pytest.approx(together.level, rel=1e-6)
+
+
+def test_shots_that_cannot_be_read_and_no_shots_at_all_leave_counts_as_they_are():
+    assert scale_of([]) == CountScale(0.0, 0.0)
+    kept = CountScale(0.0, 0.0).bring(np.array([1.0, 5.0]), CountScale(0.0, 100.0))
+    assert kept.tolist() == [1, 5]
+
+
+def test_the_papers_recipes_feed_counts_as_they_are_and_ours_do_not():
+    assert not named("paper").count_scale
+    assert not named("airynet").count_scale
+    assert named("quick").count_scale
+    assert named("best").count_scale
+
+
+def test_the_shipped_network_knows_its_scale_and_it_travels_with_a_checkpoint():
+    about = checkpoint.describe(backbone_folder("helium-resnet18"))
+    assert about.preprocessing.scale is not None
+    again = checkpoint.Checkpoint.from_dict(about.to_dict() | {"sha256": ""})
+    assert again.preprocessing == about.preprocessing
