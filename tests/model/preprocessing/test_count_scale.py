@@ -87,7 +87,9 @@ def test_files_of_one_shot_each_are_judged_together(tmp_path, steps):
         with open_source(path) as source:
             sources.append(source.info)
     nothing = np.zeros((30, 1), np.uint8)
-    table = make_table(tuple(sources), ("Round",), nothing, np.zeros(30, bool), np.zeros(30, np.uint8), None)
+    table = make_table(
+        tuple(sources), ("Round",), nothing, np.zeros(30, bool), np.zeros(30, np.uint8), None
+    )
     found = scales_of(table, steps)
     assert len(set(found)) == 1
     together = scales_of(table_of(tmp_path, "all.h5", images), steps)[0]
