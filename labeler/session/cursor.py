@@ -183,8 +183,12 @@ class Cursor(SessionPart):
         return left if isinstance(left, int) and 0 <= left < self.labels.n_shots else row
 
     def keep_place(self) -> None:
-        """Store queue and shot, to go on there; failing is logged, not fatal."""
+        """Store queue and shot, to go on there; failing is logged, not fatal.
+
+        Also where they are as before: another window of the same person may have stored its own.
+        """
         self._still.stop()
+        self._kept = None
         self._keep_place()
 
     def _keep_place(self) -> None:

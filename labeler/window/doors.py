@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtWidgets import QFileDialog, QWidget
+from PyQt6.QtWidgets import QMessageBox, QWidget
 
-from labeler.project.folder import STORES
+from labeler.project.folder import SERVER, STORES
+from labeler.project.store.server import UnknownServerError, allow
 from labeler.session.session import Session
+from labeler.window import file_dialogs
 from labeler.window.settings import folder
 from model.errors import InputError
 
@@ -26,22 +28,34 @@ class Doors:
         """Open a project; a refusal is a note, and the screen stays."""
         try:
             self.session.open(path)
+        except UnknownServerError as error:
+            if self._may_call(str(error.what)):
+                allow(path if path.name in STORES else path / SERVER)
+                self.open_folder(path)
         except (InputError, OSError) as error:
             self.session.noted.emit("error", str(error))
 
+    def _may_call(self, what: str) -> bool:
+        """Ask before a server that a project names is called for the first time from here."""
+        words = (
+            f"{what[:1].upper()}{what[1:]}.\n\nOpen the project only if you trust whoever gave it"
+        )
+        words += " to you: your password may be sent there."
+        yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
+        return QMessageBox.question(self.host, "Call a server?", words, yes | no, no) == yes
+
     def choose_project(self) -> None:
         """Ask for a project folder and open it."""
-        chosen = QFileDialog.getExistingDirectory(self.host, "Open project")
-        if chosen:
-            self.open_folder(Path(chosen))
+        chosen = file_dialogs.ask_folder(self.host, "Open project")
+        if chosen is not None:
+            self.open_folder(chosen)
 
     def new_project(self, files: list[Path] | None = None) -> None:
         """Ask for files of shots, then make a project of them and open it."""
         from labeler.window.dialogs.new_project import SHOT_FILES, NewProject
 
         if not files:
-            chosen, _ = QFileDialog.getOpenFileNames(self.host, "Files of shots", "", SHOT_FILES)
-            files = [Path(p) for p in chosen]
+            files = file_dialogs.ask_files(self.host, "Files of shots", SHOT_FILES)
         if files:
             dialog = NewProject(files, self.host)
             if dialog.exec() and dialog.folder is not None:
@@ -52,9 +66,9 @@ class Doors:
         """Ask for one more file of shots and add it to the project."""
         from labeler.window.dialogs.new_project import SHOT_FILES
 
-        chosen, _ = QFileDialog.getOpenFileName(self.host, "Add a file of shots", "", SHOT_FILES)
-        if chosen:
-            self.add_source(Path(chosen))
+        chosen = file_dialogs.ask_file(self.host, "Add a file of shots", SHOT_FILES)
+        if chosen is not None:
+            self.add_source(chosen)
 
     def add_source(self, path: Path) -> None:
         """Add a file of shots to the project."""

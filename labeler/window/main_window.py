@@ -31,6 +31,7 @@ from labeler.window import remember
 from labeler.window.actions import Actions
 from labeler.window.crash import CrashNet
 from labeler.window.doors import Doors
+from labeler.window.label.banner import NotStored
 from labeler.window.label.first_levels import FirstLevels
 from labeler.window.label.status_line import StatusLine
 from labeler.window.label.view import LabelView
@@ -109,7 +110,9 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout()
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for widget, stretch in ((self.bar, 0), (self.stack, 1), (self.foot, 0)):
+        self.not_stored = NotStored(self.session)
+        each = ((self.bar, 0), (self.not_stored, 0), (self.stack, 1), (self.foot, 0))
+        for widget, stretch in each:
             column.addWidget(widget, stretch)
         middle = QWidget()
         middle.setLayout(column)
@@ -340,6 +343,8 @@ class MainWindow(QMainWindow):
 
     def _may_leave(self) -> bool:
         """True where nothing runs, or where the person wants it stopped; then it is stopped."""
+        if not self._holds_nothing():
+            return False
         if not self.retrain_bar.is_running:
             return True
         answer = QMessageBox.question(
@@ -352,6 +357,26 @@ class MainWindow(QMainWindow):
             return False
         self.retrain_bar.stop()
         return True
+
+    def _holds_nothing(self) -> bool:
+        """Whether everything on screen is stored, or the person has saved it or lets it go."""
+        opened = self.session.opened
+        if opened is not None and opened.project.store.database.waiting:
+            return False  # a label waits; the person sees why
+        if not self.session.other_windows.trouble or self.not_stored.saved is not None:
+            return True
+        answer = QMessageBox.question(
+            self,
+            "Labels are not stored",
+            "The project is not where it was. Save what this window holds before it closes?",
+            QMessageBox.StandardButton.Save
+            | QMessageBox.StandardButton.Discard
+            | QMessageBox.StandardButton.Cancel,
+        )
+        if answer == QMessageBox.StandardButton.Save:
+            self.not_stored.ask()
+            return self.not_stored.saved is not None
+        return answer == QMessageBox.StandardButton.Discard
 
     def _save_settings(self) -> None:
         remember.keep_look(self.session, self.settings)

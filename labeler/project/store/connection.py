@@ -278,7 +278,7 @@ class Database:
 
         Raises DisplacedError.
         """
-        if not self._files:
+        if not self._files or self.waiting:
             return
         now = self._identities()
         if now == self._files:

@@ -9,20 +9,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from PyQt6.QtCore import QTimer, pyqtSignal
+from PyQt6.QtCore import QCoreApplication, QEventLoop, QTimer, pyqtSignal
 
+from labeler.project.store.connection import DisplacedError
 from labeler.project.store.records import Changes, Pulse
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
 from model.errors import InputError
 
 EVERY_MS = 500
+SAID_S, SLICE_MS, AFTER_MS = 0.5, 20, 400
+"""A wait is said after so long; between two tries the window lives for so long; it is said to be
+over when nothing waited for so long."""
 log = logging.getLogger(__name__)
 
 
 class OtherWindows(SessionPart):
     """Keeps the labels on screen in step with the project's store."""
 
+    held = pyqtSignal(float)
+    """So many seconds a label waits for another program that holds the project; 0: no longer."""
+    displaced = pyqtSignal(str)
+    """Why nothing can be stored any more: the project was moved, deleted, replaced; '': it can."""
     others_changed = pyqtSignal(int, object)
     """Somebody else (their number) decided on rows."""
 
@@ -33,18 +41,42 @@ class OtherWindows(SessionPart):
         self._timer = QTimer(self)
         self._timer.setInterval(EVERY_MS)
         self._timer.timeout.connect(self.look)
+        self._free = QTimer(self)
+        self._free.setSingleShot(True)
+        self._free.setInterval(AFTER_MS)
+        self._free.timeout.connect(lambda: self.held.emit(0.0))
+        self.trouble = ""
+        """Why nothing can be stored any more, '' where all is well."""
+
+    def begin(self, opened: Opened) -> None:
+        """Let the window live while another program holds the project."""
+        super().begin(opened)
+        opened.project.store.database.live_while_waiting(self._live)
+
+    def _live(self, waited: float) -> None:
+        """Paint, but take no key: what is typed meanwhile follows in its order afterwards."""
+        if waited > SAID_S:
+            self.held.emit(waited)
+            self._free.start()
+        QCoreApplication.processEvents(
+            QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents, SLICE_MS
+        )
 
     def look(self) -> None:
         """Take over what changed elsewhere, if anything did."""
         opened, before = self.opened, self._pulse
-        if opened is None or before is None:
+        if opened is None or before is None or opened.project.store.database.waiting:
             return
         project = opened.project
         try:
             now = project.store.pulse()
+            self._say_displaced("")
             if now == before:
                 return
             changes = project.store.changes_since(before.gesture)
+        except DisplacedError as error:
+            self._say_displaced(str(error))
+            return
         except (InputError, OSError) as error:
             log.warning("what others did could not be read: %s", error)
             return
@@ -57,6 +89,11 @@ class OtherWindows(SessionPart):
             self._reopen("Labels were imported in another window.")
         else:
             self._take(opened, changes)
+
+    def _say_displaced(self, why: str) -> None:
+        if why != self.trouble:
+            self.trouble = why
+            self.displaced.emit(why)
 
     def _take(self, opened: Opened, changes: Changes) -> None:
         for who, (rows, present, status) in changes.of.items():
@@ -79,6 +116,7 @@ class OtherWindows(SessionPart):
 
     def follow(self) -> None:
         """Follow the project that is open now, from the moment when it was read."""
+        self._say_displaced("")
         if self.opened is None:
             self._pulse = None
             self._timer.stop()

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PyQt6.QtWidgets import QFileDialog, QWidget
+from PyQt6.QtWidgets import QWidget
 
 from labeler.jobs.background import Errand, Progress, run_errand
 from labeler.session.session import Session
+from labeler.window import file_dialogs
 
 LABEL_FILES = {
     "CSV for spreadsheets (*.csv)": ".csv",
@@ -29,13 +30,12 @@ READABLE = "Labels (*.csv *.tsv *.parquet *.cxi *.h5 *.hdf5 *.json);;All files (
 
 def _ask(host: QWidget, title: str, name: str, filters: Any) -> tuple[Path, str] | None:
     """A place to write to with the ending of its kind, and the kind; None where nobody wants to."""
-    chosen, kind = QFileDialog.getSaveFileName(host, title, name, ";;".join(filters))
-    if not chosen:
+    path, kind = file_dialogs.ask_new_file(host, title, name, ";;".join(filters))
+    if path is None:
         return None
     kind = kind if kind in filters else next(iter(filters))
     found = filters[kind]
     ending = found if isinstance(found, str) else found[0]
-    path = Path(chosen)
     return (path if path.suffix else path.with_name(path.name + ending)), kind
 
 
@@ -111,8 +111,8 @@ def import_labels(session: Session, host: QWidget) -> None:
     """Ask for a file of labels, show what it would change, and take it over if wanted."""
     from labeler.window.dialogs.import_labels import ImportLabels
 
-    chosen, _ = QFileDialog.getOpenFileName(host, "Import labels", "", READABLE)
-    if chosen:
-        dialog = ImportLabels(session, Path(chosen), host)
+    chosen = file_dialogs.ask_file(host, "Import labels", READABLE)
+    if chosen is not None:
+        dialog = ImportLabels(session, chosen, host)
         dialog.exec()
         dialog.deleteLater()

@@ -12,7 +12,6 @@ from typing import Any
 from PyQt6.QtWidgets import (
     QComboBox,
     QDialog,
-    QFileDialog,
     QFormLayout,
     QLineEdit,
     QProgressBar,
@@ -35,6 +34,7 @@ from labeler.jobs.work_order import (
 )
 from labeler.runs.offers import duration
 from labeler.session.session import Session
+from labeler.window import file_dialogs
 from labeler.window.settings import Settings
 from labeler.window.widgets.parts import beside, foot, label, set_role
 from model.events import Event
@@ -147,11 +147,9 @@ class LongWork(QDialog):
             self.out.setText(str(folder / f"{Path(file).stem}-{ending}.h5"))
 
     def _ask_out(self) -> None:
-        chosen, _ = QFileDialog.getSaveFileName(
-            self, "File to write", self.out.text(), "HDF5 (*.h5)"
-        )
-        if chosen:
-            self.out.setText(chosen)
+        chosen, _ = file_dialogs.ask_new_file(self, "File to write", self.out.text(), "HDF5 (*.h5)")
+        if chosen is not None:
+            self.out.setText(str(chosen))
 
     # -- doing it ------------------------------------------------------------------------------
 

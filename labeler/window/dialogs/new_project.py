@@ -14,7 +14,6 @@ from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
-    QFileDialog,
     QFormLayout,
     QLineEdit,
     QProgressBar,
@@ -23,6 +22,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from labeler.window import file_dialogs
 from labeler.window.widgets.parts import beside, foot, label
 from model.errors import InputError
 
@@ -166,17 +166,17 @@ class NewProject(QDialog):
         super().done(result)
 
     def _browse(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "Folder of the project")
+        chosen = file_dialogs.ask_folder(self, "Folder of the project")
         if chosen:
-            folder = Path(chosen)
+            folder = chosen
             taken = folder.is_dir() and any(folder.iterdir())
             self.place.setText(str(folder / free_folder(self.files[0]).name if taken else folder))
 
     def _own_taxonomy(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(self, "Classes and rules", "", "TOML (*.toml)")
+        chosen = file_dialogs.ask_file(self, "Classes and rules", "TOML (*.toml)")
         if chosen:
-            self.taxonomy.addItem(chosen)
-            self.taxonomy.setCurrentText(chosen)
+            self.taxonomy.addItem(str(chosen))
+            self.taxonomy.setCurrentText(str(chosen))
 
 
 def free_folder(file: Path) -> Path:

@@ -31,9 +31,10 @@ class PeopleDialog(QDialog):
         self.name = ""
         self.setWindowTitle("Who labels")
         self.resize(460, 380)
-        store = session.require().project.store
+        opened = session.require()
+        store = opened.project.store
         self.list = text_table("People", ("Name", "Labelled"))
-        for person in people.people(store):
+        for person in people.people(store, opened.annotator):
             mark = "  (you)" if person.is_me else ""
             item = QTreeWidgetItem([f"{person.name}{mark}", f"{person.labelled:,}"])
             item.setData(0, Qt.ItemDataRole.UserRole, "" if person.is_me else person.name)

@@ -11,7 +11,6 @@ from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
-    QFileDialog,
     QHBoxLayout,
     QProgressBar,
     QPushButton,
@@ -20,6 +19,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.session.session import Session
+from labeler.window import file_dialogs
 from labeler.window.widgets.parts import foot, label
 from model.preprocessing.preparation import Preparation
 
@@ -111,9 +111,9 @@ class PreparationDialog(QDialog):
             return
         from labeler.window.dialogs.new_project import SHOT_FILES
 
-        chosen, _ = QFileDialog.getOpenFileName(self, "Background shots", "", SHOT_FILES)
+        chosen = file_dialogs.ask_file(self, "Background shots", SHOT_FILES)
         if chosen:
-            self.background.insertItem(0, chosen)
+            self.background.insertItem(0, str(chosen))
         self.background.setCurrentIndex(0)
 
     # -- setting it ----------------------------------------------------------------------------

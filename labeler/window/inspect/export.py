@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtWidgets import QFileDialog, QPushButton
+from PyQt6.QtWidgets import QPushButton
 
 from labeler.jobs.short_job import ShortJob
 from labeler.session.session import Session
+from labeler.window import file_dialogs
 from labeler.window.inspect.gallery import Gallery
 
 SHOTS = 5
@@ -27,9 +28,8 @@ class FigureButton(QPushButton):
     def _ask(self) -> None:
         name = self.session.labels.taxonomy.names[self.gallery.kind].replace("/", "-")
         there = self.session.require().folder / f"{name.lower()}.pdf"
-        chosen, kind = QFileDialog.getSaveFileName(self, "Save figure", str(there), KINDS)
-        if chosen:
-            out = Path(chosen)
+        out, kind = file_dialogs.ask_new_file(self, "Save figure", str(there), KINDS)
+        if out is not None:
             self.draw(out if out.suffix else out.with_suffix(f".{kind[:3].lower()}"))
 
     def draw(self, out: Path) -> None:

@@ -1,13 +1,14 @@
-"""A banner where files of shots are not where they were: it asks where they are now."""
+"""Banners for what a person must know at once: shots that are gone, labels that are not stored."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from labeler.session.session import Session
+from labeler.window import file_dialogs
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
 from model.errors import InputError
@@ -56,9 +57,9 @@ class MissingFiles(QFrame):
         if not missing:
             return
         old = missing[0].info.path
-        chosen, _ = QFileDialog.getOpenFileName(self, f"Where is {old.name}?", old.name)
-        if chosen:
-            self.relocate(missing[0].id, Path(chosen))
+        chosen = file_dialogs.ask_file(self, f"Where is {old.name}?", start=str(old))
+        if chosen is not None:
+            self.relocate(missing[0].id, chosen)
 
     def relocate(self, source_id: int, path: Path) -> None:
         """Tell the project where a file is; a wrong one is refused in a note."""
@@ -69,3 +70,74 @@ class MissingFiles(QFrame):
             return
         self.session.noted.emit("info", f"Found {path.name} again.")
         self.session.reopen()
+
+
+class NotStored(QFrame):
+    """Says that labels wait for another program, or that the project is not there any more.
+
+    Then it offers to save what the window holds, which is more than any file of the project.
+    """
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.saved: Path | None = None
+        """Where the person saved what the window holds."""
+        self.setObjectName("banner")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.sign = QLabel()
+        self.words = label()
+        self.words.setWordWrap(True)
+        self.button = QPushButton("Save what this window holds…")
+        self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.button.setToolTip("All labels and their history, as a file for `airylabel restore`")
+        self.button.clicked.connect(self.ask)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 7, 10, 7)
+        layout.setSpacing(10)
+        layout.addWidget(self.sign)
+        layout.addWidget(self.words, 1)
+        layout.addWidget(self.button)
+        session.other_windows.displaced.connect(self.refresh)
+        session.other_windows.held.connect(self._wait)
+        self.refresh(session.other_windows.trouble)
+
+    def refresh(self, trouble: str) -> None:
+        """Show why nothing is stored, or nothing."""
+        self.saved = None if not trouble else self.saved
+        self.setVisible(bool(trouble))
+        self.button.setVisible(bool(trouble))
+        if trouble:
+            self.sign.setPixmap(theme.icon("warning", "warning").pixmap(18))
+            self.words.setText(f"Labels are not stored any more. {trouble}")
+
+    def _wait(self, seconds: float) -> None:
+        if self.session.other_windows.trouble:
+            return
+        self.setVisible(seconds > 0)
+        self.button.setVisible(False)
+        self.sign.setPixmap(theme.icon("warning", "warning").pixmap(18))
+        words = "Another program holds the project. Your keys wait, and follow in their order"
+        self.words.setText(f"{words} ({seconds:.0f} s).")
+
+    def ask(self) -> None:
+        """Ask where to save all that the window holds, and save it."""
+        opened = self.session.require()
+        start = str(opened.folder.parent.parent / f"{opened.project.name}-saved.sqlite")
+        chosen, _ = file_dialogs.ask_new_file(self, "Save what this window holds", start, KIND)
+        if chosen is not None:
+            self.save(chosen)
+
+    def save(self, path: Path) -> None:
+        """Save all that the window holds; a refusal is a note."""
+        try:
+            self.session.require().project.store.save_copy(path)
+        except (InputError, OSError) as error:
+            self.session.noted.emit("error", str(error))
+            return
+        self.saved = path
+        back = f"`airylabel restore PROJECT {path.name}` brings it back"
+        self.session.noted.emit("info", f"Saved as {path}; {back}.")
+
+
+KIND = "Saved labels (*.sqlite)"

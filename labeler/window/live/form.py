@@ -7,7 +7,6 @@ from pathlib import Path
 from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
@@ -19,6 +18,7 @@ from PyQt6.QtWidgets import (
 from labeler.runs.run_report import MACRO, read_reports
 from labeler.session.background.live import LiveWatch, WatchRequest
 from labeler.session.session import Session
+from labeler.window import file_dialogs
 from labeler.window.widgets.parts import label, set_role, share
 
 
@@ -159,11 +159,11 @@ class LiveForm(QWidget):
     def _ask_file(self) -> None:
         from labeler.window.dialogs.new_project import SHOT_FILES
 
-        chosen, _ = QFileDialog.getOpenFileName(self, "A file that grows", "", SHOT_FILES)
+        chosen = file_dialogs.ask_file(self, "A file that grows", SHOT_FILES)
         if chosen:
-            self.source.setText(chosen)
+            self.source.setText(str(chosen))
 
     def _ask_folder(self) -> None:
-        chosen = QFileDialog.getExistingDirectory(self, "A folder that fills")
+        chosen = file_dialogs.ask_folder(self, "A folder that fills")
         if chosen:
-            self.source.setText(chosen)
+            self.source.setText(str(chosen))

@@ -283,8 +283,8 @@ def test_the_menu_writes_files_and_says_so(window, qtbot, tmp_path, monkeypatch)
         ("write_report", "c.html", "Web page (*.html)"),
         ("write_report", "d.pdf", "PDF (*.pdf)"),
     ):
-        chosen = (str(tmp_path / name), kind)
-        monkeypatch.setattr(exchange.QFileDialog, "getSaveFileName", lambda *a, c=chosen: c)
+        chosen = (tmp_path / name, kind)
+        monkeypatch.setattr(exchange.file_dialogs, "ask_new_file", lambda *a, c=chosen: c)
         said.clear()
         window.actions_.trigger(what)
         qtbot.waitUntil(lambda: bool(said), timeout=20_000)

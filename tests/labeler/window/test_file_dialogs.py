@@ -112,3 +112,9 @@ def test_dialogs_begin_beside_a_project_and_not_in_it(session):
         assert not made.testOption(QFileDialog.Option.ReadOnly)
         assert made.testOption(QFileDialog.Option.DontUseNativeDialog)
         made.deleteLater()
+
+
+def test_every_dialog_of_the_program_is_one_of_these():
+    window = Path(file_dialogs.__file__).parent
+    own = {p for p in window.rglob("*.py") if "QFileDialog" in p.read_text(encoding="utf-8")}
+    assert own == {Path(file_dialogs.__file__)}

@@ -1,0 +1,149 @@
+"""A window whose project is gone, or held by another program: it says so, and loses nothing."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import socket
+import sqlite3
+import time
+
+import pytest
+from PyQt6.QtCore import QTimer
+from PyQt6.QtWidgets import QMessageBox
+
+from labeler.project.store import LABELLED, Store, server
+from labeler.window import file_dialogs
+from labeler.window.main_window import MainWindow
+from labeler.window.settings import Settings
+from tests.helpers.window_parts import make_project, make_session
+
+
+@pytest.fixture
+def window(qapp, qtbot, tmp_path):
+    session = make_session(make_project(tmp_path / "place", 6))
+    made = MainWindow(session, Settings(tmp_path / "settings.toml"))
+    qtbot.addWidget(made)
+    made.show()
+    session.labelling.toggle(0)
+    yield made
+    made.session.close()
+
+
+def labels(path, who=1):
+    store = Store.open(path)
+    try:
+        return store.load_state(who).present.tolist()
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("how", ["moved", "deleted", "replaced"])
+def test_a_project_that_is_gone_is_said_and_what_the_window_holds_can_be_saved(
+    window, tmp_path, monkeypatch, how
+):
+    session, week = window.session, window.session.require().folder
+    assert window.not_stored.isHidden()
+    older = tmp_path / "older.sqlite"
+    if how == "moved":
+        week.rename(week.with_name("elsewhere"))
+    elif how == "deleted":
+        shutil.rmtree(week)
+    else:
+        session.require().project.store.save_copy(older)
+        older.replace(week / "project.sqlite")
+    session.other_windows.look()
+    assert window.not_stored.isVisible()
+    assert "not stored any more" in window.not_stored.words.text()
+    session.cursor.show(2)
+    before = session.labels.decided.own_status[2]
+    session.labelling.toggle(0)
+    assert session.labels.decided.own_status[2] == before  # not shown, for it is not stored
+    out = tmp_path / "saved.sqlite"
+    monkeypatch.setattr(file_dialogs, "ask_new_file", lambda *a: (out, ""))
+    window.not_stored.ask()
+    held = session.labels.decided.own_present.tolist()
+    assert labels(out, session.require().annotator) == held
+    assert window._holds_nothing()
+    if how == "moved":
+        week.with_name("elsewhere").rename(week)
+        session.other_windows.look()
+        assert window.not_stored.isHidden()
+        session.labelling.toggle(0)
+        assert session.labels.decided.own_status[2] != before
+
+
+def test_a_window_that_holds_what_is_nowhere_else_asks_before_it_closes(window, monkeypatch):
+    shutil.rmtree(window.session.require().folder)
+    window.session.other_windows.look()
+    answer = [QMessageBox.StandardButton.Cancel]
+    monkeypatch.setattr(QMessageBox, "question", lambda *a: answer[0])
+    assert not window.close()
+    answer[0] = QMessageBox.StandardButton.Discard
+    assert window.close()
+
+
+def test_while_another_program_holds_the_project_the_window_lives_and_the_label_follows(
+    window, qtbot
+):
+    session = window.session
+    week = session.require().folder
+    other = sqlite3.connect(week / "project.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    alive: list[float] = []
+    said: list[str] = []
+
+    def live() -> None:
+        alive.append(time.monotonic())
+        if window.not_stored.isVisible():
+            said.append(window.not_stored.words.text())
+            assert not window.close()  # a label waits
+            other.execute("ROLLBACK")
+            timer.stop()
+
+    timer = QTimer()
+    timer.timeout.connect(live)
+    timer.start(10)
+    session.cursor.show(3)
+    session.labelling.toggle(0)  # returns when it is stored
+    assert session.labels.decided.own_status[3] & LABELLED
+    assert "Your keys wait" in said[0]
+    gaps = [b - a for a, b in itertools.pairwise(alive)]
+    assert len(alive) > 3
+    assert max(gaps) < 1.0
+    qtbot.waitUntil(window.not_stored.isHidden)
+    other.close()
+
+
+def test_two_windows_of_one_person_keep_their_places_when_opened_again(window, qtbot):
+    one = window.session
+    other = make_session(one.require().folder)
+    one.cursor.show(2)
+    one.cursor.keep_place()
+    other.cursor.show(5)
+    other.cursor.keep_place()
+    one.reopen()
+    assert one.cursor.row == 2
+    other.close()
+
+
+def test_a_server_that_a_project_names_is_called_only_after_the_person_said_so(
+    window, tmp_path, monkeypatch
+):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    asked: list[str] = []
+    answer = [QMessageBox.StandardButton.No]
+    monkeypatch.setattr(QMessageBox, "question", lambda *a: asked.append(a[2]) or answer[0])
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.1)
+        url = f"postgresql+psycopg://ada@127.0.0.1:{listening.getsockname()[1]}/week"
+        (theirs / "project.toml").write_text(f'store = "{url}"\n')
+        window.doors.open_folder(theirs)
+        with pytest.raises(TimeoutError):
+            listening.accept()
+    assert url in asked[0]
+    answer[0] = QMessageBox.StandardButton.Yes
+    monkeypatch.setitem(server.PATIENCE, "connect_timeout", 2)
+    window.doors.open_folder(theirs)  # nobody listens there any more
+    assert window.session.require().folder != theirs
