@@ -40,7 +40,7 @@ class Opened:
 @pytest.fixture
 def session(qapp, tmp_path):
     opened = make_session(make_project(tmp_path, 6))
-    opened.toggle(0)
+    opened.labelling.toggle(0)
     yield opened
     opened.close()
 
@@ -65,7 +65,7 @@ def shown(qtbot, dialog: QFileDialog, folder: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="inotify tells who opens a file")
 def test_a_dialog_in_the_folder_of_an_open_project_opens_none_of_its_files(session, qtbot):
-    week = session.project.folder
+    week = session.require().folder
     files = [week / f"project.sqlite{end}" for end in ("", "-wal", "-shm")]
     dialog = file_dialogs.dialog(None, "Save figure", "", "All files (*)")
     qtbot.addWidget(dialog)
@@ -79,7 +79,7 @@ def test_a_dialog_in_the_folder_of_an_open_project_opens_none_of_its_files(sessi
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX loses locks")
 def test_labels_after_a_dialog_outlive_the_window(session, qtbot):
-    week = session.project.folder
+    week = session.require().folder
     dialog = file_dialogs.dialog(None, "Save figure", "", "All files (*)")
     qtbot.addWidget(dialog)
     shown(qtbot, dialog, week)
@@ -87,8 +87,8 @@ def test_labels_after_a_dialog_outlive_the_window(session, qtbot):
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     journal = week / "project.sqlite-wal"
     assert journal.is_file()  # the child did not take itself for the last
-    session.show(1)
-    session.toggle(0)
+    session.cursor.show(1)
+    session.labelling.toggle(0)
     copies = {p.name: p.read_bytes() for p in week.glob("project.sqlite*")}  # as a kill leaves it
     left = week.parent / "left"
     left.mkdir()
@@ -103,7 +103,7 @@ def test_labels_after_a_dialog_outlive_the_window(session, qtbot):
 
 
 def test_dialogs_begin_beside_a_project_and_not_in_it(session):
-    week = session.project.folder
+    week = session.require().folder
     (week / "runs" / "0001").mkdir(parents=True)
     for inside in (week, week / "runs" / "0001"):
         assert file_dialogs.beside_projects(inside) == week.parent
