@@ -211,19 +211,3 @@ def in_words(taxonomy: Taxonomy, before: Labels, after: Labels, class_index: int
         if changed.any()
     ]
     return f"{names[class_index]} {' and '.join(parts)}" if parts else ""
-
-
-def with_ghosts(taxonomy: Taxonomy, ghost: Labels, after: Labels, class_index: int) -> str:
-    """What became of the suggested classes when a key decided; '' where there were no others."""
-    names = np.array(taxonomy.names, object)
-    asked = np.arange(len(names)) == class_index
-    own = ~taxonomy.implied(after) & ~asked
-    parts = [
-        f"{verb}: {', '.join(names[which])}"
-        for verb, which in (
-            ("Kept as suggested", after & ghost & own),
-            ("Dropped", ghost & ~after & ~asked),
-        )
-        if which.any()
-    ]
-    return "; ".join(parts)

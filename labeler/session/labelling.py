@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from labeler.project.decisions import in_words, with_ghosts
+from labeler.project.decisions import in_words
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.quality.breaks import Breaks
 from labeler.quality.pace import Pace
@@ -112,27 +112,22 @@ class Labelling(SessionPart):
     def toggle(self, class_index: int) -> None:
         """Toggle one class of the shot on screen, with all that follows from it: one gesture.
 
-        On a shot with ghost labels the first key corrects them: its class is then there, the
-        others stay as suggested, less what it excludes.
+        An undecided shot is decided from a blank one, whatever the model suggests on it: what is
+        stored is what was typed, and what that implies.
         """
         row, taxonomy = self.cursor.row, self._labels.taxonomy
         if row < 0:
             return
-        before, ghost = self.labels(), self.suggestions.of()
-        shown = before if ghost is None else ghost
-        kept = ghost is not None and bool(ghost[class_index])
-        after = shown if kept else taxonomy.toggle(shown, class_index)
+        blank = np.zeros(len(taxonomy), bool)
+        before = self.labels() if self.is_decided() else blank
+        after = taxonomy.toggle(before, class_index)
         status = (self.shown()[1] | LABELLED) & ~SKIPPED
         if not after.any() and not self._may_be_empty():
             status &= ~LABELLED
             self.suggestions.cleared = row
         if not self._decide(after, status, "key"):
             return
-        if ghost is None:
-            reported = in_words(taxonomy, before, after, class_index)
-        else:
-            reported = with_ghosts(taxonomy, ghost, after, class_index)
-        self._labels.announce(row, reported)
+        self._labels.announce(row, in_words(taxonomy, before, after, class_index))
         if self.auto_advance:
             self.cursor.next()
 

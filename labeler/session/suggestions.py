@@ -22,6 +22,8 @@ from labeler.session.queue import Queue
 from labeler.session.repeats import Repeats
 from model.taxonomy import taxonomy as taxonomies
 
+ENOUGH = 20
+"""Nothing is suggested before so many shots are labelled: too few to learn from."""
 ASKED = "asked"
 """The order in which the shots come that teach most."""
 
@@ -60,6 +62,9 @@ class Suggestions(SessionPart):
         super().__init__()
         self.labels, self.predictions = labels, predictions
         self.queue, self.cursor, self.repeats = queue, cursor, repeats
+        self.on = True
+        """Whether the person wants suggestions at all."""
+        self.enough = ENOUGH
         self.hidden_share = 0.0
         """On this part of the shots the reading is hidden until they are decided."""
         self.cleared = -1
@@ -70,6 +75,21 @@ class Suggestions(SessionPart):
         """No shot was cleared."""
         super().end()
         self.cleared = -1
+
+    @property
+    def given(self) -> bool:
+        """Whether there are suggestions: wanted, and learnt from enough labels."""
+        return self.on and self.labelled >= self.enough
+
+    @property
+    def labelled(self) -> int:
+        """Shots that are labelled, by the person or in the files."""
+        return int(np.count_nonzero(self.labels.status & LABELLED))
+
+    def turn(self, on: bool) -> None:
+        """Show suggestions on undecided shots, or none."""
+        self.on = on
+        self.predictions.instant_changed.emit()
 
     def is_hidden(self, row: int | None = None) -> bool:
         """True for an undecided shot whose reading is kept from the person, as a check."""
@@ -87,6 +107,8 @@ class Suggestions(SessionPart):
     def of(self, row: int | None = None) -> taxonomies.Labels | None:
         """(C,) what the model would say of an undecided shot; None where it says nothing."""
         row = self.cursor.row if row is None else row
+        if row < 0 or not self.given:
+            return None
         closed = self.repeats.shown(row)[1] & LABELLED or row == self.cleared
         return None if closed or self.is_hidden(row) else self.unhidden(row)
 
@@ -101,7 +123,7 @@ class Suggestions(SessionPart):
         """Bits of the suggested classes of shots; 0 where one is decided, hidden or not read."""
         where = np.asarray(rows, np.int64)
         reading, taxonomy = self.predictions.now, self.labels.taxonomy
-        if reading is None or not len(where):
+        if reading is None or not len(where) or not self.given:
             return np.zeros(len(where), np.int64)
         closed = (self.labels.status[where] & LABELLED) > 0
         closed |= self._kept_back(where)
@@ -176,7 +198,7 @@ class Suggestions(SessionPart):
         """
         reading, taxonomy = self.predictions.now, self.labels.taxonomy
         where = np.arange(self.labels.n_shots) if rows is None else np.asarray(rows, np.int64)
-        if reading is None:
+        if reading is None or not self.given:
             return Sure(where[:0], where[:0], 0.0)
         chance = reading.sureness()
         undecided = (self.labels.status[where] & (LABELLED | SKIPPED)) == 0

@@ -13,6 +13,7 @@ from labeler.window.settings import Settings
 def take_look(session: Session, settings: Settings) -> None:
     """Draw shots as the person left it."""
     session.labelling.auto_advance = settings["auto_advance"]
+    session.suggestions.turn(settings["suggestions"])
     session.display.levels_follow = settings["follow_levels"]
     session.shots.prepared = settings["show_prepared"]
     session.shots.prepare_again()
@@ -38,6 +39,7 @@ def keep_look(session: Session, settings: Settings) -> None:
         "heat_contours": session.display.overlay.contours,
         "heat_transparency": session.display.overlay.transparency,
         "heat_strength": session.display.overlay.strength,
+        "suggestions": session.suggestions.on,
         "auto_advance": session.labelling.auto_advance,
         "follow_levels": session.display.levels_follow,
         "show_prepared": session.shots.prepared,

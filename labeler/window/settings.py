@@ -65,6 +65,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("heat_strength", 0.7, "Strength of the heatmap", Share),
     Setting("physics", ["profile"], "Panes of physics, and whether beside the pattern", Texts),
     Setting("auto_advance", False, "Go on after each key", bool),
+    Setting("suggestions", True, "Suggestions on undecided shots", bool),
     Setting("instant", True, "Suggestions sharpen after every label", bool),
     Setting("ask_strategy", "asked", "How the next shots to ask for are chosen", Strategy),
     Setting("audit_share", 0.1, "Share of random checks among asked shots", Share),

@@ -154,12 +154,14 @@ class MadeUpRun:
 
 def use_made_up_run(session: Session) -> None:
     """Show the made-up run's predictions."""
+    session.suggestions.enough = 0  # it learnt from more labels than a test makes
     session.predictions.run = MadeUpRun(session)
     session.predictions.run_changed.emit()
 
 
 def learnt(session, rows=(7, 3, 5), sure=0.9, labels=20, checks=()):
     """A reading that says Round of every shot and asks for some."""
+    session.suggestions.enough = 0  # it learnt from more labels than a test makes
     n, c = session.labels.n_shots, len(session.labels.taxonomy)
     decided = np.zeros((n, c), bool)
     decided[:, session.labels.taxonomy.index("Round")] = True

@@ -57,6 +57,15 @@ TABLE: tuple[Command, ...] = (
         state=lambda w: view("label.history").is_shown(w),
     ),
     command(
+        "suggestions",
+        "Suggestions on undecided shots",
+        "Ctrl+U",
+        "Label",
+        "project",
+        lambda w: w.session.suggestions.turn(not w.session.suggestions.on),
+        state=lambda w: w.session.suggestions.on,
+    ),
+    command(
         "auto_advance",
         "Go on after each key",
         "Ctrl+G",

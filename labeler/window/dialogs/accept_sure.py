@@ -153,11 +153,21 @@ class AcceptSure(QFrame):
         leave(self, self._before)
 
 
+def _why_none(session: Session) -> str:
+    if not session.suggestions.on:
+        return "Suggestions are off: turn them on above the classes."
+    have, enough = session.suggestions.labelled, session.suggestions.enough
+    return f"Suggestions begin at {enough} labelled shots; so far there are {have}."
+
+
 def open_card(window: Any) -> AcceptSure | None:
     """The card over the view in front, for its selected shots where it has some."""
     session = window.session
     if session.predictions.now is None:
         session.noted.emit("info", NOTHING_YET)
+        return None
+    if not session.suggestions.given:
+        session.noted.emit("info", _why_none(session))
         return None
     rows = None if window.selection is None else window.selection.chosen()
     some = rows if rows is not None and len(rows) else None

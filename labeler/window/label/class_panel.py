@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
+    QCheckBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -52,11 +53,17 @@ class ClassPanel(QWidget):
         self.rules = RuleMessages(session)
         self.card = ShotCard(session)
         self.reading = ReadingLine(session)
+        self.switch = SuggestionsSwitch(session)
         self._area = area
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self.reading)
+        head = QHBoxLayout()
+        head.setContentsMargins(12, 0, 0, 0)
+        head.setSpacing(0)
+        head.addWidget(self.switch)
+        head.addWidget(self.reading, 1)
+        layout.addLayout(head)
         layout.addWidget(area, 1)
         layout.addWidget(self.card)
         session.project_changed.connect(self.rebuild)
@@ -119,12 +126,35 @@ class ClassPanel(QWidget):
                 self.rows[index].stand(standing)
         self.rules.refresh()
         self.card.refresh()
+        self.switch.refresh()
 
     def dress(self) -> None:
         """Take the colours of the theme in use."""
         for row in self.rows.values():
             row.dress()
         self.rules.refresh()
+
+
+class SuggestionsSwitch(QCheckBox):
+    """Whether undecided shots show what the model suggests; says why none are shown."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__("Suggestions", parent)
+        self.suggestions = session.suggestions
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.clicked.connect(self.suggestions.turn)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the state and, where it is on and there are none yet, what is missing."""
+        self.setChecked(self.suggestions.on)
+        tip = "Outlined classes on undecided shots. Enter takes all of them; a key decides alone."
+        missing = self.suggestions.enough - self.suggestions.labelled
+        if self.suggestions.on and missing > 0:
+            shots = "1 more shot is" if missing == 1 else f"{missing} more shots are"
+            tip = f"Suggestions begin when {shots} labelled."
+        self.setToolTip(tip)
+        self.setAccessibleDescription(tip)
 
 
 class RuleMessages(QFrame):
