@@ -119,7 +119,6 @@ NOT_YET: dict[str, set[str]] = {
     },
     "names": {
         "anew",
-        "doors",
         "dress",
         "errand",
         "foresee",

@@ -47,7 +47,7 @@ def opened(qtbot, tmp_path):
         qtbot.addWidget(window)
         window.resize(1280, 800)
         window.show()
-        window.doors.open_folder(folder)
+        window.project_files.open_folder(folder)
         windows.append(window)
         qtbot.waitUntil(lambda: session.cursor.counts() is not None, timeout=30_000)
         return window, session

@@ -8,15 +8,11 @@ from __future__ import annotations
 import getpass
 import platform
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from labeler.project.store import LABELLED, Annotator, Store
 from model.errors import InputError
-
-if TYPE_CHECKING:
-    from labeler.project.project import Project
 
 OWNER, HERE, BLIND = "annotator", "annotator.of", "blind"
 """Named values: whose project it is; who labels at a machine; whether people see each other."""
@@ -89,11 +85,6 @@ def shown_to(store: Store, annotator: int) -> list[Annotator]:
         return everybody
     mine = next((a.name for a in everybody if a.id == annotator), "")
     return [a for a in everybody if a.kind == "import" or a.name == mine]
-
-
-def name_of(project: Project) -> str:
-    """The name under which one labels here now."""
-    return project.annotator_name
 
 
 def _here() -> str:

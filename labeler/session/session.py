@@ -123,7 +123,7 @@ class Session(QObject):
         if self.opened is not None and not self.opened.project.store.read_only:
             number = people.label_as(self.opened.project.store, name)
             self.open(self.opened.folder, number)
-            self.noted.emit("info", f"You label as {people.name_of(self.opened.project)} now.")
+            self.noted.emit("info", f"You label as {self.opened.project.annotator_name} now.")
 
     def change_classes(self, change: Callable[..., str], *words: Any, **fields: str) -> None:
         """Change the classes by a verb of `labeler.project.classes`, and show the project as it is

@@ -10,14 +10,14 @@ from PyQt6.QtWidgets import QProgressDialog
 from labeler.project.folder import has_database
 
 
-def make_demo(doors: Any, folder: Path) -> None:
+def make_demo(project_files: Any, folder: Path) -> None:
     """Open the demo project; make it first, in a child process, where it is not there yet."""
     if has_database(folder):
-        doors.open_folder(folder)
+        project_files.open_folder(folder)
         return
     from labeler.jobs.job import Job
 
-    dialog = QProgressDialog("Simulating helium droplets…", "Cancel", 0, 0, doors.host)
+    dialog = QProgressDialog("Simulating helium droplets…", "Cancel", 0, 0, project_files.host)
     dialog.setWindowTitle("Demo")
     dialog.setMinimumDuration(0)
     job = Job(["demo", str(folder), "--no-window"], folder.with_suffix(".log"), dialog)
@@ -34,9 +34,9 @@ def make_demo(doors: Any, folder: Path) -> None:
         dialog.close()
         dialog.deleteLater()
         if ok and has_database(folder):
-            doors.open_folder(folder)
+            project_files.open_folder(folder)
         elif not cancelled:
-            doors.session.noted.emit("error", f"The demo could not be made: {message}")
+            project_files.session.noted.emit("error", f"The demo could not be made: {message}")
 
     job.event_received.connect(advance)
     job.finished.connect(finish)

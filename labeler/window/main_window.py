@@ -30,12 +30,12 @@ from labeler.window import log_file as logbook
 from labeler.window import remember
 from labeler.window.actions import Actions
 from labeler.window.crash import CrashNet
-from labeler.window.doors import Doors
 from labeler.window.label.banner import NotStored
 from labeler.window.label.first_levels import FirstLevels
 from labeler.window.label.status_line import StatusLine
 from labeler.window.label.view import LabelView
 from labeler.window.notes import NoteArea
+from labeler.window.project_files import ProjectFiles
 from labeler.window.retrain import RetrainBar
 from labeler.window.settings import Settings
 from labeler.window.start import StartPage
@@ -78,8 +78,8 @@ class MainWindow(QMainWindow):
         self.tab = "Label"
         self.actions_ = Actions(self, self.settings["keys"])
         self.label = LabelView(session)
-        self.doors = Doors(session, self)
-        self.start = StartPage(self.doors, self.settings)
+        self.project_files = ProjectFiles(session, self)
+        self.start = StartPage(self.project_files, self.settings)
         self.stack = QStackedWidget()
         self.views: dict[str, Tab] = {"Label": self.label}
         self.stack.addWidget(self.start)
@@ -337,7 +337,7 @@ class MainWindow(QMainWindow):
         data = None if event is None else event.mimeData()
         if data is not None:
             paths = [Path(u.toLocalFile()) for u in data.urls() if u.isLocalFile()]
-            self.doors.take_files([p for p in paths if p.exists()])
+            self.project_files.take_files([p for p in paths if p.exists()])
 
     # -- leaving -------------------------------------------------------------------------------
 
@@ -427,7 +427,7 @@ def open_window(project: Path | None = None, *, train: bool = False) -> int:
     window.show()
     session.learning.turn_on(settings)
     if project is not None:
-        window.doors.open_folder(project)
+        window.project_files.open_folder(project)
         if train and session.opened is not None and session.require().project.current_run is None:
             window.retrain()
     return application.exec()

@@ -41,7 +41,7 @@ def opened(qapp, tmp_path):
         window = MainWindow(Session(make_reader=make_reader), Settings(tmp_path / "s.toml"))
         window.resize(1280, 800)
         window.show()
-        window.doors.open_folder(make_project(tmp_path, n))
+        window.project_files.open_folder(make_project(tmp_path, n))
         windows.append(window)
         window.session.repeats.rate = 0.0  # a shot that comes again is not in the script
         QTest.qWaitForWindowExposed(window)

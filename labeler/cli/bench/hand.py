@@ -40,7 +40,7 @@ class Hand:
 
     def open(self, folder: Path) -> float:
         """From opening a project to its first pattern."""
-        return self.until_painted(lambda: self.window.doors.open_folder(folder))
+        return self.until_painted(lambda: self.window.project_files.open_folder(folder))
 
     def decide(self) -> float:
         """A class key until the label is on disk and the next pattern on screen."""

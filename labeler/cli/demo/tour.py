@@ -100,7 +100,7 @@ class _Tour:
 
     def events(self, project: Path) -> Iterator[Event]:
         begin = time.monotonic()
-        self.window.doors.open_folder(project)
+        self.window.project_files.open_folder(project)
         self._until(lambda: self.session.cursor.counts() is not None, "the first shot")
         self._label_by_key()
         if self.session.require().project.current_run is None:
@@ -236,7 +236,7 @@ class _Tour:
             shutil.copytree(home, copy, ignore=shutil.ignore_patterns("report", CACHE))
             with Project.open(copy) as project:
                 demo_people.add(project, self.session.require().annotator)
-            self.window.doors.open_folder(copy)
+            self.window.project_files.open_folder(copy)
             self._press("y")
             self._picture("history", "What happened to a shot")
             self._press("y")
@@ -244,7 +244,7 @@ class _Tour:
             for page, text in QUALITY.items():
                 self.window.views["Quality"].show_page(page)  # type: ignore[attr-defined]
                 self._picture(page.lower(), text)
-            self.window.doors.open_folder(home)
+            self.window.project_files.open_folder(home)
 
     def _show_physics(self) -> None:
         self.window.show_tab("Label")

@@ -11,7 +11,7 @@ TABLE: tuple[Command, ...] = (
         "Ctrl+N",
         "Project",
         "always",
-        lambda w: w.doors.new_project(),
+        lambda w: w.project_files.new_project(),
         icon="new",
     ),
     command(
@@ -20,7 +20,7 @@ TABLE: tuple[Command, ...] = (
         "Ctrl+O",
         "Project",
         "always",
-        lambda w: w.doors.choose_project(),
+        lambda w: w.project_files.choose_project(),
         icon="open",
     ),
     command(
@@ -29,7 +29,7 @@ TABLE: tuple[Command, ...] = (
         "",
         "Project",
         "project",
-        lambda w: w.doors.choose_source(),
+        lambda w: w.project_files.choose_source(),
     ),
     command(
         "import_labels",
@@ -64,7 +64,12 @@ TABLE: tuple[Command, ...] = (
         lambda w: view("dialogs.exchange").write_report(w.session, w),
     ),
     command(
-        "prepare", "Preparation of shots…", "", "Project", "project", lambda w: w.doors.prepare()
+        "prepare",
+        "Preparation of shots…",
+        "",
+        "Project",
+        "project",
+        lambda w: w.project_files.prepare(),
     ),
     command(
         "long_work",

@@ -20,7 +20,6 @@ from PyQt6.QtWidgets import (
 from labeler.exchange.apart import read_labels_apart
 from labeler.exchange.importing import Plan, apply, plan
 from labeler.jobs.background import Errand
-from labeler.project.people import name_of
 from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
@@ -151,7 +150,7 @@ class ImportLabels(QDialog):
     def _finish(self, found: Plan) -> None:
         session, n = self.session, len(found.rows)
         session.reopen()
-        mine = found.annotator == name_of(session.require().project)
+        mine = found.annotator == session.require().project.annotator_name
         session.noted.emit(
             "info",
             f"{n:,} shots of {found.annotator} changed by {self.path.name}; Undo takes it "

@@ -68,7 +68,7 @@ def told(window):
 
 
 def test_y_shows_the_history_and_it_follows_the_shot_and_the_labels(qtbot, window):
-    me = people.name_of(window.session.opened.project)
+    me = window.session.opened.project.annotator_name
     window.session.labelling.toggle(1)
     assert not views_history.is_shown(window)
     qtbot.keyClick(window, "y")
@@ -109,6 +109,6 @@ def test_the_people_of_a_project_are_chosen_in_a_dialog(qtbot, window):
     dialog.take.click()
     assert dialog.name == "Bob"
     session.label_as(dialog.name)
-    assert people.name_of(session.opened.project) == "Bob"
+    assert session.opened.project.annotator_name == "Bob"
     assert people.is_blind(session.opened.project.store)
     assert not session.labelling.is_decided()

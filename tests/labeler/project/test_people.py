@@ -36,7 +36,7 @@ def test_who_labels_is_remembered_for_the_user_of_a_machine(week, monkeypatch):
         owner = project.annotator
         project.label_as("  Bob  Miller ")
         bob = project.annotator
-        assert people.name_of(project) == "Bob Miller"
+        assert project.annotator_name == "Bob Miller"
         assert people.label_as(project.store, "bob miller") == bob
     with Project.open(week) as project:
         assert project.annotator == bob
@@ -49,7 +49,7 @@ def test_who_labels_is_remembered_for_the_user_of_a_machine(week, monkeypatch):
 
 def test_each_annotator_resumes_at_their_shot_in_their_queue_with_their_labels(qapp, week):
     session = make_session(week)
-    me = people.name_of(session.opened.project)
+    me = session.opened.project.annotator_name
     session.labelling.toggle(1)
     session.queue.choose("unlabelled")
     session.cursor.show(5)

@@ -36,7 +36,7 @@ def window(qtbot, qapp, tmp_path):
     qtbot.addWidget(made)
     made.resize(1280, 800)
     made.show()
-    made.doors.open_folder(make_project(tmp_path))
+    made.project_files.open_folder(make_project(tmp_path))
     made.actions_.trigger("view_quality")
     yield made
     made.close()

@@ -32,7 +32,7 @@ def opened(qtbot, qapp, tmp_path):
         windows.append(window)
         window.resize(1280, 800)
         window.show()
-        window.doors.open_folder(week)
+        window.project_files.open_folder(week)
         window.show_tab("Quality")
         view = window.views["Quality"]
         view.show_page("Forecast")

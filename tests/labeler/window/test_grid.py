@@ -86,7 +86,7 @@ def window(qapp, tmp_path):
     window = MainWindow(Session(make_reader=InlineReader), Settings(tmp_path / "s.toml"))
     window.resize(1280, 800)
     window.show()
-    window.doors.open_folder(make_project(tmp_path, N))
+    window.project_files.open_folder(make_project(tmp_path, N))
     window.show_tab("Grid")
     qapp.processEvents()
     yield window

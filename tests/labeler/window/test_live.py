@@ -205,7 +205,7 @@ def window(qtbot, project):
     qtbot.addWidget(made)
     made.resize(1280, 800)
     made.show()
-    made.doors.open_folder(project)
+    made.project_files.open_folder(project)
     made.show_tab("Live")
     yield made
     made.close()

@@ -125,7 +125,7 @@ def label(folder, shots, labels, ahead=False):
     session.repeats.rate = 0.0  # a shot shown blind again would be no label meanwhile
     suggesting.turn_on(CHOICES)
     session.repeats.rate = 0.0  # no shot comes a second time
-    window.doors.open_folder(folder / "week")
+    window.project_files.open_folder(folder / "week")
     wait(lambda: session.predictions.instant is not None and not suggesting.is_reading)
     person = Person(window, truth)
     person.press(Qt.Key.Key_Q)

@@ -139,11 +139,11 @@ def test_a_server_that_a_project_names_is_called_only_after_the_person_said_so(
         listening.settimeout(0.1)
         url = f"postgresql+psycopg://ada@127.0.0.1:{listening.getsockname()[1]}/week"
         (theirs / "project.toml").write_text(f'store = "{url}"\n')
-        window.doors.open_folder(theirs)
+        window.project_files.open_folder(theirs)
         with pytest.raises(TimeoutError):
             listening.accept()
     assert url in asked[0]
     answer[0] = QMessageBox.StandardButton.Yes
     monkeypatch.setitem(server.PATIENCE, "connect_timeout", 2)
-    window.doors.open_folder(theirs)  # nobody listens there any more
+    window.project_files.open_folder(theirs)  # nobody listens there any more
     assert window.session.require().folder != theirs

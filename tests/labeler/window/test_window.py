@@ -76,7 +76,7 @@ def test_the_window_never_loads_torch(tmp_path):
         "from labeler.session.session import Session; import labeler.window.main_window as w\n"
         "if __name__ == '__main__':\n"
         "    app = QApplication([]); s = Session(); m = w.MainWindow(s); m.show()\n"
-        "    m.doors.open_folder(Path(sys.argv[1])); app.processEvents()\n"
+        "    m.project_files.open_folder(Path(sys.argv[1])); app.processEvents()\n"
         "    [m.show_tab(t) for t in w.TABS]; app.processEvents(); m.close()\n"
         "    print([n for n in ('torch', 'matplotlib', 'sklearn', 'scipy') if n in sys.modules])\n"
     )
@@ -351,7 +351,7 @@ def test_the_first_page_offers_three_ways_and_recent_projects(window):
 def test_a_dropped_folder_that_is_no_project_leaves_everything(window, tmp_path):
     press(window, Qt.Key.Key_1)
     (tmp_path / "empty").mkdir()
-    window.doors.take_files([tmp_path / "empty"])
+    window.project_files.take_files([tmp_path / "empty"])
     assert names(window) == {"Round", "Spherical/Oblate"}
     assert window.notes.notes[-1].level == "error"
 

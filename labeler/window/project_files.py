@@ -17,7 +17,7 @@ from labeler.window.settings import folder
 from model.errors import InputError
 
 
-class Doors:
+class ProjectFiles:
     """Asks for files and folders over the window `host` and hands them to the session."""
 
     def __init__(self, session: Session, host: QWidget) -> None:
