@@ -285,11 +285,11 @@ class Database:
             return
         if now[0] is None:
             what = "the project is not where it was: moved or deleted while it is open"
-            mend = "Bring it back there, or save what this window holds and open the project anew."
+            mend = "Bring it back there, or save what this window holds and open the project again."
             raise DisplacedError(what, file=self.path.parent, mend=mend)
         if now[0] != self._files[0]:
             what = "another file took its place while it is open (a repair, or a tool that copies)"
-            mend = "Save what this window holds, then open the project anew and compare."
+            mend = "Save what this window holds, then open the project again and compare."
             raise DisplacedError(what, file=self.path, mend=mend)
         self._take_journal_anew()
 
