@@ -69,7 +69,7 @@ class _Server:
     def answer(self, kind: str, path: Path, dataset: str | None, index: int) -> tuple[Any, ...]:
         try:
             source = self._source(path, dataset)
-            counts, mask = source.read(index), source.mask(index)
+            counts, mask = source.shot(index)
             if kind == "thumbnail":
                 return ("thumbnail", thumbnail(counts, mask))
             if self._steps is not None:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
+from model.shots.invalid import invalid
 from model.shots.layouts import Geometry
 from model.shots.layouts.base import Layout
 from model.shots.layouts.stack import Stack
@@ -109,13 +110,17 @@ def open_stream(where: str, wanted: Wanted | None = None) -> Arriving:
 
 def read_part(layout: Layout, start: int, stop: int, origin: str, skipped: int = 0) -> Arrival:
     """Shots start … stop - 1 of an open file, with mask, numbers and geometry beside them."""
+    for i in range(start, stop):
+        why = layout.trouble(i)
+        if why:
+            raise OSError(f"shot {i + 1} {why}")
     counts = layout.read_slice(start, stop)
     return Arrival(
         counts,
         _ids(layout, start, stop),
         _numbers(layout, STAMPS, start, stop),
         origin,
-        _masks(layout, start, stop),
+        _masks(layout, start, counts),
         layout.geometry(),
         skipped,
     )
@@ -146,11 +151,21 @@ def _numbers(
     return missing
 
 
-def _masks(layout: Layout, start: int, stop: int) -> npt.NDArray[np.bool_] | None:
-    if not layout.has_mask():
-        return None
-    masks = [layout.mask(i) for i in range(start, stop)]
-    known: list[Any] = [m for m in masks if m is not None]
+def _masks(
+    layout: Layout, start: int, counts: npt.NDArray[np.generic]
+) -> npt.NDArray[np.bool_] | None:
+    """(y, x) or (n, y, x), True = good; None where all pixels of all shots are."""
+    found = []
+    for i, shot in enumerate(counts, start):
+        mask = layout.mask(i)
+        markers = invalid(shot) if layout.has_markers else None
+        if markers is not None:
+            mask = ~markers if mask is None else mask & ~markers
+        found.append(mask)
+    known: list[Any] = [m for m in found if m is not None]
     if not known:
         return None
-    return np.stack(known) if any(m is not known[0] for m in known) else known[0]
+    if len(known) == len(found) and all(m is known[0] for m in known):
+        return known[0]
+    whole = np.ones(counts.shape[1:], bool)
+    return np.stack([whole if m is None else m for m in found])

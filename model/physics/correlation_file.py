@@ -141,8 +141,7 @@ def _work(task: Task) -> Callable[[Block], tuple[Arrays, list[int]]]:
             shots = {}
             for i in range(first, min(first + TOGETHER, block[1])):
                 try:
-                    mask = source.mask(i) if source.info.has_mask else None
-                    shots[i] = source.read(i), mask
+                    shots[i] = source.shot(i)
                 except InputError:  # one bad shot does not spoil the file; it is counted and told
                     unreadable.append(i)
             made = correlation_maps(list(shots.values()), task.recipe, grid)

@@ -22,7 +22,8 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.output_files import write_text
 from model.preprocessing.network_input import Preprocessing
-from model.shots.hashes import Hashes, hash_of, hashes_of
+from model.shots.fingerprints import hash_of
+from model.shots.hashes import Hashes, hashes_of
 from model.shots.table import ShotTable
 
 VERSION = 1

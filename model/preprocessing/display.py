@@ -15,6 +15,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from model.shots.invalid import invalid
+
 Norm = Literal["log", "linear", "sqrt", "arcsinh"]
 NORMS: tuple[Norm, ...] = ("log", "linear", "sqrt", "arcsinh")
 COLORMAPS = (
@@ -171,6 +173,9 @@ def histogram(
 def _usable(counts: Counts, mask: Mask | None) -> Counts:
     x = _real(counts)
     x = x.astype(np.uint8) if x.dtype == bool else x
+    markers = invalid(x)
+    if markers is not None and not markers.all():
+        mask = ~markers if mask is None or mask.shape != x.shape else mask & ~markers
     x = x[mask] if mask is not None and mask.shape == x.shape and mask.any() else x.ravel()
     return np.clip(x[np.isfinite(x)], -LARGEST, LARGEST) if x.dtype.kind == "f" else x
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from model.shots.child import FileReader
 from model.shots.layouts import FileLabels
-from model.shots.sources import SourceInfo, open_source
+from model.shots.sources import SourceInfo, examined, open_source
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ Look = Callable[[Path, str | None], Probed]
 
 
 def probe(path: Path | str, dataset: str | None = None) -> SourceInfo:
-    """What a file holds, after its first and last shot were read; InputError like `open_source`."""
+    """What a file holds, after some of its shots were read; InputError like `open_source`."""
     return next(probe_each([(Path(path), dataset)])).info
 
 
@@ -38,7 +38,4 @@ def probe_each(
 
 def _look(path: Path, dataset: str | None) -> Probed:
     with open_source(path, dataset) as source:
-        source.read(0)
-        source.read(source.info.n_shots - 1)
-        source.mask(0)
-        return Probed(source.info, source.file_labels())
+        return Probed(examined(source), source.file_labels())

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from model.shots.fingerprints import hash_of
 from model.shots.table import ShotTable
 
 Hashes = npt.NDArray[np.uint64]
-
-
-def hash_of(counts: npt.NDArray[Any]) -> int:
-    """What tells the counts (y, x) of a shot from those of another, as a 64-bit number."""
-    digest = hashlib.blake2b(f"{counts.shape} {counts.dtype}".encode(), digest_size=8)
-    digest.update(np.ascontiguousarray(counts).view(np.uint8).data)
-    return int.from_bytes(digest.digest(), "little")
 
 
 def hashes_of(table: ShotTable, rows: npt.NDArray[np.int64]) -> dict[int, int]:

@@ -5,7 +5,7 @@ It never writes and never guesses what a dataset means: the layouts do that.
 
 from __future__ import annotations
 
-import hashlib
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,12 @@ CHUNK_CACHE_MAX = 512 * 2**20
 """Bytes of decompressed chunks that one open dataset may keep."""
 SMALLEST_SIDE = 2
 """A shot with a side below this is no picture."""
-_BLOCK = 64 * 1024
-_SAMPLED_BLOCKS = 8
+LARGEST_SHOT, MOST_SHOTS = 2**28, 2**31
+MOST_AXES = 5
+"""(train, pulse, module, y, x)"""
+MOST_OBJECTS, DEEPEST_GROUP = 100_000, 64
+"""A file with more in it is not searched."""
+_LINKS_IN_A_ROW = 8
 
 
 def open_file(path: Path | str) -> h5py.File:
@@ -67,41 +71,43 @@ def is_under_swmr(path: Path) -> bool:
 def dataset_at(file: h5py.File, name: str) -> h5py.Dataset | None:
     """The dataset at a name, through links; None where there is none.
 
-    Raises InputError where a link, or a part of a virtual dataset, is in a file that is missing.
+    Raises InputError where a link leads to a file that is missing, or to what is no file.
     """
-    found = file.get(name)
-    if found is None:
-        link = file.get(name, getlink=True)
-        if isinstance(link, h5py.SoftLink):
-            link = file.get(link.path, getlink=True)
-        if isinstance(link, h5py.ExternalLink):
-            raise InputError(
-                f"is a link to {link.path} in {link.filename}, which is not there",
-                file=file.filename,
-                place=name,
-                mend="Bring that file back to its place.",
-            )
-    if not isinstance(found, h5py.Dataset):
-        return None
-    check_parts(found)
-    return found
+    found = node_at(file, name)
+    return found if isinstance(found, h5py.Dataset) else None
 
 
-def check_parts(dataset: h5py.Dataset) -> None:
-    """InputError where a file is missing that a virtual dataset is put together from.
+def node_at(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group | None:
+    """The same for a group or a dataset."""
+    at: Any = file
+    for step in filter(None, name.split("/")):
+        if not isinstance(at, h5py.Group):
+            return None
+        _refuse_dead_link(at, step)
+        at = at.get(step)
+    return at
 
-    HDF5 itself would give zeros for its shots, without a word.
-    """
-    if not dataset.is_virtual:
+
+def _refuse_dead_link(group: h5py.Group, name: str) -> None:
+    link, at = group.get(name, getlink=True), group
+    for _ in range(_LINKS_IN_A_ROW):
+        if not isinstance(link, h5py.SoftLink):
+            break
+        at = at.file if link.path.startswith("/") else at
+        link = at.get(link.path, getlink=True)
+    if not isinstance(link, h5py.ExternalLink):
         return
-    file = Path(dataset.file.filename)
-    for name in dict.fromkeys(part.file_name for part in dataset.virtual_sources()):
-        if name == "." or "%" in name:  # in this file; or a pattern, whose files may come later
-            continue
-        if not any(place.exists() for place in (file.parent / name, Path(name))):
-            what = f"is put together from other files, of which {name} is not there"
-            mend = "Bring that file back to its place."
-            raise InputError(what, file=file, place=dataset.name.strip("/"), mend=mend)
+    where = Path(group.file.filename)
+    places = [where.parent / link.filename, Path(link.filename)]
+    places.append(where.parent / Path(link.filename).name)
+    what = f"is a link to {link.path} in {link.filename}, which is "
+    mend = "Bring that file back to its place."
+    place = f"{group.name}/{name}".strip("/")
+    there = next((p for p in places if p.exists()), None)
+    if there is None:
+        raise InputError(what + "not there", file=where, place=place, mend=mend)
+    if not there.is_file():
+        raise InputError(what + "not a file", file=where, place=place, mend=mend)
 
 
 def with_chunk_cache(file: h5py.File, name: str) -> h5py.Dataset:
@@ -119,19 +125,48 @@ def with_chunk_cache(file: h5py.File, name: str) -> h5py.Dataset:
     return h5py.Dataset(h5py.h5d.open(file.id, name.encode(), access))
 
 
+def datasets(file: h5py.File, within: str = "") -> Iterator[tuple[str, h5py.Dataset]]:
+    """(name, dataset) of all datasets of numbers, each object once; links are not followed.
+
+    InputError for a file that holds more objects, or deeper ones, than any file of shots does.
+    """
+    top = file[within] if within else file
+    seen: set[Any] = set()
+    left = deque([(within, top, 0)])
+    looked = 0
+    while left:
+        name, group, depth = left.popleft()
+        for member in group:
+            looked += 1
+            if looked > MOST_OBJECTS or depth > DEEPEST_GROUP:
+                many = f"more than {MOST_OBJECTS:,} objects" if depth <= DEEPEST_GROUP else "groups"
+                what = f"holds {many} {'inside each other without end' * (depth > DEEPEST_GROUP)}"
+                mend = "Name the dataset of the shots: --dataset GROUP/NAME."
+                raise InputError(what.strip(), file=file.filename, mend=mend)
+            if not isinstance(group.get(member, getlink=True), h5py.HardLink):
+                continue
+            found = group.get(member)
+            path = f"{name}/{member}" if name else member
+            if isinstance(found, h5py.Group):
+                mark = h5py.h5o.get_info(found.id)
+                if (mark.fileno, mark.addr) not in seen:
+                    seen.add((mark.fileno, mark.addr))
+                    left.append((path, found, depth + 1))
+            elif isinstance(found, h5py.Dataset) and found.dtype.kind in "biuf":
+                yield path, found
+
+
 def stacks(file: h5py.File) -> Iterator[str]:
-    """Names of all 3-D numeric datasets, each object once."""
-    names: list[str] = []
-
-    def visit(name: str, found: Any) -> None:
-        if isinstance(found, h5py.Dataset) and found.ndim == 3 and found.dtype.kind in "biuf":
-            names.append(name)
-
-    file.visititems(visit)
-    yield from names
+    """Names of all datasets of numbers that may be stacks of shots or of modules: 3 to 5 axes."""
+    seen: set[Any] = set()
+    for name, found in datasets(file):
+        mark = h5py.h5o.get_info(found.id)
+        if 3 <= found.ndim <= MOST_AXES and (mark.fileno, mark.addr) not in seen:
+            seen.add((mark.fileno, mark.addr))
+            yield name
 
 
-def check_images(dataset: h5py.Dataset, ndim: int) -> None:
+def check_images(dataset: h5py.Dataset) -> None:
     """Refuse what holds no pictures: wrong number of axes, no numbers, no shots, no pixels."""
     file, place = dataset.file.filename, str(dataset.name).strip("/")
 
@@ -142,34 +177,18 @@ def check_images(dataset: h5py.Dataset, ndim: int) -> None:
         refuse("holds complex numbers", "Name a dataset of counts or intensities.")
     if dataset.dtype.kind not in "biuf":
         refuse(f"holds no numbers but {dataset.dtype}", "Name a dataset of counts.")
-    if dataset.ndim != ndim:
-        axes = "(shot, y, x)" if ndim == 3 else "(y, x)"
-        refuse(f"has shape {dataset.shape}, not {axes}", "Name another dataset.")
-    if dataset.shape[0] == 0 and ndim == 3:
+    if not 2 <= dataset.ndim <= MOST_AXES:
+        refuse(f"has shape {dataset.shape}, not (shot, y, x)", "Name another dataset.")
+    if 0 in dataset.shape[:-2]:
         refuse("holds no shots", "The run may be empty: choose another file.")
-    if min(dataset.shape[-2:]) < SMALLEST_SIDE:
-        y, x = dataset.shape[-2:]
-        refuse(
-            f"its shots have only {y} × {x} pixels", "Name the dataset of two-dimensional shots."
-        )
-
-
-def fingerprint(path: Path | str, dataset: str, shape: tuple[int, ...]) -> str:
-    """What tells this file from another, in a few reads even of 50 GB.
-
-    A hash of the size, of the first, the last and some blocks between, and of the dataset's name
-    and shape. The time of change is no part of it: a copy is the same file.
-    """
-    path = Path(path)
-    size = path.stat().st_size
-    digest = hashlib.blake2b(f"{size} {dataset} {shape}".encode(), digest_size=16)
-    offsets = {0, max(0, size - _BLOCK)}
-    offsets.update(size * k // (_SAMPLED_BLOCKS + 1) for k in range(1, _SAMPLED_BLOCKS + 1))
-    with path.open("rb", buffering=0) as stream:
-        for offset in sorted(offsets):
-            stream.seek(offset)
-            digest.update(stream.read(_BLOCK))
-    return digest.hexdigest()
+    y, x = dataset.shape[-2:]
+    if min(y, x) < SMALLEST_SIDE:
+        mend = "Name the dataset of two-dimensional shots."
+        refuse(f"its shots have only {y} × {x} pixels", mend)
+    if y * x > LARGEST_SHOT:
+        refuse(f"its shots have {y:,} × {x:,} pixels", "No more than 2^28 of them can be shown.")
+    if dataset.size // (y * x) > MOST_SHOTS:
+        refuse(f"claims {dataset.size // (y * x):,} shots", "Is it damaged? Name another dataset.")
 
 
 def texts(value: Any) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.shots.hdf5 import fingerprint, open_file
+from model.shots.fingerprints import FileMark, fingerprint, hash_of, marks_of
+from model.shots.hdf5 import open_file
+from model.shots.invalid import invalid
+from model.shots.invalid import said as markers_said
 from model.shots.layouts import Geometry, Layout, recognise
 from model.shots.layouts.base import Counts, FileLabels, Scalars
 
@@ -20,8 +23,8 @@ class SourceInfo:
     """What is known about a file of shots without opening it again.
 
     `dataset` names the shots inside the file (inside every entry, in layout "cxidb94");
-    `layout` is "stack", "cxi" or "cxidb94"; `shape` is (y, x); `class_names` is () where the file
-    carries no labels; `shot_names` is None where shots only have a number.
+    `layout` is the name of one of `model.shots.layouts`; `shape` is (y, x); `class_names` is ()
+    where the file carries no labels; `shot_names` is None where shots only have a number.
     """
 
     path: Path
@@ -35,6 +38,12 @@ class SourceInfo:
     class_names: tuple[str, ...] = ()
     has_mask: bool = False
     geometry: Geometry = field(default_factory=Geometry)
+    files: tuple[FileMark, ...] = ()
+    """The file itself and those that its shots lie in, as they were."""
+    samples: tuple[tuple[int, int], ...] = ()
+    """(shot, hash of its counts) of a few shots: whether a file that changed has the same ones."""
+    notes: tuple[str, ...] = ()
+    """What was decided about the file that a person should know."""
 
 
 class Source:
@@ -49,20 +58,39 @@ class Source:
         """Counts (y, x) of shot i in the file's own type; InputError where it cannot be read."""
         self._check(i, i + 1)
         try:
+            why = self._layout.trouble(i)
+            if why:
+                raise self._unreadable(i, why)
             counts = self._layout.read(i)
+            if counts.shape != self.info.shape:
+                raise self._unreadable(i, f"its shape is {counts.shape}, not {self.info.shape}")
+            if not counts.any() and self._layout.is_unwritten(i):
+                raise self._unreadable(i, "it was never written")
         except _TROUBLE as error:
             raise self._unreadable(i, error) from error
-        if counts.shape != self.info.shape:
-            raise self._unreadable(i, f"its shape is {counts.shape}, not {self.info.shape}")
+        if counts.dtype.kind == "f" and not _has_number(counts):
+            raise self._unreadable(i, "none of its pixels is a finite number")
         return counts
 
     def read_slice(self, start: int, stop: int) -> Counts:
         """Counts (n, y, x) of shots start … stop - 1."""
         self._check(start, stop)
-        try:
-            return self._layout.read_slice(start, stop)
-        except _TROUBLE as error:
-            raise self._unreadable(start, error) from error
+        if start == stop:
+            return np.empty((0, *self.info.shape), np.dtype(self.info.dtype))
+        return np.stack([self.read(i) for i in range(start, stop)])
+
+    def shot(self, i: int) -> tuple[Counts, npt.NDArray[np.bool_] | None]:
+        """Counts (y, x) and which of them count: the file's mask without the detector's markers.
+
+        The mask is True at good pixels, None where all are. InputError where nothing is left.
+        """
+        counts = self.read(i)
+        mask, markers = self.mask(i), invalid(counts) if self._layout.has_markers else None
+        if markers is not None:
+            mask = ~markers if mask is None else mask & ~markers
+        if mask is not None and not mask.any():
+            raise self._unreadable(i, "its mask leaves no pixel")
+        return counts, mask
 
     def mask(self, i: int) -> npt.NDArray[np.bool_] | None:
         """(y, x), True at good pixels; None where the file has no mask."""
@@ -128,8 +156,10 @@ class Source:
         return names[i] if names else f"shot {i + 1}"
 
 
-_TROUBLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+_TROUBLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, MemoryError)
 """What h5py raises on damaged or unexpected content."""
+SAMPLES = 8
+"""Shots whose counts are remembered by a hash."""
 
 
 def open_source(
@@ -137,18 +167,18 @@ def open_source(
 ) -> Source:
     """Open a file of shots in any supported layout; InputError says what is wrong with it.
 
-    `known`, from an earlier visit, spares finding everything out again.
+    `known`, from an earlier visit, spares finding everything out again; a file that has grown
+    since is read as far as it is known.
     """
     path = Path(path)
     file = open_file(path)
     try:
-        layout = recognise(
-            file, known.dataset if known else dataset, known.shot_names if known else None
-        )
         if known is None:
-            _check_mask(path, layout)
-        info = known or _describe(path, layout)
-        if (layout.n_shots, layout.shape) != (info.n_shots, info.shape):
+            layout = recognise(file, dataset)
+            info = _describe(path, layout)
+        else:
+            layout, info = recognise(file, known.dataset, known.shot_names, known.layout), known
+        if layout.shape != info.shape or layout.n_shots < info.n_shots:
             raise InputError(
                 f"holds {layout.n_shots} shots of {layout.shape}, not {info.n_shots} of "
                 f"{info.shape} as before",
@@ -165,17 +195,14 @@ def open_source(
         raise InputError(f"is damaged ({error})", file=path, mend=mend) from error
 
 
-def _check_mask(path: Path, layout: Layout) -> None:
-    """InputError where nothing is left of the first shot: the network would see nothing at all."""
-    first = layout.mask(0) if layout.n_shots else None
-    if first is not None and not first.any():
-        what = "its mask leaves no pixel of the first shot"
-        mend = "In a mask 0 is good, as in CXI files: turn it round, or give it another name."
-        raise InputError(what, file=path, place=layout.dataset, mend=mend)
+def _has_number(counts: Counts) -> bool:
+    few = counts.ravel()[::97]
+    return bool(np.isfinite(few).any() or np.isfinite(counts).any())
 
 
 def _describe(path: Path, layout: Layout) -> SourceInfo:
-    full = (layout.n_shots, *layout.shape)
+    full, parts = (layout.n_shots, *layout.shape), layout.parts()
+    has_mask = layout.has_mask()
     return SourceInfo(
         path=path.resolve(),
         dataset=layout.dataset,
@@ -183,9 +210,42 @@ def _describe(path: Path, layout: Layout) -> SourceInfo:
         n_shots=layout.n_shots,
         shape=layout.shape,
         dtype=str(layout.dtype),
-        fingerprint=fingerprint(path, layout.dataset, full),
+        fingerprint=fingerprint(path, layout.dataset, full, parts),
         shot_names=layout.shot_names,
         class_names=layout.class_names(),
-        has_mask=layout.has_mask(),
+        has_mask=has_mask,
         geometry=layout.geometry(),
+        notes=layout.notes(),
     )
+
+
+def examined(source: Source) -> SourceInfo:
+    """What is known of a file after some of its shots were read, and marks of all its files.
+
+    InputError where none of these shots can be read: the reason of the first.
+    """
+    info, layout = source.info, source._layout
+    refused: InputError | None = None
+    samples: list[tuple[int, int]] = []
+    said = ""
+    for i in sampled(info.n_shots):
+        try:
+            counts, _ = source.shot(i)
+        except InputError as error:
+            refused = refused or error
+            continue
+        if not samples and layout.has_markers:
+            said = markers_said(counts.dtype, counts)
+        samples.append((i, hash_of(counts)))
+    if not samples and refused is not None:
+        raise refused
+    notes = [*info.notes, *filter(None, [said])]
+    if refused is not None:
+        notes.append(f"not every shot can be read ({refused.what})")
+    marks = marks_of(info.path, layout.parts())
+    return replace(info, files=marks, samples=tuple(samples), notes=tuple(notes))
+
+
+def sampled(n: int) -> list[int]:
+    """The first, the last and some shots between."""
+    return sorted({round(k * (n - 1) / (SAMPLES - 1)) for k in range(SAMPLES)})

@@ -136,7 +136,7 @@ class ShotTable:
             for row in rows:
                 i = int(self.index_of[row])
                 try:
-                    shot = (int(row), source.read(i), source.mask(i) if info.has_mask else None)
+                    shot = (int(row), *source.shot(i))
                 except InputError as error:
                     if on_error is None:
                         raise

@@ -6,24 +6,46 @@ from collections.abc import Sequence
 
 import h5py
 
-from model.shots.layouts.base import FileLabels, Geometry, Layout, good
+from model.shots.hdf5 import stacks
+from model.shots.layouts import nexus
+from model.shots.layouts.base import FileLabels, Geometry, Layout
 from model.shots.layouts.cxi import CxiStack
-from model.shots.layouts.entries import Entries
+from model.shots.layouts.entries import Entries, Groups, alike
+from model.shots.layouts.master import Master
 from model.shots.layouts.stack import Stack
 
-__all__ = ["FileLabels", "Geometry", "Layout", "good", "recognise"]
+__all__ = ["FileLabels", "Geometry", "Layout", "recognise"]
 
 
 def recognise(
-    file: h5py.File, dataset: str | None = None, shot_names: Sequence[str] | None = None
+    file: h5py.File,
+    dataset: str | None = None,
+    shot_names: Sequence[str] | None = None,
+    layout: str | None = None,
 ) -> Layout:
-    """The layout that an open file follows.
+    """The layout that an open HDF5 file follows.
 
-    `shot_names`, where known from an earlier visit, spare the listing of one group per shot.
-    Raises InputError where nothing in the file can be shots.
+    `layout`, where known from an earlier visit, is its name; `shot_names` then spare the listing
+    of one group per shot. Raises InputError where nothing in the file can be shots.
     """
-    if shot_names or Entries.fits(file, dataset):
-        return Entries(file, dataset, shot_names)
-    if CxiStack.fits(file, dataset):
-        return CxiStack(file, dataset)
-    return Stack(file, dataset)
+    if shot_names:
+        kind = Groups if layout == Groups.name else Entries
+        return kind(file, dataset, shot_names)
+    dataset = dataset or nexus.default(file)
+    if Master.fits(file, dataset):
+        return Master(file, dataset)
+    if dataset is None:
+        return _searched(file)
+    if Entries.fits(file, dataset):
+        return Entries(file, dataset)
+    return CxiStack(file, dataset) if CxiStack.fits(file, dataset) else Stack(file, dataset)
+
+
+def _searched(file: h5py.File) -> Layout:
+    """A stack goes before one group a shot, which may be an average beside it."""
+    if CxiStack.fits(file, None):
+        return CxiStack(file)
+    if Entries.fits(file, None):
+        return Entries(file)
+    groups = alike(file) if not any(stacks(file)) else None
+    return Stack(file) if groups is None else Groups(file, *groups)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -47,6 +48,8 @@ class Layout(Protocol):
     shape: tuple[int, int]
     dtype: np.dtype[np.generic]
     shot_names: tuple[str, ...] | None
+    has_markers: bool
+    """Whether the rule of `model.shots.invalid` holds for its numbers."""
 
     def read(self, i: int) -> Counts:
         """Counts (y, x) of shot i."""
@@ -66,6 +69,18 @@ class Layout(Protocol):
     def labels(self) -> FileLabels | None:
         """All labels of the file; None without."""
 
+    def trouble(self, i: int) -> str:
+        """Why shot i cannot be delivered although the file would give numbers; '' where it can."""
+
+    def is_unwritten(self, i: int) -> bool:
+        """Whether shot i, which reads as nothing but zeros, was never written."""
+
+    def parts(self) -> tuple[Path, ...]:
+        """Other files that the shots lie in."""
+
+    def notes(self) -> tuple[str, ...]:
+        """What was decided about the file that a person should know."""
+
     def scalars(self) -> Scalars:
         """Numbers for every shot, by name, each (N,)."""
 
@@ -73,9 +88,30 @@ class Layout(Protocol):
         """What the file says about the detector."""
 
 
-def good(mask: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """A CXI bit field to True at good pixels: 0 is good, and so is mere signal."""
-    field = np.asarray(mask)
-    if field.dtype.kind == "b":
-        return ~field
-    return np.asarray((field.astype(np.int64) & ~HAS_SIGNAL) == 0)
+class Mask:
+    """Which pixels a mask dataset calls good: its field of bits, or its ones.
+
+    A CXI field of bits has 0 for good. A mask of nothing but 0 and 1 that would leave less than
+    half of the pixels has 1 for good, as psana, pyFAI's opposite and many scripts write it.
+    """
+
+    def __init__(self, first: npt.ArrayLike) -> None:
+        values = np.asarray(first)
+        self.one_is_good = False
+        if values.size and (values.dtype.kind == "b" or values.max() <= 1 and values.min() >= 0):
+            self.one_is_good = float(np.mean(values != 0)) > 0.5
+
+    def good(self, mask: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """True at good pixels; in a field of bits mere signal is no defect."""
+        field = np.asarray(mask)
+        if self.one_is_good:
+            return np.asarray(field != 0)
+        if field.dtype.kind == "b":
+            return ~field
+        return np.asarray((field.astype(np.int64) & ~HAS_SIGNAL) == 0)
+
+    @property
+    def note(self) -> str:
+        """How it was understood."""
+        good, bad = ("1", "0") if self.one_is_good else ("0", "anything else")
+        return f"mask: {good} is a good pixel, {bad} a bad one"

@@ -15,9 +15,12 @@ import numpy as np
 from model.errors import InputError
 from model.shots.hdf5 import dataset_at, number, texts
 from model.shots.layouts.base import JOULES_PER_EV, FileLabels, Geometry, Scalars
-from model.shots.layouts.stack import Stack
+from model.shots.layouts.nexus import PLANCK_TIMES_LIGHT, geometry_of
+from model.shots.layouts.numbers import numbers_of
+from model.shots.layouts.stack import FIRST, LAST, Stack
 
-PLANCK_TIMES_LIGHT = 6.62607015e-34 * 299792458.0
+MOST_ENTRIES = 16
+"""Stacks are looked for in so many entries; in a file with one group a shot there is none."""
 IDENTIFIERS = ("experiment_identifier", "experimental_identifier")
 """The specification has the first spelling, CXIDB entry 94 the second."""
 
@@ -41,12 +44,20 @@ def image_groups(file: h5py.File, entry: str) -> Iterator[str]:
 
 
 def find(file: h5py.File) -> list[str]:
-    """Names of the 3-D datasets where CXI keeps shots; a link and its target count once."""
+    """Names of the stacks where CXI keeps shots; a link and its target count once.
+
+    Modules, of four or five axes, only where there is no stack of whole shots.
+    """
+    whole = _find(file, (3,))
+    return whole or _find(file, (4, 5))
+
+
+def _find(file: h5py.File, axes: tuple[int, ...]) -> list[str]:
     found: list[str] = []
-    for entry in numbered(file, "entry"):
+    for entry in numbered(file, "entry")[:MOST_ENTRIES]:
         for group in image_groups(file, entry):
             dataset = dataset_at(file, f"{group}/data")
-            if dataset is None or dataset.ndim != 3:
+            if dataset is None or dataset.ndim not in axes or dataset.dtype.kind not in "biuf":
                 continue
             if not any(file[name] == dataset for name in found):
                 found.append(f"{group}/data")
@@ -62,7 +73,8 @@ class CxiStack(Stack):
     def fits(cls, file: h5py.File, dataset: str | None) -> bool:
         """Whether the file, or the dataset named in it, follows this layout."""
         if dataset is not None:
-            return re.match(r"/?entry_\d+/", dataset) is not None
+            plain = dataset.endswith((LAST, FIRST))
+            return not plain and re.match(r"/?entry_\d+/", dataset) is not None
         return bool(find(file))
 
     def __init__(self, file: h5py.File, dataset: str | None = None) -> None:
@@ -123,16 +135,14 @@ class CxiStack(Stack):
     def scalars(self) -> Scalars:
         found: Scalars = {}
         for group in self._groups:
-            for name in self.file[group]:
-                dataset = dataset_at(self.file, f"{group}/{name}")
-                if dataset is not None and self._per_shot(dataset) and name != "labelled":
-                    found.setdefault(name.lower(), np.asarray(dataset[()], np.float64))
+            found = numbers_of(self.file, group, self.n_shots) | found
         energy = self._energy()
         if energy is not None and self._per_shot(energy):
             found["photon_energy_ev"] = np.asarray(energy[()], np.float64) / JOULES_PER_EV
         for name in IDENTIFIERS:
             bunch = dataset_at(self.file, f"{self.entry}/{name}")
             if bunch is not None and self._per_shot(bunch):
+                found.pop(name, None)
                 found["bunch_id"] = np.asarray(bunch[()], np.float64)
         return found
 
@@ -146,16 +156,20 @@ class CxiStack(Stack):
         energy = self._energy()
         joules = None if energy is None or energy.size != 1 else number(energy[()])
         centre = self._vector("image_center")
+        told = geometry_of(self.file, self.entry)
         return Geometry(
-            wavelength_m=PLANCK_TIMES_LIGHT / joules if joules else None,
-            distance_m=self._scalar("distance"),
-            pixel_m=self._scalar("x_pixel_size"),
-            centre=None if centre is None else (centre[1], centre[0]),
+            wavelength_m=PLANCK_TIMES_LIGHT / joules
+            if joules and joules > 0
+            else told.wavelength_m,
+            distance_m=self._scalar("distance") or told.distance_m,
+            pixel_m=self._scalar("x_pixel_size") or told.pixel_m,
+            centre=told.centre if centre is None else (centre[1], centre[0]),
         )
 
     def _scalar(self, name: str) -> float | None:
         found = self.beside(name)
-        return None if found is None or found.size != 1 else number(found[()])
+        value = None if found is None or found.size != 1 else number(found[()])
+        return value if value is not None and value > 0 else None
 
     def _vector(self, name: str) -> tuple[float, ...] | None:
         """The first two numbers of a vector that all shots share; CXI writes x before y."""

@@ -1,11 +1,16 @@
-"""Plain HDF5: one 3-D dataset of shots, found or named, with what lies beside it.
+"""Plain HDF5: one dataset of shots, found or named, with what lies beside it.
 
-Beside it, in the same group: `labels` (N, C) with their `class_names`, `labelled` (N,), `mask`
-(a CXI bit field: 0 is good), and any numbers of length N.
+Its axes are (shot, y, x), or with detector modules (shot, module, y, x), or (train, pulse, module,
+y, x): modules are stacked one above the other, as given. One picture (y, x) is a file of one shot.
+A name that ends in `:yxn` says that the shots are counted by the last axis.
+
+Beside it, in the same group: `labels` (N, C) with their `class_names`, `labelled` (N,), `mask`,
+and any numbers of length N.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import h5py
@@ -15,37 +20,63 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.shots.hdf5 import (
     check_images,
-    check_parts,
     dataset_at,
+    datasets,
     number,
     stacks,
     texts,
     with_chunk_cache,
 )
-from model.shots.layouts.base import Counts, FileLabels, Geometry, Scalars, good
+from model.shots.layouts.base import Counts, FileLabels, Geometry, Mask, Scalars
+from model.shots.layouts.nexus import geometry_of
+from model.shots.layouts.numbers import numbers_of
+from model.shots.parts import OPEN_AT_ONCE, Parts
 
 _METRES = {"_m": 1.0, "_mm": 1e-3, "_um": 1e-6, "_nm": 1e-9}
+LAST, FIRST = ":yxn", ":nyx"
+"""Behind a dataset's name: the axis that counts the shots."""
+STRIP = 4.0
+"""Shots longer than this times their width are no shots where another order gives squares."""
+SMALLEST_PICTURE = 16
+"""A 2-D dataset with a side below this is a table, not one shot."""
+NO_SHOTS = frozenset({"mask", "gain", "pixel_mask", "cellId", "error", "errors", "std", "sigma"})
+"""Last parts of names beside shots, of their size, that are none."""
 
 
 def find(file: h5py.File) -> str:
-    """Name of the largest 3-D dataset; InputError where there is none, or where two are alike."""
-    sizes = {name: file[name].size for name in stacks(file) if name.split("/")[-1] != "mask"}
-    pictures = {n: s for n, s in sizes.items() if min(file[n].shape) > 1} or sizes
-    if not pictures:
-        raise InputError(
-            "has no 3-D dataset (shot, y, x) of numbers",
-            file=file.filename,
-            mend="Choose a file of shots, or name the dataset with --dataset.",
-        )
-    largest = max(pictures.values())
-    best = [n for n, s in pictures.items() if s == largest]
-    if len(best) > 1:
-        raise InputError(
-            f"has several datasets that may hold the shots: {', '.join(best)}",
-            file=file.filename,
-            mend=f"Name one: --dataset {best[0]}.",
-        )
-    return best[0]
+    """Name of the largest stack; else of modules; else of the only picture.
+
+    InputError where there is none, or where two are alike.
+    """
+    names = [n for n in stacks(file) if n.split("/")[-1] not in NO_SHOTS]
+    for axes in ((3,), (4, 5), ()):
+        if axes:
+            sizes = {n: file[n].size for n in names if file[n].ndim in axes}
+            sizes = {n: s for n, s in sizes.items() if file[n].shape[-1] > 4 or axes == (3,)}
+        else:
+            sizes = {n: d.size for n, d in datasets(file) if _is_picture(n, d)}
+        pictures = {n: s for n, s in sizes.items() if min(file[n].shape[-2:]) > 1} or sizes
+        if not pictures:
+            continue
+        largest = max(pictures.values())
+        best = [n for n, s in pictures.items() if s == largest]
+        if len(best) > 1:
+            raise InputError(
+                f"has several datasets that may hold the shots: {', '.join(best[:20])}",
+                file=file.filename,
+                mend=f"Name one: --dataset {best[0]}.",
+            )
+        return best[0]
+    raise InputError(
+        "has no 3-D dataset (shot, y, x) of numbers",
+        file=file.filename,
+        mend="Choose a file of shots, or name the dataset with --dataset.",
+    )
+
+
+def _is_picture(name: str, dataset: h5py.Dataset) -> bool:
+    alone = name.split("/")[-1] not in NO_SHOTS
+    return alone and dataset.ndim == 2 and min(dataset.shape) >= SMALLEST_PICTURE
 
 
 class Stack:
@@ -56,29 +87,50 @@ class Stack:
     def __init__(self, file: h5py.File, dataset: str | None = None) -> None:
         self.file = file
         self.dataset = (dataset or find(file)).strip("/")
-        found = dataset_at(file, self.dataset)
+        self.path = self.dataset.removesuffix(LAST).removesuffix(FIRST)
+        """Of the dataset in the file."""
+        self._last = self.dataset.endswith(LAST)
+        found = dataset_at(file, self.path)
         if found is None:
             have = ", ".join(stacks(file)) or "none"
             raise InputError(
                 "there is no such dataset",
                 file=file.filename,
                 place=self.dataset,
-                mend=f"3-D datasets of the file: {have}.",
+                mend=f"Datasets of the file that may hold shots: {have}.",
             )
-        check_images(found, 3)
-        self._is_virtual = found.is_virtual
+        check_images(found)
+        if self._last and found.ndim != 3:
+            mend = f"Leave out {LAST}."
+            raise InputError("has not three axes", file=file.filename, place=self.path, mend=mend)
+        if self.dataset == self.path:
+            _refuse_strips(found)
         del found
-        self._data = with_chunk_cache(file, self.dataset)
-        self.n_shots = int(self._data.shape[0])
-        self.shape = (int(self._data.shape[1]), int(self._data.shape[2]))
+        self._open()
+        self._take_size()
         self.dtype = self._data.dtype
+        self.has_markers = "full_scale" not in self._data.attrs
         self.shot_names: tuple[str, ...] | None = None
-        self.group = self.dataset.rpartition("/")[0]
+        self.group = self.path.rpartition("/")[0]
+        self._seen_mask: Mask | None = None
+
+    def _open(self) -> None:
+        self._data = with_chunk_cache(self.file, self.path)
+        self._parts = Parts(self._data)
+
+    def _take_size(self) -> None:
+        shape = self._data.shape
+        if self._last:
+            shape = (shape[2], shape[0], shape[1])
+        self._counted = () if len(shape) == 2 else shape[: max(1, len(shape) - 3)]
+        self.n_shots = int(np.prod(self._counted, dtype=np.int64))
+        frame = shape[len(self._counted) :]
+        self.shape = (int(np.prod(frame[:-1])), int(frame[-1]))
 
     def refresh(self) -> None:
         """Look again how many shots there are, in a file that is open under SWMR and grows."""
         self._data.id.refresh()
-        self.n_shots = int(self._data.shape[0])
+        self._take_size()
         mask = self.beside("mask")
         if mask is not None and mask.ndim == 3:
             mask.id.refresh()
@@ -89,35 +141,78 @@ class Stack:
         return dataset_at(self.file, f"{self.group}/{name}" if self.group else name)
 
     def read(self, i: int) -> Counts:
-        return self._whole(np.asarray(self._data[i]))
+        if self._last:
+            return np.ascontiguousarray(self._data[:, :, i])
+        return np.asarray(self._data[self._at(i)]).reshape(self.shape)
+
+    def _at(self, i: int) -> tuple[int, ...]:
+        return tuple(int(k) for k in np.unravel_index(i, self._counted)) if self._counted else ()
 
     def read_slice(self, start: int, stop: int) -> Counts:
-        return self._whole(np.asarray(self._data[start:stop]))
+        if len(self._counted) == 1 and not self._last:
+            return np.asarray(self._data[start:stop]).reshape(-1, *self.shape)
+        if start == stop:
+            return np.empty((0, *self.shape), self.dtype)
+        return np.stack([self.read(i) for i in range(start, stop)])
 
-    def _whole(self, counts: Counts) -> Counts:
-        """The counts; InputError where they are zeros because a part of the file went away."""
-        if self._is_virtual and not counts.any():
-            check_parts(self._data)
-        return counts
+    def trouble(self, i: int) -> str:
+        if self._last or not self._counted:
+            return self._parts.trouble(0)
+        if len(self._parts.touched) >= OPEN_AT_ONCE:
+            del self._data, self._parts  # HDF5 closes the parts with the last of these
+            self._open()
+        return self._parts.trouble(self._at(i)[0])
+
+    def is_unwritten(self, i: int) -> bool:
+        """Whether a shot that reads as nothing but zeros was never written."""
+        if self._last or not self._counted:
+            return False
+        return self._parts.unwritten(self._at(i)[0])
+
+    def parts(self) -> tuple[Path, ...]:
+        return tuple(self._parts.files())
+
+    def notes(self) -> tuple[str, ...]:
+        found = []
+        modules = self._data.shape[len(self._counted) : -2]
+        if modules and int(np.prod(modules)) > 1:
+            found.append(f"{int(np.prod(modules))} detector modules, one above the other")
+        if self._last:
+            found.append("shots are counted by the last axis")
+        mask = self._mask()
+        if mask is not None and self._seen_mask is not None:
+            found.append(self._seen_mask.note)
+        return tuple(found)
 
     # -- mask ----------------------------------------------------------------------------------
 
     def _mask(self) -> h5py.Dataset | None:
         found = self.beside("mask")
-        if found is None or found.dtype.kind not in "biu":
+        if found is None or found.dtype.kind not in "biu" or self._last:
             return None
-        if found.ndim == 3 and found.shape[1:] == self.shape:
-            return found if found.shape[0] >= self.n_shots else None  # it may grow ahead of them
-        return found if found.shape == self.shape else None
+        if found.shape[len(found.shape) - len(self._data.shape[len(self._counted) :]) :] != (
+            self._data.shape[len(self._counted) :]
+        ):
+            return None
+        per_shot = found.ndim == self._data.ndim and bool(self._counted)
+        if per_shot and found.shape[0] < self._data.shape[0]:
+            return None
+        if found.ndim not in (self._data.ndim, self._data.ndim - len(self._counted)):
+            return None
+        if self._seen_mask is None:
+            self._seen_mask = Mask(found[self._at(0)] if per_shot else found[()])
+        return found
 
     def has_mask(self) -> bool:
         return self._mask() is not None
 
     def mask(self, i: int) -> npt.NDArray[np.bool_] | None:
         found = self._mask()
-        if found is None:
+        if found is None or self._seen_mask is None:
             return None
-        return good(found[i] if found.ndim == 3 else found[()])
+        per_shot = found.ndim == self._data.ndim and bool(self._counted)
+        field = found[self._at(i)] if per_shot else found[()]
+        return self._seen_mask.good(field).reshape(self.shape)
 
     # -- labels --------------------------------------------------------------------------------
 
@@ -148,31 +243,19 @@ class Stack:
     # -- numbers -------------------------------------------------------------------------------
 
     def scalars(self) -> Scalars:
-        group = self.file[self.group] if self.group else self.file
-        found: Scalars = {}
-        for name in group:
-            dataset = dataset_at(self.file, f"{self.group}/{name}" if self.group else name)
-            if dataset is None or dataset.shape != (self.n_shots,) or name == "labelled":
-                continue
-            if dataset.dtype.kind in "biuf":
-                found[name.lower()] = np.asarray(dataset[()], np.float64)
-            elif dataset.dtype.names:
-                table = dataset[()]
-                for field in dataset.dtype.names:
-                    if table[field].dtype.kind in "biuf" and table[field].ndim == 1:
-                        found[field.lower()] = np.asarray(table[field], np.float64)
-        return found
+        return numbers_of(self.file, self.group, self.n_shots)
 
     def geometry(self) -> Geometry:
+        """By attributes of the dataset, its group and the file; else as NeXus keeps it."""
         centre = self._attribute("centre", "center")
         pair = None if centre is None else np.asarray(centre, float).ravel()
+        told = geometry_of(self.file, self.path.split("/")[0]) if "/" in self.path else Geometry()
+        whole = pair is not None and pair.size == 2 and bool(np.isfinite(pair).all())
         return Geometry(
-            wavelength_m=self._length("wavelength"),
-            distance_m=self._length("distance"),
-            pixel_m=self._length("pixel") or self._length("pixel_size"),
-            centre=(float(pair[0]), float(pair[1]))
-            if pair is not None and pair.size == 2
-            else None,
+            wavelength_m=self._length("wavelength") or told.wavelength_m,
+            distance_m=self._length("distance") or told.distance_m,
+            pixel_m=self._length("pixel") or self._length("pixel_size") or told.pixel_m,
+            centre=(float(pair[0]), float(pair[1])) if whole and pair is not None else told.centre,
         )
 
     def _attribute(self, *names: str) -> object | None:
@@ -189,3 +272,22 @@ class Stack:
             if size is not None and size > 0:
                 return size * metres
         return None
+
+
+def _refuse_strips(dataset: h5py.Dataset) -> None:
+    """InputError for (y, x, shot), which would be opened as strips of one row of every shot."""
+    if dataset.ndim != 3:
+        return
+    a, b, c = dataset.shape
+    strips = max(b, c) / max(1, min(b, c)) > STRIP
+    squares = max(a, b) / max(1, min(a, b)) <= STRIP / 2 and min(a, b) >= 2 * c
+    exact = a == b != c and a >= SMALLEST_PICTURE
+    if (strips and squares and min(a, b) > 1) or exact:
+        name = str(dataset.name).strip("/")
+        raise InputError(
+            f"has shape {dataset.shape}, which looks like (y, x, shot)",
+            file=dataset.file.filename,
+            place=name,
+            mend=f"Say so with --dataset {name}{LAST}, or that it is (shot, y, x) with "
+            f"--dataset {name}{FIRST}.",
+        )

@@ -44,10 +44,9 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_mask_that_leaves_no_pixel_is_refused(tmp_path, shape):
     path = stack(tmp_path / "shots.h5", np.ones((3, 8, 8), np.uint16))
     with h5py.File(path, "a") as file:
-        file["mask"] = np.ones(shape, np.uint8)  # 1 for good, as some write it
-    said = refused(path)
-    assert "leaves no pixel" in said
-    assert "0 is good" in said
+        file["mask"] = np.full(shape, 4, np.uint8)
+    with pytest.raises(InputError, match="leaves no pixel"):
+        probe(path)
 
 
 def put_together(tmp_path: Path) -> tuple[Path, Path]:
@@ -66,9 +65,64 @@ def test_a_missing_part_of_a_virtual_dataset_is_named_and_not_read_as_zeros(tmp_
     with open_source(whole) as source:
         assert (source.read(4) == 2).all()
     part.rename(tmp_path / "moved.h5")
-    said = refused(whole)
-    assert "run1.h5 is not there" in said
-    assert "images" in said
+    with open_source(whole) as source:
+        assert (source.read(2) == 1).all(), "the other shots stay usable"
+        with pytest.raises(InputError, match=r"shot 4.*run1\.h5 is not there"):
+            source.read(3)
+    assert any("run1.h5 is not there" in note for note in probe(whole).notes)
+
+
+def test_a_part_without_its_dataset_is_named_and_not_read_as_zeros(tmp_path):
+    whole, part = put_together(tmp_path)
+    stack(part, np.ones((3, 8, 8), np.uint16), "other")
+    with open_source(whole) as source, pytest.raises(InputError, match=r"run1\.h5.*has no data"):
+        source.read(5)
+
+
+def test_a_part_that_is_too_short_is_named_and_not_read_as_zeros(tmp_path):
+    whole, part = put_together(tmp_path)
+    stack(part, np.ones((2, 8, 8), np.uint16), "data")
+    with open_source(whole) as source:
+        assert source.read(4).all()
+        with pytest.raises(InputError, match="holds only 2 shots"):
+            source.read(5)
+
+
+def test_more_parts_than_files_may_be_open_are_all_read(tmp_path):
+    resource = pytest.importorskip("resource")
+    layout = h5py.VirtualLayout((150, 8, 8), "u2")
+    for k in range(150):
+        stack(tmp_path / f"p{k}.h5", np.full((1, 8, 8), k + 1, np.uint16), "data")
+        layout[k : k + 1] = h5py.VirtualSource(f"p{k}.h5", "data", (1, 8, 8))
+    with h5py.File(tmp_path / "whole.h5", "w", libver="latest") as file:
+        file.create_virtual_dataset("images", layout)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    here = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 50
+    resource.setrlimit(resource.RLIMIT_NOFILE, (here + 100, hard))
+    try:
+        with open_source(tmp_path / "whole.h5") as source:
+            assert [int(source.read(i)[0, 0]) for i in range(150)] == list(range(1, 151))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_shots_that_were_never_written_are_not_empty_ones(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        images = file.create_dataset("images", (6, 8, 8), "u2", chunks=(1, 8, 8))
+        images[:3] = np.zeros((3, 8, 8))
+    with open_source(tmp_path / "a.h5") as source:
+        assert not source.read(2).any(), "zeros that somebody wrote are counts"
+        with pytest.raises(InputError, match="shot 4.*never written"):
+            source.read(3)
+
+
+def test_raw_files_outside_the_folder_are_not_read(tmp_path):
+    (tmp_path / "secret").write_bytes(bytes(range(256)))
+    (tmp_path / "in").mkdir()
+    with h5py.File(tmp_path / "in" / "a.h5", "w") as file:
+        file.create_dataset("images", (1, 16, 16), "u1", external=[("../secret", 0, 256)])
+    with pytest.raises(InputError, match="outside its own folder"):
+        probe(tmp_path / "in" / "a.h5")
 
 
 def test_a_part_that_goes_away_while_it_is_read_is_named(tmp_path):
@@ -128,8 +182,8 @@ def test_a_named_dataset_that_is_not_there_lists_those_that_are(tmp_path):
     [
         (np.ones((2, 5, 5), np.complex64), "complex"),
         (np.full((2, 5, 5), b"x"), "no numbers"),
-        (np.ones((2, 5)), "shape"),
-        (np.ones((2, 3, 5, 5)), "shape"),
+        (np.ones(5), "shape"),
+        (np.ones((2, 3, 5, 5, 5, 5)), "shape"),
         (np.ones((0, 5, 5)), "no shots"),
         (np.ones((4, 1, 1)), "1 × 1"),
         (np.ones((4, 1, 900)), "1 × 900"),
@@ -147,7 +201,17 @@ def test_shots_of_one_pixel_are_refused_without_being_named(tmp_path):
     assert "1 × 1" in refused(stack(tmp_path / "a.h5", np.ones((9, 1, 1))))
 
 
-@pytest.mark.parametrize("value", [0, 7, -3, np.nan, np.inf, 65535])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_shot_without_a_finite_pixel_is_unreadable_and_not_empty(tmp_path, value):
+    data = np.full((2, 5, 5), value, np.float32)
+    data[0] = 1
+    with open_source(stack(tmp_path / "a.h5", data)) as source:
+        assert source.read(0).all()
+        with pytest.raises(InputError, match="finite"):
+            source.read(1)
+
+
+@pytest.mark.parametrize("value", [0, 7, -3, 65535])
 def test_odd_counts_are_read_as_they_are(tmp_path, value):
     data = np.full((2, 5, 5), value, np.float32)
     with open_source(stack(tmp_path / "a.h5", data)) as source:

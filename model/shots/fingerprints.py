@@ -1,0 +1,120 @@
+"""Is a file of shots still the one that was labelled? Its bytes, and those of its parts, sampled.
+
+A `FileMark` is kept for the file itself and for every file that its shots are put together from.
+Size, times and inode are a hint: where they are as before nothing is read. Else a digest of the
+whole of a small file, or of blocks spread over a large one, decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_BLOCK = 64 * 1024
+_SAMPLED_BLOCKS = 8
+_SMALL_BLOCK = 32 * 1024
+BUDGET = 64 * 2**20
+"""Bytes that are read at most for the digests of one source, all its parts together."""
+
+
+@dataclass(frozen=True)
+class FileMark:
+    """One file as it was: `name` is relative to the source's folder, or absolute elsewhere."""
+
+    name: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    digest: str
+
+    def place(self, folder: Path) -> Path:
+        """Where the file lies, for a source in a folder."""
+        return folder / self.name
+
+    def is_untouched(self, folder: Path) -> bool:
+        """Whether size, times and inode are as before. OSError where it is gone."""
+        now = self.place(folder).stat()
+        kept = (self.size, self.mtime_ns, self.ctime_ns, self.inode)
+        return kept == (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino)
+
+
+def marks_of(path: Path, parts: Iterable[Path] = ()) -> tuple[FileMark, ...]:
+    """Of the file of a source, and of its parts that are there."""
+    files = [path, *(p for p in dict.fromkeys(parts) if p.is_file())]
+    return tuple(mark_of(file, path.parent, BUDGET // len(files)) for file in files)
+
+
+def mark_of(file: Path, folder: Path, budget: int = BUDGET) -> FileMark:
+    """How a file is now."""
+    found = file.stat()
+    place = file.resolve()
+    home = folder.resolve()
+    name = place.relative_to(home).as_posix() if place.is_relative_to(home) else str(place)
+    times = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    return FileMark(name, found.st_size, *times, digest_of(file, budget))
+
+
+def digest_of(path: Path, budget: int = BUDGET) -> str:
+    """Of the whole file, or of blocks spread over it, of `budget` bytes together."""
+    size = path.stat().st_size
+    digest = hashlib.blake2b(f"{size} {budget}".encode(), digest_size=16)
+    with path.open("rb", buffering=0) as stream:
+        if size <= budget:
+            while block := stream.read(2**20):
+                digest.update(block)
+            return digest.hexdigest()
+        count = max(2, budget // _SMALL_BLOCK)
+        for k in range(count):
+            stream.seek((size - _SMALL_BLOCK) * k // (count - 1))
+            digest.update(stream.read(_SMALL_BLOCK))
+    return digest.hexdigest()
+
+
+def is_same(mark: FileMark, folder: Path, n_files: int) -> bool:
+    """Whether a file still has the content that was marked. OSError where it is gone."""
+    if mark.is_untouched(folder):
+        return True
+    place = mark.place(folder)
+    return place.stat().st_size == mark.size and digest_of(place, BUDGET // n_files) == mark.digest
+
+
+def fingerprint(
+    path: Path | str, dataset: str, shape: tuple[int, ...], parts: Sequence[Path] = ()
+) -> str:
+    """What tells the shots of this file from those of another, in a few reads even of 50 GB.
+
+    A hash of the size, of the first, the last and some blocks between, of the dataset's name and
+    shape, and of the same of all `parts`. Times are no part of it: a copy is the same file.
+    """
+    path = Path(path)
+    digest = hashlib.blake2b(f"{path.stat().st_size} {dataset} {shape}".encode(), digest_size=16)
+    _sample(path, digest, _SAMPLED_BLOCKS)
+    for part in sorted(parts):
+        if part.is_file():
+            digest.update(f"{part.name} {part.stat().st_size}".encode())
+            _sample(part, digest, _SAMPLED_BLOCKS if len(parts) < 16 else 1)
+    return digest.hexdigest()
+
+
+def _sample(path: Path, digest: hashlib.blake2b, count: int) -> None:
+    size = path.stat().st_size
+    offsets = {0, max(0, size - _BLOCK)}
+    offsets.update(size * k // (count + 1) for k in range(1, count + 1))
+    with path.open("rb", buffering=0) as stream:
+        for offset in sorted(offsets):
+            stream.seek(offset)
+            digest.update(stream.read(_BLOCK))
+
+
+def hash_of(counts: npt.NDArray[Any]) -> int:
+    """What tells the counts (y, x) of a shot from those of another, as a 64-bit number."""
+    digest = hashlib.blake2b(f"{counts.shape} {counts.dtype}".encode(), digest_size=8)
+    digest.update(np.ascontiguousarray(counts).view(np.uint8).data)
+    return int.from_bytes(digest.digest(), "little")
