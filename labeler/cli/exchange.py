@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,10 @@ def _export(args: argparse.Namespace) -> int:
 
     _refuse_idle_options(args)
     with Project.open(args.project) as project:
+        if args.shots:
+            project.refuse_changed()
+        else:
+            _warn_of_changes(project)
         who = _annotator(project, args.annotator)
         if args.shots:
             return _export_shots(project, args, who)
@@ -128,6 +133,12 @@ def _export(args: argparse.Namespace) -> int:
     else:
         print(f"{counts['labelled']} labelled of {counts['shots']} shots written to {args.out}")
     return 0
+
+
+def _warn_of_changes(project: Any) -> None:
+    """Labels are right for the shots as they were; whoever takes them elsewhere should know."""
+    for source, change in project.source_changes():
+        print(f"airylabel: note: {source.info.path}: {change.what}.", file=sys.stderr)
 
 
 def _export_shots(project: Any, args: argparse.Namespace, who: int | None) -> int:
@@ -247,6 +258,7 @@ def _report(args: argparse.Namespace) -> int:
     from labeler.window.widgets.print_pdf import print_pdf
 
     with Project.open(args.project) as project:
+        _warn_of_changes(project)
         who = _annotator(project, args.annotator)
         out = write_report(project, args.out, print_pdf, annotator=who, force=args.force)
     if args.json:

@@ -74,6 +74,7 @@ def _prepare(args: argparse.Namespace) -> int:
             flat_detector="flat" in args.steps,
             centre="centre" in args.steps,
         )  # fmt: skip
+        project.refuse_changed()
         last = follow(prepare_project(project, wanted, args.background, stop=listen()), args)
     if args.json:
         print_json({k: v for k, v in last.items() if k not in ("time", "metrics")})
@@ -87,6 +88,7 @@ def _thumbnails(args: argparse.Namespace) -> int:
     from labeler.shots.make_thumbnails import make_thumbnails
 
     with Project.open(args.project) as project:
+        project.refuse_changed()
         table, folder = project.shot_table(), project.folder / "thumbnails"
     events = make_thumbnails(
         table, folder, workers=args.workers, scheduler=args.scheduler, stop=listen()

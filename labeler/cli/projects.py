@@ -12,7 +12,7 @@ from model.errors import InputError
 
 
 def add_parsers(subparsers: Any) -> None:
-    """create, info, check, allow-server."""
+    """create, info, check, allow-server, sources, look."""
     create = subparsers.add_parser("create", help="make a project from files of shots")
     create.add_argument("project", type=Path, metavar="PROJECT", help="a new or empty folder")
     create.add_argument("files", type=Path, nargs="+", metavar="FILE", help="HDF5 files of shots")
@@ -52,6 +52,40 @@ def add_parsers(subparsers: Any) -> None:
     allow.add_argument("project", type=Path, metavar="PROJECT")
     add_output_options(allow)
     allow.set_defaults(run=_allow_server)
+
+    sources = subparsers.add_parser(
+        "sources", help="files of shots: what was opened, what changed since, geometry"
+    )
+    sources.add_argument("project", type=Path, metavar="PROJECT")
+    sources.add_argument(
+        "--moved", nargs=2, metavar=("N", "PATH"), help="source N lies at PATH now"
+    )
+    sources.add_argument(
+        "--take-over", type=int, metavar="N", help="take the new shots of source N, as further ones"
+    )
+    sources.add_argument(
+        "--keep-labels", type=int, metavar="N",
+        help="source N was rewritten and holds the labelled shots: go on",
+    )  # fmt: skip
+    sources.add_argument("--geometry", type=int, metavar="N", help="set the geometry of source N")
+    for name, unit, of in (
+        ("distance-mm", "MM", "from interaction to detector"),
+        ("pixel-um", "UM", "side of a pixel"),
+        ("energy-ev", "EV", "of the photons"),
+        ("wavelength-nm", "NM", "of the photons, instead of their energy"),
+    ):
+        sources.add_argument(f"--{name}", type=float, metavar=unit, help=of)
+    sources.add_argument(
+        "--centre", nargs=2, type=float, metavar=("Y", "X"), help="of the beam, in pixels"
+    )
+    add_output_options(sources)
+    sources.set_defaults(run=_sources)
+
+    look = subparsers.add_parser("look", help="what is inside a file, and what would be opened")
+    look.add_argument("file", type=Path, metavar="FILE")
+    look.add_argument("--dataset", metavar="D", help="look at this dataset")
+    add_output_options(look)
+    look.set_defaults(run=_look)
 
 
 def _create(args: argparse.Namespace) -> int:
@@ -126,7 +160,11 @@ def _print_summary(found: dict[str, Any]) -> None:
     for source in found["sources"]:
         gone = "  [red]missing[/red]" if source["missing"] else ""
         size = f"{source['shots']} × {source['shape'][0]} × {source['shape'][1]}"
-        console.print(f"  {escape(source['path'])}: {size} {source['dtype']}{gone}")
+        place = escape(f"{source['path']} {source['dataset']}")
+        console.print(f"  {place}: {size} {source['dtype']}{gone}")
+        for note in (*source["notes"], source["changed"]):
+            if note:
+                console.print(f"    {escape(note)}")
     table = Table("class", "labels", "own", "with the files")
     for name in found["classes"]:
         counts = [str(found["labels"][kind][name]) for kind in ("merged", "own", "imported")]
@@ -161,3 +199,60 @@ def _check(args: argparse.Namespace) -> int:
             print(finding)
         print("The project is whole." if whole else "The project is not whole.")
     return 0 if whole else 1
+
+
+def _sources(args: argparse.Namespace) -> int:
+    from labeler.project.project import Project
+    from labeler.project.summary import source_facts
+
+    with Project.open(args.project) as project:
+        if args.moved:
+            if not args.moved[0].isdecimal():
+                raise InputError(
+                    f"{args.moved[0]!r} is no number of a source", mend="See `sources`."
+                )
+            project.relocate(int(args.moved[0]), args.moved[1])
+        if args.take_over is not None:
+            project.take_over(args.take_over)
+        if args.keep_labels is not None:
+            project.keep_labels(args.keep_labels)
+        if args.geometry is not None:
+            _set_geometry(project, args)
+        found = source_facts(project)
+    if args.json:
+        print_json({"sources": found})
+        return 0
+    for source in found:
+        y, x = source["shape"]
+        print(f"{source['id']}  {source['path']} {source['dataset']}")
+        print(f"   {source['layout']}: {source['shots']:,} × {y} × {x} {source['dtype']}")
+        for text in (*source["notes"], source["geometry"]["text"], source["changed"]):
+            if text:
+                print(f"   {text}")
+    return 0
+
+
+def _set_geometry(project: Any, args: argparse.Namespace) -> None:
+    from labeler.shots.geometry import entered
+
+    old = next((s.info.geometry for s in project.stored_sources if s.id == args.geometry), None)
+    new = entered(
+        old,
+        distance_mm=args.distance_mm,
+        pixel_um=args.pixel_um,
+        energy_ev=args.energy_ev,
+        wavelength_nm=args.wavelength_nm,
+        centre=args.centre,
+    )
+    project.set_geometry(args.geometry, new)
+
+
+def _look(args: argparse.Namespace) -> int:
+    from model.shots.look import look
+
+    found = look(args.file, args.dataset)
+    if args.json:
+        print_json(found.facts())
+    else:
+        print("\n".join(found.lines()))
+    return 0 if found.opened is not None else 1

@@ -83,6 +83,7 @@ def table_of_project(folder: Path) -> Any:
     from labeler.project.project import Project
 
     with Project.open(folder) as project:
+        project.refuse_changed()
         return project.shot_table()
 
 

@@ -161,6 +161,7 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
         from model.runs.checkpoint import describe
 
         with Project.open(args.target) as project:
+            project.refuse_changed()
             table = project.shot_table()
             run = project.run_given(args.folder)
             project.taxonomy.columns(describe(run).class_names, run)  # refuses foreign classes

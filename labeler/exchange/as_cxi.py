@@ -19,7 +19,8 @@ from labeler.exchange.sheet import LabelSheet
 from labeler.project.store import LABELLED
 from model.errors import InputError
 from model.shots.hdf5 import open_file, texts
-from model.shots.layouts.cxi import PLANCK_TIMES_LIGHT, numbered
+from model.shots.layouts.cxi import numbered
+from model.shots.layouts.nexus import PLANCK_TIMES_LIGHT
 from model.shots.table import SourceInfo
 
 CXI_VERSION = 160

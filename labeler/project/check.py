@@ -17,7 +17,7 @@ import numpy as np
 from labeler.project import backups
 from labeler.project.backups import Backup
 from labeler.project.folder import DATABASE, SERVER, TAXONOMY
-from labeler.project.project import Project
+from labeler.project.project import Project, choice
 from labeler.project.store import Store, copies, salvage
 from labeler.project.store.classing import TEXT
 from labeler.project.store.salvage import Saved
@@ -66,18 +66,19 @@ def _history(project: Project) -> Iterator[Finding]:
 
 
 def _sources(project: Project) -> Iterator[Finding]:
-    missing, changed = set(project.missing_sources()), set(project.changed_sources())
+    changes = {source.id: change for source, change in project.source_changes()}
     for source in project.stored_sources:
-        info = source.info
-        if source in missing:
+        change = changes.get(source.id)
+        if change is not None and change.kind == "missing":
             mend = "Bring it back, or open the project and say where it is now."
-            yield Finding("error", f"{info.path}: the file is gone", mend)
-        elif source in changed:
-            mend = "Bring the original back; labels of its shots may now be of other shots."
-            yield Finding("error", f"{info.path}: the file is another one than before", mend)
+            yield Finding("error", str(change), mend)
+        elif change is not None:
+            yield Finding(
+                "error" if change.serious else "warning", str(change), choice(project, source)
+            )
         else:
             try:
-                list(probe_each([(info.path, info.dataset)]))
+                list(probe_each([(source.info.path, source.info.dataset)]))
             except InputError as error:
                 yield Finding("error", str(error), "")
 

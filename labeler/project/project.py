@@ -22,11 +22,11 @@ from labeler.project.folder import BACKUPS, DATABASE, RUNS, SERVER, TAXONOMY, Ru
 from labeler.project.store import LABELLED, Store, StoredSource
 from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.records import Present, Pulse, Status
+from labeler.shots.changes import Change, change_of
 from model.errors import InputError
 from model.output_files import sweep
 from model.shots.first_look import probe_each
-from model.shots.hdf5 import fingerprint
-from model.shots.table import ShotTable, SourceInfo, make_table, open_source, refuse_twins
+from model.shots.table import Geometry, ShotTable, SourceInfo, make_table, refuse_twins
 from model.taxonomy.taxonomy import Class, Taxonomy
 from model.taxonomy.toml import load, loads
 
@@ -189,18 +189,92 @@ class Project:
         """Sources whose file is not where it was."""
         return tuple(s for s in self._stored if not s.info.path.is_file())
 
+    def source_changes(self) -> list[tuple[StoredSource, Change]]:
+        """Sources that are not as they were labelled, and what became of each."""
+        found = ((s, change_of(s.info)) for s in self._stored)
+        return [(source, change) for source, change in found if change is not None]
+
     def changed_sources(self) -> tuple[StoredSource, ...]:
         """Sources whose file is there and is another one now."""
-        here = (s for s in self._stored if s.info.path.is_file())
-        return tuple(s for s in here if _fingerprint(s.info) != s.info.fingerprint)
+        return tuple(s for s, c in self.source_changes() if c.serious and c.kind != "missing")
+
+    def refuse_changed(self) -> None:
+        """InputError, with the choice there is, where labels may lie on other shots than before."""
+        for source, change in self.source_changes():
+            if change.kind in ("replaced", "rewritten", "grown"):
+                raise InputError(change.what, file=source.info.path, mend=choice(self, source))
+
+    def keep_labels(self, source_id: int) -> None:
+        """The file's shots of now are the labelled ones: go on with it as it is."""
+        at, change = self._changed(source_id)
+        old, now = self._stored[at], change.now
+        if now is None or now.shape != old.info.shape or now.n_shots < old.info.n_shots:
+            mend = "Bring the old file back, or take its shots over as new ones."
+            raise InputError(change.what, file=old.info.path, mend=mend)
+        info = replace(
+            old.info, fingerprint=now.fingerprint, files=now.files, samples=now.samples,
+            has_mask=now.has_mask, notes=now.notes,
+        )  # fmt: skip
+        self._rewrite(at, info)
+
+    def take_over(self, source_id: int) -> StoredSource:
+        """Take the file's new shots into the project, behind all others; labels stay where they
+        are.
+
+        Of a file that grew, the new ones alone. One that was replaced becomes a source of its own;
+        the old shots stay in the project, as those of a file that is gone.
+        """
+        at, change = self._changed(source_id)
+        old, now = self._stored[at], change.now
+        if now is None:
+            mend = "Bring the old file back."
+            raise InputError(change.what, file=old.info.path, mend=mend)
+        if change.kind == "grown":
+            if at != len(self._stored) - 1:
+                mend = "Only the last source of a project can grow: make a new project of it."
+                raise InputError(change.what, file=old.info.path, mend=mend)
+            self._rewrite(at, replace(now, geometry=old.info.geometry))
+            return self._stored[at]
+        gone = old.info.path.with_name(
+            f"{old.info.path.name} (replaced, {old.info.fingerprint[:8]})"
+        )
+        self.store.move_source(old.id, gone, "")
+        self._stored[at] = replace(old, info=replace(old.info, path=gone), relative="")
+        return self.add_source(now.path, now.dataset, labels=False)
+
+    def set_geometry(self, source_id: int, geometry: Geometry) -> None:
+        """Say where the detector of a source stood; everything that needs it uses this."""
+        at = self._at(source_id)
+        self._rewrite(at, replace(self._stored[at].info, geometry=geometry))
+
+    def _at(self, source_id: int) -> int:
+        found = next((i for i, s in enumerate(self._stored) if s.id == source_id), None)
+        if found is None:
+            have = ", ".join(str(s.id) for s in self._stored)
+            raise InputError(f"there is no source {source_id}", mend=f"There are: {have}.")
+        return found
+
+    def _changed(self, source_id: int) -> tuple[int, Change]:
+        at = self._at(source_id)
+        change = change_of(self._stored[at].info)
+        if change is None or not change.serious:
+            where = self._stored[at].info.path
+            raise InputError("is as it was labelled", file=where, mend="There is nothing to do.")
+        return at, change
+
+    def _rewrite(self, at: int, info: SourceInfo) -> None:
+        self.store.rewrite_source(self._stored[at].id, info)
+        self._stored[at] = replace(self._stored[at], info=info)
 
     def relocate(self, source_id: int, new_path: Path | str) -> None:
         """Say where a source's file lies now; InputError where that is another file."""
         at = next(i for i, s in enumerate(self._stored) if s.id == source_id)
         old = self._stored[at]
         info = replace(old.info, path=Path(new_path).absolute())
-        open_source(info.path, known=info).close()
-        if _fingerprint(info) != info.fingerprint:
+        change = change_of(info)
+        if change is not None and change.kind == "missing":
+            raise InputError("there is no such file", file=info.path, mend="Check the path.")
+        if change is not None and change.kind not in ("touched", "part missing"):
             raise InputError(
                 f"is not the file that {old.info.path.name} was: its contents differ",
                 file=info.path,
@@ -339,8 +413,13 @@ def _sweep(folder: Path, store: Store) -> None:
                 sweep(place)
 
 
-def _fingerprint(info: SourceInfo) -> str:
-    return fingerprint(info.path, info.dataset, (info.n_shots, *info.shape))
+def choice(project: Project, source: StoredSource) -> str:
+    """What a person can do about a source that changed, as commands."""
+    command = f"airylabel sources {project.folder.name}"
+    return (
+        f"Bring the old file back ({command} --moved {source.id} PATH), take its shots over as new "
+        f"ones (--take-over {source.id}), or go on knowingly (--keep-labels {source.id})."
+    )
 
 
 def _found(source: StoredSource, folder: Path) -> StoredSource:

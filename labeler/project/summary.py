@@ -9,6 +9,7 @@ import numpy as np
 from labeler import version
 from labeler.project.project import Merged, Project
 from labeler.project.store import FLAGGED, SKIPPED
+from labeler.shots.geometry import in_words
 
 
 def summary(project: Project) -> dict[str, Any]:
@@ -20,7 +21,6 @@ def summary(project: Project) -> dict[str, Any]:
     merged = project.merged_state()
     own = project.merged_state(only_mine=True)
     imported = project.imported_state()
-    missing = {source.id for source in project.missing_sources()}
     return {
         "name": project.name,
         "folder": str(project.folder),
@@ -41,19 +41,7 @@ def summary(project: Project) -> dict[str, Any]:
         "contradictions": int(_contradictions(project, merged)),
         "violations": violations(project, merged),
         "annotators": [{"name": a.name, "kind": a.kind} for a in project.store.annotators()],
-        "sources": [
-            {
-                "id": source.id,
-                "path": str(source.info.path),
-                "dataset": source.info.dataset,
-                "layout": source.info.layout,
-                "shots": source.info.n_shots,
-                "shape": list(source.info.shape),
-                "dtype": source.info.dtype,
-                "missing": source.id in missing,
-            }
-            for source in project.stored_sources
-        ],
+        "sources": source_facts(project),
         "runs": [
             {
                 "number": run.number,
@@ -67,6 +55,27 @@ def summary(project: Project) -> dict[str, Any]:
         "current_run": project.current_run,
         "notes": project.notes,
     }
+
+
+def source_facts(project: Project) -> list[dict[str, Any]]:
+    """For every source: what was opened, its geometry, and what became of it since."""
+    changes = {source.id: change for source, change in project.source_changes()}
+    return [
+        {
+            "id": source.id,
+            "path": str(source.info.path),
+            "dataset": source.info.dataset,
+            "layout": source.info.layout,
+            "shots": source.info.n_shots,
+            "shape": list(source.info.shape),
+            "dtype": source.info.dtype,
+            "missing": source.id in changes and changes[source.id].kind == "missing",
+            "changed": changes[source.id].what if source.id in changes else "",
+            "notes": list(source.info.notes),
+            "geometry": {**vars(source.info.geometry), "text": in_words(source.info.geometry)},
+        }
+        for source in project.stored_sources
+    ]
 
 
 def violations(project: Project, merged: Merged) -> list[dict[str, Any]]:

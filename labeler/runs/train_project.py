@@ -53,6 +53,7 @@ class Wishes:
 def train_project(folder: Path, recipe: Recipe, wishes: Wishes, stop: Stop) -> Iterator[Event]:
     """Train, predict all shots, and put the new run to use where it may be; see `train`."""
     with Project.open(folder) as project:
+        project.refuse_changed()
         before = project.shot_table().offered()
         table = with_roles(before, wishes.seed)
         decided = np.flatnonzero(table.role != before.role)

@@ -38,12 +38,6 @@ class FileMark:
         """Where the file lies, for a source in a folder."""
         return folder / self.name
 
-    def is_untouched(self, folder: Path) -> bool:
-        """Whether size, times and inode are as before. OSError where it is gone."""
-        now = self.place(folder).stat()
-        kept = (self.size, self.mtime_ns, self.ctime_ns, self.inode)
-        return kept == (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino)
-
 
 def marks_of(path: Path, parts: Iterable[Path] = ()) -> tuple[FileMark, ...]:
     """Of the file of a source, and of its parts that are there."""
@@ -77,12 +71,17 @@ def digest_of(path: Path, budget: int = BUDGET) -> str:
     return digest.hexdigest()
 
 
-def is_same(mark: FileMark, folder: Path, n_files: int) -> bool:
-    """Whether a file still has the content that was marked. OSError where it is gone."""
-    if mark.is_untouched(folder):
+def is_same(mark: FileMark, folder: Path, n_files: int, place: Path | None = None) -> bool:
+    """Whether a file of a source in `folder` still has the content that was marked.
+
+    `place`: where it lies now, where that is not as marked. OSError where it is gone.
+    """
+    place = place or mark.place(folder)
+    now = place.stat()
+    before = (mark.size, mark.mtime_ns, mark.ctime_ns, mark.inode)
+    if before == (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino):
         return True
-    place = mark.place(folder)
-    return place.stat().st_size == mark.size and digest_of(place, BUDGET // n_files) == mark.digest
+    return now.st_size == mark.size and digest_of(place, BUDGET // n_files) == mark.digest
 
 
 def fingerprint(

@@ -197,8 +197,7 @@ def _first_axis(space: h5py.h5s.SpaceID, n: int) -> tuple[int, int, int, int]:
     """(start, stride, count, block) of the rows that a selection takes."""
     kind = space.get_select_type()
     if kind == h5py.h5s.SEL_ALL:
-        dims = space.get_simple_extent_dims()
-        return 0, 1, 1, int(dims[0]) if dims else 1
+        return 0, max(1, n), 1, n
     if kind == h5py.h5s.SEL_HYPERSLABS and space.is_regular_hyperslab():
         start, stride, count, block = (int(v[0]) for v in space.get_regular_hyperslab())
         if count >= 2**62 or block >= 2**62:  # without end

@@ -17,6 +17,7 @@ from labeler.project.store.records import Annotator, Rows, StoredSource
 from labeler.project.store.schema import ANNOTATORS, CLASSES, META, ROLES, SOURCES
 from labeler.project.store.schema import table_of as table_of
 from model.errors import InputError
+from model.shots.fingerprints import FileMark
 from model.shots.layouts import Geometry
 from model.shots.sources import SourceInfo
 
@@ -107,9 +108,6 @@ class Facts:
         if _as_text(relative) != relative:
             mend = "Rename the file or its folder."
             raise InputError("has a name that is no text in UTF-8", file=info.path, mend=mend)
-        details = asdict(info)
-        for other in ("path", "n_shots", "fingerprint"):
-            del details[other]
         with self.database.write() as connection:
             first = self.n_shots()
             statement = insert(SOURCES).values(
@@ -118,11 +116,22 @@ class Facts:
                 first_row=first,
                 n_shots=info.n_shots,
                 fingerprint=info.fingerprint,
-                details=details,
+                details=_details(info),
             )
             made = connection.execute(statement).inserted_primary_key
         assert made is not None
         return StoredSource(int(made[0]), info, first, relative)
+
+    def rewrite_source(self, source_id: int, info: SourceInfo) -> None:
+        """Keep what is known of a file now; only the last one may have more shots than before."""
+        values = {
+            "n_shots": info.n_shots,
+            "fingerprint": info.fingerprint,
+            "details": _details(info),
+        }
+        with self.database.write() as connection:
+            statement = update(SOURCES).where(SOURCES.c.id == source_id).values(**values)
+            connection.execute(statement)
 
     def move_source(self, source_id: int, path: Path, relative: str) -> None:
         """Keep where a file lies now."""
@@ -168,6 +177,13 @@ class Facts:
             connection.execute(keep, items)
 
 
+def _details(info: SourceInfo) -> dict[str, Any]:
+    details = asdict(info)
+    for other in ("path", "n_shots", "fingerprint"):
+        del details[other]
+    return details
+
+
 def _source(row: Any) -> StoredSource:
     details = row["details"]
     geometry = details["geometry"]
@@ -186,6 +202,9 @@ def _source(row: Any) -> StoredSource:
         class_names=tuple(details["class_names"]),
         has_mask=details["has_mask"],
         geometry=Geometry(**geometry),
+        files=tuple(FileMark(**mark) for mark in details.get("files", ())),
+        samples=tuple((int(i), int(mark)) for i, mark in details.get("samples", ())),
+        notes=tuple(details.get("notes", ())),
     )
     return StoredSource(int(row["id"]), info, int(row["first_row"]), row["relative"])
 

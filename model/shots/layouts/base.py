@@ -98,7 +98,7 @@ class Mask:
     def __init__(self, first: npt.ArrayLike) -> None:
         values = np.asarray(first)
         self.one_is_good = False
-        if values.size and (values.dtype.kind == "b" or values.max() <= 1 and values.min() >= 0):
+        if values.size and (values.dtype.kind == "b" or (values.max() <= 1 and values.min() >= 0)):
             self.one_is_good = float(np.mean(values != 0)) > 0.5
 
     def good(self, mask: npt.ArrayLike) -> npt.NDArray[np.bool_]:

@@ -137,7 +137,7 @@ class Entries:
             return ()
         own = Path(found.file.filename)
         here = [] if own.resolve() == Path(self.file.filename).resolve() else [own]
-        return tuple([*here, *Parts(found).files()])
+        return (*here, *Parts(found).files())
 
     def notes(self) -> tuple[str, ...]:
         found = [] if self._seen_mask is None else [self._seen_mask.note]

@@ -135,8 +135,7 @@ class Master:
         return tuple(Path(d.file.filename) for d in found if d is not None)
 
     def notes(self) -> tuple[str, ...]:
-        said = [f"{len(self._members)} files of data"]
-        return tuple([*said, *filter(None, [self._mask_note])])
+        return (f"{len(self._members)} files of data", *filter(None, [self._mask_note]))
 
     def _read_mask(self) -> None:
         entry = self.dataset.split("/")[0]

@@ -190,8 +190,9 @@ class Stack:
         found = self.beside("mask")
         if found is None or found.dtype.kind not in "biu" or self._last:
             return None
-        if found.shape[len(found.shape) - len(self._data.shape[len(self._counted) :]) :] != (
-            self._data.shape[len(self._counted) :]
+        if (
+            found.shape[len(found.shape) - len(self._data.shape[len(self._counted) :]) :]
+            != (self._data.shape[len(self._counted) :])
         ):
             return None
         per_shot = found.ndim == self._data.ndim and bool(self._counted)

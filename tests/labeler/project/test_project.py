@@ -11,8 +11,10 @@ import h5py
 import numpy as np
 import pytest
 
+from labeler.project.check import check
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
+from labeler.shots.geometry import entered
 from model.errors import InputError
 from model.taxonomy.toml import shipped
 from tests.helpers.window_parts import make_project
@@ -164,9 +166,9 @@ def test_a_file_that_moved_is_missing_until_it_is_found_again(project, tmp_path)
         other = shots(tmp_path / "other.h5", seed=9)
         with pytest.raises(InputError, match=r"not the file that a\.h5 was"):
             again.relocate(missing.id, other)
-        with pytest.raises(InputError, match="no such file"):
+        with pytest.raises(InputError, match=r"gone\.h5"):
             again.relocate(missing.id, tmp_path / "gone.h5")
-        with pytest.raises(InputError, match="has changed"):
+        with pytest.raises(InputError, match="not the file"):
             again.relocate(missing.id, shots(tmp_path / "longer.h5", n=4))
         again.relocate(missing.id, tmp_path / "far" / "renamed.h5")
         assert not again.missing_sources()
@@ -189,6 +191,87 @@ def test_a_file_that_was_replaced_is_noticed(project, tmp_path):
     assert not project.changed_sources()
     shots(tmp_path / "a.h5", seed=5)
     assert [s.id for s in project.changed_sources()] == [project.stored_sources[0].id]
+
+
+def test_one_shot_rewritten_in_place_is_noticed_with_its_times_put_back(project, tmp_path):
+    before = (tmp_path / "a.h5").stat()
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["images"][1] = file["images"][2]
+    os.utime(tmp_path / "a.h5", ns=(before.st_atime_ns, before.st_mtime_ns))
+    (source,) = project.changed_sources()
+    with pytest.raises(InputError, match=r"replaced.*--take-over.*--keep-labels"):
+        project.refuse_changed()
+    assert [f.severity for f in check(project.folder)] == ["error"]
+    project.keep_labels(source.id)
+    project.refuse_changed()
+    project.close()
+    assert not check(project.folder)
+
+
+def test_an_exact_copy_in_its_place_is_the_same_file(project, tmp_path):
+    raw = (tmp_path / "a.h5").read_bytes()
+    (tmp_path / "a.h5").unlink()
+    (tmp_path / "a.h5").write_bytes(raw)
+    assert not project.source_changes()
+
+
+def test_a_file_that_grew_is_said_and_its_new_shots_can_be_taken_over(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        data = np.arange(4 * 64).reshape(4, 8, 8)
+        file.create_dataset("images", data=data, maxshape=(None, 8, 8), chunks=(1, 8, 8))
+    with Project.create(tmp_path / "week", [tmp_path / "a.h5"]) as made:
+        made.store.record(made.annotator, [3], 1, LABELLED, origin="key")
+        with h5py.File(tmp_path / "a.h5", "r+") as file:
+            file["images"].resize(6, 0)
+            file["images"][4:] = 7
+        ((source, change),) = made.source_changes()
+        assert change.kind == "grown"
+        assert "from 4 to 6 shots" in change.what
+        assert sum(1 for _ in made.shot_table().iter_shots()) == 4, "known shots stay usable"
+        made.take_over(source.id)
+        assert made.n_shots == 6
+        assert not made.source_changes()
+        assert made.merged_state().labelled.tolist() == [False, False, False, True, False, False]
+
+
+def test_shots_of_a_replaced_file_come_as_further_ones_and_labels_stay_on_the_old(
+    project, tmp_path
+):
+    project.store.record(project.annotator, [0], 1, LABELLED, origin="key")
+    shots(tmp_path / "a.h5", seed=5)
+    (source,) = project.changed_sources()
+    project.take_over(source.id)
+    assert project.n_shots == 6
+    assert project.merged_state(only_mine=True).labelled.tolist() == [True] + [False] * 5
+    assert [s.id for s in project.missing_sources()] == [source.id]
+    assert not project.changed_sources()
+
+
+def test_a_part_of_a_virtual_file_that_was_replaced_is_noticed(tmp_path):
+    shots(tmp_path / "part.h5")
+    with h5py.File(tmp_path / "part.h5") as part:
+        layout = h5py.VirtualLayout(part["images"].shape, part["images"].dtype)
+        layout[...] = h5py.VirtualSource("part.h5", "images", part["images"].shape)
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        file.create_virtual_dataset("images", layout)
+    with Project.create(tmp_path / "week", [tmp_path / "v.h5"], labels=False) as made:
+        assert not made.source_changes()
+        shots(tmp_path / "part.h5", seed=5)
+        ((_, change),) = made.source_changes()
+        assert "part.h5 was replaced" in change.what
+        (tmp_path / "part.h5").unlink()
+        ((_, change),) = made.source_changes()
+        assert change.kind == "part missing"
+
+
+def test_geometry_that_a_person_enters_is_kept_with_the_project(project):
+    new = entered(project.sources[0].geometry, distance_mm=65, pixel_um=72.5, energy_ev=21.5)
+    project.set_geometry(project.stored_sources[0].id, new)
+    with Project.open(project.folder) as again:
+        assert again.shot_table().geometry(0) == new
+        assert again.sources[0].geometry.wavelength_m == pytest.approx(57.67e-9, rel=1e-3)
+    with pytest.raises(InputError, match="cannot be"):
+        entered(None, distance_mm=-1)
 
 
 # -- taxonomies that change --------------------------------------------------------------------
@@ -245,7 +328,7 @@ def test_runs_are_numbered_folders_and_say_how_they_ended(project):
 
 def test_ten_thousand_shots_open_in_a_fifth_of_a_second(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as f:
-        f.create_dataset("images", shape=(10_000, 8, 8), dtype="u2", chunks=(100, 8, 8))
+        f.create_dataset("images", data=np.zeros((10_000, 8, 8), "u2"), chunks=(100, 8, 8))
     with Project.create(tmp_path / "week", [tmp_path / "a.h5"]) as made:
         made.store.record(made.annotator, np.arange(10_000), 3, LABELLED, origin="bulk")
     took = []

@@ -44,6 +44,9 @@ class MadeUpSource:
     def mask(self, i):
         return np.eye(self.side, dtype=bool) if i % 2 else None
 
+    def shot(self, i):
+        return self.read(i), self.mask(i)
+
     def close(self):
         pass
 

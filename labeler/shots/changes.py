@@ -1,0 +1,101 @@
+"""Is a source still the file that was labelled? What became of it, in words, and how it is now.
+
+Untouched files cost one look at their times; a file that was touched is compared with its mark,
+and one that differs is opened in a child, where some of its shots are compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from model.errors import InputError
+from model.shots.child import FileReader
+from model.shots.fingerprints import BUDGET, fingerprint, hash_of, is_same
+from model.shots.sources import SourceInfo, examined, open_source
+
+Kind = Literal["missing", "part missing", "replaced", "rewritten", "grown", "touched"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of a source; `now` is what its file holds, None where that cannot be read."""
+
+    info: SourceInfo
+    kind: Kind
+    what: str
+    now: SourceInfo | None = None
+
+    @property
+    def serious(self) -> bool:
+        """Whether labels may now lie on other shots, or shots are gone."""
+        return self.kind != "touched"
+
+    def __str__(self) -> str:
+        return f"{self.info.path}: {self.what}"
+
+
+def change_of(info: SourceInfo) -> Change | None:
+    """What became of a source since it was last looked at; None where it is as it was."""
+    folder = info.path.parent
+    if not info.path.is_file() and not info.path.is_dir():
+        return Change(info, "missing", "the file is gone")
+    if not info.files:  # a project of an older program
+        whole = (info.n_shots, *info.shape)
+        same = fingerprint(info.path, info.dataset, whole) == info.fingerprint
+        return None if same else _compared(info, info.path.name)
+    touched = False
+    for mark in info.files:
+        place = info.path if mark is info.files[0] else mark.place(folder)
+        try:
+            if not is_same(mark, folder, len(info.files), place):
+                return _compared(info, place.name)
+            now = place.stat()
+        except OSError:
+            what = f"its part {mark.name} is gone; those shots cannot be read"
+            return Change(info, "part missing", what)
+        in_place = now.st_ino == mark.inode and now.st_mtime_ns != mark.mtime_ns
+        touched |= in_place and mark.size > BUDGET // len(info.files)
+    if touched:
+        what = "was written to; all that was compared is as before"
+        return Change(info, "touched", what)
+    return None
+
+
+def _compared(info: SourceInfo, name: str) -> Change:
+    """What the shots themselves say of a source of which a file has other contents now."""
+    where = "it" if name == info.path.name else f"its part {name}"
+    try:
+        with FileReader(_look_again) as ask:
+            now, hashes = ask(info.path, info.dataset, [i for i, _ in info.samples])
+    except InputError as error:
+        return Change(info, "replaced", f"{where} was replaced, and cannot be used ({error.what})")
+    before = [mark for _, mark in info.samples]
+    other = sum(a != b for a, b in zip(before, hashes, strict=True))
+    if now.shape != info.shape or now.n_shots < info.n_shots:
+        size = f"{now.n_shots} shots of {now.shape[0]} × {now.shape[1]}"
+        return Change(info, "replaced", f"{where} was replaced: it holds {size} now", now)
+    if other or not before:
+        many = f": {other} of {len(before)} shots that were compared are other ones"
+        return Change(info, "replaced", f"{where} was replaced{many if before else ''}", now)
+    if now.n_shots > info.n_shots:
+        more = now.n_shots - info.n_shots
+        what = f"has grown from {info.n_shots:,} to {now.n_shots:,} shots ({more:,} new)"
+        return Change(info, "grown", what, now)
+    what = f"{where} was written to; the {len(before)} shots that were compared are the same"
+    return Change(info, "rewritten", what, now)
+
+
+def _look_again(
+    path: Path, dataset: str | None, rows: list[int]
+) -> tuple[SourceInfo, list[int | None]]:
+    """In the child: what the file holds, and the hashes of some shots, None where unreadable."""
+    with open_source(path, dataset) as source:
+        hashes: list[int | None] = []
+        for i in rows:
+            try:
+                hashes.append(hash_of(source.read(i)) if i < source.info.n_shots else None)
+            except InputError:
+                hashes.append(None)
+        return examined(source), hashes

@@ -1,0 +1,101 @@
+"""What is inside a file, in a few lines: what would be opened, and how to name another dataset.
+
+Read in a child process: a damaged file may kill the child, never us.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from model.errors import InputError
+from model.shots.child import FileReader
+from model.shots.hdf5 import datasets, open_file
+from model.shots.sources import SourceInfo, examined, open_source
+
+MOST = 20
+"""Datasets that are listed."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """`opened` is None where nothing can be opened, for the reason `refused`; `others` are
+    (dataset, shape, type) of an HDF5 file, the largest first."""
+
+    path: Path
+    opened: SourceInfo | None
+    refused: str
+    others: tuple[tuple[str, tuple[int, ...], str], ...]
+    numbers: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """For scripts."""
+        found = asdict(self) | {"path": str(self.path)}
+        if self.opened is not None:
+            found["opened"]["path"] = str(self.opened.path)
+        return found
+
+    def lines(self) -> list[str]:
+        """For people."""
+        said = [str(self.path)]
+        if self.opened is None:
+            said.append(f"cannot be opened as shots: {self.refused}")
+        else:
+            info = self.opened
+            y, x = info.shape
+            said.append(f"opens {info.dataset}: {info.n_shots:,} shots of {y} × {x} {info.dtype}")
+            said.append(f"layout {info.layout}")
+            said += info.notes
+            if info.class_names:
+                said.append(f"labels: {', '.join(info.class_names)}")
+            if self.numbers:
+                said.append(f"numbers for every shot: {', '.join(self.numbers)}")
+            if len(info.files) > 1:
+                said.append(f"put together from {len(info.files) - 1} other files")
+        if self.others:
+            said.append("datasets (choose one with --dataset):")
+            said += [f"  {name}  {_shape(shape)} {kind}" for name, shape, kind in self.others]
+        return said
+
+
+def look(path: Path | str, dataset: str | None = None) -> Look:
+    """Look into a file or folder; InputError where there is nothing to look into."""
+    with FileReader(_look) as ask:
+        found: Look = ask(Path(path), dataset)
+    return found
+
+
+def _look(path: Path, dataset: str | None) -> Look:
+    opened, refused = None, ""
+    numbers: tuple[str, ...] = ()
+    try:
+        with open_source(path, dataset) as source:
+            opened = examined(source)
+            numbers = tuple(source.scalars())
+    except InputError as error:
+        if not path.exists():
+            raise
+        refused = str(error)
+    return Look(path, opened, refused, _datasets(path), numbers)
+
+
+def _datasets(path: Path) -> tuple[tuple[str, tuple[int, ...], str], ...]:
+    try:
+        with open_file(path) as file:
+            found = [(n, d.shape, str(d.dtype)) for n, d in datasets(file) if d.ndim >= 2]
+    except InputError:
+        return ()
+    found.sort(key=lambda item: -_size(item[1]))
+    return tuple(found[:MOST])
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for n in shape:
+        size *= n
+    return size
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " × ".join(f"{n:,}" for n in shape)
