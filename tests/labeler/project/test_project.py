@@ -166,7 +166,7 @@ def test_a_file_that_moved_is_missing_until_it_is_found_again(project, tmp_path)
         other = shots(tmp_path / "other.h5", seed=9)
         with pytest.raises(InputError, match=r"not the file that a\.h5 was"):
             again.relocate(missing.id, other)
-        with pytest.raises(InputError, match=r"gone\.h5"):
+        with pytest.raises(InputError, match="no such file"):
             again.relocate(missing.id, tmp_path / "gone.h5")
         with pytest.raises(InputError, match="not the file"):
             again.relocate(missing.id, shots(tmp_path / "longer.h5", n=4))
