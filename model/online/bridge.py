@@ -1,4 +1,4 @@
-"""Live shots of European XFEL by the Karabo bridge protocol (package karabo-bridge).
+"""Live shots of European XFEL by the Karabo bridge protocol.
 
 One message holds one train: one shot, or one for each pulse. Messages that hold no shots are told
 once for each reason. Nothing is ever sent but the request for the next train.
@@ -21,8 +21,7 @@ PULSES = ("image.pulseId", "image.cellId", "image.trainId")
 """Arrays with one number for each pulse: they tell which axis of the data is that of the pulses."""
 SMALLEST_SIDE = 16
 FOREIGN = (ValueError, KeyError, TypeError, IndexError, RuntimeError, AttributeError, BufferError)
-"""What the package raises on a message that is not of its protocol (msgpack's errors are
-ValueErrors)."""
+"""What a message that is not of the protocol raises (msgpack's errors are ValueErrors)."""
 
 
 class NoShotsError(Exception):
@@ -37,18 +36,11 @@ def arriving(address: str, wanted: Wanted) -> Arriving:
 
 def _client(address: str) -> Any:
     try:
-        import zmq
-        from karabo_bridge import Client
+        from model.online.bridge_client import Client
     except ImportError as error:
         mend = "pip install 'airylabel[online]'."
-        raise InputError("the package karabo-bridge is not installed", mend=mend) from error
-    context = zmq.Context()
-    try:
-        return Client(address, timeout=MOMENT_S, context=context)
-    except zmq.ZMQError as error:
-        context.destroy(linger=0)
-        what = f"is not an address ({error})"
-        raise InputError(what, file=None, place=address, mend="Write tcp://HOST:PORT.") from error
+        raise InputError("the package pyzmq or msgpack is not installed", mend=mend) from error
+    return Client(address, MOMENT_S)
 
 
 def _trains(client: Any, address: str, wanted: Wanted) -> Arriving:
@@ -56,8 +48,7 @@ def _trains(client: Any, address: str, wanted: Wanted) -> Arriving:
     with client:
         while True:
             try:
-                data, meta = client.next()
-                found = shots_of(data, meta, address, wanted)
+                found = shots_of(*_next(client), address, wanted)
             except TimeoutError:
                 yield None
                 continue
@@ -69,6 +60,15 @@ def _trains(client: Any, address: str, wanted: Wanted) -> Arriving:
                 yield Notice(text, unreadable=1)
                 continue
             yield found
+
+
+def _next(client: Any) -> tuple[Any, Any]:
+    from model.online.bridge_client import RefusedError
+
+    try:
+        return client.next()
+    except RefusedError as error:
+        raise NoShotsError(str(error)) from error
 
 
 def shots_of(
