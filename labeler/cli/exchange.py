@@ -68,7 +68,22 @@ def _add_import(subparsers: Any) -> None:
     parser.add_argument("project", type=Path, metavar="PROJECT")
     parser.add_argument("file", type=Path, metavar="FILE", help="what `export` or others wrote")
     parser.add_argument(
-        "--as", metavar="ANNOTATOR", dest="annotator", help="whose labels they are (default: yours)"
+        "--as",
+        metavar="ANNOTATOR",
+        dest="annotator",
+        help="whose labels they are here (default: whom the file names, else you)",
+    )
+    parser.add_argument(
+        "--from", metavar="NAME", dest="person", help="of a file of several people: whose to take"
+    )
+    parser.add_argument(
+        "--index-from", type=int, choices=(0, 1), metavar="0|1",
+        help="what the index of a file's first shot is, in a table of others",
+    )  # fmt: skip
+    parser.add_argument(
+        "--confirm",
+        action="store_true",
+        help="take the file's shots for the project's all the same",
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would change")
     parser.add_argument(
@@ -196,7 +211,12 @@ def _import(args: argparse.Namespace) -> int:
             args.annotator,
             only_new=args.only_new,
             drop_unknown=args.drop_unknown,
+            person=args.person,
+            index_from=args.index_from,
         )
+        if found.questions and not (args.dry_run or args.confirm):
+            mend = "Look with --dry-run; then say it, or take it as it is with --confirm."
+            raise InputError(found.questions[0], file=args.file, mend=mend)
         gesture = None if args.dry_run else apply(project, found)
     if args.json:
         print_json({**found.counts(), "dry_run": args.dry_run, "gesture": gesture})

@@ -86,7 +86,7 @@ def _lines(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
             heads = next(lines, [])
             body, numbers, begins = [], [], lines.line_num + 1
             for line in lines:
-                if line:
+                if any(cell.strip() for cell in line):  # a spreadsheet leaves empty rows behind
                     body.append(line)
                     numbers.append(begins)
                 begins = lines.line_num + 1

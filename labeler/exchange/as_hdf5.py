@@ -56,12 +56,19 @@ def read(path: Path) -> LabelSheet:
                     imported=file["imported"][()] != 0,
                     notes=dict(zip(rows, texts(file["notes"][()]), strict=True)) if rows else {},
                     fingerprints=texts(file["fingerprints"][()]) if "fingerprints" in file else (),
+                    by=_by(file, len(file["status"])),
                     unit="row",
                 ),
             )
         except (KeyError, ValueError, IndexError, OSError, TypeError) as error:
             what = f"is no whole export of labels ({error})"
             raise InputError(what, file=path, mend="Export it again.") from error
+
+
+def _by(file: h5py.File, n: int) -> tuple[str, ...]:
+    who = texts(file.attrs["annotator"])[0] if "annotator" in file.attrs else ""
+    decided = (file["status"][()] & LABELLED != 0) & (file["imported"][()] == 0)
+    return tuple(who if mine else "" for mine in decided.tolist())
 
 
 def checked(path: Path, sheet: LabelSheet) -> LabelSheet:

@@ -7,12 +7,13 @@ exported there, as JSON or as JSON-MIN, can be read here.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from labeler.exchange.columns import FROM_FILE
+from labeler.exchange.columns import FROM_FILE, ME, flat
 from labeler.exchange.sheet import LabelSheet, numbered
 from labeler.project.store import FLAGGED, LABELLED, SKIPPED
 from model.errors import InputError
@@ -68,25 +69,15 @@ def _task(sheet: LabelSheet, row: int) -> dict[str, Any]:
 
 
 def read(path: Path) -> LabelSheet:
-    """The sheet of tasks that `write` made or that Label Studio exported.
+    """The sheet of tasks that `write` made or that Label Studio exported, or of lines of them.
 
-    Of several annotations the newest that was not cancelled counts. InputError names the task.
+    Of several annotations by one person the newest that was not cancelled counts; each person
+    makes a row. InputError names the task.
     """
-    tasks = _tasks(path)
-    status = np.zeros(len(tasks), np.uint8)
-    imported = np.zeros(len(tasks), bool)
-    chosen: list[list[str]] = []
-    pairs, indices, notes = [], [], {}
-    for row, task in enumerate(tasks):
+    rows: list[_Row] = []
+    for number, task in enumerate(_tasks(path), 1):
         try:
-            data, meta = task.get("data", task), task.get("meta") or {}
-            pairs.append((str(data["file"]), str(data.get("dataset", ""))))
-            indices.append(_whole(data["index"]))
-            status[row], choices = _answer(task) if "annotations" in task else _short_answer(task)
-            status[row] |= FLAGGED * bool(meta.get("flagged"))
-            imported[row] = bool(meta.get("imported"))
-            if meta.get("note"):
-                notes[row] = str(meta["note"])
+            rows += _rows(task, number)
         except (
             KeyError,
             TypeError,
@@ -94,30 +85,62 @@ def read(path: Path) -> LabelSheet:
             AttributeError,
             IndexError,
             OverflowError,
+            RecursionError,
         ) as error:
             mend = "A task has data.file, data.index and annotations with choices."
-            what = f"is no task of labelled shots ({error!r})"
-            raise InputError(what, file=path, place=f"task {row + 1}", mend=mend) from error
-        chosen.append(choices)
-    names = list(dict.fromkeys(name for choices in chosen for name in choices))
+            what = f"is no task of labelled shots ({type(error).__name__}: {str(error)[:80]})"
+            raise InputError(what, file=path, place=f"task {number}", mend=mend) from error
+    names = list(dict.fromkeys(name for row in rows for name in row.choices))
     column = {name: c for c, name in enumerate(names)}
-    labels = np.zeros((len(tasks), len(names)), np.uint8)
-    for row, choices in enumerate(chosen):
-        labels[row, [column[name] for name in choices]] = 1
-    files, source_of = numbered(pairs)
+    labels = np.zeros((len(rows), len(names)), np.uint8)
+    for k, row in enumerate(rows):
+        labels[k, [column[name] for name in row.choices]] = 1
+    files, source_of = numbered([(row.file, row.dataset) for row in rows])
     return LabelSheet(
         class_names=tuple(names),
         files=tuple(file for file, _ in files),
         datasets=tuple(dataset for _, dataset in files),
         source_of=np.array(source_of, np.int32),
-        index_of=np.array(indices, np.int64),
+        index_of=np.array([row.index for row in rows], np.int64),
         labels=labels,
-        status=status,
-        imported=imported,
-        notes=notes,
+        status=np.array([row.status for row in rows], np.uint8),
+        imported=np.array([row.imported for row in rows], bool),
+        notes={k: row.note for k, row in enumerate(rows) if row.note},
         unit="task",
+        numbers=np.array([row.number for row in rows], np.int64),
+        by=tuple(row.by for row in rows),
         listed=True,
     )
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What one person decided of one task."""
+
+    number: int
+    file: str
+    dataset: str
+    index: int
+    status: int
+    imported: bool
+    note: str
+    by: str
+    choices: list[str]
+
+
+def _rows(task: dict[str, Any], number: int) -> list[_Row]:
+    data, meta = task.get("data", task), task.get("meta") or {}
+    place = (str(data["file"]), str(data.get("dataset", "")), _whole(data["index"]))
+    short = "annotations" not in task
+    answers = {_person(task): _short_answer(task)} if short else _answers(task["annotations"])
+    imported, who = bool(meta.get("imported")), meta.get(_ANNOTATOR)
+    flag, note = FLAGGED * bool(meta.get("flagged")), str(meta.get("note") or "")
+    found = []
+    for by, (status, choices) in answers.items():
+        name = by or ("" if imported or not who else str(who))
+        name = "" if name in (FROM_FILE, ME) else name
+        found.append(_Row(number, *place, status | flag, imported, note, name, choices))
+    return found
 
 
 def _whole(value: Any) -> int:
@@ -129,28 +152,47 @@ def _whole(value: Any) -> int:
 
 def _tasks(path: Path) -> list[Any]:
     try:
-        tasks = json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        try:
+            tasks = json.loads(text)
+        except json.JSONDecodeError:
+            tasks = [json.loads(line) for line in text.splitlines() if line.strip()]
     except (OSError, ValueError, RecursionError) as error:
         mend = "Export it again as JSON."
         raise InputError(f"cannot be read ({error})", file=path, mend=mend) from error
+    if isinstance(tasks, dict) and "data" in tasks:
+        tasks = [tasks]
     if not isinstance(tasks, list):
         raise InputError("is no list of tasks", file=path, mend="Export it again as JSON.")
     return tasks
 
 
-def _answer(task: dict[str, Any]) -> tuple[int, list[str]]:
-    """Status and classes of the annotation that counts."""
-    every = sorted(task["annotations"], key=lambda a: str(a.get("updated_at") or ""))
+def _person(annotation: dict[str, Any]) -> str:
+    """Who made it: an e-mail or name, else the number of a user."""
+    found = annotation.get("completed_by", annotation.get("annotator"))
+    if isinstance(found, dict):
+        found = found.get("email") or found.get("username") or found.get("id")
+    return "" if found is None else str(found)
+
+
+def _answers(annotations: list[dict[str, Any]]) -> dict[str, tuple[int, list[str]]]:
+    """By person: status and classes of the annotation that counts; one empty one without any."""
+    people: dict[str, list[dict[str, Any]]] = {}
+    for annotation in annotations:
+        people.setdefault(_person(annotation), []).append(annotation)
+    return {who: _answer(every) for who, every in people.items()} or {"": (0, [])}
+
+
+def _answer(annotations: list[dict[str, Any]]) -> tuple[int, list[str]]:
+    every = sorted(annotations, key=lambda a: str(a.get("updated_at") or ""))
     given = [a for a in every if not a.get("was_cancelled")] or every
-    if not given:
-        return 0, []
     status = SKIPPED if given[-1].get("was_cancelled") else 0
     choices: list[str] = []
     for result in given[-1]["result"]:
-        if result["type"] == "choices":
+        if result["type"] in ("choices", "taxonomy"):
             status |= LABELLED
-            choices += [str(name) for name in result["value"]["choices"]]
-    return status, choices
+            choices += flat(result["value"][result["type"]])
+    return status, list(dict.fromkeys(choices))
 
 
 def _short_answer(task: dict[str, Any]) -> tuple[int, list[str]]:
@@ -160,5 +202,4 @@ def _short_answer(task: dict[str, Any]) -> tuple[int, list[str]]:
         raise KeyError("annotations")
     if isinstance(found, dict):
         found = found["choices"]
-    names = [found] if isinstance(found, str) else found
-    return LABELLED, [str(name) for name in names]
+    return LABELLED, flat(found)

@@ -6,6 +6,7 @@ file, which shot in it, a column of 0 and 1 for each class, or one column that l
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from model.taxonomy.taxonomy import plain
 
 HEAD = ("shot", "file", "dataset", "index", "labelled_by", "flagged", "skipped", "note")
 """Columns before those of the classes."""
-FROM_FILE = "file"
+FROM_FILE, ME = "file", "me"
 CLASS = "class:"
 """Before the name of a class that would be taken for another column."""
 SEPARATORS = ";|,"
@@ -30,15 +31,17 @@ _MEANINGS = {
     "dataset": ("dataset",),
     "index": ("index",),
     "name": ("name", "shotname", "entry"),
-    "by": ("labelledby", "annotator"),
+    "by": ("labelledby", "annotator", "completedby", "annotatedby"),
     "flagged": ("flagged",),
     "skipped": ("skipped",),
     "note": ("note",),
     "classes": ("classes", "labels"),
 }
 _MEANING = {name: meaning for meaning, names in _MEANINGS.items() for name in names}
-_YES = {"1", "1.0", "true", "yes", "x"}
-_NO = {"0", "0.0", "false", "no"}
+_YES = {"1", "1.0", "true", "t", "yes", "y", "x", "wahr", "ja", "vrai", "oui", "verdadero", "vero"}
+_NO = {"0", "0.0", "false", "f", "no", "n", "falsch", "nein", "faux", "non", "falso"}
+_NOTHING = {"", "na", "n/a", "nan", "<na>", "null", "none", "-"}
+"""What pandas, R and spreadsheets write where there is nothing."""
 
 Column = Sequence[str]
 
@@ -51,7 +54,7 @@ def class_column(name: str) -> str:
 
 def who_decided(sheet: LabelSheet) -> list[str]:
     """(N,) the annotator, "file" for labels that came with the shots, '' where nobody did."""
-    me = "me" if sheet.annotator in (FROM_FILE, "") else sheet.annotator
+    me = ME if sheet.annotator in (FROM_FILE, "") else sheet.annotator
     names = np.where(sheet.imported, FROM_FILE, me)
     return [str(name) for name in np.where(sheet.labelled, names, "").tolist()]
 
@@ -72,6 +75,8 @@ class Table:
         self.known: dict[str, Column] = {}
         self.others: dict[str, Column] = {}
         for head, column in zip(heads, columns, strict=True):
+            if not head.strip() and not any(cell.strip() for cell in column):
+                continue  # a spreadsheet's empty column
             meaning = None if head.startswith(CLASS) else _MEANING.get(plain(head))
             if meaning is None or meaning in self.known:
                 self._add(head.removeprefix(CLASS), column)
@@ -99,7 +104,7 @@ class Table:
         """A known column as whole numbers; InputError names the row that has none."""
         column = self.known[meaning]
         try:
-            return np.array([int(v) for v in column], np.int64).reshape(-1)
+            return np.array([_whole(v) for v in column], np.int64).reshape(-1)
         except (ValueError, OverflowError):
             row = next(r for r, v in enumerate(column) if not _is_whole(v))
         what = f"has {column[row]!r} where the {meaning} of a shot should be"
@@ -115,16 +120,24 @@ class Table:
         return np.array([answers[v] for v in column], np.int8).reshape(-1)
 
 
+def _whole(value: str) -> int:
+    """Of '3' or '3.0', as pandas writes whole numbers beside missing ones."""
+    head, point, tail = value.strip().partition(".")
+    if point and tail.strip("0"):
+        raise ValueError(value)
+    return int(head)
+
+
 def _is_whole(value: str) -> bool:
     try:
-        return abs(int(value)) < 2**63
+        return abs(_whole(value)) < 2**63
     except ValueError:
         return False
 
 
 def _answer(value: str) -> int | None:
     word = value.strip().casefold()
-    return -1 if not word else 1 if word in _YES else 0 if word in _NO else None
+    return -1 if word in _NOTHING else 1 if word in _YES else 0 if word in _NO else None
 
 
 def sheet_of_table(table: Table) -> LabelSheet:
@@ -150,6 +163,8 @@ def sheet_of_table(table: Table) -> LabelSheet:
         labels=(answers == 1).astype(np.uint8),
         status=(decided * LABELLED | flagged * FLAGGED | skipped * SKIPPED).astype(np.uint8),
         imported=np.array([v == FROM_FILE for v in by], bool).reshape(-1),
+        by=tuple("" if v in (FROM_FILE, ME) else str(v) for v in by),
+        counts_from=0 if tuple(table.heads[: len(HEAD)]) == HEAD else None,
         notes={row: note for row, note in enumerate(table.text("note")) if note},
         shot_names=shot_names,
         unit=table.unit,
@@ -181,12 +196,14 @@ def _classes(table: Table) -> tuple[list[str], npt.NDArray[np.int8], list[str], 
 
 
 def _looks_like_a_class(column: Column) -> bool:
-    filled = [v for v in column if v.strip()]
+    filled = [v for v in column if v.strip().casefold() not in _NOTHING]
     return bool(filled) and 2 * sum(_answer(v) is not None for v in filled) > len(filled)
 
 
 def _from_list(column: Column) -> tuple[list[str], npt.NDArray[np.int8]]:
     """Classes that one column lists, parted by one of SEPARATORS; an empty cell is undecided."""
+    if any(v.lstrip().startswith(("{", "[")) for v in column):
+        column = [_from_json(v) for v in column]
     separator = next((s for s in SEPARATORS if any(s in v for v in column)), SEPARATORS[0])
     sets = [[n.strip() for n in v.split(separator) if n.strip()] for v in column]
     names = list(dict.fromkeys(n for found in sets for n in found))
@@ -197,6 +214,27 @@ def _from_list(column: Column) -> tuple[list[str], npt.NDArray[np.int8]]:
             answers[row] = 0
             answers[row, [number[n] for n in found]] = 1
     return names, answers
+
+
+def _from_json(value: str) -> str:
+    """A cell of Label Studio's CSV, {"choices": ["A", "B"]}, as 'A;B'."""
+    if not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    found = found.get("choices", found.get("taxonomy", [])) if isinstance(found, dict) else found
+    return SEPARATORS[0].join(flat(found))
+
+
+def flat(choices: object) -> list[str]:
+    """Names of choices however deep: a path of a taxonomy means every class along it."""
+    if isinstance(choices, str):
+        return [choices]
+    if not isinstance(choices, list):
+        raise TypeError(f"{type(choices).__name__} is no choice")
+    return list(dict.fromkeys(name for one in choices for name in flat(one)))
 
 
 def _places(

@@ -6,8 +6,8 @@ takes labels only where somebody decided, never takes one away, and leaves every
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -55,17 +55,20 @@ class Plan:
     without: tuple[str, ...] = ()
     """Classes of which the file says nothing; they stay where somebody decided already."""
     per_class: dict[str, tuple[int, int]] = field(default_factory=dict)
+    questions: tuple[str, ...] = ()
+    """What would put labels on other shots if it is not so; a person must confirm it."""
 
     def counts(self) -> dict[str, Any]:
         """The plan in numbers, for scripts."""
         names = ("annotator", "shots", "new", "changed", "same", "marks", "kept", "unknown_shots")
         found: dict[str, Any] = {name: getattr(self, name) for name in names}
-        more = ("unknown_classes", "left_out", "ignored", "without", "per_class")
+        more = ("unknown_classes", "left_out", "ignored", "without", "per_class", "questions")
         return found | {name: getattr(self, name) for name in more}
 
     def lines(self) -> list[str]:
         """The plan in words, one fact a line."""
         said = [f"{self.path.name} speaks of {_shots(self.shots)}; labels of {self.annotator}:"]
+        said += [f"  to be confirmed: {question}" for question in self.questions]
         for count, words in (
             (self.new, "get a first label"),
             (self.changed, "get another label than they have"),
@@ -106,15 +109,24 @@ def plan(
     *,
     only_new: bool = False,
     drop_unknown: bool = False,
+    person: str | None = None,
+    index_from: int | None = None,
 ) -> Plan:
-    """What importing a sheet as a person's labels (default: the project's person) would change.
+    """What importing a sheet as a person's labels would change.
+
+    Whose they are: `annotator`, else whom the file names, else the project's person. Of a file
+    with several people's labels, those of `person`. `index_from`: whether its indices count from
+    0 or from 1, where the file may not say.
 
     With `only_new`, shots that the person decided keep their labels. Shots with a class that the
     taxonomy lacks are left out, or lose that class with `drop_unknown`. InputError where the file
     names a shot twice with different labels, or none of its shots and classes is known here.
     """
     path = Path(path)
-    name, own = _person(project, annotator)
+    sheet, who = _of_one_person(sheet, path, person)
+    name, own = _person(project, annotator or who)
+    if index_from is not None and sheet.counts_from is None:
+        sheet = replace(sheet, index_of=sheet.index_of - index_from, counts_from=0)
     rows = _rows(project, sheet)
     known, labels, unknown = _labels(project, sheet)
     partial = unknown.any(1) & sheet.labelled
@@ -157,6 +169,7 @@ def plan(
         ignored=sheet.ignored,
         without=_offered_without(project, sheet),
         per_class=_per_class(project, *bits),
+        questions=tuple(_questions(project, sheet)),
     )
 
 
@@ -172,12 +185,52 @@ def apply(project: Project, plan: Plan) -> int | None:
     )
 
 
+def _questions(project: Project, sheet: LabelSheet) -> Iterator[str]:
+    """What a person must confirm before labels go where the sheet says."""
+    for k, file in enumerate(sheet.files):
+        source = _source(project.stored_sources, sheet, k)
+        if source is None:
+            continue
+        index = sheet.index_of[sheet.source_of == k]
+        from_one = len(index) and index.min() == 1 and not sheet.shot_names
+        if from_one and (sheet.counts_from is None or index.max() == source.info.n_shots):
+            yield (
+                f"the indices of {Path(file).name or 'the file'} begin with 1 and end with "
+                f"{int(index.max())} of {source.info.n_shots}: they seem to count from 1, where an "
+                "index counts from 0 (--index-from 1, or 0)"
+            )
+        mark = sheet.fingerprints[k] if sheet.fingerprints else ""
+        if mark and mark != source.info.fingerprint:
+            yield (
+                f"{source.info.path.name} here is not the file that was labelled: its contents "
+                "differ (--confirm takes its shots for the same ones)"
+            )
+
+
 # -- whose labels ------------------------------------------------------------------------------
 
 
 def _id_of(project: Project, name: str) -> int | None:
     people = [a for a in project.store.annotators() if a.kind == "human"]
     return next((a.id for a in people if a.name == name), None)
+
+
+def _of_one_person(
+    sheet: LabelSheet, path: Path, person: str | None
+) -> tuple[LabelSheet, str | None]:
+    """The sheet of one person, and who it is; InputError where it must be said."""
+    people = sheet.people
+    some = ", ".join(f"{name} ({count:,})" for name, count in list(people.items())[:10])
+    if person is not None:
+        if person not in people:
+            mend = f"It names {some}." if some else "Leave out --from: it names nobody."
+            raise InputError(f"has no labels of {person!r}", file=path, mend=mend)
+        return sheet.of(person), person
+    if len(people) > 1:
+        what = f"holds the labels of several people: {some}"
+        mend = "Import them one by one: --from NAME, and --as NAME for another name here."
+        raise InputError(what, file=path, mend=mend)
+    return sheet, next(iter(people), None)
 
 
 def _person(project: Project, name: str | None) -> tuple[str, State]:

@@ -6,8 +6,9 @@ are meant is found out by `importing`. No file is touched here.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,10 @@ class LabelSheet:
     unit: str = "shot"
     numbers: npt.NDArray[np.int64] | None = None
     ignored: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+    """(N,) who decided, as far as a file says; () where it says nothing."""
+    counts_from: int | None = 0
+    """What the first shot's index is; None where a table of others may count from 0 or from 1."""
     listed: bool = False
     """Label sets were listed by name: classes that are named nowhere are absent."""
 
@@ -59,6 +64,29 @@ class LabelSheet:
     def labelled(self) -> npt.NDArray[np.bool_]:
         """(N,) True where somebody decided."""
         return np.asarray((self.status & LABELLED) != 0)
+
+    @property
+    def people(self) -> dict[str, int]:
+        """Who decided, with the number of shots; those that the file names."""
+        return dict(Counter(name for name in self.by if name).most_common())
+
+    def of(self, person: str) -> LabelSheet:
+        """The rows that one person decided."""
+        rows = np.array([name == person for name in self.by], bool)
+        at = np.flatnonzero(rows)
+        numbers = np.arange(1, len(self) + 1) if self.numbers is None else self.numbers
+        return replace(
+            self,
+            source_of=self.source_of[at],
+            index_of=self.index_of[at],
+            labels=self.labels[at],
+            status=self.status[at],
+            imported=self.imported[at],
+            notes={k: self.notes[row] for k, row in enumerate(at.tolist()) if row in self.notes},
+            shot_names=tuple(self.shot_names[r] for r in at) if self.shot_names else (),
+            by=tuple(self.by[r] for r in at),
+            numbers=numbers[at],
+        )
 
     def names_of(self, row: int) -> list[str]:
         """The classes of one shot, in words."""

@@ -34,8 +34,9 @@ _ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
 }
-_HTTP = {"dashboard": False, "dashboard_address": ":0"}
-"""No pages of its own, and no port that somebody may hold: the events say it all."""
+_PAGES = "127.0.0.1:0"
+_HTTP = {"dashboard": False, "dashboard_address": _PAGES}
+"""No pages of its own: the events say it all. What Dask opens all the same is on loopback."""
 _ADDRESSES = ("tcp", "tls", "ucx", "ws", "wss")
 
 
@@ -44,6 +45,7 @@ def checked(scheduler: str, workers: int | None) -> str:
     check_workers(workers)
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")  # ours are the events
     wanted = ["distributed"] + ["dask_jobqueue"] * (scheduler == SLURM)
+    wanted += ["cryptography"] * (scheduler in (LOCAL, SLURM))
     if any(importlib.util.find_spec(name) is None for name in wanted):
         mend = "Install it: pip install 'airylabel[cluster]'; or leave out --scheduler."
         raise InputError("work on a cluster needs Dask, which is not installed", mend=mend)
@@ -101,7 +103,10 @@ def _local(workers: int) -> Any:
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
+                protocol="tls://",
+                security=_secret(),
                 dashboard_address=None,
+                worker_dashboard_address=_PAGES,
                 scheduler_kwargs=_HTTP,
                 local_directory=scratch,
                 memory_limit=0,  # of a flat job; a limit would kill workers on small machines
@@ -115,8 +120,25 @@ def _local(workers: int) -> Any:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _secret() -> Any:
+    """A key and certificate of this run alone: who has not got them can neither ask nor listen.
+
+    Without them, any user of the machine could have the scheduler run code as us.
+    """
+    import distributed
+
+    return distributed.security.Security.temporary()
+
+
 def slurm_cluster() -> Any:
     """A cluster without workers yet; `job_script()` of it is what Slurm is given."""
+    if shutil.which("sbatch") is None:
+        mend = "Work where Slurm's commands are, or use --scheduler local."
+        raise InputError("there is no sbatch on this machine", mend=mend)
+    return _slurm_cluster()
+
+
+def _slurm_cluster() -> Any:
     import dask
     from dask_jobqueue import SLURMCluster
 
@@ -125,7 +147,14 @@ def slurm_cluster() -> Any:
     before = [f"export {name}={value}" for name, value in _ENVIRONMENT.items()]
     before = [*(said.get("job-script-prologue") or ()), *before]
     try:
-        return SLURMCluster(**mine, job_script_prologue=before, scheduler_options=_HTTP)
+        return SLURMCluster(
+            **mine,
+            job_script_prologue=before,
+            scheduler_options=_HTTP,
+            worker_extra_args=["--dashboard-address", _PAGES],
+            protocol="tls://",
+            security=_secret(),
+        )
     except (ValueError, OSError, RuntimeError) as error:
         mend = "Look at dask-jobqueue's configuration, jobqueue.slurm."
         raise InputError(f"Slurm cannot be used ({_first_line(error)})", mend=mend) from error

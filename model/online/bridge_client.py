@@ -127,6 +127,6 @@ def _array(kind: Any, shape: Any, raw: Any) -> npt.NDArray[Any]:
     if dtype.kind not in "biufcSU" or dtype.itemsize == 0:
         raise RefusedError("holds an array of objects, which is not read")
     sizes = [int(n) for n in shape]
-    if any(n < 0 for n in sizes) or math.prod(sizes) * dtype.itemsize != len(memoryview(raw)):
+    if any(n < 0 for n in sizes) or math.prod(sizes) * dtype.itemsize != memoryview(raw).nbytes:
         raise RefusedError("holds an array that is not as large as it says")
     return np.frombuffer(raw, dtype).reshape(sizes)

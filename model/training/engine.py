@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from model.errors import InputError
-from model.training.process_group import Peers
+from model.training.process_group import Peers, loopback_strategy
 
 Format = Literal["32", "bf16"]
 MARGIN = 1.5
@@ -72,7 +73,7 @@ class Engine:
         fabric = Fabric(
             accelerator="cuda" if has_gpu else "cpu",
             devices=count,
-            strategy="ddp" if count * nodes > 1 else "auto",
+            strategy=_strategy(count, nodes),
             num_nodes=nodes,
         )
         if count * nodes == 1:
@@ -277,6 +278,13 @@ def _slurm_started_us() -> bool:
     return (
         tasks is not None and "SLURM_PROCID" in os.environ and name not in ("bash", "interactive")
     )
+
+
+def _strategy(count: int, nodes: int) -> Any:
+    if count * nodes == 1:
+        return "auto"
+    alone = nodes == 1 and sys.platform != "win32"
+    return loopback_strategy() if alone else "ddp"
 
 
 def _count(devices: str | int | None, there: int) -> int:

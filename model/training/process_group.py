@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,8 @@ from model.processes import is_helper
 GRACE_S = 30.0
 """How long after a death the work may take to notice it and to end by itself."""
 LOOK_S = 0.25
+HERE = "127.0.0.1"
+LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
 
 class Peers(threading.Thread):
@@ -84,3 +87,42 @@ def _is_started_by_first() -> bool:
     """Whether the first process of the training started this one, not torchrun or Slurm."""
     elsewhere = ("TORCHELASTIC_RUN_ID", "SLURM_PROCID")
     return is_helper() and not any(name in os.environ for name in elsewhere)
+
+
+def loopback_strategy() -> Any:
+    """Lightning's `ddp` for the processes of one machine, whose meeting place and connections are
+    on loopback: by default torch's store listens to everybody and asks for no password."""
+    import socket
+
+    from lightning_fabric.plugins.environments import LightningEnvironment
+    from lightning_fabric.strategies import DDPStrategy
+    from torch import distributed
+
+    class OnLoopback(DDPStrategy):
+        def _setup_distributed(self) -> None:
+            place = self.cluster_environment
+            if isinstance(place, LightningEnvironment) and not distributed.is_initialized():
+                os.environ.update(GLOO_SOCKET_IFNAME=LOOPBACK, NCCL_SOCKET_IFNAME=LOOPBACK)
+                self._set_world_ranks()
+                first = self.global_rank == 0
+                listening = None
+                if first:
+                    door = socket.create_server((HERE, place.main_port))
+                    listening = door.detach()
+                store = distributed.TCPStore(  # type: ignore[attr-defined]
+                    HERE,
+                    place.main_port,
+                    self.world_size,
+                    is_master=first,
+                    master_listen_fd=listening,
+                    wait_for_workers=False,
+                )
+                distributed.init_process_group(
+                    self._get_process_group_backend(),
+                    store=store,
+                    rank=self.global_rank,
+                    world_size=self.world_size,
+                )
+            super()._setup_distributed()
+
+    return OnLoopback()

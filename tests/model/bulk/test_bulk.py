@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 
 import h5py
 import numpy as np
+import psutil
 import pytest
 
 from model.bulk import dask_clusters, engines, filling, on_dask
@@ -30,9 +32,21 @@ distributed = pytest.importorskip("distributed")
 RECIPE = MapRecipe(radii=32, angles=64)
 
 
+def open_cluster(workers):
+    """A cluster of somebody else, found by its address."""
+    import dask
+
+    environment = {"distributed.nanny.pre-spawn-environ": dask_clusters._ENVIRONMENT}
+    with dask.config.set(environment):
+        return distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0,
+            silence_logs=logging.CRITICAL,
+        )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def cluster():
-    with dask_clusters._local(2) as found:
+    with open_cluster(2) as found:
         yield found
 
 
@@ -122,7 +136,7 @@ def test_a_worker_killed_in_the_middle_costs_its_chunk_and_changes_no_byte(tmp_p
     one, many = tmp_path / "one.h5", tmp_path / "many.h5"
     list(correlate(path, one, recipe, workers=1))
     killed, events = None, []
-    with dask_clusters._local(2) as cluster:
+    with open_cluster(2) as cluster:
         for item in correlate(path, many, recipe, scheduler=cluster.scheduler_address):
             events.append(item)
             if item["event"] == "progress" and killed is None:
@@ -210,13 +224,33 @@ def test_slurm_is_given_one_thread_a_worker_and_what_the_site_says():
 
     site = {"jobqueue.slurm.queue": "upex", "jobqueue.slurm.account": "p1234"}
     with dask.config.set(site):
-        cluster = dask_clusters.slurm_cluster()
+        cluster = dask_clusters._slurm_cluster()
         script = cluster.job_script()
         cluster.close()
     for line in ("#SBATCH -p upex", "#SBATCH -A p1234", "#SBATCH --cpus-per-task=1"):
         assert line in script
     assert "--nthreads 1" in script
     assert "export OMP_WAIT_POLICY=passive" in script
+
+
+def test_no_sbatch_is_one_message(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError, match="no sbatch"):
+        dask_clusters.slurm_cluster()
+
+
+def test_a_cluster_of_this_machine_is_closed_to_who_has_not_its_key(monkeypatch):
+    pytest.importorskip("cryptography")
+    with dask_clusters._local(1) as cluster:
+        address = cluster.scheduler_address
+        assert address.startswith("tls://127.0.0.1:")
+        for spoken in (address, address.replace("tls://", "tcp://")):
+            stranger = distributed.security.Security.temporary() if "tls" in spoken else None
+            with pytest.raises((OSError, TimeoutError)):
+                distributed.Client(spoken, timeout=3, security=stranger).submit(int).result(3)
+        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+            ports = [c.laddr for c in process.net_connections("inet") if c.status == "LISTEN"]
+            assert all(port.ip in ("127.0.0.1", "::1") for port in ports), ports
 
 
 def test_without_a_scheduler_nobody_needs_dask():

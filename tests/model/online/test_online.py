@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
@@ -330,6 +331,49 @@ def test_messages_of_another_protocol_are_told_once_and_do_not_end_the_watch():
     assert arrivals[0].ids[0] == 9
     assert sum(n.unreadable for n in notices) == 3
     assert 1 <= len([n for n in notices if n.text]) <= 2
+
+
+class Bomb:
+    """Runs code where somebody unpickles it."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.mark}",)
+
+
+def test_what_a_stranger_sends_is_never_unpickled(tmp_path):
+    msgpack = pytest.importorskip("msgpack")
+    from model.online.bridge_client import RefusedError, decode
+
+    mark = tmp_path / "mark"
+    bomb = {b"nd": True, b"kind": b"O", b"type": "O", b"shape": [1]}
+    bomb[b"data"] = pickle.dumps(Bomb(mark))
+    old = msgpack.packb({"DET": {"image.data": bomb, "metadata": {}}})
+    header = msgpack.packb(
+        {"source": "DET", "content": "array", "path": "x", "dtype": "O", "shape": [1]}
+    )
+    with pytest.raises(RefusedError, match="objects"):
+        decode([old])
+    with pytest.raises(RefusedError, match="objects"):
+        decode([header, bomb[b"data"]])
+    with pytest.raises(RefusedError, match="not read"):
+        decode([msgpack.packb({"source": "DET", "content": "pickle"}), bomb[b"data"]])
+    assert not mark.exists()
+
+
+def test_both_protocols_of_the_bridge_give_the_same_numbers():
+    karabo = pytest.importorskip("karabo_bridge", exc_type=ImportError)
+    from model.online.bridge_client import decode
+
+    counts = np.arange(12, dtype=np.uint16).reshape(3, 4)
+    data, meta = {"DET": {"image": counts, "n": np.int32(3)}}, {"DET": {"timestamp.tid": 7}}
+    for version in ("1.0", "2.2"):
+        found, about = decode(karabo.serialize(data, meta, version))
+        assert np.array_equal(found["DET"]["image"], counts)
+        assert found["DET"]["n"] == 3
+        assert about["DET"]["timestamp.tid"] == 7
 
 
 @pytest.mark.parametrize("place", ["tcp://", "nowhere://a:b", "somewhere.txt"])
