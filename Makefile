@@ -70,3 +70,5 @@ backbone: install
 	$(BIN)/python -m labeler create build/backbone/shots build/backbone/fine.h5 build/backbone/coarse.h5
 	$(BIN)/python -m labeler train build/backbone/shots --recipe resources/backbones/recipe.toml --out build/backbone/run
 	$(BIN)/python -m model.runs.backbone build/backbone/run resources/backbones/helium-resnet18
+	$(BIN)/python -m labeler simulate build/backbone/usual.h5 --shots 600 --seed 2019 --size 224
+	$(BIN)/python -m model.prediction.expected resources/backbones/helium-resnet18 build/backbone/usual.h5

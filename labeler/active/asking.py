@@ -55,10 +55,9 @@ def known(project: Project, unseen: bool = False) -> Known:
     ground = _ground(project, table, unseen)
     found = grounds.embeddings(ground)
     readable = np.isfinite(found.sum(1, dtype=np.float32))
-    prior = prior_of(ground.network, project.taxonomy)
-    if prior is not None and prior.weight.shape[1] != found.shape[1]:
-        prior = None
-    space = head.space_of(found if readable.all() else found[readable])
+    every = found if readable.all() else found[readable]
+    prior = prior_of(ground.network, project.taxonomy, every)
+    space = head.space_of(every)
     seen = ground.predictions is not None
     return Known(found, table.labels.astype(bool), table.labelled & readable, prior, space, seen)
 

@@ -34,13 +34,12 @@ class InstantReading(Reading):
     """What the child learnt, as the window asks it; `why` says of asked rows why each is asked."""
 
     def __init__(self, taxonomy: Taxonomy, learnt: Learnt, why: dict[int, str]) -> None:
-        c = len(taxonomy)
         self.taxonomy = taxonomy
         self.learnt = learnt
         self.probabilities, self.decided = learnt.probabilities, learnt.decided
         self.readable = learnt.readable
-        self.thresholds = np.full(c, 0.5, np.float32)
-        self.known = np.ones(c, bool)
+        self.thresholds = learnt.thresholds
+        self.known = np.ones(len(taxonomy), bool)
         n = learnt.labels
         self.name = f"instant, {n:,} label{'' if n == 1 else 's'}"
         self.run = "instant"

@@ -79,10 +79,9 @@ class Server:
         wide[~self.readable] = 0
         self.embeddings = wide
         self._lengths = neighbours.lengths(wide)
-        self._prior = prior_of(ground.network, ground.taxonomy)
-        if self._prior is not None and self._prior.weight.shape[1] != wide.shape[1]:
-            self._prior = None
-        self._space = space_of(wide[self.readable])
+        readable = wide if self.readable.all() else wide[self.readable]
+        self._prior = prior_of(ground.network, ground.taxonomy, readable)
+        self._space = space_of(readable)
         self.ground = ground
 
     def _learn(self, lesson: Lesson) -> Learnt:
@@ -110,30 +109,33 @@ class Server:
         left = np.isfinite(askable).all(1)
         checks = audit.upcoming(done, left, lesson.seed, max(50, self.ground.n // 50))
         return Learnt(
-            self.ground.number, len(lesson.rows), probabilities, decided, sure, self.readable,
+            self.ground.number, len(lesson.rows), probabilities, decided, self._head.thresholds,
+            sure, self.readable,
             asked.rows.astype(np.int64), asked.reasons, checks.astype(np.int64),
             time.perf_counter() - started,
         )  # fmt: skip
 
     def _read(self, head: Head) -> tuple[Any, Any, Any]:
-        """Probabilities (N, C), likeliest legal sets (N, C) and their chances (N,)."""
+        """Probabilities (N, C), answers (N, C) and their chances (N,)."""
         assert self.ground is not None
         n, c = self.ground.n, len(head.taxonomy)
         p, decided = np.zeros((n, c), np.float32), np.zeros((n, c), bool)
         sure = np.zeros(n, np.float32)
         legal = legal_sets(head.taxonomy)
+        number = {} if legal is None else {row.tobytes(): i for i, row in enumerate(legal)}
         for first in range(0, n, CHUNK):
             part = slice(first, first + CHUNK)
             logits = head.logits(self.embeddings[part])
             if legal is None:
                 p[part] = decoding.sigmoid(logits)
-                decided[part] = head.likely(self.embeddings[part])
+                decided[part] = head.decided(p[part])
                 sure[part] = np.where(decided[part], p[part], 1 - p[part]).prod(1)
             else:
-                chances = decoding.set_probabilities(logits, legal)
+                chances = decoding.set_probabilities(logits, legal, head.raised)
                 p[part] = np.clip(chances @ legal.astype(np.float32), 0, 1)
-                decided[part] = legal[chances.argmax(1)]
-                sure[part] = chances.max(1)
+                decided[part] = head.decided(p[part])
+                answered = [number[row.tobytes()] for row in decided[part]]
+                sure[part] = chances[np.arange(len(chances)), answered]
         for values in (p, decided, sure):
             values[~self.readable] = 0
         return p, decided, sure

@@ -49,15 +49,16 @@ class Lesson:
 class Learnt:
     """What is suggested after a lesson of `labels` labels.
 
-    probabilities (N, C); decided (N, C) likeliest legal sets; sure (N,) the chance that the whole
-    set is right, 0 where `readable` (N,) is False. rows (n,) to ask next with their reasons;
-    checks: the next shots of the random audit. seconds: what it took.
+    probabilities (N, C); decided (N, C) the answers, with thresholds (C,); sure (N,) the chance
+    that the whole set is right, 0 where `readable` (N,) is False. rows (n,) to ask next with their
+    reasons; checks: the next shots of the random audit. seconds: what it took.
     """
 
     ground: int
     labels: int
     probabilities: npt.NDArray[np.float32]
     decided: npt.NDArray[np.bool_]
+    thresholds: npt.NDArray[np.float32]
     sure: npt.NDArray[np.float32]
     readable: npt.NDArray[np.bool_]
     rows: npt.NDArray[np.int64]

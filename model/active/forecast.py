@@ -131,7 +131,7 @@ def _judged(
         for s, size in enumerate(sizes):
             rows = order[:size]
             made = head.fit(x[rows], y[rows], taxonomy, start=made, prior=prior, space=space)
-            decided = made.balanced(x[judge])
+            decided = made.decide(x[judge])
             right[judge, s] += 2.0 * (decided & y[judge])
             total[judge, s] += decided.astype(float) + y[judge]
     return sizes.astype(float), right, total

@@ -31,15 +31,15 @@ MOST_SETS = 1024
 """More legal sets than these are not enumerated: then classes are judged one by one."""
 PENALTIES = (10.0, 30.0, 100.0)
 """Inverse prior variances of a weight that cross-validation chooses from."""
-_TRUST, _LEVEL = 30.0, 0.1
-"""Inverse prior variances of the trust in the network's own head, and of a bias."""
+_TRUST, _LEVEL, _EXPECTED = 30.0, 0.1, 5.0
+"""Inverse prior variances of the trust in the network's own head, and of a bias where nobody
+knows how frequent classes are, and where the prior's odds say it."""
 _FOLDS, _CHECKED = 3, 360
 _ENOUGH = 40
 """Labels below which the penalty is not chosen but taken from the middle."""
 _KEPT, _BLOCK = 2000, 512
 AT_ONCE = 65_536
 """Shots whose embeddings are taken to full precision at one time."""
-_LOWEST = 0.1
 _GROWN = 1.3
 """The penalty is chosen anew once there are so many times more labels."""
 
@@ -72,13 +72,15 @@ class Head:
     """(K + 2, C) parameters in the components: weights, trust in the prior, bias."""
     thresholds: Floats
     worth: Floats
-    """(C,) both see `best_for_f1`."""
+    """(C,) both see `decoding.best_for_f1`."""
     penalty: float
     temperature: float
     shots: int
     """How many labels it was fitted on."""
     chosen_at: int
     """How many there were when the penalty was chosen."""
+    odds: Floats | None = None
+    """(L,) log-odds of each legal set beside the sum of its logits, see `Prior`."""
 
     def logits(self, embeddings: npt.ArrayLike) -> Floats:
         """(N, D) embeddings to (N, C) calibrated logits."""
@@ -88,20 +90,25 @@ class Head:
 
     def probabilities(self, embeddings: npt.ArrayLike) -> Floats:
         """(N, C) probability of every class: marginals over the legal label sets."""
-        return decoding.probabilities(self.logits(embeddings), legal_sets(self.taxonomy))
+        logits, legal = self.logits(embeddings), legal_sets(self.taxonomy)
+        return decoding.probabilities(logits, legal, self.raised)
 
-    def likely(self, embeddings: npt.ArrayLike) -> Labels:
-        """(N, C) the most likely legal label set of every shot."""
-        return _legal_answer(self.logits(embeddings), self.taxonomy)
+    @property
+    def raised(self) -> decoding.Raised:
+        """(L,) or 0: the negative of `odds`, as in `decoding`."""
+        return 0.0 if self.odds is None else -self.odds.astype(np.float64)
 
-    def balanced(self, embeddings: npt.ArrayLike) -> Labels:
-        """(N, C) the legal label set that is best for macro F1: rare classes are named sooner.
+    def decide(self, embeddings: npt.ArrayLike) -> Labels:
+        """(N, C) the answer: the legal label set that is best for macro F1."""
+        return self.decided(self.probabilities(embeddings))
 
-        Naming a class adds (p - threshold)·worth to it, see `best_for_f1`; the legal set with the
-        largest sum.
-        """
-        gain = (self.probabilities(embeddings) - self.thresholds) * self.worth
-        return _legal_answer(gain, self.taxonomy)
+    def decided(self, probabilities: Floats) -> Labels:
+        """(N, C) the answer to probabilities (N, C), see `decoding.answers`."""
+        legal = legal_sets(self.taxonomy)
+        found = decoding.answers(probabilities, self.thresholds, self.worth, legal)
+        return found if legal is not None else _without_contradictions(
+            found, (probabilities - self.thresholds) * self.worth, self.taxonomy
+        )  # fmt: skip
 
 
 def legal_sets(taxonomy: Taxonomy) -> Labels | None:
@@ -195,8 +202,9 @@ def _fitted(
         temperature,
         len(x),
         chosen_at,
+        problem.odds,
     )
-    thresholds, worth = best_for_f1(made.probabilities(space.some))
+    thresholds, worth = decoding.best_for_f1(made.probabilities(space.some))
     return replace(made, thresholds=thresholds, worth=worth)
 
 
@@ -210,6 +218,8 @@ class _Problem:
     legal: Floats | None
     centre: npt.NDArray[np.float64]
     """(K + 2, C) the mode of the prior."""
+    odds: Floats | None = None
+    """(L,) of the legal sets, see `Prior`."""
 
     @classmethod
     def of(
@@ -224,7 +234,8 @@ class _Problem:
             z = prior.logits(embeddings)
             centre[-2:, prior.known] = [[1.0], [0.0]]
         sets = None if legal is None else legal.astype(np.float32)
-        return cls(x, y.astype(np.float32), z, sets, centre)
+        odds = None if prior is None or sets is None else prior.odds
+        return cls(x, y.astype(np.float32), z, sets, centre, odds)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -233,7 +244,7 @@ class _Problem:
 
     def part(self, rows: npt.NDArray[np.intp]) -> _Problem:
         """The same problem on some of the shots."""
-        return _Problem(self.x[rows], self.y[rows], self.z[rows], self.legal, self.centre)
+        return replace(self, x=self.x[rows], y=self.y[rows], z=self.z[rows])
 
     def logits(self, inner: npt.NDArray[np.float64]) -> Floats:
         """(n, C)."""
@@ -245,7 +256,7 @@ class _Problem:
     ) -> Any:
         """(K + 2, C) parameters of the largest posterior, its logarithm to `exact` of itself."""
         rates = np.full(self.shape, penalty)
-        rates[-2], rates[-1] = _TRUST, _LEVEL
+        rates[-2], rates[-1] = _TRUST, _LEVEL if self.odds is None else _EXPECTED
         start = self.centre if warm is None else warm
 
         def cost(flat: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
@@ -275,6 +286,8 @@ class _Problem:
             at = slice(i, i + _BLOCK)
             odds = logits[at] @ self.legal.T
             odds -= own[at]
+            if self.odds is not None:  # of the label's own set too: a constant, left out
+                odds += self.odds
             np.minimum(odds, 80, out=odds)
             np.matmul(np.exp(odds, out=odds), counted, out=sums[at])
         surprise = float(np.log(sums[:, -1]).sum(dtype=np.float64))
@@ -304,7 +317,8 @@ def _chosen(problem: _Problem) -> tuple[float, float, npt.NDArray[np.float64]]:
             best = (surprise, penalty, out, warm[0])
     assert best is not None
     legal = None if part.legal is None else part.legal.astype(bool)
-    return best[1], fit_temperature(best[2], part.y.astype(bool), legal), best[3]
+    raised = 0.0 if part.odds is None else -part.odds.astype(np.float64)
+    return best[1], fit_temperature(best[2], part.y.astype(bool), legal, raised), best[3]
 
 
 def _folded(
@@ -319,34 +333,10 @@ def _folded(
     return weight, bias
 
 
-def best_for_f1(probabilities: Floats) -> tuple[Floats, Floats]:
-    """(C,) thresholds between 0.1 and 0.5 with the largest expected F1, from (N, C) alone; and
-    what naming a class once more is worth to macro F1, with mean 1.
-
-    With calibrated probabilities p, naming the k likeliest shots has F1 of about
-    2 sum of their p / (k + sum of all p); at its maximum the threshold is half of it, and one more
-    changes F1 by (p - threshold) · 2 / (k + sum of all p).
-    Zhao, Edakunni, Pocock and Brown (2013).
-    """
-    classes = probabilities.shape[1]
-    if not len(probabilities):
-        return np.full(classes, 0.5, np.float32), np.ones(classes, np.float32)
-    p = -np.sort(-probabilities.astype(np.float64), 0)
-    size = np.arange(1, len(p) + 1)[:, None] + p.sum(0)
-    f1 = 2 * p.cumsum(0) / size
-    best = f1.argmax(0), np.arange(classes)
-    worth = 1 / size[best]
-    thresholds = np.clip(f1[best] / 2, _LOWEST, 0.5)
-    return thresholds.astype(np.float32), (worth / worth.mean()).astype(np.float32)
-
-
-def _legal_answer(gain: Floats, taxonomy: Taxonomy) -> Labels:
-    """The legal set with the largest sum of gains (N, C); where sets are not listed, classes above
-    0 less the least ones until no hard rule is broken."""
-    legal = legal_sets(taxonomy)
-    if legal is not None:
-        return decoding.most_likely_sets(gain, legal)
-    decided = gain > 0
+def _without_contradictions(decided: Labels, gain: Floats, taxonomy: Taxonomy) -> Labels:
+    """Label sets (N, C) less the classes of least gain until no hard rule is broken; what is done
+    where the legal sets are too many to list."""
+    decided = decided.copy()
     for _ in range(len(taxonomy)):
         bad = np.flatnonzero(taxonomy.contradictions(decided))
         if not len(bad):

@@ -1,26 +1,130 @@
-"""What a network already knew: its own linear head, as the prior of the instant head."""
+"""What a network already knew: its own linear head, as the prior of the instant head.
+
+A network that was trained on simulated shots meets an experiment with two surprises, and both are
+told from unlabelled shots: its embeddings lie elsewhere, and classes are as frequent as in nature
+and not as in its training. `Prior.adapted` takes them out: correlation alignment of the embeddings
+(Sun, Feng and Saenko 2016), and the odds of label sets (Saerens, Latinne and Decaestecker 2002; the
+frequencies are those of the experiment, since estimating them too runs away on foreign shots).
+numpy only.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from model.taxonomy.taxonomy import Taxonomy, plain
+
 Floats = npt.NDArray[np.float32]
+COOLED = 2.0
+"""By how much logits on foreign shots are divided: they are surer there than they are right."""
+BELIEVED = 0.75
+"""Of the log-odds of a label set in the experiment over training: experiments differ."""
+UNSEEN = -3.0
+"""Log-odds of a legal label set that the experiment never showed."""
+FEWEST, TRUSTED = 32, 50
+"""Shots below which embeddings are not aligned; as many shots weighs what was expected of them."""
+MOST = 4000
+"""Shots that are looked at."""
+FLOOR = 0.1
+"""Of the mean variance of an embedding, below which no direction of it is stretched."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What shots of an experiment are like to a network, before any of them is labelled.
+
+    mean (D,) and covariance (D, D) of the embeddings; sets (S, C) of labels of the classes
+    `class_names` that occur, their shares in the experiment and in the network's training (S,).
+    """
+
+    class_names: tuple[str, ...]
+    mean: Floats
+    covariance: Floats
+    sets: npt.NDArray[np.bool_]
+    share: Floats
+    trained: Floats
+
+    def odds(self, taxonomy: Taxonomy, legal: npt.NDArray[np.bool_]) -> Floats:
+        """(L,) log-odds of every legal set (L, C) over those of the training, by the classes that
+        both know."""
+        theirs = {plain(name): i for i, name in enumerate(self.class_names)}
+        pairs = [
+            (i, theirs[plain(name)])
+            for i, name in enumerate(taxonomy.names)
+            if plain(name) in theirs
+        ]
+        ours, there = (list(columns) for columns in zip(*pairs, strict=True))
+        shares: dict[bytes, npt.NDArray[np.float64]] = {}
+        for row, share, trained in zip(self.sets[:, there], self.share, self.trained, strict=True):
+            shares.setdefault(row.tobytes(), np.zeros(2))[:] += share, trained
+        ratio = {key: BELIEVED * float(np.log(a / b)) for key, (a, b) in shares.items()}
+        return np.array([ratio.get(row.tobytes(), UNSEEN) for row in legal[:, ours]], np.float32)
 
 
 @dataclass(frozen=True)
 class Prior:
     """The linear head of the network that made the embeddings: weight (C, D), bias (C,).
 
-    Classes that the network does not know have rows of zeros.
+    Classes that the network does not know have rows of zeros. `odds` (L,): log-odds of each legal
+    label set beside the sum of its logits; None: none.
     """
 
     weight: Floats
     bias: Floats
     known: npt.NDArray[np.bool_]
+    odds: Floats | None = None
 
     def logits(self, embeddings: npt.ArrayLike) -> Floats:
         """(N, D) embeddings to (N, C)."""
         return np.asarray(embeddings, np.float32) @ self.weight.T + self.bias
+
+    def adapted(
+        self,
+        expected: Expected,
+        embeddings: npt.ArrayLike,
+        taxonomy: Taxonomy,
+        legal: npt.NDArray[np.bool_] | None,
+    ) -> Prior:
+        """The same for an experiment, from the embeddings (N, D) of its shots, labelled or not.
+
+        Where the legal sets (L, C) are not listed, the embeddings are aligned only.
+        """
+        turn, shift = _alignment(expected, np.asarray(embeddings))
+        weight = self.weight.astype(np.float64) / COOLED
+        bias = self.bias / COOLED + weight @ shift
+        odds = None if legal is None else expected.odds(taxonomy, legal)
+        return replace(
+            self,
+            weight=(weight @ turn.T).astype(np.float32),
+            bias=np.where(self.known, bias, 0).astype(np.float32),
+            odds=odds,
+        )
+
+
+def _alignment(
+    expected: Expected, every: npt.NDArray[np.floating]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """turn (D, D) and shift (D,): embeddings @ turn + shift have what was expected."""
+    some = every[:: max(1, -(-len(every) // MOST))].astype(np.float64)
+    some = some[np.isfinite(some).all(1)]
+    mean, covariance = expected.mean.astype(np.float64), expected.covariance.astype(np.float64)
+    width = len(mean)
+    if len(some) < FEWEST:
+        return np.eye(width), np.zeros(width)
+    n = len(some)
+    found = (n * np.cov(some.T, bias=True) + TRUSTED * covariance) / (n + TRUSTED)
+    middle = (n * some.mean(0) + TRUSTED * mean) / (n + TRUSTED)
+    floor = FLOOR * np.eye(width)
+    scale = np.trace(covariance) / width
+    whiten = _power(found + floor * np.trace(found) / width, -0.5)
+    turn = whiten @ _power(covariance + floor * scale, 0.5)
+    return turn, mean - middle @ turn
+
+
+def _power(matrix: npt.NDArray[np.float64], power: float) -> npt.NDArray[np.float64]:
+    values, vectors = np.linalg.eigh(matrix)
+    made: npt.NDArray[np.float64] = (vectors * np.maximum(values, 1e-12) ** power) @ vectors.T
+    return made

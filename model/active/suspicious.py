@@ -88,7 +88,7 @@ def out_of_fold(
     seed: int = 0,
     on_fold: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Floats, Labels]:
-    """(n, C) probabilities and likeliest sets of every shot by a head that never saw its label."""
+    """(n, C) probabilities and answers of every shot by a head that never saw its label."""
     fold = np.random.default_rng(seed).permutation(len(x)) % folds
     space = head.space_of(x)
     probabilities = np.zeros(y.shape, np.float32)
@@ -97,7 +97,7 @@ def out_of_fold(
         on_fold(k, folds)
         made = head.fit(x[fold != k], y[fold != k], taxonomy, space=space)
         probabilities[fold == k] = made.probabilities(x[fold == k])
-        likely[fold == k] = made.likely(x[fold == k])
+        likely[fold == k] = made.decide(x[fold == k])
     on_fold(folds, folds)
     return probabilities, likely
 

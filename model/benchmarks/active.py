@@ -160,7 +160,7 @@ def world_of(path: Path, table: ShotTable, network: Path | None) -> World:
             " that break no hard rule",
             file=table.sources[0].path,
         )
-    prior = None if network is None else prior_of(network, table.taxonomy)
+    prior = None if network is None else prior_of(network, table.taxonomy, x)
     return World.of(x, labels, table.taxonomy, prior)
 
 

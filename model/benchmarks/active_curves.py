@@ -50,8 +50,8 @@ class World:
         return len(self.labels)
 
     def judged(self, made: head.Head, rows: Rows) -> Point:
-        """The three metrics of the head's balanced answers on some rows."""
-        decided, truth = made.balanced(self.embeddings[rows]), self.labels[rows]
+        """The three metrics of the head's answers on some rows."""
+        decided, truth = made.decide(self.embeddings[rows]), self.labels[rows]
         f1, occurs = f1_scores(decided, truth), truth.any(0)
         rare = occurs & (self.labels.mean(0) < RARE)
         return {

@@ -280,7 +280,7 @@ def _probe(known: Known) -> Answer:
     """Logistic regression over the legal label sets (`model.active.head`), without the backbone's
     own."""
     fitted = head.fit(known.x, known.y, known.taxonomy)
-    decided = fitted.likely(known.asked)
+    decided = fitted.decide(known.asked)
     return Answer(fitted.probabilities(known.asked), decided)
 
 

@@ -168,7 +168,8 @@ def learnt(session, rows=(7, 3, 5), sure=0.9, labels=20, checks=()):
     chance = np.broadcast_to(np.asarray(sure, np.float32), (n,)).copy()
     reasons = tuple(f"least sure of {k}" for k in range(len(rows)))
     found = Learnt(
-        1, labels, np.where(decided, 0.9, 0.05).astype(np.float32), decided, chance,
-        np.ones(n, bool), np.array(rows, np.int64), reasons, np.array(checks, np.int64), 0.1,
+        1, labels, np.where(decided, 0.9, 0.05).astype(np.float32), decided,
+        np.full(c, 0.5, np.float32), chance, np.ones(n, bool),
+        np.array(rows, np.int64), reasons, np.array(checks, np.int64), 0.1,
     )  # fmt: skip
     return InstantReading(session.labels.taxonomy, found, {})

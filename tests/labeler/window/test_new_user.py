@@ -12,13 +12,12 @@ from labeler.project.folder import CACHE
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.window.main_window import MainWindow
-from model.active.head import fit, legal_sets, space_of
+from model.active.head import fit, space_of
 from model.metrics.metrics import f1_scores
 from model.prediction.embedding import embed
 from model.runs.prior import prior_of
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate
-from model.taxonomy import decoding
 from tests.helpers.embeddings import CHOICES
 from tests.helpers.window_parts import make_session
 
@@ -84,15 +83,12 @@ def by_chance(window, truth, n, seeds=5):
     session = window.session
     ground = session.learning.ground
     x = grounds.embeddings(ground).astype(np.float32)
-    prior, space = prior_of(ground.network, session.labels.taxonomy), space_of(x)
+    prior, space = prior_of(ground.network, session.labels.taxonomy, x), space_of(x)
     found = []
     for seed in range(seeds):
         rows = np.random.default_rng(seed).permutation(len(x))
         head = fit(x[rows[:n]], truth[rows[:n]], session.labels.taxonomy, prior=prior, space=space)
-        said = decoding.most_likely_sets(
-            head.logits(x[rows[n:]]), legal_sets(session.labels.taxonomy)
-        )
-        found.append(macro_f1(said, truth[rows[n:]]))
+        found.append(macro_f1(head.decide(x[rows[n:]]), truth[rows[n:]]))
     return found
 
 

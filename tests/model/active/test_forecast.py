@@ -49,7 +49,7 @@ def test_what_is_foreseen_comes_about():
     for seed in range(6):
         x, labels = world(2450, seed=seed)
         made = forecast.forecast(x[:150], labels[:150], FREE, more=300)
-        truly = head.fit(x[:450], labels[:450], FREE).balanced(x[450:])
+        truly = head.fit(x[:450], labels[:450], FREE).decide(x[450:])
         reached = f1_scores(truly, labels[450:]).mean()
         inside.append(made.then.low - 0.02 <= reached <= made.then.high + 0.02)
     assert sum(inside) >= 5

@@ -7,6 +7,8 @@ import pytest
 
 from model.active import head, prior
 from model.errors import InputError
+from model.metrics.metrics import calibration_error, constant_prediction, f1_scores
+from model.runs.prior import prior_of
 from model.taxonomy import decoding
 from model.taxonomy.taxonomy import Class, Taxonomy
 from model.taxonomy.toml import load, shipped
@@ -25,6 +27,11 @@ def world(count: int, taxonomy: Taxonomy = HELIUM, width: int = 40, noise: float
     places = random.normal(size=(len(taxonomy), width))
     x = labels @ places + noise * random.normal(size=(count, width))
     return x.astype(np.float32), labels
+
+
+def likeliest(made: head.Head, x):
+    """(N, C) the most likely legal sets, which are not the answer."""
+    return decoding.most_likely_sets(made.logits(x), HELIUM.legal_sets)
 
 
 def test_without_rules_the_head_is_l2_logistic_regression():
@@ -63,7 +70,7 @@ def test_the_slope_is_that_of_the_cost():
 def test_probabilities_are_marginals_over_legal_sets_and_sets_are_legal():
     x, labels = world(400)
     made = head.fit(x[:200], labels[:200], HELIUM)
-    p, likely = made.probabilities(x), made.likely(x)
+    p, likely = made.probabilities(x), made.decide(x)
     assert p.dtype == np.float32
     assert p.shape == likely.shape == labels.shape
     assert p.min() >= 0
@@ -75,18 +82,17 @@ def test_probabilities_are_marginals_over_legal_sets_and_sets_are_legal():
 
 def test_twenty_labels_already_say_something_and_more_say_more():
     x, labels = world(1500)
+    truth, there = labels[700:], labels[700:].any(0)
     right = [
-        (head.fit(x[:n], labels[:n], HELIUM).likely(x[700:]) == labels[700:]).mean()
+        f1_scores(head.fit(x[:n], labels[:n], HELIUM).decide(x[700:]), truth)[there].mean()
         for n in (20, 100, 600)
     ]
-    blind = (labels[:700].mean(0).round() == labels[700:]).mean()
-    assert right[0] > blind
+    blind = np.broadcast_to(constant_prediction(labels[:700]), truth.shape)
+    assert right[0] > f1_scores(blind, truth)[there].mean()
     assert right[0] < right[1] < right[2]
 
 
 def test_its_probabilities_mean_what_they_say():
-    from model.metrics.metrics import calibration_error
-
     x, labels = world(2500, noise=2.5)
     made = head.fit(x[:500], labels[:500], HELIUM)
     assert calibration_error(made.probabilities(x[500:]), labels[500:]) < 0.02
@@ -111,7 +117,7 @@ def test_a_good_prior_helps_few_labels_and_a_wrong_one_is_given_up():
     def right(labels_used: int, before: prior.Prior | None) -> float:
         rows = slice(1000, 1000 + labels_used)
         made = head.fit(x[rows], labels[rows], HELIUM, prior=before)
-        return float((made.likely(x[2000:]) == labels[2000:]).mean())
+        return float((made.decide(x[2000:]) == labels[2000:]).mean())
 
     assert right(20, good) > right(20, None) + 0.01
     assert right(1000, wrong) > right(1000, None) - 0.01
@@ -178,7 +184,7 @@ def test_many_classes_without_enumeration_still_answer_legally():
     x = random.normal(size=(200, 30)).astype(np.float32)
     labels = x[:, :24] > 0
     labels[labels[:, 0], 1] = False
-    likely = head.fit(x, labels, many).likely(x)
+    likely = head.fit(x, labels, many).decide(x)
     assert not many.contradictions(likely).any()
     assert (likely == labels).mean() > 0.85
 
@@ -195,40 +201,38 @@ def test_the_prior_is_read_from_a_run_folder_by_class_names(tmp_path):
     network = networks.create("resnet18", 1, 3, "leaky_relu", 0.2, 0.2, 0.1, weights="he")
     about = checkpoint.Checkpoint(("bent", "Spiral", "Empty"), recipe, Preprocessing(64))
     checkpoint.save(tmp_path, network, about)
-    found = prior.prior_of(tmp_path, HELIUM)
+    found = prior_of(tmp_path, HELIUM)
     assert found is not None
     assert {HELIUM.names[i] for i in np.flatnonzero(found.known)} == {"Bent", "Empty"}
     weight = network.head.linear.weight.detach().numpy()
     np.testing.assert_array_equal(found.weight[HELIUM.index("Bent")], weight[0])
-    assert prior.prior_of(tmp_path, FREE) is None
+    assert prior_of(tmp_path, FREE) is None
     with pytest.raises(InputError, match="holds no trained network"):
-        prior.prior_of(tmp_path / "nowhere", HELIUM)
+        prior_of(tmp_path / "nowhere", HELIUM)
 
 
 def test_thresholds_have_the_largest_expected_f1():
     p = np.array([[0.9], [0.6], [0.3], [0.05]], np.float32)
     # naming 1, 2, 3, 4 of them: 2 * .9 / (1 + 1.85), 2 * 1.5 / (2 + 1.85), ...
     expected = [1.8 / 2.85, 3.0 / 3.85, 3.6 / 4.85, 3.7 / 5.85]
-    assert head.best_for_f1(p)[0][0] == pytest.approx(max(expected) / 2, abs=1e-6)
+    assert decoding.best_for_f1(p)[0][0] == pytest.approx(max(expected) / 2, abs=1e-6)
     both = np.concatenate([p, [[0.9], [0.02], [0.01], [0.01]]], 1).astype(np.float32)
-    worth = head.best_for_f1(both)[1]  # 1 / (2 named + 1.85) against 1 / (1 + 0.94)
+    worth = decoding.best_for_f1(both)[1]  # 1 / (2 named + 1.85) against 1 / (1 + 0.94)
     assert worth[1] / worth[0] == pytest.approx(3.85 / 1.94, abs=1e-5)
 
 
-def test_the_balanced_answer_finds_more_of_a_rare_class_and_stays_legal():
-    from model.metrics.metrics import f1_scores
-
+def test_the_answer_finds_more_of_a_rare_class_and_stays_legal():
     x, labels = world(3000, noise=3.0)
     made = head.fit(x[:400], labels[:400], HELIUM)
-    balanced, likely = made.balanced(x[400:]), made.likely(x[400:])
-    assert not HELIUM.contradictions(balanced).any()
+    answer, likely = made.decide(x[400:]), likeliest(made, x[400:])
+    assert not HELIUM.contradictions(answer).any()
     truth = labels[400:]
     occurs = truth.any(0)
-    assert f1_scores(balanced, truth)[occurs].mean() > f1_scores(likely, truth)[occurs].mean()
-    assert (likely == truth).all(1).mean() >= (balanced == truth).all(1).mean()
+    assert f1_scores(answer, truth)[occurs].mean() > f1_scores(likely, truth)[occurs].mean()
+    assert (likely == truth).all(1).mean() >= (answer == truth).all(1).mean()
 
 
-def test_embeddings_that_say_nothing_leave_the_balanced_answer_near_the_commonest_set():
+def test_embeddings_that_say_nothing_leave_the_answer_near_the_commonest_set():
     """Rare classes of equal small chances everywhere must not gang up on the common ones."""
     sets = np.array([HELIUM.mask(s) for s in (
         ("Spherical/Oblate", "Round"), ("Prolate", "Streak", "Bent"), ("Prolate", "Bent"),
@@ -238,5 +242,87 @@ def test_embeddings_that_say_nothing_leave_the_balanced_answer_near_the_commones
     x = np.random.default_rng(5).normal(size=(1200, 40)).astype(np.float32)
     made = head.fit(x[:300], labels[:300], HELIUM)
     truth = labels[300:]
-    likely = (made.likely(x[300:]) == truth).mean()
-    assert (made.balanced(x[300:]) == truth).mean() > likely - 0.1
+    likely = (likeliest(made, x[300:]) == truth).mean()
+    assert (made.decide(x[300:]) == truth).mean() > likely - 0.1
+
+
+def experiment(seed=8, count=900):
+    """A network that learnt all label sets alike, and shots of an experiment that it has not met:
+    its embeddings are turned and moved, one set is much the commonest."""
+    random = np.random.default_rng(seed)
+    sets = np.array([HELIUM.mask(s) for s in (
+        ("Spherical/Oblate", "Round"), ("Spherical/Oblate", "Elliptical"), ("Prolate", "Bent"),
+        ("Empty",),
+    )])  # fmt: skip
+    share = np.array([0.88, 0.06, 0.03, 0.03])
+    places = random.normal(size=(len(HELIUM), 12))
+
+    def shots(weights, n):
+        labels = sets[random.choice(4, n, p=weights)]
+        return (labels @ places + 0.9 * random.normal(size=(n, 12))).astype(np.float32), labels
+
+    x, labels = shots(np.full(4, 0.25), 3000)
+    learnt = head.fit(x, labels, HELIUM)
+    usual, _ = shots(share, 2000)
+    expected = prior.Expected(
+        HELIUM.names, usual.mean(0), np.cov(usual.T).astype(np.float32), sets,
+        share.astype(np.float32), np.full(4, 0.25, np.float32),
+    )  # fmt: skip
+    own = prior.Prior(learnt.weight.T.copy(), learnt.bias, np.ones(11, bool))
+    met, truth = shots(share, count)
+    stretch = np.eye(12) + 0.25 * random.normal(size=(12, 12))
+    return own, expected, (met @ stretch + random.normal(size=12)).astype(np.float32), truth
+
+
+def test_a_shipped_network_is_adapted_to_an_experiment_without_any_label():
+    own, expected, x, truth = experiment()
+    adapted = own.adapted(expected, x, HELIUM, head.legal_sets(HELIUM))
+    right = []
+    for known in (own, adapted):
+        made = head.fit(x[:0], truth[:0], HELIUM, prior=known, space=head.space_of(x))
+        right.append((made.decide(x) == truth).all(1).mean())
+    assert 1 - right[1] < 0.5 * (1 - right[0])
+
+
+def test_the_aligned_embeddings_have_the_mean_and_spread_that_were_expected():
+    _, expected, x, _ = experiment(count=20_000)
+    turn, shift = prior._alignment(expected, x)
+    found = x @ turn + shift
+    assert np.abs(found.mean(0) - expected.mean).max() < 0.1
+    before = np.abs(np.cov(x.T) - expected.covariance).max()
+    assert np.abs(np.cov(found.T) - expected.covariance).max() < 0.5 * before
+
+
+def test_too_few_shots_align_nothing_and_shots_without_an_embedding_do_not_count():
+    own, expected, x, _ = experiment()
+    turn, shift = prior._alignment(expected, x[: prior.FEWEST - 1])
+    assert (turn == np.eye(12)).all()
+    assert not shift.any()
+    holes = x.copy()
+    holes[::7] = np.nan
+    made = own.adapted(expected, holes, HELIUM, head.legal_sets(HELIUM))
+    assert np.isfinite(made.weight).all()
+    assert np.isfinite(made.bias).all()
+
+
+def test_odds_of_label_sets_go_by_class_names_and_doubt_what_never_occurred():
+    _, expected, _, _ = experiment()
+    fewer = Taxonomy("fewer", [Class("Round"), Class("New"), Class("Bent")], [])
+    legal = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1]], bool)
+    odds = expected.odds(fewer, legal)
+    assert odds[0] == pytest.approx(prior.BELIEVED * np.log(0.88 / 0.25))
+    # neither of both: Elliptical or Empty
+    assert odds[1] == pytest.approx(prior.BELIEVED * np.log(0.09 / 0.5))
+    assert odds[3] == pytest.approx(prior.UNSEEN)
+
+
+def test_the_slope_of_the_cost_knows_the_odds_of_label_sets():
+    x, labels = world(30, width=5)
+    odds = np.random.default_rng(2).normal(size=len(HELIUM.legal_sets)).astype(np.float32)
+    nothing = np.zeros((11, 5), np.float32)
+    known = prior.Prior(nothing, nothing[:, 0], np.ones(11, bool), odds)
+    problem = head._Problem.of(x, labels, HELIUM, known, x)
+    logits = np.random.default_rng(1).normal(size=labels.shape).astype(np.float32)
+    _, residual = problem._surprise(logits)
+    chance = decoding.marginals(logits, HELIUM.legal_sets, -odds)
+    np.testing.assert_allclose(residual, chance - labels, atol=1e-5)

@@ -122,7 +122,7 @@ def embedded(monkeypatch):
         yield event("progress", what="reading shots", done=SHOTS, total=SHOTS)
 
     monkeypatch.setattr(active, "embedded", write)
-    monkeypatch.setattr(active, "prior_of", lambda network, taxonomy: None)
+    monkeypatch.setattr(active, "prior_of", lambda network, taxonomy, embeddings: None)
     return asked
 
 

@@ -1,0 +1,48 @@
+"""What an experiment is like to a network that learnt balanced simulated shots: made once, for a
+network that is shipped (`make backbone`), from simulated shots as frequent as in reality."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from model.active.prior import Expected
+from model.errors import InputError
+from model.prediction import embedding_file
+from model.prediction.embedding import embed
+from model.runs import checkpoint
+from model.runs.prior import save_expected
+from model.shots.table import ShotTable, table_of_file
+from model.simulate.labels import real_sets, set_weights
+
+
+def expect(network: Path, shots: ShotTable) -> Expected:
+    """Of the shots' embeddings, and of the label sets that the simulator draws from."""
+    names = checkpoint.describe(network).class_names
+    with tempfile.TemporaryDirectory() as cache:
+        for item in embed(shots, network, Path(cache)):
+            if item["event"] == "failed":
+                raise InputError(item["text"])
+        parts = embedding_file.parts_of(shots, network, Path(cache))
+        found = embedding_file.read(parts, len(shots))
+    assert found is not None
+    x = found[np.isfinite(found).all(1)].astype(np.float64)
+    shares: dict[tuple[bool, ...], list[float]] = {}
+    for (given, _), real, balanced in zip(
+        real_sets(), set_weights(False), set_weights(True), strict=True
+    ):
+        both = shares.setdefault(tuple(name in given for name in names), [0.0, 0.0])
+        both[0], both[1] = both[0] + real, both[1] + balanced
+    share = np.array(list(shares.values()), np.float32)
+    share /= share.sum(0)
+    covariance = np.cov(x.T, bias=True).astype(np.float32)
+    return Expected(
+        names, x.mean(0).astype(np.float32), covariance, np.array(list(shares)), *share.T
+    )
+
+
+if __name__ == "__main__":
+    save_expected(Path(sys.argv[1]), expect(Path(sys.argv[1]), table_of_file(Path(sys.argv[2]))))
