@@ -14,10 +14,10 @@ from labeler.jobs.child import listen
 from labeler.project.folder import CACHE, has_database
 from model.errors import InputError
 from model.events import Event, event
+from model.heatmaps.forms import HEAT_FORMS
 from model.runs.folder import DESCRIPTION, PREDICTIONS
 
 GROUPS = ("hits", "false", "missed", "certain", "unsure", "labelled")
-FORMS = ("paper", "chattopadhay")
 BACKBONE = "the embeddings of the shipped network, which never saw these labels"
 
 
@@ -33,7 +33,7 @@ def _add_figure(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "figure",
         help="where the network looked for a class, as a figure for a paper",
-        description="Shots of each class with dashed Grad-CAM++ contours and the map as"
+        description="Shots of each class with dashed contours of the heat and the heat as"
         " transparency (paper, Fig. 5). PDF, SVG or PNG by the name of OUT.",
     )
     parser.add_argument("target", type=Path, metavar="PROJECT_OR_RUN")
@@ -46,7 +46,7 @@ def _add_figure(subparsers: Any) -> None:
     parser.add_argument("--per-class", type=int, default=5, metavar="N", help="default: 5")
     parser.add_argument("--seed", type=seed, default=0, help="which shots of the group are drawn")
     parser.add_argument("--shots", metavar="N,N", help="these shots, counted from 1, instead")
-    parser.add_argument("--form", choices=FORMS, default="paper", help="of Grad-CAM++")
+    parser.add_argument("--form", choices=tuple(HEAT_FORMS), default="paper", help="of heat")
     parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
     parser.add_argument("--dpi", type=count, default=200, help="of a PNG (default: 200)")
     add_output_options(parser, events=True)
@@ -58,13 +58,20 @@ def _add_faithfulness(subparsers: Any) -> None:
         "faithfulness",
         help="do the heatmaps show what the network goes by?",
         description="Take the hottest places out of shots, and put them alone back in: how much"
-        " faster does the class go and come than by chance, and than by occlusion?",
+        " faster does the class go and come than by chance, and than by occlusion?"
+        " With --truth: does heat of every form lie where the cause of a class is known to be, on"
+        " simulated shots?",
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
-    parser.add_argument("file", type=Path, metavar="FILE_OR_PROJECT")
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE_OR_PROJECT")
+    parser.add_argument(
+        "--truth", action="store_true", help="on simulated shots, every form; needs no FILE"
+    )
     parser.add_argument("--class", dest="classes", action="append", metavar="C")
-    parser.add_argument("--shots", type=int, default=24, metavar="N", help="of a class")
-    parser.add_argument("--form", choices=FORMS, default="paper", help="of Grad-CAM++")
+    parser.add_argument(
+        "--shots", type=count, metavar="N", help="of a class (default: 24; --truth: 30)"
+    )
+    parser.add_argument("--form", choices=tuple(HEAT_FORMS), default="paper", help="of heat")
     parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument("--no-occlusion", action="store_true", help="leave out what takes longest")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="keep the result here too")
@@ -145,11 +152,11 @@ def _rows(shots: str) -> list[int]:
 
 
 def _faithfulness(args: argparse.Namespace) -> int:
-    last = follow(_measuring(args), args)
+    last = follow(_truth(args) if args.truth else _measuring(args), args)
     if args.json:
         print_json({k: v for k, v in last.items() if k not in ("event", "time", "metrics")})
     elif not args.events:
-        _print_faithfulness(last)
+        (_print_truth if args.truth else _print_faithfulness)(last)
     return 0
 
 
@@ -157,11 +164,46 @@ def _measuring(args: argparse.Namespace) -> Iterator[Event]:
     from model.inspection.faithfulness import Study, measure
 
     stop = listen()
+    if args.file is None:
+        mend = "Name the file or project after the run, or ask for --truth on simulated shots."
+        raise InputError("faithfulness needs shots to question the run about", mend=mend)
     table = _table(args.file)
     study = Study(
-        tuple(args.classes or ()), args.shots, args.form, args.seed, not args.no_occlusion
+        tuple(args.classes or ()), args.shots or 24, args.form, args.seed, not args.no_occlusion
     )
     yield from measure(table, run_for(args.file, args.run_folder), study, args.out, stop)
+
+
+def _truth(args: argparse.Namespace) -> Iterator[Event]:
+    from model.inspection.truth import TruthStudy, measure
+
+    stop = listen()
+    run = args.run_folder if args.file is None else run_for(args.file, args.run_folder)
+    study = TruthStudy(tuple(args.classes or ()), args.shots or 30, args.seed)
+    yield from measure(run, study, args.out, stop)
+
+
+def _print_truth(last: Event) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for name, questions in last.get("classes", {}).items():
+        for question, found in questions.items():
+            title = f"{name}: {question} ({found['cases']} of {found['tried']} shots said)"
+            shown = Table("heat", "score (95 %)", "at the place", "deletion gap", title=title)
+            for form, s in found["scores"].items():
+                shown.add_row(
+                    form,
+                    f"{s['mean']:.2f} ({s['low']:.2f} … {s['high']:.2f})",
+                    f"{s['share']:.0%}",
+                    "" if s["gap"] is None else f"{s['gap']:+.2f}",
+                )
+            console.print(shown)
+    for name, form in last.get("best", {}).items():
+        console.print(f"{name}: best is {HEAT_FORMS[form].title}")
+    for sentence in last.get("unseen", []):
+        console.print(sentence)
 
 
 def _print_faithfulness(last: Event) -> None:

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.heatmaps.gradcam import Form
 from model.inspection.figures import ClassRow, ShownShot, colours, figure_place, save
 from model.inspection.gallery import SCHEMATIC_SIDE, Render
+from model.inspection.heat import Explainer
 from model.inspection.questioning import Read, Reader, some_rows
 from model.shots.table import ShotTable
 
@@ -36,7 +36,7 @@ class Wish:
     group: str = "hits"
     per_class: int = 5
     seed: int = 0
-    form: Form = "paper"
+    form: str = "paper"
 
 
 def draw(
@@ -66,14 +66,14 @@ def draw(
     if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(table)):
         raise InputError("there are no such shots", mend=f"Give numbers from 1 to {len(table)}.")
     read = reader.read(table, wanted)
-    maps = reader.maps(read, wish.form)
+    explainer = Explainer(reader)
     drawn, shown = [], {}
     for name, kind in zip(wish.classes, kinds, strict=True):
         label = _label_column(table, name)
         places = (
             _ordered(read, wanted) if rows is not None else _chosen(read, table, label, kind, wish)
         )
-        shots = [_shot(reader, read, table, maps, int(i), kind, label) for i in places]
+        shots = [_shot(explainer, read, table, wish.form, int(i), kind, label) for i in places]
         drawn.append(ClassRow(name, shots, _schematic(table, name, render)))
         shown[name] = (read.rows[places] + 1).tolist()
     save(drawn, out, colormap=colormap, dpi=dpi)
@@ -112,18 +112,20 @@ def _chosen(
 
 
 def _shot(
-    reader: Reader,
+    explainer: Explainer,
     read: Read,
     table: ShotTable,
-    maps: npt.NDArray[np.float32],
+    form: str,
     place: int,
     kind: int,
     label: int,
 ) -> ShownShot:
-    row = int(read.rows[place])
+    row, reader = int(read.rows[place]), explainer.reader
     ((_, counts, mask),) = table.iter_shots([row])
     down, right = map(float, read.shift[place])
-    heat = reader.on_pattern(maps[place, kind], counts.shape, (down, right))
+    target = explainer.targets([reader.names[kind]])
+    cells = explainer.cells(read, place, target, [form])[form]
+    heat = reader.on_pattern(cells.values[0], counts.shape, (down, right), cells.box)
     said = float(reader.about.probabilities(read.logits[place : place + 1])[0, kind])
     number = "1.0" if said >= 0.995 else f"{said:.2f}".removeprefix("0")
     likely = bool(read.decided[place, kind])

@@ -21,7 +21,7 @@ from scipy.stats import spearmanr
 from model.errors import InputError
 from model.events import Event, event
 from model.heatmaps.geometry import ALARM, Heat, lost_share, outside
-from model.heatmaps.gradcam import Form
+from model.inspection.heat import Explainer
 from model.inspection.occlusion import envelope_of, occlude
 from model.inspection.questioning import Read, Reader, some_rows
 from model.output_files import check_own, need_folder, write_text
@@ -45,7 +45,7 @@ class Study:
 
     classes: tuple[str, ...] = ()
     shots: int = 16
-    form: Form = "paper"
+    form: str = "paper"
     seed: int = 0
     occlusion: bool = True
 
@@ -80,7 +80,7 @@ def measure(
     kinds = [reader.index(name) for name in names]
     yield event("progress", what="reading shots", done=0, total=1)
     read = reader.read(table, some_rows(table, LOOKED_AT, study.seed))
-    maps = reader.maps(read, study.form)
+    explainer = Explainer(reader)
     good = _good(table, read)
     found: dict[str, Any] = {}
     chosen = {k: _chosen(read, k, study) for k in kinds}
@@ -92,7 +92,9 @@ def measure(
                 yield event("cancelled", text="Stopped; nothing was kept.")
                 return
             yield event("progress", what="questioning the network", done=done, total=total)
-            heat = reader.on_square(maps[shot, kind])
+            target = explainer.targets([reader.names[kind]])
+            cells = explainer.cells(read, int(shot), target, [study.form])[study.form]
+            heat = reader.on_square(cells.values[0], cells.box)
             shots.append(_one(reader, read, int(shot), kind, heat, study))
             shots[-1] |= _where(heat, good[shot])
             done += 1

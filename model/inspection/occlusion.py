@@ -23,6 +23,8 @@ WINDOW, STEP = 4, 8
 """The window is a quarter of the shot wide and moves by an eighth: 7 × 7 places."""
 SMOOTH = 0.06
 """Width, as a share of the side, over which the glow is smoothed along the radius."""
+RING_WIDTH = 0.018
+"""The same for the medians of rings, which keep the rings: two pixels of 112."""
 
 
 def envelope(
@@ -54,6 +56,30 @@ def envelope(
     smooth = gaussian_filter1d(mean, width, mode="nearest") / np.maximum(weight, 1e-9)
     glow = np.expm1(np.interp(radius, np.arange(len(smooth)), smooth))
     return np.where(seen, glow, values).astype(np.float32)
+
+
+def ring_medians(counts: npt.ArrayLike, good: npt.ArrayLike, centre: tuple[float, float]) -> Floats:
+    """The shot (y, x) without anything that depends on the direction: the median of the log counts
+    on each ring about the centre (y, x), rings and fall kept. Other pixels stay as they are.
+
+    A median, for a streak must not light the whole ring.
+    """
+    from scipy.ndimage import gaussian_filter1d, median
+
+    values, seen = np.asarray(counts, np.float64), np.asarray(good, bool)
+    if not seen.any():
+        return np.asarray(counts, np.float32)
+    y, x = np.indices(values.shape)
+    radius = np.hypot(y - centre[0], x - centre[1])
+    ring = np.rint(radius).astype(int)
+    logs = np.log1p(np.clip(values, 0, None))
+    known = np.unique(ring[seen])
+    middle = np.asarray(median(logs[seen], ring[seen], known))
+    smooth = gaussian_filter1d(
+        np.interp(np.arange(ring.max() + 1), known, middle), RING_WIDTH * max(values.shape)
+    )
+    twin = np.expm1(np.interp(radius, np.arange(len(smooth)), smooth))
+    return np.where(seen, twin, values).astype(np.float32)
 
 
 def envelope_of(read: Read, shot: int) -> Floats:

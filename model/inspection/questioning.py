@@ -6,25 +6,28 @@ that the network saw, so that they can be changed and read again. Writes nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.heatmaps.geometry import Heat, enlarge
-from model.heatmaps.gradcam import Form, through_pooled_linear_head
+from model.heatmaps.geometry import Box, Heat, enlarge
 from model.networks.receptive import cell_box, within
 from model.prediction import inference
 from model.prediction.batches import PooledHead
+from model.preprocessing.count_scale import CountScale
 from model.runs import checkpoint
+from model.shots.layouts import Geometry
 from model.shots.table import ShotTable
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
+Shot = tuple[int, npt.NDArray[Any], Flags | None, Geometry | None, CountScale | None]
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Reader:
 
     def __init__(self, run: Path, class_names: Sequence[str] | None = None) -> None:
         network, self.about = checkpoint.load(Path(run), class_names)
+        self.network = network
         self.head = PooledHead.of(network)
         self.size = self.about.preprocessing.size
         shape = (self.about.channels, self.size, self.size)
@@ -75,14 +79,23 @@ class Reader:
         """
         checkpoint.check_kind(self.about, table.sources)
         wanted = np.asarray(rows, np.int64)
+        shots = table.iter_shots(wanted, on_error=lambda row, error: None)
+        scales = self.about.preprocessing.scales_of(table)
+        return self.read_shots(
+            (row, counts, mask, table.geometry(row), scales[table.source_of[row]])
+            for row, counts, mask in shots
+        )
+
+    def read_shots(self, shots: Iterable[Shot]) -> Read:
+        """The same of shots in memory: (row, counts, mask or None, geometry or None,
+        scale of their source, see `Preprocessing.brought`) each."""
         kept, squares, good, centres, shifts = [], [], [], [], []
         steps = self.about.preprocessing
-        scales = steps.scales_of(table)
-        for row, counts, mask in table.iter_shots(wanted, on_error=lambda row, error: None):
-            shot = steps.prepare(counts, mask, table.geometry(row))
+        for row, counts, mask, geometry, scale in shots:
+            shot = steps.prepare(counts, mask, geometry)
             kept.append(row)
             square, seen = steps.reduced_with_mask(shot)
-            squares.append(steps.brought(square, scales[table.source_of[row]]))
+            squares.append(steps.brought(square, scale))
             good.append(seen)
             shifts.append(np.divide(shot.shift, counts.shape))
             y0, x0, y1, x1 = steps.field(counts.shape)
@@ -114,22 +127,24 @@ class Reader:
         ready = self.about.preprocessing.to_input(squares).astype(np.float32)
         return self.logits_from(self.features(ready))
 
-    def maps(self, read: Read, form: Form) -> Floats:
-        """(n, C, h, w) Grad-CAM++ of every class."""
-        found = through_pooled_linear_head(read.features, self.head.weight, read.logits, form)
-        return np.asarray(found.values, np.float32)
+    def on_square(self, cells: Floats, box: Box | None = None) -> Heat:
+        """Heat (h, w) whose cells tile `box`, onto the square that the network saw (size, size).
 
-    def on_square(self, cells: Floats) -> Heat:
-        """Heat on the network's grid (h, w), onto the square that it saw (size, size)."""
-        return enlarge(cells, (self.size, self.size), cells_box=self.cells)
+        box: as fractions of the square; that of the network's own grid where None.
+        """
+        return enlarge(cells, (self.size, self.size), cells_box=box or self.cells)
 
     def on_pattern(
-        self, cells: Floats, shape: tuple[int, int], shift: tuple[float, float] = (0.0, 0.0)
+        self,
+        cells: Floats,
+        shape: tuple[int, int],
+        shift: tuple[float, float] = (0.0, 0.0),
+        box: Box | None = None,
     ) -> Heat:
         """The same onto the shot as it is in its file, which the preparation moved by `shift`."""
         y0, x0, y1, x1 = self.about.preprocessing.field(shape)
         field = (y0 - shift[0], x0 - shift[1], y1 - shift[0], x1 - shift[1])
-        return enlarge(cells, shape, field, within(field, self.cells))
+        return enlarge(cells, shape, field, within(field, box or self.cells))
 
 
 def some_rows(table: ShotTable, most: int, seed: int) -> Rows:

@@ -14,14 +14,15 @@ from model.networks.architectures import Network
 Box = tuple[float, float, float, float]
 
 
-def cell_box(network: Network, size: int, grid: tuple[int, int]) -> Box:
+def cell_box(network: Network, size: int, grid: tuple[int, int], layers: int | None = None) -> Box:
     """y0, x0, y1, x1 of what the cells (h, w) tile, as fractions of a size × size input.
 
     The centre of every tile is the centre of its cell's receptive field; so the box may begin
     before 0 and end before 1. Follows the main path; a shortcut of a block has the same centres.
+    layers: of the maps after so many children of the body; the last ones where None.
     """
     centre, step = 0.5, 1.0
-    for name, layer in network.body.named_modules():
+    for name, layer in network.body[:layers].named_modules():
         if "shortcut" in name or not isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
             continue
         side, stride, padding = (_one(v) for v in (layer.kernel_size, layer.stride, layer.padding))

@@ -186,3 +186,23 @@ def test_embeddings_that_have_learnt_the_labels_are_used_only_with_a_word_about_
     assert f"shot {wrong:>6}" in said.out
     assert "run 1, which has learnt these labels" in said.out
     assert "airylabel embed week" in said.out
+
+
+def test_truth_needs_no_shots_and_tells_what_a_run_never_says(trained, capsys, monkeypatch):
+    from model.inspection import truth
+
+    monkeypatch.setattr(truth, "BLOCK", 2)
+    monkeypatch.setattr(truth, "PATIENCE", 1)
+    _, run, _ = trained
+    words = ("--truth", "--class", "Streak", "--shots", 1, "--json")
+    status, said = call(capsys, "faithfulness", run, *words)
+    assert status == 0, said.err
+    found = json.loads(said.out)
+    assert found["classes"]["Streak"]["axis"]["tried"] == 2
+    assert ("Streak" in found["best"]) != bool(found["unseen"])
+
+
+def test_faithfulness_without_shots_is_refused_in_words(trained, capsys):
+    status, said = call(capsys, "faithfulness", trained[1])
+    assert status != 0
+    assert "needs shots" in said.err

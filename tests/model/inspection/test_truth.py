@@ -1,0 +1,260 @@
+"""Simulated shots whose cause is known, the scores, and the forms of heat that they judge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from model.errors import InputError
+from model.heatmaps.forms import HEAT_FORMS
+from model.heatmaps.gradcam import through_pooled_linear_head
+from model.inspection import heat, truth
+from model.inspection.heat import Explainer, sectors
+from model.inspection.occlusion import ring_medians
+from model.inspection.questioning import Reader
+from model.inspection.truth_cases import Case, cases, cause_of
+from model.networks import architectures as networks
+from model.prediction import inference
+from model.runs import checkpoint, recipes
+from model.runs.checkpoint import Checkpoint
+
+SIDE, NAMES = 64, ("Streak", "Bent", "Round")
+
+
+@pytest.fixture(autouse=True)
+def by_torch(monkeypatch):
+    """Small networks are read sooner than OpenVINO takes them in."""
+
+    def choose(network, shape):
+        return inference.TorchEngine(network.body, 32), "torch"
+
+    monkeypatch.setattr(inference, "choose", choose)
+
+
+def save_run(folder, names=NAMES, **steps):
+    folder.mkdir()
+    torch.manual_seed(3)
+    network = networks.create("resnet18", classes=len(names))
+    recipe = replace(recipes.named("quick"), size=SIDE, fine_maps=False, **steps)
+    about = Checkpoint(tuple(names), recipe, recipe.preprocessing())
+    checkpoint.save(folder, network, about)
+    return folder
+
+
+@pytest.fixture
+def explainer(tmp_path):
+    return Explainer(Reader(save_run(tmp_path / "run")))
+
+
+@pytest.fixture(scope="module")
+def streaks():
+    return list(islice(cases("Streak", "axis", 0, SIDE), 3))
+
+
+def read_of(explainer, shots):
+    return explainer.reader.read_shots(
+        (i, c.counts, c.good, None, None) for i, c in enumerate(shots)
+    )
+
+
+# -- cases -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Streak", "Bent"])
+def test_the_light_of_an_elongated_droplet_lies_near_its_ridge(name):
+    for case in islice(cases(name, "axis", 1, SIDE), 3):
+        logs = np.log1p(case.counts.astype(float))
+        over = logs - np.log1p(ring_medians(case.counts, case.good, ((SIDE - 1) / 2,) * 2))
+        assert over[case.where].mean() > over[case.good & ~case.where].mean() + 0.1
+
+
+def test_the_same_seed_makes_the_same_cases_and_another_one_others():
+    one, same, other = (next(cases("Streak", "axis", seed, SIDE)) for seed in (4, 4, 5))
+    np.testing.assert_array_equal(one.counts, same.counts)
+    np.testing.assert_array_equal(one.where, same.where)
+    assert (one.counts != other.counts).any()
+
+
+def test_a_feature_in_one_half_takes_half_of_the_plate():
+    for case in islice(cases("Newton Rings", "half", 0, SIDE), 1):
+        assert abs(case.where.sum() / case.good.sum() - 0.5) < 0.06
+        assert not (case.where & ~case.good).any()
+
+
+def test_a_class_is_found_by_its_name_however_it_is_written():
+    assert cause_of("Newton rings")[0] == "Newton Rings"
+    assert cause_of("Empty") is None
+    assert cause_of("rhombic") is None
+
+
+# -- scores ----------------------------------------------------------------------------------------
+
+
+def test_heat_at_the_place_scores_best_and_heat_anywhere_as_chance(streaks):
+    case = streaks[0]
+    flat, cold = np.ones((SIDE, SIDE), np.float32), np.zeros((SIDE, SIDE), np.float32)
+    there = case.where.astype(np.float32)
+    assert truth.score(there, case) == pytest.approx(4.5, rel=0.1)
+    assert truth.score(flat, case) == pytest.approx(1)
+    assert truth.score(cold, case) == 1
+    half = replace(case, question="half")
+    assert truth.score(there, half) == 1
+    assert truth.score(flat, half) == truth.score(cold, half) == 0.5
+    assert truth.score(1 - there, half) == 0
+
+
+# -- forms -----------------------------------------------------------------------------------------
+
+
+def test_the_papers_form_is_grad_cam_as_it_always_was(explainer, streaks):
+    read = read_of(explainer, streaks)
+    cells = explainer.cells(read, 1, explainer.targets(NAMES), ["paper"])["paper"]
+    head = explainer.reader.head
+    exact = through_pooled_linear_head(read.features[1:2], head.weight, read.logits[1:2])
+    np.testing.assert_allclose(cells.values, np.maximum(exact.values[0], 0), rtol=1e-4, atol=1e-7)
+    assert cells.box == explainer.reader.cells
+
+
+def test_every_form_gives_heat_of_every_class_with_fine_cells(explainer, streaks):
+    read = read_of(explainer, streaks)
+    found = explainer.cells(read, 0, explainer.targets(NAMES), tuple(HEAT_FORMS))
+    for form in ("difference", "sectors", "directed"):
+        assert found[form].values.shape == (3, SIDE // heat.CELL, SIDE // heat.CELL)
+        assert (found[form].values >= 0).all()
+    product = found["difference"].values * found["sectors"].values
+    np.testing.assert_allclose(found["directed"].values, product)
+
+
+def test_a_shot_that_is_its_own_twin_has_no_difference(explainer, streaks):
+    read = read_of(explainer, streaks)
+    centre = tuple(map(float, read.centre[0]))
+    twin = read.squares[0]
+    for _ in range(60):  # smoothing again and again ends at what smoothing does not change
+        twin = ring_medians(twin, read.good[0], centre)
+    cells = explainer.cells(
+        replace(read, squares=twin[None]), 0, explainer.targets(NAMES), ["difference"]
+    )
+    plain = explainer.cells(read, 0, explainer.targets(NAMES), ["difference"])
+    assert cells["difference"].values.max() < 0.05 * plain["difference"].values.max()
+
+
+def test_why_one_class_and_not_another_asks_for_the_difference_of_both(explainer, streaks):
+    squares = read_of(explainer, streaks).squares[:1]
+    _, of_all = explainer._gradients(squares, explainer.targets(NAMES))
+    _, between = explainer._gradients(squares, explainer.targets(["Bent"], against="Streak"))
+    for depth, gradient in between.items():
+        expected = of_all[depth][1] - of_all[depth][0]
+        np.testing.assert_allclose(gradient[0], expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_sectors_are_hot_where_the_class_comes_from(explainer, streaks, monkeypatch):
+    read = read_of(explainer, streaks)
+    y, x = np.indices((SIDE, SIDE)) - (SIDE - 1) / 2
+    lit = read.squares[0] * 0 + 10
+    lit[(x > 8) & (np.abs(y) < x / 3)] = 1000  # light to the right only
+
+    def right(squares):
+        return np.log1p(squares)[:, (x > 8)].mean(1)[:, None].repeat(3, 1)
+
+    monkeypatch.setattr(explainer, "_logits", right)
+    found = explainer.cells(
+        replace(read, squares=lit[None]), 0, explainer.targets(["Streak"]), ["sectors"]
+    )["sectors"].values[0]
+    assert found[8, 12] > 0.8 * found.max() > 0
+    assert found[8, 3] < 0.05 * found.max()
+
+
+def test_sectors_together_are_everything():
+    np.testing.assert_allclose(sectors((20, 30), (8.0, 16.5)).sum(0), 1, atol=1e-5)
+
+
+# -- bad input -------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_asked_is_refused_in_words(explainer, streaks, tmp_path):
+    read = read_of(explainer, streaks)
+    with pytest.raises(InputError, match="no form of heat 'sunny'"):
+        explainer.cells(read, 0, explainer.targets(["Bent"]), ["sunny"])
+    with pytest.raises(InputError, match="no class 'Rhombic'"):
+        explainer.targets(["Rhombic"])
+    maps = save_run(tmp_path / "maps", input="correlation")
+    with pytest.raises(InputError, match="places on the detector"):
+        list(truth.measure(maps, truth.TruthStudy()))
+    without = save_run(tmp_path / "without", ("Empty", "Rhombic"))
+    with pytest.raises(InputError, match="knows no cause"):
+        list(truth.measure(without, truth.TruthStudy()))
+
+
+@pytest.mark.parametrize("value", [0, 65535])
+def test_an_empty_or_saturated_shot_has_a_sentence_and_no_heat(explainer, value):
+    shot = Case("", "axis", np.full((SIDE, SIDE), value, np.uint16), np.ones((SIDE, SIDE), bool),
+                np.zeros((SIDE, SIDE), bool))  # fmt: skip
+    read = read_of(explainer, [shot])
+    assert "nothing to look at" in explainer.nothing_to_see(read, 0, 0)
+    found = explainer.cells(read, 0, explainer.targets(NAMES), tuple(HEAT_FORMS))
+    assert np.isfinite(found["directed"].values).all()
+    assert found["difference"].values.max() < 1e-4
+
+
+def test_a_class_that_the_network_does_not_see_has_a_sentence(explainer, streaks):
+    read = read_of(explainer, streaks)
+    sure = replace(read, logits=np.full_like(read.logits, -9), decided=np.zeros_like(read.decided))
+    assert "sees no Bent" in explainer.nothing_to_see(sure, 0, 1)
+    seen = replace(read, logits=np.full_like(read.logits, 3))
+    assert explainer.nothing_to_see(seen, 0, 1) == ""
+
+
+@pytest.mark.slow
+def test_vgg_has_heat_of_every_form_too(tmp_path, streaks):
+    folder = tmp_path / "vgg"
+    folder.mkdir()
+    recipe = replace(
+        recipes.named("quick"), size=SIDE, network="vgg16", backbone="", fine_maps=False
+    )
+    network = networks.create("vgg16", classes=3)
+    checkpoint.save(folder, network, Checkpoint(NAMES, recipe, recipe.preprocessing()))
+    explainer = Explainer(Reader(folder))
+    found = explainer.cells(
+        read_of(explainer, streaks), 0, explainer.targets(NAMES), tuple(HEAT_FORMS)
+    )
+    assert all(np.isfinite(cells.values).all() for cells in found.values())
+    assert found["difference"].values.shape[-1] == SIDE // heat.CELL
+
+
+# -- the whole -------------------------------------------------------------------------------------
+
+
+def test_the_benchmark_scores_every_form_beside_its_controls(tmp_path, monkeypatch):
+    run = save_run(tmp_path / "run")
+    monkeypatch.setattr(Checkpoint, "decide", lambda self, logits: np.ones_like(logits, bool))
+    monkeypatch.setattr(truth, "BLOCK", 2)
+    out = tmp_path / "truth.json"
+    *_, last = truth.measure(run, truth.TruthStudy(("Streak",), cases=2), out)
+    assert last["event"] == "finished"
+    found = last["classes"]["Streak"]["axis"]
+    assert found["cases"] == found["tried"] == 2
+    controls = {"brightness", "excess"}
+    for form in HEAT_FORMS:
+        assert found["scores"][form]["gap"] is not None
+        controls |= {f"{form}, random weights", f"{form}, another class"}
+    assert set(found["scores"]) == controls | set(HEAT_FORMS)
+    assert found["scores"]["excess"]["mean"] > 1.5
+    assert last["best"]["Streak"] in HEAT_FORMS
+    assert "2 simulated shots of Streak" in truth.in_words(last, "Streak", "sectors")
+    *_, again = truth.measure(run, truth.TruthStudy(("Streak",), cases=2), out)
+    assert again["classes"] == last["classes"]
+
+
+def test_a_class_that_is_never_said_is_told_and_not_drawn(tmp_path, monkeypatch):
+    run = save_run(tmp_path / "run")
+    monkeypatch.setattr(Checkpoint, "decide", lambda self, logits: np.zeros_like(logits, bool))
+    monkeypatch.setattr(truth, "BLOCK", 2)
+    monkeypatch.setattr(truth, "PATIENCE", 2)
+    *_, last = truth.measure(run, truth.TruthStudy(("Bent",), cases=1))
+    assert last["best"] == {}
+    assert "took none of 2 simulated shots" in last["unseen"][0]
+    assert truth.in_words(last, "Bent", "paper") == ""
