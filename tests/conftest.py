@@ -24,7 +24,8 @@ def own_settings(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def garbage_waits(request):
-    """Widgets are never freed within a paint, as in the program itself (labeler.window.tidy)."""
+    """Widgets are never freed within a paint, as in the program itself, see
+    `labeler.window.process.garbage_collection`."""
     if "qapp" not in request.fixturenames:
         yield
         return

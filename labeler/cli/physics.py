@@ -6,13 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.output import (
-    add_engine_options,
-    add_output_options,
-    follow,
-    print_json,
-    seed,
-)
+from labeler.cli.output import add_engine_options, add_output_options, follow, print_json, seed
 from labeler.cli.targets import add_shots_options, table_given
 from labeler.jobs.child import listen
 from model.errors import InputError

@@ -26,24 +26,24 @@ from PyQt6.QtWidgets import (
 from labeler.session.labelling import LabelTarget
 from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
-from labeler.window import log_file as logbook
-from labeler.window import remember
-from labeler.window.actions import Actions
-from labeler.window.crash import CrashNet
+from labeler.window.commands.actions import Actions
+from labeler.window.dialogs.project_files import ProjectFiles
+from labeler.window.frame import remember
+from labeler.window.frame.notes import NoteArea
+from labeler.window.frame.retrain import RetrainBar
+from labeler.window.frame.start import StartPage
+from labeler.window.frame.top_bar import TopBar
 from labeler.window.label.banner import NotStored
-from labeler.window.label.first_levels import FirstLevels
+from labeler.window.label.pattern.first_levels import FirstLevels
 from labeler.window.label.status_line import StatusLine
 from labeler.window.label.view import LabelView
-from labeler.window.notes import NoteArea
-from labeler.window.project_files import ProjectFiles
-from labeler.window.retrain import RetrainBar
+from labeler.window.process import log_file as logbook
+from labeler.window.process.crash import CrashNet
+from labeler.window.process.garbage_collection import Tidy
 from labeler.window.settings import Settings
-from labeler.window.start import StartPage
-from labeler.window.tab import Tab
-from labeler.window.tidy import Tidy
-from labeler.window.top_bar import TopBar
 from labeler.window.widgets import theme
 from labeler.window.widgets.ask import Ask
+from labeler.window.widgets.tab import Tab
 from model.errors import InputError
 from model.preprocessing.display import COLORMAPS, NORMS
 
@@ -295,13 +295,13 @@ class MainWindow(QMainWindow):
 
     def show_palette(self) -> None:
         """All commands, to be found by typing."""
-        from labeler.window.dialogs.palette import Palette
+        from labeler.window.commands.palette import Palette
 
         Palette(self, self.actions_.for_palette(), self.actions_.trigger)
 
     def show_keys(self) -> None:
         """The sheet of all keys."""
-        from labeler.window.dialogs.keys import KeySheet
+        from labeler.window.commands.keys import KeySheet
 
         sheet = KeySheet(self.actions_.keymap, self)
         sheet.exec()
@@ -314,7 +314,7 @@ class MainWindow(QMainWindow):
 
     def show_log(self) -> None:
         """Every note so far."""
-        from labeler.window.notes import LogDialog
+        from labeler.window.frame.notes import LogDialog
 
         dialog = LogDialog(self.notes.log, self)
         dialog.exec()

@@ -41,7 +41,7 @@ def main(project: Path, dialogs: bool) -> None:
         count += 1
 
     if dialogs:
-        from labeler.window import file_dialogs
+        from labeler.window.dialogs import file_dialogs
 
         shown = file_dialogs.dialog(window, "Save figure", "", "All files (*)")
 

@@ -13,15 +13,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from labeler.cli.bench import (
-    grid as timing_grid,
-)
-from labeler.cli.bench import (
-    learning as timing_learning,
-)
-from labeler.cli.bench import (
-    million as timing_scale,
-)
+from labeler.cli.bench import grid as timing_grid
+from labeler.cli.bench import learning as timing_learning
+from labeler.cli.bench import million as timing_scale
 from labeler.cli.bench.hand import Hand, Lateness, hand_in_window, spread
 from labeler.jobs.job import Job
 from labeler.project.project import Project

@@ -30,7 +30,7 @@ from labeler.exchange import export
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.runs.predictions import Predictions
-from labeler.window.display import paint_unseen
+from labeler.window.process.screen import paint_unseen
 from model.active import head, selection
 from model.active.strategies import STRATEGIES
 from model.runs.folder import DESCRIPTION, PREDICTIONS, WEIGHTS

@@ -14,7 +14,7 @@ from typing import Any
 from labeler.cli.active import add_bench as add_active
 from labeler.cli.output import add_output_options, count, folder, follow, print_json, seed
 from labeler.jobs.child import listen
-from labeler.window.display import paint_unseen
+from labeler.window.process.screen import paint_unseen
 
 
 @dataclass(frozen=True)

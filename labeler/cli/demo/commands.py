@@ -12,7 +12,7 @@ from typing import Any
 
 from labeler.cli.output import add_output_options, folder, follow, print_json, seed
 from labeler.jobs.child import listen
-from labeler.window.display import has_display
+from labeler.window.process.screen import has_display
 from model.events import Event
 
 

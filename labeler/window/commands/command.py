@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -37,11 +36,6 @@ class Command:
     icon: str = ""
     state: Callable[[Any], bool] | None = None
     repeats: bool = False
-
-
-def view(name: str) -> Any:
-    """A module of the views, loaded when a command first needs it."""
-    return importlib.import_module(f"labeler.window.{name}")
 
 
 def command(

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from labeler.window.commands.command import Command, command, view
+from types import ModuleType
+
+from labeler.window.commands.command import Command, command
+
+
+def _accept_sure() -> ModuleType:
+    from labeler.window.dialogs import accept_sure
+
+    return accept_sure
+
+
+def _history() -> ModuleType:
+    from labeler.window.label import history
+
+    return history
+
 
 TABLE: tuple[Command, ...] = (
     command(
@@ -19,7 +34,7 @@ TABLE: tuple[Command, ...] = (
         "Shift+Enter",
         "Label",
         "project",
-        lambda w: view("dialogs.accept_sure").open_card(w),
+        lambda w: _accept_sure().open_card(w),
     ),
     command("fix", "Apply the offered fix", "F", "Label", "shots", lambda w: w.target.fix()),
     command(
@@ -53,8 +68,8 @@ TABLE: tuple[Command, ...] = (
         "Y",
         "Label",
         "shot",
-        lambda w: view("label.history").flip(w),
-        state=lambda w: view("label.history").is_shown(w),
+        lambda w: _history().flip(w),
+        state=lambda w: _history().is_shown(w),
     ),
     command(
         "suggestions",

@@ -2,7 +2,40 @@
 
 from __future__ import annotations
 
-from labeler.window.commands.command import Command, command, view
+from types import ModuleType
+
+from labeler.window.commands.command import Command, command
+
+
+def _exchange() -> ModuleType:
+    from labeler.window.dialogs import exchange
+
+    return exchange
+
+
+def _long_work() -> ModuleType:
+    from labeler.window.dialogs import long_work
+
+    return long_work
+
+
+def _people() -> ModuleType:
+    from labeler.window.dialogs import people
+
+    return people
+
+
+def _classes() -> ModuleType:
+    from labeler.window.dialogs import classes
+
+    return classes
+
+
+def _restore() -> ModuleType:
+    from labeler.window.dialogs import restore
+
+    return restore
+
 
 TABLE: tuple[Command, ...] = (
     command(
@@ -37,7 +70,7 @@ TABLE: tuple[Command, ...] = (
         "",
         "Project",
         "project",
-        lambda w: view("dialogs.exchange").import_labels(w.session, w),
+        lambda w: _exchange().import_labels(w.session, w),
     ),
     command(
         "export_labels",
@@ -45,7 +78,7 @@ TABLE: tuple[Command, ...] = (
         "",
         "Project",
         "project",
-        lambda w: view("dialogs.exchange").export_labels(w.session, w),
+        lambda w: _exchange().export_labels(w.session, w),
     ),
     command(
         "export_shots",
@@ -53,7 +86,7 @@ TABLE: tuple[Command, ...] = (
         "",
         "Project",
         "project",
-        lambda w: view("dialogs.exchange").export_shots(w.session, w),
+        lambda w: _exchange().export_shots(w.session, w),
     ),
     command(
         "write_report",
@@ -61,7 +94,7 @@ TABLE: tuple[Command, ...] = (
         "",
         "Project",
         "project",
-        lambda w: view("dialogs.exchange").write_report(w.session, w),
+        lambda w: _exchange().write_report(w.session, w),
     ),
     command(
         "prepare",
@@ -77,7 +110,7 @@ TABLE: tuple[Command, ...] = (
         "",
         "Project",
         "project",
-        lambda w: view("dialogs.long_work").show_long_work(w),
+        lambda w: _long_work().show_long_work(w),
     ),
     command(
         "people",
@@ -85,7 +118,7 @@ TABLE: tuple[Command, ...] = (
         "",
         "Project",
         "project",
-        lambda w: view("dialogs.people").show_people(w),
+        lambda w: _people().show_people(w),
     ),
     command(
         "classes",
@@ -93,7 +126,7 @@ TABLE: tuple[Command, ...] = (
         "",
         "Project",
         "project",
-        lambda w: view("dialogs.classes").show_classes(w),
+        lambda w: _classes().show_classes(w),
     ),
     command(
         "backups",
@@ -101,7 +134,7 @@ TABLE: tuple[Command, ...] = (
         "",
         "Project",
         "project",
-        lambda w: view("dialogs.restore").show_backups(w),
+        lambda w: _restore().show_backups(w),
     ),
     command("close", "Close project", "Ctrl+W", "Project", "project", lambda w: w.close_project()),
     command("quit", "Quit", "Ctrl+Q", "Project", "always", lambda w: w.close()),

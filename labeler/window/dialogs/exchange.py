@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QWidget
 
 from labeler.jobs.background import Errand, Progress, run_errand
 from labeler.session.session import Session
-from labeler.window import file_dialogs
+from labeler.window.dialogs import file_dialogs
 
 LABEL_FILES = {
     "CSV for spreadsheets (*.csv)": ".csv",

@@ -34,7 +34,7 @@ from labeler.jobs.work_order import (
 )
 from labeler.runs.offers import duration
 from labeler.session.session import Session
-from labeler.window import file_dialogs
+from labeler.window.dialogs import file_dialogs
 from labeler.window.settings import Settings
 from labeler.window.widgets.parts import beside, foot, label, set_role
 from model.events import Event

@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.window import file_dialogs
+from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets.parts import beside, foot, label
 from model.errors import InputError
 

@@ -19,7 +19,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.session.session import Session
-from labeler.window import file_dialogs
+from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets.parts import foot, label
 from model.preprocessing.preparation import Preparation
 

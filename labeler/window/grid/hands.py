@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QAbstractScrollArea, QApplication, QScrollBar, QTool
 from labeler.session.session import Session
 from labeler.window.grid.choice import Chosen
 from labeler.window.grid.plan import MARGIN, Plan
-from labeler.window.label.shot_list import spoken
+from labeler.window.label.queue.shot_list import spoken
 
 SCROLL_MS = 30
 """While a band is pulled over an edge, the grid scrolls this often."""

@@ -11,8 +11,8 @@ from labeler.queue.groups import GROUPS
 from labeler.session.session import Session
 from labeler.window.grid.canvas import SIDES
 from labeler.window.grid.filler import Filler
-from labeler.window.label.queue_fields import Chips, FilterField, OrderField, fill_conditions
-from labeler.window.label.queue_head import NumberOfShots
+from labeler.window.label.queue.fields import Chips, FilterField, OrderField, fill_conditions
+from labeler.window.label.queue.head import NumberOfShots
 from labeler.window.widgets.fields import MenuField
 from labeler.window.widgets.parts import Elided, set_role
 

@@ -8,7 +8,7 @@ from PyQt6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QSizePolicy
 
 from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
-from labeler.window.label.class_panel import groups
+from labeler.window.label.classes.panel import groups
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
 from model.taxonomy.taxonomy import Class

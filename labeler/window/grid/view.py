@@ -19,8 +19,8 @@ from labeler.session.session import Session
 from labeler.window.grid.canvas import SIDES, GridCanvas
 from labeler.window.grid.head import GridHead
 from labeler.window.grid.tags import TagBar
-from labeler.window.tab import Tab
 from labeler.window.widgets.parts import EmptyState
+from labeler.window.widgets.tab import Tab
 
 LOOK = "window.grid"
 """Where a project keeps size and grouping."""

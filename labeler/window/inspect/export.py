@@ -8,7 +8,7 @@ from PyQt6.QtWidgets import QPushButton
 
 from labeler.jobs.short_job import ShortJob
 from labeler.session.session import Session
-from labeler.window import file_dialogs
+from labeler.window.dialogs import file_dialogs
 from labeler.window.inspect.gallery import Gallery
 
 SHOTS = 5

@@ -18,8 +18,8 @@ from PyQt6.QtWidgets import (
 from labeler.runs.predictions import Choice
 from labeler.session.session import Session
 from labeler.window.inspect.claims import in_words, kept
-from labeler.window.label.shot_card import Schematic
-from labeler.window.label.tiles import GAP, Tile, TileList
+from labeler.window.label.classes.shot_card import Schematic
+from labeler.window.label.queue.tiles import GAP, Tile, TileList
 from labeler.window.widgets.parts import EmptyState, label, set_role
 from model.taxonomy.taxonomy import Class
 

@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLa
 
 from labeler.jobs.short_job import ShortJob
 from labeler.session.session import Session
-from labeler.window.label.tiles import CAPTION, GAP, PLAIN, Tile, TileList
+from labeler.window.label.queue.tiles import CAPTION, GAP, PLAIN, Tile, TileList
 from labeler.window.widgets.parts import set_role
 from model.events import Event
 

@@ -21,14 +21,14 @@ from PyQt6.QtWidgets import (
 
 from labeler.jobs.short_job import ShortJob
 from labeler.session.session import Session
+from labeler.window.frame.retrain import progress_in_words
 from labeler.window.inspect.claims import ClaimsPage
 from labeler.window.inspect.export import FigureButton
 from labeler.window.inspect.gallery import Gallery
 from labeler.window.inspect.shot import ShotPage
-from labeler.window.label.tiles import PLAIN, Tile
-from labeler.window.retrain import progress_in_words
-from labeler.window.tab import Tab
+from labeler.window.label.queue.tiles import PLAIN, Tile
 from labeler.window.widgets.parts import EmptyState, label
+from labeler.window.widgets.tab import Tab
 
 PAGES = ("All classes of this shot", "Shots of a class", "What the run claims")
 FORMS = {"paper": "Paper's form", "chattopadhay": "Chattopadhay's form"}

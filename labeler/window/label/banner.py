@@ -8,7 +8,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from labeler.session.session import Session
-from labeler.window import file_dialogs
+from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
 from model.errors import InputError

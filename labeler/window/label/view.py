@@ -7,11 +7,11 @@ from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from labeler.session.session import Session
 from labeler.window.label.banner import MissingFiles
-from labeler.window.label.class_panel import ClassPanel
-from labeler.window.label.pattern import PatternView
+from labeler.window.label.classes.panel import ClassPanel
+from labeler.window.label.pattern.pattern import PatternView
 from labeler.window.label.physics.view import PhysicsPanes
-from labeler.window.label.shot_list import ShotList
-from labeler.window.tab import Tab
+from labeler.window.label.queue.shot_list import ShotList
+from labeler.window.widgets.tab import Tab
 
 LIST_WIDTH, PANEL_WIDTH = (194, 250), (284, 380)
 """Widths of the side panes in the smallest window and in a wide one."""
@@ -106,7 +106,7 @@ class LabelView(Tab):
     def show_levels(self, shown: bool) -> None:
         """Histogram at the right edge of the pattern, or not."""
         if shown and self.levels is None:
-            from labeler.window.label.levels import LevelsPane
+            from labeler.window.label.pattern.levels import LevelsPane
 
             self.levels = LevelsPane(self.session)
             self._row.addWidget(self.levels)

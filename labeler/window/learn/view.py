@@ -15,14 +15,14 @@ from PyQt6.QtWidgets import (
 
 from labeler.runs.run_report import Curves, RunReport, read_events, read_reports
 from labeler.session.session import Session
+from labeler.window.frame.retrain import progress_in_words
 from labeler.window.learn.anchor_line import AnchorLine
 from labeler.window.learn.changes import ChangesPane
 from labeler.window.learn.curves import CurvesView
 from labeler.window.learn.order import OrderForm
 from labeler.window.learn.runs import RunsTable
-from labeler.window.retrain import progress_in_words
-from labeler.window.tab import Tab
 from labeler.window.widgets.parts import EmptyState, label
+from labeler.window.widgets.tab import Tab
 
 FORM_WIDTH = 260
 MARGINS = ((20, 14, 18, 8), (20, 10, 18, 12))

@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import (
 from labeler.runs.run_report import MACRO, read_reports
 from labeler.session.background.live import LiveWatch, WatchRequest
 from labeler.session.session import Session
-from labeler.window import file_dialogs
+from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets.parts import label, set_role, share
 
 

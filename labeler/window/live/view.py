@@ -9,8 +9,8 @@ from PyQt6.QtWidgets import QHBoxLayout, QStackedWidget, QWidget
 from labeler.session.session import Session
 from labeler.window.live.board import LiveBoard
 from labeler.window.live.form import LiveForm
-from labeler.window.tab import Tab
 from labeler.window.widgets.parts import EmptyState
+from labeler.window.widgets.tab import Tab
 
 FORM_WIDTH = 260
 ABOUT = (

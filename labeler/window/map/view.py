@@ -32,9 +32,9 @@ from labeler.window.grid.tags import TagBar
 from labeler.window.map.canvas import MapCanvas
 from labeler.window.map.colours import MODES
 from labeler.window.map.side import ClusterList, HoverCard, Legend
-from labeler.window.tab import Tab
 from labeler.window.widgets.fields import ChoiceField
 from labeler.window.widgets.parts import EmptyState, label
+from labeler.window.widgets.tab import Tab
 from model.errors import InputError
 from model.events import Event
 

@@ -12,7 +12,7 @@ from labeler.project.store.records import Rows
 from labeler.quality import adjudication
 from labeler.quality.agreement import Agreement, Pair, Readers, agreement_of, readers_of
 from labeler.session.session import Session
-from labeler.window.label.votes import TITLE, VotesCard
+from labeler.window.label.classes.votes import TITLE, VotesCard
 from labeler.window.quality.parts import Page
 from labeler.window.quality.table import TextTable
 from labeler.window.widgets.interval_chart import Interval, IntervalChart

@@ -5,8 +5,6 @@ It only places pages; each asks the session for itself and refreshes when somebo
 
 from __future__ import annotations
 
-import importlib
-
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
@@ -19,20 +17,26 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.session.session import Session
+from labeler.window.quality.agreement import AgreementPage
+from labeler.window.quality.drift import DriftPage
+from labeler.window.quality.forecast import ForecastPage
 from labeler.window.quality.parts import Page
-from labeler.window.tab import Tab
+from labeler.window.quality.rules import RulesPage
+from labeler.window.quality.suspicious import SuspiciousPage
+from labeler.window.quality.week import WeekPage
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
+from labeler.window.widgets.tab import Tab
 
 PAGES = {
-    "Rules": "rules.RulesPage",
-    "Agreement": "agreement.AgreementPage",
-    "Drift": "drift.DriftPage",
-    "Suspicious": "suspicious.SuspiciousPage",
-    "Forecast": "forecast.ForecastPage",
-    "Week": "week.WeekPage",
+    "Rules": RulesPage,
+    "Agreement": AgreementPage,
+    "Drift": DriftPage,
+    "Suspicious": SuspiciousPage,
+    "Forecast": ForecastPage,
+    "Week": WeekPage,
 }
-"""The pages and where each is made, with the session; one that is not there is left out."""
+"""The pages, each made with the session when it is first wanted."""
 HINTS = {
     "Rules": "Labels that contradict the rules",
     "Agreement": "Do people agree with each other?",
@@ -103,10 +107,7 @@ class QualityView(Tab):
     def show_page(self, name: str) -> None:
         """Bring a page to the front, making it the first time."""
         if name not in self.pages:
-            module, kind = PAGES[name].split(".")
-            made = getattr(importlib.import_module(f"labeler.window.quality.{module}"), kind)(
-                self.session
-            )
+            made = PAGES[name](self.session)
             made.label_requested.connect(self.label_requested)
             self.pages[name] = made
             self.stack.addWidget(made)

@@ -8,7 +8,7 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-from labeler.window.display import paint_unseen
+from labeler.window.process.screen import paint_unseen
 
 _alive: list[object] = []
 

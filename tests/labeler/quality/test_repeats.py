@@ -17,7 +17,7 @@ from labeler.quality.breaks import AGAIN_S, BREAK_S, LONG_S, Breaks
 from labeler.quality.repeats import Readings, choose, drift, readings_of, to_reread, worst
 from labeler.session import repeats as repeating
 from labeler.session.selection import SelectedShots
-from labeler.window.label.shot_list import spoken
+from labeler.window.label.queue.shot_list import spoken
 from labeler.window.main_window import MainWindow
 from model.taxonomy.toml import load, shipped
 from tests.helpers.window_parts import learnt, make_project, make_session

@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 
 from labeler.quality.week_report import write_report
-from labeler.runs.offers import (
-    WORDS,
-    Order,
-    duration,
-    expected_seconds,
-    lacking,
-    usable_shots,
-)
+from labeler.runs.offers import WORDS, Order, duration, expected_seconds, lacking, usable_shots
 from labeler.runs.predictions import Predictions
 from labeler.runs.run_report import (
     MACRO,

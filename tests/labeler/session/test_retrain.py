@@ -11,7 +11,7 @@ from labeler.jobs.job import Job
 from labeler.project.project import Project
 from labeler.runs.offers import Order
 from labeler.session.session import Session
-from labeler.window.retrain import RetrainBar
+from labeler.window.frame.retrain import RetrainBar
 from labeler.window.widgets import theme
 from tests.helpers.runs import give_roles, make_project, make_run, make_shots
 

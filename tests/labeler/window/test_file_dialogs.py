@@ -12,7 +12,7 @@ import pytest
 from PyQt6.QtGui import QFileSystemModel
 from PyQt6.QtWidgets import QFileDialog
 
-from labeler.window import file_dialogs
+from labeler.window.dialogs import file_dialogs
 from tests.helpers.window_parts import make_project, make_session
 
 IN_OPEN = 0x20

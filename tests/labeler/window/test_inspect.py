@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QStyleOptionViewItem
 
 from labeler.session.session import Session
 from labeler.window.inspect.view import InspectView
-from labeler.window.label.tiles import PLAIN, TILE, Tile, spoken
+from labeler.window.label.queue.tiles import PLAIN, TILE, Tile, spoken
 from labeler.window.main_window import MainWindow
 from labeler.window.quality.suspicious import SuspiciousPage
 from labeler.window.widgets import theme

@@ -13,7 +13,7 @@ from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QMessageBox
 
 from labeler.project.store import LABELLED, Store, server
-from labeler.window import file_dialogs
+from labeler.window.dialogs import file_dialogs
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from tests.helpers.window_parts import make_project, make_session

@@ -10,15 +10,15 @@ from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QCheckBox
 
 from labeler.window.commands import COMMANDS, Keymap
-from labeler.window.dialogs.keys import KeySheet
+from labeler.window.commands.keys import KeySheet
 from labeler.window.dialogs.new_project import NewProject, free_folder
-from labeler.window.label.class_panel import ClassPanel, groups, standings
-from labeler.window.label.class_row import MARKS, paint_mark
-from labeler.window.label.levels import LevelsPane, short
-from labeler.window.label.pattern import PatternView, contours_of
-from labeler.window.label.progress import in_words
-from labeler.window.label.queue_head import QueueHead
-from labeler.window.label.shot_list import ROW, ShotList, spoken
+from labeler.window.label.classes.panel import ClassPanel, groups, standings
+from labeler.window.label.classes.row import MARKS, paint_mark
+from labeler.window.label.pattern.levels import LevelsPane, short
+from labeler.window.label.pattern.pattern import PatternView, contours_of
+from labeler.window.label.queue.head import QueueHead
+from labeler.window.label.queue.progress import in_words
+from labeler.window.label.queue.shot_list import ROW, ShotList, spoken
 from labeler.window.label.status_line import angle
 from labeler.window.widgets import theme
 from model.preprocessing.display import MASKED

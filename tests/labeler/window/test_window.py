@@ -25,10 +25,11 @@ from PyQt6.QtWidgets import (
 
 from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
-from labeler.window.dialogs.keys import KeySheet
-from labeler.window.label import class_row, shot_list
+from labeler.window.commands.keys import KeySheet
+from labeler.window.frame.notes import LogDialog
+from labeler.window.label.classes import row as class_row
+from labeler.window.label.queue import shot_list
 from labeler.window.main_window import MainWindow
-from labeler.window.notes import LogDialog
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from model.errors import InputError

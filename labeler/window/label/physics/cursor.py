@@ -12,7 +12,7 @@ from PyQt6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QWidget
 
-from labeler.window.label.pattern import PatternView
+from labeler.window.label.pattern.pattern import PatternView
 from labeler.window.widgets import theme
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen
 
-from labeler.window.label.pattern import contours_of
+from labeler.window.label.pattern.pattern import contours_of
 from labeler.window.label.physics.cursor import PhysicsPointer, Spot
 from labeler.window.label.physics.pane import Pane, Shown, mark_pens
 from labeler.window.widgets import theme

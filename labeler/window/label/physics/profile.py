@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QPainter, QPen, QPolygonF
 
-from labeler.window.label.levels import short
+from labeler.window.label.pattern.levels import short
 from labeler.window.label.physics.cursor import PhysicsPointer, Spot
 from labeler.window.label.physics.pane import Pane, Shown
 from labeler.window.widgets import theme

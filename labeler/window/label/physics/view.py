@@ -16,7 +16,7 @@ from PyQt6.QtWidgets import QBoxLayout, QWidget
 
 from labeler.session.session import Session
 from labeler.shots.geometry import lacks_wavelength
-from labeler.window.label.pattern import PatternView
+from labeler.window.label.pattern.pattern import PatternView
 from labeler.window.label.physics.cursor import PatternMarks, PhysicsPointer
 from labeler.window.label.physics.pane import LEAST, Pane, Shown
 from labeler.window.label.physics.pictures import CorrelationPane, SymmetryPane, UnwrapPane

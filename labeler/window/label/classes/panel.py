@@ -21,9 +21,9 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.session.session import Session
-from labeler.window.label.class_row import ClassRow, Standing
-from labeler.window.label.reading_line import ReadingLine
-from labeler.window.label.shot_card import ShotCard
+from labeler.window.label.classes.reading_line import ReadingLine
+from labeler.window.label.classes.row import ClassRow, Standing
+from labeler.window.label.classes.shot_card import ShotCard
 from labeler.window.widgets import theme
 from model.taxonomy.taxonomy import Taxonomy
 

@@ -6,7 +6,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from labeler.session.session import Session
-from labeler.window.label.queue_fields import Chips, FilterField, OrderField
+from labeler.window.label.queue.fields import Chips, FilterField, OrderField
 from labeler.window.widgets.parts import set_role
 
 

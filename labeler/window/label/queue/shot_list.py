@@ -35,8 +35,8 @@ from PyQt6.QtWidgets import (
 
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.session.session import Session
-from labeler.window.label.progress import ProgressFoot
-from labeler.window.label.queue_head import QueueHead
+from labeler.window.label.queue.head import QueueHead
+from labeler.window.label.queue.progress import ProgressFoot
 from labeler.window.widgets import theme
 from model.errors import InputError
 from model.taxonomy.taxonomy import Taxonomy

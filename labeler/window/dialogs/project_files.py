@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QMessageBox, QWidget
 from labeler.project.folder import SERVER, STORES
 from labeler.project.store.server import UnknownServerError, allow
 from labeler.session.session import Session
-from labeler.window import file_dialogs
+from labeler.window.dialogs import file_dialogs
 from labeler.window.settings import folder
 from model.errors import InputError
 
@@ -88,7 +88,7 @@ class ProjectFiles:
 
     def try_demo(self) -> None:
         """Make the demo project, or open it where it was made before."""
-        from labeler.window.demo import make_demo
+        from labeler.window.dialogs.demo import make_demo
 
         make_demo(self, folder() / "demo")
 

@@ -9,7 +9,7 @@ from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QMenu, QToolButton, QWidget
 
 from labeler.session.session import Session
-from labeler.window.label.picture_bar import PictureBar
+from labeler.window.frame.picture_bar import PictureBar
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import tool
 from labeler.window.widgets.parts import label

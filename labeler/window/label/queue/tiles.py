@@ -26,7 +26,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
-from labeler.window.label.pattern import contours_of
+from labeler.window.label.pattern.pattern import contours_of
 from labeler.window.label.physics.pictures import map_picture
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import share

@@ -21,7 +21,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.window.commands import COMMANDS, MENUS, Command, Keymap, When, of_classes
-from labeler.window.dialogs.keys import all_spoken, spoken
+from labeler.window.commands.keys import all_spoken, spoken
 from model.taxonomy.taxonomy import Taxonomy
 
 WRITING = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox)

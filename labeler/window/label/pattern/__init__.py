@@ -1,0 +1,1 @@
+"""The pattern with its levels and the bar of what is drawn."""

@@ -1,0 +1,1 @@
+"""The list of shots beside the pattern: its head, filters, tiles and progress."""

@@ -1,0 +1,1 @@
+"""The process of the window: screen or none, crashes, log, garbage collection."""
