@@ -4,11 +4,13 @@ its HTML pages."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -115,8 +117,9 @@ def explained(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         mend = "Free some space, or choose a place where you may write; then call it again."
-        what = f"cannot be written ({error.strerror or error})"
-        raise InputError(what, file=out, mend=mend) from error
+        full = os.strerror(errno.ENOSPC)  # HDF5 says it in many lines
+        why = full if full in str(error) else error.strerror or error
+        raise InputError(f"cannot be written ({why})", file=out, mend=mend) from error
 
 
 @contextlib.contextmanager
@@ -160,6 +163,31 @@ def html_page(template: str, **values: object) -> str:
         keep_trailing_newline=True,
     )
     return pages.get_template(template).render(values)
+
+
+@contextlib.contextmanager
+def new_hdf5(path: Path, **how: Any) -> Iterator[Any]:
+    """A new HDF5 file, begun only where there is room for what HDF5 holds back until the end.
+
+    Where it finds none then, it ends the process. For what comes before see `check_place`. Raises
+    OSError for what the disk refuses.
+    """
+    import h5py
+
+    try:
+        with path.open("wb") as room:
+            room.write(bytes(_HELD_BACK))
+            room.flush()
+            os.fsync(room.fileno())
+        path.unlink()
+        with h5py.File(path, "w", **how) as file:
+            yield file
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+_HELD_BACK = 4 << 20
 
 
 def part_of(out: Path) -> Path:

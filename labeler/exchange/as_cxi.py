@@ -18,6 +18,7 @@ from labeler.exchange.as_hdf5 import TEXT, checked, read_shots
 from labeler.exchange.sheet import LabelSheet
 from labeler.project.store import LABELLED
 from model.errors import InputError
+from model.output_files import new_hdf5
 from model.shots.hdf5 import open_file, texts
 from model.shots.layouts.cxi import numbered
 from model.shots.layouts.nexus import PLANCK_TIMES_LIGHT
@@ -46,7 +47,7 @@ _CHUNK = 10_000
 
 def write(sheet: LabelSheet, path: Path) -> None:
     """One entry a source, each with links to its data, tags, `labelled`, `status` and notes."""
-    with h5py.File(path, "w") as file:
+    with new_hdf5(path) as file:
         file["cxi_version"] = CXI_VERSION
         file.attrs["airylabel_version"] = version()
         for number, info in enumerate(sheet.sources):

@@ -11,6 +11,7 @@ from labeler import version
 from labeler.exchange.sheet import LabelSheet
 from labeler.project.store import LABELLED
 from model.errors import InputError
+from model.output_files import new_hdf5
 from model.shots.hdf5 import open_file, texts
 from model.shots.table import open_source
 
@@ -19,7 +20,7 @@ TEXT = h5py.string_dtype()
 
 def write(sheet: LabelSheet, path: Path) -> None:
     """`labels` (N, C) with attribute `class_names`, and beside it one value for every shot."""
-    with h5py.File(path, "w") as file:
+    with new_hdf5(path) as file:
         file.attrs["airylabel_version"] = version()
         file.attrs["annotator"] = sheet.annotator
         file["labels"] = sheet.labels

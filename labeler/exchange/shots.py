@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -19,7 +18,10 @@ from labeler.exchange.stack import Stack, parts_of
 from labeler.project.project import Project
 from model.errors import InputError
 from model.events import Event, event
-from model.output_files import check_place, explained, give_name, part_of
+from model.output_files import check_place, explained, give_name, new_hdf5, part_of
+
+ROOM = 8 << 20
+"""Bytes beside the shots themselves: labels, names, and what HDF5 holds back."""
 
 
 def export_shots(
@@ -48,10 +50,13 @@ def export_shots(
         sizes = ", ".join(f"{p.info.shape[0]} × {p.info.shape[1]}" for p in parts)
         mend = "Give the file a name that ends in .cxi, which holds several stacks."
         raise InputError(f"the shots differ in size or geometry ({sizes})", file=out, mend=mend)
+    sizes_of = (len(p.rows) * np.prod(p.info.shape) * np.dtype(p.dtype).itemsize for p in parts)
+    need = 0 if virtual else int(sum(sizes_of))
+    check_place(out, [info.path for info in project.sources], need + ROOM, force=True)
     total, half = sum(len(p.rows) for p in parts), part_of(out)
     done, unreadable = 0, 0
     try:
-        with explained(out), h5py.File(half, "w") as file:
+        with explained(out), new_hdf5(half) as file:
             file.attrs["airylabel_version"] = version()
             for number, part in enumerate(parts):
                 stack = Stack(file, table, part, None if plain else number + 1, compress)

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.online.stream import Hit
-from model.output_files import written_whole
+from model.output_files import new_hdf5, written_whole
 from model.runs.prediction_file import reason
 from model.shots.hdf5 import is_under_swmr, open_file
 
@@ -196,7 +196,7 @@ def _mended(path: Path) -> int:
         if not is_under_swmr(path) and max(counts.values()) == n:
             return n
         try:
-            with written_whole(path) as part, h5py.File(part, "w", locking=False) as made:
+            with written_whole(path) as part, new_hdf5(part, locking=False) as made:
                 _copy(file, made, n)
         except _TROUBLE as error:
             what = f"cannot be mended ({reason(error)})"

@@ -12,6 +12,7 @@ import numpy as np
 
 from model.bulk.filling import reserve
 from model.errors import InputError
+from model.output_files import new_hdf5
 from model.physics.correlation import FULL_SCALE, MapRecipe
 from model.shots.hdf5 import dataset_at, open_file
 from model.shots.sources import Source, SourceInfo
@@ -24,7 +25,7 @@ def lay_out(source: Source, recipe: MapRecipe, part: Path) -> None:
     """Write the file with its maps still unwritten; anything at `part` is replaced."""
     info = source.info
     part.unlink(missing_ok=True)
-    with h5py.File(part, "w", locking=False) as file:
+    with new_hdf5(part, locking=False) as file:
         shape = (info.n_shots, recipe.radii, recipe.radii)
         file.attrs["airylabel_maps"] = recipe.order
         reserve(file, "maps", shape, "<u2")

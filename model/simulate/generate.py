@@ -21,7 +21,7 @@ from model.bulk.filling import Arrays, Block, Filling, blocks, reserve
 from model.bulk.plain import check_workers
 from model.errors import InputError
 from model.events import Event, event
-from model.output_files import check_place, explained
+from model.output_files import check_place, explained, new_hdf5
 from model.simulate.detector import DISTANCE_M
 from model.simulate.draw import draw
 from model.simulate.labels import CLASSES
@@ -31,6 +31,8 @@ BLOCK = 16
 """Shots a worker makes at a time."""
 FORMAT = 2
 """Raised whenever the same recipe gives other bytes."""
+ROOM = 4 << 20
+"""Bytes beside the shots themselves."""
 GENERATOR = "airylabel simulate"
 
 
@@ -63,7 +65,7 @@ def simulate(
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         if not _is_of(out, recipe):
-            check_place(out, (), force=force)
+            check_place(out, (), 2 * shots * size**2 + ROOM, force)
         filling = Filling(out, {"format": FORMAT, **asdict(recipe)})
         filling.begin(lambda part: _create(part, recipe))
     done, todo = filling.done(), filling.todo(blocks(shots, BLOCK))
@@ -103,7 +105,7 @@ def _checked(recipe: Recipe) -> Recipe:
 def _create(part: Path, recipe: Recipe) -> None:
     """The file with everything but the shots' own values; their space is reserved."""
     n, detector = recipe.shots, recipe.detector
-    with h5py.File(part, "w") as file:
+    with new_hdf5(part) as file:
         for name, shape, kind in (
             ("images", (n, recipe.size, recipe.size), "<u2"),
             ("labels", (n, len(CLASSES)), "u1"),
