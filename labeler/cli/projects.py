@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import add_output_options, print_json
 from labeler.cli.targets import add_one_class_options, class_of_each
 from model.errors import InputError
+
+if TYPE_CHECKING:
+    from labeler.project.project import Project
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -232,7 +235,7 @@ def _sources(args: argparse.Namespace) -> int:
     return 0
 
 
-def _set_geometry(project: Any, args: argparse.Namespace) -> None:
+def _set_geometry(project: Project, args: argparse.Namespace) -> None:
     from labeler.shots.geometry import entered
 
     old = next((s.info.geometry for s in project.stored_sources if s.id == args.geometry), None)
