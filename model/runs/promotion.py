@@ -1,4 +1,4 @@
-"""May a new run take the place of the one in use? Only if it is not worse beyond chance.
+"""May a new run take the place of the one in use? Unless it is significantly worse.
 
 Both runs' predictions are judged on the same fixed evaluation shots by the labels of today; the
 difference of their macro F1 gets an interval by drawing the shots again and again with return.
@@ -6,6 +6,7 @@ difference of their macro F1 gets an interval by drawing the shots again and aga
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,17 @@ from model.taxonomy.taxonomy import Taxonomy
 Labels = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 _NAMES = "class_names"
+FEWEST_SHOTS = 6
+"""On fewer evaluation shots no difference is significant: 2 · 0.5^5 > 0.05 (sign test)."""
+BETTER, WORSE, OPEN = "significantly better", "significantly worse", "difference not significant"
 
 
 @dataclass(frozen=True)
 class ClassChange:
-    """F1 of a class (by its index) in both runs, and the 95 % interval of the difference."""
+    """F1 of a class (by its index) in both runs, and the 95 % interval of the difference.
+
+    The interval is NaN where fewer than FEWEST_SHOTS shots show it or were said to show it.
+    """
 
     index: int
     old: float
@@ -37,7 +44,10 @@ class ClassChange:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the comparison found: macro F1 of both, their difference with its 95 % interval."""
+    """What the comparison found: macro F1 of both, their difference with its 95 % interval.
+
+    The interval is NaN where there are too few evaluation shots for one.
+    """
 
     promote: bool
     old: float
@@ -50,15 +60,23 @@ class Verdict:
     """Rows that only the old run has right."""
     classes: tuple[ClassChange, ...] = ()
     """Of every class that occurs on the evaluation shots."""
+    shots: int = 0
+    """Evaluation shots that both were judged on."""
+
+    @property
+    def finding(self) -> str:
+        """BETTER, WORSE or OPEN."""
+        return BETTER if self.low > 0 else WORSE if self.high < 0 else OPEN
 
     @property
     def text(self) -> str:
-        """For the person."""
-        verdict = "is not worse" if self.promote else "is worse"
+        """For the person: both scores, what that means, and on how many shots."""
+        shots = f"{self.shots:,} evaluation shot{'s' * (self.shots != 1)}"
+        known = math.isfinite(self.low)
+        edges = f", 95 %: {self.low:+.2f} to {self.high:+.2f}" if known else ", too few to tell"
         return (
-            f"The new run {verdict}: macro F1 {self.new:.3f} after {self.old:.3f}"
-            f" (difference {self.low:+.3f} to {self.high:+.3f});"
-            f" {len(self.better)} evaluation shots won, {len(self.worse)} lost."
+            f"Macro F1 {self.old:.2f} → {self.new:.2f}: {self.finding} ({shots}{edges}); "
+            f"{len(self.better):,} more right, {len(self.worse):,} no longer right."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,8 +85,10 @@ class Verdict:
             "promote": self.promote,
             "macro_f1_old": self.old,
             "macro_f1_new": self.new,
-            "difference_low": self.low,
-            "difference_high": self.high,
+            "difference_low": self.low if math.isfinite(self.low) else None,
+            "difference_high": self.high if math.isfinite(self.high) else None,
+            "finding": self.finding,
+            "evaluation_shots": self.shots,
             "flipped_right": self.better,
             "flipped_wrong": self.worse,
             "text": self.text,
@@ -78,13 +98,17 @@ class Verdict:
 def compare(old: Labels, new: Labels, labels: Labels, rows: Rows, seed: int = 0) -> Verdict:
     """Decided labels of two runs and the true ones, each (n, C), of the shots `rows` (n,).
 
-    The new run is promoted unless the whole interval of the difference lies below zero.
+    The new run is promoted unless the whole interval of the difference lies below zero. Below
+    FEWEST_SHOTS there is no interval.
     """
     occurs = np.flatnonzero(labels.any(0))
     scores = [f1_scores(decided, labels)[occurs] for decided in (old, new)]
     draws = bootstrap.f1_draws((old[:, occurs], new[:, occurs]), labels[:, occurs], seed=seed)
-    low, high = bootstrap.interval(bootstrap.macro(draws[1]) - bootstrap.macro(draws[0]))
+    if len(rows) < FEWEST_SHOTS:
+        draws = tuple(np.full_like(d, np.nan) for d in draws)
+    low, high = _interval_of_macros(draws)
     gaps = (draws[1] - draws[0]).T
+    gaps[(old | new | labels)[:, occurs].sum(0) < FEWEST_SHOTS] = np.nan
     classes = tuple(
         ClassChange(int(c), float(before), float(after), *bootstrap.interval(gap))
         for c, before, after, gap in zip(occurs, *scores, gaps, strict=True)
@@ -100,7 +124,13 @@ def compare(old: Labels, new: Labels, labels: Labels, rows: Rows, seed: int = 0)
         better=rows[right_new & ~right_old].tolist(),
         worse=rows[right_old & ~right_new].tolist(),
         classes=classes,
+        shots=len(rows),
     )
+
+
+def _interval_of_macros(draws: tuple[npt.NDArray[np.float64], ...]) -> bootstrap.Interval:
+    macros = [np.where(np.isfinite(d).any(1), bootstrap.macro(d), np.nan) for d in draws]
+    return bootstrap.interval(macros[1] - macros[0])
 
 
 def compare_files(

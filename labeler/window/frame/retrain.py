@@ -271,7 +271,7 @@ class _OutcomeNote(_Page):
 
 
 def is_worse(outcome: Outcome) -> bool:
-    """Whether the new run is worse than the one in use, beyond chance."""
+    """Whether the new run is significantly worse than the one in use."""
     verdict = None if outcome.change is None else outcome.change.verdict
     return verdict is not None and not verdict.promote
 
@@ -289,6 +289,6 @@ def outcome_in_words(outcome: Outcome) -> str:
     parts = [name]
     if change.macro is not None:
         parts.append(f"macro F1 {share(change.macro[0])} → {share(change.macro[1])}")
-    if is_worse(outcome):
-        parts.append("worse beyond chance")
+    if change.verdict is not None:
+        parts.append(change.verdict.finding)
     return " · ".join((*parts, in_words(change)))

@@ -13,8 +13,8 @@ from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from labeler.runs.predictions import Predictions
 from labeler.runs.run_report import Change, RunReport, compare
 from labeler.session.session import Session
-from labeler.window.learn.runs import ClassesTable, plus
-from labeler.window.widgets.parts import label, set_role, share
+from labeler.window.learn.runs import ClassesTable
+from labeler.window.widgets.parts import label, set_role
 from model.errors import InputError
 
 Rows = npt.NDArray[np.int64]
@@ -96,11 +96,7 @@ class ChangesPane(QWidget):
         self.verdict.setVisible(verdict is not None)
         self._rows = {}
         if verdict is not None and change is not None:
-            self.verdict.setText(
-                f"Run {runs[0].number} {'is not worse' if verdict.promote else 'is worse'}: "
-                f"macro F1 {share(verdict.old)} → {share(verdict.new)} "
-                f"({plus(verdict.low)} … {plus(verdict.high)})"
-            )
+            self.verdict.setText(f"Run {runs[1].number} → run {runs[0].number}: {verdict.text}")
             set_role(self.verdict, "" if verdict.promote else "error")
         if change is not None:
             self._offer(change, runs[1].number, runs[0].number)

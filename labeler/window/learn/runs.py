@@ -25,7 +25,9 @@ from labeler.runs.run_report import (
 )
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import share, when
+from model.metrics import bootstrap
 from model.networks.table import NETWORKS
+from model.runs.promotion import BETTER, OPEN, WORSE
 
 NETWORK_WORDS = {name: kind.title for name, kind in NETWORKS.items()}
 STATES = {
@@ -48,7 +50,9 @@ def _macro(run: RunReport) -> Cell:
     if run.interval is None:
         return text, METRICS[MACRO]
     low, high = run.interval
-    exact = f"Macro F1, between {share(low)} and {share(high)} with 95 % confidence"
+    if not high > low:  # of a run of an earlier version, from a single shot
+        return text, "Macro F1, from too few evaluation shots to say how sure"
+    exact = bootstrap.in_words("Macro F1", run.metrics.get(MACRO, np.nan), run.interval, run.judged)
     return f"{text} ± {share((high - low) / 2)}", exact
 
 
@@ -257,15 +261,19 @@ def _of_one(name: str, values: dict[str, float]) -> _Line:
     shots = values.get("shots", np.nan)
     count = f"{int(shots):,}" if np.isfinite(shots) else "–"
     numbers = (share(values.get(k)) for k in ("precision", "recall"))
-    tip = f"{name}: F1 between {share(low)} and {share(high)} with 95 % confidence"
-    cells = (name, share(values.get("f1")), share((high - low) / 2), *numbers, count)
-    return _Line(cells, tip if np.isfinite(low) else "")
+    known = high > low
+    half = share((high - low) / 2) if known else "–"
+    tip = bootstrap.in_words(f"{name}: F1", values.get("f1", np.nan), (low, high), 0)
+    cells = (name, share(values.get("f1")), half, *numbers, count)
+    return _Line(cells, f"{tip}, {count} shots" if known else "")
 
 
 def _of_two(moved: Moved) -> _Line:
-    words = {1: "better beyond chance", -1: "worse beyond chance", 0: "may be chance"}
-    between = f"{plus(moved.low)}…{plus(moved.high)}"
-    tip = f"{moved.name}: {words[moved.clearly]}; the difference is {between} with 95 % confidence"
+    words = {1: BETTER, -1: WORSE, 0: OPEN}
+    known = np.isfinite(moved.low)
+    between = f"{plus(moved.low)}…{plus(moved.high)}" if known else "–"
+    edges = f"the difference is {between} with 95 % confidence" if known else "too few shots of it"
+    tip = f"{moved.name}: {words[moved.clearly]}; {edges}"
     change = signed(moved.new - moved.old)
     return _Line(
         (moved.name, share(moved.old), share(moved.new), change, between), tip, moved.clearly

@@ -82,7 +82,7 @@ def test_events_are_read_again_when_they_grow(tmp_path):
 
 
 def test_two_runs_are_judged_on_the_same_shots_by_the_labels_of_today(tmp_path):
-    n, round_ = 12, HELIUM.index("Round")
+    n, round_ = 24, HELIUM.index("Round")
     truth = np.zeros((n, 11))
     truth[::2, round_] = 1
     good, bad = truth * 0.8 + 0.1, np.full((n, 11), 0.1)
@@ -90,17 +90,17 @@ def test_two_runs_are_judged_on_the_same_shots_by_the_labels_of_today(tmp_path):
         Predictions.open(write_predictions(tmp_path / name, p), HELIUM, n)
         for name, p in (("a.h5", bad), ("b.h5", good))
     )
-    role = np.where(np.arange(n) < 6, 2, 1)
+    role = np.where(np.arange(n) < 12, 2, 1)
     change = compare(old, new, HELIUM.pack(truth), np.ones(n, np.uint8), role)
     (moved,) = change.classes
     assert (moved.name, moved.old, moved.new, moved.clearly) == ("Round", 0.0, 1.0, 1)
     assert change.macro == (0.0, 1.0)
-    assert change.shots == 6
-    assert change.flipped.tolist() == [0, 2, 4, 6, 8, 10]
-    assert change.verdict.better == [0, 2, 4]
+    assert change.shots == 12
+    assert change.flipped.tolist() == list(range(0, 24, 2))
+    assert change.verdict.better == [0, 2, 4, 6, 8, 10]
     assert change.verdict.worse == []
     assert change.verdict.promote
-    assert in_words(change) == "better: Round · 6 shots predicted differently"
+    assert in_words(change) == "better: Round · 12 shots predicted differently"
     back = compare(new, old, HELIUM.pack(truth), np.ones(n, np.uint8), role)
     assert in_words(back).startswith("worse: Round")
     assert not back.verdict.promote

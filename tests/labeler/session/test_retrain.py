@@ -158,11 +158,11 @@ def test_what_changed_is_shown_in_learn(opened, qtbot):
     assert pairs == [(1, 2)]
 
 
-def test_a_run_that_is_worse_beyond_chance_is_not_recommended(opened, qtbot):
+def test_a_significantly_worse_run_is_not_recommended(opened, qtbot):
     worse = TRAIN.replace("labels, 0.95, seed=5", "~labels, 0.95, seed=5")
     session, bar = opened(worse, runs=[0.95], current=1)
     end_of(qtbot, bar, bar.start)
-    assert "worse beyond chance" in bar._outcome.text.whole
+    assert "significantly worse" in bar._outcome.text.whole
     assert bar._outcome.use.text() == "Use it anyway"
     assert session.opened.project.current_run == 1
 

@@ -253,7 +253,7 @@ def test_the_shots_that_two_runs_decide_apart_are_one_click_away(shown, qtbot):
     session, view = shown((0.1, 0.95), current=1)
     view.table.choose(1, 2)
     pane = view.changes
-    assert "is not worse" in pane.verdict.text()
+    assert "significantly better" in pane.verdict.text()
     assert pane.change.verdict.better
     assert pane.won.text() == f"{len(pane.change.verdict.better)} won"
     with qtbot.waitSignal(view.label_requested):
@@ -267,10 +267,10 @@ def test_the_shots_that_two_runs_decide_apart_are_one_click_away(shown, qtbot):
     assert not pane.verdict.isVisible()
 
 
-def test_a_run_that_is_worse_beyond_chance_says_so(shown):
+def test_a_run_that_is_significantly_worse_says_so(shown):
     _, view = shown((0.95, 0.05), current=1)
     view.table.choose(1, 2)
-    assert "Run 2 is worse" in view.changes.verdict.text()
+    assert "significantly worse" in view.changes.verdict.text()
     rows = cells(view.changes.table)
     assert any(row[3].startswith("▼") and row[4].startswith("−") for row in rows)
 

@@ -111,7 +111,7 @@ def test_temperature_scaling_recovers_the_temperature():
     assert fit_temperature((logits * 2.5).astype(np.float32), true) == pytest.approx(2.5, rel=0.1)
 
 
-def test_a_run_is_promoted_unless_it_is_worse_beyond_chance():
+def test_a_run_is_promoted_unless_it_is_significantly_worse():
     rng = np.random.default_rng(7)
     true = rng.random((200, 4)) < 0.3
     good = true ^ (rng.random(true.shape) < 0.05)
@@ -140,6 +140,62 @@ def test_the_interval_of_a_share_is_that_of_the_binomial():
     _, ((low, high),) = bootstrap.intervals_of(decided, labels)
     recall = np.array([share - 1.96 * 0.02, share + 1.96 * 0.02])  # sqrt(.8 · .2 / 400) = .02
     assert (low, high) == pytest.approx(tuple(2 * recall / (1 + recall)), abs=0.01)
+
+
+def test_a_difference_that_may_be_chance_is_called_not_significant():
+    rng = np.random.default_rng(2)
+    true = rng.random((20, 2)) < 0.5
+    old, new = (true ^ (rng.random(true.shape) < wrong) for wrong in (0.25, 0.3))
+    verdict = compare(old, new, true, np.arange(20))
+    assert verdict.new < verdict.old
+    assert verdict.low < 0 < verdict.high
+    assert "difference not significant (20 evaluation shots, 95 %: -" in verdict.text
+    assert "not worse" not in verdict.text
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_from_a_handful_of_evaluation_shots_nothing_is_significant(n):
+    true = np.ones((n, 1), bool)
+    for old, new in ((true, ~true), (~true, true), (true, true)):
+        verdict = compare(old, new, true, np.arange(n))
+        assert verdict.promote
+        assert "too few to tell" in verdict.text
+        assert f"{n} evaluation shot{'s' * (n > 1)}," in verdict.text
+        assert verdict.to_dict()["difference_low"] is None
+
+
+def test_one_shot_of_a_class_makes_it_neither_better_nor_worse():
+    true = np.zeros((30, 2), bool)
+    true[:, 0] = np.arange(30) % 2
+    true[4, 1] = True
+    without = true.copy()
+    without[4, 1] = False
+    change = compare(without, true, true, np.arange(30)).classes[1]
+    assert (change.old, change.new) == (0.0, 1.0)
+    assert np.isnan(change.low)
+
+
+@pytest.mark.parametrize(("n", "right"), [(1, True), (1, False), (30, True)])
+def test_no_interval_has_no_width(n, right):
+    true = np.ones((n, 1), bool)
+    macro, (each,) = bootstrap.intervals_of(true if right else ~true, true)
+    assert macro == pytest.approx(each)
+    assert each[1] - each[0] > (0.5 if n == 1 else 0.05)
+    assert (each[1] == pytest.approx(1)) is right
+    share = each[0] / (2 - each[0])  # Wilson: n / (n + z²) where all are right
+    assert share == pytest.approx(n / (n + 1.959964**2) if right else 0)
+
+
+def test_without_a_label_there_is_no_interval():
+    nothing = np.zeros((3, 1), bool)
+    macro, (each,) = bootstrap.intervals_of(nothing, nothing)
+    assert np.isnan([*macro, *each]).all()
+    assert bootstrap.in_words("F1", float("nan"), macro, 3) == "F1 –, 3 shots"
+
+
+def test_a_score_is_said_with_its_shots_and_its_interval():
+    assert bootstrap.in_words("F1", 0.54, (0.41, 0.66), 30) == "F1 0.54, 30 shots, 95 %: 0.41–0.66"
+    assert bootstrap.in_words("F1", 1.0, None, 1) == "F1 1.00, 1 shot"
 
 
 def test_draws_come_in_pieces_that_change_nothing(monkeypatch):
