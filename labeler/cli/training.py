@@ -31,7 +31,7 @@ from model.runs.folder import PREDICTIONS
 
 
 def add_parsers(subparsers: Any) -> None:
-    """train, predict, recipes, networks."""
+    """train, predict, export-model, recipes, networks."""
     train = subparsers.add_parser("train", help="train a network on the labelled shots")
     train.add_argument("targets", metavar="PROJECT_OR_FILE", type=Path, nargs="+")
     train.add_argument(
@@ -71,6 +71,24 @@ def add_parsers(subparsers: Any) -> None:
     add_file_options(predict)
     add_output_options(predict, events=True)
     predict.set_defaults(run=_predict)
+
+    package = subparsers.add_parser(
+        "export-model",
+        help="write a trained network for other programs: ONNX with a card",
+        description="A folder in the layout of the BioImage Model Zoo: ONNX with pre- and"
+        " postprocessing, a card, a test input and output, SHA-256 of every file.",
+    )
+    package.add_argument("run_folder", metavar="RUN", type=Path)
+    package.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    package.add_argument("--name", default="", metavar="N", help="of the model (default: its run)")
+    package.add_argument(
+        "--author", action="append", default=[], metavar="A", help="may be repeated"
+    )
+    package.add_argument(
+        "--licence", default="", metavar="SPDX", help="such as CC-BY-4.0 (default: none granted)"
+    )
+    add_output_options(package)
+    package.set_defaults(run=_export_model)
 
     recipes = subparsers.add_parser("recipes", help="list the recipes")
     recipes.add_argument("--show", metavar="R", help="print one as TOML, to change and use")
@@ -177,6 +195,35 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
         table, run, out, stop=stop, engine=args.engine,
         scheduler=args.scheduler, workers=args.workers,
     )  # fmt: skip
+
+
+# -- export-model ----------------------------------------------------------------------------------
+
+
+def _export_model(args: argparse.Namespace) -> int:
+    from model.prediction.model_package import Signature, export_model
+
+    signature = Signature(
+        args.name, tuple(args.author), args.licence, _rules_beside(args.run_folder)
+    )
+    made = export_model(args.run_folder, args.out, signature)
+    if args.json:
+        print_json(made)
+    else:
+        print(f"The model is {args.out}; SHA-256 of {made['model']}: {made['sha256']}")
+    return 0
+
+
+def _rules_beside(run: Path) -> tuple[str, ...]:
+    """The rules of the project that a run lies in; () for a run of no project."""
+    from labeler.project.folder import RUNS, TAXONOMY
+    from model.taxonomy.toml import load
+
+    runs = run.resolve().parent
+    path = runs.parent / TAXONOMY
+    if runs.name != RUNS or not path.is_file():
+        return ()
+    return tuple(f"{rule.text} ({rule.severity})" for rule in load(path).rules)
 
 
 # -- lists -----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ LABELS = ("Round", "Streak", "Empty")
 WRITES = {
     "train": "{shots} --epochs 1 --size 64 --out {place}",
     "predict": "{shots} --run {run} --out {place}",
+    "export-model": "{run} --out {place}",
     "simulate": "{place} --shots 3 --size 64",
     "correlate": "{shots} --out {place} --force",
     "add-noise": "{shots} --level mean --out {place} --force",

@@ -1,0 +1,116 @@
+"""A model that leaves the program says the same elsewhere, and a stranger's reader accepts it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from labeler.cli import main
+from model.errors import InputError
+from model.prediction.model_package import OUTPUTS, Signature, export_model
+from model.runs import checkpoint
+from model.shots.table import table_of_file
+from tests.model.prediction.test_prediction import CLASSES, make_file, make_run
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs airylabel[export]")
+pytest.importorskip("bioimageio.spec", reason="needs airylabel[export]")
+
+PLAIN = {"thresholds": (0.5, 0.4, 0.6), "temperature": 1.3}
+RULE_AWARE = {"legal_sets": (0, 1, 2, 4, 3), "class_weights": (1.0, 3.0, 9.0)}
+
+
+@pytest.fixture(scope="module", params=[PLAIN, RULE_AWARE], ids=["thresholds", "rules"])
+def exported(request, tmp_path_factory):
+    """(run folder, folder of the model)."""
+    place = tmp_path_factory.mktemp("model")
+    run = make_run(place / "run", metrics={"macro_f1": 0.5, "rare_f1": None}, **request.param)
+    said = Signature(authors=("Ada",), licence="CC-BY-4.0", rules=("Round means no Streak",))
+    export_model(run, place / "model", said)
+    return run, place / "model"
+
+
+def test_onnx_says_of_real_files_what_the_program_says(exported, tmp_path):
+    run, folder = exported
+    _, about = checkpoint.load(run)
+    table = table_of_file(make_file(tmp_path / "shots.h5", 7))
+    counts = np.stack([about.preprocessing.reduce(c, m) for _, c, m in table.iter_shots()])[:, None]
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
+    probabilities, labels, _ = session.run(list(OUTPUTS), {"counts": counts})
+    out = tmp_path / "predictions.h5"
+    words = ["predict", str(tmp_path / "shots.h5"), "--run", str(run), "--out", str(out)]
+    assert main([*words, "--engine", "torch", "--json"]) == 0
+    with h5py.File(out) as file:
+        np.testing.assert_allclose(probabilities, file["probabilities"][:], atol=1e-5)
+        np.testing.assert_array_equal(labels > 0, file["decided"][:])
+
+
+def test_the_zoos_own_program_runs_it_and_finds_the_test_output(exported):
+    pytest.importorskip("bioimageio.core", reason="needs airylabel[test]")
+    ask = "import sys; from bioimageio.core import test_model as t; print(t(sys.argv[1]).status)"
+    words = [sys.executable, "-c", ask, str(exported[1] / "rdf.yaml")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
+    assert done.stdout.split()[-1:] == ["passed"], done.stdout + done.stderr
+
+
+def test_every_file_has_the_checksum_that_is_written_down(exported):
+    lines = (exported[1] / "SHA256SUMS").read_text().splitlines()
+    named = {line.split("  ")[1]: line.split("  ")[0] for line in lines}
+    assert set(named) == {p.name for p in exported[1].iterdir()} - {"SHA256SUMS"}
+    for name, digest in named.items():
+        assert hashlib.sha256((exported[1] / name).read_bytes()).hexdigest() == digest
+
+
+def test_the_card_says_classes_rules_calibration_licence_and_where_it_comes_from(exported):
+    run, folder = exported
+    card = (folder / "README.md").read_text()
+    weights = hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
+    said = (
+        *CLASSES,
+        "Round means no Streak",
+        "Temperature",
+        "macro f1 | 0.5",
+        "CC-BY-4.0",
+        weights,
+    )
+    for words in said:
+        assert words in card
+    assert "rare f1" not in card, "what was not measured is not told"
+
+
+def test_a_folder_that_is_there_and_a_changed_network_are_refused(exported, tmp_path):
+    run, folder = exported
+    before = sorted(folder.iterdir())
+    with pytest.raises(InputError, match="already there"):
+        export_model(run, folder)
+    assert sorted(folder.iterdir()) == before
+    with pytest.raises(InputError, match="no trained network"):
+        export_model(tmp_path, tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_zoo_would_refuse_is_said_and_leaves_nothing(tmp_path):
+    run = make_run(tmp_path / "run")
+    with pytest.raises(InputError, match=r"would refuse this model.*license"):
+        export_model(run, tmp_path / "model", Signature(licence="mine alone"))
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+def test_by_the_command_line_with_the_rules_of_the_project_around_the_run(tmp_path, capsys):
+    from labeler.project.project import Project
+
+    make_file(tmp_path / "shots.h5", 3)
+    with Project.create(tmp_path / "week", [tmp_path / "shots.h5"]) as project:
+        rules = [rule.text for rule in project.taxonomy.rules]
+    (tmp_path / "week" / "runs").mkdir(exist_ok=True)
+    run = make_run(tmp_path / "week" / "runs" / "0001")
+    words = ["export-model", str(run), "--out", str(tmp_path / "model"), "--json"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["sha256"]
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert rules
+    assert all(text in card for text in rules)
+    assert "None granted" in card
