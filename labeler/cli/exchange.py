@@ -128,7 +128,8 @@ def _export(args: argparse.Namespace) -> int:
         if args.shots:
             project.refuse_changed()
         else:
-            _warn_of_changes(project)
+            for source, change in project.source_changes():  # labels are of the shots as they were
+                print(f"airylabel: note: {source.info.path}: {change.what}.", file=sys.stderr)
         who = _annotator(project, args.annotator)
         if args.shots:
             return _export_shots(project, args, who)
@@ -148,12 +149,6 @@ def _export(args: argparse.Namespace) -> int:
     else:
         print(f"{counts['labelled']} labelled of {counts['shots']} shots written to {args.out}")
     return 0
-
-
-def _warn_of_changes(project: Any) -> None:
-    """Labels are right for the shots as they were; whoever takes them elsewhere should know."""
-    for source, change in project.source_changes():
-        print(f"airylabel: note: {source.info.path}: {change.what}.", file=sys.stderr)
 
 
 def _export_shots(project: Any, args: argparse.Namespace, who: int | None) -> int:
@@ -278,7 +273,8 @@ def _report(args: argparse.Namespace) -> int:
     from labeler.window.widgets.print_pdf import print_pdf
 
     with Project.open(args.project) as project:
-        _warn_of_changes(project)
+        for source, change in project.source_changes():
+            print(f"airylabel: note: {source.info.path}: {change.what}.", file=sys.stderr)
         who = _annotator(project, args.annotator)
         out = write_report(project, args.out, print_pdf, annotator=who, force=args.force)
     if args.json:

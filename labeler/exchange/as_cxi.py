@@ -27,6 +27,7 @@ from model.shots.table import SourceInfo
 CXI_VERSION = 160
 DETECTOR = "instrument_1/detector_1"
 STACK_AXES = "experiment_identifier:y:x"
+LINKABLE = ("stack", "cxi", "cxidb94", "groups")
 TAG_AXES = "tag:experiment_identifier"
 COLOURS = np.array(
     [
@@ -57,26 +58,48 @@ def write(sheet: LabelSheet, path: Path) -> None:
             describe(entry, detector, info)
             rows = np.flatnonzero(sheet.source_of == number)
             _tag(detector, sheet, rows)
-            entry["data_1/data"] = h5py.SoftLink(f"{detector.name}/data")
+            if "data" in detector:
+                entry["data_1/data"] = h5py.SoftLink(f"{detector.name}/data")
             detector.attrs["source"] = sheet.files[number]
             detector.attrs["dataset"] = sheet.datasets[number]
             detector.attrs["fingerprint"] = info.fingerprint
 
 
 def _link_data(detector: h5py.Group, info: SourceInfo) -> None:
-    """A virtual stack over the file's dataset, or over one dataset a shot."""
+    """A virtual stack over the file's dataset, or over one dataset a shot.
+
+    None where the shots lie otherwise: labels find them by file and index all the same.
+    """
+    if not is_linkable(info):
+        return
     stack = h5py.VirtualLayout((info.n_shots, *info.shape), np.dtype(info.dtype))
-    place = info.path.as_posix()
+    place = linked_name(info.path)
     if info.shot_names is None:
         stack[...] = h5py.VirtualSource(place, info.dataset, shape=stack.shape)
         for group in (info.dataset.rpartition("/")[0], f"entry_1/{DETECTOR}"):
-            if info.has_mask and info.path.is_file() and _is_there(info.path, f"{group}/mask"):
-                detector["mask"] = h5py.ExternalLink(place, f"{group}/mask")
+            if is_bits(info) and info.path.is_file() and _is_there(info.path, f"{group}/mask"):
+                detector["mask"] = h5py.ExternalLink(info.path.as_posix(), f"{group}/mask")
                 break
     else:
         for i, name in enumerate(info.shot_names):
             stack[i] = h5py.VirtualSource(place, f"{name}/{info.dataset}", shape=info.shape)
     mark_stack(detector.create_virtual_dataset("data", stack))
+
+
+def is_linkable(info: SourceInfo) -> bool:
+    """Whether a virtual dataset can show the shots as they lie: no modules, one file."""
+    modules = any("modules" in note for note in info.notes)
+    return info.layout in LINKABLE and ":" not in info.dataset and not modules
+
+
+def is_bits(info: SourceInfo) -> bool:
+    """Whether its mask is a field of bits as CXI has it, and not one where 1 is good."""
+    return info.has_mask and not any(note.startswith("mask: 1") for note in info.notes)
+
+
+def linked_name(path: Path) -> str:
+    """A file's name in a virtual dataset, where HDF5 takes % for a pattern."""
+    return path.as_posix().replace("%", "%%")
 
 
 def mark_stack(data: h5py.Dataset) -> None:

@@ -14,10 +14,18 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from labeler.exchange.as_cxi import DETECTOR, describe, mark_stack, write_tags
+from labeler.exchange.as_cxi import (
+    DETECTOR,
+    describe,
+    is_linkable,
+    linked_name,
+    mark_stack,
+    write_tags,
+)
 from labeler.exchange.as_hdf5 import TEXT
 from labeler.project.project import Merged
 from labeler.project.store.records import Rows
+from model.errors import InputError
 from model.shots.layouts.base import JOULES_PER_EV
 from model.shots.table import ShotTable, SourceInfo, open_source
 
@@ -107,10 +115,13 @@ class Stack:
         at = 0
         for info, index in self._by_source():
             breaks = [0, *(np.flatnonzero(np.diff(index) != 1) + 1).tolist(), len(index)]
+            if not is_linkable(info):
+                mend = "Leave out --virtual: copy the shots."
+                raise InputError("its shots cannot be linked", file=info.path, mend=mend)
             whole = (info.n_shots, *info.shape)
             for start, stop in pairwise(breaks):
                 first, n = int(index[start]), stop - start
-                place = info.path.as_posix()
+                place = linked_name(info.path)
                 if info.shot_names is None:
                     piece = h5py.VirtualSource(place, info.dataset, shape=whole)
                     layout[at : at + n] = piece[first : first + n]

@@ -33,7 +33,9 @@ class Change:
         return self.kind != "touched"
 
     def __str__(self) -> str:
-        return f"{self.info.path}: {self.what}"
+        other = self.kind in ("replaced", "rewritten")
+        what = f"the file is another one than before: {self.what}" if other else self.what
+        return f"{self.info.path}: {what}"
 
 
 def change_of(info: SourceInfo) -> Change | None:

@@ -89,6 +89,8 @@ def _islands(places: Floats, seed: int) -> npt.NDArray[np.int64]:
     if n > _ALL_AT_ONCE:
         some = np.sort(np.random.default_rng(seed).permutation(n)[:_ALL_AT_ONCE])
     smallest = max(6, len(some) // 50)
+    if n < smallest:
+        return np.full(n, -1, np.int64)
     finder = HDBSCAN(min_cluster_size=smallest, min_samples=max(3, smallest // 4), copy=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)

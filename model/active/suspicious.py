@@ -105,10 +105,13 @@ def out_of_fold(
 def _doubted(probabilities: Floats, y: Labels) -> Labels:
     """(n,) shots of which confident learning doubts any label; each class is judged by itself."""
     package = _cleanlab()
-    lists = [np.flatnonzero(row).tolist() for row in y]
-    found = package.find_label_issues(
-        lists, probabilities.astype(np.float64), filter_by="confident_learning", n_jobs=1
-    )
+    varies = y.any(0) & ~y.all(0)  # of a class that all have, or none, there is nothing to learn
+    if not varies.any():
+        return np.zeros(len(y), bool)
+    known = np.flatnonzero(varies | ~y.any(0))
+    lists = [np.flatnonzero(row).tolist() for row in y[:, known]]
+    some = probabilities[:, known].astype(np.float64)
+    found = package.find_label_issues(lists, some, filter_by="confident_learning", n_jobs=1)
     return np.asarray(found, bool)
 
 

@@ -46,9 +46,12 @@ class Maker(QThread):
         annotator: str,
         one_each: bool,
         parent: QWidget,
+        dataset: str | None = None,
+        labels: bool = True,
     ) -> None:
         super().__init__(parent)
         self._order = (folder, list(files), taxonomy, annotator)
+        self._dataset, self._labels = dataset, labels
         self._class_of_each: list[str] | None = [] if one_each else None
 
     def run(self) -> None:
@@ -56,7 +59,11 @@ class Maker(QThread):
 
         try:
             made = Project.create(
-                *self._order, self.advanced.emit, class_of_each=self._class_of_each
+                *self._order,
+                self.advanced.emit,
+                dataset=self._dataset,
+                labels=self._labels,
+                class_of_each=self._class_of_each,
             )
             made.close()
         except (InputError, OSError) as error:
@@ -88,6 +95,11 @@ class NewProject(QDialog):
         self.taxonomy.setAccessibleName("Classes and rules")
         self.one_each = QCheckBox("Each file is of one class, which its name or sample tells")
         self.one_each.toggled.connect(self._change_kind)
+        self.dataset = QLineEdit()
+        self.dataset.setPlaceholderText("found by itself; or its name, such as entry_1/data_1/data")
+        self.dataset.setAccessibleName("Dataset of the shots")
+        self.labels = QCheckBox("Take the labels that the files carry")
+        self.labels.setChecked(True)
         self.person = QLineEdit(login())
         self.person.setAccessibleName("Who labels")
         browse = QPushButton("Choose…")
@@ -98,6 +110,8 @@ class NewProject(QDialog):
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(10)
         form.addRow(label("Shots", "muted"), label(f"{first.name}{more}"))
+        form.addRow(label("Dataset", "muted"), self.dataset)
+        form.addRow("", self.labels)
         form.addRow(label("Folder", "muted"), beside(self.place, browse))
         form.addRow(label("Classes", "muted"), beside(self.taxonomy, own))
         if len(self.files) > 1:
@@ -131,7 +145,9 @@ class NewProject(QDialog):
         chosen, person = self.taxonomy.currentText(), self.person.text().strip()
         taxonomy = None if chosen == BY_FILES else chosen
         one_each = self.one_each.isChecked()
-        self._maker = Maker(folder, self.files, taxonomy, person, one_each, self)
+        dataset = self.dataset.text().strip() or None
+        order = (folder, self.files, taxonomy, person, one_each, self)
+        self._maker = Maker(*order, dataset, one_each or self.labels.isChecked())
         self._maker.advanced.connect(self._advance)
         self._maker.refused.connect(self._refuse)
         self._maker.made.connect(self._finish)

@@ -6,6 +6,7 @@ import csv
 import itertools
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -347,3 +348,105 @@ def test_labels_of_a_named_annotator_can_be_exported(project, tmp_path, capsys):
     assert [line["labelled_by"] for line in lines if line["labelled_by"]] == ["Bob"]
     assert main([*words, "--annotator", "Eve", "--force"]) == 1
     assert "'Eve'" in capsys.readouterr().err
+
+
+# -- what spreadsheets, pandas, R and Label Studio make of labels ---------------------------------
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("shot;Round;Empty", "1;WAHR;FALSCH", "2;FALSCH;WAHR"),
+        ("shot,Round,Empty,,", "1,1,0,,", "2,0,1,,", ",,,,", ",,,,"),
+        ("shot,Round,Empty", "1,1,0", "2,0,1", "3,NA,NA"),
+        ("shot,Round,Empty", "1.0,1.0,0.0", "2.0,0.0,1.0"),
+    ],
+)
+def test_tables_of_other_programs_mean_what_they_say(other, tmp_path, lines):
+    found = planned(other, write_csv(tmp_path / "t.csv", *lines))
+    assert found.new == 2
+    assert found.rows.tolist() == [0, 1]
+    assert not found.questions
+
+
+def test_an_index_that_seems_to_count_from_one_is_asked_about(other, tmp_path):
+    info = other.sources[0]
+    lines = [f"{info.path.name},{i + 1},1" for i in range(info.n_shots)]
+    path = write_csv(tmp_path / "one.csv", "file,index,Round", *lines)
+    (question,) = planned(other, path).questions
+    assert "seem to count from 1" in question
+    assert main(["import", str(other.folder), str(path)]) == 1
+    found = planned(other, path, index_from=1)
+    assert not found.questions
+    assert found.rows.tolist() == list(range(info.n_shots))
+
+
+def test_whom_the_file_names_is_whose_labels_they_are(other, tmp_path):
+    path = write_csv(tmp_path / "t.csv", "shot,annotator,Round", "1,Bob,1", "2,Bob,0")
+    assert planned(other, path).annotator == "Bob"
+    assert planned(other, path, "Carla").annotator == "Carla"
+
+
+def test_labels_of_several_people_are_taken_one_by_one(other, tmp_path):
+    path = write_csv(tmp_path / "t.csv", "shot,annotator,Round,Empty", "1,Bob,1,0", "1,Ann,0,1")
+    with pytest.raises(InputError, match=r"several people: Bob \(1\), Ann \(1\).*--from"):
+        planned(other, path)
+    found = planned(other, path, person="Ann")
+    assert (found.annotator, found.new) == ("Ann", 1)
+    assert other.taxonomy.unpack(found.present)[0][other.taxonomy.names.index("Empty")]
+
+
+def test_labels_of_a_file_that_has_other_contents_here_are_asked_about(project, other, tmp_path):
+    export(project, "hdf5", tmp_path / "out.h5")
+    sheet = read_labels(tmp_path / "out.h5")
+    strange = replace(sheet, fingerprints=tuple("0" * 32 for _ in sheet.fingerprints))
+    found = plan(other, strange, tmp_path / "out.h5")
+    assert any("not the file that was labelled" in question for question in found.questions)
+
+
+def tasks(project, *annotations, **more):
+    info = project.sources[0]
+    data = {"file": str(info.path), "index": 0}
+    return [{"data": data, "annotations": list(annotations), **more}]
+
+
+def choice(*names, kind="choices", **more):
+    return {"result": [{"type": kind, "value": {kind: list(names)}}], **more}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        choice("Spherical/Oblate", "Round"),
+        choice(["Spherical/Oblate", "Round"], kind="taxonomy"),
+        choice(["Spherical/Oblate"], ["Spherical/Oblate", "Round"]),
+    ],
+)
+@pytest.mark.parametrize("as_lines", [False, True])
+def test_every_form_of_choices_of_label_studio_is_whole(other, tmp_path, given, as_lines):
+    found = tasks(other, given)
+    text = "\n".join(map(json.dumps, found)) if as_lines else json.dumps(found)
+    (tmp_path / "l.json").write_text(text)
+    plan_ = planned(other, tmp_path / "l.json")
+    labels = other.taxonomy.unpack(plan_.present)[0]
+    chosen = [n for n, has in zip(other.taxonomy.names, labels, strict=True) if has]
+    assert chosen == ["Spherical/Oblate", "Round"]
+
+
+def test_multi_label_cells_of_label_studios_csv_are_whole(other, tmp_path):
+    name = other.sources[0].path.name
+    with (tmp_path / "l.csv").open("w", newline="") as out:
+        lines = csv.writer(out)
+        lines.writerow(["file", "index", "annotator", "classes"])
+        lines.writerow([name, 0, 4, json.dumps({"choices": ["Spherical/Oblate", "Round"]})])
+    found = planned(other, tmp_path / "l.csv")
+    assert other.taxonomy.unpack(found.present)[0].sum() == 2
+    assert found.annotator == "4"
+
+
+def test_two_people_of_label_studio_do_not_become_one(other, tmp_path):
+    found = tasks(other, choice("Prolate", completed_by=1), choice("Empty", completed_by=2))
+    (tmp_path / "l.json").write_text(json.dumps(found))
+    with pytest.raises(InputError, match="several people"):
+        planned(other, tmp_path / "l.json")
+    assert planned(other, tmp_path / "l.json", person="2").new == 1
