@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
+from model.heatmaps.forms import HEAT_FORMS
 from model.inspection.figures import ClassRow, ShownShot, colours, figure_place, save
 from model.inspection.gallery import SCHEMATIC_SIDE, Render
 from model.inspection.heat import Explainer
@@ -21,6 +22,8 @@ from model.inspection.questioning import Read, Reader, some_rows
 from model.shots.table import ShotTable
 
 LOOKED_AT = 800
+FINE_STRENGTH = 0.5
+"""How far cold places are dimmed under fine heat, which would else leave nothing of the shot."""
 GROUPS = ("hits", "false", "missed", "certain", "unsure", "labelled")
 
 
@@ -76,7 +79,8 @@ def draw(
         shots = [_shot(explainer, read, table, wish.form, int(i), kind, label) for i in places]
         drawn.append(ClassRow(name, shots, _schematic(table, name, render)))
         shown[name] = (read.rows[places] + 1).tolist()
-    save(drawn, out, colormap=colormap, dpi=dpi)
+    strength = 1.0 if HEAT_FORMS[wish.form].stored else FINE_STRENGTH
+    save(drawn, out, colormap=colormap, strength=strength, dpi=dpi)
     return shown
 
 
