@@ -240,6 +240,9 @@ class Repeats(SessionPart):
         self.repeats_changed.emit()
         return True
 
+    def _on_screen(self) -> _SecondReading | None:
+        return self._hidden
+
     def reverse(self, verb: Literal["undo", "redo"]) -> bool:
         """Undo or redo a second reading; False where the person's own labels are meant.
 
@@ -249,8 +252,9 @@ class Repeats(SessionPart):
         just_now = last is not None and last.gestures == self.labels.gestures
         if self._hidden is None and verb == "undo" and last is not None and just_now:
             self.show_blind(last.row)
-            if self._hidden is not None:
-                self._hidden.done = last.done
+            again = self._on_screen()
+            if again is not None:
+                again.done = last.done
         hidden = self._hidden
         if hidden is None or not (hidden.done if verb == "undo" else hidden.undone):
             self.reveal()

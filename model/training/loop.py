@@ -108,7 +108,7 @@ class Loop:
             self.numbers, self.improved = {}, False
             self.side = recipe.side_at(self.epoch)
             mean_loss = yield from self._epoch()
-            if self.cancelled:
+            if mean_loss is None:
                 break
             self.epoch += 1
             if not recipe.evaluate_every or self.epoch == recipe.epochs:
@@ -129,8 +129,8 @@ class Loop:
         if self.cancelled and self.best is None and self.step:
             self._evaluate()
 
-    def _epoch(self) -> Generator[Event, None, float]:
-        """Steps of one epoch; returns the mean loss."""
+    def _epoch(self) -> Generator[Event, None, float | None]:
+        """Steps of one epoch; returns the mean loss, None where it was cancelled."""
         recipe = self.recipe
         torch.manual_seed(hash((self.seed, self.epoch)) % 2**31)  # for dropout
         random = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
@@ -139,7 +139,7 @@ class Loop:
         for rows in batches:
             if self.engine.any(self.stop()):
                 self.cancelled = True
-                return math.nan
+                return None
             self.rate = rate_at(recipe, self.step, len(batches))
             loss, note = self._step_within_memory(rows, random)
             if note:

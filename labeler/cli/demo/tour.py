@@ -148,15 +148,18 @@ class _Tour:
             parts.append(self.session.labels.taxonomy.pack(full))
         return np.concatenate(parts)
 
+    def _is_training(self) -> bool:
+        return self.session.training.is_running
+
     def _retrain(self) -> Iterator[Event]:
         """Press Retrain and wait, passing on what the window hears."""
         training = self.session.training
         begin = time.monotonic()
         self.window.retrain()
-        if not training.is_running:
+        if not self._is_training():
             raise InputError(f"no training could begin: {training.lacking()}")
         live = False
-        while time.monotonic() - begin < TRAINING_S and training.is_running:
+        while self._is_training() and time.monotonic() - begin < TRAINING_S:
             HANDS.qWait(500)
             done = round(100 * training.share_done())
             yield event("progress", what="training and reading shots", done=done, total=100)
@@ -165,7 +168,7 @@ class _Tour:
                 self.window.show_tab("Learn")
                 self._picture("training", "The curves while the network trains")
         outcome = training.outcome
-        if training.is_running or (outcome is not None and not outcome.ok):
+        if self._is_training() or (outcome is not None and not outcome.ok):
             why = outcome.message if outcome is not None else "it did not end in time"
             raise InputError(f"the training failed: {why}", file=training.folder)
         yield event("progress", what="training and reading shots", done=100, total=100)

@@ -118,7 +118,7 @@ def _of(curves: Curves, lines: Sequence[Line], table: dict[str, list[float]]) ->
     return [(line, curves.epochs, table.get(line.name, [])) for line in lines]
 
 
-class _Epochs(pg.AxisItem):  # type: ignore[misc]
+class _Epochs(pg.AxisItem):
     """An axis of whole epochs: there is nothing between two of them."""
 
     def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:

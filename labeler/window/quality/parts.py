@@ -132,7 +132,7 @@ class Page(QWidget):
             self.label_requested.emit()
 
 
-class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
+class QuietPlot(pg.PlotWidget):
     """A plot that cannot be dragged about and takes the colours of the theme in use."""
 
     _made = False

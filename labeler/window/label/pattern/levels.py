@@ -19,7 +19,7 @@ from model.preprocessing.display import histogram
 WIDTH = 112
 
 
-class CountsAxis(pg.AxisItem):  # type: ignore[misc]
+class CountsAxis(pg.AxisItem):
     """Counts in plain figures, also where the axis runs in decades."""
 
     decades = True
