@@ -7,16 +7,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.output import add_output_options, follow, print_json
+from labeler.cli.output import add_output_options, count, follow, print_json
 from model.errors import InputError
 
 FORMATS = ("csv", "parquet", "hdf5", "cxi", "json")
 
 
 def add_parsers(subparsers: Any) -> None:
-    """export, import, agreement, report."""
+    """export, import, side-by-side, publish, agreement, report."""
     _add_export(subparsers)
     _add_import(subparsers)
+    _add_side_by_side(subparsers)
+    _add_publish(subparsers)
     agreement = subparsers.add_parser("agreement", help="how far people agree, class by class")
     agreement.add_argument("project", type=Path, metavar="PROJECT")
     agreement.add_argument(
@@ -96,6 +98,57 @@ def _add_import(subparsers: Any) -> None:
     )
     add_output_options(parser)
     parser.set_defaults(run=_import)
+
+
+def _add_findings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("project", type=Path, metavar="PROJECT")
+    parser.add_argument(
+        "--labels", action="store_true", help="count labels, not what the run in use says"
+    )
+    parser.add_argument(
+        "--sizes", type=count, metavar="N", help="measure the radius of N hits of each file"
+    )
+
+
+def _add_side_by_side(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "side-by-side",
+        help="files of shots beside each other: hit rate, classes, size, broken rules, drift",
+        description="One line a file, shares among hits with 95 %% intervals. “drifts” names what"
+        " differs from all other files more than chance does (Holm, 5 %% over the whole table).",
+    )
+    _add_findings(parser)
+    parser.add_argument("--sort", metavar="COLUMN", help="such as shots, “hit rate” or a class")
+    parser.add_argument("--descending", action="store_true", help="with --sort: largest first")
+    parser.add_argument("--out", type=Path, metavar="FILE.csv", help="every column, as CSV")
+    parser.add_argument("--force", action="store_true", help="replace FILE.csv if it is there")
+    add_output_options(parser)
+    parser.set_defaults(run=_side_by_side)
+
+
+def _add_publish(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "publish",
+        help="hand results to DAMNIT, to Tiled, or to a folder that explains itself",
+        description="Says what would be written, and where; --send does it.",
+    )
+    _add_findings(parser)
+    parser.add_argument("--to", choices=("folder", "damnit", "tiled"), required=True)
+    parser.add_argument(
+        "--place", required=True, metavar="PLACE",
+        help="a new folder; the folder of a DAMNIT database; the address of a Tiled server",
+    )  # fmt: skip
+    parser.add_argument("--send", action="store_true", help="do it, after a look at what is said")
+    parser.add_argument(
+        "--proposal", type=count, metavar="P", help="damnit: number of the proposal"
+    )
+    parser.add_argument("--name", metavar="N", help="tiled: of the container (default: project's)")
+    parser.add_argument(
+        "--author", action="append", default=[], metavar="A", help="folder: may be repeated"
+    )
+    parser.add_argument("--licence", default="", metavar="SPDX", help="folder: such as CC-BY-4.0")
+    add_output_options(parser)
+    parser.set_defaults(run=_publish)
 
 
 ONLY_SHOTS = {
@@ -223,6 +276,93 @@ def _import(args: argparse.Namespace) -> int:
         print("There was nothing to change.")
     else:
         print(f"Done, as one gesture of {found.annotator}, which undo takes back.")
+    return 0
+
+
+def _found(args: argparse.Namespace) -> Any:
+    from labeler.exchange.publish.findings import findings
+    from labeler.project.project import Project
+
+    with Project.open(args.project) as project:
+        return findings(project, by_labels=args.labels, sizes=args.sizes or 0)
+
+
+def _side_by_side(args: argparse.Namespace) -> int:
+    found = _found(args)
+    lines = [side.flat() for side in found.sides]
+    if args.sort is not None:
+        if args.sort not in lines[0]:
+            have = ", ".join(lines[0])
+            raise InputError(f"there is no column {args.sort!r}", mend=f"There are: {have}.")
+        lines.sort(key=lambda line: _order(line[args.sort], args.descending))
+    if args.out is not None:
+        from labeler.exchange.as_csv import write_lines
+        from model.output_files import check_place
+
+        check_place(args.out, [Path(file) for file in found.sheet.files], force=args.force)
+        write_lines(args.out, lines)
+    if args.json:
+        print_json({"judged_by": found.by, "sources": lines})
+        return 0
+    _print_sides(found, lines)
+    return 0
+
+
+def _order(value: Any, descending: bool) -> tuple[bool, Any]:
+    """What sorts a cell: what is not known comes last either way."""
+    if isinstance(value, str):
+        return False, [-ord(c) for c in value] if descending else value
+    return value != value, -value if descending else value
+
+
+def _print_sides(found: Any, lines: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Column, Table
+
+    heads = ("judged", "hit rate", "classes among hits", "radius / nm", "broken", "drifts")
+    table = Table(Column("source", no_wrap=True), *heads)
+
+    def share(line: dict[str, Any], name: str) -> str:
+        value, low, high = (line[f"{name}{end}"] for end in ("", " low", " high"))
+        return f"{value:.0%} ({100 * low:.0f}–{100 * high:.0f})" if value == value else "–"
+
+    for line in lines:
+        shown = [n for n in found.taxonomy.names if line[n] > 0]
+        classes = ", ".join(f"{n} {share(line, n)}" for n in shown)
+        size = f"{line['radius_nm']:.0f}" if line["radius of"] else "–"
+        judged, broken = f"{line['judged']:,}", f"{line['broken rules']:,}"
+        cells = (line["source"], judged, share(line, "hit rate"), classes)
+        table.add_row(*map(escape, (*cells, size, broken, line["drifts"])))
+    console = Console()
+    console.print(table)
+    console.print(f"Judged by {escape(found.by)}; classes among hits; 95 % intervals.")
+
+
+def _publish(args: argparse.Namespace) -> int:
+    from labeler.exchange.publish import as_damnit, as_folder, as_tiled
+
+    found = _found(args)
+    if args.to == "damnit":
+        if args.proposal is None:
+            raise InputError("DAMNIT counts by proposal and run", mend="Add --proposal NUMBER.")
+        target = (found, Path(args.place), args.proposal)
+        lines = as_damnit.plan(*target)
+        sent = as_damnit.send(*target) if args.send else None
+    elif args.to == "tiled":
+        address = (found, args.place, args.name or found.name)
+        lines = as_tiled.plan(*address)
+        sent = as_tiled.send(*address) if args.send else None
+    else:
+        lines = as_folder.plan(found, Path(args.place))
+        signed = (tuple(args.author), args.licence)
+        sent = as_folder.send(found, Path(args.place), *signed) if args.send else None
+    if args.json:
+        print_json({"to": args.to, "plan": lines, "sent": sent})
+    elif sent is None:
+        print("\n".join([*lines, "Nothing was sent: add --send."]))
+    else:
+        print(f"Sent: {sent}")
     return 0
 
 

@@ -7,6 +7,7 @@ away again.
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from labeler.exchange.columns import HEAD, Table, class_column, sheet_of_table, 
 from labeler.exchange.sheet import LabelSheet
 from labeler.project.store import FLAGGED, SKIPPED
 from model.errors import InputError
+from model.output_files import written_whole
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _DELIMITERS = ",;\t"
@@ -56,6 +58,16 @@ def write(sheet: LabelSheet, path: Path, delimiter: str = ",") -> None:
         lines = csv.writer(stream, delimiter=delimiter)
         lines.writerow([*HEAD, *(harmless(class_column(n)) for n in sheet.class_names)])
         lines.writerows(zip(*columns, strict=True))
+
+
+def write_lines(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
+    """Any table, whole or not at all: a heading of the first line's names, NaN as empty."""
+    with written_whole(path) as part, part.open("w", newline="", encoding="utf-8-sig") as stream:
+        table = csv.writer(stream)
+        table.writerow([harmless(name) for name in lines[0]])
+        for line in lines:
+            cells = ("" if value != value else value for value in line.values())
+            table.writerow([harmless(c) if isinstance(c, str) else c for c in cells])
 
 
 def read(path: Path) -> LabelSheet:

@@ -8,7 +8,6 @@ only where onnxruntime repeats the program's own numbers.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import re
 import shutil
@@ -16,6 +15,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -119,12 +119,11 @@ def export_model(run: Path, out: Path, signature: Signature | None = None) -> di
 
 
 def _needed_packages() -> None:
-    for name in ("onnx", "onnxscript", "onnxruntime", "bioimageio.spec"):
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            mend = "Install it: pip install 'airylabel[export]'."
-            raise InputError(f"a model needs {name}, which is missing", mend=mend) from error
+    needed = ("onnx", "onnxscript", "onnxruntime", "bioimageio")
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        mend = "Install it: pip install 'airylabel[export]'."
+        raise InputError(f"{', '.join(missing)} is not installed", mend=mend)
 
 
 def _write(

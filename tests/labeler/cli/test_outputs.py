@@ -27,6 +27,7 @@ WRITES = {
     "figure": "{run} --file {shots} --class Round --out {place}",
     "faithfulness": "{run} {shots} --class Round --shots 1 --no-occlusion --out {place}",
     "export": "{project} --format hdf5 --out {place} --force",
+    "side-by-side": "{project} --labels --out {place} --force",
     "report": "{project} --out {place} --force",
     "tables": "1 --data {shots} --budget smoke --out {place}",
     "watch": "{shots} --run {run} --every-shot --idle 0.1 --out {place}",

@@ -1,0 +1,206 @@
+"""What is handed to a facility comes back by the service's own reader; first it is only said."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from labeler.cli import main
+from labeler.project.project import Project
+from model.runs.folder import PREDICTIONS, WEIGHTS
+from tests.helpers.predictions import HELIUM, write_predictions
+from tests.helpers.runs import make_shots
+
+SHOTS = (12, 8)
+N = sum(SHOTS)
+
+
+@pytest.fixture
+def week(tmp_path):
+    """A project of two files with labels, and a run in use that reads all shots."""
+    files = [make_shots(tmp_path / f"r000{k}.h5", n) for k, n in enumerate(SHOTS, 1)]
+    with Project.create(tmp_path / "week", files, annotator="Ada") as project:
+        folder = project.new_run_folder()
+        (folder / WEIGHTS).write_bytes(b"weights")
+        probabilities = np.random.default_rng(0).random((N, len(HELIUM)))
+        write_predictions(folder / PREDICTIONS, probabilities)
+        project.current_run = 1
+    return tmp_path / "week"
+
+
+def publish(week, *words):
+    return main(["publish", str(week), *map(str, words)])
+
+
+def test_without_send_nothing_is_written_and_what_would_be_is_said(week, tmp_path, capsys):
+    before = sorted(tmp_path.iterdir())
+    assert publish(week, "--to", "folder", "--place", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "Nothing was sent: add --send." in said
+    assert f"{N} shots" in said
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_folder_explains_itself_and_holds_what_labels_and_run_say(week, tmp_path):
+    out = tmp_path / "out"
+    words = ("--author", "Ada Lovelace", "--licence", "CC-BY-4.0", "--send")
+    assert publish(week, "--to", "folder", "--place", out, *words) == 0
+    for line in (out / "SHA256SUMS").read_text().splitlines():
+        digest, name = line.split("  ")
+        assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
+    with Project.open(week) as project, h5py.File(out / "shots.h5") as file:
+        table = {item.attrs["name"]: item[()] for item in file.values()}
+        stored = project.run_folder(1) / PREDICTIONS
+        with h5py.File(stored) as run:
+            for c, name in enumerate(HELIUM.names):
+                np.testing.assert_array_equal(
+                    table[f"probability {name}"], run["probabilities"][:, c]
+                )
+        shots = project.shot_table()
+        for c, name in enumerate(HELIUM.names):
+            np.testing.assert_array_equal(table[f"label {name}"], shots.labels[:, c])
+        provenance = json.loads(file.attrs["provenance"])
+        assert [s["fingerprint"] for s in provenance["sources"]] == [
+            s.fingerprint for s in project.sources
+        ]
+    assert provenance["run"]["weights_sha256"] == hashlib.sha256(b"weights").hexdigest()
+    described = json.loads((out / "datacite.json").read_text())
+    needed = {"types", "titles", "creators", "publicationYear", "schemaVersion"}
+    assert needed <= set(described)
+    assert described["creators"][0]["name"] == "Ada Lovelace"
+    found = json.loads((out / "findings.json").read_text())
+    assert [s["name"] for s in found["sources"]] == ["r0001.h5", "r0002.h5"]
+    assert (out / "fractions.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_place_that_is_there_and_a_missing_database_are_refused(week, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    assert publish(week, "--to", "folder", "--place", tmp_path / "out", "--send") == 1
+    assert "already there" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+    assert publish(week, "--to", "damnit", "--place", tmp_path, "--proposal", 2746) == 1
+    said = capsys.readouterr().err
+    assert "DAMNIT" in said
+    assert publish(week, "--to", "damnit", "--place", tmp_path) == 1
+    assert "--proposal" in capsys.readouterr().err
+
+
+def test_damnits_own_reader_finds_every_run_with_the_same_numbers(week, tmp_path):
+    db = pytest.importorskip("damnit.backend.db", reason="needs airylabel[publish]")
+    db.DamnitDB.from_dir(tmp_path, create=True).close()
+    words = ("--to", "damnit", "--place", tmp_path, "--proposal", 2746)
+    assert publish(week, *words) == 0
+    with db.DamnitDB.from_dir(tmp_path) as database:
+        assert database.conn.execute("SELECT count(*) FROM run_info").fetchone()[0] == 0
+    assert publish(week, *words, "--send") == 0
+    assert publish(week, *words, "--send") == 0, "again: the same rows, not twice"
+    assert publish(week, "--to", "folder", "--place", tmp_path / "out", "--send") == 0
+    sides = json.loads((tmp_path / "out" / "findings.json").read_text())["sources"]
+    with db.DamnitDB.from_dir(tmp_path) as database:
+        rows = database.conn.execute("SELECT * FROM runs ORDER BY run").fetchall()
+    assert [(row["proposal"], row["run"]) for row in rows] == [(2746, 1), (2746, 2)]
+    for row, side in zip(rows, sides, strict=True):
+        assert row["airylabel_shots"] == side["judged"]
+        assert row["airylabel_hit_rate"] == side["hit_rate"][0]
+        assert row["airylabel_newton_rings_low"] == side["fractions"]["Newton Rings"][1]
+        assert db.BlobTypes.identify(row["airylabel_picture"]) is db.BlobTypes.png
+        assert len(json.loads(row["airylabel_provenance"])["sources"]) == 2
+
+
+def test_a_file_without_a_run_number_is_not_guessed(week, tmp_path, capsys):
+    db = pytest.importorskip("damnit.backend.db", reason="needs airylabel[publish]")
+    db.DamnitDB.from_dir(tmp_path, create=True).close()
+    place = make_shots(tmp_path / "shots.h5", 5)
+    Project.create(tmp_path / "other", [place]).close()
+    words = ("--labels", "--to", "damnit", "--place", tmp_path, "--proposal", 1, "--send")
+    assert publish(tmp_path / "other", *words) == 1
+    assert "no run number" in capsys.readouterr().err
+
+
+@pytest.fixture
+def server(tmp_path):
+    """The address of a Tiled server on a loopback port, which ends with the test."""
+    pytest.importorskip("tiled.server", reason="needs tiled[server]")
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["serve", "catalog", "--temp", "--api-key", "secret", "--port", str(port)]
+    log = (tmp_path / "tiled.log").open("wb")
+    program = "import sys; from tiled.commandline.main import main; sys.exit(main())"
+    child = subprocess.Popen([sys.executable, "-c", program, *words], stdout=log, stderr=log)
+    try:
+        end = time.monotonic() + 120
+        while not _answers(port):
+            assert child.poll() is None, (tmp_path / "tiled.log").read_text()
+            assert time.monotonic() < end, (tmp_path / "tiled.log").read_text()
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        child.terminate()
+        child.wait()
+        log.close()
+
+
+def _answers(port):
+    import socket
+
+    with socket.socket() as there:
+        return there.connect_ex(("127.0.0.1", port)) == 0
+
+
+READ = """
+import json, sys
+from tiled.client import from_uri
+made = from_uri(sys.argv[1], api_key="secret")["week"]
+shots, sources = made["shots"].read(), made["sources"].read()
+print(json.dumps({
+    "columns": list(shots), "round": [float(x) for x in shots["probability Round"]],
+    "files": list(shots["file"]), "judged": [int(x) for x in sources["judged"]],
+    "about": dict(made.metadata)["airylabel"], "picture": list(made["fractions"].shape),
+}, default=dict))
+"""
+
+
+def test_tileds_own_client_reads_back_both_tables_the_picture_and_where_it_comes_from(
+    week, server, tmp_path
+):
+    words = [sys.executable, "-m", "labeler", "publish", str(week), "--to", "tiled"]
+    words += ["--place", server, "--name", "week", "--send"]
+    environment = os.environ | {"TILED_API_KEY": "secret"}
+    run = {"capture_output": True, "text": True, "timeout": 200, "check": False}
+    done = subprocess.run(words, env=environment, **run)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([sys.executable, "-c", READ, server], **run)
+    assert done.returncode == 0, done.stderr
+    read = json.loads(done.stdout.splitlines()[-1])
+    with Project.open(week) as project:
+        with h5py.File(project.run_folder(1) / PREDICTIONS) as file:
+            column = list(HELIUM.names).index("Round")
+            assert read["round"] == file["probabilities"][:, column].astype(float).tolist()
+        files = [str(s.path) for s in project.sources]
+        prints = [s.fingerprint for s in project.sources]
+    assert read["files"] == [f for f, n in zip(files, SHOTS, strict=True) for _ in range(n)]
+    assert read["judged"] == list(SHOTS)
+    assert [s["fingerprint"] for s in read["about"]["provenance"]["sources"]] == prints
+    assert read["picture"][2] in (3, 4)
+    again = subprocess.run(words, env=environment, **run)
+    assert again.returncode == 1
+    assert "has a container week" in again.stderr
+
+
+def test_a_tiled_server_that_is_not_there_is_said_in_a_line(week):
+    pytest.importorskip("tiled.client", reason="needs airylabel[publish]")
+    words = [sys.executable, "-m", "labeler", "publish", str(week), "--to", "tiled"]
+    words += ["--place", "http://127.0.0.1:9", "--send"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 1
+    assert "does not take it" in done.stderr
+    assert "Traceback" not in done.stderr
