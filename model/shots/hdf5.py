@@ -23,7 +23,7 @@ SMALLEST_SIDE = 2
 LARGEST_SHOT, MOST_SHOTS = 2**28, 2**31
 MOST_AXES = 5
 """(train, pulse, module, y, x)"""
-MOST_OBJECTS, DEEPEST_GROUP = 100_000, 64
+MOST_OBJECTS, DEEPEST_GROUP = 50_000, 64
 """A file with more in it is not searched."""
 _LINKS_IN_A_ROW = 8
 
@@ -143,7 +143,7 @@ def datasets(file: h5py.File, within: str = "") -> Iterator[tuple[str, h5py.Data
                 what = f"holds {many} {'inside each other without end' * (depth > DEEPEST_GROUP)}"
                 mend = "Name the dataset of the shots: --dataset GROUP/NAME."
                 raise InputError(what.strip(), file=file.filename, mend=mend)
-            if not isinstance(group.get(member, getlink=True), h5py.HardLink):
+            if group.id.links.get_info(member.encode()).type != h5py.h5l.TYPE_HARD:
                 continue
             found = group.get(member)
             path = f"{name}/{member}" if name else member

@@ -35,6 +35,8 @@ from model.shots.parts import OPEN_AT_ONCE, Parts
 _METRES = {"_m": 1.0, "_mm": 1e-3, "_um": 1e-6, "_nm": 1e-9}
 LAST, FIRST = ":yxn", ":nyx"
 """Behind a dataset's name: the axis that counts the shots."""
+MOST_CLASSES = 1000
+"""A matrix with more columns is no labels."""
 STRIP = 4.0
 """Shots longer than this times their width are no shots where another order gives squares."""
 SMALLEST_PICTURE = 16
@@ -220,6 +222,8 @@ class Stack:
     def class_names(self) -> tuple[str, ...]:
         found = self.beside("labels")
         if found is None or found.ndim != 2 or found.shape[0] != self.n_shots:
+            return ()
+        if found.shape[1] > MOST_CLASSES:
             return ()
         if "class_names" in found.attrs:
             names = texts(found.attrs["class_names"])

@@ -211,3 +211,20 @@ def test_a_look_says_what_would_be_opened_and_what_else_there_is(tmp_path):
     assert "one  3 × 48 × 48" in said
     (tmp_path / "b.h5").write_text("nothing")
     assert "cannot be opened" in "\n".join(look(tmp_path / "b.h5").lines())
+
+
+def test_a_matrix_of_a_million_columns_is_no_labels(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = counts(3)
+        file.create_dataset("labels", (3, 10**6), "u1", chunks=(1, 10**6))
+        file.create_dataset("class_names", (10**6,), h5py.string_dtype(length=8), chunks=(10**5,))
+    assert probe(tmp_path / "a.h5").class_names == ()
+
+
+def test_groups_inside_each_other_without_end_are_refused(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w", libver="latest") as file:
+        group = file.id
+        for _ in range(200):
+            group = h5py.h5g.create(group, b"g")
+    with pytest.raises(InputError, match="without end"):
+        probe(tmp_path / "a.h5")
