@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from model.taxonomy import decoding
 from model.taxonomy.taxonomy import Taxonomy, plain
 
 Floats = npt.NDArray[np.float32]
@@ -25,7 +26,10 @@ BELIEVED = 0.75
 UNSEEN = -3.0
 """Log-odds of a legal label set that the experiment never showed."""
 FEWEST, TRUSTED = 32, 50
-"""Shots below which embeddings are not aligned; as many shots weighs what was expected of them."""
+"""Shots below which nothing is adapted; as many shots weighs what was expected of them."""
+ALIKE = 0.5
+"""Likeness to the experiment from which on a network is adapted to shots; see `likeness`."""
+_STEPS = 100
 MOST = 4000
 """Shots that are looked at."""
 FLOOR = 0.1
@@ -47,21 +51,42 @@ class Expected:
     share: Floats
     trained: Floats
 
-    def odds(self, taxonomy: Taxonomy, legal: npt.NDArray[np.bool_]) -> Floats:
-        """(L,) log-odds of every legal set (L, C) over those of the training, by the classes that
-        both know."""
+    def among(self, taxonomy: Taxonomy) -> _Sets:
+        """The label sets by the classes that the taxonomy knows too."""
         theirs = {plain(name): i for i, name in enumerate(self.class_names)}
-        pairs = [
-            (i, theirs[plain(name)])
-            for i, name in enumerate(taxonomy.names)
-            if plain(name) in theirs
-        ]
-        ours, there = (list(columns) for columns in zip(*pairs, strict=True))
-        shares: dict[bytes, npt.NDArray[np.float64]] = {}
-        for row, share, trained in zip(self.sets[:, there], self.share, self.trained, strict=True):
-            shares.setdefault(row.tobytes(), np.zeros(2))[:] += share, trained
-        ratio = {key: BELIEVED * float(np.log(a / b)) for key, (a, b) in shares.items()}
-        return np.array([ratio.get(row.tobytes(), UNSEEN) for row in legal[:, ours]], np.float32)
+        names = [plain(name) for name in taxonomy.names]
+        columns = [i for i, name in enumerate(names) if name in theirs]
+        there = [theirs[names[i]] for i in columns]
+        sets, which = np.unique(self.sets[:, there], axis=0, return_inverse=True)
+        share, trained = (np.bincount(which, v, len(sets)) for v in (self.share, self.trained))
+        return _Sets(columns, sets, share, trained)
+
+
+@dataclass(frozen=True)
+class _Sets:
+    """Label sets (S, c) of some columns of a taxonomy, and their shares as in `Expected`."""
+
+    columns: list[int]
+    sets: npt.NDArray[np.bool_]
+    share: npt.NDArray[np.float64]
+    trained: npt.NDArray[np.float64]
+
+    def odds(self, legal: npt.NDArray[np.bool_]) -> Floats:
+        """(L,) log-odds of every legal set (L, C) over those of the training."""
+        logs = BELIEVED * np.log(self.share / self.trained)
+        found = {row.tobytes(): float(v) for row, v in zip(self.sets, logs, strict=True)}
+        rows = np.ascontiguousarray(legal[:, self.columns])
+        return np.array([found.get(row.tobytes(), UNSEEN) for row in rows], np.float32)
+
+    def likeness(self, logits: Floats) -> float:
+        """How much more like the experiment than like the training shots are, by their logits
+        (n, C): the part, in [0, 1], of a mixture of the two that explains them best."""
+        chances = decoding.set_probabilities(logits[:, self.columns], self.sets)
+        ratio = chances.astype(np.float64) @ (self.share / self.trained)
+        part = 0.5
+        for _ in range(_STEPS):
+            part = float((part * ratio / (part * ratio + 1 - part)).mean())
+        return part
 
 
 @dataclass(frozen=True)
@@ -90,12 +115,19 @@ class Prior:
     ) -> Prior:
         """The same for an experiment, from the embeddings (N, D) of its shots, labelled or not.
 
-        Where the legal sets (L, C) are not listed, the embeddings are aligned only.
+        Where classes are rather as frequent as in the training, it stays as it is: then neither
+        surprise is there. Where the legal sets (L, C) are not listed, embeddings are aligned only.
         """
-        turn, shift = _alignment(expected, np.asarray(embeddings))
+        every = np.asarray(embeddings)
+        some = every[:: max(1, -(-len(every) // MOST))].astype(np.float32)
+        some = some[np.isfinite(some).all(1)]
+        sets = expected.among(taxonomy)
+        if len(some) < FEWEST or sets.likeness(self.logits(some)) < ALIKE:
+            return self
+        turn, shift = _alignment(expected, some)
         weight = self.weight.astype(np.float64) / COOLED
         bias = self.bias / COOLED + weight @ shift
-        odds = None if legal is None else expected.odds(taxonomy, legal)
+        odds = None if legal is None else sets.odds(legal)
         return replace(
             self,
             weight=(weight @ turn.T).astype(np.float32),
@@ -105,16 +137,12 @@ class Prior:
 
 
 def _alignment(
-    expected: Expected, every: npt.NDArray[np.floating]
+    expected: Expected, embeddings: Floats
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """turn (D, D) and shift (D,): embeddings @ turn + shift have what was expected."""
-    some = every[:: max(1, -(-len(every) // MOST))].astype(np.float64)
-    some = some[np.isfinite(some).all(1)]
     mean, covariance = expected.mean.astype(np.float64), expected.covariance.astype(np.float64)
     width = len(mean)
-    if len(some) < FEWEST:
-        return np.eye(width), np.zeros(width)
-    n = len(some)
+    some, n = embeddings.astype(np.float64), len(embeddings)
     found = (n * np.cov(some.T, bias=True) + TRUSTED * covariance) / (n + TRUSTED)
     middle = (n * some.mean(0) + TRUSTED * mean) / (n + TRUSTED)
     floor = FLOOR * np.eye(width)

@@ -293,23 +293,29 @@ def test_the_aligned_embeddings_have_the_mean_and_spread_that_were_expected():
     assert np.abs(np.cov(found.T) - expected.covariance).max() < 0.5 * before
 
 
-def test_too_few_shots_align_nothing_and_shots_without_an_embedding_do_not_count():
+def test_too_few_shots_adapt_nothing_and_shots_without_an_embedding_do_not_count():
     own, expected, x, _ = experiment()
-    turn, shift = prior._alignment(expected, x[: prior.FEWEST - 1])
-    assert (turn == np.eye(12)).all()
-    assert not shift.any()
-    holes = x.copy()
-    holes[::7] = np.nan
-    made = own.adapted(expected, holes, HELIUM, head.legal_sets(HELIUM))
-    assert np.isfinite(made.weight).all()
-    assert np.isfinite(made.bias).all()
+    legal = head.legal_sets(HELIUM)
+    assert own.adapted(expected, x[: prior.FEWEST - 1], HELIUM, legal) is own
+    holes = np.insert(x, [0, 40, 900], np.nan, 0)
+    found, whole = (own.adapted(expected, rows, HELIUM, legal) for rows in (holes, x))
+    np.testing.assert_array_equal(found.weight, whole.weight)
+    np.testing.assert_array_equal(found.bias, whole.bias)
+
+
+def test_shots_that_are_as_frequent_as_in_the_training_leave_the_network_as_it_is():
+    own, expected, x, truth = experiment(count=8000)
+    rows = [np.flatnonzero((truth == kind).all(1))[:100] for kind in expected.sets]
+    alike = x[np.concatenate(rows)]
+    assert own.adapted(expected, alike, HELIUM, head.legal_sets(HELIUM)) is own
+    assert own.adapted(expected, x[:400], HELIUM, head.legal_sets(HELIUM)) is not own
 
 
 def test_odds_of_label_sets_go_by_class_names_and_doubt_what_never_occurred():
     _, expected, _, _ = experiment()
     fewer = Taxonomy("fewer", [Class("Round"), Class("New"), Class("Bent")], [])
     legal = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1]], bool)
-    odds = expected.odds(fewer, legal)
+    odds = expected.among(fewer).odds(legal)
     assert odds[0] == pytest.approx(prior.BELIEVED * np.log(0.88 / 0.25))
     # neither of both: Elliptical or Empty
     assert odds[1] == pytest.approx(prior.BELIEVED * np.log(0.09 / 0.5))
