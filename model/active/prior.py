@@ -58,8 +58,9 @@ class Expected:
         columns = [i for i, name in enumerate(names) if name in theirs]
         there = [theirs[names[i]] for i in columns]
         sets, which = np.unique(self.sets[:, there], axis=0, return_inverse=True)
-        share, trained = (np.bincount(which, v, len(sets)) for v in (self.share, self.trained))
-        return _Sets(columns, sets, share, trained)
+        sums = np.zeros((2, len(sets)))
+        np.add.at(sums.T, which, np.stack([self.share, self.trained], 1))
+        return _Sets(columns, sets, sums[0], sums[1])
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,7 @@ def attributes_of(
     field = about.preprocessing.field(table.sources[0].shape)
     return {
         "class_names": list(about.class_names),
+        "answer": "decided",
         "thresholds": np.array(about.thresholds or (0.5,) * len(about.class_names), np.float32),
         "run": run.resolve().name,
         "network": about.network,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from model.bulk.engines import each_block, open_workers
@@ -32,6 +33,7 @@ from model.prediction.batches import (
     never,
     warnings_of,
 )
+from model.prediction.before_labels import answer_anew
 from model.runs import checkpoint
 from model.runs.checkpoint import Checkpoint
 from model.runs.prediction_file import PredictionFile, create
@@ -129,6 +131,9 @@ def _here(work: _Work) -> Iterator[Event]:
             yield event("cancelled", text="Prediction stopped; nothing was written.")
             return
         writer.write(np.arange(len(table)), {"role": table.role, "shift": source.shift})
+        said = writer.change(lambda file: answer_anew(file, work.run, table, about.class_names))
+        if said:
+            yield event("note", level="info", text=said)
         writer.finish()
     finally:
         writer.discard()
@@ -212,6 +217,10 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
         unreadable, overflowing = (sum(n[k] for n in notes) for k in ("unreadable", "overflowing"))
         error = next((n["error"] for n in notes if n["error"]), "")
         yield from left_out(total, unreadable, overflowing, error)
+        with h5py.File(filling.part, "r+", locking=False, libver="latest") as file:
+            said = answer_anew(file, work.run, table, work.about.class_names)
+        if said:
+            yield event("note", level="info", text=said)
         filling.finish()
     yield _finished(work, unreadable + overflowing, began)
 

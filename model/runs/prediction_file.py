@@ -2,15 +2,15 @@
 
 Datasets, row i being row i of the table, all contiguous and uncompressed so that they can be
 memory-mapped: `probabilities` (N, C) float32, NaN where `readable` (N,) is False; `logits` (N, C)
-float32; `decided` (N, C) bool, the label set by thresholds, or the most likely legal one where the
-network is rule-aware; `embeddings` (N, D) float16; `heatmaps` (N, C, h, w) float16, each with
-max |·| = 1, times `heatmap_scale` (N, C) float32 the map of the formula (maps of 1e-6 would drown
-in half precision), in the paper's form of Grad-CAM++; `heatmaps_chattopadhay` and
-`heatmap_scale_chattopadhay` the same in Chattopadhay's; `role` (N,) uint8; `shift` (N, 2) float32,
-how far (down, right) the preparation moved each shot to bring its beam to the middle, in shares of
-its sides.
-Attributes: class_names, thresholds (C,), run, network, recipe, heatmap_form, input (pattern; or
-correlation, where heatmaps lie over q and q of the shot's map), field (y0, x0, y1, x1
+float32; `decided` (N, C) bool, the answer: the label set that is counted, shown and reported
+everywhere (`decoding.answers`), as the attribute `answer` says; `embeddings` (N, D) float16;
+`heatmaps` (N, C, h, w) float16, each with max |·| = 1, times `heatmap_scale` (N, C) float32 the map
+of the formula (maps of 1e-6 would drown in half precision), in the paper's form of Grad-CAM++;
+`heatmaps_chattopadhay` and `heatmap_scale_chattopadhay` the same in Chattopadhay's; `role` (N,)
+uint8; `shift` (N, 2) float32, how far (down, right) the preparation moved each shot to bring its
+beam to the middle, in shares of its sides.
+Attributes: class_names, answer, thresholds (C,), run, network, recipe, heatmap_form, input
+(pattern; or correlation, where heatmaps lie over q and q of the shot's map), field (y0, x0, y1, x1
 of the part of a shot that the network sees, as fractions), cells (the same of the box that the
 cells of a heatmap tile, which is half a cell off `field` for a ResNet: see `receptive`),
 fingerprint, airylabel_version.
@@ -28,7 +28,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -41,6 +41,7 @@ from model.output_files import check_own, give_name, part_of
 from model.runs.folder import PREDICTIONS
 
 Attributes = Mapping[str, Any]
+Result = TypeVar("Result")
 _TROUBLE = (OSError, RuntimeError)
 """What h5py raises where a file cannot be written."""
 
@@ -84,6 +85,17 @@ class PredictionFile:
                 self._file[name][place] = value[order]
 
         self._safely(put)
+
+    def change(self, work: Callable[[h5py.File], Result]) -> Result:
+        """Let `work` look at what was written, and change it; returns what it returns."""
+        answers: list[Result] = []
+
+        def look() -> None:
+            assert self._file is not None
+            answers.append(work(self._file))
+
+        self._safely(look)
+        return answers[0]
 
     def finish(self) -> None:
         """Bring everything to the disk, then the file to its place."""

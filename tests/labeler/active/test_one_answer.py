@@ -1,0 +1,98 @@
+"""One answer: the same shots get the same labels wherever the program says any."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from labeler.active import asking
+from labeler.active.embeddings import of_cache, shipped_network
+from labeler.active.instant import InstantReading
+from labeler.active.instant_child import Server
+from labeler.active.messages import Lesson
+from labeler.project.folder import CACHE
+from labeler.project.project import Project
+from labeler.runs.predictions import Predictions
+from model.active import head
+from model.benchmarks import foreign
+from model.metrics.metrics import f1_scores
+from model.prediction.embedding import embed
+from model.prediction.predict import predict
+from model.shots.table import table_of_file
+from model.simulate.generate import simulate
+
+
+@pytest.fixture(scope="module")
+def week(tmp_path_factory):
+    """A project of shots as frequent as in reality, read by the shipped network: its folder, and
+    the predictions of that network."""
+    folder = tmp_path_factory.mktemp("one")
+    path = folder / "shots.h5"
+    list(simulate(path, 90, 6, 64, workers=1))
+    with Project.create(folder / "week", [path], labels=False) as project:
+        table = project.shot_table()
+    *_, last = embed(table, shipped_network(), folder / "week" / CACHE, engine="torch")
+    assert last["event"] == "finished"
+    out = folder / "predictions.h5"
+    *notes, last = predict(table, shipped_network(), out, engine="torch")
+    assert last["event"] == "finished"
+    assert any("fitted to these without labels" in item.get("text", "") for item in notes)
+    return folder, table, out
+
+
+def learnt(folder, table, rows, labels):
+    """What the window shows after these labels."""
+    server = Server()
+    ground = of_cache(1, table.taxonomy, table, folder / "week")
+    assert server.answer("ground", ground) is None
+    none = np.zeros(0, np.int64)
+    found = server.answer("learn", Lesson(1, rows, table.taxonomy.pack(labels), none))
+    return InstantReading(table.taxonomy, found, {})
+
+
+def test_before_the_first_label_window_file_and_command_line_say_the_same(week):
+    folder, table, out = week
+    n = len(table)
+    shown = learnt(folder, table, np.zeros(0, np.int64), np.zeros((0, 11), bool))
+    file = Predictions.open(out, table.taxonomy, n)
+    np.testing.assert_array_equal(file.likely(), shown.likely())
+    np.testing.assert_allclose(file.probabilities, shown.probabilities, atol=1e-3)
+    np.testing.assert_allclose(file.thresholds, shown.thresholds, atol=1e-3)
+    with Project.open(folder / "week") as project:
+        has = asking.known(project)
+    made = head.fit(
+        has.embeddings[:0], has.labels[:0], table.taxonomy, prior=has.prior, space=has.space
+    )
+    np.testing.assert_array_equal(made.decide(has.embeddings), shown.likely())
+    with h5py.File(out, "r") as opened:
+        assert opened.attrs["answer"].decode() == "decided"
+        assert not table.taxonomy.contradictions(opened["decided"][()]).any()
+
+
+def test_the_bench_of_foreign_shots_scores_what_the_file_says(week):
+    folder, _, out = week
+    there = table_of_file(folder / "shots.h5")
+    with h5py.File(out, "r") as file:
+        decided, probabilities = file["decided"][()], file["probabilities"][()]
+    found = foreign.judge(there.class_names, probabilities, decided, np.ones(90, bool), there)
+    truth = there.labels.astype(bool)
+    there_at_all = truth.any(0)
+    assert found["macro_f1"] == pytest.approx(f1_scores(decided, truth)[there_at_all].mean())
+    assert found["contradiction_rate"] == 0
+
+
+def test_with_labels_window_forecast_and_command_line_say_the_same(week):
+    folder, table, _ = week
+    truth = table_of_file(folder / "shots.h5").labels.astype(bool)
+    rows = np.flatnonzero(~table.taxonomy.contradictions(truth))[:40]
+    shown = learnt(folder, table, rows, truth[rows])
+    with Project.open(folder / "week") as project:
+        has = asking.known(project)
+    made = head.fit(
+        has.embeddings[rows], truth[rows], table.taxonomy, prior=has.prior, space=has.space
+    )
+    np.testing.assert_array_equal(made.decide(has.embeddings), shown.likely())
+    chance = shown.sureness()
+    assert (chance > 0).all()
+    assert (chance <= shown.probabilities.max(1) + 1e-6).all()
