@@ -226,8 +226,9 @@ def _screen(now: Event, source: str, left: dict[str, str]) -> Any:
 
     value, low, high = now["hit_rate"]
     waits = now["latency_ms"]
+    hits = f"hits {_percent(value)} ({low:.1%} … {high:.1%})" if value == value else "no hit finder"
     head = Text(
-        f"{source}   {now['rate_hz']} shots/s   hits {_percent(value)} ({low:.1%} … {high:.1%})   "
+        f"{source}   {now['rate_hz']} shots/s   {hits}   "
         f"read {now['read_hz']}/s   latency {_ms(waits['p50'])} / {_ms(waits['p99'])} ms"
     )
     counts = Text(

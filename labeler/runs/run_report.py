@@ -62,6 +62,8 @@ class RunReport:
     message: str = ""
     activation: str = ""
     interval: tuple[float, float] | None = None
+    constant: dict[str, float] = field(default_factory=dict)
+    """The same metrics of one constant answer for every shot; empty where unknown."""
 
     @property
     def has_network(self) -> bool:
@@ -134,6 +136,7 @@ def read_report(number: int, folder: Path) -> RunReport:
         _take(run, item)
     final = _json(run.folder / names.METRICS)
     run.metrics |= _numbers(final.get("evaluation"))
+    run.constant = _numbers(final.get("constant"))
     run.seconds = float(final.get("seconds") or run.seconds)
     per_class = final.get("per_class") or {}
     run.classes = {str(k): _numbers(v) for k, v in per_class.items() if isinstance(v, dict)}

@@ -350,7 +350,7 @@ class MainWindow(QMainWindow):
         answer = QMessageBox.question(
             self,
             "A training is running",
-            "Stop the training and keep the best network so far?",
+            "Stop the training and keep the network so far?",
             QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
         )
         if answer != QMessageBox.StandardButton.Yes:

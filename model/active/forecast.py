@@ -236,12 +236,14 @@ def _words(made: Forecast) -> str:
     unseen = [c.name for c in made.classes if c.gain is None]
     if gain.value < LITTLE:
         said = (
-            f"{made.more} more labels would change little{_of(unseen, made)}: about "
-            f"{gain.value:+.3f} macro F1 (at most {gain.high:+.3f})."
+            f"{made.more} more labels would change little for the instant model, a head on a "
+            f"frozen network{_of(unseen, made)}: about {gain.value:+.3f} on its macro F1 of "
+            f"{made.now.value:.2f} (at most {gain.high:+.3f})."
         )
     else:
         said = (
-            f"The next {made.more} labels would buy about {gain.value:+.3f} macro F1"
+            f"The next {made.more} labels would bring the instant model, a head on a frozen "
+            f"network, about {gain.value:+.3f} on its macro F1 of {made.now.value:.2f}"
             f"{_of(unseen, made)} ({gain.low:+.3f} to {gain.high:+.3f})."
         )
     if unseen:
@@ -251,8 +253,8 @@ def _words(made: Forecast) -> str:
         shots = f"{which.shots} labelled shot{'s' if which.shots != 1 else ''} so far"
         said += f" Look for {which.name} ({shots})."
     if made.enough_at and made.enough_at > made.labels and not unseen:
-        said += f" Little is left to gain from about {made.enough_at:,} labels on."
-    return said
+        said += f" That head gains little from about {made.enough_at:,} labels on."
+    return f"{said} A retrained network may gain more."
 
 
 def _of(unseen: list[str], made: Forecast) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ FEWEST = 20
 
 Share = tuple[float, float, float]
 """A share with its lower and upper bound (Wilson, 95 %)."""
+UNKNOWN: Share = (math.nan, 0.0, 1.0)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import numpy as np
 
 from model.errors import InputError
 from model.events import Event, event
-from model.online.bands import HITS, Alarms, Band
+from model.online.bands import HITS, UNKNOWN, Alarms, Band
 from model.online.live_reader import LiveReader
 from model.online.record import Found, Record
 from model.online.stream import Hit, Stream
@@ -147,8 +147,11 @@ class _Watch:
         self._before = now
         self.tally.came(seen, hits)
         found = self.tally.summary()
+        if not self.stream.finder.is_fitted:  # every shot passes: nothing is known of hits
+            found["hit_rate"] = UNKNOWN
         yield event("watched", **self._totals(), **found, stalled=self.stalled)
-        shares = {HITS: found["hit_rate"]} | found["fractions"]
+        known = {HITS: found["hit_rate"]} if self.stream.finder.is_fitted else {}
+        shares = known | found["fractions"]
         shots = {HITS: found["shots_in_window"]}
         shots |= dict.fromkeys(found["fractions"], found["read_in_window"])
         for band, left in self.alarms.look(shares, shots):
@@ -195,8 +198,10 @@ class _Watch:
             yield event("note", level="warning", text=trouble)
         totals = self._totals()
         files = [str(path) for path in self.record.files] if self.record is not None else []
+        hits = f"{totals['hits']:,} of them hits"
+        sorted_out = hits if self.stream.finder.is_fitted else "not sorted into hits and misses"
         text = (
-            f"{totals['seen']:,} shots came, {totals['hits']:,} of them hits; "
+            f"{totals['seen']:,} shots came, {sorted_out}; "
             f"{totals['read']:,} were read, {totals['dropped']:,} dropped unread."
         )
         yield event(

@@ -49,7 +49,7 @@ FLATTERED = (
     "The epoch that is best on the shots that judge is kept, as in the paper: its scores flatter."
 )
 LOST = (
-    "Another process of this training ended or does not answer. The best network so far is kept in "
+    "Another process of this training ended or does not answer. The network so far is kept in "
     "the run folder; --resume goes on after the last whole epoch."
 )
 
@@ -86,11 +86,11 @@ def train(
     """Train on the labelled shots of the table and leave a run in the folder `out`.
 
     Yields events (`model.events`), which are also appended to `events.jsonl` there; the last one
-    is `finished` or, when `stop()` turned true, `cancelled`; either way the best network so far is
-    in the folder. It is `failed`, with a message for the person, where the input cannot be used;
-    the last good checkpoint stays. Raises InputError only where the folder itself cannot be
-    written. With several processes only the first one yields;
-    where one of them dies, all others say so in `failed` and end.
+    is `finished` or, when `stop()` turned true, `cancelled`; either way the network that
+    `chosen_on` prefers is in the folder. It is `failed`, with a message for the person, where the
+    input cannot be used; the last good checkpoint stays. Raises InputError only where the folder
+    itself cannot be written. With several processes only the first one yields; where one of them
+    dies, all others say so in `failed` and end.
     """
     out = Path(out)
     try:
@@ -399,5 +399,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
     made = {"metrics": report["evaluation"], "run": str(loop.out), "seconds": report["seconds"]}
     made |= {"constant": report["constant"], "best_epoch": report["best_epoch"]}
     if loop.cancelled:
-        return event("cancelled", text="Cancelled; the best network so far is kept.", **made)
+        epoch = f"epoch {report['best_epoch']}"
+        which = f"{epoch}, the last," if loop.chosen_on == "last" else f"{epoch}, the best so far,"
+        return event("cancelled", text=f"Cancelled; the network of {which} is kept.", **made)
     return event("finished", **made)

@@ -104,7 +104,10 @@ def write_results(folder, taxonomy, labels, quality, seed=0, grid=(7, 7)):
                "recall": quality, "shots": int(labels[:, k].sum())}
         for k, name in enumerate(taxonomy.names) if labels[:, k].any()
     }  # fmt: skip
-    report = {"evaluation": final, "per_class": per_class, "seconds": 95.0}
+    constant = {"macro_f1": 0.12, "accuracy": 0.7}
+    report = {
+        "evaluation": final, "per_class": per_class, "seconds": 95.0, "constant": constant
+    }  # fmt: skip
     (folder / "metrics.json").write_text(json.dumps(report))
     (folder / "model.json").write_text("{}")
     (folder / "recipe.toml").write_text('name = "quick"\nactivation = "leaky_relu"\n')

@@ -19,13 +19,12 @@ from labeler.jobs.job import Job
 from labeler.project.folder import CACHE
 from labeler.session.opened import SessionPart
 from model.events import Event
-from model.online.bands import HITS, Alarms, Band, Share
+from model.online.bands import HITS, UNKNOWN, Alarms, Band, Share
 
 REMEMBERED_S = 900
 """Seconds whose shares are kept for the curves."""
 META = "live"
 """Where a project remembers the source and the bands."""
-UNKNOWN: Share = (math.nan, 0.0, 1.0)
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,10 @@ class Training(SessionPart):
         """What a training still needs, in words; '' where it can begin."""
         if self.opened is None:
             return "Open a project first"
-        return lacking_in(self.labels.taxonomy, self.labels.decided.tally)
+        needed = lacking_in(self.labels.taxonomy, self.labels.decided.tally)
+        project = self.opened.project
+        several = needed and sum(a.kind == "human" for a in project.store.annotators()) > 1
+        return f"{needed} on the labels of {project.annotator_name}" if several else needed
 
     def seconds_left(self) -> float | None:
         """Until the job ends, by its own estimate; None where no one knows yet."""

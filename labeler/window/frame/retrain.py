@@ -78,7 +78,7 @@ class RetrainBar(QStackedWidget):
         self.retraining.start()
 
     def cancel(self) -> None:
-        """End the training soon and keep the best network so far."""
+        """End the training soon and keep the network so far."""
         self.retraining.cancel()
 
     def stop(self) -> None:
@@ -157,13 +157,19 @@ class _Idle(_Page):
         self.about.show_text(self._in_use(shots))
 
     def _in_use(self, shots: int) -> str:
-        number = self.bar.session.require().project.current_run
-        if number is None:
-            return "No network yet"
-        run = read_report(number, self.bar.session.require().project.run_folder(number))
+        project = self.bar.session.require().project
+        number = project.current_run
+        if number is None:  # none was trained, or a restored backup is older than the first one
+            made = [run.number for run in read_reports(project) if run.has_network]
+            return f"No run in use · run {made[0]} is there (Learn)" if made else "No network yet"
+        run = read_report(number, project.run_folder(number))
         parts = [f"run {number}"]
         if MACRO in run.metrics:
-            parts.append(f"macro F1 {share(run.metrics[MACRO])}")
+            score = f"macro F1 {share(run.metrics[MACRO])}"
+            known = MACRO in run.constant
+            parts.append(
+                f"{score} (constant answer {share(run.constant[MACRO])})" if known else score
+            )
         if run.shots and shots > run.shots:
             parts.append(f"{shots - run.shots:,} more labelled shots since")
         return " · ".join(parts)
@@ -183,7 +189,7 @@ class _Running(_Page):
         self.score = QLabel()
         self.score.setFont(theme.numbers(self.font().pointSizeF()))
         self.button = QPushButton("Cancel")
-        self.button.setToolTip("End the training soon and keep the best network so far")
+        self.button.setToolTip("End the training soon and keep the network so far")
         self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.button.clicked.connect(bar.cancel)
         self.row.addWidget(self.what)
@@ -208,7 +214,7 @@ class _Running(_Page):
 def progress_in_words(now: Training) -> str:
     """What the job is doing and how long it will still take."""
     if now.is_stopping:
-        return "ending, keeping the best network so far"
+        return "ending, keeping the network so far"
     parts = [now.stage]
     if now.stage == "training":
         parts = [f"epoch {now.epoch} of {now.epochs}" if now.epoch else "first epoch"]

@@ -56,6 +56,10 @@ def _macro(run: RunReport) -> Cell:
     return f"{text} ± {share((high - low) / 2)}", exact
 
 
+def _constant(run: RunReport) -> Cell:
+    return share(run.constant.get(MACRO)), TOOLTIPS["Constant"]
+
+
 def _took(run: RunReport) -> Cell:
     state = STATES.get(run.state, run.state)
     return (state or duration(run.seconds), run.message or "How long training took")
@@ -73,6 +77,7 @@ COLUMNS: tuple[tuple[str, Callable[[RunReport], Cell]], ...] = (
     ("Network", lambda run: (NETWORK_WORDS.get(run.network, run.network), run.network)),
     ("Labels", lambda run: (f"{run.shots:,}" if run.shots else "–", "Labelled shots used")),
     ("Macro F1", _macro),
+    ("Constant", _constant),
     ("Rare F1", _metric(RARE)),
     ("Accuracy", _metric(MICRO)),
     ("Broken rules", _metric(BROKEN)),
@@ -81,6 +86,7 @@ COLUMNS: tuple[tuple[str, Callable[[RunReport], Cell]], ...] = (
 TEXT_COLUMNS = {"When", "Recipe", "Network", "Class"}
 TOOLTIPS = {
     "Macro F1": "Mean F1 over the classes: every class counts alike",
+    "Constant": "Macro F1 of the same answer for every shot: what a network must beat",
     "Rare F1": "Mean F1 over the rare classes",
     "Accuracy": "Micro accuracy over all labels; it hides the rare classes",
     "Prec.": "Precision: of the shots that are predicted, how many are labelled",
@@ -230,6 +236,7 @@ class ClassesModel(_Table):
         self.beginResetModel()
         self.heads = ("Class", "F1", "±", "Prec.", "Rec.", "Shots")
         self._lines = [_of_one(name, values) for name, values in run.classes.items()]
+        self._lines += _of_all(run)
         self.endResetModel()
 
     def show_two(self, old: int, new: int, change: Change | None) -> None:
@@ -266,6 +273,18 @@ def _of_one(name: str, values: dict[str, float]) -> _Line:
     tip = bootstrap.in_words(f"{name}: F1", values.get("f1", np.nan), (low, high), 0)
     cells = (name, share(values.get("f1")), half, *numbers, count)
     return _Line(cells, f"{tip}, {count} shots" if known else "")
+
+
+def _of_all(run: RunReport) -> list[_Line]:
+    """Mean of the classes of a run, and of one constant answer, what it must beat."""
+    low, high = run.interval or (np.nan, np.nan)
+    both = (("Mean of the classes", run.metrics, low, high),
+            ("Constant answer", run.constant, np.nan, np.nan))  # fmt: skip
+    return [
+        _of_one(name, {"f1": of[MACRO], "f1_low": least, "f1_high": most, "shots": run.judged})
+        for name, of, least, most in both
+        if MACRO in of
+    ]
 
 
 def _of_two(moved: Moved) -> _Line:

@@ -46,6 +46,7 @@ class LearnView(Tab):
         self.empty = EmptyState()
         self.curves = CurvesView()
         self.table, self.changes = RunsTable(), ChangesPane(session)
+        self._followed: int | None = None
         self._build()
         self.form.train_requested.connect(self.retraining.start)
         self.table.chosen_changed.connect(self._show_chosen)
@@ -73,7 +74,7 @@ class LearnView(Tab):
     def _build_runs(self) -> QWidget:
         self.title, self.detail = label("", "title"), label("", "muted")
         self.cancel = QPushButton("Cancel")
-        self.cancel.setToolTip("End the training soon and keep the best network so far")
+        self.cancel.setToolTip("End the training soon and keep the network so far")
         self.cancel.clicked.connect(self.retraining.cancel)
         self.back = QPushButton()
         self.back.clicked.connect(self.retraining.go_back)
@@ -122,8 +123,16 @@ class LearnView(Tab):
         self._say_empty()
         if opened is not None and self.runs:
             self.table.show_runs(self.runs, opened.project.current_run)
+        self._follow_training()
         self._show_chosen()
         self._show_progress()
+
+    def _follow_training(self) -> None:
+        """A training that begins is the run to look at; from then on one may choose others."""
+        under_way = self.retraining.number if self.retraining.is_running else None
+        if under_way is not None and under_way != self._followed:
+            self.table.choose(under_way)
+        self._followed = under_way
 
     def _refresh_form(self, *_: object) -> None:
         if self.isVisible():

@@ -17,7 +17,7 @@ from labeler.window.live.plots import SharePlot
 from labeler.window.widgets import theme
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import Elided, label
-from model.online.bands import HITS
+from model.online.bands import HITS, UNKNOWN
 
 TILES = {
     "rate": ("shots/s", "Shots that came in the last second"),
@@ -28,6 +28,10 @@ TILES = {
     "dropped": ("dropped", "Hits that were never read, because newer ones came"),
     "kept": ("kept", "Hits in the record"),
 }  # fmt: skip
+NO_FINDER = (
+    "Not known: no hit finder is fitted, so that every shot goes to the network.\n"
+    "It needs shots labelled Empty and others."
+)
 
 
 class LiveBoard(QWidget):
@@ -121,7 +125,8 @@ class LiveBoard(QWidget):
         """Hits, then the classes in the taxonomy's order."""
         history = self.watch.seen.history
         found = history[-1][1] if history else {}
-        return [n for n in (HITS, *self.session.labels.taxonomy.names) if n in found]
+        names = [n for n in (HITS, *self.session.labels.taxonomy.names) if n in found]
+        return names if math.isfinite(found.get(HITS, UNKNOWN)[0]) else names[names[:1] == [HITS] :]
 
     def _row(self, name: str) -> Interval:
         value, low, high = self.watch.seen.share(name)
@@ -160,6 +165,9 @@ class LiveBoard(QWidget):
             "dropped": f"{now.get('dropped', 0):,}",
             "kept": f"{now.get('kept', 0):,}",
         }
+        told = math.isfinite(value) or not now.get("shots_in_window")
+        self.tiles["hits"].setToolTip(TILES["hits"][1] if told else NO_FINDER)
+        self.hits.setVisible(told)
         for name, text in texts.items():
             self.tiles[name].say(text, bad=name == "dropped" and now.get("dropped", 0) > 0)
 

@@ -26,6 +26,7 @@ from model.events import Event
 TITLE = "Forecast"
 MORE = 100
 """Labels that are looked ahead."""
+BEFORE_STOPPING = "Before you stop, retrain and see whether the network still gets better."
 
 
 class ForecastPage(Page):
@@ -105,7 +106,7 @@ class ForecastPage(Page):
             return False
         labels = int(np.count_nonzero(self.session.labels.status & LABELLED))
         since = labels - int(found["labels"])
-        said = found["text"] if not found["stop"] else f"{found['text']} You may stop here."
+        said = f"{found['text']} {BEFORE_STOPPING}" if found["stop"] else found["text"]
         said += f" {since:,} labels have come since." if since > 0 else ""
         self.said.setText(f"{self.errand.said} …" if self.errand.is_running else said)
         self.again.setEnabled(not self.errand.is_running)

@@ -48,7 +48,7 @@ WAIT = (
     + """
 say("started", pid=os.getpid(), epochs=3, recipe="quick")
 while not stop(): time.sleep(0.02)
-say("cancelled", text="Cancelled; the best network so far is kept.")
+say("cancelled", text="Cancelled; the network of epoch 1, the last, is kept.")
 """
 )
 FAIL = CHILD + "say('failed', text='The disk is full.'); sys.exit(1)"
@@ -106,6 +106,19 @@ def test_with_too_few_labels_it_says_what_is_needed(opened):
     assert bar._idle.needed.text() == "Label 9 more shots to train a network"
     bar.start()
     assert not bar.is_running
+
+
+def test_somebody_else_is_told_whose_labels_a_training_would_use(opened):
+    session, bar = opened(labelled=False)
+    assert bar.retraining.lacking() == "Label 10 more shots to train a network"
+    session.require().project.label_as("Bob")
+    needed = bar.retraining.lacking()
+    assert needed == "Label 10 more shots to train a network on the labels of Bob"
+
+
+def test_after_a_restore_the_runs_that_are_there_are_not_denied(opened):
+    _, bar = opened(runs=[0.5, 0.7])
+    assert bar._idle.about.whole == "No run in use · run 2 is there (Learn)"
 
 
 def test_one_click_trains_and_the_first_run_is_used_at_once(opened, qtbot):
@@ -181,10 +194,10 @@ def test_cancel_waits_for_the_child_to_keep_its_best(opened, qtbot):
     bar.start()
     qtbot.waitUntil(lambda: bar.retraining.epochs == 3, timeout=90_000)
     qtbot.mouseClick(bar._running.button, Qt.MouseButton.LeftButton)
-    assert "keeping the best" in bar._running.detail.whole
+    assert "keeping the network so far" in bar._running.detail.whole
     assert not bar._running.button.isEnabled()
     qtbot.waitUntil(lambda: not bar.is_running, timeout=90_000)
-    assert "best network so far is kept" in bar._outcome.text.whole
+    assert "network of epoch 1, the last, is kept" in bar._outcome.text.whole
 
 
 def test_a_failure_is_told_with_its_reason(opened, qtbot):

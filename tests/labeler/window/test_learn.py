@@ -1,5 +1,6 @@
 """Learn: the form in words, curves while they grow, runs in a table, two of them side by side."""
 
+import json
 import time
 
 import pytest
@@ -108,6 +109,45 @@ def test_runs_stand_in_a_table_newest_first_with_the_one_in_use_marked(shown):
     assert cells(view.changes.table)[0][0] == "Spherical/Oblate"
 
 
+def test_beside_every_score_stands_what_a_constant_answer_reaches(shown):
+    _, view = shown((0.5, 0.8), current=1)
+    heads = view.table.runs.heads
+    column = heads.index("Constant")
+    assert heads.index("Macro F1") == column - 1
+    assert [row[column] for row in cells(view.table)] == [".12", ".12"]
+    mean, constant = cells(view.changes.table)[-2:]
+    assert mean[:3] == ["Mean of the classes", ".48", "–"]
+    assert constant[:3] == ["Constant answer", ".12", "–"]
+
+
+def test_a_training_that_begins_is_the_run_that_is_shown(shown, qtbot):
+    session, view = shown((0.5,), current=1)
+    now = view.retraining
+    now.number = int(session.opened.project.new_run_folder().name)
+    now.job, now._of = object(), session.opened
+    now.runs_changed.emit()
+    assert [run.number for run in view.table.chosen()] == [2]
+    assert view.title.text() == "Run 2"
+    view.table.choose(1)  # what one chooses meanwhile stays
+    now.runs_changed.emit()
+    assert [run.number for run in view.table.chosen()] == [1]
+    now.job = None
+
+
+def test_a_score_from_one_shot_has_no_interval_of_width_zero(shown):
+    def narrow(project):
+        path = project.run_folder(1) / "metrics.json"
+        report = json.loads(path.read_text())
+        report["intervals"] = {"macro_f1": [1.0, 1.0]}
+        report["per_class"]["Round"] |= {"f1": 1.0, "f1_low": 1.0, "f1_high": 1.0, "shots": 1}
+        path.write_text(json.dumps(report))
+
+    _, view = shown((0.5,), current=1, prepare=narrow)
+    assert "±" not in "".join(cells(view.table)[0])
+    (line,) = [row for row in cells(view.changes.table) if row[0] == "Round"]
+    assert line[1:3] == ["1.00", "–"]
+
+
 def test_two_runs_stand_side_by_side_on_the_same_shots(shown):
     _, view = shown((0.1, 0.95), current=1)
     view.table.choose(1, 2)
@@ -176,7 +216,7 @@ def test_live_curves_grow_with_the_events(shown):
 
 
 def test_a_cancelled_run_says_so_once(shown):
-    text = "Cancelled; the best network so far is kept."
+    text = "Cancelled; the network of epoch 3, the last, is kept."
     made = {"epochs": 3, "end": "cancelled", "text": text}
     _, view = shown(prepare=lambda project: make_run(project, 0.5, **made), current=1)
     assert view.detail.text() == f"3 epochs · {text}"

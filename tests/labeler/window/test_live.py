@@ -288,6 +288,7 @@ def test_the_board_shows_what_a_watch_tells_and_alarms_come_and_go(window, proje
     assert board.tiles["latency"].number.text() == "80 / 240"
     assert board.tiles["hits"].number.text() == "33%"
     assert "Streak without Prolate" in board.broken.whole
+    assert "Hits among shots" in [r.name for r in board.chart.rows]
     assert "Streak" in board.examples.shown
     assert board.alarm.isHidden()
     board.chart.choose([r.name for r in board.chart.rows].index("Streak"))
@@ -310,6 +311,21 @@ def test_the_board_shows_what_a_watch_tells_and_alarms_come_and_go(window, proje
     with Project.open(project) as opened:
         kept = opened.store.get_meta("live")
     assert kept == {"source": "somewhere.h5", "bands": {"Streak": [0.0, 0.3]}}
+
+
+def test_without_a_hit_finder_the_board_claims_no_hit_rate(window):
+    view = window.views["Live"]
+    view.watch.make_job = FakeJob
+    view.form.source.setText("somewhere.h5")
+    view.form.button.click()
+    view.watch.job.event_received.emit(second(1) | {"hit_rate": [None, 0.0, 1.0]})
+    board = view.board
+    assert board.tiles["hits"].number.text() == "–"
+    assert "no hit finder is fitted" in board.tiles["hits"].toolTip()
+    assert "Hits among shots" not in [r.name for r in board.chart.rows]
+    assert not board.hits.isVisible()
+    view.form.button.click()
+    view.watch.job.finished.emit(True, "")
 
 
 def test_a_watch_and_hits_that_join_go_on_while_the_project_changes(window, tmp_path):

@@ -59,9 +59,12 @@ def test_a_hard_task_wants_more_labels_and_an_easy_one_says_stop():
     easy = forecast.forecast(*world(900, noise=0.3), FREE)
     hard = forecast.forecast(*world(150, noise=1.6), FREE)
     assert easy.stop
-    assert "would change little" in easy.text
+    assert "would change little for the instant model, a head on a frozen network" in easy.text
     assert not hard.stop
-    assert "The next 100 labels would buy about +0." in hard.text
+    assert "The next 100 labels would bring the instant model" in hard.text
+    for made in (easy, hard):
+        assert f"macro F1 of {made.now.value:.2f}" in made.text
+        assert made.text.endswith("A retrained network may gain more.")
     assert hard.gain.value > easy.gain.value
     assert hard.enough_at is not None
     assert hard.enough_at > 150

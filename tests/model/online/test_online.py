@@ -486,7 +486,8 @@ def test_a_watch_tells_shares_latencies_examples_and_broken_rules(reader):
     source = iter([Arrival(images, np.arange(24), np.full(24, np.nan), "test"), None])
     taxonomy = load(shipped("helium"))
     bands = (Band("hits", 0.0, 0.5),)
-    found = events_of(source, reader, taxonomy=taxonomy, bands=bands)
+    finder = HitFinder(fitted_on=40)  # it lets all pass
+    found = events_of(source, reader, finder, taxonomy=taxonomy, bands=bands)
     watched = [e for e in found if e["event"] == "watched"][-1]
     assert watched["hit_rate"][0] == 1.0
     assert 0 < watched["hit_rate"][1] < 1
@@ -499,6 +500,17 @@ def test_a_watch_tells_shares_latencies_examples_and_broken_rules(reader):
     for name, one in shown[-1]["classes"].items():
         assert name in CLASSES
         assert one["height"] * one["width"] > 0
+
+
+def test_without_a_hit_finder_no_hit_rate_is_claimed(reader):
+    images, _ = make_shots(24)
+    source = iter([Arrival(images, np.arange(24), np.full(24, np.nan), "test"), None])
+    found = events_of(source, reader, bands=(Band("hits", 0.0, 0.5),))
+    rates = [e["hit_rate"] for e in found if e["event"] == "watched"]
+    assert rates
+    assert np.isnan([value for value, *_ in rates]).all()
+    assert not [e for e in found if e["event"] == "alarm"]
+    assert "24 shots came, not sorted into hits and misses" in found[-1]["text"]
 
 
 def test_broken_rules_and_shares_are_counted_within_the_window():

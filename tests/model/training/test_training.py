@@ -194,7 +194,10 @@ def test_cancelling_keeps_the_best_network_so_far(tmp_path):
     assert len([e for e in events if e["event"] == "epoch"]) == 2
     _, about = checkpoint.load(tmp_path / "run")
     assert about.epoch in (1, 2)
-    assert (tmp_path / "run" / "metrics.json").is_file()
+    kept = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    which = "the last" if kept["chosen_on"] == "last" else "the best so far"
+    text = f"Cancelled; the network of epoch {about.epoch}, {which}, is kept."
+    assert events[-1]["text"] == text
 
 
 def test_cancelling_within_the_first_epoch_leaves_a_usable_run_too(tmp_path):
