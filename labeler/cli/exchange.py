@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ def _add_export(subparsers: Any) -> None:
     export.add_argument("--out", type=Path, required=True, metavar="FILE")
     export.add_argument(
         "--format", choices=FORMATS, dest="form", help="of labels (default: by FILE's ending)"
+    )
+    export.add_argument(
+        "--columns", metavar="C,C", type=_columns, help="of CSV or Parquet, in this order"
     )
     export.add_argument("--force", action="store_true", help="replace FILE if it is there")
     export.add_argument(
@@ -156,8 +160,12 @@ ONLY_SHOTS = {
     "labelled": "--labelled", "flagged": "--flagged", "virtual": "--virtual",
     "compress": "--compress",
 }  # fmt: skip
-ONLY_LABELS = {"form": "--format", "only_mine": "--only-mine"}
+ONLY_LABELS = {"form": "--format", "only_mine": "--only-mine", "columns": "--columns"}
 """Argument -> option that means something only with, and only without, --shots."""
+
+
+def _columns(text: str) -> list[str]:
+    return next(csv.reader([text], skipinitialspace=True), [])
 
 
 def _refuse_idle_options(args: argparse.Namespace) -> None:
@@ -195,6 +203,7 @@ def _export(args: argparse.Namespace) -> int:
             force=args.force,
             annotator=who,
             only_mine=args.only_mine,
+            columns=args.columns or (),
         )
     counts = {"out": str(args.out), "shots": len(sheet), "labelled": int(sheet.labelled.sum())}
     if args.json:

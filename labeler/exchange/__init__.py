@@ -5,6 +5,7 @@ It writes new files only, never a file of shots; what is read goes into the stor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,7 @@ FORMATS = {
     "json": as_json,
 }
 """Names of the formats, and the module of each: `write(sheet, path)`, `read(path) -> sheet`."""
+TABLES = ("csv", "parquet")
 ENDINGS = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -52,16 +54,24 @@ def export(
     force: bool = False,
     annotator: int | None = None,
     only_mine: bool = False,
+    columns: Sequence[str] = (),
 ) -> LabelSheet:
     """Write the labels of a project in one of FORMATS; returns what was written.
 
-    Without `form`, the ending of `out` decides. InputError where `out` is there already (without
+    Without `form`, the ending of `out` decides. `columns` of a table, in this order; all without.
+    InputError where `out` is there already (without
     `force`), or cannot be written.
     """
     out = Path(out)
-    write = FORMATS[form or form_of(out)].write
+    form = form or form_of(out)
+    write = FORMATS[form].write
+    if columns and form not in TABLES:
+        mend = f"Choose columns of {' or '.join(TABLES)}, or leave them out."
+        raise InputError(f"{form} has no columns to choose from", file=out, mend=mend)
     if write is as_csv.write and out.suffix.lower() == ".tsv":
         write = partial(as_csv.write, delimiter="\t")
+    if columns:
+        write = partial(write, wanted=columns)
     sheet = sheet_of(project, annotator, only_mine=only_mine)
     check_place(out, [info.path for info in project.sources], force=force)
     with written_whole(out) as part:

@@ -7,12 +7,20 @@ away again.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from labeler.exchange.columns import HEAD, Table, class_column, sheet_of_table, who_decided
+from labeler.exchange.columns import (
+    HEAD,
+    Table,
+    class_column,
+    kept_columns,
+    sheet_of_table,
+    who_decided,
+)
 from labeler.exchange.sheet import LabelSheet
 from labeler.project.store import FLAGGED, SKIPPED
 from model.errors import InputError
@@ -20,6 +28,9 @@ from model.output_files import written_whole
 
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _DELIMITERS = ",;\t"
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+"""What a name in quotes holds parts no columns."""
+_LONGEST_HEAD = 1 << 20
 
 
 def harmless(text: str) -> str:
@@ -32,8 +43,11 @@ def original(text: str) -> str:
     return text[1:] if text.startswith("'") else text
 
 
-def write(sheet: LabelSheet, path: Path, delimiter: str = ",") -> None:
-    """One line a shot; class columns are 1, 0, or empty where nobody decided."""
+def write(sheet: LabelSheet, path: Path, delimiter: str = ",", wanted: Sequence[str] = ()) -> None:
+    """One line a shot; class columns are 1, 0, or empty where nobody decided.
+
+    wanted: only these columns, in this order.
+    """
     files = [harmless(f) for f in sheet.files]
     datasets = [harmless(d) for d in sheet.datasets]
     sources = sheet.source_of.tolist()
@@ -54,10 +68,12 @@ def write(sheet: LabelSheet, path: Path, delimiter: str = ",") -> None:
         notes,
         *cells.T.tolist(),
     ]
+    heads = [*HEAD, *(class_column(n) for n in sheet.class_names)]
+    kept = kept_columns(heads, wanted)
     with path.open("w", newline="", encoding="utf-8-sig") as stream:
         lines = csv.writer(stream, delimiter=delimiter)
-        lines.writerow([*HEAD, *(harmless(class_column(n)) for n in sheet.class_names)])
-        lines.writerows(zip(*columns, strict=True))
+        lines.writerow([harmless(heads[c]) for c in kept])
+        lines.writerows(zip(*(columns[c] for c in kept), strict=True))
 
 
 def write_lines(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
@@ -91,10 +107,11 @@ def _lines(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
     """The headings, the lines below that are not empty, and their numbers from 1."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            first = stream.readline()
+            first = _QUOTED.sub("", stream.read(_LONGEST_HEAD)).splitlines()[:1]
+            bare = first[0] if first else ""
             stream.seek(0)
             # not by csv.Sniffer, which guesses from the notes as well
-            lines = csv.reader(stream, delimiter=max(_DELIMITERS, key=first.count), strict=True)
+            lines = csv.reader(stream, delimiter=max(_DELIMITERS, key=bare.count), strict=True)
             heads = next(lines, [])
             body, numbers, begins = [], [], lines.line_num + 1
             for line in lines:

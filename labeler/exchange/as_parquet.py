@@ -6,13 +6,21 @@ Needs pyarrow, which is loaded only here and only when used.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from labeler import version
-from labeler.exchange.columns import HEAD, Table, class_column, sheet_of_table, who_decided
+from labeler.exchange.columns import (
+    HEAD,
+    Table,
+    class_column,
+    kept_columns,
+    sheet_of_table,
+    who_decided,
+)
 from labeler.exchange.sheet import LabelSheet
 from labeler.project.store import FLAGGED, SKIPPED
 from model.errors import InputError
@@ -28,8 +36,11 @@ def _pyarrow() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-def write(sheet: LabelSheet, path: Path) -> None:
-    """Columns with types: whole numbers, true and false, text; a class is null where undecided."""
+def write(sheet: LabelSheet, path: Path, wanted: Sequence[str] = ()) -> None:
+    """Columns with types: whole numbers, true and false, text; a class is null where undecided.
+
+    wanted: only these columns, in this order.
+    """
     arrow, parquet = _pyarrow()
     undecided = ~sheet.labelled
     places = np.arange(len(sheet), dtype=np.int64)
@@ -50,7 +61,8 @@ def write(sheet: LabelSheet, path: Path) -> None:
     ]
     names = [*HEAD, *(class_column(n) for n in sheet.class_names)]
     about = {"version": version(), "annotator": sheet.annotator, "classes": sheet.class_names}
-    table = arrow.Table.from_arrays(columns, names=names)
+    kept = kept_columns(names, wanted)
+    table = arrow.Table.from_arrays([columns[c] for c in kept], names=[names[c] for c in kept])
     table = table.replace_schema_metadata({"airylabel": json.dumps(about, ensure_ascii=False)})
     parquet.write_table(table, path, compression="zstd")
 

@@ -7,6 +7,7 @@ file, which shot in it, a column of 0 and 1 for each class, or one column that l
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,8 +39,24 @@ _MEANINGS = {
     "classes": ("classes", "labels"),
 }
 _MEANING = {name: meaning for meaning, names in _MEANINGS.items() for name in names}
-_YES = {"1", "1.0", "true", "t", "yes", "y", "x", "wahr", "ja", "vrai", "oui", "verdadero", "vero"}
-_NO = {"0", "0.0", "false", "f", "no", "n", "falsch", "nein", "faux", "non", "falso"}
+_YES = {
+    "1",
+    "1.0",
+    "1,0",
+    "true",
+    "t",
+    "yes",
+    "y",
+    "x",
+    "wahr",
+    "ja",
+    "vrai",
+    "oui",
+    "verdadero",
+    "vero",
+}
+_NO = {"0", "0.0", "0,0", "false", "f", "no", "n", "falsch", "nein", "faux", "non", "falso"}
+_WHOLE = re.compile(r"([+-]?[0-9]+)(?:[.,]0)?")
 _NOTHING = {"", "na", "n/a", "nan", "<na>", "null", "none", "-"}
 """What pandas, R and spreadsheets write where there is nothing."""
 
@@ -50,6 +67,24 @@ def class_column(name: str) -> str:
     """The heading of a class's column."""
     taken = plain(name) in _MEANING or name.startswith(CLASS) or not plain(name)
     return CLASS + name if taken else name
+
+
+def kept_columns(heads: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Places of the wanted columns among `heads`, in the order wanted; all where none is named.
+
+    InputError for a name that is no column, or is there twice.
+    """
+    if not wanted:
+        return list(range(len(heads)))
+    number = {plain(head.removeprefix(CLASS)): n for n, head in enumerate(heads)}
+    number |= {head: n for n, head in enumerate(heads)}
+    found = [number.get(name, number.get(plain(name))) for name in wanted]
+    for name, place in zip(wanted, found, strict=True):
+        if place is None:
+            raise InputError(f"there is no column {name!r}", mend=f"There are: {', '.join(heads)}.")
+        if found.count(place) > 1:
+            raise InputError(f"the column {name!r} is named twice", mend="Name every column once.")
+    return [place for place in found if place is not None]
 
 
 def who_decided(sheet: LabelSheet) -> list[str]:
@@ -121,11 +156,12 @@ class Table:
 
 
 def _whole(value: str) -> int:
-    """Of '3' or '3.0', as pandas writes whole numbers beside missing ones."""
-    head, point, tail = value.strip().partition(".")
-    if point and tail.strip("0"):
+    """Of '3', of '3.0' as pandas writes it beside missing ones, of '3,0'; never of '3.000', which
+    may be three thousand."""
+    found = _WHOLE.fullmatch(value.strip())
+    if found is None:
         raise ValueError(value)
-    return int(head)
+    return int(found[1])
 
 
 def _is_whole(value: str) -> bool:

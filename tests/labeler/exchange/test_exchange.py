@@ -328,3 +328,72 @@ def test_a_damaged_parquet_file_is_named(tmp_path):
     (tmp_path / "out.parquet").write_bytes(b"PAR1 and then nothing")
     with pytest.raises(InputError, match=r"out\.parquet.*Parquet"):
         read_labels(tmp_path / "out.parquet")
+
+
+def saved_by_a_spreadsheet(path, *, bom, german, quote_all):
+    """What LibreOffice makes of a CSV when it is saved again with German settings."""
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        lines = list(csv.reader(stream))
+    head = lines[0].index("flagged")
+    for line in lines[1:]:
+        for c, cell in enumerate(line):
+            if cell in ("0", "1") and german and c > head:
+                line[c] = {"0": "FALSCH", "1": "WAHR"}[cell] if c % 2 else f"{cell},0"
+        if german:
+            line[lines[0].index("index")] += ",0"
+    how = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+    with path.open("w", newline="", encoding="utf-8-sig" if bom else "utf-8") as stream:
+        csv.writer(stream, delimiter=";", quoting=how, lineterminator="\r\n").writerows(lines)
+
+
+@pytest.mark.parametrize("bom", [True, False])
+@pytest.mark.parametrize("german", [True, False])
+@pytest.mark.parametrize("quote_all", [True, False])
+def test_what_a_spreadsheet_saves_comes_back_exactly(project, tmp_path, bom, german, quote_all):
+    out = tmp_path / "out.csv"
+    sent = export(project, "csv", out)
+    saved_by_a_spreadsheet(out, bom=bom, german=german, quote_all=quote_all)
+    back = read_labels(out)
+    assert back.class_names == sent.class_names
+    for name in ("labels", "status", "imported", "index_of", "source_of"):
+        assert np.array_equal(getattr(back, name), getattr(sent, name)), name
+    assert back.notes == sent.notes
+    assert back.files == sent.files
+
+
+def test_names_of_classes_with_the_other_separators_in_them_part_no_columns(tmp_path):
+    sheet = read_text(tmp_path, 'file;index;"a, b, c, d, e, f"\nx.h5;0;1\n')
+    assert sheet.class_names == ("a, b, c, d, e, f",)
+    assert sheet.labels.tolist() == [[1]]
+
+
+def test_a_thousands_point_is_no_decimal_point(tmp_path):
+    with pytest.raises(InputError, match=r"1\.000"):
+        read_text(tmp_path, "file;index;Round\nx.h5;1.000;1\n")
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_chosen_columns_are_written_in_their_order_and_read_again(project, tmp_path, form):
+    out = tmp_path / f"out.{form}"
+    name = project.taxonomy.names[0]
+    sent = export(project, form, out, columns=[name.lower(), "index", "file"])
+    back = read_labels(out)
+    assert back.class_names == (name,)
+    decided = sent.labelled
+    assert np.array_equal(back.labels[decided, 0], sent.labels[decided, 0])
+    assert np.array_equal(back.labelled, decided)
+    assert np.array_equal(back.index_of, sent.index_of)
+    if form == "csv":
+        head = out.read_text(encoding="utf-8-sig").splitlines()[0]
+        assert head == f"{name},index,file"
+
+
+def test_columns_that_are_none_or_of_a_form_without_any_are_refused(project, tmp_path):
+    for columns, form, says in (
+        (["no such"], "csv", "no column 'no such'"),
+        (["index", "index"], "csv", "named twice"),
+        (["index"], "json", "no columns to choose"),
+    ):
+        with pytest.raises(InputError, match=says):
+            export(project, form, tmp_path / "out", columns=columns)
+    assert not (tmp_path / "out").exists()
