@@ -21,6 +21,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.window.commands import COMMANDS, MENUS, Command, Keymap, When, of_classes
+from labeler.window.commands.key_positions import meant
 from labeler.window.commands.keys import all_spoken, spoken
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -140,12 +141,34 @@ class Actions(QObject):
         """Keep plain keys for whoever writes text; drop repeats that come faster than the paint."""
         if not isinstance(event, QKeyEvent):
             return False
+        if self._by_position(event):
+            return True
         if event.type() == QEvent.Type.ShortcutOverride:
             self._dropping = event.isAutoRepeat() and self._behind()
             if self._dropping or (is_writing() and is_plain(event)):
                 event.accept()
                 return True
         return event.type() == QEvent.Type.KeyPress and self._dropping and event.isAutoRepeat()
+
+    def _by_position(self, event: QKeyEvent) -> bool:
+        """Run what the place of a key means where the layout types something without a meaning."""
+        kinds = (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress)
+        if event.type() not in kinds or is_writing() or not self._in_front():
+            return False
+        key = meant(event)
+        command = self.keymap.owner(key) if key else None
+        typed = self.keymap.owner(event.text()) if event.text().strip() else None
+        if command is None or (typed is not None and not command.id.startswith("class.")):
+            return False
+        if event.type() == QEvent.Type.ShortcutOverride:
+            event.accept()  # no shortcut: the key press itself follows
+        elif command.repeats or not event.isAutoRepeat():
+            self.by_id[command.id].trigger()
+        return True
+
+    def _in_front(self) -> bool:
+        window = QApplication.activeWindow()
+        return window is self.host and QApplication.activePopupWidget() is None
 
     def _behind(self) -> bool:
         """Whether the shot of the last key is not on screen yet: a held key plays, never queues."""

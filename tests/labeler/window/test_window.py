@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PyQt6.QtCore import QPointF, Qt
-from PyQt6.QtGui import QCloseEvent, QImage, QKeySequence, QPainter
+from PyQt6.QtCore import QEvent, QPointF, Qt
+from PyQt6.QtGui import QCloseEvent, QImage, QKeyEvent, QKeySequence, QPainter
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import (
+    QApplication,
     QLabel,
     QLineEdit,
     QMessageBox,
@@ -106,6 +107,53 @@ def test_class_keys_arrows_and_undo_work_by_keyboard(window):
     press(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert window.session.cursor.row == 1
     assert not window.session.labelling.is_decided()
+
+
+def press_place(window, scan_code, text, key, modifiers=Qt.KeyboardModifier.NoModifier):
+    """A key press as X11 tells it: the place of the key, and what the layout types."""
+    target = window.focusWidget() or window
+    for kind in (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress):
+        event = QKeyEvent(kind, int(key), modifiers, scan_code + 8, 0, 0, text)
+        if not window.actions_.eventFilter(target, event):  # made-up events try shortcuts first
+            QApplication.sendEvent(target, event)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="codes of keys are those of X11")
+@pytest.mark.parametrize(
+    ("code", "text", "key", "names_"),
+    [
+        (2, "&", Qt.Key.Key_Ampersand, {"Round", "Spherical/Oblate"}),  # French 1
+        (3, "é", Qt.Key.Key_Eacute, {"Elliptical", "Spherical/Oblate"}),
+        (7, "-", Qt.Key.Key_Minus, {"Newton Rings"}),
+        (2, "+", Qt.Key.Key_Plus, {"Round", "Spherical/Oblate"}),  # Czech 1
+        (11, "à", Qt.Key.Key_Agrave, {"Empty"}),
+        (24, "щ", 0x0429, {"Spherical/Oblate"}),  # Russian, at the place of O
+        (25, "π", 0x03A0, {"Prolate"}),  # Greek, at the place of P
+    ],
+)
+def test_class_keys_go_by_their_place_on_other_keyboards(window, code, text, key, names_):
+    press_place(window, code, text, key)
+    assert names(window) == names_
+
+
+def test_shift_types_the_digits_of_a_french_keyboard(window):
+    press_place(window, 2, "1", Qt.Key.Key_1, Qt.KeyboardModifier.ShiftModifier)
+    assert names(window) == {"Round", "Spherical/Oblate"}
+
+
+def test_a_letter_that_the_layout_types_is_that_letter(window):
+    press_place(window, 24, "a", Qt.Key.Key_A)  # some Latin layout: at the place of O
+    assert names(window) == set()
+
+
+def test_by_place_too_no_key_fires_while_somebody_writes(window):
+    press(window, Qt.Key.Key_M)
+    field = window.focusWidget()
+    assert isinstance(field, QLineEdit)
+    press_place(window, 2, "&", Qt.Key.Key_Ampersand)
+    press_place(window, 24, "щ", 0x0429)
+    assert field.text() == "&щ"
+    assert not names(window)
 
 
 def test_space_changes_nothing(window):
