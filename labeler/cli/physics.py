@@ -38,6 +38,11 @@ def _add_simulate(subparsers: Any) -> None:
         "--balanced", action="store_true", help="all classes about equally often, not as in reality"
     )
     simulate.add_argument(
+        "--broad",
+        action="store_true",
+        help="every class by many causes, on detectors of many kinds; labelled by what is visible",
+    )
+    simulate.add_argument(
         "--annotator",
         action="store_true",
         help="labels of a person who learns to label, true ones beside them",
@@ -152,6 +157,7 @@ def _simulate(args: argparse.Namespace) -> int:
         args.seed,
         args.size,
         balanced=args.balanced,
+        broad=args.broad,
         annotator=args.annotator,
         noise=args.noise,
         workers=args.workers,

@@ -36,6 +36,12 @@ class Detector:
     seed: int = 0
     noise: float = 1.0
     """Factor of stray light and read noise."""
+    plate_m: float = PLATE_RADIUS_M
+    """Radius of what is lit, beyond the image's corners for a square detector."""
+    blur: float = 0.5
+    """Deviation of the point spread, in pixels of a 224 px image."""
+    masked: bool = False
+    """Whether what lies off the plate, in the hole and on defects is 0, as behind a mask."""
 
     def __post_init__(self) -> None:
         if not SMALLEST <= self.size <= LARGEST:
@@ -58,7 +64,7 @@ class Detector:
         """Flat positions of dead and of hot pixels; their number grows with the area."""
         rng = np.random.default_rng([self.seed, 77])
         area = (self.size / 224) ** 2
-        dead, hot = max(1, round(self.dead * area)), max(1, round(self.hot * area))
+        dead, hot = (max(n > 0, round(n * area)) for n in (self.dead, self.hot))
         places = rng.choice(self.size**2, dead + hot, replace=False)
         return places[:dead], places[dead:]
 
@@ -69,7 +75,7 @@ class Detector:
     def plate(self) -> npt.NDArray[np.bool_]:
         """(y, x) True where the plate is."""
         dy, dx = self._offset(self.centre)
-        return np.asarray(dy * dy + dx * dx <= (PLATE_RADIUS_M / self.pixel_m) ** 2)
+        return np.asarray(dy * dy + dx * dx <= (self.plate_m / self.pixel_m) ** 2)
 
     def hole(self, centre: tuple[float, float] | None = None) -> npt.NDArray[np.bool_]:
         """(y, x) True inside the central hole."""
@@ -94,6 +100,8 @@ class Exposure:
     """Where the beam passes (y, x), pixels."""
     gain: float = 6.0
     """Mean counts a photon."""
+    spread: bool = True
+    """Whether the counts of a photon are spread exponentially, as behind a multichannel plate."""
     stray: float = 0.0
     """Stray light at the middle of the plate, counts a pixel."""
     stray_slope: float = 0.0
@@ -159,9 +167,9 @@ def expose(
     light *= _shade(detector, exposure)
     light = light + _stray(detector, exposure) * plate / np.float32(exposure.gain)
     electrons = rng.poisson(light).astype(np.float32)
-    counts = rng.standard_gamma(electrons, dtype=np.float32)
+    counts = rng.standard_gamma(electrons, dtype=np.float32) if exposure.spread else electrons
     counts *= np.float32(exposure.gain)
-    counts = ndimage.gaussian_filter(counts, 0.5 * detector.size / 224, truncate=3)
+    counts = ndimage.gaussian_filter(counts, detector.blur * detector.size / 224, truncate=3)
     limit = np.float32(exposure.saturation)
     counts = limit * -np.expm1(-counts / limit)
     noise = rng.standard_normal(counts.shape, dtype=np.float32)
@@ -169,6 +177,8 @@ def expose(
     dead, hot = detector.defects()
     counts.flat[dead] = 0
     counts.flat[hot] = np.float32(limit) * (0.1 + 0.9 * rng.random(hot.size, dtype=np.float32))
+    if detector.masked:
+        counts[~detector.good()] = 0
     return np.rint(np.clip(counts, 0, 65535)).astype(np.uint16)
 
 

@@ -44,8 +44,8 @@ def draw(wanted: LabelSet, detector: Detector, rng: np.random.Generator) -> Scen
 def _attempt(wanted: LabelSet, detector: Detector, rng: np.random.Generator) -> Scene:
     energy = float(rng.uniform(*ENERGY_EV))
     if "Empty" in wanted:
-        return _empty(energy, detector, rng)
-    radius = _radius(rng)
+        return draw_empty(energy, detector, rng)
+    radius = draw_radius(rng)
     least = max((SMALLEST.get(name, 0.0) for name in wanted), default=0.0)
     if radius < least:
         radius = least * rng.uniform(1.0, 1.8)
@@ -66,14 +66,14 @@ def _attempt(wanted: LabelSet, detector: Detector, rng: np.random.Generator) -> 
     )
 
 
-def _radius(rng: np.random.Generator) -> float:
+def draw_radius(rng: np.random.Generator) -> float:
     """Radius of the sphere of equal volume, nm."""
     deviate = rng.standard_normal()
     spread = SPREAD_BELOW if deviate < 0 else SPREAD_ABOVE
     return float(np.clip(RADIUS_MEDIAN * np.exp(spread * deviate), 70, 900))
 
 
-def _direction(elevation: float, azimuth: float) -> Vector:
+def direction(elevation: float, azimuth: float) -> Vector:
     """Unit vector (z, y, x), `elevation` out of the detector plane; radians."""
     c = np.cos(elevation)
     return float(np.sin(elevation)), float(c * np.sin(azimuth)), float(c * np.cos(azimuth))
@@ -87,15 +87,15 @@ def _flattened(elliptical: bool, asymmetric: bool, radius: float, rng: np.random
     azimuth = rng.uniform(0, 2 * np.pi)
     if not elliptical:
         aspect = 1 + abs(rng.normal(0, 0.025))
-        axis = _direction(rng.uniform(0, np.pi / 2), azimuth)
+        axis = direction(rng.uniform(0, np.pi / 2), azimuth)
         if rng.random() < 0.25:  # seen along the axis, it may be flatter
-            aspect, axis = rng.uniform(1, 1.4), _direction(np.radians(rng.uniform(75, 90)), azimuth)
+            aspect, axis = rng.uniform(1, 1.4), direction(np.radians(rng.uniform(75, 90)), azimuth)
     elif asymmetric:
         aspect = rng.uniform(1.5, 2.3)
-        axis = _direction(np.radians(rng.uniform(25, 60)), azimuth)
+        axis = direction(np.radians(rng.uniform(25, 60)), azimuth)
     else:
         aspect = 1.1 + rng.gamma(2.0, 0.11)
-        axis = _direction(np.radians(abs(rng.normal(0, 12))), azimuth)
+        axis = direction(np.radians(abs(rng.normal(0, 12))), azimuth)
     across = radius * aspect ** (1 / 3)
     return Body("ellipsoid", (across, across, across / aspect), axis)
 
@@ -111,7 +111,7 @@ def _elongated(wanted: LabelSet, radius: float, rng: np.random.Generator) -> Bod
     else:
         longer, tilt = rng.uniform(1.5, 1.85), rng.uniform(0, 10)
     sign = 1 if rng.random() < 0.5 else -1
-    axis = _direction(sign * np.radians(tilt), rng.uniform(0, 2 * np.pi))
+    axis = direction(sign * np.radians(tilt), rng.uniform(0, 2 * np.pi))
     # Straight sides make a streak that shows its bend; an ellipsoid's rings only grow oval.
     ellipsoid, lobed = rng.random() < 0.2, "Layered" in wanted and rng.random() < 0.5
     if ellipsoid and not bent and not lobed:
@@ -131,14 +131,14 @@ def _spoilt(body: Body, rng: np.random.Generator) -> tuple[Body, float]:
     if rng.random() < 0.75:
         facet = rng.uniform(0.25, 0.55)
         # A facet sends its light to twice its inclination, on one side only.
-        normal = _direction(np.radians(rng.uniform(4, 13) * rng.choice((-1, 1))), azimuth)
+        normal = direction(np.radians(rng.uniform(4, 13) * rng.choice((-1, 1))), azimuth)
         spoilt = Body(body.kind, body.semi_axes, body.axis, body.roll, facet, normal)
         return spoilt, 0.0
     inclusions = []
     inner = min(body.semi_axes)
     for _ in range(int(rng.integers(2, 5))):
         place = rng.uniform(0.5, 0.7) * inner
-        where = _direction(np.radians(rng.uniform(-60, 60)), azimuth + rng.normal(0, 0.5))
+        where = direction(np.radians(rng.uniform(-60, 60)), azimuth + rng.normal(0, 0.5))
         centre = (where[0] * place, where[1] * place, where[2] * place)
         contrast = rng.uniform(4.0, 7.0) + 1j * rng.uniform(-0.5, 0.5)
         inclusions.append(Inclusion(centre, rng.uniform(0.28, 0.42) * inner, contrast))
@@ -192,12 +192,12 @@ def _exposure(
     return _light(photons, detector, rng)
 
 
-def _empty(energy: float, detector: Detector, rng: np.random.Generator) -> Scene:
+def draw_empty(energy: float, detector: Detector, rng: np.random.Generator) -> Scene:
     """No hit, or a trace of one far too weak to tell anything."""
     photons = 0.0 if rng.random() < 0.6 else 10 ** rng.uniform(0.5, 2.4)
     body = None
     if photons:
-        radius = _radius(rng)
+        radius = draw_radius(rng)
         body = Body("ellipsoid", (radius, radius, radius))
     return Scene(energy, _light(photons, detector, rng), body)
 

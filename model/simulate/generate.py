@@ -29,7 +29,7 @@ from model.simulate.shot import KINDS, Recipe, make_shot, parameters, targets
 
 BLOCK = 16
 """Shots a worker makes at a time."""
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the same recipe gives other bytes."""
 ROOM = 4 << 20
 """Bytes beside the shots themselves."""
@@ -45,6 +45,7 @@ def simulate(
     balanced: bool = False,
     annotator: bool = False,
     noise: str = "normal",
+    broad: bool = False,
     workers: int | None = None,
     scheduler: str | None = None,
     force: bool = False,
@@ -55,12 +56,13 @@ def simulate(
     Datasets: `images` (N, y, x) uint16; `labels` and `true_labels` (N, C) uint8 with `class_names`
     (they differ where the researcher imitated forgot a class, or with `annotator`); `mask` (y, x)
     int32, 0 = good; `parameters` (N,) one number per field. Memory does not grow with N. `noise` is
-    one of `detector.NOISE`; `workers` and `scheduler` as in `bulk.engines`.
+    one of `detector.NOISE`; `broad`: scenes of many causes, detectors that differ from shot to shot
+    (nothing is masked); `workers` and `scheduler` as in `bulk.engines`.
 
     Raises InputError for impossible numbers, places that cannot be written, and an `out` that is
     there and not of the same order (unless `force`).
     """
-    recipe = _checked(Recipe(shots, seed, size, balanced, annotator, noise))
+    recipe = _checked(Recipe(shots, seed, size, balanced, annotator, noise, broad))
     check_workers(workers)
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +115,8 @@ def _create(part: Path, recipe: Recipe) -> None:
             ("parameters", (n,), _record()),
         ):
             reserve(file, name, shape, kind)
-        file["mask"] = np.where(detector.good(), 0, 1).astype("<i4")
+        good = np.ones((recipe.size,) * 2, bool) if recipe.broad else detector.good()
+        file["mask"] = np.where(good, 0, 1).astype("<i4")
         names = np.array(CLASSES, dtype=h5py.string_dtype())
         for holder in (file, file["labels"], file["true_labels"]):
             holder.attrs["class_names"] = names

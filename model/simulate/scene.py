@@ -6,6 +6,7 @@ drawn at random is `draw`'s business; counts are the detector's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from model.simulate.detector import Detector, Exposure, directions, sample
 from model.simulate.labels import Features
-from model.simulate.scattering import far_field, wavelength_nm
+from model.simulate.scattering import FarField, far_field, wavelength_nm
 from model.simulate.shapes import Body
 
 
@@ -26,11 +27,14 @@ class Partner:
     """Field at the partner relative to that at the droplet."""
     offset: tuple[float, float, float]
     """Where it flies (z, y, x), nm from the droplet."""
+    coherence: float = 1.0
+    """Degree of coherence of the light at the two, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Second:
-    """A droplet of another size too far away for its fringes to be resolved: its intensity adds.
+    """A droplet of another size too far away for its fringes to be resolved: its intensity adds,
+    or its field with one phase where it is behind the first.
 
     The cause of double rings is not published; two superposed ring systems of different spacing
     is what is seen, and two droplet sizes in one shot are the simplest cause of it.
@@ -40,6 +44,8 @@ class Second:
     strength: float
     """Its rings relative to the first ones around 20 degrees."""
     ratio: float
+    phase: float | None = None
+    """Radians between the two fields where they add up in phase; None: intensities add up."""
 
 
 @dataclass(frozen=True)
@@ -66,28 +72,40 @@ class Scene:
     dopant_strength: float = 0.0
 
 
-def intensity(scene: Scene, detector: Detector) -> npt.NDArray[np.float32]:
-    """(y, x) relative intensity on the plate, 0 beside it."""
+def intensity(
+    scene: Scene, detector: Detector, field_of: Callable[[Body, float], FarField] = far_field
+) -> npt.NDArray[np.float32]:
+    """(y, x) relative intensity on the plate, 0 beside it.
+
+    `field_of`: where the far field of a body at an energy comes from.
+    """
     plate = detector.plate()
     image = np.zeros(plate.shape, np.float32)
     if scene.body is None:
         return image
     wavelength = wavelength_nm(scene.energy_ev)
     up, across, factor = directions(detector, scene.exposure.centre, wavelength)
-    field = sample(far_field(scene.body, scene.energy_ev), up, across, plate)
+    field = sample(field_of(scene.body, scene.energy_ev), up, across, plate)
     y, x = up[plate], across[plate]
     k0 = 2 * np.pi / wavelength
+    other: npt.NDArray[np.complex64] | None = None
     if scene.partner is not None:
-        other = sample(far_field(scene.partner.body, scene.energy_ev), up, across, plate)
-        field = field + np.float32(scene.partner.amplitude) * other * _wave(
-            scene.partner.offset, y, x, k0
-        )
+        other = sample(field_of(scene.partner.body, scene.energy_ev), up, across, plate)
+        other = np.float32(scene.partner.amplitude) * other * _wave(scene.partner.offset, y, x, k0)
     if scene.layers is not None:
-        field = field * _grating(scene.layers, y, x, k0)
+        grating = _grating(scene.layers, y, x, k0)
+        field, other = field * grating, None if other is None else other * grating
     light = _power(field)
+    if other is not None and scene.partner is not None:
+        fringes = 2 * np.float32(scene.partner.coherence) * (field * other.conj()).real
+        light = light + _power(other) + fringes
     if scene.second is not None:
-        other = sample(far_field(scene.second.body, scene.energy_ev), up, across, plate)
-        light = light + _matched(light, _power(other), np.hypot(y, x), scene.second.strength)
+        behind = sample(field_of(scene.second.body, scene.energy_ev), up, across, plate)
+        added = _matched(light, _power(behind), np.hypot(y, x), scene.second.strength)
+        if scene.second.phase is not None:
+            between = np.angle(field) - np.angle(behind) + np.float32(scene.second.phase)
+            added = added + 2 * np.sqrt(light * added) * np.cos(between)
+        light = light + added
     image[plate] = light * factor[plate]
     return image
 
@@ -128,6 +146,10 @@ def _matched(
     return second * np.float32(scale)
 
 
+CURVED = 100.0
+"""Degrees of tilt that bend a streak as much as a bend of 1 does."""
+
+
 # -- features --------------------------------------------------------------------------------------
 
 
@@ -141,7 +163,7 @@ def features(scene: Scene) -> Features:
     return Features(
         photons=scene.exposure.photons,
         elongation=elongation(body),
-        tilt=float(np.degrees(np.arcsin(np.clip(third[0], 0, 1)))),
+        tilt=max(float(np.degrees(np.arcsin(np.clip(third[0], 0, 1)))), CURVED * body.bend),
         apparent_ratio=apparent_ratio(body),
         asymmetry=max(obliquity(body), 2 * body.facet, scene.dopant_strength),
         fringes=0.0 if partner is None else _visibility(partner.amplitude * _size_ratio(scene)),

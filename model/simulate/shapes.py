@@ -15,6 +15,8 @@ import numpy.typing as npt
 from model.errors import InputError
 
 Array = npt.NDArray[np.float32]
+_WAVES = 6
+"""Of a rough surface."""
 Kind = Literal["ellipsoid", "capsule", "dumbbell"]
 
 
@@ -47,6 +49,11 @@ class Body:
     facet: float = 0.0
     facet_normal: tuple[float, float, float] = (0.0, 0.0, 1.0)
     inclusions: tuple[Inclusion, ...] = field(default=())
+    bend: float = 0.0
+    """How far the ends lie beside the middle's tangent, in half lengths: a curved droplet."""
+    roughness: float = 0.0
+    """Deviation of the surface, in units of the smallest semi-axis; `surface` is its seed."""
+    surface: int = 0
 
     def __post_init__(self) -> None:
         if not all(np.isfinite(a) and a > 0 for a in self.semi_axes):
@@ -71,6 +78,9 @@ class Body:
             self.roll,
             self.facet,
             self.facet_normal,
+            bend=self.bend,
+            roughness=self.roughness,
+            surface=self.surface,
         )
 
     def volume_radius(self) -> float:
@@ -96,10 +106,12 @@ class Body:
     def half_extent(self) -> npt.NDArray[np.float64]:
         """(3,) half of the bounding box along z, y, x."""
         rows = self.rotation()
-        if self.kind == "ellipsoid":
-            return np.sqrt(((rows * np.array(self.semi_axes)[:, None]) ** 2).sum(0))
         radius, half = self.semi_axes[0], self.semi_axes[2]
-        return np.abs(rows[2]) * (half - radius) + radius
+        beyond = np.abs(rows[0]) * self.bend * half + 3 * self.roughness * min(self.semi_axes)
+        if self.kind == "ellipsoid":
+            reach = np.sqrt(((rows * np.array(self.semi_axes)[:, None]) ** 2).sum(0))
+            return np.asarray(reach + beyond)
+        return np.asarray(np.abs(rows[2]) * (half - radius) + radius + beyond)
 
 
 def _lens(radius: float, half_gap: float) -> float:
@@ -117,6 +129,9 @@ def signed_distance(body: Body, z: Array, y: Array, x: Array) -> Array:
     u, v, w = (
         np.float32(r[0]) * z + np.float32(r[1]) * y + np.float32(r[2]) * x for r in body.rotation()
     )
+    if body.bend:  # about the middle of its sagitta, so that it stays centred
+        length = np.float32(body.semi_axes[2])
+        u = u - np.float32(body.bend) * (w * w / length - length / 3)
     if body.kind == "ellipsoid":
         distance = _ellipsoid(u, v, w, body.semi_axes)
     elif body.kind == "capsule":
@@ -125,6 +140,8 @@ def signed_distance(body: Body, z: Array, y: Array, x: Array) -> Array:
         distance = np.sqrt(u * u + v * v + beyond * beyond) - np.float32(radius)
     else:
         distance = _dumbbell(u, v, w, body.semi_axes)
+    if body.roughness > 0:
+        distance = distance + _rough(body, z, y, x)
     if body.facet > 0:
         normal = np.asarray(body.facet_normal, float)
         normal = normal / np.linalg.norm(normal)
@@ -132,6 +149,18 @@ def signed_distance(body: Body, z: Array, y: Array, x: Array) -> Array:
         along = sum(np.float32(n) * c for n, c in zip(normal, (z, y, x), strict=True))
         distance = np.maximum(distance, along - np.float32(reach * (1 - body.facet)))
     return distance
+
+
+def _rough(body: Body, z: Array, y: Array, x: Array) -> Array:
+    """Waves of random directions, 1 to 3 across the smallest semi-axis; deviation `roughness`."""
+    rng, least = np.random.default_rng(body.surface), min(body.semi_axes)
+    height: Array = np.zeros((), np.float32)
+    for _ in range(_WAVES):
+        k = rng.standard_normal(3)
+        k *= 2 * np.pi * rng.uniform(0.3, 1.0) / (least * np.linalg.norm(k))
+        phase = np.float32(k[0]) * z + np.float32(k[1]) * y + np.float32(k[2]) * x
+        height = height + np.sin(phase + np.float32(rng.uniform(0, 2 * np.pi)))
+    return height * np.float32(body.roughness * least * np.sqrt(2 / _WAVES))
 
 
 def _ellipsoid(u: Array, v: Array, w: Array, semi_axes: tuple[float, float, float]) -> Array:

@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
+from model.simulate.broad import draw_broad
 from model.simulate.detector import NOISE, Detector, expose
 from model.simulate.draw import draw
 from model.simulate.labels import (
     CLASSES,
+    Features,
     annotate,
     geometry_of,
     labels_of,
@@ -35,6 +37,8 @@ class Recipe:
     balanced: bool = False
     annotator: bool = False
     noise: str = "normal"
+    broad: bool = False
+    """Scenes of many causes on many detectors, see `broad`, instead of the plain ones."""
 
     @property
     def detector(self) -> Detector:
@@ -80,6 +84,11 @@ def make_shot(recipe: Recipe, number: int, target: int) -> Shot:
     given = real_sets()[target][0]
     wanted = geometry_of(given)
     detector = recipe.detector
+    if recipe.broad:
+        drawn = draw_broad(wanted, detector, rng)
+        counts = expose(drawn.intensity, drawn.detector, drawn.scene.exposure, rng)
+        labels = row(drawn.labels)
+        return Shot(counts, labels, labels, parameters(drawn.scene, drawn.features))
     scene = draw(wanted, detector, rng)
     counts = expose(intensity(scene, detector), detector, scene.exposure, rng)
     known = features(scene)
@@ -88,9 +97,9 @@ def make_shot(recipe: Recipe, number: int, target: int) -> Shot:
     return Shot(counts, row(given), row(labels_of(known)), parameters(scene))
 
 
-def parameters(scene: Scene) -> dict[str, float]:
+def parameters(scene: Scene, known: Features | None = None) -> dict[str, float]:
     """Every number that the shot was made from; NaN where it has no meaning."""
-    known, light, nan = features(scene), scene.exposure, float("nan")
+    known, light, nan = known or features(scene), scene.exposure, float("nan")
     body, partner, second, layers = scene.body, scene.partner, scene.second, scene.layers
     axes = (nan,) * 3 if body is None else body.semi_axes
     axis = (nan,) * 3 if body is None else tuple(body.rotation()[2])
