@@ -59,10 +59,12 @@ def parts_of(table: ShotTable, network: Path, cache: Path, size: int = PART) -> 
 
 
 def network_key(network: Path) -> str:
-    """A few letters that stand for the weights of a run folder or backbone."""
+    """A few letters that stand for the weights of a run folder or backbone, and for what is done to
+    shots before they go in."""
     try:
         about = json.loads((network / DESCRIPTION).read_text(encoding="utf-8"))
-        return str(about["sha256"])[:12]
+        decides = json.dumps([about["sha256"], about.get("preprocessing")], sort_keys=True)
+        return hashlib.sha256(decides.encode()).hexdigest()[:12]
     except (OSError, ValueError, KeyError) as error:
         mend = "Choose the folder of a finished run."
         raise InputError(f"holds no trained network ({error})", file=network, mend=mend) from error

@@ -45,7 +45,9 @@ class Checkpoint:
     preprocessing: Preprocessing
     channels: int = 1
     thresholds: tuple[float, ...] = ()
-    """One a class; a probability at or above it means the class is there."""
+    """One a class; a probability at or above it speaks for the class."""
+    worth: tuple[float, ...] = ()
+    """One a class of a rule-aware network, see `decoding.answers`; empty: an earlier run."""
     legal_sets: tuple[int, ...] | None = None
     """Packed legal label sets (bit c = class c) of a rule-aware network, else None."""
     class_weights: tuple[float, ...] = ()
@@ -78,12 +80,13 @@ class Checkpoint:
         return decoding.probabilities(logits, legal, decoding.raised_by(self.class_weights, legal))
 
     def decide(self, logits: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """(N, C) logits to label sets: the most likely legal set, or the thresholds."""
+        """(N, C) logits to the answer, see `decoding.answers`; of earlier rule-aware runs, which
+        know no worth of a class, the most likely legal set."""
         legal = self.legal()
-        if legal is not None:
+        if legal is not None and not self.worth:
             return decoding.most_likely_sets(logits, legal)
-        limits = np.array(self.thresholds or [0.5] * len(self.class_names), np.float32)
-        return np.asarray(decoding.sigmoid(logits) >= limits)
+        limits = self.thresholds or (0.5,) * len(self.class_names)
+        return decoding.answers(self.probabilities(logits), limits, self.worth or 1.0, legal)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -101,7 +104,8 @@ class Checkpoint:
         known["preprocessing"] = Preprocessing.from_dict(known["preprocessing"], reference)
         for key in ("class_names", "thresholds", "legal_sets"):
             known[key] = None if known.get(key) is None else tuple(known[key])
-        known["class_weights"] = tuple(known.get("class_weights") or ())  # earlier runs have none
+        for key in ("class_weights", "worth"):  # earlier runs have none
+            known[key] = tuple(known.get(key) or ())
         return cls(**known)
 
 

@@ -105,15 +105,14 @@ class Judge:
     def quick(self, logits: Floats, rows: Rows) -> dict[str, Any]:
         """The numbers without tuning: for curves and for the choice of the best epoch."""
         probabilities = decoding.probabilities(logits, self.legal, self.raised)
-        decided = self.decide(logits, probabilities, self.limits)
+        decided = self.decide(probabilities, self.limits)
         return self.numbers(probabilities, rows, decided)
 
     def counts(self, logits: Floats, rows: Rows) -> list[list[int]]:
         """Of each class: shots that rightly got it, that got it, that have it; untuned."""
         true = self.data.labels[rows]
-        decided = self.decide(
-            logits, decoding.probabilities(logits, self.legal, self.raised), self.limits
-        )
+        probabilities = decoding.probabilities(logits, self.legal, self.raised)
+        decided = self.decide(probabilities, self.limits)
         each = ((decided & true).sum(0), decided.sum(0), true.sum(0))
         return [[int(n) for n in of_class] for of_class in zip(*each, strict=True)]
 
@@ -121,27 +120,38 @@ class Judge:
         """What the best epoch is best in: the mean of macro F1 and macro average precision."""
         return float((numbers["macro_f1"] or 0.0) + (numbers["macro_ap"] or 0.0)) / 2
 
-    def decide(self, logits: Floats, probabilities: Floats, thresholds: Floats) -> Labels:
-        """Label sets by the rules, or by thresholds."""
-        if self.legal is not None:
-            return decoding.most_likely_sets(logits, self.legal)
-        return np.asarray(probabilities >= thresholds)
+    def decide(
+        self, probabilities: Floats, thresholds: Floats, worth: Floats | None = None
+    ) -> Labels:
+        """The answers, see `decoding.answers`; without a worth under rules, best for these."""
+        if self.legal is not None and worth is None:
+            thresholds, worth = decoding.best_for_f1(probabilities)
+        return decoding.answers(
+            probabilities, thresholds, 1.0 if worth is None else worth, self.legal
+        )
 
-    def fit(self, logits: Floats) -> tuple[float, Floats]:
-        """Temperature and thresholds from logits of the tuning shots."""
+    def fit(self, logits: Floats, others: Floats) -> tuple[float, Floats, Floats | None]:
+        """Temperature, thresholds and, under rules, the worth of a class, from logits of the tuning
+        shots; under rules also from those of other shots, (n, C), whose labels are not looked at.
+        """
         true = self.data.labels[self.data.tuning]
         temperature = calibration.fit_temperature(logits, true, self.legal, self.raised)
         probabilities = calibration.probabilities_at(logits, temperature, self.legal, self.raised)
+        if self.legal is not None:
+            rest = calibration.probabilities_at(others, temperature, self.legal, self.raised)
+            return temperature, *decoding.best_for_f1(np.concatenate([probabilities, rest]))
         odds = np.log(self.limits / (1 - self.limits)) / temperature
         untuned = decoding.sigmoid(odds)
-        return temperature, calibration.choose_thresholds(probabilities, true, untuned)
+        return temperature, calibration.choose_thresholds(probabilities, true, untuned), None
 
-    def report(self, logits: Floats, temperature: float, thresholds: Floats) -> dict[str, Any]:
+    def report(
+        self, logits: Floats, temperature: float, thresholds: Floats, worth: Floats | None
+    ) -> dict[str, Any]:
         """Everything about the evaluation shots, given their logits before the temperature."""
         rows, data = self.data.evaluation, self.data
         true = data.labels[rows]
         probabilities = calibration.probabilities_at(logits, temperature, self.legal, self.raised)
-        decided = self.decide(logits, probabilities, thresholds)
+        decided = self.decide(probabilities, thresholds, worth)
         before = calibration.probabilities_at(logits, 1.0, self.legal, self.raised)
         blind = metrics.constant_prediction(data.labels[data.training])
         guess = np.broadcast_to(blind, true.shape)

@@ -367,9 +367,9 @@ def _finish(loop: Loop, seconds: float) -> Event:
     network, about = loop.best_network()
     side = about.preprocessing.size
     tuned = logits_of(network, data, data.tuning, recipe, engine, side)
-    temperature, thresholds = judge.fit(tuned)
     logits = logits_of(network, data, data.evaluation, recipe, engine, side)
-    report = judge.report(logits, temperature, thresholds)
+    temperature, thresholds, worth = judge.fit(tuned, logits)
+    report = judge.report(logits, temperature, thresholds, worth)
     with torch.no_grad():  # a calibrated network needs no further number to be carried about
         network.head.linear.weight.div_(temperature)
         network.head.linear.bias.div_(temperature)
@@ -391,6 +391,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
     }
     about = replace(
         about, thresholds=tuple(thresholds.tolist()), temperature=temperature,
+        worth=() if worth is None else tuple(worth.tolist()),
         metrics=report["evaluation"],
     )  # fmt: skip
     checkpoint.save(loop.out, network, about)

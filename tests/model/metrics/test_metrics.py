@@ -14,6 +14,7 @@ from sklearn import metrics as sk
 from model.metrics import bootstrap, metrics
 from model.metrics.calibration import choose_thresholds, fit_temperature
 from model.runs.promotion import compare
+from model.taxonomy import decoding
 from model.taxonomy.decoding import sigmoid
 from model.taxonomy.toml import load, shipped
 
@@ -205,3 +206,14 @@ def test_draws_come_in_pieces_that_change_nothing(monkeypatch):
     np.testing.assert_array_equal(whole, pieces)
     assert whole.shape == (50, 6)
     assert bootstrap.f1_draws((DECIDED[:0],), TRUE[:0])[0].shape == (0, 6)
+
+
+def test_the_answer_names_what_gains_most_and_stays_legal():
+    legal = np.array([[1, 1, 0], [1, 0, 1], [0, 0, 0]], bool)
+    p = np.array([[0.9, 0.5, 0.3], [0.1, 0.05, 0.05]], np.float32)
+    limits = np.array([0.5, 0.4, 0.2], np.float32)
+    alone = decoding.answers(p, limits)
+    assert alone.tolist() == [[True, True, True], [False, False, False]]
+    assert decoding.answers(p, limits, 1.0, legal)[0].tolist() in legal.tolist()
+    rare = decoding.answers(p, limits, np.array([1, 1, 5], np.float32), legal)
+    assert rare.tolist() == [[True, False, True], [False, False, False]]
