@@ -38,6 +38,10 @@ def add_parsers(subparsers: Any) -> None:
         "--miss", type=float, default=0.01, metavar="SHARE",
         help="of hits that the hit finder may miss (default: 0.01)",
     )  # fmt: skip
+    watch.add_argument(
+        "--keep-misses", type=_share, default=0.01, metavar="SHARE",
+        help="random share of the misses that is kept with the hits, is_hit = 0 (default: 0.01)",
+    )  # fmt: skip
     watch.add_argument("--every-shot", action="store_true", help="no hit finder")
     watch.add_argument(
         "--band", action="append", default=[], metavar="NAME=LOW..HIGH",
@@ -113,10 +117,19 @@ def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Ev
     bands = tuple(parse(text, reader.about.class_names) for text in args.band)
     record = None if args.no_record else Record(out, reader.attributes)
     yield event("started", classes=list(reader.about.class_names), source=args.source, out=str(out))
+    misses = 0.0 if record is None else args.keep_misses
     yield from watch(
-        Stream(source, known.finder), reader, stop=stop, record=record, taxonomy=known.taxonomy,
-        bands=bands, until=Until(args.seconds, args.idle),
+        Stream(source, known.finder, misses), reader, stop=stop, record=record,
+        taxonomy=known.taxonomy, bands=bands, until=Until(args.seconds, args.idle),
     )  # fmt: skip
+
+
+def _share(text: str) -> float:
+    """A share of the whole: from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share: give a number from 0 to 1.")
+    return value
 
 
 def _check_kind(args: argparse.Namespace, about: Any) -> None:

@@ -258,6 +258,7 @@ def _rows(hits: Sequence[Hit], found: Found) -> dict[str, npt.NDArray[Any]]:
         "train_id": np.array([h.id for h in hits], np.int64),
         "timestamp": np.array(stamps, np.float64),
         "hit_score": np.array([h.score for h in hits], np.float32),
+        "is_hit": np.array([h.is_hit for h in hits], np.uint8),
     }
     return values | {k: v.astype(_KEPT_TYPES.get(k, v.dtype)) for k, v in found.items()}
 

@@ -42,6 +42,8 @@ class Hit:
     since: float
     score: float
     origin: str
+    is_hit: bool = True
+    """False for one of the misses that are kept to judge the hit finder by."""
 
 
 @dataclass
@@ -58,10 +60,15 @@ class Counted:
 
 @dataclass
 class Stream:
-    """Reads `source` in a thread from `start` to `close`; `take` gives the newest hits."""
+    """Reads `source` in a thread from `start` to `close`; `take` gives the newest hits.
+
+    Among them is a random share `misses` of what the hit finder leaves out, drawn by `seed`.
+    """
 
     source: Arriving
     finder: HitFinder
+    misses: float = 0.0
+    seed: int = 0
     count: Counted = field(default_factory=Counted)
     last_arrival: float = field(default_factory=time.monotonic)
     error: BaseException | None = None
@@ -71,6 +78,7 @@ class Stream:
         self._queue: deque[Hit] = deque()
         self._lock = threading.Condition()
         self._notices: list[str] = []
+        self._random = np.random.default_rng(self.seed)
         self._closing = threading.Event()
         self._shape: tuple[int, ...] | None = self.finder.shape
         self._thread = threading.Thread(target=self._read, name="live source", daemon=True)
@@ -146,13 +154,17 @@ class Stream:
     def _sort(self, found: Arrival) -> None:
         scores = self.finder.scores(found.counts, found.mask)
         passed = scores >= self.finder.threshold
-        hits = [self._hit(found, int(i), float(scores[i])) for i in np.flatnonzero(passed)]
+        taken = passed | (self._random.random(len(passed)) < self.misses)
+        hits = [
+            self._hit(found, int(i), float(scores[i]), bool(passed[i]))
+            for i in np.flatnonzero(taken)
+        ]
         self._tell_of_shape(found.counts.shape[1:])
         with self._lock:
             self.last_arrival = time.monotonic()
             self.count.seen += len(found)
             self.count.skipped += found.skipped
-            self.count.hits += len(hits)
+            self.count.hits += int(passed.sum())
             for hit in hits:
                 self._queue.append(hit)
                 self.count.bytes = hit.counts.nbytes
@@ -161,12 +173,12 @@ class Stream:
                     self.count.dropped += 1
             self._lock.notify_all()
 
-    def _hit(self, found: Arrival, i: int, score: float) -> Hit:
+    def _hit(self, found: Arrival, i: int, score: float, is_hit: bool) -> Hit:
         stamp = float(found.stamps[i])
         told = 0 <= found.seen - stamp < CLOCK_S  # False for NaN
         return Hit(
             found.counts[i].copy(), found.mask_of(i), found.geometry, int(found.ids[i]), stamp,
-            stamp if told else found.seen, score, found.origin,
+            stamp if told else found.seen, score, found.origin, is_hit,
         )  # fmt: skip
 
     def _tell_of_shape(self, shape: tuple[int, ...]) -> None:

@@ -84,7 +84,7 @@ class _Watch:
         self.examples: dict[str, tuple[Hit, float]] = {}
         self.started = time.monotonic()
         self.stalled = False
-        self.unreadable = 0
+        self.unreadable = self.misses = 0
         self.said: set[str] = set()
         self._before = stream.counted()
 
@@ -123,7 +123,10 @@ class _Watch:
             yield from self._once("A shot overflows in the network and has no prediction.")
         now = time.time()
         waited = [1000 * max(0.0, now - hit.since) for hit in read]
-        self.tally.add(found["decided"][fine], [w for w, f in zip(waited, fine, strict=True) if f])
+        counted = fine & np.array([hit.is_hit for hit in read], bool)
+        self.misses += int((~counted & fine).sum())
+        latencies = [w for w, c in zip(waited, counted, strict=True) if c]
+        self.tally.add(found["decided"][counted], latencies)
         self._remember(read, found)
         if self.keeps and self.record is not None:
             try:
@@ -136,7 +139,7 @@ class _Watch:
 
     def _remember(self, read: list[Hit], found: Found) -> None:
         newest = sorted(range(len(read)), key=lambda i: read[i].since)
-        for i in newest:
+        for i in (i for i in newest if read[i].is_hit):
             for c in np.flatnonzero(found["decided"][i]):
                 name = self.reader.about.class_names[c]
                 self.examples[name] = read[i], float(found["probabilities"][i, c])
@@ -169,6 +172,7 @@ class _Watch:
             "seen": now.seen,
             "hits": now.hits,
             "read": self.tally.read,
+            "misses_read": self.misses,
             "dropped": now.dropped,
             "skipped": now.skipped,
             "unreadable": now.unreadable + self.unreadable,

@@ -502,6 +502,27 @@ def test_a_watch_tells_shares_latencies_examples_and_broken_rules(reader):
         assert one["height"] * one["width"] > 0
 
 
+def test_a_random_share_of_the_misses_is_kept_and_counts_in_no_share(reader, tmp_path):
+    images, _ = make_shots(24)
+    source = iter([Arrival(images, np.arange(24), np.full(24, np.nan), "test"), None])
+    finder = HitFinder(fitted_on=40, threshold=np.inf)  # it lets none pass
+    record = Record(tmp_path, reader.attributes)
+    stream = Stream(source, finder, misses=0.5, seed=1)
+    until = Until(idle=0.3)
+    found = list(watch(stream, reader, stop=lambda: False, record=record, until=until))
+    last = found[-1]
+    assert (last["seen"], last["hits"], last["read"]) == (24, 0, 0)
+    assert 4 <= last["misses_read"] == last["kept"] <= 20
+    with h5py.File(record.files[0]) as file:
+        assert file["is_hit"][:].tolist() == [0] * last["kept"]
+        rows = np.argsort(file["train_id"][:])
+        np.testing.assert_array_equal(file["images"][:][rows], images[file["train_id"][:][rows]])
+    watched = [e for e in found if e["event"] == "watched"]
+    assert watched[-1]["hit_rate"][0] == 0
+    assert all(np.isnan(share[0]) for share in watched[-1]["fractions"].values())
+    assert not [e for e in found if e["event"] == "examples"]
+
+
 def test_without_a_hit_finder_no_hit_rate_is_claimed(reader):
     images, _ = make_shots(24)
     source = iter([Arrival(images, np.arange(24), np.full(24, np.nan), "test"), None])
