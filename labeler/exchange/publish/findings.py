@@ -37,6 +37,8 @@ class Findings:
     labels: Labels
     judged: npt.NDArray[np.bool_]
     radius_nm: npt.NDArray[np.float64]
+    known: npt.NDArray[np.bool_] | None
+    """(N, C) which classes the labels say anything of; None: of all."""
     by: str
     predictions: Predictions | None
     sides: list[Side]
@@ -70,6 +72,7 @@ def findings(
     if not judged.any():
         mend = "Label some shots, or train a network first."
         raise InputError("nothing is judged yet", file=project.folder, mend=mend)
+    known = project.shot_table(project.annotator if annotator is None else annotator).known
     names = [Path(file).name for file in sheet.files]
     names = [n if names.count(n) == 1 else f for n, f in zip(names, sheet.files, strict=True)]
     radius_nm = np.full(len(sheet), np.nan)
@@ -78,7 +81,7 @@ def findings(
     seen = (labels, judged, project.taxonomy, radius_nm)
     everything = np.zeros(len(sheet), np.int32)
     return Findings(
-        project.name, project.taxonomy, sheet, labels, judged, radius_nm, by, predictions,
+        project.name, project.taxonomy, sheet, labels, judged, radius_nm, known, by, predictions,
         side_by_side(names, sheet.source_of, *seen),
         side_by_side(["all"], everything, *seen)[0],
         _provenance(project, sheet, by),
@@ -133,7 +136,8 @@ def table_of(found: Findings) -> dict[str, npt.NDArray[Any]]:
         "judged": found.judged,
     }
     for c, name in enumerate(sheet.class_names):
-        table[f"label {name}"] = np.where(sheet.labelled, sheet.labels[:, c], -1).astype(np.int8)
+        decided = sheet.labelled if found.known is None else sheet.labelled & found.known[:, c]
+        table[f"label {name}"] = np.where(decided, sheet.labels[:, c], -1).astype(np.int8)
         table[f"judged {name}"] = (found.labels[:, c] & found.judged).astype(np.int8)
         if found.predictions is not None:
             said = found.predictions.readable & found.predictions.known[c]
