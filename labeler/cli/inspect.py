@@ -56,7 +56,7 @@ def _add_figure(subparsers: Any) -> None:
 def _add_faithfulness(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "faithfulness",
-        help="do the heatmaps show what the network goes by?",
+        help="faithfulness of heatmaps (deletion/insertion test)",
         description="Take the hottest places out of shots, and put them alone back in: how much"
         " faster does the class go and come than by chance, and than by occlusion?"
         " With --truth: does heat of every form lie where the cause of a class is known to be, on"

@@ -37,7 +37,7 @@ def add_parsers(subparsers: Any) -> None:
 def _add_baselines(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "baselines",
-        help="what a network must beat: blind guesses, support vectors, boosting, a linear probe",
+        help="baselines: constant, SVM, boosting, linear probe",
         description="Train classifiers that are no deep network and judge them as a network is"
         " judged. Sure: the share of label cells (of shots, where classes exclude each other)"
         " answered with a probability above .75.",

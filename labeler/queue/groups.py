@@ -102,7 +102,7 @@ GROUPS: dict[str, Group] = {
     "predicted": Group("By predicted set", _predicted, MODEL),
     "file": Group("By file", _files),
     "cluster": Group("By cluster", _clusters, CLUSTER),
-    "time": Group("By sitting", _sittings),
+    "time": Group("By session", _sittings),
 }
 """Name -> group."""
 

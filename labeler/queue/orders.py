@@ -43,7 +43,7 @@ def _newest(known: Known) -> npt.NDArray[np.generic]:
 
 ORDERS: dict[str, Order] = {
     FILE: Order("File order", lambda known: -np.arange(known.n)),
-    "asked": Order("Next asked", _uncertainty, MODEL),
+    "asked": Order("Most informative", _uncertainty, MODEL),
     "uncertainty": Order("Least sure first", _uncertainty, MODEL),
     "contradiction": Order("Most contradictory first", _contradiction, MODEL),
     "newest": Order("Labelled last, first", _newest),

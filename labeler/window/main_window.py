@@ -84,6 +84,7 @@ class MainWindow(QMainWindow):
         self.views: dict[str, Tab] = {"Label": self.label}
         self.stack.addWidget(self.start)
         self.stack.addWidget(self.label)
+        self.actions_.offer_on(self.label)
         self.bar = TopBar(session, self.actions_.by_id, list(TABS))
         self.status = StatusLine(session)
         self._lay_out()
@@ -207,6 +208,7 @@ class MainWindow(QMainWindow):
             made = getattr(importlib.import_module(f"labeler.window.{module}"), kind)
             view = self.views[name] = made(self.session)
             self.stack.addWidget(view)
+            self.actions_.offer_on(view)
             view.label_requested.connect(lambda: self.show_tab("Label"))
             if view.selection is not None:
                 view.selection.changed.connect(self.actions_.refresh)
@@ -216,6 +218,19 @@ class MainWindow(QMainWindow):
         self.stack.setCurrentWidget(self.views[name])
         self.bar.choose(name)
         self.actions_.refresh()
+
+    def copy_image(self) -> None:
+        """The pattern as it is shown, in its own pixels, to the clipboard."""
+        image, board = self.label.pattern.image, QApplication.clipboard()
+        if board is not None and not image.isNull():
+            board.setImage(image)
+            self.notes.add("info", f"Copied the image of shot {self.session.cursor.row + 1:,}.")
+
+    def copy_number(self) -> None:
+        """The number of the shot on screen to the clipboard."""
+        board = QApplication.clipboard()
+        if board is not None:
+            board.setText(str(self.session.cursor.row + 1))
 
     def retrain(self) -> None:
         """Start a training, as the Retrain button does."""

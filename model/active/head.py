@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 from model.active.prior import Prior
 from model.metrics.calibration import fit_temperature
@@ -268,6 +267,8 @@ class _Problem:
             slope[-2] += (self.z * residual).sum(0)
             slope[-1] += residual.sum(0)
             return surprise + 0.5 * float((rates * off * off).sum()), slope.ravel()
+
+        from scipy.optimize import minimize  # here: the window knows this module, not scipy
 
         options = {"maxiter": 60, "maxcor": 12, "ftol": exact, "gtol": 0.05}
         found = minimize(cost, start.ravel(), jac=True, method="L-BFGS-B", options=options)

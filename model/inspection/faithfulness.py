@@ -91,7 +91,7 @@ def measure(
             if stop():
                 yield event("cancelled", text="Stopped; nothing was kept.")
                 return
-            yield event("progress", what="questioning the network", done=done, total=total)
+            yield event("progress", what="running test", done=done, total=total)
             target = explainer.targets([reader.names[kind]])
             cells = explainer.cells(read, int(shot), target, [study.form])[study.form]
             heat = reader.on_square(cells.values[0], cells.box)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from PyQt6.QtCore import QEvent, QObject, Qt
-from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence
+from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence, QMouseEvent
 from PyQt6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
@@ -18,6 +18,7 @@ from PyQt6.QtWidgets import (
     QMenu,
     QPlainTextEdit,
     QTextEdit,
+    QWidget,
 )
 
 from labeler.window.commands import COMMANDS, MENUS, Command, Keymap, When, of_classes
@@ -25,6 +26,14 @@ from labeler.window.commands.key_positions import meant
 from labeler.window.commands.keys import all_spoken, spoken
 from model.taxonomy.taxonomy import Taxonomy
 
+ON_SHOTS = (
+    ("next", "previous", "next_undecided"),
+    ("accept", "accept_all", "fix", "skip", "flag", "unflag"),
+    ("undo", "redo"),
+    ("copy_image", "copy_number", "history"),
+)
+"""Commands of the menu at a right click, by groups."""
+SIDE_BUTTONS = {Qt.MouseButton.ForwardButton: "next", Qt.MouseButton.BackButton: "previous"}
 WRITING = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox)
 
 
@@ -107,6 +116,23 @@ class Actions(QObject):
                 if command.menu == name and not command.id.startswith("class."):
                     inner.addAction(self.by_id[command.id])
 
+    def offer_on(self, view: QWidget) -> None:
+        """A right click anywhere in a view offers what can be done with its shots."""
+        view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        view.customContextMenuRequested.connect(
+            lambda place: self.context_menu(view).popup(view.mapToGlobal(place))
+        )
+
+    def context_menu(self, view: QWidget) -> QMenu:
+        """The commands of ON_SHOTS that make sense now."""
+        self.refresh()
+        menu = QMenu(view)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for group in ON_SHOTS:
+            menu.addActions([self.by_id[id] for id in group if self.by_id[id].isEnabled()])
+            menu.addSeparator()
+        return menu
+
     def for_palette(self) -> list[tuple[Command, str]]:
         """(command, its keys) of all that make sense now."""
         return [
@@ -139,6 +165,8 @@ class Actions(QObject):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Keep plain keys for whoever writes text; drop repeats that come faster than the paint."""
+        if isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseButtonPress:
+            return self._by_side_button(event)
         if not isinstance(event, QKeyEvent):
             return False
         if self._by_position(event):
@@ -149,6 +177,14 @@ class Actions(QObject):
                 event.accept()
                 return True
         return event.type() == QEvent.Type.KeyPress and self._dropping and event.isAutoRepeat()
+
+    def _by_side_button(self, event: QMouseEvent) -> bool:
+        """Forward and back of a mouse go from shot to shot."""
+        id = SIDE_BUTTONS.get(event.button())
+        if id is None or not self._in_front():
+            return False
+        self.trigger(id)
+        return True
 
     def _by_position(self, event: QKeyEvent) -> bool:
         """Run what the place of a key means where the layout types something without a meaning."""

@@ -35,7 +35,7 @@ TABLE: tuple[Command, ...] = (
     ),
     command(
         "asked",
-        "Next asked: the shots that teach most",
+        "Next most informative shot",
         "Q",
         "Go",
         "project",
@@ -52,7 +52,5 @@ TABLE: tuple[Command, ...] = (
     command("first", "First shot", "Home", "Go", "shot", lambda w: w.session.cursor.first()),
     command("last", "Last shot", "End", "Go", "shot", lambda w: w.session.cursor.last()),
     command("jump", "Jump to shot…", "G", "Go", "shot", lambda w: w.ask_number()),
-    command(
-        "refresh", "Build the queue anew", "F5", "Go", "project", lambda w: w.session.queue.choose()
-    ),
+    command("refresh", "Refresh queue", "F5", "Go", "project", lambda w: w.session.queue.choose()),
 )

@@ -16,6 +16,6 @@ TABLE: tuple[Command, ...] = (
     ),
     command("keys", "Keys…", "F1 ?", "Help", "always", lambda w: w.show_keys(), icon="keys"),
     command("menu", "Menu", "F10", "Help", "always", lambda w: w.bar.open_menu()),
-    command("log", "Notes so far…", "Ctrl+L", "Help", "always", lambda w: w.show_log()),
+    command("log", "Messages…", "Ctrl+L", "Help", "always", lambda w: w.show_log()),
     command("about", "About", "", "Help", "always", lambda w: w.show_about()),
 )

@@ -22,7 +22,7 @@ def _history() -> ModuleType:
 TABLE: tuple[Command, ...] = (
     command(
         "accept",
-        "Accept and go on",
+        "Accept and next",
         "Enter",
         "Label",
         "shot",
@@ -82,7 +82,7 @@ TABLE: tuple[Command, ...] = (
     ),
     command(
         "auto_advance",
-        "Go on after each key",
+        "Auto-advance",
         "Ctrl+G",
         "Label",
         "project",
@@ -107,7 +107,7 @@ TABLE: tuple[Command, ...] = (
     ),
     command(
         "select_others",
-        "Select the others",
+        "Invert selection",
         "Ctrl+I",
         "Label",
         "many",

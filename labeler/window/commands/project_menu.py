@@ -98,7 +98,7 @@ TABLE: tuple[Command, ...] = (
     ),
     command(
         "prepare",
-        "Preparation of shots…",
+        "Preprocessing…",
         "",
         "Project",
         "project",
@@ -106,7 +106,7 @@ TABLE: tuple[Command, ...] = (
     ),
     command(
         "long_work",
-        "Work on all shots…",
+        "Batch jobs…",
         "",
         "Project",
         "project",
@@ -114,7 +114,7 @@ TABLE: tuple[Command, ...] = (
     ),
     command(
         "people",
-        "Who labels…",
+        "Annotator…",
         "",
         "Project",
         "project",
@@ -130,7 +130,7 @@ TABLE: tuple[Command, ...] = (
     ),
     command(
         "backups",
-        "Backups: go back…",
+        "Restore a backup…",
         "",
         "Project",
         "project",

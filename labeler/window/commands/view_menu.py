@@ -120,6 +120,15 @@ TABLE: tuple[Command, ...] = (
     _physics("correlation", "Correlation map", "V"),
     _physics("beside", "Physics beside the pattern", "Shift+R"),
     command("zoom_in", "Zoom in", "+ =", "View", "shot", lambda w: w.zoom(1.25), repeats=True),
+    command("copy_image", "Copy image", "Ctrl+C", "View", "shot", lambda w: w.copy_image()),
+    command(
+        "copy_number",
+        "Copy shot number",
+        "Ctrl+Shift+C",
+        "View",
+        "shot",
+        lambda w: w.copy_number(),
+    ),
     command("zoom_out", "Zoom out", "-", "View", "shot", lambda w: w.zoom(0.8), repeats=True),
     command("zoom_reset", "Whole shot", "Backspace", "View", "shot", lambda w: w.zoom(None)),
     command(

@@ -64,7 +64,7 @@ class ClassesDialog(QDialog):
             self._row(
                 ("Hard", lambda: self._rule("hard")),
                 ("Soft", lambda: self._rule("soft")),
-                ("Take off", lambda: self._rule("off")),
+                ("Remove rule", lambda: self._rule("off")),
             )
         )
         layout.addWidget(label("Changes so far", "heading"))
@@ -120,7 +120,7 @@ class ClassesDialog(QDialog):
         self.buttons["Add…"].setEnabled(writable)
         for name in ("Rename…", "Merge into…", "Retire"):
             self.buttons[name].setEnabled(writable and bool(self.classes.selectedItems()))
-        for name in ("Hard", "Soft", "Take off"):
+        for name in ("Hard", "Soft", "Remove rule"):
             self.buttons[name].setEnabled(writable and bool(self.rules.selectedItems()))
 
     # -- changing ------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ class ImportLabels(QDialog):
         self.setMinimumSize(640, 580)
         self.person = QComboBox()
         self.person.setEditable(True)
-        self.person.setAccessibleName("Whose labels they are")
+        self.person.setAccessibleName("Import as")
         store = session.require().project.store
         people = [a for a in store.annotators() if a.kind == "human"]
         self.person.addItems([a.name for a in people])
@@ -68,7 +68,7 @@ class ImportLabels(QDialog):
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(9)
         form.addRow(label("File", "muted"), label(str(self.path)))
-        form.addRow(label("Whose labels", "muted"), self.person)
+        form.addRow(label("Import as", "muted"), self.person)
         form.addRow("", self.only_new)
         form.addRow("", self.drop)
         foot = QHBoxLayout()

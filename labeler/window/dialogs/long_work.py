@@ -53,7 +53,7 @@ class LongWork(QDialog):
         super().__init__(parent)
         self.session, self.settings = session, settings
         self.errand = ShortJob(session, self, outlasts=True)
-        self.setWindowTitle("Work on all shots")
+        self.setWindowTitle("Batch jobs")
         self.setMinimumWidth(540)
         self.kind = _choice("What to do", WORKS)
         self.file = QComboBox()
@@ -113,7 +113,7 @@ class LongWork(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(22, 20, 22, 18)
         layout.setSpacing(13)
-        layout.addWidget(label("Work on all shots", "title"))
+        layout.addWidget(label("Batch jobs", "title"))
         layout.addWidget(label(ABOUT, "muted", wrap=True))
         layout.addLayout(self.form)
         layout.addWidget(self.bar)

@@ -29,7 +29,7 @@ class PeopleDialog(QDialog):
         super().__init__(parent)
         self.session = session
         self.name = ""
-        self.setWindowTitle("Who labels")
+        self.setWindowTitle("Annotator")
         self.resize(460, 380)
         opened = session.require()
         store = opened.project.store

@@ -23,7 +23,7 @@ from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets.parts import foot, label
 from model.preprocessing.preparation import Preparation
 
-NO_LIGHT, SMOOTH, SHOTS = "leave it", "subtract a smooth surface", "subtract background shots"
+NO_LIGHT, SMOOTH, SHOTS = "none", "subtract a smooth surface", "subtract background shots"
 SURFACES = ("a constant", "with a slope", "curved")
 OTHER = "Choose a file…"
 
@@ -36,7 +36,7 @@ class PreparationDialog(QDialog):
         from labeler.project.preparation import preparation_of
 
         self.session = session
-        self.setWindowTitle("Preparation of shots")
+        self.setWindowTitle("Preprocessing")
         self.setMinimumWidth(470)
         self.bad = QCheckBox("Mask pixels that many shots show to be hot or dead")
         self.light = _choice("Stray light", (NO_LIGHT, SMOOTH, SHOTS))
@@ -46,7 +46,7 @@ class PreparationDialog(QDialog):
         self.centre = QCheckBox("Find the beam centre of each shot and bring it to the middle")
         self.trouble = label(role="error", wrap=True)
         self.bar = QProgressBar()
-        self.use = QPushButton("Use from the next training on")
+        self.use = QPushButton("Apply to future training")
         self._job: Any = None
         self._lay_out()
         self._show(preparation_of(session.require().project))
@@ -73,7 +73,7 @@ class PreparationDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(22, 20, 22, 18)
         layout.setSpacing(13)
-        layout.addWidget(label("Preparation of shots", "title"))
+        layout.addWidget(label("Preprocessing", "title"))
         layout.addWidget(label(words, "muted", wrap=True))
         layout.addWidget(self.bad)
         layout.addLayout(stray)

@@ -126,11 +126,11 @@ class LogDialog(QDialog):
 
     def __init__(self, log: list[tuple[datetime, str, str]], parent: QWidget) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Notes so far")
+        self.setWindowTitle("Messages")
         self.resize(680, 420)
         text = QPlainTextEdit()
         text.setReadOnly(True)
-        text.setAccessibleName("Notes so far")
+        text.setAccessibleName("Messages")
         text.setPlainText(
             "\n".join(f"{when:%H:%M:%S}  {level:<8}{words}" for when, level, words in log)
             or "Nothing has been noted yet."
@@ -138,6 +138,6 @@ class LogDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(22, 20, 22, 18)
         layout.setSpacing(13)
-        layout.addWidget(label("Notes so far", "title"))
+        layout.addWidget(label("Messages", "title"))
         layout.addWidget(text, 1)
         layout.addLayout(foot(self))

@@ -39,7 +39,7 @@ def kept(session: Session) -> dict[str, Any]:
 def in_words(found: dict[str, Any] | None) -> str:
     """The faithfulness of one class as a short sentence."""
     if found is None:
-        return "Not yet measured whether this heat is what the network goes by."
+        return "Faithfulness not measured yet."
     heat = found["heat"]
     sure = "more than chance" if heat["low"] > 0 else "no more than chance"
     sure = "less than chance" if heat["high"] < 0 else sure
@@ -67,15 +67,15 @@ class ClaimsPage(QWidget):
         self.title = label(role="heading")
         self.rules = TextTable(
             "Rules that predictions break",
-            ("Rule", "Kind", "Each class alone", "This run", "Likeliest legal set"),
-            ("Each class alone", "This run", "Likeliest legal set"),
+            ("Rule", "Kind", "Thresholded separately", "This run", "Most likely valid label set"),
+            ("Thresholded separately", "This run", "Most likely valid label set"),
             "Rule",
         )
         self.rules.opened.connect(self._go)
-        self.heat_title = label("Is the heat what the network goes by?", "heading")
+        self.heat_title = label("Faithfulness (deletion/insertion test)", "heading")
         self.heat_said = label(
-            "The hottest places are taken out of a shot, and put back alone into its featureless "
-            "glow: how much sooner does the class go and come than with random places? "
+            "Removing or inserting the hottest pixels versus random ones: how much sooner does "
+            "the probability of the class fall and rise? "
             f"⚠ marks classes with more than {ALARM:.0%} of their heat off the detector.",
             "muted",
             wrap=True,
@@ -155,7 +155,7 @@ def ask(session: Session, errand: ShortJob, classes: tuple[str, ...], done: Any)
         "faithfulness", str(run), str(session.require().folder), "--shots", str(SHOTS), "--form",
         session.display.overlay.form, "--out", str(run / FILE), *words,
     ]  # fmt: skip
-    errand.start(arguments, "questioning the network", lambda item: done())
+    errand.start(arguments, "running test", lambda item: done())
 
 
 def _any(stages: list[Any], rule: int) -> Any:

@@ -30,7 +30,7 @@ from labeler.window.label.queue.tiles import PLAIN, Tile
 from labeler.window.widgets.parts import EmptyState, label
 from labeler.window.widgets.tab import Tab
 
-PAGES = ("All classes of this shot", "Shots of a class", "What the run claims")
+PAGES = ("All classes of this shot", "Shots of a class", "Rule check")
 FORMS = {"paper": "Paper's form", "chattopadhay": "Chattopadhay's form"}
 
 

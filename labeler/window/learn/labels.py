@@ -21,7 +21,7 @@ class LabelCounts(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.setAccessibleName("Labels that go in")
+        self.setAccessibleName("Training labels")
         self._cells: list[tuple[QLabel, QLabel]] = []
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -42,7 +42,9 @@ class LabelCounts(QWidget):
         for i, (name, number) in enumerate(self._cells):
             count = int(counts[i])
             name.setText(session.labels.taxonomy.names[i])
-            number.setText(f"{count:,}" if count >= FEW else f"{count} · few" if count else "none")
+            number.setText(
+                f"{count:,}" if count >= FEW else f"{count} · too few" if count else "none"
+            )
             tip = f"{count:,} labelled shots, {int(judged[i]):,} of them kept for evaluation"
             if count < FEW:
                 tip += f"\nBelow {FEW} a network hardly learns a class: label more of them"

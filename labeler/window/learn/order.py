@@ -49,7 +49,7 @@ class OrderForm(QWidget):
         for name, kind in NETWORKS.items():
             self.network.addItem(kind.title, name)
         self.start = QComboBox()
-        self.start.setAccessibleName("Begin from")
+        self.start.setAccessibleName("Start from")
         self.start.setToolTip(
             "The weights that the training begins with: those that the recipe says, or those of\n"
             "an earlier run, which saves time where only some labels were added."
@@ -64,7 +64,7 @@ class OrderForm(QWidget):
         self.button = QPushButton("Train")
         set_role(self.button, "main")
         self.needed = label("", "muted", wrap=True)
-        self.counts_title = label("Labels that go in", "heading")
+        self.counts_title = label("Training labels", "heading")
         self._build()
         self.recipe.currentIndexChanged.connect(self._take_recipe)
         self.network.currentIndexChanged.connect(self._take_network)
@@ -82,7 +82,7 @@ class OrderForm(QWidget):
         form.addRow(self.about)
         form.addRow(self._name("&Network", self.network), self.network)
         form.addRow(self.network_about)
-        form.addRow(self._name("&Begin", self.start), self.start)
+        form.addRow(self._name("&Start from", self.start), self.start)
         form.addRow(self._name("&Epochs", self.epochs), self.epochs)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(18, 16, 18, 16)

@@ -77,7 +77,7 @@ class LiveForm(QWidget):
         layout.addSpacing(10)
         layout.addWidget(label("Hit finder", "heading"))
         row = QHBoxLayout()
-        row.addWidget(label("may miss of the hits"), 1)
+        row.addWidget(label("Allowed missed hits"), 1)
         self.miss.setFixedWidth(60)
         row.addWidget(self.miss)
         layout.addLayout(row)
@@ -130,7 +130,7 @@ class LiveForm(QWidget):
             return "Train a run first (Learn)."
         if self.watch.joining is not None:
             return "The hits are being added."
-        return "" if self.source.text().strip() else "Name a source."
+        return "" if self.source.text().strip() else "Choose a source."
 
     def order(self) -> WatchRequest:
         """What the form says."""

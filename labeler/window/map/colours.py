@@ -133,8 +133,8 @@ def by_time(session: Session) -> Colouring:
 
 
 MODES: dict[str, tuple[str, Callable[[Any], Colouring]]] = {
-    "class": ("Rarest class, or suggestion", by_class),
-    "label": ("Rarest class of the label", by_label),
+    "class": ("Rarest label (or suggestion)", by_class),
+    "label": ("Rarest label", by_label),
     "state": ("State", by_state),
     "sure": ("How sure the model is", by_sureness),
     "disagree": ("Disagreement", by_disagreement),

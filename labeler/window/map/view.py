@@ -94,7 +94,7 @@ class MapView(Tab):
         self.pca.setToolTip("Places by the two leading principal components")
         self.umap.setToolTip("Places by UMAP, where alike shots form islands")
         self.rings.setToolTip("Borders and numbers of the clusters")
-        self.queue = QPushButton("Go through them")
+        self.queue = QPushButton("Show in Label")
         self.queue.setToolTip("Make a queue of the selected shots")
         self.chosen = label(role="muted")
         self.fill = QWidget()
@@ -288,7 +288,7 @@ class MapView(Tab):
 
     def _show_job(self) -> None:
         have = self._umap is not None
-        text = "Lay out by UMAP, find clusters" if not have else "Lay out anew"
+        text = "Compute UMAP + clusters" if not have else "Compute again"
         self.lay_out.setText("Cancel" if self.job is not None else text)
         self.lay_out.setVisible(self.job is not None or not have)
         self.progress.setVisible(bool(self.progress.text()))

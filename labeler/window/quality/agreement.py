@@ -38,7 +38,7 @@ class AgreementPage(Page):
         self.class_index = -1
         self.blind = False
         self.card: VotesCard | None = None
-        self.settle = QPushButton("Go through them")
+        self.settle = QPushButton("Show in Label")
         self.settle.setProperty("role", "main")
         self.settle.clicked.connect(lambda: self._adjudicate(self.open_rows))
         self.consensus = QPushButton("Make consensus labels")
@@ -57,8 +57,8 @@ class AgreementPage(Page):
         heads = ("Pair", "Both read", "Same", "κ")
         self.pairs = TextTable("Pairs of readers", heads, heads[1:], "Pair")
         self.pairs_title, self.said_title = label("", "heading"), label("", "heading")
-        sides = ("Shot", "Has it", "Has it not")
-        self.said_table = TextTable("Who says what", sides, ("Shot",), "Has it not")
+        sides = ("Shot", "Present", "Absent")
+        self.said_table = TextTable("Who says what", sides, ("Shot",), "Absent")
         self.said_table.opened.connect(self._open)
         self._lay_out()
 
@@ -113,7 +113,9 @@ class AgreementPage(Page):
             f"{found.shots:,} shots were read by two or more; on {len(found.rows):,} they differ"
             f"{done}. α of whole label sets: {share(found.whole)}."
         )
-        self.settle.setText(f"Go through {len(self.open_rows):,} open ones")
+        self.settle.setText(
+            f"Resolve {len(self.open_rows):,} disagreement{'s' * (len(self.open_rows) != 1)}"
+        )
         self.settle.setVisible(len(self.open_rows) > 0 and not self.blind)
         rows = [
             Interval(
@@ -150,7 +152,7 @@ class AgreementPage(Page):
         self.class_index = class_index
         name = found.class_names[class_index]
         n = len(found.rows_of(class_index))
-        title = f"Who sees {name}" if n else f"All see {name} alike"
+        title = f"Votes for {name}" if n else f"All see {name} alike"
         self.said_title.setText(HIDDEN if self.blind else title)
         self.said_table.setVisible(not self.blind)
         self._show_who(found.rows_of(class_index)[:SHOWN])

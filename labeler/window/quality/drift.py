@@ -68,7 +68,7 @@ class DriftPage(Page):
         left, right = QVBoxLayout(), QVBoxLayout()
         for column in (left, right):
             column.setSpacing(8)
-        left.addWidget(label("Confirmed when seen again", "heading"))
+        left.addWidget(label("Repeatability", "heading"))
         left.addWidget(self.chart)
         left.addStretch(1)
         head = QHBoxLayout()
@@ -107,7 +107,7 @@ class DriftPage(Page):
         self.chart.show_rows([_interval(d) for d in self.found], self.class_index)
         self._show_class(self.class_index)
         unlike = np.flatnonzero(self.readings.differing)[::-1]
-        self.differing.setText(f"Read in two ways: {_shots(len(unlike))}")
+        self.differing.setText(f"Inconsistent labels: {_shots(len(unlike))}")
         self.take.setVisible(bool(self._second_readings()))
         self.table.show_lines(
             [
@@ -140,7 +140,7 @@ class DriftPage(Page):
     def _say(self, bad: int | None) -> None:
         n = len(self.readings)
         same = n - int(self.readings.differing.sum())
-        text = f"{same:,} of {_shots(n)} got the same labels when they came again."
+        text = f"{same:,} of {n:,} repeated shot{'s were' if n != 1 else ' was'} labelled the same."
         if bad is None:
             self.said.setText(f"{text} No class stands out.")
             return
@@ -156,7 +156,7 @@ class DriftPage(Page):
     def _show_class(self, class_index: int) -> None:
         self.class_index = class_index
         name = self.found[class_index].name
-        self.plot_title.setText(f"{name} through the time, all classes dashed")
+        self.plot_title.setText(f"{name} over time (dashed: all classes)")
         rows = self._to_reread()
         self.reread.setText(f"Re-read {_shots(len(rows))}")
         self.reread.setVisible(len(rows) > 0)
@@ -232,7 +232,7 @@ class DriftPage(Page):
     def _open(self, line: int) -> None:
         unlike = np.flatnonzero(self.readings.differing)[::-1]
         rows = self.readings.rows[unlike]
-        self.go_through(np.roll(rows, -line), "Read in two ways")
+        self.go_through(np.roll(rows, -line), "Inconsistent labels")
 
     def _second_readings(self) -> dict[int, int]:
         """By row, the last second reading where the label still says something else."""

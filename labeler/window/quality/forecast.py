@@ -37,7 +37,7 @@ class ForecastPage(Page):
         super().__init__(session, TITLE)
         self.errand = ShortJob(session, self)
         self.fractions: list[dict[str, Any]] = []
-        self.again, self.look = QPushButton("Foresee again"), QPushButton()
+        self.again, self.look = QPushButton("Update"), QPushButton()
         self.again.clicked.connect(self.foresee)
         self.look.clicked.connect(self._look_for)
         set_role(self.look, "main")
@@ -46,7 +46,7 @@ class ForecastPage(Page):
         self.plot = QuietPlot("Macro F1 against the number of labels")
         self.plot.getAxis("bottom").setLabel("labels")
         self.gains = IntervalChart(f"F1 of each class after {MORE} more labels")
-        self.shares = IntervalChart("How frequent each class is among all shots")
+        self.shares = IntervalChart("Class fractions among all shots")
         self.about_shares = label("", "muted", wrap=True)
         self._lay_out()
         self.errand.changed.connect(self.outdate)
@@ -57,9 +57,7 @@ class ForecastPage(Page):
         self.body.addWidget(label("Macro F1 against the number of labels", "heading"))
         self.body.addWidget(self.plot, 1)
         left = _column(label(f"F1 after {MORE} more labels, and the gain", "heading"), self.gains)
-        right = _column(
-            label("How frequent, of all shots", "heading"), self.shares, self.about_shares
-        )
+        right = _column(label("Class fractions", "heading"), self.shares, self.about_shares)
         row = QHBoxLayout()
         row.setSpacing(28)
         row.addWidget(left, 1)
@@ -131,7 +129,7 @@ class ForecastPage(Page):
             needed = f"Label {FEWEST - labels} more shots for that."
             self.empty.say(TITLE, f"{text}\n\n{needed}")
         else:
-            self.empty.say(TITLE, text, "Foresee", self.foresee)
+            self.empty.say(TITLE, text, "Forecast", self.foresee)
 
     def _draw_curve(self, found: dict[str, Any]) -> None:
         plot = self.plot
@@ -169,7 +167,7 @@ class ForecastPage(Page):
             f"From {drawn:,} random checks, with intervals of 95 %. Labels that you chose or that "
             "were asked for do not count: they would say nothing of all shots."
             if drawn
-            else "Nobody knows yet: no random check has been labelled. Ask with Q; a tenth of what "
+            else "No estimate yet: no random check has been labelled. Ask with Q; a tenth of what "
             "it asks are random checks, and only they tell how frequent a class is."
         )
 

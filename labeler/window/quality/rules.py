@@ -126,7 +126,7 @@ class RuleRow(QFrame):
         self.count.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.count.setFixedWidth(74)
         self.bar = Bar()
-        self.go, self.mend = QPushButton("Go through them"), QPushButton("Mend all")
+        self.go, self.mend = QPushButton("Show in Label"), QPushButton("Mend all")
         self.go.clicked.connect(lambda: page.go(self.rule_index))
         self.mend.clicked.connect(lambda: page.mend(self.rule_index))
         self.mark.setFixedWidth(44)

@@ -35,11 +35,11 @@ class SuspiciousPage(Page):
         self._text = ""
         self._before: Any = None
         self.table = TextTable(
-            "Suspicious labels", ("Shot", "Stands", "Labels", "Rather", "Why"), ("Shot", "Stands"),
-            "Why", most=0.24,
+            "Suspicious labels", ("Shot", "Label score", "Labels", "Suggested", "Reason"),
+            ("Shot", "Label score"), "Reason", most=0.24,
         )  # fmt: skip
         self.table.opened.connect(self._open)
-        self.again, self.go = QPushButton("Search again"), QPushButton("Go through them")
+        self.again, self.go = QPushButton("Search again"), QPushButton("Show in Label")
         set_role(self.go, "main")
         self.again.clicked.connect(self.search)
         self.go.clicked.connect(lambda: self._open(0))

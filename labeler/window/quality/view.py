@@ -42,7 +42,7 @@ HINTS = {
     "Agreement": "Do people agree with each other?",
     "Drift": "Do you agree with yourself?",
     "Suspicious": "Labels that the network doubts",
-    "Forecast": "What more labels would buy",
+    "Forecast": "Value of more labels",
     "Week": "How the labelling goes",
 }
 SIDE = 194

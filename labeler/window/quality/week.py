@@ -23,7 +23,7 @@ class WeekPage(Page):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, "Week")
-        self.reminder = QCheckBox("Say when it is time for a break")
+        self.reminder = QCheckBox("Remind me to take breaks")
         self.reminder.toggled.connect(self._remind)
         self.report = QPushButton("Write the report…")
         self.report.setToolTip("The labelling week with figures, as HTML or PDF")

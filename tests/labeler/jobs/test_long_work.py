@@ -1,4 +1,4 @@
-"""Work on all shots from the window: what it asks of which command, how it goes on and stops."""
+"""Batch jobs from the window: what it asks of which command, how it goes on and stops."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def test_shots_on_which_people_differ_are_settled_one_after_the_other(window, qt
     assert card.isHidden()
     window.show_tab("Quality")
     shown.outdate()
-    assert shown.settle.text() == "Go through 1 open ones"
+    assert shown.settle.text() == "Resolve 1 disagreement"
 
 
 def test_a_blind_project_shows_how_far_people_agree_but_not_who_said_what(window):

@@ -319,7 +319,7 @@ def test_a_training_may_begin_with_an_earlier_run_of_its_kind(shown):
     _, view = shown((0.5, 0.8), current=1)
     start = view.form.start
     assert [start.itemText(i) for i in range(start.count())] == [
-        "Simulated shots", "Run 2 · .76", "Run 1 · .48",
+        "Pre-trained (simulated)", "Run 2 · .76", "Run 1 · .48",
     ]  # fmt: skip
     start.setCurrentIndex(2)
     assert view.form.order() == Order(warm_start=1)
@@ -339,7 +339,7 @@ def test_the_form_counts_the_labels_of_each_class_and_marks_the_few(shown):
         [0], session.labels.taxonomy.pack(session.labels.taxonomy.mask(["Empty"])), 1
     )
     view._refresh_form()
-    assert dict(view.form.counts.lines())["Round"] == "9 · few"
+    assert dict(view.form.counts.lines())["Round"] == "9 · too few"
 
 
 def test_one_key_goes_back_to_the_run_before_and_forth_again(shown, qtbot):

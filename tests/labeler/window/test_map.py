@@ -166,7 +166,7 @@ def test_every_colouring_names_every_point_or_leaves_it_quiet(view):
 def test_the_legend_of_classes_says_that_each_shot_counts_once(view):
     tips = [line.toolTip() for line in view.legend._lines]
     assert "0 shots in this colour; each shot has the colour of its rarest class" in tips[0]
-    assert map_colours.MODES["class"][0] == "Rarest class, or suggestion"
+    assert map_colours.MODES["class"][0] == "Rarest label (or suggestion)"
 
 
 def test_the_shot_under_the_cursor_is_shown(view):

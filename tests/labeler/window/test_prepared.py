@@ -107,7 +107,7 @@ def test_a_project_that_prepares_nothing_says_so_and_shows_raw_shots(qapp, week)
     session.shots.show_prepared(True)
     assert len(told) == 1
     assert "raw" in told[0]
-    assert "Preparation of shots" in told[0]
+    assert "Preprocessing" in told[0]
     assert session.cursor.counts().dtype == np.uint16
     assert session.shots.steps == ""
     session.close()

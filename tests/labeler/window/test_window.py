@@ -156,6 +156,33 @@ def test_by_place_too_no_key_fires_while_somebody_writes(window):
     assert not names(window)
 
 
+def test_a_right_click_offers_what_keys_do(window):
+    menu = window.actions_.context_menu(window.label)
+    texts = [action.text() for action in menu.actions() if action.text()]
+    for text in ("Next shot", "Accept and next", "Undo", "Flag with a note…", "Copy image"):
+        assert text in texts
+    next(a for a in menu.actions() if a.text() == "Next shot").trigger()
+    assert window.session.cursor.row == 1
+    assert window.label.contextMenuPolicy() == Qt.ContextMenuPolicy.CustomContextMenu
+
+
+def test_the_side_buttons_of_a_mouse_go_from_shot_to_shot(window):
+    QTest.mouseClick(window.label.pattern, Qt.MouseButton.ForwardButton)
+    assert window.session.cursor.row == 1
+    QTest.mouseClick(window.label.pattern, Qt.MouseButton.BackButton)
+    assert window.session.cursor.row == 0
+
+
+def test_image_and_number_of_the_shot_are_copied(window, qtbot):
+    qtbot.waitUntil(lambda: not window.label.pattern.image.isNull())
+    board = QApplication.clipboard()
+    window.actions_.trigger("copy_image")
+    assert board.image().size() == window.label.pattern.image.size()
+    press(window, Qt.Key.Key_End)
+    window.actions_.trigger("copy_number")
+    assert board.text() == "12"
+
+
 def test_space_changes_nothing(window):
     press(window, Qt.Key.Key_Space)
     assert not window.session.labelling.is_decided()
@@ -313,7 +340,7 @@ def test_both_enter_keys_are_one_key_and_written_so_everywhere(window, monkeypat
 
 def test_the_log_of_notes_has_a_title_and_closes(window):
     dialog = LogDialog(window.notes.log, window)
-    assert "Notes so far" in [word.text() for word in dialog.findChildren(QLabel)]
+    assert "Messages" in [word.text() for word in dialog.findChildren(QLabel)]
     (close,) = dialog.findChildren(QPushButton)
     dialog.show()
     close.click()

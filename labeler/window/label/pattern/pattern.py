@@ -172,6 +172,11 @@ class PatternView(QWidget):
         self._middle = QPointF(x, y)
         self.update()
 
+    @property
+    def image(self) -> QImage:
+        """The shot as it is shown, one pixel for each of its own; a null image without one."""
+        return self._image.copy() if self._pixels is not None else QImage()
+
     # -- hands ---------------------------------------------------------------------------------
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:

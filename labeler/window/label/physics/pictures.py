@@ -15,7 +15,6 @@ from labeler.window.label.pattern.pattern import contours_of
 from labeler.window.label.physics.cursor import PhysicsPointer, Spot
 from labeler.window.label.physics.pane import Pane, Shown, mark_pens
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import share
 from model.physics import profiles
 from model.preprocessing.display import colormap
 from model.preprocessing.preparation import find_centre
@@ -176,7 +175,7 @@ class SymmetryPane(PicturePane):
         return picture
 
     def words(self) -> str:
-        return "" if self._asymmetry is None else f"differs by {share(self._asymmetry)}"
+        return "" if self._asymmetry is None else f"Asymmetry {self._asymmetry:.2f}"
 
     def _beam(self, target: QRectF) -> tuple[QPointF, float]:
         """Where the beam lies on the widget, and points for each pixel of the shot."""
@@ -214,7 +213,7 @@ class CorrelationPane(PicturePane):
     """The correlation map (paper, Eq. 13-15), with the heatmap of a network that reads maps."""
 
     name = "correlation"
-    title = "Ring pairs"
+    title = "Correlation map"
     about = "Correlation of every two rings: all orders below the diagonal, order 8 above it"
     stretch, tall = 2, 4
 

@@ -60,12 +60,12 @@ class ProfilePane(Pane):
         over = self._radius if q is None else q
         rings = profiles.rings(over, mean)
         if rings is None:
-            self._marks, self._words = np.zeros(0), "no clear rings"
+            self._marks, self._words = np.zeros(0), "No ring spacing found"
             return
         places = np.arange(rings.first, over[-1], rings.spacing)
         self._marks = np.interp(places, over, self._radius)
         apart = float(np.median(np.diff(self._marks))) if len(places) > 1 else rings.spacing
-        self._words = f"a ring every {apart:.1f} px"
+        self._words = f"Ring spacing {apart:.1f} px"
         if q is not None:
             size = np.pi / rings.spacing  # R = π / Δq, here in wavelengths
             wavelength = shown.geometry.wavelength_m

@@ -69,7 +69,7 @@ class FilterField(MenuField):
         menu.addAction(save)
         saved = session.queue.saved()
         if saved:
-            forget = menu.addMenu("Forget a saved queue")
+            forget = menu.addMenu("Delete saved queue")
             assert forget is not None
             for name in saved:
                 action = QAction(name, forget)
