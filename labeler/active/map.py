@@ -104,7 +104,7 @@ def load(path: Path, n: int) -> ShotMap | None:
             ends, points, of = kept["ends"], kept["points"], kept["of"]
     except DAMAGED as error:
         if path.is_file():
-            log.warning("%s is damaged, the map is to be made anew: %s", path, error)
+            log.warning("%s is damaged, the map is to be made again: %s", path, error)
         return None
     if places.shape != (n, 2) or len(cluster) != n:
         return None

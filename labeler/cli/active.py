@@ -71,7 +71,7 @@ def add_parsers(subparsers: Any) -> None:
         description="Learning curves of the labels so far, and what is to be expected of more.",
     )
     forecast.add_argument("project", metavar="PROJECT", type=Path)
-    forecast.add_argument("--more", type=int, default=100, metavar="N", help="labels to foresee")
+    forecast.add_argument("--more", type=int, default=100, metavar="N", help="labels to forecast")
     add_output_options(forecast, events=True)
     forecast.set_defaults(run=_forecast)
 

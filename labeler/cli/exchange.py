@@ -251,7 +251,7 @@ def _annotator(project: Any, name: str | None) -> int | None:
     found = next((a.id for a in people if a.name == name), None)
     if found is None:
         mend = f"There are: {', '.join(sorted({a.name for a in people}))}."
-        raise InputError(f"nobody called {name!r} labelled in this project", mend=mend)
+        raise InputError(f"no one called {name!r} labelled in this project", mend=mend)
     return int(found)
 
 
@@ -403,7 +403,7 @@ def _print_agreement(found: Any) -> None:
 
     readers = ", ".join(f"{escape(name)} ({n:,})" for name, n in found.readers)
     console = Console()
-    console.print(f"{found.shots:,} shots read by two or more of: {readers or 'nobody'}")
+    console.print(f"{found.shots:,} shots read by two or more of: {readers or 'no one'}")
     if not found.shots:
         return
     pairs = [f"κ {escape(p.first)} – {escape(p.second)}" for p in found.pairs]

@@ -63,7 +63,7 @@ def _add_tables(subparsers: Any) -> None:
         "tables",
         help="the paper's tables on your data, beside the paper's numbers",
         description="Trains what Tables 1, 3, 4, 5, 6, 9 and 10 of Zimmermann et al. 2019 need and"
-        " writes Markdown, CSV and a self-contained HTML report into DIR, anew after each table."
+        " writes Markdown, CSV and a self-contained HTML report into DIR, again after each table."
         " Stopped or killed, the same command goes on where it was; a data file that changed in"
         " between is refused.",
     )

@@ -223,7 +223,7 @@ def _of_one_person(
     some = ", ".join(f"{name} ({count:,})" for name, count in list(people.items())[:10])
     if person is not None:
         if person not in people:
-            mend = f"It names {some}." if some else "Leave out --from: it names nobody."
+            mend = f"It names {some}." if some else "Leave out --from: it names no one."
             raise InputError(f"has no labels of {person!r}", file=path, mend=mend)
         return sheet.of(person), person
     if len(people) > 1:

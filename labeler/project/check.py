@@ -166,7 +166,7 @@ def _rebuild(folder: Path) -> list[str]:
         store.close()
     shots = _few(sorted({row + 1 for _, row in wrong}))
     return [
-        f"The state of {len(wrong)} shots did not follow from the history and was made anew"
+        f"The state of {len(wrong)} shots did not follow from the history and was rebuilt"
         f" from it: shots {shots}. The state before is kept as {kept.name}."
     ]
 
@@ -239,7 +239,7 @@ def _mend_taxonomy(folder: Path) -> list[str]:
         if path.is_file():
             path.replace(path.with_suffix(".damaged.toml"))
         backups.write_taxonomy(folder, text)
-        return [f"taxonomy.toml was written anew as it was last ({error.what})."]
+        return [f"taxonomy.toml was written again as it was last ({error.what})."]
     return []
 
 

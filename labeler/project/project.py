@@ -481,7 +481,7 @@ def _follow_bits(taxonomy: Taxonomy, store: Store) -> tuple[Taxonomy, list[str]]
 def _no_project(folder: Path) -> InputError:
     """Why there is no project to open at a place, and what to do about it."""
     if backups.list_backups(folder):
-        mend = f"`airylabel check --repair {folder.name}` makes it anew from its newest backup."
+        mend = f"`airylabel check --repair {folder.name}` makes it again from its newest backup."
         return InputError("its database is gone", file=folder, mend=mend)
     if not folder.exists():
         mend = f"Check the path, or make one: airylabel create {folder.name} FILE…"

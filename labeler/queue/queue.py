@@ -100,5 +100,5 @@ def saved_one(kept: Any, name: str, known: Known) -> Choice:
     choice = from_json(kept[name], known, lost)
     if lost:
         what = f"the queue {name!r} asks for {', '.join(map(repr, lost))}, which is not there now"
-        raise InputError(what, mend="Choose its conditions anew and save it under the same name.")
+        raise InputError(what, mend="Choose its conditions again and save it under the same name.")
     return choice

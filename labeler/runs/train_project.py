@@ -131,5 +131,5 @@ def _interrupted(project: Project) -> Path:
     raise InputError(
         "no training of this project was interrupted",
         file=project.folder,
-        mend="Leave out --resume to train anew.",
+        mend="Leave out --resume to train again.",
     )

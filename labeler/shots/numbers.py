@@ -110,7 +110,7 @@ class Numbers(Mapping[str, Values]):
                 key = kept[KEY].tolist()
                 names = [n.removeprefix(VALUE) for n in kept.files if n.startswith(VALUE)]
         except _CARELESS as error:
-            log.warning("%s is damaged and is made anew: %s", self.path, error)
+            log.warning("%s is damaged and is made again: %s", self.path, error)
             return unread
         if len(key) != len(unread) or any(
             k not in ("", _sign(s)) for k, s in zip(key, self.sources, strict=True)

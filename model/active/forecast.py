@@ -103,7 +103,7 @@ def forecast(
     x, y = x[kept], y[kept]
     if len(x) < FEWEST:
         mend = f"Label at least {FEWEST} shots first."
-        raise InputError(f"{len(x)} labels are too few to foresee anything", mend=mend)
+        raise InputError(f"{len(x)} labels are too few to forecast anything", mend=mend)
     space = head.space_of(x) if space is None else space
     sizes, right, total = _judged(x, y, taxonomy, prior, space, seed)
     law = _Law.of(sizes, right, total, y.sum(0) >= FEWEST_OF_CLASS, seed)

@@ -43,7 +43,7 @@ def arriving(path: Path, wanted: Wanted) -> Arriving:
             done = count if done is None else done
             if count < done or file.begun_anew:
                 file.begun_anew = False
-                yield Notice(f"{path}: was begun anew; watching goes on at its first shot.")
+                yield Notice(f"{path}: was begun again; watching goes on at its first shot.")
                 done = 0
             if file.first is None and done:
                 file.first = file.checksum()

@@ -130,7 +130,7 @@ def _csv(sections: Sequence[Section]) -> str:
     return out.getvalue()
 
 
-TITLE = "The paper's tables, measured anew"
+TITLE = "The paper's tables, measured again"
 PAPER = "Zimmermann et al., Phys. Rev. E 99, 063309 (2019)"
 READINGS = (
     "Every number stands beside the paper's. Best: the evaluation with the greatest macro F1 is "

@@ -293,17 +293,17 @@ def _interrupted(
         resume.forget(out)
     elif state is None:
         raise InputError(
-            "holds no interrupted training", file=out, mend="Leave out --resume to train anew."
+            "holds no interrupted training", file=out, mend="Leave out --resume to train again."
         )
     elif state["fingerprint"] != table.fingerprint:
         what = "the labels or shots have changed since the training was interrupted"
-        raise InputError(what, file=out, mend="Train anew, or warm-start from this run.")
+        raise InputError(what, file=out, mend="Train again, or warm-start from this run.")
     elif (state["asked"], state["seed"]) != (recipe.to_dict(), options.seed):
         what = "the interrupted training had another recipe or seed"
         raise InputError(what, file=out, mend="Give the same ones to go on.")
     elif state.get("preparation", Preparation().to_dict()) != options.preparation.to_dict():
         what = "the preparation of the shots has changed since the training was interrupted"
-        raise InputError(what, file=out, mend="Train anew, or prepare them as before.")
+        raise InputError(what, file=out, mend="Train again, or prepare them as before.")
     return state
 
 

@@ -45,7 +45,7 @@ BENCHES = (
             "lateness_ms_p99_learning": "of the event loop meanwhile (goal ≤ 10)",
             "step_ms_median": "from → to the next pattern",
             "step_ms_p99": "the slowest in a hundred",
-            "jump_ms_median": "to a shot that nobody could read ahead (goal ≤ 50)",
+            "jump_ms_median": "to a shot that no one could read ahead (goal ≤ 50)",
             "jump_ms_p99": "the slowest in a hundred",
             "label_ms_median": "from a class key to stored and painted",
             "label_ms_p99": "the slowest in a hundred",
@@ -54,7 +54,7 @@ BENCHES = (
             "grid_frame_ms_p95": "a frame of it (goal ≤ 16)",
             "open_1m_s": "a million shots: to the first pattern (goal ≤ 3)",
             "next_unlabelled_ms": "to find one of the last ten undecided (goal ≤ 2)",
-            "counts_1m_ms": "all classes and all rules counted anew (goal ≤ 100)",
+            "counts_1m_ms": "all classes and all rules counted again (goal ≤ 100)",
             "memory_1m_mb": "of the window (goal ≤ 500)",
         },
     ),
@@ -162,7 +162,7 @@ def add_parsers(subparsers: Any) -> None:
         add_output_options(parser)
         parser.set_defaults(run=_run, line=line)
     foreign = names.add_parser(
-        "foreign", help="train on one set, read another that nobody looked at; both ways"
+        "foreign", help="train on one set, read another that no one looked at; both ways"
     )
     foreign.add_argument("ours", type=Path, metavar="OURS", help="labelled shots")
     foreign.add_argument("foreign", type=Path, metavar="FOREIGN", help="labelled shots")

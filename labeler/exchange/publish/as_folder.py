@@ -77,7 +77,7 @@ def _write_table(found: Findings, path: Path) -> None:
     text = h5py.string_dtype("utf-8")
     with h5py.File(path, "w", track_order=True) as file:
         file.attrs["airylabel"] = found.provenance["program"]
-        file.attrs["about"] = "One row a shot; label -1: nobody decided; probability NaN: not read"
+        file.attrs["about"] = "One row a shot; label -1: no one decided; probability NaN: not read"
         file.attrs["provenance"] = as_json(found.provenance)
         for name, values in table_of(found).items():
             kind = text if values.dtype == object else values.dtype

@@ -51,6 +51,10 @@ class Keymap:
                 )
         self._keys[id] = wanted
 
+    def reset(self) -> None:
+        """Give every command its shipped keys again."""
+        self._keys = dict(Keymap(self.commands.values())._keys)
+
     def own(self) -> dict[str, tuple[str, ...]]:
         """What differs from the shipped keys, to be stored."""
         fresh = Keymap(self.commands.values())

@@ -55,7 +55,11 @@ class KeySheet(QDialog):
         close = QPushButton("Close")
         close.clicked.connect(self.accept)
         foot = QHBoxLayout()
+        self.defaults = QPushButton("Reset to defaults")
+        self.defaults.setAutoDefault(False)
+        self.defaults.clicked.connect(self._reset)
         foot.addWidget(self._word, 1)
+        foot.addWidget(self.defaults)
         foot.addWidget(close)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(20, 16, 20, 14)
@@ -92,6 +96,14 @@ class KeySheet(QDialog):
     def _write(self, id: str) -> None:
         keys = self.keymap.keys(id)
         self.buttons[id].setText(all_spoken(keys) or "—")
+
+    def _reset(self) -> None:
+        self._waiting = None
+        self.changed = self.changed or bool(self.keymap.own())
+        self.keymap.reset()
+        for id in self.buttons:
+            self._write(id)
+        self._word.setText("All keys are the shipped ones again.")
 
     def _ask(self, id: str) -> None:
         if self._waiting is not None:

@@ -1,4 +1,4 @@
-"""Work on all shots: choose what and who does it, start it, see how far it is, stop it.
+"""Batch jobs: choose what and who does it, start it, see how far it is, stop it.
 
 The dialog may be closed while the work goes on; the work ends with the project.
 """

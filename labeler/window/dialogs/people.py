@@ -48,7 +48,7 @@ class PeopleDialog(QDialog):
         self.new.setAccessibleName("A new name")
         self.new.setMaxLength(people.LONGEST)
         self.new.setClearButtonEnabled(True)
-        self.blind = QCheckBox("Blind: nobody sees what the others decided")
+        self.blind = QCheckBox("Blind: no one sees what the others decided")
         self.blind.setChecked(people.is_blind(store))
         self.blind.setEnabled(not store.read_only)
         self.take = QPushButton("Label under this name")

@@ -84,7 +84,7 @@ class HistoryPane(QFrame):
             return
         self.title.setText(f"History of shot {session.cursor.row + 1:,}")
         blind = "Hidden while you read this shot a second time."
-        nothing = "Nobody has decided anything on this shot."
+        nothing = "No one has decided anything on this shot."
         self.empty.setText(blind if session.repeats.is_blind else nothing)
         self.empty.setVisible(not self.lines)
         self._fill()

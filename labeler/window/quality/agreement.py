@@ -43,7 +43,7 @@ class AgreementPage(Page):
         self.settle.clicked.connect(lambda: self._adjudicate(self.open_rows))
         self.consensus = QPushButton("Make consensus labels")
         self.consensus.setToolTip(
-            "What most readers say becomes the label of an annotator of its own; nobody's label "
+            "What most readers say becomes the label of an annotator of its own; no one's label "
             "changes"
         )
         self.consensus.clicked.connect(self._make_consensus)
@@ -137,9 +137,9 @@ class AgreementPage(Page):
 
     def _say_empty(self, found: Agreement) -> None:
         who = " and ".join(f"{name} ({n:,} shots)" for name, n in found.readers)
-        so_far = f"So far: {who}." if who else "So far nobody has labelled."
+        so_far = f"So far: {who}." if who else "So far no one has labelled."
         self.empty.say(
-            "Nobody's labels can be compared yet",
+            "No labels can be compared yet",
             "Where two people label the same shots, or you label shots whose file brought labels, "
             "it says here how far they agree on each class, and leads to the shots on which they "
             f"differ.\n\n{so_far} Labels of others come in with Project → Import labels…",

@@ -137,7 +137,7 @@ def test_a_backup_of_another_history_is_not_mixed_in(week, labelled):
 def test_a_taxonomy_that_is_gone_is_written_again(week, labelled):
     state(week)  # opened once, so that the database knows the file
     (week / "taxonomy.toml").unlink()
-    assert "written anew" in repair(week)[0]
+    assert "written again" in repair(week)[0]
     assert (week / "taxonomy.toml").read_text() == labelled[1]
 
 

@@ -397,6 +397,18 @@ def test_keys_can_be_changed_and_survive_a_restart(window):
     again.close()
 
 
+def test_keys_are_reset_to_the_shipped_ones(window):
+    keymap = window.actions_.keymap
+    keymap.rebind("skip", ["J"])
+    sheet = KeySheet(keymap, window)
+    assert sheet.buttons["skip"].text() == "J"
+    sheet.defaults.click()
+    assert sheet.changed
+    assert sheet.buttons["skip"].text() == "S"
+    assert keymap.own() == {}
+    sheet.close()
+
+
 def test_the_look_is_remembered(window):
     window.session.display.change(norm="sqrt", colormap="viridis", strength=0.3)
     window.flip_theme()

@@ -188,7 +188,7 @@ def test_a_file_that_is_replaced_by_a_longer_run_is_read_from_its_first_shot(tmp
     write_file(tmp_path / "next.h5", images[4:], labels[4:]).replace(path)
     arrivals, notices = collect(source, 8, close=False)
     np.testing.assert_array_equal(counts_of(arrivals), images[4:])
-    assert "begun anew" in notices[0].text
+    assert "begun again" in notices[0].text
 
 
 def test_all_shots_are_new_in_a_file_that_was_not_there_at_first(tmp_path):

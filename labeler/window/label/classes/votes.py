@@ -68,7 +68,7 @@ class VotesCard(QFrame):
         if status & LABELLED and own not in known:
             self._line(len(said), MINE, self._words(own, known), own)
         settled = self.settled.get(session.cursor.row)
-        text = "Take what is right, or label it anew with the keys first."
+        text = "Take what is right, or label it again with the keys first."
         if settled is not None:
             text = f"Settled: {self._words(settled, [])}."
         self.state.setText(text)
