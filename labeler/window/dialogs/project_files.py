@@ -10,6 +10,7 @@ from pathlib import Path
 from PyQt6.QtWidgets import QMessageBox, QWidget
 
 from labeler.project.folder import SERVER, STORES
+from labeler.project.project import Project
 from labeler.project.store.server import UnknownServerError, allow
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
@@ -60,6 +61,8 @@ class ProjectFiles:
             dialog = NewProject(files, self.host)
             if dialog.exec() and dialog.folder is not None:
                 self.open_folder(dialog.folder)
+                if self.session.opened is not None:
+                    self.session.noted.emit("info", opened_in_words(self.session.opened.project))
             dialog.deleteLater()
 
     def choose_source(self) -> None:
@@ -98,3 +101,10 @@ class ProjectFiles:
             self.open_folder(paths[0])
         elif paths:
             self.new_project(paths)
+
+
+def opened_in_words(project: Project) -> str:
+    """Which dataset of each file holds the shots: it may have been found, not named."""
+    found = [f"{s.path.name}: {s.n_shots:,} shots of {s.dataset}" for s in project.sources]
+    more = f" and {len(found) - 3:,} more files" if len(found) > 3 else ""
+    return f"Opened {'; '.join(found[:3])}{more}."

@@ -15,6 +15,7 @@ from PyQt6.QtGui import QCloseEvent, QImage, QKeyEvent, QKeySequence, QPainter
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import (
     QApplication,
+    QDialog,
     QLabel,
     QLineEdit,
     QMessageBox,
@@ -619,6 +620,24 @@ def test_every_view_paints_in_both_themes(window, qapp, name):
         picture = window.grab().toImage()
         seen = {picture.pixel(x, y) for x in range(0, picture.width(), 9) for y in (20, 300)}
         assert len(seen) > 5
+
+
+def test_a_new_project_says_which_dataset_was_opened(window, monkeypatch):
+    folder = window.session.require().folder
+
+    class Made(QDialog):
+        def __init__(self, files, parent):
+            super().__init__(parent)
+            self.folder = folder
+
+        def exec(self):
+            return 1
+
+    monkeypatch.setattr("labeler.window.dialogs.new_project.NewProject", Made)
+    window.project_files.new_project([folder / "shots.h5"])
+    (source,) = window.session.require().project.sources
+    said = [str(entry[-1]) for entry in map(tuple, window.notes.log)]
+    assert f"Opened {source.path.name}: 12 shots of {source.dataset}." in said
 
 
 def test_without_a_project_the_window_opens_on_its_first_page(qapp):
