@@ -70,7 +70,7 @@ def own_start(order: Order) -> str:
     """Where a training begins if no run is chosen, in words."""
     recipe = recipes.named(order.recipe)
     if recipe.backbone and (order.network or recipe.network) == recipe.network:
-        return "Pre-trained (simulated)"
+        return "Pre-trained"
     return "Chance"
 
 

@@ -30,6 +30,9 @@ from model.networks.table import NETWORKS
 from model.runs import recipes
 from model.shots.table import EVALUATION
 
+TEXT_WIDTH = 224
+"""Of the form's texts, in pixels: a form layout gives wrapped lines too little height."""
+
 
 class OrderForm(QWidget):
     """Choose what to train next. Emits `train_requested` with the Order."""
@@ -51,8 +54,9 @@ class OrderForm(QWidget):
         self.start = QComboBox()
         self.start.setAccessibleName("Start from")
         self.start.setToolTip(
-            "The weights that the training begins with: those that the recipe says, or those of\n"
-            "an earlier run, which saves time where only some labels were added."
+            "The weights that the training starts from: those that the recipe says (pre-trained:\n"
+            "on simulated shots), or those of an earlier run, which saves time where only some\n"
+            "labels were added."
         )
         self.epochs = QSpinBox()
         self.epochs.setRange(0, 1000)
@@ -82,7 +86,7 @@ class OrderForm(QWidget):
         form.addRow(self.about)
         form.addRow(self._name("&Network", self.network), self.network)
         form.addRow(self.network_about)
-        form.addRow(self._name("&Start from", self.start), self.start)
+        form.addRow(self._name("&Start", self.start), self.start)
         form.addRow(self._name("&Epochs", self.epochs), self.epochs)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(18, 16, 18, 16)
@@ -127,6 +131,7 @@ class OrderForm(QWidget):
     def _take_recipe(self) -> None:
         recipe = recipes.named(self.recipe.currentData())
         self.about.setText(recipe.about)
+        self.about.setMinimumHeight(self.about.heightForWidth(TEXT_WIDTH))
         self.network.setCurrentIndex(self.network.findData(recipe.network))
         self.epochs.setValue(0)
         self._take_network()
