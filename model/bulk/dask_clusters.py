@@ -12,8 +12,11 @@ import logging
 import os
 import shutil
 import tempfile
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import platformdirs
 
 from model.bulk.plain import check_workers
 from model.errors import InputError
@@ -130,6 +133,15 @@ def _secret() -> Any:
     return distributed.security.Security.temporary()
 
 
+def _folder_of_keys() -> Path:
+    """Where Slurm's workers find the key of their run: in the home that all nodes share, for its
+    owner alone."""
+    folder = platformdirs.user_cache_path("airylabel", appauthor=False) / "slurm"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
 def slurm_cluster() -> Any:
     """A cluster without workers yet; `job_script()` of it is what Slurm is given."""
     if shutil.which("sbatch") is None:
@@ -154,6 +166,7 @@ def _slurm_cluster() -> Any:
             worker_extra_args=["--dashboard-address", _PAGES],
             protocol="tls://",
             security=_secret(),
+            shared_temp_directory=said.get("shared-temp-directory") or str(_folder_of_keys()),
         )
     except (ValueError, OSError, RuntimeError) as error:
         mend = "Look at dask-jobqueue's configuration, jobqueue.slurm."

@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.heatmaps.gradcam import FORMS
-from model.networks.receptive import cell_box, within
+from model.networks.receptive import cell_box
 from model.online.record import Found
 from model.online.stream import Hit
 from model.prediction import inference
-from model.prediction.batches import PooledHead
+from model.prediction.batches import PooledHead, describe
 from model.preprocessing.count_scale import SAMPLE, Look, look_at, scale_of
 from model.preprocessing.network_input import Floats
 from model.runs import checkpoint
@@ -105,19 +104,7 @@ class LiveReader:
 
     def attributes(self, shape: tuple[int, int]) -> dict[str, Any]:
         """What a file of these readings says about them, for shots of this shape (y, x)."""
-        field_seen = self.about.preprocessing.field(shape)
-        limits = self.about.thresholds or (0.5,) * len(self.about.class_names)
-        return {
-            "class_names": list(self.about.class_names),
-            "thresholds": np.array(limits, np.float32),
-            "run": self.run,
-            "network": self.about.network,
-            "recipe": self.about.recipe.name,
-            "heatmap_form": FORMS[0],
-            "input": self.about.preprocessing.input,
-            "field": np.array(field_seen),
-            "cells": np.array(within(field_seen, self.cells)),
-        }
+        return describe(self.about, self.run, shape, self.cells)
 
     def _batches(self, pixels: list[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
         """In batches for the engine, both of its hands with the same to do."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.events import Event, event
+from model.heatmaps.geometry import Box
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.networks.architectures import Network
 from model.networks.receptive import cell_box, within
@@ -150,19 +151,26 @@ def attributes_of(
     table: ShotTable, about: Checkpoint, run: Path, grid: tuple[int, int], network: Network
 ) -> dict[str, Any]:
     """What a predictions file says about itself."""
-    field = about.preprocessing.field(table.sources[0].shape)
+    cells = cell_box(network, about.preprocessing.size, grid)
+    described = describe(about, run.resolve().name, table.sources[0].shape, cells)
+    return described | {"fingerprint": table.fingerprint}
+
+
+def describe(about: Checkpoint, run: str, shape: tuple[int, int], cells: Box) -> dict[str, Any]:
+    """What predictions of shots of this shape (y, x) say about themselves; `cells` is the part of
+    the network's input that the cells of its heatmaps tile."""
+    field = about.preprocessing.field(shape)
     return {
         "class_names": list(about.class_names),
         "answer": "decided",
         "thresholds": np.array(about.thresholds or (0.5,) * len(about.class_names), np.float32),
-        "run": run.resolve().name,
+        "run": run,
         "network": about.network,
         "recipe": about.recipe.name,
         "heatmap_form": FORMS[0],
         "input": about.preprocessing.input,
         "field": np.array(field),
-        "cells": np.array(within(field, cell_box(network, about.preprocessing.size, grid))),
-        "fingerprint": table.fingerprint,
+        "cells": np.array(within(field, cells)),
     }
 
 

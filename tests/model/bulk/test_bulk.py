@@ -218,8 +218,9 @@ def test_a_chunk_that_fails_is_told_and_the_others_are_done(tmp_path):
     assert [e["text"] for e in events if e["event"] == "note"] == ["Shots 5 to 8 failed: broken"]
 
 
-def test_slurm_is_given_one_thread_a_worker_and_what_the_site_says():
+def test_slurm_is_given_one_thread_a_worker_and_what_the_site_says(tmp_path, monkeypatch):
     pytest.importorskip("dask_jobqueue")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     import dask
 
     site = {"jobqueue.slurm.queue": "upex", "jobqueue.slurm.account": "p1234"}
@@ -231,6 +232,9 @@ def test_slurm_is_given_one_thread_a_worker_and_what_the_site_says():
         assert line in script
     assert "--nthreads 1" in script
     assert "export OMP_WAIT_POLICY=passive" in script
+    keys = tmp_path / "airylabel" / "slurm"
+    assert str(keys) in script
+    assert keys.stat().st_mode & 0o077 == 0
 
 
 def test_no_sbatch_is_one_message(monkeypatch):

@@ -190,7 +190,7 @@ def test_a_file_that_vanished_is_said_in_one_message(tmp_path, run):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("value", [0, 7, 65535])
+@pytest.mark.parametrize("value", [0, 7, 65534])
 def test_constant_and_saturated_shots_get_finite_predictions(tmp_path, run, value):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["images"] = np.full((3, 70, 70), value, np.uint16)
@@ -337,3 +337,13 @@ def test_progress_is_told_at_least_every_batch_or_half_second(tmp_path, run, mon
     events = events_of(table, run, tmp_path / "p.h5", engine="torch")
     done = [e["done"] for e in events if e["event"] == "progress"]
     assert done == [0, 4, 8, 12, 16, 18, 18]
+
+
+def test_a_shot_that_is_saturated_everywhere_is_unreadable_and_not_empty(tmp_path, run):
+    images = np.full((3, 70, 70), 65535, np.uint16)
+    images[1:] = np.random.default_rng(1).poisson(40, images[1:].shape)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = images
+    events_of(shots.table_of_file(tmp_path / "a.h5"), run, tmp_path / "p.h5", engine="torch")
+    data, _ = read(tmp_path / "p.h5")
+    assert data["readable"].tolist() == [False, True, True]
