@@ -232,7 +232,7 @@ def test_a_full_disk_is_one_message(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("model.runs.checkpoint.os.fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     assert "No space left" in failure(run(path, tmp_path / "run"))
 
 
