@@ -39,7 +39,8 @@ def open_cluster(workers):
     environment = {"distributed.nanny.pre-spawn-environ": dask_clusters._ENVIRONMENT}
     with dask.config.set(environment):
         return distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, memory_limit=0,
+            n_workers=workers, threads_per_worker=1, memory_limit=0,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         )  # fmt: skip
 
