@@ -14,20 +14,20 @@ from labeler.window.widgets.parts import label
 from model.errors import InputError
 
 
-class MissingFiles(QFrame):
-    """Names the first missing file and lets it be found again; labelling works meanwhile."""
+class Banner(QFrame):
+    """A sign, words, and a button that asks for what helps."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, ask: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self.setObjectName("banner")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.sign = QLabel()
+        self.sign.setPixmap(theme.icon("warning", "warning").pixmap(18))
         self.words = label()
         self.words.setWordWrap(True)
-        self.button = QPushButton("Locate…")
+        self.button = QPushButton(ask)
         self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.button.setAccessibleName("Say where the missing file is now")
         self.button.clicked.connect(self.ask)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 7, 10, 7)
@@ -35,6 +35,18 @@ class MissingFiles(QFrame):
         layout.addWidget(self.sign)
         layout.addWidget(self.words, 1)
         layout.addWidget(self.button)
+
+    def ask(self) -> None:
+        """Ask the person; each banner for its own."""
+        raise NotImplementedError
+
+
+class MissingFiles(Banner):
+    """Names the first missing file and lets it be found again; labelling works meanwhile."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, "Locate…", parent)
+        self.button.setAccessibleName("Say where the missing file is now")
         session.project_changed.connect(self.refresh)
         self.refresh()
 
@@ -72,32 +84,17 @@ class MissingFiles(QFrame):
         self.session.reopen()
 
 
-class NotStored(QFrame):
+class NotStored(Banner):
     """Says that labels wait for another program, or that the project is not there any more.
 
     Then it offers to save what the window holds, which is more than any file of the project.
     """
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.session = session
+        super().__init__(session, "Save what this window holds…", parent)
         self.saved: Path | None = None
         """Where the person saved what the window holds."""
-        self.setObjectName("banner")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.sign = QLabel()
-        self.words = label()
-        self.words.setWordWrap(True)
-        self.button = QPushButton("Save what this window holds…")
-        self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.button.setToolTip("All labels and their history, as a file for `airylabel restore`")
-        self.button.clicked.connect(self.ask)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(12, 7, 10, 7)
-        layout.setSpacing(10)
-        layout.addWidget(self.sign)
-        layout.addWidget(self.words, 1)
-        layout.addWidget(self.button)
         session.other_windows.displaced.connect(self.refresh)
         session.other_windows.held.connect(self._wait)
         self.refresh(session.other_windows.trouble)
