@@ -15,22 +15,29 @@ LABELLED, FLAGGED, SKIPPED = 1, 2, 4
 
 
 def labels(folder):
-    """Yields (annotator, file, shot from 1, class names, flagged, note) of every decided shot."""
+    """Yields (annotator, file, shot from 1, class names, flagged, note, undecided class names).
+
+    Of every decided shot. A class is undecided where it was added after the decision, and neither
+    present nor absent; projects of form 0001 do not say so, and no class is.
+    """
     database = (Path(folder) / "project.sqlite").resolve()
     with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as db:
         classes = dict(db.execute("SELECT bit, name FROM classes"))
         sources = db.execute(
             "SELECT first_row, n_shots, path FROM sources ORDER BY first_row"
         ).fetchall()
+        ((form,),) = db.execute("SELECT version_num FROM alembic_version")
+        known = "c.known" if form >= "0002" else "-1"
         decided = db.execute(
-            "SELECT a.name, c.row, c.present, c.status, c.note FROM current c"
+            f"SELECT a.name, c.row, c.present, c.status, c.note, {known} FROM current c"
             " JOIN annotators a ON a.id = c.annotator_id WHERE c.status & ? ORDER BY a.id, c.row",
             (LABELLED,),
         )
-        for annotator, row, present, status, note in decided:
+        for annotator, row, present, status, note, spoken in decided:
             first, _, path = next(s for s in sources if s[0] <= row < s[0] + s[1])
             names = [name for bit, name in sorted(classes.items()) if present >> bit & 1]
-            yield annotator, path, row - first + 1, names, bool(status & FLAGGED), note
+            undecided = [name for bit, name in sorted(classes.items()) if not spoken >> bit & 1]
+            yield annotator, path, row - first + 1, names, bool(status & FLAGGED), note, undecided
 
 
 def replayed(folder):
@@ -48,6 +55,7 @@ def replayed(folder):
 
 
 if __name__ == "__main__":
-    for annotator, path, shot, names, flagged, note in labels(sys.argv[1]):
+    for annotator, path, shot, names, flagged, note, undecided in labels(sys.argv[1]):
         line = {"annotator": annotator, "file": path, "shot": shot, "classes": names}
-        print(json.dumps({**line, "flagged": flagged, "note": note}, ensure_ascii=False))
+        line |= {"undecided": undecided, "flagged": flagged, "note": note}
+        print(json.dumps(line, ensure_ascii=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from labeler.project.project import Project
+from labeler.project.store import migrations
 from labeler.project.store.records import LABELLED, SKIPPED
 from tests.golden.read_labels import labels, replayed
 
@@ -24,13 +26,19 @@ LABELS = [
     ("Ada", 8, {"Prolate", "Stripes"}, None),
     ("Bob", 1, {"Spherical/Oblate", "Elliptical"}, None),
 ]
-"""What people decided in the golden projects; shot 5 was skipped, shot 6 decided and undone."""
+"""What people decided in the golden projects; shot 5 was skipped, shot 6 decided and undone.
+
+From form 0002 on, Core-shell was added before shot 8 was decided, and once given to shot 4 and
+taken away again: it is undecided on the other shots.
+"""
+LATE = "Core-shell"
+SPOKE_OF_IT = {("Ada", 4), ("Ada", 8)}
 
 
 @pytest.fixture(params=GOLDEN, ids=lambda p: p.name)
 def golden(request, tmp_path):
-    """A copy of a golden project; the original is never opened."""
-    return Path(shutil.copytree(request.param, tmp_path / "project"))
+    """A copy of a golden project, named by its form; the original is never opened."""
+    return Path(shutil.copytree(request.param, tmp_path / request.param.name))
 
 
 def test_a_project_of_every_released_form_opens_with_all_its_labels(golden):
@@ -58,13 +66,40 @@ def test_its_undo_goes_on_where_it_was(golden):
 
 
 def test_a_script_without_the_program_reads_the_same_labels(golden):
-    found = [(who, shot, set(names), note) for who, _, shot, names, _, note in labels(golden)]
+    found = [(who, shot, set(names), note) for who, _, shot, names, _, note, _ in labels(golden)]
     assert found == LABELS
     script = Path(__file__).with_name("read_labels.py")
     done = subprocess.run(
         [sys.executable, "-I", "-S", script, golden], capture_output=True, text=True, check=True
     )
-    assert len(done.stdout.splitlines()) == len(LABELS)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(s["annotator"], s["shot"], set(s["classes"]), s["note"]) for s in lines] == LABELS
+
+
+def test_a_class_that_was_added_later_is_undecided_and_the_script_says_so(golden):
+    late = {(who, shot) for who, shot, *_ in LABELS} - SPOKE_OF_IT
+    if golden.name < "v0002":
+        late = set()
+    found = {(who, shot): undecided for who, _, shot, *_, undecided in labels(golden)}
+    assert found == {key: [LATE] if key in late else [] for key in found}
+    with Project.open(golden) as project:
+        names = project.taxonomy.names
+        for annotator in project.store.annotators():
+            state = project.store.load_state(annotator.id)
+            for row in np.flatnonzero(state.labelled):
+                known = project.taxonomy.unpack(state.known[row])
+                undecided = [n for n, was in zip(names, known, strict=True) if not was]
+                assert undecided == found[annotator.name, row + 1]
+        known = project.shot_table().known  # training sees them as unknown, not as absent
+        rows = (
+            [] if known is None else np.flatnonzero(~known[:, -1] & project.merged_state().labelled)
+        )
+        assert {("Ada", int(row) + 1) for row in rows} == {key for key in late if key[0] == "Ada"}
+
+
+def test_every_form_of_the_database_has_its_golden_project():
+    versions = Path(migrations.__file__).parent / "versions"
+    assert {p.name[:5] for p in versions.glob("v*.py")} == {p.name for p in GOLDEN}
 
 
 def test_the_history_alone_gives_the_same_states(golden):
