@@ -55,7 +55,8 @@ def pca(embeddings: npt.ArrayLike) -> Floats:
 def umap(embeddings: npt.ArrayLike, seed: int = 0) -> Floats:
     """(N, D) to (N, 2) places in [-1, 1] by UMAP (McInnes, Healy, Melville 2018), cosine metric.
 
-    The same for the same seed. Raises InputError where umap-learn is not installed.
+    The same for the same seed. PCA's places where UMAP finds none, as for shots all alike.
+    Raises InputError where umap-learn is not installed.
     """
     every = np.asarray(embeddings)
     if len(every) < FEWEST:
@@ -72,7 +73,7 @@ def umap(embeddings: npt.ArrayLike, seed: int = 0) -> Floats:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its own dependencies, about themselves
         found = mapper.fit_transform(components(every, min(WIDTH, every.shape[1])))
-    return fitted(np.asarray(found, np.float32))
+    return fitted(np.asarray(found, np.float32)) if np.isfinite(found).all() else pca(every)
 
 
 def fitted(places: Floats) -> Floats:

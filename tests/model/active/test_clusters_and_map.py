@@ -53,6 +53,21 @@ def test_a_handful_of_shots_has_no_clusters():
     assert found.typical == ()
 
 
+def test_shots_that_are_alike_have_their_places_and_no_clusters_where_umap_finds_none(monkeypatch):
+    class Mapper:
+        def __init__(self, **how):
+            pass
+
+        def fit_transform(self, x):  # as UMAP does for shots without any difference
+            return np.full((len(x), 2), np.nan)
+
+    monkeypatch.setattr(embedding_map, "_umap", lambda: type("umap", (), {"UMAP": Mapper}))
+    alike = np.full((30, 16), 3, np.float32)
+    places = embedding_map.umap(alike)
+    assert np.isfinite(places).all()
+    assert clusters.propose(alike, places).of.shape == (30,)
+
+
 @pytest.mark.slow
 def test_umap_keeps_islands_apart_and_is_the_same_for_a_seed():
     x, which = islands()
