@@ -43,6 +43,7 @@ from labeler.window.process.garbage_collection import Tidy
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from labeler.window.widgets.ask import Ask
+from labeler.window.widgets.manual import FIRST, about, open_manual
 from labeler.window.widgets.tab import Tab
 from model.errors import InputError
 from model.preprocessing.display import COLORMAPS, NORMS
@@ -313,6 +314,12 @@ class MainWindow(QMainWindow):
         from labeler.window.commands.palette import Palette
 
         Palette(self, self.actions_.for_palette(), self.actions_.trigger)
+
+    def show_manual(self) -> None:
+        """The page of the manual about what has the keys, or about the view in front."""
+        view, focus = self.stack.currentWidget(), QApplication.focusWidget()
+        inside = focus is not None and about(focus) != FIRST and not self.bar.isAncestorOf(focus)
+        open_manual(self, about(focus if inside else view))
 
     def show_keys(self) -> None:
         """The sheet of all keys."""

@@ -18,6 +18,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.window.commands import MENUS, Command, Keymap
+from labeler.window.widgets.manual import question_mark
 from model.errors import InputError
 
 COLUMNS = (("Classes", "Label"), ("Go", "Project", "Help"), ("View",))
@@ -55,6 +56,7 @@ class KeySheet(QDialog):
         close = QPushButton("Close")
         close.clicked.connect(self.accept)
         foot = QHBoxLayout()
+        foot.addWidget(question_mark())
         self.defaults = QPushButton("Reset to defaults")
         self.defaults.setAutoDefault(False)
         self.defaults.clicked.connect(self._reset)

@@ -23,6 +23,7 @@ from PyQt6.QtWidgets import (
 from labeler.project import classes
 from labeler.project.store.classing import in_effect
 from labeler.session.session import Session
+from labeler.window.widgets.manual import question_mark
 from labeler.window.widgets.parts import label, when
 from labeler.window.widgets.tables import text_table
 from model.errors import InputError
@@ -70,6 +71,7 @@ class ClassesDialog(QDialog):
         layout.addWidget(label("Changes so far", "heading"))
         layout.addWidget(self.past, 2)
         foot = self._row(("Undo the last change", self.undo))
+        foot.insertWidget(0, question_mark())
         close = QPushButton("Close")
         close.clicked.connect(self.accept)
         foot.addWidget(close)

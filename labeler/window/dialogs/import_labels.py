@@ -22,6 +22,7 @@ from labeler.exchange.importing import Plan, apply, plan
 from labeler.jobs.background import Errand
 from labeler.session.session import Session
 from labeler.window.widgets import theme
+from labeler.window.widgets.manual import question_mark
 from labeler.window.widgets.parts import label
 
 
@@ -72,6 +73,7 @@ class ImportLabels(QDialog):
         form.addRow("", self.only_new)
         form.addRow("", self.drop)
         foot = QHBoxLayout()
+        foot.addWidget(question_mark())
         foot.addWidget(label("Nothing is changed before you say so.", "muted"), 1)
         foot.addWidget(self.cancel)
         foot.addWidget(self.take)

@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.window.widgets import theme
+from labeler.window.widgets.manual import about_message, open_manual
 from labeler.window.widgets.parts import foot, label
 
 STAY_MS = {"info": 6_000, "warning": 15_000}
@@ -56,6 +57,14 @@ class Note(QFrame):
         layout.setSpacing(9)
         layout.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(words, 1)
+        if level in ("warning", "error"):
+            self.help = QToolButton()
+            self.help.setText("?")
+            self.help.setAccessibleName("Manual about this message")
+            self.help.setToolTip("What this means and what to do")
+            self.help.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            self.help.clicked.connect(lambda: open_manual(parent, about_message(text)))
+            layout.addWidget(self.help, 0, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
         self.setFixedWidth(WIDTH)
 

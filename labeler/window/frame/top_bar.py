@@ -42,6 +42,7 @@ class TopBar(QFrame):
         self.search.setIconSize(QSize(15, 15))
         self.search.setText("Ctrl+K")
         self.theme = _of(actions["theme"], "theme")
+        self.manual = _of(actions["manual"], "info")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(6, 0, 8, 0)
         layout.setSpacing(4)
@@ -56,6 +57,7 @@ class TopBar(QFrame):
         layout.addSpacing(8)
         layout.addWidget(self.search)
         layout.addWidget(self.theme)
+        layout.addWidget(self.manual)
         session.project_changed.connect(self.refresh)
         self.dress()
         self.refresh()
@@ -100,7 +102,8 @@ class TopBar(QFrame):
         """Take the colours of the theme in use."""
         self.burger.setIcon(theme.icon("menu", "muted"))
         self.search.setIcon(theme.icon("search", "muted"))
-        for button, icon in ((self.levels, "levels"), (self.theme, "theme")):
+        for button, icon in ((self.levels, "levels"), (self.theme, "theme"),
+                             (self.manual, "info")):  # fmt: skip
             action = button.defaultAction()
             if action is not None:
                 action.setIcon(theme.icon(icon, "muted"))

@@ -65,6 +65,10 @@ class InspectView(Tab):
         session.labels.labels_changed.connect(self._labels_changed)
         self.retraining.changed.connect(self._say_empty)
 
+    @property
+    def section(self) -> str:  # type: ignore[override]
+        return PAGES[self.pages.currentIndex()]
+
     def _build(self) -> None:
         self.tabs = QButtonGroup(self)
         head = QHBoxLayout()

@@ -79,6 +79,10 @@ class QualityView(Tab):
         self.page = next(iter(self.buttons), "")
         self.dress()
 
+    @property
+    def section(self) -> str:  # type: ignore[override]
+        return self.page
+
     def _button(self, name: str) -> QPushButton:
         button = QPushButton(name)
         button.setCheckable(True)

@@ -22,6 +22,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.window.widgets import theme
+from labeler.window.widgets.manual import question_mark
 
 
 def share(value: float | None) -> str:
@@ -86,10 +87,11 @@ def foot(
     close: str = "Close",
     beside: QWidget | None = None,
 ) -> QHBoxLayout:
-    """The last row of a dialog: `beside` at the left; at the right closing and the main button."""
+    """The last row of a dialog: "?" and `beside` at the left; closing and the main button."""
     away = QPushButton(close)
     away.clicked.connect(dialog.reject)
     row = QHBoxLayout()
+    row.addWidget(question_mark())
     if beside is not None:
         row.addWidget(beside)
     row.addStretch(1)

@@ -15,3 +15,5 @@ class Tab(QWidget):
     """A shot was chosen here: show it in Label."""
     selection: SelectedShots | None = None
     """The shots that are selected here; None where none can be."""
+    section = ""
+    """What of the view is in front, where it has pages: a section of its page in the manual."""

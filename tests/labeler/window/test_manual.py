@@ -1,0 +1,171 @@
+"""The manual in the program: every view and dialog has its page, no link dangles, F1 opens it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from PyQt6.QtCore import Qt, QUrl
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QApplication, QDialog, QToolButton
+
+from labeler.window.dialogs.people import PeopleDialog
+from labeler.window.main_window import TABS, MainWindow
+from labeler.window.settings import Settings
+from labeler.window.widgets import manual, theme
+from tests.helpers.window_parts import make_project, make_session
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def addresses():
+    return {s.address for s in manual.sections()}
+
+
+@pytest.fixture(scope="module")
+def window(qapp, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("manual")
+    theme.apply(qapp, "dark")
+    window = MainWindow(make_session(make_project(folder)), Settings(folder / "settings.toml"))
+    window.show()
+    yield window
+    window.close()
+    window.deleteLater()
+    qapp.setStyleSheet("")
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """Each test begins without a manual on screen."""
+    yield
+    while (shown := opened()) is not None:
+        shown.close()
+
+
+def dialogs():
+    """Names of all dialogs of ours."""
+    for path in (ROOT / "labeler/window").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and "QDialog" in map(ast.unparse, node.bases):
+                yield node.name
+
+
+def test_every_view_and_dialog_has_a_page_that_is_there(addresses):
+    views = {kind.rsplit(".", 1)[1] for kind in TABS.values()}
+    assert (views | set(dialogs())) - manual.ABOUT.keys() == set()
+    assert set(manual.ABOUT.values()) - addresses == set()
+
+
+def test_every_page_is_linked_from_the_first_one():
+    shown = {s.page for s in manual.sections()}
+    assert {file.stem for file in manual.folder().glob("*.md")} == shown
+
+
+def test_no_link_and_no_picture_of_the_manual_dangles(addresses):
+    dangling = set()
+    for file in manual.folder().glob("*.md"):
+        for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", file.read_text("utf-8")):
+            name, _, section = link.partition("#")
+            target = (file.parent / name).resolve() if name else file
+            dangling |= {(file.stem, link)} - ({(file.stem, link)} if target.is_file() else set())
+            if section and f"{target.stem}#{section}" not in addresses:
+                dangling.add((file.stem, link))
+    assert dangling == set()
+
+
+def test_all_that_the_manual_shows_is_in_the_package():
+    import tomllib
+
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        wheel = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert "resources" in wheel["packages"]
+    assert not wheel.get("exclude")
+
+
+def test_search_finds_sections_with_all_words_and_headings_first():
+    found = manual.find("blind repeats")
+    assert found[0].address == "label#blind-repeats"
+    assert manual.find("blind xyzzy") == []
+
+
+def bring_to_front(widget, qtbot):
+    widget.show()
+    widget.activateWindow()
+    qtbot.waitUntil(widget.isActiveWindow)
+
+
+def opened():
+    return next((w for w in QApplication.topLevelWidgets()
+                 if isinstance(w, manual.Manual) and w.isVisible()), None)  # fmt: skip
+
+
+def test_f1_opens_the_page_of_the_view_in_front(window):
+    for tab in TABS:
+        window.show_tab(tab)
+        window.actions_.trigger("manual")
+        page = manual.ABOUT[TABS[tab].rsplit(".", 1)[1]]
+        assert opened().address.partition("#")[0] == page
+    window.show_tab("Quality")
+    window.views["Quality"].show_page("Drift")
+    QTest.keyClick(window.views["Quality"], Qt.Key.Key_F1)
+    assert opened().address == "quality#drift"
+    QTest.keyClick(opened(), Qt.Key.Key_Escape)
+    assert opened() is None
+
+
+def test_the_question_mark_and_f1_of_a_dialog_open_the_page_about_it(window, qtbot):
+    dialog = PeopleDialog(window.session, window)
+    dialog.setModal(True)
+    bring_to_front(dialog, qtbot)
+    QTest.keyClick(dialog, Qt.Key.Key_F1)
+    qtbot.waitUntil(lambda: opened() is not None)
+    shown = opened()
+    assert shown.address == "annotators"
+    assert shown.parent() is dialog, "a modal dialog would block a manual beside it"
+    dialog.close()
+    dialog.deleteLater()
+
+
+def test_every_dialog_has_a_question_mark(window):
+    from labeler.window.commands.keys import KeySheet
+    from labeler.window.dialogs.classes import ClassesDialog
+    from labeler.window.frame.notes import LogDialog
+
+    for made in (
+        ClassesDialog(window.session, window),
+        KeySheet(window.actions_.keymap, window),
+        LogDialog([], window),
+    ):
+        assert [b for b in made.findChildren(QToolButton) if b.accessibleName() == "Manual"]
+        assert isinstance(made, QDialog)
+        made.deleteLater()
+
+
+def test_an_error_opens_what_the_manual_says_about_it(window):
+    window.session.noted.emit("error", "/data/run7.h5: the file is cut short. Copy it again.")
+    window.notes.notes[-1].help.click()
+    assert opened().address == "messages-shots#damaged"
+
+
+def test_links_lead_from_page_to_page_and_back(window):
+    page = manual.open_manual(window, "label")
+    page.text.anchorClicked.emit(QUrl("quality.md#drift"))
+    assert page.address == "quality#drift"
+    assert "second time" in page.text.toPlainText()
+    page.text.anchorClicked.emit(QUrl("../glossary.md"))
+    assert "Glossary" in page.text.toPlainText()
+    page.back.click()
+    page.back.click()
+    assert page.address == "label"
+
+
+def test_the_field_lists_what_was_found_and_enter_opens_the_first(window, qtbot):
+    page = manual.open_manual(window, "label")
+    bring_to_front(page, qtbot)
+    page.field.setText("lasso rectangle")
+    assert page.list.count() == 1
+    QTest.keyClick(page.field, Qt.Key.Key_Return)
+    assert page.address.startswith("map")
