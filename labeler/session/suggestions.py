@@ -5,6 +5,7 @@ It fits nothing and changes no label: what it knows comes from `ModelReadings`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,20 +33,34 @@ ASKED = "asked"
 class Sure:
     """Suggestions above a threshold: rows, the bits of their classes, how many are expected wrong.
 
-    `wrong` is what the model itself expects, from its calibrated chances.
+    `wrong` is what the model itself expects, from its calibrated chances; `most` a bound above it.
     """
 
     rows: Rows
     present: Present
     wrong: float
+    most: float = 0.0
 
     def text(self) -> str:
-        """ "312 shots: about 9 wrong", for the person."""
+        """ "312 shots: about 9 wrong, at most 20", for the person."""
         n = len(self.rows)
         if not n:
             return "no undecided shot is that sure"
         about = "fewer than 1" if self.wrong < 1 else f"about {self.wrong:.0f}"
-        return f"{n:,} shot{'' if n == 1 else 's'}: {about} wrong"
+        most = f", at most {math.ceil(self.most)}" if math.ceil(self.most) < n else ""
+        return f"{n:,} shot{'' if n == 1 else 's'}: {about} wrong{most}"
+
+
+def most_wrong(share: float, labels: int) -> float:
+    """The share that is wrong at most, where a model that learnt from so many labels expects
+    `share`: the upper 95 % bound (Wilson 1927) of a share that was counted on as many shots.
+
+    What few labels teach is believed little: a model errs about its own errors too.
+    """
+    z = 1.645
+    n = max(labels, 1)
+    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return min(1.0, (share + z * z / (2 * n) + spread) / (1 + z * z / n))
 
 
 class Suggestions(SessionPart):
@@ -209,4 +224,6 @@ class Suggestions(SessionPart):
         present = taxonomy.pack(taxonomy.complete(reading.likely()[where]))
         said = present > 0
         where, present = where[said], np.asarray(present[said], np.int64)
-        return Sure(where, present, float((1 - chance[where]).sum()))
+        wrong = float((1 - chance[where]).sum())
+        share = most_wrong(wrong / len(where), self.labelled) if len(where) else 0.0
+        return Sure(where, present, wrong, share * len(where))

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from model.active import head, selection
 from model.active.prior import Prior
-from model.metrics.metrics import RARE, f1_scores, micro
+from model.metrics.metrics import f1_scores, micro, rare
 from model.taxonomy.taxonomy import Taxonomy
 from model.training.split import stratified_choice
 
@@ -53,11 +53,11 @@ class World:
         """The three metrics of the head's answers on some rows."""
         decided, truth = made.decide(self.embeddings[rows]), self.labels[rows]
         f1, occurs = f1_scores(decided, truth), truth.any(0)
-        rare = occurs & (self.labels.mean(0) < RARE)
+        seldom = occurs & rare(self.taxonomy.names, self.labels)
         return {
             "accuracy": float(micro(decided, truth)["accuracy"] or 0.0),
             "macro_f1": float(f1[occurs].mean()),
-            "rare_f1": float(f1[rare].mean()) if rare.any() else float("nan"),
+            "rare_f1": float(f1[seldom].mean()) if seldom.any() else float("nan"),
         }
 
 

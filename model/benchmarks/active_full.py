@@ -21,7 +21,7 @@ import numpy.typing as npt
 from model.benchmarks import active
 from model.benchmarks.active_curves import World, labelling
 from model.events import Event, event
-from model.metrics.metrics import RARE, average_precisions
+from model.metrics.metrics import average_precisions, rare
 from model.runs.folder import METRICS
 from model.runs.recipes import Recipe, named
 from model.shots.table import EVALUATION, TRAINING, ShotTable
@@ -167,8 +167,8 @@ def _one(
 
 def _rare(classes: dict[str, dict[str, Any]], world: World) -> float | None:
     """Mean F1 over the classes that are rare among all shots, not among the chosen ones."""
-    rare = np.flatnonzero(world.labels.mean(0) < RARE)
-    found = [classes[world.taxonomy.names[c]]["f1"] for c in rare]
+    seldom = np.flatnonzero(rare(world.taxonomy.names, world.labels))
+    found = [classes[world.taxonomy.names[c]]["f1"] for c in seldom]
     known = [f for f in found if f is not None]
     return statistics.mean(known) if known else None
 

@@ -139,8 +139,8 @@ READINGS = (
     "epochs. Both are chosen on the shots that judge and so flatter. ± is the standard deviation "
     "over the seeds, each with a split and first weights of its own. Accuracy, precision and "
     "recall are over all label cells; macro F1 and AP (average precision) are means over the "
-    'classes that occur, rare F1 over those of fewer than 5 % of the shots. "Break a rule": shots '
-    "whose predicted classes contradict each other."
+    "classes that occur, rare F1 over the seven rare ones (all but Spherical/Oblate, Round, "
+    'Prolate and Empty). "Break a rule": shots whose predicted classes contradict each other.'
 )
 
 

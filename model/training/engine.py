@@ -27,9 +27,6 @@ from model.errors import InputError
 from model.training.process_group import Peers, loopback_strategy
 
 Format = Literal["32", "bf16"]
-MARGIN = 1.5
-"""By how much another number format must be faster in the probe before it is taken: close calls
-always go the same way, so that a training can be repeated."""
 _THREADS = 2
 _TRIAL_SHOTS = 8
 _MEMORY_SHARE = 0.6
@@ -154,39 +151,30 @@ class Engine:
     def probe(
         self, network: nn.Module, side: int, channels: int, asked: str, batch: int
     ) -> tuple[str, float]:
-        """Choose the number format in about a second, and in how many parts a batch of so many
-        shots goes through the network; (what and why in words, seconds per shot).
+        """Choose the number format, by machine and recipe alone so that a seed repeats a training,
+        and in how many parts a batch of so many shots goes through the network; (what in words,
+        seconds per shot, tried for half a second).
 
         All processes of a training take the same: the format of the first, and as many parts as
         the one needs that has least memory. Weights and running statistics are left as they were;
         gradients are cleared.
         """
-        formats: tuple[Format, ...] = ("32", "bf16")
-        if asked != "auto":
-            formats = ("bf16",) if asked == "bf16" else ("32",)
-        elif self.device.type == "cpu" and not _cpu_has_bf16():
-            formats = ("32",)
+        self.number_format = self.of_first(_format_for(asked, self.device.type))
         state = {k: v.clone() for k, v in network.state_dict().items()}
         room = self._divide(network, side, channels, batch)
         shots = min(_TRIAL_SHOTS, math.ceil(batch / self.parts))
-        times: dict[Format, float] = {}
-        while not times:
+        while True:
             try:
-                times = self._time_formats(network, side, channels, formats, shots)
+                seconds = self._time(network, side, channels, shots)
+                break
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or shots == 1:
                     raise
                 shots //= 2
         network.load_state_dict(state)
         network.zero_grad(set_to_none=True)
-        self.number_format = formats[0]
-        if len(times) > 1 and times["bf16"] * MARGIN < times["32"]:
-            self.number_format = "bf16"
-        self.number_format = self.of_first(self.number_format)
-        taken = ", ".join(f"{_IN_WORDS[f]} {1e3 * t:.0f} ms" for f, t in times.items())
         words = f"{self._where()}, {_IN_WORDS[self.number_format]}, channels last"
-        words = f"{words} (a step of {shots} shots: {taken}).{room}"
-        return words, times.get(self.number_format, max(times.values())) / shots
+        return f"{words} (a step of {shots} shots: {1e3 * seconds:.0f} ms).{room}", seconds / shots
 
     def _divide(self, network: nn.Module, side: int, channels: int, batch: int) -> str:
         """Halve the batch until what backpropagation keeps fits into the memory that is free.
@@ -210,16 +198,10 @@ class Engine:
             f" it goes through {at_once} shot{'s' * (at_once > 1)} at a time."
         )
 
-    def _time_formats(
-        self, network: nn.Module, side: int, channels: int, formats: Sequence[Format], shots: int
-    ) -> dict[Format, float]:
+    def _time(self, network: nn.Module, side: int, channels: int, shots: int) -> float:
         x = torch.rand(shots, channels, side, side, device=self.device)
         x = x.contiguous(memory_format=torch.channels_last)
-        times: dict[Format, float] = {}
-        for number_format in formats:
-            self.number_format = number_format
-            times[number_format] = _fastest(lambda: self._trial_step(network, x), 0.3)
-        return times
+        return _fastest(lambda: self._trial_step(network, x), 0.3)
 
     def _trial_step(self, network: nn.Module, x: Tensor) -> None:
         with self.number_context():
@@ -302,10 +284,15 @@ def _count(devices: str | int | None, there: int) -> int:
     return count
 
 
-def _cpu_has_bf16() -> bool:
-    """Whether this CPU multiplies bf16 matrices itself; elsewhere they are emulated and slow."""
-    supported: Sequence[str] = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in supported)
+def _format_for(asked: str, device: str) -> Format:
+    """bf16 where the device multiplies such matrices itself (on a CPU twice as fast as 32 bit;
+    where they are emulated, slower), else 32 bit; or what was asked for."""
+    if asked != "auto":
+        return "bf16" if asked == "bf16" else "32"
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "32"
+    own: Sequence[str] = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return "bf16" if any(getattr(torch.cpu, n, lambda: False)() for n in own) else "32"
 
 
 def _fastest(work: Callable[[], None], seconds: float) -> float:

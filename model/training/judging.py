@@ -98,9 +98,8 @@ class Judge:
 
     @property
     def rare(self) -> Labels:
-        """(C,) classes that fewer than 5 % of all shots of this training show."""
-        shares = self.data.labels[self.data.used].mean(0)
-        return np.asarray((shares < metrics.RARE) & (shares > 0))
+        """(C,) see `metrics.rare`; of all shots of this training."""
+        return metrics.rare(self.data.table.class_names, self.data.labels[self.data.used])
 
     def quick(self, logits: Floats, rows: Rows) -> dict[str, Any]:
         """The numbers without tuning: for curves and for the choice of the best epoch."""

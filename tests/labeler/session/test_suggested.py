@@ -7,6 +7,7 @@ from PyQt6.QtTest import QTest
 from labeler.project.store.records import LABELLED, SKIPPED
 from labeler.project.store.timeline import first_shown
 from labeler.session.selection import SelectedShots
+from labeler.session.suggestions import most_wrong
 from labeler.window.dialogs.accept_sure import AcceptSure
 from tests.helpers.embeddings import CHOICES, project_with_embeddings
 from tests.helpers.window_parts import learnt, make_project, make_session, use_made_up_run
@@ -114,7 +115,7 @@ def test_only_chosen_shots_are_accepted_where_some_are_chosen(session):
 
 def test_the_expected_error_is_told_in_words(session):
     session.suggestions.take(learnt(session, sure=0.9))
-    assert session.suggestions.sure(0.5).text() == "40 shots: about 4 wrong"
+    assert session.suggestions.sure(0.5).text() == "40 shots: about 4 wrong, at most 32"
     assert session.suggestions.sure(0.95).text() == "no undecided shot is that sure"
 
 
@@ -253,3 +254,15 @@ def test_one_key_on_many_shots_accepts_only_what_is_shown(session):
     np.testing.assert_array_equal(session.labels.status == LABELLED, shown)
     np.testing.assert_array_equal(session.labels.status == SKIPPED, ~shown)
     assert told == [f"Accepted {shown.sum()} shots · Ctrl+Z takes it back"]
+
+
+def test_few_labels_bound_the_wrong_ones_generously_and_many_closely(session):
+    assert most_wrong(0.037, 20) > 0.116, "what was measured where the model said .037"
+    bounds = [most_wrong(0.037, n) for n in (20, 200, 2000, 20_000)]
+    assert bounds == sorted(bounds, reverse=True)
+    assert bounds[-1] == pytest.approx(0.037, rel=0.1)
+    session.suggestions.take(learnt(session, sure=0.9))
+    for row in range(20):
+        session.cursor.show(row)
+        session.labelling.accept()
+    assert session.suggestions.sure(0.5).text() == "20 shots: about 2 wrong, at most 6"

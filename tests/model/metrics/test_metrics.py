@@ -217,3 +217,21 @@ def test_the_answer_names_what_gains_most_and_stays_legal():
     assert decoding.answers(p, limits, 1.0, legal)[0].tolist() in legal.tolist()
     rare = decoding.answers(p, limits, np.array([1, 1, 5], np.float32), legal)
     assert rare.tolist() == [[True, False, True], [False, False, False]]
+
+
+def test_the_rare_classes_are_the_paper_s_seven_where_all_of_them_exist():
+    from model.paper.reference import PER_CLASS
+
+    names = tuple(PER_CLASS)
+    seldom = metrics.rare(names, np.ones((4, len(names)), bool))
+    scores = [
+        2 * v["precision"] * v["recall"] / (v["precision"] + v["recall"])
+        for v, r in zip(PER_CLASS.values(), seldom, strict=True) if r
+    ]  # fmt: skip
+    assert (len(scores), np.mean(scores)) == (7, pytest.approx(0.629, abs=5e-4))
+
+
+def test_other_classes_are_rare_where_few_shots_show_them():
+    labels = np.zeros((100, 3), bool)
+    labels[:50, 0] = labels[:4, 1] = True
+    assert metrics.rare(("one", "two", "never"), labels).tolist() == [False, True, False]

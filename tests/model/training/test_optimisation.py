@@ -10,6 +10,7 @@ import torch
 from model.networks import architectures as networks
 from model.runs.recipes import Recipe, named
 from model.training.augment import augment
+from model.training.engine import Engine
 from model.training.optimisation import EVERY, Average, make_optimiser, set_rate
 
 COUNTS = torch.poisson(torch.full((6, 1, 64, 64), 20.0), torch.Generator().manual_seed(1))
@@ -137,3 +138,15 @@ def test_linear_tones_leave_no_negative_counts_to_a_logarithm():
     strong = {"brightness": 2.0, "contrast": 0.5, "tones": "linear"}
     assert changed(**strong, transform="raw").min() < 0
     assert changed(**strong, transform="log").min() == 0
+
+
+@pytest.mark.parametrize(("own", "found"), [(True, "bf16"), (False, "32")])
+def test_the_number_format_follows_from_the_machine_and_no_stop_watch(monkeypatch, own, found):
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: own, raising=False)
+    slow = iter(range(100))
+    monkeypatch.setattr(Engine, "_time", lambda *_: float(next(slow)))
+    for asked, expected in (("auto", found), ("32", "32"), ("bf16", "bf16")):
+        engine = Engine.start()
+        engine.probe(networks.create("resnet18", classes=2), 64, 1, asked, 4)
+        assert engine.number_format == expected
