@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
+LONGEST = 80
+"""Of a value that stands in a message."""
+
 
 class InputError(Exception):
     """Something a person gave us cannot be used.
@@ -69,7 +72,9 @@ def checked(value: Any, kind: Any, name: str, *, file: Path | None = None, place
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        what, mend = f"{name} = {value!r} cannot be used", f"Give {in_words(kind)}."
+        given = repr(value)
+        given = given if len(given) <= LONGEST else f"{given[:LONGEST]}…"
+        what, mend = f"{name} = {given} cannot be used", f"Give {in_words(kind)}."
         raise InputError(what, file=file, place=place, mend=mend) from error
 
 
@@ -93,6 +98,8 @@ def in_words(kind: Any) -> str:
             return "a finite number, not negative"
         case inspect.VarTupleType(item_type=inspect.IntType()):
             return "a list of whole numbers such as [50, 100]"
+        case inspect.ListType(item_type=inspect.LiteralType(values=values)):
+            return f"a list of some of {', '.join(map(str, values))}"
         case inspect.VarTupleType() | inspect.ListType():
             return "a list"
         case inspect.DictType():

@@ -10,7 +10,7 @@ import logging
 import sys
 from pathlib import Path
 
-from PyQt6.QtCore import QByteArray, Qt
+from PyQt6.QtCore import QByteArray, Qt, QTimer
 from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import (
     QApplication,
@@ -61,6 +61,8 @@ TABS = {
 }
 """The views and where each is made, when it is first wanted; Label is always there."""
 SMALLEST = (1000, 640)
+SAVE_MS = 400
+"""Settings are saved this long after the last change."""
 
 
 class MainWindow(QMainWindow):
@@ -76,6 +78,10 @@ class MainWindow(QMainWindow):
         self.levels_shown = bool(self.settings["show_levels"])
         self.centre_shown = bool(self.settings["show_centre"])
         remember.take_look(session, self.settings)
+        self._saving = QTimer(self)
+        self._saving.setSingleShot(True)
+        self._saving.setInterval(SAVE_MS)
+        self._saving.timeout.connect(self._save_settings)
         self.tab = "Label"
         self.actions_ = Actions(self, self.settings["keys"])
         self.label = LabelView(session)
@@ -89,6 +95,7 @@ class MainWindow(QMainWindow):
         self.bar = TopBar(session, self.actions_.by_id, list(TABS))
         self.status = StatusLine(session)
         self._lay_out()
+        self._unsaved = ""
         self.notes = NoteArea(self)
         self.net = CrashNet(self.notes.add)
         self.tidy = Tidy(self)
@@ -133,6 +140,9 @@ class MainWindow(QMainWindow):
         ):
             signal.connect(self.actions_.refresh)
         session.display.display_changed.connect(self._say_title)
+        session.display.display_changed.connect(self._saving.start)
+        self.actions_.ran.connect(self._saving.start)
+        self.settings.when_changed = self._saving.start
         FirstLevels(session)
         self.label.pattern.pointed.connect(self.status.point)
         self.bar.menu.aboutToShow.connect(lambda: self.actions_.fill(self.bar.menu))
@@ -142,8 +152,7 @@ class MainWindow(QMainWindow):
             self.resize(1280, 800)
         if len(self.settings["panes"]) == 3:
             self.label.set_panes([int(n) for n in self.settings["panes"]])
-        self.label.show_levels(self.levels_shown)
-        self.label.pattern.centre_shown = self.centre_shown
+        self._show_marks()
 
     # -- following the session -----------------------------------------------------------------
 
@@ -165,18 +174,21 @@ class MainWindow(QMainWindow):
         self.foot.setVisible(opened is not None)
         self._say_title()
         self.actions_.take_classes(self.session.labels.taxonomy)
-        keymap = self.actions_.keymap
-        keys = {
-            i: (keymap.keys(f"class.{name}") or ("",))[0]
-            for i, name in enumerate(self.session.labels.taxonomy.names)
-        }
-        self.label.classes.show_keys(keys)
+        self._show_class_keys()
         if opened is not None:
             self.settings.remember(opened.folder)
             self.show_tab(self.tab)
             if self.tab == "Label":
                 self.label.pattern.setFocus()
         self.actions_.refresh()
+
+    def _show_class_keys(self) -> None:
+        keymap = self.actions_.keymap
+        keys = {
+            i: (keymap.keys(f"class.{name}") or ("",))[0]
+            for i, name in enumerate(self.session.labels.taxonomy.names)
+        }
+        self.label.classes.show_keys(keys)
 
     @property
     def selection(self) -> SelectedShots | None:
@@ -258,7 +270,7 @@ class MainWindow(QMainWindow):
     def flip_levels(self) -> None:
         """Histogram on or off."""
         self.levels_shown = not self.levels_shown
-        self.label.show_levels(self.levels_shown)
+        self._show_marks()
 
     def flip_mask(self) -> None:
         """Masked pixels shown or not."""
@@ -267,6 +279,10 @@ class MainWindow(QMainWindow):
     def flip_centre(self) -> None:
         """The beam's centre marked or not."""
         self.centre_shown = not self.centre_shown
+        self._show_marks()
+
+    def _show_marks(self) -> None:
+        self.label.show_levels(self.levels_shown)
         self.label.pattern.centre_shown = self.centre_shown
         self.label.pattern.update()
 
@@ -299,6 +315,9 @@ class MainWindow(QMainWindow):
         """Dark or light."""
         name = "light" if theme.current().name == "dark" else "dark"
         self.settings.set("theme", name)
+        self._dress(name)
+
+    def _dress(self, name: str) -> None:
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         theme.apply(application, name)
@@ -329,10 +348,39 @@ class MainWindow(QMainWindow):
         sheet.exec()
         if sheet.changed:
             self.actions_.rebound()
+            self._show_class_keys()
             own = {i: list(keys) for i, keys in self.actions_.own_keys.items()}
             self.settings.set("keys", own)
-            self._save_settings()
         sheet.deleteLater()
+
+    def show_settings(self) -> None:
+        """Everything that can be set; keys too."""
+        from labeler.window.dialogs.settings_page import SettingsPage
+
+        self._keep_settings()
+        page = SettingsPage(
+            self.settings, self.refused_keys, self.apply_settings, self.show_keys, self
+        )
+        page.exec()
+        page.deleteLater()
+
+    def refused_keys(self) -> list[str]:
+        """Why keys of the person's own have no use, in sentences."""
+        return self.actions_.keymap.refused(self.settings["keys"])
+
+    def apply_settings(self) -> None:
+        """Show everything as the settings say now."""
+        remember.take_look(self.session, self.settings)
+        self.levels_shown, self.centre_shown = (
+            self.settings["show_levels"], self.settings["show_centre"],
+        )  # fmt: skip
+        self._show_marks()
+        self.session.learning.change(self.settings)
+        if theme.current().name != self.settings["theme"]:
+            self._dress(self.settings["theme"])
+        self.actions_.take_keys(self.settings["keys"])
+        self._show_class_keys()
+        self.actions_.refresh()
 
     def show_log(self) -> None:
         """Every note so far."""
@@ -400,7 +448,7 @@ class MainWindow(QMainWindow):
             return self.not_stored.saved is not None
         return answer == QMessageBox.StandardButton.Discard
 
-    def _save_settings(self) -> None:
+    def _keep_settings(self) -> None:
         remember.keep_look(self.session, self.settings)
         window = bytes(self.saveGeometry().toHex().data()).decode("ascii")
         for id, value in (
@@ -410,10 +458,17 @@ class MainWindow(QMainWindow):
             ("window", window),
         ):
             self.settings.set(id, value)
+
+    def _save_settings(self) -> None:
+        self._keep_settings()
+        self._saving.stop()
         try:
             self.settings.save()
         except InputError as error:
-            log.warning("the settings were not stored: %s", error)
+            said = f"The settings were not saved: {error}"
+            if said != self._unsaved:
+                self._note("warning", said)
+            self._unsaved = said
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         if event is None:
@@ -424,6 +479,7 @@ class MainWindow(QMainWindow):
         remember.keep_progress(self.session, self.settings)
         self._save_settings()
         self.session.close()
+        self._saving.stop()
         self.actions_.release()
         self.net.release()
         self.tidy.release()

@@ -59,7 +59,7 @@ class Learning(SessionPart):
         self.ground: Ground | None = None
         self.trouble = ""
         """Why there are no suggestions, in words; '' where nothing is wrong."""
-        self._on = False
+        self._offered = self._on = False
         self._instant: Instant | None = None
         self._numbers = 0
         self._share = 0.0
@@ -76,10 +76,22 @@ class Learning(SessionPart):
 
         Asked: "instant" (whether at all), "ask_strategy", "audit_share", "hidden_share".
         """
-        self._on = bool(settings["instant"])
+        self._offered, self._on = True, bool(settings["instant"])
+        self._take_settings(settings)
+        self.follow()
+
+    def change(self, settings: Choices) -> None:
+        """Go on as the settings say now, where it was turned on before; see `turn_on`."""
+        before = (self.strategy, self.audit, self.suggestions.hidden_share)
+        if self._offered and self._on != settings["instant"]:
+            self.turn_on(settings)
+        elif before != self._take_settings(settings):
+            self._soon.start()
+
+    def _take_settings(self, settings: Choices) -> tuple[str, float, float]:
         self.strategy, self.audit = settings["ask_strategy"], settings["audit_share"]
         self.suggestions.hidden_share = settings["hidden_share"]
-        self.follow()
+        return self.strategy, self.audit, self.suggestions.hidden_share
 
     @property
     def is_reading(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence, QMouseEvent
 from PyQt6.QtWidgets import (
     QAbstractSpinBox,
@@ -40,6 +40,9 @@ WRITING = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox)
 class Actions(QObject):
     """One QAction for each command; `by_id` for the views, `keymap` for who changes keys."""
 
+    ran = pyqtSignal()
+    """A command was run; what it switched may have to be kept."""
+
     def __init__(self, host: Any, own_keys: dict[str, list[str]]) -> None:
         super().__init__(host)
         self.host = host
@@ -70,6 +73,12 @@ class Actions(QObject):
         self.keymap = Keymap([*COMMANDS, *classes], self.own_keys)
         for command in classes:
             self._make(command)
+        self._bind()
+
+    def take_keys(self, own_keys: dict[str, list[str]]) -> None:
+        """Use keys of a person's own instead of the earlier ones."""
+        self.own_keys = dict(own_keys)
+        self.keymap.reset(self.own_keys)
         self._bind()
 
     def rebound(self) -> None:
@@ -153,6 +162,7 @@ class Actions(QObject):
         def run() -> None:
             command.run(self.host)
             self.refresh()
+            self.ran.emit()
 
         return run
 

@@ -51,9 +51,23 @@ class Keymap:
                 )
         self._keys[id] = wanted
 
-    def reset(self) -> None:
-        """Give every command its shipped keys again."""
-        self._keys = dict(Keymap(self.commands.values())._keys)
+    def reset(self, own: Mapping[str, Iterable[str]] | None = None) -> None:
+        """Give every command its shipped keys again, or a person's own in their place."""
+        self._keys = dict(Keymap(self.commands.values(), own)._keys)
+
+    def refused(self, own: Mapping[str, Iterable[str]]) -> list[str]:
+        """Why keys of a person's own have no use, in sentences; classes of other projects rest."""
+        found = []
+        for id, keys in own.items():
+            if id not in self.commands:
+                if not id.startswith("class."):
+                    found.append(f"Keys are given to {id!r}, which is no command.")
+                continue
+            for key in map(normal, keys):
+                owner = self.owner(key)
+                if owner is not None and owner.id != id:
+                    found.append(f"{key} of “{self.commands[id].text}” means “{owner.text}”.")
+        return found
 
     def own(self) -> dict[str, tuple[str, ...]]:
         """What differs from the shipped keys, to be stored."""

@@ -136,6 +136,7 @@ TABLE: tuple[Command, ...] = (
         "project",
         lambda w: _restore().show_backups(w),
     ),
+    command("settings", "Settings…", "Ctrl+,", "Project", "always", lambda w: w.show_settings()),
     command("close", "Close project", "Ctrl+W", "Project", "project", lambda w: w.close_project()),
     command("quit", "Quit", "Ctrl+Q", "Project", "always", lambda w: w.close()),
 )

@@ -13,10 +13,11 @@ from labeler.window.settings import Settings
 def take_look(session: Session, settings: Settings) -> None:
     """Draw shots as the person left it."""
     session.labelling.auto_advance = settings["auto_advance"]
-    session.suggestions.turn(settings["suggestions"])
+    if session.suggestions.on != settings["suggestions"]:
+        session.suggestions.turn(settings["suggestions"])
     session.display.levels_follow = settings["follow_levels"]
-    session.shots.prepared = settings["show_prepared"]
-    session.shots.prepare_again()
+    if session.shots.prepared != settings["show_prepared"]:
+        session.shots.show_prepared(settings["show_prepared"])
     session.repeats.rate = float(settings["repeat_rate"])
     session.labelling.remind_of_breaks = settings["break_reminder"]
     session.display.change(

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from labeler.session.session import Session
+from labeler.window.dialogs.settings_page import COLUMNS, SettingsPage
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import RECENT, SETTINGS, Settings, Strategy, folder
 from model.active.strategies import STRATEGIES
@@ -145,3 +146,102 @@ def test_the_window_opens_whatever_a_person_wrote_there(qtbot, place, text):
     qtbot.waitExposed(window)
     assert window.isVisible()
     window.close()
+
+
+@pytest.fixture
+def window(qtbot, place):
+    window = MainWindow(Session(), Settings())
+    qtbot.addWidget(window)
+    window.show()
+    yield window
+    window.close()
+
+
+def page_of(qtbot, window):
+    page = SettingsPage(
+        window.settings, window.refused_keys, window.apply_settings, window.show_keys, window
+    )
+    qtbot.addWidget(page)
+    page.show()
+    return page
+
+
+def test_every_setting_of_a_person_stands_on_the_page(qtbot, window):
+    page = page_of(qtbot, window)
+    remembered = {"keys", "recent", "progress", "window", "panes"}
+    assert page.fields.keys() | remembered == {s.id for s in SETTINGS}
+    assert {s.page for s in SETTINGS if s.page} <= {part for column in COLUMNS for part in column}
+
+
+def test_what_is_changed_on_the_page_is_seen_at_once_and_saved(qtbot, window, place):
+    page = page_of(qtbot, window)
+    page.fields["show_mask"].click()
+    page.fields["hidden_share"].setValue(20)
+    page.fields["norm"].activated.emit(page.fields["norm"].findData("sqrt"))
+    assert not window.session.display.screen.mask
+    assert window.session.suggestions.hidden_share == 0.2
+    assert window.session.display.screen.norm == "sqrt"
+    qtbot.waitUntil(lambda: Settings()["norm"] == "sqrt")
+    assert (Settings()["show_mask"], Settings()["hidden_share"]) == (False, 0.2)
+
+
+def test_what_a_key_changes_is_saved_without_closing(qtbot, window):
+    window.actions_.trigger("theme")
+    window.session.display.change(colormap="magma")
+    qtbot.waitUntil(lambda: Settings()["colormap"] == "magma")
+    assert Settings()["theme"] == "light"
+    window.actions_.trigger("theme")
+
+
+def test_a_bad_entry_is_said_under_its_setting_and_stays_until_another_is_chosen(
+    qtbot, place, request
+):
+    (place / "settings.toml").write_text('theme = "pink"\nfuture = 1\n[keys]\nnothing = ["J"]\n')
+    window = request.getfixturevalue("window")
+    page = page_of(qtbot, window)
+    assert "dark or light" in page.words["theme"].text()
+    assert "'nothing', which is no command" in page.words["keys"].text()
+    assert not page.words["norm"].text()
+    window.settings.set("norm", "sqrt")
+    window.settings.save()
+    assert 'theme = "pink"' in window.settings.path.read_text()
+    page.fields["theme"].activated.emit(page.fields["theme"].findData("light"))
+    window.settings.save()
+    text = window.settings.path.read_text()
+    assert 'theme = "light"' in text
+    assert "future = 1" in text
+    assert not page.words["theme"].text()
+    page.reset.click()
+    assert window.settings["theme"] == "dark"
+
+
+def test_keys_go_back_to_the_shipped_ones_from_the_page(qtbot, place, request):
+    (place / "settings.toml").write_text('[keys]\nskip = ["J"]\n')
+    window = request.getfixturevalue("window")
+    page = page_of(qtbot, window)
+    assert window.actions_.keymap.keys("skip") == ("J",)
+    page.reset_keys.click()
+    assert window.actions_.keymap.keys("skip") == ("S",)
+    qtbot.waitUntil(lambda: Settings()["keys"] == {})
+
+
+def test_two_windows_do_not_take_back_each_others_settings(place):
+    first, second = Settings(), Settings()
+    first.set("theme", "light")
+    first.save()
+    second.set("norm", "sqrt")
+    second.save()
+    assert (Settings()["theme"], Settings()["norm"]) == ("light", "sqrt")
+
+
+def test_settings_that_cannot_be_saved_are_said_once(qtbot, window, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("model.output_files.os.fsync", full)
+    for norm in ("sqrt", "linear"):
+        window.settings.set("norm", norm)
+        window.session.display.change(norm=norm)
+        window._save_settings()
+    notes = [text for _, _, text in window.notes.log if "not saved" in text]
+    assert len(notes) == 1
