@@ -124,34 +124,41 @@ def find(words: str) -> list[Section]:
 @lru_cache(maxsize=1)
 def _messages() -> tuple[list[tuple[int, re.Pattern[str], Section]], dict[str, float]]:
     """Every quoted message as (length, pattern, section), longest first; how rare words are."""
-    quoted, seen = [], Counter[str]()
+    quotes, seen = [], Counter[str]()
     for section in sections():
         for line in re.findall(r"^> (.+?)\s*$", section.text, flags=re.MULTILINE):
             parts = [re.escape(p) for p in line.split("…")]
             pattern = re.compile(".+?".join(parts), flags=re.IGNORECASE | re.DOTALL)
-            quoted.append((len(line), pattern, section))
+            quotes.append((len(line), pattern, section))
             seen.update(set(_words(line)))
-    quoted.sort(key=lambda q: -q[0])
-    return quoted, {word: log(1 + len(quoted) / n) for word, n in seen.items()}
+    quotes.sort(key=lambda q: -q[0])
+    return quotes, {word: log(1 + len(quotes) / n) for word, n in seen.items()}
 
 
 def _words(text: str) -> list[str]:
     return re.findall(r"[a-z]{3,}", text.lower())
 
 
+def quoted(message: str) -> str | None:
+    """The address of the section that quotes a message; None where none does."""
+    found = (s for _, pattern, s in _messages()[0] if pattern.search(message))
+    section = next(found, None)
+    return None if section is None else section.address
+
+
 def about_message(text: str) -> str:
     """The address of what to do about a message: where it is quoted, else what is most like it."""
-    quoted, rare = _messages()
-    for _, pattern, section in quoted:
-        if pattern.search(text):
-            return section.address
+    address = quoted(text)
+    if address is not None:
+        return address
+    quotes, rare = _messages()
     said = set(_words(text))
     likeness = [
         (sum(rare[w] for w in said & set(_words(pattern.pattern))), -n)
-        for n, (_, pattern, _) in enumerate(quoted)
+        for n, (_, pattern, _) in enumerate(quotes)
     ]
     best, n = max(likeness, default=(0.0, 0))
-    return quoted[-n][2].address if best > 3 else MESSAGES
+    return quotes[-n][2].address if best > 3 else MESSAGES
 
 
 def about(widget: QWidget | None) -> str:
