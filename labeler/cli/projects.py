@@ -18,12 +18,14 @@ def add_parsers(subparsers: Any) -> None:
     """create, info, check, allow-server, sources, look."""
     create = subparsers.add_parser("create", help="make a project from files of shots")
     create.add_argument("project", type=Path, metavar="PROJECT", help="a new or empty folder")
-    create.add_argument("files", type=Path, nargs="+", metavar="FILE", help="HDF5 files of shots")
+    create.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="files or folders of shots"
+    )
     create.add_argument(
         "--taxonomy", metavar="T", help="a TOML file, or helium or cxidb (default: helium)"
     )
     create.add_argument("--annotator", metavar="A", help="who labels (default: your login name)")
-    create.add_argument("--dataset", metavar="D", help="the 3-D dataset, where it is not obvious")
+    create.add_argument("--dataset", metavar="D", help="which, where it is not obvious: see `look`")
     create.add_argument(
         "--without-labels", action="store_true", help="leave labels in the files out"
     )
@@ -85,7 +87,7 @@ def add_parsers(subparsers: Any) -> None:
     sources.set_defaults(run=_sources)
 
     look = subparsers.add_parser("look", help="what is inside a file, and what would be opened")
-    look.add_argument("file", type=Path, metavar="FILE")
+    look.add_argument("file", type=Path, metavar="FILE", help="or a folder")
     look.add_argument("--dataset", metavar="D", help="look at this dataset")
     add_output_options(look)
     look.set_defaults(run=_look)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from labeler.project.folder import STORES
+from labeler.project.folder import STORES, is_project_folder
 from model.errors import InputError
 
 
@@ -45,6 +45,10 @@ def is_project(target: Path) -> bool:
     """Whether a path is a project's; InputError where nothing is there."""
     if not target.exists():
         raise InputError("there is no such file or project", file=target, mend="Check the path.")
+    if target.is_dir() and not is_project_folder(target):
+        from model.shots.layouts.formats import format_of
+
+        return format_of(target) is None
     return target.is_dir() or target.name in STORES
 
 

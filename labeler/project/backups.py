@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from labeler.project.folder import BACKUPS, DATABASE, SERVER, STORES, TAXONOMY
+from labeler.project.folder import BACKUPS, DATABASE, SERVER, TAXONOMY, is_project_folder
 from labeler.project.store import copies
 from labeler.project.store.copies import Glance, Place, all_copies
 from model import output_files
@@ -228,9 +228,9 @@ def what_it_is(file: Path) -> str:
     Near: the file is in its folder, in a folder of that, or beside it.
     """
     here = file.resolve().parent
-    if here.name == BACKUPS and _is_project(here.parent):
+    if here.name == BACKUPS and is_project_folder(here.parent):
         return "is a backup of a project"
-    if _is_project(here) and file.name.startswith(("project.", TAXONOMY, "preparation")):
+    if is_project_folder(here) and file.name.startswith(("project.", TAXONOMY, "preparation")):
         return "is a part of a project"
     for project in _near(here):
         database = project / DATABASE
@@ -247,14 +247,10 @@ def guard() -> None:
         output_files.belongs_to.append(what_it_is)
 
 
-def _is_project(folder: Path) -> bool:
-    return any((folder / store).is_file() for store in STORES)
-
-
 def _near(folder: Path) -> list[Path]:
     """Projects in whose folder or beside whose folder another one lies."""
     around = [folder, *folder.parents[:2]]
-    found = [place for place in around if _is_project(place)]
+    found = [place for place in around if is_project_folder(place)]
     for place in around[:2]:
         found += [database.parent for database in place.glob(f"*/{DATABASE}")]
     return found

@@ -34,6 +34,11 @@ def has_database(folder: Path) -> bool:
     return (folder / DATABASE).is_file()
 
 
+def is_project_folder(folder: Path) -> bool:
+    """Whether a folder is that of a project, with its labels in a file or on a server."""
+    return any((folder / store).is_file() for store in STORES)
+
+
 @dataclass(frozen=True)
 class RunInfo:
     """One run. `recipe` is its name; `state` "unfinished" is one that runs or was killed."""

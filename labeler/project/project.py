@@ -187,7 +187,7 @@ class Project:
 
     def missing_sources(self) -> tuple[StoredSource, ...]:
         """Sources whose file is not where it was."""
-        return tuple(s for s in self._stored if not s.info.path.is_file())
+        return tuple(s for s in self._stored if not s.info.path.exists())
 
     def source_changes(self) -> list[tuple[StoredSource, Change]]:
         """Sources that are not as they were labelled, and what became of each."""
@@ -424,10 +424,10 @@ def choice(project: Project, source: StoredSource) -> str:
 
 def _found(source: StoredSource, folder: Path) -> StoredSource:
     """The source where it lies now: as noted, or beside a project that moved along with it."""
-    if source.info.path.is_file() or not source.relative:
+    if source.info.path.exists() or not source.relative:
         return source
     beside = Path(os.path.normpath(folder / source.relative))
-    if not beside.is_file():
+    if not beside.exists():
         return source
     return replace(source, info=replace(source.info, path=beside))
 

@@ -52,7 +52,10 @@ def change_of(info: SourceInfo) -> Change | None:
         place = info.path if mark is info.files[0] else mark.place(folder)
         try:
             if not is_same(mark, folder, len(info.files), place):
-                return _compared(info, place.name)
+                change = _compared(info, place.name)
+                if place.is_dir() and change.kind == "rewritten":
+                    continue  # other files came or went, and the shots are as before
+                return change
             now = place.stat()
         except OSError:
             what = f"its part {mark.name} is gone; those shots cannot be read"

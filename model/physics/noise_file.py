@@ -65,6 +65,9 @@ def add_noise_file(
         if np.dtype(info.dtype).kind == "b":
             what = "its shots are only yes and no"
             raise InputError(what, file=info.path, mend="Use shots of counts.")
+        if not info.is_hdf5:
+            mend = "Make an HDF5 copy first: airylabel export PROJECT --shots --to FILE.h5."
+            raise InputError("is no HDF5 file, of which a copy is made", file=info.path, mend=mend)
         check_place(out, [info.path], info.path.stat().st_size, force)
         yield event("started", what="noise", shots=info.n_shots)
         if scheduler is None:

@@ -152,8 +152,10 @@ class _Hands:
 
 
 def raw_shots(info: SourceInfo) -> RawShots | None:
-    """Where the shots of a source lie; None where they are compressed, chunked or elsewhere."""
+    """Where the shots of a source lie; None where compressed, chunked or in no HDF5 file."""
     dtype = np.dtype(info.dtype)
+    if not info.is_hdf5:
+        return None
     with h5py.File(info.path, "r", locking=False) as file:
         if info.layout == "cxidb94":
             names = [f"{entry}/{info.dataset}" for entry in info.shot_names or ()]

@@ -8,6 +8,7 @@ whole of a small file, or of blocks spread over a large one, decides.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,11 +53,18 @@ def mark_of(file: Path, folder: Path, budget: int = BUDGET) -> FileMark:
     home = folder.resolve()
     name = place.relative_to(home).as_posix() if place.is_relative_to(home) else str(place)
     times = (found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-    return FileMark(name, found.st_size, *times, digest_of(file, budget))
+    size = 0 if file.is_dir() else found.st_size
+    return FileMark(name, size, *times, digest_of(file, budget))
 
 
 def digest_of(path: Path, budget: int = BUDGET) -> str:
-    """Of the whole file, or of blocks spread over it, of `budget` bytes together."""
+    """Of the whole file, or of blocks spread over it, of `budget` bytes together.
+
+    Of a folder, of the names in it.
+    """
+    if path.is_dir():
+        names = b"\n".join(sorted(os.fsencode(p.name) for p in path.iterdir()))
+        return hashlib.blake2b(names, digest_size=16).hexdigest()
     size = path.stat().st_size
     digest = hashlib.blake2b(f"{size} {budget}".encode(), digest_size=16)
     with path.open("rb", buffering=0) as stream:
@@ -78,10 +86,11 @@ def is_same(mark: FileMark, folder: Path, n_files: int, place: Path | None = Non
     """
     place = place or mark.place(folder)
     now = place.stat()
+    size = 0 if place.is_dir() else now.st_size
     before = (mark.size, mark.mtime_ns, mark.ctime_ns, mark.inode)
-    if before == (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino):
+    if before == (size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino):
         return True
-    return now.st_size == mark.size and digest_of(place, BUDGET // n_files) == mark.digest
+    return size == mark.size and digest_of(place, BUDGET // n_files) == mark.digest
 
 
 def fingerprint(
@@ -93,7 +102,8 @@ def fingerprint(
     shape, and of the same of all `parts`. Times are no part of it: a copy is the same file.
     """
     path = Path(path)
-    digest = hashlib.blake2b(f"{path.stat().st_size} {dataset} {shape}".encode(), digest_size=16)
+    size = 0 if path.is_dir() else path.stat().st_size
+    digest = hashlib.blake2b(f"{size} {dataset} {shape}".encode(), digest_size=16)
     _sample(path, digest, _SAMPLED_BLOCKS)
     for part in sorted(parts):
         if part.is_file():
@@ -103,6 +113,8 @@ def fingerprint(
 
 
 def _sample(path: Path, digest: hashlib.blake2b, count: int) -> None:
+    if path.is_dir():  # its files are parts
+        return
     size = path.stat().st_size
     offsets = {0, max(0, size - _BLOCK)}
     offsets.update(size * k // (count + 1) for k in range(1, count + 1))

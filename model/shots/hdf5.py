@@ -36,6 +36,9 @@ def open_file(path: Path | str) -> h5py.File:
     path = Path(path)
     if not path.exists():
         raise InputError("there is no such file", file=path, mend="Check the path.")
+    if path.is_dir():
+        mend = "Choose a file, or a folder of pictures, a run or a store."
+        raise InputError("is a folder in which nothing is known", file=path, mend=mend)
     if not path.is_file():
         raise InputError("is not a file", file=path, mend="Choose an HDF5 file (.h5, .hdf5, .cxi).")
     try:

@@ -1,4 +1,4 @@
-"""A Source: one file of shots, open for reading. It never writes to the file and never locks it."""
+"""A Source: one file or folder of shots, open for reading, never written to and never locked."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
 from model.shots.fingerprints import FileMark, fingerprint, hash_of, marks_of
-from model.shots.hdf5 import open_file
 from model.shots.invalid import invalid
 from model.shots.invalid import said as markers_said
-from model.shots.layouts import Geometry, Layout, recognise
+from model.shots.layouts import Closable, Geometry, Layout, open_layout
 from model.shots.layouts.base import Counts, FileLabels, Scalars
 
 
@@ -45,11 +45,16 @@ class SourceInfo:
     notes: tuple[str, ...] = ()
     """What was decided about the file that a person should know."""
 
+    @property
+    def is_hdf5(self) -> bool:
+        """Whether it is one HDF5 file, which other programs can be pointed to."""
+        return self.path.is_file() and h5py.is_hdf5(self.path)
+
 
 class Source:
     """An open file of shots; a context manager. Made by `open_source`."""
 
-    def __init__(self, file: object, layout: Layout, info: SourceInfo) -> None:
+    def __init__(self, file: Closable, layout: Layout, info: SourceInfo) -> None:
         self._file = file
         self._layout = layout
         self.info = info
@@ -125,7 +130,7 @@ class Source:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()  # type: ignore[attr-defined]
+        self._file.close()
 
     def __enter__(self) -> Source:
         return self
@@ -171,13 +176,16 @@ def open_source(
     since is read as far as it is known.
     """
     path = Path(path)
-    file = open_file(path)
+    damaged = "Copy the file again from its origin."
     try:
         if known is None:
-            layout = recognise(file, dataset)
-            info = _describe(path, layout)
+            file, layout = open_layout(path, dataset)
         else:
-            layout, info = recognise(file, known.dataset, known.shot_names, known.layout), known
+            file, layout = open_layout(path, known.dataset, known.shot_names, known.layout)
+    except _TROUBLE as error:
+        raise InputError(f"is damaged ({error})", file=path, mend=damaged) from error
+    try:
+        info = _describe(path, layout) if known is None else known
         if layout.shape != info.shape or layout.n_shots < info.n_shots:
             raise InputError(
                 f"holds {layout.n_shots} shots of {layout.shape}, not {info.n_shots} of "
@@ -191,8 +199,7 @@ def open_source(
         raise
     except _TROUBLE as error:
         file.close()
-        mend = "Copy the file again from its origin."
-        raise InputError(f"is damaged ({error})", file=path, mend=mend) from error
+        raise InputError(f"is damaged ({error})", file=path, mend=damaged) from error
 
 
 def _has_number(counts: Counts) -> bool:

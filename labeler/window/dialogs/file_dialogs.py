@@ -15,7 +15,7 @@ from PyQt6.QtCore import QFileInfo
 from PyQt6.QtGui import QIcon
 from PyQt6.QtWidgets import QApplication, QFileDialog, QFileIconProvider, QStyle, QWidget
 
-from labeler.project.folder import STORES
+from labeler.project.folder import is_project_folder
 
 _last: dict[str, str] = {}
 """Where a dialog of each title was last, for as long as the program runs."""
@@ -66,7 +66,7 @@ def dialog(host: QWidget | None, title: str, start: str, filters: str = "") -> Q
 def beside_projects(folder: Path) -> Path:
     """The folder, or where it belongs to a project, the one in which that project lies."""
     for place in (folder, *folder.parents):
-        if any((place / store).is_file() for store in STORES):
+        if is_project_folder(place):
             return place.parent
     return folder
 

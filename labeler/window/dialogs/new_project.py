@@ -26,9 +26,9 @@ from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets.parts import beside, foot, label
 from model.errors import InputError
 
-SHOT_FILES = "Shots (*.h5 *.hdf5 *.cxi *.nxs *.hdf);;All files (*)"
+KINDS = "*.h5 *.hdf5 *.cxi *.nxs *.hdf *.tif *.tiff *.edf *.cbf *.npy *.png *.lst"
+SHOT_FILES = f"Shots ({KINDS});;All files (*)"
 BY_FILES = "told by the files"
-SUFFIXES = (".h5", ".hdf5", ".cxi", ".nxs", ".hdf")
 
 
 class Maker(QThread):

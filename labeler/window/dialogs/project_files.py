@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PyQt6.QtWidgets import QMessageBox, QWidget
 
-from labeler.project.folder import SERVER, STORES
+from labeler.project.folder import SERVER, STORES, is_project_folder
 from labeler.project.project import Project
 from labeler.project.store.server import UnknownServerError, allow
 from labeler.session.session import Session
@@ -96,8 +96,8 @@ class ProjectFiles:
         make_demo(self, folder() / "demo")
 
     def take_files(self, paths: list[Path]) -> None:
-        """A project folder is opened; files of shots become a new project."""
-        if paths and (paths[0].is_dir() or paths[0].name in STORES):
+        """A project folder is opened; files and folders of shots become a new project."""
+        if paths and (is_project_folder(paths[0]) or paths[0].name in STORES):
             self.open_folder(paths[0])
         elif paths:
             self.new_project(paths)

@@ -3,49 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
 
-import h5py
-
-from model.shots.hdf5 import stacks
-from model.shots.layouts import nexus
+from model.shots.hdf5 import open_file
 from model.shots.layouts.base import FileLabels, Geometry, Layout
-from model.shots.layouts.cxi import CxiStack
-from model.shots.layouts.entries import Entries, Groups, alike
-from model.shots.layouts.master import Master
-from model.shots.layouts.stack import Stack
+from model.shots.layouts.formats import format_of
+from model.shots.layouts.recognition import recognise
 
-__all__ = ["FileLabels", "Geometry", "Layout", "recognise"]
+__all__ = ["FileLabels", "Geometry", "Layout", "open_layout", "recognise"]
 
 
-def recognise(
-    file: h5py.File,
+class Closable(Protocol):
+    """What is open, and can be let go of."""
+
+    def close(self) -> None: ...
+
+
+def open_layout(
+    path: Path,
     dataset: str | None = None,
     shot_names: Sequence[str] | None = None,
     layout: str | None = None,
-) -> Layout:
-    """The layout that an open HDF5 file follows.
+) -> tuple[Closable, Layout]:
+    """Open a file or folder of shots of any format; what to close, and how it is read.
 
-    `layout`, where known from an earlier visit, is its name; `shot_names` then spare the listing
-    of one group per shot. Raises InputError where nothing in the file can be shots.
+    `shot_names` and `layout` are those of an earlier visit. InputError where nothing in it can be
+    shots; OSError and what else h5py raises where it is damaged.
     """
-    if shot_names:
-        kind = Groups if layout == Groups.name else Entries
-        return kind(file, dataset, shot_names)
-    dataset = dataset or nexus.default(file)
-    if Master.fits(file, dataset):
-        return Master(file, dataset)
-    if dataset is None:
-        return _searched(file)
-    if Entries.fits(file, dataset):
-        return Entries(file, dataset)
-    return CxiStack(file, dataset) if CxiStack.fits(file, dataset) else Stack(file, dataset)
-
-
-def _searched(file: h5py.File) -> Layout:
-    """A stack goes before one group a shot, which may be an average beside it."""
-    if CxiStack.fits(file, None):
-        return CxiStack(file)
-    if Entries.fits(file, None):
-        return Entries(file)
-    groups = alike(file) if not any(stacks(file)) else None
-    return Stack(file) if groups is None else Groups(file, *groups)
+    foreign = format_of(path)
+    if foreign is not None:
+        found = foreign(path, dataset or None, shot_names)
+        return found, found
+    file = open_file(path)
+    try:
+        return file, recognise(file, dataset, shot_names, layout)
+    except BaseException:
+        file.close()
+        raise

@@ -1,0 +1,113 @@
+"""What formats have in common: nothing beside the counts unless they say so; words for errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import InputError
+from model.shots.layouts.base import Counts, FileLabels, Geometry, Scalars
+
+PARTS_MARKED = 1000
+"""Of so many files of one source it is remembered how they were."""
+
+
+class Foreign:
+    """A `model.shots.layouts.base.Layout` with nothing beside the shots, which can be closed."""
+
+    name: ClassVar[str] = ""
+    dataset: str
+    n_shots: int
+    shape: tuple[int, int]
+    dtype: np.dtype[np.generic]
+    shot_names: tuple[str, ...] | None = None
+    has_markers = True
+
+    @classmethod
+    def fits(cls, path: Path) -> bool:
+        """Whether a path is of this format, by a look that costs nothing."""
+        raise NotImplementedError
+
+    def __init__(
+        self, path: Path, dataset: str | None = None, shot_names: Sequence[str] | None = None
+    ) -> None:
+        """Open for reading; `shot_names` are those of an earlier visit. InputError, or OSError."""
+        raise NotImplementedError
+
+    def read(self, i: int) -> Counts:
+        """Counts (y, x) of shot i; OSError where it cannot be read."""
+        raise NotImplementedError
+
+    def read_slice(self, start: int, stop: int) -> Counts:
+        if start == stop:
+            return np.empty((0, *self.shape), self.dtype)
+        return np.stack([self.read(i) for i in range(start, stop)])
+
+    def has_mask(self) -> bool:
+        return False
+
+    def mask(self, i: int) -> npt.NDArray[np.bool_] | None:
+        return None
+
+    def class_names(self) -> tuple[str, ...]:
+        return ()
+
+    def labels(self) -> FileLabels | None:
+        return None
+
+    def trouble(self, i: int) -> str:
+        return ""
+
+    def is_unwritten(self, i: int) -> bool:
+        return False
+
+    def parts(self) -> tuple[Path, ...]:
+        return ()
+
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    def scalars(self) -> Scalars:
+        return {}
+
+    def geometry(self) -> Geometry:
+        return Geometry()
+
+    def inside(self) -> tuple[tuple[str, tuple[int, ...], str], ...]:
+        """(dataset, shape, type) of what may be named with --dataset."""
+        return ()
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
+@contextmanager
+def optional(path: Path, what: str) -> Iterator[None]:
+    """Around the import of an optional package; InputError that says how to install it."""
+    try:
+        yield
+    except ImportError as error:
+        mend = "Install it: pip install 'airylabel[formats]'"
+        raise InputError(f"{what} need {error.name}", file=path, mend=mend) from error
+
+
+@contextmanager
+def as_os_error(file: Path) -> Iterator[None]:
+    """Whatever a foreign library raises on damaged content becomes an OSError with the file."""
+    try:
+        yield
+    except (InputError, OSError):
+        raise
+    except Exception as error:
+        raise OSError(f"{file.name}: {error or type(error).__name__}") from error
+
+
+def spread(files: Sequence[Path]) -> tuple[Path, ...]:
+    """At most `PARTS_MARKED` of the files, spread evenly."""
+    step = max(1, -(-len(files) // PARTS_MARKED))
+    return tuple(files[::step])

@@ -1,0 +1,49 @@
+"""Which layout an open HDF5 file of shots follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import h5py
+
+from model.shots.hdf5 import stacks
+from model.shots.layouts import nexus
+from model.shots.layouts.base import Layout
+from model.shots.layouts.cxi import CxiStack
+from model.shots.layouts.entries import Entries, Groups, alike
+from model.shots.layouts.master import Master
+from model.shots.layouts.stack import Stack
+
+
+def recognise(
+    file: h5py.File,
+    dataset: str | None = None,
+    shot_names: Sequence[str] | None = None,
+    layout: str | None = None,
+) -> Layout:
+    """The layout that an open HDF5 file follows.
+
+    `layout`, where known from an earlier visit, is its name; `shot_names` then spare the listing
+    of one group per shot. Raises InputError where nothing in the file can be shots.
+    """
+    if shot_names:
+        kind = Groups if layout == Groups.name else Entries
+        return kind(file, dataset, shot_names)
+    dataset = dataset or nexus.default(file)
+    if Master.fits(file, dataset):
+        return Master(file, dataset)
+    if dataset is None:
+        return _searched(file)
+    if Entries.fits(file, dataset):
+        return Entries(file, dataset)
+    return CxiStack(file, dataset) if CxiStack.fits(file, dataset) else Stack(file, dataset)
+
+
+def _searched(file: h5py.File) -> Layout:
+    """A stack goes before one group a shot, which may be an average beside it."""
+    if CxiStack.fits(file, None):
+        return CxiStack(file)
+    if Entries.fits(file, None):
+        return Entries(file)
+    groups = alike(file) if not any(stacks(file)) else None
+    return Stack(file) if groups is None else Groups(file, *groups)
