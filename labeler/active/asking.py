@@ -34,12 +34,14 @@ SEEN = (
 class Known:
     """Embeddings (N, D), NaN where a shot has none; labels (N, C) where labelled (N,); prior.
 
-    `seen`: the network was trained on such labels.
+    `decided` (N, C): which of the labels somebody decided on. `seen`: the network
+    was trained on such labels.
     """
 
     embeddings: npt.NDArray[np.float16]
     labels: npt.NDArray[np.bool_]
     labelled: npt.NDArray[np.bool_]
+    decided: npt.NDArray[np.bool_]
     prior: Prior | None
     space: head.Space
     seen: bool
@@ -59,7 +61,8 @@ def known(project: Project, unseen: bool = False) -> Known:
     prior = prior_of(ground.network, project.taxonomy, every)
     space = head.space_of(every)
     seen = ground.predictions is not None
-    return Known(found, table.labels.astype(bool), table.labelled & readable, prior, space, seen)
+    labels, decided = table.labels.astype(bool), table.decided
+    return Known(found, labels, table.labelled & readable, decided, prior, space, seen)
 
 
 def _ground(project: Project, table: ShotTable, unseen: bool = False) -> Ground:
@@ -88,7 +91,7 @@ def next_shots(
     has = known(project)
     made = head.fit(
         has.embeddings[has.labelled], has.labels[has.labelled], project.taxonomy,
-        prior=has.prior, space=has.space,
+        prior=has.prior, space=has.space, known=has.decided[has.labelled],
     )  # fmt: skip
     return selection.ask(
         strategy, made.probabilities(has.embeddings), has.embeddings, has.labelled, has.labels,
@@ -106,7 +109,7 @@ def foreseen(project: Project, more: int = 100) -> Forecast:
     rows = has.labelled
     made = forecast(
         has.embeddings[rows], has.labels[rows], project.taxonomy,
-        prior=has.prior, space=has.space, more=more,
+        prior=has.prior, space=has.space, more=more, known=has.decided[rows],
     )  # fmt: skip
     return replace(made, stop=False, text=f"{made.text} {SEEN}") if has.seen else made
 
@@ -126,5 +129,6 @@ def class_fractions(project: Project, seed: int = 0) -> tuple[Fraction, ...]:
         askable = np.ones(len(table), bool)
     askable &= table.labelled | ((merged.status & SKIPPED) == 0)
     return fractions(
-        table.labels.astype(bool), table.labelled, table.class_names, seed, askable=askable
-    )
+        table.labels.astype(bool), table.labelled, table.class_names, seed,
+        askable=askable, known=table.decided,
+    )  # fmt: skip

@@ -39,7 +39,8 @@ class InstantReading(Reading):
         self.probabilities, self.decided = learnt.probabilities, learnt.decided
         self.readable = learnt.readable
         self.thresholds = learnt.thresholds
-        self.known = np.ones(len(taxonomy), bool)
+        every = np.ones(len(taxonomy), bool)
+        self.known = every if learnt.known is None else learnt.known
         n = learnt.labels
         self.name = f"instant, {n:,} label{'' if n == 1 else 's'}"
         self.run = "instant"

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import psutil
 
 from labeler.active.embeddings import embeddings
-from labeler.active.messages import Alike, Ground, Layout, Learnt, Lesson
+from labeler.active.messages import ENOUGH, Alike, Ground, Layout, Learnt, Lesson
 from model.active import audit, embedding_map, neighbours, selection
 from model.active.head import Head, fit, legal_sets, space_of
 from model.errors import InputError
@@ -87,21 +87,29 @@ class Server:
     def _learn(self, lesson: Lesson) -> Learnt:
         assert self.ground is not None
         started, taxonomy = time.perf_counter(), self.ground.taxonomy
-        labels = taxonomy.unpack(lesson.present)
-        known = self.readable[lesson.rows]
-        rows = lesson.rows[known]
+        readable = self.readable[lesson.rows]
+        rows = lesson.rows[readable]
+        labels = taxonomy.unpack(lesson.present[readable])
+        said = np.ones_like(labels)
+        if lesson.known is not None:
+            said = taxonomy.unpack(lesson.known[readable]) | labels
         x = self.embeddings[rows].astype(np.float32)
         self._head = fit(
-            x, labels[known], taxonomy, start=self._head, prior=self._prior, space=self._space
-        )
+            x, labels, taxonomy,
+            start=self._head, prior=self._prior, space=self._space, known=said,
+        )  # fmt: skip
+        known = said.sum(0) >= min(ENOUGH, len(rows))
+        if self._prior is not None:
+            known |= self._prior.known
         probabilities, decided, sure = self._read(self._head)
+        probabilities[:, ~known], decided[:, ~known] = 0, False
         askable = probabilities.copy()
         askable[~self.readable] = np.nan
         askable[lesson.leave] = np.nan
         done = np.zeros(self.ground.n, bool)
         done[rows] = True
         every = np.zeros((self.ground.n, len(taxonomy)), bool)
-        every[rows] = labels[known]
+        every[rows] = labels
         asked = selection.ask(
             lesson.strategy, askable, self.embeddings, done, every, taxonomy, lesson.asked,
             audit=lesson.audit, seed=lesson.seed,
@@ -112,7 +120,7 @@ class Server:
             self.ground.number, len(lesson.rows), probabilities, decided, self._head.thresholds,
             sure, self.readable,
             asked.rows.astype(np.int64), asked.reasons, checks.astype(np.int64),
-            time.perf_counter() - started,
+            time.perf_counter() - started, known,
         )  # fmt: skip
 
     def _read(self, head: Head) -> tuple[Any, Any, Any]:

@@ -12,6 +12,10 @@ from model.errors import InputError
 from model.prediction.embedding_file import Part
 from model.taxonomy.taxonomy import Taxonomy
 
+ENOUGH = 20
+"""Nothing is suggested before so many shots are labelled: too few to learn from. So of a class that
+was added later, before it is decided on so many."""
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -32,7 +36,8 @@ class Ground:
 class Lesson:
     """Labels so far: rows (n,) with the bits of their classes; rows that shall not be asked for.
 
-    Then how many to ask for, by which strategy, with which share of random checks.
+    Then how many to ask for, by which strategy, with which share of random checks. known (n,): the
+    bits of the classes that are decided; None: all.
     """
 
     ground: int
@@ -43,6 +48,7 @@ class Lesson:
     strategy: str = "asked"
     audit: float = 0.1
     seed: int = 0
+    known: npt.NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,8 @@ class Learnt:
     """What is suggested after a lesson of `labels` labels.
 
     probabilities (N, C); decided (N, C) the answers, with thresholds (C,); sure (N,) the chance
-    that the whole set is right, 0 where `readable` (N,) is False. rows (n,) to ask next with their
+    that the whole set is right, 0 where `readable` (N,) is False. known (C,): False for classes
+    that too few labels are decided on, None: True for all. rows (n,) to ask next with their
     reasons; checks: the next shots of the random audit. seconds: what it took.
     """
 
@@ -65,6 +72,7 @@ class Learnt:
     reasons: tuple[str, ...]
     checks: npt.NDArray[np.int64]
     seconds: float
+    known: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)

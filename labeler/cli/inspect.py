@@ -287,7 +287,8 @@ def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
         yield _planted(x, y, table.taxonomy, args)
         return
     yield event("progress", what="comparing labels", done=0, total=1)
-    found = suspicious.find(x, y, table.taxonomy, seed=args.seed)
+    decided = table.decided[rows]
+    found = suspicious.find(x, y, table.taxonomy, seed=args.seed, known=decided)
     names = table.class_names
     suspects = [
         {

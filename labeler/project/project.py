@@ -366,7 +366,7 @@ class Project:
             merged.labelled,
             self.store.roles(),
             self.taxonomy,
-            None if merged.known is None else self.taxonomy.unpack(merged.known),
+            None if merged.known is None else self.taxonomy.unpack(merged.known | merged.present),
         )
 
     # -- runs ----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from labeler.active.anchoring import is_hidden
 from labeler.active.instant import InstantReading
+from labeler.active.messages import ENOUGH
 from labeler.project.store.records import LABELLED, SKIPPED, Present, Rows
 from labeler.queue import queue as queues
 from labeler.session.cursor import Cursor, Step
@@ -23,8 +24,6 @@ from labeler.session.queue import Queue
 from labeler.session.repeats import Repeats
 from model.taxonomy import taxonomy as taxonomies
 
-ENOUGH = 20
-"""Nothing is suggested before so many shots are labelled: too few to learn from."""
 ASKED = "asked"
 """The order in which the shots come that teach most."""
 

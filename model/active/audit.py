@@ -65,20 +65,23 @@ def fractions(
     *,
     confidence: float = 0.95,
     askable: Labels | None = None,
+    known: Labels | None = None,
 ) -> tuple[Fraction, ...]:
     """The share of all shots that shows each class, with its interval; labels (N, C).
+
+    known (N, C): the labels that somebody decided on, None for all; of each class only those count.
 
     Clopper and Pearson's exact interval, the number of audited shots corrected for the size of
     the population (n (N - 1)/(N - n)), so that it closes when every shot is audited.
     """
     rows = audited(labelled, seed, askable)
     total = len(labelled) if askable is None else int(askable.sum())
-    found = labels[rows].sum(0)
+    said = np.ones_like(labels[rows]) if known is None else known[rows]
+    found = (labels[rows] & said).sum(0)
     made = []
-    for name, k in zip(names, found, strict=True):
-        low, high = interval(int(k), len(rows), total, confidence)
-        share = float(k) / len(rows) if len(rows) else float("nan")
-        made.append(Fraction(name, share, low, high, len(rows), int(k)))
+    for name, k, drawn in zip(names, found.tolist(), said.sum(0).tolist(), strict=True):
+        low, high = interval(k, drawn, total, confidence)
+        made.append(Fraction(name, k / drawn if drawn else float("nan"), low, high, drawn, k))
     return tuple(made)
 
 

@@ -91,21 +91,24 @@ def forecast(
     space: head.Space | None = None,
     more: int = 100,
     seed: int = 0,
+    known: npt.ArrayLike | None = None,
 ) -> Forecast:
     """Learning curves of the labels so far: embeddings (n, D) and label sets (n, C).
 
-    Raises InputError below 40 labels, and for `more` below 1.
+    known (n, C): the labels that somebody decided on, None for all. Raises InputError below
+    40 labels, and for `more` below 1.
     """
     if more < 1:
         raise InputError(f"{more} more labels cannot be foreseen", mend="Give at least 1.")
     x, y = np.asarray(embeddings, np.float32), np.asarray(labels, bool)
-    kept = ~taxonomy.contradictions(y)
-    x, y = x[kept], y[kept]
+    said = np.ones_like(y) if known is None else np.asarray(known, bool)
+    kept = ~taxonomy.contradictions(y, said)
+    x, y, said = x[kept], (y & said)[kept], said[kept]
     if len(x) < FEWEST:
         mend = f"Label at least {FEWEST} shots first."
         raise InputError(f"{len(x)} labels are too few to forecast anything", mend=mend)
     space = head.space_of(x) if space is None else space
-    sizes, right, total = _judged(x, y, taxonomy, prior, space, seed)
+    sizes, right, total = _judged(x, y, said, taxonomy, prior, space, seed)
     law = _Law.of(sizes, right, total, y.sum(0) >= FEWEST_OF_CLASS, seed)
     return _told(law, y, taxonomy, sizes, more)
 
@@ -113,6 +116,7 @@ def forecast(
 def _judged(
     x: npt.NDArray[np.float32],
     y: Labels,
+    said: Labels,
     taxonomy: Taxonomy,
     prior: Prior | None,
     space: head.Space,
@@ -120,7 +124,7 @@ def _judged(
 ) -> tuple[Doubles, Doubles, Doubles]:
     """Sizes (S,), and per shot 2·(both say so) and (either, both counted) for F1: (n, S, C)."""
     n = len(x)
-    base = head.fit(x, y, taxonomy, prior=prior, space=space)
+    base = head.fit(x, y, taxonomy, prior=prior, space=space, known=said)
     fresh = replace(base, inner=np.zeros((0, 0)))
     sizes = np.unique(np.round(np.array(PARTS) * n).astype(int))
     right, total = np.zeros((2, n, len(sizes), y.shape[1]))
@@ -130,8 +134,11 @@ def _judged(
         judge, made = order[sizes[-1] :], fresh
         for s, size in enumerate(sizes):
             rows = order[:size]
-            made = head.fit(x[rows], y[rows], taxonomy, start=made, prior=prior, space=space)
-            decided = made.decide(x[judge])
+            made = head.fit(
+                x[rows], y[rows], taxonomy,
+                start=made, prior=prior, space=space, known=said[rows],
+            )  # fmt: skip
+            decided = made.decide(x[judge]) & said[judge]
             right[judge, s] += 2.0 * (decided & y[judge])
             total[judge, s] += decided.astype(float) + y[judge]
     return sizes.astype(float), right, total

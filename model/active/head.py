@@ -11,6 +11,7 @@ replace it. numpy and scipy only; it never imports torch and reads no shots.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -153,31 +154,35 @@ def fit(
     start: Head | None = None,
     prior: Prior | None = None,
     space: Space | None = None,
+    known: npt.ArrayLike | None = None,
 ) -> Head:
     """The head for labelled shots: embeddings (n, D) and label sets (n, C), the same every time.
 
+    known (n, C): the labels that somebody decided on, None for all; the others say nothing.
     start: an earlier head to begin from; its space is kept. prior: the network's own head.
     space: that of all shots (`space_of`), so that unlabelled ones help too.
     Label sets that break a hard rule are left out, and shots without an embedding (NaN).
     """
     x, y = np.asarray(embeddings, np.float32), np.asarray(labels, bool)
+    said = np.ones_like(y) if known is None else np.asarray(known, bool)
     with one_blas_thread():
-        return _fitted(x, y, taxonomy, start, prior, space)
+        return _fitted(x, y & said, said, taxonomy, start, prior, space)
 
 
 def _fitted(
     x: Floats,
     y: Labels,
+    said: Labels,
     taxonomy: Taxonomy,
     start: Head | None,
     prior: Prior | None,
     space: Space | None,
 ) -> Head:
-    kept = ~taxonomy.contradictions(y) & np.isfinite(x).all(1)
-    x, y = x[kept], y[kept]
+    kept = ~taxonomy.contradictions(y, said) & np.isfinite(x).all(1)
+    x, y, said = x[kept], y[kept], said[kept]
     if space is None:
         space = start.space if start is not None and len(x) < 2 * start.space.shots else space_of(x)
-    problem = _Problem.of(space.of(x), y, taxonomy, prior, x)
+    problem = _Problem.of(space.of(x), y, taxonomy, prior, x, said)
     warm = None
     if start is not None and start.inner.shape == problem.shape and start.space is space:
         warm = start.inner
@@ -209,10 +214,14 @@ def _fitted(
 
 @dataclass(frozen=True)
 class _Problem:
-    """Components x (n, K), label sets y (n, C), prior logits z (n, C), all single precision."""
+    """Components x (n, K), label sets y (n, C), prior logits z (n, C), all single precision.
+
+    `said` (n, C): the labels that somebody decided on.
+    """
 
     x: Floats
     y: Floats
+    said: Labels
     z: Floats
     legal: Floats | None
     centre: npt.NDArray[np.float64]
@@ -222,11 +231,19 @@ class _Problem:
 
     @classmethod
     def of(
-        cls, x: Floats, y: Labels, taxonomy: Taxonomy, prior: Prior | None, embeddings: Floats
+        cls,
+        x: Floats,
+        y: Labels,
+        taxonomy: Taxonomy,
+        prior: Prior | None,
+        embeddings: Floats,
+        said: Labels | None = None,
     ) -> _Problem:
+        said = np.ones_like(y) if said is None else said
         legal = legal_sets(taxonomy)
         centre = np.zeros((x.shape[1] + 2, y.shape[1]))
-        share = (y.sum(0) + 0.5) / (len(y) + 2.0)
+        decided = np.where(y.any(0), said.sum(0), len(y))  # of what was never seen: rare
+        share = (y.sum(0) + 0.5) / (decided + 2.0)
         centre[-1] = np.log(share / (1 - share))
         z = np.zeros(y.shape, np.float32)
         if prior is not None:
@@ -234,7 +251,7 @@ class _Problem:
             centre[-2:, prior.known] = [[1.0], [0.0]]
         sets = None if legal is None else legal.astype(np.float32)
         odds = None if prior is None or sets is None else prior.odds
-        return cls(x, y.astype(np.float32), z, sets, centre, odds)
+        return cls(x, y.astype(np.float32), said, z, sets, centre, odds)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -243,7 +260,18 @@ class _Problem:
 
     def part(self, rows: npt.NDArray[np.intp]) -> _Problem:
         """The same problem on some of the shots."""
-        return replace(self, x=self.x[rows], y=self.y[rows], z=self.z[rows])
+        return replace(self, x=self.x[rows], y=self.y[rows], said=self.said[rows], z=self.z[rows])
+
+    @cached_property
+    def partly(self) -> npt.NDArray[np.intp]:
+        """Shots with an undecided class."""
+        return np.flatnonzero(~self.said.all(1))
+
+    @cached_property
+    def agreeing(self) -> Labels:
+        """(shots with an undecided class, L) the legal sets that each of them may have."""
+        assert self.legal is not None
+        return decoding.agreeing(self.y[self.partly] > 0, self.said[self.partly], self.legal)
 
     def logits(self, inner: npt.NDArray[np.float64]) -> Floats:
         """(n, C)."""
@@ -277,10 +305,15 @@ class _Problem:
     def _surprise(self, logits: Floats) -> tuple[float, Floats]:
         """Negative log-likelihood of the labels, and probability minus label (n, C)."""
         if self.legal is None:
-            right = np.logaddexp(0, logits, dtype=np.float32) - logits * self.y
-            return float(right.sum(dtype=np.float64)), decoding.sigmoid(logits) - self.y
+            right = (np.logaddexp(0, logits, dtype=np.float32) - logits * self.y) * self.said
+            residual = (decoding.sigmoid(logits) - self.y) * self.said
+            return float(right.sum(dtype=np.float64)), residual
         # relative to the label's own set; a ratio of exp(80) is beyond any use
         own = np.einsum("ij,ij->i", logits, self.y)[:, None]
+        y = self.y
+        if len(self.partly):  # to all sets that it may be, and to what is expected of these
+            own, y = own.copy(), y.copy()
+            own[self.partly, 0], y[self.partly] = self._possible(logits[self.partly])
         sums = np.empty((len(logits), logits.shape[1] + 1), np.float32)
         counted = np.concatenate([self.legal, np.ones((len(self.legal), 1), np.float32)], 1)
         for i in range(0, len(logits), _BLOCK):
@@ -292,8 +325,26 @@ class _Problem:
             np.minimum(odds, 80, out=odds)
             np.matmul(np.exp(odds, out=odds), counted, out=sums[at])
         surprise = float(np.log(sums[:, -1]).sum(dtype=np.float64))
-        residual = np.asarray(sums[:, :-1] / sums[:, -1:] - self.y, np.float32)
+        residual = np.asarray(sums[:, :-1] / sums[:, -1:] - y, np.float32)
         return surprise, residual
+
+    def _possible(self, logits: Floats) -> tuple[Floats, Floats]:
+        """Of the shots with an undecided class: (m,) logarithm of the sum over the sets that each
+        may have, and (m, C) the classes that are expected of these."""
+        assert self.legal is not None
+        sums, expected = np.empty(len(logits), np.float32), np.empty_like(logits)
+        for i in range(0, len(logits), _BLOCK):
+            at = slice(i, i + _BLOCK)
+            scores = logits[at] @ self.legal.T
+            if self.odds is not None:
+                scores += self.odds
+            scores[~self.agreeing[at]] = -np.inf
+            top = scores.max(1, keepdims=True)
+            weights = np.exp(scores - top)
+            whole = weights.sum(1, keepdims=True)
+            sums[at] = (top + np.log(whole))[:, 0]
+            expected[at] = weights @ self.legal / whole
+        return sums, expected
 
 
 def _chosen(problem: _Problem) -> tuple[float, float, npt.NDArray[np.float64]]:
@@ -319,7 +370,9 @@ def _chosen(problem: _Problem) -> tuple[float, float, npt.NDArray[np.float64]]:
     assert best is not None
     legal = None if part.legal is None else part.legal.astype(bool)
     raised = 0.0 if part.odds is None else -part.odds.astype(np.float64)
-    return best[1], fit_temperature(best[2], part.y.astype(bool), legal, raised), best[3]
+    known = part.said if len(part.partly) else None
+    truth = part.y.astype(bool)
+    return best[1], fit_temperature(best[2], truth, legal, raised, known), best[3]
 
 
 def _folded(

@@ -53,28 +53,40 @@ def find(
     nearest: int = NEAREST,
     seed: int = 0,
     on_fold: Callable[[int, int], None] = lambda done, total: None,
+    known: npt.ArrayLike | None = None,
 ) -> Suspects:
     """Suspicious label sets (n, C) of labelled shots with embeddings (n, D).
 
-    The embeddings should come from a network that did not learn these labels by heart.
+    known (n, C): the labels that somebody decided on, None for all; no other is doubted. The
+    embeddings should come from a network that did not learn these labels by heart.
     Raises InputError for too few shots, or where cleanlab is not installed.
     """
     x, y = np.asarray(embeddings, np.float32), np.asarray(labels, bool)
     if len(x) < FEWEST:
         what = f"{len(x)} labelled shots are too few to find wrong labels among them"
         raise InputError(what, mend=f"Label at least {FEWEST}.")
-    probabilities, likely = out_of_fold(x, y, taxonomy, folds, seed, on_fold)
+    said = np.ones_like(y) if known is None else np.asarray(known, bool)
+    y = y & said
+    probabilities, likely = out_of_fold(x, y, taxonomy, folds, seed, on_fold, said)
     around, _ = neighbours.nearest(x, min(nearest, len(x) - 1))
-    share = y[around].mean(1, dtype=np.float32)
-    doubted = _doubted(probabilities, y)
-    quality = _quality(probabilities, share, y)
+    of = said[around].sum(1, dtype=np.float32)
+    share = np.where(of > 0, y[around].sum(1) / np.maximum(of, 1), probabilities)
+    doubted = _doubted(probabilities, np.where(said, y, probabilities >= 0.5))
+    quality = np.where(said, _quality(probabilities, share.astype(np.float32), y), np.float32(1))
     telling = np.array([bool(kind.parent) for kind in taxonomy.classes])
     worst = (quality - 0.1 * (y & telling) - 0.05 * telling).argmin(1)
     least = quality.min(1)
     rows = np.flatnonzero(doubted & (least < 0.5))
     rows = rows[np.argsort(least[rows], kind="stable")]
     reasons = tuple(
-        _in_words(y[i], int(worst[i]), likely[i], probabilities[i], y[around[i]], taxonomy)
+        _in_words(
+            y[i],
+            int(worst[i]),
+            likely[i],
+            probabilities[i],
+            np.ma.array(y[around[i]], mask=~said[around[i]]),
+            taxonomy,
+        )
         for i in rows
     )
     return Suspects(rows, least[rows], worst[rows].astype(np.int64), likely[rows], reasons)
@@ -87,6 +99,7 @@ def out_of_fold(
     folds: int = FOLDS,
     seed: int = 0,
     on_fold: Callable[[int, int], None] = lambda done, total: None,
+    known: Labels | None = None,
 ) -> tuple[Floats, Labels]:
     """(n, C) probabilities and answers of every shot by a head that never saw its label."""
     fold = np.random.default_rng(seed).permutation(len(x)) % folds
@@ -95,7 +108,9 @@ def out_of_fold(
     likely = np.zeros(y.shape, bool)
     for k in range(folds):
         on_fold(k, folds)
-        made = head.fit(x[fold != k], y[fold != k], taxonomy, space=space)
+        rest = fold != k
+        said = None if known is None else known[rest]
+        made = head.fit(x[rest], y[rest], taxonomy, space=space, known=said)
         probabilities[fold == k] = made.probabilities(x[fold == k])
         likely[fold == k] = made.decide(x[fold == k])
     on_fold(folds, folds)
@@ -126,7 +141,7 @@ def _in_words(
     kind: int,
     suggested: Labels,
     probability: Floats,
-    around: Labels,
+    around: np.ma.MaskedArray[Any, Any],
     taxonomy: Taxonomy,
 ) -> str:
     """Why a shot is suspected: its worst label, and what stands against it."""
@@ -146,8 +161,10 @@ def _in_words(
     return f"labelled {name}: {seen}; out of fold {said[other]}, {said[kind]}"
 
 
-def _nearest_are(around: Labels, kind: int, name: str) -> str:
-    have, k = int(around[:, kind].sum()), len(around)
+def _nearest_are(around: np.ma.MaskedArray[Any, Any], kind: int, name: str) -> str:
+    have, k = int(around[:, kind].filled(False).sum()), int(around[:, kind].count())
+    if not k:
+        return f"none of its nearest is decided on {name}"
     if have == k:
         return f"its {k} nearest are all {name}"
     return f"{have} of its {k} nearest are {name}" if have else f"none of its {k} nearest is {name}"

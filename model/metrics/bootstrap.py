@@ -58,8 +58,13 @@ def interval(values: Floats) -> Interval:
     return float(low), float(high)
 
 
-def intervals_of(decided: Labels, labels: Labels) -> tuple[Interval, list[Interval]]:
-    """Of the macro F1 and of the F1 of each class: decided and true labels (n, C)."""
+def intervals_of(
+    decided: Labels, labels: Labels, known: Labels | None = None
+) -> tuple[Interval, list[Interval]]:
+    """Of the macro F1 and of the F1 of each class: decided and true labels (n, C), as far as they
+    are known, (n, C)."""
+    if known is not None:
+        decided, labels = decided & known, labels & known
     (f1,) = f1_draws((decided,), labels)
     occurs = labels.any(0)
     right, of = (decided & labels).sum(0), (decided | labels).sum(0)

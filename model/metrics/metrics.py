@@ -35,60 +35,74 @@ def evaluate(
     *,
     rare: Labels | None = None,
     taxonomy: Taxonomy | None = None,
+    known: Labels | None = None,
 ) -> dict[str, Any]:
     """All numbers for probabilities, true labels and decided labels, each (N, C).
 
+    `known` (N, C), here and below: the labels that somebody decided on, all where None; a shot is
+    left out for a class that is undecided on it.
     accuracy, precision, recall: micro, as section 3.2; macro_f1, macro_ap: mean over the classes
     that occur in `labels`; rare_f1: over those of them that are `rare` (C,), None without any;
     exact_match: shots with every label right; ece, loss (Eq. 6), brier: over all label cells;
     contradiction_rate: shots whose decided set breaks a hard rule.
     """
-    occurs = labels.any(0)
-    f1 = f1_scores(decided, labels)
-    ap = average_precisions(probabilities, labels)
-    numbers = micro(decided, labels) | {
+    said = np.ones_like(labels) if known is None else known
+    truth = labels & said
+    occurs = truth.any(0)
+    f1 = f1_scores(decided & said, truth)
+    ap = average_precisions(probabilities, labels, known)
+    numbers = micro(decided, labels, known) | {
         "macro_f1": _mean(f1[occurs]),
         "macro_ap": _mean(ap[occurs]),
         "rare_f1": None if rare is None else _mean(f1[occurs & rare]),
-        "exact_match": float((decided == labels).all(1).mean()) if len(labels) else None,
-        "ece": calibration_error(probabilities, labels),
-        "loss": cross_entropy(probabilities, labels),
-        "brier": float(((probabilities - labels) ** 2).mean()) if len(labels) else None,
+        "exact_match": _mean(((decided == labels) | ~said).all(1)),
+        "ece": calibration_error(probabilities, labels, known),
+        "loss": cross_entropy(probabilities, labels, known),
+        "brier": _mean(((probabilities - labels) ** 2)[said]),
     }
     if taxonomy is not None and taxonomy.rules:
         numbers["contradiction_rate"] = float(taxonomy.contradictions(decided).mean())
     return numbers
 
 
-def rare(names: Sequence[str], labels: Labels) -> Labels:
+def rare(names: Sequence[str], labels: Labels, known: Labels | None = None) -> Labels:
     """(C,) the paper's seven rare classes where all of them exist, so that scores can be compared;
     else those that some, but fewer than 5 % of the shots (N, C) show."""
-    known = [plain(name) for name in names]
+    ours = [plain(name) for name in names]
     seven = [plain(name) for name in RARE_SEVEN]
-    if set(seven) <= set(known):
-        return np.isin(known, seven)
-    shares = labels.mean(0) if len(labels) else np.zeros(len(known))
+    if set(seven) <= set(ours):
+        return np.isin(ours, seven)
+    said = np.ones_like(labels) if known is None else known
+    shares = (labels & said).sum(0) / np.maximum(said.sum(0), 1)
     return np.asarray((shares < RARE) & (shares > 0))
 
 
-def micro(decided: Labels, labels: Labels) -> dict[str, float | None]:
+def micro(decided: Labels, labels: Labels, known: Labels | None = None) -> dict[str, float | None]:
     """Accuracy, precision and recall over all label cells (section 3.2); None for 0/0."""
+    if known is not None:
+        decided, labels = decided[known], labels[known]
     right = int((decided & labels).sum())
     return {
-        "accuracy": float((decided == labels).mean()) if labels.size else None,
+        "accuracy": _mean(decided == labels),
         "precision": _ratio(right, int(decided.sum())),
         "recall": _ratio(right, int(labels.sum())),
     }
 
 
 def per_class(
-    probabilities: Floats, labels: Labels, decided: Labels, names: tuple[str, ...]
+    probabilities: Floats,
+    labels: Labels,
+    decided: Labels,
+    names: tuple[str, ...],
+    known: Labels | None = None,
 ) -> dict[str, dict[str, float | int | None]]:
     """Table 10 with F1 and average precision: class name -> numbers."""
-    f1, ap = f1_scores(decided, labels), average_precisions(probabilities, labels)
+    said = np.ones_like(labels) if known is None else known
+    f1 = f1_scores(decided & said, labels & said)
+    ap = average_precisions(probabilities, labels, known)
     table: dict[str, dict[str, float | int | None]] = {}
     for c, name in enumerate(names):
-        mine, true = decided[:, c : c + 1], labels[:, c : c + 1]
+        mine, true = decided[said[:, c], c], labels[said[:, c], c]
         some = bool(true.any())
         table[name] = micro(mine, true) | {
             "f1": float(f1[c]) if some else None,
@@ -98,7 +112,9 @@ def per_class(
     return table
 
 
-def confident(probabilities: Floats, labels: Labels, exclusive: bool) -> dict[str, float | None]:
+def confident(
+    probabilities: Floats, labels: Labels, exclusive: bool, known: Labels | None = None
+) -> dict[str, float | None]:
     """coverage: share of the answers surer than `SURE`; confident_accuracy: how many are right.
 
     An answer is a label cell, as sure as max(p, 1 - p); where classes are `exclusive` it is a shot,
@@ -110,6 +126,8 @@ def confident(probabilities: Floats, labels: Labels, exclusive: bool) -> dict[st
     else:
         sure = np.maximum(probabilities, 1 - probabilities) > SURE
         right = (probabilities >= 0.5) == labels
+        if known is not None:
+            sure, right = sure[known], right[known]
     return {
         "coverage": float(sure.mean()) if sure.size else None,
         "confident_accuracy": float(right[sure].mean()) if sure.any() else None,
@@ -129,7 +147,9 @@ def f1_scores(decided: Labels, labels: Labels) -> npt.NDArray[np.float64]:
     return np.divide(2.0 * right, total, out=np.zeros(len(right)), where=total > 0)
 
 
-def average_precisions(probabilities: Floats, labels: Labels) -> npt.NDArray[np.float64]:
+def average_precisions(
+    probabilities: Floats, labels: Labels, known: Labels | None = None
+) -> npt.NDArray[np.float64]:
     """(C,) average precision of each class; NaN where no shot shows it."""
     from model.metrics import torchvision_ops
 
@@ -139,19 +159,28 @@ def average_precisions(probabilities: Floats, labels: Labels) -> npt.NDArray[np.
 
     if len(labels) == 0:
         return np.full(labels.shape[1], np.nan)
+    some = np.ones_like(labels) if known is None else known
     p = torch.from_numpy(np.ascontiguousarray(probabilities, np.float32))
     y = torch.from_numpy(np.ascontiguousarray(labels).astype(np.int64))
     with warnings.catch_warnings():  # it warns of classes without a positive: NaN says so here
         warnings.simplefilter("ignore")
-        found = [binary_average_precision(p[:, c], y[:, c]) for c in range(labels.shape[1])]
+        found = [
+            binary_average_precision(p[some[:, c], c], y[some[:, c], c])
+            if some[:, c].any()
+            else np.nan
+            for c in range(labels.shape[1])
+        ]
     values = np.asarray(found, np.float64).copy()
-    values[~labels.any(0)] = np.nan
+    values[~(labels & some).any(0)] = np.nan
     return values
 
 
-def calibration_error(probabilities: Floats, labels: Labels, bins: int = _BINS) -> float | None:
+def calibration_error(
+    probabilities: Floats, labels: Labels, known: Labels | None = None, bins: int = _BINS
+) -> float | None:
     """Expected calibration error over all label cells, equal bins of probability."""
-    p, y = np.ravel(probabilities).astype(np.float64), np.ravel(labels)
+    some = slice(None) if known is None else known
+    p, y = np.ravel(probabilities[some]).astype(np.float64), np.ravel(labels[some])
     if p.size == 0:
         return None
     which = np.minimum((p * bins).astype(int), bins - 1)
@@ -160,12 +189,12 @@ def calibration_error(probabilities: Floats, labels: Labels, bins: int = _BINS) 
     return float(gap[count > 0].sum() / p.size)
 
 
-def cross_entropy(probabilities: Floats, labels: Labels) -> float | None:
+def cross_entropy(
+    probabilities: Floats, labels: Labels, known: Labels | None = None
+) -> float | None:
     """Eq. 6 as a mean over shots and classes; None without shots."""
-    if labels.size == 0:
-        return None
     right = np.where(labels, probabilities, 1 - probabilities).astype(np.float64)
-    return float(-np.log(np.maximum(right, 1e-12)).mean())
+    return _mean(-np.log(np.maximum(right if known is None else right[known], 1e-12)))
 
 
 def constant_prediction(labels: Labels) -> Labels:
@@ -178,5 +207,5 @@ def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _mean(values: npt.NDArray[np.float64]) -> float | None:
+def _mean(values: npt.NDArray[Any]) -> float | None:
     return float(values.mean()) if values.size else None

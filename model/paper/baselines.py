@@ -35,6 +35,7 @@ from model.training.judging import Judge
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
 Stop = Callable[[], bool]
 BACKBONE = "helium-resnet18"
 FOLDS = 3
@@ -58,6 +59,13 @@ class Known:
     taxonomy: Taxonomy
     seed: int
     stop: Stop
+    known: Labels | None = None
+    """(n, C) which of y somebody decided on; None: all."""
+
+    @property
+    def decided(self) -> Labels:
+        """`known`, spelt out."""
+        return np.ones_like(self.y) if self.known is None else self.known
 
 
 @dataclass(frozen=True)
@@ -179,13 +187,20 @@ def _judged(
         raise InputError(what, file=data.table.sources[0].path, mend=mend)
     x, asked = (seen[[at[int(r)] for r in rows]] for rows in (train, judge))
     with one_blas_thread():
-        answer = baseline.answer(Known(x, data.labels[train], asked, data.taxonomy, seed, stop))
+        answer = baseline.answer(_known(x, data, train, asked, seed, stop))
     if answer is None:
         return None
     judged = Judge(data, False, np.full(len(data.taxonomy), 0.5, np.float32))
     numbers = judged.numbers(answer.probabilities, judge, answer.decided)
-    true = data.labels[judge]
-    return numbers | metrics.confident(answer.probabilities, true, data.taxonomy.exclusive)
+    true, exclusive = data.labels[judge], data.taxonomy.exclusive
+    return numbers | metrics.confident(answer.probabilities, true, exclusive, data.known[judge])
+
+
+def _known(
+    x: Floats, data: TrainingData, train: Rows, asked: Floats, seed: int, stop: Stop
+) -> Known:
+    labels, decided = data.labels[train], data.known[train]
+    return Known(x, labels & decided, asked, data.taxonomy, seed, stop, decided)
 
 
 # -- blind guesses ---------------------------------------------------------------------------------
@@ -197,7 +212,8 @@ def _constant(known: Known) -> Answer:
 
 
 def _prevalence(known: Known) -> Answer:
-    return _decided(np.tile(known.y.mean(0, dtype=np.float32), (len(known.asked), 1)), known)
+    shares = known.y.sum(0) / np.maximum(known.decided.sum(0), 1)
+    return _decided(np.tile(shares.astype(np.float32), (len(known.asked), 1)), known)
 
 
 def _decided(probabilities: Floats, known: Known) -> Answer:
@@ -220,14 +236,15 @@ def _each_class(known: Known, classifier: Callable[[int], Any]) -> Answer | None
     """
     x, asked = (np.asarray(v, np.float64) for v in (known.x, known.asked))
     columns = []
-    for y in known.y.T:
+    for c, some in enumerate(known.decided.T):
         if known.stop():
             return None
+        y = known.y[some, c]
         fewer = int(min(y.sum(), (~y).sum()))
         if fewer < 2:
-            columns.append(np.full(len(asked), y.mean()))
+            columns.append(np.full(len(asked), y.mean() if len(y) else 0.0))
             continue
-        fitted = classifier(fewer).fit(x, y)
+        fitted = classifier(fewer).fit(x[some], y)
         columns.append(fitted.predict_proba(asked)[:, 1])
     return _decided(np.stack(columns, 1).astype(np.float32), known)
 
@@ -279,7 +296,7 @@ def _boosting(known: Known) -> Answer | None:
 def _probe(known: Known) -> Answer:
     """Logistic regression over the legal label sets (`model.active.head`), without the backbone's
     own."""
-    fitted = head.fit(known.x, known.y, known.taxonomy)
+    fitted = head.fit(known.x, known.y, known.taxonomy, known=known.known)
     decided = fitted.decide(known.asked)
     return Answer(fitted.probabilities(known.asked), decided)
 

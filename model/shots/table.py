@@ -64,6 +64,12 @@ class ShotTable:
     def __len__(self) -> int:
         return len(self.index_of)
 
+    @property
+    def decided(self) -> npt.NDArray[np.bool_]:
+        """(N, C) which of `labels` mean something: those of labelled shots, where known."""
+        of_shots = np.broadcast_to(self.labelled[:, None], self.labels.shape)
+        return of_shots.copy() if self.known is None else of_shots & self.known
+
     def geometry(self, row: int) -> Geometry:
         """What the file of a shot says about detector and beam."""
         return self.sources[self.source_of[row]].geometry

@@ -47,16 +47,28 @@ def set_probabilities(logits: npt.ArrayLike, legal: npt.ArrayLike, raised: Raise
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
+def agreeing(labels: npt.ArrayLike, known: npt.ArrayLike, legal: npt.ArrayLike) -> Labels:
+    """(N, L) which legal sets (L, C) have what labels (N, C) say of the known classes (N, C); all
+    where none has, for such labels say nothing."""
+    L, K = np.asarray(labels, bool), np.asarray(known, bool)
+    sets = np.asarray(legal, np.float32).T
+    against = (L & K).astype(np.float32) @ (1 - sets) + (~L & K).astype(np.float32) @ sets
+    found = against < 0.5
+    return np.asarray(found | ~found.any(1, keepdims=True))
+
+
 def log_normaliser(
-    logits: npt.ArrayLike, legal: npt.ArrayLike, raised: Raised = 0.0
+    logits: npt.ArrayLike, legal: npt.ArrayLike, raised: Raised = 0.0, of: Labels | None = None
 ) -> npt.NDArray[np.float64]:
     """(N,) logarithm of the sum over legal sets (L, C) of exp(their logits - raised), of logits
-    (N, C)."""
+    (N, C); of those sets alone that `of` (N, L) says."""
     x, weights = np.asarray(logits, np.float64), np.asarray(legal, np.float64).T
     step = _at_once(weights.shape[1])
     found = np.empty(len(x))
     for i in range(0, len(x), step):
         scores = x[i : i + step] @ weights - raised
+        if of is not None:
+            scores[~of[i : i + step]] = -np.inf
         top = scores.max(1)
         found[i : i + step] = top + np.log(np.exp(scores - top[:, None]).sum(1))
     return found

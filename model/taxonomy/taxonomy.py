@@ -142,9 +142,13 @@ class Taxonomy:
 
     # -- judging -------------------------------------------------------------------------------
 
-    def violations(self, labels: npt.ArrayLike) -> Labels:
-        """(..., C) label sets to (..., R): which rule each set breaks."""
+    def violations(self, labels: npt.ArrayLike, known: npt.ArrayLike | None = None) -> Labels:
+        """(..., C) label sets to (..., R): which rule each set breaks.
+
+        `known` (..., C): the decided classes. An undecided one breaks no rule: it may be there.
+        """
         L = np.asarray(labels, bool)
+        may = L if known is None else L | ~np.asarray(known, bool)
         broken = np.zeros((*L.shape[:-1], len(self.rules)), bool)
         for r, (rule, (left_of, right_of)) in enumerate(zip(self.rules, self._sides, strict=True)):
             left, right = L[..., left_of], L[..., right_of]
@@ -153,11 +157,11 @@ class Taxonomy:
             elif rule.kind == "never":
                 broken[..., r] = left.any(-1) & right.any(-1)
             elif rule.kind == "implies":
-                broken[..., r] = left.any(-1) & ~right.any(-1)
+                broken[..., r] = left.any(-1) & ~may[..., right_of].any(-1)
             elif rule.kind == "alone":
                 broken[..., r] = left.any(-1) & (L.sum(-1) > 1)
             else:
-                broken[..., r] = ~left.any(-1)
+                broken[..., r] = ~may[..., left_of].any(-1)
         return broken
 
     @cached_property
@@ -178,9 +182,9 @@ class Taxonomy:
             for rule in self.rules
         )
 
-    def contradictions(self, labels: npt.ArrayLike) -> Labels:
-        """(..., C) label sets to (...): True where a hard rule is broken."""
-        return np.asarray((self.violations(labels) & self.hard).any(-1))
+    def contradictions(self, labels: npt.ArrayLike, known: npt.ArrayLike | None = None) -> Labels:
+        """(..., C) label sets to (...): True where a hard rule is broken, see `violations`."""
+        return np.asarray((self.violations(labels, known) & self.hard).any(-1))
 
     def complete(self, labels: npt.ArrayLike) -> Labels:
         """Add every class that the present ones imply without a choice (a single `right`)."""

@@ -62,6 +62,16 @@ class TrainingData:
         return self.table.labels.astype(bool)
 
     @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """(N, C) which of them are decided; a class that was added later is not, on older ones."""
+        return self.table.decided
+
+    def targets(self, rows: Rows | slice = slice(None)) -> Tensor:
+        """(B, C) float32 labels of the rows as the losses take them: NaN where undecided."""
+        asked = np.where(self.known[rows], self.labels[rows], np.float32(np.nan))
+        return torch.from_numpy(asked.astype(np.float32))
+
+    @property
     def used(self) -> Rows:
         """Every row that this training looks at, sorted."""
         return np.sort(np.concatenate([self.training, self.tuning, self.evaluation]))
@@ -200,7 +210,8 @@ def in_hard_error(table: ShotTable) -> npt.NDArray[np.bool_]:
     """(N,) labelled shots whose labels break a hard rule: they take no part in training."""
     if table.taxonomy is None or not table.taxonomy.rules:
         return np.zeros(len(table), bool)
-    return np.asarray(table.labelled & table.taxonomy.contradictions(table.labels.astype(bool)))
+    broken = table.taxonomy.contradictions(table.labels.astype(bool), table.known)
+    return np.asarray(table.labelled & broken)
 
 
 def with_roles(table: ShotTable, seed: int = 0, seen: Flags | None = None) -> ShotTable:
@@ -282,7 +293,8 @@ def _check_labels(
     training: Rows,
     notes: list[str],
 ) -> None:
-    if (labels[usable] == labels[usable][:1]).all():
+    known = table.decided[usable]
+    if not ((labels[usable] & known).any(0) & (~labels[usable] & known).any(0)).any():
         raise InputError(
             f"all {int(usable.sum())} labelled shots carry the same labels;"
             " there is nothing to tell apart",

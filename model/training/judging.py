@@ -53,15 +53,22 @@ def unexplained(network: nn.Module, data: TrainingData, recipe: Recipe, engine: 
     1 where it knows nothing more than those.
     """
     rows = np.random.default_rng(0).permutation(data.training)[:_SAMPLE]
-    true = data.labels[rows]
+    true, known = data.labels[rows], data.known[rows]
     logits = logits_of(network, data, rows, recipe, engine)
     readings = [decoding.sigmoid(logits)]
     if recipe.rule_aware:  # it may have learnt either way
         readings.append(decoding.marginals(logits, data.taxonomy.legal_sets))
-    losses = [metrics.cross_entropy(p, true) or 0.0 for p in readings]
-    frequencies = np.broadcast_to(true.mean(0), true.shape).astype(np.float32)
-    blind = metrics.cross_entropy(frequencies, true) or 0.0
+    losses = [metrics.cross_entropy(p, true, known) or 0.0 for p in readings]
+    shares = np.broadcast_to(np.nan_to_num(frequencies(data, rows)), true.shape)
+    blind = metrics.cross_entropy(shares.astype(np.float32), true, known) or 0.0
     return min(1.0, min(losses) / max(blind, 1e-6))
+
+
+def frequencies(data: TrainingData, rows: Rows) -> Floats:
+    """(C,) share of the rows decided on a class that show it; NaN where none is."""
+    decided = data.known[rows]
+    shown, of = (data.labels[rows] & decided).sum(0), decided.sum(0)
+    return np.where(of > 0, shown / np.maximum(of, 1), np.nan).astype(np.float32)
 
 
 def untuned_thresholds(weights: Floats) -> Floats:
@@ -99,7 +106,8 @@ class Judge:
     @property
     def rare(self) -> Labels:
         """(C,) see `metrics.rare`; of all shots of this training."""
-        return metrics.rare(self.data.table.class_names, self.data.labels[self.data.used])
+        used, data = self.data.used, self.data
+        return metrics.rare(data.table.class_names, data.labels[used], data.known[used])
 
     def quick(self, logits: Floats, rows: Rows) -> dict[str, Any]:
         """The numbers without tuning: for curves and for the choice of the best epoch."""
@@ -109,9 +117,10 @@ class Judge:
 
     def counts(self, logits: Floats, rows: Rows) -> list[list[int]]:
         """Of each class: shots that rightly got it, that got it, that have it; untuned."""
-        true = self.data.labels[rows]
+        known = self.data.known[rows]
+        true = self.data.labels[rows] & known
         probabilities = decoding.probabilities(logits, self.legal, self.raised)
-        decided = self.decide(probabilities, self.limits)
+        decided = self.decide(probabilities, self.limits) & known
         each = ((decided & true).sum(0), decided.sum(0), true.sum(0))
         return [[int(n) for n in of_class] for of_class in zip(*each, strict=True)]
 
@@ -133,29 +142,30 @@ class Judge:
         """Temperature, thresholds and, under rules, the worth of a class, from logits of the tuning
         shots; under rules also from those of other shots, (n, C), whose labels are not looked at.
         """
-        true = self.data.labels[self.data.tuning]
-        temperature = calibration.fit_temperature(logits, true, self.legal, self.raised)
+        true, known = self.data.labels[self.data.tuning], self.data.known[self.data.tuning]
+        temperature = calibration.fit_temperature(logits, true, self.legal, self.raised, known)
         probabilities = calibration.probabilities_at(logits, temperature, self.legal, self.raised)
         if self.legal is not None:
             rest = calibration.probabilities_at(others, temperature, self.legal, self.raised)
             return temperature, *decoding.best_for_f1(np.concatenate([probabilities, rest]))
         odds = np.log(self.limits / (1 - self.limits)) / temperature
         untuned = decoding.sigmoid(odds)
-        return temperature, calibration.choose_thresholds(probabilities, true, untuned), None
+        limits = calibration.choose_thresholds(probabilities, true, untuned, known)
+        return temperature, limits, None
 
     def report(
         self, logits: Floats, temperature: float, thresholds: Floats, worth: Floats | None
     ) -> dict[str, Any]:
         """Everything about the evaluation shots, given their logits before the temperature."""
         rows, data = self.data.evaluation, self.data
-        true = data.labels[rows]
+        true, known = data.labels[rows], data.known[rows]
         probabilities = calibration.probabilities_at(logits, temperature, self.legal, self.raised)
         decided = self.decide(probabilities, thresholds, worth)
         before = calibration.probabilities_at(logits, 1.0, self.legal, self.raised)
         blind = metrics.constant_prediction(data.labels[data.training])
         guess = np.broadcast_to(blind, true.shape)
-        macro, each = bootstrap.intervals_of(decided, true)
-        per_class = metrics.per_class(probabilities, true, decided, data.table.class_names)
+        macro, each = bootstrap.intervals_of(decided, true, known)
+        per_class = metrics.per_class(probabilities, true, decided, data.table.class_names, known)
         for values, (low, high) in zip(per_class.values(), each, strict=True):
             if values["f1"] is not None:
                 values |= {"f1_low": low, "f1_high": high}
@@ -166,7 +176,7 @@ class Judge:
             "per_class": per_class,
             "constant": self.numbers(guess.astype(np.float32), rows, guess),
             "constant_labels": [n for n, c in zip(data.table.class_names, blind, strict=True) if c],
-            "ece_before_temperature": metrics.calibration_error(before, true),
+            "ece_before_temperature": metrics.calibration_error(before, true, known),
             "rare_classes": [
                 n for n, r in zip(data.table.class_names, self.rare, strict=True) if r
             ],
@@ -179,7 +189,7 @@ class Judge:
 
     def numbers(self, probabilities: Floats, rows: Rows, decided: Labels) -> dict[str, Any]:
         """`metrics.evaluate` of the rows; the same for networks and for what is no network."""
-        true = self.data.labels[rows]
         return metrics.evaluate(
-            probabilities, true, decided, rare=self.rare, taxonomy=self.data.taxonomy
-        )
+            probabilities, self.data.labels[rows], decided,
+            rare=self.rare, taxonomy=self.data.taxonomy, known=self.data.known[rows],
+        )  # fmt: skip

@@ -83,12 +83,11 @@ class Loop:
         self.rate, self.side = recipe.rate, recipe.side_at(0)
         self.seconds_before = 0.0
         self._begin = time.monotonic()
-        self._labels = torch.from_numpy(data.labels).float()
+        self._labels = data.targets()
 
     def _make_loss(self) -> nn.Module:
         recipe, data = self.recipe, self.data
-        labels = torch.from_numpy(data.labels[data.training])
-        weights = positive_weights(labels, recipe.class_weighting)
+        weights = positive_weights(data.targets(data.training), recipe.class_weighting)
         if recipe.rule_aware:
             sets = torch.from_numpy(data.taxonomy.legal_sets)
             return LegalSetLikelihood(sets, weights, recipe.smoothing)

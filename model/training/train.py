@@ -10,7 +10,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -36,15 +36,18 @@ from model.runs.folder import CACHE, EVENTS, METRICS, RECIPE, backbone_folder
 from model.runs.recipes import Recipe, to_toml
 from model.shots.hashes import Hashes, hashes_of
 from model.shots.table import ShotTable
+from model.taxonomy.taxonomy import plain
 from model.training import resume
 from model.training.data import TrainingData, prepare
 from model.training.engine import Engine, is_lost_peer
-from model.training.judging import logits_of, unexplained
+from model.training.judging import frequencies, logits_of, unexplained
 from model.training.loop import Loop, Start
 
 _NONE: Hashes = np.zeros(0, np.uint64)
 MOST_SETS = 2**16
 """Legal label sets that rule-aware output can be trained on; more cost too much a step."""
+_ABSENT = -5.0
+"""Logit of a class that a network does not find."""
 FLATTERED = (
     "The epoch that is best on the shots that judge is kept, as in the paper: its scores flatter."
 )
@@ -319,7 +322,8 @@ def _start(
     if interrupted is not None and "start" in interrupted:  # its weights are restored later
         about = Checkpoint(table.class_names, recipe, recipe.preprocessing())
         return checkpoint.build(about), Start(**interrupted["start"])
-    network, begun = _first_network(table, recipe, data, options)
+    network, begun, knows = _first_network(table, recipe, data, options)
+    _rest_undecided(network, data, knows)
     if not (begun and recipe.gentle):
         return network, Start(begun)
     engine.place(network)
@@ -329,8 +333,9 @@ def _start(
 
 def _first_network(
     table: ShotTable, recipe: Recipe, data: TrainingData, options: Options
-) -> tuple[Network, str]:
-    """The network before the first step, and in words where it begins ('' for chance)."""
+) -> tuple[Network, str, Sequence[str]]:
+    """The network before the first step, in words where it begins ('' for chance), and the classes
+    of which it knows something."""
     if options.warm_start is not None:
         network, about = checkpoint.load(options.warm_start)
         if about.network != recipe.network or about.recipe.activation != recipe.activation:
@@ -344,18 +349,34 @@ def _first_network(
         fresh = checkpoint.build(Checkpoint(table.class_names, recipe, recipe.preprocessing()))
         if same_classes(about.class_names, table.class_names):
             fresh.load_state_dict(network.state_dict())
-            return fresh, f"{said}."
+            return fresh, f"{said}.", about.class_names
         known = take_over(fresh, table.class_names, network, about.class_names)
         if not known:
             checkpoint.check_classes(about, table.class_names, options.warm_start)
-        return fresh, f"{said}; {known} of {len(table.class_names)} classes known by name."
+        said += f"; {known} of {len(table.class_names)} classes known by name."
+        return fresh, said, about.class_names
     about = Checkpoint(table.class_names, recipe, recipe.preprocessing())
     network = checkpoint.build(about, weights=recipe.weights)
     if recipe.prior:
-        share = data.labels[data.training].mean(0).clip(0.01, 0.99)
+        share = np.nan_to_num(frequencies(data, data.training)).clip(0.01, 0.99)
         odds = np.log(share / (1 - share)).astype(np.float32)
         network.head.linear.bias.data.copy_(torch.from_numpy(odds))
-    return network, begin(network, recipe, table.class_names) if recipe.backbone else ""
+    if not recipe.backbone:
+        return network, "", ()
+    knows = checkpoint.describe(backbone_folder(recipe.backbone)).class_names
+    return network, begin(network, recipe, table.class_names), knows
+
+
+def _rest_undecided(network: Network, data: TrainingData, knows: Sequence[str]) -> None:
+    """Let a class that no training shot is decided on, and of which the network knows nothing, be
+    one that it does not find: nothing that it learns would move it."""
+    known = data.known[data.training].any(0) | np.isin(
+        [plain(n) for n in data.table.class_names], [plain(n) for n in knows]
+    )
+    rest = torch.from_numpy(np.flatnonzero(~known))
+    with torch.no_grad():
+        network.head.linear.weight[rest] = 0.0
+        network.head.linear.bias[rest] = _ABSENT
 
 
 def _finish(loop: Loop, seconds: float) -> Event:

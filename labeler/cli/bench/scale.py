@@ -219,7 +219,7 @@ def _ask(folder: Path, n: int) -> Numbers:
         few[np.flatnonzero(has.labelled)[:LEARNT]] = True
         made = head.fit(
             has.embeddings[few], has.labels[few], project.taxonomy,
-            prior=has.prior, space=has.space,
+            prior=has.prior, space=has.space, known=has.decided[few],
         )  # fmt: skip
         loaded = time.perf_counter()
         chance = made.probabilities(has.embeddings)

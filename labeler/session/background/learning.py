@@ -218,6 +218,7 @@ class Learning(SessionPart):
                 BATCH,
                 self.strategy,
                 self.audit,
+                known=self.labels.decided.known[rows],
             )
         )
 

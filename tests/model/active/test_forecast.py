@@ -94,3 +94,15 @@ def test_few_labels_are_refused_with_what_to_do():
 
 def test_the_same_labels_foresee_the_same():
     assert forecast.forecast(*world(120), FREE) == forecast.forecast(*world(120), FREE)
+
+
+def test_shots_that_are_undecided_on_a_class_do_not_judge_it():
+    x, labels = world(240)
+    known = np.ones_like(labels)
+    known[::2, 1] = False
+    masked = forecast.forecast(x, labels & known, FREE, known=known)
+    taken = forecast.forecast(x, labels & known, FREE)
+    right = forecast.forecast(x, labels, FREE)
+    now = [made.classes[1].now.value for made in (right, masked, taken)]
+    assert now[1] == pytest.approx(now[0], abs=0.1)
+    assert now[2] < now[1] - 0.15, "half of its shots would count as errors"

@@ -332,3 +332,33 @@ def test_the_slope_of_the_cost_knows_the_odds_of_label_sets():
     _, residual = problem._surprise(logits)
     chance = decoding.marginals(logits, HELIUM.legal_sets, -odds)
     np.testing.assert_allclose(residual, chance - labels, atol=1e-5)
+
+
+def test_the_slope_is_that_of_the_cost_with_undecided_classes_too():
+    x, labels = world(30, width=5)
+    random = np.random.default_rng(1)
+    said = random.random(labels.shape) < 0.7
+    for taxonomy in (HELIUM, Taxonomy("free", HELIUM.classes, [])):
+        problem = head._Problem.of(x, labels & said, taxonomy, None, x, said)
+        logits = random.normal(size=labels.shape).astype(np.float32)
+        _, slope = problem._surprise(logits)
+        for cell in ((0, 3), (7, 1), (20, 9)):
+            step = np.zeros_like(logits)
+            step[cell] = 0.01
+            ends = [problem._surprise(logits + s * step)[0] for s in (1, -1)]
+            assert (ends[0] - ends[1]) / 0.02 == pytest.approx(slope[cell], abs=0.01)
+
+
+def test_a_class_that_is_undecided_on_most_shots_is_learnt_from_the_others():
+    x, labels = world(500, noise=0.5)
+    c = HELIUM.index("Newton Rings")
+    known = np.ones_like(labels)
+    known[:350, c] = False
+    right, masked, taken = (
+        head.fit(x, y, HELIUM, known=k).probabilities(x)[:, c]
+        for y, k in ((labels, None), (labels & known, known), (labels & known, None))
+    )
+    hidden = ~known[:, c] & labels[:, c]
+    assert right[hidden].mean() > 0.9
+    assert masked[hidden].mean() > 0.8
+    assert taken[hidden].mean() < 0.4, "the undecided were no negatives"

@@ -69,3 +69,14 @@ def test_few_labels_and_a_missing_package_are_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "cleanlab.multilabel_classification.filter", None)
     with pytest.raises(InputError, match=r"pip install 'airylabel\[active\]'"):
         suspicious.find(x, y, HELIUM)
+
+
+def test_a_class_that_is_undecided_on_a_shot_is_not_said_to_be_lacking():
+    x, y = world()
+    c = HELIUM.index("Streak")
+    streaks = np.flatnonzero(y[:, c])
+    known = np.ones_like(y)
+    known[streaks[:6], c] = False
+    found = suspicious.find(x, y & known, HELIUM, known=known)
+    assert not np.isin(streaks[:6], found.rows).any()
+    assert np.isin(streaks[:6], suspicious.find(x, y & known, HELIUM).rows).any()

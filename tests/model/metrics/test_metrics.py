@@ -235,3 +235,33 @@ def test_other_classes_are_rare_where_few_shots_show_them():
     labels = np.zeros((100, 3), bool)
     labels[:50, 0] = labels[:4, 1] = True
     assert metrics.rare(("one", "two", "never"), labels).tolist() == [False, True, False]
+
+
+def test_a_shot_is_left_out_for_the_classes_that_are_undecided_on_it():
+    rng = np.random.default_rng(5)
+    labels, decided = rng.random((2, 60, 3)) < 0.4
+    probabilities = np.where(decided, 0.9, 0.2).astype(np.float32)
+    known = np.ones_like(labels)
+    known[:40, 2] = False
+    found = metrics.evaluate(probabilities, labels & known, decided, known=known)
+    each = metrics.per_class(probabilities, labels & known, decided, ("a", "b", "c"), known)
+    alone = metrics.per_class(
+        probabilities[40:, 2:], labels[40:, 2:], decided[40:, 2:], ("c",)
+    )  # as if the others were never labelled
+    assert each["c"] == alone["c"]
+    assert found["accuracy"] == pytest.approx((decided == labels)[known].mean())
+    assert found["macro_f1"] == pytest.approx(np.mean([each[n]["f1"] for n in "abc"]))
+    assert found["exact_match"] == pytest.approx(((decided == labels) | ~known).all(1).mean())
+    _, intervals = bootstrap.intervals_of(decided, labels & known, known)
+    _, apart = bootstrap.intervals_of(decided[40:, 2:], labels[40:, 2:])
+    assert intervals[2] == pytest.approx(apart[0], abs=0.05)
+
+
+def test_thresholds_are_chosen_on_the_decided_labels():
+    rng = np.random.default_rng(6)
+    labels = rng.random((400, 1)) < 0.5
+    probabilities = np.where(labels, 0.45, 0.15).astype(np.float32)
+    known = rng.random((400, 1)) < 0.4
+    half = np.full(1, 0.5, np.float32)
+    (found,) = choose_thresholds(probabilities, labels & known, half, known)
+    assert 0.15 < found <= 0.45

@@ -290,3 +290,19 @@ def test_a_taxonomy_that_is_missing_or_not_shipped_is_named(tmp_path):
         load(tmp_path / "gone.toml")
     with pytest.raises(InputError, match=r"'xenon'.*cxidb, helium"):
         find("xenon")
+
+
+@given(any_rows, any_rows)
+def test_an_undecided_class_breaks_no_rule_that_it_might_keep(labels, known):
+    labels = labels & known
+    open_ones = np.flatnonzero(~known)
+    every = [labels.copy() for _ in range(2 ** min(len(open_ones), 6))]
+    for number, candidate in enumerate(every):
+        for k, c in enumerate(open_ones[:6]):
+            candidate[c] = number >> k & 1
+    if len(open_ones) <= 6:
+        kept = (~HELIUM.violations(np.array(every))).any(0)
+        np.testing.assert_array_equal(~HELIUM.violations(labels, known), kept)
+    broken = HELIUM.violations(labels)
+    assert not (HELIUM.violations(labels, known) & ~broken).any()
+    np.testing.assert_array_equal(HELIUM.violations(labels, np.ones_like(labels)), broken)

@@ -144,3 +144,57 @@ def test_the_temperature_is_found_beside_class_weights():
     rows = LEGAL[[rng.choice(len(LEGAL), p=p / p.sum()) for p in chances.astype(float)]]
     found = fit_temperature((2 * logits).astype(np.float32), rows, LEGAL, raised)
     assert found == pytest.approx(2, rel=0.1)
+
+
+def test_an_undecided_class_counts_neither_for_nor_against():
+    rng = np.random.default_rng(2)
+    x, y = (
+        torch.tensor(rng.normal(size=(6, 11))),
+        torch.tensor(rng.integers(0, 2, (6, 11))).double(),
+    )
+    y[:4, 7] = torch.nan
+    x.requires_grad_()
+    loss = CrossEntropy(torch.ones(11))(x, y)
+    loss.backward()
+    assert (x.grad[:4, 7] == 0).all()
+    assert (x.grad[4:, 7] != 0).all()
+    cells = torch.nn.functional.binary_cross_entropy_with_logits(
+        x.detach(), y.nan_to_num(), reduction="none"
+    )
+    cells[:4, 7] = 0  # every decided cell weighs what it did
+    assert loss.item() == pytest.approx(cells.mean().item())
+
+
+def test_under_rules_a_row_with_undecided_classes_is_as_likely_as_all_sets_that_it_may_be():
+    rng = np.random.default_rng(3)
+    logits, rows = rng.normal(size=(5, 11)), LEGAL[rng.integers(0, len(LEGAL), 5)]
+    hidden = rng.random((5, 11)) < 0.4
+    expected = [
+        -np.log(brute_force(x)[((s == LEGAL) | h).all(1)].sum())
+        for x, s, h in zip(logits, rows, hidden, strict=True)
+    ]
+    given = torch.from_numpy(np.where(hidden, np.nan, rows)).float()
+    loss = LegalSetLikelihood(torch.from_numpy(LEGAL), torch.ones(11))
+    found = loss(torch.from_numpy(logits).float(), given)
+    assert found.item() == pytest.approx(np.mean(expected) / 11, rel=1e-5)
+
+
+def test_undecided_shots_are_no_negatives_in_the_weight_of_a_class():
+    labels = torch.tensor([[1.0, 1.0], [0.0, 0.0], [0.0, torch.nan], [0.0, torch.nan]])
+    torch.testing.assert_close(positive_weights(labels, 1.0), torch.tensor([3.0, 1.0]))
+
+
+def test_the_temperature_is_that_of_the_decided_labels():
+    rng = np.random.default_rng(4)
+    sets = LEGAL[rng.integers(0, len(LEGAL), 400)]
+    logits = (6 * sets - 3 + rng.normal(size=sets.shape)).astype(np.float32)
+    known = np.ones_like(sets)
+    known[:, 7] = rng.random(400) < 0.3
+    wrong = sets & known
+    for legal in (None, LEGAL):
+        right, masked, taken = (
+            fit_temperature(logits, labels, legal, 0.0, k)
+            for labels, k in ((sets, None), (wrong, known), (wrong, None))
+        )
+        assert masked == pytest.approx(right, rel=0.15)
+        assert taken > 1.3 * right, "taking the undecided for absent blames the network"

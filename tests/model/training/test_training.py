@@ -23,6 +23,7 @@ from model.runs.recipes import named
 from model.shots.table import table_of_file
 from model.taxonomy import decoding
 from model.training import resume
+from model.training.data import in_hard_error, prepare
 from model.training.loop import Loop
 from model.training.train import Options, train
 from tests.helpers.shots import NAMES, make_file, make_shots, tiny_recipe, write_file
@@ -342,3 +343,47 @@ def test_every_recipe_trains_every_network(name, network, tmp_path):
     events = run(make_file(tmp_path / "s.h5", n=24), tmp_path / "run", recipe)
     assert events[-1]["event"] == "finished", events[-1]
     assert checkpoint.describe(tmp_path / "run").network == network
+
+
+def test_a_class_that_is_undecided_on_most_shots_is_learnt_from_the_others(tmp_path):
+    table = table_of_file(make_file(tmp_path / "shots.h5", 60))
+    empty = table.class_names.index("Empty")
+    known = np.ones(table.labels.shape, bool)
+    known[::3, empty] = False
+    labels = np.where(known, table.labels, 0).astype(np.uint8)
+    some = replace(table, labels=labels, known=known, fingerprint="undecided")
+    recipe = tiny_recipe(epochs=6, tuning=0.0, batch=8)
+    *_, last = train(some, recipe, tmp_path / "run")
+    assert last["event"] == "finished", last
+    report = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
+    judged = np.flatnonzero(prepare(some, recipe, 0).table.labelled)
+    assert len(judged) == 60
+    cells = report["class_counts"][-1][empty]
+    rows = prepare(some, recipe, 0).evaluation
+    assert cells[2] == int((table.labels[rows, empty] & known[rows, empty]).sum())
+    assert report["per_class"]["Empty"]["shots"] == cells[2]
+
+
+def test_a_class_that_no_training_shot_is_decided_on_is_not_found(tmp_path):
+    table = table_of_file(make_file(tmp_path / "shots.h5", 40))
+    known = np.ones(table.labels.shape, bool)
+    known[:, 0] = False
+    some = replace(table, labels=np.where(known, table.labels, 0).astype(np.uint8), known=known)
+    *events, last = train(some, tiny_recipe(epochs=1, tuning=0.0), tmp_path / "run")
+    assert last["event"] == "finished", last
+    assert any(f"labelled {table.class_names[0]}" in e.get("text", "") for e in events)
+    network, _about = checkpoint.load(tmp_path / "run")
+    assert float(network.head.linear.bias[0]) < -4
+    assert np.allclose(network.head.linear.weight[0].detach(), 0, atol=1e-3)
+
+
+def test_labels_of_a_shot_whose_only_missing_class_is_undecided_break_no_rule(tmp_path):
+    table = table_of_file(make_file(tmp_path / "shots.h5", 40))
+    labels, names = table.labels.copy(), list(table.class_names)
+    shape, round_one = names.index("Spherical/Oblate"), names.index("Round")
+    known = np.ones(labels.shape, bool)
+    labels[0] = 0
+    labels[0, round_one], known[0, shape] = 1, False
+    some = replace(table, labels=labels)
+    assert in_hard_error(some)[0], "Round without its shape"
+    assert not in_hard_error(replace(some, known=known))[0], "its shape is not decided yet"
