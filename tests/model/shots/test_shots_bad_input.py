@@ -135,8 +135,9 @@ def test_a_part_that_goes_away_while_it_is_read_is_named(tmp_path):
             source.read(4)
 
 
-def test_a_folder_is_not_a_file(tmp_path):
-    assert "not a file" in refused(tmp_path)
+
+def test_a_folder_without_shots_is_refused(tmp_path):
+    assert "is a folder in which nothing" in refused(tmp_path)
 
 
 def test_an_empty_file_is_named(tmp_path):
