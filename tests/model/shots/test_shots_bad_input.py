@@ -135,7 +135,6 @@ def test_a_part_that_goes_away_while_it_is_read_is_named(tmp_path):
             source.read(4)
 
 
-
 def test_a_folder_without_shots_is_refused(tmp_path):
     assert "is a folder in which nothing" in refused(tmp_path)
 
