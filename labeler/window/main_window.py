@@ -29,6 +29,7 @@ from labeler.session.session import Session
 from labeler.window.commands.actions import Actions
 from labeler.window.dialogs.project_files import ProjectFiles
 from labeler.window.frame import remember
+from labeler.window.frame.guide import Guide, is_demo
 from labeler.window.frame.notes import NoteArea
 from labeler.window.frame.retrain import RetrainBar
 from labeler.window.frame.start import StartPage
@@ -162,6 +163,12 @@ class MainWindow(QMainWindow):
         name = "" if opened is None else f"{opened.project.name}{prepared} – "
         self.setWindowTitle(f"{name}airylabel")
 
+    def _offer_guide(self) -> None:
+        """Lead through the first label of a demo, once."""
+        wanted = self.settings["guide"] and is_demo(self.session)
+        if wanted and not self.findChildren(Guide):
+            self.show_guide()
+
     def _leave_project(self) -> None:
         """The first page; what is opened from there begins with Label."""
         self.tab = "Label"
@@ -181,6 +188,7 @@ class MainWindow(QMainWindow):
             if self.tab == "Label":
                 self.label.pattern.setFocus()
         self.actions_.refresh()
+        self._offer_guide()
 
     def _show_class_keys(self) -> None:
         keymap = self.actions_.keymap
@@ -339,6 +347,13 @@ class MainWindow(QMainWindow):
         view, focus = self.stack.currentWidget(), QApplication.focusWidget()
         inside = focus is not None and about(focus) != FIRST and not self.bar.isAncestorOf(focus)
         open_manual(self, about(focus if inside else view))
+
+    def show_guide(self) -> None:
+        """The guided first label, from its first step."""
+        for guide in self.findChildren(Guide):
+            guide.leave()
+        self.show_tab("Label")
+        Guide(self)
 
     def show_keys(self) -> None:
         """The sheet of all keys."""

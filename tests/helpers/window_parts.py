@@ -120,7 +120,7 @@ class MadeUpRun:
     """Answers like `labeler.runs.predictions.Predictions`: sure of Round, except on every third
     shot."""
 
-    run, input = "0001", "pattern"
+    run, name, input = "0001", "run 1", "pattern"
 
     def __init__(self, session: Session) -> None:
         n, c = session.labels.n_shots, len(session.labels.taxonomy)

@@ -75,7 +75,9 @@ def walk(project: Path, everything: bool = False) -> Iterator[Event]:
     with tempfile.TemporaryDirectory() as folder:
         theme.apply(app, "dark")
         session = Session()
-        window = MainWindow(session, Settings(Path(folder) / "settings.toml"))
+        settings = Settings(Path(folder) / "settings.toml")
+        settings.set("guide", False)
+        window = MainWindow(session, settings)
         window.resize(*SIZES[0])
         window.show()
         try:

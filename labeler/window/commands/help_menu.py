@@ -15,6 +15,7 @@ TABLE: tuple[Command, ...] = (
         icon="search",
     ),
     command("manual", "Manual", "F1", "Help", "always", lambda w: w.show_manual(), icon="info"),
+    command("guide", "Guided first label", "", "Help", "project", lambda w: w.show_guide()),
     command("keys", "Keys…", "?", "Help", "always", lambda w: w.show_keys(), icon="keys"),
     command("menu", "Menu", "F10", "Help", "always", lambda w: w.bar.open_menu()),
     command("log", "Messages…", "Ctrl+L", "Help", "always", lambda w: w.show_log()),

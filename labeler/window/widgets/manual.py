@@ -60,6 +60,8 @@ ABOUT = {
     "PeopleDialog": "annotators",
     "ClassesDialog": "classes",
     "RestoreDialog": "backups",
+    "SettingsPage": "settings",
+    "Guide": "start#guided-first-label",
     "LogDialog": MESSAGES,
     "Manual": FIRST,
 }

@@ -1,0 +1,226 @@
+"""The guided first label: a small panel in the demo that says one thing to do at a time.
+
+It watches what is really so in the session and goes on by itself. It changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QToolButton, QVBoxLayout
+
+from labeler.project.store.records import LABELLED
+from labeler.session.session import Session
+from labeler.window.widgets import theme
+from labeler.window.widgets.manual import open_manual
+from labeler.window.widgets.parts import label, set_role
+
+if TYPE_CHECKING:
+    from labeler.window.main_window import MainWindow
+
+DEMO = "simulation"
+"""Annotator of the labels that a demo project comes with: this is how a demo is known."""
+WIDTH = 330
+MARGIN = 14
+
+
+@dataclass(frozen=True)
+class State:
+    """What the steps look at: the shot on screen, own decisions, what is shown."""
+
+    row: int
+    decided: bool
+    own: int
+    heat: bool
+    tab: str
+    trains: bool
+    has_run: bool
+
+
+@dataclass(frozen=True)
+class GuideStep:
+    """What to do, and when it is done: from the state at the step's begin and that of now."""
+
+    title: str
+    text: str
+    done: Callable[[State, State], bool]
+
+
+STEPS = (
+    GuideStep(
+        "Find a shot to decide",
+        "Most shots of the demo have labels already. Press U: it goes to the next undecided shot.",
+        lambda then, now: now.row >= 0 and not now.decided,
+    ),
+    GuideStep(
+        "Decide",
+        "Look at the pattern and press the key of what you see: 1 Round, 2 Elliptical, 4 Streak,"
+        " 0 Empty. Its superclass comes along. The label is stored at once.",
+        lambda then, now: now.own > then.own,
+    ),
+    GuideStep(
+        "Take it back",
+        "Ctrl+Z undoes the whole gesture. It works after a restart too.",
+        lambda then, now: now.own < then.own,
+    ),
+    GuideStep(
+        "Decide again, and go on",
+        "Press the class key again, then → for the next shot.",
+        lambda then, now: now.own > then.own and now.row != then.row,
+    ),
+    GuideStep(
+        "See where the network looks",
+        "Press H: the pattern stays bright where the network found the class. If nothing is shown,"
+        " the first training still runs at the lower left: wait, or skip this step.",
+        lambda then, now: now.heat and now.has_run,
+    ),
+    GuideStep(
+        "Many at once",
+        "Ctrl+2 opens Grid: pull a band over alike shots, and one class key labels all of them.",
+        lambda then, now: now.tab == "Grid",
+    ),
+    GuideStep(
+        "Retrain",
+        "Ctrl+R trains a network on all labels so far, while you go on. Ctrl+1 leads back to Label.",
+        lambda then, now: now.trains,
+    ),
+)
+LAST = (
+    "That is all you need",
+    "F1 opens the manual at the page of what you see, Ctrl+K finds every command.",
+)
+
+
+class Guide(QFrame):
+    """The panel at the upper right of the pattern; `place` is the step on screen, from 0."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self.host, self.session = window, window.session
+        self.place = 0
+        self.setObjectName("note")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.title, self.words = label(role="heading", wrap=True), label(wrap=True)
+        self.count = label(role="muted")
+        self.skip, self.more = QPushButton("Skip this step"), QPushButton("Open the manual")
+        self.away = QToolButton()
+        self.away.setIcon(theme.icon("close", "muted"))
+        self.away.setAccessibleName("End the guided first label")
+        self.away.setToolTip("End; Help → Guided first label brings it back")
+        for button in (self.skip, self.more, self.away):
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.skip.clicked.connect(self.go_on)
+        self.more.clicked.connect(lambda: open_manual(self.host, "label"))
+        self.away.clicked.connect(self.end)
+        self._lay_out()
+        self._connect()
+        window.installEventFilter(self)
+        self._begin_step()
+        self.show()
+
+    def _lay_out(self) -> None:
+        head, foot = QHBoxLayout(), QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(self.count)
+        head.addWidget(self.away)
+        foot.addStretch(1)
+        foot.addWidget(self.more)
+        foot.addWidget(self.skip)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(14, 10, 10, 10)
+        column.addLayout(head)
+        column.addWidget(self.words)
+        column.addLayout(foot)
+        self.setFixedWidth(WIDTH)
+
+    def _connect(self) -> None:
+        session = self.session
+        for signal in (
+            session.labels.labels_changed,
+            session.cursor.shot_changed,
+            session.heat.heat_changed,
+            session.training.changed,
+            self.host.stack.currentChanged,
+        ):
+            signal.connect(self.look)
+        session.project_left.connect(self.leave)
+
+    def state(self) -> State:
+        """What is so now."""
+        session = self.session
+        own = 0
+        if session.opened is not None:
+            own = np.count_nonzero(session.labels.decided.own_status & LABELLED)
+        row = session.cursor.row
+        return State(
+            row=row,
+            decided=row >= 0 and session.labelling.is_decided(),
+            own=int(own),
+            heat=session.heat.on,
+            tab=self.host.tab,
+            trains=session.training.is_running,
+            has_run=session.predictions.run is not None,
+        )
+
+    def look(self, *_: object) -> None:
+        """Go on where the step on screen is done."""
+        if self.place < len(STEPS) and STEPS[self.place].done(self._then, self.state()):
+            self.go_on()
+
+    def go_on(self) -> None:
+        """The next step; one that is done already is shown all the same, and left by Skip."""
+        self.place += 1
+        self._begin_step()
+
+    def end(self) -> None:
+        """Go away, and do not come by itself again."""
+        self.host.settings.set("guide", False)
+        self.leave()
+
+    def leave(self) -> None:
+        """Go away with the project."""
+        self.host.removeEventFilter(self)
+        self.hide()
+        self.deleteLater()
+
+    def _begin_step(self) -> None:
+        self._then = self.state()
+        last = self.place >= len(STEPS)
+        step = STEPS[min(self.place, len(STEPS) - 1)]
+        title, words = LAST if last else (step.title, step.text)
+        self.title.setText(title)
+        self.words.setText(words)
+        self.count.setText("" if last else f"{self.place + 1} of {len(STEPS)}")
+        self.setAccessibleName(f"{title}. {words}")
+        self.skip.setVisible(not last)
+        self.more.setVisible(last)
+        set_role(self.more, "main")
+        self._put()
+
+    def _put(self) -> None:
+        """Over the upper right of the pattern, or of whatever view stands there."""
+        pattern = self.host.label.pattern
+        right = self.host.width() - 300
+        if pattern.isVisible():
+            right = pattern.mapTo(self.host, pattern.rect().topRight()).x()
+        top = self.host.stack.mapTo(self.host, self.host.stack.rect().topLeft()).y()
+        self.setFixedHeight(self.layout().totalHeightForWidth(WIDTH))  # type: ignore[union-attr]
+        self.move(right - WIDTH - MARGIN, top + MARGIN)
+        self.raise_()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if event is not None and event.type() == QEvent.Type.Resize:
+            self._put()
+        return False
+
+
+def is_demo(session: Session) -> bool:
+    """Whether the open project is a demo."""
+    if session.opened is None:
+        return False
+    known = session.opened.project.store.annotators()
+    return any(a.name == DEMO and a.kind == "import" for a in known)
