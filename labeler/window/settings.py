@@ -86,7 +86,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("hidden_share", 0.05, "Blind checks, no suggestion shown", Share, _HELP),
     Setting("scheduler", "", "Scheduler", Text, _JOBS),
     Setting("workers", 0, "Workers", Workers, _JOBS),
-    Setting("guide", True, "Guided first label in the demo", bool),
+    Setting("guide", True, "Guided first label in a demo", bool, _LOOK),
     Setting("keys", {}, "Own keys", dict[Text, Texts]),
     Setting("recent", [], "Folders of recent projects", Texts),
     Setting("progress", {}, "How far recent projects were when closed", dict[Text, Text]),

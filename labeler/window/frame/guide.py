@@ -85,7 +85,7 @@ STEPS = (
     ),
     GuideStep(
         "Retrain",
-        "Ctrl+R trains a network on all labels so far, while you go on. Ctrl+1 leads back to Label.",
+        "Ctrl+R trains a network on all labels so far, while you go on. Ctrl+1 is Label again.",
         lambda then, now: now.trains,
     ),
 )

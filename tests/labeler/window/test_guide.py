@@ -1,4 +1,4 @@
-"""The guided first label: it is done by doing it, in the demo alone, and goes when it is told to."""
+"""The guided first label: done by doing it, in the demo alone, and gone when it is told to go."""
 
 from __future__ import annotations
 
@@ -100,6 +100,7 @@ def test_it_stands_over_the_pattern_and_cuts_no_text(window, guide):
 def test_every_key_that_it_names_does_what_it_says(window):
     said = " ".join(step.text for step in STEPS)
     for key, id in (("U", "next_undecided"), ("Ctrl+Z", "undo"), ("H", "heat"),
-                    ("Ctrl+2", "view_grid"), ("Ctrl+R", "retrain"), ("4", "class.Streak")):  # fmt: skip
+                    ("Ctrl+2", "view_grid"), ("Ctrl+R", "retrain"),
+                    ("4", "class.Streak")):  # fmt: skip
         assert key in said
         assert window.actions_.keymap.owner(key).id == id
