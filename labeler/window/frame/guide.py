@@ -154,12 +154,12 @@ class Guide(QFrame):
         session = self.session
         own = 0
         if session.opened is not None:
-            own = np.count_nonzero(session.labels.decided.own_status & LABELLED)
+            own = int(np.count_nonzero(session.labels.decided.own_status & LABELLED))
         row = session.cursor.row
         return State(
             row=row,
             decided=row >= 0 and session.labelling.is_decided(),
-            own=int(own),
+            own=own,
             heat=session.heat.on,
             tab=self.host.tab,
             trains=session.training.is_running,
