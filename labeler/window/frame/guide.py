@@ -29,7 +29,7 @@ MARGIN = 14
 
 
 @dataclass(frozen=True)
-class State:
+class GuideState:
     """What the steps look at: the shot on screen, own decisions, what is shown."""
 
     row: int
@@ -47,7 +47,7 @@ class GuideStep:
 
     title: str
     text: str
-    done: Callable[[State, State], bool]
+    done: Callable[[GuideState, GuideState], bool]
 
 
 STEPS = (
@@ -149,14 +149,14 @@ class Guide(QFrame):
             signal.connect(self.look)
         session.project_left.connect(self.leave)
 
-    def state(self) -> State:
+    def state(self) -> GuideState:
         """What is so now."""
         session = self.session
         own = 0
         if session.opened is not None:
             own = int(np.count_nonzero(session.labels.decided.own_status & LABELLED))
         row = session.cursor.row
-        return State(
+        return GuideState(
             row=row,
             decided=row >= 0 and session.labelling.is_decided(),
             own=own,
