@@ -56,17 +56,17 @@ class Child:
             theirs.close()
 
     def ask(self, message: Any, limit_s: float | None = None) -> Any:
-        """Send a message and hear the answer; see `hear`."""
+        """Send a message and hear the answer; see `receive`."""
         self.say(message)
-        return self.hear(limit_s)
+        return self.receive(limit_s)
 
     def say(self, message: Any) -> None:
-        """Send a message; `hear` finds out where the process is dead."""
+        """Send a message; `receive` finds out where the process is dead."""
         if self._connection is not None:
             with suppress(OSError):
                 self._connection.send(message)
 
-    def hear(self, limit_s: float | None = None) -> Any:
+    def receive(self, limit_s: float | None = None) -> Any:
         """The next message; Lost.SILENT after `limit_s` seconds, Lost.DEAD without a process."""
         try:
             if self._connection is None:

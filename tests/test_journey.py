@@ -8,7 +8,7 @@ from PyQt6.QtCore import Qt
 
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
-from labeler.runs.offers import Order
+from labeler.runs.offers import TrainingOrder
 from labeler.session.session import Session
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
@@ -102,7 +102,7 @@ def test_a_week_in_the_window_ends_with_a_network_that_shows_where_it_looked(
 
     training = session.training
     assert training.lacking() == ""
-    training.start(Order(epochs=2))
+    training.start(TrainingOrder(epochs=2))
     qtbot.waitUntil(lambda: not training.is_running, timeout=FOUR_MINUTES)
     assert training.outcome is None or training.outcome.ok, training.outcome.message
     assert len(training.curves.epochs) == 2

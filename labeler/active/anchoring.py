@@ -22,7 +22,7 @@ _Z = 1.96
 
 
 def is_hidden(rows: npt.ArrayLike, share: float, seed: int = 0) -> npt.NDArray[np.bool_]:
-    """Of which rows the reading is hidden: a fixed random part, the same in every sitting."""
+    """Of which rows the reading is hidden: a fixed random part, the same in every session."""
     rows = np.asarray(rows, np.uint64)
     # splitmix64, in whole arrays: those wrap around without a word
     x = rows.reshape(-1) + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)

@@ -31,7 +31,7 @@ SEEN = (
 
 
 @dataclass(frozen=True)
-class Known:
+class Evidence:
     """Embeddings (N, D), NaN where a shot has none; labels (N, C) where labelled (N,); prior.
 
     `decided` (N, C): which of the labels somebody decided on. `seen`: the network
@@ -47,7 +47,7 @@ class Known:
     seen: bool
 
 
-def known(project: Project, unseen: bool = False) -> Known:
+def known(project: Project, unseen: bool = False) -> Evidence:
     """Everything the instant head of a project learns from.
 
     `unseen`: rather from a network that saw none of the labels. Raises InputError where no network
@@ -62,7 +62,7 @@ def known(project: Project, unseen: bool = False) -> Known:
     space = head.space_of(every)
     seen = ground.predictions is not None
     labels, decided = table.labels.astype(bool), table.decided
-    return Known(found, labels, table.labelled & readable, decided, prior, space, seen)
+    return Evidence(found, labels, table.labelled & readable, decided, prior, space, seen)
 
 
 def _ground(project: Project, table: ShotTable, unseen: bool = False) -> Ground:
@@ -99,7 +99,7 @@ def next_shots(
     )  # fmt: skip
 
 
-def foreseen(project: Project, more: int = 100) -> Forecast:
+def forecast_for(project: Project, more: int = 100) -> Forecast:
     """What `more` labels on top of those so far would buy; InputError below 40 labels.
 
     By the shipped network where it has read all shots, for a run has seen the labels that judge it;
@@ -125,7 +125,7 @@ def class_fractions(project: Project, seed: int = 0) -> tuple[Fraction, ...]:
     try:
         found = np.isfinite(grounds.embeddings(_ground(project, table)))
         askable = np.asarray(found.all(1), bool)
-    except InputError:  # nobody has read them: then all count
+    except InputError:  # no one has read them: then all count
         askable = np.ones(len(table), bool)
     askable &= table.labelled | ((merged.status & SKIPPED) == 0)
     return fractions(

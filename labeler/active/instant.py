@@ -113,12 +113,12 @@ class Instant:
                 answer = self._child.ask(request)
             if answer is not Lost.DEAD:
                 deaths = 0
-            self._tell(answer)
+            self._report(answer)
         self._child.end()
 
     def _start(self) -> None:
         self._child.start()
-        self._child.hear()
+        self._child.receive()
 
     def _next(self) -> tuple[str, Any] | None:
         with self._changed:
@@ -129,7 +129,7 @@ class Instant:
                 self._changed.wait()
         return None
 
-    def _tell(self, answer: Answer | Lost | None) -> None:
+    def _report(self, answer: Answer | Lost | None) -> None:
         if self._closing or answer is None:
             return
         died = InputError("the process that learns ended", mend="Suggestions come from the run.")

@@ -37,13 +37,13 @@ def serve(connection: Connection) -> None:
     with contextlib.suppress(psutil.Error, OSError):  # the window goes first
         low = psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else 5
         psutil.Process().nice(low)
-    server = Server()
+    server = InstantServer()
     connection.send("ready")
     while True:
         connection.send(server.answer(*connection.recv()))
 
 
-class Server:
+class InstantServer:
     """One ground at a time and the head that was fitted on it last."""
 
     def __init__(self) -> None:

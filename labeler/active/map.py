@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +21,7 @@ import numpy.typing as npt
 from labeler.active import embeddings as grounds
 from labeler.active.messages import Ground
 from labeler.project.folder import CACHE
-from labeler.queue.facts import CLUSTER
-from model.errors import InputError
+from labeler.project.project import Project
 from model.events import Event, event
 from model.output_files import explained, write_arrays
 from model.prediction.embedding_file import network_key
@@ -61,28 +59,6 @@ class ShotMap:
 def plain(places: Floats) -> ShotMap:
     """A map without clusters."""
     return ShotMap(places, np.full(len(places), -1, np.int16))
-
-
-def give_clusters(session: Any, found: ShotMap | None) -> None:
-    """Let queue and grid know the clusters of a map, if it has any."""
-    if found is not None and found.clusters:
-        numbers = np.where(found.cluster >= 0, found.cluster + 1.0, np.nan)
-        session.queue.give_numbers(CLUSTER, numbers)
-
-
-def look_for_clusters(session: Any) -> None:
-    """The same where they are not known yet and a map was made on these embeddings."""
-    opened = session.opened
-    if opened is None or CLUSTER in session.queue.numbers:
-        return
-    if not any((opened.folder / CACHE).glob("map-*.npz")):
-        return
-    try:
-        path = path_of(opened.folder, ground_of(opened.project))
-    except (InputError, OSError) as error:
-        log.warning("the clusters of the map are not known: %s", error)
-        return
-    give_clusters(session, load(path, session.labels.n_shots))
 
 
 def path_of(folder: Path, ground: Ground) -> Path:
@@ -131,7 +107,7 @@ def save(path: Path, made: ShotMap) -> None:
     )
 
 
-def ground_of(project: Any) -> Ground:
+def ground_of(project: Project) -> Ground:
     """The embeddings that a project's map is made of."""
     number = project.current_run
     if number is not None:
@@ -141,7 +117,7 @@ def ground_of(project: Any) -> Ground:
     return grounds.of_cache(1, project.taxonomy, project.shot_table(), project.folder)
 
 
-def make_map(project: Any, seed: int, stop: Callable[[], bool]) -> Iterator[Event]:
+def make_map(project: Project, seed: int, stop: Callable[[], bool]) -> Iterator[Event]:
     """Lay out all shots and propose clusters; reads the shots first where no network has.
 
     Yields progress, then `finished` (map, clusters, shots; metrics: how far the clusters go with
@@ -182,9 +158,9 @@ def make_map(project: Any, seed: int, stop: Callable[[], bool]) -> Iterator[Even
     path = path_of(Path(project.folder), ground)
     save(path, made)
     text = f"{len(readable):,} shots placed, {made.clusters} clusters proposed."
-    told = project.merged_state()
-    known = np.flatnonzero(told.labelled & np.isfinite(places).all(1))
-    quality = clusters.agreement(cluster[known], told.present[known]) or {}
+    merged = project.merged_state()
+    known = np.flatnonzero(merged.labelled & np.isfinite(places).all(1))
+    quality = clusters.agreement(cluster[known], merged.present[known]) or {}
     if quality:
         text += (
             f" Against {len(known):,} labels: adjusted Rand index {quality['adjusted_rand']:.2f},"

@@ -47,16 +47,16 @@ def build_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar="SUBCOMMAND", dest="subcommand")
     for family in FAMILIES:
         importlib.import_module(f"labeler.cli.{family}").add_parsers(subparsers)
-    _tell_defaults(parser)
+    _show_defaults(parser)
     return parser
 
 
-def _tell_defaults(parser: argparse.ArgumentParser) -> None:
+def _show_defaults(parser: argparse.ArgumentParser) -> None:
     """`--help` says what every option is where it is left out, in each subcommand alike."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for below in action.choices.values():
-                _tell_defaults(below)
+                _show_defaults(below)
         elif action.option_strings and action.help is not argparse.SUPPRESS:
             default, said = action.default, action.help or ""
             silent = default is None or default is False or default in ("", [], argparse.SUPPRESS)

@@ -114,7 +114,7 @@ def _bench(args: argparse.Namespace) -> int:
     from model.runs.recipes import named
     from model.shots.table import table_of_file
 
-    study = active.Study(tuple(args.strategies or STRATEGIES), args.seeds, args.labels)
+    study = active.LabellingStudy(tuple(args.strategies or STRATEGIES), args.seeds, args.labels)
     table = table_of_file(args.data)
     backbone = backbone_folder(named("quick").backbone)
     stop, said = listen(), ""
@@ -122,7 +122,7 @@ def _bench(args: argparse.Namespace) -> int:
     if last["event"] == "finished" and args.full:
         from model.benchmarks import active_full
 
-        budget = active_full.Budget(args.size, args.budget, args.full)
+        budget = active_full.TrainingBudget(args.size, args.budget, args.full)
         curves = last["results"]
         last = follow(active_full.run(table, backbone, budget, args.out, stop), args)
         last["results"] = curves | last.get("results", {})
@@ -215,7 +215,7 @@ def _fractions(args: argparse.Namespace) -> int:
 
 
 def _forecast(args: argparse.Namespace) -> int:
-    last = follow(_foreseeing(args), args)
+    last = follow(_forecasting(args), args)
     made = last["forecast"]
     if args.json:
         print_json(made)
@@ -239,17 +239,17 @@ def _forecast(args: argparse.Namespace) -> int:
     return 0
 
 
-def _foreseeing(args: argparse.Namespace) -> Iterator[Event]:
+def _forecasting(args: argparse.Namespace) -> Iterator[Event]:
     """The forecast, and how frequent every class is by the random checks so far."""
     from dataclasses import asdict
 
-    from labeler.active.asking import class_fractions, foreseen
+    from labeler.active.asking import class_fractions, forecast_for
     from labeler.project.project import Project
 
     listen()
     yield event("progress", what="learning from parts of the labels", done=0, total=1)
     with Project.open(args.project) as project:
-        made = foreseen(project, args.more)
+        made = forecast_for(project, args.more)
         found = class_fractions(project)
     parts = {"forecast": asdict(made), "fractions": [asdict(f) for f in found]}
     yield event("finished", metrics={}, **parts)

@@ -6,10 +6,15 @@ import argparse
 import csv
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import add_output_options, count, follow, print_json
 from model.errors import InputError
+
+if TYPE_CHECKING:
+    from labeler.exchange.publish.findings import Findings
+    from labeler.project.project import Project
+    from labeler.quality.agreement import Agreement
 
 FORMATS = ("csv", "parquet", "hdf5", "cxi", "json")
 
@@ -213,7 +218,7 @@ def _export(args: argparse.Namespace) -> int:
     return 0
 
 
-def _export_shots(project: Any, args: argparse.Namespace, who: int | None) -> int:
+def _export_shots(project: Project, args: argparse.Namespace, who: int | None) -> int:
     from labeler.exchange.selection import Selection
     from labeler.exchange.shots import export_shots
     from labeler.jobs.child import listen
@@ -244,7 +249,7 @@ def _export_shots(project: Any, args: argparse.Namespace, who: int | None) -> in
     return 0
 
 
-def _annotator(project: Any, name: str | None) -> int | None:
+def _annotator(project: Project, name: str | None) -> int | None:
     if name is None:
         return None
     people = [a for a in project.store.annotators() if a.kind != "import"]
@@ -288,7 +293,7 @@ def _import(args: argparse.Namespace) -> int:
     return 0
 
 
-def _found(args: argparse.Namespace) -> Any:
+def _found(args: argparse.Namespace) -> Findings:
     from labeler.exchange.publish.findings import findings
     from labeler.project.project import Project
 
@@ -324,7 +329,7 @@ def _order(value: Any, descending: bool) -> tuple[bool, Any]:
     return value != value, -value if descending else value
 
 
-def _print_sides(found: Any, lines: list[dict[str, Any]]) -> None:
+def _print_sides(found: Findings, lines: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Column, Table
@@ -396,7 +401,7 @@ def _agreement(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_agreement(found: Any) -> None:
+def _print_agreement(found: Agreement) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

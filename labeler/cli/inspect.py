@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import add_output_options, count, follow, print_json, seed
 from labeler.cli.targets import is_project, run_for, table_of_project
@@ -16,6 +16,13 @@ from model.errors import InputError
 from model.events import Event, event
 from model.heatmaps.forms import HEAT_FORMS
 from model.runs.folder import DESCRIPTION, PREDICTIONS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from model.shots.table import ShotTable
+    from model.taxonomy.taxonomy import Taxonomy
 
 GROUPS = ("hits", "false", "missed", "certain", "unsure", "labelled")
 BACKBONE = "the embeddings of the shipped network, which never saw these labels"
@@ -161,14 +168,14 @@ def _faithfulness(args: argparse.Namespace) -> int:
 
 
 def _measuring(args: argparse.Namespace) -> Iterator[Event]:
-    from model.inspection.faithfulness import Study, measure
+    from model.inspection.faithfulness import FaithfulnessStudy, measure
 
     stop = listen()
     if args.file is None:
         mend = "Name the file or project after the run, or ask for --truth on simulated shots."
         raise InputError("faithfulness needs shots to question the run about", mend=mend)
     table = _table(args.file)
-    study = Study(
+    study = FaithfulnessStudy(
         tuple(args.classes or ()), args.shots or 24, args.form, args.seed, not args.no_occlusion
     )
     yield from measure(table, run_for(args.file, args.run_folder), study, args.out, stop)
@@ -276,6 +283,13 @@ def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
         raise InputError(f"--plant {args.plant} is no share", mend="Give 0.03 for 3 %.")
     stop = listen()
     table = _table(args.target)
+    taxonomy = table.taxonomy
+    if taxonomy is None:
+        raise InputError(
+            "its classes are those of no known taxonomy",
+            file=args.target,
+            mend="Make a project of it with `airylabel create` and name the project.",
+        )
     embeddings, whose = yield from _embeddings(args, table, stop)
     if embeddings is None:
         return
@@ -284,11 +298,11 @@ def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
     rows = np.flatnonzero(known)
     x, y = sound[rows], table.labels[rows].astype(bool)
     if args.plant is not None:
-        yield _planted(x, y, table.taxonomy, args)
+        yield _planted(x, y, taxonomy, args)
         return
     yield event("progress", what="comparing labels", done=0, total=1)
     decided = table.decided[rows]
-    found = suspicious.find(x, y, table.taxonomy, seed=args.seed, known=decided)
+    found = suspicious.find(x, y, taxonomy, seed=args.seed, known=decided)
     names = table.class_names
     suspects = [
         {
@@ -310,7 +324,12 @@ def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
     )  # fmt: skip
 
 
-def _planted(x: Any, y: Any, taxonomy: Any, args: argparse.Namespace) -> Event:
+def _planted(
+    x: npt.NDArray[np.generic],
+    y: npt.NDArray[np.bool_],
+    taxonomy: Taxonomy,
+    args: argparse.Namespace,
+) -> Event:
     from model.active import suspicious
 
     found = [
@@ -325,7 +344,7 @@ def _planted(x: Any, y: Any, taxonomy: Any, args: argparse.Namespace) -> Event:
 
 
 def _embeddings(
-    args: argparse.Namespace, table: Any, stop: Any
+    args: argparse.Namespace, table: ShotTable, stop: Callable[[], bool]
 ) -> Generator[Event, None, tuple[Any, str]]:
     """Yields progress; returns (N, D) embeddings and in words whose they are.
 
@@ -386,7 +405,7 @@ def _embeddings_kept(run: Path, shots: int) -> Any:
 # -- what the arguments mean -----------------------------------------------------------------------
 
 
-def _table(target: Path) -> Any:
+def _table(target: Path) -> ShotTable:
     """Of a project with its labels of today, or of a file with those it carries."""
     from model.shots.table import table_of_file
 
@@ -401,7 +420,7 @@ def _current_run(target: Path) -> Path | None:
         return None if number is None else Path(project.run_folder(number))
 
 
-def _run_and_table(target: Path, file: Path | None) -> tuple[Path, Any]:
+def _run_and_table(target: Path, file: Path | None) -> tuple[Path, ShotTable]:
     """A project stands for its current run, a run in a project for that project's shots."""
     if not (target / DESCRIPTION).is_file():
         current = _current_run(target)

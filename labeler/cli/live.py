@@ -93,8 +93,8 @@ def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Ev
     from model.online.bands import parse
     from model.online.live_reader import LiveReader
     from model.online.record import Record
-    from model.online.sources import Wanted, open_stream
-    from model.online.stream import Stream
+    from model.online.sources import Wanted
+    from model.online.stream import Stream, open_stream
     from model.online.watching import Until, watch
 
     for option in ("seconds", "idle"):
@@ -162,7 +162,7 @@ def _places(args: argparse.Namespace) -> tuple[Path, tuple[str, ...] | None, Pat
 
 def _known(args: argparse.Namespace, class_names: tuple[str, ...]) -> Any:
     """Hit finder, rules and geometry; of the project, else of the labelled file, else none."""
-    from labeler.project.live_shots import Known, known_from
+    from labeler.project.live_shots import WatchSetup, known_from
     from model.online.hitfinder import HitFinder
     from model.shots.layouts import Geometry
     from model.shots.table import table_of_file
@@ -176,10 +176,10 @@ def _known(args: argparse.Namespace, class_names: tuple[str, ...]) -> Any:
         with Project.open(args.project) as project:
             known = known_from(project.shot_table(), args.miss)
     else:
-        known = Known(HitFinder(), None, Geometry())
+        known = WatchSetup(HitFinder(), None, Geometry())
     if args.project is None:
-        known = Known(known.finder, known_for(class_names), known.geometry)
-    return Known(HitFinder(), known.taxonomy, known.geometry) if args.every_shot else known
+        known = WatchSetup(known.finder, known_for(class_names), known.geometry)
+    return WatchSetup(HitFinder(), known.taxonomy, known.geometry) if args.every_shot else known
 
 
 @contextmanager

@@ -108,11 +108,11 @@ def _tables(args: argparse.Namespace) -> int:
         args.seeds, args.devices, args.keep, f"airylabel {version()}", _command(),
     )  # fmt: skip
 
-    def report(study: Any, tables: Any, shelf: Any) -> dict[str, str]:
-        written = write(study, tables, shelf)
+    def report(study: Any, tables: Any, finished: Any) -> dict[str, str]:
+        written = write(study, tables, finished)
         if args.page:
             name = f"tables-{args.budget}"
-            write_page(study, tables, shelf, args.page, name)
+            write_page(study, tables, finished, args.page, name)
             written["page"] = str(args.page / f"{name}.md")
         return written
 

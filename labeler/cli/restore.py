@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import add_output_options, print_json
+
+if TYPE_CHECKING:
+    from labeler.project.project import Project
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -126,7 +129,7 @@ def _classes(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show_classes(project: Any, as_json: bool) -> int:
+def _show_classes(project: Project, as_json: bool) -> int:
     from labeler.project import classes
 
     taxonomy, changes = project.taxonomy, classes.changes(project)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import (
     add_engine_options,
@@ -28,6 +28,9 @@ from labeler.jobs.child import listen
 from model.errors import InputError
 from model.events import Event
 from model.runs.folder import PREDICTIONS
+
+if TYPE_CHECKING:
+    from model.runs.recipes import Recipe
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -131,7 +134,9 @@ def _training(args: argparse.Namespace) -> Iterator[Event]:
         yield from _train_file(args, recipe, stop)
 
 
-def _train_file(args: argparse.Namespace, recipe: Any, stop: Any) -> Iterator[Event]:
+def _train_file(
+    args: argparse.Namespace, recipe: Recipe, stop: Callable[[], bool]
+) -> Iterator[Event]:
     from model.training.train import Options, train
 
     table = table_given(args.targets, args)
@@ -262,7 +267,7 @@ def _networks(args: argparse.Namespace) -> int:
 # -- what the arguments mean -----------------------------------------------------------------------
 
 
-def _recipe(args: argparse.Namespace) -> Any:
+def _recipe(args: argparse.Namespace) -> Recipe:
     """The recipe with what the options change."""
     from model.runs.recipes import Recipe
 
@@ -290,7 +295,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _named_recipe(name: str) -> Any:
+def _named_recipe(name: str) -> Recipe:
     from model.runs import recipes
 
     return recipes.read(name) if name.endswith(".toml") else recipes.named(name)

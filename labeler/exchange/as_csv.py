@@ -44,7 +44,7 @@ def original(text: str) -> str:
 
 
 def write(sheet: LabelSheet, path: Path, delimiter: str = ",", wanted: Sequence[str] = ()) -> None:
-    """One line a shot; class columns are 1, 0, or empty where nobody decided.
+    """One line a shot; class columns are 1, 0, or empty where no one decided.
 
     wanted: only these columns, in this order.
     """

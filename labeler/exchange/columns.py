@@ -88,7 +88,7 @@ def kept_columns(heads: Sequence[str], wanted: Sequence[str]) -> list[int]:
 
 
 def who_decided(sheet: LabelSheet) -> list[str]:
-    """(N,) the annotator, "file" for labels that came with the shots, '' where nobody did."""
+    """(N,) the annotator, "file" for labels that came with the shots, '' where no one did."""
     me = ME if sheet.annotator in (FROM_FILE, "") else sheet.annotator
     names = np.where(sheet.imported, FROM_FILE, me)
     return [str(name) for name in np.where(sheet.labelled, names, "").tolist()]

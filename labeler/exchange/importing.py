@@ -1,7 +1,7 @@
 """What a file of labels would change in a project, in full before anything is done; then doing it.
 
 Shots are matched by file and index (or name), classes by name whatever its case and spelling. It
-takes labels only where somebody decided, never takes one away, and leaves every file untouched.
+takes labels only where someone decided, never takes one away, and leaves every file untouched.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Plan:
+class ImportPlan:
     """What an import will change: `rows` get `present` and `status` bits, and `notes` by row.
 
     `new`, `changed`, `same` count shots by what happens to their label; `marks` counts those where
@@ -53,7 +53,7 @@ class Plan:
     """Shots that are not imported because they carry an unknown class."""
     ignored: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
-    """Classes of which the file says nothing; they stay where somebody decided already."""
+    """Classes of which the file says nothing; they stay where someone decided already."""
     per_class: dict[str, tuple[int, int]] = field(default_factory=dict)
     questions: tuple[str, ...] = ()
     """What would put labels on other shots if it is not so; a person must confirm it."""
@@ -111,7 +111,7 @@ def plan(
     drop_unknown: bool = False,
     person: str | None = None,
     index_from: int | None = None,
-) -> Plan:
+) -> ImportPlan:
     """What importing a sheet as a person's labels would change.
 
     Whose they are: `annotator`, else whom the file names, else the project's person. Of a file
@@ -149,7 +149,7 @@ def plan(
     missing = [names[c] for c in range(len(names)) if not known[c]]
     lost = np.flatnonzero(rows < 0)
     bits = (own.present[where][moved], present[moved])
-    return Plan(
+    return ImportPlan(
         path=path,
         annotator=name,
         rows=where[moved],
@@ -173,7 +173,7 @@ def plan(
     )
 
 
-def apply(project: Project, plan: Plan) -> int | None:
+def apply(project: Project, plan: ImportPlan) -> int | None:
     """Do what the plan says, as one gesture; its number, or None where there is nothing to do."""
     if not len(plan.rows):
         return None

@@ -13,7 +13,7 @@ from labeler.project.store import FLAGGED
 from labeler.project.store.records import Rows
 from labeler.project.store.timeline import decided_when
 from labeler.queue import queue as queues
-from labeler.queue.facts import Known
+from labeler.queue.facts import ShotFacts
 from labeler.queue.filters import fits, meant
 from labeler.runs.predictions import predictions_of
 from labeler.shots.numbers import Numbers
@@ -79,7 +79,7 @@ def rows_of_queue(project: Project, name: str, annotator: int | None = None) -> 
     own, files = store.load_state(who), project.imported_state()
     table = project.shot_table(who)
     states = {a.name: a.id for a in store.annotators()}
-    known = Known(
+    known = ShotFacts(
         Decisions(own.present, own.status, files.present, files.status, own.known, files.known),
         project.taxonomy,
         predictions_of(project)[0],

@@ -62,7 +62,7 @@ class LabelSheet:
 
     @property
     def labelled(self) -> npt.NDArray[np.bool_]:
-        """(N,) True where somebody decided."""
+        """(N,) True where someone decided."""
         return np.asarray((self.status & LABELLED) != 0)
 
     @property

@@ -1,4 +1,4 @@
-"""The child side of a Job: hear `cancel`, end when the parent is gone, work in the background.
+"""The child side of a Job: receive `cancel`, end when the parent is gone, work in the background.
 
 It only listens where a Job said so in the environment; a subcommand started by a person or a
 script never reads its standard input here, and never ends because that input ended.
@@ -43,7 +43,7 @@ def listen(grace: float = GRACE_S) -> Callable[[], bool]:
         return stop.is_set
     lower_priority()
     fd, tied = _take_stdin(), True
-    threading.Thread(target=_hear, args=(fd, stop, grace), name="parent", daemon=True).start()
+    threading.Thread(target=_on_event, args=(fd, stop, grace), name="parent", daemon=True).start()
 
     def asked() -> bool:
         nonlocal tied
@@ -96,7 +96,7 @@ def _take_stdin() -> int:
     return private
 
 
-def _hear(fd: int, stop: threading.Event, grace: float) -> None:
+def _on_event(fd: int, stop: threading.Event, grace: float) -> None:
     # os.read, not sys.stdin: a daemon thread inside a buffered read breaks the interpreter's end
     text = b""
     while True:

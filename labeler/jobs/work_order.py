@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from labeler.project.project import Project
 
 READ, THUMBNAILS, MAPS, NOISE = "read", "thumbnails", "maps", "noise"
 WORKS: dict[str, str] = {
@@ -45,7 +46,7 @@ class WorkOrder:
     out: Path | None = None
     level: str = LEVELS[0]
 
-    def lacking(self, project: Any) -> str:
+    def lacking(self, project: Project) -> str:
         """What it still needs, in words; '' where it can begin."""
         if self.kind == READ and project.current_run is None:
             return "No network is in use yet: train one first."
@@ -55,17 +56,19 @@ class WorkOrder:
             return "Give the scheduler's address, for example tcp://host:8786."
         return ""
 
-    def words(self, project: Any) -> list[str]:
+    def words(self, project: Project) -> list[str]:
         """What `airylabel` is asked for."""
         folder = str(project.folder)
         if self.kind == READ:
-            asked = ["predict", folder, "--run", str(project.run_folder(project.current_run))]
+            run = project.current_run
+            asked = ["predict", folder]
+            asked += [] if run is None else ["--run", str(project.run_folder(run))]
         elif self.kind == THUMBNAILS:
             asked = ["thumbnails", folder]
         else:
             verb = "correlate" if self.kind == MAPS else "add-noise"
             asked = [verb, str(self.file), "--out", str(self.out)]
-            dataset = {s.path: s.dataset for s in project.sources}.get(self.file)
+            dataset = next((s.dataset for s in project.sources if s.path == self.file), None)
             asked += ["--dataset", dataset] if dataset else []
             asked += ["--level", self.level] if self.kind == NOISE else []
         asked += ["--scheduler", self.scheduler] if self.scheduler else []
@@ -80,7 +83,7 @@ class WorkOrder:
 
     @property
     def counts_workers(self) -> bool:
-        """Whether somebody may say how many work on it."""
+        """Whether someone may say how many work on it."""
         if self.engine == ADDRESS:
             return False  # those that the scheduler has
         return self.engine != HERE or self.kind in (THUMBNAILS, MAPS)

@@ -154,7 +154,7 @@ def repair(folder: Path | str) -> list[str]:
 
 
 def _rebuild(folder: Path) -> list[str]:
-    """Make the current states anew where they do not follow from the history."""
+    """Make the current states again where they do not follow from the history."""
     store = Store.open(folder / DATABASE)
     try:
         wrong = store.differing_states()

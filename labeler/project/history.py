@@ -31,7 +31,7 @@ SAID = 0.5
 
 
 @dataclass(frozen=True)
-class Line:
+class HistoryLine:
     """One event. `how` is from where and how long; `model` what the model showed, '' if nothing."""
 
     time: datetime
@@ -44,7 +44,7 @@ class Line:
 
 def in_lines(
     history: Sequence[HistoryEntry], taxonomy: Taxonomy, who: Sequence[str] | None = None
-) -> list[Line]:
+) -> list[HistoryLine]:
     """The events of one shot, the newest first; only those of `who` where that is given."""
     names = dict(enumerate(taxonomy.names))
     lines, note = [], ""
@@ -55,7 +55,7 @@ def in_lines(
         what = in_words(before, (entry.present, entry.status), names)
         new = entry.note or ""
         lines.append(
-            Line(
+            HistoryLine(
                 entry.time,
                 entry.annotator,
                 _sign(what),

@@ -28,7 +28,7 @@ MOST = 1000
 
 
 @dataclass(frozen=True)
-class Known:
+class WatchSetup:
     """What a watch takes from labelled shots: their hit finder, classes, rules and geometry."""
 
     finder: HitFinder
@@ -36,11 +36,11 @@ class Known:
     geometry: Geometry
 
 
-def known_from(table: ShotTable, miss: float = MISS, seed: int = 0) -> Known:
+def known_from(table: ShotTable, miss: float = MISS, seed: int = 0) -> WatchSetup:
     """Everything from a table of labelled shots, of which at most 2·`MOST` are read."""
     shots = _labelled(table, seed)
     geometry = table.sources[0].geometry if table.sources else Geometry()
-    return Known(fit(shots, miss, seed), table.taxonomy, geometry)
+    return WatchSetup(fit(shots, miss, seed), table.taxonomy, geometry)
 
 
 def _labelled(table: ShotTable, seed: int) -> Iterator[Labelled]:

@@ -21,7 +21,7 @@ LONGEST = 60
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who labels here, and on how many shots they decided."""
+    """Someone who labels here, and on how many shots they decided."""
 
     id: int
     name: str
@@ -69,7 +69,7 @@ def people(store: Store, mine: int | None = None) -> list[Person]:
 
 
 def is_blind(store: Store) -> bool:
-    """Whether nobody is shown what the others decided."""
+    """Whether no one is shown what the others decided."""
     return bool(store.get_meta(BLIND, False))
 
 

@@ -28,7 +28,7 @@ Counts = npt.NDArray[Any]
 
 
 def preparation_of(project: Project) -> Preparation:
-    """What the project does to its shots; nothing where nobody switched anything on.
+    """What the project does to its shots; nothing where no one switched anything on.
 
     InputError where what it refers to is missing or damaged.
     """

@@ -22,7 +22,7 @@ from labeler.project.folder import BACKUPS, DATABASE, RUNS, SERVER, TAXONOMY, Ru
 from labeler.project.store import LABELLED, Store, StoredSource
 from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.records import Present, Pulse, Status
-from labeler.shots.changes import Change, change_of
+from labeler.shots.changes import SourceChange, change_of
 from model.errors import InputError
 from model.output_files import sweep
 from model.shots.first_look import probe_each
@@ -189,7 +189,7 @@ class Project:
         """Sources whose file is not where it was."""
         return tuple(s for s in self._stored if not s.info.path.exists())
 
-    def source_changes(self) -> list[tuple[StoredSource, Change]]:
+    def source_changes(self) -> list[tuple[StoredSource, SourceChange]]:
         """Sources that are not as they were labelled, and what became of each."""
         found = ((s, change_of(s.info)) for s in self._stored)
         return [(source, change) for source, change in found if change is not None]
@@ -254,7 +254,7 @@ class Project:
             raise InputError(f"there is no source {source_id}", mend=f"There are: {have}.")
         return found
 
-    def _changed(self, source_id: int) -> tuple[int, Change]:
+    def _changed(self, source_id: int) -> tuple[int, SourceChange]:
         at = self._at(source_id)
         change = change_of(self._stored[at].info)
         if change is None or not change.serious:
@@ -355,7 +355,7 @@ class Project:
     ) -> ShotTable:
         """Every shot with its label as training sees it; contradictions are for the trainer.
 
-        `merged`, where somebody has loaded it already, spares reading a million labels again.
+        `merged`, where someone has loaded it already, spares reading a million labels again.
         """
         merged = merged or self.merged_state(annotator, only_mine=only_mine)
         labels = self.taxonomy.unpack(np.where(merged.labelled, merged.present, 0))

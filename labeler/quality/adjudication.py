@@ -1,6 +1,6 @@
 """Settling what people read differently: who said what, and consensus labels beside theirs.
 
-Nobody's own label is changed, or there would be nothing left to measure agreement by: what is
+No one's own label is changed, or there would be nothing left to measure agreement by: what is
 settled belongs to an annotator of its own, of kind "consensus".
 """
 
@@ -36,7 +36,7 @@ def _state(project: Project) -> tuple[Rows, dict[int, str]]:
 
 
 def open_questions(project: Project, rows: Rows) -> Rows:
-    """Those of the given shots that nobody has settled yet, in the same order."""
+    """Those of the given shots that no one has settled yet, in the same order."""
     return rows[_state(project)[0][rows] < 0]
 
 

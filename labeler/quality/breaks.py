@@ -1,4 +1,4 @@
-"""When a pause would do good: how long somebody has labelled without one. A clock and a sum."""
+"""When a pause would do good: how long someone has labelled without one. A clock and a sum."""
 
 from __future__ import annotations
 

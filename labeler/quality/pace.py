@@ -18,7 +18,7 @@ LEAST_WORK = 10.0
 
 
 class Pace:
-    """Times of the decisions of this sitting."""
+    """Times of the decisions of this session."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -85,7 +85,7 @@ def choose(
 
 
 @dataclass(frozen=True)
-class Readings:
+class RepeatedShots:
     """Shots that were read twice: (n,) rows, bits of both readings, time of the second."""
 
     rows: Rows
@@ -97,7 +97,7 @@ class Readings:
         return len(self.rows)
 
     @classmethod
-    def none(cls) -> Readings:
+    def none(cls) -> RepeatedShots:
         """No second reading at all."""
         nothing = np.zeros(0, np.int64)
         return cls(nothing, nothing, nothing, np.zeros(0))
@@ -108,16 +108,16 @@ class Readings:
         return np.asarray(self.first != self.second)
 
 
-def readings_of(project: Project, person: int) -> Readings:
+def readings_of(project: Project, person: int) -> RepeatedShots:
     """Every second reading that stands, in the order of time."""
     name = _name(project, person)
     known = [a.id for a in project.store.annotators() if (a.name, a.kind) == (name, KIND)]
     if not known:
-        return Readings.none()
+        return RepeatedShots.none()
     return _standing(timeline(project.store.database, known[0]), project.store.merges())
 
 
-def _standing(moments: Iterable[Moment], merges: Merges = ()) -> Readings:
+def _standing(moments: Iterable[Moment], merges: Merges = ()) -> RepeatedShots:
     """One reading for each time that a shot was shown: its last state that was not taken back.
 
     Classes that were merged since count as one in both readings.
@@ -137,7 +137,7 @@ def _standing(moments: Iterable[Moment], merges: Merges = ()) -> Readings:
         shown[key] = replace(moment, present=_merged(moment.present, moment.gesture, merges))
         first[key] = _merged(asked[moment.row][1], moment.gesture, merges)
     kept = [key for key, m in shown.items() if m.status & LABELLED]
-    return Readings(
+    return RepeatedShots(
         rows=np.array([row for row, _ in kept], np.int64),
         first=np.array([first[key] for key in kept], np.int64),
         second=np.array([shown[key].present for key in kept], np.int64),
@@ -174,7 +174,7 @@ class ClassDrift:
         return self.both + self.first + self.second
 
 
-def drift(readings: Readings, taxonomy: Taxonomy) -> list[ClassDrift]:
+def drift(readings: RepeatedShots, taxonomy: Taxonomy) -> list[ClassDrift]:
     """Self-agreement of each class, in the taxonomy's order."""
     a, b = taxonomy.unpack(readings.first), taxonomy.unpack(readings.second)
     both, first, second = (a & b).sum(0), (a & ~b).sum(0), (~a & b).sum(0)
@@ -215,7 +215,7 @@ class Day:
     either: npt.NDArray[np.int64]
 
 
-def by_day(readings: Readings, taxonomy: Taxonomy, begins: Sequence[float]) -> list[Day]:
+def by_day(readings: RepeatedShots, taxonomy: Taxonomy, begins: Sequence[float]) -> list[Day]:
     """Confirmed and all occurrences of each class in every day; `begins` are the days' starts."""
     a, b = taxonomy.unpack(readings.first), taxonomy.unpack(readings.second)
     edges = np.array([*begins, np.inf])
@@ -227,7 +227,11 @@ def by_day(readings: Readings, taxonomy: Taxonomy, begins: Sequence[float]) -> l
 
 
 def to_reread(
-    class_index: int, readings: Readings, present: Present, labelled: Labels, taxonomy: Taxonomy
+    class_index: int,
+    readings: RepeatedShots,
+    present: Present,
+    labelled: Labels,
+    taxonomy: Taxonomy,
 ) -> Rows:
     """Shots to read again for a class: those read in two ways, then all others it is mixed up in.
 

@@ -27,7 +27,7 @@ ENDINGS = (".html", ".htm", ".pdf")
 
 
 @dataclass
-class Section:
+class ReportSection:
     """A heading, sentences, a figure as SVG, and a table with its heads in the first line."""
 
     title: str
@@ -68,11 +68,11 @@ def write_report(
 # -- what it says ------------------------------------------------------------------------------
 
 
-def contents(project: Project, who: int, now: datetime) -> tuple[str, list[Section]]:
+def contents(project: Project, who: int, now: datetime) -> tuple[str, list[ReportSection]]:
     """Title and sections, for either form."""
     name = next(a.name for a in project.store.annotators() if a.id == who)
     title = f"{project.name}: labelling report of {name}, {now.day} {now:%B %Y}"
-    parts: tuple[Callable[[Project, int, datetime], Section | None], ...] = (
+    parts: tuple[Callable[[Project, int, datetime], ReportSection | None], ...] = (
         _overview,
         _pace,
         _classes,
@@ -86,7 +86,7 @@ def contents(project: Project, who: int, now: datetime) -> tuple[str, list[Secti
     return title, [section for section in made if section is not None]
 
 
-def _overview(project: Project, who: int, now: datetime) -> Section:
+def _overview(project: Project, who: int, now: datetime) -> ReportSection:
     merged = project.merged_state(who)
     own = project.merged_state(who, only_mine=True)
     text = [
@@ -96,10 +96,10 @@ def _overview(project: Project, who: int, now: datetime) -> Section:
         f"{int((merged.labelled & ~own.labelled).sum()):,} as they came with the files.",
         f"{int(((own.status & FLAGGED) != 0).sum()):,} shots are flagged.",
     ]
-    return Section("What there is", text)
+    return ReportSection("What there is", text)
 
 
-def _pace(project: Project, who: int, now: datetime) -> Section | None:
+def _pace(project: Project, who: int, now: datetime) -> ReportSection | None:
     found = week_of(project, who, now)
     if not found.all.shots:
         return None
@@ -110,14 +110,14 @@ def _pace(project: Project, who: int, now: datetime) -> Section | None:
     ]
     if found.bulk:
         text.append(f"{found.bulk:,} more were decided many at once or imported.")
-    return Section("How fast", text, figures.days(found.days))
+    return ReportSection("How fast", text, figures.days(found.days))
 
 
 def _rate(span: Span) -> str:
     return f"{span.per_hour:,.0f} shots an hour" if np.isfinite(span.per_hour) else "too few to say"
 
 
-def _classes(project: Project, who: int, now: datetime) -> Section:
+def _classes(project: Project, who: int, now: datetime) -> ReportSection:
     taxonomy = project.taxonomy
     merged = project.merged_state(who)
     counts = [
@@ -129,27 +129,27 @@ def _classes(project: Project, who: int, now: datetime) -> Section:
     if not rare:
         text = [f"Every class has {ENOUGH_OF_A_CLASS} labels or more."]
     figure = figures.classes(taxonomy.names, counts[0].tolist(), counts[1].tolist())
-    return Section("Classes", text, figure)
+    return ReportSection("Classes", text, figure)
 
 
 def _listed(rare: Sequence[tuple[str, int]]) -> str:
     return ", ".join(f"{name} ({n})" for name, n in rare) + "."
 
 
-def _rules(project: Project, who: int, now: datetime) -> Section | None:
+def _rules(project: Project, who: int, now: datetime) -> ReportSection | None:
     merged = project.merged_state(who)
     found = check_rules(merged.present, merged.status, project.taxonomy)
     if not found:
         return None
     broken = [b for b in found if b.shots]
     if not broken:
-        return Section("Rules", [f"No label breaks any of the {len(found)} rules."])
+        return ReportSection("Rules", [f"No label breaks any of the {len(found)} rules."])
     table = [("rule", "severity", "shots")]
     table += [(b.rule.text, b.rule.severity, f"{b.shots:,}") for b in broken]
-    return Section("Rules", ["Labels that break a rule:"], table=list(table))
+    return ReportSection("Rules", ["Labels that break a rule:"], table=list(table))
 
 
-def _self_agreement(project: Project, who: int, now: datetime) -> Section | None:
+def _self_agreement(project: Project, who: int, now: datetime) -> ReportSection | None:
     readings = readings_of(project, who)
     if not len(readings):
         return None
@@ -166,10 +166,10 @@ def _self_agreement(project: Project, who: int, now: datetime) -> Section | None
             f"Least confirmed is {d.name}: {d.confirmed:.2f} of its labels "
             f"({d.low:.2f} to {d.high:.2f})."
         )
-    return Section("Agreement with oneself", text, figures.drift(found))
+    return ReportSection("Agreement with oneself", text, figures.drift(found))
 
 
-def _agreement(project: Project, who: int, now: datetime) -> Section | None:
+def _agreement(project: Project, who: int, now: datetime) -> ReportSection | None:
     found = agreement_of(project)
     if not found.shots:
         return None
@@ -178,10 +178,10 @@ def _agreement(project: Project, who: int, now: datetime) -> Section | None:
         f"Read by two or more: {found.shots:,} shots ({readers}). On {len(found.rows):,} they "
         f"differ; α of whole label sets is {found.whole:.2f}."
     ]
-    return Section("Agreement between people", text, figures.agreement(found))
+    return ReportSection("Agreement between people", text, figures.agreement(found))
 
 
-def _runs(project: Project, who: int, now: datetime) -> Section | None:
+def _runs(project: Project, who: int, now: datetime) -> ReportSection | None:
     runs = project.runs()
     if not runs:
         return None
@@ -202,13 +202,13 @@ def _runs(project: Project, who: int, now: datetime) -> Section | None:
             f"Of run {', '.join(map(str, flattered))} the epoch that scores best on these very "
             "shots was kept, as in the paper: its scores flatter."
         )
-    return Section("Trained networks", text, table=table)
+    return ReportSection("Trained networks", text, table=table)
 
 
-def _sources(project: Project, who: int, now: datetime) -> Section:
+def _sources(project: Project, who: int, now: datetime) -> ReportSection:
     table: list[Sequence[str]] = [("file", "shots", "size", "fingerprint")]
     for info in project.sources:
         size = f"{info.shape[0]} × {info.shape[1]}"
         table.append((info.path.name, f"{info.n_shots:,}", size, info.fingerprint[:16]))
     text = [f"Taxonomy {project.taxonomy.name}; airylabel {version()}."]
-    return Section("Files of shots", text, table=table)
+    return ReportSection("Files of shots", text, table=table)

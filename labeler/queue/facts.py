@@ -1,6 +1,6 @@
 """What is known about every shot of a project, as arrays: what filters, orders and groups may ask.
 
-Nothing is read or worked out before somebody asks for it. Pure numpy.
+Nothing is read or worked out before someone asks for it. Pure numpy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CLUSTER = "cluster"
 """The number that says in which proposed cluster of the map a shot is, from 1; NaN in none."""
 
 
-class Readings(Protocol):
+class PredictionFacts(Protocol):
     """What is asked of a run's predictions; every answer has shape (N,), or (N, C)."""
 
     def likely(self) -> Labels: ...
@@ -38,12 +38,12 @@ class Readings(Protocol):
     ) -> npt.NDArray[np.generic]: ...
 
 
-def _nobody(name: str) -> State:
+def _no_annotator(name: str) -> State:
     raise KeyError(name)
 
 
 @dataclass(frozen=True)
-class Known:
+class ShotFacts:
     """Decisions, predictions, files and numbers of N shots.
 
     `numbers` holds (N,) arrays by name: those of the files, and whatever else was given;
@@ -53,12 +53,12 @@ class Known:
 
     decided: Decisions
     taxonomy: Taxonomy
-    readings: Readings | None = None
+    readings: PredictionFacts | None = None
     files: tuple[str, ...] = ()
     source_of: npt.NDArray[np.int32] | None = None
     numbers: Numbers = field(default_factory=dict)
     annotators: Callable[[], tuple[str, ...]] = tuple
-    others: Callable[[str], State] = _nobody
+    others: Callable[[str], State] = _no_annotator
     times: Callable[[], npt.NDArray[np.floating]] | None = None
 
     @property
@@ -76,7 +76,7 @@ class Known:
         return {MODEL: "no run yet", CLUSTER: "no map yet"}.get(need, f"no number {need}")
 
     def labelled(self, rows: Some = ALL) -> Flags:
-        """Where somebody decided."""
+        """Where someone decided."""
         return (self.decided.status[rows] & LABELLED) > 0
 
     def holding(self, class_index: int, rows: Some = ALL) -> Flags:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
-from labeler.queue.facts import ALL, MODEL, Flags, Known, Some
+from labeler.queue.facts import ALL, MODEL, Flags, ShotFacts, Some
 from model.errors import InputError
 
-Test = Callable[[Known, str, Some], Flags]
-Choices = Callable[[Known], list[str]]
+Test = Callable[[ShotFacts, str, Some], Flags]
+Choices = Callable[[ShotFacts], list[str]]
 BETWEEN = ".."
 ALL_SHOTS = "All shots"
 
@@ -27,7 +27,7 @@ class Filter:
     """One line of the table. `text` may hold `{}` for the argument.
 
     `test(known, argument, rows)` answers for those rows; `choices(known)` lists the arguments that
-    a person may choose from, None for a filter without one; `needs` see `Known.lacking`.
+    a person may choose from, None for a filter without one; `needs` see `ShotFacts.lacking`.
     """
 
     text: str
@@ -41,13 +41,13 @@ class Filter:
 
 
 def _status(bit: int) -> Test:
-    def test(known: Known, argument: str, rows: Some) -> Flags:
+    def test(known: ShotFacts, argument: str, rows: Some) -> Flags:
         return np.asarray((known.decided.status[rows] & bit) > 0)
 
     return test
 
 
-def _disagrees(known: Known, argument: str, rows: Some) -> Flags:
+def _disagrees(known: ShotFacts, argument: str, rows: Some) -> Flags:
     assert known.readings is not None
     present, status = known.decided.present, known.decided.status
     if isinstance(rows, slice):
@@ -55,45 +55,45 @@ def _disagrees(known: Known, argument: str, rows: Some) -> Flags:
     return np.asarray(known.readings.disagreement(present[rows], status[rows], rows)) > 0
 
 
-def _differs(known: Known, name: str, rows: Some) -> Flags:
+def _differs(known: ShotFacts, name: str, rows: Some) -> Flags:
     assert known.readings is not None
     c = known.taxonomy.index(name)
     different = known.readings.likely()[rows, c] != known.holding(c, rows)
     return np.asarray(known.labelled(rows) & different)
 
 
-def _predicted(known: Known, name: str, rows: Some) -> Flags:
+def _predicted(known: ShotFacts, name: str, rows: Some) -> Flags:
     assert known.readings is not None
     return np.asarray(known.readings.likely()[rows, known.taxonomy.index(name)], bool)
 
 
-def _absent(known: Known, name: str, rows: Some) -> Flags:
+def _absent(known: ShotFacts, name: str, rows: Some) -> Flags:
     return known.labelled(rows) & ~known.holding(known.taxonomy.index(name), rows)
 
 
-def _rule(known: Known, text: str, rows: Some) -> Flags:
+def _rule(known: ShotFacts, text: str, rows: Some) -> Flags:
     r = [rule.text for rule in known.taxonomy.rules].index(text)
     return known.judged(lambda labels: known.taxonomy.violations(labels)[:, r], rows)
 
 
-def _in_error(known: Known, argument: str, rows: Some) -> Flags:
+def _in_error(known: ShotFacts, argument: str, rows: Some) -> Flags:
     return known.judged(known.taxonomy.contradictions, rows)
 
 
-def _of_file(known: Known, name: str, rows: Some) -> Flags:
+def _of_file(known: ShotFacts, name: str, rows: Some) -> Flags:
     assert known.source_of is not None
     numbers = [i for i, file in enumerate(known.files) if file == name]
     return np.isin(known.source_of[rows], numbers)
 
 
-def _by(known: Known, name: str, rows: Some) -> Flags:
+def _by(known: ShotFacts, name: str, rows: Some) -> Flags:
     return (known.others(name).status[rows] & LABELLED) > 0
 
 
 PERIODS = {"the last hour": 3600.0, "the last day": 86400.0, "the last week": 7 * 86400.0}
 
 
-def _in_time(known: Known, period: str, rows: Some) -> Flags:
+def _in_time(known: ShotFacts, period: str, rows: Some) -> Flags:
     if known.times is None:
         return np.zeros(known.n, bool)[rows]
     since = time.time() - PERIODS[period]
@@ -101,7 +101,7 @@ def _in_time(known: Known, period: str, rows: Some) -> Flags:
         return known.labelled(rows) & np.asarray(known.times()[rows] >= since)
 
 
-def _number(known: Known, argument: str, rows: Some) -> Flags:
+def _number(known: ShotFacts, argument: str, rows: Some) -> Flags:
     name, low, high = range_of(argument)
     values = known.numbers[name][rows]
     with np.errstate(invalid="ignore"):
@@ -124,11 +124,11 @@ def range_of(argument: str) -> tuple[str, float, float]:
     return name, *found
 
 
-def _classes(known: Known) -> list[str]:
+def _classes(known: ShotFacts) -> list[str]:
     return list(known.taxonomy.names)
 
 
-def _rules(known: Known) -> list[str]:
+def _rules(known: ShotFacts) -> list[str]:
     return [rule.text for rule in known.taxonomy.rules]
 
 
@@ -184,7 +184,7 @@ def text_of(condition: str) -> str:
     return found.text.format(argument)
 
 
-def passes(condition: str, known: Known, rows: Some = ALL) -> Flags:
+def passes(condition: str, known: ShotFacts, rows: Some = ALL) -> Flags:
     """True where a shot fulfils a condition; all False where what it needs is not there."""
     found, argument = parted(condition)
     if known.lacking(found.needs) or (found.typed and range_of(argument)[0] not in known.numbers):
@@ -192,8 +192,8 @@ def passes(condition: str, known: Known, rows: Some = ALL) -> Flags:
     return found.test(known, argument, rows)
 
 
-def meant(condition: str, known: Known) -> str:
-    """A condition of an earlier sitting, about the classes by the names that they have now."""
+def meant(condition: str, known: ShotFacts) -> str:
+    """A condition of an earlier session, about the classes by the names that they have now."""
     name, _, argument = condition.partition(":")
     found = FILTERS.get(name)
     if found is None or found.choices is not _classes or not known.taxonomy.knows(argument):
@@ -201,8 +201,8 @@ def meant(condition: str, known: Known) -> str:
     return f"{name}:{known.taxonomy.names[known.taxonomy.columns([argument])[0]]}"
 
 
-def fits(condition: str, known: Known) -> bool:
-    """Whether a condition of an earlier sitting still means something here."""
+def fits(condition: str, known: ShotFacts) -> bool:
+    """Whether a condition of an earlier session still means something here."""
     try:
         passes(condition, known, np.zeros(0, np.int64))
     except (KeyError, ValueError, IndexError, AssertionError, InputError):

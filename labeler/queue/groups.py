@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.project.store.records import LABELLED, Rows
-from labeler.queue.facts import CLUSTER, MODEL, Known
+from labeler.queue.facts import CLUSTER, MODEL, ShotFacts
 
 Codes = npt.NDArray[np.int64]
 TIMES_APART_S = 1800.0
-"""Shots that were decided with a longer pause between them are in different sittings."""
+"""Shots that were decided with a longer pause between them are in different sessions."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Group:
     """One line of the table.
 
     `split(known, rows)` gives a number for each row, and the title of each number; groups come in
-    the order of their numbers. `needs` see `Known.lacking`.
+    the order of their numbers. `needs` see `ShotFacts.lacking`.
     """
 
     text: str
-    split: Callable[[Known, Rows], tuple[Codes, list[str]]]
+    split: Callable[[ShotFacts, Rows], tuple[Codes, list[str]]]
     needs: str = ""
 
 
@@ -38,22 +38,22 @@ class Section:
     count: int
 
 
-def _one(known: Known, rows: Rows) -> tuple[Codes, list[str]]:
+def _one(known: ShotFacts, rows: Rows) -> tuple[Codes, list[str]]:
     return np.zeros(len(rows), np.int64), [""]
 
 
-def _label_sets(known: Known, rows: Rows) -> tuple[Codes, list[str]]:
+def _label_sets(known: ShotFacts, rows: Rows) -> tuple[Codes, list[str]]:
     """Most frequent label set first; undecided shots last."""
     decided = (known.decided.status[rows] & LABELLED) > 0
     return _sets(known, np.where(decided, known.decided.present[rows], -1), "undecided")
 
 
-def _predicted(known: Known, rows: Rows) -> tuple[Codes, list[str]]:
+def _predicted(known: ShotFacts, rows: Rows) -> tuple[Codes, list[str]]:
     assert known.readings is not None
     return _sets(known, known.taxonomy.pack(known.readings.likely()[rows]), "")
 
 
-def _sets(known: Known, packed: Codes, last: str) -> tuple[Codes, list[str]]:
+def _sets(known: ShotFacts, packed: Codes, last: str) -> tuple[Codes, list[str]]:
     sets, which, counts = np.unique(packed, return_inverse=True, return_counts=True)
     order = np.lexsort((-counts, sets < 0))
     place = np.empty(len(order), np.int64)
@@ -62,20 +62,20 @@ def _sets(known: Known, packed: Codes, last: str) -> tuple[Codes, list[str]]:
     return place[which], titles
 
 
-def _names(known: Known, packed: int) -> str:
+def _names(known: ShotFacts, packed: int) -> str:
     """A label set in words; classes that another one implies are left out."""
     labels = known.taxonomy.unpack(packed)
     shown = labels & ~known.taxonomy.implied(labels)
     return " + ".join(known.taxonomy.names[c] for c in np.flatnonzero(shown)) or "no class"
 
 
-def _files(known: Known, rows: Rows) -> tuple[Codes, list[str]]:
+def _files(known: ShotFacts, rows: Rows) -> tuple[Codes, list[str]]:
     assert known.source_of is not None
     return known.source_of[rows].astype(np.int64), list(known.files)
 
 
-def _sittings(known: Known, rows: Rows) -> tuple[Codes, list[str]]:
-    """Shots decided one after another, the latest sitting first; undecided ones last."""
+def _sessions(known: ShotFacts, rows: Rows) -> tuple[Codes, list[str]]:
+    """Shots decided one after another, the latest session first; undecided ones last."""
     times = np.full(len(rows), np.nan) if known.times is None else known.times()[rows]
     known_ones = np.flatnonzero(np.isfinite(times))
     order = known_ones[np.argsort(-times[known_ones], kind="stable")]
@@ -88,7 +88,7 @@ def _sittings(known: Known, rows: Rows) -> tuple[Codes, list[str]]:
     return codes, [*titles, "not yet labelled"]
 
 
-def _clusters(known: Known, rows: Rows) -> tuple[Codes, list[str]]:
+def _clusters(known: ShotFacts, rows: Rows) -> tuple[Codes, list[str]]:
     """The proposed clusters by their numbers, largest first; shots of none last."""
     found = np.asarray(known.numbers[CLUSTER], float)[rows]
     count = int(np.nanmax(found, initial=0))
@@ -102,12 +102,12 @@ GROUPS: dict[str, Group] = {
     "predicted": Group("By predicted set", _predicted, MODEL),
     "file": Group("By file", _files),
     "cluster": Group("By cluster", _clusters, CLUSTER),
-    "time": Group("By session", _sittings),
+    "time": Group("By session", _sessions),
 }
 """Name -> group."""
 
 
-def grouped(name: str, rows: Rows, known: Known) -> tuple[Rows, list[Section]]:
+def grouped(name: str, rows: Rows, known: ShotFacts) -> tuple[Rows, list[Section]]:
     """The rows with each group together, in the order they had within it; and the groups."""
     group = GROUPS[name]
     if known.lacking(group.needs) or not len(rows):

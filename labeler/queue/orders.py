@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.project.store.records import Rows
-from labeler.queue.facts import MODEL, Known
+from labeler.queue.facts import MODEL, ShotFacts
 
 FILE = "file"
 NUMBER, DOWN = "number:", ":down"
@@ -19,25 +19,25 @@ NUMBER, DOWN = "number:", ":down"
 class Order:
     """One line of the table: `key(known)` is (N,), the largest comes first.
 
-    `needs` is "model", or the name of the number that the key looks at (see `Known.lacking`).
+    `needs` is "model", or the name of the number that the key looks at (see `ShotFacts.lacking`).
     """
 
     text: str
-    key: Callable[[Known], npt.NDArray[np.generic]]
+    key: Callable[[ShotFacts], npt.NDArray[np.generic]]
     needs: str = ""
 
 
-def _uncertainty(known: Known) -> npt.NDArray[np.generic]:
+def _uncertainty(known: ShotFacts) -> npt.NDArray[np.generic]:
     assert known.readings is not None
     return known.readings.uncertainty()
 
 
-def _contradiction(known: Known) -> npt.NDArray[np.generic]:
+def _contradiction(known: ShotFacts) -> npt.NDArray[np.generic]:
     assert known.readings is not None
     return known.readings.contradictions()
 
 
-def _newest(known: Known) -> npt.NDArray[np.generic]:
+def _newest(known: ShotFacts) -> npt.NDArray[np.generic]:
     return np.zeros(known.n) if known.times is None else known.times()
 
 
@@ -62,7 +62,7 @@ def order_of(name: str) -> Order:
     return Order(f"{number}, {words} first", lambda known: sign * known.numbers[number], number)
 
 
-def sort(rows: Rows, name: str, known: Known) -> Rows:
+def sort(rows: Rows, name: str, known: ShotFacts) -> Rows:
     """The rows in an order; ties, and shots about which nothing is known, in file order last."""
     order = order_of(name)
     if name == FILE or known.lacking(order.needs):

@@ -35,7 +35,7 @@ class Walk:
 
     @property
     def left(self) -> int:
-        """How many shots of the queue nobody decided or skipped."""
+        """How many shots of the queue no one decided or skipped."""
         return int(self._left.sum())
 
     def place_of(self, row: int) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from labeler.project.store.records import Rows
-from labeler.queue.facts import ALL, Flags, Known, Some
+from labeler.queue.facts import ALL, Flags, ShotFacts, Some
 from labeler.queue.filters import ALL_SHOTS, FILTERS, Filter, fits, meant, passes, text_of
 from labeler.queue.orders import FILE, ORDERS, Order, order_of, sort
 from model.errors import InputError
@@ -23,8 +23,8 @@ __all__ = [
     "ORDERS",
     "Choice",
     "Filter",
-    "Known",
     "Order",
+    "ShotFacts",
     "build",
     "from_json",
     "matching",
@@ -40,7 +40,7 @@ SAVED = "queues"
 
 @dataclass(frozen=True)
 class Choice:
-    """Conditions that all hold, and one order; or, with a title, shots that somebody chose."""
+    """Conditions that all hold, and one order; or, with a title, shots that someone chose."""
 
     filters: tuple[str, ...] = ()
     order: str = FILE
@@ -56,7 +56,7 @@ class Choice:
         return self.title or " · ".join(map(text_of, self.filters)) or ALL_SHOTS
 
 
-def matching(filters: tuple[str, ...], known: Known, rows: Some = ALL) -> Flags:
+def matching(filters: tuple[str, ...], known: ShotFacts, rows: Some = ALL) -> Flags:
     """True where a shot fulfils all conditions; KeyError for an unknown one."""
     found = np.ones(known.n, bool)[rows]
     for condition in filters:
@@ -64,7 +64,7 @@ def matching(filters: tuple[str, ...], known: Known, rows: Some = ALL) -> Flags:
     return found
 
 
-def build(choice: Choice, known: Known) -> Rows:
+def build(choice: Choice, known: ShotFacts) -> Rows:
     """Rows of the queue, in its order; ties stay in file order."""
     rows = np.flatnonzero(matching(choice.filters, known)).astype(np.int64)
     return sort(rows, choice.order, known)
@@ -75,10 +75,10 @@ def to_json(choice: Choice) -> dict[str, Any]:
     return {**asdict(choice), "filters": list(choice.filters)}
 
 
-def from_json(kept: Any, known: Known, lost: list[str] | None = None) -> Choice:
-    """A choice of an earlier sitting; conditions that mean nothing any more are left out.
+def from_json(kept: Any, known: ShotFacts, lost: list[str] | None = None) -> Choice:
+    """A choice of an earlier session; conditions that mean nothing any more are left out.
 
-    They are added to `lost`: without them the queue holds more shots than somebody asked for.
+    They are added to `lost`: without them the queue holds more shots than someone asked for.
     """
     kept = kept if isinstance(kept, dict) else {}
     found = kept.get("filters") if isinstance(kept.get("filters"), list) else []
@@ -94,7 +94,7 @@ def from_json(kept: Any, known: Known, lost: list[str] | None = None) -> Choice:
     return Choice(held, str(order), title if isinstance(title, str) else "")
 
 
-def saved_one(kept: Any, name: str, known: Known) -> Choice:
+def saved_one(kept: Any, name: str, known: ShotFacts) -> Choice:
     """A saved queue; InputError where it asks for something that is not there any more."""
     lost: list[str] = []
     choice = from_json(kept[name], known, lost)

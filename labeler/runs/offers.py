@@ -41,7 +41,7 @@ SECONDS_PER_READING = 0.045
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainingOrder:
     """What to train: a recipe, and where it is not the recipe's own, the network and epochs.
 
     `warm_start` is the number of the run whose network is the first one; 0: as the recipe says.
@@ -66,7 +66,7 @@ class Order:
         return self.network or recipe.network, self.epochs or recipe.epochs_for(shots)
 
 
-def own_start(order: Order) -> str:
+def own_start(order: TrainingOrder) -> str:
     """Where a training begins if no run is chosen, in words."""
     recipe = recipes.named(order.recipe)
     if recipe.backbone and (order.network or recipe.network) == recipe.network:
@@ -74,7 +74,7 @@ def own_start(order: Order) -> str:
     return "Chance"
 
 
-def possible_starts(order: Order, runs: Iterable[RunReport]) -> list[RunReport]:
+def possible_starts(order: TrainingOrder, runs: Iterable[RunReport]) -> list[RunReport]:
     """Runs whose network is of the kind that the order asks for, the newest first."""
     recipe = recipes.named(order.recipe)
     kind = order.network or recipe.network, recipe.activation
@@ -110,7 +110,9 @@ def usable_shots(
     return decided[~taxonomy.contradictions(taxonomy.unpack(sets))[which]]
 
 
-def expected_seconds(order: Order, labelled: int, shots: int, runs: Iterable[RunReport]) -> float:
+def expected_seconds(
+    order: TrainingOrder, labelled: int, shots: int, runs: Iterable[RunReport]
+) -> float:
     """How long training and predicting will take: from the newest run alike, else an estimate."""
     network, epochs = order.comes_to(labelled)
     cost = NETWORKS[network].cost if network in NETWORKS else 1.0

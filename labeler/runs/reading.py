@@ -79,7 +79,7 @@ class Reading:
     ) -> npt.NDArray[np.int64]:
         """(n,) in how many classes the run contradicts the labels of those rows, by default of all.
 
-        0 where nobody decided.
+        0 where no one decided.
         """
         decided = (np.asarray(status) & LABELLED).astype(bool) & self.readable[rows]
         different = self.likely()[rows] != self.taxonomy.unpack(np.asarray(present, np.int64))

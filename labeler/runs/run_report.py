@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.runs.predictions import Predictions
 from model.events import Event, from_line
@@ -191,7 +192,7 @@ def _numbers(values: Any) -> dict[str, float]:
     }
 
 
-def read_reports(project: Any) -> list[RunReport]:
+def read_reports(project: Project) -> list[RunReport]:
     """All runs of a project, the newest first."""
     found = [read_report(info.number, Path(info.folder)) for info in project.runs()]
     return sorted(found, key=lambda run: -run.number)
@@ -219,7 +220,7 @@ class Moved:
 
 
 @dataclass(frozen=True)
-class Change:
+class RunComparison:
     """What another run changes, judged on the same evaluation shots by the labels of today.
 
     `shots` is the number of evaluation shots; `flipped` (n,) the rows of all shots on which at
@@ -251,7 +252,7 @@ def compare(
     present: npt.ArrayLike,
     status: npt.ArrayLike,
     role: npt.ArrayLike,
-) -> Change:
+) -> RunComparison:
     """Two runs of one project side by side, by the labels and roles (N,) of its shots now."""
     readable = old.readable & new.readable
     known = np.flatnonzero(old.known & new.known)
@@ -264,14 +265,14 @@ def compare(
     )
     labels = new.taxonomy.unpack(np.asarray(present, np.int64)[rows])[:, known]
     if not labels.any():
-        return Change(len(rows), flipped)
+        return RunComparison(len(rows), flipped)
     verdict = promotion.compare(before[rows], after[rows], labels, rows)
     names = [new.taxonomy.names[c] for c in known]
     classes = tuple(Moved(names[c.index], c.old, c.new, c.low, c.high) for c in verdict.classes)
-    return Change(len(rows), flipped, classes, verdict)
+    return RunComparison(len(rows), flipped, classes, verdict)
 
 
-def in_words(change: Change, most: int = 3) -> str:
+def in_words(change: RunComparison, most: int = 3) -> str:
     """A change as a short sentence."""
     moved = {"better": change.moved(up=True), "worse": change.moved(up=False)}
     parts = [f"{word}: {_some(names, most)}" for word, names in moved.items() if names]

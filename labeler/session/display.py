@@ -49,7 +49,7 @@ class Display(SessionPart):
         self.overlay = Overlay()
         self.panes = Panes()
         self.levels_known = False
-        """Whether somebody, or an earlier sitting, chose the levels of this project."""
+        """Whether someone, or an earlier session, chose the levels of this project."""
         cursor.shots.preparation_changed.connect(self.display_changed)
 
     def end(self) -> None:
@@ -71,7 +71,7 @@ class Display(SessionPart):
 
     @property
     def levels(self) -> tuple[float, float] | None:
-        """The levels that somebody chose for this project, or None."""
+        """The levels that someone chose for this project, or None."""
         return (self.screen.low, self.screen.high) if self.levels_known else None
 
     def screen_for(self, counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> Screen:

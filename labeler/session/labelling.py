@@ -75,7 +75,7 @@ class Labelling(SessionPart):
         return self._labels.taxonomy.unpack(self.shown(row)[0])
 
     def is_decided(self, row: int | None = None) -> bool:
-        """True where somebody decided, as far as the person may see: what is not present is
+        """True where someone decided, as far as the person may see: what is not present is
         absent."""
         return bool(self.shown(row)[1] & LABELLED)
 

@@ -113,7 +113,7 @@ def steps_of(project: Project) -> tuple[Preparation | None, str]:
 
 
 def remember(opened: Opened, row: int, levels: tuple[float, float] | None) -> None:
-    """Store where somebody is, to resume there; failing is logged, not fatal."""
+    """Store where someone is, to resume there; failing is logged, not fatal."""
     place: dict[str, Any] = {"row": row, "levels": levels}
     if opened.project.store.read_only:
         return
@@ -124,7 +124,7 @@ def remember(opened: Opened, row: int, levels: tuple[float, float] | None) -> No
 
 
 def _place_of(project: Project, annotator: int) -> tuple[int, tuple[float, float] | None]:
-    """Row and levels of somebody's last sitting; the first shot where there was none."""
+    """Row and levels of someone's last session; the first shot where there was none."""
     kept = project.store.get_meta(f"{PLACE}.{annotator}", project.store.get_meta(PLACE))
     kept = kept if isinstance(kept, dict) else {}
     row, levels = kept.get("row", 0), kept.get("levels")

@@ -5,6 +5,7 @@ Knows no widgets, decides nothing about a shot, and does not know which one is o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,11 +14,14 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
+from labeler.active import map as map_file
+from labeler.active.map import ShotMap
 from labeler.project import people
+from labeler.project.folder import CACHE
 from labeler.project.store.records import Rows, State
 from labeler.project.store.timeline import decided_when
 from labeler.queue import queue as queues
-from labeler.queue.facts import Known
+from labeler.queue.facts import CLUSTER, ShotFacts
 from labeler.queue.filters import fits
 from labeler.queue.position import Walk
 from labeler.runs.reading import Reading
@@ -25,6 +29,8 @@ from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
 from labeler.shots.numbers import Found, Numbers, ScalarReader
 from model.errors import InputError
+
+log = logging.getLogger(__name__)
 
 PLACE = "window.queue."
 """Where a project keeps each annotator's queue and shot; the annotator's number follows."""
@@ -48,7 +54,7 @@ class Queue(SessionPart):
         self.labels = labels
         self._reading = reading
         self.orders: dict[str, Callable[[tuple[str, ...]], Rows | None]] = {}
-        """Orders that somebody else knows: filters -> rows, None to be sorted as any other."""
+        """Orders that someone else knows: filters -> rows, None to be sorted as any other."""
         self._scalars: ScalarReader | None = None
         self._numbers_read.connect(self._take_numbers)
         labels.labels_changed.connect(self._follow_labels)
@@ -99,10 +105,10 @@ class Queue(SessionPart):
     # -- what is known ---------------------------------------------------------------------------
 
     @property
-    def known(self) -> Known:
+    def known(self) -> ShotFacts:
         """What filters, orders and groups may ask; costs nothing by itself."""
         opened = self.opened
-        return Known(
+        return ShotFacts(
             self.labels.decided,
             self.labels.taxonomy,
             self._reading(),
@@ -148,6 +154,26 @@ class Queue(SessionPart):
         """Add (N,) numbers that queues may be filtered and ordered by, such as "cluster"."""
         self.numbers.give(name, values)
         self.numbers_changed.emit()
+
+    def give_clusters(self, found: ShotMap | None) -> None:
+        """Let queue and grid know the clusters of a map, if it has any."""
+        if found is not None and found.clusters:
+            numbers = np.where(found.cluster >= 0, found.cluster + 1.0, np.nan)
+            self.give_numbers(CLUSTER, numbers)
+
+    def look_for_clusters(self) -> None:
+        """The same where they are not known yet and a map was made on these embeddings."""
+        if self.opened is None or CLUSTER in self.numbers:
+            return
+        if not any((self.opened.folder / CACHE).glob("map-*.npz")):
+            return
+        try:
+            ground = map_file.ground_of(self.opened.project)
+            path = map_file.path_of(self.opened.folder, ground)
+        except (InputError, OSError) as error:
+            log.warning("the clusters of the map are not known: %s", error)
+            return
+        self.give_clusters(map_file.load(path, self.labels.n_shots))
 
     def _take_numbers(self, found: Found) -> None:
         if self._scalars is not None:
@@ -241,7 +267,7 @@ class Queue(SessionPart):
     # -- saved queues ----------------------------------------------------------------------------
 
     def saved(self) -> dict[str, queues.Choice]:
-        """Queues that somebody named, by name."""
+        """Queues that someone named, by name."""
         known = self.known
         return {str(name): queues.from_json(c, known) for name, c in self._saved().items()}
 
@@ -258,7 +284,7 @@ class Queue(SessionPart):
         self._save({other: c for other, c in self._saved().items() if other != name})
 
     def use_saved(self, name: str) -> None:
-        """Go through a queue that somebody named."""
+        """Go through a queue that someone named."""
         try:
             self._use(queues.saved_one(self._saved(), name, self.known))
         except InputError as error:

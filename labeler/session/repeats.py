@@ -173,7 +173,7 @@ class Repeats(SessionPart):
         return repeats.choose(own.own_present, status, taxonomy, barred, self.chance, n)
 
     def _repeated(self) -> set[int]:
-        """Rows that the person read again already, in this sitting or an earlier one."""
+        """Rows that the person read again already, in this session or an earlier one."""
         if self._read_again is None:
             opened = self.require()
             rows = repeats.readings_of(opened.project, opened.annotator).rows

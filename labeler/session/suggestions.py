@@ -1,4 +1,4 @@
-"""What the model suggests and asks: ghost labels, the asked queue, and what may be accepted.
+"""What the model suggests and asks: suggestions, the asked queue, and what may be accepted.
 
 It fits nothing and changes no label: what it knows comes from `ModelReadings`.
 """

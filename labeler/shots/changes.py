@@ -19,7 +19,7 @@ Kind = Literal["missing", "part missing", "replaced", "rewritten", "grown", "tou
 
 
 @dataclass(frozen=True)
-class Change:
+class SourceChange:
     """What became of a source; `now` is what its file holds, None where that cannot be read."""
 
     info: SourceInfo
@@ -38,11 +38,11 @@ class Change:
         return f"{self.info.path}: {what}"
 
 
-def change_of(info: SourceInfo) -> Change | None:
+def change_of(info: SourceInfo) -> SourceChange | None:
     """What became of a source since it was last looked at; None where it is as it was."""
     folder = info.path.parent
     if not info.path.is_file() and not info.path.is_dir():
-        return Change(info, "missing", "the file is gone")
+        return SourceChange(info, "missing", "the file is gone")
     if not info.files:  # a project of an older program
         whole = (info.n_shots, *info.shape)
         same = fingerprint(info.path, info.dataset, whole) == info.fingerprint
@@ -59,37 +59,39 @@ def change_of(info: SourceInfo) -> Change | None:
             now = place.stat()
         except OSError:
             what = f"its part {mark.name} is gone; those shots cannot be read"
-            return Change(info, "part missing", what)
+            return SourceChange(info, "part missing", what)
         in_place = now.st_ino == mark.inode and now.st_mtime_ns != mark.mtime_ns
         touched |= in_place and mark.size > BUDGET // len(info.files)
     if touched:
         what = "was written to; all that was compared is as before"
-        return Change(info, "touched", what)
+        return SourceChange(info, "touched", what)
     return None
 
 
-def _compared(info: SourceInfo, name: str) -> Change:
+def _compared(info: SourceInfo, name: str) -> SourceChange:
     """What the shots themselves say of a source of which a file has other contents now."""
     where = "it" if name == info.path.name else f"its part {name}"
     try:
         with FileReader(_look_again) as ask:
             now, hashes = ask(info.path, info.dataset, [i for i, _ in info.samples])
     except InputError as error:
-        return Change(info, "replaced", f"{where} was replaced, and cannot be used ({error.what})")
+        return SourceChange(
+            info, "replaced", f"{where} was replaced, and cannot be used ({error.what})"
+        )
     before = [mark for _, mark in info.samples]
     other = sum(a != b for a, b in zip(before, hashes, strict=True))
     if now.shape != info.shape or now.n_shots < info.n_shots:
         size = f"{now.n_shots} shots of {now.shape[0]} × {now.shape[1]}"
-        return Change(info, "replaced", f"{where} was replaced: it holds {size} now", now)
+        return SourceChange(info, "replaced", f"{where} was replaced: it holds {size} now", now)
     if other or not before:
         many = f": {other} of {len(before)} shots that were compared are other ones"
-        return Change(info, "replaced", f"{where} was replaced{many if before else ''}", now)
+        return SourceChange(info, "replaced", f"{where} was replaced{many if before else ''}", now)
     if now.n_shots > info.n_shots:
         more = now.n_shots - info.n_shots
         what = f"has grown from {info.n_shots:,} to {now.n_shots:,} shots ({more:,} new)"
-        return Change(info, "grown", what, now)
+        return SourceChange(info, "grown", what, now)
     what = f"{where} was written to; the {len(before)} shots that were compared are the same"
-    return Change(info, "rewritten", what, now)
+    return SourceChange(info, "rewritten", what, now)
 
 
 def _look_again(

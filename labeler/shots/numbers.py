@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Numbers(Mapping[str, Values]):
-    """(N,) numbers of the shots by name: the files' own, and those that somebody else gave."""
+    """(N,) numbers of the shots by name: the files' own, and those that someone else gave."""
 
     def __init__(self, folder: Path | None = None, sources: Sequence[SourceInfo] = ()) -> None:
         self.sources = tuple(sources)

@@ -48,7 +48,7 @@ class ShotFeed:
     ) -> None:
         self.table = table
         self.kept: Thumbnails | None = None
-        """Thumbnails of earlier sittings."""
+        """Thumbnails of earlier sessions."""
         self.steps: Preparation | None = None
         """What is done to counts before they are shown; None: nothing."""
         self._on_thumbnail = on_thumbnail
@@ -59,7 +59,7 @@ class ShotFeed:
         self.kept = Thumbnails(folder, self.table.sources)
 
     def prepare(self, steps: Preparation | None) -> None:
-        """Give counts after these steps from now on, or raw ones; all have to be wanted anew."""
+        """Give counts after these steps from now on, or raw ones; all have to be wanted again."""
         self.steps = steps
         self.reader.prepare(steps)
 

@@ -174,7 +174,7 @@ class ShotReader:
                     waiting.popitem(last=False)
                 self._changed.notify_all()
                 return
-        self._tell(request, answer)
+        self._deliver(request, answer)
 
     # -- working (the reader's thread) -----------------------------------------------------------
 
@@ -194,7 +194,7 @@ class ShotReader:
                 if wanted:
                     answer = self._keep(request, answer)
             if wanted:
-                self._tell(request, answer)
+                self._deliver(request, answer)
         self._child.child.end()
 
     def _next(self) -> _Request | None:
@@ -218,7 +218,7 @@ class ShotReader:
         self._counts.put(request.key, (counts, mask), getattr(counts, "nbytes", 0))
         return counts, mask
 
-    def _tell(self, request: _Request, answer: Any) -> None:
+    def _deliver(self, request: _Request, answer: Any) -> None:
         try:
             if request.kind == "thumbnail":
                 self._on_thumbnail(request.key, answer)
@@ -270,7 +270,7 @@ class _ReadingChild:
         """Start the process unless the reader is closing."""
         self.child.start()
         self._last_mask = self._steps = None
-        if isinstance(self.child.hear(START_S), Lost) and not self.child.is_forbidden:
+        if isinstance(self.child.receive(START_S), Lost) and not self.child.is_forbidden:
             log.error("the process that reads shots does not start")
 
     def read(self, request: _Request) -> Any:
@@ -283,7 +283,7 @@ class _ReadingChild:
         self.child.say((request.kind, request.path, request.dataset, request.index))
         opening = False
         while True:
-            answer = self.child.hear(self._opening_s if opening else self._reading_s)
+            answer = self.child.receive(self._opening_s if opening else self._reading_s)
             if isinstance(answer, Lost):
                 break
             if answer[0] not in ("opening", "opened"):

@@ -40,7 +40,7 @@ from labeler.window.label.status_line import StatusLine
 from labeler.window.label.view import LabelView
 from labeler.window.process import log_file as logbook
 from labeler.window.process.crash import CrashNet
-from labeler.window.process.garbage_collection import Tidy
+from labeler.window.process.garbage_collection import GarbageCollection
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from labeler.window.widgets.ask import Ask
@@ -99,7 +99,7 @@ class MainWindow(QMainWindow):
         self._unsaved = ""
         self.notes = NoteArea(self)
         self.net = CrashNet(self.notes.add)
-        self.tidy = Tidy(self)
+        self.garbage_collection = GarbageCollection(self)
         self._connect()
         self._restore()
         self.follow_project()
@@ -176,7 +176,7 @@ class MainWindow(QMainWindow):
         self.stack.setCurrentWidget(self.start)
 
     def follow_project(self) -> None:
-        """Show the project; one that was opened anew in the view that was in front."""
+        """Show the project; one that was opened again in the view that was in front."""
         opened = self.session.opened
         self.foot.setVisible(opened is not None)
         self._say_title()
@@ -330,9 +330,9 @@ class MainWindow(QMainWindow):
         assert isinstance(application, QApplication)
         theme.apply(application, name)
         for widget in self.findChildren(QWidget):
-            dress = getattr(widget, "dress", None)
-            if dress is not None:
-                dress()
+            apply_theme = getattr(widget, "apply_theme", None)
+            if apply_theme is not None:
+                apply_theme()
 
     # -- commands: help ------------------------------------------------------------------------
 
@@ -497,7 +497,7 @@ class MainWindow(QMainWindow):
         self._saving.stop()
         self.actions_.release()
         self.net.release()
-        self.tidy.release()
+        self.garbage_collection.release()
         event.accept()
 
 

@@ -2,7 +2,7 @@
 
 One fixed random order of the shots belongs to a seed. Audit shots are asked along it, so that the
 shots up to the last one asked are a simple random draw of all shots, whoever chose the labels that
-some of them had before. Fractions and intervals come from that draw only. It asks nobody itself.
+some of them had before. Fractions and intervals come from that draw only. It asks no one itself.
 """
 
 from __future__ import annotations

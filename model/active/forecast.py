@@ -4,7 +4,7 @@ The labels so far are split again and again; the instant head learns from nested
 and is judged on the other. 1 - F1 falls as a power of the number of labels; the exponent of a
 class is drawn towards that of all classes together, as far as it has few shots. Intervals come
 from a bootstrap over shots. Where labels were hand-picked the judged shots are harder than all
-shots, so the level is careful. It trains no network and asks nobody.
+shots, so the level is careful. It trains no network and asks no one.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ClassForecast:
 class Forecast:
     """What `more` labels on top of `labels` would buy.
 
-    curve: (labels, macro F1) as measured and as foreseen, for a figure. `look_for`: the class
+    curve: (labels, macro F1) as measured and as forecast, for a figure. `look_for`: the class
     whose next shots would gain most. `enough_at`: labels from which on the next `more` gain less
     than 0.005 in macro F1; `stop` where that is now and every class has a curve; macro F1 is
     that of the classes that have one. `text` says it all in words.
@@ -99,7 +99,7 @@ def forecast(
     40 labels, and for `more` below 1.
     """
     if more < 1:
-        raise InputError(f"{more} more labels cannot be foreseen", mend="Give at least 1.")
+        raise InputError(f"{more} more labels cannot be forecast", mend="Give at least 1.")
     x, y = np.asarray(embeddings, np.float32), np.asarray(labels, bool)
     said = np.ones_like(y) if known is None else np.asarray(known, bool)
     kept = ~taxonomy.contradictions(y, said)
@@ -110,7 +110,7 @@ def forecast(
     space = head.space_of(x) if space is None else space
     sizes, right, total = _judged(x, y, said, taxonomy, prior, space, seed)
     law = _Law.of(sizes, right, total, y.sum(0) >= FEWEST_OF_CLASS, seed)
-    return _told(law, y, taxonomy, sizes, more)
+    return _forecast(law, y, taxonomy, sizes, more)
 
 
 def _judged(
@@ -187,25 +187,25 @@ class _Law:
         return self.f1(labels).mean(1) if len(self.classes) else np.zeros(len(self.level))
 
 
-def _told(law: _Law, y: Labels, taxonomy: Taxonomy, sizes: Doubles, more: int) -> Forecast:
+def _forecast(law: _Law, y: Labels, taxonomy: Taxonomy, sizes: Doubles, more: int) -> Forecast:
     n, counts = len(y), y.sum(0)
     place = {int(c): k for k, c in enumerate(law.classes)}
     before, after = law.f1(n), law.f1(n + more)
-    told = []
+    rows = []
     for c, name in enumerate(taxonomy.names):
         k = place.get(c)
         parts: tuple[Any, ...] = (None,) * 3
         if k is not None:
             parts = tuple(_reached(v[:, k]) for v in (before, after, after - before))
-        told.append(ClassForecast(name, int(counts[c]), *parts))
+        rows.append(ClassForecast(name, int(counts[c]), *parts))
     gain = _reached(law.macro(n + more) - law.macro(n))
     enough = _enough(law, n, more)
     seen = np.unique(np.geomspace(sizes[0], max(4 * n, n + 4 * more), 40).astype(int))
-    look = _look_for(told)
+    look = _look_for(rows)
     stop = gain.value < LITTLE and len(law.classes) == len(taxonomy)
     made = Forecast(
         labels=n, more=more, now=_reached(law.macro(n)), then=_reached(law.macro(n + more)),
-        gain=gain, classes=tuple(told),
+        gain=gain, classes=tuple(rows),
         measured=tuple((int(s), float(v)) for s, v in zip(sizes, law.measured, strict=True)),
         curve=tuple((int(s), _reached(law.macro(s))) for s in seen),
         look_for=look, enough_at=enough, stop=stop, text="",

@@ -32,7 +32,7 @@ MOST_SETS = 1024
 PENALTIES = (10.0, 30.0, 100.0)
 """Inverse prior variances of a weight that cross-validation chooses from."""
 _TRUST, _LEVEL, _EXPECTED = 30.0, 0.1, 5.0
-"""Inverse prior variances of the trust in the network's own head, and of a bias where nobody
+"""Inverse prior variances of the trust in the network's own head, and of a bias where no one
 knows how frequent classes are, and where the prior's odds say it."""
 _FOLDS, _CHECKED = 3, 360
 _ENOUGH = 40
@@ -41,7 +41,7 @@ _KEPT, _BLOCK = 2000, 512
 AT_ONCE = 65_536
 """Shots whose embeddings are taken to full precision at one time."""
 _GROWN = 1.3
-"""The penalty is chosen anew once there are so many times more labels."""
+"""The penalty is chosen again once there are so many times more labels."""
 
 
 @dataclass(frozen=True)

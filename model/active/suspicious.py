@@ -25,7 +25,7 @@ Labels = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 FOLDS, NEAREST = 5, 8
 FEWEST = 60
-"""Labelled shots below which nobody can tell an error from a rarity."""
+"""Labelled shots below which no one can tell an error from a rarity."""
 
 
 @dataclass(frozen=True)

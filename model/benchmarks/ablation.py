@@ -36,7 +36,7 @@ KEPT = "ablation.json"
 
 
 @dataclass(frozen=True)
-class Study:
+class AblationStudy:
     """How large an ablation is."""
 
     epochs: int = 12
@@ -51,7 +51,7 @@ class Study:
         return f"{words} · {self.training} shots · {self.epochs} epochs · {self.size} px · {seed}"
 
 
-def variants(study: Study) -> Iterator[tuple[str, Recipe]]:
+def variants(study: AblationStudy) -> Iterator[tuple[str, Recipe]]:
     """(its cells of the table, recipe) of every row, at the study's budget.
 
     A recipe that begins from a backbone does so only where there is one for the activation, and the
@@ -70,14 +70,14 @@ def variants(study: Study) -> Iterator[tuple[str, Recipe]]:
 
 def run(
     table: ShotTable,
-    study: Study,
+    study: AblationStudy,
     out: Path,
     stop: Callable[[], bool],
     seeds: range | None = None,
 ) -> Iterator[Event]:
     """Train what is missing in `out`/ablation.json; ends with `finished` and the table in words.
 
-    Which shots train is drawn anew for every seed; only `seeds` are trained now, where given.
+    Which shots train is drawn again for every seed; only `seeds` are trained now, where given.
     Yields `progress` after each training and `note` for one that failed.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def _numbers(path: Path) -> dict[str, Any]:
     return dict(report["evaluation"]) | more
 
 
-def table_of(done: dict[str, dict[str, Any]], study: Study) -> str:
+def table_of(done: dict[str, dict[str, Any]], study: AblationStudy) -> str:
     """The study as a Markdown table: mean ± standard deviation over the seeds."""
     heads = ("recipe", "begins from", "first activation", "output", *SHOWN.values(), "time")
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]

@@ -39,7 +39,7 @@ STORE = "active.json"
 
 
 @dataclass(frozen=True)
-class Study:
+class LabellingStudy:
     """How large a study is."""
 
     strategies: tuple[str, ...] = tuple(STRATEGIES)
@@ -53,7 +53,7 @@ class Study:
 def run(
     table: ShotTable,
     backbone: Path,
-    study: Study,
+    study: LabellingStudy,
     out: Path,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
@@ -100,7 +100,7 @@ def run(
     yield event("finished", metrics={}, results=summary(found))
 
 
-def _check(table: ShotTable, study: Study) -> None:
+def _check(table: ShotTable, study: LabellingStudy) -> None:
     if not table.labelled.all() or table.taxonomy is None or len(table) < FEWEST:
         raise InputError(
             "labelling can be simulated only where every shot has its true labels, and"

@@ -37,7 +37,7 @@ SHOWN = ("accuracy", "macro_f1", "rare_f1", "macro_ap")
 
 
 @dataclass(frozen=True)
-class Budget:
+class TrainingBudget:
     """What every training may cost."""
 
     size: int = 64
@@ -61,7 +61,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Loop:
+class LabellingLoop:
     """One way to a classifier: how many labels, chosen or at random, and what learns."""
 
     labels: int
@@ -77,21 +77,21 @@ class Loop:
         return f"{self.labels} {'chosen' if self.chosen else 'random'}, {who}, {begin}"
 
 
-def loops(pool: int) -> tuple[Loop, ...]:
+def loops(pool: int) -> tuple[LabellingLoop, ...]:
     """What is compared where so many shots may be labelled."""
     every = min(ALL, pool)
     return (
-        Loop(FEW, True, ""),
-        Loop(SOME, False, "paper"),
-        Loop(SOME, False, "best"),
-        Loop(round(every / 4), True, ""),
-        Loop(round(every / 4), True, "quick"),
-        Loop(every, False, "paper"),
+        LabellingLoop(FEW, True, ""),
+        LabellingLoop(SOME, False, "paper"),
+        LabellingLoop(SOME, False, "best"),
+        LabellingLoop(round(every / 4), True, ""),
+        LabellingLoop(round(every / 4), True, "quick"),
+        LabellingLoop(every, False, "paper"),
     )
 
 
 def run(
-    table: ShotTable, backbone: Path, budget: Budget, out: Path, stop: Callable[[], bool]
+    table: ShotTable, backbone: Path, budget: TrainingBudget, out: Path, stop: Callable[[], bool]
 ) -> Iterator[Event]:
     """Everything that is missing in `out`/active.json; `finished` with `trainings` and `claims`."""
     out.mkdir(parents=True, exist_ok=True)
@@ -124,16 +124,21 @@ def run(
     yield event("finished", metrics={}, results=results)
 
 
-def _key(loop: Loop, budget: Budget, seed: int, backbone: Path) -> str:
+def _key(loop: LabellingLoop, budget: TrainingBudget, seed: int, backbone: Path) -> str:
     begin = active.digest_of(backbone) if loop.chosen else "chance"
     cost = f"{budget.size} px · {budget.seen} seen" if loop.learner else "head"
     return f"{loop.name} · {begin} · {cost} · seed {seed}"
 
 
 def _one(
-    table: ShotTable, world: World, loop: Loop, budget: Budget, seed: int, out: Path,
+    table: ShotTable,
+    world: World,
+    loop: LabellingLoop,
+    budget: TrainingBudget,
+    seed: int,
+    out: Path,
     stop: Callable[[], bool],
-) -> Iterator[Event]:  # fmt: skip
+) -> Iterator[Event]:
     """Label, learn, judge; last `finished` with `metrics`, or what ended it."""
     pool, judge = world.split(budget.share, seed)
     if not loop.chosen:
@@ -174,7 +179,7 @@ def _rare(classes: dict[str, dict[str, Any]], world: World) -> float | None:
 
 
 def claims(
-    found: dict[str, list[dict[str, float]]], every: tuple[Loop, ...]
+    found: dict[str, list[dict[str, float]]], every: tuple[LabellingLoop, ...]
 ) -> list[dict[str, Any]]:
     """Few chosen labels against many random ones, in macro F1: means over the seeds."""
     few, paper, best, quarter_head, quarter, whole = (w.name for w in every)

@@ -43,16 +43,18 @@ def measure(rounds: int = 5, size: int = SIZE) -> dict[str, Any]:
     fast = _single(network, shape)
     plain = inference.TorchEngine(network.body, 1)
 
-    def forward(engine: inference.Engine) -> npt.NDArray[np.float32]:
+    def forward(engine: inference.InferenceEngine) -> npt.NDArray[np.float32]:
         (features,) = engine.stream([shot])
         return features
 
-    def maps(engine: inference.Engine) -> None:
+    def maps(engine: inference.InferenceEngine) -> None:
         features = forward(engine)
         logits = features.mean((-2, -1)) @ head.weight.T + head.bias
         through_pooled_linear_head(features, head.weight, logits)
 
-    def repeated(work: Callable[[inference.Engine], object], engine: inference.Engine) -> None:
+    def repeated(
+        work: Callable[[inference.InferenceEngine], object], engine: inference.InferenceEngine
+    ) -> None:
         for _ in range(REPEATS):
             work(engine)
 
@@ -121,7 +123,7 @@ def package_maps(network: Network, shots: torch.Tensor) -> npt.NDArray[np.float3
     return np.stack(found, 1)
 
 
-def _single(network: Network, shape: tuple[int, int, int]) -> inference.Engine:
+def _single(network: Network, shape: tuple[int, int, int]) -> inference.InferenceEngine:
     """The engine that prediction would choose, for one shot at a time."""
     chosen, _ = inference.choose(network, shape)
     if isinstance(chosen, inference.OpenVinoEngine):

@@ -27,8 +27,8 @@ from model.errors import InputError
 from model.online.hitfinder import HitFinder, fit
 from model.online.live_reader import LiveReader
 from model.online.record import Record
-from model.online.sources import AT_ONCE, open_stream
-from model.online.stream import Stream
+from model.online.sources import AT_ONCE
+from model.online.stream import Stream, open_stream
 from model.online.watching import Until, watch
 from model.runs import checkpoint
 from model.runs.folder import backbone_folder
@@ -163,7 +163,7 @@ def _watched(
 def _machine(
     hits: Counts, empties: Counts, rate: int, hit_rate: float
 ) -> Iterator[tuple[str, Synchronized[int]]]:
-    """A process that sends shots; its address, and how many it threw away because nobody asked."""
+    """A process that sends shots; its address, and how many it threw away because no one asked."""
     context = multiprocessing.get_context("spawn")
     missed: Any = context.Value("q", 0)
     ours, theirs = context.Pipe()

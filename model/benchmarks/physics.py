@@ -33,7 +33,7 @@ from model.shots.table import table_of_file
 from model.simulate.generate import simulate
 
 USUAL = f"{MapRecipe.radii}x{MapRecipe.angles}"
-"""The grid of `correlate` where nobody asks for another."""
+"""The grid of `correlate` where no one asks for another."""
 GRIDS = {"112x360": (112, 360), USUAL: (MapRecipe.radii, MapRecipe.angles), "224x720": (224, 720)}
 MAPS_A_TURN = 3 * TOGETHER
 """Of ours, as in a file: a single one would mostly wait for its matrix to come to the cache."""

@@ -25,14 +25,14 @@ LOCAL, SLURM = "local", "slurm"
 CONNECT_S = 10
 """How long a scheduler may take to answer."""
 SLURM_JOBS = 4
-"""Workers that are asked for where nobody says how many."""
+"""Workers that are asked for where no one says how many."""
 _SLURM_DEFAULTS = {"cores": 1, "processes": 1, "memory": "4GB"}
 _ENVIRONMENT = {
     "OMP_WAIT_POLICY": "passive",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     # Dask gives memory back to the system at once, and every array of numbers is then paid for
-    # anew; the memory of our work is flat
+    # again; the memory of our work is flat
     "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Protocol
 
 from model.bulk.filling import Block
-from model.bulk.plain import BlockError, Pool, Prepare, check_workers
+from model.bulk.plain import BlockError, Prepare, WorkerPool, check_workers
 from model.errors import InputError
 from model.events import Event, event
 
@@ -23,7 +23,7 @@ class Workers(Protocol):
 
     def run(self, blocks: Sequence[Block]) -> Iterator[tuple[Block, Any] | Event | None]:
         """Each block with its answer, in the order in which they are done; beside that notes for
-        the person, and None while nothing happens, so that somebody can stop it."""
+        the person, and None while nothing happens, so that someone can stop it."""
 
 
 def open_workers(
@@ -36,7 +36,7 @@ def open_workers(
     """
     check_workers(workers)
     if scheduler is None:
-        return Pool(prepare, task, workers, blocks)
+        return WorkerPool(prepare, task, workers, blocks)
     from model.bulk.dask_clusters import checked
 
     checked(scheduler, workers)

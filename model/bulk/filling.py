@@ -42,8 +42,8 @@ class Filling:
     """The file under its temporary name, and beside it the journal.
 
     `about`: what decides the contents (fingerprint of the source, recipe, blocks); a file that was
-    begun with anything else is begun anew by `begin`. Whatever the system says of the disk comes as
-    OSError, see `places.explained`.
+    begun with anything else is begun again by `begin`. Whatever the system says of the disk
+    comes as OSError, see `places.explained`.
     """
 
     def __init__(self, out: Path, about: Mapping[str, Any]) -> None:
@@ -87,7 +87,7 @@ class Filling:
         self.journal.write_text(f"{self._head}\n{begun}\n", "utf-8")
 
     def _check_mine(self) -> None:
-        """InputError where another run with other options has begun the file anew meanwhile."""
+        """InputError where another run with other options has begun the file again meanwhile."""
         found = ["", ""]
         with suppress(FileNotFoundError), self.journal.open(encoding="utf-8") as file:
             found = [file.readline().rstrip("\n"), file.readline()]

@@ -1,7 +1,7 @@
 """Blocks of shots done by the workers of a Dask cluster; what they make comes back to one writer.
 
 Dask gives the blocks of a lost worker to others, so a loss costs what that worker had in hand. A
-worker with other versions than ours is refused. Only imported where somebody asked for a cluster.
+worker with other versions than ours is refused. Only imported where someone asked for a cluster.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ AHEAD = 3
 RETRIES = 1
 """A block that fails for what may pass (a file server that stumbles) gets another chance."""
 LOOK_S = 0.5
-"""Seconds between two looks at who is there, and whether somebody wants to stop."""
+"""Seconds between two looks at who is there, and whether someone wants to stop."""
 
 PACKAGES = ("airylabel", "numpy", "scipy", "h5py", "torch", "openvino", "distributed")
 """Their versions decide what a work gives."""
@@ -61,7 +61,7 @@ def difference(here: dict[str, str], there: dict[str, str]) -> str:
     )
 
 
-class _Told(distributed.WorkerPlugin):
+class _TaskPlugin(distributed.WorkerPlugin):
     """Brings the task to every worker once, those that come later included."""
 
     idempotent = True
@@ -114,7 +114,7 @@ class DaskWorkers:
             warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
             self._client = stack.enter_context(client(self._scheduler, self._workers))
             try:
-                self._client.register_plugin(_Told(self._token, self._prepare, self._task))
+                self._client.register_plugin(_TaskPlugin(self._token, self._prepare, self._task))
             except ImportError as error:
                 mend = "Give the workers the same environment as this machine."
                 raise InputError(f"the workers lack airylabel ({error})", mend=mend) from error

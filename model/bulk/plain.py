@@ -42,7 +42,7 @@ def check_workers(workers: int | None) -> None:
         raise InputError(f"{workers} workers cannot work", mend="Give at least one.")
 
 
-class Pool(Generic[Task, Block, Answer]):
+class WorkerPool(Generic[Task, Block, Answer]):
     """Context manager. `prepare(task)` is called once in each worker and returns what does a block.
 
     With one worker everything happens in this process. `workers`: None for one per core, but no
@@ -60,7 +60,7 @@ class Pool(Generic[Task, Block, Answer]):
         self.workers = max(1, min(workers or os.cpu_count() or 1, blocks))
         self._pool: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> Pool[Task, Block, Answer]:
+    def __enter__(self) -> WorkerPool[Task, Block, Answer]:
         if self.workers > 1:
             self._pool = ProcessPoolExecutor(
                 self.workers,

@@ -18,7 +18,7 @@ from model.heatmaps.forms import HEAT_FORMS
 from model.inspection.figures import ClassRow, ShownShot, colours, figure_place, save
 from model.inspection.gallery import SCHEMATIC_SIDE, Render
 from model.inspection.heat import Explainer
-from model.inspection.questioning import Read, Reader, some_rows
+from model.inspection.questioning import Reader, ReadShots, some_rows
 from model.shots.table import ShotTable
 
 LOOKED_AT = 800
@@ -88,14 +88,14 @@ def _label_column(table: ShotTable, name: str) -> int:
     return table.class_names.index(name) if name in table.class_names else -1
 
 
-def _ordered(read: Read, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+def _ordered(read: ReadShots, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
     """Places of the shots read in the order asked for."""
     place = {int(row): i for i, row in enumerate(read.rows)}
     return np.array([place[int(row)] for row in wanted if int(row) in place], np.intp)
 
 
 def _chosen(
-    read: Read, table: ShotTable, label: int, kind: int, wish: Wish
+    read: ReadShots, table: ShotTable, label: int, kind: int, wish: Wish
 ) -> npt.NDArray[np.intp]:
     """Places among the shots read."""
     decided = table.labelled[read.rows] & (label >= 0)
@@ -117,7 +117,7 @@ def _chosen(
 
 def _shot(
     explainer: Explainer,
-    read: Read,
+    read: ReadShots,
     table: ShotTable,
     form: str,
     place: int,

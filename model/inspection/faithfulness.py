@@ -23,7 +23,7 @@ from model.events import Event, event
 from model.heatmaps.geometry import ALARM, Heat, lost_share, outside
 from model.inspection.heat import Explainer
 from model.inspection.occlusion import envelope_of, occlude
-from model.inspection.questioning import Read, Reader, some_rows
+from model.inspection.questioning import Reader, ReadShots, some_rows
 from model.output_files import check_own, need_folder, write_text
 from model.shots.table import ShotTable
 from model.taxonomy import decoding
@@ -40,7 +40,7 @@ DRAWS = 1000
 
 
 @dataclass(frozen=True)
-class Study:
+class FaithfulnessStudy:
     """What to measure: `classes` (all where empty), `shots` of each, form of the maps."""
 
     classes: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Study:
 def measure(
     table: ShotTable,
     run: Path,
-    study: Study,
+    study: FaithfulnessStudy,
     out: Path | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
@@ -105,21 +105,21 @@ def measure(
     yield event("finished", metrics={}, classes=kept, text=_in_words(found), **settings)
 
 
-def _good(table: ShotTable, read: Read) -> npt.NDArray[np.bool_]:
+def _good(table: ShotTable, read: ReadShots) -> npt.NDArray[np.bool_]:
     """Good pixels of each square; without a mask, those that are lit in any of the shots."""
     if any(info.has_mask for info in table.sources) or len(read) < 20:
         return read.good
     return np.asarray(read.good & (read.squares > 0).any(0))
 
 
-def _chosen(read: Read, kind: int, study: Study) -> npt.NDArray[np.intp]:
+def _chosen(read: ReadShots, kind: int, study: FaithfulnessStudy) -> npt.NDArray[np.intp]:
     """Shots that the network takes for the class, by chance."""
     rows = np.flatnonzero(read.decided[:, kind])
     return np.random.default_rng((study.seed, kind)).permutation(rows)[: study.shots]
 
 
 def _one(
-    reader: Reader, read: Read, shot: int, kind: int, heat: Heat, study: Study
+    reader: Reader, read: ReadShots, shot: int, kind: int, heat: Heat, study: FaithfulnessStudy
 ) -> dict[str, Any]:
     """Curves (deletion, insertion) by heat, by chance and by occlusion, for one shot and class."""
     random = np.random.default_rng((study.seed, kind, int(read.rows[shot])))

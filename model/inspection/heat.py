@@ -30,7 +30,7 @@ from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.inspection.occlusion import ring_medians
-from model.inspection.questioning import Read, Reader
+from model.inspection.questioning import Reader, ReadShots
 from model.networks.architectures import Network
 from model.networks.receptive import cell_box
 from model.prediction.batches import PooledHead
@@ -61,7 +61,7 @@ class Explainer:
         self._depths = _depths(self._network, reader.size, reader.about.channels)
         self._head = PooledHead.of(self._network)
 
-    def reread(self, read: Read) -> Read:
+    def reread(self, read: ReadShots) -> ReadShots:
         """The same shots by this network, where it is not the reader's own."""
         with torch.inference_mode():
             features = self._network.features(self._input(read.squares))
@@ -78,7 +78,7 @@ class Explainer:
         return found
 
     def cells(
-        self, read: Read, shot: int, targets: Floats, forms: Sequence[str]
+        self, read: ReadShots, shot: int, targets: Floats, forms: Sequence[str]
     ) -> dict[str, Cells]:
         """Heat of one of the shots read, by form. InputError for a form that does not exist, or
         that asks about directions where the network sees none (a correlation map)."""
@@ -108,7 +108,7 @@ class Explainer:
         return found | {form: Cells(parts[form], FULL_FIELD) for form in finer}
 
     def on_square(
-        self, read: Read, shot: int, targets: Floats, forms: Sequence[str]
+        self, read: ReadShots, shot: int, targets: Floats, forms: Sequence[str]
     ) -> dict[str, list[Heat]]:
         """The same as (size, size) heat in [0, 1] of each target on what the network saw; none
         where there is no detector."""
@@ -118,7 +118,7 @@ class Explainer:
             for form, c in self.cells(read, shot, targets, forms).items()
         }
 
-    def nothing_to_see(self, read: Read, shot: int, kind: int) -> str:
+    def nothing_to_see(self, read: ReadShots, shot: int, kind: int) -> str:
         """Why heat of a class on a shot would be noise; empty where it would not."""
         good, counts = read.good[shot], read.squares[shot]
         lit = counts[good]
@@ -132,7 +132,7 @@ class Explainer:
             return f"The network sees no {name} in this shot (p {said:.3f}): nothing to explain."
         return ""
 
-    def _gradcam(self, read: Read, shot: int, targets: Floats, form: str) -> Cells:
+    def _gradcam(self, read: ReadShots, shot: int, targets: Floats, form: str) -> Cells:
         weight = targets @ self._head.weight
         logits = read.logits[shot : shot + 1] @ targets.T
         features = read.features[shot : shot + 1]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.inspection.questioning import Read, Reader
+from model.inspection.questioning import Reader, ReadShots
 from model.shots.table import ShotTable
 
 Floats = npt.NDArray[np.float32]
@@ -82,13 +82,13 @@ def ring_medians(counts: npt.ArrayLike, good: npt.ArrayLike, centre: tuple[float
     return np.where(seen, twin, values).astype(np.float32)
 
 
-def envelope_of(read: Read, shot: int) -> Floats:
+def envelope_of(read: ReadShots, shot: int) -> Floats:
     """That of one of the shots read."""
     cy, cx = map(float, read.centre[shot])
     return envelope(read.squares[shot], read.good[shot], (cy, cx))
 
 
-def occlude(reader: Reader, read: Read, shot: int, kind: int) -> Floats:
+def occlude(reader: Reader, read: ReadShots, shot: int, kind: int) -> Floats:
     """(h, w) with h = w = STEP: by how much the logit of a class falls where that part is covered.
 
     Mean over the windows that cover a part. Raises InputError where captum is not installed.

@@ -31,7 +31,7 @@ Shot = tuple[int, npt.NDArray[Any], Flags | None, Geometry | None, CountScale | 
 
 
 @dataclass(frozen=True)
-class Read:
+class ReadShots:
     """Shots that were read: rows (n,) of the table, and of each what follows.
 
     squares (n, size, size) linear counts as reduced for the network, `good` the same for pixels
@@ -72,7 +72,7 @@ class Reader:
             raise InputError(f"the network has no class {name!r}", mend=mend)
         return self.names.index(name)
 
-    def read(self, table: ShotTable, rows: npt.ArrayLike) -> Read:
+    def read(self, table: ShotTable, rows: npt.ArrayLike) -> ReadShots:
         """Read some shots; those that cannot be read are left out, in the order of the rows.
 
         Raises InputError where none can be read, and for maps where the network reads patterns.
@@ -86,7 +86,7 @@ class Reader:
             for row, counts, mask in shots
         )
 
-    def read_shots(self, shots: Iterable[Shot]) -> Read:
+    def read_shots(self, shots: Iterable[Shot]) -> ReadShots:
         """The same of shots in memory: (row, counts, mask or None, geometry or None,
         scale of their source, see `Preprocessing.brought`) each."""
         kept, squares, good, centres, shifts = [], [], [], [], []
@@ -106,7 +106,7 @@ class Reader:
         pixels = np.stack(squares)
         features = self.features(steps.to_input(pixels).astype(np.float32))
         logits = self.logits_from(features)
-        return Read(
+        return ReadShots(
             np.array(kept, np.int64), pixels, np.stack(good),
             np.array(centres, np.float32), np.array(shifts, np.float32),
             features, logits, self.about.decide(logits),

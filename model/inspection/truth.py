@@ -35,12 +35,12 @@ from model.heatmaps.geometry import Heat
 from model.inspection.faithfulness import areas, curves
 from model.inspection.heat import Explainer
 from model.inspection.occlusion import envelope_of, ring_medians
-from model.inspection.questioning import Read, Reader
+from model.inspection.questioning import Reader, ReadShots
 from model.inspection.truth_cases import CAUSES, Case, cases, cause_of
 from model.networks import architectures as networks
 from model.output_files import check_own, need_folder, write_text
 from model.preprocessing.count_scale import FEWEST, CountScale, look_at, scale_of
-from model.simulate.shot import Recipe, make_shot, targets
+from model.simulate.shot import SimulationRecipe, make_shot, targets
 from model.taxonomy import decoding
 
 Flags = npt.NDArray[np.bool_]
@@ -173,7 +173,7 @@ class _Bench:
         scores.tried += len(block)
 
     def _one(
-        self, case: Case, read: Read, blank: Read, shot: int, kind: int, scores: _Scores
+        self, case: Case, read: ReadShots, blank: ReadShots, shot: int, kind: int, scores: _Scores
     ) -> None:
         forms, classes = self.study.forms, len(self.reader.names)
         each = np.eye(classes, dtype=np.float32)
@@ -190,7 +190,7 @@ class _Bench:
             self._delete(read, shot, kind, {form: found[form][0] for form in forms}, scores)
 
     def _delete(
-        self, read: Read, shot: int, kind: int, heats: dict[str, Heat], scores: _Scores
+        self, read: ReadShots, shot: int, kind: int, heats: dict[str, Heat], scores: _Scores
     ) -> None:
         h, w = read.features.shape[-2:]
         chance = self.reader.on_square(self.random.random((h, w)).astype(np.float32))
@@ -208,7 +208,7 @@ class _Bench:
             scores.gaps.setdefault(name, []).append(float(gap))
 
 
-def controls(read: Read, shot: int) -> dict[str, Heat]:
+def controls(read: ReadShots, shot: int) -> dict[str, Heat]:
     """What shows no network: name of the control -> (size, size) >= 0."""
     square, good = read.squares[shot], read.good[shot]
     centre = (float(read.centre[shot][0]), float(read.centre[shot][1]))
@@ -239,7 +239,7 @@ def _scale_of_simulated(reader: Reader, seed: int) -> CountScale | None:
     steps = reader.about.preprocessing
     if steps.scale is None:
         return None
-    recipe = Recipe(FEWEST, seed)
+    recipe = SimulationRecipe(FEWEST, seed)
     good, wanted = recipe.detector.good(), targets(recipe)
     made = (make_shot(recipe, i, int(wanted[i])).counts for i in range(FEWEST))
     looks = (look_at(*steps.reduced_with_mask(steps.prepare(each, good))) for each in made)

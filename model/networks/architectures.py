@@ -25,7 +25,7 @@ SMALLEST = 64
 """Smallest side of the input in pixels: five halvings leave a 2×2 map."""
 
 
-class Head(nn.Module):
+class ClassifierHead(nn.Module):
     """Global average pool, then one linear layer: (B, K, h, w) -> (B, classes)."""
 
     def __init__(self, width: int, classes: int, dropout: float = 0.0) -> None:
@@ -42,7 +42,7 @@ class Head(nn.Module):
 class Network(nn.Module):
     """A body that ends in feature maps, and a head; `width` is K, the length of an embedding."""
 
-    def __init__(self, name: str, body: nn.Sequential, head: Head) -> None:
+    def __init__(self, name: str, body: nn.Sequential, head: ClassifierHead) -> None:
         super().__init__()
         self.name = name
         self.body = body
@@ -142,7 +142,7 @@ def _resnet(
             layers.append(block)
             inputs = 4 * width if kind.bottleneck else width
     layers.append(_Normalised(inputs, leak))
-    return Network(name, nn.Sequential(*layers), Head(inputs, classes))
+    return Network(name, nn.Sequential(*layers), ClassifierHead(inputs, classes))
 
 
 def _vgg(
@@ -173,7 +173,7 @@ def _vgg(
             layers.append(nn.MaxPool2d(2, 2))
     layers += [_convolution(512, 4096, 7), nn.LeakyReLU(leak, inplace=True), nn.Dropout(0.5)]
     layers += [_convolution(4096, 4096, 1), nn.LeakyReLU(leak, inplace=True)]
-    return Network(name, nn.Sequential(*layers), Head(4096, classes, dropout=0.5))
+    return Network(name, nn.Sequential(*layers), ClassifierHead(4096, classes, dropout=0.5))
 
 
 _FAMILIES: dict[str, Callable[..., Network]] = {"resnet": _resnet, "vgg": _vgg}

@@ -44,7 +44,7 @@ def _client(address: str) -> Any:
 
 
 def _trains(client: Any, address: str, wanted: Wanted) -> Arriving:
-    told: set[str] = set()
+    reported: set[str] = set()
     with client:
         while True:
             try:
@@ -54,8 +54,8 @@ def _trains(client: Any, address: str, wanted: Wanted) -> Arriving:
                 continue
             except (NoShotsError, *FOREIGN) as error:
                 why = str(error) if isinstance(error, NoShotsError) else "is not of the protocol"
-                again = why in told
-                told.add(why)
+                again = why in reported
+                reported.add(why)
                 text = "" if again else f"{address}: a message {why}. Such messages are left out."
                 yield Notice(text, unreadable=1)
                 continue

@@ -130,7 +130,7 @@ def _of_file(path: Path, entry: _Known, wanted: Wanted) -> Arriving:
         file.first = entry.first
         count = file.look()
         if count is not None:
-            entry.done = 0 if file.begun_anew or count < entry.done else entry.done
+            entry.done = 0 if file.restarted or count < entry.done else entry.done
             for found in file.read(entry.done, count, waited=entry.age > PATIENCE_S):
                 entry.done += progress(found)
                 yield found

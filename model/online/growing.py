@@ -1,6 +1,6 @@
-"""A file that grows while we read it: under SWMR where its writer has that, else opened anew.
+"""A file that grows while we read it: under SWMR where its writer has that, else opened again.
 
-Never locks the file. Opened anew, a file that cannot be read yet is tried again, and said once.
+Never locks the file. Opened again, a file that cannot be read yet is tried again, and said once.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def arriving(path: Path, wanted: Wanted) -> Arriving:
                 yield None
                 continue
             done = count if done is None else done
-            if count < done or file.begun_anew:
-                file.begun_anew = False
+            if count < done or file.restarted:
+                file.restarted = False
                 yield Notice(f"{path}: was begun again; watching goes on at its first shot.")
                 done = 0
             if file.first is None and done:
@@ -63,10 +63,10 @@ def progress(found: Arrival | Notice) -> int:
 
 
 class GrowingFile:
-    """One file that somebody else writes; `look` says how many whole shots it has by now.
+    """One file that someone else writes; `look` says how many whole shots it has by now.
 
     `trouble` is why it cannot be read, once, when that lasts; `begun_anew` is set where its first
-    shot is another than before, until somebody resets it.
+    shot is another than before, until someone resets it.
     """
 
     def __init__(self, path: Path, dataset: str | None = None) -> None:
@@ -79,7 +79,7 @@ class GrowingFile:
         self._state: State | None = None
         self._since = time.monotonic()
         self._said = False
-        self.begun_anew = False
+        self.restarted = False
         self.is_stuck = False
         """Whether the last reading ended at a shot that could not be read."""
         self.first: int | None = None
@@ -146,7 +146,7 @@ class GrowingFile:
         bad = [i for i in bad if i < stop]
         which = ", ".join(str(i + 1) for i in bad[:5]) + (" …" if len(bad) > 5 else "")
         text = f"{self.path}: {len(bad)} shots cannot be read and are left out: {which}."
-        left = skipped if found[0][0] >= stop else 0  # nobody else counts them
+        left = skipped if found[0][0] >= stop else 0  # no one else counts them
         yield Notice(text, unreadable=len(bad) + left)
 
     def close(self) -> None:
@@ -189,7 +189,7 @@ class GrowingFile:
         self._state = state or self._stat()
         if self.first is not None and self._layout.n_shots:
             now = self.checksum()
-            self.begun_anew |= now not in (None, self.first)
+            self.restarted |= now not in (None, self.first)
             self.first = self.first if now is None else now
 
     def _stat(self) -> State:

@@ -35,7 +35,7 @@ class LiveReader:
 
     about: checkpoint.Checkpoint
     head: PooledHead
-    engine: inference.Engine
+    engine: inference.InferenceEngine
     says: str
     run: str
     cells: tuple[float, float, float, float]

@@ -150,7 +150,7 @@ class Record:
 def mend(path: Path) -> int:
     """Make a record that was cut off whole again, in place; returns its shots.
 
-    Its datasets may differ by some last shots, and its head says that somebody writes it: what all
+    Its datasets may differ by some last shots, and its head says that someone writes it: what all
     of them have is copied to a file beside, which then takes its place. A record that was closed
     is left alone. InputError for any other file, which stays as it is, where it cannot be read or
     written, and where a watch still writes it.
@@ -167,7 +167,7 @@ def mend(path: Path) -> int:
 def _locked(path: Path) -> filelock.BaseFileLock | None:
     """The right to write a record, which dies with its process; None where none can be had.
 
-    Beside the record, as its own lock would keep readers out. InputError where somebody has it.
+    Beside the record, as its own lock would keep readers out. InputError where someone has it.
     """
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
     try:

@@ -10,13 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
 from model.shots.invalid import invalid
 from model.shots.layouts import Geometry
 from model.shots.layouts.base import Layout
@@ -80,32 +78,6 @@ class Wanted:
     detector: str | None = None
     key: str | None = None
     new_only: bool = False
-
-
-def open_stream(where: str, wanted: Wanted | None = None) -> Arriving:
-    """The generator for a place: `tcp://…`, a folder, or a file, which need not be there yet.
-
-    InputError for a place that can be none of them.
-    """
-    wanted = wanted or Wanted()
-    if "://" in where:
-        from model.online.bridge import arriving as from_bridge
-
-        return from_bridge(where, wanted)
-    path = Path(where)
-    if path.is_dir():
-        from model.online.folder import arriving as from_folder
-
-        return from_folder(path, wanted)
-    if path.suffix.lower() not in ENDINGS and not path.is_file():
-        raise InputError(
-            "is neither a folder, nor an HDF5 file, nor an address",
-            file=path,
-            mend="Name a file (.h5, .cxi), a folder that fills, or tcp://HOST:PORT.",
-        )
-    from model.online.growing import arriving as from_file
-
-    return from_file(path, wanted)
 
 
 def read_part(layout: Layout, start: int, stop: int, origin: str, skipped: int = 0) -> Arrival:

@@ -11,13 +11,16 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from model.errors import InputError
+from model.online import bridge, folder, growing
 from model.online.hitfinder import HitFinder
-from model.online.sources import Arrival, Arriving, Notice
+from model.online.sources import ENDINGS, Arrival, Arriving, Notice, Wanted
 from model.shots.layouts import Geometry
 
 QUEUED = 64
@@ -28,6 +31,26 @@ PAUSE_S = 0.01
 """Between two looks at a source that has nothing new."""
 CLOCK_S = 60.0
 """A time stamp further from now tells of another clock or another day, not of the way here."""
+
+
+def open_stream(where: str, wanted: Wanted | None = None) -> Arriving:
+    """The generator for a place: `tcp://…`, a folder, or a file, which need not be there yet.
+
+    InputError for a place that can be none of them.
+    """
+    wanted = wanted or Wanted()
+    if "://" in where:
+        return bridge.arriving(where, wanted)
+    path = Path(where)
+    if path.is_dir():
+        return folder.arriving(path, wanted)
+    if path.suffix.lower() not in ENDINGS and not path.is_file():
+        raise InputError(
+            "is neither a folder, nor an HDF5 file, nor an address",
+            file=path,
+            mend="Name a file (.h5, .cxi), a folder that fills, or tcp://HOST:PORT.",
+        )
+    return growing.arriving(path, wanted)
 
 
 @dataclass(frozen=True)
@@ -159,7 +182,7 @@ class Stream:
             self._hit(found, int(i), float(scores[i]), bool(passed[i]))
             for i in np.flatnonzero(taken)
         ]
-        self._tell_of_shape(found.counts.shape[1:])
+        self._report_shape(found.counts.shape[1:])
         with self._lock:
             self.last_arrival = time.monotonic()
             self.count.seen += len(found)
@@ -175,13 +198,13 @@ class Stream:
 
     def _hit(self, found: Arrival, i: int, score: float, is_hit: bool) -> Hit:
         stamp = float(found.stamps[i])
-        told = 0 <= found.seen - stamp < CLOCK_S  # False for NaN
+        plausible = 0 <= found.seen - stamp < CLOCK_S  # False for NaN
         return Hit(
             found.counts[i].copy(), found.mask_of(i), found.geometry, int(found.ids[i]), stamp,
-            stamp if told else found.seen, score, found.origin, is_hit,
+            stamp if plausible else found.seen, score, found.origin, is_hit,
         )  # fmt: skip
 
-    def _tell_of_shape(self, shape: tuple[int, ...]) -> None:
+    def _report_shape(self, shape: tuple[int, ...]) -> None:
         before, self._shape = self._shape, shape
         if before is None or before == shape:
             return

@@ -97,7 +97,7 @@ class _Watch:
                 yield from self._read(hits)
             for text in self.stream.notices():
                 yield event("note", level="warning", text=text)
-            yield from self._tell_stall()
+            yield from self._report_stall()
             if time.monotonic() >= due:
                 due = max(due + EVERY_S, time.monotonic())
                 yield from self._second()
@@ -181,7 +181,7 @@ class _Watch:
             "keeps": self.keeps,
         }
 
-    def _tell_stall(self) -> Iterator[Event]:
+    def _report_stall(self) -> Iterator[Event]:
         quiet = time.monotonic() - max(self.stream.last_arrival, self.started)
         if quiet > STALLED_S and not self.stalled:
             self.stalled = True

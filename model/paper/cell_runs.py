@@ -1,4 +1,4 @@
-"""Trains a cell, or runs its baseline, and leaves its numbers on the shelf; several at a time, too.
+"""Trains a cell, or runs its baseline, and keeps its numbers; several at a time, too.
 
 What is kept is small: the curve with the counts of every class, times and shots. Weights stay only
 where a figure needs them or a person asks for them. Several cells at a time have one process and
@@ -22,20 +22,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.bulk.plain import Pool
+from model.bulk.plain import WorkerPool
 from model.errors import InputError
 from model.events import Event, event
 from model.paper.baselines import run as run_baselines
-from model.paper.cells import Cell, Shelf
-from model.paper.study import Datasets, Order, Stopped, Study, machine, words_of
+from model.paper.cells import Cell, FinishedCells
+from model.paper.study import Datasets, Order, PaperStudy, Stopped, machine, words_of
 from model.runs.folder import METRICS, RESUME
 from model.training.train import Options, train
 
 
 def run_cell(
-    study: Study, shelf: Shelf, cell: Cell, stop: Callable[[], bool], cache: Path | None = None
+    study: PaperStudy,
+    finished: FinishedCells,
+    cell: Cell,
+    stop: Callable[[], bool],
+    cache: Path | None = None,
 ) -> Iterator[Event]:
-    """Events of one cell; a failure stays on the shelf in words.
+    """Events of one cell; a failure stays among the finished ones in words.
 
     Raises Stopped, and InputError where a file of the study has changed. Reduced shots are kept in
     the folder `cache`, which no two processes may share.
@@ -47,19 +51,19 @@ def run_cell(
     try:
         yield from study.datasets.prepare(cell, stop)
         if cell.baseline:
-            yield from _baseline(study, shelf, cell, stop, cache or study.order.out / "cache")
+            yield from _baseline(study, finished, cell, stop, cache or study.order.out / "cache")
         else:
-            yield from _train(study, shelf, cell, stop, cache or study.order.out / "cache")
+            yield from _train(study, finished, cell, stop, cache or study.order.out / "cache")
     except InputError as error:
-        shelf.failed[key] = str(error)
+        finished.failed[key] = str(error)
         yield event("note", level="warning", text=f"{words_of(cell)}: {error}")
 
 
 def _train(
-    study: Study, shelf: Shelf, cell: Cell, stop: Callable[[], bool], cache: Path
+    study: PaperStudy, finished: FinishedCells, cell: Cell, stop: Callable[[], bool], cache: Path
 ) -> Iterator[Event]:
     order, key = study.order, study.key(cell)
-    folder = shelf.run_folder(key)
+    folder = finished.run_folder(key)
     going_on = (folder / RESUME).is_file()
     options = Options(seed=cell.seed, resume=going_on, cache=cache)
     last: Event = {}
@@ -76,7 +80,7 @@ def _train(
     gc.collect()  # a network hangs in rings of references; dozens of them would fill the memory
     if last["event"] == "failed":
         raise InputError(last["text"])
-    shelf.put(key, _result(study, cell, json.loads((folder / METRICS).read_text("utf-8"))))
+    finished.put(key, _result(study, cell, json.loads((folder / METRICS).read_text("utf-8"))))
     if not (order.keep or shows_figures(cell)):
         shutil.rmtree(folder)
 
@@ -88,7 +92,7 @@ def shows_figures(cell: Cell) -> bool:
     return plain and cell.seed == 0 and r.activation == "log" and r.alpha == 0.2
 
 
-def _result(study: Study, cell: Cell, report: dict[str, Any]) -> dict[str, Any]:
+def _result(study: PaperStudy, cell: Cell, report: dict[str, Any]) -> dict[str, Any]:
     """What is kept of a training: everything that a table may need, nothing large."""
     found = [e for e in report["history"] if e["metrics"]] + report["evaluations"]
     found.sort(key=lambda e: e["epoch"])
@@ -110,7 +114,7 @@ def _result(study: Study, cell: Cell, report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _about(study: Study, cell: Cell) -> dict[str, Any]:
+def _about(study: PaperStudy, cell: Cell) -> dict[str, Any]:
     return {
         "what": words_of(cell),
         "fingerprint": study.datasets.fingerprint(cell.dataset),
@@ -122,7 +126,7 @@ def _about(study: Study, cell: Cell) -> dict[str, Any]:
 
 
 def _baseline(
-    study: Study, shelf: Shelf, cell: Cell, stop: Callable[[], bool], cache: Path
+    study: PaperStudy, finished: FinishedCells, cell: Cell, stop: Callable[[], bool], cache: Path
 ) -> Iterator[Event]:
     table = study.datasets.split(cell)
     began = time.monotonic()
@@ -135,7 +139,7 @@ def _baseline(
     found = last["results"][cell.baseline]
     about = {**_about(study, cell), "class_names": list(table.class_names), "epochs": 1}
     seconds = time.monotonic() - began
-    shelf.put(study.key(cell), about | {"curve": [{"epoch": 1, **found}], "seconds": seconds})
+    finished.put(study.key(cell), about | {"curve": [{"epoch": 1, **found}], "seconds": seconds})
 
 
 _LOOK_S = 0.5
@@ -144,7 +148,7 @@ Answer = tuple[bool, str]
 
 
 @dataclass(frozen=True)
-class Task:
+class CellTask:
     """What a worker needs to know, once."""
 
     order: Order
@@ -170,7 +174,11 @@ def devices(wanted: str | int | None) -> int:
 
 
 def run_cells(
-    study: Study, shelf: Shelf, cells: Sequence[Cell], together: int, stop: Callable[[], bool]
+    study: PaperStudy,
+    finished: FinishedCells,
+    cells: Sequence[Cell],
+    together: int,
+    stop: Callable[[], bool],
 ) -> Iterator[Event | Cell]:
     """Events, and every cell once it is over. Raises what `run_cell` raises."""
     import torch
@@ -179,15 +187,15 @@ def run_cells(
     for cell in cells:  # noise sets are made once, here
         yield from study.datasets.prepare(cell, stop)
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    task = Task(study.order, study.seeds, gpus)
-    with _told(stop, _stop_file(study.order.out)):
-        pool: Pool[Task, Cell, Answer] = Pool(_prepare, task, together, len(cells))
+    task = CellTask(study.order, study.seeds, gpus)
+    with _stop_file_made(stop, _stop_file(study.order.out)):
+        pool: WorkerPool[CellTask, Cell, Answer] = WorkerPool(_prepare, task, together, len(cells))
         with pool:
             for cell, (stopped, failure) in pool.run(cells):
                 if stopped:
                     raise Stopped
                 if failure:
-                    shelf.failed[study.key(cell)] = failure
+                    finished.failed[study.key(cell)] = failure
                     text = f"{words_of(cell)}: {failure}"
                     yield event("note", level="warning", text=text)
                 yield cell
@@ -198,7 +206,7 @@ def _stop_file(out: Path) -> Path:
 
 
 @contextmanager
-def _told(stop: Callable[[], bool], file: Path) -> Iterator[None]:
+def _stop_file_made(stop: Callable[[], bool], file: Path) -> Iterator[None]:
     """While it is entered, `stop()` turning true makes the file."""
     over = threading.Event()
 
@@ -219,22 +227,22 @@ def _told(stop: Callable[[], bool], file: Path) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
-def _prepare(task: Task) -> Callable[[Cell], Answer]:
+def _prepare(task: CellTask) -> Callable[[Cell], Answer]:
     """In a worker: take a device, open the data; the returned function runs a cell."""
     number = (multiprocessing.current_process()._identity or (1,))[0] - 1
     if task.gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(number % task.gpus)
     order = task.order
     datasets = Datasets.open(order.data, order.cxidb, order.out)
-    study, shelf = Study(order, datasets, task.seeds), Shelf(order.out)
+    study, finished = PaperStudy(order, datasets, task.seeds), FinishedCells(order.out)
     file, cache = _stop_file(order.out), order.out / f"cache-{number}"
 
     def work(cell: Cell) -> Answer:
         try:
-            for _ in run_cell(study, shelf, cell, file.exists, cache):
+            for _ in run_cell(study, finished, cell, file.exists, cache):
                 pass
         except Stopped:
             return True, ""
-        return False, shelf.failed.get(study.key(cell), "")
+        return False, finished.failed.get(study.key(cell), "")
 
     return work

@@ -63,7 +63,7 @@ class Cell:
 
 
 @dataclass
-class Shelf:
+class FinishedCells:
     """The finished cells of one study, in `folder`/cells."""
 
     folder: Path

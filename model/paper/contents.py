@@ -13,10 +13,10 @@ from itertools import groupby
 from typing import Any
 
 from model.paper import reference, remarks
-from model.paper.cells import Shelf
+from model.paper.cells import FinishedCells
 from model.paper.plan import Row, Table
-from model.paper.reading import OURS, PAPERS, WORDS, Number, Read, by_class, read
-from model.paper.study import Study, in_words
+from model.paper.reading import OURS, PAPERS, WORDS, Number, RowResults, by_class, read
+from model.paper.study import PaperStudy, in_words
 from model.shots.table import ShotTable
 
 BEST, MOST, PAPER = "best", "max", "paper"
@@ -62,20 +62,20 @@ class Section:
     grids: list[Grid] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    curves: dict[str, Read] = field(default_factory=dict)
+    curves: dict[str, RowResults] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
     """One for each number, for CSV."""
 
 
-def sections(study: Study, tables: Sequence[Table], shelf: Shelf) -> list[Section]:
+def sections(study: PaperStudy, tables: Sequence[Table], finished: FinishedCells) -> list[Section]:
     """Of the given tables."""
-    return [section_of(study, table, shelf) for table in tables]
+    return [section_of(study, table, finished) for table in tables]
 
 
-def section_of(study: Study, table: Table, shelf: Shelf) -> Section:
+def section_of(study: PaperStudy, table: Table, finished: FinishedCells) -> Section:
     """Of one table."""
     made = Section(table.number, table.title, table.varied, table.held)
-    reads = [(row, read(row, [study.key(c) for c in row.cells], shelf)) for row in table.rows]
+    reads = [(row, read(row, [study.key(c) for c in row.cells], finished)) for row in table.rows]
     if table.number == 1:
         _statistics(study, made)
     elif table.number == 10:
@@ -104,7 +104,7 @@ def _printed(value: float | None, digits: int = 3) -> str:
 # -- Tables 3, 4, 5, 6 and 9 ---------------------------------------------------------------------
 
 
-def _rows(made: Section, reads: Sequence[tuple[Row, Read]], timed: bool) -> None:
+def _rows(made: Section, reads: Sequence[tuple[Row, RowResults]], timed: bool) -> None:
     """Two grids: the paper's numbers, and those that show the rare classes."""
     first, second = [("", "row")], [("", "row")]
     for name in PAPERS:
@@ -128,7 +128,7 @@ def _rows(made: Section, reads: Sequence[tuple[Row, Read]], timed: bool) -> None
     made.grids += grids
 
 
-def _papers(row: Row, found: Read) -> list[str]:
+def _papers(row: Row, found: RowResults) -> list[str]:
     cells = []
     for name in PAPERS:
         cells += [number(found.best.get(name)), number(found.maximum.get(name))]
@@ -140,7 +140,7 @@ def _papers(row: Row, found: Read) -> list[str]:
     return cells
 
 
-def _ours(row: Row, found: Read, timed: bool) -> list[str]:
+def _ours(row: Row, found: RowResults, timed: bool) -> list[str]:
     cells = [number(found.best.get(name)) for name in OURS]
     if timed:
         cells += [number(found.best.get(n)) for n in ("coverage", "confident_accuracy")]
@@ -159,9 +159,9 @@ def _bound(row: Row) -> str:
     return f"≤ {bound:.3f}" + (" *" if reference.too_good(row.paper) else "")
 
 
-def _constants(reads: Sequence[tuple[Row, Read]]) -> list[tuple[Row, Read]]:
+def _constants(reads: Sequence[tuple[Row, RowResults]]) -> list[tuple[Row, RowResults]]:
     """The constant predictor on each data set, on the same splits as the rows."""
-    found: dict[str, tuple[Row, Read]] = {}
+    found: dict[str, tuple[Row, RowResults]] = {}
     for row, r in reads:
         dataset = row.cells[0].dataset if row.cells else "helium"
         if dataset in found or not r.constant_labels:
@@ -171,12 +171,12 @@ def _constants(reads: Sequence[tuple[Row, Read]]) -> list[tuple[Row, Read]]:
         paper = reference.CONSTANT if dataset == "helium" else {}
         found[dataset] = (
             Row(name, row.cells[:1], paper, reference=True),
-            Read(best=r.constant, maximum=r.constant, seeds=r.seeds),
+            RowResults(best=r.constant, maximum=r.constant, seeds=r.seeds),
         )
     return list(found.values())
 
 
-def _records(table: int, row: Row, found: Read) -> list[dict[str, Any]]:
+def _records(table: int, row: Row, found: RowResults) -> list[dict[str, Any]]:
     names = (*PAPERS, *OURS, "coverage", "confident_accuracy")
     records = []
     for name in names:
@@ -210,7 +210,7 @@ def _record(
     }  # fmt: skip
 
 
-def _missing(reads: Sequence[tuple[Row, Read]]) -> list[str]:
+def _missing(reads: Sequence[tuple[Row, RowResults]]) -> list[str]:
     """Rows trained or judged without a class, in words; rows of the same lack together."""
     lacking: dict[tuple[str, str], list[str]] = {}
     for row, found in reads:
@@ -229,7 +229,7 @@ def _missing(reads: Sequence[tuple[Row, Read]]) -> list[str]:
 # -- Table 10 ------------------------------------------------------------------------------------
 
 
-def _classes(made: Section, reads: Sequence[tuple[Row, Read]]) -> None:
+def _classes(made: Section, reads: Sequence[tuple[Row, RowResults]]) -> None:
     names = ("accuracy", "precision", "recall", "f1")
     heads = [("", "class"), ("shots", "here"), ("shots", PAPER)]
     for name in names:
@@ -254,7 +254,7 @@ def _place(name: str) -> int:
 
 
 def _class(
-    table: int, name: str, found: Read, index: int, metrics: Sequence[str]
+    table: int, name: str, found: RowResults, index: int, metrics: Sequence[str]
 ) -> tuple[list[str], list[dict[str, Any]]]:
     best, most, more = by_class(found.results, index)
     paper = dict(reference.PER_CLASS.get(name, {}))
@@ -277,7 +277,7 @@ def _class(
 # -- Table 1 -------------------------------------------------------------------------------------
 
 
-def _statistics(study: Study, made: Section) -> None:
+def _statistics(study: PaperStudy, made: Section) -> None:
     table = study.datasets.tables["helium"]
     classes, rules = class_lines(table), rule_lines(table)
     heads = [("", "class"), ("here", "labels"), ("here", "%"), (PAPER, "labels"), (PAPER, "%")]

@@ -16,16 +16,20 @@ from model.inspection import class_figure
 from model.inspection.gallery import Render, figure2
 from model.inspection.noise_figure import figure4
 from model.paper.cell_runs import shows_figures
-from model.paper.cells import Cell, Shelf
+from model.paper.cells import Cell, FinishedCells
 from model.paper.plan import Table
-from model.paper.study import NOISE_SEED, Stopped, Study
+from model.paper.study import NOISE_SEED, PaperStudy, Stopped
 from model.runs.folder import WEIGHTS
 
 CLASSES = ("Streak", "Bent")
 
 
 def draw(
-    study: Study, tables: list[Table], shelf: Shelf, render: Render, stop: Callable[[], bool]
+    study: PaperStudy,
+    tables: list[Table],
+    finished: FinishedCells,
+    render: Render,
+    stop: Callable[[], bool],
 ) -> Iterator[Event]:
     """Events; writes figure-2, figure-4 and figure-5 (.svg) into the study's folder `figures`."""
     folder = study.order.out / "figures"
@@ -34,7 +38,7 @@ def draw(
     makers: tuple[tuple[str, Callable[[Path], Iterator[Event]]], ...] = (
         ("figure-2.svg", lambda out: _gallery(study, render, out)),
         ("figure-4.svg", lambda out: _noise(study, stop, out)),
-        ("figure-5.svg", lambda out: _heat(study, shelf, cells, render, out)),
+        ("figure-5.svg", lambda out: _heat(study, finished, cells, render, out)),
     )
     for name, make in makers:
         try:
@@ -44,12 +48,12 @@ def draw(
             yield event("note", level="warning", text=f"{name} is not drawn: {error}")
 
 
-def _gallery(study: Study, render: Render, out: Path) -> Iterator[Event]:
+def _gallery(study: PaperStudy, render: Render, out: Path) -> Iterator[Event]:
     figure2(study.datasets.tables["helium"], out, render=render, force=True)
     yield from ()
 
 
-def _noise(study: Study, stop: Callable[[], bool], out: Path) -> Iterator[Event]:
+def _noise(study: PaperStudy, stop: Callable[[], bool], out: Path) -> Iterator[Event]:
     last: Event = {}
     for last in figure4(study.order.data, out, seed=NOISE_SEED, force=True, stop=stop):
         if last["event"] == "progress":
@@ -59,9 +63,9 @@ def _noise(study: Study, stop: Callable[[], bool], out: Path) -> Iterator[Event]
 
 
 def _heat(
-    study: Study, shelf: Shelf, cells: list[Cell], render: Render, out: Path
+    study: PaperStudy, finished: FinishedCells, cells: list[Cell], render: Render, out: Path
 ) -> Iterator[Event]:
-    runs = [shelf.run_folder(study.key(cell)) for cell in cells if shows_figures(cell)]
+    runs = [finished.run_folder(study.key(cell)) for cell in cells if shows_figures(cell)]
     there = [run for run in runs if (run / WEIGHTS).is_file()]
     if not there:
         what = "there is no network with the logarithmic activation, α = 0.2, on clean shots"

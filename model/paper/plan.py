@@ -20,7 +20,7 @@ from model.runs.recipes import Recipe, named
 
 
 @dataclass(frozen=True)
-class Budget:
+class StudyBudget:
     """One size of study. With `training` 0, 85 % of the labelled shots train, as in the paper."""
 
     name: str
@@ -64,7 +64,7 @@ class Budget:
             precision="32",
         )
 
-    def fitted(self, shots: int) -> Budget:
+    def fitted(self, shots: int) -> StudyBudget:
         """The same for a file with fewer usable shots: both parts smaller, in proportion."""
         wanted = self.training + self.judging
         if shots >= wanted:
@@ -87,18 +87,18 @@ _CHANGED = (
     "therefore no reproduction of the paper's: they show which way its variables act here."
 )
 BUDGETS = {
-    "smoke": Budget(
+    "smoke": StudyBudget(
         "smoke",
         "Only to see that everything runs: the networks have hardly seen any shots, and no number "
         f"says anything about a method. {_CHANGED}",
         training=48, judging=32, epochs=2, size=64, seeds=1, deep_seeds=1, deep_epochs=1,
     ),
-    "cpu": Budget(
+    "cpu": StudyBudget(
         "cpu",
         f"Sized for two cores without a GPU: small patterns, few shots, few epochs. {_CHANGED}",
         training=600, judging=500, epochs=8, size=64, seeds=2, deep_seeds=1,
     ),
-    "paper": Budget(
+    "paper": StudyBudget(
         "paper",
         "The paper's recipe as printed: 85 % of the labelled shots train, 224 pixels, batch 48, "
         "SGD at 0.1 with a tenth of it every 50 epochs, 200 epochs, evaluated every 2500 steps.",
@@ -107,7 +107,7 @@ BUDGETS = {
 }  # fmt: skip
 
 
-def budget(name: str) -> Budget:
+def budget(name: str) -> StudyBudget:
     """A budget by name; InputError where there is none of that name."""
     if name not in BUDGETS:
         raise InputError(f"no budget called {name!r}", mend=f"There are: {', '.join(BUDGETS)}.")
@@ -168,7 +168,7 @@ class Table:
 class Planner:
     """Makes the tables for a budget, a number of seeds and the data at hand."""
 
-    budget: Budget
+    budget: StudyBudget
     seeds: int
     deep_seeds: int
     """Of networks that are deeper than ResNet-18."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from model.paper.cells import Shelf
+from model.paper.cells import FinishedCells
 from model.paper.plan import Row
 from model.paper.studies import mean_and_spread
 
@@ -35,7 +35,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Read:
+class RowResults:
     """A row in numbers; everything over the seeds that are done."""
 
     best: dict[str, Number] = field(default_factory=dict)
@@ -65,19 +65,19 @@ def maximum_of(curve: Sequence[Mapping[str, Any]], name: str) -> float | None:
     return float(min(values) if name == "contradiction_rate" else max(values))
 
 
-def read(row: Row, keys: Sequence[str], shelf: Shelf) -> Read:
-    """What the shelf has of a row, whose cells have these keys."""
-    found = [shelf.get(key) for key in keys]
+def read(row: Row, keys: Sequence[str], finished: FinishedCells) -> RowResults:
+    """What is finished of a row, whose cells have these keys."""
+    found = [finished.get(key) for key in keys]
     results = [result for result in found if result is not None]
-    failed = next((shelf.failed[key] for key in keys if key in shelf.failed), "")
+    failed = next((finished.failed[key] for key in keys if key in finished.failed), "")
     if not results:
-        return Read(failed=failed)
+        return RowResults(failed=failed)
     curves = [result["curve"] for result in results]
     names = (*PAPERS, *OURS, "coverage", "confident_accuracy")
     best = {n: mean_and_spread(best_of(c).get(n) for c in curves) for n in names}
     most = {n: mean_and_spread(maximum_of(c, n) for c in curves) for n in names}
     blind = [result["constant"] for result in results if "constant" in result]
-    return Read(
+    return RowResults(
         best,
         most,
         {n: mean_and_spread(b.get(n) for b in blind) for n in names},

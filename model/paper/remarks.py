@@ -13,10 +13,10 @@ import numpy as np
 
 from model.paper import reference
 from model.paper.plan import Row, Table
-from model.paper.reading import Number, Read, by_class
+from model.paper.reading import Number, RowResults, by_class
 from model.shots.table import ShotTable
 
-Reads = Sequence[tuple[Row, Read]]
+Reads = Sequence[tuple[Row, RowResults]]
 
 
 def of_rows(table: Table, reads: Reads) -> list[str]:
@@ -206,7 +206,7 @@ def _papers_own(table: Table) -> list[str]:
     return said
 
 
-def of_classes(found: Read) -> list[str]:
+def of_classes(found: RowResults) -> list[str]:
     """About Table 10."""
     evaluation, whole = reference.recalls_that_fit()
     count = len(reference.PER_CLASS)

@@ -15,11 +15,11 @@ from markupsafe import Markup
 
 from model.inspection.figures import PLOT_LOOK
 from model.output_files import html_page, write_text
-from model.paper.cells import Shelf
+from model.paper.cells import FinishedCells
 from model.paper.contents import Grid, Section, sections
 from model.paper.plan import Table
-from model.paper.reading import Read
-from model.paper.study import Study
+from model.paper.reading import RowResults
+from model.paper.study import PaperStudy
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#555555")
 WIDTH, HEIGHT = 8.6, 3.4
@@ -28,7 +28,7 @@ WIDTH, HEIGHT = 8.6, 3.4
 Line = tuple[tuple[float, ...], tuple[float, ...]]
 
 
-def svg(curves: Mapping[str, Read]) -> Markup:
+def svg(curves: Mapping[str, RowResults]) -> Markup:
     """The figure as an <svg> element: a thick line is the mean, thin ones are the seeds.
 
     Dotted: the constant predictor on the data of the first row.
@@ -144,16 +144,16 @@ READINGS = (
 )
 
 
-def write(study: Study, tables: Sequence[Table], shelf: Shelf) -> dict[str, str]:
+def write(study: PaperStudy, tables: Sequence[Table], finished: FinishedCells) -> dict[str, str]:
     """Write the report about these tables into the study's folder; kind -> path."""
-    made = sections(study, tables, shelf)
-    facts = _facts(study, tables, shelf)
+    made = sections(study, tables, finished)
+    facts = _facts(study, tables, finished)
     intro = (f"{PAPER}.", READINGS)
     out = study.order.out
-    told = [f"{name}: {text}  " for name, text in facts]
+    listed = [f"{name}: {text}  " for name, text in facts]
     page = {"title": TITLE, "facts": facts, "intro": intro, "sections": made, "curves": svg}
     texts = {
-        "tables.md": _markdown(TITLE, [*intro, "\n".join(told)], made),
+        "tables.md": _markdown(TITLE, [*intro, "\n".join(listed)], made),
         "tables.csv": _csv(made),
         "tables.html": html_page("paper_tables.html", **page),
     }
@@ -163,11 +163,11 @@ def write(study: Study, tables: Sequence[Table], shelf: Shelf) -> dict[str, str]
 
 
 def write_page(
-    study: Study, tables: Sequence[Table], shelf: Shelf, folder: Path, name: str
+    study: PaperStudy, tables: Sequence[Table], finished: FinishedCells, folder: Path, name: str
 ) -> list[Path]:
     """Write a page for a repository: NAME.md, NAME.csv and one small SVG for each curve figure."""
-    made = sections(study, tables, shelf)
-    facts = [f"{n}: {text}  " for n, text in _facts(study, tables, shelf)]
+    made = sections(study, tables, finished)
+    facts = [f"{n}: {text}  " for n, text in _facts(study, tables, finished)]
     intro = (f"{PAPER}.", READINGS, "\n".join(facts))
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
@@ -184,11 +184,13 @@ def _file(section: Section) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + svg(section.curves)
 
 
-def _facts(study: Study, tables: Sequence[Table], shelf: Shelf) -> list[tuple[str, str]]:
+def _facts(
+    study: PaperStudy, tables: Sequence[Table], finished: FinishedCells
+) -> list[tuple[str, str]]:
     """What a reader must know of a study, (name, text)."""
     order, budget = study.order, study.order.budget
     keys = {study.key(c) for table in tables for c in table.cells}
-    done = [result for key in sorted(keys) if (result := shelf.get(key)) is not None]
+    done = [result for key in sorted(keys) if (result := finished.get(key)) is not None]
     machines = dict.fromkeys(str(result["machine"]) for result in done)
     facts = [("Budget", f"{budget.name}. {budget.about}")]
     for name, table in study.datasets.tables.items():

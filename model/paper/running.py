@@ -15,20 +15,20 @@ from model.events import Event, event
 from model.inspection.gallery import Render
 from model.paper import figures
 from model.paper.cell_runs import devices, run_cell, run_cells
-from model.paper.cells import Cell, Shelf
+from model.paper.cells import Cell, FinishedCells
 from model.paper.plan import Planner, Table
-from model.paper.study import Datasets, Order, Stopped, Study, in_words, words_of
+from model.paper.study import Datasets, Order, PaperStudy, Stopped, in_words, words_of
 
 
 class Left:
     """Which cells are still to do, and how long that takes at the pace so far."""
 
     def __init__(
-        self, study: Study, shelf: Shelf, tables: Sequence[Table], together: int = 1
+        self, study: PaperStudy, finished: FinishedCells, tables: Sequence[Table], together: int = 1
     ) -> None:
-        self.study, self.shelf, self.together = study, shelf, together
+        self.study, self.finished, self.together = study, finished, together
         self.all = {study.key(c): c for table in tables for c in table.cells}
-        self.todo = {k: c for k, c in self.all.items() if shelf.get(k) is None}
+        self.todo = {k: c for k, c in self.all.items() if finished.get(k) is None}
         self.paces: dict[str, list[float]] = {}
         for key, cell in self.all.items():
             if key not in self.todo:
@@ -45,7 +45,7 @@ class Left:
         self._learn(key, cell)
 
     def _learn(self, key: str, cell: Cell) -> None:
-        seconds = (self.shelf.get(key) or {}).get("seconds")
+        seconds = (self.finished.get(key) or {}).get("seconds")
         if seconds:
             kind = cell.baseline or cell.recipe.network
             self.paces.setdefault(kind, []).append(seconds / cell.cost)
@@ -76,7 +76,7 @@ class Left:
         return f"{words_of(cell)} ({number} of {len(self.all)}{rest})"
 
 
-Report = Callable[[Study, Sequence[Table], Shelf], dict[str, str]]
+Report = Callable[[PaperStudy, Sequence[Table], FinishedCells], dict[str, str]]
 """Writes everything about the tables that are done; kind -> path."""
 
 
@@ -94,12 +94,15 @@ def run(
     if budget != order.budget:
         text = f"Fewer shots than the budget asks for: {budget.training} train"
         yield event("note", level="warning", text=f"{text}, {budget.judging} judge.")
-    study, shelf = Study(order, datasets, order.seeds or budget.seeds), Shelf(order.out)
+    study, finished = (
+        PaperStudy(order, datasets, order.seeds or budget.seeds),
+        FinishedCells(order.out),
+    )
     deep_seeds, names = order.seeds or budget.deep_seeds, tuple(datasets.tables)
     tables = Planner(budget, study.seeds, deep_seeds, names).tables(order.numbers)
     yield from _missing_classes(study, tables)
     together = devices(order.devices)
-    left = Left(study, shelf, tables, together)
+    left = Left(study, finished, tables, together)
     written: dict[str, str] = {}
     # seed by seed, so that every table is there soon and then becomes surer
     for seed, table in ((s, t) for s in range(study.seeds) for t in tables):
@@ -107,25 +110,25 @@ def run(
         if not todo and written:
             continue
         try:
-            yield from _cells(study, shelf, table, todo, left, stop)
+            yield from _cells(study, finished, table, todo, left, stop)
         except Stopped:
-            report(study, tables, shelf)
+            report(study, tables, finished)
             yield event("cancelled", text="Stopped; the same command goes on from here.")
             return
-        written = report(study, tables, shelf)
+        written = report(study, tables, finished)
         yield event("note", level="info", text=f"Table {table.number} is written, seed {seed}.")
     if render is not None:
         try:
-            yield from figures.draw(study, tables, shelf, render, stop)
+            yield from figures.draw(study, tables, finished, render, stop)
         except Stopped:
             yield event("cancelled", text="Stopped; the same command draws the figures.")
             return
-    yield event("finished", metrics={}, failed=shelf.failed, **written)
+    yield event("finished", metrics={}, failed=finished.failed, **written)
 
 
 def _cells(
-    study: Study,
-    shelf: Shelf,
+    study: PaperStudy,
+    finished: FinishedCells,
     table: Table,
     todo: Sequence[Cell],
     left: Left,
@@ -136,7 +139,7 @@ def _cells(
     if together > 1:
         text = f"Table {table.number}: {len(todo)} cells, {together} at a time"
         yield event("note", level="info", text=text)
-        for item in run_cells(study, shelf, todo, together, stop):
+        for item in run_cells(study, finished, todo, together, stop):
             if isinstance(item, Cell):
                 left.add(item)
                 yield left.event()
@@ -145,12 +148,12 @@ def _cells(
         return
     for cell in todo:
         yield event("note", level="info", text=f"Table {table.number}: {left.words(cell)}")
-        yield from run_cell(study, shelf, cell, stop)
+        yield from run_cell(study, finished, cell, stop)
         left.add(cell)
         yield left.event()
 
 
-def _missing_classes(study: Study, tables: Sequence[Table]) -> Iterator[Event]:
+def _missing_classes(study: PaperStudy, tables: Sequence[Table]) -> Iterator[Event]:
     """A warning for each class that no shot of a split has."""
     said = set()
     for cell in (c for table in tables for c in table.cells):

@@ -18,7 +18,7 @@ import numpy as np
 from model.errors import InputError
 from model.events import Event
 from model.paper.cells import Cell
-from model.paper.plan import Budget
+from model.paper.plan import StudyBudget
 from model.paper.studies import read_json, thinned, with_split, write_json
 from model.physics.noise import Level
 from model.physics.noise_file import add_noise_file
@@ -167,7 +167,7 @@ class Order:
     data: Path
     out: Path
     numbers: tuple[int, ...]
-    budget: Budget
+    budget: StudyBudget
     cxidb: tuple[Path, ...] = ()
     seeds: int = 0
     """0: the budget's own."""
@@ -181,7 +181,7 @@ class Order:
 
 
 @dataclass
-class Study:
+class PaperStudy:
     """An order with its data opened: what a report is written about."""
 
     order: Order
@@ -189,7 +189,7 @@ class Study:
     seeds: int
 
     def key(self, cell: Cell) -> str:
-        """Of a cell on the shelf."""
+        """Of a cell among the finished ones."""
         return cell.key(self.datasets.fingerprint(cell.dataset))
 
 

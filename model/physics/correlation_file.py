@@ -37,7 +37,7 @@ WHAT = "correlation maps"
 
 
 @dataclass(frozen=True)
-class Task:
+class MapTask:
     """What a worker needs to know, once."""
 
     source: SourceInfo
@@ -75,12 +75,12 @@ def correlate(
                 check_place(out, [info.path], info.n_shots * recipe.radii**2 * 2, force)
             filling.begin(lambda part: lay_out(source, recipe, part))
     with explained(out):
-        yield from _run(filling, Task(info, recipe), workers, scheduler, stop)
+        yield from _run(filling, MapTask(info, recipe), workers, scheduler, stop)
 
 
 def _run(
     filling: Filling,
-    task: Task,
+    task: MapTask,
     workers: int | None,
     scheduler: str | None,
     stop: Callable[[], bool],
@@ -126,7 +126,7 @@ def _finish(filling: Filling, bad: list[int]) -> None:
     filling.finish()
 
 
-def _work(task: Task) -> Callable[[Block], tuple[Arrays, list[int]]]:
+def _work(task: MapTask) -> Callable[[Block], tuple[Arrays, list[int]]]:
     """In a worker: open everything once; the returned function makes one block of maps.
 
     It returns them and the shots that could not be read.

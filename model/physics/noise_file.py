@@ -170,7 +170,7 @@ def _change_copy(source: Source, part: Path, bound: float, seed: int) -> Generat
 # -- by the workers of a cluster -------------------------------------------------------------------
 #
 # The same ranges as in one process, so the same bytes. Where shots lie plainly in the file, the
-# second pass goes on where it was interrupted; where they are compressed, the copy is begun anew.
+# second pass goes on where it was interrupted; where they are compressed, the copy is begun again.
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def never() -> bool:
-    """The `stop` of somebody who never stops."""
+    """The `stop` of someone who never stops."""
     return False
 
 

@@ -24,7 +24,7 @@ MOST = 40_000
 _AT_ONCE = 16_384
 
 
-def answer_anew(
+def answer_again(
     file: h5py.File, run: Path, table: ShotTable, class_names: Sequence[str]
 ) -> str | None:
     """Replace logits, probabilities, decided and thresholds of a whole predictions file by those of

@@ -30,7 +30,7 @@ AGREEMENT = 1e-4
 """Largest difference between two engines, as a share of the largest value."""
 
 
-class Engine(Protocol):
+class InferenceEngine(Protocol):
     """Takes batches of at most `batch` shots (n, channels, H, W) and gives their feature maps."""
 
     name: str
@@ -166,7 +166,7 @@ def choose(
     name: str = "auto",
     most: int | None = None,
     threads: int | None = None,
-) -> tuple[Engine, str]:
+) -> tuple[InferenceEngine, str]:
     """The engine for inputs of `shape` (channels, H, W), and a line that says which and why.
 
     most: shots in a batch at most, where an early answer counts more than the last bit of speed.
@@ -199,7 +199,9 @@ def choose(
     return fast, f"Prediction by {fast.name}."
 
 
-def disagreement(one: Engine, other: Engine, shape: tuple[int, int, int]) -> float:
+def disagreement(
+    one: InferenceEngine, other: InferenceEngine, shape: tuple[int, int, int]
+) -> float:
     """Largest difference between the feature maps of two engines, relative to the largest."""
     rng = np.random.default_rng(0)
     pixels = (1000 * rng.random((1, *shape)) ** 8).astype(np.float32)

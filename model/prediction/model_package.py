@@ -32,8 +32,7 @@ from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint, learned_shots
 from model.runs.checkpoint import Checkpoint
 from model.runs.folder import WEIGHTS
-from model.simulate.shot import Recipe as SimulatedRecipe
-from model.simulate.shot import make_shot
+from model.simulate.shot import SimulationRecipe, make_shot
 from model.taxonomy import decoding
 
 OPSET = 18
@@ -149,7 +148,7 @@ def _write(
 def example(about: Checkpoint) -> Floats:
     """(1, channels, size, size) counts of a simulated droplet, as the network's reduction gives."""
     size = max(about.preprocessing.size, 64)
-    shot = make_shot(SimulatedRecipe(1, seed=2019, size=size), 0, 0)
+    shot = make_shot(SimulationRecipe(1, seed=2019, size=size), 0, 0)
     kind = "correlation" if about.of_maps else about.preprocessing.input
     plain = replace(about.preprocessing, first=0, crop=0, input=kind, preparation=Preparation())
     counts = plain.reduce(shot.counts)

@@ -33,7 +33,7 @@ from model.prediction.batches import (
     never,
     warnings_of,
 )
-from model.prediction.before_labels import answer_anew
+from model.prediction.before_labels import answer_again
 from model.runs import checkpoint
 from model.runs.checkpoint import Checkpoint
 from model.runs.prediction_file import PredictionFile, create
@@ -131,7 +131,7 @@ def _here(work: _Work) -> Iterator[Event]:
             yield event("cancelled", text="Prediction stopped; nothing was written.")
             return
         writer.write(np.arange(len(table)), {"role": table.role, "shift": source.shift})
-        said = writer.change(lambda file: answer_anew(file, work.run, table, about.class_names))
+        said = writer.change(lambda file: answer_again(file, work.run, table, about.class_names))
         if said:
             yield event("note", level="info", text=said)
         writer.finish()
@@ -147,7 +147,7 @@ def _finished(work: _Work, lost: int, started: float) -> Event:
 
 
 def _all_shots(
-    engine: inference.Engine, source: Batches, head: PooledHead, writer: PredictionFile
+    engine: inference.InferenceEngine, source: Batches, head: PooledHead, writer: PredictionFile
 ) -> Iterator[Event]:
     """Progress while every shot goes through engine and head to the file."""
     done, total, last = 0, source.total, 0.0
@@ -218,7 +218,7 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
         error = next((n["error"] for n in notes if n["error"]), "")
         yield from left_out(total, unreadable, overflowing, error)
         with h5py.File(filling.part, "r+", locking=False, libver="latest") as file:
-            said = answer_anew(file, work.run, table, work.about.class_names)
+            said = answer_again(file, work.run, table, work.about.class_names)
         if said:
             yield event("note", level="info", text=said)
         filling.finish()

@@ -1,7 +1,7 @@
 """Networks trained on simulated shots that come with the program, where other trainings begin.
 
 Each is a run folder with weights in half precision, under `resources/backbones`. `make backbone`
-makes it anew from its seed. A backbone never decides on a shot itself.
+makes it again from its seed. A backbone never decides on a shot itself.
 """
 
 from __future__ import annotations

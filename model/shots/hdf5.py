@@ -31,7 +31,7 @@ _LINKS_IN_A_ROW = 8
 def open_file(path: Path | str) -> h5py.File:
     """Open for reading, without a lock; InputError says what is wrong and what to do.
 
-    A file that somebody writes under SWMR, or was writing when the power failed, is opened so.
+    A file that someone writes under SWMR, or was writing when the power failed, is opened so.
     """
     path = Path(path)
     if not path.exists():

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 GAP = float(2**32 - 1)
-"""The marker of 32-bit counters, also after somebody made floating-point numbers of it."""
+"""The marker of 32-bit counters, also after someone made floating-point numbers of it."""
 PILATUS = (-1, -2)
 
 

@@ -81,8 +81,8 @@ def classes_of(
         raise InputError(what, mend="Name the class of each file, in the order of the files.")
     if taxonomy is None:
         known = load(shipped("cxidb"))
-        told = [_of_file(f, n, known) for f, n in _pairs(files, names)]
-        found = [name for name in told if name is not None]
+        sample_names = [_of_file(f, n, known) for f, n in _pairs(files, names)]
+        found = [name for name in sample_names if name is not None]
         if len(found) == len(files):
             return known, found
         chosen = [n or _sample(f) or f.stem for f, n in _pairs(files, names)]

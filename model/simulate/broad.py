@@ -34,7 +34,7 @@ SCATTER = 0.15
 _SIDE = 64
 """Pixels a side of the patterns that are compared."""
 _DARK = 0.3
-"""Photons a pixel of a 224 px image that nobody sees."""
+"""Photons a pixel of a 224 px image that no one sees."""
 
 
 FieldOf = Callable[[Body, float], FarField]

@@ -25,7 +25,7 @@ SMALLEST = {
     "Prolate": 180.0,
     "Layered": 200.0,
 }
-"""Radius in nm below which nobody made these labels (about the real 5 % points): too few rings."""
+"""Radius in nm below which no one made these labels (about the real 5 % points): too few rings."""
 ENERGY_EV = (19.1, 35.0)
 TRIES = 2000
 

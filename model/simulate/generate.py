@@ -25,7 +25,7 @@ from model.output_files import check_place, explained, new_hdf5
 from model.simulate.detector import DISTANCE_M
 from model.simulate.draw import draw
 from model.simulate.labels import CLASSES
-from model.simulate.shot import KINDS, Recipe, make_shot, parameters, targets
+from model.simulate.shot import KINDS, SimulationRecipe, make_shot, parameters, targets
 
 BLOCK = 16
 """Shots a worker makes at a time."""
@@ -62,7 +62,7 @@ def simulate(
     Raises InputError for impossible numbers, places that cannot be written, and an `out` that is
     there and not of the same order (unless `force`).
     """
-    recipe = _checked(Recipe(shots, seed, size, balanced, annotator, noise, broad))
+    recipe = _checked(SimulationRecipe(shots, seed, size, balanced, annotator, noise, broad))
     check_workers(workers)
     with explained(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def simulate(
         yield event("cancelled", text=text)
 
 
-def _checked(recipe: Recipe) -> Recipe:
+def _checked(recipe: SimulationRecipe) -> SimulationRecipe:
     if recipe.shots < 1:
         raise InputError(f"{recipe.shots} shots cannot be simulated", mend="Ask for at least one.")
     if recipe.seed < 0:
@@ -104,7 +104,7 @@ def _checked(recipe: Recipe) -> Recipe:
 # -- the file --------------------------------------------------------------------------------------
 
 
-def _create(part: Path, recipe: Recipe) -> None:
+def _create(part: Path, recipe: SimulationRecipe) -> None:
     """The file with everything but the shots' own values; their space is reserved."""
     n, detector = recipe.shots, recipe.detector
     with new_hdf5(part) as file:
@@ -129,12 +129,12 @@ def _create(part: Path, recipe: Recipe) -> None:
         file.attrs["recipe"] = _order(recipe)
 
 
-def _order(recipe: Recipe) -> str:
+def _order(recipe: SimulationRecipe) -> str:
     """What decides every byte of the file."""
     return json.dumps({"format": FORMAT, **asdict(recipe)})
 
 
-def _is_of(out: Path, recipe: Recipe) -> bool:
+def _is_of(out: Path, recipe: SimulationRecipe) -> bool:
     """Whether a file was made by the same order, so that making it again changes nothing."""
     try:
         with h5py.File(out, "r", locking=False) as file:
@@ -145,7 +145,7 @@ def _is_of(out: Path, recipe: Recipe) -> bool:
 
 def _record() -> np.dtype[Any]:
     """One float32 field per parameter, in the order in which a shot reports them."""
-    recipe = Recipe(1, 0)
+    recipe = SimulationRecipe(1, 0)
     scene = draw(frozenset({"Empty"}), recipe.detector, np.random.default_rng(0))
     return np.dtype([(name, "<f4") for name in parameters(scene)])
 
@@ -153,7 +153,7 @@ def _record() -> np.dtype[Any]:
 # -- in a worker -----------------------------------------------------------------------------------
 
 
-def _prepare(recipe: Recipe) -> Callable[[Block], Arrays]:
+def _prepare(recipe: SimulationRecipe) -> Callable[[Block], Arrays]:
     """What makes a block of shots."""
     wanted, record = targets(recipe), _record()
 

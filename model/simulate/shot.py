@@ -28,7 +28,7 @@ KINDS = ("none", "ellipsoid", "capsule", "dumbbell")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SimulationRecipe:
     """Everything that decides a simulated set; shot i follows from it and i alone."""
 
     shots: int
@@ -59,7 +59,7 @@ class Shot:
     parameters: dict[str, float]
 
 
-def targets(recipe: Recipe) -> npt.NDArray[np.int64]:
+def targets(recipe: SimulationRecipe) -> npt.NDArray[np.int64]:
     """(N,) which of the real label sets every shot shows.
 
     Systematic sampling in random order: each set, and each class, comes as often as its weight
@@ -78,7 +78,7 @@ def targets(recipe: Recipe) -> npt.NDArray[np.int64]:
     return np.asarray(rng.permutation(order[drawn]), np.int64)
 
 
-def make_shot(recipe: Recipe, number: int, target: int) -> Shot:
+def make_shot(recipe: SimulationRecipe, number: int, target: int) -> Shot:
     """Shot `number`, the same on every machine process and whatever was made before it."""
     rng = np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(number,)))
     given = real_sets()[target][0]

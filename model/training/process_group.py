@@ -1,4 +1,4 @@
-"""The other processes of a training on this machine: nobody waits for ever for one that has died.
+"""The other processes of a training on this machine: no one waits for ever for one that has died.
 
 A process that waits in a collective operation for a dead one may learn of it at once (gloo) or
 not for half an hour (a GPU). The library that starts the processes has a watch of its own, which

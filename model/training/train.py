@@ -134,7 +134,7 @@ def _train(
     with Engine.start(options.devices, partial(_say_lost, out)) as engine:
         speak = engine.first
         mine, table = table.fingerprint, engine.of_first(table)
-        if table.fingerprint != mine:  # somebody labelled while the processes started
+        if table.fingerprint != mine:  # someone labelled while the processes started
             data, recipe = _prepared(table, asked, options, before)
         for text in (*note, *data.notes):
             if speak:

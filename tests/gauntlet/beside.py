@@ -210,7 +210,7 @@ def clock(folder: Path, jumps: int, seed: int = 6) -> Tally:
 
 
 def two_people(folder: Path, times: int, seed: int = 7) -> Tally:
-    """Two windows of two people on one project, each opened anew again and again."""
+    """Two windows of two people on one project, each opened again again and again."""
     tally, chance = Tally("two windows, two people"), random.Random(seed)
     week = make_project(folder / "people")
     windows = {name: Project.open(week) for name in ("Ada", "Bob")}
@@ -276,7 +276,7 @@ def dialogs(folder: Path, times: int, seed: int = 8) -> Tally:
 
 
 def postgres(folder: Path, times: int, seed: int = 9) -> Tally:
-    """A server whose processes are frozen, cut and started again while somebody labels."""
+    """A server whose processes are frozen, cut and started again while someone labels."""
     tally, chance = Tally("PostgreSQL frozen and cut"), random.Random(seed)
     try:
         from tests.helpers import postgres as helper
@@ -310,7 +310,7 @@ def postgres(folder: Path, times: int, seed: int = 9) -> Tally:
             try:
                 (pid,) = store.database.connection.exec_driver_sql("SELECT pg_backend_pid()").one()
                 store.database.connection.exec_driver_sql("SELECT 1")
-            except Exception:  # noqa: BLE001 - it was cut just now: the next question connects anew
+            except Exception:  # noqa: BLE001 - it was cut just now: the next question connects again
                 pid = None
             if pid is not None and how == "freeze":
                 os.kill(pid, signal.SIGSTOP)

@@ -162,7 +162,7 @@ def thumbnails(folder: Path) -> Target:
 
 
 def shot_map(folder: Path) -> Target:
-    """The map of a project: damaged, there is none, and it is to be made anew."""
+    """The map of a project: damaged, there is none, and it is to be made again."""
     from labeler.active import map as map_file
 
     chance = np.random.default_rng(10)

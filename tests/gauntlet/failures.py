@@ -138,9 +138,9 @@ class _Nth:
     def __init__(self) -> None:
         self.left = 0
         self.on = False
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._on_event)
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self.on or event not in ("open", "os.rename", "os.mkdir", "os.truncate"):
             return
         if event == "open" and not _writes(arguments):

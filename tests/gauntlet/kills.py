@@ -158,7 +158,7 @@ def _still_there(family: list[psutil.Process]) -> str:
 
 
 def _left(family: list[psutil.Process], end: float) -> list[psutil.Process]:
-    """Those that still run at a moment; the dead whom nobody has buried do not count."""
+    """Those that still run at a moment; the dead whom no one has buried do not count."""
     while alive := [p for p in family if _runs(p)]:
         if time.monotonic() > end:
             return alive

@@ -40,7 +40,7 @@ def killed_after_two_blocks(*words: str) -> list[int]:
 
 
 def still_running(pids: list[int]) -> bool:
-    """Whether any of them does; one that nobody has asked for its end yet (a zombie) does not."""
+    """Whether any of them does; one that no one has asked for its end yet (a zombie) does not."""
     for pid in pids:
         with suppress(psutil.NoSuchProcess):
             if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:

@@ -193,7 +193,7 @@ def test_a_held_arrow_plays_at_the_rate_of_the_screen_and_stops_at_once(opened, 
         QEvent.Type.ShortcutOverride, Qt.Key.Key_Right, Qt.KeyboardModifier.NoModifier
     )
     session.cursor.next()
-    assert not actions.eventFilter(window.label.pattern, first), "a key pressed anew always counts"
+    assert not actions.eventFilter(window.label.pattern, first), "a key pressed again always counts"
     row = session.cursor.row
     hold(window.label.pattern, Qt.Key.Key_Right, 40)
     qapp.processEvents()

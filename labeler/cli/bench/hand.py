@@ -53,7 +53,7 @@ class Hand:
         return self.until_painted(lambda: HANDS.keyClick(self.window, Qt.Key.Key_Right))
 
     def jump(self) -> float:
-        """To a shot far away, which nobody could read ahead."""
+        """To a shot far away, which no one could read ahead."""
         row = int(self.random.integers(1, self.session.labels.n_shots))
         row -= row == self.session.cursor.row
         return self.until_painted(lambda: self.session.cursor.show(row))

@@ -19,6 +19,7 @@ import psutil
 from labeler.project.decisions import Tally
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
+from labeler.session.session import Session
 
 OPEN_ONES = 10
 """So many shots are left undecided."""
@@ -84,7 +85,7 @@ def at_size(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _find(session: Any) -> float:
+def _find(session: Session) -> float:
     """Milliseconds that finding the next undecided shot takes, from anywhere."""
     row = int(np.random.default_rng().integers(session.labels.n_shots))
     begin = time.perf_counter()

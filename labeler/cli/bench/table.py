@@ -325,12 +325,12 @@ def _print_growth(
 
 
 def _ablation(args: argparse.Namespace) -> int:
-    from model.benchmarks.ablation import Study, run
+    from model.benchmarks.ablation import AblationStudy, run
     from model.runs.recipes import NAMES, named
     from model.shots.table import table_of_file
 
     recipes = tuple(named(name).name for name in args.recipes or NAMES)
-    study = Study(args.epochs, args.size, args.seeds, args.training, recipes)
+    study = AblationStudy(args.epochs, args.size, args.seeds, args.training, recipes)
     seeds = None if args.seed is None else range(args.seed, args.seed + 1)
     last = follow(run(table_of_file(args.file), study, args.out, listen(), seeds), args)
     if args.json:

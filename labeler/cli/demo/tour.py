@@ -229,8 +229,8 @@ class _Tour:
         view: Any = self.window.views["Quality"]
         view.show_page("Forecast")
         page = view.pages["Forecast"]
-        page.foresee()
-        self._until(lambda: not page.errand.is_running, "the forecast", FORECAST_S)
+        page.make_forecast()
+        self._until(lambda: not page.short_job.is_running, "the forecast", FORECAST_S)
         self._picture("forecast", "What the next labels would buy")
 
     def _show_people(self) -> None:
@@ -276,7 +276,7 @@ class _Tour:
         self.window.show_tab("Map")
         view: Any = self.window.views["Map"]
         view.start()
-        self._until(lambda: view.job is None, "the map", MAP_S)
+        self._until(lambda: not view.laying_out.is_running, "the map", MAP_S)
 
     def _show_heat(self) -> None:
         self.window.show_tab("Label")

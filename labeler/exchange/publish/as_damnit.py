@@ -42,11 +42,11 @@ def send(found: Findings, folder: Path, proposal: int) -> str:
         with DamnitDB(path) as database:
             for run, side in runs.items():
                 values = _values(found, side)
-                told = {
+                described = {
                     name: {"title": title, "description": found.by, "attributes": None}
                     for name, (title, _) in values.items()
                 }
-                database.update_computed_variables(told)
+                database.update_computed_variables(described)
                 reduced = {name: ReducedData(value) for name, (_, value) in values.items()}
                 database.set_variables(proposal, run, reduced, "airylabel")
     except (sqlite3.Error, RuntimeError) as error:

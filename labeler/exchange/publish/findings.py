@@ -52,12 +52,12 @@ def findings(
     *,
     by_labels: bool = False,
     sizes: int = 0,
-    told: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Findings:
     """Everything that a project can hand over; InputError where nothing is judged yet.
 
     by_labels: count what people said instead of what the run in use says. sizes: measure the radius
-    of so many hits of each file, drawn at random; `told` then hears done and total.
+    of so many hits of each file, drawn at random; `on_progress` is then called with done and total.
     """
     sheet = sheet_of(project, annotator)
     predictions, wrong = predictions_of(project)
@@ -77,7 +77,7 @@ def findings(
     names = [n if names.count(n) == 1 else f for n, f in zip(names, sheet.files, strict=True)]
     radius_nm = np.full(len(sheet), np.nan)
     if sizes:
-        radius_nm = _radii(project, hits_of(labels, project.taxonomy) & judged, sizes, told)
+        radius_nm = _radii(project, hits_of(labels, project.taxonomy) & judged, sizes, on_progress)
     seen = (labels, judged, project.taxonomy, radius_nm)
     everything = np.zeros(len(sheet), np.int32)
     return Findings(
@@ -151,7 +151,7 @@ def _radii(
     project: Project,
     hits: npt.NDArray[np.bool_],
     most: int,
-    told: Callable[[int, int], None] | None,
+    on_progress: Callable[[int, int], None] | None,
     seed: int = 0,
 ) -> npt.NDArray[np.float64]:
     """(N,) radius in nm by the rings of at most `most` of the hits (N,) of each file, else NaN.
@@ -170,8 +170,8 @@ def _radii(
         geometry = table.geometry(row)
         fit = droplet_radius(radial_profile(counts, mask, geometry.centre), geometry)
         radius[row] = np.nan if fit is None else fit * 1e9
-        if told is not None:
-            told(done + 1, len(rows))
+        if on_progress is not None:
+            on_progress(done + 1, len(rows))
     return radius
 
 

@@ -220,7 +220,7 @@ def relabelled(
 
 
 def _taken_back(connection: Connection, gesture: int) -> Iterator[tuple[str, int, list[State]]]:
-    """The states before a gesture, of those shots that nobody changed since."""
+    """The states before a gesture, of those shots that no one changed since."""
     e, c = EVENTS.c, CURRENT.c
     who = connection.execute(select(GESTURES.c.annotator_id).where(GESTURES.c.id == gesture))
     annotator = int(who.scalar_one())

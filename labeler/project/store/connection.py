@@ -126,7 +126,7 @@ class Database:
         return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
     def _traces(self) -> tuple[tuple[int, int] | None, ...]:
-        """By what one sees from outside that somebody wrote."""
+        """By what one sees from outside that someone wrote."""
         found: list[tuple[int, int] | None] = []
         for path in (self.path, self.path.with_name(self.path.name + "-wal")):
             try:
@@ -137,7 +137,7 @@ class Database:
         return tuple(found)
 
     def look_again(self) -> None:
-        """Where SQLite takes the file for one that never changes: open it anew if it did."""
+        """Where SQLite takes the file for one that never changes: open it again if it did."""
         if self._seen is None or self._seen == self._traces():
             return
         with self.translated():
@@ -245,7 +245,7 @@ class Database:
                 self._live(waited)
 
     def _live(self, waited: float) -> None:
-        """Let the window live for a moment, in which nobody else may use this connection."""
+        """Let the window live for a moment, in which no one else may use this connection."""
         assert self.while_waiting is not None
         self.waiting = True
         try:
@@ -273,8 +273,8 @@ class Database:
         """Refuse to go on where the files are others than those that were opened.
 
         Whoever moves, deletes or replaces the folder, repairs it or lets a synchronising tool copy
-        over it leaves an open connection to files that nobody will ever read. A journal alone that
-        was taken away is made anew, when all that was stored is in the database.
+        over it leaves an open connection to files that no one will ever read. A journal alone that
+        was taken away is made again, when all that was stored is in the database.
 
         Raises DisplacedError.
         """
@@ -291,9 +291,9 @@ class Database:
             what = "another file took its place while it is open (a repair, or a tool that copies)"
             mend = "Save what this window holds, then open the project again and compare."
             raise DisplacedError(what, file=self.path, mend=mend)
-        self._take_journal_anew()
+        self._reopen_journal()
 
-    def _take_journal_anew(self) -> None:
+    def _reopen_journal(self) -> None:
         newest = "SELECT coalesce(max(id), 0) FROM gestures"
         (before,) = self.driver.execute(newest).fetchone()
         kept = self.path.with_name(f"{self.path.stem}-held-{os.getpid()}.sqlite")
@@ -471,7 +471,7 @@ NETWORK = (
 
 
 def is_network(folder: Path) -> bool:
-    """Whether a folder lies on a network file system; False where nobody can tell."""
+    """Whether a folder lies on a network file system; False where no one can tell."""
     text = str(folder.resolve())
     if text.startswith("\\\\"):
         return True

@@ -153,7 +153,7 @@ def check(copy: Path) -> None:
 def put_back(copy: Path, database: Path, keep: Callable[[], Path]) -> Path:
     """Make a database what the copy is, in one transaction; other windows see it as one change.
 
-    `keep` makes a backup of the present state, and is called while nobody else can write: no label
+    `keep` makes a backup of the present state, and is called while no one else can write: no label
     falls between the two. Returns that backup. A database that is too damaged for all this is
     replaced as a file.
     """
@@ -185,7 +185,7 @@ def put_back(copy: Path, database: Path, keep: Callable[[], Path]) -> Path:
 
 
 def replace(copy: Path, database: Path) -> None:
-    """Put a copy in the place of a database that nobody can use; keep that one first.
+    """Put a copy in the place of a database that no one can use; keep that one first.
 
     A window that has the old one open notices before its next label.
     """

@@ -116,7 +116,7 @@ def agree(damaged: Path, backup: Path) -> bool:
 
 
 def rebuild_current(database: Database) -> None:
-    """Make the table of current states anew from the history."""
+    """Make the table of current states again from the history."""
     with database.write() as connection:
         connection.exec_driver_sql("DELETE FROM current")
         connection.exec_driver_sql(f"INSERT INTO current {_REPLAYED}")
@@ -148,7 +148,7 @@ def salvage(damaged: Path, backup: Path | None, fresh: Path) -> Saved:
 
 
 def _is_of_first_form(path: Path) -> bool:
-    """Whether decisions do not say of which classes they spoke; False where nobody can tell."""
+    """Whether decisions do not say of which classes they spoke; False where no one can tell."""
     with closing(sqlite3.connect(path)) as found:
         try:
             return bool(

@@ -2,7 +2,7 @@
 
 Everything lies in a schema of its own. The password is never stored: it comes from the environment
 (PGPASSWORD), from ~/.pgpass, or from the URL while a project is made. A server is called only
-after somebody at this machine said so: a project may come from a stranger.
+after someone at this machine said so: a project may come from a stranger.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SCHEMA = "airylabel"
 DIALECT = "postgresql"
 TIMEOUTS = {"lock_timeout": 10_000, "statement_timeout": 20_000}
 TIMEOUTS["idle_in_transaction_session_timeout"] = 30_000
-"""Milliseconds after which the server gives up, so that nobody waits for one who fell asleep."""
+"""Milliseconds after which the server gives up, so that no one waits for one who fell asleep."""
 ANSWER_S, REST_S = 15.0, 5.0
 """So long an answer is waited for; so long a server that did not answer is left alone."""
 CALLED = "servers"
@@ -54,7 +54,7 @@ class UnknownServerError(InputError):
     """The labels of a project are on a server that was never called from here."""
 
 
-class Server(Database):
+class ServerDatabase(Database):
     """A connection to a project on a server. One write at a time, in the order of the gestures."""
 
     dialect = DIALECT
@@ -170,7 +170,7 @@ class Server(Database):
             words = " ".join(str(error.orig).split())
             if error.connection_invalidated or isinstance(error, OperationalError):
                 known = hasattr(self, "connection")
-                if known and self.connection.invalidated:  # the next question connects anew
+                if known and self.connection.invalidated:  # the next question connects again
                     self.connection.rollback()
                 what = f"the store at {self.shown} does not answer ({words})"
                 raise InputError(what, file=self.path, mend=_MEND) from error
@@ -204,7 +204,7 @@ class Server(Database):
                 self.connection.exec_driver_sql(f"CREATE SCHEMA {self.schema}")
         except ProgrammingError as error:
             raise self._in_use() from error
-        except DBAPIError as error:  # somebody else made it in the same moment
+        except DBAPIError as error:  # someone else made it in the same moment
             if type(error.orig).__name__ != "UniqueViolation":
                 raise
             raise self._in_use() from error
@@ -254,10 +254,10 @@ def _class_of_connections() -> Any:
     return Patient
 
 
-def found(path: Path, text: str) -> Server:
+def found(path: Path, text: str) -> ServerDatabase:
     """Begin a project on a server, in a schema of its own. Writes the file that says where."""
     url = _url(path, text)
-    server = Server(path, url, SCHEMA)
+    server = ServerDatabase(path, url, SCHEMA)
     try:
         server.make_schema()
         with written_whole(path) as part:
@@ -271,14 +271,14 @@ def found(path: Path, text: str) -> Server:
     return server
 
 
-def open_server(path: Path) -> Server:
-    """The store that a project's file names; UnknownServerError where nobody here allowed it."""
+def open_server(path: Path) -> ServerDatabase:
+    """The store that a project's file names; UnknownServerError where no one here allowed it."""
     url, schema = named_in(path)
     if _without_password(url) not in _called():
         what = f"its labels are on the server {_without_password(url)}, never called from here"
         mend = "If you trust whoever gave you the project: airylabel allow-server PROJECT"
         raise UnknownServerError(what, file=path, mend=mend)
-    return Server(path, url, schema)
+    return ServerDatabase(path, url, schema)
 
 
 def named_in(path: Path) -> tuple[URL, str | None]:

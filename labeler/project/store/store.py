@@ -93,7 +93,7 @@ class UndoStack:
         """Account for further (id, kind, target, changed), oldest first.
 
         A gesture that changed nothing is history, but there is nothing in it to undo. After a
-        repair of a damaged database everything begins anew, and so it does after a "relabel":
+        repair of a damaged database everything begins again, and so it does after a "relabel":
         labels that followed from a change of the classes, which is taken back as a whole.
         """
         for gesture, kind, target, changed in gestures:
@@ -166,7 +166,7 @@ class Store(Facts):
 
     def forsake(self) -> None:
         """Take away what was made on a server, where making a project failed."""
-        if isinstance(self.database, server.Server):
+        if isinstance(self.database, server.ServerDatabase):
             self.database.erase()
 
     def close(self) -> None:
@@ -465,7 +465,7 @@ class Store(Facts):
         return audit.differing_states(self.database)
 
     def rebuild_current(self) -> None:
-        """Make the current states anew from the history; back up first."""
+        """Make the current states again from the history; back up first."""
         salvage.rebuild_current(self.database)
 
     def audit(self) -> list[str]:

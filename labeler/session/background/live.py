@@ -79,7 +79,7 @@ class LiveWatch(SessionPart):
         self.order: WatchRequest | None = None
         self.trouble = ""
         self.looked_at = False
-        """Whether somebody sees the board: alarms are notes only where nobody does."""
+        """Whether someone sees the board: alarms are notes only where no one does."""
         self.bands: dict[str, Band] = {}
         self.alarms = Alarms(())
         self._begun = False

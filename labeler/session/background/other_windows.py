@@ -32,7 +32,7 @@ class OtherWindows(SessionPart):
     displaced = pyqtSignal(str)
     """Why nothing can be stored any more: the project was moved, deleted, replaced; '': it can."""
     others_changed = pyqtSignal(int, object)
-    """Somebody else (their number) decided on rows."""
+    """Someone else (their number) decided on rows."""
 
     def __init__(self, labels: Labels, reopen: Callable[[], None]) -> None:
         super().__init__()

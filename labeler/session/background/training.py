@@ -14,9 +14,9 @@ from pathlib import Path
 from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.jobs.job import Job
-from labeler.runs.offers import Order, lacking_in
+from labeler.runs.offers import TrainingOrder, lacking_in
 from labeler.runs.predictions import Predictions
-from labeler.runs.run_report import Change, Curves, RunReport, compare, read_report
+from labeler.runs.run_report import Curves, RunComparison, RunReport, compare, read_report
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.predictions import ModelReadings
@@ -41,7 +41,7 @@ class Outcome:
     ok: bool
     message: str = ""
     old: RunReport | None = None
-    change: Change | None = None
+    change: RunComparison | None = None
 
 
 class Training(SessionPart):
@@ -62,7 +62,7 @@ class Training(SessionPart):
         self.make_job: Callable[..., Job] = Job
         self.job: Job | None = None
         self.number = 0
-        self.order = Order()
+        self.order = TrainingOrder()
         self.curves = Curves()
         self.outcome: Outcome | None = None
         self._of: Opened | None = None
@@ -122,14 +122,14 @@ class Training(SessionPart):
 
     # -- steering --------------------------------------------------------------------------------
 
-    def start(self, order: Order | None = None) -> None:
+    def start(self, order: TrainingOrder | None = None) -> None:
         """Train a new run of the open project; what is missing is said in a note."""
         needed = self.lacking()
         if self.is_running or needed:
             text = "A training is under way already." if self.is_running else f"{needed}."
             self.noted.emit("info", text)
             return
-        self.order = order or Order()
+        self.order = order or TrainingOrder()
         project = self.require().project
         try:
             folder = project.new_run_folder()

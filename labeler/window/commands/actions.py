@@ -1,6 +1,6 @@
 """The table of commands as Qt actions: menus, shortcuts, tooltips, and when they are enabled.
 
-Single keys never fire while somebody writes text.
+Single keys never fire while someone writes text.
 """
 
 from __future__ import annotations

@@ -96,8 +96,8 @@ class Palette(QFrame):
         self.list.clear()
         words = text.casefold().split()
         for command, keys in self._commands:
-            told = f"{command.menu} {command.text}".casefold()
-            if all(w in told for w in words):
+            searched = f"{command.menu} {command.text}".casefold()
+            if all(w in searched for w in words):
                 item = QListWidgetItem(command.text.rstrip("…"))
                 item.setData(Qt.ItemDataRole.UserRole, command.id)
                 item.setData(KEYS, keys)

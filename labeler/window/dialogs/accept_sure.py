@@ -83,7 +83,7 @@ class AcceptSure(QFrame):
         return STEPS[self.slider.value()]
 
     def refresh(self, *_: object) -> None:
-        """Count anew."""
+        """Count again."""
         session = self.session
         if session.opened is None:
             self.finish()

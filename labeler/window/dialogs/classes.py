@@ -92,7 +92,7 @@ class ClassesDialog(QDialog):
         return row
 
     def refresh(self) -> None:
-        """Read everything anew."""
+        """Read everything again."""
         project = self.session.require().project
         for table in (self.classes, self.rules, self.past):
             table.clear()

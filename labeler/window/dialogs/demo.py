@@ -7,7 +7,9 @@ from typing import Any
 
 from PyQt6.QtWidgets import QProgressDialog
 
+from labeler.jobs.job import JobFollower
 from labeler.project.folder import has_database
+from model.events import Event
 
 
 def make_demo(project_files: Any, folder: Path) -> None:
@@ -15,20 +17,18 @@ def make_demo(project_files: Any, folder: Path) -> None:
     if has_database(folder):
         project_files.open_folder(folder)
         return
-    from labeler.jobs.job import Job
-
     dialog = QProgressDialog("Simulating helium droplets…", "Cancel", 0, 0, project_files.host)
     dialog.setWindowTitle("Demo")
     dialog.setMinimumDuration(0)
-    job = Job(["demo", str(folder), "--no-window"], folder.with_suffix(".log"), dialog)
+    making = JobFollower(dialog)
 
-    def advance(event: dict[str, Any]) -> None:
+    def advance(event: Event) -> None:
         if event.get("event") == "progress":
             dialog.setMaximum(int(event["total"]))
             dialog.setValue(int(event["done"]))
             dialog.setLabelText(f"{str(event['what']).capitalize()}…")
 
-    def finish(ok: bool, message: str) -> None:
+    def finish(ok: bool, message: str, last: Event) -> None:
         cancelled = dialog.wasCanceled()
         dialog.canceled.disconnect()
         dialog.close()
@@ -38,7 +38,7 @@ def make_demo(project_files: Any, folder: Path) -> None:
         elif not cancelled:
             project_files.session.noted.emit("error", f"The demo could not be made: {message}")
 
-    job.event_received.connect(advance)
-    job.finished.connect(finish)
-    dialog.canceled.connect(job.cancel)
-    job.start()
+    making.event_received.connect(advance)
+    making.ended.connect(finish)
+    dialog.canceled.connect(making.cancel)
+    making.follow(["demo", str(folder), "--no-window"], folder.with_suffix(".log"))

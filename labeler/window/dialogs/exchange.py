@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PyQt6.QtWidgets import QWidget
 
-from labeler.jobs.background import Errand, Progress, run_errand
+from labeler.project.project import Project
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
+from labeler.window.process.project_thread import Progress, ProjectThread, run_in_thread
 
 LABEL_FILES = {
     "CSV for spreadsheets (*.csv)": ".csv",
@@ -28,8 +29,10 @@ REPORT_FILES = {"Web page (*.html)": ".html", "PDF (*.pdf)": ".pdf"}
 READABLE = "Labels (*.csv *.tsv *.parquet *.cxi *.h5 *.hdf5 *.json);;All files (*)"
 
 
-def _ask(host: QWidget, title: str, name: str, filters: Any) -> tuple[Path, str] | None:
-    """A place to write to with the ending of its kind, and the kind; None where nobody wants to."""
+def _ask(
+    host: QWidget, title: str, name: str, filters: Mapping[str, str | tuple[str, bool]]
+) -> tuple[Path, str] | None:
+    """A place to write to with the ending of its kind, and the kind; None where no one wants to."""
     path, kind = file_dialogs.ask_new_file(host, title, name, ";;".join(filters))
     if path is None:
         return None
@@ -39,23 +42,23 @@ def _ask(host: QWidget, title: str, name: str, filters: Any) -> tuple[Path, str]
     return (path if path.suffix else path.with_name(path.name + ending)), kind
 
 
-def export_labels(session: Session, host: QWidget) -> Errand | None:
+def export_labels(session: Session, host: QWidget) -> ProjectThread | None:
     """Write the labels to a file of a kind that the person chooses."""
     asked = _ask(host, "Export labels", f"{session.require().project.name}-labels.csv", LABEL_FILES)
     if asked is None:
         return None
     out, annotator = asked[0], session.require().annotator
 
-    def work(project: Any, progress: Progress) -> str:
+    def work(project: Project, progress: Progress) -> str:
         from labeler.exchange import export
 
         sheet = export(project, None, out, force=True, annotator=annotator)
         return f"{int(sheet.labelled.sum()):,} labelled of {len(sheet):,} shots written to {out}."
 
-    return run_errand(session, host, "Writing the labels…", work)
+    return run_in_thread(session, host, "Writing the labels…", work)
 
 
-def export_shots(session: Session, host: QWidget) -> Errand | None:
+def export_shots(session: Session, host: QWidget) -> ProjectThread | None:
     """Write the shots of the queue, with their labels, to a file."""
     rows, annotator = np.array(session.queue.rows), session.require().annotator
     if not len(rows):
@@ -67,7 +70,7 @@ def export_shots(session: Session, host: QWidget) -> Errand | None:
         return None
     out, kind = asked
 
-    def work(project: Any, progress: Progress) -> str:
+    def work(project: Project, progress: Progress) -> str:
         from labeler.exchange.shots import export_shots
 
         text = ""
@@ -85,10 +88,10 @@ def export_shots(session: Session, host: QWidget) -> Errand | None:
             text = str(event.get("text", ""))
         return text
 
-    return run_errand(session, host, f"Writing {len(rows):,} shots…", work)
+    return run_in_thread(session, host, f"Writing {len(rows):,} shots…", work)
 
 
-def write_report(session: Session, host: QWidget) -> Errand | None:
+def write_report(session: Session, host: QWidget) -> ProjectThread | None:
     """Write the report of the labelling week."""
     asked = _ask(
         host, "Labelling report", f"{session.require().project.name}-report.html", REPORT_FILES
@@ -97,14 +100,14 @@ def write_report(session: Session, host: QWidget) -> Errand | None:
         return None
     out, annotator = asked[0], session.require().annotator
 
-    def work(project: Any, progress: Progress) -> str:
+    def work(project: Project, progress: Progress) -> str:
         from labeler.quality import week_report
         from labeler.window.widgets.print_pdf import print_pdf
 
         week_report.write_report(project, out, print_pdf, annotator=annotator, force=True)
         return f"The report is {out}."
 
-    return run_errand(session, host, "Drawing the report…", work)
+    return run_in_thread(session, host, "Drawing the report…", work)
 
 
 def import_labels(session: Session, host: QWidget) -> None:

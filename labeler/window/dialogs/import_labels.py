@@ -18,9 +18,9 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.exchange.apart import read_labels_apart
-from labeler.exchange.importing import Plan, apply, plan
-from labeler.jobs.background import Errand
+from labeler.exchange.importing import ImportPlan, apply, plan
 from labeler.session.session import Session
+from labeler.window.process.project_thread import ProjectThread
 from labeler.window.widgets import theme
 from labeler.window.widgets.manual import question_mark
 from labeler.window.widgets.parts import label
@@ -32,8 +32,8 @@ class ImportLabels(QDialog):
     def __init__(self, session: Session, path: Path, parent: QWidget) -> None:
         super().__init__(parent)
         self.session, self.path = session, path
-        self.plan: Plan | None = None
-        self._errand: Errand | None = None
+        self.plan: ImportPlan | None = None
+        self._thread: ProjectThread | None = None
         self._stale = False
         self.setWindowTitle("Import labels")
         self.setMinimumSize(640, 580)
@@ -90,11 +90,11 @@ class ImportLabels(QDialog):
     # -- looking -------------------------------------------------------------------------------
 
     def look(self, *_: object) -> None:
-        """Find out anew what would change; and once more where a choice changes meanwhile."""
+        """Find out again what would change; and once more where a choice changes meanwhile."""
         self.plan = None
         self.take.setEnabled(False)
         self.take.setText("Take over")
-        if self._errand is not None:
+        if self._thread is not None:
             self._stale = True
             return
         person = self.person.currentText().strip() or None
@@ -108,23 +108,23 @@ class ImportLabels(QDialog):
         )
 
     def _start(self, work: Any, then: Any) -> None:
-        self._errand = Errand(self.session.require().folder, work, self)
-        self._errand.done.connect(lambda answer: self._end(lambda: then(answer)))
-        self._errand.refused.connect(lambda text: self._end(lambda: self._refuse(text)))
-        self._errand.start()
+        self._thread = ProjectThread(self.session.require().folder, work, self)
+        self._thread.done.connect(lambda answer: self._end(lambda: then(answer)))
+        self._thread.refused.connect(lambda text: self._end(lambda: self._refuse(text)))
+        self._thread.start()
 
     def _end(self, then: Any) -> None:
-        errand, self._errand = self._errand, None
-        if errand is not None:
-            errand.wait()
-            errand.deleteLater()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.wait()
+            thread.deleteLater()
         if self._stale:
             self._stale = False
             self.look()
         else:
             then()
 
-    def _show(self, found: Plan) -> None:
+    def _show(self, found: ImportPlan) -> None:
         self.plan = found
         self.trouble.hide()
         self.said.setPlainText("\n".join(found.lines()))
@@ -149,7 +149,7 @@ class ImportLabels(QDialog):
         self.take.setEnabled(False)
         self._start(lambda project: apply(project, found), lambda gesture: self._finish(found))
 
-    def _finish(self, found: Plan) -> None:
+    def _finish(self, found: ImportPlan) -> None:
         session, n = self.session, len(found.rows)
         session.reopen()
         mine = found.annotator == session.require().project.annotator_name
@@ -161,6 +161,6 @@ class ImportLabels(QDialog):
         self.accept()
 
     def done(self, result: int) -> None:
-        if self._errand is not None:
-            self._errand.wait()
+        if self._thread is not None:
+            self._thread.wait()
         super().done(result)

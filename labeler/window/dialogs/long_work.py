@@ -21,7 +21,6 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.jobs.short_job import ShortJob
 from labeler.jobs.work_order import (
     ADDRESS,
     ENGINES,
@@ -35,6 +34,7 @@ from labeler.jobs.work_order import (
 from labeler.runs.offers import duration
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
+from labeler.window.process.short_job import ShortJob
 from labeler.window.settings import Settings
 from labeler.window.widgets.parts import beside, foot, label, set_role
 from model.events import Event
@@ -52,7 +52,7 @@ class LongWork(QDialog):
     def __init__(self, session: Session, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session, self.settings = session, settings
-        self.errand = ShortJob(session, self, outlasts=True)
+        self.short_job = ShortJob(session, self, outlasts=True)
         self.setWindowTitle("Batch jobs")
         self.setMinimumWidth(540)
         self.kind = _choice("What to do", WORKS)
@@ -88,7 +88,7 @@ class LongWork(QDialog):
             text.textChanged.connect(lambda _: self.refresh())
         self.choose.clicked.connect(self._ask_out)
         self.button.clicked.connect(self.press)
-        self.errand.changed.connect(self.refresh)
+        self.short_job.changed.connect(self.refresh)
         session.project_changed.connect(self._follow)
         session.project_left.connect(self.close)
         session.predictions.run_changed.connect(self.refresh)
@@ -130,7 +130,7 @@ class LongWork(QDialog):
     def _follow(self) -> None:
         """Offer the files of the project that is open now; while it works, they stay."""
         opened = self.session.opened
-        if opened is None or self.errand.is_running:
+        if opened is None or self.short_job.is_running:
             return
         self.file.clear()
         for source in opened.project.sources:
@@ -168,8 +168,8 @@ class LongWork(QDialog):
 
     def press(self) -> None:
         """Start; or stop what runs, keeping what is done."""
-        if self.errand.is_running:
-            self.errand.cancel()
+        if self.short_job.is_running:
+            self.short_job.cancel()
             self.button.setEnabled(False)
             return
         order, project = self.order(), self.session.require().project
@@ -179,7 +179,7 @@ class LongWork(QDialog):
         self.settings.set("scheduler", order.scheduler)
         self.settings.set("workers", order.workers)
         self._began, self._first = 0.0, 0
-        self.errand.start(order.words(project), "starting", self._finish)
+        self.short_job.start(order.words(project), "starting", self._finish)
 
     def _finish(self, last: Event) -> None:
         """Say that it is done; what the network in use read is shown at once."""
@@ -187,17 +187,17 @@ class LongWork(QDialog):
         assert order is not None
         shots = last.get("shots", self.session.labels.n_shots)
         where = f", in {order.out}" if order.kind in NEEDS_FILE else ""
-        self.errand.answer = f"Done: {WORKS[order.kind]}, {shots:,} shots{where}."
+        self.short_job.answer = f"Done: {WORKS[order.kind]}, {shots:,} shots{where}."
         if order.kind == READ:
             self.session.predictions.use_run(self.session.require().project.current_run)
-        self.session.noted.emit("info", self.errand.answer)
+        self.session.noted.emit("info", self.short_job.answer)
 
     def refresh(self) -> None:
         """Show what can be chosen, how far the work is, and what is lacking."""
         if self.session.opened is None:
             return
         project = self.session.opened.project
-        order, running = self.order(), self.errand.is_running
+        order, running = self.order(), self.short_job.is_running
         for name, widget in self.rows.items():
             shown = order.kind == NOISE if name == "level" else order.kind in NEEDS_FILE
             self.form.setRowVisible(widget, shown)
@@ -210,12 +210,14 @@ class LongWork(QDialog):
         self.button.setText("Stop" if running else "Start")
         set_role(self.button, "" if running else "main")
         self.button.setEnabled(not lacking)
-        done, total = self.errand.progress
+        done, total = self.short_job.progress
         begins = running and self.bar.isHidden()
         self.bar.setVisible(running)
         self.bar.setRange(0, total)
         self.bar.setValue(done)
-        self.said.setText(self._progress(done, total) if running else lacking or self.errand.answer)
+        self.said.setText(
+            self._progress(done, total) if running else lacking or self.short_job.answer
+        )
         if self.isVisible() and (begins or not running):  # while it runs, nothing jumps
             width = self.width()
             self.adjustSize()
@@ -228,9 +230,11 @@ class LongWork(QDialog):
             self._began, self._first = now, done
         fresh, gone = done - self._first, now - self._began
         if not fresh or gone < 1:
-            return f"{self.errand.said} …"
+            return f"{self.short_job.said} …"
         rate = fresh / gone
-        return f"{self.errand.said} · {rate:,.0f} a second · {duration((total - done) / rate)} left"
+        return (
+            f"{self.short_job.said} · {rate:,.0f} a second · {duration((total - done) / rate)} left"
+        )
 
 
 def _choice(name: str, texts: dict[str, str]) -> QComboBox:

@@ -5,8 +5,6 @@ Reading background shots is the matter of a child process; this one only asks an
 
 from __future__ import annotations
 
-from typing import Any
-
 from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -18,9 +16,11 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from labeler.jobs.job import JobFollower
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets.parts import foot, label
+from model.events import Event
 from model.preprocessing.preparation import Preparation
 
 NO_LIGHT, SMOOTH, SHOTS = "none", "subtract a smooth surface", "subtract background shots"
@@ -47,7 +47,8 @@ class PreparationDialog(QDialog):
         self.trouble = label(role="error", wrap=True)
         self.bar = QProgressBar()
         self.use = QPushButton("Apply to future training")
-        self._job: Any = None
+        self.work = JobFollower(self)
+        self.work.ended.connect(self._finish)
         self._lay_out()
         self._show(preparation_of(session.require().project))
         self.light.currentTextChanged.connect(self._follow)
@@ -135,20 +136,16 @@ class PreparationDialog(QDialog):
 
     def start(self) -> None:
         """Set the steps, in a child process; close when it is done, or say what is wrong."""
-        from labeler.jobs.job import Job
-
         folder = self.session.require().folder
         self.trouble.hide()
         self.use.setEnabled(False)
         self.bar.show()
-        self._job = Job(["prepare", str(folder), *self.words()], folder / "prepare.log", self)
-        self._job.finished.connect(self._finish)
-        self._job.start()
+        self.work.follow(["prepare", str(folder), *self.words()], folder / "prepare.log")
 
-    def _finish(self, ok: bool, message: str) -> None:
+    def _finish(self, ok: bool, message: str, last: Event) -> None:
         self.bar.hide()
         self.use.setEnabled(True)
-        if ok and not self._job.was_cancelled:
+        if ok and last.get("event") != "cancelled":
             self.session.noted.emit("info", message)
             self.session.shots.prepare_again()
             self.accept()
@@ -158,8 +155,7 @@ class PreparationDialog(QDialog):
 
     def done(self, result: int) -> None:
         """Leave nothing running behind."""
-        if self._job is not None:
-            self._job.stop()
+        self.work.stop()
         super().done(result)
 
 

@@ -61,7 +61,7 @@ class RestoreDialog(QDialog):
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the list anew."""
+        """Read the list again."""
         self.list.clear()
         here = backups.list_backups(self.folder)
         for backup in here:

@@ -59,10 +59,10 @@ class PictureBar(QWidget):
         self.overlay.setText(text)
         self.controls.refresh()
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         for field in (self.norm, self.colours, self.overlay):
-            field.dress()
+            field.apply_theme()
 
 
 class OverlayControls(QWidget):

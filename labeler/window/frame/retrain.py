@@ -19,7 +19,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.runs.offers import Order, duration, expected_seconds
+from labeler.runs.offers import TrainingOrder, duration, expected_seconds
 from labeler.runs.run_report import MACRO, in_words, read_report, read_reports
 from labeler.session.background.training import Outcome, Training
 from labeler.session.session import Session
@@ -28,7 +28,7 @@ from labeler.window.widgets.parts import Elided, Sparkline, set_role, share
 
 HEIGHT = 34
 PAUSE_MS = 400
-"""Shots and minutes of a training are reckoned anew when no key came for so long."""
+"""Shots and minutes of a training are reckoned again when no key came for so long."""
 
 
 class RetrainBar(QStackedWidget):
@@ -86,7 +86,7 @@ class RetrainBar(QStackedWidget):
         self.retraining.stop()
 
     def _labels_changed(self) -> None:
-        """Reckon anew in the next pause; at once where the button may just have come in reach."""
+        """Reckon again in the next pause; at once where the button may just have come in reach."""
         if self.retraining.lacking() or not self._idle.button.isVisibleTo(self):
             self.refresh()
         else:
@@ -108,7 +108,7 @@ class RetrainBar(QStackedWidget):
         self.setCurrentWidget(page)
 
 
-def what_it_will_do(session: Session, order: Order) -> tuple[int, str]:
+def what_it_will_do(session: Session, order: TrainingOrder) -> tuple[int, str]:
     """Number of shots that a training would use, and the expected time in words."""
     used, _ = session.labels.decided.tally.usable(session.labels.taxonomy)
     seconds = expected_seconds(
@@ -147,7 +147,7 @@ class _Idle(_Page):
         if needed:
             self.about.show_text("")
             return
-        session, order = self.bar.session, Order()
+        session, order = self.bar.session, TrainingOrder()
         shots, time = what_it_will_do(session, order)
         key = f"  [{self.bar.key}]" if self.bar.key else ""
         self.button.setToolTip(

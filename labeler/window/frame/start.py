@@ -17,7 +17,7 @@ from labeler.window.widgets.parts import label
 WIDTH = 760
 
 
-class Choice(QAbstractButton):
+class StartButton(QAbstractButton):
     """A large button: drawing, what it does, and one line about it."""
 
     def __init__(self, icon: str, title: str, text: str, press: Callable[[], object]) -> None:
@@ -118,12 +118,12 @@ class StartPage(QWidget):
         layout.addStretch(2)
         layout.addLayout(line)
         layout.addStretch(3)
-        self.choices: list[Choice] = []
+        self.choices: list[StartButton] = []
         self.recent: list[Recent] = []
         self.refresh()
 
     def refresh(self) -> None:
-        """Build the page anew: the recent projects may have changed."""
+        """Build the page again: the recent projects may have changed."""
         _empty(self._column)
         title = label("Label diffraction patterns", "title")
         self._column.addWidget(title)
@@ -134,11 +134,11 @@ class StartPage(QWidget):
         self._column.addSpacing(26)
         ask = self.host
         self.choices = [
-            Choice("new", "Open a file of shots", "HDF5 or CXI; it is read, never changed.",
+            StartButton("new", "Open a file of shots", "HDF5 or CXI; it is read, never changed.",
                    ask.new_project),  # type: ignore[attr-defined]
-            Choice("open", "Open a project", "Go on where you left off.",
+            StartButton("open", "Open a project", "Go on where you left off.",
                    ask.choose_project),  # type: ignore[attr-defined]
-            Choice("demo", "Try the demo", "Simulated helium droplets, in a minute.",
+            StartButton("demo", "Try the demo", "Simulated helium droplets, in a minute.",
                    ask.try_demo),  # type: ignore[attr-defined]
         ]  # fmt: skip
         row = QHBoxLayout()

@@ -59,7 +59,7 @@ class TopBar(QFrame):
         layout.addWidget(self.theme)
         layout.addWidget(self.manual)
         session.project_changed.connect(self.refresh)
-        self.dress()
+        self.apply_theme()
         self.refresh()
 
     def _tab(self, name: str, action: QAction) -> QWidget:
@@ -98,7 +98,7 @@ class TopBar(QFrame):
         for widget in (self.picture, self.levels):
             widget.setVisible(opened is not None)
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         self.burger.setIcon(theme.icon("menu", "muted"))
         self.search.setIcon(theme.icon("search", "muted"))
@@ -107,7 +107,7 @@ class TopBar(QFrame):
             action = button.defaultAction()
             if action is not None:
                 action.setIcon(theme.icon(icon, "muted"))
-        self.picture.dress()
+        self.picture.apply_theme()
 
 
 def _of(action: QAction, icon: str) -> QToolButton:

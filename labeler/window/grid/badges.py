@@ -22,13 +22,13 @@ CHIPS_FROM, SIGNS_FROM = 52, 44
 
 
 @dataclass(frozen=True)
-class Standing:
+class BadgeState:
     """What a badge tells: label set, status, whether the labels are the file's or a suggestion."""
 
     present: int
     status: int
     from_file: bool = False
-    ghost: bool = False
+    suggested: bool = False
 
 
 class Badges:
@@ -36,9 +36,9 @@ class Badges:
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self.taxonomy = taxonomy
-        self._kept: OrderedDict[tuple[Standing, int, float, str], QImage | None] = OrderedDict()
+        self._kept: OrderedDict[tuple[BadgeState, int, float, str], QImage | None] = OrderedDict()
 
-    def of(self, standing: Standing, side: int, ratio: float) -> QImage | None:
+    def of(self, standing: BadgeState, side: int, ratio: float) -> QImage | None:
         """A picture as large as the thumbnail, clear where nothing is; None where all is clear."""
         if not standing.present and not standing.status:
             return None
@@ -50,7 +50,7 @@ class Badges:
         self._kept.move_to_end(key)
         return self._kept[key]
 
-    def _draw(self, standing: Standing, side: int, ratio: float) -> QImage:
+    def _draw(self, standing: BadgeState, side: int, ratio: float) -> QImage:
         pixels = max(1, round(side * ratio))
         image = QImage(pixels, pixels, QImage.Format.Format_ARGB32_Premultiplied)
         image.setDevicePixelRatio(ratio)
@@ -62,23 +62,23 @@ class Badges:
         if side >= CHIPS_FROM:
             self._chips(painter, shown, side, standing)
         else:
-            self._bars(painter, shown, side, standing.ghost)
-        wrong = not standing.ghost and bool(standing.status & LABELLED)
+            self._bars(painter, shown, side, standing.suggested)
+        wrong = not standing.suggested and bool(standing.status & LABELLED)
         wrong = wrong and bool(self.taxonomy.contradictions(labels))
         self._signs(painter, side, standing.status, wrong)
         painter.end()
         return image
 
-    def _chips(self, painter: QPainter, shown: list[int], side: int, standing: Standing) -> None:
+    def _chips(self, painter: QPainter, shown: list[int], side: int, standing: BadgeState) -> None:
         width = 17 if side >= 84 else 14
         left, top = 3.0, side - width - 3.0
         painter.setFont(theme.numbers(8.5 if width == 17 else 7.0))
         for c in shown[: max(1, (side - 4) // (width + 2))]:
             kind = self.taxonomy.classes[c]
             chip = QRectF(left, top, width, width)
-            quiet = standing.ghost or standing.from_file
+            quiet = standing.suggested or standing.from_file
             pen = QPen(QColor(255, 255, 255, 110), 1)
-            if standing.ghost:
+            if standing.suggested:
                 pen.setStyle(Qt.PenStyle.DotLine)
             painter.setPen(pen)
             painter.setBrush(QColor(0, 0, 0, 130 if quiet else 215))
@@ -91,12 +91,12 @@ class Badges:
             painter.drawText(chip.adjusted(0, -2.5, 0, -0.5), Qt.AlignmentFlag.AlignCenter, text)
             left += width + 2
 
-    def _bars(self, painter: QPainter, shown: list[int], side: int, ghost: bool) -> None:
+    def _bars(self, painter: QPainter, shown: list[int], side: int, suggested: bool) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
         width = side / max(len(shown), 1)
         for i, c in enumerate(shown):
             ink = QColor(self.taxonomy.classes[c].colour)
-            ink.setAlphaF(0.5 if ghost else 1.0)
+            ink.setAlphaF(0.5 if suggested else 1.0)
             painter.setBrush(ink)
             painter.drawRect(QRectF(i * width, side - 3.0, width - 0.5, 3.0))
 

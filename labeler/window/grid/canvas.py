@@ -26,7 +26,7 @@ from labeler.queue.groups import Section
 from labeler.session.session import Session
 from labeler.window.grid.choice import Chosen
 from labeler.window.grid.hands import GridHands
-from labeler.window.grid.plan import Heading, Line, Plan
+from labeler.window.grid.plan import GridPlan, GridRow, Heading
 from labeler.window.grid.strips import Strips
 from labeler.window.widgets import theme
 
@@ -93,11 +93,11 @@ class GridCanvas(GridHands):
             self.bar.setValue(self.plan.corner(anchor)[1] - offset)
 
     def arrange(self) -> None:
-        """Work out anew where everything lies."""
+        """Work out again where everything lies."""
         gap = 2 if self.side < 48 else 4
         headed = any(s.title for s in self.sections)
         counts = [s.count for s in self.sections]
-        self.plan = Plan(counts, self.port.width(), self.side + gap, headed=headed)
+        self.plan = GridPlan(counts, self.port.width(), self.side + gap, headed=headed)
         strips = self.strips
         now = (self.side, self.side + gap, self.devicePixelRatioF())
         if now != (strips.side, strips.pitch, strips.ratio) or self._columns != self.plan.columns:
@@ -113,12 +113,12 @@ class GridCanvas(GridHands):
     _columns = 0
 
     def refresh(self) -> None:
-        """Draw everything anew: other colours, other predictions."""
+        """Draw everything again: other colours, other predictions."""
         self.strips.forget()
         self.port.update()
 
     def rows_changed(self, rows: npt.ArrayLike) -> None:
-        """The labels or the pictures of some shots changed: draw those in sight anew."""
+        """The labels or the pictures of some shots changed: draw those in sight again."""
         places = self.chosen.places_of(np.asarray(rows, np.int64))
         if len(places) > 5_000:
             self.strips.forget()
@@ -179,7 +179,7 @@ class GridCanvas(GridHands):
         painter.setPen(theme.colour("muted"))
         painter.drawText(box.adjusted(left, 0, 0, 0), flags, f"{section.count:,}")
 
-    def _paint_selection(self, painter: QPainter, line: Line) -> None:
+    def _paint_selection(self, painter: QPainter, line: GridRow) -> None:
         marked = self.chosen.selected[line.first : line.first + line.count]
         y, side = line.y - self.top, self.side
         boxes = [

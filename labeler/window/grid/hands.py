@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QAbstractScrollArea, QApplication, QScrollBar, QTool
 
 from labeler.session.session import Session
 from labeler.window.grid.choice import Chosen
-from labeler.window.grid.plan import MARGIN, Plan
+from labeler.window.grid.plan import MARGIN, GridPlan
 from labeler.window.label.queue.shot_list import spoken
 
 SCROLL_MS = 30
@@ -32,7 +32,7 @@ class GridHands(QAbstractScrollArea):
         super().__init__(parent)
         self.session = session
         self.chosen = Chosen(np.zeros(0, np.int64), 0)
-        self.plan = Plan((), 100, 100, headed=False)
+        self.plan = GridPlan((), 100, 100, headed=False)
         self._pressed: QPoint | None = None
         self._band: QRect | None = None
         self._before: npt.NDArray[np.bool_] | None = None

@@ -6,7 +6,6 @@ from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtGui import QAction
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QSlider
 
-from labeler.active import map as map_file
 from labeler.queue.groups import GROUPS
 from labeler.session.session import Session
 from labeler.window.grid.canvas import SIDES
@@ -74,7 +73,7 @@ class GridHead(QFrame):
     _group = "none"
 
     def _fill_groups(self) -> None:
-        map_file.look_for_clusters(self.session)
+        self.session.queue.look_for_clusters()
         menu, known = self.group.list, self.session.queue.known
         menu.clear()
         for name, group in GROUPS.items():
@@ -100,7 +99,7 @@ class GridHead(QFrame):
         menu.addSection("Shown shots that are")
         fill_conditions(menu, self.session, self.select_requested.emit)
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         for field in (self.filter, self.order, self.group, self.select):
-            field.dress()
+            field.apply_theme()

@@ -28,7 +28,7 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Line:
+class GridRow:
     """One line of thumbnails in sight: its first place, how many, and its y in the whole grid."""
 
     first: int
@@ -36,7 +36,7 @@ class Line:
     y: int
 
 
-class Plan:
+class GridPlan:
     """Sections of `counts` shots in lines of as many cells of `pitch` pixels as `width` holds."""
 
     def __init__(self, counts: Sequence[int], width: int, pitch: int, *, headed: bool) -> None:
@@ -92,7 +92,7 @@ class Plan:
         inside = 0 <= s < len(self.first) - 1 and y < self.top[s] + self.heading
         return s if inside else None
 
-    def between(self, start: int, end: int) -> Iterator[Heading | Line]:
+    def between(self, start: int, end: int) -> Iterator[Heading | GridRow]:
         """Headings and lines that lie anywhere in y = start … end, from top to bottom."""
         s = max(int(np.searchsorted(self.top, start, "right")) - 1, 0)
         while s < len(self.first) - 1 and self.top[s] < end:
@@ -104,7 +104,7 @@ class Plan:
             line = max((start - y0) // self.pitch, 0)
             while first + line * self.columns < last and y0 + line * self.pitch < end:
                 place = first + line * self.columns
-                yield Line(place, min(self.columns, last - place), y0 + line * self.pitch)
+                yield GridRow(place, min(self.columns, last - place), y0 + line * self.pitch)
                 line += 1
             s += 1
 
@@ -145,7 +145,7 @@ class Plan:
         span = (y, y + self.pitch + self.heading + AFTER)
         if step < 0:
             span = (y - self.heading - AFTER, y + 1)
-        lines = [b for b in self.between(*span) if isinstance(b, Line)]
+        lines = [b for b in self.between(*span) if isinstance(b, GridRow)]
         lines = [b for b in lines if (b.y >= y if step > 0 else b.y <= y)]
         if not lines:
             return None

@@ -16,7 +16,7 @@ from PyQt6.QtGui import QColor, QImage, QPainter
 
 from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
-from labeler.window.grid.badges import Badges, Standing
+from labeler.window.grid.badges import Badges, BadgeState
 from labeler.window.widgets import theme
 from model.errors import InputError
 from model.shots.thumbnail import SIDE, area_means
@@ -103,8 +103,8 @@ class Strips:
                 painter.drawImage(where.topLeft(), badge)
         painter.end()
 
-    def _standings(self, rows: npt.NDArray[np.int64]) -> list[Standing]:
-        """What each badge of a line tells; suggestions where nobody decided."""
+    def _standings(self, rows: npt.NDArray[np.int64]) -> list[BadgeState]:
+        """What each badge of a line tells; suggestions where no one decided."""
         session = self.session
         present, status = session.labels.present[rows], session.labels.status[rows]
         decided = (status & LABELLED) > 0
@@ -117,7 +117,7 @@ class Strips:
             (~decided & (ghosts != 0)).tolist(),
             strict=True,
         )
-        return [Standing(*values) for values in columns]
+        return [BadgeState(*values) for values in columns]
 
     def _paint_shot(self, painter: QPainter, where: QRectF, row: int) -> bool:
         """Whether the thumbnail was there."""

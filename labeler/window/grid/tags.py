@@ -33,7 +33,7 @@ class TagButton(QAbstractButton):
         words = self.fontMetrics().horizontalAdvance(self.kind.name)
         return QSize(words + 52, 34)
 
-    def tell(self, have: int, of: int) -> None:
+    def set_counts(self, have: int, of: int) -> None:
         """So many of so many selected shots have the class."""
         self.have, self.of = have, of
         self.setEnabled(of > 0)
@@ -121,12 +121,12 @@ class TagBar(QFrame):
         have, n = self.selection.counts()
         self.count.setText(f"{n:,} selected" if n else "none selected")
         for index, button in self.buttons.items():
-            button.tell(int(have[index]), n)
+            button.set_counts(int(have[index]), n)
 
     def showEvent(self, event: object) -> None:
         self.refresh()
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         for button in self.buttons.values():
             button.update()

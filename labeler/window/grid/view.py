@@ -9,7 +9,6 @@ import numpy as np
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QMessageBox, QStackedLayout, QVBoxLayout, QWidget
 
-from labeler.active import map as map_file
 from labeler.project.store.records import Rows
 from labeler.queue.facts import CLUSTER
 from labeler.queue.filters import passes
@@ -89,13 +88,13 @@ class GridView(Tab):
         self.rebuild()
 
     def rebuild(self) -> None:
-        """Show the session's queue, put together as chosen; later where nobody looks."""
+        """Show the session's queue, put together as chosen; later where no one looks."""
         if not self.isVisible():
             self._stale = True
             return
         self._stale = False
         if GROUPS[self.group].needs == CLUSTER:
-            map_file.look_for_clusters(self.session)
+            self.session.queue.look_for_clusters()
         rows, sections = grouped(self.group, self.session.queue.rows, self.session.queue.known)
         self.canvas.show_shots(rows, sections)
         if len(rows):
@@ -207,6 +206,6 @@ class GridView(Tab):
         )
         return answer == buttons.Yes
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         self.canvas.refresh()

@@ -1,6 +1,6 @@
 """What a run claims as a whole: rules that its predictions break, and whether its heat is faithful.
 
-A broken rule opens the shots that break it. Faithfulness is measured by an errand and kept in the
+A broken rule opens the shots that break it. Faithfulness is measured by a Job and kept in the
 run's folder. Nothing is computed here that needs a network.
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from labeler.jobs.short_job import ShortJob
 from labeler.session.session import Session
+from labeler.window.process.short_job import ShortJob
 from labeler.window.quality.table import TextTable
 from labeler.window.widgets.parts import label, share
 from model.heatmaps.geometry import ALARM
@@ -61,9 +61,9 @@ class ClaimsPage(QWidget):
 
     label_requested = pyqtSignal()
 
-    def __init__(self, session: Session, errand: ShortJob) -> None:
+    def __init__(self, session: Session, short_job: ShortJob) -> None:
         super().__init__()
-        self.session, self.errand = session, errand
+        self.session, self.short_job = session, short_job
         self.title = label(role="heading")
         self.rules = TextTable(
             "Rules that predictions break",
@@ -103,7 +103,7 @@ class ClaimsPage(QWidget):
         layout.addLayout(row)
         layout.addWidget(self.heat_said)
         layout.addWidget(self.faith, 6)
-        errand.changed.connect(self.refresh)
+        short_job.changed.connect(self.refresh)
 
     def refresh(self) -> None:
         """Show what the run in use says, if anybody looks."""
@@ -128,7 +128,7 @@ class ClaimsPage(QWidget):
         )
         found = kept(self.session)
         self.faith.show_lines([_line(name, numbers) for name, numbers in found.items()])
-        busy = self.errand.is_running
+        busy = self.short_job.is_running
         self.measure.setText("Stop" if busy else "Measure again" if found else "Measure")
 
     def _go(self, place: int) -> None:
@@ -141,13 +141,13 @@ class ClaimsPage(QWidget):
         self.label_requested.emit()
 
     def _measure(self) -> None:
-        if self.errand.is_running:
-            self.errand.stop()
+        if self.short_job.is_running:
+            self.short_job.stop()
         else:
-            ask(self.session, self.errand, (), self.refresh)
+            ask(self.session, self.short_job, (), self.refresh)
 
 
-def ask(session: Session, errand: ShortJob, classes: tuple[str, ...], done: Any) -> None:
+def ask(session: Session, short_job: ShortJob, classes: tuple[str, ...], done: Any) -> None:
     """Send for the faithfulness of classes (all where empty) of the run in use."""
     run = session.predictions.run_folder
     words = [part for name in classes for part in ("--class", name)]
@@ -155,7 +155,7 @@ def ask(session: Session, errand: ShortJob, classes: tuple[str, ...], done: Any)
         "faithfulness", str(run), str(session.require().folder), "--shots", str(SHOTS), "--form",
         session.display.overlay.form, "--out", str(run / FILE), *words,
     ]  # fmt: skip
-    errand.start(arguments, "running test", lambda item: done())
+    short_job.start(arguments, "running test", lambda item: done())
 
 
 def _any(stages: list[Any], rule: int) -> Any:

@@ -1,4 +1,4 @@
-"""The button that saves what the gallery shows as a figure for a paper; an errand draws it."""
+"""The button that saves what the gallery shows as a figure for a paper; a Job draws it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 from PyQt6.QtWidgets import QPushButton
 
-from labeler.jobs.short_job import ShortJob
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.inspect.gallery import Gallery
+from labeler.window.process.short_job import ShortJob
 
 SHOTS = 5
 """Shots in the row, as in the paper's Fig. 5."""
@@ -19,10 +19,10 @@ KINDS = "PDF (*.pdf);;SVG (*.svg);;PNG (*.png)"
 class FigureButton(QPushButton):
     """Asks where, then sends for the figure of the gallery's first shots."""
 
-    def __init__(self, session: Session, errand: ShortJob, gallery: Gallery) -> None:
+    def __init__(self, session: Session, short_job: ShortJob, gallery: Gallery) -> None:
         super().__init__("Save figure…")
         self.setToolTip(f"The first {SHOTS} shots shown, as a figure for a paper (PDF, SVG, PNG)")
-        self.session, self.errand, self.gallery = session, errand, gallery
+        self.session, self.short_job, self.gallery = session, short_job, gallery
         self.clicked.connect(self._ask)
 
     def _ask(self) -> None:
@@ -45,4 +45,4 @@ class FigureButton(QPushButton):
             "--form", session.display.overlay.form, "--out", str(out),
         ]  # fmt: skip
         done = f"The figure is in {out}."
-        self.errand.start(arguments, "drawing", lambda item: session.noted.emit("info", done))
+        self.short_job.start(arguments, "drawing", lambda item: session.noted.emit("info", done))

@@ -25,7 +25,7 @@ from model.taxonomy.taxonomy import Class
 
 SIDE = 176
 MOST = 2000
-"""Nobody scrolls further than this."""
+"""No one scrolls further than this."""
 FIRST = ("Streak", "Bent")
 """The classes of the paper's Fig. 5 come first where the taxonomy has them."""
 CHOICES: tuple[tuple[Choice, str, str, str], ...] = (

@@ -1,6 +1,6 @@
 """All classes of the shot on screen, side by side; and one of them by occlusion beside its heat.
 
-The occlusion is an errand; nothing is computed here that needs a network.
+The occlusion is a Job; nothing is computed here that needs a network.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import numpy as np
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from labeler.jobs.short_job import ShortJob
 from labeler.session.session import Session
 from labeler.window.label.queue.tiles import CAPTION, GAP, PLAIN, Tile, TileList
+from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets.parts import set_role
 from model.events import Event
 
@@ -24,9 +24,9 @@ class ShotPage(QWidget):
     A class can be checked by occlusion; its map then stands beside the others.
     """
 
-    def __init__(self, session: Session, errand: ShortJob) -> None:
+    def __init__(self, session: Session, short_job: ShortJob) -> None:
         super().__init__()
-        self.session, self.errand = session, errand
+        self.session, self.short_job = session, short_job
         self.title = QLabel()
         set_role(self.title, "heading")
         self.tiles = TileList(session, by_class=True)
@@ -71,7 +71,7 @@ class ShotPage(QWidget):
         covered = sorted(k for row, k in self.tiles.delegate.covered if row == session.cursor.row)
         tiles += [Tile(session.cursor.row, k, covered=True) for k in covered]
         self.tiles.show_tiles(tiles, self._side(len(tiles)))
-        self.check.setEnabled(not self.errand.is_running and not session.heat.reads_maps)
+        self.check.setEnabled(not self.short_job.is_running and not session.heat.reads_maps)
 
     def _offer(self) -> None:
         """The classes to check, the likeliest on this shot first chosen."""
@@ -100,7 +100,7 @@ class ShotPage(QWidget):
             self.tiles.delegate.covered[row, kind] = np.array(item["cells"], np.float32)
             self.refresh()
 
-        self.errand.start(arguments, f"covering shot {row + 1:,} part by part for {name}", show)
+        self.short_job.start(arguments, f"covering shot {row + 1:,} part by part for {name}", show)
 
     def _forget(self) -> None:
         self.tiles.delegate.covered.clear()

@@ -19,7 +19,6 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.jobs.short_job import ShortJob
 from labeler.session.session import Session
 from labeler.window.frame.retrain import progress_in_words
 from labeler.window.inspect.claims import ClaimsPage
@@ -27,6 +26,7 @@ from labeler.window.inspect.export import FigureButton
 from labeler.window.inspect.gallery import Gallery
 from labeler.window.inspect.shot import ShotPage
 from labeler.window.label.queue.tiles import PLAIN, Tile
+from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets.parts import EmptyState, label
 from labeler.window.widgets.tab import Tab
 
@@ -43,9 +43,9 @@ class InspectView(Tab):
         self.session = session
         self.retraining = session.training
         self.empty = EmptyState()
-        self.errand = ShortJob(session, self)
-        self.shot, self.gallery = ShotPage(session, self.errand), Gallery(session)
-        self.claims = ClaimsPage(session, self.errand)
+        self.short_job = ShortJob(session, self)
+        self.shot, self.gallery = ShotPage(session, self.short_job), Gallery(session)
+        self.claims = ClaimsPage(session, self.short_job)
         self.pages = QStackedWidget()
         self.pages.addWidget(self.shot)
         self.pages.addWidget(self.gallery)
@@ -54,7 +54,7 @@ class InspectView(Tab):
         self.shot.tiles.chosen.connect(self._show_class)
         self.gallery.tiles.chosen.connect(self._show_shot)
         self.claims.label_requested.connect(self.label_requested)
-        self.errand.changed.connect(self.refresh)
+        self.short_job.changed.connect(self.refresh)
         for signal in (
             session.predictions.run_changed,
             session.project_changed,
@@ -82,7 +82,7 @@ class InspectView(Tab):
             head.addWidget(button)
         self.tabs.idClicked.connect(self._turn)
         head.addStretch(1)
-        self.save = FigureButton(self.session, self.errand, self.gallery)
+        self.save = FigureButton(self.session, self.short_job, self.gallery)
         self.form = QComboBox()
         for name, text in FORMS.items():
             self.form.addItem(text, name)
@@ -146,7 +146,9 @@ class InspectView(Tab):
         self.form.setCurrentIndex(max(self.form.findData(overlay.form), 0))
         self.form.setEnabled(len(readings.forms) > 1)
         self.save.setVisible(self.pages.currentIndex() == 1)
-        self.note.setText(f"{self.errand.said} …" if self.errand.is_running else self._about())
+        self.note.setText(
+            f"{self.short_job.said} …" if self.short_job.is_running else self._about()
+        )
         self._page().refresh()
 
     def show_shot_page(self) -> None:

@@ -12,7 +12,7 @@ from PyQt6.QtCore import QEvent, QObject, Qt
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from labeler.project import people
-from labeler.project.history import Line, in_lines
+from labeler.project.history import HistoryLine, in_lines
 from labeler.session.session import Session
 from labeler.window.widgets.fields import tool
 from labeler.window.widgets.parts import label, when
@@ -29,7 +29,7 @@ class HistoryPane(QFrame):
     def __init__(self, session: Session, host: QWidget) -> None:
         super().__init__(host)
         self.session = session
-        self.lines: list[Line] = []
+        self.lines: list[HistoryLine] = []
         self.setObjectName("popup")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName("History of the shot")
@@ -113,15 +113,15 @@ class HistoryPane(QFrame):
         return False
 
 
-def _entry(line: Line) -> QWidget:
+def _entry(line: HistoryLine) -> QWidget:
     box = QWidget()
     column = QVBoxLayout(box)
     column.setContentsMargins(0, 0, 0, 0)
     column.setSpacing(1)
     column.addWidget(label(line.what, wrap=True))
-    told = label(f"{line.who} · {when(line.time.timestamp())}", "muted", wrap=True)
-    told.setToolTip(f"{line.time.astimezone():%A %d %B %Y %H:%M:%S}")
-    column.addWidget(told)
+    who_and_when = label(f"{line.who} · {when(line.time.timestamp())}", "muted", wrap=True)
+    who_and_when.setToolTip(f"{line.time.astimezone():%A %d %B %Y %H:%M:%S}")
+    column.addWidget(who_and_when)
     for text in (line.how, line.model, f"“{line.note}”" if line.note else ""):
         if text:
             column.addWidget(label(text, "muted", wrap=True))

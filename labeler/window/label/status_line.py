@@ -42,7 +42,7 @@ class StatusLine(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Say it anew."""
+        """Say it again."""
         text = GAP.join(self._parts())
         if text != self.text:
             self.text = text

@@ -62,7 +62,7 @@ class LabelView(Tab):
         self._place_physics()
 
     def resizeEvent(self, event: object) -> None:
-        """Share the width out anew, unless somebody has moved the edges of the panes."""
+        """Share the width out again, unless someone has moved the edges of the panes."""
         self._place_physics()
 
     def _place_physics(self) -> None:
@@ -99,7 +99,7 @@ class LabelView(Tab):
         return self.splitter.sizes() if self._sized else []
 
     def set_panes(self, sizes: list[int]) -> None:
-        """The widths of an earlier sitting."""
+        """The widths of an earlier session."""
         self._sized = True
         self.splitter.setSizes(sizes)
 

@@ -26,7 +26,7 @@ class AnchorLine(QLabel):
         self.refresh()
 
     def refresh(self) -> None:
-        """Measure anew."""
+        """Measure again."""
         session = self.session
         if session.opened is None:
             self.setText("")

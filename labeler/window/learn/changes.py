@@ -11,7 +11,7 @@ from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from labeler.runs.predictions import Predictions
-from labeler.runs.run_report import Change, RunReport, compare
+from labeler.runs.run_report import RunComparison, RunReport, compare
 from labeler.session.session import Session
 from labeler.window.learn.runs import ClassesTable
 from labeler.window.widgets.parts import label, set_role
@@ -32,7 +32,7 @@ class ChangesPane(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.change: Change | None = None
+        self.change: RunComparison | None = None
         self.title, self.note = label("", "heading"), label("", "muted", wrap=True)
         self.verdict = label("", wrap=True)
         self.table = ClassesTable()
@@ -79,7 +79,7 @@ class ChangesPane(QWidget):
             return
         self.note.setText(f"On the {self.change.shots:,} evaluation shots, by the labels of today.")
 
-    def _change_of(self, old: RunReport, new: RunReport) -> Change | None:
+    def _change_of(self, old: RunReport, new: RunReport) -> RunComparison | None:
         session = self.session
         try:
             both = [
@@ -103,7 +103,7 @@ class ChangesPane(QWidget):
         for button in (self.won, self.lost, self.flipped):
             button.setVisible(button in self._rows)
 
-    def _offer(self, change: Change, old: int, new: int) -> None:
+    def _offer(self, change: RunComparison, old: int, new: int) -> None:
         """A button for each kind of shots, with their number."""
         kinds = [(self.flipped, change.flipped, "differ", f"Run {old} and {new} differ")]
         tips = {self.flipped: "All shots that the two runs decide differently, most of all first"}

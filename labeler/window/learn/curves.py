@@ -17,7 +17,7 @@ from labeler.window.widgets.parts import label
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """One curve: its name in the events, its text, its ink and dashes (never colour alone)."""
 
     name: str
@@ -35,13 +35,13 @@ class Line:
 
 
 LOSSES = (
-    Line("training", "training shots", "accent"),
-    Line("evaluation", "evaluation shots", "warning", (4, 2.5)),
+    Curve("training", "training shots", "accent"),
+    Curve("evaluation", "evaluation shots", "warning", (4, 2.5)),
 )
 SCORES = (
-    Line(MACRO, "macro F1", "accent"),
-    Line(RARE, "rare F1", "warning", (4, 2.5)),
-    Line(MICRO, "accuracy", "muted", (1.5, 2)),
+    Curve(MACRO, "macro F1", "accent"),
+    Curve(RARE, "rare F1", "warning", (4, 2.5)),
+    Curve(MICRO, "accuracy", "muted", (1.5, 2)),
 )
 
 
@@ -58,7 +58,7 @@ CHOICES = {MACRO: "macro F1", RARE: "rare F1", "macro_ap": "average precision", 
 """Scores of which one is drawn for several runs."""
 TITLE_HEIGHT = 28
 """Both titles are as high as the choice of the score, so that the plots stay level."""
-Drawn = tuple[Line, list[float], list[float]]
+Drawn = tuple[Curve, list[float], list[float]]
 """A curve with its epochs and values."""
 
 
@@ -107,14 +107,14 @@ class CurvesView(QWidget):
         losses: list[Drawn] = []
         scores: list[Drawn] = []
         for (text, curves), (ink, dashes) in zip(self._runs, RUNS, strict=False):
-            line = Line("", text, ink, dashes)
+            line = Curve("", text, ink, dashes)
             losses.append((line, curves.epochs, curves.losses.get("training", [])))
             scores.append((line, curves.epochs, curves.metrics.get(name, [])))
         self.losses.show_lines(losses)
         self.scores.show_lines(scores)
 
 
-def _of(curves: Curves, lines: Sequence[Line], table: dict[str, list[float]]) -> list[Drawn]:
+def _of(curves: Curves, lines: Sequence[Curve], table: dict[str, list[float]]) -> list[Drawn]:
     return [(line, curves.epochs, table.get(line.name, [])) for line in lines]
 
 
@@ -129,7 +129,7 @@ class _Epochs(pg.AxisItem):
 class _Plot(QWidget):
     def __init__(self, title: str, bounds: tuple[float, float] | None = None) -> None:
         super().__init__()
-        self.lines: list[Line] = []
+        self.lines: list[Curve] = []
         self.setAccessibleName(title)
         self.plot = pg.PlotWidget(axisItems={"bottom": _Epochs("bottom")})
         self.plot.setMenuEnabled(False)
@@ -157,7 +157,7 @@ class _Plot(QWidget):
         layout.addLayout(self.top)
         layout.addLayout(head)
         layout.addWidget(self.plot, 1)
-        self._dress()
+        self._apply_theme()
 
     def show_lines(self, drawn: Sequence[Drawn]) -> None:
         self.lines = [line for line, _, _ in drawn]
@@ -175,9 +175,9 @@ class _Plot(QWidget):
             first += epochs[:1]
             last += epochs[-1:]
         self.plot.setXRange(min(first), max(last), padding=0.02)
-        self._dress_lines()
+        self._apply_theme_to_lines()
 
-    def _dress(self) -> None:
+    def _apply_theme(self) -> None:
         for side in ("left", "bottom"):
             axis = self.plot.getAxis(side)
             axis.setPen(theme.colour("edge"))
@@ -188,9 +188,9 @@ class _Plot(QWidget):
         self.plot.getAxis("bottom").enableAutoSIPrefix(False)
         self.plot.setLabel("bottom", "epoch", color=theme.current().muted)
         self.plot.showGrid(x=False, y=True, alpha=0.12)
-        self._dress_lines()
+        self._apply_theme_to_lines()
 
-    def _dress_lines(self) -> None:
+    def _apply_theme_to_lines(self) -> None:
         for line, curve in zip(self.lines, self.curves, strict=False):
             curve.setPen(line.pen())
             curve.setSymbolBrush(theme.colour(line.ink))
@@ -200,7 +200,7 @@ class _Plot(QWidget):
     def changeEvent(self, event: QEvent | None) -> None:
         super().changeEvent(event)
         if event is not None and event.type() == QEvent.Type.PaletteChange:
-            self._dress()
+            self._apply_theme()
 
 
 class _Key(QWidget):
@@ -208,10 +208,10 @@ class _Key(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.line: Line | None = None
+        self.line: Curve | None = None
         self.hide()
 
-    def show_line(self, line: Line | None) -> None:
+    def show_line(self, line: Curve | None) -> None:
         """Stand for another line, or for none."""
         self.line = line
         self.setVisible(line is not None)

@@ -29,7 +29,7 @@ class LabelCounts(QWidget):
         self._grid.setColumnStretch(0, 1)
 
     def refresh(self) -> None:
-        """Count anew."""
+        """Count again."""
         session = self.session
         self.setVisible(session.opened is not None)
         if session.opened is None:

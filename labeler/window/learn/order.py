@@ -15,7 +15,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.runs.offers import (
     WORDS,
-    Order,
+    TrainingOrder,
     duration,
     expected_seconds,
     own_start,
@@ -108,13 +108,13 @@ class OrderForm(QWidget):
         made.setBuddy(buddy)
         return made
 
-    def order(self) -> Order:
+    def order(self) -> TrainingOrder:
         """What the form says; where it says what the recipe says, the recipe decides."""
         name = self.recipe.currentData()
         network = self.network.currentData()
         own = network == recipes.named(name).network
         begin = int(self.start.currentData() or 0)
-        return Order(name, "" if own else network, self.epochs.value(), begin)
+        return TrainingOrder(name, "" if own else network, self.epochs.value(), begin)
 
     def refresh(self, runs: list[RunReport], lacking: str, running: bool) -> None:
         """Say what a training would use and take, or what it lacks."""
@@ -162,7 +162,7 @@ class OrderForm(QWidget):
         used = len(
             usable_shots(session.labels.taxonomy, session.labels.present, session.labels.status)
         )
-        _, epochs = Order(self.recipe.currentData()).comes_to(used)
+        _, epochs = TrainingOrder(self.recipe.currentData()).comes_to(used)
         self.epochs.setSpecialValueText(f"{epochs}, as the recipe says")
         left_out = int((session.labels.status & 1).sum()) - used
         seconds = expected_seconds(self.order(), used, session.labels.n_shots, self._runs)

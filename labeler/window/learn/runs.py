@@ -19,8 +19,8 @@ from labeler.runs.run_report import (
     MICRO,
     NOTICEABLE,
     RARE,
-    Change,
     Moved,
+    RunComparison,
     RunReport,
 )
 from labeler.window.widgets import theme
@@ -183,7 +183,7 @@ class RunsTable(QTableView):
         self.setModel(self.runs)
         self.setAccessibleName("Runs")
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        _dress(self)
+        _apply_theme(self)
         self.setMinimumHeight(120)
         self.runs.modelReset.connect(lambda: _stretch(self, self.runs.heads.index("Network")))
         selection = self.selectionModel()
@@ -239,7 +239,7 @@ class ClassesModel(_Table):
         self._lines += _of_all(run)
         self.endResetModel()
 
-    def show_two(self, old: int, new: int, change: Change | None) -> None:
+    def show_two(self, old: int, new: int, change: RunComparison | None) -> None:
         """F1 of each class before and after, and the 95 % interval of the difference."""
         self.beginResetModel()
         self.heads = ("Class", f"Run {old}", f"Run {new}", "Change", "95 %")
@@ -324,7 +324,7 @@ class ClassesTable(QTableView):
         self.setAccessibleName("Classes")
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        _dress(self, padding=4)
+        _apply_theme(self, padding=4)
         self.classes.modelReset.connect(lambda: _stretch(self, 0))
 
 
@@ -336,7 +336,7 @@ def _stretch(view: QTableView, column: int) -> None:
         header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
 
 
-def _dress(view: QTableView, padding: int = 8) -> None:
+def _apply_theme(view: QTableView, padding: int = 8) -> None:
     view.setShowGrid(False)
     view.setWordWrap(False)
     view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

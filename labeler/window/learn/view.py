@@ -108,7 +108,7 @@ class LearnView(Tab):
             self.refresh()
 
     def refresh(self) -> None:
-        """Read the runs anew, if anybody looks."""
+        """Read the runs again, if anybody looks."""
         self._stale = not self.isVisible()
         if self._stale:
             return

@@ -165,13 +165,13 @@ class LiveBoard(QWidget):
             "dropped": f"{now.get('dropped', 0):,}",
             "kept": f"{now.get('kept', 0):,}",
         }
-        told = math.isfinite(value) or not now.get("shots_in_window")
-        self.tiles["hits"].setToolTip(TILES["hits"][1] if told else NO_FINDER)
-        self.hits.setVisible(told)
+        known = math.isfinite(value) or not now.get("shots_in_window")
+        self.tiles["hits"].setToolTip(TILES["hits"][1] if known else NO_FINDER)
+        self.hits.setVisible(known)
         for name, text in texts.items():
             self.tiles[name].say(text, bad=name == "dropped" and now.get("dropped", 0) > 0)
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         self.refresh()
 

@@ -45,7 +45,7 @@ class SharePlot(QWidget):
         self.top.addWidget(self.title, 1)
         layout.addLayout(self.top)
         layout.addWidget(self.plot, 1)
-        self.dress()
+        self.apply_theme()
 
     def show_history(
         self, history: Iterable[tuple[float, dict[str, Share]]], name: str, band: Band | None
@@ -69,7 +69,7 @@ class SharePlot(QWidget):
         self.plot.setXRange(first, max(last, first + 0.5), padding=0)
         self.setAccessibleName(f"{self.title.text()} over time")
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         self.curve.setPen(_pen("accent", 1.8))
         none = QPen(Qt.PenStyle.NoPen)

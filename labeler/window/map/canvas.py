@@ -106,7 +106,7 @@ class MapCanvas(QWidget):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw all dots anew."""
+        """Draw all dots again."""
         self._image = None
         self.update()
 

@@ -1,4 +1,4 @@
-"""Map: all shots by likeness. Find islands nobody has named, select them, give them a class.
+"""Map: all shots by likeness. Find islands no one has named, select them, give them a class.
 
 Places come from the instant child (PCA, at once) or from a Job (UMAP and clusters). What a key
 does to the selected shots is `labeler.session.selection`'s.
@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.active import map as map_file
 from labeler.active.map import ShotMap
-from labeler.jobs.job import Job
+from labeler.jobs.job import JobFollower
 from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED
 from labeler.session.opened import Opened
@@ -40,7 +40,7 @@ from model.events import Event
 
 SIDE_WIDTH = 252
 AGAIN_MS = 250
-"""After labels changed, colours are worked out anew once it is still for so long."""
+"""After labels changed, colours are worked out again once it is still for so long."""
 HELP = "Drag: lasso · Shift: rectangle · Ctrl: add · right drag: move · wheel: zoom"
 EMPTY = (
     "All shots by likeness will be here: islands of shots that look alike to the network, before "
@@ -57,8 +57,7 @@ class MapView(Tab):
         super().__init__(parent)
         self.setObjectName("page")
         self.session, self.learning = session, session.learning
-        self.make_job = Job
-        self.job: Job | None = None
+        self.laying_out = JobFollower(self)
         self.mode = next(iter(MODES))
         self._pca: ShotMap | None = None
         self._umap: ShotMap | None = None
@@ -153,12 +152,14 @@ class MapView(Tab):
         self.learning.laid_out.connect(self._take_pca)
         self.learning.changed.connect(self._look_again)
         canvas.selection_changed.connect(self.selection.changed)
-        canvas.selection_changed.connect(self._tell)
+        canvas.selection_changed.connect(self._report_selection)
         canvas.hovered.connect(self._hover)
         canvas.clicked.connect(self._open)
         self.legend.lit.connect(canvas.light)
         self.clusters.chosen.connect(self._select_cluster)
         self.lay_out.clicked.connect(self.start)
+        self.laying_out.event_received.connect(self._on_event)
+        self.laying_out.ended.connect(self._end)
         self.pca.clicked.connect(lambda: self.show_form("pca"))
         self.umap.clicked.connect(lambda: self.show_form("umap"))
         self.rings.clicked.connect(self._flip_rings)
@@ -225,7 +226,7 @@ class MapView(Tab):
 
     def _say_empty(self) -> None:
         doing = self.learning
-        if self.job is not None:
+        if self.laying_out.is_running:
             self.empty.say("Map", self.progress.text() or "Beginning…", "Cancel", self.stop)
         elif doing.is_reading:
             share = doing.done / max(doing.total, 1)
@@ -241,30 +242,23 @@ class MapView(Tab):
 
     def start(self) -> None:
         """Lay out by UMAP and look for clusters, in a process of its own; or cancel that."""
-        if self.job is not None:
-            self.job.cancel()
+        if self.laying_out.is_running:
+            self.laying_out.cancel()
             self.progress.setText("Stopping…")
             return
         folder = self.session.require().folder
-        self.job = self.make_job(["map", str(folder)], folder / CACHE / "map.log", self)
-        self.job.event_received.connect(self._hear)
-        self.job.finished.connect(self._end)
-        self.job.start()
+        self.laying_out.follow(["map", str(folder)], folder / CACHE / "map.log")
         self.progress.setText("Beginning…")
         self.show_form("pca" if self.pca.isChecked() else "umap")
 
     def stop(self) -> None:
         """End the job now; nothing of it is left."""
-        if self.job is not None:
-            job, self.job = self.job, None
-            job.event_received.disconnect(self._hear)
-            job.finished.disconnect(self._end)
-            job.stop()
-            job.deleteLater()
+        if self.laying_out.is_running:
+            self.laying_out.stop()
             self.progress.setText("")
             self._show_job()
 
-    def _hear(self, item: Event) -> None:
+    def _on_event(self, item: Event) -> None:
         if item["event"] == "progress":
             total = int(item["total"])
             far = f", {int(item['done']) / total:.0%}" if total > 2 else ""
@@ -272,25 +266,22 @@ class MapView(Tab):
             if self._stack.currentWidget() is self.empty:
                 self._say_empty()
 
-    def _end(self, ok: bool, message: str) -> None:
-        job, self.job = self.job, None
-        cancelled = job is not None and job.was_cancelled
-        if job is not None:
-            job.deleteLater()
+    def _end(self, ok: bool, message: str, last: Event) -> None:
+        cancelled = last.get("event") == "cancelled"
         self.progress.setText("" if ok and not cancelled else message)
         if self.session.opened is None or self.session.opened is not self._of:
             return
         opened = self.session.opened
         path = map_file.path_of(opened.folder, map_file.ground_of(opened.project))
         self._umap = map_file.load(path, self.session.labels.n_shots) or self._umap
-        map_file.give_clusters(self.session, self._umap)
+        self.session.queue.give_clusters(self._umap)
         self.show_form("umap" if ok and not cancelled else "pca")
 
     def _show_job(self) -> None:
         have = self._umap is not None
         text = "Compute UMAP + clusters" if not have else "Compute again"
-        self.lay_out.setText("Cancel" if self.job is not None else text)
-        self.lay_out.setVisible(self.job is not None or not have)
+        self.lay_out.setText("Cancel" if self.laying_out.is_running else text)
+        self.lay_out.setVisible(self.laying_out.is_running or not have)
         self.progress.setVisible(bool(self.progress.text()))
 
     # -- colours, clusters, selection ------------------------------------------------------------
@@ -300,7 +291,7 @@ class MapView(Tab):
         self.recolour()
 
     def recolour(self) -> None:
-        """Work out colours and the words on clusters anew."""
+        """Work out colours and the words on clusters again."""
         if self.session.opened is None or not self.isVisible():
             return
         text, colour = MODES[self.mode]
@@ -308,10 +299,10 @@ class MapView(Tab):
         found = colour(self.session)
         self.legend.show_entries(found.legend)
         self.canvas.show_colours(found)
-        self._tell_clusters()
-        self._tell()
+        self._report_clusters()
+        self._report_selection()
 
-    def _tell_clusters(self) -> None:
+    def _report_clusters(self) -> None:
         shot_map, session = self.canvas.shot_map, self.session
         shown = shot_map.clusters > 0
         cards = []
@@ -338,7 +329,7 @@ class MapView(Tab):
             f"{share:.0%} {self.session.labels.taxonomy.names[best]}" if share >= 0.5 else "mixed"
         )
 
-    def _tell(self) -> None:
+    def _report_selection(self) -> None:
         rows, session = self.canvas.rows, self.session
         if len(rows):
             undecided = int(((session.labels.status[rows] & LABELLED) == 0).sum())
@@ -398,6 +389,6 @@ class MapView(Tab):
         self.canvas.current = row
         self.canvas.update()
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         self.canvas.redraw()

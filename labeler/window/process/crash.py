@@ -1,4 +1,4 @@
-"""The net under everything: an exception nobody caught is shown and logged, and work goes on.
+"""The net under everything: an exception no one caught is shown and logged, and work goes on.
 
 Every decision is in the store before it is on screen, so nothing is lost with it.
 """

@@ -15,7 +15,7 @@ EVERY_MS = 1000
 """Between two looks at how much has gathered."""
 
 
-class Tidy(QObject):
+class GarbageCollection(QObject):
     """While it lives, garbage is collected by a timer of the thread that made it."""
 
     def __init__(self, parent: QObject | None = None) -> None:

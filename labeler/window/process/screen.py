@@ -6,7 +6,7 @@ import os
 import sys
 
 UNSEEN = ("offscreen", "minimal", "vnc")
-"""Qt platforms that nobody looks at."""
+"""Qt platforms that no one looks at."""
 
 
 def has_display() -> bool:

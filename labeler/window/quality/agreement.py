@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
 
 from labeler.project import people
+from labeler.project.project import Project
 from labeler.project.store.records import Rows
 from labeler.quality import adjudication
 from labeler.quality.agreement import Agreement, Pair, Readers, agreement_of, readers_of
@@ -95,7 +94,7 @@ class AgreementPage(Page):
 
     # -- showing -------------------------------------------------------------------------------
 
-    def ask(self, project: Any, annotator: int) -> tuple[Readers, Agreement, Rows, bool]:
+    def ask(self, project: Project, annotator: int) -> tuple[Readers, Agreement, Rows, bool]:
         readers = readers_of(project)
         found = agreement_of(project, readers)
         open_rows = adjudication.open_questions(project, found.rows)
@@ -161,7 +160,7 @@ class AgreementPage(Page):
         self.pairs_title.setText(f"Cohen's κ of {name} by pair")
         self.pairs.show_lines([self._pair(p, class_index) for p in found.pairs])
 
-    def _show_who(self, rows: Any) -> None:
+    def _show_who(self, rows: Rows) -> None:
         """Who gives the chosen class to the first of the shots, and who does not."""
         readers = self.readers
         assert readers is not None
@@ -191,7 +190,7 @@ class AgreementPage(Page):
         if self.found is not None:
             self._adjudicate(self.found.rows_of(self.class_index))
 
-    def _adjudicate(self, rows: Any) -> None:
+    def _adjudicate(self, rows: Rows) -> None:
         if not len(rows) or self.readers is None or self.blind:
             return
         if self.card is not None:

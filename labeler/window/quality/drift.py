@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
 
 from labeler.project.store.records import LABELLED
 from labeler.quality import repeats
-from labeler.quality.repeats import ClassDrift, Readings
+from labeler.quality.repeats import ClassDrift, RepeatedShots
 from labeler.session.session import Session
 from labeler.window.quality.parts import Page, QuietPlot
 from labeler.window.quality.table import TextTable
@@ -30,7 +30,7 @@ class DriftPage(Page):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, "Drift")
-        self.readings = Readings.none()
+        self.readings = RepeatedShots.none()
         self.found: list[ClassDrift] = []
         self.class_index = 0
         self.rate, self.first_rate = self._rate_field(), self._rate_field()

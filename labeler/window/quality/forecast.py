@@ -1,6 +1,6 @@
 """Forecast: what the next labels would buy, which class to look for, and when to stop.
 
-The forecast is made by a Job when somebody asks for it; this page only shows it, and says how many
+The forecast is made by a Job when someone asks for it; this page only shows it, and says how many
 labels have come since.
 """
 
@@ -13,9 +13,9 @@ import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, Qt
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from labeler.jobs.short_job import ShortJob
 from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
+from labeler.window.process.short_job import ShortJob
 from labeler.window.quality.parts import Page, QuietPlot
 from labeler.window.widgets import theme
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
@@ -35,10 +35,10 @@ class ForecastPage(Page):
     def __init__(self, session: Session) -> None:
         self.found: dict[str, Any] | None = None
         super().__init__(session, TITLE)
-        self.errand = ShortJob(session, self)
+        self.short_job = ShortJob(session, self)
         self.fractions: list[dict[str, Any]] = []
         self.again, self.look = QPushButton("Update"), QPushButton()
-        self.again.clicked.connect(self.foresee)
+        self.again.clicked.connect(self.make_forecast)
         self.look.clicked.connect(self._look_for)
         set_role(self.look, "main")
         self.head.addWidget(self.again)
@@ -49,7 +49,7 @@ class ForecastPage(Page):
         self.shares = IntervalChart("Class fractions among all shots")
         self.about_shares = label("", "muted", wrap=True)
         self._lay_out()
-        self.errand.changed.connect(self.outdate)
+        self.short_job.changed.connect(self.outdate)
         session.project_changed.connect(self._forget)
         session.predictions.run_changed.connect(self.outdate)
 
@@ -69,11 +69,11 @@ class ForecastPage(Page):
 
     # -- asking --------------------------------------------------------------------------------
 
-    def foresee(self) -> None:
+    def make_forecast(self) -> None:
         """Send for a forecast from all labels so far."""
         if self.session.opened is not None:
             words = ["forecast", str(self.session.require().folder), "--more", str(MORE)]
-            self.errand.start(words, "learning from parts of the labels", self._take_forecast)
+            self.short_job.start(words, "learning from parts of the labels", self._take_forecast)
 
     def _take_forecast(self, item: Event) -> None:
         self.found, self.fractions = dict(item["forecast"]), list(item["fractions"])
@@ -106,8 +106,8 @@ class ForecastPage(Page):
         since = labels - int(found["labels"])
         said = f"{found['text']} {BEFORE_STOPPING}" if found["stop"] else found["text"]
         said += f" {since:,} labels have come since." if since > 0 else ""
-        self.said.setText(f"{self.errand.said} …" if self.errand.is_running else said)
-        self.again.setEnabled(not self.errand.is_running)
+        self.said.setText(f"{self.short_job.said} …" if self.short_job.is_running else said)
+        self.again.setEnabled(not self.short_job.is_running)
         which = found["look_for"]
         self.look.setVisible(bool(which) and self.session.predictions.now is not None)
         self.look.setText(f"Look for {which}")
@@ -123,13 +123,13 @@ class ForecastPage(Page):
             f"How good the network would be with {MORE} more labels, for every class, with an "
             "interval; which class to look for; and when labelling more is hardly worth it."
         )
-        if self.errand.is_running:
-            self.empty.say(TITLE, f"{text}\n\n{self.errand.said} …", "Stop", self.errand.stop)
+        if self.short_job.is_running:
+            self.empty.say(TITLE, f"{text}\n\n{self.short_job.said} …", "Stop", self.short_job.stop)
         elif labels < FEWEST:
             needed = f"Label {FEWEST - labels} more shots for that."
             self.empty.say(TITLE, f"{text}\n\n{needed}")
         else:
-            self.empty.say(TITLE, text, "Forecast", self.foresee)
+            self.empty.say(TITLE, text, "Forecast", self.make_forecast)
 
     def _draw_curve(self, found: dict[str, Any]) -> None:
         plot = self.plot

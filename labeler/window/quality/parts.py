@@ -9,8 +9,10 @@ from PyQt6.QtCore import QEvent, Qt, pyqtSignal
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
-from labeler.jobs.background import Errand
+from labeler.project.project import Project
+from labeler.project.store.records import Rows
 from labeler.session.session import Session
+from labeler.window.process.project_thread import ProjectThread
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import EmptyState, label
 
@@ -22,7 +24,7 @@ SMALL = 20_000
 class Page(QWidget):
     """A page with a title, a line under it, and `body`; or the empty state in its place.
 
-    When somebody looks at it and something has changed since, `ask` finds out how things are, in
+    When someone looks at it and something has changed since, `ask` finds out how things are, in
     another thread where there are many shots, and `refresh` shows its `answer`.
     """
 
@@ -58,12 +60,12 @@ class Page(QWidget):
         layout.addWidget(self.stack)
         self.answer: Any = None
         self._stale = True
-        self._errand: Errand | None = None
+        self._thread: ProjectThread | None = None
         session.labels.labels_changed.connect(self.outdate)
         session.project_changed.connect(self._change_project)
 
     def outdate(self, *_: object) -> None:
-        """Something changed; look again at once where somebody sees it."""
+        """Something changed; look again at once where someone sees it."""
         self._stale = True
         if self.isVisible():
             self._look()
@@ -74,26 +76,26 @@ class Page(QWidget):
 
     def _look(self) -> None:
         opened = self.session.opened
-        if not self._stale or opened is None or self._errand is not None:
+        if not self._stale or opened is None or self._thread is not None:
             return
         self._stale = False
         annotator = opened.annotator
         if self.asks and self.session.labels.n_shots > SMALL:
             if self.answer is None:
                 self.empty.say("One moment", "Every label of the project is looked at.")
-            errand = Errand(opened.folder, lambda other: self.ask(other, annotator), self)
-            errand.done.connect(self._take)
-            errand.refused.connect(lambda text: self.session.noted.emit("error", text))
-            errand.finished.connect(self._end)
-            self._errand = errand
-            errand.start()
+            thread = ProjectThread(opened.folder, lambda other: self.ask(other, annotator), self)
+            thread.done.connect(self._take)
+            thread.refused.connect(lambda text: self.session.noted.emit("error", text))
+            thread.finished.connect(self._end)
+            self._thread = thread
+            thread.start()
             return
         if self.asks:
             self.answer = self.ask(opened.project, annotator)
         self._show()
 
     def _take(self, answer: Any) -> None:
-        if self.sender() is self._errand:
+        if self.sender() is self._thread:
             self.answer = answer
             self._show()
 
@@ -101,22 +103,22 @@ class Page(QWidget):
         self.stack.setCurrentIndex(1 if self.refresh() else 0)
 
     def _end(self) -> None:
-        if self._errand is not None and self.sender() is self._errand:
-            self._errand.deleteLater()
-            self._errand = None
+        if self._thread is not None and self.sender() is self._thread:
+            self._thread.deleteLater()
+            self._thread = None
             if self._stale and self.isVisible():
                 self._look()
 
     def _change_project(self) -> None:
         """Nothing that was found out of another project is shown."""
-        errand, self._errand = self._errand, None
-        if errand is not None:
-            errand.wait()
-            errand.deleteLater()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.wait()
+            thread.deleteLater()
         self.answer = None
         self.outdate()
 
-    def ask(self, project: Any, annotator: int) -> Any:
+    def ask(self, project: Project, annotator: int) -> Any:
         """How things are, for `refresh`; it may run in another thread and touches no widget."""
         raise NotImplementedError
 
@@ -124,7 +126,7 @@ class Page(QWidget):
         """Show how things are; False where the empty state has been told what to say instead."""
         raise NotImplementedError
 
-    def go_through(self, rows: Any, title: str) -> None:
+    def go_through(self, rows: Rows, title: str) -> None:
         """Put shots into the queue and go to Label."""
         if len(rows):
             self.session.queue.show_rows(rows, title)
@@ -147,9 +149,9 @@ class QuietPlot(pg.PlotWidget):
         self.setBackground(None)
         self.setFrameShape(self.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.dress()
+        self.apply_theme()
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         for side in ("left", "bottom"):
             axis = self.getAxis(side)
@@ -166,7 +168,7 @@ class QuietPlot(pg.PlotWidget):
         super().changeEvent(event)
         changed = event is not None and event.type() == QEvent.Type.PaletteChange
         if changed and self._made:  # the first one comes before there are axes
-            self.dress()
+            self.apply_theme()
 
 
 def figure(number: str, words: str) -> tuple[QWidget, QLabel, QLabel]:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PyQt6.QtWidgets import QPushButton
 
-from labeler.jobs.short_job import ShortJob
 from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
+from labeler.window.process.short_job import ShortJob
 from labeler.window.quality.parts import Page
 from labeler.window.quality.table import TextTable
 from labeler.window.widgets.parts import set_role, share
@@ -29,7 +29,7 @@ class SuspiciousPage(Page):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, TITLE)
-        self.errand = ShortJob(session, self)
+        self.short_job = ShortJob(session, self)
         self.suspects: list[dict[str, Any]] = []
         self.shown: list[dict[str, Any]] = []
         self._text = ""
@@ -46,7 +46,7 @@ class SuspiciousPage(Page):
         self.head.addWidget(self.again)
         self.head.addWidget(self.go)
         self.body.addWidget(self.table, 1)
-        self.errand.changed.connect(self.outdate)
+        self.short_job.changed.connect(self.outdate)
         session.project_changed.connect(self._forget)
 
     def _forget(self) -> None:
@@ -59,7 +59,7 @@ class SuspiciousPage(Page):
         self._before = self.session.labels.present.copy()
         folder = str(self.session.require().folder)
         said = "reading labels and embeddings"
-        self.errand.start(["suspicious", folder, "--most", str(MOST)], said, self._found)
+        self.short_job.start(["suspicious", folder, "--most", str(MOST)], said, self._found)
 
     def _found(self, item: Event) -> None:
         self.suspects, self._text = list(item["suspects"]), str(item["text"])
@@ -73,8 +73,8 @@ class SuspiciousPage(Page):
             "A network that never saw a shot's label, and the shots that look most like it, say "
             "which labels are probably wrong, and why."
         )
-        if self.errand.is_running and not self.suspects:
-            self.empty.say(TITLE, f"{what}\n\n{self.errand.said} …", "Stop", self.errand.stop)
+        if self.short_job.is_running and not self.suspects:
+            self.empty.say(TITLE, f"{what}\n\n{self.short_job.said} …", "Stop", self.short_job.stop)
             return False
         if not self.suspects:
             if labelled < FEWEST:
@@ -89,10 +89,10 @@ class SuspiciousPage(Page):
         gone = len(self.suspects) - len(same)
         said = f"{self._text} The most suspicious come first."
         said += f" {gone:,} of them you have relabelled." if gone else ""
-        self.said.setText(f"{self.errand.said} …" if self.errand.is_running else said)
+        self.said.setText(f"{self.short_job.said} …" if self.short_job.is_running else said)
         self.table.show_lines([_line(session.labels.taxonomy, s) for s in same])
         self.go.setEnabled(bool(same))
-        self.again.setEnabled(not self.errand.is_running)
+        self.again.setEnabled(not self.short_job.is_running)
         return True
 
     def _open(self, place: int) -> None:

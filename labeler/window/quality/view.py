@@ -1,6 +1,6 @@
 """Quality: are the labels good? A list of pages at the left, the chosen one beside it.
 
-It only places pages; each asks the session for itself and refreshes when somebody looks at it.
+It only places pages; each asks the session for itself and refreshes when someone looks at it.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class QualityView(Tab):
         layout.addWidget(side)
         layout.addWidget(self.stack, 1)
         self.page = next(iter(self.buttons), "")
-        self.dress()
+        self.apply_theme()
 
     @property
     def section(self) -> str:  # type: ignore[override]
@@ -94,7 +94,7 @@ class QualityView(Tab):
         self.buttons[name] = button
         return button
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         ink = theme.current()
         sheet = (

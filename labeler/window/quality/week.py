@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout
 
+from labeler.project.project import Project
 from labeler.quality.week import ENOUGH_OF_A_CLASS, Span, Week, rare_classes, week_of
 from labeler.session.session import Session
 from labeler.window.quality.parts import Page, QuietPlot, figure
@@ -69,7 +68,7 @@ class WeekPage(Page):
 
     # -- showing -------------------------------------------------------------------------------
 
-    def ask(self, project: Any, annotator: int) -> Week:
+    def ask(self, project: Project, annotator: int) -> Week:
         return week_of(project, annotator)
 
     def refresh(self) -> bool:

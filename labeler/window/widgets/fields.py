@@ -28,9 +28,9 @@ class MenuField(QToolButton):
         self.list = QMenu(self)
         self.list.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         self.setMenu(self.list)
-        self.dress()
+        self.apply_theme()
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         self.setIcon(theme.icon("down", "muted"))
 

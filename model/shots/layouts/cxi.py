@@ -156,14 +156,14 @@ class CxiStack(Stack):
         energy = self._energy()
         joules = None if energy is None or energy.size != 1 else number(energy[()])
         centre = self._vector("image_center")
-        told = geometry_of(self.file, self.entry)
+        stated = geometry_of(self.file, self.entry)
         return Geometry(
             wavelength_m=PLANCK_TIMES_LIGHT / joules
             if joules and joules > 0
-            else told.wavelength_m,
-            distance_m=self._scalar("distance") or told.distance_m,
-            pixel_m=self._scalar("x_pixel_size") or told.pixel_m,
-            centre=told.centre if centre is None else (centre[1], centre[0]),
+            else stated.wavelength_m,
+            distance_m=self._scalar("distance") or stated.distance_m,
+            pixel_m=self._scalar("x_pixel_size") or stated.pixel_m,
+            centre=stated.centre if centre is None else (centre[1], centre[0]),
         )
 
     def _scalar(self, name: str) -> float | None:

@@ -147,10 +147,10 @@ class Entries:
 
     def _is_published(self) -> bool:
         """CXIDB entry 94 itself, which does not tell its geometry in full."""
-        told = self._number(self._entry, "instrument_1/detector_1/x_pixel_size")
+        stated = self._number(self._entry, "instrument_1/detector_1/x_pixel_size")
         eleven = self._at(self._entry, LABELS)
         labelled = eleven is not None and eleven.shape == (len(PUBLISHED_CLASSES),)
-        return self.shape == PUBLISHED_SHAPE and labelled and not np.isfinite(told)
+        return self.shape == PUBLISHED_SHAPE and labelled and not np.isfinite(stated)
 
     def read_slice(self, start: int, stop: int) -> Counts:
         if stop == start:

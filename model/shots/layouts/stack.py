@@ -254,13 +254,15 @@ class Stack:
         """By attributes of the dataset, its group and the file; else as NeXus keeps it."""
         centre = self._attribute("centre", "center")
         pair = None if centre is None else np.asarray(centre, float).ravel()
-        told = geometry_of(self.file, self.path.split("/")[0]) if "/" in self.path else Geometry()
+        stated = geometry_of(self.file, self.path.split("/")[0]) if "/" in self.path else Geometry()
         whole = pair is not None and pair.size == 2 and bool(np.isfinite(pair).all())
         return Geometry(
-            wavelength_m=self._length("wavelength") or told.wavelength_m,
-            distance_m=self._length("distance") or told.distance_m,
-            pixel_m=self._length("pixel") or self._length("pixel_size") or told.pixel_m,
-            centre=(float(pair[0]), float(pair[1])) if whole and pair is not None else told.centre,
+            wavelength_m=self._length("wavelength") or stated.wavelength_m,
+            distance_m=self._length("distance") or stated.distance_m,
+            pixel_m=self._length("pixel") or self._length("pixel_size") or stated.pixel_m,
+            centre=(float(pair[0]), float(pair[1]))
+            if whole and pair is not None
+            else stated.centre,
         )
 
     def _attribute(self, *names: str) -> object | None:

@@ -9,7 +9,7 @@ import pytest
 from labeler.active import asking
 from labeler.active.embeddings import of_cache, shipped_network
 from labeler.active.instant import InstantReading
-from labeler.active.instant_child import Server
+from labeler.active.instant_child import InstantServer
 from labeler.active.messages import Lesson
 from labeler.project.folder import CACHE
 from labeler.project.project import Project
@@ -43,7 +43,7 @@ def week(tmp_path_factory):
 
 def learnt(folder, table, rows, labels):
     """What the window shows after these labels."""
-    server = Server()
+    server = InstantServer()
     ground = of_cache(1, table.taxonomy, table, folder / "week")
     assert server.answer("ground", ground) is None
     none = np.zeros(0, np.int64)

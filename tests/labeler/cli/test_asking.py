@@ -147,8 +147,8 @@ def test_bench_active_is_among_the_benchmarks(capsys):
         (["ask", "--audit", "-1"], "-1.0 is no share"),
         (["ask", "--audit", "5"], "5.0 is no share"),
         (["ask", "--audit", "nan"], "nan is no share"),
-        (["forecast", "--more", "-500"], "-500 more labels cannot be foreseen"),
-        (["forecast", "--more", "0"], "0 more labels cannot be foreseen"),
+        (["forecast", "--more", "-500"], "-500 more labels cannot be forecast"),
+        (["forecast", "--more", "0"], "0 more labels cannot be forecast"),
     ],
 )
 def test_impossible_numbers_are_refused_in_words(words, said, project, capsys):

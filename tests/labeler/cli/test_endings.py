@@ -16,7 +16,7 @@ from tests.helpers.window_parts import write_shots
 
 
 def unread(words, unbuffered):
-    """Run a command line whose standard output nobody reads."""
+    """Run a command line whose standard output no one reads."""
     reader, writer = os.pipe()
     os.close(reader)
     try:

@@ -36,7 +36,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def other(tmp_path):
-    """The same files in another place, in a project where nobody decided anything."""
+    """The same files in another place, in a project where no one decided anything."""
     with open_week(tmp_path / "two") as made:
         yield made
 

@@ -122,12 +122,12 @@ def test_maps_are_made_by_dask_workers_while_the_dialog_is_closed(window, qtbot)
     choose(dialog, MAPS, DASK)
     dialog.workers.setValue(1)
     dialog.button.click()
-    assert dialog.errand.is_running
+    assert dialog.short_job.is_running
     assert dialog.button.text() == "Stop"
     assert not dialog.kind.isEnabled()
     dialog.reject()
     assert not dialog.isVisible()
-    qtbot.waitUntil(lambda: not dialog.errand.is_running, timeout=90_000)
+    qtbot.waitUntil(lambda: not dialog.short_job.is_running, timeout=90_000)
     assert "Done" in opened(window).said.text(), dialog.said.text()
     with h5py.File(dialog.out.text()) as file:
         assert file["maps"].shape[0] == 40
@@ -140,9 +140,9 @@ def test_what_is_stopped_goes_on_where_it_was(window, qtbot):
     choose(dialog, THUMBNAILS)
     dialog.button.click()
     dialog.button.click()  # stop, at once
-    qtbot.waitUntil(lambda: not dialog.errand.is_running, timeout=60_000)
+    qtbot.waitUntil(lambda: not dialog.short_job.is_running, timeout=60_000)
     dialog.button.click()
-    qtbot.waitUntil(lambda: not dialog.errand.is_running, timeout=60_000)
+    qtbot.waitUntil(lambda: not dialog.short_job.is_running, timeout=60_000)
     assert "Done" in dialog.said.text()
     kept = Thumbnails(project.folder / "thumbnails", project.sources)
     assert kept.made(0).all()
@@ -154,7 +154,7 @@ def test_a_scheduler_out_of_reach_is_said_in_the_dialog_and_in_a_note(window, qt
     choose(dialog, THUMBNAILS, ADDRESS)
     dialog.address.setText("tcp://127.0.0.1:9")
     dialog.button.click()
-    qtbot.waitUntil(lambda: not dialog.errand.is_running, timeout=60_000)
+    qtbot.waitUntil(lambda: not dialog.short_job.is_running, timeout=60_000)
     assert "does not answer" in dialog.said.text()
     assert any("does not answer" in str(entry[-1]) for entry in map(tuple, window.notes.log))
 
@@ -167,9 +167,9 @@ def test_work_goes_on_while_the_project_changes(window, qtbot):
     window.session.change_classes(classes.rename, "Bent", "Curved")
     window.session.label_as("Bob")
     assert dialog.isVisible()
-    assert dialog.errand.is_running
+    assert dialog.short_job.is_running
     assert Path(dialog.out.text()).name == "mine.h5"
-    qtbot.waitUntil(lambda: not dialog.errand.is_running, timeout=60_000)
+    qtbot.waitUntil(lambda: not dialog.short_job.is_running, timeout=60_000)
     assert "Done" in dialog.said.text()
 
 
@@ -178,6 +178,6 @@ def test_work_ends_with_its_project(window):
     choose(dialog, MAPS)
     dialog.button.click()
     window.close_project()
-    assert not dialog.errand.is_running
+    assert not dialog.short_job.is_running
     assert not dialog.isVisible()
     assert isinstance(window.session, Session)

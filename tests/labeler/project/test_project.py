@@ -375,8 +375,8 @@ def test_who_labels_is_one_thing_for_each_open_project_and_not_of_the_file(tmp_p
         ada.label_as("Ada")
         bob.label_as("Bob")
         assert (ada.annotator_name, bob.annotator_name) == ("Ada", "Bob")
-        with Project.open(week, annotator=ada.annotator) as anew:
-            assert anew.annotator_name == "Ada"
+        with Project.open(week, annotator=ada.annotator) as again:
+            assert again.annotator_name == "Ada"
     with Project.open(week) as later:
         assert later.annotator_name == "Bob"  # who labelled here last
         with pytest.raises(InputError, match="no annotator"):

@@ -14,7 +14,7 @@ from labeler.project.project import Project
 from labeler.project.store import LABELLED
 from labeler.quality import repeats
 from labeler.quality.breaks import AGAIN_S, BREAK_S, LONG_S, Breaks
-from labeler.quality.repeats import Readings, choose, drift, readings_of, to_reread, worst
+from labeler.quality.repeats import RepeatedShots, choose, drift, readings_of, to_reread, worst
 from labeler.session import repeats as repeating
 from labeler.session.selection import SelectedShots
 from labeler.window.label.queue.shot_list import spoken
@@ -275,7 +275,7 @@ def test_rare_classes_are_asked_as_often_as_frequent_ones():
 def readings(*pairs):
     first, second = zip(*pairs, strict=True)
     n = len(pairs)
-    return Readings(np.arange(n), np.array(first), np.array(second), np.arange(n) * 3600.0)
+    return RepeatedShots(np.arange(n), np.array(first), np.array(second), np.arange(n) * 3600.0)
 
 
 def test_drift_counts_what_the_second_reading_confirms_drops_and_adds():

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from labeler.quality.week_report import write_report
-from labeler.runs.offers import WORDS, Order, duration, expected_seconds, lacking, usable_shots
+from labeler.runs.offers import (
+    WORDS,
+    TrainingOrder,
+    duration,
+    expected_seconds,
+    lacking,
+    usable_shots,
+)
 from labeler.runs.predictions import Predictions
 from labeler.runs.run_report import (
     MACRO,
@@ -128,21 +135,21 @@ def test_shots_in_error_are_not_used():
 
 
 def test_the_expected_time_comes_from_the_last_run_alike(project):
-    estimate = expected_seconds(Order(), 600, 600, [])
+    estimate = expected_seconds(TrainingOrder(), 600, 600, [])
     assert 30 < estimate < 900
     make_run(project, 0.5, epochs=6, shots=40)
-    measured = expected_seconds(Order(), 600, 0, read_reports(project))
+    measured = expected_seconds(TrainingOrder(), 600, 0, read_reports(project))
     assert measured == pytest.approx(95.0 / (40 * 6) * 600 * recipes.named("quick").epochs_for(600))
-    other = Order(network="resnet101")
+    other = TrainingOrder(network="resnet101")
     assert expected_seconds(other, 600, 0, read_reports(project)) > 4 * estimate * 0.7
 
 
 def test_an_order_becomes_arguments_of_the_command_line():
-    assert Order().arguments == ["--recipe", "quick"]
-    full = Order("paper", "vgg16", 3)
+    assert TrainingOrder().arguments == ["--recipe", "quick"]
+    full = TrainingOrder("paper", "vgg16", 3)
     assert full.arguments == ["--recipe", "paper", "--network", "vgg16", "--epochs", "3"]
     assert full.comes_to(600) == ("vgg16", 3)
-    assert Order(warm_start=3).arguments[-2:] == ["--warm-start", "3"]
+    assert TrainingOrder(warm_start=3).arguments[-2:] == ["--warm-start", "3"]
 
 
 def test_every_recipe_is_offered_in_words():

@@ -9,7 +9,7 @@ from PyQt6.QtCore import Qt
 
 from labeler.jobs.job import Job
 from labeler.project.project import Project
-from labeler.runs.offers import Order
+from labeler.runs.offers import TrainingOrder
 from labeler.session.session import Session
 from labeler.window.frame.retrain import RetrainBar
 from labeler.window.widgets import theme
@@ -223,7 +223,7 @@ def test_a_run_that_has_not_read_all_shots_does_so_before_it_is_used(opened, qtb
 def test_the_order_reaches_the_command_line(opened, qtbot):
     _, bar = opened(CHILD + "say('finished', words=words)")
     job_events = []
-    bar.retraining.start(Order("paper", "vgg16", 2))
+    bar.retraining.start(TrainingOrder("paper", "vgg16", 2))
     bar.retraining.job.event_received.connect(job_events.append)
     qtbot.waitUntil(lambda: not bar.is_running, timeout=90_000)
     words = job_events[-1]["words"]
@@ -256,7 +256,7 @@ def test_opening_another_project_ends_the_training(opened, qtbot, tmp_path):
 def test_the_real_subcommand_trains_reads_all_shots_and_is_used(opened, qtbot):
     session, bar = opened()
     bar.retraining.make_job = Job
-    bar.retraining.start(Order(epochs=1))
+    bar.retraining.start(TrainingOrder(epochs=1))
     qtbot.waitUntil(lambda: not bar.is_running, timeout=240_000)
     assert bar.retraining.outcome.ok, bar.retraining.outcome.message
     assert bar.retraining.curves.epochs == [1]

@@ -79,9 +79,9 @@ def test_two_hundred_typed_shots_are_stored_as_typed_in_grid(session):
 def test_the_key_of_a_suggested_class_confirms_that_class_alone(session):
     taxonomy = session.labels.taxonomy
     streak, newton = taxonomy.index("Streak"), taxonomy.index("Newton Rings")
-    ghost = np.zeros(len(taxonomy), bool)
-    ghost[[streak, newton]] = True
-    session.predictions.run.likely = lambda: np.tile(ghost, (session.labels.n_shots, 1))
+    suggested = np.zeros(len(taxonomy), bool)
+    suggested[[streak, newton]] = True
+    session.predictions.run.likely = lambda: np.tile(suggested, (session.labels.n_shots, 1))
     session.cursor.show(0)
     assert session.suggestions.of()[newton]
     session.labelling.toggle(streak)

@@ -198,7 +198,7 @@ def test_a_file_that_crashed_on_opening_is_tried_again_after_longer(desk, monkey
     begin = time.perf_counter()
     d.ask(2, CRASHING_FILE)
     assert "opening the file crashed" in str(d.next()[1])
-    assert time.perf_counter() - begin > 0.05  # a child died of it anew
+    assert time.perf_counter() - begin > 0.05  # a child died of it again
 
 
 def test_an_error_of_the_file_names_file_place_and_mend(desk):

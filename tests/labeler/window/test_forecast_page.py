@@ -53,8 +53,10 @@ def test_with_few_labels_it_says_how_many_more_it_needs(opened):
 def test_a_click_foresees_what_more_labels_buy_class_by_class(opened, qtbot, qapp):
     window, page = opened(120)
     page.empty.button.click()
-    assert page.errand.is_running
-    qtbot.waitUntil(lambda: page.found is not None and not page.errand.is_running, timeout=60_000)
+    assert page.short_job.is_running
+    qtbot.waitUntil(
+        lambda: page.found is not None and not page.short_job.is_running, timeout=60_000
+    )
     assert page.stack.currentWidget() is not page.empty
     assert page.found["labels"] == 120
     assert page.said.text().startswith(page.found["text"])
@@ -62,9 +64,9 @@ def test_a_click_foresees_what_more_labels_buy_class_by_class(opened, qtbot, qap
     assert [row.name for row in page.gains.rows] == names
     assert [row.name for row in page.shares.rows] == names
     assert "120 random checks" in page.about_shares.text()
-    foreseen = {c["name"]: c["then"]["value"] for c in page.found["classes"] if c["then"]}
+    forecast_for = {c["name"]: c["then"]["value"] for c in page.found["classes"] if c["then"]}
     shown = {r.name: r.value for r in page.gains.rows if np.isfinite(r.value)}
-    assert shown == pytest.approx(foreseen)
+    assert shown == pytest.approx(forecast_for)
     before = page.grab().toImage().pixelColor(80, 170).lightness()
     window.flip_theme()
     assert before < 100 < page.grab().toImage().pixelColor(80, 170).lightness()
@@ -72,8 +74,10 @@ def test_a_click_foresees_what_more_labels_buy_class_by_class(opened, qtbot, qap
 
 def test_labels_since_the_forecast_are_counted_and_another_project_forgets_it(opened, qtbot):
     window, page = opened(60)
-    page.foresee()
-    qtbot.waitUntil(lambda: page.found is not None and not page.errand.is_running, timeout=60_000)
+    page.make_forecast()
+    qtbot.waitUntil(
+        lambda: page.found is not None and not page.short_job.is_running, timeout=60_000
+    )
     left = np.flatnonzero((window.session.labels.status & LABELLED) == 0)
     assert window.session.labels.decide(left[:3], 1, LABELLED, "key")
     assert "3 labels have come since" in page.said.text()

@@ -15,7 +15,7 @@ from labeler.project.project import Project
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.session.session import Session
 from labeler.window.grid import view as grid_module
-from labeler.window.grid.plan import Heading, Line, Plan
+from labeler.window.grid.plan import GridPlan, GridRow, Heading
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
@@ -28,7 +28,7 @@ CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModi
 # -- where everything lies -------------------------------------------------------------------------
 
 plans = st.builds(
-    Plan,
+    GridPlan,
     st.lists(st.integers(1, 40), min_size=1, max_size=6),
     st.integers(60, 700),
     st.integers(20, 120),
@@ -52,7 +52,7 @@ def test_every_cell_is_found_where_it_is_said_to_be(plan):
 @given(plan=plans, a=st.floats(0, 1), b=st.floats(0, 1))
 def test_what_is_in_sight_is_every_line_that_touches_it_once_and_in_order(plan, a, b):
     start, end = sorted((int(a * plan.height), int(b * plan.height)))
-    shown = [x for x in plan.between(start, end) if isinstance(x, Line)]
+    shown = [x for x in plan.between(start, end) if isinstance(x, GridRow)]
     places = [p for line in shown for p in range(line.first, line.first + line.count)]
     wanted = [p for p in range(len(plan)) if start - plan.pitch < plan.corner(p)[1] < end]
     assert places == wanted
@@ -284,7 +284,7 @@ def test_thumbnails_get_larger_and_the_size_is_remembered(window, grid, tmp_path
 @pytest.mark.parametrize("name", ["dark", "light"])
 def test_the_grid_paints_shots_marks_and_selection(window, grid, qapp, qtbot, name):
     theme.apply(qapp, name)
-    grid.dress()
+    grid.apply_theme()
     click(grid, 0)
     press(window, Qt.Key.Key_4)
     x, y = grid.canvas.plan.corner(1)

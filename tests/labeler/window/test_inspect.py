@@ -282,7 +282,7 @@ def test_the_other_form_is_shown_where_the_run_kept_it(shown, tmp_path):
 
 def test_occlusion_stands_beside_the_heat_once_it_is_there(shown):
     session, view = shown()
-    view.errand.make_job = ToldJob
+    view.short_job.make_job = ToldJob
     view.shot.kinds.setCurrentText("Round")
     view.shot.check.click()
     job = ToldJob.made[-1]
@@ -313,7 +313,7 @@ def test_a_broken_rule_opens_the_shots_that_break_it(shown, qtbot):
 def test_measured_faithfulness_is_shown_for_its_class(shown):
     session, view = shown()
     view.show_claims()
-    view.errand.make_job = ToldJob
+    view.short_job.make_job = ToldJob
     view.claims.measure.click()
     assert ToldJob.made[-1].arguments[0] == "faithfulness"
     numbers = {"gap": 0.17, "low": 0.11, "high": 0.21}
@@ -334,7 +334,7 @@ def test_measured_faithfulness_is_shown_for_its_class(shown):
 def test_the_figure_button_draws_what_the_gallery_shows(shown, tmp_path):
     session, view = shown()
     view.show_gallery(session.labels.taxonomy.index("Round"))
-    view.errand.make_job = ToldJob
+    view.short_job.make_job = ToldJob
     view.save.draw(tmp_path / "round.pdf")
     arguments = ToldJob.made[-1].arguments
     wanted = ",".join(str(row + 1) for row in view.gallery.rows[:5])
@@ -352,7 +352,7 @@ def test_suspicious_labels_become_a_queue_with_reasons(shown, qtbot):
     page.resize(1000, 600)
     page.show()
     assert "Label 20 more shots" in page.empty.text.text()
-    page.errand.make_job = ToldJob
+    page.short_job.make_job = ToldJob
     page.search()
     suspects = [
         {"shot": n, "quality": 0.01 * n, "class": "Round", "labels": ["Round"],
@@ -379,7 +379,7 @@ def test_the_reason_of_a_suspicious_label_has_most_of_the_room(shown, qtbot):
     qtbot.addWidget(page)
     page.resize(1030, 600)
     page.show()
-    page.errand.make_job = ToldJob
+    page.short_job.make_job = ToldJob
     page.search()
     held = ["Spherical/Oblate", "Elliptical", "Asymmetric", "Newton Rings", "Double Rings"]
     found = {"shot": 7, "quality": 0.01, "labels": held, "suggested": held, "reason": "because"}

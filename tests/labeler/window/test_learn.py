@@ -7,7 +7,7 @@ import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QApplication
 
-from labeler.runs.offers import Order
+from labeler.runs.offers import TrainingOrder
 from labeler.session.session import Session
 from labeler.window.learn.runs import signed
 from labeler.window.learn.view import LearnView
@@ -61,7 +61,7 @@ def test_empty_it_says_what_will_be_here_and_how_to_get_it(shown, qtbot):
     view.form.train_requested.disconnect(view.retraining.start)
     view.form.train_requested.connect(orders.append)
     qtbot.mouseClick(view.empty.button, Qt.MouseButton.LeftButton)
-    assert orders == [Order()]
+    assert orders == [TrainingOrder()]
 
 
 def test_without_labels_it_says_how_many_are_needed(shown):
@@ -83,10 +83,10 @@ def test_the_form_offers_recipes_in_words_and_follows_them(shown):
     form.recipe.setCurrentText("As the paper")
     assert form.epochs.text() == "200, as the recipe says"
     assert "Zimmermann" in form.about.text()
-    assert form.order() == Order("paper")
+    assert form.order() == TrainingOrder("paper")
     form.epochs.setValue(3)
     form.network.setCurrentText("ResNet-50")
-    assert form.order() == Order("paper", "resnet50", 3)
+    assert form.order() == TrainingOrder("paper", "resnet50", 3)
 
 
 def test_shots_in_error_are_counted_as_left_out(shown):
@@ -322,12 +322,12 @@ def test_a_training_may_begin_with_an_earlier_run_of_its_kind(shown):
         "Pre-trained", "Run 2 · .76", "Run 1 · .48",
     ]  # fmt: skip
     start.setCurrentIndex(2)
-    assert view.form.order() == Order(warm_start=1)
+    assert view.form.order() == TrainingOrder(warm_start=1)
     view.refresh()
-    assert view.form.order() == Order(warm_start=1)
+    assert view.form.order() == TrainingOrder(warm_start=1)
     view.form.network.setCurrentText("ResNet-50")
     assert [start.itemText(i) for i in range(start.count())] == ["Chance"]
-    assert view.form.order() == Order(network="resnet50")
+    assert view.form.order() == TrainingOrder(network="resnet50")
 
 
 def test_the_form_counts_the_labels_of_each_class_and_marks_the_few(shown):

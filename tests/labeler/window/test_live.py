@@ -132,7 +132,7 @@ def test_hits_join_the_project_with_the_predictions_made_live(project, tmp_path,
         path = opened.run_folder(1) / "predictions.h5"
         found = Predictions.open(path, opened.taxonomy, 68, fingerprint)
         assert found.probability(67) is not None
-        assert not opened.merged_state().labelled[60:].any()  # nobody decided on them yet
+        assert not opened.merged_state().labelled[60:].any()  # no one decided on them yet
     assert main(["join", str(project), kept, "--run", "1"]) == 1  # it is there already
 
 
@@ -302,7 +302,7 @@ def test_the_board_shows_what_a_watch_tells_and_alarms_come_and_go(window, proje
     assert board.alarm.isHidden()
     assert len(board.classes.curve.getData()[0]) == 5
     window.show_tab("Label")
-    job.event_received.emit(second(6, streak=60))  # nobody looks: a note says so
+    job.event_received.emit(second(6, streak=60))  # no one looks: a note says so
     assert any("Streak: 60.0%" in entry[-1] for entry in map(tuple, window.notes.log))
     view.form.button.click()
     assert job.cancelled

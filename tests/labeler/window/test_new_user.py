@@ -40,8 +40,8 @@ class Person:
         """Accept the ghost where it is right, else correct it by as few keys as there are."""
         session, want = self.session, self.truth[self.session.cursor.row]
         row = session.cursor.row
-        ghost = session.suggestions.of()
-        if ghost is not None and (ghost == want).all():
+        suggested = session.suggestions.of()
+        if suggested is not None and (suggested == want).all():
             self.press(Qt.Key.Key_Return)
             return
         for _ in range(12):

@@ -145,5 +145,5 @@ def test_a_server_that_a_project_names_is_called_only_after_the_person_said_so(
     assert url in asked[0]
     answer[0] = QMessageBox.StandardButton.Yes
     monkeypatch.setitem(server.PATIENCE, "connect_timeout", 2)
-    window.project_files.open_folder(theirs)  # nobody listens there any more
+    window.project_files.open_folder(theirs)  # no one listens there any more
     assert window.session.require().folder != theirs

@@ -126,7 +126,7 @@ def embedded(monkeypatch):
     return asked
 
 
-STUDY = active.Study(("asked",), seeds=2, most=40)
+STUDY = active.LabellingStudy(("asked",), seeds=2, most=40)
 
 
 def test_a_study_reports_every_strategy_and_goes_on_where_it_was_stopped(tmp_path, embedded):
@@ -168,7 +168,7 @@ def test_shots_without_true_labels_are_refused(tmp_path):
     with pytest.raises(InputError, match="only where every shot has its true labels"):
         list(active.run(replace(whole, labelled=part), BACKBONE, STUDY, tmp_path))
     with pytest.raises(InputError, match="no strategy called 'guess'"):
-        list(active.run(whole, BACKBONE, active.Study(("guess",)), tmp_path))
+        list(active.run(whole, BACKBONE, active.LabellingStudy(("guess",)), tmp_path))
 
 
 def test_every_training_of_a_budget_sees_as_many_shots():

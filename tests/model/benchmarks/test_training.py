@@ -39,7 +39,7 @@ def test_an_ablation_can_be_stopped_and_gone_on_with(tmp_path, monkeypatch):
         yield event("finished")
 
     monkeypatch.setattr(ablation, "train", pretend)
-    study = ablation.Study(epochs=1, size=64, seeds=2, training=0, recipes=("quick",))
+    study = ablation.AblationStudy(epochs=1, size=64, seeds=2, training=0, recipes=("quick",))
     begun = []
     for item in ablation.run(None, study, tmp_path / "a", lambda: len(begun) >= 3):
         if item["event"] == "progress" and item["what"] == "trainings":
@@ -57,7 +57,7 @@ def test_an_ablation_can_be_stopped_and_gone_on_with(tmp_path, monkeypatch):
 
 def test_one_seed_can_be_trained_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(ablation, "train", lambda *args, **more: iter([event("cancelled")]))
-    study = ablation.Study(seeds=3, training=0, recipes=("paper",))
+    study = ablation.AblationStudy(seeds=3, training=0, recipes=("paper",))
     (tmp_path / "ablation.json").write_text(
         json.dumps({study.key(w, 1): {"macro_f1": 0.5} for w, _ in ablation.variants(study)})
     )
@@ -67,7 +67,7 @@ def test_one_seed_can_be_trained_alone(tmp_path, monkeypatch):
 
 
 def test_the_study_has_four_rows_of_every_recipe_and_says_where_each_begins():
-    rows = dict(ablation.variants(ablation.Study(epochs=20)))
+    rows = dict(ablation.variants(ablation.AblationStudy(epochs=20)))
     assert len(rows) == 4 * len(NAMES)
     assert rows["paper | chance | log | sigmoids"].milestones == (5, 10, 15)
     assert "quick | backbone | LeakyReLU | legal sets" in rows

@@ -16,7 +16,7 @@ import pytest
 
 from model.bulk import dask_clusters, engines, filling, on_dask
 from model.bulk.filling import Filling
-from model.bulk.plain import Pool
+from model.bulk.plain import WorkerPool
 from model.errors import InputError
 from model.physics import correlation_file, noise_file
 from model.physics.correlation import MapRecipe
@@ -33,7 +33,7 @@ RECIPE = MapRecipe(radii=32, angles=64)
 
 
 def open_cluster(workers):
-    """A cluster of somebody else, found by its address."""
+    """A cluster of someone else, found by its address."""
     import dask
 
     environment = {"distributed.nanny.pre-spawn-environ": dask_clusters._ENVIRONMENT}
@@ -259,7 +259,7 @@ def test_a_cluster_of_this_machine_is_closed_to_who_has_not_its_key(monkeypatch)
 
 
 def test_without_a_scheduler_nobody_needs_dask():
-    assert isinstance(engines.open_workers(int, None, 1, 1, None), Pool)
+    assert isinstance(engines.open_workers(int, None, 1, 1, None), WorkerPool)
 
 
 def test_a_run_stops_where_another_one_with_other_options_has_begun_the_same_file(tmp_path):

@@ -23,8 +23,8 @@ from model.online.hitfinder import HitFinder, fit
 from model.online.joining import extend_predictions
 from model.online.live_reader import LiveReader
 from model.online.record import Record, mend
-from model.online.sources import Arrival, Notice, Wanted, open_stream
-from model.online.stream import Hit, Stream
+from model.online.sources import Arrival, Notice, Wanted
+from model.online.stream import Hit, Stream, open_stream
 from model.online.tally import Tally
 from model.online.watching import Until, watch
 from model.prediction.predict import predict
@@ -334,7 +334,7 @@ def test_messages_of_another_protocol_are_told_once_and_do_not_end_the_watch():
 
 
 class Bomb:
-    """Runs code where somebody unpickles it."""
+    """Runs code where someone unpickles it."""
 
     def __init__(self, mark):
         self.mark = mark
@@ -657,7 +657,7 @@ def found_of(n):
 
 
 def keep_until_killed(folder, pipe):
-    """A process that keeps hits until somebody kills it."""
+    """A process that keeps hits until someone kills it."""
     kept_in = Record(folder, lambda shape: {"class_names": list(CLASSES)})
     images, _ = make_shots(8)
     n = 0

@@ -16,10 +16,10 @@ from model.events import event
 from model.output_files import html_page
 from model.paper import cell_runs, reference
 from model.paper.cell_runs import devices, run_cell, run_cells
-from model.paper.cells import Cell, Shelf
+from model.paper.cells import Cell, FinishedCells
 from model.paper.contents import Grid, Line, Section
-from model.paper.plan import BUDGETS, NUMBERS, Budget, Planner, Row, Table
-from model.paper.reading import Read, best_of, by_class, maximum_of
+from model.paper.plan import BUDGETS, NUMBERS, Planner, Row, StudyBudget, Table
+from model.paper.reading import RowResults, best_of, by_class, maximum_of
 from model.paper.remarks import of_rows
 from model.paper.report import write, write_page
 from model.paper.running import run
@@ -31,12 +31,12 @@ from model.paper.studies import (
     with_split,
     write_json,
 )
-from model.paper.study import Datasets, Order, Study
+from model.paper.study import Datasets, Order, PaperStudy
 from model.runs.recipes import named
 from model.shots.table import EVALUATION, TRAINING, table_of_file
 from tests.helpers.shots import make_file, make_shots, write_file
 
-TINY = Budget("smoke", "tiny", 24, 12, 2, 64, 1, 1, 1)
+TINY = StudyBudget("smoke", "tiny", 24, 12, 2, 64, 1, 1, 1)
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_the_report_says_in_which_order_rows_stand_here_and_in_the_paper():
 
     def found(score, spread):
         same = {"macro_f1": (score, spread), "accuracy": (score, 0.0)}
-        return Read(best=same, maximum=same, constant={"accuracy": (0.55, 0.0)}, seeds=2)
+        return RowResults(best=same, maximum=same, constant={"accuracy": (0.55, 0.0)}, seeds=2)
 
     rows = [(row("a", 0.9), found(0.5, 0.01)), (row("b", 0.8), found(0.6, 0.01)),
             (row("c", 0.7), found(0.59, 0.01))]  # fmt: skip
@@ -256,8 +256,8 @@ def test_the_report_says_in_which_order_rows_stand_here_and_in_the_paper():
 
 
 def test_a_page_for_a_repository_has_its_curves_as_files(shots, tmp_path, pretend):
-    def report(study, tables, shelf):
-        written = write_page(study, tables, shelf, tmp_path / "page", "tables-cpu")
+    def report(study, tables, cache):
+        written = write_page(study, tables, cache, tmp_path / "page", "tables-cpu")
         return {p.name: str(p) for p in written}
 
     list(run(order(shots, tmp_path, 4), report, lambda: False))
@@ -359,11 +359,11 @@ def test_a_cell_that_fails_is_told_and_the_others_go_on(shots, tmp_path, pretend
 
 
 def test_a_damaged_cell_is_named(tmp_path):
-    shelf = Shelf(tmp_path)
-    shelf.put("a", {"curve": []})
+    cache = FinishedCells(tmp_path)
+    cache.put("a", {"curve": []})
     (tmp_path / "cells" / "a.json").write_text("{", "utf-8")
     with pytest.raises(InputError, match=r"a\.json: is damaged"):
-        shelf.get("a")
+        cache.get("a")
 
 
 # -- reading -----------------------------------------------------------------------------------
@@ -413,13 +413,13 @@ def test_json_is_replaced_whole(tmp_path):
 def test_real_trainings_leave_their_curves_and_noise_sets_are_made_once(shots, tmp_path):
     datasets = Datasets.open(shots, (), tmp_path / "out")
     recipe = replace(TINY.recipe(), epochs=1)
-    study = Study(order(shots, tmp_path, 6), datasets, 1)
-    shelf = Shelf(tmp_path / "out")
+    study = PaperStudy(order(shots, tmp_path, 6), datasets, 1)
+    cache = FinishedCells(tmp_path / "out")
     for changed in (recipe, recipe.on_maps()):
         cell = Cell(changed, noise="max", training=24, judging=12)
-        events = list(run_cell(study, shelf, cell, lambda: False))
-        assert shelf.failed == {}
-        result = shelf.get(study.key(cell))
+        events = list(run_cell(study, cache, cell, lambda: False))
+        assert cache.failed == {}
+        result = cache.get(study.key(cell))
         assert [e["epoch"] for e in result["curve"]] == [1]
         right, claimed, true = result["curve"][0]["classes"][0]
         assert right <= claimed
@@ -432,13 +432,16 @@ def test_real_trainings_leave_their_curves_and_noise_sets_are_made_once(shots, t
 @pytest.mark.slow
 def test_several_cells_train_at_a_time_each_in_a_process_of_its_own(shots, tmp_path):
     datasets = Datasets.open(shots, (), tmp_path / "out")
-    study, shelf = Study(order(shots, tmp_path, 5), datasets, 1), Shelf(tmp_path / "out")
+    study, cache = (
+        PaperStudy(order(shots, tmp_path, 5), datasets, 1),
+        FinishedCells(tmp_path / "out"),
+    )
     recipe = replace(TINY.recipe(), epochs=1)
     cells = [Cell(recipe, training=24, judging=12, share=share) for share in (0.5, 1.0)]
-    found = list(run_cells(study, shelf, cells, 2, lambda: False))
+    found = list(run_cells(study, cache, cells, 2, lambda: False))
     assert {c.share for c in found if isinstance(c, Cell)} == {0.5, 1.0}
-    assert shelf.failed == {}
-    shots_of = {c.share: shelf.get(study.key(c))["shots"]["training"] for c in cells}
+    assert cache.failed == {}
+    shots_of = {c.share: cache.get(study.key(c))["shots"]["training"] for c in cells}
     assert shots_of == {0.5: 12, 1.0: 24}
     assert not (tmp_path / "out" / ".stop").exists()
 

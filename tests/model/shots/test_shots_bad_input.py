@@ -112,7 +112,7 @@ def test_shots_that_were_never_written_are_not_empty_ones(tmp_path):
         images = file.create_dataset("images", (6, 8, 8), "u2", chunks=(1, 8, 8))
         images[:3] = np.zeros((3, 8, 8))
     with open_source(tmp_path / "a.h5") as source:
-        assert not source.read(2).any(), "zeros that somebody wrote are counts"
+        assert not source.read(2).any(), "zeros that someone wrote are counts"
         with pytest.raises(InputError, match=r"shot 4.*never written"):
             source.read(3)
 

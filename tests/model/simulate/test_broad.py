@@ -13,7 +13,7 @@ from model.simulate.labels import CLASSES, geometry_of, real_sets
 from model.simulate.scattering import far_field, sphere_form_factor
 from model.simulate.scene import Layers, Partner, Scene, Second, intensity
 from model.simulate.shapes import Body, Inclusion, filling
-from model.simulate.shot import Recipe, make_shot, parameters, targets
+from model.simulate.shot import SimulationRecipe, make_shot, parameters, targets
 from model.taxonomy.toml import load, shipped
 
 SPHERE = Body("ellipsoid", (300.0, 300.0, 300.0))
@@ -115,7 +115,7 @@ def test_each_cause_is_visible_in_bright_light_and_not_in_the_dark(feature, part
 
 
 def test_shots_show_what_was_wanted_and_break_no_hard_rule():
-    recipe = Recipe(48, 3, 64, balanced=True, broad=True)
+    recipe = SimulationRecipe(48, 3, 64, balanced=True, broad=True)
     wanted = targets(recipe)
     helium = load(shipped())
     order = [helium.index(name) for name in CLASSES]
@@ -131,7 +131,7 @@ def test_shots_show_what_was_wanted_and_break_no_hard_rule():
 
 
 def test_the_same_recipe_gives_the_same_shot():
-    recipe = Recipe(8, 4, 64, broad=True)
+    recipe = SimulationRecipe(8, 4, 64, broad=True)
     first, again = (make_shot(recipe, 5, int(targets(recipe)[5])) for _ in range(2))
     assert (first.counts == again.counts).all()
     assert first.parameters == pytest.approx(again.parameters, nan_ok=True)

@@ -17,7 +17,7 @@ from model.shots.table import open_source
 from model.simulate import scattering
 from model.simulate.generate import BLOCK, simulate
 from model.simulate.labels import CLASSES, real_sets, row
-from model.simulate.shot import Recipe, targets
+from model.simulate.shot import SimulationRecipe, targets
 from model.taxonomy.toml import load, shipped
 from tests.helpers.killing import killed_after_two_blocks
 
@@ -66,7 +66,7 @@ def test_the_file_opens_as_a_source_with_labels_mask_and_geometry(tmp_path: Path
 
 @pytest.mark.parametrize("shots", [200, 7264])
 def test_label_sets_come_as_often_as_in_reality(shots: int) -> None:
-    drawn = targets(Recipe(shots, 3))
+    drawn = targets(SimulationRecipe(shots, 3))
     counts = np.bincount(drawn, minlength=43)
     real = np.array([count for _, count in real_sets()])
     assert np.abs(counts - real * shots / real.sum()).max() <= 1
@@ -76,7 +76,7 @@ def test_label_sets_come_as_often_as_in_reality(shots: int) -> None:
 
 def test_a_balanced_set_shows_every_class_about_equally_often() -> None:
     labels = np.array([row(labels) for labels, _ in real_sets()])
-    shares = labels[targets(Recipe(2000, 3, balanced=True))].mean(0)
+    shares = labels[targets(SimulationRecipe(2000, 3, balanced=True))].mean(0)
     others = [i for i, name in enumerate(CLASSES) if name not in ("Spherical/Oblate", "Prolate")]
     assert shares[others].min() > 0.1
     assert shares[others].max() < 3 * shares[others].min()

@@ -13,7 +13,7 @@ from model.simulate.detector import NOISE, Detector, Exposure, directions, expos
 from model.simulate.draw import draw
 from model.simulate.labels import LabelSet, geometry_of, labels_of, real_sets
 from model.simulate.scene import features, intensity
-from model.simulate.shot import Recipe, make_shot, targets
+from model.simulate.shot import SimulationRecipe, make_shot, targets
 
 SIZE = 96
 DETECTOR = Detector(SIZE)
@@ -55,7 +55,7 @@ def test_every_real_label_set_has_a_geometry(labels: LabelSet) -> None:
 
 
 def test_radii_follow_the_real_ones() -> None:
-    drawn = [geometry_of(SETS[i]) for i in targets(Recipe(900, 4))]
+    drawn = [geometry_of(SETS[i]) for i in targets(SimulationRecipe(900, 4))]
     scenes = [draw(s, DETECTOR, np.random.default_rng([9, i])) for i, s in enumerate(drawn)]
     radii = [s.body.volume_radius() for s in scenes if s.body is not None]
     assert np.percentile(radii, [5, 50, 95]) == pytest.approx([141, 332, 554], rel=0.1)
@@ -153,7 +153,9 @@ def test_the_hole_and_the_dark_beside_the_plate_see_no_light() -> None:
 
 def test_noise_levels_scale_stray_light_and_read_noise_and_nothing_else() -> None:
     empty = SETS.index(frozenset({"Empty"}))
-    shots = {level: make_shot(Recipe(8, 3, SIZE, noise=level), 0, empty) for level in NOISE}
+    shots = {
+        level: make_shot(SimulationRecipe(8, 3, SIZE, noise=level), 0, empty) for level in NOISE
+    }
     assert shots["none"].parameters["read_noise"] == 0
     assert shots["none"].parameters["stray"] == 0
     dark = _away() > 1.1
@@ -165,7 +167,7 @@ def test_noise_levels_scale_stray_light_and_read_noise_and_nothing_else() -> Non
 
 def test_an_unknown_noise_level_and_a_centre_outside_are_named() -> None:
     with pytest.raises(InputError, match="none, low, normal, high"):
-        make_shot(Recipe(1, 0, noise="loud"), 0, 0)
+        make_shot(SimulationRecipe(1, 0, noise="loud"), 0, 0)
     with pytest.raises(InputError, match="outside the image"):
         directions(DETECTOR, (-3.0, 40.0), 50.0)
 

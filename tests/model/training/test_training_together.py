@@ -101,7 +101,7 @@ def test_a_killed_process_ends_the_training_with_its_last_checkpoint(tmp_path):
 
 
 def test_a_process_that_saw_other_labels_learns_from_those_of_the_first(tmp_path, monkeypatch):
-    """Somebody may label between the start of the first process and of the others."""
+    """Someone may label between the start of the first process and of the others."""
     table = table_of_file(make_file(tmp_path / "shots.h5", 48))
     fewer = table.labelled.copy()
     fewer[-8:] = False

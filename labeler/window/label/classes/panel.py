@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.session.session import Session
 from labeler.window.label.classes.reading_line import ReadingLine
-from labeler.window.label.classes.row import ClassRow, Standing
+from labeler.window.label.classes.row import ClassRow, RowState
 from labeler.window.label.classes.shot_card import ShotCard
 from labeler.window.widgets import theme
 from model.taxonomy.taxonomy import Taxonomy
@@ -128,10 +128,10 @@ class ClassPanel(QWidget):
         self.card.refresh()
         self.switch.refresh()
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         for row in self.rows.values():
-            row.dress()
+            row.apply_theme()
         self.rules.refresh()
 
 
@@ -219,14 +219,14 @@ class RuleMessages(QFrame):
         return card
 
 
-def standings(session: Session) -> list[Standing]:
+def standings(session: Session) -> list[RowState]:
     """What each class's row shows for the shot on screen."""
     n = len(session.labels.taxonomy)
     if session.cursor.row < 0:
-        return [Standing()] * n
+        return [RowState()] * n
     labels, decided = session.labelling.labels(), session.labelling.is_decided()
     implied = session.labels.taxonomy.implied(labels)
-    ghost = session.suggestions.of()
+    suggestion = session.suggestions.of()
     reading = None if session.suggestions.is_hidden() else session.predictions.now
     read = None if reading is None else reading.probabilities[session.cursor.row]
     found = []
@@ -234,11 +234,11 @@ def standings(session: Session) -> list[Standing]:
         mark = "undecided"
         if decided:
             mark = "implied" if implied[c] else "present" if labels[c] else "absent"
-        suggested = ghost is not None and bool(ghost[c])
+        suggested = suggestion is not None and bool(suggestion[c])
         heat = session.heat.on and session.heat.class_index == c
         probability = None if read is None else float(read[c])
         maps = session.predictions.run is not None
-        found.append(Standing(mark, suggested, probability, heat, maps))
+        found.append(RowState(mark, suggested, probability, heat, maps))
     return found
 
 

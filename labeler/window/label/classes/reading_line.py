@@ -37,7 +37,7 @@ class ReadingLine(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Say it anew."""
+        """Say it again."""
         session, doing = self.session, self.learning
         self.share = 1.0
         if session.opened is None:

@@ -23,7 +23,7 @@ ROOMY = 272
 
 
 @dataclass(frozen=True)
-class Standing:
+class RowState:
     """What a row shows: its mark, whether the model suggests it, the probability or None."""
 
     mark: str = "undecided"
@@ -46,7 +46,7 @@ class ClassRow(QAbstractButton):
         self.kind = kind
         self.row_height = HEIGHT[0]
         self.indent = 12 if indent else 0
-        self.standing = Standing()
+        self.standing = RowState()
         self.key = kind.key
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -60,25 +60,25 @@ class ClassRow(QAbstractButton):
         self.eye.setStyleSheet("padding: 0; min-height: 0;")
         self.eye.clicked.connect(self.eye_clicked)
         self.eye.hide()
-        self.dress()
-        self.stand(Standing())
+        self.apply_theme()
+        self.stand(RowState())
 
     def set_height(self, points: int) -> None:
         """Use the room that there is."""
         self.row_height = min(max(points, HEIGHT[0]), HEIGHT[1])
         self.updateGeometry()
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         self.eye.setIcon(theme.icon("eye", "accent" if self.standing.heat else "muted"))
         self.update()
 
-    def stand(self, standing: Standing) -> None:
+    def stand(self, standing: RowState) -> None:
         """Show another standing."""
         self.standing = standing
         self.eye.setVisible(standing.probability is not None and standing.has_heat)
         self.eye.setChecked(standing.heat)
-        self.dress()
+        self.apply_theme()
         said = "suggested" if standing.suggested else standing.mark
         if standing.probability is not None:
             said += f", model {standing.probability:.2f}"

@@ -1,6 +1,6 @@
 """Who said what on the shot on screen, over the pattern, while differing shots are gone through.
 
-One click makes what somebody said the consensus label; nobody's own label changes.
+One click makes what someone said the consensus label; no one's own label changes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Histogram of the shot with draggable levels, at the pattern's right edge; made on first need.
 
-Levels, norm and colours stay for all shots until somebody changes them.
+Levels, norm and colours stay for all shots until someone changes them.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class LevelsPane(QWidget):
             lambda row: self.refresh() if row == session.cursor.row else None
         )
         session.display.display_changed.connect(self.refresh)
-        self.dress()
+        self.apply_theme()
         self.refresh()
 
     def refresh(self) -> None:
@@ -108,7 +108,7 @@ class LevelsPane(QWidget):
             low, high = 10.0**low, 10.0**high
         self.session.display.change(low=float(low), high=float(high))
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         current = theme.current()
         self.plot.setBackground(current.panel)

@@ -78,7 +78,7 @@ class PatternView(QWidget):
     # -- what to draw --------------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Draw the session's shot anew, at once where its counts are there."""
+        """Draw the session's shot again, at once where its counts are there."""
         counts = self.session.cursor.counts()
         self.trouble, self.waiting = "", False
         self._contours = []

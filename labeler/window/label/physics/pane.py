@@ -1,4 +1,4 @@
-"""What every pane of physics has: a title, room for a drawing, a place under the pointer.
+"""What every pane of physics has: a title, a picture unless it draws, a place under the pointer.
 
 A pane takes a shot, keeps what it computed of it and paints that; it never asks for a shot.
 """
@@ -6,12 +6,12 @@ A pane takes a shot, keeps what it computed of it and paints that; it never asks
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import QEvent, QPointF, QRectF, Qt
-from PyQt6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
+from PyQt6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from labeler.window.label.physics.cursor import PhysicsPointer, Spot
@@ -20,6 +20,9 @@ from model.physics import profiles
 from model.preprocessing.display import Overlay, Screen
 from model.shots.layouts import Geometry
 
+Pixels = npt.NDArray[np.uint32]
+TEXT_WIDTH = 60
+"""Where so much is free beside a square, its title stands there and not on it."""
 EDGE = 5
 """Points between the edge of a pane and its drawing."""
 
@@ -45,7 +48,10 @@ class Shown:
 
 
 class Pane(QWidget):
-    """A drawing with a title in its corner; the pointer on it moves the cursor of all."""
+    """A picture, or a drawing, with its title; the pointer on it moves the cursor of all.
+
+    A pane makes a `picture` and a `mark` on it, or else its own `compute` and `draw`.
+    """
 
     name: ClassVar[str]
     """As in `labeler.session.display.Panes`."""
@@ -57,12 +63,16 @@ class Pane(QWidget):
     """Share of the strip's width."""
     tall: ClassVar[int] = 1
     """Share of the column's height, beside the pattern."""
+    square: ClassVar[bool] = True
+    """Whether its axes are alike."""
 
     def __init__(self, cursor: PhysicsPointer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.pointer = cursor
         self.shown: Shown | None = None
         self.trouble = ""
+        self._pixels: Pixels = np.zeros((1, 1), np.uint32)
+        self._image = QImage()
         self.setAccessibleName(self.title)
         self.setToolTip(self.about)
         self.setMouseTracking(True)
@@ -83,10 +93,40 @@ class Pane(QWidget):
 
     def compute(self, shown: Shown) -> None:
         """Keep what `draw` needs of the shot."""
+        self._pixels = np.ascontiguousarray(self.picture(shown))  # the image only borrows it
+        height, width = self._pixels.shape
+        data = cast(bytes, self._pixels.data)
+        self._image = QImage(data, width, height, 4 * width, QImage.Format.Format_RGB32)
+
+    def picture(self, shown: Shown) -> Pixels:
+        """(y, x) 0xffRRGGBB."""
         raise NotImplementedError
 
     def draw(self, painter: QPainter, area: QRectF) -> None:
         """Paint it, and the cursor's mark on it."""
+        target = self.target(area)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(target, self._image)
+        painter.save()
+        painter.setClipRect(target)
+        self.over(painter, target)
+        spot = self.pointer.spot
+        if spot is not None:
+            for pen in mark_pens():
+                painter.setPen(pen)
+                self.mark(painter, target, spot)
+        painter.restore()
+        if target.left() - area.left() >= TEXT_WIDTH:
+            self._write_beside(painter, area, target)
+        else:
+            self.tag(painter, target.topLeft() + QPointF(3, 3), self.title)
+            self.tag(painter, target.topRight() + QPointF(-3, 3), self.words(), right=True)
+
+    def over(self, painter: QPainter, target: QRectF) -> None:
+        """What lies on the picture."""
+
+    def mark(self, painter: QPainter, target: QRectF, spot: Spot) -> None:
+        """Draw the cursor with the painter's pen."""
         raise NotImplementedError
 
     def spot_at(self, point: QPointF) -> Spot | None:
@@ -98,12 +138,41 @@ class Pane(QWidget):
         return ""
 
     def least_width(self, height: int) -> int:
-        """What it needs in a strip of this height."""
-        return self.narrowest
+        """What it needs in a strip of this height: a square, and its title beside it."""
+        return height + TEXT_WIDTH if self.square else self.narrowest
 
     def area(self) -> QRectF:
         """Where the drawing may go."""
         return QRectF(self.rect()).adjusted(EDGE, EDGE, -EDGE, -EDGE)
+
+    def target(self, area: QRectF) -> QRectF:
+        """Where the picture lies."""
+        if not self.square:
+            return area
+        scale = min(area.width() / self._image.width(), area.height() / self._image.height())
+        width, height = self._image.width() * scale, self._image.height() * scale
+        spare = area.width() - width
+        left = area.left() + (spare if spare >= TEXT_WIDTH else spare / 2)
+        return QRectF(left, area.center().y() - height / 2, width, height)
+
+    def shares(self, point: QPointF) -> tuple[float, float] | None:
+        """(down, across) of a point in shares of the picture; None beside it."""
+        target = self.target(self.area())
+        if not target.contains(point) or target.isEmpty():
+            return None
+        x, y = point.x() - target.left(), point.y() - target.top()
+        return y / target.height(), x / target.width()
+
+    def _write_beside(self, painter: QPainter, area: QRectF, target: QRectF) -> None:
+        """Title and numbers in the free room at the left of a small square."""
+        room = QRectF(area.left() + 3, area.top() + 1, target.left() - area.left() - 9, 200)
+        flags = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
+        flags |= int(Qt.TextFlag.TextWordWrap)
+        painter.setFont(self.small_font())
+        for text, ink in ((self.title, "text"), (self.words(), "muted")):
+            painter.setPen(theme.colour(ink))
+            used = painter.drawText(room, flags, text)
+            room.setTop((used or room).bottom() + 3)
 
     # -- hands ---------------------------------------------------------------------------------
 

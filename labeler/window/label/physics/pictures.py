@@ -4,111 +4,28 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PyQt6.QtCore import QPointF, QRectF, Qt
-from PyQt6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen
+from PyQt6.QtCore import QPointF, QRectF
+from PyQt6.QtGui import QColor, QPainter, QPainterPath, QPen
 
 from labeler.window.label.pattern.pattern import contours_of
 from labeler.window.label.physics.cursor import PhysicsPointer, Spot
-from labeler.window.label.physics.pane import Pane, Shown, mark_pens
+from labeler.window.label.physics.pane import Pane, Pixels, Shown
 from labeler.window.widgets import theme
 from model.physics import profiles
 from model.preprocessing.display import colormap
 from model.preprocessing.preparation import find_centre
 
-Pixels = npt.NDArray[np.uint32]
-TEXT_WIDTH = 60
-"""Where so much is free beside a square, its title stands there and not on it."""
 NEAR = 0.05
 """A beam that jitters is looked for within this share of the side, or all would look one-sided."""
 LESS, MORE = (0x2F, 0x8F, 0xD9), (0xE6, 0x7A, 0x1E)
 """Blue and orange, which colour-blind eyes tell apart: darker and brighter than opposite."""
 
 
-class PicturePane(Pane):
-    """A picture that fills the pane, square where its axes are alike."""
-
-    square = True
-
-    def __init__(self, cursor: PhysicsPointer) -> None:
-        super().__init__(cursor)
-        self._pixels: Pixels = np.zeros((1, 1), np.uint32)
-        self._image = QImage()
-
-    def compute(self, shown: Shown) -> None:
-        self._pixels = np.ascontiguousarray(self.picture(shown))  # the image only borrows it
-        height, width = self._pixels.shape
-        data = cast(bytes, self._pixels.data)
-        self._image = QImage(data, width, height, 4 * width, QImage.Format.Format_RGB32)
-
-    def picture(self, shown: Shown) -> Pixels:
-        """(y, x) 0xffRRGGBB."""
-        raise NotImplementedError
-
-    def least_width(self, height: int) -> int:
-        """A square, and its title beside it."""
-        return height + TEXT_WIDTH if self.square else self.narrowest
-
-    def target(self, area: QRectF) -> QRectF:
-        """Where the picture lies."""
-        if not self.square:
-            return area
-        scale = min(area.width() / self._image.width(), area.height() / self._image.height())
-        width, height = self._image.width() * scale, self._image.height() * scale
-        spare = area.width() - width
-        left = area.left() + (spare if spare >= TEXT_WIDTH else spare / 2)
-        return QRectF(left, area.center().y() - height / 2, width, height)
-
-    def draw(self, painter: QPainter, area: QRectF) -> None:
-        target = self.target(area)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.drawImage(target, self._image)
-        painter.save()
-        painter.setClipRect(target)
-        self.over(painter, target)
-        spot = self.pointer.spot
-        if spot is not None:
-            for pen in mark_pens():
-                painter.setPen(pen)
-                self.mark(painter, target, spot)
-        painter.restore()
-        if target.left() - area.left() >= TEXT_WIDTH:
-            self._write_beside(painter, area, target)
-        else:
-            self.tag(painter, target.topLeft() + QPointF(3, 3), self.title)
-            self.tag(painter, target.topRight() + QPointF(-3, 3), self.words(), right=True)
-
-    def _write_beside(self, painter: QPainter, area: QRectF, target: QRectF) -> None:
-        """Title and numbers in the free room at the left of a small square."""
-        room = QRectF(area.left() + 3, area.top() + 1, target.left() - area.left() - 9, 200)
-        flags = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        flags |= int(Qt.TextFlag.TextWordWrap)
-        painter.setFont(self.small_font())
-        for text, ink in ((self.title, "text"), (self.words(), "muted")):
-            painter.setPen(theme.colour(ink))
-            used = painter.drawText(room, flags, text)
-            room.setTop((used or room).bottom() + 3)
-
-    def over(self, painter: QPainter, target: QRectF) -> None:
-        """What lies on the picture."""
-
-    def mark(self, painter: QPainter, target: QRectF, spot: Spot) -> None:
-        """Draw the cursor with the painter's pen."""
-        raise NotImplementedError
-
-    def shares(self, point: QPointF) -> tuple[float, float] | None:
-        """(down, across) of a point in shares of the picture; None beside it."""
-        target = self.target(self.area())
-        if not target.contains(point) or target.isEmpty():
-            return None
-        x, y = point.x() - target.left(), point.y() - target.top()
-        return y / target.height(), x / target.width()
-
-
-class UnwrapPane(PicturePane):
+class UnwrapPane(Pane):
     """The shot over radius and angle, in the colours and levels of the pattern."""
 
     name = "unwrap"
@@ -140,7 +57,7 @@ class UnwrapPane(PicturePane):
                 painter.drawLine(QPointF(x, target.top()), QPointF(x, target.bottom()))
 
 
-class SymmetryPane(PicturePane):
+class SymmetryPane(Pane):
     """(I − I′) / (I + I′), I′ being opposite: 0 where Friedel's law holds."""
 
     name = "symmetry"
@@ -209,7 +126,7 @@ class SymmetryPane(PicturePane):
         painter.drawLine(here + (there - here) * 0.05, there)
 
 
-class CorrelationPane(PicturePane):
+class CorrelationPane(Pane):
     """The correlation map (paper, Eq. 13-15), with the heatmap of a network that reads maps."""
 
     name = "correlation"

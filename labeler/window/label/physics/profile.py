@@ -31,6 +31,7 @@ class ProfilePane(Pane):
     title = "Radial profile"
     about = "Mean counts of each ring about the beam; thin lines where its rings repeat"
     narrowest, stretch, tall = 240, 5, 3
+    square = False
 
     def __init__(self, cursor: PhysicsPointer) -> None:
         super().__init__(cursor)
@@ -69,8 +70,10 @@ class ProfilePane(Pane):
         if q is not None:
             size = np.pi / rings.spacing  # R = π / Δq, here in wavelengths
             wavelength = shown.geometry.wavelength_m
-            told = f"{size:.1f} λ" if wavelength is None else f"{1e9 * size * wavelength:.0f} nm"
-            self._words += f"{GAP}radius {told}"
+            size_text = (
+                f"{size:.1f} λ" if wavelength is None else f"{1e9 * size * wavelength:.0f} nm"
+            )
+            self._words += f"{GAP}radius {size_text}"
 
     def words(self) -> str:
         return self._words

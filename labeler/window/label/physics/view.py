@@ -1,7 +1,7 @@
 """The physics of the shot on screen, in panes below the pattern or beside it, with one cursor.
 
 Computes only after the pattern is painted, one pane at a time so that keys come between, and not
-at all while somebody rushes through shots. It holds no choice: which panes are shown is the
+at all while someone rushes through shots. It holds no choice: which panes are shown is the
 session's.
 """
 
@@ -61,7 +61,7 @@ class PhysicsPanes(QWidget):
         session.cursor.painted.connect(self._painted)
         session.display.display_changed.connect(self.arrange)
         session.project_changed.connect(self._forget)
-        session.queue.numbers_changed.connect(self.dress)
+        session.queue.numbers_changed.connect(self.apply_theme)
         self.arrange()
 
     # -- which panes, and where ------------------------------------------------------------------
@@ -119,7 +119,7 @@ class PhysicsPanes(QWidget):
         self._timer.start(PAUSE_MS if rushing else 0)
 
     def _about(self, row: int) -> tuple[Any, ...]:
-        """What decides the drawings; the counts themselves, since a project may be read anew."""
+        """What decides the drawings; the counts themselves, since a project may be read again."""
         session = self.session
         heat = (session.heat.on, session.heat.class_index, session.predictions.run)
         return (
@@ -176,8 +176,8 @@ class PhysicsPanes(QWidget):
             self._compute_one()
         self._timer.stop()
 
-    def dress(self) -> None:
-        """Draw everything anew: in another theme, or since more is known of the shots."""
+    def apply_theme(self) -> None:
+        """Draw everything again: in another theme, or since more is known of the shots."""
         self._for = ()
         if self.session.cursor.row >= 0:
             self._painted(self.session.cursor.row)

@@ -186,7 +186,7 @@ class Chips(QWidget):
         chip.clicked.connect(lambda: self.session.queue.widen(condition))
         return chip
 
-    def dress(self) -> None:
+    def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         self.refresh()
 

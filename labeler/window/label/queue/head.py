@@ -52,7 +52,7 @@ class NumberOfShots(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Count anew, which costs nothing."""
+        """Count again, which costs nothing."""
         n, gone = len(self.session.queue.rows), self.session.queue.gone
         self.number.setText(f"{n:,} shot{'' if n == 1 else 's'}")
         self.stale.setText(f"{gone:,} done · refresh")

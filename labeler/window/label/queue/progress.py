@@ -10,7 +10,7 @@ from PyQt6.QtWidgets import QFrame, QLabel, QProgressBar, QVBoxLayout, QWidget
 from labeler.session.session import Session
 
 EVERY_MS = 30_000
-"""The rate and the end are reckoned anew this often."""
+"""The rate and the end are reckoned again this often."""
 
 
 class ProgressFoot(QFrame):

@@ -106,7 +106,9 @@ def _column(model: QueueModel, delegate: QStyledItemDelegate) -> QTableView:
     view.setTabKeyNavigation(False)
     port = view.viewport()
     assert port is not None
-    port.setAutoFillBackground(True)  # then a step scrolls what is drawn instead of drawing it anew
+    port.setAutoFillBackground(
+        True
+    )  # then a step scrolls what is drawn instead of drawing it again
     return view
 
 

@@ -124,7 +124,7 @@ class TileDelegate(QStyledItemDelegate):
         self.side = 180
         self._drawn: OrderedDict[tuple[Tile, int], Drawn] = OrderedDict()
         self.covered: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
-        """(row, class) -> (h, w) map by occlusion, where somebody asked for it."""
+        """(row, class) -> (h, w) map by occlusion, where someone asked for it."""
 
     def forget(self) -> None:
         """What was drawn is out of date."""
@@ -334,7 +334,7 @@ class TileList(QListView):
         return self.size() - QSize(16, 2)
 
     def show_tiles(self, tiles: Sequence[Tile], side: int) -> None:
-        """Show tiles of that side in pixels; the same ones are only painted anew."""
+        """Show tiles of that side in pixels; the same ones are only painted again."""
         if side != self.delegate.side:
             self.delegate.forget()
             self.delegate.side = side

@@ -240,7 +240,7 @@ def test_a_store_in_use_or_out_of_reach_is_refused_in_words(tmp_path, url):
         project.store.database.connection.exec_driver_sql("SELECT 1")
 
 
-# -- nothing of others is touched, nobody is called unasked ----------------------------------------
+# -- nothing of others is touched, no one is called unasked ----------------------------------------
 
 
 def admin(url: str, password: str | None = None):

@@ -6,12 +6,12 @@ It paints nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from PyQt6.QtCore import QObject
 
 from labeler.jobs.job import JobFollower
 from labeler.project.folder import CACHE
+from labeler.session.session import Session
 from model.events import Event
 
 
@@ -26,7 +26,7 @@ class ShortJob(JobFollower):
 
     patience_s = 1.0
 
-    def __init__(self, session: Any, parent: QObject, outlasts: bool = False) -> None:
+    def __init__(self, session: Session, parent: QObject, outlasts: bool = False) -> None:
         super().__init__(parent)
         self.session = session
         self.said = self.answer = ""
@@ -42,7 +42,7 @@ class ShortJob(JobFollower):
             return False
         self.said, self.answer, self.progress, self._done = said, "", (0, 0), done
         folder = self.session.opened.folder / CACHE
-        return self.follow(arguments, folder / "errand-stderr.log")
+        return self.follow(arguments, folder / "short-job-stderr.log")
 
     def _take(self, item: Event) -> None:
         if item["event"] == "progress":

@@ -7,27 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from PyQt6.QtCore import QThread, pyqtSignal
 from PyQt6.QtWidgets import QProgressDialog, QWidget
 
+from labeler.project.project import Project
+from labeler.session.session import Session
 from model.errors import InputError
 
 
-class Errand(QThread):
+class ProjectThread(QThread):
     """Opens the project, calls `work(project)`, and emits `done` with its answer, or `refused`."""
 
     done = pyqtSignal(object)
     refused = pyqtSignal(str)
 
-    def __init__(self, folder: Path, work: Callable[[Any], object], parent: QWidget) -> None:
+    def __init__(self, folder: Path, work: Callable[[Project], object], parent: QWidget) -> None:
         super().__init__(parent)
         self._folder, self._work = folder, work
 
     def run(self) -> None:
-        from labeler.project.project import Project
-
         try:
             with Project.open(self._folder) as project:
                 answer = self._work(project)
@@ -60,34 +59,34 @@ class Progress(QProgressDialog):
         self.stopped = True
 
 
-def run_errand(
-    session: Any,
+def run_in_thread(
+    session: Session,
     host: QWidget,
     what: str,
-    work: Callable[[Any, Progress], str],
+    work: Callable[[Project, Progress], str],
     finished: Callable[[], object] | None = None,
-) -> Errand:
+) -> ProjectThread:
     """Do `work(project, progress)` and say its answer in a note, or what stood against it."""
     progress = Progress(what, host)
 
     def end() -> None:
-        errand.wait()
+        thread.wait()
         progress.close()
         progress.deleteLater()
-        errand.deleteLater()
+        thread.deleteLater()
 
-    def tell(level: str, text: str) -> None:
+    def report(level: str, text: str) -> None:
         end()
         if text:
             session.noted.emit(level, text)
 
     def succeed(text: object) -> None:
-        tell("info", str(text))
+        report("info", str(text))
         if finished is not None:
             finished()
 
-    errand = Errand(session.opened.folder, lambda project: work(project, progress), host)
-    errand.done.connect(succeed)
-    errand.refused.connect(lambda text: tell("error", text))
-    errand.start()
-    return errand
+    thread = ProjectThread(session.require().folder, lambda project: work(project, progress), host)
+    thread.done.connect(succeed)
+    thread.refused.connect(lambda text: report("error", text))
+    thread.start()
+    return thread
