@@ -127,7 +127,7 @@ def test_modules_of_ours_are_loaded_by_name_only_in_two_tables():
 
 
 def test_no_circle_between_or_inside_packages():
-    graph = grimp.build_graph(*HALVES, cache_dir=None, exclude_type_checking_imports=True)
+    graph = grimp.build_graph(*HALVES, cache_dir=None)
     arrows = [(a, b) for a in graph.modules for b in graph.find_modules_directly_imported_by(a)]
     circles = set()
     for folder in packages():

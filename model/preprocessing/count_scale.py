@@ -6,7 +6,7 @@ and after its correction. Both are told from a sample of the shots of a file, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from model.preprocessing.network_input import Preprocessing
+    from model.shots.layouts import Geometry
     from model.shots.table import ShotTable
 
 SAMPLE, FEWEST = 64, 16
@@ -27,6 +27,11 @@ SIGNAL = 5.0
 
 Counts = TypeVar("Counts", bound=Any)
 Look = tuple[float, float, float]
+Reduce = Callable[
+    ["npt.NDArray[Any]", "npt.NDArray[np.bool_] | None", "Geometry | None"],
+    "tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]",
+]
+"""(y, x) counts, mask, geometry -> (size, size) counts as a network sees them, and what is good."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def scale_of(looks: Sequence[Look]) -> CountScale:
     return CountScale(float(np.median(pedestal)), float(np.median(lit[lit >= np.sqrt(low * high)])))
 
 
-def scales_of(table: ShotTable, preprocessing: Preprocessing) -> tuple[CountScale, ...]:
+def scales_of(table: ShotTable, reduce: Reduce) -> tuple[CountScale, ...]:
     """The scale of each source of a table, told from at most SAMPLE of its shots, always the same.
 
     Sources of few shots, as where each shot has a file of its own, are judged together with all
@@ -87,18 +92,18 @@ def scales_of(table: ShotTable, preprocessing: Preprocessing) -> tuple[CountScal
         if len(rows) < FEWEST:
             few.setdefault(info.shape, []).append(number)
             continue
-        looks[number] = _looks(table, rng.permutation(rows)[:SAMPLE], preprocessing)
+        looks[number] = _looks(table, rng.permutation(rows)[:SAMPLE], reduce)
     for numbers in few.values():
         rows = np.flatnonzero(np.isin(table.source_of, numbers))
-        together = _looks(table, rng.permutation(rows)[:SAMPLE], preprocessing)
+        together = _looks(table, rng.permutation(rows)[:SAMPLE], reduce)
         for number in numbers:
             looks[number] = together
     return tuple(scale_of(found) for found in looks)
 
 
-def common_scale(table: ShotTable, preprocessing: Preprocessing) -> CountScale:
+def common_scale(table: ShotTable, reduce: Reduce) -> CountScale:
     """The scale at which a network is trained on these shots: that of the sources on average."""
-    found = scales_of(table, preprocessing)
+    found = scales_of(table, reduce)
     count = np.bincount(table.source_of, minlength=len(found)).astype(float)
     lit = np.array([scale.level > 0 for scale in found])
     pedestal = float(np.average([scale.pedestal for scale in found], weights=count))
@@ -108,13 +113,10 @@ def common_scale(table: ShotTable, preprocessing: Preprocessing) -> CountScale:
     return CountScale(pedestal, float(np.exp(np.average(levels, weights=count * lit))))
 
 
-def _looks(
-    table: ShotTable, rows: npt.NDArray[np.int64], preprocessing: Preprocessing
-) -> list[Look]:
+def _looks(table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce) -> list[Look]:
     found = []
     for row, counts, mask in table.iter_shots(rows, lambda row, error: None):
-        shot = preprocessing.prepare(counts, mask, table.geometry(row))
-        look = look_at(*preprocessing.reduced_with_mask(shot))
+        look = look_at(*reduce(counts, mask, table.geometry(row)))
         if look is not None:
             found.append(look)
     return found

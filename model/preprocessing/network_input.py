@@ -68,11 +68,17 @@ class Preprocessing:
         if self.input != "pattern":
             return self
         unscaled = replace(self, scale=CountScale(0.0, 0.0))
-        return replace(self, scale=scale or common_scale(table, unscaled))
+        return replace(self, scale=scale or common_scale(table, unscaled.seen))
 
     def scales_of(self, table: ShotTable) -> tuple[CountScale | None, ...]:
         """The scale of each source of a table, for `brought`; None each where counts stay."""
-        return (None,) * len(table.sources) if self.scale is None else scales_of(table, self)
+        return (None,) * len(table.sources) if self.scale is None else scales_of(table, self.seen)
+
+    def seen(
+        self, counts: npt.ArrayLike, mask: npt.ArrayLike | None, geometry: Geometry | None
+    ) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """`reduced_with_mask` of a shot (y, x) as it was read."""
+        return self.reduced_with_mask(self.prepare(counts, mask, geometry))
 
     def brought(self, squares: Counts, found: CountScale | None) -> Counts:
         """Reduced counts of a file of scale `found`, at the network's scale."""

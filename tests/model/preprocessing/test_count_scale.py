@@ -63,14 +63,14 @@ def test_another_gain_or_offset_changes_no_input(tmp_path, steps, gain, offset):
 def test_how_many_shots_are_empty_hardly_changes_the_scale(tmp_path):
     steps = Preprocessing(size=32)
     full, mostly = (
-        common_scale(table_of(tmp_path, f"{e}.h5", patterns(400, e)), steps) for e in (0, 0.7)
+        common_scale(table_of(tmp_path, f"{e}.h5", patterns(400, e)), steps.seen) for e in (0, 0.7)
     )
     assert mostly.pedestal == pytest.approx(full.pedestal, abs=1.5)
     assert mostly.level == pytest.approx(full.level, rel=0.35)
 
 
 def test_noise_of_a_file_without_any_hit_is_not_made_brighter(tmp_path, steps):
-    found = scales_of(table_of(tmp_path, "e.h5", patterns(40, empty=1.0)), steps)[0]
+    found = scales_of(table_of(tmp_path, "e.h5", patterns(40, empty=1.0)), steps.seen)[0]
     assert found.level == 0
     assert steps.brought(np.array([9.0]), found)[0] == pytest.approx(
         9 - found.pedestal + steps.scale.pedestal
@@ -90,9 +90,9 @@ def test_files_of_one_shot_each_are_judged_together(tmp_path, steps):
     table = make_table(
         tuple(sources), ("Round",), nothing, np.zeros(30, bool), np.zeros(30, np.uint8), None
     )
-    found = scales_of(table, steps)
+    found = scales_of(table, steps.seen)
     assert len(set(found)) == 1
-    together = scales_of(table_of(tmp_path, "all.h5", images), steps)[0]
+    together = scales_of(table_of(tmp_path, "all.h5", images), steps.seen)[0]
     assert found[0].level == pytest.approx(together.level, rel=1e-6)
 
 
