@@ -323,9 +323,9 @@ class MainWindow(QMainWindow):
         """Dark or light."""
         name = "light" if theme.current().name == "dark" else "dark"
         self.settings.set("theme", name)
-        self._dress(name)
+        self._apply_theme(name)
 
-    def _dress(self, name: str) -> None:
+    def _apply_theme(self, name: str) -> None:
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         theme.apply(application, name)
@@ -392,7 +392,7 @@ class MainWindow(QMainWindow):
         self._show_marks()
         self.session.learning.change(self.settings)
         if theme.current().name != self.settings["theme"]:
-            self._dress(self.settings["theme"])
+            self._apply_theme(self.settings["theme"])
         self.actions_.take_keys(self.settings["keys"])
         self._show_class_keys()
         self.actions_.refresh()

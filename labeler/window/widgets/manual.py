@@ -74,7 +74,7 @@ def folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Section:
+class ManualSection:
     """A heading and what stands below it, in Markdown. `slug` is its name in an address."""
 
     page: str
@@ -94,7 +94,7 @@ def slug(heading: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def sections() -> tuple[Section, ...]:
+def sections() -> tuple[ManualSection, ...]:
     """All sections, pages in the order of the first one's links; the first of each has no slug."""
     index = (folder() / f"{FIRST}.md").read_text("utf-8")
     order = [f"{FIRST}.md", *re.findall(r"\]\(([\w-]+\.md)\)", index)]
@@ -102,18 +102,18 @@ def sections() -> tuple[Section, ...]:
     for file in map(folder().joinpath, dict.fromkeys(order)):
         first, *parts = re.split(r"^## ", file.read_text("utf-8"), flags=re.MULTILINE)
         title = first.partition("\n")[0].lstrip("# ")
-        found.append(Section(file.stem, title, title, "", first))
+        found.append(ManualSection(file.stem, title, title, "", first))
         for part in parts:
             heading, _, text = part.partition("\n")
-            found.append(Section(file.stem, title, heading, slug(heading), text))
+            found.append(ManualSection(file.stem, title, heading, slug(heading), text))
     return tuple(found)
 
 
-def find(words: str) -> list[Section]:
+def find(words: str) -> list[ManualSection]:
     """Sections with all the words, those first that have them in the heading and most often."""
     wanted = words.lower().split()
 
-    def weight(section: Section) -> int:
+    def weight(section: ManualSection) -> int:
         heading, text = section.heading.lower(), section.text.lower()
         if not wanted or not all(w in text or w in heading for w in wanted):
             return 0
@@ -124,7 +124,7 @@ def find(words: str) -> list[Section]:
 
 
 @lru_cache(maxsize=1)
-def _messages() -> tuple[list[tuple[int, re.Pattern[str], Section]], dict[str, float]]:
+def _messages() -> tuple[list[tuple[int, re.Pattern[str], ManualSection]], dict[str, float]]:
     """Every quoted message as (length, pattern, section), longest first; how rare words are."""
     quotes, seen = [], Counter[str]()
     for section in sections():

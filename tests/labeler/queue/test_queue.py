@@ -44,7 +44,7 @@ def test_filters_agree_with_a_plain_loop(pairs):
             "disagree": False,
         }
         for name, passes in expected.items():
-            known = queues.Known(d, TAXONOMY)
+            known = queues.ShotFacts(d, TAXONOMY)
             assert queues.matching((name,), known)[row] == passes, name
             assert queues.matching((name,), known, np.array([row]))[0] == passes, name
 
@@ -61,7 +61,7 @@ def test_orders_put_the_largest_first_and_keep_file_order_among_equals():
             return np.array([0, 2, 0, 1])
 
     d = Decisions.none(4)
-    known = queues.Known(d, TAXONOMY, Readings())
+    known = queues.ShotFacts(d, TAXONOMY, Readings())
     build = lambda **k: queues.build(queues.Choice(**k), known).tolist()  # noqa: E731
     assert build() == [0, 1, 2, 3]
     assert build(order="uncertainty") == [1, 3, 0, 2]
@@ -94,7 +94,7 @@ def test_a_million_shots_are_filtered_in_a_moment():
     d = Decisions.none(1_000_000)
     d.put(np.arange(1_000_000), rng.choice([0, 3, 24, 27], 1_000_000), LABELLED)
     start = time.perf_counter()
-    wrong = queues.matching(("error",), queues.Known(d, TAXONOMY))
+    wrong = queues.matching(("error",), queues.ShotFacts(d, TAXONOMY))
     assert time.perf_counter() - start < 2
     assert 0 < wrong.sum() < 1_000_000
 

@@ -58,7 +58,7 @@ def known():
     d.put([2, 3], bits("Bent"), LABELLED)
     d.put(4, bits("Round", "Empty"), LABELLED | FLAGGED)
     numbers = {"pulse_uj": np.array([1, 2, np.nan, 4, 5, 6, 7, 8.0])}
-    return queues.Known(
+    return queues.ShotFacts(
         d,
         TAXONOMY,
         Readings(8),

@@ -13,8 +13,7 @@ from PyQt6.QtTest import QTest
 from labeler.project.project import Project
 from labeler.session.session import Session
 from labeler.window.label.physics.cursor import PhysicsPointer, Spot
-from labeler.window.label.physics.pane import Shown
-from labeler.window.label.physics.pictures import TEXT_WIDTH
+from labeler.window.label.physics.pane import TEXT_WIDTH, Shown
 from labeler.window.label.physics.profile import ProfilePane, _round_steps
 from labeler.window.label.physics.view import KINDS, PhysicsPanes
 from labeler.window.main_window import MainWindow

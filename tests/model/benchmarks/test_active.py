@@ -172,7 +172,7 @@ def test_shots_without_true_labels_are_refused(tmp_path):
 
 
 def test_every_training_of_a_budget_sees_as_many_shots():
-    budget = active_full.Budget(size=64, seen=30_000)
+    budget = active_full.TrainingBudget(size=64, seen=30_000)
     for name, shots in (("paper", 600), ("best", 600), ("quick", 1544), ("paper", 6174)):
         recipe = budget.of(name, shots)
         assert recipe.epochs * shots == pytest.approx(30_000, rel=0.05)
@@ -196,7 +196,7 @@ def test_the_claims_compare_chosen_labels_with_random_ones(tmp_path, embedded, m
     monkeypatch.setattr(active_full, "train", fake_training)
     monkeypatch.setattr(active_full, "FEW", 60)
     monkeypatch.setattr(active_full, "SOME", 120)
-    budget = active_full.Budget(seen=500, seeds=1)
+    budget = active_full.TrainingBudget(seen=500, seeds=1)
     *_, last = active_full.run(table(), BACKBONE, budget, tmp_path, lambda: False)
     assert seen == [("paper", 120, 48), ("best", 120, 48), ("quick", 68, 48), ("paper", 272, 48)]
     claim = last["results"]["claims"][0]

@@ -120,7 +120,7 @@ def test_a_run_is_questioned_and_what_was_measured_is_kept(made, tmp_path):
     pytest.importorskip("captum", reason="captum is not installed")
     table = table_of_file(made / "shots.h5")
     out = tmp_path / "f.json"
-    study = faithfulness.Study(("Streak",), shots=2)
+    study = faithfulness.FaithfulnessStudy(("Streak",), shots=2)
     last = list(faithfulness.measure(table, made / "run", study, out))[-1]
     found = last["classes"]["Streak"]
     assert found["shots"] == 2
@@ -128,7 +128,7 @@ def test_a_run_is_questioned_and_what_was_measured_is_kept(made, tmp_path):
     assert -1 <= found["occlusion"]["gap"] <= 1
     assert 0 <= found["on_masked"] + found["outside"] <= 1
     assert set(found["curves"]["deletion"]) == {"heat", "random", "occlusion"}
-    plain = faithfulness.Study(("Round",), shots=1, occlusion=False)
+    plain = faithfulness.FaithfulnessStudy(("Round",), shots=1, occlusion=False)
     list(faithfulness.measure(table, made / "run", plain, out))
     assert set(json.loads(out.read_text())["classes"]) == {"Streak", "Round"}
     events = list(faithfulness.measure(table, made / "run", study, stop=lambda: True))

@@ -301,7 +301,7 @@ def brightness_network():
         def forward(self, x):
             return x.repeat(1, 2, 1, 1)
 
-    head = networks.Head(2, 3)
+    head = networks.ClassifierHead(2, 3)
     with torch.no_grad():
         head.linear.weight.copy_(torch.tensor([[1.0, 1], [0, 0], [-1, -1]]))
         head.linear.bias.copy_(torch.tensor([-0.5, 0, 0]))
