@@ -353,7 +353,7 @@ class MainWindow(QMainWindow):
         for guide in self.findChildren(Guide):
             guide.leave()
         self.show_tab("Label")
-        Guide(self)
+        Guide(self.session, self.settings, self.stack, self.label.pattern, lambda: self.tab)
 
     def show_keys(self) -> None:
         """The sheet of all keys."""

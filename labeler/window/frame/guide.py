@@ -7,20 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PyQt6.QtCore import QEvent, QObject, Qt
-from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QToolButton, QVBoxLayout
+from PyQt6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
+from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from labeler.window.widgets.manual import open_manual
 from labeler.window.widgets.parts import label, set_role
-
-if TYPE_CHECKING:
-    from labeler.window.main_window import MainWindow
 
 DEMO = "simulation"
 """Annotator of the labels that a demo project comes with: this is how a demo is known."""
@@ -98,9 +103,17 @@ LAST = (
 class Guide(QFrame):
     """The panel at the upper right of the pattern; `place` is the step on screen, from 0."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
-        self.host, self.session = window, window.session
+    def __init__(
+        self, session: Session, settings: Settings, views: QStackedWidget, pattern: QWidget,
+        tab: Callable[[], str],
+    ) -> None:  # fmt: skip
+        host = views.window()
+        super().__init__(host)
+        assert host is not None
+        self.host = host
+        self.session, self.settings, self.views, self.pattern = session, settings, views, pattern
+        self.tab = tab
+        """Which view is in front."""
         self.place = 0
         self.setObjectName("note")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -118,7 +131,7 @@ class Guide(QFrame):
         self.away.clicked.connect(self.end)
         self._lay_out()
         self._connect()
-        window.installEventFilter(self)
+        self.host.installEventFilter(self)
         self._begin_step()
         self.show()
 
@@ -144,7 +157,7 @@ class Guide(QFrame):
             session.cursor.shot_changed,
             session.heat.heat_changed,
             session.training.changed,
-            self.host.stack.currentChanged,
+            self.views.currentChanged,
         ):
             signal.connect(self.look)
         session.project_left.connect(self.leave)
@@ -161,7 +174,7 @@ class Guide(QFrame):
             decided=row >= 0 and session.labelling.is_decided(),
             own=own,
             heat=session.heat.on,
-            tab=self.host.tab,
+            tab=self.tab(),
             trains=session.training.is_running,
             has_run=session.predictions.run is not None,
         )
@@ -178,7 +191,7 @@ class Guide(QFrame):
 
     def end(self) -> None:
         """Go away, and do not come by itself again."""
-        self.host.settings.set("guide", False)
+        self.settings.set("guide", False)
         self.leave()
 
     def leave(self) -> None:
@@ -203,11 +216,11 @@ class Guide(QFrame):
 
     def _put(self) -> None:
         """Over the upper right of the pattern, or of whatever view stands there."""
-        pattern = self.host.label.pattern
+        pattern = self.pattern
         right = self.host.width() - 300
         if pattern.isVisible():
             right = pattern.mapTo(self.host, pattern.rect().topRight()).x()
-        top = self.host.stack.mapTo(self.host, self.host.stack.rect().topLeft()).y()
+        top = self.views.mapTo(self.host, self.views.rect().topLeft()).y()
         self.setFixedHeight(self.layout().totalHeightForWidth(WIDTH))  # type: ignore[union-attr]
         self.move(right - WIDTH - MARGIN, top + MARGIN)
         self.raise_()
