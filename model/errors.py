@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -34,6 +35,15 @@ class InputError(Exception):
         text = f"{where}: {self.what}" if where else self.what
         text = text.rstrip(".") + "." * (not text.endswith("…"))
         return f"{text} {self.mend}" if self.mend else text
+
+
+_TURNS = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
+
+
+def one_line(text: str) -> bool:
+    """Whether a text is letters on one line: none that breaks it, acts on a terminal or turns the
+    direction of what is written round it."""
+    return not any(c in _TURNS or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text)
 
 
 def parsed_toml(text: str, file: Path | str) -> dict[str, Any]:

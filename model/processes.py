@@ -5,12 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import Enum
 from functools import lru_cache
 from multiprocessing.connection import Connection
+from types import ModuleType
 from typing import Any
 
 
@@ -52,7 +54,8 @@ class Child:
                 target=_run, args=(self._serve, theirs, *self._arguments), name=self.name,
                 daemon=True,
             )  # fmt: skip
-            self._process.start()
+            with without_main():
+                self._process.start()
             theirs.close()
 
     def ask(self, message: Any, limit_s: float | None = None) -> Any:
@@ -91,6 +94,22 @@ class Child:
                 self._process.close()
                 self._connection.close()
             self._process = self._connection = None
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Meanwhile a child is told of no main module: it would run the caller's script a second time,
+    where that lacks an `if __name__ == "__main__"`."""
+    with _one_starts:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
+
+
+_one_starts = threading.Lock()
 
 
 def end_with_parent() -> None:

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 
 from labeler import version
+from labeler.cli.output import only_text
 from labeler.jobs.child import end_with_parent
 from model.errors import InputError
 
@@ -66,6 +67,11 @@ def _show_defaults(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit status."""
+    with only_text():
+        return _ending(argv)
+
+
+def _ending(argv: Sequence[str] | None) -> int:
     try:
         try:
             return _run(argv)
@@ -94,6 +100,7 @@ def _speak_every_script() -> None:
     """Files and pipes get UTF-8; what a console, or a name on the disk, has no letter for is
     written as its number instead of ending the command (in JSON it is still the same name)."""
     for stream in (sys.stdout, sys.stderr):
+        stream = getattr(stream, "beneath", stream)
         if isinstance(stream, io.TextIOWrapper):
             if not stream.isatty() and "PYTHONIOENCODING" not in os.environ:
                 stream.reconfigure(encoding="utf-8")

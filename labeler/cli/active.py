@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.output import add_output_options, count, folder, follow, print_json, seed
+from labeler.cli.output import (
+    PlainConsole,
+    add_output_options,
+    count,
+    folder,
+    follow,
+    print_json,
+    seed,
+)
 from labeler.jobs.child import listen
 from labeler.project.folder import CACHE
 from model.events import Event, event
@@ -202,7 +210,6 @@ def _fractions(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"classes": [asdict(f) for f in found]})
         return 0
-    from rich.console import Console
     from rich.table import Table
 
     drawn = found[0].shots if found else 0
@@ -210,7 +217,7 @@ def _fractions(args: argparse.Namespace) -> int:
     for f in found:
         share = f"{f.share:.1%}" if f.shots else "–"
         table.add_row(f.name, share, f"{f.low:.1%} … {f.high:.1%}")
-    Console().print(table)
+    PlainConsole().print(table)
     return 0
 
 
@@ -221,7 +228,6 @@ def _forecast(args: argparse.Namespace) -> int:
         print_json(made)
     if args.json or args.events:
         return 0
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("class", "shots", "F1 now", f"after {made['more']} more", "gain")
@@ -233,7 +239,7 @@ def _forecast(args: argparse.Namespace) -> int:
             table.add_row(c["name"], str(c["shots"]), *both, words)
         else:
             table.add_row(c["name"], str(c["shots"]), "too few", "", "")
-    console = Console()
+    console = PlainConsole()
     console.print(table)
     console.print(made["text"])
     return 0

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labeler.cli.output import add_output_options, count, follow, print_json
+from labeler.cli.output import PlainConsole, add_output_options, count, follow, print_json
 from model.errors import InputError
 
 if TYPE_CHECKING:
@@ -314,6 +314,9 @@ def _side_by_side(args: argparse.Namespace) -> int:
         from model.output_files import check_place
 
         check_place(args.out, [Path(file) for file in found.sheet.files], force=args.force)
+        if args.out.suffix.lower() != ".csv":
+            mend = "Name a file that ends in .csv."
+            raise InputError("the table is written as CSV", file=args.out, mend=mend)
         write_lines(args.out, lines)
     if args.json:
         print_json({"judged_by": found.by, "sources": lines})
@@ -330,8 +333,6 @@ def _order(value: Any, descending: bool) -> tuple[bool, Any]:
 
 
 def _print_sides(found: Findings, lines: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Column, Table
 
     heads = ("judged", "hit rate", "classes among hits", "radius / nm", "broken", "drifts")
@@ -347,10 +348,10 @@ def _print_sides(found: Findings, lines: list[dict[str, Any]]) -> None:
         size = f"{line['radius_nm']:.0f}" if line["radius of"] else "–"
         judged, broken = f"{line['judged']:,}", f"{line['broken rules']:,}"
         cells = (line["source"], judged, share(line, "hit rate"), classes)
-        table.add_row(*map(escape, (*cells, size, broken, line["drifts"])))
-    console = Console()
+        table.add_row(*cells, size, broken, line["drifts"])
+    console = PlainConsole()
     console.print(table)
-    console.print(f"Judged by {escape(found.by)}; classes among hits; 95 % intervals.")
+    console.print(f"Judged by {found.by}; classes among hits; 95 % intervals.")
 
 
 def _publish(args: argparse.Namespace) -> int:
@@ -402,21 +403,19 @@ def _agreement(args: argparse.Namespace) -> int:
 
 
 def _print_agreement(found: Agreement) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    readers = ", ".join(f"{escape(name)} ({n:,})" for name, n in found.readers)
-    console = Console()
+    readers = ", ".join(f"{name} ({n:,})" for name, n in found.readers)
+    console = PlainConsole()
     console.print(f"{found.shots:,} shots read by two or more of: {readers or 'no one'}")
     if not found.shots:
         return
-    pairs = [f"κ {escape(p.first)} – {escape(p.second)}" for p in found.pairs]
+    pairs = [f"κ {p.first} – {p.second}" for p in found.pairs]
     table = Table("class", "α", "95 %", "differ", *pairs)
     for c, (name, a) in enumerate(zip(found.class_names, found.alphas, strict=True)):
         kappas = [f"{p.kappa[c]:.3f}" for p in found.pairs]
         interval = f"{a.low:.3f} … {a.high:.3f}"
-        table.add_row(escape(name), f"{a.value:.3f}", interval, f"{a.differing:,}", *kappas)
+        table.add_row(name, f"{a.value:.3f}", interval, f"{a.differing:,}", *kappas)
     console.print(table)
     console.print(f"{len(found.rows):,} shots differ; α of whole label sets {found.whole:.3f}")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labeler.cli.output import add_output_options, count, follow, print_json, seed
+from labeler.cli.output import PlainConsole, add_output_options, count, follow, print_json, seed
 from labeler.cli.targets import is_project, run_for, table_of_project
 from labeler.jobs.child import listen
 from labeler.project.folder import CACHE, has_database
@@ -191,10 +191,9 @@ def _truth(args: argparse.Namespace) -> Iterator[Event]:
 
 
 def _print_truth(last: Event) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = PlainConsole()
     for name, questions in last.get("classes", {}).items():
         for question, found in questions.items():
             title = f"{name}: {question} ({found['cases']} of {found['tried']} shots said)"
@@ -214,7 +213,6 @@ def _print_truth(last: Event) -> None:
 
 
 def _print_faithfulness(last: Event) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     shown = Table(
@@ -231,8 +229,8 @@ def _print_faithfulness(last: Event) -> None:
             f"{found['outside']:.2f}",
             "ALARM" if found["alarm"] else "",
         )
-    Console().print(shown)
-    Console().print(last.get("text", ""))
+    PlainConsole().print(shown)
+    PlainConsole().print(last.get("text", ""))
 
 
 def _occlusion(args: argparse.Namespace) -> int:

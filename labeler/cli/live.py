@@ -11,7 +11,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from labeler.cli.output import add_output_options, ending_in_failure, folder, print_json
+from labeler.cli.output import (
+    PlainConsole,
+    add_output_options,
+    ending_in_failure,
+    folder,
+    print_json,
+)
 from labeler.jobs.child import listen
 from model.errors import InputError
 from model.events import Event, event, to_line
@@ -205,11 +211,10 @@ def _until_interrupted() -> Iterator[Callable[[], bool]]:
 
 def _show(events: Iterator[Event], source: str) -> Event:
     """Paint the events as they come; returns the last one, whose text stays on the terminal."""
-    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
-    console = Console()
+    console = PlainConsole()
     last: Event = {}
     left: dict[str, str] = {}
     with Live(console=console, auto_refresh=False) as live:

@@ -8,14 +8,68 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 
 from model.errors import InputError
 from model.events import Event, event, to_line
+
+_UNSEEN = {n: f"\\u{n:04x}" for n in (*range(32), *range(127, 160)) if n not in (9, 10)}
+_UNSEEN |= {n: f"\\u{n:04x}" for n in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+"""What moves the cursor, colours, renames the terminal or turns the writing round."""
+
+
+def seen(text: str) -> str:
+    """A text in which nothing acts on a terminal; in JSON it stays the same text."""
+    return text.translate(_UNSEEN)
+
+
+class PlainStream:
+    """A stream of text to which `seen` is done: names, notes and paths may come from strangers."""
+
+    def __init__(self, beneath: TextIO) -> None:
+        self.beneath = beneath
+
+    def write(self, text: str) -> int:
+        return self.beneath.write(seen(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.beneath, name)
+
+
+@contextmanager
+def only_text() -> Iterator[None]:
+    """Whatever is printed meanwhile is a `PlainStream`."""
+    before = sys.stdout, sys.stderr
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, PlainStream):
+            setattr(sys, name, PlainStream(stream))
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+class PlainConsole(Console):
+    """Tables, bars and words for people, in which no text is markup and none acts on a terminal."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        stream = sys.stderr if stderr else sys.stdout
+        beneath = stream.beneath if isinstance(stream, PlainStream) else stream
+        super().__init__(file=beneath, markup=False, emoji=False)
+
+    def render(self, renderable: RenderableType, options: Any = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(seen(segment.text), segment.style)
 
 
 def add_output_options(parser: argparse.ArgumentParser, events: bool = False) -> None:
@@ -100,10 +154,10 @@ def follow(events: Iterable[Event], args: argparse.Namespace) -> Event:
 
 
 def _with_bars(events: Iterable[Event]) -> Event:
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     last: Event = {}
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler import version
-from labeler.cli.output import add_output_options, folder, follow, print_json, seed
+from labeler.cli.output import PlainConsole, add_output_options, folder, follow, print_json, seed
 from labeler.cli.targets import add_shots_options, table_given
 from labeler.jobs.child import listen
 from model.errors import InputError
@@ -161,7 +161,6 @@ def _judged(args: argparse.Namespace) -> Iterator[Event]:
 
 
 def _print_baselines(last: Event) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from model.paper.baselines import BASELINES
@@ -174,7 +173,7 @@ def _print_baselines(last: Event) -> None:
     for name, numbers in last["results"].items():
         cells = [numbers.get(column) for column in SHOWN]
         table.add_row(name, *("–" if cell is None else f"{cell:.3f}" for cell in cells))
-    console = Console()
+    console = PlainConsole()
     console.print(table)
     for name in last["results"]:
         console.print(f"{name}: {BASELINES[name].about}")

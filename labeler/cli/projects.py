@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labeler.cli.output import add_output_options, print_json
+from labeler.cli.output import PlainConsole, add_output_options, print_json
 from labeler.cli.targets import add_one_class_options, class_of_each
 from model.errors import InputError
 
@@ -94,7 +94,6 @@ def add_parsers(subparsers: Any) -> None:
 
 
 def _create(args: argparse.Namespace) -> int:
-    from rich.console import Console
     from rich.progress import Progress
 
     from labeler.project.project import Project
@@ -104,7 +103,7 @@ def _create(args: argparse.Namespace) -> int:
     if each is not None and args.without_labels:
         what = "--without-labels leaves out the class of each file"
         raise InputError(what, mend="Leave out one of the two options.")
-    with Progress(console=Console(stderr=True), transient=True, disable=args.json) as progress:
+    with Progress(console=PlainConsole(stderr=True), transient=True, disable=args.json) as progress:
         task = progress.add_task("reading files", total=len(args.files))
         project = Project.create(
             args.project,
@@ -151,41 +150,40 @@ def _allow_server(args: argparse.Namespace) -> int:
 
 
 def _print_summary(found: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
-    console.print(f"[bold]{escape(found['name'])}[/bold]  {escape(found['folder'])}")
+    console = PlainConsole()
+    console.print(Text(found["name"], "bold"), Text(found["folder"]), sep="  ")
     console.print(
         f"{found['shots']} shots, {found['labelled']} labelled "
         f"({found['labelled_own']} here, {found['labelled_imported']} with the files), "
         f"{found['flagged']} flagged, {found['skipped']} skipped"
     )
     for source in found["sources"]:
-        gone = "  [red]missing[/red]" if source["missing"] else ""
+        gone = "  missing" if source["missing"] else ""
         size = f"{source['shots']} × {source['shape'][0]} × {source['shape'][1]}"
-        place = escape(f"{source['path']} {source['dataset']}")
+        place = f"{source['path']} {source['dataset']}"
         console.print(f"  {place}: {size} {source['dtype']}{gone}")
         for note in (*source["notes"], source["changed"]):
             if note:
-                console.print(f"    {escape(note)}")
+                console.print(f"    {note}")
     table = Table("class", "labels", "own", "with the files")
     for name in found["classes"]:
         counts = [str(found["labels"][kind][name]) for kind in ("merged", "own", "imported")]
-        table.add_row(escape(name), *counts)
+        table.add_row(name, *counts)
     console.print(table)
     broken = [v for v in found["violations"] if v["shots"]]
     for violation in broken:
-        text = escape(violation["rule"])
+        text = violation["rule"]
         console.print(f"{violation['shots']} shots break a {violation['severity']} rule: {text}")
     if not broken:
         console.print("no rule is broken")
     for run in found["runs"]:
         mark = " (shown)" if run["number"] == found["current_run"] else ""
-        console.print(f"run {run['number']}: {escape(run['recipe'])}, {run['state']}{mark}")
+        console.print(f"run {run['number']}: {run['recipe']}, {run['state']}{mark}")
     for note in found["notes"]:
-        console.print(f"note: {escape(note)}")
+        console.print(f"note: {note}")
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import (
+    PlainConsole,
     add_engine_options,
     add_output_options,
     count,
@@ -146,9 +147,8 @@ def _train_file(
 
 
 def _say_outcome(last: Event) -> None:
-    from rich.console import Console
 
-    console = Console()
+    console = PlainConsole()
     metrics, constant = last.get("metrics", {}), last.get("constant", {})
     for name in ("accuracy", "precision", "recall", "macro_f1", "rare_f1", "contradiction_rate"):
         if metrics.get(name) is not None:

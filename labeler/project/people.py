@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labeler.project.store import LABELLED, Annotator, Store
-from model.errors import InputError
+from model.errors import InputError, one_line
 
 OWNER, HERE, BLIND = "annotator", "annotator.of", "blind"
 """Named values: whose project it is; who labels at a machine; whether people see each other."""
@@ -48,7 +48,7 @@ def me(store: Store) -> int:
 def label_as(store: Store, name: str) -> int:
     """Label under a name from now on, at this machine; entered where it is new. The number."""
     name = " ".join(name.split())
-    if not name or len(name) > LONGEST:
+    if not name or len(name) > LONGEST or not one_line(name):
         raise InputError(
             f"is no name: {name[:20]!r}", mend=f"Give 1 to {LONGEST} letters, as on a badge."
         )

@@ -32,7 +32,7 @@ def _svg(draw: Callable[Given, Any]) -> Callable[Given, Markup]:
     def drawn(*args: Given.args, **kwargs: Given.kwargs) -> Markup:
         import matplotlib as mpl
 
-        with mpl.rc_context({**PLOT_LOOK, "text.parse_math": False}):
+        with mpl.rc_context(PLOT_LOOK):
             out = io.StringIO()
             nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
             draw(*args, **kwargs).savefig(out, format="svg", metadata=nothing)

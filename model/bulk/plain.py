@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from threadpoolctl import threadpool_limits
 
 from model.errors import InputError
-from model.processes import end_with_parent
+from model.processes import end_with_parent, without_main
 
 Task = TypeVar("Task")
 Block = TypeVar("Block")
@@ -95,7 +95,8 @@ class WorkerPool(Generic[Task, Block, Answer]):
         try:
             while True:
                 while len(waiting) < AHEAD * self.workers and (b := next(left, None)) is not None:
-                    waiting[self._pool.submit(_do, b)] = b
+                    with without_main():
+                        waiting[self._pool.submit(_do, b)] = b
                 if not waiting:
                     return
                 for future in wait(waiting, return_when=FIRST_COMPLETED).done:

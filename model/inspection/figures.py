@@ -35,6 +35,7 @@ PLOT_LOOK = {
     "xtick.color": "#55555a",
     "ytick.color": "#55555a",
     "axes.labelcolor": "#55555a",
+    "text.parse_math": False,
     "svg.fonttype": "path",
     "svg.hashsalt": "airylabel",
 }
@@ -145,7 +146,9 @@ def _drawn(
         line = grid[number // across][start : start + columns]
         if row.schematic is not None:
             line[0].imshow(row.schematic)
-        line[0].set_title(row.name, fontsize=_FONT + 1, loc="left", fontweight="bold")
+        line[0].set_title(
+            row.name, fontsize=_FONT + 1, loc="left", fontweight="bold", parse_math=False
+        )
         for axes, shot in zip(line[first:], row.shots, strict=False):
             _draw_shot(axes, shot, picture(shot, colormap, strength), levels)
     return figure
@@ -162,7 +165,7 @@ def _draw_shot(
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     if shot.title:
-        axes.set_title(shot.title, fontsize=_FONT, loc="right")
+        axes.set_title(shot.title, fontsize=_FONT, loc="right", parse_math=False)
 
 
 def write(figure: Any, out: Path, dpi: int) -> None:

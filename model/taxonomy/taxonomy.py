@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
+from model.errors import InputError, one_line
 
 Labels = npt.NDArray[np.bool_]
 Severity = Literal["hard", "soft"]
@@ -23,6 +23,8 @@ Kind = Literal["one_of", "never", "implies", "alone", "some"]
 
 MAX_CLASSES = 62
 """Labels travel as bits of a signed 64-bit integer."""
+LONGEST_NAME, LONGEST_TEXT = 100, 2000
+"""Letters of a class name, and of a help text or rule, that still fit a screen."""
 MANY_SETS = 10_000
 MAX_ENUMERATED = 20
 """Legal label sets are enumerated up to this number of classes."""
@@ -44,6 +46,14 @@ class Class:
     schematic: str = ""
     was: str = ""
     retired: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.name) > LONGEST_NAME or not one_line(self.name):
+            mend = f"Give a class at most {LONGEST_NAME} letters, on one line."
+            raise InputError(f"{self.name[:40]!r} is no name of a class", mend=mend)
+        if len(self.help) > LONGEST_TEXT:
+            mend = f"Say it in at most {LONGEST_TEXT:,} letters."
+            raise InputError(f"the help of class {self.name!r} is too long", mend=mend)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from model.errors import InputError, checked, checked_fields, in_words, parsed_toml
-from model.taxonomy.taxonomy import MAX_CLASSES, Class, Kind, Rule, Severity, Taxonomy, plain
+from model.taxonomy.taxonomy import (
+    LONGEST_TEXT,
+    MAX_CLASSES,
+    Class,
+    Kind,
+    Rule,
+    Severity,
+    Taxonomy,
+    plain,
+)
 
 
 def shipped(name: str = "helium") -> Path:
@@ -107,7 +116,11 @@ class _Reader:
     def _class(self, table: dict[str, Any], n: int) -> Class:
         if not str(table.get("name", "")).strip():
             self._refuse("a class needs a name", "class", n, 'Add name = "…".')
-        found = Class(**checked_fields(table, Class, file=self.path, place=self._line("class", n)))
+        fields = checked_fields(table, Class, file=self.path, place=self._line("class", n))
+        try:
+            found = Class(**fields)
+        except InputError as error:
+            self._refuse(error.what, "class", n, error.mend)
         if found.schematic and not re.fullmatch(r"[\w-]+(\.svg)?", found.schematic):
             what = f"{found.schematic!r} is no name of a schematic"
             self._refuse(what, "class", n, "Name one that comes with the program, or leave it out.")
@@ -148,6 +161,9 @@ class _Reader:
             if name not in names:
                 mend = f"Known classes: {', '.join(sorted(names))}."
                 self._refuse(f"a rule names an unknown class {name!r}", "rule", n, mend)
+        if len(rule.text) > LONGEST_TEXT:
+            mend = f"Say it in at most {LONGEST_TEXT:,} letters."
+            self._refuse("the text of a rule is too long", "rule", n, mend)
         if not left or bool(right) != (rule.kind in ("never", "implies")):
             mend = "Every rule has classes; never and implies also have with."
             self._refuse(f"the rule {rule.kind!r} lacks its classes", "rule", n, mend)

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from labeler.cli.active import add_bench as add_active
-from labeler.cli.output import add_output_options, count, folder, follow, print_json, seed
+from labeler.cli.output import (
+    PlainConsole,
+    add_output_options,
+    count,
+    folder,
+    follow,
+    print_json,
+    seed,
+)
 from labeler.jobs.child import listen
 from labeler.window.process.screen import paint_unseen
 
@@ -207,10 +215,9 @@ def _scale(args: argparse.Namespace) -> int:
     if args.json:
         print_json(found)
         return 0
-    from rich.console import Console
 
     exponents = found["exponents"]
-    console = Console()
+    console = PlainConsole()
     _print_growth(console, found["rows"], exponents)
     console.print(f"The network itself: {found['network_ms']:.1f} ms a shot, whatever N is.")
     return 0
@@ -267,10 +274,9 @@ def _measuring(name: str) -> Callable[..., dict[str, Any]]:
 
 
 def _print(line: Bench, found: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = PlainConsole()
     rates = Table("who", "images/s", title=line.text)
     for name, rate in sorted(found.get("images_per_second", {}).items(), key=lambda i: -i[1]):
         rates.add_row(name, f"{rate:.1f}")

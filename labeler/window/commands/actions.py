@@ -24,6 +24,7 @@ from PyQt6.QtWidgets import (
 from labeler.window.commands import COMMANDS, MENUS, Command, Keymap, When, of_classes
 from labeler.window.commands.key_positions import meant
 from labeler.window.commands.keys import all_spoken, spoken
+from labeler.window.widgets import theme
 from model.taxonomy.taxonomy import Taxonomy
 
 ON_SHOTS = (
@@ -151,7 +152,7 @@ class Actions(QObject):
         ]
 
     def _make(self, command: Command) -> None:
-        action = QAction(command.text, self.host)
+        action = QAction(theme.shown(command.text), self.host)
         action.setCheckable(command.state is not None)
         action.setAutoRepeat(command.repeats)
         action.triggered.connect(self._runner(command))
@@ -170,8 +171,8 @@ class Actions(QObject):
         for id, action in self.by_id.items():
             keys = self.keymap.keys(id)
             action.setShortcuts([QKeySequence(k) for key in keys for k in both_enters(key)])
-            shown = f"{action.text().rstrip('…')} ({spoken(keys[0])})" if keys else action.text()
-            action.setToolTip(shown)
+            text = self.keymap.commands[id].text
+            action.setToolTip(f"{text.rstrip('…')} ({spoken(keys[0])})" if keys else text)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Keep plain keys for whoever writes text; drop repeats that come faster than the paint."""

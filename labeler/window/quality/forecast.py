@@ -110,7 +110,7 @@ class ForecastPage(Page):
         self.again.setEnabled(not self.short_job.is_running)
         which = found["look_for"]
         self.look.setVisible(bool(which) and self.session.predictions.now is not None)
-        self.look.setText(f"Look for {which}")
+        self.look.setText(theme.shown(f"Look for {which}"))
         self.look.setToolTip("The undecided shots that most look like it, for you to decide")
         self._draw_curve(found)
         self.gains.show_rows([_gain(c) for c in found["classes"]])

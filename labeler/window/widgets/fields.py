@@ -30,6 +30,9 @@ class MenuField(QToolButton):
         self.setMenu(self.list)
         self.apply_theme()
 
+    def setText(self, text: str | None) -> None:
+        super().setText(theme.shown(text or ""))
+
     def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         self.setIcon(theme.icon("down", "muted"))
@@ -49,7 +52,8 @@ class ChoiceField(MenuField):
         self._group = QActionGroup(self.list)
         for name in names:
             mark = (marks or {}).get(name)
-            action = QAction(f"{name}\t{mark}" if mark else name, self.list)
+            shown = theme.shown(name)
+            action = QAction(f"{shown}\t{mark}" if mark else shown, self.list)
             action.setCheckable(True)
             action.setData(name)
             action.triggered.connect(lambda _, name=name: choose(name))
@@ -59,7 +63,7 @@ class ChoiceField(MenuField):
 
     def _tick(self) -> None:
         for action in self._group.actions():
-            action.setChecked(action.data() == self.text())
+            action.setChecked(theme.shown(action.data()) == self.text())
 
 
 def tool(icon: str, what: str, press: Callable[[], object]) -> QToolButton:

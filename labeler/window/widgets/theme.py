@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from PyQt6.QtCore import QByteArray, QRectF, Qt
 from PyQt6.QtGui import QColor, QFont, QIcon, QPainter, QPalette, QPixmap
 from PyQt6.QtSvg import QSvgRenderer
-from PyQt6.QtWidgets import QApplication
+from PyQt6.QtWidgets import QApplication, QLabel, QProxyStyle
 
 
 @dataclass(frozen=True)
@@ -121,11 +122,26 @@ def colour(name: str, alpha: float = 1.0) -> QColor:
     return found
 
 
+class PlainStyle(QProxyStyle):
+    """Shows every text as it is, tooltips and message boxes too: names and notes may come from
+    strangers, and Qt takes whatever looks like HTML for HTML, and opens the files that it names."""
+
+    def polish(self, what: Any) -> Any:
+        if isinstance(what, QLabel) and what.textFormat() == Qt.TextFormat.AutoText:
+            what.setTextFormat(Qt.TextFormat.PlainText)
+        return super().polish(what)
+
+
+def shown(text: str) -> str:
+    """A text as buttons and menus want it, which take & for the mark of a key."""
+    return text.replace("&", "&&")
+
+
 def apply(app: QApplication, name: str) -> None:
     """Dress the whole program."""
     global _current
     _current = THEMES[name]
-    app.setStyle("Fusion")
+    app.setStyle(PlainStyle("Fusion"))
     app.setPalette(_palette(_current))
     app.setStyleSheet(_style_sheet(_current))
 

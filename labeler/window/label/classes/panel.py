@@ -210,7 +210,7 @@ class RuleMessages(QFrame):
         if fix:
             button = QToolButton()
             button.setProperty("role", "link")
-            button.setText(f"{fix[:1].upper()}{fix[1:]}  (F)")
+            button.setText(theme.shown(f"{fix[:1].upper()}{fix[1:]}  (F)"))
             button.setToolTip("Apply this fix (F)")
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.clicked.connect(self.session.labelling.fix)

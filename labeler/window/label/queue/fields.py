@@ -60,7 +60,7 @@ class FilterField(MenuField):
         fill_conditions(menu, session, self._choose)
         menu.addSeparator()
         for name, choice in session.queue.saved().items():
-            action = QAction(f"{name}\t{choice.text()}"[:80], menu)
+            action = QAction(theme.shown(f"{name}\t{choice.text()}"[:80]), menu)
             action.triggered.connect(lambda _, name=name: session.queue.use_saved(name))
             menu.addAction(action)
         save = QAction("Save this queue…", menu)
@@ -72,7 +72,7 @@ class FilterField(MenuField):
             forget = menu.addMenu("Delete saved queue")
             assert forget is not None
             for name in saved:
-                action = QAction(name, forget)
+                action = QAction(theme.shown(name), forget)
                 action.triggered.connect(lambda _, name=name: session.queue.delete_saved(name))
                 forget.addAction(action)
 
@@ -136,7 +136,7 @@ class OrderField(MenuField):
         self, menu: QMenu, name: str, text: str, lacking: str, chosen: str | None = None
     ) -> None:
         session = self.session
-        action = QAction(f"{text}\t{lacking}" if lacking else text, menu)
+        action = QAction(theme.shown(f"{text}\t{lacking}" if lacking else text), menu)
         action.setCheckable(True)
         now = session.queue.choice.order
         action.setChecked(now == name or (chosen is not None and now.startswith(NUMBER + text)))
@@ -180,7 +180,8 @@ class Chips(QWidget):
         chip.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         chip.setSizePolicy(self._across, QSizePolicy.Policy.Fixed)
         metrics = chip.fontMetrics()
-        chip.setText(metrics.elidedText(text, Qt.TextElideMode.ElideRight, CHIP_WIDTH))
+        shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, CHIP_WIDTH)
+        chip.setText(theme.shown(shown))
         chip.setToolTip(f"{text}\nA click takes this condition away")
         chip.setAccessibleName(f"Condition {text}, take away")
         chip.clicked.connect(lambda: self.session.queue.widen(condition))
@@ -216,7 +217,7 @@ def _fill_arguments(
     assert line.choices is not None
     for argument in line.choices(session.queue.known):
         if line.typed:
-            action = QAction(f"{argument}…", menu)
+            action = QAction(theme.shown(f"{argument}…"), menu)
             action.triggered.connect(lambda _, a=argument: _ask_range(menu, session, a, choose))
             menu.addAction(action)
         else:
@@ -234,7 +235,7 @@ def _offer(
     n = 0
     if session.opened is not None and not lacking:
         n = int(np.count_nonzero(passes(condition, session.queue.known)))
-    action = QAction(f"{text}\t{lacking or format(n, ',')}", menu)
+    action = QAction(theme.shown(f"{text}\t{lacking or format(n, ',')}"), menu)
     action.setCheckable(True)
     chosen = session.queue.choice.filters or ("all",)
     action.setChecked(condition in chosen and not session.queue.choice.title)
