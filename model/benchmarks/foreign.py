@@ -1,15 +1,19 @@
 """`bench foreign`: does what is learnt from one set of shots hold for another detector's?
 
-Each set trains a network that then reads all labelled shots of the other one; nothing of the
-other set is looked at before, its thresholds and number of epochs included. What is done is kept
-in a JSON file after every step. `quick` begins from a backbone that was trained on this program's
-own simulator: the numbers say so, and the backbone's own reading of the foreign set stands beside.
+With one file (`in_folds`): what the shipped network and the instant head say of shots that this
+program did not simulate, with no label, some and many; every shot is judged once, by what learnt
+from the other folds. With two: each set trains a network that then reads all labelled shots of the
+other one; nothing of the other set is looked at before, its thresholds and number of epochs
+included. What is done is kept in a JSON file after every step. `quick` begins from a backbone that
+was trained on this program's own simulator: the numbers say so, and the backbone's own reading of
+the foreign set stands beside.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +21,24 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from model.active import head
+from model.benchmarks import active
+from model.benchmarks.active_curves import World, labelling
 from model.errors import InputError
 from model.events import Event, event
-from model.metrics import metrics
+from model.metrics import bootstrap, metrics
 from model.output_files import write_text
 from model.prediction.predict import predict
 from model.runs.checkpoint import describe
 from model.runs.folder import backbone_folder
 from model.runs.recipes import Recipe
-from model.shots.table import ShotTable
+from model.shots.table import EVALUATION, TRAINING, ShotTable
 from model.taxonomy.taxonomy import plain
 from model.training.data import with_roles
 from model.training.train import Options, train
 
 Labels = npt.NDArray[np.bool_]
-FILE = "foreign.json"
+FILE, FOLDS_FILE = "foreign.json", "folds.json"
 SHOWN = {
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
@@ -160,7 +167,168 @@ def table_of(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _read(out: Path) -> dict[str, Any]:
-    path = out / FILE
+def _read(out: Path, name: str = FILE) -> dict[str, Any]:
+    path = out / name
     found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return found
+
+
+# -- one file, in folds ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Folds:
+    """How large a study of one file is."""
+
+    parts: int = 5
+    seeds: int = 3
+    chosen: int = 150
+    """Labels that are asked for, as the window asks."""
+    recipe: Recipe | None = None
+    """A network is trained by it on the other folds too; None: none."""
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Of the table."""
+        trained = () if self.recipe is None else (f"all other folds: {self.recipe.name}",)
+        chosen = f"{self.chosen} chosen labels: instant head"
+        return ("no label", chosen, "all other folds: instant head", *trained)
+
+
+IN_FOLDS = {
+    "macro_f1": "macro F1",
+    "rare_f1": "rare F1",
+    "macro_ap": "macro AP",
+    "accuracy": "accuracy",
+    "ece": "calibration error",
+    "contradiction_rate": "contradictions",
+}
+Answers = tuple[npt.NDArray[np.float32], Labels]
+"""Probabilities (N, C) and decided label sets (N, C) of all shots."""
+
+
+def in_folds(
+    table: ShotTable, network: Path, study: Folds, out: Path, stop: Callable[[], bool]
+) -> Iterator[Event]:
+    """Every row for every seed; what is done is kept. Last `finished` with results and a table, or
+    `cancelled`. Raises InputError for shots that cannot all be read, or labels that break rules."""
+    if table.taxonomy is None or not table.labelled.all() or len(table) < study.parts:
+        what, mend = "cannot be judged in folds", "Give labelled shots of the classes of helium."
+        raise InputError(what, file=table.sources[0].path, mend=mend)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"embeddings-{active.digest_of(network)}-{table.fingerprint}.h5"
+    for item in active.embedded(table, network, path, stop):
+        yield item
+        if item["event"] != "progress":
+            return
+    world = active.world_of(path, table, network)
+    done: dict[str, Any] = _read(out, FOLDS_FILE)
+    tasks = [(row, seed) for seed in range(study.seeds) for row in range(len(study.rows))]
+    keys = [
+        f"{study.rows[row]} · {study.parts} folds · seed {seed} · {active.digest_of(network)}"
+        f" · {table.fingerprint}"
+        for row, seed in tasks
+    ]
+    for n, (key, (row, seed)) in enumerate(zip(keys, tasks, strict=True)):
+        yield event("progress", what=study.rows[row], done=n, total=len(tasks))
+        if key in done:
+            continue
+        answers = yield from _out_of_fold(table, world, study, row, seed, out, stop)
+        if answers is None:
+            yield event("cancelled", text="Stopped; the same command goes on later.")
+            return
+        done[key] = numbers_of(answers, world)
+        write_text(out / FOLDS_FILE, json.dumps(done, indent=1))
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in study.rows}
+    for key, (row, _) in zip(keys, tasks, strict=True):
+        found[study.rows[row]].append(done[key])
+    yield event("finished", metrics={}, results=found, table=folds_table(found))
+
+
+def numbers_of(answers: Answers, world: World) -> dict[str, Any]:
+    """The numbers of a row, and the 95 % interval of its macro F1."""
+    probabilities, decided = answers
+    names, taxonomy = world.taxonomy.names, world.taxonomy
+    rare = metrics.rare(names, world.labels)
+    found = metrics.evaluate(probabilities, world.labels, decided, rare=rare, taxonomy=taxonomy)
+    (low, high), _ = bootstrap.intervals_of(decided, world.labels)
+    return {name: found.get(name) for name in IN_FOLDS} | {"low": low, "high": high}
+
+
+def _out_of_fold(
+    table: ShotTable, world: World, study: Folds, row: int, seed: int, out: Path,
+    stop: Callable[[], bool],
+) -> Generator[Event, None, Answers | None]:  # fmt: skip
+    """What is said of every shot by what learnt from the other folds; None where stopped."""
+    fold = np.random.default_rng(seed).permutation(len(table)) % study.parts
+    said = np.zeros(world.labels.shape, np.float32), np.zeros(world.labels.shape, bool)
+    for part in range(study.parts):
+        judge, pool = np.flatnonzero(fold == part), np.flatnonzero(fold != part)
+        if stop():
+            return None
+        if row == 3:
+            assert study.recipe is not None
+            folder = out / "run"
+            role = np.where(fold == part, EVALUATION, TRAINING).astype(np.uint8)
+            options = Options(seed=seed, cache=out / "cache")
+            for item in train(
+                replace(table, role=role), study.recipe, folder, stop=stop, options=options
+            ):
+                if item["event"] == "epoch":
+                    yield event("progress", what=study.rows[row], done=item["epoch"],
+                                total=item["epochs"])  # fmt: skip
+                if item["event"] == "failed":
+                    raise InputError(f"a training failed: {item['text']}")
+            if stop():
+                return None
+            read = yield from _read_by(folder, table.some(judge), out)
+            said[0][judge], said[1][judge] = read
+            continue
+        made = _head(world, pool, study, row, seed)
+        said[0][judge] = made.probabilities(world.embeddings[judge])
+        said[1][judge] = made.decided(said[0][judge])
+    return said
+
+
+def _head(world: World, pool: npt.NDArray[np.int64], study: Folds, row: int, seed: int) -> Any:
+    """The instant head with no label of the pool, as many as are asked for, or all."""
+    if row == 1:
+        most = min(study.chosen, len(pool))
+        counts = [*range(25, most, 25), most]
+        *_, (_, made) = labelling(world, pool, "asked", seed, counts)
+        return made
+    rows = pool if row else pool[:0]
+    return head.fit(
+        world.embeddings[rows], world.labels[rows], world.taxonomy,
+        prior=world.prior, space=world.space,
+    )  # fmt: skip
+
+
+def _read_by(folder: Path, shots: ShotTable, out: Path) -> Generator[Event, None, Answers]:
+    path = out / "read.h5"
+    for item in predict(shots, folder, path):
+        if item["event"] == "failed":
+            raise InputError(item["text"])
+        if item["event"] == "progress":
+            yield event("progress", what="reading", done=item["done"], total=item["total"])
+    with h5py.File(path, "r", locking=False) as file:
+        read = file["probabilities"][()], np.asarray(file["decided"][()], bool)
+    path.unlink()
+    return read
+
+
+def folds_table(found: dict[str, list[dict[str, Any]]]) -> str:
+    """Markdown: a row each, mean over the seeds; of macro F1 also the spread over the seeds and the
+    95 % interval by drawing shots, both ends averaged over the seeds."""
+    lines = ["| what knows how much | " + " | ".join(IN_FOLDS.values()) + " |"]
+    lines.append("|---" * (len(IN_FOLDS) + 1) + "|")
+    for name, seeds in found.items():
+        cells = []
+        for number in IN_FOLDS:
+            values = [s[number] for s in seeds if s[number] is not None]
+            cells.append(f"{np.mean(values):.3f}" if values else "–")
+        spread = np.std([s["macro_f1"] for s in seeds], ddof=1) if len(seeds) > 1 else 0.0
+        low, high = (np.mean([s[end] for s in seeds]) for end in ("low", "high"))
+        cells[0] += f" ± {spread:.3f} [{low:.3f}, {high:.3f}]"
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"

@@ -170,12 +170,24 @@ def add_parsers(subparsers: Any) -> None:
         add_output_options(parser)
         parser.set_defaults(run=_run, line=line)
     foreign = names.add_parser(
-        "foreign", help="train on one set, read another that no one looked at; both ways"
+        "foreign",
+        help="does what was learnt here hold for shots of others?",
+        description="With one file: what is known of its shots with no label, some and many, every"
+        " shot judged once by what learnt from other folds. With two: train on one set, read the"
+        " other that no one looked at; both ways. Interrupted, the same command goes on.",
     )
-    foreign.add_argument("ours", type=Path, metavar="OURS", help="labelled shots")
-    foreign.add_argument("foreign", type=Path, metavar="FOREIGN", help="labelled shots")
-    foreign.add_argument("--recipe", default="quick", metavar="R")
+    foreign.add_argument("ours", type=Path, metavar="FILE", help="labelled shots")
+    foreign.add_argument("foreign", type=Path, nargs="?", metavar="FOREIGN", help="others")
+    foreign.add_argument(
+        "--recipe", metavar="R",
+        help="trains networks; of two files quick, of one file none unless asked for",
+    )  # fmt: skip
     foreign.add_argument("--epochs", type=count, metavar="E", help="instead of the recipe's own")
+    foreign.add_argument("--folds", type=count, default=5, metavar="K")
+    foreign.add_argument("--seeds", type=count, default=3)
+    foreign.add_argument(
+        "--labels", type=count, default=150, metavar="N", help="labels that are asked for"
+    )
     foreign.add_argument("--out", type=folder, default=Path("foreign"), metavar="DIR")
     add_output_options(foreign, events=True)
     foreign.set_defaults(run=_foreign)
@@ -296,15 +308,22 @@ def _foreign(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from labeler.jobs.child import listen
-    from model.benchmarks.foreign import run
+    from model.benchmarks.foreign import Folds, in_folds, run
+    from model.runs.folder import backbone_folder
     from model.runs.recipes import named
     from model.shots.table import table_of_file
 
-    recipe = named(args.recipe)
+    recipe = named(args.recipe or "quick")
     if args.epochs is not None:
         recipe = replace(recipe, epochs=args.epochs, steps=0)
-    tables = table_of_file(args.ours), table_of_file(args.foreign)
-    last = follow(run(*tables, recipe, args.out, listen()), args)
+    ours = table_of_file(args.ours)
+    if args.foreign is None:
+        trained = recipe if args.recipe else None
+        study = Folds(args.folds, args.seeds, args.labels, trained)
+        network = backbone_folder(named("quick").backbone)
+        last = follow(in_folds(ours, network, study, args.out, listen()), args)
+    else:
+        last = follow(run(ours, table_of_file(args.foreign), recipe, args.out, listen()), args)
     if args.json:
         print_json(last)
     elif not args.events:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model.benchmarks import foreign
+from model.benchmarks.active_curves import World
 from model.errors import InputError
 from model.shots.table import table_of_file
 from tests.helpers.shots import make_file, tiny_recipe
@@ -80,3 +81,50 @@ def test_asked_again_it_tells_of_the_seed_that_was_asked_for(table, tmp_path, mo
     for seed, expected in ((0, 0.1), (1, 0.8), (0, 0.1)):
         last = list(foreign.run(table, table, recipe, tmp_path, seed=seed))[-1]
         assert last["results"]["ours → foreign"]["macro_f1"] == expected
+
+
+@pytest.fixture
+def world(table, monkeypatch):
+    rng = np.random.default_rng(0)
+    x = table.labels @ rng.normal(size=(len(table.class_names), 24)) + rng.normal(
+        scale=0.1, size=(len(table), 24)
+    )
+    made = World.of(x.astype(np.float32), table.labels.astype(bool), table.taxonomy, None)
+    monkeypatch.setattr(foreign.active, "embedded", lambda *_: iter(()))
+    monkeypatch.setattr(foreign.active, "world_of", lambda *_: made)
+    monkeypatch.setattr(foreign.active, "digest_of", lambda _: "abc")
+    return made
+
+
+def test_in_folds_every_shot_is_judged_by_what_learnt_from_the_others(
+    table, world, tmp_path, monkeypatch
+):
+    learnt = []
+    fit = foreign.head.fit
+
+    def watched(x, y, *args, **kwargs):
+        learnt.append(len(y))
+        return fit(x, y, *args, **kwargs)
+
+    monkeypatch.setattr(foreign.head, "fit", watched)
+    study = foreign.Folds(parts=4, seeds=1, chosen=10)
+    last = list(foreign.in_folds(table, tmp_path, study, tmp_path, lambda: False))[-1]
+    n = len(table)
+    assert learnt[:4] == [0] * 4
+    assert learnt[-4:] == [n - len(range(k, n, 4)) for k in range(4)]
+    none, some, every = (last["results"][row][0]["macro_f1"] for row in study.rows)
+    assert none < every
+    assert some > none
+    assert last["table"].count("\n") == 5
+    learnt.clear()
+    again = list(foreign.in_folds(table, tmp_path, study, tmp_path, lambda: False))[-1]
+    assert (again["results"], learnt) == (last["results"], [])
+
+
+def test_a_study_in_folds_can_be_stopped_and_needs_labels(table, world, tmp_path):
+    study = foreign.Folds(parts=4, seeds=1)
+    stopped = list(foreign.in_folds(table, tmp_path, study, tmp_path, lambda: True))
+    assert stopped[-1]["event"] == "cancelled"
+    bare = replace(table, labelled=np.zeros(len(table), bool))
+    with pytest.raises(InputError, match="cannot be judged in folds"):
+        list(foreign.in_folds(bare, tmp_path, study, tmp_path, lambda: False))
