@@ -89,7 +89,7 @@ def _link_data(detector: h5py.Group, info: SourceInfo) -> None:
 def is_linkable(info: SourceInfo) -> bool:
     """Whether a virtual dataset can show the shots as they lie: no modules, one file."""
     modules = any("modules" in note for note in info.notes)
-    return info.layout in LINKABLE and ":" not in info.dataset and not modules
+    return info.layout in LINKABLE and not set(":?") & set(info.dataset) and not modules
 
 
 def is_bits(info: SourceInfo) -> bool:

@@ -17,16 +17,19 @@ from model.shots.sources import SourceInfo, examined, open_source
 MOST = 20
 """Datasets that are listed."""
 
+Inside = tuple[tuple[str, tuple[int, ...], str], ...]
+"""(dataset, shape, type) of each."""
+
 
 @dataclass(frozen=True)
 class Look:
-    """`opened` is None where nothing can be opened, for the reason `refused`; `others` are
-    (dataset, shape, type) of an HDF5 file, the largest first."""
+    """`opened` is None where nothing can be opened, for the reason `refused`; `others` are what
+    can be named with --dataset, the largest first."""
 
     path: Path
     opened: SourceInfo | None
     refused: str
-    others: tuple[tuple[str, tuple[int, ...], str], ...]
+    others: Inside
     numbers: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Any]:
@@ -68,19 +71,21 @@ def look(path: Path | str, dataset: str | None = None) -> Look:
 
 def _look(path: Path, dataset: str | None) -> Look:
     opened, refused = None, ""
+    inside: Inside = ()
     numbers: tuple[str, ...] = ()
     try:
         with open_source(path, dataset) as source:
             opened = examined(source)
             numbers = tuple(source.scalars())
+            inside = source.inside()
     except InputError as error:
         if not path.exists():
             raise
         refused = str(error)
-    return Look(path, opened, refused, _datasets(path), numbers)
+    return Look(path, opened, refused, inside or _datasets(path), numbers)
 
 
-def _datasets(path: Path) -> tuple[tuple[str, tuple[int, ...], str], ...]:
+def _datasets(path: Path) -> Inside:
     try:
         with open_file(path) as file:
             found = [(n, d.shape, str(d.dtype)) for n, d in datasets(file) if d.ndim >= 2]

@@ -16,6 +16,7 @@ from model.shots.invalid import invalid
 from model.shots.invalid import said as markers_said
 from model.shots.layouts import Closable, Geometry, Layout, open_layout
 from model.shots.layouts.base import Counts, FileLabels, Scalars
+from model.shots.layouts.formats import Foreign
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,10 @@ class Source:
             what = f"its numbers per shot cannot be read ({error})"
             mend = "Copy the file again from its origin."
             raise InputError(what, file=self.info.path, mend=mend) from error
+
+    def inside(self) -> tuple[tuple[str, tuple[int, ...], str], ...]:
+        """(dataset, shape, type) of what can be named in a file that is no HDF5."""
+        return self._layout.inside() if isinstance(self._layout, Foreign) else ()
 
     def close(self) -> None:
         """Let go of the file."""

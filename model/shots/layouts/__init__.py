@@ -8,7 +8,7 @@ from typing import Protocol
 
 from model.shots.hdf5 import open_file
 from model.shots.layouts.base import FileLabels, Geometry, Layout
-from model.shots.layouts.formats import format_of
+from model.shots.layouts.formats import format_of, format_of_hdf5
 from model.shots.layouts.recognition import recognise
 
 __all__ = ["FileLabels", "Geometry", "Layout", "open_layout", "recognise"]
@@ -37,6 +37,12 @@ def open_layout(
         return found, found
     file = open_file(path)
     try:
+        named = (dataset or "").partition("?")[0]
+        foreign = None if named and named in file else format_of_hdf5(file)
+        if foreign is not None:
+            file.close()
+            found = foreign(path, dataset or None, shot_names)
+            return found, found
         return file, recognise(file, dataset, shot_names, layout)
     except BaseException:
         file.close()

@@ -127,6 +127,7 @@ class Stack:
         self._counted = () if len(shape) == 2 else shape[: max(1, len(shape) - 3)]
         self.n_shots = int(np.prod(self._counted, dtype=np.int64))
         frame = shape[len(self._counted) :]
+        self.modules = (int(frame[0]), int(frame[1]), int(frame[2])) if len(frame) == 3 else None
         self.shape = (int(np.prod(frame[:-1])), int(frame[-1]))
 
     def refresh(self) -> None:

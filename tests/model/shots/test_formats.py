@@ -148,3 +148,114 @@ def test_a_look_into_a_folder_says_what_would_be_opened(tmp_path):
     assert "opens *.npy: 3 shots of 40 × 48 int32" in said
     assert "layout pictures" in said
     assert "3 files in the order of their names" in said
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_zarr_store_is_read_with_its_mask_numbers_and_modules(tmp_path, version):
+    zarr = pytest.importorskip("zarr")
+    shots, modules = counts(9), counts(6 * 4).reshape(3, 2, 4, 40, 48)
+    good = np.ones((40, 48), np.uint8)
+    good[3] = 0
+    store = zarr.open_group(tmp_path / "run.zarr", mode="w", zarr_format=version)
+    for name, values, chunks in (
+        ("entry/shots", shots, (4, 40, 48)), ("entry/mask", good, (40, 48)),
+        ("entry/pulse_id", np.arange(9), (9,)), ("modules", modules, (1, 1, 4, 40, 48)),
+    ):  # fmt: skip
+        store.create_array(name, shape=values.shape, chunks=chunks, dtype=values.dtype)[...] = (
+            values
+        )
+    with open_source(tmp_path / "run.zarr", "entry/shots") as source:
+        assert (source.info.layout, source.info.n_shots) == ("zarr", 9)
+        assert all(np.array_equal(source.read(k), shots[k]) for k in range(9))
+        assert np.array_equal(source.shot(2)[1], good != 0)
+        assert source.scalars()["pulse_id"].tolist() == list(range(9))
+    with open_source(tmp_path / "run.zarr") as source:
+        assert source.info.dataset == "modules"
+        assert np.array_equal(source.read(3), modules[1, 1].reshape(-1, 48))
+    said = "\n".join(look(tmp_path / "run.zarr").lines())
+    assert "4 detector modules, one above the other" in said
+    assert "entry/shots  9 × 40 × 48 int32" in said
+    with pytest.raises(InputError, match=r"no such array of shots.*There are:"):
+        open_source(tmp_path / "run.zarr", "entry/nothing")
+
+
+def test_a_damaged_chunk_of_a_zarr_store_spoils_only_its_shots(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    shots = counts(4)
+    array = zarr.create_array(
+        tmp_path / "a.zarr", shape=shots.shape, chunks=(1, 40, 48), dtype=shots.dtype
+    )
+    array[...] = shots
+    (tmp_path / "a.zarr/c/2/0/0").write_bytes(b"nothing")
+    with open_source(tmp_path / "a.zarr") as source:
+        assert np.array_equal(source.read(3), shots[3])
+        with pytest.raises(InputError, match="shot 3: the shot cannot be read"):
+            source.read(2)
+
+
+def write_emc(path: Path, shots: np.ndarray) -> None:
+    """Binary, as Dragonfly's writer lays it out."""
+    flat = shots.reshape(len(shots), -1)
+    ones = [np.flatnonzero(s == 1) for s in flat]
+    multi = [np.flatnonzero(s > 1) for s in flat]
+    with path.open("wb") as stream:
+        np.array([len(shots), flat.shape[1]], "<i4").tofile(stream)
+        stream.seek(1024)
+        for part in ([len(o) for o in ones], [len(m) for m in multi]):
+            np.array(part, "<i4").tofile(stream)
+        for part in (*ones, *multi, *(s[m] for s, m in zip(flat, multi, strict=True))):
+            np.asarray(part).astype("<i4").tofile(stream)
+
+
+def write_detector(path: Path, shape: tuple[int, int], bad: int) -> None:
+    """Pixels on a flat detector, 300 pixels away, as Dragonfly's make_detector has them."""
+    y, x = (v.ravel() - (s - 1) / 2 for v, s in zip(np.indices(shape), shape, strict=True))
+    far, radius = 300.0, 120.0
+    norm = np.sqrt(x**2 + y**2 + far**2)
+    q = radius * np.stack([y / norm, x / norm, far / norm - 1])
+    kind = np.zeros(y.size)
+    kind[bad], kind[bad + 1] = 2, 1
+    table = np.column_stack([*q, np.ones(y.size), kind])
+    np.savetxt(path, table, header=f"{y.size} {far} {radius}", comments="", fmt="%.10e")
+
+
+def test_photons_of_dragonfly_lie_where_the_detector_file_says(tmp_path):
+    shots = np.random.default_rng(3).poisson(0.4, (6, 30, 22))
+    write_emc(tmp_path / "photons.emc", shots)
+    write_detector(tmp_path / "det.dat", (30, 22), bad=7)
+    info = probe(tmp_path / "photons.emc")
+    assert (info.layout, info.dataset, info.shape) == ("emc", "det.dat", (30, 22))
+    assert info.geometry.centre == pytest.approx((14.5, 10.5))
+    with open_source(tmp_path / "photons.emc") as source:
+        assert all(np.array_equal(source.read(k), shots[k]) for k in range(6))
+        mask = source.shot(0)[1]
+    assert mask is not None
+    assert np.flatnonzero(~mask.ravel()).tolist() == [7]
+    with h5py.File(tmp_path / "photons.h5", "w") as file:
+        file["num_pix"] = [30 * 22]
+        kind = h5py.vlen_dtype(np.int32)
+        for name, values in (
+            ("place_ones", [np.flatnonzero(s == 1) for s in shots]),
+            ("place_multi", [np.flatnonzero(s > 1) for s in shots]),
+            ("count_multi", [s[s > 1] for s in shots]),
+        ):
+            dataset = file.create_dataset(name, (6,), kind)
+            for k, value in enumerate(values):
+                dataset[k] = value
+    with open_source(tmp_path / "photons.h5", "30x22") as source:
+        assert all(np.array_equal(source.read(k), shots[k]) for k in range(6))
+
+
+def test_photons_without_their_detector_are_refused_in_words(tmp_path):
+    shots = np.random.default_rng(3).poisson(0.4, (6, 30, 22))
+    write_emc(tmp_path / "photons.emc", shots)
+    with pytest.raises(InputError, match=r"detector file of its 660 pixels.*--dataset 185x194"):
+        open_source(tmp_path / "photons.emc")
+    write_detector(tmp_path / "other.dat", (30, 23), bad=7)
+    with pytest.raises(InputError, match=r"other\.dat: is of a detector of 690 pixels.*have 660"):
+        open_source(tmp_path / "photons.emc", "other.dat")
+    with pytest.raises(InputError, match="660 pixels, not 30 × 23"):
+        open_source(tmp_path / "photons.emc", "30x23")
+    (tmp_path / "short.emc").write_bytes((tmp_path / "photons.emc").read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"short\.emc: the file is cut short"):
+        open_source(tmp_path / "short.emc")

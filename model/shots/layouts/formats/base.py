@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -32,6 +33,11 @@ class Foreign:
     def fits(cls, path: Path) -> bool:
         """Whether a path is of this format, by a look that costs nothing."""
         raise NotImplementedError
+
+    @classmethod
+    def fits_hdf5(cls, file: h5py.File) -> bool:
+        """Whether an open HDF5 file is of this format."""
+        return False
 
     def __init__(
         self, path: Path, dataset: str | None = None, shot_names: Sequence[str] | None = None
