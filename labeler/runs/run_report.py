@@ -65,6 +65,8 @@ class RunReport:
     interval: tuple[float, float] | None = None
     constant: dict[str, float] = field(default_factory=dict)
     """The same metrics of one constant answer for every shot; empty where unknown."""
+    at_random: bool = False
+    """Whether it was judged on random checks, which say what holds of all shots."""
 
     @property
     def has_network(self) -> bool:
@@ -137,6 +139,7 @@ def read_report(number: int, folder: Path) -> RunReport:
         _take(run, item)
     final = _json(run.folder / names.METRICS)
     run.metrics |= _numbers(final.get("evaluation"))
+    run.at_random = final.get("judged_on") == "random checks"
     run.constant = _numbers(final.get("constant"))
     run.seconds = float(final.get("seconds") or run.seconds)
     per_class = final.get("per_class") or {}

@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from labeler.project.folder import CACHE
 from labeler.project.preparation import preparation_of
 from labeler.project.project import Project
+from labeler.project.store.records import SKIPPED
+from labeler.runs.predictions import Predictions
+from model.active.audit import audited
 from model.errors import InputError
 from model.events import Event, event, to_line
 from model.prediction.predict import predict
@@ -55,13 +59,14 @@ def train_project(folder: Path, recipe: Recipe, wishes: Wishes, stop: Stop) -> I
     with Project.open(folder) as project:
         project.refuse_changed()
         before = project.shot_table().offered()
-        table = with_roles(before, wishes.seed)
+        checks = _random_checks(project, before)
+        table = with_roles(before, wishes.seed, checks=checks)
         decided = np.flatnonzero(table.role != before.role)
         project.store.set_roles(decided, table.role[decided])
         out = wishes.out or _run_folder(project, wishes.resume)
         warm = project.run_given(wishes.warm_start) if wishes.warm_start else None
         cache, preparation = project.folder / CACHE, preparation_of(project)
-    options = Options(wishes.seed, wishes.devices, wishes.resume, warm, cache, preparation)
+    options = Options(wishes.seed, wishes.devices, wishes.resume, warm, cache, checks, preparation)
     trained: Event = {}
     for item in train(table, recipe, out, stop=stop, options=options):
         if item["event"] in ("finished", "cancelled") and item.get("run"):
@@ -79,6 +84,21 @@ def train_project(folder: Path, recipe: Recipe, wishes: Wishes, stop: Stop) -> I
     with (out / EVENTS).open("a", encoding="utf-8") as log:
         log.write(to_line(last) + "\n")
     yield last
+
+
+def _random_checks(project: Project, table: ShotTable) -> npt.NDArray[np.int64]:
+    """The labelled shots that are a random draw of all, in its order; skipped ones, and those that
+    the network in use could not read, are passed over."""
+    askable = table.labelled | ((project.merged_state().status & SKIPPED) == 0)
+    run = project.current_run
+    if run is not None:
+        try:
+            path = project.run_folder(run) / PREDICTIONS
+            found = Predictions.open(path, project.taxonomy, len(table))
+            askable &= table.labelled | found.readable
+        except InputError:  # it has read none: then all count
+            pass
+    return np.asarray(audited(table.labelled, 0, askable), np.int64)
 
 
 def _predicted(table: ShotTable, out: Path, stop: Stop) -> Iterator[Event]:

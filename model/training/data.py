@@ -29,8 +29,12 @@ from model.training.split import stratified_choice, stratified_roles
 Rows = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Roles = npt.NDArray[np.uint8]
+_NO_ROWS: Rows = np.zeros(0, np.int64)
 EVALUATION_SHARE = 0.15
 """Of the labelled shots, as in the paper."""
+FEWEST_CHECKS = 50
+"""Random checks from which on they alone judge: labels that were asked for are harder than shots
+are, and a score on them says little of all shots."""
 _SAMPLE = 512
 _DEVICE_SHARE = 0.25
 
@@ -53,6 +57,8 @@ class TrainingData:
     """Whether the shots are correlation maps already."""
     met: int = 0
     """Evaluation shots on which the network that this begins from was trained."""
+    at_random: bool = False
+    """Whether the evaluation shots are a random draw of all shots, see `with_roles`."""
     _squares: Tensor | npt.NDArray[np.generic] | None = None
     _position: dict[int, int] = field(default_factory=dict)
 
@@ -214,19 +220,38 @@ def in_hard_error(table: ShotTable) -> npt.NDArray[np.bool_]:
     return np.asarray(table.labelled & broken)
 
 
-def with_roles(table: ShotTable, seed: int = 0, seen: Flags | None = None) -> ShotTable:
+def with_roles(
+    table: ShotTable, seed: int = 0, seen: Flags | None = None, checks: Rows = _NO_ROWS
+) -> ShotTable:
     """The table with a role for every usable labelled shot, 15 % of them for evaluation.
 
     seen: (N,) shots on which a network was trained already; as long as enough others are there,
-    they train again and do not judge. Raises InputError where too few shots are labelled.
+    they train again and do not judge. checks: rows of a random draw of all shots, in its order;
+    where enough of them never trained, these are the evaluation shots, and of the others no more.
+    Raises InputError where too few shots are labelled.
     """
     usable = np.asarray(table.labelled & ~in_hard_error(table))
+    judging = _checks_that_judge(table, usable, checks)
+    if len(judging):
+        role = np.where(usable & (table.role == UNDECIDED), TRAINING, table.role)
+        role[judging] = EVALUATION
+        return replace(table, role=role.astype(np.uint8))
     if seen is not None:
         known = usable & seen & (table.role == UNDECIDED)
         role = _split(table, usable, np.where(known, TRAINING, table.role), seed)
         if _enough(usable & (role == EVALUATION) & ~seen, usable):
             return replace(table, role=role)
     return replace(table, role=_split(table, usable, table.role, seed))
+
+
+def _checks_that_judge(table: ShotTable, usable: Flags, checks: Rows) -> Rows:
+    """The first of a random draw that never trained, as many as judge; none where too few, or where
+    all labelled shots are of the draw: then a stratified part is as fair and more even."""
+    most = max(FEWEST_CHECKS, round(EVALUATION_SHARE * int(usable.sum())))
+    found = checks[usable[checks] & (table.role[checks] != TRAINING)][:most]
+    chosen = usable.sum() > len(checks)
+    some = chosen and len(found) >= FEWEST_CHECKS and 2 * len(found) <= usable.sum()
+    return found if some else _NO_ROWS
 
 
 def _split(table: ShotTable, usable: Flags, role: Roles, seed: int) -> Roles:
@@ -238,11 +263,18 @@ def _enough(judging: Flags, usable: Flags) -> bool:
     return bool(judging.any() and 2 * judging.sum() >= round(EVALUATION_SHARE * usable.sum()))
 
 
-def prepare(table: ShotTable, recipe: Recipe, seed: int, seen: Flags | None = None) -> TrainingData:
+def prepare(
+    table: ShotTable,
+    recipe: Recipe,
+    seed: int,
+    seen: Flags | None = None,
+    checks: Rows = _NO_ROWS,
+) -> TrainingData:
     """Choose the rows: drop hard errors, keep given roles, split the others, set tuning aside.
 
-    seen: as in `with_roles`; evaluation shots among them are left out, or where too few would
-    remain, counted in `met`. Raises InputError where nothing can be learned from these labels.
+    seen, checks: as in `with_roles`; evaluation shots that were seen are left out, or where too few
+    would remain, counted in `met`; where enough checks judge, other evaluation shots do not.
+    Raises InputError where nothing can be learned from these labels.
     """
     taxonomy = table.taxonomy or Taxonomy("classes", [], [])
     labels = table.labels.astype(bool)
@@ -251,9 +283,12 @@ def prepare(table: ShotTable, recipe: Recipe, seed: int, seen: Flags | None = No
     notes: list[str] = []
     if wrong.any():
         notes.append(f"Left out {_shots(int(wrong.sum()))} whose labels break a hard rule.")
-    roles = with_roles(table, seed, seen).role
+    drawn = _checks_that_judge(table, usable, checks)
+    roles = with_roles(table, seed, seen, checks).role
     training = np.flatnonzero(usable & (roles == TRAINING))
     judging, met = usable & (roles == EVALUATION), 0
+    if len(drawn):
+        judging = np.isin(np.arange(len(table)), drawn)
     if seen is not None and (judging & seen).any():
         judging, met = _unseen(judging, seen, usable, notes)
     evaluation = np.flatnonzero(judging)
@@ -267,8 +302,9 @@ def prepare(table: ShotTable, recipe: Recipe, seed: int, seen: Flags | None = No
     preprocessing = recipe.preprocessing()
     excluded = int(wrong.sum())
     return TrainingData(
-        table, taxonomy, preprocessing, training, tuning, evaluation, excluded, notes, met=met
-    )
+        table, taxonomy, preprocessing, training, tuning, evaluation, excluded, notes, met=met,
+        at_random=bool(len(drawn)),
+    )  # fmt: skip
 
 
 def _unseen(judging: Flags, seen: Flags, usable: Flags, notes: list[str]) -> tuple[Flags, int]:

@@ -70,6 +70,8 @@ class Options:
     """Run folder whose weights are the first ones; the shots that they learnt do not judge."""
     cache: Path | None = None
     """Folder of reduced shots, shared by runs; None: inside the run folder."""
+    checks: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Rows of a random draw of all shots, which judge where there are enough, see `with_roles`."""
     preparation: Preparation = field(default_factory=Preparation)
     """What is done to every shot first; it travels with the run."""
 
@@ -189,7 +191,7 @@ def _prepared(
     table: ShotTable, recipe: Recipe, options: Options, before: Hashes
 ) -> tuple[TrainingData, Recipe]:
     """What there is to learn from, and the recipe with as many epochs as that needs."""
-    data = prepare(table, recipe, options.seed, _seen(table, before))
+    data = prepare(table, recipe, options.seed, _seen(table, before), options.checks)
     data.preprocessing = replace(data.preprocessing, preparation=options.preparation)
     data.of_maps = are_maps(table.sources)
     if recipe.count_scale and not data.of_maps:
@@ -403,6 +405,7 @@ def _finish(loop: Loop, seconds: float) -> Event:
         "thresholds": dict(zip(data.table.class_names, thresholds.tolist(), strict=True)),
         "shots": {k: len(getattr(data, k)) for k in ("training", "tuning", "evaluation")},
         "evaluation_trained_on_before": data.met,
+        "judged_on": "random checks" if data.at_random else "kept aside",
         "seconds": seconds + loop.seconds_before,
         "best_step": loop.best["step"],
         "best_untuned": loop.best["metrics"],

@@ -133,4 +133,5 @@ class ChangesPane(QWidget):
 def _judged(run: RunReport) -> str:
     """Where the numbers of a run come from."""
     shots = run.judged
-    return f"On the {shots:,} evaluation shots of this run." if shots else ""
+    which = ", random checks all of them" if run.at_random else ""
+    return f"On the {shots:,} evaluation shots of this run{which}." if shots else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from model.errors import InputError
 from model.preprocessing.cache import ShotCache
 from model.preprocessing.network_input import Preprocessing
+from model.runs.recipes import named
 from model.shots.table import EVALUATION, TRAINING, table_of_file
+from model.training.data import FEWEST_CHECKS, prepare, with_roles
 from model.training.split import stratified_choice, stratified_roles
 from tests.helpers.shots import make_file, make_shots, write_file
 
@@ -53,6 +56,45 @@ def test_the_real_labels_are_split_in_proportion():
     chosen = stratified_choice(labels.astype(np.uint8), 1090, 0)
     shares = labels[chosen].sum(0) / labels.sum(0)
     np.testing.assert_allclose(shares, 0.15, atol=0.02)
+
+
+def table_of(tmp_path, labelled=300, role=None):
+    """400 shots without pictures worth reading, the first ones labelled."""
+    images, labels = np.zeros((400, 4, 4), np.uint16), np.tile(np.eye(5, dtype=np.uint8), (80, 1))
+    labels[:, 0] |= labels[:, 1]
+    labels[:, 2] |= labels[:, 3]
+    table = table_of_file(write_file(tmp_path / "a.h5", images, labels))
+    role = np.zeros(400, np.uint8) if role is None else role
+    return replace(table, labelled=np.arange(400) < labelled, role=role)
+
+
+@pytest.mark.parametrize("checks", [60, 120])
+def test_random_checks_alone_judge_where_there_are_enough(tmp_path, checks):
+    table = table_of(tmp_path)
+    drawn = np.random.default_rng(1).permutation(300)[:checks]
+    roles = with_roles(table, checks=drawn).role
+    judging = np.flatnonzero(roles == EVALUATION)
+    assert sorted(drawn[: len(judging)]) == judging.tolist(), "the first of the draw, no others"
+    assert len(judging) == FEWEST_CHECKS
+    data = prepare(replace(table, role=roles), named("quick"), 0, checks=drawn)
+    assert data.evaluation.tolist() == judging.tolist()
+    assert data.at_random
+    assert len(data.training) + len(data.tuning) == 250
+
+
+def test_checks_that_trained_do_not_judge_and_too_few_leave_the_split_as_it_is(tmp_path):
+    role = np.zeros(400, np.uint8)
+    role[:40] = EVALUATION
+    role[40:200] = TRAINING
+    table, drawn = table_of(tmp_path, role=role), np.arange(150, 270)
+    roles = with_roles(table, checks=drawn).role
+    assert (roles[:40] == EVALUATION).all()
+    assert (roles[40:200] == TRAINING).all()
+    data = prepare(replace(table, role=roles), named("quick"), 0, checks=drawn)
+    assert data.evaluation.tolist() == list(range(200, 250)), "what was kept aside before sits out"
+    for few in (drawn[:60], np.arange(300)):
+        plain = prepare(table, named("quick"), 0, checks=few)
+        assert (len(plain.evaluation), plain.at_random) == (45, False)
 
 
 def test_the_split_is_repeatable_and_shuffled():
