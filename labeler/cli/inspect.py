@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -67,7 +68,7 @@ def _add_faithfulness(subparsers: Any) -> None:
         description="Take the hottest places out of shots, and put them alone back in: how much"
         " faster does the class go and come than by chance, and than by occlusion?"
         " With --truth: does heat of every form lie where the cause of a class is known to be, on"
-        " simulated shots?",
+        " simulated shots? Kept in the run's folder, where the window looks for it.",
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     parser.add_argument("file", type=Path, nargs="?", metavar="FILE_OR_PROJECT")
@@ -182,12 +183,14 @@ def _measuring(args: argparse.Namespace) -> Iterator[Event]:
 
 
 def _truth(args: argparse.Namespace) -> Iterator[Event]:
+    from model.heatmaps.truth_table import RESULT
     from model.inspection.truth import TruthStudy, measure
 
     stop = listen()
     run = args.run_folder if args.file is None else run_for(args.file, args.run_folder)
     study = TruthStudy(tuple(args.classes or ()), args.shots or 30, args.seed)
-    yield from measure(run, study, args.out, stop)
+    whole = not args.classes and os.access(run, os.W_OK)
+    yield from measure(run, study, args.out or (run / RESULT if whole else None), stop)
 
 
 def _print_truth(last: Event) -> None:

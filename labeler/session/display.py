@@ -1,4 +1,4 @@
-"""How shots are drawn, and which heatmap lies on them. The same for all shots until changed."""
+"""How shots are drawn, the same for all until changed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from PyQt6.QtCore import pyqtSignal
 
 from labeler.session.cursor import Cursor
 from labeler.session.opened import SessionPart
-from labeler.session.predictions import ModelReadings
-from labeler.session.suggestions import Suggestions
 from model.preprocessing.display import Overlay, Screen, auto_levels
 
 
@@ -92,77 +90,3 @@ class Display(SessionPart):
         if isinstance(counts, np.ndarray):
             low, high = auto_levels(counts, self.cursor.mask())
             self.change(low=low, high=high)
-
-
-class Heat(SessionPart):
-    """The heatmap on the shot on screen: of which class, and whether it is shown."""
-
-    heat_changed = pyqtSignal()
-
-    def __init__(
-        self,
-        cursor: Cursor,
-        predictions: ModelReadings,
-        suggestions: Suggestions,
-        display: Display,
-    ) -> None:
-        super().__init__()
-        self.cursor, self.predictions = cursor, predictions
-        self.suggestions, self.display = suggestions, display
-        self.class_index: int | None = None
-        self.on = False
-
-    def end(self) -> None:
-        """Classes belong to one project."""
-        super().end()
-        self.class_index, self.on = None, False
-
-    def show(self, class_index: int | None) -> None:
-        """Put a class's heatmap on the pattern; the class already shown, or None, takes it off."""
-        same = self.on and class_index == self.class_index
-        self.on = class_index is not None and not same
-        self.class_index = self.class_index if class_index is None else class_index
-        self._announce()
-
-    def toggle(self) -> None:
-        """Heatmap on or off; the class is the last chosen one, else the model's likeliest."""
-        run = self.predictions.run
-        if run is None:
-            self.noted.emit("info", "No heatmaps yet: press Retrain to make a first run.")
-            return
-        if self.class_index is None and self.cursor.row >= 0:
-            self.class_index = int(np.argmax(run.probabilities[self.cursor.row]))
-        self.on = not self.on
-        self._announce()
-
-    def _announce(self) -> None:
-        """Bring the map's pane where the heat lies there."""
-        if self.on and self.reads_maps and not self.display.panes.correlation:
-            self.display.change(correlation=True)
-        self.heat_changed.emit()
-
-    @property
-    def reads_maps(self) -> bool:
-        """Whether the run in use reads correlation maps, not patterns."""
-        run = self.predictions.run
-        return run is not None and run.input == "correlation"
-
-    def on_pattern(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-        """(y, x) in [0, 1] of the chosen class on the shot on screen; None where it is off.
-
-        None too where the network reads correlation maps: its heat lies there (`on_map`).
-        """
-        return None if self.reads_maps else self._values(shape)
-
-    def on_map(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-        """(q_i, q_j) in [0, 1] of the chosen class on the shot's correlation map; else None."""
-        return self._values(shape) if self.reads_maps else None
-
-    def _values(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
-        """None also while the reading of the shot is hidden."""
-        run, row = self.predictions.run, self.cursor.row
-        if not self.on or self.class_index is None or run is None or row < 0:
-            return None
-        if self.suggestions.is_hidden():
-            return None
-        return run.heatmap(row, self.class_index, shape, self.display.overlay.form)

@@ -12,7 +12,7 @@ from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.quality.breaks import Breaks
 from labeler.quality.pace import Pace
 from labeler.session.cursor import Cursor
-from labeler.session.display import Heat
+from labeler.session.heat import Heat
 from labeler.session.labels import Labels, Target
 from labeler.session.opened import SessionPart
 from labeler.session.predictions import ModelReadings

@@ -19,7 +19,8 @@ from labeler.session.background.live import LiveWatch
 from labeler.session.background.other_windows import OtherWindows
 from labeler.session.background.training import Training
 from labeler.session.cursor import Cursor
-from labeler.session.display import Display, Heat
+from labeler.session.display import Display
+from labeler.session.heat import Heat
 from labeler.session.labelling import Labelling
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart, open_project, remember

@@ -7,6 +7,7 @@ matter.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,18 @@ def enlarge(
     down = _weights(shape[0], h, (field[0], field[2]), (box[0], box[2]))
     across = _weights(shape[1], w, (field[1], field[3]), (box[1], box[3]))
     return np.clip(down @ heat @ across.T, 0, 1)
+
+
+def detector(
+    counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.bool_] | None:
+    """(y, x) True where a shot saw anything: its mask; without one, the disc in the picture where
+    nothing at all lies beyond it, else None: everywhere."""
+    if mask is not None:
+        return mask
+    y, x = (np.linspace(-1, 1, n) for n in counts.shape)
+    disc = np.hypot(y[:, None], x) <= 1
+    return None if counts[~disc].any() else disc
 
 
 def lost_share(heat: Heat, good: npt.NDArray[np.bool_]) -> float:

@@ -26,7 +26,7 @@ import numpy.typing as npt
 import torch
 
 from model.errors import InputError
-from model.heatmaps.forms import HEAT_FORMS
+from model.heatmaps.forms import HEAT_FORMS, UNSEEN
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.inspection.occlusion import ring_medians
@@ -40,8 +40,6 @@ SECTORS = 8
 """They overlap, each fading out where the next one is full."""
 CELL = 4
 """Pixels of the network's input that a cell of the finer forms is wide."""
-UNSEEN = 0.02
-"""A class less likely than this is not seen by the network: there is nothing to explain."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from model.errors import InputError
 from model.heatmaps.geometry import Box, Heat, enlarge
@@ -53,15 +54,26 @@ class ReadShots:
 
 
 class Reader:
-    """The network of a run, ready to read shots. Raises InputError where there is none."""
+    """The network of a run, ready to read shots. Raises InputError where there is none.
 
-    def __init__(self, run: Path, class_names: Sequence[str] | None = None) -> None:
+    few: a shot at a time, by one thread of this process, beside somebody who works.
+    """
+
+    def __init__(
+        self, run: Path, class_names: Sequence[str] | None = None, *, few: bool = False
+    ) -> None:
         network, self.about = checkpoint.load(Path(run), class_names)
         self.network = network
         self.head = PooledHead.of(network)
         self.size = self.about.preprocessing.size
         shape = (self.about.channels, self.size, self.size)
-        self.engine, _ = inference.choose(network, shape)
+        if few:
+            torch.set_num_threads(1)
+            self.engine: inference.InferenceEngine = inference.TorchEngine(
+                network.body, 1, torch.device("cpu")
+            )
+        else:
+            self.engine, _ = inference.choose(network, shape)
         self.cells = cell_box(network, self.size, inference.grid(network, shape))
         self.names = self.about.class_names
 
@@ -142,9 +154,16 @@ class Reader:
         box: Box | None = None,
     ) -> Heat:
         """The same onto the shot as it is in its file, which the preparation moved by `shift`."""
+        return enlarge(cells, shape, *self.placed(shape, shift, box))
+
+    def placed(
+        self, shape: tuple[int, int], shift: tuple[float, float], box: Box | None = None
+    ) -> tuple[Box, Box]:
+        """What the network saw of a shot in its file, and what cells that tile `box` tile there,
+        both as fractions of the shot."""
         y0, x0, y1, x1 = self.about.preprocessing.field(shape)
         field = (y0 - shift[0], x0 - shift[1], y1 - shift[0], x1 - shift[1])
-        return enlarge(cells, shape, field, within(field, box or self.cells))
+        return field, within(field, box or self.cells)
 
 
 def some_rows(table: ShotTable, most: int, seed: int) -> Rows:

@@ -32,6 +32,7 @@ from model.errors import InputError
 from model.events import Event, event
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import Heat
+from model.heatmaps.truth_table import is_result
 from model.inspection.faithfulness import areas, curves
 from model.inspection.heat import Explainer
 from model.inspection.occlusion import envelope_of, ring_medians
@@ -44,8 +45,6 @@ from model.simulate.shot import SimulationRecipe, make_shot, targets
 from model.taxonomy import decoding
 
 Flags = npt.NDArray[np.bool_]
-RESULT = "truth.json"
-"""In a run folder."""
 CONTROLS = ("brightness", "excess")
 BLOCK = 16
 """Cases that are read at a time."""
@@ -108,7 +107,7 @@ def measure(
     """
     if out is not None:
         need_folder(out)
-        check_own(out, [], _is_result)
+        check_own(out, [], is_result)
     reader = Reader(run)
     if reader.about.preprocessing.input != "pattern":
         mend = "Choose a run that looks at the patterns themselves."
@@ -281,14 +280,6 @@ def _result(
     }  # fmt: skip
 
 
-def _is_result(path: Path) -> bool:
-    """Whether a file is what an earlier call left, so that it may be written again."""
-    try:
-        return {"classes", "best", "unseen"} <= set(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return False
-
-
 def _composites(found: dict[str, Any], best: dict[str, str]) -> float | None:
     """Mean over the classes of the best form's score on halves; None without any."""
     halves = [
@@ -297,16 +288,3 @@ def _composites(found: dict[str, Any], best: dict[str, str]) -> float | None:
         if name in best and "half" in questions
     ]
     return float(np.mean(halves)) if halves else None
-
-
-def in_words(result: dict[str, Any], name: str, form: str) -> str:
-    """How well a form did for a class, in one line; empty where that was not measured."""
-    if form not in result.get("forms", ()) or name not in result.get("best", {}):
-        return ""
-    question, found = next(iter(result["classes"][name].items()))
-    mine = found["scores"][form]
-    if question == "axis":
-        does = f"{mine['share']:.0%} of this heat lies near the ridge"
-    else:
-        does = f"it finds the place with AUC {mine['mean']:.2f} (.5 is chance)"
-    return f"On {found['cases']} simulated shots of {name}, {does}."

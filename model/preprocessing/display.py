@@ -112,14 +112,18 @@ class Overlay:
     contours: bool = True
     transparency: bool = True
     strength: float = 0.7
-    form: str = "paper"
-    """Of Grad-CAM++: one of `explain.FORMS`."""
+    form: str = ""
+    """Of heat, one of `model.heatmaps.forms`; '': that which did best for the class."""
 
-    def shade(self, picture: Picture, heat: npt.NDArray[np.float32]) -> Picture:
-        """The picture (y, x), darker where the heatmap (y, x) in [0, 1] is weak."""
+    def shade(
+        self, picture: Picture, heat: npt.NDArray[np.float32], *, fine: bool = False
+    ) -> Picture:
+        """The picture (y, x), darker where the heatmap (y, x) in [0, 1] is weak; half as much
+        where it is fine, which would else leave nothing of the shot."""
         if not self.transparency or self.strength <= 0:
             return picture
-        share = 1 - self.strength * (1 - np.clip(np.nan_to_num(heat), 0, 1))
+        strength = self.strength * (0.5 if fine else 1)
+        share = 1 - strength * (1 - np.clip(np.nan_to_num(heat), 0, 1))
         light = (share * 256).astype(np.uint32)
         red_blue = ((picture & 0xFF00FF) * light[..., :] >> 8) & 0xFF00FF
         green = ((picture & 0x00FF00) * light >> 8) & 0x00FF00

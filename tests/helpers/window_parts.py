@@ -120,7 +120,8 @@ class MadeUpRun:
     """Answers like `labeler.runs.predictions.Predictions`: sure of Round, except on every third
     shot."""
 
-    run, name, input = "0001", "run 1", "pattern"
+    run, name, input, forms = "0001", "run 1", "pattern", ("paper",)
+    path = Path("made-up") / "0001" / "predictions.h5"
 
     def __init__(self, session: Session) -> None:
         n, c = session.labels.n_shots, len(session.labels.taxonomy)
@@ -129,6 +130,8 @@ class MadeUpRun:
         self.probabilities[::3] = 0.48
         self.thresholds = np.full(c, 0.5, np.float32)
         self.readable = np.ones(n, bool)
+        self.known = np.ones(c, bool)
+        self.decided = self.likely()
 
     def likely(self) -> np.ndarray:
         return self.probabilities >= self.thresholds

@@ -6,12 +6,22 @@ from collections.abc import Callable
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
-from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QSlider, QVBoxLayout, QWidget, QWidgetAction
+from PyQt6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+    QWidgetAction,
+)
 
+from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ChoiceField, MenuField
 from labeler.window.widgets.parts import label
+from model.heatmaps.forms import BEST, HEAT_FORMS
 from model.preprocessing.display import COLORMAPS, COLOUR_BLIND_SAFE, NORMS
 
 
@@ -85,12 +95,17 @@ class OverlayControls(QWidget):
         layout.setSpacing(8)
         layout.addWidget(self.masked)
         layout.addWidget(self.heat)
+        self.form = QComboBox()
+        self.form.setAccessibleName("Form of heat")
+        self.form.activated.connect(lambda i: look(form=self.form.itemData(i)))
+        self.about = label("", "muted", wrap=True)
+        self.about.setFixedWidth(260)
         below = QVBoxLayout()
         below.setContentsMargins(20, 0, 0, 0)
         below.setSpacing(8)
-        for widget in (self.contours, self.transparency, self.strength):
+        for widget in (self.form, self.about, self.contours, self.transparency, self.strength):
             below.addWidget(widget)
-        below.insertWidget(2, label("Strength", "muted"))
+        below.insertWidget(4, label("Strength", "muted"))
         layout.addLayout(below)
 
     def _box(self, text: str, switch: Callable[[bool], object]) -> QCheckBox:
@@ -104,6 +119,7 @@ class OverlayControls(QWidget):
         self.masked.setChecked(session.display.screen.mask)
         self.heat.setChecked(session.heat.on)
         self.heat.setEnabled(session.predictions.run is not None)
+        self._offer_forms()
         self.contours.setChecked(session.display.overlay.contours)
         self.transparency.setChecked(session.display.overlay.transparency)
         self.strength.blockSignals(True)
@@ -111,3 +127,20 @@ class OverlayControls(QWidget):
         self.strength.blockSignals(False)
         self.setPalette(self.palette())
         self.setStyleSheet(f"QWidget {{ color: {theme.current().text}; }}")
+
+    def _offer_forms(self) -> None:
+        """The forms that the run in use can show, and what the one in use asks of the class."""
+        heat, chosen = self.session.heat, self.session.display.overlay.form
+        wanted = [BEST, *heat.offered]
+        if [self.form.itemData(i) for i in range(self.form.count())] != wanted:
+            self.form.clear()
+            for form in wanted:
+                self.form.addItem(HEAT_FORMS[form].title if form else "Best for the class", form)
+        self.form.setCurrentIndex(max(self.form.findData(chosen), 0))
+        self.form.setEnabled(len(wanted) > 2)
+        kind = heat.class_index
+        known = kind is not None and bool(heat.offered)
+        self.about.setVisible(known)
+        if kind is not None and known:
+            form = heat.form_of(Asked(self.session.cursor.row, kind, chosen, heat.against))
+            self.about.setText(heat.about(kind, form))

@@ -17,6 +17,7 @@ from labeler.session.session import Session
 from labeler.window.process.short_job import ShortJob
 from labeler.window.quality.table import TextTable
 from labeler.window.widgets.parts import label, share
+from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import ALARM
 
 FILE = "faithfulness.json"
@@ -31,9 +32,15 @@ def kept(session: Session) -> dict[str, Any]:
     path = session.predictions.run_folder / FILE
     try:
         found = json.loads(path.read_text("utf-8"))
-        return dict(found["classes"]) if found["form"] == session.display.overlay.form else {}
+        return dict(found["classes"]) if found["form"] == _form(session) else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+
+
+def _form(session: Session) -> str:
+    """The form that is tested: the one chosen, the paper's where each class has its own."""
+    form = session.display.overlay.form
+    return form if form in session.heat.offered else next(iter(HEAT_FORMS))
 
 
 def in_words(found: dict[str, Any] | None) -> str:
@@ -93,6 +100,13 @@ class ClaimsPage(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.heat_title)
         row.addStretch(1)
+        self.place = QPushButton("Test on simulated shots")
+        self.place.setToolTip(
+            "Where a feature is known: how much heat of every form lies on it? The form that does"
+            " best for a class is then shown by itself. Ten minutes or more, in the background."
+        )
+        self.place.clicked.connect(self._simulate)
+        row.addWidget(self.place)
         row.addWidget(self.measure)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -129,6 +143,7 @@ class ClaimsPage(QWidget):
         found = kept(self.session)
         self.faith.show_lines([_line(name, numbers) for name, numbers in found.items()])
         busy = self.short_job.is_running
+        self.place.setEnabled(not busy and not self.session.heat.reads_maps)
         self.measure.setText("Stop" if busy else "Measure again" if found else "Measure")
 
     def _go(self, place: int) -> None:
@@ -139,6 +154,14 @@ class ClaimsPage(QWidget):
         self.session.queue.show_rows(rows, f"Predicted against: {text}")
         self.session.cursor.show(int(rows[0]))
         self.label_requested.emit()
+
+    def _simulate(self) -> None:
+        def done(item: object) -> None:
+            self.session.heat.look_at_truth()
+            self.session.display.display_changed.emit()
+
+        run = str(self.session.predictions.run_folder)
+        self.short_job.start(["faithfulness", run, "--truth"], "testing heat", done)
 
     def _measure(self) -> None:
         if self.short_job.is_running:
@@ -153,7 +176,7 @@ def ask(session: Session, short_job: ShortJob, classes: tuple[str, ...], done: A
     words = [part for name in classes for part in ("--class", name)]
     arguments = [
         "faithfulness", str(run), str(session.require().folder), "--shots", str(SHOTS), "--form",
-        session.display.overlay.form, "--out", str(run / FILE), *words,
+        _form(session), "--out", str(run / FILE), *words,
     ]  # fmt: skip
     short_job.start(arguments, "running test", lambda item: done())
 

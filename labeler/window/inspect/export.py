@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PyQt6.QtWidgets import QPushButton
 
+from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.inspect.gallery import Gallery
@@ -39,10 +40,11 @@ class FigureButton(QPushButton):
             session.noted.emit("info", "There are no shots to draw.")
             return
         run = str(session.predictions.run_folder)
+        form = session.heat.form_of(Asked(rows[0], self.gallery.kind, session.display.overlay.form))
         arguments = [
             "figure", run, "--class", session.labels.taxonomy.names[self.gallery.kind],
             "--shots", ",".join(str(row + 1) for row in rows),
-            "--form", session.display.overlay.form, "--out", str(out),
+            "--form", form, "--out", str(out),
         ]  # fmt: skip
         done = f"The figure is in {out}."
         self.short_job.start(arguments, "drawing", lambda item: session.noted.emit("info", done))

@@ -16,11 +16,13 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.runs.predictions import Choice
+from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.inspect.claims import in_words, kept
 from labeler.window.label.classes.shot_card import Schematic
 from labeler.window.label.queue.tiles import GAP, Tile, TileList
 from labeler.window.widgets.parts import EmptyState, label, set_role
+from model.heatmaps.forms import BEST
 from model.taxonomy.taxonomy import Class
 
 SIDE = 176
@@ -45,6 +47,8 @@ class Gallery(QWidget):
         super().__init__()
         self.session = session
         self.choice: Choice = CHOICES[0][0]
+        self.other = BEST
+        """A second form beside the one in use; BEST for none."""
         self.classes = QListWidget()
         self.classes.setAccessibleName("Class")
         self.classes.setIconSize(QSize(9, 9))
@@ -142,7 +146,7 @@ class Gallery(QWidget):
     def rows(self) -> list[int]:
         """Shots that are shown, in order."""
         there = self.content.currentIndex() == 0
-        return [tile.row for tile in self.tiles.tiles.tiles] if there else []
+        return list(dict.fromkeys(tile.row for tile in self.tiles.tiles.tiles)) if there else []
 
     # -- showing ---------------------------------------------------------------------------------
 
@@ -167,7 +171,11 @@ class Gallery(QWidget):
         if len(shown):
             columns = max(1, self.tiles.room().width() // (SIDE + GAP))
             side = self.tiles.room().width() // columns - GAP
-            self.tiles.show_tiles([Tile(int(row), kind) for row in shown], side)
+            tiles = [Tile(int(row), kind) for row in shown]
+            if self.other:
+                first = session.heat.form_of(Asked(-1, kind, session.display.overlay.form))
+                tiles = [Tile(t.row, kind, form=f) for t in tiles for f in (first, self.other)]
+            self.tiles.show_tiles(tiles, side)
         else:
             nothing = next(words for choice, _, _, words in CHOICES if choice == self.choice)
             self.empty.say(nothing.format(session.labels.taxonomy.names[kind]), "")

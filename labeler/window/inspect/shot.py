@@ -6,23 +6,33 @@ The occlusion is a Job; nothing is computed here that needs a network.
 from __future__ import annotations
 
 import numpy as np
+from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.label.queue.tiles import CAPTION, GAP, PLAIN, Tile, TileList
 from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets.parts import set_role
 from model.events import Event
+from model.heatmaps.forms import BEST, UNSEEN
 
 SMALLEST, LARGEST = 110, 340
+PAIRS = 5
+"""So many classes are shown in two forms."""
 
 
 class ShotPage(QWidget):
     """The session's shot once without and once with the heatmap of every class.
 
-    A class can be checked by occlusion; its map then stands beside the others.
+    A class can be checked by occlusion, or held against another one ("why Bent and not Streak");
+    these maps then stand beside the others. With a second form, the classes that the network
+    sees stand in both, the likeliest first.
     """
+
+    kind_changed = pyqtSignal()
+    """Another class was chosen."""
 
     def __init__(self, session: Session, short_job: ShortJob) -> None:
         super().__init__()
@@ -31,11 +41,18 @@ class ShotPage(QWidget):
         set_role(self.title, "heading")
         self.tiles = TileList(session, by_class=True)
         self.tiles.setAccessibleName("Heatmaps of all classes")
+        self.other = BEST
+        """The second form; BEST for none."""
         self._of = -1
         for signal in (session.predictions.run_changed, session.project_changed):
             signal.connect(self._forget)
         self.kinds = QComboBox()
-        self.kinds.setAccessibleName("Class to check by occlusion")
+        self.kinds.setAccessibleName("Class to check by occlusion, or to hold against another one")
+        self.rivals = QComboBox()
+        self.rivals.setAccessibleName("Why this class and not …")
+        self.rivals.setToolTip("What speaks for the class on the left and against this one?")
+        self.rivals.activated.connect(lambda _: self.refresh())
+        self.kinds.activated.connect(lambda _: self._chosen())
         self.check = QPushButton("Check by occlusion")
         self.check.setToolTip(
             "Cover the shot part by part and see where the class suffers: a check that does not "
@@ -45,6 +62,7 @@ class ShotPage(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.title, 1)
         row.addWidget(self.kinds)
+        row.addWidget(self.rivals)
         row.addWidget(self.check)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -66,12 +84,45 @@ class ShotPage(QWidget):
             state += " · the network could not read it"
         self.title.setText(f"Shot {session.cursor.row + 1:,} · {state}")
         self._offer()
-        kinds = [PLAIN, *range(len(session.labels.taxonomy))]
-        tiles = [Tile(session.cursor.row, k) for k in kinds]
+        tiles = self._pairs() if self.other else self._every()
+        if self.rival is not None:
+            tiles.append(Tile(session.cursor.row, self.kind, against=self.rival))
         covered = sorted(k for row, k in self.tiles.delegate.covered if row == session.cursor.row)
         tiles += [Tile(session.cursor.row, k, covered=True) for k in covered]
         self.tiles.show_tiles(tiles, self._side(len(tiles)))
         self.check.setEnabled(not self.short_job.is_running and not session.heat.reads_maps)
+
+    @property
+    def kind(self) -> int:
+        """The class that is chosen; -1 for none."""
+        return self.kinds.currentIndex()
+
+    @property
+    def rival(self) -> int | None:
+        """The class that it is held against; None for none, or itself."""
+        rival = self.rivals.currentIndex() - 1
+        return None if rival < 0 or rival == self.kind else rival
+
+    def _every(self) -> list[Tile]:
+        row = self.session.cursor.row
+        return [Tile(row, k) for k in (PLAIN, *range(len(self.session.labels.taxonomy)))]
+
+    def _pairs(self) -> list[Tile]:
+        """The likeliest classes that the network sees, or that are labelled, in both forms."""
+        session, row = self.session, self.session.cursor.row
+        likely = session.predictions.of_run.probabilities[row]
+        seen = [
+            k for k in np.argsort(-likely) if likely[k] >= UNSEEN or session.labelling.labels()[k]
+        ]
+        tiles = [Tile(row, PLAIN)]
+        for k in map(int, seen[:PAIRS]):
+            first = session.heat.form_of(Asked(row, k, session.display.overlay.form))
+            tiles += [Tile(row, k, form=first), Tile(row, k, form=self.other)]
+        return tiles
+
+    def _chosen(self) -> None:
+        self.refresh()
+        self.kind_changed.emit()
 
     def _offer(self) -> None:
         """The classes to check, the likeliest on this shot first chosen."""
@@ -79,6 +130,10 @@ class ShotPage(QWidget):
         if self.kinds.count() != len(session.labels.taxonomy):
             self.kinds.clear()
             self.kinds.addItems(session.labels.taxonomy.names)
+            self.rivals.clear()
+            self.rivals.addItems(
+                ["and not …", *(f"not {n}" for n in session.labels.taxonomy.names)]
+            )
             self._of = -1
         if self._of != session.cursor.row:
             self._of = session.cursor.row

@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.frame.retrain import progress_in_words
 from labeler.window.inspect.claims import ClaimsPage
@@ -29,9 +30,10 @@ from labeler.window.label.queue.tiles import PLAIN, Tile
 from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets.parts import EmptyState, label
 from labeler.window.widgets.tab import Tab
+from model.heatmaps.forms import BEST, HEAT_FORMS
 
 PAGES = ("All classes of this shot", "Shots of a class", "Rule check")
-FORMS = {"paper": "Paper's form", "chattopadhay": "Chattopadhay's form"}
+BEST_ONE = "Best for each class"
 
 
 class InspectView(Tab):
@@ -53,6 +55,7 @@ class InspectView(Tab):
         self._build()
         self.shot.tiles.chosen.connect(self._show_class)
         self.gallery.tiles.chosen.connect(self._show_shot)
+        self.shot.kind_changed.connect(self.refresh)
         self.claims.label_requested.connect(self.label_requested)
         self.short_job.changed.connect(self.refresh)
         for signal in (
@@ -83,19 +86,17 @@ class InspectView(Tab):
         self.tabs.idClicked.connect(self._turn)
         head.addStretch(1)
         self.save = FigureButton(self.session, self.short_job, self.gallery)
-        self.form = QComboBox()
-        for name, text in FORMS.items():
-            self.form.addItem(text, name)
-        self.form.setAccessibleName("Form of Grad-CAM++")
-        self.form.setToolTip(
-            "Paper's: Zimmermann et al., Eq. 19–20, from the probability. "
-            "Chattopadhay's: the original, from its exponential, positive parts only."
-        )
+        self.form, self.other = QComboBox(), QComboBox()
+        self.form.setAccessibleName("Form of heat")
+        self.other.setAccessibleName("Second form, side by side")
+        self.other.setToolTip("Show a second form beside it")
         self.form.activated.connect(
             lambda i: self.session.display.change(form=self.form.itemData(i))
         )
+        self.other.activated.connect(lambda i: self._compare(self.other.itemData(i)))
         head.addWidget(self.save)
         head.addWidget(self.form)
+        head.addWidget(self.other)
         head.addSpacing(10)
         self.contours = QCheckBox("Contours")
         self.contours.toggled.connect(lambda on: self.session.display.change(contours=on))
@@ -109,7 +110,7 @@ class InspectView(Tab):
         head.addSpacing(14)
         head.addWidget(label("Dim", "muted"))
         head.addWidget(self.strength)
-        self.note = label("", "muted")
+        self.note = label("", "muted", wrap=True)
         full = QWidget()
         layout = QVBoxLayout(full)
         layout.setContentsMargins(20, 12, 20, 10)
@@ -143,8 +144,7 @@ class InspectView(Tab):
         with QSignalBlocker(self.contours), QSignalBlocker(self.strength):
             self.contours.setChecked(overlay.contours)
             self.strength.setValue(round(100 * overlay.strength))
-        self.form.setCurrentIndex(max(self.form.findData(overlay.form), 0))
-        self.form.setEnabled(len(readings.forms) > 1)
+        self._offer_forms()
         self.save.setVisible(self.pages.currentIndex() == 1)
         self.note.setText(
             f"{self.short_job.said} …" if self.short_job.is_running else self._about()
@@ -168,17 +168,45 @@ class InspectView(Tab):
         self.pages.setCurrentIndex(page)
         self.refresh()
 
+    def _offer_forms(self) -> None:
+        """The forms that this run can show, in both fields; the one in use chosen."""
+        heat, chosen = self.session.heat, self.session.display.overlay.form
+        for field, first in ((self.form, BEST_ONE), (self.other, "Compare with …")):
+            kept = chosen if field is self.form else self.shot.other
+            wanted = [BEST, *heat.offered]
+            if [field.itemData(i) for i in range(field.count())] != wanted:
+                field.clear()
+                for form in wanted:
+                    field.addItem(HEAT_FORMS[form].title if form else first, form)
+            kind = self._kind()
+            for i, form in enumerate(wanted):
+                shown = heat.best_form(kind) if form == BEST and field is self.form else form
+                tip = heat.about(kind, shown) if shown else ""
+                field.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
+            field.setCurrentIndex(max(field.findData(kept), 0))
+            field.setEnabled(len(heat.offered) > 1)
+
+    def _compare(self, form: str) -> None:
+        self.shot.other = self.gallery.other = form
+        self._page().refresh()
+
+    def _kind(self) -> int:
+        """The class that is spoken of: that of the gallery, or the one chosen on the shot."""
+        kind = self.gallery.kind if self.pages.currentIndex() == 1 else self.shot.kind
+        return max(kind, 0)
+
     def _about(self) -> str:
-        """How far these heatmaps can be trusted."""
-        readings = self.session.predictions.of_run
-        rows, columns = readings.grid
-        note = (
-            f"Grad-CAM++ of run {self.session.require().project.current_run}. A heatmap has only "
-            f"{rows} × {columns} cells: it tells the region, not the ring. "
-            "Its strength cannot be compared between shots."
-        )
-        if len(readings.forms) == 1:
-            note += " This run was read before both forms were kept: predict again for the other."
+        """What the form in use asks, and how far it can be trusted for the class."""
+        heat, readings = self.session.heat, self.session.predictions.of_run
+        kind, (rows, columns) = self._kind(), readings.grid
+        form = heat.form_of(Asked(-1, kind, self.session.display.overlay.form))
+        note = f"{HEAT_FORMS[form].title}, run {self.session.require().project.current_run}: "
+        note += heat.about(kind, form)
+        if HEAT_FORMS[form].stored:
+            note += f" It has only {rows} × {columns} cells: it tells the region, not the ring."
+        note += " Its strength cannot be compared between shots."
+        if len(heat.offered) == 1:
+            note += " This run was read before other forms were kept: predict again for these."
         return note
 
     def show_claims(self) -> None:
@@ -219,12 +247,13 @@ class InspectView(Tab):
 
     def _show_class(self, tile: Tile) -> None:
         session = self.session
-        already = session.heat.on and session.heat.class_index == tile.kind
+        now = session.heat.class_index, session.heat.against
+        already = session.heat.on and now == (tile.kind, tile.against)
         if tile.kind == PLAIN:
             if session.heat.on:
                 session.heat.toggle()
         elif not already:
-            session.heat.show(tile.kind)
+            session.heat.show(tile.kind, tile.against)
         self.label_requested.emit()
 
     def _show_shot(self, tile: Tile) -> None:

@@ -273,7 +273,7 @@ def test_the_other_form_is_shown_where_the_run_kept_it(shown, tmp_path):
     assert view.form.isEnabled()
     before = drawn(view.shot.tiles, 2)
     session.display.change(form="chattopadhay")
-    assert view.form.currentText() == "Chattopadhay's form"
+    assert view.form.currentText() == "Grad-CAM++, Chattopadhay's form"
     assert (drawn(view.shot.tiles, 2) != before).any()
     session.heat.show(1)
     expected = session.predictions.run.heatmap(0, 1, (64, 64), "chattopadhay")

@@ -12,6 +12,7 @@ import torch
 from model.errors import InputError
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.gradcam import through_pooled_linear_head
+from model.heatmaps.truth_table import TruthTable, table_of
 from model.inspection import heat, truth
 from model.inspection.heat import Explainer, sectors
 from model.inspection.occlusion import ring_medians
@@ -244,7 +245,10 @@ def test_the_benchmark_scores_every_form_beside_its_controls(tmp_path, monkeypat
     assert set(found["scores"]) == controls | set(HEAT_FORMS)
     assert found["scores"]["excess"]["mean"] > 1.5
     assert last["best"]["Streak"] in HEAT_FORMS
-    assert "2 simulated shots of Streak" in truth.in_words(last, "Streak", "sectors")
+    table = table_of(tmp_path)
+    assert "On 2 simulated shots of Streak" in table.words("Streak", "sectors")
+    assert "was not measured" in table.words("Bent", "sectors")
+    assert table.best("Streak") == last["best"]["Streak"]
     *_, again = truth.measure(run, truth.TruthStudy(("Streak",), cases=2), out)
     assert again["classes"] == last["classes"]
 
@@ -257,4 +261,4 @@ def test_a_class_that_is_never_said_is_told_and_not_drawn(tmp_path, monkeypatch)
     *_, last = truth.measure(run, truth.TruthStudy(("Bent",), cases=1))
     assert last["best"] == {}
     assert "took none of 2 simulated shots" in last["unseen"][0]
-    assert truth.in_words(last, "Bent", "paper") == ""
+    assert TruthTable(last).best("Bent") == ""

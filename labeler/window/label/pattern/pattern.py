@@ -29,8 +29,12 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 from labeler.session.session import Session
 from labeler.window.widgets import theme
 from model.errors import InputError
+from model.heatmaps.geometry import detector
+from model.shots.thumbnail import area_means
 
 CONTOURS = (0.2, 0.4, 0.6, 0.8)
+MASK_CELLS = 56
+"""To so many cells along a side contours keep off what is masked; single bad pixels cut none."""
 """Heatmap levels that are drawn, in shares of the largest value."""
 CLEAR_PIXELS = 8.0
 """From this magnification on, detector pixels are drawn as squares, not smoothed."""
@@ -97,9 +101,11 @@ class PatternView(QWidget):
         picture = self.session.display.screen_for(counts, mask).picture(counts, mask)
         heat = self.session.heat.on_pattern(counts.shape)
         if heat is not None:
-            picture = self.session.display.overlay.shade(picture, heat)
+            picture = self.session.display.overlay.shade(
+                picture, heat, fine=self.session.heat.is_fine
+            )
             if self.session.display.overlay.contours:
-                self._contours = contours_of(heat)
+                self._contours = contours_of(heat, detector(counts, mask))
         self._pixels = np.ascontiguousarray(picture)  # the image below only borrows it
         height, width = picture.shape
         self._image = QImage(
@@ -287,16 +293,9 @@ class PatternView(QWidget):
         """What lies on the shot, or was done to it; '' where it is as in its file."""
         steps = self.session.shots.steps
         parts = [f"Prepared: {steps}"] if steps else []
-        if self.session.heat.on and self.session.heat.class_index is not None:
-            parts.append(self._words_of_heat())
+        if heat := self.session.heat.caption():
+            parts.append(heat)
         return " · ".join(parts)
-
-    def _words_of_heat(self) -> str:
-        name = self.session.labels.taxonomy.names[self.session.heat.class_index or 0]
-        more = "" if self._contours or self.session.predictions.run else " · no run yet"
-        if self.session.heat.reads_maps:
-            more = " lies on the correlation map, which this network reads"
-        return f"Heatmap of {name}{more}"
 
     def _paint_caption(self, painter: QPainter, target: QRectF) -> None:
         text = self._caption()
@@ -327,12 +326,21 @@ class PatternView(QWidget):
         painter.drawText(below, int(flags), text)
 
 
-def contours_of(heat: npt.NDArray[np.float32]) -> list[tuple[float, QPainterPath]]:
-    """(level, path) of each drawn level; paths in shares of the shot's width and height."""
-    step = max(1, min(heat.shape) // 112)  # a 7 × 7 map has no finer detail
+def contours_of(
+    heat: npt.NDArray[np.float32], good: npt.NDArray[np.bool_] | None = None
+) -> list[tuple[float, QPainterPath]]:
+    """(level, path) of each drawn level; paths in shares of the shot's width and height.
+
+    None is drawn where most pixels round about are not `good` (y, x of any resolution).
+    """
+    step = max(1, min(heat.shape) // 112)  # no map has finer detail
     coarse = np.nan_to_num(heat[::step, ::step])
     if min(coarse.shape) < 2 or coarse.max() <= 0:
         return []
+    if good is not None and not good.all():
+        seen = area_means(good, None, MASK_CELLS)
+        down, right = (np.arange(n) * m // n for n, m in zip(coarse.shape, seen.shape, strict=True))
+        coarse = np.ma.masked_array(coarse, seen[np.ix_(down, right)] <= 0.5)
     y, x = ((np.arange(0, n, step) + 0.5) / n for n in heat.shape)
     generator = contourpy.contour_generator(x, y, coarse)
     found = []

@@ -25,13 +25,15 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.project.store.records import LABELLED
+from labeler.session.heat import ON_ITS_WAY, Asked
 from labeler.session.session import Session
 from labeler.window.label.pattern.pattern import contours_of
 from labeler.window.label.physics.pictures import map_picture
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import share
 from model.errors import InputError
-from model.heatmaps.geometry import ALARM, enlarge, lost_share
+from model.heatmaps.forms import HEAT_FORMS
+from model.heatmaps.geometry import ALARM, detector, enlarge, lost_share
 from model.shots.thumbnail import area_means
 
 TILE = Qt.ItemDataRole.UserRole
@@ -50,12 +52,14 @@ PLAIN = -1
 class Tile:
     """A shot, and the class whose heatmap lies on it (PLAIN for none).
 
-    With `covered`, occlusion's map in its place.
+    With `covered`, occlusion's map in its place; `form` and `against` as `Asked` says.
     """
 
     row: int
     kind: int
     covered: bool = False
+    form: str = ""
+    against: int | None = None
 
 
 class TileModel(QAbstractListModel):
@@ -87,6 +91,8 @@ class TileModel(QAbstractListModel):
             return tile
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return spoken(self.session, tile)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return explained(self.session, tile)
         return None
 
     def arrived(self, row: int) -> None:
@@ -114,6 +120,21 @@ def spoken(session: Session, tile: Tile) -> str:
     return f"shot {tile.row + 1}, {name}{likely}, {standing(session, tile.row, tile.kind)}"
 
 
+def asked(session: Session, tile: Tile) -> Asked:
+    """Which heat a tile shows."""
+    return Asked(tile.row, tile.kind, tile.form or session.display.overlay.form, tile.against)
+
+
+def explained(session: Session, tile: Tile) -> str:
+    """What the heat of a tile asks and how well its form does, or why there is none."""
+    if tile.kind == PLAIN or tile.covered or session.predictions.run is None:
+        return ""
+    wish = asked(session, tile)
+    if (why := session.heat.why_none(wish)) and why != ON_ITS_WAY:
+        return why
+    return session.heat.about(wish.kind, session.heat.form_of(wish))
+
+
 class TileDelegate(QStyledItemDelegate):
     """Paints one tile. `by_class` writes class names below, else shot numbers."""
 
@@ -129,6 +150,11 @@ class TileDelegate(QStyledItemDelegate):
     def forget(self) -> None:
         """What was drawn is out of date."""
         self._drawn.clear()
+
+    def forget_shot(self, row: int) -> None:
+        """Heat of one shot came."""
+        for key in [key for key in self._drawn if key[0].row == row]:
+            del self._drawn[key]
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
         return QSize(self.side + GAP, self.side + CAPTION + GAP)
@@ -211,21 +237,26 @@ class TileDelegate(QStyledItemDelegate):
                 )
             heat = self.heat(tile, picture.shape)
             mask = session.shots.mask(tile.row)
-            if mask is not None and not tile.covered and not session.heat.reads_maps:
-                lost = lost_share(self.heat(tile, mask.shape), mask)
-            picture = session.display.overlay.shade(picture, heat)
-            contours = contours_of(heat) if session.display.overlay.contours else []
+            good = None if session.heat.reads_maps else detector(counts, mask)
+            chosen = session.heat.form_of(asked(session, tile))
+            fine = not tile.covered and not HEAT_FORMS[chosen].stored
+            if heat is not None:
+                whole = None if good is None or tile.covered else self.heat(tile, good.shape)
+                if good is not None and whole is not None:
+                    lost = lost_share(whole, good)
+                picture = session.display.overlay.shade(picture, heat, fine=fine)
+                contours = contours_of(heat, good) if session.display.overlay.contours else []
         picture = np.ascontiguousarray(picture, np.uint32)
         height, width = picture.shape
         data, form = picture.tobytes(), QImage.Format.Format_RGB32
         return QImage(data, width, height, width * 4, form).copy(), contours, lost
 
-    def heat(self, tile: Tile, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
-        """(y, x) of a tile: in the form of Grad-CAM++ that is chosen, or by occlusion."""
-        run = self.session.predictions.of_run
+    def heat(self, tile: Tile, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+        """(y, x) of a tile in its form, or by occlusion; None where there is none, or not yet."""
         if tile.covered:
+            run = self.session.predictions.of_run
             return enlarge(self.covered[tile.row, tile.kind], shape, run.field)
-        return run.heatmap(tile.row, tile.kind, shape, self.session.display.overlay.form)
+        return self.session.heat.of(asked(self.session, tile), shape)
 
     def lost(self, tile: Tile) -> float:
         """Share of the heat of a drawn tile on masked pixels and outside the detector."""
@@ -271,8 +302,11 @@ class TileDelegate(QStyledItemDelegate):
             mark = QRectF(line.left(), line.center().y() - 4, 8, 8)
             painter.fillRect(mark, QColor(kind.colour))
             left = line.adjusted(14, 0, -34, 0)
+            name = kind.name
+            if tile.against is not None:
+                name += f", not {session.labels.taxonomy.names[tile.against]}"
             text = painter.fontMetrics().elidedText(
-                kind.name, Qt.TextElideMode.ElideRight, int(left.width())
+                name, Qt.TextElideMode.ElideRight, int(left.width())
             )
         else:
             text = f"#{tile.row + 1:,}"
@@ -287,8 +321,13 @@ class TileDelegate(QStyledItemDelegate):
         word = standing(self.session, tile.row, tile.kind)
         wrong = (word == "labelled") != likely and word != "undecided"
         text = ("missed" if word == "labelled" else "false alarm") if wrong else word
+        why = "" if tile.covered else self.session.heat.why_none(asked(self.session, tile))
         if tile.covered:
             text, wrong = "by occlusion", False
+        elif why:
+            text = "computing …" if why == ON_ITS_WAY else f"{text} · no heat"
+        elif tile.form:
+            text = HEAT_FORMS[self.session.heat.form_of(asked(self.session, tile))].short
         lost = self.lost(tile) if likely else 0.0
         if lost > ALARM:
             painter.setPen(theme.colour("warning"))
@@ -321,6 +360,7 @@ class TileList(QListView):
         self.setStyleSheet("background: transparent;")
         self.clicked.connect(self._choose)
         session.shots.counts_ready.connect(self._arrived)
+        session.heat.heat_ready.connect(self._heat_ready)
         for signal in (
             session.display.display_changed,
             session.predictions.run_changed,
@@ -358,6 +398,10 @@ class TileList(QListView):
     def _arrived(self, row: int) -> None:
         if self.isVisible():
             self.tiles.arrived(row)
+
+    def _heat_ready(self, row: int) -> None:
+        self.delegate.forget_shot(row)
+        self._arrived(row)
 
     def _forget(self) -> None:
         self.delegate.forget()

@@ -1,0 +1,271 @@
+"""Heat on shots: of which class and in which form, stored in the run or computed on demand.
+
+Grad-CAM++ of every shot lies in the run's predictions. The finer forms are asked of a child
+process, for what is on screen; until they come there is no heat, and never that of another form.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PyQt6.QtCore import pyqtSignal
+
+from labeler.active.embeddings import shipped_network
+from labeler.runs.heat_child import HeatAnswer, HeatChild, HeatGround, HeatWish
+from labeler.session.cursor import Cursor
+from labeler.session.display import Display
+from labeler.session.opened import Opened, SessionPart
+from labeler.session.predictions import ModelReadings
+from labeler.session.suggestions import Suggestions
+from model.heatmaps.forms import BEST, HEAT_FORMS, UNSEEN
+from model.heatmaps.geometry import enlarge
+from model.heatmaps.truth_table import TruthTable, table_of
+from model.runs.folder import WEIGHTS
+
+KEPT = 1000
+"""So many answers of the child are kept, some 20 kB each."""
+ON_ITS_WAY = "is being computed …"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which heat: of a class on a shot, in a form (BEST: that which did best for the class), less
+    that of another class where `against` is one."""
+
+    row: int
+    kind: int
+    form: str = BEST
+    against: int | None = None
+
+
+class Heat(SessionPart):
+    """The heatmap on the shot on screen: of which class, and whether it is shown; and heat of any
+    class on any shot for who shows many."""
+
+    heat_changed = pyqtSignal()
+    heat_ready = pyqtSignal(int)
+    """Row of a shot whose heat came from the child."""
+    _answered = pyqtSignal(object)
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        predictions: ModelReadings,
+        suggestions: Suggestions,
+        display: Display,
+    ) -> None:
+        super().__init__()
+        self.cursor, self.predictions = cursor, predictions
+        self.suggestions, self.display = suggestions, display
+        self.class_index: int | None = None
+        self.against: int | None = None
+        self.on = False
+        self.truth = TruthTable()
+        self._child: HeatChild | None = None
+        self._known: OrderedDict[HeatWish, HeatAnswer] = OrderedDict()
+        self._answered.connect(self._take)  # from another thread: Qt queues it
+        predictions.run_changed.connect(self.follow)
+
+    def begin(self, opened: Opened) -> None:
+        """Read how well each form did for the run in use."""
+        super().begin(opened)
+        self.look_at_truth()
+
+    def end(self) -> None:
+        """Classes belong to one project."""
+        super().end()
+        self._let_go()
+        self.class_index = self.against = None
+        self.on = False
+
+    def follow(self) -> None:
+        """Another run: what was computed by the one before is out of date."""
+        self._let_go()
+        self.look_at_truth()
+
+    def look_at_truth(self) -> None:
+        """Read how well each form did for the run in use."""
+        run = self.predictions.run
+        self.truth = TruthTable() if run is None else table_of(run.path.parent, shipped_network())
+
+    def _let_go(self) -> None:
+        if self._child is not None:
+            self._child.close()
+        self._child = None
+        self._known.clear()
+
+    # -- what is shown ---------------------------------------------------------------------------
+
+    def show(self, class_index: int | None, against: int | None = None) -> None:
+        """Put a class's heatmap on the pattern, less that of another one where `against` is one;
+        what is shown already, or None, takes it off."""
+        same = self.on and (class_index, against) == (self.class_index, self.against)
+        self.on = class_index is not None and not same
+        self.class_index = self.class_index if class_index is None else class_index
+        self.against = against
+        self._announce()
+
+    def toggle(self) -> None:
+        """Heatmap on or off; the class is the last chosen one, else the model's likeliest."""
+        run = self.predictions.run
+        if run is None:
+            self.noted.emit("info", "No heatmaps yet: press Retrain to make a first run.")
+            return
+        if self.class_index is None and self.cursor.row >= 0:
+            self.class_index = int(np.argmax(run.probabilities[self.cursor.row]))
+        self.on = not self.on
+        self._announce()
+
+    def _announce(self) -> None:
+        """Bring the map's pane where the heat lies there."""
+        if self.on and self.reads_maps and not self.display.panes.correlation:
+            self.display.change(correlation=True)
+        self.heat_changed.emit()
+
+    @property
+    def reads_maps(self) -> bool:
+        """Whether the run in use reads correlation maps, not patterns."""
+        run = self.predictions.run
+        return run is not None and run.input == "correlation"
+
+    def on_pattern(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+        """(y, x) in [0, 1] of the chosen class on the shot on screen; None where it is off.
+
+        None too where the network reads correlation maps: its heat lies there (`on_map`).
+        """
+        return None if self.reads_maps else self._values(shape)
+
+    def on_map(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+        """(q_i, q_j) in [0, 1] of the chosen class on the shot's correlation map; else None."""
+        return self._values(shape) if self.reads_maps else None
+
+    def _values(self, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+        asked = self._on_screen()
+        return None if asked is None else self.of(asked, shape)
+
+    def _on_screen(self) -> Asked | None:
+        """None while it is off or the reading of the shot is hidden."""
+        row = self.cursor.row
+        if not self.on or self.class_index is None or self.predictions.run is None or row < 0:
+            return None
+        if self.suggestions.is_hidden():
+            return None
+        return Asked(row, self.class_index, self.display.overlay.form, self.against)
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether the heat on screen has finer cells than Grad-CAM++."""
+        asked = self._on_screen()
+        return asked is not None and not HEAT_FORMS[self.form_of(asked)].stored
+
+    def caption(self) -> str:
+        """What the heat on screen is, or why there is none; '' where it is off."""
+        if not self.on or self.class_index is None:
+            return ""
+        names = self.labels_of_classes
+        name = names[self.class_index]
+        if self.against is not None:
+            name += f", not {names[self.against]}"
+        asked = self._on_screen()
+        if self.predictions.run is None or asked is None:
+            return f"Heatmap of {name}" + (" · no run yet" if self.predictions.run is None else "")
+        if self.reads_maps:
+            return f"Heatmap of {name} lies on the correlation map, which this network reads"
+        why = self.why_none(asked)
+        title = HEAT_FORMS[self.form_of(asked)].short
+        return f"Heatmap of {name} {why}" if why == ON_ITS_WAY else why or f"{name} · {title}"
+
+    @property
+    def labels_of_classes(self) -> tuple[str, ...]:
+        """Names of the classes, in order."""
+        return tuple(self.require().taxonomy.names)
+
+    # -- of any shot -----------------------------------------------------------------------------
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """Forms that the run in use has stored or can compute."""
+        run = self.predictions.run
+        if run is None:
+            return ()
+        computed = not self.reads_maps and (run.path.parent / WEIGHTS).is_file()
+        return tuple(
+            form
+            for form, about in HEAT_FORMS.items()
+            if form in run.forms or (computed and not about.stored)
+        )
+
+    def best_form(self, kind: int) -> str:
+        """The form that did best for a class among those offered; the paper's where none did."""
+        best = self.truth.best(self.labels_of_classes[kind])
+        return best if best in self.offered else next(iter(HEAT_FORMS))
+
+    def about(self, kind: int, form: str) -> str:
+        """What a form asks, and how well it did for a class."""
+        return f"{HEAT_FORMS[form].asks} {self.truth.words(self.labels_of_classes[kind], form)}"
+
+    def form_of(self, asked: Asked) -> str:
+        """The form in which heat is shown."""
+        form = asked.form if asked.form in self.offered else self.best_form(asked.kind)
+        computed = [f for f in self.offered if not HEAT_FORMS[f].stored]
+        if asked.against is not None and HEAT_FORMS[form].stored and computed:
+            return computed[-1]  # what is stored is of one class alone
+        return form
+
+    def of(self, asked: Asked, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+        """(y, x) in [0, 1] on a shot of that shape; None where there is none, see `why_none`."""
+        run, form = self.predictions.of_run, self.form_of(asked)
+        if self.why_none(asked):
+            return None
+        if HEAT_FORMS[form].stored:
+            return run.heatmap(asked.row, asked.kind, shape, form)
+        answer = self._known[self._wish(asked)]
+        assert answer.cells is not None
+        return enlarge(answer.cells[asked.kind], shape, answer.field, answer.box)
+
+    def why_none(self, asked: Asked) -> str:
+        """Why there is no heat, in a sentence; ON_ITS_WAY while it is being computed; else ''."""
+        run, form = self.predictions.of_run, self.form_of(asked)
+        name = self.labels_of_classes[asked.kind]
+        if not run.readable[asked.row]:
+            return "The network could not read this shot."
+        if not run.known[asked.kind]:
+            return f"The network never learnt {name}."
+        likely = float(run.probabilities[asked.row, asked.kind])
+        if likely < UNSEEN and not run.decided[asked.row, asked.kind]:
+            return f"The network sees no {name} in this shot (p {likely:.3f}): nothing to explain."
+        if HEAT_FORMS[form].stored:
+            return "" if asked.against is None else "This run can only explain one class at a time."
+        wish = self._wish(asked)
+        answer = self._known.get(wish)
+        if answer is None:
+            self._ask(wish)
+            return ON_ITS_WAY
+        self._known.move_to_end(wish)
+        return answer.says[asked.kind]
+
+    def _wish(self, asked: Asked) -> HeatWish:
+        return HeatWish(asked.row, self.form_of(asked), asked.against)
+
+    def _ask(self, wish: HeatWish) -> None:
+        opened = self.require()
+        if self._child is None:
+            run = self.predictions.run_folder
+            self._child = HeatChild(
+                HeatGround(run, opened.table, opened.taxonomy), self._answered.emit
+            )
+        self._child.ask(wish)
+
+    def _take(self, answer: HeatAnswer) -> None:
+        if self._child is None:
+            return
+        self._known[answer.wish] = answer
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)
+        self.heat_ready.emit(answer.wish.row)
+        shown = self._on_screen()
+        if shown is not None and self._wish(shown) == answer.wish:
+            self.heat_changed.emit()

@@ -1,0 +1,147 @@
+"""Heat on demand: asked of a child for what is shown, and no other form's meanwhile."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from labeler.runs.heat_child import HeatAnswer, HeatDesk, HeatGround, HeatWish
+from labeler.session import heat
+from labeler.session.heat import ON_ITS_WAY, Asked
+from labeler.session.session import Session
+from model.errors import InputError
+from model.heatmaps.truth_table import RESULT
+from model.networks import architectures as networks
+from model.runs import checkpoint, recipes
+from model.runs.checkpoint import Checkpoint
+from tests.helpers.runs import make_project, make_run
+
+ROUND, STREAK, BENT = 1, 4, 5
+FINE = "directed"
+
+
+class ToldChild:
+    """Keeps what it is asked; the test answers."""
+
+    def __init__(self, ground, on_answer):
+        self.ground, self.asked, self.on_answer, self.closed = ground, [], on_answer, False
+
+    def ask(self, wish):
+        self.asked.append(wish)
+
+    def answer(self, wish, says=""):
+        cells = np.zeros((11, 28, 28), np.float16)
+        cells[:, 3, 20] = 1
+        self.on_answer(HeatAnswer(wish, (says,) * 11, cells))
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def session(qapp, tmp_path, monkeypatch):
+    """A project whose run could compute heat, by a child that the test plays."""
+    monkeypatch.setattr(heat, "HeatChild", ToldChild)
+    with make_project(tmp_path) as project:
+        project.current_run = make_run(project, 0.7)
+        run = project.run_folder(project.current_run)
+    (run / "model.safetensors").write_bytes(b"")
+    session = Session()
+    session.open(tmp_path / "week")
+    session.predictions.of_run.probabilities[:] = 0.9
+    yield session
+    session.close()
+
+
+def test_what_is_not_stored_is_asked_for_once_and_shown_when_it_comes(session, qtbot):
+    session.display.change(form=FINE)
+    session.heat.show(STREAK)
+    assert session.heat.on_pattern((64, 64)) is None
+    assert ON_ITS_WAY in session.heat.caption()
+    child, wish = session.heat._child, HeatWish(0, FINE)
+    assert child.asked[0] == wish
+    with qtbot.waitSignals([session.heat.heat_ready, session.heat.heat_changed]):
+        child.answer(wish)
+    shown = session.heat.on_pattern((64, 64))
+    assert np.unravel_index(shown.argmax(), shown.shape) == pytest.approx((8, 46), abs=1.5)
+    asked = len(child.asked)
+    session.heat.of(Asked(0, BENT, FINE), (64, 64))
+    assert len(child.asked) == asked  # one answer has all classes
+
+
+def test_a_sentence_comes_in_place_of_heat_where_there_is_none(session, qtbot):
+    session.display.change(form=FINE)
+    session.heat.show(STREAK)
+    assert session.heat.on_pattern((8, 8)) is None
+    with qtbot.waitSignal(session.heat.heat_ready):
+        session.heat._child.answer(HeatWish(0, FINE), "nothing to look at.")
+    assert session.heat.on_pattern((8, 8)) is None
+    assert session.heat.caption() == "nothing to look at."
+    session.predictions.of_run.probabilities[0, BENT] = 0.001
+    session.predictions.of_run.decided[0, BENT] = False
+    assert "sees no Bent" in session.heat.why_none(Asked(0, BENT, "paper"))
+    session.predictions.of_run.readable[0] = False
+    assert "could not read this shot" in session.heat.why_none(Asked(0, STREAK, "paper"))
+
+
+def test_one_class_against_another_is_never_shown_by_a_form_that_cannot_tell(session):
+    session.display.change(form="paper")
+    session.heat.show(BENT, against=STREAK)
+    assert session.heat.on_pattern((8, 8)) is None
+    assert session.heat._child.asked[-1].against == STREAK
+    assert "Bent, not Streak" in session.heat.caption()
+
+
+def test_the_form_that_did_best_for_a_class_is_the_one_shown(session):
+    scores = {form: {"mean": 3.0, "share": 0.7} for form in ("paper", FINE)}
+    found = {
+        "classes": {"Streak": {"axis": {"cases": 30, "scores": scores}}},
+        "best": {"Streak": FINE}, "unseen": [], "forms": ["paper", FINE],
+    }  # fmt: skip
+    run = session.predictions.run_folder
+    (run / RESULT).write_text(json.dumps(found))
+    session.heat.look_at_truth()
+    assert session.heat.form_of(Asked(0, STREAK)) == FINE
+    assert session.heat.form_of(Asked(0, ROUND)) == "paper"
+    assert "70% of this heat" in session.heat.about(STREAK, FINE)
+    (run / "model.safetensors").unlink()  # only what is stored can be shown
+    assert session.heat.form_of(Asked(0, STREAK)) == "paper"
+
+
+def test_another_run_forgets_what_was_computed(session, qtbot):
+    session.heat.of(Asked(0, STREAK, FINE), (8, 8))
+    child = session.heat._child
+    with qtbot.waitSignal(session.heat.heat_ready):
+        child.answer(HeatWish(0, FINE))
+    session.predictions.use_run(1)
+    assert child.closed
+    session.predictions.of_run.probabilities[:] = 0.9
+    assert session.heat.why_none(Asked(0, STREAK, FINE)) == ON_ITS_WAY
+
+
+# -- in the child ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(tmp_path):
+    names = ("Streak", "Bent", "Round")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    torch.manual_seed(3)
+    recipe = replace(recipes.named("quick"), size=64, fine_maps=False, count_scale=False)
+    about = Checkpoint(names, recipe, recipe.preprocessing())
+    checkpoint.save(folder, networks.create("resnet18", classes=3), about)
+    with make_project(tmp_path) as project:
+        yield HeatDesk(HeatGround(folder, project.shot_table(), project.taxonomy))
+
+
+def test_the_child_answers_by_the_projects_classes(desk):
+    answer = desk.answer(HeatWish(2, "paper"))
+    assert answer.cells.shape[0] == len(answer.says) == 11
+    assert answer.cells.max() <= 1
+    assert "never learnt" in answer.says[ROUND + 1]
+    assert not answer.cells[ROUND + 1].any()
+    with pytest.raises(InputError, match="never learnt the class to compare with"):
+        desk.answer(HeatWish(2, FINE, against=3))

@@ -1,0 +1,47 @@
+"""The table of the truth benchmark beside a run: read, in words, and never guessed."""
+
+import json
+
+import pytest
+
+from model.heatmaps.truth_table import RESULT, is_result, table_of
+
+SCORES = {"mean": 3.2, "low": 3.0, "high": 3.4, "share": 0.71, "gap": None}
+FOUND = {
+    "classes": {"Streak": {"axis": {"cases": 30, "tried": 40, "scores": {"paper": SCORES}}}},
+    "best": {"Streak": "paper"},
+    "unseen": [],
+    "forms": ["paper"],
+}
+
+
+def put(folder, found):
+    folder.mkdir(exist_ok=True)
+    (folder / RESULT).write_text(found if isinstance(found, str) else json.dumps(found))
+    return folder
+
+
+def test_a_run_says_how_well_a_form_did_for_a_class(tmp_path):
+    table = table_of(put(tmp_path / "run", FOUND))
+    assert table.best("Streak") == "paper"
+    expected = "On 30 simulated shots of Streak, 71% of this heat lies near the ridge."
+    assert table.words("Streak", "paper") == expected
+    assert "was not measured" in table.words("Bent", "paper")
+    assert "was not measured" in table.words("Streak", "sectors")
+
+
+def test_a_run_that_was_not_measured_has_the_shipped_networks_table_and_says_so(tmp_path):
+    table = table_of(tmp_path / "run", put(tmp_path / "shipped", FOUND))
+    assert table.best("Streak") == "paper"
+    assert "for the network that comes with the program" in table.words("Streak", "paper")
+    assert table_of(tmp_path / "run").best("Streak") == ""
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    ["", "[]", "{", "{}", FOUND | {"best": {"Bent": "paper"}}, FOUND | {"best": {"Streak": "sun"}}],
+)
+def test_a_damaged_table_counts_as_none(tmp_path, damaged):
+    run = put(tmp_path / "run", damaged)
+    assert not is_result(run / RESULT)
+    assert table_of(run).best("Streak") == ""
