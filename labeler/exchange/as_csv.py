@@ -44,7 +44,7 @@ def original(text: str) -> str:
 
 
 def write(sheet: LabelSheet, path: Path, delimiter: str = ",", wanted: Sequence[str] = ()) -> None:
-    """One line a shot; class columns are 1, 0, or empty where no one decided.
+    """One line a shot; class columns are 1, 0, or empty where no one decided on the class.
 
     wanted: only these columns, in this order.
     """
@@ -54,7 +54,7 @@ def write(sheet: LabelSheet, path: Path, delimiter: str = ",", wanted: Sequence[
     notes = [""] * len(sheet)
     for row, note in sheet.notes.items():
         notes[row] = harmless(note)
-    cells = np.where(sheet.labelled[:, None], sheet.labels.astype("U1"), "")
+    cells = np.where(sheet.decided, sheet.labels.astype("U1"), "")
     who = who_decided(sheet)
     spelled = {name: harmless(name) for name in set(who)}
     columns = [

@@ -139,6 +139,8 @@ def write_tags(detector: h5py.Group, names: tuple[str, ...], labels: np.ndarray)
 def _tag(detector: h5py.Group, sheet: LabelSheet, rows: np.ndarray) -> None:
     write_tags(detector, sheet.class_names, sheet.labels[rows])
     detector["labelled"] = sheet.labelled[rows].astype(np.uint8)
+    if sheet.known is not None:
+        detector["known"] = sheet.known[rows].astype(np.uint8)
     detector["status"] = sheet.status[rows]
     detector["imported"] = sheet.imported[rows].astype(np.uint8)
     notes = [sheet.notes.get(int(row), "") for row in rows]
@@ -171,11 +173,14 @@ def _sheet(detectors: list[h5py.Group]) -> LabelSheet:
     column = {name: c for c, name in enumerate(names)}
     counts = [d["tags"].shape[1] for d in detectors]
     labels = np.zeros((sum(counts), len(names)), np.uint8)
-    notes: dict[int, str] = {}
+    known, notes = np.ones(labels.shape, bool), dict[int, str]()
     starts = np.cumsum([0, *counts])
     for d, start, stop in zip(detectors, starts[:-1], starts[1:], strict=True):
         own = [column[n] for n in texts(d["tags"].attrs["headings"])]
         labels[start:stop, own] = d["tags"][()].T > 0
+        if "known" in d:  # a tag that was given since is decided
+            known[start:stop, own[: d["known"].shape[1]]] = d["known"][()] != 0
+            known[start:stop] |= labels[start:stop] > 0
         if "notes" in d:
             notes |= {row: note for row, note in enumerate(texts(d["notes"][()]), start) if note}
     status = np.concatenate([d["status"][()] for d in detectors]).astype(np.uint8)
@@ -190,5 +195,6 @@ def _sheet(detectors: list[h5py.Group]) -> LabelSheet:
         status=status,
         imported=np.concatenate([d["imported"][()] for d in detectors]) != 0,
         notes=notes,
+        known=None if known.all() else known,
         fingerprints=tuple(str(d.attrs.get("fingerprint", "")) for d in detectors),
     )

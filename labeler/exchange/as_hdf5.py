@@ -19,13 +19,16 @@ TEXT = h5py.string_dtype()
 
 
 def write(sheet: LabelSheet, path: Path) -> None:
-    """`labels` (N, C) with attribute `class_names`, and beside it one value for every shot."""
+    """`labels` (N, C) with attribute `class_names`, and beside it one value for every shot; `known`
+    (N, C) where a class is undecided on some labelled shots."""
     with new_hdf5(path) as file:
         file.attrs["airylabel_version"] = version()
         file.attrs["annotator"] = sheet.annotator
         file["labels"] = sheet.labels
         file["labels"].attrs.create("class_names", list(sheet.class_names), dtype=TEXT)
         file["labelled"] = sheet.labelled.astype(np.uint8)
+        if sheet.known is not None:
+            file["known"] = sheet.known.astype(np.uint8)
         file["status"] = sheet.status
         file["imported"] = sheet.imported.astype(np.uint8)
         file["source_of"] = sheet.source_of
@@ -58,6 +61,7 @@ def read(path: Path) -> LabelSheet:
                     notes=dict(zip(rows, texts(file["notes"][()]), strict=True)) if rows else {},
                     fingerprints=texts(file["fingerprints"][()]) if "fingerprints" in file else (),
                     by=_by(file, len(file["status"])),
+                    known=file["known"][()] != 0 if "known" in file else None,
                     unit="row",
                 ),
             )
@@ -80,6 +84,8 @@ def checked(path: Path, sheet: LabelSheet) -> LabelSheet:
     for name in ("source_of", "index_of", "imported"):
         if getattr(sheet, name).shape != (n,):
             raise ValueError(f"{name} {getattr(sheet, name).shape} for {n} shots")
+    if sheet.known is not None and sheet.known.shape != (n, c):
+        raise ValueError(f"known {sheet.known.shape} for {n} shots and {c} classes")
     if n and not 0 <= sheet.source_of.min() <= sheet.source_of.max() < len(sheet.files):
         raise ValueError(f"shots of file {sheet.source_of.max()} of {len(sheet.files)}")
     return sheet
@@ -101,5 +107,6 @@ def read_shots(path: Path) -> LabelSheet:
         labels=labels.labels,
         status=(labels.labelled * LABELLED).astype(np.uint8),
         imported=labels.labelled,
+        known=labels.known,
         fingerprints=(info.fingerprint,),
     )

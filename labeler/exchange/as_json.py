@@ -23,7 +23,7 @@ CONFIGURATION = (
     '<Choices name="classes" toName="shot" choice="multiple">{choices}</Choices></View>'
 )
 """The labelling configuration in Label Studio; `choices` is one <Choice value="…"/> a class."""
-_ANNOTATOR = "annotator"
+_ANNOTATOR, _UNDECIDED = "annotator", "undecided"
 
 
 def write(sheet: LabelSheet, path: Path) -> None:
@@ -38,6 +38,9 @@ def write(sheet: LabelSheet, path: Path) -> None:
 def _task(sheet: LabelSheet, row: int) -> dict[str, Any]:
     source, status = int(sheet.source_of[row]), int(sheet.status[row])
     imported, index = bool(sheet.imported[row]), int(sheet.index_of[row])
+    silent = []
+    if sheet.known is not None and status & LABELLED:
+        silent = [sheet.class_names[c] for c in np.flatnonzero(~sheet.known[row])]
     choices = {
         "id": f"shot{row + 1}",
         "from_name": "classes",
@@ -64,6 +67,7 @@ def _task(sheet: LabelSheet, row: int) -> dict[str, Any]:
             "imported": imported,
             "note": sheet.notes.get(row, ""),
             _ANNOTATOR: FROM_FILE if imported else sheet.annotator,
+            **({_UNDECIDED: silent} if silent else {}),
         },
     }
 
@@ -90,11 +94,13 @@ def read(path: Path) -> LabelSheet:
             mend = "A task has data.file, data.index and annotations with choices."
             what = f"is no task of labelled shots ({type(error).__name__}: {str(error)[:80]})"
             raise InputError(what, file=path, place=f"task {number}", mend=mend) from error
-    names = list(dict.fromkeys(name for row in rows for name in row.choices))
+    names = list(dict.fromkeys(name for row in rows for name in (*row.choices, *row.silent)))
     column = {name: c for c, name in enumerate(names)}
     labels = np.zeros((len(rows), len(names)), np.uint8)
+    known = np.ones(labels.shape, bool)
     for k, row in enumerate(rows):
         labels[k, [column[name] for name in row.choices]] = 1
+        known[k, [column[name] for name in row.silent]] = False
     files, source_of = numbered([(row.file, row.dataset) for row in rows])
     return LabelSheet(
         class_names=tuple(names),
@@ -109,6 +115,7 @@ def read(path: Path) -> LabelSheet:
         unit="task",
         numbers=np.array([row.number for row in rows], np.int64),
         by=tuple(row.by for row in rows),
+        known=None if known.all() else known,
         listed=True,
     )
 
@@ -126,6 +133,8 @@ class _Row:
     note: str
     by: str
     choices: list[str]
+    silent: list[str]
+    """Classes that are undecided, as far as `write` said so."""
 
 
 def _rows(task: dict[str, Any], number: int) -> list[_Row]:
@@ -139,7 +148,8 @@ def _rows(task: dict[str, Any], number: int) -> list[_Row]:
     for by, (status, choices) in answers.items():
         name = by or ("" if imported or not who else str(who))
         name = "" if name in (FROM_FILE, ME) else name
-        found.append(_Row(number, *place, status | flag, imported, note, name, choices))
+        silent = [name for name in flat(meta.get(_UNDECIDED) or []) if name not in choices]
+        found.append(_Row(number, *place, status | flag, imported, note, name, choices, silent))
     return found
 
 

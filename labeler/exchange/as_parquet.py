@@ -42,7 +42,7 @@ def write(sheet: LabelSheet, path: Path, wanted: Sequence[str] = ()) -> None:
     wanted: only these columns, in this order.
     """
     arrow, parquet = _pyarrow()
-    undecided = ~sheet.labelled
+    undecided = ~sheet.decided
     places = np.arange(len(sheet), dtype=np.int64)
     notes = [sheet.notes.get(row, "") for row in range(len(sheet))] if sheet.notes else None
     files = arrow.DictionaryArray.from_arrays(sheet.source_of, arrow.array(sheet.files, "string"))
@@ -57,7 +57,10 @@ def write(sheet: LabelSheet, path: Path, wanted: Sequence[str] = ()) -> None:
         arrow.array((sheet.status & FLAGGED) != 0),
         arrow.array((sheet.status & SKIPPED) != 0),
         arrow.array(notes or [""] * len(sheet), "string"),
-        *(arrow.array(column.astype(np.int8), mask=undecided) for column in sheet.labels.T),
+        *(
+            arrow.array(column.astype(np.int8), mask=silent)
+            for column, silent in zip(sheet.labels.T, undecided.T, strict=True)
+        ),
     ]
     names = [*HEAD, *(class_column(n) for n in sheet.class_names)]
     about = {"version": version(), "annotator": sheet.annotator, "classes": sheet.class_names}

@@ -190,6 +190,8 @@ def sheet_of_table(table: Table) -> LabelSheet:
         raise table.wrong(int(hollow[0]), what, "Fill in the classes, or empty “labelled_by”.")
     files, source_of, index_of, shot_names = _places(table)
     decided = filled | claimed
+    ours = tuple(table.heads[: len(HEAD)]) == HEAD
+    only_ticks = not ours and not (answers == 0).any()  # then an empty cell means no
     return LabelSheet(
         class_names=tuple(names),
         files=tuple(file for file, _ in files),
@@ -206,6 +208,7 @@ def sheet_of_table(table: Table) -> LabelSheet:
         unit=table.unit,
         numbers=table.numbers,
         ignored=tuple(ignored),
+        known=None if only_ticks or (answers >= 0)[decided].all() else answers >= 0,
         listed=listed,
     )
 

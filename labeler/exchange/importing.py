@@ -38,6 +38,8 @@ class ImportPlan:
     present: Present
     status: Status
     notes: tuple[str | None, ...]
+    said: Present
+    """Bits of the classes that the file says something of."""
     shots: int
     new: int
     changed: int
@@ -88,7 +90,7 @@ class ImportPlan:
             said.append(f"  {self.left_out:,} of them are left out, for only part would be taken")
         if self.without and self.new:
             names = ", ".join(self.without)
-            said.append(f"  no column for {names}: absent on shots that get a first label")
+            said.append(f"  no column for {names}: undecided on shots that get a first label")
         if self.ignored:
             said.append(f"  columns without a meaning here: {', '.join(self.ignored)}")
         for name, (added, removed) in self.per_class.items():
@@ -139,7 +141,9 @@ def plan(
     if only_new:
         decided = decided & ~was_decided
         present = np.where(was_decided, own.present[where], present)
-    differs = present != own.present[where]
+    said = project.taxonomy.pack(_said(project, sheet)[at])
+    more = (said & ~own.known[where]) != 0
+    differs = (present != own.present[where]) | more
     new = decided & ~was_decided & ((status & LABELLED) != 0)
     changed = decided & was_decided & differs
     notes = _notes(project, sheet, name, where, at)
@@ -156,6 +160,7 @@ def plan(
         present=present[moved],
         status=status[moved],
         notes=tuple(n for n, m in zip(notes, moved, strict=True) if m),
+        said=np.where(decided, said, 0)[moved],
         shots=int((sheet.labelled | (sheet.status != 0)).sum()),
         new=int(new.sum()),
         changed=int(changed.sum()),
@@ -181,8 +186,9 @@ def apply(project: Project, plan: ImportPlan) -> int | None:
     if who is None:
         who = project.store.annotator(plan.annotator)
     return project.store.record(
-        who, plan.rows, plan.present, plan.status, origin="import", note=plan.notes
-    )
+        who, plan.rows, plan.present, plan.status,
+        origin="import", note=plan.notes, said=plan.said, unsaid=~plan.said,
+    )  # fmt: skip
 
 
 def _questions(project: Project, sheet: LabelSheet) -> Iterator[str]:
@@ -350,6 +356,17 @@ def _without(project: Project, sheet: LabelSheet) -> npt.NDArray[np.bool_]:
     return silent
 
 
+def _said(project: Project, sheet: LabelSheet) -> npt.NDArray[np.bool_]:
+    """(N, ours) the classes of which the sheet says something, of each shot."""
+    ours = project.taxonomy
+    said = np.tile(~_without(project, sheet), (len(sheet), 1))
+    if sheet.known is not None:
+        for c, name in enumerate(sheet.class_names):
+            if ours.knows(name):
+                said[:, ours.columns([name])[0]] &= sheet.known[:, c]
+    return said
+
+
 def _offered_without(project: Project, sheet: LabelSheet) -> tuple[str, ...]:
     """The names of such classes, but for retired ones."""
     silent = _without(project, sheet)
@@ -374,11 +391,12 @@ def _merged(
     Classes of which the sheet says nothing stay as they are. A label that came with a file of
     shots, and is here as such, does not become the person's.
     """
-    bits = project.taxonomy.pack(labels[at])
+    said = _said(project, sheet)[at]
+    bits = project.taxonomy.pack(labels[at] & said)
     files = project.imported_state()
     theirs = sheet.imported[at] & files.labelled[where] & (files.present[where] == bits)
     decided = sheet.labelled[at] & ~(theirs & ~own.labelled[where])
-    stays = own.present[where] & project.taxonomy.pack(_without(project, sheet))
+    stays = own.present[where] & project.taxonomy.pack(~said)
     present = np.where(decided, bits | stays, own.present[where])
     every = np.uint8(255)
     before = own.status[where] & np.where(sheet.labelled[at], every ^ SKIPPED, every)

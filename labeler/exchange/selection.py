@@ -44,7 +44,9 @@ class Selection:
         for names, wanted in ((self.having, True), (self.lacking, False)):
             for column in project.taxonomy.columns(names):
                 has = (state.present >> int(column)) & 1 > 0
-                chosen &= state.labelled & (has == wanted)
+                known = -1 if state.known is None else state.known
+                decided = state.labelled & ((known >> int(column)) & 1 > 0)
+                chosen &= has & state.labelled if wanted else decided & ~has
         if self.labelled:
             chosen &= state.labelled
         if self.flagged:

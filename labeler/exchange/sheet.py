@@ -54,6 +54,8 @@ class LabelSheet:
     """(N,) who decided, as far as a file says; () where it says nothing."""
     counts_from: int | None = 0
     """What the first shot's index is; None where a table of others may count from 0 or from 1."""
+    known: npt.NDArray[np.bool_] | None = None
+    """(N, C) which classes a labelled shot is decided on; None: on all."""
     listed: bool = False
     """Label sets were listed by name: classes that are named nowhere are absent."""
 
@@ -64,6 +66,12 @@ class LabelSheet:
     def labelled(self) -> npt.NDArray[np.bool_]:
         """(N,) True where someone decided."""
         return np.asarray((self.status & LABELLED) != 0)
+
+    @property
+    def decided(self) -> npt.NDArray[np.bool_]:
+        """(N, C) which of `labels` somebody decided on."""
+        shots = np.broadcast_to(self.labelled[:, None], self.labels.shape)
+        return shots.copy() if self.known is None else shots & self.known
 
     @property
     def people(self) -> dict[str, int]:
@@ -85,6 +93,7 @@ class LabelSheet:
             notes={k: self.notes[row] for k, row in enumerate(at.tolist()) if row in self.notes},
             shot_names=tuple(self.shot_names[r] for r in at) if self.shot_names else (),
             by=tuple(self.by[r] for r in at),
+            known=None if self.known is None else self.known[at],
             numbers=numbers[at],
         )
 
@@ -125,6 +134,7 @@ def sheet_of(
         annotator=next(a.name for a in project.store.annotators() if a.id == who),
         sources=table.sources,
         fingerprints=tuple(info.fingerprint for info in table.sources),
+        known=table.known,
     )
 
 

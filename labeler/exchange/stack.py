@@ -33,7 +33,19 @@ INVALID = 1
 """CXI's mask bit of a pixel that says nothing."""
 SOURCE = "instrument_1/source_1"
 ENERGY = "photon_energy_ev"
-TAKEN = {"data", "mask", "tags", "labels", "labelled", "shot", "file", "index", "images", "status"}
+TAKEN = {
+    "data",
+    "mask",
+    "tags",
+    "labels",
+    "labelled",
+    "known",
+    "shot",
+    "file",
+    "index",
+    "images",
+    "status",
+}
 """Names beside the data that a file's own numbers do not get."""
 
 
@@ -163,6 +175,8 @@ class Stack:
             describe(self.entry, self.group, self.part.info)
             self.entry["data_1/data"] = h5py.SoftLink(self.group[self.name].name)
         self.group["labelled"] = labelled.astype(np.uint8)
+        if self.table.known is not None:
+            self.group["known"] = self.table.known[self.rows].astype(np.uint8)
         self.group["shot"] = self.rows + 1
         self.group["index"] = self.table.index_of[self.rows]
         files = [str(i.path) for i in self.table.sources]

@@ -90,7 +90,7 @@ def undo(project: Project) -> str:
         raise InputError("the classes were changed in another way since", mend=mend)
     used = [n for n in last.added if project.store.class_was_used(n)]
     after = last.before
-    for name in used:  # labels carry it: it can only be retired
+    for name in used:  # labels speak of it: it can only be retired
         after = taxonomy_edit.retire(now, name, date.today().isoformat())
     change = ClassChange(
         "undo",

@@ -147,12 +147,15 @@ def import_labels(
     if labels is None or not labels.labelled.any():
         return None
     columns = taxonomy.columns(labels.names, source.info.path)
-    ours = np.zeros((len(labels.labels), len(taxonomy)), bool)
+    ours, known = np.zeros((2, len(labels.labels), len(taxonomy)), bool)
     ours[:, columns] = labels.labels
+    known[:, columns] = True if labels.known is None else labels.known
     where = np.flatnonzero(labels.labelled)
     annotator = store.annotator(f"labels of {source.info.path.name}", kind="import")
     packed = taxonomy.pack(ours[where])
-    store.record(annotator, source.first_row + where, packed, LABELLED, origin="import")
+    silent = taxonomy.pack(~known[where])
+    rows = source.first_row + where
+    store.record(annotator, rows, packed, LABELLED, origin="import", unsaid=silent)
     return annotator
 
 

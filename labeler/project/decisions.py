@@ -7,6 +7,7 @@ never talks to the store: the session records first and calls `put` afterwards.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,14 +30,27 @@ STATES = 8
 """Combinations of the three status bits."""
 
 
+def by_known(known: Present) -> Iterator[tuple[int, Rows]]:
+    """The different masks of decided classes, of which there are few, and where each stands."""
+    if not len(known):
+        return
+    if (known == known[0]).all():
+        yield int(known[0]), np.arange(len(known))
+        return
+    masks, which = np.unique(known, return_inverse=True)
+    for k, mask in enumerate(masks.tolist()):
+        yield mask, np.flatnonzero(which == k)
+
+
 class Tally:
     """Label sets of the decided shots and combinations of status bits, each with its number."""
 
-    def __init__(self, present: Present, status: Status) -> None:
-        self.sets: Counter[int] = Counter()
-        """Label set of decided shots -> how many of them; sets that no shot has are left out."""
+    def __init__(self, present: Present, status: Status, known: Present | None = None) -> None:
+        self.sets: Counter[tuple[int, int]] = Counter()
+        """(label set, classes that are decided) of decided shots -> how many of them; those that
+        no shot has are left out."""
         self._states = np.zeros(STATES, np.int64)
-        self._add(present, status, 1)
+        self._add(present, status, np.full(len(present), -1) if known is None else known, 1)
 
     @property
     def labelled(self) -> int:
@@ -55,47 +69,57 @@ class Tally:
 
     def classes(self, taxonomy: Taxonomy) -> npt.NDArray[np.int64]:
         """(C,) decided shots that have each class."""
-        sets, counts = self._arrays()
+        sets, _, counts = self._arrays()
         return np.asarray(counts @ taxonomy.unpack(sets), np.int64)
+
+    def decided_on(self, taxonomy: Taxonomy) -> npt.NDArray[np.int64]:
+        """(C,) decided shots of which each class is decided; one that came later is not on all."""
+        _, known, counts = self._arrays()
+        return np.asarray(counts @ taxonomy.unpack(known), np.int64)
 
     def rules(self, taxonomy: Taxonomy) -> npt.NDArray[np.int64]:
         """(R,) decided shots that break each rule."""
-        sets, counts = self._arrays()
-        return np.asarray(counts @ taxonomy.violations(taxonomy.unpack(sets)), np.int64)
+        sets, known, counts = self._arrays()
+        broken = taxonomy.violations(taxonomy.unpack(sets), taxonomy.unpack(known))
+        return np.asarray(counts @ broken, np.int64)
 
     def in_error(self, taxonomy: Taxonomy) -> int:
         """Decided shots that break any hard rule."""
-        sets, counts = self._arrays()
-        return int(counts @ taxonomy.contradictions(taxonomy.unpack(sets)))
+        sets, known, counts = self._arrays()
+        return int(counts @ taxonomy.contradictions(taxonomy.unpack(sets), taxonomy.unpack(known)))
 
     def usable(self, taxonomy: Taxonomy) -> tuple[int, npt.NDArray[np.bool_]]:
         """(decided shots that break no hard rule, (C,) which classes occur among them)."""
-        sets, counts = self._arrays()
+        sets, known, counts = self._arrays()
         labels = taxonomy.unpack(sets)
-        legal = ~taxonomy.contradictions(labels)
+        legal = ~taxonomy.contradictions(labels, taxonomy.unpack(known))
         return int(counts[legal].sum()), np.asarray(labels[legal].any(0))
 
-    def move(self, before: tuple[Present, Status], after: tuple[Present, Status]) -> None:
-        """Some shots went from one (present, status) to another; each shot once."""
+    def move(
+        self, before: tuple[Present, Status, Present], after: tuple[Present, Status, Present]
+    ) -> None:
+        """Some shots went from one (present, status, known) to another; each shot once."""
         self._add(*before, -1)
         self._add(*after, 1)
 
     def _having(self, bit: int) -> int:
         return int(self._states[(np.arange(STATES) & bit) > 0].sum())
 
-    def _arrays(self) -> tuple[Present, npt.NDArray[np.int64]]:
-        return (
-            np.fromiter(self.sets.keys(), np.int64, len(self.sets)),
-            np.fromiter(self.sets.values(), np.int64, len(self.sets)),
-        )
+    def _arrays(self) -> tuple[Present, Present, npt.NDArray[np.int64]]:
+        """Label sets, the classes that are decided, and how many shots have both."""
+        keys = np.array(list(self.sets), np.int64).reshape(-1, 2)
+        return keys[:, 0], keys[:, 1], np.fromiter(self.sets.values(), np.int64, len(keys))
 
-    def _add(self, present: Present, status: Status, sign: int) -> None:
+    def _add(self, present: Present, status: Status, known: Present, sign: int) -> None:
         self._states += sign * np.bincount(status & (STATES - 1), minlength=STATES)
-        held = present[(status & LABELLED) > 0]
-        for found, n in zip(*_sets_of(held), strict=True):
-            self.sets[int(found)] += sign * int(n)
-            if not self.sets[int(found)]:
-                del self.sets[int(found)]
+        decided = (status & LABELLED) > 0
+        held = present[decided]
+        for mask, at in by_known(known[decided]):
+            for found, n in zip(*_sets_of(held[at]), strict=True):
+                key = int(found), mask
+                self.sets[key] += sign * int(n)
+                if not self.sets[key]:
+                    del self.sets[key]
 
 
 def _sets_of(present: Present) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -133,7 +157,7 @@ class Decisions:
         self.present, self.status = self._merged(slice(None))
         self.known = self._merged_known(slice(None))
         """Bits of the classes that are decided; one that was added later is not."""
-        self.tally = Tally(self.present, self.status)
+        self.tally = Tally(self.present, self.status, self.known)
         """Numbers of label sets and states, always up to date."""
 
     @classmethod
@@ -149,25 +173,27 @@ class Decisions:
         status: npt.ArrayLike,
         known: npt.ArrayLike | None = None,
         said: npt.ArrayLike = 0,
+        unsaid: npt.ArrayLike = 0,
     ) -> Rows:
         """Take over the person's new decision on some shots; returns their rows.
 
-        `known` where the store told it, else it follows as the store has it, with `said`.
+        `known` where the store told it, else it follows as the store has it, with `said` and
+        `unsaid`.
         """
         where = np.atleast_1d(np.asarray(rows, np.int64))
         assert self.own_known is not None
         if known is None:
             was = self.own_present[where], self.own_status[where], self.own_known[where]
             bits = np.asarray(present, np.int64), np.asarray(status, np.uint8)
-            known = known_now(was, *bits, self.every, np.asarray(said, np.int64))
+            more = np.asarray(said, np.int64), np.asarray(unsaid, np.int64)
+            known = known_now(was, *bits, self.every, *more)
         self.own_known[where] = known
         self.own_present[where] = present
         self.own_status[where] = status
         each = where if len(where) == 1 else np.unique(where)
-        before = self.present[each], self.status[each]
-        after = self._merged(each)
-        self.present[each], self.status[each] = after
-        self.known[each] = self._merged_known(each)
+        before = self.present[each], self.status[each], self.known[each]
+        after = *self._merged(each), self._merged_known(each)
+        self.present[each], self.status[each], self.known[each] = after
         self.tally.move(before, after)
         return where
 
@@ -177,8 +203,27 @@ class Decisions:
 
     def undecided(self, row: int) -> int:
         """Bits of the classes that a decided shot says nothing of: they came later."""
-        labelled = int(self.status[row]) & LABELLED
-        return self.every & ~int(self.known[row]) if labelled and self.every >= 0 else 0
+        return int(self.open_classes(np.array([row]))[0])
+
+    def open_classes(self, rows: Rows) -> Present:
+        """(n,) the same for many shots."""
+        if self.every < 0:
+            return np.zeros(len(rows), np.int64)
+        labelled = (self.status[rows] & LABELLED) > 0
+        return np.where(labelled, self.every & ~self.known[rows], 0)
+
+    def status_on(self, class_index: int) -> Status:
+        """(N,) `status`, with the shots alone as labelled on which one class is decided."""
+        silent = (self.known >> class_index & 1) == 0
+        return np.where(silent, self.status & ~np.uint8(LABELLED), self.status)
+
+    def filled(self, bits: Callable[[], Present]) -> Present:
+        """(N,) `present`, where classes that are undecided on a decided shot are those of `bits`:
+        what says of them cannot be against a label."""
+        silent = ((self.status & LABELLED) > 0) & ((self.known & self.every) != self.every)
+        if not silent.any():
+            return self.present
+        return np.where(silent, self.present & self.known | bits() & ~self.known, self.present)
 
     def _merged_known(self, rows: Rows | slice) -> Present:
         assert self.own_known is not None

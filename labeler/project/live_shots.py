@@ -49,8 +49,9 @@ def _labelled(table: ShotTable, seed: int) -> Iterator[Labelled]:
     if column is None:
         return
     rng = np.random.default_rng(seed)
-    empty = table.labelled & (table.labels[:, column] > 0)
-    hits = table.labelled & (table.labels.sum(1) > 0) & ~empty
+    decided = table.decided[:, column]
+    empty = decided & (table.labels[:, column] > 0)
+    hits = decided & (table.labels.sum(1) > 0) & ~empty
     if min(empty.sum(), hits.sum()) < 2 * FEWEST:
         return
     rows = [rng.permutation(np.flatnonzero(kind))[:MOST] for kind in (empty, hits)]

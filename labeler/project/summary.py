@@ -10,6 +10,7 @@ from labeler import version
 from labeler.project.project import Merged, Project
 from labeler.project.store import FLAGGED, SKIPPED
 from labeler.shots.geometry import in_words
+from model.taxonomy.taxonomy import Labels
 
 
 def summary(project: Project) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def source_facts(project: Project) -> list[dict[str, Any]]:
 def violations(project: Project, merged: Merged) -> list[dict[str, Any]]:
     """For every rule: its text, severity, how many shots break it, the first of them (from 1)."""
     rows = np.flatnonzero(merged.labelled)
-    broken = project.taxonomy.violations(project.taxonomy.unpack(merged.present[rows]))
+    broken = project.taxonomy.violations(*_labels_and_known(project, merged))
     return [
         {
             "rule": rule.text,
@@ -99,5 +100,11 @@ def _per_class(project: Project, state: Merged) -> dict[str, int]:
 
 
 def _contradictions(project: Project, merged: Merged) -> int:
-    labels = project.taxonomy.unpack(merged.present[merged.labelled])
-    return int(project.taxonomy.contradictions(labels).sum())
+    return int(project.taxonomy.contradictions(*_labels_and_known(project, merged)).sum())
+
+
+def _labels_and_known(project: Project, merged: Merged) -> tuple[Labels, Labels]:
+    """(labelled, C) each: what the labelled shots have, and which classes are decided on them."""
+    known = np.full(len(merged.present), -1) if merged.known is None else merged.known
+    unpack = project.taxonomy.unpack
+    return unpack(merged.present[merged.labelled]), unpack(known[merged.labelled])

@@ -35,6 +35,10 @@ def _state(project: Project) -> tuple[Rows, dict[int, str]]:
     return np.where(state.labelled, state.present, -1), project.store.notes(known[0])
 
 
+def _every(project: Project) -> int:
+    return (1 << len(project.taxonomy)) - 1
+
+
 def open_questions(project: Project, rows: Rows) -> Rows:
     """Those of the given shots that no one has settled yet, in the same order."""
     return rows[_state(project)[0][rows] < 0]
@@ -46,18 +50,23 @@ class Vote:
 
     name: str
     present: int | None
+    known: int = -1
+    """Bits of the classes on which they decided."""
 
 
 def votes(readers: Readers, row: int) -> list[Vote]:
     """Who said what on a shot."""
     return [
-        Vote(name, int(readers.present[a, row]) if readers.read[a, row] else None)
+        Vote(name, int(readers.present[a, row]), int(readers.known[a, row]))
+        if readers.read[a, row]
+        else Vote(name, None)
         for a, name in enumerate(readers.names)
     ]
 
 
-def settle(project: Project, row: int, present: int) -> int:
-    """Make this the consensus label of a shot, by hand; the gesture's number."""
+def settle(project: Project, row: int, present: int, known: int = -1) -> int:
+    """Make this the consensus label of a shot, by hand; the gesture's number. Classes that are not
+    `known` stay undecided."""
     name = next(a.name for a in project.store.annotators() if a.id == project.annotator)
     return project.store.record(
         consensus_annotator(project),
@@ -66,6 +75,7 @@ def settle(project: Project, row: int, present: int) -> int:
         LABELLED,
         origin="adjudicated",
         note=f"{BY_HAND}{name}",
+        unsaid=~known,
     )
 
 
@@ -103,7 +113,12 @@ def make_consensus(project: Project) -> Settled:
     if len(new):
         status = np.where(after[new] < 0, 0, LABELLED).astype(np.uint8)
         who, labels = consensus_annotator(project), np.maximum(after[new], 0)
-        project.store.record(who, new, labels, status, origin=CONSENSUS)
+        said = np.full(len(before), -1, np.int64)
+        said[rows] = project.taxonomy.pack(read.any(0))
+        project.store.record(
+            who, new, labels, status, origin=CONSENSUS, said=said[new] & _every(project),
+            unsaid=~said[new],
+        )  # fmt: skip
     return Settled(
         unanimous=int((~unlike & ~by_hand).sum()),
         majority=int((unlike & settled & ~by_hand).sum()),

@@ -24,11 +24,13 @@ WITH_THE_FILES = "labels of the files"
 
 @dataclass(frozen=True)
 class Readers:
-    """`read` (A, N) True where a reader decided, `present` (A, N) the bits of what they saw."""
+    """`read` (A, N) True where a reader decided, `present` (A, N) the bits of what they saw,
+    `known` (A, N) those of the classes on which they decided."""
 
     names: tuple[str, ...]
     read: npt.NDArray[np.bool_]
     present: Present
+    known: Present
 
     @property
     def shared(self) -> Rows:
@@ -36,8 +38,14 @@ class Readers:
         return np.flatnonzero(self.read.sum(0) >= 2)
 
     def on(self, rows: Rows, taxonomy: Taxonomy) -> tuple[Labels, Labels]:
-        """(A, n) who read, (A, n, C) what they saw, on some rows."""
-        return self.read[:, rows], taxonomy.unpack(self.present[:, rows])
+        """(A, n, C) who decided on which class, and what they saw, on some rows."""
+        decided = taxonomy.unpack(self.known[:, rows]) & self.read[:, rows, None]
+        return decided, taxonomy.unpack(self.present[:, rows])
+
+    def together(self, rows: Rows) -> Present:
+        """(n,) bits of the classes on which all decided who read a shot."""
+        known = np.where(self.read[:, rows], self.known[:, rows], np.int64(-1))
+        return np.bitwise_and.reduce(known, 0)
 
 
 def readers_of(project: Project) -> Readers:
@@ -48,14 +56,16 @@ def readers_of(project: Project) -> Readers:
         if a.kind == "human"
     ]
     files = project.imported_state()
-    every = [(name, s.labelled, s.present) for name, s in found]
-    every.append((WITH_THE_FILES, files.labelled, files.present))
+    every = [(name, s.labelled, s.present, s.known) for name, s in found]
+    assert files.known is not None
+    every.append((WITH_THE_FILES, files.labelled, files.present, files.known))
     every = [item for item in every if item[1].any()]
     n = project.n_shots
     return Readers(
-        names=tuple(name for name, _, _ in every),
-        read=np.array([read for _, read, _ in every], bool).reshape(-1, n),
-        present=np.array([present for _, _, present in every], np.int64).reshape(-1, n),
+        names=tuple(name for name, *_ in every),
+        read=np.array([read for _, read, *_ in every], bool).reshape(-1, n),
+        present=np.array([present for _, _, present, _ in every], np.int64).reshape(-1, n),
+        known=np.array([known for *_, known in every], np.int64).reshape(-1, n),
     )
 
 
@@ -127,7 +137,8 @@ def agreement_of(project: Project, readers: Readers | None = None) -> Agreement:
     )
     order = np.argsort(-unlike.sum(1), kind="stable")
     order = order[: int(unlike.any(1).sum())]
-    sets = np.where(read, readers.present[:, rows], np.nan)
+    whole = readers.present[:, rows] & readers.together(rows)
+    sets = np.where(readers.read[:, rows], whole, np.nan)
     alphas = statistics.alpha_of_classes(read, present) if len(rows) else []
     nothing = Alpha(np.nan, np.nan, np.nan, 0, 0)
     return Agreement(
@@ -145,11 +156,21 @@ def agreement_of(project: Project, readers: Readers | None = None) -> Agreement:
 def _pairs(readers: Readers, rows: Rows, read: Labels, present: Labels) -> list[Pair]:
     found = []
     for a, b in combinations(range(len(readers.names)), 2):
-        both = read[a] & read[b]
+        both = readers.read[a, rows] & readers.read[b, rows]
         if not both.any():
             continue
-        same = (readers.present[a, rows] == readers.present[b, rows]) & both
-        kappa = statistics.cohens_kappa(present[a, both], present[b, both])
+        unlike = (readers.present[a, rows] ^ readers.present[b, rows]) & readers.known[a, rows]
+        same = ((unlike & readers.known[b, rows]) == 0) & both
+        kappa = _kappa(read[a] & read[b], present[a], present[b])
         names = readers.names[a], readers.names[b]
         found.append(Pair(*names, int(both.sum()), int(same.sum()), kappa))
     return found
+
+
+def _kappa(both: Labels, first: Labels, second: Labels) -> npt.NDArray[np.float64]:
+    """(C,) of each class on the shots on which `both` (n, C) decided on it."""
+    each = [
+        statistics.cohens_kappa(first[some, c : c + 1], second[some, c : c + 1])[0]
+        for c, some in enumerate(both.T)
+    ]
+    return np.array(each)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from labeler.project.decisions import by_known
 from labeler.project.store.records import LABELLED, Present, Rows, Status
 from model.taxonomy.taxonomy import Rule, Taxonomy
 
@@ -26,47 +27,86 @@ class Broken:
     mendable: int
 
 
-def sets_of(present: Present, status: Status, n_classes: int) -> tuple[Present, Present]:
-    """The different label sets of labelled shots, as bits, and how often each occurs."""
-    bits = present[(status & LABELLED) != 0]
-    if n_classes > _SMALL:
-        return np.unique(bits, return_counts=True)
-    counts = np.bincount(bits, minlength=1)
-    there = np.flatnonzero(counts)
-    return there.astype(np.int64), counts[there]
+def sets_of(
+    present: Present, status: Status, n_classes: int, known: Present | None = None
+) -> tuple[Present, Present, Present]:
+    """The different label sets of labelled shots, as bits, the classes that are decided of each,
+    and how often each occurs."""
+    labelled = (status & LABELLED) != 0
+    bits = present[labelled]
+    said = np.full(len(bits), -1, np.int64) if known is None else known[labelled]
+    found = [(np.zeros(0, np.int64),) * 3]
+    for mask, at in by_known(said):
+        if n_classes > _SMALL:
+            sets, counts = np.unique(bits[at], return_counts=True)
+        else:
+            counts = np.bincount(bits[at], minlength=1)
+            sets = np.flatnonzero(counts)
+            counts = counts[sets]
+        found.append((sets.astype(np.int64), np.full(len(sets), mask, np.int64), counts))
+    sets, masks, counts = (np.concatenate(part) for part in zip(*found, strict=True))
+    return sets, masks, counts
 
 
-def check_rules(present: Present, status: Status, taxonomy: Taxonomy) -> list[Broken]:
-    """Every rule in the taxonomy's order, with what breaks it."""
-    sets, counts = sets_of(present, status, len(taxonomy))
-    labels = taxonomy.unpack(sets)
-    broken = taxonomy.violations(labels)
+def check_rules(
+    present: Present, status: Status, taxonomy: Taxonomy, known: Present | None = None
+) -> list[Broken]:
+    """Every rule in the taxonomy's order, with what breaks it.
+
+    `known` (N,), here and below: bits of the classes that are decided, all where None; an undecided
+    class breaks no rule.
+    """
+    sets, masks, counts = sets_of(present, status, len(taxonomy), known)
+    labels, said = taxonomy.unpack(sets), taxonomy.unpack(masks)
+    broken = taxonomy.violations(labels, said)
     names = np.array(taxonomy.names, object)
     found = []
     for r, rule in enumerate(taxonomy.rules):
         mine = np.flatnonzero(broken[:, r])
         mine = mine[np.argsort(-counts[mine], kind="stable")]
         words = tuple((" + ".join(names[labels[k]]) or "no class", int(counts[k])) for k in mine)
-        mended = sum(int(counts[k]) for k in mine if taxonomy.fix(labels[k], r) is not None)
+        mended = sum(
+            int(counts[k]) for k in mine if taxonomy.fix(labels[k], r, said[k]) is not None
+        )
         found.append(Broken(rule, int(counts[mine].sum()), words, mended))
     return found
 
 
-def rows_that_break(rule_index: int, present: Present, status: Status, taxonomy: Taxonomy) -> Rows:
+def rows_that_break(
+    rule_index: int,
+    present: Present,
+    status: Status,
+    taxonomy: Taxonomy,
+    known: Present | None = None,
+) -> Rows:
     """The labelled shots that break one rule."""
-    sets, _ = sets_of(present, status, len(taxonomy))
-    bad = sets[taxonomy.violations(taxonomy.unpack(sets))[:, rule_index]]
-    return np.flatnonzero(np.isin(present, bad) & ((status & LABELLED) != 0))
+    labelled = np.flatnonzero((status & LABELLED) != 0)
+    said = np.full(len(labelled), -1, np.int64) if known is None else known[labelled]
+    found = [labelled[:0]]
+    for mask, at in by_known(said):
+        mine = labelled[at]
+        sets = np.unique(present[mine])
+        broken = taxonomy.violations(taxonomy.unpack(sets), taxonomy.unpack(mask))
+        found.append(mine[np.isin(present[mine], sets[broken[:, rule_index]])])
+    return np.sort(np.concatenate(found))
 
 
 def mended(
-    rule_index: int, present: Present, status: Status, taxonomy: Taxonomy
+    rule_index: int,
+    present: Present,
+    status: Status,
+    taxonomy: Taxonomy,
+    known: Present | None = None,
 ) -> tuple[Rows, Present]:
     """Rows for which the rule has a fix, and the bits that they get."""
-    rows = rows_that_break(rule_index, present, status, taxonomy)
-    sets, which = np.unique(present[rows], return_inverse=True)
-    fixes = [taxonomy.fix(taxonomy.unpack(s), rule_index) for s in sets]
-    has = np.array([f is not None for f in fixes], bool).reshape(-1)
-    bits = np.array([0 if f is None else int(taxonomy.pack(f.labels)) for f in fixes], np.int64)
-    able = has[which] if len(rows) else np.zeros(0, bool)
-    return rows[able], bits[which][able] if len(rows) else bits
+    rows = rows_that_break(rule_index, present, status, taxonomy, known)
+    said = np.full(len(rows), -1, np.int64) if known is None else known[rows]
+    bits, able = np.zeros(len(rows), np.int64), np.zeros(len(rows), bool)
+    for mask, at in by_known(said):
+        sets, which = np.unique(present[rows[at]], return_inverse=True)
+        for k, packed in enumerate(sets):
+            fix = taxonomy.fix(taxonomy.unpack(packed), rule_index, taxonomy.unpack(mask))
+            if fix is not None:
+                bits[at[which == k]] = taxonomy.pack(fix.labels)
+                able[at[which == k]] = True
+    return rows[able], bits[able]

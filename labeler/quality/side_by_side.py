@@ -71,22 +71,27 @@ def side_by_side(
     judged: npt.NDArray[np.bool_],
     taxonomy: Taxonomy,
     radius_nm: npt.NDArray[np.float64] | None = None,
+    known: Labels | None = None,
 ) -> list[Side]:
     """A Side for each source, in their order.
 
-    source_of (N,), labels (N, C) of those `judged` (N,), radius_nm (N,) NaN where not known.
+    source_of (N,), labels (N, C) of those `judged` (N,), radius_nm (N,) NaN where not known. A shot
+    is left out for a class that is undecided on it, of which `known` (N, C) is False.
     """
+    said = np.ones_like(labels) if known is None else known
     hits = hits_of(labels, taxonomy) & judged
-    broken = taxonomy.violations(labels) & judged[:, None]
+    broken = taxonomy.violations(labels, said) & judged[:, None]
 
     def count(rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         return np.bincount(source_of[rows], minlength=len(names))
 
     shots, seen, hit = count(np.ones(len(judged), bool)), count(judged), count(hits)
-    of_class = np.stack([count(hits & column) for column in labels.T], 1)
-    of_class = of_class.reshape(len(names), -1)
+    of_class, asked = (
+        np.stack([count(hits & column) for column in cells.T], 1).reshape(len(names), -1)
+        for cells in (labels & said, said)
+    )
     events = np.column_stack([hit, of_class])
-    trials = np.column_stack([seen, np.repeat(hit[:, None], of_class.shape[1], 1)])
+    trials = np.column_stack([seen, asked])
     flagged = _drifting(events, trials)
     measures = np.array(["hit rate", *taxonomy.names], object)
     made = []

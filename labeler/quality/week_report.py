@@ -138,7 +138,7 @@ def _listed(rare: Sequence[tuple[str, int]]) -> str:
 
 def _rules(project: Project, who: int, now: datetime) -> ReportSection | None:
     merged = project.merged_state(who)
-    found = check_rules(merged.present, merged.status, project.taxonomy)
+    found = check_rules(merged.present, merged.status, project.taxonomy, merged.known)
     if not found:
         return None
     broken = [b for b in found if b.shots]

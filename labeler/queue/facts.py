@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from labeler.project.decisions import FEW_BITS, Decisions
+from labeler.project.decisions import FEW_BITS, Decisions, by_known
 from labeler.project.store.records import LABELLED, Rows, State
 from model.taxonomy.taxonomy import Labels, Taxonomy
 
@@ -83,15 +83,33 @@ class ShotFacts:
         """Where a class is present."""
         return (self.decided.present[rows] & (np.int64(1) << class_index)) > 0
 
-    def judged(self, judge: Callable[[Labels], npt.NDArray[np.bool_]], rows: Some = ALL) -> Flags:
-        """What `judge` says of the labels (S, C) -> (S,), for decided shots; one look a set."""
-        present = self.decided.present[rows]
+    def decided_on(self, class_index: int, rows: Some = ALL) -> Flags:
+        """Where somebody decided on a class; one that was added later is undecided before."""
+        bit = np.int64(1) << class_index
+        return self.labelled(rows) & ((self.decided.known[rows] & bit) != 0)
+
+    def judged(
+        self, judge: Callable[[Labels, Labels], npt.NDArray[np.bool_]], rows: Some = ALL
+    ) -> Flags:
+        """What `judge` says of labels (S, C) of which the classes (C,) are known -> (S,), for
+        decided shots; one look a set."""
+        present, labelled = self.decided.present[rows], self.labelled(rows)
+        where, found = np.flatnonzero(labelled), np.zeros(len(present), bool)
+        for mask, at in by_known(self.decided.known[rows][where]):
+            some, known = where[at], self.taxonomy.unpack(mask)
+            found[some] = self._each_set(present[some], judge, known)
+        return found
+
+    def _each_set(
+        self,
+        present: npt.NDArray[np.int64],
+        judge: Callable[[Labels, Labels], npt.NDArray[np.bool_]],
+        known: Labels,
+    ) -> Flags:
         if len(present) > FEW_BITS and int(present.max()) < FEW_BITS:
             sets = np.flatnonzero(np.bincount(present))
             answers = np.zeros(int(sets[-1]) + 1, bool)
-            answers[sets] = judge(self.taxonomy.unpack(sets))
-            found = answers[present]
-        else:
-            sets, which = np.unique(present, return_inverse=True)
-            found = judge(self.taxonomy.unpack(sets))[which]
-        return found & self.labelled(rows)
+            answers[sets] = judge(self.taxonomy.unpack(sets), known)
+            return answers[present]
+        sets, which = np.unique(present, return_inverse=True)
+        return np.asarray(judge(self.taxonomy.unpack(sets), known)[which])

@@ -49,7 +49,8 @@ def _status(bit: int) -> Test:
 
 def _disagrees(known: ShotFacts, argument: str, rows: Some) -> Flags:
     assert known.readings is not None
-    present, status = known.decided.present, known.decided.status
+    readings, status = known.readings, known.decided.status
+    present = known.decided.filled(lambda: known.taxonomy.pack(readings.likely()))
     if isinstance(rows, slice):
         return np.asarray(known.readings.disagreement(present, status)) > 0
     return np.asarray(known.readings.disagreement(present[rows], status[rows], rows)) > 0
@@ -59,7 +60,7 @@ def _differs(known: ShotFacts, name: str, rows: Some) -> Flags:
     assert known.readings is not None
     c = known.taxonomy.index(name)
     different = known.readings.likely()[rows, c] != known.holding(c, rows)
-    return np.asarray(known.labelled(rows) & different)
+    return np.asarray(known.decided_on(c, rows) & different)
 
 
 def _predicted(known: ShotFacts, name: str, rows: Some) -> Flags:
@@ -68,12 +69,13 @@ def _predicted(known: ShotFacts, name: str, rows: Some) -> Flags:
 
 
 def _absent(known: ShotFacts, name: str, rows: Some) -> Flags:
-    return known.labelled(rows) & ~known.holding(known.taxonomy.index(name), rows)
+    c = known.taxonomy.index(name)
+    return known.decided_on(c, rows) & ~known.holding(c, rows)
 
 
 def _rule(known: ShotFacts, text: str, rows: Some) -> Flags:
     r = [rule.text for rule in known.taxonomy.rules].index(text)
-    return known.judged(lambda labels: known.taxonomy.violations(labels)[:, r], rows)
+    return known.judged(lambda labels, of: known.taxonomy.violations(labels, of)[:, r], rows)
 
 
 def _in_error(known: ShotFacts, argument: str, rows: Some) -> Flags:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from labeler.project.decisions import Tally
+from labeler.project.decisions import Decisions, Tally, by_known
 from labeler.project.store.records import LABELLED
 from labeler.runs.run_report import RunReport
 from model.networks.table import NETWORKS
@@ -82,10 +82,13 @@ def possible_starts(order: TrainingOrder, runs: Iterable[RunReport]) -> list[Run
 
 
 def lacking(
-    taxonomy: Taxonomy, present: npt.NDArray[np.int64], status: npt.NDArray[np.uint8]
+    taxonomy: Taxonomy,
+    present: npt.NDArray[np.int64],
+    status: npt.NDArray[np.uint8],
+    known: npt.NDArray[np.int64] | None = None,
 ) -> str:
     """What is still needed before a training makes sense, in words; '' where nothing is."""
-    return lacking_in(taxonomy, Tally(present, status))
+    return lacking_in(taxonomy, Tally(present, status, known))
 
 
 def lacking_in(taxonomy: Taxonomy, tally: Tally) -> str:
@@ -99,15 +102,15 @@ def lacking_in(taxonomy: Taxonomy, tally: Tally) -> str:
     return ""
 
 
-def usable_shots(
-    taxonomy: Taxonomy, present: npt.NDArray[np.int64], status: npt.NDArray[np.uint8]
-) -> npt.NDArray[np.intp]:
+def usable_shots(taxonomy: Taxonomy, labels: Decisions) -> npt.NDArray[np.intp]:
     """Rows that a training would use: decided and breaking no hard rule."""
-    decided = np.flatnonzero(status & LABELLED)
-    sets, which = np.unique(present[decided], return_inverse=True)
-    if not len(sets):
-        return decided
-    return decided[~taxonomy.contradictions(taxonomy.unpack(sets))[which]]
+    decided = np.flatnonzero(labels.status & LABELLED)
+    legal = np.zeros(len(decided), bool)
+    for mask, at in by_known(labels.known[decided]):
+        sets, which = np.unique(labels.present[decided[at]], return_inverse=True)
+        broken = taxonomy.contradictions(taxonomy.unpack(sets), taxonomy.unpack(mask))
+        legal[at] = ~broken[which]
+    return decided[legal]
 
 
 def expected_seconds(

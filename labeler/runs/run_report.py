@@ -255,8 +255,12 @@ def compare(
     present: npt.ArrayLike,
     status: npt.ArrayLike,
     role: npt.ArrayLike,
+    decided: npt.ArrayLike | None = None,
 ) -> RunComparison:
-    """Two runs of one project side by side, by the labels and roles (N,) of its shots now."""
+    """Two runs of one project side by side, by the labels and roles (N,) of its shots now.
+
+    `decided` (N,): bits of the classes that are, all where None; a shot does not judge the others.
+    """
     readable = old.readable & new.readable
     known = np.flatnonzero(old.known & new.known)
     before, after = old.likely()[:, known], new.likely()[:, known]
@@ -267,9 +271,12 @@ def compare(
         readable & (np.asarray(role) == EVALUATION) & ((np.asarray(status) & LABELLED) > 0)
     )
     labels = new.taxonomy.unpack(np.asarray(present, np.int64)[rows])[:, known]
+    said = np.full(len(rows), -1) if decided is None else np.asarray(decided, np.int64)[rows]
+    judged = new.taxonomy.unpack(said)[:, known]
+    labels &= judged
     if not labels.any():
         return RunComparison(len(rows), flipped)
-    verdict = promotion.compare(before[rows], after[rows], labels, rows)
+    verdict = promotion.compare(before[rows] & judged, after[rows] & judged, labels, rows)
     names = [new.taxonomy.names[c] for c in known]
     classes = tuple(Moved(names[c.index], c.old, c.new, c.low, c.high) for c in verdict.classes)
     return RunComparison(len(rows), flipped, classes, verdict)

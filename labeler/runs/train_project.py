@@ -128,7 +128,9 @@ def _put_to_use(folder: Path, table: ShotTable, out: Path, promote: bool) -> dic
             assert table.taxonomy is not None  # a project has one
             rows = np.flatnonzero(table.labelled & (table.role == EVALUATION))
             labels = table.labels.astype(bool)
-            verdict = compare_files(old, out / PREDICTIONS, labels, rows, table.taxonomy)
+            verdict = compare_files(
+                old, out / PREDICTIONS, labels, rows, table.taxonomy, table.decided
+            )
         use = promote and (verdict is None or verdict.promote)
         if use:
             project.current_run = int(out.name)

@@ -79,6 +79,14 @@ class Labelling(SessionPart):
         absent."""
         return bool(self.shown(row)[1] & LABELLED)
 
+    def known(self, row: int | None = None) -> taxonomies.Labels:
+        """(C,) False for classes that a decided shot says nothing of, for they were added later."""
+        row = self.cursor.row if row is None else row
+        every = np.ones(len(self._labels.taxonomy), bool)
+        if self.repeats.hides(row):
+            return every
+        return every & ~self._labels.taxonomy.unpack(self._labels.decided.undecided(row))
+
     def shown(self, row: int | None = None) -> tuple[int, int]:
         """(bits of present classes, bits of status) that the person may see of a shot."""
         return self.repeats.shown(self.cursor.row if row is None else row)
@@ -99,7 +107,7 @@ class Labelling(SessionPart):
         """(rule, fix) for the shot on screen: the first broken rule that has one, hard first."""
         if self.cursor.row < 0 or not self.is_decided():
             return None
-        return first_fix(self._labels.taxonomy, self.labels())
+        return first_fix(self._labels.taxonomy, self.labels(), self.known())
 
     def note(self) -> str:
         """The note on the shot on screen; of one that is shown blind, nothing."""
@@ -145,6 +153,7 @@ class Labelling(SessionPart):
         if row < 0:
             return
         if self._own()[1] & LABELLED:
+            self._say_the_rest()
             self.cursor.next()
             return
         shown = self.labels() if self.is_decided() else self.suggestions.of()
@@ -156,6 +165,14 @@ class Labelling(SessionPart):
         if self._decide(shown, (self.shown()[1] | LABELLED) & ~SKIPPED, "accepted"):
             self._labels.announce(row)
             self.cursor.next()
+
+    def _say_the_rest(self) -> None:
+        """Decide that what the person's own label says nothing of is absent, as it is shown."""
+        row, taxonomy = self.cursor.row, self._labels.taxonomy
+        open_ones = 0 if self.repeats.is_blind else self._labels.decided.undecided(row)
+        if open_ones and self._write(*self._own(), "accepted", said=open_ones):
+            names = [taxonomy.names[c] for c in np.flatnonzero(taxonomy.unpack(open_ones))]
+            self._labels.announce(row, f"Absent: {', '.join(names)}")
 
     def fix(self) -> None:
         """Apply the offered fix of the shot on screen."""
@@ -216,7 +233,11 @@ class Labelling(SessionPart):
     def _decide(self, labels: taxonomies.Labels, status: int, origin: str) -> bool:
         """Write a decision on the shot on screen, and count it."""
         new = not self._own()[1] & LABELLED
-        if not self._write(int(self._labels.taxonomy.pack(labels)), status, origin):
+        unsaid = 0
+        if new and origin != "accepted" and not self.repeats.is_blind:  # over a file's label
+            unsaid = self._labels.decided.undecided(self.cursor.row)
+        bits = int(self._labels.taxonomy.pack(labels))
+        if not self._write(bits, status, origin, unsaid=unsaid):
             return False
         if status & LABELLED:
             if new:
@@ -228,14 +249,24 @@ class Labelling(SessionPart):
             self.noted.emit("info", f"{minutes} minutes without a break: the eye tires before you.")
         return True
 
-    def _write(self, present: int, status: int, origin: str, note: str | None = None) -> bool:
+    def _write(
+        self,
+        present: int,
+        status: int,
+        origin: str,
+        note: str | None = None,
+        said: int = 0,
+        unsaid: int = 0,
+    ) -> bool:
         """Store one gesture on the shot on screen; False, with a note, where it was not stored."""
         seconds = round(time.monotonic() - self.cursor.shown_at, 3)
         shown = self._context()
         if self.repeats.is_blind:
             return self.repeats.write(present, status, note, shown or {}, seconds)
         target = Target(self._labels.require().annotator, origin)
-        return self._labels.write(target, self.cursor.row, present, status, note, shown, seconds)
+        return self._labels.write(
+            target, self.cursor.row, present, status, note, shown, seconds, said, unsaid
+        )
 
     def _context(self) -> dict[str, Any] | None:
         """What the model said before this decision, and whether the person saw it."""
@@ -254,12 +285,15 @@ class Labelling(SessionPart):
 
 
 def first_fix(
-    taxonomy: taxonomies.Taxonomy, labels: taxonomies.Labels
+    taxonomy: taxonomies.Taxonomy,
+    labels: taxonomies.Labels,
+    known: taxonomies.Labels | None = None,
 ) -> tuple[int, taxonomies.Fix] | None:
-    """(rule, fix) of the first broken rule that has a fix, hard rules first."""
-    broken = np.flatnonzero(taxonomy.violations(labels))
+    """(rule, fix) of the first broken rule that has a fix, hard rules first; `known` (C,): the
+    decided classes, all where None."""
+    broken = np.flatnonzero(taxonomy.violations(labels, known))
     for r in sorted(broken, key=lambda r: not taxonomy.hard[r]):
-        fix = taxonomy.fix(labels, int(r))
+        fix = taxonomy.fix(labels, int(r), known)
         if fix is not None:
             return int(r), fix
     return None

@@ -106,9 +106,15 @@ class Labels(SessionPart):
         status: npt.ArrayLike,
         origin: str,
         note: str | None = None,
+        said: npt.ArrayLike = 0,
+        unsaid: npt.ArrayLike = 0,
     ) -> bool:
-        """`record` for the person who labels."""
-        return self.record(Target(self.require().annotator, origin), rows, present, status, note)
+        """`record` for the person who labels; `said` and `unsaid` as in `write`."""
+        target = Target(self.require().annotator, origin)
+        if not self.write(target, rows, present, status, note, said=said, unsaid=unsaid):
+            return False
+        self.announce(rows)
+        return True
 
     def write(
         self,
@@ -119,10 +125,13 @@ class Labels(SessionPart):
         note: str | None = None,
         shown: dict[str, Any] | None = None,
         seconds: float | None = None,
+        said: npt.ArrayLike = 0,
+        unsaid: npt.ArrayLike = 0,
     ) -> bool:
         """`record` without a word to the views: who calls this calls `announce`.
 
-        `shown` is what the model said before, `seconds` how long the shot was on screen.
+        `shown` is what the model said before, `seconds` how long the shot was on screen; `said` and
+        `unsaid` see `records.known_now`.
         """
         opened = self.require()
         where = np.atleast_1d(np.asarray(rows, np.int64))
@@ -138,13 +147,15 @@ class Labels(SessionPart):
                 note=note,
                 shown=shown,
                 seconds=seconds,
+                said=said,
+                unsaid=unsaid,
             )
         except (InputError, OSError) as error:
             self.not_saved(error)
             return False
         self.gestures += 1
         if target.annotator == opened.annotator:
-            self.decided.put(where, bits, state)
+            self.decided.put(where, bits, state, said=said, unsaid=unsaid)
         return True
 
     def announce(self, rows: npt.ArrayLike, reported: str = "") -> None:
@@ -159,7 +170,9 @@ class Labels(SessionPart):
     def take_over(self, rows: Rows, present: Present, status: Status, known: Present) -> None:
         """Show what the same person decided in another window."""
         mine = self.decided
+        assert mine.own_known is not None
         new = (mine.own_present[rows] != present) | (mine.own_status[rows] != status)
+        new |= mine.own_known[rows] != known
         if new.any():
             mine.put(rows[new], present[new], status[new], known[new])
             self.labels_changed.emit(np.asarray(rows[new]))

@@ -7,12 +7,13 @@ different label set, never shot by shot. Knows no widgets.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from labeler.project.decisions import Tally
+from labeler.project.decisions import Tally, by_known
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED, Present, Rows
 from labeler.session.labelling import first_fix
 from labeler.session.session import Session
@@ -77,7 +78,10 @@ class SelectedShots(QObject):
         labels, rows = self.session.labels, self._rows()
         rows = rows[(labels.status[rows] & LABELLED) > 0]
         before = labels.present[rows]
-        after = self._for_each_set(before, self._fixed)
+        after = before.copy()
+        for mask, at in by_known(labels.decided.known[rows]):
+            known = labels.taxonomy.unpack(mask)
+            after[at] = self._for_each_set(before[at], partial(self._fixed, known))
         changed = before != after
         if not changed.any():
             self.session.noted.emit("info", "None of the selected shots breaks a rule with a fix.")
@@ -87,7 +91,9 @@ class SelectedShots(QObject):
     def accept(self) -> None:
         """Make what is shown the person's decision: labels of the file, or the model's reading."""
         labels, rows = self.session.labels, self._rows()
-        rows = rows[(labels.decided.own_status[rows] & LABELLED) == 0]
+        own = (labels.decided.own_status[rows] & LABELLED) > 0
+        said = labels.decided.open_classes(rows)
+        rows = rows[~own | (said > 0)]
         decided = (labels.status[rows] & LABELLED) > 0
         after = np.where(decided, labels.present[rows], self.session.suggestions.bits(rows))
         shown = decided | (after > 0)  # of the others the model says nothing, or it is hidden
@@ -126,6 +132,8 @@ class SelectedShots(QObject):
         self, rows: Rows, after: Present, what: str, done: str, origin: str = "bulk"
     ) -> None:
         labels = self.session.labels
+        open_ones = labels.decided.open_classes(rows)
+        said, unsaid = (open_ones, 0) if origin == "accepted" else (0, open_ones)
         status = (labels.status[rows] | LABELLED) & ~np.uint8(SKIPPED)
         nothing = labels.taxonomy.violations(np.zeros(len(labels.taxonomy), bool)).any()
         if nothing:  # no class at all is then no decision, except over a file's labels
@@ -133,7 +141,7 @@ class SelectedShots(QObject):
             status = np.where((after == 0) & ~from_file, status & ~np.uint8(LABELLED), status)
         if not len(rows) or not self._asked(rows, what):
             return
-        if labels.decide(rows, after, status, origin):
+        if labels.decide(rows, after, status, origin, said=said, unsaid=unsaid):
             n = len(rows)
             self.reported.emit(f"{done} {n:,} shot{'' if n == 1 else 's'} · Ctrl+Z takes it back")
 
@@ -147,6 +155,6 @@ class SelectedShots(QObject):
         new = [taxonomy.pack(change(taxonomy.unpack(s))) for s in sets]
         return np.array(new, np.int64).reshape(-1)[which] if len(sets) else packed
 
-    def _fixed(self, row: Labels) -> Labels:
-        found = first_fix(self.session.labels.taxonomy, row)
+    def _fixed(self, known: Labels, row: Labels) -> Labels:
+        found = first_fix(self.session.labels.taxonomy, row, known)
         return row if found is None else found[1].labels

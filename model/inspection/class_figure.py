@@ -98,7 +98,7 @@ def _chosen(
     read: ReadShots, table: ShotTable, label: int, kind: int, wish: Wish
 ) -> npt.NDArray[np.intp]:
     """Places among the shots read."""
-    decided = table.labelled[read.rows] & (label >= 0)
+    decided = table.decided[read.rows, label] & (label >= 0)
     labelled = decided & (table.labels[read.rows, label] > 0)
     likely, logit = read.decided[:, kind], read.logits[:, kind]
     chance = np.random.default_rng((wish.seed, kind)).random(len(read))
@@ -133,7 +133,7 @@ def _shot(
     said = float(reader.about.probabilities(read.logits[place : place + 1])[0, kind])
     number = "1.0" if said >= 0.995 else f"{said:.2f}".removeprefix("0")
     likely = bool(read.decided[place, kind])
-    if label < 0 or not table.labelled[row]:
+    if label < 0 or not table.decided[row, label]:
         word = "predicted" if likely else "not predicted"
     elif table.labels[row, label]:
         word = "true" if likely else "missed"

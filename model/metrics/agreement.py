@@ -89,24 +89,31 @@ def alpha_of_classes(
 ) -> list[Alpha]:
     """Alpha of each of C classes, with a percentile bootstrap over units.
 
-    `read` (A, N) True where a reader decided, `present` (A, N, C) what they saw. Units that fewer
-    than two read say nothing. Units with as many readers and as many yeses are alike, so one draw
-    of how often each kind occurs is a whole resampling, however many units there are.
+    `read` (A, N) True where a reader decided, or (A, N, C) where that differs from class to class;
+    `present` (A, N, C) what they saw. Units that fewer than two read say nothing. Units with as
+    many readers and as many yeses are alike, so one draw of how often each kind occurs is a whole
+    resampling, however many units there are.
     """
-    who = np.asarray(read, bool)
-    readers = who.sum(0)
-    pairable = readers >= 2
-    yes = (np.asarray(present, bool) & who[..., None]).sum(0)[pairable]
-    readers = readers[pairable]
+    said = np.asarray(present, bool)
+    who = _of_classes(read, said)
     rng = np.random.default_rng(seed)
     found = []
-    for c in range(yes.shape[1]):
-        kinds, how_often = _kinds(readers, yes[:, c])
+    for c in range(said.shape[2]):
+        readers = who[..., c].sum(0)
+        pairable = readers >= 2
+        readers = readers[pairable]
+        kinds, how_often = _kinds(readers, (said & who)[..., c].sum(0)[pairable])
         value = _alpha(kinds, how_often[None])[0]
         low, high = _interval(kinds, how_often, resamplings, level, rng)
         unlike = how_often[(kinds > 0).all(1)].sum()
         found.append(Alpha(float(value), low, high, len(readers), int(unlike)))
     return found
+
+
+def _of_classes(read: npt.ArrayLike, present: Flags) -> Flags:
+    """(A, N, C) who decided on which class of which unit."""
+    who = np.asarray(read, bool)
+    return np.broadcast_to(who if who.ndim == present.ndim else who[..., None], present.shape)
 
 
 def _kinds(
@@ -157,10 +164,12 @@ def _alpha(units: npt.NDArray[np.int64], how_often: npt.NDArray[np.int64]) -> Fl
 
 
 def differing(read: npt.ArrayLike, present: npt.ArrayLike) -> Flags:
-    """`read` (A, N), `present` (A, N, C) to (N, C): True where two who read it differ."""
-    who, said = np.asarray(read, bool), np.asarray(present, bool)
-    yes = (said & who[..., None]).any(0)
-    no = (~said & who[..., None]).any(0)
+    """`read` (A, N) or (A, N, C), `present` (A, N, C) to (N, C): True where two who read it
+    differ."""
+    said = np.asarray(present, bool)
+    who = _of_classes(read, said)
+    yes = (said & who).any(0)
+    no = (~said & who).any(0)
     return np.asarray(yes & no)
 
 
@@ -168,14 +177,15 @@ def majority(read: npt.ArrayLike, present: npt.ArrayLike) -> tuple[Flags, Flags]
     """What most readers say: (N, C) label sets, and (N,) True where they are settled.
 
     A shot is settled where two or more read it and, for every class, more than half of them say
-    the same.
+    the same; a class on which nobody decided is left open.
     """
-    who, said = np.asarray(read, bool), np.asarray(present, bool)
+    said = np.asarray(present, bool)
+    who = _of_classes(read, said)
     readers = who.sum(0)
-    yes = (said & who[..., None]).sum(0)
-    most = 2 * yes > readers[:, None]
-    tied = 2 * yes == readers[:, None]
-    return most, np.asarray((readers >= 2) & ~tied.any(1))
+    yes = (said & who).sum(0)
+    most = 2 * yes > readers
+    tied = (2 * yes == readers) & (readers > 0)
+    return most, np.asarray((who.any(2).sum(0) >= 2) & ~tied.any(1))
 
 
 def share_interval(

@@ -80,8 +80,9 @@ def _copy_known(source: Source, file: h5py.File) -> None:
     labels = source.file_labels()
     if labels is not None:
         text = h5py.string_dtype()
-        for name, values in (("labels", labels.labels), ("labelled", labels.labelled)):
-            if name not in file:
+        each = ("labels", labels.labels), ("labelled", labels.labelled), ("known", labels.known)
+        for name, values in each:
+            if name not in file and values is not None:
                 file[name] = values
         file["labels"].attrs.create("class_names", list(labels.names), dtype=text)
     known = {n for d in file.values() for n in (d.dtype.names or ())} | set(file)

@@ -134,19 +134,26 @@ def _interval_of_macros(draws: tuple[npt.NDArray[np.float64], ...]) -> bootstrap
 
 
 def compare_files(
-    old: Path, new: Path, labels: Labels, rows: Rows, taxonomy: Taxonomy
+    old: Path,
+    new: Path,
+    labels: Labels,
+    rows: Rows,
+    taxonomy: Taxonomy,
+    known: Labels | None = None,
 ) -> Verdict | None:
     """The same from two `predictions.h5`; None where there is no shot that both can read.
 
     labels (N, C) are those of all shots, their classes those of the taxonomy; `rows` the evaluation
     shots among them. A class that a run never learnt is one that it never claims; one that the
-    taxonomy has no more does not count. Raises InputError where a file cannot be used.
+    taxonomy has no more does not count, nor does one that is undecided, of which `known` (N, C) is
+    False. Raises InputError where a file cannot be used.
     """
     first, second = (_decided(path, taxonomy, len(labels)) for path in (old, new))
     rows = rows[first[1][rows] & second[1][rows]]
     if len(rows) == 0:
         return None
-    return compare(first[0][rows], second[0][rows], labels[rows], rows)
+    said = np.ones_like(labels[rows]) if known is None else known[rows]
+    return compare(first[0][rows] & said, second[0][rows] & said, labels[rows] & said, rows)
 
 
 def _decided(path: Path, taxonomy: Taxonomy, n: int) -> tuple[Labels, Labels]:

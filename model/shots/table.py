@@ -201,9 +201,12 @@ def table_of_file(
     if found is None:
         found = FileLabels((), np.zeros((info.n_shots, 0), np.uint8), np.zeros(info.n_shots, bool))
     labels = np.zeros((info.n_shots, len(taxonomy)), np.uint8)
-    labels[:, taxonomy.columns(found.names, info.path)] = found.labels
+    known = np.zeros(labels.shape, bool)
+    columns = taxonomy.columns(found.names, info.path)
+    labels[:, columns] = found.labels
+    known[:, columns] = True if found.known is None else found.known
     role = np.zeros(info.n_shots, np.uint8)
-    return make_table((info,), taxonomy.names, labels, found.labelled, role, taxonomy)
+    return make_table((info,), taxonomy.names, labels, found.labelled, role, taxonomy, known)
 
 
 def table_of_files(
@@ -227,11 +230,11 @@ def table_of_files(
             raise InputError(what, file=table.sources[0].path, mend=mend)
     if len(tables) == 1:
         return first
-    labels, labelled, role = (
+    labels, labelled, role, decided = (
         np.concatenate([getattr(table, name) for table in tables])
-        for name in ("labels", "labelled", "role")
+        for name in ("labels", "labelled", "role", "decided")
     )
-    return make_table(sources, first.class_names, labels, labelled, role, first.taxonomy)
+    return make_table(sources, first.class_names, labels, labelled, role, first.taxonomy, decided)
 
 
 def refuse_twins(infos: Sequence[SourceInfo]) -> None:

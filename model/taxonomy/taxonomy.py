@@ -302,24 +302,28 @@ class Taxonomy:
         lonely = row & was_implied & ~self.implied(row)
         return row & ~lonely
 
-    def fix(self, labels: npt.ArrayLike, rule_index: int) -> Fix | None:
+    def fix(
+        self, labels: npt.ArrayLike, rule_index: int, known: npt.ArrayLike | None = None
+    ) -> Fix | None:
         """The mend for a broken rule on one label row (C,), or None where only a person can say.
 
         A class that is implied without a choice is added where that is legal. A hard rule is
         mended by the nearest legal label set: fewest changes, then fewest broken soft rules.
+        Undecided classes, all but the `known` ones (C,), stay so.
         """
         row = np.asarray(labels, bool)
+        said = np.ones_like(row) if known is None else np.asarray(known, bool)
         rule = self.rules[rule_index]
         if rule.kind == "implies" and len(rule.right) == 1:
             grown = row | self.mask(rule.right)
-            if not self.contradictions(grown):
+            if not self.contradictions(grown, said):
                 return Fix(grown, f"add {rule.right[0]}")
         choice = rule.kind == "some" and len(rule.left) > 1
         if rule.severity == "soft" or choice or len(self) > MAX_ENUMERATED:
             return None
-        changes = (self.legal_sets != row).sum(-1)
+        changes = ((self.legal_sets != row) & said).sum(-1)
         soft = self.violations(self.legal_sets).sum(-1)
-        nearest = self.legal_sets[np.lexsort((soft, changes))[0]]
+        nearest = self.legal_sets[np.lexsort((soft, changes))[0]] & said
         return Fix(nearest, self._difference(row, nearest))
 
     def _difference(self, before: Labels, after: Labels) -> str:

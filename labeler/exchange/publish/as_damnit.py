@@ -81,7 +81,7 @@ def _runs(found: Findings) -> dict[int, Side]:
     place = np.array([runs.index(n) for n in number_of], np.int32)
     sides = side_by_side(
         [f"run {n}" for n in runs], place[found.sheet.source_of], found.labels, found.judged,
-        found.taxonomy, found.radius_nm,
+        found.taxonomy, found.radius_nm, found.known,
     )  # fmt: skip
     return dict(zip(runs, sides, strict=True))
 

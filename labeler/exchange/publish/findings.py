@@ -38,7 +38,7 @@ class Findings:
     judged: npt.NDArray[np.bool_]
     radius_nm: npt.NDArray[np.float64]
     known: npt.NDArray[np.bool_] | None
-    """(N, C) which classes the labels say anything of; None: of all."""
+    """(N, C) which classes they are judged on; None: on all."""
     by: str
     predictions: Predictions | None
     sides: list[Side]
@@ -72,13 +72,13 @@ def findings(
     if not judged.any():
         mend = "Label some shots, or train a network first."
         raise InputError("nothing is judged yet", file=project.folder, mend=mend)
-    known = project.shot_table(project.annotator if annotator is None else annotator).known
+    known = sheet.known if predictions is None or by_labels else None
     names = [Path(file).name for file in sheet.files]
     names = [n if names.count(n) == 1 else f for n, f in zip(names, sheet.files, strict=True)]
     radius_nm = np.full(len(sheet), np.nan)
     if sizes:
         radius_nm = _radii(project, hits_of(labels, project.taxonomy) & judged, sizes, on_progress)
-    seen = (labels, judged, project.taxonomy, radius_nm)
+    seen = (labels, judged, project.taxonomy, radius_nm, known)
     everything = np.zeros(len(sheet), np.int32)
     return Findings(
         project.name, project.taxonomy, sheet, labels, judged, radius_nm, known, by, predictions,
@@ -136,9 +136,11 @@ def table_of(found: Findings) -> dict[str, npt.NDArray[Any]]:
         "judged": found.judged,
     }
     for c, name in enumerate(sheet.class_names):
-        decided = sheet.labelled if found.known is None else sheet.labelled & found.known[:, c]
+        decided = sheet.decided[:, c]
         table[f"label {name}"] = np.where(decided, sheet.labels[:, c], -1).astype(np.int8)
-        table[f"judged {name}"] = (found.labels[:, c] & found.judged).astype(np.int8)
+        judged = (found.labels[:, c] & found.judged).astype(np.int8)
+        silent = np.zeros(len(sheet), bool) if found.known is None else ~found.known[:, c]
+        table[f"judged {name}"] = np.where(silent & found.judged, np.int8(-1), judged)
         if found.predictions is not None:
             said = found.predictions.readable & found.predictions.known[c]
             probability = found.predictions.probabilities[:, c]

@@ -194,11 +194,16 @@ UPDATE current SET known = coalesce((
 
 
 def ever_used(connection: Connection, name: str) -> bool:
-    """Whether any label of any time carries a class."""
+    """Whether any label of any time carries a class, or says that it is absent.
+
+    Then its bit is never given to another class: that one would be decided where no one spoke
+    of it.
+    """
     bit = connection.execute(select(CLASSES.c.bit).where(CLASSES.c.name == name)).scalar()
     if bit is None:
         return False
-    has = EVENTS.c.present_after.bitwise_and(1 << int(bit)) != 0
+    both = EVENTS.c.present_after.bitwise_or(EVENTS.c.known_after)
+    has = both.bitwise_and(1 << int(bit)) != 0
     return connection.execute(select(EVENTS.c.row).where(has).limit(1)).scalar() is not None
 
 

@@ -40,16 +40,23 @@ class State:
 
 
 def known_now(
-    was: tuple[Bits, Bits, Bits], present: Bits, status: Bits, every: int, said: Bits | None = None
+    was: tuple[Bits, Bits, Bits],
+    present: Bits,
+    status: Bits,
+    every: int,
+    said: Bits = 0,
+    unsaid: Bits = 0,
 ) -> Bits:
     """The classes that are decided after a change from (present, status, known): bits.
 
-    A first decision speaks of every class that there is. A later one speaks of the classes that it
-    changes, and of those that are `said` besides; the others stay what they were.
+    A first decision speaks of every class that there is, but for absent ones that are left
+    `unsaid`. A later one speaks of the classes that it changes, and of those that are `said`
+    besides; the others stay what they were.
     """
     was_present, was_status, was_known = was
-    first = np.where((np.asarray(was_status) & LABELLED) > 0, 0, every)
-    spoken = was_known | (np.asarray(was_present) ^ present) | first | (0 if said is None else said)
+    later = (np.asarray(was_status) & LABELLED) > 0
+    first = every & ~np.asarray(unsaid, np.int64) | present | said
+    spoken = np.where(later, was_known | (np.asarray(was_present) ^ present) | said, first)
     return np.where((np.asarray(status) & LABELLED) > 0, spoken, 0)
 
 

@@ -187,20 +187,24 @@ class Store(Facts):
         shown: dict[str, Any] | None = None,
         seconds: float | None = None,
         said: npt.ArrayLike = 0,
+        unsaid: npt.ArrayLike = 0,
     ) -> int:
         """Keep one gesture on one or many shots; durable when it returns. The gesture's number.
 
         `present`, `status` and `note` are one value for all rows, or one each. `note` None leaves
         notes as they are, '' takes them away. `said` has the bits of classes that are decided by
-        this although they do not change, see `records.known_now`. InputError where the disk
+        this although they do not change, `unsaid` of those of which a first decision says nothing,
+        see `records.known_now`. InputError where the disk
         refuses: then nothing changed.
         """
         _refuse_what_is_no_text(note)
         where = np.atleast_1d(np.asarray(rows, np.int64))
         bits = np.broadcast_to(np.asarray(present, np.int64), where.shape).tolist()
         flags = np.broadcast_to(np.asarray(status, np.uint8), where.shape).tolist()
-        spoken = np.broadcast_to(np.asarray(said, np.int64), where.shape).tolist()
-        states = list(zip(where.tolist(), bits, flags, spoken, strict=True))
+        spoken, silent = (
+            np.broadcast_to(np.asarray(b, np.int64), where.shape).tolist() for b in (said, unsaid)
+        )
+        states = list(zip(where.tolist(), bits, flags, spoken, silent, strict=True))
         with self._change_of_history() as connection:
             return self._record(
                 connection, annotator_id, states, origin, note=note, shown=shown, seconds=seconds
@@ -218,24 +222,24 @@ class Store(Facts):
         self,
         connection: Connection,
         annotator_id: int,
-        states: Sequence[tuple[int, int, int, int]],
+        states: Sequence[tuple[int, int, int, int, int]],
         origin: str,
         *,
         note: str | Sequence[str | None] | None = None,
         shown: dict[str, Any] | None = None,
         seconds: float | None = None,
     ) -> int:
-        """One gesture to (row, present, status, said) each, within a transaction."""
+        """One gesture to (row, present, status, said, unsaid) each, within a transaction."""
         before = self._before(connection, annotator_id, [row for row, *_ in states])
         events = []
         notes = [note] * len(states) if note is None or isinstance(note, str) else note
         ((classes,),) = self.database.rows("SELECT count(*) FROM classes")
         every = (1 << classes) - 1
-        for (row, p, s, said), text in zip(states, notes, strict=True):
+        for (row, p, s, said, unsaid), text in zip(states, notes, strict=True):
             p0, s0, n0, k0 = before.get(row, (0, 0, None, 0))
             k = 0
             if s & LABELLED:
-                k = (k0 | (p0 ^ p) | said) if s0 & LABELLED else every
+                k = k0 | (p0 ^ p) | said if s0 & LABELLED else every & ~unsaid | p | said
             events.append((row, p0, s0, n0, p, s, n0 if text is None else text or None, k0, k))
         changed = sum(e[1:4] != e[4:7] or e[7] != e[8] for e in events)
         gesture = self._gesture(
@@ -273,7 +277,7 @@ class Store(Facts):
             classing.change_rows(connection, change)
             relabelled = []
             for origin, who, states in classing.relabelled(connection, change):
-                same = [(*state, 0) for state in states]
+                same = [(*state, 0, 0) for state in states]
                 relabelled.append(self._record(connection, who, same, origin))
             shown = {**change.kept(), "relabelled": relabelled}
             return self._gesture(

@@ -301,5 +301,5 @@ class Training(SessionPart):
             except InputError as error:
                 return Outcome(run, False, f"The new predictions cannot be used: {error}")
             now = self.labels.present, self.labels.status, project.store.roles()
-            change = compare(self.predictions.run, new, *now)
+            change = compare(self.predictions.run, new, *now, self.labels.decided.known)
         return Outcome(run, True, message, old, change)

@@ -29,6 +29,8 @@ class BadgeState:
     status: int
     from_file: bool = False
     suggested: bool = False
+    known: int = -1
+    """Bits of the classes that are decided."""
 
 
 class Badges:
@@ -64,7 +66,8 @@ class Badges:
         else:
             self._bars(painter, shown, side, standing.suggested)
         wrong = not standing.suggested and bool(standing.status & LABELLED)
-        wrong = wrong and bool(self.taxonomy.contradictions(labels))
+        known = self.taxonomy.unpack(standing.known)
+        wrong = wrong and bool(self.taxonomy.contradictions(labels, known))
         self._signs(painter, side, standing.status, wrong)
         painter.end()
         return image

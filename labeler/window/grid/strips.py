@@ -115,6 +115,7 @@ class Strips:
             status.tolist(),
             (decided & ~own).tolist(),
             (~decided & (ghosts != 0)).tolist(),
+            np.where(decided, session.labels.decided.known[rows], -1).tolist(),
             strict=True,
         )
         return [BadgeState(*values) for values in columns]

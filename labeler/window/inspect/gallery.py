@@ -155,10 +155,9 @@ class Gallery(QWidget):
         session, kind = self.session, self.kind
         if not self.isVisible() or session.predictions.run is None or kind < 0:
             return
+        status = session.labels.decided.status_on(kind)
         rows = {
-            choice: session.predictions.run.gallery(
-                kind, choice, session.labels.present, session.labels.status
-            )
+            choice: session.predictions.run.gallery(kind, choice, session.labels.present, status)
             for choice, *_ in CHOICES
         }
         for i, (choice, text, *_) in enumerate(CHOICES):

@@ -88,8 +88,8 @@ class ChangesPane(QWidget):
             ]
         except InputError:  # one has none, or of fewer shots: said in words by the caller
             return None
-        role = session.require().project.store.roles()
-        return compare(both[0], both[1], session.labels.present, session.labels.status, role)
+        role, labels = session.require().project.store.roles(), session.labels.decided
+        return compare(both[0], both[1], labels.present, labels.status, role, labels.known)
 
     def _say_verdict(self, runs: list[RunReport]) -> None:
         change, verdict = self.change, None if self.change is None else self.change.verdict

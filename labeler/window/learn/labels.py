@@ -34,7 +34,7 @@ class LabelCounts(QWidget):
         self.setVisible(session.opened is not None)
         if session.opened is None:
             return
-        used = usable_shots(session.labels.taxonomy, session.labels.present, session.labels.status)
+        used = usable_shots(session.labels.taxonomy, session.labels.decided)
         sets = session.labels.taxonomy.unpack(session.labels.present[used])
         counts = sets.sum(0)
         judged = sets[session.require().project.store.roles()[used] == EVALUATION].sum(0)

@@ -159,9 +159,7 @@ class OrderForm(QWidget):
             return
         self.network_about.setVisible(bool(self.network_about.text()))
         session = self.session
-        used = len(
-            usable_shots(session.labels.taxonomy, session.labels.present, session.labels.status)
-        )
+        used = len(usable_shots(session.labels.taxonomy, session.labels.decided))
         _, epochs = TrainingOrder(self.recipe.currentData()).comes_to(used)
         self.epochs.setSpecialValueText(f"{epochs}, as the recipe says")
         left_out = int((session.labels.status & 1).sum()) - used

@@ -93,9 +93,9 @@ def by_disagreement(session: Session) -> Colouring:
     """Decided shots where the model says something else, by how many classes."""
     if session.predictions.now is None:
         return Colouring(np.full(session.labels.n_shots, -1, np.int16), ())
-    off = np.asarray(
-        session.predictions.now.disagreement(session.labels.present, session.labels.status)
-    )
+    now, labels = session.predictions.now, session.labels
+    present = labels.decided.filled(lambda: labels.taxonomy.pack(now.likely()))
+    off = np.asarray(now.disagreement(present, labels.status))
     codes = np.where((session.labels.status & LABELLED) > 0, np.minimum(off, 2), -1)
     return _counted(codes, [("Agrees", OKABE_ITO[4]), ("One class differs", OKABE_ITO[1]),
                             ("More classes differ", OKABE_ITO[5])])  # fmt: skip

@@ -169,7 +169,7 @@ class AgreementPage(Page):
         for row in rows.tolist():
             sides: dict[bool, list[str]] = {True: [], False: []}
             for a, who in enumerate(readers.names):
-                if readers.read[a, row]:
+                if readers.read[a, row] and readers.known[a, row] >> self.class_index & 1:
                     sides[bool(readers.present[a, row] >> self.class_index & 1)].append(who)
             lines.append((f"{row + 1:,}", ", ".join(sides[True]), ", ".join(sides[False])))
         self.said_table.show_lines(lines)

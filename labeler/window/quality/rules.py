@@ -14,12 +14,13 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.project.store.records import LABELLED
+from labeler.project.store.records import LABELLED, Present, Status
 from labeler.quality.rules import Broken, check_rules, mended, rows_that_break
 from labeler.session.session import Session
 from labeler.window.quality.parts import Page
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import Elided, label, set_role
+from model.taxonomy.taxonomy import Taxonomy
 
 MANY = 200
 """More shots than this are mended only after a question."""
@@ -63,7 +64,7 @@ class RulesPage(Page):
                 self.label_requested.emit,
             )
             return False
-        found = check_rules(session.labels.present, session.labels.status, session.labels.taxonomy)
+        found = check_rules(*self._labels())
         most = max((b.shots for b in found), default=0)
         order = sorted(
             range(len(found)), key=lambda r: (found[r].rule.severity != "hard", -found[r].shots)
@@ -86,22 +87,23 @@ class RulesPage(Page):
     def go(self, rule_index: int) -> None:
         """Go through the shots that break a rule."""
         session = self.session
-        rows = rows_that_break(
-            rule_index, session.labels.present, session.labels.status, session.labels.taxonomy
-        )
+        rows = rows_that_break(rule_index, *self._labels())
         self.go_through(rows, session.labels.taxonomy.rules[rule_index].text)
 
     def mend(self, rule_index: int) -> None:
         """Apply the fix to every shot that breaks a rule, as one gesture."""
         session = self.session
-        rows, bits = mended(
-            rule_index, session.labels.present, session.labels.status, session.labels.taxonomy
-        )
+        rows, bits = mended(rule_index, *self._labels())
         if len(rows) > MANY and not self._sure(len(rows)):
             return
         status = session.labels.decided.own_status[rows] | LABELLED
-        if len(rows) and session.labels.decide(rows, bits, status, "fix"):
+        open_ones = session.labels.decided.open_classes(rows)
+        if len(rows) and session.labels.decide(rows, bits, status, "fix", unsaid=open_ones):
             session.noted.emit("info", f"{len(rows):,} shots mended; Ctrl+Z takes it back.")
+
+    def _labels(self) -> tuple[Present, Status, Taxonomy, Present]:
+        labels = self.session.labels
+        return labels.present, labels.status, labels.taxonomy, labels.decided.known
 
     def _sure(self, n: int) -> bool:
         buttons = QMessageBox.StandardButton

@@ -32,11 +32,15 @@ class Geometry:
 
 @dataclass(frozen=True)
 class FileLabels:
-    """Labels that a file carries: `labels` (N, C) of 0 and 1, `labelled` (N,) where decided."""
+    """Labels that a file carries: `labels` (N, C) of 0 and 1, `labelled` (N,) where decided.
+
+    `known` (N, C) False where a labelled shot says nothing of a class; None: of no class.
+    """
 
     names: tuple[str, ...]
     labels: npt.NDArray[np.uint8]
     labelled: npt.NDArray[np.bool_]
+    known: npt.NDArray[np.bool_] | None = None
 
 
 class Layout(Protocol):

@@ -128,7 +128,7 @@ class CxiStack(Stack):
         decided = self.beside("labelled")
         if decided is not None and decided.shape == (self.n_shots,):
             labelled = np.asarray(decided[()]) != 0
-        return FileLabels(names, labels, labelled)
+        return FileLabels(names, labels, labelled, self.known(len(names)))
 
     # -- numbers -------------------------------------------------------------------------------
 

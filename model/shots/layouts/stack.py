@@ -244,7 +244,14 @@ class Stack:
         labelled = np.ones(self.n_shots, bool)
         if decided is not None and decided.shape == (self.n_shots,):
             labelled = np.asarray(decided[()]) != 0
-        return FileLabels(names, (values > 0).astype(np.uint8), labelled)
+        return FileLabels(names, (values > 0).astype(np.uint8), labelled, self.known(len(names)))
+
+    def known(self, classes: int) -> npt.NDArray[np.bool_] | None:
+        """(N, C) which classes are decided, where the file says it."""
+        found = self.beside("known")
+        if found is None or found.shape != (self.n_shots, classes):
+            return None
+        return np.asarray(found[()]) != 0
 
     # -- numbers -------------------------------------------------------------------------------
 

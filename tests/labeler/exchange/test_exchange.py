@@ -319,7 +319,7 @@ def test_parquet_is_a_table_with_types_for_others(project, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet", reason="the extra 'parquet' is not installed")
     export(project, "parquet", tmp_path / "out.parquet")
     table = parquet.read_table(tmp_path / "out.parquet")
-    assert table["Bent"].to_pylist()[2:5] == [0, 1, None]
+    assert table["Bent"].to_pylist()[:5] == [None, 0, None, 1, None]
     assert table["flagged"].to_pylist()[:6] == [False, False, False, True, False, True]
 
 

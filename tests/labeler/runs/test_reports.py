@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from labeler.project.decisions import Decisions
 from labeler.quality.week_report import write_report
 from labeler.runs.offers import (
     WORDS,
@@ -131,7 +132,9 @@ def test_a_training_needs_shots_and_classes():
 def test_shots_in_error_are_not_used():
     present = HELIUM.pack([HELIUM.mask(["Round", "Elliptical", "Spherical/Oblate"])] * 3)
     present[1] = HELIUM.pack(HELIUM.mask(["Empty"]))
-    assert usable_shots(HELIUM, present, np.array([1, 1, 0], np.uint8)).tolist() == [1]
+    status, nothing = np.array([1, 1, 0], np.uint8), np.zeros(3, np.int64)
+    decided = Decisions(present, status, nothing, np.zeros(3, np.uint8))
+    assert usable_shots(HELIUM, decided).tolist() == [1]
 
 
 def test_the_expected_time_comes_from_the_last_run_alike(project):

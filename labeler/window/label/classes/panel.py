@@ -178,7 +178,8 @@ class RuleMessages(QFrame):
         if session.cursor.row < 0 or not session.labelling.is_decided():
             self.hide()
             return
-        broken = np.flatnonzero(session.labels.taxonomy.violations(session.labelling.labels()))
+        labels, known = session.labelling.labels(), session.labelling.known()
+        broken = np.flatnonzero(session.labels.taxonomy.violations(labels, known))
         offered = session.labelling.offered_fix()
         first = None if offered is None else offered[0]
         for r in sorted(broken, key=lambda r: (not session.labels.taxonomy.hard[r], r != first)):
@@ -225,18 +226,19 @@ def standings(session: Session) -> list[RowState]:
     if session.cursor.row < 0:
         return [RowState()] * n
     labels, decided = session.labelling.labels(), session.labelling.is_decided()
-    implied = session.labels.taxonomy.implied(labels)
+    implied, known = session.labels.taxonomy.implied(labels), session.labelling.known()
     suggestion = session.suggestions.of()
     reading = None if session.suggestions.is_hidden() else session.predictions.now
     read = None if reading is None else reading.probabilities[session.cursor.row]
+    learnt = [False] * n if reading is None else reading.known
     found = []
     for c in range(n):
         mark = "undecided"
-        if decided:
+        if decided and known[c]:
             mark = "implied" if implied[c] else "present" if labels[c] else "absent"
         suggested = suggestion is not None and bool(suggestion[c])
         heat = session.heat.on and session.heat.class_index == c
-        probability = None if read is None else float(read[c])
+        probability = float(read[c]) if read is not None and learnt[c] else None
         maps = session.predictions.run is not None
         found.append(RowState(mark, suggested, probability, heat, maps))
     return found

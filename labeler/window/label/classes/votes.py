@@ -60,13 +60,13 @@ class VotesCard(QFrame):
         if session.opened is None or session.cursor.row < 0:
             return
         said = adjudication.votes(self.readers, session.cursor.row)
-        known = [v.present for v in said if v.present is not None]
+        known = [(v.present, v.known) for v in said if v.present is not None]
         for k, vote in enumerate(said):
             words = "not read" if vote.present is None else self._words(vote.present, known)
-            self._line(k, vote.name, words, vote.present)
+            self._line(k, vote.name, words, vote.present, vote.known)
         own, status = session.labelling.shown()
-        if status & LABELLED and own not in known:
-            self._line(len(said), MINE, self._words(own, known), own)
+        if status & LABELLED and own not in [present for present, _ in known]:
+            self._line(len(said), MINE, self._words(own, known), own, -1)
         settled = self.settled.get(session.cursor.row)
         text = "Take what is right, or label it again with the keys first."
         if settled is not None:
@@ -76,18 +76,18 @@ class VotesCard(QFrame):
         self.adjustSize()
         self.move(14, 14)
 
-    def _words(self, present: int, others: list[int]) -> str:
+    def _words(self, present: int, others: list[tuple[int, int]]) -> str:
         """Classes of a label set; those that not everybody gives are marked with a point."""
         taxonomy = self.session.labels.taxonomy
         names = []
         for c in range(len(taxonomy)):
             if present >> c & 1:
-                alike = all(o >> c & 1 for o in others)
+                alike = all((o | ~decided) >> c & 1 for o, decided in others)
                 name = taxonomy.names[c].replace(" ", "\u00a0")
                 names.append(name if alike else f"•\u00a0{name}")
         return ", ".join(names) or "no class"
 
-    def _line(self, k: int, name: str, words: str, present: int | None) -> None:
+    def _line(self, k: int, name: str, words: str, present: int | None, known: int) -> None:
         who, what = label(name, "muted"), label(words, wrap=True)
         who.setMaximumWidth(110)
         who.setToolTip(name)
@@ -97,14 +97,14 @@ class VotesCard(QFrame):
             take = QPushButton("Take")
             take.setAccessibleName(f"Take what {name} said")
             take.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            take.clicked.connect(lambda: self.take(present))
+            take.clicked.connect(lambda: self.take(present, known))
             self.grid.addWidget(take, k, 2)
 
-    def take(self, present: int) -> None:
+    def take(self, present: int, known: int = -1) -> None:
         """Make this the consensus label of the shot, and go on."""
         session = self.session
         try:
-            adjudication.settle(session.require().project, session.cursor.row, present)
+            adjudication.settle(session.require().project, session.cursor.row, present, known)
         except (InputError, OSError) as error:
             session.noted.emit("error", f"Not saved, nothing was changed: {error}")
             return

@@ -130,7 +130,7 @@ class ShotDelegate(QStyledItemDelegate):
         super().__init__(parent)
         self.session = session
         self._judged_by: Taxonomy | None = None
-        self._wrong: dict[int, bool] = {}
+        self._wrong: dict[tuple[int, int], bool] = {}
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
         return QSize(160, ROW_HEIGHT)
@@ -208,11 +208,12 @@ class ShotDelegate(QStyledItemDelegate):
 
     def _is_wrong(self, row: int) -> bool:
         """Looked up by label set: many shots carry the same one."""
-        taxonomy, packed = self.session.labels.taxonomy, self.session.labelling.shown(row)[0]
+        taxonomy, labelling = self.session.labels.taxonomy, self.session.labelling
+        packed = labelling.shown(row)[0], int(taxonomy.pack(labelling.known(row)))
         if self._judged_by is not taxonomy:
             self._judged_by, self._wrong = taxonomy, {}
         if packed not in self._wrong:
-            self._wrong[packed] = bool(taxonomy.contradictions(taxonomy.unpack(packed)))
+            self._wrong[packed] = bool(taxonomy.contradictions(*map(taxonomy.unpack, packed)))
         return self._wrong[packed]
 
     def _paint_classes(self, painter: QPainter, where: QRectF, row: int) -> None:

@@ -103,7 +103,8 @@ class TileModel(QAbstractListModel):
 
 def standing(session: Session, row: int, kind: int) -> str:
     """What the labels say of a class on a shot: 'labelled', 'absent' or 'undecided'."""
-    if not session.labels.status[row] & LABELLED:
+    open_ones = session.labels.decided.undecided(row)
+    if not session.labels.status[row] & LABELLED or open_ones >> kind & 1:
         return "undecided"
     return "labelled" if session.labels.present[row] >> kind & 1 else "absent"
 
