@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import PlainConsole, add_output_options, print_json
 from labeler.cli.targets import add_one_class_options, class_of_each
+from labeler.project.folder import DATABASE
 from model.errors import InputError
+from model.shots.layouts.formats.servers import allow_server
+from model.shots.layouts.formats.tiled_array import ENDING, server_of, write_address
 
 if TYPE_CHECKING:
     from labeler.project.project import Project
+
+
+NO_SERVER = "The project calls no server that is not allowed."
 
 
 def add_parsers(subparsers: Any) -> None:
@@ -19,7 +26,7 @@ def add_parsers(subparsers: Any) -> None:
     create = subparsers.add_parser("create", help="make a project from files of shots")
     create.add_argument("project", type=Path, metavar="PROJECT", help="a new or empty folder")
     create.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help="files or folders of shots"
+        "files", nargs="+", metavar="FILE", help="files or folders of shots, or a Tiled address"
     )
     create.add_argument(
         "--taxonomy", metavar="T", help="a TOML file, or helium or cxidb (default: helium)"
@@ -87,7 +94,7 @@ def add_parsers(subparsers: Any) -> None:
     sources.set_defaults(run=_sources)
 
     look = subparsers.add_parser("look", help="what is inside a file, and what would be opened")
-    look.add_argument("file", type=Path, metavar="FILE", help="or a folder")
+    look.add_argument("file", metavar="FILE", help="or a folder, or the address of a Tiled array")
     look.add_argument("--dataset", metavar="D", help="look at this dataset")
     add_output_options(look)
     look.set_defaults(run=_look)
@@ -100,14 +107,15 @@ def _create(args: argparse.Namespace) -> int:
     from labeler.project.summary import summary
 
     each = class_of_each(args)
+    files = [_shots_at(text, args.project.absolute().parent) for text in args.files]
     if each is not None and args.without_labels:
         what = "--without-labels leaves out the class of each file"
         raise InputError(what, mend="Leave out one of the two options.")
     with Progress(console=PlainConsole(stderr=True), transient=True, disable=args.json) as progress:
-        task = progress.add_task("reading files", total=len(args.files))
+        task = progress.add_task("reading files", total=len(files))
         project = Project.create(
             args.project,
-            args.files,
+            files,
             args.taxonomy,
             args.annotator,
             lambda what, done, total: progress.update(task, completed=done),
@@ -139,14 +147,35 @@ def _info(args: argparse.Namespace) -> int:
 
 def _allow_server(args: argparse.Namespace) -> int:
     from labeler.project.folder import SERVER
+    from labeler.project.project import Project
     from labeler.project.store import server
 
-    shown = server.allow(args.project / SERVER)
+    shown = []
+    if not (args.project / DATABASE).is_file():
+        shown.append(server.allow(args.project / SERVER))
+    with Project.open(args.project) as project:
+        shown += project.unknown_servers()
+    for one in shown:
+        allow_server(one)
     if args.json:
-        print_json({"server": shown})
+        print_json({"servers": shown})
     else:
-        print(f"{shown} may be called from now on.")
+        print("\n".join(f"{one} may be called from now on." for one in shown) or NO_SERVER)
     return 0
+
+
+def _shots_at(text: str, home: Path) -> Path:
+    """A path; of an address, the file in a folder that holds it. Who writes it here allows it."""
+    if "://" not in text:
+        return Path(text)
+    name = text.rstrip("/").rpartition("/")[2].partition("?")[0]
+    path = home / f"{name or 'shots'}{ENDING}"
+    if path.exists() and path.read_text(encoding="utf-8").strip() != text:
+        what = "is there already, with another address"
+        raise InputError(what, file=path, mend="Remove it, or make the project elsewhere.")
+    home.mkdir(parents=True, exist_ok=True)
+    allow_server(server_of(text, path))
+    return write_address(text, path)
 
 
 def _print_summary(found: dict[str, Any]) -> None:
@@ -253,7 +282,8 @@ def _set_geometry(project: Project, args: argparse.Namespace) -> None:
 def _look(args: argparse.Namespace) -> int:
     from model.shots.look import look
 
-    found = look(args.file, args.dataset)
+    with TemporaryDirectory() as folder:
+        found = look(_shots_at(args.file, Path(folder)), args.dataset)
     if args.json:
         print_json(found.facts())
     else:

@@ -26,6 +26,8 @@ from labeler.shots.changes import SourceChange, change_of
 from model.errors import InputError
 from model.output_files import sweep
 from model.shots.first_look import probe_each
+from model.shots.layouts.formats.servers import may_be_called
+from model.shots.layouts.formats.tiled_array import TiledArray, address_in, server_of
 from model.shots.table import Geometry, ShotTable, SourceInfo, make_table, refuse_twins
 from model.taxonomy.taxonomy import Class, Taxonomy
 from model.taxonomy.toml import load, loads
@@ -188,6 +190,12 @@ class Project:
     def missing_sources(self) -> tuple[StoredSource, ...]:
         """Sources whose file is not where it was."""
         return tuple(s for s in self._stored if not s.info.path.exists())
+
+    def unknown_servers(self) -> list[str]:
+        """Servers that shots of this project are on, and that this user has not allowed."""
+        files = [s.info.path for s in self._stored if s.info.layout == TiledArray.name]
+        servers = {server_of(address_in(path), path) for path in files if path.is_file()}
+        return sorted(server for server in servers if not may_be_called(server))
 
     def source_changes(self) -> list[tuple[StoredSource, SourceChange]]:
         """Sources that are not as they were labelled, and what became of each."""

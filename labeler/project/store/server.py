@@ -7,7 +7,6 @@ after someone at this machine said so: a project may come from a stranger.
 
 from __future__ import annotations
 
-import os
 import re
 import selectors
 import threading
@@ -34,6 +33,7 @@ from sqlalchemy.pool import StaticPool
 from labeler.project.store.connection import PATIENCE_S, SLICE_MS, Database, to_json
 from model.errors import InputError
 from model.output_files import written_whole
+from model.shots.layouts.formats.servers import allow_server, may_be_called
 
 SCHEMA = "airylabel"
 """Where the tables of a project are; those of older projects are in the server's default schema."""
@@ -43,8 +43,6 @@ TIMEOUTS["idle_in_transaction_session_timeout"] = 30_000
 """Milliseconds after which the server gives up, so that no one waits for one who fell asleep."""
 ANSWER_S, REST_S = 15.0, 5.0
 """So long an answer is waited for; so long a server that did not answer is left alone."""
-CALLED = "servers"
-"""The file of servers that may be called, beside a user's settings."""
 _MEND = "Check that the server runs and lets you in (PGPASSWORD or ~/.pgpass hold passwords)."
 _passwords: dict[str, str] = {}
 """Passwords that were given in a URL, for as long as this process lives."""
@@ -267,14 +265,14 @@ def found(path: Path, text: str) -> ServerDatabase:
         server.erase()
         server.close()
         raise
-    may_call(server.shown)
+    allow_server(server.shown)
     return server
 
 
 def open_server(path: Path) -> ServerDatabase:
     """The store that a project's file names; UnknownServerError where no one here allowed it."""
     url, schema = named_in(path)
-    if _without_password(url) not in _called():
+    if not may_be_called(_without_password(url)):
         what = f"its labels are on the server {_without_password(url)}, never called from here"
         mend = "If you trust whoever gave you the project: airylabel allow-server PROJECT"
         raise UnknownServerError(what, file=path, mend=mend)
@@ -293,37 +291,11 @@ def named_in(path: Path) -> tuple[URL, str | None]:
     return make_url(_without_password(_url(path, text))), schema
 
 
-def may_call(shown: str) -> None:
-    """Remember that a server may be called from here, by this user."""
-    if shown not in _called():
-        place = _config_folder()
-        place.mkdir(parents=True, exist_ok=True)
-        with written_whole(place / CALLED) as part:
-            part.write_text("\n".join([*_called(), shown, ""]), encoding="utf-8")
-
-
 def allow(path: Path) -> str:
     """Allow the server that a project's file names; returns which it is."""
     shown = _without_password(named_in(path)[0])
-    may_call(shown)
+    allow_server(shown)
     return shown
-
-
-def _called() -> list[str]:
-    try:
-        return (_config_folder() / CALLED).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return []
-
-
-def _config_folder() -> Path:
-    """Where a user's settings lie: AIRYLABEL_CONFIG_DIR, else the system's place for them."""
-    named = os.environ.get("AIRYLABEL_CONFIG_DIR")
-    if named:
-        return Path(named)
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("airylabel", appauthor=False))
 
 
 def _without_password(url: URL) -> str:

@@ -26,7 +26,7 @@ from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets.parts import beside, foot, label
 from model.errors import InputError
 
-KINDS = "*.h5 *.hdf5 *.cxi *.nxs *.hdf *.tif *.tiff *.edf *.cbf *.npy *.png *.lst"
+KINDS = "*.h5 *.hdf5 *.cxi *.nxs *.hdf *.tif *.tiff *.edf *.cbf *.npy *.png *.lst *.emc *.tiled"
 SHOT_FILES = f"Shots ({KINDS});;All files (*)"
 BY_FILES = "told by the files"
 

@@ -16,6 +16,7 @@ from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.settings import folder
 from model.errors import InputError
+from model.shots.layouts.formats.servers import allow_server
 
 
 class ProjectFiles:
@@ -29,12 +30,21 @@ class ProjectFiles:
         """Open a project; a refusal is a note, and the screen stays."""
         try:
             self.session.open(path)
+            self._ask_for_servers()
         except UnknownServerError as error:
             if self._may_call(str(error.what)):
                 allow(path if path.name in STORES else path / SERVER)
                 self.open_folder(path)
         except (InputError, OSError) as error:
             self.session.noted.emit("error", str(error))
+
+    def _ask_for_servers(self) -> None:
+        """Ask before a server that shots of the project are on is called from here."""
+        if self.session.opened is None:
+            return
+        for server in self.session.opened.project.unknown_servers():
+            if self._may_call(f"shots of the project are on {server}, never called from here"):
+                allow_server(server)
 
     def _may_call(self, what: str) -> bool:
         """Ask before a server that a project names is called for the first time from here."""

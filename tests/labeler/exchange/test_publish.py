@@ -13,7 +13,11 @@ import pytest
 
 from labeler.cli import main
 from labeler.project.project import Project
+from model.errors import InputError
 from model.runs.folder import PREDICTIONS, WEIGHTS
+from model.shots.layouts.formats.servers import allow_server
+from model.shots.layouts.formats.tiled_array import write_address
+from model.shots.table import open_source
 from tests.helpers.predictions import HELIUM, write_predictions
 from tests.helpers.runs import make_shots
 
@@ -124,8 +128,8 @@ def test_a_file_without_a_run_number_is_not_guessed(week, tmp_path, capsys):
     assert "no run number" in capsys.readouterr().err
 
 
-@pytest.fixture
-def server(tmp_path):
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
     """The address of a Tiled server on a loopback port, which ends with the test."""
     pytest.importorskip("tiled.server", reason="needs tiled[server]")
     import socket
@@ -133,6 +137,7 @@ def server(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    tmp_path = tmp_path_factory.mktemp("tiled")
     words = ["serve", "catalog", "--temp", "--api-key", "secret", "--port", str(port)]
     log = (tmp_path / "tiled.log").open("wb")
     program = "import sys; from tiled.commandline.main import main; sys.exit(main())"
@@ -205,3 +210,53 @@ def test_a_tiled_server_that_is_not_there_is_said_in_a_line(week):
     assert done.returncode == 1
     assert "does not take it" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+WRITE = """
+import sys
+import numpy as np
+from tiled.client import from_uri
+shots = np.random.default_rng(5).integers(0, 999, (30, 48, 40), dtype=np.uint16)
+print(from_uri(sys.argv[1], api_key="secret").write_array(shots, key="shots").uri)
+"""
+
+
+def test_an_array_that_tileds_own_client_wrote_is_a_source_once_the_server_is_allowed(
+    server, tmp_path, monkeypatch, capsys
+):
+    run = {"capture_output": True, "text": True, "timeout": 200, "check": True}
+    url = subprocess.run([sys.executable, "-c", WRITE, server], **run).stdout.strip()
+    expected = np.random.default_rng(5).integers(0, 999, (30, 48, 40), dtype=np.uint16)
+    monkeypatch.setenv("TILED_API_KEY", "secret")
+    monkeypatch.setenv("AIRYLABEL_CONFIG_DIR", str(tmp_path / "mine"))
+    assert main(["create", str(tmp_path / "p"), url]) == 0
+    capsys.readouterr()
+    assert main(["look", str(tmp_path / "shots.tiled")]) == 0
+    assert "30 shots of 48 × 40 uint16" in capsys.readouterr().out
+    monkeypatch.setenv("AIRYLABEL_CONFIG_DIR", str(tmp_path / "colleague"))
+    with Project.open(tmp_path / "p") as project:
+        (info,) = project.sources
+        assert project.unknown_servers() == [server]
+    with pytest.raises(InputError, match=r"never called from here\. If you trust.*allow-server"):
+        open_source(info.path)
+    assert main(["allow-server", str(tmp_path / "p")]) == 0
+    with open_source(info.path, known=info) as source:
+        assert all(np.array_equal(source.read(k), expected[k]) for k in (0, 7, 29))
+    monkeypatch.setenv("TILED_API_KEY", "wrong")
+    assert main(["look", str(info.path)]) == 1
+    said = capsys.readouterr().out
+    assert "does not answer" in said
+    assert "the key in TILED_API_KEY" in said
+
+
+def test_an_address_that_is_none_and_a_server_that_is_gone_are_said(tmp_path, monkeypatch):
+    utils = pytest.importorskip("tiled.client.utils", reason="needs airylabel[formats]")
+    monkeypatch.setattr(utils, "TILED_RETRY_ATTEMPTS", 1)
+    monkeypatch.setenv("AIRYLABEL_CONFIG_DIR", str(tmp_path / "mine"))
+    (tmp_path / "a.tiled").write_text("file:///etc/passwd")
+    with pytest.raises(InputError, match=r"a\.tiled: holds no address of a Tiled server"):
+        open_source(tmp_path / "a.tiled")
+    allow_server("http://127.0.0.1:9")
+    write_address("http://127.0.0.1:9/api/v1/metadata/x", tmp_path / "b.tiled")
+    with pytest.raises(InputError, match=r"b\.tiled: Tiled at http://127.0.0.1:9.*does not answer"):
+        open_source(tmp_path / "b.tiled")

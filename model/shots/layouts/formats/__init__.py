@@ -13,11 +13,12 @@ from model.shots.layouts.formats.base import Foreign
 from model.shots.layouts.formats.emc import Emc
 from model.shots.layouts.formats.exdf import Exdf
 from model.shots.layouts.formats.pictures import Pictures
+from model.shots.layouts.formats.tiled_array import TiledArray
 from model.shots.layouts.formats.zarr_store import ZarrStore
 
 __all__ = ["Foreign", "format_of", "format_of_hdf5"]
 
-FORMATS: tuple[type[Foreign], ...] = (ZarrStore, Emc, Exdf, Pictures)
+FORMATS: tuple[type[Foreign], ...] = (ZarrStore, Emc, Exdf, TiledArray, Pictures)
 """In the order in which they are asked whether a path is theirs."""
 
 
