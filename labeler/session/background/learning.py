@@ -6,7 +6,6 @@ Follows the session and hands it readings; all work is done in a child process a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +14,7 @@ from PyQt6.QtCore import QTimer, pyqtSignal
 from labeler.active import embeddings
 from labeler.active.instant import Instant, InstantReading
 from labeler.active.messages import Alike, Answer, Ground, Layout, Learnt, Lesson
-from labeler.jobs.job import Job
+from labeler.jobs.job import JobFollower
 from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED, SKIPPED
 from labeler.session.labels import Labels
@@ -51,9 +50,10 @@ class Learning(SessionPart):
         super().__init__()
         self.labels, self.queue, self.suggestions = labels, queue, suggestions
         self.predictions = suggestions.predictions
-        self.make_job: Callable[..., Job] = Job
+        self.work = JobFollower(self)
+        self.work.event_received.connect(self._receive)
+        self.work.ended.connect(self._end)
         self.strategy, self.audit = "asked", 0.1
-        self.job: Job | None = None
         self.done, self.total = 0, 0
         """How many shots the network has read, while it reads them."""
         self.ground: Ground | None = None
@@ -96,7 +96,7 @@ class Learning(SessionPart):
     @property
     def is_reading(self) -> bool:
         """Whether the network is reading the shots just now."""
-        return self.job is not None
+        return self.work.is_running
 
     def similar(self, row: int, k: int = LIKE) -> None:
         """Make a queue of the shots most like one."""
@@ -115,12 +115,7 @@ class Learning(SessionPart):
     def stop(self) -> None:
         """End the child and the job; nothing is left running."""
         self._soon.stop()
-        if self.job is not None:
-            job, self.job = self.job, None
-            job.event_received.disconnect(self._receive)
-            job.finished.disconnect(self._end)
-            job.stop()
-            job.deleteLater()
+        self.work.stop()
         if self._instant is not None:
             self._instant.close()
         self._instant = self.ground = None
@@ -176,10 +171,7 @@ class Learning(SessionPart):
     def _read_all(self, opened: Opened) -> None:
         folder = opened.folder
         self.done, self.total = 0, self.labels.n_shots
-        self.job = self.make_job(["embed", str(folder)], folder / CACHE / "embed.log", self)
-        self.job.event_received.connect(self._receive)
-        self.job.finished.connect(self._end)
-        self.job.start()
+        self.work.follow(["embed", str(folder)], folder / CACHE / "embed.log")
 
     def _receive(self, item: Event) -> None:
         if item["event"] == "progress":
@@ -190,10 +182,7 @@ class Learning(SessionPart):
                 self.require()
             )  # when the first part is there, then at each doubling
 
-    def _end(self, ok: bool, message: str) -> None:
-        job, self.job = self.job, None
-        if job is not None:
-            job.deleteLater()
+    def _end(self, ok: bool, message: str, last: Event) -> None:
         if not ok:
             self.trouble = f"No suggestions before the first run: {message}"
             self.noted.emit("warning", self.trouble)

@@ -15,7 +15,7 @@ from typing import Any
 
 from PyQt6.QtCore import pyqtSignal
 
-from labeler.jobs.job import Job
+from labeler.jobs.job import JobFollower
 from labeler.project.folder import CACHE
 from labeler.session.opened import SessionPart
 from model.events import Event
@@ -72,9 +72,10 @@ class LiveWatch(SessionPart):
     def __init__(self, reopen: Callable[[], None]) -> None:
         super().__init__()
         self._reopen = reopen
-        self.make_job: Callable[..., Job] = Job
-        self.job: Job | None = None
-        self.joining: Job | None = None
+        self.work, self.joining = JobFollower(self), JobFollower(self)
+        self.work.event_received.connect(self._receive)
+        self.work.ended.connect(self._end)
+        self.joining.ended.connect(self._joined)
         self.seen = Seen()
         self.order: WatchRequest | None = None
         self.trouble = ""
@@ -128,50 +129,41 @@ class LiveWatch(SessionPart):
     @property
     def is_running(self) -> bool:
         """Whether a watch is under way."""
-        return self.job is not None
+        return self.work.is_running
 
     def start(self, order: WatchRequest) -> None:
         """Begin to watch, in a child process."""
-        if self.job is not None or self.opened is None:
+        if self.is_running or self.opened is None:
             return
         folder = self.require().folder
         self.order, self.seen, self.trouble = order, Seen(state="getting ready"), ""
         self.alarms = Alarms(self.bands.values())
         stderr = folder / CACHE / "watch-stderr.log"
-        self.job = self.make_job(order.words(folder), stderr, self)
-        self.job.event_received.connect(self._receive)
-        self.job.finished.connect(self._end)
-        self.job.start()
+        self.work.follow(order.words(folder), stderr)
         self._remember()
         self.changed.emit()
 
     def cancel(self) -> None:
         """Ask it to end; the record is finished."""
-        if self.job is not None:
+        if self.is_running:
             self.seen.state = "stopping"
-            self.job.cancel()
+            self.work.cancel()
             self.changed.emit()
 
     def stop(self) -> None:
         """End everything now, whatever it takes."""
-        for job in (self.job, self.joining):
-            if job is not None:
-                job.finished.disconnect()
-                job.stop()
-                job.deleteLater()
-        self.job = self.joining = None
+        self.work.stop()
+        self.joining.stop()
 
     def add_hits(self) -> None:
         """Add what was kept to the project, in a child process."""
-        if self.joining is not None or self.job is not None or not self.seen.files:
+        if self.joining.is_running or self.is_running or not self.seen.files:
             return
         folder = self.require().folder
         words = ["join", str(folder), *map(str, self.seen.files)]
         if self.order is not None:
             words += ["--run", str(self.order.run)]
-        self.joining = self.make_job(words, folder / CACHE / "join-stderr.log", self)
-        self.joining.finished.connect(self._joined)
-        self.joining.start()
+        self.joining.follow(words, folder / CACHE / "join-stderr.log")
         self.changed.emit()
 
     # -- events - -------------------------------------------------------------------------------
@@ -201,20 +193,14 @@ class LiveWatch(SessionPart):
             self.seen.state = "waiting for shots" if quiet else "watching"
         self._judge()
 
-    def _end(self, ok: bool, message: str) -> None:
-        job, self.job = self.job, None
-        if job is not None:
-            job.deleteLater()
+    def _end(self, ok: bool, message: str, last: Event) -> None:
         self.seen.state = "stopped" if ok else "failed"
         self.trouble = "" if ok else message
         if not ok:
             self.noted.emit("error", message)
         self.changed.emit()
 
-    def _joined(self, ok: bool, message: str) -> None:
-        job, self.joining = self.joining, None
-        if job is not None:
-            job.deleteLater()
+    def _joined(self, ok: bool, message: str, last: Event) -> None:
         if ok:
             self.seen.files = []
             self._reopen()

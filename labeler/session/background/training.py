@@ -7,13 +7,12 @@ work is done by a Job in a child process.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from PyQt6.QtCore import QTimer, pyqtSignal
 
-from labeler.jobs.job import Job
+from labeler.jobs.job import JobFollower
 from labeler.runs.offers import TrainingOrder, lacking_in
 from labeler.runs.predictions import Predictions
 from labeler.runs.run_report import Curves, RunComparison, RunReport, compare, read_report
@@ -59,8 +58,9 @@ class Training(SessionPart):
     def __init__(self, labels: Labels, predictions: ModelReadings) -> None:
         super().__init__()
         self.labels, self.predictions = labels, predictions
-        self.make_job: Callable[..., Job] = Job
-        self.job: Job | None = None
+        self.work = JobFollower(self)
+        self.work.event_received.connect(self._receive)
+        self.work.ended.connect(self._end)
         self.number = 0
         self.order = TrainingOrder()
         self.curves = Curves()
@@ -88,7 +88,7 @@ class Training(SessionPart):
     @property
     def is_running(self) -> bool:
         """Whether a training or a prediction is under way."""
-        return self.job is not None
+        return self.work.is_running
 
     @property
     def folder(self) -> Path:
@@ -197,26 +197,26 @@ class Training(SessionPart):
 
     def cancel(self) -> None:
         """Ask the job to end soon, keeping the best it has."""
-        if self.job is not None and not self.is_stopping:
+        if self.is_running and not self.is_stopping:
             self.is_stopping = True
-            self.job.cancel()
+            self.work.cancel()
             self.changed.emit()
 
     def stop(self) -> None:
         """End the job now, whatever it takes: the window is closing."""
-        if self.job is not None:
-            self.job.stop()
+        if self.is_running:
+            self._timer.stop()
+            self.work.stop()
+            self.runs_changed.emit()
+            self.changed.emit()
 
     def _launch(self, arguments: list[str], stderr: Path, stage: str) -> None:
         self._reset()
         self.stage = stage
         self.outcome = None
         self._of = self.opened
-        self.job = self.make_job(arguments, stderr, self)
-        self.job.event_received.connect(self._receive)
-        self.job.finished.connect(self._end)
         self._timer.start()
-        self.job.start()
+        self.work.follow(arguments, stderr)
         self.runs_changed.emit()
         self.changed.emit()
 
@@ -266,11 +266,8 @@ class Training(SessionPart):
             self._share = done / total
             self._left, self._estimated_at = (now - self._stage_begun) / done * (total - done), now
 
-    def _end(self, ok: bool, message: str) -> None:
-        job, self.job = self.job, None
+    def _end(self, ok: bool, message: str, last: Event) -> None:
         self._timer.stop()
-        if job is not None:
-            job.deleteLater()
         wants_use, self._wants_use = self._wants_use, False
         if self.opened is not None and self.opened is self._of:
             self._conclude(ok, message, wants_use)

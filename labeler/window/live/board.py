@@ -145,7 +145,7 @@ class LiveBoard(QWidget):
         kept = int(self.watch.seen.now.get("kept") or 0)
         ready = bool(self.watch.seen.files) and not self.watch.is_running
         self.add.setVisible(kept > 0 and (ready or self.watch.is_running))
-        self.add.setEnabled(ready and self.watch.joining is None)
+        self.add.setEnabled(ready and not self.watch.joining.is_running)
         self.add.setText(f"Add {kept:,} kept hits to the project")
         self.add.setToolTip(
             "They become shots of this project, to be labelled, with the predictions made live"
@@ -227,7 +227,7 @@ class _Alarm(QFrame):
 
 def _in_words(watch: LiveWatch) -> str:
     now = watch.seen.now
-    if watch.joining is not None:
+    if watch.joining.is_running:
         return "adding the hits"
     gone = float(now.get("seconds") or 0)
     time = f"{gone / 60:.0f} min" if gone >= 120 else f"{gone:.0f} s"

@@ -128,7 +128,7 @@ class LiveForm(QWidget):
     def _lacking(self) -> str:
         if not self.has_runs:
             return "Train a run first (Learn)."
-        if self.watch.joining is not None:
+        if self.watch.joining.is_running:
             return "The hits are being added."
         return "" if self.source.text().strip() else "Choose a source."
 

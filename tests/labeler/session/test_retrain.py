@@ -73,7 +73,7 @@ def opened(qtbot, tmp_path, qapp):
         qtbot.addWidget(bar)
         bar.resize(900, 34)
         bar.show()
-        bar.retraining.make_job = partial(Job, command=("-c", code))
+        bar.retraining.work.make_job = partial(Job, command=("-c", code))
         return session, bar
 
     yield make
@@ -214,7 +214,7 @@ def test_a_run_that_has_not_read_all_shots_does_so_before_it_is_used(opened, qtb
         CHILD + f"from pathlib import Path\nPath({str(unread) + '.away'!r}).rename({str(unread)!r})"
     )
     unread.rename(f"{unread}.away")
-    bar.retraining.make_job = partial(Job, command=("-c", code + "\nsay('finished')"))
+    bar.retraining.work.make_job = partial(Job, command=("-c", code + "\nsay('finished')"))
     end_of(qtbot, bar, partial(bar.retraining.use, 2))
     assert session.opened.project.current_run == 2
     assert bar.retraining.outcome is None
@@ -224,7 +224,7 @@ def test_the_order_reaches_the_command_line(opened, qtbot):
     _, bar = opened(CHILD + "say('finished', words=words)")
     job_events = []
     bar.retraining.start(TrainingOrder("paper", "vgg16", 2))
-    bar.retraining.job.event_received.connect(job_events.append)
+    bar.retraining.work.job.event_received.connect(job_events.append)
     qtbot.waitUntil(lambda: not bar.is_running, timeout=90_000)
     words = job_events[-1]["words"]
     assert words[0] == "train"
@@ -236,7 +236,7 @@ def test_stop_leaves_no_process(opened, qtbot):
     _, bar = opened(WAIT)
     pids = []
     bar.start()
-    bar.retraining.job.event_received.connect(lambda item: pids.append(item.get("pid")))
+    bar.retraining.work.job.event_received.connect(lambda item: pids.append(item.get("pid")))
     qtbot.waitUntil(lambda: bool(pids), timeout=90_000)
     bar.stop()
     assert not bar.is_running
@@ -255,7 +255,7 @@ def test_opening_another_project_ends_the_training(opened, qtbot, tmp_path):
 
 def test_the_real_subcommand_trains_reads_all_shots_and_is_used(opened, qtbot):
     session, bar = opened()
-    bar.retraining.make_job = Job
+    bar.retraining.work.make_job = Job
     bar.retraining.start(TrainingOrder(epochs=1))
     qtbot.waitUntil(lambda: not bar.is_running, timeout=240_000)
     assert bar.retraining.outcome.ok, bar.retraining.outcome.message

@@ -124,14 +124,14 @@ def test_a_training_that_begins_is_the_run_that_is_shown(shown, qtbot):
     session, view = shown((0.5,), current=1)
     now = view.retraining
     now.number = int(session.opened.project.new_run_folder().name)
-    now.job, now._of = object(), session.opened
+    now.work.job, now._of = object(), session.opened
     now.runs_changed.emit()
     assert [run.number for run in view.table.chosen()] == [2]
     assert view.title.text() == "Run 2"
     view.table.choose(1)  # what one chooses meanwhile stays
     now.runs_changed.emit()
     assert [run.number for run in view.table.chosen()] == [1]
-    now.job = None
+    now.work.job = None
 
 
 def test_a_score_from_one_shot_has_no_interval_of_width_zero(shown):
@@ -203,7 +203,7 @@ def test_curves_of_the_chosen_run_are_drawn(shown):
 def test_live_curves_grow_with_the_events(shown):
     _, view = shown((0.5,), current=1)
     now = view.retraining
-    now.job, now.number, now._of = object(), 2, view.session.opened
+    now.work.job, now.number, now._of = object(), 2, view.session.opened
     view.table.choose(2)
     for epoch in (1, 2, 3):
         now._receive({"event": "epoch", "epoch": epoch, "epochs": 20, "loss": 0.5 / epoch,
@@ -212,7 +212,7 @@ def test_live_curves_grow_with_the_events(shown):
     assert view.title.text() == "Run 2"
     assert view.detail.text().startswith("epoch 3 of 20 · 2 min left")
     assert view.cancel.isVisible()
-    now.job = None
+    now.work.job = None
 
 
 def test_a_cancelled_run_says_so_once(shown):

@@ -224,7 +224,7 @@ class FakeJob:
 
         self.words, self.signals = words, Signals()
         self.event_received, self.finished = self.signals.event_received, self.signals.finished
-        self.cancelled = False
+        self.cancelled, self.last_event = False, {}
 
     def start(self):
         """Nothing to start."""
@@ -272,10 +272,10 @@ def test_live_says_what_it_is_for_before_anything_is_started(window):
 
 def test_the_board_shows_what_a_watch_tells_and_alarms_come_and_go(window, project):
     view = window.views["Live"]
-    view.watch.make_job = FakeJob
+    view.watch.work.make_job = view.watch.joining.make_job = FakeJob
     view.form.source.setText("somewhere.h5")
     view.form.button.click()
-    job = view.watch.job
+    job = view.watch.work.job
     assert job.words[:4] == ["watch", "somewhere.h5", "--run", str(project / "runs" / "0001")]
     assert view.form.button.text() == "Stop"
     for t in range(1, 4):
@@ -315,58 +315,58 @@ def test_the_board_shows_what_a_watch_tells_and_alarms_come_and_go(window, proje
 
 def test_without_a_hit_finder_the_board_claims_no_hit_rate(window):
     view = window.views["Live"]
-    view.watch.make_job = FakeJob
+    view.watch.work.make_job = view.watch.joining.make_job = FakeJob
     view.form.source.setText("somewhere.h5")
     view.form.button.click()
-    view.watch.job.event_received.emit(second(1) | {"hit_rate": [None, 0.0, 1.0]})
+    view.watch.work.job.event_received.emit(second(1) | {"hit_rate": [None, 0.0, 1.0]})
     board = view.board
     assert board.tiles["hits"].number.text() == "–"
     assert "no hit finder is fitted" in board.tiles["hits"].toolTip()
     assert "Hits among shots" not in [r.name for r in board.chart.rows]
     assert not board.hits.isVisible()
     view.form.button.click()
-    view.watch.job.finished.emit(True, "")
+    view.watch.work.job.finished.emit(True, "")
 
 
 def test_a_watch_and_hits_that_join_go_on_while_the_project_changes(window, tmp_path):
     watch, session = window.views["Live"].watch, window.session
-    watch.make_job = FakeJob
+    watch.work.make_job = watch.joining.make_job = FakeJob
     watch.set_band("Streak", 0.0, 0.3)
     watch.start(WatchRequest("somewhere.h5", Path("1")))
-    job = watch.job
+    job = watch.work.job
     job.event_received.emit(second(1))
     session.change_classes(classes.rename, "Bent", "Curved")
     session.label_as("Bob")
-    assert watch.job is job
+    assert watch.work.job is job
     assert len(watch.seen.history) == 1
     assert list(watch.bands) == ["Streak"]
     job.event_received.emit({"event": "finished", "files": ["a.h5", "b.h5"]})
     job.finished.emit(True, "")
     watch.add_hits()
-    joining = watch.joining
+    joining = watch.joining.job
     session.reopen()
-    assert watch.joining is joining
+    assert watch.joining.job is joining
     joining.finished.emit(True, "Added.")
-    assert (watch.joining, watch.seen.files) == (None, [])
+    assert (watch.joining.job, watch.seen.files) == (None, [])
 
 
 def test_a_watch_ends_with_its_project(window, tmp_path):
     watch, session = window.views["Live"].watch, window.session
-    watch.make_job = FakeJob
+    watch.work.make_job = watch.joining.make_job = FakeJob
     watch.set_band("Streak", 0.0, 0.3)
     watch.start(WatchRequest("somewhere.h5", Path("1")))
     session.open(make_project(tmp_path / "other"))
-    assert (watch.job, watch.bands, watch.seen.state) == (None, {}, "")
+    assert (watch.work.job, watch.bands, watch.seen.state) == (None, {}, "")
     watch.start(WatchRequest("somewhere.h5", Path("1")))
     session.close()
-    assert watch.job is None
+    assert watch.work.job is None
 
 
 def test_a_watch_that_fails_says_why_where_it_was_started(window):
     view = window.views["Live"]
-    view.watch.make_job = FakeJob
+    view.watch.work.make_job = view.watch.joining.make_job = FakeJob
     view.watch.start(WatchRequest("somewhere.h5", Path("1")))
-    view.watch.job.finished.emit(False, "somewhere.h5: is damaged.")
+    view.watch.work.job.finished.emit(False, "somewhere.h5: is damaged.")
     assert view.right.currentWidget() is view.empty
     assert "is damaged" in view.empty.text.text()
     assert view.form.button.text() == "Start"
@@ -385,7 +385,7 @@ def test_a_real_watch_is_started_stopped_and_its_hits_join_the_project(window, q
     qtbot.waitUntil(view.board.add.isEnabled)
     view.board.add.click()
     qtbot.waitUntil(lambda: window.session.labels.n_shots == 68, timeout=60_000)
-    qtbot.waitUntil(lambda: view.watch.joining is None)
+    qtbot.waitUntil(lambda: not view.watch.joining.is_running)
     assert window.session.predictions.run is not None
     assert len(window.session.predictions.run) == 68
 
