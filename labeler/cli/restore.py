@@ -125,7 +125,7 @@ def _classes(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"changed": text})
     else:
-        print(f"{text[:1].upper()}{text[1:]}.")
+        print(f"{classes.in_words(text)}.")
     return 0
 
 

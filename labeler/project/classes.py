@@ -16,6 +16,7 @@ from labeler.project.project import Project
 from labeler.project.store.classing import PENDING, ClassChange, KeptChange, in_effect
 from model.errors import InputError
 from model.taxonomy import edits as taxonomy_edit
+from model.taxonomy.edits import ClassEntry
 from model.taxonomy.taxonomy import Rule
 from model.taxonomy.toml import loads
 
@@ -24,7 +25,7 @@ def rename(project: Project, old: str, new: str) -> str:
     """Give a class another name; labels, rules and old files follow. What was done, in words."""
     before, name = _text(project), " ".join(new.split())
     after = taxonomy_edit.rename(before, old, new)
-    text = f"{old} is called {name} now"
+    text = f'rename class "{old}" to "{name}"'
     return _make(project, ClassChange("rename", text, before, after, renamed=(old, name)))
 
 
@@ -33,15 +34,31 @@ def add(project: Project, name: str, **fields: str) -> str:
     before = _text(project)
     after = taxonomy_edit.add(before, name, **fields)
     name = " ".join(name.split())
-    text = f"{name} was added"
+    text = f'add class "{name}"'
     return _make(project, ClassChange("add", text, before, after, added=(name,)))
+
+
+def put(project: Project, old: str, entry: ClassEntry) -> str:
+    """Make a class what a form says, one step: the class `old`, or a new one where that is ''."""
+    before, name = _text(project), " ".join(entry.name.split())
+    after = taxonomy_edit.put(before, old, entry)
+    if not old:
+        return _make(
+            project, ClassChange("add", f'add class "{name}"', before, after, added=(name,))
+        )
+    if after == before:
+        raise InputError("nothing was changed", mend="Change something, or cancel.")
+    what, renamed = f'edit class "{old}"', None
+    if name != old:
+        what, renamed = f'{what}, now "{name}"', (old, name)
+    return _make(project, ClassChange("edit", what, before, after, renamed=renamed))
 
 
 def retire(project: Project, name: str) -> str:
     """Offer a class no more; the labels that carry it keep it."""
     before = _text(project)
     after = taxonomy_edit.retire(before, name, date.today().isoformat())
-    text = f"{name} was retired"
+    text = f'retire class "{name}"'
     return _make(project, ClassChange("retire", text, before, after))
 
 
@@ -54,7 +71,7 @@ def merge(project: Project, gone: str, into: str) -> str:
     if into not in offered:
         raise InputError(f"there is no class {into!r}", mend=f"There are: {', '.join(offered)}.")
     after = taxonomy_edit.retire(before, gone, date.today().isoformat(), children=into)
-    text = f"{gone} was merged into {into}"
+    text = f'merge class "{gone}" into "{into}"'
     return _make(project, ClassChange("merge", text, before, after, merged=(gone, into)))
 
 
@@ -62,7 +79,8 @@ def set_rule(project: Project, number: int, severity: str) -> str:
     """Make a rule (from 1) hard or soft, or take it off."""
     before = _text(project)
     after = taxonomy_edit.set_rule(before, number, severity)
-    text = f"rule {number} ({loads(before).rules[number - 1].text}) is {severity} now"
+    rule = loads(before).rules[number - 1].text
+    text = f'remove rule "{rule}"' if severity == "off" else f'make rule "{rule}" {severity}'
     return _make(project, ClassChange("rule", text, before, after))
 
 
@@ -70,8 +88,13 @@ def add_rule(project: Project, rule: Rule) -> str:
     """Add a rule."""
     before = _text(project)
     after = taxonomy_edit.add_rule(before, rule)
-    text = f"the {rule.severity} rule “{loads(after).rules[-1].text}” was added"
+    text = f'add {rule.severity} rule "{loads(after).rules[-1].text}"'
     return _make(project, ClassChange("rule", text, before, after))
+
+
+def in_words(done: str) -> str:
+    """What a verb here returned, for the person: 'Done: add class "X"' or 'Undone: …'."""
+    return f"{done[:1].upper()}{done[1:]}" if done.startswith("undone: ") else f"Done: {done}"
 
 
 def changes(project: Project) -> list[KeptChange]:
@@ -94,7 +117,7 @@ def undo(project: Project) -> str:
         after = taxonomy_edit.retire(now, name, date.today().isoformat())
     change = ClassChange(
         "undo",
-        f"taken back: {last.text}",
+        f"undone: {last.text}",
         now,
         after,
         renamed=last.renamed and (last.renamed[1], last.renamed[0]),

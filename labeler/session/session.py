@@ -12,7 +12,7 @@ from typing import Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
 
-from labeler.project import people
+from labeler.project import classes, people
 from labeler.session.background.backup import AutoBackup
 from labeler.session.background.learning import Learning
 from labeler.session.background.live import LiveWatch
@@ -133,7 +133,7 @@ class Session(QObject):
             return
         text = change(self.opened.project, *words, **fields)
         self.reopen()
-        self.noted.emit("info", f"{text[:1].upper()}{text[1:]}.")
+        self.noted.emit("info", f"{classes.in_words(text)}.")
 
     def _let_go(self) -> None:
         opened, self.opened = self.opened, None

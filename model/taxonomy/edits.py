@@ -6,13 +6,15 @@ Text in, text out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import tomlkit
 from tomlkit.items import AoT
 
 from model.errors import InputError
-from model.taxonomy.taxonomy import Rule, plain
+from model.taxonomy.taxonomy import Rule, Severity, Taxonomy, plain
 from model.taxonomy.toml import loads
 
 LISTS = ("classes", "with")
@@ -49,6 +51,130 @@ def add(text: str, name: str, **fields: str) -> str:
     entry.update({k: v for k, v in fields.items() if v})
     _append(document, "class", entry)
     return _checked(document)
+
+
+@dataclass(frozen=True)
+class ClassEntry:
+    """All that a person says of one class at once.
+
+    `implies` and `excludes` name other classes; rules that say so are made, of a severity, and
+    those that say so no more are taken off.
+    """
+
+    name: str
+    key: str = ""
+    parent: str = ""
+    colour: str = ""
+    help: str = ""
+    implies: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    severity: Severity = "hard"
+
+
+@dataclass(frozen=True)
+class Bonds:
+    """Classes that one class implies, and that exclude it, by rules.
+
+    `wider` (class -> the rule in words) has those of rules about more classes than these two, which
+    are changed as rules.
+    """
+
+    implies: tuple[str, ...]
+    excludes: tuple[str, ...]
+    wider: dict[str, str]
+
+
+def bonds(taxonomy: Taxonomy, name: str) -> Bonds:
+    """What the rules say of a class and each other one."""
+    implies: dict[str, None] = {}
+    excludes: dict[str, None] = {}
+    wider: dict[str, str] = {}
+    for rule in taxonomy.rules:
+        if rule.kind == "implies" and name in rule.left and len(rule.right) == 1:
+            implies[rule.right[0]] = None
+        others = _excluded(rule, name, taxonomy.names)
+        excludes |= dict.fromkeys(others)
+        if not _is_of_two(rule, name):
+            wider |= dict.fromkeys(others, rule.text)
+    return Bonds(tuple(implies), tuple(excludes), wider)
+
+
+def _excluded(rule: Rule, name: str, names: Sequence[str]) -> list[str]:
+    """Classes that a rule forbids beside one."""
+    if rule.kind == "never":
+        return [
+            *(rule.right if name in rule.left else ()),
+            *(rule.left if name in rule.right else ()),
+        ]
+    if rule.kind == "one_of" and name in rule.left:
+        return [n for n in rule.left if n != name]
+    if rule.kind == "alone":
+        return [n for n in (names if name in rule.left else rule.left) if n != name]
+    return []
+
+
+def _is_of_two(rule: Rule, name: str) -> bool:
+    """Whether one partner can be taken off an exclusion without touching what it says of others."""
+    if rule.kind == "one_of":
+        return len(rule.left) == 2
+    return rule.kind == "never" and (name,) in (rule.left, rule.right)
+
+
+def put(text: str, old: str, entry: ClassEntry) -> str:
+    """Make a class what an entry says: the class `old`, or a new one where that is ''."""
+    if not old:
+        text = add(text, entry.name)
+    elif " ".join(entry.name.split()) != old:
+        text = rename(text, old, entry.name)
+    name = " ".join(entry.name.split())
+    document = tomlkit.parse(text)
+    table = _entry(document, name)
+    for field in ("key", "parent", "colour", "help"):
+        value = getattr(entry, field)
+        if value:
+            table[field] = value
+        else:
+            table.pop(field, None)
+    before = bonds(loads(text), name)
+    for other in set(before.implies) - set(entry.implies):
+        _part(document, name, other, "implies")
+    for other in set(before.excludes) - set(entry.excludes) - set(before.wider):
+        _part(document, name, other, "never")
+        _part(document, other, name, "never")
+        _drop_rules(document, partial(_says_one_of, {name, other}))
+    for kind, others, had in (
+        ("implies", entry.implies, before.implies),
+        ("never", entry.excludes, before.excludes),
+    ):
+        for other in others:
+            if other not in had:
+                rule = tomlkit.table()
+                rule |= {"kind": kind, "severity": entry.severity, "classes": name, "with": other}
+                _append(document, "rule", rule)
+    return _checked(document)
+
+
+def _part(document: tomlkit.TOMLDocument, left: str, right: str, kind: str) -> None:
+    """Let no rule of two sides have `left` on one side and `right` on the other any more."""
+    for rule in _tables(document, "rule"):
+        if rule.get("kind") != kind or left not in _names(rule, "classes"):
+            continue
+        names = _names(rule, "with")
+        if right not in names:
+            continue
+        side, gone = ("with", right) if len(names) > 1 else ("classes", left)
+        rule[side] = [n for n in _names(rule, side) if n != gone]
+        rule.pop("text", None)
+    _drop_rules(document, _is_empty)
+
+
+def _says_one_of(pair: set[str], rule: Any) -> bool:
+    return rule.get("kind") == "one_of" and set(_names(rule, "classes")) == pair
+
+
+def _names(rule: Any, side: str) -> list[str]:
+    found = rule.get(side, [])
+    return [str(found)] if isinstance(found, str) else [str(n) for n in found]
 
 
 def retire(text: str, name: str, day: str, children: str = "") -> str:

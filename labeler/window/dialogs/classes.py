@@ -9,11 +9,21 @@ from collections.abc import Callable
 from typing import Any
 
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QColor, QIcon, QPixmap
 from PyQt6.QtWidgets import (
+    QColorDialog,
+    QComboBox,
     QDialog,
+    QDialogButtonBox,
+    QFormLayout,
     QHBoxLayout,
     QInputDialog,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
     QMessageBox,
+    QPlainTextEdit,
     QPushButton,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -23,11 +33,19 @@ from PyQt6.QtWidgets import (
 from labeler.project import classes
 from labeler.project.store.classing import in_effect
 from labeler.session.session import Session
+from labeler.window.commands.keymap import Keymap
 from labeler.window.widgets.manual import question_mark
-from labeler.window.widgets.parts import label, when
+from labeler.window.widgets.parts import label, set_role, when
 from labeler.window.widgets.tables import text_table
 from model.errors import InputError
+from model.taxonomy.edits import ClassEntry, bonds
+from model.taxonomy.taxonomy import Class, Taxonomy
 
+COLOURS = (
+    ("Blue", "#0072B2"), ("Orange", "#E69F00"), ("Green", "#009E73"), ("Purple", "#CC79A7"),
+    ("Sky blue", "#56B4E9"), ("Vermilion", "#D55E00"), ("Yellow", "#F0E442"), ("Grey", "#999999"),
+)  # fmt: skip
+"""Okabe and Ito's, which colour-blind people tell apart."""
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 MANY = 200
 """Merging asks before it changes more shots than this."""
@@ -54,7 +72,7 @@ class ClassesDialog(QDialog):
         layout.addLayout(
             self._row(
                 ("Add…", self.add),
-                ("Rename…", self.rename),
+                ("Edit…", self.edit),
                 ("Merge into…", self.merge),
                 ("Retire", self.retire),
             )
@@ -78,6 +96,7 @@ class ClassesDialog(QDialog):
         layout.addLayout(foot)
         for table in (self.classes, self.rules):
             table.itemSelectionChanged.connect(self._enable)
+        self.classes.itemDoubleClicked.connect(lambda *_: self.edit())
         self.refresh()
 
     def _row(self, *buttons: tuple[str, Callable[[], None]]) -> QHBoxLayout:
@@ -102,6 +121,7 @@ class ClassesDialog(QDialog):
             shots = f"{classes.shots_with(project, c.name):,}"
             item = QTreeWidgetItem([c.name, c.key, c.parent, shots, state])
             item.setTextAlignment(3, RIGHT)
+            item.setToolTip(0, f"{c.name}\n{c.help}".strip())
             item.setDisabled(bool(c.retired))
             self.classes.addTopLevelItem(item)
         for rule in project.taxonomy.rules:
@@ -120,7 +140,7 @@ class ClassesDialog(QDialog):
     def _enable(self) -> None:
         writable = not self.session.require().project.store.read_only
         self.buttons["Add…"].setEnabled(writable)
-        for name in ("Rename…", "Merge into…", "Retire"):
+        for name in ("Edit…", "Merge into…", "Retire"):
             self.buttons[name].setEnabled(writable and bool(self.classes.selectedItems()))
         for name in ("Hard", "Soft", "Remove rule"):
             self.buttons[name].setEnabled(writable and bool(self.rules.selectedItems()))
@@ -129,32 +149,40 @@ class ClassesDialog(QDialog):
 
     def change(self, verb: Callable[..., str], *words: Any) -> None:
         """Make a change; a refusal is said in a note and changes nothing."""
+        error = self._made(verb, *words)
+        if error:
+            self.session.noted.emit("error", error)
+            QMessageBox.information(self, "Classes and rules", error)
+
+    def _made(self, verb: Callable[..., str], *words: Any) -> str:
+        """Why a change was refused, '' where it was made."""
         try:
             self.session.change_classes(verb, *words)
         except (InputError, OSError) as error:
-            self.session.noted.emit("error", str(error))
-            QMessageBox.information(self, "Classes and rules", str(error))
-        self.refresh()
+            return str(error)
+        finally:
+            self.refresh()
+        return ""
 
     def _chosen(self) -> str:
         return self.classes.selectedItems()[0].text(0)
 
-    def _ask(self, question: str, text: str = "") -> str:
-        answer, sure = QInputDialog.getText(self, self.windowTitle(), question, text=text)
-        return answer if sure and answer.strip() != text else ""
+    def form(self, name: str = "") -> ClassForm:
+        """The form of a class, or of a new one; it stays open until its change was made."""
+        taxonomy = self.session.require().project.taxonomy
+        keymap = getattr(self.parent(), "keymap", None)
+        return ClassForm(
+            taxonomy, name, lambda entry: self._made(classes.put, name, entry), keymap, self
+        )
 
     def add(self) -> None:
-        """Ask for the name of a new class."""
-        name = self._ask("Name of the new class")
-        if name:
-            self.change(classes.add, name)
+        """Ask for everything about a new class."""
+        self.form().exec()
 
-    def rename(self) -> None:
-        """Ask for another name of the chosen class."""
-        old = self._chosen()
-        new = self._ask(f"Another name for {old}", old)
-        if new:
-            self.change(classes.rename, old, new)
+    def edit(self) -> None:
+        """Change anything about the chosen class."""
+        if self.classes.selectedItems() and self.buttons["Edit…"].isEnabled():
+            self.form(self._chosen()).exec()
 
     def merge(self) -> None:
         """Ask into which class the chosen one goes, and before many shots change."""
@@ -182,6 +210,188 @@ class ClassesDialog(QDialog):
     def _rule(self, severity: str) -> None:
         number = self.rules.indexOfTopLevelItem(self.rules.selectedItems()[0]) + 1
         self.change(classes.set_rule, number, severity)
+
+
+class ClassForm(QDialog):
+    """Everything about one class at once: name, key, parent, colour, help, what it implies and
+    excludes. `make(entry)` answers why it cannot be so, '' where it was done."""
+
+    def __init__(
+        self,
+        taxonomy: Taxonomy,
+        name: str,
+        make: Callable[[ClassEntry], str],
+        keymap: Keymap | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.taxonomy, self.old, self._make, self._keymap = taxonomy, name, make, keymap
+        kind = next((c for c in taxonomy.classes if c.name == name), Class("?"))
+        self.setWindowTitle(f"Edit {name}" if name else "New class")
+        self.resize(560, 620)
+        others = [c.name for c in taxonomy.classes if not c.retired and c.name != name]
+        bound = bonds(taxonomy, name)
+        self.name, self.key = QLineEdit(name), QLineEdit(kind.key)
+        self.key.setMaxLength(1)
+        self.key.setMaximumWidth(60)
+        self.key_about = label("", "muted", wrap=True)
+        self.parent_class = QComboBox()
+        self.parent_class.addItems(["none", *others])
+        self._others = others
+        if kind.parent in others:
+            self.parent_class.setCurrentIndex(others.index(kind.parent) + 1)
+        self.colour = self._colours(kind.colour if name else _unused_colour(taxonomy))
+        self.help = QPlainTextEdit(kind.help)
+        self.help.setTabChangesFocus(True)
+        self.help.setMaximumHeight(62)
+        self.help.setPlaceholderText("What one sees on such a shot")
+        self.implies = self._list("Implies", bound.implies, {})
+        self.excludes = self._list("Excludes", bound.excludes, bound.wider)
+        self.severity = QComboBox()
+        self.severity.addItem("hard: a label that breaks it is in error", "hard")
+        self.severity.addItem("soft: a reminder", "soft")
+        self.wrong = label("", "error", wrap=True)
+        self.wrong.hide()
+        self._lay_out()
+        self.key.textChanged.connect(self._say_key)
+        self.parent_class.activated.connect(self._imply_parent)
+        self._say_key()
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        key = QHBoxLayout()
+        key.addWidget(self.key)
+        key.addWidget(self.key_about, 1)
+        form.addRow("&Name", self.name)
+        about = QLabel("&Key")
+        about.setBuddy(self.key)
+        form.addRow(about, key)
+        form.addRow("&Parent", self.parent_class)
+        form.addRow("&Colour", self.colour)
+        form.addRow("&Help", self.help)
+        lists = QHBoxLayout()
+        for title, widget in (("Implies", self.implies), ("Excludes", self.excludes)):
+            column = QVBoxLayout()
+            column.addWidget(label(title, "muted"))
+            column.addWidget(widget, 1)
+            lists.addLayout(column, 1)
+        rules = QFormLayout()
+        rules.addRow("New &rules are", self.severity)
+        kinds = QDialogButtonBox.StandardButton
+        buttons = QDialogButtonBox(kinds.Ok | kinds.Cancel)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(16, 14, 16, 14)
+        layout.setSpacing(8)
+        layout.addLayout(form)
+        layout.addLayout(lists, 1)
+        layout.addLayout(rules)
+        layout.addWidget(self.wrong)
+        layout.addWidget(buttons)
+
+    def _colours(self, colour: str) -> QComboBox:
+        box = QComboBox()
+        shipped = list(COLOURS)
+        if colour.upper() not in [value.upper() for _, value in shipped]:
+            shipped.insert(0, (colour, colour))
+        for text, value in shipped:
+            box.addItem(_swatch(value), text, value)
+        box.addItem("Other…", "")
+        place = [value.upper() for _, value in shipped].index(colour.upper())
+        box.setCurrentIndex(place)
+        box.activated.connect(self._other_colour)
+        return box
+
+    def _other_colour(self) -> None:
+        if self.colour.currentData():
+            return
+        option = QColorDialog.ColorDialogOption.DontUseNativeDialog
+        chosen = QColorDialog.getColor(parent=self, title="Colour", options=option)
+        self.colour.setCurrentIndex(0)
+        if chosen.isValid():
+            self.colour.insertItem(0, _swatch(chosen.name()), chosen.name(), chosen.name())
+            self.colour.setCurrentIndex(0)
+
+    def _list(self, title: str, chosen: tuple[str, ...], wider: dict[str, str]) -> QListWidget:
+        box = QListWidget()
+        box.setAccessibleName(title)
+        box.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        box.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        for name in self._others:
+            item = QListWidgetItem(name)
+            item.setToolTip(name)
+            item.setData(Qt.ItemDataRole.UserRole, name)
+            item.setCheckState(Qt.CheckState.Checked if name in chosen else Qt.CheckState.Unchecked)
+            if name in wider:
+                item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEnabled)
+                tip = f"{name}\nBy the rule “{wider[name]}”, which is about more classes than these"
+                item.setToolTip(tip)
+            box.addItem(item)
+        return box
+
+    def _say_key(self) -> None:
+        """Who has the key now."""
+        key, said = self.key.text().strip().upper(), ""
+        for c in self.taxonomy.classes:
+            if key and c.key.upper() == key and c.name != self.old:
+                said = f"is the key of {c.name}"
+        if key and not said and self._keymap is not None:
+            owner = self._keymap.owner(key)
+            if owner is not None and owner.id != f"class.{self.old}":
+                said = f"means “{owner.text}” now; the class takes the key"
+        self.key_about.setText(said)
+        set_role(self.key_about, "warning" if said else "muted")
+
+    def _imply_parent(self, place: int) -> None:
+        """A subclass implies its parent, unless somebody takes that off again."""
+        if place:
+            item = self.implies.item(place - 1)
+            if item is not None:
+                item.setCheckState(Qt.CheckState.Checked)
+
+    def entry(self) -> ClassEntry:
+        """What the form says."""
+        place = self.parent_class.currentIndex()
+        return ClassEntry(
+            name=" ".join(self.name.text().split()),
+            key=self.key.text().strip(),
+            parent=self._others[place - 1] if place > 0 else "",
+            colour=str(self.colour.currentData()),
+            help=" ".join(self.help.toPlainText().split()),
+            implies=_ticked(self.implies),
+            excludes=_ticked(self.excludes),
+            severity=self.severity.currentData(),
+        )
+
+    def accept(self) -> None:
+        """Make the change; where it is refused the form stays, with the reason."""
+        wrong = self._make(self.entry())
+        self.wrong.setText(wrong)
+        self.wrong.setVisible(bool(wrong))
+        if not wrong:
+            super().accept()
+
+
+def _ticked(box: QListWidget) -> tuple[str, ...]:
+    items = [box.item(i) for i in range(box.count())]
+    return tuple(
+        str(item.data(Qt.ItemDataRole.UserRole))
+        for item in items
+        if item is not None and item.checkState() == Qt.CheckState.Checked
+    )
+
+
+def _swatch(colour: str) -> QIcon:
+    picture = QPixmap(16, 16)
+    picture.fill(QColor(colour))
+    return QIcon(picture)
+
+
+def _unused_colour(taxonomy: Taxonomy) -> str:
+    used = {c.colour.upper() for c in taxonomy.classes}
+    return next((value for _, value in COLOURS if value not in used), COLOURS[-1][1])
 
 
 _YES = QMessageBox.StandardButton.Yes

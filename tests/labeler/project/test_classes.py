@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PyQt6.QtCore import Qt
 
 from labeler.cli import main
 from labeler.project import backups, classes
@@ -124,7 +125,7 @@ def test_what_cannot_be_is_refused_in_words(change, said):
 
 def test_a_renamed_class_keeps_its_labels_and_its_history(project):
     label(project, 0, "Bent", "Prolate")
-    assert classes.rename(project, "Bent", "Curved") == "Bent is called Curved now"
+    assert classes.rename(project, "Bent", "Curved") == 'rename class "Bent" to "Curved"'
     assert labels(project, 0) == {"Curved", "Prolate"}
     assert in_the_file(project) == project.store.get_meta("taxonomy")
     assert len(project.store.history(0)) == 1
@@ -272,7 +273,7 @@ def test_taking_everything_back_ends_at_the_first_classes_and_labels(tmp_path_fa
 
 def test_the_command_line_lists_and_changes_classes(week, capsys):
     assert main(["classes", str(week), "rename", "Bent", "Curved"]) == 0
-    assert "Bent is called Curved now" in capsys.readouterr().out
+    assert 'Done: rename class "Bent" to "Curved"' in capsys.readouterr().out
     assert main(["classes", str(week), "add", "Comet", "--key", "9"]) == 0
     capsys.readouterr()
     assert main(["classes", str(week), "rule", "1", "soft", "--json"]) == 0
@@ -281,7 +282,7 @@ def test_the_command_line_lists_and_changes_classes(week, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["classes"][5]["was"] == "Bent"
     assert found["rules"][0]["severity"] == "soft"
-    assert [c["text"].split()[0] for c in found["changes"]] == ["Bent", "Comet", "rule"]
+    assert [c["text"].split()[0] for c in found["changes"]] == ["rename", "add", "make"]
     assert main(["classes", str(week), "merge", "Curved", "Nothing"]) == 1
     assert "no class 'Nothing'" in capsys.readouterr().err
     assert main(["classes", str(week), "undo"]) == 0
@@ -304,15 +305,17 @@ def test_the_window_goes_on_with_the_changed_classes_and_other_windows_follow(qa
     other.close()
 
 
-def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week, monkeypatch):
+def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week):
     session = make_session(week)
     session.labelling.toggle(session.labels.taxonomy.index("Bent"))
     dialog = ClassesDialog(session)
     qtbot.addWidget(dialog)
-    assert not dialog.buttons["Rename…"].isEnabled()
+    assert not dialog.buttons["Edit…"].isEnabled()
     dialog.classes.setCurrentItem(dialog.classes.topLevelItem(5))
-    monkeypatch.setattr(dialog, "_ask", lambda question, text="": "Curved")
-    dialog.buttons["Rename…"].click()
+    form = dialog.form("Bent")
+    form.name.setText("Curved")
+    form.accept()
+    assert form.result() == form.DialogCode.Accepted
     assert dialog.classes.topLevelItem(5).text(0) == "Curved"
     assert dialog.classes.topLevelItem(5).text(3) == "1"
     dialog.rules.setCurrentItem(dialog.rules.topLevelItem(0))
@@ -409,3 +412,101 @@ def make_first_form(path):
                 raw.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
         raw.execute("UPDATE alembic_version SET version_num = '0001'")
     raw.close()
+
+
+# -- the form of a class ---------------------------------------------------------------------------
+
+
+def rules_of(taxonomy, name):
+    """(kind, other classes) of the rules that name a class on its own."""
+    return {
+        (r.kind, r.right if r.left == (name,) else r.left)
+        for r in taxonomy.rules if (name,) in (r.left, r.right)
+    }  # fmt: skip
+
+
+def tick(box, *names):
+    for i in range(box.count()):
+        on = box.item(i).text() in names
+        box.item(i).setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+
+
+def test_a_class_gets_key_parent_colour_help_and_rules_when_it_is_made(qtbot, week):
+    session = make_session(week)
+    dialog = ClassesDialog(session)
+    qtbot.addWidget(dialog)
+    form = dialog.form()
+    form.name.setText("Comet")
+    form.key.setText("9")
+    form.parent_class.setCurrentIndex(1 + form._others.index("Prolate"))
+    form.parent_class.activated.emit(form.parent_class.currentIndex())
+    form.colour.setCurrentIndex(form.colour.findText("Yellow"))
+    form.help.setPlainText("A bright tail.")
+    tick(form.excludes, "Layered")
+    form.accept()
+    assert form.result() == form.DialogCode.Accepted
+    taxonomy = session.labels.taxonomy
+    made = taxonomy.classes[taxonomy.index("Comet")]
+    assert (made.key, made.parent, made.colour, made.help) == (
+        "9", "Prolate", "#F0E442", "A bright tail.")  # fmt: skip
+    assert rules_of(taxonomy, "Comet") == {("implies", ("Prolate",)), ("never", ("Layered",))}
+    assert dialog.past.topLevelItemCount() == 1, "one step"
+    session.close()
+
+
+def test_editing_takes_rules_off_and_puts_them_on_in_one_step(qtbot, week):
+    session = make_session(week)
+    before = session.labels.taxonomy
+    dialog = ClassesDialog(session)
+    qtbot.addWidget(dialog)
+    form = dialog.form("Bent")
+    tick(form.implies, "Asymmetric")
+    form.key.setText("b")
+    form.accept()
+    after = session.labels.taxonomy
+    assert ("implies", ("Asymmetric",)) in rules_of(after, "Bent")
+    bent = row_of(after, "Bent")
+    assert "Prolate" not in np.array(after.names)[after.complete(bent)]
+    assert "Prolate" in np.array(after.names)[after.complete(row_of(after, "Streak"))]
+    dialog.buttons["Undo the last change"].click()
+    assert [c.key for c in session.labels.taxonomy.classes] == [c.key for c in before.classes]
+    assert session.labels.taxonomy.rules == before.rules
+    session.close()
+
+
+def row_of(taxonomy, name):
+    return taxonomy.mask([name])
+
+
+def test_what_is_refused_stays_in_the_form_with_the_reason(qtbot, week):
+    session = make_session(week)
+    dialog = ClassesDialog(session)
+    qtbot.addWidget(dialog)
+    form = dialog.form()
+    form.name.setText("Round")
+    form.help.setPlainText("Not to be typed again.")
+    form.accept()
+    assert not form.wrong.isHidden()
+    assert "already" in form.wrong.text()
+    form.name.setText("Comet")
+    form.key.setText("5")
+    assert "Bent" in form.key_about.text()
+    form.accept()
+    assert "same key" in form.wrong.text()
+    form.key.setText("")
+    form.accept()
+    comet = session.labels.taxonomy.index("Comet")
+    assert session.labels.taxonomy.classes[comet].help == "Not to be typed again."
+    session.close()
+
+
+def test_an_exclusion_of_a_wider_rule_is_shown_and_not_taken_off_here(qtbot, week):
+    session = make_session(week)
+    dialog = ClassesDialog(session)
+    qtbot.addWidget(dialog)
+    form = dialog.form("Empty")
+    items = [form.excludes.item(i) for i in range(form.excludes.count())]
+    assert all(i.checkState() == Qt.CheckState.Checked for i in items)
+    assert not any(i.flags() & Qt.ItemFlag.ItemIsEnabled for i in items)
+    assert "stands alone" in items[0].toolTip()
+    session.close()
