@@ -33,7 +33,6 @@ from PyQt6.QtWidgets import (
 from labeler.project import classes
 from labeler.project.store.classing import in_effect
 from labeler.session.session import Session
-from labeler.window.commands.keymap import Keymap
 from labeler.window.widgets.manual import question_mark
 from labeler.window.widgets.parts import label, set_role, when
 from labeler.window.widgets.tables import text_table
@@ -170,10 +169,15 @@ class ClassesDialog(QDialog):
     def form(self, name: str = "") -> ClassForm:
         """The form of a class, or of a new one; it stays open until its change was made."""
         taxonomy = self.session.require().project.taxonomy
-        keymap = getattr(self.parent(), "keymap", None)
         return ClassForm(
-            taxonomy, name, lambda entry: self._made(classes.put, name, entry), keymap, self
+            taxonomy, name, lambda entry: self._made(classes.put, name, entry), self._meaning, self
         )
+
+    def _meaning(self, key: str) -> str:
+        """The command that a key of the window runs now, '' for none."""
+        keymap = getattr(self.parent(), "keymap", None)
+        owner = None if keymap is None else keymap.owner(key)
+        return "" if owner is None else str(owner.text)
 
     def add(self) -> None:
         """Ask for everything about a new class."""
@@ -214,18 +218,19 @@ class ClassesDialog(QDialog):
 
 class ClassForm(QDialog):
     """Everything about one class at once: name, key, parent, colour, help, what it implies and
-    excludes. `make(entry)` answers why it cannot be so, '' where it was done."""
+    excludes. `make(entry)` answers why it cannot be so, '' where it was done; `meaning(key)` says
+    which command a key runs now, '' for none."""
 
     def __init__(
         self,
         taxonomy: Taxonomy,
         name: str,
         make: Callable[[ClassEntry], str],
-        keymap: Keymap | None = None,
+        meaning: Callable[[str], str] = lambda key: "",
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.taxonomy, self.old, self._make, self._keymap = taxonomy, name, make, keymap
+        self.taxonomy, self.old, self._make, self._meaning = taxonomy, name, make, meaning
         kind = next((c for c in taxonomy.classes if c.name == name), Class("?"))
         self.setWindowTitle(f"Edit {name}" if name else "New class")
         self.resize(560, 620)
@@ -337,10 +342,9 @@ class ClassForm(QDialog):
         for c in self.taxonomy.classes:
             if key and c.key.upper() == key and c.name != self.old:
                 said = f"is the key of {c.name}"
-        if key and not said and self._keymap is not None:
-            owner = self._keymap.owner(key)
-            if owner is not None and owner.id != f"class.{self.old}":
-                said = f"means “{owner.text}” now; the class takes the key"
+        command = self._meaning(key) if key and not said else ""
+        if command not in ("", self.old):
+            said = f"means “{command}” now; the class takes the key"
         self.key_about.setText(said)
         set_role(self.key_about, "warning" if said else "muted")
 
