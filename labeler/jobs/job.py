@@ -72,11 +72,6 @@ class Job(QObject):
         """Whether the child still works."""
         return self._process.state() != QProcess.ProcessState.NotRunning
 
-    @property
-    def was_cancelled(self) -> bool:
-        """Whether the child says that it stopped because it was asked to."""
-        return self.last_event.get("event") == "cancelled"
-
     def cancel(self) -> None:
         """Ask the child to stop and to keep what it has; `finished` follows."""
         if self.is_running:

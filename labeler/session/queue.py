@@ -22,7 +22,6 @@ from labeler.project.store.records import Rows, State
 from labeler.project.store.timeline import decided_when
 from labeler.queue import queue as queues
 from labeler.queue.facts import CLUSTER, ShotFacts
-from labeler.queue.filters import fits
 from labeler.queue.position import Walk
 from labeler.runs.reading import Reading
 from labeler.session.labels import Labels
@@ -296,10 +295,6 @@ class Queue(SessionPart):
         except (InputError, OSError) as error:
             self.labels.not_saved(error)
         self.queue_changed.emit()
-
-    def may_narrow(self, condition: str) -> bool:
-        """Whether a condition means anything here."""
-        return fits(condition, self.known)
 
 
 def kept_place(opened: Opened) -> dict[str, Any]:

@@ -94,11 +94,6 @@ class Repeats(SessionPart):
         """True for a shot whose label the person shall not see: read blind, now or soon."""
         return row in self._round or (self._hidden is not None and self._hidden.row == row)
 
-    def hidden_rows(self) -> Rows:
-        """All rows for which `hides` is true."""
-        here = set() if self._hidden is None else {self._hidden.row}
-        return np.array(sorted(self._round | here), np.int64)
-
     def shown(self, row: int) -> tuple[int, int]:
         """(bits of present classes, bits of status) that the person may see of a shot."""
         if self._hidden is not None and self._hidden.row == row:

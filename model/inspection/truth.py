@@ -45,7 +45,6 @@ from model.simulate.shot import SimulationRecipe, make_shot, targets
 from model.taxonomy import decoding
 
 Flags = npt.NDArray[np.bool_]
-CONTROLS = ("brightness", "excess")
 BLOCK = 16
 """Cases that are read at a time."""
 PATIENCE = 3

@@ -333,10 +333,6 @@ class Store(Facts):
         )
         return {row: (present, status, note, known) for row, present, status, note, known in found}
 
-    def _make_current(self, connection: Connection, annotator_id: int, gesture: int) -> None:
-        who = {"annotator": annotator_id, "gesture": gesture}
-        connection.execute(make_current(self.database.dialect), who)
-
     def _gesture(
         self,
         connection: Connection,

@@ -82,7 +82,7 @@ def test_cancel_lets_the_child_finish_its_sentence(run):
     _, (ok, message), job = run(WORK, during=lambda job, item: job.cancel())
     assert ok
     assert message == "kept epoch 3"
-    assert job.was_cancelled
+    assert job.last_event["event"] == "cancelled"
 
 
 def test_a_failure_says_what_the_child_says(run):
