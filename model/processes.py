@@ -91,7 +91,8 @@ class Child:
             if self._process is not None and self._connection is not None:
                 self._process.kill()
                 self._process.join()
-                self._process.close()
+                with suppress(ValueError):  # a start in another thread is reaping it just now
+                    self._process.close()
                 self._connection.close()
             self._process = self._connection = None
 

@@ -32,6 +32,9 @@ from model.shots.table import Geometry, ShotTable, SourceInfo, make_table, refus
 from model.taxonomy.taxonomy import Class, Taxonomy
 from model.taxonomy.toml import load, loads
 
+WITHOUT = "sources.without"
+"""Where a project keeps which sources it goes on without."""
+
 
 @dataclass(frozen=True)
 class Merged:
@@ -206,9 +209,30 @@ class Project:
         """Sources whose file is there and is another one now."""
         return tuple(s for s, c in self.source_changes() if c.serious and c.kind != "missing")
 
+    def open_choices(self) -> list[tuple[StoredSource, SourceChange]]:
+        """Sources of which a person has to say how to go on: not known to be gone, see
+        `go_without`."""
+        without = self.without
+        return [
+            (source, change)
+            for source, change in self.source_changes()
+            if change.serious and not (change.is_lack and source.id in without)
+        ]
+
+    @property
+    def without(self) -> frozenset[int]:
+        """Sources of which a person knows that their file, or a part of it, is gone."""
+        kept = self.store.get_meta(WITHOUT, [])
+        return frozenset(kept if isinstance(kept, list) else ())
+
+    def go_without(self, source_id: int) -> None:
+        """A source's file is gone and that is known: its shots stay, unreadable, with labels."""
+        at = self._at(source_id)
+        self.store.set_meta(WITHOUT, sorted(self.without | {self._stored[at].id}))
+
     def refuse_changed(self) -> None:
         """InputError, with the choice there is, where labels may lie on other shots than before."""
-        for source, change in self.source_changes():
+        for source, change in self.open_choices():
             if change.kind in ("replaced", "rewritten", "grown"):
                 raise InputError(change.what, file=source.info.path, mend=choice(self, source))
 
@@ -216,7 +240,7 @@ class Project:
         """The file's shots of now are the labelled ones: go on with it as it is."""
         at, change = self._changed(source_id)
         old, now = self._stored[at], change.now
-        if now is None or now.shape != old.info.shape or now.n_shots < old.info.n_shots:
+        if now is None or not change.keeps_shots:
             mend = "Bring the old file back, or take its shots over as new ones."
             raise InputError(change.what, file=old.info.path, mend=mend)
         info = replace(
@@ -247,6 +271,7 @@ class Project:
             f"{old.info.path.name} (replaced, {old.info.fingerprint[:8]})"
         )
         self.store.move_source(old.id, gone, "")
+        self.go_without(old.id)
         self._stored[at] = replace(old, info=replace(old.info, path=gone), relative="")
         return self.add_source(now.path, now.dataset, labels=False)
 

@@ -20,6 +20,7 @@ from model.errors import InputError
 from model.taxonomy.taxonomy import Taxonomy
 
 NOTHING_OPEN = Taxonomy("", (), ())
+REPLACED = "Not saved: the file of this shot was replaced. First choose above how to go on."
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Labels(SessionPart):
         """What the last gesture on the shot on screen did besides the obvious, in words."""
         self.gestures = 0
         """How many were stored here; tells whether another came since."""
+        self.withheld: npt.NDArray[np.bool_] | None = None
+        """(N,) shots whose file was replaced: none is labelled before it is said how to go on."""
 
     def begin(self, opened: Opened) -> None:
         """Take the classes; `decided` was read when the project was opened."""
@@ -59,6 +62,7 @@ class Labels(SessionPart):
         """No shots, no classes."""
         super().end()
         self.taxonomy, self.decided, self.reported = NOTHING_OPEN, Decisions.none(0), ""
+        self.withheld = None
 
     @property
     def n_shots(self) -> int:
@@ -135,6 +139,10 @@ class Labels(SessionPart):
         """
         opened = self.require()
         where = np.atleast_1d(np.asarray(rows, np.int64))
+        held = self.withheld is not None and self.withheld[where].any()
+        if held and target.origin not in ("flag", "skip"):
+            self.noted.emit("warning", REPLACED)
+            return False
         bits = np.broadcast_to(np.asarray(present, np.int64), where.shape)
         state = np.broadcast_to(np.asarray(status, np.uint8), where.shape)
         try:

@@ -11,7 +11,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler.project.decisions import Decisions
 from labeler.project.preparation import preparation_of
-from labeler.project.project import Merged, Project, choice
+from labeler.project.project import Merged, Project
 from labeler.project.store.records import LABELLED
 from model.errors import InputError
 from model.preprocessing.preparation import Preparation
@@ -86,8 +86,6 @@ def open_project(folder: Path, annotator: int | None = None) -> tuple[Opened, Le
     """
     project = Project.open(folder, annotator)
     try:
-        changes = project.source_changes()
-        project.notes += [f"{c}. {choice(project, s)}" for s, c in changes if c.kind != "missing"]
         annotator = project.annotator
         row, levels = _place_of(project, annotator)
         decided = _decisions_of(project, annotator)

@@ -17,6 +17,7 @@ from labeler.session.background.backup import AutoBackup
 from labeler.session.background.learning import Learning
 from labeler.session.background.live import LiveWatch
 from labeler.session.background.other_windows import OtherWindows
+from labeler.session.background.sources import SourceWatch
 from labeler.session.background.training import Training
 from labeler.session.cursor import Cursor
 from labeler.session.display import Display
@@ -61,7 +62,8 @@ class Session(QObject):
         self.labelling = Labelling(
             self.labels, self.cursor, self.repeats, self.predictions, self.suggestions, self.heat
         )
-        self.training = Training(self.labels, self.predictions)
+        self.sources = SourceWatch(self.shots, self.labels, self.reopen)
+        self.training = Training(self.labels, self.predictions, self.sources)
         self.learning = Learning(self.labels, self.queue, self.suggestions)
         self.live = LiveWatch(self.reopen)
         self.backup = AutoBackup(self.labels)
@@ -69,8 +71,8 @@ class Session(QObject):
         self.cursor.policies[:0] = [self.repeats.next, self.suggestions.next]
         self.predictions.run_changed.connect(self.queue.look_for_gone)
         self._parts: tuple[SessionPart, ...] = (
-            self.shots, self.labels, self.predictions, self.queue, self.cursor, self.repeats,
-            self.suggestions, self.display, self.heat, self.labelling,
+            self.shots, self.labels, self.sources, self.predictions, self.queue, self.cursor,
+            self.repeats, self.suggestions, self.display, self.heat, self.labelling,
             self.training, self.learning, self.live, self.backup, self.other_windows,
         )  # fmt: skip
         for part in self._parts:

@@ -50,7 +50,7 @@ class Shots(SessionPart):
 
     def counts(self, row: int) -> npt.NDArray[Any] | InputError | None:
         """(y, x) counts; the InputError of an unreadable shot; None while it is being read."""
-        return None if self.feed is None or row < 0 else self.feed.reader.counts(row)
+        return None if self.feed is None or row < 0 else self.feed.counts(row)
 
     def mask(self, row: int) -> npt.NDArray[np.bool_] | None:
         """(y, x) True for good pixels; None where the file has no mask or while it is read."""
@@ -60,6 +60,12 @@ class Shots(SessionPart):
         """Ask for a shot and, after it, for those around it."""
         if self.feed is not None and row >= 0:
             self.feed.want(row, around)
+
+    def withhold(self, sources: dict[int, InputError]) -> None:
+        """Show the reason instead of the shots of these sources, by their place in the table."""
+        if self.feed is not None and sources.keys() != self.feed.withheld.keys():
+            self.feed.withhold(sources)
+            self.preparation_changed.emit()
 
     def show_prepared(self, on: bool) -> None:
         """Show shots as the project prepares them for its networks, or raw as in their files."""

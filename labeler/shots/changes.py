@@ -32,6 +32,19 @@ class SourceChange:
         """Whether labels may now lie on other shots, or shots are gone."""
         return self.kind != "touched"
 
+    @property
+    def is_lack(self) -> bool:
+        """Whether shots cannot be read at all, so that one may go on without them."""
+        return self.kind in ("missing", "part missing") or (
+            self.kind == "replaced" and self.now is None
+        )
+
+    @property
+    def keeps_shots(self) -> bool:
+        """Whether the file of now has a shot of the same size in the place of each labelled one."""
+        now = self.now
+        return now is not None and now.shape == self.info.shape and now.n_shots >= self.info.n_shots
+
     def __str__(self) -> str:
         other = self.kind in ("replaced", "rewritten")
         what = f"the file is another one than before: {self.what}" if other else self.what

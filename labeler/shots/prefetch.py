@@ -51,7 +51,9 @@ class ShotFeed:
         """Thumbnails of earlier sessions."""
         self.steps: Preparation | None = None
         """What is done to counts before they are shown; None: nothing."""
-        self._on_thumbnail = on_thumbnail
+        self.withheld: dict[int, InputError] = {}
+        """Why the shots of a source are not shown, by its place in the table."""
+        self._on_counts, self._on_thumbnail = on_counts, on_thumbnail
         self.reader = make_reader(lambda key, counts, mask: on_counts(key), self._thumbnail_made)
 
     def keep_thumbnails(self, folder: Path) -> None:
@@ -63,6 +65,18 @@ class ShotFeed:
         self.steps = steps
         self.reader.prepare(steps)
 
+    def withhold(self, sources: dict[int, InputError]) -> None:
+        """Hand out the reason instead of the shots of these sources, by place in the table."""
+        self.withheld = dict(sources)
+        self.reader.clear()
+
+    def counts(self, row: int) -> npt.NDArray[Any] | InputError | None:
+        """(y, x) counts; why there are none; None while they are read."""
+        return self._withheld(row) or self.reader.counts(row)
+
+    def _withheld(self, row: int) -> InputError | None:
+        return self.withheld.get(int(self.table.source_of[row])) if self.withheld else None
+
     def place(self, row: int) -> tuple[Path, str | None, int]:
         """(file, dataset, position in it) of a row."""
         source = self.table.sources[self.table.source_of[row]]
@@ -73,6 +87,9 @@ class ShotFeed:
         nearest = np.asarray(around, int).tolist()[: self._room(row)]
         # The reader serves the newest request first: the shot on screen is asked for last.
         for other in [*reversed(nearest), row]:
+            if self._withheld(other) is not None:
+                self._on_counts(other)
+                continue
             known = self.reader.counts(other)
             if known is None or isinstance(known, InputError):  # what failed may be over
                 self.reader.request(other, *self.place(other))
@@ -91,6 +108,7 @@ class ShotFeed:
         picture = self.reader.thumbnail(row)
         if picture is None and self.kept is not None:
             picture = self.kept.get(*self._in_source(row))
+        picture = self._withheld(row) if picture is None else picture
         if picture is None and ask:
             self.reader.request_thumbnail(row, *self.place(row))
         return picture

@@ -23,18 +23,20 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from labeler import version
 from labeler.session.labelling import LabelTarget
 from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
 from labeler.window.commands.actions import Actions
 from labeler.window.dialogs.project_files import ProjectFiles
+from labeler.window.dialogs.sources import ask_sources
 from labeler.window.frame import remember
 from labeler.window.frame.guide import Guide, is_demo
 from labeler.window.frame.notes import NoteArea
 from labeler.window.frame.retrain import RetrainBar
 from labeler.window.frame.start import StartPage
 from labeler.window.frame.top_bar import TopBar
-from labeler.window.label.banner import NotStored
+from labeler.window.label.banner import ChangedFiles, NotStored
 from labeler.window.label.pattern.first_levels import FirstLevels
 from labeler.window.label.status_line import StatusLine
 from labeler.window.label.view import LabelView
@@ -121,9 +123,9 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         self.not_stored = NotStored(self.session)
-        each = ((self.bar, 0), (self.not_stored, 0), (self.stack, 1), (self.foot, 0))
-        for widget, stretch in each:
-            column.addWidget(widget, stretch)
+        self.changed_files = ChangedFiles(self.session)
+        for widget in (self.bar, self.not_stored, self.changed_files, self.stack, self.foot):
+            column.addWidget(widget, int(widget is self.stack))
         middle = QWidget()
         middle.setLayout(column)
         self.setCentralWidget(middle)
@@ -144,6 +146,7 @@ class MainWindow(QMainWindow):
         session.display.display_changed.connect(self._saving.start)
         self.actions_.ran.connect(self._saving.start)
         self.settings.when_changed = self._saving.start
+        session.sources.ask = lambda work: ask_sources(session, self, work)
         FirstLevels(session)
         self.label.pattern.pointed.connect(self.status.point)
         self.bar.menu.aboutToShow.connect(lambda: self.actions_.fill(self.bar.menu))
@@ -407,9 +410,9 @@ class MainWindow(QMainWindow):
 
     def show_about(self) -> None:
         """What this is."""
-        from labeler.window.dialogs.about import show_about
-
-        show_about(self)
+        words = "Label single-shot diffraction patterns, retrain a network, see why it decided."
+        free = "Free software under the GNU GPL, version 3 or later."
+        QMessageBox.about(self, "airylabel", f"airylabel {version()}\n\n{words}\n\n{free}")
 
     # -- files dropped on the window -------------------------------------------------------------
 

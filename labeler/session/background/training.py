@@ -16,6 +16,7 @@ from labeler.jobs.job import JobFollower
 from labeler.runs.offers import TrainingOrder, lacking_in
 from labeler.runs.predictions import Predictions
 from labeler.runs.run_report import Curves, RunComparison, RunReport, compare, read_report
+from labeler.session.background.sources import SourceWatch
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.predictions import ModelReadings
@@ -55,9 +56,9 @@ class Training(SessionPart):
     runs_changed = pyqtSignal()
     """A run began or ended: tables of runs are out of date."""
 
-    def __init__(self, labels: Labels, predictions: ModelReadings) -> None:
+    def __init__(self, labels: Labels, predictions: ModelReadings, sources: SourceWatch) -> None:
         super().__init__()
-        self.labels, self.predictions = labels, predictions
+        self.labels, self.predictions, self.sources = labels, predictions, sources
         self.work = JobFollower(self)
         self.work.event_received.connect(self._receive)
         self.work.ended.connect(self._end)
@@ -129,6 +130,8 @@ class Training(SessionPart):
             text = "A training is under way already." if self.is_running else f"{needed}."
             self.noted.emit("info", text)
             return
+        if not self.sources.may("training"):
+            return
         self.order = order or TrainingOrder()
         project = self.require().project
         try:
@@ -152,6 +155,8 @@ class Training(SessionPart):
             self.predictions.use_run(number)
             self.runs_changed.emit()
             self.changed.emit()
+            return
+        if not self.sources.may("predicting"):
             return
         self.number, self._wants_use = number, True
         arguments = ["predict", str(project.folder), "--run", str(folder)]

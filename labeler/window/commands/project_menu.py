@@ -31,6 +31,12 @@ def _classes() -> ModuleType:
     return classes
 
 
+def _sources() -> ModuleType:
+    from labeler.window.dialogs import sources
+
+    return sources
+
+
 def _restore() -> ModuleType:
     from labeler.window.dialogs import restore
 
@@ -63,6 +69,14 @@ TABLE: tuple[Command, ...] = (
         "Project",
         "project",
         lambda w: w.project_files.choose_source(),
+    ),
+    command(
+        "sources",
+        "Files of shots…",
+        "",
+        "Project",
+        "project",
+        lambda w: _sources().ask_sources(w.session, w),
     ),
     command(
         "import_labels",

@@ -44,6 +44,8 @@ def _ask(
 
 def export_labels(session: Session, host: QWidget) -> ProjectThread | None:
     """Write the labels to a file of a kind that the person chooses."""
+    if not session.sources.may("exporting labels"):
+        return None
     asked = _ask(host, "Export labels", f"{session.require().project.name}-labels.csv", LABEL_FILES)
     if asked is None:
         return None
@@ -60,6 +62,8 @@ def export_labels(session: Session, host: QWidget) -> ProjectThread | None:
 
 def export_shots(session: Session, host: QWidget) -> ProjectThread | None:
     """Write the shots of the queue, with their labels, to a file."""
+    if not session.sources.may("exporting shots"):
+        return None
     rows, annotator = np.array(session.queue.rows), session.require().annotator
     if not len(rows):
         session.noted.emit("info", "The queue is empty: choose shots first.")
@@ -93,6 +97,8 @@ def export_shots(session: Session, host: QWidget) -> ProjectThread | None:
 
 def write_report(session: Session, host: QWidget) -> ProjectThread | None:
     """Write the report of the labelling week."""
+    if not session.sources.may("the report"):
+        return None
     asked = _ask(
         host, "Labelling report", f"{session.require().project.name}-report.html", REPORT_FILES
     )

@@ -173,8 +173,9 @@ class LongWork(QDialog):
             self.button.setEnabled(False)
             return
         order, project = self.order(), self.session.require().project
-        if order.lacking(project):
+        if order.lacking(project) or not self.session.sources.may("this batch job"):
             return
+        project = self.session.require().project  # it may have been opened again meanwhile
         self._order = order
         self.settings.set("scheduler", order.scheduler)
         self.settings.set("workers", order.workers)

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PyQt6.QtWidgets import QMessageBox, QWidget
+from PyQt6.QtWidgets import QMessageBox, QProgressDialog, QWidget
 
-from labeler.project.folder import SERVER, STORES, is_project_folder
+from labeler.jobs.job import JobFollower
+from labeler.project.folder import SERVER, STORES, has_database, is_project_folder
 from labeler.project.project import Project
 from labeler.project.store.server import UnknownServerError, allow
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.settings import folder
 from model.errors import InputError
+from model.events import Event
 from model.shots.layouts.formats.servers import allow_server
 
 
@@ -100,10 +102,36 @@ class ProjectFiles:
         ask_preparation(self.session, self.host)
 
     def try_demo(self) -> None:
-        """Make the demo project, or open it where it was made before."""
-        from labeler.window.dialogs.demo import make_demo
+        """Open the demo project; make it first, in a child process, where it is not there yet."""
+        demo = folder() / "demo"
+        if has_database(demo):
+            self.open_folder(demo)
+            return
+        dialog = QProgressDialog("Simulating helium droplets…", "Cancel", 0, 0, self.host)
+        dialog.setWindowTitle("Demo")
+        dialog.setMinimumDuration(0)
+        making = JobFollower(dialog)
 
-        make_demo(self, folder() / "demo")
+        def advance(event: Event) -> None:
+            if event.get("event") == "progress":
+                dialog.setMaximum(int(event["total"]))
+                dialog.setValue(int(event["done"]))
+                dialog.setLabelText(f"{str(event['what']).capitalize()}…")
+
+        def finish(ok: bool, message: str, last: Event) -> None:
+            cancelled = dialog.wasCanceled()
+            dialog.canceled.disconnect()
+            dialog.close()
+            dialog.deleteLater()
+            if ok and has_database(demo):
+                self.open_folder(demo)
+            elif not cancelled:
+                self.session.noted.emit("error", f"The demo could not be made: {message}")
+
+        making.event_received.connect(advance)
+        making.ended.connect(finish)
+        dialog.canceled.connect(making.cancel)
+        making.follow(["demo", str(demo), "--no-window"], demo.with_suffix(".log"))
 
     def take_files(self, paths: list[Path]) -> None:
         """A project folder is opened; files and folders of shots become a new project."""

@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
+from labeler.window.dialogs.sources import ask_sources, in_words
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
 from model.errors import InputError
@@ -41,47 +42,27 @@ class Banner(QFrame):
         raise NotImplementedError
 
 
-class MissingFiles(Banner):
-    """Names the first missing file and lets it be found again; labelling works meanwhile."""
+class ChangedFiles(Banner):
+    """Says what became of the first file that changed, and leads to the choice that it needs."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(session, "Locate…", parent)
-        self.button.setAccessibleName("Say where the missing file is now")
+        super().__init__(session, "Choose…", parent)
         session.project_changed.connect(self.refresh)
+        session.sources.changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the first missing file, or nothing."""
-        opened = self.session.opened
-        missing = () if opened is None else opened.project.missing_sources()
-        self.setVisible(bool(missing))
-        if missing:
+        """Show the first file that wants a choice, or nothing."""
+        found = [] if self.session.opened is None else self.session.sources.found
+        self.setVisible(bool(found))
+        if found:
             self.sign.setPixmap(theme.icon("warning", "warning").pixmap(18))
-            path = missing[0].info.path
-            more = f" {len(missing) - 1} more are missing." if len(missing) > 1 else ""
-            self.words.setText(
-                f"{path.name} is not in {path.parent} any more.{more} Where is it now?"
-            )
+            more = f"; {len(found) - 1} more files changed" if len(found) > 1 else ""
+            self.words.setText(f"{in_words(found[0][1])}{more}.")
 
     def ask(self) -> None:
-        """Ask for the file and tell the project."""
-        missing = self.session.require().project.missing_sources()
-        if not missing:
-            return
-        old = missing[0].info.path
-        chosen = file_dialogs.ask_file(self, f"Where is {old.name}?", start=str(old))
-        if chosen is not None:
-            self.relocate(missing[0].id, chosen)
-
-    def relocate(self, source_id: int, path: Path) -> None:
-        """Tell the project where a file is; a wrong one is refused in a note."""
-        try:
-            self.session.require().project.relocate(source_id, path)
-        except (InputError, OSError) as error:
-            self.session.noted.emit("error", str(error))
-            return
-        self.session.noted.emit("info", f"Found {path.name} again.")
-        self.session.reopen()
+        """Ask how to go on."""
+        ask_sources(self.session, self.window() or self)
 
 
 class NotStored(Banner):

@@ -6,7 +6,6 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from labeler.session.session import Session
-from labeler.window.label.banner import MissingFiles
 from labeler.window.label.classes.panel import ClassPanel
 from labeler.window.label.pattern.pattern import PatternView
 from labeler.window.label.physics.view import PhysicsPanes
@@ -33,7 +32,6 @@ class LabelView(Tab):
         self.pattern = PatternView(session)
         self.classes = ClassPanel(session)
         self.levels: QWidget | None = None
-        self.missing = MissingFiles(session)
         middle = QWidget()
         self.physics = PhysicsPanes(session, self.pattern)
         self._row = QHBoxLayout()
@@ -43,7 +41,6 @@ class LabelView(Tab):
         self._column = QVBoxLayout(middle)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
-        self._column.addWidget(self.missing)
         self._column.addLayout(self._row, 1)
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setHandleWidth(1)

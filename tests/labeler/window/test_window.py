@@ -40,7 +40,6 @@ from tests.helpers.window_parts import (
     make_project,
     make_session,
     use_made_up_run,
-    write_shots,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -272,25 +271,6 @@ def test_an_unreadable_shot_is_told_in_words_and_can_be_labelled(qapp, tmp_path)
     press(window, Qt.Key.Key_0)
     assert names(window) == {"Empty"}
     window.grab()
-    window.close()
-
-
-def test_a_missing_file_is_asked_for_and_found_again(qapp, tmp_path):
-    project = make_project(tmp_path)
-    (tmp_path / "moved").mkdir()
-    (tmp_path / "shots.h5").rename(tmp_path / "moved" / "elsewhere.h5")
-    window = MainWindow(make_session(project))
-    window.show()
-    banner = window.label.missing
-    assert banner.isVisible()
-    assert "shots.h5" in banner.words.text()
-    source = window.session.opened.project.missing_sources()[0]
-    wrong = write_shots(tmp_path / "wrong.h5", n=12, side=16)
-    banner.relocate(source.id, wrong)
-    assert banner.isVisible()
-    banner.relocate(source.id, tmp_path / "moved" / "elsewhere.h5")
-    assert not banner.isVisible()
-    assert isinstance(window.session.cursor.counts(), np.ndarray)
     window.close()
 
 

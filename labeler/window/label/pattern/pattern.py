@@ -229,12 +229,19 @@ class PatternView(QWidget):
         if self._pixels is not None:
             self._paint_shot(painter)
         elif self.trouble:
-            self._say(painter, "This shot cannot be read", self.trouble, "error")
+            self._say(painter, *self._what_stops(), "error")
         elif self.waiting:
             self._say(painter, "Reading…", "", "muted")
         painter.end()
         if self._pixels is not None or self.trouble:
             self.session.cursor.painted.emit(self.session.cursor.row)
+
+    def _what_stops(self) -> tuple[str, str]:
+        held = self.session.labels.withheld
+        if held is not None and held[self.session.cursor.row]:
+            return "The file of this shot was replaced", self.trouble
+        more = "\n\nYou can still label it, flag it (M) or skip it (S)."
+        return "This shot cannot be read", self.trouble + more
 
     def _paint_shot(self, painter: QPainter) -> None:
         target = self.target()
@@ -314,7 +321,6 @@ class PatternView(QWidget):
         if ink == "error":
             spot = QRectF(box.center().x() - 20, box.center().y() - 92, 40, 40)
             theme.draw(painter, "icons/error.svg", spot, theme.current().error)
-            text += "\n\nYou can still label it, flag it (M) or skip it (S)."
         top = QRectF(box.left(), box.center().y() - 40, box.width(), 30)
         painter.setFont(theme.font(size + 3, bold=True))
         painter.setPen(theme.colour("text" if ink == "error" else ink))

@@ -1,0 +1,126 @@
+"""Are the files of shots still those that were labelled?
+
+Looked at when a project is opened, every few seconds in another thread, and at once before work
+that reads them all.
+
+Shots of a file that was replaced are withheld until the person has said how to go on: a label would
+lie on another shot than the one it was given to.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PyQt6.QtCore import QTimer, pyqtSignal
+
+from labeler.project.store import StoredSource
+from labeler.session.labels import Labels
+from labeler.session.opened import Opened, SessionPart
+from labeler.session.shots import Shots
+from labeler.shots.changes import SourceChange, change_of
+from model.errors import InputError
+
+EVERY_MS = 5_000
+RESTING = 20
+"""From one look to the next; or this many times as long as a look takes, where that is more."""
+PATIENCE_S = 5.0
+"""So long the end of a project waits for a look that is under way."""
+CHOOSE = "Choose above whether its shots are taken over as new ones, or the labels are kept."
+
+Found = list[tuple[StoredSource, SourceChange]]
+
+
+class SourceWatch(SessionPart):
+    """What became of the open project's files, as far as it wants a choice."""
+
+    changed = pyqtSignal()
+    """A file changed, or a choice was made."""
+    _looked = pyqtSignal(object, object, float)
+
+    def __init__(self, shots: Shots, labels: Labels, reopen: Callable[[], None]) -> None:
+        super().__init__()
+        self.shots, self.labels, self._open_again = shots, labels, reopen
+        self.found: Found = []
+        self.ask: Callable[[str], bool] = lambda work: True
+        """Asks the person before work goes on with files that changed; the window's matter."""
+        self._thread: threading.Thread | None = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(EVERY_MS)
+        self._timer.timeout.connect(self.look_aside)
+        self._looked.connect(self._arrive)  # from another thread: Qt queues it
+
+    def begin(self, opened: Opened) -> None:
+        """Look before anything is shown."""
+        super().begin(opened)
+        self.found = opened.project.open_choices()
+        self._withhold()
+        self._timer.start(EVERY_MS)
+
+    def end(self) -> None:
+        """Stop looking."""
+        super().end()
+        self._timer.stop()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join(PATIENCE_S)
+        self.found = []
+
+    def may(self, work: str) -> bool:
+        """Whether work that reads the files may begin; asks where one of them changed."""
+        if self.opened is None:
+            return True
+        self._take(self.opened, self.opened.project.source_changes())
+        return not self.found or self.ask(work)
+
+    def look_aside(self) -> None:
+        """Look in another thread, unless a look is under way: a disk may take its time."""
+        opened = self.opened
+        if opened is None or (self._thread is not None and self._thread.is_alive()):
+            return
+        stored = opened.project.stored_sources
+        self._thread = threading.Thread(
+            target=self._look, args=(opened, stored), name="sources", daemon=True
+        )
+        self._thread.start()
+
+    def _look(self, opened: Opened, stored: Sequence[StoredSource]) -> None:
+        began = time.monotonic()
+        changes = [(source, change_of(source.info)) for source in stored]
+        took = time.monotonic() - began
+        self._looked.emit(opened, [(s, c) for s, c in changes if c is not None], took)
+
+    def _arrive(self, opened: Opened, changes: Found, took: float) -> None:
+        self._timer.setInterval(max(EVERY_MS, round(1000 * RESTING * took)))
+        self._take(opened, changes)
+
+    def _take(self, opened: Opened, changes: Found) -> None:
+        """Take over what was found, unless the project was opened again meanwhile."""
+        if opened is not self.opened:
+            return
+        without = opened.project.without
+        before = {(s.id, str(c)) for s, c in self.found}
+        self.found = [
+            (s, c) for s, c in changes if c.serious and not (c.is_lack and s.id in without)
+        ]
+        now = {(s.id, str(c)) for s, c in self.found}
+        if now == before:
+            return
+        if {id for id, _ in before} - {id for id, _ in now}:
+            self._open_again()  # a file is back: read it afresh
+            return
+        self._withhold()
+        self.changed.emit()
+
+    def _withhold(self) -> None:
+        opened = self.require()
+        places = {s.id: i for i, s in enumerate(opened.project.stored_sources)}
+        why = {
+            places[s.id]: InputError(c.what, file=s.info.path, mend=CHOOSE)
+            for s, c in self.found
+            if c.kind == "replaced" and c.now is not None  # else there is nothing to show
+        }
+        self.labels.withheld = np.isin(opened.table.source_of, list(why)) if why else None
+        self.shots.withhold(why)

@@ -1,0 +1,221 @@
+"""The files of shots of a project: what was opened of each, what became of it, and how to go on.
+
+A choice is made by a project of its own in another thread, for it reads the file; then the window
+opens the project again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PyQt6.QtWidgets import (
+    QDialog,
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.project.project import Project
+from labeler.project.store import StoredSource
+from labeler.session.session import Session
+from labeler.shots.changes import SourceChange
+from labeler.window.dialogs import file_dialogs
+from labeler.window.process.project_thread import Progress, run_in_thread
+from labeler.window.widgets.parts import foot, label, set_role
+
+MOST = 100
+"""Files that are shown; those that changed come first."""
+
+
+@dataclass(frozen=True)
+class SourceChoice:
+    """One way to go on with a file that changed: `verb` of a Project, or "locate"."""
+
+    verb: str
+    text: str
+    means: str
+
+
+LOCATE = SourceChoice("locate", "Locate the old file…", "The labelled shots are read from there.")
+WITHOUT = SourceChoice(
+    "go_without", "Go on without it", "Labels stay; shots that are gone cannot be shown or learnt."
+)
+
+
+def choices(change: SourceChange) -> list[SourceChoice]:
+    """The ways to go on, the likeliest first."""
+    now, old = change.now, change.info.n_shots
+    if change.is_lack or now is None:
+        return [LOCATE, WITHOUT]
+    keep = SourceChoice(
+        "keep_labels",
+        "Keep the labels on it",
+        f"The file's first {old:,} shots are taken for the labelled ones.",
+    )
+    add = SourceChoice(
+        "take_over",
+        f"Add its {now.n_shots:,} shots as new ones",
+        "Labels stay with the old shots, which cannot be shown any more.",
+    )
+    if change.kind == "grown":
+        more = now.n_shots - old
+        return [
+            SourceChoice(
+                "take_over", f"Add the {more:,} new shots", "They come behind all others."
+            ),
+            SourceChoice(
+                "keep_labels", "Go on without them", f"The first {old:,} shots stay in use."
+            ),
+        ]
+    likely = [keep, add] if change.kind == "rewritten" else [add]
+    unlikely = [keep] if change.keeps_shots and change.kind == "replaced" else []
+    return [*likely, LOCATE, *unlikely]
+
+
+def in_words(change: SourceChange) -> str:
+    """What became of a file, for a banner or a card."""
+    path = change.info.path
+    if change.kind == "missing":
+        return f"{path.name} is not in {path.parent} any more"
+    return f"{path.name} {change.what}" if change.kind == "grown" else f"{path.name}: {change.what}"
+
+
+class SourcesDialog(QDialog):
+    """A card for each file. With `work`, asks whether that may go on; accepted where it may."""
+
+    def __init__(self, session: Session, parent: QWidget, work: str = "") -> None:
+        super().__init__(parent)
+        self.session, self.work = session, work
+        self.setWindowTitle("Files of shots")
+        self.buttons: dict[tuple[int, str], QPushButton] = {}
+        self._page = QVBoxLayout()
+        self._page.setSpacing(10)
+        held = QWidget()
+        held.setLayout(self._page)
+        area = QScrollArea()
+        area.setWidget(held)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        self.go_on = QPushButton("Go on")
+        self.go_on.clicked.connect(self.accept)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(22, 20, 22, 18)
+        layout.setSpacing(13)
+        title = f"Files changed: before {work} goes on" if work else "Files of shots"
+        layout.addWidget(label(title, "title"))
+        layout.addWidget(area, 1)
+        layout.addLayout(foot(self, self.go_on, "Cancel") if work else foot(self))
+        self.resize(760, 480)
+        session.project_changed.connect(self.refresh)
+        session.sources.changed.connect(self.refresh)
+        session.project_left.connect(self.reject)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the files as they are now, those that changed first."""
+        if self.session.opened is None:
+            return
+        while (item := self._page.takeAt(0)) is not None:
+            if (card := item.widget()) is not None:
+                card.deleteLater()
+        self.buttons.clear()
+        changed = {source.id: change for source, change in self.session.sources.found}
+        project = self.session.opened.project
+        stored = sorted(project.stored_sources, key=lambda s: (s.id not in changed, s.id))
+        shown = [s for s in stored if s.id in changed] if self.work else stored
+        for source in shown[:MOST]:
+            self._page.addWidget(self._card(source, changed.get(source.id)))
+        if not shown:
+            self._page.addWidget(label("Every file has its choice: go on.", "muted"))
+        if len(shown) > MOST:
+            self._page.addWidget(label(f"and {len(shown) - MOST:,} more files", "muted"))
+        self._page.addStretch(1)
+        labels_only = self.work in ("exporting labels", "the report")
+        kinds = {change.kind for change in changed.values()}
+        self.go_on.setEnabled(labels_only or not kinds & {"replaced", "rewritten", "grown"})
+
+    def _card(self, source: StoredSource, change: SourceChange | None) -> QWidget:
+        info = source.info
+        card = QFrame()
+        card.setObjectName("card")
+        inside = QVBoxLayout(card)
+        inside.setContentsMargins(14, 11, 14, 12)
+        inside.setSpacing(5)
+        inside.addWidget(label(info.path.name, "heading"))
+        inside.addWidget(label(str(info.path.parent), "muted", wrap=True))
+        y, x = info.shape
+        facts = f"{info.n_shots:,} shots of {y} × {x} {info.dtype}, dataset {info.dataset}"
+        inside.addWidget(label(facts, wrap=True))
+        for note in info.notes:
+            inside.addWidget(label(note, "muted", wrap=True))
+        if change is None:
+            if source.id in self.session.require().project.without:
+                inside.addWidget(label("You go on without this file.", "muted"))
+            return card
+        inside.addWidget(label(in_words(change) + ".", "warning", wrap=True))
+        for n, choice in enumerate(choices(change)):
+            button = QPushButton(choice.text)
+            button.setAutoDefault(False)
+            set_role(button, "main" if n == 0 else "")
+            button.clicked.connect(partial(self._choose, source, choice))
+            button.setMinimumWidth(230)
+            self.buttons[source.id, choice.verb] = button
+            row = QHBoxLayout()
+            row.setSpacing(12)
+            row.addWidget(button)
+            row.addWidget(label(choice.means, "muted", wrap=True), 1)
+            inside.addLayout(row)
+        return card
+
+    def _choose(self, source: StoredSource, choice: SourceChoice) -> None:
+        path: Path | None = None
+        if choice.verb == "locate":
+            old = source.info.path
+            path = file_dialogs.ask_file(self, f"Where is {old.name}?", start=str(old))
+            if path is None:
+                return
+        for button in self.buttons.values():
+            button.setEnabled(False)
+        choose(self.session, self, source, choice.verb, path, self.refresh)
+
+
+def choose(
+    session: Session,
+    host: QWidget,
+    source: StoredSource,
+    verb: str,
+    path: Path | None = None,
+    refused: Callable[[], object] = lambda: None,
+) -> None:
+    """Go on with a file in one way; what is refused is said in a note, and `refused` is called."""
+
+    def work(project: Project, progress: Progress) -> str:
+        if path is not None:
+            project.relocate(source.id, path)
+            return f"Found {path.name} again."
+        before = project.n_shots
+        ways = {
+            "take_over": project.take_over,
+            "keep_labels": project.keep_labels,
+            "go_without": project.go_without,
+        }
+        ways[verb](source.id)
+        more = project.n_shots - before
+        return f"{more:,} shots of {source.info.path.name} added." if more else "Chosen."
+
+    thread = run_in_thread(session, host, "Looking at the file…", work, session.reopen)
+    thread.refused.connect(lambda words: refused())
+
+
+def ask_sources(session: Session, host: QWidget, work: str = "") -> bool:
+    """Show the files of shots; whether `work` may go on."""
+    dialog = SourcesDialog(session, host, work)
+    may = bool(dialog.exec())
+    dialog.deleteLater()
+    return may

@@ -1,0 +1,183 @@
+"""Files of shots that changed: said, withheld where labels would lie on other shots, and chosen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+
+from labeler.window.dialogs.exchange import export_labels
+from labeler.window.dialogs.sources import SourcesDialog, choices, choose
+from labeler.window.main_window import MainWindow
+from model.errors import InputError
+from tests.helpers.window_parts import make_project, make_session, write_shots
+
+
+@pytest.fixture
+def project(tmp_path):
+    return make_project(tmp_path)
+
+
+@pytest.fixture
+def open_window(qtbot):
+    made = []
+
+    def window_on(project):
+        window = MainWindow(make_session(project))
+        qtbot.addWidget(window)
+        window.show()
+        made.append(window)
+        return window
+
+    yield window_on
+    for window in made:
+        window.close()
+
+
+def other_shots(path, n=12):
+    """Another file of the same shape in the place of the labelled one."""
+    with h5py.File(path, "w") as file:
+        file["images"] = np.random.default_rng(9).poisson(40, (n, 32, 32)).astype(np.uint16)
+
+
+def go_on(qtbot, window, verb, path=None):
+    session = window.session
+    source = session.sources.found[0][0]
+    with qtbot.waitSignal(session.project_changed, timeout=20_000):
+        choose(session, window, source, verb, path)
+
+
+def test_a_missing_file_is_asked_for_and_found_again(qtbot, project, tmp_path, open_window):
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "shots.h5").rename(tmp_path / "moved" / "elsewhere.h5")
+    window = open_window(project)
+    banner = window.changed_files
+    assert banner.isVisible()
+    assert "shots.h5 is not in" in banner.words.text()
+    wrong = write_shots(tmp_path / "wrong.h5", n=12, side=16)
+    source = window.session.sources.found[0][0]
+    with qtbot.waitSignal(window.session.noted, timeout=20_000) as said:
+        choose(window.session, window, source, "locate", wrong)
+    assert "is not the file that shots.h5 was" in said.args[1]
+    assert banner.isVisible()
+    go_on(qtbot, window, "locate", tmp_path / "moved" / "elsewhere.h5")
+    assert not banner.isVisible()
+    assert isinstance(window.session.cursor.counts(), np.ndarray)
+
+
+def test_one_may_go_on_without_a_file_and_is_not_asked_again(qtbot, project, tmp_path, open_window):
+    (tmp_path / "shots.h5").rename(tmp_path / "elsewhere.bin")
+    window = open_window(project)
+    go_on(qtbot, window, "go_without")
+    assert not window.changed_files.isVisible()
+    window.session.reopen()
+    assert not window.changed_files.isVisible()
+
+
+def test_shots_of_a_replaced_file_are_withheld_and_not_labelled_until_it_is_chosen(
+    qtbot, project, tmp_path, open_window
+):
+    other_shots(tmp_path / "shots.h5")
+    window = open_window(project)
+    session = window.session
+    assert "was replaced" in window.changed_files.words.text()
+    assert isinstance(session.cursor.counts(), InputError)
+    session.labelling.toggle(0)
+    assert not session.labels.status.any()
+    window.label.pattern.grab()
+    go_on(qtbot, window, "take_over")
+    assert session.labels.n_shots == 24
+    assert not window.changed_files.isVisible()
+    session.cursor.show(12)
+    assert isinstance(session.cursor.counts(), np.ndarray)
+    session.labelling.toggle(0)
+    assert session.labels.status[12]
+
+
+def test_labels_can_be_kept_on_a_file_that_was_processed_again(
+    qtbot, project, tmp_path, open_window
+):
+    other_shots(tmp_path / "shots.h5")
+    window = open_window(project)
+    go_on(qtbot, window, "keep_labels")
+    assert window.session.labels.n_shots == 12
+    assert isinstance(window.session.cursor.counts(), np.ndarray)
+
+
+def test_a_file_replaced_while_the_project_is_open_is_noticed(
+    qtbot, project, tmp_path, open_window
+):
+    window = open_window(project)
+    assert not window.changed_files.isVisible()
+    other_shots(tmp_path / "shots.h5")
+    with qtbot.waitSignal(window.session.sources.changed, timeout=20_000):
+        window.session.sources.look_aside()
+    assert window.changed_files.isVisible()
+    assert isinstance(window.session.cursor.counts(), InputError)
+
+
+def test_a_file_that_comes_back_is_read_again(qtbot, project, tmp_path, open_window):
+    (tmp_path / "shots.h5").rename(tmp_path / "away.h5")
+    window = open_window(project)
+    assert window.changed_files.isVisible()
+    (tmp_path / "away.h5").rename(tmp_path / "shots.h5")
+    with qtbot.waitSignal(window.session.project_changed, timeout=20_000):
+        window.session.sources.look_aside()
+    assert not window.changed_files.isVisible()
+    assert isinstance(window.session.cursor.counts(), np.ndarray)
+
+
+def test_new_shots_of_a_file_that_grew_are_offered(qtbot, project, tmp_path, open_window):
+    with h5py.File(tmp_path / "shots.h5", "r+") as file:
+        data = file["images"][()]
+        del file["images"]
+        file["images"] = np.concatenate([data, data[:3] + 1])
+    window = open_window(project)
+    assert "grown from 12 to 15 shots" in window.changed_files.words.text()
+    assert isinstance(window.session.cursor.counts(), np.ndarray), "known shots stay in use"
+    go_on(qtbot, window, "take_over")
+    assert window.session.labels.n_shots == 15
+
+
+@pytest.mark.parametrize("work", ["training", "predicting", "export"])
+def test_work_asks_before_it_reads_a_file_that_was_replaced(
+    project, tmp_path, open_window, monkeypatch, work
+):
+    window = open_window(project)
+    session, asked = window.session, []
+    monkeypatch.setattr(session.training, "lacking", lambda: "")
+    session.training.make_job = lambda *_: pytest.fail("nothing may begin")
+    session.sources.ask = lambda what: bool(asked.append(what))
+    other_shots(tmp_path / "shots.h5")
+    if work == "training":
+        session.training.start()
+    elif work == "predicting":
+        session.opened.project.new_run_folder()
+        session.training.use(1)
+    else:
+        assert export_labels(session, window) is None
+    assert len(asked) == 1
+
+
+def test_the_question_lets_labels_alone_leave_and_holds_back_a_training(
+    qtbot, project, tmp_path, open_window
+):
+    other_shots(tmp_path / "shots.h5")
+    window = open_window(project)
+    for work, may in (("training", False), ("exporting labels", True)):
+        dialog = SourcesDialog(window.session, window, work)
+        qtbot.addWidget(dialog)
+        assert dialog.go_on.isEnabled() is may
+        assert {v for _, v in dialog.buttons} == {"take_over", "locate", "keep_labels"}
+    go_on(qtbot, window, "keep_labels")
+    assert SourcesDialog(window.session, window, "training").go_on.isEnabled()
+
+
+def test_labels_are_not_kept_on_shots_that_are_not_there(project, tmp_path, open_window):
+    other_shots(tmp_path / "shots.h5", n=7)
+    window = open_window(project)
+    ((_, change),) = window.session.sources.found
+    assert "keep_labels" not in {c.verb for c in choices(change)}
+    assert [c.verb for c in choices(replace(change, now=None))] == ["locate", "go_without"]
