@@ -3,6 +3,7 @@ checks of what stands in TOML files (their types are declared, and msgspec holds
 
 from __future__ import annotations
 
+import json
 import sys
 import tomllib
 import unicodedata
@@ -46,8 +47,48 @@ def one_line(text: str) -> bool:
     return not any(c in _TURNS or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text)
 
 
+LARGEST_TEXT = 16 << 20
+"""Bytes of a file that people or programs describe something in."""
+LARGEST_TOML, DEEPEST = 1 << 20, 50
+"""Letters of a TOML file, and dots of one of its keys."""
+
+
+def text_of(file: Path | str, most: int = LARGEST_TEXT, mend: str = "Choose another file.") -> str:
+    """The text of a small file in UTF-8; InputError for one that is none, or too large for one."""
+    path = Path(file)
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise InputError("is no file", file=path, mend=mend)
+        if size > most:
+            what = f"has {size / 1e6:,.0f} MB, and no such file has more than {most >> 20} MB"
+            raise InputError(what, file=path, mend=mend)
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", file=path, mend=mend) from error
+    except UnicodeDecodeError as error:
+        raise InputError("is no text in UTF-8", file=path, mend=mend) from error
+
+
+def parsed_json(text: str, file: Path | str) -> Any:
+    """The value of a JSON text; InputError where it is none, or nested beyond reason."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        mend = "Mend it, or take the file from its origin again."
+        raise InputError(f"not valid JSON: {error}", file=file, mend=mend) from error
+
+
 def parsed_toml(text: str, file: Path | str) -> dict[str, Any]:
-    """The values of a TOML file; InputError where it is none, or nested beyond reason."""
+    """The values of a TOML file; InputError where it is none, or large or nested beyond reason."""
+    if len(text) > LARGEST_TOML:
+        what = f"has {len(text):,} letters, and no such file has more than {LARGEST_TOML:,}"
+        raise InputError(what, file=file, mend="Take the file from its origin again.")
+    for number, line in enumerate(text.splitlines(), 1):  # tomllib takes minutes for such keys
+        if line.count(".") > DEEPEST and max(p.count(".") for p in line.split("=")) > DEEPEST:
+            mend = "Mend that line and try again."
+            place = f"line {number}"
+            raise InputError("a key has too many parts", file=file, place=place, mend=mend)
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -23,6 +23,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 Event = dict[str, Any]
+MOST = 1e11
+"""No count and no time (in seconds) of an event is larger."""
 _SAY_EVERY = 0.2
 """Seconds."""
 
@@ -50,9 +52,17 @@ def from_line(line: str) -> Event | None:
     """The event on a line, or None where the line is no event (a stray print of a library)."""
     try:
         item = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return item if isinstance(item, dict) and isinstance(item.get("event"), str) else None
+
+
+def number_of(item: Event | None, name: str) -> float:
+    """A field of an event as a number; 0 where it has none that a count or a time can be."""
+    value = (item or {}).get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MOST:
+        return 0.0
+    return float(value)
 
 
 def _finite(value: Any) -> Any:

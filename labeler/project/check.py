@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from labeler.project.store import Store, copies, salvage
 from labeler.project.store.classing import TEXT
 from labeler.project.store.salvage import Saved
 from labeler.project.summary import violations
-from model.errors import InputError
+from model.errors import InputError, parsed_json, text_of
 from model.output_files import part_of
 from model.runs.folder import DESCRIPTION, WEIGHTS
 from model.shots.first_look import probe_each
@@ -107,9 +106,9 @@ def _runs(project: Project) -> Iterator[Finding]:
         if not weights.is_file() and run.state != "finished":
             continue
         try:
-            said = json.loads(description.read_text(encoding="utf-8"))
+            said = parsed_json(text_of(description), description)
             good = _sha256(weights) in (said["sha256"], said.get("sha256_before"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (InputError, OSError, KeyError, TypeError) as error:
             text = f"run {run.number}: its network cannot be read ({error})"
             yield Finding("error", text, "Restore the run's folder, or train again.")
             continue

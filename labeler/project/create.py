@@ -11,7 +11,7 @@ import numpy as np
 
 from labeler.project.folder import DATABASE, SERVER, TAXONOMY
 from labeler.project.store import LABELLED, Store, StoredSource
-from model.errors import InputError
+from model.errors import InputError, text_of
 from model.output_files import part_of, sync_folder, written_whole
 from model.shots import single_label
 from model.shots.first_look import Probed, probe_each
@@ -52,7 +52,7 @@ def make(
         found.append(probed)
         progress("reading files", len(found), len(files))
     refuse_twins([probed.info for probed in found])
-    text = path.read_text(encoding="utf-8")
+    text = text_of(path)
     if one_each:
         chosen = classes if taxonomy else None
         classes, names = single_label.classes_of(files, class_of_each or None, chosen)

@@ -5,14 +5,13 @@ Of the runs only small text files are read; what a run writes is the training's 
 
 from __future__ import annotations
 
-import json
-import tomllib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from model.events import Event, from_line
+from model.errors import InputError, parsed_json, parsed_toml, text_of
+from model.events import Event, from_line, number_of
 from model.runs.folder import EVENTS, METRICS, RECIPE
 
 DATABASE = "project.sqlite"
@@ -83,8 +82,7 @@ def _number(path: Path) -> int:
 
 def _read(folder: Path) -> RunInfo:
     first, last = _ends(folder / EVENTS)
-    stamp = first.get("time") if first else None
-    created = stamp if isinstance(stamp, int | float) else folder.stat().st_mtime
+    created = number_of(first, "time") or folder.stat().st_mtime
     ends: dict[str, RunState] = {
         "finished": "finished",
         "cancelled": "cancelled",
@@ -103,8 +101,10 @@ def _read(folder: Path) -> RunInfo:
 def _ends(path: Path) -> tuple[Event | None, Event | None]:
     """The first and the last event of a stream; None where there is none yet."""
     try:
+        if not path.is_file():
+            return None, None
         with path.open("rb") as stream:
-            first = from_line(stream.readline().decode("utf-8", "replace"))
+            first = from_line(stream.readline(_TAIL).decode("utf-8", "replace"))
             stream.seek(max(0, path.stat().st_size - _TAIL))
             lines = stream.read().decode("utf-8", "replace").splitlines()
     except OSError:
@@ -115,14 +115,14 @@ def _ends(path: Path) -> tuple[Event | None, Event | None]:
 
 def _recipe(path: Path) -> str:
     try:
-        return str(tomllib.loads(path.read_text(encoding="utf-8")).get("name", ""))
-    except (OSError, ValueError):
+        return str(parsed_toml(text_of(path), path).get("name", ""))
+    except InputError:
         return ""
 
 
 def _metrics(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = parsed_json(text_of(path), path)
+    except InputError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -23,7 +23,7 @@ from labeler.project.store import LABELLED, Store, StoredSource
 from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.records import Present, Pulse, Status
 from labeler.shots.changes import SourceChange, change_of
-from model.errors import InputError
+from model.errors import InputError, text_of
 from model.output_files import sweep
 from model.shots.first_look import probe_each
 from model.shots.layouts.formats.servers import may_be_called
@@ -477,7 +477,7 @@ def _in_step(path: Path, store: Store) -> Taxonomy:
         except InputError:  # no room now; the database has the text
             return loads(store.get_meta(TEXT), path)
     taxonomy = load(path)
-    text, kept = path.read_text(encoding="utf-8"), store.get_meta(TEXT)
+    text, kept = text_of(path), store.get_meta(TEXT)
     if store.read_only or text == kept:
         return taxonomy
     if kept is None:

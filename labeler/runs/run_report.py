@@ -6,13 +6,11 @@ never loads torch.
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +18,8 @@ import numpy.typing as npt
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.runs.predictions import Predictions
-from model.events import Event, from_line
+from model.errors import InputError, parsed_json, parsed_toml, text_of
+from model.events import MOST, Event, from_line, number_of
 from model.runs import folder as names
 from model.runs import promotion
 from model.runs.promotion import Verdict
@@ -96,14 +95,15 @@ class Curves:
         """Take in one event; True where a point was added."""
         if item["event"] not in ("epoch", "evaluated"):
             return False
-        self.epochs.append(float(item.get("epoch", len(self.epochs) + 1)))
-        measured = item.get("metrics") or {}
+        self.epochs.append(number_of(item, "epoch") or len(self.epochs) + 1.0)
+        measured = item.get("metrics")
+        measured = measured if isinstance(measured, dict) else {}
         losses = {"training": item.get("loss"), "evaluation": measured.get("loss")}
         for table, values in ((self.losses, losses), (self.metrics, measured)):
-            for name in {*table, *(k for k, v in values.items() if isinstance(v, int | float))}:
+            for name in {*table, *(k for k, v in values.items() if _is_number(v))}:
                 line = table.setdefault(name, [np.nan] * (len(self.epochs) - 1))
                 value = values.get(name)
-                line.append(float(value) if isinstance(value, int | float) else np.nan)
+                line.append(float(value) if _is_number(value) else np.nan)
         return True
 
     @classmethod
@@ -127,9 +127,19 @@ def read_events(folder: Path) -> tuple[Event, ...]:
 
 @lru_cache(maxsize=256)
 def _events(path: Path, _time: int, _size: int) -> tuple[Event, ...]:
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        items = (from_line(line) for line in lines if '"event":"step"' not in line)
-        return tuple(item for item in items if item is not None and item["event"] != "step")
+    found: list[Event] = []
+    with path.open("rb") as stream:
+        for line in iter(lambda: stream.readline(_LONGEST_LINE), b""):
+            item = None if b'"event":"step"' in line else from_line(line.decode(errors="replace"))
+            if item is not None and item["event"] != "step":
+                found.append(item)
+            if stream.tell() > _LARGEST:
+                break
+    return tuple(found)
+
+
+_LONGEST_LINE, _LARGEST = 1 << 20, 1 << 28
+"""Bytes of an event, and of all that a training says."""
 
 
 def read_report(number: int, folder: Path) -> RunReport:
@@ -141,46 +151,48 @@ def read_report(number: int, folder: Path) -> RunReport:
     run.metrics |= _numbers(final.get("evaluation"))
     run.at_random = final.get("judged_on") == "random checks"
     run.constant = _numbers(final.get("constant"))
-    run.seconds = float(final.get("seconds") or run.seconds)
-    per_class = final.get("per_class") or {}
+    run.seconds = number_of(final, "seconds") or run.seconds
+    per_class = final.get("per_class")
+    per_class = per_class if isinstance(per_class, dict) else {}
     run.classes = {str(k): _numbers(v) for k, v in per_class.items() if isinstance(v, dict)}
     run.activation = _activation(run.folder / names.RECIPE)
-    edges: Any = (final.get("intervals") or {}).get(MACRO) or ()
-    if len(edges) == 2 and all(isinstance(v, int | float) for v in edges):
+    intervals = final.get("intervals")
+    edges = intervals.get(MACRO) if isinstance(intervals, dict) else None
+    if isinstance(edges, list) and len(edges) == 2 and all(map(_is_number, edges)):
         run.interval = float(edges[0]), float(edges[1])
     return run
 
 
 def _activation(path: Path) -> str:
     try:
-        return str(tomllib.loads(path.read_text("utf-8")).get("activation") or "")
-    except (OSError, ValueError):  # a run that never began has none
+        return str(parsed_toml(text_of(path), path).get("activation") or "")
+    except InputError:  # a run that never began has none
         return ""
 
 
 def _take(run: RunReport, item: Event) -> None:
     kind = item["event"]
-    run.started = run.started or float(item.get("time") or 0)
+    run.started = run.started or number_of(item, "time")
     if kind == "started":
         run.recipe = str(item.get("recipe") or "")
         run.network = str(item.get("network") or "")
-        run.shots = int(item.get("shots") or 0)
-        run.judged = int(item.get("evaluation") or 0)
+        run.shots = int(number_of(item, "shots"))
+        run.judged = int(number_of(item, "evaluation"))
     elif kind in ("epoch", "evaluated"):
-        run.epochs = int(item.get("epoch") or run.epochs)
+        run.epochs = int(number_of(item, "epoch") or run.epochs)
         if item.get("metrics") and (item.get("best") or not run.metrics):
             run.metrics = _numbers(item.get("metrics"))
     elif kind in ("finished", "cancelled", "failed"):
         run.state = kind
-        run.seconds = float(item.get("time") or 0) - run.started
+        run.seconds = number_of(item, "time") - run.started
         run.metrics |= _numbers(item.get("metrics"))
         run.message = str(item.get("text") or "")
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):  # an unfinished run has none
+        found = parsed_json(text_of(path), path)
+    except InputError:  # an unfinished run has none
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -188,11 +200,11 @@ def _json(path: Path) -> dict[str, Any]:
 def _numbers(values: Any) -> dict[str, float]:
     if not isinstance(values, dict):
         return {}
-    return {
-        str(k): float(v)
-        for k, v in values.items()
-        if isinstance(v, int | float) and not isinstance(v, bool)
-    }
+    return {str(k): float(v) for k, v in values.items() if _is_number(v)}
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST
 
 
 def read_reports(project: Project) -> list[RunReport]:

@@ -19,7 +19,7 @@ import tomlkit
 from msgspec import Meta
 
 from labeler.session.display import PANES
-from model.errors import InputError, checked, parsed_toml
+from model.errors import InputError, checked, parsed_toml, text_of
 from model.output_files import explained, write_text
 from model.preprocessing.display import COLORMAPS, NORMS
 
@@ -132,10 +132,7 @@ class Settings:
                 self.wrong[id] = f"{error} The usual value is used."
 
     def _stored(self) -> dict[str, Any]:
-        try:
-            return parsed_toml(self.path.read_text("utf-8"), self.path)
-        except FileNotFoundError:
-            return {}
+        return parsed_toml(text_of(self.path), self.path) if self.path.exists() else {}
 
     @property
     def trouble(self) -> str:

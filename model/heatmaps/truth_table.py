@@ -70,5 +70,5 @@ def _read(path: Path) -> dict[str, Any]:
         sound = all(isinstance(score, float) for score in scores) and questions <= set(PLACE)
         sound = sound and set(found["best"].values()) <= set(found["forms"])
         return dict(found) if sound and "unseen" in found else {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
-from model.errors import InputError
+from model.errors import InputError, parsed_json, text_of
 from model.events import Event, event
 from model.heatmaps.geometry import ALARM, Heat, lost_share, outside
 from model.inspection.heat import Explainer
@@ -252,9 +252,9 @@ def _keep(out: Path, found: dict[str, Any], settings: dict[str, Any]) -> dict[st
 def _kept_in(path: Path) -> dict[str, Any]:
     """What an earlier call left in a JSON file; empty where there is none, or it is not ours."""
     try:
-        before = json.loads(path.read_text("utf-8"))
+        before = parsed_json(text_of(path), path)
         ours = isinstance(before["classes"], dict) and "alarm_above" in before
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, KeyError, TypeError):
         return {}
     return dict(before) if ours else {}
 

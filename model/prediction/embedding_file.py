@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
+from model.errors import InputError, parsed_json, text_of
 from model.output_files import explained, written_whole
 from model.runs.folder import DESCRIPTION
 from model.shots.table import ShotTable
@@ -62,10 +62,10 @@ def network_key(network: Path) -> str:
     """A few letters that stand for the weights of a run folder or backbone, and for what is done to
     shots before they go in."""
     try:
-        about = json.loads((network / DESCRIPTION).read_text(encoding="utf-8"))
+        about = parsed_json(text_of(network / DESCRIPTION), network / DESCRIPTION)
         decides = json.dumps([about["sha256"], about.get("preprocessing")], sort_keys=True)
         return hashlib.sha256(decides.encode()).hexdigest()[:12]
-    except (OSError, ValueError, KeyError) as error:
+    except (InputError, KeyError, TypeError) as error:
         mend = "Choose the folder of a finished run."
         raise InputError(f"holds no trained network ({error})", file=network, mend=mend) from error
 

@@ -21,8 +21,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from model.errors import InputError
+from model.errors import InputError, parsed_json, text_of
 from model.networks import architectures as networks
+from model.networks.table import NETWORKS
 from model.output_files import write_text, written_whole
 from model.physics.correlation_layout import holds_maps
 from model.preprocessing.network_input import Preprocessing
@@ -31,9 +32,11 @@ from model.runs.folder import DESCRIPTION, REFERENCE, WEIGHTS
 from model.runs.recipes import Recipe
 from model.shots.sources import SourceInfo
 from model.taxonomy import decoding
-from model.taxonomy.taxonomy import plain
+from model.taxonomy.taxonomy import MAX_CLASSES, MAX_ENUMERATED, plain
 
 FORMAT = 1
+MOST_SETS, MOST_CHANNELS, LARGEST_SIDE = 1 << MAX_ENUMERATED, 16, 4096
+"""Beyond these a description is damaged, and would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,32 @@ class Checkpoint:
             known[key] = None if known.get(key) is None else tuple(known[key])
         for key in ("class_weights", "worth"):  # earlier runs have none
             known[key] = tuple(known.get(key) or ())
-        return cls(**known)
+        made = cls(**known)
+        if trouble := made._trouble():
+            raise ValueError(trouble)
+        return made
+
+    def _trouble(self) -> str:
+        """What of the values cannot be, however they came into the file; '' for nothing."""
+        c = len(self.class_names)
+        if not 1 <= c <= MAX_CLASSES or not all(isinstance(n, str) for n in self.class_names):
+            return f"class_names: {c} of them"
+        for name in ("thresholds", "worth", "class_weights"):
+            numbers = np.asarray(getattr(self, name), float)
+            if len(numbers) not in (0, c) or not np.isfinite(numbers).all():
+                return f"{name}: not one number for each of {c} classes"
+        sets = self.legal_sets
+        if sets is not None and not (
+            len(sets) <= MOST_SETS and all(isinstance(s, int) and 0 <= s < 1 << c for s in sets)
+        ):
+            return f"legal_sets: no label sets of {c} classes"
+        if self.network not in NETWORKS:
+            return f"network: {self.network!r} is none of ours"
+        if not 1 <= self.channels <= MOST_CHANNELS:
+            return f"channels: {self.channels}"
+        if not 1 <= self.preprocessing.size <= LARGEST_SIDE:
+            return f"size: {self.preprocessing.size} pixels"
+        return "" if 0 < float(self.temperature) < np.inf else f"temperature: {self.temperature}"
 
 
 def save(folder: Path, network: torch.nn.Module, about: Checkpoint) -> None:
@@ -164,6 +192,8 @@ def load(
     except (SafetensorError, RuntimeError) as error:
         what = f"does not hold the weights of {about.network}"
         raise InputError(what, file=path, mend="Train again.") from error
+    if not all(torch.isfinite(w).all() for w in network.state_dict().values()):
+        raise InputError("holds weights that are no numbers", file=path, mend="Train again.")
     return network.eval(), about
 
 
@@ -229,17 +259,16 @@ def check_kind(about: Checkpoint, sources: Sequence[SourceInfo]) -> None:
 def _read_description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     mend = "Choose the folder of a finished run."
+    if not path.is_file():
+        raise InputError("no trained network here", file=path, mend=mend)
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = parsed_json(text_of(path), path)
         if not isinstance(description, dict) or "sha256" not in description:
             raise ValueError("it describes no network")
         if int(description.get("format", 0)) > FORMAT:
             raise InputError("was made by a newer version", file=path, mend="Update the program.")
         Checkpoint.from_dict(description)
-    except OSError as error:
-        what = f"no trained network here ({error.strerror})"
-        raise InputError(what, file=path, mend=mend) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"is damaged: {error}", file=path, mend=mend) from error
     return description
 

@@ -6,7 +6,6 @@ A shipped network, which learnt simulated shots, comes with what the experiment 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,12 @@ from safetensors.numpy import save_file
 
 from model.active.head import legal_sets
 from model.active.prior import Expected, Prior
-from model.errors import InputError
+from model.errors import InputError, parsed_json, text_of
 from model.output_files import written_whole
 from model.runs.folder import DESCRIPTION, EXPECTED, WEIGHTS
 from model.taxonomy.taxonomy import Taxonomy, plain
 
-_TROUBLE = (OSError, ValueError, KeyError, SafetensorError)
+_TROUBLE = (InputError, OSError, ValueError, KeyError, TypeError, SafetensorError)
 
 
 def prior_of(
@@ -35,7 +34,7 @@ def prior_of(
     """
     run = Path(run)
     try:
-        names = json.loads((run / DESCRIPTION).read_text(encoding="utf-8"))["class_names"]
+        names = parsed_json(text_of(run / DESCRIPTION), run / DESCRIPTION)["class_names"]
         with safe_open(str(run / WEIGHTS), "numpy") as file:
             weight = file.get_tensor("head.linear.weight").astype(np.float32)
             bias = file.get_tensor("head.linear.bias").astype(np.float32)

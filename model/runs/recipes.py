@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from model.errors import InputError, checked_fields, parsed_toml
+from model.errors import InputError, checked_fields, parsed_toml, text_of
 from model.preprocessing.network_input import Input, Preprocessing, Transform
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -319,11 +319,7 @@ def named(name: str) -> Recipe:
 def read(path: Path | str) -> Recipe:
     """A recipe from its TOML file; InputError names the file and the mistake."""
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        mend = "Choose a TOML file of a recipe."
-        raise InputError(f"cannot be read ({error})", file=path, mend=mend) from error
+    text = text_of(path, mend="Choose a TOML file of a recipe.")
     return Recipe.from_dict(parsed_toml(text, path), path)
 
 

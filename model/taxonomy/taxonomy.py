@@ -6,6 +6,7 @@ Pure numpy over many shots at once. It judges label sets and never changes a lab
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,8 +24,8 @@ Kind = Literal["one_of", "never", "implies", "alone", "some"]
 
 MAX_CLASSES = 62
 """Labels travel as bits of a signed 64-bit integer."""
-LONGEST_NAME, LONGEST_TEXT = 100, 2000
-"""Letters of a class name, and of a help text or rule, that still fit a screen."""
+LONGEST_KEY, LONGEST_NAME, LONGEST_TEXT = 3, 100, 2000
+"""Letters of a key, a class name, and a help text or rule, that still fit a screen."""
 MANY_SETS = 10_000
 MAX_ENUMERATED = 20
 """Legal label sets are enumerated up to this number of classes."""
@@ -51,6 +52,11 @@ class Class:
         if len(self.name) > LONGEST_NAME or not one_line(self.name):
             mend = f"Give a class at most {LONGEST_NAME} letters, on one line."
             raise InputError(f"{self.name[:40]!r} is no name of a class", mend=mend)
+        if not re.fullmatch(r"#[0-9a-fA-F]{3,8}|[a-zA-Z]*", self.colour):
+            mend = 'Write it as "#1f6fc0".'
+            raise InputError(f"{self.colour[:40]!r} is no colour", mend=mend)
+        if len(self.key) > LONGEST_KEY:
+            raise InputError(f"{self.key[:40]!r} is no key", mend="Give one letter or digit.")
         if len(self.help) > LONGEST_TEXT:
             mend = f"Say it in at most {LONGEST_TEXT:,} letters."
             raise InputError(f"the help of class {self.name!r} is too long", mend=mend)

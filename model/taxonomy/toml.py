@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
-from model.errors import InputError, checked, checked_fields, in_words, parsed_toml
+from model.errors import InputError, checked, checked_fields, in_words, parsed_toml, text_of
 from model.taxonomy.taxonomy import (
     LONGEST_TEXT,
     MAX_CLASSES,
@@ -51,13 +51,7 @@ def known_for(class_names: Sequence[str]) -> Taxonomy | None:
 def load(path: str | Path) -> Taxonomy:
     """Read a taxonomy file; InputError names the line and the mend."""
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"cannot be read ({error})", file=path, mend="Choose a TOML file of classes and rules."
-        ) from error
-    return loads(text, path)
+    return loads(text_of(path, mend="Choose a TOML file of classes and rules."), path)
 
 
 def loads(text: str, path: Path | str = "taxonomy.toml") -> Taxonomy:

@@ -11,7 +11,6 @@ import re
 import selectors
 import threading
 import time
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -31,7 +30,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import StaticPool
 
 from labeler.project.store.connection import PATIENCE_S, SLICE_MS, Database, to_json
-from model.errors import InputError
+from model.errors import InputError, parsed_toml, text_of
 from model.output_files import written_whole
 from model.shots.layouts.formats.servers import allow_server, may_be_called
 
@@ -282,10 +281,12 @@ def open_server(path: Path) -> ServerDatabase:
 def named_in(path: Path) -> tuple[URL, str | None]:
     """The server and the schema that a project's file names; InputError where it names none."""
     try:
-        kept = tomllib.loads(path.read_text(encoding="utf-8"))
+        kept = parsed_toml(text_of(path), path)
         text, schema = str(kept["store"]), kept.get("schema")
-    except (OSError, ValueError, KeyError, RecursionError) as error:
-        raise InputError(f"says no store ({error!r})", file=path, mend=_FORM) from error
+    except KeyError as error:
+        raise InputError("says no store", file=path, mend=_FORM) from error
+    except InputError as error:
+        raise InputError(f"says no store ({error.what})", file=path, mend=_FORM) from error
     if schema is not None and not (isinstance(schema, str) and re.fullmatch(r"\w+", schema)):
         raise InputError(f"{schema!r} is no name of a schema", file=path, mend=_FORM)
     return make_url(_without_password(_url(path, text))), schema

@@ -6,7 +6,6 @@ run's folder. Nothing is computed here that needs a network.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from labeler.session.session import Session
 from labeler.window.process.short_job import ShortJob
 from labeler.window.quality.table import TextTable
 from labeler.window.widgets.parts import label, share
+from model.errors import InputError, parsed_json, text_of
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import ALARM
 
@@ -31,9 +31,9 @@ def kept(session: Session) -> dict[str, Any]:
         return {}
     path = session.predictions.run_folder / FILE
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = parsed_json(text_of(path), path)
         return dict(found["classes"]) if found["form"] == _form(session) else {}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, ValueError, KeyError, TypeError):
         return {}
 
 
