@@ -25,9 +25,10 @@ from model.events import Event, event, to_line
 BAR = 24
 """Letters of the bar of a class fraction of 100 %."""
 EXAMPLES = """\
-SOURCE is a file that grows (.h5, .cxi; SWMR or not), a folder that fills with such files, or a
-Karabo bridge, tcp://HOST:PORT. A hit finder fitted on labelled shots (--project or --labels)
-drops the empty ones; the network reads the newest hits first. Ctrl-C ends the watch."""
+SOURCE is a file that grows (.h5, .cxi; SWMR or not), a folder that fills with such files, a run
+folder of European XFEL that is being written, or a Karabo bridge, tcp://HOST:PORT. A hit finder
+fitted on labelled shots (--project or --labels) drops the empty ones; the network reads the newest
+hits first. Ctrl-C ends the watch."""
 
 
 def add_parsers(subparsers: Any) -> None:

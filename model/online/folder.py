@@ -1,7 +1,7 @@
 """A folder that fills with files of shots: the newest file first, each shot once.
 
 A file that is still being written is tried again until it is whole; one that stays unreadable is
-named and left alone. Never writes there.
+named and left alone. A run folder of European XFEL is read train by train. Never writes there.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from model.errors import InputError
-from model.online.growing import GrowingFile, progress
-from model.online.sources import ENDINGS, Arriving, Notice, Wanted
+from model.online.growing import BACKLOG, GrowingFile, progress
+from model.online.sources import AT_ONCE, ENDINGS, READING, Arriving, Notice, Wanted, read_part
+from model.shots.layouts.formats.exdf import Exdf
 
 PATIENCE_S = 5.0
 """A file that cannot be read, and does not change for so long, is given up."""
@@ -146,3 +150,68 @@ def _of_file(path: Path, entry: _Known, wanted: Wanted) -> Arriving:
 def _reason(file: GrowingFile, path: Path) -> str:
     error = file.error
     return str(error) if isinstance(error, InputError) else f"{path}: cannot be read ({error})."
+
+
+# -- a run folder of European XFEL that is being written -------------------------------------------
+
+LOOK_S = 0.5
+"""A run is opened again no more often."""
+
+
+def of_run(folder: Path, wanted: Wanted) -> Arriving:
+    """New trains of a run folder, in order, once all its modules have them; after `PATIENCE_S` also
+    those of which a module is missing.
+
+    Opened by extra-data (`model.shots.layouts.formats.exdf`), again whenever its files changed.
+    """
+    files: set[tuple[str, int, int]] = set()
+    looked, changed, said = 0.0, time.monotonic(), ""
+    pending: float | None = None
+    """Since when there are trains that not all modules have."""
+    last, passing_over = -1, wanted.new_only
+    while True:
+        if time.monotonic() - looked < LOOK_S:
+            yield None
+            continue
+        looked = time.monotonic()
+        now = {(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in folder.glob("*.h5")}
+        waited = pending is not None and looked - pending > PATIENCE_S
+        if now == files and not waited:
+            yield None
+            continue
+        changed = looked if now != files else changed
+        try:
+            run = Exdf(folder, wanted.dataset)
+        except (InputError, *READING) as error:
+            if looked - changed > PATIENCE_S:
+                files, pending = now, None
+                if str(error) != said:
+                    said = str(error)
+                    yield Notice(f"{said} It is tried again when its files change.")
+            yield None
+            continue
+        files = now
+        try:
+            ready, newest = run.recorded_until(waited), run.recorded_until(waited=True)
+            pending = (pending or looked) if newest > max(ready, last) else None
+            fresh = np.flatnonzero((run.train > last) & (run.train <= ready))
+            if passing_over:
+                fresh, passing_over = fresh[:0], False
+            skipped = max(0, len(fresh) - BACKLOG)
+            yield from _read_run(run, fresh[skipped:], folder.name, skipped)
+            last = max(last, ready)
+        finally:
+            run.close()
+        yield None
+
+
+def _read_run(run: Exdf, shots: npt.NDArray[np.int64], origin: str, skipped: int) -> Arriving:
+    for part in np.split(shots, range(AT_ONCE, len(shots), AT_ONCE)):
+        if not len(part):
+            continue
+        try:
+            yield read_part(run, int(part[0]), int(part[-1]) + 1, origin, skipped)
+        except READING as error:
+            text = f"{origin}: {len(part)} shots cannot be read ({error}) and are left out."
+            yield Notice(text, unreadable=len(part) + skipped)
+        skipped = 0

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from model.shots.invalid import invalid
 from model.shots.layouts import Geometry
 from model.shots.layouts.base import Layout
+from model.shots.layouts.formats import Foreign
 from model.shots.layouts.stack import Stack
 
 AT_ONCE = 32
@@ -110,6 +111,9 @@ def _numbers(
 ) -> npt.NDArray[np.float64]:
     """(stop - start,) of the first of these numbers that the file has; NaN without."""
     missing = np.full(stop - start, np.nan)
+    if isinstance(layout, Foreign):
+        known = layout.scalars()
+        return next((known[name][start:stop] for name in names if name in known), missing)
     if not isinstance(layout, Stack):
         return missing
     for name in names:

@@ -22,6 +22,7 @@ from model.online import bridge, folder, growing
 from model.online.hitfinder import HitFinder
 from model.online.sources import ENDINGS, Arrival, Arriving, Notice, Wanted
 from model.shots.layouts import Geometry
+from model.shots.layouts.formats.exdf import Exdf
 
 QUEUED = 64
 """Hits that wait for the network at most."""
@@ -43,7 +44,8 @@ def open_stream(where: str, wanted: Wanted | None = None) -> Arriving:
         return bridge.arriving(where, wanted)
     path = Path(where)
     if path.is_dir():
-        return folder.arriving(path, wanted)
+        is_run = Exdf.fits(path)
+        return folder.of_run(path, wanted) if is_run else folder.arriving(path, wanted)
     if path.suffix.lower() not in ENDINGS and not path.is_file():
         raise InputError(
             "is neither a folder, nor an HDF5 file, nor an address",

@@ -33,6 +33,7 @@ from model.shots.layouts import Geometry
 from model.shots.table import open_source, table_of_file
 from model.taxonomy.toml import load, shipped
 from tests.helpers.shots import make_shots, write_file
+from tests.helpers.xfel import write_run
 from tests.model.prediction.test_prediction import make_run
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -801,3 +802,32 @@ def test_a_record_that_is_still_being_written_is_not_joined_and_loses_nothing(tm
     assert kept_in.close() == ""
     assert mend(path) == 2
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_run_that_is_being_written_comes_train_by_train_once_all_modules_have_them(
+    tmp_path, monkeypatch
+):
+    pytest.importorskip("extra_data", reason="pip install 'airylabel[formats]'")
+    monkeypatch.setattr(folder_module, "LOOK_S", 0.0)
+    run = write_run(tmp_path / "r0001", trains=2, pulses=3)
+    coming = open_stream(str(run))
+    (first,) = [found for found in islice(coming, 2) if found is not None]
+    assert isinstance(first, Arrival)
+    assert first.ids.tolist() == [10000] * 3 + [10001] * 3
+    assert first.counts.shape == (6, 16 * 512, 128)
+    assert first.mask is not None
+    write_run(run, trains=1, pulses=3, first=10002, sequence=1, modules=range(15))
+    assert list(islice(coming, 3)) == [None] * 3
+    write_run(run, trains=1, pulses=3, first=10002, sequence=1, modules=range(15, 16))
+    (second,) = [found for found in islice(coming, 3) if found is not None]
+    assert second.ids.tolist() == [10002] * 3
+    write_run(run, trains=1, pulses=3, first=10003, sequence=2, modules=range(15))
+    assert list(islice(coming, 2)) == [None] * 2
+    monkeypatch.setattr(folder_module, "PATIENCE_S", -1.0)  # the sixteenth module never comes
+    (third,) = [found for found in islice(coming, 3) if found is not None]
+    assert third.ids.tolist() == [10003] * 3
+    mask = third.mask_of(0)
+    assert mask is not None
+    assert not mask[-512:].any()
+    assert mask[:-512, 9:].all()
+    coming.close()

@@ -6,43 +6,22 @@ import shutil
 import warnings
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
 from model.errors import InputError
 from model.shots.look import look
 from model.shots.table import open_source
+from tests.helpers.xfel import DETECTOR, write_run
 
 extra_data = pytest.importorskip("extra_data", reason="pip install 'airylabel[formats]'")
 components = pytest.importorskip("extra_data.components")
 extra_geom = pytest.importorskip("extra_geom", reason="pip install 'airylabel[formats]'")
-DETECTOR = "SPB_DET_AGIPD1M-1"
-
-
-def run_of(folder: Path, *, raw: bool = False, trains: int = 3, pulses: int = 4) -> Path:
-    """A run of AGIPD's 16 modules with random counts, by extra-data's writer of examples."""
-    from extra_data.tests.mockdata import write_file
-    from extra_data.tests.mockdata.detectors import AGIPDModule
-
-    folder.mkdir()
-    kind = "RAW" if raw else "CORR"
-    for k in range(16):
-        module = AGIPDModule(f"{DETECTOR}/DET/{k}CH0", raw=raw, frames_per_train=pulses)
-        path = folder / f"{kind}-R0001-AGIPD{k:02}-S00000.h5"
-        write_file(str(path), [module], ntrains=trains, chunksize=trains, format_version="1.0")
-        with h5py.File(path, "r+") as file:
-            image = file[f"INSTRUMENT/{DETECTOR}/DET/{k}CH0:xtdf/image"]
-            rng = np.random.default_rng(k)
-            image["data"][...] = rng.integers(1, 999, image["data"].shape)
-            if not raw:
-                image["mask"][:, :, :9] = 4
-    return folder
 
 
 @pytest.fixture(scope="module")
 def corrected(tmp_path_factory) -> Path:
-    return run_of(tmp_path_factory.mktemp("exdf") / "r0001")
+    return write_run(tmp_path_factory.mktemp("exdf") / "r0001")
 
 
 def theirs(run: Path, key: str = "image.data") -> np.ndarray:
@@ -105,7 +84,7 @@ def test_a_missing_module_is_masked_and_said(corrected, tmp_path):
 
 
 def test_raw_data_are_counts_and_not_gains_and_a_file_alone_is_one_module(tmp_path):
-    run = run_of(tmp_path / "r0003", raw=True, trains=2, pulses=2)
+    run = write_run(tmp_path / "r0003", raw=True, trains=2, pulses=2)
     expected = theirs(run)
     with open_source(run) as source:
         assert source.info.dtype == "uint16"

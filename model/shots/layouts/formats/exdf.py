@@ -104,6 +104,7 @@ class Exdf(Foreign):
             file, why = next(iter(refused.items()))
             mend = "Is it still being written? Wait, or copy it again from its origin."
             raise InputError(f"cannot be opened ({why})", file=file, mend=mend) from why
+        self._refused = len(refused)
         if refused:
             names = ", ".join(f.name for f in list(refused)[:3])
             self._notes.append(f"{len(refused)} files cannot be opened, and are left out: {names}")
@@ -210,7 +211,7 @@ class Exdf(Foreign):
         train = np.repeat(trains, frames)
         every = np.arange(int(frames.max()) if len(frames) else 0)[wanted]
         self._chosen = np.isin(pulse, every)
-        self._train, self._pulse = train[self._chosen].astype(np.int64), pulse[self._chosen]
+        self.train, self._pulse = train[self._chosen].astype(np.int64), pulse[self._chosen]
         self.n_shots = int(self._chosen.sum())
 
     def _pulses(self) -> slice:
@@ -233,9 +234,9 @@ class Exdf(Foreign):
         for number, part in enumerate(chunks):
             counts = np.asarray(part.counts, np.int64)
             starts = int(part.first) + np.concatenate([[0], np.cumsum(counts)[:-1]])
-            at = np.searchsorted(part.train_ids, self._train)
+            at = np.searchsorted(part.train_ids, self.train)
             at = np.minimum(at, len(part.train_ids) - 1)
-            mine = (np.asarray(part.train_ids)[at] == self._train) & (within < counts[at])
+            mine = (np.asarray(part.train_ids)[at] == self.train) & (within < counts[at])
             chunk[mine], row[mine] = number, (starts[at] + within)[mine]
         return _Module(chunks, chunk, row)
 
@@ -268,6 +269,20 @@ class Exdf(Foreign):
         inner = (int(self._pulse[i]) % self._cells,) if self._cells > 1 else self._inner
         inner = inner[: data.ndim - 3]
         return np.asarray(data[(int(module.row[i]), *inner)])
+
+    def recorded_until(self, waited: bool = False) -> int:
+        """The last train before the first that a module, or a file, has not recorded yet.
+
+        Who `waited` long enough takes the last of all. -1 where there is none.
+        """
+        if waited or not len(self.train):
+            return int(self.train.max(initial=-1))
+        parts = [m.chunk >= 0 for m in self._modules.values()]
+        whole = np.all(parts, 0) & (not self._refused) & (len(parts) == self._stack[0])
+        lacking = np.flatnonzero(~whole)
+        if not len(lacking):
+            return int(self.train.max())
+        return int(self.train[self.train < self.train[lacking[0]]].max(initial=-1))
 
     def read(self, i: int) -> Counts:
         whole = np.zeros(self._stack, self.dtype)
@@ -306,7 +321,7 @@ class Exdf(Foreign):
         return good.reshape(self.shape) if self._assembly is None else self._assembly.good(good)
 
     def scalars(self) -> Scalars:
-        return {"train_id": self._train.astype(np.float64), **self._ids}
+        return {"train_id": self.train.astype(np.float64), **self._ids}
 
     def geometry(self) -> Geometry:
         return Geometry() if self._assembly is None else self._assembly.geometry()
