@@ -55,6 +55,9 @@ def add_parsers(subparsers: Any) -> None:
         help="alarm where a class's share, or that of hits, leaves it: Streak=0.1..0.3",
     )  # fmt: skip
     watch.add_argument("--out", type=folder, metavar="DIR", help="where hits are kept")
+    watch.add_argument(
+        "--lines", type=Path, metavar="FILE", help="append a JSON object for each hit that is read"
+    )
     watch.add_argument("--no-record", action="store_true", help="keep no hits")
     watch.add_argument("--new-only", action="store_true", help="pass over what is there already")
     watch.add_argument("--seconds", type=float, metavar="S", help="end after so long")
@@ -98,6 +101,7 @@ def _watch(args: argparse.Namespace) -> int:
 
 def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Event]:
     from model.online.bands import parse
+    from model.online.lines import Lines
     from model.online.live_reader import LiveReader
     from model.online.record import Record
     from model.online.sources import Wanted
@@ -124,10 +128,12 @@ def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Ev
     bands = tuple(parse(text, reader.about.class_names) for text in args.band)
     record = None if args.no_record else Record(out, reader.attributes)
     yield event("started", classes=list(reader.about.class_names), source=args.source, out=str(out))
+    lines = None if args.lines is None else Lines(args.lines, reader.about.class_names)
     misses = 0.0 if record is None else args.keep_misses
     yield from watch(
         Stream(source, known.finder, misses), reader, stop=stop, record=record,
         taxonomy=known.taxonomy, bands=bands, until=Until(args.seconds, args.idle),
+        lines=lines,
     )  # fmt: skip
 
 
@@ -264,7 +270,25 @@ def _screen(now: Event, source: str, left: dict[str, str]) -> Any:
                       style=style)  # fmt: skip
     broken = sorted(now["contradictions"].items(), key=lambda item: -item[1])
     rules = (Text(f"{count} readings break: {rule}", style="yellow") for rule, count in broken)
-    return Group(head, counts, table, *rules, *(Text(t, style="bold red") for t in left.values()))
+    return Group(
+        head,
+        counts,
+        table,
+        *_sizes(now.get("sizes") or {}),
+        *rules,
+        *(Text(t, style="bold red") for t in left.values()),
+    )
+
+
+def _sizes(found: dict[str, Any]) -> list[Any]:
+    """A line on the droplets of the last minute; none where no radius is known."""
+    from rich.text import Text
+
+    if not found.get("n"):
+        return []
+    median, low, high = found["median_nm"]
+    text = f"radius {median:.0f} nm ({low:.0f} … {high:.0f}), {found['n']} droplets"
+    return [Text(f"{text}, fit ± {found['error_nm']:.1f} nm")]
 
 
 def _percent(share: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.metrics.agreement import share_interval
+from model.metrics.agreement import median_interval, share_interval
 from model.taxonomy.taxonomy import Labels, Taxonomy
 
 DRIFT_LEVEL = 0.05
@@ -104,7 +104,8 @@ def side_by_side(
         made.append(
             Side(
                 name, int(shots[s]), int(seen[s]), int(hit[s]), shares[0],
-                dict(zip(taxonomy.names, shares[1:], strict=True)), _median(sizes), len(sizes),
+                dict(zip(taxonomy.names, shares[1:], strict=True)),
+                median_interval(sizes), len(sizes),
                 {r.text: int(k) for r, k in zip(taxonomy.rules, wrong, strict=True) if k},
                 tuple(measures[flagged[s]]),
             )
@@ -115,16 +116,6 @@ def side_by_side(
 def _share(k: int, n: int) -> Share:
     low, high = share_interval(k, n)
     return (k / n if n else math.nan, float(low), float(high))
-
-
-def _median(values: npt.NDArray[np.float64]) -> Share:
-    """The median and its 95 % interval by order statistics (no assumption on the distribution)."""
-    n = len(values)
-    if not n:
-        return math.nan, math.nan, math.nan
-    ordered = np.sort(values)
-    low = max(math.floor(n / 2 - 0.98 * math.sqrt(n)), 0)
-    return float(np.median(ordered)), float(ordered[low]), float(ordered[n - 1 - low])
 
 
 def _drifting(

@@ -6,6 +6,7 @@ every shot; a reader may have left any shot out.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -199,3 +200,13 @@ def share_interval(
     spread = z * np.sqrt(share * (1 - share) / safe + z**2 / (4 * safe**2))
     low, high = (centre - spread) / (1 + z**2 / safe), (centre + spread) / (1 + z**2 / safe)
     return np.where(n > 0, np.maximum(low, 0), 0.0), np.where(n > 0, np.minimum(high, 1), 1.0)
+
+
+def median_interval(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    """The median and its 95 % interval by order statistics, for any distribution; NaN of none."""
+    n = len(values)
+    if not n:
+        return math.nan, math.nan, math.nan
+    ordered = np.sort(values)
+    low = max(math.floor(n / 2 - 0.98 * math.sqrt(n)), 0)
+    return float(np.median(ordered)), float(ordered[low]), float(ordered[n - 1 - low])

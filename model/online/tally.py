@@ -7,17 +7,22 @@ memory stays the same however long the watch lasts.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from model.metrics.agreement import share_interval
+from model.metrics.agreement import median_interval, share_interval
 from model.online.bands import HITS, Share
 from model.taxonomy.taxonomy import Taxonomy
 
 WINDOW_S = 60
+SIZE_BINS = 24
+"""Of the histogram of droplet radii."""
+Sizes = tuple[float, float] | None
+"""Radius of a droplet and the error of its fit, in nm; None where no rings are clear."""
 EDGES_MS = np.geomspace(1, 1e6, 1201)
 """Of the histogram of all latencies: 1.2 % apart."""
 
@@ -30,6 +35,7 @@ class _Second:
     hits: int = 0
     read: int = 0
     latencies: list[float] = field(default_factory=list)
+    sizes: list[tuple[float, float]] = field(default_factory=list)
 
 
 class Tally:
@@ -69,6 +75,10 @@ class Tally:
         self._all += np.bincount(np.digitize(latencies_ms, EDGES_MS), minlength=len(self._all))
         self.read += len(decided)
 
+    def sized(self, sizes: Sequence[Sizes]) -> None:
+        """Radii of droplets of this second."""
+        self._seconds[-1].sizes += [size for size in sizes if size is not None]
+
     def next_second(self) -> None:
         """Begin a new bucket."""
         self._seconds.append(self._second())
@@ -95,6 +105,7 @@ class Tally:
             "shots_in_window": shots[HITS],
             "read_in_window": sum(s.read for s in self._seconds),
             "latency_ms": _percentiles(latencies),
+            "sizes": _distribution([size for s in self._seconds for size in s.sizes]),
             "contradictions": rules,
             "rate_hz": last.seen,
             "read_hz": last.read,
@@ -122,3 +133,20 @@ def _percentiles(latencies: list[float]) -> dict[str, float]:
         return {"p50": float("nan"), "p99": float("nan")}
     p50, p99 = np.percentile(latencies, (50, 99))
     return {"p50": float(p50), "p99": float(p99)}
+
+
+def _distribution(sizes: list[tuple[float, float]]) -> dict[str, Any]:
+    """Droplets of the window: how many, median radius with its 95 % interval, histogram, and the
+    median error of a fit; all in nm."""
+    if not sizes:
+        return {"n": 0}
+    radii, errors = np.array(sizes).T
+    low, high = np.percentile(radii, (1, 99))
+    counts, edges = np.histogram(radii, SIZE_BINS, (0.9 * low, 1.1 * high))
+    return {
+        "n": len(radii),
+        "median_nm": median_interval(radii),
+        "error_nm": float(np.median(errors)),
+        "edges_nm": edges.tolist(),
+        "counts": counts.tolist(),
+    }

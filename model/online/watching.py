@@ -1,9 +1,9 @@
 """Watching a live source: a generator of what is coming in, while it comes.
 
 Every second it yields `watched` (hit rate and class fractions with intervals over the last minute,
-latencies, broken rules, what was dropped), besides `examples` (the latest of each class), `alarm`
-where a share leaves its band, and `note`. It ends in `finished`, with the totals. It trains
-nothing, labels nothing, and never holds up the source.
+latencies, radii of droplets, broken rules, what was dropped), besides `examples` (the latest of
+each class), `alarm` where a share leaves its band, and `note`. It ends in `finished`, with the
+totals. It trains nothing, labels nothing, and never holds up the source.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ import numpy as np
 from model.errors import InputError
 from model.events import Event, event
 from model.online.bands import HITS, UNKNOWN, Alarms, Band
+from model.online.lines import Lines
 from model.online.live_reader import LiveReader
 from model.online.record import Found, Record
 from model.online.stream import Hit, Stream
-from model.online.tally import Tally
+from model.online.tally import Sizes, Tally
+from model.physics.profiles import radius_with_error
+from model.shots.layouts import Geometry
 from model.shots.thumbnail import thumbnail
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -30,6 +33,8 @@ EVERY_S = 1.0
 STALLED_S = 5.0
 """A source from which nothing has come for so long is said to stand still."""
 PATIENCE_S = 0.1
+SIZED = 10
+"""Droplets whose radius is fitted in a second at most, a few milliseconds each."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,13 @@ def watch(
     taxonomy: Taxonomy | None = None,
     bands: tuple[Band, ...] = (),
     until: Until | None = None,
+    lines: Lines | None = None,
 ) -> Iterator[Event]:
     """Read hits of the stream until told to stop; see the module.
 
     The record is whole when this ends, however it ends. InputError from the source ends it too.
     """
-    watched = _Watch(stream, reader, record, taxonomy, bands)
+    watched = _Watch(stream, reader, record, taxonomy, bands, lines)
     try:
         stream.start()
         yield event("note", level="info", text=reader.says)
@@ -62,6 +68,8 @@ def watch(
         yield from watched.run(stop, until or Until())
     finally:
         stream.close()
+        if lines is not None:
+            lines.close()
         trouble = record.close() if record is not None else ""
     yield from watched.last_words(trouble)
 
@@ -76,7 +84,10 @@ class _Watch:
         record: Record | None,
         taxonomy: Taxonomy | None,
         bands: tuple[Band, ...],
+        lines: Lines | None,
     ) -> None:
+        self.lines = lines
+        self.sized = 0
         self.stream, self.reader, self.record = stream, reader, record
         self.tally = Tally(reader.about.class_names, taxonomy)
         self.alarms = Alarms(bands)
@@ -128,6 +139,20 @@ class _Watch:
         latencies = [w for w, c in zip(waited, counted, strict=True) if c]
         self.tally.add(found["decided"][counted], latencies)
         self._remember(read, found)
+        sizes: list[Sizes] = []
+        for hit, is_counted in zip(read, counted, strict=True):
+            try:
+                sizes.append(self._size(hit) if is_counted else None)
+            except InputError as error:  # a beam centre outside the shot
+                sizes.append(None)
+                yield from self._once(str(error))
+        self.tally.sized(sizes)
+        if self.lines is not None:
+            try:
+                self.lines.add(read, found, sizes)
+            except InputError as error:
+                self.lines = None
+                yield event("note", level="warning", text=f"{error} Watching goes on without.")
         if self.keeps and self.record is not None:
             try:
                 self.record.add(read, found)
@@ -136,6 +161,15 @@ class _Watch:
                 self.record.close()
                 text = f"{error} Watching goes on without keeping; {self.record.kept} were kept."
                 yield event("note", level="warning", text=text)
+
+    def _size(self, hit: Hit) -> Sizes:
+        """Radius and error in nm of one droplet, of the first `SIZED` of a second."""
+        geometry = self.reader.geometry if hit.geometry == Geometry() else hit.geometry
+        if self.sized >= SIZED or geometry.wavelength_m is None:
+            return None
+        self.sized += 1
+        fit = radius_with_error(hit.counts, hit.mask, geometry)
+        return None if fit is None else (round(1e9 * fit[0], 2), round(1e9 * fit[1], 2))
 
     def _remember(self, read: list[Hit], found: Found) -> None:
         newest = sorted(range(len(read)), key=lambda i: read[i].since)
@@ -164,6 +198,7 @@ class _Watch:
             self.examples = {}
             yield event("examples", classes=shown)
         self.tally.next_second()
+        self.sized = 0
 
     def _totals(self) -> dict[str, Any]:
         now = self.stream.counted()

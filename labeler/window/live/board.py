@@ -13,7 +13,7 @@ from labeler.session.background.live import LiveWatch
 from labeler.session.session import Session
 from labeler.window.live.band import BandField
 from labeler.window.live.examples import Examples
-from labeler.window.live.plots import SharePlot
+from labeler.window.live.plots import SharePlot, SizePlot
 from labeler.window.widgets import theme
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import Elided, label
@@ -50,6 +50,7 @@ class LiveBoard(QWidget):
         self.chart.chosen.connect(self._choose)
         self.band = BandField(watch)
         self.hits, self.classes = SharePlot("Hit rate"), SharePlot("")
+        self.sizes = SizePlot()
         self.examples = Examples()
         self.broken = Elided()
         self.broken.setProperty("role", "muted")
@@ -75,6 +76,7 @@ class LiveBoard(QWidget):
         right.setSpacing(10)
         right.addWidget(self.hits, 1)
         right.addWidget(self.classes, 1)
+        right.addWidget(self.sizes, 1)
         self.classes.top.addWidget(self.band)
         middle = QHBoxLayout()
         middle.setSpacing(22)
@@ -116,6 +118,7 @@ class LiveBoard(QWidget):
         self.hits.show_history(watch.seen.history, HITS, watch.bands.get(HITS))
         self.classes.title.setText(self.chosen)
         self.classes.show_history(watch.seen.history, self.chosen, watch.bands.get(self.chosen))
+        self.sizes.show_sizes(now.get("sizes") or {})
         self.examples.show_examples(watch.seen.examples)
         broken = sorted((now.get("contradictions") or {}).items(), key=lambda item: -item[1])
         rules = " · ".join(f"{count} × {rule}" for rule, count in broken)

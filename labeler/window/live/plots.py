@@ -1,13 +1,14 @@
-"""A share over time with its interval, and the band that it should stay in."""
+"""A share over time with its interval and band; how large the droplets are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QPen
+from PyQt6.QtGui import QFont, QPen
 from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from labeler.window.widgets import theme
@@ -25,13 +26,7 @@ class SharePlot(QWidget):
         super().__init__()
         self.title = label(title, "heading")
         self.plot = pg.PlotWidget()
-        self.plot.setMenuEnabled(False)
-        self.plot.setMouseEnabled(x=False, y=False)
-        self.plot.hideButtons()
-        self.plot.setBackground(None)
-        self.plot.setFrameShape(self.plot.Shape.NoFrame)
-        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.plot.setMinimumHeight(90)
+        prepare(self.plot)
         self.low, self.high = pg.PlotCurveItem(), pg.PlotCurveItem()
         self.fill = pg.FillBetweenItem(self.low, self.high)
         self.curve = pg.PlotCurveItem()
@@ -78,13 +73,69 @@ class SharePlot(QWidget):
         self.fill.setBrush(theme.colour("accent", 0.18))
         for line in self.limits:
             line.setPen(_pen("warning", 1.2, dashed=True))
-        for side, text in (("left", "%"), ("bottom", "min")):
-            axis = self.plot.getAxis(side)
-            axis.setPen(QPen(theme.colour("line"), 1))
-            axis.setTextPen(QPen(theme.colour("muted"), 1))
-            axis.setLabel(text, color=theme.current().muted)
-            axis.enableAutoSIPrefix(False)
-            axis.setTickFont(self.font())
+        paint_axes(self.plot, self.font(), (("left", "%"), ("bottom", "min")))
+
+
+class SizePlot(QWidget):
+    """How large the droplets of the last minute are; hidden where no radius is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = label("", "heading")
+        self.plot = pg.PlotWidget()
+        prepare(self.plot)
+        self.bars = pg.BarGraphItem(x=[], height=[], width=1)
+        self.plot.addItem(self.bars)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.said)
+        layout.addWidget(self.plot, 1)
+        self.hide()
+
+    def show_sizes(self, found: Mapping[str, Any]) -> None:
+        """Draw the `sizes` of a `watched` event."""
+        self.setVisible(bool(found.get("n")))
+        if not found.get("n"):
+            return
+        median, low, high = found["median_nm"]
+        error, n = found["error_nm"], found["n"]
+        self.said.setText(f"Droplet radius {median:.0f} nm ({low:.0f} … {high:.0f})")
+        self.said.setToolTip(
+            f"Median of {n:,} droplets with clear rings in the last minute, with 95 % interval.\n"
+            f"The fit of one droplet is uncertain by {error:.1f} nm (jackknife over sectors)."
+        )
+        self.setAccessibleName(f"{self.said.text()}, {n:,} droplets, fit ± {error:.1f} nm")
+        edges = np.array(found["edges_nm"])
+        self.bars.setOpts(
+            x0=edges[:-1], x1=edges[1:], x=None, width=None, height=np.array(found["counts"]),
+            brush=theme.colour("accent", 0.55), pen=QPen(Qt.PenStyle.NoPen),
+        )  # fmt: skip
+        self.plot.setYRange(0, max(found["counts"]), padding=0.05)
+        self.plot.setXRange(edges[0], edges[-1], padding=0)
+        paint_axes(self.plot, self.font(), (("left", "droplets"), ("bottom", "nm")))
+
+
+def prepare(plot: pg.PlotWidget) -> None:
+    """Nothing to move, no frame, no focus."""
+    plot.setMenuEnabled(False)
+    plot.setMouseEnabled(x=False, y=False)
+    plot.hideButtons()
+    plot.setBackground(None)
+    plot.setFrameShape(plot.Shape.NoFrame)
+    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    plot.setMinimumHeight(90)
+
+
+def paint_axes(plot: pg.PlotWidget, font: QFont, axes: Iterable[tuple[str, str]]) -> None:
+    """Axes in the colours of the theme in use, with these units."""
+    for side, text in axes:
+        axis = plot.getAxis(side)
+        axis.setPen(QPen(theme.colour("line"), 1))
+        axis.setTextPen(QPen(theme.colour("muted"), 1))
+        axis.setLabel(text, color=theme.current().muted)
+        axis.enableAutoSIPrefix(False)
+        axis.setTickFont(font)
 
 
 def _pen(ink: str, width: float, dashed: bool = False) -> QPen:

@@ -254,6 +254,10 @@ def second(t, streak=10):
         "shots_in_window": 300, "read_in_window": 100, "latency_ms": {"p50": 80.0, "p99": 240.0},
         "contradictions": {"Streak without Prolate": 3}, "rate_hz": 300, "read_hz": 100,
         "stalled": False,
+        "sizes": {
+            "n": 40, "median_nm": [301.4, 290.0, 312.0], "error_nm": 2.31,
+            "edges_nm": np.linspace(200, 400, 25).tolist(), "counts": [0] * 8 + [5] * 8 + [0] * 8,
+        },
     }  # fmt: skip
 
 
@@ -290,6 +294,9 @@ def test_the_board_shows_what_a_watch_tells_and_alarms_come_and_go(window, proje
     assert "Streak without Prolate" in board.broken.whole
     assert "Hits among shots" in [r.name for r in board.chart.rows]
     assert "Streak" in board.examples.shown
+    assert board.sizes.said.text() == "Droplet radius 301 nm (290 … 312)"
+    assert "uncertain by 2.3 nm" in board.sizes.said.toolTip()
+    assert board.sizes.isVisible()
     assert board.alarm.isHidden()
     board.chart.choose([r.name for r in board.chart.rows].index("Streak"))
     board.band.high.setValue(30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import pickle
@@ -21,6 +22,7 @@ from model.online import growing, record
 from model.online.bands import Alarms, Band, parse
 from model.online.hitfinder import HitFinder, fit
 from model.online.joining import extend_predictions
+from model.online.lines import Lines
 from model.online.live_reader import LiveReader
 from model.online.record import Record, mend
 from model.online.sources import Arrival, Notice, Wanted
@@ -34,6 +36,7 @@ from model.shots.table import open_source, table_of_file
 from model.taxonomy.toml import load, shipped
 from tests.helpers.shots import make_shots, write_file
 from tests.helpers.xfel import write_run
+from tests.model.physics.test_profiles import FAR, sphere
 from tests.model.prediction.test_prediction import make_run
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -831,3 +834,49 @@ def test_a_run_that_is_being_written_comes_train_by_train_once_all_modules_have_
     assert not mask[-512:].any()
     assert mask[:-512, 9:].all()
     coming.close()
+
+
+def test_sizes_of_droplets_stand_beside_the_shares_and_every_hit_is_a_line_for_others(
+    reader, tmp_path
+):
+    round_one = sphere(300e-9, photons=3e4)
+    rng = np.random.default_rng(2)
+    images = np.stack([rng.poisson(round_one.astype(float)) for _ in range(5)] + [round_one * 0])
+    ids = np.arange(6) + 70
+    source = iter([Arrival(images, ids, np.full(6, np.nan), "test", geometry=FAR), None])
+    lines = Lines(tmp_path / "results.jsonl", reader.about.class_names)
+    found = list(
+        watch(Stream(source, HitFinder()), reader, stop=lambda: False, until=Until(idle=0.3),
+              lines=lines)
+    )  # fmt: skip
+    sizes = [e for e in found if e["event"] == "watched"][-1]["sizes"]
+    assert sizes["n"] == sum(sizes["counts"]) == 5
+    median, low, high = sizes["median_nm"]
+    assert low <= median <= high
+    assert median == pytest.approx(300, rel=0.05)
+    assert 0 < sizes["error_nm"] < 15
+    read = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert sorted(line["id"] for line in read) == ids.tolist()
+    one = next(line for line in read if line["id"] == 70)
+    assert one["radius_nm"] == pytest.approx(300, rel=0.05)
+    assert one["radius_error_nm"] > 0
+    assert one["stamp"] is None
+    assert set(one["probabilities"]) == set(CLASSES)
+    assert set(one["decided"]) <= set(CLASSES)
+    assert next(line for line in read if line["id"] == 75)["radius_nm"] is None
+
+
+def test_lines_that_cannot_be_written_are_said_and_end_no_watch(reader, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="lines cannot be written"):
+        Lines(tmp_path / "file" / "results.jsonl", CLASSES)
+    lines = Lines(Path("/dev/full"), CLASSES)
+    images, _ = make_shots(4)
+    source = iter([Arrival(images, np.arange(4), np.full(4, np.nan), "test"), None])
+    found = list(
+        watch(Stream(source, HitFinder()), reader, stop=lambda: False, until=Until(idle=0.3),
+              lines=lines)
+    )  # fmt: skip
+    (said,) = [e["text"] for e in found if "lines cannot be written" in str(e.get("text"))]
+    assert said.endswith("Watching goes on without.")
+    assert found[-1]["read"] == 4

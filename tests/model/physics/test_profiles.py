@@ -163,3 +163,19 @@ def test_a_large_shot_is_averaged_over_its_good_pixels_alone(kind):
     share = good.sum((1, 3))
     np.testing.assert_array_equal(small.mask, share > 0)
     np.testing.assert_allclose(small.counts, total / np.maximum(share, 1), rtol=1e-6)
+
+
+def test_the_error_of_a_radius_is_as_large_as_repeated_shots_scatter():
+    clean = sphere(300e-9, photons=3e4).astype(float)
+    rng = np.random.default_rng(4)
+    fits = [profiles.radius_with_error(rng.poisson(clean), None, FAR) for _ in range(24)]
+    radii, errors = np.array([fit for fit in fits if fit is not None]).T
+    assert len(radii) == 24
+    assert np.median(errors) == pytest.approx(radii.std(), rel=0.8)
+    assert radii.mean() == pytest.approx(300e-9, rel=0.05)
+
+
+def test_what_has_no_radius_has_no_error_of_it():
+    noise = np.random.default_rng(1).poisson(3, (224, 224))
+    assert profiles.radius_with_error(noise, None, FAR) is None
+    assert profiles.radius_with_error(sphere(300e-9), None, Geometry()) is None
