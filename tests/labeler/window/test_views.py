@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QCheckBox
 from labeler.window.commands import COMMANDS, Keymap
 from labeler.window.commands.keys import KeySheet
 from labeler.window.dialogs.new_project import NewProject, free_folder
-from labeler.window.label.classes.panel import ClassPanel, groups, standings
+from labeler.window.label.classes.panel import NO_CLASS, ClassPanel, groups, standings
 from labeler.window.label.classes.row import MARKS, paint_mark
 from labeler.window.label.pattern.levels import LevelsPane, short
 from labeler.window.label.pattern.pattern import PatternView, contours_of
@@ -167,12 +167,41 @@ def test_a_broken_rule_is_named_with_its_fix_and_key(session, qtbot):
     session.labels.labels_changed.emit(np.array([0]))
     from PyQt6.QtWidgets import QLabel, QToolButton
 
-    words = [w.text() for w in panel.rules.findChildren(QLabel) if w.isVisible()]
+    bent = panel.rules[session.labels.taxonomy.index("Bent")]
+    words = [w.text() for w in bent.findChildren(QLabel) if w.isVisible()]
     assert any("Bent without Prolate" in w for w in words)
-    (button,) = [b for b in panel.rules.findChildren(QToolButton) if b.isVisible()]
+    (button,) = [b for b in bent.findChildren(QToolButton) if b.isVisible()]
     assert button.text() == "Add Prolate  (F)"
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     assert session.labelling.labels()[session.labels.taxonomy.index("Prolate")]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words", "place"),
+    [
+        (["Round", "Spherical/Oblate", "Elliptical"], "Round and Elliptical exclude", "Elliptical"),
+        (["Bent"], "Bent without Prolate", "Bent"),
+        (["Newton Rings"], "neither", None),
+    ],
+)
+def test_a_rule_message_stands_under_the_class_that_it_speaks_of(
+    session, qtbot, labels, words, place
+):
+    from PyQt6.QtWidgets import QLabel
+
+    panel, taxonomy = shown(ClassPanel(session), qtbot, 300, 900), session.labels.taxonomy
+    session.labels.decided.put(0, taxonomy.pack(taxonomy.mask(labels)), 1)
+    session.labels.labels_changed.emit(np.array([0]))
+    said = {
+        c: " ".join(w.text() for w in messages.findChildren(QLabel)).casefold()
+        for c, messages in panel.rules.items()
+        if messages.isVisible()
+    }
+    where = NO_CLASS if place is None else taxonomy.index(place)
+    assert [c for c, text in said.items() if words.casefold() in text] == [where]
+    if place is not None:
+        row, message = panel.rows[where], panel.rules[where]
+        assert message.y() == row.y() + row.height()
 
 
 def test_hovering_a_class_explains_it(session, qtbot):

@@ -529,7 +529,8 @@ def test_the_offered_fix_stands_first_among_rules_and_is_in_sight(window):
     use_made_up_run(window.session)
     label_shot(window, "Double Rings", "Streak", "Bent", "Asymmetric")
     QTest.qWait(1)
-    (fix,) = (b for b in window.label.classes.rules.findChildren(QToolButton) if b.isVisible())
+    messages = window.label.classes.rules.values()
+    (fix,) = (b for m in messages for b in m.findChildren(QToolButton) if b.isVisible())
     assert fix.visibleRegion().boundingRect() == fix.rect()
 
 

@@ -5,7 +5,7 @@ Shows the session and asks it for changes; it keeps no labels of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PyQt6.QtCore import Qt
@@ -28,10 +28,12 @@ from labeler.window.widgets import theme
 from model.taxonomy.taxonomy import Taxonomy
 
 ROOM_FOR_RULES = 140
+NO_CLASS = -1
+"""Place of the rules that name no class that is present."""
 
 
 class ClassPanel(QWidget):
-    """Rows of classes, rule messages under them, and the card of the shot at the foot."""
+    """Rows of classes, under each the rules that it breaks, and the card of the shot below."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -40,6 +42,8 @@ class ClassPanel(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName("Classes")
         self.rows: dict[int, ClassRow] = {}
+        self.rules: dict[int, RuleMessages] = {}
+        """Broken rules under the row of each class; under the last one, NO_CLASS, those of none."""
         self._inner = QWidget()
         self._list = QVBoxLayout(self._inner)
         self._list.setContentsMargins(4, 6, 4, 6)
@@ -50,7 +54,6 @@ class ClassPanel(QWidget):
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.rules = RuleMessages(session)
         self.card = ShotCard(session)
         self.reading = ReadingLine(session)
         self.switch = SuggestionsSwitch(session)
@@ -79,20 +82,18 @@ class ClassPanel(QWidget):
 
     def rebuild(self) -> None:
         """Make the rows of the project's taxonomy."""
-        self._list.removeWidget(self.rules)
-        self.rules.setParent(self)
         while (item := self._list.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
-        self.rows = {}
+        self.rows, self.rules = {}, {}
         for group in groups(self.session.labels.taxonomy):
             if self.rows:
                 self._list.addSpacing(9)
             for index, indent in group:
                 if self.session.labels.offers(index):
                     self._add(index, indent)
-        self._list.addWidget(self.rules)
+        self._add_messages(NO_CLASS)
         self._list.addStretch(1)
         self.resizeEvent(None)
         self.refresh()
@@ -105,6 +106,11 @@ class ClassPanel(QWidget):
         row.hovered.connect(self.card.explain)
         self.rows[index] = row
         self._list.addWidget(row)
+        self._add_messages(index)
+
+    def _add_messages(self, place: int) -> None:
+        self.rules[place] = RuleMessages(self.session, self._inner)
+        self._list.addWidget(self.rules[place])
 
     def resizeEvent(self, event: object) -> None:
         """Spread the rows over the room, leaving some for two rule messages."""
@@ -116,7 +122,8 @@ class ClassPanel(QWidget):
         """Write the keys in use on the rows."""
         for index, row in self.rows.items():
             row.key = keys.get(index, "")
-            row.setToolTip(f"{row.kind.help}\nKey {row.key}" if row.key else row.kind.help)
+            about = (row.kind.name, row.kind.help, row.key and f"Key {row.key}")
+            row.setToolTip("\n".join(part for part in about if part))
             row.update()
 
     def refresh(self) -> None:
@@ -124,7 +131,7 @@ class ClassPanel(QWidget):
         for index, standing in enumerate(standings(self.session)):
             if index in self.rows:
                 self.rows[index].stand(standing)
-        self.rules.refresh()
+        self._show_rules()
         self.card.refresh()
         self.switch.refresh()
 
@@ -132,7 +139,19 @@ class ClassPanel(QWidget):
         """Take the colours of the theme in use."""
         for row in self.rows.values():
             row.apply_theme()
-        self.rules.refresh()
+        for messages in self.rules.values():
+            messages.show_rules(())
+        self._show_rules()
+
+    def _show_rules(self) -> None:
+        """Each broken rule under its class; with many classes, the first where it can be seen."""
+        broken = broken_rules(self.session, list(self.rows))
+        for place, messages in self.rules.items():
+            messages.show_rules(tuple((r, fix) for p, r, fix in broken if p == place))
+        if broken:
+            self._list.activate()
+            offered = next((b for b in broken if b[2]), broken[0])
+            self._area.ensureWidgetVisible(self.rules[offered[0]], 0, 8)
 
 
 class SuggestionsSwitch(QCheckBox):
@@ -158,34 +177,30 @@ class SuggestionsSwitch(QCheckBox):
 
 
 class RuleMessages(QFrame):
-    """What the shot's labels break, in words, each with its fix and the key of the first one."""
+    """Rules that a shot's labels break, in words, the first one with its fix and the key of it."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self.setAccessibleName("Broken rules")
+        self._shown: tuple[tuple[int, str], ...] = ()
         self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(10, 10, 10, 0)
-        self._layout.setSpacing(8)
+        self._layout.setContentsMargins(10, 3, 10, 6)
+        self._layout.setSpacing(6)
+        self.hide()
 
-    def refresh(self) -> None:
-        """Show the rules that the shot on screen breaks."""
+    def show_rules(self, rules: tuple[tuple[int, str], ...]) -> None:
+        """Show (rule, fix in words or '') each; nothing where there are none."""
+        if rules == self._shown:
+            return
+        self._shown = rules
         while (item := self._layout.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
-        session = self.session
-        if session.cursor.row < 0 or not session.labelling.is_decided():
-            self.hide()
-            return
-        labels, known = session.labelling.labels(), session.labelling.known()
-        broken = np.flatnonzero(session.labels.taxonomy.violations(labels, known))
-        offered = session.labelling.offered_fix()
-        first = None if offered is None else offered[0]
-        for r in sorted(broken, key=lambda r: (not session.labels.taxonomy.hard[r], r != first)):
-            fix = offered[1].text if offered is not None and offered[0] == r else ""
-            self._layout.addWidget(self._message(int(r), fix))
-        self.setVisible(bool(len(broken)))
+        for r, fix in rules:
+            self._layout.addWidget(self._message(r, fix))
+        self.setVisible(bool(rules))
 
     def _message(self, r: int, fix: str) -> QWidget:
         rule = self.session.labels.taxonomy.rules[r]
@@ -218,6 +233,24 @@ class RuleMessages(QFrame):
             column.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
         line.addLayout(column, 1)
         return card
+
+
+def broken_rules(session: Session, shown: Sequence[int]) -> list[tuple[int, int, str]]:
+    """(class, rule, its fix in words or '') of the rules that the shot on screen breaks, hard ones
+    first; the class is the last, in the panel's order `shown`, of those present in the rule."""
+    if session.cursor.row < 0 or not session.labelling.is_decided():
+        return []
+    taxonomy, labels = session.labels.taxonomy, session.labelling.labels()
+    broken = np.flatnonzero(taxonomy.violations(labels, session.labelling.known()))
+    offered = session.labelling.offered_fix()
+    first = None if offered is None else offered[0]
+    found = []
+    for r in sorted(broken.tolist(), key=lambda r: (not taxonomy.hard[r], r != first)):
+        rule = taxonomy.rules[r]
+        named = taxonomy.mask((*rule.left, *rule.right)) & labels
+        place = next((c for c in reversed(shown) if named[c]), NO_CLASS)
+        found.append((place, r, offered[1].text if offered is not None and r == first else ""))
+    return found
 
 
 def standings(session: Session) -> list[RowState]:
