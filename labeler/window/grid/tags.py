@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PyQt6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QSizePolicy
+from PyQt6.QtWidgets import QAbstractButton, QFrame, QGridLayout, QSizePolicy
 
 from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
@@ -13,7 +13,10 @@ from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
 from model.taxonomy.taxonomy import Class
 
-HEIGHT = 46
+LINE = 34
+"""Points: height of a line of buttons."""
+A_LINE = 13
+"""Buttons that have room for a part of their names beside each other."""
 
 
 class TagButton(QAbstractButton):
@@ -25,13 +28,13 @@ class TagButton(QAbstractButton):
         self.have, self.of = 0, 0
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(34)
+        self.setFixedHeight(LINE)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setMinimumWidth(54)
 
     def sizeHint(self) -> QSize:
         words = self.fontMetrics().horizontalAdvance(self.kind.name)
-        return QSize(words + 52, 34)
+        return QSize(words + 52, LINE)
 
     def set_counts(self, have: int, of: int) -> None:
         """So many of so many selected shots have the class."""
@@ -41,7 +44,8 @@ class TagButton(QAbstractButton):
         self.setAccessibleName(f"{self.kind.name}: {what}")
         act = "Take it from all" if of and have == of else "Give it to all"
         key = f" ({self.kind.key})" if self.kind.key else ""
-        self.setToolTip(f"{self.kind.name}: {what}\n{act}{key}" if of else f"{self.kind.help}{key}")
+        about = f"{self.kind.name}{key}\n{self.kind.help}".strip()
+        self.setToolTip(f"{self.kind.name}: {what}\n{act}{key}" if of else about)
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -72,23 +76,23 @@ class TagButton(QAbstractButton):
         )
         painter.setFont(theme.font(size * 0.94, bold=full))
         room = int(line.width() - right - 3)
-        text = painter.fontMetrics().elidedText(self.kind.name, Qt.TextElideMode.ElideRight, room)
+        end = Qt.TextElideMode.ElideMiddle  # long names often differ at their ends
+        text = painter.fontMetrics().elidedText(self.kind.name, end, room)
         painter.drawText(line, middle, text)
         painter.end()
 
 
 class TagBar(QFrame):
-    """One button for each class, in the order of the class panel."""
+    """One button for each class, in the order of the class panel; many in several lines."""
 
     def __init__(self, session: Session, selection: SelectedShots) -> None:
         super().__init__()
         self.session, self.selection = session, selection
         self.setObjectName("footer")
-        self.setFixedHeight(HEIGHT)
         self.setAccessibleName("Classes of the selected shots")
         self.count = label(role="muted")
         self.buttons: dict[int, TagButton] = {}
-        self._layout = QHBoxLayout(self)
+        self._layout = QGridLayout(self)
         self._layout.setContentsMargins(10, 5, 10, 5)
         self._layout.setSpacing(3)
         session.project_changed.connect(self.rebuild)
@@ -104,14 +108,18 @@ class TagBar(QFrame):
                 widget.hide()
                 widget.deleteLater()
         self.count.setMinimumWidth(self.count.fontMetrics().horizontalAdvance("none selected"))
-        self._layout.addWidget(self.count)
         self.buttons = {}
-        for group in groups(self.session.labels.taxonomy):
-            for index, _ in group:
-                button = TagButton(self.session.labels.taxonomy.classes[index])
-                button.clicked.connect(lambda _, i=index: self.selection.toggle(i))
-                self.buttons[index] = button
-                self._layout.addWidget(button)
+        taxonomy = self.session.labels.taxonomy
+        shown = [index for group in groups(taxonomy) for index, _ in group]
+        lines = max(1, -(-len(shown) // A_LINE))
+        each = -(-len(shown) // lines)
+        self._layout.addWidget(self.count, 0, 0, lines, 1)
+        for place, index in enumerate(shown):
+            button = TagButton(taxonomy.classes[index])
+            button.clicked.connect(lambda _, i=index: self.selection.toggle(i))
+            self.buttons[index] = button
+            self._layout.addWidget(button, place // each, 1 + place % each)
+        self.setFixedHeight(lines * (LINE + 3) + 9)
         self.refresh()
 
     def refresh(self) -> None:

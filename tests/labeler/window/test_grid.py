@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtTest import QTest
-from PyQt6.QtWidgets import QMessageBox
+from PyQt6.QtWidgets import QMenu, QMessageBox
 
 from labeler.active import map as map_file
+from labeler.project import classes
 from labeler.project.project import Project
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.session.session import Session
 from labeler.window.grid import view as grid_module
 from labeler.window.grid.plan import GridPlan, GridRow, Heading
+from labeler.window.label.queue.fields import fill_conditions
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
-from tests.helpers.window_parts import InlineReader, make_project, use_made_up_run
+from tests.helpers.window_parts import InlineReader, make_project, make_session, use_made_up_run
 
 N = 40
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -319,3 +323,33 @@ def test_clusters_of_the_map_are_found_where_it_was_made_and_forgotten_with_the_
     path.unlink()
     session.predictions.run_changed.emit()
     assert [s.count for s in grid.canvas.sections] == [N]
+
+
+def test_thirty_classes_with_long_names_have_room_in_grid_panel_and_menus(tmp_path, qtbot):
+    week, long = make_project(tmp_path, 6), "Something that takes long to be said on any screen"
+    with Project.open(week) as project:
+        for k in range(19):
+            classes.add(project, f"{long}, of kind number {k}")
+    session = make_session(week)
+    window = MainWindow(session)
+    qtbot.addWidget(window)
+    window.resize(1280, 800)
+    window.show()
+    assert (window.width(), window.height()) == (1280, 800)
+    rows = window.label.classes.rows
+    assert len(rows) == 30
+    assert {row.height() >= 30 for row in rows.values()} == {True}
+    assert all(row.kind.name in row.toolTip() for row in rows.values())
+    menu = QMenu()
+    fill_conditions(menu, session, lambda condition: None)
+    inner = next(a.menu() for a in menu.actions() if a.text() == "With the class")
+    inner.aboutToShow.emit()
+    assert inner.sizeHint().width() < 640
+    assert inner.actions()[-1].toolTip().endswith("of kind number 18")
+    window.show_tab("Grid")
+    tags = window.views["Grid"].tags
+    QTest.qWait(1)
+    places = [b.geometry() for b in tags.buttons.values()]
+    assert all(tags.rect().contains(place) for place in places)
+    assert not any(a.intersects(b) for a, b in itertools.combinations(places, 2))
+    window.close()

@@ -167,7 +167,7 @@ class ClassRow(QAbstractButton):
         top, room = (height / 2 - 17, 22.0) if probability is not None else (0.0, float(height))
         box = QRectF(left, top, right - left, room)
         name = painter.fontMetrics().elidedText(
-            self.kind.name, Qt.TextElideMode.ElideRight, int(box.width())
+            self.kind.name, Qt.TextElideMode.ElideMiddle, int(box.width())
         )
         painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
         if probability is None:

@@ -29,6 +29,7 @@ from labeler.window.widgets.fields import MenuField
 from model.errors import InputError
 
 CHIP_WIDTH = 150
+CONDITION_WIDTH = 360
 EXCLUDES = {"unlabelled": "labelled", "labelled": "unlabelled"}
 """Choosing one of these takes the other away."""
 
@@ -235,7 +236,11 @@ def _offer(
     n = 0
     if session.opened is not None and not lacking:
         n = int(np.count_nonzero(passes(condition, session.queue.known)))
-    action = QAction(theme.shown(f"{text}\t{lacking or format(n, ',')}"), menu)
+    short = menu.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, CONDITION_WIDTH)
+    action = QAction(theme.shown(f"{short}\t{lacking or format(n, ',')}"), menu)
+    if short != text:
+        action.setToolTip(text)
+        menu.setToolTipsVisible(True)
     action.setCheckable(True)
     chosen = session.queue.choice.filters or ("all",)
     action.setChecked(condition in chosen and not session.queue.choice.title)
