@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import PlainConsole, add_output_options, count, follow, print_json
 from model.errors import InputError
+from model.events import event, to_line
 
 if TYPE_CHECKING:
     from labeler.exchange.publish.findings import Findings
@@ -131,7 +132,7 @@ def _add_side_by_side(subparsers: Any) -> None:
     parser.add_argument("--descending", action="store_true", help="with --sort: largest first")
     parser.add_argument("--out", type=Path, metavar="FILE.csv", help="every column, as CSV")
     parser.add_argument("--force", action="store_true", help="replace FILE.csv if it is there")
-    add_output_options(parser)
+    add_output_options(parser, events=True)
     parser.set_defaults(run=_side_by_side)
 
 
@@ -297,12 +298,22 @@ def _found(args: argparse.Namespace) -> Findings:
     from labeler.exchange.publish.findings import findings
     from labeler.project.project import Project
 
+    def report(done: int, total: int) -> None:
+        if getattr(args, "events", False):
+            print(to_line(event("progress", what="radii", done=done, total=total)), flush=True)
+
     with Project.open(args.project) as project:
-        return findings(project, by_labels=args.labels, sizes=args.sizes or 0)
+        return findings(project, by_labels=args.labels, sizes=args.sizes or 0, on_progress=report)
 
 
 def _side_by_side(args: argparse.Namespace) -> int:
-    found = _found(args)
+    try:
+        found = _found(args)
+    except InputError as error:
+        if not args.events:
+            raise
+        print(to_line(event("failed", text=str(error))), flush=True)
+        return 1
     lines = [side.flat() for side in found.sides]
     if args.sort is not None:
         if args.sort not in lines[0]:
@@ -318,6 +329,10 @@ def _side_by_side(args: argparse.Namespace) -> int:
             mend = "Name a file that ends in .csv."
             raise InputError("the table is written as CSV", file=args.out, mend=mend)
         write_lines(args.out, lines)
+    if args.events:
+        last = event("finished", metrics={}, judged_by=found.by, sources=lines)
+        print(to_line(last), flush=True)
+        return 0
     if args.json:
         print_json({"judged_by": found.by, "sources": lines})
         return 0

@@ -22,6 +22,7 @@ from labeler.window.quality.drift import DriftPage
 from labeler.window.quality.forecast import ForecastPage
 from labeler.window.quality.parts import Page
 from labeler.window.quality.rules import RulesPage
+from labeler.window.quality.runs import SideBySidePage
 from labeler.window.quality.suspicious import SuspiciousPage
 from labeler.window.quality.week import WeekPage
 from labeler.window.widgets import theme
@@ -34,6 +35,7 @@ PAGES = {
     "Drift": DriftPage,
     "Suspicious": SuspiciousPage,
     "Forecast": ForecastPage,
+    "Side by side": SideBySidePage,
     "Week": WeekPage,
 }
 """The pages, each made with the session when it is first wanted."""
@@ -43,6 +45,7 @@ HINTS = {
     "Drift": "Do you agree with yourself?",
     "Suspicious": "Labels that the network doubts",
     "Forecast": "Value of more labels",
+    "Side by side": "Files of shots beside each other",
     "Week": "How the labelling goes",
 }
 SIDE = 194
