@@ -139,6 +139,9 @@ class MadeUpRun:
     def margins(self) -> np.ndarray:
         return 2 * np.abs(self.probabilities - 0.5)
 
+    def sureness(self) -> np.ndarray:
+        return self.probabilities.max(1)
+
     def uncertainty(self) -> np.ndarray:
         return 1 - 2 * np.abs(self.probabilities - 0.5).min(1)
 

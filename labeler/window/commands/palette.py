@@ -30,7 +30,7 @@ class _Line(QStyledItemDelegate):
     """A command at the left, its menu faint behind it, its key at the right."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: object) -> QSize:
-        return QSize(100, 30)
+        return QSize(100, theme.grown(30))
 
     def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: object) -> None:
         if painter is None:
@@ -44,7 +44,7 @@ class _Line(QStyledItemDelegate):
             painter.drawRoundedRect(box.adjusted(4, 1, -4, -1), 5, 5)
         middle = Qt.AlignmentFlag.AlignVCenter
         painter.setPen(theme.colour("text"))
-        words = box.adjusted(16, 0, -130, 0)
+        words = box.adjusted(16, 0, -theme.grown(130), 0)
         painter.drawText(words, Qt.AlignmentFlag.AlignLeft | middle, index.data())  # type: ignore[attr-defined]
         painter.setPen(theme.colour("muted"))
         keys = index.data(KEYS)  # type: ignore[attr-defined]
@@ -85,8 +85,8 @@ class Palette(QFrame):
         self.field.installEventFilter(self)
         self.list.itemClicked.connect(self._choose)
         self._match("")
-        width = min(WIDTH, host.width() - 40)
-        height = min(HEIGHT, host.height() - 120)
+        width = min(theme.grown(WIDTH), host.width() - 40)
+        height = min(theme.grown(HEIGHT), host.height() - 120)
         self.setGeometry((host.width() - width) // 2, 70, width, height)
         self.show()
         self.raise_()

@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSlider, QVBoxLayo
 
 from labeler.session.session import Session
 from labeler.session.suggestions import Sure
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import focused, label, leave, set_role, share
 
 STEPS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995)
@@ -51,7 +52,7 @@ class AcceptSure(QFrame):
         self.look.clicked.connect(self.preview)
         self.slider.setValue(STEPS.index(0.95))
         self.refresh()
-        self.setFixedWidth(min(WIDTH, host.width() - 24))
+        self.setFixedWidth(min(theme.grown(WIDTH), host.width() - 24))
         self.adjustSize()
         self.move(QPoint((host.width() - self.width()) // 2, host.height() - self.height() - 18))
         self.slider.installEventFilter(self)

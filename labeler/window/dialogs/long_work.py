@@ -36,6 +36,7 @@ from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.process.short_job import ShortJob
 from labeler.window.settings import Settings
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import beside, foot, label, set_role
 from model.events import Event
 
@@ -54,7 +55,7 @@ class LongWork(QDialog):
         self.session, self.settings = session, settings
         self.short_job = ShortJob(session, self, outlasts=True)
         self.setWindowTitle("Batch jobs")
-        self.setMinimumWidth(540)
+        self.setMinimumWidth(theme.grown(540))
         self.kind = _choice("What to do", WORKS)
         self.file = QComboBox()
         self.file.setAccessibleName("File of shots")
@@ -64,7 +65,7 @@ class LongWork(QDialog):
         self.choose = QPushButton("Choose…")
         self.engine = _choice("Who does it", ENGINES)
         self.address = QLineEdit()
-        self.address.setMinimumWidth(200)
+        self.address.setMinimumWidth(theme.grown(200))
         self.address.setPlaceholderText("tcp://host:8786")
         self.address.setAccessibleName("Address of the scheduler")
         self.workers = QSpinBox()

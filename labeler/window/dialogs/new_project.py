@@ -23,6 +23,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.window.dialogs import file_dialogs
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import beside, foot, label
 from model.errors import InputError
 
@@ -81,7 +82,7 @@ class NewProject(QDialog):
         from model.taxonomy.toml import shipped
 
         self.setWindowTitle("New project")
-        self.setMinimumWidth(560)
+        self.setMinimumWidth(theme.grown(560))
         self.files = list(files)
         self.folder: Path | None = None
         self._maker: Maker | None = None

@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
 from labeler.jobs.job import JobFollower
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import foot, label
 from model.events import Event
 from model.preprocessing.preparation import Preparation
@@ -37,7 +38,7 @@ class PreparationDialog(QDialog):
 
         self.session = session
         self.setWindowTitle("Preprocessing")
-        self.setMinimumWidth(470)
+        self.setMinimumWidth(theme.grown(470))
         self.bad = QCheckBox("Mask pixels that many shots show to be hot or dead")
         self.light = _choice("Stray light", (NO_LIGHT, SMOOTH, SHOTS))
         self.surface = _choice("Kind of surface", SURFACES)

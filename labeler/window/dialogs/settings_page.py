@@ -27,6 +27,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.window.settings import SETTINGS, Setting, Settings, Share
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import foot, label
 from model.errors import InputError
 
@@ -81,6 +82,7 @@ class SettingsPage(QDialog):
             column.addStretch(1)
             columns.addLayout(column, 1)
         area = QScrollArea()
+        area.setAccessibleName("All settings")
         area.setWidget(page)
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
@@ -125,7 +127,7 @@ class SettingsPage(QDialog):
             grid.addWidget(field, row, 0, 1, 2)
         else:
             field.setAccessibleName(setting.text)
-            field.setFixedWidth(250)
+            field.setFixedWidth(theme.grown(250))
             grid.addWidget(label(setting.text, wrap=True), row, 0)
             grid.addWidget(field, row, 1)
         self.fields[setting.id] = field

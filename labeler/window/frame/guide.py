@@ -148,7 +148,7 @@ class Guide(QFrame):
         column.addLayout(head)
         column.addWidget(self.words)
         column.addLayout(foot)
-        self.setFixedWidth(WIDTH)
+        self.setFixedWidth(theme.grown(WIDTH))
 
     def _connect(self) -> None:
         session = self.session
@@ -221,8 +221,8 @@ class Guide(QFrame):
         if pattern.isVisible():
             right = pattern.mapTo(self.host, pattern.rect().topRight()).x()
         top = self.views.mapTo(self.host, self.views.rect().topLeft()).y()
-        self.setFixedHeight(self.layout().totalHeightForWidth(WIDTH))  # type: ignore[union-attr]
-        self.move(right - WIDTH - MARGIN, top + MARGIN)
+        self.setFixedHeight(self.layout().totalHeightForWidth(theme.grown(WIDTH)))  # type: ignore[union-attr]
+        self.move(right - theme.grown(WIDTH) - MARGIN, top + MARGIN)
         self.raise_()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:

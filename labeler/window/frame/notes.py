@@ -66,7 +66,7 @@ class Note(QFrame):
             self.help.clicked.connect(lambda: open_manual(parent, about_message(text)))
             layout.addWidget(self.help, 0, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
-        self.setFixedWidth(WIDTH)
+        self.setFixedWidth(theme.grown(WIDTH))
 
     def mouseReleaseEvent(self, event: object) -> None:
         self.dismissed.emit()
@@ -117,7 +117,7 @@ class NoteArea(QObject):
     def _place(self) -> None:
         bottom = self.host.height() - 46
         for note in reversed(self.notes):
-            height = note.layout().heightForWidth(WIDTH)  # type: ignore[union-attr]
+            height = note.layout().heightForWidth(theme.grown(WIDTH))  # type: ignore[union-attr]
             note.setFixedHeight(max(height, 38))
             bottom -= note.height()
             note.move(12, bottom)

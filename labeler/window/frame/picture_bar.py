@@ -37,9 +37,9 @@ class PictureBar(QWidget):
             "Colours (C)", COLORMAPS, lambda name: session.display.change(colormap=name), marks
         )
         self.overlay = MenuField("Overlays: mask and heatmap")
-        self.norm.setFixedWidth(82)
-        self.colours.setFixedWidth(118)
-        self.overlay.setFixedWidth(150)
+        self.norm.setFixedWidth(theme.grown(82))
+        self.colours.setFixedWidth(theme.grown(118))
+        self.overlay.setFixedWidth(theme.grown(150))
         self.controls = OverlayControls(session)
         action = QWidgetAction(self.overlay.list)
         action.setDefaultWidget(self.controls)
@@ -65,7 +65,9 @@ class PictureBar(QWidget):
         self.colours.setText(session.display.screen.colormap)
         shown = session.heat.on and session.heat.class_index is not None
         name = session.labels.taxonomy.names[session.heat.class_index or 0] if shown else "Overlays"
-        text = self.overlay.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, 104)
+        text = self.overlay.fontMetrics().elidedText(
+            name, Qt.TextElideMode.ElideRight, theme.grown(104)
+        )
         self.overlay.setText(text)
         self.controls.refresh()
 

@@ -55,7 +55,7 @@ class RetrainBar(QStackedWidget):
         self._outcome = _OutcomeNote(self)
         for page in (self._idle, self._running, self._outcome):
             self.addWidget(page)
-        self.setFixedHeight(HEIGHT)
+        self.setFixedHeight(theme.grown(HEIGHT))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Training")
         self.retraining.changed.connect(self.refresh)
@@ -182,7 +182,7 @@ class _Running(_Page):
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.progress.setRange(0, 1000)
-        self.progress.setFixedWidth(120)
+        self.progress.setFixedWidth(theme.grown(120))
         self.progress.setAccessibleName("Progress of the training")
         self.detail = Elided()
         self.sparkline = Sparkline()

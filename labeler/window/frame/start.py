@@ -29,11 +29,11 @@ class StartButton(QAbstractButton):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(146)
+        self.setFixedHeight(theme.grown(146))
         self.clicked.connect(lambda: press())
 
     def sizeHint(self) -> QSize:
-        return QSize(230, 146)
+        return QSize(theme.grown(230), theme.grown(146))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
@@ -48,12 +48,12 @@ class StartButton(QAbstractButton):
         size = self.font().pointSizeF()
         painter.setFont(theme.font(size + 1.5, bold=True))
         painter.setPen(theme.colour("strong"))
-        words = box.adjusted(18, 60, -14, -10)
+        words = box.adjusted(18, 60, -14, -6)
         painter.drawText(words, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, self.title)
         painter.setFont(theme.font(size))
         painter.setPen(theme.colour("muted"))
         flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
-        painter.drawText(words.adjusted(0, 25, 0, 0), int(flags), self.line)
+        painter.drawText(words.adjusted(0, theme.grown(25), 0, 0), int(flags), self.line)
         painter.end()
 
 
@@ -68,7 +68,7 @@ class Recent(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
-        self.setFixedHeight(38)
+        self.setFixedHeight(theme.grown(38))
         self.clicked.connect(lambda: press(folder))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -81,16 +81,22 @@ class Recent(QAbstractButton):
         middle = Qt.AlignmentFlag.AlignVCenter
         words = box.adjusted(12, 0, -12, 0)
         painter.setPen(theme.colour("text"))
-        name = painter.fontMetrics().elidedText(self.folder.name, Qt.TextElideMode.ElideRight, 220)
+        name = painter.fontMetrics().elidedText(
+            self.folder.name, Qt.TextElideMode.ElideRight, theme.grown(220)
+        )
         painter.drawText(words, int(Qt.AlignmentFlag.AlignLeft | middle), name)
         painter.setPen(theme.colour("muted"))
         painter.drawText(words, int(Qt.AlignmentFlag.AlignRight | middle), self.progress)
         where = painter.fontMetrics().elidedText(
-            str(self.folder.parent), Qt.TextElideMode.ElideMiddle, int(box.width()) - 460
+            str(self.folder.parent),
+            Qt.TextElideMode.ElideMiddle,
+            int(box.width()) - theme.grown(460),
         )
         painter.setPen(theme.colour("faint"))
         painter.drawText(
-            words.adjusted(236, 0, 0, 0), int(Qt.AlignmentFlag.AlignLeft | middle), where
+            words.adjusted(theme.grown(236), 0, 0, 0),
+            int(Qt.AlignmentFlag.AlignLeft | middle),
+            where,
         )
         painter.end()
 
@@ -108,7 +114,7 @@ class StartPage(QWidget):
         self._column.setSpacing(0)
         page = QWidget()
         page.setLayout(self._column)
-        page.setMaximumWidth(WIDTH)
+        page.setMaximumWidth(theme.grown(WIDTH))
         page.setMinimumWidth(560)
         line = QHBoxLayout()
         line.addStretch(1)

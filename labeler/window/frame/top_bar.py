@@ -27,11 +27,11 @@ class TopBar(QFrame):
         super().__init__()
         self.session = session
         self.setObjectName("bar")
-        self.setFixedHeight(HEIGHT)
+        self.setFixedHeight(theme.grown(HEIGHT))
         self.menu = QMenu(self)
         self.burger = tool("menu", "Menu (F10)", self.open_menu)
         self.name = label(role="heading")
-        self.name.setMinimumWidth(20)
+        self.name.setMinimumWidth(theme.grown(20))
         self.tabs: dict[str, QToolButton] = {}
         self._group = QButtonGroup(self)
         self.picture = PictureBar(session, actions["levels"])
@@ -67,7 +67,7 @@ class TopBar(QFrame):
         tab.setProperty("role", "tab")
         tab.setText(name)
         tab.setCheckable(True)
-        tab.setFixedHeight(HEIGHT - 1)
+        tab.setFixedHeight(theme.grown(HEIGHT) - 1)
         tab.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         tab.setAccessibleName(f"View {name}")
         tab.setToolTip(action.toolTip())
@@ -91,7 +91,9 @@ class TopBar(QFrame):
         opened = self.session.opened
         name = "airylabel" if opened is None else opened.project.name
         metrics = self.name.fontMetrics()
-        self.name.setText(metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, NAME_WIDTH))
+        self.name.setText(
+            metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, theme.grown(NAME_WIDTH))
+        )
         self.name.setToolTip("" if opened is None else str(opened.folder))
         for tab in self.tabs.values():
             tab.setVisible(opened is not None)

@@ -12,6 +12,7 @@ from labeler.window.grid.canvas import SIDES
 from labeler.window.grid.filler import Filler
 from labeler.window.label.queue.fields import Chips, FilterField, OrderField, fill_conditions
 from labeler.window.label.queue.head import NumberOfShots
+from labeler.window.widgets import theme
 from labeler.window.widgets.fields import MenuField
 from labeler.window.widgets.parts import Elided, set_role
 
@@ -30,7 +31,7 @@ class GridHead(QFrame):
         super().__init__()
         self.session = session
         self.setObjectName("bar")
-        self.setFixedHeight(HEIGHT)
+        self.setFixedHeight(theme.grown(HEIGHT))
         self.filter, self.order = FilterField(session), OrderField(session)
         self.chips = Chips(session, upright=False)
         self.group = MenuField("How shots are put together")
@@ -44,7 +45,7 @@ class GridHead(QFrame):
         self.filler = Filler(session)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, len(SIDES) - 1)
-        self.slider.setFixedWidth(104)
+        self.slider.setFixedWidth(theme.grown(104))
         self.slider.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.slider.setAccessibleName("Size of the thumbnails")
         self.slider.setToolTip("Size of the thumbnails (+ and −, Ctrl and wheel)")
@@ -53,8 +54,8 @@ class GridHead(QFrame):
         row.setContentsMargins(10, 0, 12, 0)
         row.setSpacing(6)
         for field, width in ((self.filter, 168), (self.order, 158), (self.group, 138)):
-            field.setFixedWidth(width)
-        self.select.setFixedWidth(84)
+            field.setFixedWidth(theme.grown(width))
+        self.select.setFixedWidth(theme.grown(84))
         for widget in (self.filter, self.chips, self.order, self.group, self.select):
             row.addWidget(widget)
         row.addSpacing(6)

@@ -28,13 +28,13 @@ class TagButton(QAbstractButton):
         self.have, self.of = 0, 0
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(LINE)
+        self.setFixedHeight(theme.grown(LINE))
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
-        self.setMinimumWidth(54)
+        self.setMinimumWidth(theme.grown(54))
 
     def sizeHint(self) -> QSize:
         words = self.fontMetrics().horizontalAdvance(self.kind.name)
-        return QSize(words + 52, LINE)
+        return QSize(words + theme.grown(52), theme.grown(LINE))
 
     def set_counts(self, have: int, of: int) -> None:
         """So many of so many selected shots have the class."""
@@ -68,7 +68,7 @@ class TagButton(QAbstractButton):
         painter.setFont(theme.numbers(size * 0.9))
         painter.setPen(theme.colour("text" if self.of else "muted"))
         painter.drawText(line, middle, self.kind.key[:2])
-        line = line.adjusted(14 if self.kind.key else 0, 0, 0, 0)
+        line = line.adjusted(theme.grown(14) if self.kind.key else 0, 0, 0, 0)
         number = f"{self.have:,}" if some else ""
         right = painter.fontMetrics().horizontalAdvance(number)
         painter.drawText(
@@ -119,7 +119,7 @@ class TagBar(QFrame):
             button.clicked.connect(lambda _, i=index: self.selection.toggle(i))
             self.buttons[index] = button
             self._layout.addWidget(button, place // each, 1 + place % each)
-        self.setFixedHeight(lines * (LINE + 3) + 9)
+        self.setFixedHeight(lines * (theme.grown(LINE) + 3) + 9)
         self.refresh()
 
     def refresh(self) -> None:

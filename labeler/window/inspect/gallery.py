@@ -21,6 +21,7 @@ from labeler.session.session import Session
 from labeler.window.inspect.claims import in_words, kept
 from labeler.window.label.classes.shot_card import Schematic
 from labeler.window.label.queue.tiles import GAP, Tile, TileList
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import EmptyState, label, set_role
 from model.heatmaps.forms import BEST
 from model.taxonomy.taxonomy import Class
@@ -81,7 +82,7 @@ class Gallery(QWidget):
         self.drawing, self.help = Schematic(96), label("", "muted", wrap=True)
         self.faith = label("", "faint", wrap=True)
         left = QWidget()
-        left.setFixedWidth(190)
+        left.setFixedWidth(theme.grown(190))
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)

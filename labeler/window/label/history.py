@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidg
 from labeler.project import people
 from labeler.project.history import HistoryLine, in_lines
 from labeler.session.session import Session
+from labeler.window.widgets import theme
 from labeler.window.widgets.fields import tool
 from labeler.window.widgets.parts import label, when
 from model.errors import InputError
@@ -43,6 +44,7 @@ class HistoryPane(QFrame):
         self._list.setContentsMargins(0, 0, 8, 0)
         self._list.setSpacing(10)
         area = QScrollArea()
+        area.setAccessibleName("What happened to the shot")
         area.setWidget(inner)
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
@@ -103,7 +105,7 @@ class HistoryPane(QFrame):
     def _place(self) -> None:
         host = self.parentWidget()
         assert host is not None
-        width = min(WIDTH, host.width() - 2 * MARGIN)
+        width = min(theme.grown(WIDTH), host.width() - 2 * MARGIN)
         height = max(host.height() - 2 * MARGIN, 120)
         self.setGeometry(host.width() - width - MARGIN, MARGIN, width, height)
 

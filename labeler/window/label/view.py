@@ -10,6 +10,7 @@ from labeler.window.label.classes.panel import ClassPanel
 from labeler.window.label.pattern.pattern import PatternView
 from labeler.window.label.physics.view import PhysicsPanes
 from labeler.window.label.queue.shot_list import ShotList
+from labeler.window.widgets import theme
 from labeler.window.widgets.tab import Tab
 
 LIST_WIDTH, PANEL_WIDTH = (194, 250), (284, 380)
@@ -49,8 +50,8 @@ class LabelView(Tab):
             self.splitter.addWidget(pane)
             self.splitter.setCollapsible(self.splitter.indexOf(pane), False)
         self.splitter.setStretchFactor(1, 1)
-        self.shots.setMinimumWidth(LEAST_LIST)
-        self.classes.setMinimumWidth(LEAST_PANEL)
+        self.shots.setMinimumWidth(theme.grown(LEAST_LIST))
+        self.classes.setMinimumWidth(theme.grown(LEAST_PANEL))
         self._sized = False
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -75,7 +76,7 @@ class LabelView(Tab):
         if self._sized or self.width() <= 0:
             return
         share = min(max((self.width() - SMALL) / (WIDE - SMALL), 0.0), 1.0)
-        left, right = (round(a + share * (b - a)) for a, b in (LIST_WIDTH, PANEL_WIDTH))
+        left, right = (theme.grown(a + share * (b - a)) for a, b in (LIST_WIDTH, PANEL_WIDTH))
         panes = self.session.display.panes
         if not panes.beside:
             side = self.height() - (self.physics.height() if panes.any else 0)
@@ -83,9 +84,9 @@ class LabelView(Tab):
             for wanted, least in ((owned, (WHOLE_LIST, WHOLE_PANEL)),
                                   (side, (LEAST_LIST, LEAST_PANEL))):  # fmt: skip
                 lacking = max(0, wanted - (self.width() - left - right - 2))
-                narrower = min(lacking, max(0, right - least[1]))
+                narrower = min(lacking, max(0, right - theme.grown(least[1])))
                 right -= narrower
-                left -= min(lacking - narrower, max(0, left - least[0]))
+                left -= min(lacking - narrower, max(0, left - theme.grown(least[0])))
         self.splitter.setSizes([left, self.width() - left - right - 2, right])
 
     def _keep(self) -> None:

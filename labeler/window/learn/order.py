@@ -25,6 +25,7 @@ from labeler.runs.offers import (
 from labeler.runs.run_report import MACRO, RunReport
 from labeler.session.session import Session
 from labeler.window.learn.labels import LabelCounts
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label, set_role, share
 from model.networks.table import NETWORKS
 from model.runs import recipes
@@ -131,7 +132,7 @@ class OrderForm(QWidget):
     def _take_recipe(self) -> None:
         recipe = recipes.named(self.recipe.currentData())
         self.about.setText(recipe.about)
-        self.about.setMinimumHeight(self.about.heightForWidth(TEXT_WIDTH))
+        self.about.setMinimumHeight(self.about.heightForWidth(theme.grown(TEXT_WIDTH)))
         self.network.setCurrentIndex(self.network.findData(recipe.network))
         self.epochs.setValue(0)
         self._take_network()

@@ -21,6 +21,7 @@ from labeler.window.learn.changes import ChangesPane
 from labeler.window.learn.curves import CurvesView
 from labeler.window.learn.order import OrderForm
 from labeler.window.learn.runs import RunsTable
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import EmptyState, label
 from labeler.window.widgets.tab import Tab
 
@@ -42,7 +43,7 @@ class LearnView(Tab):
         self.form = OrderForm(session)
         self.form.setObjectName("side")
         self.form.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.form.setFixedWidth(FORM_WIDTH)
+        self.form.setFixedWidth(theme.grown(FORM_WIDTH))
         self.empty = EmptyState()
         self.curves = CurvesView()
         self.table, self.changes = RunsTable(), ChangesPane(session)
@@ -88,7 +89,7 @@ class LearnView(Tab):
         curves, runs = (_Column(*margins) for margins in MARGINS)
         curves.box.addLayout(head)
         curves.box.addWidget(self.curves, 1)
-        self.changes.setMinimumWidth(388)
+        self.changes.setMinimumWidth(theme.grown(388))
         head = QHBoxLayout()
         head.addWidget(label("Runs", "heading"))
         head.addWidget(label("Choose several (Ctrl or Shift) to compare them.", "muted"), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PyQt6.QtWidgets import QHBoxLayout, QSpinBox, QWidget
 
 from labeler.session.background.live import LiveWatch
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
 
 
@@ -19,7 +20,7 @@ class BandField(QWidget):
         for field, what in ((self.low, "Lower"), (self.high, "Upper")):
             field.setRange(0, 100)
             field.setSuffix(" %")
-            field.setFixedWidth(64)
+            field.setFixedWidth(theme.grown(64))
             field.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
             field.setAccessibleName(f"{what} limit of the band")
             field.setToolTip("0 % and 100 %: no alarm")

@@ -19,6 +19,7 @@ from labeler.runs.run_report import MACRO, read_reports
 from labeler.session.background.live import LiveWatch, WatchRequest
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label, set_role, share
 
 
@@ -78,7 +79,7 @@ class LiveForm(QWidget):
         layout.addWidget(label("Hit finder", "heading"))
         row = QHBoxLayout()
         row.addWidget(label("Allowed missed hits"), 1)
-        self.miss.setFixedWidth(60)
+        self.miss.setFixedWidth(theme.grown(60))
         row.addWidget(self.miss)
         layout.addLayout(row)
         layout.addWidget(

@@ -9,6 +9,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QStackedWidget, QWidget
 from labeler.session.session import Session
 from labeler.window.live.board import LiveBoard
 from labeler.window.live.form import LiveForm
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import EmptyState
 from labeler.window.widgets.tab import Tab
 
@@ -33,7 +34,7 @@ class LiveView(Tab):
         self.form = LiveForm(session, self.watch)
         self.form.setObjectName("side")
         self.form.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.form.setFixedWidth(FORM_WIDTH)
+        self.form.setFixedWidth(theme.grown(FORM_WIDTH))
         self.empty, self.board = EmptyState(), LiveBoard(session, self.watch)
         self.right = QStackedWidget()
         self.right.addWidget(self.empty)

@@ -177,7 +177,7 @@ class MapCanvas(QWidget):
         """Rows in the order of drawing, and the colour (N,) of each."""
         legend, n = self._colouring.legend, len(self.shot_map.places)
         codes = self._colouring.codes if len(self._colouring.codes) == n else np.full(n, -1)
-        quiet = map_dots.mixed(theme.colour("faint"), ground, 0.45)
+        quiet = map_dots.mixed(theme.colour("disabled"), ground, 0.45)
         inks = [QColor(entry.colour) for entry in legend]
         if self.lit is not None:
             inks = [c if k == self.lit else quiet for k, c in enumerate(inks)]

@@ -38,7 +38,7 @@ class _Line(QAbstractButton):
         super().__init__()
         self.entry = entry
         self.setCheckable(True)
-        self.setFixedHeight(LINE)
+        self.setFixedHeight(theme.grown(LINE))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         said = f"{entry.text}: {entry.count:,} shots"
@@ -54,7 +54,7 @@ class _Line(QAbstractButton):
             painter.setBrush(theme.colour("select" if self.isChecked() else "hover"))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0, 1, 0, -1), 4, 4)
         painter.setBrush(QColor(self.entry.colour))
-        painter.drawEllipse(QRectF(8, LINE / 2 - 4.5, 9, 9))
+        painter.drawEllipse(QRectF(8, theme.grown(LINE) / 2 - 4.5, 9, 9))
         words = self.rect().adjusted(26, 0, -64, 0)
         number = self.rect().adjusted(0, 0, -8, 0)
         middle = Qt.AlignmentFlag.AlignVCenter
@@ -116,7 +116,7 @@ class ClusterCard(QAbstractButton):
         super().__init__()
         self.session, self.number, self.count, self.about = session, number, count, about
         self.typical = [int(row) for row in typical[:SHOWN]]
-        self.setFixedHeight(PICTURE + 34)
+        self.setFixedHeight(PICTURE + theme.grown(34))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         text = f"Cluster {number + 1}: {count:,} shots{', ' + about if about else ''}"
@@ -124,7 +124,7 @@ class ClusterCard(QAbstractButton):
         self.setToolTip(f"{text}. Click to select them")
 
     def sizeHint(self) -> QSize:
-        return QSize(220, PICTURE + 34)
+        return QSize(220, PICTURE + theme.grown(34))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
@@ -191,7 +191,7 @@ class ClusterList(QScrollArea):
             card.clicked.connect(lambda _, number=number: self.chosen.emit(number))
             self._box.insertWidget(number, card)
             self.cards.append(card)
-        self._inner.setMinimumHeight(len(self.cards) * (PICTURE + 38))
+        self._inner.setMinimumHeight(len(self.cards) * (PICTURE + theme.grown(38)))
 
     def _arrived(self, row: int) -> None:
         for card in self.cards:
@@ -209,9 +209,9 @@ class HoverCard(QFrame):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.title, self.text = label(role="heading"), label(role="muted", wrap=True)
-        self.text.setFixedWidth(PREVIEW)
+        self.text.setFixedWidth(theme.grown(PREVIEW))
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(9, PREVIEW + 16, 9, 9)
+        layout.setContentsMargins(9, theme.grown(PREVIEW) + 16, 9, 9)
         layout.setSpacing(1)
         layout.addWidget(self.title)
         layout.addWidget(self.text)
@@ -239,7 +239,7 @@ class HoverCard(QFrame):
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        where = QRectF(9, 9, PREVIEW, PREVIEW)
+        where = QRectF(9, 9, theme.grown(PREVIEW), theme.grown(PREVIEW))
         painter.fillRect(where, theme.colour("stage"))
         picture = picture_of(self.session, self.row)
         if picture is not None:

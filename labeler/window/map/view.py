@@ -32,6 +32,7 @@ from labeler.window.grid.tags import TagBar
 from labeler.window.map.canvas import MapCanvas
 from labeler.window.map.colours import MODES
 from labeler.window.map.side import ClusterList, HoverCard, Legend
+from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ChoiceField
 from labeler.window.widgets.parts import EmptyState, label
 from labeler.window.widgets.tab import Tab
@@ -131,7 +132,7 @@ class MapView(Tab):
         side = QWidget()
         side.setObjectName("side")
         side.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        side.setFixedWidth(SIDE_WIDTH)
+        side.setFixedWidth(theme.grown(SIDE_WIDTH))
         column = QVBoxLayout(side)
         column.setContentsMargins(12, 10, 8, 10)
         column.setSpacing(8)

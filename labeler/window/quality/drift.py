@@ -61,7 +61,7 @@ class DriftPage(Page):
 
     def _rate_field(self) -> ChoiceField:
         made = ChoiceField("How many shots come again, blind", list(RATES), self._set_rate)
-        made.setFixedWidth(84)
+        made.setFixedWidth(theme.grown(84))
         return made
 
     def _lay_out(self) -> None:

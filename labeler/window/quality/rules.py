@@ -41,6 +41,7 @@ class RulesPage(Page):
         holder.addLayout(self._column)
         holder.addStretch(1)
         area = QScrollArea()
+        area.setAccessibleName("All rules")
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setWidget(inside)
@@ -126,12 +127,12 @@ class RuleRow(QFrame):
         self.count = label()
         self.count.setFont(theme.numbers(self.font().pointSizeF() * 1.3))
         self.count.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.count.setFixedWidth(74)
+        self.count.setFixedWidth(theme.grown(74))
         self.bar = Bar()
         self.go, self.mend = QPushButton("Show in Label"), QPushButton("Mend all")
         self.go.clicked.connect(lambda: page.go(self.rule_index))
         self.mend.clicked.connect(lambda: page.mend(self.rule_index))
-        self.mark.setFixedWidth(44)
+        self.mark.setFixedWidth(theme.grown(44))
         words = QVBoxLayout()
         words.setSpacing(2)
         words.addWidget(self.text)
@@ -179,7 +180,7 @@ class Bar(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._share, self._ink = 0.0, "warning"
-        self.setFixedSize(QSize(120, 8))
+        self.setFixedSize(QSize(theme.grown(120), 8))
 
     def show_share(self, value: float, ink: str) -> None:
         """Show another share."""

@@ -65,7 +65,7 @@ class QualityView(Tab):
         side = QWidget()
         side.setObjectName("side")
         side.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        side.setFixedWidth(SIDE)
+        side.setFixedWidth(theme.grown(SIDE))
         column = QVBoxLayout(side)
         column.setContentsMargins(10, 16, 10, 12)
         column.setSpacing(3)

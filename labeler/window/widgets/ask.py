@@ -8,6 +8,7 @@ from PyQt6.QtCore import QEvent, QObject, Qt
 from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QWidget
 
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import focused, label, leave
 
 WIDTH = 440
@@ -34,7 +35,7 @@ class Ask(QFrame):
         layout.addWidget(label(question, "muted"))
         layout.addWidget(self.field, 1)
         layout.addWidget(self.refusal)
-        width = min(WIDTH, host.width() - 24)
+        width = min(theme.grown(WIDTH), host.width() - 24)
         self.setFixedWidth(width)
         self.adjustSize()
         self.move((host.width() - width) // 2, host.height() - self.height() - 18)

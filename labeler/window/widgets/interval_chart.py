@@ -60,7 +60,7 @@ class IntervalChart(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(420, ROW * len(self.rows) + 24)
+        return QSize(420, theme.grown(ROW) * len(self.rows) + 24)
 
     def _axis(self) -> QRectF:
         """Where shares are drawn."""
@@ -68,7 +68,9 @@ class IntervalChart(QWidget):
         names = max((metrics.horizontalAdvance(r.name) for r in self.rows), default=0)
         notes = max((metrics.horizontalAdvance(r.note) for r in self.rows), default=0)
         left, right = names + 24, notes + metrics.horizontalAdvance("0.00") + 40
-        return QRectF(left, 0, max(self.width() - left - right, 60), ROW * len(self.rows))
+        return QRectF(
+            left, 0, max(self.width() - left - right, 60), theme.grown(ROW) * len(self.rows)
+        )
 
     def _x(self, value: float) -> float:
         axis = self._axis()
@@ -98,7 +100,7 @@ class IntervalChart(QWidget):
             painter.drawLine(QPointF(x, 0), QPointF(x, axis.bottom()))
 
     def _paint_row(self, painter: QPainter, axis: QRectF, k: int, row: Interval) -> None:
-        area = QRect(0, ROW * k, self.width(), ROW)
+        area = QRect(0, theme.grown(ROW) * k, self.width(), theme.grown(ROW))
         if k == self.current:
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(theme.colour("select"))
@@ -123,7 +125,7 @@ class IntervalChart(QWidget):
         painter.drawEllipse(QPointF(self._x(row.value), y), 4.5, 4.5)
         painter.setFont(theme.numbers(self.font().pointSizeF()))
         painter.setPen(theme.colour("strong"))
-        number = QRectF(axis.right() + 12, area.top(), 60, ROW)
+        number = QRectF(axis.right() + 12, area.top(), 60, theme.grown(ROW))
         painter.drawText(number, middle, row.text or share(row.value))
 
     def choose(self, k: int) -> None:
@@ -135,7 +137,7 @@ class IntervalChart(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         if event is not None:
-            self.choose(int(event.position().y()) // ROW)
+            self.choose(int(event.position().y()) // theme.grown(ROW))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         by = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key())) if event else None
@@ -146,6 +148,6 @@ class IntervalChart(QWidget):
 
     def event(self, event: QEvent | None) -> bool:
         if event is not None and event.type() == QEvent.Type.ToolTip:
-            k = int(event.pos().y()) // ROW  # type: ignore[attr-defined]
+            k = int(event.pos().y()) // theme.grown(ROW)  # type: ignore[attr-defined]
             self.setToolTip(self.rows[k].tip if 0 <= k < len(self.rows) else "")
         return super().event(event)

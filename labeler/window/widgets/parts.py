@@ -130,7 +130,7 @@ class EmptyState(QWidget):
         set_role(self.button, "main")
         centre = Qt.AlignmentFlag.AlignHCenter
         column = QWidget()
-        column.setFixedWidth(460)
+        column.setFixedWidth(theme.grown(460))
         inside = QVBoxLayout(column)
         inside.setSpacing(14)
         inside.addWidget(self.title)
@@ -212,7 +212,7 @@ class Elided(QLabel):
     def __init__(self) -> None:
         super().__init__()
         self.whole = ""
-        self.setMinimumWidth(40)
+        self.setMinimumWidth(theme.grown(40))
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def show_text(self, text: str) -> None:

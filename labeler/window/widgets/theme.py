@@ -13,14 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QByteArray, QRectF, Qt
-from PyQt6.QtGui import QColor, QFont, QIcon, QPainter, QPalette, QPixmap
+from PyQt6.QtGui import QColor, QFont, QFontInfo, QIcon, QPainter, QPalette, QPixmap
 from PyQt6.QtSvg import QSvgRenderer
 from PyQt6.QtWidgets import QApplication, QLabel, QProxyStyle
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours by what they are for."""
+    """Colours by what they are for: grounds, lines, inks, signs.
+
+    Every ink has a contrast of 4.5 on the grounds where it stands; `rim`, the border of what takes
+    input, has 3. What is `disabled` needs none.
+    """
 
     name: str
     window: str
@@ -36,11 +40,13 @@ class Theme:
     select: str
     line: str
     edge: str
+    rim: str
     scroll: str
     strong: str
     text: str
     muted: str
     faint: str
+    disabled: str
     accent: str
     accent_hover: str
     accent_text: str
@@ -65,11 +71,13 @@ DARK = Theme(
     select="#2f3d4f",
     line="#2d2d2f",
     edge="#3c3c3f",
+    rim="#74747a",
     scroll="#434347",
     strong="#f4f4f5",
     text="#d4d4d6",
-    muted="#97979c",
-    faint="#6a6a70",
+    muted="#a5a5aa",
+    faint="#919199",
+    disabled="#6a6a70",
     accent="#5b9fe3",
     accent_hover="#72afea",
     accent_text="#7bb4ee",
@@ -93,19 +101,23 @@ LIGHT = Theme(
     select="#d5e5f7",
     line="#e0e0e2",
     edge="#cbcbcf",
+    rim="#89898c",
     scroll="#c3c3c8",
     strong="#0e0e10",
     text="#2a2a2d",
-    muted="#66666c",
-    faint="#96969c",
+    muted="#606066",
+    faint="#6c6c70",
+    disabled="#96969c",
     accent="#1f6fc0",
     accent_hover="#185c9f",
     accent_text="#175ea6",
     on_accent="#ffffff",
-    warning="#9a6400",
+    warning="#925e00",
     error="#b8321f",
-    good="#1f7a4d",
+    good="#1e784b",
 )
+TITLE, FIELD = 1.6, 1.4
+"""Letters of titles, and of a field that stands alone, to those of the system."""
 THEMES = {t.name: t for t in (DARK, LIGHT)}
 _current = DARK
 
@@ -167,7 +179,7 @@ def _palette(theme: Theme) -> QPalette:
     }.items():
         palette.setColor(role, QColor(name))
     for role in (roles.WindowText, roles.Text, roles.ButtonText):
-        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.faint))
+        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(theme.disabled))
     return palette
 
 
@@ -181,6 +193,8 @@ def _style_sheet(theme: Theme) -> str:
     names = asdict(theme) | {
         name: _resource("style", f"{file}.svg").as_posix() for name, file in drawings.items()
     }
+    size = QApplication.font().pointSizeF()
+    names |= {"title_size": f"{TITLE * size:.3g}pt", "field_size": f"{FIELD * size:.3g}pt"}
     for name in sorted(names, key=len, reverse=True):  # longest first: on_accent before accent
         sheet = sheet.replace(f"@{name}", names[name])
     return sheet
@@ -194,8 +208,8 @@ def icon(name: str, of: str = "text") -> QIcon:
     found = QIcon()
     for size in (16, 20, 24, 32, 48):
         found.addPixmap(drawing(f"icons/{name}.svg", size, getattr(_current, of)))
-        faint = drawing(f"icons/{name}.svg", size, _current.faint)
-        found.addPixmap(faint, QIcon.Mode.Disabled)
+        grey = drawing(f"icons/{name}.svg", size, _current.disabled)
+        found.addPixmap(grey, QIcon.Mode.Disabled)
     return found
 
 
@@ -222,6 +236,11 @@ def draw(painter: QPainter, path: str, where: QRectF, ink: str) -> None:
     picture = drawing(path, max(1, round(where.width() * ratio)), ink)
     if not picture.isNull():
         painter.drawPixmap(where, picture, QRectF(picture.rect()))
+
+
+def grown(pixels: float) -> int:
+    """Pixels that fit letters of 12 pixels, for the letters in use; never fewer."""
+    return round(pixels * max(1.0, QFontInfo(QApplication.font()).pixelSize() / 12))
 
 
 def font(points: float, bold: bool = False) -> QFont:

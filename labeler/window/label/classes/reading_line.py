@@ -70,7 +70,7 @@ class ReadingLine(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(240, HEIGHT)
+        return QSize(240, theme.grown(HEIGHT))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)

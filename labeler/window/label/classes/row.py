@@ -44,10 +44,11 @@ class ClassRow(QAbstractButton):
     def __init__(self, kind: Class, indent: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.kind = kind
-        self.row_height = HEIGHT[0]
+        self.row_height = theme.grown(HEIGHT[0])
         self.indent = 12 if indent else 0
         self.standing = RowState()
         self.key = kind.key
+        self.setCheckable(True)  # so that a screen reader says pressed or not
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
@@ -65,7 +66,7 @@ class ClassRow(QAbstractButton):
 
     def set_height(self, points: int) -> None:
         """Use the room that there is."""
-        self.row_height = min(max(points, HEIGHT[0]), HEIGHT[1])
+        self.row_height = min(max(points, theme.grown(HEIGHT[0])), theme.grown(HEIGHT[1]))
         self.updateGeometry()
 
     def apply_theme(self) -> None:
@@ -78,12 +79,16 @@ class ClassRow(QAbstractButton):
         self.standing = standing
         self.eye.setVisible(standing.probability is not None and standing.has_heat)
         self.eye.setChecked(standing.heat)
+        self.setChecked(self._is_on())
         self.apply_theme()
-        said = "suggested" if standing.suggested else standing.mark
+        said = standing.mark + ", suggested" * standing.suggested
         if standing.probability is not None:
             said += f", model {standing.probability:.2f}"
         self.setAccessibleName(f"{self.kind.name}: {said}")
         self.setAccessibleDescription(self.kind.help)
+
+    def nextCheckState(self) -> None:
+        """A click changes nothing here: whoever decides calls `stand`."""
 
     def sizeHint(self) -> QSize:
         return QSize(250, self.row_height)
@@ -105,8 +110,9 @@ class ClassRow(QAbstractButton):
         self._paint_ground(painter)
         middle = self.height() / 2
         x = 11.0 + self.indent
-        self._paint_key(painter, QRectF(x, middle - 9, 18, 18))
-        x += 24
+        cap = theme.grown(18)
+        self._paint_key(painter, QRectF(x, middle - cap / 2, cap, cap))
+        x += cap + 6
         self._paint_mark(painter, QPointF(x + 8, middle))
         x += 22
         side = float(min(self.height() - 14, 32))
@@ -157,14 +163,16 @@ class ClassRow(QAbstractButton):
 
     def _paint_name(self, painter: QPainter, left: float) -> None:
         probability = self.standing.probability
-        right = self.width() - (70 if probability is not None else 12)
+        number = theme.grown(34)
+        right = self.width() - (36 + number if probability is not None else 12)
         height = self.height()
         size = self.font().pointSizeF()
         painter.setFont(theme.font(size, bold=self._is_on()))
         painter.setPen(theme.colour("strong" if self._is_on() else "text"))
         if self.standing.mark == "absent":
             painter.setPen(theme.colour("muted"))
-        top, room = (height / 2 - 17, 22.0) if probability is not None else (0.0, float(height))
+        room = theme.grown(22.0) if probability is not None else height
+        top = height / 2 - room + 5 if probability is not None else 0
         box = QRectF(left, top, right - left, room)
         name = painter.fontMetrics().elidedText(
             self.kind.name, Qt.TextElideMode.ElideMiddle, int(box.width())
@@ -181,7 +189,7 @@ class ClassRow(QAbstractButton):
         painter.drawRoundedRect(bar, 2, 2)
         painter.setFont(theme.numbers(size * 0.92))
         painter.setPen(theme.colour("text" if probability >= 0.5 else "muted"))
-        box = QRectF(right, 0, 34, height)
+        box = QRectF(right, 0, number, height)
         text = f"{probability:.2f}".replace("0.", ".", 1)
         painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
 

@@ -42,7 +42,7 @@ class ShotCard(QFrame):
         self.session = session
         self.setObjectName("foot")
         self.setAccessibleName("This shot")
-        self.setFixedHeight(HEIGHT)
+        self.setFixedHeight(theme.grown(HEIGHT))
         self._class: Class | None = None
         self._picture = Schematic(72)
         self._heading = QLabel()

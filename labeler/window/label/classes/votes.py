@@ -14,6 +14,7 @@ from labeler.project.store.records import LABELLED
 from labeler.quality import adjudication
 from labeler.quality.agreement import Readers
 from labeler.session.session import Session
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label, set_role
 from model.errors import InputError
 
@@ -33,7 +34,7 @@ class VotesCard(QFrame):
         self.setObjectName("popup")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName("Who said what")
-        self.setFixedWidth(WIDTH)
+        self.setFixedWidth(theme.grown(WIDTH))
         self.grid = QGridLayout()
         self.grid.setHorizontalSpacing(10)
         self.grid.setVerticalSpacing(5)

@@ -45,7 +45,7 @@ class LevelsPane(QWidget):
         self.setObjectName("side")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName("Histogram and levels")
-        self.setFixedWidth(WIDTH)
+        self.setFixedWidth(theme.grown(WIDTH))
         self.auto = QToolButton()
         self.auto.setProperty("role", "field")
         self.auto.setText("Auto")

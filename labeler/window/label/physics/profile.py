@@ -81,7 +81,12 @@ class ProfilePane(Pane):
     # -- where it lies -------------------------------------------------------------------------
 
     def _plot(self, area: QRectF) -> QRectF:
-        return area.adjusted(LEFT, 3 if area.height() < LOW else TOP, -3, -BOTTOM)
+        return area.adjusted(
+            theme.grown(LEFT),
+            3 if area.height() < LOW else theme.grown(TOP),
+            -3,
+            -theme.grown(BOTTOM),
+        )
 
     def _x(self, radius: float, plot: QRectF) -> float:
         assert self.shown is not None
@@ -117,7 +122,7 @@ class ProfilePane(Pane):
             painter.setPen(QPen(theme.colour("line"), 1))
             painter.drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y))
             painter.setPen(theme.colour("muted"))
-            box = QRectF(area.left(), y - 7, LEFT - 5, 14)
+            box = QRectF(area.left(), y - theme.grown(7), theme.grown(LEFT) - 5, theme.grown(14))
             painter.drawText(box, right, short(10.0**decade))
         centre = int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
         for radius, text in self._ticks(plot):
@@ -125,7 +130,12 @@ class ProfilePane(Pane):
             painter.setPen(QPen(theme.colour("edge"), 1))
             painter.drawLine(QPointF(x, plot.bottom()), QPointF(x, plot.bottom() + 3))
             painter.setPen(theme.colour("muted"))
-            box = QRectF(min(x, plot.right() - 12) - 30, plot.bottom() + 2, 60, BOTTOM)
+            box = QRectF(
+                min(x, plot.right() - 12) - theme.grown(30),
+                plot.bottom() + 2,
+                theme.grown(60),
+                theme.grown(BOTTOM),
+            )
             painter.drawText(box, centre, text)
 
     def _ticks(self, plot: QRectF) -> list[tuple[float, str]]:
@@ -189,7 +199,7 @@ class ProfilePane(Pane):
 
         In a low strip both at the right.
         """
-        head = QRectF(plot.left(), area.top() - 2, plot.width(), TOP)
+        head = QRectF(plot.left(), area.top() - 2, plot.width(), theme.grown(TOP))
         middle = Qt.AlignmentFlag.AlignVCenter
         under = "" if spot is None else GAP.join(self._under(spot.radii[-1]))
         width = painter.fontMetrics().horizontalAdvance(self._words + GAP + under)

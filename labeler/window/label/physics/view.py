@@ -21,6 +21,7 @@ from labeler.window.label.physics.cursor import PatternMarks, PhysicsPointer
 from labeler.window.label.physics.pane import LEAST, Pane, Shown
 from labeler.window.label.physics.pictures import CorrelationPane, SymmetryPane, UnwrapPane
 from labeler.window.label.physics.profile import ProfilePane
+from labeler.window.widgets import theme
 from model.errors import InputError
 from model.physics import profiles
 from model.shots.layouts import Geometry
@@ -84,7 +85,9 @@ class PhysicsPanes(QWidget):
         """Take a share of a window of this size."""
         if self.session.display.panes.beside:
             self.setMaximumHeight(16_777_215)
-            self.setFixedWidth(min(max(round(WIDTH_SHARE * width), NARROWEST), WIDEST))
+            self.setFixedWidth(
+                min(max(round(WIDTH_SHARE * width), theme.grown(NARROWEST)), theme.grown(WIDEST))
+            )
             for pane in self.panes.values():
                 pane.setMinimumWidth(LEAST)
         else:
@@ -98,9 +101,9 @@ class PhysicsPanes(QWidget):
     def _strip_height(self, height: int) -> int:
         """Of the strip below the pattern in a window of this height."""
         chosen = self.session.display.panes
-        whole = min(max(round(HEIGHT_SHARE * height), LOWEST), HIGHEST)
+        whole = min(max(round(HEIGHT_SHARE * height), theme.grown(LOWEST)), theme.grown(HIGHEST))
         pictures = any(getattr(chosen, name) for name in self.panes if name != ProfilePane.name)
-        return whole if pictures else max(whole - CURVE_LESS, LOWEST - CURVE_LESS)
+        return whole if pictures else max(whole - CURVE_LESS, theme.grown(LOWEST) - CURVE_LESS)
 
     # -- following the shot ----------------------------------------------------------------------
 

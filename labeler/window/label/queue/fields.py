@@ -181,7 +181,7 @@ class Chips(QWidget):
         chip.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         chip.setSizePolicy(self._across, QSizePolicy.Policy.Fixed)
         metrics = chip.fontMetrics()
-        shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, CHIP_WIDTH)
+        shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, theme.grown(CHIP_WIDTH))
         chip.setText(theme.shown(shown))
         chip.setToolTip(f"{text}\nA click takes this condition away")
         chip.setAccessibleName(f"Condition {text}, take away")

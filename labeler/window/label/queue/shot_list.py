@@ -94,8 +94,8 @@ def _column(model: QueueModel, delegate: QStyledItemDelegate) -> QTableView:
     rows.hide()
     columns.hide()
     rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-    rows.setMinimumSectionSize(ROW_HEIGHT)
-    rows.setDefaultSectionSize(ROW_HEIGHT)
+    rows.setMinimumSectionSize(theme.grown(ROW_HEIGHT))
+    rows.setDefaultSectionSize(theme.grown(ROW_HEIGHT))
     columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
     view.setFrameShape(QFrame.Shape.NoFrame)
     view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
@@ -133,7 +133,7 @@ class ShotDelegate(QStyledItemDelegate):
         self._wrong: dict[tuple[int, int], bool] = {}
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        return QSize(160, ROW_HEIGHT)
+        return QSize(160, theme.grown(ROW_HEIGHT))
 
     def paint(
         self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex

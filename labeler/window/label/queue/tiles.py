@@ -158,7 +158,7 @@ class TileDelegate(QStyledItemDelegate):
             del self._drawn[key]
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        return QSize(self.side + GAP, self.side + CAPTION + GAP)
+        return QSize(self.side + GAP, self.side + theme.grown(CAPTION) + GAP)
 
     def paint(
         self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
@@ -282,8 +282,8 @@ class TileDelegate(QStyledItemDelegate):
         self, painter: QPainter, box: QRectF, tile: Tile, option: QStyleOptionViewItem
     ) -> None:
         session, points = self.session, option.font.pointSizeF()
-        line = QRectF(box.left(), box.top(), box.width(), 19)
-        second = line.translated(0, 18)
+        line = QRectF(box.left(), box.top(), box.width(), theme.grown(19))
+        second = line.translated(0, theme.grown(18))
         middle, right = Qt.AlignmentFlag.AlignVCenter, Qt.AlignmentFlag.AlignRight
         if tile.kind == PLAIN:
             painter.setPen(theme.colour("text"))
@@ -302,7 +302,7 @@ class TileDelegate(QStyledItemDelegate):
             kind = session.labels.taxonomy.classes[tile.kind]
             mark = QRectF(line.left(), line.center().y() - 4, 8, 8)
             painter.fillRect(mark, QColor(kind.colour))
-            left = line.adjusted(14, 0, -34, 0)
+            left = line.adjusted(14, 0, -theme.grown(34), 0)
             name = kind.name
             if tile.against is not None:
                 name += f", not {session.labels.taxonomy.names[tile.against]}"

@@ -1,0 +1,347 @@
+"""Everybody can use the window: names and states are spoken, contrast holds, colours differ for
+colour-blind eyes, letters twice as large are not cut, and no dialog needs a mouse."""
+
+from __future__ import annotations
+
+import tomllib
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QColor, QFont
+from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QToolButton,
+    QWidget,
+)
+
+from labeler.window.commands.keys import KeySheet
+from labeler.window.dialogs.accept_sure import AcceptSure
+from labeler.window.dialogs.classes import ClassesDialog
+from labeler.window.dialogs.long_work import LongWork
+from labeler.window.dialogs.new_project import NewProject
+from labeler.window.dialogs.people import PeopleDialog
+from labeler.window.dialogs.preparation import PreparationDialog
+from labeler.window.dialogs.restore import RestoreDialog
+from labeler.window.dialogs.settings_page import SettingsPage
+from labeler.window.frame.guide import Guide
+from labeler.window.frame.notes import LogDialog
+from labeler.window.label.classes.row import MARKS, ClassRow, RowState
+from labeler.window.main_window import TABS, MainWindow
+from labeler.window.map.colours import BLUE_TO_YELLOW, OKABE_ITO
+from labeler.window.settings import Settings
+from labeler.window.widgets import theme
+from labeler.window.widgets.manual import Manual
+from labeler.window.widgets.parts import Elided
+from model.preprocessing.display import COLORMAPS, colormap
+from model.taxonomy.taxonomy import Class
+from tests.helpers.runs import give_roles, make_project, make_run
+from tests.helpers.window_parts import make_session
+
+ROOT = Path(__file__).parents[3]
+DIALOGS = {
+    "classes": lambda w, folder: ClassesDialog(w.session, w),
+    "batch jobs": lambda w, folder: LongWork(w.session, w.settings, w),
+    "new project": lambda w, folder: NewProject([folder / "shots.h5"], w),
+    "annotators": lambda w, folder: PeopleDialog(w.session, w),
+    "preprocessing": lambda w, folder: PreparationDialog(w.session, w),
+    "backups": lambda w, folder: RestoreDialog(w.session, w),
+    "keys": lambda w, folder: KeySheet(w.actions_.keymap, w),
+    "messages": lambda w, folder: LogDialog([], w),
+    "manual": lambda w, folder: Manual(w),
+    "settings": lambda w, folder: SettingsPage(
+        w.settings, w.refused_keys, w.apply_settings, w.show_keys, w
+    ),
+}
+
+
+def make_window(qapp, folder):
+    """A window on a project with labels and a run, so that no view is empty."""
+    theme.apply(qapp, "dark")
+    with make_project(folder) as project:
+        give_roles(project)
+        project.current_run = make_run(project)
+        make_run(project, 0.5)
+        week = project.folder
+    return MainWindow(make_session(week), Settings(folder / "settings.toml"))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("accessible")
+
+
+@pytest.fixture(scope="module")
+def window(qapp, place):
+    window = make_window(qapp, place)
+    window.resize(1280, 800)
+    window.show()
+    yield window
+    window.close()
+    window.deleteLater()
+    qapp.setStyleSheet("")
+
+
+def views(window):
+    """Brings every view, and every page of it, to the front in turn; yields its name."""
+    for tab in TABS:
+        window.show_tab(tab)
+        view = window.views[tab]
+        for page in getattr(view, "buttons", {"": None}) if tab == "Quality" else [""]:
+            if page:
+                view.show_page(page)
+            yield f"{tab} {page}".strip()
+
+
+# -- what is spoken --------------------------------------------------------------------------------
+
+
+def spoken(widget):
+    """The name that a screen reader says, as Qt's bridge makes it."""
+    text = widget.accessibleName()
+    text = text or (widget.text() if isinstance(widget, QAbstractButton) else "")
+    return text or (widget.windowTitle() if widget.isWindow() else "")
+
+
+def unnamed(root):
+    """Widgets that take the keys and say nothing."""
+    inner = (QComboBox, QAbstractSpinBox)
+    named = {label.buddy() for label in root.findChildren(QLabel)}
+    return [
+        (type(widget).__name__, type(widget.parentWidget()).__name__)
+        for widget in root.findChildren(QWidget)
+        if widget.focusPolicy() != Qt.FocusPolicy.NoFocus
+        and widget.isVisibleTo(root)
+        and widget.focusProxy() is None
+        and not isinstance(widget.parentWidget(), inner)
+        and not widget.objectName().startswith("qt_")
+        and not spoken(widget).strip()
+        and widget not in named
+    ]
+
+
+def test_everything_that_takes_keys_in_a_view_has_a_name(window):
+    assert {name: found for name in views(window) if (found := unnamed(window))} == {}
+
+
+@pytest.mark.parametrize("name", DIALOGS)
+def test_everything_that_takes_keys_in_a_dialog_has_a_name(window, place, name):
+    dialog = DIALOGS[name](window, place)
+    dialog.show()
+    assert unnamed(dialog) == []
+    dialog.close()
+    dialog.deleteLater()
+
+
+def test_the_first_page_the_card_and_the_guide_have_names(window):
+    assert unnamed(window.start) == []
+    window.show_guide()
+    for made in (AcceptSure(window.session, window.label), *window.findChildren(Guide)):
+        assert made.accessibleName()
+        assert unnamed(made) == []
+        made.hide()
+        made.deleteLater()
+
+
+def test_a_class_row_says_each_of_its_states(qapp):
+    row = ClassRow(Class("Round"), indent=False)
+    for mark in MARKS:
+        row.stand(RowState(mark))
+        assert row.accessibleName() == f"Round: {mark}"
+    row.stand(RowState("undecided", suggested=True, probability=0.912))
+    assert row.accessibleName() == "Round: undecided, suggested, model 0.91"
+    assert row.isCheckable()
+    assert not row.isChecked()
+    row.stand(RowState("implied"))
+    assert row.isChecked()
+    row.deleteLater()
+
+
+# -- colours ---------------------------------------------------------------------------------------
+
+
+def light_of(colour):
+    """(3,) linear RGB of "#rrggbb"."""
+    value = np.array(QColor(colour).getRgbF()[:3])
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one, other):
+    """WCAG 2: (L + 0.05) of the lighter over that of the darker."""
+    low, high = sorted(float(light_of(c) @ (0.2126, 0.7152, 0.0722)) for c in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+GROUNDS = ("window", "panel", "card", "field", "button", "popup", "banner")
+INKS = ("strong", "text", "muted", "faint", "accent_text", "warning", "error", "good")
+ON_SELECTED = ("strong", "text", "muted", "accent_text")
+
+
+@pytest.mark.parametrize("kind", theme.THEMES.values(), ids=lambda kind: kind.name)
+def test_the_contrast_of_text_is_4_5_and_that_of_borders_of_input_3(kind):
+    pairs = [(ink, ground, 4.5) for ink in INKS for ground in GROUNDS]
+    pairs += [(ink, ground, 4.5) for ink in ON_SELECTED for ground in ("hover", "select")]
+    pairs += [("on_accent", "accent", 4.5), ("on_accent", "accent_hover", 4.5)]
+    pairs += [(sign, ground, 3.0) for sign in ("rim", "accent") for ground in GROUNDS[:6]]
+    found = {(ink, on): round(contrast(getattr(kind, ink), getattr(kind, on)), 2)
+             for ink, on, least in pairs
+             if contrast(getattr(kind, ink), getattr(kind, on)) < least}  # fmt: skip
+    assert found == {}
+
+
+DEFICIENCIES = {
+    "none": np.eye(3),
+    "protan": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216),
+               (-0.003882, -0.048116, 1.051998)),
+    "deutan": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413),
+               (-0.011820, 0.042940, 0.968881)),
+    "tritan": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602),
+               (0.004733, 0.691367, 0.303900)),
+}  # fmt: skip
+"""Machado, Oliveira, Fernandes 2009, severity 1, on linear RGB."""
+XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750),
+       (0.0193339, 0.1191920, 0.9503041))  # fmt: skip
+
+
+def lab_of(light):
+    """(3,) CIE L*a*b* of linear RGB."""
+    x, y, z = np.array(XYZ) @ np.clip(light, 0, 1) / (0.95047, 1, 1.08883)
+    f = [np.cbrt(v) if v > 0.008856 else 7.787 * v + 16 / 116 for v in (x, y, z)]
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def nearest(colours, deficiency):
+    """The smallest distance (CIE 1976) between two of the colours, and these two."""
+    seen = [lab_of(np.array(DEFICIENCIES[deficiency]) @ light_of(c)) for c in colours]
+    return min((float(np.linalg.norm(seen[a] - seen[b])), colours[a], colours[b])
+               for a, b in combinations(range(len(colours)), 2))  # fmt: skip
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+@pytest.mark.parametrize("palette", ["helium", "cxidb", "map"])
+def test_no_two_colours_of_a_palette_look_alike_to_any_eye(palette, deficiency):
+    """Four times what is just noticeable; and never is colour the only sign."""
+    colours = list(OKABE_ITO)
+    if palette != "map":
+        text = (ROOT / f"resources/taxonomies/{palette}.toml").read_text("utf-8")
+        colours = [c["colour"] for c in tomllib.loads(text)["class"] if c.get("colour")]
+    assert nearest(colours, deficiency)[0] > 9
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_more_is_lighter_in_every_colormap_to_any_eye(deficiency):
+    maps = {name: [f"#{c & 0xFFFFFF:06x}" for c in colormap(name)[::15]] for name in COLORMAPS}
+    maps["numbers"] = list(BLUE_TO_YELLOW)
+    maps["inverted gray"] = maps["inverted gray"][::-1]
+    for name, colours in maps.items():
+        seen = [lab_of(np.array(DEFICIENCIES[deficiency]) @ light_of(c))[0] for c in colours]
+        assert (np.diff(seen) > 0).all(), name
+
+
+# -- letters twice as large ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def large(qapp, tmp_path_factory):
+    """A window with letters of 200 %, on a screen of 1920 x 1080."""
+    before, folder = qapp.font(), tmp_path_factory.mktemp("large")
+    font = QFont(before)
+    font.setPointSizeF(2 * before.pointSizeF())
+    qapp.setFont(font)
+    window = make_window(qapp, folder)
+    window.resize(1920, 1080)
+    window.show()
+    yield window, folder
+    window.close()
+    window.deleteLater()
+    qapp.setStyleSheet("")
+    qapp.setFont(before)
+
+
+def shows_text(button):
+    icon_alone = Qt.ToolButtonStyle.ToolButtonIconOnly
+    is_tool = isinstance(button, QToolButton) and not button.icon().isNull()
+    return bool(button.text()) and not (is_tool and button.toolButtonStyle() == icon_alone)
+
+
+def cut(root):
+    """Texts that have less room than their letters need."""
+    found = set()
+    for widget in root.findChildren(QWidget):
+        if not widget.isVisibleTo(root) or isinstance(widget, Elided):
+            continue
+        metrics, room = widget.fontMetrics(), widget.contentsRect()
+        if isinstance(widget, QLabel) and widget.text() and widget.pixmap().isNull():
+            lines = widget.text().replace("&", "" if widget.buddy() else "&").split("\n")
+            high = metrics.height() * len(lines)
+            wide = max(metrics.horizontalAdvance(line) for line in lines)
+            if widget.wordWrap():
+                high, wide = widget.heightForWidth(widget.width()), 0
+        elif isinstance(widget, (QComboBox, QAbstractSpinBox, QLineEdit)):
+            high, wide = metrics.height(), 0
+        elif isinstance(widget, (QPushButton, QToolButton, QCheckBox)) and shows_text(widget):
+            high, wide = metrics.height(), metrics.horizontalAdvance(widget.text())
+        else:
+            continue
+        if high > room.height() + 1 or wide > room.width() + 1:
+            text = getattr(widget, "text", lambda: "")() or widget.accessibleName()
+            found.add((type(widget).__name__, text, wide, room.width(), high, room.height()))
+    return found
+
+
+def test_letters_twice_as_large_are_not_cut_in_any_view(large):
+    window, _ = large
+    for name in views(window):
+        QApplication.processEvents()
+        assert (name, cut(window)) == (name, set())
+
+
+@pytest.mark.parametrize("name", DIALOGS)
+def test_letters_twice_as_large_are_not_cut_in_any_dialog(large, name):
+    dialog = DIALOGS[name](*large)
+    dialog.show()
+    dialog.resize(dialog.size().expandedTo(dialog.sizeHint()))  # the screen of the tests is small
+    QApplication.processEvents()
+    assert cut(dialog) == set()
+    dialog.close()
+    dialog.deleteLater()
+
+
+# -- without a mouse -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DIALOGS)
+def test_tab_reaches_everything_in_a_dialog_and_escape_closes_it(window, place, qtbot, name):
+    dialog = DIALOGS[name](window, place)
+    assert isinstance(dialog, QDialog)
+    dialog.show()
+    dialog.activateWindow()
+    qtbot.waitUntil(dialog.isActiveWindow)
+    wanted = {
+        widget
+        for widget in dialog.findChildren(QWidget)
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+        and widget.isVisibleTo(dialog)
+        and widget.isEnabled()
+        and widget.focusProxy() is None
+        and not widget.objectName().startswith("qt_")
+    }
+    reached = set()
+    for _ in range(2 * len(wanted) + 2):
+        reached.add(dialog.focusWidget())
+        QTest.keyClick(dialog.focusWidget() or dialog, Qt.Key.Key_Tab)
+    assert {spoken(w) or type(w).__name__ for w in wanted - reached} == set()
+    QTest.keyClick(dialog.focusWidget() or dialog, Qt.Key.Key_Escape)
+    assert not dialog.isVisible()
+    dialog.deleteLater()
