@@ -99,6 +99,7 @@ class SourcesDialog(QDialog):
         held = QWidget()
         held.setLayout(self._page)
         area = QScrollArea()
+        area.setAccessibleName("All files")
         area.setWidget(held)
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)

@@ -59,6 +59,8 @@ ABOUT = {
     "LongWork": "batch-jobs",
     "PeopleDialog": "annotators",
     "ClassesDialog": "classes",
+    "ClassForm": "classes",
+    "SourcesDialog": "new-project#files-of-the-project",
     "RestoreDialog": "backups",
     "SettingsPage": "settings",
     "Guide": "start#guided-first-label",
