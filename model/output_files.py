@@ -44,7 +44,8 @@ def check_place(out: Path, sources: Iterable[Path], need: int = 0, force: bool =
     need_folder(out)
     free = shutil.disk_usage(out.parent).free
     if free < need:
-        what = f"it needs {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free there"
+        unit, name = (1e9, "GB") if need >= 1e9 else (1e6, "MB")
+        what = f"it needs {need / unit:.1f} {name}, and {free / unit:.1f} {name} are free there"
         raise InputError(what, file=out, mend="Choose another disk.")
 
 

@@ -1,10 +1,13 @@
-"""What a run says about every shot: memory-maps `predictions.h5` and answers by array look-up.
+"""What a run says about every shot: looks it up in `predictions.h5`, row by row where it is large.
 
 Never loads torch and never computes anything that needs a network. Classes are matched by name.
 """
 
 from __future__ import annotations
 
+import os
+import threading
+import weakref
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,7 +50,7 @@ class Predictions(Reading):
 
     `probabilities` (N, C) float32; `thresholds` (C,); `known` (C,) False for classes that the run
     never learnt (their probability is 0); `readable` (N,) False for shots that it could not read;
-    `embeddings` (N, D) and `role` (N,) as written; `field` the part of a shot that the network
+    `role` (N,) as written; `field` the part of a shot that the network
     saw, `cells_box` the part that the cells of its heatmaps tile; `input` what it looks at: the
     pattern, or its correlation map; `run` and `recipe` by name.
     """
@@ -72,14 +75,14 @@ class Predictions(Reading):
         self.decided: Flags = np.zeros((n, c), bool)
         for start in range(0, n, AT_ONCE):
             self._take(file, ours, slice(start, start + AT_ONCE))
-        self.embeddings = _mapped(path, file["embeddings"])
-        self._maps: dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any] | None]] = {}
+        self._bytes = _Bytes(path)
+        self._maps: dict[str, tuple[_Rows, _Rows | None]] = {}
         for form in FORMS:
             maps, scale = names_of_form(form)
             if maps in file:
-                scales = _mapped(path, file[scale]) if scale in file else None
-                self._maps[form] = (_mapped(path, file[maps]), scales)
-        self._logits = _mapped(path, file["logits"]) if "logits" in file else None
+                scales = _Rows(file[scale], self._bytes) if scale in file else None
+                self._maps[form] = (_Rows(file[maps], self._bytes), scales)
+        self._logits = _Rows(file["logits"], self._bytes) if "logits" in file else None
         self.role = file["role"][()] if "role" in file else np.zeros(n, np.uint8)
         self.field = _box(file.attrs.get("field", FULL_FIELD))
         self.cells_box = _box(file.attrs.get("cells", self.field))
@@ -92,11 +95,11 @@ class Predictions(Reading):
         if FORMS[0] not in self._maps:
             raise ValueError("it has no heatmaps")
         for heat, scales in self._maps.values():
-            if heat.ndim != 4 or heat.shape[:2] != (n, len(names)):
+            if len(heat.shape) != 4 or heat.shape[:2] != (n, len(names)):
                 raise ValueError(f"heatmaps have shape {heat.shape}")
             if scales is not None and scales.shape != (n, len(names)):
                 raise ValueError(f"scales of heatmaps have shape {scales.shape}")
-        if not len(self.embeddings) == len(self.readable) == len(self._shift) == n:
+        if not len(file["embeddings"]) == len(self.readable) == len(self._shift) == n:
             raise ValueError("its parts have different lengths")
 
     @classmethod
@@ -168,8 +171,13 @@ class Predictions(Reading):
         if column < 0 or not self.readable[row]:
             return np.zeros(self.grid, np.float32)
         heat, scales = self._maps.get(form) or self._maps[FORMS[0]]
-        scale = 1 if scales is None else scales[row, column]
-        return np.asarray(heat[row, column], np.float32) * np.float32(scale)
+        scale = 1 if scales is None else scales.of(row)[column]
+        return np.asarray(heat.of(row)[column], np.float32) * np.float32(scale)
+
+    @property
+    def trouble(self) -> str:
+        """What became of the file since it was opened; '' while it is whole."""
+        return "" if self._bytes.are_there() else f"{self.path.name} was cut short. {AGAIN}"
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -211,7 +219,8 @@ class Predictions(Reading):
         if stage == "decided" or self._logits is None:
             return self.decided
         logits = np.full(self.probabilities.shape, -1e3, np.float32)
-        logits[:, self.known] = np.nan_to_num(self._logits)[:, self._column[self.known]]
+        kept = np.nan_to_num(self._logits.all())
+        logits[:, self.known] = kept[:, self._column[self.known]]
         if stage == "decoded" and len(self.taxonomy) <= MAX_ENUMERATED:
             found = decoding.most_likely_sets(logits, self.taxonomy.legal_sets)
         else:
@@ -219,12 +228,54 @@ class Predictions(Reading):
         return np.asarray(found & self.known & self.readable[:, None], bool)
 
 
-def _mapped(path: Path, dataset: Any) -> npt.NDArray[Any]:
-    """The dataset as a memory map; read as a whole where the file does not allow one."""
-    offset = dataset.id.get_offset()
-    if offset is None or not dataset.size:
-        return np.asarray(dataset[()])
-    return np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
+class _Bytes:
+    """The bytes of a file, read when they are asked for. No memory map: a file that is cut short
+    would end the process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.needed = path, 0
+        self._number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._lock = threading.Lock()
+        weakref.finalize(self, os.close, self._number)
+
+    def are_there(self) -> bool:
+        """Whether the file still reaches to all that it held."""
+        return os.fstat(self._number).st_size >= self.needed
+
+    def read(self, first: int, size: int) -> bytes:
+        """`size` bytes from a place; InputError where they are not there."""
+        with self._lock:
+            os.lseek(self._number, first, os.SEEK_SET)
+            found = os.read(self._number, size)
+        if len(found) < size:
+            raise InputError("was cut short", file=self.path, mend=AGAIN)
+        return found
+
+
+class _Rows:
+    """The rows of a dataset that lie one after another; kept whole where they do not."""
+
+    def __init__(self, dataset: h5py.Dataset, bytes: _Bytes) -> None:
+        self.shape: tuple[int, ...] = dataset.shape
+        self._dtype, self._bytes = dataset.dtype, bytes
+        self._first = dataset.id.get_offset()
+        self._kept = None if self._first is not None and dataset.size else dataset[()]
+        if self._kept is None:
+            self._size = self._dtype.itemsize * int(np.prod(self.shape[1:]))
+            bytes.needed = max(bytes.needed, self._first + self.shape[0] * self._size)
+
+    def of(self, row: int) -> npt.NDArray[Any]:
+        """One row."""
+        if self._kept is not None:
+            return np.asarray(self._kept[row])
+        found = self._bytes.read(self._first + row * self._size, self._size)
+        return np.frombuffer(found, self._dtype).reshape(self.shape[1:])
+
+    def all(self) -> npt.NDArray[Any]:
+        """Every row."""
+        if self._kept is not None:
+            return np.asarray(self._kept)
+        return np.stack([self.of(row) for row in range(self.shape[0])])
 
 
 def _box(value: Any) -> Box:

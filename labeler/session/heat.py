@@ -238,6 +238,8 @@ class Heat(SessionPart):
         if likely < UNSEEN and not run.decided[asked.row, asked.kind]:
             return f"The network sees no {name} in this shot (p {likely:.3f}): nothing to explain."
         if HEAT_FORMS[form].stored:
+            if run.trouble:
+                return run.trouble
             return "" if asked.against is None else "This run can only explain one class at a time."
         wish = self._wish(asked)
         answer = self._known.get(wish)

@@ -120,7 +120,7 @@ class MadeUpRun:
     """Answers like `labeler.runs.predictions.Predictions`: sure of Round, except on every third
     shot."""
 
-    run, name, input, forms = "0001", "run 1", "pattern", ("paper",)
+    run, name, input, forms, trouble = "0001", "run 1", "pattern", ("paper",), ""
     path = Path("made-up") / "0001" / "predictions.h5"
 
     def __init__(self, session: Session) -> None:

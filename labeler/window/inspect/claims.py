@@ -124,6 +124,9 @@ class ClaimsPage(QWidget):
         readings = self.session.predictions.run
         if readings is None or not self.isVisible():
             return
+        if readings.trouble:
+            self.title.setText(readings.trouble)
+            return
         stages = [readings.broken(stage) for stage in ("alone", "decided", "decoded")]
         rules = self.session.labels.taxonomy.rules
         counts = np.stack([broken.sum(0) for broken in stages], 1)

@@ -1,5 +1,6 @@
 """Predictions: matched by name, judged by threshold, ordered fast, and never trusted blindly."""
 
+import os
 import time
 
 import h5py
@@ -64,10 +65,27 @@ def test_a_class_added_after_the_run_has_no_probability_and_no_heat(tmp_path):
     assert found.uncertainty()[0] == pytest.approx(1 - 0.8)
 
 
-def test_heatmaps_and_embeddings_are_not_read_before_they_are_needed(made):
-    found = made(shots(["Round"], ["Empty"]))
-    assert isinstance(found._maps["paper"][0], np.memmap)
-    assert isinstance(found.embeddings, np.memmap)
+def test_a_file_that_is_cut_short_under_the_window_is_said_and_ends_nothing(tmp_path):
+    path = write_predictions(tmp_path / "p.h5", shots(["Round"], ["Empty"]), grid=(64, 64))
+    found = Predictions.open(path, HELIUM, 2)
+    assert found.cells(1, 0).any()
+    assert found.trouble == ""
+    os.truncate(path, 4096)
+    assert "cut short" in found.trouble
+    with pytest.raises(InputError, match="cut short"):
+        found.cells(1, 0)
+    assert found.decided[0, ROUND]
+
+
+def test_heatmaps_are_read_shot_by_shot_and_stay_those_of_a_file_that_was_replaced(tmp_path):
+    path = write_predictions(tmp_path / "p.h5", shots(["Round"], ["Empty"]))
+    found = Predictions.open(path, HELIUM, 2)
+    before = found.cells(1, 3)
+    other = write_predictions(tmp_path / "q.h5", shots(["Round"], ["Empty"]), seed=9)
+    other.replace(path)
+    assert np.array_equal(found.cells(1, 3), before)
+    with h5py.File(write_predictions(tmp_path / "p.h5", shots(["Round"], ["Empty"]))) as file:
+        assert np.array_equal(file["heatmaps"][1, 3], before)
 
 
 def test_a_heatmap_lies_on_the_field_that_the_network_saw(made):
