@@ -22,6 +22,7 @@ import numpy.typing as npt
 import psutil
 
 from model.errors import InputError
+from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import FULL_FIELD, Box
 from model.processes import Child, Lost
 from model.shots.table import ShotTable
@@ -191,9 +192,10 @@ class HeatDesk:
         says = [never] * classes
         cells = np.zeros((classes, *found.values.shape[1:]), np.float16)
         for ours, theirs in place.items():
-            says[ours] = self.explainer.nothing_to_see(read, 0, theirs)
             peak = float(found.values[theirs].max())
-            if not says[ours] and peak > 0:
+            none = "" if peak > 0 else HEAT_FORMS[wish.form].none
+            says[ours] = self.explainer.nothing_to_see(read, 0, theirs) or none
+            if not says[ours]:
                 cells[ours] = found.values[theirs] / peak
         down, right = map(float, read.shift[0])
         field, box = self.reader.placed(self._shape, (down, right), found.box)

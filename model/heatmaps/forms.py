@@ -12,12 +12,13 @@ BEST = ""
 
 @dataclass(frozen=True)
 class FormOfHeat:
-    """`title` and `short` on screen; `asks`, one line; `stored`: kept for every shot in
-    predictions.h5."""
+    """`title` and `short` on screen; `asks`, one line; `none`: what it means where there is no
+    heat; `stored`: kept for every shot in predictions.h5."""
 
     title: str
     short: str
     asks: str
+    none: str = "Nothing in this shot speaks for this class."
     stored: bool = False
 
 
@@ -34,20 +35,17 @@ HEAT_FORMS: dict[str, FormOfHeat] = {
         "The same by the original formula: positive parts only.",
         stored=True,
     ),
-    "difference": FormOfHeat(
-        "Difference to its rings",
-        "difference to its rings",
-        "What in this shot, and not in the median of its rings, speaks for the class?",
+    "directions": FormOfHeat(
+        "Directions shown alone",
+        "directions alone",
+        "Which directions, shown alone on the shot's rings, bring the class back?",
+        "The network would say this of the shot's rings alone: no direction speaks for it.",
     ),
-    "sectors": FormOfHeat(
-        "Sectors",
-        "sectors",
-        "Which directions, shown alone on the median of the rings, bring the class back?",
-    ),
-    "directed": FormOfHeat(
-        "Difference, by sectors",
-        "difference, by sectors",
-        "Both at once: hot where the difference speaks, in directions that bring the class back.",
+    "repeated": FormOfHeat(
+        "Directions repeated all around",
+        "directions repeated",
+        "Which directions, repeated all around, would be this class?",
+        "Every direction, repeated all around, is alike for this class: no place stands out.",
     ),
 }
 """By name, coarse and classical first."""

@@ -40,7 +40,8 @@ class TruthTable:
         question, found = next(iter(self.found["classes"][name].items()))
         does = PLACE[question].format(**found["scores"][form])
         whose = "" if self.of_run else ", for the network that comes with the program"
-        return f"On {found['cases']} simulated shots of {name}{whose}, {does}."
+        shots = f"{found['cases']} simulated shot{'s' * (found['cases'] != 1)}"
+        return f"On {shots} of {name}{whose}, {does}."
 
 
 def is_result(path: Path) -> bool:

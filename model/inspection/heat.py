@@ -1,16 +1,17 @@
 """Heat of every form for shots that a network has read (`forms.HEAT_FORMS` says what each asks).
 
 - ``paper``, ``chattopadhay``: Grad-CAM++ of the last feature maps, see `model.heatmaps.gradcam`.
-- ``difference``: with x the shot, x0 its twin without anything that depends on the direction
-  (`occlusion.ring_medians`), A the feature maps of a layer and S the logit,
-  Σ_k ½(∂S/∂A(x) + ∂S/∂A(x0)) · (A(x) - A(x0)): what each cell adds to S(x) - S(x0), by the
-  trapezoid rule on the way between them. Of the last layers with cells of 4 and of 8 pixels, the
-  positive parts; their geometric mean, so that a place is hot where both say so. Two forward
-  passes for all classes, one backward pass a class.
-- ``sectors``: SECTORS sectors about the centre, each shown alone on the twin: how much the class
-  rises above that of the twin. No gradient; the same SECTORS + 1 forward passes serve all classes.
-  Coarse, and blind to the radius.
-- ``directed``: the product of the two.
+- ``directions``: SECTORS sectors about the centre, each shown alone on the shot's twin without
+  anything that depends on the direction (`occlusion.ring_medians`). Evidence of a direction: how
+  far the logit of the class rises above that of the twin.
+- ``repeated``: each sector repeated all around by reflection, as in a kaleidoscope, so that the
+  whole plate is as it is in this direction. Evidence: how far the logit rises above the lowest.
+
+Evidence knows directions only. Where the shot is what it is compared with, its twin or its glow
+(`occlusion.envelope`), nothing can have an effect, so the heat of both is evidence² · |difference
+of the log counts, smoothed over a cell|. A gate keeps both from drawing what the network does not
+use: where the probability of the class does not depend on what is compared by more than GATE of
+itself, there is no heat. No gradient; a pass for each sector serves all classes.
 
 A target is a weighting of logits: one class, or one class less another ("why Bent, not Streak").
 Heat is positive; its scale means nothing between shots.
@@ -20,31 +21,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from model.errors import InputError
 from model.heatmaps.forms import HEAT_FORMS, UNSEEN
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
-from model.inspection.occlusion import ring_medians
+from model.inspection.occlusion import RING_WIDTH, envelope, ring_medians
 from model.inspection.questioning import Reader, ReadShots
 from model.networks.architectures import Network
-from model.networks.receptive import cell_box
 from model.prediction.batches import PooledHead
+from model.taxonomy.decoding import sigmoid
 
 Floats = npt.NDArray[np.float32]
+Point = tuple[float, float]
 SECTORS = 8
-"""They overlap, each fading out where the next one is full."""
+"""Those shown alone overlap, each fading out where the next one is full."""
 CELL = 4
 """Pixels of the network's input that a cell of the finer forms is wide."""
+GATE = 0.25
+"""Share of the probability of a class that has to depend on what is compared. Networks that learnt
+nothing stay below .15."""
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Heat of one shot: values (m, h, w) >= 0, one map a target, whose cells tile `box`."""
+    """Heat of one shot: values (m, h, w) >= 0, one map a target, whose cells tile `box`.
+
+    All 0 for a target where the form finds nothing that the network goes by.
+    """
 
     values: Floats
     box: Box
@@ -55,8 +65,7 @@ class Explainer:
 
     def __init__(self, reader: Reader, network: Network | None = None) -> None:
         self.reader = reader
-        self._network = _ready(reader.network if network is None else network)
-        self._depths = _depths(self._network, reader.size, reader.about.channels)
+        self._network = (reader.network if network is None else network).eval()
         self._head = PooledHead.of(self._network)
 
     def reread(self, read: ReadShots) -> ReadShots:
@@ -84,26 +93,17 @@ class Explainer:
             if form not in HEAT_FORMS:
                 mend = f"There are: {', '.join(HEAT_FORMS)}."
                 raise InputError(f"there is no form of heat {form!r}", mend=mend)
-        found: dict[str, Cells] = {
-            form: self._gradcam(read, shot, targets, form) for form in FORMS if form in forms
-        }
-        finer = [form for form in forms if form not in found]
-        if not finer:
-            return found
-        if self.reader.about.preprocessing.input != "pattern":
-            mend = f"Choose {HEAT_FORMS['paper'].title}, or a run of patterns."
-            raise InputError("a correlation map has no rings to compare it with", mend=mend)
-        centre = (float(read.centre[shot][0]), float(read.centre[shot][1]))
-        square = read.squares[shot]
-        twin = ring_medians(square, read.good[shot], centre)
-        parts: dict[str, Floats] = {}
-        if set(finer) & {"difference", "directed"}:
-            parts["difference"] = self._difference(square, twin, targets)
-        if set(finer) & {"sectors", "directed"}:
-            parts["sectors"] = self._sectors(square, twin, centre, targets)
-        if "directed" in finer:
-            parts["directed"] = parts["difference"] * parts["sectors"]
-        return found | {form: Cells(parts[form], FULL_FIELD) for form in finer}
+        found: dict[str, Cells] = {}
+        for form in forms:
+            if form in FORMS:
+                found[form] = self._gradcam(read, shot, targets, form)
+            elif self.reader.about.preprocessing.input != "pattern":
+                mend = f"Choose {HEAT_FORMS['paper'].title}, or a run of patterns."
+                raise InputError("a correlation map has no directions to compare", mend=mend)
+            else:
+                made = self._directions if form == "directions" else self._repeated
+                found[form] = Cells(made(read, shot, targets), FULL_FIELD)
+        return found
 
     def on_square(
         self, read: ReadShots, shot: int, targets: Floats, forms: Sequence[str]
@@ -130,6 +130,8 @@ class Explainer:
             return f"The network sees no {name} in this shot (p {said:.3f}): nothing to explain."
         return ""
 
+    # -- forms -------------------------------------------------------------------------------------
+
     def _gradcam(self, read: ReadShots, shot: int, targets: Floats, form: str) -> Cells:
         weight = targets @ self._head.weight
         logits = read.logits[shot : shot + 1] @ targets.T
@@ -137,69 +139,58 @@ class Explainer:
         found = through_pooled_linear_head(features, weight, logits, form).values[0]  # type: ignore[arg-type]
         return Cells(np.maximum(found, 0).astype(np.float32), self.reader.cells)
 
-    def _difference(self, square: Floats, twin: Floats, targets: Floats) -> Floats:
+    def _directions(self, read: ReadShots, shot: int, targets: Floats) -> Floats:
         """(m, g, g) with cells of CELL pixels."""
-        grid = -(-self.reader.size // CELL)
-        maps, gradients = self._gradients(np.stack([square, twin]), targets)
-        product = np.ones((len(targets), grid, grid), np.float32)
-        for depth, gradient in gradients.items():
-            of_shot, of_twin = maps[depth]
-            adds = (gradient.mean(1) * (of_shot - of_twin)).sum(1)
-            h, w = adds.shape[-2:]
-            box = cell_box(self._network, self.reader.size, (h, w), depth + 1)
-            peaks = np.maximum(adds.max((-2, -1)), 0)  # which `enlarge` makes 1
-            fine = [enlarge(each, (grid, grid), cells_box=box) for each in adds]
-            product *= peaks[:, None, None] * np.stack(fine)
-        return np.asarray(product ** (1 / len(gradients)), np.float32)
-
-    def _sectors(
-        self, square: Floats, twin: Floats, centre: tuple[float, float], targets: Floats
-    ) -> Floats:
-        """(m, g, g) with cells of CELL pixels."""
-        logs = np.log1p(square), np.log1p(twin)
-        masks = sectors(square.shape, centre)
-        shown = [np.expm1(mask * logs[0] + (1 - mask) * logs[1]) for mask in masks]
+        logs, good, centre = _logs(read, shot)
+        twin = np.log1p(ring_medians(np.expm1(logs), good, centre))
+        shown = [mask * logs + (1 - mask) * twin for mask in sectors(logs.shape, centre)]
         said = self._logits(np.stack([twin, *shown])) @ targets.T
-        rises = np.maximum(said[1:] - said[0], 0).T  # (m, sectors)
-        grid = -(-self.reader.size // CELL)
-        scale = self.reader.size / grid
-        coarse = sectors((grid, grid), tuple((c + 0.5) / scale - 0.5 for c in centre))
-        return np.asarray(np.tensordot(rises, coarse, 1), np.float32)
+        whole = read.logits[shot] @ targets.T
+        depends = 1 - sigmoid(said[0]) / sigmoid(whole)
+        return self._laid_out(said[1:] - said[0], depends, logs - twin, good, centre)
 
-    def _logits(self, squares: Floats) -> Floats:
-        """(n, C) by the network itself: the engine of many shots pads a few to its batch."""
+    def _repeated(self, read: ReadShots, shot: int, targets: Floats) -> Floats:
+        """(m, g, g) with cells of CELL pixels."""
+        logs, good, centre = _logs(read, shot)
+        said = self._logits(repeated(logs, good, centre)) @ targets.T
+        likely = sigmoid(said)
+        depends = 1 - likely.min(0) / likely.max(0)
+        glow = np.log1p(np.maximum(envelope(np.expm1(logs), good, centre), 0))
+        return self._laid_out(said - said.min(0), depends, logs - glow, good, centre)
+
+    def _laid_out(
+        self,
+        evidence: Floats,
+        depends: npt.NDArray[np.floating],
+        difference: Floats,
+        good: npt.NDArray[np.bool_],
+        centre: Point,
+    ) -> Floats:
+        """evidence (SECTORS, m), depends (m,), difference and good (size, size) -> (m, g, g)."""
+        width = RING_WIDTH * len(difference)
+        quiet = gaussian_filter(difference * good, width / 2)  # before noise becomes positive
+        strength = gaussian_filter(np.abs(quiet), width)
+        grid = -(-len(difference) // CELL)
+        scale = len(difference) / grid
+        place = (np.arange(grid) + 0.5) * scale - 0.5
+        coarse = map_coordinates(strength, np.meshgrid(place, place, indexing="ij"), order=1)
+        middle = ((centre[0] + 0.5) / scale - 0.5, (centre[1] + 0.5) / scale - 0.5)
+        says = np.tensordot(np.maximum(evidence, 0).T, sectors((grid, grid), middle), 1)
+        heat = says**2 * coarse * (depends > GATE)[:, None, None]
+        return np.asarray(heat, np.float32)
+
+    def _logits(self, logs: Floats) -> Floats:
+        """(n, C) of logarithms of counts (n, size, size), by the network itself: the engine of many
+        shots pads a few to its batch."""
         with torch.inference_mode():
-            return np.asarray(self._network(self._input(squares)).numpy(), np.float32)
+            return np.asarray(self._network(self._input(np.expm1(logs))).numpy(), np.float32)
 
     def _input(self, squares: Floats) -> torch.Tensor:
         ready = self.reader.about.preprocessing.to_input(squares).astype(np.float32)
         return torch.from_numpy(ready)[:, None]
 
-    def _gradients(
-        self, squares: Floats, targets: Floats
-    ) -> tuple[dict[int, Floats], dict[int, Floats]]:
-        """Of n squares: depth -> feature maps (n, K, h, w), and their gradients (m, n, K, h, w)."""
-        kept: dict[int, torch.Tensor] = {}
-        with torch.enable_grad():
-            maps = self._input(squares)
-            for depth, layer in enumerate(self._network.body):
-                maps = layer(maps)
-                if depth in self._depths:
-                    if not maps.requires_grad:
-                        maps.requires_grad_(True)
-                    kept[depth] = maps
-            logits = self._network.head(maps)
-            wanted = torch.from_numpy(targets)[:, None].expand(-1, len(squares), -1)
-            gradients = torch.autograd.grad(
-                logits, list(kept.values()), wanted, is_grads_batched=True
-            )
-        return (
-            {depth: maps.detach().numpy() for depth, maps in kept.items()},
-            {depth: g.numpy() for depth, g in zip(kept, gradients, strict=True)},
-        )
 
-
-def sectors(shape: tuple[int, ...], centre: tuple[float, ...]) -> Floats:
+def sectors(shape: tuple[int, ...], centre: Point) -> Floats:
     """(SECTORS, y, x) in [0, 1] about a centre; they sum to 1 everywhere."""
     y, x = np.indices(shape)
     direction, step = np.arctan2(y - centre[0], x - centre[1]), 2 * np.pi / SECTORS
@@ -208,23 +199,29 @@ def sectors(shape: tuple[int, ...], centre: tuple[float, ...]) -> Floats:
     return np.maximum(1 - away / step, 0).astype(np.float32)
 
 
-def _ready(network: Network) -> Network:
-    """In evaluation mode, its weights fixed, nothing computed in place: for gradients of maps."""
-    network.eval().requires_grad_(False)
-    for module in network.modules():
-        if getattr(module, "inplace", False):
-            module.inplace = False  # type: ignore[assignment]
-    return network
+def repeated(values: Floats, good: npt.NDArray[np.bool_], centre: Point) -> Floats:
+    """(SECTORS, y, x): of values (y, x) each sector about a centre, repeated all around by
+    reflection. Where the pixel that would be repeated is not good, the value stays."""
+    at = _reflections((values.shape[0], values.shape[1]), centre)
+    seen = map_coordinates(good.astype(np.float32), at, order=1)
+    from_there = map_coordinates(values * good, at, order=1) / np.maximum(seen, 1e-3)
+    return np.where(good & (seen > 0.5), from_there, values).astype(np.float32)
 
 
-def _depths(network: Network, size: int, channels: int) -> tuple[int, ...]:
-    """Places in the body of the last layers whose cells are CELL and 2·CELL pixels wide, or as near
-    to that as there are."""
-    sides, maps = [], torch.zeros(1, channels, size, size)
-    with torch.inference_mode():
-        for layer in network.body:
-            maps = layer(maps)
-            sides.append(maps.shape[-1])
-    nearest = [min(sides, key=lambda side: abs(side - size / width)) for width in (CELL, 2 * CELL)]
-    last = {side: depth for depth, side in enumerate(sides)}
-    return tuple(sorted({last[side] for side in nearest}))
+@lru_cache(maxsize=4)
+def _reflections(shape: tuple[int, int], centre: Point) -> npt.NDArray[np.float64]:
+    """(2, SECTORS, y, x): the place in a sector that each pixel repeats."""
+    y, x = np.indices(shape)
+    direction = np.arctan2(y - centre[0], x - centre[1])
+    radius, step = np.hypot(y - centre[0], x - centre[1]), 2 * np.pi / SECTORS
+    middles = np.arange(SECTORS)[:, None, None] * step
+    folded = (direction - middles + step / 2) % (2 * step)
+    inside = middles + np.minimum(folded, 2 * step - folded) - step / 2
+    return np.stack([centre[0] + radius * np.sin(inside), centre[1] + radius * np.cos(inside)])
+
+
+def _logs(read: ReadShots, shot: int) -> tuple[Floats, npt.NDArray[np.bool_], Point]:
+    """Logarithms of the counts of a shot, its good pixels, and its centre."""
+    centre = (float(read.centre[shot][0]), float(read.centre[shot][1]))
+    logs = np.log1p(np.maximum(read.squares[shot], 0)).astype(np.float32)
+    return logs, read.good[shot], centre

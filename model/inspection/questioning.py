@@ -7,7 +7,7 @@ that the network saw, so that they can be changed and read again. Writes nothing
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,12 @@ class Reader:
         y0, x0, y1, x1 = self.about.preprocessing.field(shape)
         field = (y0 - shift[0], x0 - shift[1], y1 - shift[0], x1 - shift[1])
         return field, within(field, box or self.cells)
+
+
+def one_of(read: ReadShots, shot: int) -> ReadShots:
+    """One of the shots read, alone."""
+    parts = {f.name: getattr(read, f.name)[shot : shot + 1] for f in fields(read)}
+    return ReadShots(**parts)
 
 
 def some_rows(table: ShotTable, most: int, seed: int) -> Rows:

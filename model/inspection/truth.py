@@ -6,6 +6,8 @@ scored beside controls that know nothing of the class:
 - ``brightness``: log counts; ``excess``: log counts over the median of their ring. No network.
 - ``random weights``: the same forms of a network of the same build that learnt nothing. A form
   that scores there as it does on the run shows the shot and not the network (Adebayo et al., 2018).
+- ``shuffled labels``: the same forms of the run's body with a head that learnt the run's own
+  answers, dealt to other shots: what can be learnt by heart and means nothing.
 - ``another class``: the same forms, asked for a class drawn by chance.
 
 Scores: ``axis``, the share of heat near the ridge over the share of area there (1: anywhere, 4.5:
@@ -15,8 +17,9 @@ all of it); ``half`` and ``difference``, the area under the ROC curve of heat as
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -36,21 +39,28 @@ from model.heatmaps.truth_table import is_result
 from model.inspection.faithfulness import areas, curves
 from model.inspection.heat import Explainer
 from model.inspection.occlusion import envelope_of, ring_medians
-from model.inspection.questioning import Reader, ReadShots
+from model.inspection.questioning import Reader, ReadShots, one_of
 from model.inspection.truth_cases import CAUSES, Case, cases, cause_of
 from model.networks import architectures as networks
 from model.output_files import check_own, need_folder, write_text
-from model.preprocessing.count_scale import FEWEST, CountScale, look_at, scale_of
+from model.preprocessing.count_scale import CountScale, look_at, scale_of
 from model.simulate.shot import SimulationRecipe, make_shot, targets
 from model.taxonomy import decoding
 
 Flags = npt.NDArray[np.bool_]
+Counts = npt.NDArray[Any]
 BLOCK = 16
 """Cases that are read at a time."""
 PATIENCE = 3
 """Simulated shots for each one that the network has to take for the class."""
 DELETED = 4
 """Shots of a class on which deletion and insertion are measured too: they take the longest."""
+CONTROLLED = 10
+"""Cases of each question on which networks that learnt nothing are asked too."""
+SHUFFLED = 128
+"""Simulated shots from which a head learns shuffled labels."""
+DECAY = 1e-3
+"""Of the weights of that head."""
 DRAWS = 1000
 SMOOTH = 0.018
 """Of the controls, as a share of the side: about a fine cell of heat."""
@@ -150,38 +160,67 @@ def score(heat: Heat, case: Case) -> float:
 
 
 class _Bench:
-    """The network under test and the one that learnt nothing, asked about the same shots."""
+    """The network under test and those that learnt nothing, asked about the same shots."""
 
     def __init__(self, reader: Reader, study: TruthStudy) -> None:
         self.reader, self.study = reader, study
         self.learnt = Explainer(reader)
-        self.unlearnt = Explainer(reader, _unlearnt(reader, study.seed))
-        self.scale = _scale_of_simulated(reader, study.seed)
         self.random = np.random.default_rng(study.seed)
+        made = _simulated(study.seed)
+        self.scale = _scale_of(made, reader)
+        self.nothing = {
+            "random weights": Explainer(reader, _unlearnt(reader, study.seed)),
+            "shuffled labels": Explainer(reader, self._shuffled(made)),
+        }
+
+    def _read(self, shots: Sequence[tuple[Counts, Flags]]) -> ReadShots:
+        return self.reader.read_shots(
+            (i, counts, good, None, self.scale) for i, (counts, good) in enumerate(shots)
+        )
+
+    def _shuffled(self, made: Sequence[tuple[Counts, Flags]]) -> networks.Network:
+        """The run's network with a head that learnt its own answers, dealt to other shots."""
+        read = self._read(made)
+        answers = torch.from_numpy(self.random.permutation(read.decided).astype(np.float32))
+        embeddings = torch.from_numpy(read.features.mean((-2, -1)))
+        network = copy.deepcopy(self.reader.network)
+        linear = network.head.linear
+        linear.requires_grad_(True)
+        steps = torch.optim.LBFGS(linear.parameters(), max_iter=50)
+
+        def loss() -> float:
+            steps.zero_grad()
+            with torch.enable_grad():
+                entropy = torch.nn.functional.binary_cross_entropy_with_logits
+                found = entropy(linear(embeddings), answers) + DECAY * linear.weight.square().sum()
+                found.backward()  # type: ignore[no-untyped-call]
+            return float(found.detach())
+
+        steps.step(loss)  # type: ignore[no-untyped-call]
+        return network.requires_grad_(False)
 
     def ask(self, block: list[Case], kind: int, scores: _Scores) -> None:
         """Add the scores of those cases that the network takes for the class."""
-        read = self.reader.read_shots(
-            (i, c.counts, c.good, None, None) for i, c in enumerate(block)
-        )
-        blank = self.unlearnt.reread(read)
+        read = self._read([(c.counts, c.good) for c in block])
         for i in np.flatnonzero(read.decided[:, kind]):
-            self._one(_on_square(block[i], self.reader), read, blank, int(i), kind, scores)
+            self._one(_on_square(block[i], self.reader), read, int(i), kind, scores)
             scores.cases += 1
         scores.tried += len(block)
 
-    def _one(
-        self, case: Case, read: ReadShots, blank: ReadShots, shot: int, kind: int, scores: _Scores
-    ) -> None:
+    def _one(self, case: Case, read: ReadShots, shot: int, kind: int, scores: _Scores) -> None:
         forms, classes = self.study.forms, len(self.reader.names)
         each = np.eye(classes, dtype=np.float32)
         other = (kind + 1 + int(self.random.integers(classes - 1))) % classes
         found = self.learnt.on_square(read, shot, each[[kind, other]], forms)
-        nothing = self.unlearnt.on_square(blank, shot, each[[kind]], forms)
         for form in forms:
             scores.add(form, found[form][0], case)
             scores.add(f"{form}, another class", found[form][1], case)
-            scores.add(f"{form}, random weights", nothing[form][0], case)
+        if scores.cases < CONTROLLED:
+            for name, blank in self.nothing.items():
+                mine = blank.reread(one_of(read, shot))
+                drawn = blank.on_square(mine, 0, each[[kind]], forms)
+                for form in forms:
+                    scores.add(f"{form}, {name}", drawn[form][0], case)
         for name, heat in controls(read, shot).items():
             scores.add(name, heat, case)
         if self.study.deletion and scores.cases < DELETED and case.question != "half":
@@ -232,15 +271,19 @@ def _unlearnt(reader: Reader, seed: int) -> networks.Network:
     )  # fmt: skip
 
 
-def _scale_of_simulated(reader: Reader, seed: int) -> CountScale | None:
-    """Of simulated shots as of one more file; None where the network takes all counts alike."""
+def _simulated(seed: int) -> list[tuple[Counts, Flags]]:
+    """Shots as of one more file: counts and good pixels."""
+    recipe = SimulationRecipe(SHUFFLED, seed)
+    good, wanted = recipe.detector.good(), targets(recipe)
+    return [(make_shot(recipe, i, int(wanted[i])).counts, good) for i in range(SHUFFLED)]
+
+
+def _scale_of(made: Sequence[tuple[Counts, Flags]], reader: Reader) -> CountScale | None:
+    """Of shots in memory; None where the network takes all counts alike."""
     steps = reader.about.preprocessing
     if steps.scale is None:
         return None
-    recipe = SimulationRecipe(FEWEST, seed)
-    good, wanted = recipe.detector.good(), targets(recipe)
-    made = (make_shot(recipe, i, int(wanted[i])).counts for i in range(FEWEST))
-    looks = (look_at(*steps.reduced_with_mask(steps.prepare(each, good))) for each in made)
+    looks = (look_at(*steps.reduced_with_mask(steps.prepare(*each))) for each in made)
     return scale_of([look for look in looks if look is not None])
 
 

@@ -19,7 +19,7 @@ from model.runs.checkpoint import Checkpoint
 from tests.helpers.runs import make_project, make_run
 
 ROUND, STREAK, BENT = 1, 4, 5
-FINE = "directed"
+FINE = "directions"
 
 
 class ToldChild:
