@@ -17,7 +17,7 @@ from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.queue import PLACE, Queue, kept_place
 from labeler.session.shots import Shots
-from labeler.shots.geometry import of_shot
+from labeler.shots.geometry import lacks_wavelength, of_shot
 from labeler.shots.prefetch import ahead
 from model.errors import InputError
 from model.shots.layouts import Geometry
@@ -110,7 +110,10 @@ class Cursor(SessionPart):
         """What the file says of detector and beam, with the wavelength of the shot on screen."""
         if self.opened is None or self.row < 0:
             return None
-        return of_shot(self.opened.table.geometry(self.row), self.queue.numbers, self.row)
+        found = of_shot(self.opened.table.geometry(self.row), self.queue.numbers, self.row)
+        if lacks_wavelength(found):  # the numbers of the shots may know it
+            self.queue.want_numbers()
+        return found
 
     def _was_painted(self, row: int) -> None:
         self.unseen = self.unseen and row != self.row

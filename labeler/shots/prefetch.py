@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.shots.reader import COUNTS_MB, LEAST
+from labeler.shots.reader_child import Geometries
 from labeler.shots.thumbnails import Thumbnails
 from model.errors import InputError
 from model.preprocessing.preparation import Preparation
@@ -31,7 +32,7 @@ class Reader(Protocol):
     def counts(self, key: int) -> npt.NDArray[Any] | InputError | None: ...
     def mask(self, key: int) -> npt.NDArray[np.bool_] | None: ...
     def thumbnail(self, key: int) -> npt.NDArray[np.uint8] | InputError | None: ...
-    def prepare(self, steps: Preparation | None) -> None: ...
+    def prepare(self, steps: Preparation | None, geometries: Geometries) -> None: ...
     def clear(self) -> None: ...
     def close(self) -> None: ...
 
@@ -63,7 +64,7 @@ class ShotFeed:
     def prepare(self, steps: Preparation | None) -> None:
         """Give counts after these steps from now on, or raw ones; all have to be wanted again."""
         self.steps = steps
-        self.reader.prepare(steps)
+        self.reader.prepare(steps, {(s.path, s.dataset): s.geometry for s in self.table.sources})
 
     def withhold(self, sources: dict[int, InputError]) -> None:
         """Hand out the reason instead of the shots of these sources, by place in the table."""

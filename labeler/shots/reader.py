@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from labeler.shots.reader_child import Opener, open_source, serve
+from labeler.shots.reader_child import Geometries, Opener, open_source, serve
 from model.errors import InputError
 from model.preprocessing.preparation import Preparation
 from model.processes import Child, Lost
@@ -103,13 +103,15 @@ class ShotReader:
         """Make a thumbnail once no shot is waiting; `on_thumbnail` gets it."""
         self._ask(_Request("thumbnail", int(key), Path(path), dataset, int(index)))
 
-    def prepare(self, steps: Preparation | None) -> None:
+    def prepare(self, steps: Preparation | None, geometries: Geometries | None = None) -> None:
         """Hand out counts and masks after these steps from now on, or raw ones with None.
+
+        `geometries`, by file and dataset, go before what the files say.
 
         What was read otherwise is forgotten: ask again. Thumbnails stay raw, and stay.
         """
         with self._changed:
-            self._steps = steps
+            self._steps, self._child.geometries = steps, geometries or {}
             self._counts.clear()
             self._waiting["counts"].clear()
             if self._current is not None and self._current.kind == "counts":
@@ -263,6 +265,7 @@ class _ReadingChild:
         self._reading_s, self._opening_s = reading_s, opening_s
         self._last_mask: Mask | None = None
         self._steps: Preparation | None = None
+        self.geometries: Geometries = {}
         self.failed_to_open = False
         """Whether opening the file killed or blocked the process: not to be tried again."""
 
@@ -279,7 +282,7 @@ class _ReadingChild:
             self.start()
         if request.kind == "counts" and request.steps is not self._steps:
             self._steps = request.steps
-            self.child.say(("steps", request.steps))
+            self.child.say(("steps", request.steps, self.geometries))
         self.child.say((request.kind, request.path, request.dataset, request.index))
         opening = False
         while True:

@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 
 from model.errors import InputError
-from model.shots.sources import Source
+from model.shots.layouts import Geometry
 from model.shots.thumbnail import thumbnail
 
 Opener = Callable[[Path, str | None], Any]
 """Opens a source: `model.shots.table.open_source`, or a stand-in in a test."""
+
+Geometries = dict[tuple[Path, str], Geometry]
+"""Where the detectors of sources stood, by file and dataset, as the project knows it."""
 
 OPEN_SOURCES = 8
 """So many files stay open between requests."""
@@ -37,8 +40,8 @@ def serve(connection: Connection, opener: Opener) -> None:
     """Answer requests until the other end closes.
 
     A request is (kind, path, dataset, index) with the kind "counts" or "thumbnail", or
-    ("steps", Preparation or None), which has no answer: what is done to all counts that are asked
-    for later (thumbnails stay raw). Answers:
+    ("steps", Preparation or None, geometries), which has no answer: what is done to all counts that
+    are asked for later (thumbnails stay raw). Answers:
     ("opening",) and ("opened",) around the opening of a file, then one of ("counts", counts, mask
     or None, whether the mask is that of the answer before), ("thumbnail", picture) and ("error",
     InputError).
@@ -48,7 +51,7 @@ def serve(connection: Connection, opener: Opener) -> None:
     while True:
         request = connection.recv()
         if request[0] == "steps":
-            server.take_steps(request[1])
+            server.take_steps(*request[1:])
         else:
             connection.send(server.answer(*request))
 
@@ -60,10 +63,12 @@ class _Server:
         self._sources: OrderedDict[tuple[Path, str | None], Any] = OrderedDict()
         self._mask: np.ndarray | None = None
         self._steps: Any = None
+        self._geometries: Geometries = {}
         self._looked = False
 
-    def take_steps(self, steps: Any) -> None:
+    def take_steps(self, steps: Any, geometries: Geometries) -> None:
         """Prepare counts by these from now on; None: leave them as they are in the file."""
+        self._geometries = geometries
         self._steps, self._looked = steps, steps is None
 
     def answer(self, kind: str, path: Path, dataset: str | None, index: int) -> tuple[Any, ...]:
@@ -73,7 +78,8 @@ class _Server:
             if kind == "thumbnail":
                 return ("thumbnail", thumbnail(counts, mask))
             if self._steps is not None:
-                counts, mask = self._prepared(source, counts, mask)
+                geometry = self._geometries.get((path, dataset or ""), source.info.geometry)
+                counts, mask = self._prepared(geometry, counts, mask)
             last = self._mask
             same = mask is not None and last is not None and np.array_equal(mask, last)
             self._mask = self._mask if mask is None else mask
@@ -85,14 +91,14 @@ class _Server:
             what = f"the shot cannot be read ({str(error) or type(error).__name__})"
             return ("error", InputError(what, file=path, place=f"shot {index}", mend=mend))
 
-    def _prepared(self, source: Source, counts: Any, mask: Any) -> tuple[Any, Any]:
+    def _prepared(self, geometry: Geometry, counts: Any, mask: Any) -> tuple[Any, Any]:
         if not self._looked:  # looking for bad pixels takes seconds on a large detector, once
             self._connection.send(("opening",))
             if self._steps.bad_pixels and self._steps.reference is not None:
                 _ = self._steps.reference.bad_pixels
             self._connection.send(("opened",))
             self._looked = True
-        made = self._steps.apply(counts, mask, source.info.geometry)
+        made = self._steps.apply(counts, mask, geometry)
         return made.counts, None if made.mask.all() else made.mask
 
     def _source(self, path: Path, dataset: str | None) -> Any:

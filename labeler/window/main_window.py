@@ -256,6 +256,13 @@ class MainWindow(QMainWindow):
         if board is not None:
             board.setText(str(self.session.cursor.row + 1))
 
+    def show_geometry(self) -> None:
+        """Where the detector stood: to be typed, or picked on the pattern in Label."""
+        from labeler.window.label.pattern.geometry_dialog import show_geometry
+
+        self.show_tab("Label")
+        show_geometry(self.session, self.label.pattern, self)
+
     def retrain(self) -> None:
         """Start a training, as the Retrain button does."""
         self.retrain_bar.start()

@@ -73,7 +73,9 @@ class InlineReader:
             with open_source(path, dataset) as source:
                 self.read[key] = (source.read(index), source.mask(index))
                 if self.steps is not None:
-                    made = self.steps.apply(*self.read[key], source.info.geometry)
+                    made = self.steps.apply(
+                        *self.read[key], self.geometries[path, source.info.dataset]
+                    )
                     self.read[key] = (made.counts, None if made.mask.all() else made.mask)
         except InputError as error:
             self.read[key] = (error, None)
@@ -96,8 +98,8 @@ class InlineReader:
     def thumbnail(self, key: int) -> Any:
         return self.small.get(key)
 
-    def prepare(self, steps: Any) -> None:
-        self.steps = steps
+    def prepare(self, steps: Any, geometries: Any) -> None:
+        self.steps, self.geometries = steps, geometries
         self.read.clear()
 
     def clear(self) -> None:

@@ -78,6 +78,7 @@ TABLE: tuple[Command, ...] = (
         "project",
         lambda w: _sources().ask_sources(w.session, w),
     ),
+    command("geometry", "Geometry…", "", "Project", "project", lambda w: w.show_geometry()),
     command(
         "import_labels",
         "Import labels…",

@@ -30,6 +30,7 @@ from labeler.session.session import Session
 from labeler.window.widgets import theme
 from model.errors import InputError
 from model.heatmaps.geometry import detector
+from model.physics.circle import Circle
 from model.shots.thumbnail import area_means
 
 CONTOURS = (0.2, 0.4, 0.6, 0.8)
@@ -48,6 +49,8 @@ class PatternView(QWidget):
 
     pointed = pyqtSignal(object)
     """(y, x) of the detector pixel under the cursor, or None."""
+    picked = pyqtSignal()
+    """A point was added to `points`, or the last one taken away."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -59,6 +62,10 @@ class PatternView(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(240, 240)
         self.centre_shown = False
+        self.points: list[tuple[float, float]] = []
+        """(y, x) in pixels that a person clicked, see `pick`."""
+        self._circle: Circle | None = None
+        self._picking = False
         self.trouble = ""
         self.waiting = False
         self._pixels: npt.NDArray[np.uint32] | None = None
@@ -194,15 +201,70 @@ class PatternView(QWidget):
         event.accept()
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        if event is not None and event.button() == Qt.MouseButton.LeftButton:
+        if event is None:
+            return
+        if self._picking:
+            self._pick(event)
+        elif event.button() == Qt.MouseButton.LeftButton:
             self._grabbed = event.position()
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         self._grabbed = None
-        self.setCursor(Qt.CursorShape.ArrowCursor)
+        self._set_cursor()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
-        self.zoom(None)
+        if not self._picking:
+            self.zoom(None)
+        elif event is not None:
+            self._pick(event)
+
+    def _set_cursor(self) -> None:
+        cross, arrow = Qt.CursorShape.CrossCursor, Qt.CursorShape.ArrowCursor
+        self.setCursor(cross if self._picking else arrow)
+
+    # -- picking points --------------------------------------------------------------------------
+
+    def pick(self, on: bool) -> None:
+        """From now on clicks add to `points`, a right click takes the last one away; or no more."""
+        self._picking = on
+        menu = Qt.ContextMenuPolicy
+        self.setContextMenuPolicy(menu.PreventContextMenu if on else menu.DefaultContextMenu)
+        self._set_cursor()
+
+    def show_circle(self, circle: Circle | None) -> None:
+        """Draw the points, and a circle through them where there is one."""
+        self._circle = circle
+        self.update()
+
+    def _pick(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.RightButton and self.points:
+            self.points.pop()
+        elif event.button() == Qt.MouseButton.LeftButton and self.pixel_at(event.position()):
+            target, at = self.target(), event.position()
+            scale = target.width() / self._image.width()
+            y, x = (at.y() - target.top()) / scale - 0.5, (at.x() - target.left()) / scale - 0.5
+            self.points.append((y, x))
+        self.picked.emit()
+
+    def _on_widget(self, y: float, x: float) -> QPointF:
+        target = self.target()
+        scale = target.width() / self._image.width()
+        return QPointF(target.left() + (x + 0.5) * scale, target.top() + (y + 0.5) * scale)
+
+    def _paint_points(self, painter: QPainter) -> None:
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        scale = self.target().width() / self._image.width()
+        for pen in (QPen(QColor(0, 0, 0, 150), 3), QPen(theme.colour("accent"), 1.3)):
+            painter.setPen(pen)
+            for point in self.points:
+                painter.drawEllipse(self._on_widget(*point), 4, 4)
+            if self._circle is not None:
+                middle = self._on_widget(*self._circle.centre)
+                painter.drawEllipse(
+                    middle, self._circle.radius * scale, self._circle.radius * scale
+                )
+                painter.drawLine(middle - QPointF(9, 0), middle + QPointF(9, 0))
+                painter.drawLine(middle - QPointF(0, 9), middle + QPointF(0, 9))
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         if event is None:
@@ -253,6 +315,8 @@ class PatternView(QWidget):
             self._paint_contours(painter, target)
         if self.centre_shown:
             self._paint_centre(painter)
+        if self.points:
+            self._paint_points(painter)
         if self._caption():
             self._paint_caption(painter, target)
 
@@ -292,9 +356,7 @@ class PatternView(QWidget):
         target = self.target()
         if self._pixels is None:
             return target.center(), target.width()
-        y, x = self.centre()
-        scale = target.width() / self._image.width()
-        return QPointF(target.left() + (x + 0.5) * scale, target.top() + (y + 0.5) * scale), scale
+        return self._on_widget(*self.centre()), target.width() / self._image.width()
 
     def _caption(self) -> str:
         """What lies on the shot, or was done to it; '' where it is as in its file."""

@@ -15,7 +15,6 @@ from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QBoxLayout, QWidget
 
 from labeler.session.session import Session
-from labeler.shots.geometry import lacks_wavelength
 from labeler.window.label.pattern.pattern import PatternView
 from labeler.window.label.physics.cursor import PatternMarks, PhysicsPointer
 from labeler.window.label.physics.pane import LEAST, Pane, Shown
@@ -154,8 +153,6 @@ class PhysicsPanes(QWidget):
         pane.take(self._shown, self._trouble)
         if self._due:
             self._timer.start(0)
-        elif self._shown is not None and lacks_wavelength(self._shown.geometry):
-            self.session.queue.want_numbers()  # perhaps its file tells it for every shot
 
     def _look_at(self) -> tuple[Shown | None, str]:
         """The shot on screen for the panes, or why it has no physics."""
