@@ -114,10 +114,10 @@ class Recipe:
     rate: Amount = 0.1
     """Learning rate: at the start (steps) or at its peak (onecycle)."""
     gentle: Amount = 0.0
-    """Where it begins with learned weights, the body learns at a share of the rate: at this power
-    of what those weights leave unexplained of the training shots, see
-    `model.training.judging.unexplained`. What knows these shots already is then bent, not
-    overwritten. 0: at the whole rate."""
+    """Where it begins with learned weights, the last layer is fitted first, and the body learns at
+    a share of the rate, from a tenth up: at this power of what that layer leaves unexplained of the
+    training shots, see `model.training.last_layer`. What tells these shots apart already is then
+    bent, not overwritten. 0: all at the whole rate."""
     momentum: Partial = 0.9
     """For nesterov."""
     weight_decay: Amount = 0.0
@@ -244,7 +244,7 @@ _RECIPES = (
         epochs=14,
         clip=5.0,
         ema=0.97,
-        gentle=2.0,
+        gentle=6.0,
         tuning=0.1,
     ),
     Recipe(
@@ -272,7 +272,7 @@ _RECIPES = (
         epochs=60,
         clip=5.0,
         ema=0.98,
-        gentle=2.0,
+        gentle=6.0,
         tuning=0.1,
     ),
     Recipe(

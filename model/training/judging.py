@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from model.metrics import bootstrap, calibration, metrics
+from model.networks.architectures import Network
 from model.runs.recipes import Recipe
 from model.taxonomy import decoding
 from model.training.data import Rows, TrainingData
@@ -46,6 +47,22 @@ def logits_of(
     return np.concatenate(parts) if parts else empty
 
 
+@torch.no_grad()
+def embeddings_of(
+    network: Network, data: TrainingData, rows: Rows, recipe: Recipe, engine: Engine, side: int = 0
+) -> Floats:
+    """(n, D) what the last layer of a network in evaluation mode is given, of unchanged shots."""
+    was_training = network.training
+    network.eval()
+    parts = [np.zeros((0, network.width), np.float32)]
+    for i in range(0, len(rows), recipe.batch):
+        x = data.inputs(rows[i : i + recipe.batch], engine.device, recipe, None, side)
+        with engine.number_context():
+            parts.append(network.features(x).mean((-2, -1)).float().cpu().numpy())
+    network.train(was_training)
+    return np.concatenate(parts)
+
+
 def unexplained(network: nn.Module, data: TrainingData, recipe: Recipe, engine: Engine) -> float:
     """How little a network knows of the training shots before it has learnt from them, in [0, 1].
 
@@ -54,7 +71,7 @@ def unexplained(network: nn.Module, data: TrainingData, recipe: Recipe, engine: 
     """
     rows = np.random.default_rng(0).permutation(data.training)[:_SAMPLE]
     true, known = data.labels[rows], data.known[rows]
-    logits = logits_of(network, data, rows, recipe, engine)
+    logits = logits_of(network, data, rows, recipe, engine, recipe.side_at(0))
     readings = [decoding.sigmoid(logits)]
     if recipe.rule_aware:  # it may have learnt either way
         readings.append(decoding.marginals(logits, data.taxonomy.legal_sets))

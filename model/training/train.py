@@ -41,11 +41,14 @@ from model.training import resume
 from model.training.data import TrainingData, prepare
 from model.training.engine import Engine, is_lost_peer
 from model.training.judging import frequencies, logits_of, unexplained
+from model.training.last_layer import fit_last_layer
 from model.training.loop import Loop, Start
 
 _NONE: Hashes = np.zeros(0, np.uint64)
 MOST_SETS = 2**16
 """Legal label sets that rule-aware output can be trained on; more cost too much a step."""
+GENTLEST = 0.1
+"""Of the rate, at which a body learns that tells the shots apart already."""
 _ABSENT = -5.0
 """Logit of a class that a network does not find."""
 FLATTERED = (
@@ -329,7 +332,9 @@ def _start(
     if not (begun and recipe.gentle):
         return network, Start(begun)
     engine.place(network)
-    share = unexplained(network, data, recipe, engine) ** recipe.gentle
+    fit_last_layer(network, data, recipe, engine, options.warm_start)
+    left = unexplained(network, data, recipe, engine)
+    share = max(GENTLEST, left**recipe.gentle)
     return network, Start(f"{begun} Its body learns at {share:.0%} of the rate.", share)
 
 
