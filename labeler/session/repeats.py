@@ -113,6 +113,16 @@ class Repeats(SessionPart):
             self._repeated().add(hidden.row)
             self._note_difference(hidden)
 
+    def unmask(self) -> None:
+        """Labels are seen elsewhere: what was or would be read blind is so no more."""
+        self.reveal()
+        seen, self._round = self._round, set()
+        if seen:
+            self.labels.labels_changed.emit(np.array(sorted(seen), np.int64))
+            shots = "1 shot" if len(seen) == 1 else f"{len(seen)} shots"
+            text = f"The calibration round ended with {shots} left: other views show their labels."
+            self.noted.emit("info", text)
+
     def _note_difference(self, hidden: _SecondReading) -> None:
         first = int(self.labels.decided.own_present[hidden.row])
         if first != hidden.present:

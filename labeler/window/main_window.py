@@ -238,7 +238,7 @@ class MainWindow(QMainWindow):
                 view.selection.changed.connect(self.actions_.refresh)
         self.tab = name
         if name != "Label":  # a second reading is only blind where nothing else is shown
-            self.session.repeats.reveal()
+            self.session.repeats.unmask()
         self.stack.setCurrentWidget(self.views[name])
         self.bar.choose(name)
         self.actions_.refresh()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PyQt6.QtWidgets import QLabel, QWidget
 
 from labeler.project import classes
 from labeler.project.project import Project
@@ -363,6 +364,52 @@ def test_another_view_ends_a_second_reading(qapp, session):
     window.show_tab("Grid")
     assert not session.repeats.is_blind
     assert session.labelling.labels(row)[ROUND]
+    window.close()
+    window.deleteLater()
+
+
+@pytest.mark.parametrize("view", ["Grid", "Map", "Inspect", "Quality"])
+def test_no_other_view_shows_the_answers_of_a_round_that_is_still_read_blind(
+    qapp, session, monkeypatch, view
+):
+    monkeypatch.setattr(repeats, "ROUND", 6)
+    session.repeats.rate = 0.0
+    label(session, 12)
+    window, said = MainWindow(session), []
+    session.noted.connect(lambda level, text: said.append(text))
+    assert session.repeats.calibrate()
+    session.labelling.toggle(ROUND)
+    session.cursor.next()
+    assert sum(map(session.repeats.hides, range(40))) == 5
+    window.show_tab(view)
+    assert not any(map(session.repeats.hides, range(40))), "what is seen there is no second reading"
+    assert any("round ended with 4 shots left" in text for text in said)
+    window.show_tab("Label")
+    before = len(repeats.readings_of(session.opened.project, session.opened.annotator))
+    session.cursor.next()
+    assert not session.repeats.is_blind
+    assert len(repeats.readings_of(session.opened.project, session.opened.annotator)) == before
+    window.close()
+    window.deleteLater()
+
+
+def test_everything_beside_a_blind_shot_keeps_its_answer_back(qapp, session):
+    window = MainWindow(session)
+    window.show()
+    session.repeats.rate, answer = 1.0, "Streak"  # the window's settings say 3 %
+    row = until_blind(session)
+    present = session.labels.taxonomy.pack(session.labels.taxonomy.mask([answer, "Prolate"]))
+    session.labels.decided.put(row, present, LABELLED)
+    session.labels.labels_changed.emit(np.array([row]))
+    said = [spoken(session, row), *(w.text() for w in window.findChildren(QLabel) if w.isVisible())]
+    panel = window.label.classes  # where every class is named
+    beside = (w for w in window.findChildren(QWidget) if not panel.isAncestorOf(w))
+    said += [w.toolTip() for w in beside]
+    rows = window.label.classes.rows
+    marks = {rows[c].standing.mark for c in rows}
+    assert marks == {"undecided"}
+    assert not [text for text in said if answer in text and text != answer]
+    assert session.labelling.note() == ""
     window.close()
     window.deleteLater()
 
