@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from labeler.project.store.records import HistoryEntry, in_words
+from labeler.project.store.records import LABELLED, NO_CHANGE, HistoryEntry, in_words
 from model.taxonomy.taxonomy import Taxonomy
 
 ORIGINS = {
-    "key": "by key",
+    "key": "typed",
     "bulk": "together with other shots",
     "accepted": "accepted from the model or the file",
     "fix": "by the offered fix",
@@ -23,7 +23,7 @@ ORIGINS = {
     "repeat": "blind",
     "second reading": "taken over from the second reading",
     "merge": "classes were merged",
-    "unmerge": "the merging of classes was taken back",
+    "unmerge": "merging of classes undone",
     "salvaged": "saved from a damaged database",
 }
 SAID = 0.5
@@ -53,6 +53,8 @@ def in_lines(
             continue
         before = entry.present_before, entry.status_before
         what = in_words(before, (entry.present, entry.status), names)
+        if what == NO_CHANGE and entry.status & entry.status_before & LABELLED:
+            what = _said(entry, names)
         new = entry.note or ""
         lines.append(
             HistoryLine(
@@ -68,6 +70,18 @@ def in_lines(
     return lines[::-1]
 
 
+def _said(entry: HistoryEntry, names: dict[int, str]) -> str:
+    """Of a gesture that changed no label: the classes that it decided, or left undecided again."""
+    for said, word in (
+        (entry.known & ~entry.known_before, "absent"),
+        (entry.known_before & ~entry.known, "undecided again"),
+    ):
+        found = [name for bit, name in names.items() if said >> bit & 1]
+        if found:
+            return f"{word}: {', '.join(found)}"
+    return NO_CHANGE
+
+
 def _sign(what: str) -> str:
     return what[:1].upper() + what[1:]
 
@@ -78,8 +92,9 @@ def _how(entry: HistoryEntry) -> str:
     if entry.seconds is None:
         return how
     seconds = entry.seconds
-    took = f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
-    return f"{how} after {took}"
+    took = f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    took = took if seconds < 60 else f"{seconds / 60:.0f} min"
+    return f"{how} {took} after display"
 
 
 def _shown(shown: dict[str, Any] | None, taxonomy: Taxonomy) -> str:
@@ -88,5 +103,9 @@ def _shown(shown: dict[str, Any] | None, taxonomy: Taxonomy) -> str:
     if not isinstance(said, list) or len(said) > len(taxonomy):
         return ""
     likely = sorted(((p, c) for c, p in enumerate(said) if p >= SAID), reverse=True)[:3]
-    words = ", ".join(f"{taxonomy.names[c]} {p:.2f}".replace(" 0.", " .") for p, c in likely)
-    return f"run {shown['run']} said {words or 'nothing for sure'}" if shown else ""
+    words = ", ".join(f"{taxonomy.names[c]} {p:.2f}" for p, c in likely) or "nothing for sure"
+    if not shown:
+        return ""
+    run = str(shown["run"])
+    number = str(int(run)) if run.isdecimal() else run
+    return f"{'Instant model' if run == 'instant' else f'Run {number}'}: {words}"

@@ -127,6 +127,12 @@ class HistoryEntry:
     note: str | None
     shown: dict[str, Any] | None
     seconds: float | None
+    known_before: int = 0
+    known: int = 0
+    """Bits of the classes that are decided."""
+
+
+NO_CHANGE = "no change of labels"
 
 
 def in_words(before: tuple[int, int], after: tuple[int, int], names: dict[int, str]) -> str:
@@ -141,4 +147,20 @@ def in_words(before: tuple[int, int], after: tuple[int, int], names: dict[int, s
         had, has = before[1] & flag, after[1] & flag
         if had != has and not (flag == LABELLED and parts):
             parts.append(word if has else f"not {word}")
-    return ", ".join(parts) or "no change of labels"
+    return ", ".join(parts) or NO_CHANGE
+
+
+def moved(
+    before: tuple[int, int], after: tuple[int, int], names: dict[int, str], *, back: bool
+) -> str:
+    """What an undo (`back`) or a redo did to a shot: 'restored Bent, removed Round, flagged'."""
+    brought, taken = (
+        [name for bit, name in names.items() if (a & ~b) >> bit & 1]
+        for a, b in ((after[0], before[0]), (before[0], after[0]))
+    )
+    parts = [f"{'restored' if back else 'added'} {', '.join(brought)}"] if brought else []
+    parts += [f"removed {', '.join(taken)}"] if taken else []
+    marks = in_words((after[0], before[1]), after, names)
+    if marks != NO_CHANGE and not (parts and marks in ("labelled", "not labelled")):
+        parts.append(marks)
+    return ", ".join(parts) or NO_CHANGE

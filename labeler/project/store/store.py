@@ -31,7 +31,7 @@ from labeler.project.store.records import (
     HistoryEntry,
     Pulse,
     State,
-    in_words,
+    moved,
 )
 from labeler.project.store.schema import ANNOTATORS, CURRENT, EVENTS, GESTURES, META, SOURCES
 from model.errors import InputError
@@ -369,15 +369,14 @@ class Store(Facts):
         where = f"shot {table[0, 0] + 1}" if len(table) == 1 else f"{len(table)} shots"
         _, present, status, was_present, was_status, _ = table[0].tolist()
         names = dict(enumerate(self.class_names()))
-        words = in_words((was_present, was_status), (present, status), names)
-        verb = "Undone" if kind == "undo" else "Redone"
+        words = moved((was_present, was_status), (present, status), names, back=kind == "undo")
         what = f": {words}" if len(table) == 1 else ""
         return Change(
             rows=table[:, 0],
             present=table[:, 1],
             status=table[:, 2].astype(np.uint8),
             gesture=gesture,
-            text=f"{verb} on {where}{what}",
+            text=f"{kind.capitalize()} on {where}{what}",
             known=table[:, 5],
         )
 
@@ -440,6 +439,8 @@ class Store(Facts):
                 e.note_after,
                 g.shown,
                 g.seconds,
+                e.known_before,
+                e.known_after,
             )
             .join_from(EVENTS, GESTURES, g.id == e.gesture_id)
             .join(ANNOTATORS, ANNOTATORS.c.id == g.annotator_id)

@@ -47,14 +47,14 @@ class ImportLabels(QDialog):
             next(a.name for a in people if a.id == session.require().annotator)
         )
         self.only_new = QCheckBox("Leave shots alone that have a label of this person")
-        self.drop = QCheckBox("Take shots with unknown classes without these classes")
+        self.drop = QCheckBox("Import shots with unknown classes without these classes")
         self.said = QPlainTextEdit()
         self.said.setReadOnly(True)
         self.said.setFont(theme.numbers(self.font().pointSizeF()))
         self.said.setAccessibleName("What would change")
         self.trouble = label("", "error", wrap=True)
         self.trouble.hide()
-        self.cancel, self.take = QPushButton("Cancel"), QPushButton("Take over")
+        self.cancel, self.take = QPushButton("Cancel"), QPushButton("Import")
         self.take.setProperty("role", "main")
         self._lay_out()
         self.person.currentTextChanged.connect(self.look)
@@ -93,7 +93,7 @@ class ImportLabels(QDialog):
         """Find out again what would change; and once more where a choice changes meanwhile."""
         self.plan = None
         self.take.setEnabled(False)
-        self.take.setText("Take over")
+        self.take.setText("Import")
         if self._thread is not None:
             self._stale = True
             return
@@ -131,7 +131,7 @@ class ImportLabels(QDialog):
         n = len(found.rows)
         self.take.setEnabled(n > 0)
         shots = f"{n:,} shot{'' if n == 1 else 's'}"
-        self.take.setText(f"Change {shots}" if n else "Nothing to change")
+        self.take.setText(f"Import {shots}" if n else "Nothing to import")
         self.drop.setVisible(bool(found.unknown_classes))
 
     def _refuse(self, text: str) -> None:
@@ -153,11 +153,9 @@ class ImportLabels(QDialog):
         session, n = self.session, len(found.rows)
         session.reopen()
         mine = found.annotator == session.require().project.annotator_name
-        session.noted.emit(
-            "info",
-            f"{n:,} shots of {found.annotator} changed by {self.path.name}; Undo takes it "
-            f"back as one step{'' if mine else f', for who labels as {found.annotator}'}.",
-        )
+        shots, who = f"{n:,} shot{'' if n == 1 else 's'}", found.annotator
+        how = "Ctrl+Z" if mine else f"switch to {who}, Ctrl+Z"
+        session.noted.emit("info", f"Imported {shots} as {who}. To undo: {how}.")
         self.accept()
 
     def done(self, result: int) -> None:

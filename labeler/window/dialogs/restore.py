@@ -5,6 +5,7 @@ Going back keeps the present state as a backup first, so it can itself be taken 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from PyQt6.QtCore import Qt
@@ -43,7 +44,7 @@ class RestoreDialog(QDialog):
         self.list.itemSelectionChanged.connect(self._selected)
         self.list.itemActivated.connect(lambda item, column: self._go())
         self.empty = EmptyState()
-        self.go = QPushButton("Go back to this one")
+        self.go = QPushButton("Restore")
         self.go.clicked.connect(self._go)
         self.now = QPushButton("Back up now")
         self.now.clicked.connect(self.back_up)
@@ -51,7 +52,7 @@ class RestoreDialog(QDialog):
         layout.setContentsMargins(16, 14, 16, 14)
         layout.setSpacing(10)
         words = "Labels, their whole history and the classes, as they were. Networks stay as they"
-        words += " are. The present state is kept first, so that going back can be taken back."
+        words += " are. Your present state is backed up first, so that a restore can be undone."
         layout.addWidget(label(words, "muted", wrap=True))
         layout.addWidget(self.list, 1)
         layout.addWidget(self.empty, 1)
@@ -154,8 +155,11 @@ def go_back(session: Session, backup: Backup) -> None:
     session.close()
     try:
         backups.restore(folder, backup.path)
-        level, text = "info", f"The labels are again those of {when(backup.time.timestamp())}."
-        text += " The state before is the newest backup."
+        there = backup.time.astimezone()
+        today = there.date() == datetime.now().astimezone().date()
+        made = f"{there:%H:%M}" if today else f"{there:%d %b %Y, %H:%M}"
+        level, text = "info", f"Restored the backup of {made}."
+        text += " Your previous state was backed up first."
     except (InputError, OSError) as error:
         level, text = "error", f"Nothing was changed: {error}"
     try:

@@ -155,7 +155,7 @@ class AgreementPage(Page):
         self.said_title.setText(HIDDEN if self.blind else title)
         self.said_table.setVisible(not self.blind)
         self._show_who(found.rows_of(class_index)[:SHOWN])
-        self.of_class.setText(f"Go through {n:,}")
+        self.of_class.setText(f"Resolve {n:,} disagreement{'' if n == 1 else 's'}")
         self.of_class.setVisible(n > 0 and not self.blind)
         self.pairs_title.setText(f"Cohen's κ of {name} by pair")
         self.pairs.show_lines([self._pair(p, class_index) for p in found.pairs])

@@ -53,7 +53,7 @@ class DriftPage(Page):
             "Shots read in two ways", ("Shot", "First", "Second", "When"), ("Shot",), "Second"
         )
         self.table.opened.connect(self._open)
-        self.take = QPushButton("Take the second readings")
+        self.take = QPushButton("Use the second readings")
         self.take.setToolTip("Make them your labels, as one step that undo takes back")
         self.take.clicked.connect(self._take_second)
         self._lay_out()

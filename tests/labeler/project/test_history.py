@@ -31,8 +31,8 @@ def entry(**changes):
 def test_an_event_says_who_what_how_long_and_what_the_model_showed():
     shown = {"run": "0003", "probabilities": [0.25, 0.974]}
     (line,) = in_lines([entry(seconds=1.44, shown=shown, note="two drops?")], TWO)
-    assert (line.who, line.what, line.how) == ("Ada", "+Round", "by key after 1.4 s")
-    assert line.model == "run 0003 said Bent .97"
+    assert (line.who, line.what, line.how) == ("Ada", "+Round", "typed 1.4 s after display")
+    assert line.model == "Run 3: Bent 0.97"
     assert line.note == "two drops?"
 
 
@@ -44,7 +44,7 @@ def test_the_newest_event_is_first_and_a_note_is_said_when_it_changes():
     ]
     lines = in_lines(history, TWO)
     assert [line.what for line in lines] == ["+Round, −Bent", "−Round, +Bent", "+Round"]
-    assert [line.how for line in lines] == ["undone", "by key after 2 min", "by key"]
+    assert [line.how for line in lines] == ["undone", "typed 2 min after display", "typed"]
     assert [line.note for line in lines] == ["", "", "odd"]
 
 
@@ -112,3 +112,10 @@ def test_the_people_of_a_project_are_chosen_in_a_dialog(qtbot, window):
     assert session.opened.project.annotator_name == "Bob"
     assert people.is_blind(session.opened.project.store)
     assert not session.labelling.is_decided()
+
+
+def test_what_was_said_absent_without_a_change_of_labels_is_named():
+    line = in_lines([entry(present_before=1, status_before=LABELLED, known_before=1, known=3)], TWO)
+    assert line[0].what == "Absent: Bent"
+    back = entry(present_before=1, status_before=LABELLED, known_before=3, known=1, kind="undo")
+    assert in_lines([back], TWO)[0].what == "Undecided again: Bent"

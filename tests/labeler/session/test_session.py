@@ -163,9 +163,9 @@ def test_labels_of_the_file_become_the_persons_own_by_enter(qapp, tmp_path):
 def test_undo_and_redo_say_once_what_they_did(session):
     press(session, "Round")
     session.labelling.undo()
-    assert session.labels.reported == "Undone on shot 1: −Spherical/Oblate, −Round"
+    assert session.labels.reported == "Undo on shot 1: removed Spherical/Oblate, Round"
     session.labelling.redo()
-    assert session.labels.reported == "Redone on shot 1: +Spherical/Oblate, +Round"
+    assert session.labels.reported == "Redo on shot 1: added Spherical/Oblate, Round"
 
 
 def test_undo_says_where_the_files_labels_show_again(qapp, tmp_path):
@@ -175,16 +175,16 @@ def test_undo_says_where_the_files_labels_show_again(qapp, tmp_path):
     press(session, "Layered")
     session.labelling.undo()
     assert names(session) == {"Spherical/Oblate", "Round"}
-    assert session.labels.reported == "Undone on shot 1: the file's labels again"
+    assert session.labels.reported == "Undo on shot 1: the file's labels again"
     session.labelling.flag()
     session.labelling.undo()
-    assert session.labels.reported == "Undone on shot 1: not flagged"
+    assert session.labels.reported == "Undo on shot 1: not flagged"
     session.labels.decide([6], 0, LABELLED, "bulk")
     for rows, said in (([3, 4, 5], ""), ([3, 4, 5, 6], " on 3 of them")):
         session.labels.decide(rows, 1, LABELLED, "bulk")
         session.labelling.undo()
         assert (
-            session.labels.reported == f"Undone on {len(rows)} shots: the file's labels again{said}"
+            session.labels.reported == f"Undo on {len(rows)} shots: the file's labels again{said}"
         )
     session.close()
 

@@ -69,7 +69,7 @@ class VotesCard(QFrame):
         if status & LABELLED and own not in [present for present, _ in known]:
             self._line(len(said), MINE, self._words(own, known), own, -1)
         settled = self.settled.get(session.cursor.row)
-        text = "Take what is right, or label it again with the keys first."
+        text = "Use what is right, or label it again with the keys first."
         if settled is not None:
             text = f"Settled: {self._words(settled, [])}."
         self.state.setText(text)
@@ -95,8 +95,8 @@ class VotesCard(QFrame):
         self.grid.addWidget(who, k, 0)
         self.grid.addWidget(what, k, 1)
         if present is not None:
-            take = QPushButton("Take")
-            take.setAccessibleName(f"Take what {name} said")
+            take = QPushButton("Use this")
+            take.setAccessibleName(f"Use what {name} said")
             take.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             take.clicked.connect(lambda: self.take(present, known))
             self.grid.addWidget(take, k, 2)

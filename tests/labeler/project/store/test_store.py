@@ -69,7 +69,7 @@ def test_one_gesture_on_many_shots_is_one_undo(store, ada):
     change = store.undo(ada)
     assert change.rows.tolist() == [0, 3, 5]
     assert change.present.tolist() == [0, 0, 0]
-    assert change.text == "Undone on 3 shots"
+    assert change.text == "Undo on 3 shots"
     assert not store.load_state(ada).labelled.any()
     assert store.redo(ada).present.tolist() == [1, 2, 3]
 
@@ -77,8 +77,8 @@ def test_one_gesture_on_many_shots_is_one_undo(store, ada):
 def test_undo_says_what_it_took_back(store, ada):
     store.record(ada, 1, 0b001, LABELLED, origin="key")
     store.record(ada, 1, 0b010, LABELLED | FLAGGED, origin="key")
-    assert store.undo(ada).text == "Undone on shot 2: +Round, −Bent, not flagged"
-    assert store.redo(ada).text == "Redone on shot 2: −Round, +Bent, flagged"
+    assert store.undo(ada).text == "Undo on shot 2: restored Round, removed Bent, not flagged"
+    assert store.redo(ada).text == "Redo on shot 2: added Bent, removed Round, flagged"
 
 
 def test_a_new_gesture_clears_what_could_be_redone(store, ada):
