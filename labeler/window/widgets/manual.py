@@ -58,7 +58,6 @@ ABOUT = {
     "PreparationDialog": "preprocessing",
     "LongWork": "batch-jobs",
     "PeopleDialog": "annotators",
-    "ClassForm": "classes",
     "ClassesDialog": "classes",
     "ClassForm": "classes",
     "SourcesDialog": "new-project#files-of-the-project",
