@@ -1,9 +1,12 @@
-"""`bench explain`: heatmaps of eleven classes of a shot against the package pytorch-grad-cam."""
+"""`bench explain`: heatmaps of eleven classes of a shot against the package pytorch-grad-cam;
+`bench heat`: does heat of the shipped network lie where the cause of a class is known to be?"""
 
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +14,20 @@ import numpy.typing as npt
 import torch
 
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
+from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.gradcam import through_pooled_linear_head
+from model.heatmaps.truth_table import as_markdown
+from model.inspection import truth
+from model.inspection.heat import Explainer
+from model.inspection.questioning import Reader
+from model.inspection.truth_cases import cases
 from model.metrics import torchvision_ops
 from model.networks import architectures as networks
 from model.networks.architectures import Network
 from model.prediction import inference
 from model.prediction.batches import PooledHead
+from model.runs.folder import backbone_folder
+from model.runs.recipes import named
 
 CLASSES, SIZE = 11, 224
 REPEATS = 4
@@ -129,3 +140,56 @@ def _single(network: Network, shape: tuple[int, int, int]) -> inference.Inferenc
     if isinstance(chosen, inference.OpenVinoEngine):
         return inference.OpenVinoEngine(network.body, 1, shape)
     return inference.TorchEngine(network.body, 1)
+
+
+def measure_heat(shots: int = 30, seed: int = 0) -> dict[str, Any]:
+    """The truth benchmark of the shipped network (`model.inspection.truth`), and the time of heat.
+
+    axis_streak, axis_bent, composites: scores of the best form; gap_…: how much sooner than by
+    chance the class goes and comes with its hottest places; random_weights, shuffled_labels: how
+    far heat of any finer form is from that of chance there, at most; ms_…: processor time of all
+    classes of one shot that is read, on one thread; table: every score as Markdown.
+    """
+    run = backbone_folder(named("quick").backbone)
+    *_, last = truth.measure(run, truth.TruthStudy(cases=shots, seed=seed))
+    best, found = last["best"], last["classes"]
+    numbers: dict[str, Any] = {"composites": last["composites"]}
+    for name in ("Streak", "Bent"):
+        if name in best:
+            score = found[name]["axis"]["scores"][best[name]]
+            numbers[f"axis_{name.lower()}"], numbers[f"gap_{name.lower()}"] = (
+                score["mean"], score["gap"],
+            )  # fmt: skip
+    for control in ("random weights", "shuffled labels"):
+        numbers[control.replace(" ", "_")] = max(
+            (
+                abs(scores["scores"][key]["mean"] - (1 if question == "axis" else 0.5))
+                for questions in found.values()
+                for question, scores in questions.items()
+                for form, about in HEAT_FORMS.items()
+                if not about.stored and (key := f"{form}, {control}") in scores["scores"]
+            ),
+            default=None,
+        )
+    return numbers | _times(run, seed) | {"table": as_markdown(last)}
+
+
+def _times(run: Path, seed: int) -> dict[str, float]:
+    threads = torch.get_num_threads()
+    try:
+        reader = Reader(run, few=True)
+        explainer = Explainer(reader)
+        case = next(iter(cases("Streak", "axis", seed)))
+        read = reader.read_shots([(0, case.counts, case.good, None, None)])
+        targets = explainer.targets(reader.names)
+        spent = {}
+        for form in [form for form, about in HEAT_FORMS.items() if not about.stored]:
+            each = []
+            for _ in range(REPEATS + 1):
+                began = time.process_time()
+                explainer.cells(read, 0, targets, [form])
+                each.append(1000 * (time.process_time() - began))
+            spent[f"ms_{form}"] = median(each[1:])
+        return spent
+    finally:
+        torch.set_num_threads(threads)

@@ -73,3 +73,29 @@ def _read(path: Path) -> dict[str, Any]:
         return dict(found) if sound and "unseen" in found else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def as_markdown(found: dict[str, Any]) -> str:
+    """A table of the benchmark's result: a row for each class, question and form, with its score
+    (95 %), how it falls where the network learnt nothing, and the gap of deletion and insertion."""
+    lines = [
+        "| class | question | cases | heat | score (95 %) | at the place | random weights"
+        " | shuffled labels | another class | deletion gap |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, questions in found["classes"].items():
+        for question, numbers in questions.items():
+            scores = numbers["scores"]
+            for form in [f for f in (*found["forms"], "brightness", "excess") if f in scores]:
+                s = scores[form]
+                nothing = (
+                    f"{scores[key]['mean']:.2f}" if (key := f"{form}, {what}") in scores else ""
+                    for what in ("random weights", "shuffled labels", "another class")
+                )
+                best = "**" if found["best"].get(name) == form else ""
+                gap = "" if s["gap"] is None else f"{s['gap']:+.2f}"
+                interval = f"{s['mean']:.2f} ({s['low']:.2f} … {s['high']:.2f})"
+                cells = (name, question, numbers["cases"], f"{best}{form}{best}", interval)
+                rest = (f"{s['share']:.0%}", *nothing, gap)
+                lines.append(f"| {' | '.join(map(str, (*cells, *rest)))} |")
+    return "\n".join(lines)

@@ -57,7 +57,7 @@ DELETED = 4
 """Shots of a class on which deletion and insertion are measured too: they take the longest."""
 CONTROLLED = 10
 """Cases of each question on which networks that learnt nothing are asked too."""
-SHUFFLED = 128
+SHUFFLED = 64
 """Simulated shots from which a head learns shuffled labels."""
 DECAY = 1e-3
 """Of the weights of that head."""

@@ -99,6 +99,22 @@ BENCHES = (
         },
     ),
     Bench(
+        "heat",
+        "heat of the shipped network where the cause of a class is known: simulated shots",
+        {"shots": 30, "seed": 0},
+        {
+            "axis_streak": "heat near the ridge over that of any place, best form (goal ≥ 2.2)",
+            "axis_bent": "the same (goal ≥ 2.2)",
+            "composites": "AUC of a feature in one half of the plate (goal ≥ .80)",
+            "gap_streak": "deletion and insertion against chance (goal ≥ .30)",
+            "gap_bent": "the same (goal ≥ .30)",
+            "random_weights": "the furthest from chance where nothing was learnt (goal ≤ .05)",
+            "shuffled_labels": "the same where shuffled labels were learnt by heart",
+            "ms_directions": "processor time of all classes of a shot, one thread (goal ≤ 150)",
+            "ms_repeated": "the same for the other form",
+        },
+    ),
+    Bench(
         "instant",
         "learning after every label: fit, refit, suggest, ask",
         {"labels": 7264, "shots": 7264, "rounds": 5},
@@ -265,6 +281,10 @@ def _measuring(name: str) -> Callable[..., dict[str, Any]]:
             from model.benchmarks import explain
 
             return explain.measure
+        case "heat":
+            from model.benchmarks import explain
+
+            return explain.measure_heat
         case "instant":
             from model.benchmarks import instant
 

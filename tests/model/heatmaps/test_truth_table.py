@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from model.heatmaps.truth_table import RESULT, is_result, table_of
+from model.heatmaps.truth_table import RESULT, as_markdown, is_result, table_of
 
 SCORES = {"mean": 3.2, "low": 3.0, "high": 3.4, "share": 0.71, "gap": None}
 FOUND = {
@@ -45,3 +45,33 @@ def test_a_damaged_table_counts_as_none(tmp_path, damaged):
     run = put(tmp_path / "run", damaged)
     assert not is_result(run / RESULT)
     assert table_of(run).best("Streak") == ""
+
+
+def test_every_score_is_a_row_beside_what_it_falls_to_where_nothing_was_learnt():
+    blank = SCORES | {"mean": 1.0}
+    scores = {"paper": SCORES, "paper, random weights": blank, "excess": SCORES}
+    axis = FOUND["classes"]["Streak"]["axis"] | {"scores": scores}
+    _, _, first, control = as_markdown(FOUND | {"classes": {"Streak": {"axis": axis}}}).split("\n")
+    assert first.startswith("| Streak | axis | 30 | **paper** | 3.20 (3.00 … 3.40) | 71% | 1.00 |")
+    assert "| excess |" in control
+
+
+def test_the_bench_takes_the_best_forms_and_the_worst_control(monkeypatch):
+    from model.benchmarks import explain
+
+    scores = {
+        "directions": SCORES | {"gap": 0.3},
+        "directions, random weights": SCORES | {"mean": 1.04},
+        "directions, shuffled labels": SCORES | {"mean": 0.9},
+    }
+    last = {
+        "classes": {"Streak": {"axis": {"cases": 30, "tried": 40, "scores": scores}}},
+        "best": {"Streak": "directions"}, "unseen": [], "forms": ["directions"], "composites": None,
+    }  # fmt: skip
+    monkeypatch.setattr(explain.truth, "measure", lambda run, study: iter([last]))
+    monkeypatch.setattr(explain, "_times", lambda run, seed: {"ms_directions": 1.0})
+    found = explain.measure_heat()
+    assert (found["axis_streak"], found["gap_streak"]) == (3.2, 0.3)
+    assert found["random_weights"] == pytest.approx(0.04)
+    assert found["shuffled_labels"] == pytest.approx(0.1)
+    assert "axis_bent" not in found
