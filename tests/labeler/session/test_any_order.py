@@ -1,0 +1,155 @@
+"""Whatever is pressed in whatever order: what is shown is stored, counted right, and taken back."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from labeler.project import classes
+from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from tests.helpers.window_parts import learnt, make_project, make_session, use_made_up_run
+
+SHOTS = 8
+HELIUM = 11
+FILTERS = (
+    (),
+    ("unlabelled",),
+    ("flagged",),
+    ("class:Round",),
+    ("error", "labelled"),
+    ("disagree",),
+)
+FILE_LABELS = np.zeros((SHOTS, HELIUM), np.uint8)
+FILE_LABELS[::3, (0, 1)] = 1
+"""Every third shot is Round in its file."""
+
+KEYS = st.one_of(
+    st.tuples(st.just("toggle"), st.integers(0, HELIUM - 1)),
+    st.sampled_from(
+        [("undo",), ("undo",), ("redo",), ("next",), ("previous",), ("next_undecided",),
+         ("accept",), ("skip",), ("fix",), ("add a class",), ("retrain",), ("open again",)]
+    ),
+    st.tuples(st.just("show"), st.integers(0, SHOTS - 1)),
+    st.tuples(st.just("flag"), st.sampled_from([None, "", "bent? Größe"])),
+    st.tuples(st.just("accept_sure"), st.sampled_from([0.0, 0.5, 0.95])),
+    st.tuples(st.just("suggest"), st.booleans()),
+    st.tuples(st.just("filter"), st.sampled_from(FILTERS)),
+)  # fmt: skip
+
+
+class Hands:
+    """Presses keys on a session, and knows every state since it was opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.session = make_session(folder)
+        self.session.repeats.rate = 0.0
+        self.before: list[tuple] = []
+        """States that undo comes back to, the newest last."""
+        self.after: list[tuple] = []
+        self.look_at_network()
+
+    def look_at_network(self) -> None:
+        use_made_up_run(self.session)
+        self.session.predictions.instant = learnt(self.session)
+
+    def state(self) -> tuple:
+        """All that a person has decided, as it is shown."""
+        d, store = self.session.labels.decided, self.session.opened.project.store
+        arrays = (d.own_present, d.own_status, d.own_known)
+        notes = store.notes(self.session.opened.annotator)
+        return *(tuple(a.tolist()) for a in arrays), tuple(sorted(notes.items()))
+
+    def press(self, what: str, *how) -> None:
+        was, session = self.state(), self.session
+        if what in ("undo", "redo"):
+            self.reverse(what)
+            return
+        if what in ("toggle", "accept", "skip", "fix", "flag", "accept_sure"):
+            getattr(session.labelling, what)(*how)
+        elif what in ("next", "previous", "next_undecided", "show"):
+            getattr(session.cursor, what)(*how)
+        elif what == "filter":
+            session.queue.set_filters(*how)
+        elif what == "suggest":
+            session.suggestions.turn(*how)
+        elif what == "retrain":
+            self.look_at_network()
+        elif what == "open again":
+            session.close()
+            session.open(self.folder)
+            self.look_at_network()
+        else:
+            name = f"New {len(session.labels.taxonomy) - HELIUM}"
+            session.change_classes(classes.add, name)
+            self.look_at_network()
+        now = self.state()
+        if now != was:
+            assert what in ("toggle", "accept", "skip", "fix", "flag", "accept_sure"), what
+            self.before.append(was)
+            self.after.clear()
+
+    def reverse(self, verb: str) -> None:
+        was, source = self.state(), self.before if verb == "undo" else self.after
+        getattr(self.session.labelling, verb)()
+        if source:
+            assert self.state() == source.pop()
+            (self.after if verb == "undo" else self.before).append(was)
+        else:
+            assert self.state() == was
+
+    def check(self) -> None:
+        session = self.session
+        decided, store = session.labels.decided, session.opened.project.store
+        me = session.opened.annotator
+        stored = store.load_state(me)
+        np.testing.assert_array_equal(decided.own_present, stored.present)
+        np.testing.assert_array_equal(decided.own_status, stored.status)
+        np.testing.assert_array_equal(decided.own_known, stored.known)
+        assert (store.can_undo(me), store.can_redo(me)) == (bool(self.before), bool(self.after))
+        merged = session.opened.project.merged_state()
+        np.testing.assert_array_equal(session.labels.present, merged.present)
+        np.testing.assert_array_equal(session.labels.status, merged.status)
+        taxonomy, labelled = session.labels.taxonomy, merged.labelled
+        sets, tally = taxonomy.unpack(merged.present[labelled]), decided.tally
+        for bit, counted in (
+            (LABELLED, tally.labelled),
+            (FLAGGED, tally.flagged),
+            (SKIPPED, tally.skipped),
+        ):
+            assert counted == np.count_nonzero(merged.status & bit)
+        assert tally.classes(taxonomy).tolist() == sets.sum(0).tolist()
+        assert tally.in_error(taxonomy) == taxonomy.contradictions(sets).sum()
+        rows, walk = session.queue.rows.tolist(), session.queue.walk
+        assert len(rows) == len(set(rows))
+        assert walk.left == sum(not merged.status[row] & (LABELLED | SKIPPED) for row in rows)
+        for row in range(SHOTS):  # a ghost stands on undecided shots only
+            assert session.suggestions.of(row) is None or not labelled[row]
+        assert (session.cursor.row in range(SHOTS)) or not rows
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(keys=st.lists(KEYS, min_size=10, max_size=30), files=st.booleans())
+def test_any_sequence_of_keys_is_stored_as_shown_counted_and_taken_back(qapp, keys, files):
+    place = Path(tempfile.mkdtemp(prefix="airylabel-test-"))
+    try:
+        hands = Hands(make_project(place, SHOTS, FILE_LABELS if files else None))
+        hands.check()
+        for key in keys:
+            hands.press(*key)
+            hands.check()
+        while hands.before:  # back to the very first state, and all the way forth again
+            hands.press("undo")
+        hands.check()
+        while hands.after:
+            hands.press("redo")
+        hands.check()
+        assert hands.session.opened.project.store.audit() == []
+        hands.session.close()
+    finally:
+        shutil.rmtree(place)
