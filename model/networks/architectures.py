@@ -131,10 +131,11 @@ def _resnet(
     value, and the logarithm is taken of a quarter of the pixels. With `last_stride` 1 the fourth
     stage keeps the size of its maps, which then are twice as fine; the weights keep their shapes.
     """
-    layers: list[nn.Module] = [_convolution(channels, 64, 7, 2), nn.MaxPool2d(3, 2, 1), first]
-    inputs = 64
+    layers: list[nn.Module] = [_convolution(channels, kind.width, 7, 2)]
+    layers += [nn.MaxPool2d(3, 2, 1), first]
+    inputs = kind.width
     for stage, count in enumerate(kind.layers):
-        width = 64 * 2**stage
+        width = kind.width * 2**stage
         for n in range(count):
             stride = last_stride if stage == len(kind.layers) - 1 else 2
             stride = stride if stage > 0 and n == 0 else 1

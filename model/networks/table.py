@@ -16,7 +16,8 @@ class NetworkKind:
     on two CPU cores with 8 shots of 224 pixels.
 
     `layers` are the residual blocks of each stage (resnet), or the convolutions of each group
-    (vgg); `bottleneck` blocks have three convolutions instead of two.
+    (vgg); `bottleneck` blocks have three convolutions instead of two. `width` is the number of maps
+    in the first stage of a resnet; each further one has twice as many.
     """
 
     title: str
@@ -25,6 +26,7 @@ class NetworkKind:
     family: Literal["resnet", "vgg"]
     layers: tuple[int, ...]
     bottleneck: bool = False
+    width: int = 64
 
 
 NETWORKS = {

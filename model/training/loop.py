@@ -335,9 +335,11 @@ class Loop:
         if not self.engine.first:
             return
         average = self.average.network if self.average is not None else None
+        scale = self.data.preprocessing.scale
         state = {
             "asked": self.recipe.to_dict(),
             "preparation": self.data.preprocessing.preparation.to_dict(),
+            "scale": None if scale is None else asdict(scale),
             "seed": self.seed,
             "start": asdict(self.start),
             "fingerprint": self.data.table.fingerprint,

@@ -134,13 +134,14 @@ def _train(
     recipe, note = _fitting(recipe, table, options.warm_start)
     asked = recipe
     before = _learned_before(out, options)
-    data, recipe = _prepared(table, asked, options, before)
-    interrupted = _interrupted(table, recipe, out, options)
+    kept = resume.read_state(out) if options.resume else None
+    data, recipe = _prepared(table, asked, options, before, kept)
+    interrupted = _interrupted(table, recipe, out, options, kept)
     with Engine.start(options.devices, partial(_say_lost, out)) as engine:
         speak = engine.first
         mine, table = table.fingerprint, engine.of_first(table)
         if table.fingerprint != mine:  # someone labelled while the processes started
-            data, recipe = _prepared(table, asked, options, before)
+            data, recipe = _prepared(table, asked, options, before, kept)
         for text in (*note, *data.notes):
             if speak:
                 yield event("note", level="warning", text=text)
@@ -191,14 +192,23 @@ def _say_lost(out: Path) -> None:
 
 
 def _prepared(
-    table: ShotTable, recipe: Recipe, options: Options, before: Hashes
+    table: ShotTable,
+    recipe: Recipe,
+    options: Options,
+    before: Hashes,
+    kept: dict[str, Any] | None = None,
 ) -> tuple[TrainingData, Recipe]:
-    """What there is to learn from, and the recipe with as many epochs as that needs."""
+    """What there is to learn from, and the recipe with as many epochs as that needs.
+
+    `kept` is the state of the training that goes on.
+    """
     data = prepare(table, recipe, options.seed, _seen(table, before), options.checks)
     data.preprocessing = replace(data.preprocessing, preparation=options.preparation)
     data.of_maps = are_maps(table.sources)
     if recipe.count_scale and not data.of_maps:
         learned_at = _scale_of_first_network(recipe, options)
+        if kept is not None and kept.get("scale") is not None:
+            learned_at = CountScale(**kept["scale"])
         data.preprocessing = data.preprocessing.for_training(table, learned_at)
     return data, replace(recipe, epochs=recipe.epochs_for(len(data.training)), steps=0)
 
@@ -293,10 +303,13 @@ def _fitting(recipe: Recipe, table: ShotTable, warm_start: Path | None) -> tuple
 
 
 def _interrupted(
-    table: ShotTable, recipe: Recipe, out: Path, options: Options
+    table: ShotTable,
+    recipe: Recipe,
+    out: Path,
+    options: Options,
+    state: dict[str, Any] | None,
 ) -> dict[str, Any] | None:
     """The state to go on from; InputError where it is of other labels or another recipe."""
-    state = resume.read_state(out) if options.resume else None
     if not options.resume:
         resume.forget(out)
     elif state is None:

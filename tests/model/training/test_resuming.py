@@ -14,7 +14,10 @@ from model.training.train import Options, train
 from tests.helpers.shots import make_file, tiny_recipe
 from tests.model.training.test_training import losses, run
 
-GENTLE = tiny_recipe(epochs=3, gentle=2.0)
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
+GENTLE = tiny_recipe(epochs=3, gentle=2.0, backbone="helium-resnet18")
+"""It names a backbone, whose scale of counts is another than that of the run to begin from."""
 
 
 @pytest.fixture(scope="module")
