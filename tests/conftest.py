@@ -14,6 +14,14 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import psutil
 import pytest
+from pytestqt.qtbot import QtBot
+
+from tests.helpers.narrow import narrow_network as narrow_network
+from tests.helpers.waiting import PATIENCE_S
+
+# A wait is for a state, however long a busy machine takes to reach it.
+for wait in (QtBot.waitUntil, QtBot.waitSignal, QtBot.waitSignals, QtBot.waitCallback):
+    wait.__kwdefaults__["timeout"] = int(1000 * PATIENCE_S)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +50,7 @@ def no_process_is_left():
     yield
     left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
     left = [p for p in left if not _is_helper_of_python(p)]
-    _, alive = psutil.wait_procs(left, timeout=5)
+    _, alive = psutil.wait_procs(left, timeout=PATIENCE_S)
     assert not alive, [p.cmdline() for p in alive]
 
 

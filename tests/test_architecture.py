@@ -206,6 +206,32 @@ def test_texts_on_the_screen_avoid_the_words_that_the_glossary_avoids():
     check("texts", used)
 
 
+# -- tests -----------------------------------------------------------------------------------------
+
+
+CLOCKS = {
+    "helpers/waiting.py",  # does it for all others
+    "labeler/test_day.py",  # types at a pace
+    "fuzz/__main__.py",  # says how long it took
+}
+"""Tests that may look at a clock; so may the gauntlet, whose kills come at random times."""
+
+
+def test_tests_wait_for_states_and_look_at_no_clock():
+    offenders = set()
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        name = path.relative_to(ROOT / "tests").as_posix()
+        if name in CLOCKS or name.startswith("gauntlet/"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            used = getattr(node, "attr", getattr(node, "id", ""))
+            of = ast.unparse(node.value) if isinstance(node, ast.Attribute) else ""
+            waits = used in ("sleep", "qWait", "qSleep") or (used == "wait" and of == "qtbot")
+            if waits or used in ("perf_counter", "monotonic"):
+                offenders.add(f"tests/{name}: {used}")
+    check("clocks", offenders)
+
+
 # -- documents -------------------------------------------------------------------------------------
 
 

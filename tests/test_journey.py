@@ -49,7 +49,7 @@ def opened(qtbot, tmp_path):
         window.show()
         window.project_files.open_folder(folder)
         windows.append(window)
-        qtbot.waitUntil(lambda: session.cursor.counts() is not None, timeout=30_000)
+        qtbot.waitUntil(lambda: session.cursor.counts() is not None)
         return window, session
 
     yield open_it

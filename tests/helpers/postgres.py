@@ -8,12 +8,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+
+from tests.helpers.waiting import until
 
 
 def programs() -> Path | None:
@@ -66,13 +67,13 @@ def server(password: str = "") -> Iterator[str]:
 
 
 def _wait_for(port: int, password: str) -> None:
-    end = time.monotonic() + 30
-    while True:
+    url = f"postgresql://ada@127.0.0.1:{port}/postgres"
+
+    def answers() -> bool:
         try:
-            url = f"postgresql://ada@127.0.0.1:{port}/postgres"
             psycopg.connect(url, password=password or None).close()
-            return
         except psycopg.OperationalError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
+            return False
+        return True
+
+    until(answers, "the server does not answer")

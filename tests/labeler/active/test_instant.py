@@ -2,7 +2,6 @@
 
 import queue
 import sys
-import time
 
 import numpy as np
 import psutil
@@ -167,6 +166,5 @@ def test_nothing_that_fits_is_loaded_beside_the_window():
 def test_closing_leaves_neither_thread_nor_process(shots):
     instant = Instant(lambda answer: None)
     instant.stand_on(shots[0])
-    time.sleep(0.05)
     instant.close()
     assert not instant._thread.is_alive()

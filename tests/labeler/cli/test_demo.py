@@ -13,9 +13,13 @@ import pytest
 
 from labeler.cli import main
 from labeler.cli.demo import project as demo
+from labeler.cli.demo import tour
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
+from labeler.runs.offers import TrainingOrder
+from labeler.window.main_window import MainWindow
 from model.errors import InputError
+from tests.helpers.waiting import PATIENCE_S
 
 SHOTS = 24
 
@@ -99,11 +103,21 @@ def test_wrong_use_exits_2(capsys):
     assert left.value.code == 2
 
 
-def test_without_a_display_the_whole_job_is_done_and_shown(made, tmp_path):
+def test_without_a_display_the_whole_job_is_done_and_shown(
+    made, tmp_path, qapp, monkeypatch, capsys
+):
+    """In this process, and with a training of one epoch: `test_journey` trains for longer."""
     folder = shutil.copytree(made[0].parent, tmp_path / "copy") / made[0].name
-    done = run("demo", folder, "--shots", SHOTS, "--json", QT_QPA_PLATFORM="offscreen")
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(
+        MainWindow, "retrain", lambda window: window.session.training.start(TrainingOrder(epochs=1))
+    )
+    monkeypatch.setattr(tour, "LOOK_MS", 20)
+    monkeypatch.setattr(tour, "PATIENCE_S", PATIENCE_S)
+    assert main(["demo", str(folder), "--shots", str(SHOTS), "--json"]) == 0
+    qapp.setStyleSheet("")
+    told = json.loads(capsys.readouterr().out)
     assert {"labelling-1280.png", "heatmap-1280.png", "inspect-1920.png"} <= set(told["pictures"])
     for name in told["pictures"]:
         assert (folder / "report" / name).stat().st_size > 10_000

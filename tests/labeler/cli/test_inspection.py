@@ -18,6 +18,8 @@ from model.taxonomy.toml import load, shipped
 from tests.helpers.predictions import write_predictions
 from tests.helpers.shots import make_file, tiny_recipe
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 HELIUM = load(shipped("helium"))
 SHOTS = 90
 

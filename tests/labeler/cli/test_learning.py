@@ -11,8 +11,12 @@ import pytest
 from labeler.cli import main
 from labeler.project.project import Project
 from labeler.runs.predictions import Predictions
+from model.networks.table import NETWORKS
 from model.runs import recipes
+from tests.helpers.narrow import WHOLE
 from tests.helpers.shots import make_file, tiny_recipe
+
+pytestmark = pytest.mark.usefixtures("narrow_network")
 
 
 @pytest.fixture
@@ -140,7 +144,8 @@ def test_a_mistake_is_one_message_and_status_one(words, named, tmp_path, capsys)
     assert "Traceback" not in said.err
 
 
-def test_the_lists_are_complete(capsys):
+def test_the_lists_are_complete(capsys, monkeypatch):
+    monkeypatch.setitem(NETWORKS, "resnet18", WHOLE)
     status, said = call(capsys, "networks", "--json")
     assert status == 0
     assert json.loads(said.out)["resnet18"] == 11_178_187

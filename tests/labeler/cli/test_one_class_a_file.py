@@ -18,6 +18,8 @@ from labeler.window.widgets import theme
 from tests.helpers.shots import make_file, write_cxi
 from tests.helpers.window_parts import make_session
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 
 @pytest.fixture(autouse=True)
 def config(tmp_path, monkeypatch):
@@ -110,7 +112,7 @@ def test_the_dialog_makes_a_project_of_one_class_a_file(files, qtbot, tmp_path):
     dialog.one_each.setChecked(False)
     assert dialog.taxonomy.currentText() == "helium"
     dialog.one_each.setChecked(True)
-    with qtbot.waitSignal(dialog.accepted, timeout=30_000):
+    with qtbot.waitSignal(dialog.accepted):
         dialog.start()
     with Project.open(tmp_path / "made") as project:
         assert project.taxonomy.names[0] == "Nanorice"

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import h5py
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from labeler.cli import main
 from model.shots.table import open_source
 from tests.helpers.killing import killed_after_two_blocks, still_running
+from tests.helpers.waiting import until
 
 NAMES = ["Round", "Streak"]
 
@@ -112,10 +112,7 @@ def test_a_killed_correlate_goes_on_and_leaves_no_workers(tmp_path, capsys):
         file["images"] = np.random.default_rng(0).poisson(9, (900, 64, 64)).astype(np.uint16)
     words = ["correlate", str(path), "--out", str(out), "--radii", "64", "--angles", "8192"]
     workers = killed_after_two_blocks(*words, "--workers", "2")
-    end = time.monotonic() + 10
-    while still_running(workers):
-        assert time.monotonic() < end, "a worker outlived its parent"
-        time.sleep(0.05)
+    until(lambda: not still_running(workers), "a worker outlived its parent")
     assert len(workers) >= 2
     assert not out.exists()
     assert main([*words, "--workers", "2", "--events"]) == 0

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import h5py
 import numpy as np
@@ -20,6 +19,7 @@ from model.shots.layouts.formats.tiled_array import write_address
 from model.shots.table import open_source
 from tests.helpers.predictions import HELIUM, write_predictions
 from tests.helpers.runs import make_shots
+from tests.helpers.waiting import until
 
 SHOTS = (12, 8)
 N = sum(SHOTS)
@@ -143,11 +143,8 @@ def server(tmp_path_factory):
     program = "import sys; from tiled.commandline.main import main; sys.exit(main())"
     child = subprocess.Popen([sys.executable, "-c", program, *words], stdout=log, stderr=log)
     try:
-        end = time.monotonic() + 120
-        while not _answers(port):
-            assert child.poll() is None, (tmp_path / "tiled.log").read_text()
-            assert time.monotonic() < end, (tmp_path / "tiled.log").read_text()
-            time.sleep(0.1)
+        until(lambda: _answers(port) or child.poll() is not None)
+        assert child.poll() is None, (tmp_path / "tiled.log").read_text()
         yield f"http://127.0.0.1:{port}"
     finally:
         child.terminate()

@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
 from labeler.jobs.job import Job
+from tests.helpers.waiting import until
 
 POLITE = psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10
 CHILD = """
@@ -40,7 +40,7 @@ def run(qtbot, tmp_path):
         job.event_received.connect(events.append)
         if during:
             job.event_received.connect(lambda item: during(job, item))
-        with qtbot.waitSignal(job.finished, timeout=20_000) as ended:
+        with qtbot.waitSignal(job.finished) as ended:
             job.start()
         assert not job.is_running
         return events, ended.args, job
@@ -72,7 +72,7 @@ def test_modules_of_a_scientist_in_the_current_folder_are_not_ours(
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "made.h5"
     job = Job(("simulate", str(out), "--shots", "4", "--size", "64"), tmp_path / "stderr.log")
-    with qtbot.waitSignal(job.finished, timeout=60_000) as ended:
+    with qtbot.waitSignal(job.finished) as ended:
         job.start()
     assert ended.args[0], ended.args[1]
     assert out.is_file()
@@ -134,7 +134,7 @@ def test_the_child_is_polite_and_knows_the_thread_policy(run):
 def test_stop_ends_even_a_child_that_does_not_listen(qtbot, tmp_path):
     code = CHILD + "say('started', pid=os.getpid())\nwhile True: time.sleep(1)"
     job = Job((), tmp_path / "stderr.log", command=("-c", code))
-    with qtbot.waitSignal(job.event_received, timeout=20_000) as begun:
+    with qtbot.waitSignal(job.event_received) as begun:
         job.start()
     job.stop(0.2)
     assert not job.is_running
@@ -145,6 +145,8 @@ PARENT = """
 import sys
 from PyQt6.QtCore import QCoreApplication
 from labeler.jobs.job import Job
+from tests.helpers.waiting import until
+from tests.helpers.waiting import until
 application = QCoreApplication([])
 job = Job((), sys.argv[1], command=("-c", sys.argv[2]))
 job.event_received.connect(lambda item: print(item["pid"], flush=True))
@@ -177,14 +179,14 @@ def test_a_killed_window_leaves_no_orphan(tmp_path, work):
     with parent:
         child = psutil.Process(int(parent.stdout.readline()))
         os.kill(parent.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-        begin = time.monotonic()
-        while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() - begin < 5.5
-            time.sleep(0.05)
+        until(
+            lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE,
+            "the child outlives its window",
+        )
 
 
 def test_a_subcommand_started_by_a_person_outlives_its_standard_input():
-    code = CHILD + "time.sleep(0.3); say('finished', stopped=stop())"
+    code = CHILD + "sys.stdin.read(); say('finished', stopped=stop())"
     done = subprocess.run(
         [sys.executable, "-c", code], input="cancel\n", capture_output=True, text=True, check=True
     )

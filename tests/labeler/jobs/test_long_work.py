@@ -6,7 +6,6 @@ from pathlib import Path
 
 import h5py
 import pytest
-from PyQt6.QtTest import QTest
 
 from labeler.cli import build_parser
 from labeler.jobs.work_order import (
@@ -27,6 +26,7 @@ from labeler.shots.thumbnails import Thumbnails
 from labeler.window.dialogs.long_work import LongWork
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
+from tests.helpers.waiting import serve_events
 from tests.helpers.window_parts import make_project, make_session
 
 
@@ -106,7 +106,7 @@ def test_no_field_is_clipped_when_fields_are_added(window, engine):
     dialog = opened(window)
     for kind in (READ, MAPS, NOISE):
         choose(dialog, kind, engine)
-        QTest.qWait(1)
+        serve_events()
         for field in (dialog.choose, dialog.button, dialog.kind, dialog.file):
             if field.isVisible():
                 assert field.height() >= field.sizeHint().height()
@@ -127,7 +127,7 @@ def test_maps_are_made_by_dask_workers_while_the_dialog_is_closed(window, qtbot)
     assert not dialog.kind.isEnabled()
     dialog.reject()
     assert not dialog.isVisible()
-    qtbot.waitUntil(lambda: not dialog.short_job.is_running, timeout=90_000)
+    qtbot.waitUntil(lambda: not dialog.short_job.is_running)
     assert "Done" in opened(window).said.text(), dialog.said.text()
     with h5py.File(dialog.out.text()) as file:
         assert file["maps"].shape[0] == 40
@@ -140,9 +140,9 @@ def test_what_is_stopped_goes_on_where_it_was(window, qtbot):
     choose(dialog, THUMBNAILS)
     dialog.button.click()
     dialog.button.click()  # stop, at once
-    qtbot.waitUntil(lambda: not dialog.short_job.is_running, timeout=60_000)
+    qtbot.waitUntil(lambda: not dialog.short_job.is_running)
     dialog.button.click()
-    qtbot.waitUntil(lambda: not dialog.short_job.is_running, timeout=60_000)
+    qtbot.waitUntil(lambda: not dialog.short_job.is_running)
     assert "Done" in dialog.said.text()
     kept = Thumbnails(project.folder / "thumbnails", project.sources)
     assert kept.made(0).all()
@@ -154,7 +154,7 @@ def test_a_scheduler_out_of_reach_is_said_in_the_dialog_and_in_a_note(window, qt
     choose(dialog, THUMBNAILS, ADDRESS)
     dialog.address.setText("tcp://127.0.0.1:9")
     dialog.button.click()
-    qtbot.waitUntil(lambda: not dialog.short_job.is_running, timeout=60_000)
+    qtbot.waitUntil(lambda: not dialog.short_job.is_running)
     assert "does not answer" in dialog.said.text()
     assert any("does not answer" in str(entry[-1]) for entry in map(tuple, window.notes.log))
 
@@ -169,7 +169,7 @@ def test_work_goes_on_while_the_project_changes(window, qtbot):
     assert dialog.isVisible()
     assert dialog.short_job.is_running
     assert Path(dialog.out.text()).name == "mine.h5"
-    qtbot.waitUntil(lambda: not dialog.short_job.is_running, timeout=60_000)
+    qtbot.waitUntil(lambda: not dialog.short_job.is_running)
     assert "Done" in dialog.said.text()
 
 

@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -294,14 +293,13 @@ def test_labels_are_stored_while_a_backup_is_made(week):
 
         thread = threading.Thread(target=many)
         thread.start()
-        slowest = 0.0
+        meanwhile = 0
         while thread.is_alive():
-            start = time.perf_counter()
-            store.record(ada, 0, int(start) % 7, LABELLED, origin="key")
-            slowest = max(slowest, time.perf_counter() - start)
+            store.record(ada, 0, meanwhile % 7, LABELLED, origin="key")
+            meanwhile += 1
         thread.join()
         assert not failed
-        assert slowest < 1
+        assert meanwhile > 3  # none of them waited for a whole backup
     for backup in backups.list_backups(week):
         with sqlite3.connect(backup.path) as copy:
             assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -356,7 +354,7 @@ def test_a_backup_asked_for_while_one_is_ending_is_made_too(qtbot, week, monkeyp
     session.backup.make("hand")
     assert session.backup.is_busy
     may_end.set()
-    qtbot.waitUntil(lambda: not session.backup.is_busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not session.backup.is_busy)
     assert [b.reason for b in backups.list_backups(week)] == ["hand", "auto"]
     session.close()
 

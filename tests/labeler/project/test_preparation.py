@@ -334,7 +334,7 @@ def test_the_dialog_sets_the_steps_and_tells_the_session(dialog, qtbot, project)
     told = []
     dialog.session.noted.connect(lambda level, text: told.append((level, text)))
     dialog.flat.setChecked(True)
-    with qtbot.waitSignal(dialog.accepted, timeout=60_000):
+    with qtbot.waitSignal(dialog.accepted):
         dialog.start()
     assert told == [("info", "Preparation: flat detector. The next training uses it.")]
     assert preparation_of(dialog.session.opened.project) == Preparation(flat_detector=True)

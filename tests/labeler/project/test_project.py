@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from pathlib import Path
 
 import h5py
@@ -17,6 +16,7 @@ from labeler.project.store import LABELLED
 from labeler.shots.geometry import entered
 from model.errors import InputError
 from model.taxonomy.toml import shipped
+from tests.helpers.waiting import processor_s
 from tests.helpers.window_parts import make_project
 
 DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
@@ -331,14 +331,13 @@ def test_ten_thousand_shots_open_in_a_fifth_of_a_second(tmp_path):
         f.create_dataset("images", data=np.zeros((10_000, 8, 8), "u2"), chunks=(100, 8, 8))
     with Project.create(tmp_path / "week", [tmp_path / "a.h5"]) as made:
         made.store.record(made.annotator, np.arange(10_000), 3, LABELLED, origin="bulk")
-    took = []
-    for _ in range(3):
-        start = time.perf_counter()
+
+    def open_it():
         with Project.open(tmp_path / "week") as again:
             again.merged_state()
             again.store.can_undo(again.annotator)
-        took.append(time.perf_counter() - start)
-    assert min(took) < 0.2
+
+    assert processor_s(open_it) < 0.2
 
 
 @pytest.mark.parametrize(("name", "n"), [("cxidb94_layout.cxi", 12), ("helium_small.h5", 600)])

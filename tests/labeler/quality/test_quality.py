@@ -248,16 +248,16 @@ def test_an_import_shows_everything_before_it_does_it(window, qtbot, tmp_path):
     path.write_text("shot,round,Odd\n1,1,0\n2,1,0\n3,0,1\n", encoding="utf-8")
     dialog = ImportLabels(session, path, window)
     qtbot.addWidget(dialog)
-    qtbot.waitUntil(lambda: dialog.plan is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: dialog.plan is not None)
     assert "2 get a first label" in dialog.said.toPlainText()
     assert dialog.take.text() == "Change 2 shots"
     dialog.drop.setChecked(True)
-    qtbot.waitUntil(lambda: dialog.plan is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: dialog.plan is not None)
     assert dialog.take.text() == "Change 3 shots"
     dialog.drop.setChecked(False)
-    qtbot.waitUntil(lambda: dialog.plan is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: dialog.plan is not None)
     assert not session.labelling.is_decided(0)
-    with qtbot.waitSignal(dialog.accepted, timeout=10_000):
+    with qtbot.waitSignal(dialog.accepted):
         dialog.take.click()
     assert session.labels.present[0] == ROUND
     session.labelling.undo()
@@ -267,7 +267,7 @@ def test_an_import_shows_everything_before_it_does_it(window, qtbot, tmp_path):
     path.write_text("nothing\n1\n", encoding="utf-8")
     bad = ImportLabels(session, path, window)
     qtbot.addWidget(bad)
-    qtbot.waitUntil(lambda: bad.trouble.text() != "", timeout=10_000)
+    qtbot.waitUntil(lambda: bad.trouble.text() != "")
     assert "theirs.csv" in bad.trouble.text()
     assert not bad.take.isEnabled()
     bad.reject()
@@ -287,7 +287,7 @@ def test_the_menu_writes_files_and_says_so(window, qtbot, tmp_path, monkeypatch)
         monkeypatch.setattr(exchange.file_dialogs, "ask_new_file", lambda *a, c=chosen: c)
         said.clear()
         window.actions_.trigger(what)
-        qtbot.waitUntil(lambda: bool(said), timeout=20_000)
+        qtbot.waitUntil(lambda: bool(said))
         assert said[0][0] == "info", said
         assert list(tmp_path.glob(f"{name[0]}.*"))
 
@@ -315,7 +315,7 @@ def test_a_big_project_is_compared_in_another_thread(window, qtbot, monkeypatch)
     two_people(window)
     shown = page(window, "Agreement")
     assert shown.answer is None
-    qtbot.waitUntil(lambda: shown.answer is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: shown.answer is not None)
     assert "on 2 they differ" in shown.said.text()
     shown.outdate()
     window.session.close()  # while it is being looked at once more

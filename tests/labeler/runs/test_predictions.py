@@ -1,7 +1,6 @@
 """Predictions: matched by name, judged by threshold, ordered fast, and never trusted blindly."""
 
 import os
-import time
 
 import h5py
 import numpy as np
@@ -13,6 +12,7 @@ from model.errors import InputError
 from model.heatmaps.geometry import enlarge
 from model.taxonomy.taxonomy import Class, Taxonomy
 from tests.helpers.predictions import HELIUM, write_predictions
+from tests.helpers.waiting import processor_s
 
 ROUND, ELLIPTICAL, OBLATE = (
     HELIUM.index(name) for name in ("Round", "Elliptical", "Spherical/Oblate")
@@ -251,12 +251,11 @@ def test_38000_shots_are_ordered_in_a_blink(made):
         grid=(1, 1),
     )
     present, status = np.zeros(n, np.int64), np.ones(n, np.uint8)
-    took = []
-    for _ in range(3):
-        begin = time.perf_counter()
+
+    def order():
         np.argsort(-found.uncertainty(), kind="stable")
         np.argsort(~found.contradictions(), kind="stable")
         found.disagreement(present, status)
         found.gallery(ROUND, "unsure", present, status)
-        took.append(time.perf_counter() - begin)
-    assert min(took) < 0.2
+
+    assert processor_s(order) < 0.2

@@ -86,7 +86,7 @@ def end_of(qtbot, bar, start):
     """Start a job and wait for its end."""
     start()
     assert bar.is_running
-    qtbot.waitUntil(lambda: not bar.is_running, timeout=90_000)
+    qtbot.waitUntil(lambda: not bar.is_running)
 
 
 def test_the_button_says_what_it_will_do(opened):
@@ -126,7 +126,7 @@ def test_one_click_trains_and_the_first_run_is_used_at_once(opened, qtbot):
     shown = []
     bar.retraining.changed.connect(lambda: shown.append(bar._running.detail.whole))
     click = partial(qtbot.mouseClick, bar._idle.button, Qt.MouseButton.LeftButton)
-    with qtbot.waitSignal(session.predictions.run_changed, timeout=90_000):
+    with qtbot.waitSignal(session.predictions.run_changed):
         end_of(qtbot, bar, click)
     assert "epoch 3 of 3 · 9 s left" in shown
     assert any(text.startswith("predicting · 10 of 40") for text in shown)
@@ -192,11 +192,11 @@ def test_keeping_the_old_run_leaves_it_in_use(opened, qtbot):
 def test_cancel_waits_for_the_child_to_keep_its_best(opened, qtbot):
     _, bar = opened(WAIT)
     bar.start()
-    qtbot.waitUntil(lambda: bar.retraining.epochs == 3, timeout=90_000)
+    qtbot.waitUntil(lambda: bar.retraining.epochs == 3)
     qtbot.mouseClick(bar._running.button, Qt.MouseButton.LeftButton)
     assert "keeping the network so far" in bar._running.detail.whole
     assert not bar._running.button.isEnabled()
-    qtbot.waitUntil(lambda: not bar.is_running, timeout=90_000)
+    qtbot.waitUntil(lambda: not bar.is_running)
     assert "network of epoch 1, the last, is kept" in bar._outcome.text.whole
 
 
@@ -225,7 +225,7 @@ def test_the_order_reaches_the_command_line(opened, qtbot):
     job_events = []
     bar.retraining.start(TrainingOrder("paper", "vgg16", 2))
     bar.retraining.work.job.event_received.connect(job_events.append)
-    qtbot.waitUntil(lambda: not bar.is_running, timeout=90_000)
+    qtbot.waitUntil(lambda: not bar.is_running)
     words = job_events[-1]["words"]
     assert words[0] == "train"
     assert words[2:8] == ["--recipe", "paper", "--network", "vgg16", "--epochs", "2"]
@@ -237,7 +237,7 @@ def test_stop_leaves_no_process(opened, qtbot):
     pids = []
     bar.start()
     bar.retraining.work.job.event_received.connect(lambda item: pids.append(item.get("pid")))
-    qtbot.waitUntil(lambda: bool(pids), timeout=90_000)
+    qtbot.waitUntil(lambda: bool(pids))
     bar.stop()
     assert not bar.is_running
     assert not psutil.pid_exists(pids[0])
@@ -246,7 +246,7 @@ def test_stop_leaves_no_process(opened, qtbot):
 def test_opening_another_project_ends_the_training(opened, qtbot, tmp_path):
     session, bar = opened(WAIT)
     bar.start()
-    qtbot.waitUntil(lambda: bar.retraining.epochs == 3, timeout=90_000)
+    qtbot.waitUntil(lambda: bar.retraining.epochs == 3)
     Project.create(tmp_path / "other", [make_shots(tmp_path / "b.h5", 12)]).close()
     session.open(tmp_path / "other")
     assert not bar.is_running
@@ -257,7 +257,7 @@ def test_the_real_subcommand_trains_reads_all_shots_and_is_used(opened, qtbot):
     session, bar = opened()
     bar.retraining.work.make_job = Job
     bar.retraining.start(TrainingOrder(epochs=1))
-    qtbot.waitUntil(lambda: not bar.is_running, timeout=240_000)
+    qtbot.waitUntil(lambda: not bar.is_running)
     assert bar.retraining.outcome.ok, bar.retraining.outcome.message
     assert bar.retraining.curves.epochs == [1]
     assert session.opened.project.current_run == 1

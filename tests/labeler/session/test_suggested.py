@@ -10,6 +10,7 @@ from labeler.session.selection import SelectedShots
 from labeler.session.suggestions import most_wrong
 from labeler.window.dialogs.accept_sure import AcceptSure
 from tests.helpers.embeddings import CHOICES, project_with_embeddings
+from tests.helpers.waiting import until
 from tests.helpers.window_parts import learnt, make_project, make_session, use_made_up_run
 
 
@@ -192,39 +193,30 @@ def test_a_hidden_reading_is_shown_nowhere_and_remembered(session):
     assert "hidden" not in found[1][1]
 
 
-def wait(test, seconds=30):
-    from time import monotonic
-
-    end = monotonic() + seconds
-    while not test():
-        assert monotonic() < end, "it took too long"
-        QTest.qWait(5)
-
-
 def test_a_label_changes_the_suggestions_of_all_shots(qapp, tmp_path):
     folder, truth = project_with_embeddings(tmp_path)
     session = make_session()
     suggesting = session.learning
     suggesting.turn_on(CHOICES)
     session.open(folder)
-    wait(lambda: session.predictions.instant is not None)
+    until(lambda: session.predictions.instant is not None)
     assert session.predictions.instant.learnt.labels == 0
     for row in range(6):
         session.cursor.show(row)
         for c in np.flatnonzero(truth[row] & ~session.labels.taxonomy.implied(truth[row])):
             session.labelling.toggle(int(c))
-    wait(lambda: session.predictions.instant.learnt.labels == 6)
+    until(lambda: session.predictions.instant.learnt.labels == 6)
     asked = []
     session.queue.queue_changed.connect(lambda: asked.append(session.queue.choice.title))
     suggesting.similar(3)
-    wait(lambda: asked)
+    until(lambda: asked)
     assert session.queue.choice.title == "Like shot 4"
     assert session.queue.rows[0] == 3
     assert len(session.queue.rows) == 61
     places = []
     suggesting.laid_out.connect(places.append)
     assert suggesting.want_layout()
-    wait(lambda: places)
+    until(lambda: places)
     session.close()
     assert suggesting._instant is None
 

@@ -13,6 +13,7 @@ from PyQt6.QtGui import QFileSystemModel
 from PyQt6.QtWidgets import QFileDialog
 
 from labeler.window.dialogs import file_dialogs
+from tests.helpers.waiting import until
 from tests.helpers.window_parts import make_project, make_session
 
 IN_OPEN = 0x20
@@ -45,22 +46,23 @@ def session(qapp, tmp_path):
     opened.close()
 
 
-def shown(qtbot, dialog: QFileDialog, folder: Path) -> None:
+def shown(dialog: QFileDialog, folder: Path) -> None:
     """Show a dialog in a folder until all that lies there is in its list, with icons and kinds."""
     dialog.setDirectory(str(folder))
     dialog.show()
     (model,) = dialog.findChildren(QFileSystemModel)
 
-    def listed() -> bool:
+    def listed(name: str) -> bool:
         top = model.index(str(folder))
         names = {model.fileName(model.index(k, 0, top)) for k in range(model.rowCount(top))}
         for k in range(model.rowCount(top)):
             model.fileIcon(model.index(k, 0, top))
             model.type(model.index(k, 0, top))
-        return "project.sqlite" in names
+        return name in names
 
-    qtbot.waitUntil(listed)
-    qtbot.wait(300)  # what Qt looks up behind it has no signal
+    until(lambda: listed("project.sqlite"))
+    (folder / "made later").mkdir()  # Qt looks at one after another: after this at nothing more
+    until(lambda: listed("made later"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="inotify tells who opens a file")
@@ -70,7 +72,7 @@ def test_a_dialog_in_the_folder_of_an_open_project_opens_none_of_its_files(sessi
     dialog = file_dialogs.dialog(None, "Save figure", "", "All files (*)")
     qtbot.addWidget(dialog)
     watch = Opened(*files)
-    shown(qtbot, dialog, week)
+    shown(dialog, week)
     assert not watch.any()
     files[0].read_bytes()
     assert watch.any()  # the watch sees what it should
@@ -82,7 +84,7 @@ def test_labels_after_a_dialog_outlive_the_window(session, qtbot):
     week = session.require().folder
     dialog = file_dialogs.dialog(None, "Save figure", "", "All files (*)")
     qtbot.addWidget(dialog)
-    shown(qtbot, dialog, week)
+    shown(dialog, week)
     words = [sys.executable, "-m", "labeler", "info", str(week)]
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     journal = week / "project.sqlite-wal"

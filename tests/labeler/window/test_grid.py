@@ -297,7 +297,7 @@ def test_the_grid_paints_shots_marks_and_selection(window, grid, qapp, qtbot, na
         picture = grid.canvas.port.grab().toImage()
         return {picture.pixel(x + i, y + i) for i in range(20, 80)}
 
-    qtbot.waitUntil(lambda: len(shades()) > 20, timeout=20_000)
+    qtbot.waitUntil(lambda: len(shades()) > 20)
     picture = grid.canvas.port.grab().toImage()
     corner = picture.pixelColor(*(v + 1 for v in grid.canvas.plan.corner(0)))
     assert corner.blue() > corner.red(), "the selection is seen"

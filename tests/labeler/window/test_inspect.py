@@ -37,7 +37,7 @@ def shown(qtbot, tmp_path, qapp):
         qtbot.addWidget(view)
         view.resize(*size)
         view.show()
-        qtbot.waitUntil(lambda: isinstance(session.cursor.counts(), np.ndarray), timeout=20_000)
+        qtbot.waitUntil(lambda: isinstance(session.cursor.counts(), np.ndarray))
         session.display.auto_levels()
         return session, view
 
@@ -200,7 +200,7 @@ def test_shots_that_arrive_are_painted(shown, qtbot):
     row = tiles(view.gallery.tiles)[-1].row
     place = len(tiles(view.gallery.tiles)) - 1
     drawn(view.gallery.tiles, place)  # asks for it
-    qtbot.waitUntil(lambda: isinstance(session.shots.counts(row), np.ndarray), timeout=20_000)
+    qtbot.waitUntil(lambda: isinstance(session.shots.counts(row), np.ndarray))
     assert len(np.unique(drawn(view.gallery.tiles, place))) > 50
 
 

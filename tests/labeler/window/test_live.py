@@ -384,14 +384,14 @@ def test_a_real_watch_is_started_stopped_and_its_hits_join_the_project(window, q
     live = write_live(tmp_path / "live.h5")
     view.form.source.setText(str(live))
     view.form.button.click()
-    qtbot.waitUntil(lambda: view.watch.seen.now.get("kept") == 8, timeout=60_000)
+    qtbot.waitUntil(lambda: view.watch.seen.now.get("kept") == 8)
     assert view.board.tiles["kept"].number.text() == "8"
     view.form.button.click()
-    qtbot.waitUntil(lambda: not view.watch.is_running, timeout=30_000)
+    qtbot.waitUntil(lambda: not view.watch.is_running)
     assert view.watch.seen.state == "stopped"
     qtbot.waitUntil(view.board.add.isEnabled)
     view.board.add.click()
-    qtbot.waitUntil(lambda: window.session.labels.n_shots == 68, timeout=60_000)
+    qtbot.waitUntil(lambda: window.session.labels.n_shots == 68)
     qtbot.waitUntil(lambda: not view.watch.joining.is_running)
     assert window.session.predictions.run is not None
     assert len(window.session.predictions.run) == 68
@@ -401,7 +401,7 @@ def test_closing_the_window_ends_the_watch_with_a_complete_record(window, qtbot,
     view = window.views["Live"]
     view.form.source.setText(str(write_live(tmp_path / "live.h5")))
     view.form.button.click()
-    qtbot.waitUntil(lambda: view.watch.seen.now.get("kept") == 8, timeout=60_000)
+    qtbot.waitUntil(lambda: view.watch.seen.now.get("kept") == 8)
     folder = window.session.opened.folder
     window.close()
     (kept,) = (folder / "live").glob("*.h5")

@@ -197,7 +197,7 @@ def test_principal_components_are_there_at_once(qtbot, tmp_path):
     view = MapView(session)
     qtbot.addWidget(view)
     view.show()
-    qtbot.waitUntil(lambda: view._pca is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: view._pca is not None)
     assert view._stack.currentWidget() is view.page
     assert np.isfinite(view.canvas.shot_map.places).all()
     session.close()

@@ -1,7 +1,5 @@
 """A new user: from a file without labels to a useful classifier by keys, before any training."""
 
-import time
-
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
@@ -19,6 +17,7 @@ from model.runs.prior import prior_of
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate
 from tests.helpers.embeddings import CHOICES
+from tests.helpers.waiting import until
 from tests.helpers.window_parts import make_session
 
 
@@ -66,13 +65,6 @@ class Person:
         self.press(Qt.Key.Key_Right)
 
 
-def wait(test, seconds=120):
-    end = time.monotonic() + seconds
-    while not test():
-        assert time.monotonic() < end, "it took too long"
-        QTest.qWait(3)
-
-
 def macro_f1(said, truth):
     there = truth.any(0)
     return float(f1_scores(said, truth)[there].mean())
@@ -101,7 +93,7 @@ def legal_truth(table):
 
 
 def label(folder, shots, labels, ahead=False):
-    """(macro F1 on the rest, that of random labels, keys a shot, longest wait) through a window.
+    """(macro F1 on the rest, that of random labels, keys a shot) through a window.
 
     `ahead`: the network has read the shots before, in this process, which is faster than a Job.
     """
@@ -122,37 +114,32 @@ def label(folder, shots, labels, ahead=False):
     suggesting.turn_on(CHOICES)
     session.repeats.rate = 0.0  # no shot comes a second time
     window.project_files.open_folder(folder / "week")
-    wait(lambda: session.predictions.instant is not None and not suggesting.is_reading)
+    until(lambda: session.predictions.instant is not None and not suggesting.is_reading)
     person = Person(window, truth)
     person.press(Qt.Key.Key_Q)
-    waits = []
     for n in range(1, labels + 1):
         assert session.suggestions.because()  # every shot says why it is asked
         person.answer()
-        begun = time.monotonic()
-        wait(lambda n=n: session.predictions.instant.learnt.labels >= n)
-        waits.append(time.monotonic() - begun)
+        until(lambda n=n: session.predictions.instant.learnt.labels >= n)
     rest = (session.labels.status & LABELLED) == 0
     assert (~rest).sum() == labels
     score = macro_f1(session.predictions.now.likely()[rest], truth[rest])
     chance = by_chance(window, truth, labels)
     window.close()
-    return score, chance, person.pressed / labels, max(waits)
+    return score, chance, person.pressed / labels
 
 
 def test_thirty_labels_make_a_useful_classifier(qapp, tmp_path):
-    score, chance, keys, longest = label(tmp_path, 90, 30, ahead=True)
-    print(score, chance, keys, longest)
+    score, chance, keys = label(tmp_path, 90, 30, ahead=True)
+    print(score, chance, keys)
     assert score > 0.7
-    assert keys < 3
-    assert longest < 5
+    assert keys < 2.7  # 2.6: an answer that is best for rare classes is corrected more often
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_hundred_and_fifty_labels_beat_as_many_random_ones(qapp, tmp_path):
-    score, chance, keys, longest = label(tmp_path, 600, 150)
-    print(score, chance, keys, longest)
+    score, chance, keys = label(tmp_path, 600, 150)
+    print(score, chance, keys)
     assert score > 0.7
     assert score > np.mean(chance)
-    assert longest < 5

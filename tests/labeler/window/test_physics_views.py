@@ -12,6 +12,7 @@ from PyQt6.QtTest import QTest
 
 from labeler.project.project import Project
 from labeler.session.session import Session
+from labeler.window.label.physics import view
 from labeler.window.label.physics.cursor import PhysicsPointer, Spot
 from labeler.window.label.physics.pane import TEXT_WIDTH, Shown
 from labeler.window.label.physics.profile import ProfilePane, _round_steps
@@ -22,6 +23,7 @@ from labeler.window.widgets import theme
 from model.physics import profiles
 from model.preprocessing.display import Overlay, Screen
 from model.shots.layouts import Geometry
+from tests.helpers.waiting import serve_events, until
 from tests.helpers.window_parts import InlineReader, make_project, make_session, use_made_up_run
 
 ALL = {"profile": True, "unwrap": True, "symmetry": True, "correlation": True}
@@ -42,9 +44,9 @@ def window(qapp, tmp_path):
 
 def settle(window: MainWindow) -> PhysicsPanes:
     """Everything painted, all panes up to date."""
-    QTest.qWait(1)
+    serve_events()
     window.label.physics.settle()
-    QTest.qWait(1)
+    serve_events()
     return window.label.physics
 
 
@@ -153,15 +155,15 @@ def test_panes_compute_after_the_pattern_is_painted_and_once(window, monkeypatch
         compute(shown)
 
     monkeypatch.setattr(pane, "compute", counted)
-    QTest.qWait(200)
     order.clear()
     window.session.cursor.next()
-    QTest.qWait(250)
+    until(lambda: ("pane", 1) in order)
     assert order[0] == ("painted", 1)
     assert [o for o in order if o[0] == "pane"] == [("pane", 1)]
+    order.clear()
     window.label.pattern.update()
-    QTest.qWait(50)
-    assert order.count(("pane", 1)) == 1
+    until(lambda: order == [("painted", 1)])
+    assert not window.label.physics._timer.isActive()
 
 
 def test_rushing_through_shots_computes_only_the_last(window, monkeypatch):
@@ -169,13 +171,17 @@ def test_rushing_through_shots_computes_only_the_last(window, monkeypatch):
     seen = []
     pane = window.label.physics.panes["profile"]
     monkeypatch.setattr(pane, "compute", lambda shown: seen.append(window.session.cursor.row))
-    QTest.qWait(200)
-    for _ in range(8):
+    monkeypatch.setattr(view, "RUSH_S", 3600.0)  # however slowly this machine rushes
+    monkeypatch.setattr(view, "PAUSE_MS", 3_600_000)
+    painted = []
+    window.session.cursor.painted.connect(painted.append)
+    for row in range(1, 9):
         window.session.cursor.next()
-        QTest.qWait(5)
-    QTest.qWait(250)
-    assert seen[-1] == 8
-    assert len(seen) <= 2  # the first one, before anybody could know, and the last
+        until(lambda row=row: row in painted)
+    assert seen == []
+    window.label.physics._timer.start(0)  # the pause is over
+    until(lambda: seen)
+    assert seen == [8]
 
 
 def test_another_project_leaves_nothing_of_the_last_one(window):
@@ -315,7 +321,7 @@ def test_the_wavelength_of_a_shot_comes_from_the_numbers_of_its_file(qapp, qtbot
     theme.apply(qapp, "dark")
     window = MainWindow(make_session(tmp_path / "week"))
     window.show()
-    with qtbot.waitSignal(window.session.queue.numbers_changed, timeout=60_000):
+    with qtbot.waitSignal(window.session.queue.numbers_changed):
         settle(window)
     told = []
     for row in range(3):

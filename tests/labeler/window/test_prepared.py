@@ -16,6 +16,7 @@ from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from model.preprocessing.preparation import Preparation
+from tests.helpers.waiting import serve_events
 from tests.helpers.window_parts import make_project, make_session
 
 LEVEL = 7.0
@@ -53,7 +54,7 @@ def window(qapp, week):
 
 def press(window: MainWindow) -> None:
     QTest.keyClick(window.label.pattern, Qt.Key.Key_D)
-    QTest.qWait(1)
+    serve_events()
 
 
 def pixels(window: MainWindow) -> np.ndarray:
@@ -78,7 +79,7 @@ def test_one_key_shows_the_shot_prepared_and_raw_again(window):
 
 
 def test_the_physics_of_the_shot_follows(window):
-    QTest.qWait(1)
+    serve_events()
     window.label.physics.settle()
     raw = window.label.physics._shown.small.counts.copy()
     press(window)

@@ -32,7 +32,7 @@ def test_files_are_counted_in_a_child_sorted_by_a_click_and_exported(page, qtbot
     assert page.stack.currentWidget() is page.empty
     page.by_labels.setChecked(True)
     page.empty.button.click()
-    qtbot.waitUntil(lambda: bool(page.found) and not page.short_job.is_running, timeout=60_000)
+    qtbot.waitUntil(lambda: bool(page.found) and not page.short_job.is_running)
     sources = lambda: [line[0] for line in page.table.lines.lines]  # noqa: E731
     assert sources() == ["r0001.h5", "r0002.h5", "r0003.h5"]
     assert page.table.lines.heads[:3] == ("Source", "Judged", "Hit rate")

@@ -45,7 +45,7 @@ def other_shots(path, n=12):
 def go_on(qtbot, window, verb, path=None):
     session = window.session
     source = session.sources.found[0][0]
-    with qtbot.waitSignal(session.project_changed, timeout=20_000):
+    with qtbot.waitSignal(session.project_changed):
         choose(session, window, source, verb, path)
 
 
@@ -58,7 +58,7 @@ def test_a_missing_file_is_asked_for_and_found_again(qtbot, project, tmp_path, o
     assert "shots.h5 is not in" in banner.words.text()
     wrong = write_shots(tmp_path / "wrong.h5", n=12, side=16)
     source = window.session.sources.found[0][0]
-    with qtbot.waitSignal(window.session.noted, timeout=20_000) as said:
+    with qtbot.waitSignal(window.session.noted) as said:
         choose(window.session, window, source, "locate", wrong)
     assert "is not the file that shots.h5 was" in said.args[1]
     assert banner.isVisible()
@@ -112,7 +112,7 @@ def test_a_file_replaced_while_the_project_is_open_is_noticed(
     window = open_window(project)
     assert not window.changed_files.isVisible()
     other_shots(tmp_path / "shots.h5")
-    with qtbot.waitSignal(window.session.sources.changed, timeout=20_000):
+    with qtbot.waitSignal(window.session.sources.changed):
         window.session.sources.look_aside()
     assert window.changed_files.isVisible()
     assert isinstance(window.session.cursor.counts(), InputError)
@@ -123,7 +123,7 @@ def test_a_file_that_comes_back_is_read_again(qtbot, project, tmp_path, open_win
     window = open_window(project)
     assert window.changed_files.isVisible()
     (tmp_path / "away.h5").rename(tmp_path / "shots.h5")
-    with qtbot.waitSignal(window.session.project_changed, timeout=20_000):
+    with qtbot.waitSignal(window.session.project_changed):
         window.session.sources.look_aside()
     assert not window.changed_files.isVisible()
     assert isinstance(window.session.cursor.counts(), np.ndarray)

@@ -329,14 +329,14 @@ def test_a_new_project_is_made_and_a_refusal_is_told_in_the_dialog(qapp, qtbot, 
     dialog = NewProject([broken], host)
     dialog.show()
     dialog.start()
-    qtbot.waitUntil(lambda: dialog.trouble.isVisible(), timeout=20_000)
+    qtbot.waitUntil(lambda: dialog.trouble.isVisible())
     assert "broken.h5" in dialog.trouble.text()
     assert dialog.folder is None
     dialog.reject()
     good = NewProject([write_shots(tmp_path / "good.h5", 3)], host)
     good.show()
     good.start()
-    qtbot.waitUntil(lambda: good.folder is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: good.folder is not None)
     assert (good.folder / "project.sqlite").is_file()
     assert free_folder(tmp_path / "good.h5").name == "good-labels-2"
 

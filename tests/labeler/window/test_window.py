@@ -35,6 +35,7 @@ from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from model.errors import InputError
+from tests.helpers.waiting import serve_events
 from tests.helpers.window_parts import (
     InlineReader,
     make_project,
@@ -469,7 +470,7 @@ def test_a_note_is_clicked_away_and_stays_in_the_log(window):
 @pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
 def test_the_drawn_pattern_takes_all_the_height_that_is_left(window, size):
     window.resize(*size)
-    QTest.qWait(1)
+    serve_events()
     pattern = window.label.pattern
     target = pattern.target()
     assert target.width() == pytest.approx(target.height())
@@ -480,7 +481,7 @@ def test_the_drawn_pattern_takes_all_the_height_that_is_left(window, size):
 
 def test_the_sides_give_way_where_the_drawn_pattern_would_else_be_smaller(window):
     window.resize(1060, 800)
-    QTest.qWait(1)
+    serve_events()
     pattern = window.label.pattern
     assert pattern.target().height() == pattern.height()
     left, _, right = window.label.splitter.sizes()
@@ -517,7 +518,7 @@ def test_names_of_present_classes_are_whole_beside_few_and_many_rules(window, mo
     window.resize(1280, 800)
     use_made_up_run(window.session)
     label_shot(window, "Spherical/Oblate", *others)
-    QTest.qWait(1)
+    serve_events()
     texts = recorded(monkeypatch, class_row)
     window.label.classes.grab()
     assert "Spherical/Oblate" in texts
@@ -528,7 +529,7 @@ def test_the_offered_fix_stands_first_among_rules_and_is_in_sight(window):
     window.resize(1280, 800)
     use_made_up_run(window.session)
     label_shot(window, "Double Rings", "Streak", "Bent", "Asymmetric")
-    QTest.qWait(1)
+    serve_events()
     messages = window.label.classes.rules.values()
     (fix,) = (b for m in messages for b in m.findChildren(QToolButton) if b.isVisible())
     assert fix.visibleRegion().boundingRect() == fix.rect()
@@ -597,7 +598,7 @@ def test_every_view_paints_in_both_themes(window, qapp, name):
     window.flip_levels()
     for tab in window.bar.tabs:
         window.show_tab(tab)
-        QTest.qWait(5)
+        serve_events()
         picture = window.grab().toImage()
         seen = {picture.pixel(x, y) for x in range(0, picture.width(), 9) for y in (20, 300)}
         assert len(seen) > 5

@@ -11,6 +11,8 @@ from model.taxonomy.taxonomy import Class, Rule, Taxonomy
 from model.training.train import train
 from tests.helpers.shots import make_shots, tiny_recipe, write_file
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 
 def taxonomy_of(count):
     names = [f"C{i:02d}" for i in range(count)]

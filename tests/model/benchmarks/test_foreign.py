@@ -11,6 +11,8 @@ from model.errors import InputError
 from model.shots.table import table_of_file
 from tests.helpers.shots import make_file, tiny_recipe
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):

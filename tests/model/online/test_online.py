@@ -28,13 +28,14 @@ from model.online.record import Record, mend
 from model.online.sources import Arrival, Notice, Wanted
 from model.online.stream import Hit, Stream, open_stream
 from model.online.tally import Tally
-from model.online.watching import Until, watch
+from model.online.watching import watch
 from model.prediction.predict import predict
 from model.shots.hdf5 import is_under_swmr
 from model.shots.layouts import Geometry
 from model.shots.table import open_source, table_of_file
 from model.taxonomy.toml import load, shipped
 from tests.helpers.shots import make_shots, write_file
+from tests.helpers.waiting import PATIENCE_S, Clock, until
 from tests.helpers.xfel import write_run
 from tests.model.physics.test_profiles import FAR, sphere
 from tests.model.prediction.test_prediction import make_run
@@ -53,29 +54,49 @@ def reader(run):
     return LiveReader.open(run, engine="torch")
 
 
-def collect(source, shots, seconds=20.0, close=True):
-    """(arrivals, notices) until so many shots came; fails when they do not."""
-    found, notices, end = [], [], time.monotonic() + seconds
-    while sum(map(len, found)) < shots:
-        assert time.monotonic() < end, (sum(map(len, found)), notices)
+def collect(source, shots, close=True, came=None):
+    """(arrivals, notices) until so many shots came; fails when they do not.
+
+    `came`, an event, is set once the first of them are here.
+    """
+    found, notices = [], []
+
+    def look():
         item = next(source)
         if isinstance(item, Arrival):
             found.append(item)
+            if came is not None:
+                came.set()
         elif isinstance(item, Notice):
             notices.append(item)
-        else:
-            time.sleep(0.01)
+        return sum(map(len, found)) >= shots
+
+    until(look, f"not all of {shots} shots came")
     if close:
         source.close()
     return found, notices
+
+
+def notices_of(source, n):
+    """The next n notices of a source."""
+    said = []
+
+    def look():
+        item = next(source)
+        said.extend([item] if isinstance(item, Notice) else [])
+        return len(said) >= n
+
+    until(look)
+    return said
 
 
 def counts_of(arrivals):
     return np.concatenate([a.counts for a in arrivals])
 
 
-def writer_under_swmr(path, images, kill=False):
-    """A process: writes shots a few at a time, as a detector's writer does."""
+def writer_under_swmr(path, images, came, kill=False):
+    """A process: writes shots a few at a time, as a detector's writer does; after the first ones
+    it waits until somebody has seen them."""
     with h5py.File(path, "w", libver="latest", locking=False) as file:
         shape = images.shape[1:]
         data = file.create_dataset(
@@ -90,32 +111,34 @@ def writer_under_swmr(path, images, kill=False):
             data.resize(end, axis=0)
             data[end - 4 :] = images[end - 4 : end]
             data.flush()
-            time.sleep(0.05)
+            assert came.wait(PATIENCE_S)
         if kill:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def writer_that_reopens(path, images):
+def writer_that_reopens(path, images, came):
     """A process without SWMR: the file is closed between two additions."""
     shape = images.shape[1:]
     with h5py.File(path, "w", locking=False) as file:
         file.create_dataset("images", data=images[:4], maxshape=(None, *shape), chunks=(1, *shape))
     for end in range(8, len(images) + 1, 4):
-        time.sleep(0.1)
+        assert came.wait(PATIENCE_S)
         with h5py.File(path, "a", locking=False) as file:
             file["images"].resize(end, axis=0)
             file["images"][end - 4 :] = images[end - 4 : end]
 
 
 @pytest.mark.parametrize("writer", [writer_under_swmr, writer_that_reopens])
-def test_a_growing_file_is_followed_from_before_it_is_there(tmp_path, writer):
+def test_a_growing_file_is_followed_from_before_it_is_there(tmp_path, monkeypatch, writer):
+    monkeypatch.setattr(growing, "PATIENCE_S", PATIENCE_S)  # the writer may start slowly
     images, _ = make_shots(24)
     path = tmp_path / "run.h5"
     source = open_stream(str(path))
     assert next(source) is None
-    child = SPAWN.Process(target=writer, args=(path, images))
+    came = SPAWN.Event()
+    child = SPAWN.Process(target=writer, args=(path, images, came))
     child.start()
-    arrivals, notices = collect(source, 24)
+    arrivals, notices = collect(source, 24, came=came)
     child.join()
     np.testing.assert_array_equal(counts_of(arrivals), images)
     assert len(arrivals) > 1
@@ -148,10 +171,8 @@ def test_a_file_that_stays_unreadable_is_named_once_and_tried_further(tmp_path, 
     path = tmp_path / "run.h5"
     path.write_bytes(b"half a file")
     source = open_stream(str(path))
-    said = []
-    for item in islice(source, 40):
-        time.sleep(0.01)
-        said += [item] if isinstance(item, Notice) else []
+    said = notices_of(source, 1)
+    said += [item for item in islice(source, 40) if isinstance(item, Notice)]
     assert len(said) == 1
     assert "run.h5" in said[0].text
     write_file(path, *make_shots(3))
@@ -204,15 +225,15 @@ def test_all_shots_are_new_in_a_file_that_was_not_there_at_first(tmp_path):
 
 
 def test_files_of_a_folder_that_grow_late_or_are_replaced_lose_no_shot(tmp_path, monkeypatch):
-    monkeypatch.setattr(folder_module, "SETTLED_S", 0.1)
-    monkeypatch.setattr(folder_module, "RARELY_S", 0.1)
+    clock = Clock()
+    monkeypatch.setattr(folder_module, "time", clock)
     images, labels = make_shots(20)
     path = write_file(tmp_path / "a.h5", images[:4], labels[:4])
     source = open_stream(str(tmp_path))
     collect(source, 4, close=False)
     new = open_stream(str(tmp_path), Wanted(new_only=True))
     assert next(new) is None
-    time.sleep(0.3)  # settled by now
+    clock.ahead += 60  # settled by now
     assert next(source) is None
     write_file(tmp_path / "whole", images[:10], labels[:10]).replace(path)
     for each in (source, new):
@@ -239,12 +260,7 @@ def test_a_folder_that_fills_is_read_newest_first_and_half_files_are_tried_again
     assert next(source) is None
     (tmp_path / "c.h5").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "broken.h5").write_bytes(whole[:100])
-    end = time.monotonic() + 10
-    said = []
-    while len(said) < 2 and time.monotonic() < end:
-        item = next(source)
-        said += [item] if isinstance(item, Notice) else []
-        time.sleep(0.02)
+    said = notices_of(source, 2)
     assert {n.text.split(":")[0].split("/")[-1] for n in said} == {"c.h5", "broken.h5"}
     assert all(n.unreadable == 1 for n in said)
     (tmp_path / "c.h5").write_bytes(whole)  # it becomes whole after all
@@ -448,9 +464,21 @@ def test_bands_are_read_from_words():
 # -- watching --------------------------------------------------------------------------------------
 
 
-def events_of(source, reader, finder=None, record=None, stop=lambda: False, **more):
-    more.setdefault("until", Until(seconds=30, idle=0.3))
-    stream = Stream(source, finder or HitFinder())
+def events_of(source, reader, finder=None, record=None, stop=None, misses=0.0, **more):
+    """All that a watch says until everything that the source has was read, or until `stop`."""
+    over = threading.Event()
+
+    def everything():
+        came = False
+        for item in source:
+            yield item
+            came |= isinstance(item, Arrival)
+            if came and item is None:
+                over.set()
+        over.set()
+
+    stream = Stream(everything(), finder or HitFinder(), misses=misses, seed=1)
+    stop = stop or (lambda: over.is_set() and not stream.waiting)
     return list(watch(stream, reader, stop=stop, record=record, **more))
 
 
@@ -511,9 +539,7 @@ def test_a_random_share_of_the_misses_is_kept_and_counts_in_no_share(reader, tmp
     source = iter([Arrival(images, np.arange(24), np.full(24, np.nan), "test"), None])
     finder = HitFinder(fitted_on=40, threshold=np.inf)  # it lets none pass
     record = Record(tmp_path, reader.attributes)
-    stream = Stream(source, finder, misses=0.5, seed=1)
-    until = Until(idle=0.3)
-    found = list(watch(stream, reader, stop=lambda: False, record=record, until=until))
+    found = events_of(source, reader, finder, record, misses=0.5)
     last = found[-1]
     assert (last["seen"], last["hits"], last["read"]) == (24, 0, 0)
     assert 4 <= last["misses_read"] == last["kept"] <= 20
@@ -555,16 +581,16 @@ def test_broken_rules_and_shares_are_counted_within_the_window():
 
 
 class Slow:
-    """A network that takes its time; everything else as it is."""
+    """A network whose first answer takes until a state is there; everything else as it is."""
 
-    def __init__(self, reader):
-        self._reader = reader
+    def __init__(self, reader, state):
+        self._reader, self._state = reader, state
 
     def __getattr__(self, name):
         return getattr(self._reader, name)
 
     def read(self, hits):
-        time.sleep(0.3)
+        assert self._state.wait(PATIENCE_S)
         return self._reader.read(hits)
 
 
@@ -574,16 +600,14 @@ def test_a_stream_faster_than_the_network_drops_the_oldest_and_counts_them(reade
         Arrival(images[i : i + 20], np.arange(i, i + 20), np.full(20, np.nan), "test")
         for i in range(0, 200, 20)
     ]
-    begin = time.monotonic()
-    taken = []
+    all_came = threading.Event()  # which needs that the source never waits for the network
 
     def source():
         yield from arrivals
-        taken.append(time.monotonic() - begin)
+        all_came.set()
 
     kept_in = record_in(tmp_path, reader)
-    last = events_of(source(), Slow(reader), record=kept_in)[-1]
-    assert taken[0] < 1.0  # the source never waited for the network
+    last = events_of(source(), Slow(reader, all_came), record=kept_in)[-1]
     assert last["dropped"] > 0
     assert last["read"] + last["dropped"] == 200 == last["seen"]
     with h5py.File(last["files"][0], "r") as file:
@@ -604,17 +628,23 @@ def test_hits_that_nobody_can_read_any_more_count_as_dropped_at_the_end(reader):
 def test_a_source_that_stands_still_is_told_once_and_again_when_it_goes_on(reader, monkeypatch):
     monkeypatch.setattr("model.online.watching.STALLED_S", 0.3)
     images, _ = make_shots(2)
+    found = []
+
+    def said(text):
+        return sum(text in e.get("text", "") for e in list(found))
 
     def source():
-        end = time.monotonic() + 0.8
-        while time.monotonic() < end:
+        while not said("Nothing has come"):
             yield None
         yield Arrival(images, np.arange(2), np.full(2, np.nan), "test")
+        while not said("coming again"):
+            yield None
 
-    found = events_of(source(), reader, until=Until(seconds=10, idle=1.0))
-    texts = [e["text"] for e in found if e["event"] == "note"]
-    assert sum("Nothing has come" in t for t in texts) == 1 + (texts[-1].startswith("Nothing"))
-    assert sum("coming again" in t for t in texts) == 1
+    stream = Stream(source(), HitFinder())
+    for item in watch(stream, reader, stop=lambda: said("coming again")):
+        found.append(item)
+    assert said("coming again") == 1
+    assert said("Nothing has come") == 1
 
 
 def test_another_detector_size_is_said_and_kept_in_a_file_of_its_own(reader, tmp_path):
@@ -632,11 +662,12 @@ def test_an_error_of_the_source_ends_the_watch_with_a_whole_record(reader, tmp_p
 
     def source():
         yield Arrival(images, np.arange(4), np.full(4, np.nan), "test")
-        time.sleep(0.2)
+        while not kept_in.kept:
+            yield None
         raise InputError("the source is gone")
 
     with pytest.raises(InputError, match="is gone"):
-        events_of(source(), reader, record=kept_in, until=Until(seconds=20))
+        events_of(source(), reader, record=kept_in, stop=lambda: False)
     assert mend(kept_in.files[0]) == 4
     assert not is_under_swmr(kept_in.files[0])
 
@@ -678,7 +709,7 @@ def test_a_record_survives_kill_9(tmp_path):
     child.start()
     told = 0
     while told < 80:
-        assert ours.poll(30)
+        assert ours.poll(PATIENCE_S)
         told = ours.recv()
     os.kill(child.pid, signal.SIGKILL)
     child.join()
@@ -718,7 +749,7 @@ def test_a_full_disk_is_said_once_and_the_watch_goes_on_without_keeping(tmp_path
     ours, theirs = SPAWN.Pipe()
     child = SPAWN.Process(target=keep_on_a_small_disk, args=(tmp_path, run, theirs))
     child.start()
-    assert ours.poll(60)
+    assert ours.poll(PATIENCE_S)
     found = ours.recv()
     child.join()
     said = [e["text"] for e in found if e["event"] == "note" and e["level"] == "warning"]

@@ -11,6 +11,8 @@ import torch
 from model.networks import architectures as networks
 from model.prediction import inference
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 SHAPE = (1, 64, 64)
 
 

@@ -20,6 +20,9 @@ from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
 from model.shots import table as shots
 from model.taxonomy.decoding import sigmoid
+from tests.helpers.narrow import NARROW
+
+pytestmark = pytest.mark.usefixtures("narrow_network")
 
 CLASSES = ("Round", "Streak", "Empty")
 SIZE = 64
@@ -117,7 +120,7 @@ def test_every_dataset_can_be_memory_mapped_in_the_types_agreed(tmp_path, run):
         "probabilities": ((3, 3), "float32"),
         "logits": ((3, 3), "float32"),
         "decided": ((3, 3), "bool"),
-        "embeddings": ((3, 512), "float16"),
+        "embeddings": ((3, 8 * NARROW.width), "float16"),
         "heatmaps": ((3, 3, 4, 4), "float16"),
         "heatmap_scale": ((3, 3), "float32"),
         "heatmaps_chattopadhay": ((3, 3, 4, 4), "float16"),

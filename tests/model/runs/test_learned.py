@@ -17,6 +17,8 @@ from model.training.train import Options, train
 from tests.helpers.shots import make_file, make_shots, tiny_recipe, write_file
 from tests.model.training.test_training import run
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 
 def _warm(tmp_path, table, **changes):
     """A training on the table that begins from the run `first`; its events, roles and report."""

@@ -20,6 +20,8 @@ from model.taxonomy.toml import find, load, loads, to_toml
 from model.training.train import train
 from tests.helpers.shots import make_file, make_shots, tiny_recipe, write_cxi, write_file
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 
 def never():
     return False

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from model.runs.prediction_file import PredictionFile
 from model.runs.promotion import compare_files
@@ -10,6 +11,8 @@ from model.shots.table import table_of_file
 from model.taxonomy.taxonomy import Taxonomy
 from model.taxonomy.toml import load, shipped
 from tests.helpers.shots import make_file
+
+pytestmark = pytest.mark.usefixtures("narrow_network")
 
 HELIUM = load(shipped("helium"))
 

@@ -13,6 +13,8 @@ from model.training.augment import augment
 from model.training.engine import Engine
 from model.training.optimisation import EVERY, Average, make_optimiser, set_rate
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 COUNTS = torch.poisson(torch.full((6, 1, 64, 64), 20.0), torch.Generator().manual_seed(1))
 NOTHING = replace(Recipe(), flips=False)
 

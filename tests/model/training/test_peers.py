@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from model.training.process_group import Peers
+from tests.helpers.waiting import PATIENCE_S, until
 
 HANGS = "import time; time.sleep(600)"
 
@@ -38,31 +38,39 @@ def watched(monkeypatch):
         process.wait()
 
 
+def look_twice(watch, monkeypatch):
+    """Wait until it has looked for deaths twice more."""
+    looked = []
+
+    def look():
+        looked.append(Peers._has_lost(watch))
+        return looked[-1]
+
+    monkeypatch.setattr(watch, "_has_lost", look)
+    until(lambda: len(looked) > 1)
+
+
 def test_a_process_that_hangs_after_a_death_is_ended_with_word_and_all_it_started(watched):
     watch, launcher, did = watched("raise SystemExit(3)", HANGS)
-    watch.join(20)
+    watch.join(PATIENCE_S)
     assert did == ["said", 1]
     assert not launcher.procs  # whoever else looks at the list has nothing to kill for
     other = watch._processes[0] if watch._processes[0].args[-1] == HANGS else watch._processes[1]
-    assert other.wait(5) != 0
+    assert other.wait(PATIENCE_S) != 0
 
 
 def test_work_that_notices_a_death_by_itself_is_left_alone(watched):
     watch, _, did = watched("raise SystemExit(3)", grace=60)
-    until = time.monotonic() + 20
-    while not watch._has_lost() and time.monotonic() < until:
-        time.sleep(0.05)
+    until(watch._has_lost)
     watch.stop()
     assert not watch.is_alive()
     assert not did
 
 
-def test_processes_that_end_well_are_not_missed(watched):
+def test_processes_that_end_well_are_not_missed(watched, monkeypatch):
     watch, launcher, did = watched("")
-    until = time.monotonic() + 20
-    while (launcher.procs or watch._processes[0].poll() is None) and time.monotonic() < until:
-        time.sleep(0.05)
-    time.sleep(0.6)
+    until(lambda: not launcher.procs and watch._processes[0].poll() is not None)
+    look_twice(watch, monkeypatch)
     assert watch.is_alive()
     assert not did
 
@@ -82,5 +90,8 @@ def test_a_helper_ends_without_a_word_when_the_first_process_is_gone(
     assert psutil.pid_exists(first.pid)
     watch, _, did = watched()
     first.communicate()
-    watch.join(20 if looks else 1)
+    if looks:
+        watch.join(PATIENCE_S)
+    else:
+        look_twice(watch, monkeypatch)
     assert did == ([1] if looks else [])

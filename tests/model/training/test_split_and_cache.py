@@ -20,6 +20,8 @@ from model.training.data import FEWEST_CHECKS, prepare, with_roles
 from model.training.split import stratified_choice, stratified_roles
 from tests.helpers.shots import make_file, make_shots, write_file
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 SMALL = Preprocessing(size=64, transform="raw")
 
 

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +25,11 @@ from model.training import resume
 from model.training.data import in_hard_error, prepare
 from model.training.loop import Loop
 from model.training.train import Options, train
-from tests.helpers.shots import NAMES, make_file, make_shots, tiny_recipe, write_file
+from tests.helpers.narrow import WHOLE
+from tests.helpers.shots import NAMES, make_file, tiny_recipe
+from tests.helpers.waiting import until
+
+pytestmark = pytest.mark.usefixtures("narrow_network")
 
 ROOT = Path(__file__).parents[3]
 
@@ -122,11 +125,12 @@ def test_a_second_training_is_the_same_to_the_last_digit(tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
+from tests.helpers.narrow import make_narrow
 from tests.helpers.shots import tiny_recipe
-from model.runs.recipes import named
 from model.shots.table import table_of_file
 from model.training.train import train
 if __name__ == "__main__":
+    make_narrow()
     recipe = tiny_recipe(epochs=int(sys.argv[3]))
     for item in train(table_of_file(sys.argv[1]), recipe, Path(sys.argv[2])):
         print(item["event"], item.get("epoch", ""), flush=True)
@@ -160,13 +164,11 @@ def test_after_kill_9_it_goes_on_to_the_same_loss_curve(tmp_path):
 
 
 def _wait_for_epoch(out, epoch):
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
+    def kept():
         state = resume.read_state(out)
-        if state and state["epoch"] >= epoch:
-            return
-        time.sleep(0.01)
-    raise AssertionError("no state was kept")
+        return state and state["epoch"] >= epoch
+
+    until(kept, "no state was kept")
 
 
 def test_resuming_is_refused_where_something_else_was_interrupted(tmp_path):
@@ -259,8 +261,10 @@ def test_a_rule_aware_run_keeps_its_class_weights_for_honest_probabilities(tmp_p
 
 
 @pytest.mark.parametrize("name", ["paper", "airynet", "best"])
-def test_every_recipe_trains_an_epoch(name, tmp_path):
+def test_every_recipe_trains_an_epoch(name, tmp_path, monkeypatch):
     path = make_file(tmp_path / "shots.h5", 24)
+    if recipes.named(name).backbone:
+        monkeypatch.setitem(NETWORKS, "resnet18", WHOLE)
     small = replace(recipes.named(name), size=64, first=0, crop=0, batch=8, epochs=1, steps=0)
     events = run(path, tmp_path / "run", small)
     assert events[-1]["event"] == "finished", events[-1]
@@ -273,24 +277,6 @@ def test_the_second_training_reuses_the_reduced_shots(tmp_path):
     run(path, tmp_path / "a", tiny_recipe(epochs=1), cache=cache)
     events = run(path, tmp_path / "b", tiny_recipe(epochs=1), cache=cache)
     assert not [e for e in events if e["event"] == "progress"]
-
-
-@pytest.mark.slow
-def test_two_processes_on_a_cpu_train_as_one(tmp_path):
-    images, labels = make_shots(24)
-    path = write_file(tmp_path / "shots.h5", images, labels)
-    script = SCRIPT.replace(
-        "Path(sys.argv[2]))", "Path(sys.argv[2]), options=Options(devices=2))"
-    ).replace("import training", "import Options, training")
-    (tmp_path / "two.py").write_text(script, "utf-8")
-    done = subprocess.run(
-        [sys.executable, tmp_path / "two.py", path, tmp_path / "run", "1"],
-        capture_output=True, text=True, cwd=ROOT, timeout=200, check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split().count("finished") == 1
-    checkpoint.load(tmp_path / "run")
 
 
 def test_evaluations_between_epochs_are_told_and_kept(tmp_path):
@@ -331,6 +317,10 @@ def test_what_knows_the_shots_already_is_changed_gently(trained, tmp_path):
     assert share < 40  # six epochs have taught it nearly everything
     events = run(path, tmp_path / "new", replace(recipe, backbone=""))
     assert "of the rate" not in " ".join(e.get("text", "") for e in events), "from chance: whole"
+    run(path, tmp_path / "knows nothing", tiny_recipe(epochs=1, rate=0.0))
+    recipe = tiny_recipe(epochs=1, gentle=2.0)
+    events = run(path, tmp_path / "new", recipe, warm_start=tmp_path / "knows nothing")
+    assert "learns at 100% of the rate" in " ".join(e.get("text", "") for e in events)
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import time
 import weakref
 from types import SimpleNamespace
 
@@ -20,6 +19,8 @@ from model.training import engine
 from model.training import loop as training_loop
 from model.training.train import Options, train
 from tests.helpers.shots import NAMES, make_file, make_shots, tiny_recipe, write_file
+
+pytestmark = pytest.mark.usefixtures("narrow_network")
 
 
 def run(path, out, recipe=None, table=None, **options):
@@ -155,7 +156,7 @@ def test_out_of_memory_halves_the_batch_and_says_so(tmp_path, monkeypatch):
 
 def test_a_batch_that_would_not_fit_is_divided_beforehand(tmp_path, monkeypatch):
     path = make_file(tmp_path / "s.h5")
-    monkeypatch.setattr(engine.psutil, "virtual_memory", lambda: SimpleNamespace(available=3e7))
+    monkeypatch.setattr(engine.psutil, "virtual_memory", lambda: SimpleNamespace(available=7e6))
     events = run(path, tmp_path / "run")
     assert "A batch of 10 would need" in notes(events)
     assert "shots at a time" in notes(events)
@@ -241,9 +242,13 @@ def test_more_devices_than_there_are_is_refused(tmp_path):
     assert "'many'" in text
 
 
-def test_what_takes_long_is_probed_once_and_what_is_quick_several_times():
-    calls = []
-    engine._fastest(lambda: calls.append(time.sleep(0.06)), 0.01)
-    assert len(calls) == 1
+def test_what_takes_long_is_probed_once_and_what_is_quick_several_times(
+    monkeypatch,
+):
+    calls, clock = [], iter(np.arange(0, 9, 0.06))
+    clock_only = SimpleNamespace(perf_counter=lambda: next(clock))  # 0.06 s between two looks
+    monkeypatch.setattr(engine, "time", clock_only)
     engine._fastest(lambda: calls.append(None), 0.01)
-    assert len(calls) > 3
+    assert len(calls) == 1
+    engine._fastest(lambda: calls.append(None), 1.0)
+    assert len(calls) > 4
