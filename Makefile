@@ -6,7 +6,7 @@ DEMO ?= demo
 # Tests at once; with more than there are cores, the tests of speed judge the load.
 JOBS ?= 2
 
-.PHONY: run test release gauntlet fuzz install lint clean pictures backbone
+.PHONY: run test release gauntlet fuzz mutation install lint clean pictures backbone
 
 run: $(VENV)/.installed
 	$(BIN)/python -m labeler demo $(DEMO)
@@ -29,6 +29,14 @@ RUNS ?= 1000000
 fuzz: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]"
 	$(BIN)/python -m tests.fuzz --runs $(RUNS)
+
+# Small faults put into the code that labels and scores depend on, one by one: which does no test
+# notice? Hours; MUTANTS="model.taxonomy.decoding*" for one module.
+MUTANTS ?=
+mutation: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[mutation]"
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m mutmut run $(MUTANTS)
+	$(BIN)/python -m mutmut results
 
 # What tests and linters need; `run` installs only what the program needs.
 install: $(VENV)/.tests-installed
