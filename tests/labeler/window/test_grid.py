@@ -23,6 +23,7 @@ from labeler.window.label.queue.fields import fill_conditions
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
+from tests.helpers.waiting import serve_events
 from tests.helpers.window_parts import InlineReader, make_project, make_session, use_made_up_run
 
 N = 40
@@ -348,7 +349,7 @@ def test_thirty_classes_with_long_names_have_room_in_grid_panel_and_menus(tmp_pa
     assert inner.actions()[-1].toolTip().endswith("of kind number 18")
     window.show_tab("Grid")
     tags = window.views["Grid"].tags
-    QTest.qWait(1)
+    serve_events()
     places = [b.geometry() for b in tags.buttons.values()]
     assert all(tags.rect().contains(place) for place in places)
     assert not any(a.intersects(b) for a, b in itertools.combinations(places, 2))

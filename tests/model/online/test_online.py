@@ -876,10 +876,7 @@ def test_sizes_of_droplets_stand_beside_the_shares_and_every_hit_is_a_line_for_o
     ids = np.arange(6) + 70
     source = iter([Arrival(images, ids, np.full(6, np.nan), "test", geometry=FAR), None])
     lines = Lines(tmp_path / "results.jsonl", reader.about.class_names)
-    found = list(
-        watch(Stream(source, HitFinder()), reader, stop=lambda: False, until=Until(idle=0.3),
-              lines=lines)
-    )  # fmt: skip
+    found = events_of(source, reader, lines=lines)
     sizes = [e for e in found if e["event"] == "watched"][-1]["sizes"]
     assert sizes["n"] == sum(sizes["counts"]) == 5
     median, low, high = sizes["median_nm"]
@@ -904,10 +901,7 @@ def test_lines_that_cannot_be_written_are_said_and_end_no_watch(reader, tmp_path
     lines = Lines(Path("/dev/full"), CLASSES)
     images, _ = make_shots(4)
     source = iter([Arrival(images, np.arange(4), np.full(4, np.nan), "test"), None])
-    found = list(
-        watch(Stream(source, HitFinder()), reader, stop=lambda: False, until=Until(idle=0.3),
-              lines=lines)
-    )  # fmt: skip
+    found = events_of(source, reader, lines=lines)
     (said,) = [e["text"] for e in found if "lines cannot be written" in str(e.get("text"))]
     assert said.endswith("Watching goes on without.")
     assert found[-1]["read"] == 4
