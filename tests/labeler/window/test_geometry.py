@@ -107,7 +107,7 @@ def test_the_published_layout_has_angles_and_radii(tmp_path, qtbot):
     Project.create(tmp_path / "week", [LAYOUT]).close()
     session = make_session(tmp_path / "week")
     session.cursor.geometry()
-    qtbot.waitUntil(lambda: "photon_energy_ev" in session.queue.numbers, timeout=20_000)
+    qtbot.waitUntil(lambda: "photon_energy_ev" in session.queue.numbers)
     degrees, transfer = angle(session.cursor.geometry(), 100)
     assert degrees == f"{math.degrees(math.atan2(100 * 72.5e-6, 0.065)):.1f}°"
     assert transfer.startswith("q ")
