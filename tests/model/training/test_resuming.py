@@ -73,7 +73,7 @@ def _forget(out, key):
 
 
 def test_a_training_that_was_killed_when_it_had_stopped_early_learns_no_more(begun, tmp_path):
-    recipe = tiny_recipe(epochs=9, patience=1, rate=0.3, schedule="steps", tuning=0.0)
+    recipe = tiny_recipe(epochs=9, patience=1, rate=0.3, schedule="steps", tuning=0.0, gentle=0.0)
     going = run(begun[1], tmp_path / "whole", recipe)
     epochs = max(losses(tmp_path / "whole"))
     assert epochs < 9, going[-1]
