@@ -169,7 +169,7 @@ class HeatDesk:
 
     def __init__(self, ground: HeatGround) -> None:
         from model.inspection.heat import Explainer
-        from model.inspection.questioning import Reader
+        from model.inspection.perturbed_shots import Reader
 
         self.ground = ground
         self.reader = Reader(ground.run, few=True)

@@ -18,7 +18,7 @@ from model.heatmaps.forms import HEAT_FORMS
 from model.inspection.figures import ClassRow, ShownShot, colours, figure_place, save
 from model.inspection.gallery import SCHEMATIC_SIDE, Render
 from model.inspection.heat import Explainer
-from model.inspection.questioning import Reader, ReadShots, some_rows
+from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
 from model.shots.table import ShotTable
 
 LOOKED_AT = 800

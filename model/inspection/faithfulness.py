@@ -23,7 +23,7 @@ from model.events import Event, event
 from model.heatmaps.geometry import ALARM, Heat, lost_share, outside
 from model.inspection.heat import Explainer
 from model.inspection.occlusion import envelope_of, occlude
-from model.inspection.questioning import Reader, ReadShots, some_rows
+from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
 from model.output_files import check_own, need_folder, write_text
 from model.shots.table import ShotTable
 from model.taxonomy import decoding

@@ -33,7 +33,7 @@ from model.heatmaps.forms import HEAT_FORMS, UNSEEN
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.inspection.occlusion import RING_WIDTH, envelope, ring_medians
-from model.inspection.questioning import Reader, ReadShots
+from model.inspection.perturbed_shots import Reader, ReadShots
 from model.networks.architectures import Network
 from model.prediction.batches import PooledHead
 from model.taxonomy.decoding import sigmoid

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.inspection.questioning import Reader, ReadShots
+from model.inspection.perturbed_shots import Reader, ReadShots
 from model.shots.table import ShotTable
 
 Floats = npt.NDArray[np.float32]

@@ -39,7 +39,7 @@ from model.heatmaps.truth_table import is_result
 from model.inspection.faithfulness import areas, curves
 from model.inspection.heat import Explainer
 from model.inspection.occlusion import envelope_of, ring_medians
-from model.inspection.questioning import Reader, ReadShots, one_of
+from model.inspection.perturbed_shots import Reader, ReadShots, one_of
 from model.inspection.truth_cases import CAUSES, Case, cases, cause_of
 from model.networks import architectures as networks
 from model.output_files import check_own, need_folder, write_text

@@ -9,7 +9,7 @@ import numpy as np
 from PyQt6.QtCore import QEventLoop, QTimer
 from PyQt6.QtWidgets import QApplication
 
-from labeler.cli.bench.hand import Hand
+from labeler.cli.bench.simulated_user import SimulatedUser
 
 WINDOW = (1920, 1200)
 FRAMES = 240
@@ -18,9 +18,9 @@ PATIENCE_S = 60.0
 """Thumbnails of the shots scrolled over are made before the watch starts, within this time."""
 
 
-def frames(hand: Hand) -> dict[str, Any]:
+def frames(user: SimulatedUser) -> dict[str, Any]:
     """Milliseconds of a frame: half of it by wheel steps, half by dragging the bar far."""
-    window = hand.window
+    window = user.window
     window.resize(*WINDOW)
     window.show_tab("Grid")
     grid: Any = window.views["Grid"]
@@ -28,7 +28,7 @@ def frames(hand: Hand) -> dict[str, Any]:
     grid.head.slider.setValue(0)
     while canvas.plan.columns * (canvas.port.height() // canvas.plan.pitch) < IN_SIGHT:
         window.resize(window.width() + 80, window.height() + 60)
-    made = _made(hand, grid)
+    made = _made(user, grid)
     bar, step = canvas.bar, canvas.bar.singleStep()
     random = np.random.default_rng(4)
     spent = []
@@ -48,9 +48,9 @@ def frames(hand: Hand) -> dict[str, Any]:
     }
 
 
-def _made(hand: Hand, grid: Any) -> float:
+def _made(user: SimulatedUser, grid: Any) -> float:
     """Wait until the thumbnails are there, or as long as patience lasts; how many a second."""
-    begin, feed = time.perf_counter(), hand.session.shots.feed
+    begin, feed = time.perf_counter(), user.session.shots.feed
     before = len(feed.without_thumbnail()) if feed is not None else 0
     loop = QEventLoop()
     watch = QTimer()

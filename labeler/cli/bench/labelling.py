@@ -16,7 +16,7 @@ import numpy as np
 from labeler.cli.bench import grid as timing_grid
 from labeler.cli.bench import learning as timing_learning
 from labeler.cli.bench import million as timing_scale
-from labeler.cli.bench.hand import Hand, Lateness, hand_in_window, spread
+from labeler.cli.bench.simulated_user import Lateness, SimulatedUser, spread, user_in_window
 from labeler.jobs.job import Job
 from labeler.project.project import Project
 from model.taxonomy.toml import load, shipped
@@ -45,12 +45,12 @@ def measure(
         folder = Path(name)
         Project.create(folder / "week", [_write(folder / "shots.h5", shots, size)]).close()
         found: dict[str, Any] = {"shots": shots, "keys": keys}
-        with hand_in_window(folder) as hand:
-            found |= _keys(hand, folder / "week", keys)
+        with user_in_window(folder) as user:
+            found |= _keys(user, folder / "week", keys)
             if training:
-                found |= _while_training(hand, folder, keys)
-            found |= timing_grid.frames(hand)
-            found |= timing_learning.measure(hand, folder, keys // 3)
+                found |= _while_training(user, folder, keys)
+            found |= timing_grid.frames(user)
+            found |= timing_learning.measure(user, folder, keys // 3)
     return found | _growth(large)
 
 
@@ -72,20 +72,20 @@ def _write(path: Path, shots: int, size: int) -> Path:
     return path
 
 
-def _keys(hand: Hand, week: Path, keys: int) -> dict[str, Any]:
-    found: dict[str, Any] = {"open_10k_s": hand.open(week) / 1000}
-    hand.session.display.auto_levels()
-    hand.session.labelling.auto_advance = True
+def _keys(user: SimulatedUser, week: Path, keys: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"open_10k_s": user.open(week) / 1000}
+    user.session.display.auto_levels()
+    user.session.labelling.auto_advance = True
     for _ in range(WARM_UP):
-        hand.decide()
-    found |= spread("next", [hand.decide() for _ in range(keys)])
-    hand.session.labelling.auto_advance = False
-    found |= spread("step", [hand.step() for _ in range(keys)])
-    found |= spread("jump", [hand.jump() for _ in range(keys)])
-    return found | spread("label", [hand.label() for _ in range(keys)])
+        user.decide()
+    found |= spread("next", [user.decide() for _ in range(keys)])
+    user.session.labelling.auto_advance = False
+    found |= spread("step", [user.step() for _ in range(keys)])
+    found |= spread("jump", [user.jump() for _ in range(keys)])
+    return found | spread("label", [user.label() for _ in range(keys)])
 
 
-def _while_training(hand: Hand, folder: Path, keys: int) -> dict[str, Any]:
+def _while_training(user: SimulatedUser, folder: Path, keys: int) -> dict[str, Any]:
     """The same keys while a training, as the Retrain button starts it, takes every core."""
     source = _labelled(folder / "learn.h5")
     options = ("--recipe", "quick", "--epochs", "500", "--out", str(folder / "run"))
@@ -95,24 +95,24 @@ def _while_training(hand: Hand, folder: Path, keys: int) -> dict[str, Any]:
     job.start()
     waited = 0.0
     while job.is_running and not epochs and waited < STARTING_S:
-        hand.rest(0.2)
+        user.rest(0.2)
         waited += 0.2
     if not epochs:
         job.stop()
         why = job.last_event.get("text") or f"no epoch within {STARTING_S:.0f} s"
         return {"left_out": {"training": str(why)}}
-    hand.session.cursor.first()
-    hand.session.labelling.auto_advance = True
+    user.session.cursor.first()
+    user.session.labelling.auto_advance = True
     for _ in range(WARM_UP):
-        hand.decide()
+        user.decide()
     lateness = Lateness()
-    times = [hand.decide() for _ in range(keys)]
+    times = [user.decide() for _ in range(keys)]
     late_while_typing = lateness.stop()
     lateness = Lateness()
-    hand.rest(5.0)
+    user.rest(5.0)
     found = spread("next", times)
     job.stop()
-    hand.session.labelling.auto_advance = False
+    user.session.labelling.auto_advance = False
     return {
         "next_ms_median_training": found["next_ms_median"],
         "next_ms_p99_training": found["next_ms_p99"],

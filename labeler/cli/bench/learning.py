@@ -15,7 +15,7 @@ import numpy as np
 from PyQt6.QtCore import QEventLoop, QTimer
 
 from labeler.active import embeddings as grounds
-from labeler.cli.bench.hand import PATIENCE_MS, Hand, Lateness
+from labeler.cli.bench.simulated_user import PATIENCE_MS, Lateness, SimulatedUser
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from model.prediction import embedding_file as embedding_parts
@@ -28,21 +28,21 @@ FIRST = 40
 CHOICES = {"instant": True, "ask_strategy": "asked", "audit_share": 0.1, "hidden_share": 0.0}
 
 
-def measure(hand: Hand, folder: Path, labels: int, shots: int = SHOTS) -> dict[str, Any]:
+def measure(user: SimulatedUser, folder: Path, labels: int, shots: int = SHOTS) -> dict[str, Any]:
     """Milliseconds from a class key to suggestions for all shots that know this label, and how
     late the event loop is while the window waits for them (`typing`: the keys' own work counted
     as well); in a project of `shots` shots made in `folder`.
     """
     week = _project(folder, shots)
-    suggesting = hand.session.learning
+    suggesting = user.session.learning
     suggesting.turn_on(CHOICES)
-    hand.open(week)
-    hand.session.labelling.auto_advance = True
-    _learn_one_by_one(hand, FIRST)
+    user.open(week)
+    user.session.labelling.auto_advance = True
+    _learn_one_by_one(user, FIRST)
     always, waiting = Lateness(), Lateness()
-    times = _learn_one_by_one(hand, labels, waiting)
+    times = _learn_one_by_one(user, labels, waiting)
     suggesting.turn_on(CHOICES | {"instant": False})
-    hand.session.labelling.auto_advance = False
+    user.session.labelling.auto_advance = False
     return {
         "suggested_ms_median": float(np.median(times)),
         "suggested_ms_p99": float(np.percentile(times, 99)),
@@ -70,24 +70,26 @@ def _project(folder: Path, shots: int) -> Path:
     return week
 
 
-def _learn_one_by_one(hand: Hand, labels: int, waiting: Lateness | None = None) -> list[float]:
+def _learn_one_by_one(
+    user: SimulatedUser, labels: int, waiting: Lateness | None = None
+) -> list[float]:
     """A label, then wait for the suggestions that know it; again and again."""
     times = []
     for _ in range(labels):
         begin = time.perf_counter()
         if waiting is not None:
             waiting.pause()
-        hand.decide()
-        known = int((hand.session.labels.status & LABELLED).astype(bool).sum())
+        user.decide()
+        known = int((user.session.labels.status & LABELLED).astype(bool).sum())
         if waiting is not None:
             waiting.go_on()
-        _until_learnt(hand, known)
+        _until_learnt(user, known)
         times.append(1000 * (time.perf_counter() - begin))
     return times
 
 
-def _until_learnt(hand: Hand, labels: int) -> None:
-    session, loop = hand.session, QEventLoop()
+def _until_learnt(user: SimulatedUser, labels: int) -> None:
+    session, loop = user.session, QEventLoop()
 
     def arrived() -> None:
         if (

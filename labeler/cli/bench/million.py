@@ -59,17 +59,17 @@ def make(shots: int, folder: Path, size: int = SIZE) -> None:
 
 def at_size(folder: Path) -> dict[str, Any]:
     """One row of the table of growth; times in seconds or milliseconds, memory in MB."""
-    from labeler.cli.bench.hand import hand_in_window, spread
+    from labeler.cli.bench.simulated_user import spread, user_in_window
 
-    with hand_in_window(folder) as hand:
-        found: dict[str, Any] = {"open_s": hand.open(folder / "week") / 1000}
-        session = hand.session
+    with user_in_window(folder) as user:
+        found: dict[str, Any] = {"open_s": user.open(folder / "week") / 1000}
+        session = user.session
         found["shots"] = session.labels.n_shots
-        hand.rest(0.5)
-        found |= spread("step", [hand.step() for _ in range(KEYS)])
-        found |= spread("label", [hand.label() for _ in range(KEYS)])
+        user.rest(0.5)
+        found |= spread("step", [user.step() for _ in range(KEYS)])
+        found |= spread("label", [user.label() for _ in range(KEYS)])
         found["next_unlabelled_ms"] = max(_find(session) for _ in range(OPEN_ONES * 2))
-        found["next_unlabelled_painted_ms"] = max(hand.find_next() for _ in range(OPEN_ONES))
+        found["next_unlabelled_painted_ms"] = max(user.find_next() for _ in range(OPEN_ONES))
         begin = time.perf_counter()
         tally = Tally(session.labels.present, session.labels.status)
         tally.classes(session.labels.taxonomy)
@@ -79,8 +79,8 @@ def at_size(folder: Path) -> dict[str, Any]:
         session.queue.choose(filter="unlabelled")
         found["filter_ms"] = 1000 * (time.perf_counter() - begin)
         session.queue.choose(filter="all")
-        hand.window.show_tab("Grid")
-        hand.rest(0.5)
+        user.window.show_tab("Grid")
+        user.rest(0.5)
         found["memory_mb"] = psutil.Process().memory_info().rss / 1e6
     return found
 

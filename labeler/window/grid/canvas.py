@@ -25,7 +25,7 @@ from labeler.project.store.records import Rows
 from labeler.queue.groups import Section
 from labeler.session.session import Session
 from labeler.window.grid.choice import Chosen
-from labeler.window.grid.hands import GridHands
+from labeler.window.grid.mouse_and_keys import GridInput
 from labeler.window.grid.plan import GridPlan, GridRow, Heading
 from labeler.window.grid.strips import Strips
 from labeler.window.widgets import theme
@@ -39,7 +39,7 @@ REDRAW_MS = 30
 WHEEL_LINES = 1.2
 
 
-class GridCanvas(GridHands):
+class GridCanvas(GridInput):
     """Thumbnails in sections. `chosen` is the selection; signals are wishes and facts."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:

@@ -16,7 +16,7 @@ from model.heatmaps.truth_table import TruthTable, table_of
 from model.inspection import heat, truth
 from model.inspection.heat import Explainer, sectors
 from model.inspection.occlusion import ring_medians
-from model.inspection.questioning import Reader
+from model.inspection.perturbed_shots import Reader
 from model.inspection.truth_cases import Case, cases, cause_of
 from model.networks import architectures as networks
 from model.prediction import inference

@@ -1,4 +1,4 @@
-"""The hands on the grid: mouse, rubber band, wheel and keys; what they select and open."""
+"""Mouse, rubber band, wheel and keys on the grid: what they select and open."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCROLL_MS = 30
 """While a band is pulled over an edge, the grid scrolls this often."""
 
 
-class GridHands(QAbstractScrollArea):
+class GridInput(QAbstractScrollArea):
     """Changes `chosen`; the canvas, which is one of these, paints it."""
 
     selection_changed = pyqtSignal()

@@ -1,4 +1,4 @@
-"""A hand that presses keys in the real window and waits for the paint, with a watch.
+"""A user who presses keys in the real window and waits for the paint, with a watch.
 
 For the measurements of `bench labelling`; nothing is stubbed.
 """
@@ -30,7 +30,7 @@ TICK_MS = 5
 """How often the event loop is asked whether it is late."""
 
 
-class Hand:
+class SimulatedUser:
     """Presses keys and waits for the paint; every verb returns milliseconds."""
 
     def __init__(self, window: MainWindow, session: Session, seed: int = 2) -> None:
@@ -133,8 +133,8 @@ class Lateness:
 
 
 @contextmanager
-def hand_in_window(folder: Path) -> Iterator[Hand]:
-    """The real window, without a project, and a hand for it; settings lie in the folder."""
+def user_in_window(folder: Path) -> Iterator[SimulatedUser]:
+    """The real window, without a project, and a user for it; settings lie in the folder."""
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
     theme.apply(app, "dark")
@@ -144,7 +144,7 @@ def hand_in_window(folder: Path) -> Iterator[Hand]:
     window.resize(*WINDOW)
     window.show()
     try:
-        yield Hand(window, session)
+        yield SimulatedUser(window, session)
     finally:
         window.close()
         window.deleteLater()
