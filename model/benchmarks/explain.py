@@ -19,7 +19,7 @@ from model.heatmaps.gradcam import through_pooled_linear_head
 from model.heatmaps.truth_table import as_markdown
 from model.inspection import truth
 from model.inspection.heat import Explainer
-from model.inspection.questioning import Reader
+from model.inspection.perturbed_shots import Reader
 from model.inspection.truth_cases import cases
 from model.metrics import torchvision_ops
 from model.networks import architectures as networks
