@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
     QMainWindow,
     QMessageBox,
     QStackedWidget,
+    QStyle,
     QVBoxLayout,
     QWidget,
 )
@@ -43,6 +44,7 @@ from labeler.window.label.view import LabelView
 from labeler.window.process import log_file as logbook
 from labeler.window.process.crash import CrashNet
 from labeler.window.process.garbage_collection import GarbageCollection
+from labeler.window.process.screen import has_display
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from labeler.window.widgets.ask import Ask
@@ -63,7 +65,9 @@ TABS = {
     "Live": "live.view.LiveView",
 }
 """The views and where each is made, when it is first wanted; Label is always there."""
-SMALLEST = (1000, 640)
+SMALLEST, COMFORTABLE = (1000, 640), (1280, 800)
+FRAME = 4
+"""Of the frame that a desktop draws around the window, at one side."""
 SAVE_MS = 400
 """Settings are saved this long after the last change."""
 
@@ -95,6 +99,7 @@ class MainWindow(QMainWindow):
         self.stack.addWidget(self.start)
         self.stack.addWidget(self.label)
         self.actions_.offer_on(self.label)
+        self.label.classes.add_buttons(self.actions_.buttons())
         self.bar = TopBar(session, self.actions_.by_id, list(TABS))
         self.status = StatusLine(session)
         self._lay_out()
@@ -153,10 +158,20 @@ class MainWindow(QMainWindow):
 
     def _restore(self) -> None:
         if not self.restoreGeometry(QByteArray.fromHex(self.settings["window"].encode("ascii"))):
-            self.resize(1280, 800)
+            self._fit_screen()
         if len(self.settings["panes"]) == 3:
             self.label.set_panes([int(n) for n in self.settings["panes"]])
         self._show_marks()
+
+    def _fit_screen(self) -> None:
+        """The comfortable size, or what the screen has beside panels and the window's own title."""
+        width, height = COMFORTABLE
+        screen, style = self.screen(), self.style()
+        if has_display() and screen is not None and style is not None:
+            room = screen.availableGeometry()
+            title = style.pixelMetric(QStyle.PixelMetric.PM_TitleBarHeight) + 2 * FRAME
+            width, height = min(width, room.width() - FRAME), min(height, room.height() - title)
+        self.resize(width, height)
 
     # -- following the session -----------------------------------------------------------------
 

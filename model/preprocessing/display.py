@@ -145,6 +145,17 @@ def auto_levels(counts: Counts, mask: Mask | None = None) -> tuple[float, float]
     return (min(max(low, high * 1e-4), high * 0.5), high) if high > 0 else (low, high)
 
 
+def levels_between(
+    counts: Counts, mask: Mask | None, lower: float, upper: float
+) -> tuple[float, float]:
+    """The percentiles of a shot's good pixels as levels, always apart; see `auto_levels`."""
+    x = _usable(counts, mask).astype(np.float64)
+    if not x.size:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(x, (lower, upper)))
+    return (low, high) if low < high else (low, low + max(abs(low), 1.0))
+
+
 def _around(value: float) -> tuple[float, float]:
     return (0.0, value) if value > 0 else (value, 0.0)
 

@@ -6,6 +6,7 @@ Single keys never fire while someone writes text.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
@@ -14,10 +15,13 @@ from PyQt6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QHBoxLayout,
     QLineEdit,
     QMenu,
     QPlainTextEdit,
+    QSizePolicy,
     QTextEdit,
+    QToolButton,
     QWidget,
 )
 
@@ -34,7 +38,16 @@ ON_SHOTS = (
     ("copy_image", "copy_number", "history"),
 )
 """Commands of the menu at a right click, by groups."""
-SIDE_BUTTONS = {Qt.MouseButton.ForwardButton: "next", Qt.MouseButton.BackButton: "previous"}
+BUTTONS = {"undo": "Undo", "unflag": "Flag", "accept": "Accept", "next": "Next"}
+"""Commands with a button beside the classes, and what is written on it."""
+SIDE_BUTTONS = {
+    Qt.MouseButton.ForwardButton: "next",
+    Qt.MouseButton.BackButton: "previous",
+    Qt.MouseButton.MiddleButton: "accept",
+    Qt.MouseButton.ExtraButton3: "undo",
+    Qt.MouseButton.ExtraButton4: "unflag",
+}
+"""What further buttons of a mouse do; the middle one only on the pattern, else it pastes."""
 WRITING = (QLineEdit, QPlainTextEdit, QTextEdit, QAbstractSpinBox)
 
 
@@ -133,6 +146,26 @@ class Actions(QObject):
             lambda place: self.context_menu(view).popup(view.mapToGlobal(place))
         )
 
+    def buttons(self) -> QWidget:
+        """A row of buttons for what is done with every shot, for a hand that is on the mouse."""
+        row = QWidget()
+        line = QHBoxLayout(row)
+        line.setContentsMargins(10, 5, 10, 5)
+        line.setSpacing(4)
+        for id, text in BUTTONS.items():
+            button = QToolButton()
+            button.setDefaultAction(self.by_id[id])
+            button.setText(text)
+            button.setAccessibleName(self.by_id[id].text())
+            button.setProperty("role", "field")
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.setStyleSheet("padding: 3px 1px;")
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+            self.by_id[id].changed.connect(partial(button.setText, text))
+            line.addWidget(button, 1)
+        return row
+
     def context_menu(self, view: QWidget) -> QMenu:
         """The commands of ON_SHOTS that make sense now."""
         self.refresh()
@@ -190,9 +223,12 @@ class Actions(QObject):
         return event.type() == QEvent.Type.KeyPress and self._dropping and event.isAutoRepeat()
 
     def _by_side_button(self, event: QMouseEvent) -> bool:
-        """Forward and back of a mouse go from shot to shot."""
+        """Forward and back of a mouse go from shot to shot, others decide."""
         id = SIDE_BUTTONS.get(event.button())
         if id is None or not self._in_front():
+            return False
+        place = QApplication.widgetAt(event.globalPosition().toPoint())
+        if id == "accept" and place is not self.host.label.pattern:
             return False
         self.trigger(id)
         return True

@@ -135,7 +135,8 @@ class ProjectFiles:
 
     def take_files(self, paths: list[Path]) -> None:
         """A project folder is opened; files and folders of shots become a new project."""
-        if paths and (is_project_folder(paths[0]) or paths[0].name in STORES):
+        empty = bool(paths) and paths[0].is_dir() and not any(paths[0].iterdir())
+        if paths and (is_project_folder(paths[0]) or paths[0].name in STORES or empty):
             self.open_folder(paths[0])
         elif paths:
             self.new_project(paths)

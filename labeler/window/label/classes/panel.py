@@ -58,7 +58,8 @@ class ClassPanel(QWidget):
         self.reading = ReadingLine(session)
         self.switch = SuggestionsSwitch(session)
         self._area = area
-        layout = QVBoxLayout(self)
+        self.buttons: QWidget | None = None
+        layout = self._column = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         head = QHBoxLayout()
@@ -114,9 +115,15 @@ class ClassPanel(QWidget):
 
     def resizeEvent(self, event: object) -> None:
         """Spread the rows over the room, leaving some for two rule messages."""
-        room = self.height() - self.card.height() - self.reading.height() - ROOM_FOR_RULES
+        taken = sum(w.height() for w in (self.card, self.reading, self.buttons) if w is not None)
+        room = self.height() - taken - ROOM_FOR_RULES
         for row in self.rows.values():
             row.set_height(room // max(len(self.rows), 1))
+
+    def add_buttons(self, buttons: QWidget) -> None:
+        """A row of buttons above the card of the shot."""
+        self.buttons = buttons
+        self._column.insertWidget(self._column.indexOf(self.card), buttons)
 
     def show_keys(self, keys: dict[int, str]) -> None:
         """Write the keys in use on the rows."""

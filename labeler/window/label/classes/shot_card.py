@@ -1,11 +1,12 @@
 """The card at the foot of the class panel: what was just said and who decided, or a class's help.
 
-While the cursor is on a class it shows that class's schematic and help instead.
+While the cursor comes to a class it shows that class's schematic and help instead, and the shot
+again after a while or as soon as something happens to it: a resting mouse hides nothing.
 """
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QRectF, Qt
+from PyQt6.QtCore import QRectF, Qt, QTimer
 from PyQt6.QtGui import QPainter, QPaintEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -17,6 +18,8 @@ from model.shots.table import EVALUATION
 from model.taxonomy.taxonomy import Class
 
 HEIGHT = 116
+EXPLAINED_MS = 5_000
+"""So long a class is explained."""
 
 
 class Schematic(QWidget):
@@ -44,6 +47,12 @@ class ShotCard(QFrame):
         self.setAccessibleName("This shot")
         self.setFixedHeight(theme.grown(HEIGHT))
         self._class: Class | None = None
+        self._back = QTimer(self)
+        self._back.setSingleShot(True)
+        self._back.setInterval(EXPLAINED_MS)
+        self._back.timeout.connect(lambda: self.explain(None))
+        for signal in (session.cursor.shot_changed, session.labels.labels_changed):
+            signal.connect(lambda *_: self.explain(None))
         self._picture = Schematic(72)
         self._heading = QLabel()
         self._heading.setProperty("role", "heading")
@@ -67,6 +76,8 @@ class ShotCard(QFrame):
     def explain(self, kind: Class | None) -> None:
         """Show a class's drawing and help; None goes back to the shot."""
         self._class = kind
+        if kind is not None:
+            self._back.start()
         self.refresh()
 
     def refresh(self) -> None:
@@ -110,13 +121,13 @@ class ShotCard(QFrame):
         elif session.labelling.is_decided():
             lines.append(self._decided_when())
         elif session.suggestions.is_hidden():
-            lines.append("Undecided · the model's reading is hidden until you decide")
+            lines.append("Undecided · suggestions hidden (blind check)")
         elif session.suggestions.of() is not None:
             lines.append("Undecided · Enter accepts what the model suggests")
         else:
             lines.append("Undecided")
         if session.suggestions.because():
-            lines.append(f"Asked because: {session.suggestions.because()}")
+            lines.append(f"Why this shot: {session.suggestions.because()}")
         if session.require().table.role[session.cursor.row] == EVALUATION:
             lines.append("Evaluation shot: never trained on")
         if status & SKIPPED:

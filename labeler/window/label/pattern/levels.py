@@ -1,22 +1,30 @@
-"""Histogram of the shot with draggable levels, at the pattern's right edge; made on first need.
+"""Histogram of the shot with levels to drag, to type, or by percentiles; made on first need.
 
 Levels, norm and colours stay for all shots until someone changes them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QLineEdit, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from labeler.session.session import Session
 from labeler.window.widgets import theme
-from model.preprocessing.display import histogram
+from labeler.window.widgets.fields import ChoiceField
+from model.preprocessing.display import histogram, levels_between
 
 WIDTH = 112
+PERCENTILES = {
+    "0 – 100 %": (0.0, 100.0),
+    "0.1 – 99.9 %": (0.1, 99.9),
+    "1 – 99 %": (1.0, 99.0),
+    "5 – 95 %": (5.0, 95.0),
+}
 
 
 class CountsAxis(pg.AxisItem):
@@ -53,6 +61,9 @@ class LevelsPane(QWidget):
         self.auto.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.auto.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.auto.clicked.connect(session.display.auto_levels)
+        self.high_field, self.low_field = self._number("Upper level"), self._number("Lower level")
+        self.percentiles = ChoiceField("Levels by percentiles", list(PERCENTILES), self._by_share)
+        self.percentiles.setText("Percentiles")
         self.axis = CountsAxis("left")
         self.plot = pg.PlotWidget(axisItems={"left": self.axis})
         self.plot.setMenuEnabled(False)
@@ -67,8 +78,10 @@ class LevelsPane(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 8, 6, 8)
         layout.setSpacing(5)
+        layout.addWidget(self.high_field)
         layout.addWidget(self.plot, 1)
-        layout.addWidget(self.auto)
+        for widget in (self.low_field, self.percentiles, self.auto):
+            layout.addWidget(widget)
         session.cursor.shot_changed.connect(lambda row: self.refresh())
         session.shots.counts_ready.connect(
             lambda row: self.refresh() if row == session.cursor.row else None
@@ -94,6 +107,43 @@ class LevelsPane(QWidget):
         self.region.blockSignals(True)
         self.region.setRegion(self._places(np.array([screen.low, screen.high])).tolist())
         self.region.blockSignals(False)
+        for field, value in ((self.high_field, screen.high), (self.low_field, screen.low)):
+            if not field.hasFocus():
+                field.setText(f"{value:.6g}")
+
+    def _number(self, what: str) -> QLineEdit:
+        field = QLineEdit()
+        field.setAccessibleName(what)
+        field.setToolTip(f"{what} in counts; Enter takes it")
+        field.setAlignment(Qt.AlignmentFlag.AlignRight)
+        field.editingFinished.connect(self._typed)
+        return field
+
+    def _typed(self) -> None:
+        """Take the levels as they were typed; what is no pair of levels goes back."""
+        screen = self.session.display.screen
+        try:
+            low, high = (
+                float(f.text().replace(",", ".")) for f in (self.low_field, self.high_field)
+            )
+        except ValueError:
+            low, high = screen.low, screen.high
+        shown = (f"{screen.low:.6g}", f"{screen.high:.6g}") == (
+            self.low_field.text(),
+            self.high_field.text(),
+        )
+        if math.isfinite(low) and math.isfinite(high) and low < high and not shown:
+            self.session.display.change(low=low, high=high)
+        for field, value in ((self.high_field, self.session.display.screen.high),
+                             (self.low_field, self.session.display.screen.low)):  # fmt: skip
+            field.setText(f"{value:.6g}")
+
+    def _by_share(self, name: str) -> None:
+        """Levels between which so many of the shot's good pixels lie."""
+        counts = self.session.cursor.counts()
+        if isinstance(counts, np.ndarray):
+            low, high = levels_between(counts, self.session.cursor.mask(), *PERCENTILES[name])
+            self.session.display.change(low=low, high=high)
 
     def showEvent(self, event: object) -> None:
         self.refresh()

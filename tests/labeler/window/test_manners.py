@@ -1,0 +1,81 @@
+"""Everyday manners: a mouse is enough, nothing hides the shot, levels can be typed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PyQt6.QtCore import Qt
+
+from labeler.window.main_window import MainWindow
+from model.preprocessing.display import levels_between
+from tests.helpers.window_parts import make_project, make_session
+
+
+@pytest.fixture
+def window(qtbot, tmp_path):
+    window = MainWindow(make_session(make_project(tmp_path)))
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitExposed(window)
+    yield window
+    window.close()
+
+
+def button(window, text):
+    from PyQt6.QtWidgets import QToolButton
+
+    return next(b for b in window.label.classes.findChildren(QToolButton) if b.text() == text)
+
+
+def test_buttons_on_screen_accept_step_flag_and_undo(qtbot, window):
+    session = window.session
+    session.labelling.toggle(0)
+    for text in ("Flag", "Next"):
+        qtbot.mouseClick(button(window, text), Qt.MouseButton.LeftButton)
+    assert session.labels.status[0] & 2
+    assert session.cursor.row == 1
+    qtbot.mouseClick(button(window, "Undo"), Qt.MouseButton.LeftButton)
+    assert not session.labels.status[0] & 2
+    session.cursor.show(0)
+    qtbot.mouseClick(button(window, "Accept"), Qt.MouseButton.LeftButton)
+    assert session.cursor.row == 1
+    assert button(window, "Next").toolTip() == "Next shot (→)"
+
+
+def test_a_resting_mouse_does_not_hide_the_card_of_the_shot(qtbot, window):
+    card = window.label.classes.card
+    kind = window.session.labels.taxonomy.classes[1]
+    card.explain(kind)
+    assert card._heading.text() == kind.name
+    window.session.cursor.next()
+    assert card._heading.text() == "Shot 2"
+    card.explain(kind)
+    card._back.timeout.emit()
+    assert card._heading.text() == "Shot 2"
+
+
+def test_levels_are_typed_and_taken_by_percentiles(window):
+    window.flip_levels()
+    pane, display = window.label.levels, window.session.display
+    pane.low_field.setText("3,5")
+    pane.high_field.setText("90")
+    pane.high_field.editingFinished.emit()
+    assert (display.screen.low, display.screen.high) == (3.5, 90.0)
+    pane.low_field.setText("many")
+    pane.low_field.editingFinished.emit()
+    pane.low_field.setText("900")
+    pane.low_field.editingFinished.emit()
+    assert (display.screen.low, display.screen.high) == (3.5, 90.0)
+    assert pane.low_field.text() == "3.5"
+    pane._by_share("0 – 100 %")
+    counts = window.session.cursor.counts()
+    assert (display.screen.low, display.screen.high) == (counts.min(), counts.max())
+
+
+@pytest.mark.parametrize(
+    "counts", [np.zeros((4, 4)), np.full((4, 4), np.nan), np.full((4, 4), -7.0)]
+)
+def test_percentiles_of_any_shot_are_levels_apart(counts):
+    low, high = levels_between(counts, None, 1, 99)
+    assert np.isfinite([low, high]).all()
+    assert low < high
