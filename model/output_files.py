@@ -168,24 +168,42 @@ def html_page(template: str, **values: object) -> str:
 
 @contextlib.contextmanager
 def new_hdf5(path: Path, **how: Any) -> Iterator[Any]:
-    """A new HDF5 file, begun only where there is room for what HDF5 holds back until the end.
+    """A new HDF5 file, with `room_for_the_end` of it. For what comes before see `check_place`.
 
-    Where it finds none then, it ends the process. For what comes before see `check_place`. Raises
-    OSError for what the disk refuses.
+    Raises OSError for what the disk refuses.
     """
     import h5py
 
+    room = room_for_the_end(path)
     try:
-        with path.open("wb") as room:
-            room.write(bytes(_HELD_BACK))
-            room.flush()
-            os.fsync(room.fileno())
-        path.unlink()
-        with h5py.File(path, "w", **how) as file:
-            yield file
+        with h5py.File(path, "w", rdcc_nbytes=0, **how) as file:  # chunks reach the disk at once
+            try:
+                yield file
+            finally:
+                room.unlink(missing_ok=True)
     except OSError:
         path.unlink(missing_ok=True)
         raise
+    finally:
+        room.unlink(missing_ok=True)
+
+
+def room_for_the_end(path: Path) -> Path:
+    """A file beside a new HDF5 file that takes the room of what HDF5 holds back until it closes.
+
+    To be removed just before that: where HDF5 finds no room then, it ends the process. Raises
+    OSError where there is none now.
+    """
+    room = part_of(path)
+    try:
+        with room.open("wb") as file:
+            file.write(bytes(_HELD_BACK))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        room.unlink(missing_ok=True)
+        raise
+    return room
 
 
 _HELD_BACK = 4 << 20

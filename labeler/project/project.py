@@ -21,6 +21,7 @@ from labeler.project import folder as layout
 from labeler.project.folder import BACKUPS, DATABASE, RUNS, SERVER, TAXONOMY, RunInfo
 from labeler.project.store import LABELLED, Store, StoredSource
 from labeler.project.store.classing import PENDING, TEXT, ClassChange
+from labeler.project.store.connection import SENSELESS, senseless
 from labeler.project.store.records import Present, Pulse, Status
 from labeler.shots.changes import SourceChange, change_of
 from model.errors import InputError, text_of
@@ -130,6 +131,9 @@ class Project:
             if annotator is not None:
                 opened._be(annotator)
             return opened
+        except SENSELESS as error:
+            store.close()
+            raise senseless(place, error) from error
         except BaseException:
             store.close()
             raise

@@ -12,6 +12,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 from labeler.project.decisions import Decisions
 from labeler.project.preparation import preparation_of
 from labeler.project.project import Merged, Project
+from labeler.project.store.connection import SENSELESS, senseless
 from labeler.project.store.records import LABELLED
 from model.errors import InputError
 from model.preprocessing.preparation import Preparation
@@ -90,6 +91,9 @@ def open_project(folder: Path, annotator: int | None = None) -> tuple[Opened, Le
         row, levels = _place_of(project, annotator)
         decided = _decisions_of(project, annotator)
         table = project.shot_table(merged=_merged(decided))
+    except SENSELESS as error:
+        project.close()
+        raise senseless(project.folder, error) from error
     except BaseException:
         project.close()
         raise

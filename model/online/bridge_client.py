@@ -8,6 +8,7 @@ other kind is refused.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,10 @@ import zmq
 from model.errors import InputError
 
 Data = dict[str, dict[str, Any]]
+_NUMBERS = re.compile(
+    r"[<>=|]?([bB?]|[iufcSU][1-9]\d{0,3}|u?int\d{1,2}|float\d{2}|bool|complex\d{2,3})"
+)
+"""Names of plain types, as NumPy writes them."""
 LARGEST = 2**31 - 1
 """Bytes of one part of a message."""
 
@@ -123,10 +128,13 @@ def _array(kind: Any, shape: Any, raw: Any) -> npt.NDArray[Any]:
         kind = kind.decode("ascii")
     if not isinstance(kind, str) or not isinstance(raw, bytes | memoryview):
         raise RefusedError("holds an array of no plain numbers, which is not read")
-    dtype = np.dtype(kind)
-    if dtype.kind not in "biufcSU" or dtype.itemsize == 0:
+    if not _NUMBERS.fullmatch(kind):
         raise RefusedError("holds an array of objects, which is not read")
-    sizes = [int(n) for n in shape]
-    if any(n < 0 for n in sizes) or math.prod(sizes) * dtype.itemsize != memoryview(raw).nbytes:
+    dtype = np.dtype(kind)
+    sizes = list(shape) if isinstance(shape, list | tuple) else [-1]
+    if (
+        not all(isinstance(n, int) and n >= 0 for n in sizes)
+        or math.prod(sizes) * dtype.itemsize != memoryview(raw).nbytes
+    ):
         raise RefusedError("holds an array that is not as large as it says")
     return np.frombuffer(raw, dtype).reshape(sizes)

@@ -37,7 +37,7 @@ import numpy.typing as npt
 from model.bulk.filling import reserve
 from model.errors import InputError
 from model.heatmaps.gradcam import FORMS, Form
-from model.output_files import check_own, give_name, part_of
+from model.output_files import check_own, give_name, part_of, room_for_the_end
 from model.runs.folder import PREDICTIONS
 
 Attributes = Mapping[str, Any]
@@ -64,10 +64,12 @@ class PredictionFile:
         self.path = Path(path)
         self._temporary: Path | None = None
         self._file: h5py.File | None = None
+        self._room: Path | None = None
         self.names = tuple(_layout(classes, width, grid))
 
         def begin() -> None:
             self._temporary = part_of(self.path)
+            self._room = room_for_the_end(self._temporary)
             self._file = create(self._temporary, shots, classes, width, grid, attributes)
 
         self._safely(begin)
@@ -103,6 +105,7 @@ class PredictionFile:
         def close() -> None:
             assert self._file is not None
             assert self._temporary is not None
+            self._give_room()
             self._file.close()
             give_name(self._temporary, self.path)
 
@@ -110,6 +113,7 @@ class PredictionFile:
 
     def discard(self) -> None:
         """Leave nothing behind; what was at the place before stays. Safe after `finish`."""
+        self._give_room()
         if self._file is not None and self._file:
             try:
                 self._file.close()
@@ -117,6 +121,10 @@ class PredictionFile:
                 self._file = None
         if self._temporary is not None:
             self._temporary.unlink(missing_ok=True)
+
+    def _give_room(self) -> None:
+        if self._room is not None:
+            self._room.unlink(missing_ok=True)
 
     def _safely(self, work: Callable[[], None]) -> None:
         try:

@@ -16,7 +16,7 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from . import beside, damage, failures, gestures, kills
+from . import beside, damage, failures, gestures, kills, strangers
 from .places import Tally
 
 SIZES = ("tiny", "small", "full")
@@ -79,6 +79,15 @@ def _postgres(folder: Path, size: int) -> Iterator[Tally]:
     yield beside.postgres(folder, (10, 40, 200)[size])
 
 
+def _sources(folder: Path, size: int) -> Iterator[Tally]:
+    yield strangers.sources(folder, (2, 16, 120)[size])
+
+
+def _strangers(folder: Path, size: int) -> Iterator[Tally]:
+    yield strangers.project(folder, (12, 200, 2000)[size])
+    yield strangers.stream(folder, (300, 5000, 100_000)[size])
+
+
 KINDS: dict[str, Kind] = {
     "kills": _kills,
     "window": _window,
@@ -91,6 +100,8 @@ KINDS: dict[str, Kind] = {
     "people": _people,
     "dialogs": _dialogs,
     "postgres": _postgres,
+    "sources": _sources,
+    "strangers": _strangers,
 }
 
 

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-KINDS = ("kills", "failures", "damage", "gestures", "beside", "clock", "people", "postgres")
+KINDS = (
+    "kills", "failures", "damage", "gestures", "beside", "clock", "people", "postgres", "sources",
+    "strangers",
+)  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 
 

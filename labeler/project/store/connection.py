@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 from sqlalchemy import Connection, create_engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from model.errors import InputError
@@ -29,6 +29,20 @@ BUSY_MS = 10_000
 SLICE_MS, PATIENCE_S, SOON_S = 50, 60.0, 30.0
 """A window waits in slices, between which it lives, for at most so long; and soon after that wait
 was in vain, only a moment."""
+
+
+SENSELESS = (
+    ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError,
+    SQLAlchemyError,
+)  # fmt: skip
+"""What is raised over a database that opens, and holds values that this program never wrote."""
+
+
+def senseless(database: Path, error: Exception) -> InputError:
+    """The words for such a database."""
+    why = f"{type(error).__name__}: {str(error).splitlines()[0][:80] if str(error) else ''}"
+    mend = "Restore a backup: airylabel restore. Where another person sent the project, ask them."
+    return InputError(f"holds values that cannot be of a project ({why})", file=database, mend=mend)
 
 
 class DisplacedError(InputError):

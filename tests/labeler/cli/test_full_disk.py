@@ -51,3 +51,50 @@ def test_a_full_disk_is_said_and_leaves_nothing(small_disk, tmp_path, work):
         assert left in ([], [".out.h5.part"])  # where a simulation would go on
         for name in left:
             (small_disk / name).unlink()
+
+
+FILLS = """
+import os, sys
+from pathlib import Path
+import numpy as np
+from model.errors import InputError
+from model.output_files import explained, new_hdf5
+from model.runs.prediction_file import PredictionFile
+
+place = Path(sys.argv[1])
+
+def fill():
+    free = os.statvfs(place)
+    with (place / "filler").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+
+try:
+    if sys.argv[2] == "predictions":
+        out = PredictionFile(place / "p.h5", 4000, 11, 64, (7, 7), {"run": "0001"})
+        out.write(np.arange(9), {"probabilities": np.ones((9, 11), np.float32)})
+        fill()
+        out.write(np.arange(4000), {"heatmaps": np.ones((4000, 11, 7, 7), np.float16)})
+        out.finish()
+    else:
+        with explained(place / "x.h5"), new_hdf5(place / "x.h5") as file:
+            for k in range(400):
+                file.create_dataset(f"d{k}", data=np.random.rand(60, 60), chunks=(9, 60))
+                if k == 40:
+                    fill()
+except InputError as error:
+    print("said", error)
+(place / "filler").unlink()
+print(sorted(p.name for p in place.iterdir()))
+"""
+
+
+@pytest.mark.parametrize("kind", ["predictions", "chunks"])
+def test_a_disk_that_fills_midway_is_said_and_ends_no_process(small_disk, kind):
+    done = subprocess.run(
+        [sys.executable, "-c", FILLS, small_disk, kind], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    said, left = done.stdout.splitlines()
+    assert said.startswith("said")
+    assert "No space left" in said
+    assert left == "[]"
