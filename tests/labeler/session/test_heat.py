@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from labeler.runs import heat_child
 from labeler.runs.heat_child import HeatAnswer, HeatDesk, HeatGround, HeatWish
 from labeler.session import heat
 from labeler.session.heat import ON_ITS_WAY, Asked
 from labeler.session.session import Session
 from model.errors import InputError
+from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.truth_table import RESULT
 from model.networks import architectures as networks
 from model.runs import checkpoint, recipes
@@ -145,3 +147,33 @@ def test_the_child_answers_by_the_projects_classes(desk):
     assert not answer.cells[ROUND + 1].any()
     with pytest.raises(InputError, match="never learnt the class to compare with"):
         desk.answer(HeatWish(2, FINE, against=3))
+
+
+class Pipe:
+    """The child's end of a pipe: what comes in, what went out; then the other end is closed."""
+
+    def __init__(self, *messages):
+        self.messages, self.sent = list(messages), []
+
+    def recv(self):
+        if not self.messages:
+            raise EOFError
+        return self.messages.pop(0)
+
+    def send(self, answer):
+        self.sent.append(answer)
+
+
+def test_what_cannot_be_read_or_asked_is_a_sentence_and_the_child_goes_on(desk, monkeypatch):
+    monkeypatch.setattr(heat_child.psutil.Process, "nice", lambda self, value: None)
+    gone = replace(desk.ground, run=desk.ground.run.parent / "gone")
+    pipe = Pipe(gone, desk.ground, HeatWish(0, "sunny"), HeatWish(0, FINE))
+    with pytest.raises(EOFError):
+        heat_child._serve(pipe)
+    missing, sound, unknown, answer = pipe.sent
+    assert "gone" in missing
+    assert sound == ""
+    assert "no form of heat 'sunny'" in unknown
+    assert answer.cells.shape == (11, 16, 16)
+    learnt = [answer.says[c] for c in (ROUND, STREAK, BENT)]
+    assert learnt == [HEAT_FORMS[FINE].none] * 3  # a network that learnt nothing

@@ -240,6 +240,22 @@ def test_an_empty_or_saturated_shot_has_a_sentence_and_no_heat(explainer, value)
     assert not found["repeated"].values.any()
 
 
+def test_a_shot_that_is_masked_everywhere_has_a_sentence_and_no_heat(explainer, streaks):
+    nowhere = np.zeros((SIDE, SIDE), bool)
+    read = read_of(explainer, [replace(streaks[0], good=nowhere)])
+    assert "nothing to look at" in explainer.nothing_to_see(read, 0, 0)
+    for cells in explainer.cells(read, 0, explainer.targets(NAMES), FINER).values():
+        assert not cells.values.any()
+
+
+@pytest.mark.parametrize("centre", [(-200.0, 10.0), (2.0, 61.0)])
+def test_a_beam_beside_the_picture_gives_finite_heat(explainer, streaks, centre):
+    read = read_of(explainer, streaks[:1])
+    aside = replace(read, centre=np.array([centre], np.float32))
+    for cells in explainer.cells(aside, 0, explainer.targets(NAMES), FINER).values():
+        assert np.isfinite(cells.values).all()
+
+
 def test_a_class_that_the_network_does_not_see_has_a_sentence(explainer, streaks):
     read = read_of(explainer, streaks)
     sure = replace(read, logits=np.full_like(read.logits, -9), decided=np.zeros_like(read.decided))
