@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from labeler import version
-from labeler.exchange.as_hdf5 import TEXT, checked, read_shots
+from labeler.exchange.as_hdf5 import TEXT, checked, decided_by, read_shots
 from labeler.exchange.sheet import LabelSheet
 from labeler.project.store import LABELLED
 from model.errors import InputError
@@ -51,6 +51,7 @@ def write(sheet: LabelSheet, path: Path) -> None:
     with new_hdf5(path) as file:
         file["cxi_version"] = CXI_VERSION
         file.attrs["airylabel_version"] = version()
+        file.attrs["annotator"] = sheet.annotator
         for number, info in enumerate(sheet.sources):
             entry = file.create_group(f"entry_{number + 1}")
             detector = entry.create_group(DETECTOR)
@@ -185,6 +186,7 @@ def _sheet(detectors: list[h5py.Group]) -> LabelSheet:
             notes |= {row: note for row, note in enumerate(texts(d["notes"][()]), start) if note}
     status = np.concatenate([d["status"][()] for d in detectors]).astype(np.uint8)
     status[labels.any(1)] |= LABELLED
+    imported = np.concatenate([d["imported"][()] for d in detectors]) != 0
     return LabelSheet(
         class_names=names,
         files=tuple(str(d.attrs["source"]) for d in detectors),
@@ -193,8 +195,9 @@ def _sheet(detectors: list[h5py.Group]) -> LabelSheet:
         index_of=np.concatenate([np.arange(n, dtype=np.int64) for n in counts]),
         labels=labels,
         status=status,
-        imported=np.concatenate([d["imported"][()] for d in detectors]) != 0,
+        imported=imported,
         notes=notes,
+        by=decided_by(detectors[0].file, status, imported),
         known=None if known.all() else known,
         fingerprints=tuple(str(d.attrs.get("fingerprint", "")) for d in detectors),
     )

@@ -60,7 +60,7 @@ def read(path: Path) -> LabelSheet:
                     imported=file["imported"][()] != 0,
                     notes=dict(zip(rows, texts(file["notes"][()]), strict=True)) if rows else {},
                     fingerprints=texts(file["fingerprints"][()]) if "fingerprints" in file else (),
-                    by=_by(file, len(file["status"])),
+                    by=decided_by(file, file["status"][()], file["imported"][()]),
                     known=file["known"][()] != 0 if "known" in file else None,
                     unit="row",
                 ),
@@ -70,9 +70,10 @@ def read(path: Path) -> LabelSheet:
             raise InputError(what, file=path, mend="Export it again.") from error
 
 
-def _by(file: h5py.File, n: int) -> tuple[str, ...]:
+def decided_by(file: h5py.File, status: np.ndarray, imported: np.ndarray) -> tuple[str, ...]:
+    """Who decided on each shot, as the file says; '' for no one and for labels of a file."""
     who = texts(file.attrs["annotator"])[0] if "annotator" in file.attrs else ""
-    decided = (file["status"][()] & LABELLED != 0) & (file["imported"][()] == 0)
+    decided = (status & LABELLED != 0) & (imported == 0)
     return tuple(who if mine else "" for mine in decided.tolist())
 
 

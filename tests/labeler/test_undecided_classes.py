@@ -156,7 +156,9 @@ def test_a_copy_of_the_labels_leaves_it_undecided(project, tmp_path, how):
         with out.open(encoding="utf-8-sig", newline="") as stream:
             assert [line[NEW] for line in csv.DictReader(stream)] == ["", "", "0", "0", "", ""]
     sheet = read_labels(out)
+    mine = project.annotator_name
     project.label_as("Ada")
+    assert plan(project, sheet, out).annotator == mine, "as the file says"
     apply(project, plan(project, sheet, out, "Ada"))
     ada, me = (project.store.load_state(a.id) for a in project.store.annotators()[::-1][:2])
     for copied, original in ((ada, me), (me, ada)):

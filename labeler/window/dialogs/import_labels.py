@@ -19,6 +19,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.exchange.apart import read_labels_apart
 from labeler.exchange.importing import ImportPlan, apply, plan
+from labeler.project.project import Project
 from labeler.session.session import Session
 from labeler.window.process.project_thread import ProjectThread
 from labeler.window.widgets import theme
@@ -46,6 +47,14 @@ class ImportLabels(QDialog):
         self.person.setCurrentText(
             next(a.name for a in people if a.id == session.require().annotator)
         )
+        self.of, self.index = QComboBox(), QComboBox()
+        self.of.setAccessibleName("Labels of")
+        self.index.setAccessibleName("Index counts from")
+        for text, first in (("as the file says", None), ("0", 0), ("1", 1)):
+            self.index.addItem(text, first)
+        self.sure = QCheckBox("I have looked: these are the shots that were labelled")
+        self._typed = False
+        """Whether the person chose whose labels they become; else the file says it."""
         self.only_new = QCheckBox("Leave shots alone that have a label of this person")
         self.drop = QCheckBox("Import shots with unknown classes without these classes")
         self.said = QPlainTextEdit()
@@ -57,7 +66,10 @@ class ImportLabels(QDialog):
         self.cancel, self.take = QPushButton("Cancel"), QPushButton("Import")
         self.take.setProperty("role", "main")
         self._lay_out()
-        self.person.currentTextChanged.connect(self.look)
+        self.person.currentTextChanged.connect(self._choose_person)
+        self.of.activated.connect(self.look)
+        self.index.activated.connect(self.look)
+        self.sure.toggled.connect(self._enable)
         for box in (self.only_new, self.drop):
             box.toggled.connect(self.look)
         self.cancel.clicked.connect(self.reject)
@@ -69,7 +81,9 @@ class ImportLabels(QDialog):
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(9)
         form.addRow(label("File", "muted"), label(str(self.path)))
+        form.addRow(label("Labels of", "muted"), self.of)
         form.addRow(label("Import as", "muted"), self.person)
+        form.addRow(label("Index counts from", "muted"), self.index)
         form.addRow("", self.only_new)
         form.addRow("", self.drop)
         foot = QHBoxLayout()
@@ -84,8 +98,13 @@ class ImportLabels(QDialog):
         layout.addLayout(form)
         layout.addWidget(label("What would change", "heading"))
         layout.addWidget(self.said, 1)
+        layout.addWidget(self.sure)
         layout.addWidget(self.trouble)
         layout.addLayout(foot)
+        self._form = form
+        for field in (self.of, self.index):
+            form.setRowVisible(field, False)
+        self.sure.hide()
 
     # -- looking -------------------------------------------------------------------------------
 
@@ -97,15 +116,26 @@ class ImportLabels(QDialog):
         if self._thread is not None:
             self._stale = True
             return
-        person = self.person.currentText().strip() or None
-        only_new, drop = self.only_new.isChecked(), self.drop.isChecked()
-        path = self.path
-        self._start(
-            lambda project: plan(
-                project, read_labels_apart(path), path, person, only_new=only_new, drop_unknown=drop
-            ),
-            self._show,
-        )
+        name = self.person.currentText().strip() if self._typed else ""
+        choices: dict[str, Any] = {
+            "only_new": self.only_new.isChecked(),
+            "drop_unknown": self.drop.isChecked(),
+            "index_from": self.index.currentData(),
+        }
+        path, of = self.path, self.of.currentData()
+
+        def work(project: Project) -> tuple[ImportPlan, dict[str, int], bool]:
+            sheet = read_labels_apart(path)
+            people, open_index = sheet.people, sheet.counts_from is None
+            whose = of or next(iter(people), None) if len(people) > 1 else None
+            found = plan(project, sheet, path, name or whose, person=whose, **choices)
+            return found, people, open_index
+
+        self._start(work, lambda answer: self._show(*answer))
+
+    def _choose_person(self) -> None:
+        self._typed = True
+        self.look()
 
     def _start(self, work: Any, then: Any) -> None:
         self._thread = ProjectThread(self.session.require().folder, work, self)
@@ -124,15 +154,35 @@ class ImportLabels(QDialog):
         else:
             then()
 
-    def _show(self, found: ImportPlan) -> None:
+    def _show(self, found: ImportPlan, people: dict[str, int], open_index: bool) -> None:
         self.plan = found
         self.trouble.hide()
+        if not self._typed:
+            self.person.blockSignals(True)
+            self.person.setCurrentText(found.annotator)
+            self.person.blockSignals(False)
+        if not self.of.count() and len(people) > 1:
+            for name, count in people.items():
+                self.of.addItem(f"{name} ({count:,} shots)", name)
+        self._form.setRowVisible(self.of, len(people) > 1)
+        self._form.setRowVisible(
+            self.index, open_index and (bool(found.questions) or self.index.currentIndex() > 0)
+        )
+        self.sure.setChecked(False)
+        self.sure.setVisible(bool(found.questions))
         self.said.setPlainText("\n".join(found.lines()))
         n = len(found.rows)
-        self.take.setEnabled(n > 0)
+        self._enable()
         shots = f"{n:,} shot{'' if n == 1 else 's'}"
         self.take.setText(f"Import {shots}" if n else "Nothing to import")
         self.drop.setVisible(bool(found.unknown_classes))
+
+    def _enable(self) -> None:
+        """Nothing goes to other shots unless a person says that they are the same ones."""
+        found = self.plan
+        able = found is not None and len(found.rows) > 0
+        asked = found is not None and bool(found.questions)
+        self.take.setEnabled(able and (not asked or self.sure.isChecked()))
 
     def _refuse(self, text: str) -> None:
         self.said.setPlainText("")

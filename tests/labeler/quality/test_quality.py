@@ -250,10 +250,10 @@ def test_an_import_shows_everything_before_it_does_it(window, qtbot, tmp_path):
     qtbot.addWidget(dialog)
     qtbot.waitUntil(lambda: dialog.plan is not None)
     assert "2 get a first label" in dialog.said.toPlainText()
-    assert dialog.take.text() == "Change 2 shots"
+    assert dialog.take.text() == "Import 2 shots"
     dialog.drop.setChecked(True)
     qtbot.waitUntil(lambda: dialog.plan is not None)
-    assert dialog.take.text() == "Change 3 shots"
+    assert dialog.take.text() == "Import 3 shots"
     dialog.drop.setChecked(False)
     qtbot.waitUntil(lambda: dialog.plan is not None)
     assert not session.labelling.is_decided(0)
@@ -271,6 +271,35 @@ def test_an_import_shows_everything_before_it_does_it(window, qtbot, tmp_path):
     assert "theirs.csv" in bad.trouble.text()
     assert not bad.take.isEnabled()
     bad.reject()
+
+
+def test_the_file_says_whose_labels_it_holds_and_a_person_confirms_which_shots(
+    window, qtbot, tmp_path
+):
+    path = tmp_path / "two.csv"
+    path.write_text(
+        "file,index,annotator,Round,Empty\n"
+        + "".join(f"shots.h5,{i},{who},1,0\n" for who in ("Ada", "Bob") for i in range(1, 13)),
+        encoding="utf-8",
+    )
+    dialog = ImportLabels(window.session, path, window)
+    qtbot.addWidget(dialog)
+    qtbot.waitUntil(lambda: dialog.plan is not None)
+    assert (dialog.person.currentText(), dialog.plan.annotator) == ("Ada", "Ada")
+    assert [dialog.of.itemData(i) for i in range(dialog.of.count())] == ["Ada", "Bob"]
+    assert not dialog.take.isEnabled(), "the index begins with 1"
+    dialog.sure.setChecked(True)
+    assert dialog.take.isEnabled()
+    dialog.index.setCurrentIndex(dialog.index.findData(1))
+    dialog.index.activated.emit(dialog.index.currentIndex())
+    qtbot.waitUntil(lambda: dialog.plan is not None)
+    assert not dialog.plan.questions
+    assert dialog.plan.rows.tolist() == list(range(12))
+    dialog.of.setCurrentIndex(1)
+    dialog.of.activated.emit(1)
+    qtbot.waitUntil(lambda: dialog.plan is not None)
+    assert (dialog.person.currentText(), dialog.plan.annotator) == ("Bob", "Bob")
+    dialog.reject()
 
 
 def test_the_menu_writes_files_and_says_so(window, qtbot, tmp_path, monkeypatch):
