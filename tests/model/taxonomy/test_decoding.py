@@ -163,3 +163,33 @@ def test_without_shots_every_class_has_the_usual_threshold_and_one_worth():
     thresholds, worth = decoding.best_for_f1(np.zeros((0, 3), np.float32))
     assert (thresholds.tolist(), worth.tolist()) == ([0.5] * 3, [1.0] * 3)
     assert (thresholds.dtype, worth.dtype) == (np.float32, np.float32)
+
+
+def test_whole_numbers_and_lists_are_decoded_as_arrays_of_their_kind_are():
+    logits, legal = [[3, -1, 2], [-2, 1, 5]], FEW.astype(int).tolist()
+    x = np.array(logits, np.float64)
+    for decode in (decoding.set_probabilities, decoding.log_normaliser, decoding.marginals,
+                   decoding.most_likely_sets):  # fmt: skip
+        found, wanted = decode(logits, legal), decode(x, FEW)
+        assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    plain = [math.log(sum(weights_of_sets(shot, np.zeros(4)))) for shot in logits]
+    np.testing.assert_allclose(decoding.log_normaliser(logits, legal), plain, rtol=1e-12)
+    fine = np.float32(logits) / 3
+    assert decoding.log_normaliser(fine, legal).dtype == np.float64
+    labels, known = [[1, 0, 0], [0, 0, 1]], [[1, 0, 1], [0, 1, 1]]
+    found = decoding.agreeing(labels, known, legal)
+    wanted = decoding.agreeing(np.array(labels, bool), np.array(known, bool), FEW)
+    np.testing.assert_array_equal(found, wanted)
+    gain = decoding.answers(np.float32([[0.3, 0.7, 0.1]]), [0, 1, 0], [1, 2, 1])
+    assert gain.tolist() == [[True, False, True]]
+
+
+def test_probabilities_lie_between_0_and_1_whatever_rounding_adds():
+    many = np.random.default_rng(4).normal(scale=9, size=(2000, CLASSES)).astype(np.float32)
+    sets = SETS[:: 2**7]
+    p = decoding.marginals(many, sets)
+    assert p.min() >= 0
+    assert p.max() <= 1
+    for decode, kind in ((decoding.marginals, np.float32), (decoding.most_likely_sets, bool)):
+        assert decode(many[:0], sets).dtype == kind

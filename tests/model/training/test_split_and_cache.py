@@ -16,6 +16,7 @@ from model.preprocessing.cache import ShotCache
 from model.preprocessing.network_input import Preprocessing
 from model.runs.recipes import named
 from model.shots.table import EVALUATION, TRAINING, table_of_file
+from model.training import split
 from model.training.data import FEWEST_CHECKS, prepare, with_roles
 from model.training.split import stratified_choice, stratified_roles
 from tests.helpers.shots import make_file, make_shots, write_file
@@ -166,3 +167,73 @@ def test_two_trainings_that_write_at_once_are_noticed(tmp_path):
         other.write(b"x" * 64 * 64 * 2)
     with pytest.raises(InputError, match="same time"):
         list(filling)
+
+
+# -- the split at its edges ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 7, 10])
+def test_a_choice_that_misses_its_count_gains_or_loses_rows_and_stays_sorted(count):
+    chosen, exactly = np.array([1, 5, 8]), split._exactly
+    found = exactly(chosen, count, 10, 0)
+    assert len(set(found.tolist())) == count
+    assert found.tolist() == sorted(found.tolist())
+    assert set(found) <= set(range(10))
+    assert set(found) <= set(chosen) if count < 3 else set(found) >= set(chosen)
+    assert found.tolist() == exactly(chosen, count, 10, 0).tolist()
+    others = [exactly(chosen, count, 10, seed).tolist() for seed in range(9)]
+    assert (len({tuple(o) for o in others}) == 1) == (count in (3, 10))
+
+
+def test_none_all_or_one_of_the_rows_can_be_chosen():
+    labels = np.eye(4, dtype=np.uint8)[np.arange(12) % 4]
+    for nothing in (stratified_choice(labels, 0, 0), stratified_choice(labels[:0], 3, 0),
+                    stratified_choice(labels, -1, 0)):  # fmt: skip
+        assert (nothing.tolist(), nothing.dtype) == ([], np.intp)
+    for count in (12, 99):
+        assert stratified_choice(labels, count, 0).tolist() == list(range(12))
+    assert len(stratified_choice(labels, 1, 0)) == 1
+    assert len(stratified_choice(labels[:1], 1, 0)) == 1
+    assert len(stratified_choice(labels, 11, 0)) == 11
+
+
+def test_roles_are_given_to_a_copy_and_repeat_with_the_seed():
+    labels = np.eye(4, dtype=np.uint8)[np.arange(40) % 4]
+    before = np.zeros(40, np.int64)
+    given = stratified_roles(labels, [1] * 40, before)
+    assert (given.dtype, before.any()) == (np.uint8, False)
+    same = np.zeros(40, np.uint8)
+    assert stratified_roles(labels, np.ones(40, bool), same).tolist() == given.tolist()
+    assert not same.any()
+    assert stratified_roles(labels, np.ones(40, bool), same, seed=0).tolist() == given.tolist()
+    assert stratified_roles(labels, np.ones(40, bool), same, seed=1).tolist() != given.tolist()
+
+
+def test_no_shot_becomes_an_evaluation_shot_where_there_are_enough():
+    labels = np.eye(4, dtype=np.uint8)[np.arange(40) % 4]
+    role = np.where(np.arange(40) < 10, EVALUATION, 0).astype(np.uint8)
+    given = stratified_roles(labels, np.ones(40, bool), role)
+    assert (given == EVALUATION).sum() == 10
+    assert (given == TRAINING).sum() == 30
+    unlabelled = stratified_roles(
+        labels, np.arange(40) < 20, np.where(np.arange(40) < 20, 0, TRAINING)
+    )
+    assert (unlabelled[:20] == EVALUATION).sum() == 3  # roles of unlabelled shots count for nothing
+
+
+def test_too_few_shots_or_none_left_to_train_on_are_refused_in_words():
+    labels = np.eye(4, dtype=np.uint8)[np.arange(40) % 4]
+    with pytest.raises(InputError) as refused:
+        stratified_roles(labels, np.arange(40) < 9, np.zeros(40, np.uint8))
+    assert str(refused.value) == (
+        "9 labelled shots are too few to train and to judge a network."
+        " Label at least 10, better 100."
+    )
+    stratified_roles(labels, np.arange(40) < 10, np.zeros(40, np.uint8))
+    everything = np.full(40, EVALUATION, np.uint8)
+    everything[30:] = TRAINING  # but these are not labelled
+    with pytest.raises(InputError) as refused:
+        stratified_roles(labels, np.arange(40) < 30, everything)
+    assert str(refused.value) == (
+        "every labelled shot is an evaluation shot, none is left to train on. Label more shots."
+    )
