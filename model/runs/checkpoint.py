@@ -125,7 +125,7 @@ class Checkpoint:
                 return f"{name}: not one number for each of {c} classes"
         sets = self.legal_sets
         if sets is not None and not (
-            len(sets) <= MOST_SETS and all(isinstance(s, int) and 0 <= s < 1 << c for s in sets)
+            len(sets) <= MOST_SETS and all(isinstance(s, int) and 0 <= s < 1 << c for s in sets)  # type: ignore[redundant-expr]
         ):
             return f"legal_sets: no label sets of {c} classes"
         if self.network not in NETWORKS:

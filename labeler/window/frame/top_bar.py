@@ -25,7 +25,8 @@ class TopBar(QFrame):
         self, session: Session, actions: Mapping[str, QAction], tabs: Sequence[str]
     ) -> None:
         super().__init__()
-        self.session = session
+        self.session, self._commands = session, actions
+        self._shown = tabs[0]
         self.setObjectName("bar")
         self.setFixedHeight(theme.grown(HEIGHT))
         self.menu = QMenu(self)
@@ -71,10 +72,16 @@ class TopBar(QFrame):
         tab.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         tab.setAccessibleName(f"View {name}")
         tab.setToolTip(action.toolTip())
-        tab.clicked.connect(lambda: action.trigger())
+        tab.toggled.connect(lambda on: self._toggled(name, on))
         self._group.addButton(tab)
         self.tabs[name] = tab
         return tab
+
+    def _toggled(self, name: str, on: bool) -> None:
+        """A screen reader presses a tab in this way, without a click."""
+        if on and name != self._shown:
+            self._shown = name
+            self._commands[f"view_{name.lower()}"].trigger()
 
     def open_menu(self) -> None:
         """Open the menu under its button."""
@@ -82,6 +89,7 @@ class TopBar(QFrame):
 
     def choose(self, tab: str) -> None:
         """Mark a tab as the one on screen."""
+        self._shown = tab
         self.tabs[tab].setChecked(True)
         for widget in (self.picture, self.levels):
             widget.setVisible(tab == "Label" and self.session.opened is not None)

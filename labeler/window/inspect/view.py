@@ -84,6 +84,7 @@ class InspectView(Tab):
             self.tabs.addButton(button, i)
             head.addWidget(button)
         self.tabs.idClicked.connect(self._turn)
+        self.tabs.idToggled.connect(lambda page, on: self._turn(page) if on else None)
         head.addStretch(1)
         self.save = FigureButton(self.session, self.short_job, self.gallery)
         self.form, self.other = QComboBox(), QComboBox()

@@ -92,7 +92,7 @@ class QualityView(Tab):
         button.setToolTip(HINTS[name])
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setAccessibleName(f"Page {name}")
-        button.clicked.connect(lambda: self.show_page(name))
+        button.toggled.connect(lambda on: self._toggled(name, on))
         self._group.addButton(button)
         self.buttons[name] = button
         return button
@@ -110,6 +110,11 @@ class QualityView(Tab):
         )
         for button in self.buttons.values():
             button.setStyleSheet(sheet)
+
+    def _toggled(self, name: str, on: bool) -> None:
+        """A screen reader presses a page's button in this way, without a click."""
+        if on and name != self.page:
+            self.show_page(name)
 
     def show_page(self, name: str) -> None:
         """Bring a page to the front, making it the first time."""

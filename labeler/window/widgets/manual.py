@@ -179,8 +179,8 @@ def about(widget: QWidget | None) -> str:
 def open_manual(widget: QWidget, address: str = "") -> Manual:
     """Show a page, by default that about the widget, in a window beside the widget's own."""
     window = widget.window() or widget
-    manual = window if isinstance(window, Manual) else window.findChild(Manual)
-    manual = manual or Manual(window)
+    found = [window] if isinstance(window, Manual) else window.findChildren(Manual)
+    manual = found[0] if found else Manual(window)
     manual.go(address or about(widget))
     manual.show()
     manual.activateWindow()

@@ -168,6 +168,27 @@ def test_a_class_row_says_each_of_its_states(qapp):
     row.deleteLater()
 
 
+def test_what_a_screen_reader_presses_does_what_a_click_does(window):
+    """It toggles what can be checked, and no click comes with that."""
+    window.show_tab("Label")
+    window.session.cursor.show(3)
+    rows, taxonomy = window.label.classes.rows, window.session.labels.taxonomy
+    streak = taxonomy.index("Streak")
+    before = window.session.labelling.labels()[streak]
+    rows[streak].toggle()
+    assert window.session.labelling.labels()[streak] != before
+    assert rows[streak].isChecked() != before
+    rows[streak].click()
+    assert window.session.labelling.labels()[streak] == before
+    window.bar.tabs["Quality"].toggle()
+    assert window.tab == "Quality"
+    window.views["Quality"].buttons["Week"].toggle()
+    assert window.views["Quality"].page == "Week"
+    window.show_tab("Inspect")
+    window.views["Inspect"].tabs.button(2).toggle()
+    assert window.views["Inspect"].pages.currentIndex() == 2
+
+
 # -- colours ---------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QEnterEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QAbstractButton, QSizePolicy, QToolButton, QWidget
 
@@ -49,6 +49,7 @@ class ClassRow(QAbstractButton):
         self.standing = RowState()
         self.key = kind.key
         self.setCheckable(True)  # so that a screen reader says pressed or not
+        self.toggled.connect(lambda on: self.clicked.emit())  # which presses in this way alone
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
@@ -79,7 +80,8 @@ class ClassRow(QAbstractButton):
         self.standing = standing
         self.eye.setVisible(standing.probability is not None and standing.has_heat)
         self.eye.setChecked(standing.heat)
-        self.setChecked(self._is_on())
+        with QSignalBlocker(self):
+            self.setChecked(self._is_on())
         self.apply_theme()
         said = standing.mark + ", suggested" * standing.suggested
         if standing.probability is not None:

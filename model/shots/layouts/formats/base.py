@@ -110,7 +110,7 @@ def as_os_error(file: Path) -> Iterator[None]:
     except (InputError, OSError):
         raise
     except Exception as error:
-        raise OSError(f"{file.name}: {error or type(error).__name__}") from error
+        raise OSError(f"{file.name}: {str(error) or type(error).__name__}") from error
 
 
 def spread(files: Sequence[Path]) -> tuple[Path, ...]:
