@@ -62,6 +62,7 @@ ABOUT = {
     "ClassForm": "classes",
     "SourcesDialog": "new-project#files-of-the-project",
     "RestoreDialog": "backups",
+    "GeometryDialog": "label#geometry",
     "SettingsPage": "settings",
     "Guide": "start#guided-first-label",
     "LogDialog": MESSAGES,

@@ -229,7 +229,8 @@ def _number(text: str) -> float | None:
 
 def show_geometry(session: Session, pattern: PatternView, host: QWidget) -> None:
     """Show the dialog at the right of the window, off the middle of the pattern."""
-    dialog = host.findChild(GeometryDialog) or GeometryDialog(session, pattern, host)
+    found = host.findChildren(GeometryDialog)
+    dialog = found[0] if found else GeometryDialog(session, pattern, host)
     dialog.refresh()
     dialog.show()
     window = host.frameGeometry()
