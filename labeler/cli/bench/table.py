@@ -127,6 +127,22 @@ BENCHES = (
         },
     ),
     Bench(
+        "formats",
+        "every form of file that is opened, made by its own writer, in a fresh reader child",
+        {"shots": 24, "frames": 1000, "files": 200, "each": 500},
+        {
+            "forms_opened": "with the right number of shots and every pixel as written",
+            "forms_tried": "whose writer is installed",
+            "first_ms_worst": "from nothing to the first picture, imports and all (goal ≤ 1000)",
+            "first_cpu_ms_worst": "of it at work, without waiting for a machine that others use",
+            "next_cpu_ms_worst": "a next one at work, not read ahead, in the slowest form",
+            "next_ms_worst": "median of each next one, not read ahead, slowest form (goal ≤ 20)",
+            "run_open_s": "a run of 16 modules × 1,000 frames, to the first picture (goal ≤ 2)",
+            "files_open_s": "100,000 frames over 200 files, to the first picture (goal ≤ 5)",
+            "memory_grown_mb": "of the child by 1,000 pictures from those files (goal: flat)",
+        },
+    ),
+    Bench(
         "online",
         "live shots from another process by the Karabo bridge: hit finder, network, record",
         {"rate": 120, "hit_rate": 0.3, "seconds": 600, "size": 224, "input": 0},
@@ -289,6 +305,10 @@ def _measuring(name: str) -> Callable[..., dict[str, Any]]:
             from model.benchmarks import instant
 
             return instant.measure
+        case "formats":
+            from labeler.cli.bench import formats
+
+            return formats.measure
         case "online":
             from model.benchmarks import online
 
