@@ -77,7 +77,7 @@ class HeatChild:
         self.ground = ground
         self._on_answer = on_answer
         self._waiting: dict[HeatWish, None] = {}
-        self._closing = False
+        self._closing = self._working = False
         self._changed = threading.Condition()
         self._child = Child(_serve, name="heat")
         self._thread = threading.Thread(target=self._work, name="heat", daemon=True)
@@ -91,6 +91,12 @@ class HeatChild:
             while len(self._waiting) > WAITING:
                 del self._waiting[next(iter(self._waiting))]
             self._changed.notify_all()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a wish waits for its answer."""
+        with self._changed:
+            return bool(self._waiting) or self._working
 
     def close(self) -> None:
         """Stop at once; leaves no thread and no process."""
@@ -124,8 +130,10 @@ class HeatChild:
 
     def _next(self) -> HeatWish | None:
         with self._changed:
+            self._working = False
             while not self._closing:
                 if self._waiting:
+                    self._working = True
                     return self._waiting.popitem()[0]
                 self._changed.wait()
         return None

@@ -156,6 +156,11 @@ class Heat(SessionPart):
         return Asked(row, self.class_index, self.display.overlay.form, self.against)
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether heat that was asked for is still being computed."""
+        return self._child is not None and self._child.is_busy
+
+    @property
     def is_fine(self) -> bool:
         """Whether the heat on screen has finer cells than Grad-CAM++."""
         asked = self._on_screen()

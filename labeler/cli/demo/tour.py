@@ -314,12 +314,13 @@ class _Tour:
         self.window.resize(*SIZES[0])
 
     def _settled(self) -> QImage:
-        """The window once nothing more changes in it: patterns and thumbnails come by and by."""
+        """The window once nothing more changes in it: patterns, thumbnails, heat come by and by."""
         end, still, shown = time.monotonic() + SETTLING_S, 0, QImage()
         while still < STILL and time.monotonic() < end:
             HANDS.qWait(LOOK_MS)
             before, shown = shown, self.window.grab().toImage()
-            still = still + 1 if shown == before else 0
+            quiet = shown == before and not self.session.heat.is_waiting
+            still = still + 1 if quiet else 0
         return shown
 
     def _report(self, project: Path) -> None:

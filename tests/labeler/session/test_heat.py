@@ -1,6 +1,7 @@
 """Heat on demand: asked of a child for what is shown, and no other form's meanwhile."""
 
 import json
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from labeler.runs import heat_child
-from labeler.runs.heat_child import HeatAnswer, HeatDesk, HeatGround, HeatWish
+from labeler.runs.heat_child import HeatAnswer, HeatChild, HeatDesk, HeatGround, HeatWish
 from labeler.session import heat
 from labeler.session.heat import ON_ITS_WAY, Asked
 from labeler.session.session import Session
@@ -177,3 +178,36 @@ def test_what_cannot_be_read_or_asked_is_a_sentence_and_the_child_goes_on(desk, 
     assert answer.cells.shape == (11, 16, 16)
     learnt = [answer.says[c] for c in (ROUND, STREAK, BENT)]
     assert learnt == [HEAT_FORMS[FINE].none] * 3  # a network that learnt nothing
+
+
+def test_the_newest_wish_is_answered_first_and_old_ones_are_forgotten(desk, monkeypatch, qtbot):
+    begun, answers = threading.Event(), []
+
+    class Slow:
+        def __init__(self, serve, name):
+            self.said = []
+
+        def start(self):
+            begun.wait(5)
+
+        def ask(self, message):
+            self.said.append(message)
+            known = isinstance(message, HeatWish)
+            return HeatAnswer(message, ("",) * 11) if known else ""
+
+        def forbid(self):
+            begun.set()
+
+        def end(self):
+            pass
+
+    monkeypatch.setattr(heat_child, "Child", Slow)
+    child = HeatChild(desk.ground, answers.append)
+    for row in range(heat_child.WAITING + 5):
+        child.ask(HeatWish(row, FINE))
+    assert child.is_busy
+    begun.set()
+    qtbot.waitUntil(lambda: not child.is_busy)
+    rows = [answer.wish.row for answer in answers]
+    child.close()
+    assert rows == list(range(heat_child.WAITING + 4, 4, -1))
