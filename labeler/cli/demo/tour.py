@@ -52,7 +52,7 @@ QUALITY = {
 HANDS: Any = QTest
 """Its functions are static, which its type stubs do not know."""
 PATIENCE_S = 20.0
-SETTLING_S, LOOK_MS, STILL = 4.0, 100, 2
+SETTLING_S, HEAT_S, LOOK_MS, STILL = 4.0, 60.0, 100, 2
 """A picture is taken when so many looks, so long apart, were alike, or at the end of this time."""
 TRAINING_S = 900.0
 MAP_S = 180.0
@@ -316,7 +316,7 @@ class _Tour:
     def _settled(self) -> QImage:
         """The window once nothing more changes in it: patterns, thumbnails, heat come by and by."""
         end, still, shown = time.monotonic() + SETTLING_S, 0, QImage()
-        while still < STILL and time.monotonic() < end:
+        while still < STILL and time.monotonic() < end + HEAT_S * self.session.heat.is_waiting:
             HANDS.qWait(LOOK_MS)
             before, shown = shown, self.window.grab().toImage()
             quiet = shown == before and not self.session.heat.is_waiting

@@ -117,7 +117,7 @@ class ShotPage(QWidget):
         tiles = [Tile(row, PLAIN)]
         for k in map(int, seen[:PAIRS]):
             first = session.heat.form_of(Asked(row, k, session.display.overlay.form))
-            tiles += [Tile(row, k, form=first), Tile(row, k, form=self.other)]
+            tiles += [Tile(row, k, form=form) for form in dict.fromkeys((first, self.other))]
         return tiles
 
     def _chosen(self) -> None:

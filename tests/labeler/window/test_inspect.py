@@ -12,6 +12,7 @@ from PyQt6.QtWidgets import QStyleOptionViewItem
 
 from labeler.session.session import Session
 from labeler.window.inspect.view import InspectView
+from labeler.window.label.pattern.pattern import contours_of
 from labeler.window.label.queue.tiles import PLAIN, TILE, Tile, spoken
 from labeler.window.main_window import MainWindow
 from labeler.window.quality.suspicious import SuspiciousPage
@@ -278,6 +279,53 @@ def test_the_other_form_is_shown_where_the_run_kept_it(shown, tmp_path):
     session.heat.show(1)
     expected = session.predictions.run.heatmap(0, 1, (64, 64), "chattopadhay")
     np.testing.assert_array_equal(session.heat.on_pattern((64, 64)), expected)
+
+
+def test_two_forms_stand_side_by_side_for_what_the_network_sees(shown):
+    session, view = shown()
+    view.shot.other = view.gallery.other = "chattopadhay"
+    view.refresh()
+    shown_tiles = tiles(view.shot.tiles)
+    assert shown_tiles[0].kind == PLAIN
+    likely = session.predictions.run.probabilities[0].argmax()
+    assert [(t.kind, t.form) for t in shown_tiles[1:3]] == [
+        (likely, "paper"), (likely, "chattopadhay"),
+    ]  # fmt: skip
+    view.shot.other = "paper"  # the form that is shown already
+    view.refresh()
+    assert tiles(view.shot.tiles)[2].kind != likely
+    view.show_gallery()
+    forms = [tile.form for tile in tiles(view.gallery.tiles)[:2]]
+    assert forms == ["paper", "chattopadhay"]
+    assert len(view.gallery.rows) == len(tiles(view.gallery.tiles)) / 2
+
+
+def test_a_class_is_held_against_another_one(shown, qtbot):
+    session, view = shown()
+    view.shot.kinds.setCurrentText("Bent")
+    view.shot.rivals.setCurrentText("not Streak")
+    view.refresh()
+    last = tiles(view.shot.tiles)[-1]
+    bent, streak = (session.labels.taxonomy.index(name) for name in ("Bent", "Streak"))
+    assert (last.kind, last.against) == (bent, streak)
+    place = len(tiles(view.shot.tiles)) - 1
+    with qtbot.waitSignal(view.label_requested):
+        view.shot.tiles.clicked.emit(view.shot.tiles.model().index(place, 0))
+    assert (session.heat.class_index, session.heat.against) == (bent, streak)
+    view.shot.rivals.setCurrentText("not Bent")
+    view.refresh()
+    assert tiles(view.shot.tiles)[-1].against is None
+
+
+def test_contours_keep_off_what_is_masked():
+    y, x = np.mgrid[:64, :64]
+    hot = np.exp(-((y - 32) ** 2 + (x - 60) ** 2) / 300).astype(np.float32)
+    good = np.hypot(y - 31.5, x - 31.5) < 25
+    good[32, 20] = False  # a single bad pixel cuts nothing
+    everywhere = [path.boundingRect().right() for _, path in contours_of(hot)]
+    kept = [path.boundingRect().right() for _, path in contours_of(hot, good)]
+    assert max(everywhere) > 0.95
+    assert max(kept) < 0.92
 
 
 def test_occlusion_stands_beside_the_heat_once_it_is_there(shown):
