@@ -64,12 +64,13 @@ class Look:
 
 def look(path: Path | str, dataset: str | None = None) -> Look:
     """Look into a file or folder; InputError where there is nothing to look into."""
-    with FileReader(_look) as ask:
+    with FileReader(look_here) as ask:
         found: Look = ask(Path(path), dataset)
     return found
 
 
-def _look(path: Path, dataset: str | None) -> Look:
+def look_here(path: Path, dataset: str | None = None) -> Look:
+    """`look` in this process: for a child."""
     opened, refused = None, ""
     inside: Inside = ()
     numbers: tuple[str, ...] = ()

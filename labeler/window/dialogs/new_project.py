@@ -7,6 +7,7 @@ it was and says what to do.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from PyQt6.QtCore import QThread, pyqtSignal
@@ -26,6 +27,8 @@ from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import beside, foot, label
 from model.errors import InputError
+from model.shots.child import FileReader
+from model.shots.look import Look, look_here
 
 KINDS = "*.h5 *.hdf5 *.cxi *.nxs *.hdf *.tif *.tiff *.edf *.cbf *.npy *.png *.lst *.emc *.tiled"
 SHOT_FILES = f"Shots ({KINDS});;All files (*)"
@@ -73,6 +76,25 @@ class Maker(QThread):
             self.made.emit(str(self._order[0]))
 
 
+class LookInside(QThread):
+    """Looks into a file of shots, in a child; `found` with what is there, nothing if it cannot."""
+
+    found = pyqtSignal(object)
+
+    def __init__(self, file: Path, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._file, self._reader = file, FileReader(look_here)
+
+    def run(self) -> None:
+        with self._reader, suppress(InputError, OSError):  # making the project says why
+            self.found.emit(self._reader(self._file))
+
+    def stop(self) -> None:
+        """End the look, whatever it waits for."""
+        self._reader.stop()
+        self.wait()
+
+
 class NewProject(QDialog):
     """`folder` holds the new project once the dialog was accepted."""
 
@@ -86,6 +108,7 @@ class NewProject(QDialog):
         self.files = list(files)
         self.folder: Path | None = None
         self._maker: Maker | None = None
+        self._look: LookInside | None = None
         first = self.files[0]
         more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
         self.place = QLineEdit(str(free_folder(first)))
@@ -96,8 +119,17 @@ class NewProject(QDialog):
         self.taxonomy.setAccessibleName("Classes and rules")
         self.one_each = QCheckBox("Each file is of one class, which its name or sample tells")
         self.one_each.toggled.connect(self._change_kind)
-        self.dataset = QLineEdit()
-        self.dataset.setPlaceholderText("found by itself; or its name, such as entry_1/data_1/data")
+        self.dataset = QComboBox()
+        self.dataset.setEditable(True)
+        self.dataset.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        field = self.dataset.lineEdit()
+        assert field is not None
+        field.setPlaceholderText("found by itself; or its name, such as entry_1/data_1/data")
+        self.dataset.addItem("", "")
+        self.opens = label(role="muted", wrap=True)
+        self.opens.hide()
         self.dataset.setAccessibleName("Dataset of the shots")
         self.labels = QCheckBox("Take the labels that the files carry")
         self.labels.setChecked(True)
@@ -112,6 +144,7 @@ class NewProject(QDialog):
         form.setVerticalSpacing(10)
         form.addRow(label("Shots", "muted"), label(f"{first.name}{more}"))
         form.addRow(label("Dataset", "muted"), self.dataset)
+        form.addRow("", self.opens)
         form.addRow("", self.labels)
         form.addRow(label("Folder", "muted"), beside(self.place, browse))
         form.addRow(label("Classes", "muted"), beside(self.taxonomy, own))
@@ -146,13 +179,42 @@ class NewProject(QDialog):
         chosen, person = self.taxonomy.currentText(), self.person.text().strip()
         taxonomy = None if chosen == BY_FILES else chosen
         one_each = self.one_each.isChecked()
-        dataset = self.dataset.text().strip() or None
+        dataset = self._named() or None
         order = (folder, self.files, taxonomy, person, one_each, self)
         self._maker = Maker(*order, dataset, one_each or self.labels.isChecked())
         self._maker.advanced.connect(self._advance)
         self._maker.refused.connect(self._refuse)
         self._maker.made.connect(self._finish)
         self._maker.start()
+
+    def showEvent(self, event: object) -> None:
+        """Look into the first file."""
+        if self._look is None:
+            self._look = LookInside(self.files[0], self)
+            self._look.found.connect(self._show_inside)
+            self._look.start()
+
+    def _named(self) -> str:
+        """The dataset that is typed or chosen; '' where it shall be found."""
+        text, at = self.dataset.currentText().strip(), self.dataset.currentIndex()
+        chosen = at >= 0 and text == self.dataset.itemText(at).strip()
+        return str(self.dataset.itemData(at)) if chosen else text
+
+    def _show_inside(self, found: Look) -> None:
+        """Offer the datasets of the first file, and say which would be opened."""
+        for name, shape, kind in found.others:
+            size = " × ".join(f"{n:,}" for n in shape)
+            self.dataset.addItem(f"{name}   {size} {kind}", name)
+        if found.opened is None:
+            self.opens.setText(f"Choose a dataset: {found.refused}")
+        else:
+            info = found.opened
+            y, x = info.shape
+            size = f"{info.n_shots:,} shots of {y} × {x}"
+            self.opens.setText(f"Opens {info.dataset}: {size}, unless you choose another.")
+            if not info.class_names:
+                self.labels.setText("Take the labels that the files carry (the first has none)")
+        self.opens.show()
 
     def _change_kind(self, one_each: bool) -> None:
         """Files of one class each tell the classes too, unless a person chooses others."""
@@ -180,6 +242,8 @@ class NewProject(QDialog):
     def done(self, result: int) -> None:
         if self._maker is not None:
             self._maker.wait()
+        if self._look is not None:
+            self._look.stop()
         super().done(result)
 
     def _browse(self) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 
+from labeler.project.project import Project
+from labeler.window.dialogs.new_project import NewProject
 from labeler.window.main_window import MainWindow
 from model.preprocessing.display import levels_between
 from tests.helpers.window_parts import make_project, make_session
@@ -79,3 +82,26 @@ def test_percentiles_of_any_shot_are_levels_apart(counts):
     low, high = levels_between(counts, None, 1, 99)
     assert np.isfinite([low, high]).all()
     assert low < high
+
+
+def test_a_new_project_offers_the_datasets_of_the_file(qtbot, window, tmp_path):
+    with h5py.File(tmp_path / "two.h5", "w") as file:
+        file["images"] = np.ones((4, 16, 16), np.uint16)
+        file["other"] = np.ones((3, 24, 24), np.uint16)
+    dialog = NewProject([tmp_path / "two.h5"], window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitUntil(lambda: dialog.dataset.count() == 3, timeout=20_000)
+    assert "Opens other: 3 shots of 24 × 24" in dialog.opens.text()
+    assert dialog._named() == ""
+    at = next(i for i in range(3) if dialog.dataset.itemData(i) == "images")
+    dialog.dataset.setCurrentIndex(at)
+    assert dialog._named() == "images"
+    dialog.dataset.setEditText("entry_1/data")
+    assert dialog._named() == "entry_1/data"
+    dialog.dataset.setCurrentIndex(at)
+    dialog.labels.setChecked(False)
+    with qtbot.waitSignal(dialog.accepted, timeout=20_000):
+        dialog.start()
+    with Project.open(dialog.folder) as project:
+        assert [(s.dataset, s.n_shots) for s in project.sources] == [("images", 4)]
