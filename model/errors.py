@@ -129,6 +129,11 @@ def checked(value: Any, kind: Any, name: str, *, file: Path | None = None, place
         raise InputError(what, file=file, place=place, mend=mend) from error
 
 
+def counted(n: int, what: str) -> str:
+    """'1 shot', '2,000 shots', '3 classes'."""
+    return f"{n:,} {what}" + ("" if n == 1 else "es" if what.endswith("s") else "s")
+
+
 def in_words(kind: Any) -> str:
     """What values a type takes, for a person."""
     from msgspec import inspect

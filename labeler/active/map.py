@@ -22,6 +22,7 @@ from labeler.active import embeddings as grounds
 from labeler.active.messages import Ground
 from labeler.project.folder import CACHE
 from labeler.project.project import Project
+from model.errors import counted
 from model.events import Event, event
 from model.output_files import explained, write_arrays
 from model.prediction.embedding_file import network_key
@@ -157,7 +158,7 @@ def make_map(project: Project, seed: int, stop: Callable[[], bool]) -> Iterator[
     made = ShotMap(places, cluster, tuple(readable[t] for t in proposed.typical), rings)
     path = path_of(Path(project.folder), ground)
     save(path, made)
-    text = f"{len(readable):,} shots placed, {made.clusters} clusters proposed."
+    text = f"{counted(len(readable), 'shot')} placed, {counted(made.clusters, 'cluster')} proposed."
     merged = project.merged_state()
     known = np.flatnonzero(merged.labelled & np.isfinite(places).all(1))
     quality = clusters.agreement(cluster[known], merged.present[known]) or {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import PlainConsole, add_output_options, count, follow, print_json
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.events import event, to_line
 
 if TYPE_CHECKING:
@@ -422,7 +422,7 @@ def _print_agreement(found: Agreement) -> None:
 
     readers = ", ".join(f"{name} ({n:,})" for name, n in found.readers)
     console = PlainConsole()
-    console.print(f"{found.shots:,} shots read by two or more of: {readers or 'no one'}")
+    console.print(f"{counted(found.shots, 'shot')} read by two or more of: {readers or 'no one'}")
     if not found.shots:
         return
     pairs = [f"κ {p.first} – {p.second}" for p in found.pairs]

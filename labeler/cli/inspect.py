@@ -13,7 +13,7 @@ from labeler.cli.output import PlainConsole, add_output_options, count, follow, 
 from labeler.cli.targets import is_project, run_for, table_of_project
 from labeler.jobs.child import listen
 from labeler.project.folder import CACHE, has_database
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.events import Event, event
 from model.heatmaps.forms import HEAT_FORMS
 from model.runs.folder import DESCRIPTION, PREDICTIONS
@@ -126,7 +126,7 @@ def _figure(args: argparse.Namespace) -> int:
     if args.json:
         print_json({k: v for k, v in last.items() if k in ("out", "shown")})
     elif not args.events:
-        print(f"{sum(map(len, last['shown'].values()))} shots drawn to {last['out']}")
+        print(f"{counted(sum(map(len, last['shown'].values())), 'shot')} drawn to {last['out']}")
     return 0
 
 

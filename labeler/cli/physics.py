@@ -9,7 +9,7 @@ from typing import Any
 from labeler.cli.output import add_engine_options, add_output_options, follow, print_json, seed
 from labeler.cli.targets import add_shots_options, table_given
 from labeler.jobs.child import listen
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.events import Event
 
 
@@ -228,7 +228,8 @@ def _gallery(args: argparse.Namespace) -> int:
         print_json({"out": str(args.out), "shown": shown})
     else:
         classes = sum(count > 0 for count in shown.values())
-        print(f"{sum(shown.values())} shots of {classes} classes drawn to {args.out}")
+        shots = counted(sum(shown.values()), "shot")
+        print(f"{shots} of {counted(classes, 'class')} drawn to {args.out}")
     return 0
 
 

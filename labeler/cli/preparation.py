@@ -8,6 +8,7 @@ from typing import Any
 
 from labeler.cli.output import add_engine_options, add_output_options, follow, print_json
 from labeler.jobs.child import listen
+from model.errors import counted
 
 STEPS = ("bad-pixels", "background", "smooth", "flat", "centre")
 
@@ -97,5 +98,5 @@ def _thumbnails(args: argparse.Namespace) -> int:
     if args.json:
         print_json(last)
     elif not args.events and last["event"] == "finished":
-        print(f"{last['made']} thumbnails made, {last['shots']} shots in all")
+        print(f"{last['made']} thumbnails made, {counted(last['shots'], 'shot')} in all")
     return 0 if last["event"] == "finished" else 1

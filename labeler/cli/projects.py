@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from labeler.cli.output import PlainConsole, add_output_options, print_json
 from labeler.cli.targets import add_one_class_options, class_of_each
 from labeler.project.folder import DATABASE
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.shots.layouts.formats.servers import allow_server
 from model.shots.layouts.formats.tiled_array import ENDING, server_of, write_address
 
@@ -185,7 +185,7 @@ def _print_summary(found: dict[str, Any]) -> None:
     console = PlainConsole()
     console.print(Text(found["name"], "bold"), Text(found["folder"]), sep="  ")
     console.print(
-        f"{found['shots']} shots, {found['labelled']} labelled "
+        f"{counted(found['shots'], 'shot')}, {found['labelled']} labelled "
         f"({found['labelled_own']} here, {found['labelled_imported']} with the files), "
         f"{found['flagged']} flagged, {found['skipped']} skipped"
     )
@@ -205,7 +205,9 @@ def _print_summary(found: dict[str, Any]) -> None:
     broken = [v for v in found["violations"] if v["shots"]]
     for violation in broken:
         text = violation["rule"]
-        console.print(f"{violation['shots']} shots break a {violation['severity']} rule: {text}")
+        n = violation["shots"]
+        breaks = f"{counted(n, 'shot')} {'breaks' if n == 1 else 'break'}"
+        console.print(f"{breaks} a {violation['severity']} rule: {text}")
     if not broken:
         console.print("no rule is broken")
     for run in found["runs"]:

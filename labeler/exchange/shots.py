@@ -16,7 +16,7 @@ from labeler import version
 from labeler.exchange.as_cxi import CXI_VERSION
 from labeler.exchange.stack import Stack, parts_of
 from labeler.project.project import Project
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.events import Event, event
 from model.output_files import check_place, explained, give_name, new_hdf5, part_of
 
@@ -75,6 +75,6 @@ def export_shots(
     finally:
         half.unlink(missing_ok=True)
     lost = f"; {unreadable:,} could not be read" if unreadable else ""
-    text = f"{total - unreadable:,} shots written to {out}{lost}"
+    text = f"{counted(total - unreadable, 'shot')} written to {out}{lost}"
     result = {"out": str(out), "shots": total - unreadable, "unreadable": unreadable}
     yield event("finished", **result, virtual=virtual, text=text)

@@ -21,7 +21,7 @@ from labeler.project.store import Store, copies, salvage
 from labeler.project.store.classing import TEXT
 from labeler.project.store.salvage import Saved
 from labeler.project.summary import violations
-from model.errors import InputError, parsed_json, text_of
+from model.errors import InputError, counted, parsed_json, text_of
 from model.output_files import part_of
 from model.runs.folder import DESCRIPTION, WEIGHTS
 from model.shots.first_look import probe_each
@@ -92,7 +92,9 @@ def _labels(project: Project) -> Iterator[Finding]:
         if broken["shots"]:
             hard = broken["severity"] == "hard"
             first = ", ".join(map(str, broken["first"]))
-            text = f"{broken['shots']} shots break the rule: {broken['rule']} (shots {first}"
+            n = int(broken["shots"])
+            many, one = ("breaks", "shot") if n == 1 else ("break", "shots")
+            text = f"{counted(n, 'shot')} {many} the rule: {broken['rule']} ({one} {first}"
             text += " …)" if broken["shots"] > len(broken["first"]) else ")"
             mend = "Look at them in the window, where each has its fix."
             yield Finding("error" if hard else "warning", text, mend)

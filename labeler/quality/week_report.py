@@ -20,7 +20,7 @@ from labeler.quality.agreement import agreement_of
 from labeler.quality.repeats import ClassDrift, drift, readings_of, worst
 from labeler.quality.rules import check_rules
 from labeler.quality.week import ENOUGH_OF_A_CLASS, Span, rare_classes, week_of
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.output_files import check_place, html_page, written_whole
 
 ENDINGS = (".html", ".htm", ".pdf")
@@ -90,7 +90,7 @@ def _overview(project: Project, who: int, now: datetime) -> ReportSection:
     merged = project.merged_state(who)
     own = project.merged_state(who, only_mine=True)
     text = [
-        f"{project.n_shots:,} shots in {len(project.sources)} "
+        f"{counted(project.n_shots, 'shot')} in {len(project.sources)} "
         f"file{'' if len(project.sources) == 1 else 's'}; {int(merged.labelled.sum()):,} are "
         f"labelled, {int(own.labelled.sum()):,} of them by this person and "
         f"{int((merged.labelled & ~own.labelled).sum()):,} as they came with the files.",

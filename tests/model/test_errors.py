@@ -8,7 +8,7 @@ import pytest
 from labeler.project.folder import list_runs
 from labeler.runs.run_report import Curves, read_events, read_report
 from labeler.window.settings import Settings
-from model.errors import LARGEST_TOML, InputError, parsed_json, parsed_toml, text_of
+from model.errors import LARGEST_TOML, InputError, counted, parsed_json, parsed_toml, text_of
 from model.prediction.embedding_file import network_key
 from model.runs import checkpoint, recipes
 from model.runs.folder import backbone_folder
@@ -131,3 +131,8 @@ def test_settings_that_are_a_pipe_or_a_bomb_are_put_aside(tmp_path):
 def test_a_text_is_read_as_it_is(tmp_path):
     (tmp_path / "a.txt").write_text("é\n", "utf-8")
     assert text_of(tmp_path / "a.txt") == "é\n"
+
+
+def test_one_is_no_plural():
+    assert [counted(n, "shot") for n in (0, 1, 2000)] == ["0 shots", "1 shot", "2,000 shots"]
+    assert counted(3, "class") == "3 classes"

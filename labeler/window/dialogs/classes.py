@@ -36,7 +36,7 @@ from labeler.session.session import Session
 from labeler.window.widgets.manual import question_mark
 from labeler.window.widgets.parts import label, set_role, when
 from labeler.window.widgets.tables import text_table
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.taxonomy.edits import ClassEntry, bonds
 from model.taxonomy.taxonomy import Class, Taxonomy
 
@@ -198,7 +198,7 @@ class ClassesDialog(QDialog):
             return
         n = classes.shots_with(project, gone)
         if n > MANY:
-            text = f"This changes the labels of {n:,} shots. It can be undone."
+            text = f"This changes the labels of {counted(n, 'shot')}. It can be undone."
             if QMessageBox.question(self, "Merge classes", text) != _YES:
                 return
         self.change(classes.merge, gone, into)

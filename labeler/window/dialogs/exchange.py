@@ -12,6 +12,7 @@ from labeler.project.project import Project
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.process.project_thread import Progress, ProjectThread, run_in_thread
+from model.errors import counted
 
 LABEL_FILES = {
     "CSV for spreadsheets (*.csv)": ".csv",
@@ -55,7 +56,8 @@ def export_labels(session: Session, host: QWidget) -> ProjectThread | None:
         from labeler.exchange import export
 
         sheet = export(project, None, out, force=True, annotator=annotator)
-        return f"{int(sheet.labelled.sum()):,} labelled of {len(sheet):,} shots written to {out}."
+        done = f"{int(sheet.labelled.sum()):,} labelled of {counted(len(sheet), 'shot')}"
+        return f"{done} written to {out}."
 
     return run_in_thread(session, host, "Writing the labels…", work)
 
@@ -92,7 +94,7 @@ def export_shots(session: Session, host: QWidget) -> ProjectThread | None:
             text = str(event.get("text", ""))
         return text
 
-    return run_in_thread(session, host, f"Writing {len(rows):,} shots…", work)
+    return run_in_thread(session, host, f"Writing {counted(len(rows), 'shot')}…", work)
 
 
 def write_report(session: Session, host: QWidget) -> ProjectThread | None:

@@ -38,6 +38,7 @@ from labeler.window.process.short_job import ShortJob
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import beside, foot, label, set_role
+from model.errors import counted
 from model.events import Event
 
 ABOUT = (
@@ -189,7 +190,7 @@ class LongWork(QDialog):
         assert order is not None
         shots = last.get("shots", self.session.labels.n_shots)
         where = f", in {order.out}" if order.kind in NEEDS_FILE else ""
-        self.short_job.answer = f"Done: {WORKS[order.kind]}, {shots:,} shots{where}."
+        self.short_job.answer = f"Done: {WORKS[order.kind]}, {counted(shots, 'shot')}{where}."
         if order.kind == READ:
             self.session.predictions.use_run(self.session.require().project.current_run)
         self.session.noted.emit("info", self.short_job.answer)

@@ -16,7 +16,7 @@ from labeler.project.store.server import UnknownServerError, allow
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.settings import folder
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.events import Event
 from model.shots.layouts.formats.servers import allow_server
 
@@ -93,7 +93,9 @@ class ProjectFiles:
             self.session.noted.emit("error", str(error))
             return
         self.session.reopen()
-        self.session.noted.emit("info", f"{added.info.n_shots:,} shots of {path.name} added.")
+        self.session.noted.emit(
+            "info", f"{counted(added.info.n_shots, 'shot')} of {path.name} added."
+        )
 
     def prepare(self) -> None:
         """Ask how shots are prepared for the network."""
@@ -144,6 +146,6 @@ class ProjectFiles:
 
 def opened_in_words(project: Project) -> str:
     """Which dataset of each file holds the shots: it may have been found, not named."""
-    found = [f"{s.path.name}: {s.n_shots:,} shots of {s.dataset}" for s in project.sources]
+    found = [f"{s.path.name}: {counted(s.n_shots, 'shot')} of {s.dataset}" for s in project.sources]
     more = f" and {len(found) - 3:,} more files" if len(found) > 3 else ""
     return f"Opened {'; '.join(found[:3])}{more}."

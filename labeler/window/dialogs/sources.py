@@ -28,6 +28,7 @@ from labeler.shots.changes import SourceChange
 from labeler.window.dialogs import file_dialogs
 from labeler.window.process.project_thread import Progress, run_in_thread
 from labeler.window.widgets.parts import foot, label, set_role
+from model.errors import counted
 
 MOST = 100
 """Files that are shown; those that changed come first."""
@@ -151,7 +152,7 @@ class SourcesDialog(QDialog):
         inside.addWidget(label(info.path.name, "heading"))
         inside.addWidget(label(str(info.path.parent), "muted", wrap=True))
         y, x = info.shape
-        facts = f"{info.n_shots:,} shots of {y} × {x} {info.dtype}, dataset {info.dataset}"
+        facts = f"{counted(info.n_shots, 'shot')} of {y} × {x} {info.dtype}, dataset {info.dataset}"
         inside.addWidget(label(facts, wrap=True))
         for note in info.notes:
             inside.addWidget(label(note, "muted", wrap=True))
@@ -208,7 +209,7 @@ def choose(
         }
         ways[verb](source.id)
         more = project.n_shots - before
-        return f"{more:,} shots of {source.info.path.name} added." if more else "Chosen."
+        return f"{counted(more, 'shot')} of {source.info.path.name} added." if more else "Chosen."
 
     thread = run_in_thread(session, host, "Looking at the file…", work, session.reopen)
     thread.refused.connect(lambda words: refused())

@@ -16,7 +16,7 @@ from labeler.session.session import Session
 from labeler.window.process.short_job import ShortJob
 from labeler.window.quality.table import TextTable
 from labeler.window.widgets.parts import label, share
-from model.errors import InputError, parsed_json, text_of
+from model.errors import InputError, counted, parsed_json, text_of
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import ALARM
 
@@ -52,7 +52,7 @@ def in_words(found: dict[str, Any] | None) -> str:
     sure = "less than chance" if heat["high"] < 0 else sure
     text = (
         f"Heat tells {sure}: {signed(heat['gap'])} "
-        f"({signed(heat['low'])} … {signed(heat['high'])}, {found['shots']} shots)."
+        f"({signed(heat['low'])} … {signed(heat['high'])}, {counted(found['shots'], 'shot')})."
     )
     off = found["on_masked"] + found["outside"]
     return text + (f" ⚠ {off:.0%} of it lies off the detector." if found["alarm"] else "")

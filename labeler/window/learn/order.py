@@ -27,6 +27,7 @@ from labeler.session.session import Session
 from labeler.window.learn.labels import LabelCounts
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label, set_role, share
+from model.errors import counted
 from model.networks.table import NETWORKS
 from model.runs import recipes
 from model.shots.table import EVALUATION
@@ -165,7 +166,7 @@ class OrderForm(QWidget):
         self.epochs.setSpecialValueText(f"{epochs}, as the recipe says")
         left_out = int((session.labels.status & 1).sum()) - used
         seconds = expected_seconds(self.order(), used, session.labels.n_shots, self._runs)
-        lines = [f"{used:,} labelled shots"]
+        lines = [counted(used, "labelled shot")]
         if left_out:
             lines.append(f"{left_out:,} shots in error are left out")
         if not self.needed.text():

@@ -17,6 +17,7 @@ from labeler.window.live.plots import SharePlot, SizePlot
 from labeler.window.widgets import theme
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import Elided, label
+from model.errors import counted
 from model.online.bands import HITS, UNKNOWN
 
 TILES = {
@@ -234,4 +235,4 @@ def _in_words(watch: LiveWatch) -> str:
         return "adding the hits"
     gone = float(now.get("seconds") or 0)
     time = f"{gone / 60:.0f} min" if gone >= 120 else f"{gone:.0f} s"
-    return f"{watch.seen.state} · {now.get('seen', 0):,} shots in {time}"
+    return f"{watch.seen.state} · {counted(now.get('seen', 0), 'shot')} in {time}"

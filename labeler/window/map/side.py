@@ -14,6 +14,7 @@ from labeler.session.session import Session
 from labeler.window.map.colours import Entry
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
+from model.errors import counted
 
 LINE, PICTURE, SHOWN = 22, 44, 4
 PREVIEW = 132
@@ -41,7 +42,7 @@ class _Line(QAbstractButton):
         self.setFixedHeight(theme.grown(LINE))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
-        said = f"{entry.text}: {entry.count:,} shots"
+        said = f"{entry.text}: {counted(entry.count, 'shot')}"
         said += f" in this colour; {entry.about}" if entry.about else ""
         self.setAccessibleName(said)
         self.setToolTip(f"{said}. Click: only these bright")
@@ -119,7 +120,7 @@ class ClusterCard(QAbstractButton):
         self.setFixedHeight(PICTURE + theme.grown(34))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
-        text = f"Cluster {number + 1}: {count:,} shots{', ' + about if about else ''}"
+        text = f"Cluster {number + 1}: {counted(count, 'shot')}{', ' + about if about else ''}"
         self.setAccessibleName(text)
         self.setToolTip(f"{text}. Click to select them")
 
@@ -139,7 +140,7 @@ class ClusterCard(QAbstractButton):
         painter.setFont(theme.font(self.font().pointSizeF(), bold=True))
         painter.drawText(head, int(middle), str(self.number + 1))
         painter.setFont(theme.numbers(self.font().pointSizeF()))
-        painter.drawText(head.adjusted(22, 0, 0, 0), int(middle), f"{self.count:,} shots")
+        painter.drawText(head.adjusted(22, 0, 0, 0), int(middle), counted(self.count, "shot"))
         painter.setPen(theme.colour("muted"))
         painter.drawText(head, int(middle | Qt.AlignmentFlag.AlignRight), self.about)
         for k, row in enumerate(self.typical):

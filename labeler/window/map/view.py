@@ -36,7 +36,7 @@ from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ChoiceField
 from labeler.window.widgets.parts import EmptyState, label
 from labeler.window.widgets.tab import Tab
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.events import Event
 
 SIDE_WIDTH = 252
@@ -313,7 +313,7 @@ class MapView(Tab):
                 mine = codes[shot_map.cluster == k]
                 cards.append((len(mine), self._mostly(mine), typical))
         self.heading.setVisible(shown)
-        self.heading.setText(f"{shot_map.clusters} clusters, found without labels")
+        self.heading.setText(f"{counted(shot_map.clusters, 'cluster')}, found without labels")
         self.clusters.show_clusters(cards, shown)
         self.fill.setVisible(not shown)
         self.rings.setVisible(shown)

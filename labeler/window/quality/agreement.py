@@ -16,7 +16,7 @@ from labeler.window.quality.parts import Page
 from labeler.window.quality.table import TextTable
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import label, share
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.metrics.agreement import RELIABLE, TENTATIVE
 
 HIDDEN = "Who says what is hidden while the project is blind."
@@ -135,7 +135,7 @@ class AgreementPage(Page):
         return True
 
     def _say_empty(self, found: Agreement) -> None:
-        who = " and ".join(f"{name} ({n:,} shots)" for name, n in found.readers)
+        who = " and ".join(f"{name} ({counted(n, 'shot')})" for name, n in found.readers)
         so_far = f"So far: {who}." if who else "So far no one has labelled."
         self.empty.say(
             "No labels can be compared yet",

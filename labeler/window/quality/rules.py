@@ -20,6 +20,7 @@ from labeler.session.session import Session
 from labeler.window.quality.parts import Page
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import Elided, label, set_role
+from model.errors import counted
 from model.taxonomy.taxonomy import Taxonomy
 
 MANY = 200
@@ -100,7 +101,9 @@ class RulesPage(Page):
         status = session.labels.decided.own_status[rows] | LABELLED
         open_ones = session.labels.decided.open_classes(rows)
         if len(rows) and session.labels.decide(rows, bits, status, "fix", unsaid=open_ones):
-            session.noted.emit("info", f"{len(rows):,} shots mended; Ctrl+Z takes it back.")
+            session.noted.emit(
+                "info", f"{counted(len(rows), 'shot')} mended; Ctrl+Z takes it back."
+            )
 
     def _labels(self) -> tuple[Present, Status, Taxonomy, Present]:
         labels = self.session.labels
@@ -108,7 +111,7 @@ class RulesPage(Page):
 
     def _sure(self, n: int) -> bool:
         buttons = QMessageBox.StandardButton
-        text = f"Mend {n:,} shots? Undo takes it back as one step."
+        text = f"Mend {counted(n, 'shot')}? Undo takes it back as one step."
         answer = QMessageBox.question(self, "Many shots", text, buttons.Yes | buttons.Cancel)
         return answer == buttons.Yes
 
@@ -170,7 +173,7 @@ class RuleRow(QFrame):
         self.go.setVisible(broken.shots > 0)
         self.mend.setVisible(broken.mendable > 0)
         self.mend.setToolTip(
-            f"Apply the fix to {broken.mendable:,} shots, as one step that undo takes back"
+            f"Apply the fix to {counted(broken.mendable, 'shot')}, as one step that undo takes back"
         )
 
 

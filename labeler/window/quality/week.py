@@ -13,6 +13,7 @@ from labeler.window.quality.parts import Page, QuietPlot, figure
 from labeler.window.widgets import theme
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import label
+from model.errors import counted
 
 
 class WeekPage(Page):
@@ -90,7 +91,7 @@ class WeekPage(Page):
         day = f"{found.hours[0][0]:%A}" if found.hours else ""
         self.hours_title.setText(f"{day}, by the hour" if day else "By the hour")
         bulk = f" {found.bulk:,} more were decided many at once or imported." if found.bulk else ""
-        self.said.setText(f"{found.all.shots:,} shots decided one by one in all.{bulk}")
+        self.said.setText(f"{counted(found.all.shots, 'shot')} decided one by one in all.{bulk}")
         self._show_rare()
         return True
 
