@@ -91,7 +91,7 @@ def test_a_new_project_offers_the_datasets_of_the_file(qtbot, window, tmp_path):
     dialog = NewProject([tmp_path / "two.h5"], window)
     qtbot.addWidget(dialog)
     dialog.show()
-    qtbot.waitUntil(lambda: dialog.dataset.count() == 3, timeout=20_000)
+    qtbot.waitUntil(lambda: dialog.dataset.count() == 3)
     assert "Opens other: 3 shots of 24 × 24" in dialog.opens.text()
     assert dialog._named() == ""
     at = next(i for i in range(3) if dialog.dataset.itemData(i) == "images")
@@ -101,7 +101,7 @@ def test_a_new_project_offers_the_datasets_of_the_file(qtbot, window, tmp_path):
     assert dialog._named() == "entry_1/data"
     dialog.dataset.setCurrentIndex(at)
     dialog.labels.setChecked(False)
-    with qtbot.waitSignal(dialog.accepted, timeout=20_000):
+    with qtbot.waitSignal(dialog.accepted):
         dialog.start()
     with Project.open(dialog.folder) as project:
         assert [(s.dataset, s.n_shots) for s in project.sources] == [("images", 4)]
