@@ -123,19 +123,21 @@ def _standing(moments: Iterable[Moment], merges: Merges = ()) -> RepeatedShots:
     Classes that were merged since count as one in both readings.
     """
     shown: dict[tuple[int, float], Moment] = {}
-    asked: dict[int, tuple[float, int]] = {}
+    asked: dict[int, tuple[float, int, int]] = {}
     first: dict[tuple[int, float], int] = {}
     for moment in moments:
         if moment.origin in RELABELS:
             continue
         about = (moment.shown or {}).get(KIND)
         if about is not None:
-            asked[moment.row] = (float(about["at"]), int(about["first"]))
+            asked[moment.row] = float(about["at"]), int(about["first"]), int(about.get("open", 0))
         if moment.row not in asked:
             continue
         key = (moment.row, asked[moment.row][0])
         shown[key] = replace(moment, present=_merged(moment.present, moment.gesture, merges))
-        first[key] = _merged(asked[moment.row][1], moment.gesture, merges)
+        _, before, silent = asked[moment.row]
+        before = before & ~silent | moment.present & silent  # what was undecided cannot differ
+        first[key] = _merged(before, moment.gesture, merges)
     kept = [key for key, m in shown.items() if m.status & LABELLED]
     return RepeatedShots(
         rows=np.array([row for row, _ in kept], np.int64),

@@ -235,7 +235,10 @@ class Repeats(SessionPart):
         reader = self._reader()
         if reader is None:
             return False
-        about = {"at": hidden.at, "first": int(self.labels.decided.own_present[hidden.row])}
+        decided, row = self.labels.decided, hidden.row
+        about = {"at": hidden.at, "first": int(decided.own_present[row])}
+        if open_ones := decided.undecided(row):  # of these the first reading says nothing
+            about["open"] = open_ones
         target, shown = Target(reader, repeats.KIND), {**shown, repeats.KIND: about}
         if not self.labels.write(target, hidden.row, present, status, note, shown, seconds):
             return False

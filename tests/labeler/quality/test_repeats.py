@@ -468,3 +468,24 @@ def test_undo_does_not_take_a_merge_of_classes_back_for_one_person_alone(session
     assert not session.labelling.labels(0)[STREAK]
     session.change_classes(classes.undo)
     assert session.labelling.labels(0)[STREAK]
+
+
+def test_a_class_that_was_undecided_at_the_first_reading_is_no_inconsistency(session):
+    folder = session.opened.folder
+    label(session, 4)
+    session.close()
+    with Project.open(folder) as project:
+        classes.add(project, "Triangular")
+    session.open(folder)
+    session.repeats.rate = 1.0
+    label(session, 1)
+    if not session.repeats.is_blind:
+        session.repeats.show_blind(0)
+    row, new = session.cursor.row, session.labels.taxonomy.index("Triangular")
+    assert session.labels.decided.undecided(row)
+    session.labelling.toggle(ROUND)
+    session.labelling.toggle(new)
+    session.cursor.next()
+    found = readings_of(session.opened.project, session.opened.annotator)
+    assert found.rows.tolist() == [row]
+    assert not found.differing.any()
