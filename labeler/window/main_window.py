@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from PyQt6.QtCore import QByteArray, Qt, QTimer
-from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon
 from PyQt6.QtWidgets import (
     QApplication,
     QFrame,
@@ -538,6 +538,8 @@ def open_window(project: Path | None = None, *, train: bool = False) -> int:
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
     application.setApplicationName("airylabel")
+    application.setDesktopFileName("airylabel")
+    application.setWindowIcon(QIcon(theme.drawing("desktop/airylabel.svg", 128, "")))
     settings = Settings()
     theme.apply(application, settings["theme"])
     session = Session()
