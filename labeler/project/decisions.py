@@ -30,12 +30,12 @@ STATES = 8
 """Combinations of the three status bits."""
 
 
-def by_known(known: Present) -> Iterator[tuple[int, Rows]]:
+def by_known(known: Present) -> Iterator[tuple[int, Rows | slice]]:
     """The different masks of decided classes, of which there are few, and where each stands."""
     if not len(known):
         return
     if (known == known[0]).all():
-        yield int(known[0]), np.arange(len(known))
+        yield int(known[0]), slice(None)
         return
     masks, which = np.unique(known, return_inverse=True)
     for k, mask in enumerate(masks.tolist()):

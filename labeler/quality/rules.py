@@ -102,7 +102,9 @@ def mended(
     rows = rows_that_break(rule_index, present, status, taxonomy, known)
     said = np.full(len(rows), -1, np.int64) if known is None else known[rows]
     bits, able = np.zeros(len(rows), np.int64), np.zeros(len(rows), bool)
-    for mask, at in by_known(said):
+    places = np.arange(len(rows))
+    for mask, part in by_known(said):
+        at = places[part]
         sets, which = np.unique(present[rows[at]], return_inverse=True)
         for k, packed in enumerate(sets):
             fix = taxonomy.fix(taxonomy.unpack(packed), rule_index, taxonomy.unpack(mask))
