@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -150,17 +151,24 @@ def _allow_server(args: argparse.Namespace) -> int:
     from labeler.project.project import Project
     from labeler.project.store import server
 
-    shown = []
+    shown, silent = [], None
     if not (args.project / DATABASE).is_file():
         shown.append(server.allow(args.project / SERVER))
-    with Project.open(args.project) as project:
-        shown += project.unknown_servers()
+    try:
+        with Project.open(args.project) as project:
+            shown += project.unknown_servers()
+    except InputError as error:
+        if not shown:
+            raise
+        silent = error  # which servers its shots are on, only its database knows
     for one in shown:
         allow_server(one)
     if args.json:
         print_json({"servers": shown})
     else:
         print("\n".join(f"{one} may be called from now on." for one in shown) or NO_SERVER)
+    if silent is not None:
+        print(f"airylabel: {silent}", file=sys.stderr)
     return 0
 
 

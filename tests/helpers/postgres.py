@@ -30,7 +30,7 @@ def server(password: str = "") -> Iterator[str]:
     """The URL of a running server, without a database name; it ends with the block.
 
     With a password it lets no one in without it; the URL never has it.
-    PostgreSQL refuses to run as root, who lends it to the user no one.
+    PostgreSQL refuses to run as root, who lends it to the user nobody.
     """
     bin = programs()
     assert bin is not None
@@ -40,8 +40,8 @@ def server(password: str = "") -> Iterator[str]:
         port = free.getsockname()[1]
     as_user: list[str] = []
     if os.geteuid() == 0:
-        shutil.chown(place, "no one")
-        as_user = ["setpriv", "--reuid=no one", "--regid=nogroup", "--clear-groups"]
+        shutil.chown(place, "nobody")
+        as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
 
     quiet = {"cwd": place, "stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     data = str(place / "data")

@@ -197,7 +197,7 @@ def add_parsers(subparsers: Any) -> None:
         parser = names.add_parser(line.name, help=line.text)
         for option, default in line.options.items():
             flag = f"--{option.replace('_', '-')}"
-            kind = count if option in REPEATED else type(default)
+            kind = seed if option == "seed" else count if option in REPEATED else type(default)
             parser.add_argument(flag, type=kind, default=default, metavar="N")
         add_output_options(parser)
         parser.set_defaults(run=_run, line=line)

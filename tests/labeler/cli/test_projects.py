@@ -128,7 +128,7 @@ def test_a_whole_project_passes(week, capsys):
 def test_a_broken_hard_rule_is_found_with_its_shot(week, capsys):
     assert main(["check", str(week)]) == 1
     out = capsys.readouterr().out
-    assert "1 shots break the rule: Round without Spherical/Oblate (shots 3)" in out
+    assert "1 shot breaks the rule: Round without Spherical/Oblate (shot 3)" in out
 
 
 def test_a_file_that_is_gone_or_another_is_found(week, shots, capsys):

@@ -139,7 +139,7 @@ def test_a_number_that_is_no_shot_is_refused(text):
 def test_the_command_line_writes_shots_of_a_class(project, tmp_path, capsys):
     words = ["export", str(project.folder), "--shots", "--class", "Bent"]
     assert main([*words, "--out", str(tmp_path / "bent.cxi"), "--virtual"]) == 0
-    assert "1 shots written" in capsys.readouterr().out
+    assert "1 shot written" in capsys.readouterr().out
     assert main([*words, "--out", str(tmp_path / "bent.cxi")]) == 1
     assert "--force" in capsys.readouterr().err
 

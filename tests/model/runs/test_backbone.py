@@ -60,7 +60,7 @@ def test_a_network_of_another_kind_begins_from_chance_and_says_so():
 
 def test_an_unknown_backbone_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match="helium-resnet18"):
-        backbone.shipped("no one")
+        backbone.shipped("nobody")
 
 
 def test_the_backbone_tells_simulated_classes_apart(tmp_path):
