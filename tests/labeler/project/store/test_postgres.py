@@ -402,7 +402,7 @@ def test_what_was_committed_while_the_answer_was_lost_is_seen_as_news(team):
 
     def lose_the_answer() -> None:
         with one._change_of_history() as connection:
-            one._record(connection, ada, [(2, 1, LABELLED, 0)], "key")
+            one._record(connection, ada, [(2, 1, LABELLED, 0, 0)], "key")
             connection.exec_driver_sql("COMMIT")
             raise InputError("the answer was lost")
 
