@@ -116,8 +116,8 @@ class Recipe:
     gentle: Amount = 0.0
     """Where it begins with learned weights, the last layer is fitted first, and the body learns at
     a share of the rate, from a tenth up: at this power of what that layer leaves unexplained of the
-    training shots, see `model.training.last_layer`. What tells these shots apart already is then
-    bent, not overwritten. 0: all at the whole rate."""
+    training shots, a third of that power where those are many, see `model.training.last_layer`.
+    What tells these shots apart already is then bent, not overwritten. 0: all at the whole rate."""
     momentum: Partial = 0.9
     """For nesterov."""
     weight_decay: Amount = 0.0

@@ -24,7 +24,7 @@ from model.taxonomy import decoding
 from model.training import resume
 from model.training.data import in_hard_error, prepare
 from model.training.loop import Loop
-from model.training.train import Options, train
+from model.training.train import Options, _caution, train
 from tests.helpers.narrow import WHOLE
 from tests.helpers.shots import NAMES, make_file, tiny_recipe
 from tests.helpers.waiting import until
@@ -372,3 +372,9 @@ def test_labels_of_a_shot_whose_only_missing_class_is_undecided_break_no_rule(tm
     some = replace(table, labels=labels)
     assert in_hard_error(some)[0], "Round without its shape"
     assert not in_hard_error(replace(some, known=known))[0], "its shape is not decided yet"
+
+
+def test_many_labels_may_bend_the_body_more_than_few():
+    cautions = [_caution(n) for n in (20, 400, 800, 1500, 7000)]
+    assert cautions[0] == cautions[1] == 1.0 and cautions[3] == cautions[4] == pytest.approx(1 / 3)
+    assert cautions == sorted(cautions, reverse=True)
