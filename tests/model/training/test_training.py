@@ -376,5 +376,6 @@ def test_labels_of_a_shot_whose_only_missing_class_is_undecided_break_no_rule(tm
 
 def test_many_labels_may_bend_the_body_more_than_few():
     cautions = [_caution(n) for n in (20, 400, 800, 1500, 7000)]
-    assert cautions[0] == cautions[1] == 1.0 and cautions[3] == cautions[4] == pytest.approx(1 / 3)
+    assert cautions[0] == cautions[1] == 1.0
+    assert cautions[3] == cautions[4] == pytest.approx(1 / 3)
     assert cautions == sorted(cautions, reverse=True)
