@@ -60,7 +60,8 @@ def _move(project: Path) -> None:
 
 def _delete(project: Path) -> None:
     shutil.copytree(project, project.with_name("moved"), dirs_exist_ok=True)
-    shutil.rmtree(project)
+    while project.exists():  # the window may write a file meanwhile
+        shutil.rmtree(project, ignore_errors=True)
 
 
 def _copied_back(project: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from labeler.exchange.publish.as_folder import picture, summary
 from labeler.exchange.publish.findings import Findings, as_json, table_of
 from model.errors import InputError
+from model.shots.layouts.formats.tiled_array import TRIES
 
 KEY = "TILED_API_KEY"
 
@@ -29,6 +30,7 @@ def send(found: Findings, url: str, name: str) -> str:
 
     InputError where the server cannot be reached, refuses, or has such a container.
     """
+    os.environ.setdefault("TILED_RETRY_ATTEMPTS", TRIES)  # read by what is imported next
     try:
         import httpx
         from tiled.client import from_uri
