@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from labeler.active.messages import Ground
 from labeler.project.folder import CACHE
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.prediction import embedding_file as embedding_parts
 from model.prediction.embedding_file import Part
 from model.runs.folder import backbone_folder
@@ -57,7 +57,7 @@ def embeddings(ground: Ground) -> npt.NDArray[np.float16]:
         values = np.asarray(file["embeddings"][()], np.float16)
         values[~np.asarray(file["readable"][()], bool)] = np.nan
     if len(values) != ground.n:
-        what = f"holds {len(values)} shots, not {ground.n}"
+        what = f"holds {counted(len(values), 'shot')}, not {ground.n}"
         mend = "Let the run read all shots again: airylabel predict PROJECT --run NUMBER."
         raise InputError(what, file=ground.predictions, mend=mend)
     return values

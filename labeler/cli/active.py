@@ -18,6 +18,7 @@ from labeler.cli.output import (
 )
 from labeler.jobs.child import listen
 from labeler.project.folder import CACHE
+from model.errors import counted
 from model.events import Event, event
 from model.output_files import write_text
 
@@ -213,7 +214,7 @@ def _fractions(args: argparse.Namespace) -> int:
     from rich.table import Table
 
     drawn = found[0].shots if found else 0
-    table = Table("class", "share", "95 %", title=f"{drawn:,} shots checked at random")
+    table = Table("class", "share", "95 %", title=f"{counted(drawn, 'shot')} checked at random")
     for f in found:
         share = f"{f.share:.1%}" if f.shots else "–"
         table.add_row(f.name, share, f"{f.low:.1%} … {f.high:.1%}")

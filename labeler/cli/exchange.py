@@ -215,7 +215,8 @@ def _export(args: argparse.Namespace) -> int:
     if args.json:
         print_json(counts)
     else:
-        print(f"{counts['labelled']} labelled of {counts['shots']} shots written to {args.out}")
+        shots = counted(len(sheet), "shot")
+        print(f"{counts['labelled']} labelled of {shots} written to {args.out}")
     return 0
 
 
@@ -411,7 +412,8 @@ def _agreement(args: argparse.Namespace) -> int:
     _print_agreement(found)
     if settled is not None:
         print(
-            f"consensus: {settled.unanimous} shots read alike, {settled.majority} by majority, "
+            f"consensus: {counted(settled.unanimous, 'shot')} read alike, "
+            f"{settled.majority} by majority, "
             f"{settled.by_hand} settled by hand, {settled.open} open"
         )
     return 0
@@ -432,7 +434,10 @@ def _print_agreement(found: Agreement) -> None:
         interval = f"{a.low:.3f} … {a.high:.3f}"
         table.add_row(name, f"{a.value:.3f}", interval, f"{a.differing:,}", *kappas)
     console.print(table)
-    console.print(f"{len(found.rows):,} shots differ; α of whole label sets {found.whole:.3f}")
+    console.print(
+        f"they differ on {counted(len(found.rows), 'shot')}; "
+        f"α of whole label sets {found.whole:.3f}"
+    )
 
 
 def _report(args: argparse.Namespace) -> int:

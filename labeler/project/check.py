@@ -86,7 +86,8 @@ def _labels(project: Project) -> Iterator[Finding]:
     merged = project.merged_state()
     strange = np.flatnonzero(merged.present >> len(project.taxonomy))
     if len(strange):
-        text = f"{len(strange)} shots have labels of no known class, the first is {strange[0] + 1}"
+        shots = counted(len(strange), "shot")
+        text = f"{shots} with labels of no known class, first shot {strange[0] + 1}"
         yield Finding("error", text, "Restore taxonomy.toml of this project from a backup.")
     for broken in violations(project, merged):
         if broken["shots"]:
@@ -167,8 +168,8 @@ def _rebuild(folder: Path) -> list[str]:
         store.close()
     shots = _few(sorted({row + 1 for _, row in wrong}))
     return [
-        f"The state of {len(wrong)} shots did not follow from the history and was rebuilt"
-        f" from it: shots {shots}. The state before is kept as {kept.name}."
+        f"The state of {counted(len(wrong), 'shot')} did not follow from the history and was"
+        f" rebuilt from it: shots {shots}. The state before is kept as {kept.name}."
     ]
 
 

@@ -91,10 +91,10 @@ def _overview(project: Project, who: int, now: datetime) -> ReportSection:
     own = project.merged_state(who, only_mine=True)
     text = [
         f"{counted(project.n_shots, 'shot')} in {len(project.sources)} "
-        f"file{'' if len(project.sources) == 1 else 's'}; {int(merged.labelled.sum()):,} are "
-        f"labelled, {int(own.labelled.sum()):,} of them by this person and "
+        f"file{'' if len(project.sources) == 1 else 's'}; labelled: "
+        f"{int(merged.labelled.sum()):,}, {int(own.labelled.sum()):,} of them by this person and "
         f"{int((merged.labelled & ~own.labelled).sum()):,} as they came with the files.",
-        f"{int(((own.status & FLAGGED) != 0).sum()):,} shots are flagged.",
+        f"Flagged: {counted(int(((own.status & FLAGGED) != 0).sum()), 'shot')}.",
     ]
     return ReportSection("What there is", text)
 
@@ -104,7 +104,7 @@ def _pace(project: Project, who: int, now: datetime) -> ReportSection | None:
     if not found.all.shots:
         return None
     text = [
-        f"In the last 7 days {found.week.shots:,} shots were decided one by one, in "
+        f"Decided one by one in the last 7 days: {counted(found.week.shots, 'shot')}, in "
         f"{found.week.worked_s / 3600:.1f} hours of work ({_rate(found.week)}); "
         f"{found.all.shots:,} in all. Pauses of more than three minutes are not counted as work."
     ]
@@ -125,7 +125,7 @@ def _classes(project: Project, who: int, now: datetime) -> ReportSection:
         for files in (False, True)
     ]
     rare = rare_classes((counts[0] + counts[1]).tolist(), taxonomy)
-    text = [f"{len(rare)} classes have fewer than {ENOUGH_OF_A_CLASS} labels: " + _listed(rare)]
+    text = [f"Fewer than {ENOUGH_OF_A_CLASS} labels have: " + _listed(rare)]
     if not rare:
         text = [f"Every class has {ENOUGH_OF_A_CLASS} labels or more."]
     figure = figures.classes(taxonomy.names, counts[0].tolist(), counts[1].tolist())
@@ -156,8 +156,8 @@ def _self_agreement(project: Project, who: int, now: datetime) -> ReportSection 
     found: list[ClassDrift] = drift(readings, project.taxonomy)
     same = len(readings) - int(readings.differing.sum())
     text = [
-        f"{len(readings):,} shots were shown a second time without their label; {same:,} got the "
-        "same labels again."
+        f"Shown a second time without their label: {counted(len(readings), 'shot')}; {same:,} got "
+        "the same labels again."
     ]
     bad = worst(found)
     if bad is not None:
@@ -175,8 +175,8 @@ def _agreement(project: Project, who: int, now: datetime) -> ReportSection | Non
         return None
     readers = ", ".join(f"{name} ({n:,})" for name, n in found.readers)
     text = [
-        f"Read by two or more: {found.shots:,} shots ({readers}). On {len(found.rows):,} they "
-        f"differ; α of whole label sets is {found.whole:.2f}."
+        f"Read by two or more: {counted(found.shots, 'shot')} ({readers}). On {len(found.rows):,} "
+        f"they differ; α of whole label sets is {found.whole:.2f}."
     ]
     return ReportSection("Agreement between people", text, figures.agreement(found))
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from labeler.project.project import Project
 from labeler.runs.reading import Choice, Flags, Reading
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge
 from model.heatmaps.gradcam import FORMS
 from model.runs.folder import PREDICTIONS
@@ -121,7 +121,7 @@ class Predictions(Reading):
         except _CARELESS as error:
             raise InputError(f"damaged predictions ({error})", file=path, mend=AGAIN) from error
         if len(found) != n:
-            what = f"predictions of {len(found)} shots, but the project has {n}"
+            what = f"predictions of {counted(len(found), 'shot')}, but the project has {n}"
             raise InputError(what, file=path, mend="Predict again to cover them all.")
         if fingerprint is not None and fingerprint != found.fingerprint:
             raise InputError("predictions of other data", file=path, mend=AGAIN)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.shots.child import FileReader
 from model.shots.fingerprints import BUDGET, fingerprint, hash_of, is_same
 from model.shots.sources import SourceInfo, examined, open_source
@@ -94,7 +94,7 @@ def _compared(info: SourceInfo, name: str) -> SourceChange:
     before = [mark for _, mark in info.samples]
     other = sum(a != b for a, b in zip(before, hashes, strict=True))
     if now.shape != info.shape or now.n_shots < info.n_shots:
-        size = f"{now.n_shots} shots of {now.shape[0]} × {now.shape[1]}"
+        size = f"{counted(now.n_shots, 'shot')} of {now.shape[0]} × {now.shape[1]}"
         return SourceChange(info, "replaced", f"{where} was replaced: it holds {size} now", now)
     if other or not before:
         many = f": {other} of {len(before)} shots that were compared are other ones"

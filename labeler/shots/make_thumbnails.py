@@ -13,7 +13,7 @@ import numpy as np
 from labeler.shots.thumbnails import Picture, Thumbnails
 from model.bulk.engines import each_block, open_workers
 from model.bulk.filling import Block, blocks
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.events import Event, event
 from model.shots.table import ShotTable
 from model.shots.thumbnail import prepare_thumbnails
@@ -61,7 +61,7 @@ def make_thumbnails(
         yield event("cancelled", text="Stopped; the same command makes the rest.")
         return
     if unreadable:
-        text = f"{unreadable} shots cannot be read and have no thumbnail."
+        text = f"{counted(unreadable, 'shot')} cannot be read: no thumbnail."
         yield event("note", level="warning", text=text)
     new = total - before - unreadable
     yield event("finished", shots=total, made=new, unreadable=unreadable, metrics={})

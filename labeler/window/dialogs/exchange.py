@@ -70,7 +70,7 @@ def export_shots(session: Session, host: QWidget) -> ProjectThread | None:
     if not len(rows):
         session.noted.emit("info", "The queue is empty: choose shots first.")
         return None
-    title = f"Export the {len(rows):,} shots of the queue"
+    title = f"Export the {counted(len(rows), 'shot')} of the queue"
     asked = _ask(host, title, f"{session.require().project.name}-shots.cxi", SHOT_FILES)
     if asked is None:
         return None

@@ -25,6 +25,7 @@ from labeler.window.process.project_thread import ProjectThread
 from labeler.window.widgets import theme
 from labeler.window.widgets.manual import question_mark
 from labeler.window.widgets.parts import label
+from model.errors import counted
 
 
 class ImportLabels(QDialog):
@@ -163,7 +164,7 @@ class ImportLabels(QDialog):
             self.person.blockSignals(False)
         if not self.of.count() and len(people) > 1:
             for name, count in people.items():
-                self.of.addItem(f"{name} ({count:,} shots)", name)
+                self.of.addItem(f"{name} ({counted(count, 'shot')})", name)
         self._form.setRowVisible(self.of, len(people) > 1)
         self._form.setRowVisible(
             self.index, open_index and (bool(found.questions) or self.index.currentIndex() > 0)

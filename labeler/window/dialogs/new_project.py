@@ -26,7 +26,7 @@ from PyQt6.QtWidgets import (
 from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import beside, foot, label
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.shots.child import FileReader
 from model.shots.look import Look, look_here
 
@@ -210,7 +210,7 @@ class NewProject(QDialog):
         else:
             info = found.opened
             y, x = info.shape
-            size = f"{info.n_shots:,} shots of {y} × {x}"
+            size = f"{counted(info.n_shots, 'shot')} of {y} × {x}"
             self.opens.setText(f"Opens {info.dataset}: {size}, unless you choose another.")
             if not info.class_names:
                 self.labels.setText("Take the labels that the files carry (the first has none)")

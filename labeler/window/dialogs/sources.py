@@ -61,7 +61,7 @@ def choices(change: SourceChange) -> list[SourceChoice]:
     )
     add = SourceChoice(
         "take_over",
-        f"Add its {now.n_shots:,} shots as new ones",
+        f"Add its {counted(now.n_shots, 'shot')} as new",
         "Labels stay with the old shots, which cannot be shown any more.",
     )
     if change.kind == "grown":

@@ -109,7 +109,7 @@ class AgreementPage(Page):
         settled = len(found.rows) - len(self.open_rows)
         done = f", {settled:,} of them settled" if settled else ""
         self.said.setText(
-            f"{found.shots:,} shots were read by two or more; on {len(found.rows):,} they differ"
+            f"Shots read by two or more: {found.shots:,}; on {len(found.rows):,} they differ"
             f"{done}. α of whole label sets: {share(found.whole)}."
         )
         self.settle.setText(
@@ -123,7 +123,7 @@ class AgreementPage(Page):
                 alpha.low,
                 alpha.high,
                 f"{alpha.differing:,} differ",
-                f"{name}: on {alpha.differing:,} of {alpha.units:,} shots they differ",
+                f"{name}: on {alpha.differing:,} of {counted(alpha.units, 'shot')} they differ",
             )
             for name, alpha in zip(found.class_names, found.alphas, strict=True)
         ]
@@ -209,7 +209,8 @@ class AgreementPage(Page):
             return
         self.session.noted.emit(
             "info",
-            f"Consensus: {found.unanimous:,} shots read alike, {found.majority:,} by majority, "
+            f"Consensus: {counted(found.unanimous, 'shot')} read alike, "
+            f"{found.majority:,} by majority, "
             f"{found.by_hand:,} settled by hand; {found.open:,} stay open.",
         )
         self.outdate()

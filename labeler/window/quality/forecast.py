@@ -21,6 +21,7 @@ from labeler.window.widgets import theme
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import label, set_role, share
 from model.active.forecast import FEWEST
+from model.errors import counted
 from model.events import Event
 
 TITLE = "Forecast"
@@ -105,7 +106,7 @@ class ForecastPage(Page):
         labels = int(np.count_nonzero(self.session.labels.status & LABELLED))
         since = labels - int(found["labels"])
         said = f"{found['text']} {BEFORE_STOPPING}" if found["stop"] else found["text"]
-        said += f" {since:,} labels have come since." if since > 0 else ""
+        said += f" {counted(since, 'label')} came since." if since > 0 else ""
         self.said.setText(f"{self.short_job.said} …" if self.short_job.is_running else said)
         self.again.setEnabled(not self.short_job.is_running)
         which = found["look_for"]

@@ -244,7 +244,7 @@ def test_the_report_is_one_file_with_figures(project, tmp_path):
 def test_the_report_of_an_empty_project_says_what_there_is(tmp_path):
     with Project.open(make_project(tmp_path)) as project:
         text = write_report(project, tmp_path / "week.html", print_pdf).read_text(encoding="utf-8")
-    assert "0 are labelled" in text
+    assert "labelled: 0" in text
     assert text.count("<svg") == 1
 
 

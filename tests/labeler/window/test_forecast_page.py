@@ -80,7 +80,7 @@ def test_labels_since_the_forecast_are_counted_and_another_project_forgets_it(op
     )
     left = np.flatnonzero((window.session.labels.status & LABELLED) == 0)
     assert window.session.labels.decide(left[:3], 1, LABELLED, "key")
-    assert "3 labels have come since" in page.said.text()
+    assert "3 labels came since" in page.said.text()
     window.session.close()
     assert page.found is None
 
