@@ -52,7 +52,7 @@ class ShotCard(QFrame):
         self._back.setInterval(EXPLAINED_MS)
         self._back.timeout.connect(lambda: self.explain(None))
         for signal in (session.cursor.shot_changed, session.labels.labels_changed):
-            signal.connect(lambda *_: self.explain(None))
+            signal.connect(self._end_explaining)
         self._picture = Schematic(72)
         self._heading = QLabel()
         self._heading.setProperty("role", "heading")
@@ -79,6 +79,11 @@ class ShotCard(QFrame):
         if kind is not None:
             self._back.start()
         self.refresh()
+
+    def _end_explaining(self, *_: object) -> None:
+        """Another shot or label: the panel refreshes the card with itself."""
+        if self._class is not None:
+            self.explain(None)
 
     def refresh(self) -> None:
         """Show what holds now."""
