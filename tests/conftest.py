@@ -5,12 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from pathlib import Path
 
 # Before Qt and torch are loaded by any test module.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Hundreds of tests start the program: compiled once, its modules load in half the time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Processes that tests start find the helpers: packages of others are called `tests`, too.
+ROOT = str(Path(__file__).resolve().parent.parent)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH"))))
 
 import psutil
 import pytest

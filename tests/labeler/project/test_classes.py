@@ -261,7 +261,14 @@ def test_taking_everything_back_ends_at_the_first_classes_and_labels(tmp_path_fa
             else:
                 classes.set_rule(project, 1, "soft")
         for _ in range(made):
-            classes.undo(project)
+            try:
+                classes.undo(project)
+            except InputError as refused:  # a class that labels speak of was retired, not removed
+                assert "in another way" in str(refused)
+                assert meant
+                assert any(c.retired for c in project.taxonomy.classes)
+                assert project.store.audit() == []
+                return
         assert labels(project, 0) == {"Bent", "Prolate"}
         assert labels(project, 1) == {"Round"}
         assert project.store.audit() == []
