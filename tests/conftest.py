@@ -12,9 +12,6 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Hundreds of tests start the program: compiled once, its modules load in half the time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-# Processes that tests start find the helpers: packages of others are called `tests`, too.
-ROOT = str(Path(__file__).resolve().parent.parent)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH"))))
 
 import psutil
 import pytest
@@ -22,6 +19,10 @@ from pytestqt.qtbot import QtBot
 
 from tests.helpers.narrow import narrow_network as narrow_network
 from tests.helpers.waiting import PATIENCE_S
+
+# Processes that tests start find the helpers: packages of others are called `tests`, too.
+ROOT = str(Path(__file__).resolve().parent.parent)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH"))))
 
 # A wait is for a state, however long a busy machine takes to reach it.
 for wait in (QtBot.waitUntil, QtBot.waitSignal, QtBot.waitSignals, QtBot.waitCallback):
