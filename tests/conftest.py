@@ -31,8 +31,10 @@ for wait in (QtBot.waitUntil, QtBot.waitSignal, QtBot.waitSignals, QtBot.waitCal
 
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path, monkeypatch):
-    """Settings and logs of the person who runs the tests stay as they are."""
+    """Settings and logs of the person who runs the tests stay as they are; what a command run
+    within the tests sets for its own children does not reach those of the next test."""
     monkeypatch.setenv("AIRYLABEL_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
 
 
 @pytest.fixture(autouse=True)
