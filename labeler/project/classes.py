@@ -103,25 +103,26 @@ def changes(project: Project) -> list[KeptChange]:
 
 
 def undo(project: Project) -> str:
-    """Take the last change back that is in effect, with the labels that followed from it."""
+    """Take the last change back that is in effect, with the labels that followed from it.
+
+    A class that labels speak of is retired, not removed, and stays so in every older text.
+    """
     done = in_effect(changes(project))
     if not done:
         raise InputError("no change of the classes can be undone", mend="There was none.")
     last, now = done[-1], _text(project)
-    if now != last.after:
+    if not taxonomy_edit.same(now, _with_retired(last.after, now)):
         mend = "Change the classes one by one instead."
         raise InputError("the classes were changed in another way since", mend=mend)
-    used = [n for n in last.added if project.store.class_was_used(n)]
-    after = last.before
-    for name in used:  # labels speak of it: it can only be retired
-        after = taxonomy_edit.retire(now, name, date.today().isoformat())
+    used = tuple(n for n in _new_in(last) if project.store.class_was_used(n))
+    after = _with_retired(last.before, now, used)
     change = ClassChange(
         "undo",
         f"undone: {last.text}",
         now,
         after,
         renamed=last.renamed and (last.renamed[1], last.renamed[0]),
-        removed=() if used else _new_in(last),
+        removed=tuple(n for n in _new_in(last) if n not in used),
         takes_back=last.gesture,
         unlabel=last.relabelled,
     )
@@ -141,6 +142,13 @@ def _new_in(change: KeptChange) -> tuple[str, ...]:
     """Classes that a change brought for the first time."""
     known = {c.name for c in loads(change.before).classes}
     return tuple(name for name in change.added if name not in known)
+
+
+def _with_retired(text: str, now: str, more: tuple[str, ...] = ()) -> str:
+    """An older text, with the classes that are retired now (or shall be) and not known to it."""
+    known = {c.name for c in loads(text).classes}
+    retired = [c.name for c in loads(now).classes if c.retired or c.name in more]
+    return taxonomy_edit.keep(text, now, [name for name in retired if name not in known])
 
 
 def _text(project: Project) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -192,6 +193,24 @@ def retire(text: str, name: str, day: str, children: str = "") -> str:
     _in_rules(document, lambda names: [n for n in names if n != name])
     _drop_rules(document, _is_empty)
     return _checked(document)
+
+
+def keep(text: str, now: str, names: Sequence[str]) -> str:
+    """A text of before, with classes that it does not know carried over from `now`, as retired."""
+    document, later = tomlkit.parse(text), tomlkit.parse(now)
+    for name in names:
+        entry = _entry(later, name)
+        kept = tomlkit.table()
+        kept.update({k: v for k, v in entry.unwrap().items() if k not in ("key", "parent")})
+        kept["name"] = _fresh(document, name)
+        kept.setdefault("retired", date.today().isoformat())
+        _append(document, "class", kept)
+    return _checked(document)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two texts say the same of the classes; comments and spaces aside."""
+    return bool(tomlkit.parse(one).unwrap() == tomlkit.parse(other).unwrap())
 
 
 def set_rule(text: str, number: int, severity: str) -> str:
