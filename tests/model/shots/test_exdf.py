@@ -6,6 +6,7 @@ import shutil
 import warnings
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -147,3 +148,22 @@ def test_what_does_not_fit_a_run_is_refused_in_words(corrected, dataset, words):
     with pytest.raises(InputError) as refused:
         open_source(corrected, dataset)
     assert words in str(refused.value)
+
+
+def test_what_gas_monitors_kept_of_a_train_is_a_number_of_each_of_its_shots(corrected, tmp_path):
+    from extra_data.tests.mockdata import write_file
+    from extra_data.tests.mockdata.xgm import XGM
+
+    run = shutil.copytree(corrected, tmp_path / "r0003")
+    beam = run / "RAW-R0001-DA01-S00000.h5"
+    monitor = XGM("SPB_XTD9_XGM/DOOCS/MAIN")
+    write_file(str(beam), [monitor], ntrains=2, firsttrain=10001, format_version="1.0")
+    with h5py.File(beam, "r+") as file:
+        kept = file["CONTROL/SPB_XTD9_XGM/DOOCS/MAIN/pulseEnergy"]
+        kept["photonFlux/value"][:2] = [812.5, 790.0]
+        kept["wavelengthUsed/value"][:2] = [0.248, 0.248]
+    with open_source(run) as source:
+        numbers = source.scalars()
+    flux = numbers["spb_xtd9_xgm.photon_flux"]
+    assert np.array_equal(flux, np.repeat([np.nan, 812.5, 790.0], 4), equal_nan=True)
+    assert numbers["spb_xtd9_xgm.wavelength"][4:].tolist() == pytest.approx([0.248] * 8)

@@ -3,7 +3,7 @@
 As `dataset` the name of a detector (`SPB_DET_AGIPD1M-1`), or of a camera and its key
 (`SPB_IRU_CAM/CAM/SIDEMIC:daqOutput data.image.pixels`); behind a ?, `geometry=FILE.geom` or
 `geometry=built-in`, and `pulses=0:64:2` of every train. A module that has not recorded a pulse is
-masked there.
+masked there. Numbers per shot: ids of train, pulse and cell, and what the gas monitors (XGM) kept.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ from model.shots.layouts.geometry import Assembly, options_of, with_options
 FILE = re.compile(r"[A-Z]+-R\d+-.+-S\d+\.h5")
 MOST_NAMED = 10
 SMALLEST_PICTURE = 16
+OF_GAS_MONITORS = {
+    "photon_flux": "pulseEnergy.photonFlux.value",
+    "wavelength": "pulseEnergy.wavelengthUsed.value",
+}
+"""Mean pulse energy of a train (µJ) and the wavelength it was computed for (nm)."""
 
 
 @cache
@@ -321,7 +326,24 @@ class Exdf(Foreign):
         return good.reshape(self.shape) if self._assembly is None else self._assembly.good(good)
 
     def scalars(self) -> Scalars:
-        return {"train_id": self.train.astype(np.float64), **self._ids}
+        with as_os_error(self.path):
+            return {"train_id": self.train.astype(np.float64), **self._ids, **self._beam()}
+
+    def _beam(self) -> Scalars:
+        """What each gas monitor kept of the train of every shot; NaN where it kept nothing."""
+        found: Scalars = {}
+        for source in sorted(s for s in self._run.control_sources if "XGM" in s):
+            for name, key in OF_GAS_MONITORS.items():
+                if key not in self._run[source]:
+                    continue
+                data = self._run[source, key]
+                trains, values = data.train_id_coordinates(), data.ndarray()
+                at = np.minimum(np.searchsorted(trains, self.train), max(len(trains) - 1, 0))
+                if len(trains):
+                    of_train = np.where(trains[at] == self.train, values[at], np.nan)
+                    monitor = source.partition("/")[0].lower()
+                    found[f"{monitor}.{name}"] = of_train.astype(np.float64)
+        return found
 
     def geometry(self) -> Geometry:
         return Geometry() if self._assembly is None else self._assembly.geometry()
