@@ -11,6 +11,7 @@ varies from shot to shot, as between people.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,7 +22,7 @@ import numpy.typing as npt
 from model.simulate.detector import Detector, Exposure
 from model.simulate.draw import ENERGY_EV, Vector, direction, draw_empty, draw_radius
 from model.simulate.labels import BORDERS, Borders, Features, LabelSet, labels_of
-from model.simulate.scattering import FarField, far_field, wavelength_nm
+from model.simulate.scattering import FarField, far_field, helium_index, wavelength_nm
 from model.simulate.scene import Layers, Partner, Scene, Second, features, intensity
 from model.simulate.shapes import Body, Inclusion, Kind
 
@@ -163,10 +164,10 @@ def _scene(wanted: LabelSet, detector: Detector, rng: np.random.Generator) -> Sc
         rough = float(rng.uniform(0.01, 0.05))
         body = replace(body, roughness=rough, surface=int(rng.integers(1 << 30)))
     if "Asymmetric" in wanted:
-        body = _spoilt(body, rng)
+        body = _spoilt(body, energy, rng)
     second = None
     if "Double Rings" in wanted:
-        body, second = _double(body, rng)
+        body, second = _double(body, energy, rng)
     partner = _partner(body, energy, detector, rng) if "Newton Rings" in wanted else None
     layered = "Layered" in wanted and not (body.kind == "dumbbell" and rng.random() < 0.5)
     layers = _layers(body, energy, rng) if layered else None
@@ -216,31 +217,42 @@ def _elongated(wanted: LabelSet, radius: float, rng: np.random.Generator) -> Bod
     return Body(kind, axes, axis, roll=rng.uniform(0, np.pi), bend=bend)
 
 
-def _spoilt(body: Body, rng: np.random.Generator) -> Body:
+def _spoilt(body: Body, energy: float, rng: np.random.Generator) -> Body:
     """Without point symmetry: a facet anywhere, or dopants anywhere of any complex contrast."""
     if rng.random() < 0.45:
         normal = direction(np.radians(rng.uniform(-50, 50)), rng.uniform(0, 2 * np.pi))
         return replace(body, facet=float(rng.uniform(0.15, 0.6)), facet_normal=normal)
-    inner, parts = min(body.semi_axes), []
+    inner = min(body.semi_axes)
+    parts: list[Inclusion] = []
     for _ in range(int(rng.integers(1, 6))):
-        size = rng.uniform(0.15, 0.45) * inner
+        size = float(rng.uniform(0.15, 0.45) * inner)
         away = rng.uniform(0.2, 0.8) * inner
         where = direction(np.arcsin(rng.uniform(-1, 1)), rng.uniform(0, 2 * np.pi))
-        turn = np.exp(1j * rng.uniform(-np.pi, np.pi))
-        contrast = complex(rng.uniform(1.5, 7.0) * turn)
-        parts.append(Inclusion(_times(where, away), size, contrast))
-    return replace(body, inclusions=body.inclusions + tuple(parts))
+        contrast = _contrast(rng.uniform(1.5, 7.0), rng.uniform(0, np.pi), energy)
+        centre = _times(where, away)
+        if all(math.dist(centre, p.centre) > size + p.radius for p in parts):
+            parts.append(Inclusion(centre, size, contrast))
+    return replace(body, inclusions=tuple(parts))
 
 
-def _double(body: Body, rng: np.random.Generator) -> tuple[Body, Second | None]:
-    """A core or a hollow about the middle, or a second droplet of another size."""
-    if rng.random() < 0.5:
+def _contrast(times: float, angle: float, energy: float) -> complex:
+    """Of matter whose n - 1 is `times` that of helium in size and has this angle in the complex
+    plane, 0 to π: it refracts either way, it absorbs, and it never amplifies."""
+    helium = np.angle(helium_index(energy) - 1)
+    return complex(times * np.exp(1j * (np.clip(angle, 0, np.pi) - helium)))
+
+
+def _double(body: Body, energy: float, rng: np.random.Generator) -> tuple[Body, Second | None]:
+    """A core or a hollow about the middle, where no dopant is, or a second droplet of another
+    size."""
+    if not body.inclusions and rng.random() < 0.5:
         size = rng.uniform(0.3, 0.85) * min(body.semi_axes)
-        hollow = rng.random() < 0.4
-        contrast = rng.uniform(0.0, 0.3) if hollow else rng.uniform(1.8, 5.0)
-        turn = 1.0 if hollow else np.exp(1j * rng.normal(0, 0.6))
-        core = Inclusion((0.0, 0.0, 0.0), float(size), complex(contrast * turn))
-        return replace(body, inclusions=(*body.inclusions, core)), None
+        helium = float(np.angle(helium_index(energy) - 1))
+        if rng.random() < 0.4:
+            contrast = complex(rng.uniform(0.0, 0.3))
+        else:
+            contrast = _contrast(rng.uniform(1.8, 5.0), helium + rng.normal(0, 0.6), energy)
+        return replace(body, inclusions=(Inclusion((0.0, 0.0, 0.0), float(size), contrast),)), None
     ratio = float(np.exp(rng.uniform(np.log(1.2), np.log(3.5))))
     ratio = ratio if rng.random() < 0.3 and body.volume_radius() * ratio < 700 else 1 / ratio
     phase = float(rng.uniform(0, 2 * np.pi)) if rng.random() < 0.5 else None

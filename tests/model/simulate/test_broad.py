@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 
-from model.simulate.broad import VISIBLE, draw_broad, visible
+from model.simulate.broad import VISIBLE, _double, _spoilt, draw_broad, visible
 from model.simulate.detector import Detector, Exposure
 from model.simulate.labels import CLASSES, geometry_of, real_sets
-from model.simulate.scattering import far_field, sphere_form_factor
+from model.simulate.scattering import far_field, helium_index, sphere_form_factor
 from model.simulate.scene import Layers, Partner, Scene, Second, intensity
 from model.simulate.shapes import Body, Inclusion, filling
 from model.simulate.shot import SimulationRecipe, make_shot, parameters, targets
@@ -112,6 +113,26 @@ def test_each_cause_is_visible_in_bright_light_and_not_in_the_dark(feature, part
     assert getattr(bright, feature) > getattr(VISIBLE, feature)
     assert getattr(visible(faint), feature) < getattr(VISIBLE, feature) / 2
     assert getattr(visible(scene()), feature) < getattr(VISIBLE, feature) / 4
+
+
+def test_dopants_and_cores_absorb_or_refract_and_never_amplify_nor_overlap():
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        energy = float(rng.uniform(19.1, 35.0))
+        body = doped(energy, rng)
+        outside = helium_index(energy) - 1
+        assert all((part.contrast * outside).imag > -1e-9 for part in body.inclusions)
+        for one, other in combinations(body.inclusions, 2):
+            assert (
+                np.hypot.reduce(np.subtract(one.centre, other.centre)) > one.radius + other.radius
+            )
+        far = far_field(body, energy, directions=49)
+        assert np.isfinite(far.amplitude).all()
+
+
+def doped(energy, rng):
+    """A droplet of broad scenes with a facet or dopants, and often a core where there are none."""
+    return _double(_spoilt(SPHERE, energy, rng), energy, rng)[0]
 
 
 def test_shots_show_what_was_wanted_and_break_no_hard_rule():
