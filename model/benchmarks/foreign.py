@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from model.prediction.predict import predict
 from model.runs.checkpoint import describe
 from model.runs.folder import backbone_folder
 from model.runs.recipes import Recipe
-from model.shots.table import EVALUATION, TRAINING, ShotTable
+from model.shots.table import EVALUATION, TRAINING, Shot, ShotTable
 from model.taxonomy.taxonomy import plain
 from model.training.data import with_roles
 from model.training.train import Options, train
@@ -124,7 +124,8 @@ def judge(
     readable: Labels,
     there: ShotTable,
 ) -> dict[str, Any]:
-    """Numbers of a reading (N, C) of classes `names` over the labelled shots of a table."""
+    """Numbers of a reading (N, C) of classes `names` over the labelled shots of a table; a shot is
+    left out for a class that its labels say nothing of, as in the evaluation of a run."""
     theirs = {plain(n): i for i, n in enumerate(there.class_names)}
     pairs = [(i, theirs[plain(n)]) for i, n in enumerate(names) if plain(n) in theirs]
     if not pairs:
@@ -132,18 +133,21 @@ def judge(
         raise InputError("the two sets have no class in common", mend=mend)
     mine, other = (list(columns) for columns in zip(*pairs, strict=True))
     rows = np.flatnonzero(there.labelled & readable)
-    labels = there.labels[rows][:, other].astype(bool)
+    known = there.decided[rows][:, other]
+    labels = there.labels[rows][:, other].astype(bool) & known
+    said = decided[rows][:, mine]
     whole = there.taxonomy is not None and len(pairs) == len(there.class_names)
     found = metrics.evaluate(
         probabilities[rows][:, mine],
         labels,
-        decided[rows][:, mine],
+        said,
         taxonomy=_in_order(there, other) if whole else None,
+        known=known,
     )
     blind = np.broadcast_to(metrics.constant_prediction(labels), labels.shape)
     there_at_all = np.asarray(labels.any(0))
-    f1 = metrics.f1_scores(blind, labels)[there_at_all]
-    classes = metrics.f1_scores(decided[rows][:, mine], labels)
+    f1 = metrics.f1_scores(blind & known, labels)[there_at_all]
+    classes = metrics.f1_scores(said & known, labels)
     return found | {
         "shots": len(rows),
         "constant_macro_f1": float(f1.mean()),
@@ -195,6 +199,30 @@ class Folds:
         return ("no label", chosen, "all other folds: instant head", *trained)
 
 
+@dataclass(frozen=True)
+class Rescaled(ShotTable):
+    """The same shots as a detector of another gain and offset would have written them."""
+
+    gain: float = 1.0
+    offset: float = 0.0
+
+    @classmethod
+    def of(cls, table: ShotTable, gain: float, offset: float) -> Rescaled:
+        """Those of a table."""
+        own = {f.name: getattr(table, f.name) for f in fields(table)}
+        return cls(**own, gain=gain, offset=offset)
+
+    def iter_shots(
+        self,
+        rows: npt.ArrayLike | None = None,
+        on_error: Callable[[int, InputError], None] | None = None,
+    ) -> Iterator[Shot]:
+        """As those of the table, counts (y, x) in single precision."""
+        gain, offset = np.float32(self.gain), np.float32(self.offset)
+        for row, counts, mask in super().iter_shots(rows, on_error):
+            yield row, counts.astype(np.float32) * gain + offset, mask
+
+
 IN_FOLDS = {
     "macro_f1": "macro F1",
     "rare_f1": "rare F1",
@@ -203,6 +231,8 @@ IN_FOLDS = {
     "ece": "calibration error",
     "contradiction_rate": "contradictions",
 }
+DETECTORS = {"× ¼": (0.25, 0), "× 4": (4, 0), "− 12": (1, -12), "+ 100": (1, 100)}
+"""Gain and offset of other detectors, with which the same shots are read once more."""
 Answers = tuple[npt.NDArray[np.float32], Labels]
 """Probabilities (N, C) and decided label sets (N, C) of all shots."""
 
@@ -242,6 +272,13 @@ def in_folds(
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in study.rows}
     for key, (row, _) in zip(keys, tasks, strict=True):
         found[study.rows[row]].append(done[key])
+    for name, (gain, offset) in DETECTORS.items():
+        there = path.with_stem(f"{path.stem}-{gain}{offset:+}")
+        for item in active.embedded(Rescaled.of(table, gain, offset), network, there, stop):
+            yield item
+            if item["event"] != "progress":
+                return
+        found[f"no label, counts {name}"] = [numbers_of(_written(there), world)]
     yield event("finished", metrics={}, results=found, table=folds_table(found))
 
 
@@ -311,10 +348,14 @@ def _read_by(folder: Path, shots: ShotTable, out: Path) -> Generator[Event, None
             raise InputError(item["text"])
         if item["event"] == "progress":
             yield event("progress", what="reading", done=item["done"], total=item["total"])
-    with h5py.File(path, "r", locking=False) as file:
-        read = file["probabilities"][()], np.asarray(file["decided"][()], bool)
+    read = _written(path)
     path.unlink()
     return read
+
+
+def _written(path: Path) -> Answers:
+    with h5py.File(path, "r", locking=False) as file:
+        return file["probabilities"][()], np.asarray(file["decided"][()], bool)
 
 
 def folds_table(found: dict[str, list[dict[str, Any]]]) -> str:

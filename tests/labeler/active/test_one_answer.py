@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import h5py
 import numpy as np
 import pytest
@@ -13,14 +15,18 @@ from labeler.active.instant_child import InstantServer
 from labeler.active.messages import Lesson
 from labeler.project.folder import CACHE
 from labeler.project.project import Project
+from labeler.quality.week_report import contents
 from labeler.runs.predictions import Predictions
+from labeler.runs.train_project import Wishes, train_project
 from model.active import head
 from model.benchmarks import foreign
 from model.metrics.metrics import f1_scores
 from model.prediction.embedding import embed
 from model.prediction.predict import predict
-from model.shots.table import table_of_file
+from model.runs.folder import PREDICTIONS
+from model.shots.table import EVALUATION, table_of_file
 from model.simulate.generate import simulate
+from tests.helpers.shots import make_file, tiny_recipe
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +102,30 @@ def test_with_labels_window_forecast_and_command_line_say_the_same(week):
     chance = shown.sureness()
     assert (chance > 0).all()
     assert (chance <= shown.probabilities.max(1) + 1e-6).all()
+
+
+@pytest.mark.parametrize("rule_aware", [False, True])
+def test_after_a_training_report_and_bench_score_the_labels_that_window_and_file_say(
+    tmp_path, rule_aware
+):
+    path = make_file(tmp_path / "shots.h5", 60)
+    with Project.create(tmp_path / "week", [path], labels=True) as project:
+        folder = project.folder
+    recipe = tiny_recipe(epochs=1, backbone="", rule_aware=rule_aware)
+    *_, last = train_project(folder, recipe, Wishes(), lambda: False)
+    assert last["event"] == "finished"
+    with Project.open(folder) as project:
+        sections = contents(project, project.annotator, datetime(2026, 1, 1))[1]
+        (told,) = (s.table[1] for s in sections if s.title == "Trained networks")
+        table = project.shot_table()
+        file = Predictions.open(project.run_folder(1) / PREDICTIONS, table.taxonomy, len(table))
+    judging = np.flatnonzero(table.role == EVALUATION)
+    assert 0 < len(judging) < len(table)
+    shown = file.likely()
+    with h5py.File(project.run_folder(1) / PREDICTIONS) as opened:
+        np.testing.assert_array_equal(opened["decided"][()], shown)
+    found = foreign.judge(
+        table.class_names, file.probabilities[judging], shown[judging],
+        np.ones(len(judging), bool), table.some(judging),
+    )  # fmt: skip
+    assert told[4:] == (f"{found['macro_f1']:.3f}", told[5], f"{found['accuracy']:.3f}")

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 
 from model.benchmarks import foreign
 from model.benchmarks.active_curves import World
 from model.errors import InputError
+from model.events import event
 from model.shots.table import table_of_file
 from tests.helpers.shots import make_file, tiny_recipe
 
@@ -92,7 +94,17 @@ def world(table, monkeypatch):
         scale=0.1, size=(len(table), 24)
     )
     made = World.of(x.astype(np.float32), table.labels.astype(bool), table.taxonomy, None)
-    monkeypatch.setattr(foreign.active, "embedded", lambda *_: iter(()))
+
+    def embedded(shots, network, path, stop):
+        """Says of every shot what is true where its counts are not those of the file."""
+        *_, counts, _ = next(shots.iter_shots([0]))
+        same = (counts == next(table.iter_shots([0]))[1]).all()
+        with h5py.File(path, "w") as file:
+            file["decided"] = made.labels & ~same
+            file["probabilities"] = (made.labels & ~same).astype(np.float32)
+        yield event("progress", what="reading shots", done=1, total=1)
+
+    monkeypatch.setattr(foreign.active, "embedded", embedded)
     monkeypatch.setattr(foreign.active, "world_of", lambda *_: made)
     monkeypatch.setattr(foreign.active, "digest_of", lambda _: "abc")
     return made
@@ -117,10 +129,22 @@ def test_in_folds_every_shot_is_judged_by_what_learnt_from_the_others(
     none, some, every = (last["results"][row][0]["macro_f1"] for row in study.rows)
     assert none < every
     assert some > none
-    assert last["table"].count("\n") == 5
+    for detector in foreign.DETECTORS:
+        (read,) = last["results"][f"no label, counts {detector}"]
+        assert read["macro_f1"] == 1
+    assert last["table"].count("\n") == 5 + len(foreign.DETECTORS)
     learnt.clear()
     again = list(foreign.in_folds(table, tmp_path, study, tmp_path, lambda: False))[-1]
     assert (again["results"], learnt) == (last["results"], [])
+
+
+def test_shots_of_another_gain_and_offset_are_the_same_shots_in_other_counts(table):
+    other = foreign.Rescaled.of(table, 4, -12)
+    for (row, counts, _), (same, changed, _) in zip(
+        table.iter_shots([3, 1]), other.some(np.array([1, 3])).iter_shots(), strict=True
+    ):
+        assert row == (1, 3)[same]
+        np.testing.assert_array_equal(changed, counts.astype(np.float32) * 4 - 12)
 
 
 def test_a_study_in_folds_can_be_stopped_and_needs_labels(table, world, tmp_path):
