@@ -359,7 +359,7 @@ def _print_sides(found: Findings, lines: list[dict[str, Any]]) -> None:
         return f"{value:.0%} ({100 * low:.0f}–{100 * high:.0f})" if value == value else "–"
 
     for line in lines:
-        shown = [n for n in found.taxonomy.names if line[n] > 0]
+        shown = [n for n in found.taxonomy.names_in_order if line[n] > 0]
         classes = ", ".join(f"{n} {share(line, n)}" for n in shown)
         size = f"{line['radius_nm']:.0f}" if line["radius of"] else "–"
         judged, broken = f"{line['judged']:,}", f"{line['broken rules']:,}"

@@ -133,18 +133,19 @@ def _show_classes(project: Project, as_json: bool) -> int:
     from labeler.project import classes
 
     taxonomy, changes = project.taxonomy, classes.changes(project)
-    shots = {c.name: classes.shots_with(project, c.name) for c in taxonomy.classes}
+    listed = [taxonomy.classes[place] for place in taxonomy.order]
+    shots = {c.name: classes.shots_with(project, c.name) for c in listed}
     if as_json:
         items = [
             {"name": c.name, "key": c.key, "parent": c.parent, "retired": c.retired}
             | {"was": c.was, "shots": shots[c.name]}
-            for c in taxonomy.classes
+            for c in listed
         ]
         rules = [{"severity": r.severity, "text": r.text} for r in taxonomy.rules]
         done = [{"time": c.time.isoformat(), "who": c.annotator, "text": c.text} for c in changes]
         print_json({"classes": items, "rules": rules, "changes": done})
         return 0
-    for c in taxonomy.classes:
+    for c in listed:
         more = f"  retired {c.retired}" if c.retired else ""
         more += f"  was {c.was.replace(';', ', ')}" if c.was else ""
         print(f"{c.key or ' ':>2}  {c.name:<24}{shots[c.name]:>9,} shots{more}")

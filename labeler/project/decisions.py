@@ -245,14 +245,13 @@ def _all_known(status: Status, every: int) -> Present:
 
 def in_words(taxonomy: Taxonomy, before: Labels, after: Labels, class_index: int) -> str:
     """What a toggle brought and dropped besides the class itself; '' where nothing."""
-    names = np.array(taxonomy.names, object)
-    asked = np.arange(len(names)) == class_index
+    asked = np.arange(len(taxonomy)) == class_index
     parts = [
-        f"{verb} {', '.join(names[changed])}"
+        f"{verb} {', '.join(taxonomy.named(changed))}"
         for verb, changed in (
             ("added", after & ~before & ~asked),
             ("dropped", before & ~after & ~asked),
         )
         if changed.any()
     ]
-    return f"{names[class_index]} {' and '.join(parts)}" if parts else ""
+    return f"{taxonomy.names[class_index]} {' and '.join(parts)}" if parts else ""

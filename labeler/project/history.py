@@ -46,7 +46,7 @@ def in_lines(
     history: Sequence[HistoryEntry], taxonomy: Taxonomy, who: Sequence[str] | None = None
 ) -> list[HistoryLine]:
     """The events of one shot, the newest first; only those of `who` where that is given."""
-    names = dict(enumerate(taxonomy.names))
+    names = {index: taxonomy.names[index] for index in taxonomy.order}
     lines, note = [], ""
     for entry in history:
         if who is not None and entry.annotator not in who:

@@ -96,7 +96,8 @@ def violations(project: Project, merged: Merged) -> list[dict[str, Any]]:
 
 def _per_class(project: Project, state: Merged) -> dict[str, int]:
     labels = project.taxonomy.unpack(state.present[state.labelled])
-    return {n: int(labels[:, c].sum()) for c, n in enumerate(project.taxonomy.names)}
+    taxonomy = project.taxonomy
+    return {taxonomy.names[c]: int(labels[:, c].sum()) for c in taxonomy.order}
 
 
 def _contradictions(project: Project, merged: Merged) -> int:

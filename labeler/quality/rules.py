@@ -59,12 +59,13 @@ def check_rules(
     sets, masks, counts = sets_of(present, status, len(taxonomy), known)
     labels, said = taxonomy.unpack(sets), taxonomy.unpack(masks)
     broken = taxonomy.violations(labels, said)
-    names = np.array(taxonomy.names, object)
     found = []
     for r, rule in enumerate(taxonomy.rules):
         mine = np.flatnonzero(broken[:, r])
         mine = mine[np.argsort(-counts[mine], kind="stable")]
-        words = tuple((" + ".join(names[labels[k]]) or "no class", int(counts[k])) for k in mine)
+        words = tuple(
+            (" + ".join(taxonomy.named(labels[k])) or "no class", int(counts[k])) for k in mine
+        )
         mended = sum(
             int(counts[k]) for k in mine if taxonomy.fix(labels[k], r, said[k]) is not None
         )

@@ -128,7 +128,10 @@ def _classes(project: Project, who: int, now: datetime) -> ReportSection:
     text = [f"Fewer than {ENOUGH_OF_A_CLASS} labels have: " + _listed(rare)]
     if not rare:
         text = [f"Every class has {ENOUGH_OF_A_CLASS} labels or more."]
-    figure = figures.classes(taxonomy.names, counts[0].tolist(), counts[1].tolist())
+    order = list(taxonomy.order)
+    figure = figures.classes(
+        taxonomy.names_in_order, counts[0][order].tolist(), counts[1][order].tolist()
+    )
     return ReportSection("Classes", text, figure)
 
 

@@ -127,7 +127,7 @@ def range_of(argument: str) -> tuple[str, float, float]:
 
 
 def _classes(known: ShotFacts) -> list[str]:
-    return list(known.taxonomy.names)
+    return list(known.taxonomy.names_in_order)
 
 
 def _rules(known: ShotFacts) -> list[str]:

@@ -132,7 +132,7 @@ class Repeats(SessionPart):
 
     def _names(self, bits: int) -> str:
         taxonomy = self.labels.taxonomy
-        return ", ".join(np.array(taxonomy.names, object)[taxonomy.unpack(bits)]) or "no class"
+        return ", ".join(taxonomy.named(taxonomy.unpack(bits))) or "no class"
 
     # -- when a shot comes again -----------------------------------------------------------------
 

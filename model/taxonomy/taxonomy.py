@@ -113,6 +113,50 @@ class Taxonomy:
         """Positions of the classes whose parent is `name` ('' for those without one)."""
         return tuple(i for i, c in enumerate(self.classes) if c.parent == name)
 
+    @cached_property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """Positions of the classes in the groups in which they are shown, everywhere: each parent
+        with its children, then the others; within a group by the keys 1 … 9, 0."""
+        roots = sorted(self.children(""), key=self._by_key)
+        parents = [root for root in self.children("") if self.children(self.names[root])]
+        free = tuple(root for root in roots if root not in parents)
+        return (*((root, *self._below(root)) for root in parents), *((free,) if free else ()))
+
+    def _by_key(self, index: int) -> tuple[int, int]:
+        key = self.classes[index].key
+        return ("1234567890".find(key) if len(key) == 1 and key.isdigit() else 99, index)
+
+    def _below(self, root: int) -> tuple[int, ...]:
+        below = sorted(self.children(self.names[root]), key=self._by_key)
+        return tuple(i for child in below for i in (child, *self._below(child)))
+
+    @cached_property
+    def order(self) -> tuple[int, ...]:
+        """Positions of all classes in the order in which they are shown, everywhere."""
+        return tuple(index for group in self.groups for index in group)
+
+    @cached_property
+    def names_in_order(self) -> tuple[str, ...]:
+        """All names in the order in which they are shown."""
+        return tuple(self.names[index] for index in self.order)
+
+    @cached_property
+    def _places_shown(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.names_in_order)}
+
+    def place(self, name: str) -> int:
+        """Where a class comes in the order shown; behind all others where it is not known."""
+        return self._places_shown.get(name, len(self))
+
+    def present(self, labels: npt.ArrayLike) -> list[int]:
+        """Positions of the classes of one label set (C,), in the order shown."""
+        L = np.asarray(labels, bool)
+        return [index for index in self.order if L[index]]
+
+    def named(self, labels: npt.ArrayLike) -> list[str]:
+        """Names of the classes of one label set (C,), in the order shown."""
+        return [self.names[index] for index in self.present(labels)]
+
     def mask(self, names: Iterable[str]) -> Labels:
         """(C,) True at the given classes."""
         found = np.zeros(len(self), bool)

@@ -118,7 +118,7 @@ def picture(found: Findings) -> bytes:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    shares = np.array([found.whole.fractions[name] for name in found.taxonomy.names])
+    shares = np.array([found.whole.fractions[name] for name in found.taxonomy.names_in_order])
     at = np.arange(len(shares))
     value = np.nan_to_num(shares[:, 0])
     spread = np.abs(shares[:, 1:].T - value)
@@ -126,7 +126,7 @@ def picture(found: Findings) -> bytes:
         figure = Figure(figsize=(6.4, 0.6 + 0.32 * len(at)), layout="constrained")
         axes = figure.add_subplot()
         axes.errorbar(value, at, xerr=spread, fmt="o", color="#1f6fc0", capsize=3)
-        axes.set_yticks(at, found.taxonomy.names)
+        axes.set_yticks(at, found.taxonomy.names_in_order)
         axes.invert_yaxis()
         axes.set_xlim(0, 1)
         axes.set_xlabel("share of the hits, 95 %")

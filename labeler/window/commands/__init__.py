@@ -24,14 +24,14 @@ def of_classes(taxonomy: Taxonomy) -> tuple[Command, ...]:
     """One toggle for each class, with its key of the taxonomy."""
     return tuple(
         Command(
-            f"class.{c.name}",
-            c.name,
-            (c.key.upper(),) if c.key else (),
+            f"class.{taxonomy.names[i]}",
+            taxonomy.names[i],
+            (taxonomy.classes[i].key.upper(),) if taxonomy.classes[i].key else (),
             "Label",
             "shots",
             lambda w, i=i: w.target.toggle(i),  # type: ignore[misc]
         )
-        for i, c in enumerate(taxonomy.classes)
+        for i in taxonomy.order
     )
 
 

@@ -114,7 +114,7 @@ class ClassesDialog(QDialog):
         project = self.session.require().project
         for table in (self.classes, self.rules, self.past):
             table.clear()
-        for c in project.taxonomy.classes:
+        for c in (project.taxonomy.classes[place] for place in project.taxonomy.order):
             state = f"retired {c.retired}" if c.retired else ""
             state = state or (f"was {c.was.replace(';', ', ')}" if c.was else "")
             shots = f"{classes.shots_with(project, c.name):,}"
@@ -191,7 +191,7 @@ class ClassesDialog(QDialog):
     def merge(self) -> None:
         """Ask into which class the chosen one goes, and before many shots change."""
         gone, project = self._chosen(), self.session.require().project
-        others = [c.name for c in project.taxonomy.classes if not c.retired and c.name != gone]
+        others = [n for n in project.taxonomy.offered.names_in_order if n != gone]
         question = f"Every label {gone} becomes"
         into, sure = QInputDialog.getItem(self, self.windowTitle(), question, others, 0, False)
         if not sure:
@@ -234,7 +234,7 @@ class ClassForm(QDialog):
         kind = next((c for c in taxonomy.classes if c.name == name), Class("?"))
         self.setWindowTitle(f"Edit {name}" if name else "New class")
         self.resize(560, 620)
-        others = [c.name for c in taxonomy.classes if not c.retired and c.name != name]
+        others = [n for n in taxonomy.offered.names_in_order if n != name]
         bound = bonds(taxonomy, name)
         self.name, self.key = QLineEdit(name), QLineEdit(kind.key)
         self.key.setMaxLength(1)

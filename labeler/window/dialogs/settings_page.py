@@ -28,7 +28,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.window.settings import SETTINGS, Setting, Settings, Share
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import foot, label
+from labeler.window.widgets.parts import foot, label, show_checked
 from model.errors import InputError
 
 COLUMNS = (
@@ -143,7 +143,7 @@ class SettingsPage(QDialog):
         change = partial(self._change, id)
         if kind is bool:
             box = QCheckBox(setting.text)
-            box.clicked.connect(change)
+            box.toggled.connect(change)
             self._writers[id] = lambda: box.setChecked(value())
             return box
         if get_origin(kind) is list:
@@ -187,13 +187,13 @@ class SettingsPage(QDialog):
         boxes = {name: QCheckBox(PANE_NAMES.get(name, name)) for name in names}
         for n, box in enumerate(boxes.values()):
             grid.addWidget(box, n // 2, n % 2)
-            box.clicked.connect(
-                lambda: self._change(setting.id, [k for k, b in boxes.items() if b.isChecked()])
+            box.toggled.connect(
+                lambda on: self._change(setting.id, [k for k, b in boxes.items() if b.isChecked()])
             )
 
         def show() -> None:
             for name, box in boxes.items():
-                box.setChecked(name in self.settings[setting.id])
+                show_checked(box, name in self.settings[setting.id])
 
         self._writers[setting.id] = show
         return held

@@ -20,7 +20,7 @@ from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ChoiceField, MenuField
-from labeler.window.widgets.parts import label
+from labeler.window.widgets.parts import label, show_checked
 from model.heatmaps.forms import BEST, HEAT_FORMS
 from model.preprocessing.display import COLORMAPS, COLOUR_BLIND_SAFE, NORMS
 
@@ -112,18 +112,22 @@ class OverlayControls(QWidget):
 
     def _box(self, text: str, switch: Callable[[bool], object]) -> QCheckBox:
         box = QCheckBox(text)
-        box.clicked.connect(switch)
+        box.toggled.connect(switch)
         return box
 
     def refresh(self) -> None:
         """Show what is on."""
         session = self.session
-        self.masked.setChecked(session.display.screen.mask)
-        self.heat.setChecked(session.heat.on)
+        overlay = session.display.overlay
+        for box, on in (
+            (self.masked, session.display.screen.mask),
+            (self.heat, session.heat.on),
+            (self.contours, overlay.contours),
+            (self.transparency, overlay.transparency),
+        ):
+            show_checked(box, on)
         self.heat.setEnabled(session.predictions.run is not None)
         self._offer_forms()
-        self.contours.setChecked(session.display.overlay.contours)
-        self.transparency.setChecked(session.display.overlay.transparency)
         self.strength.blockSignals(True)
         self.strength.setValue(round(session.display.overlay.strength * 100))
         self.strength.blockSignals(False)

@@ -12,7 +12,7 @@ from labeler.session.session import Session
 from labeler.window.frame.picture_bar import PictureBar
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import tool
-from labeler.window.widgets.parts import label
+from labeler.window.widgets.parts import label, show_checked
 
 HEIGHT = 40
 NAME_WIDTH = 168
@@ -112,19 +112,30 @@ class TopBar(QFrame):
         """Take the colours of the theme in use."""
         self.burger.setIcon(theme.icon("menu", "muted"))
         self.search.setIcon(theme.icon("search", "muted"))
-        for button, icon in ((self.levels, "levels"), (self.theme, "theme"),
-                             (self.manual, "info")):  # fmt: skip
-            action = button.defaultAction()
-            if action is not None:
-                action.setIcon(theme.icon(icon, "muted"))
+        for button in (self.levels, self.theme, self.manual):
+            button.setIcon(theme.icon(str(button.property("drawing")), "muted"))
         self.picture.apply_theme()
 
 
 def _of(action: QAction, icon: str) -> QToolButton:
+    """A button for a command that runs it however it is pressed.
+
+    Not by `setDefaultAction`: a screen reader would tick the action and run nothing.
+    """
     button = QToolButton()
-    button.setDefaultAction(action)
+    button.setProperty("drawing", icon)
     button.setIconSize(QSize(18, 18))
-    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+    button.setCheckable(action.isCheckable())
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     button.setAccessibleName(action.text())
+    pressed = button.toggled if action.isCheckable() else button.clicked
+    pressed.connect(lambda on: action.trigger())
+
+    def follow() -> None:
+        button.setToolTip(action.toolTip())
+        button.setEnabled(action.isEnabled())
+        show_checked(button, action.isChecked())
+
+    action.changed.connect(follow)
+    follow()
     return button

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, Qt
 from PyQt6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 
@@ -60,7 +59,7 @@ class Badges:
         painter = QPainter(image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         labels = self.taxonomy.unpack(standing.present)
-        shown = np.flatnonzero(labels & ~self.taxonomy.implied(labels)).tolist()
+        shown = self.taxonomy.present(labels & ~self.taxonomy.implied(labels))
         if side >= CHIPS_FROM:
             self._chips(painter, shown, side, standing)
         else:

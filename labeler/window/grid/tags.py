@@ -8,7 +8,6 @@ from PyQt6.QtWidgets import QAbstractButton, QFrame, QGridLayout, QSizePolicy
 
 from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
-from labeler.window.label.classes.panel import groups
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
 from model.taxonomy.taxonomy import Class
@@ -110,7 +109,7 @@ class TagBar(QFrame):
         self.count.setMinimumWidth(self.count.fontMetrics().horizontalAdvance("none selected"))
         self.buttons = {}
         taxonomy = self.session.labels.taxonomy
-        shown = [index for group in groups(taxonomy) for index, _ in group]
+        shown = taxonomy.order
         lines = max(1, -(-len(shown) // A_LINE))
         each = -(-len(shown) // lines)
         self._layout.addWidget(self.count, 0, 0, lines, 1)

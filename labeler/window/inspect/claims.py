@@ -140,11 +140,12 @@ class ClaimsPage(QWidget):
         n = int(readings.readable.sum())
         self.title.setText(
             f"{wrong[1]:,} of {n:,} predictions break a hard rule ({share(wrong[1] / max(n, 1))}); "
-            f"{wrong[0]:,} with each class alone, {wrong[2]:,} as the likeliest legal sets. "
+            f"{wrong[0]:,} thresholded separately, {wrong[2]:,} as most likely valid label sets. "
             "Enter opens the shots."
         )
         found = kept(self.session)
-        self.faith.show_lines([_line(name, numbers) for name, numbers in found.items()])
+        by_place = sorted(found, key=self.session.labels.taxonomy.place)
+        self.faith.show_lines([_line(name, found[name]) for name in by_place])
         busy = self.short_job.is_running
         self.place.setEnabled(not busy and not self.session.heat.reads_maps)
         self.measure.setText("Stop" if busy else "Measure again" if found else "Measure")

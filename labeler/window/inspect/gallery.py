@@ -75,7 +75,7 @@ class Gallery(QWidget):
             self.buttons.addButton(button, i)
             row.addWidget(button)
         row.addStretch(1)
-        self.buttons.idClicked.connect(self._choose)
+        self.buttons.idToggled.connect(lambda n, on: self._choose(n) if on else None)
         self.content = QStackedWidget()
         self.content.addWidget(self.tiles)
         self.content.addWidget(self.empty)
@@ -125,12 +125,12 @@ class Gallery(QWidget):
         self.refresh()
 
     def _fill(self) -> None:
-        """The classes of the project, those of Fig. 5 first."""
+        """The classes of the project; the first of Fig. 5 that it knows is chosen."""
         self.classes.blockSignals(True)
         self.classes.clear()
-        classes = self.session.labels.taxonomy.classes
-        order = sorted(range(len(classes)), key=lambda c: _rank(classes[c].name, c))
-        for c in order:
+        taxonomy = self.session.labels.taxonomy
+        classes = taxonomy.classes
+        for c in taxonomy.order:
             mark = QPixmap(9, 9)
             mark.fill(QColor(classes[c].colour))
             icon = QIcon(mark)
@@ -139,7 +139,8 @@ class Gallery(QWidget):
             item.setData(Qt.ItemDataRole.UserRole, c)
             item.setToolTip(classes[c].help)
             self.classes.addItem(item)
-        self.classes.setCurrentRow(0 if order else -1)
+        places = [taxonomy.place(name) for name in FIRST if name in taxonomy.names]
+        self.classes.setCurrentRow(places[0] if places else 0)
         self.classes.blockSignals(False)
         self.refresh()
 
@@ -191,7 +192,3 @@ class Gallery(QWidget):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
         self.refresh()
-
-
-def _rank(name: str, place: int) -> tuple[int, int]:
-    return (FIRST.index(name) if name in FIRST else len(FIRST), place)

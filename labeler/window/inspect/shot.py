@@ -95,17 +95,18 @@ class ShotPage(QWidget):
     @property
     def kind(self) -> int:
         """The class that is chosen; -1 for none."""
-        return self.kinds.currentIndex()
+        kind = self.kinds.currentData()
+        return -1 if kind is None else int(kind)
 
     @property
     def rival(self) -> int | None:
         """The class that it is held against; None for none, or itself."""
-        rival = self.rivals.currentIndex() - 1
-        return None if rival < 0 or rival == self.kind else rival
+        rival = self.rivals.currentData()
+        return None if rival is None or rival == self.kind else int(rival)
 
     def _every(self) -> list[Tile]:
         row = self.session.cursor.row
-        return [Tile(row, k) for k in (PLAIN, *range(len(self.session.labels.taxonomy)))]
+        return [Tile(row, k) for k in (PLAIN, *self.session.labels.taxonomy.order)]
 
     def _pairs(self) -> list[Tile]:
         """The likeliest classes that the network sees, or that are labelled, in both forms."""
@@ -127,23 +128,25 @@ class ShotPage(QWidget):
     def _offer(self) -> None:
         """The classes to check, the likeliest on this shot first chosen."""
         session = self.session
-        if self.kinds.count() != len(session.labels.taxonomy):
+        taxonomy = session.labels.taxonomy
+        if [self.kinds.itemText(i) for i in range(self.kinds.count())] != list(
+            taxonomy.names_in_order
+        ):
             self.kinds.clear()
-            self.kinds.addItems(session.labels.taxonomy.names)
             self.rivals.clear()
-            self.rivals.addItems(
-                ["and not …", *(f"not {n}" for n in session.labels.taxonomy.names)]
-            )
+            self.rivals.addItem("and not …")
+            for kind in taxonomy.order:
+                self.kinds.addItem(taxonomy.names[kind], kind)
+                self.rivals.addItem(f"not {taxonomy.names[kind]}", kind)
             self._of = -1
         if self._of != session.cursor.row:
             self._of = session.cursor.row
-            self.kinds.setCurrentIndex(
-                int(session.predictions.of_run.probabilities[session.cursor.row].argmax())
-            )
+            likeliest = int(session.predictions.of_run.probabilities[session.cursor.row].argmax())
+            self.kinds.setCurrentIndex(self.kinds.findData(likeliest))
 
     def _check(self) -> None:
         session = self.session
-        row, kind = session.cursor.row, self.kinds.currentIndex()
+        row, kind = session.cursor.row, self.kind
         run = str(session.predictions.run_folder)
         name = session.labels.taxonomy.names[kind]
         folder = str(session.require().folder)

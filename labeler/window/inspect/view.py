@@ -83,7 +83,6 @@ class InspectView(Tab):
             button.setChecked(i == 0)
             self.tabs.addButton(button, i)
             head.addWidget(button)
-        self.tabs.idClicked.connect(self._turn)
         self.tabs.idToggled.connect(lambda page, on: self._turn(page) if on else None)
         head.addStretch(1)
         self.save = FigureButton(self.session, self.short_job, self.gallery)

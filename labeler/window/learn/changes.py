@@ -64,7 +64,7 @@ class ChangesPane(QWidget):
             self._compare(runs[1], runs[0])
         elif runs:
             self.title.setText(f"Run {runs[0].number} by class")
-            self.table.classes.show_one(runs[0])
+            self.table.classes.show_one(runs[0], self.session.labels.taxonomy.place)
             more = "Choose two runs to compare them class by class."
             self.note.setText(_judged(runs[0]) if len(runs) == 1 else more)
         self._say_verdict(runs)
@@ -73,7 +73,8 @@ class ChangesPane(QWidget):
         """Two runs by class, judged alike: on the evaluation shots and labels of today."""
         self.title.setText(f"F1 by class: run {old.number} and run {new.number}")
         self.change = self._change_of(old, new)
-        self.table.classes.show_two(old.number, new.number, self.change)
+        place = self.session.labels.taxonomy.place
+        self.table.classes.show_two(old.number, new.number, self.change, place)
         if self.change is None:
             self.note.setText("They cannot be compared: one of them has not read all shots.")
             return

@@ -39,7 +39,7 @@ class LabelCounts(QWidget):
         counts = sets.sum(0)
         judged = sets[session.require().project.store.roles()[used] == EVALUATION].sum(0)
         self._make_room(len(counts))
-        for i, (name, number) in enumerate(self._cells):
+        for i, (name, number) in zip(session.labels.taxonomy.order, self._cells, strict=False):
             count = int(counts[i])
             name.setText(session.labels.taxonomy.names[i])
             number.setText(

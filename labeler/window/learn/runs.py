@@ -231,19 +231,25 @@ class ClassesModel(_Table):
         super().__init__(parent)
         self._lines: list[_Line] = []
 
-    def show_one(self, run: RunReport) -> None:
-        """F1 and how sure it is, precision, recall and evaluation shots of each class of a run."""
+    def show_one(self, run: RunReport, place: Callable[[str], int]) -> None:
+        """F1 and how sure it is, precision, recall and evaluation shots of each class of a run,
+        ordered by the `place` of its name."""
         self.beginResetModel()
         self.heads = ("Class", "F1", "±", "Prec.", "Rec.", "Shots")
-        self._lines = [_of_one(name, values) for name, values in run.classes.items()]
+        names = sorted(run.classes, key=place)
+        self._lines = [_of_one(name, run.classes[name]) for name in names]
         self._lines += _of_all(run)
         self.endResetModel()
 
-    def show_two(self, old: int, new: int, change: RunComparison | None) -> None:
-        """F1 of each class before and after, and the 95 % interval of the difference."""
+    def show_two(
+        self, old: int, new: int, change: RunComparison | None, place: Callable[[str], int]
+    ) -> None:
+        """F1 of each class before and after, and the 95 % interval of the difference; in order of
+        the `place` of a class's name."""
         self.beginResetModel()
         self.heads = ("Class", f"Run {old}", f"Run {new}", "Change", "95 %")
-        self._lines = [_of_two(moved) for moved in (change.classes if change else ())]
+        classes = sorted(change.classes if change else (), key=lambda moved: place(moved.name))
+        self._lines = [_of_two(moved) for moved in classes]
         self.endResetModel()
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:

@@ -126,10 +126,11 @@ class LiveBoard(QWidget):
         self.broken.show_text(f"Broken rules: {rules}" if rules else "")
 
     def _names(self) -> list[str]:
-        """Hits, then the classes in the taxonomy's order."""
+        """Hits, then the classes in the order of the panel."""
         history = self.watch.seen.history
         found = history[-1][1] if history else {}
-        names = [n for n in (HITS, *self.session.labels.taxonomy.names) if n in found]
+        in_order = self.session.labels.taxonomy.names_in_order
+        names = [n for n in (HITS, *in_order) if n in found]
         return names if math.isfinite(found.get(HITS, UNKNOWN)[0]) else names[names[:1] == [HITS] :]
 
     def _row(self, name: str) -> Interval:

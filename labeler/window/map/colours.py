@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.session.session import Session
+from model.taxonomy.taxonomy import Taxonomy
 
 Codes = npt.NDArray[np.int16]
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#9D9B98")
@@ -51,9 +52,8 @@ def _counted(
     return Colouring(codes.astype(np.int16), legend)
 
 
-def _telling(session: Session, present: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _telling(taxonomy: Taxonomy, present: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """(N,) the rarest class without a subclass that a label set holds; -1 for an empty one."""
-    taxonomy = session.labels.taxonomy
     holding = taxonomy.unpack(present)
     parents = np.array([bool(taxonomy.children(name)) for name in taxonomy.names])
     rarity = holding.sum(0) + np.where(parents, len(present) + 1, 0)
@@ -68,15 +68,21 @@ def by_class(session: Session) -> Colouring:
     present = np.where(
         session.labels.status & LABELLED, session.labels.present, session.suggestions.bits(range(n))
     )
-    lines = [(c.name, c.colour or OKABE_ITO[-1]) for c in taxonomy.classes]
-    return _counted(_telling(session, present), lines, RAREST)
+    return _by_rarest(taxonomy, present)
 
 
 def by_label(session: Session) -> Colouring:
     """The most telling class of decided shots; undecided ones stay quiet."""
     present = np.where(session.labels.status & LABELLED, session.labels.present, 0)
-    lines = [(c.name, c.colour or OKABE_ITO[-1]) for c in session.labels.taxonomy.classes]
-    return _counted(_telling(session, present), lines, RAREST)
+    return _by_rarest(session.labels.taxonomy, present)
+
+
+def _by_rarest(taxonomy: Taxonomy, present: npt.NDArray[np.int64]) -> Colouring:
+    """Each shot in the colour of the rarest class it holds; the legend in the panel's order."""
+    telling, places = _telling(taxonomy, present), np.argsort(taxonomy.order)
+    kinds = [taxonomy.classes[c] for c in taxonomy.order]
+    lines = [(kind.name, kind.colour or OKABE_ITO[-1]) for kind in kinds]
+    return _counted(np.where(telling < 0, -1, places[telling]), lines, RAREST)
 
 
 def by_state(session: Session) -> Colouring:

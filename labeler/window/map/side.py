@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QAbstractButton, QFrame, QScrollArea, QSizePolicy, Q
 from labeler.session.session import Session
 from labeler.window.map.colours import Entry
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import label
+from labeler.window.widgets.parts import label, show_checked
 from model.errors import counted
 
 LINE, PICTURE, SHOWN = 22, 44, 4
@@ -98,13 +98,13 @@ class Legend(QWidget):
         self._lines = [_Line(entry) for entry in entries]
         for code, line in enumerate(self._lines):
             line.setChecked(code == self.chosen)
-            line.clicked.connect(lambda on, code=code: self._choose(code if on else None))
+            line.toggled.connect(lambda on, code=code: self._choose(code if on else None))
             self._box.addWidget(line)
 
     def _choose(self, code: int | None) -> None:
         self.chosen = code
         for number, line in enumerate(self._lines):
-            line.setChecked(number == code)
+            show_checked(line, number == code)
         self.lit.emit(code)
 
 

@@ -34,7 +34,7 @@ from labeler.window.map.colours import MODES
 from labeler.window.map.side import ClusterList, HoverCard, Legend
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ChoiceField
-from labeler.window.widgets.parts import EmptyState, label
+from labeler.window.widgets.parts import EmptyState, label, show_checked
 from labeler.window.widgets.tab import Tab
 from model.errors import InputError, counted
 from model.events import Event
@@ -161,9 +161,9 @@ class MapView(Tab):
         self.lay_out.clicked.connect(self.start)
         self.laying_out.event_received.connect(self._on_event)
         self.laying_out.ended.connect(self._end)
-        self.pca.clicked.connect(lambda: self.show_form("pca"))
-        self.umap.clicked.connect(lambda: self.show_form("umap"))
-        self.rings.clicked.connect(self._flip_rings)
+        self.pca.toggled.connect(lambda on: self.show_form("pca"))
+        self.umap.toggled.connect(lambda on: self.show_form("umap"))
+        self.rings.toggled.connect(self._flip_rings)
         self.queue.clicked.connect(self._go_through)
 
     # -- where the places come from --------------------------------------------------------------
@@ -212,11 +212,11 @@ class MapView(Tab):
         """Show the places of "pca" or "umap", as far as they are there."""
         found = self._umap if form == "umap" else self._pca
         found = found or self._pca or self._umap
-        self.pca.setChecked(found is not None and found is self._pca)
-        self.umap.setChecked(found is not None and found is self._umap)
+        show_checked(self.pca, found is not None and found is self._pca)
+        show_checked(self.umap, found is not None and found is self._umap)
         self.pca.setEnabled(self._pca is not None)
         self.umap.setEnabled(self._umap is not None)
-        self.rings.setChecked(self.canvas.rings_shown)
+        show_checked(self.rings, self.canvas.rings_shown)
         if found is None:
             self._say_empty()
         else:
@@ -373,7 +373,7 @@ class MapView(Tab):
         bits = session.labels.present[row] if decided else session.suggestions.bits([row])[0]
         labels = session.labels.taxonomy.unpack(bits)
         own = labels & ~session.labels.taxonomy.implied(labels)
-        words = ", ".join(np.array(session.labels.taxonomy.names, object)[own])
+        words = ", ".join(session.labels.taxonomy.named(own))
         about = (words or "no class") if decided else (f"{words}?" if words else "undecided")
         self.hover.show_shot(row, at.x(), at.y(), about)
 

@@ -49,7 +49,7 @@ class AgreementPage(Page):
         self.head.addWidget(self.consensus)
         self.head.addWidget(self.settle)
         self.chart = IntervalChart("Krippendorff's alpha by class", marks=(TENTATIVE, RELIABLE))
-        self.chart.chosen.connect(self._choose)
+        self.chart.chosen.connect(lambda line: self._choose(self._order[line]))
         self.of_class = QPushButton("")
         self.of_class.clicked.connect(self._adjudicate_class)
         self.people = TextTable("Readers", ("Reader", "Shots"), ("Shots",), "Reader")
@@ -94,6 +94,11 @@ class AgreementPage(Page):
 
     # -- showing -------------------------------------------------------------------------------
 
+    @property
+    def _order(self) -> tuple[int, ...]:
+        """The class of each line of the chart."""
+        return self.session.labels.taxonomy.order
+
     def ask(self, project: Project, annotator: int) -> tuple[Readers, Agreement, Rows, bool]:
         readers = readers_of(project)
         found = agreement_of(project, readers)
@@ -125,11 +130,11 @@ class AgreementPage(Page):
                 f"{alpha.differing:,} differ",
                 f"{name}: on {alpha.differing:,} of {counted(alpha.units, 'shot')} they differ",
             )
-            for name, alpha in zip(found.class_names, found.alphas, strict=True)
+            for name, alpha in ((found.class_names[c], found.alphas[c]) for c in self._order)
         ]
         if self.class_index < 0:
             self.class_index = int(np.argmax([a.differing for a in found.alphas]))
-        self.chart.show_rows(rows, self.class_index)
+        self.chart.show_rows(rows, self._order.index(self.class_index))
         self.people.show_lines([(name, f"{n:,}") for name, n in found.readers])
         self._choose(self.class_index)
         return True

@@ -43,7 +43,7 @@ class DriftPage(Page):
         for widget in (label("Blind repeats", "muted"), self.rate, self.calibrate):
             self.head.addWidget(widget)
         self.chart = IntervalChart("Labels that the other reading confirms, by class")
-        self.chart.chosen.connect(self._show_class)
+        self.chart.chosen.connect(lambda line: self._show_class(self._order[line]))
         self.plot = QuietPlot("Confirmed labels by day")
         self.plot.setYRange(0, 1, padding=0.04)
         self.plot_title = label("", "heading")
@@ -104,7 +104,10 @@ class DriftPage(Page):
         if bad is not None:
             self.class_index = bad
         self._say(bad)
-        self.chart.show_rows([_interval(d) for d in self.found], self.class_index)
+        order = self._order
+        self.chart.show_rows(
+            [_interval(self.found[c]) for c in order], order.index(self.class_index)
+        )
         self._show_class(self.class_index)
         unlike = np.flatnonzero(self.readings.differing)[::-1]
         self.differing.setText(f"Inconsistent labels: {_shots(len(unlike))}")
@@ -121,6 +124,11 @@ class DriftPage(Page):
             ]
         )
         return True
+
+    @property
+    def _order(self) -> tuple[int, ...]:
+        """The class of each line of the chart."""
+        return self.session.labels.taxonomy.order
 
     def _say_empty(self) -> None:
         session = self.session
@@ -204,8 +212,7 @@ class DriftPage(Page):
 
     def _names(self, bits: int) -> str:
         taxonomy = self.session.labels.taxonomy
-        names = [n for n, on in zip(taxonomy.names, taxonomy.unpack(bits), strict=True) if on]
-        return ", ".join(names) or "no class"
+        return ", ".join(taxonomy.named(taxonomy.unpack(bits))) or "no class"
 
     # -- doing ---------------------------------------------------------------------------------
 

@@ -114,7 +114,7 @@ class ForecastPage(Page):
         self.look.setText(theme.shown(f"Look for {which}"))
         self.look.setToolTip("The undecided shots that most look like it, for you to decide")
         self._draw_curve(found)
-        self.gains.show_rows([_gain(c) for c in found["classes"]])
+        self.gains.show_rows([_gain(c) for c in self.in_order(found["classes"])])
         self._show_fractions()
         return True
 
@@ -161,7 +161,7 @@ class ForecastPage(Page):
         self.shares.setVisible(drawn > 0)
         rows = [
             Interval(f["name"], f["share"], f["low"], f["high"], f"{f['found']} of {drawn}")
-            for f in self.fractions
+            for f in self.in_order(self.fractions)
         ]
         self.shares.show_rows(rows if drawn else [])
         self.about_shares.setText(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pyqtgraph as pg
@@ -125,6 +126,11 @@ class Page(QWidget):
     def refresh(self) -> bool:
         """Show how things are; False where the empty state has been told what to say instead."""
         raise NotImplementedError
+
+    def in_order(self, lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Lines about one class each, by its "name", in the order of the class panel."""
+        place = self.session.labels.taxonomy.place
+        return sorted(lines, key=lambda line: place(str(line["name"])))
 
     def go_through(self, rows: Rows, title: str) -> None:
         """Put shots into the queue and go to Label."""

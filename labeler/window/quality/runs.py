@@ -96,7 +96,7 @@ class SideBySidePage(Page):
         return True
 
     def _show_table(self) -> None:
-        names = self.session.labels.taxonomy.names
+        names = self.session.labels.taxonomy.names_in_order
         present = [n for n in names if any((line.get(n) or 0) > 0 for line in self.found)]
         keys = [*FIXED, *present, *LAST]
         if keys != self.keys:

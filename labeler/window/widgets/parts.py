@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from PyQt6 import sip
-from PyQt6.QtCore import QPointF, QSize, Qt
+from PyQt6.QtCore import QPointF, QSignalBlocker, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import (
+    QAbstractButton,
     QDialog,
     QHBoxLayout,
     QLabel,
@@ -59,6 +60,15 @@ def set_role(widget: QWidget, role: str) -> None:
     if style is not None:
         style.unpolish(widget)
         style.polish(widget)
+
+
+def show_checked(button: QAbstractButton, on: bool) -> None:
+    """Show a state that came about elsewhere: whoever hears `toggled` only hears people press.
+
+    `toggled` and not `clicked`, for a screen reader presses what can be checked without a click.
+    """
+    with QSignalBlocker(button):
+        button.setChecked(on)
 
 
 def label(text: str = "", role: str = "", wrap: bool = False) -> QLabel:

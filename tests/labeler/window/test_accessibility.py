@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PyQt6 import sip
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QColor, QFont
 from PyQt6.QtTest import QTest
@@ -16,6 +17,7 @@ from PyQt6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
     QApplication,
+    QButtonGroup,
     QCheckBox,
     QComboBox,
     QDialog,
@@ -187,6 +189,57 @@ def test_what_a_screen_reader_presses_does_what_a_click_does(window):
     window.show_tab("Inspect")
     window.views["Inspect"].tabs.button(2).toggle()
     assert window.views["Inspect"].pages.currentIndex() == 2
+
+
+def test_the_eye_the_switch_and_the_levels_are_pressed_by_a_screen_reader(window):
+    window.show_tab("Label")
+    session, panel = window.session, window.label.classes
+    session.cursor.show(1)
+    streak = session.labels.taxonomy.index("Streak")
+    eye = panel.rows[streak].eye
+    assert eye.isVisibleTo(window)
+    eye.toggle()
+    assert session.heat.on
+    assert session.heat.class_index == streak
+    eye.toggle()
+    assert not session.heat.on
+    for press in (panel.switch.toggle, panel.switch.click):
+        on = session.suggestions.on
+        press()
+        assert session.suggestions.on != on
+        assert panel.switch.isChecked() != on
+    QTest.keyClick(panel.switch, Qt.Key.Key_Space)
+    QTest.keyClick(panel.switch, Qt.Key.Key_Space)
+    assert session.suggestions.on
+    for press in (window.bar.levels.toggle, window.bar.levels.click):
+        shown = window.levels_shown
+        press()
+        assert window.levels_shown != shown
+
+
+def deaf(root):
+    """Buttons that can be checked and hear clicks alone, which a screen reader never makes."""
+    return [
+        spoken(button)
+        for button in root.findChildren(QAbstractButton)
+        if button.isCheckable()
+        and sip.ispycreated(button)
+        and not button.receivers(button.toggled)
+        and (button.receivers(button.clicked) or getattr(button, "defaultAction", lambda: None)())
+    ] + [
+        [spoken(b) for b in group.buttons()]
+        for group in root.findChildren(QButtonGroup)
+        if group.receivers(group.idClicked) and not group.receivers(group.idToggled)
+    ]
+
+
+def test_nothing_that_can_be_checked_hears_clicks_alone(window, place):
+    assert {name: found for name in views(window) if (found := deaf(window))} == {}
+    for make in DIALOGS.values():
+        dialog = make(window, place)
+        assert deaf(dialog) == []
+        dialog.close()
+        dialog.deleteLater()
 
 
 # -- colours ---------------------------------------------------------------------------------------

@@ -156,8 +156,8 @@ def test_every_colouring_names_every_point_or_leaves_it_quiet(view):
         assert found.codes.shape == (N,), name
         assert found.codes.max(initial=-1) < len(found.legend)
         assert sum(e.count for e in found.legend) == (found.codes >= 0).sum()
-    codes = map_colours.by_class(session).codes
-    assert session.labels.taxonomy.names[codes[2]] == "Streak"  # and not its parent
+    by_class = map_colours.by_class(session)
+    assert by_class.legend[by_class.codes[2]].text == "Streak"  # and not its parent
     state = map_colours.by_state(session)
     assert [state.legend[k].text for k in state.codes[[2, 3]]] == ["Labelled", "Flagged"]
     assert session.labels.status[3] & FLAGGED

@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QCheckBox
 from labeler.window.commands import COMMANDS, Keymap
 from labeler.window.commands.keys import KeySheet
 from labeler.window.dialogs.new_project import NewProject, free_folder
-from labeler.window.label.classes.panel import NO_CLASS, ClassPanel, groups, standings
+from labeler.window.label.classes.panel import NO_CLASS, ClassPanel, standings
 from labeler.window.label.classes.row import MARKS, paint_mark
 from labeler.window.label.pattern.levels import LevelsPane, short
 from labeler.window.label.pattern.pattern import PatternView, contours_of
@@ -116,16 +116,10 @@ def test_contours_of_a_flat_map_are_none():
 
 def test_groups_follow_the_hierarchy_and_the_keys():
     taxonomy = load(shipped("helium"))
-    named = [[(taxonomy.names[i], indent) for i, indent in g] for g in groups(taxonomy)]
-    assert named == [
-        [
-            ("Spherical/Oblate", False),
-            ("Round", True),
-            ("Elliptical", True),
-            ("Double Rings", True),
-        ],
-        [("Prolate", False), ("Streak", True), ("Bent", True)],
-        [("Newton Rings", False), ("Asymmetric", False), ("Layered", False), ("Empty", False)],
+    assert [[taxonomy.names[i] for i in group] for group in taxonomy.groups] == [
+        ["Spherical/Oblate", "Round", "Elliptical", "Double Rings"],
+        ["Prolate", "Streak", "Bent"],
+        ["Newton Rings", "Asymmetric", "Layered", "Empty"],
     ]
 
 

@@ -5,7 +5,7 @@ Shows the session and asks it for changes; it keeps no labels of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from PyQt6.QtCore import Qt
@@ -25,7 +25,7 @@ from labeler.window.label.classes.reading_line import ReadingLine
 from labeler.window.label.classes.row import ClassRow, RowState
 from labeler.window.label.classes.shot_card import ShotCard
 from labeler.window.widgets import theme
-from model.taxonomy.taxonomy import Taxonomy
+from labeler.window.widgets.parts import show_checked
 
 ROOM_FOR_RULES = 140
 NO_CLASS = -1
@@ -88,12 +88,13 @@ class ClassPanel(QWidget):
                 widget.hide()
                 widget.deleteLater()
         self.rows, self.rules = {}, {}
-        for group in groups(self.session.labels.taxonomy):
+        taxonomy = self.session.labels.taxonomy
+        for group in taxonomy.groups:
             if self.rows:
                 self._list.addSpacing(9)
-            for index, indent in group:
+            for index in group:
                 if self.session.labels.offers(index):
-                    self._add(index, indent)
+                    self._add(index, bool(taxonomy.classes[index].parent))
         self._add_messages(NO_CLASS)
         self._list.addStretch(1)
         self.resizeEvent(None)
@@ -168,12 +169,12 @@ class SuggestionsSwitch(QCheckBox):
         super().__init__("Suggestions", parent)
         self.suggestions = session.suggestions
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.clicked.connect(self.suggestions.turn)
         self.refresh()
+        self.toggled.connect(self.suggestions.turn)  # by mouse, by key, and by a screen reader
 
     def refresh(self) -> None:
         """Show the state and, where it is on and there are none yet, what is missing."""
-        self.setChecked(self.suggestions.on)
+        show_checked(self, self.suggestions.on)
         tip = "Outlined classes on undecided shots. Enter takes all of them; a key decides alone."
         missing = self.suggestions.enough - self.suggestions.labelled
         if self.suggestions.on and missing > 0:
@@ -281,35 +282,4 @@ def standings(session: Session) -> list[RowState]:
         probability = float(read[c]) if read is not None and learnt[c] else None
         maps = session.predictions.run is not None
         found.append(RowState(mark, suggested, probability, heat, maps))
-    return found
-
-
-def groups(taxonomy: Taxonomy) -> list[list[tuple[int, bool]]]:
-    """(class position, indented) in groups as shown: each parent with its children, then the rest.
-
-    Within a group, in the order of the keys 1 … 9, 0.
-    """
-
-    def by_key(index: int) -> tuple[int, int]:
-        key = taxonomy.classes[index].key
-        return ("1234567890".find(key) if len(key) == 1 and key.isdigit() else 99, index)
-
-    roots = taxonomy.children("")
-    found = []
-    for root in roots:
-        if taxonomy.children(taxonomy.names[root]):
-            found.append([(root, False), *_below(taxonomy, root, by_key)])
-    free = sorted((r for r in roots if not taxonomy.children(taxonomy.names[r])), key=by_key)
-    if free:
-        found.append([(r, False) for r in free])
-    return found
-
-
-def _below(
-    taxonomy: Taxonomy, root: int, by_key: Callable[[int], tuple[int, int]]
-) -> list[tuple[int, bool]]:
-    found = []
-    for child in sorted(taxonomy.children(taxonomy.names[root]), key=by_key):
-        found.append((child, True))
-        found.extend(_below(taxonomy, child, by_key))
     return found

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PyQt6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, pyqtSignal
+from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QEnterEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import QAbstractButton, QSizePolicy, QToolButton, QWidget
 
 from labeler.window.widgets import theme
+from labeler.window.widgets.parts import show_checked
 from model.taxonomy.taxonomy import Class
 
 HEIGHT = (36, 50)
@@ -60,7 +61,7 @@ class ClassRow(QAbstractButton):
         self.eye.setAccessibleName(f"Heatmap of {kind.name}")
         self.eye.setToolTip(f"Heatmap of {kind.name} on the pattern")
         self.eye.setStyleSheet("padding: 0; min-height: 0;")
-        self.eye.clicked.connect(self.eye_clicked)
+        self.eye.toggled.connect(lambda on: self.eye_clicked.emit())  # however it is pressed
         self.eye.hide()
         self.apply_theme()
         self.stand(RowState())
@@ -79,9 +80,8 @@ class ClassRow(QAbstractButton):
         """Show another standing."""
         self.standing = standing
         self.eye.setVisible(standing.probability is not None and standing.has_heat)
-        self.eye.setChecked(standing.heat)
-        with QSignalBlocker(self):
-            self.setChecked(self._is_on())
+        show_checked(self.eye, standing.heat)
+        show_checked(self, self._is_on())
         self.apply_theme()
         said = standing.mark + ", suggested" * standing.suggested
         if standing.probability is not None:

@@ -50,7 +50,7 @@ class ShotCard(QFrame):
         self._back = QTimer(self)
         self._back.setSingleShot(True)
         self._back.setInterval(EXPLAINED_MS)
-        self._back.timeout.connect(lambda: self.explain(None))
+        self._back.timeout.connect(self._end_explaining)
         for signal in (session.cursor.shot_changed, session.labels.labels_changed):
             signal.connect(self._end_explaining)
         self._picture = Schematic(72)

@@ -81,11 +81,10 @@ class VotesCard(QFrame):
         """Classes of a label set; those that not everybody gives are marked with a point."""
         taxonomy = self.session.labels.taxonomy
         names = []
-        for c in range(len(taxonomy)):
-            if present >> c & 1:
-                alike = all((o | ~decided) >> c & 1 for o, decided in others)
-                name = taxonomy.names[c].replace(" ", "\u00a0")
-                names.append(name if alike else f"•\u00a0{name}")
+        for c in taxonomy.present(taxonomy.unpack(present)):
+            alike = all((o | ~decided) >> c & 1 for o, decided in others)
+            name = taxonomy.names[c].replace(" ", "\u00a0")
+            names.append(name if alike else f"•\u00a0{name}")
         return ", ".join(names) or "no class"
 
     def _line(self, k: int, name: str, words: str, present: int | None, known: int) -> None:

@@ -221,8 +221,8 @@ class ShotDelegate(QStyledItemDelegate):
 
         Where not all have room, the last place says how many more there are.
         """
-        labels = self.session.labelling.labels(row)
-        shown = np.flatnonzero(labels & ~self.session.labels.taxonomy.implied(labels))
+        labels, taxonomy = self.session.labelling.labels(row), self.session.labels.taxonomy
+        shown = taxonomy.present(labels & ~taxonomy.implied(labels))
         room = max(int((where.width() + CHIP_STEP - CHIP) // CHIP_STEP), 1)
         painted = shown if len(shown) <= room else shown[: room - 1]
         size = self.parent().font().pointSizeF()  # type: ignore[union-attr]
@@ -230,7 +230,7 @@ class ShotDelegate(QStyledItemDelegate):
         left = where.left()
         mine = not self.session.labelling.from_file(row)
         for c in painted:
-            kind = self.session.labels.taxonomy.classes[c]
+            kind = taxonomy.classes[c]
             chip = QRectF(left, where.top() + 1, CHIP, CHIP)
             painter.setPen(QPen(theme.colour("edge"), 1))
             painter.setBrush(theme.colour("button") if mine else Qt.BrushStyle.NoBrush)
