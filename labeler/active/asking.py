@@ -69,7 +69,7 @@ def _ground(project: Project, table: ShotTable, unseen: bool = False) -> Ground:
     """That of the run in use, else what the shipped network has read; the other way round where a
     network is wanted that has `unseen` the labels.
     """
-    ground = grounds.of_cache(0, project.taxonomy, table, project.folder)
+    ground = grounds.of_cache(0, project, table)
     share = grounds.share_there(ground.parts)
     if project.current_run is not None and not (unseen and share == 1):
         predictions = project.run_folder(project.current_run) / PREDICTIONS

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from labeler.active.messages import Ground
 from labeler.project.folder import CACHE
+from labeler.project.preparation import preparation_of
+from labeler.project.project import Project
 from model.errors import InputError, counted
 from model.prediction import embedding_file as embedding_parts
 from model.prediction.embedding_file import Part
@@ -33,11 +35,17 @@ def of_run(number: int, taxonomy: Taxonomy, n: int, predictions: Path) -> Ground
     return Ground(number, taxonomy, n, predictions.parent, predictions)
 
 
-def of_cache(number: int, taxonomy: Taxonomy, table: ShotTable, folder: Path) -> Ground:
-    """What the shipped network has read so far, all of it or some parts."""
-    network = shipped_network()
-    parts = embedding_parts.parts_of(table, network, folder / CACHE)
-    return Ground(number, taxonomy, len(table), network, None, tuple(parts))
+def of_cache(number: int, project: Project, table: ShotTable) -> Ground:
+    """What the shipped network has read so far of the shots as the project prepares them, all of it
+    or some parts."""
+    parts = parts_of(project, table)
+    return Ground(number, project.taxonomy, len(table), shipped_network(), None, tuple(parts))
+
+
+def parts_of(project: Project, table: ShotTable) -> list[Part]:
+    """Where the shipped network's embeddings of a project's shots lie, or will lie."""
+    cache, steps = project.folder / CACHE, preparation_of(project)
+    return embedding_parts.parts_of(table, shipped_network(), cache, preparation=steps)
 
 
 def share_there(parts: tuple[Part, ...]) -> float:

@@ -21,11 +21,12 @@ import numpy.typing as npt
 from labeler.active import embeddings as grounds
 from labeler.active.messages import Ground
 from labeler.project.folder import CACHE
+from labeler.project.preparation import preparation_of
 from labeler.project.project import Project
 from model.errors import counted
 from model.events import Event, event
 from model.output_files import explained, write_arrays
-from model.prediction.embedding_file import network_key
+from model.prediction.embedding_file import key_of
 from model.runs.folder import PREDICTIONS
 
 Floats = npt.NDArray[np.float32]
@@ -65,7 +66,7 @@ def plain(places: Floats) -> ShotMap:
 def path_of(folder: Path, ground: Ground) -> Path:
     """Where the map on these embeddings lies, or will lie."""
     if ground.predictions is None:
-        key = network_key(ground.network)
+        key = key_of(ground.parts)
     else:
         about = ground.predictions.stat()
         key = f"{ground.network.name}-{about.st_size:x}-{about.st_mtime_ns:x}"
@@ -115,7 +116,7 @@ def ground_of(project: Project) -> Ground:
         path = Path(project.run_folder(number)) / PREDICTIONS
         if path.is_file():
             return grounds.of_run(1, project.taxonomy, project.n_shots, path)
-    return grounds.of_cache(1, project.taxonomy, project.shot_table(), project.folder)
+    return grounds.of_cache(1, project, project.shot_table())
 
 
 def make_map(project: Project, seed: int, stop: Callable[[], bool]) -> Iterator[Event]:
@@ -128,8 +129,9 @@ def make_map(project: Project, seed: int, stop: Callable[[], bool]) -> Iterator[
     if ground.predictions is None and grounds.share_there(ground.parts) < 1:
         from model.prediction.embedding import embed
 
-        cache = project.folder / CACHE
-        for item in embed(project.shot_table(), ground.network, cache, stop=stop):
+        cache, prepared = project.folder / CACHE, preparation_of(project)
+        table = project.shot_table()
+        for item in embed(table, ground.network, cache, stop=stop, preparation=prepared):
             if item["event"] in ("failed", "cancelled"):
                 yield item
                 return

@@ -159,13 +159,15 @@ def _run(args: argparse.Namespace, work: Any) -> int:
 
 def _embedding(args: argparse.Namespace, stop: Any) -> Iterator[Event]:
     from labeler.active.embeddings import shipped_network
+    from labeler.project.preparation import preparation_of
     from labeler.project.project import Project
     from model.prediction.embedding import embed
 
     with Project.open(args.project) as project:
         table, cache = project.shot_table(), project.folder / CACHE
         network = project.run_given(args.network) if args.network else shipped_network()
-    yield from embed(table, network, cache, stop=stop, engine=args.engine)
+        steps = None if args.network else preparation_of(project)
+    yield from embed(table, network, cache, stop=stop, engine=args.engine, preparation=steps)
 
 
 def _mapping(args: argparse.Namespace, stop: Any) -> Iterator[Event]:

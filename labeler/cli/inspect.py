@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from labeler.cli.output import PlainConsole, add_output_options, count, follow, print_json, seed
 from labeler.cli.targets import is_project, run_for, table_of_project
 from labeler.jobs.child import listen
-from labeler.project.folder import CACHE, has_database
+from labeler.project.folder import has_database
 from model.errors import InputError, counted
 from model.events import Event, event
 from model.heatmaps.forms import HEAT_FORMS
@@ -354,7 +354,8 @@ def _embeddings(
     """
     import h5py
 
-    from labeler.active.embeddings import shipped_network
+    from labeler.active.embeddings import parts_of, shipped_network
+    from labeler.project.project import Project
     from model.prediction import embedding_file as embedding_parts
     from model.prediction.predict import predict
 
@@ -364,8 +365,8 @@ def _embeddings(
     else:
         run, whose = shipped_network(), BACKBONE
         if is_project(args.target):
-            cache = args.target if args.target.is_dir() else args.target.parent
-            parts = embedding_parts.parts_of(table, run, cache / CACHE)
+            with Project.open(args.target) as project:
+                cache, parts = project.folder, parts_of(project, table)
             found = (
                 embedding_parts.read(parts, len(table)) if all(p.is_there for p in parts) else None
             )

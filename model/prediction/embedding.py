@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from model.events import Event, event
 from model.prediction import embedding_file as embedding_parts
 from model.prediction import inference
 from model.prediction.embedding_file import PART, Part
+from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.shots.table import ShotTable
 
@@ -33,22 +35,25 @@ def embed(
     stop: Callable[[], bool] = lambda: False,
     engine: str = "auto",
     size: int = PART,
+    preparation: Preparation | None = None,
 ) -> Iterator[Event]:
     """Embed every shot of the table by the network of a run folder or backbone.
 
+    preparation: what is done to every shot first, for a network that learnt without any; None:
+    what the network learnt with.
     Yields `note`, `progress`, a `part` (first, stop) for each part that is new on disk, and last
     `finished` (shots, unreadable, seconds), `cancelled` or `failed`. Parts that are there already
     are kept as they are.
     """
     started = time.monotonic()
     try:
-        parts = embedding_parts.parts_of(table, network, cache, size)
+        parts = embedding_parts.parts_of(table, network, cache, size, preparation)
         missing = [part for part in parts if not part.is_there]
         done = len(table) - sum(part.stop - part.first for part in missing)
         yield event("progress", what="reading all shots", done=done, total=len(table))
         unreadable = 0
         if missing:
-            reader = _Reader(table, network, engine)
+            reader = _Reader(table, network, engine, preparation)
             yield event("note", level="info", text=reader.line)
             for part in missing:
                 for so_far in reader.read(part, stop):
@@ -70,8 +75,14 @@ def embed(
 class _Reader:
     """The network and its engine; `found` (n, D) is the last part, None where it was stopped."""
 
-    def __init__(self, table: ShotTable, folder: Path, engine: str) -> None:
+    def __init__(
+        self, table: ShotTable, folder: Path, engine: str, preparation: Preparation | None
+    ) -> None:
         network, about = checkpoint.load(folder)
+        if preparation is not None:
+            about = replace(
+                about, preprocessing=replace(about.preprocessing, preparation=preparation)
+            )
         checkpoint.check_kind(about, table.sources)
         side = about.preprocessing.size
         self._engine, self.line = inference.choose(network, (about.channels, side, side), engine)
@@ -99,7 +110,7 @@ class _Reader:
                     return
                 places.append(row - part.first)
                 scale = self._scales[self._table.source_of[row]]
-                pixels.append(self._apply(counts, mask, None, scale))
+                pixels.append(self._apply(counts, mask, self._table.geometry(row), scale))
                 if len(places) == self._engine.batch:
                     rows.append(np.array(places, np.int64))
                     yield np.stack(pixels)

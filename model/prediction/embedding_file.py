@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,11 @@ import numpy.typing as npt
 
 from model.errors import InputError, parsed_json, text_of
 from model.output_files import explained, written_whole
+from model.preprocessing.preparation import Preparation
 from model.runs.folder import DESCRIPTION
 from model.shots.table import ShotTable
 
+_FOLDER = "embeddings-"
 PART = 2048
 """Shots of a part."""
 Halves = npt.NDArray[np.float16]
@@ -38,12 +41,19 @@ class Part:
         return self.path.is_file()
 
 
-def parts_of(table: ShotTable, network: Path, cache: Path, size: int = PART) -> list[Part]:
-    """The parts of all shots of a table, in order, in their folder below `cache`.
+def parts_of(
+    table: ShotTable,
+    network: Path,
+    cache: Path,
+    size: int = PART,
+    preparation: Preparation | None = None,
+) -> list[Part]:
+    """The parts of all shots of a table, in order, in their folder below `cache`; `preparation` as
+    in `embedding.embed`.
 
     Raises InputError for a folder without a network.
     """
-    folder = cache / f"embeddings-{network_key(network)}"
+    folder = cache / f"{_FOLDER}{network_key(network, preparation)}"
     files = [info.fingerprint.encode() for info in table.sources]
     found = []
     for first in range(0, len(table), size):
@@ -58,13 +68,20 @@ def parts_of(table: ShotTable, network: Path, cache: Path, size: int = PART) -> 
     return found
 
 
-def network_key(network: Path) -> str:
+def key_of(parts: Sequence[Part]) -> str:
+    """The `network_key` of parts; '' of none."""
+    return parts[0].path.parent.name.removeprefix(_FOLDER) if parts else ""
+
+
+def network_key(network: Path, preparation: Preparation | None = None) -> str:
     """A few letters that stand for the weights of a run folder or backbone, and for what is done to
     shots before they go in."""
     try:
         about = parsed_json(text_of(network / DESCRIPTION), network / DESCRIPTION)
-        decides = json.dumps([about["sha256"], about.get("preprocessing")], sort_keys=True)
-        return hashlib.sha256(decides.encode()).hexdigest()[:12]
+        decides = [about["sha256"], about.get("preprocessing")]
+        if preparation is not None and preparation.any:
+            decides.append(preparation.to_dict())
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
     except (InputError, KeyError, TypeError) as error:
         mend = "Choose the folder of a finished run."
         raise InputError(f"holds no trained network ({error})", file=network, mend=mend) from error

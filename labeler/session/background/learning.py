@@ -139,6 +139,11 @@ class Learning(SessionPart):
             self.trouble = str(error)
         self.changed.emit()
 
+    def prepare_again(self) -> None:
+        """The project prepares its shots in another way: before the first run, read them again."""
+        if self.predictions.run is None:
+            self.follow()
+
     def _begin_project(self, opened: Opened) -> None:
         run = self.predictions.run
         if run is not None:
@@ -154,7 +159,7 @@ class Learning(SessionPart):
 
     def _stand_on_cache(self, opened: Opened) -> bool:
         """Learn on what the shipped network has read so far; True where that is everything."""
-        ground = embeddings.of_cache(self._next(), opened.taxonomy, opened.table, opened.folder)
+        ground = embeddings.of_cache(self._next(), opened.project, opened.table)
         share = embeddings.share_there(ground.parts)
         if share > self._share:
             self._share = share

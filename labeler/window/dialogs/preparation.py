@@ -150,6 +150,7 @@ class PreparationDialog(QDialog):
         if ok and last.get("event") != "cancelled":
             self.session.noted.emit("info", message)
             self.session.shots.prepare_again()
+            self.session.learning.prepare_again()
             self.accept()
         elif not ok:
             self.trouble.setText(message)

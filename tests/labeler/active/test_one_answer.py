@@ -50,7 +50,8 @@ def week(tmp_path_factory):
 def learnt(folder, table, rows, labels):
     """What the window shows after these labels."""
     server = InstantServer()
-    ground = of_cache(1, table.taxonomy, table, folder / "week")
+    with Project.open(folder / "week") as project:
+        ground = of_cache(1, project, table)
     assert server.answer("ground", ground) is None
     none = np.zeros(0, np.int64)
     found = server.answer("learn", Lesson(1, rows, table.taxonomy.pack(labels), none))

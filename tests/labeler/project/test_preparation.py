@@ -8,6 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
+from labeler.active import embeddings
+from labeler.active.map import path_of as map_path_of
 from labeler.cli import main
 from labeler.project.preparation import preparation_of, prepare_project
 from labeler.project.project import Project
@@ -297,6 +299,22 @@ def test_maps_and_patterns_do_not_train_together(tmp_path, maps, recipe, capsys)
     assert "maps.h5: holds correlation maps, and others of these files hold patterns" in said.err
 
 
+def test_before_the_first_run_the_shipped_network_reads_shots_as_they_are_prepared(project, capsys):
+    found = []
+    for steps in (None, Preparation(stray_light="smooth", degree=2)):
+        with Project.open(project) as opened:
+            if steps is not None:
+                list(prepare_project(opened, steps))
+            ground = embeddings.of_cache(1, opened, opened.shot_table())
+        assert embeddings.share_there(ground.parts) == 0  # what was read otherwise is not taken
+        assert call(capsys, "embed", project, "--engine", "torch")[0] == 0
+        assert embeddings.share_there(ground.parts) == 1
+        found.append((embeddings.embeddings(ground).astype(float), map_path_of(project, ground)))
+    (raw, map_of_raw), (prepared, map_of_prepared) = found
+    assert np.abs(raw - prepared).max() > 0.01
+    assert map_of_raw != map_of_prepared
+
+
 # -- the dialog ------------------------------------------------------------------------------------
 
 
@@ -330,14 +348,18 @@ def test_the_dialog_shows_what_is_on_and_asks_for_what_is_chosen(qapp, project):
     session.close()
 
 
-def test_the_dialog_sets_the_steps_and_tells_the_session(dialog, qtbot, project):
-    told = []
+def test_the_dialog_sets_the_steps_and_tells_session_and_suggestions(
+    dialog, qtbot, project, monkeypatch
+):
+    told, again = [], []
+    monkeypatch.setattr(dialog.session.learning, "follow", lambda: again.append(1))
     dialog.session.noted.connect(lambda level, text: told.append((level, text)))
     dialog.flat.setChecked(True)
     with qtbot.waitSignal(dialog.accepted):
         dialog.start()
     assert told == [("info", "Preparation: flat detector. The next training uses it.")]
     assert preparation_of(dialog.session.opened.project) == Preparation(flat_detector=True)
+    assert again == [1]
 
 
 def test_without_geometry_the_flat_detector_cannot_be_chosen(qapp, tmp_path):
