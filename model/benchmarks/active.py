@@ -47,7 +47,7 @@ class LabellingStudy:
     most: int = 1500
     """Labels at the end of every curve, where there are so many shots."""
     share: float = 0.3
-    """Part of the shots that judges and is never asked for."""
+    """Part of the evaluation shotss and is never asked for."""
 
 
 def run(

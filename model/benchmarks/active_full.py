@@ -46,7 +46,7 @@ class TrainingBudget:
     """Shots that it sees, repeats counted."""
     seeds: int = 1
     share: float = 0.15
-    """Part of the shots that judges, as in the paper."""
+    """Part of the evaluation shotss, as in the paper."""
 
     def of(self, name: str, shots: int) -> Recipe:
         """A named recipe at this budget: its schedule keeps its shape, five evaluations."""

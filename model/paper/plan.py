@@ -258,7 +258,7 @@ class Planner:
             5,
             "The size of the training set",
             "how many of the training shots are used, drawn uniformly; smaller sets lie within "
-            "larger ones, and the shots that judge stay the same",
+            "larger ones, and the evaluation shots stay the same",
             f"{self._held()}; ResNet-18 with α = 0.2. Fewer shots at the same number of epochs "
             "also mean fewer steps, as in the paper",
             tuple(rows),

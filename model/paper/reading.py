@@ -3,7 +3,7 @@
 - best epoch: one evaluation is chosen, that with the greatest macro F1 on the evaluation shots (the
   first of equals), and all numbers are of it;
 - maximum: each number is the greatest of all evaluations on its own, as the paper reports.
-Both choose on the shots that judge, so both flatter; the second one more.
+Both choose on the evaluation shots, so both flatter; the second one more.
 """
 
 from __future__ import annotations

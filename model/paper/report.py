@@ -136,7 +136,7 @@ READINGS = (
     "Every number stands beside the paper's. Best: the evaluation with the greatest macro F1 is "
     "chosen, and all numbers are of that epoch. Max: each number is the greatest of all "
     "evaluations on its own, as the paper reports, so that two of them can be of different "
-    "epochs. Both are chosen on the shots that judge and so flatter. ± is the standard deviation "
+    "epochs. Both are chosen on the evaluation shots and so flatter. ± is the standard deviation "
     "over the seeds, each with a split and first weights of its own. Accuracy, precision and "
     "recall are over all label cells; macro F1 and AP (average precision) are means over the "
     "classes that occur, rare F1 over the seven rare ones (all but Spherical/Oblate, Round, "

@@ -50,14 +50,14 @@ def embed(
         parts = embedding_parts.parts_of(table, network, cache, size, preparation)
         missing = [part for part in parts if not part.is_there]
         done = len(table) - sum(part.stop - part.first for part in missing)
-        yield event("progress", what="reading all shots", done=done, total=len(table))
+        yield event("progress", what="predicting all shots", done=done, total=len(table))
         unreadable = 0
         if missing:
             reader = _Reader(table, network, engine, preparation)
             yield event("note", level="info", text=reader.line)
             for part in missing:
                 for so_far in reader.read(part, stop):
-                    yield event("progress", what="reading all shots", done=done + so_far,
+                    yield event("progress", what="predicting all shots", done=done + so_far,
                                 total=len(table))  # fmt: skip
                 if reader.found is None:
                     yield event("cancelled", text="Stopped; what was read is kept.")

@@ -84,7 +84,7 @@ class TrainingData:
 
     def fill(self, cache: ShotCache) -> Iterator[tuple[int, int]]:
         """Reduce all used shots into the cache; yields (done, total). Drops unreadable shots, and
-        copies of shots that judge from those that train."""
+        copies of evaluation shots from those that train."""
         used, self.cache = self.used, cache
         for done in cache.fill(self.table, used, self._note_unreadable):
             yield done, len(used)
@@ -106,7 +106,7 @@ class TrainingData:
         self._leave_out_copies()
 
     def _leave_out_copies(self) -> None:
-        """Do not train or tune on copies of shots that judge, as in a file of chosen shots beside
+        """Do not train or tune on copies of evaluation shots, as in a file of chosen shots beside
         the one that they were taken from. Pictures without any contrast are alike, not copies."""
         rows = np.concatenate([self.training, self.tuning])
         hashes = self.hashes(rows)
@@ -124,7 +124,7 @@ class TrainingData:
         self.training, self.tuning = left, np.setdiff1d(self.tuning, copies)
         self.notes.append(
             f"Left out {_shots(len(copies))} of those that train: the same counts are among the"
-            " shots that judge."
+            " evaluation shots."
         )
 
     def _note_unreadable(self, row: int, error: InputError) -> None:

@@ -55,7 +55,7 @@ foreign shots .48, else .60); with the latter it won (.66, frozen .55)."""
 _ABSENT = -5.0
 """Logit of a class that a network does not find."""
 FLATTERED = (
-    "The epoch that is best on the shots that judge is kept, as in the paper: its scores flatter."
+    "The epoch that is best on the evaluation shots is kept, as in the paper: its scores flatter."
 )
 LOST = (
     "Another process of this training ended or does not answer. The network so far is kept in "

@@ -13,6 +13,7 @@ import numpy as np
 from labeler.project.folder import has_database
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
+from labeler.session.opened import PLACE
 from model.errors import InputError
 from model.events import Event, event
 from model.shots.table import open_source
@@ -21,6 +22,8 @@ SHOTS = 480
 SEED = 7
 TO_DO = 0.15
 """Share of the shots, the last ones, that the demo leaves without labels."""
+LIT = 50
+"""Counts well above the noise of the simulated detector."""
 LABELLER = "simulation"
 """Annotator of the labels that come with the demo."""
 
@@ -64,6 +67,7 @@ def make(
                 return
     with Project.create(folder, [source], labels=False) as project:
         _label(project, source)
+        project.store.set_meta(PLACE, {"row": _brightest(source, round(shots * (1 - TO_DO)))})
     yield event("finished", project=str(folder), shots_file=str(source))
 
 
@@ -73,6 +77,15 @@ def _fits(source: Path, shots: int) -> bool:
         return False
     with open_source(source) as found:
         return found.info.n_shots == shots
+
+
+def _brightest(source: Path, first: int) -> int:
+    """Of the first shots, the one with light on most of its pixels: what the demo opens on."""
+    with open_source(source) as found:
+        mask = found.mask(0)
+        good = np.ones(found.info.shape, bool) if mask is None else mask
+        lit = [int((found.read(k) > LIT)[good].sum()) for k in range(max(first, 1))]  # type: ignore[operator]
+    return int(np.argmax(lit))
 
 
 def _label(project: Project, source: Path) -> None:

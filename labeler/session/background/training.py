@@ -160,7 +160,7 @@ class Training(SessionPart):
             return
         self.number, self._wants_use = number, True
         arguments = ["predict", str(project.folder), "--run", str(folder)]
-        self._launch(arguments, folder / "predict-stderr.log", "reading all shots")
+        self._launch(arguments, folder / "predict-stderr.log", "predicting all shots")
 
     def run_before(self) -> int | None:
         """The run that was in use before the present one, if it can be used again."""

@@ -115,7 +115,7 @@ TABLE: tuple[Command, ...] = (
         state=lambda w: w.centre_shown,
     ),
     _physics("profile", "Radial profile", "R"),
-    _physics("unwrap", "Shot over radius and angle", "W"),
+    _physics("unwrap", "Polar unwrap", "W"),
     _physics("symmetry", "Point symmetry", "T"),
     _physics("correlation", "Correlation map", "V"),
     _physics("beside", "Physics beside the pattern", "Shift+R"),

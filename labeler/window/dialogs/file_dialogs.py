@@ -13,7 +13,15 @@ from pathlib import Path
 
 from PyQt6.QtCore import QFileInfo
 from PyQt6.QtGui import QIcon
-from PyQt6.QtWidgets import QApplication, QFileDialog, QFileIconProvider, QStyle, QWidget
+from PyQt6.QtWidgets import (
+    QApplication,
+    QDialogButtonBox,
+    QFileDialog,
+    QFileIconProvider,
+    QPushButton,
+    QStyle,
+    QWidget,
+)
 
 from labeler.project.folder import is_project_folder
 
@@ -81,11 +89,41 @@ def _answer(made: QFileDialog, title: str) -> list[Path]:
         made.deleteLater()
 
 
-def ask_files(host: QWidget | None, title: str, filters: str, start: str = "") -> list[Path]:
-    """Existing files; none where the person thought better of it."""
-    made = dialog(host, title, start, filters)
+def ask_shots(host: QWidget | None, title: str, filters: str) -> list[Path]:
+    """Existing files of shots, or the folder of a run; none where the person thought better of
+    it."""
+    made = dialog(host, title, "", filters)
     made.setFileMode(QFileDialog.FileMode.ExistingFiles)
-    return _answer(made, title)
+    folder: list[Path] = []
+    offer_folder(made, folder)
+    chosen = _answer(made, title) or folder
+    if folder:
+        _last[title] = str(folder[0].parent)
+    return chosen
+
+
+def offer_folder(made: QFileDialog, folder: list[Path]) -> QPushButton:
+    """A button that ends the dialog with the folder that is marked, or else the one shown.
+
+    For runs, stores and pictures that are opened as a folder: Open would only go into it.
+    """
+    buttons = made.findChild(QDialogButtonBox)
+    assert buttons is not None
+    button = buttons.addButton("Open folder of a run", QDialogButtonBox.ButtonRole.ActionRole)
+    assert button is not None
+    button.setAutoDefault(False)
+    button.setToolTip("Opens the marked folder, or else the one shown, as one file of shots")
+    marked = [made.directory().absolutePath()]
+    made.currentChanged.connect(lambda path: marked.__setitem__(0, path))
+    made.directoryEntered.connect(lambda path: marked.__setitem__(0, path))
+
+    def take() -> None:
+        path = Path(marked[0])
+        folder.append(path if path.is_dir() else path.parent)
+        made.reject()
+
+    button.clicked.connect(take)
+    return button
 
 
 def ask_file(host: QWidget | None, title: str, filters: str = "", start: str = "") -> Path | None:

@@ -28,7 +28,9 @@ from labeler.window.widgets import theme
 from labeler.window.widgets.parts import beside, foot, label
 from model.errors import InputError, counted
 from model.shots.child import FileReader
+from model.shots.layouts.geometry import with_options
 from model.shots.look import Look, look_here
+from model.shots.sources import SourceInfo
 
 KINDS = "*.h5 *.hdf5 *.cxi *.nxs *.hdf *.tif *.tiff *.edf *.cbf *.npy *.png *.lst *.emc *.tiled"
 SHOT_FILES = f"Shots ({KINDS});;All files (*)"
@@ -109,6 +111,7 @@ class NewProject(QDialog):
         self.folder: Path | None = None
         self._maker: Maker | None = None
         self._look: LookInside | None = None
+        self._found = ""
         first = self.files[0]
         more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
         self.place = QLineEdit(str(free_folder(first)))
@@ -131,6 +134,8 @@ class NewProject(QDialog):
         self.opens = label(role="muted", wrap=True)
         self.opens.hide()
         self.dataset.setAccessibleName("Dataset of the shots")
+        self.modules = ModuleFields(self.files[0], self)
+        self.modules.hide()
         self.labels = QCheckBox("Take the labels that the files carry")
         self.labels.setChecked(True)
         self.person = QLineEdit(login())
@@ -145,6 +150,7 @@ class NewProject(QDialog):
         form.addRow(label("Shots", "muted"), label(f"{first.name}{more}"))
         form.addRow(label("Dataset", "muted"), self.dataset)
         form.addRow("", self.opens)
+        form.addRow("", self.modules)
         form.addRow("", self.labels)
         form.addRow(label("Folder", "muted"), beside(self.place, browse))
         form.addRow(label("Classes", "muted"), beside(self.taxonomy, own))
@@ -179,7 +185,7 @@ class NewProject(QDialog):
         chosen, person = self.taxonomy.currentText(), self.person.text().strip()
         taxonomy = None if chosen == BY_FILES else chosen
         one_each = self.one_each.isChecked()
-        dataset = self._named() or None
+        dataset = self.modules.behind(self._named(), self._found) or None
         order = (folder, self.files, taxonomy, person, one_each, self)
         self._maker = Maker(*order, dataset, one_each or self.labels.isChecked())
         self._maker.advanced.connect(self._advance)
@@ -209,6 +215,8 @@ class NewProject(QDialog):
             self.opens.setText(f"Choose a dataset: {found.refused}")
         else:
             info = found.opened
+            self._found = info.dataset
+            self.modules.offer(info)
             y, x = info.shape
             size = f"{counted(info.n_shots, 'shot')} of {y} × {x}"
             self.opens.setText(f"Opens {info.dataset}: {size}, unless you choose another.")
@@ -258,6 +266,51 @@ class NewProject(QDialog):
         if chosen:
             self.taxonomy.addItem(str(chosen))
             self.taxonomy.setCurrentText(str(chosen))
+
+
+class ModuleFields(QWidget):
+    """How detector modules are put together, and which pulses of each train of a European XFEL run
+    are taken; offered where the file has such."""
+
+    def __init__(self, file: Path, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.geometry_file, self.pulses = QLineEdit(), QLineEdit()
+        self.geometry_file.setPlaceholderText("modules one above the other; or a .geom file")
+        self.geometry_file.setAccessibleName("Geometry of the modules")
+        self.pulses.setPlaceholderText("all; or first:last:step, as 0:64:2")
+        self.pulses.setAccessibleName("Pulses of each train")
+        choose = QPushButton("From file…")
+        choose.setAutoDefault(False)
+        choose.clicked.connect(lambda: self._ask(file))
+        self._pulses_name = label("Pulses", "muted")
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow(label("Geometry", "muted"), beside(self.geometry_file, choose))
+        form.addRow(self._pulses_name, self.pulses)
+
+    def offer(self, info: SourceInfo) -> None:
+        """Show what makes sense for a file."""
+        runs = info.layout == EXDF
+        self.setVisible(runs or any("detector modules" in note for note in info.notes))
+        for widget in (self.pulses, self._pulses_name):
+            widget.setVisible(runs)
+
+    def behind(self, dataset: str, found: str) -> str:
+        """The dataset, or else the one found, with what is typed; as given where nothing is."""
+        given = {"geometry": self.geometry_file.text(), "pulses": self.pulses.text()}
+        options = {name: text.strip() for name, text in given.items() if text.strip()}
+        name = (dataset or found).partition("?")[0]
+        return with_options(name, options) if name and options else dataset
+
+    def _ask(self, file: Path) -> None:
+        kinds = "CrystFEL geometry (*.geom);;All files (*)"
+        chosen = file_dialogs.ask_file(self, "Geometry of the modules", kinds, str(file.parent))
+        if chosen is not None:
+            self.geometry_file.setText(str(chosen))
+
+
+EXDF = "exdf"
+"""The layout of runs of European XFEL."""
 
 
 def free_folder(file: Path) -> Path:

@@ -68,7 +68,7 @@ class ProjectFiles:
         from labeler.window.dialogs.new_project import SHOT_FILES, NewProject
 
         if not files:
-            files = file_dialogs.ask_files(self.host, "Files of shots", SHOT_FILES)
+            files = file_dialogs.ask_shots(self.host, "Files of shots", SHOT_FILES)
         if files:
             dialog = NewProject(files, self.host)
             if dialog.exec() and dialog.folder is not None:
@@ -78,11 +78,10 @@ class ProjectFiles:
             dialog.deleteLater()
 
     def choose_source(self) -> None:
-        """Ask for one more file of shots and add it to the project."""
+        """Ask for more files of shots, or the folder of a run, and add them to the project."""
         from labeler.window.dialogs.new_project import SHOT_FILES
 
-        chosen = file_dialogs.ask_file(self.host, "Add a file of shots", SHOT_FILES)
-        if chosen is not None:
+        for chosen in file_dialogs.ask_shots(self.host, "Add a file of shots", SHOT_FILES):
             self.add_source(chosen)
 
     def add_source(self, path: Path) -> None:

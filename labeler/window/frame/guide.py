@@ -58,7 +58,7 @@ class GuideStep:
 STEPS = (
     GuideStep(
         "Find a shot to decide",
-        "Most shots of the demo have labels already. Press U: it goes to the next undecided shot.",
+        "Press U: it goes to the next undecided shot.",
         lambda then, now: now.row >= 0 and not now.decided,
     ),
     GuideStep(

@@ -289,7 +289,7 @@ def outcome_in_words(outcome: Outcome) -> str:
         return f"{name} failed: {outcome.message}"
     change = outcome.change
     if outcome.old is None or change is None:
-        used = "is in use" if outcome.run.is_usable else "is kept, but has not read all shots"
+        used = "is in use" if outcome.run.is_usable else "is kept, but has not predicted all shots"
         score = f"macro F1 {share(outcome.run.metrics.get(MACRO))}"
         return " · ".join(part for part in (f"{name} {used}", score, outcome.message) if part)
     parts = [name]

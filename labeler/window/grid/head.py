@@ -92,7 +92,7 @@ class GridHead(QFrame):
         for what, text in (
             ("select:all", "All shown\tCtrl+A"),
             ("select:none", "None\tEsc"),
-            ("select:others", "The others"),
+            ("select:others", "Invert selection\tCtrl+I"),
         ):
             action = QAction(text, menu)
             action.triggered.connect(lambda _, what=what: self.select_requested.emit(what))

@@ -16,7 +16,7 @@ from labeler.project.history import HistoryLine, in_lines
 from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import tool
-from labeler.window.widgets.parts import label, when
+from labeler.window.widgets.parts import exactly, label, minutes, when
 from model.errors import InputError
 
 WIDTH, MARGIN = 320, 12
@@ -63,6 +63,7 @@ class HistoryPane(QFrame):
         session.labels.labels_changed.connect(lambda rows: self.refresh())
         session.other_windows.others_changed.connect(lambda who, rows: self.refresh())
         session.project_changed.connect(self.refresh)
+        minutes().passed.connect(self.refresh)
         host.installEventFilter(self)
         self._place()
 
@@ -122,7 +123,7 @@ def _entry(line: HistoryLine) -> QWidget:
     column.setSpacing(1)
     column.addWidget(label(line.what, wrap=True))
     who_and_when = label(f"{line.who} · {when(line.time.timestamp())}", "muted", wrap=True)
-    who_and_when.setToolTip(f"{line.time.astimezone():%A %d %B %Y %H:%M:%S}")
+    who_and_when.setToolTip(exactly(line.time.timestamp()))
     column.addWidget(who_and_when)
     for text in (line.how, line.model, f"“{line.note}”" if line.note else ""):
         if text:

@@ -76,7 +76,7 @@ class ChangesPane(QWidget):
         place = self.session.labels.taxonomy.place
         self.table.classes.show_two(old.number, new.number, self.change, place)
         if self.change is None:
-            self.note.setText("They cannot be compared: one of them has not read all shots.")
+            self.note.setText("They cannot be compared: one of them has not predicted all shots.")
             return
         self.note.setText(f"On the {self.change.shots:,} evaluation shots, by the labels of today.")
 

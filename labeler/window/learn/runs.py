@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from labeler.runs.run_report import (
     RunReport,
 )
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import share, when
+from labeler.window.widgets.parts import exactly, minutes, share, when
 from model.metrics import bootstrap
 from model.networks.table import NETWORKS
 from model.runs.promotion import BETTER, OPEN, WORSE
@@ -66,8 +65,7 @@ def _took(run: RunReport) -> Cell:
 
 
 def _when(run: RunReport) -> Cell:
-    exact = f"{datetime.fromtimestamp(run.started):%A %d %B %Y %H:%M}" if run.started else ""
-    return when(run.started), exact
+    return when(run.started), exactly(run.started)
 
 
 COLUMNS: tuple[tuple[str, Callable[[RunReport], Cell]], ...] = (
@@ -190,6 +188,13 @@ class RunsTable(QTableView):
         assert selection is not None
         self._selection = selection
         selection.selectionChanged.connect(lambda *_: self.chosen_changed.emit())
+        minutes().passed.connect(self._say_times)
+
+    def _say_times(self) -> None:
+        """Times in words are of the moment at which they are painted."""
+        viewport = self.viewport()
+        if viewport is not None:
+            viewport.update()
 
     def show_runs(self, runs: list[RunReport], current: int | None) -> None:
         """Show other runs; those that were chosen stay so."""

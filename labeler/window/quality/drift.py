@@ -18,7 +18,7 @@ from labeler.window.quality.table import TextTable
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ChoiceField
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
-from labeler.window.widgets.parts import beside, label, share, when
+from labeler.window.widgets.parts import beside, dated, label, share
 from model.metrics.agreement import share_interval
 
 RATES = {"off": 0.0, "1 %": 0.01, "3 %": 0.03, "5 %": 0.05, "10 %": 0.1}
@@ -118,7 +118,7 @@ class DriftPage(Page):
                     f"{self.readings.rows[k] + 1:,}",
                     self._names(self.readings.first[k]),
                     self._names(self.readings.second[k]),
-                    when(self.readings.times[k]),
+                    dated(self.readings.times[k]),
                 )
                 for k in unlike
             ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import numpy as np
 from PyQt6 import sip
-from PyQt6.QtCore import QPointF, QSignalBlocker, QSize, Qt
+from PyQt6.QtCore import QObject, QPointF, QSignalBlocker, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import (
     QAbstractButton,
@@ -24,6 +25,9 @@ from PyQt6.QtWidgets import (
 
 from labeler.window.widgets import theme
 from labeler.window.widgets.manual import question_mark
+
+FRESH_MS = 20_000
+"""Times in words are written again this often."""
 
 
 def share(value: float | None) -> str:
@@ -49,6 +53,35 @@ def when(stamp: float, now: float | None = None) -> str:
     if days < 7:
         return f"yesterday {there:%H:%M}" if days == 1 else f"{there:%a %H:%M}"
     return f"{there.day} {there:%b %Y}"
+
+
+def dated(stamp: float) -> str:
+    """A time that cannot grow old, for tables that are kept."""
+    return f"{datetime.fromtimestamp(stamp):%d %b %Y %H:%M}" if stamp else "–"
+
+
+def exactly(stamp: float) -> str:
+    """The same time to the second, for whoever rests the mouse on it."""
+    return f"{datetime.fromtimestamp(stamp):%A %d %B %Y %H:%M:%S}" if stamp else ""
+
+
+class Minutes(QObject):
+    """Says every while that times in words may have grown old."""
+
+    passed = pyqtSignal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._timer = QTimer(self)
+        self._timer.setInterval(FRESH_MS)
+        self._timer.timeout.connect(self.passed)
+        self._timer.start()
+
+
+@cache
+def minutes() -> Minutes:
+    """The one of the program. Connect methods of widgets, which are forgotten with them."""
+    return Minutes()
 
 
 def set_role(widget: QWidget, role: str) -> None:

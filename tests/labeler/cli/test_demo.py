@@ -17,9 +17,12 @@ from labeler.cli.demo import tour
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.runs.offers import TrainingOrder
+from labeler.session.opened import PLACE
 from labeler.window.main_window import MainWindow
 from model.errors import InputError
+from model.shots.table import open_source
 from tests.helpers.waiting import PATIENCE_S
+from tests.helpers.window_parts import make_session
 
 SHOTS = 24
 
@@ -51,6 +54,19 @@ def test_most_shots_come_labelled_and_the_last_are_left_to_do(made):
         labelled = (merged.status & LABELLED) > 0
     assert labelled.sum() == round(SHOTS * (1 - demo.TO_DO))
     assert not labelled[-1]
+
+
+def test_it_opens_on_a_bright_labelled_shot(made):
+    folder, _ = made
+    with Project.open(folder) as project:
+        where = project.store.get_meta(PLACE)["row"]
+        assert project.merged_state().labelled[where]
+        with open_source(project.sources[0].path) as shots:
+            lit = [int((shots.read(k) > demo.LIT).sum()) for k in range(round(SHOTS * 0.85))]
+    session = make_session(folder)
+    assert session.cursor.row == where
+    session.close()
+    assert lit[where] > 2 * np.median(lit)
 
 
 def test_every_class_occurs_in_a_demo_of_the_usual_size(made):

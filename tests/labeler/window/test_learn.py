@@ -164,7 +164,7 @@ def test_runs_that_cannot_be_compared_say_why(shown):
 
     _, view = shown((0.5, 0.8), current=1, prepare=spoil)
     view.table.choose(1, 2)
-    assert "has not read all shots" in view.changes.note.text()
+    assert "has not predicted all shots" in view.changes.note.text()
     assert cells(view.changes.table) == []
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+from datetime import datetime
+
 import h5py
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
+from PyQt6.QtWidgets import QFileDialog
 
 from labeler.project.project import Project
-from labeler.window.dialogs.new_project import NewProject
+from labeler.window.dialogs import file_dialogs
+from labeler.window.dialogs.new_project import SHOT_FILES, NewProject
 from labeler.window.main_window import MainWindow
+from labeler.window.widgets import parts
 from model.preprocessing.display import levels_between
+from model.shots.look import look
 from tests.helpers.window_parts import make_project, make_session
 
 
@@ -105,3 +113,66 @@ def test_a_new_project_offers_the_datasets_of_the_file(qtbot, window, tmp_path):
         dialog.start()
     with Project.open(dialog.folder) as project:
         assert [(s.dataset, s.n_shots) for s in project.sources] == [("images", 4)]
+
+
+def test_a_file_dialog_opens_the_folder_of_a_run(qtbot, tmp_path):
+    run = tmp_path / "raw" / "r0012"
+    run.mkdir(parents=True)
+    (run / "RAW-R0012-AGIPD00-S00000.h5").touch()
+    for start, mark in ((run, ""), (tmp_path / "raw", "r0012")):
+        made = file_dialogs.dialog(None, "Files of shots", "", SHOT_FILES)
+        qtbot.addWidget(made)
+        made.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        made.setDirectory(str(start))
+        folder = []
+        button = file_dialogs.offer_folder(made, folder)
+        made.show()
+        if mark:
+            made.currentChanged.emit(str(start / mark))
+        assert button.isVisibleTo(made)
+        button.click()
+        assert folder == [run]
+        assert not made.isVisible()
+
+
+def test_modules_get_a_geometry_and_runs_of_the_xfel_pulses_where_they_have_such(
+    qtbot, window, tmp_path
+):
+    with h5py.File(tmp_path / "modules.h5", "w") as file:
+        file["images"] = np.ones((4, 8, 16, 32), np.uint16)
+    dialog = NewProject([tmp_path / "modules.h5"], window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitUntil(lambda: "Opens" in dialog.opens.text())
+    fields = dialog.modules
+    assert fields.geometry_file.isVisibleTo(dialog)
+    assert not fields.pulses.isVisibleTo(dialog)
+    assert fields.behind("", dialog._found) == ""
+    fields.geometry_file.setText("/data/agipd.geom")
+    assert fields.behind("", dialog._found) == "images?geometry=/data/agipd.geom"
+    fields.offer(replace(look(tmp_path / "modules.h5").opened, layout="exdf"))
+    assert fields.pulses.isVisibleTo(dialog)
+    fields.pulses.setText("0:64:2")
+    assert fields.behind("CAM", "") == "CAM?geometry=/data/agipd.geom&pulses=0:64:2"
+
+
+def test_a_plain_stack_has_no_fields_for_modules(qtbot, window, tmp_path):
+    with h5py.File(tmp_path / "plain.h5", "w") as file:
+        file["images"] = np.ones((4, 16, 16), np.uint16)
+    dialog = NewProject([tmp_path / "plain.h5"], window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitUntil(lambda: "Opens" in dialog.opens.text())
+    assert not dialog.modules.isVisibleTo(dialog)
+
+
+def test_times_in_words_do_not_grow_stale(window, monkeypatch):
+    session, card = window.session, window.label.classes.card
+    session.labelling.toggle(0)
+    card.refresh()
+    assert "just now" in card._text.text()
+    now = time.time()
+    assert f"{datetime.fromtimestamp(now):%A %d %B %Y}" in card._text.toolTip()
+    monkeypatch.setattr(parts.time, "time", lambda: now + 200)
+    parts.minutes().passed.emit()
+    assert "3 min ago" in card._text.text()

@@ -54,7 +54,7 @@ def test_where_its_shots_must_judge_a_warm_start_says_so(tmp_path):
     learnt = table.some(np.flatnonzero(first == TRAINING))
     *_, met, said = _warm(tmp_path, learnt)
     assert met == 5
-    assert "trained on 5 of the 5 shots that judge: the scores are too good" in said
+    assert "trained on 5 of the 5 evaluation shots: the scores are too good" in said
 
 
 def test_roles_that_a_project_gave_stay_and_shots_known_already_do_not_judge(tmp_path):
@@ -93,4 +93,4 @@ def test_copies_of_a_shot_never_train_and_judge_together(tmp_path):
     lit = [set(first[rows][first[rows] % 3 < 2]) for rows in (data.training, data.evaluation)]
     assert not lit[0] & lit[1]
     assert int((first[data.training] % 3 == 2).sum()) == dark
-    assert "the same counts are among the shots that judge" in data.notes[-1]
+    assert "the same counts are among the evaluation shots" in data.notes[-1]

@@ -1,4 +1,4 @@
-"""One line over the classes: whose reading is on screen, or how far the network has read.
+"""One line over the classes: whose predictions are on screen, or how far they are.
 
 It shows what the session and `labeler.session.background.learning` know, and changes nothing.
 """
@@ -24,7 +24,7 @@ class ReadingLine(QWidget):
         self.learning = session.learning
         self.text, self.share = "", 1.0
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("Reading on screen")
+        self.setAccessibleName("Predictions on screen")
         for signal in (
             session.predictions.run_changed,
             session.predictions.instant_changed,
@@ -43,26 +43,23 @@ class ReadingLine(QWidget):
         if session.opened is None:
             text, tip = "", ""
         elif session.suggestions.is_hidden():
-            text = "reading hidden on this shot"
-            tip = "On a few shots the model's reading is hidden until you decide: it shows whether"
+            text = "suggestions hidden (blind check)"
+            tip = "On a few shots what the model says is hidden until you decide: it shows whether"
             tip += " seeing it sways the labels."
         elif session.predictions.now is not None:
             text = session.predictions.now.name
-            tip = "Learnt from your labels so far, on what the network sees; refitted after each."
-            tip = (
-                tip
-                if session.predictions.instant is not None
-                else "What this run says of the shot."
-            )
+            tip = "What this run says of the shot."
+            if session.predictions.instant is not None:
+                tip = "Learnt from your labels so far, on what the network sees; after each again."
         elif doing.is_reading:
             self.share = doing.done / max(doing.total, 1)
-            text = f"reading all shots, {self.share:.0%}"
-            tip = "The shipped network reads every shot once; then suggestions begin."
+            text = f"predicting {100 * self.share:.0f} %"
+            tip = "The shipped network looks at every shot once; then suggestions begin."
         else:
-            text, tip = "no reading yet", doing.trouble
+            text, tip = "no predictions yet", doing.trouble
         if text and doing.is_reading and session.predictions.now is not None:
             self.share = doing.done / max(doing.total, 1)
-            text += f" · {self.share:.0%} of shots read"
+            text += f" · predicting {100 * self.share:.0f} %"
         self.text = text
         self.setToolTip(tip)
         self.setAccessibleDescription(text)

@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from labeler.project.store.records import FLAGGED, SKIPPED
 from labeler.session.session import Session
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import when
+from labeler.window.widgets.parts import exactly, minutes, when
 from model.shots.table import EVALUATION
 from model.taxonomy.taxonomy import Class
 
@@ -53,6 +53,7 @@ class ShotCard(QFrame):
         self._back.timeout.connect(self._end_explaining)
         for signal in (session.cursor.shot_changed, session.labels.labels_changed):
             signal.connect(self._end_explaining)
+        minutes().passed.connect(self.refresh)
         self._picture = Schematic(72)
         self._heading = QLabel()
         self._heading.setProperty("role", "heading")
@@ -104,6 +105,7 @@ class ShotCard(QFrame):
         self._heading.setText(f"Shot {session.cursor.row + 1:,}")
         self._said.setText(session.labels.reported)
         self._said.setVisible(bool(session.labels.reported))
+        self._text.setToolTip("")
         self._text.setText("\n".join(self._lines()))
 
     def _decided_when(self) -> str:
@@ -115,6 +117,7 @@ class ShotCard(QFrame):
         if not entries:
             return "Decided"
         last = entries[-1]
+        self._text.setToolTip(exactly(last.time.timestamp()))
         return f"Decided by {last.annotator}, {when(last.time.timestamp())}"
 
     def _lines(self) -> list[str]:

@@ -29,8 +29,8 @@ class UnwrapPane(Pane):
     """The shot over radius and angle, in the colours and levels of the pattern."""
 
     name = "unwrap"
-    title = "Radius × angle"
-    about = "The shot unwrapped: radius downwards, angle to the right"
+    title = "Polar unwrap"
+    about = "The shot over radius (downwards) and angle (to the right)"
     narrowest, stretch, tall = 96, 3, 2
     square = False
 
