@@ -3,6 +3,7 @@ colour-blind eyes, letters twice as large are not cut, and no dialog needs a mou
 
 from __future__ import annotations
 
+import re
 import tomllib
 from itertools import combinations
 from pathlib import Path
@@ -21,6 +22,7 @@ from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
+    QFileDialog,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -29,17 +31,21 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.window.commands.keys import KeySheet
+from labeler.window.dialogs import file_dialogs
 from labeler.window.dialogs.accept_sure import AcceptSure
-from labeler.window.dialogs.classes import ClassesDialog
+from labeler.window.dialogs.classes import ClassesDialog, ClassForm
+from labeler.window.dialogs.import_labels import ImportLabels
 from labeler.window.dialogs.long_work import LongWork
-from labeler.window.dialogs.new_project import NewProject
+from labeler.window.dialogs.new_project import SHOT_FILES, NewProject
 from labeler.window.dialogs.people import PeopleDialog
 from labeler.window.dialogs.preparation import PreparationDialog
 from labeler.window.dialogs.restore import RestoreDialog
 from labeler.window.dialogs.settings_page import SettingsPage
+from labeler.window.dialogs.sources import SourcesDialog
 from labeler.window.frame.guide import Guide
 from labeler.window.frame.notes import LogDialog
 from labeler.window.label.classes.row import MARKS, ClassRow, RowState
+from labeler.window.label.pattern.geometry_dialog import GeometryDialog
 from labeler.window.main_window import TABS, MainWindow
 from labeler.window.map.colours import BLUE_TO_YELLOW, OKABE_ITO
 from labeler.window.settings import Settings
@@ -65,7 +71,30 @@ DIALOGS = {
     "settings": lambda w, folder: SettingsPage(
         w.settings, w.refused_keys, w.apply_settings, w.show_keys, w
     ),
+    "files of shots": lambda w, folder: SourcesDialog(w.session, w),
+    "geometry": lambda w, folder: GeometryDialog(w.session, w.label.pattern, w),
+    "class form": lambda w, folder: ClassForm(
+        w.session.labels.taxonomy, "Round", lambda entry: "", parent=w
+    ),
+    "import labels": lambda w, folder: ImportLabels(w.session, labels_file(folder), w),
+    "file dialog": lambda w, folder: shots_dialog(w, folder),
 }
+"""All of the program's own; `test_every_dialog_is_in_the_list` counts them."""
+
+
+def labels_file(folder):
+    """Labels to be imported."""
+    path = folder / "labels.csv"
+    path.write_text("shot,Round\n1,1\n2,0\n")
+    return path
+
+
+def shots_dialog(window, folder):
+    """The dialog that asks for files of shots."""
+    made = file_dialogs.dialog(window, "Files of shots", str(folder), SHOT_FILES)
+    made.setFileMode(QFileDialog.FileMode.ExistingFiles)
+    file_dialogs.offer_folder(made, [])
+    return made
 
 
 def make_window(qapp, folder):
@@ -144,6 +173,20 @@ def test_everything_that_takes_keys_in_a_dialog_has_a_name(window, place, name):
     assert unnamed(dialog) == []
     dialog.close()
     dialog.deleteLater()
+
+
+def test_every_dialog_is_in_the_list(window, place):
+    """A dialog that someone adds is walked too."""
+    walked = set()
+    for make in DIALOGS.values():
+        dialog = make(window, place)
+        walked.add(type(dialog))
+        dialog.close()
+        dialog.deleteLater()
+    named = re.compile(r"^class (\w+)\(QDialog\)", re.MULTILINE)
+    files = (ROOT / "labeler").rglob("*.py")
+    ours = {name for file in files for name in named.findall(file.read_text("utf-8"))}
+    assert ours == {kind.__name__ for kind in walked if kind is not QFileDialog}
 
 
 def test_the_first_page_the_card_and_the_guide_have_names(window):
