@@ -37,6 +37,14 @@ def own_settings(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONSAFEPATH", "")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def what_lives_is_not_looked_through():
+    """Modules, caches and what earlier tests left are no garbage of these tests: looking through
+    all of it after each of them would take longer than the tests."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def garbage_waits(request):
     """Widgets are never freed within a paint, as in the program itself, see
