@@ -18,7 +18,9 @@ import psutil
 
 from model.errors import InputError
 
-_PART = re.compile(r"\.(.+)\.(\d+)\.part(?:-journal)?", re.DOTALL)
+_BESIDE = ("-journal", "-wal", "-shm")
+"""What SQLite lays beside a database while it is written."""
+_PART = re.compile(rf"\.(.+)\.(\d+)\.part(?:{'|'.join(_BESIDE)})?", re.DOTALL)
 """What is half written: the name that it will have, and the process that writes it."""
 
 
@@ -136,7 +138,8 @@ def written_whole(out: Path) -> Iterator[Path]:
             yield part
             give_name(part, out)
         finally:
-            part.unlink(missing_ok=True)
+            for end in ("", *_BESIDE):
+                part.with_name(part.name + end).unlink(missing_ok=True)
 
 
 def write_text(out: Path, text: str) -> None:

@@ -72,10 +72,12 @@ def measure(
     firsts: Iterable[tuple[int, dict[str, Any]]],
     present: npt.NDArray[np.int64],
     status: npt.NDArray[np.uint8],
+    known: npt.NDArray[np.int64],
 ) -> Shift:
     """The shift from the first decision on each shot, (row, what was shown), and the final labels.
 
-    Only shots on which the reading suggested something count, and which are still decided.
+    Only shots on which the reading suggested something count, and which are still decided; of
+    them only the classes that there were at that time, and that are decided (bits `known`).
     """
     seen: list[bool] = []
     hidden: list[bool] = []
@@ -83,7 +85,9 @@ def measure(
         said = shown.get("suggested")
         if said is None or not status[row] & LABELLED:
             continue
-        (hidden if shown.get("hidden") else seen).append(int(said) == int(present[row]))
+        there_were = (1 << len(shown.get("probabilities", ()))) - 1
+        unlike = (int(said) ^ int(present[row])) & int(known[row]) & there_were
+        (hidden if shown.get("hidden") else seen).append(not unlike)
     return shift_of(len(seen), sum(seen), len(hidden), sum(hidden))
 
 

@@ -66,8 +66,8 @@ class Project:
         self._annotator: int | None = None
         self.opened_at = opened_at
         """The store before anything was read of it: what changed since may not be known here."""
-        self.taxonomy = taxonomy
         self.store = store
+        self._take(taxonomy)
         self.notes = [*store.database.notes, *notes]
         """What a person should be told once: read-only, network, classes that changed."""
         self._stored = [_found(source, folder) for source in store.sources()]
@@ -124,6 +124,7 @@ class Project:
         store = Store.open(place)
         try:
             opened_at = store.pulse()
+            store.heed_classes()
             _sweep(folder, store)
             taxonomy = _in_step(folder / TAXONOMY, store)
             taxonomy, notes = _follow_bits(taxonomy, store)
@@ -155,7 +156,11 @@ class Project:
 
     def take_taxonomy(self, taxonomy: Taxonomy) -> None:
         """Use other classes from now on, in the order of the database's bits."""
-        self.taxonomy, _ = _follow_bits(taxonomy, self.store)
+        self._take(_follow_bits(taxonomy, self.store)[0])
+
+    def _take(self, taxonomy: Taxonomy) -> None:
+        self.taxonomy = taxonomy
+        self.store.retired = int(taxonomy.pack([c.retired for c in taxonomy.classes]))
 
     # -- shots ---------------------------------------------------------------------------------
 

@@ -152,5 +152,5 @@ def _decisions_of(project: Project, annotator: int) -> Decisions:
         files.status,
         own.known,
         files.known,
-        (1 << len(project.taxonomy)) - 1,
+        (1 << len(project.taxonomy)) - 1 & ~project.store.retired,
     )

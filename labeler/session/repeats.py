@@ -6,10 +6,12 @@ decide meanwhile is stored for the annotator of second readings.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,13 +22,17 @@ from labeler.project.store.timeline import first_decisions
 from labeler.quality import repeats
 from labeler.session.cursor import Cursor, Step
 from labeler.session.labels import Labels, Target
-from labeler.session.opened import SessionPart
+from labeler.session.opened import Opened, SessionPart
 from labeler.session.queue import Queue
 from model.errors import InputError
 
 APART = 25
 """At least this many decisions lie between the first reading and the second."""
 ROUND_TITLE = "Calibration round"
+ROUND_LEFT = "window.round."
+"""Where a project remembers, for each annotator, which shots of a round are still to be read."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -34,6 +40,8 @@ class _SecondReading:
     """A shot that is shown blind, and what was decided on it since."""
 
     row: int
+    origin: int | None
+    """The shot from which steps go on after it."""
     present: int = 0
     status: int = 0
     at: float = field(default_factory=time.time)
@@ -63,6 +71,8 @@ class Repeats(SessionPart):
         self.rate = 0.0
         """Share of new labels after which a shot comes again; the window's settings say 3 %."""
         self.chance = np.random.default_rng()
+        self._interrupted: tuple[Path, int, _SecondReading] | None = None
+        """What was read blind, in which project and by whom, when that was opened again."""
         self._clear()
         cursor.leaving.connect(self._before_showing)
 
@@ -78,10 +88,24 @@ class Repeats(SessionPart):
         self._read_again: set[int] | None = None
         self._second_reader: int | None = None
 
+    def begin(self, opened: Opened) -> None:
+        """Go on with a round that was begun; its labels stay unseen."""
+        super().begin(opened)
+        if self.queue.choice.title == ROUND_TITLE:
+            kept = opened.project.store.get_meta(f"{ROUND_LEFT}{opened.annotator}")
+            left = kept if isinstance(kept, list) else []
+            self._round = {row for row in self.queue.rows.tolist() if row in left}
+
     def end(self) -> None:
-        """Forget what belongs to one project."""
+        """Forget what belongs to one project; only opened again, it goes on with a reading."""
+        if self.opened is not None and self._hidden is not None:
+            self._interrupted = self.opened.folder, self.opened.annotator, self._hidden
         super().end()
         self._clear()
+
+    def leave(self) -> None:
+        """The project is closed for good."""
+        self._interrupted = None
 
     # -- the mask --------------------------------------------------------------------------------
 
@@ -107,7 +131,9 @@ class Repeats(SessionPart):
         hidden, self._hidden = self._hidden, None
         if hidden is None:
             return
-        self._round.discard(hidden.row)
+        if hidden.row in self._round:
+            self._round.discard(hidden.row)
+            self._keep_round()
         self.labels.labels_changed.emit(np.array([hidden.row]))
         if hidden.done and hidden.status & LABELLED:
             self._repeated().add(hidden.row)
@@ -118,6 +144,7 @@ class Repeats(SessionPart):
         self.reveal()
         seen, self._round = self._round, set()
         if seen:
+            self._keep_round()
             self.labels.labels_changed.emit(np.array(sorted(seen), np.int64))
             shots = "1 shot" if len(seen) == 1 else f"{len(seen)} shots"
             text = f"The calibration round ended with {shots} left: other views show their labels."
@@ -206,12 +233,38 @@ class Repeats(SessionPart):
         found = self._choose(barred, first, repeats.ROUND)
         self.reveal()
         self._round = set(found.tolist())
+        self._keep_round()
         self.queue.show_rows(self.chance.permutation(found), ROUND_TITLE)
         if not self.is_blind:  # the shot on screen was one of them
             self.cursor.first()
         return True
 
+    def _keep_round(self) -> None:
+        """Store what is left of the round; failing is logged, not fatal."""
+        opened = self.opened
+        if opened is None or opened.project.store.read_only:
+            return
+        try:
+            key = f"{ROUND_LEFT}{opened.annotator}"
+            opened.project.store.set_meta(key, sorted(self._round))
+        except (InputError, OSError) as error:
+            log.warning("the calibration round was not stored: %s", error)
+
+    def _resumed(self, row: int) -> bool:
+        """Whether this shot was read blind when the project was opened again: go on with that."""
+        interrupted, self._interrupted = self._interrupted, None
+        if interrupted is None or self.opened is None:
+            return False
+        folder, annotator, hidden = interrupted
+        if (folder, annotator, hidden.row) != (self.opened.folder, self.opened.annotator, row):
+            return False
+        self._hidden, self.cursor.origin = hidden, hidden.origin
+        self.labels.labels_changed.emit(np.array([row]))
+        return True
+
     def _before_showing(self, row: int) -> None:
+        if self._resumed(row):
+            return
         self.reveal()
         if self.queue.choice.title != ROUND_TITLE:
             self._round = set()
@@ -220,7 +273,7 @@ class Repeats(SessionPart):
             self.cursor.origin = blind[1]
         elif row not in self._round:
             return
-        self._hidden = _SecondReading(row)
+        self._hidden = _SecondReading(row, self.cursor.origin)
         self.labels.labels_changed.emit(np.array([row]))
 
     # -- deciding a second time ------------------------------------------------------------------

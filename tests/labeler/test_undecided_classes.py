@@ -302,3 +302,25 @@ def test_the_file_of_labels_says_what_is_undecided(project, tmp_path):
     export(project, "hdf5", tmp_path / "l.h5")
     with h5py.File(tmp_path / "l.h5") as file:
         assert file["known"][:4, new_one(project.taxonomy)].tolist() == [0, 0, 1, 1]
+
+
+def test_a_retired_class_is_undecided_on_labels_that_were_made_meanwhile(tmp_path, qapp):
+    session = make_session(make_project(tmp_path, 6))
+    try:
+        session.cursor.show(0)
+        streak = session.labels.taxonomy.index("Streak")
+        session.labelling.toggle(session.labels.taxonomy.index("Round"))
+        session.change_classes(classes.retire, "Streak")
+        session.cursor.show(1)
+        session.labelling.toggle(session.labels.taxonomy.index("Round"))
+        store, me = session.require().project.store, session.require().annotator
+        assert np.array_equal(store.load_state(me).known, session.labels.decided.own_known)
+        assert session.labels.decided.undecided(1) == 0, "nobody is asked for a retired class"
+        session.change_classes(classes.add, "Streak")
+        decided = session.labels.decided
+        assert [decided.undecided(row) >> streak & 1 for row in (0, 1)] == [0, 1]
+        session.cursor.show(2)
+        session.labelling.toggle(session.labels.taxonomy.index("Round"))
+        assert session.labels.decided.undecided(2) == 0
+    finally:
+        session.close()

@@ -17,6 +17,8 @@ from labeler.project.store.schema import ANNOTATORS, CLASSES, CURRENT, EVENTS, G
 
 TEXT, PENDING = "taxonomy", "taxonomy_pending"
 """Named values: the text of taxonomy.toml; True while a change of it is not yet in the file."""
+CHANGED = "classes_changed"
+"""The named value that is the number of the newest change of the classes."""
 
 RELABELS = ("merge", "unmerge")
 """Origins of the gestures that follow from a change of the classes."""
@@ -145,8 +147,13 @@ def change_rows(connection: Connection, change: ClassChange) -> None:
     for name in change.removed:
         connection.execute(delete(CLASSES).where(CLASSES.c.name == name))
     for key, value in ((TEXT, change.after), (PENDING, True)):
-        connection.execute(delete(META).where(META.c.key == key))
-        connection.execute(insert(META), {"key": key, "value": value})
+        put_value(connection, key, value)
+
+
+def put_value(connection: Connection, key: str, value: Any) -> None:
+    """Make a named value what is given, within a transaction."""
+    connection.execute(delete(META).where(META.c.key == key))
+    connection.execute(insert(META), {"key": key, "value": value})
 
 
 def fill_known(connection: Connection) -> None:

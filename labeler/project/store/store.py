@@ -18,7 +18,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection, bindparam, func, insert, literal, select
 
 from labeler.project.store import audit, classing, migrating, salvage, server
-from labeler.project.store.classing import ClassChange, KeptChange
+from labeler.project.store.classing import CHANGED, ClassChange, KeptChange
 from labeler.project.store.connection import Database
 from labeler.project.store.copies import RESTORED
 from labeler.project.store.dialects import add_events, make_current, states, these
@@ -60,6 +60,7 @@ _SINCE = (
 )
 _STATE = "SELECT row, present, status, known FROM current WHERE annotator_id = ?"
 _STATE_TYPE = np.dtype([("row", "i8"), ("present", "i8"), ("status", "u1"), ("known", "i8")])
+_CHANGED = "SELECT value FROM meta WHERE key = ?"
 _NEWEST = select(func.max(GESTURES.c.id))
 _PULSE = select(
     _NEWEST.scalar_subquery(),
@@ -122,6 +123,10 @@ class Store(Facts):
         super().__init__(database)
         self._stacks: dict[int, UndoStack] = {}
         self.written: set[int] = set()
+        self.retired = 0
+        """Bits of the classes that are not offered: a first decision says nothing of them."""
+        self._as_of: str | None = None
+        """By which change of the classes labels are given; None: by whichever there was."""
 
     @classmethod
     def create(cls, path: Path, class_names: Sequence[str], url: str | None = None) -> Store:
@@ -206,9 +211,22 @@ class Store(Facts):
         )
         states = list(zip(where.tolist(), bits, flags, spoken, silent, strict=True))
         with self._change_of_history() as connection:
+            self._refuse_other_classes()
             return self._record(
                 connection, annotator_id, states, origin, note=note, shown=shown, seconds=seconds
             )
+
+    def heed_classes(self) -> None:
+        """From now on refuse labels once somebody else changed the classes."""
+        self._as_of = str(self.get_meta(CHANGED))
+
+    def _refuse_other_classes(self) -> None:
+        if self._as_of is None:
+            return
+        found = [str(v) for (v,) in self.database.rows(_CHANGED, CHANGED)] or ["None"]
+        if found[0] != self._as_of:
+            what = "the classes were changed elsewhere since they were read here"
+            raise InputError(what, file=self.database.path, mend="Look at them, then do it again.")
 
     @contextmanager
     def _change_of_history(self) -> Iterator[Connection]:
@@ -234,7 +252,7 @@ class Store(Facts):
         events = []
         notes = [note] * len(states) if note is None or isinstance(note, str) else note
         ((classes,),) = self.database.rows("SELECT count(*) FROM classes")
-        every = (1 << classes) - 1
+        every = (1 << classes) - 1 & ~self.retired
         for (row, p, s, said, unsaid), text in zip(states, notes, strict=True):
             p0, s0, n0, k0 = before.get(row, (0, 0, None, 0))
             k = 0
@@ -280,7 +298,7 @@ class Store(Facts):
                 same = [(*state, 0, 0) for state in states]
                 relabelled.append(self._record(connection, who, same, origin))
             shown = {**change.kept(), "relabelled": relabelled}
-            return self._gesture(
+            gesture = self._gesture(
                 connection,
                 annotator_id,
                 "classes",
@@ -289,6 +307,10 @@ class Store(Facts):
                 target=change.takes_back,
                 shown=shown,
             )
+            classing.put_value(connection, CHANGED, gesture)
+        if self._as_of is not None:
+            self._as_of = str(gesture)
+        return gesture
 
     def class_changes(self) -> list[KeptChange]:
         """Every change of the classes, oldest first."""

@@ -40,5 +40,6 @@ class AnchorLine(QLabel):
         except (InputError, OSError) as error:
             self.setText(str(error))
             return
-        shift = anchoring.measure(firsts, session.labels.present, session.labels.status)
+        decided = session.labels.decided
+        shift = anchoring.measure(firsts, decided.present, decided.status, decided.known)
         self.setText(shift.text() if shift.seen + shift.hidden else "")

@@ -29,15 +29,27 @@ def test_the_interval_is_newcombe_s():
 def test_only_first_decisions_with_a_suggestion_count():
     present = np.array([1, 2, 4, 8, 16])
     status = np.array([LABELLED, LABELLED, LABELLED, LABELLED, 0], np.uint8)
+    five = {"probabilities": [0.5] * 5}
     firsts = [
-        (0, {"suggested": 1}),
-        (1, {"suggested": 7}),
-        (2, {"suggested": 4, "hidden": True}),
-        (3, {"probabilities": []}),  # nothing was suggested then
-        (4, {"suggested": 16}),  # no longer decided
+        (0, five | {"suggested": 1}),
+        (1, five | {"suggested": 7}),
+        (2, five | {"suggested": 4, "hidden": True}),
+        (3, five),  # nothing was suggested then
+        (4, five | {"suggested": 16}),  # no longer decided
     ]
-    shift = anchoring.measure(firsts, present, status)
+    shift = anchoring.measure(firsts, present, status, np.full(5, 31))
     assert (shift.seen, shift.seen_agreed, shift.hidden, shift.hidden_agreed) == (2, 1, 1, 1)
+
+
+def test_labels_are_not_held_against_a_class_that_came_later_or_is_undecided():
+    status = np.full(3, LABELLED, np.uint8)
+    two = {"probabilities": [0.9, 0.1], "suggested": 1}
+    present, known = np.array([1 | 4, 1, 2]), np.array([7, 7, 7])
+    shift = anchoring.measure([(row, two) for row in range(3)], present, status, known)
+    assert (shift.seen, shift.seen_agreed) == (3, 2), "the third class was not there then"
+    known = np.array([7, 7, 4])
+    shift = anchoring.measure([(row, two) for row in range(3)], present, status, known)
+    assert shift.seen_agreed == 3, "of the last shot nobody decided on what was suggested"
 
 
 def test_the_shift_is_told_in_words_once_there_are_enough_hidden_shots():

@@ -20,6 +20,7 @@ from labeler.project.project import Project
 from labeler.project.store import LABELLED, copies
 from labeler.window.dialogs.restore import HEADS, RestoreDialog, go_back
 from model.errors import InputError
+from model.output_files import sweep, written_whole
 from tests.helpers.window_parts import make_project, make_session
 
 NOW = datetime(2025, 11, 22, 15, 30, tzinfo=UTC)
@@ -435,3 +436,18 @@ def test_a_project_without_its_database_is_sent_to_its_backups(week, capsys):
     assert "by hand" in capsys.readouterr().out
     assert main(["check", "--repair", str(week)]) == 0
     assert state(week)[0] == 3
+
+
+def test_a_copy_that_fails_half_way_leaves_nothing_beside_it(tmp_path):
+    def copy_and_fail():
+        with written_whole(tmp_path / "copy.sqlite") as part:
+            for end in ("", "-journal", "-wal", "-shm"):
+                part.with_name(part.name + end).write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        copy_and_fail()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / ".copy.sqlite.999999999.part-shm").write_text("of one that was killed")
+    sweep(tmp_path)
+    assert not list(tmp_path.iterdir())

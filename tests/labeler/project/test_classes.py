@@ -310,6 +310,28 @@ def test_the_window_goes_on_with_the_changed_classes_and_other_windows_follow(qa
     other.close()
 
 
+def test_a_window_that_knows_older_classes_stores_no_label_until_it_follows(qapp, week):
+    session, other = make_session(week), make_session(week)
+    said = []
+    other.noted.connect(lambda level, text: said.append(text))
+    bent, streak = (session.labels.taxonomy.index(name) for name in ("Bent", "Streak"))
+    session.change_classes(classes.merge, "Bent", "Streak")
+    other.cursor.show(2)
+    other.labelling.toggle(bent)
+    assert "Not saved" in said[-1]
+    assert "classes were changed elsewhere" in said[-1]
+    assert not other.labelling.is_decided()
+    other.other_windows.look()
+    other.cursor.show(2)
+    other.labelling.toggle(streak)
+    assert other.labelling.labels()[streak]
+    other.change_classes(classes.rename, "Streak", "Line")
+    other.labelling.toggle(streak)
+    assert not other.labelling.labels()[streak], "a change of one's own is known"
+    session.close()
+    other.close()
+
+
 def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week):
     session = make_session(week)
     session.labelling.toggle(session.labels.taxonomy.index("Bent"))

@@ -204,7 +204,9 @@ def test_a_calibration_round_shows_first_labels_blind(session, monkeypatch):
 def test_the_first_label_of_a_shot_that_is_shown_blind_is_kept_when_the_project_closes(session):
     row = until_blind(session)
     session.labelling.toggle(STREAK)
-    session.open(session.opened.folder)
+    folder = session.opened.folder
+    session.close()
+    session.open(folder)
     assert session.labelling.labels(row)[ROUND]
     assert not session.repeats.is_blind
 
@@ -489,3 +491,47 @@ def test_a_class_that_was_undecided_at_the_first_reading_is_no_inconsistency(ses
     found = readings_of(session.opened.project, session.opened.annotator)
     assert found.rows.tolist() == [row]
     assert not found.differing.any()
+
+
+def test_a_project_that_is_opened_again_goes_on_with_the_second_reading(session):
+    row = until_blind(session)
+    session.labelling.toggle(STREAK)
+    first = session.opened.project.store.load_state(session.opened.annotator).present[row]
+    session.reopen()  # labels were imported in another window
+    assert (session.cursor.row, session.repeats.is_blind) == (row, True)
+    assert session.labelling.labels()[STREAK]
+    session.labelling.toggle(BENT)
+    store, me = session.opened.project.store, session.opened.annotator
+    assert store.load_state(me).present[row] == first
+    found = readings_of(session.opened.project, me)
+    assert HELIUM.unpack(found.second[0])[BENT]
+    session.labelling.undo()
+    assert not session.labelling.labels()[BENT]
+    session.cursor.next()
+    assert session.cursor.row == 5
+    assert store.load_state(me).present[row] == first
+    session.repeats.show_blind(row)
+    session.close()
+    session.open(store.database.path.parent)
+    assert not session.repeats.is_blind
+
+
+def test_what_is_left_of_a_calibration_round_stays_unseen_after_a_restart(session, monkeypatch):
+    monkeypatch.setattr(repeats, "ROUND", 4)
+    session.repeats.rate = 0.0
+    label(session, 10)
+    assert session.repeats.calibrate()
+    session.labelling.toggle(STREAK)
+    session.cursor.next()
+    done, now, *later = session.queue.rows.tolist()
+    folder = session.opened.folder
+    session.close()
+    session.open(folder)
+    assert (session.cursor.row, session.repeats.is_blind) == (now, True)
+    assert [session.repeats.hides(row) for row in (done, now, *later)] == [False, *[True] * 3]
+    session.labelling.toggle(STREAK)
+    state = session.opened.project.store.load_state(session.opened.annotator)
+    assert HELIUM.unpack(state.present[now])[ROUND]
+    session.queue.choose()
+    session.reopen()
+    assert not any(session.repeats.hides(row) for row in later)
