@@ -164,14 +164,18 @@ def _with_bars(events: Iterable[Event]) -> Event:
     )
     with Progress(*columns, console=console, transient=False) as progress:
         tasks: dict[str, Any] = {}
+        always = ""
         for last in events:
             kind = last["event"]
+            if kind == "started" and (last.get("constant") or {}).get("macro_f1") is not None:
+                always = f" (constant answer {last['constant']['macro_f1']:.3f})"
             if kind == "epoch":
                 shown, done, total = "training", last["epoch"], last["epochs"]
                 metrics = last.get("metrics", {})
                 if "macro_f1" in metrics:
                     progress.console.print(
-                        f"epoch {done}: loss {last['loss']:.4f}, macro F1 {metrics['macro_f1']:.3f}"
+                        f"epoch {done}: loss {last['loss']:.4f},"
+                        f" macro F1 {metrics['macro_f1']:.3f}{always}"
                     )
             elif kind == "progress":
                 shown, done, total = last["what"], last["done"], last["total"]

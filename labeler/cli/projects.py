@@ -206,7 +206,7 @@ def _print_summary(found: dict[str, Any]) -> None:
             if note:
                 console.print(f"    {note}")
     table = Table("class", "labels", "own", "with the files")
-    for name in found["classes"]:
+    for name in found["labels"]["merged"]:
         counts = [str(found["labels"][kind][name]) for kind in ("merged", "own", "imported")]
         table.add_row(name, *counts)
     console.print(table)

@@ -189,11 +189,14 @@ def _runs(project: Project, who: int, now: datetime) -> ReportSection | None:
     if not runs:
         return None
     names = {"macro_f1": "macro F1", "rare_f1": "rare F1", "accuracy": "accuracy"}
-    table: list[Sequence[str]] = [("run", "when", "recipe", "state", *names.values())]
+    heads = ("run", "when", "recipe", "state", *names.values(), "constant answer (macro F1)")
+    table: list[Sequence[str]] = [heads]
     for run in runs:
         evaluation = run.metrics.get("evaluation")
         numbers = evaluation if isinstance(evaluation, dict) else {}
-        scores = [numbers.get(name) for name in names]
+        constant = run.metrics.get("constant")
+        always = constant.get("macro_f1") if isinstance(constant, dict) else None
+        scores = [*(numbers.get(name) for name in names), always]
         shown = [f"{s:.3f}" if isinstance(s, float) else "–" for s in scores]
         mark = " (in use)" if run.number == project.current_run else ""
         day = f"{run.created:%Y-%m-%d %H:%M}"

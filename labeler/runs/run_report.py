@@ -148,13 +148,13 @@ def read_report(number: int, folder: Path) -> RunReport:
     for item in read_events(folder):
         _take(run, item)
     final = _json(run.folder / names.METRICS)
-    run.metrics |= _numbers(final.get("evaluation"))
+    run.metrics |= numbers_in(final.get("evaluation"))
     run.at_random = final.get("judged_on") == "random checks"
-    run.constant = _numbers(final.get("constant"))
+    run.constant |= numbers_in(final.get("constant"))
     run.seconds = number_of(final, "seconds") or run.seconds
     per_class = final.get("per_class")
     per_class = per_class if isinstance(per_class, dict) else {}
-    run.classes = {str(k): _numbers(v) for k, v in per_class.items() if isinstance(v, dict)}
+    run.classes = {str(k): numbers_in(v) for k, v in per_class.items() if isinstance(v, dict)}
     run.activation = _activation(run.folder / names.RECIPE)
     intervals = final.get("intervals")
     edges = intervals.get(MACRO) if isinstance(intervals, dict) else None
@@ -178,14 +178,15 @@ def _take(run: RunReport, item: Event) -> None:
         run.network = str(item.get("network") or "")
         run.shots = int(number_of(item, "shots"))
         run.judged = int(number_of(item, "evaluation"))
+        run.constant = numbers_in(item.get("constant"))
     elif kind in ("epoch", "evaluated"):
         run.epochs = int(number_of(item, "epoch") or run.epochs)
         if item.get("metrics") and (item.get("best") or not run.metrics):
-            run.metrics = _numbers(item.get("metrics"))
+            run.metrics = numbers_in(item.get("metrics"))
     elif kind in ("finished", "cancelled", "failed"):
         run.state = kind
         run.seconds = number_of(item, "time") - run.started
-        run.metrics |= _numbers(item.get("metrics"))
+        run.metrics |= numbers_in(item.get("metrics"))
         run.message = str(item.get("text") or "")
 
 
@@ -197,7 +198,8 @@ def _json(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _numbers(values: Any) -> dict[str, float]:
+def numbers_in(values: Any) -> dict[str, float]:
+    """The numbers of a table that came from elsewhere; nothing else."""
     if not isinstance(values, dict):
         return {}
     return {str(k): float(v) for k, v in values.items() if _is_number(v)}

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from model.active import head
 from model.active.prior import Prior
 from model.errors import InputError
+from model.metrics.metrics import constant_prediction, f1_scores
 from model.taxonomy.taxonomy import Taxonomy
 
 Doubles = npt.NDArray[np.float64]
@@ -80,6 +81,8 @@ class Forecast:
     enough_at: int | None
     stop: bool
     text: str
+    constant: float = 0.0
+    """Macro F1, over the same classes, of one constant answer for every shot."""
 
 
 def forecast(
@@ -208,9 +211,15 @@ def _forecast(law: _Law, y: Labels, taxonomy: Taxonomy, sizes: Doubles, more: in
         gain=gain, classes=tuple(rows),
         measured=tuple((int(s), float(v)) for s, v in zip(sizes, law.measured, strict=True)),
         curve=tuple((int(s), _reached(law.macro(s))) for s in seen),
-        look_for=look, enough_at=enough, stop=stop, text="",
+        look_for=look, enough_at=enough, stop=stop, text="", constant=_constant(law, y),
     )  # fmt: skip
     return replace(made, text=_words(made))
+
+
+def _constant(law: _Law, y: Labels) -> float:
+    always = np.broadcast_to(constant_prediction(y), y.shape)
+    f1 = f1_scores(always, y)[law.classes]
+    return float(f1.mean()) if f1.size else 0.0
 
 
 def _reached(values: Doubles) -> Reached:
@@ -245,13 +254,14 @@ def _words(made: Forecast) -> str:
         said = (
             f"{made.more} more labels would change little for the instant model, a head on a "
             f"frozen network{_of(unseen, made)}: about {gain.value:+.3f} on its macro F1 of "
-            f"{made.now.value:.2f} (at most {gain.high:+.3f})."
+            f"{made.now.value:.2f} (at most {gain.high:+.3f}; constant answer {made.constant:.2f})."
         )
     else:
         said = (
             f"The next {made.more} labels would bring the instant model, a head on a frozen "
             f"network, about {gain.value:+.3f} on its macro F1 of {made.now.value:.2f}"
-            f"{_of(unseen, made)} ({gain.low:+.3f} to {gain.high:+.3f})."
+            f"{_of(unseen, made)} ({gain.low:+.3f} to {gain.high:+.3f}; constant answer"
+            f" {made.constant:.2f})."
         )
     if unseen:
         said += f" Too few shots to say: {', '.join(unseen)}."

@@ -25,6 +25,7 @@ from model.training.train import Options, train
 
 SHOWN = {
     "macro_f1": "macro F1",
+    "constant_macro_f1": "macro F1, constant answer",
     "rare_f1": "rare F1",
     "macro_ap": "macro AP",
     "accuracy": "accuracy",
@@ -112,7 +113,9 @@ def run(
 def _numbers(path: Path) -> dict[str, Any]:
     report = json.loads(path.read_text("utf-8"))
     decoded = report.get("decoded") or {}
-    more = {"decoded_macro_f1": decoded.get("macro_f1"), "seconds": report["seconds"]}
+    constant = report.get("constant") or {}
+    more = {"constant_macro_f1": constant.get("macro_f1")}
+    more |= {"decoded_macro_f1": decoded.get("macro_f1"), "seconds": report["seconds"]}
     return dict(report["evaluation"]) | more
 
 

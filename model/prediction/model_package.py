@@ -24,14 +24,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from model.errors import InputError
+from model.errors import InputError, parsed_json, text_of
 from model.networks.architectures import Network, count_parameters
 from model.output_files import explained, need_folder, part_of, sync_folder
 from model.prediction.inference import exportable
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint, learned_shots
 from model.runs.checkpoint import Checkpoint
-from model.runs.folder import WEIGHTS
+from model.runs.folder import METRICS, WEIGHTS
 from model.simulate.shot import SimulationRecipe, make_shot
 from model.taxonomy import decoding
 
@@ -202,6 +202,7 @@ def _facts(run: Path, about: Checkpoint, signature: Signature, difference: float
         "preprocessing": about.preprocessing.to_dict(),
         "temperature": about.temperature,
         "metrics": {k: v for k, v in about.metrics.items() if isinstance(v, int | float)},
+        "constant": _constant(run),
         "run": run.name,
         "recipe": about.recipe.to_dict(),
         "epoch": about.epoch,
@@ -214,6 +215,14 @@ def _facts(run: Path, about: Checkpoint, signature: Signature, difference: float
         "airylabel": version("airylabel"),
         "exported": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _constant(run: Path) -> dict[str, float]:
+    """The same measures of one constant answer for every shot; empty where none were taken."""
+    path = run / METRICS
+    found = parsed_json(text_of(path), path) if path.is_file() else {}
+    constant = found.get("constant") if isinstance(found, dict) else None
+    return {k: v for k, v in (constant or {}).items() if isinstance(v, int | float)}
 
 
 def _card(facts: dict[str, Any], about: Checkpoint) -> str:
@@ -230,7 +239,11 @@ def _card(facts: dict[str, Any], about: Checkpoint) -> str:
         f"| {n} | {c} | {t} |"
         for n, (c, t) in enumerate(zip(facts["classes"], limits, strict=True))
     ]
-    metrics = [f"| {k.replace('_', ' ')} | {v:.4g} |" for k, v in facts["metrics"].items()]
+    always = {k: f"{v:.4g}" for k, v in facts["constant"].items()}
+    metrics = [
+        f"| {k.replace('_', ' ')} | {v:.4g} | {always.get(k, '–')} |"
+        for k, v in facts["metrics"].items()
+    ]
     shots = facts["shots_learnt"]
     learnt = "their number not recorded" if shots is None else f"{shots:,}"
     lines = [
@@ -257,7 +270,7 @@ def _card(facts: dict[str, Any], about: Checkpoint) -> str:
         "",
         "## Calibration and quality, on shots that it did not learn",
         f"Temperature {facts['temperature']:.4g}.",
-        "", "| measure | value |", "|---|---|", *metrics,
+        "", "| measure | value | constant answer |", "|---|---|---|", *metrics,
         "",
         "## Where it comes from",
         f"- run {facts['run']}, epoch {facts['epoch']}; shots learnt: {learnt}",

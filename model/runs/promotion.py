@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.metrics import bootstrap
-from model.metrics.metrics import f1_scores
+from model.metrics.metrics import constant_prediction, f1_scores
 from model.taxonomy.taxonomy import Taxonomy
 
 Labels = npt.NDArray[np.bool_]
@@ -62,6 +62,8 @@ class Verdict:
     """Of every class that occurs on the evaluation shots."""
     shots: int = 0
     """Evaluation shots that both were judged on."""
+    constant: float = math.nan
+    """Macro F1 of the same answer for all of them: their most frequent label set."""
 
     @property
     def finding(self) -> str:
@@ -75,7 +77,8 @@ class Verdict:
         known = math.isfinite(self.low)
         edges = f", 95 %: {self.low:+.2f} to {self.high:+.2f}" if known else ", too few to tell"
         return (
-            f"Macro F1 {self.old:.2f} → {self.new:.2f}: {self.finding} ({shots}{edges}); "
+            f"Macro F1 {self.old:.2f} → {self.new:.2f} (constant answer {self.constant:.2f}): "
+            f"{self.finding} ({shots}{edges}); "
             f"{len(self.better):,} more right, {len(self.worse):,} no longer right."
         )
 
@@ -85,6 +88,7 @@ class Verdict:
             "promote": self.promote,
             "macro_f1_old": self.old,
             "macro_f1_new": self.new,
+            "macro_f1_constant": self.constant if math.isfinite(self.constant) else None,
             "difference_low": self.low if math.isfinite(self.low) else None,
             "difference_high": self.high if math.isfinite(self.high) else None,
             "finding": self.finding,
@@ -114,6 +118,8 @@ def compare(old: Labels, new: Labels, labels: Labels, rows: Rows, seed: int = 0)
         for c, before, after, gap in zip(occurs, *scores, gaps, strict=True)
     )
     old_macro, new_macro = (float(s.mean()) if s.size else 0.0 for s in scores)
+    always = np.broadcast_to(constant_prediction(labels), labels.shape) if len(rows) else labels
+    blind = f1_scores(always, labels)[occurs]
     right_old, right_new = ((d == labels).all(1) for d in (old, new))
     return Verdict(
         promote=not high < 0,
@@ -125,6 +131,7 @@ def compare(old: Labels, new: Labels, labels: Labels, rows: Rows, seed: int = 0)
         worse=rows[right_old & ~right_new].tolist(),
         classes=classes,
         shots=len(rows),
+        constant=float(blind.mean()) if blind.size else 0.0,
     )
 
 

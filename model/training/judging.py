@@ -170,6 +170,15 @@ class Judge:
         limits = calibration.choose_thresholds(probabilities, true, untuned, known)
         return temperature, limits, None
 
+    def constant(self) -> tuple[dict[str, Any], list[str]]:
+        """(numbers, classes) of the same answer for every evaluation shot, which a network must
+        beat: the label set that is most frequent among the training shots."""
+        data, rows = self.data, self.data.evaluation
+        blind = metrics.constant_prediction(data.labels[data.training])
+        guess = np.broadcast_to(blind, data.labels[rows].shape)
+        names = [n for n, c in zip(data.table.class_names, blind, strict=True) if c]
+        return self.numbers(guess.astype(np.float32), rows, guess), names
+
     def report(
         self, logits: Floats, temperature: float, thresholds: Floats, worth: Floats | None
     ) -> dict[str, Any]:
@@ -179,8 +188,7 @@ class Judge:
         probabilities = calibration.probabilities_at(logits, temperature, self.legal, self.raised)
         decided = self.decide(probabilities, thresholds, worth)
         before = calibration.probabilities_at(logits, 1.0, self.legal, self.raised)
-        blind = metrics.constant_prediction(data.labels[data.training])
-        guess = np.broadcast_to(blind, true.shape)
+        constant, always = self.constant()
         macro, each = bootstrap.intervals_of(decided, true, known)
         per_class = metrics.per_class(probabilities, true, decided, data.table.class_names, known)
         for values, (low, high) in zip(per_class.values(), each, strict=True):
@@ -191,8 +199,8 @@ class Judge:
             "intervals": {"macro_f1": macro},
             "at_half": self.numbers(probabilities, rows, probabilities >= 0.5),
             "per_class": per_class,
-            "constant": self.numbers(guess.astype(np.float32), rows, guess),
-            "constant_labels": [n for n, c in zip(data.table.class_names, blind, strict=True) if c],
+            "constant": constant,
+            "constant_labels": always,
             "ece_before_temperature": metrics.calibration_error(before, true, known),
             "rare_classes": [
                 n for n, r in zip(data.table.class_names, self.rare, strict=True) if r

@@ -258,6 +258,7 @@ def _started(loop: Loop, seconds: float) -> Event:
         evaluation=len(data.evaluation),
         excluded=data.excluded + len(data.unreadable),
         classes=list(data.table.class_names),
+        constant=loop.judge.constant()[0],
         epochs=recipe.epochs,
         epoch=loop.epoch,
         seconds_left=left,

@@ -341,9 +341,14 @@ class _Tour:
         number = self.session.require().project.current_run
         if number is None:
             return []
-        metrics = read_report(number, self.session.require().project.run_folder(number)).metrics
+        run = read_report(number, self.session.require().project.run_folder(number))
         names = ("accuracy", "macro_f1", "contradiction_rate")
-        scores = ", ".join(f"{n.replace('_', ' ')} {metrics[n]:.3f}" for n in names if n in metrics)
+        scores = ", ".join(
+            f"{n.replace('_', ' ')} {run.metrics[n]:.3f}"
+            + (f" (constant answer {run.constant[n]:.3f})" if n in run.constant else "")
+            for n in names
+            if n in run.metrics
+        )
         return [f"Run {number} on its evaluation shots: {scores}."]
 
     # -- hands ---------------------------------------------------------------------------------

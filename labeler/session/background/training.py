@@ -15,7 +15,14 @@ from PyQt6.QtCore import QTimer, pyqtSignal
 from labeler.jobs.job import JobFollower
 from labeler.runs.offers import TrainingOrder, lacking_in
 from labeler.runs.predictions import Predictions
-from labeler.runs.run_report import Curves, RunComparison, RunReport, compare, read_report
+from labeler.runs.run_report import (
+    Curves,
+    RunComparison,
+    RunReport,
+    compare,
+    numbers_in,
+    read_report,
+)
 from labeler.session.background.sources import SourceWatch
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
@@ -65,6 +72,8 @@ class Training(SessionPart):
         self.number = 0
         self.order = TrainingOrder()
         self.curves = Curves()
+        self.constant: dict[str, float] = {}
+        """Scores of one constant answer on the evaluation shots of the run under way."""
         self.outcome: Outcome | None = None
         self._of: Opened | None = None
         """The project that the job belongs to."""
@@ -79,6 +88,7 @@ class Training(SessionPart):
     def _reset(self) -> None:
         self.epoch = self.epochs = 0
         self.stage = ""
+        self.constant = {}
         self.is_stopping = False
         self._begun = self._estimated_at = self._stage_begun = time.monotonic()
         self._left: float | None = None
@@ -246,6 +256,7 @@ class Training(SessionPart):
             return
         if kind == "started":
             self.epochs = int(item.get("epochs") or 0)
+            self.constant = numbers_in(item.get("constant"))
             self.stage = "training"
         elif kind == "epoch":
             self.epoch = int(item.get("epoch") or self.epoch)

@@ -165,11 +165,7 @@ class _Idle(_Page):
         run = read_report(number, project.run_folder(number))
         parts = [f"run {number}"]
         if MACRO in run.metrics:
-            score = f"macro F1 {share(run.metrics[MACRO])}"
-            known = MACRO in run.constant
-            parts.append(
-                f"{score} (constant answer {share(run.constant[MACRO])})" if known else score
-            )
+            parts.append(scored(run.metrics[MACRO], run.constant.get(MACRO)))
         if run.shots and shots > run.shots:
             parts.append(f"{shots - run.shots:,} more labelled shots since")
         return " · ".join(parts)
@@ -207,8 +203,12 @@ class _Running(_Page):
         line = [v for v in now.curves.metrics.get(MACRO, []) if np.isfinite(v)]
         self.sparkline.show_values(line)
         self.sparkline.setVisible(len(line) > 1)
-        self.score.setText(f"F1 {share(line[-1])}" if line else "")
+        self.score.setText(f"F1 {share(line[-1])}{self._beside()}" if line else "")
         self.button.setEnabled(not now.is_stopping)
+
+    def _beside(self) -> str:
+        always = self.bar.retraining.constant.get(MACRO)
+        return "" if always is None else f" (constant {share(always)})"
 
 
 def progress_in_words(now: Training) -> str:
@@ -282,6 +282,13 @@ def is_worse(outcome: Outcome) -> bool:
     return verdict is not None and not verdict.promote
 
 
+def scored(macro: float | None, constant: float | None, before: float | None = None) -> str:
+    """A macro F1 (and the one before) with that of one constant answer, what it must beat."""
+    old = "" if before is None else f"{share(before)} → "
+    beside = "" if constant is None else f" (constant answer {share(constant)})"
+    return f"macro F1 {old}{share(macro)}{beside}"
+
+
 def outcome_in_words(outcome: Outcome) -> str:
     """The quiet note at the end of a job."""
     name = f"Run {outcome.run.number}"
@@ -290,11 +297,14 @@ def outcome_in_words(outcome: Outcome) -> str:
     change = outcome.change
     if outcome.old is None or change is None:
         used = "is in use" if outcome.run.is_usable else "is kept, but has not predicted all shots"
-        score = f"macro F1 {share(outcome.run.metrics.get(MACRO))}"
+        run = outcome.run
+        score = scored(run.metrics.get(MACRO), run.constant.get(MACRO))
         return " · ".join(part for part in (f"{name} {used}", score, outcome.message) if part)
     parts = [name]
     if change.macro is not None:
-        parts.append(f"macro F1 {share(change.macro[0])} → {share(change.macro[1])}")
+        old, new = change.macro
+        always = None if change.verdict is None else change.verdict.constant
+        parts.append(scored(new, always, before=old))
     if change.verdict is not None:
         parts.append(change.verdict.finding)
     return " · ".join((*parts, in_words(change)))

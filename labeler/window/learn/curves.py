@@ -83,13 +83,16 @@ class CurvesView(QWidget):
         layout.addWidget(self.scores, 1)
         self._draw()
 
-    def show_runs(self, runs: Sequence[tuple[str, Curves]]) -> None:
+    def show_runs(self, runs: Sequence[tuple[str, Curves]], constant: float | None = None) -> None:
         """Draw the curves of runs, each with its name; none clears the plots.
+
+        `constant`: macro F1 of one constant answer, as a line across.
 
         One run shows all its losses and scores; several show the loss of the training shots and
         one score each, at most five of them.
         """
         self._runs = list(runs)[: len(RUNS)]
+        self.scores.show_constant(constant)
         self._draw()
 
     def _draw(self) -> None:
@@ -140,6 +143,12 @@ class _Plot(QWidget):
         self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         if bounds is not None:
             self.plot.setLimits(yMin=bounds[0] - 0.02, yMax=bounds[1] + 0.02)
+        self.constant = pg.InfiniteLine(
+            0.0, 0, label="macro F1, constant answer",
+            labelOpts={"position": 0.98, "anchors": [(1, 1)] * 2},
+        )  # fmt: skip
+        self.constant.hide()
+        self.plot.addItem(self.constant)
         self.curves = [self.plot.plot() for _ in RUNS]
         self.keys = [_Key() for _ in RUNS]
         self.top = QHBoxLayout()
@@ -177,7 +186,16 @@ class _Plot(QWidget):
         self.plot.setXRange(min(first), max(last), padding=0.02)
         self._apply_theme_to_lines()
 
+    def show_constant(self, value: float | None) -> None:
+        """A line across at what a constant answer reaches; None for none."""
+        self.constant.setVisible(value is not None)
+        if value is not None:
+            self.constant.setValue(value)
+
     def _apply_theme(self) -> None:
+        ink = theme.colour("muted")
+        self.constant.setPen(pg.mkPen(ink, style=Qt.PenStyle.DotLine))
+        self.constant.label.setColor(ink)
         for side in ("left", "bottom"):
             axis = self.plot.getAxis(side)
             axis.setPen(theme.colour("edge"))

@@ -22,11 +22,11 @@ from labeler.runs.offers import (
     possible_starts,
     usable_shots,
 )
-from labeler.runs.run_report import MACRO, RunReport
+from labeler.runs.run_report import RunReport
 from labeler.session.session import Session
 from labeler.window.learn.labels import LabelCounts
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import label, set_role, share
+from labeler.window.widgets.parts import label, set_role
 from model.errors import counted
 from model.networks.table import NETWORKS
 from model.runs import recipes
@@ -150,7 +150,7 @@ class OrderForm(QWidget):
         self.start.clear()
         self.start.addItem(own_start(order), 0)
         for run in possible_starts(order, self._runs):
-            self.start.addItem(f"Run {run.number} · {share(run.metrics.get(MACRO))}", run.number)
+            self.start.addItem(f"Run {run.number}", run.number)
         self.start.setCurrentIndex(max(0, self.start.findData(before)))
         self.start.blockSignals(False)
 

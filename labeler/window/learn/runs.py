@@ -255,6 +255,11 @@ class ClassesModel(_Table):
         self.heads = ("Class", f"Run {old}", f"Run {new}", "Change", "95 %")
         classes = sorted(change.classes if change else (), key=lambda moved: place(moved.name))
         self._lines = [_of_two(moved) for moved in classes]
+        verdict = None if change is None else change.verdict
+        if verdict is not None:
+            always = share(verdict.constant)
+            tip = "Macro F1 of the same answer for every shot, what both must beat"
+            self._lines.append(_Line(("Constant answer", always, always, "", ""), tip))
         self.endResetModel()
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:

@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.runs.run_report import Curves, RunReport, read_events, read_reports
+from labeler.runs.run_report import MACRO, Curves, RunReport, read_events, read_reports
 from labeler.session.session import Session
 from labeler.window.frame.retrain import progress_in_words
 from labeler.window.learn.anchor_line import AnchorLine
@@ -195,7 +195,10 @@ class LearnView(Tab):
             runs.append((f"run {run.number}", now.curves if live else _curves_of(run)))
         if not chosen and now.is_running:
             runs = [(f"run {now.number}", now.curves)]
-        self.curves.show_runs(runs)
+        constant = chosen[0].constant if len(chosen) == 1 else {}
+        if now.is_running and (not chosen or chosen[0].number == now.number):
+            constant = now.constant or constant
+        self.curves.show_runs(runs, constant.get(MACRO))
 
     def _show_progress(self) -> None:
         if not self.isVisible():

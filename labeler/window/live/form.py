@@ -105,7 +105,9 @@ class LiveForm(QWidget):
         if opened is None:
             return
         for run in reversed([r for r in read_reports(opened.project) if r.has_network]):
-            text = f"Run {run.number} · macro F1 {share(run.metrics.get(MACRO))}"
+            always = run.constant.get(MACRO)
+            beside = "" if always is None else f" (constant {share(always)})"
+            text = f"Run {run.number} · macro F1 {share(run.metrics.get(MACRO))}{beside}"
             self.runs.addItem(text, run.number)
         chosen = before if self.runs.findData(before) >= 0 else opened.project.current_run
         self.runs.setCurrentIndex(max(0, self.runs.findData(chosen)))

@@ -153,8 +153,15 @@ class ForecastPage(Page):
             options = {"color": theme.colour("muted"), "position": 0.06, "anchors": [(0, 1)] * 2}
             line = pg.InfiniteLine(at, pen=dashed, label=words, labelOpts=options)
             plot.addItem(line)
+        options = {"color": theme.colour("muted"), "position": 0.9, "anchors": [(0, 1)] * 2}
+        plot.addItem(
+            pg.InfiniteLine(
+                found["constant"], 0, pen=dashed, label="constant answer", labelOpts=options
+            )
+        )
         plot.setXRange(0, float(x.max()), padding=0.01)
-        plot.setYRange(float(min(low.min(), measured[:, 1].min())), 1.0, padding=0.03)
+        lowest = min(low.min(), measured[:, 1].min(), found["constant"])
+        plot.setYRange(float(lowest), 1.0, padding=0.03)
 
     def _show_fractions(self) -> None:
         drawn = self.fractions[0]["shots"] if self.fractions else 0

@@ -60,7 +60,7 @@ def test_a_click_foresees_what_more_labels_buy_class_by_class(opened, qtbot, qap
     assert page.stack.currentWidget() is not page.empty
     assert page.found["labels"] == 120
     assert page.said.text().startswith(page.found["text"])
-    names = list(window.session.labels.taxonomy.names)
+    names = list(window.session.labels.taxonomy.names_in_order)
     assert [row.name for row in page.gains.rows] == names
     assert [row.name for row in page.shares.rows] == names
     assert "120 random checks" in page.about_shares.text()

@@ -319,7 +319,7 @@ def test_a_training_may_begin_with_an_earlier_run_of_its_kind(shown):
     _, view = shown((0.5, 0.8), current=1)
     start = view.form.start
     assert [start.itemText(i) for i in range(start.count())] == [
-        "Pre-trained", "Run 2 · .76", "Run 1 · .48",
+        "Pre-trained", "Run 2", "Run 1",
     ]  # fmt: skip
     start.setCurrentIndex(2)
     assert view.form.order() == TrainingOrder(warm_start=1)

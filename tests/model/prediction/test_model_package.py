@@ -72,6 +72,7 @@ def test_the_card_says_classes_rules_calibration_licence_and_where_it_comes_from
         *CLASSES,
         "Round means no Streak",
         "Temperature",
+        "| measure | value | constant answer |",
         "macro f1 | 0.5",
         "CC-BY-4.0",
         weights,
