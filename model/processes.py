@@ -1,7 +1,8 @@
-"""A child process that answers over a pipe, and how many BLAS threads a product takes."""
+"""Child processes that answer over a pipe, and how many BLAS threads a product takes."""
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -14,6 +15,11 @@ from functools import lru_cache
 from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import Any
+
+DEATHS = 3
+"""After so many in a row a worker's child is not started again on the same ground."""
+
+log = logging.getLogger(__name__)
 
 
 class Lost(Enum):
@@ -95,6 +101,118 @@ class Child:
                     self._process.close()
                 self._connection.close()
             self._process = self._connection = None
+
+
+class Worker:
+    """A child process, and the thread that asks it what waits, one request after the other.
+
+    `serve` answers every message, with None where there is nothing to report. `on_answer` is called
+    from the thread. Where the child has died for good, `died` makes the answer to a request.
+    """
+
+    def __init__(
+        self,
+        serve: Callable[[Connection], None],
+        on_answer: Callable[[Any], None],
+        died: Callable[[Any], Any],
+        *,
+        name: str,
+    ) -> None:
+        self._on_answer, self._died = on_answer, died
+        self._ground: Any = None
+        self._standing: Any = None
+        """The ground that the child was told last; of the thread alone."""
+        self._is_new_ground = self._closing = self._working = False
+        self._waiting: dict[Any, Any] = {}
+        self._changed = threading.Condition()
+        self._child = Child(serve, name=name)
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request waits for its answer."""
+        with self._changed:
+            return self._is_new_ground or bool(self._waiting) or self._working
+
+    def stand_on(self, ground: Any) -> None:
+        """Send this before all requests from now on, to every fresh child too; what was asked
+        about the ground before is dropped."""
+        with self._changed:
+            self._ground, self._is_new_ground = ground, True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def _add(self, request: Any, key: Any, most: int) -> None:
+        """Let this wait in place of what waits under the same key; the oldest requests above `most`
+        are forgotten. Never waits."""
+        with self._changed:
+            self._waiting.pop(key, None)
+            self._waiting[key] = request
+            while len(self._waiting) > most:
+                del self._waiting[next(iter(self._waiting))]
+            self._changed.notify_all()
+
+    def urgency(self, key: Any) -> float:
+        """The most urgent requests are asked first, among equals the newest."""
+        return 0.0
+
+    def close(self) -> None:
+        """Stop at once; leaves no thread and no process."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._child.forbid()
+        self._thread.join()
+
+    def _work(self) -> None:
+        deaths = 0
+        self._child.start()
+        while (request := self._next()) is not None:
+            if request is self._standing:
+                deaths = 0
+            answer = self._child.ask(request)
+            while answer is Lost.DEAD and not self._closing and deaths < DEATHS:
+                deaths += 1
+                log.error("the process for %s died; it is started again", self._child.name)
+                self._child.start()
+                if request is not self._standing:
+                    self._child.ask(self._standing)
+                answer = self._child.ask(request)
+            if answer is Lost.DEAD:
+                answer = self._died(request)
+            else:
+                deaths = 0
+            if answer is not None and not self._closing:
+                try:
+                    self._on_answer(answer)
+                except Exception:  # the listener's defect must not stop the work
+                    log.exception("a listener failed")
+        self._child.end()
+
+    def _next(self) -> Any:
+        """The ground where it is new, else the most urgent request; None at the end."""
+        with self._changed:
+            self._working = False
+            while not self._closing:
+                if self._is_new_ground:
+                    self._is_new_ground, self._working = False, True
+                    self._standing = self._ground
+                    return self._ground
+                if self._waiting:
+                    self._working = True
+                    return self._waiting.pop(max(reversed(self._waiting), key=self.urgency))
+                self._changed.wait()
+        return None
+
+
+def give_way() -> None:
+    """Let the window's process go before this one."""
+    import psutil
+
+    with suppress(psutil.Error, OSError):
+        low = psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else 5
+        psutil.Process().nice(low)
 
 
 @contextmanager

@@ -6,22 +6,29 @@ It decides nothing: answers are suggestions.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
 from labeler.active.embeddings import embeddings
-from labeler.active.messages import ENOUGH, Alike, Ground, Layout, Learnt, Lesson
+from labeler.active.messages import (
+    ENOUGH,
+    Alike,
+    Answer,
+    Ground,
+    Layout,
+    Learnt,
+    Lesson,
+    LikeWish,
+    Request,
+)
 from model.active import audit, embedding_map, neighbours, selection
 from model.active.head import Head, fit, legal_sets, space_of
 from model.errors import InputError
-from model.processes import one_blas_thread
+from model.processes import give_way, one_blas_thread
 from model.runs.prior import prior_of
 from model.taxonomy import decoding
 
@@ -33,14 +40,11 @@ CHUNK = 8192
 
 
 def serve(connection: Connection) -> None:
-    """Answer requests (kind, argument) until the other end closes; see `Server`."""
-    with contextlib.suppress(psutil.Error, OSError):  # the window goes first
-        low = psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else 5
-        psutil.Process().nice(low)
+    """Answer requests until the other end closes; see `InstantServer`."""
+    give_way()
     server = InstantServer()
-    connection.send("ready")
     while True:
-        connection.send(server.answer(*connection.recv()))
+        connection.send(server.answer(connection.recv()))
 
 
 class InstantServer:
@@ -50,19 +54,19 @@ class InstantServer:
         self.ground: Ground | None = None
         self._head: Head | None = None
 
-    def answer(self, kind: str, argument: Any) -> Any:
-        """To "ground" None, "learn" a Learnt, "like" an Alike, "layout" a Layout; else why not."""
+    def answer(self, request: Request) -> Answer | None:
+        """To a Ground None, to a Lesson a Learnt, to wishes an Alike or a Layout; else why not."""
         try:
             with one_blas_thread():
-                if kind == "ground":
-                    self._stand_on(argument)
+                if isinstance(request, Ground):
+                    self._stand_on(request)
                     return None
                 if self.ground is None:
                     return InputError("no shots have been read by a network yet")
-                if kind == "learn":
-                    return self._learn(argument)
-                if kind == "like":
-                    row, k = argument
+                if isinstance(request, Lesson):
+                    return self._learn(request)
+                if isinstance(request, LikeWish):
+                    row, k = request.row, request.k
                     return Alike(row, neighbours.like(self.embeddings, row, k, self._lengths))
                 return Layout(self.ground.number, self._layout())
         except InputError as error:

@@ -52,6 +52,19 @@ class Lesson:
 
 
 @dataclass(frozen=True)
+class LikeWish:
+    """Which k shots are most like one?"""
+
+    row: int
+    k: int
+
+
+@dataclass(frozen=True)
+class LayoutWish:
+    """Where do all shots lie on the map?"""
+
+
+@dataclass(frozen=True)
 class Learnt:
     """What is suggested after a lesson of `labels` labels.
 
@@ -91,4 +104,5 @@ class Layout:
     places: npt.NDArray[np.float32] = field(repr=False)
 
 
+Request = Ground | Lesson | LikeWish | LayoutWish
 Answer = Learnt | Alike | Layout | InputError

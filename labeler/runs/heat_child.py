@@ -1,16 +1,11 @@
 """Heat that no run stores, computed for the shots on screen by a child process, newest wish first.
 
-`HeatChild` is the window's side: a thread that talks to the child; answers come by a callback from
-that thread. The child loads torch and the network once and then needs a fraction of a second a
+The child loads torch and the network once and then needs a fraction of a second a
 shot. Qt-free.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -19,23 +14,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
 from model.errors import InputError
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import FULL_FIELD, Box
-from model.processes import Child, Lost
+from model.processes import Worker, give_way
 from model.shots.table import ShotTable
 from model.taxonomy.taxonomy import Taxonomy
 
 WAITING = 48
 """So many wishes are kept; older ones are forgotten, their tiles ask again when painted."""
-DEATHS = 3
-"""After so many in a row the child is not started again for the same network."""
 CARELESS = (OSError, ValueError, KeyError, RuntimeError, MemoryError)
 """What damaged files and degenerate numbers raise."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,105 +60,50 @@ class HeatAnswer:
     box: Box = FULL_FIELD
 
 
-class HeatChild:
-    """The child and the thread that talks to it. `on_answer` is called from that thread."""
+class HeatChild(Worker):
+    """The window's side: `on_answer` is called from a thread of its own."""
 
     def __init__(self, ground: HeatGround, on_answer: Callable[[HeatAnswer], None]) -> None:
+        super().__init__(_serve, on_answer, self._epitaph, name="heat")
         self.ground = ground
-        self._on_answer = on_answer
-        self._waiting: dict[HeatWish, None] = {}
-        self._closing = self._working = False
-        self._changed = threading.Condition()
-        self._child = Child(_serve, name="heat")
-        self._thread = threading.Thread(target=self._work, name="heat", daemon=True)
-        self._thread.start()
+        self.stand_on(ground)
 
     def ask(self, wish: HeatWish) -> None:
         """Ask before all others; never waits."""
-        with self._changed:
-            self._waiting.pop(wish, None)
-            self._waiting[wish] = None
-            while len(self._waiting) > WAITING:
-                del self._waiting[next(iter(self._waiting))]
-            self._changed.notify_all()
+        self._add(wish, wish, WAITING)
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a wish waits for its answer."""
-        with self._changed:
-            return bool(self._waiting) or self._working
-
-    def close(self) -> None:
-        """Stop at once; leaves no thread and no process."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-        self._child.forbid()
-        self._thread.join()
-
-    # -- in the thread -----------------------------------------------------------------------------
-
-    def _work(self) -> None:
-        trouble, deaths = self._start(), 0
-        while (wish := self._next()) is not None:
-            answer: Any = trouble or self._child.ask(wish)
-            while isinstance(answer, Lost) and not self._closing and deaths < DEATHS:
-                deaths += 1
-                log.error("the process that computes heat died; it is started again")
-                answer = self._start() or self._child.ask(wish)
-            if isinstance(answer, Lost):
-                trouble = answer = "The process that computes heat ended."
-            if not self._closing:
-                self._announce(wish, answer)
-        self._child.end()
-
-    def _start(self) -> str:
-        """Why the child cannot work on this ground, or ''."""
-        self._child.start()
-        answer = self._child.ask(self.ground)
-        return "" if isinstance(answer, Lost) else str(answer)
-
-    def _next(self) -> HeatWish | None:
-        with self._changed:
-            self._working = False
-            while not self._closing:
-                if self._waiting:
-                    self._working = True
-                    return self._waiting.popitem()[0]
-                self._changed.wait()
-        return None
-
-    def _announce(self, wish: HeatWish, answer: HeatAnswer | str) -> None:
-        if isinstance(answer, str):
-            answer = HeatAnswer(wish, (answer,) * len(self.ground.taxonomy))
-        try:
-            self._on_answer(answer)
-        except Exception:  # the listener's defect must not stop the heat
-            log.exception("a listener failed")
+    def _epitaph(self, wish: HeatWish | HeatGround) -> HeatAnswer | None:
+        if isinstance(wish, HeatGround):
+            return None
+        words = "The process that computes heat ended."
+        return HeatAnswer(wish, (words,) * len(self.ground.taxonomy))
 
 
 # -- in the child ----------------------------------------------------------------------------------
 
 
 def _serve(connection: Connection) -> None:
-    """Answer the ground with '' or what is wrong with it, a wish with a HeatAnswer or why not."""
-    with contextlib.suppress(psutil.Error, OSError):  # the window goes first
-        low = psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else 5
-        psutil.Process().nice(low)
+    """Take the ground, answer wishes; what is wrong with either stands in the answers."""
+    give_way()
     desk: HeatDesk | None = None
+    trouble, classes = "", 0
     while True:
         message = connection.recv()
-        answer: HeatAnswer | str = ""
+        said, answer = trouble, None
         try:
             if isinstance(message, HeatGround):
+                desk, trouble, classes = None, "", len(message.taxonomy)
                 desk = HeatDesk(message)
-            else:
-                assert desk is not None
+            elif desk is not None:
                 answer = desk.answer(message)
         except InputError as error:
-            answer = str(error)
+            said = str(error)
         except CARELESS as error:
-            answer = f"Heat could not be computed ({error})."
+            said = f"Heat could not be computed ({error})."
+        if isinstance(message, HeatGround):
+            trouble = said
+        elif answer is None:
+            answer = HeatAnswer(message, (said,) * classes)
         connection.send(answer)
 
 

@@ -1,7 +1,55 @@
 """Children of a script that is no module: the script runs once, and what it asks for works."""
 
+import os
+import queue
 import subprocess
 import sys
+
+from model.processes import Worker
+
+
+def serve(connection):
+    """Answers with the ground and the request; of a request "die" it dies."""
+    ground = None
+    while True:
+        request = connection.recv()
+        if isinstance(request, tuple):
+            ground = request
+            connection.send(None)
+        elif request == "die":
+            os._exit(1)
+        else:
+            connection.send((*ground, request))
+
+
+class Asked(Worker):
+    """A worker that a test asks by words, each in place of the one that begins alike."""
+
+    def __init__(self, answers):
+        super().__init__(serve, answers.put, lambda request: f"died of {request}", name="a test")
+
+    def ask(self, word):
+        self._add(word, word[0], 10)
+
+    def urgency(self, key):
+        return key == "u"
+
+
+def test_a_worker_whose_child_dies_goes_on_on_the_same_ground():
+    answers = queue.Queue()
+    worker = Asked(answers)
+    worker.stand_on(("sand",))
+    worker.ask("die")
+    assert answers.get(timeout=120) == "died of die"
+    worker.stand_on(("rock",))
+    worker.ask("learn")
+    assert answers.get(timeout=60) == ("rock", "learn")
+    worker.ask("die")
+    worker.ask("urgent")
+    assert {answers.get(timeout=120) for _ in range(2)} == {("rock", "urgent"), "died of die"}
+    worker.close()
+    assert not worker._thread.is_alive()
+
 
 SCRIPT = """
 import sys

@@ -52,9 +52,9 @@ def learnt(folder, table, rows, labels):
     server = InstantServer()
     with Project.open(folder / "week") as project:
         ground = of_cache(1, project, table)
-    assert server.answer("ground", ground) is None
+    assert server.answer(ground) is None
     none = np.zeros(0, np.int64)
-    found = server.answer("learn", Lesson(1, rows, table.taxonomy.pack(labels), none))
+    found = server.answer(Lesson(1, rows, table.taxonomy.pack(labels), none))
     return InstantReading(table.taxonomy, found, {})
 
 

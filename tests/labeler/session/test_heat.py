@@ -5,6 +5,7 @@ import threading
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ from labeler.runs.heat_child import HeatAnswer, HeatChild, HeatDesk, HeatGround,
 from labeler.session import heat
 from labeler.session.heat import ON_ITS_WAY, Asked
 from labeler.session.session import Session
+from model import processes
 from model.errors import InputError
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.truth_table import RESULT
@@ -166,15 +168,15 @@ class Pipe:
 
 
 def test_what_cannot_be_read_or_asked_is_a_sentence_and_the_child_goes_on(desk, monkeypatch):
-    monkeypatch.setattr(heat_child.psutil.Process, "nice", lambda self, value: None)
+    monkeypatch.setattr(psutil.Process, "nice", lambda self, value: None)
     gone = replace(desk.ground, run=desk.ground.run.parent / "gone")
-    pipe = Pipe(gone, desk.ground, HeatWish(0, "sunny"), HeatWish(0, FINE))
+    pipe = Pipe(gone, HeatWish(0, FINE), desk.ground, HeatWish(0, "sunny"), HeatWish(0, FINE))
     with pytest.raises(EOFError):
         heat_child._serve(pipe)
-    missing, sound, unknown, answer = pipe.sent
-    assert "gone" in missing
-    assert sound == ""
-    assert "no form of heat 'sunny'" in unknown
+    missing, waited, sound, unknown, answer = pipe.sent
+    assert missing is sound is None
+    assert "gone" in waited.says[0]
+    assert "no form of heat 'sunny'" in unknown.says[0]
     assert answer.cells.shape == (11, 16, 16)
     learnt = [answer.says[c] for c in (ROUND, STREAK, BENT)]
     assert learnt == [HEAT_FORMS[FINE].none] * 3  # a network that learnt nothing
@@ -185,6 +187,7 @@ def test_the_newest_wish_is_answered_first_and_old_ones_are_forgotten(desk, monk
 
     class Slow:
         def __init__(self, serve, name):
+            self.name = name
             self.said = []
 
         def start(self):
@@ -193,7 +196,7 @@ def test_the_newest_wish_is_answered_first_and_old_ones_are_forgotten(desk, monk
         def ask(self, message):
             self.said.append(message)
             known = isinstance(message, HeatWish)
-            return HeatAnswer(message, ("",) * 11) if known else ""
+            return HeatAnswer(message, ("",) * 11) if known else None
 
         def forbid(self):
             begun.set()
@@ -201,7 +204,7 @@ def test_the_newest_wish_is_answered_first_and_old_ones_are_forgotten(desk, monk
         def end(self):
             pass
 
-    monkeypatch.setattr(heat_child, "Child", Slow)
+    monkeypatch.setattr(processes, "Child", Slow)
     child = HeatChild(desk.ground, answers.append)
     for row in range(heat_child.WAITING + 5):
         child.ask(HeatWish(row, FINE))
