@@ -9,11 +9,9 @@ from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
-    QFormLayout,
     QHBoxLayout,
     QPlainTextEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -24,7 +22,7 @@ from labeler.session.session import Session
 from labeler.window.process.project_thread import ProjectThread
 from labeler.window.widgets import theme
 from labeler.window.widgets.manual import question_mark
-from labeler.window.widgets.parts import label
+from labeler.window.widgets.parts import form, label, page
 from model.errors import counted
 
 
@@ -78,33 +76,24 @@ class ImportLabels(QDialog):
         self.look()
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.setHorizontalSpacing(16)
-        form.setVerticalSpacing(9)
-        form.addRow(label("File", "muted"), label(str(self.path)))
-        form.addRow(label("Labels of", "muted"), self.of)
-        form.addRow(label("Import as", "muted"), self.person)
-        form.addRow(label("Index counts from", "muted"), self.index)
-        form.addRow("", self.only_new)
-        form.addRow("", self.drop)
+        self._form = form(
+            ("File", label(str(self.path))),
+            ("Labels of", self.of),
+            ("Import as", self.person),
+            ("Index counts from", self.index),
+            ("", self.only_new),
+            ("", self.drop),
+        )
         foot = QHBoxLayout()
         foot.addWidget(question_mark())
         foot.addWidget(label("Nothing is changed before you say so.", "muted"), 1)
         foot.addWidget(self.cancel)
         foot.addWidget(self.take)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(22, 20, 22, 18)
-        layout.setSpacing(12)
-        layout.addWidget(label("Import labels", "title"))
-        layout.addLayout(form)
-        layout.addWidget(label("What would change", "heading"))
-        layout.addWidget(self.said, 1)
-        layout.addWidget(self.sure)
-        layout.addWidget(self.trouble)
-        layout.addLayout(foot)
-        self._form = form
+        heading = label("What would change", "heading")
+        said = self.said, self.sure, self.trouble
+        page(self, "Import labels", self._form, heading, *said, foot, wide=self.said)
         for field in (self.of, self.index):
-            form.setRowVisible(field, False)
+            self._form.setRowVisible(field, False)
         self.sure.hide()
 
     # -- looking -------------------------------------------------------------------------------

@@ -12,12 +12,10 @@ from typing import Any
 from PyQt6.QtWidgets import (
     QComboBox,
     QDialog,
-    QFormLayout,
     QLineEdit,
     QProgressBar,
     QPushButton,
     QSpinBox,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -37,7 +35,7 @@ from labeler.window.dialogs import file_dialogs
 from labeler.window.process.short_job import ShortJob
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import beside, foot, label, set_role
+from labeler.window.widgets.parts import beside, foot, form, label, page, set_role
 from model.errors import counted
 from model.events import Event
 
@@ -97,30 +95,22 @@ class LongWork(QDialog):
         self._follow()
 
     def _lay_out(self) -> None:
-        self.form = QFormLayout()
-        self.form.setHorizontalSpacing(16)
-        self.form.setVerticalSpacing(10)
         self.rows: dict[str, QWidget] = {
             "file": self.file,
             "level": self.level,
             "out": beside(self.out, self.choose),
         }
-        self.form.addRow(label("What", "muted"), self.kind)
-        self.form.addRow(label("File of shots", "muted"), self.rows["file"])
-        self.form.addRow(label("Level of noise", "muted"), self.rows["level"])
-        self.form.addRow(label("Write to", "muted"), self.rows["out"])
-        self.form.addRow(label("Done by", "muted"), beside(self.engine, self.address))
-        self.form.addRow(label("Workers", "muted"), self.workers)
+        self.form = form(
+            ("What", self.kind),
+            ("File of shots", self.rows["file"]),
+            ("Level of noise", self.rows["level"]),
+            ("Write to", self.rows["out"]),
+            ("Done by", beside(self.engine, self.address)),
+            ("Workers", self.workers),
+        )
         self.button.setDefault(True)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(22, 20, 22, 18)
-        layout.setSpacing(13)
-        layout.addWidget(label("Batch jobs", "title"))
-        layout.addWidget(label(ABOUT, "muted", wrap=True))
-        layout.addLayout(self.form)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.said)
-        layout.addLayout(foot(self, self.button))
+        about = label(ABOUT, "muted", wrap=True)
+        page(self, "Batch jobs", about, self.form, self.bar, self.said, foot(self, self.button))
 
     def _take_settings(self) -> None:
         scheduler = self.settings["scheduler"]

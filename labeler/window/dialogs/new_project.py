@@ -15,17 +15,15 @@ from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
-    QFormLayout,
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import beside, foot, label
+from labeler.window.widgets.parts import beside, foot, form, label, page
 from model.errors import InputError, counted
 from model.shots.child import FileReader
 from model.shots.layouts.geometry import with_options
@@ -144,19 +142,17 @@ class NewProject(QDialog):
         browse.clicked.connect(self._browse)
         own = QPushButton("From file…")
         own.clicked.connect(self._own_taxonomy)
-        form = QFormLayout()
-        form.setHorizontalSpacing(16)
-        form.setVerticalSpacing(10)
-        form.addRow(label("Shots", "muted"), label(f"{first.name}{more}"))
-        form.addRow(label("Dataset", "muted"), self.dataset)
-        form.addRow("", self.opens)
-        form.addRow("", self.modules)
-        form.addRow("", self.labels)
-        form.addRow(label("Folder", "muted"), beside(self.place, browse))
-        form.addRow(label("Classes", "muted"), beside(self.taxonomy, own))
-        if len(self.files) > 1:
-            form.addRow("", self.one_each)
-        form.addRow(label("Annotator", "muted"), self.person)
+        fields = form(
+            ("Shots", label(f"{first.name}{more}")),
+            ("Dataset", self.dataset),
+            ("", self.opens),
+            ("", self.modules),
+            ("", self.labels),
+            ("Folder", beside(self.place, browse)),
+            ("Classes", beside(self.taxonomy, own)),
+            *([("", self.one_each)] if len(self.files) > 1 else []),
+            ("Annotator", self.person),
+        )
         self.trouble = label(role="error")
         self.trouble.setWordWrap(True)
         self.trouble.hide()
@@ -166,14 +162,8 @@ class NewProject(QDialog):
         self.make = QPushButton("Create project")
         self.make.setDefault(True)
         self.make.clicked.connect(self.start)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(22, 20, 22, 18)
-        layout.setSpacing(16)
-        layout.addWidget(label("New project", "title"))
-        layout.addLayout(form)
-        for widget in (self.trouble, self.bar):
-            layout.addWidget(widget)
-        layout.addLayout(foot(self, self.make, "Cancel"))
+        last = foot(self, self.make, "Cancel")
+        page(self, "New project", fields, self.trouble, self.bar, last)
 
     def start(self) -> None:
         """Make the project with what the fields say."""

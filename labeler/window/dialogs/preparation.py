@@ -12,7 +12,6 @@ from PyQt6.QtWidgets import (
     QHBoxLayout,
     QProgressBar,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -20,7 +19,7 @@ from labeler.jobs.job import JobFollower
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import foot, label
+from labeler.window.widgets.parts import foot, label, page
 from model.events import Event
 from model.preprocessing.preparation import Preparation
 
@@ -73,18 +72,10 @@ class PreparationDialog(QDialog):
         self.use.setDefault(True)
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 0)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(22, 20, 22, 18)
-        layout.setSpacing(13)
-        layout.addWidget(label("Preprocessing", "title"))
-        layout.addWidget(label(words, "muted", wrap=True))
-        layout.addWidget(self.bad)
-        layout.addLayout(stray)
-        layout.addWidget(self.flat)
-        layout.addWidget(self.centre)
-        layout.addWidget(self.trouble)
-        layout.addWidget(self.bar)
-        layout.addLayout(foot(self, self.use, "Cancel"))
+        page(
+            self, "Preprocessing", label(words, "muted", wrap=True), self.bad, stray, self.flat,
+            self.centre, self.trouble, self.bar, foot(self, self.use, "Cancel"),
+        )  # fmt: skip
         for widget in (self.trouble, self.bar):
             widget.hide()
 

@@ -28,7 +28,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.window.settings import SETTINGS, Setting, Settings, Share
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import foot, label, show_checked
+from labeler.window.widgets.parts import foot, label, page, show_checked
 from model.errors import InputError
 
 COLUMNS = (
@@ -70,8 +70,8 @@ class SettingsPage(QDialog):
         self.fields: dict[str, QWidget] = {}
         self.words: dict[str, QLabel] = {}
         self._writers: dict[str, Callable[[], None]] = {}
-        page = QWidget()
-        columns = QHBoxLayout(page)
+        held = QWidget()
+        columns = QHBoxLayout(held)
         columns.setContentsMargins(0, 0, 12, 0)
         columns.setSpacing(40)
         for parts in COLUMNS:
@@ -83,7 +83,7 @@ class SettingsPage(QDialog):
             columns.addLayout(column, 1)
         area = QScrollArea()
         area.setAccessibleName("All settings")
-        area.setWidget(page)
+        area.setWidget(held)
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -91,14 +91,9 @@ class SettingsPage(QDialog):
         self.reset = QPushButton("Reset all to defaults")
         self.reset.setAutoDefault(False)
         self.reset.clicked.connect(self._reset)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(22, 20, 22, 18)
-        layout.setSpacing(13)
-        layout.addWidget(label("Settings", "title"))
-        layout.addWidget(label(f"Saved when changed, in {settings.path}", "muted", wrap=True))
-        layout.addWidget(area, 1)
-        layout.addWidget(self.trouble)
-        layout.addLayout(foot(self, beside=self.reset))
+        about = label(f"Saved when changed, in {settings.path}", "muted", wrap=True)
+        last = foot(self, beside=self.reset)
+        page(self, "Settings", about, area, self.trouble, last, wide=area)
         self.resize(980, 660)
         self.refresh()
 

@@ -27,7 +27,7 @@ from labeler.session.session import Session
 from labeler.shots.changes import SourceChange
 from labeler.window.dialogs import file_dialogs
 from labeler.window.process.project_thread import Progress, run_in_thread
-from labeler.window.widgets.parts import foot, label, set_role
+from labeler.window.widgets.parts import foot, label, page, set_role
 from model.errors import counted
 
 MOST = 100
@@ -106,13 +106,9 @@ class SourcesDialog(QDialog):
         area.setFrameShape(QFrame.Shape.NoFrame)
         self.go_on = QPushButton("Go on")
         self.go_on.clicked.connect(self.accept)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(22, 20, 22, 18)
-        layout.setSpacing(13)
         title = f"Files changed: before {work} goes on" if work else "Files of shots"
-        layout.addWidget(label(title, "title"))
-        layout.addWidget(area, 1)
-        layout.addLayout(foot(self, self.go_on, "Cancel") if work else foot(self))
+        last = foot(self, self.go_on, "Cancel") if work else foot(self)
+        page(self, title, area, last, wide=area)
         self.resize(760, 480)
         session.project_changed.connect(self.refresh)
         session.sources.changed.connect(self.refresh)

@@ -12,13 +12,12 @@ from PyQt6.QtWidgets import (
     QLabel,
     QPlainTextEdit,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from labeler.window.widgets import theme
 from labeler.window.widgets.manual import about_message, open_manual
-from labeler.window.widgets.parts import foot, label
+from labeler.window.widgets.parts import foot, page
 
 STAY_MS = {"info": 6_000, "warning": 15_000}
 """Notes of these levels leave by themselves; errors stay until they are clicked away."""
@@ -144,9 +143,4 @@ class LogDialog(QDialog):
             "\n".join(f"{when:%H:%M:%S}  {level:<8}{words}" for when, level, words in log)
             or "Nothing has been noted yet."
         )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(22, 20, 22, 18)
-        layout.setSpacing(13)
-        layout.addWidget(label("Messages", "title"))
-        layout.addWidget(text, 1)
-        layout.addLayout(foot(self))
+        page(self, "Messages", text, foot(self), wide=text)

@@ -15,8 +15,10 @@ from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import (
     QAbstractButton,
     QDialog,
+    QFormLayout,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -143,6 +145,32 @@ def foot(
         set_role(main, "main")
         row.addWidget(main)
     return row
+
+
+def page(
+    dialog: QDialog, title: str, *parts: QWidget | QLayout, wide: QWidget | None = None
+) -> None:
+    """Lay a dialog out: its title, then the parts below each other; `wide` takes what height is
+    left."""
+    layout = QVBoxLayout(dialog)
+    layout.setContentsMargins(22, 20, 22, 18)
+    layout.setSpacing(13)
+    layout.addWidget(label(title, "title"))
+    for part in parts:
+        if isinstance(part, QWidget):
+            layout.addWidget(part, int(part is wide))
+        else:
+            layout.addLayout(part)
+
+
+def form(*rows: tuple[str, QWidget]) -> QFormLayout:
+    """Fields below each other, their names at the left."""
+    made = QFormLayout()
+    made.setHorizontalSpacing(16)
+    made.setVerticalSpacing(10)
+    for name, field in rows:
+        made.addRow(label(name, "muted"), field)
+    return made
 
 
 def focused(widget: QWidget) -> QWidget | None:

@@ -11,10 +11,8 @@ import math
 from PyQt6.QtWidgets import (
     QCheckBox,
     QDialog,
-    QFormLayout,
     QLineEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -22,7 +20,7 @@ from labeler.project.store import StoredSource
 from labeler.session.session import Session
 from labeler.shots.geometry import EV_METRES, entered, in_words
 from labeler.window.label.pattern.pattern import PatternView
-from labeler.window.widgets.parts import beside, foot, label
+from labeler.window.widgets.parts import beside, foot, form, label, page
 from model.errors import InputError
 from model.physics.circle import LEAST, Circle, fit_circle
 from model.shots.table import Geometry
@@ -48,14 +46,10 @@ class GeometryDialog(QDialog):
         self.circle: Circle | None = None
         self.about = label(role="muted", wrap=True)
         self.fields = {name: QLineEdit() for name in NUMBERS}
-        form = QFormLayout()
-        form.setHorizontalSpacing(16)
-        form.setVerticalSpacing(9)
         for name, field in self.fields.items():
             field.setAccessibleName(NUMBERS[name])
             field.setPlaceholderText("not known")
             field.textEdited.connect(lambda _, name=name: self._follow(name))
-            form.addRow(label(NUMBERS[name], "muted"), field)
         self.pick = QPushButton("Pick points on a ring")
         self.pick.setCheckable(True)
         self.pick.toggled.connect(self._turn_picking)
@@ -69,17 +63,10 @@ class GeometryDialog(QDialog):
         self.save = QPushButton("Save")
         self.save.setDefault(True)
         self.save.clicked.connect(self.apply)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(22, 20, 22, 18)
-        layout.setSpacing(12)
-        layout.addWidget(label("Geometry", "title"))
-        layout.addWidget(self.about)
-        layout.addLayout(form)
-        layout.addWidget(beside(self.pick, self.clear))
-        layout.addWidget(self.said)
-        layout.addWidget(self.all)
-        layout.addWidget(self.trouble)
-        layout.addLayout(foot(self, self.save))
+        fields = form(*((NUMBERS[name], field) for name, field in self.fields.items()))
+        points = beside(self.pick, self.clear)
+        said = self.said, self.all, self.trouble
+        page(self, "Geometry", self.about, fields, points, *said, foot(self, self.save))
         pattern.picked.connect(self._fit)
         session.project_changed.connect(self.refresh)
         session.project_left.connect(self.reject)

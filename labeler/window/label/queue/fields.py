@@ -41,9 +41,7 @@ class FilterField(MenuField):
         super().__init__("Which shots are in the queue")
         self.session = session
         self.list.aboutToShow.connect(self.fill)
-        for signal in (session.queue.queue_changed, session.project_changed):
-            signal.connect(self.refresh)
-        self.refresh()
+        _follow(session, self.refresh)
 
     def refresh(self) -> None:
         """Show the choice in a few words."""
@@ -108,9 +106,7 @@ class OrderField(MenuField):
         super().__init__("In which order they come")
         self.session = session
         self.list.aboutToShow.connect(self.fill)
-        for signal in (session.queue.queue_changed, session.project_changed):
-            signal.connect(self.refresh)
-        self.refresh()
+        _follow(session, self.refresh)
 
     def refresh(self) -> None:
         """Show the order in words."""
@@ -156,9 +152,7 @@ class Chips(QWidget):
         self._layout = QVBoxLayout(self) if upright else QHBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(4)
-        for signal in (session.queue.queue_changed, session.project_changed):
-            signal.connect(self.refresh)
-        self.refresh()
+        _follow(session, self.refresh)
 
     def refresh(self) -> None:
         """Show the conditions in use."""
@@ -191,6 +185,13 @@ class Chips(QWidget):
     def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         self.refresh()
+
+
+def _follow(session: Session, refresh: Callable[[], None]) -> None:
+    """Refresh now, and whenever the queue or the project is another."""
+    for signal in (session.queue.queue_changed, session.project_changed):
+        signal.connect(refresh)
+    refresh()
 
 
 def fill_conditions(menu: QMenu, session: Session, choose: Callable[[str], None]) -> None:

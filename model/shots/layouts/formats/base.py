@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
@@ -90,6 +91,36 @@ class Foreign:
 
     def close(self) -> None:
         """Let go of what is open."""
+
+
+class Blocks:
+    """An array (shot, y, x), (shot, module, y, x) or (train, pulse, module, y, x), modules one
+    above the other, read in blocks along its first axis, of which the last `kept` are kept."""
+
+    def __init__(self, array: Any, block: int, kept: int) -> None:
+        self._array, self._block, self._most = array, block, kept
+        self.counted: tuple[int, ...] = tuple(array.shape[: max(1, len(array.shape) - 3)])
+        """Shots along each of the first axes."""
+        self.n_shots = int(np.prod(self.counted, dtype=np.int64))
+        self.shape = int(np.prod(array.shape[len(self.counted) : -1])), int(array.shape[-1])
+        self.dtype = np.dtype(array.dtype)
+        self._blocks: OrderedDict[int, Counts] = OrderedDict()
+
+    def place(self, i: int) -> tuple[int, ...]:
+        """Where shot i lies along the first axes."""
+        return tuple(map(int, np.unravel_index(i, self.counted)))
+
+    def read(self, i: int) -> Counts:
+        """Counts (y, x) of shot i."""
+        first, *rest = self.place(i)
+        start = first - first % self._block
+        if start not in self._blocks:
+            block = np.asarray(self._array[start : start + self._block])
+            while len(self._blocks) >= self._most:
+                self._blocks.popitem(last=False)
+            self._blocks[start] = block
+        self._blocks.move_to_end(start)
+        return np.array(self._blocks[start][(first - start, *rest)]).reshape(self.shape)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ this user allowed it; its key stands in the environment as TILED_API_KEY.
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,12 +18,12 @@ import numpy as np
 from model.errors import InputError
 from model.output_files import written_whole
 from model.shots.layouts.base import Counts
-from model.shots.layouts.formats.base import Foreign, optional
+from model.shots.layouts.formats.base import Blocks, Foreign, optional
 from model.shots.layouts.formats.servers import may_be_called
 
 ENDING = ".tiled"
 KEY = "TILED_API_KEY"
-SLAB_BYTES, SLABS = 8 * 2**20, 4
+BLOCK_BYTES, BLOCKS = 8 * 2**20, 4
 """Shots are asked for in blocks of so many bytes, of which so many are kept."""
 PATIENCE_S, TRIES = 15.0, "2"
 """So long an answer is waited for; so often a server that is not there is tried."""
@@ -106,14 +105,11 @@ class TiledArray(Foreign):
             what = f"{self._url} is no array of shots"
             self.close()
             raise InputError(what, file=path, place=self.dataset, mend=mend)
-        self._array = node
-        self._counted = shape[: max(1, len(shape) - 3)]
-        self.n_shots = int(np.prod(self._counted, dtype=np.int64))
-        self.shape = (int(np.prod(shape[len(self._counted) : -1])), int(shape[-1]))
-        self.dtype = np.dtype(node.dtype)
-        one = int(np.prod(shape[1:])) * self.dtype.itemsize
-        self._block = max(1, min(SLAB_BYTES // one, int(node.chunks[0][0])))
-        self._slabs: OrderedDict[int, Counts] = OrderedDict()
+        one = int(np.prod(shape[1:])) * node.dtype.itemsize
+        block = max(1, min(BLOCK_BYTES // one, int(node.chunks[0][0])))
+        self._blocks = Blocks(node, block, BLOCKS)
+        self.n_shots, self.shape = self._blocks.n_shots, self._blocks.shape
+        self.dtype = self._blocks.dtype
 
     def _away(self, error: Exception) -> InputError:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -123,20 +119,10 @@ class TiledArray(Foreign):
         )
 
     def read(self, i: int) -> Counts:
-        at = np.unravel_index(i, self._counted)
-        first = int(at[0])
-        start = first - first % self._block
-        if start not in self._slabs:
-            try:
-                slab = np.asarray(self._array[start : start + self._block])
-            except self._lost as error:
-                raise self._away(error) from error
-            while len(self._slabs) >= SLABS:
-                self._slabs.popitem(last=False)
-            self._slabs[start] = slab
-        self._slabs.move_to_end(start)
-        inside = (first - start, *map(int, at[1:]))
-        return np.array(self._slabs[start][inside]).reshape(self.shape)
+        try:
+            return self._blocks.read(i)
+        except self._lost as error:
+            raise self._away(error) from error
 
     def close(self) -> None:
         self._client.context.http_client.close()

@@ -6,7 +6,6 @@ other. In the same group: `mask`, and any numbers of length N.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,11 +15,11 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.shots.layouts.base import Counts, Mask, Scalars
-from model.shots.layouts.formats.base import Foreign, as_os_error, optional
+from model.shots.layouts.formats.base import Blocks, Foreign, as_os_error, optional
 from model.shots.layouts.stack import NO_SHOTS
 
 METADATA = ("zarr.json", ".zarray", ".zgroup")
-SLABS = 2
+BLOCKS = 2
 """So many chunks of shots are kept decompressed."""
 CHUNKS_MARKED = 64
 """Of so many chunks it is remembered how they were."""
@@ -47,14 +46,12 @@ class ZarrStore(Foreign):
         self.dataset = self._chosen(dataset)
         self._data = self._arrays[self.dataset]
         shape = self._data.shape
-        self._counted = shape[: max(1, len(shape) - 3)]
-        self.n_shots = int(np.prod(self._counted, dtype=np.int64))
-        self.shape = (int(np.prod(shape[len(self._counted) : -1])), int(shape[-1]))
-        self.dtype = self._data.dtype
-        self._slabs: OrderedDict[int, Counts] = OrderedDict()
+        self._blocks = Blocks(self._data, int(self._data.chunks[0]), BLOCKS)
+        self.n_shots, self.shape = self._blocks.n_shots, self._blocks.shape
+        self.dtype = self._blocks.dtype
         self._mask_read: npt.NDArray[np.generic] | None = None
         beside = self._beside("mask")
-        if beside is not None and beside.shape in (shape, shape[len(self._counted) :]):
+        if beside is not None and beside.shape in (shape, shape[len(self._blocks.counted) :]):
             self._per_shot = beside.shape == shape
             first = np.asarray(beside[0] if self._per_shot else beside[...])
             self._mask_rule: Mask | None = Mask(first)
@@ -91,18 +88,8 @@ class ZarrStore(Foreign):
         return self._arrays.get(f"{group}/{name}" if group else name)
 
     def read(self, i: int) -> Counts:
-        at = np.unravel_index(i, self._counted)
-        first, long = int(at[0]), int(self._data.chunks[0])
-        start = first - first % long
-        if start not in self._slabs:
-            with as_os_error(self.path):
-                slab = np.asarray(self._data[start : start + long])
-            while len(self._slabs) >= SLABS:
-                self._slabs.popitem(last=False)
-            self._slabs[start] = slab
-        self._slabs.move_to_end(start)
-        inside = (first - start, *map(int, at[1:]))
-        return np.array(self._slabs[start][inside]).reshape(self.shape)
+        with as_os_error(self.path):
+            return self._blocks.read(i)
 
     def has_mask(self) -> bool:
         return self._mask_rule is not None
@@ -111,8 +98,8 @@ class ZarrStore(Foreign):
         if self._mask_rule is None:
             return None
         if self._per_shot:
-            at = tuple(map(int, np.unravel_index(i, self._counted)))
-            return self._mask_rule.good(self._mask_data[at]).reshape(self.shape)
+            one = self._mask_data[self._blocks.place(i)]
+            return self._mask_rule.good(one).reshape(self.shape)
         if self._mask_read is None:
             self._mask_read = np.asarray(self._mask_data[...])
         return self._mask_rule.good(self._mask_read).reshape(self.shape)
@@ -138,7 +125,7 @@ class ZarrStore(Foreign):
         return tuple(p for n in (*METADATA, *keys) if (p := home / n).is_file())
 
     def notes(self) -> tuple[str, ...]:
-        modules = int(np.prod(self._data.shape[len(self._counted) : -2], dtype=np.int64))
+        modules = int(np.prod(self._data.shape[len(self._blocks.counted) : -2], dtype=np.int64))
         said = [f"{modules} detector modules, one above the other"] if modules > 1 else []
         return (*said, *([self._mask_rule.note] if self._mask_rule is not None else []))
 
