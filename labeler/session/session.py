@@ -104,11 +104,12 @@ class Session(QObject):
             self.noted.emit("info", text)
 
     def close(self) -> None:
-        """Close the project, remembering the shot."""
+        """Close the project, remembering the shot; nothing is left running."""
         if self.opened is not None:
             self._remember()
             self._let_go()
             self._leave()
+        self.shots.end()
 
     def reopen(self) -> None:
         """Read everything again, after a file was found again or something else changed."""

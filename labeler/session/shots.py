@@ -27,16 +27,21 @@ class Shots(SessionPart):
     def __init__(self, make_reader: Callable[..., Reader] | None = None) -> None:
         super().__init__()
         self._make_reader = make_reader or ShotReader
+        self._reader: Reader | None = None
         self.prepared = False
         """Whether shots are wanted as the project prepares them, not as they are in their files."""
         self.feed: ShotFeed | None = None
 
+    def start_reader(self) -> Reader:
+        """Start the child that reads, before a project is opened: it takes half a second."""
+        if self._reader is None:
+            self._reader = self._make_reader(self._counts_read, self._thumbnail_made)
+        return self._reader
+
     def begin(self, opened: Opened) -> None:
-        """Start a reader."""
+        """Read the shots of a project."""
         super().begin(opened)
-        self.feed = ShotFeed(
-            opened.table, self._make_reader, self.counts_ready.emit, self.thumbnail_ready.emit
-        )
+        self.feed = ShotFeed(opened.table, self.start_reader(), self.counts_ready.emit)
         self.feed.keep_thumbnails(opened.folder / "thumbnails")
         if trouble := self._take_steps():
             self.noted.emit("info", trouble)
@@ -44,9 +49,19 @@ class Shots(SessionPart):
     def end(self) -> None:
         """End the reader."""
         super().end()
-        feed, self.feed = self.feed, None
-        if feed is not None:
-            feed.close()
+        if self._reader is not None:
+            self._reader.close()
+        if self.feed is not None:
+            self.feed.close()
+        self._reader = self.feed = None
+
+    def _counts_read(self, row: int, counts: object, mask: object) -> None:
+        self.counts_ready.emit(row)
+
+    def _thumbnail_made(self, row: int, picture: npt.NDArray[np.uint8] | InputError) -> None:
+        if self.feed is not None:
+            self.feed.keep(row, picture)
+        self.thumbnail_ready.emit(row)
 
     def counts(self, row: int) -> npt.NDArray[Any] | InputError | None:
         """(y, x) counts; the InputError of an unreadable shot; None while it is being read."""

@@ -43,19 +43,17 @@ class ShotFeed:
     def __init__(
         self,
         table: ShotTable,
-        make_reader: Callable[..., Reader],
+        reader: Reader,
         on_counts: Callable[[int], None],
-        on_thumbnail: Callable[[int], None],
     ) -> None:
-        self.table = table
+        self.table, self.reader = table, reader
         self.kept: Thumbnails | None = None
         """Thumbnails of earlier sessions."""
         self.steps: Preparation | None = None
         """What is done to counts before they are shown; None: nothing."""
         self.withheld: dict[int, InputError] = {}
         """Why the shots of a source are not shown, by its place in the table."""
-        self._on_counts, self._on_thumbnail = on_counts, on_thumbnail
-        self.reader = make_reader(lambda key, counts, mask: on_counts(key), self._thumbnail_made)
+        self._on_counts = on_counts
 
     def keep_thumbnails(self, folder: Path) -> None:
         """Keep thumbnails in a folder from now on, and use those that are there."""
@@ -121,17 +119,16 @@ class ShotFeed:
         made = [self.kept.made(source) for source in range(len(self.table.sources))]
         return np.flatnonzero(~np.concatenate(made)).astype(np.int64)
 
-    def _thumbnail_made(self, row: int, picture: npt.NDArray[np.uint8] | InputError) -> None:
+    def keep(self, row: int, picture: npt.NDArray[np.uint8] | InputError) -> None:
+        """Keep a thumbnail that the reader made, beyond this session."""
         if self.kept is not None and isinstance(picture, np.ndarray):
             self.kept.put(*self._in_source(row), picture)
-        self._on_thumbnail(row)
 
     def _in_source(self, row: int) -> tuple[int, int]:
         return int(self.table.source_of[row]), int(self.table.index_of[row])
 
     def close(self) -> None:
-        """End the reader child."""
-        self.reader.close()
+        """Let go of the file of thumbnails."""
         if self.kept is not None:
             self.kept.close()
 

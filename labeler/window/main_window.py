@@ -543,6 +543,7 @@ def open_window(project: Path | None = None, *, train: bool = False) -> int:
     settings = Settings()
     theme.apply(application, settings["theme"])
     session = Session()
+    session.shots.start_reader()
     window = MainWindow(session, settings)
     window.show()
     session.learning.turn_on(settings)

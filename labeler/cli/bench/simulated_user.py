@@ -139,6 +139,7 @@ def user_in_window(folder: Path) -> Iterator[SimulatedUser]:
     assert isinstance(app, QApplication)
     theme.apply(app, "dark")
     session = Session()
+    session.shots.start_reader()
     window = MainWindow(session, Settings(folder / "settings.toml"))
     session.repeats.rate = 0.0  # every key decides a new shot
     window.resize(*WINDOW)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.session.session import Session
 from model.errors import InputError
-from tests.helpers.window_parts import make_project, make_session, use_made_up_run
+from tests.helpers.window_parts import InlineReader, make_project, make_session, use_made_up_run
 
 
 @pytest.fixture
@@ -295,3 +296,27 @@ def test_a_shot_shows_what_was_on_screen_when_it_was_decided(session):
     shown = session.opened.project.store.history(1)[-1].shown
     assert shown["run"] == "0001"
     assert len(shown["probabilities"]) == 11
+
+
+def test_a_reader_that_was_started_early_reads_the_project_and_ends_with_the_session(qapp, folder):
+    made, closed = [], []
+
+    class Early(InlineReader):
+        def __init__(self, *listeners):
+            super().__init__(*listeners)
+            made.append(self)
+
+        def close(self):
+            closed.append(self)
+
+    session = Session(make_reader=Early)
+    session.shots.start_reader()
+    session.open(folder)
+    assert session.shots.feed.reader is made[0]
+    assert session.shots.counts(0) is not None
+    session.close()
+    assert made == closed
+    session.shots.start_reader()
+    session.close()  # without a project
+    assert made == closed
+    assert len(made) == 2
