@@ -134,7 +134,6 @@ class InstantServer:
         p, decided = np.zeros((n, c), np.float32), np.zeros((n, c), bool)
         sure = np.zeros(n, np.float32)
         legal = legal_sets(head.taxonomy)
-        number = {} if legal is None else {row.tobytes(): i for i, row in enumerate(legal)}
         for first in range(0, n, CHUNK):
             part = slice(first, first + CHUNK)
             logits = head.logits(self.embeddings[part])
@@ -146,8 +145,10 @@ class InstantServer:
                 chances = decoding.set_probabilities(logits, legal, head.raised)
                 p[part] = np.clip(chances @ legal.astype(np.float32), 0, 1)
                 decided[part] = head.decided(p[part])
-                answered = [number[row.tobytes()] for row in decided[part]]
-                sure[part] = chances[np.arange(len(chances)), answered]
+                bits = head.taxonomy.pack(legal)
+                order = np.argsort(bits)
+                at = order[np.searchsorted(bits, head.taxonomy.pack(decided[part]), sorter=order)]
+                sure[part] = chances[np.arange(len(chances)), at]
         for values in (p, decided, sure):
             values[~self.readable] = 0
         return p, decided, sure

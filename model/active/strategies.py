@@ -195,8 +195,12 @@ def _reduced(open_ones: Floats, seen: Floats) -> tuple[Floats, Floats]:
     every = np.asarray(open_ones, np.float32)
     some = every[:: max(1, len(every) // 1000)]
     mean = some.mean(0) if len(some) else 0.0
-    _, vectors = np.linalg.eigh((some - mean).T @ (some - mean))
-    basis = vectors[:, ::-1][:, :_COMPONENTS].astype(np.float32)
+    from scipy.linalg import eigh  # here: the window knows this module, not scipy
+
+    gram = (some - mean).T @ (some - mean)
+    leading = [max(0, len(gram) - _COMPONENTS), len(gram) - 1]
+    _, vectors = eigh(gram, subset_by_index=leading)
+    basis = vectors[:, ::-1].astype(np.float32)
     parts = [(np.asarray(part, np.float32) - mean) @ basis for part in (every, seen)]
     unit = [p / np.maximum(np.linalg.norm(p, axis=1, keepdims=True), 1e-6) for p in parts]
     return unit[0], unit[1]
