@@ -100,6 +100,19 @@ def test_no_public_class_name_stands_twice_in_a_half():
     check("twice", {f"{half}: {name}" for (half, name), where in places.items() if len(where) > 1})
 
 
+def test_timers_of_the_window_call_methods():
+    """Qt holds a method weakly. A lambda that goes with its widget into the garbage is emptied
+    first, and the timer that fires in between brings the process down."""
+    emptied = {
+        f"{path}:{node.lineno}"
+        for path, node in nodes(ast.Call)
+        if path.startswith(("labeler/window", "labeler/session", "labeler/jobs"))
+        and ast.unparse(node.func).endswith(("timeout.connect", "singleShot"))
+        and any(isinstance(arg, ast.Lambda) for arg in node.args)
+    }
+    check("timers", emptied)
+
+
 def test_own_types_are_named():
     """No parameter or attribute that means a type of ours is annotated `Any`."""
     bare = set()

@@ -44,7 +44,7 @@ class OtherWindows(SessionPart):
         self._free = QTimer(self)
         self._free.setSingleShot(True)
         self._free.setInterval(AFTER_MS)
-        self._free.timeout.connect(lambda: self.held.emit(0.0))
+        self._free.timeout.connect(self._say_free)
         self.trouble = ""
         """Why nothing can be stored any more, '' where all is well."""
 
@@ -61,6 +61,9 @@ class OtherWindows(SessionPart):
         QCoreApplication.processEvents(
             QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents, SLICE_MS
         )
+
+    def _say_free(self) -> None:
+        self.held.emit(0.0)
 
     def look(self) -> None:
         """Take over what changed elsewhere, if anything did."""
