@@ -73,6 +73,11 @@ class SessionPart(QObject):
     def leave(self) -> None:
         """The project was closed for good, or for another one: what runs for it ends."""
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a label waits for another program that holds the project: ask it nothing now."""
+        return self.opened is not None and self.opened.project.store.database.waiting
+
     def require(self) -> Opened:
         """What is open; only for what cannot be asked while nothing is."""
         if self.opened is None:

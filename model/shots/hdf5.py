@@ -6,7 +6,7 @@ It never writes and never guesses what a dataset means: the layouts do that.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +128,10 @@ def with_chunk_cache(file: h5py.File, name: str) -> h5py.Dataset:
     return h5py.Dataset(h5py.h5d.open(file.id, name.encode(), access))
 
 
-def datasets(file: h5py.File, within: str = "") -> Iterator[tuple[str, h5py.Dataset]]:
-    """(name, dataset) of all datasets of numbers, each object once; links are not followed.
+def datasets(
+    file: h5py.File, within: str = "", axes: Container[int] = range(33)
+) -> Iterator[tuple[str, h5py.Dataset]]:
+    """(name, dataset) of all datasets of numbers with so many axes; links are not followed.
 
     InputError for a file that holds more objects, or deeper ones, than any file of shots does.
     """
@@ -139,32 +141,35 @@ def datasets(file: h5py.File, within: str = "") -> Iterator[tuple[str, h5py.Data
     looked = 0
     while left:
         name, group, depth = left.popleft()
+        looked += len(group)
+        if looked > MOST_OBJECTS or depth > DEEPEST_GROUP:
+            many = f"more than {MOST_OBJECTS:,} objects" if depth <= DEEPEST_GROUP else "groups"
+            what = f"holds {many} {'inside each other without end' * (depth > DEEPEST_GROUP)}"
+            mend = "Name the dataset of the shots: --dataset GROUP/NAME."
+            raise InputError(what.strip(), file=file.filename, mend=mend)
         for member in group:
-            looked += 1
-            if looked > MOST_OBJECTS or depth > DEEPEST_GROUP:
-                many = f"more than {MOST_OBJECTS:,} objects" if depth <= DEEPEST_GROUP else "groups"
-                what = f"holds {many} {'inside each other without end' * (depth > DEEPEST_GROUP)}"
-                mend = "Name the dataset of the shots: --dataset GROUP/NAME."
-                raise InputError(what.strip(), file=file.filename, mend=mend)
-            if group.id.links.get_info(member.encode()).type != h5py.h5l.TYPE_HARD:
+            as_bytes = member.encode("utf-8", "surrogateescape")
+            if group.id.links.get_info(as_bytes).type != h5py.h5l.TYPE_HARD:
                 continue
-            found = group.get(member)
+            found = h5py.h5o.open(group.id, as_bytes)
             path = f"{name}/{member}" if name else member
-            if isinstance(found, h5py.Group):
-                mark = h5py.h5o.get_info(found.id)
+            if isinstance(found, h5py.h5g.GroupID):
+                mark = h5py.h5o.get_info(found)
                 if (mark.fileno, mark.addr) not in seen:
                     seen.add((mark.fileno, mark.addr))
-                    left.append((path, found, depth + 1))
-            elif isinstance(found, h5py.Dataset) and found.dtype.kind in "biuf":
-                yield path, found
+                    left.append((path, h5py.Group(found), depth + 1))
+            elif isinstance(found, h5py.h5d.DatasetID) and found.rank in axes:
+                dataset = h5py.Dataset(found)
+                if dataset.dtype.kind in "biuf":
+                    yield path, dataset
 
 
 def stacks(file: h5py.File) -> Iterator[str]:
     """Names of all datasets of numbers that may be stacks of shots or of modules: 3 to 5 axes."""
     seen: set[Any] = set()
-    for name, found in datasets(file):
+    for name, found in datasets(file, axes=range(3, MOST_AXES + 1)):
         mark = h5py.h5o.get_info(found.id)
-        if 3 <= found.ndim <= MOST_AXES and (mark.fileno, mark.addr) not in seen:
+        if (mark.fileno, mark.addr) not in seen:
             seen.add((mark.fileno, mark.addr))
             yield name
 

@@ -43,7 +43,9 @@ class AutoBackup(SessionPart):
 
     def look(self) -> None:
         """Begin a backup where one is due and no one is labelling right now."""
-        if self.opened is None or self.is_busy or not self.opened.project.keeps_backups:
+        if self.opened is None or self.is_busy or self.is_held:
+            return
+        if not self.opened.project.keeps_backups:
             return
         project = self.opened.project
         gesture, now = project.store.newest_gesture(), time.monotonic()

@@ -68,7 +68,7 @@ class OtherWindows(SessionPart):
     def look(self) -> None:
         """Take over what changed elsewhere, if anything did."""
         opened, before = self.opened, self._pulse
-        if opened is None or before is None or opened.project.store.database.waiting:
+        if opened is None or before is None or self.is_held:
             return
         project = opened.project
         try:

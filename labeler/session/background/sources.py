@@ -98,7 +98,7 @@ class SourceWatch(SessionPart):
 
     def _take(self, opened: Opened, changes: Found) -> None:
         """Take over what was found, unless the project was opened again meanwhile."""
-        if opened is not self.opened:
+        if opened is not self.opened or self.is_held:  # the next look finds it again
             return
         without = opened.project.without
         before = {(s.id, str(c)) for s, c in self.found}

@@ -283,6 +283,9 @@ class Training(SessionPart):
             self._left, self._estimated_at = (now - self._stage_begun) / done * (total - done), now
 
     def _end(self, ok: bool, message: str, last: Event) -> None:
+        if self.is_held:
+            QTimer.singleShot(TICK_MS, lambda: self._end(ok, message, last))
+            return
         self._timer.stop()
         wants_use, self._wants_use = self._wants_use, False
         if self.opened is not None and self.opened is self._of:

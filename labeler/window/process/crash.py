@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Callable
 from types import TracebackType
 
+from model.errors import InputError
+
 log = logging.getLogger("airylabel")
 
 Show = Callable[[str, str], None]
@@ -35,6 +37,10 @@ class CrashNet:
         """Log the whole trace and show one line; an interrupt from the keyboard passes."""
         if issubclass(kind, KeyboardInterrupt):
             self._before(kind, error, trace)
+            return
+        if isinstance(error, InputError):
+            log.warning("%s", error)
+            self.show("error", str(error))
             return
         log.error("%s", "".join(traceback.format_exception(kind, error, trace)))
         last = traceback.extract_tb(trace)[-1] if trace is not None else None

@@ -251,9 +251,9 @@ class Groups(Entries):
 def alike(file: h5py.File) -> tuple[str, list[str]] | None:
     """(dataset, groups) where two or more numbered groups hold pictures of one name; else None."""
     found: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
-    for name, dataset in datasets(file):
+    for name, dataset in datasets(file, axes=(2,)):
         steps = name.split("/")
-        if dataset.ndim != 2 or min(dataset.shape) < SMALLEST_PICTURE or steps[-1] in NO_SHOTS:
+        if min(dataset.shape) < SMALLEST_PICTURE or steps[-1] in NO_SHOTS:
             continue
         for k in range(len(steps) - 2, -1, -1):
             number = _NUMBERED.fullmatch(steps[k])

@@ -14,6 +14,8 @@ from labeler.project.store import LABELLED, Store, server
 from labeler.window.dialogs import file_dialogs
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
+from model.errors import InputError
+from tests.helpers.waiting import until
 from tests.helpers.window_parts import make_project, make_session
 
 
@@ -143,3 +145,40 @@ def test_a_server_that_a_project_names_is_called_only_after_the_person_said_so(
     monkeypatch.setitem(server.PATIENCE, "connect_timeout", 2)
     window.project_files.open_folder(theirs)  # no one listens there any more
     assert window.session.require().folder != theirs
+
+
+def test_nothing_that_goes_on_beside_a_label_that_waits_asks_the_project_or_is_lost(
+    window, monkeypatch
+):
+    session = window.session
+    said: list[tuple[str, str]] = []
+    monkeypatch.setattr(window.net, "show", lambda *note: said.append(note))
+    other = sqlite3.connect(session.require().folder / "project.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    met: list[object] = []
+
+    def meanwhile() -> None:
+        timer.stop()
+        try:
+            session.backup.look()
+            session.other_windows.look()
+            session.sources._take(session.require(), [])
+            session.training._end(True, "", {})
+            met.append(session.backup.is_busy)
+        except Exception as error:  # noqa: BLE001 - a slot would swallow it
+            met.append(error)
+        window.net.caught(InputError, InputError("a change waits"), None)
+        other.execute("ROLLBACK")
+
+    timer = QTimer()
+    timer.timeout.connect(meanwhile)
+    timer.start(10)
+    ended: list[None] = []
+    session.training.runs_changed.connect(lambda: ended.append(None))
+    session.cursor.show(3)
+    session.labelling.toggle(0)
+    assert met == [False]
+    assert session.labels.decided.own_status[3] & LABELLED
+    until(lambda: ended, "the end of a training is told once the project is free")
+    assert said == [("error", "a change waits.")], "in its own words, not as a defect"
+    other.close()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from model.errors import InputError
+from model.shots import hdf5
 from model.shots.invalid import invalid
 from model.shots.look import look
 from model.shots.table import open_source, probe, table_of_files
@@ -228,3 +229,16 @@ def test_groups_inside_each_other_without_end_are_refused(tmp_path):
             group = h5py.h5g.create(group, b"g")
     with pytest.raises(InputError, match="without end"):
         probe(tmp_path / "a.h5")
+
+
+def test_a_group_of_too_many_objects_is_refused_before_any_of_them_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5, "MOST_OBJECTS", 50)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for k in range(60):
+            file.create_dataset(f"many/d{k}", data=k)
+    opened = []
+    real = h5py.h5o.open
+    monkeypatch.setattr(h5py.h5o, "open", lambda *a: opened.append(a) or real(*a))
+    with pytest.raises(InputError, match="more than 50 objects"):
+        open_source(tmp_path / "a.h5")
+    assert len(opened) == 1, "only the group itself"
