@@ -82,6 +82,12 @@ class Training(SessionPart):
         self._timer = QTimer(self)
         self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self.changed)
+        self._ended_meanwhile: tuple[bool, str, Event] | None = None
+        """The end of a job that came while a label waited for the project."""
+        self._free = QTimer(self)
+        self._free.setSingleShot(True)
+        self._free.setInterval(TICK_MS)
+        self._free.timeout.connect(self._end_now)
         self._in_use: int | None = None
         predictions.run_changed.connect(self._follow_run)
 
@@ -284,7 +290,8 @@ class Training(SessionPart):
 
     def _end(self, ok: bool, message: str, last: Event) -> None:
         if self.is_held:
-            QTimer.singleShot(TICK_MS, lambda: self._end(ok, message, last))
+            self._ended_meanwhile = ok, message, last
+            self._free.start()
             return
         self._timer.stop()
         wants_use, self._wants_use = self._wants_use, False
@@ -292,6 +299,11 @@ class Training(SessionPart):
             self._conclude(ok, message, wants_use)
         self.runs_changed.emit()
         self.changed.emit()
+
+    def _end_now(self) -> None:
+        ended, self._ended_meanwhile = self._ended_meanwhile, None
+        if ended is not None:
+            self._end(*ended)
 
     def _conclude(self, ok: bool, message: str, wants_use: bool) -> None:
         run, in_use = read_report(self.number, self.folder), self.require().project.current_run
