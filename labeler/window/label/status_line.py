@@ -26,12 +26,9 @@ class StatusLine(QWidget):
         self._pixel: tuple[int, int] | None = None
         self.setAccessibleName("Shot and cursor")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        for signal in (
-            session.cursor.shot_changed,
-            session.shots.counts_ready,
-            session.labels.labels_changed,
-        ):
+        for signal in (session.cursor.shot_changed, session.labels.labels_changed):
             signal.connect(lambda _: self.refresh())
+        session.shots.counts_ready.connect(self._arrived)
         for signal in (session.project_changed, session.queue.queue_changed):
             signal.connect(self.refresh)
         self.refresh()
@@ -40,6 +37,10 @@ class StatusLine(QWidget):
         """The cursor is on another pixel of the shot, or beside it."""
         self._pixel = pixel
         self.refresh()
+
+    def _arrived(self, row: int) -> None:
+        if row == self.session.cursor.row:
+            self.refresh()
 
     def refresh(self) -> None:
         """Say it again."""
