@@ -39,7 +39,7 @@ class Command:
 
 
 def command(
-    id: str, text: str, keys: str, menu: str, when: When, run: Callable[[Any], object], **more: Any
+    menu: str, id: str, text: str, keys: str, when: When, run: Callable[[Any], object], **more: Any
 ) -> Command:
     """A line of a table; `keys` are parted by spaces."""
     return Command(id, text, tuple(keys.split()), menu, when, run, **more)
