@@ -52,17 +52,17 @@ class Shift:
         """In words, for the person."""
         if self.hidden < ENOUGH or not self.seen:
             return (
-                f"The model's reading was hidden on {self.hidden} of "
+                f"Suggestions were hidden (blind check) on {self.hidden} of "
                 f"{self.seen + self.hidden:,} shots so far; from {ENOUGH} on, this line tells "
-                "whether seeing it sways the labels."
+                "whether seeing them sways the labels."
             )
         seen, hidden = self.seen_agreed / self.seen, self.hidden_agreed / self.hidden
         verdict = "no sway shown" if self.low <= 0 <= self.high else (
-            "seeing it sways the labels" if self.low > 0 else "people go against what they see"
+            "seeing them sways the labels" if self.low > 0 else "people go against what they see"
         )  # fmt: skip
         return (
-            f"Labels agree with the model on {seen:.0%} of {self.seen:,} shots where it was seen "
-            f"and on {hidden:.0%} of {self.hidden:,} where it was hidden: shift "
+            f"Labels agree with the suggestions on {seen:.0%} of {self.seen:,} shots where they "
+            f"were seen and on {hidden:.0%} of {self.hidden:,} where they were hidden: shift "
             f"{100 * self.shift:+.0f} points ({100 * self.low:+.0f} to {100 * self.high:+.0f}), "
             f"{verdict}."
         )

@@ -36,7 +36,7 @@ class InstantReading(Reading):
         every = np.ones(len(taxonomy), bool)
         self.known = every if learnt.known is None else learnt.known
         n = learnt.labels
-        self.name = f"instant, {n:,} label{'' if n == 1 else 's'}"
+        self.name = f"instant model, {n:,} label{'' if n == 1 else 's'}"
         self.run = "instant"
         self.why = {**why, **dict(zip(learnt.rows.tolist(), learnt.reasons, strict=True))}
 

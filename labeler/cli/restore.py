@@ -150,7 +150,7 @@ def _show_classes(project: Project, as_json: bool) -> int:
         more += f"  was {c.was.replace(';', ', ')}" if c.was else ""
         print(f"{c.key or ' ':>2}  {c.name:<24}{shots[c.name]:>9,} shots{more}")
     for number, rule in enumerate(taxonomy.rules, 1):
-        print(f"rule {number:>2}  {rule.severity}  {rule.text}")
+        print(f"rule {number:>2}  {rule.severity}  {rule.statement}")
     for change in changes:
         print(f"{change.time.astimezone():%d %b %Y %H:%M}  {change.annotator}: {change.text}")
     return 0

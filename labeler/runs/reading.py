@@ -26,7 +26,7 @@ class Reading:
 
     `probabilities` (N, C) float32; `decided` (N, C) the label sets it decides on; `thresholds`
     (C,); `known` (C,) False for classes that it never learnt; `readable` (N,) False for shots that
-    it could not read; `name` is what the person calls it: "run 3", "instant, 87 labels".
+    it could not read; `name` is what the person calls it: "run 3", "instant model, 87 labels".
     """
 
     taxonomy: Taxonomy

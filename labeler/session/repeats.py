@@ -222,9 +222,7 @@ class Repeats(SessionPart):
             return False
         own = np.count_nonzero(self.labels.decided.own_status & LABELLED)
         if own < repeats.ENOUGH:
-            text = (
-                f"A calibration round needs {repeats.ENOUGH} labels of your own; there are {own}."
-            )
+            text = f"A calibration round needs {repeats.ENOUGH} labels of your own; you have {own}."
             self.noted.emit("info", text)
             return False
         first = first_decisions(opened.project.store.database, opened.annotator).rows

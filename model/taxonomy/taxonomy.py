@@ -78,6 +78,19 @@ class Rule:
     left: tuple[str, ...]
     right: tuple[str, ...]
     text: str
+    """What is wrong where a label set breaks it."""
+
+    @property
+    def statement(self) -> str:
+        """What it asks of every label set: "Round implies Spherical/Oblate"."""
+        a, b = " or ".join(self.left), " or ".join(self.right)
+        return {
+            "one_of": f"{' and '.join(self.left)} exclude each other",
+            "never": f"{a} never with {b}",
+            "implies": f"{a} implies {b}",
+            "alone": f"{a} stands alone",
+            "some": f"every shot has {a}",
+        }[self.kind]
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class ClassesDialog(QDialog):
             item.setDisabled(bool(c.retired))
             self.classes.addTopLevelItem(item)
         for rule in project.taxonomy.rules:
-            self.rules.addTopLevelItem(QTreeWidgetItem([rule.text, rule.severity]))
+            self.rules.addTopLevelItem(QTreeWidgetItem([rule.statement, rule.severity]))
         changes = classes.changes(project)
         for change in reversed(changes):
             text = change.text[:1].upper() + change.text[1:]

@@ -146,5 +146,5 @@ class ProjectFiles:
 def opened_in_words(project: Project) -> str:
     """Which dataset of each file holds the shots: it may have been found, not named."""
     found = [f"{s.path.name}: {counted(s.n_shots, 'shot')} of {s.dataset}" for s in project.sources]
-    more = f" and {len(found) - 3:,} more files" if len(found) > 3 else ""
+    more = f" and {counted(len(found) - 3, 'more file')}" if len(found) > 3 else ""
     return f"Opened {'; '.join(found[:3])}{more}."

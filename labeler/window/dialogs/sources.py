@@ -132,7 +132,7 @@ class SourcesDialog(QDialog):
         if not shown:
             self._page.addWidget(label("Every file has its choice: go on.", "muted"))
         if len(shown) > MOST:
-            self._page.addWidget(label(f"and {len(shown) - MOST:,} more files", "muted"))
+            self._page.addWidget(label(f"and {counted(len(shown) - MOST, 'more file')}", "muted"))
         self._page.addStretch(1)
         labels_only = self.work in ("exporting labels", "the report")
         kinds = {change.kind for change in changed.values()}

@@ -53,6 +53,8 @@ class GuideStep:
     title: str
     text: str
     done: Callable[[GuideState, GuideState], bool]
+    in_label: bool = True
+    """Whether it is about Label alone; over other views it would only hide them."""
 
 
 STEPS = (
@@ -87,11 +89,13 @@ STEPS = (
         "Many at once",
         "Ctrl+2 opens Grid: pull a band over alike shots, and one class key labels all of them.",
         lambda then, now: now.tab == "Grid",
+        in_label=False,
     ),
     GuideStep(
         "Retrain",
         "Ctrl+R trains a network on all labels so far, while you go on. Ctrl+1 is Label again.",
         lambda then, now: now.trains,
+        in_label=False,
     ),
 )
 LAST = (
@@ -115,6 +119,7 @@ class Guide(QFrame):
         self.tab = tab
         """Which view is in front."""
         self.place = 0
+        self._left = False
         self.setObjectName("note")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.title, self.words = label(role="heading", wrap=True), label(wrap=True)
@@ -133,7 +138,6 @@ class Guide(QFrame):
         self._connect()
         self.host.installEventFilter(self)
         self._begin_step()
-        self.show()
 
     def _lay_out(self) -> None:
         head, foot = QHBoxLayout(), QHBoxLayout()
@@ -181,8 +185,11 @@ class Guide(QFrame):
 
     def look(self, *_: object) -> None:
         """Go on where the step on screen is done."""
+        if self._left:
+            return
         if self.place < len(STEPS) and STEPS[self.place].done(self._then, self.state()):
             self.go_on()
+        self._put()
 
     def go_on(self) -> None:
         """The next step; one that is done already is shown all the same, and left by Skip."""
@@ -196,6 +203,7 @@ class Guide(QFrame):
 
     def leave(self) -> None:
         """Go away with the project."""
+        self._left = True
         self.host.removeEventFilter(self)
         self.hide()
         self.deleteLater()
@@ -215,8 +223,10 @@ class Guide(QFrame):
         self._put()
 
     def _put(self) -> None:
-        """Over the upper right of the pattern, or of whatever view stands there."""
+        """Over the upper right of the pattern; of another view only where the step is about it."""
         pattern = self.pattern
+        about_label = self.place < len(STEPS) and STEPS[self.place].in_label
+        self.setVisible(self.tab() == "Label" or not about_label)
         right = self.host.width() - 300
         if pattern.isVisible():
             right = pattern.mapTo(self.host, pattern.rect().topRight()).x()

@@ -134,7 +134,7 @@ class ClaimsPage(QWidget):
         order = sorted(range(len(rules)), key=lambda r: (not hard[r], -counts[r].max()))
         self._lines = [(np.flatnonzero(_any(stages, r)), rules[r].text) for r in order]
         self.rules.show_lines(
-            [(rules[r].text, rules[r].severity, *(f"{n:,}" for n in counts[r])) for r in order]
+            [(rules[r].statement, rules[r].severity, *(f"{n:,}" for n in counts[r])) for r in order]
         )
         wrong = [int((broken & hard).any(1).sum()) for broken in stages]
         n = int(readings.readable.sum())

@@ -12,7 +12,7 @@ from labeler.window.dialogs import file_dialogs
 from labeler.window.dialogs.sources import ask_sources, in_words
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
-from model.errors import InputError
+from model.errors import InputError, counted
 
 
 class Banner(QFrame):
@@ -57,7 +57,8 @@ class ChangedFiles(Banner):
         self.setVisible(bool(found))
         if found:
             self.sign.setPixmap(theme.icon("warning", "warning").pixmap(18))
-            more = f"; {len(found) - 1} more files changed" if len(found) > 1 else ""
+            others = counted(len(found) - 1, "more file")
+            more = f"; {others} changed" if len(found) > 1 else ""
             self.words.setText(f"{in_words(found[0][1])}{more}.")
 
     def ask(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import (
     QComboBox,
@@ -161,18 +163,21 @@ class OrderForm(QWidget):
             return
         self.network_about.setVisible(bool(self.network_about.text()))
         session = self.session
-        used = len(usable_shots(session.labels.taxonomy, session.labels.decided))
+        rows = usable_shots(session.labels.taxonomy, session.labels.decided)
+        used = len(rows)
         _, epochs = TrainingOrder(self.recipe.currentData()).comes_to(used)
         self.epochs.setSpecialValueText(f"{epochs}, as the recipe says")
         left_out = int((session.labels.status & 1).sum()) - used
         seconds = expected_seconds(self.order(), used, session.labels.n_shots, self._runs)
         lines = [counted(used, "labelled shot")]
         if left_out:
-            lines.append(f"{left_out:,} shots in error are left out")
+            lines.append(f"{counted(left_out, 'shot')} in error left out")
         if not self.needed.text():
-            lines += [*self._evaluation_shots(), f"about {duration(seconds)} on this machine"]
+            lines += [self._evaluation_shots(rows), f"about {duration(seconds)} on this machine"]
         self.facts.setText("\n".join(lines))
 
-    def _evaluation_shots(self) -> list[str]:
-        fixed = int((self.session.require().project.store.roles() == EVALUATION).sum())
-        return [f"{fixed:,} of them kept for evaluation"] if fixed else ["15 % kept for evaluation"]
+    def _evaluation_shots(self, used: npt.NDArray[np.intp]) -> str:
+        """How many of the shots that a training would use judge it."""
+        roles = self.session.require().project.store.roles()
+        judging = int((roles[used] == EVALUATION).sum())
+        return f"{judging:,} of them kept for evaluation" if judging else "15 % kept for evaluation"

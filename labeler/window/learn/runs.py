@@ -24,6 +24,7 @@ from labeler.runs.run_report import (
 )
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import exactly, minutes, share, when
+from model.errors import counted
 from model.metrics import bootstrap
 from model.networks.table import NETWORKS
 from model.runs.promotion import BETTER, OPEN, WORSE
@@ -288,13 +289,13 @@ def _of_one(name: str, values: dict[str, float]) -> _Line:
     half = share((high - low) / 2) if known else "–"
     tip = bootstrap.in_words(f"{name}: F1", values.get("f1", np.nan), (low, high), 0)
     cells = (name, share(values.get("f1")), half, *numbers, count)
-    return _Line(cells, f"{tip}, {count} shots" if known else "")
+    return _Line(cells, f"{tip}, {counted(int(shots), 'shot')}" if known else "")
 
 
 def _of_all(run: RunReport) -> list[_Line]:
     """Mean of the classes of a run, and of one constant answer, what it must beat."""
     low, high = run.interval or (np.nan, np.nan)
-    both = (("Mean of the classes", run.metrics, low, high),
+    both = (("Mean", run.metrics, low, high),
             ("Constant answer", run.constant, np.nan, np.nan))  # fmt: skip
     return [
         _of_one(name, {"f1": of[MACRO], "f1_low": least, "f1_high": most, "shots": run.judged})

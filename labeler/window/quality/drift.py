@@ -140,6 +140,7 @@ class DriftPage(Page):
         )
         first = f"Second readings begin with your {repeats.ENOUGH}th label; you have {own:,}."
         if own >= repeats.ENOUGH:
+            first = f"You have {own:,} labels: second readings come among the next ones."
             button = "Start with a calibration round"
             self.empty.say("No second readings yet", f"{text}\n\n{first}", button, self._calibrate)
         else:

@@ -127,7 +127,7 @@ class ForecastPage(Page):
         if self.short_job.is_running:
             self.empty.say(TITLE, f"{text}\n\n{self.short_job.said} …", "Stop", self.short_job.stop)
         elif labels < FEWEST:
-            needed = f"Label {FEWEST - labels} more shots for that."
+            needed = f"Label {counted(FEWEST - labels, 'more shot')} for that."
             self.empty.say(TITLE, f"{text}\n\n{needed}")
         else:
             self.empty.say(TITLE, text, "Forecast", self.make_forecast)

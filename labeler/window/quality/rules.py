@@ -135,7 +135,7 @@ class RuleRow(QFrame):
         self.go, self.mend = QPushButton("Show in Label"), QPushButton("Mend all")
         self.go.clicked.connect(lambda: page.go(self.rule_index))
         self.mend.clicked.connect(lambda: page.mend(self.rule_index))
-        self.mark.setFixedWidth(theme.grown(44))
+        self.mark.setFixedWidth(theme.grown(18))
         words = QVBoxLayout()
         words.setSpacing(2)
         words.addWidget(self.text)
@@ -158,15 +158,15 @@ class RuleRow(QFrame):
         """Show a rule; `most` is the number of shots at which the bar is full."""
         self.rule_index = rule_index
         hard = broken.rule.severity == "hard"
-        self.mark.setText(broken.rule.severity)
-        set_role(self.mark, ("error" if hard else "warning") if broken.shots else "faint")
-        self.text.show_text(broken.rule.text)
+        self.mark.setText("✗" if broken.shots else "✓")
+        set_role(self.mark, ("error" if hard else "warning") if broken.shots else "good")
+        self.text.show_text(f"{broken.rule.statement} ({broken.rule.severity})")
         parts = [f"{words}: {n:,}" for words, n in broken.sets[:SETS]]
         more = len(broken.sets) - SETS
         parts += [f"and {more} more set{'' if more == 1 else 's'}"] if more > 0 else []
         self.sets.show_text("   ·   ".join(parts))
         self.sets.setVisible(bool(parts))
-        self.count.setText(f"{broken.shots:,}" if broken.shots else "✓")
+        self.count.setText(f"{broken.shots:,}")
         self.bar.setVisible(broken.shots > 0)
         set_role(self.count, "" if broken.shots else "faint")
         self.bar.show_share(broken.shots / most if most else 0, "error" if hard else "warning")

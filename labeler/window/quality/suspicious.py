@@ -17,6 +17,7 @@ from labeler.window.quality.parts import Page
 from labeler.window.quality.table import TextTable
 from labeler.window.widgets.parts import set_role, share
 from model.active.suspicious import FEWEST
+from model.errors import counted
 from model.events import Event
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -78,7 +79,7 @@ class SuspiciousPage(Page):
             return False
         if not self.suspects:
             if labelled < FEWEST:
-                needed = f"Label {FEWEST - labelled} more shots for that."
+                needed = f"Label {counted(FEWEST - labelled, 'more shot')} for that."
                 self.empty.say(TITLE, f"{what}\n\n{needed}")
             else:
                 self.empty.say(TITLE, f"{what}\n\n{self._text}".strip(), "Search", self.search)

@@ -124,7 +124,7 @@ class WeekPage(Page):
                     0.0,
                     n / ENOUGH_OF_A_CLASS,
                     f"{ENOUGH_OF_A_CLASS - n} to go",
-                    f"{name}: {n} labels",
+                    f"{name}: {counted(n, 'label')}",
                     f"{n}",
                 )
                 for name, n in rare

@@ -94,7 +94,7 @@ def test_asked_shots_are_open_ones_with_reasons_and_random_checks(desk, shots):
     reading = InstantReading(HELIUM, found, {5: "earlier"})
     assert reading.why[5] == "earlier"
     assert reading.why[int(found.rows[0])] == found.reasons[0]
-    assert reading.name == "instant, 60 labels"
+    assert reading.name == "instant model, 60 labels"
 
 
 def test_a_shot_that_was_never_read_has_no_suggestion(desk, shots):

@@ -67,8 +67,11 @@ def test_every_page_says_what_will_be_there_while_there_is_nothing(window):
 def test_a_rule_leads_to_the_shots_that_break_it_and_mends_them_as_one_step(window, qtbot):
     decide(window, [1, 4, 7], [STREAK, STREAK, SPHERICAL | ROUND])
     rules = page(window, "Rules")
-    row = next(r for r in rules.rows if "Streak without Prolate" in r.text.whole)
-    assert row.count.text() == "2"
+    row = next(r for r in rules.rows if r.text.whole == "Streak implies Prolate (soft)")
+    assert (row.mark.text(), row.count.text()) == ("✗", "2")
+    holding = next(r for r in rules.rows if r.text.whole.startswith("Round implies"))
+    assert holding.text.whole == "Round implies Spherical/Oblate (hard)"
+    assert (holding.mark.text(), holding.count.text()) == ("✓", "0")
     qtbot.mouseClick(row.go, Qt.MouseButton.LeftButton)
     session = window.session
     assert window.tab == "Label"
@@ -76,7 +79,7 @@ def test_a_rule_leads_to_the_shots_that_break_it_and_mends_them_as_one_step(wind
     window.show_tab("Quality")
     qtbot.mouseClick(row.mend, Qt.MouseButton.LeftButton)
     assert (session.labels.present[[1, 4]] & PROLATE > 0).all()
-    assert row.count.text() == "✓"
+    assert (row.mark.text(), row.count.text()) == ("✓", "0")
     session.labelling.undo()
     assert session.labels.present[1] == STREAK
 
@@ -85,7 +88,7 @@ def test_label_sets_that_have_no_room_are_counted_in_words(window):
     other = [1 << HELIUM.index(n) for n in ("Asymmetric", "Newton Rings", "Layered", "Bent")]
     for more, said in ((1, "and 1 more set"), (2, "and 2 more sets")):
         decide(window, range(SETS + more), [STREAK, *(STREAK | o for o in other)][: SETS + more])
-        row = next(r for r in page(window, "Rules").rows if "Streak without" in r.text.whole)
+        row = next(r for r in page(window, "Rules").rows if "Streak implies" in r.text.whole)
         assert row.sets.whole.endswith(said)
 
 
@@ -95,7 +98,7 @@ def test_many_shots_are_mended_only_after_a_question(window, monkeypatch):
     monkeypatch.setattr("labeler.window.quality.rules.MANY", 3)
     asked = []
     monkeypatch.setattr(type(rules), "_sure", lambda self, n: asked.append(n))
-    row = next(r for r in rules.rows if "Streak without Prolate" in r.text.whole)
+    row = next(r for r in rules.rows if r.text.whole == "Streak implies Prolate (soft)")
     row.mend.click()
     assert asked == [6]
     assert window.session.labels.present[0] == STREAK

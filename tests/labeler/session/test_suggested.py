@@ -28,7 +28,7 @@ def names(session, row):
 def test_enter_accepts_the_ghost_of_the_instant_reading(session):
     session.suggestions.take(learnt(session))
     session.cursor.show(4)
-    assert session.predictions.now.name == "instant, 20 labels"
+    assert session.predictions.now.name == "instant model, 20 labels"
     session.labelling.accept()
     assert names(session, 4) == {"Round", "Spherical/Oblate"}
 

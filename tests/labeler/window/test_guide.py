@@ -104,3 +104,16 @@ def test_every_key_that_it_names_does_what_it_says(window):
                     ("4", "class.Streak")):  # fmt: skip
         assert key in said
         assert window.actions_.keymap.owner(key).id == id
+
+
+def test_a_step_about_label_is_not_shown_over_other_views(window, guide):
+    """It would hide what stands there; steps about other views stay."""
+    window.show_tab("Learn")
+    assert not guide.isVisible()
+    window.show_tab("Label")
+    assert guide.isVisible()
+    while STEPS[guide.place].in_label:
+        guide.go_on()
+    window.show_tab("Quality")
+    assert guide.isVisible()
+    window.show_tab("Label")

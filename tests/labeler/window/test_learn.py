@@ -3,6 +3,7 @@
 import json
 import time
 
+import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QApplication
@@ -13,6 +14,7 @@ from labeler.window.learn.runs import signed
 from labeler.window.learn.view import LearnView
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import share, when
+from model.shots.table import EVALUATION
 from tests.helpers.runs import give_roles, make_project, make_run, write_events
 
 
@@ -94,7 +96,7 @@ def test_shots_in_error_are_counted_as_left_out(shown):
     wrong = session.labels.taxonomy.pack(session.labels.taxonomy.mask(["Empty", "Round"]))
     session.labels.decided.put([0, 1], wrong, 1)
     session.labels.labels_changed.emit([0, 1])
-    assert "2 shots in error are left out" in view.form.facts.text()
+    assert "2 shots in error left out" in view.form.facts.text()
 
 
 def test_runs_stand_in_a_table_newest_first_with_the_one_in_use_marked(shown):
@@ -116,7 +118,7 @@ def test_beside_every_score_stands_what_a_constant_answer_reaches(shown):
     assert heads.index("Macro F1") == column - 1
     assert [row[column] for row in cells(view.table)] == [".12", ".12"]
     mean, constant = cells(view.changes.table)[-2:]
-    assert mean[:3] == ["Mean of the classes", ".48", "–"]
+    assert mean[:3] == ["Mean", ".48", "–"]
     assert constant[:3] == ["Constant answer", ".12", "–"]
 
 
@@ -353,3 +355,17 @@ def test_one_key_goes_back_to_the_run_before_and_forth_again(shown, qtbot):
     assert session.opened.project.current_run == 1
     view.retraining.go_back()
     assert session.opened.project.current_run == 2
+
+
+def test_only_shots_that_a_training_uses_are_said_to_judge_it(shown):
+    """Evaluation shots that are in error, unlabelled or another one's are none of them."""
+    session, view = shown()
+    rows = np.flatnonzero(session.opened.project.store.roles() == EVALUATION)
+    used, judging = session.labels.decided.tally.labelled, len(rows)
+    assert f"{used} labelled shots\n{judging} of them kept for evaluation" in view.form.facts.text()
+    wrong = session.labels.taxonomy.pack(session.labels.taxonomy.mask(["Empty", "Round"]))
+    session.labels.decided.put(rows[:2].tolist(), wrong, 1)
+    session.labels.labels_changed.emit(rows[:2].tolist())
+    facts = view.form.facts.text()
+    assert f"{used - 2} labelled shots\n2 shots in error left out" in facts
+    assert f"\n{judging - 2} of them kept for evaluation" in facts

@@ -50,6 +50,7 @@ class ReadingLine(QWidget):
             text = session.predictions.now.name
             tip = "What this run says of the shot."
             if session.predictions.instant is not None:
+                text = text.replace("instant model, ", "from ")  # beside the switch "Suggestions"
                 tip = "Learnt from your labels so far, on what the network sees; after each again."
         elif doing.is_reading:
             self.share = doing.done / max(doing.total, 1)
