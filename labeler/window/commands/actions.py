@@ -34,6 +34,7 @@ from model.taxonomy.taxonomy import Taxonomy
 ON_SHOTS = (
     ("next", "previous", "next_undecided"),
     ("accept", "accept_all", "fix", "skip", "flag", "unflag"),
+    ("select_all", "select_others"),
     ("undo", "redo"),
     ("copy_image", "copy_number", "history"),
 )

@@ -71,6 +71,8 @@ class GridInput(QAbstractScrollArea):
     # -- mouse -----------------------------------------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        if event is not None and event.button() == Qt.MouseButton.RightButton:
+            self._point_at(event.pos() + QPoint(0, self.top))
         if event is None or event.button() != Qt.MouseButton.LeftButton:
             return
         self._pressed = event.pos() + QPoint(0, self.top)
@@ -95,6 +97,15 @@ class GridInput(QAbstractScrollArea):
         if place is not None:
             self._set_current(place)
         self._selected()
+
+    def _point_at(self, spot: QPoint) -> None:
+        """A menu is about to open: it is about the shot under the mouse, or the selection that it
+        belongs to."""
+        place = self.plan.at(spot.x(), spot.y())
+        if place is not None and not self.chosen.selected[place]:
+            self.chosen.choose(np.array([place]), add=False)
+            self._set_current(place)
+            self._selected()
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         if event is None or self._pressed is None:

@@ -42,7 +42,12 @@ Cell = tuple[str, str]
 
 
 def _metric(name: str) -> Callable[[RunReport], Cell]:
-    return lambda run: (share(run.metrics.get(name)), METRICS[name])
+    def cell(run: RunReport) -> Cell:
+        always = run.constant.get(name)
+        beside = "" if always is None else f"; a constant answer has {share(always)}"
+        return share(run.metrics.get(name)), f"{METRICS[name]}{beside}"
+
+    return cell
 
 
 def _macro(run: RunReport) -> Cell:

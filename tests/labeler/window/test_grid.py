@@ -135,6 +135,32 @@ def test_click_ctrl_shift_and_the_keyboard_select(window, grid):
     assert chosen(grid) == []
 
 
+def test_a_right_click_is_about_the_shot_under_the_mouse_or_the_selection_it_is_in(window, grid):
+    def right_click(place):
+        x, y = grid.canvas.plan.corner(place)
+        QTest.mouseClick(
+            grid.canvas.port, Qt.MouseButton.RightButton,
+            pos=QPoint(x + 10, y + 10 - grid.canvas.top),
+        )  # fmt: skip
+
+    right_click(4)
+    assert chosen(grid) == [4]
+    texts = [a.text() for a in window.actions_.context_menu(grid).actions()]
+    for text in (
+        "Accept what is shown on all selected",
+        "Flag with a note…",
+        "Select all shown",
+        "Invert selection",
+    ):
+        assert text in texts
+    click(grid, 6, SHIFT)
+    assert chosen(grid) == [4, 5, 6]
+    right_click(5)
+    assert chosen(grid) == [4, 5, 6]
+    right_click(9)
+    assert chosen(grid) == [9]
+
+
 def test_a_rubber_band_selects_and_ctrl_keeps_what_was_selected(grid):
     plan, port = grid.canvas.plan, grid.canvas.port
     click(grid, 30)

@@ -117,6 +117,8 @@ def test_beside_every_score_stands_what_a_constant_answer_reaches(shown):
     column = heads.index("Constant")
     assert heads.index("Macro F1") == column - 1
     assert [row[column] for row in cells(view.table)] == [".12", ".12"]
+    accuracy = view.table.runs.index(0, heads.index("Accuracy"))
+    assert "a constant answer has .70" in accuracy.data(Qt.ItemDataRole.ToolTipRole)
     mean, constant = cells(view.changes.table)[-2:]
     assert mean[:3] == ["Mean", ".48", "–"]
     assert constant[:3] == ["Constant answer", ".12", "–"]

@@ -114,9 +114,7 @@ def _column(model: QueueModel, delegate: QStyledItemDelegate) -> QTableView:
 
 def spoken(session: Session, row: int) -> str:
     """A shot for a screen reader."""
-    names = [
-        session.labels.taxonomy.names[c] for c in np.flatnonzero(session.labelling.labels(row))
-    ]
+    names = session.labels.taxonomy.named(session.labelling.labels(row))
     status = session.labelling.shown(row)[1]
     words = [word for bit, word in ((FLAGGED, "flagged"), (SKIPPED, "skipped")) if status & bit]
     state = ", ".join(names) or ("no class" if status & LABELLED else "undecided")
