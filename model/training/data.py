@@ -119,7 +119,7 @@ class TrainingData:
             return
         left = np.setdiff1d(self.training, copies)
         if not len(left):
-            self.notes.append("Every shot that trains is among those that judge: no score counts.")
+            self.notes.append("Every training shot is among the evaluation shots: no score counts.")
             return
         self.training, self.tuning = left, np.setdiff1d(self.tuning, copies)
         self.notes.append(
@@ -312,12 +312,14 @@ def _unseen(judging: Flags, seen: Flags, usable: Flags, notes: list[str]) -> tup
     many it was trained on, where too few would remain. Says which in a note."""
     met = int((judging & seen).sum())
     if _enough(judging & ~seen, usable):
-        text = f"Left out {_shots(met)} of those that judge: the network that this begins from was"
+        text = (
+            f"Left out {_shots(met)} of those for evaluation: the network that this begins from was"
+        )
         notes.append(f"{text} trained on them.")
         return judging & ~seen, 0
     notes.append(
-        f"The network that this begins from was trained on {met} of the {int(judging.sum())} shots"
-        " that judge: the scores are too good. Train without a warm start for honest ones."
+        f"The network that this begins from was trained on {met} of the {int(judging.sum())}"
+        " evaluation shots: the scores are too good. Train without a warm start for honest ones."
     )
     return judging, met
 

@@ -14,6 +14,7 @@ from PyQt6.QtCore import QObject, QPointF, QSignalBlocker, QSize, Qt, QTimer, py
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import (
     QAbstractButton,
+    QApplication,
     QDialog,
     QFormLayout,
     QHBoxLayout,
@@ -73,7 +74,7 @@ class Minutes(QObject):
     passed = pyqtSignal()
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(QApplication.instance())  # and goes with it
         self._timer = QTimer(self)
         self._timer.setInterval(FRESH_MS)
         self._timer.timeout.connect(self.passed)

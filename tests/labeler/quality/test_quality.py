@@ -182,7 +182,7 @@ def test_drift_names_the_class_to_read_again_and_leads_there(window):
     shown = page(window, "Drift")
     assert "Read Streak again" in shown.said.text() or "Read Bent again" in shown.said.text()
     assert shown.table.lines.rowCount() == 4
-    shown.chart.choose(HELIUM.index("Bent"))
+    shown.chart.choose(HELIUM.order.index(HELIUM.index("Bent")))
     shown.reread.click()
     assert window.session.queue.choice.title == "Re-read Bent"
     assert window.session.queue.rows.tolist()[:4] == [0, 1, 2, 3]

@@ -65,7 +65,7 @@ def test_roles_that_a_project_gave_stay_and_shots_known_already_do_not_judge(tmp
     given[np.flatnonzero(given == TRAINING)[:4]] = EVALUATION
     started, _, met, said = _warm(tmp_path, replace(table, role=given))
     assert (started["evaluation"], met) == (6, 0)
-    assert "Left out 4 shots of those that judge" in said
+    assert "Left out 4 shots of those for evaluation" in said
 
 
 def test_a_run_of_an_earlier_version_begins_a_training_with_a_warning(tmp_path):
