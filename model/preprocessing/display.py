@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from model.shots.invalid import invalid
 
 Norm = Literal["log", "linear", "sqrt", "arcsinh"]
-NORMS: tuple[Norm, ...] = ("log", "linear", "sqrt", "arcsinh")
+NORMS: tuple[Norm, ...] = get_args(Norm)
 COLORMAPS = (
     "gray",
     "inverted gray",
