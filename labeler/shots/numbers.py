@@ -25,6 +25,8 @@ from model.shots.sources import SourceInfo, open_source
 
 FILE = "scalars.npz"
 KEY, VALUE = "fingerprints", "number:"
+FORM = 1
+"""One more wherever `_scalars` gives other numbers: those kept before are then read again."""
 AGAIN_S = 15.0
 """A file that could not be read is tried again after this."""
 _CARELESS = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
@@ -140,7 +142,7 @@ class Numbers(Mapping[str, Values]):
 
 
 def _sign(source: SourceInfo) -> str:
-    return f"{source.fingerprint} {source.n_shots}"
+    return f"{source.fingerprint} {source.n_shots} {FORM}"
 
 
 class ScalarReader:

@@ -18,6 +18,7 @@ from labeler.queue import queue as queues
 from labeler.queue.filters import FILTERS, Filter, fits, passes, range_of, text_of
 from labeler.queue.groups import GROUPS, grouped
 from labeler.queue.orders import ORDERS, Order
+from labeler.shots import numbers
 from labeler.shots.numbers import Numbers
 from model.errors import InputError
 from model.taxonomy.toml import load, shipped
@@ -281,6 +282,20 @@ def test_numbers_of_the_files_are_read_once_and_kept(qapp, tmp_path, qtbot):
     damaged = Numbers(tmp_path / "week", sources)
     assert damaged.unread()
     assert list(damaged) == []
+
+
+def test_numbers_kept_before_there_was_another_one_are_read_again(
+    qapp, tmp_path, qtbot, monkeypatch
+):
+    Project.create(tmp_path / "week", [write_shots(tmp_path / "shots.h5")]).close()
+    session = make_session(tmp_path / "week")
+    with qtbot.waitSignal(session.queue.numbers_changed):
+        session.queue.want_numbers()
+    sources = session.opened.project.sources
+    session.close()
+    assert not Numbers(tmp_path / "week", sources).unread()
+    monkeypatch.setattr(numbers, "FORM", numbers.FORM + 1)
+    assert Numbers(tmp_path / "week", sources).unread() == {0: sources[0]}
 
 
 def test_numbers_of_a_file_that_was_away_are_read_when_it_is_back(qapp, tmp_path, qtbot):
