@@ -7,6 +7,7 @@ It computes nothing and loads no network.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -14,15 +15,16 @@ import numpy.typing as npt
 
 from labeler.active.messages import Ground
 from labeler.project.folder import CACHE
-from labeler.project.preparation import preparation_of
-from labeler.project.project import Project
 from model.errors import InputError, counted
 from model.prediction import embedding_file as embedding_parts
 from model.prediction.embedding_file import Part
 from model.runs.folder import backbone_folder
 from model.runs.recipes import named
-from model.shots.table import ShotTable
 from model.taxonomy.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from labeler.project.project import Project
+    from model.shots.table import ShotTable
 
 
 def shipped_network() -> Path:
@@ -44,6 +46,8 @@ def of_cache(number: int, project: Project, table: ShotTable) -> Ground:
 
 def parts_of(project: Project, table: ShotTable) -> list[Part]:
     """Where the shipped network's embeddings of a project's shots lie, or will lie."""
+    from labeler.project.preparation import preparation_of  # the child needs no database
+
     cache, steps = project.folder / CACHE, preparation_of(project)
     return embedding_parts.parts_of(table, shipped_network(), cache, preparation=steps)
 

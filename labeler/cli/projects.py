@@ -12,8 +12,6 @@ from labeler.cli.output import PlainConsole, add_output_options, print_json
 from labeler.cli.targets import add_one_class_options, class_of_each
 from labeler.project.folder import DATABASE
 from model.errors import InputError, counted
-from model.shots.layouts.formats.servers import allow_server
-from model.shots.layouts.formats.tiled_array import ENDING, server_of, write_address
 
 if TYPE_CHECKING:
     from labeler.project.project import Project
@@ -150,6 +148,7 @@ def _allow_server(args: argparse.Namespace) -> int:
     from labeler.project.folder import SERVER
     from labeler.project.project import Project
     from labeler.project.store import server
+    from model.shots.layouts.formats.servers import allow_server
 
     shown, silent = [], None
     if not (args.project / DATABASE).is_file():
@@ -176,6 +175,9 @@ def _shots_at(text: str, home: Path) -> Path:
     """A path; of an address, the file in a folder that holds it. Who writes it here allows it."""
     if "://" not in text:
         return Path(text)
+    from model.shots.layouts.formats.servers import allow_server
+    from model.shots.layouts.formats.tiled_array import ENDING, server_of, write_address
+
     name = text.rstrip("/").rpartition("/")[2].partition("?")[0]
     path = home / f"{name or 'shots'}{ENDING}"
     if path.exists() and path.read_text(encoding="utf-8").strip() != text:

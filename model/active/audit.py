@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 Labels = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
@@ -94,6 +94,6 @@ def interval(found: int, drawn: int, total: int, confidence: float = 0.95) -> tu
         return share, share
     n = drawn * (total - 1) / (total - drawn)
     k, tail = share * n, (1 - confidence) / 2
-    low = float(beta.ppf(tail, k, n - k + 1)) if found else 0.0
-    high = float(beta.ppf(1 - tail, k + 1, n - k)) if found < drawn else 1.0
+    low = float(betaincinv(k, n - k + 1, tail)) if found else 0.0
+    high = float(betaincinv(k + 1, n - k, 1 - tail)) if found < drawn else 1.0
     return low, high

@@ -1,22 +1,21 @@
 """Makes the demo project: simulated shots beside it, most of them labelled, the rest left to do.
 
 It knows no window. Interrupted, it begins again where it was; a finished demo is left as it is.
+Every command line asks this module for its defaults: nothing heavy is imported before it is needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from labeler.project.folder import has_database
-from labeler.project.project import Project
-from labeler.project.store.records import LABELLED
-from labeler.session.opened import PLACE
 from model.errors import InputError
 from model.events import Event, event
-from model.shots.table import open_source
+
+if TYPE_CHECKING:
+    from labeler.project.project import Project
 
 SHOTS = 480
 SEED = 7
@@ -53,6 +52,9 @@ def make(
         return
     if folder.exists() and any(folder.iterdir()):
         raise InputError("is not empty", file=folder, mend="Choose a new folder for the demo.")
+    from labeler.project.project import Project
+    from labeler.session.opened import PLACE
+
     source = shots_file(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     if not _fits(source, shots):
@@ -75,12 +77,18 @@ def _fits(source: Path, shots: int) -> bool:
     """Whether shots of an earlier attempt are there, as many as wanted."""
     if not source.is_file():
         return False
+    from model.shots.table import open_source
+
     with open_source(source) as found:
         return found.info.n_shots == shots
 
 
 def _brightest(source: Path, first: int) -> int:
     """Of the first shots, the one with light on most of its pixels: what the demo opens on."""
+    import numpy as np
+
+    from model.shots.table import open_source
+
     with open_source(source) as found:
         mask = found.mask(0)
         good = np.ones(found.info.shape, bool) if mask is None else mask
@@ -90,6 +98,11 @@ def _brightest(source: Path, first: int) -> int:
 
 def _label(project: Project, source: Path) -> None:
     """Record the simulation's own labels for all but the last shots, as an import."""
+    import numpy as np
+
+    from labeler.project.store.records import LABELLED
+    from model.shots.table import open_source
+
     with open_source(source) as found:
         carried = found.labels()
     if carried is None:

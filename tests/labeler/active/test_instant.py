@@ -1,6 +1,7 @@
 """Instant learning: a child that refits after each label, and a window that never waits for it."""
 
 import queue
+import subprocess
 import sys
 
 import numpy as np
@@ -153,11 +154,19 @@ def test_missing_embeddings_are_said_in_words(desk, shots, tmp_path):
 
 def test_nothing_that_fits_is_loaded_beside_the_window():
     """The parent's module must not drag in what only the child needs."""
-    import subprocess
-
     code = (
         "import sys, labeler.session.background.learning;"
         "print({'torch', 'scipy', 'sklearn'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_child_starts_without_the_database_and_the_whole_of_statistics():
+    """Half of the time until it answers went into loading them."""
+    code = (
+        "import sys, labeler.active.instant_child;"
+        "print({'torch', 'PyQt6', 'sqlalchemy', 'scipy.stats'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -38,6 +38,16 @@ def test_a_reader_that_goes_away_ends_a_command_in_silence(words, unbuffered):
     assert ended.returncode in (0, 1)
 
 
+def test_a_command_line_is_understood_before_anything_heavy_is_loaded():
+    """Every subcommand, and every job of the window, pays for what the others need."""
+    code = (
+        "import sys; from labeler.cli import build_parser; build_parser();"
+        "print({'PyQt6', 'h5py', 'scipy', 'sqlalchemy', 'torch'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_output_onto_a_full_disk_fails_in_one_line():
     with Path("/dev/full").open("w", encoding="utf-8") as full:
