@@ -16,6 +16,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 import psutil
 import pytest
 from hypothesis import HealthCheck, settings
+from PyQt6.QtCore import QCoreApplication, QEvent
 from pytestqt.qtbot import QtBot
 
 from tests.helpers.narrow import narrow_network as narrow_network
@@ -50,17 +51,20 @@ def what_lives_is_not_looked_through():
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def garbage_waits(request):
-    """Widgets are never freed within a paint, as in the program itself, see
-    `labeler.window.process.garbage_collection`."""
-    if "qapp" not in request.fixturenames:
-        yield
-        return
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Widgets are freed where their test ends, with all that waits in them: not within a paint or
+    in another thread, as in the program itself (`labeler.window.process.garbage_collection`), and
+    not in the middle of a later test."""
+    if "qapp" not in item.fixturenames:
+        return (yield)
     gc.disable()
-    yield
-    gc.collect()
-    gc.enable()
+    try:
+        return (yield)
+    finally:
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        gc.collect()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

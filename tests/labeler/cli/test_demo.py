@@ -56,7 +56,7 @@ def test_most_shots_come_labelled_and_the_last_are_left_to_do(made):
     assert not labelled[-1]
 
 
-def test_it_opens_on_a_bright_labelled_shot(made):
+def test_it_opens_on_a_bright_labelled_shot(made, qapp):
     folder, _ = made
     with Project.open(folder) as project:
         where = project.store.get_meta(PLACE)["row"]
