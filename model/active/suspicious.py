@@ -146,19 +146,18 @@ def _in_words(
 ) -> str:
     """Why a shot is suspected: its worst label, and what stands against it."""
     name = taxonomy.names[kind]
-    said = {
-        c: f"{taxonomy.names[c]} {probability[c]:.2f}".replace(" 0.", " .")
-        for c in range(len(given))
-    }
+    said = {c: f"{probability[c]:.2f}".removeprefix("0") for c in range(len(given))}
     if not given[kind]:
-        return f"lacks {name}: {_nearest_are(around, kind, name)}; out of fold {said[kind]}"
+        return f"lacks {name}: {_nearest_are(around, kind, name)}; cross-validated p = {said[kind]}"
     instead = np.flatnonzero(suggested & ~given)
     if not len(instead):
-        return f"labelled {name}: {_nearest_are(around, kind, name)}; out of fold {said[kind]}"
+        return (
+            f"labelled {name}: {_nearest_are(around, kind, name)}; cross-validated p = {said[kind]}"
+        )
     special = [c for c in instead if taxonomy.classes[c].parent]
     other = int(special[0] if special else instead[0])
     seen = _nearest_are(around, other, taxonomy.names[other])
-    return f"labelled {name}: {seen}; out of fold {said[other]}, {said[kind]}"
+    return f"labelled {name}: {seen}; cross-validated p = {said[kind]}, of that {said[other]}"
 
 
 def _nearest_are(around: np.ma.MaskedArray[Any, Any], kind: int, name: str) -> str:

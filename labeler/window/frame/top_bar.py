@@ -93,6 +93,24 @@ class TopBar(QFrame):
         self.tabs[tab].setChecked(True)
         for widget in (self.picture, self.levels):
             widget.setVisible(tab == "Label" and self.session.opened is not None)
+        self._give_way()
+
+    def resizeEvent(self, event: object) -> None:
+        """What else a menu or a key does gives way where letters are large and the window small."""
+        self._give_way()
+
+    def _give_way(self) -> None:
+        layout, opened = self.layout(), self.session.opened is not None
+        assert layout is not None
+        fields = (self.picture.colours, self.picture.norm, self.name, self.picture.overlay)
+        for widget in fields:
+            widget.setVisible(opened or widget is self.name)
+        for widget in fields:
+            layout.invalidate()
+            self.picture.updateGeometry()
+            if layout.minimumSize().width() <= self.width():
+                return
+            widget.hide()
 
     def refresh(self) -> None:
         """Show the project's name; without one, only what works without one."""

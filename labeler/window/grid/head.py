@@ -16,7 +16,7 @@ from labeler.window.widgets import theme
 from labeler.window.widgets.fields import MenuField
 from labeler.window.widgets.parts import Elided, set_role
 
-HEIGHT = 44
+HEIGHT, LEAST = 44, 90
 
 
 class GridHead(QFrame):
@@ -45,7 +45,7 @@ class GridHead(QFrame):
         self.filler = Filler(session)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, len(SIDES) - 1)
-        self.slider.setFixedWidth(theme.grown(104))
+        self.slider.setFixedWidth(104)
         self.slider.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.slider.setAccessibleName("Size of the thumbnails")
         self.slider.setToolTip("Size of the thumbnails (+ and −, Ctrl and wheel)")
@@ -54,10 +54,11 @@ class GridHead(QFrame):
         row.setContentsMargins(10, 0, 12, 0)
         row.setSpacing(6)
         for field, width in ((self.filter, 168), (self.order, 158), (self.group, 138)):
-            field.setFixedWidth(theme.grown(width))
-        self.select.setFixedWidth(theme.grown(84))
+            field.setMinimumWidth(LEAST)  # gives way where letters are large and the window small
+            field.setMaximumWidth(theme.grown(width))
+        self.select.setMaximumWidth(theme.grown(84))
         for widget in (self.filter, self.chips, self.order, self.group, self.select):
-            row.addWidget(widget)
+            row.addWidget(widget, 0 if widget is self.chips else 3)
         row.addSpacing(6)
         row.addWidget(self.number)
         row.addSpacing(10)

@@ -14,8 +14,8 @@ from model.taxonomy.taxonomy import Class
 
 LINE = 34
 """Points: height of a line of buttons."""
-A_LINE = 13
-"""Buttons that have room for a part of their names beside each other."""
+A_LINE, LEAST = 13, 78
+"""Buttons beside each other at most, and the width that a part of a name needs with its key."""
 
 
 class TagButton(QAbstractButton):
@@ -91,6 +91,7 @@ class TagBar(QFrame):
         self.setAccessibleName("Classes of the selected shots")
         self.count = label(role="muted")
         self.buttons: dict[int, TagButton] = {}
+        self._each = 0
         self._layout = QGridLayout(self)
         self._layout.setContentsMargins(10, 5, 10, 5)
         self._layout.setSpacing(3)
@@ -110,8 +111,8 @@ class TagBar(QFrame):
         self.buttons = {}
         taxonomy = self.session.labels.taxonomy
         shown = taxonomy.order
-        lines = max(1, -(-len(shown) // A_LINE))
-        each = -(-len(shown) // lines)
+        self._each = each = self._fitting(len(shown))
+        lines = -(-len(shown) // each)
         self._layout.addWidget(self.count, 0, 0, lines, 1)
         for place, index in enumerate(shown):
             button = TagButton(taxonomy.classes[index])
@@ -120,6 +121,17 @@ class TagBar(QFrame):
             self._layout.addWidget(button, place // each, 1 + place % each)
         self.setFixedHeight(lines * (theme.grown(LINE) + 3) + 9)
         self.refresh()
+
+    def _fitting(self, buttons: int) -> int:
+        """How many buttons go beside each other, so that all lines are about as long."""
+        room = (self.width() or 1280) - self.count.minimumWidth() - 30
+        lines = -(-buttons // min(A_LINE, max(1, room // theme.grown(LEAST))))
+        return -(-buttons // max(lines, 1))
+
+    def resizeEvent(self, event: object) -> None:
+        """Other lines where other room wants them."""
+        if self.buttons and self._fitting(len(self.buttons)) != self._each:
+            self.rebuild()
 
     def refresh(self) -> None:
         """Count the classes of what is selected."""

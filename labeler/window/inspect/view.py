@@ -32,7 +32,8 @@ from labeler.window.widgets.parts import EmptyState, label
 from labeler.window.widgets.tab import Tab
 from model.heatmaps.forms import BEST, HEAT_FORMS
 
-PAGES = ("All classes of this shot", "Shots of a class", "Rule check")
+PAGES = ("All classes", "Shots of a class", "Rule check")
+"""Of the shot on screen; of the run; of its predictions as a whole."""
 BEST_ONE = "Best for each class"
 
 

@@ -32,7 +32,7 @@ from model.runs.promotion import BETTER, OPEN, WORSE
 NETWORK_WORDS = {name: kind.title for name, kind in NETWORKS.items()}
 STATES = {
     "training": "training…",
-    "finished": "",
+    "finished": "finished",
     "cancelled": "cancelled",
     "failed": "failed",
     "unfinished": "not finished",
@@ -66,8 +66,11 @@ def _constant(run: RunReport) -> Cell:
 
 
 def _took(run: RunReport) -> Cell:
-    state = STATES.get(run.state, run.state)
-    return (state or duration(run.seconds), run.message or "How long training took")
+    return duration(run.seconds) if run.seconds else "–", "How long training took"
+
+
+def _status(run: RunReport) -> Cell:
+    return STATES.get(run.state, run.state), run.message or "How the training ended"
 
 
 def _when(run: RunReport) -> Cell:
@@ -86,8 +89,9 @@ COLUMNS: tuple[tuple[str, Callable[[RunReport], Cell]], ...] = (
     ("Accuracy", _metric(MICRO)),
     ("Broken rules", _metric(BROKEN)),
     ("Time", _took),
+    ("Status", _status),
 )
-TEXT_COLUMNS = {"When", "Recipe", "Network", "Class"}
+TEXT_COLUMNS = {"When", "Recipe", "Network", "Status", "Class"}
 TOOLTIPS = {
     "Macro F1": "Mean F1 over the classes: every class counts alike",
     "Constant": "Macro F1 of the same answer for every shot: what a network must beat",

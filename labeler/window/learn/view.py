@@ -5,8 +5,10 @@ from __future__ import annotations
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
+    QFrame,
     QHBoxLayout,
     QPushButton,
+    QScrollArea,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
@@ -44,6 +46,9 @@ class LearnView(Tab):
         self.form.setObjectName("side")
         self.form.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.form.setFixedWidth(theme.grown(FORM_WIDTH))
+        self.beside = scrolled(self.form, "Next training")
+        self.beside.setFixedWidth(theme.grown(FORM_WIDTH))
+        self.beside.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.empty = EmptyState()
         self.curves = CurvesView()
         self.table, self.changes = RunsTable(), ChangesPane(session)
@@ -69,8 +74,8 @@ class LearnView(Tab):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(self.form)
-        layout.addWidget(self.right, 1)
+        layout.addWidget(self.beside)
+        layout.addWidget(scrolled(self.right, "Runs and curves"), 1)
 
     def _build_runs(self) -> QWidget:
         self.title, self.detail = label("", "title"), label("", "muted")
@@ -230,6 +235,17 @@ class _Column(QWidget):
         self.box = QVBoxLayout(self)
         self.box.setContentsMargins(*margins)
         self.box.setSpacing(10)
+
+
+def scrolled(widget: QWidget, name: str) -> QScrollArea:
+    """A widget that is scrolled where letters are large and the window small, and only there."""
+    area = QScrollArea()
+    area.setAccessibleName(name)
+    area.setWidget(widget)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return area
 
 
 def _split(way: Qt.Orientation, *parts: QWidget, sizes: tuple[int, int]) -> QSplitter:

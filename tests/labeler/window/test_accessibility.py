@@ -371,13 +371,13 @@ def test_more_is_lighter_in_every_colormap_to_any_eye(deficiency):
 
 @pytest.fixture(scope="module")
 def large(qapp, tmp_path_factory):
-    """A window with letters of 200 %, on a screen of 1920 x 1080."""
+    """A window with letters of 200 %, on a screen of 1280 x 800."""
     before, folder = qapp.font(), tmp_path_factory.mktemp("large")
     font = QFont(before)
     font.setPointSizeF(2 * before.pointSizeF())
     qapp.setFont(font)
     window = make_window(qapp, folder)
-    window.resize(1920, 1080)
+    window.resize(1280, 800)
     window.show()
     yield window, folder
     window.close()

@@ -32,7 +32,7 @@ def test_a_wrong_label_is_found_first_with_the_reason_and_a_suggestion():
     assert found.rows[0] == 8
     assert found.quality[0] < 0.1
     text = found.reasons[0]
-    assert text.startswith("labelled Bent: its 8 nearest are all Round; out of fold Round ")
+    assert text.startswith("labelled Bent: its 8 nearest are all Round; cross-validated p = ")
     assert HELIUM.names[found.kind[0]] == "Bent"
     np.testing.assert_array_equal(found.suggested[0], HELIUM.mask(SETS[0]))
 
@@ -42,7 +42,9 @@ def test_a_forgotten_class_is_said_to_be_lacking():
     y[5, HELIUM.index("Streak")] = False
     found = suspicious.find(x, y, HELIUM)
     assert found.rows[0] == 5
-    assert found.reasons[0].startswith("lacks Streak: its 8 nearest are all Streak; out of fold")
+    assert found.reasons[0].startswith(
+        "lacks Streak: its 8 nearest are all Streak; cross-validated p = 1.00"
+    )
 
 
 def test_planted_errors_are_legal_different_and_where_it_is_said():

@@ -44,6 +44,7 @@ CAPTION = 44
 GAP = 10
 KEPT = 400
 """So many drawn tiles are kept."""
+ELIDE = Qt.TextElideMode.ElideRight
 PLAIN = -1
 """The class of a tile that shows the shot without any heatmap."""
 
@@ -290,7 +291,8 @@ class TileDelegate(QStyledItemDelegate):
             painter.setFont(theme.font(points))
             painter.drawText(line, int(middle), f"Shot {tile.row + 1:,}")
             painter.setPen(theme.colour("muted"))
-            painter.drawText(second, int(middle), "without heatmap")
+            words = painter.fontMetrics().elidedText("no heatmap", ELIDE, int(second.width()))
+            painter.drawText(second, int(middle), words)
             return
         readings = session.predictions.of_run
         said = float(readings.probabilities[tile.row, tile.kind])
