@@ -10,7 +10,8 @@ import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
 from labeler.session.cursor import Cursor
-from labeler.session.opened import SessionPart
+from labeler.session.opened import Opened, SessionPart
+from model.errors import InputError
 from model.preprocessing.display import Overlay, Screen, auto_levels
 
 
@@ -30,6 +31,8 @@ class Panes:
         return self.profile or self.unwrap or self.symmetry or self.correlation
 
 
+PINNED = "window.pinned."
+"""Under which a project remembers the shots that an annotator keeps beside the pattern."""
 PANES = tuple(Panes.__dataclass_fields__)
 
 
@@ -46,14 +49,37 @@ class Display(SessionPart):
         self.screen = Screen()
         self.overlay = Overlay()
         self.panes = Panes()
+        self.pinned: list[int] = []
+        """Rows of the shots that are kept beside the pattern, the oldest first."""
         self.levels_known = False
         """Whether someone, or an earlier session, chose the levels of this project."""
         cursor.shots.preparation_changed.connect(self.display_changed)
 
+    def begin(self, opened: Opened) -> None:
+        """The shots that the annotator pinned earlier."""
+        super().begin(opened)
+        kept = opened.project.store.get_meta(f"{PINNED}{opened.annotator}")
+        rows = kept if isinstance(kept, list) else []
+        self.pinned = [r for r in rows if isinstance(r, int) and 0 <= r < len(opened.table)]
+
     def end(self) -> None:
-        """Levels belong to one project."""
+        """Levels and pinned shots belong to one project."""
         super().end()
-        self.levels_known = False
+        self.levels_known, self.pinned = False, []
+
+    def pin(self, row: int) -> None:
+        """Keep a shot beside the pattern to compare others with it; once more lets it go."""
+        opened = self.opened
+        if opened is None or row < 0:
+            return
+        kept = [r for r in self.pinned if r != row]
+        self.pinned = kept if row in self.pinned else [*kept, row]
+        if not opened.project.store.read_only:
+            try:
+                opened.project.store.set_meta(f"{PINNED}{opened.annotator}", self.pinned)
+            except (InputError, OSError) as error:
+                self.noted.emit("warning", f"Pinned for now, but not stored: {error}")
+        self.display_changed.emit()
 
     def change(self, **changes: Any) -> None:
         """Change how shots are drawn: fields of `Screen`, `Overlay` or `Panes` by name, for all."""

@@ -36,7 +36,7 @@ ON_SHOTS = (
     ("accept", "accept_all", "fix", "skip", "flag", "unflag"),
     ("select_all", "select_others"),
     ("undo", "redo"),
-    ("copy_image", "copy_number", "history"),
+    ("pin", "copy_image", "copy_number", "history"),
 )
 """Commands of the menu at a right click, by groups."""
 BUTTONS = {"undo": "Undo", "unflag": "Flag", "accept": "Accept", "next": "Next"}

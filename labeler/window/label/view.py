@@ -8,6 +8,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 from labeler.session.session import Session
 from labeler.window.label.classes.panel import ClassPanel
 from labeler.window.label.pattern.pattern import PatternView
+from labeler.window.label.pattern.pinned import PinnedShots
 from labeler.window.label.physics.view import PhysicsPanes
 from labeler.window.label.queue.shot_list import ShotList
 from labeler.window.widgets import theme
@@ -39,6 +40,7 @@ class LabelView(Tab):
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(0)
         self._row.addWidget(self.pattern, 1)
+        self._row.addWidget(PinnedShots(session, self.pattern))
         self._column = QVBoxLayout(middle)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)

@@ -15,6 +15,7 @@ from PyQt6.QtWidgets import QFileDialog
 from labeler.project.project import Project
 from labeler.window.dialogs import file_dialogs
 from labeler.window.dialogs.new_project import SHOT_FILES, NewProject
+from labeler.window.label.pattern.pinned import PinnedShots
 from labeler.window.main_window import MainWindow
 from labeler.window.widgets import parts
 from model.preprocessing.display import levels_between
@@ -176,3 +177,45 @@ def test_times_in_words_do_not_grow_stale(window, monkeypatch):
     monkeypatch.setattr(parts.time, "time", lambda: now + 200)
     parts.minutes().passed.emit()
     assert "3 min ago" in card._text.text()
+
+
+def test_a_pinned_shot_stays_beside_the_pattern_with_its_levels_and_zoom(qtbot, window, tmp_path):
+    session, pattern = window.session, window.label.pattern
+    (pane,) = window.label.findChildren(PinnedShots)
+    assert not pane.isVisible()
+    session.labelling.toggle(session.labels.taxonomy.index("Round"))
+    window.actions_.trigger("pin")
+    session.cursor.show(3)
+    window.actions_.trigger("pin")
+    assert pane.isVisible()
+    assert [shot.row for shot in pane.shots] == [0, 3]
+    assert [name.whole for name in pane._names] == ["1 · Round", "4"]
+    qtbot.waitUntil(lambda: not any(shot._image.isNull() for shot in pane.shots))
+    before = pane.shots[0]._image.copy()
+    session.display.change(low=50.0, high=60.0)
+    assert pane.shots[0]._image != before
+    shown = session.display.screen.picture(session.shots.counts(3), session.shots.mask(3))
+    assert pane.shots[1]._image.pixel(16, 16) & 0xFFFFFF == int(shown[16, 16]) & 0xFFFFFF
+    pattern.zoom(3.0)
+    assert pattern.looked_at[0] == 3.0
+    whole, close = (pane.shots[1].grab(), None)
+    pattern.zoom(None)
+    close = pane.shots[1].grab()
+    assert whole.toImage() != close.toImage()
+    qtbot.mouseClick(pane.shots[0], Qt.MouseButton.LeftButton)
+    assert session.cursor.row == 0
+    session.reopen()
+    assert session.display.pinned == [0, 3]
+    window.actions_.trigger("pin")
+    assert session.display.pinned == [3]
+    session.display.pin(3)
+    assert not pane.isVisible()
+
+
+def test_a_pinned_shot_says_no_labels_while_it_is_read_a_second_time(window, monkeypatch):
+    session = window.session
+    session.labelling.toggle(session.labels.taxonomy.index("Round"))
+    monkeypatch.setattr(session.repeats, "hides", lambda row: row == 0)
+    session.display.pin(0)
+    (pane,) = window.label.findChildren(PinnedShots)
+    assert [name.whole for name in pane._names] == ["1"]

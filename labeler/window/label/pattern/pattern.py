@@ -51,6 +51,8 @@ class PatternView(QWidget):
     """(y, x) of the detector pixel under the cursor, or None."""
     picked = pyqtSignal()
     """A point was added to `points`, or the last one taken away."""
+    looked = pyqtSignal()
+    """The part of the shot that is shown, `looked_at`, changed."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -142,11 +144,13 @@ class PatternView(QWidget):
         if self._pixels is None:
             side = min(self.width(), self.height())
             return QRectF((self.width() - side) / 2, (self.height() - side) / 2, side, side)
-        scale = self._scale()
-        width, height = self._image.width() * scale, self._image.height() * scale
-        left = self.width() / 2 - self._middle.x() * width
-        top = self.height() / 2 - self._middle.y() * height
-        return QRectF(left, top, width, height)
+        return placed(self._image.size(), self.size(), self._zoom, self._middle)
+
+    @property
+    def looked_at(self) -> tuple[float, QPointF]:
+        """How many times it is enlarged, and which place of it (shares of its sides) is in the
+        middle."""
+        return self._zoom, self._middle
 
     def pixel_at(self, point: QPointF) -> tuple[int, int] | None:
         """(y, x) of the detector pixel at a point of the widget, or None beside the shot."""
@@ -163,6 +167,7 @@ class PatternView(QWidget):
         if factor is None:
             self._zoom, self._middle = 1.0, QPointF(0.5, 0.5)
             self.update()
+            self.looked.emit()
             return
         at = QPointF(self.width() / 2, self.height() / 2) if at is None else at
         before = self.target()
@@ -184,6 +189,7 @@ class PatternView(QWidget):
         x, y = (min(max(v, 0.0), 1.0) for v in (self._middle.x(), self._middle.y()))
         self._middle = QPointF(x, y)
         self.update()
+        self.looked.emit()
 
     @property
     def image(self) -> QImage:
@@ -392,6 +398,15 @@ class PatternView(QWidget):
         below = QRectF(box.left(), top.bottom() + 6, box.width(), box.bottom() - top.bottom())
         flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
         painter.drawText(below, int(flags), text)
+
+
+def placed(image: QSize, room: QSize, zoom: float, middle: QPointF) -> QRectF:
+    """Where an image lies in a room: fitted, then enlarged about a place given in shares."""
+    fit = min(room.width() / image.width(), room.height() / image.height())
+    scale = max(fit, 1e-3) * zoom
+    width, height = image.width() * scale, image.height() * scale
+    left, top = room.width() / 2 - middle.x() * width, room.height() / 2 - middle.y() * height
+    return QRectF(left, top, width, height)
 
 
 def contours_of(
