@@ -9,8 +9,7 @@ import numpy as np
 
 from labeler.project.decisions import in_words
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
-from labeler.quality.breaks import Breaks
-from labeler.quality.pace import Pace
+from labeler.quality.pace import Breaks, Pace
 from labeler.session.cursor import Cursor
 from labeler.session.heat import Heat
 from labeler.session.labels import Labels, Target

@@ -38,11 +38,10 @@ from labeler.window.frame.retrain import RetrainBar
 from labeler.window.frame.start import StartPage
 from labeler.window.frame.top_bar import TopBar
 from labeler.window.label.banner import ChangedFiles, NotStored
-from labeler.window.label.pattern.first_levels import FirstLevels
+from labeler.window.label.pattern.levels import FirstLevels
 from labeler.window.label.status_line import StatusLine
 from labeler.window.label.view import LabelView
-from labeler.window.process import log_file as logbook
-from labeler.window.process.crash import CrashNet
+from labeler.window.process.crash import CrashNet, keep_log
 from labeler.window.process.garbage_collection import GarbageCollection
 from labeler.window.process.screen import has_display
 from labeler.window.settings import Settings
@@ -531,7 +530,7 @@ def open_window(project: Path | None = None, *, train: bool = False) -> int:
 
     With `train`, a project that has no network yet begins to train its first one.
     """
-    logbook.keep()
+    keep_log()
     QApplication.setHighDpiScaleFactorRoundingPolicy(
         Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
     )

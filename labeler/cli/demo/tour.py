@@ -1,7 +1,8 @@
 """The whole main job in the real window without anybody watching: label, retrain, look, report.
 
 It presses keys and buttons as a person would and takes pictures of the window. It decides nothing
-about the work: labels come from the shots' own file, everything else from the program.
+about the work: labels come from the shots' own file, everything else from the program, but for
+annotators and a beamtime that are simulated and say so.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QImage
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import QApplication
 
-from labeler.cli.demo import beamtime as demo_live
-from labeler.cli.demo import readers as demo_people
 from labeler.project.folder import CACHE
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
+from labeler.quality import repeats
 from labeler.runs.run_report import read_report
 from labeler.session.display import PANES
 from labeler.session.session import Session
@@ -34,7 +35,9 @@ from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from model.errors import InputError
 from model.events import Event, event
+from model.output_files import written_whole
 from model.shots.table import open_source
+from model.taxonomy.taxonomy import Labels
 
 SIZES = ((1280, 800), (1920, 1080))
 BY_KEY = 12
@@ -215,7 +218,7 @@ class _Tour:
             self.window.show_tab("Live")
             view: Any = self.window.views["Live"]
             view.form.source.setText(str(folder))
-            coming = demo_live.arrive(source, folder)
+            coming = _arrive(source, folder)
             next(coming)
             view.form.button.click()
             self._until(lambda: bool(view.watch.seen.history), "the first live shots", LIVE_S)
@@ -240,7 +243,7 @@ class _Tour:
             copy = Path(folder) / home.name
             shutil.copytree(home, copy, ignore=shutil.ignore_patterns("report", CACHE))
             with Project.open(copy) as project:
-                demo_people.add(project, self.session.require().annotator)
+                _add_readers(project, self.session.require().annotator)
             self.window.project_files.open_folder(copy)
             self._press("y")
             self._picture("history", "What happened to a shot")
@@ -362,3 +365,56 @@ class _Tour:
             if time.monotonic() > end:
                 raise InputError(f"{what} did not appear on screen")
             HANDS.qWait(10)
+
+
+AT_A_TIME = 6
+
+
+def _arrive(source: Path, folder: Path, seed: int = 0) -> Iterator[int]:
+    """Put a file more of the source's shots, in random order, into the folder at every step.
+
+    Each appears under its name only when it is whole; yields how many shots came so far.
+    """
+    with open_source(source) as shots:
+        order = np.random.default_rng(seed).permutation(shots.info.n_shots)
+        for start in range(0, len(order), AT_A_TIME):
+            rows = order[start : start + AT_A_TIME]
+            with written_whole(folder / f"{start:06}.h5") as part, h5py.File(part, "w") as file:
+                file["images"] = np.stack([shots.read(int(row)) for row in rows])
+            yield start + len(rows)
+
+
+READERS = {"first reader (simulated)": 0.04, "second reader (simulated)": 0.12}
+"""Name -> share of class decisions that are taken otherwise."""
+SECOND_READINGS = 0.4
+SEED = 7
+
+
+def _add_readers(project: Project, annotator: int) -> None:
+    """Readers beside `annotator`, who also reads some shots twice; labels of all three."""
+    rng = np.random.default_rng(SEED)
+    merged = project.merged_state(annotator)
+    rows = np.flatnonzero(merged.labelled)
+    right = project.taxonomy.unpack(merged.present[rows])
+    own = project.taxonomy.pack(right)
+    status = np.full(len(rows), LABELLED, np.uint8)
+    project.store.record(annotator, rows, own, status, origin="accepted")
+    for name, slips in READERS.items():
+        reader = project.store.annotator(name)
+        said = project.taxonomy.pack(_with_slips(project, right, slips, rng))
+        project.store.record(reader, rows, said, status, origin="key")
+    again = repeats.repeat_annotator(project, annotator)
+    chosen = np.flatnonzero(rng.random(len(rows)) < SECOND_READINGS)
+    second = project.taxonomy.pack(_with_slips(project, right[chosen], 0.08, rng))
+    for k, bits in zip(chosen.tolist(), second.tolist(), strict=True):
+        about = {repeats.KIND: {"at": time.time(), "first": int(own[k])}}
+        shot, held = np.array([rows[k]]), np.array([bits], np.int64)
+        project.store.record(again, shot, held, status[:1], origin=repeats.KIND, shown=about)
+
+
+def _with_slips(project: Project, right: Labels, slips: float, rng: np.random.Generator) -> Labels:
+    """(n, C) label sets where some shots got a class more or less, completed by the rules."""
+    said = right.copy()
+    for k in np.flatnonzero(rng.random(len(right)) < slips * 4):
+        said[k] = project.taxonomy.toggle(said[k], int(rng.integers(right.shape[1])))
+    return said

@@ -26,7 +26,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.window.commands import COMMANDS, MENUS, Command, Keymap, When, of_classes
-from labeler.window.commands.key_positions import meant
+from labeler.window.commands.keymap import meant
 from labeler.window.commands.keys import all_spoken, spoken
 from labeler.window.widgets import theme
 from model.taxonomy.taxonomy import Taxonomy

@@ -7,6 +7,7 @@ from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QScrollArea,
     QSplitter,
@@ -15,17 +16,18 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from labeler.active import anchoring
 from labeler.runs.run_report import MACRO, Curves, RunReport, read_events, read_reports
 from labeler.session.session import Session
 from labeler.window.frame.retrain import progress_in_words
-from labeler.window.learn.anchor_line import AnchorLine
 from labeler.window.learn.changes import ChangesPane
 from labeler.window.learn.curves import CurvesView
 from labeler.window.learn.order import OrderForm
 from labeler.window.learn.runs import RunsTable
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import EmptyState, label
+from labeler.window.widgets.parts import EmptyState, label, set_role
 from labeler.window.widgets.tab import Tab
+from model.errors import InputError
 
 FORM_WIDTH = 260
 MARGINS = ((20, 14, 18, 8), (20, 10, 18, 12))
@@ -278,3 +280,37 @@ def _about(run: RunReport) -> str:
     elif run.state != "finished":
         parts.append({"unfinished": "not finished"}.get(run.state, run.state))
     return " · ".join(parts)
+
+
+class AnchorLine(QLabel):
+    """Asks the history when it comes into sight; hidden while nothing was ever suggested."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        set_role(self, "muted")
+        session.project_changed.connect(self.refresh)
+
+    def showEvent(self, event: object) -> None:
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Measure again."""
+        session = self.session
+        if session.opened is None:
+            self.setText("")
+            return
+        from labeler.project.store.timeline import first_shown
+
+        try:
+            firsts = first_shown(
+                session.require().project.store.database, session.require().annotator
+            )
+        except (InputError, OSError) as error:
+            self.setText(str(error))
+            return
+        decided = session.labels.decided
+        shift = anchoring.measure(firsts, decided.present, decided.status, decided.known)
+        self.setText(shift.text() if shift.seen + shift.hidden else "")

@@ -1,4 +1,5 @@
-"""The net under everything: an exception no one caught is shown and logged, and work goes on.
+"""The net under everything: an exception no one caught is shown and logged, and work goes on; the
+log file beside the settings.
 
 Every decision is in the store before it is on screen, so nothing is lost with it.
 """
@@ -6,11 +7,13 @@ Every decision is in the store before it is on screen, so nothing is lost with i
 from __future__ import annotations
 
 import logging
+import logging.handlers
 import sys
 import traceback
 from collections.abc import Callable
 from types import TracebackType
 
+from labeler.window.settings import folder
 from model.errors import InputError
 
 log = logging.getLogger("airylabel")
@@ -50,3 +53,21 @@ class CrashNet:
             f"A defect of the program: {kind.__name__}: {error}{place}. Your labels are stored;"
             " you can go on. The log has the details.",
         )
+
+
+LOG_BYTES = 1_000_000
+
+
+def keep_log() -> None:
+    """Keep what happens in a file beside the settings, where that can be written."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(
+            folder() / "airylabel.log", maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8"
+        )
+    except OSError as error:
+        print(f"airylabel: no log is kept: {error}", file=sys.stderr)
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.INFO)

@@ -14,7 +14,7 @@ from labeler.project import classes
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
 from labeler.quality import repeats
-from labeler.quality.breaks import AGAIN_S, BREAK_S, LONG_S, Breaks
+from labeler.quality.pace import AGAIN_S, BREAK_S, LONG_S, Breaks
 from labeler.quality.repeats import RepeatedShots, choose, drift, readings_of, to_reread, worst
 from labeler.session import repeats as repeating
 from labeler.session.selection import SelectedShots

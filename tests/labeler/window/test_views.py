@@ -17,8 +17,7 @@ from labeler.window.label.classes.row import MARKS, paint_mark
 from labeler.window.label.pattern.levels import LevelsPane, short
 from labeler.window.label.pattern.pattern import PatternView, contours_of
 from labeler.window.label.queue.head import QueueHead
-from labeler.window.label.queue.progress import in_words
-from labeler.window.label.queue.shot_list import ROW, ShotList, spoken
+from labeler.window.label.queue.shot_list import ROW, ShotList, in_words, spoken
 from labeler.window.label.status_line import angle
 from labeler.window.widgets import theme
 from model.preprocessing.display import MASKED

@@ -16,8 +16,7 @@ from model.runs.checkpoint import Checkpoint
 from model.runs.recipes import named
 from model.taxonomy import decoding
 from model.taxonomy.toml import load, shipped
-from model.training.losses import CrossEntropy, LegalSetLikelihood, positive_weights
-from model.training.penalty import ElasticNet
+from model.training.losses import CrossEntropy, ElasticNet, LegalSetLikelihood, positive_weights
 
 HELIUM = load(shipped())
 LEGAL = HELIUM.legal_sets

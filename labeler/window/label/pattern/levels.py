@@ -1,6 +1,7 @@
 """Histogram of the shot with levels to drag, to type, or by percentiles; made on first need.
 
-Levels, norm and colours stay for all shots until someone changes them.
+Levels, norm and colours stay for all shots until someone changes them; a project that has none yet
+gets them once, from shots spread over it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QObject, Qt
 from PyQt6.QtWidgets import QLineEdit, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ChoiceField
-from model.preprocessing.display import histogram, levels_between
+from model.preprocessing.display import auto_levels, histogram, levels_between
 
 WIDTH = 112
 PERCENTILES = {
@@ -174,3 +175,51 @@ class LevelsPane(QWidget):
             line.setHoverPen(pg.mkPen(theme.colour("accent_hover"), width=4))
         self.region.setBrush(pg.mkBrush(theme.colour("accent", 0.13)))
         self.region.setHoverBrush(pg.mkBrush(theme.colour("accent", 0.2)))
+
+
+SPREAD = 9
+"""So many shots are looked at."""
+
+
+class FirstLevels(QObject):
+    """The shot on screen sets levels at once; a few others correct them a moment later."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.session = session
+        self._wanted: set[int] = set()
+        self._found: dict[int, tuple[float, float]] = {}
+        session.project_changed.connect(self._begin)
+        session.shots.counts_ready.connect(self._look_at)
+        self._begin()
+
+    def _begin(self) -> None:
+        session = self.session
+        self._found = {}
+        self._wanted = set()
+        if session.shots.feed is None or session.display.levels_known or not session.labels.n_shots:
+            return
+        rows = np.linspace(0, session.labels.n_shots - 1, SPREAD).astype(int)
+        self._wanted = set(rows.tolist())
+        for row in sorted(self._wanted):
+            session.shots.feed.want(row)
+
+    def _look_at(self, row: int) -> None:
+        session = self.session
+        if session.display.levels_known or (row not in self._wanted and row != session.cursor.row):
+            return
+        counts = session.shots.counts(row)
+        if counts is None:
+            return
+        self._wanted.discard(row)
+        if isinstance(counts, np.ndarray):
+            self._found[row] = auto_levels(counts, session.shots.mask(row))
+        if self._found and (not self._wanted or row == session.cursor.row):
+            self._set()
+
+    def _set(self) -> None:
+        lows, highs = np.array(list(self._found.values())).T
+        high = float(np.percentile(highs, 75))
+        low = float(min(np.median(lows), high / 2))
+        self.session.display.change(low=low, high=high)
+        self.session.display.levels_known = not self._wanted
