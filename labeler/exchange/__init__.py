@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from labeler.exchange import as_csv, as_cxi, as_hdf5, as_json, as_parquet
-from labeler.exchange.sheet import LabelSheet, sheet_of
+from labeler.exchange.sheet import MOST_BYTES, LabelSheet, sheet_of
 from labeler.project.project import Project
 from model.errors import InputError
 from model.output_files import check_place, written_whole
@@ -26,6 +26,8 @@ FORMATS = {
 }
 """Names of the formats, and the module of each: `write(sheet, path)`, `read(path) -> sheet`."""
 TABLES = ("csv", "parquet")
+TEXTS = (*TABLES, "json")
+"""They hold nothing but labels; the others may be files of shots."""
 ENDINGS = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -90,5 +92,8 @@ def read_labels(path: Path | str) -> LabelSheet:
         raise InputError("is a folder", file=path, mend="Name a file in it.")
     if not path.is_file():
         raise InputError("there is no such file", file=path, mend="Check the path.")
+    if form in TEXTS and path.stat().st_size > MOST_BYTES:
+        what = f"has {path.stat().st_size / 1e9:.1f} GB, and no file of labels has that much"
+        raise InputError(what, file=path, mend="Leave out what is no label, and try again.")
     sheet: LabelSheet = FORMATS[form].read(path)
     return sheet

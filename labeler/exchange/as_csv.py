@@ -21,7 +21,7 @@ from labeler.exchange.columns import (
     sheet_of_table,
     who_decided,
 )
-from labeler.exchange.sheet import LabelSheet
+from labeler.exchange.sheet import LabelSheet, refuse_many
 from labeler.project.store import FLAGGED, SKIPPED
 from model.errors import InputError
 from model.output_files import written_whole
@@ -113,6 +113,7 @@ def _lines(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
             # not by csv.Sniffer, which guesses from the notes as well
             lines = csv.reader(stream, delimiter=max(_DELIMITERS, key=bare.count), strict=True)
             heads = next(lines, [])
+            refuse_many(heads, "columns", path)
             body, numbers, begins = [], [], lines.line_num + 1
             for line in lines:
                 if any(cell.strip() for cell in line):  # a spreadsheet leaves empty rows behind

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from labeler.exchange.columns import FROM_FILE, ME, flat
-from labeler.exchange.sheet import LabelSheet, numbered
+from labeler.exchange.sheet import LabelSheet, numbered, refuse_many
 from labeler.project.store import FLAGGED, LABELLED, SKIPPED
 from model.errors import InputError
 
@@ -95,6 +95,7 @@ def read(path: Path) -> LabelSheet:
             what = f"is no task of labelled shots ({type(error).__name__}: {str(error)[:80]})"
             raise InputError(what, file=path, place=f"task {number}", mend=mend) from error
     names = list(dict.fromkeys(name for row in rows for name in (*row.choices, *row.silent)))
+    refuse_many(names, "classes", path)
     column = {name: c for c, name in enumerate(names)}
     labels = np.zeros((len(rows), len(names)), np.uint8)
     known = np.ones(labels.shape, bool)

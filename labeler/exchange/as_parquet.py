@@ -21,7 +21,7 @@ from labeler.exchange.columns import (
     sheet_of_table,
     who_decided,
 )
-from labeler.exchange.sheet import LabelSheet
+from labeler.exchange.sheet import MOST_CELLS, LabelSheet, refuse_many
 from labeler.project.store import FLAGGED, SKIPPED
 from model.errors import InputError
 
@@ -74,7 +74,12 @@ def read(path: Path) -> LabelSheet:
     """The sheet of a table that `write` made, or of another table of labels."""
     arrow, parquet = _pyarrow()
     try:
-        found = parquet.ParquetFile(path, memory_map=False).read()
+        file = parquet.ParquetFile(path, memory_map=False)
+        refuse_many(file.schema_arrow.names, "columns", path)
+        if file.metadata.num_rows * len(file.schema_arrow.names) > MOST_CELLS:
+            what = f"claims {file.metadata.num_rows:,} rows"
+            raise InputError(what, file=path, mend="Leave out what is no label, and try again.")
+        found = file.read()
         columns = [[_text(v) for v in column.to_pylist()] for column in found.columns]
     except (OSError, arrow.ArrowException, UnicodeDecodeError) as error:
         what = f"cannot be read as Parquet ({_first_line(error)})"

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from labeler.exchange.sheet import WHOLE_PROJECT, LabelSheet, numbered
+from labeler.exchange.sheet import WHOLE_PROJECT, LabelSheet, numbered, refuse_many
 from labeler.project.store import FLAGGED, LABELLED, SKIPPED
 from model.errors import InputError
 from model.taxonomy.taxonomy import plain
@@ -105,6 +105,7 @@ class Table:
         numbers: npt.NDArray[np.int64],
         unit: str,
     ) -> None:
+        refuse_many(heads, "columns", path)
         self.path, self.heads, self.columns = path, list(heads), list(columns)
         self.numbers, self.unit = numbers, unit
         self.known: dict[str, Column] = {}
@@ -225,7 +226,7 @@ def _classes(table: Table) -> tuple[list[str], npt.NDArray[np.int8], list[str], 
             ignored.append(name)
     listed = table.known.get("classes")
     if listed is not None and not columns:
-        return (*_from_list(listed), ignored, True)
+        return (*_from_list(listed, table.path), ignored, True)
     if not columns and len(table):
         mend = "Give each class a column of 0 and 1, or list them in a column “classes”."
         raise InputError("has no column of a class", file=table.path, mend=mend)
@@ -239,13 +240,14 @@ def _looks_like_a_class(column: Column) -> bool:
     return bool(filled) and 2 * sum(_answer(v) is not None for v in filled) > len(filled)
 
 
-def _from_list(column: Column) -> tuple[list[str], npt.NDArray[np.int8]]:
+def _from_list(column: Column, path: Path) -> tuple[list[str], npt.NDArray[np.int8]]:
     """Classes that one column lists, parted by one of SEPARATORS; an empty cell is undecided."""
     if any(v.lstrip().startswith(("{", "[")) for v in column):
         column = [_from_json(v) for v in column]
     separator = next((s for s in SEPARATORS if any(s in v for v in column)), SEPARATORS[0])
     sets = [[n.strip() for n in v.split(separator) if n.strip()] for v in column]
     names = list(dict.fromkeys(n for found in sets for n in found))
+    refuse_many(names, "classes", path)
     number = {n: c for c, n in enumerate(names)}
     answers = np.full((len(column), len(names)), -1, np.int8)
     for row, found in enumerate(sets):

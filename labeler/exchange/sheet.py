@@ -16,10 +16,20 @@ import numpy.typing as npt
 
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
+from model.errors import InputError
 from model.shots.table import SourceInfo
 
+MOST_NAMES, MOST_BYTES, MOST_CELLS = 2000, 1 << 30, 1 << 28
+"""A file of labels has no more classes or columns, bytes, and cells of a table."""
 WHOLE_PROJECT = -1
 """As `source_of`: the index counts all shots of the project, from 0."""
+
+
+def refuse_many(names: Sequence[str], what: str, path: Path) -> None:
+    """InputError where a file of labels names more classes or columns than any has."""
+    if len(names) > MOST_NAMES:
+        words = f"names {len(names):,} {what}, and no file of labels has more than {MOST_NAMES:,}"
+        raise InputError(words, file=path, mend="Leave out what is no label, and try again.")
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,8 @@ class Predictions(Reading):
                 raise ValueError(f"scales of heatmaps have shape {scales.shape}")
         if not len(file["embeddings"]) == len(self.readable) == len(self._shift) == n:
             raise ValueError("its parts have different lengths")
+        if not (np.isfinite(self._shift).all() and np.isfinite(self.thresholds).all()):
+            raise ValueError("shifts or thresholds that are no numbers")
 
     @classmethod
     def open(

@@ -9,12 +9,16 @@ import os
 from dataclasses import replace
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labeler import exchange
 from labeler.cli import main
-from labeler.exchange import FORMATS, export, read_labels
+from labeler.exchange import FORMATS, as_parquet, export, read_labels
+from labeler.exchange import sheet as sheets
 from labeler.exchange.apart import read_labels_apart
 from labeler.exchange.importing import apply, plan
 from labeler.project import classes
@@ -254,6 +258,43 @@ def test_a_file_that_crashes_its_library_kills_only_a_child(tmp_path):
         read_labels_apart(tmp_path / "bad.h5", crash)
     with pytest.raises(InputError, match=r"bad\.h5.*not an HDF5 file"):
         read_labels_apart(tmp_path / "bad.h5")
+
+
+def whose_process(path):
+    raise InputError(str(os.getpid()), file=path)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.parquet", "a.h5"])
+def test_no_file_of_labels_is_read_in_the_process_of_the_window(tmp_path, name):
+    with pytest.raises(InputError) as said:
+        read_labels_apart(tmp_path / name, whose_process)
+    assert int(said.value.what) != os.getpid()
+
+
+def test_tables_of_more_columns_classes_or_rows_than_labels_can_have_are_refused(
+    tmp_path, monkeypatch
+):
+    names = [f"c{k}" for k in range(sheets.MOST_NAMES + 1)]
+    ones = ",".join("1" for _ in names)
+    (tmp_path / "wide.csv").write_text(f"shot,{','.join(names)}\n1,{ones}\n")
+    (tmp_path / "list.csv").write_text("shot,classes\n" + "".join(f"1,{n}\n" for n in names))
+    task = {"data": {"file": "a.h5", "index": 0}, "annotations": []}
+    choices = {"type": "choices", "value": {"choices": names}}
+    task["annotations"].append({"result": [choices]})
+    (tmp_path / "many.json").write_text(json.dumps([task]))
+    pyarrow.parquet.write_table(
+        pyarrow.table({name: [1] for name in ("shot", *names)}), tmp_path / "wide.parquet"
+    )
+    for name in ("wide.csv", "list.csv", "many.json", "wide.parquet"):
+        with pytest.raises(InputError, match=r"names 2,00\d (columns|classes)"):
+            read_labels(tmp_path / name)
+    pyarrow.parquet.write_table(pyarrow.table({"shot": [1] * 20}), tmp_path / "long.parquet")
+    monkeypatch.setattr(as_parquet, "MOST_CELLS", 10)
+    with pytest.raises(InputError, match="claims 20 rows"):
+        read_labels(tmp_path / "long.parquet")
+    monkeypatch.setattr(exchange, "MOST_BYTES", 100)
+    with pytest.raises(InputError, match="GB, and no file of labels has that much"):
+        read_labels(tmp_path / "wide.csv")
 
 
 @pytest.fixture(scope="module")

@@ -193,6 +193,7 @@ def test_an_unreadable_shot_says_nothing(made):
         ({"heatmaps": np.zeros((2, 11, 7, 7), np.float16)}, "heatmaps have shape"),
         ({"embeddings": np.zeros((2, 4), np.float16)}, "different lengths"),
         ({"thresholds": None}, "thresholds"),
+        ({"shift": np.full((3, 2), np.nan, np.float32)}, "no numbers"),
         ({"heatmaps": None}, "heatmaps"),
         ({"heatmap_scale": np.ones(3, np.float32)}, "scales of heatmaps"),
         ({"names": ["Round"] * 11}, "1 classes"),
