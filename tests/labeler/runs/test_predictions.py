@@ -193,7 +193,6 @@ def test_an_unreadable_shot_says_nothing(made):
         ({"heatmaps": np.zeros((2, 11, 7, 7), np.float16)}, "heatmaps have shape"),
         ({"embeddings": np.zeros((2, 4), np.float16)}, "different lengths"),
         ({"thresholds": None}, "thresholds"),
-        ({"shift": np.full((3, 2), np.nan, np.float32)}, "no numbers"),
         ({"heatmaps": None}, "heatmaps"),
         ({"heatmap_scale": np.ones(3, np.float32)}, "scales of heatmaps"),
         ({"names": ["Round"] * 11}, "1 classes"),
@@ -203,6 +202,14 @@ def test_predictions_that_do_not_fit_together_are_refused(made, changes, what):
     with pytest.raises(InputError, match=what) as refused:
         made(shots([], [], []), **changes)
     assert "Predict again" in str(refused.value)
+
+
+def test_shifts_that_are_no_numbers_are_refused(tmp_path):
+    path = write_predictions(tmp_path / "p.h5", shots([], []))
+    with h5py.File(path, "r+") as file:
+        file["shift"] = np.full((2, 2), np.nan, np.float32)
+    with pytest.raises(InputError, match=r"no numbers.*Predict again"):
+        Predictions.open(path, HELIUM, 2)
 
 
 def test_predictions_of_fewer_shots_than_the_project_has_are_refused(tmp_path):
