@@ -126,7 +126,7 @@ class TagBar(QFrame):
         """How many buttons go beside each other, so that all lines are about as long."""
         room = (self.width() or 1280) - self.count.minimumWidth() - 30
         lines = -(-buttons // min(A_LINE, max(1, room // theme.grown(LEAST))))
-        return -(-buttons // max(lines, 1))
+        return max(1, -(-buttons // max(lines, 1)))  # none while no project is open
 
     def resizeEvent(self, event: object) -> None:
         """Other lines where other room wants them."""

@@ -161,6 +161,17 @@ def test_a_right_click_is_about_the_shot_under_the_mouse_or_the_selection_it_is_
     assert chosen(grid) == [9]
 
 
+def test_the_grid_stands_while_its_project_is_closed_and_another_width_needs_other_lines(
+    window, grid
+):
+    places = {b.y() for b in grid.tags.buttons.values()}
+    assert len(places) == 1
+    grid.tags.resize(500, grid.tags.height())
+    assert grid.tags._each < len(grid.tags.buttons)
+    window.session.close()
+    assert grid.tags.buttons == {}
+
+
 def test_a_rubber_band_selects_and_ctrl_keeps_what_was_selected(grid):
     plan, port = grid.canvas.plan, grid.canvas.port
     click(grid, 30)
