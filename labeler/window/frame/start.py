@@ -140,7 +140,7 @@ class StartPage(QWidget):
         self._column.addSpacing(26)
         ask = self.host
         self.choices = [
-            StartButton("new", "Open a file of shots", "Or the folder of a run. Read, never changed.",
+            StartButton("new", "Open a file of shots", "Or the folder of a run; never changed.",
                    ask.new_project),  # type: ignore[attr-defined]
             StartButton("open", "Open a project", "Go on where you left off.",
                    ask.choose_project),  # type: ignore[attr-defined]
