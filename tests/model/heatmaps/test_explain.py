@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from model.heatmaps import gradcam as explain
-from model.heatmaps.gradcam_autograd import logits_and_gradients, through_head
 from model.metrics import torchvision_ops
+from tests.helpers.gradcam_autograd import logits_and_gradients, through_head
 
 
 def random_case(n=3, K=6, C=4, h=3, w=4, seed=0, spread=1.0):
