@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labeler.cli.exchange import FORMATS as OFFERED
 from labeler.exchange import FORMATS, export, read_labels, sheet_of
 from labeler.exchange.as_csv import harmless, original
 from labeler.project.store import LABELLED
@@ -28,6 +29,10 @@ def project(tmp_path):
     with open_week(tmp_path) as made:
         decide(made)
         yield made
+
+
+def test_the_command_line_offers_every_format():
+    assert tuple(FORMATS) == OFFERED
 
 
 @pytest.mark.parametrize("form", FORMATS)
