@@ -15,13 +15,17 @@ from labeler.project.preparation import preparation_of, prepare_project
 from labeler.project.project import Project
 from labeler.runs.predictions import Predictions
 from model.errors import InputError
+from model.networks.table import NETWORKS
 from model.preprocessing.cache import ShotCache
 from model.preprocessing.network_input import Preprocessing
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint, recipes
 from model.runs.folder import DESCRIPTION
 from model.shots.table import table_of_file
+from tests.helpers.narrow import WHOLE
 from tests.helpers.shots import make_file, tiny_recipe
+
+pytestmark = pytest.mark.usefixtures("narrow_network")
 
 ALL = Preparation(bad_pixels=True, stray_light="shots", flat_detector=True, centre=True)
 CENTRE = Preparation(centre=True)
@@ -299,7 +303,10 @@ def test_maps_and_patterns_do_not_train_together(tmp_path, maps, recipe, capsys)
     assert "maps.h5: holds correlation maps, and others of these files hold patterns" in said.err
 
 
-def test_before_the_first_run_the_shipped_network_reads_shots_as_they_are_prepared(project, capsys):
+def test_before_the_first_run_the_shipped_network_reads_shots_as_they_are_prepared(
+    project, capsys, monkeypatch
+):
+    monkeypatch.setitem(NETWORKS, "resnet18", WHOLE)
     found = []
     for steps in (None, Preparation(stray_light="smooth", degree=2)):
         with Project.open(project) as opened:

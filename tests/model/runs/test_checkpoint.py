@@ -16,6 +16,8 @@ from model.runs.folder import DESCRIPTION, WEIGHTS
 
 NAMES = ("Round", "Streak", "Empty")
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 
 @pytest.fixture
 def saved(tmp_path):
