@@ -195,10 +195,17 @@ def keep_aside(folder: Path, reason: str) -> Path:
         if not database.is_file():
             raise
     target = copies.next_place(folder / BACKUPS, "damaged")
-    for rest in ("-wal", "-shm", ""):
-        part = database.with_name(database.name + rest)
-        if part.is_file():
-            _copy_file(part, target.with_name(target.name + rest))
+    made: list[Path] = []
+    try:
+        for rest in ("-wal", "-shm", ""):
+            part = database.with_name(database.name + rest)
+            if part.is_file():
+                made.append(target.with_name(target.name + rest))
+                _copy_file(part, made[-1])
+    except BaseException:  # no room for all of it: a part alone is worth nothing
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
     return target
 
 

@@ -52,6 +52,8 @@ class Labels(SessionPart):
         """How many were stored here; tells whether another came since."""
         self.withheld: npt.NDArray[np.bool_] | None = None
         """(N,) shots whose file was replaced: none is labelled before it is said how to go on."""
+        self.why_withheld = REPLACED
+        """The words for that."""
 
     def begin(self, opened: Opened) -> None:
         """Take the classes; `decided` was read when the project was opened."""
@@ -141,7 +143,7 @@ class Labels(SessionPart):
         where = np.atleast_1d(np.asarray(rows, np.int64))
         held = self.withheld is not None and self.withheld[where].any()
         if held and target.origin not in ("flag", "skip"):
-            self.noted.emit("warning", REPLACED)
+            self.noted.emit("warning", self.why_withheld)
             return False
         bits = np.broadcast_to(np.asarray(present, np.int64), where.shape)
         state = np.broadcast_to(np.asarray(status, np.uint8), where.shape)

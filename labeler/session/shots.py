@@ -78,7 +78,11 @@ class Shots(SessionPart):
 
     def withhold(self, sources: dict[int, InputError]) -> None:
         """Show the reason instead of the shots of these sources, by their place in the table."""
-        if self.feed is not None and sources.keys() != self.feed.withheld.keys():
+        if self.feed is None:
+            return
+        before, now = ({k: str(why) for k, why in each.items()}
+                       for each in (self.feed.withheld, sources))  # fmt: skip
+        if now != before:
             self.feed.withhold(sources)
             self.preparation_changed.emit()
 

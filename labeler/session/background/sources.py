@@ -1,7 +1,7 @@
 """Are the files of shots still those that were labelled?
 
-Looked at when a project is opened, every few seconds in another thread, and at once before work
-that reads them all.
+Looked at in another thread when a project is opened and every few seconds, and at once before
+work that reads them all.
 
 Shots of a file that was replaced are withheld until the person has said how to go on: a label would
 lie on another shot than the one it was given to.
@@ -17,7 +17,7 @@ import numpy as np
 from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.project.store import StoredSource
-from labeler.session.labels import Labels
+from labeler.session.labels import REPLACED, Labels
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.shots import Shots
 from labeler.shots.changes import SourceChange, change_of
@@ -26,8 +26,9 @@ from model.errors import InputError
 EVERY_MS = 5_000
 RESTING = 20
 """From one look to the next; or this many times as long as a look takes, where that is more."""
-PATIENCE_S = 5.0
-"""So long the end of a project waits for a look that is under way."""
+AT_ONCE_S, PATIENCE_S = 0.5, 5.0
+"""So long a project that is opened waits for the first look, and one that ends for any."""
+COMPARING = "Not saved: the files of shots are still being compared with those that were labelled."
 CHOOSE = "Choose above whether its shots are taken over as new ones, or the labels are kept."
 
 Found = list[tuple[StoredSource, SourceChange]]
@@ -46,17 +47,26 @@ class SourceWatch(SessionPart):
         self.found: Found = []
         self.ask: Callable[[str], bool] = lambda work: True
         """Asks the person before work goes on with files that changed; the window's matter."""
+        self.is_comparing = False
+        """Whether the first look is under way: what the files are is not known yet."""
         self._thread: threading.Thread | None = None
+        self._answer: tuple[Opened, Found, float] | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(EVERY_MS)
         self._timer.timeout.connect(self.look_aside)
         self._looked.connect(self._arrive)  # from another thread: Qt queues it
 
     def begin(self, opened: Opened) -> None:
-        """Look before anything is shown."""
+        """Look before anything is shown; where that takes its time, all shots are withheld."""
         super().begin(opened)
-        self.found = opened.project.open_choices()
-        self._withhold()
+        self.is_comparing = True
+        self.look_aside()
+        assert self._thread is not None
+        self._thread.join(AT_ONCE_S)
+        if self._answer is None:
+            self._withhold()
+        else:
+            self._arrive(*self._answer)
         self._timer.start(EVERY_MS)
 
     def end(self) -> None:
@@ -66,7 +76,7 @@ class SourceWatch(SessionPart):
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join(PATIENCE_S)
-        self.found = []
+        self.found, self.is_comparing = [], False
 
     def may(self, work: str) -> bool:
         """Whether work that reads the files may begin; asks where one of them changed."""
@@ -80,7 +90,7 @@ class SourceWatch(SessionPart):
         opened = self.opened
         if opened is None or (self._thread is not None and self._thread.is_alive()):
             return
-        stored = opened.project.stored_sources
+        self._answer, stored = None, opened.project.stored_sources
         self._thread = threading.Thread(
             target=self._look, args=(opened, stored), name="sources", daemon=True
         )
@@ -90,7 +100,8 @@ class SourceWatch(SessionPart):
         began = time.monotonic()
         changes = [(source, change_of(source.info)) for source in stored]
         took = time.monotonic() - began
-        self._looked.emit(opened, [(s, c) for s, c in changes if c is not None], took)
+        self._answer = opened, [(s, c) for s, c in changes if c is not None], took
+        self._looked.emit(*self._answer)
 
     def _arrive(self, opened: Opened, changes: Found, took: float) -> None:
         self._timer.setInterval(max(EVERY_MS, round(1000 * RESTING * took)))
@@ -106,7 +117,8 @@ class SourceWatch(SessionPart):
             (s, c) for s, c in changes if c.serious and not (c.is_lack and s.id in without)
         ]
         now = {(s.id, str(c)) for s, c in self.found}
-        if now == before:
+        first, self.is_comparing = self.is_comparing, False
+        if now == before and not first:
             return
         if {id for id, _ in before} - {id for id, _ in now}:
             self._open_again()  # a file is back: read it afresh
@@ -116,6 +128,17 @@ class SourceWatch(SessionPart):
 
     def _withhold(self) -> None:
         opened = self.require()
+        if self.is_comparing:
+            what = "is being compared with the file that was labelled"
+            mend = "Wait for it: the disk may take its time."
+            self.labels.withheld = np.ones(opened.table.source_of.shape, bool)
+            self.labels.why_withheld = COMPARING
+            self.shots.withhold(
+                {i: InputError(what, file=s.info.path, mend=mend)
+                 for i, s in enumerate(opened.project.stored_sources)}
+            )  # fmt: skip
+            return
+        self.labels.why_withheld = REPLACED
         places = {s.id: i for i, s in enumerate(opened.project.stored_sources)}
         why = {
             places[s.id]: InputError(c.what, file=s.info.path, mend=CHOOSE)

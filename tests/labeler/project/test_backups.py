@@ -451,3 +451,21 @@ def test_a_copy_that_fails_half_way_leaves_nothing_beside_it(tmp_path):
     (tmp_path / ".copy.sqlite.999999999.part-shm").write_text("of one that was killed")
     sweep(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_database_that_finds_no_room_leaves_no_part_of_its_copy(tmp_path, monkeypatch):
+    week = make_project(tmp_path, 3)
+    for end in ("", "-wal", "-shm"):
+        (week / f"project.sqlite{end}").write_bytes(b"no database")
+    real = backups._copy_file
+
+    def full(source, target):
+        if target.suffix == ".sqlite":
+            raise InputError("cannot be written (No space left on device)", file=target)
+        real(source, target)
+
+    monkeypatch.setattr(backups, "_copy_file", full)
+    before = sorted((week / "backups").glob("*"))
+    with pytest.raises(InputError, match="No space left"):
+        backups.keep_aside(week, "before-restore")
+    assert sorted((week / "backups").glob("*")) == before

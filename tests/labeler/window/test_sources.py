@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
 
+from labeler.session.background import sources
 from labeler.window.dialogs.exchange import export_labels
 from labeler.window.dialogs.sources import SourcesDialog, choices, choose
 from labeler.window.main_window import MainWindow
 from model.errors import InputError
+from tests.helpers.waiting import until
 from tests.helpers.window_parts import make_project, make_session, write_shots
 
 
@@ -29,6 +32,7 @@ def open_window(qtbot):
         qtbot.addWidget(window)
         window.show()
         made.append(window)
+        until(lambda: not window.session.sources.is_comparing)
         return window
 
     yield window_on
@@ -181,3 +185,29 @@ def test_labels_are_not_kept_on_shots_that_are_not_there(project, tmp_path, open
     ((_, change),) = window.session.sources.found
     assert "keep_labels" not in {c.verb for c in choices(change)}
     assert [c.verb for c in choices(replace(change, now=None))] == ["locate", "go_without"]
+
+
+def test_a_slow_disk_holds_back_shots_and_labels_while_the_window_lives(
+    qtbot, project, monkeypatch
+):
+    goes_on = threading.Event()
+    real = sources.change_of
+    monkeypatch.setattr(sources, "change_of", lambda info: goes_on.wait() and real(info))
+    monkeypatch.setattr(sources, "AT_ONCE_S", 0.0)
+    session = make_session(project)
+    window = MainWindow(session)
+    qtbot.addWidget(window)
+    window.show()
+    said = []
+    session.noted.connect(lambda level, text: said.append(text))
+    session.labelling.toggle(0)
+    assert "still being compared" in said[-1]
+    assert not session.labelling.is_decided()
+    assert "being compared" in str(session.cursor.counts())
+    assert not window.changed_files.isVisible()
+    goes_on.set()
+    until(lambda: not session.sources.is_comparing)
+    until(lambda: isinstance(session.cursor.counts(), np.ndarray))
+    session.labelling.toggle(0)
+    assert session.labelling.is_decided()
+    window.close()

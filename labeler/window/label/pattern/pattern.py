@@ -305,6 +305,8 @@ class PatternView(QWidget):
             self.session.cursor.painted.emit(self.session.cursor.row)
 
     def _what_stops(self) -> tuple[str, str]:
+        if self.session.sources.is_comparing:
+            return "Comparing the file with the one that was labelled…", self.trouble
         held = self.session.labels.withheld
         if held is not None and held[self.session.cursor.row]:
             return "The file of this shot was replaced", self.trouble
