@@ -119,7 +119,8 @@ class LiveBoard(QWidget):
         self.classes.title.setText(self.chosen)
         self.classes.show_history(watch.seen.history, self.chosen, watch.bands.get(self.chosen))
         self.sizes.show_sizes(now.get("sizes") or {})
-        self.examples.show_examples(watch.seen.examples)
+        place, seen = self.session.labels.taxonomy.place, watch.seen.examples
+        self.examples.show_examples({name: seen[name] for name in sorted(seen, key=place)})
         broken = sorted((now.get("contradictions") or {}).items(), key=lambda item: -item[1])
         rules = " · ".join(f"{count} × {rule}" for rule, count in broken)
         self.broken.show_text(f"Broken rules: {rules}" if rules else "")

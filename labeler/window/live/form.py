@@ -107,7 +107,7 @@ class LiveForm(QWidget):
         for run in reversed([r for r in read_reports(opened.project) if r.has_network]):
             always = run.constant.get(MACRO)
             beside = "" if always is None else f" (constant {share(always)})"
-            text = f"Run {run.number} · macro F1 {share(run.metrics.get(MACRO))}{beside}"
+            text = f"Run {run.number} · F1 {share(run.metrics.get(MACRO))}{beside}"
             self.runs.addItem(text, run.number)
         chosen = before if self.runs.findData(before) >= 0 else opened.project.current_run
         self.runs.setCurrentIndex(max(0, self.runs.findData(chosen)))

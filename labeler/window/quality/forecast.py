@@ -153,7 +153,7 @@ class ForecastPage(Page):
             options = {"color": theme.colour("muted"), "position": 0.06, "anchors": [(0, 1)] * 2}
             line = pg.InfiniteLine(at, pen=dashed, label=words, labelOpts=options)
             plot.addItem(line)
-        options = {"color": theme.colour("muted"), "position": 0.9, "anchors": [(0, 1)] * 2}
+        options = {"color": theme.colour("muted"), "position": 0.98, "anchors": [(1, 1)] * 2}
         plot.addItem(
             pg.InfiniteLine(
                 found["constant"], 0, pen=dashed, label="constant answer", labelOpts=options

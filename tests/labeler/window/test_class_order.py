@@ -125,3 +125,12 @@ def test_marks_on_thumbnails_and_words_come_in_that_order():
 def test_the_command_line_counts_the_classes_in_that_order(window, tmp_path):
     with Project.open(window.session.require().folder) as project:
         assert tuple(summary(project)["labels"]["merged"]) == ORDER
+
+
+def test_live_shows_the_latest_of_each_class_in_that_order(window):
+    window.show_tab("Live")
+    view = window.views["Live"]
+    one = {"picture": "", "height": 0, "width": 0, "probability": 0.5, "since": 1.0, "id": "1"}
+    view.watch.seen.examples = dict.fromkeys(reversed(ORDER), one)
+    view.board.refresh()
+    assert tuple(view.board.examples.shown) == ORDER
