@@ -429,7 +429,8 @@ def _print_agreement(found: Agreement) -> None:
         return
     pairs = [f"κ {p.first} – {p.second}" for p in found.pairs]
     table = Table("class", "α", "95 %", "differ", *pairs)
-    for c, (name, a) in enumerate(zip(found.class_names, found.alphas, strict=True)):
+    for c in found.order:
+        name, a = found.class_names[c], found.alphas[c]
         kappas = [f"{p.kappa[c]:.3f}" for p in found.pairs]
         interval = f"{a.low:.3f} … {a.high:.3f}"
         table.add_row(name, f"{a.value:.3f}", interval, f"{a.differing:,}", *kappas)

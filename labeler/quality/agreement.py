@@ -98,6 +98,8 @@ class Agreement:
     """Shots on which anybody differs, most classes first."""
     classes: Labels
     """(rows, C) the classes on which they differ there."""
+    order: tuple[int, ...] = ()
+    """Positions of the classes in the order in which they are shown."""
 
     def rows_of(self, class_index: int) -> Rows:
         """The shots on which they differ about one class."""
@@ -150,6 +152,7 @@ def agreement_of(project: Project, readers: Readers | None = None) -> Agreement:
         pairs=tuple(_pairs(readers, rows, read, present)),
         rows=rows[order],
         classes=unlike[order],
+        order=taxonomy.order,
     )
 
 

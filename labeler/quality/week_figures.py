@@ -111,7 +111,7 @@ def agreement(found: Agreement) -> Any:
     figure, axes = _figure(0.7 + 0.24 * len(found.class_names))
     for value in (TENTATIVE, RELIABLE):
         axes.axvline(value, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
-    pairs = zip(found.class_names, found.alphas, strict=True)
+    pairs = [(found.class_names[c], found.alphas[c]) for c in found.order]
     _intervals(axes, [(n, a.value, a.low, a.high, f"{a.differing} differ") for n, a in pairs])
     axes.set_xlabel("Krippendorff's α, 95 % interval; dashed: .667 and .8")
     return figure

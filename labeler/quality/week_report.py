@@ -169,7 +169,8 @@ def _self_agreement(project: Project, who: int, now: datetime) -> ReportSection 
             f"Least confirmed is {d.name}: {d.confirmed:.2f} of its labels "
             f"({d.low:.2f} to {d.high:.2f})."
         )
-    return ReportSection("Agreement with oneself", text, figures.drift(found))
+    shown = sorted(found, key=lambda d: project.taxonomy.place(d.name))
+    return ReportSection("Agreement with oneself", text, figures.drift(shown))
 
 
 def _agreement(project: Project, who: int, now: datetime) -> ReportSection | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from labeler.cli import main
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.project.summary import summary
@@ -125,6 +126,13 @@ def test_marks_on_thumbnails_and_words_come_in_that_order():
 def test_the_command_line_counts_the_classes_in_that_order(window, tmp_path):
     with Project.open(window.session.require().folder) as project:
         assert tuple(summary(project)["labels"]["merged"]) == ORDER
+
+
+def test_agreement_on_the_command_line_is_in_that_order(window, capsys):
+    assert main(["agreement", str(window.session.require().folder)]) == 0
+    out = capsys.readouterr().out
+    places = [out.index(f"{name} ") for name in ORDER]
+    assert places == sorted(places)
 
 
 def test_live_shows_the_latest_of_each_class_in_that_order(window):
