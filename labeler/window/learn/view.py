@@ -143,6 +143,7 @@ class LearnView(Tab):
         self._followed = under_way
 
     def _refresh_form(self, *_: object) -> None:
+        self._stale = self._stale or not self.isVisible()  # labels that came while no one looked
         if self.isVisible():
             running = self.retraining.is_running
             self.form.refresh(self.runs, self.retraining.lacking(), running)

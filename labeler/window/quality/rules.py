@@ -81,7 +81,7 @@ class RulesPage(Page):
                 row.show_rule(order[k], found[order[k]], most)
         wrong = session.labels.decided.tally.in_error(session.labels.taxonomy)
         self.said.setText(
-            f"Of {labelled:,} labelled shots, {wrong:,} break a hard rule. "
+            f"Of {counted(labelled, 'labelled shot')}, {wrong:,} break a hard rule. "
             "A soft rule is a reminder: what you see on the detector is always right."
         )
         return True

@@ -371,3 +371,12 @@ def test_only_shots_that_a_training_uses_are_said_to_judge_it(shown):
     facts = view.form.facts.text()
     assert f"{used - 2} labelled shots\n2 shots in error left out" in facts
     assert f"\n{judging - 2} of them kept for evaluation" in facts
+
+
+def test_labels_that_came_while_another_view_was_in_front_count_when_learn_is_shown(shown):
+    session, view = shown(labelled=False)
+    assert "0 labelled shots" in view.form.facts.text()
+    view.hide()
+    session.labels.decide(list(range(12)), 1, 1, "bulk")
+    view.show()
+    assert "12 labelled shots" in view.form.facts.text()
