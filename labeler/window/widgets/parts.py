@@ -165,12 +165,15 @@ def page(
 
 
 def form(*rows: tuple[str, QWidget]) -> QFormLayout:
-    """Fields below each other, their names at the left."""
+    """Fields below each other, names at the left; a nameless one takes no room while hidden."""
     made = QFormLayout()
     made.setHorizontalSpacing(16)
     made.setVerticalSpacing(10)
     for name, field in rows:
-        made.addRow(label(name, "muted"), field)
+        if name:
+            made.addRow(label(name, "muted"), field)
+        else:
+            made.addRow("", field)
     return made
 
 

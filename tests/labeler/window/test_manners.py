@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
-from PyQt6.QtWidgets import QFileDialog
+from PyQt6.QtWidgets import QFileDialog, QLabel, QWidget
 
 from labeler.project.project import Project
 from labeler.window.dialogs import file_dialogs
@@ -219,3 +219,16 @@ def test_a_pinned_shot_says_no_labels_while_it_is_read_a_second_time(window, mon
     session.display.pin(0)
     (pane,) = window.label.findChildren(PinnedShots)
     assert [name.whole for name in pane._names] == ["1"]
+
+
+def test_a_hidden_field_without_a_name_takes_no_room_in_a_form(qtbot):
+    heights = []
+    for hidden in (1, 2):
+        page = QWidget()
+        qtbot.addWidget(page)
+        fields = [("", QLabel("said")) for _ in range(hidden)]
+        page.setLayout(parts.form(("Name", QLabel("field")), *fields))
+        for _, field in fields:
+            field.hide()
+        heights.append(page.sizeHint().height())
+    assert heights[0] == heights[1]
