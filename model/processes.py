@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 DEATHS = 3
-"""After so many in a row a worker's child is not started again on the same ground."""
+"""After this many in a row a worker's child is not started again on the same ground."""
 
 log = logging.getLogger(__name__)
 

@@ -34,7 +34,7 @@ SEEN = (
 class Evidence:
     """Embeddings (N, D), NaN where a shot has none; labels (N, C) where labelled (N,); prior.
 
-    `decided` (N, C): which of the labels somebody decided on. `seen`: the network
+    `decided` (N, C): which of the labels someone decided on. `seen`: the network
     was trained on such labels.
     """
 

@@ -35,7 +35,7 @@ from model.taxonomy import decoding
 CARELESS = (OSError, ValueError, KeyError, RuntimeError, MemoryError, np.linalg.LinAlgError)
 """What damaged files and degenerate numbers raise."""
 SINGLE = 200_000
-"""Up to so many shots are kept in single precision, which is four times as fast."""
+"""Up to this many shots are kept in single precision, which is four times as fast."""
 CHUNK = 8192
 
 

@@ -13,8 +13,8 @@ from model.prediction.embedding_file import Part
 from model.taxonomy.taxonomy import Taxonomy
 
 ENOUGH = 20
-"""Nothing is suggested before so many shots are labelled: too few to learn from. So of a class that
-was added later, before it is decided on so many."""
+"""Nothing is suggested before this many shots are labelled: too few to learn from. So of a class
+that was added later, before it is decided on this many."""
 
 
 @dataclass(frozen=True)

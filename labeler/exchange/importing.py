@@ -21,7 +21,7 @@ from labeler.project.store.records import Present, Rows, Status
 from model.errors import InputError
 
 SHOWN = 5
-"""So many unknown shots are named one by one."""
+"""This many unknown shots are named one by one."""
 
 
 @dataclass(frozen=True)

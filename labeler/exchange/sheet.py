@@ -79,7 +79,7 @@ class LabelSheet:
 
     @property
     def decided(self) -> npt.NDArray[np.bool_]:
-        """(N, C) which of `labels` somebody decided on."""
+        """(N, C) which of `labels` someone decided on."""
         shots = np.broadcast_to(self.labelled[:, None], self.labels.shape)
         return shots.copy() if self.known is None else shots & self.known
 

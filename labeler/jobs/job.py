@@ -19,7 +19,7 @@ from model.events import Event, from_line
 PATIENCE_S = 4.0
 """How long `stop` waits for the work to save what it has before it kills the process."""
 LAST_WORDS = 3
-"""So many last lines of stderr go into the message about a failure."""
+"""This many last lines of stderr go into the message about a failure."""
 SUBCOMMAND = ("-P", "-X", "faulthandler", "-m", "labeler")
 """-P: a `model.py` in the current folder is not ours."""
 

@@ -27,7 +27,7 @@ ENOUGH = 30
 ROUND = 24
 """Shots of a calibration round."""
 FIRST = 200
-"""A calibration round asks for shots among so many first labels."""
+"""A calibration round asks for shots among this many first labels."""
 FEW = 5
 """Readings of a class before anything is said about it."""
 

@@ -11,7 +11,7 @@ from labeler.project.store.records import LABELLED, Present, Rows, Status
 from model.taxonomy.taxonomy import Rule, Taxonomy
 
 _SMALL = 22
-"""Up to so many classes, label sets are counted in a table instead of by sorting."""
+"""Up to this many classes, label sets are counted in a table instead of by sorting."""
 
 
 @dataclass(frozen=True)

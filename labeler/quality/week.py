@@ -20,7 +20,7 @@ from model.taxonomy.taxonomy import Taxonomy
 NOT_BY_HAND = ("import", "bulk", "consensus", "adjudicated")
 """Origins of decisions that say nothing of how fast a person labels."""
 ENOUGH_OF_A_CLASS = 50
-"""Below so many labels a class is rare: a network learns little of it, and its score is chance."""
+"""Below this many labels a class is rare: a network learns little of it, its score is chance."""
 DAYS = 7
 
 Times = npt.NDArray[np.float64]

@@ -84,7 +84,7 @@ class ShotFacts:
         return (self.decided.present[rows] & (np.int64(1) << class_index)) > 0
 
     def decided_on(self, class_index: int, rows: Some = ALL) -> Flags:
-        """Where somebody decided on a class; one that was added later is undecided before."""
+        """Where someone decided on a class; one that was added later is undecided before."""
         bit = np.int64(1) << class_index
         return self.labelled(rows) & ((self.decided.known[rows] & bit) != 0)
 

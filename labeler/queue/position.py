@@ -12,7 +12,7 @@ import numpy.typing as npt
 from labeler.project.store.records import LABELLED, SKIPPED, Rows, Status
 
 BLOCK = 1024
-"""Open shots are counted in blocks of so many places, so that a search can leap over the rest."""
+"""Open shots are counted in blocks of this many places, so that a search can leap over the rest."""
 NOWHERE = -1
 
 
@@ -72,7 +72,7 @@ class Walk:
         return int(beyond.min() if by > 0 else beyond.max())
 
     def around(self, row: int, steps: tuple[int, ...]) -> Rows:
-        """The shots so many places further or back, those beyond the ends left out."""
+        """The shots this many places further or back, those beyond the ends left out."""
         place = self.place_of(row)
         if place is None:
             return self.rows[:0]

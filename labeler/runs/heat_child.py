@@ -23,7 +23,7 @@ from model.shots.table import ShotTable
 from model.taxonomy.taxonomy import Taxonomy
 
 WAITING = 48
-"""So many wishes are kept; older ones are forgotten, their tiles ask again when painted."""
+"""This many wishes are kept; older ones are forgotten, their tiles ask again when painted."""
 CARELESS = (OSError, ValueError, KeyError, RuntimeError, MemoryError)
 """What damaged files and degenerate numbers raise."""
 

@@ -24,7 +24,7 @@ from model.training.split import FEWEST
 QUICK = "quick"
 """The recipe behind the Retrain button."""
 FEWEST_CLASSES = 2
-"""So many classes must occur, or there is nothing to tell apart."""
+"""This many classes must occur, or there is nothing to tell apart."""
 
 
 WORDS = {
@@ -61,7 +61,7 @@ class TrainingOrder:
         return words + (["--warm-start", str(self.warm_start)] if self.warm_start else [])
 
     def comes_to(self, shots: int) -> tuple[str, int]:
-        """The network and the number of epochs of a training on so many shots."""
+        """The network and the number of epochs of a training on this many shots."""
         recipe = recipes.named(self.recipe)
         return self.network or recipe.network, self.epochs or recipe.epochs_for(shots)
 

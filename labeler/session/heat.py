@@ -26,7 +26,7 @@ from model.heatmaps.truth_table import TruthTable, table_of
 from model.runs.folder import WEIGHTS
 
 KEPT = 1000
-"""So many answers of the child are kept, some 20 kB each."""
+"""This many answers of the child are kept, some 20 kB each."""
 ON_ITS_WAY = "is being computed …"
 
 

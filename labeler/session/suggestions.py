@@ -51,7 +51,7 @@ class Sure:
 
 
 def most_wrong(share: float, labels: int) -> float:
-    """The share that is wrong at most, where a model that learnt from so many labels expects
+    """The share that is wrong at most, where a model that learnt from this many labels expects
     `share`: the upper 95 % bound (Wilson 1927) of a share that was counted on as many shots.
 
     What few labels teach is believed little: a model errs about its own errors too.

@@ -94,7 +94,7 @@ class ShotFeed:
                 self.reader.request(other, *self.place(other))
 
     def _room(self, row: int) -> int:
-        """So many neighbours of a shot can be kept beside it."""
+        """This many neighbours of a shot can be kept beside it."""
         info = self.table.sources[self.table.source_of[row]]
         size = info.shape[0] * info.shape[1] * np.dtype(info.dtype).itemsize
         return max(LEAST - 2, int(COUNTS_MB * 1e6 // size) - 2)

@@ -29,7 +29,7 @@ Reading = tuple[Counts | InputError, Mask | None]
 Thumbnail = npt.NDArray[np.uint8]
 
 START_S = 60.0
-"""A fresh child may take so long to import what it needs on a busy machine."""
+"""A fresh child may take this long to import what it needs on a busy machine."""
 OPENING_S = 30.0
 """Opening a file may mean listing thousands of groups over a network."""
 READING_S = 5.0
@@ -39,7 +39,7 @@ COUNTS_MB, THUMBNAILS_MB = 32, 12
 AGAIN_S, FILE_AGAIN_S = 15.0, 60.0
 """A shot that could not be read is tried again after this; one whose file kills the child later."""
 LEAST = 6
-"""So many answers are kept whatever their size: the shot on screen and its neighbours."""
+"""This many answers are kept whatever their size: the shot on screen and its neighbours."""
 WAITING_COUNTS, WAITING_THUMBNAILS = 64, 1024
 """Older requests than these are dropped: a person has long moved on. Ask again on need."""
 

@@ -24,7 +24,7 @@ Geometries = dict[tuple[Path, str], Geometry]
 """Where the detectors of sources stood, by file and dataset, as the project knows it."""
 
 OPEN_SOURCES = 8
-"""So many files stay open between requests."""
+"""This many files stay open between requests."""
 CARELESS = (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, MemoryError)
 """What h5py raises on files that are not as they should be."""
 

@@ -25,7 +25,7 @@ from model.preprocessing.display import COLORMAPS, NORMS
 
 FILE = "settings.toml"
 RECENT = 8
-"""So many projects are remembered."""
+"""This many projects are remembered."""
 
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]

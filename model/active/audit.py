@@ -69,7 +69,7 @@ def fractions(
 ) -> tuple[Fraction, ...]:
     """The share of all shots that shows each class, with its interval; labels (N, C).
 
-    known (N, C): the labels that somebody decided on, None for all; of each class only those count.
+    known (N, C): the labels that someone decided on, None for all; of each class only those count.
 
     Clopper and Pearson's exact interval, the number of audited shots corrected for the size of
     the population (n (N - 1)/(N - n)), so that it closes when every shot is audited.

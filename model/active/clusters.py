@@ -15,7 +15,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 MOST = 24
-"""At most so many clusters are proposed, the largest ones."""
+"""At most this many clusters are proposed, the largest ones."""
 TYPICAL = 6
 """Typical shots that are named for each cluster."""
 FEWEST = 50

@@ -17,7 +17,7 @@ from model.processes import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
 SOME = 20_000
-"""Components are found from at most so many shots."""
+"""Components are found from at most this many shots."""
 WIDTH = 32
 """Principal components that UMAP and the clusters see."""
 NEIGHBOURS, CLOSENESS = 15, 0.1

@@ -98,7 +98,7 @@ def forecast(
 ) -> Forecast:
     """Learning curves of the labels so far: embeddings (n, D) and label sets (n, C).
 
-    known (n, C): the labels that somebody decided on, None for all. Raises InputError below
+    known (n, C): the labels that someone decided on, None for all. Raises InputError below
     40 labels, and for `more` below 1.
     """
     if more < 1:

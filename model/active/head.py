@@ -41,7 +41,7 @@ _KEPT, _BLOCK = 2000, 512
 AT_ONCE = 65_536
 """Shots whose embeddings are taken to full precision at one time."""
 _GROWN = 1.3
-"""The penalty is chosen again once there are so many times more labels."""
+"""The penalty is chosen again once there are this many times more labels."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def fit(
 ) -> Head:
     """The head for labelled shots: embeddings (n, D) and label sets (n, C), the same every time.
 
-    known (n, C): the labels that somebody decided on, None for all; the others say nothing.
+    known (n, C): the labels that someone decided on, None for all; the others say nothing.
     start: an earlier head to begin from; its space is kept. prior: the network's own head.
     space: that of all shots (`space_of`), so that unlabelled ones help too.
     Label sets that break a hard rule are left out, and shots without an embedding (NaN).
@@ -216,7 +216,7 @@ def _fitted(
 class _Problem:
     """Components x (n, K), label sets y (n, C), prior logits z (n, C), all single precision.
 
-    `said` (n, C): the labels that somebody decided on.
+    `said` (n, C): the labels that someone decided on.
     """
 
     x: Floats

@@ -17,7 +17,7 @@ Rows = npt.NDArray[np.int64]
 BLOCK = 512
 """Shots that are compared with all others at once."""
 CHUNK = 32_768
-"""Half-precision embeddings are widened so many at a time."""
+"""Half-precision embeddings are widened this many at a time."""
 
 
 def lengths(embeddings: npt.ArrayLike) -> Floats:

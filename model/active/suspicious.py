@@ -57,7 +57,7 @@ def find(
 ) -> Suspects:
     """Suspicious label sets (n, C) of labelled shots with embeddings (n, D).
 
-    known (n, C): the labels that somebody decided on, None for all; no other is doubted. The
+    known (n, C): the labels that someone decided on, None for all; no other is doubted. The
     embeddings should come from a network that did not learn these labels by heart.
     Raises InputError for too few shots, or where cleanlab is not installed.
     """

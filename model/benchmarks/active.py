@@ -32,7 +32,7 @@ FIRST_SEED = 1000
 SHIPPED, CHANCE = "shipped", "no pre-training"
 FEWEST = 200
 RANGE = (100.0, 1000.0)
-"""Levels of macro F1 that are compared: what random order reaches with so many labels."""
+"""Levels of macro F1 that are compared: what random order reaches with this many labels."""
 TABLE_5 = {1544: 0.797, 3088: 0.829, 4631: 0.915, 6174: 0.965}
 """Labels -> accuracy of the paper's network trained on them from chance, on its real shots."""
 STORE = "active.json"
@@ -45,7 +45,7 @@ class LabellingStudy:
     strategies: tuple[str, ...] = tuple(STRATEGIES)
     seeds: int = 3
     most: int = 1500
-    """Labels at the end of every curve, where there are so many shots."""
+    """Labels at the end of every curve, where there are this many shots."""
     share: float = 0.3
     """Part of the evaluation shotss and is never asked for."""
 

@@ -78,7 +78,7 @@ class LabellingLoop:
 
 
 def loops(pool: int) -> tuple[LabellingLoop, ...]:
-    """What is compared where so many shots may be labelled."""
+    """What is compared where this many shots may be labelled."""
     every = min(ALL, pool)
     return (
         LabellingLoop(FEW, True, ""),

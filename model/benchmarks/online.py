@@ -1,4 +1,4 @@
-"""`bench online`: can a watch keep up with a machine that gives so many shots a second?
+"""`bench online`: can a watch keep up with a machine that gives this many shots a second?
 
 The source is a process of its own, the Karabo bridge's own sender, that paces simulated shots by
 its clock and stamps each with the time it was due. Everything runs as in `watch`: hit finder,
@@ -129,7 +129,7 @@ def _run(folder: Path, input: int) -> Path:
 def _watched(
     reader: LiveReader, finder: HitFinder, address: str, folder: Path, seconds: int
 ) -> dict[str, Any]:
-    """What a watch of so many seconds comes to."""
+    """What a watch of this many seconds comes to."""
     stream = Stream(open_stream(address), finder)
     taxonomy = known_for(reader.about.class_names)
     record = Record(folder, reader.attributes)

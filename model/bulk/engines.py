@@ -11,7 +11,7 @@ from model.errors import InputError
 from model.events import Event, event
 
 PATIENCE = 3
-"""So many failed blocks end the run; fewer are told, and the others are done first."""
+"""This many failed blocks end the run; fewer are told, and the others are done first."""
 
 
 class Workers(Protocol):

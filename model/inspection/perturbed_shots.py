@@ -56,7 +56,7 @@ class ReadShots:
 class Reader:
     """The network of a run, ready to read shots. Raises InputError where there is none.
 
-    few: a shot at a time, by one thread of this process, beside somebody who works.
+    few: a shot at a time, by one thread of this process, beside someone who works.
     """
 
     def __init__(

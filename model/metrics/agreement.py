@@ -178,7 +178,7 @@ def majority(read: npt.ArrayLike, present: npt.ArrayLike) -> tuple[Flags, Flags]
     """What most readers say: (N, C) label sets, and (N,) True where they are settled.
 
     A shot is settled where two or more read it and, for every class, more than half of them say
-    the same; a class on which nobody decided is left open.
+    the same; a class on which no one decided is left open.
     """
     said = np.asarray(present, bool)
     who = _of_classes(read, said)

@@ -91,7 +91,7 @@ def _of_some_width(drawn: Interval, wilson: Interval) -> Interval:
 
 
 def _f1_wilson(right: int, of: int) -> Interval:
-    """Wilson's interval of a share, right of so many, as F1 = 2 share / (1 + share)."""
+    """Wilson's interval of a share, right of this many, as F1 = 2 share / (1 + share)."""
     if not of:
         return float("nan"), float("nan")
     z2, p = _Z**2, right / of
@@ -102,7 +102,7 @@ def _f1_wilson(right: int, of: int) -> Interval:
 
 
 def _times_drawn(n: int, draws: int, seed: int) -> Iterator[npt.NDArray[np.float32]]:
-    """(some, n) how often each of n shots is in a draw, until there were so many draws."""
+    """(some, n) how often each of n shots is in a draw, until there were this many draws."""
     random = np.random.default_rng(seed)
     at_once = max(1, _CELLS // max(n, 1))
     for first in range(0, draws if n else 0, at_once):

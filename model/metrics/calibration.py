@@ -25,7 +25,7 @@ def choose_thresholds(
 ) -> Floats:
     """(C,) thresholds with the best F1 on (N, C); `otherwise` (C,) where there is too little.
 
-    `known` (N, C): the labels that somebody decided on, all where None.
+    `known` (N, C): the labels that someone decided on, all where None.
 
     Classes of few positives share one threshold, chosen by their F1 all together. Among equally
     good ones the nearest to 0.5 is taken, so that luck does not move it far.

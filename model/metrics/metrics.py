@@ -39,7 +39,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """All numbers for probabilities, true labels and decided labels, each (N, C).
 
-    `known` (N, C), here and below: the labels that somebody decided on, all where None; a shot is
+    `known` (N, C), here and below: the labels that someone decided on, all where None; a shot is
     left out for a class that is undecided on it.
     accuracy, precision, recall: micro, as section 3.2; macro_f1, macro_ap: mean over the classes
     that occur in `labels`; rare_f1: over those of them that are `rare` (C,), None without any;

@@ -19,7 +19,7 @@ def cell_box(network: Network, size: int, grid: tuple[int, int], layers: int | N
 
     The centre of every tile is the centre of its cell's receptive field; so the box may begin
     before 0 and end before 1. Follows the main path; a shortcut of a block has the same centres.
-    layers: of the maps after so many children of the body; the last ones where None.
+    layers: of the maps after this many children of the body; the last ones where None.
     """
     centre, step = 0.5, 1.0
     for name, layer in network.body[:layers].named_modules():

@@ -20,11 +20,11 @@ from model.online.sources import AT_ONCE, ENDINGS, READING, Arriving, Notice, Wa
 from model.shots.layouts.formats.exdf import Exdf
 
 PATIENCE_S = 5.0
-"""A file that cannot be read, and does not change for so long, is given up."""
+"""A file that cannot be read, and does not change for this long, is given up."""
 SETTLED_S, RARELY_S = 60.0, 5.0
-"""A file that has not grown for so long is only looked at so rarely."""
+"""A file that has not grown for this long is only looked at this rarely."""
 RECENT_S = 3600.0
-"""A file that changed within so long may still be written when the watch begins."""
+"""A file that changed within this long may still be written when the watch begins."""
 LISTING_S = 0.25
 
 

@@ -19,7 +19,7 @@ from model.shots.layouts import Layout, recognise
 from model.shots.layouts.stack import Stack
 
 PATIENCE_S = 5.0
-"""A file that cannot be read for so long while nothing in it changes is named."""
+"""A file that cannot be read for this long while nothing in it changes is named."""
 BACKLOG = 4096
 """Further behind than this many shots, we jump ahead; what is passed over is counted."""
 

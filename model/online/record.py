@@ -217,7 +217,7 @@ def _copy(file: h5py.File, made: h5py.File, n: int) -> None:
 
 
 def _reserve(file: h5py.File, size: int) -> None:
-    """Have so many bytes for the file on the disk; OSError where there is no room."""
+    """Have this many bytes for the file on the disk; OSError where there is no room."""
     handle = file.id.get_vfd_handle()
     there = os.fstat(handle).st_size
     if there >= size:

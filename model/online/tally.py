@@ -58,7 +58,7 @@ class Tally:
         return _Second(np.zeros(len(self.names), np.int64), np.zeros(len(self._rules), np.int64))
 
     def came(self, seen: int, hits: int) -> None:
-        """So many shots came, so many of them hits."""
+        """This many shots came, this many of them hits."""
         self._seconds[-1].seen += seen
         self._seconds[-1].hits += hits
 

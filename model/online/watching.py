@@ -31,7 +31,7 @@ from model.taxonomy.taxonomy import Taxonomy
 
 EVERY_S = 1.0
 STALLED_S = 5.0
-"""A source from which nothing has come for so long is said to stand still."""
+"""A source from which nothing has come for this long is said to stand still."""
 PATIENCE_S = 0.1
 SIZED = 10
 """Droplets whose radius is fitted in a second at most, a few milliseconds each."""

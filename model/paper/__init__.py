@@ -1,1 +1,1 @@
-"""The paper's tables, measured anew on any labelled file and laid beside the paper's numbers."""
+"""The paper's tables, measured again on any labelled file and laid beside the paper's numbers."""

@@ -60,7 +60,7 @@ class Known:
     seed: int
     stop: Stop
     known: Labels | None = None
-    """(n, C) which of y somebody decided on; None: all."""
+    """(n, C) which of y someone decided on; None: all."""
 
     @property
     def decided(self) -> Labels:

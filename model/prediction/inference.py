@@ -172,7 +172,7 @@ def choose(
     most: shots in a batch at most, where an early answer counts more than the last bit of speed.
 
     `name`: auto, torch or openvino. An engine that does not give torch's numbers for a test input
-    is not used, whatever was asked for. `threads`: at most so many, one of several workers.
+    is not used, whatever was asked for. `threads`: at most this many, one of several workers.
     """
     device = best_device()
     if threads is not None:

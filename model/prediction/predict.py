@@ -42,7 +42,7 @@ from model.shots.table import ShotTable
 BETWEEN_REPORTS = 0.5
 """Seconds between two progress events, where a batch takes less."""
 BATCHES = 8
-"""A worker of a cluster takes so many at a time."""
+"""A worker of a cluster takes this many at a time."""
 WHAT = "predicting"
 Stop = Callable[[], bool]
 

@@ -22,7 +22,7 @@ SAMPLE, FEWEST = 64, 16
 DARK = 0.05
 """Share of the pixels of a shot that tell its pedestal."""
 SIGNAL = 5.0
-"""A shot has signal where its mean is so many deviations of its dark half above the pedestal;
+"""A shot has signal where its mean is this many deviations of its dark half above the pedestal;
 2.7 for white noise alone."""
 
 Counts = TypeVar("Counts", bound=Any)

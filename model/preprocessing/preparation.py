@@ -37,7 +37,7 @@ BLOCKS = 16
 ROUNDS, BELOW = 25, 0.2
 """Times that the fit is repeated, and the share of blocks that the surface leaves below itself."""
 SIGMAS = 8.0
-"""A pixel is hot beyond so many robust deviations from its neighbourhood."""
+"""A pixel is hot beyond this many robust deviations from its neighbourhood."""
 REACH = 0.1
 """A centre is looked for within this share of the shorter side."""
 

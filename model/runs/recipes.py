@@ -179,7 +179,7 @@ class Recipe:
         )
 
     def epochs_for(self, shots: int) -> int:
-        """Epochs of a training on so many shots."""
+        """Epochs of a training on this many shots."""
         if not self.steps:
             return self.epochs
         wanted = round(self.steps * self.batch / max(shots, 1))

@@ -11,7 +11,7 @@ from model.errors import InputError
 from model.processes import Child, Lost
 
 PATIENCE_S = 300.0
-"""One file may take so long."""
+"""One file may take this long."""
 
 
 class FileReader:

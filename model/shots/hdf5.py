@@ -131,7 +131,7 @@ def with_chunk_cache(file: h5py.File, name: str) -> h5py.Dataset:
 def datasets(
     file: h5py.File, within: str = "", axes: Container[int] = range(33)
 ) -> Iterator[tuple[str, h5py.Dataset]]:
-    """(name, dataset) of all datasets of numbers with so many axes; links are not followed.
+    """(name, dataset) of all datasets of numbers with this many axes; links are not followed.
 
     InputError for a file that holds more objects, or deeper ones, than any file of shots does.
     """

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 OPEN_AT_ONCE = 64
-"""HDF5 keeps every part open that it has read from; after so many the dataset is opened again."""
+"""HDF5 keeps every part open that it has read from; after this many the dataset is opened again."""
 DEEPEST = 4
 """Virtual datasets of virtual datasets are followed so far."""
 

@@ -27,7 +27,7 @@ from model.simulate.scene import Layers, Partner, Scene, Second, features, inten
 from model.simulate.shapes import Body, Inclusion, Kind
 
 TRIES = 8
-"""After so many scenes that show other classes than were wanted, the last is kept as it is."""
+"""After this many scenes that show other classes than were wanted, the last is kept as it is."""
 VISIBLE = Borders(asymmetry=0.40, fringes=0.22, second_rings=0.25, layers=0.30)
 """Borders of the visible changes: deviations of the logarithm of the light, see `visible`."""
 SCATTER = 0.15

@@ -99,7 +99,7 @@ def most_likely_sets(logits: npt.ArrayLike, legal: npt.ArrayLike) -> Labels:
 
 
 def _at_once(sets: int) -> int:
-    """How many shots are decoded together under so many legal sets."""
+    """How many shots are decoded together under this many legal sets."""
     return max(1, min(_CHUNK, _CELLS // max(1, sets)))
 
 

@@ -152,7 +152,7 @@ class Engine:
         self, network: nn.Module, side: int, channels: int, asked: str, batch: int
     ) -> tuple[str, float]:
         """Choose the number format, by machine and recipe alone so that a seed repeats a training,
-        and in how many parts a batch of so many shots goes through the network; (what in words,
+        and in how many parts a batch of this many shots goes through the network; (what in words,
         seconds per shot, tried for half a second).
 
         All processes of a training take the same: the format of the first, and as many parts as
@@ -296,7 +296,7 @@ def _format_for(asked: str, device: str) -> Format:
 
 
 def _fastest(work: Callable[[], None], seconds: float) -> float:
-    """Shortest time of one call, after a warm one, within about so many seconds.
+    """Shortest time of one call, after a warm one, within about this many seconds.
 
     A call that takes several times as long is made once: being the first adds little to it.
     """

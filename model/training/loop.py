@@ -29,7 +29,7 @@ from model.training.losses import CrossEntropy, ElasticNet, LegalSetLikelihood, 
 from model.training.optimisation import Average, make_optimiser, rate_at, set_rate
 
 MOST_EPOCHS_UNSEEN = 20
-"""A network is judged after so many epochs even where its recipe counts steps and shots are few:
+"""A network is judged after this many epochs even where its recipe counts steps and shots are few:
 the 2500 steps of the paper are 19.4 of its epochs."""
 _SAY_EVERY = 0.2
 """Seconds between two step events."""

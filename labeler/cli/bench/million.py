@@ -22,9 +22,9 @@ from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
 
 OPEN_ONES = 10
-"""So many shots are left undecided."""
+"""This many shots are left undecided."""
 DRAWN = 256
-"""So many patterns are in the file, spread over all shots."""
+"""This many patterns are in the file, spread over all shots."""
 SIZE = 224
 AT_ONCE = 50_000
 KEYS = 60
@@ -39,7 +39,7 @@ def measure(shots: int, folder: Path) -> dict[str, Any]:
 
 
 def make(shots: int, folder: Path, size: int = SIZE) -> None:
-    """A project `week` with so many shots, all labelled but a few."""
+    """A project `week` with this many shots, all labelled but a few."""
     random = np.random.default_rng(shots)
     with h5py.File(folder / "shots.h5", "w") as file:
         images = file.create_dataset(

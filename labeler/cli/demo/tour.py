@@ -41,7 +41,7 @@ from model.taxonomy.taxonomy import Labels
 
 SIZES = ((1280, 800), (1920, 1080))
 BY_KEY = 12
-"""So many shots are labelled by key."""
+"""This many shots are labelled by key."""
 SHOWN = ("Streak", "Bent")
 """Classes whose heatmaps are in the pictures, as in the paper's Figure 5."""
 CONDITIONS = ("class:Prolate", "predicted:Streak", "absent:Empty")
@@ -56,7 +56,7 @@ HANDS: Any = QTest
 """Its functions are static, which its type stubs do not know."""
 PATIENCE_S = 20.0
 SETTLING_S, HEAT_S, LOOK_MS, STILL = 4.0, 60.0, 100, 2
-"""A picture is taken when so many looks, so long apart, were alike, or at the end of this time."""
+"""A picture is taken when this many looks, this long apart, were alike, or at this time."""
 TRAINING_S = 900.0
 MAP_S = 180.0
 LIVE_S, LIVE_EVERY_MS = 60.0, 500

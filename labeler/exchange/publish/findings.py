@@ -57,7 +57,7 @@ def findings(
     """Everything that a project can hand over; InputError where nothing is judged yet.
 
     by_labels: count what people said instead of what the run in use says. sizes: measure the radius
-    of so many hits of each file, drawn at random; `on_progress` is then called with done and total.
+    of this many hits of each file, drawn at random; `on_progress` is called with done and total.
     """
     sheet = sheet_of(project, annotator)
     predictions, wrong = predictions_of(project)

@@ -25,9 +25,9 @@ from model.errors import InputError
 from model.output_files import written_whole
 
 BUSY_MS = 10_000
-"""So long a command waits for another process that holds the database."""
+"""This long a command waits for another process that holds the database."""
 SLICE_MS, PATIENCE_S, SOON_S = 50, 60.0, 30.0
-"""A window waits in slices, between which it lives, for at most so long; and soon after that wait
+"""A window waits in slices, between which it lives, for at most this long; and soon after that wait
 was in vain, only a moment."""
 
 

@@ -23,7 +23,7 @@ from labeler.project.store.schema import CURRENT, EVENTS
 
 SQLITE, POSTGRES = "sqlite", "postgresql"
 MANY = 200
-"""From so many events on a server is sent a stream instead of statements."""
+"""From this many events on a server is sent a stream instead of statements."""
 _STATE = (
     CURRENT.c.row,
     CURRENT.c.present,

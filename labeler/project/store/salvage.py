@@ -44,7 +44,7 @@ _NUMBERS = {
 }
 """Columns that hold a whole number, never below 0."""
 _ONE_BY_ONE, _LAST_KEY = 1000, 2**62
-"""So many keys are tried one by one beyond a damaged page, then at ever wider steps to the last."""
+"""This many keys are tried singly beyond a damaged page, then at ever wider steps to the last."""
 _LONGEST = 2**40
 """No database is longer: a size beyond it is damage."""
 _REPLAYED = """

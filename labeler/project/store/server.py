@@ -41,7 +41,7 @@ TIMEOUTS = {"lock_timeout": 10_000, "statement_timeout": 20_000}
 TIMEOUTS["idle_in_transaction_session_timeout"] = 30_000
 """Milliseconds after which the server gives up, so that no one waits for one who fell asleep."""
 ANSWER_S, REST_S = 15.0, 5.0
-"""So long an answer is waited for; so long a server that did not answer is left alone."""
+"""This long an answer is waited for; this long a server that did not answer is left alone."""
 _MEND = "Check that the server runs and lets you in (PGPASSWORD or ~/.pgpass hold passwords)."
 _passwords: dict[str, str] = {}
 """Passwords that were given in a URL, for as long as this process lives."""

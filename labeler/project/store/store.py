@@ -217,7 +217,7 @@ class Store(Facts):
             )
 
     def heed_classes(self) -> None:
-        """From now on refuse labels once somebody else changed the classes."""
+        """From now on refuse labels once someone else changed the classes."""
         self._as_of = str(self.get_meta(CHANGED))
 
     def _refuse_other_classes(self) -> None:

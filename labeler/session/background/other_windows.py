@@ -19,8 +19,8 @@ from model.errors import InputError
 
 EVERY_MS = 500
 SAID_S, SLICE_MS, AFTER_MS = 0.5, 20, 400
-"""A wait is said after so long; between two tries the window lives for so long; it is said to be
-over when nothing waited for so long."""
+"""A wait is said after this long; between two tries the window lives for this long; the wait is over
+when nothing waited for this long."""
 log = logging.getLogger(__name__)
 
 
@@ -28,7 +28,7 @@ class OtherWindows(SessionPart):
     """Keeps the labels on screen in step with the project's store."""
 
     held = pyqtSignal(float)
-    """So many seconds a label waits for another program that holds the project; 0: no longer."""
+    """This many seconds a label waits for another program that holds the project; 0: no longer."""
     displaced = pyqtSignal(str)
     """Why nothing can be stored any more: the project was moved, deleted, replaced; '': it can."""
     others_changed = pyqtSignal(int, object)

@@ -27,7 +27,7 @@ EVERY_MS = 5_000
 RESTING = 20
 """From one look to the next; or this many times as long as a look takes, where that is more."""
 AT_ONCE_S, PATIENCE_S = 1.0, 5.0
-"""So long a project that is opened waits for the first look, and one that ends for any."""
+"""This long a project that is opened waits for the first look, and one that ends for any."""
 COMPARING = "Not saved: the files of shots are still being compared with those that were labelled."
 CHOOSE = "Choose above whether its shots are taken over as new ones, or the labels are kept."
 

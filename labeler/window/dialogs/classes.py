@@ -349,7 +349,7 @@ class ClassForm(QDialog):
         set_role(self.key_about, "warning" if said else "muted")
 
     def _imply_parent(self, place: int) -> None:
-        """A subclass implies its parent, unless somebody takes that off again."""
+        """A subclass implies its parent, unless someone takes that off again."""
         if place:
             item = self.implies.item(place - 1)
             if item is not None:

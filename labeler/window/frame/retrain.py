@@ -28,7 +28,7 @@ from labeler.window.widgets.parts import Elided, Sparkline, set_role, share
 
 HEIGHT = 34
 PAUSE_MS = 400
-"""Shots and minutes of a training are reckoned again when no key came for so long."""
+"""Shots and minutes of a training are reckoned again when no key came for this long."""
 
 
 class RetrainBar(QStackedWidget):

@@ -108,7 +108,7 @@ class GridHead(QFrame):
 
 
 AT_ONCE = 48
-"""So many are asked for ahead; what is in sight always comes first."""
+"""This many are asked for ahead; what is in sight always comes first."""
 TICK_MS = 120
 
 

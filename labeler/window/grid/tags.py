@@ -36,7 +36,7 @@ class TagButton(QAbstractButton):
         return QSize(words + theme.grown(52), theme.grown(LINE))
 
     def set_counts(self, have: int, of: int) -> None:
-        """So many of so many selected shots have the class."""
+        """How many of the selected shots have the class."""
         self.have, self.of = have, of
         self.setEnabled(of > 0)
         what = f"{have:,} of {of:,} selected shots" if of else "select shots first"

@@ -20,7 +20,7 @@ from model.heatmaps.forms import BEST, UNSEEN
 
 SMALLEST, LARGEST = 110, 340
 PAIRS = 5
-"""So many classes are shown in two forms."""
+"""This many classes are shown in two forms."""
 
 
 class ShotPage(QWidget):

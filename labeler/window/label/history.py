@@ -21,7 +21,7 @@ from model.errors import InputError
 
 WIDTH, MARGIN = 320, 12
 MOST = 200
-"""So many events are shown; a shot that was decided more often says how many more there are."""
+"""This many events are shown; a shot that was decided more often says how many more there are."""
 
 
 class HistoryPane(QFrame):

@@ -28,9 +28,9 @@ from labeler.window.map.colours import Colouring
 from labeler.window.widgets import theme
 
 NEAR = 12
-"""The cursor points to the nearest dot within so many pixels."""
+"""The cursor points to the nearest dot within this many pixels."""
 STILL_MS = 70
-"""After a move or zoom the dots are drawn sharp again once it is still for so long."""
+"""After a move or zoom the dots are drawn sharp again once it is still for this long."""
 MARGIN = 0.93
 
 

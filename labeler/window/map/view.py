@@ -41,7 +41,7 @@ from model.events import Event
 
 SIDE_WIDTH = 252
 AGAIN_MS = 250
-"""After labels changed, colours are worked out again once it is still for so long."""
+"""After labels changed, colours are worked out again once it is still for this long."""
 HELP = "Drag: lasso · Shift: rectangle · Ctrl: add · right drag: move · wheel: zoom"
 EMPTY = (
     "All shots by likeness will be here: islands of shots that look alike to the network, before "

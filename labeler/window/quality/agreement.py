@@ -21,7 +21,7 @@ from model.metrics.agreement import RELIABLE, TENTATIVE
 
 HIDDEN = "Who says what is hidden while the project is blind."
 SHOWN = 200
-"""So many differing shots are listed one by one."""
+"""This many differing shots are listed one by one."""
 
 
 class AgreementPage(Page):

@@ -19,7 +19,7 @@ from labeler.window.widgets.parts import EmptyState, label
 
 MARGINS = (26, 20, 26, 18)
 SMALL = 20_000
-"""Up to so many shots a page asks its question at once, beyond in another thread."""
+"""Up to this many shots a page asks its question at once, beyond in another thread."""
 
 
 class Page(QWidget):

@@ -20,7 +20,7 @@ from model.shots.layouts.numbers import numbers_of
 from model.shots.layouts.stack import FIRST, LAST, Stack
 
 MOST_ENTRIES = 16
-"""Stacks are looked for in so many entries; in a file with one group a shot there is none."""
+"""Stacks are looked for in this many entries; in a file with one group a shot there is none."""
 IDENTIFIERS = ("experiment_identifier", "experimental_identifier")
 """The specification has the first spelling, CXIDB entry 94 the second."""
 

@@ -19,7 +19,7 @@ from model.taxonomy.taxonomy import Class
 
 HEIGHT = 116
 EXPLAINED_MS = 5_000
-"""So long a class is explained."""
+"""This long a class is explained."""
 
 
 class Schematic(QWidget):

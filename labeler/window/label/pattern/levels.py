@@ -140,7 +140,7 @@ class LevelsPane(QWidget):
             field.setText(f"{value:.6g}")
 
     def _by_share(self, name: str) -> None:
-        """Levels between which so many of the shot's good pixels lie."""
+        """Levels between which this many of the shot's good pixels lie."""
         counts = self.session.cursor.counts()
         if isinstance(counts, np.ndarray):
             low, high = levels_between(counts, self.session.cursor.mask(), *PERCENTILES[name])
@@ -178,7 +178,7 @@ class LevelsPane(QWidget):
 
 
 SPREAD = 9
-"""So many shots are looked at."""
+"""This many shots are looked at."""
 
 
 class FirstLevels(QObject):

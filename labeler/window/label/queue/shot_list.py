@@ -50,7 +50,7 @@ ROW = Qt.ItemDataRole.UserRole
 CHIP, CHIP_STEP = 18, 22
 """Side of a chip, and from one to the next."""
 FEW = 32
-"""Up to so many changed rows are painted one by one."""
+"""Up to this many changed rows are painted one by one."""
 REDRAW_MS = 30
 """Thumbnails that arrive together are painted together."""
 

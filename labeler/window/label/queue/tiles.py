@@ -43,7 +43,7 @@ CAPTION = 44
 """Height of the two lines below a tile."""
 GAP = 10
 KEPT = 400
-"""So many drawn tiles are kept."""
+"""This many drawn tiles are kept."""
 ELIDE = Qt.TextElideMode.ElideRight
 PLAIN = -1
 """The class of a tile that shows the shot without any heatmap."""

@@ -16,7 +16,7 @@ from model.errors import InputError
 from model.shots.layouts.base import Counts, FileLabels, Geometry, Scalars
 
 PARTS_MARKED = 1000
-"""Of so many files of one source it is remembered how they were."""
+"""Of this many files of one source it is remembered how they were."""
 
 
 class Foreign:

@@ -28,7 +28,7 @@ LISTS = (".lst", ".txt")
 HDF5 = (".h5", ".hdf5", ".cxi", ".nxs")
 OPEN_AT_ONCE = 16
 HEADS = 5000
-"""Of so many files of a source the size is looked at before any is read; of more, of these."""
+"""Of this many files of a source the size is looked at before any is read; of more, of these."""
 
 
 class Picture(Protocol):

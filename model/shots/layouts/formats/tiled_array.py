@@ -24,9 +24,9 @@ from model.shots.layouts.formats.servers import may_be_called
 ENDING = ".tiled"
 KEY = "TILED_API_KEY"
 BLOCK_BYTES, BLOCKS = 8 * 2**20, 4
-"""Shots are asked for in blocks of so many bytes, of which so many are kept."""
+"""Shots are asked for in blocks of this many bytes, of which this many are kept."""
 PATIENCE_S, TRIES = 15.0, "2"
-"""So long an answer is waited for; so often a server that is not there is tried."""
+"""This long an answer is waited for; so often a server that is not there is tried."""
 
 
 def write_address(url: str, path: Path) -> Path:

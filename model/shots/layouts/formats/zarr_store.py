@@ -20,9 +20,9 @@ from model.shots.layouts.stack import NO_SHOTS
 
 METADATA = ("zarr.json", ".zarray", ".zgroup")
 BLOCKS = 2
-"""So many chunks of shots are kept decompressed."""
+"""This many chunks of shots are kept decompressed."""
 CHUNKS_MARKED = 64
-"""Of so many chunks it is remembered how they were."""
+"""Of this many chunks it is remembered how they were."""
 
 
 class ZarrStore(Foreign):
