@@ -19,8 +19,8 @@ from model.errors import InputError
 
 EVERY_MS = 500
 SAID_S, SLICE_MS, AFTER_MS = 0.5, 20, 400
-"""A wait is said after this long; between two tries the window lives for this long; the wait is over
-when nothing waited for this long."""
+"""A wait is said after this long; between two tries the window lives for this long; it is over when
+nothing waited for this long."""
 log = logging.getLogger(__name__)
 
 
