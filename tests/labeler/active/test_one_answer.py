@@ -120,7 +120,7 @@ def test_after_a_training_report_and_bench_score_the_labels_that_window_and_file
     assert last["event"] == "finished"
     with Project.open(folder) as project:
         sections = contents(project, project.annotator, datetime(2026, 1, 1))[1]
-        (told,) = (s.table[1] for s in sections if s.title == "Trained networks")
+        (told,) = (s.table for s in sections if s.title == "Trained networks")
         table = project.shot_table()
         file = Predictions.open(project.run_folder(1) / PREDICTIONS, table.taxonomy, len(table))
     judging = np.flatnonzero(table.role == EVALUATION)
@@ -132,5 +132,6 @@ def test_after_a_training_report_and_bench_score_the_labels_that_window_and_file
         table.class_names, file.probabilities[judging], shown[judging],
         np.ones(len(judging), bool), table.some(judging),
     )  # fmt: skip
-    assert told[4] == f"{found['macro_f1']:.3f}"
-    assert told[6] == f"{found['accuracy']:.3f}"
+    row = dict(zip(*told, strict=True))
+    assert row["macro F1"] == f"{found['macro_f1']:.3f}"
+    assert row["accuracy"] == f"{found['accuracy']:.3f}"
