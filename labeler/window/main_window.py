@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -140,12 +141,12 @@ class MainWindow(QMainWindow):
         session.project_left.connect(self._leave_project)
         session.project_changed.connect(self.follow_project)
         session.cursor.shot_changed.connect(lambda row: self.actions_.refresh())
-        for signal in (
+        for changed in (
             session.predictions.run_changed,
             session.heat.heat_changed,
             session.display.display_changed,
         ):
-            signal.connect(self.actions_.refresh)
+            changed.connect(self.actions_.refresh)
         session.display.display_changed.connect(self._say_title)
         session.display.display_changed.connect(self._saving.start)
         self.actions_.ran.connect(self._saving.start)
@@ -531,6 +532,8 @@ def open_window(project: Path | None = None, *, train: bool = False) -> int:
     With `train`, a project that has no network yet begins to train its first one.
     """
     keep_log()
+    # Ctrl+C in the terminal ends it at once, and its children with it: every label is stored
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     QApplication.setHighDpiScaleFactorRoundingPolicy(
         Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
     )

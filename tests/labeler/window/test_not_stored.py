@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 
+import psutil
 import pytest
 from PyQt6.QtCore import QTimer
 from PyQt6.QtWidgets import QMessageBox
@@ -15,7 +19,7 @@ from labeler.window.dialogs import file_dialogs
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from model.errors import InputError
-from tests.helpers.waiting import until
+from tests.helpers.waiting import PATIENCE_S, until
 from tests.helpers.window_parts import make_project, make_session
 
 
@@ -182,3 +186,20 @@ def test_nothing_that_goes_on_beside_a_label_that_waits_asks_the_project_or_is_l
     until(lambda: ended, "the end of a training is told once the project is free")
     assert said == [("error", "a change waits.")], "in its own words, not as a defect"
     other.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are not sent there as Unix does")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_in_the_terminal_ends_the_window_at_once_and_its_children_with_it(tmp_path, how):
+    week = make_project(tmp_path, 3)
+    code = "import sys, pathlib; from labeler.window.main_window import open_window\n"
+    code += "open_window(pathlib.Path(sys.argv[1]))"
+    words = [sys.executable, "-c", code, str(week)]
+    window = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    until((week / "project.sqlite-wal").is_file, "the window never opened the project")
+    children = psutil.Process(window.pid).children(recursive=True)
+    window.send_signal(how)
+    _, said = window.communicate()
+    assert (window.returncode, "Traceback" in said) == (-how, False)
+    psutil.wait_procs(children, timeout=PATIENCE_S)
+    assert not any(child.is_running() for child in children)
