@@ -1,6 +1,11 @@
 """Makes small projects with runs in them, as training and prediction would leave them."""
 
+import atexit
+import functools
 import json
+import shutil
+import tempfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -38,9 +43,20 @@ def make_shots(path, n=40, side=64, labelled=True):
 
 def make_project(folder, n=40, side=64, labelled=True):
     """A project beside its file of shots; the caller closes it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = make_shots(folder / "shots.h5", n, side, labelled)
-    return Project.create(folder / "week", [path], annotator="Ada")
+    shutil.copytree(_made(n, side, labelled), folder, dirs_exist_ok=True)
+    project = Project.open(folder / "week")
+    project.relocate(project.stored_sources[0].id, folder / "shots.h5")
+    return project
+
+
+@functools.cache
+def _made(n, side, labelled):
+    """Made once and then copied: looking at a file in a child takes its time."""
+    place = Path(tempfile.mkdtemp(prefix="airylabel-test-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    path = make_shots(place / "shots.h5", n, side, labelled)
+    Project.create(place / "week", [path], annotator="Ada").close()
+    return place
 
 
 def curve(quality, epochs):

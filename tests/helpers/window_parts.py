@@ -57,6 +57,37 @@ def make_project(folder: Path, n: int = 12, labels: np.ndarray | None = None) ->
 _made: dict[tuple[int, bytes | None], Path] = {}
 
 
+def shot_of(path: Path, dataset: str | None, index: int) -> tuple[Any, Any, str]:
+    """Counts and mask of a shot, and the name of its dataset; InputError as `open_source` raises.
+
+    The shots of a file are read at once and kept, until the file is another one.
+    """
+    file = path.stat() if path.is_file() else None
+    stamp = file and (path, dataset, file.st_ino, file.st_mtime_ns, file.st_size)
+    if stamp is None or stamp not in _read:
+        with open_source(path, dataset) as source:
+            if stamp is None or source.info.n_shots > KEPT:
+                return source.read(index), source.mask(index), source.info.dataset
+            _read.clear()
+            _read[stamp] = [_shot(source, k) for k in range(source.info.n_shots)]
+    shot = _read[stamp][index]
+    if isinstance(shot, InputError):
+        raise shot
+    return shot
+
+
+def _shot(source: Any, index: int) -> Any:
+    try:
+        return source.read(index), source.mask(index), source.info.dataset
+    except InputError as error:
+        return error
+
+
+KEPT = 64
+"""Of a file with more shots each one is read when it is asked for."""
+_read: dict[Any, list[Any]] = {}
+
+
 class InlineReader:
     """Stands in for the reader child: reads at once and in this process."""
 
@@ -70,21 +101,18 @@ class InlineReader:
     def request(self, key: int, path: Path, dataset: str | None, index: int) -> None:
         self.asked.append(key)
         try:
-            with open_source(path, dataset) as source:
-                self.read[key] = (source.read(index), source.mask(index))
-                if self.steps is not None:
-                    made = self.steps.apply(
-                        *self.read[key], self.geometries[path, source.info.dataset]
-                    )
-                    self.read[key] = (made.counts, None if made.mask.all() else made.mask)
+            counts, mask, name = shot_of(path, dataset, index)
+            self.read[key] = (counts, mask)
+            if self.steps is not None:
+                made = self.steps.apply(counts, mask, self.geometries[path, name])
+                self.read[key] = (made.counts, None if made.mask.all() else made.mask)
         except InputError as error:
             self.read[key] = (error, None)
         self.on_read(key, *self.read[key])
 
     def request_thumbnail(self, key: int, path: Path, dataset: str | None, index: int) -> None:
         try:
-            with open_source(path, dataset) as source:
-                self.small[key] = thumbnail(source.read(index), source.mask(index))
+            self.small[key] = thumbnail(*shot_of(path, dataset, index)[:2])
         except InputError as error:
             self.small[key] = error
         self.on_thumbnail(key, self.small[key])
