@@ -401,10 +401,10 @@ def _unused_colour(taxonomy: Taxonomy) -> str:
 _YES = QMessageBox.StandardButton.Yes
 
 
-def show_classes(window: Any) -> None:
+def show_classes(session: Session, window: QWidget) -> None:
     """Let the person change the classes of the open project."""
-    if window.session.opened is None:
+    if session.opened is None:
         return
-    dialog = ClassesDialog(window.session, window)
+    dialog = ClassesDialog(session, window)
     dialog.exec()
     dialog.deleteLater()

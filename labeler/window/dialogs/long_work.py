@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from PyQt6.QtWidgets import (
     QComboBox,
@@ -238,9 +238,10 @@ def _choice(name: str, texts: dict[str, str]) -> QComboBox:
     return made
 
 
-def show_long_work(window: Any) -> None:
+def show_long_work(session: Session, settings: Settings, window: QWidget) -> None:
     """Show the dialog of this window; work that it has under way goes on meanwhile."""
-    dialog = window.findChild(LongWork) or LongWork(window.session, window.settings, window)
+    found = cast(LongWork | None, window.findChild(LongWork))
+    dialog = found or LongWork(session, settings, window)
     dialog.refresh()
     dialog.show()
     dialog.activateWindow()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
     QCheckBox,
@@ -87,9 +85,8 @@ class PeopleDialog(QDialog):
             self.session.reopen()  # what may be seen is another thing everywhere
 
 
-def show_people(window: Any) -> None:
+def show_people(session: Session, window: QWidget) -> None:
     """Let the person choose under whose name they label."""
-    session: Session = window.session
     if session.opened is None:
         return
     dialog = PeopleDialog(session, window)

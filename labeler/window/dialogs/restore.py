@@ -6,7 +6,6 @@ Going back keeps the present state as a backup first, so it can itself be taken 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
@@ -132,9 +131,8 @@ def _size(n: int) -> str:
     return f"{n / 1e6:,.1f} MB" if n >= 1e6 else f"{n / 1e3:,.0f} kB"
 
 
-def show_backups(window: Any) -> None:
+def show_backups(session: Session, window: QWidget) -> None:
     """Let the person choose a backup and go back to it."""
-    session: Session = window.session
     if session.opened is None:
         return
     if not session.require().project.keeps_backups:
