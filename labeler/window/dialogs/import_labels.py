@@ -129,9 +129,16 @@ class ImportLabels(QDialog):
 
     def _start(self, work: Any, then: Any) -> None:
         self._thread = ProjectThread(self.session.require().folder, work, self)
-        self._thread.done.connect(lambda answer: self._end(lambda: then(answer)))
-        self._thread.refused.connect(lambda text: self._end(lambda: self._refuse(text)))
+        self._then = then
+        self._thread.done.connect(self._done)  # methods: nothing arrives once this is gone
+        self._thread.refused.connect(self._refused)
         self._thread.start()
+
+    def _done(self, answer: Any) -> None:
+        self._end(lambda: self._then(answer))
+
+    def _refused(self, text: str) -> None:
+        self._end(lambda: self._refuse(text))
 
     def _end(self, then: Any) -> None:
         thread, self._thread = self._thread, None
