@@ -60,8 +60,8 @@ def opened(qtbot, tmp_path, qapp):
     theme.apply(qapp, "dark")
     sessions = []
 
-    def make(code=TRAIN, labelled=True, runs=(), current=None):
-        with make_project(tmp_path, labelled=labelled) as project:
+    def make(code=TRAIN, labelled=True, runs=(), current=None, n=40):
+        with make_project(tmp_path, n, labelled=labelled) as project:
             give_roles(project)
             for quality in runs:
                 make_run(project, quality)
@@ -254,7 +254,7 @@ def test_opening_another_project_ends_the_training(opened, qtbot, tmp_path):
 
 
 def test_the_real_subcommand_trains_reads_all_shots_and_is_used(opened, qtbot):
-    session, bar = opened()
+    session, bar = opened(n=16)
     bar.retraining.work.make_job = Job
     bar.retraining.start(TrainingOrder(epochs=1))
     qtbot.waitUntil(lambda: not bar.is_running)
