@@ -69,23 +69,14 @@ pictures: install
 	    drift forecast history; do cp $(DEMO)/report/$$name-1280.png resources/screens/$$name.png; done
 	$(BIN)/python -m labeler figure $(DEMO) --class Streak --class Bent --dpi 130 --out resources/screens/fig5.png
 
-# The network trained on simulated shots that `quick` begins from: about an hour. First plain scenes,
-# of two sizes of detector, because what is reduced from a larger one has less noise; then scenes of
-# many causes beside some plain ones. At last its last layer learns shots as frequent as in reality.
+# The network trained on simulated shots that `quick` begins from: about twenty minutes. Two sizes
+# of detector, because what is reduced from a larger one has less noise.
 backbone: install
 	rm -rf build/backbone && mkdir -p build/backbone
 	$(BIN)/python -m labeler simulate build/backbone/fine.h5 --shots 5000 --seed 2019 --size 224 --balanced
 	$(BIN)/python -m labeler simulate build/backbone/coarse.h5 --shots 4000 --seed 2020 --size 112 --balanced
 	$(BIN)/python -m labeler create build/backbone/shots build/backbone/fine.h5 build/backbone/coarse.h5
 	$(BIN)/python -m labeler train build/backbone/shots --recipe resources/backbones/recipe.toml --out build/backbone/run
-	$(BIN)/python -m model.runs.backbone build/backbone/run build/backbone/first
-	$(BIN)/python -m labeler simulate build/backbone/broad.h5 --shots 7000 --seed 3020 --size 112 --balanced --broad
-	$(BIN)/python -m labeler simulate build/backbone/plain.h5 --shots 1500 --seed 3021 --size 112 --balanced
-	$(BIN)/python -m labeler create build/backbone/more build/backbone/broad.h5 build/backbone/plain.h5
-	$(BIN)/python -m labeler train build/backbone/more --recipe resources/backbones/broad.toml \
-	    --warm-start build/backbone/first --out build/backbone/last
-	$(BIN)/python -m model.runs.backbone build/backbone/last resources/backbones/helium-resnet18 build/backbone/first
+	$(BIN)/python -m model.runs.backbone build/backbone/run resources/backbones/helium-resnet18
 	$(BIN)/python -m labeler simulate build/backbone/usual.h5 --shots 600 --seed 2019 --size 224
-	$(BIN)/python -m labeler simulate build/backbone/usual-broad.h5 --shots 600 --seed 2021 --size 112 --broad
-	$(BIN)/python -m model.prediction.expected resources/backbones/helium-resnet18 \
-	    build/backbone/usual.h5 build/backbone/usual-broad.h5
+	$(BIN)/python -m model.prediction.expected resources/backbones/helium-resnet18 build/backbone/usual.h5

@@ -19,6 +19,10 @@ from model.taxonomy import decoding
 from model.taxonomy.taxonomy import Taxonomy, plain
 
 Floats = npt.NDArray[np.float32]
+COOLED = 2.0
+"""By how much logits on foreign shots are divided: they are surer there than they are right."""
+BELIEVED = 0.75
+"""Of the log-odds of a label set in the experiment over training: experiments differ."""
 UNSEEN = -3.0
 """Log-odds of a legal label set that the experiment never showed."""
 FEWEST, TRUSTED = 32, 50
@@ -70,7 +74,7 @@ class _Sets:
 
     def odds(self, legal: npt.NDArray[np.bool_]) -> Floats:
         """(L,) log-odds of every legal set (L, C) over those of the training."""
-        logs = np.log(self.share / self.trained)
+        logs = BELIEVED * np.log(self.share / self.trained)
         found = {row.tobytes(): float(v) for row, v in zip(self.sets, logs, strict=True)}
         rows = np.ascontiguousarray(legal[:, self.columns])
         return np.array([found.get(row.tobytes(), UNSEEN) for row in rows], np.float32)
@@ -122,8 +126,8 @@ class Prior:
         if len(some) < FEWEST or sets.likeness(self.logits(some)) < ALIKE:
             return self
         turn, shift = _alignment(expected, some)
-        weight = self.weight.astype(np.float64)
-        bias = self.bias + weight @ shift
+        weight = self.weight.astype(np.float64) / COOLED
+        bias = self.bias / COOLED + weight @ shift
         odds = None if legal is None else sets.odds(legal)
         return replace(
             self,

@@ -56,22 +56,12 @@ def take_over(
     return len(known)
 
 
-def pack(run: Path, out: Path, before: Path | None = None) -> None:
-    """Write the network of a run folder in half precision as a backbone folder.
-
-    With `before`, the network that it was trained from, its weights are half way between both: what
-    both know holds better on shots of others (Wortsman et al. 2022).
-    """
+def pack(run: Path, out: Path) -> None:
+    """Write the network of a run folder in half precision as a backbone folder."""
     network, about = checkpoint.load(run)
-    if before is not None:
-        first = checkpoint.load(before)[0].float().state_dict()
-        last = network.half().float().state_dict()
-        network.load_state_dict(
-            {k: (v + first[k]) / 2 if v.is_floating_point() else v for k, v in last.items()}
-        )
     out.mkdir(parents=True, exist_ok=True)
     checkpoint.save(out, network.half(), about)
 
 
 if __name__ == "__main__":
-    pack(*map(Path, sys.argv[1:]))
+    pack(Path(sys.argv[1]), Path(sys.argv[2]))

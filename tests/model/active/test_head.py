@@ -316,9 +316,9 @@ def test_odds_of_label_sets_go_by_class_names_and_doubt_what_never_occurred():
     fewer = Taxonomy("fewer", [Class("Round"), Class("New"), Class("Bent")], [])
     legal = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1]], bool)
     odds = expected.among(fewer).odds(legal)
-    assert odds[0] == pytest.approx(np.log(0.88 / 0.25))
+    assert odds[0] == pytest.approx(prior.BELIEVED * np.log(0.88 / 0.25))
     # neither of both: Elliptical or Empty
-    assert odds[1] == pytest.approx(np.log(0.09 / 0.5))
+    assert odds[1] == pytest.approx(prior.BELIEVED * np.log(0.09 / 0.5))
     assert odds[3] == pytest.approx(prior.UNSEEN)
 
 
