@@ -17,12 +17,17 @@ from model.shots.table import table_of_file
 from tests.model.prediction.test_prediction import CLASSES, make_file, make_run
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs airylabel[export]")
-pytest.importorskip("bioimageio.spec", reason="needs airylabel[export]")
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
 
 PLAIN = {"thresholds": (0.5, 0.4, 0.6), "temperature": 1.3}
 RULE_AWARE = {"legal_sets": (0, 1, 2, 4, 3), "class_weights": (1.0, 3.0, 9.0)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def spec():
+    """Loaded where these tests run: every worker that only finds them would take 2 s for it."""
+    return pytest.importorskip("bioimageio.spec", reason="needs airylabel[export]")
 
 
 @pytest.fixture(scope="module", params=[PLAIN, RULE_AWARE], ids=["thresholds", "rules"])
