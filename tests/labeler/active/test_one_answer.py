@@ -135,3 +135,4 @@ def test_after_a_training_report_and_bench_score_the_labels_that_window_and_file
     row = dict(zip(*told, strict=True))
     assert row["macro F1"] == f"{found['macro_f1']:.3f}"
     assert row["accuracy"] == f"{found['accuracy']:.3f}"
+    assert row["constant answer (macro F1)"] == f"{found['constant_macro_f1']:.3f}"
