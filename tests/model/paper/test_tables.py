@@ -338,7 +338,7 @@ def test_a_class_that_no_shot_of_a_split_has_is_named(tmp_path, pretend):
     said = [e["text"] for e in events if e["event"] == "note"]
     assert any("none of the shots that train is Empty (the file has 0)" in text for text in said)
     text = (tmp_path / "out" / "tables.md").read_text("utf-8")
-    assert "none of the evaluation shots is " in text
+    assert "none of the shots that judge is " in text
     assert "Empty" in text
 
 
