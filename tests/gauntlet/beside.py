@@ -43,9 +43,13 @@ def _repair(project: Path) -> None:
 
 
 def _rebuild(project: Path) -> None:
-    """A repair that finds something: a state that does not follow from the history."""
+    """A repair that finds something: a state that does not follow from the history, of somebody
+    who does not label meanwhile: a gesture that starts from it would be wrong for ever."""
     store = Store.open(project / "project.sqlite")
-    store.database.connection.exec_driver_sql("UPDATE current SET present = 1 WHERE row = 23")
+    bob = store.annotator("Bob")
+    store.record(bob, 23, 3, LABELLED, origin="key")
+    damage = f"UPDATE current SET present = 1 WHERE annotator_id = {bob}"
+    store.database.connection.exec_driver_sql(damage)
     store.close()
     repair(project)
 
