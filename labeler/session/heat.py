@@ -213,11 +213,18 @@ class Heat(SessionPart):
         return f"{HEAT_FORMS[form].asks} {self.truth.words(self.labels_of_classes[kind], form)}"
 
     def form_of(self, asked: Asked) -> str:
-        """The form in which heat is shown."""
+        """The form in which heat is shown: the one named, else the one that did best for the class;
+        where that finds nothing on this shot, another one that is computed and does."""
         form = asked.form if asked.form in self.offered else self.best_form(asked.kind)
         computed = [f for f in self.offered if not HEAT_FORMS[f].stored]
         if asked.against is not None and HEAT_FORMS[form].stored and computed:
             return computed[-1]  # what is stored is of one class alone
+        if asked.form in self.offered or form not in computed:
+            return form
+        for other in sorted(computed, key=lambda f: f != form):
+            answer = self._known.get(HeatWish(asked.row, other, asked.against))
+            if answer is None or not answer.says[asked.kind]:
+                return other
         return form
 
     def of(self, asked: Asked, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
@@ -274,5 +281,5 @@ class Heat(SessionPart):
             self._known.popitem(last=False)
         self.heat_ready.emit(answer.wish.row)
         shown = self._on_screen()
-        if shown is not None and self._wish(shown) == answer.wish:
+        if shown is not None and shown.row == answer.wish.row:
             self.heat_changed.emit()

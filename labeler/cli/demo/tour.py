@@ -285,11 +285,13 @@ class _Tour:
         self.window.show_tab("Label")
         where = self.session.labels.taxonomy.index(SHOWN[0])
         labelled = (self.session.labels.status & LABELLED) > 0
-        has = np.flatnonzero(
-            labelled & self.session.labels.taxonomy.unpack(self.session.labels.present)[:, where]
-        )
+        taxonomy = self.session.labels.taxonomy
+        present = taxonomy.unpack(self.session.labels.present)
+        has = np.flatnonzero(labelled & present[:, where] & ~taxonomy.violations(present).any(1))
         if self.session.predictions.run is not None and len(has):
-            surest = has[np.argmax(self.session.predictions.run.probabilities[has, where])]
+            others = present[has].sum(1)
+            plain = has[others == others.min()]
+            surest = plain[np.argmax(self.session.predictions.run.probabilities[plain, where])]
             self.session.cursor.show(int(surest))
         self.session.heat.show(where)
 

@@ -69,6 +69,7 @@ class InspectView(Tab):
         ):
             signal.connect(self.refresh)
         session.cursor.shot_changed.connect(self._shot_changed)
+        session.heat.heat_ready.connect(self._write_note)
         session.labels.labels_changed.connect(self._labels_changed)
         self.retraining.changed.connect(self._say_empty)
 
@@ -150,9 +151,7 @@ class InspectView(Tab):
             self.strength.setValue(round(100 * overlay.strength))
         self._offer_forms()
         self.save.setVisible(self.pages.currentIndex() == 1)
-        self.note.setText(
-            f"{self.short_job.said} …" if self.short_job.is_running else self._about()
-        )
+        self._write_note(self.session.cursor.row)
         self._page().refresh()
 
     def show_shot_page(self) -> None:
@@ -199,11 +198,18 @@ class InspectView(Tab):
         kind = self.gallery.kind if self.pages.currentIndex() == 1 else self.shot.kind
         return max(kind, 0)
 
+    def _write_note(self, row: int) -> None:
+        """Heat of a shot came: where the best form found nothing, it is of another one."""
+        if self.session.predictions.run is not None and row == self.session.cursor.row:
+            job = self.short_job
+            self.note.setText(f"{job.said} …" if job.is_running else self._about())
+
     def _about(self) -> str:
         """What the form in use asks, and how far it can be trusted for the class."""
         heat, readings = self.session.heat, self.session.predictions.of_run
         kind, (rows, columns) = self._kind(), readings.grid
-        form = heat.form_of(Asked(-1, kind, self.session.display.overlay.form))
+        row = self.session.cursor.row if self.pages.currentIndex() == 0 else -1
+        form = heat.form_of(Asked(row, kind, self.session.display.overlay.form))
         note = f"{HEAT_FORMS[form].title}, run {self.session.require().project.current_run}: "
         note += heat.about(kind, form)
         if HEAT_FORMS[form].stored:
@@ -296,7 +302,7 @@ class FigureButton(QPushButton):
             session.noted.emit("info", "There are no shots to draw.")
             return
         run = str(session.predictions.run_folder)
-        form = session.heat.form_of(Asked(rows[0], self.gallery.kind, session.display.overlay.form))
+        form = session.heat.form_of(Asked(-1, self.gallery.kind, session.display.overlay.form))
         arguments = [
             "figure", run, "--class", session.labels.taxonomy.names[self.gallery.kind],
             "--shots", ",".join(str(row + 1) for row in rows),

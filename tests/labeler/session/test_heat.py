@@ -24,7 +24,7 @@ from model.runs.checkpoint import Checkpoint
 from tests.helpers.runs import make_project, make_run
 
 ROUND, STREAK, BENT = 1, 4, 5
-FINE = "directions"
+FINE, OTHER = "directions", "repeated"
 
 
 class ToldChild:
@@ -113,6 +113,30 @@ def test_the_form_that_did_best_for_a_class_is_the_one_shown(session):
     assert "70% of this heat" in session.heat.about(STREAK, FINE)
     (run / "model.safetensors").unlink()  # only what is stored can be shown
     assert session.heat.form_of(Asked(0, STREAK)) == "paper"
+
+
+def test_where_the_best_form_finds_nothing_another_one_is_asked_unless_it_was_named(session, qtbot):
+    found = {"classes": {}, "best": {"Streak": FINE}, "unseen": [], "forms": [FINE]}
+    (session.predictions.run_folder / RESULT).write_text(json.dumps(found))
+    session.heat.look_at_truth()
+    session.heat.show(STREAK)
+    assert session.heat.on_pattern((8, 8)) is None
+    child = session.heat._child
+    with qtbot.waitSignal(session.heat.heat_changed):  # who draws asks again
+        child.answer(HeatWish(0, FINE), "no direction speaks for it.")
+    assert session.heat.on_pattern((8, 8)) is None
+    assert child.asked[-1] == HeatWish(0, OTHER)
+    with qtbot.waitSignal(session.heat.heat_changed):
+        child.answer(HeatWish(0, OTHER))
+    assert session.heat.on_pattern((8, 8)) is not None
+    assert session.heat.caption() == f"Streak · {HEAT_FORMS[OTHER].short}"
+    session.display.change(form=FINE)  # named: its own answer counts
+    assert session.heat.on_pattern((8, 8)) is None
+    session.display.change(form="")
+    session.heat._known[HeatWish(0, OTHER)] = replace(
+        session.heat._known[HeatWish(0, OTHER)], says=("alike everywhere.",) * 11
+    )
+    assert session.heat.caption() == "no direction speaks for it."
 
 
 def test_another_run_forgets_what_was_computed(session, qtbot):
