@@ -1,8 +1,6 @@
 """Instant learning: a child that refits after each label, and a window that never waits for it."""
 
 import queue
-import subprocess
-import sys
 
 import numpy as np
 import psutil
@@ -17,6 +15,7 @@ from model.prediction.embedding_file import Part
 from model.runs.folder import backbone_folder
 from model.taxonomy.toml import load, shipped
 from tests.helpers.embeddings import made_up_truth
+from tests.helpers.imports import loaded_by
 
 HELIUM = load(shipped("helium"))
 NETWORK = backbone_folder("helium-resnet18")
@@ -154,22 +153,14 @@ def test_missing_embeddings_are_said_in_words(desk, shots, tmp_path):
 
 def test_nothing_that_fits_is_loaded_beside_the_window():
     """The parent's module must not drag in what only the child needs."""
-    code = (
-        "import sys, labeler.session.background.learning;"
-        "print({'torch', 'scipy', 'sklearn'} & {*sys.modules})"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    code = "import labeler.session.background.learning"
+    assert not loaded_by(code, "torch", "scipy", "sklearn")
 
 
 def test_the_child_starts_without_the_database_and_the_whole_of_statistics():
     """Half of the time until it answers went into loading them."""
-    code = (
-        "import sys, labeler.active.instant_child;"
-        "print({'torch', 'PyQt6', 'sqlalchemy', 'scipy.stats'} & {*sys.modules})"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    code = "import labeler.active.instant_child"
+    assert not loaded_by(code, "torch", "PyQt6", "sqlalchemy", "scipy.stats")
 
 
 def test_closing_leaves_neither_thread_nor_process(shots):
