@@ -16,6 +16,8 @@ from labeler.active.instant import InstantReading
 from labeler.active.messages import Learnt
 from labeler.project.project import Project
 from labeler.session.session import Session
+from labeler.window.main_window import MainWindow
+from labeler.window.settings import Settings
 from model.errors import InputError
 from model.shots.table import open_source
 from model.shots.thumbnail import thumbnail
@@ -209,3 +211,14 @@ def learnt(session, rows=(7, 3, 5), sure=0.9, labels=20, checks=()):
         np.array(rows, np.int64), reasons, np.array(checks, np.int64), 0.1,
     )  # fmt: skip
     return InstantReading(session.labels.taxonomy, found, {})
+
+
+def window_on(project, qtbot, folder):
+    """A window of 1280 × 800 on a project, with settings of its own; closed in the end."""
+    window = MainWindow(make_session(project), Settings(folder / "settings.toml"))
+    qtbot.addWidget(window)
+    window.resize(1280, 800)
+    window.show()
+    qtbot.waitExposed(window)
+    yield window
+    window.close()

@@ -10,12 +10,10 @@ from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.project.summary import summary
 from labeler.queue.filters import FILTERS
-from labeler.window.main_window import MainWindow
 from labeler.window.map.colours import by_class, by_label
-from labeler.window.settings import Settings
 from model.taxonomy.toml import load, shipped
 from tests.helpers.runs import give_roles, make_project, make_run
-from tests.helpers.window_parts import make_session
+from tests.helpers.window_parts import window_on
 
 ORDER = (
     "Spherical/Oblate",
@@ -43,13 +41,7 @@ def window(qtbot, tmp_path):
             other, range(project.n_shots), project.merged_state().present, everything, origin="key"
         )
         week = project.folder
-    window = MainWindow(make_session(week), Settings(tmp_path / "settings.toml"))
-    qtbot.addWidget(window)
-    window.resize(1280, 800)
-    window.show()
-    qtbot.waitExposed(window)
-    yield window
-    window.close()
+    yield from window_on(week, qtbot, tmp_path)
 
 
 def in_order(names):

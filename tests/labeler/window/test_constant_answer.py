@@ -15,11 +15,9 @@ from labeler.runs.run_report import compare, read_report
 from labeler.session.background.training import Outcome
 from labeler.window.frame.retrain import outcome_in_words
 from labeler.window.live.form import LiveForm
-from labeler.window.main_window import MainWindow
-from labeler.window.settings import Settings
 from model.events import event
 from tests.helpers.runs import give_roles, make_project, make_run
-from tests.helpers.window_parts import make_session
+from tests.helpers.window_parts import window_on
 
 
 @pytest.fixture
@@ -29,13 +27,7 @@ def window(qtbot, tmp_path):
         make_run(project, 0.5)
         project.current_run = make_run(project, 0.8)
         week = project.folder
-    window = MainWindow(make_session(week), Settings(tmp_path / "settings.toml"))
-    qtbot.addWidget(window)
-    window.resize(1280, 800)
-    window.show()
-    qtbot.waitExposed(window)
-    yield window
-    window.close()
+    yield from window_on(week, qtbot, tmp_path)
 
 
 def outcome_of(session):
