@@ -159,14 +159,14 @@ def _run(args: argparse.Namespace, work: Any) -> int:
 
 def _embedding(args: argparse.Namespace, stop: Any) -> Iterator[Event]:
     from labeler.active.embeddings import shipped_network
-    from labeler.project.preparation import preparation_of
+    from labeler.project.preparation import preparation_for
     from labeler.project.project import Project
     from model.prediction.embedding import embed
 
     with Project.open(args.project) as project:
         table, cache = project.shot_table(), project.folder / CACHE
         network = project.run_given(args.network) if args.network else shipped_network()
-        steps = None if args.network else preparation_of(project)
+        steps = preparation_for(project, network)
     yield from embed(table, network, cache, stop=stop, engine=args.engine, preparation=steps)
 
 

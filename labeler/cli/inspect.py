@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from model.preprocessing.preparation import Preparation
     from model.shots.table import ShotTable
     from model.taxonomy.taxonomy import Taxonomy
 
@@ -135,15 +136,16 @@ def _drawing(args: argparse.Namespace) -> Iterator[Event]:
     from model.inspection.class_figure import Wish, draw
 
     listen()
-    run, table = _run_and_table(args.target, args.file)
+    run, table, preparation = _run_and_table(args.target, args.file)
     rows = _rows(args.shots) if args.shots else None
     wish = Wish(
         tuple(args.classes or ("Streak", "Bent")), args.group, args.per_class, args.seed, args.form
     )
     yield event("progress", what="drawing", done=0, total=1)
     shown = draw(
-        table, run, args.out, wish, rows=rows, render=render, colormap=args.colormap, dpi=args.dpi
-    )
+        table, run, args.out, wish, preparation=preparation, rows=rows, render=render,
+        colormap=args.colormap, dpi=args.dpi,
+    )  # fmt: skip
     yield event("finished", metrics={}, out=str(args.out), shown=shown)
 
 
@@ -179,7 +181,8 @@ def _measuring(args: argparse.Namespace) -> Iterator[Event]:
     study = FaithfulnessStudy(
         tuple(args.classes or ()), args.shots or 24, args.form, args.seed, not args.no_occlusion
     )
-    yield from measure(table, run_for(args.file, args.run_folder), study, args.out, stop)
+    run, preparation = run_for(args.file, args.run_folder)
+    yield from measure(table, run, study, args.out, stop, preparation)
 
 
 def _truth(args: argparse.Namespace) -> Iterator[Event]:
@@ -187,7 +190,7 @@ def _truth(args: argparse.Namespace) -> Iterator[Event]:
     from model.inspection.truth import TruthStudy, measure
 
     stop = listen()
-    run = args.run_folder if args.file is None else run_for(args.file, args.run_folder)
+    run = args.run_folder if args.file is None else run_for(args.file, args.run_folder)[0]
     study = TruthStudy(tuple(args.classes or ()), args.shots or 30, args.seed)
     whole = not args.classes and os.access(run, os.W_OK)
     yield from measure(run, study, args.out or (run / RESULT if whole else None), stop)
@@ -252,7 +255,8 @@ def _covering(args: argparse.Namespace) -> Iterator[Event]:
     listen()
     table = _table(args.file)
     yield event("progress", what="covering", done=0, total=1)
-    found = of_shot(table, run_for(args.file, args.run_folder), args.shot - 1, args.kind)
+    run, preparation = run_for(args.file, args.run_folder)
+    found = of_shot(table, run, args.shot - 1, args.kind, preparation)
     yield event("finished", metrics={}, shot=args.shot, of=args.kind, cells=found.tolist())
 
 
@@ -360,10 +364,11 @@ def _embeddings(
     from model.prediction.predict import predict
 
     if args.folder is not None:
-        run = run_for(args.target, args.folder)
+        run, preparation = run_for(args.target, args.folder)
         whose = str(run)
     else:
-        run, whose = shipped_network(), BACKBONE
+        whose = BACKBONE
+        run, preparation = run_for(args.target, shipped_network())
         if is_project(args.target):
             with Project.open(args.target) as project:
                 cache, parts = project.folder, parts_of(project, table)
@@ -382,7 +387,7 @@ def _embeddings(
                 )
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / PREDICTIONS
-        for item in predict(table, run, out, stop=stop):
+        for item in predict(table, run, out, stop=stop, preparation=preparation):
             if item["event"] == "failed":
                 raise InputError(item["text"])
             if item["event"] == "cancelled":
@@ -422,16 +427,18 @@ def _current_run(target: Path) -> Path | None:
         return None if number is None else Path(project.run_folder(number))
 
 
-def _run_and_table(target: Path, file: Path | None) -> tuple[Path, ShotTable]:
-    """A project stands for its current run, a run in a project for that project's shots."""
+def _run_and_table(target: Path, file: Path | None) -> tuple[Path, ShotTable, Preparation | None]:
+    """A project stands for its current run, a run in a project for that project's shots; and what
+    is done to them first, see `run_for`."""
     if not (target / DESCRIPTION).is_file():
         current = _current_run(target)
         if current is None:
             mend = "Train a network first, or name a run."
             raise InputError("has no network in use", file=target, mend=mend)
-        return current, _table(target)
+        return current, _table(target), None
     home = target.resolve().parent.parent
     if file is None and not has_database(home):
         mend = "Say which shots to show: --file FILE."
         raise InputError("is a run of no project", file=target, mend=mend)
-    return target, _table(file or home)
+    shots = file or home
+    return target, _table(shots), run_for(shots, target)[1]

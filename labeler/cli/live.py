@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import (
     PlainConsole,
@@ -21,6 +21,9 @@ from labeler.cli.output import (
 from labeler.jobs.child import listen
 from model.errors import InputError
 from model.events import Event, event, to_line
+
+if TYPE_CHECKING:
+    from model.preprocessing.preparation import Preparation
 
 BAR = 24
 """Letters of the bar of a class fraction of 100 %."""
@@ -118,8 +121,8 @@ def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Ev
     wanted = Wanted(args.dataset, args.detector, args.key, args.new_only)
     source = open_stream(args.source, wanted)
     yield event("progress", what="getting ready", done=0, total=3)
-    folder, names, out = _places(args)
-    reader = LiveReader.open(folder, names, args.engine)
+    folder, names, out, preparation = _places(args)
+    reader = LiveReader.open(folder, names, args.engine, preparation=preparation)
     _check_kind(args, reader.about)
     yield event("progress", what="getting ready", done=1, total=3)
     known = _known(args, reader.about.class_names)
@@ -160,17 +163,22 @@ def _check_kind(args: argparse.Namespace, about: Any) -> None:
         raise InputError(what, file=args.folder, mend="Choose a run that reads patterns.")
 
 
-def _places(args: argparse.Namespace) -> tuple[Path, tuple[str, ...] | None, Path]:
-    """Run folder, the classes it must have, and where hits are kept."""
+def _places(
+    args: argparse.Namespace,
+) -> tuple[Path, tuple[str, ...] | None, Path, Preparation | None]:
+    """Run folder, the classes it must have, where hits are kept, and what is done to them first
+    where it is not the run that says so."""
     from labeler.project.live_shots import FOLDER
 
     if args.project is None:
-        return args.folder, None, args.out or Path.cwd() / FOLDER
+        return args.folder, None, args.out or Path.cwd() / FOLDER, None
+    from labeler.project.preparation import preparation_for
     from labeler.project.project import Project
 
     with Project.open(args.project) as project:
         run = project.run_given(args.folder)
-        return run, project.taxonomy.names, args.out or project.folder / FOLDER
+        out = args.out or project.folder / FOLDER
+        return run, project.taxonomy.names, out, preparation_for(project, run)
 
 
 def _known(args: argparse.Namespace, class_names: tuple[str, ...]) -> Any:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labeler.project.folder import STORES, is_project_folder
 from model.errors import InputError
+
+if TYPE_CHECKING:
+    from model.preprocessing.preparation import Preparation
 
 
 def add_shots_options(parser: argparse.ArgumentParser) -> None:
@@ -91,11 +94,14 @@ def table_of_project(folder: Path) -> Any:
         return project.shot_table()
 
 
-def run_for(target: Path, run: Path) -> Path:
-    """`Project.run_given`, where the shots may be of a file, which has no numbers."""
+def run_for(target: Path, run: Path) -> tuple[Path, Preparation | None]:
+    """`Project.run_given` and `preparation_for`, where the shots may be of a file, which has
+    neither numbers of runs nor a preparation."""
     if not is_project(target):
-        return run
+        return run, None
+    from labeler.project.preparation import preparation_for
     from labeler.project.project import Project
 
     with Project.open(target) as project:
-        return project.run_given(run)
+        run = project.run_given(run)
+        return run, preparation_for(project, run)

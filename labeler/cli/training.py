@@ -28,7 +28,7 @@ from labeler.cli.targets import (
 from labeler.jobs.child import listen
 from model.errors import InputError
 from model.events import Event
-from model.runs.folder import PREDICTIONS
+from model.runs.folder import PREDICTIONS, is_shipped
 
 if TYPE_CHECKING:
     from model.runs.recipes import Recipe
@@ -180,6 +180,7 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
 
     stop = listen()
     if is_project(args.target):
+        from labeler.project.preparation import preparation_for
         from labeler.project.project import Project
         from model.runs.checkpoint import describe
 
@@ -187,18 +188,20 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
             project.refuse_changed()
             table = project.shot_table()
             run = project.run_given(args.folder)
+            preparation = preparation_for(project, run)
             project.taxonomy.columns(describe(run).class_names, run)  # refuses foreign classes
-        out = args.out or run / PREDICTIONS
+        ours = args.target / f"{run.name}-{PREDICTIONS}" if is_shipped(run) else run / PREDICTIONS
+        out = args.out or ours
     else:
         table = table_of_file(args.target, args.dataset, taxonomy_given(args))
-        run = args.folder
+        run, preparation = args.folder, None
         out = args.out or args.target.with_name(f"{args.target.stem}-{PREDICTIONS}")
     check_place(out, run, (info.path for info in table.sources))
     if args.workers is not None and args.scheduler is None:
         raise InputError("--workers needs --scheduler here", mend="Try --scheduler local.")
     yield from predict(
         table, run, out, stop=stop, engine=args.engine,
-        scheduler=args.scheduler, workers=args.workers,
+        scheduler=args.scheduler, workers=args.workers, preparation=preparation,
     )  # fmt: skip
 
 

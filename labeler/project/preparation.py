@@ -18,6 +18,7 @@ from labeler.project.project import Project
 from model.errors import InputError
 from model.events import Event, event
 from model.preprocessing.preparation import Preparation, Reference, flat_factor, reference_of
+from model.runs.folder import is_shipped
 from model.shots.table import open_source
 
 META, FILE = "preparation", "preparation.npz"
@@ -39,6 +40,12 @@ def preparation_of(project: Project) -> Preparation:
     if not made.needs_reference:
         return made
     return Preparation.from_dict(kept, Reference.load(project.folder / FILE))
+
+
+def preparation_for(project: Project, run: Path) -> Preparation | None:
+    """What a network is to see of the project's shots: a shipped one, which learnt without any
+    preparation, the shots as the project prepares them; None for a run, which keeps its own."""
+    return preparation_of(project) if is_shipped(run) else None
 
 
 def prepare_project(

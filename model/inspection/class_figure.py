@@ -19,6 +19,7 @@ from model.inspection.figures import ClassRow, ShownShot, colours, figure_place,
 from model.inspection.gallery import SCHEMATIC_SIDE, Render
 from model.inspection.heat import Explainer
 from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
+from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
 
 LOOKED_AT = 800
@@ -48,6 +49,7 @@ def draw(
     out: Path,
     wish: Wish,
     *,
+    preparation: Preparation | None = None,
     rows: Sequence[int] | None = None,
     render: Render | None = None,
     colormap: str = "viridis",
@@ -56,12 +58,13 @@ def draw(
 ) -> dict[str, list[int]]:
     """Write the figure; class name -> numbers (from 1) of the shots that it shows.
 
-    rows: show these in every row of the figure instead of choosing. Raises InputError where there
-    is nothing to show, or for classes and places that cannot be.
+    preparation: see `checkpoint.load`. rows: show these in every row of the figure instead of
+    choosing. Raises InputError where there is nothing to show, or for classes and places that
+    cannot be.
     """
     figure_place(out)
     colours(colormap)
-    reader = Reader(run)
+    reader = Reader(run, preparation=preparation)
     kinds = [reader.index(name) for name in wish.classes]
     if reader.about.preprocessing.input != "pattern":
         raise InputError("this run looks at correlation maps", mend="Choose one of patterns.")

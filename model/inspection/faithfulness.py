@@ -25,6 +25,7 @@ from model.inspection.heat import Explainer
 from model.inspection.occlusion import envelope_of, occlude
 from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
 from model.output_files import check_own, need_folder, write_text
+from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
 from model.taxonomy import decoding
 
@@ -56,6 +57,7 @@ def measure(
     study: FaithfulnessStudy,
     out: Path | None = None,
     stop: Callable[[], bool] = lambda: False,
+    preparation: Preparation | None = None,
 ) -> Iterator[Event]:
     """Question a run about shots that it takes for each class; yields progress, then `finished`.
 
@@ -65,14 +67,15 @@ def measure(
     `deletion`, `insertion` (areas); `random` areas; `agreement`, the rank correlation of heat and
     occlusion; `on_masked`, `outside`, the share of the heat there; `alarm`; `curves`.
     With `out`, classes measured before with the same settings stay in that JSON file.
-    Raises InputError, also where `out` is a file of shots or anything else than such a result.
+    `preparation`: see `checkpoint.load`. Raises InputError, also where `out` is a file of shots or
+    anything else than such a result.
     """
     if out is not None:
         own = Path(run).resolve() / RESULT
         ours = lambda path: path.resolve() == own or bool(_kept_in(path))  # noqa: E731
         need_folder(out)
         check_own(out, [info.path for info in table.sources], ours)
-    reader = Reader(run)
+    reader = Reader(run, preparation=preparation)
     if reader.about.preprocessing.input != "pattern":
         mend = "Choose a run that looks at the patterns themselves."
         raise InputError("faithfulness is about places on the detector", mend=mend)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.inspection.perturbed_shots import Reader, ReadShots
+from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
 
 Floats = npt.NDArray[np.float32]
@@ -119,11 +120,16 @@ def occlude(reader: Reader, read: ReadShots, shot: int, kind: int) -> Floats:
     return np.asarray(kept.mean((1, 3)), np.float32)
 
 
-def of_shot(table: ShotTable, run: Path, row: int, name: str) -> Floats:
-    """(h, w) occlusion of a class on one shot of a table; the cells tile what the network saw."""
+def of_shot(
+    table: ShotTable, run: Path, row: int, name: str, preparation: Preparation | None = None
+) -> Floats:
+    """(h, w) occlusion of a class on one shot of a table; the cells tile what the network saw.
+
+    preparation: see `checkpoint.load`.
+    """
     if not 0 <= row < len(table):
         raise InputError(f"there is no shot {row + 1}", mend=f"Give 1 to {len(table)}.")
-    reader = Reader(run)
+    reader = Reader(run, preparation=preparation)
     return occlude(reader, reader.read(table, [row]), 0, reader.index(name))
 
 

@@ -21,6 +21,7 @@ from model.networks.receptive import cell_box, within
 from model.prediction import inference
 from model.prediction.batches import PooledHead
 from model.preprocessing.count_scale import CountScale
+from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.shots.layouts import Geometry
 from model.shots.table import ShotTable
@@ -57,12 +58,18 @@ class Reader:
     """The network of a run, ready to read shots. Raises InputError where there is none.
 
     few: a shot at a time, by one thread of this process, beside someone who works.
+    preparation: see `checkpoint.load`.
     """
 
     def __init__(
-        self, run: Path, class_names: Sequence[str] | None = None, *, few: bool = False
+        self,
+        run: Path,
+        class_names: Sequence[str] | None = None,
+        *,
+        few: bool = False,
+        preparation: Preparation | None = None,
     ) -> None:
-        network, self.about = checkpoint.load(Path(run), class_names)
+        network, self.about = checkpoint.load(Path(run), class_names, preparation)
         self.network = network
         self.head = PooledHead.of(network)
         self.size = self.about.preprocessing.size

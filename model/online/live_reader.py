@@ -22,6 +22,7 @@ from model.prediction import inference
 from model.prediction.batches import PooledHead, describe
 from model.preprocessing.count_scale import SAMPLE, Look, look_at, scale_of
 from model.preprocessing.network_input import Floats
+from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.shots.layouts import Geometry
 
@@ -51,9 +52,11 @@ class LiveReader:
         class_names: Sequence[str] | None = None,
         engine: str = "auto",
         geometry: Geometry | None = None,
+        preparation: Preparation | None = None,
     ) -> LiveReader:
-        """Load a run folder; InputError where it is missing, changed, or of other classes."""
-        network, about = checkpoint.load(Path(run), class_names)
+        """Load a run folder, see `checkpoint.load`; InputError where it is missing, changed, or of
+        other classes."""
+        network, about = checkpoint.load(Path(run), class_names, preparation)
         size = about.preprocessing.size
         shape = (about.channels, size, size)
         chosen, says = inference.choose(network, shape, engine, BATCH)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +77,7 @@ class _Reader:
     def __init__(
         self, table: ShotTable, folder: Path, engine: str, preparation: Preparation | None
     ) -> None:
-        network, about = checkpoint.load(folder)
-        if preparation is not None:
-            about = replace(
-                about, preprocessing=replace(about.preprocessing, preparation=preparation)
-            )
+        network, about = checkpoint.load(folder, preparation=preparation)
         checkpoint.check_kind(about, table.sources)
         side = about.preprocessing.size
         self._engine, self.line = inference.choose(network, (about.channels, side, side), engine)

@@ -34,6 +34,7 @@ from model.prediction.batches import (
     warnings_of,
 )
 from model.prediction.before_labels import answer_again
+from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.runs.checkpoint import Checkpoint
 from model.runs.prediction_file import PredictionFile, create
@@ -57,6 +58,7 @@ def predict(
     engine: str = "auto",
     scheduler: str | None = None,
     workers: int | None = None,
+    preparation: Preparation | None = None,
 ) -> Iterator[Event]:
     """Read every shot of the table by the network of a run folder; writes `out` (predictions.h5).
 
@@ -67,6 +69,7 @@ def predict(
     engine: auto, torch or openvino, see `inference.choose`.
     An `out` that is one of the files of shots is refused; see also `prediction_file.check_place`.
     scheduler, workers: of a Dask cluster, then what is done is kept.
+    preparation: see `checkpoint.load`.
     """
     try:
         refuse_sources(Path(out), (info.path for info in table.sources))
@@ -74,7 +77,7 @@ def predict(
         if not len(table):
             raise InputError("there are no shots to predict", mend="Add a file of shots first.")
         run = Path(run).resolve()
-        network, about = checkpoint.load(run, class_names)
+        network, about = checkpoint.load(run, class_names, preparation)
         checkpoint.check_kind(about, table.sources)
         work = _Work(table, run, Path(out), network, about, engine, stop)
         if scheduler is None:
@@ -177,6 +180,7 @@ class _Task:
     table: ShotTable
     run: Path
     engine: str
+    preparation: Preparation
 
 
 def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Event]:
@@ -188,6 +192,7 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
         "run": [work.run.name, checkpoint.digest(work.run)],
         "engine": work.engine,
         "block": size,
+        "preparation": work.about.preprocessing.preparation.to_dict(),
     }
     with explained(work.out):
         filling = Filling(work.out, decides)
@@ -201,7 +206,7 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
         yield event("note", level="info", text=text)
         yield from warnings_of(table, work.about)
         todo = filling.todo(blocks(total, size))
-        task = _Task(table, work.run, work.engine)
+        task = _Task(table, work.run, work.engine, work.about.preprocessing.preparation)
         with open_workers(_prepare, task, workers, len(todo), scheduler) as pool:
             take = lambda block, answer: filling.put(block, *answer)  # noqa: E731
             try:
@@ -227,7 +232,7 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
 
 def _prepare(task: _Task) -> Callable[[Block], tuple[Arrays, dict[str, Any]]]:
     """In a worker: load the network once; the returned function reads one range of shots."""
-    network, about = checkpoint.load(task.run)
+    network, about = checkpoint.load(task.run, preparation=task.preparation)
     head = PooledHead.of(network)
     shape = _shape(about)
     engine, _ = inference.choose(network, shape, task.engine, threads=1)

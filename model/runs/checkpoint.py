@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ from model.networks.table import NETWORKS
 from model.output_files import write_text, written_whole
 from model.physics.correlation_layout import holds_maps
 from model.preprocessing.network_input import Preprocessing
-from model.preprocessing.preparation import Reference
+from model.preprocessing.preparation import Preparation, Reference
 from model.runs.folder import DESCRIPTION, REFERENCE, WEIGHTS
 from model.runs.recipes import Recipe
 from model.shots.sources import SourceInfo
@@ -161,16 +161,21 @@ def describe(folder: Path) -> Checkpoint:
 
 
 def load(
-    folder: Path, class_names: Sequence[str] | None = None
+    folder: Path,
+    class_names: Sequence[str] | None = None,
+    preparation: Preparation | None = None,
 ) -> tuple[networks.Network, Checkpoint]:
     """The network of a run folder, on the CPU in evaluation mode, and what is known about it.
 
-    With `class_names`, a network of other classes, or in another order, is refused.
+    With `class_names`, a network of other classes, or in another order, is refused. `preparation`:
+    what is done to every shot first, for a network that learnt without any; None: its own.
     Raises InputError with one message for a missing, damaged, changed or foreign checkpoint.
     """
     folder = Path(folder)
     description = _read_description(folder)
     about = _with_reference(description, folder)
+    if preparation is not None:
+        about = replace(about, preprocessing=replace(about.preprocessing, preparation=preparation))
     if class_names is not None:
         check_classes(about, class_names, folder)
     path = folder / WEIGHTS

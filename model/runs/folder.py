@@ -29,9 +29,18 @@ CACHE = "cache"
 """Shots as the network takes them, where a training was given no other place for them."""
 
 
+def is_shipped(folder: Path) -> bool:
+    """Whether a folder is that of a network that comes with the program."""
+    return folder.resolve().parent == _backbones().resolve()
+
+
+def _backbones() -> Path:
+    return Path(str(resources.files("resources") / "backbones"))
+
+
 def backbone_folder(name: str) -> Path:
     """Folder of a network that comes with the program; InputError where there is none such."""
-    folder = Path(str(resources.files("resources") / "backbones" / name))
+    folder = _backbones() / name
     if not (folder / WEIGHTS).is_file():
         have = sorted(p.parent.name for p in folder.parent.glob(f"*/{WEIGHTS}"))
         mend = f"There are: {', '.join(have)}." if have else "Leave backbone empty in the recipe."

@@ -16,6 +16,7 @@ from labeler.project.project import Project
 from labeler.runs.predictions import Predictions
 from model.errors import InputError
 from model.networks.table import NETWORKS
+from model.prediction import embedding_file
 from model.preprocessing.cache import ShotCache
 from model.preprocessing.network_input import Preprocessing
 from model.preprocessing.preparation import Preparation
@@ -320,6 +321,39 @@ def test_before_the_first_run_the_shipped_network_reads_shots_as_they_are_prepar
     (raw, map_of_raw), (prepared, map_of_prepared) = found
     assert np.abs(raw - prepared).max() > 0.01
     assert map_of_raw != map_of_prepared
+
+
+def test_a_shipped_network_sees_prepared_shots_whichever_command_asks_it(
+    project, recipe, tmp_path, capsys, monkeypatch
+):
+    shipped = tmp_path / "backbones" / "own"
+    status, printed = call(capsys, "train", project, "--recipe", recipe, "--out", shipped)
+    assert status == 0, printed.err
+    monkeypatch.setattr("model.runs.folder._backbones", lambda: tmp_path / "backbones")
+
+    def asked():
+        """What `predict` and `occlusion` say."""
+        assert call(capsys, "predict", project, "--run", shipped)[0] == 0
+        words = ("--shot", 2, "--class", "Round", "--json")
+        status, printed = call(capsys, "occlusion", shipped, project, *words)
+        assert status == 0, printed.err
+        with h5py.File(project / "own-predictions.h5") as file:  # not among the program's files
+            found = file["logits"][()], file["embeddings"][()].astype(float)
+        return *found, json.loads(printed.out)["cells"]
+
+    raw = asked()
+    with Project.open(project) as opened:
+        list(prepare_project(opened, Preparation(stray_light="smooth", degree=2)))
+        steps = preparation_of(opened)
+        table = opened.shot_table()
+    prepared = asked()
+    assert np.abs(prepared[0] - raw[0]).max() > 1e-4
+    assert prepared[2] != raw[2]
+    assert call(capsys, "embed", project, "--network", shipped)[0] == 0
+    parts = embedding_file.parts_of(table, shipped, project / "cache", preparation=steps)
+    found = embedding_file.read(parts, len(table))
+    assert found is not None
+    assert np.allclose(found.astype(float), prepared[1], atol=0.01)
 
 
 # -- the dialog ------------------------------------------------------------------------------------
