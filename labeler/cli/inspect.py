@@ -314,8 +314,8 @@ def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
             "shot": int(rows[i]) + 1,
             "quality": round(float(quality), 4),
             "class": names[kind],
-            "labels": [names[c] for c in np.flatnonzero(y[i])],
-            "suggested": [names[c] for c in np.flatnonzero(likely)],
+            "labels": taxonomy.named(y[i]),
+            "suggested": taxonomy.named(likely),
             "reason": reason,
         }
         for i, quality, kind, likely, reason in zip(

@@ -66,7 +66,7 @@ def _names(known: ShotFacts, packed: int) -> str:
     """A label set in words; classes that another one implies are left out."""
     labels = known.taxonomy.unpack(packed)
     shown = labels & ~known.taxonomy.implied(labels)
-    return " + ".join(known.taxonomy.names[c] for c in np.flatnonzero(shown)) or "no class"
+    return " + ".join(known.taxonomy.named(shown)) or "no class"
 
 
 def _files(known: ShotFacts, rows: Rows) -> tuple[Codes, list[str]]:

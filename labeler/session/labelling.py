@@ -170,7 +170,7 @@ class Labelling(SessionPart):
         row, taxonomy = self.cursor.row, self._labels.taxonomy
         open_ones = 0 if self.repeats.is_blind else self._labels.decided.undecided(row)
         if open_ones and self._write(*self._own(), "accepted", said=open_ones):
-            names = [taxonomy.names[c] for c in np.flatnonzero(taxonomy.unpack(open_ones))]
+            names = taxonomy.named(taxonomy.unpack(open_ones))
             self._labels.announce(row, f"Absent: {', '.join(names)}")
 
     def fix(self) -> None:

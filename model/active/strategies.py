@@ -136,9 +136,9 @@ def _either(taxonomy: Taxonomy, one: Labels, other: Labels) -> str:
     parts = []
     for mine, theirs in ((one, other), (other, one)):
         only = mine & ~theirs
-        parents = {taxonomy.classes[c].parent for c in np.flatnonzero(only)}
-        parts.append([taxonomy.names[c] for c in np.flatnonzero(only)
-                      if taxonomy.names[c] not in parents])  # fmt: skip
+        names = taxonomy.named(only)
+        parents = {taxonomy.classes[taxonomy.index(name)].parent for name in names}
+        parts.append([name for name in names if name not in parents])
     if parts[0] and parts[1]:
         return f"{' + '.join(parts[0])} or {' + '.join(parts[1])}?"
     return f"{' + '.join(parts[0] or parts[1])} or not?"

@@ -260,13 +260,29 @@ class Taxonomy:
         return np.asarray((self.violations(labels, known) & self.hard).any(-1))
 
     def complete(self, labels: npt.ArrayLike) -> Labels:
-        """Add every class that the present ones imply without a choice (a single `right`)."""
+        """Add every class that the present ones imply without a choice (a single `right`); by a
+        soft rule only where no hard one forbids it beside them."""
         full = np.array(labels, bool, copy=True)
+        return self._bring(full, full)
+
+    def _bring(self, row: Labels, asking: Labels) -> Labels:
+        """(..., C) label sets with what those of their classes that are `asking` imply."""
+        full, asking = row.copy(), asking.copy()
         for _ in range(len(self)):
-            grown = full | ((full[..., :, None] & self._implied).any(-2))
-            if (grown == full).all():
+            before = full.copy()
+            asked = (asking[..., :, None] & self._hard_implied).any(-2) & ~full
+            full |= asked
+            asking |= asked
+            asked = (asking[..., :, None] & self._implied).any(-2) & ~full
+            for c in np.flatnonzero(asked.reshape(-1, len(self)).any(0)):
+                added = asked[..., c, None] & (self._hard_closure[c] | (np.arange(len(self)) == c))
+                grown = full | added
+                new = self.violations(grown) & ~self.violations(full) & self._excluding
+                added &= ~new.any(-1, keepdims=True)
+                full |= added
+                asking |= added
+            if (full == before).all():
                 break
-            full = grown
         return full
 
     def implied(self, labels: npt.ArrayLike) -> Labels:
@@ -278,6 +294,20 @@ class Taxonomy:
     def _implied(self) -> Labels:
         """(C, C): [a, b] True where a implies b and nothing else would do."""
         return self._implications(hard_only=False)
+
+    @cached_property
+    def _hard_closure(self) -> Labels:
+        """(C, C): [a, b] True where a hard-implies b, by way of others too."""
+        table = self._hard_implied
+        for _ in range(len(self).bit_length()):  # each time ways of twice the length
+            table = table | (table[:, :, None] & table[None]).any(1)
+        return table
+
+    @cached_property
+    def _excluding(self) -> Labels:
+        """(R,) True for hard rules by which one class keeps out another."""
+        kinds = np.array([rule.kind in ("one_of", "never", "alone") for rule in self.rules], bool)
+        return kinds & self.hard
 
     def _implications(self, hard_only: bool) -> Labels:
         table = np.zeros((len(self), len(self)), bool)
@@ -311,7 +341,8 @@ class Taxonomy:
     def toggle(self, labels: npt.ArrayLike, class_index: int) -> Labels:
         """The label row (C,) after a person toggles one class.
 
-        Switched on, a class brings what it implies and drops what a hard rule forbids beside it.
+        Switched on, a class brings what it implies and drops what a hard rule forbids beside it;
+        what a soft rule alone would bring never drops a class that is there.
         Switched off, it takes along what cannot stand without it, and the implied classes that
         nothing else asks for, so that a slip of the finger leaves nothing behind.
         """
@@ -323,9 +354,9 @@ class Taxonomy:
     def _switch_on(self, row: Labels, class_index: int) -> Labels:
         alone = np.zeros(len(self), bool)
         alone[class_index] = True
-        added = self.complete(alone)
+        added = alone | self._hard_closure[class_index]
         kept = row & ~self._forbidden_beside(added)
-        return added | self._drop_unsupported(kept, added)
+        return self._bring(added | self._drop_unsupported(kept, added), added)
 
     def _forbidden_beside(self, added: Labels) -> Labels:
         forbidden = np.zeros(len(self), bool)
@@ -393,7 +424,7 @@ class Taxonomy:
         steps = []
         for verb, changed in (("remove", before & ~after), ("add", after & ~before)):
             if changed.any():
-                steps.append(f"{verb} {', '.join(self.names[i] for i in np.flatnonzero(changed))}")
+                steps.append(f"{verb} {', '.join(self.named(changed))}")
         return ", ".join(steps)
 
     # -- matching other people's class lists -----------------------------------------------------

@@ -125,6 +125,8 @@ class Store(Facts):
         self.written: set[int] = set()
         self.retired = 0
         """Bits of the classes that are not offered: a first decision says nothing of them."""
+        self.order: tuple[int, ...] = ()
+        """Bits of the classes in the order in which they are shown; others come behind."""
         self._as_of: str | None = None
         """By which change of the classes labels are given; None: by whichever there was."""
 
@@ -390,7 +392,8 @@ class Store(Facts):
         table = np.array([tuple(row) for row in found], np.int64).reshape(-1, 6)
         where = f"shot {table[0, 0] + 1}" if len(table) == 1 else f"{len(table)} shots"
         _, present, status, was_present, was_status, _ = table[0].tolist()
-        names = dict(enumerate(self.class_names()))
+        every = dict(enumerate(self.class_names()))
+        names = {bit: every[bit] for bit in self.order if bit in every} | every
         words = moved((was_present, was_status), (present, status), names, back=kind == "undo")
         what = f": {words}" if len(table) == 1 else ""
         return Change(

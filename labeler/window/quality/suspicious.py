@@ -121,4 +121,4 @@ def _unimplied(taxonomy: Taxonomy, names: list[str]) -> str:
     """Names of the classes that no other of them implies, as the chips of a shot show them."""
     held = taxonomy.mask(name for name in names if taxonomy.knows(name))
     shown = held & ~taxonomy.implied(held)
-    return ", ".join(taxonomy.names[c] for c in np.flatnonzero(shown)) or "none"
+    return ", ".join(taxonomy.named(shown)) or "none"

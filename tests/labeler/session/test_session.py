@@ -169,6 +169,17 @@ def test_undo_and_redo_say_once_what_they_did(session):
     assert session.labels.reported == "Redo on shot 1: added Spherical/Oblate, Round"
 
 
+def test_undo_redo_and_the_rest_name_classes_in_the_order_shown(session):
+    taxonomy = session.labels.taxonomy
+    bits = int(taxonomy.pack(taxonomy.mask(["Newton Rings", "Bent", "Double Rings"])))
+    assert taxonomy.index("Newton Rings") < taxonomy.index("Double Rings")  # in the database
+    session.labels.decide([0], bits, LABELLED, "bulk")
+    session.labelling.undo()
+    assert session.labels.reported == "Undo on shot 1: removed Double Rings, Bent, Newton Rings"
+    session.labelling.redo()
+    assert session.labels.reported == "Redo on shot 1: added Double Rings, Bent, Newton Rings"
+
+
 def test_undo_says_where_the_files_labels_show_again(qapp, tmp_path):
     labels = np.zeros((12, 11), np.uint8)
     labels[:, [0, 1]] = 1

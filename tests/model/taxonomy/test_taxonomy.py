@@ -129,6 +129,22 @@ def test_completing_twice_is_completing_once_and_takes_nothing_away(labels):
     assert (full | labels == full).all()
 
 
+def test_completing_a_legal_set_never_leads_to_a_contradiction():
+    assert not HELIUM.contradictions(HELIUM.complete(HELIUM.legal_sets)).any()
+
+
+def test_a_soft_rule_brings_no_class_that_drops_a_typed_one():
+    row = np.zeros(len(HELIUM), bool)
+    for name in ("Prolate", "Bent", "Double Rings"):  # five published shots are labelled so
+        row = HELIUM.toggle(row, HELIUM.index(name))
+    assert names(row) == {"Prolate", "Bent", "Double Rings"}
+    assert names(HELIUM.complete(HELIUM.mask(["Bent", "Double Rings"]))) == {
+        "Prolate",
+        "Bent",
+        "Double Rings",
+    }
+
+
 @given(any_rows)
 def test_implied_classes_are_present_and_asked_for(labels):
     implied = HELIUM.implied(labels)
