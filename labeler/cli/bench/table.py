@@ -6,7 +6,9 @@ A benchmark is one line of `BENCHES` and its measuring function in `_measuring`.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -270,7 +272,8 @@ def _scale(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> int:
     line: Bench = args.line
     paint_unseen()
-    found = _measuring(line.name)(**{option: getattr(args, option) for option in line.options})
+    with redirect_stdout(sys.stderr):  # some of what is measured prints
+        found = _measuring(line.name)(**{option: getattr(args, option) for option in line.options})
     if args.json:
         print_json(found)
     else:

@@ -1,5 +1,8 @@
 """The benchmark of forms says what was opened as written, and what could not be tried."""
 
+import json
+
+from labeler.cli import main
 from labeler.cli.bench import formats
 
 
@@ -22,3 +25,15 @@ def test_forms_are_opened_compared_and_counted(monkeypatch):
     assert found["left_out"] == {"absent": "nothing is not installed"}
     assert found["files_open_s"] > 0
     assert "run_open_s" not in found
+
+
+def test_what_a_writer_prints_does_not_get_into_the_json(monkeypatch, capsys):
+    def talks(home, counts):
+        print("Source: detector, module 1")
+        yield from known["NPY"](home, counts)
+
+    known = formats.FORMS
+    monkeypatch.setattr(formats, "FORMS", {"talks": talks})
+    monkeypatch.setattr(formats, "_large", lambda *_: {})
+    assert main(["bench", "formats", "--shots", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["forms_opened"] == 1
