@@ -17,7 +17,14 @@ import h5py
 import numpy as np
 
 from model.active.strategies import STRATEGIES
-from model.benchmarks.active_curves import METRICS, World, counts_up_to, curve, label_saving
+from model.benchmarks.active_curves import (
+    METRICS,
+    Point,
+    World,
+    counts_up_to,
+    curve,
+    label_saving,
+)
 from model.errors import InputError
 from model.events import Event, event
 from model.output_files import write_text
@@ -29,7 +36,7 @@ from model.shots.table import ShotTable
 
 FIRST_SEED = 1000
 """Seeds below were used to choose among strategies; what is reported comes from this one on."""
-SHIPPED, CHANCE = "shipped", "no pre-training"
+SHIPPED, CHANCE, CONSTANT = "shipped", "no pre-training", "constant answer"
 FEWEST = 200
 RANGE = (100.0, 1000.0)
 """Levels of macro F1 that are compared: what random order reaches with this many labels."""
@@ -47,7 +54,7 @@ class LabellingStudy:
     most: int = 1500
     """Labels at the end of every curve, where there are this many shots."""
     share: float = 0.3
-    """Part of the evaluation shotss and is never asked for."""
+    """Part of the shots that judges and is never asked for."""
 
 
 def run(
@@ -97,7 +104,9 @@ def run(
         ]
         for name in names
     }
-    yield event("finished", metrics={}, results=summary(found))
+    splits = [worlds[SHIPPED].split(study.share, FIRST_SEED + s) for s in range(study.seeds)]
+    blind = constant([worlds[SHIPPED].constant(*split) for split in splits])
+    yield event("finished", metrics={}, results=summary(found) | {"constant": blind})
 
 
 def _check(table: ShotTable, study: LabellingStudy) -> None:
@@ -192,6 +201,12 @@ def summary(curves: dict[str, list[dict[str, list[float]]]]) -> dict[str, Any]:
     }
 
 
+def constant(found: list[Point]) -> dict[str, dict[str, float]]:
+    """Means and spreads over the seeds of what the same answer to every shot reaches."""
+    every = {m: _over_seeds([[point[m]] for point in found]) for m in METRICS}
+    return {m: {part: v[0] for part, v in parts.items()} for m, parts in every.items()}
+
+
 def _over_seeds(found: list[list[float]]) -> dict[str, list[float]]:
     every = np.asarray(found, float)
     spread = every.std(0, ddof=1) if len(every) > 1 else np.zeros(every.shape[1])
@@ -231,6 +246,9 @@ def table_of(results: dict[str, Any]) -> str:
                  for i in at]  # fmt: skip
         saving = "–" if found["label_saving"] is None else f"{found['label_saving']:.0%}"
         lines.append(f"| {name} | {' | '.join(cells)} | {saving} |")
+    blind = results["constant"]["macro_f1"]
+    always = f" {blind['mean']:.3f} ± {blind['spread']:.3f} |" * len(shown)
+    lines.append(f"| {CONSTANT} |{always} – |")
     of = results["strategies"]["random"]["range"]
     if of:
         lines.append(

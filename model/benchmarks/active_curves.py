@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from model.active import head, selection
 from model.active.prior import Prior
-from model.metrics.metrics import f1_scores, micro, rare
+from model.metrics.metrics import constant_prediction, f1_scores, micro, rare
 from model.taxonomy.taxonomy import Taxonomy
 from model.training.split import stratified_choice
 
@@ -51,7 +51,15 @@ class World:
 
     def judged(self, made: head.Head, rows: Rows) -> Point:
         """The three metrics of the head's answers on some rows."""
-        decided, truth = made.decide(self.embeddings[rows]), self.labels[rows]
+        return self._scored(made.decide(self.embeddings[rows]), rows)
+
+    def constant(self, pool: Rows, judge: Rows) -> Point:
+        """The same where the label set most frequent in the pool is answered to every shot."""
+        blind = constant_prediction(self.labels[pool])
+        return self._scored(np.broadcast_to(blind, self.labels[judge].shape), judge)
+
+    def _scored(self, decided: Labels, rows: Rows) -> Point:
+        truth = self.labels[rows]
         f1, occurs = f1_scores(decided, truth), truth.any(0)
         seldom = occurs & rare(self.taxonomy.names, self.labels)
         return {

@@ -46,7 +46,7 @@ class TrainingBudget:
     """Shots that it sees, repeats counted."""
     seeds: int = 1
     share: float = 0.15
-    """Part of the evaluation shotss, as in the paper."""
+    """Part of the shots that judges, as in the paper."""
 
     def of(self, name: str, shots: int) -> Recipe:
         """A named recipe at this budget: its schedule keeps its shape, five evaluations."""
@@ -120,7 +120,13 @@ def run(
         kept[key] = done["trainings"][key]
         yield event("progress", what="ways", done=number + 1, total=len(seeds) * len(every))
     found = {w.name: [kept[_key(w, budget, s, backbone)] for s in seeds] for w in every}
-    results = {"trainings": kept, "claims": claims(found, every), "budget": vars(budget)}
+    splits = [world.split(budget.share, seed) for seed in seeds]
+    results = {
+        "trainings": kept,
+        "claims": claims(found, every),
+        "budget": vars(budget),
+        "trainings_constant": active.constant([world.constant(*split) for split in splits]),
+    }
     yield event("finished", metrics={}, results=results)
 
 
@@ -195,7 +201,7 @@ def claims(
 
 
 def words(results: dict[str, Any]) -> str:
-    """The claims as lines of text."""
+    """The claims as lines of text, and what a constant answer has on the same shots."""
     lines = []
     for claim in results["claims"]:
         sign = "≥" if claim["holds"] else "<"
@@ -203,4 +209,6 @@ def words(results: dict[str, Any]) -> str:
             f"{claim['ours']}: macro F1 {claim['macro_f1']:.3f} {sign} "
             f"{claim['theirs_macro_f1']:.3f} of {claim['theirs']}"
         )
+    blind = results["trainings_constant"]["macro_f1"]["mean"]
+    lines.append(f"On the same shots the {active.CONSTANT} has macro F1 {blind:.3f}.")
     return "\n".join(lines) + "\n"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -200,17 +200,49 @@ class Folds:
 
 
 @dataclass(frozen=True)
-class Rescaled(ShotTable):
-    """The same shots as a detector of another gain and offset would have written them."""
+class OtherDetector:
+    """How another detector differs: counts times `gain`, plus `offset`; only the middle `middle` of
+    the side of the plate; `binned` × `binned` pixels, from the lower corner on, added up to one."""
 
     gain: float = 1.0
     offset: float = 0.0
+    middle: float = 1.0
+    binned: int = 1
+
+    def sees(
+        self, counts: npt.NDArray[Any], mask: Labels | None
+    ) -> tuple[npt.NDArray[np.float32], Labels | None]:
+        """Counts (y, x) and mask, None or (y, x), True = good, as it would have written them; of
+        pixels that are added up, all must be good."""
+        made = self._kept(counts.astype(np.float32) * np.float32(self.gain) + self.offset)
+        good = None if mask is None else self._kept(np.asarray(mask, bool))
+        if self.binned > 1:
+            made = _in_blocks(made, self.binned).sum((1, 3))
+            good = None if good is None else np.all(_in_blocks(good, self.binned), axis=(1, 3))
+        return made.astype(np.float32), good
+
+    def _kept(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        edges = [round((1 - self.middle) / 2 * n) for n in values.shape]
+        return values[tuple(slice(e, n - e) for e, n in zip(edges, values.shape, strict=True))]
+
+
+def _in_blocks(values: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
+    height, width = (n // side for n in values.shape)
+    kept = values[: height * side, : width * side]
+    return kept.reshape(height, side, width, side)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescaled(ShotTable):
+    """The same shots as another detector would have written them."""
+
+    detector: OtherDetector
 
     @classmethod
-    def of(cls, table: ShotTable, gain: float, offset: float) -> Rescaled:
+    def of(cls, table: ShotTable, detector: OtherDetector) -> Rescaled:
         """Those of a table."""
         own = {f.name: getattr(table, f.name) for f in fields(table)}
-        return cls(**own, gain=gain, offset=offset)
+        return cls(**own, detector=detector)
 
     def iter_shots(
         self,
@@ -218,9 +250,8 @@ class Rescaled(ShotTable):
         on_error: Callable[[int, InputError], None] | None = None,
     ) -> Iterator[Shot]:
         """As those of the table, counts (y, x) in single precision."""
-        gain, offset = np.float32(self.gain), np.float32(self.offset)
         for row, counts, mask in super().iter_shots(rows, on_error):
-            yield row, counts.astype(np.float32) * gain + offset, mask
+            yield row, *self.detector.sees(counts, mask)
 
 
 IN_FOLDS = {
@@ -231,8 +262,16 @@ IN_FOLDS = {
     "ece": "calibration error",
     "contradiction_rate": "contradictions",
 }
-DETECTORS = {"× ¼": (0.25, 0), "× 4": (4, 0), "− 12": (1, -12), "+ 100": (1, 100)}
-"""Gain and offset of other detectors, with which the same shots are read once more."""
+DETECTORS = {
+    "counts × ¼": OtherDetector(gain=0.25),
+    "counts × 4": OtherDetector(gain=4),
+    "counts − 12": OtherDetector(offset=-12),
+    "counts + 100": OtherDetector(offset=100),
+    "middle four fifths of the side": OtherDetector(middle=0.8),
+    "2 × 2 pixels added up": OtherDetector(binned=2),
+}
+"""Other detectors, with which the same shots are read once more."""
+BLIND = "constant answer"
 Answers = tuple[npt.NDArray[np.float32], Labels]
 """Probabilities (N, C) and decided label sets (N, C) of all shots."""
 
@@ -272,13 +311,14 @@ def in_folds(
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in study.rows}
     for key, (row, _) in zip(keys, tasks, strict=True):
         found[study.rows[row]].append(done[key])
-    for name, (gain, offset) in DETECTORS.items():
-        there = path.with_stem(f"{path.stem}-{gain}{offset:+}")
-        for item in active.embedded(Rescaled.of(table, gain, offset), network, there, stop):
+    found[BLIND] = [_constant(world, study.parts, seed) for seed in range(study.seeds)]
+    for name, other in DETECTORS.items():
+        there = path.with_stem(f"{path.stem}-{'-'.join(str(v) for v in astuple(other))}")
+        for item in active.embedded(Rescaled.of(table, other), network, there, stop):
             yield item
             if item["event"] != "progress":
                 return
-        found[f"no label, counts {name}"] = [numbers_of(_written(there), world)]
+        found[f"no label, {name}"] = [numbers_of(_written(there), world)]
     yield event("finished", metrics={}, results=found, table=folds_table(found))
 
 
@@ -292,12 +332,25 @@ def numbers_of(answers: Answers, world: World) -> dict[str, Any]:
     return {name: found.get(name) for name in IN_FOLDS} | {"low": low, "high": high}
 
 
+def _fold_of(count: int, parts: int, seed: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng(seed).permutation(count) % parts
+
+
+def _constant(world: World, parts: int, seed: int) -> dict[str, Any]:
+    """The numbers where every shot is answered by the label set most frequent in other folds; it
+    orders no shots and has no probabilities."""
+    fold, said = _fold_of(len(world), parts, seed), np.zeros(world.labels.shape, bool)
+    for part in range(parts):
+        said[fold == part] = metrics.constant_prediction(world.labels[fold != part])
+    return numbers_of((said.astype(np.float32), said), world) | {"macro_ap": None, "ece": None}
+
+
 def _out_of_fold(
     table: ShotTable, world: World, study: Folds, row: int, seed: int, out: Path,
     stop: Callable[[], bool],
 ) -> Generator[Event, None, Answers | None]:  # fmt: skip
     """What is said of every shot by what learnt from the other folds; None where stopped."""
-    fold = np.random.default_rng(seed).permutation(len(table)) % study.parts
+    fold = _fold_of(len(table), study.parts, seed)
     said = np.zeros(world.labels.shape, np.float32), np.zeros(world.labels.shape, bool)
     for part in range(study.parts):
         judge, pool = np.flatnonzero(fold == part), np.flatnonzero(fold != part)

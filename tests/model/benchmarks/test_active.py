@@ -81,6 +81,15 @@ def test_a_curve_rises_and_is_the_same_every_time(world):
     assert points == list(curve(world, "asked", 1, (20, 60, 150)))
 
 
+def test_a_constant_answer_is_right_for_the_classes_of_the_most_frequent_set(world):
+    pool, judge = world.split(0.3, 5)
+    found, truth = world.constant(pool, judge), world.labels[judge]
+    said = HELIUM.mask(("Spherical/Oblate", "Round"))
+    share = truth[:, said].mean(0)
+    assert found["accuracy"] == pytest.approx((truth == said).mean())
+    assert found["macro_f1"] == pytest.approx((2 * share / (1 + share)).sum() / truth.any(0).sum())
+
+
 def test_the_counts_end_where_the_study_does():
     assert counts_up_to(130) == (20, 40, 60, 80, 100, 125, 130)
     assert counts_up_to(1500)[-2:] == (1250, 1500)
@@ -149,7 +158,12 @@ def test_a_study_reports_every_strategy_and_goes_on_where_it_was_stopped(tmp_pat
     )
     kept_then = json.loads((tmp_path / "active.json").read_text())["curves"]
     assert kept.items() <= kept_then.items()
-    assert "| random |" in active.table_of(results)
+    table_ = active.table_of(results)
+    assert "| random |" in table_
+    blind = results["constant"]["macro_f1"]  # one answer, right for some classes alone
+    assert 0 < blind["mean"] < results["strategies"]["random"]["macro_f1"]["mean"][-1]
+    cell = f" {blind['mean']:.3f} ± {blind['spread']:.3f} |"
+    assert f"| {active.CONSTANT} |{cell} – |" in table_
     svg, png = active_figure.draw(results, tmp_path)
     assert svg.read_text().count("<svg") == 1
     assert png.read_bytes()[:4] == b"\x89PNG"
@@ -203,7 +217,9 @@ def test_the_claims_compare_chosen_labels_with_random_ones(tmp_path, embedded, m
     assert claim["ours"] == "60 chosen, instant head, shipped network"
     assert claim["theirs"] == "120 random, paper, from chance"
     assert claim["holds"] == (claim["macro_f1"] >= 0.5)
-    assert len(active_full.words(last["results"]).splitlines()) == 4
+    *claimed, blind = active_full.words(last["results"]).splitlines()
+    assert len(claimed) == 4
+    assert f"{last['results']['trainings_constant']['macro_f1']['mean']:.3f}" in blind
     *_, again = active_full.run(table(), BACKBONE, budget, tmp_path, lambda: False)
     assert len(seen) == 4
     assert again["results"]["claims"] == last["results"]["claims"]

@@ -98,7 +98,7 @@ def world(table, monkeypatch):
     def embedded(shots, network, path, stop):
         """Says of every shot what is true where its counts are not those of the file."""
         *_, counts, _ = next(shots.iter_shots([0]))
-        same = (counts == next(table.iter_shots([0]))[1]).all()
+        same = np.array_equal(counts, next(table.iter_shots([0]))[1])
         with h5py.File(path, "w") as file:
             file["decided"] = made.labels & ~same
             file["probabilities"] = (made.labels & ~same).astype(np.float32)
@@ -130,21 +130,41 @@ def test_in_folds_every_shot_is_judged_by_what_learnt_from_the_others(
     assert none < every
     assert some > none
     for detector in foreign.DETECTORS:
-        (read,) = last["results"][f"no label, counts {detector}"]
+        (read,) = last["results"][f"no label, {detector}"]
         assert read["macro_f1"] == 1
-    assert last["table"].count("\n") == 5 + len(foreign.DETECTORS)
+    (blind,) = last["results"][foreign.BLIND]
+    assert 0 < blind["macro_f1"] < every
+    assert blind["accuracy"] < 1
+    assert "| constant answer |" in last["table"]
+    assert last["table"].count("\n") == 6 + len(foreign.DETECTORS)
     learnt.clear()
     again = list(foreign.in_folds(table, tmp_path, study, tmp_path, lambda: False))[-1]
     assert (again["results"], learnt) == (last["results"], [])
 
 
 def test_shots_of_another_gain_and_offset_are_the_same_shots_in_other_counts(table):
-    other = foreign.Rescaled.of(table, 4, -12)
+    other = foreign.Rescaled.of(table, foreign.OtherDetector(gain=4, offset=-12))
     for (row, counts, _), (same, changed, _) in zip(
         table.iter_shots([3, 1]), other.some(np.array([1, 3])).iter_shots(), strict=True
     ):
         assert row == (1, 3)[same]
         np.testing.assert_array_equal(changed, counts.astype(np.float32) * 4 - 12)
+
+
+def test_a_detector_of_less_plate_or_larger_pixels_sees_the_same_light():
+    counts = np.arange(100, dtype=np.uint16).reshape(10, 10)
+    mask = np.ones((10, 10), bool)
+    mask[0, 0] = False
+    seen, good = foreign.OtherDetector(middle=0.8).sees(counts, mask)
+    np.testing.assert_array_equal(seen, counts[1:-1, 1:-1])
+    assert good.shape == seen.shape
+    assert good.all()
+    seen, good = foreign.OtherDetector(binned=2).sees(counts, mask)
+    assert seen.sum() == counts.sum()
+    assert seen[0, 1] == counts[:2, 2:4].sum()
+    assert not good[0, 0]
+    assert good.sum() == 24
+    assert foreign.OtherDetector(binned=3).sees(counts, None)[0].shape == (3, 3)
 
 
 def test_a_study_in_folds_can_be_stopped_and_needs_labels(table, world, tmp_path):
