@@ -90,7 +90,7 @@ def _add_import(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--index-from", type=int, choices=(0, 1), metavar="0|1",
-        help="what the index of a file's first shot is, in a table of others",
+        help="what number the first shot of a file has, in a table of others",
     )  # fmt: skip
     parser.add_argument(
         "--confirm",

@@ -117,7 +117,7 @@ def plan(
     """What importing a sheet as a person's labels would change.
 
     Whose they are: `annotator`, else whom the file names, else the project's person. Of a file
-    with several people's labels, those of `person`. `index_from`: whether its indices count from
+    with several people's labels, those of `person`. `index_from`: whether its shots count from
     0 or from 1, where the file may not say.
 
     With `only_new`, shots that the person decided keep their labels. Shots with a class that the
@@ -127,10 +127,12 @@ def plan(
     path = Path(path)
     sheet, who = _of_one_person(sheet, path, person)
     name, own = _person(project, annotator or who)
-    if index_from is not None and sheet.counts_from is None:
-        sheet = replace(sheet, index_of=sheet.index_of - index_from, counts_from=0)
+    if index_from is not None:
+        index = sheet.index_of + sheet.counts_from - index_from
+        sheet = replace(sheet, index_of=index, counts_from=index_from)
     rows = _rows(project, sheet)
     known, labels, unknown = _labels(project, sheet)
+    _refuse_dropped_classes(project, sheet, path)
     partial = unknown.any(1) & sheet.labelled
     takes = (rows >= 0) & ~(partial & (not drop_unknown))
     at = _once(sheet, path, rows, labels, takes)
@@ -174,7 +176,7 @@ def plan(
         ignored=sheet.ignored,
         without=_offered_without(project, sheet),
         per_class=_per_class(project, *bits),
-        questions=tuple(_questions(project, sheet)),
+        questions=tuple(_questions(project, sheet, index_from is not None)),
     )
 
 
@@ -191,26 +193,41 @@ def apply(project: Project, plan: ImportPlan) -> int | None:
     )  # fmt: skip
 
 
-def _questions(project: Project, sheet: LabelSheet) -> Iterator[str]:
-    """What a person must confirm before labels go where the sheet says."""
+def _questions(project: Project, sheet: LabelSheet, count_said: bool) -> Iterator[str]:
+    """What a person must confirm before labels go where the sheet says; `count_said`: from which
+    number shots count is said already."""
+    if not (count_said or sheet.shot_names):
+        whole = sheet.index_of[sheet.source_of == WHOLE_PROJECT]
+        yield from _count_question(sheet, "this file", whole, project.n_shots)
     for k, file in enumerate(sheet.files):
         source = _source(project.stored_sources, sheet, k)
         if source is None:
             continue
-        index = sheet.index_of[sheet.source_of == k]
-        from_one = len(index) and index.min() == 1 and not sheet.shot_names
-        if from_one and (sheet.counts_from is None or index.max() == source.info.n_shots):
-            yield (
-                f"the indices of {Path(file).name or 'the file'} begin with 1 and end with "
-                f"{int(index.max())} of {source.info.n_shots}: they seem to count from 1, where an "
-                "index counts from 0 (--index-from 1, or 0)"
-            )
+        if not (count_said or sheet.shot_names):
+            index = sheet.index_of[sheet.source_of == k]
+            name = Path(file).name or "the file"
+            yield from _count_question(sheet, name, index, source.info.n_shots)
         mark = sheet.fingerprints[k] if sheet.fingerprints else ""
         if mark and mark != source.info.fingerprint:
             yield (
                 f"{source.info.path.name} here is not the file that was labelled: its contents "
                 "differ (--confirm takes its shots for the same ones)"
             )
+
+
+def _count_question(sheet: LabelSheet, file: str, index: Rows, shots: int) -> Iterator[str]:
+    """Whether shots seem to count from 1 where they were taken to count from 0, or from 0 for 1."""
+    if not len(index):
+        return
+    taken = sheet.counts_from
+    first, last = int(index.min()) + taken, int(index.max()) + taken
+    one_past_the_end = taken == 0 and first > 0 and last == shots
+    if one_past_the_end or (first == 1 - taken and not sheet.counts_known):
+        usual = "a shot counts from 1" if taken else "an index counts from 0"
+        yield (
+            f"the shots of {file} are numbered {first} to {last}, and there are {shots}: they seem "
+            f"to count from {1 - taken}, where {usual} (--index-from {1 - taken}, or {taken})"
+        )
 
 
 # -- whose labels ------------------------------------------------------------------------------
@@ -346,6 +363,15 @@ def _labels(
             labels[:, ours.columns([name])[0]] |= sheet.labels[:, c] > 0
     unknown = sheet.labels[:, [c for c, k in enumerate(known) if not k]] > 0
     return known, labels, unknown
+
+
+def _refuse_dropped_classes(project: Project, sheet: LabelSheet, path: Path) -> None:
+    """InputError where a column is called as a class and was not understood as one."""
+    for name in sheet.ignored:
+        if project.taxonomy.knows(name):
+            what = f"has no 1 and 0 in most cells of the column {name!r}, which is a class here"
+            mend = "Write 1 where the shot has it, 0 where not; or give the column another name."
+            raise InputError(what, file=path, place=f"column {name!r}", mend=mend)
 
 
 def _without(project: Project, sheet: LabelSheet) -> npt.NDArray[np.bool_]:

@@ -62,8 +62,10 @@ class LabelSheet:
     ignored: tuple[str, ...] = ()
     by: tuple[str, ...] = ()
     """(N,) who decided, as far as a file says; () where it says nothing."""
-    counts_from: int | None = 0
-    """What the first shot's index is; None where a table of others may count from 0 or from 1."""
+    counts_from: int = 0
+    """What the file calls the first shot, as it was read."""
+    counts_known: bool = True
+    """False where that is a guess: a table of others may count from 0 or from 1."""
     known: npt.NDArray[np.bool_] | None = None
     """(N, C) which classes a labelled shot is decided on; None: on all."""
     listed: bool = False

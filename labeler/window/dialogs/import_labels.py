@@ -48,7 +48,7 @@ class ImportLabels(QDialog):
         )
         self.of, self.index = QComboBox(), QComboBox()
         self.of.setAccessibleName("Labels of")
-        self.index.setAccessibleName("Index counts from")
+        self.index.setAccessibleName("Shots count from")
         for text, first in (("as the file says", None), ("0", 0), ("1", 1)):
             self.index.addItem(text, first)
         self.sure = QCheckBox("I have looked: these are the shots that were labelled")
@@ -80,7 +80,7 @@ class ImportLabels(QDialog):
             ("File", label(str(self.path))),
             ("Labels of", self.of),
             ("Import as", self.person),
-            ("Index counts from", self.index),
+            ("Shots count from", self.index),
             ("", self.only_new),
             ("", self.drop),
         )
@@ -116,7 +116,7 @@ class ImportLabels(QDialog):
 
         def work(project: Project) -> tuple[ImportPlan, dict[str, int], bool]:
             sheet = read_labels_apart(path)
-            people, open_index = sheet.people, sheet.counts_from is None
+            people, open_index = sheet.people, not sheet.counts_known
             whose = of or next(iter(people), None) if len(people) > 1 else None
             found = plan(project, sheet, path, name or whose, person=whose, **choices)
             return found, people, open_index

@@ -410,16 +410,43 @@ def test_tables_of_other_programs_mean_what_they_say(other, tmp_path, lines):
     assert not found.questions
 
 
-def test_an_index_that_seems_to_count_from_one_is_asked_about(other, tmp_path):
+@pytest.mark.parametrize("missing", [0, 2])
+def test_an_index_that_seems_to_count_from_one_is_asked_about(other, tmp_path, missing):
     info = other.sources[0]
-    lines = [f"{info.path.name},{i + 1},1" for i in range(info.n_shots)]
+    lines = [f"{info.path.name},{i + 1},1" for i in range(missing, info.n_shots)]
     path = write_csv(tmp_path / "one.csv", "file,index,Round", *lines)
     (question,) = planned(other, path).questions
     assert "seem to count from 1" in question
     assert main(["import", str(other.folder), str(path)]) == 1
     found = planned(other, path, index_from=1)
     assert not found.questions
-    assert found.rows.tolist() == list(range(info.n_shots))
+    assert found.rows.tolist() == list(range(missing, info.n_shots))
+
+
+@pytest.mark.parametrize("file", [True, False])
+def test_shots_that_seem_to_count_from_zero_are_asked_about(other, tmp_path, file):
+    info = other.sources[0]
+    n = info.n_shots if file else other.n_shots
+    lines = [f"{i},1" + f",{info.path.name}" * file for i in range(n)]
+    path = write_csv(tmp_path / "zero.csv", "shot,Round" + ",file" * file, *lines)
+    (question,) = planned(other, path).questions
+    assert "seem to count from 0, where a shot counts from 1" in question
+    assert main(["import", str(other.folder), str(path)]) == 1
+    found = planned(other, path, index_from=0)
+    assert not found.questions
+    assert found.rows.tolist() == list(range(n))
+
+
+def test_saying_that_shots_count_from_one_leaves_them_where_they_are(other, tmp_path):
+    path = write_csv(tmp_path / "t.csv", "shot,Round", "1,1", "2,0")
+    assert planned(other, path).rows.tolist() == [0, 1]
+    assert planned(other, path, index_from=1).rows.tolist() == [0, 1]
+
+
+def test_a_column_of_a_class_that_holds_no_yes_and_no_is_refused_not_left_out(other, tmp_path):
+    path = write_csv(tmp_path / "t.csv", "shot,Round,Empty", "1,.93,0", "2,.11,1")
+    with pytest.raises(InputError, match=r"'Round', which is a class here.*Write 1 where"):
+        planned(other, path)
 
 
 def test_whom_the_file_names_is_whose_labels_they_are(other, tmp_path):
