@@ -322,10 +322,15 @@ def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
             found.rows, found.quality, found.kind, found.suggested, found.reasons, strict=True
         )
     ][: args.most]
+    often = suspicious.often_doubted(found, y & decided)
     text = f"{len(found.rows):,} of {len(rows):,} labelled shots are suspicious, by {whose}."
+    if often:
+        each = ", ".join(f"{names[c]} ({some:,} of {given:,})" for c, some, given in often)
+        text += f" Doubted in many of their labels: {each}."
     yield event(
         "finished", metrics={}, suspects=suspects, flagged=len(found.rows), judged=len(rows),
         embeddings=whose, text=text,
+        often_doubted={names[c]: {"doubted": some, "given": given} for c, some, given in often},
     )  # fmt: skip
 
 

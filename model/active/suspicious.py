@@ -26,6 +26,8 @@ Rows = npt.NDArray[np.int64]
 FOLDS, NEAREST = 5, 8
 FEWEST = 60
 """Labelled shots below which no one can tell an error from a rarity."""
+OFTEN, SOME = 0.2, 5
+"""Share of a class's labels from which on they are doubted as a class, and the fewest of them."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,18 @@ def find(
         for i in rows
     )
     return Suspects(rows, least[rows], worst[rows].astype(np.int64), likely[rows], reasons)
+
+
+def often_doubted(found: Suspects, labels: npt.ArrayLike) -> tuple[tuple[int, int, int], ...]:
+    """(class, doubted, given) of classes whose labels (n, C) are often doubted, the most first: not
+    slips of one shot, but a key or a habit."""
+    y = np.asarray(labels, bool)
+    there = y[found.rows, found.kind]
+    doubted = np.bincount(found.kind[there], minlength=y.shape[1])
+    given = y.sum(0)
+    often = [c for c in range(y.shape[1]) if doubted[c] >= max(SOME, OFTEN * given[c])]
+    often.sort(key=lambda c: -doubted[c] / given[c])
+    return tuple((c, int(doubted[c]), int(given[c])) for c in often)
 
 
 def out_of_fold(

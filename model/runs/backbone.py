@@ -37,8 +37,17 @@ def begin(network: Network, recipe: Recipe, class_names: Sequence[str]) -> str:
         kind = f"{recipe.network} ({recipe.activation})"
         return f"There is no backbone for {kind}: begun from chance."
     source, about = checkpoint.load(shipped(recipe.backbone))
-    known = take_over(network, class_names, source, about.class_names)
-    return f"Begun from the backbone {recipe.backbone}; {known} classes known by name."
+    take_over(network, class_names, source, about.class_names)
+    known = known_in_words(class_names, about.class_names)
+    return f"Begun from the backbone {recipe.backbone}; {known}"
+
+
+def known_in_words(class_names: Sequence[str], their_names: Sequence[str]) -> str:
+    """How many classes a network knows by name, and which it never saw: ends a sentence."""
+    theirs = {plain(name) for name in their_names}
+    new = [name for name in class_names if plain(name) not in theirs]
+    many = f"{len(class_names) - len(new)} of {len(class_names)} classes known by name"
+    return f"{many}; it never saw {', '.join(new)}." if new else f"{many}."
 
 
 def take_over(

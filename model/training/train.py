@@ -30,7 +30,7 @@ from model.preprocessing.count_scale import CountScale
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.runs import learned_shots as learned
-from model.runs.backbone import begin, fits, take_over
+from model.runs.backbone import begin, fits, known_in_words, take_over
 from model.runs.checkpoint import Checkpoint, same_classes
 from model.runs.folder import CACHE, EVENTS, METRICS, RECIPE, backbone_folder
 from model.runs.recipes import Recipe, to_toml
@@ -382,7 +382,7 @@ def _first_network(
         known = take_over(fresh, table.class_names, network, about.class_names)
         if not known:
             checkpoint.check_classes(about, table.class_names, options.warm_start)
-        said += f"; {known} of {len(table.class_names)} classes known by name."
+        said += f"; {known_in_words(table.class_names, about.class_names)}"
         return fresh, said, about.class_names
     about = Checkpoint(table.class_names, recipe, recipe.preprocessing())
     network = checkpoint.build(about, weights=recipe.weights)

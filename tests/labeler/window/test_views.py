@@ -197,6 +197,17 @@ def test_a_rule_message_stands_under_the_class_that_it_speaks_of(
         assert message.y() == row.y() + row.height()
 
 
+def test_a_class_that_the_model_has_not_learnt_is_named_over_the_probabilities(session, qtbot):
+    use_made_up_run(session)
+    line = shown(ClassPanel(session), qtbot, 300, 700).reading
+    assert "not learnt" not in line.toolTip()
+    taxonomy = session.labels.taxonomy
+    session.predictions.now.known[[taxonomy.index("Bent"), taxonomy.index("Layered")]] = False
+    session.predictions.run_changed.emit()
+    assert line.toolTip().endswith(" It has not learnt Bent, Layered and says nothing of that.")
+    assert line.toolTip() in line.accessibleDescription()
+
+
 def test_hovering_a_class_explains_it(session, qtbot):
     panel = shown(ClassPanel(session), qtbot, 300, 700)
     kind = session.labels.taxonomy.classes[session.labels.taxonomy.index("Bent")]

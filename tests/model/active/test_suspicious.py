@@ -47,6 +47,20 @@ def test_a_forgotten_class_is_said_to_be_lacking():
     )
 
 
+def test_a_class_of_which_two_fifths_of_the_labels_are_wrong_is_named():
+    x, y = world()
+    bent, wrong = HELIUM.index("Bent"), y.copy()
+    for kind in SETS[0], SETS[1]:
+        rows = np.flatnonzero(y[:, HELIUM.index(kind[-1])])[:20]
+        wrong[rows] = HELIUM.mask(SETS[2])
+    clean = suspicious.often_doubted(suspicious.find(x, y, HELIUM), y)
+    (found,) = suspicious.often_doubted(suspicious.find(x, wrong, HELIUM), wrong)
+    assert clean == ()
+    assert found[0] == bent
+    assert found[2] == 100
+    assert found[1] >= 24  # of 40
+
+
 def test_planted_errors_are_legal_different_and_where_it_is_said():
     _, y = world()
     wrong, rows = suspicious.plant(y, HELIUM, 0.05, seed=3)

@@ -52,6 +52,9 @@ class ReadingLine(QWidget):
             if session.predictions.instant is not None:
                 text = text.replace("instant model, ", "from ")  # beside the switch "Suggestions"
                 tip = "Learnt from your labels so far, on what the network sees; after each again."
+            names = [c.name for c in session.labels.taxonomy.classes]
+            new = [n for n, k in zip(names, session.predictions.now.known, strict=True) if not k]
+            tip += f" It has not learnt {', '.join(new)} and says nothing of that." if new else ""
         elif doing.is_reading:
             self.share = doing.done / max(doing.total, 1)
             text = f"predicting {100 * self.share:.0f} %"
@@ -63,7 +66,7 @@ class ReadingLine(QWidget):
             text += f" · predicting {100 * self.share:.0f} %"
         self.text = text
         self.setToolTip(tip)
-        self.setAccessibleDescription(text)
+        self.setAccessibleDescription(f"{text}. {tip}" if tip else text)
         self.setVisible(bool(text))
         self.update()
 
