@@ -13,7 +13,7 @@ from labeler import version
 from labeler.cli.output import PlainConsole, add_output_options, folder, follow, print_json, seed
 from labeler.cli.targets import add_shots_options, table_given
 from labeler.jobs.child import listen
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.events import Event
 
 SHOWN = {
@@ -165,7 +165,7 @@ def _print_baselines(last: Event) -> None:
 
     from model.paper.baselines import BASELINES
 
-    title = f"{last['training']:,} shots train, {last['evaluation']:,} judge"
+    title = f"{counted(last['training'], 'shot')} to train, {last['evaluation']:,} to judge"
     table = Table("baseline", title=title)
     table.columns[0].no_wrap = True
     for head in SHOWN.values():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import add_output_options, print_json
+from model.errors import counted
 
 if TYPE_CHECKING:
     from labeler.project.project import Project
@@ -148,7 +149,7 @@ def _show_classes(project: Project, as_json: bool) -> int:
     for c in listed:
         more = f"  retired {c.retired}" if c.retired else ""
         more += f"  was {c.was.replace(';', ', ')}" if c.was else ""
-        print(f"{c.key or ' ':>2}  {c.name:<24}{shots[c.name]:>9,} shots{more}")
+        print(f"{c.key or ' ':>2}  {c.name:<24}{counted(shots[c.name], 'shot'):>15}{more}")
     for number, rule in enumerate(taxonomy.rules, 1):
         print(f"rule {number:>2}  {rule.severity}  {rule.statement}")
     for change in changes:

@@ -97,11 +97,11 @@ def _compared(info: SourceInfo, name: str) -> SourceChange:
         size = f"{counted(now.n_shots, 'shot')} of {now.shape[0]} × {now.shape[1]}"
         return SourceChange(info, "replaced", f"{where} was replaced: it holds {size} now", now)
     if other or not before:
-        many = f": {other} of {len(before)} shots that were compared are other ones"
+        many = f": {other} of {counted(len(before), 'shot')} that were compared are other ones"
         return SourceChange(info, "replaced", f"{where} was replaced{many if before else ''}", now)
     if now.n_shots > info.n_shots:
         more = now.n_shots - info.n_shots
-        what = f"has grown from {info.n_shots:,} to {now.n_shots:,} shots ({more:,} new)"
+        what = f"has grown from {info.n_shots:,} to {counted(now.n_shots, 'shot')} ({more:,} new)"
         return SourceChange(info, "grown", what, now)
     what = f"{where} was written to; the {len(before)} shots that were compared are the same"
     return SourceChange(info, "rewritten", what, now)

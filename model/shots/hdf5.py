@@ -6,7 +6,8 @@ It never writes and never guesses what a dataset means: the layouts do that.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import h5py
 import hdf5plugin  # noqa: F401  (registers bitshuffle, LZ4, Zstandard … with HDF5)
 import numpy as np
 
-from model.errors import InputError
+from model.errors import InputError, counted
 
+KNOWN = "Choose an HDF5 or CXI file, a picture (TIFF, EDF, CBF, NPY, PNG), or a folder of them."
 CHUNK_CACHE_MAX = 512 * 2**20
 """Bytes of decompressed chunks that one open dataset may keep."""
 SMALLEST_SIDE = 2
@@ -26,6 +28,8 @@ MOST_AXES = 5
 MOST_OBJECTS, DEEPEST_GROUP = 50_000, 64
 """A file with more in it is not searched."""
 _LINKS_IN_A_ROW = 8
+MOST_LINKS = 64
+"""So many links are followed where a file holds no shots itself."""
 
 
 def open_file(path: Path | str) -> h5py.File:
@@ -40,14 +44,13 @@ def open_file(path: Path | str) -> h5py.File:
         mend = "Choose a file, or a folder of pictures, a run or a store."
         raise InputError("is a folder in which nothing is known", file=path, mend=mend)
     if not path.is_file():
-        raise InputError("is not a file", file=path, mend="Choose an HDF5 file (.h5, .hdf5, .cxi).")
+        raise InputError("is not a file", file=path, mend=KNOWN)
     try:
         if path.stat().st_size == 0:
             raise InputError("the file is empty", file=path, mend="Copy it again from its origin.")
         if not h5py.is_hdf5(path):
             path.open("rb").close()
-            mend = "Choose an HDF5 file (.h5, .hdf5, .cxi)."
-            raise InputError("is not an HDF5 file, or its head is damaged", file=path, mend=mend)
+            raise InputError("is not an HDF5 file, or its head is damaged", file=path, mend=KNOWN)
         return h5py.File(path, "r", locking=False, swmr=is_under_swmr(path))
     except PermissionError as error:
         mend = "Ask its owner for the right to read it."
@@ -135,43 +138,78 @@ def datasets(
 
     InputError for a file that holds more objects, or deeper ones, than any file of shots does.
     """
-    top = file[within] if within else file
+    for name, found in _members(file, within):
+        if found is not None and found.rank in axes:
+            dataset = h5py.Dataset(found)
+            if dataset.dtype.kind in "biuf":
+                yield name, dataset
+
+
+def linked(file: h5py.File) -> tuple[list[tuple[str, h5py.Dataset]], InputError | None]:
+    """(name, dataset) of datasets of numbers that a file's first links lead to, or that lie in the
+    group that one leads to; and what is wrong with the first link that leads nowhere."""
+    found: list[tuple[str, h5py.Dataset]] = []
+    dead: InputError | None = None
+    links = (name for name, member in _members(file) if member is None)
+    for name in islice(links, MOST_LINKS):
+        try:
+            node = node_at(file, name)
+            if node is None:
+                mend = "Choose the file that has the shots, or name the dataset with --dataset."
+                raise InputError("is a link to nothing", file=file.filename, place=name, mend=mend)
+        except InputError as error:
+            dead = dead or error
+            continue
+        if isinstance(node, h5py.Dataset) and node.dtype.kind in "biuf":
+            found.append((name, node))
+        elif isinstance(node, h5py.Group) and node.file.filename != file.filename:
+            found += [(f"{name}/{inner}", d) for inner, d in datasets(node)]
+    return found, dead
+
+
+def _members(group: h5py.Group, within: str = "") -> Iterator[tuple[str, Any]]:
+    """(name, open dataset) of all datasets in a group and below, (name, None) of all links."""
+    top = group[within] if within else group
     seen: set[Any] = set()
     left = deque([(within, top, 0)])
     looked = 0
     while left:
-        name, group, depth = left.popleft()
-        looked += len(group)
+        name, at, depth = left.popleft()
+        looked += len(at)
         if looked > MOST_OBJECTS or depth > DEEPEST_GROUP:
             many = f"more than {MOST_OBJECTS:,} objects" if depth <= DEEPEST_GROUP else "groups"
             what = f"holds {many} {'inside each other without end' * (depth > DEEPEST_GROUP)}"
             mend = "Name the dataset of the shots: --dataset GROUP/NAME."
-            raise InputError(what.strip(), file=file.filename, mend=mend)
-        for member in group:
+            raise InputError(what.strip(), file=group.file.filename, mend=mend)
+        for member in at:
             as_bytes = member.encode("utf-8", "surrogateescape")
-            if group.id.links.get_info(as_bytes).type != h5py.h5l.TYPE_HARD:
-                continue
-            found = h5py.h5o.open(group.id, as_bytes)
             path = f"{name}/{member}" if name else member
+            if at.id.links.get_info(as_bytes).type != h5py.h5l.TYPE_HARD:
+                yield path, None
+                continue
+            found = h5py.h5o.open(at.id, as_bytes)
             if isinstance(found, h5py.h5g.GroupID):
                 mark = h5py.h5o.get_info(found)
                 if (mark.fileno, mark.addr) not in seen:
                     seen.add((mark.fileno, mark.addr))
                     left.append((path, h5py.Group(found), depth + 1))
-            elif isinstance(found, h5py.h5d.DatasetID) and found.rank in axes:
-                dataset = h5py.Dataset(found)
-                if dataset.dtype.kind in "biuf":
-                    yield path, dataset
+            elif isinstance(found, h5py.h5d.DatasetID):
+                yield path, found
 
 
 def stacks(file: h5py.File) -> Iterator[str]:
     """Names of all datasets of numbers that may be stacks of shots or of modules: 3 to 5 axes."""
+    return (name for name, _ in once(datasets(file, axes=range(3, MOST_AXES + 1))))
+
+
+def once(found: Iterable[tuple[str, h5py.Dataset]]) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Each dataset by the first of its names."""
     seen: set[Any] = set()
-    for name, found in datasets(file, axes=range(3, MOST_AXES + 1)):
-        mark = h5py.h5o.get_info(found.id)
+    for name, dataset in found:
+        mark = h5py.h5o.get_info(dataset.id)
         if (mark.fileno, mark.addr) not in seen:
             seen.add((mark.fileno, mark.addr))
-            yield name
+            yield name, dataset
 
 
 def check_images(dataset: h5py.Dataset) -> None:
@@ -196,7 +234,10 @@ def check_images(dataset: h5py.Dataset) -> None:
     if y * x > LARGEST_SHOT:
         refuse(f"its shots have {y:,} × {x:,} pixels", "No more than 2^28 of them can be shown.")
     if dataset.size // (y * x) > MOST_SHOTS:
-        refuse(f"claims {dataset.size // (y * x):,} shots", "Is it damaged? Name another dataset.")
+        refuse(
+            f"claims {counted(dataset.size // (y * x), 'shot')}",
+            "Is it damaged? Name another dataset.",
+        )
 
 
 def texts(value: Any) -> tuple[str, ...]:

@@ -36,7 +36,9 @@ def invalid(counts: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
         return counts < 0 if int(lowest) in PILATUS else None
     if kind == "f":
         with np.errstate(invalid="ignore"):
-            bad = ~np.isfinite(counts) | (counts == counts.dtype.type(GAP))
+            bad = ~np.isfinite(counts)
+        if float(np.finfo(counts.dtype).max) > GAP:
+            bad |= counts == counts.dtype.type(GAP)
         return bad if bad.any() else None
     return None
 

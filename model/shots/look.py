@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.shots.child import FileReader
-from model.shots.hdf5 import datasets, open_file
+from model.shots.hdf5 import datasets, linked, open_file
 from model.shots.sources import SourceInfo, examined, open_source
 
 MOST = 20
@@ -47,7 +47,10 @@ class Look:
         else:
             info = self.opened
             y, x = info.shape
-            said.append(f"opens {info.dataset}: {info.n_shots:,} shots of {y} × {x} {info.dtype}")
+            shots = counted(info.n_shots, "shot")
+            said.append(
+                f"opens {info.dataset or self.path.name}: {shots} of {y} × {x} {info.dtype}"
+            )
             said.append(f"layout {info.layout}")
             said += info.notes
             if info.class_names:
@@ -55,7 +58,7 @@ class Look:
             if self.numbers:
                 said.append(f"numbers for every shot: {', '.join(self.numbers)}")
             if len(info.files) > 1:
-                said.append(f"put together from {len(info.files) - 1} other files")
+                said.append(f"put together from {counted(len(info.files) - 1, 'other file')}")
         if self.others:
             said.append("datasets (choose one with --dataset):")
             said += [f"  {name}  {_shape(shape)} {kind}" for name, shape, kind in self.others]
@@ -89,7 +92,8 @@ def look_here(path: Path, dataset: str | None = None) -> Look:
 def _datasets(path: Path) -> Inside:
     try:
         with open_file(path) as file:
-            found = [(n, d.shape, str(d.dtype)) for n, d in datasets(file) if d.ndim >= 2]
+            here = list(datasets(file)) or linked(file)[0]
+            found = [(n, d.shape, str(d.dtype)) for n, d in here if d.ndim >= 2]
     except InputError:
         return ()
     found.sort(key=lambda item: -_size(item[1]))

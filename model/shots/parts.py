@@ -13,6 +13,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from model.errors import counted
+
 OPEN_AT_ONCE = 64
 """HDF5 keeps every part open that it has read from; after this many the dataset is opened again."""
 DEEPEST = 4
@@ -133,7 +135,7 @@ class Parts:
             same_axes = len(part.shape) == self.dataset.ndim
             if same_axes and part.shape and there >= part.shape[0]:
                 name = f"{part.file.name}, of which it is put together,"
-                return f"{name} holds only {part.shape[0]} shots"
+                return f"{name} holds only {counted(part.shape[0], 'shot')}"
             if part.inner is not None and same_axes:
                 deeper = part.inner.trouble(there)
                 if deeper:

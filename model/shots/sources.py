@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.shots.fingerprints import FileMark, fingerprint, hash_of, marks_of
 from model.shots.invalid import invalid
 from model.shots.invalid import said as markers_said
@@ -187,7 +187,7 @@ def open_source(
         info = _describe(path, layout) if known is None else known
         if layout.shape != info.shape or layout.n_shots < info.n_shots:
             raise InputError(
-                f"holds {layout.n_shots} shots of {layout.shape}, not {info.n_shots} of "
+                f"holds {counted(layout.n_shots, 'shot')} of {layout.shape}, not {info.n_shots} of "
                 f"{info.shape} as before",
                 file=path,
                 mend="The file has changed: add it to a new project.",

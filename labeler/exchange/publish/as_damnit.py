@@ -15,7 +15,7 @@ import numpy as np
 from labeler.exchange.publish.as_folder import picture
 from labeler.exchange.publish.findings import Findings, as_json
 from labeler.quality.side_by_side import Side, side_by_side
-from model.errors import InputError
+from model.errors import InputError, counted
 
 PREFIX = "airylabel_"
 _RUN = re.compile(r"(?:^|[^a-z])r(\d{1,6})(?![0-9])", re.IGNORECASE)
@@ -26,7 +26,7 @@ def plan(found: Findings, folder: Path, proposal: int) -> list[str]:
     """What `send` would write, in lines; InputError where it could not."""
     _database(folder)
     return [
-        f"proposal {proposal}, run {run}: {side.judged:,} shots judged,"
+        f"proposal {proposal}, run {run}: {counted(side.judged, 'shot')} judged,"
         f" {len(_values(found, side))} variables"
         for run, side in _runs(found).items()
     ]

@@ -16,8 +16,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from labeler.exchange.publish.findings import Findings, as_json, table_of
-from model.errors import InputError
+from labeler.exchange.publish.findings import Findings, as_json, table_of, table_size
+from model.errors import InputError, counted
 from model.output_files import explained, need_folder, part_of, sync_folder
 
 TABLE, SUMMARY, DATACITE, PICTURE = "shots.h5", "findings.json", "datacite.json", "fractions.png"
@@ -30,7 +30,7 @@ def plan(found: Findings, out: Path) -> list[str]:
         raise InputError("is already there", file=out, mend="Name a new folder.")
     need_folder(out)
     return [
-        f"{out / TABLE}: {len(found.sheet):,} shots, {len(table_of(found))} columns",
+        f"{out / TABLE}: {table_size(found)}",
         f"{out / SUMMARY}: hit rate, class fractions, broken rules, provenance",
         f"{out / DATACITE}, {out / PICTURE}, {out / SUMS}",
     ]
@@ -101,7 +101,7 @@ def _datacite(found: Findings, authors: Sequence[str], licence: str) -> dict[str
         "descriptions": [
             {
                 "descriptionType": "Abstract",
-                "description": f"{side.judged:,} of {side.shots:,} shots in"
+                "description": f"{side.judged:,} of {counted(side.shots, 'shot')} in"
                 f" {len(found.sides)} files, judged by {found.by}; {side.hits:,} hits.",
             }
         ],

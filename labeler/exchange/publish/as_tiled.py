@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from labeler.exchange.publish.as_folder import picture, summary
-from labeler.exchange.publish.findings import Findings, as_json, table_of
+from labeler.exchange.publish.findings import Findings, as_json, table_of, table_size
 from model.errors import InputError
 from model.shots.layouts.formats.tiled_array import TRIES
 
@@ -19,7 +19,7 @@ def plan(found: Findings, url: str, name: str) -> list[str]:
     """What `send` would write, in lines; nothing is asked of the server."""
     return [
         f"{url}: a new container {name}",
-        f"{name}/shots: a table, {len(found.sheet):,} shots, {len(table_of(found))} columns",
+        f"{name}/shots: a table, {table_size(found)}",
         f"{name}/sources: a table, {len(found.sides)} files of shots",
         f"{name}/fractions: a picture",
     ]

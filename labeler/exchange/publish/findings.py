@@ -21,7 +21,7 @@ from labeler.exchange.sheet import LabelSheet, sheet_of
 from labeler.project.project import Project
 from labeler.quality.side_by_side import Side, hits_of, side_by_side
 from labeler.runs.predictions import Predictions, predictions_of
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.physics.profiles import droplet_radius, radial_profile
 from model.runs.folder import RECIPE, WEIGHTS
 from model.taxonomy.taxonomy import Labels, Taxonomy
@@ -122,6 +122,11 @@ def _run(folder: Path, number: int) -> dict[str, Any]:
         "recipe": recipe.read_text(encoding="utf-8") if recipe.is_file() else None,
         "weights_sha256": digest(WEIGHTS),
     }
+
+
+def table_size(found: Findings) -> str:
+    """'120 shots, 30 columns'."""
+    return f"{counted(len(found.sheet), 'shot')}, {counted(len(table_of(found)), 'column')}"
 
 
 def table_of(found: Findings) -> dict[str, npt.NDArray[Any]]:

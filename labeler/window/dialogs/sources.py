@@ -57,7 +57,7 @@ def choices(change: SourceChange) -> list[SourceChoice]:
     keep = SourceChoice(
         "keep_labels",
         "Keep the labels on it",
-        f"The file's first {old:,} shots are taken for the labelled ones.",
+        "The file's shots, from the first on, are taken for the labelled ones.",
     )
     add = SourceChoice(
         "take_over",
@@ -68,11 +68,9 @@ def choices(change: SourceChange) -> list[SourceChoice]:
         more = now.n_shots - old
         return [
             SourceChoice(
-                "take_over", f"Add the {more:,} new shots", "They come behind all others."
+                "take_over", f"Add {counted(more, 'new shot')}", "They come behind all others."
             ),
-            SourceChoice(
-                "keep_labels", "Go on without them", f"The first {old:,} shots stay in use."
-            ),
+            SourceChoice("keep_labels", "Go on without them", f"{counted(old, 'shot')} as before."),
         ]
     likely = [keep, add] if change.kind == "rewritten" else [add]
     unlikely = [keep] if change.keeps_shots and change.kind == "replaced" else []

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.shots.hdf5 import check_images, dataset_at, node_at, with_chunk_cache
 from model.shots.layouts.base import Counts, FileLabels, Geometry, Mask, Scalars
 from model.shots.layouts.nexus import geometry_of
@@ -125,7 +125,9 @@ class Master:
         found = self._dataset(member)
         if found is None or self._why.get(member):
             return self._why[member]
-        return "" if at < found.shape[0] else f"{member} holds only {found.shape[0]} shots"
+        return (
+            "" if at < found.shape[0] else f"{member} holds only {counted(found.shape[0], 'shot')}"
+        )
 
     def is_unwritten(self, i: int) -> bool:
         return False

@@ -10,6 +10,7 @@ and any numbers of length N.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,7 +23,9 @@ from model.shots.hdf5 import (
     check_images,
     dataset_at,
     datasets,
+    linked,
     number,
+    once,
     stacks,
     texts,
     with_chunk_cache,
@@ -46,22 +49,34 @@ NO_SHOTS = frozenset({"mask", "gain", "pixel_mask", "cellId", "error", "errors",
 
 
 def find(file: h5py.File) -> str:
-    """Name of the largest stack; else of modules; else of the only picture.
+    """Name of the largest stack; else of modules; else of the only picture. What links lead to is
+    looked at where the file holds nothing itself.
 
     InputError where there is none, or where two are alike.
     """
-    names = [n for n in stacks(file) if n.split("/")[-1] not in NO_SHOTS]
-    for axes in ((3,), (4, 5), ()):
-        if axes:
-            sizes = {n: file[n].size for n in names if file[n].ndim in axes}
-            sizes = {n: s for n, s in sizes.items() if file[n].shape[-1] > 4 or axes == (3,)}
-        else:
-            sizes = {n: d.size for n, d in datasets(file) if _is_picture(n, d)}
-        pictures = {n: s for n, s in sizes.items() if min(file[n].shape[-2:]) > 1} or sizes
+    found = _largest(file, datasets(file))
+    if found is None:
+        others, dead = linked(file)
+        found = _largest(file, others)
+        if found is None and dead is not None:
+            raise dead
+    if found is None:
+        raise InputError(
+            "has no 3-D dataset (shot, y, x) of numbers",
+            file=file.filename,
+            mend="Choose a file of shots, or name the dataset with --dataset.",
+        )
+    return found
+
+
+def _largest(file: h5py.File, among: Iterable[tuple[str, h5py.Dataset]]) -> str | None:
+    shapes = {n: d.shape for n, d in once(among) if n.split("/")[-1] not in NO_SHOTS}
+    for axes in ((3,), (4, 5), (2,)):
+        sizes = {n: int(np.prod(s)) for n, s in shapes.items() if _may_be_shots(s, axes)}
+        pictures = {n: s for n, s in sizes.items() if min(shapes[n][-2:]) > 1} or sizes
         if not pictures:
             continue
-        largest = max(pictures.values())
-        best = [n for n, s in pictures.items() if s == largest]
+        best = [n for n, s in pictures.items() if s == max(pictures.values())]
         if len(best) > 1:
             raise InputError(
                 f"has several datasets that may hold the shots: {', '.join(best[:20])}",
@@ -69,16 +84,15 @@ def find(file: h5py.File) -> str:
                 mend=f"Name one: --dataset {best[0]}.",
             )
         return best[0]
-    raise InputError(
-        "has no 3-D dataset (shot, y, x) of numbers",
-        file=file.filename,
-        mend="Choose a file of shots, or name the dataset with --dataset.",
-    )
+    return None
 
 
-def _is_picture(name: str, dataset: h5py.Dataset) -> bool:
-    alone = name.split("/")[-1] not in NO_SHOTS
-    return alone and dataset.ndim == 2 and min(dataset.shape) >= SMALLEST_PICTURE
+def _may_be_shots(shape: tuple[int, ...], axes: tuple[int, ...]) -> bool:
+    if len(shape) not in axes:
+        return False
+    if axes == (2,):
+        return min(shape) >= SMALLEST_PICTURE
+    return axes == (3,) or shape[-1] > 4
 
 
 class Stack:
@@ -173,7 +187,9 @@ class Stack:
         return self._parts.unwritten(self._at(i)[0])
 
     def parts(self) -> tuple[Path, ...]:
-        return tuple(self._parts.files())
+        own = Path(self._data.file.filename)  # another one where a link led here
+        here = [] if own.resolve() == Path(self.file.filename).resolve() else [own]
+        return (*here, *self._parts.files())
 
     def notes(self) -> tuple[str, ...]:
         found = []

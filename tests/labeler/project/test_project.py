@@ -247,13 +247,28 @@ def test_shots_of_a_replaced_file_come_as_further_ones_and_labels_stay_on_the_ol
     assert not project.changed_sources()
 
 
-def test_a_part_of_a_virtual_file_that_was_replaced_is_noticed(tmp_path):
-    shots(tmp_path / "part.h5")
-    with h5py.File(tmp_path / "part.h5") as part:
-        layout = h5py.VirtualLayout(part["images"].shape, part["images"].dtype)
-        layout[...] = h5py.VirtualSource("part.h5", "images", part["images"].shape)
-    with h5py.File(tmp_path / "v.h5", "w") as file:
+def virtual(path: Path, part: Path) -> None:
+    with h5py.File(part) as file:
+        layout = h5py.VirtualLayout(file["images"].shape, file["images"].dtype)
+        layout[...] = h5py.VirtualSource(part.name, "images", file["images"].shape)
+    with h5py.File(path, "w") as file:
         file.create_virtual_dataset("images", layout)
+
+
+def linked(path: Path, part: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["images"] = h5py.ExternalLink(part.name, "/images")
+
+
+def linked_group(path: Path, part: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["entry"] = h5py.ExternalLink(part.name, "/")
+
+
+@pytest.mark.parametrize("made_of", [virtual, linked, linked_group])
+def test_a_part_of_a_file_that_was_replaced_is_noticed(tmp_path, made_of):
+    shots(tmp_path / "part.h5")
+    made_of(tmp_path / "v.h5", tmp_path / "part.h5")
     with Project.create(tmp_path / "week", [tmp_path / "v.h5"], labels=False) as made:
         assert not made.source_changes()
         shots(tmp_path / "part.h5", seed=5)

@@ -204,6 +204,35 @@ def test_a_link_to_a_missing_file_is_named(tmp_path):
         open_source(tmp_path / "a.cxi")
 
 
+@pytest.mark.parametrize("name", ["images", "entry/images"])
+def test_shots_behind_a_link_into_another_file_are_found(tmp_path, name):
+    write_stack(tmp_path / "other.h5", counts(4))
+    with h5py.File(tmp_path / "a.h5", "w") as f:
+        link = "/" if "/" in name else "/images"
+        f[name.partition("/")[0]] = h5py.ExternalLink("other.h5", link)
+        f["gone"] = h5py.ExternalLink("gone.h5", "/images")
+    with open_source(tmp_path / "a.h5") as source:
+        assert source.info.dataset == name
+        np.testing.assert_array_equal(source.shot(2)[0], counts(4)[2])
+
+
+def test_a_link_that_leads_nowhere_is_named_where_the_file_holds_no_shots(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as f:
+        f["images"] = h5py.ExternalLink("gone.h5", "/images")
+    with pytest.raises(InputError, match=r"a\.h5, images: is a link to /images in gone\.h5"):
+        open_source(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "b.h5", "w") as f:
+        f["images"] = h5py.SoftLink("/raw/images")
+    with pytest.raises(InputError, match=r"b\.h5, images: is a link to nothing"):
+        open_source(tmp_path / "b.h5")
+
+
+def test_half_precision_counts_are_read_without_a_warning(tmp_path):
+    write_stack(tmp_path / "a.h5", counts().astype(np.float16))
+    with open_source(tmp_path / "a.h5") as source:
+        assert source.shot(0)[1] is None
+
+
 # -- CXIDB entry 94 ----------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.shots.layouts.base import Counts
 from model.shots.layouts.formats.base import Foreign, as_os_error, optional, spread
 
@@ -315,7 +315,7 @@ class Pictures(Foreign):
             held = self._picture(path).n
         except InputError as error:
             return str(error)
-        return "" if k < held else f"{path.name} holds only {held} shots"
+        return "" if k < held else f"{path.name} holds only {counted(held, 'shot')}"
 
     def read(self, i: int) -> Counts:
         path, k = self._place(i)
