@@ -8,6 +8,7 @@ import sys
 import tomllib
 import unicodedata
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -105,7 +106,7 @@ def checked_fields(
     `place` is where they stand, else the name of the field is. Without `ranges` numbers may be
     beyond what their field can mean.
     """
-    hints = get_type_hints(kind, include_extras=ranges)
+    hints = _hints_of(kind, ranges)
     for name in values:
         if name not in hints:
             mend = f"There are: {', '.join(hints)}."
@@ -114,6 +115,11 @@ def checked_fields(
         name: checked(value, hints[name], name, file=file, place=place or name)
         for name, value in values.items()
     }
+
+
+@cache
+def _hints_of(kind: type, ranges: bool) -> Mapping[str, Any]:
+    return get_type_hints(kind, include_extras=ranges)
 
 
 def checked(value: Any, kind: Any, name: str, *, file: Path | None = None, place: str = "") -> Any:

@@ -10,17 +10,21 @@ from pathlib import Path
 # Before Qt and torch are loaded by any test module.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-# Hundreds of tests start the program: compiled once, its modules load in half the time.
+# Hundreds of tests start the program: compiled once, modules load in half the time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 from PyQt6.QtCore import QCoreApplication, QEvent
+from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from tests.helpers.narrow import narrow_network as narrow_network
 from tests.helpers.waiting import PATIENCE_S
+
+# So do the modules of tests, in a later run.
+sys.dont_write_bytecode = False
 
 # Processes that tests start find the helpers: packages of others are called `tests`, too.
 ROOT = str(Path(__file__).resolve().parent.parent)
@@ -55,7 +59,8 @@ def what_lives_is_not_looked_through():
 def pytest_runtest_protocol(item):
     """Widgets are freed where their test ends, with all that waits in them: not within a paint or
     in another thread, as in the program itself (`labeler.window.process.garbage_collection`), and
-    not in the middle of a later test."""
+    not in the middle of a later test. The look that one chose ends with them, when there is nothing
+    left that would have to be laid out again."""
     if "qapp" not in item.fixturenames:
         return (yield)
     gc.disable()
@@ -65,6 +70,9 @@ def pytest_runtest_protocol(item):
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         gc.collect()
         gc.enable()
+        application = QApplication.instance()
+        if isinstance(application, QApplication) and not application.topLevelWidgets():
+            application.setStyleSheet("")
 
 
 @pytest.fixture(autouse=True)

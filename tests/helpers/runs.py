@@ -1,17 +1,13 @@
 """Makes small projects with runs in them, as training and prediction would leave them."""
 
-import atexit
-import functools
 import json
-import shutil
-import tempfile
-from pathlib import Path
 
 import h5py
 import numpy as np
 
 from labeler.project.project import Project
 from model.events import event, to_line
+from tests.helpers.copies import copy_of
 from tests.helpers.predictions import write_predictions
 
 NAMES = ("Spherical/Oblate", "Round", "Elliptical", "Prolate", "Streak", "Empty")
@@ -42,21 +38,14 @@ def make_shots(path, n=40, side=64, labelled=True):
 
 
 def make_project(folder, n=40, side=64, labelled=True):
-    """A project beside its file of shots; the caller closes it."""
-    shutil.copytree(_made(n, side, labelled), folder, dirs_exist_ok=True)
-    project = Project.open(folder / "week")
-    project.relocate(project.stored_sources[0].id, folder / "shots.h5")
-    return project
+    """A project beside its file of shots, see `tests.helpers.copies`; the caller closes it."""
 
+    def make(place):
+        path = make_shots(place / "shots.h5", n, side, labelled)
+        Project.create(place / "week", [path], annotator="Ada").close()
 
-@functools.cache
-def _made(n, side, labelled):
-    """Made once and then copied: looking at a file in a child takes its time."""
-    place = Path(tempfile.mkdtemp(prefix="airylabel-test-"))
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
-    path = make_shots(place / "shots.h5", n, side, labelled)
-    Project.create(place / "week", [path], annotator="Ada").close()
-    return place
+    copy_of(("runs", n, side, labelled), make, folder)
+    return Project.open(folder / "week")
 
 
 def curve(quality, epochs):

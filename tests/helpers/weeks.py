@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
-import shutil
-import tempfile
 from pathlib import Path
 
 import h5py
@@ -13,6 +9,7 @@ import numpy as np
 
 from labeler.project.project import Project
 from labeler.project.store import FLAGGED, LABELLED, SKIPPED
+from tests.helpers.copies import copy_of
 
 NOTE = '=HYPERLINK("http://evil")\nsecond line, with "quotes" and ünïcode'
 
@@ -36,27 +33,19 @@ def write_entries(path: Path, n: int) -> Path:
     return path
 
 
-@functools.cache
-def _made(labels: bool) -> Path:
-    """Made once and then copied: looking at a file in a child takes its time."""
-    place = Path(tempfile.mkdtemp(prefix="airylabel-test-"))
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
-    files = [
-        write_stack(place / "a.h5", 3, np.array([[1, 1], [0, 1], [0, 0]], np.uint8)),
-        write_stack(place / "b.h5", 2),
-        write_entries(place / "c.cxi", 11),
-    ]
-    Project.create(place / "week", files, annotator="=Ada", labels=labels).close()
-    return place
-
-
 def open_week(folder: Path, *, labels: bool = True) -> Project:
     """16 shots in three files, copied into `folder`; a.h5 brings labels if they are wanted."""
-    shutil.copytree(_made(labels), folder, dirs_exist_ok=True)
-    project = Project.open(folder / "week")
-    for source in project.stored_sources:
-        project.relocate(source.id, folder / source.info.path.name)
-    return project
+
+    def make(place: Path) -> None:
+        files = [
+            write_stack(place / "a.h5", 3, np.array([[1, 1], [0, 1], [0, 0]], np.uint8)),
+            write_stack(place / "b.h5", 2),
+            write_entries(place / "c.cxi", 11),
+        ]
+        Project.create(place / "week", files, annotator="=Ada", labels=labels).close()
+
+    copy_of(("week", labels), make, folder)
+    return Project.open(folder / "week")
 
 
 def decide(project: Project) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from labeler.window.settings import Settings
 from model.errors import InputError
 from model.shots.table import open_source
 from model.shots.thumbnail import thumbnail
+from tests.helpers.copies import copy_of
 
 
 def write_shots(path: Path, n: int = 12, side: int = 32, labels: np.ndarray | None = None) -> Path:
@@ -42,21 +40,15 @@ def write_shots(path: Path, n: int = 12, side: int = 32, labels: np.ndarray | No
 def make_project(folder: Path, n: int = 12, labels: np.ndarray | None = None) -> Path:
     """A project with n shots, undecided or with labels of the file; the path of its folder.
 
-    Made once for each kind and then copied: looking at a file in a child takes its time.
+    Made once for each kind and then copied, see `tests.helpers.copies`.
     """
-    kind = (n, None if labels is None else labels.tobytes())
-    if kind not in _made:
-        place = Path(tempfile.mkdtemp(prefix="airylabel-test-"))
-        atexit.register(shutil.rmtree, place, ignore_errors=True)
+    kind = ("window", n, None if labels is None else labels.tobytes())
+
+    def make(place: Path) -> None:
         Project.create(place / "week", [write_shots(place / "shots.h5", n, labels=labels)]).close()
-        _made[kind] = place
-    shutil.copytree(_made[kind], folder, dirs_exist_ok=True)
-    with Project.open(folder / "week") as project:
-        project.relocate(project.stored_sources[0].id, folder / "shots.h5")
+
+    copy_of(kind, make, folder)
     return folder / "week"
-
-
-_made: dict[tuple[int, bytes | None], Path] = {}
 
 
 def shot_of(path: Path, dataset: str | None, index: int) -> tuple[Any, Any, str]:

@@ -51,7 +51,6 @@ def opened(qapp, tmp_path):
     yield open_it
     for window in windows:
         window.close()
-    qapp.setStyleSheet("")
 
 
 class Script:

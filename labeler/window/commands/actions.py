@@ -177,6 +177,11 @@ class Actions(QObject):
             menu.addSeparator()
         return menu
 
+    def meaning(self, key: str) -> str:
+        """The command that a key runs now, '' for none."""
+        owner = self.keymap.owner(key)
+        return "" if owner is None else owner.text
+
     def for_palette(self) -> list[tuple[Command, str]]:
         """(command, its keys) of all that make sense now."""
         return [

@@ -5,8 +5,6 @@ A card over the view, not a dialog: Escape ends it. All of it is one gesture of 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import QEvent, QObject, QPoint, Qt
@@ -17,6 +15,7 @@ from labeler.session.session import Session
 from labeler.session.suggestions import Sure
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import focused, label, leave, set_role, share
+from labeler.window.widgets.tab import Tab
 
 STEPS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995)
 """Thresholds that can be chosen; the first shown is .95."""
@@ -85,7 +84,7 @@ class AcceptSure(QFrame):
 
     def refresh(self, *_: object) -> None:
         """Count again."""
-        session = self.session
+        session, now = self.session, self.session.predictions.now
         if session.opened is None:
             self.finish()
             return
@@ -94,20 +93,13 @@ class AcceptSure(QFrame):
         n = len(self.found.rows)
         text = share(self.threshold) if self.threshold < 0.99 else f"{self.threshold:.3f}"[1:]
         self.limit.setText(text.rstrip("0") if len(text) > 3 else text)
-        by = (
-            ""
-            if session.predictions.now is None
-            else f", by the model's own estimate ({self._by()})"
-        )
+        by = "" if now is None else f", by the model's own estimate ({now.name})"
         text = self.found.text()
         self.words.setText(f"{text[:1].upper()}{text[1:]}{by if n else ''}.")
         self.accept.setText(f"Accept {n:,} shot{'' if n == 1 else 's'}")
         set_role(self.accept, "main")
         for button in (self.accept, self.look):
             button.setEnabled(n > 0)
-
-    def _by(self) -> str:
-        return str(getattr(self.session.predictions.now, "name", "this run"))
 
     def take(self) -> None:
         """Accept them, as one gesture."""
@@ -161,16 +153,14 @@ def _why_none(session: Session) -> str:
     return f"Suggestions begin at {enough} labelled shots; so far there are {have}."
 
 
-def open_card(window: Any) -> AcceptSure | None:
+def open_card(session: Session, view: Tab) -> AcceptSure | None:
     """The card over the view in front, for its selected shots where it has some."""
-    session = window.session
     if session.predictions.now is None:
         session.noted.emit("info", NOTHING_YET)
         return None
     if not session.suggestions.given:
         session.noted.emit("info", _why_none(session))
         return None
-    rows = None if window.selection is None else window.selection.chosen()
+    rows = None if view.selection is None else view.selection.chosen()
     some = rows if rows is not None and len(rows) else None
-    host = window.label.pattern if window.tab == "Label" else window.views[window.tab]
-    return AcceptSure(session, host, some)
+    return AcceptSure(session, view.stage, some)

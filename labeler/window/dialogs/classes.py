@@ -53,9 +53,14 @@ MANY = 200
 class ClassesDialog(QDialog):
     """Lists classes, rules and changes of the session's project; buttons change them."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        parent: QWidget | None = None,
+        meaning: Callable[[str], str] = lambda key: "",
+    ) -> None:
         super().__init__(parent)
-        self.session = session
+        self.session, self._meaning = session, meaning
         self.setWindowTitle("Classes and rules")
         self.resize(820, 720)
         self.classes = text_table("Classes", ("Class", "Key", "Under", "Shots", ""))
@@ -172,12 +177,6 @@ class ClassesDialog(QDialog):
         return ClassForm(
             taxonomy, name, lambda entry: self._made(classes.put, name, entry), self._meaning, self
         )
-
-    def _meaning(self, key: str) -> str:
-        """The command that a key of the window runs now, '' for none."""
-        keymap = getattr(self.parent(), "keymap", None)
-        owner = None if keymap is None else keymap.owner(key)
-        return "" if owner is None else str(owner.text)
 
     def add(self) -> None:
         """Ask for everything about a new class."""
@@ -401,10 +400,10 @@ def _unused_colour(taxonomy: Taxonomy) -> str:
 _YES = QMessageBox.StandardButton.Yes
 
 
-def show_classes(session: Session, window: QWidget) -> None:
-    """Let the person change the classes of the open project."""
+def show_classes(session: Session, window: QWidget, meaning: Callable[[str], str]) -> None:
+    """Let the person change the classes of the open project; `meaning` of a key is what it does."""
     if session.opened is None:
         return
-    dialog = ClassesDialog(session, window)
+    dialog = ClassesDialog(session, window, meaning)
     dialog.exec()
     dialog.deleteLater()

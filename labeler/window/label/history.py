@@ -6,7 +6,6 @@ Shows and never changes. Of other people nothing is shown where the project is b
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from PyQt6.QtCore import QEvent, QObject, Qt
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
@@ -131,23 +130,22 @@ def _entry(line: HistoryLine) -> QWidget:
     return box
 
 
-def pane_of(window: Any) -> HistoryPane | None:
-    """The pane of a window, where it was ever opened."""
-    found: HistoryPane | None = window.label.pattern.findChild(HistoryPane)
-    return found
+def pane_of(host: QWidget) -> HistoryPane | None:
+    """The pane over a widget, where it was ever opened."""
+    return host.findChild(HistoryPane)
 
 
-def is_shown(window: Any) -> bool:
+def is_shown(host: QWidget) -> bool:
     """Whether the history is on screen."""
-    pane = pane_of(window)
+    pane = pane_of(host)
     return pane is not None and not pane.isHidden()
 
 
-def flip(window: Any) -> None:
-    """Show the history beside the pattern, or not."""
-    pane = pane_of(window)
+def flip(session: Session, host: QWidget) -> None:
+    """Show the history over a widget, the pattern, or not."""
+    pane = pane_of(host)
     if pane is None:
-        pane = HistoryPane(window.session, window.label.pattern)
+        pane = HistoryPane(session, host)
         pane.hide()
     pane.setVisible(pane.isHidden())
     pane.raise_()

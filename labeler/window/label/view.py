@@ -61,6 +61,10 @@ class LabelView(Tab):
         session.display.display_changed.connect(self._place_physics)
         self._place_physics()
 
+    @property
+    def stage(self) -> QWidget:
+        return self.pattern
+
     def resizeEvent(self, event: object) -> None:
         """Share the width out again, unless someone has moved the edges of the panes."""
         self._place_physics()

@@ -12,6 +12,7 @@ from labeler.quality import adjudication
 from labeler.quality.agreement import Agreement, Pair, Readers, agreement_of, readers_of
 from labeler.session.session import Session
 from labeler.window.label.classes.votes import TITLE, VotesCard
+from labeler.window.label.view import LabelView
 from labeler.window.quality.parts import Page
 from labeler.window.quality.table import TextTable
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
@@ -201,10 +202,10 @@ class AgreementPage(Page):
         if self.card is not None:
             self.card.finish()
         self.go_through(rows, TITLE)
-        label_view = getattr(self.window(), "label", None)
-        host = getattr(label_view, "pattern", None)
-        if host is not None:
-            self.card = VotesCard(self.session, self.readers, host)
+        window = self.window()
+        view = None if window is None else window.findChild(LabelView)
+        if view is not None:
+            self.card = VotesCard(self.session, self.readers, view.pattern)
 
     def _make_consensus(self) -> None:
         try:

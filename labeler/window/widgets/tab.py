@@ -17,3 +17,8 @@ class Tab(QWidget):
     """The shots that are selected here; None where none can be."""
     section = ""
     """What of the view is in front, where it has pages: a section of its page in the manual."""
+
+    @property
+    def stage(self) -> QWidget:
+        """Over which part of the view its cards lie."""
+        return self

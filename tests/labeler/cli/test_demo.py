@@ -132,7 +132,6 @@ def test_without_a_display_the_whole_job_is_done_and_shown(
     monkeypatch.setattr(tour, "LOOK_MS", 20)
     monkeypatch.setattr(tour, "PATIENCE_S", PATIENCE_S)
     assert main(["demo", str(folder), "--shots", str(SHOTS), "--json"]) == 0
-    qapp.setStyleSheet("")
     told = json.loads(capsys.readouterr().out)
     assert {"labelling-1280.png", "heatmap-1280.png", "inspect-1920.png"} <= set(told["pictures"])
     for name in told["pictures"]:

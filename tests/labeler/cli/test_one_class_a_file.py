@@ -98,7 +98,6 @@ def test_picking_a_class_in_the_window_replaces_the_other(reference, qapp):
     finally:
         window.close()
         window.deleteLater()
-        qapp.setStyleSheet("")
 
 
 def test_the_dialog_makes_a_project_of_one_class_a_file(files, qtbot, tmp_path):

@@ -14,6 +14,8 @@ from model.simulate.generate import simulate
 from tests.helpers.shots import make_file
 from tests.model.prediction.test_prediction import make_run
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 LABELS = ("Round", "Streak", "Empty")
 WRITES = {
     "train": "{shots} --epochs 1 --size 64 --out {place}",

@@ -19,7 +19,7 @@ from labeler.window.dialogs.classes import ClassesDialog
 from model.errors import InputError
 from model.taxonomy import edits as taxonomy_edit
 from model.taxonomy.toml import loads, shipped
-from tests.helpers.window_parts import make_project, make_session
+from tests.helpers.window_parts import make_project, make_session, window_on
 
 HELIUM = shipped("helium").read_text(encoding="utf-8")
 SMALL = """
@@ -529,6 +529,22 @@ def test_what_is_refused_stays_in_the_form_with_the_reason(qtbot, week):
     comet = session.labels.taxonomy.index("Comet")
     assert session.labels.taxonomy.classes[comet].help == "Not to be typed again."
     session.close()
+
+
+def test_the_form_of_a_class_says_which_command_its_key_runs_now(
+    qtbot, week, tmp_path, monkeypatch
+):
+    said = []
+
+    def look(dialog):
+        form = dialog.form()
+        form.key.setText("n")
+        said.append(form.key_about.text())
+
+    monkeypatch.setattr(ClassesDialog, "exec", look)
+    for window in window_on(week, qtbot, tmp_path):
+        window.actions_.trigger("classes")
+    assert said == ["means “Next norm” now; the class takes the key"]
 
 
 def test_an_exclusion_of_a_wider_rule_is_shown_and_not_taken_off_here(qtbot, week):

@@ -64,25 +64,25 @@ def window(qtbot, tmp_path):
 
 
 def told(window):
-    return [(line.who, line.what) for line in views_history.pane_of(window).lines]
+    return [(line.who, line.what) for line in views_history.pane_of(window.label.pattern).lines]
 
 
 def test_y_shows_the_history_and_it_follows_the_shot_and_the_labels(qtbot, window):
     me = window.session.opened.project.annotator_name
     window.session.labelling.toggle(1)
-    assert not views_history.is_shown(window)
+    assert not views_history.is_shown(window.label.pattern)
     qtbot.keyClick(window, "y")
-    assert views_history.is_shown(window)
+    assert views_history.is_shown(window.label.pattern)
     assert window.actions_.by_id["history"].isChecked()
     assert told(window) == [(me, "+Spherical/Oblate, +Round")]
     window.session.labelling.toggle(1)
     assert told(window)[0][1] == "−Spherical/Oblate, −Round"
     window.session.cursor.show(3)
-    pane = views_history.pane_of(window)
+    pane = views_history.pane_of(window.label.pattern)
     assert pane.empty.isVisible()
     assert "shot 4" in pane.title.text()
     qtbot.keyClick(window, "y")
-    assert not views_history.is_shown(window)
+    assert not views_history.is_shown(window.label.pattern)
 
 
 def test_others_are_in_the_history_unless_the_project_is_blind(window):
@@ -92,7 +92,7 @@ def test_others_are_in_the_history_unless_the_project_is_blind(window):
     window.actions_.trigger("history")
     assert [who for who, _ in told(window)] == ["Bob"]
     people.set_blind(store, True)
-    views_history.pane_of(window).refresh()
+    views_history.pane_of(window.label.pattern).refresh()
     assert told(window) == []
 
 

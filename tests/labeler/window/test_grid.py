@@ -96,7 +96,6 @@ def window(qapp, tmp_path):
     qapp.processEvents()
     yield window
     window.close()
-    qapp.setStyleSheet("")
 
 
 @pytest.fixture

@@ -39,7 +39,6 @@ def window(qapp, tmp_path):
     yield window
     window.close()
     window.deleteLater()
-    qapp.setStyleSheet("")
 
 
 def settle(window: MainWindow) -> PhysicsPanes:

@@ -49,7 +49,6 @@ def window(qapp, week):
     yield window
     window.close()
     window.deleteLater()
-    qapp.setStyleSheet("")
 
 
 def press(window: MainWindow) -> None:
@@ -136,4 +135,3 @@ def test_the_choice_is_remembered_and_off_at_first(qapp, week, tmp_path):
         window.session.shots.show_prepared(True)
         window.close()
         window.deleteLater()
-    qapp.setStyleSheet("")

@@ -32,7 +32,6 @@ def session(qapp, tmp_path):
     session = make_session(make_project(tmp_path))
     yield session
     session.close()
-    qapp.setStyleSheet("")
 
 
 def shown(widget, qtbot, width=400, height=300):
@@ -368,4 +367,3 @@ def test_a_check_mark_stands_out_from_its_field(qapp, qtbot, name):
     pixels = [luminance(picture.pixel(x, y)) for y in range(2, box.height() - 2) for x in range(14)]
     ratios = [(max(p, field) + 0.05) / (min(p, field) + 0.05) for p in pixels]
     assert sum(ratio >= 3 for ratio in ratios) >= 12
-    qapp.setStyleSheet("")

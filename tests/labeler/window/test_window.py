@@ -60,7 +60,6 @@ def window(qapp, tmp_path):
     yield window
     window.close()
     window.deleteLater()
-    qapp.setStyleSheet("")
 
 
 def press(window, key, modifier=Qt.KeyboardModifier.NoModifier):
@@ -302,7 +301,7 @@ def test_heat_is_there_once_a_run_has_predicted_and_before_that_a_word_why_not(w
 def test_both_enter_keys_are_one_key_and_written_so_everywhere(window, monkeypatch):
     asked = []
     accept_sure = importlib.import_module("labeler.window.dialogs.accept_sure")
-    monkeypatch.setattr(accept_sure, "open_card", asked.append)
+    monkeypatch.setattr(accept_sure, "open_card", lambda *given: asked.append(given))
     held = Qt.KeyboardModifier.ShiftModifier
     press(window, Qt.Key.Key_Return, held)
     press(window, Qt.Key.Key_Enter, held | Qt.KeyboardModifier.KeypadModifier)
