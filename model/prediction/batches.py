@@ -132,13 +132,17 @@ class Batches:
         return np.stack(pixels)
 
 
-def left_out(total: int, unreadable: int, overflowing: int, error: object) -> Iterator[Event]:
-    """One note each for shots that could not be read, and that the network could not take.
-
-    Raises InputError where none can be read.
-    """
+def refuse_nothing(total: int, unreadable: int, overflowing: int, error: object) -> None:
+    """InputError where there is no prediction of any shot."""
     if unreadable == total:
         raise InputError(f"none of the {total} shots can be read", mend=str(error))
+    if unreadable + overflowing == total:
+        what = f"the network overflows on every shot that can be read ({overflowing})"
+        raise InputError(what, mend="Train again, or choose another run.")
+
+
+def left_out(total: int, unreadable: int, overflowing: int, error: object) -> Iterator[Event]:
+    """One note each for shots that could not be read, and that the network could not take."""
     for count, why in (
         (unreadable, f"could not be read and have no prediction. {error}"),
         (overflowing, "overflow in the network and have no prediction."),

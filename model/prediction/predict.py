@@ -31,6 +31,7 @@ from model.prediction.batches import (
     attributes_of,
     left_out,
     never,
+    refuse_nothing,
     warnings_of,
 )
 from model.prediction.before_labels import answer_again
@@ -164,9 +165,8 @@ def _all_shots(
         if time.monotonic() - last > BETWEEN_REPORTS:
             last = time.monotonic()
             yield event("progress", what=WHAT, done=done + source.unreadable, total=total)
-    if source.unreadable == total:
-        raise InputError(f"none of the {total} shots can be read", mend=str(source.first_error))
     if not source.stopped:
+        refuse_nothing(total, source.unreadable, source.overflowing, source.first_error)
         yield event("progress", what=WHAT, done=total, total=total)
 
 
@@ -221,6 +221,7 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
         notes = filling.notes.values()
         unreadable, overflowing = (sum(n[k] for n in notes) for k in ("unreadable", "overflowing"))
         error = next((n["error"] for n in notes if n["error"]), "")
+        refuse_nothing(total, unreadable, overflowing, error)
         yield from left_out(total, unreadable, overflowing, error)
         with h5py.File(filling.part, "r+", locking=False, libver="latest") as file:
             said = answer_again(file, work.run, table, work.about.class_names)

@@ -37,6 +37,8 @@ from model.taxonomy.taxonomy import MAX_CLASSES, MAX_ENUMERATED, plain
 FORMAT = 1
 MOST_SETS, MOST_CHANNELS, LARGEST_SIDE = 1 << MAX_ENUMERATED, 16, 4096
 """Beyond these a description is damaged, and would fill the memory."""
+PROBE, BRIGHT = 32, 1000.0
+"""Side of the square, and its greatest count, that a network is tried on when it is loaded."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,25 @@ def load(
         raise InputError(what, file=path, mend="Train again.") from error
     if not all(torch.isfinite(w).all() for w in network.state_dict().values()):
         raise InputError("holds weights that are no numbers", file=path, mend="Train again.")
-    return network.eval(), about
+    network.eval()
+    if not _stays_finite(network, about):
+        what = "holds weights that overflow: all it would say of any shot are no numbers"
+        raise InputError(what, file=path, mend="Train again, or choose another run.")
+    return network, about
+
+
+def _stays_finite(network: networks.Network, about: Checkpoint) -> bool:
+    """Whether a ramp of counts goes through the network, and leaves it as an embedding that can be
+    stored (half precision) and as logits."""
+    ramp = np.linspace(0, BRIGHT, PROBE * PROBE, dtype=np.float32).reshape(1, 1, PROBE, PROBE)
+    with np.errstate(all="ignore"):
+        inputs = np.asarray(about.preprocessing.to_input(ramp), np.float32)
+    with torch.inference_mode():
+        maps = network.features(torch.from_numpy(inputs).expand(1, about.channels, PROBE, PROBE))
+        largest = float(maps.mean((-2, -1)).abs().max())
+        return largest < float(np.finfo(np.float16).max) and bool(
+            network.head(maps).isfinite().all()
+        )
 
 
 def build(about: Checkpoint, weights: Literal["he", "unit", "any"] = "any") -> networks.Network:

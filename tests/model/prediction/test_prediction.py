@@ -218,6 +218,17 @@ def test_counts_that_overflow_the_network_are_left_out_and_said(tmp_path):
     assert any("1 of 4 shots overflow" in e.get("text", "") for e in events)
 
 
+def test_where_every_shot_overflows_that_is_said_and_nothing_is_written(tmp_path):
+    run = make_run(tmp_path / "run", preprocessing=Preprocessing(SIZE, transform="raw"))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = np.full((4, 70, 70), 3e38, np.float32)
+    table = shots.table_of_file(tmp_path / "a.h5")
+    *_, last = predict(table, run, tmp_path / "p.h5", engine="torch")
+    assert last["event"] == "failed"
+    assert "overflows on every shot" in last["text"]
+    assert not (tmp_path / "p.h5").exists()
+
+
 def test_stopping_leaves_the_former_predictions_and_nothing_else(tmp_path, run):
     table = shots.table_of_file(make_file(tmp_path / "a.h5", n=200))
     out = tmp_path / "p.h5"
@@ -318,7 +329,7 @@ def test_a_bright_corner_of_a_shot_is_lit_in_that_corner(tmp_path, monkeypatch, 
     """Counts through file, preprocessing, engine and heatmap: nothing flips on the way."""
     net = brightness_network()
     about = Checkpoint(CLASSES, recipes.named("quick"), Preprocessing(SIZE))
-    monkeypatch.setattr(checkpoint, "load", lambda run, names: (net, about))
+    monkeypatch.setattr(checkpoint, "load", lambda *which: (net, about))
     counts = np.zeros((2, 128, 128), np.uint16)
     y, x = (10 if c == 0 else 106 for c in corner)
     counts[:, y : y + 12, x : x + 12] = 4000

@@ -84,6 +84,35 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
         checkpoint.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("layer", "value", "said"),
+    [
+        ("body.0.weight", float("nan"), "no numbers"),
+        ("head.linear.weight", float("inf"), "no numbers"),
+        ("body.0.weight", 1e38, "overflow"),
+        ("head.linear.weight", 3e38, "overflow"),
+        ("body.11.0.weight", 1e9, "overflow"),  # of embeddings, in half precision
+    ],
+)
+def test_weights_by_which_nothing_could_be_said_of_any_shot_are_refused(saved, layer, value, said):
+    folder, network, about = saved
+    state = network.state_dict()
+    state[layer] = torch.full_like(state[layer], value)
+    network.load_state_dict(state)
+    checkpoint.save(folder, network, about)
+    with pytest.raises(InputError, match=said):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("deviation", [0.0, float("nan")])
+def test_a_preprocessing_that_leaves_no_numbers_is_refused(saved, deviation):
+    folder, network, about = saved
+    steps = replace(about.preprocessing, transform="standardised", deviation=deviation)
+    checkpoint.save(folder, network, replace(about, preprocessing=steps))
+    with pytest.raises(InputError):
+        checkpoint.load(folder)
+
+
 def test_a_pickle_is_never_opened(saved, tmp_path):
     import hashlib
 
