@@ -385,7 +385,14 @@ def damaged(path: Path, reason: object) -> InputError:
     return InputError(f"the database is damaged ({reason})", file=path, mend=_RESTORE)
 
 
+LONGEST_PATH = 500
+"""SQLite opens files by paths of up to 512 bytes, those beside the database too."""
+
+
 def _in_words(text: str, path: Path) -> InputError | None:
+    if "unable to open" in text and len(os.fsencode(path)) > LONGEST_PATH:
+        what = f"the path is longer than the {LONGEST_PATH} bytes that a database can have"
+        return InputError(what, file=path, mend="Choose a folder with a shorter path.")
     for part, what, mend in _TROUBLES:
         if part in text:
             return InputError(f"{what} ({text})", file=path, mend=mend)

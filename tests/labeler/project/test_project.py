@@ -107,6 +107,13 @@ def test_an_occupied_folder_is_refused_and_stays(tmp_path):
     nothing_left(tmp_path / "week", "thesis.tex")
 
 
+def test_a_path_too_long_for_a_database_is_refused_as_such(tmp_path):
+    deep = tmp_path / "/".join(["d" * 100] * 6)
+    with pytest.raises(InputError, match="path is longer"):
+        Project.create(deep / "week", [shots(tmp_path / "shots.h5")])
+    assert not any(deep.iterdir())
+
+
 def test_an_empty_folder_is_used(tmp_path):
     (tmp_path / "week").mkdir()
     Project.create(tmp_path / "week", [shots(tmp_path / "a.h5")]).close()
