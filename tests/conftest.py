@@ -45,6 +45,9 @@ def own_settings(tmp_path, monkeypatch):
     within the tests sets for its own children does not reach those of the next test."""
     monkeypatch.setenv("AIRYLABEL_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("PYTHONSAFEPATH", "")
+    if sources := sys.modules.get("labeler.session.background.sources"):
+        # work on shots begins where a test says so, on a busy machine too
+        monkeypatch.setattr(sources, "PROMPT_S", PATIENCE_S)
 
 
 @pytest.fixture(autouse=True, scope="module")

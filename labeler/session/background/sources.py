@@ -1,7 +1,7 @@
 """Are the files of shots still those that were labelled?
 
-Looked at in another thread when a project is opened and every few seconds, and at once before
-work that reads them all.
+Looked at in another thread when a project is opened and every few seconds, and before work that
+reads them all.
 
 Shots of a file that was replaced are withheld until the person has said how to go on: a label would
 lie on another shot than the one it was given to.
@@ -26,8 +26,9 @@ from model.errors import InputError
 EVERY_MS = 5_000
 RESTING = 20
 """From one look to the next; or this many times as long as a look takes, where that is more."""
-AT_ONCE_S, PATIENCE_S = 1.0, 5.0
-"""This long a project that is opened waits for the first look, and one that ends for any."""
+AT_ONCE_S, PROMPT_S, PATIENCE_S = 1.0, 0.3, 5.0
+"""This long a project that is opened waits for the first look, work for the one before it, and a
+project that ends for any."""
 COMPARING = "Not saved: the files of shots are still being compared with those that were labelled."
 CHOOSE = "Choose above whether its shots are taken over as new ones, or the labels are kept."
 
@@ -39,7 +40,7 @@ class SourceWatch(SessionPart):
 
     changed = pyqtSignal()
     """A file changed, or a choice was made."""
-    _looked = pyqtSignal(object, object, float)
+    _looked = pyqtSignal()
 
     def __init__(self, shots: Shots, labels: Labels, reopen: Callable[[], None]) -> None:
         super().__init__()
@@ -49,8 +50,11 @@ class SourceWatch(SessionPart):
         """Asks the person before work goes on with files that changed; the window's matter."""
         self.is_comparing = False
         """Whether the first look is under way: what the files are is not known yet."""
+        self._wanted: list[tuple[str, Callable[[], None]]] = []
+        """Work that waits for the look under way, and how it begins."""
         self._thread: threading.Thread | None = None
         self._answer: tuple[Opened, Found, float] | None = None
+        """Of the last look, until it is taken over."""
         self._timer = QTimer(self)
         self._timer.setInterval(EVERY_MS)
         self._timer.timeout.connect(self.look_aside)
@@ -66,7 +70,7 @@ class SourceWatch(SessionPart):
         if self._answer is None:
             self._withhold()
         else:
-            self._arrive(*self._answer)
+            self._arrive()
         self._timer.start(EVERY_MS)
 
     def end(self) -> None:
@@ -77,13 +81,25 @@ class SourceWatch(SessionPart):
         if thread is not None:
             thread.join(PATIENCE_S)
         self.found, self.is_comparing = [], False
+        self._wanted = []
 
-    def may(self, work: str) -> bool:
-        """Whether work that reads the files may begin; asks where one of them changed."""
+    def begin_work(self, work: str, go: Callable[[], None]) -> None:
+        """Call `go` as soon as the files have been looked at again, which a slow disk may delay;
+        where one of them changed, only if the person wants that. At once without a project."""
         if self.opened is None:
-            return True
-        self._take(self.opened, self.opened.project.source_changes())
-        return not self.found or self.ask(work)
+            go()
+            return
+        if work in (w for w, _ in self._wanted):
+            self.noted.emit("info", f"The files of shots are being compared; {work} begins then.")
+            return
+        self._wanted.append((work, go))
+        self.look_aside()
+        if self._thread is not None:
+            self._thread.join(PROMPT_S)
+        if self._answer is not None:
+            self._arrive()
+        else:
+            self.noted.emit("info", f"Comparing the files of shots first; {work} begins then.")
 
     def look_aside(self) -> None:
         """Look in another thread, unless a look is under way: a disk may take its time."""
@@ -101,11 +117,19 @@ class SourceWatch(SessionPart):
         changes = [(source, change_of(source.info)) for source in stored]
         took = time.monotonic() - began
         self._answer = opened, [(s, c) for s, c in changes if c is not None], took
-        self._looked.emit(*self._answer)
+        self._looked.emit()
 
-    def _arrive(self, opened: Opened, changes: Found, took: float) -> None:
+    def _arrive(self) -> None:
+        answer, self._answer = self._answer, None
+        if answer is None or answer[0] is not self.opened:
+            return
+        opened, changes, took = answer
         self._timer.setInterval(max(EVERY_MS, round(1000 * RESTING * took)))
-        self._take(opened, changes)
+        wanted, self._wanted = self._wanted, []
+        self._take(opened, changes)  # may open the project again
+        for work, go in wanted:
+            if not self.found or self.ask(work):
+                go()
 
     def _take(self, opened: Opened, changes: Found) -> None:
         """Take over what was found, unless the project was opened again meanwhile."""

@@ -146,9 +146,12 @@ class Training(SessionPart):
             text = "A training is under way already." if self.is_running else f"{needed}."
             self.noted.emit("info", text)
             return
-        if not self.sources.may("training"):
+        self.sources.begin_work("training", lambda: self._train(order or TrainingOrder()))
+
+    def _train(self, order: TrainingOrder) -> None:
+        if self.is_running:
             return
-        self.order = order or TrainingOrder()
+        self.order = order
         project = self.require().project
         try:
             folder = project.new_run_folder()
@@ -172,8 +175,13 @@ class Training(SessionPart):
             self.runs_changed.emit()
             self.changed.emit()
             return
-        if not self.sources.may("predicting"):
+        self.sources.begin_work("predicting", lambda: self._predict(number))
+
+    def _predict(self, number: int) -> None:
+        if self.is_running:
             return
+        project = self.require().project
+        folder = project.run_folder(number)
         self.number, self._wants_use = number, True
         arguments = ["predict", str(project.folder), "--run", str(folder)]
         self._launch(arguments, folder / "predict-stderr.log", "predicting all shots")

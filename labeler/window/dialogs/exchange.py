@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QWidget
 from labeler.project.project import Project
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
-from labeler.window.process.project_thread import Progress, ProjectThread, run_in_thread
+from labeler.window.process.project_thread import Progress, run_in_thread
 from model.errors import counted
 
 LABEL_FILES = {
@@ -43,13 +43,15 @@ def _ask(
     return (path if path.suffix else path.with_name(path.name + ending)), kind
 
 
-def export_labels(session: Session, host: QWidget) -> ProjectThread | None:
+def export_labels(session: Session, host: QWidget) -> None:
     """Write the labels to a file of a kind that the person chooses."""
-    if not session.sources.may("exporting labels"):
-        return None
+    session.sources.begin_work("exporting labels", lambda: _export_labels(session, host))
+
+
+def _export_labels(session: Session, host: QWidget) -> None:
     asked = _ask(host, "Export labels", f"{session.require().project.name}-labels.csv", LABEL_FILES)
     if asked is None:
-        return None
+        return
     out, annotator = asked[0], session.require().annotator
 
     def work(project: Project, progress: Progress) -> str:
@@ -59,21 +61,23 @@ def export_labels(session: Session, host: QWidget) -> ProjectThread | None:
         done = f"{int(sheet.labelled.sum()):,} labelled of {counted(len(sheet), 'shot')}"
         return f"{done} written to {out}."
 
-    return run_in_thread(session, host, "Writing the labels…", work)
+    run_in_thread(session, host, "Writing the labels…", work)
 
 
-def export_shots(session: Session, host: QWidget) -> ProjectThread | None:
+def export_shots(session: Session, host: QWidget) -> None:
     """Write the shots of the queue, with their labels, to a file."""
-    if not session.sources.may("exporting shots"):
-        return None
+    session.sources.begin_work("exporting shots", lambda: _export_shots(session, host))
+
+
+def _export_shots(session: Session, host: QWidget) -> None:
     rows, annotator = np.array(session.queue.rows), session.require().annotator
     if not len(rows):
         session.noted.emit("info", "The queue is empty: choose shots first.")
-        return None
+        return
     title = f"Export the {counted(len(rows), 'shot')} of the queue"
     asked = _ask(host, title, f"{session.require().project.name}-shots.cxi", SHOT_FILES)
     if asked is None:
-        return None
+        return
     out, kind = asked
 
     def work(project: Project, progress: Progress) -> str:
@@ -94,18 +98,20 @@ def export_shots(session: Session, host: QWidget) -> ProjectThread | None:
             text = str(event.get("text", ""))
         return text
 
-    return run_in_thread(session, host, f"Writing {counted(len(rows), 'shot')}…", work)
+    run_in_thread(session, host, f"Writing {counted(len(rows), 'shot')}…", work)
 
 
-def write_report(session: Session, host: QWidget) -> ProjectThread | None:
+def write_report(session: Session, host: QWidget) -> None:
     """Write the report of the labelling week."""
-    if not session.sources.may("the report"):
-        return None
+    session.sources.begin_work("the report", lambda: _write_report(session, host))
+
+
+def _write_report(session: Session, host: QWidget) -> None:
     asked = _ask(
         host, "Labelling report", f"{session.require().project.name}-report.html", REPORT_FILES
     )
     if asked is None:
-        return None
+        return
     out, annotator = asked[0], session.require().annotator
 
     def work(project: Project, progress: Progress) -> str:
@@ -115,7 +121,7 @@ def write_report(session: Session, host: QWidget) -> ProjectThread | None:
         week_report.write_report(project, out, print_pdf, annotator=annotator, force=True)
         return f"The report is {out}."
 
-    return run_in_thread(session, host, "Drawing the report…", work)
+    run_in_thread(session, host, "Drawing the report…", work)
 
 
 def import_labels(session: Session, host: QWidget) -> None:

@@ -164,10 +164,14 @@ class LongWork(QDialog):
             self.short_job.cancel()
             self.button.setEnabled(False)
             return
-        order, project = self.order(), self.session.require().project
-        if order.lacking(project) or not self.session.sources.may("this batch job"):
+        order = self.order()
+        if not order.lacking(self.session.require().project):
+            self.session.sources.begin_work("this batch job", lambda: self._start(order))
+
+    def _start(self, order: WorkOrder) -> None:
+        if self.short_job.is_running:
             return
-        project = self.session.require().project  # it may have been opened again meanwhile
+        project = self.session.require().project
         self._order = order
         self.settings.set("scheduler", order.scheduler)
         self.settings.set("workers", order.workers)

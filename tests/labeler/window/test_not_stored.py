@@ -189,13 +189,20 @@ def test_nothing_that_goes_on_beside_a_label_that_waits_asks_the_project_or_is_l
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are not sent there as Unix does")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
 def test_ctrl_c_in_the_terminal_ends_the_window_at_once_and_its_children_with_it(tmp_path, how):
     week = make_project(tmp_path, 3)
     code = "import sys, pathlib; from labeler.window.main_window import open_window\n"
     code += "open_window(pathlib.Path(sys.argv[1]))"
     words = [sys.executable, "-c", code, str(week)]
-    window = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    how = getattr(signal, how)  # by name: some systems lack them
+    heeded = [number for number in (signal.SIGHUP, signal.SIGQUIT) if number == how]
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in heeded}
+    try:
+        window = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     until((week / "project.sqlite-wal").is_file, "the window never opened the project")
     children = psutil.Process(window.pid).children(recursive=True)
     window.send_signal(how)

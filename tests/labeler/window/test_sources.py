@@ -161,8 +161,35 @@ def test_work_asks_before_it_reads_a_file_that_was_replaced(
         session.opened.project.new_run_folder()
         session.training.use(1)
     else:
-        assert export_labels(session, window) is None
+        export_labels(session, window)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_on_a_slow_disk_labelling_goes_on_until_the_training_asks_and_begins(
+    qtbot, project, tmp_path, open_window, monkeypatch, answer
+):
+    window = open_window(project)
+    session, begun, asked, said = window.session, [], [], []
+    monkeypatch.setattr(session.training, "lacking", lambda: "")
+    monkeypatch.setattr(session.training, "_launch", lambda *words: begun.append(words))
+    session.sources.ask = lambda what: bool(asked.append(what)) or answer
+    session.noted.connect(lambda level, text: said.append(text))
+    goes_on, real = threading.Event(), sources.change_of
+    monkeypatch.setattr(sources, "change_of", lambda info: goes_on.wait() and real(info))
+    monkeypatch.setattr(sources, "PROMPT_S", 0.0)
+    other_shots(tmp_path / "shots.h5")
+    session.training.start()
+    session.training.start()  # pressed again: one training, one question
+    assert "training begins then" in said[-1]
+    session.labelling.toggle(0)
+    assert session.labelling.is_decided()
+    assert not begun
+    assert not asked
+    goes_on.set()
+    until(lambda: asked)
+    assert asked == ["training"]
+    assert len(begun) == answer
 
 
 def test_the_question_lets_labels_alone_leave_and_holds_back_a_training(
