@@ -393,8 +393,9 @@ class Taxonomy:
         was_implied = self.implied(row)
         row[class_index] = False
         row = self._drop_unsupported(row, np.zeros(len(self), bool))
-        lonely = row & was_implied & ~self.implied(row)
-        return row & ~lonely
+        while (lonely := row & was_implied & ~self.implied(row)).any():
+            row = row & ~lonely  # and then what it asked for
+        return row
 
     def fix(
         self, labels: npt.ArrayLike, rule_index: int, known: npt.ArrayLike | None = None

@@ -322,3 +322,244 @@ def test_an_undecided_class_breaks_no_rule_that_it_might_keep(labels, known):
     broken = HELIUM.violations(labels)
     assert not (HELIUM.violations(labels, known) & ~broken).any()
     np.testing.assert_array_equal(HELIUM.violations(labels, np.ones_like(labels)), broken)
+
+
+# -- names, order and mends, by example --------------------------------------------------------
+
+
+SMALL = Taxonomy(
+    "small",
+    [Class("Other"), Class("Ring", key="2"), Class("Thin Ring", key="0", parent="Ring"),
+     Class("Thick Ring", key="9", parent="Ring", was="Fat Ring;Wide Ring"),
+     Class("Blank", key="1")],
+    [Rule("implies", "hard", ("Thin Ring", "Thick Ring"), ("Ring",), "without a ring"),
+     Rule("one_of", "hard", ("Thin Ring", "Thick Ring"), (), "both"),
+     Rule("alone", "hard", ("Blank",), (), "not alone"),
+     Rule("some", "soft", ("Ring", "Other"), (), "neither"),
+     Rule("never", "soft", ("Other",), ("Ring",), "together")],
+)  # fmt: skip
+CHOICE = Taxonomy(
+    "choice",
+    [Class("A"), Class("B"), Class("C"), Class("D")],
+    [Rule("implies", "hard", ("A",), ("B", "C"), "A alone"),
+     Rule("some", "hard", ("A", "D"), (), "neither"),
+     Rule("never", "hard", ("B",), ("C",), "both"),
+     Rule("implies", "soft", ("D",), ("C",), "D without C")],
+)  # fmt: skip
+
+
+def of(taxonomy: Taxonomy, *wanted: str) -> np.ndarray:
+    return taxonomy.mask(wanted)
+
+
+def test_classes_are_shown_with_their_children_first_and_then_by_key():
+    shown = ("Ring", "Thick Ring", "Thin Ring", "Blank", "Other")
+    assert SMALL.names_in_order == shown
+    assert [SMALL.names[i] for i in SMALL.order] == list(shown)
+    assert [len(group) for group in SMALL.groups] == [3, 2]
+    assert [SMALL.place(name) for name in shown] == [0, 1, 2, 3, 4]
+    assert SMALL.place("Comet") == 5
+    assert SMALL.children("Ring") == (2, 3)
+    assert SMALL.children("") == (0, 1, 4)
+    assert SMALL.named(np.ones(5)) == list(shown)
+    assert SMALL.named([1, 0, 1, 0, 0]) == ["Thin Ring", "Other"]
+    assert SMALL.present([0, 1, 0, 0, 1]) == [1, 4]
+    keyed = Taxonomy("", [Class("word", key="F1"), Class("letter", key="a"), Class("ten", key="0"),
+                          Class("nine", key="9"), Class("second", key="2")], [])  # fmt: skip
+    assert keyed.names_in_order == ("second", "nine", "ten", "word", "letter")
+    assert SMALL.name == "small"
+    deep = Taxonomy("", [Class("leaf", parent="stem"), Class("stem", parent="root"), Class("root"),
+                         Class("bud", key="1", parent="stem")], [])  # fmt: skip
+    assert deep.names_in_order == ("root", "stem", "bud", "leaf")
+    assert SMALL.present([3, 0, 0, 0, 2]) == [4, 0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "what", "mend"),
+    [
+        ({"name": "x" * 101}, repr("x" * 40) + " is no name of a class",
+         "Give a class at most 100 letters, on one line."),
+        ({"name": "two\nlines"}, r"'two\nlines' is no name of a class",
+         "Give a class at most 100 letters, on one line."),
+        ({"colour": "#12345g" + "x" * 50}, repr("#12345g" + "x" * 33) + " is no colour",
+         'Write it as "#1f6fc0".'),
+        ({"key": "abcd"}, "'abcd' is no key", "Give one letter or digit."),
+        ({"key": "k" * 60}, repr("k" * 40) + " is no key", "Give one letter or digit."),
+        ({"help": "x" * 2001}, "the help of class 'A' is too long",
+         "Say it in at most 2,000 letters."),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_a_class_is_refused_with_the_mend(fields, what, mend):
+    with pytest.raises(InputError) as caught:
+        Class(**{"name": "A"} | fields)
+    assert (caught.value.what, caught.value.mend) == (what, mend)
+
+
+def test_a_class_may_be_as_long_as_the_limits_say():
+    whole = Class("n" * 100, key="abc", colour="#1F6fC0", help="x" * 2000)
+    assert (len(whole.name), whole.key, len(whole.help)) == (100, "abc", 2000)
+    assert {Class("A", colour=c).colour for c in ("", "red", "#abc", "RED", "#0123ABCD")}
+
+
+def test_an_unknown_class_is_named_with_its_file_and_all_that_there_are():
+    with pytest.raises(InputError) as caught:
+        SMALL.columns(["Ring", "cat"], "labels.csv")
+    assert caught.value.what == "unknown class 'cat'"
+    assert caught.value.file == Path("labels.csv")
+    names = "Other, Ring, Thin Ring, Thick Ring, Blank"
+    assert caught.value.mend == f"The taxonomy 'small' has: {names}."
+    with pytest.raises(InputError, match="unknown classes 'cat', 'dog'"):
+        SMALL.columns(["cat", "dog"])
+    found = SMALL.columns(["wide ring", "FAT-RING", "ring"])
+    assert (found.tolist(), found.dtype) == ([3, 3, 1], np.intp)
+    assert SMALL.columns([]).dtype == np.intp
+    assert SMALL.knows("fat_ring")
+    assert not SMALL.knows("square")
+
+
+def test_numbers_that_are_no_truth_values_are_label_sets_as_well():
+    counts = [0, 2, 0, 3, 0]
+    assert SMALL.pack(counts) == 0b01010
+    assert SMALL.pack(counts).dtype == np.int64
+    assert SMALL.complete([0, 0, 7, 0, 0]).tolist() == [False, True, True, False, False]
+    assert SMALL.implied([0, 5, 0, 6, 0]).tolist() == [False, True, False, False, False]
+    assert SMALL.toggle([0, 4, 0, 0, 0], 0).tolist() == [True, True, False, False, False]
+    assert SMALL.toggle([0, 4, 0, 0, 0], 0).dtype == bool
+    assert SMALL.fix([0, 0, 9, 0, 0], 0).labels.tolist() == [False, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("before", "key", "after"),
+    [
+        ((), "Thin Ring", {"Ring", "Thin Ring"}),
+        (("Ring", "Thin Ring"), "Thick Ring", {"Ring", "Thick Ring"}),
+        (("Other",), "Ring", {"Other", "Ring"}),  # against a soft rule only
+        (("Ring", "Thin Ring", "Other"), "Thin Ring", {"Other"}),  # nothing else asks for Ring
+        (("Ring", "Thin Ring", "Other"), "Ring", {"Other"}),
+        (("Ring", "Other"), "Other", {"Ring"}),
+        (("Blank",), "Other", {"Other"}),
+        (("Other", "Ring", "Thin Ring"), "Blank", {"Blank"}),
+        (("Blank",), "Thick Ring", {"Ring", "Thick Ring"}),
+        (("Ring",), "Thick Ring", {"Ring", "Thick Ring"}),
+    ],
+)
+def test_a_key_changes_what_the_rules_ask_for_and_nothing_else(before, key, after):
+    row = of(SMALL, *before)
+    found = SMALL.toggle(row, SMALL.index(key))
+    assert set(SMALL.named(found)) == after
+    assert set(SMALL.named(row)) == set(before), "what was given is left as it is"
+
+
+def test_classes_that_hang_on_a_dropped_one_fall_with_it_one_after_the_other():
+    chain = Taxonomy(
+        "chain", [Class(n) for n in "ABCDE"],
+        [Rule("implies", "hard", ("A",), ("B",), ""), Rule("implies", "hard", ("B",), ("C",), ""),
+         Rule("never", "hard", ("D",), ("C",), ""), Rule("never", "hard", ("E",), ("A",), ""),
+         Rule("implies", "soft", ("E",), ("D",), "")],
+    )  # fmt: skip
+    assert set(chain.named(chain.complete(of(chain, "A")))) == {"A", "B", "C"}
+    assert set(chain.named(chain.toggle(of(chain, "A", "B", "C"), chain.index("D")))) == {"D"}
+    assert set(chain.named(chain.toggle(of(chain, "D"), chain.index("C")))) == {"C"}
+    assert set(chain.named(chain.toggle(of(chain, "A", "B", "C"), chain.index("C")))) == set()
+    assert set(chain.named(chain.toggle(of(chain, "A", "B", "C"), chain.index("A")))) == set()
+    assert set(chain.named(chain.toggle(of(chain, "D", "E"), chain.index("D")))) == {"E"}
+    assert set(chain.named(chain.toggle(of(chain, "D", "E"), chain.index("A")))) == {"A", "B", "C"}
+
+
+def test_what_is_given_to_complete_stays_as_it_is():
+    row = of(SMALL, "Thin Ring")
+    assert set(SMALL.named(SMALL.complete(row))) == {"Ring", "Thin Ring"}
+    assert SMALL.named(row) == ["Thin Ring"]
+    many = np.array([row, of(SMALL, "Blank")])
+    assert SMALL.complete(many).sum(1).tolist() == [2, 1]
+    assert SMALL.implied(SMALL.complete(many)).sum(1).tolist() == [1, 0]
+
+
+def test_the_mend_is_the_nearest_legal_set_in_words():
+    assert CHOICE.fix(of(CHOICE, "A"), 0).text in ("add B", "add C")
+    both = CHOICE.fix(of(CHOICE, "A", "B", "C"), 2)
+    assert both.text in ("remove B", "remove C")
+    assert not CHOICE.contradictions(both.labels)
+    assert CHOICE.fix(of(CHOICE), 1) is None, "A or D: only a person can say"
+    soft = CHOICE.fix(of(CHOICE, "D"), 3)
+    assert (soft.text, set(CHOICE.named(soft.labels))) == ("add C", {"C", "D"})
+    assert CHOICE.fix(of(CHOICE, "B", "D"), 3) is None, "C must not be beside B"
+    assert SMALL.fix(of(SMALL, "Other", "Ring"), 4) is None, "a soft rule with a choice"
+    alone = SMALL.fix(of(SMALL, "Blank", "Ring", "Thin Ring"), 2)
+    assert alone.text == "remove Blank"
+    twice = SMALL.fix(of(SMALL, "Blank", "Thin Ring", "Thick Ring"), 1)
+    assert set(SMALL.named(twice.labels)) <= {"Blank", "Ring", "Thin Ring", "Thick Ring"}
+    assert not SMALL.contradictions(twice.labels)
+
+
+def test_of_equally_near_mends_the_one_that_breaks_fewest_soft_rules_is_taken():
+    pair = Taxonomy(
+        "pair", [Class("A"), Class("B"), Class("C")],
+        [Rule("never", "hard", ("A",), ("B",), ""), Rule("never", "soft", ("A",), ("C",), "")],
+    )  # fmt: skip
+    fix = pair.fix(of(pair, "A", "B", "C"), 0)
+    assert (fix.text, set(pair.named(fix.labels))) == ("remove A", {"B", "C"})
+    swap = Taxonomy(
+        "swap", [Class("A"), Class("B"), Class("C"), Class("D")],
+        [Rule("never", "hard", ("A", "B"), ("C", "D"), ""),
+         Rule("some", "hard", ("D",), (), "")],
+    )  # fmt: skip
+    fix = swap.fix(of(swap, "A", "B"), 1)
+    assert fix.text == "remove A, B, add D"
+
+
+def test_the_only_class_that_every_shot_must_have_is_added():
+    must = Taxonomy("must", [Class("A"), Class("B")], [Rule("some", "hard", ("A",), (), "no A")])
+    assert must.fix(of(must, "B"), 0).text == "add A"
+
+
+def test_a_mend_leaves_undecided_classes_undecided():
+    row, known = of(SMALL, "Thin Ring", "Thick Ring"), of(SMALL, "Thin Ring", "Thick Ring", "Blank")
+    fix = SMALL.fix(row, 1, known)
+    assert fix.text in ("remove Thin Ring", "remove Thick Ring")
+    assert not fix.labels[SMALL.index("Ring")], "Ring may be there, nobody has said"
+    asked = Taxonomy(
+        "asked", [Class(n) for n in "ABCD"],
+        [Rule("implies", "hard", ("A",), ("B",), ""), Rule("some", "hard", ("C", "D"), (), "")],
+    )  # fmt: skip
+    fix = asked.fix(of(asked, "A"), 0, [2, 0, 0, 0])
+    assert (fix.text, asked.named(fix.labels)) == ("add B", ["A", "B"]), "C or D may be there"
+
+
+def test_beyond_twenty_classes_no_legal_sets_are_listed():
+    many = [Class(f"c{i}") for i in range(21)]
+    rule = Rule("never", "hard", ("c0",), ("c1",), "")
+    wide, most = Taxonomy("wide", many, [rule]), Taxonomy("most", many[:20], [rule])
+    with pytest.raises(InputError) as caught:
+        _ = wide.legal_sets
+    assert caught.value.what == "21 classes are too many to list their legal label sets"
+    assert caught.value.mend == "Rule-aware output works with up to 20 classes."
+    assert wide.listed_sets(2**22) is None
+    assert wide.fix(of(wide, "c0", "c1"), 0) is None
+    assert most.fix(of(most, "c0", "c1"), 0).text in ("remove c0", "remove c1")
+    assert len(most.legal_sets) == 3 * 2**18
+    assert most.listed_sets(2**20) is most.legal_sets
+    free = Taxonomy("free", many[:3], [Rule("never", "soft", ("c0",), ("c1",), "")])
+    assert free.listed_sets(100) is None, "no hard rule binds the classes"
+    bound = Taxonomy("bound", many[:3], [rule])
+    assert len(bound.listed_sets(6)) == 6
+    assert bound.listed_sets(5) is None
+
+
+def test_a_rule_says_what_it_asks_of_every_label_set():
+    assert [rule.statement for rule in SMALL.rules] == [
+        "Thin Ring or Thick Ring implies Ring", "Thin Ring and Thick Ring exclude each other",
+        "Blank stands alone", "every shot has Ring or Other", "Other never with Ring",
+    ]  # fmt: skip
+
+
+def test_classes_exclude_each_other_where_one_hard_rule_names_all_of_them():
+    classes = [Class("A"), Class("B")]
+
+    def told(kind, severity, left):
+        return Taxonomy("", classes, [Rule(kind, severity, left, (), "")]).exclusive
+
+    assert told("one_of", "hard", ("A", "B"))
+    assert not told("one_of", "soft", ("A", "B"))
+    assert not told("one_of", "hard", ("A",))
+    assert not told("alone", "hard", ("A", "B"))
