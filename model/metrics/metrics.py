@@ -1,12 +1,11 @@
 """How good predictions are: the paper's three numbers, and those that show the rare classes.
 
-Arrays in, plain numbers out. torchmetrics computes what it has; the rest is numpy. Thresholds and
-temperature are chosen in `model.metrics.calibration`.
+Arrays in, plain numbers out. scikit-learn computes average precision; the rest is numpy.
+Thresholds and temperature are chosen in `model.metrics.calibration`.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -151,28 +150,14 @@ def average_precisions(
     probabilities: Floats, labels: Labels, known: Labels | None = None
 ) -> npt.NDArray[np.float64]:
     """(C,) average precision of each class; NaN where no shot shows it."""
-    from model.metrics import torchvision_ops
+    from sklearn.metrics import average_precision_score
 
-    torchvision_ops.declare()
-    import torch
-    from torchmetrics.functional.classification import binary_average_precision
-
-    if len(labels) == 0:
-        return np.full(labels.shape[1], np.nan)
     some = np.ones_like(labels) if known is None else known
-    p = torch.from_numpy(np.ascontiguousarray(probabilities, np.float32))
-    y = torch.from_numpy(np.ascontiguousarray(labels).astype(np.int64))
-    with warnings.catch_warnings():  # it warns of classes without a positive: NaN says so here
-        warnings.simplefilter("ignore")
-        found = [
-            binary_average_precision(p[some[:, c], c], y[some[:, c], c])
-            if some[:, c].any()
-            else np.nan
-            for c in range(labels.shape[1])
-        ]
-    values = np.asarray(found, np.float64).copy()
-    values[~(labels & some).any(0)] = np.nan
-    return values
+    found = np.full(labels.shape[1], np.nan)
+    for c in np.flatnonzero((labels & some).any(0)):
+        at = some[:, c]
+        found[c] = average_precision_score(labels[at, c], probabilities[at, c])
+    return found
 
 
 def calibration_error(

@@ -3,8 +3,8 @@
 torchvision's wheel for another kind of machine than torch's (PyPI's wheel beside a CPU build of
 torch) cannot load its compiled operators, and then `import torchvision` itself fails, because it
 registers shapes for two operators that were never declared: `torchvision::nms` and `::qnms`.
-Declaring both beforehand lets the import pass; nothing here calls them. torchmetrics and timm
-import torchvision as well, so `declare()` comes before them too.
+Declaring both beforehand lets the import pass; nothing here calls them. timm imports torchvision
+as well, so `declare()` comes before it too.
 """
 
 from __future__ import annotations
