@@ -83,6 +83,7 @@ def _add_correlate(subparsers: Any) -> None:
     parser.add_argument(
         "--centre", type=float, nargs=2, metavar=("Y", "X"), help="of the beam, in pixels"
     )
+    _whose_geometry(parser)
     add_engine_options(parser)
     add_output_options(parser, events=True)
     parser.set_defaults(run=_correlate)
@@ -143,9 +144,31 @@ def _add_noise_figure(subparsers: Any) -> None:
     )
     parser.add_argument("--dataset", metavar="D", help="the dataset, where it is not obvious")
     parser.add_argument("--seed", type=seed, default=0, help="of the noise")
+    _whose_geometry(parser)
     parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
     add_output_options(parser, events=True)
     parser.set_defaults(run=_noise_figure)
+
+
+def _whose_geometry(parser: argparse.ArgumentParser) -> None:
+    what = "a project with FILE: the beam centre is the one entered there"
+    parser.add_argument("--project", type=Path, metavar="P", help=what)
+
+
+def _centre_of_project(args: argparse.Namespace) -> tuple[float, float] | None:
+    """The beam centre of FILE in the project that is named; None where no one entered any."""
+    if args.project is None:
+        return None
+    from labeler.project.project import Project
+
+    with Project.open(args.project) as project:
+        here = args.file.resolve()
+        found = [s for s in project.sources if s.path.resolve() == here]
+    named = [s for s in found if args.dataset in (None, s.dataset)]
+    if not named:
+        mend = "Leave out --project, or name a file of it."
+        raise InputError("is no file of that project", file=args.file, mend=mend)
+    return named[0].geometry.centre
 
 
 def _simulate(args: argparse.Namespace) -> int:
@@ -176,7 +199,9 @@ def _correlate(args: argparse.Namespace) -> int:
     from model.physics.correlation import MapRecipe
     from model.physics.correlation_file import correlate
 
-    centre = None if args.centre is None else (args.centre[0], args.centre[1])
+    centre = _centre_of_project(args)
+    if args.centre is not None:
+        centre = args.centre[0], args.centre[1]
     recipe = MapRecipe(args.order, args.radii, args.angles, args.r_max, centre)
     events = correlate(
         args.file,
@@ -239,7 +264,7 @@ def _noise_figure(args: argparse.Namespace) -> int:
     row = None if args.shot is None else args.shot - 1
     events = figure4(
         args.file, args.out, row=row, seed=args.seed, dataset=args.dataset,
-        colormap=args.colormap, force=args.force, stop=listen(),
+        colormap=args.colormap, force=args.force, centre=_centre_of_project(args), stop=listen(),
     )  # fmt: skip
     last = follow(events, args)
     if args.json:

@@ -70,7 +70,7 @@ class WorkOrder:
             asked = [verb, str(self.file), "--out", str(self.out)]
             dataset = next((s.dataset for s in project.sources if s.path == self.file), None)
             asked += ["--dataset", dataset] if dataset else []
-            asked += ["--level", self.level] if self.kind == NOISE else []
+            asked += ["--level", self.level] if self.kind == NOISE else ["--project", folder]
         asked += ["--scheduler", self.scheduler] if self.scheduler else []
         if self.workers and self.counts_workers:
             asked += ["--workers", str(self.workers)]

@@ -39,13 +39,14 @@ def figure4(
     colormap: str = "viridis",
     dpi: int = 300,
     force: bool = False,
+    centre: tuple[float, float] | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Draw shot `row` (from 0) of a file to a PNG, PDF or SVG.
 
     Ends in `finished` (out, shot from 1, bounds: level -> b) or `cancelled`. Without a row, a
-    fairly bright shot is taken. InputError for a shot or a kind of file that cannot be, and where
-    `out` exists and `force` is not given.
+    fairly bright shot is taken; without a `centre` (y, x), that of the file. InputError for a shot
+    or a kind of file that cannot be, and where `out` exists and `force` is not given.
     """
     out = figure_place(out)
     colours(colormap)
@@ -68,7 +69,7 @@ def figure4(
         assert row is not None, "the first level chose one"
         mask = source.mask(row) if info.has_mask else None
         stages = _stages(source, row, bounds, seed)
-    recipe = MapRecipe()
+    recipe = MapRecipe(centre=centre)
     grid = recipe.grid(info.shape, info.geometry.centre)
     maps = [correlation_map(shot, mask, recipe=recipe, grid=grid) for shot in stages]
     shown = [ShownShot(shot, np.ones(shot.shape, np.float32), mask) for shot in stages]

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from labeler.cli import main
+from labeler.jobs.work_order import MAPS, WorkOrder
+from labeler.project.project import Project
+from labeler.shots.geometry import entered
 from model.shots.table import open_source
 from tests.helpers.killing import killed_after_two_blocks, still_running
 from tests.helpers.waiting import until
@@ -37,6 +40,31 @@ def test_correlate_writes_maps_that_open_as_shots(shots, tmp_path, capsys):
         assert (source.info.n_shots, source.info.shape) == (40, (24, 24))
         assert source.info.class_names == tuple(NAMES)
         np.testing.assert_array_equal(source.scalars()["pulse_energy"], np.arange(40))
+
+
+def test_maps_lie_about_the_centre_that_was_entered_in_the_project(shots, tmp_path, capsys):
+    with Project.create(tmp_path / "week", [shots]) as project:
+        source = project.stored_sources[0]
+        project.set_geometry(source.id, entered(source.info.geometry, centre=(11.0, 19.0)))
+        order = WorkOrder(MAPS, file=source.info.path, out=tmp_path / "window.h5").words(project)
+    words = ["--radii", "8", "--angles", "32", "--workers", "1"]
+
+    def centre_of(*asked):
+        out = tmp_path / f"{len(asked)}.h5"
+        assert main(["correlate", str(shots), "--out", str(out), *words, *asked]) == 0
+        with h5py.File(out) as file:
+            return tuple(file["maps"].attrs["source_centre"])
+
+    assert centre_of() == (15.5, 15.5)
+    assert centre_of("--project", str(tmp_path / "week")) == (11, 19)
+    own = ("--project", str(tmp_path / "week"), "--centre", "12", "13")
+    assert centre_of(*own) == (12, 13)
+    assert order[order.index("--project") + 1] == str(tmp_path / "week")
+    other = tmp_path / "other.h5"
+    other.write_bytes(shots.read_bytes())
+    asked = ["correlate", str(other), "--out", str(tmp_path / "x.h5"), "--project"]
+    assert main([*asked, str(tmp_path / "week")]) == 1
+    assert "is no file of that project" in capsys.readouterr().err
 
 
 def test_events_come_one_a_line(shots, tmp_path, capsys):
