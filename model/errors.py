@@ -48,6 +48,11 @@ def one_line(text: str) -> bool:
     return not any(c in _TURNS or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text)
 
 
+def is_visible(text: str) -> bool:
+    """Whether there is anything in a text that a reader sees."""
+    return any(unicodedata.category(c)[0] not in "CMZ" for c in text)
+
+
 LARGEST_TEXT = 16 << 20
 """Bytes of a file that people or programs describe something in."""
 LARGEST_TOML, DEEPEST = 1 << 20, 50

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import hdf5plugin  # noqa: F401  (registers bitshuffle, LZ4, Zstandard … with HDF5)
@@ -145,6 +145,26 @@ def datasets(
                 yield name, dataset
 
 
+class Inside(NamedTuple):
+    """A dataset of numbers in a file; `mark` is the same for all names of one dataset."""
+
+    name: str
+    shape: tuple[int, ...]
+    mark: tuple[int, int]
+
+    @classmethod
+    def of(cls, name: str, dataset: h5py.Dataset) -> Inside:
+        """A dataset under a name."""
+        info = h5py.h5o.get_info(dataset.id)
+        return cls(name, dataset.shape, (info.fileno, info.addr))
+
+
+def survey(file: h5py.File) -> list[Inside]:
+    """All datasets of numbers; where a file has thousands of groups, looking through it once is
+    most of the time that opening it takes. Raises InputError like `datasets`."""
+    return [Inside.of(name, dataset) for name, dataset in datasets(file)]
+
+
 def linked(file: h5py.File) -> tuple[list[tuple[str, h5py.Dataset]], InputError | None]:
     """(name, dataset) of datasets of numbers that a file's first links lead to, or that lie in the
     group that one leads to; and what is wrong with the first link that leads nowhere."""
@@ -199,17 +219,17 @@ def _members(group: h5py.Group, within: str = "") -> Iterator[tuple[str, Any]]:
 
 def stacks(file: h5py.File) -> Iterator[str]:
     """Names of all datasets of numbers that may be stacks of shots or of modules: 3 to 5 axes."""
-    return (name for name, _ in once(datasets(file, axes=range(3, MOST_AXES + 1))))
+    found = (Inside.of(n, d) for n, d in datasets(file, axes=range(3, MOST_AXES + 1)))
+    return (one.name for one in once(found))
 
 
-def once(found: Iterable[tuple[str, h5py.Dataset]]) -> Iterator[tuple[str, h5py.Dataset]]:
+def once(found: Iterable[Inside]) -> Iterator[Inside]:
     """Each dataset by the first of its names."""
-    seen: set[Any] = set()
-    for name, dataset in found:
-        mark = h5py.h5o.get_info(dataset.id)
-        if (mark.fileno, mark.addr) not in seen:
-            seen.add((mark.fileno, mark.addr))
-            yield name, dataset
+    seen: set[tuple[int, int]] = set()
+    for one in found:
+        if one.mark not in seen:
+            seen.add(one.mark)
+            yield one
 
 
 def check_images(dataset: h5py.Dataset) -> None:

@@ -117,8 +117,9 @@ class Parts:
 
     def _beside(self, name: str) -> Path:
         """Where HDF5 looks for another file: beside this one, then from where we stand."""
-        places = (self._file.parent / name, Path(name), self._file.parent / Path(name).name)
-        return next((place for place in places if place.exists()), places[0])
+        here, asked = self._file.parent, Path(name)
+        places = dict.fromkeys((here / asked, asked, here / asked.name))
+        return next((place for place in places if place.exists()), here / asked)
 
     def _virtual_trouble(self, row: int) -> str:
         near = np.flatnonzero((self._starts <= row) & (row < self._ends))

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError, one_line
+from model.errors import InputError, is_visible, one_line
 
 Labels = npt.NDArray[np.bool_]
 Severity = Literal["hard", "soft"]
@@ -49,7 +49,8 @@ class Class:
     retired: str = ""
 
     def __post_init__(self) -> None:
-        if len(self.name) > LONGEST_NAME or not one_line(self.name):
+        readable = one_line(self.name) and is_visible(self.name)
+        if len(self.name) > LONGEST_NAME or not readable:
             mend = f"Give a class at most {LONGEST_NAME} letters, on one line."
             raise InputError(f"{self.name[:40]!r} is no name of a class", mend=mend)
         if not re.fullmatch(r"#[0-9a-fA-F]{3,8}|[a-zA-Z]*", self.colour):
@@ -457,5 +458,6 @@ class Taxonomy:
 
 
 def plain(name: str) -> str:
-    """A class name as it is compared: letters and digits only, without case."""
-    return "".join(ch for ch in name.casefold() if ch.isalnum())
+    """A class name as it is compared: letters and digits only, without case; where it has none, as
+    it stands."""
+    return "".join(ch for ch in name.casefold() if ch.isalnum()) or name.strip()

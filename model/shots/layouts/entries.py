@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.shots.hdf5 import check_images, dataset_at, datasets, number, texts
+from model.shots.hdf5 import Inside, check_images, dataset_at, number, survey, texts
 from model.shots.layouts.base import JOULES_PER_EV, Counts, FileLabels, Geometry, Mask, Scalars
 from model.shots.layouts.cxi import IDENTIFIERS, numbered
 from model.shots.layouts.stack import NO_SHOTS, SMALLEST_PICTURE
@@ -244,16 +244,19 @@ class Groups(Entries):
         self, file: h5py.File, dataset: str | None = None, shot_names: Sequence[str] | None = None
     ) -> None:
         if not (dataset and shot_names):
-            dataset, shot_names = alike(file) or ("", ())
+            dataset, shot_names = alike(survey(file)) or ("", ())
         super().__init__(file, dataset, shot_names)
 
 
-def alike(file: h5py.File) -> tuple[str, list[str]] | None:
-    """(dataset, groups) where two or more numbered groups hold pictures of one name; else None."""
+def alike(inside: Iterable[Inside]) -> tuple[str, list[str]] | None:
+    """(dataset, groups) where two or more numbered groups hold pictures of one name; else None.
+
+    inside: what `survey` found.
+    """
     found: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
-    for name, dataset in datasets(file, axes=(2,)):
+    for name, shape, _ in inside:
         steps = name.split("/")
-        if min(dataset.shape) < SMALLEST_PICTURE or steps[-1] in NO_SHOTS:
+        if len(shape) != 2 or min(shape) < SMALLEST_PICTURE or steps[-1] in NO_SHOTS:
             continue
         for k in range(len(steps) - 2, -1, -1):
             number = _NUMBERED.fullmatch(steps[k])

@@ -8,14 +8,14 @@ from pathlib import Path
 import h5py
 
 from model.errors import InputError
-from model.shots.hdf5 import stacks
+from model.shots.hdf5 import MOST_AXES, survey
 from model.shots.layouts import nexus
 from model.shots.layouts.base import Layout
 from model.shots.layouts.cxi import CxiStack
 from model.shots.layouts.entries import Entries, Groups, alike
 from model.shots.layouts.geometry import Assembled, options_of
 from model.shots.layouts.master import Master
-from model.shots.layouts.stack import Stack
+from model.shots.layouts.stack import Stack, find
 
 
 def recognise(
@@ -62,5 +62,7 @@ def _searched(file: h5py.File) -> Layout:
         return CxiStack(file)
     if Entries.fits(file, None):
         return Entries(file)
-    groups = alike(file) if not any(stacks(file)) else None
-    return Stack(file) if groups is None else Groups(file, *groups)
+    inside = survey(file)
+    no_stack = not any(3 <= len(one.shape) <= MOST_AXES for one in inside)
+    groups = alike(inside) if no_stack else None
+    return Stack(file, find(file, inside)) if groups is None else Groups(file, *groups)

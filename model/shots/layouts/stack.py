@@ -10,6 +10,7 @@ and any numbers of length N.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -20,13 +21,14 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.shots.hdf5 import (
+    Inside,
     check_images,
     dataset_at,
-    datasets,
     linked,
     number,
     once,
     stacks,
+    survey,
     texts,
     with_chunk_cache,
 )
@@ -48,16 +50,16 @@ NO_SHOTS = frozenset({"mask", "gain", "pixel_mask", "cellId", "error", "errors",
 """Last parts of names beside shots, of their size, that are none."""
 
 
-def find(file: h5py.File) -> str:
+def find(file: h5py.File, inside: Iterable[Inside] | None = None) -> str:
     """Name of the largest stack; else of modules; else of the only picture. What links lead to is
     looked at where the file holds nothing itself.
 
-    InputError where there is none, or where two are alike.
+    inside: what `survey` found. InputError where there is none, or where two are alike.
     """
-    found = _largest(file, datasets(file))
+    found = _largest(file, survey(file) if inside is None else inside)
     if found is None:
         others, dead = linked(file)
-        found = _largest(file, others)
+        found = _largest(file, itertools.starmap(Inside.of, others))
         if found is None and dead is not None:
             raise dead
     if found is None:
@@ -69,14 +71,15 @@ def find(file: h5py.File) -> str:
     return found
 
 
-def _largest(file: h5py.File, among: Iterable[tuple[str, h5py.Dataset]]) -> str | None:
-    shapes = {n: d.shape for n, d in once(among) if n.split("/")[-1] not in NO_SHOTS}
+def _largest(file: h5py.File, among: Iterable[Inside]) -> str | None:
+    shapes = {one.name: one.shape for one in once(among) if _last(one.name) not in NO_SHOTS}
     for axes in ((3,), (4, 5), (2,)):
         sizes = {n: int(np.prod(s)) for n, s in shapes.items() if _may_be_shots(s, axes)}
         pictures = {n: s for n, s in sizes.items() if min(shapes[n][-2:]) > 1} or sizes
         if not pictures:
             continue
-        best = [n for n, s in pictures.items() if s == max(pictures.values())]
+        largest = max(pictures.values())
+        best = [n for n, s in pictures.items() if s == largest]
         if len(best) > 1:
             raise InputError(
                 f"has several datasets that may hold the shots: {', '.join(best[:20])}",
@@ -85,6 +88,10 @@ def _largest(file: h5py.File, among: Iterable[tuple[str, h5py.Dataset]]) -> str 
             )
         return best[0]
     return None
+
+
+def _last(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def _may_be_shots(shape: tuple[int, ...], axes: tuple[int, ...]) -> bool:

@@ -222,6 +222,24 @@ def test_a_matrix_of_a_million_columns_is_no_labels(tmp_path):
     assert probe(tmp_path / "a.h5").class_names == ()
 
 
+def test_a_file_of_many_groups_is_looked_through_no_more_than_needed(tmp_path, monkeypatch):
+    walks, walk = [], hdf5._members
+    monkeypatch.setattr(hdf5, "_members", lambda *of: (walks.append(of), walk(*of))[1])
+    for name, side, most in (("pictures", 16, 1), ("curves", 3, 2)):  # links are looked for last
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            for k in range(30):
+                file[f"g{k}/x"] = np.ones((side, side), np.uint16)
+        walks.clear()
+        if side == 16:
+            assert probe(tmp_path / f"{name}.h5").n_shots == 30
+            with open_source(tmp_path / f"{name}.h5") as source:
+                assert source.info.n_shots == 30
+        else:
+            with pytest.raises(InputError, match="no 3-D dataset"):
+                open_source(tmp_path / f"{name}.h5")
+        assert len(walks) == most
+
+
 def test_groups_inside_each_other_without_end_are_refused(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w", libver="latest") as file:
         group = file.id

@@ -563,3 +563,16 @@ def test_classes_exclude_each_other_where_one_hard_rule_names_all_of_them():
     assert not told("one_of", "soft", ("A", "B"))
     assert not told("one_of", "hard", ("A",))
     assert not told("alone", "hard", ("A", "B"))
+
+
+@pytest.mark.parametrize("name", ["\u200b", " \u00a0", "\u0301"])
+def test_a_name_that_no_one_sees_is_no_name_of_a_class(name):
+    with pytest.raises(InputError, match="is no name of a class"):
+        Class(name)
+
+
+def test_names_without_letters_are_told_apart():
+    signs = Taxonomy("signs", [Class("?"), Class("+"), Class("Ring")], [])
+    assert signs.columns(["+", "ring", "?"]).tolist() == [1, 2, 0]
+    assert not signs.knows("")
+    assert not signs.knows("-")
