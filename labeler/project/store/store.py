@@ -325,7 +325,7 @@ class Store(Facts):
             return classing.merges(self.database.connection)
 
     def class_was_used(self, name: str) -> bool:
-        """Whether any label of any time carries a class."""
+        """Whether any label of any time carries a class, or says that it is absent."""
         with self.database.translated():
             return classing.ever_used(self.database.connection, name)
 

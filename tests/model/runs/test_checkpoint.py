@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from model.errors import InputError
+from model.preprocessing.preparation import reference_of
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
-from model.runs.folder import DESCRIPTION, WEIGHTS
+from model.runs.folder import DESCRIPTION, REFERENCE, WEIGHTS
+from model.shots.sources import SourceInfo
+from model.taxonomy import decoding
 
 NAMES = ("Round", "Streak", "Empty")
 
@@ -138,3 +143,164 @@ def test_a_kill_between_the_two_files_leaves_the_older_network(saved, monkeypatc
     checkpoint.save(folder, network, about)
     (folder / WEIGHTS).write_bytes(before)  # as if only the JSON had been replaced
     checkpoint.load(folder)
+
+
+def changed(folder, **values):
+    path = folder / DESCRIPTION
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"class_names": []}, "class_names: 0 of them"),
+        ({"class_names": [f"c{i}" for i in range(63)]}, "class_names: 63 of them"),
+        ({"class_names": ["A", 2, "C"]}, "class_names: 3 of them"),
+        ({"thresholds": [0.5]}, "thresholds: not one number for each of 3 classes"),
+        ({"worth": [1, 2, float("nan")]}, "worth: not one number for each of 3 classes"),
+        ({"class_weights": [1, 2, float("inf")]}, "class_weights: not one number for each of 3"),
+        ({"legal_sets": [0, 8]}, "legal_sets: no label sets of 3 classes"),
+        ({"legal_sets": [-1]}, "legal_sets: no label sets of 3 classes"),
+        ({"legal_sets": [0.5]}, "legal_sets: no label sets of 3 classes"),
+        ({"channels": 0}, "channels: 0"),
+        ({"channels": 17}, "channels: 17"),
+        ({"temperature": 0}, "temperature: 0"),
+        ({"temperature": float("inf")}, "temperature: inf"),
+    ],
+)
+def test_a_description_that_cannot_be_is_refused_by_what_is_wrong(saved, values, says):
+    changed(saved[0], **values)
+    with pytest.raises(InputError) as caught:
+        checkpoint.describe(saved[0])
+    assert caught.value.what.startswith(f"is damaged: {says}")
+    assert caught.value.file == saved[0] / DESCRIPTION
+    assert caught.value.mend == "Choose the folder of a finished run."
+
+
+def test_what_is_just_possible_is_taken(saved):
+    changed(saved[0], class_names=["Only"], thresholds=[], worth=None, legal_sets=[0, 1],
+            channels=16, temperature=0.5, of_a_later_version=1)  # fmt: skip
+    about = checkpoint.describe(saved[0])
+    assert (about.class_names, about.thresholds, about.worth) == (("Only",), (), ())
+    assert (about.legal_sets, about.channels, about.temperature) == ((0, 1), 16, 0.5)
+
+
+def test_messages_name_the_file_and_the_mend(saved):
+    folder, _, _ = saved
+    with pytest.raises(InputError) as caught:
+        checkpoint.load(folder, ("Round", "Empty"))
+    assert caught.value.what == "was trained for other classes (Round, Streak, Empty)"
+    assert (caught.value.file, caught.value.mend) == (
+        folder,
+        "Choose a run of these: Round, Empty.",
+    )
+    (folder / WEIGHTS).unlink()
+    with pytest.raises(InputError) as caught:
+        checkpoint.load(folder)
+    assert caught.value.what == "cannot be read (No such file or directory)"
+    assert caught.value.file == folder / WEIGHTS
+    assert caught.value.mend == "Train again, or choose another run."
+    changed(folder, format=2)
+    with pytest.raises(InputError) as caught:
+        checkpoint.describe(folder)
+    assert caught.value.what == "was made by a newer version"
+    assert caught.value.mend == "Update the program."
+
+
+def test_weights_of_another_network_and_weights_that_are_no_numbers_are_refused(saved):
+    folder, network, about = saved
+    with torch.no_grad():
+        network.head.linear.bias[0] = torch.nan
+    checkpoint.save(folder, network, about)
+    with pytest.raises(InputError, match=r"holds weights that are no numbers.*Train again\."):
+        checkpoint.load(folder)
+    fewer = replace(about, class_names=("A", "B"), thresholds=(), legal_sets=None)
+    checkpoint.save(folder, checkpoint.build(fewer, "he"), about)
+    with pytest.raises(InputError) as caught:
+        checkpoint.load(folder)
+    assert caught.value.what == "does not hold the weights of resnet18"
+    assert (caught.value.file, caught.value.mend) == (folder / WEIGHTS, "Train again.")
+
+
+def test_a_network_says_what_its_rules_and_thresholds_say(saved):
+    _, _, about = saved
+    logits = np.array([[2.0, 1.0, -1.0], [-1.0, -2.0, -3.0]], np.float32)
+    sets = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], bool)
+    assert about.network == "resnet18"
+    assert about.legal().tolist() == sets.tolist()
+    np.testing.assert_allclose(about.probabilities(logits), decoding.probabilities(logits, sets))
+    assert about.decide(logits).tolist() == [[True, False, False], [False, False, False]]
+    weighted = replace(about, class_weights=(1.0, 20.0, 1.0))
+    raised = decoding.raised_by((1.0, 20.0, 1.0), sets)
+    expected = decoding.probabilities(logits, sets, raised)
+    np.testing.assert_allclose(weighted.probabilities(logits), expected)
+    assert not np.allclose(expected, about.probabilities(logits))
+    worth = replace(about, worth=(0.1, 9.0, 1.0))
+    expected = decoding.answers(about.probabilities(logits), about.thresholds, worth.worth, sets)
+    assert worth.decide(logits).tolist() == expected.tolist()
+    free = replace(about, legal_sets=None)
+    assert free.legal() is None
+    np.testing.assert_allclose(free.probabilities(logits), decoding.sigmoid(logits))
+    assert free.decide(logits).tolist() == [[True, True, False], [False, False, False]]
+    half = replace(free, thresholds=())
+    assert half.decide(np.array([[0.1, -0.1, 0.0]])).tolist() == [[True, False, True]]
+
+
+def source(dataset, path="maps.h5", layout="stack"):
+    return SourceInfo(Path(path), dataset, layout, 3, (24, 24), "f4", "x")
+
+
+def test_maps_are_refused_for_a_network_of_patterns_and_the_other_way_round(saved, monkeypatch):
+    _, _, about = saved
+    monkeypatch.setattr(checkpoint, "holds_maps", lambda info: info.dataset == "maps")
+    maps, patterns = source("maps"), source("images", "shots.h5")
+    checkpoint.check_kind(about, [maps, patterns])  # of an earlier version: not known
+    checkpoint.check_kind(replace(about, of_maps=False), [patterns])
+    checkpoint.check_kind(replace(about, of_maps=True), [maps])
+    with pytest.raises(InputError) as caught:
+        checkpoint.check_kind(replace(about, of_maps=False), [patterns, maps])
+    assert caught.value.what == "holds correlation maps, and this run reads patterns"
+    assert caught.value.file == Path("maps.h5")
+    assert (
+        caught.value.mend == "Choose the shots that they were made of, or a run that learnt maps."
+    )
+    with pytest.raises(InputError) as caught:
+        checkpoint.check_kind(replace(about, of_maps=True), [maps, patterns])
+    assert caught.value.what == "holds patterns, and this run reads files of correlation maps"
+    assert caught.value.file == Path("shots.h5")
+    assert caught.value.mend == "Make their maps first: airylabel correlate FILE --out MAPS."
+    of_patterns = replace(about.preprocessing, input="correlation")
+    with pytest.raises(InputError, match="holds correlation maps"):
+        checkpoint.check_kind(replace(about, preprocessing=of_patterns), [maps])
+
+
+def test_the_digest_differs_as_soon_as_any_file_of_the_run_does(saved):
+    folder, _, _ = saved
+    seen = {checkpoint.digest(folder)}
+    assert seen == {checkpoint.digest(folder)}
+    changed(folder, epoch=4)
+    seen.add(checkpoint.digest(folder))
+    (folder / WEIGHTS).write_bytes(b"others")
+    seen.add(checkpoint.digest(folder))
+    (folder / REFERENCE).write_bytes(b"a background")
+    seen.add(checkpoint.digest(folder))
+    (folder / WEIGHTS).unlink()
+    seen.add(checkpoint.digest(folder))
+    assert len(seen) == 5
+
+
+def test_a_run_with_a_background_of_its_own_brings_it_along(saved):
+    folder, network, about = saved
+    mean = np.arange(64 * 64, dtype=np.float32).reshape(64, 64)
+    reference = reference_of([mean, mean])
+    preparation = replace(about.preprocessing.preparation, stray_light="shots", reference=reference)
+    with_it = replace(about, preprocessing=replace(about.preprocessing, preparation=preparation))
+    checkpoint.save(folder, network, with_it)
+    assert (folder / REFERENCE).is_file()
+    found = checkpoint.load(folder)[1].preprocessing.preparation.reference
+    np.testing.assert_array_equal(found.mean, mean)
+
+
+def test_classes_are_the_same_whatever_their_letters_and_signs():
+    assert checkpoint.same_classes(("Newton Rings", "Bent"), ("newton_rings", "BENT"))
+    assert not checkpoint.same_classes(("Bent", "Round"), ("Round", "Bent"))

@@ -16,6 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy.exc import DBAPIError
 
 from labeler.project.store import FLAGGED, LABELLED, SKIPPED, Store
+from labeler.project.store.classing import ClassChange
+from labeler.project.store.store import UndoStack
+from model.errors import InputError
 from model.shots.sources import SourceInfo
 from tests.helpers.waiting import processor_s, quickest_s
 
@@ -177,6 +180,172 @@ def test_an_altered_current_state_is_found(store, ada):
     store.database.connection.exec_driver_sql("UPDATE current SET present = 6 WHERE row = 1")
     assert len(store.audit()) == 1
     assert "shot 2" in store.audit()[0]
+
+
+# -- what others rely on, by example -----------------------------------------------------------
+
+
+def test_what_a_gesture_says_of_itself_stands_in_the_history(store, ada):
+    bob = store.annotator("Bob")
+    number = store.record(ada, [1, 2], [1, 2], [LABELLED, LABELLED | FLAGGED], origin="bulk",
+                          note=["one", None], shown={"run": 2}, seconds=0.5)  # fmt: skip
+    store.record(bob, 2, 4, LABELLED, origin="key")
+    assert [store.note(row, ada) for row in (1, 2)] == ["one", ""]
+    assert store.notes(ada) == {1: "one"}
+    (mine,) = store.history(1)
+    assert (mine.gesture, mine.kind, mine.origin, mine.note) == (number, "do", "bulk", "one")
+    assert (mine.present, mine.status, mine.status_before) == (1, LABELLED, 0)
+    assert (mine.known_before, mine.known) == (0, 7)
+    assert (mine.shown, mine.seconds) == ({"run": 2}, 0.5)
+    assert [line.annotator for line in store.history(2)] == ["Ada", "Bob"]
+    assert [line.annotator for line in store.history(2, bob)] == ["Bob"]
+    assert store.history(0) == []
+
+
+def test_a_note_with_a_nul_character_is_refused_and_nothing_is_kept(store, ada):
+    for note in ("a\0b", ["fine", "\0"]):
+        with pytest.raises(InputError) as caught:
+            store.record(ada, [0, 1], 1, LABELLED, origin="flag", note=note)
+        assert caught.value.what == "a note has a NUL character in it"
+        assert caught.value.mend == "Type the note again."
+    assert store.newest_gesture() == 0
+
+
+def test_what_a_first_decision_does_not_speak_of_stays_undecided(store, ada):
+    store.record(ada, [0, 1], 0b001, LABELLED, origin="key", unsaid=0b100)
+    assert store.load_state(ada).known.tolist() == [0b011, 0b011, 0, 0, 0, 0]
+    store.record(ada, 0, 0b101, LABELLED, origin="key")
+    store.record(ada, 1, 0b001, LABELLED, origin="key", said=[0b100])
+    assert store.load_state(ada).known.tolist()[:2] == [0b111, 0b111]
+    assert store.undo(ada).known.tolist() == [0b011]
+    assert store.can_undo(ada), "what was only said absent counts as a change"
+    store.record(ada, 0, 0, SKIPPED, origin="skip")
+    assert store.load_state(ada).known.tolist()[:2] == [0, 0b011]
+    store.retired = 0b010
+    store.record(ada, 2, 0b001, LABELLED, origin="key")
+    assert store.load_state(ada).known[2] == 0b101, "a retired class is not spoken of"
+
+
+def test_undo_of_many_shots_brings_every_part_of_their_states_back(store, ada):
+    store.record(ada, [0, 1], [1, 2], LABELLED, origin="key", note="first")
+    store.record(ada, [0, 1, 2], [3, 4, 5], LABELLED | FLAGGED, origin="bulk", note="second")
+    change = store.undo(ada)
+    assert change.rows.tolist() == [0, 1, 2]
+    assert change.present.tolist() == [1, 2, 0]
+    assert change.status.tolist() == [LABELLED, LABELLED, 0]
+    assert change.status.dtype == np.uint8
+    assert change.known.tolist() == [7, 7, 0]
+    assert (change.text, change.gesture) == ("Undo on 3 shots", store.newest_gesture())
+    assert store.notes(ada) == {0: "first", 1: "first"}
+    again = store.redo(ada)
+    assert (again.text, again.present.tolist()) == ("Redo on 3 shots", [3, 4, 5])
+    assert store.notes(ada) == dict.fromkeys(range(3), "second")
+    undone, redone = (h for h in store.history(2)[1:])
+    assert (undone.kind, undone.origin, redone.kind) == ("undo", "undo", "redo")
+    assert store.audit() == []
+
+
+def test_undo_goes_back_one_gesture_after_the_other_and_redo_forward_again(store, ada):
+    for present in (1, 2, 4):
+        store.record(ada, 0, present, LABELLED, origin="key")
+    assert [store.undo(ada).present[0] for _ in range(3)] == [2, 1, 0]
+    assert store.undo(ada) is None
+    assert [store.redo(ada).present[0] for _ in range(3)] == [1, 2, 4]
+    assert store.redo(ada) is None
+    assert store.undo(ada).present[0] == 2
+    store.record(ada, 1, 1, LABELLED, origin="key")
+    assert not store.can_redo(ada)
+    assert [store.undo(ada).rows.tolist() for _ in range(3)] == [[1], [0], [0]]
+
+
+def test_what_is_undone_is_followed_from_the_history_alone():
+    stack = UndoStack()
+    stack.follow([(1, "do", None, 1), (2, "do", None, 0), (3, "do", None, 2)])
+    assert (stack.done, stack.undone, stack.seen) == ([1, 3], [], 3)
+    stack.follow([(4, "undo", 3, 2), (5, "undo", 9, 1)])
+    assert (stack.done, stack.undone, stack.seen) == ([1], [3], 5)
+    stack.follow([(6, "redo", 1, 1)])
+    assert (stack.done, stack.undone) == ([1], [3]), "a redo of what was not undone"
+    stack.follow([(7, "redo", 3, 2), (8, "undo", 3, 2)])
+    assert (stack.done, stack.undone) == ([1], [3])
+    stack.follow([(9, "do", None, 0)])
+    assert stack.undone == [3], "what changed nothing takes nothing away"
+    for kind in ("salvage", "relabel"):
+        stack.follow([(10, "do", None, 1), (11, kind, None, 4)])
+        assert (stack.done, stack.undone, stack.seen) == ([], [], 11)
+
+
+def test_changes_of_others_are_told_with_the_states_that_hold_now(store, ada, tmp_path):
+    bob = store.annotator("Bob")
+    seen = store.record(ada, 5, 1, LABELLED, origin="key")
+    other = Store.open(tmp_path / "project.sqlite")
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    other.record(bob, [3, 1], [2, 4], LABELLED | FLAGGED, origin="bulk")
+    other.record(bob, 3, 6, LABELLED, origin="key")
+    found = store.changes_since(seen)
+    assert set(found.of) == {bob}, "not what this window did itself"
+    rows, present, status = found.of[bob]
+    assert (rows.tolist(), present.tolist()) == ([1, 3], [4, 6])
+    assert (status.tolist(), status.dtype) == ([LABELLED | FLAGGED, LABELLED], np.uint8)
+    assert found.known[bob].tolist() == [7, 7]
+    assert not found.classes
+    assert set(other.changes_since(seen).of) == {ada}
+    assert store.changes_since(store.newest_gesture()).of == {}
+    assert store.newest_gesture() == seen + 3
+    other.close()
+
+
+def test_the_pulse_differs_with_every_gesture_and_file(store, ada):
+    first = store.pulse()
+    assert (first.gesture, first.n_shots, first.restored) == (0, 6, "")
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    store.add_source(SourceInfo(Path("/data/b.h5"), "images", "stack", 4, (4, 4), "u2", "g"), "")
+    assert (store.pulse().gesture, store.pulse().n_shots) == (1, 10)
+
+
+def test_times_of_labelling_are_those_of_gestures_that_changed_something(store, ada):
+    bob, begin = store.annotator("Bob"), time.time()
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    store.record(bob, 0, 1, LABELLED, origin="key")
+    store.undo(ada)
+    (found,) = store.labelling_times(ada)
+    assert begin - 1 < found < time.time() + 1
+
+
+def test_a_state_that_does_not_follow_is_found_and_made_again(store, ada):
+    store.record(ada, [0, 1], 1, LABELLED, origin="key")
+    store.database.connection.exec_driver_sql("UPDATE current SET present = 6 WHERE row = 1")
+    assert store.differing_states() == [(ada, 1)]
+    said = f"shot 2: the current state of annotator {ada} does not follow from the history"
+    assert store.audit() == [said]
+    store.rebuild_current()
+    assert (store.differing_states(), store.load_state(ada).present[1]) == ([], 1)
+
+
+def test_labels_are_refused_once_someone_else_changed_the_classes(store, ada, tmp_path):
+    store.heed_classes()
+    assert not store.class_was_used("Bent")
+    store.record(ada, 0, 1, LABELLED, origin="key")
+    assert store.class_was_used("Bent"), "it was said to be absent"
+    other = Store.open(tmp_path / "project.sqlite")
+    change = ClassChange("edited", "a class more", "old", "new", added=("Comet",))
+    number = other.change_classes(ada, change)
+    other.heed_classes()
+    with pytest.raises(InputError) as caught:
+        store.record(ada, 1, 1, LABELLED, origin="key")
+    assert caught.value.what == "the classes were changed elsewhere since they were read here"
+    assert caught.value.file == tmp_path / "project.sqlite"
+    assert caught.value.mend == "Look at them, then do it again."
+    assert store.changes_since(0).classes
+    assert [kept.gesture for kept in store.class_changes()] == [number]
+    assert store.merges() == []
+    store.heed_classes()
+    store.record(ada, 1, 8, LABELLED, origin="key")
+    assert store.class_was_used("Comet")
+    assert not store.class_was_used("Nobody's")
+    assert not store.read_only
+    other.close()
 
 
 # -- a plain model of the same -----------------------------------------------------------------
