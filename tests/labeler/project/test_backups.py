@@ -21,6 +21,7 @@ from labeler.project.store import LABELLED, copies
 from labeler.window.dialogs.restore import HEADS, RestoreDialog, go_back
 from model.errors import InputError
 from model.output_files import sweep, written_whole
+from tests.helpers.waiting import PATIENCE_S
 from tests.helpers.window_parts import make_project, make_session
 
 NOW = datetime(2025, 11, 22, 15, 30, tzinfo=UTC)
@@ -306,6 +307,31 @@ def test_labels_are_stored_while_a_backup_is_made(week):
             assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         copy.close()
         assert backup.held.gesture >= 600
+
+
+def test_no_label_waits_for_the_end_of_a_backup(week, monkeypatch):
+    looking, may_end = threading.Event(), threading.Event()
+    refuse_damage = copies._refuse_damage
+
+    def held(*words):
+        looking.set()
+        assert may_end.wait(PATIENCE_S)
+        refuse_damage(*words)
+
+    monkeypatch.setattr(copies, "_refuse_damage", held)
+    with Project.open(week) as project:
+        thread = threading.Thread(target=backups.back_up, args=(week, "auto"))
+        thread.start()
+        try:
+            assert looking.wait(PATIENCE_S)
+            for k in range(20):
+                project.store.record(project.annotator, k % 6, 1, LABELLED, origin="key")
+            assert thread.is_alive()
+            assert backups.list_backups(week) == []
+        finally:
+            may_end.set()
+            thread.join()
+    assert [b.reason for b in backups.list_backups(week)] == ["auto"]
 
 
 def test_a_full_disk_leaves_no_half_backup(week, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from model.active import head, prior
 from model.errors import InputError
@@ -140,12 +141,23 @@ def test_the_same_labels_give_the_same_head():
     np.testing.assert_array_equal(one.weight, two.weight)
 
 
-def test_a_warm_start_ends_where_a_cold_one_does():
+def test_a_warm_start_ends_where_a_cold_one_does_after_fewer_steps(monkeypatch):
     x, labels = world(400)
     space = head.space_of(x)
     first = head.fit(x[:380], labels[:380], HELIUM, space=space)
+    steps = []
+
+    def counted(*words, minimize=optimize.minimize, **options):
+        found = minimize(*words, **options)
+        steps[-1] += found.nfev
+        return found
+
+    monkeypatch.setattr(optimize, "minimize", counted)
+    steps.append(0)
     warm = head.fit(x, labels, HELIUM, start=first, space=space)
+    steps.append(0)
     cold = head.fit(x, labels, HELIUM, space=space)
+    assert 0 < steps[0] < 0.5 * steps[1]
     assert warm.penalty == first.penalty
     assert cold.penalty == warm.penalty
     np.testing.assert_allclose(

@@ -220,6 +220,10 @@ def test_a_server_that_takes_calls_and_says_nothing_is_given_up(tmp_path, monkey
         url = f"postgresql+psycopg://ada@127.0.0.1:{silent.getsockname()[1]}/week"
         with pytest.raises(InputError, match="does not answer"):
             Project.create(tmp_path / "one", [shots], store=url)
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()  # nobody called a second time, to wait as long once more
 
 
 def test_a_store_in_use_or_out_of_reach_is_refused_in_words(tmp_path, url):
