@@ -186,11 +186,11 @@ def _salvage(folder: Path) -> list[str]:
     try:
         saved = salvage.salvage(kept, None if backup is None else backup.path, fresh)
         if not saved.read.get("sources") and not saved.from_backup.get("sources"):
-            raise InputError(
-                "nothing in it can be read, and there is no good backup",
-                file=damaged,
-                mend="Restore the folder from a copy of your own.",
-            )
+            what = "nothing in it can be read, and there is no good backup"
+            if saved.read.get("events"):
+                what = "which files its shots are in is lost, and there is no good backup"
+            mend = "Restore the folder from a copy of your own."
+            raise InputError(what, file=damaged, mend=mend)
         copies.replace(fresh, damaged)
     finally:
         for rest in ("", "-wal", "-shm"):

@@ -21,6 +21,7 @@ EVERY_MS = 500
 SAID_S, SLICE_MS, AFTER_MS = 0.5, 20, 400
 """A wait is said after this long; between two tries the window lives for this long; it is over when
 nothing waited for this long."""
+DAMAGED = "the database is damaged"
 log = logging.getLogger(__name__)
 
 
@@ -47,6 +48,8 @@ class OtherWindows(SessionPart):
         self._free.timeout.connect(self._say_free)
         self.trouble = ""
         """Why nothing can be stored any more, '' where all is well."""
+        self._unread = ""
+        """Why the last look found nothing out, '' where it did."""
 
     def begin(self, opened: Opened) -> None:
         """Let the window live while another program holds the project."""
@@ -75,20 +78,22 @@ class OtherWindows(SessionPart):
             now = project.store.pulse()
             self._say_displaced("")
             if now == before:
+                self._unread = ""
                 return
             changes = project.store.changes_since(before.gesture)
+            imported = self._has_imports(opened, changes)
         except DisplacedError as error:
             self._say_displaced(str(error))
             return
         except (InputError, OSError) as error:
-            log.warning("what others did could not be read: %s", error)
+            self._say_unread(error)
             return
-        self._pulse = now
+        self._pulse, self._unread = now, ""
         if (now.n_shots, now.restored) != (before.n_shots, before.restored):
             self._reopen("The project was changed in another window and was opened again.")
         elif changes.classes:
             self._reopen("The classes were changed in another window.")
-        elif self._has_imports(opened, changes):
+        elif imported:
             self._reopen("Labels were imported in another window.")
         else:
             self._take(opened, changes)
@@ -97,6 +102,15 @@ class OtherWindows(SessionPart):
         if why != self.trouble:
             self.trouble = why
             self.displaced.emit(why)
+
+    def _say_unread(self, error: InputError | OSError) -> None:
+        """Once, not at every look; a database that is damaged is the person's matter at once."""
+        if str(error) == self._unread:
+            return
+        self._unread = str(error)
+        log.warning("what others did could not be read: %s", error)
+        if isinstance(error, InputError) and error.what.startswith(DAMAGED):
+            self.noted.emit("error", str(error))
 
     def _take(self, opened: Opened, changes: Changes) -> None:
         for who, (rows, present, status) in changes.of.items():

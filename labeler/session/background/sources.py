@@ -9,6 +9,7 @@ lie on another shot than the one it was given to.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from labeler.session.opened import Opened, SessionPart
 from labeler.session.shots import Shots
 from labeler.shots.changes import SourceChange, change_of
 from model.errors import InputError
+
+log = logging.getLogger(__name__)
 
 EVERY_MS = 5_000
 RESTING = 20
@@ -135,7 +138,11 @@ class SourceWatch(SessionPart):
         """Take over what was found, unless the project was opened again meanwhile."""
         if opened is not self.opened or self.is_held:  # the next look finds it again
             return
-        without = opened.project.without
+        try:
+            without = opened.project.without
+        except (InputError, OSError) as error:
+            log.warning("what became of the files was not taken over: %s", error)
+            return
         before = {(s.id, str(c)) for s, c in self.found}
         self.found = [
             (s, c) for s, c in changes if c.serious and not (c.is_lack and s.id in without)

@@ -116,6 +116,23 @@ def test_with_nothing_readable_and_no_backup_nothing_is_changed(week):
     assert (week / "project.sqlite").read_bytes() == b"\1" * 8192
 
 
+def test_where_only_the_files_of_shots_are_lost_that_is_said(week):
+    file = week / "project.sqlite"
+    database = sqlite3.connect(file)
+    find = (
+        "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_master WHERE name="
+    )
+    page, size = database.execute(find + "'sources'").fetchone()
+    database.close()
+    with file.open("r+b") as stream:
+        stream.seek((page - 1) * size)
+        stream.write(random.Random(1).randbytes(size))
+    before = file.read_bytes()
+    with pytest.raises(InputError, match="which files its shots are in is lost"):
+        repair(week)
+    assert file.read_bytes() == before
+
+
 def test_a_backup_of_another_history_is_not_mixed_in(week, labelled):
     with Project.open(week) as project:
         first = backups.back_up(week, "hand")

@@ -188,6 +188,51 @@ def test_nothing_that_goes_on_beside_a_label_that_waits_asks_the_project_or_is_l
     other.close()
 
 
+def test_a_database_that_is_damaged_beneath_the_window_is_said_once(window, monkeypatch, caplog):
+    session, said = window.session, []
+    session.noted.connect(lambda level, text: said.append((level, text)))
+    real = session.opened.project.store.pulse
+    damaged = InputError("the database is damaged (malformed)", mend="Repair it.")
+    away = InputError("the store does not answer")
+
+    def look_twice(error):
+        def pulse():
+            if error is not None:
+                raise error
+            return real()
+
+        monkeypatch.setattr(session.opened.project.store, "pulse", pulse)
+        session.other_windows.look()
+        session.other_windows.look()
+
+    look_twice(damaged)
+    assert said == [("error", "the database is damaged (malformed). Repair it.")]
+    look_twice(away)  # of a server that comes back by itself
+    look_twice(None)
+    assert len(said) == 1
+    look_twice(damaged)
+    assert len(said) == 2
+    assert sum("could not be read" in line.message for line in caplog.records) == 3
+
+
+def test_files_that_changed_while_the_store_is_away_are_found_by_the_next_look(window, monkeypatch):
+    session = window.session
+    real, away = session.opened.project.store.get_meta, [True]
+
+    def get_meta(*words):
+        if away[0]:
+            raise InputError("the store does not answer")
+        return real(*words)
+
+    monkeypatch.setattr(session.opened.project.store, "get_meta", get_meta)
+    begun = []
+    session.sources.begin_work("training", lambda: begun.append(1))
+    assert begun, "the training says itself what stands against it"
+    away[0] = False
+    session.sources.begin_work("training", lambda: begun.append(1))
+    assert len(begun) == 2
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are not sent there as Unix does")
 @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
 def test_ctrl_c_in_the_terminal_ends_the_window_at_once_and_its_children_with_it(tmp_path, how):
