@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +18,7 @@ from model.errors import InputError, counted
 from model.prediction import embedding_file as embedding_parts
 from model.prediction.embedding_file import Part
 from model.runs.folder import backbone_folder
+from model.runs.prediction_file import open_predictions
 from model.runs.recipes import named
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -65,7 +65,7 @@ def embeddings(ground: Ground) -> npt.NDArray[np.float16]:
         if found is None:
             raise InputError("no shots have been read by a network yet")
         return found
-    with h5py.File(ground.predictions, "r", locking=False) as file:
+    with open_predictions(ground.predictions) as file:
         values = np.asarray(file["embeddings"][()], np.float16)
         values[~np.asarray(file["readable"][()], bool)] = np.nan
     if len(values) != ground.n:

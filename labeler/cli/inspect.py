@@ -406,11 +406,11 @@ def _embeddings(
 
 def _embeddings_kept(run: Path, shots: int) -> Any:
     """(N, D) of a run that has read all shots, else None."""
-    import h5py
+    from model.runs.prediction_file import open_predictions
 
     if not (run / PREDICTIONS).is_file():
         return None
-    with h5py.File(run / PREDICTIONS, "r", locking=False) as file:
+    with open_predictions(run / PREDICTIONS) as file:
         return file["embeddings"][()] if len(file["embeddings"]) == shots else None
 
 

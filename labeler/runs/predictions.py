@@ -21,7 +21,7 @@ from model.errors import InputError, counted
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge
 from model.heatmaps.gradcam import FORMS
 from model.runs.folder import PREDICTIONS
-from model.runs.prediction_file import names_of_form
+from model.runs.prediction_file import names_of_form, open_predictions
 from model.taxonomy import decoding
 from model.taxonomy.taxonomy import MAX_ENUMERATED, Taxonomy
 
@@ -116,7 +116,7 @@ class Predictions(Reading):
         if not path.is_file():
             raise InputError("no predictions here", file=path, mend=AGAIN)
         try:
-            with h5py.File(path, "r", locking=False) as file:
+            with open_predictions(path) as file:
                 found = cls(path, taxonomy, file)
         except InputError:
             raise

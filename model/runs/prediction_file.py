@@ -136,6 +136,21 @@ class PredictionFile:
             raise InputError(what, file=self.path, mend=mend) from error
 
 
+def open_predictions(path: Path) -> h5py.File:
+    """A file of predictions, to read. They are written whole into one file: InputError where a part
+    of them lies in another one, which a stranger may have chosen. OSError where it is no HDF5."""
+    file = h5py.File(path, "r", locking=False)
+    for name in file:
+        here = isinstance(file.get(name, getlink=True), h5py.HardLink)
+        if here and isinstance(file[name], h5py.Dataset):
+            here = not (file[name].is_virtual or file[name].external)
+        if not here:
+            file.close()
+            mend = "Let the run read all shots again: airylabel predict PROJECT --run NUMBER."
+            raise InputError(f"its {name} lie in another file", file=path, mend=mend)
+    return file
+
+
 def is_predictions(path: Path) -> bool:
     """Whether a file holds predictions, and no shots beside them as the record of a watch."""
     try:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
 from model.metrics import bootstrap
 from model.metrics.metrics import constant_prediction, f1_scores
+from model.runs.prediction_file import open_predictions
 from model.taxonomy.taxonomy import Taxonomy
 
 Labels = npt.NDArray[np.bool_]
@@ -166,7 +166,7 @@ def compare_files(
 def _decided(path: Path, taxonomy: Taxonomy, n: int) -> tuple[Labels, Labels]:
     """Decided labels (n, C) in the taxonomy's order, and which shots were readable (n,)."""
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with open_predictions(path) as file:
             names = [t.decode() if isinstance(t, bytes) else str(t) for t in file.attrs[_NAMES]]
             probabilities = file["probabilities"][:]
             readable = file["readable"][:].astype(bool)

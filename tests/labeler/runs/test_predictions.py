@@ -6,10 +6,13 @@ import h5py
 import numpy as np
 import pytest
 
+from labeler.active.embeddings import embeddings
+from labeler.active.messages import Ground
 from labeler.project.decisions import LABELLED
 from labeler.runs.predictions import Predictions
 from model.errors import InputError
 from model.heatmaps.geometry import enlarge
+from model.runs.promotion import compare_files
 from model.taxonomy.taxonomy import Class, Taxonomy
 from tests.helpers.predictions import HELIUM, write_predictions
 from tests.helpers.waiting import processor_s
@@ -34,6 +37,31 @@ def made(tmp_path):
 def shots(*sets, p=0.9, low=0.1):
     """(N, 11) probabilities: p for the named classes, low elsewhere."""
     return np.where([HELIUM.mask(names) for names in sets], p, low)
+
+
+@pytest.mark.parametrize("name", ["probabilities", "embeddings", "heatmaps"])
+@pytest.mark.parametrize("way", ["raw", "link", "virtual"])
+def test_predictions_whose_parts_lie_in_another_file_are_refused_unread(made, tmp_path, name, way):
+    path = made(shots(["Round"], ["Streak"])).path
+    (tmp_path / "secret").write_bytes(bytes(10_000_000))
+    with h5py.File(path, "r+") as file:
+        shape, kind = file[name].shape, file[name].dtype
+        del file[name]
+        if way == "raw":  # of a device or a pipe, a read would have no end
+            size = int(np.prod(shape)) * kind.itemsize
+            file.create_dataset(name, shape, kind, external=[(tmp_path / "secret", 0, size)])
+        elif way == "link":
+            file[name] = h5py.ExternalLink("secret.h5", name)
+        else:
+            layout = h5py.VirtualLayout(shape, kind)
+            layout[:] = h5py.VirtualSource("secret.h5", name, shape)
+            file.create_virtual_dataset(name, layout)
+    with pytest.raises(InputError, match=f"its {name} lie in another file"):
+        Predictions.open(path, HELIUM, 2)
+    with pytest.raises(InputError, match=f"its {name} lie in another file"):
+        embeddings(Ground(1, HELIUM, 2, path.parent, path))
+    with pytest.raises(InputError, match=f"its {name} lie in another file"):
+        compare_files(path, path, np.ones((2, 11), bool), np.arange(2), HELIUM)
 
 
 def test_classes_are_matched_by_name_in_any_order_and_spelling(tmp_path):
