@@ -119,7 +119,10 @@ class HeatDesk:
         self.explainer = Explainer(self.reader)
         self._ours = ground.taxonomy.columns(self.reader.names, ground.run)
         self._scales = self.reader.about.preprocessing.scales_of(ground.table)
-        self._read: tuple[int, Any] | None = None
+        self._shape = (0, 0)
+        self._row = -1
+        self._read: Any = None
+        self._said: dict[str, Any] = {}
 
     def answer(self, wish: HeatWish) -> HeatAnswer:
         """InputError for a shot that cannot be read and for what no network can be asked."""
@@ -128,10 +131,10 @@ class HeatDesk:
         never = "The network never learnt this class."
         if wish.against is not None and wish.against not in place:
             raise InputError("The network never learnt the class to compare with.")
-        read = self._shot(wish.row)
+        read = self._asked(wish.row, wish.form)
         against = None if wish.against is None else names[place[wish.against]]
         targets = self.explainer.targets(names, against)
-        found = self.explainer.cells(read, 0, targets, [wish.form])[wish.form]
+        found = self.explainer.cells(read, 0, targets, [wish.form], self._said)[wish.form]
         says = [never] * classes
         cells = np.zeros((classes, *found.values.shape[1:]), np.float16)
         for ours, theirs in place.items():
@@ -144,12 +147,18 @@ class HeatDesk:
         field, box = self.reader.placed(self._shape, (down, right), found.box)
         return HeatAnswer(wish, tuple(says), cells, field, box)
 
-    def _shot(self, row: int) -> Any:
-        if self._read is None or self._read[0] != row:
-            table = self.ground.table
-            scale = self._scales[table.source_of[row]]
+    def _asked(self, row: int, form: str) -> Any:
+        """The shot as the network reads it; what it says for the form stays in `_said`, for every
+        class to compare with."""
+        if self._row != row:
+            table, self._row, self._said = self.ground.table, -1, {}
             (shot,) = table.iter_shots([row])
+            scale = self._scales[table.source_of[row]]
+            prepared = self.reader.prepare([(*shot, table.geometry(row), scale)])
+            features, said = self.explainer.ask(prepared, 0, form)
+            self._read = self.reader.said(prepared, features)
             self._shape = (int(shot[1].shape[0]), int(shot[1].shape[1]))
-            read = self.reader.read_shots([(*shot, table.geometry(row), scale)])
-            self._read = row, read
-        return self._read[1]
+            self._row, self._said[form] = row, said
+        elif form not in self._said and not HEAT_FORMS[form].stored:
+            self._said[form] = self.explainer.answers(self._read, 0, form)
+        return self._read

@@ -1,17 +1,18 @@
 """Heat of every form for shots that a network has read (`forms.HEAT_FORMS` says what each asks).
 
 - ``paper``, ``chattopadhay``: Grad-CAM++ of the last feature maps, see `model.heatmaps.gradcam`.
-- ``directions``: SECTORS sectors about the centre, each shown alone on the shot's twin without
-  anything that depends on the direction (`occlusion.ring_medians`). Evidence of a direction: how
-  far the logit of the class rises above that of the twin.
-- ``repeated``: each sector repeated all around by reflection, as in a kaleidoscope, so that the
-  whole plate is as it is in this direction. Evidence: how far the logit rises above the lowest.
+- ``directions``: AXES lines through the centre, each a direction and its opposite, shown alone on
+  the shot's twin without anything that depends on the direction (`occlusion.ring_medians`).
+  Evidence of a line: how far the logit of the class rises above that of the twin.
+- ``repeated``: SECTORS sectors about the centre, each repeated all around by reflection, as in a
+  kaleidoscope, so that the whole plate is as it is in this direction. Evidence: how far the logit
+  rises above the lowest.
 
 Evidence knows directions only. Where the shot is what it is compared with, its twin or its glow
 (`occlusion.envelope`), nothing can have an effect, so the heat of both is evidence² · |difference
 of the log counts, smoothed over a cell|. A gate keeps both from drawing what the network does not
 use: where the probability of the class does not depend on what is compared by more than GATE of
-itself, there is no heat. No gradient; a pass for each sector serves all classes.
+itself, there is no heat. No gradient; a pass for each line or sector serves all classes.
 
 A target is a weighting of logits: one class, or one class less another ("why Bent, not Streak").
 Heat is positive; its scale means nothing between shots.
@@ -19,9 +20,10 @@ Heat is positive; its scale means nothing between shots.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -33,15 +35,15 @@ from model.heatmaps.forms import HEAT_FORMS, UNSEEN
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.inspection.occlusion import RING_WIDTH, envelope, ring_medians
-from model.inspection.perturbed_shots import Reader, ReadShots
+from model.inspection.perturbed_shots import PreparedShots, Reader, ReadShots
 from model.networks.architectures import Network
 from model.prediction.batches import PooledHead
 from model.taxonomy.decoding import sigmoid
 
 Floats = npt.NDArray[np.float32]
 Point = tuple[float, float]
-SECTORS = 8
-"""Those shown alone overlap, each fading out where the next one is full."""
+AXES, SECTORS = 6, 8
+"""They overlap, each fading out where the next one is full."""
 CELL = 4
 """Pixels of the network's input that a cell of the finer forms is wide."""
 GATE = 0.25
@@ -65,15 +67,14 @@ class Explainer:
 
     def __init__(self, reader: Reader, network: Network | None = None) -> None:
         self.reader = reader
-        self._network = (reader.network if network is None else network).eval()
+        network = (reader.network if network is None else network).eval()
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._head = PooledHead.of(self._network)
 
     def reread(self, read: ReadShots) -> ReadShots:
         """The same shots by this network, where it is not the reader's own."""
-        with torch.inference_mode():
-            features = self._network.features(self._input(read.squares))
-            logits = self._network.head(features)
-        return replace(read, features=features.numpy(), logits=logits.numpy())
+        features = self._features(np.log1p(read.squares))
+        return replace(read, features=features, logits=self._from_features(features))
 
     def targets(self, names: Sequence[str], against: str | None = None) -> Floats:
         """(m, C) weightings of the logits: each class by itself, or less `against`."""
@@ -84,25 +85,44 @@ class Explainer:
                 found[row, self.reader.index(against)] -= 1
         return found
 
+    def ask(self, shots: PreparedShots, shot: int, form: str) -> tuple[Floats, Floats]:
+        """Features (1, K, h, w) of a shot that was not read yet, and `answers` for a form (none
+        for one that is stored), in one call of the network: many at once take less time."""
+        _check(form, self.reader)
+        logs, good, centre = _logs(shots, shot)
+        if form in FORMS:
+            return self._features(logs[None]), np.zeros((0, len(self.reader.names)), np.float32)
+        found = self._features(np.stack([logs, *VARIANTS[form](logs, good, centre)]))
+        return found[:1], self._from_features(found[1:])
+
+    def answers(self, shots: PreparedShots, shot: int, form: str) -> Floats:
+        """(n, C) the logits that a form that is not stored compares."""
+        _check(form, self.reader)
+        return self._logits(VARIANTS[form](*_logs(shots, shot)))
+
     def cells(
-        self, read: ReadShots, shot: int, targets: Floats, forms: Sequence[str]
+        self,
+        read: ReadShots,
+        shot: int,
+        targets: Floats,
+        forms: Sequence[str],
+        said: Mapping[str, Floats] = MappingProxyType({}),
     ) -> dict[str, Cells]:
-        """Heat of one of the shots read, by form. InputError for a form that does not exist, or
-        that asks about directions where the network sees none (a correlation map)."""
-        for form in forms:
-            if form not in HEAT_FORMS:
-                mend = f"There are: {', '.join(HEAT_FORMS)}."
-                raise InputError(f"there is no form of heat {form!r}", mend=mend)
+        """Heat of one of the shots read, by form. said: what `ask` or `answers` found already.
+
+        InputError for a form that does not exist, or that asks about directions where the network
+        sees none (a correlation map).
+        """
         found: dict[str, Cells] = {}
         for form in forms:
+            _check(form, self.reader)
             if form in FORMS:
                 found[form] = self._gradcam(read, shot, targets, form)
-            elif self.reader.about.preprocessing.input != "pattern":
-                mend = f"Choose {HEAT_FORMS['paper'].title}, or a run of patterns."
-                raise InputError("a correlation map has no directions to compare", mend=mend)
-            else:
-                made = self._directions if form == "directions" else self._repeated
-                found[form] = Cells(made(read, shot, targets), FULL_FIELD)
+                continue
+            logits = said[form] if form in said else self.answers(read, shot, form)
+            judge = self._directions if form == "directions" else self._repeated
+            values = judge(read, shot, logits @ targets.T, read.logits[shot] @ targets.T)
+            found[form] = Cells(values, FULL_FIELD)
         return found
 
     def on_square(
@@ -139,63 +159,97 @@ class Explainer:
         found = through_pooled_linear_head(features, weight, logits, form).values[0]  # type: ignore[arg-type]
         return Cells(np.maximum(found, 0).astype(np.float32), self.reader.cells)
 
-    def _directions(self, read: ReadShots, shot: int, targets: Floats) -> Floats:
-        """(m, g, g) with cells of CELL pixels."""
+    def _directions(self, read: ReadShots, shot: int, said: Floats, whole: Floats) -> Floats:
+        """(m, g, g) with cells of CELL pixels; said (1 + AXES, m) as of `_lines`, whole (m,)."""
         logs, good, centre = _logs(read, shot)
-        twin = np.log1p(ring_medians(np.expm1(logs), good, centre))
-        shown = [mask * logs + (1 - mask) * twin for mask in sectors(logs.shape, centre)]
-        said = self._logits(np.stack([twin, *shown])) @ targets.T
-        whole = read.logits[shot] @ targets.T
         depends = 1 - sigmoid(said[0]) / sigmoid(whole)
-        return self._laid_out(said[1:] - said[0], depends, logs - twin, good, centre)
+        difference = logs - _twin(logs, good, centre)
+        return _laid_out(said[1:] - said[0], depends, difference, good, centre, axes)
 
-    def _repeated(self, read: ReadShots, shot: int, targets: Floats) -> Floats:
-        """(m, g, g) with cells of CELL pixels."""
+    def _repeated(self, read: ReadShots, shot: int, said: Floats, whole: Floats) -> Floats:
+        """(m, g, g) with cells of CELL pixels; said (SECTORS, m) as of `repeated`."""
         logs, good, centre = _logs(read, shot)
-        said = self._logits(repeated(logs, good, centre)) @ targets.T
         likely = sigmoid(said)
         depends = 1 - likely.min(0) / likely.max(0)
         glow = np.log1p(np.maximum(envelope(np.expm1(logs), good, centre), 0))
-        return self._laid_out(said - said.min(0), depends, logs - glow, good, centre)
+        return _laid_out(said - said.min(0), depends, logs - glow, good, centre, sectors)
 
-    def _laid_out(
-        self,
-        evidence: Floats,
-        depends: npt.NDArray[np.floating],
-        difference: Floats,
-        good: npt.NDArray[np.bool_],
-        centre: Point,
-    ) -> Floats:
-        """evidence (SECTORS, m), depends (m,), difference and good (size, size) -> (m, g, g)."""
-        width = RING_WIDTH * len(difference)
-        quiet = gaussian_filter(difference * good, width / 2)  # before noise becomes positive
-        strength = gaussian_filter(np.abs(quiet), width)
-        grid = -(-len(difference) // CELL)
-        scale = len(difference) / grid
-        place = (np.arange(grid) + 0.5) * scale - 0.5
-        coarse = map_coordinates(strength, np.meshgrid(place, place, indexing="ij"), order=1)
-        middle = ((centre[0] + 0.5) / scale - 0.5, (centre[1] + 0.5) / scale - 0.5)
-        says = np.tensordot(np.maximum(evidence, 0).T, sectors((grid, grid), middle), 1)
-        heat = says**2 * coarse * (depends > GATE)[:, None, None]
-        return np.asarray(heat, np.float32)
+    # -- the network -------------------------------------------------------------------------------
 
     def _logits(self, logs: Floats) -> Floats:
-        """(n, C) of logarithms of counts (n, size, size), by the network itself: the engine of many
-        shots pads a few to its batch."""
-        with torch.inference_mode():
-            return np.asarray(self._network(self._input(np.expm1(logs))).numpy(), np.float32)
+        """(n, C) of logarithms of counts (n, size, size)."""
+        return self._from_features(self._features(logs))
 
-    def _input(self, squares: Floats) -> torch.Tensor:
-        ready = self.reader.about.preprocessing.to_input(squares).astype(np.float32)
-        return torch.from_numpy(ready)[:, None]
+    def _features(self, logs: Floats) -> Floats:
+        """(n, K, h, w), by the network itself: the engine of many shots pads a few to its batch."""
+        inputs = self.reader.about.preprocessing.to_input(np.expm1(logs)).astype(np.float32)
+        ready = torch.from_numpy(inputs)[:, None].contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            return np.asarray(self._network.features(ready).contiguous().numpy(), np.float32)
+
+    def _from_features(self, features: Floats) -> Floats:
+        weight, bias = self._head.weight, self._head.bias
+        return np.asarray(features.mean((-2, -1)) @ weight.T + bias, np.float32)
+
+
+def _check(form: str, reader: Reader) -> None:
+    if form not in HEAT_FORMS:
+        mend = f"There are: {', '.join(HEAT_FORMS)}."
+        raise InputError(f"there is no form of heat {form!r}", mend=mend)
+    if form not in FORMS and reader.about.preprocessing.input != "pattern":
+        mend = f"Choose {HEAT_FORMS['paper'].title}, or a run of patterns."
+        raise InputError("a correlation map has no directions to compare", mend=mend)
+
+
+def _laid_out(
+    evidence: Floats,
+    depends: npt.NDArray[np.floating],
+    difference: Floats,
+    good: npt.NDArray[np.bool_],
+    centre: Point,
+    parts: Callable[[tuple[int, ...], Point], Floats],
+) -> Floats:
+    """evidence (n, m) of n `parts` of the plate, depends (m,), difference and good (size, size)
+    -> (m, g, g)."""
+    width = RING_WIDTH * len(difference)
+    quiet = gaussian_filter(difference * good, width / 2)  # before noise becomes positive
+    strength = gaussian_filter(np.abs(quiet), width)
+    grid = -(-len(difference) // CELL)
+    scale = len(difference) / grid
+    place = (np.arange(grid) + 0.5) * scale - 0.5
+    coarse = map_coordinates(strength, np.meshgrid(place, place, indexing="ij"), order=1)
+    middle = ((centre[0] + 0.5) / scale - 0.5, (centre[1] + 0.5) / scale - 0.5)
+    says = np.tensordot(np.maximum(evidence, 0).T, parts((grid, grid), middle), 1)
+    heat = says**2 * coarse * (depends > GATE)[:, None, None]
+    return np.asarray(heat, np.float32)
+
+
+def _lines(logs: Floats, good: npt.NDArray[np.bool_], centre: Point) -> Floats:
+    """(1 + AXES, y, x): the twin of a shot (y, x), and each line of the shot alone on it."""
+    twin = _twin(logs, good, centre)
+    return np.stack([twin, *(each * logs + (1 - each) * twin for each in axes(logs.shape, centre))])
+
+
+def _twin(logs: Floats, good: npt.NDArray[np.bool_], centre: Point) -> Floats:
+    return np.log1p(ring_medians(np.expm1(logs), good, centre))
+
+
+def axes(shape: tuple[int, ...], centre: Point) -> Floats:
+    """(AXES, y, x) in [0, 1]: a direction about a centre and its opposite; they sum to 1."""
+    return _fans(shape, centre, AXES, np.pi)
 
 
 def sectors(shape: tuple[int, ...], centre: Point) -> Floats:
     """(SECTORS, y, x) in [0, 1] about a centre; they sum to 1 everywhere."""
+    return _fans(shape, centre, SECTORS, 2 * np.pi)
+
+
+def _fans(shape: tuple[int, ...], centre: Point, count: int, turn: float) -> Floats:
+    """Sectors that share the angle `turn`, and come again after it."""
     y, x = np.indices(shape)
-    direction, step = np.arctan2(y - centre[0], x - centre[1]), 2 * np.pi / SECTORS
-    middles = np.arange(SECTORS)[:, None, None] * step
-    away = np.abs((direction - middles + np.pi) % (2 * np.pi) - np.pi)
+    direction, step = np.arctan2(y - centre[0], x - centre[1]), turn / count
+    middles = np.arange(count)[:, None, None] * step
+    away = np.abs((direction - middles + turn / 2) % turn - turn / 2)
     return np.maximum(1 - away / step, 0).astype(np.float32)
 
 
@@ -220,7 +274,14 @@ def _reflections(shape: tuple[int, int], centre: Point) -> npt.NDArray[np.float6
     return np.stack([centre[0] + radius * np.sin(inside), centre[1] + radius * np.cos(inside)])
 
 
-def _logs(read: ReadShots, shot: int) -> tuple[Floats, npt.NDArray[np.bool_], Point]:
+VARIANTS: dict[str, Callable[[Floats, npt.NDArray[np.bool_], Point], Floats]] = {
+    "directions": _lines,
+    "repeated": repeated,
+}
+"""Form -> what the network is asked about: logs (y, x), good, centre -> (n, y, x)."""
+
+
+def _logs(read: PreparedShots, shot: int) -> tuple[Floats, npt.NDArray[np.bool_], Point]:
     """Logarithms of the counts of a shot, its good pixels, and its centre."""
     centre = (float(read.centre[shot][0]), float(read.centre[shot][1]))
     logs = np.log1p(np.maximum(read.squares[shot], 0)).astype(np.float32)

@@ -33,12 +33,12 @@ Shot = tuple[int, npt.NDArray[Any], Flags | None, Geometry | None, CountScale | 
 
 
 @dataclass(frozen=True)
-class ReadShots:
-    """Shots that were read: rows (n,) of the table, and of each what follows.
+class PreparedShots:
+    """Shots as a network will see them: rows (n,) of the table, and of each what follows.
 
     squares (n, size, size) linear counts as reduced for the network, `good` the same for pixels
     that saw anything; centre (n, 2) of the beam in them, (y, x) in pixels; shift (n, 2) as in
-    `predictions.h5`; features (n, K, h, w); logits, decided (n, C).
+    `predictions.h5`.
     """
 
     rows: Rows
@@ -46,6 +46,12 @@ class ReadShots:
     good: Flags
     centre: Floats
     shift: Floats
+
+
+@dataclass(frozen=True)
+class ReadShots(PreparedShots):
+    """Shots that were read too: features (n, K, h, w); logits, decided (n, C)."""
+
     features: Floats
     logits: Floats
     decided: Flags
@@ -106,8 +112,21 @@ class Reader:
         )
 
     def read_shots(self, shots: Iterable[Shot]) -> ReadShots:
-        """The same of shots in memory: (row, counts, mask or None, geometry or None,
-        scale of their source, see `Preprocessing.brought`) each."""
+        """The same of shots in memory."""
+        prepared = self.prepare(shots)
+        inputs = self.about.preprocessing.to_input(prepared.squares).astype(np.float32)
+        return self.said(prepared, self.features(inputs))
+
+    def said(self, shots: PreparedShots, features: Floats) -> ReadShots:
+        """What the network says of shots, from their feature maps (n, K, h, w)."""
+        logits = self.logits_from(features)
+        parts = {f.name: getattr(shots, f.name) for f in fields(PreparedShots)}
+        decided = self.about.decide(logits)
+        return ReadShots(**parts, features=features, logits=logits, decided=decided)
+
+    def prepare(self, shots: Iterable[Shot]) -> PreparedShots:
+        """Shots in memory, not read yet: (row, counts, mask or None, geometry or None, scale of
+        their source, see `Preprocessing.brought`) each. Raises InputError where there are none."""
         kept, squares, good, centres, shifts = [], [], [], [], []
         steps = self.about.preprocessing
         for row, counts, mask, geometry, scale in shots:
@@ -122,13 +141,9 @@ class Reader:
             centres.append((share - (y0, x0)) / (y1 - y0, x1 - x0) * self.size - 0.5)
         if not kept:
             raise InputError("none of these shots can be read", mend="Check the files of shots.")
-        pixels = np.stack(squares)
-        features = self.features(steps.to_input(pixels).astype(np.float32))
-        logits = self.logits_from(features)
-        return ReadShots(
-            np.array(kept, np.int64), pixels, np.stack(good),
+        return PreparedShots(
+            np.array(kept, np.int64), np.stack(squares), np.stack(good),
             np.array(centres, np.float32), np.array(shifts, np.float32),
-            features, logits, self.about.decide(logits),
         )  # fmt: skip
 
     def features(self, inputs: Floats) -> Floats:
