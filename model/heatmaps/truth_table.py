@@ -77,16 +77,21 @@ def _read(path: Path) -> dict[str, Any]:
 
 def as_markdown(found: dict[str, Any]) -> str:
     """A table of the benchmark's result: a row for each class, question and form, with its score
-    (95 %), how it falls where the network learnt nothing, and the gap of deletion and insertion."""
+    (95 %), how it falls where the network learnt nothing, in how many cases there is no heat, and
+    the gap of deletion and insertion (95 %)."""
     lines = [
         "| class | question | cases | heat | score (95 %) | at the place | random weights"
-        " | shuffled labels | another class | deletion gap |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        " | shuffled labels | another class | no heat | deletion gap (95 %) |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, questions in found["classes"].items():
         for question, numbers in questions.items():
             scores = numbers["scores"]
-            for form in [f for f in (*found["forms"], "brightness", "excess") if f in scores]:
+            for form in [
+                f for f in (*found["forms"], "shown", "brightness", "excess") if f in scores
+            ]:
+                if form == "shown" and not numbers["fallback"]:
+                    continue
                 s = scores[form]
                 nothing = (
                     f"{scores[key]['mean']:.2f}" if (key := f"{form}, {what}") in scores else ""
@@ -94,8 +99,10 @@ def as_markdown(found: dict[str, Any]) -> str:
                 )
                 best = "**" if found["best"].get(name) == form else ""
                 gap = "" if s["gap"] is None else f"{s['gap']:+.2f}"
+                if gap:
+                    gap += f" ({s['gap_low']:+.2f} … {s['gap_high']:+.2f})"
                 interval = f"{s['mean']:.2f} ({s['low']:.2f} … {s['high']:.2f})"
                 cells = (name, question, numbers["cases"], f"{best}{form}{best}", interval)
-                rest = (f"{s['share']:.0%}", *nothing, gap)
+                rest = (f"{s['share']:.0%}", *nothing, s["cold"], gap)
                 lines.append(f"| {' | '.join(map(str, (*cells, *rest)))} |")
     return "\n".join(lines)

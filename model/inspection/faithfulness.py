@@ -144,6 +144,7 @@ def _one(
         envelope_of(read, shot),
         read.good[shot],
         [order for several in orders.values() for order in several],
+        orders["random"][0],
     )
     result: dict[str, Any] = {"agreement": agreement}
     at = 0
@@ -159,16 +160,19 @@ def curves(
     glow: Floats,
     good: npt.NDArray[np.bool_],
     orders: Sequence[npt.NDArray[Any]],
+    ties: npt.NDArray[Any],
 ) -> npt.NDArray[np.float64]:
     """(orders, 2, levels) the class's score while the first pixels of each order are taken out of
     the shot (deletion), and while they alone are put into its glow (insertion).
 
-    Only good pixels take part. score: (n, size, size) linear counts to (n,) in [0, 1].
+    Only good pixels take part; those alike in an order come in that of `ties`, as chance has it:
+    by their place they would be taken from the top down. score: (n, size, size) linear counts to
+    (n,) in [0, 1].
     """
     places = np.flatnonzero(good)
     both: list[Floats] = []
     for order in orders:
-        ranked = places[np.argsort(-order.ravel()[places], kind="stable")]
+        ranked = places[np.lexsort((-ties.ravel()[places], -order.ravel()[places]))]
         for share in LEVELS[1:-1]:
             first = ranked[: round(share * len(ranked))]
             for base, other in ((square, glow), (glow, square)):

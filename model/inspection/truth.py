@@ -6,9 +6,14 @@ scored beside controls that know nothing of the class:
 - ``brightness``: log counts; ``excess``: log counts over the median of their ring. No network.
 - ``random weights``: the same forms of a network of the same build that learnt nothing. A form
   that scores there as it does on the run shows the shot and not the network (Adebayo et al., 2018).
-- ``shuffled labels``: the same forms of the run's body with a head that learnt the run's own
-  answers, dealt to other shots: what can be learnt by heart and means nothing.
+- ``shuffled labels``: the same forms of the run's body with heads that learnt the run's own
+  answers, dealt to other shots: what can be learnt by heart and means nothing. The mean over DEALT
+  heads: a single one minds some direction or other, and is right or wrong about the place as a coin
+  falls. Where one does not see the class, it has no heat, as in the window.
 - ``another class``: the same forms, asked for a class drawn by chance.
+
+``shown`` is what the window shows: the best form of the class, and where that finds nothing on a
+shot, the other finer one. Deletion and insertion: `faithfulness.curves`.
 
 Scores: ``axis``, the share of heat near the ridge over the share of area there (1: anywhere, 4.5:
 all of it); ``half`` and ``difference``, the area under the ROC curve of heat as a sign of the place
@@ -33,14 +38,14 @@ from scipy.stats import rankdata
 
 from model.errors import InputError
 from model.events import Event, event
-from model.heatmaps.forms import HEAT_FORMS
+from model.heatmaps.forms import HEAT_FORMS, UNSEEN
 from model.heatmaps.geometry import Heat
 from model.heatmaps.truth_table import is_result
-from model.inspection.faithfulness import areas, curves
+from model.inspection.faithfulness import RANDOM, areas, curves
 from model.inspection.heat import Explainer
 from model.inspection.occlusion import envelope_of, ring_medians
 from model.inspection.perturbed_shots import Reader, ReadShots, one_of
-from model.inspection.truth_cases import CAUSES, Case, cases, cause_of
+from model.inspection.truth_cases import CAUSES, Case, cases, cause_of, why_no_cause
 from model.networks import architectures as networks
 from model.output_files import check_own, need_folder, write_text
 from model.preprocessing.count_scale import CountScale, look_at, scale_of
@@ -53,14 +58,15 @@ BLOCK = 16
 """Cases that are read at a time."""
 PATIENCE = 3
 """Simulated shots for each one that the network has to take for the class."""
-DELETED = 4
-"""Shots of a class on which deletion and insertion are measured too: they take the longest."""
+DELETED = 20
+"""Cases of the first question of a class on which deletion and insertion are measured too: they
+take the longest."""
 CONTROLLED = 10
 """Cases of each question on which networks that learnt nothing are asked too."""
-SHUFFLED = 64
-"""Simulated shots from which a head learns shuffled labels."""
+SHUFFLED, DEALT = 64, 16
+"""Simulated shots from which heads learn shuffled labels, and how many heads."""
 DECAY = 1e-3
-"""Of the weights of that head."""
+"""Of the weights of these heads."""
 DRAWS = 1000
 SMOOTH = 0.018
 """Of the controls, as a share of the side: about a fine cell of heat."""
@@ -87,14 +93,33 @@ class _Scores:
     by_name: dict[str, list[float]] = field(default_factory=dict)
     shares: dict[str, list[float]] = field(default_factory=dict)
     """Of the heat that lies where it should."""
+    cold: dict[str, list[bool]] = field(default_factory=dict)
+    """Whether there is no heat at all."""
     gaps: dict[str, list[float]] = field(default_factory=dict)
-    """Deletion and insertion against chance."""
+    """Deletion and insertion against chance, of the first cases."""
 
-    def add(self, name: str, heat: Heat, case: Case) -> None:
-        self.by_name.setdefault(name, []).append(score(heat, case))
-        on = heat[case.good]
-        share = float(on[case.where[case.good]].sum() / max(float(on.sum()), 1e-12))
-        self.shares.setdefault(name, []).append(share)
+    def add(self, name: str, heats: Sequence[Heat], case: Case) -> None:
+        """The mean over several heats, as of several heads."""
+        on = np.stack([heat[case.good] for heat in heats])
+        there, whole = on[:, case.where[case.good]].sum(1), np.maximum(on.sum(1), 1e-12)
+        means = float(np.mean([score(heat, case) for heat in heats]))
+        self.by_name.setdefault(name, []).append(means)
+        self.shares.setdefault(name, []).append(float(np.mean(there / whole)))
+        self.cold.setdefault(name, []).append(not on.any())
+
+    def show(self, best: str) -> int:
+        """Add what the window shows; the number of cases in which that is not the best form."""
+        others = [f for f in HEAT_FORMS if f in self.cold and not HEAT_FORMS[f].stored]
+        forms = [best] * self.cases
+        if best in others:
+            for i in np.flatnonzero(self.cold[best]):
+                forms[i] = next((f for f in others if not self.cold[f][i]), best)
+        numbers = (self.by_name, self.shares, self.gaps)
+        for rows in [each for each in numbers if best in each]:
+            rows["shown"] = [rows[f][i] for i, f in enumerate(forms[: len(rows[best])])]
+        if best:
+            self.cold["shown"] = [self.cold[f][i] for i, f in enumerate(forms)]
+        return sum(form != best for form in forms)
 
 
 def measure(
@@ -105,10 +130,12 @@ def measure(
 ) -> Iterator[Event]:
     """Score every form of heat of a run; yields progress, then `finished`.
 
-    Its `classes`: name -> question -> `cases` (taken for the class), `tried`, and `scores`:
-    name of form or control -> `mean`, `low`, `high` (95 %), `share` of the heat at the place, and
-    for forms `gap`, how much sooner the class goes by deletion and comes by insertion than by
-    chance (None where not measured). `best`: class -> form, by the first question of each class;
+    Its `classes`: name -> question -> `cases` (taken for the class), `tried`, `fallback` (cases
+    in which the best form finds nothing and the window shows another), and `scores`: name of form
+    or control -> `mean`, `low`, `high` (95 %), `share` of the heat at the place, `cold` (cases
+    without heat), and for forms `gap`, how much sooner the class goes by deletion and comes by
+    insertion than by chance, with `gap_low`, `gap_high`, and `deleted`, its cases (`gap` None where
+    not measured). `best`: class -> form, by the first question of each class;
     `unseen`: sentences on classes that cannot be measured.
     With `out`, the result is written there as JSON.
     Raises InputError for a run of correlation maps, a place that cannot be written, and where no
@@ -130,7 +157,7 @@ def measure(
         raise InputError("the simulator knows no cause of these classes", mend=mend)
     bench = _Bench(reader, study)
     asked = [(name, question) for name, (_, c) in known.items() for question in c.questions]
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, _Scores]] = {}
     for place, (name, question) in enumerate(asked):
         scores, ever = _Scores(), cases(known[name][0], question, study.seed)
         first = question == known[name][1].questions[0]
@@ -141,8 +168,9 @@ def measure(
                 return
             done = round(100 * (place + scores.cases / enough))
             yield event("progress", what=f"{name}: {question}", done=done, total=100 * len(asked))
-            bench.ask(list(islice(ever, BLOCK)), reader.index(name), scores)
-        found.setdefault(name, {})[question] = _summary(scores, study)
+            wanting = min(BLOCK, PATIENCE * enough - scores.tried)
+            bench.ask(list(islice(ever, wanting)), reader.index(name), scores, first)
+        found.setdefault(name, {})[question] = scores
     result = _result(reader, wanted, found, study)
     if out is not None:
         write_text(out, json.dumps(result, indent=1))
@@ -172,6 +200,7 @@ class _Bench:
             "random weights": Explainer(reader, _unlearnt(reader, study.seed)),
             "shuffled labels": Explainer(reader, self._shuffled(made)),
         }
+        """As many heads of all classes side by side as they have outputs for."""
 
     def _read(self, shots: Sequence[tuple[Counts, Flags]]) -> ReadShots:
         return self.reader.read_shots(
@@ -179,69 +208,86 @@ class _Bench:
         )
 
     def _shuffled(self, made: Sequence[tuple[Counts, Flags]]) -> networks.Network:
-        """The run's network with a head that learnt its own answers, dealt to other shots."""
+        """The run's network with heads that learnt its own answers, dealt to other shots."""
         read = self._read(made)
-        answers = torch.from_numpy(self.random.permutation(read.decided).astype(np.float32))
+        dealt = [self.random.permutation(read.decided) for _ in range(DEALT)]
+        answers = torch.from_numpy(np.concatenate(dealt, 1).astype(np.float32))
         embeddings = torch.from_numpy(read.features.mean((-2, -1)))
         network = copy.deepcopy(self.reader.network)
-        linear = network.head.linear
-        linear.requires_grad_(True)
+        linear = torch.nn.Linear(embeddings.shape[1], answers.shape[1])
+        torch.nn.init.zeros_(linear.weight)
+        network.head.linear = linear
         steps = torch.optim.LBFGS(linear.parameters(), max_iter=50)
 
         def loss() -> float:
             steps.zero_grad()
             with torch.enable_grad():
                 entropy = torch.nn.functional.binary_cross_entropy_with_logits
-                found = entropy(linear(embeddings), answers) + DECAY * linear.weight.square().sum()
+                each = entropy(linear(embeddings), answers, reduction="none").mean(0).sum()
+                found = each / len(self.reader.names) + DECAY * linear.weight.square().sum()
                 found.backward()  # type: ignore[no-untyped-call]
             return float(found.detach())
 
         steps.step(loss)  # type: ignore[no-untyped-call]
         return network.requires_grad_(False)
 
-    def ask(self, block: list[Case], kind: int, scores: _Scores) -> None:
+    def ask(self, block: list[Case], kind: int, scores: _Scores, delete: bool) -> None:
         """Add the scores of those cases that the network takes for the class."""
         read = self._read([(c.counts, c.good) for c in block])
         for i in np.flatnonzero(read.decided[:, kind]):
-            self._one(_on_square(block[i], self.reader), read, int(i), kind, scores)
+            case = _on_square(block[i], self.reader)
+            heats = self._one(case, read, int(i), kind, scores)
+            if (
+                self.study.deletion
+                and delete
+                and scores.cases < DELETED
+                and case.question != "half"
+            ):
+                self._delete(read, int(i), kind, heats, scores)
             scores.cases += 1
         scores.tried += len(block)
 
-    def _one(self, case: Case, read: ReadShots, shot: int, kind: int, scores: _Scores) -> None:
+    def _one(
+        self, case: Case, read: ReadShots, shot: int, kind: int, scores: _Scores
+    ) -> dict[str, Heat]:
+        """Heat of the class by form."""
         forms, classes = self.study.forms, len(self.reader.names)
         each = np.eye(classes, dtype=np.float32)
         other = (kind + 1 + int(self.random.integers(classes - 1))) % classes
         found = self.learnt.on_square(read, shot, each[[kind, other]], forms)
         for form in forms:
-            scores.add(form, found[form][0], case)
-            scores.add(f"{form}, another class", found[form][1], case)
+            scores.add(form, found[form][:1], case)
+            scores.add(f"{form}, another class", found[form][1:], case)
         if scores.cases < CONTROLLED:
             for name, blank in self.nothing.items():
                 mine = blank.reread(one_of(read, shot))
-                drawn = blank.on_square(mine, 0, each[[kind]], forms)
-                for form in forms:
-                    scores.add(f"{form}, {name}", drawn[form][0], case)
+                heads = np.eye(mine.logits.shape[1], dtype=np.float32)[kind::classes]
+                sees = decoding.sigmoid(mine.logits[0] @ heads.T) >= UNSEEN
+                for form, drawn in blank.on_square(mine, 0, heads, forms).items():
+                    shown = [heat * said for heat, said in zip(drawn, sees, strict=True)]
+                    scores.add(f"{form}, {name}", shown, case)
         for name, heat in controls(read, shot).items():
-            scores.add(name, heat, case)
-        if self.study.deletion and scores.cases < DELETED and case.question != "half":
-            self._delete(read, shot, kind, {form: found[form][0] for form in forms}, scores)
+            scores.add(name, [heat], case)
+        return {form: found[form][0] for form in forms}
 
     def _delete(
         self, read: ReadShots, shot: int, kind: int, heats: dict[str, Heat], scores: _Scores
     ) -> None:
-        h, w = read.features.shape[-2:]
-        chance = self.reader.on_square(self.random.random((h, w)).astype(np.float32))
+        grid = (RANDOM, *read.features.shape[-2:])
+        chance = [self.reader.on_square(each) for each in self.random.random(grid, np.float32)]
         found = areas(
             curves(
                 lambda squares: decoding.sigmoid(self.reader.logits(squares)[:, kind]),
                 read.squares[shot],
                 envelope_of(read, shot),
                 read.good[shot],
-                [*heats.values(), chance],
+                [*heats.values(), *chance],
+                chance[0],
             )
         )  # fmt: skip
-        for name, (deletion, insertion) in zip(heats, found[:-1], strict=True):
-            gap = (found[-1, 0] - deletion + insertion - found[-1, 1]) / 2
+        by_chance = found[len(heats) :].mean(0)
+        for name, (deletion, insertion) in zip(heats, found[: len(heats)], strict=True):
+            gap = (by_chance[0] - deletion + insertion - by_chance[1]) / 2
             scores.gaps.setdefault(name, []).append(float(gap))
 
 
@@ -287,35 +333,54 @@ def _scale_of(made: Sequence[tuple[Counts, Flags]], reader: Reader) -> CountScal
     return scale_of([look for look in looks if look is not None])
 
 
-def _summary(scores: _Scores, study: TruthStudy) -> dict[str, Any]:
+def _summary(scores: _Scores, best: str, study: TruthStudy) -> dict[str, Any]:
+    fallback = scores.show(best)
     rows: dict[str, Any] = {}
     for name, values in scores.by_name.items():
-        each = np.array(values)
-        draws = np.random.default_rng(study.seed).integers(0, len(each), (DRAWS, len(each)))
-        low, high = np.quantile(each[draws].mean(1), [0.025, 0.975])
-        gap = scores.gaps.get(name)
+        low, high = _interval(values, study.seed)
         rows[name] = {
-            "mean": float(each.mean()), "low": float(low), "high": float(high),
+            "mean": float(np.mean(values)), "low": low, "high": high,
             "share": float(np.mean(scores.shares[name])),
-            "gap": None if gap is None else float(np.mean(gap)),
+            "cold": sum(scores.cold[name]), "gap": None,
         }  # fmt: skip
-    return {"cases": scores.cases, "tried": scores.tried, "scores": rows}
+        if gaps := scores.gaps.get(name):
+            low, high = _interval(gaps, study.seed)
+            rows[name] |= {
+                "gap": float(np.mean(gaps)), "gap_low": low, "gap_high": high, "deleted": len(gaps),
+            }  # fmt: skip
+    return {"cases": scores.cases, "tried": scores.tried, "fallback": fallback, "scores": rows}
+
+
+def _interval(values: Sequence[float], seed: int) -> tuple[float, float]:
+    """95 % of the mean, by drawing the cases again and again with return."""
+    each = np.array(values)
+    draws = np.random.default_rng(seed).integers(0, len(each), (DRAWS, len(each)))
+    low, high = np.quantile(each[draws].mean(1), [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _result(
-    reader: Reader, wanted: tuple[str, ...], found: dict[str, Any], study: TruthStudy
+    reader: Reader,
+    wanted: tuple[str, ...],
+    asked: dict[str, dict[str, _Scores]],
+    study: TruthStudy,
 ) -> dict[str, Any]:
     best, unseen = {}, []
+    found: dict[str, dict[str, Any]] = {}
     for name in wanted:
-        if name not in found:
-            unseen.append(f"{name}: the simulator knows no place on the detector that makes it.")
+        if name not in asked:
+            unseen.append(why_no_cause(name))
             continue
-        first = next(iter(found[name].values()))
-        if not first["cases"]:
-            tried = first["tried"]
+        first = next(iter(asked[name].values()))
+        if not first.cases:
+            tried = first.tried
             unseen.append(f"{name}: the network took none of {tried} simulated shots for it.")
-            continue
-        best[name] = max(study.forms, key=lambda form: first["scores"][form]["mean"])
+        else:
+            best[name] = max(study.forms, key=lambda form: np.mean(first.by_name[form]))
+        found[name] = {
+            question: _summary(scores, best.get(name, ""), study)
+            for question, scores in asked[name].items()
+        }
     return {
         "classes": found, "best": best, "unseen": unseen, "forms": list(study.forms),
         "seed": study.seed, "network": reader.about.network, "composites": _composites(found, best),

@@ -108,7 +108,14 @@ CAUSES: dict[str, Cause] = {
     "Prolate": Cause(("difference",), _sphere),
     "Spherical/Oblate": Cause(("difference",), _elongated),
 }
-"""Of the simulator's classes; Empty has no cause, it is the lack of all."""
+"""Of the simulator's classes."""
+
+
+def why_no_cause(name: str) -> str:
+    """Why a class has no place on the detector, in a sentence."""
+    if plain(name) == plain("Empty"):
+        return f"{name} is the lack of every feature: nothing on the detector makes it."
+    return f"{name}: the simulator knows no place on the detector that makes it."
 
 
 def cause_of(name: str) -> tuple[str, Cause] | None:

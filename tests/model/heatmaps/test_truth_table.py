@@ -6,9 +6,10 @@ import pytest
 
 from model.heatmaps.truth_table import RESULT, as_markdown, is_result, table_of
 
-SCORES = {"mean": 3.2, "low": 3.0, "high": 3.4, "share": 0.71, "gap": None}
+SCORES = {"mean": 3.2, "low": 3.0, "high": 3.4, "share": 0.71, "cold": 2, "gap": None}
+AXIS = {"cases": 30, "tried": 40, "fallback": 0, "scores": {"paper": SCORES}}
 FOUND = {
-    "classes": {"Streak": {"axis": {"cases": 30, "tried": 40, "scores": {"paper": SCORES}}}},
+    "classes": {"Streak": {"axis": AXIS}},
     "best": {"Streak": "paper"},
     "unseen": [],
     "forms": ["paper"],
@@ -49,11 +50,15 @@ def test_a_damaged_table_counts_as_none(tmp_path, damaged):
 
 def test_every_score_is_a_row_beside_what_it_falls_to_where_nothing_was_learnt():
     blank = SCORES | {"mean": 1.0}
-    scores = {"paper": SCORES, "paper, random weights": blank, "excess": SCORES}
-    axis = FOUND["classes"]["Streak"]["axis"] | {"scores": scores}
+    deleted = SCORES | {"gap": 0.34, "gap_low": 0.28, "gap_high": 0.4, "deleted": 20}
+    scores = {"paper": deleted, "paper, random weights": blank, "excess": SCORES}
+    axis = AXIS | {"scores": scores | {"shown": SCORES | {"cold": 0}}}
     _, _, first, control = as_markdown(FOUND | {"classes": {"Streak": {"axis": axis}}}).split("\n")
     assert first.startswith("| Streak | axis | 30 | **paper** | 3.20 (3.00 … 3.40) | 71% | 1.00 |")
+    assert first.endswith("| 2 | +0.34 (+0.28 … +0.40) |")
     assert "| excess |" in control
+    helped = as_markdown(FOUND | {"classes": {"Streak": {"axis": axis | {"fallback": 2}}}})
+    assert "| Streak | axis | 30 | shown |" in helped
 
 
 def test_the_bench_takes_the_best_forms_and_the_worst_control(monkeypatch):

@@ -72,7 +72,7 @@ def test_the_right_order_loses_and_brings_back_the_class_sooner_than_chance():
     def score(squares):
         return (squares * corner).sum((1, 2)) / corner.sum()
 
-    found = faithfulness.curves(score, square, glow, good, [corner, random, -corner])
+    found = faithfulness.curves(score, square, glow, good, [corner, random, -corner], random)
     assert found.shape == (3, 2, len(faithfulness.LEVELS))
     np.testing.assert_allclose(found[:, 0, [0, -1]], [[1, 0]] * 3)
     np.testing.assert_allclose(found[:, 1, [0, -1]], [[0, 1]] * 3)
@@ -81,6 +81,19 @@ def test_the_right_order_loses_and_brings_back_the_class_sooner_than_chance():
     assert insertion[0] > insertion[1] > insertion[2]
     np.testing.assert_allclose(deletion[0], 1 / 16)  # gone after the first of eight steps
     np.testing.assert_allclose(found[:, 0] + found[:, 1], 1)
+
+
+def test_places_without_heat_are_no_order_but_chance():
+    """Cold heat says nothing: it must not do better than chance for a class in the first rows."""
+    square, glow = np.ones((16, 16), np.float32), np.zeros((16, 16), np.float32)
+    random, cold = np.random.default_rng(0).random((16, 16)), np.zeros((16, 16))
+
+    def score(squares):
+        return squares[:, :4].mean((1, 2))
+
+    good = np.ones((16, 16), bool)
+    by_heat, by_chance = faithfulness.curves(score, square, glow, good, [cold, random], random)
+    np.testing.assert_array_equal(by_heat, by_chance)
 
 
 def test_heat_off_the_detector_is_counted_and_holes_are_not_outside():
