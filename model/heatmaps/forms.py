@@ -38,7 +38,7 @@ HEAT_FORMS: dict[str, FormOfHeat] = {
     "directions": FormOfHeat(
         "Directions shown alone",
         "directions alone",
-        "Which directions, shown alone on the shot's rings, bring the class back?",
+        "Which lines through the centre, shown alone on the shot's rings, bring the class back?",
         "The network would say this of the shot's rings alone: no direction speaks for it.",
     ),
     "repeated": FormOfHeat(

@@ -19,6 +19,12 @@ Span = tuple[float, float]
 
 ALARM = 0.25
 """Share of the heat on masked pixels and outside the detector from which on it is said aloud."""
+ZONES = ((0.88, 0.96), (1.01, 1.14), (1.14, 1.5))
+"""Radii within and beyond the edge of a disc that fills the picture: 1 is its edge."""
+SEEN, FEWEST = 5000, 50
+"""Pixels of a zone that are compared, at most and at least."""
+EDGE, ALIKE = 6.0, 3.5
+"""Standard deviations from which on pixels differ, and up to which they are alike."""
 FULL_FIELD: Box = (0.0, 0.0, 1.0, 1.0)
 """y0, x0, y1, x1 of the part of a shot that the network saw, as fractions of its sides."""
 
@@ -50,12 +56,37 @@ def detector(
     counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None
 ) -> npt.NDArray[np.bool_] | None:
     """(y, x) True where a shot saw anything: its mask; without one, the disc in the picture where
-    nothing at all lies beyond it, else None: everywhere."""
+    nothing lies beyond it but what is the same everywhere, else None: everywhere.
+
+    Beyond a round detector lie zeros, or the offset and noise of a camera. Pixels on both sides of
+    the edge of the disc then differ, in level or in spread, and those farther out do not.
+    """
     if mask is not None:
         return mask
     y, x = (np.linspace(-1, 1, n) for n in counts.shape)
-    disc = np.hypot(y[:, None], x) <= 1
-    return None if counts[~disc].any() else disc
+    radius = np.hypot(y[:, None], x)
+    disc = radius <= 1
+    if not counts[~disc].any():
+        return disc
+    zones = [counts[(radius > low) & (radius <= high)] for low, high in ZONES]
+    thinned = [np.asarray(zone[:: len(zone) // SEEN + 1], np.float64) for zone in zones]
+    if min(map(len, thinned)) < FEWEST:
+        return None
+    within, near, far = (np.stack([each, np.abs(each - np.median(thinned[2]))]) for each in thinned)
+    ends = max(map(_differ, within, near)) > EDGE
+    return disc if ends and max(map(_differ, near, far)) < ALIKE else None
+
+
+def _differ(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:
+    """Standard deviations by which the ranks of two samples differ (Mann and Whitney, ties)."""
+    n, m = len(one), len(other)
+    _, place, count = np.unique(
+        np.concatenate([one, other]), return_inverse=True, return_counts=True
+    )
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
+    excess = ranks[:n].sum() - n * (n + 1) / 2 - n * m / 2
+    ties = (count.astype(float) ** 3 - count).sum() / ((n + m) * (n + m - 1))
+    return float(abs(excess) / max(n * m / 12 * (n + m + 1 - ties), 1e-9) ** 0.5)
 
 
 def lost_share(heat: Heat, good: npt.NDArray[np.bool_]) -> float:

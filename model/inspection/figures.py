@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.heatmaps.geometry import Heat
+from model.heatmaps.geometry import Heat, detector, outside
 from model.output_files import need_folder, written_whole
 
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -161,7 +161,9 @@ def _draw_shot(
     axes.imshow(pixels, extent=(0, width, height, 0), interpolation="nearest")
     if min(height, width) > 1 and shot.heat.max() > min(levels, default=np.inf):
         y, x = np.arange(height) + 0.5, np.arange(width) + 0.5
-        axes.contour(x, y, shot.heat, levels, colors="white", linewidths=_LINE, linestyles="dashed")
+        good = detector(shot.counts, shot.mask)
+        heat = shot.heat if good is None else np.ma.masked_array(shot.heat, outside(good))
+        axes.contour(x, y, heat, levels, colors="white", linewidths=_LINE, linestyles="dashed")
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     if shot.title:

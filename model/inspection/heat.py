@@ -86,18 +86,19 @@ class Explainer:
         return found
 
     def ask(self, shots: PreparedShots, shot: int, form: str) -> tuple[Floats, Floats]:
-        """Features (1, K, h, w) of a shot that was not read yet, and `answers` for a form (none
-        for one that is stored), in one call of the network: many at once take less time."""
+        """Features (1, K, h, w) of a shot that was not read yet, and `answers` for a form, in one
+        call of the network: many at once take less time."""
         _check(form, self.reader)
         logs, good, centre = _logs(shots, shot)
-        if form in FORMS:
-            return self._features(logs[None]), np.zeros((0, len(self.reader.names)), np.float32)
-        found = self._features(np.stack([logs, *VARIANTS[form](logs, good, centre)]))
+        variants = VARIANTS[form](logs, good, centre) if form in VARIANTS else ()
+        found = self._features(np.stack([logs, *variants]))
         return found[:1], self._from_features(found[1:])
 
     def answers(self, shots: PreparedShots, shot: int, form: str) -> Floats:
-        """(n, C) the logits that a form that is not stored compares."""
+        """(n, C) the logits that a form compares; none for one that is stored."""
         _check(form, self.reader)
+        if form not in VARIANTS:
+            return np.zeros((0, len(self.reader.names)), np.float32)
         return self._logits(VARIANTS[form](*_logs(shots, shot)))
 
     def cells(

@@ -18,6 +18,7 @@ from model import processes
 from model.errors import InputError
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.truth_table import RESULT
+from model.inspection.heat import AXES, SECTORS
 from model.networks import architectures as networks
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
@@ -174,6 +175,29 @@ def test_the_child_answers_by_the_projects_classes(desk):
     assert not answer.cells[ROUND + 1].any()
     with pytest.raises(InputError, match="never learnt the class to compare with"):
         desk.answer(HeatWish(2, FINE, against=3))
+
+
+def test_a_shot_is_read_once_and_another_class_to_compare_with_needs_no_reading(desk, monkeypatch):
+    asked = []
+    real = type(desk.explainer)._features
+
+    def counted(self, logs):
+        asked.append(len(logs))
+        return real(self, logs)
+
+    monkeypatch.setattr(type(desk.explainer), "_features", counted)
+    desk.answer(HeatWish(0, FINE))
+    assert asked == [1 + 1 + AXES]  # the shot, its twin, the lines
+    desk.answer(HeatWish(0, FINE, against=STREAK))
+    assert len(asked) == 1
+    desk.answer(HeatWish(0, OTHER))
+    assert asked[1:] == [SECTORS]
+    desk.answer(HeatWish(0, "paper"))
+    assert len(asked) == 2
+    desk.answer(HeatWish(1, OTHER))
+    assert asked[2:] == [1 + SECTORS]
+    with pytest.raises(InputError, match="no form of heat 'sunny'"):
+        desk.answer(HeatWish(1, "sunny"))
 
 
 class Pipe:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-from model.heatmaps.geometry import enlarge
+from model.heatmaps.geometry import detector, enlarge
 
 
 def test_a_hot_cell_is_hottest_in_the_middle_of_its_place():
@@ -80,3 +80,37 @@ def test_heat_is_always_between_nothing_and_one(h, w, y, x, seed):
 @pytest.mark.parametrize("value", [0.0, -2.0, np.nan])
 def test_no_heat_stays_no_heat(value):
     assert not enlarge(np.full((7, 7), value), (30, 30)).any()
+
+
+# -- the detector ----------------------------------------------------------------------------------
+
+SIDE = 96
+RADIUS = np.hypot(*(np.mgrid[:SIDE, :SIDE] * 2 / (SIDE - 1) - 1))
+
+
+def light(edge, offset=0, level=400):
+    random = np.random.default_rng(1)
+    seen = random.poisson(level * (RADIUS + 0.1) ** -2.0 * (edge >= RADIUS))
+    return seen + random.poisson(offset, seen.shape)
+
+
+@pytest.mark.parametrize("offset", [0, 12])
+@pytest.mark.parametrize("level", [5, 400])
+def test_a_round_detector_is_found_by_what_lies_beyond_it(offset, level):
+    """Zeros, or a camera's offset and noise, all alike."""
+    np.testing.assert_array_equal(detector(light(1, offset, level), None), RADIUS <= 1)
+
+
+def test_light_that_goes_on_into_the_corners_is_on_the_detector():
+    assert detector(light(2), None) is None
+    assert detector(light(2, 12), None) is None
+
+
+def test_a_shot_that_is_the_same_everywhere_has_no_edge():
+    assert detector(np.full((SIDE, SIDE), 7), None) is None
+    assert detector(np.full((5, 9), 7), None) is None
+
+
+def test_a_mask_is_believed():
+    mask = RADIUS < 0.5
+    assert detector(light(1), mask) is mask

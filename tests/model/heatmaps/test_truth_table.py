@@ -65,7 +65,7 @@ def test_the_bench_takes_the_best_forms_and_the_worst_control(monkeypatch):
     from model.benchmarks import explain
 
     scores = {
-        "directions": SCORES | {"gap": 0.3},
+        "directions": SCORES | {"gap": 0.3, "gap_low": 0.2, "gap_high": 0.4},
         "directions, random weights": SCORES | {"mean": 1.04},
         "directions, shuffled labels": SCORES | {"mean": 0.9},
     }

@@ -14,10 +14,10 @@ from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.gradcam import through_pooled_linear_head
 from model.heatmaps.truth_table import TruthTable, table_of
 from model.inspection import heat, truth
-from model.inspection.heat import Explainer, sectors
+from model.inspection.heat import Explainer, axes, sectors
 from model.inspection.occlusion import ring_medians
 from model.inspection.perturbed_shots import Reader
-from model.inspection.truth_cases import Case, cases, cause_of
+from model.inspection.truth_cases import Case, cases, cause_of, why_no_cause
 from model.networks import architectures as networks
 from model.prediction import inference
 from model.runs import checkpoint, recipes
@@ -97,6 +97,30 @@ def test_a_class_is_found_by_its_name_however_it_is_written():
 # -- scores ----------------------------------------------------------------------------------------
 
 
+def test_what_is_shown_is_the_best_form_and_the_other_finer_one_where_that_is_cold(streaks):
+    case, scores = streaks[0], truth._Scores()
+    cold, there = np.zeros((SIDE, SIDE), np.float32), case.where.astype(np.float32)
+    for best, other in ((there, cold), (cold, there), (cold, cold)):
+        for form, heat_ in {"paper": there, "directions": best, "repeated": other}.items():
+            scores.add(form, [heat_], case)
+        scores.cases += 1
+    assert scores.show("directions") == 1
+    first, second, third = scores.by_name["shown"]
+    assert first == second == pytest.approx(4.5, rel=0.1)
+    assert third == 1
+    assert scores.cold["shown"] == [False, False, True]
+    assert scores.show("paper") == 0  # what is stored is always shown
+
+
+def test_several_heads_count_by_their_mean(streaks):
+    case, scores = streaks[0], truth._Scores()
+    cold, there = np.zeros((SIDE, SIDE), np.float32), case.where.astype(np.float32)
+    scores.add("heads", [there, cold], case)
+    assert scores.by_name["heads"] == [pytest.approx((4.5 + 1) / 2, rel=0.1)]
+    assert scores.shares["heads"] == [0.5]
+    assert scores.cold["heads"] == [False]
+
+
 def test_heat_at_the_place_scores_best_and_heat_anywhere_as_chance(streaks):
     case = streaks[0]
     flat, cold = np.ones((SIDE, SIDE), np.float32), np.zeros((SIDE, SIDE), np.float32)
@@ -163,6 +187,8 @@ def test_heat_is_hot_where_the_class_comes_from(explainer, streaks, monkeypatch,
     g = found.shape[0]
     y, x = np.indices(found.shape) - (g - 1) / 2
     away = np.abs((np.arctan2(y, x) - direction + np.pi) % (2 * np.pi) - np.pi)
+    if form == "directions":  # and their opposites
+        away = np.minimum(away, np.pi - away)
     assert found[away < 0.6].sum() > 0.7 * found.sum() > 0
 
 
@@ -208,8 +234,28 @@ def test_a_direction_repeated_all_around_looks_the_same_everywhere():
     np.testing.assert_array_equal(found[0][bad], right[bad])
 
 
-def test_sectors_together_are_everything():
-    np.testing.assert_allclose(sectors((20, 30), (8.0, 16.5)).sum(0), 1, atol=1e-5)
+@pytest.mark.parametrize("parts", [sectors, axes])
+def test_parts_of_the_plate_together_are_everything(parts):
+    np.testing.assert_allclose(parts((20, 30), (8.0, 16.5)).sum(0), 1, atol=1e-5)
+
+
+def test_a_line_has_its_opposite_and_a_sector_has_not():
+    turned = [parts((21, 21), (10.0, 10.0))[0, ::-1, ::-1] for parts in (axes, sectors)]
+    np.testing.assert_allclose(turned[0][10, [2, 18]], 1)
+    np.testing.assert_allclose(turned[1][10, [2, 18]], [1, 0])
+
+
+@pytest.mark.parametrize("form", HEAT_FORMS)
+def test_a_shot_and_what_is_asked_of_it_in_one_call_give_the_same_heat(explainer, streaks, form):
+    case = streaks[0]
+    prepared = explainer.reader.prepare([(0, case.counts, case.good, None, None)])
+    features, said = explainer.ask(prepared, 0, form)
+    read = explainer.reader.said(prepared, features)
+    np.testing.assert_allclose(read.logits, read_of(explainer, [case]).logits, rtol=1e-3, atol=1e-5)
+    targets = explainer.targets(NAMES)
+    one = explainer.cells(read, 0, targets, [form], {form: said})[form].values
+    two = explainer.cells(read, 0, targets, [form])[form].values
+    np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4 * max(float(two.max()), 1e-6))
 
 
 # -- bad input -------------------------------------------------------------------------------------
@@ -301,13 +347,28 @@ def test_the_benchmark_scores_every_form_beside_its_controls(tmp_path, streaks, 
     for form in HEAT_FORMS:
         assert found["scores"][form]["gap"] is not None
         controls |= {f"{form}, {name}" for name in NOTHING}
-    assert set(found["scores"]) == controls | set(HEAT_FORMS)
+    assert set(found["scores"]) == controls | set(HEAT_FORMS) | {"shown"}
     assert found["scores"]["excess"]["mean"] > 1.2
     assert last["best"]["Streak"] in HEAT_FORMS
     table = table_of(tmp_path)
     assert "On 1 simulated shot of Streak" in table.words("Streak", "directions")
     assert "was not measured" in table.words("Bent", "directions")
     assert table.best("Streak") == last["best"]["Streak"]
+
+
+def test_shuffled_labels_are_dealt_to_as_many_heads_as_are_asked(tmp_path, streaks, monkeypatch):
+    reader = Reader(save_run(tmp_path / "run"))
+    monkeypatch.setattr(truth, "_simulated", lambda seed: [(c.counts, c.good) for c in streaks])
+    bench = truth._Bench(reader, truth.TruthStudy())
+    shuffled = bench.nothing["shuffled labels"]
+    read = shuffled.reread(read_of(shuffled, streaks))
+    assert read.logits.shape == (3, truth.DEALT * len(NAMES))
+    assert len(np.unique(read.logits.round(3), axis=1).T) > 1
+
+
+def test_a_class_that_is_the_lack_of_all_has_its_own_sentence():
+    assert "lack of every feature" in why_no_cause("empty")
+    assert "no place" in why_no_cause("rhombic")
 
 
 def test_a_class_that_is_never_said_is_told_and_not_drawn(tmp_path, streaks, monkeypatch):
