@@ -19,7 +19,7 @@ Span = tuple[float, float]
 
 ALARM = 0.25
 """Share of the heat on masked pixels and outside the detector from which on it is said aloud."""
-ZONES = ((0.88, 0.96), (1.01, 1.14), (1.14, 1.5))
+ZONES = ((0.88, 0.96), (1.03, 1.15), (1.15, 1.5))
 """Radii within and beyond the edge of a disc that fills the picture: 1 is its edge."""
 SEEN, FEWEST = 5000, 50
 """Pixels of a zone that are compared, at most and at least."""

@@ -7,6 +7,7 @@ import pytest
 
 from model.errors import InputError
 from model.heatmaps.geometry import enlarge
+from model.inspection import figures
 from model.inspection.figures import ClassRow, ShownShot, picture, save
 
 
@@ -80,3 +81,20 @@ def test_wrong_endings_no_shots_and_no_folder_are_said(tmp_path):
         save([ClassRow("Empty", [])], tmp_path / "a.png")
     with pytest.raises(InputError, match="cannot be written"):
         save(rows(), tmp_path / "none" / "a.png", dpi=40)
+
+
+def test_no_contour_runs_beyond_the_detector():
+    from matplotlib.figure import Figure
+
+    y, x = np.indices((64, 64))
+    disc = np.hypot(y - 31.5, x - 31.5) < 32
+    counts = np.where(disc, 50, 0).astype(np.uint16)
+    heat = (x / 64).astype(np.float32)  # its contour at .1 is a line from corner to corner
+    for mask in (disc, None):
+        axes = Figure().subplots()
+        shot = ShownShot(counts, heat, mask, "")
+        figures._draw_shot(axes, shot, np.zeros((64, 64, 3), np.uint8), (0.1,))
+        lines = [path.vertices for drawn in axes.collections for path in drawn.get_paths()]
+        points = np.concatenate(lines)
+        assert len(points) > 10
+        assert np.hypot(*(points - 32).T).max() < 33
