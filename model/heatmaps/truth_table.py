@@ -35,6 +35,10 @@ class TruthTable:
     def words(self, name: str, form: str) -> str:
         """How well a form did for a class, in one sentence, or that this was not measured."""
         known = name in self.found.get("best", {}) and form in self.found.get("forms", ())
+        if not known and any(
+            s.startswith(f"{name}: no form") for s in self.found.get("unseen", ())
+        ):
+            return f"For {name} no form of heat tells more of the network than of the shot."
         if not known:
             return f"How well this form finds {name} was not measured."
         question, found = next(iter(self.found["classes"][name].items()))

@@ -68,6 +68,8 @@ SHUFFLED, DEALT = 64, 16
 DECAY = 1e-3
 """Of the weights of these heads."""
 DRAWS = 1000
+LEAST = 0.05
+"""A form is best for no class for which it scores less than this above random weights."""
 SMOOTH = 0.018
 """Of the controls, as a share of the side: about a fine cell of heat."""
 
@@ -135,8 +137,8 @@ def measure(
     or control -> `mean`, `low`, `high` (95 %), `share` of the heat at the place, `cold` (cases
     without heat), and for forms `gap`, how much sooner the class goes by deletion and comes by
     insertion than by chance, with `gap_low`, `gap_high`, and `deleted`, its cases (`gap` None where
-    not measured). `best`: class -> form, by the first question of each class;
-    `unseen`: sentences on classes that cannot be measured.
+    not measured). `best`: class -> form, by the first question of each class, among those that
+    score higher than by random weights; `unseen`: sentences on classes that cannot be measured.
     With `out`, the result is written there as JSON.
     Raises InputError for a run of correlation maps, a place that cannot be written, and where no
     class has a known cause.
@@ -375,8 +377,10 @@ def _result(
         if not first.cases:
             tried = first.tried
             unseen.append(f"{name}: the network took none of {tried} simulated shots for it.")
+        elif able := {f: m for f in study.forms if (m := _above_random(first, f)) > 0}:
+            best[name] = max(able, key=lambda form: able[form])
         else:
-            best[name] = max(study.forms, key=lambda form: np.mean(first.by_name[form]))
+            unseen.append(f"{name}: no form of heat tells more of the network than of the shot.")
         found[name] = {
             question: _summary(scores, best.get(name, ""), study)
             for question, scores in asked[name].items()
@@ -385,6 +389,13 @@ def _result(
         "classes": found, "best": best, "unseen": unseen, "forms": list(study.forms),
         "seed": study.seed, "network": reader.about.network, "composites": _composites(found, best),
     }  # fmt: skip
+
+
+def _above_random(scores: _Scores, form: str) -> float:
+    """The score of a form; 0 where it is not higher by LEAST where the network has learnt."""
+    blank = scores.by_name[f"{form}, random weights"]
+    mean = float(np.mean(scores.by_name[form]))
+    return mean if mean > float(np.mean(blank)) + LEAST else 0.0
 
 
 def _composites(found: dict[str, Any], best: dict[str, str]) -> float | None:

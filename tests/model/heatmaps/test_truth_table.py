@@ -31,6 +31,13 @@ def test_a_run_says_how_well_a_form_did_for_a_class(tmp_path):
     assert "was not measured" in table.words("Streak", "sectors")
 
 
+def test_where_no_form_tells_of_the_network_that_is_said(tmp_path):
+    sentence = "Round: no form of heat tells more of the network than of the shot."
+    table = table_of(put(tmp_path / "run", FOUND | {"unseen": [sentence]}))
+    assert table.best("Round") == ""
+    assert table.words("Round", "paper").startswith("For Round no form of heat tells more")
+
+
 def test_a_run_that_was_not_measured_has_the_shipped_networks_table_and_says_so(tmp_path):
     table = table_of(tmp_path / "run", put(tmp_path / "shipped", FOUND))
     assert table.best("Streak") == "paper"

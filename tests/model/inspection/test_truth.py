@@ -112,6 +112,17 @@ def test_what_is_shown_is_the_best_form_and_the_other_finer_one_where_that_is_co
     assert scores.show("paper") == 0  # what is stored is always shown
 
 
+def test_a_form_that_scores_as_well_by_random_weights_tells_nothing():
+    """As Grad-CAM++ does for round shots, whose middle is bright."""
+    scores = truth._Scores(cases=1)
+    scores.by_name = {
+        "paper": [0.83], "paper, random weights": [0.81],
+        "repeated": [0.7], "repeated, random weights": [0.5],
+    }  # fmt: skip
+    assert truth._above_random(scores, "paper") == 0
+    assert truth._above_random(scores, "repeated") == 0.7
+
+
 def test_several_heads_count_by_their_mean(streaks):
     case, scores = streaks[0], truth._Scores()
     cold, there = np.zeros((SIDE, SIDE), np.float32), case.where.astype(np.float32)
@@ -336,6 +347,7 @@ def test_the_benchmark_scores_every_form_beside_its_controls(tmp_path, streaks, 
     monkeypatch.setattr(truth, "BLOCK", 1)
     made = [(case.counts, case.good) for case in streaks]
     monkeypatch.setattr(truth, "_simulated", lambda seed: made)
+    monkeypatch.setattr(truth, "LEAST", -9)  # this network learnt nothing
     out = tmp_path / "truth.json"
     *_, last = truth.measure(run, truth.TruthStudy(("Streak",), cases=1), out)
     assert last["event"] == "finished"
