@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from model.errors import InputError
-from model.preprocessing.preparation import reference_of
+from model.preprocessing.preparation import Preparation, reference_of
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
 from model.runs.folder import DESCRIPTION, REFERENCE, WEIGHTS
@@ -204,7 +204,19 @@ def test_messages_name_the_file_and_the_mend(saved):
     with pytest.raises(InputError) as caught:
         checkpoint.describe(folder)
     assert caught.value.what == "was made by a newer version"
-    assert caught.value.mend == "Update the program."
+    assert (caught.value.file, caught.value.mend) == (folder / DESCRIPTION, "Update the program.")
+    (folder / DESCRIPTION).write_text("[]", "utf-8")
+    with pytest.raises(InputError) as caught:
+        checkpoint.describe(folder)
+    assert caught.value.what == "is damaged: it describes no network"
+
+
+def test_a_description_of_before_formats_had_numbers_is_read(saved):
+    path = saved[0] / DESCRIPTION
+    values = json.loads(path.read_text("utf-8"))
+    del values["format"]
+    path.write_text(json.dumps(values), "utf-8")
+    assert checkpoint.describe(saved[0]) == saved[2]
 
 
 def test_weights_of_another_network_and_weights_that_are_no_numbers_are_refused(saved):
@@ -212,8 +224,10 @@ def test_weights_of_another_network_and_weights_that_are_no_numbers_are_refused(
     with torch.no_grad():
         network.head.linear.bias[0] = torch.nan
     checkpoint.save(folder, network, about)
-    with pytest.raises(InputError, match=r"holds weights that are no numbers.*Train again\."):
+    with pytest.raises(InputError) as caught:
         checkpoint.load(folder)
+    assert caught.value.what == "holds weights that are no numbers"
+    assert (caught.value.file, caught.value.mend) == (folder / WEIGHTS, "Train again.")
     fewer = replace(about, class_names=("A", "B"), thresholds=(), legal_sets=None)
     checkpoint.save(folder, checkpoint.build(fewer, "he"), about)
     with pytest.raises(InputError) as caught:
@@ -238,6 +252,10 @@ def test_a_network_says_what_its_rules_and_thresholds_say(saved):
     worth = replace(about, worth=(0.1, 9.0, 1.0))
     expected = decoding.answers(about.probabilities(logits), about.thresholds, worth.worth, sets)
     assert worth.decide(logits).tolist() == expected.tolist()
+    several = replace(about, thresholds=(0.2, 0.2, 0.2), worth=(1.0, 2.0, 1.0))
+    near = np.array([[2.0, 1.8, -1.0]])
+    assert (several.probabilities(near)[0, :2] > 0.2).all()
+    assert several.decide(near).tolist() == [[False, True, False]], "one of them, the worthier"
     free = replace(about, legal_sets=None)
     assert free.legal() is None
     np.testing.assert_allclose(free.probabilities(logits), decoding.sigmoid(logits))
@@ -299,6 +317,14 @@ def test_a_run_with_a_background_of_its_own_brings_it_along(saved):
     assert (folder / REFERENCE).is_file()
     found = checkpoint.load(folder)[1].preprocessing.preparation.reference
     np.testing.assert_array_equal(found.mean, mean)
+
+
+def test_what_is_done_to_every_shot_may_be_told_when_the_network_is_loaded(saved):
+    folder, _, about = saved
+    told = Preparation(bad_pixels=True)
+    found = checkpoint.load(folder, preparation=told)[1]
+    assert found.preprocessing == replace(about.preprocessing, preparation=told)
+    assert found.recipe == about.recipe
 
 
 def test_classes_are_the_same_whatever_their_letters_and_signs():
