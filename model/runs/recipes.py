@@ -129,8 +129,8 @@ class Recipe:
     batch: Positive = 48
     epochs: Positive = 200
     steps: Count = 0
-    """Where given, the number of epochs follows from it, so that few shots are seen more often and
-    many less often: between a third of `epochs` and five times as many. 0: `epochs` as it is."""
+    """At most about so many, so that many shots are seen less often, but at least a fifth of
+    `epochs` times. 0: `epochs` whatever they take."""
     clip: Amount = 0.0
     """Largest norm of the gradient, 0: no bound."""
     ema: Partial = 0.0
@@ -182,8 +182,8 @@ class Recipe:
         """Epochs of a training on this many shots."""
         if not self.steps:
             return self.epochs
-        wanted = round(self.steps * self.batch / max(shots, 1))
-        return min(max(wanted, math.ceil(self.epochs / 3)), 5 * self.epochs)
+        within = round(self.steps * self.batch / max(shots, 1))
+        return min(self.epochs, max(within, math.ceil(self.epochs / 5)))
 
     def side_at(self, epoch: int) -> int:
         """Side of the input in an epoch, counted from 0."""
@@ -242,6 +242,7 @@ _RECIPES = (
         schedule="onecycle",
         batch=32,
         epochs=14,
+        steps=600,
         clip=5.0,
         ema=0.97,
         gentle=6.0,
@@ -270,6 +271,7 @@ _RECIPES = (
         schedule="onecycle",
         batch=16,
         epochs=60,
+        steps=5000,
         clip=5.0,
         ema=0.98,
         gentle=6.0,

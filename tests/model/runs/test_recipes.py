@@ -103,9 +103,9 @@ def test_without_the_log_activation_raw_counts_are_scaled():
     assert (plain.activation, plain.transform) == ("leaky_relu", "unit")
 
 
-def test_the_number_of_epochs_can_follow_from_the_number_of_steps():
+def test_many_shots_are_seen_less_often_and_few_as_often_as_the_recipe_says():
     r = Recipe(epochs=20, steps=640, batch=16)
-    assert r.epochs_for(510) == 20
-    assert r.epochs_for(85) > 50
-    assert 5 <= r.epochs_for(60_000) < 20
+    assert r.epochs_for(85) == r.epochs_for(510) == 20
+    assert r.epochs_for(1024) == 10
+    assert r.epochs_for(60_000) == 4
     assert Recipe(epochs=7).epochs_for(10) == 7
