@@ -69,14 +69,24 @@ pictures: install
 	    drift forecast history; do cp $(DEMO)/report/$$name-1280.png resources/screens/$$name.png; done
 	$(BIN)/python -m labeler figure $(DEMO) --class Streak --class Bent --dpi 130 --out resources/screens/fig5.png
 
-# The network trained on simulated shots that `quick` begins from: about twenty minutes. Two sizes
-# of detector, because what is reduced from a larger one has less noise.
+# The network trained on simulated shots that `quick` begins from: about an hour and a half. First
+# plain scenes, of two sizes of detector, because what is reduced from a larger one has less noise;
+# then scenes of many causes and shots as frequent as in reality beside them.
+SIMULATE = $(BIN)/python -m labeler simulate build/backbone
 backbone: install
 	rm -rf build/backbone && mkdir -p build/backbone
-	$(BIN)/python -m labeler simulate build/backbone/fine.h5 --shots 5000 --seed 2019 --size 224 --balanced
-	$(BIN)/python -m labeler simulate build/backbone/coarse.h5 --shots 4000 --seed 2020 --size 112 --balanced
+	$(SIMULATE)/fine.h5 --shots 5000 --seed 2019 --size 224 --balanced
+	$(SIMULATE)/coarse.h5 --shots 4000 --seed 2020 --size 112 --balanced
 	$(BIN)/python -m labeler create build/backbone/shots build/backbone/fine.h5 build/backbone/coarse.h5
 	$(BIN)/python -m labeler train build/backbone/shots --recipe resources/backbones/recipe.toml --out build/backbone/run
-	$(BIN)/python -m model.runs.backbone build/backbone/run resources/backbones/helium-resnet18
-	$(BIN)/python -m labeler simulate build/backbone/usual.h5 --shots 600 --seed 2019 --size 224
-	$(BIN)/python -m model.prediction.expected resources/backbones/helium-resnet18 build/backbone/usual.h5
+	$(BIN)/python -m model.runs.backbone build/backbone/run build/backbone/first
+	$(SIMULATE)/broad-balanced.h5 --shots 3120 --seed 4105 --size 112 --balanced --broad
+	$(SIMULATE)/broad-usual.h5 --shots 1500 --seed 4106 --size 112 --broad
+	$(SIMULATE)/plain-balanced.h5 --shots 2500 --seed 4102 --size 112 --balanced
+	$(SIMULATE)/plain-balanced-fine.h5 --shots 1200 --seed 4101 --size 224 --balanced
+	$(SIMULATE)/plain-usual.h5 --shots 2500 --seed 4104 --size 112
+	$(SIMULATE)/plain-usual-fine.h5 --shots 1000 --seed 4103 --size 224
+	$(BIN)/python -m model.training.broaden build/backbone/first build/backbone resources/backbones/helium-resnet18
+	$(BIN)/python -m model.prediction.expected resources/backbones/helium-resnet18 \
+	    build/backbone/plain-usual-fine.h5 build/backbone/broad-usual.h5
+	$(BIN)/python -m labeler faithfulness resources/backbones/helium-resnet18 --truth

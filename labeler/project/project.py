@@ -69,7 +69,7 @@ class Project:
         self._take(taxonomy)
         self.notes = [*store.database.notes, *notes]
         """What a person should be told once: read-only, network, classes that changed."""
-        self._stored = [_found(source, folder) for source in store.sources()]
+        self._stored = [where_it_lies(source, folder) for source in store.sources()]
 
     @classmethod
     def create(
@@ -459,8 +459,8 @@ def choice(project: Project, source: StoredSource) -> str:
     )
 
 
-def _found(source: StoredSource, folder: Path) -> StoredSource:
-    """The source where it lies now: as noted, or beside a project that moved along with it."""
+def where_it_lies(source: StoredSource, folder: Path) -> StoredSource:
+    """A source where it is now: at its noted path, or beside a project that moved along with it."""
     if source.info.path.exists() or not source.relative:
         return source
     beside = Path(os.path.normpath(folder / source.relative))

@@ -68,6 +68,8 @@ def add_noise_file(
         if not info.is_hdf5:
             mend = "Make an HDF5 copy first: airylabel export PROJECT --shots --to FILE.h5."
             raise InputError("is no HDF5 file, of which a copy is made", file=info.path, mend=mend)
+        if source.parts():
+            raise _lie_elsewhere(info)
         check_place(out, [info.path], info.path.stat().st_size, force)
         yield event("started", what="noise", shots=info.n_shots)
         if scheduler is None:
@@ -336,7 +338,11 @@ def _own(file: h5py.File, name: str, info: SourceInfo) -> h5py.Dataset:
     found = file[name]
     elsewhere = Path(found.file.filename).resolve() != Path(file.filename).resolve()
     if elsewhere or found.is_virtual or found.external:
-        what = "its shots lie in other files, which are not to be changed"
-        mend = "Use the file that holds the shots themselves, or repack this one first."
-        raise InputError(what, file=info.path, place=name, mend=mend)
+        raise _lie_elsewhere(info)
     return found
+
+
+def _lie_elsewhere(info: SourceInfo) -> InputError:
+    what = "its shots lie in other files, which are not to be changed"
+    mend = "Use the file that holds the shots themselves, or repack this one first."
+    return InputError(what, file=info.path, place=info.dataset, mend=mend)

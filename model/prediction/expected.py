@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from model.active.prior import Expected
 from model.errors import InputError
@@ -19,17 +21,10 @@ from model.shots.table import ShotTable, table_of_file
 from model.simulate.labels import real_sets, set_weights
 
 
-def expect(network: Path, shots: ShotTable) -> Expected:
+def expect(network: Path, tables: Sequence[ShotTable]) -> Expected:
     """Of the shots' embeddings, and of the label sets that the simulator draws from."""
     names = checkpoint.describe(network).class_names
-    with tempfile.TemporaryDirectory() as cache:
-        for item in embed(shots, network, Path(cache)):
-            if item["event"] == "failed":
-                raise InputError(item["text"])
-        parts = embedding_file.parts_of(shots, network, Path(cache))
-        found = embedding_file.read(parts, len(shots))
-    assert found is not None
-    x = found[np.isfinite(found).all(1)].astype(np.float64)
+    x = np.concatenate([_embeddings(network, shots) for shots in tables])
     shares: dict[tuple[bool, ...], list[float]] = {}
     for (given, _), real, balanced in zip(
         real_sets(), set_weights(False), set_weights(True), strict=True
@@ -44,5 +39,17 @@ def expect(network: Path, shots: ShotTable) -> Expected:
     )
 
 
+def _embeddings(network: Path, shots: ShotTable) -> npt.NDArray[np.float64]:
+    with tempfile.TemporaryDirectory() as cache:
+        for item in embed(shots, network, Path(cache)):
+            if item["event"] == "failed":
+                raise InputError(item["text"])
+        parts = embedding_file.parts_of(shots, network, Path(cache))
+        found = embedding_file.read(parts, len(shots))
+    assert found is not None
+    return found[np.isfinite(found).all(1)].astype(np.float64)
+
+
 if __name__ == "__main__":
-    save_expected(Path(sys.argv[1]), expect(Path(sys.argv[1]), table_of_file(Path(sys.argv[2]))))
+    place, *files = map(Path, sys.argv[1:])
+    save_expected(place, expect(place, [table_of_file(file) for file in files]))

@@ -105,6 +105,10 @@ class Source:
         except _TROUBLE as error:
             raise self._unreadable(i, error) from error
 
+    def parts(self) -> tuple[Path, ...]:
+        """Other files that shots of this one lie in."""
+        return self._layout.parts()
+
     def labels(self) -> tuple[tuple[str, ...], npt.NDArray[np.uint8]] | None:
         """Class names and labels (N, C) that the file carries; None without."""
         found = self.file_labels()
@@ -248,7 +252,7 @@ def examined(source: Source) -> SourceInfo:
     notes = [*info.notes, *filter(None, [said])]
     if refused is not None:
         notes.append(f"not every shot can be read ({refused.what})")
-    marks = marks_of(info.path, layout.parts())
+    marks = marks_of(info.path, source.parts())
     return replace(info, files=marks, samples=tuple(samples), notes=tuple(notes))
 
 

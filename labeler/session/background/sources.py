@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PyQt6.QtCore import QTimer, pyqtSignal
 
+from labeler.project.project import where_it_lies
 from labeler.project.store import StoredSource
 from labeler.session.labels import REPLACED, Labels
 from labeler.session.opened import Opened, SessionPart
@@ -117,7 +118,8 @@ class SourceWatch(SessionPart):
 
     def _look(self, opened: Opened, stored: Sequence[StoredSource]) -> None:
         began = time.monotonic()
-        changes = [(source, change_of(source.info)) for source in stored]
+        folder = opened.project.folder
+        changes = [(s, change_of(where_it_lies(s, folder).info)) for s in stored]
         took = time.monotonic() - began
         self._answer = opened, [(s, c) for s, c in changes if c is not None], took
         self._looked.emit()

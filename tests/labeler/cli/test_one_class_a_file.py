@@ -146,7 +146,7 @@ def test_baselines_are_printed_as_a_table(tmp_path, capsys):
     status, said = call(capsys, "baselines", path, "--training", 24, "--only", "prevalence",
                         "constant")  # fmt: skip
     assert status == 0, said.err
-    assert "24 shots train, 12 judge" in said.out
+    assert "24 shots to train, 12 to judge" in said.out
     assert "each class at its frequency" in said.out
     assert "The constant is " in said.out
     status, said = call(capsys, "baselines", path, "--only", "svn")

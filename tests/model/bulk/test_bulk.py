@@ -157,7 +157,7 @@ def test_a_cancelled_run_goes_on_by_another_engine(shots, tmp_path, address):
     assert first[-1]["event"] == "cancelled"
     assert not many.exists()
     second = list(correlate(shots, many, RECIPE, workers=1))
-    assert second[0]["done"] == 32 * (first[-2]["done"] // 32) > 0
+    assert 0 < second[0]["done"] <= first[-2]["done"]  # whole ranges of them, whichever came first
     assert one.read_bytes() == many.read_bytes()
 
 

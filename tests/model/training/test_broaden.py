@@ -1,0 +1,56 @@
+"""A network goes on with other scenes, and keeps a part of what it said before."""
+
+import numpy as np
+import pytest
+import torch
+
+from model.runs import checkpoint
+from model.runs.folder import WEIGHTS, backbone_folder
+from model.shots.table import table_of_file
+from model.simulate.generate import simulate
+from model.training.broaden import Share, _Draw, _read, broaden
+
+FIRST = backbone_folder("helium-resnet18")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("broad") / "shots.h5"
+    list(simulate(path, 16, 3, 64, balanced=True, broad=True, workers=1))
+    return table_of_file(path)
+
+
+def test_what_goes_on_is_written_whole_and_says_more_of_what_it_learnt(table, tmp_path):
+    losses = []
+    broaden(
+        FIRST, [(table, Share("shots.h5", 4, 0.0))], tmp_path / "out", steps=50,
+        say=lambda line: losses.append(float(line.rsplit(" ", 1)[1])),
+    )  # fmt: skip
+    (mean,) = losses
+    network, about = checkpoint.load(tmp_path / "out")
+    before, first = checkpoint.load(FIRST)
+    assert (about.class_names, about.preprocessing) == (first.class_names, first.preprocessing)
+    assert (tmp_path / "out" / WEIGHTS).stat().st_size == (FIRST / WEIGHTS).stat().st_size
+    assert not torch.equal(network.head.linear.weight, before.head.linear.weight)
+    shots = _read(table, Share("", 8, 0.0), network.float().eval(), about.preprocessing)
+    own = _read(table, Share("", 8, 1.0), network.float().eval(), about.preprocessing).answers
+    cross = -(shots.answers * np.log(own) + (1 - shots.answers) * np.log(1 - own)).mean()
+    assert cross < mean
+
+
+def test_a_share_of_the_answers_is_what_the_network_said_itself(table):
+    network, about = checkpoint.load(FIRST)
+    network = network.float().eval()
+    told, half, own = (
+        _read(table, Share("", 8, kept), network, about.preprocessing).answers
+        for kept in (0.0, 0.5, 1.0)
+    )
+    assert not np.allclose(told, own)
+    np.testing.assert_allclose(half, (told + own) / 2, atol=1e-6)
+
+
+def test_every_shot_is_drawn_before_any_comes_again():
+    draw = _Draw(12, 4, seed=1)
+    first = np.concatenate([draw.next() for _ in range(3)])
+    assert sorted(first) == list(range(12))
+    assert sorted(np.concatenate([draw.next() for _ in range(3)])) == list(range(12))
