@@ -22,7 +22,7 @@ from labeler.project.store import LABELLED, Store, StoredSource
 from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.connection import SENSELESS, senseless
 from labeler.project.store.records import Present, Pulse, Status
-from labeler.shots.changes import SourceChange, change_of
+from labeler.shots.changes import SourceChange, change_of, is_there
 from model.errors import InputError, text_of
 from model.output_files import sweep
 from model.shots.first_look import probe_each
@@ -196,7 +196,7 @@ class Project:
 
     def missing_sources(self) -> tuple[StoredSource, ...]:
         """Sources whose file is not where it was."""
-        return tuple(s for s in self._stored if not s.info.path.exists())
+        return tuple(s for s in self._stored if not is_there(s.info.path))
 
     def unknown_servers(self) -> list[str]:
         """Servers that shots of this project are on, and that this user has not allowed."""
@@ -461,10 +461,10 @@ def choice(project: Project, source: StoredSource) -> str:
 
 def where_it_lies(source: StoredSource, folder: Path) -> StoredSource:
     """A source where it is now: at its noted path, or beside a project that moved along with it."""
-    if source.info.path.exists() or not source.relative:
+    if is_there(source.info.path) or not source.relative:
         return source
     beside = Path(os.path.normpath(folder / source.relative))
-    if not beside.exists():
+    if not is_there(beside):
         return source
     return replace(source, info=replace(source.info, path=beside))
 

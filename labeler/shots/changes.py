@@ -51,10 +51,18 @@ class SourceChange:
         return f"{self.info.path}: {what}"
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is something at a path; one that no disk can have is nowhere."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def change_of(info: SourceInfo) -> SourceChange | None:
     """What became of a source since it was last looked at; None where it is as it was."""
     folder = info.path.parent
-    if not info.path.is_file() and not info.path.is_dir():
+    if not is_there(info.path):
         return SourceChange(info, "missing", "the file is gone")
     if not info.files:  # a project of an older program
         whole = (info.n_shots, *info.shape)

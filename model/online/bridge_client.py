@@ -130,7 +130,10 @@ def _array(kind: Any, shape: Any, raw: Any) -> npt.NDArray[Any]:
         raise RefusedError("holds an array of no plain numbers, which is not read")
     if not _NUMBERS.fullmatch(kind):
         raise RefusedError("holds an array of objects, which is not read")
-    dtype = np.dtype(kind)
+    try:
+        dtype = np.dtype(kind)
+    except TypeError as error:
+        raise RefusedError(f"holds numbers of a type there is not ({kind})") from error
     sizes = list(shape) if isinstance(shape, list | tuple) else [-1]
     if (
         not all(isinstance(n, int) and n >= 0 for n in sizes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import h5py
@@ -252,6 +254,16 @@ def test_shots_of_a_replaced_file_come_as_further_ones_and_labels_stay_on_the_ol
     assert project.merged_state(only_mine=True).labelled.tolist() == [True] + [False] * 5
     assert [s.id for s in project.missing_sources()] == [source.id]
     assert not project.changed_sources()
+
+
+def test_a_path_that_no_disk_can_have_is_a_file_that_is_gone(project):
+    project.close()
+    with contextlib.closing(sqlite3.connect(project.folder / "project.sqlite")) as database:
+        database.execute("UPDATE sources SET path = ?, relative = ?", ("x" * 3000, "y" * 3000))
+        database.commit()
+    with Project.open(project.folder) as again:
+        assert len(again.missing_sources()) == len(again.stored_sources)
+        assert {change.kind for _, change in again.source_changes()} == {"missing"}
 
 
 def virtual(path: Path, part: Path) -> None:

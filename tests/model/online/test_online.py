@@ -383,6 +383,15 @@ def test_what_a_stranger_sends_is_never_unpickled(tmp_path):
     assert not mark.exists()
 
 
+def test_numbers_of_a_type_there_is_not_are_refused():
+    msgpack = pytest.importorskip("msgpack")
+    from model.online.bridge_client import RefusedError, decode
+
+    array = {b"nd": True, b"kind": b"", b"type": "<u7", b"shape": [1], b"data": b"1234567"}
+    with pytest.raises(RefusedError, match="a type there is not"):
+        decode([msgpack.packb({"DET": {"image.data": array, "metadata": {}}})])
+
+
 def test_both_protocols_of_the_bridge_give_the_same_numbers():
     karabo = pytest.importorskip("karabo_bridge", exc_type=ImportError)
     from model.online.bridge_client import decode
