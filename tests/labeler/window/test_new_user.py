@@ -92,13 +92,13 @@ def legal_truth(table):
     return taxonomy.complete(labels)
 
 
-def label(folder, shots, labels, ahead=False):
+def label(folder, shots, labels, ahead=False, balanced=True):
     """(macro F1 on the rest, that of random labels, keys a shot) through a window.
 
     `ahead`: the network has read the shots before, in this process, which is faster than a Job.
     """
     path = folder / "new.h5"
-    list(simulate(path, shots, 4, 64, balanced=True, workers=1))
+    list(simulate(path, shots, 4, 64, balanced=balanced, workers=1))
     table = table_of_file(path)
     truth = legal_truth(table)
     Project.create(folder / "week", [path], labels=False).close()
@@ -129,11 +129,14 @@ def label(folder, shots, labels, ahead=False):
     return score, chance, person.pressed / labels
 
 
-def test_thirty_labels_make_a_useful_classifier(qapp, tmp_path):
-    score, chance, keys = label(tmp_path, 90, 30, ahead=True)
+@pytest.mark.parametrize(("balanced", "most"), [(False, 2.7), (True, 3.3)])
+def test_thirty_labels_make_a_useful_classifier(qapp, tmp_path, balanced, most):
+    """Five draws, mean keys a shot: 2.2 as frequent as in reality; 2.9 (2.7 to 3.1) where every
+    class is as frequent, with the network shipped before 3.0 (2.7 to 3.3)."""
+    score, chance, keys = label(tmp_path, 90, 30, ahead=True, balanced=balanced)
     print(score, chance, keys)
-    assert score > 0.7
-    assert keys < 3.3  # 3.1: of shots as rare as these, asked first, it says less than is there
+    assert score > 0.8
+    assert keys < most
 
 
 @pytest.mark.slow
