@@ -157,7 +157,7 @@ def test_a_cancelled_run_goes_on_by_another_engine(shots, tmp_path, address):
     assert first[-1]["event"] == "cancelled"
     assert not many.exists()
     second = list(correlate(shots, many, RECIPE, workers=1))
-    kept, last = second[0]["done"], second[0]["total"] % 32
+    kept, last = second[0]["done"], second[-1]["shots"] % 32
     assert 0 < kept <= first[-2]["done"]
     assert kept % 32 in (0, last)  # whole ranges of 32, and perhaps the shorter last one
     assert one.read_bytes() == many.read_bytes()
