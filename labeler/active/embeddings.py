@@ -66,10 +66,11 @@ def embeddings(ground: Ground) -> npt.NDArray[np.float16]:
             raise InputError("no shots have been read by a network yet")
         return found
     with open_predictions(ground.predictions) as file:
+        n = len(file["embeddings"])
+        if n != ground.n:
+            what = f"holds {counted(n, 'shot')}, not {ground.n}"
+            mend = "Let the run read all shots again: airylabel predict PROJECT --run NUMBER."
+            raise InputError(what, file=ground.predictions, mend=mend)
         values = np.asarray(file["embeddings"][()], np.float16)
         values[~np.asarray(file["readable"][()], bool)] = np.nan
-    if len(values) != ground.n:
-        what = f"holds {counted(len(values), 'shot')}, not {ground.n}"
-        mend = "Let the run read all shots again: airylabel predict PROJECT --run NUMBER."
-        raise InputError(what, file=ground.predictions, mend=mend)
     return values

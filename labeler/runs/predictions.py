@@ -41,6 +41,7 @@ _CARELESS = (
     TypeError,
     IndexError,
     AttributeError,
+    MemoryError,
 )
 """What h5py and numpy raise on damaged or foreign content."""
 
@@ -94,13 +95,8 @@ class Predictions(Reading):
         self.fingerprint = _text(file.attrs.get("fingerprint", ""))
         if FORMS[0] not in self._maps:
             raise ValueError("it has no heatmaps")
-        for heat, scales in self._maps.values():
-            if len(heat.shape) != 4 or heat.shape[:2] != (n, len(names)):
-                raise ValueError(f"heatmaps have shape {heat.shape}")
-            if scales is not None and scales.shape != (n, len(names)):
-                raise ValueError(f"scales of heatmaps have shape {scales.shape}")
-        if not len(file["embeddings"]) == len(self.readable) == len(self._shift) == n:
-            raise ValueError("its parts have different lengths")
+        if "embeddings" not in file:
+            raise ValueError("it has no embeddings")
         if not (np.isfinite(self._shift).all() and np.isfinite(self.thresholds).all()):
             raise ValueError("shifts or thresholds that are no numbers")
 
@@ -117,14 +113,15 @@ class Predictions(Reading):
             raise InputError("no predictions here", file=path, mend=AGAIN)
         try:
             with open_predictions(path) as file:
+                written = len(file["probabilities"])
+                if written != n:
+                    what = f"predictions of {counted(written, 'shot')}, but the project has {n}"
+                    raise InputError(what, file=path, mend="Predict again to cover them all.")
                 found = cls(path, taxonomy, file)
         except InputError:
             raise
         except _CARELESS as error:
             raise InputError(f"damaged predictions ({error})", file=path, mend=AGAIN) from error
-        if len(found) != n:
-            what = f"predictions of {counted(len(found), 'shot')}, but the project has {n}"
-            raise InputError(what, file=path, mend="Predict again to cover them all.")
         if fingerprint is not None and fingerprint != found.fingerprint:
             raise InputError("predictions of other data", file=path, mend=AGAIN)
         return found

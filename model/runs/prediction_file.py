@@ -35,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.bulk.filling import reserve
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.heatmaps.gradcam import FORMS, Form
 from model.output_files import check_own, give_name, part_of, room_for_the_end
 from model.runs.folder import PREDICTIONS
@@ -43,6 +43,12 @@ from model.runs.folder import PREDICTIONS
 Attributes = Mapping[str, Any]
 Result = TypeVar("Result")
 _TROUBLE = (OSError, RuntimeError)
+_AGAIN = "Predict again with this run: airylabel predict PROJECT --run NUMBER."
+ANY = -1
+MOST = 2**22
+"""Numbers of one shot in one dataset, far above those of any network here."""
+ROOM = 64 * 2**20
+"""Bytes that a dataset may be larger than its file: one that was never written takes no room."""
 """What h5py raises where a file cannot be written."""
 
 
@@ -138,7 +144,8 @@ class PredictionFile:
 
 def open_predictions(path: Path) -> h5py.File:
     """A file of predictions, to read. They are written whole into one file: InputError where a part
-    of them lies in another one, which a stranger may have chosen. OSError where it is no HDF5."""
+    of them lies in another one, which a stranger may have chosen, or cannot be what it should be;
+    nothing of it was read then. OSError where it is no HDF5."""
     file = h5py.File(path, "r", locking=False)
     for name in file:
         here = isinstance(file.get(name, getlink=True), h5py.HardLink)
@@ -146,9 +153,34 @@ def open_predictions(path: Path) -> h5py.File:
             here = not (file[name].is_virtual or file[name].external)
         if not here:
             file.close()
-            mend = "Let the run read all shots again: airylabel predict PROJECT --run NUMBER."
-            raise InputError(f"its {name} lie in another file", file=path, mend=mend)
+            raise InputError(f"its {name} lie in another file", file=path, mend=_AGAIN)
+    why = _misfit(file, path.stat().st_size)
+    if why:
+        file.close()
+        raise InputError(f"damaged predictions ({why})", file=path, mend=_AGAIN)
     return file
+
+
+def _misfit(file: h5py.File, size: int) -> str:
+    """Why the parts of a file of that size cannot be those of predictions, '' where they can."""
+    shape = getattr(file.get("probabilities"), "shape", ())
+    shots, classes = shape if len(shape) == 2 else (0, 0)
+    for name, (row, _, _) in _layout(classes, ANY, (ANY, ANY)).items():
+        part = file.get(name)
+        if part is None:
+            continue
+        if not isinstance(part, h5py.Dataset) or part.dtype.kind not in "biuf":
+            return f"{name} are no numbers"
+        wanted = (shots, *row)
+        fits = part.ndim == len(wanted) and all(
+            w in (ANY, there) for w, there in zip(wanted, part.shape, strict=True)
+        )
+        if not fits or np.prod(part.shape[1:], dtype=float) > MOST:
+            return f"{name} have shape {part.shape} for {counted(shots, 'shot')}"
+        written = part.id.get_offset() is not None
+        if part.nbytes > size and (written or part.nbytes > ROOM + 100 * size):
+            return f"{name} say that they are {part.nbytes:,} bytes, in a file of {size:,}"
+    return ""
 
 
 def is_predictions(path: Path) -> bool:

@@ -168,6 +168,10 @@ def _decided(path: Path, taxonomy: Taxonomy, n: int) -> tuple[Labels, Labels]:
     try:
         with open_predictions(path) as file:
             names = [t.decode() if isinstance(t, bytes) else str(t) for t in file.attrs[_NAMES]]
+            shape = file["probabilities"].shape
+            if shape[1:] != (len(names),) or len(file["probabilities"]) > n:
+                what = f"holds predictions of {shape} labels for {len(names)} classes, {n} shots"
+                raise InputError(what, file=path, mend="Predict again with that run.")
             probabilities = file["probabilities"][:]
             readable = file["readable"][:].astype(bool)
             if "decided" in file:
@@ -177,9 +181,6 @@ def _decided(path: Path, taxonomy: Taxonomy, n: int) -> tuple[Labels, Labels]:
     except (OSError, KeyError) as error:
         what = f"is not a file of predictions ({error})"
         raise InputError(what, file=path, mend="Predict again with that run.") from error
-    if decided.shape[1:] != (len(names),) or len(decided) > n:
-        what = f"holds predictions of {decided.shape} labels for {len(names)} classes, {n} shots"
-        raise InputError(what, file=path, mend="Predict again with that run.")
     known = [k for k, name in enumerate(names) if taxonomy.knows(name)]
     found = np.zeros((n, len(taxonomy)), bool)
     ours = taxonomy.columns([names[k] for k in known])

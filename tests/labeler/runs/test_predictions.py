@@ -219,10 +219,10 @@ def test_an_unreadable_shot_says_nothing(made):
         ({"probabilities": np.full((3, 11), 1.5, np.float32)}, "outside 0"),
         ({"probabilities": np.zeros((3, 10), np.float32)}, "shape"),
         ({"heatmaps": np.zeros((2, 11, 7, 7), np.float16)}, "heatmaps have shape"),
-        ({"embeddings": np.zeros((2, 4), np.float16)}, "different lengths"),
+        ({"embeddings": np.zeros((2, 4), np.float16)}, "embeddings have shape"),
         ({"thresholds": None}, "thresholds"),
         ({"heatmaps": None}, "heatmaps"),
-        ({"heatmap_scale": np.ones(3, np.float32)}, "scales of heatmaps"),
+        ({"heatmap_scale": np.ones(3, np.float32)}, "heatmap_scale have shape"),
         ({"names": ["Round"] * 11}, "1 classes"),
     ],
 )
@@ -230,6 +230,42 @@ def test_predictions_that_do_not_fit_together_are_refused(made, changes, what):
     with pytest.raises(InputError, match=what) as refused:
         made(shots([], [], []), **changes)
     assert "Predict again" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "kind"),
+    [
+        ("probabilities", (10**10, 11), "f4"),
+        ("heatmaps", (2, 11, 10**6, 10**6), "f2"),
+        ("embeddings", (2, 10**9), "f2"),
+        ("role", (10**11,), "u1"),
+        ("shift", (2, 3), "f4"),
+        ("decided", (2, 1), "?"),
+        ("logits", (10**10, 11), "f4"),
+        ("readable", (2,), "S9"),
+        ("embeddings", None, None),
+    ],
+)
+@pytest.mark.parametrize("chunks", [None, True])
+def test_what_a_file_claims_to_hold_is_refused_before_any_of_it_is_read(
+    made, monkeypatch, name, shape, kind, chunks
+):
+    """Bytes that were never written take no room in a file, and all memory where they are read."""
+    path = made(shots(["Round"], ["Streak"])).path
+    with h5py.File(path, "r+") as file:
+        if name in file:
+            del file[name]
+        if shape is None:
+            file.create_group(name)
+        else:
+            file.create_dataset(name, shape, kind, chunks=chunks)
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda *args: pytest.fail("was read"))
+    with pytest.raises(InputError, match=f"damaged predictions .*{name}|damaged .*for .* shots"):
+        Predictions.open(path, HELIUM, 2)
+    with pytest.raises(InputError, match="damaged predictions"):
+        embeddings(Ground(1, HELIUM, 2, path.parent, path))
+    with pytest.raises(InputError, match="damaged predictions"):
+        compare_files(path, path, np.ones((2, 11), bool), np.arange(2), HELIUM)
 
 
 def test_shifts_that_are_no_numbers_are_refused(tmp_path):
