@@ -16,7 +16,7 @@ import numpy as np
 from labeler.project import backups
 from labeler.project.backups import Backup
 from labeler.project.folder import DATABASE, SERVER, TAXONOMY
-from labeler.project.project import Project, choice
+from labeler.project.project import AGAIN, Project, choice
 from labeler.project.store import Store, copies, salvage
 from labeler.project.store.classing import TEXT
 from labeler.project.store.salvage import Saved
@@ -185,7 +185,8 @@ def _salvage(folder: Path) -> list[str]:
     fresh = part_of(folder / "project.salvaged")
     try:
         saved = salvage.salvage(kept, None if backup is None else backup.path, fresh)
-        if not saved.read.get("sources") and not saved.from_backup.get("sources"):
+        files = saved.read.get("sources") or saved.from_backup.get("sources")
+        if not files or not saved.covered:
             what = "nothing in it can be read, and there is no good backup"
             if saved.read.get("events"):
                 what = "which files its shots are in is lost, and there is no good backup"
@@ -208,6 +209,8 @@ def _agreeing(folder: Path, damaged: Path) -> Backup | None:
 
 def _in_words(saved: Saved, backup: Backup | None) -> list[str]:
     said = [f"{saved.read.get('gestures', 0):,} gestures were read from the damaged database."]
+    if saved.sources_again:
+        said.append(f"{counted(saved.sources_again, 'file')} of shots {AGAIN}")
     if backup is not None:
         added = saved.from_backup.get("gestures", 0)
         said.append(f"{added:,} more were taken from the backup {backup.path.name}.")

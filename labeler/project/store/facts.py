@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -9,17 +10,23 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
+from labeler.project.store.classing import put_value
 from labeler.project.store.connection import Database, damaged
 from labeler.project.store.dialects import upsert
 from labeler.project.store.records import Annotator, Rows, StoredSource
-from labeler.project.store.schema import ANNOTATORS, CLASSES, META, ROLES, SOURCES
+from labeler.project.store.schema import ANNOTATORS, CLASSES, EVENTS, META, ROLES, SOURCES
 from labeler.project.store.schema import table_of as table_of
 from model.errors import InputError
 from model.shots.fingerprints import FileMark
 from model.shots.layouts import Geometry
 from model.shots.sources import SourceInfo
+
+SECOND, SHOTS = "sources.row.", "sources.shots"
+"""Named values: with its number, a source's row a second time; and the shots of all together.
+Without the list of its files nothing of a project can be used, and it lies on one page."""
+log = logging.getLogger(__name__)
 
 
 class Facts:
@@ -86,13 +93,49 @@ class Facts:
     # -- sources -------------------------------------------------------------------------------
 
     def sources(self) -> list[StoredSource]:
-        """The files of shots, in the order of their rows."""
+        """The files of shots, in the order of their rows.
+
+        InputError where one is missing: labels would lie on other shots than before.
+        """
+        run = self.database.connection.execute
         with self.database.translated():
-            rows = self.database.connection.execute(select(SOURCES).order_by(SOURCES.c.first_row))
+            rows = run(select(SOURCES).order_by(SOURCES.c.first_row))
             try:
-                return [_source(row._mapping) for row in rows]
-            except (KeyError, TypeError, IndexError) as error:
+                found = [_source(row._mapping) for row in rows]
+            except _NONSENSE as error:
                 raise damaged(self.database.path, repr(error)) from error
+            last = run(select(func.max(EVENTS.c.row))).scalar()
+        n = 0
+        for source in found:
+            if source.first_row != n:
+                break
+            n += source.info.n_shots
+        else:
+            if n == self.get_meta(SHOTS, n) and (last is None or last < n):
+                return found
+        raise damaged(self.database.path, f"which file holds shot {n + 1} is lost")
+
+    def mend_sources(self) -> int:
+        """Take sources that are gone from their second copy; returns how many."""
+        with self.database.translated():
+            gone, _ = _apart(self.database.connection)
+        if self.database.read_only or not gone:
+            return 0
+        with self.database.write() as connection:
+            return mend_sources(connection)
+
+    def keep_sources_twice(self) -> None:
+        """Keep the second copy that older programs did not keep."""
+        with self.database.translated():
+            _, single = _apart(self.database.connection)
+        if self.database.read_only or not single:
+            return
+        try:
+            with self.database.write() as connection:
+                for number in single:
+                    _keep_twice(connection, number)
+        except InputError as error:  # no room, or someone else writes: another time
+            log.warning("the list of files is not kept twice yet: %s", error)
 
     def n_shots(self) -> int:
         """How many shots all sources hold together."""
@@ -119,7 +162,8 @@ class Facts:
                 details=_details(info),
             )
             made = connection.execute(statement).inserted_primary_key
-        assert made is not None
+            assert made is not None
+            _keep_twice(connection, int(made[0]))
         return StoredSource(int(made[0]), info, first, relative)
 
     def rewrite_source(self, source_id: int, info: SourceInfo) -> None:
@@ -132,6 +176,7 @@ class Facts:
         with self.database.write() as connection:
             statement = update(SOURCES).where(SOURCES.c.id == source_id).values(**values)
             connection.execute(statement)
+            _keep_twice(connection, source_id)
 
     def move_source(self, source_id: int, path: Path, relative: str) -> None:
         """Keep where a file lies now."""
@@ -139,6 +184,7 @@ class Facts:
         statement = update(SOURCES).where(SOURCES.c.id == source_id)
         with self.database.write() as connection:
             connection.execute(statement.values(**values))
+            _keep_twice(connection, source_id)
 
     # -- roles ---------------------------------------------------------------------------------
 
@@ -175,6 +221,44 @@ class Facts:
         keep = statement.on_conflict_do_update(index_elements=["row"], set_=role_now)
         with self.database.write() as connection:
             connection.execute(keep, items)
+
+
+_NONSENSE = (KeyError, TypeError, IndexError, ValueError, AttributeError)
+"""What is raised over a row that is not as this program writes it."""
+
+
+def _apart(connection: Connection) -> tuple[set[int], set[int]]:
+    """Numbers of sources of which only the second copy is there, and of those without one."""
+    rows = {int(i) for (i,) in connection.execute(select(SOURCES.c.id))}
+    keys = connection.execute(select(META.c.key).where(META.c.key.startswith(SECOND)))
+    numbers = (key.removeprefix(SECOND) for (key,) in keys)
+    copies = {int(number) for number in numbers if number.isdecimal()}
+    return copies - rows, rows - copies
+
+
+def mend_sources(connection: Connection) -> int:
+    """`Facts.mend_sources` within a transaction."""
+    gone, _ = _apart(connection)
+    mended = 0
+    for number in sorted(gone):
+        find = select(META.c.value).where(META.c.key == f"{SECOND}{number}")
+        row = connection.execute(find).scalar()
+        try:
+            if _source(row).id != number:
+                continue
+        except _NONSENSE:  # then it stays missing, which whoever reads the list is told
+            log.warning("the second copy of source %d makes no sense", number)
+            continue
+        connection.execute(insert(SOURCES), row)
+        mended += 1
+    return mended
+
+
+def _keep_twice(connection: Connection, source_id: int) -> None:
+    row = connection.execute(select(SOURCES).where(SOURCES.c.id == source_id)).one()
+    put_value(connection, f"{SECOND}{source_id}", dict(row._mapping))
+    n = connection.execute(select(func.coalesce(func.sum(SOURCES.c.n_shots), 0))).scalar_one()
+    put_value(connection, SHOTS, int(n))
 
 
 def _details(info: SourceInfo) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Reads the damaged file and never writes it; the result is a new database with a 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -18,6 +19,7 @@ from typing import Any
 from labeler.project.store import copies, migrating
 from labeler.project.store.classing import fill_known
 from labeler.project.store.connection import Database
+from labeler.project.store.facts import SHOTS, mend_sources
 
 Row = tuple[Any, ...]
 TABLES = {
@@ -72,6 +74,15 @@ _SHORT = """
 SELECT g.id, g.annotator_id FROM gestures g
 WHERE changed > (SELECT count(*) FROM events WHERE gesture_id = g.id)
 """
+_SHOTS = "SELECT coalesce(sum(n_shots), 0) FROM sources"
+_SHOTS_SAID = f"SELECT CAST(value AS INTEGER) FROM meta WHERE key = '{SHOTS}'"
+_COVERED = f"""
+SELECT coalesce((SELECT max(row) FROM events), -1) < ({_SHOTS}) AND NOT EXISTS (
+    SELECT * FROM (SELECT first_row, sum(n_shots) OVER (ORDER BY first_row) - n_shots AS before
+        FROM sources) WHERE first_row <> before)
+    AND ({_SHOTS}) = coalesce(({_SHOTS_SAID}), ({_SHOTS}))
+"""
+"""Whether every shot that was labelled lies in a known file."""
 _UNSAID = "SELECT row FROM events WHERE (status_after & 1) > 0 AND known_after = 0 LIMIT 1"
 _ADD_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _FIRST_FORM = {"events": 2, "current": 1}
@@ -90,15 +101,25 @@ class Saved:
     """Steps of lost gestures that follow from the events before and after."""
     by_state: int = 0
     """Decisions whose gesture is lost, but whose result is not."""
+    covered: bool = True
+    """Whether it is known in which files the labelled shots are."""
+    sources_again: int = 0
+    """Files of shots that are known from the second copy of the list alone."""
 
 
 def is_damaged(database: Path) -> bool:
-    """Whether the file is damaged or no database at all; it looks at every page."""
+    """Whether the file is damaged or no database at all; it looks at every page.
+
+    So it is where no one knows any more in which file a labelled shot is.
+    """
     try:
         with closing(sqlite3.connect(database)) as found:
             found.execute("PRAGMA query_only=ON")
-            found.execute("SELECT count(*) FROM gestures, alembic_version").fetchone()
-            return bool(found.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",))
+            for table in (*TABLES, "alembic_version"):
+                found.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
+            if found.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+                return True
+            return not found.execute(_COVERED).fetchone()[0]
     except sqlite3.OperationalError as error:
         return "no such table" in str(error)
     except sqlite3.DatabaseError:
@@ -134,12 +155,18 @@ def salvage(damaged: Path, backup: Path | None, fresh: Path) -> Saved:
             driver.execute("DELETE FROM meta")
             with _at_full_length(damaged) as readable:
                 _fill(driver, readable)
+            saved.sources_again = mend_sources(connection)
             seen = driver.execute("SELECT * FROM current").fetchall()
             saved.read = {table: _count(driver, table) for table in TABLES}
             if backup is not None:
                 with _of_present_form(backup) as present:
+                    said = driver.execute(_SHOTS_SAID).fetchone()
                     saved.from_backup = _fill(driver, present)
+                if said is None:  # there may be more since
+                    driver.execute("DELETE FROM meta WHERE key = ?", (SHOTS,))
+                mend_sources(connection)
             _make_whole(driver, saved, seen)
+            saved.covered = bool(driver.execute(_COVERED).fetchone()[0])
             if driver.execute(_UNSAID).fetchone():
                 fill_known(connection)
     finally:
@@ -244,9 +271,24 @@ def _fits(table: str, row: Row) -> bool:
     if len(row) != TABLES[table]:
         return False
     if table == "meta":
-        return isinstance(row[0], str) and isinstance(row[1], str) and row[0] != copies.KEY
+        return isinstance(row[0], str) and _is_json(row[1]) and row[0] != copies.KEY
+    if table == "sources" and not _is_json(row[6]):
+        return False
     numbers = [row[i] for i in _NUMBERS[table]]
     return all(isinstance(v, int) and v >= 0 for v in numbers)
+
+
+def _is_json(text: object) -> bool:
+    """SQLite keeps JSON of a number as a number."""
+    if isinstance(text, int | float):
+        return True
+    if not isinstance(text, str):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _make_whole(driver: sqlite3.Connection, saved: Saved, seen: list[Row]) -> None:
@@ -254,6 +296,7 @@ def _make_whole(driver: sqlite3.Connection, saved: Saved, seen: list[Row]) -> No
     run = driver.execute
     for trigger in ("gestures_no_delete", "gestures_no_update", "events_no_delete"):
         run(f"DROP TRIGGER {trigger}")
+    stray = _drop_strays(driver)
     run("DELETE FROM gestures WHERE annotator_id NOT IN (SELECT id FROM annotators)")
     (newest,) = run(
         "SELECT max(coalesce((SELECT max(id) FROM gestures), 0),"
@@ -264,6 +307,7 @@ def _make_whole(driver: sqlite3.Connection, saved: Saved, seen: list[Row]) -> No
     run("DELETE FROM events WHERE gesture_id NOT IN (SELECT id FROM gestures)")
     run("UPDATE gestures SET target_id = NULL WHERE target_id NOT IN (SELECT id FROM gestures)")
     saved.bridged = _bridge(driver, saved.lost)
+    saved.lost = sorted({*saved.lost, *(stray & dict(run(_SHORT).fetchall()).keys())})
     run("DELETE FROM current")
     run(f"INSERT INTO current {_REPLAYED}")
     saved.by_state = _keep_states(driver, seen)
@@ -272,6 +316,20 @@ def _make_whole(driver: sqlite3.Connection, saved: Saved, seen: list[Row]) -> No
             f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
             f"BEGIN SELECT RAISE(ABORT, 'the history only grows'); END"
         )
+
+
+def _drop_strays(driver: sqlite3.Connection) -> set[int]:
+    """Drop what is said of shots that there are not; returns of which gestures it was.
+
+    Where the list of files is not known to be whole, such a shot may be of a file that is missing.
+    """
+    if driver.execute(_SHOTS_SAID).fetchone() != driver.execute(_SHOTS).fetchone():
+        return set()
+    beyond = f"row >= ({_SHOTS})"
+    stray = {i for (i,) in driver.execute(f"SELECT gesture_id FROM events WHERE {beyond}")}
+    for table in ("events", "roles"):
+        driver.execute(f"DELETE FROM {table} WHERE {beyond}")
+    return stray
 
 
 def _bridge(driver: sqlite3.Connection, lost: list[int]) -> int:
@@ -300,13 +358,14 @@ def _keep_states(driver: sqlite3.Connection, seen: list[Row]) -> int:
     It holds the states that the damaged file still had and that no event explains.
     """
     now = {(a, r): tuple(rest) for a, r, *rest in driver.execute("SELECT * FROM current")}
+    (shots,) = driver.execute(_SHOTS).fetchone()
     kept = 0
     for (who,) in driver.execute("SELECT id FROM annotators").fetchall():
         (newest, time_us) = driver.execute(
             "SELECT coalesce(max(id), 0), coalesce(max(time_us), 0) FROM gestures"
         ).fetchone()
         _add_gesture(driver, newest + 1, time_us, who)
-        for row, *state in (row for a, *row in seen if a == who):
+        for row, *state in (rest for a, *rest in seen if a == who and rest[0] < shots):
             before = now.get((who, row), (0, 0, None, 0))
             if before != tuple(state):
                 *was, k0 = before

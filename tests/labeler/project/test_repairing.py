@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
 
 import pytest
@@ -14,7 +15,7 @@ from labeler.project.project import Project
 from labeler.project.store import LABELLED, Store
 from labeler.project.store.store import UndoStack
 from model.errors import InputError
-from tests.helpers.window_parts import make_project
+from tests.helpers.window_parts import make_project, write_shots
 
 N = 40
 
@@ -116,7 +117,8 @@ def test_with_nothing_readable_and_no_backup_nothing_is_changed(week):
     assert (week / "project.sqlite").read_bytes() == b"\1" * 8192
 
 
-def test_where_only_the_files_of_shots_are_lost_that_is_said(week):
+def destroy_list_of_files(week):
+    """Overwrite the page of the database that holds the list of files."""
     file = week / "project.sqlite"
     database = sqlite3.connect(file)
     find = (
@@ -127,10 +129,112 @@ def test_where_only_the_files_of_shots_are_lost_that_is_said(week):
     with file.open("r+b") as stream:
         stream.seek((page - 1) * size)
         stream.write(random.Random(1).randbytes(size))
+
+
+def sql(week, *statements):
+    with sqlite3.connect(week / "project.sqlite") as raw:
+        for statement in statements:
+            raw.execute(statement)
+    raw.close()
+
+
+def as_before(week):
+    """The project as a program made it that kept the list of its files once."""
+    sql(week, "DELETE FROM meta WHERE key GLOB 'sources.[rs]*'")
+
+
+def test_where_only_the_list_of_files_is_lost_it_comes_again_from_its_second_copy(week, labelled):
+    with Project.open(week) as project:
+        before = project.stored_sources
+        project.store.database.connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    destroy_list_of_files(week)
+    assert "1 file of shots had gone from the list" in " ".join(repair(week))
+    assert state(week) == labelled[2]
+    with Project.open(week) as project:
+        assert project.stored_sources == before
+
+
+@pytest.mark.parametrize("how", ["DELETE FROM sources", "DROP TABLE sources"])
+def test_a_list_of_files_that_someone_emptied_comes_again(week, labelled, how):
+    sql(week, how)
+    if how.startswith("DELETE"):
+        with Project.open(week) as project:
+            assert any("had gone from the list" in note for note in project.notes)
+            assert project.n_shots == N
+        sql(week, how)
+    assert "had gone from the list" in " ".join(repair(week))
+    assert state(week) == labelled[2]
+    assert repair(week) == []
+
+
+def test_a_repair_keeps_who_labels_and_which_run_is_shown(week, labelled):
+    with Project.open(week) as project:
+        project.label_as("Bob")
+        project.current_run = 7
+        project.store.database.connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    sql(week, "DROP TABLE roles")
+    repair(week)
+    with Project.open(week) as project:
+        assert project.annotator_name == "Bob"
+        assert project.current_run == 7
+
+
+def test_where_no_second_copy_is_that_is_said_and_nothing_is_changed(week):
+    file = week / "project.sqlite"
+    as_before(week)
+    destroy_list_of_files(week)
     before = file.read_bytes()
     with pytest.raises(InputError, match="which files its shots are in is lost"):
         repair(week)
     assert file.read_bytes() == before
+
+
+def test_a_list_of_files_that_is_short_of_one_is_never_used(tmp_path, capsys):
+    """Labels would lie on shots of the next file."""
+    week = make_project(tmp_path, N)
+    with Project.open(week) as project:
+        project.add_source(write_shots(tmp_path / "other.h5", 7))
+        project.store.record(project.annotator, [3, N + 6], 1, LABELLED, origin="key")
+    as_before(week)
+    for lost in (1, 2):
+        kept = tmp_path / f"kept{lost}"
+        shutil.copytree(week, kept)
+        sql(kept, f"DELETE FROM sources WHERE id = {lost}")
+        with pytest.raises(InputError, match="which file holds shot") as caught:
+            Project.open(kept)
+        assert "check --repair" in caught.value.mend
+        with pytest.raises(InputError, match="which files its shots are in is lost"):
+            repair(kept)
+    backups.back_up(week, "hand")
+    sql(week, "DELETE FROM sources WHERE id = 2")
+    assert "from the backup" in " ".join(repair(week))
+    with Project.open(week) as project:
+        assert project.n_shots == N + 7
+
+
+def test_a_project_of_before_keeps_its_list_of_files_twice_from_now_on(week, labelled):
+    as_before(week)
+    assert state(week) == labelled[2]
+    sql(week, "DELETE FROM sources")
+    assert state(week) == labelled[2]
+
+
+def test_what_damage_says_of_shots_that_there_are_not_is_dropped_and_said(week, labelled):
+    with Project.open(week) as project:
+        project.store.record(project.annotator, 1, 5, LABELLED, origin="key")
+        newest = project.store.newest_gesture()
+    sql(
+        week,
+        "DROP TRIGGER events_no_update",
+        f"UPDATE events SET row = 99999 WHERE gesture_id = {newest}",
+    )
+    said = " ".join(repair(week))
+    assert "99999" not in said
+    found = state(week)
+    assert [f for k, f in enumerate(found) if k != 1] == [
+        f for k, f in enumerate(labelled[2]) if k != 1
+    ]
+    assert found[1] == 5, "the state of the shot was still there"
 
 
 def test_a_backup_of_another_history_is_not_mixed_in(week, labelled):
