@@ -6,6 +6,7 @@ labels, whatever is shown of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +22,10 @@ from model.taxonomy.taxonomy import Taxonomy
 
 NOTHING_OPEN = Taxonomy("", (), ())
 REPLACED = "Not saved: the file of this shot was replaced. First choose above how to go on."
+DOUBTED = (
+    "Not saved: the file of this shot was written to just now, and is being compared with the one "
+    "that was labelled. Press the key again in a moment."
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ class Labels(SessionPart):
         """(N,) shots whose file was replaced: none is labelled before it is said how to go on."""
         self.why_withheld = REPLACED
         """The words for that."""
+        self.is_doubted: Callable[[Rows], bool] = lambda rows: False
+        """Whether shots may have been read from another file than the one that is labelled."""
 
     def begin(self, opened: Opened) -> None:
         """Take the classes; `decided` was read when the project was opened."""
@@ -142,8 +149,9 @@ class Labels(SessionPart):
         opened = self.require()
         where = np.atleast_1d(np.asarray(rows, np.int64))
         held = self.withheld is not None and self.withheld[where].any()
-        if held and target.origin not in ("flag", "skip"):
-            self.noted.emit("warning", self.why_withheld)
+        decides = target.origin not in ("flag", "skip")
+        if decides and (held or self.is_doubted(where)):
+            self.noted.emit("warning", self.why_withheld if held else DOUBTED)
             return False
         bits = np.broadcast_to(np.asarray(present, np.int64), where.shape)
         state = np.broadcast_to(np.asarray(status, np.uint8), where.shape)

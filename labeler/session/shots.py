@@ -11,8 +11,9 @@ from PyQt6.QtCore import pyqtSignal
 
 from labeler.session.opened import Opened, SessionPart, steps_of
 from labeler.shots.prefetch import Reader, ShotFeed
-from labeler.shots.reader import ShotReader
+from labeler.shots.reader import Place, ShotReader
 from model.errors import InputError
+from model.shots.fingerprints import FileState
 
 
 class Shots(SessionPart):
@@ -71,6 +72,10 @@ class Shots(SessionPart):
         """(y, x) True for good pixels; None where the file has no mask or while it is read."""
         return None if self.feed is None or row < 0 else self.feed.reader.mask(row)
 
+    def states(self) -> dict[Place, set[FileState]]:
+        """How the files were, by source, from which shots and thumbnails were read."""
+        return {} if self.feed is None else self.feed.reader.states()
+
     def want(self, row: int, around: npt.ArrayLike = ()) -> None:
         """Ask for a shot and, after it, for those around it."""
         if self.feed is not None and row >= 0:
@@ -84,6 +89,12 @@ class Shots(SessionPart):
                        for each in (self.feed.withheld, sources))  # fmt: skip
         if now != before:
             self.feed.withhold(sources)
+            self.preparation_changed.emit()
+
+    def read_again(self) -> None:
+        """Forget what was read: the files are other ones since."""
+        if self.feed is not None:
+            self.feed.reader.clear()
             self.preparation_changed.emit()
 
     def show_prepared(self, on: bool) -> None:

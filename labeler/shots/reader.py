@@ -22,11 +22,14 @@ from labeler.shots.reader_child import Geometries, Opener, open_source, serve
 from model.errors import InputError
 from model.preprocessing.preparation import Preparation
 from model.processes import Child, Lost
+from model.shots.fingerprints import FileState
 
 Counts = npt.NDArray[np.generic]
 Mask = npt.NDArray[np.bool_]
 Reading = tuple[Counts | InputError, Mask | None]
 Thumbnail = npt.NDArray[np.uint8]
+Place = tuple[Path, str | None]
+"""A file, and the dataset in it."""
 
 START_S = 60.0
 """A fresh child may take this long to import what it needs on a busy machine."""
@@ -84,7 +87,8 @@ class ShotReader:
         }
         self._current: _Request | None = None
         self._steps: Preparation | None = None
-        self._bad_files: dict[tuple[Path, str | None], tuple[float, InputError]] = {}
+        self._bad_files: dict[Place, tuple[float, InputError]] = {}
+        self._states: dict[Place, set[FileState]] = {}
         self._failed: dict[tuple[str, int], float] = {}
         """When a shot that is an error in the cache was tried."""
         self._closing = False
@@ -138,6 +142,11 @@ class ShotReader:
             found: Thumbnail | InputError | None = self._thumbnails.get(key)
         return found
 
+    def states(self) -> dict[Place, set[FileState]]:
+        """How the files were, by source, from which the answers since the last `clear` come."""
+        with self._changed:
+            return {place: set(states) for place, states in self._states.items()}
+
     def _is_stale(self, kind: str, key: int) -> bool:
         """Whether the answer in the cache is an error of so long ago that it may be over."""
         tried = self._failed.get((kind, key))
@@ -150,6 +159,7 @@ class ShotReader:
             self._thumbnails.clear()
             self._bad_files.clear()
             self._failed.clear()
+            self._states.clear()
             self._current = None
             for waiting in self._waiting.values():
                 waiting.clear()
@@ -194,6 +204,7 @@ class ShotReader:
                 wanted = self._current is request and not self._closing
                 self._current = None
                 if wanted:
+                    self._states.setdefault(place, set()).update(self._child.states)
                     answer = self._keep(request, answer)
             if wanted:
                 self._deliver(request, answer)
@@ -266,6 +277,8 @@ class _ReadingChild:
         self._last_mask: Mask | None = None
         self._steps: Preparation | None = None
         self.geometries: Geometries = {}
+        self.states: frozenset[FileState] = frozenset()
+        """How the files of the source were when the last answer was read; of an error, nothing."""
         self.failed_to_open = False
         """Whether opening the file killed or blocked the process: not to be tried again."""
 
@@ -283,6 +296,7 @@ class _ReadingChild:
         if request.kind == "counts" and request.steps is not self._steps:
             self._steps = request.steps
             self.child.say(("steps", request.steps, self.geometries))
+        self.states = frozenset()
         self.child.say((request.kind, request.path, request.dataset, request.index))
         opening = False
         while True:
@@ -298,9 +312,12 @@ class _ReadingChild:
         return self._epitaph(request, silent=answer is Lost.SILENT)
 
     def _unpacked(self, answer: tuple[Any, ...]) -> Any:
-        if answer[0] != "counts":
+        if answer[0] == "error":
             return answer[1]
-        _, counts, mask, same = answer
+        kind, self.states, *answer = answer
+        if kind == "thumbnail":
+            return answer[0]
+        counts, mask, same = answer
         self._last_mask = self._last_mask if same or mask is None else mask
         return counts, (self._last_mask if same else mask)
 

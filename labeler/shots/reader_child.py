@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from model.errors import InputError
+from model.shots.fingerprints import states_of
 from model.shots.layouts import Geometry
 from model.shots.thumbnail import thumbnail
 
@@ -23,6 +24,8 @@ Opener = Callable[[Path, str | None], Any]
 Geometries = dict[tuple[Path, str], Geometry]
 """Where the detectors of sources stood, by file and dataset, as the project knows it."""
 
+PARTS = 64
+"""Of this many files that shots lie in it is said with every shot how they are."""
 OPEN_SOURCES = 8
 """This many files stay open between requests."""
 CARELESS = (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, MemoryError)
@@ -42,9 +45,9 @@ def serve(connection: Connection, opener: Opener) -> None:
     A request is (kind, path, dataset, index) with the kind "counts" or "thumbnail", or
     ("steps", Preparation or None, geometries), which has no answer: what is done to all counts that
     are asked for later (thumbnails stay raw). Answers:
-    ("opening",) and ("opened",) around the opening of a file, then one of ("counts", counts, mask
-    or None, whether the mask is that of the answer before), ("thumbnail", picture) and ("error",
-    InputError).
+    ("opening",) and ("opened",) around the opening of a file, then one of ("counts", states,
+    counts, mask or None, whether the mask is that of the answer before), ("thumbnail", states,
+    picture) and ("error", InputError). The states are those of the source's files after reading.
     """
     server = _Server(connection, opener)
     connection.send(("ready",))
@@ -60,7 +63,8 @@ class _Server:
     def __init__(self, connection: Connection, opener: Opener) -> None:
         self._connection = connection
         self._opener = opener
-        self._sources: OrderedDict[tuple[Path, str | None], Any] = OrderedDict()
+        self._sources: OrderedDict[tuple[Path, str | None], tuple[Any, list[Path]]] = OrderedDict()
+        """Open sources, and the other files that their shots lie in."""
         self._mask: np.ndarray | None = None
         self._steps: Any = None
         self._geometries: Geometries = {}
@@ -73,17 +77,18 @@ class _Server:
 
     def answer(self, kind: str, path: Path, dataset: str | None, index: int) -> tuple[Any, ...]:
         try:
-            source = self._source(path, dataset)
+            source, parts = self._source(path, dataset)
             counts, mask = source.shot(index)
+            states = states_of(path, parts)
             if kind == "thumbnail":
-                return ("thumbnail", thumbnail(counts, mask))
+                return ("thumbnail", states, thumbnail(counts, mask))
             if self._steps is not None:
                 geometry = self._geometries.get((path, dataset or ""), source.info.geometry)
                 counts, mask = self._prepared(geometry, counts, mask)
             last = self._mask
             same = mask is not None and last is not None and np.array_equal(mask, last)
             self._mask = self._mask if mask is None else mask
-            return ("counts", counts, None if same else mask, same)
+            return ("counts", states, counts, None if same else mask, same)
         except InputError as error:
             return ("error", error)
         except CARELESS as error:
@@ -101,13 +106,14 @@ class _Server:
         made = self._steps.apply(counts, mask, geometry)
         return made.counts, None if made.mask.all() else made.mask
 
-    def _source(self, path: Path, dataset: str | None) -> Any:
+    def _source(self, path: Path, dataset: str | None) -> tuple[Any, list[Path]]:
         key = (path, dataset)
         if key not in self._sources:
             self._connection.send(("opening",))
             while len(self._sources) >= OPEN_SOURCES:
-                self._sources.popitem(last=False)[1].close()
-            self._sources[key] = self._opener(path, dataset)
+                self._sources.popitem(last=False)[1][0].close()
+            source = self._opener(path, dataset)
+            self._sources[key] = source, [part.resolve() for part in source.parts()[:PARTS]]
             self._connection.send(("opened",))
         self._sources.move_to_end(key)
         return self._sources[key]

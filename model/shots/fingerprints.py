@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,31 @@ class FileMark:
     def place(self, folder: Path) -> Path:
         """Where the file lies, for a source in a folder."""
         return folder / self.name
+
+
+class FileState(NamedTuple):
+    """How a file is in the directory: another one as soon as it is written to or replaced."""
+
+    name: str
+    """Where it really lies; '' of the file of a source itself, which may be a link."""
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+def states_of(path: Path, parts: Iterable[Path] = ()) -> frozenset[FileState]:
+    """Of the file of a source and of its parts, as far as they are there; folders have none."""
+    found = set()
+    for name, file in (("", path), *((str(part), part) for part in parts)):
+        try:
+            now = file.stat()
+        except (OSError, ValueError):
+            continue
+        if not stat.S_ISDIR(now.st_mode):
+            times = now.st_mtime_ns, now.st_ctime_ns, now.st_ino
+            found.add(FileState(name, now.st_size, *times))
+    return frozenset(found)
 
 
 def marks_of(path: Path, parts: Iterable[Path] = ()) -> tuple[FileMark, ...]:

@@ -16,6 +16,7 @@ from labeler.session.session import Session
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from model.errors import InputError
+from model.shots.fingerprints import FileState, states_of
 from model.shots.table import open_source
 from model.shots.thumbnail import thumbnail
 from tests.helpers.copies import copy_of
@@ -90,12 +91,14 @@ class InlineReader:
         self.read: dict[int, Any] = {}
         self.small: dict[int, Any] = {}
         self.asked: list[int] = []
+        self.seen: dict[Any, set[FileState]] = {}
         self.steps: Any = None
 
     def request(self, key: int, path: Path, dataset: str | None, index: int) -> None:
         self.asked.append(key)
         try:
             counts, mask, name = shot_of(path, dataset, index)
+            self.seen.setdefault((path, dataset), set()).update(states_of(path))
             self.read[key] = (counts, mask)
             if self.steps is not None:
                 made = self.steps.apply(counts, mask, self.geometries[path, name])
@@ -124,9 +127,13 @@ class InlineReader:
         self.steps, self.geometries = steps, geometries
         self.read.clear()
 
+    def states(self) -> dict[Any, set[FileState]]:
+        return {place: set(states) for place, states in self.seen.items()}
+
     def clear(self) -> None:
         self.read.clear()
         self.small.clear()
+        self.seen.clear()
 
     def close(self) -> None:
         self.clear()

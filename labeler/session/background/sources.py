@@ -4,26 +4,32 @@ Looked at in another thread when a project is opened and every few seconds, and 
 reads them all.
 
 Shots of a file that was replaced are withheld until the person has said how to go on: a label would
-lie on another shot than the one it was given to.
+lie on another shot than the one it was given to. With every shot comes how its files were when it
+was read: where that is new, no label is taken until they have been looked at.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.project.project import where_it_lies
 from labeler.project.store import StoredSource
+from labeler.project.store.records import Rows
 from labeler.session.labels import REPLACED, Labels
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.shots import Shots
 from labeler.shots.changes import SourceChange, change_of
+from labeler.shots.reader import Place
 from model.errors import InputError
+from model.shots.fingerprints import FileState, states_of
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +39,14 @@ RESTING = 20
 AT_ONCE_S, PROMPT_S, PATIENCE_S = 1.0, 0.3, 5.0
 """This long a project that is opened waits for the first look, work for the one before it, and a
 project that ends for any."""
+SAME = ("touched", "rewritten", "grown")
+"""What may become of a file whose labelled shots are as before."""
 COMPARING = "Not saved: the files of shots are still being compared with those that were labelled."
 CHOOSE = "Choose above whether its shots are taken over as new ones, or the labels are kept."
 
 Found = list[tuple[StoredSource, SourceChange]]
+States = dict[Place, frozenset[FileState]]
+"""How the files of each source are that has its shots as before."""
 
 
 class SourceWatch(SessionPart):
@@ -57,8 +67,16 @@ class SourceWatch(SessionPart):
         self._wanted: list[tuple[str, Callable[[], None]]] = []
         """Work that waits for the look under way, and how it begins."""
         self._thread: threading.Thread | None = None
-        self._answer: tuple[Opened, Found, float] | None = None
+        self._answer: tuple[Opened, Found, States, float] | None = None
         """Of the last look, until it is taken over."""
+        self._good: dict[Place, set[FileState]] = {}
+        """How the files of each source were whenever they were looked at and had the same shots."""
+        self._last: States = {}
+        self._written: set[tuple[Place, str]] = set()
+        """Files to which another program goes on writing without changing what there was."""
+        labels.is_doubted = self._is_doubted
+        shots.counts_ready.connect(self._look_if_doubted)
+        shots.thumbnail_ready.connect(self._look_if_doubted)
         self._timer = QTimer(self)
         self._timer.setInterval(EVERY_MS)
         self._timer.timeout.connect(self.look_aside)
@@ -86,6 +104,7 @@ class SourceWatch(SessionPart):
             thread.join(PATIENCE_S)
         self.found, self.is_comparing = [], False
         self._wanted = []
+        self._good, self._last, self._written = {}, {}, set()
 
     def begin_work(self, work: str, go: Callable[[], None]) -> None:
         """Call `go` as soon as the files have been looked at again, which a slow disk may delay;
@@ -119,22 +138,73 @@ class SourceWatch(SessionPart):
     def _look(self, opened: Opened, stored: Sequence[StoredSource]) -> None:
         began = time.monotonic()
         folder = opened.project.folder
-        changes = [(s, change_of(where_it_lies(s, folder).info)) for s in stored]
+        changes: Found = []
+        states: States = {}
+        for source in stored:
+            info = where_it_lies(source, folder).info
+            parts = (Path(os.path.realpath(m.place(info.path.parent))) for m in info.files[1:])
+            now = states_of(info.path, parts)
+            change = change_of(info)
+            if change is not None:
+                changes.append((source, change))
+            if change is None or change.kind in SAME:
+                states[source.info.path, source.info.dataset] = now
         took = time.monotonic() - began
-        self._answer = opened, [(s, c) for s, c in changes if c is not None], took
+        self._answer = opened, changes, states, took
         self._looked.emit()
 
     def _arrive(self) -> None:
         answer, self._answer = self._answer, None
         if answer is None or answer[0] is not self.opened:
             return
-        opened, changes, took = answer
+        opened, changes, states, took = answer
+        self._trust(states)
         self._timer.setInterval(max(EVERY_MS, round(1000 * RESTING * took)))
         wanted, self._wanted = self._wanted, []
         self._take(opened, changes)  # may open the project again
+        if self._doubted() - {(s.info.path, s.info.dataset) for s, _ in self.found}:
+            self.shots.read_again()  # as they were then, the files will never be again
         for work, go in wanted:
             if not self.found or self.ask(work):
                 go()
+
+    def _trust(self, states: States) -> None:
+        """The files that were looked at are those that were labelled."""
+        self._written = {
+            (place, one.name)
+            for place, now in states.items()
+            for one in now - self._last.get(place, now)
+            if any((one.name, one.inode) == (b.name, b.inode) for b in self._last[place])
+        }
+        self._last = states
+        for place, now in states.items():
+            self._good.setdefault(place, set()).update(now)
+
+    def _doubted(self) -> set[Place]:
+        """Sources of which shots were read from files in a state that was not looked at."""
+        found = set()
+        for place, read in self.shots.states().items():
+            good = self._good.get(place, set())
+            names = {one.name for one in good}
+            new = (one for one in read - good if one.name in names)
+            if any((place, one.name) not in self._written for one in new):
+                found.add(place)
+        return found
+
+    def _is_doubted(self, rows: Rows) -> bool:
+        doubted = self._doubted() if self.opened is not None else set()
+        if not doubted:
+            return False
+        table = self.require().table
+        mine = [table.sources[k] for k in np.unique(table.source_of[rows])]
+        if doubted.isdisjoint((s.path, s.dataset) for s in mine):
+            return False
+        self.look_aside()
+        return True
+
+    def _look_if_doubted(self, row: int) -> None:
+        if self._doubted():
+            self.look_aside()
 
     def _take(self, opened: Opened, changes: Found) -> None:
         """Take over what was found, unless the project was opened again meanwhile."""

@@ -47,6 +47,9 @@ class MadeUpSource:
     def shot(self, i):
         return self.read(i), self.mask(i)
 
+    def parts(self):
+        return ()
+
     def close(self):
         pass
 

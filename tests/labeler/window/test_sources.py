@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from labeler.session.background import sources
+from labeler.session.labels import DOUBTED
 from labeler.window.dialogs.exchange import export_labels
 from labeler.window.dialogs.sources import SourcesDialog, choices, choose
 from labeler.window.main_window import MainWindow
@@ -120,6 +122,70 @@ def test_a_file_replaced_while_the_project_is_open_is_noticed(
         window.session.sources.look_aside()
     assert window.changed_files.isVisible()
     assert isinstance(window.session.cursor.counts(), InputError)
+
+
+def test_no_label_is_taken_on_a_shot_of_a_file_that_was_replaced_a_moment_ago(
+    qtbot, project, tmp_path, open_window, monkeypatch
+):
+    """The file is looked at every few seconds only; until then its new shots would be labelled."""
+    window = open_window(project)
+    session, said = window.session, []
+    session.noted.connect(lambda level, text: said.append(text))
+    looks = []
+    monkeypatch.setattr(session.sources, "look_aside", lambda: looks.append(1))
+    session.labelling.toggle(0)
+    assert session.labels.status[0], "all is well before"
+    other_shots(tmp_path / "shots.h5")
+    session.shots.feed.reader.clear()
+    session.cursor.show(5)
+    assert looks, "a shot of a file in an unknown state has it looked at"
+    before = session.labels.gestures
+    session.labelling.toggle(0)
+    session.labels.decide([4, 6], 1, 1, "bulk")
+    assert session.labels.gestures == before
+    assert said.count(DOUBTED) == 2
+    session.labelling.skip()
+    assert session.labels.gestures == before + 1, "to leave it undecided is never wrong"
+    monkeypatch.undo()
+    with qtbot.waitSignal(session.sources.changed):
+        session.sources.look_aside()
+    assert window.changed_files.isVisible()
+    assert isinstance(session.cursor.counts(), InputError)
+
+
+def test_a_file_that_was_copied_over_itself_is_labelled_on_once_it_was_looked_at(
+    project, tmp_path, open_window
+):
+    window = open_window(project)
+    session = window.session
+    copied = (tmp_path / "shots.h5").read_bytes()
+    (tmp_path / "shots.h5").unlink()
+    (tmp_path / "shots.h5").write_bytes(copied)
+    session.shots.feed.reader.clear()
+    session.cursor.show(5)
+    until(lambda: not session.labels.is_doubted(np.array([5])))
+    session.labelling.toggle(0)
+    assert session.labels.status[5]
+    assert not session.sources.found
+
+
+def test_a_file_that_another_program_goes_on_writing_to_is_labelled_all_along(
+    project, tmp_path, open_window
+):
+    window = open_window(project)
+    session, file = window.session, tmp_path / "shots.h5"
+    session.sources._timer.stop()
+
+    def write(k):
+        os.utime(file, ns=(10**18 + k, 10**18 + k))
+        session.shots.feed.reader.clear()
+        session.cursor.show(k)
+
+    write(1)
+    until(lambda: not session.labels.is_doubted(np.array([1])))
+    write(2)
+    session.labelling.toggle(0)
+    assert session.labels.status[2]
 
 
 def test_a_file_that_comes_back_is_read_again(qtbot, project, tmp_path, open_window):
