@@ -314,10 +314,10 @@ class _ReadingChild:
     def _unpacked(self, answer: tuple[Any, ...]) -> Any:
         if answer[0] == "error":
             return answer[1]
-        kind, self.states, *answer = answer
+        kind, self.states, *rest = answer
         if kind == "thumbnail":
-            return answer[0]
-        counts, mask, same = answer
+            return rest[0]
+        counts, mask, same = rest
         self._last_mask = self._last_mask if same or mask is None else mask
         return counts, (self._last_mask if same else mask)
 

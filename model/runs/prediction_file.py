@@ -163,7 +163,7 @@ def open_predictions(path: Path) -> h5py.File:
 
 def _misfit(file: h5py.File, size: int) -> str:
     """Why the parts of a file of that size cannot be those of predictions, '' where they can."""
-    shape = getattr(file.get("probabilities"), "shape", ())
+    shape: tuple[int, ...] = getattr(file.get("probabilities"), "shape", ())
     shots, classes = shape if len(shape) == 2 else (0, 0)
     for name, (row, _, _) in _layout(classes, ANY, (ANY, ANY)).items():
         part = file.get(name)
