@@ -279,7 +279,7 @@ def _import(args: argparse.Namespace) -> int:
             index_from=args.index_from,
         )
         if found.questions and not (args.dry_run or args.confirm):
-            mend = "Look with --dry-run; then say it, or take it as it is with --confirm."
+            mend = "Look with --dry-run; then say --index-from 0 or 1, or that it is so: --confirm."
             raise InputError(found.questions[0], file=args.file, mend=mend)
         gesture = None if args.dry_run else apply(project, found)
     if args.json:

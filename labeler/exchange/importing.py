@@ -83,7 +83,8 @@ class ImportPlan:
         if self.unknown_shots:
             some = "; ".join(self.unknown_examples)
             more = " …" if self.unknown_shots > len(self.unknown_examples) else ""
-            said.append(f"  {self.unknown_shots:,} are not in this project: {some}{more}")
+            verb = "is" if self.unknown_shots == 1 else "are"
+            said.append(f"  {self.unknown_shots:,} {verb} not in this project: {some}{more}")
         for name, count in self.unknown_classes.items():
             said.append(f"  class {name!r} is not in this project's taxonomy: {_shots(count)}")
         if self.left_out:
@@ -211,7 +212,7 @@ def _questions(project: Project, sheet: LabelSheet, count_said: bool) -> Iterato
         if mark and mark != source.info.fingerprint:
             yield (
                 f"{source.info.path.name} here is not the file that was labelled: its contents "
-                "differ (--confirm takes its shots for the same ones)"
+                "differ"
             )
 
 
@@ -226,7 +227,7 @@ def _count_question(sheet: LabelSheet, file: str, index: Rows, shots: int) -> It
         usual = "a shot counts from 1" if taken else "an index counts from 0"
         yield (
             f"the shots of {file} are numbered {first} to {last}, and there are {shots}: they seem "
-            f"to count from {1 - taken}, where {usual} (--index-from {1 - taken}, or {taken})"
+            f"to count from {1 - taken}, where {usual}"
         )
 
 

@@ -23,7 +23,8 @@ class Shots(SessionPart):
     """Row whose counts (or whose error) arrived from the reader."""
     thumbnail_ready = pyqtSignal(int)
     preparation_changed = pyqtSignal()
-    """Shots are prepared otherwise now: those on screen have to be asked for again."""
+    """Shots are prepared otherwise now, or may be read again: those on screen have to be asked for
+    again, and thumbnails too."""
 
     def __init__(self, make_reader: Callable[..., Reader] | None = None) -> None:
         super().__init__()
@@ -81,14 +82,14 @@ class Shots(SessionPart):
         if self.feed is not None and row >= 0:
             self.feed.want(row, around)
 
-    def withhold(self, sources: dict[int, InputError]) -> None:
+    def withhold(self, sources: dict[int, InputError], *, is_comparing: bool = False) -> None:
         """Show the reason instead of the shots of these sources, by their place in the table."""
         if self.feed is None:
             return
         before, now = ({k: str(why) for k, why in each.items()}
                        for each in (self.feed.withheld, sources))  # fmt: skip
         if now != before:
-            self.feed.withhold(sources)
+            self.feed.withhold(sources, is_comparing=is_comparing)
             self.preparation_changed.emit()
 
     def read_again(self) -> None:

@@ -55,6 +55,8 @@ class ShotFeed:
         """What is done to counts before they are shown; None: nothing."""
         self.withheld: dict[int, InputError] = {}
         """Why the shots of a source are not shown, by its place in the table."""
+        self.is_comparing = False
+        """Whether that is only for a moment: a thumbnail is then still to come, and no error."""
         self._on_counts = on_counts
 
     def keep_thumbnails(self, folder: Path) -> None:
@@ -66,9 +68,9 @@ class ShotFeed:
         self.steps = steps
         self.reader.prepare(steps, {(s.path, s.dataset): s.geometry for s in self.table.sources})
 
-    def withhold(self, sources: dict[int, InputError]) -> None:
+    def withhold(self, sources: dict[int, InputError], *, is_comparing: bool = False) -> None:
         """Hand out the reason instead of the shots of these sources, by place in the table."""
-        self.withheld = dict(sources)
+        self.withheld, self.is_comparing = dict(sources), is_comparing
         self.reader.clear()
 
     def counts(self, row: int) -> npt.NDArray[Any] | InputError | None:
@@ -109,7 +111,9 @@ class ShotFeed:
         picture = self.reader.thumbnail(row)
         if picture is None and self.kept is not None:
             picture = self.kept.get(*self._in_source(row))
-        picture = self._withheld(row) if picture is None else picture
+        withheld = self._withheld(row)
+        if picture is None and withheld is not None:
+            return None if self.is_comparing else withheld
         if picture is None and ask:
             self.reader.request_thumbnail(row, *self.place(row))
         return picture

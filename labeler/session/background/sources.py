@@ -238,7 +238,8 @@ class SourceWatch(SessionPart):
             self.labels.why_withheld = COMPARING
             self.shots.withhold(
                 {i: InputError(what, file=s.info.path, mend=mend)
-                 for i, s in enumerate(opened.project.stored_sources)}
+                 for i, s in enumerate(opened.project.stored_sources)},
+                is_comparing=True,
             )  # fmt: skip
             return
         self.labels.why_withheld = REPLACED

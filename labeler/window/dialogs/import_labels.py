@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -22,7 +23,7 @@ from labeler.session.session import Session
 from labeler.window.process.project_thread import ProjectThread
 from labeler.window.widgets import theme
 from labeler.window.widgets.manual import question_mark
-from labeler.window.widgets.parts import form, label, page
+from labeler.window.widgets.parts import Elided, form, label, page
 from model.errors import counted
 
 
@@ -76,8 +77,10 @@ class ImportLabels(QDialog):
         self.look()
 
     def _lay_out(self) -> None:
+        file = Elided(Qt.TextElideMode.ElideMiddle)
+        file.show_text(str(self.path))
         self._form = form(
-            ("File", label(str(self.path))),
+            ("File", file),
             ("Labels of", self.of),
             ("Import as", self.person),
             ("Shots count from", self.index),

@@ -60,6 +60,7 @@ class GridView(Tab):
         session.labels.labels_changed.connect(canvas.rows_changed)
         session.shots.thumbnail_ready.connect(lambda row: self._arrived(row))
         session.shots.counts_ready.connect(self._sharper)
+        session.shots.preparation_changed.connect(canvas.refresh)
         session.predictions.run_changed.connect(self._another_run)
         session.display.display_changed.connect(self._look_changed)
         session.cursor.shot_changed.connect(self._follow)

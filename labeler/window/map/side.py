@@ -172,6 +172,7 @@ class ClusterList(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         session.shots.thumbnail_ready.connect(self._arrived)
+        session.shots.preparation_changed.connect(self._inner.update)
 
     def show_clusters(
         self, clusters: list[tuple[int, str, npt.NDArray[np.int64]]], shown: bool

@@ -284,9 +284,9 @@ class Sparkline(QWidget):
 class Elided(QLabel):
     """A label that gives way when space is short; the whole text is in its tooltip."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: Qt.TextElideMode = Qt.TextElideMode.ElideRight) -> None:
         super().__init__()
-        self.whole = ""
+        self.whole, self._where = "", where
         self.setMinimumWidth(theme.grown(40))
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
@@ -311,6 +311,6 @@ class Elided(QLabel):
 
     def _fit(self) -> None:
         room = max(self.width() - 2, 0)
-        shown = self.fontMetrics().elidedText(self.whole, Qt.TextElideMode.ElideRight, room)
+        shown = self.fontMetrics().elidedText(self.whole, self._where, room)
         self.setText(shown)
         self.setToolTip(self.whole if shown != self.whole else "")

@@ -298,9 +298,12 @@ def test_a_slow_disk_holds_back_shots_and_labels_while_the_window_lives(
     assert not session.labelling.is_decided()
     assert "being compared" in str(session.cursor.counts())
     assert not window.changed_files.isVisible()
+    assert session.shots.feed.thumbnail(0) is None, "it is still to come, and no error"
+    assert not session.shots.feed.reader.small
     goes_on.set()
     until(lambda: not session.sources.is_comparing)
     until(lambda: isinstance(session.cursor.counts(), np.ndarray))
+    until(lambda: session.shots.feed.reader.small, "the list asks for its thumbnails")
     session.labelling.toggle(0)
     assert session.labelling.is_decided()
     window.close()

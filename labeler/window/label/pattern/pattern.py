@@ -297,7 +297,8 @@ class PatternView(QWidget):
         if self._pixels is not None:
             self._paint_shot(painter)
         elif self.trouble:
-            self._say(painter, *self._what_stops(), "error")
+            wait = self.session.sources.is_comparing
+            self._say(painter, *self._what_stops(), "muted" if wait else "error")
         elif self.waiting:
             self._say(painter, "Reading…", "", "muted")
         painter.end()
@@ -306,7 +307,8 @@ class PatternView(QWidget):
 
     def _what_stops(self) -> tuple[str, str]:
         if self.session.sources.is_comparing:
-            return "Comparing the file with the one that was labelled…", self.trouble
+            more = "The disk may take its time. Until then no label is taken."
+            return "Comparing the file with the one that was labelled…", more
         held = self.session.labels.withheld
         if held is not None and held[self.session.cursor.row]:
             return "The file of this shot was replaced", self.trouble
@@ -391,15 +393,16 @@ class PatternView(QWidget):
         if ink == "error":
             spot = QRectF(box.center().x() - 20, box.center().y() - 92, 40, 40)
             theme.draw(painter, "icons/error.svg", spot, theme.current().error)
-        top = QRectF(box.left(), box.center().y() - 40, box.width(), 30)
+        flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+        box.setTop(box.center().y() - 37)
         painter.setFont(theme.font(size + 3, bold=True))
         painter.setPen(theme.colour("text" if ink == "error" else ink))
-        painter.drawText(top, Qt.AlignmentFlag.AlignCenter, title)
+        title_box = painter.boundingRect(box, int(flags), title)
+        painter.drawText(box, int(flags), title)
+        box.setTop(title_box.bottom() + 9)
         painter.setFont(QFont(self.font()))
         painter.setPen(theme.colour("muted"))
-        below = QRectF(box.left(), top.bottom() + 6, box.width(), box.bottom() - top.bottom())
-        flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
-        painter.drawText(below, int(flags), text)
+        painter.drawText(box, int(flags), text)
 
 
 def placed(image: QSize, room: QSize, zoom: float, middle: QPointF) -> QRectF:

@@ -159,7 +159,8 @@ class PhysicsPanes(QWidget):
         session = self.session
         counts = session.cursor.counts()
         if not isinstance(counts, np.ndarray):
-            return None, "This shot cannot be read"
+            comparing = session.sources.is_comparing
+            return None, "Comparing…" if comparing else "This shot cannot be read"
         mask, geometry = session.cursor.mask(), session.cursor.geometry() or Geometry()
         try:
             small = profiles.reduced(counts, mask, geometry.centre)

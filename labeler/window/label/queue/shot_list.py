@@ -281,6 +281,7 @@ class ShotList(QWidget):
         session.project_changed.connect(lambda: self.follow(session.cursor.row))
         session.labels.labels_changed.connect(self._touch)
         session.shots.thumbnail_ready.connect(self._take_thumbnail)
+        session.shots.preparation_changed.connect(self._repaint)
         self.follow(session.cursor.row)
 
     def follow(self, row: int) -> None:
