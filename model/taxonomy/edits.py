@@ -261,12 +261,20 @@ def _entry(document: tomlkit.TOMLDocument, name: str) -> Any:
 
 
 def _fresh(document: tomlkit.TOMLDocument, name: str, but: str = "") -> str:
-    """A name that no class has, without spaces around it."""
+    """A name that no other class has or had, without spaces around it.
+
+    Runs and files from before a renaming find their class by the name that it had.
+    """
     name = " ".join(name.split())
-    others = [str(t["name"]) for t in _tables(document, "class") if t["name"] != but]
-    if not name or plain(name) in map(plain, others):
+    others = [t for t in _tables(document, "class") if t["name"] != but]
+    if not name or plain(name) in (plain(str(t["name"])) for t in others):
         what = "a class needs a name" if not name else f"there is a class {name!r} already"
         raise InputError(what, mend="Give a name of its own, or merge the two classes.")
+    for other in others:
+        if plain(name) in map(plain, str(other.get("was", "")).split(";")):
+            what = f"{name!r} is what the class {str(other['name'])!r} was called"
+            mend = "Give another name: runs and files from then would take the one for the other."
+            raise InputError(what, mend=mend)
     return name
 
 

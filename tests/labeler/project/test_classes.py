@@ -123,6 +123,21 @@ def test_what_cannot_be_is_refused_in_words(change, said):
 # -- the project ---------------------------------------------------------------------------------
 
 
+def test_no_class_gets_a_name_that_another_one_had(project):
+    """A run or a table from before the renaming would be of the wrong class, in silence."""
+    classes.rename(project, "Round", "Disc")
+    disc = project.taxonomy.index("Disc")
+    for change in (
+        lambda: classes.add(project, "round"),
+        lambda: classes.rename(project, "Elliptical", "Round"),
+    ):
+        with pytest.raises(InputError, match="is what the class 'Disc' was called"):
+            change()
+    assert project.taxonomy.columns(["Round"]).tolist() == [disc]
+    classes.rename(project, "Disc", "Round")
+    assert project.taxonomy.names[disc] == "Round"
+
+
 def test_a_renamed_class_keeps_its_labels_and_its_history(project):
     label(project, 0, "Bent", "Prolate")
     assert classes.rename(project, "Bent", "Curved") == 'rename class "Bent" to "Curved"'

@@ -4,6 +4,7 @@ import os
 import queue
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import h5py
 import numpy as np
@@ -12,9 +13,12 @@ import pytest
 
 from labeler.shots import reader as reader_module
 from labeler.shots.reader import ShotReader
+from labeler.shots.reader_child import _Server, open_source
 from model.errors import InputError
 from model.preprocessing.preparation import Preparation, Reference
+from model.shots.fingerprints import states_of
 from model.shots.layouts import Geometry
+from model.shots.table import probe
 from tests.helpers.waiting import PATIENCE_S, quickest_s, until
 
 CRASH, HANG, BAD = 13, 14, 15
@@ -284,6 +288,54 @@ def test_a_large_shot_arrives_within_milliseconds(desk):
         d.next()
 
     assert quickest_s(read, 30) < 0.03  # 0.01 on a quiet machine
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "virtual", "link"])
+def test_with_every_shot_comes_in_which_state_the_files_are_that_it_lies_in(tmp_path, kind):
+    """By that the window knows a file that was replaced before it shows a shot of it."""
+    path, parts = write_source(tmp_path, kind)
+    info = probe(path)
+    server = _Server(Mock(), open_source)
+
+    def looked_at():
+        files = (mark.place(path.parent).resolve() for mark in info.files[1:])
+        return {state.name: state for state in states_of(path, files)}
+
+    def read():
+        return {state.name: state for state in server.answer("counts", path, info.dataset, 1)[1]}
+
+    assert read() == looked_at()
+    for part in parts:
+        before = looked_at()
+        os.utime(part, ns=(1, 1))
+        assert read() == looked_at() != before
+
+
+def write_source(folder, kind):
+    """A source of the kind, and the files that its shots lie in."""
+    shots = np.random.default_rng(1).integers(1, 999, (4, 20, 20)).astype(np.uint16)
+    path = folder / "shots.h5"
+    if kind == "folder":
+        path = folder / "pictures"
+        path.mkdir()
+        for k, shot in enumerate(shots):
+            np.save(path / f"{k}.npy", shot)
+        return path, sorted(path.iterdir())
+    if kind == "file":
+        with h5py.File(path, "w") as file:
+            file["images"] = shots
+        return path, [path]
+    part = folder / "part.h5"
+    with h5py.File(part, "w") as file:
+        file["images"] = shots
+    with h5py.File(path, "w") as file:
+        if kind == "link":
+            file["images"] = h5py.ExternalLink("part.h5", "images")
+        else:
+            layout = h5py.VirtualLayout(shots.shape, shots.dtype)
+            layout[...] = h5py.VirtualSource("part.h5", "images", shots.shape)
+            file.create_virtual_dataset("images", layout)
+    return path, [path, part]
 
 
 def test_the_child_imports_neither_qt_nor_torch():
