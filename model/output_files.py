@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -140,6 +140,24 @@ def written_whole(out: Path) -> Iterator[Path]:
         finally:
             for end in ("", *_BESIDE):
                 part.with_name(part.name + end).unlink(missing_ok=True)
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """A file to go on writing at its end, made where it is not there; raises OSError.
+
+    Never through a link, a pipe or a device: in a folder that a stranger sent, a name may lead to
+    any file of whoever opens it.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OSError(errno.ELOOP, "there is a link or something else that is no file", str(path))
+    flags = getattr(os, "O_NOFOLLOW", 0)
+    return open(path, "ab", opener=lambda name, how: os.open(name, how | flags, 0o666))
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file, see `open_to_append`."""
+    with open_to_append(path) as file:
+        file.write(f"{line}\n".encode())
 
 
 def write_text(out: Path, text: str) -> None:

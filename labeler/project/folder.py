@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from model.errors import InputError, parsed_json, parsed_toml, text_of
+from model.errors import InputError, one_line, parsed_json, parsed_toml, text_of
 from model.events import Event, from_line, number_of
 from model.runs.folder import EVENTS, METRICS, RECIPE
 
@@ -115,7 +115,8 @@ def _ends(path: Path) -> tuple[Event | None, Event | None]:
 
 def _recipe(path: Path) -> str:
     try:
-        return str(parsed_toml(text_of(path), path).get("name", ""))
+        name = str(parsed_toml(text_of(path), path).get("name", ""))
+        return name if one_line(name) else ""
     except InputError:
         return ""
 

@@ -23,6 +23,7 @@ from labeler.runs.predictions import Predictions
 from model.active.audit import audited
 from model.errors import InputError
 from model.events import Event, event, to_line
+from model.output_files import append_line
 from model.prediction.predict import predict
 from model.processes import is_helper
 from model.runs.folder import EVENTS, PREDICTIONS, RESUME
@@ -81,8 +82,7 @@ def train_project(folder: Path, recipe: Recipe, wishes: Wishes, stop: Stop) -> I
         made |= {"predictions": str(out / PREDICTIONS)}
         made |= _put_to_use(folder, table, out, wishes.promote)
     last = event(made.pop("event"), **{k: v for k, v in made.items() if k != "time"})
-    with (out / EVENTS).open("a", encoding="utf-8") as log:
-        log.write(to_line(last) + "\n")
+    append_line(out / EVENTS, to_line(last))
     yield last
 
 

@@ -7,6 +7,7 @@ touches a file of shots or the project's database. For any thread.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
@@ -137,10 +138,13 @@ class Thumbnails:
 
     def _database(self) -> sqlite3.Connection:
         if self._open is None:
+            if self.path.is_symlink():  # a project that someone sent may lead to any database
+                raise OSError(errno.ELOOP, "there is a link")
             if not self.path.exists():
                 self.path.parent.mkdir(exist_ok=True)
-                for old in self.path.parent.glob("*.u8"):  # the form of earlier versions
-                    old.unlink()
+                old = () if self.path.parent.is_symlink() else self.path.parent.glob("*.u8")
+                for picture in old:  # the form of earlier versions
+                    picture.unlink()
             self._open = sqlite3.connect(
                 self.path, timeout=0.2, isolation_level=None, check_same_thread=False
             )

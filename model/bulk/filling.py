@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.output_files import give_name
+from model.output_files import give_name, open_to_append
 
 Block = tuple[int, int]
 """First and last-plus-one shot."""
@@ -61,7 +61,7 @@ class Filling:
         self.resumed = self._read()
 
     def _read(self) -> bool:
-        if not (self.journal.is_file() and self.part.is_file()):
+        if not all(p.is_file() and not p.is_symlink() for p in (self.journal, self.part)):
             return False
         head, *lines = self.journal.read_text("utf-8").split("\n")
         if head != self._head:
@@ -139,8 +139,8 @@ class Filling:
         self._check_mine()
         with self.part.open("r+b") as file:
             os.fsync(file.fileno())
-        with self.journal.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps([*b, self.notes[b]]) + "\n" for b in self._waiting)
+        with open_to_append(self.journal) as file:
+            file.writelines(f"{json.dumps([*b, self.notes[b]])}\n".encode() for b in self._waiting)
             file.flush()
             os.fsync(file.fileno())
         self._waiting.clear()

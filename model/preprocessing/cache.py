@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.output_files import write_text
+from model.output_files import open_to_append, write_text
 from model.preprocessing.network_input import Preprocessing
 from model.shots.fingerprints import hash_of
 from model.shots.hashes import Hashes, hashes_of
@@ -83,7 +83,7 @@ class ShotCache:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._data_path.open("ab") as file:
+            with open_to_append(self._data_path) as file:
                 file.truncate(len(self._index) * self._bytes_per_shot)
                 for row, counts, mask in table.iter_shots(missing, on_error):
                     small = self.preprocessing.reduce(counts, mask, table.geometry(row))
@@ -165,12 +165,14 @@ class ShotCache:
         try:
             by_source = json.loads(self._index_path.read_text(encoding="utf-8"))
             size = self._data_path.stat().st_size
-        except (OSError, ValueError):
+            each = [((s, i), p, *more) for s, shots in by_source.items() for i, p, *more in shots]
+            index = {key: position for key, position, *_ in each}
+            hashes = {key: int(more[0]) for key, _, *more in each if more and more[0]}
+            whole = sorted(index.values()) == list(range(len(each)))
+        except (OSError, ValueError, TypeError, AttributeError):
             return  # none yet, or damaged: it is made again
-        entries = [((s, i), p, *more) for s, shots in by_source.items() for i, p, *more in shots]
-        if size >= len(entries) * self._bytes_per_shot:
-            self._index = {key: position for key, position, *_ in entries}
-            self._hashes = {key: more[0] for key, _, *more in entries if more and more[0]}
+        if whole and size >= len(each) * self._bytes_per_shot:
+            self._index, self._hashes = index, hashes
 
 
 def _key(table: ShotTable, row: int) -> Key:

@@ -41,7 +41,7 @@ def _backbones() -> Path:
 def backbone_folder(name: str) -> Path:
     """Folder of a network that comes with the program; InputError where there is none such."""
     folder = _backbones() / name
-    if not (folder / WEIGHTS).is_file():
+    if folder.parent != _backbones() or not (folder / WEIGHTS).is_file():
         have = sorted(p.parent.name for p in folder.parent.glob(f"*/{WEIGHTS}"))
         mend = f"There are: {', '.join(have)}." if have else "Leave backbone empty in the recipe."
         raise InputError(f"no backbone called {name!r} is shipped", mend=mend)

@@ -15,7 +15,14 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from model.errors import InputError, checked_fields, parsed_toml, text_of
+from model.errors import (
+    InputError,
+    checked_fields,
+    is_visible,
+    one_line,
+    parsed_toml,
+    text_of,
+)
 from model.preprocessing.network_input import Input, Preprocessing, Transform
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -24,6 +31,15 @@ Amount = Annotated[float, Meta(ge=0.0, le=sys.float_info.max)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Partial = Annotated[float, Meta(ge=0.0, lt=1.0)]
 """A share of less than everything."""
+
+
+LONGEST = 100
+
+
+def is_name(name: str) -> bool:
+    """Whether a recipe can be called so: on one line, and as a part of the name of a file."""
+    within = len(name) <= LONGEST and not set(name) & set("/\\")
+    return within and one_line(name) and is_visible(name)
 
 
 @dataclass(frozen=True)
@@ -206,7 +222,11 @@ class Recipe:
         trained: a network was trained by it, with whatever numbers. Raises InputError for unknown
         settings, values of another type and, unless `trained`, numbers out of range.
         """
-        return cls(**checked_fields(values, cls, file=file, ranges=not trained))
+        found = cls(**checked_fields(values, cls, file=file, ranges=not trained))
+        if not is_name(found.name):
+            mend = f"Give it 1 to {LONGEST} letters on one line, without / and \\."
+            raise InputError(f"{found.name[:40]!r} is no name of a recipe", file=file, mend=mend)
+        return found
 
     def with_log_activation(self, on: bool) -> Recipe:
         """The same recipe with or without the logarithmic activation.

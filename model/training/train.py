@@ -23,7 +23,7 @@ import torch
 from model.errors import InputError
 from model.events import Event, event, now_and_then, to_line
 from model.networks.architectures import SMALLEST, Network
-from model.output_files import write_text
+from model.output_files import append_line, open_to_append, write_text
 from model.physics.correlation_layout import are_maps
 from model.preprocessing.cache import ShotCache
 from model.preprocessing.count_scale import CountScale
@@ -106,7 +106,7 @@ def train(
     out = Path(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        log = (out / EVENTS).open("a", encoding="utf-8")
+        log = open_to_append(out / EVENTS)
     except OSError as error:
         what = f"cannot be written ({error.strerror})"
         raise InputError(what, file=out, mend="Choose another folder.") from error
@@ -114,18 +114,18 @@ def train(
         warnings.filterwarnings("ignore", module="lightning_fabric")  # advice for its own users
         try:
             for item in _train(table, recipe, out, stop, options or Options()):
-                log.write(to_line(item) + "\n")
+                log.write(f"{to_line(item)}\n".encode())
                 log.flush()
                 yield item
         except InputError as error:
             item = event("failed", text=str(error))
-            log.write(to_line(item) + "\n")
+            log.write(f"{to_line(item)}\n".encode())
             yield item
         except RuntimeError as error:
             if not is_lost_peer(error):
                 raise
             item = event("failed", text=f"{LOST} ({str(error).splitlines()[0][:200]})")
-            log.write(to_line(item) + "\n")
+            log.write(f"{to_line(item)}\n".encode())
             yield item
 
 
@@ -189,8 +189,7 @@ def _train(
 
 def _say_lost(out: Path) -> None:
     """For a process that hangs and is about to be ended: it can yield nothing any more."""
-    with (out / EVENTS).open("a", encoding="utf-8") as log:
-        log.write(to_line(event("failed", text=LOST)) + "\n")
+    append_line(out / EVENTS, to_line(event("failed", text=LOST)))
     print(LOST, file=sys.stderr, flush=True)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -166,3 +168,25 @@ def test_two_processes_keep_theirs_side_by_side(tmp_path, info, kept, pictures):
     again = Thumbnails(tmp_path / "thumbnails", [info])
     assert np.flatnonzero(again.made(0)).tolist() == [0, 3, 7, 8, 11]
     again.close()
+
+
+def test_links_that_a_stranger_sent_lead_to_no_file_of_others(tmp_path, info, pictures):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "scan.u8").write_bytes(b"raw")
+    (tmp_path / "theirs").symlink_to(mine, target_is_directory=True)
+    through = Thumbnails(tmp_path / "theirs", [info])
+    through.put(0, 0, pictures[0])
+    through.close()
+    assert (mine / "scan.u8").read_bytes() == b"raw"
+    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as database:
+        database.execute("CREATE TABLE visits (page)")
+    before = (tmp_path / "history.sqlite").read_bytes()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "thumbnails.sqlite").symlink_to(tmp_path / "history.sqlite")
+    linked = Thumbnails(tmp_path / "linked", [info])
+    linked.put(0, 0, pictures[0])
+    assert linked.get(0, 0) is None
+    assert "there is a link" in linked.trouble
+    linked.close()
+    assert (tmp_path / "history.sqlite").read_bytes() == before

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import tomlkit
 
 from model.errors import InputError
 from model.runs import recipes
 from model.runs.checkpoint import Checkpoint
+from model.runs.folder import WEIGHTS, backbone_folder
 from model.runs.recipes import Recipe
 from model.training.optimisation import rate_at
 
@@ -89,6 +91,30 @@ def test_a_mistake_in_a_recipe_is_named_with_its_file(text, named, tmp_path):
         recipes.read(path)
     assert named in str(error.value)
     assert "mine.toml" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../evil", "a\\b", "two\nlines", "\x1b]0;owned\x07", " ", "", "\0", "\u202ex", "x" * 101],
+)
+def test_a_recipe_has_a_name_that_can_be_a_part_of_the_name_of_a_file(name, tmp_path):
+    """What a training writes is called by it, and a run of a stranger brings its own recipe."""
+    path = tmp_path / "recipe.toml"
+    path.write_text(tomlkit.dumps({"name": name}))
+    with pytest.raises(InputError, match="is no name of a recipe"):
+        recipes.read(path)
+
+
+@pytest.mark.parametrize("name", ["..", "../taxonomies", "/tmp", "helium-resnet18/../x", "\0"])
+def test_a_recipe_begins_from_no_network_but_those_that_are_shipped(name):
+    with pytest.raises(InputError, match="no backbone called"):
+        backbone_folder(name)
+
+
+def test_the_backbone_that_a_path_leads_to_is_not_taken(tmp_path):
+    (tmp_path / WEIGHTS).write_bytes(b"")
+    with pytest.raises(InputError, match="no backbone called"):
+        backbone_folder(str(tmp_path))
 
 
 def test_the_recipe_of_an_earlier_run_is_read_whatever_its_numbers():

@@ -149,6 +149,29 @@ def test_what_was_half_written_is_made_again(tmp_path):
     assert fill(third, table, range(12))[-1] == 12
 
 
+def test_nothing_is_written_through_a_link_that_a_stranger_put_in_the_cache(tmp_path):
+    """A project that someone sent may have one there, to any file of whoever trains in it."""
+    table = table_of_file(make_file(tmp_path / "s.h5", 8))
+    cache = ShotCache.open(tmp_path / "c", SMALL, table)
+    mine = tmp_path / "thesis.tex"
+    mine.write_text("a year of work")
+    cache.folder.mkdir(parents=True)
+    cache._data_path.symlink_to(mine)
+    with pytest.raises(InputError, match="there is a link"):
+        fill(cache, table, [0, 5])
+    assert mine.read_text() == "a year of work"
+
+
+@pytest.mark.parametrize("index", ["[]", '{"x": 3}', '{"x": [[0, 1e9]]}', '{"x": [[0, "a"]]}', "7"])
+def test_an_index_of_the_cache_that_makes_no_sense_is_made_again(tmp_path, index):
+    table = table_of_file(make_file(tmp_path / "s.h5", 8))
+    cache = ShotCache.open(tmp_path / "c", SMALL, table)
+    fill(cache, table, [0, 5])
+    cache._index_path.write_text(index)
+    again = ShotCache.open(tmp_path / "c", SMALL, table)
+    assert len(fill(again, table, [0, 5])) == 2
+
+
 def test_large_counts_keep_full_precision(tmp_path):
     images, labels = make_shots(12)
     images = images.astype(np.float32) * 1e5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import weakref
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from model.errors import InputError
 from model.networks import architectures as networks
 from model.runs import checkpoint
 from model.shots.table import table_of_file
@@ -45,6 +47,22 @@ def test_shots_in_hard_error_are_left_out_and_counted(tmp_path):
     assert (started["excluded"], started["shots"]) == (2, 28)
     assert "Left out 2 shots" in notes(events)
     assert events[-1]["event"] == "finished"
+
+
+@pytest.mark.parametrize("way", ["link", "pipe"])
+def test_no_line_is_added_to_what_a_link_of_a_stranger_leads_to(tmp_path, way):
+    """A run to go on with, in a project that someone sent: its names of classes are theirs too."""
+    mine, out = tmp_path / "profile", tmp_path / "run"
+    mine.write_text("umask 022\n")
+    out.mkdir()
+    if way == "link":
+        (out / "events.jsonl").symlink_to(mine)
+    else:
+        os.mkfifo(out / "events.jsonl")
+    images, labels = make_shots(30)
+    with pytest.raises(InputError, match="there is a link"):
+        run(write_file(tmp_path / "s.h5", images, labels), out)
+    assert mine.read_text() == "umask 022\n"
 
 
 def test_a_class_without_a_positive_label_is_named_and_training_goes_on(tmp_path):
