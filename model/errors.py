@@ -34,6 +34,7 @@ class InputError(Exception):
 
     def __str__(self) -> str:
         where = ", ".join(part for part in (str(self.file or ""), self.place) if part)
+        where = on_one_line(where)
         text = f"{where}: {self.what}" if where else self.what
         text = text.rstrip(".") + "." * (not text.endswith("…"))
         return f"{text} {self.mend}" if self.mend else text
@@ -45,7 +46,17 @@ _TURNS = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 def one_line(text: str) -> bool:
     """Whether a text is letters on one line: none that breaks it, acts on a terminal or turns the
     direction of what is written round it."""
-    return not any(c in _TURNS or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text)
+    return not any(map(_breaks, text))
+
+
+def on_one_line(text: str) -> str:
+    """A name of a file or folder as it is shown: what breaks the line or turns the direction is
+    written as its number, or one name would look like two lines, or like another one."""
+    return "".join(c.encode("unicode_escape").decode() if _breaks(c) else c for c in text)
+
+
+def _breaks(c: str) -> bool:
+    return c in _TURNS or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def is_visible(text: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from labeler.cli.output import PlainConsole, add_output_options, print_json
 from labeler.cli.targets import add_one_class_options, class_of_each
 from labeler.project.folder import DATABASE
-from model.errors import InputError, counted
+from model.errors import InputError, counted, on_one_line
 
 if TYPE_CHECKING:
     from labeler.project.project import Project
@@ -202,7 +202,7 @@ def _print_summary(found: dict[str, Any]) -> None:
     for source in found["sources"]:
         gone = "  missing" if source["missing"] else ""
         size = f"{source['shots']} × {source['shape'][0]} × {source['shape'][1]}"
-        place = f"{source['path']} {source['dataset']}"
+        place = on_one_line(f"{source['path']} {source['dataset']}")
         console.print(f"  {place}: {size} {source['dtype']}{gone}")
         for note in (*source["notes"], source["changed"]):
             if note:
@@ -268,7 +268,7 @@ def _sources(args: argparse.Namespace) -> int:
         return 0
     for source in found:
         y, x = source["shape"]
-        print(f"{source['id']}  {source['path']} {source['dataset']}")
+        print(on_one_line(f"{source['id']}  {source['path']} {source['dataset']}"))
         print(f"   {source['layout']}: {source['shots']:,} × {y} × {x} {source['dtype']}")
         for text in (*source["notes"], source["geometry"]["text"], source["changed"]):
             if text:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.exchange.sheet import WHOLE_PROJECT, LabelSheet
+from labeler.project.people import written
 from labeler.project.project import Project
 from labeler.project.store import LABELLED, SKIPPED, State, StoredSource
 from labeler.project.store.records import Present, Rows, Status
@@ -262,6 +263,7 @@ def _person(project: Project, name: str | None) -> tuple[str, State]:
     if name is None:
         me = project.annotator
         name = next(a.name for a in project.store.annotators() if a.id == me)
+    name = written(project.store, name)
     found = _id_of(project, name)
     if found is None:
         n = project.n_shots

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from labeler.project.folder import DATABASE, SERVER, TAXONOMY
+from labeler.project.people import written
 from labeler.project.store import LABELLED, Store, StoredSource
 from model.errors import InputError, text_of
 from model.output_files import part_of, sync_folder, written_whole
@@ -112,7 +113,7 @@ def _fill(
     place = half / (DATABASE if url is None else SERVER)
     store = Store.create(place, taxonomy.names, url)
     try:
-        store.set_meta("annotator", store.annotator(annotator))
+        store.set_meta("annotator", store.annotator(written(store, annotator)))
         for probed in found:
             added = store.add_source(probed.info, relative_to(probed.info.path, folder))
             if with_labels:

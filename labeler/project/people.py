@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labeler.project.store import LABELLED, Annotator, Store
-from model.errors import InputError, one_line
+from model.errors import InputError, is_visible, one_line
 
 OWNER, HERE, BLIND = "annotator", "annotator.of", "blind"
 """Named values: whose project it is; who labels at a machine; whether people see each other."""
@@ -45,15 +45,23 @@ def me(store: Store) -> int:
     return int(kept) if kept is not None else store.annotator(login())
 
 
-def label_as(store: Store, name: str) -> int:
-    """Label under a name from now on, at this machine; entered where it is new. The number."""
+def written(store: Store, name: str) -> str:
+    """A name as it is kept: that of whoever is entered already, in whatever letters; else on one
+    line. InputError for what is no name."""
     name = " ".join(name.split())
-    if not name or len(name) > LONGEST or not one_line(name):
+    known = {a.name.casefold(): a.name for a in store.annotators() if a.kind == "human"}
+    if name.casefold() in known:
+        return known[name.casefold()]
+    if len(name) > LONGEST or not (one_line(name) and is_visible(name)):
         raise InputError(
             f"is no name: {name[:20]!r}", mend=f"Give 1 to {LONGEST} letters, as on a badge."
         )
-    known = {a.name.casefold(): a.name for a in store.annotators() if a.kind == "human"}
-    number = store.annotator(known.get(name.casefold(), name))
+    return name
+
+
+def label_as(store: Store, name: str) -> int:
+    """Label under a name from now on, at this machine; entered where it is new. The number."""
+    number = store.annotator(written(store, name))
     store.set_meta(_here(), number)
     return number
 

@@ -23,7 +23,7 @@ from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.connection import SENSELESS, senseless
 from labeler.project.store.records import Present, Pulse, Status
 from labeler.shots.changes import SourceChange, change_of, is_there
-from model.errors import InputError, counted, text_of
+from model.errors import InputError, counted, on_one_line, text_of
 from model.output_files import sweep
 from model.shots.first_look import probe_each
 from model.shots.layouts.formats.servers import may_be_called
@@ -166,8 +166,8 @@ class Project:
 
     @property
     def name(self) -> str:
-        """The folder's name."""
-        return self.folder.name
+        """The folder's name, as it is shown."""
+        return on_one_line(self.folder.name)
 
     @property
     def n_shots(self) -> int:

@@ -2,13 +2,22 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from labeler.project.folder import list_runs
 from labeler.runs.run_report import Curves, read_events, read_report
 from labeler.window.settings import Settings
-from model.errors import LARGEST_TOML, InputError, counted, parsed_json, parsed_toml, text_of
+from model.errors import (
+    LARGEST_TOML,
+    InputError,
+    counted,
+    on_one_line,
+    parsed_json,
+    parsed_toml,
+    text_of,
+)
 from model.prediction.embedding_file import network_key
 from model.runs import checkpoint, recipes
 from model.runs.folder import backbone_folder
@@ -131,6 +140,13 @@ def test_settings_that_are_a_pipe_or_a_bomb_are_put_aside(tmp_path):
 def test_a_text_is_read_as_it_is(tmp_path):
     (tmp_path / "a.txt").write_text("é\n", "utf-8")
     assert text_of(tmp_path / "a.txt") == "é\n"
+
+
+def test_the_name_of_a_file_is_shown_on_one_line_and_in_its_own_direction():
+    """A project that someone sent names its files: one must not look like a message of ours."""
+    error = InputError("is gone", file=Path("/data/run\nall is well\u202e5h.exe"))
+    assert str(error) == "/data/run\\nall is well\\u202e5h.exe: is gone."
+    assert on_one_line("Größe 5 µm, シリーズ") == "Größe 5 µm, シリーズ"
 
 
 def test_one_is_no_plural():

@@ -410,6 +410,27 @@ def test_tables_of_other_programs_mean_what_they_say(other, tmp_path, lines):
     assert not found.questions
 
 
+def test_whoever_a_table_names_is_the_person_who_is_known_under_the_name(other, tmp_path):
+    """Else one person would be two, who agree about nothing."""
+    other.label_as("Ada Miller")
+    path = write_csv(tmp_path / "t.csv", "shot,annotator,Round", "1,ada  miller,1")
+    found = planned(other, path)
+    assert found.annotator == "Ada Miller"
+    apply(other, found)
+    assert [a.name for a in other.store.annotators() if a.name.casefold() == "ada miller"] == [
+        "Ada Miller"
+    ]
+    assert other.store.load_state(other.annotator).status[0] & LABELLED
+
+
+@pytest.mark.parametrize("name", ["x" * 61, "Ada\u202e", "\u200b", "two\x7flines"])
+def test_who_is_no_name_is_not_entered_from_a_table_either(other, tmp_path, name):
+    path = write_csv(tmp_path / "t.csv", "shot,annotator,Round", f"1,{name},1")
+    with pytest.raises(InputError, match="is no name"):
+        planned(other, path)
+    assert planned(other, path, "Ada").annotator == "Ada"
+
+
 @pytest.mark.parametrize("missing", [0, 2])
 def test_an_index_that_seems_to_count_from_one_is_asked_about(other, tmp_path, missing):
     info = other.sources[0]

@@ -44,8 +44,11 @@ def test_who_labels_is_remembered_for_the_user_of_a_machine(week, monkeypatch):
     monkeypatch.setattr(people, "login", lambda: "eve")
     with Project.open(week) as project:
         assert project.annotator == owner
-        with pytest.raises(InputError, match="is no name"):
-            people.label_as(project.store, "  ")
+        for name in ("  ", "\u200b", "Bob\u202e", "x" * 61, "a\0"):
+            with pytest.raises(InputError, match="is no name"):
+                people.label_as(project.store, name)
+            with pytest.raises(InputError, match="is no name"):
+                Project.create(week.with_name("other"), [project.sources[0].path], annotator=name)
 
 
 def test_each_annotator_resumes_at_their_shot_in_their_queue_with_their_labels(qapp, week):
