@@ -50,7 +50,8 @@ class Predictions(Reading):
     """One run's reading of N shots, in the order of the project's rows and the taxonomy's classes.
 
     `probabilities` (N, C) float32; `thresholds` (C,); `known` (C,) False for classes that the run
-    never learnt (their probability is 0); `readable` (N,) False for shots that it could not read;
+    never learnt (their probability is 0), while one that it learnt and that there is no more is
+    left out; `readable` (N,) False for shots that it could not read;
     `role` (N,) as written; `field` the part of a shot that the network
     saw, `cells_box` the part that the cells of its heatmaps tile; `input` what it looks at: the
     pattern, or its correlation map; `run` and `recipe` by name.
@@ -60,22 +61,24 @@ class Predictions(Reading):
         self.path = path
         self.taxonomy = taxonomy
         names = [_text(name) for name in file.attrs["class_names"]]
-        ours = taxonomy.columns(names, path)
+        theirs = [k for k, name in enumerate(names) if taxonomy.knows(name)]
+        ours = taxonomy.columns([names[k] for k in theirs] or names, path)
         c = len(taxonomy)
         self._column = np.full(c, -1)
-        self._column[ours] = np.arange(len(names))
+        self._column[ours] = theirs
         self.known: Flags = self._column >= 0
-        self._check(file["probabilities"], len(names), len(set(ours.tolist())))
+        gone = len(names) - len(theirs)  # a class that was added, learnt and taken back
+        self._check(file["probabilities"], len(names), len(set(ours.tolist())) + gone)
         n = len(file["probabilities"])
         self.readable: Flags = np.ones(n, bool)
         if "readable" in file:
             self.readable = np.asarray(file["readable"][()], bool)
         self.probabilities: npt.NDArray[np.float32] = np.zeros((n, c), np.float32)
         self.thresholds: npt.NDArray[np.float32] = np.full(c, 0.5, np.float32)
-        self.thresholds[ours] = file.attrs["thresholds"]
+        self.thresholds[ours] = np.broadcast_to(file.attrs["thresholds"], len(names))[theirs]
         self.decided: Flags = np.zeros((n, c), bool)
         for start in range(0, n, AT_ONCE):
-            self._take(file, ours, slice(start, start + AT_ONCE))
+            self._take(file, ours, theirs, slice(start, start + AT_ONCE))
         self._bytes = _Bytes(path)
         self._maps: dict[str, tuple[_Rows, _Rows | None]] = {}
         for form in FORMS:
@@ -131,9 +134,12 @@ class Predictions(Reading):
         if written.ndim != 2 or written.shape[1] != classes or different != classes:
             raise ValueError(f"probabilities of shape {written.shape} for {different} classes")
 
-    def _take(self, file: h5py.File, ours: npt.NDArray[np.int64], rows: slice) -> None:
-        """Read probabilities and decisions of some rows to the taxonomy's columns `ours`."""
-        written = file["probabilities"][rows]
+    def _take(
+        self, file: h5py.File, ours: npt.NDArray[np.int64], theirs: list[int], rows: slice
+    ) -> None:
+        """Read probabilities and decisions of some rows, columns `theirs` of the file, to the
+        taxonomy's columns `ours`."""
+        written = file["probabilities"][rows][:, theirs]
         readable = self.readable[rows]
         readable &= ~np.isnan(written).any(1)
         written[~readable] = 0
@@ -141,7 +147,7 @@ class Predictions(Reading):
             raise ValueError("probabilities outside 0 … 1")
         self.probabilities[rows, ours] = written
         if "decided" in file:  # a rule-aware network decides by label sets, not by thresholds
-            written = file["decided"][rows].astype(bool)
+            written = file["decided"][rows][:, theirs].astype(bool)
         else:
             written = written >= self.thresholds[ours]
         self.decided[rows, ours] = written & readable[:, None]

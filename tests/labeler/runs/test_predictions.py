@@ -93,6 +93,26 @@ def test_a_class_added_after_the_run_has_no_probability_and_no_heat(tmp_path):
     assert found.uncertainty()[0] == pytest.approx(1 - 0.8)
 
 
+def test_a_run_outlives_a_class_that_was_taken_back_while_it_trained(tmp_path):
+    names = ["Core-shell", *HELIUM.names]
+    probabilities = np.random.default_rng(1).random((4, 12)).astype(np.float32)
+    thresholds = np.linspace(0.1, 0.9, 12).astype(np.float32)
+    path = write_predictions(
+        tmp_path / "0001" / "p.h5", probabilities, names, thresholds=thresholds
+    )
+    found = Predictions.open(path, HELIUM, 4)
+    np.testing.assert_array_equal(found.probabilities, probabilities[:, 1:])
+    np.testing.assert_array_equal(found.thresholds, thresholds[1:])
+    np.testing.assert_array_equal(found.decided, probabilities[:, 1:] >= thresholds[1:])
+    alone = write_predictions(
+        tmp_path / "0002" / "p.h5", probabilities[:, 1:], thresholds=thresholds[1:]
+    )
+    assert found.known.all()
+    assert found.cells(1, 0).shape == Predictions.open(alone, HELIUM, 4).cells(1, 0).shape
+    with h5py.File(path) as file:
+        np.testing.assert_allclose(found.cells(1, 3), file["heatmaps"][1, 4], rtol=1e-6)
+
+
 def test_a_file_that_is_cut_short_under_the_window_is_said_and_ends_nothing(tmp_path):
     path = write_predictions(tmp_path / "p.h5", shots(["Round"], ["Empty"]), grid=(64, 64))
     found = Predictions.open(path, HELIUM, 2)
