@@ -16,9 +16,10 @@ import numpy as np
 from labeler.project import backups
 from labeler.project.backups import Backup
 from labeler.project.folder import DATABASE, SERVER, TAXONOMY
-from labeler.project.project import AGAIN, Project, choice
+from labeler.project.project import Project, choice
 from labeler.project.store import Store, copies, salvage
 from labeler.project.store.classing import TEXT
+from labeler.project.store.facts import mended_in_words
 from labeler.project.store.salvage import Saved
 from labeler.project.summary import violations
 from model.errors import InputError, counted, parsed_json, text_of
@@ -159,17 +160,19 @@ def _rebuild(folder: Path) -> list[str]:
     """Make the current states again where they do not follow from the history."""
     store = Store.open(folder / DATABASE)
     try:
+        said = mended_in_words(store.mend_from_copies())
         wrong = store.differing_states()
         if not wrong:
-            return []
+            return said
         kept = backups.keep_aside(folder, "before-repair")
         store.rebuild_current()
     finally:
         store.close()
     shots = _few(sorted({row + 1 for _, row in wrong}))
     return [
+        *said,
         f"The state of {counted(len(wrong), 'shot')} did not follow from the history and was"
-        f" rebuilt from it: shots {shots}. The state before is kept as {kept.name}."
+        f" rebuilt from it: shots {shots}. The state before is kept as {kept.name}.",
     ]
 
 
@@ -209,8 +212,12 @@ def _agreeing(folder: Path, damaged: Path) -> Backup | None:
 
 def _in_words(saved: Saved, backup: Backup | None) -> list[str]:
     said = [f"{saved.read.get('gestures', 0):,} gestures were read from the damaged database."]
-    if saved.sources_again:
-        said.append(f"{counted(saved.sources_again, 'file')} of shots {AGAIN}")
+    said += mended_in_words(saved.again)
+    if saved.nameless:
+        who = counted(saved.nameless, "annotator")
+        said.append(f'The names of {who} are lost: they are called "unknown" and their number.')
+    if not saved.read.get("classes") and not saved.from_backup.get("classes"):
+        said.append("The list of classes is lost: they are taken in the order of taxonomy.toml.")
     if backup is not None:
         added = saved.from_backup.get("gestures", 0)
         said.append(f"{added:,} more were taken from the backup {backup.path.name}.")

@@ -21,9 +21,10 @@ from labeler.project.folder import BACKUPS, DATABASE, RUNS, SERVER, TAXONOMY, Ru
 from labeler.project.store import LABELLED, Store, StoredSource
 from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.connection import SENSELESS, senseless
+from labeler.project.store.facts import mended_in_words
 from labeler.project.store.records import Present, Pulse, Status
 from labeler.shots.changes import SourceChange, change_of, is_there
-from model.errors import InputError, counted, on_one_line, text_of
+from model.errors import InputError, on_one_line, text_of
 from model.output_files import sweep
 from model.shots.first_look import probe_each
 from model.shots.layouts.formats.servers import may_be_called
@@ -32,7 +33,6 @@ from model.shots.table import Geometry, ShotTable, SourceInfo, make_table, refus
 from model.taxonomy.taxonomy import Class, Taxonomy
 from model.taxonomy.toml import load, loads
 
-AGAIN = "had gone from the list in the database, and came again from the second copy of it."
 WITHOUT = "sources.without"
 """Where a project keeps which sources it goes on without."""
 
@@ -126,13 +126,12 @@ class Project:
             opened_at = store.pulse()
             store.heed_classes()
             _sweep(folder, store)
-            mended = store.mend_sources()
+            mended = store.mend_from_copies()
             taxonomy = _in_step(folder / TAXONOMY, store)
             taxonomy, notes = _follow_bits(taxonomy, store)
-            if mended:
-                notes.append(f"{counted(mended, 'file')} of shots {AGAIN}")
+            notes += mended_in_words(mended)
             opened = cls(folder, taxonomy, store, notes, opened_at)
-            store.keep_sources_twice()
+            store.keep_copies()
             if annotator is not None:
                 opened._be(annotator)
             return opened

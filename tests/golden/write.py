@@ -54,7 +54,7 @@ def write(folder: Path, shots: Path) -> Path:
         database.execute("UPDATE sources SET path = '/data/shots.h5', relative = 'shots.h5'")
         database.execute("DELETE FROM meta WHERE key LIKE 'annotator.of.%'")  # this machine's name
         database.execute(
-            "DELETE FROM meta WHERE key LIKE 'sources.row.%' OR key = 'sources.shots'"
+            "DELETE FROM meta WHERE key LIKE '%.row.%' OR key = 'sources.shots'"
         )  # and paths
         ((form,),) = database.execute("SELECT version_num FROM alembic_version").fetchall()
         database.commit()

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from labeler.project.store.dialects import POSTGRES
-from labeler.project.store.schema import ANNOTATORS, CLASSES, CURRENT, EVENTS, GESTURES, META
+from labeler.project.store.facts import keep_twice, put_value
+from labeler.project.store.schema import ANNOTATORS, CLASSES, CURRENT, EVENTS, GESTURES
 
 TEXT, PENDING = "taxonomy", "taxonomy_pending"
 """Named values: the text of taxonomy.toml; True while a change of it is not yet in the file."""
@@ -137,7 +138,7 @@ def change_rows(connection: Connection, change: ClassChange) -> None:
     if change.renamed is not None:
         old, new = change.renamed
         connection.execute(update(CLASSES).where(CLASSES.c.name == old).values(name=new))
-    bits = [bit for (bit,) in connection.execute(select(CLASSES.c.bit))]
+    bits = [int(bit) for (bit,) in connection.execute(select(CLASSES.c.bit))]
     known = {name for (name,) in connection.execute(select(CLASSES.c.name))}
     first = max(bits, default=-1) + 1
     fresh = [name for name in change.added if name not in known]
@@ -146,14 +147,9 @@ def change_rows(connection: Connection, change: ClassChange) -> None:
         connection.execute(insert(CLASSES), rows)
     for name in change.removed:
         connection.execute(delete(CLASSES).where(CLASSES.c.name == name))
+    keep_twice(connection, CLASSES, range(first + len(rows)))
     for key, value in ((TEXT, change.after), (PENDING, True)):
         put_value(connection, key, value)
-
-
-def put_value(connection: Connection, key: str, value: Any) -> None:
-    """Make a named value what is given, within a transaction."""
-    connection.execute(delete(META).where(META.c.key == key))
-    connection.execute(insert(META), {"key": key, "value": value})
 
 
 def fill_known(connection: Connection) -> None:

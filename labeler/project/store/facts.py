@@ -1,18 +1,22 @@
-"""The standing facts of a project in its database: values, annotators, classes, sources, roles."""
+"""The standing facts of a project in its database: values, annotators, classes, sources, roles.
+
+The small tables without which no label means anything are kept a second time as named values: in
+which files the shots are, which bit is which class, whose the labels are. Each lies on a page or
+two, so that one damaged block would take the meaning of all labels with it.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
-from labeler.project.store.classing import put_value
 from labeler.project.store.connection import Database, damaged
 from labeler.project.store.dialects import upsert
 from labeler.project.store.records import Annotator, Rows, StoredSource
@@ -23,9 +27,16 @@ from model.shots.fingerprints import FileMark
 from model.shots.layouts import Geometry
 from model.shots.sources import SourceInfo
 
-SECOND, SHOTS = "sources.row.", "sources.shots"
-"""Named values: with its number, a source's row a second time; and the shots of all together.
-Without the list of its files nothing of a project can be used, and it lies on one page."""
+TWICE = (ANNOTATORS, CLASSES, SOURCES)
+_WORDS = {
+    "annotators": ("annotator", "annotators"),
+    "classes": ("class", "classes"),
+    "sources": ("file of shots", "files of shots"),
+}
+SHOTS = "sources.shots"
+"""The named value that says how many shots all sources hold together."""
+Places = dict[str, set[int]]
+"""Numbers of rows, by table."""
 log = logging.getLogger(__name__)
 
 
@@ -34,6 +45,31 @@ class Facts:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+
+    # -- kept twice ----------------------------------------------------------------------------
+
+    def mend_from_copies(self) -> dict[str, int]:
+        """Make rows of small tables again that are gone, see `TWICE`; how many of each table."""
+        with self.database.translated():
+            gone, _ = apart(self.database.connection)
+        if self.database.read_only or not gone:
+            return {}
+        with self.database.write() as connection:
+            return mend_twice(connection)
+
+    def keep_copies(self) -> None:
+        """Keep the second copies that older programs did not keep."""
+        with self.database.translated():
+            _, single = apart(self.database.connection)
+        if self.database.read_only or not single:
+            return
+        try:
+            with self.database.write() as connection:
+                for table in TWICE:
+                    if table.name in single:
+                        keep_twice(connection, table, single[table.name])
+        except InputError as error:  # no room, or someone else writes: another time
+            log.warning("small tables are not kept twice yet: %s", error)
 
     # -- values --------------------------------------------------------------------------------
 
@@ -63,7 +99,8 @@ class Facts:
             with self.database.write() as connection:
                 add = upsert(self.database.dialect, ANNOTATORS).values(name=name, kind=kind)
                 connection.execute(add.on_conflict_do_nothing())
-                found = connection.execute(find).scalar()
+                found = connection.execute(find).scalar_one()
+                keep_twice(connection, ANNOTATORS, [found])
         assert found is not None
         return int(found)
 
@@ -77,10 +114,14 @@ class Facts:
     # -- classes -------------------------------------------------------------------------------
 
     def class_names(self) -> list[str]:
-        """Class names in the order of their bits."""
+        """Class names in the order of their bits; InputError where one between is missing."""
+        find = select(CLASSES.c.bit, CLASSES.c.name).order_by(CLASSES.c.bit)
         with self.database.translated():
-            rows = self.database.connection.execute(select(CLASSES.c.name).order_by(CLASSES.c.bit))
-            return [str(name) for (name,) in rows]
+            names = {int(bit): str(name) for bit, name in self.database.connection.execute(find)}
+        if list(names) != list(range(len(names))):
+            what = "which class some of its labels speak of is lost"
+            raise damaged(self.database.path, what)
+        return list(names.values())
 
     def add_classes(self, names: list[str]) -> None:
         """Give the next free bits to further classes."""
@@ -89,6 +130,7 @@ class Facts:
         if rows:
             with self.database.write() as connection:
                 connection.execute(insert(CLASSES), rows)
+                keep_twice(connection, CLASSES, range(first, first + len(rows)))
 
     # -- sources -------------------------------------------------------------------------------
 
@@ -102,7 +144,7 @@ class Facts:
             rows = run(select(SOURCES).order_by(SOURCES.c.first_row))
             try:
                 found = [_source(row._mapping) for row in rows]
-            except _NONSENSE as error:
+            except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
                 raise damaged(self.database.path, repr(error)) from error
             last = run(select(func.max(EVENTS.c.row))).scalar()
         n = 0
@@ -114,28 +156,6 @@ class Facts:
             if n == self.get_meta(SHOTS, n) and (last is None or last < n):
                 return found
         raise damaged(self.database.path, f"which file holds shot {n + 1} is lost")
-
-    def mend_sources(self) -> int:
-        """Take sources that are gone from their second copy; returns how many."""
-        with self.database.translated():
-            gone, _ = _apart(self.database.connection)
-        if self.database.read_only or not gone:
-            return 0
-        with self.database.write() as connection:
-            return mend_sources(connection)
-
-    def keep_sources_twice(self) -> None:
-        """Keep the second copy that older programs did not keep."""
-        with self.database.translated():
-            _, single = _apart(self.database.connection)
-        if self.database.read_only or not single:
-            return
-        try:
-            with self.database.write() as connection:
-                for number in single:
-                    _keep_twice(connection, number)
-        except InputError as error:  # no room, or someone else writes: another time
-            log.warning("the list of files is not kept twice yet: %s", error)
 
     def n_shots(self) -> int:
         """How many shots all sources hold together."""
@@ -163,7 +183,7 @@ class Facts:
             )
             made = connection.execute(statement).inserted_primary_key
             assert made is not None
-            _keep_twice(connection, int(made[0]))
+            keep_twice(connection, SOURCES, [int(made[0])])
         return StoredSource(int(made[0]), info, first, relative)
 
     def rewrite_source(self, source_id: int, info: SourceInfo) -> None:
@@ -176,7 +196,7 @@ class Facts:
         with self.database.write() as connection:
             statement = update(SOURCES).where(SOURCES.c.id == source_id).values(**values)
             connection.execute(statement)
-            _keep_twice(connection, source_id)
+            keep_twice(connection, SOURCES, [source_id])
 
     def move_source(self, source_id: int, path: Path, relative: str) -> None:
         """Keep where a file lies now."""
@@ -184,7 +204,7 @@ class Facts:
         statement = update(SOURCES).where(SOURCES.c.id == source_id)
         with self.database.write() as connection:
             connection.execute(statement.values(**values))
-            _keep_twice(connection, source_id)
+            keep_twice(connection, SOURCES, [source_id])
 
     # -- roles ---------------------------------------------------------------------------------
 
@@ -223,42 +243,86 @@ class Facts:
             connection.execute(keep, items)
 
 
-_NONSENSE = (KeyError, TypeError, IndexError, ValueError, AttributeError)
-"""What is raised over a row that is not as this program writes it."""
+# -- the second copies ------------------------------------------------------------------------
 
 
-def _apart(connection: Connection) -> tuple[set[int], set[int]]:
-    """Numbers of sources of which only the second copy is there, and of those without one."""
-    rows = {int(i) for (i,) in connection.execute(select(SOURCES.c.id))}
-    keys = connection.execute(select(META.c.key).where(META.c.key.startswith(SECOND)))
-    numbers = (key.removeprefix(SECOND) for (key,) in keys)
-    copies = {int(number) for number in numbers if number.isdecimal()}
-    return copies - rows, rows - copies
+def put_value(connection: Connection, key: str, value: Any) -> None:
+    """Make a named value what is given, within a transaction."""
+    connection.execute(delete(META).where(META.c.key == key))
+    connection.execute(insert(META), {"key": key, "value": value})
 
 
-def mend_sources(connection: Connection) -> int:
-    """`Facts.mend_sources` within a transaction."""
-    gone, _ = _apart(connection)
-    mended = 0
-    for number in sorted(gone):
-        find = select(META.c.value).where(META.c.key == f"{SECOND}{number}")
-        row = connection.execute(find).scalar()
-        try:
-            if _source(row).id != number:
+def keep_twice(connection: Connection, table: Table, numbers: Iterable[int]) -> None:
+    """Keep rows of a table a second time as they are now, within a transaction."""
+    (number,) = table.primary_key.columns
+    for wanted in numbers:
+        row = connection.execute(select(table).where(number == wanted)).first()
+        if row is None:
+            connection.execute(delete(META).where(META.c.key == _key(table, wanted)))
+        else:
+            put_value(connection, _key(table, wanted), dict(row._mapping))
+    if table is SOURCES:
+        n = connection.execute(select(func.coalesce(func.sum(SOURCES.c.n_shots), 0))).scalar_one()
+        put_value(connection, SHOTS, int(n))
+
+
+def apart(connection: Connection) -> tuple[Places, Places]:
+    """Rows of which only the second copy is there, and those without one."""
+    gone: Places = {}
+    single: Places = {}
+    for table in TWICE:
+        (number,) = table.primary_key.columns
+        rows = {int(i) for (i,) in connection.execute(select(number))}
+        start = _key(table, "")
+        keys = connection.execute(select(META.c.key).where(META.c.key.startswith(start)))
+        found = (key.removeprefix(start) for (key,) in keys)
+        copies = {int(text) for text in found if text.isdecimal()}
+        if copies - rows:
+            gone[table.name] = copies - rows
+        if rows - copies:
+            single[table.name] = rows - copies
+    return gone, single
+
+
+def mend_twice(connection: Connection) -> dict[str, int]:
+    """Make rows again of which only the second copy is there, within a transaction: how many of
+    each table. A copy that makes no sense is passed over."""
+    gone, _ = apart(connection)
+    mended: dict[str, int] = {}
+    for table in TWICE:
+        for number in sorted(gone.get(table.name, ())):
+            find = select(META.c.value).where(META.c.key == _key(table, number))
+            row = connection.execute(find).scalar()
+            if not _fits(table, row, number):
+                log.warning("the second copy of %s %d makes no sense", table.name, number)
                 continue
-        except _NONSENSE:  # then it stays missing, which whoever reads the list is told
-            log.warning("the second copy of source %d makes no sense", number)
-            continue
-        connection.execute(insert(SOURCES), row)
-        mended += 1
+            add = upsert(connection.dialect.name, table).values(row).on_conflict_do_nothing()
+            if connection.execute(add).rowcount:
+                mended[table.name] = mended.get(table.name, 0) + 1
     return mended
 
 
-def _keep_twice(connection: Connection, source_id: int) -> None:
-    row = connection.execute(select(SOURCES).where(SOURCES.c.id == source_id)).one()
-    put_value(connection, f"{SECOND}{source_id}", dict(row._mapping))
-    n = connection.execute(select(func.coalesce(func.sum(SOURCES.c.n_shots), 0))).scalar_one()
-    put_value(connection, SHOTS, int(n))
+def mended_in_words(mended: Mapping[str, int]) -> list[str]:
+    """What was made again, for people."""
+    each = [f"{n:,} {_WORDS[name][n != 1]}" for name, n in mended.items()]
+    if not each:
+        return []
+    return [f"{', '.join(each)} had gone from the database, and came again from a second copy."]
+
+
+def _key(table: Table, number: object) -> str:
+    return f"{table.name}.row.{number}"
+
+
+def _fits(table: Table, row: object, number: int) -> bool:
+    if not isinstance(row, dict) or set(row) != {c.name for c in table.columns}:
+        return False
+    (own,) = table.primary_key.columns
+    kinds = ((c.type.python_type, row[c.name]) for c in table.columns)
+    return row[own.name] == number and all(isinstance(value, kind) for kind, value in kinds)
+
+
+# -- a source as a row -------------------------------------------------------------------------
 
 
 def _details(info: SourceInfo) -> dict[str, Any]:

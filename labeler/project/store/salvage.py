@@ -19,7 +19,7 @@ from typing import Any
 from labeler.project.store import copies, migrating
 from labeler.project.store.classing import fill_known
 from labeler.project.store.connection import Database
-from labeler.project.store.facts import SHOTS, mend_sources
+from labeler.project.store.facts import SHOTS, mend_twice
 
 Row = tuple[Any, ...]
 TABLES = {
@@ -83,6 +83,11 @@ SELECT coalesce((SELECT max(row) FROM events), -1) < ({_SHOTS}) AND NOT EXISTS (
     AND ({_SHOTS}) = coalesce(({_SHOTS_SAID}), ({_SHOTS}))
 """
 """Whether every shot that was labelled lies in a known file."""
+_NAMED = """
+SELECT NOT EXISTS (SELECT * FROM gestures WHERE annotator_id NOT IN (SELECT id FROM annotators))
+    AND (SELECT count(*) = coalesce(max(bit), -1) + 1 FROM classes)
+"""
+"""Whether it is known whose every label is, and of which classes it may speak."""
 _UNSAID = "SELECT row FROM events WHERE (status_after & 1) > 0 AND known_after = 0 LIMIT 1"
 _ADD_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _FIRST_FORM = {"events": 2, "current": 1}
@@ -103,8 +108,10 @@ class Saved:
     """Decisions whose gesture is lost, but whose result is not."""
     covered: bool = True
     """Whether it is known in which files the labelled shots are."""
-    sources_again: int = 0
-    """Files of shots that are known from the second copy of the list alone."""
+    again: dict[str, int] = field(default_factory=dict)
+    """Rows of small tables that are known from their second copy alone, see `facts.TWICE`."""
+    nameless: int = 0
+    """Annotators whose names are lost: they are called by their number."""
 
 
 def is_damaged(database: Path) -> bool:
@@ -119,7 +126,7 @@ def is_damaged(database: Path) -> bool:
                 found.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
             if found.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
                 return True
-            return not found.execute(_COVERED).fetchone()[0]
+            return not all(found.execute(q).fetchone()[0] for q in (_COVERED, _NAMED))
     except sqlite3.OperationalError as error:
         return "no such table" in str(error)
     except sqlite3.DatabaseError:
@@ -155,7 +162,7 @@ def salvage(damaged: Path, backup: Path | None, fresh: Path) -> Saved:
             driver.execute("DELETE FROM meta")
             with _at_full_length(damaged) as readable:
                 _fill(driver, readable)
-            saved.sources_again = mend_sources(connection)
+            saved.again = mend_twice(connection)
             seen = driver.execute("SELECT * FROM current").fetchall()
             saved.read = {table: _count(driver, table) for table in TABLES}
             if backup is not None:
@@ -164,7 +171,8 @@ def salvage(damaged: Path, backup: Path | None, fresh: Path) -> Saved:
                     saved.from_backup = _fill(driver, present)
                 if said is None:  # there may be more since
                     driver.execute("DELETE FROM meta WHERE key = ?", (SHOTS,))
-                mend_sources(connection)
+                mend_twice(connection)
+            saved.nameless = _name_annotators(driver)
             _make_whole(driver, saved, seen)
             saved.covered = bool(driver.execute(_COVERED).fetchone()[0])
             if driver.execute(_UNSAID).fetchone():
@@ -316,6 +324,19 @@ def _make_whole(driver: sqlite3.Connection, saved: Saved, seen: list[Row]) -> No
             f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
             f"BEGIN SELECT RAISE(ABORT, 'the history only grows'); END"
         )
+
+
+def _name_annotators(driver: sqlite3.Connection) -> int:
+    """Enter whoever decided something and is no one: one such gesture alone may be damage."""
+    known = "SELECT id FROM annotators"
+    unknown = driver.execute(
+        f"SELECT annotator_id FROM gestures WHERE annotator_id NOT IN ({known})"
+        f" GROUP BY 1 HAVING count(*) > 1 OR NOT EXISTS ({known})"
+    ).fetchall()
+    for (number,) in unknown:
+        values = (number, f"unknown {number}", "human")
+        driver.execute("INSERT INTO annotators VALUES (?, ?, ?)", values)
+    return len(unknown)
 
 
 def _drop_strays(driver: sqlite3.Connection) -> set[int]:

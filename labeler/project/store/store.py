@@ -22,7 +22,7 @@ from labeler.project.store.classing import CHANGED, ClassChange, KeptChange
 from labeler.project.store.connection import Database
 from labeler.project.store.copies import RESTORED
 from labeler.project.store.dialects import add_events, make_current, states, these
-from labeler.project.store.facts import Facts
+from labeler.project.store.facts import Facts, put_value
 from labeler.project.store.records import (
     LABELLED,
     Change,
@@ -309,7 +309,7 @@ class Store(Facts):
                 target=change.takes_back,
                 shown=shown,
             )
-            classing.put_value(connection, CHANGED, gesture)
+            put_value(connection, CHANGED, gesture)
         if self._as_of is not None:
             self._as_of = str(gesture)
         return gesture

@@ -9,7 +9,7 @@ import sqlite3
 import pytest
 
 from labeler.cli import main
-from labeler.project import backups
+from labeler.project import backups, classes
 from labeler.project.check import repair
 from labeler.project.project import Project
 from labeler.project.store import LABELLED, Store
@@ -117,14 +117,12 @@ def test_with_nothing_readable_and_no_backup_nothing_is_changed(week):
     assert (week / "project.sqlite").read_bytes() == b"\1" * 8192
 
 
-def destroy_list_of_files(week):
-    """Overwrite the page of the database that holds the list of files."""
+def destroy(week, table):
+    """Overwrite the page of the database that a small table lies on."""
     file = week / "project.sqlite"
     database = sqlite3.connect(file)
-    find = (
-        "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_master WHERE name="
-    )
-    page, size = database.execute(find + "'sources'").fetchone()
+    find = "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_master"
+    page, size = database.execute(f"{find} WHERE name = '{table}'").fetchone()
     database.close()
     with file.open("r+b") as stream:
         stream.seek((page - 1) * size)
@@ -140,15 +138,15 @@ def sql(week, *statements):
 
 def as_before(week):
     """The project as a program made it that kept the list of its files once."""
-    sql(week, "DELETE FROM meta WHERE key GLOB 'sources.[rs]*'")
+    sql(week, "DELETE FROM meta WHERE key GLOB '*.row.*' OR key = 'sources.shots'")
 
 
 def test_where_only_the_list_of_files_is_lost_it_comes_again_from_its_second_copy(week, labelled):
     with Project.open(week) as project:
         before = project.stored_sources
         project.store.database.connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    destroy_list_of_files(week)
-    assert "1 file of shots had gone from the list" in " ".join(repair(week))
+    destroy(week, "sources")
+    assert "1 file of shots had gone from the database" in " ".join(repair(week))
     assert state(week) == labelled[2]
     with Project.open(week) as project:
         assert project.stored_sources == before
@@ -159,10 +157,10 @@ def test_a_list_of_files_that_someone_emptied_comes_again(week, labelled, how):
     sql(week, how)
     if how.startswith("DELETE"):
         with Project.open(week) as project:
-            assert any("had gone from the list" in note for note in project.notes)
+            assert any("had gone from the database" in note for note in project.notes)
             assert project.n_shots == N
         sql(week, how)
-    assert "had gone from the list" in " ".join(repair(week))
+    assert "had gone from the database" in " ".join(repair(week))
     assert state(week) == labelled[2]
     assert repair(week) == []
 
@@ -179,10 +177,64 @@ def test_a_repair_keeps_who_labels_and_which_run_is_shown(week, labelled):
         assert project.current_run == 7
 
 
+@pytest.mark.parametrize("table", ["annotators", "classes"])
+@pytest.mark.parametrize("how", ["destroyed", "emptied", "short of one"])
+def test_whose_labels_they_are_and_of_which_classes_comes_again(week, labelled, table, how):
+    """Else all labels would be dropped, or be of other classes."""
+    with Project.open(week) as project:
+        project.label_as("Bob")
+        project.store.record(project.annotator, 1, 5, LABELLED, origin="key")
+        classes.rename(project, "Bent", "Curved")
+        names, people = project.store.class_names(), project.store.annotators()
+        project.store.database.connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    if how == "destroyed":
+        destroy(week, table)
+    else:
+        which = " WHERE rowid = 2" if how == "short of one" else ""
+        sql(week, "PRAGMA foreign_keys=OFF", f"DELETE FROM {table}{which}")
+    if how != "emptied":
+        assert "had gone from the database" in " ".join(repair(week))
+    with Project.open(week) as project:
+        assert project.store.class_names() == names
+        assert project.store.annotators() == people
+        assert project.store.load_state(people[0].id).present.tolist() == labelled[2]
+        assert project.store.load_state(people[1].id).present[1] == 5
+        assert (how == "emptied") == any("had gone" in note for note in project.notes)
+    assert repair(week) == []
+
+
+def test_labels_of_people_whose_names_are_lost_are_kept(week, labelled):
+    with Project.open(week) as project:
+        project.store.database.connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    as_before(week)
+    destroy(week, "annotators")
+    assert "The names of 1 annotator are lost" in " ".join(repair(week))
+    with Project.open(week) as project:
+        (who,) = (a for a in project.store.annotators() if a.name.startswith("unknown"))
+        assert project.store.load_state(who.id).present.tolist() == labelled[2]
+
+
+def test_a_class_that_is_missing_between_others_is_not_passed_over(week):
+    """Every label after it would be of the next class."""
+    as_before(week)
+    sql(week, "DELETE FROM classes WHERE bit = 4")
+    with pytest.raises(InputError, match="which class some of its labels speak of is lost"):
+        Project.open(week)
+
+
+def test_a_class_that_was_taken_back_has_no_second_copy(week):
+    with Project.open(week) as project:
+        classes.add(project, "Core-shell")
+        classes.undo(project)
+    with Project.open(week) as project:
+        assert "Core-shell" not in project.store.class_names()
+        assert not project.notes
+
+
 def test_where_no_second_copy_is_that_is_said_and_nothing_is_changed(week):
     file = week / "project.sqlite"
     as_before(week)
-    destroy_list_of_files(week)
+    destroy(week, "sources")
     before = file.read_bytes()
     with pytest.raises(InputError, match="which files its shots are in is lost"):
         repair(week)
