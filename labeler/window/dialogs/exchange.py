@@ -8,26 +8,21 @@ from pathlib import Path
 import numpy as np
 from PyQt6.QtWidgets import QWidget
 
+from labeler.exchange import ENDINGS, FORMATS, export
 from labeler.project.project import Project
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.process.project_thread import Progress, run_in_thread
 from model.errors import counted
 
-LABEL_FILES = {
-    "CSV for spreadsheets (*.csv)": ".csv",
-    "Parquet for pandas (*.parquet)": ".parquet",
-    "CXI tags, readable by Owl (*.cxi)": ".cxi",
-    "HDF5 (*.h5)": ".h5",
-    "Label Studio (*.json)": ".json",
-}
+LABEL_FILES = {f"{form.title} (*{form.endings[0]})": form.endings[0] for form in FORMATS.values()}
 SHOT_FILES = {
     "CXI with a copy of the shots (*.cxi)": (".cxi", False),
     "CXI with links to the shots (*.cxi)": (".cxi", True),
     "HDF5 with a copy of the shots (*.h5)": (".h5", False),
 }
 REPORT_FILES = {"Web page (*.html)": ".html", "PDF (*.pdf)": ".pdf"}
-READABLE = "Labels (*.csv *.tsv *.parquet *.cxi *.h5 *.hdf5 *.json);;All files (*)"
+READABLE = f"Labels ({' '.join(f'*{ending}' for ending in ENDINGS)});;All files (*)"
 
 
 def _ask(
@@ -55,8 +50,6 @@ def _export_labels(session: Session, host: QWidget) -> None:
     out, annotator = asked[0], session.require().annotator
 
     def work(project: Project, progress: Progress) -> str:
-        from labeler.exchange import export
-
         sheet = export(project, None, out, force=True, annotator=annotator)
         done = f"{int(sheet.labelled.sum()):,} labelled of {counted(len(sheet), 'shot')}"
         return f"{done} written to {out}."

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labeler import exchange
 from labeler.cli import main
 from labeler.exchange import FORMATS, as_parquet, export, read_labels
 from labeler.exchange import sheet as sheets
@@ -27,7 +26,6 @@ from labeler.project.store import FLAGGED, LABELLED, SKIPPED
 from model.errors import InputError
 from tests.helpers.weeks import NOTE, decide, open_week
 
-ENDINGS = {"csv": "csv", "parquet": "parquet", "cxi": "cxi", "hdf5": "h5", "json": "json"}
 N = 16
 
 
@@ -62,7 +60,7 @@ def planned(project, path, *words, **options):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_what_one_project_exports_another_takes_in_exactly(project, other, tmp_path, form):
-    out = tmp_path / f"out.{ENDINGS[form]}"
+    out = tmp_path / f"out{FORMATS[form].endings[0]}"
     export(project, form, out)
     found = planned(other, out)
     assert (found.new, found.changed, found.same, found.marks) == (3, 0, 2, 2)
@@ -98,7 +96,7 @@ def test_any_labels_travel_exactly(project, other, tmp_path, present, status, no
     me, her = project.annotator, other.annotator
     project.store.record(me, range(N), bits, status, origin="key", note=said)
     other.store.record(her, range(N), 0, 0, origin="key", note="")
-    out = tmp_path / f"{next(_number)}.{ENDINGS[form]}"
+    out = tmp_path / f"{next(_number)}{FORMATS[form].endings[0]}"
     export(project, form, out)
     apply(other, planned(other, out))
     assert everything(other) == everything(project)
@@ -238,7 +236,7 @@ def test_a_list_of_classes_is_the_whole_label(project, tmp_path):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_labels_that_were_exported_before_a_class_got_another_name_fit(project, tmp_path, form):
-    out = tmp_path / f"out.{ENDINGS[form]}"
+    out = tmp_path / f"out{FORMATS[form].endings[0]}"
     export(project, form, out)
     classes.rename(project, "Bent", "Curved")
     found = planned(project, out)
@@ -292,7 +290,7 @@ def test_tables_of_more_columns_classes_or_rows_than_labels_can_have_are_refused
     monkeypatch.setattr(as_parquet, "MOST_CELLS", 10)
     with pytest.raises(InputError, match="claims 20 rows"):
         read_labels(tmp_path / "long.parquet")
-    monkeypatch.setattr(exchange, "MOST_BYTES", 100)
+    monkeypatch.setattr(sheets, "MOST_BYTES", 100)
     with pytest.raises(InputError, match="GB, and no file of labels has that much"):
         read_labels(tmp_path / "wide.csv")
 
