@@ -58,6 +58,8 @@ CHOICES = {MACRO: "macro F1", RARE: "rare F1", "macro_ap": "average precision", 
 """Scores of which one is drawn for several runs."""
 TITLE_HEIGHT = 28
 """Both titles are as high as the choice of the score, so that the plots stay level."""
+MARGIN = 12
+"""At the right of a plot, for the half of the last epoch's number that lies beyond the axis."""
 Drawn = tuple[Curve, list[float], list[float]]
 """A curve with its epochs and values."""
 
@@ -122,11 +124,21 @@ def _of(curves: Curves, lines: Sequence[Curve], table: dict[str, list[float]]) -
 
 
 class _Epochs(pg.AxisItem):
-    """An axis of whole epochs: there is nothing between two of them."""
+    """An axis of whole epochs: there is nothing between two of them, and `last` has its tick."""
+
+    last = 2
 
     def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
         found = super().tickSpacing(low, high, size)
         return [(step, start) for step, start in found if step >= 1] or [(1.0, 0.0)]
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        levels = [
+            (step, [v for v in values if self.last - v >= step / 2])
+            for step, values in super().tickValues(low, high, size)
+        ]
+        levels[0][1].append(float(self.last))
+        return levels
 
 
 class _Plot(QWidget):
@@ -134,7 +146,10 @@ class _Plot(QWidget):
         super().__init__()
         self.lines: list[Curve] = []
         self.setAccessibleName(title)
-        self.plot = pg.PlotWidget(axisItems={"bottom": _Epochs("bottom")})
+        self.axis = _Epochs("bottom")
+        self.axis.setStyle(hideOverlappingLabels=MARGIN)
+        self.plot = pg.PlotWidget(axisItems={"bottom": self.axis})
+        self.plot.getPlotItem().layout.setContentsMargins(1, 1, MARGIN, 1)
         self.plot.setMenuEnabled(False)
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()
@@ -183,6 +198,7 @@ class _Plot(QWidget):
             )
             first += epochs[:1]
             last += epochs[-1:]
+        self.axis.last = int(max(last))
         self.plot.setXRange(min(first), max(last), padding=0.02)
         self._apply_theme_to_lines()
 

@@ -6,10 +6,12 @@ import time
 import numpy as np
 import pytest
 from PyQt6.QtCore import Qt
+from PyQt6.QtGui import QPainter, QPixmap
 from PyQt6.QtWidgets import QApplication
 
 from labeler.runs.offers import TrainingOrder
 from labeler.session.session import Session
+from labeler.window.learn.curves import Curve
 from labeler.window.learn.runs import signed
 from labeler.window.learn.view import LearnView
 from labeler.window.widgets import theme
@@ -237,6 +239,21 @@ def test_epochs_are_numbered_in_whole_numbers(shown, last):
         for step, places in ticks:
             assert step >= 1
             assert all(float(place).is_integer() for place in places)
+
+
+@pytest.mark.parametrize("last", [2, 3, 7, 12, 20, 29, 50, 110])
+def test_the_last_epoch_has_its_number(shown, last):
+    _, view = shown((0.5,), current=1)
+    epochs = [float(k) for k in range(1, last + 1)]
+    for plot in (view.curves.losses, view.curves.scores):
+        plot.show_lines([(Curve("training", "training shots", "accent"), epochs, epochs)])
+        canvas = QPixmap(10, 10)
+        painter = QPainter(canvas)
+        _, _, texts = plot.axis.generateDrawSpecs(painter)
+        painter.end()
+        numbers = [int(text) for _, _, text in texts]
+        assert numbers.count(last) == 1
+        assert max(numbers) == last
 
 
 def test_it_is_dressed_anew_with_the_theme(shown, qapp):
