@@ -19,14 +19,21 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 Event = dict[str, Any]
+Stop = Callable[[], bool]
+"""Asked between steps; True: end here, with `cancelled`."""
 MOST = 1e11
 """No count and no time (in seconds) of an event is larger."""
 _SAY_EVERY = 0.2
 """Seconds."""
+
+
+def never() -> bool:
+    """The `Stop` of someone who never stops."""
+    return False
 
 
 def event(kind: str, **fields: Any) -> Event:

@@ -14,8 +14,11 @@ from enum import Enum
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from types import ModuleType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+Ground = TypeVar("Ground")
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
 DEATHS = 3
 """After this many in a row a worker's child is not started again on the same ground."""
 
@@ -103,7 +106,7 @@ class Child:
             self._process = self._connection = None
 
 
-class Worker:
+class Worker(Generic[Ground, Request, Answer]):
     """A child process, and the thread that asks it what waits, one request after the other.
 
     `serve` answers every message, with None where there is nothing to report. `on_answer` is called
@@ -113,17 +116,17 @@ class Worker:
     def __init__(
         self,
         serve: Callable[[Connection], None],
-        on_answer: Callable[[Any], None],
-        died: Callable[[Any], Any],
+        on_answer: Callable[[Answer], None],
+        died: Callable[[Ground | Request], Answer | None],
         *,
         name: str,
     ) -> None:
         self._on_answer, self._died = on_answer, died
-        self._ground: Any = None
-        self._standing: Any = None
+        self._ground: Ground | None = None
+        self._standing: Ground | None = None
         """The ground that the child was told last; of the thread alone."""
         self._is_new_ground = self._closing = self._working = False
-        self._waiting: dict[Any, Any] = {}
+        self._waiting: dict[object, Request] = {}
         self._changed = threading.Condition()
         self._child = Child(serve, name=name)
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
@@ -135,7 +138,7 @@ class Worker:
         with self._changed:
             return self._is_new_ground or bool(self._waiting) or self._working
 
-    def stand_on(self, ground: Any) -> None:
+    def stand_on(self, ground: Ground) -> None:
         """Send this before all requests from now on, to every fresh child too; what was asked
         about the ground before is dropped."""
         with self._changed:
@@ -143,7 +146,7 @@ class Worker:
             self._waiting.clear()
             self._changed.notify_all()
 
-    def _add(self, request: Any, key: Any, most: int) -> None:
+    def _add(self, request: Request, key: object, most: int) -> None:
         """Let this wait in place of what waits under the same key; the oldest requests above `most`
         are forgotten. Never waits."""
         with self._changed:
@@ -153,7 +156,7 @@ class Worker:
                 del self._waiting[next(iter(self._waiting))]
             self._changed.notify_all()
 
-    def urgency(self, key: Any) -> float:
+    def urgency(self, request: Request) -> float:
         """The most urgent requests are asked first, among equals the newest."""
         return 0.0
 
@@ -190,7 +193,7 @@ class Worker:
                     log.exception("a listener failed")
         self._child.end()
 
-    def _next(self) -> Any:
+    def _next(self) -> Ground | Request | None:
         """The ground where it is new, else the most urgent request; None at the end."""
         with self._changed:
             self._working = False
@@ -201,7 +204,8 @@ class Worker:
                     return self._ground
                 if self._waiting:
                     self._working = True
-                    return self._waiting.pop(max(reversed(self._waiting), key=self.urgency))
+                    most = max(reversed(self._waiting.items()), key=lambda i: self.urgency(i[1]))
+                    return self._waiting.pop(most[0])
                 self._changed.wait()
         return None
 

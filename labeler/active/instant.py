@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from labeler.active.messages import Answer, LayoutWish, Learnt, Lesson, LikeWish
+from labeler.active.messages import Answer, Ground, LayoutWish, Learnt, Lesson, LikeWish
 from labeler.runs.reading import Reading
 from model.errors import InputError
 from model.processes import Worker
@@ -45,7 +44,10 @@ class InstantReading(Reading):
         return self.learnt.sure
 
 
-class Instant(Worker):
+Wish = Lesson | LikeWish | LayoutWish
+
+
+class Instant(Worker[Ground, Wish, Answer]):
     """The window's side of instant learning; `on_answer` is called from a thread of its own."""
 
     def __init__(self, on_answer: Callable[[Answer], None]) -> None:
@@ -63,11 +65,11 @@ class Instant(Worker):
         """Lay all shots out on a plane; the answer is a Layout."""
         self._ask(LayoutWish())
 
-    def _ask(self, request: Lesson | LikeWish | LayoutWish) -> None:
+    def _ask(self, request: Wish) -> None:
         self._add(request, type(request), len(URGENCY))
 
-    def urgency(self, key: Any) -> float:
-        return URGENCY[key]
+    def urgency(self, request: Wish) -> float:
+        return URGENCY[type(request)]
 
     def _epitaph(self, request: object) -> InputError:
         return InputError("the process that learns ended", mend="Suggestions come from the run.")

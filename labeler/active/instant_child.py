@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from multiprocessing.connection import Connection
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +36,7 @@ CARELESS = (OSError, ValueError, KeyError, RuntimeError, MemoryError, np.linalg.
 SINGLE = 200_000
 """Up to this many shots are kept in single precision, which is four times as fast."""
 CHUNK = 8192
+Floats = npt.NDArray[np.float32]
 
 
 def serve(connection: Connection) -> None:
@@ -118,7 +118,7 @@ class InstantServer:
             lesson.strategy, askable, self.embeddings, done, every, taxonomy, lesson.asked,
             audit=lesson.audit, seed=lesson.seed,
         )  # fmt: skip
-        left = np.isfinite(askable).all(1)
+        left = np.asarray(np.isfinite(askable).all(1))
         checks = audit.upcoming(done, left, lesson.seed, max(50, self.ground.n // 50))
         return Learnt(
             self.ground.number, len(lesson.rows), probabilities, decided, self._head.thresholds,
@@ -127,7 +127,7 @@ class InstantServer:
             time.perf_counter() - started, known,
         )  # fmt: skip
 
-    def _read(self, head: Head) -> tuple[Any, Any, Any]:
+    def _read(self, head: Head) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
         """Probabilities (N, C), answers (N, C) and their chances (N,)."""
         assert self.ground is not None
         n, c = self.ground.n, len(head.taxonomy)
@@ -153,7 +153,7 @@ class InstantServer:
             values[~self.readable] = 0
         return p, decided, sure
 
-    def _layout(self) -> npt.NDArray[np.float32]:
+    def _layout(self) -> Floats:
         places = np.full((len(self.embeddings), 2), np.nan, np.float32)
         places[self.readable] = embedding_map.pca(self.embeddings[self.readable])
         return places

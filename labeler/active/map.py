@@ -11,7 +11,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from labeler.project.folder import CACHE
 from labeler.project.preparation import preparation_of
 from labeler.project.project import Project
 from model.errors import counted
-from model.events import Event, event
+from model.events import Event, Stop, event
 from model.output_files import explained, write_arrays
 from model.prediction.embedding_file import key_of
 from model.runs.folder import PREDICTIONS
@@ -119,7 +119,7 @@ def ground_of(project: Project) -> Ground:
     return grounds.of_cache(1, project, project.shot_table())
 
 
-def make_map(project: Project, seed: int, stop: Callable[[], bool]) -> Iterator[Event]:
+def make_map(project: Project, seed: int, stop: Stop) -> Iterator[Event]:
     """Lay out all shots and propose clusters; reads the shots first where no network has.
 
     Yields progress, then `finished` (map, clusters, shots; metrics: how far the clusters go with

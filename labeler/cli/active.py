@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from labeler.cli.output import (
     PlainConsole,
+    Subparsers,
     add_output_options,
     count,
     folder,
@@ -19,11 +19,11 @@ from labeler.cli.output import (
 from labeler.jobs.child import listen
 from labeler.project.folder import CACHE
 from model.errors import counted
-from model.events import Event, event
+from model.events import Event, Stop, event
 from model.output_files import write_text
 
 
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: Subparsers) -> None:
     """Add the subcommands of this family."""
     embed = subparsers.add_parser(
         "embed",
@@ -85,7 +85,7 @@ def add_parsers(subparsers: Any) -> None:
     forecast.set_defaults(run=_forecast)
 
 
-def add_bench(names: Any) -> None:
+def add_bench(names: Subparsers) -> None:
     """bench active, below `bench`."""
     active = names.add_parser(
         "active",
@@ -148,7 +148,10 @@ def _bench(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run(args: argparse.Namespace, work: Any) -> int:
+Work = Callable[[argparse.Namespace, Stop], Iterator[Event]]
+
+
+def _run(args: argparse.Namespace, work: Work) -> int:
     last = follow(work(args, listen()), args)
     if args.json:
         print_json(last)
@@ -157,7 +160,7 @@ def _run(args: argparse.Namespace, work: Any) -> int:
     return 0
 
 
-def _embedding(args: argparse.Namespace, stop: Any) -> Iterator[Event]:
+def _embedding(args: argparse.Namespace, stop: Stop) -> Iterator[Event]:
     from labeler.active.embeddings import shipped_network
     from labeler.project.preparation import preparation_for
     from labeler.project.project import Project
@@ -170,7 +173,7 @@ def _embedding(args: argparse.Namespace, stop: Any) -> Iterator[Event]:
     yield from embed(table, network, cache, stop=stop, engine=args.engine, preparation=steps)
 
 
-def _mapping(args: argparse.Namespace, stop: Any) -> Iterator[Event]:
+def _mapping(args: argparse.Namespace, stop: Stop) -> Iterator[Event]:
     from labeler.active.map import make_map
     from labeler.project.project import Project
 

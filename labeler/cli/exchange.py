@@ -8,7 +8,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labeler.cli.output import PlainConsole, add_output_options, count, follow, print_json
+from labeler.cli.output import (
+    PlainConsole,
+    Subparsers,
+    add_output_options,
+    count,
+    follow,
+    print_json,
+)
+from labeler.exchange import FORMATS, export
 from model.errors import InputError, counted
 from model.events import event, to_line
 
@@ -17,10 +25,8 @@ if TYPE_CHECKING:
     from labeler.project.project import Project
     from labeler.quality.agreement import Agreement
 
-FORMATS = ("csv", "parquet", "hdf5", "cxi", "json")
 
-
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: Subparsers) -> None:
     """export, import, side-by-side, publish, agreement, report."""
     _add_export(subparsers)
     _add_import(subparsers)
@@ -42,22 +48,22 @@ def add_parsers(subparsers: Any) -> None:
     report.set_defaults(run=_report)
 
 
-def _add_export(subparsers: Any) -> None:
-    export = subparsers.add_parser("export", help="write labels, or shots, to a new file")
-    export.add_argument("project", type=Path, metavar="PROJECT")
-    export.add_argument("--out", type=Path, required=True, metavar="FILE")
-    export.add_argument(
+def _add_export(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("export", help="write labels, or shots, to a new file")
+    parser.add_argument("project", type=Path, metavar="PROJECT")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
         "--format", choices=FORMATS, dest="form", help="of labels (default: by FILE's ending)"
     )
-    export.add_argument(
+    parser.add_argument(
         "--columns", metavar="C,C", type=_columns, help="of CSV or Parquet, in this order"
     )
-    export.add_argument("--force", action="store_true", help="replace FILE if it is there")
-    export.add_argument(
+    parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
+    parser.add_argument(
         "--only-mine", action="store_true", help="without labels that came with the files"
     )
-    export.add_argument("--annotator", metavar="A", help="whose labels (default: yours)")
-    shots = export.add_argument_group(
+    parser.add_argument("--annotator", metavar="A", help="whose labels (default: yours)")
+    shots = parser.add_argument_group(
         "shots", "with --shots: the chosen shots themselves, as CXI or, to a .h5, as plain HDF5"
     )
     shots.add_argument("--shots", action="store_true", help="write shots with their labels")
@@ -71,11 +77,11 @@ def _add_export(subparsers: Any) -> None:
         "--virtual", action="store_true", help="a file of links instead of a copy of the shots"
     )
     shots.add_argument("--compress", action="store_true", help="gzip, one chunk a shot")
-    add_output_options(export, events=True)
-    export.set_defaults(run=_export)
+    add_output_options(parser, events=True)
+    parser.set_defaults(run=_export)
 
 
-def _add_import(subparsers: Any) -> None:
+def _add_import(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("import", help="take labels of a file into a project")
     parser.add_argument("project", type=Path, metavar="PROJECT")
     parser.add_argument("file", type=Path, metavar="FILE", help="what `export` or others wrote")
@@ -120,7 +126,7 @@ def _add_findings(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_side_by_side(subparsers: Any) -> None:
+def _add_side_by_side(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "side-by-side",
         help="files of shots beside each other: hit rate, classes, size, broken rules, drift",
@@ -136,7 +142,7 @@ def _add_side_by_side(subparsers: Any) -> None:
     parser.set_defaults(run=_side_by_side)
 
 
-def _add_publish(subparsers: Any) -> None:
+def _add_publish(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "publish",
         help="hand results to DAMNIT, to Tiled, or to a folder that explains itself",
@@ -200,8 +206,6 @@ def _export(args: argparse.Namespace) -> int:
         who = _annotator(project, args.annotator)
         if args.shots:
             return _export_shots(project, args, who)
-        from labeler.exchange import export
-
         sheet = export(
             project,
             args.form,

@@ -5,16 +5,24 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from labeler.cli.output import PlainConsole, add_output_options, count, follow, print_json, seed
+from labeler.cli.output import (
+    PlainConsole,
+    Subparsers,
+    add_output_options,
+    count,
+    follow,
+    print_json,
+    seed,
+)
 from labeler.cli.targets import is_project, run_for, table_of_project
 from labeler.jobs.child import listen
 from labeler.project.folder import has_database
 from model.errors import InputError, counted
-from model.events import Event, event
+from model.events import Event, Stop, event
 from model.heatmaps.forms import HEAT_FORMS
 from model.runs.folder import DESCRIPTION, PREDICTIONS
 
@@ -30,7 +38,7 @@ GROUPS = ("hits", "false", "missed", "certain", "unsure", "labelled")
 BACKBONE = "the embeddings of the shipped network, which never saw these labels"
 
 
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: Subparsers) -> None:
     """figure, faithfulness, occlusion, suspicious."""
     _add_figure(subparsers)
     _add_faithfulness(subparsers)
@@ -38,7 +46,7 @@ def add_parsers(subparsers: Any) -> None:
     _add_suspicious(subparsers)
 
 
-def _add_figure(subparsers: Any) -> None:
+def _add_figure(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "figure",
         help="where the network looked for a class, as a figure for a paper",
@@ -62,7 +70,7 @@ def _add_figure(subparsers: Any) -> None:
     parser.set_defaults(run=_figure)
 
 
-def _add_faithfulness(subparsers: Any) -> None:
+def _add_faithfulness(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "faithfulness",
         help="faithfulness of heatmaps (deletion/insertion test)",
@@ -88,7 +96,7 @@ def _add_faithfulness(subparsers: Any) -> None:
     parser.set_defaults(run=_faithfulness)
 
 
-def _add_occlusion(subparsers: Any) -> None:
+def _add_occlusion(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "occlusion", help="what a shot's class loses where a part of it is covered"
     )
@@ -100,7 +108,7 @@ def _add_occlusion(subparsers: Any) -> None:
     parser.set_defaults(run=_occlusion)
 
 
-def _add_suspicious(subparsers: Any) -> None:
+def _add_suspicious(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "suspicious",
         help="labels that are probably wrong, and why",
@@ -354,8 +362,8 @@ def _planted(
 
 
 def _embeddings(
-    args: argparse.Namespace, table: ShotTable, stop: Callable[[], bool]
-) -> Generator[Event, None, tuple[Any, str]]:
+    args: argparse.Namespace, table: ShotTable, stop: Stop
+) -> Generator[Event, None, tuple[npt.NDArray[np.generic] | None, str]]:
     """Yields progress; returns (N, D) embeddings and in words whose they are.
 
     Best are those of a network that never saw these labels: in a project the shipped one's, where
@@ -404,7 +412,7 @@ def _embeddings(
             return file["embeddings"][()], whose
 
 
-def _embeddings_kept(run: Path, shots: int) -> Any:
+def _embeddings_kept(run: Path, shots: int) -> npt.NDArray[np.generic] | None:
     """(N, D) of a run that has read all shots, else None."""
     from model.runs.prediction_file import open_predictions
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import (
     PlainConsole,
+    Subparsers,
     add_output_options,
     ending_in_failure,
     folder,
@@ -20,10 +21,15 @@ from labeler.cli.output import (
 )
 from labeler.jobs.child import listen
 from model.errors import InputError
-from model.events import Event, event, to_line
+from model.events import Event, Stop, event, to_line
 
 if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.text import Text
+
+    from labeler.project.live_shots import WatchSetup
     from model.preprocessing.preparation import Preparation
+    from model.runs.checkpoint import Checkpoint
 
 BAR = 24
 """Letters of the bar of a class fraction of 100 %."""
@@ -34,7 +40,7 @@ fitted on labelled shots (--project or --labels) drops the empty ones; the netwo
 hits first. Ctrl-C ends the watch."""
 
 
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: Subparsers) -> None:
     """watch, join."""
     watch = subparsers.add_parser(
         "watch", help="read shots with a network while they come in", epilog=EXAMPLES,
@@ -102,7 +108,7 @@ def _watch(args: argparse.Namespace) -> int:
     return 0
 
 
-def _watching(args: argparse.Namespace, stop: Callable[[], bool]) -> Iterator[Event]:
+def _watching(args: argparse.Namespace, stop: Stop) -> Iterator[Event]:
     from model.online.bands import parse
     from model.online.lines import Lines
     from model.online.live_reader import LiveReader
@@ -148,7 +154,7 @@ def _share(text: str) -> float:
     return value
 
 
-def _check_kind(args: argparse.Namespace, about: Any) -> None:
+def _check_kind(args: argparse.Namespace, about: Checkpoint) -> None:
     """Refuse maps for a network that learnt patterns, and patterns for one that learnt maps."""
     from model.runs.checkpoint import check_kind
     from model.shots.table import open_source
@@ -181,7 +187,7 @@ def _places(
         return run, project.taxonomy.names, out, preparation_for(project, run)
 
 
-def _known(args: argparse.Namespace, class_names: tuple[str, ...]) -> Any:
+def _known(args: argparse.Namespace, class_names: tuple[str, ...]) -> WatchSetup:
     """Hit finder, rules and geometry; of the project, else of the labelled file, else none."""
     from labeler.project.live_shots import WatchSetup, known_from
     from model.online.hitfinder import HitFinder
@@ -208,7 +214,7 @@ def _until_interrupted() -> Iterator[Callable[[], bool]]:
     """Ctrl-C, or a polite kill, asks to stop instead of breaking off; a second one breaks off."""
     asked: list[float] = []
 
-    def ask(number: int, frame: Any) -> None:
+    def ask(number: int, frame: object) -> None:
         if asked and time.monotonic() - asked[0] > 0.5:
             raise KeyboardInterrupt
         asked.append(time.monotonic())
@@ -252,7 +258,7 @@ def _show(events: Iterator[Event], source: str) -> Event:
     return last
 
 
-def _screen(now: Event, source: str, left: dict[str, str]) -> Any:
+def _screen(now: Event, source: str, left: dict[str, str]) -> Group:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -288,7 +294,7 @@ def _screen(now: Event, source: str, left: dict[str, str]) -> Any:
     )
 
 
-def _sizes(found: dict[str, Any]) -> list[Any]:
+def _sizes(found: dict[str, Any]) -> list[Text]:
     """A line on the droplets of the last minute; none where no radius is known."""
     from rich.text import Text
 
@@ -299,11 +305,11 @@ def _sizes(found: dict[str, Any]) -> list[Any]:
     return [Text(f"{text}, fit ± {found['error_nm']:.1f} nm")]
 
 
-def _percent(share: Any) -> str:
+def _percent(share: float) -> str:
     return f"{share:.1%}" if share == share else "–"
 
 
-def _ms(time: Any) -> str:
+def _ms(time: float) -> str:
     return f"{time:.0f}" if time == time else "–"
 
 

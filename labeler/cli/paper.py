@@ -5,16 +5,29 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labeler import version
-from labeler.cli.output import PlainConsole, add_output_options, folder, follow, print_json, seed
+from labeler.cli.output import (
+    PlainConsole,
+    Subparsers,
+    add_output_options,
+    folder,
+    follow,
+    print_json,
+    seed,
+)
 from labeler.cli.targets import add_shots_options, table_given
 from labeler.jobs.child import listen
 from model.errors import InputError, counted
 from model.events import Event
+
+if TYPE_CHECKING:
+    from model.paper.cells import FinishedCells
+    from model.paper.plan import Table
+    from model.paper.study import PaperStudy
 
 SHOWN = {
     "macro_f1": "macro F1",
@@ -28,13 +41,13 @@ SHOWN = {
 """Number -> column of the table."""
 
 
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: Subparsers) -> None:
     """baselines, tables."""
     _add_baselines(subparsers)
     _add_tables(subparsers)
 
 
-def _add_baselines(subparsers: Any) -> None:
+def _add_baselines(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "baselines",
         help="baselines: constant, SVM, boosting, linear probe",
@@ -58,7 +71,7 @@ def _add_baselines(subparsers: Any) -> None:
     parser.set_defaults(run=_baselines)
 
 
-def _add_tables(subparsers: Any) -> None:
+def _add_tables(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "tables",
         help="the paper's tables on your data, beside the paper's numbers",
@@ -108,7 +121,9 @@ def _tables(args: argparse.Namespace) -> int:
         args.seeds, args.devices, args.keep, f"airylabel {version()}", _command(),
     )  # fmt: skip
 
-    def report(study: Any, tables: Any, finished: Any) -> dict[str, str]:
+    def report(
+        study: PaperStudy, tables: Sequence[Table], finished: FinishedCells
+    ) -> dict[str, str]:
         written = write(study, tables, finished)
         if args.page:
             name = f"tables-{args.budget}"

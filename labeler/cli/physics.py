@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from labeler.cli.output import add_engine_options, add_output_options, follow, print_json, seed
+from labeler.cli.output import (
+    Subparsers,
+    add_engine_options,
+    add_output_options,
+    follow,
+    print_json,
+    seed,
+)
 from labeler.cli.targets import add_shots_options, table_given
 from labeler.jobs.child import listen
 from model.errors import InputError, counted
 from model.events import Event
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-def add_parsers(subparsers: Any) -> None:
+
+def add_parsers(subparsers: Subparsers) -> None:
     """simulate, correlate, add-noise, gallery, noise-figure."""
     _add_simulate(subparsers)
     _add_correlate(subparsers)
@@ -22,7 +33,7 @@ def add_parsers(subparsers: Any) -> None:
     _add_noise_figure(subparsers)
 
 
-def _add_simulate(subparsers: Any) -> None:
+def _add_simulate(subparsers: Subparsers) -> None:
     simulate = subparsers.add_parser(
         "simulate",
         help="make a file of simulated, labelled shots",
@@ -68,7 +79,7 @@ def _source_and_out(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--force", action="store_true", help="replace OUT if it is there")
 
 
-def _add_correlate(subparsers: Any) -> None:
+def _add_correlate(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "correlate",
         help="two-point cross-correlation maps of every shot",
@@ -89,7 +100,7 @@ def _add_correlate(subparsers: Any) -> None:
     parser.set_defaults(run=_correlate)
 
 
-def _add_noise(subparsers: Any) -> None:
+def _add_noise(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "add-noise",
         help="a copy of a file with uniform noise on its shots",
@@ -104,7 +115,7 @@ def _add_noise(subparsers: Any) -> None:
     parser.set_defaults(run=_noise)
 
 
-def _add_gallery(subparsers: Any) -> None:
+def _add_gallery(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "gallery",
         help="a figure of every class: schematic and examples",
@@ -130,7 +141,7 @@ def _figure_to_write(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace OUT if it is there")
 
 
-def _add_noise_figure(subparsers: Any) -> None:
+def _add_noise_figure(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "noise-figure",
         help="one shot under each level of noise, and its correlation maps, as a figure",
@@ -274,7 +285,7 @@ def _noise_figure(args: argparse.Namespace) -> int:
     return 0 if last["event"] == "finished" else 1
 
 
-def _schematic(name: str, side: int) -> Any:
+def _schematic(name: str, side: int) -> npt.NDArray[np.uint8]:
     from labeler.window.widgets.schematics import render
 
     return render(name, side)

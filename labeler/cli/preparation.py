@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from labeler.cli.output import add_engine_options, add_output_options, follow, print_json
+from labeler.cli.output import (
+    Subparsers,
+    add_engine_options,
+    add_output_options,
+    follow,
+    print_json,
+)
 from labeler.jobs.child import listen
 from model.errors import counted
 
 STEPS = ("bad-pixels", "background", "smooth", "flat", "centre")
 
 
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: Subparsers) -> None:
     """Add the subcommands of this family."""
     prepare = subparsers.add_parser(
         "prepare",

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from labeler.cli.output import PlainConsole, add_output_options, print_json
+from labeler.cli.output import PlainConsole, Subparsers, add_output_options, print_json
 from labeler.cli.targets import add_one_class_options, class_of_each
 from labeler.project.folder import DATABASE
 from model.errors import InputError, counted, on_one_line
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NO_SERVER = "The project calls no server that is not allowed."
 
 
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: Subparsers) -> None:
     """create, info, check, allow-server, sources, look."""
     create = subparsers.add_parser("create", help="make a project from files of shots")
     create.add_argument("project", type=Path, metavar="PROJECT", help="a new or empty folder")

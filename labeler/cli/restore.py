@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labeler.cli.output import add_output_options, print_json
+from labeler.cli.output import Subparsers, add_output_options, print_json
 from model.errors import counted
 
 if TYPE_CHECKING:
     from labeler.project.project import Project
 
 
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: Subparsers) -> None:
     """restore, classes."""
     restore = subparsers.add_parser("restore", help="list the backups, or go back to one of them")
     restore.add_argument("project", type=Path, metavar="PROJECT")
@@ -28,7 +28,7 @@ def add_parsers(subparsers: Any) -> None:
     _add_classes(subparsers)
 
 
-def _add_classes(subparsers: Any) -> None:
+def _add_classes(subparsers: Subparsers) -> None:
     classes = subparsers.add_parser(
         "classes", help="list the classes of a project, or change them and keep all labels"
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labeler.project.folder import STORES, is_project_folder
 from model.errors import InputError
 
 if TYPE_CHECKING:
     from model.preprocessing.preparation import Preparation
+    from model.shots.table import ShotTable
+    from model.taxonomy.taxonomy import Taxonomy
 
 
 def add_shots_options(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +28,7 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--taxonomy", metavar="T", help="of a FILE: TOML, or a shipped name")
 
 
-def add_one_class_options(parser: Any) -> None:
+def add_one_class_options(parser: argparse._ActionsContainer) -> None:
     """The options that `class_of_each` reads."""
     parser.add_argument(
         "--one-class-per-file", action="store_true",
@@ -55,7 +57,7 @@ def is_project(target: Path) -> bool:
     return target.is_dir() or target.name in STORES
 
 
-def table_given(targets: Sequence[Path], args: argparse.Namespace) -> Any:
+def table_given(targets: Sequence[Path], args: argparse.Namespace) -> ShotTable:
     """The shots of a project with its labels of today, or of files with those they carry."""
     from model.shots.single_label import open_single_label
     from model.shots.table import table_of_files
@@ -69,7 +71,7 @@ def table_given(targets: Sequence[Path], args: argparse.Namespace) -> Any:
     return open_single_label(targets, each or None, taxonomy=taxonomy, dataset=args.dataset)
 
 
-def taxonomy_given(args: argparse.Namespace) -> Any:
+def taxonomy_given(args: argparse.Namespace) -> Taxonomy | None:
     """What --taxonomy says, or None."""
     from model.taxonomy.toml import find, load
 
@@ -85,7 +87,7 @@ def the_project(targets: Sequence[Path]) -> Path | None:
     return found[0] if found else None
 
 
-def table_of_project(folder: Path) -> Any:
+def table_of_project(folder: Path) -> ShotTable:
     """All shots of a project with its labels of today."""
     from labeler.project.project import Project
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labeler.cli.output import (
     PlainConsole,
+    Subparsers,
     add_engine_options,
     add_output_options,
     count,
@@ -27,14 +28,14 @@ from labeler.cli.targets import (
 )
 from labeler.jobs.child import listen
 from model.errors import InputError
-from model.events import Event
+from model.events import Event, Stop
 from model.runs.folder import PREDICTIONS, is_shipped
 
 if TYPE_CHECKING:
     from model.runs.recipes import Recipe
 
 
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: Subparsers) -> None:
     """train, predict, export-model, recipes, networks."""
     train = subparsers.add_parser("train", help="train a network on the labelled shots")
     train.add_argument("targets", metavar="PROJECT_OR_FILE", type=Path, nargs="+")
@@ -135,9 +136,7 @@ def _training(args: argparse.Namespace) -> Iterator[Event]:
         yield from _train_file(args, recipe, stop)
 
 
-def _train_file(
-    args: argparse.Namespace, recipe: Recipe, stop: Callable[[], bool]
-) -> Iterator[Event]:
+def _train_file(args: argparse.Namespace, recipe: Recipe, stop: Stop) -> Iterator[Event]:
     from model.training.train import Options, train
 
     table = table_given(args.targets, args)

@@ -6,7 +6,7 @@ streamed shot by shot; a virtual file holds links only. No file of shots is ever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from labeler.exchange.as_cxi import CXI_VERSION
 from labeler.exchange.stack import Stack, parts_of
 from labeler.project.project import Project
 from model.errors import InputError, counted
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.output_files import check_place, explained, give_name, new_hdf5, part_of
 
 ROOM = 8 << 20
@@ -33,7 +33,7 @@ def export_shots(
     virtual: bool = False,
     compress: bool = False,
     force: bool = False,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Event]:
     """Write the shots `rows` with their labels, masks and numbers to a new file.
 

@@ -6,7 +6,7 @@ next training takes both along; runs made before keep their own. No Qt and no SQ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from labeler.project.project import Project
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.preprocessing.preparation import Preparation, Reference, flat_factor, reference_of
 from model.runs.folder import is_shipped
+from model.shots.layouts import Geometry
 from model.shots.table import open_source
 
 META, FILE = "preparation", "preparation.npz"
@@ -53,7 +54,7 @@ def prepare_project(
     steps: Preparation,
     background: Path | str | None = None,
     *,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Event]:
     """Switch these steps on and all others off; ends in `finished` or `cancelled`.
 
@@ -80,7 +81,7 @@ def prepare_project(
     yield event("finished", metrics={}, text=text, steps=steps.to_dict())
 
 
-def _check_geometry(path: Path, shape: tuple[int, int], geometry: Any) -> None:
+def _check_geometry(path: Path, shape: tuple[int, int], geometry: Geometry) -> None:
     try:
         flat_factor(shape, ((shape[0] - 1) / 2, (shape[1] - 1) / 2), geometry)
     except InputError as error:
@@ -96,7 +97,7 @@ def _check_shapes(project: Project, reference: Reference) -> None:
 
 
 def _reference(
-    project: Project, background: Path | str | None, stop: Callable[[], bool]
+    project: Project, background: Path | str | None, stop: Stop
 ) -> Generator[Event, None, Reference | None]:
     """Progress events; returns the reference, or None where it was stopped."""
     shots, total = _background(project, background)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from model.heatmaps.geometry import FULL_FIELD, Box
 from model.processes import Worker, give_way
 from model.shots.table import ShotTable
 from model.taxonomy.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from model.inspection.perturbed_shots import ReadShots
 
 WAITING = 48
 """This many wishes are kept; older ones are forgotten, their tiles ask again when painted."""
@@ -60,7 +63,7 @@ class HeatAnswer:
     box: Box = FULL_FIELD
 
 
-class HeatChild(Worker):
+class HeatChild(Worker[HeatGround, HeatWish, HeatAnswer]):
     """The window's side: `on_answer` is called from a thread of its own."""
 
     def __init__(self, ground: HeatGround, on_answer: Callable[[HeatAnswer], None]) -> None:
@@ -121,7 +124,7 @@ class HeatDesk:
         self._scales = self.reader.about.preprocessing.scales_of(ground.table)
         self._shape = (0, 0)
         self._row = -1
-        self._read: Any = None
+        self._read: ReadShots | None = None
         self._said: dict[str, Any] = {}
 
     def answer(self, wish: HeatWish) -> HeatAnswer:
@@ -147,18 +150,19 @@ class HeatDesk:
         field, box = self.reader.placed(self._shape, (down, right), found.box)
         return HeatAnswer(wish, tuple(says), cells, field, box)
 
-    def _asked(self, row: int, form: str) -> Any:
+    def _asked(self, row: int, form: str) -> ReadShots:
         """The shot as the network reads it; what it says for the form stays in `_said`, for every
         class to compare with."""
-        if self._row != row:
+        read = self._read
+        if read is None or self._row != row:
             table, self._row, self._said = self.ground.table, -1, {}
             (shot,) = table.iter_shots([row])
             scale = self._scales[table.source_of[row]]
             prepared = self.reader.prepare([(*shot, table.geometry(row), scale)])
             features, said = self.explainer.ask(prepared, 0, form)
-            self._read = self.reader.said(prepared, features)
+            read = self._read = self.reader.said(prepared, features)
             self._shape = (int(shot[1].shape[0]), int(shot[1].shape[1]))
             self._row, self._said[form] = row, said
         elif form not in self._said:
-            self._said[form] = self.explainer.answers(self._read, 0, form)
-        return self._read
+            self._said[form] = self.explainer.answers(read, 0, form)
+        return read

@@ -7,7 +7,7 @@ that is not worse on the evaluation shots (`model.runs.promotion`).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from labeler.project.store.records import SKIPPED
 from labeler.runs.predictions import Predictions
 from model.active.audit import audited
 from model.errors import InputError
-from model.events import Event, event, to_line
+from model.events import Event, Stop, event, to_line
 from model.output_files import append_line
 from model.prediction.predict import predict
 from model.processes import is_helper
@@ -33,7 +33,6 @@ from model.shots.table import EVALUATION, ShotTable
 from model.training.data import with_roles
 from model.training.train import Options, train
 
-Stop = Callable[[], bool]
 _FOLDER = "AIRYLABEL_RUN_FOLDER"
 """Environment variable by which the first of several training processes tells the others."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from PyQt6.QtCore import pyqtSignal
 from labeler.session.cursor import Cursor
 from labeler.session.opened import Opened, SessionPart
 from model.errors import InputError
-from model.preprocessing.display import Overlay, Screen, auto_levels
+from model.preprocessing.display import COLORMAPS, NORMS, Overlay, Screen, auto_levels
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,18 @@ class Display(SessionPart):
         self.levels_known = self.levels_known or "low" in changes
         self.display_changed.emit()
 
+    def next_norm(self) -> None:
+        """The next of the norms."""
+        self.change(norm=_after(self.screen.norm, NORMS))
+
+    def next_colormap(self) -> None:
+        """The next of the colormaps."""
+        self.change(colormap=_after(self.screen.colormap, COLORMAPS))
+
+    def change_strength(self, by: float) -> None:
+        """The heatmap stronger or weaker."""
+        self.change(strength=round(min(max(self.overlay.strength + by, 0.0), 1.0), 2))
+
     @property
     def levels(self) -> tuple[float, float] | None:
         """The levels that someone chose for this project, or None."""
@@ -116,3 +129,7 @@ class Display(SessionPart):
         if isinstance(counts, np.ndarray):
             low, high = auto_levels(counts, self.cursor.mask())
             self.change(low=low, high=high)
+
+
+def _after(chosen: str, of: Sequence[str]) -> str:
+    return of[(of.index(chosen) + 1) % len(of)]

@@ -138,6 +138,12 @@ class Labelling(SessionPart):
         if self.auto_advance:
             self.cursor.next()
 
+    def flip_auto_advance(self) -> None:
+        """Go on after each class key, or stay."""
+        self.auto_advance = not self.auto_advance
+        then = "go on to the next shot" if self.auto_advance else "stay"
+        self.noted.emit("info", f"After a class key: {then}.")
+
     def _may_be_empty(self) -> bool:
         """No class at all is a decision where no rule asks for one, or over a file's labels."""
         taxonomy = self._labels.taxonomy

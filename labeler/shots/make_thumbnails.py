@@ -5,7 +5,7 @@ What is there already is not made again, so an interrupted run goes on. No windo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from labeler.shots.thumbnails import Picture, Thumbnails
 from model.bulk.engines import each_block, open_workers
 from model.bulk.filling import Block, blocks
 from model.errors import InputError, counted
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.shots.table import ShotTable
 from model.shots.thumbnail import prepare_thumbnails
 
@@ -29,7 +29,7 @@ def make_thumbnails(
     *,
     workers: int | None = None,
     scheduler: str | None = None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Event]:
     """Every missing thumbnail into `folder`; ends in `finished` or `cancelled`.
 

@@ -9,16 +9,23 @@ from collections import OrderedDict
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from model.errors import InputError
 from model.shots.fingerprints import states_of
 from model.shots.layouts import Geometry
 from model.shots.thumbnail import thumbnail
 
-Opener = Callable[[Path, str | None], Any]
+if TYPE_CHECKING:
+    from model.preprocessing.preparation import Preparation
+    from model.shots.layouts.base import Counts
+    from model.shots.sources import Source
+
+Mask = npt.NDArray[np.bool_] | None
+Opener = Callable[[Path, str | None], "Source"]
 """Opens a source: `model.shots.table.open_source`, or a stand-in in a test."""
 
 Geometries = dict[tuple[Path, str], Geometry]
@@ -32,7 +39,7 @@ CARELESS = (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, 
 """What h5py raises on files that are not as they should be."""
 
 
-def open_source(path: Path, dataset: str | None) -> Any:
+def open_source(path: Path, dataset: str | None) -> Source:
     """The program's own opener, imported where it is needed: in the child."""
     from model.shots import table
 
@@ -63,14 +70,16 @@ class _Server:
     def __init__(self, connection: Connection, opener: Opener) -> None:
         self._connection = connection
         self._opener = opener
-        self._sources: OrderedDict[tuple[Path, str | None], tuple[Any, list[Path]]] = OrderedDict()
+        self._sources: OrderedDict[tuple[Path, str | None], tuple[Source, list[Path]]] = (
+            OrderedDict()
+        )
         """Open sources, and the other files that their shots lie in."""
-        self._mask: np.ndarray | None = None
-        self._steps: Any = None
+        self._mask: Mask = None
+        self._steps: Preparation | None = None
         self._geometries: Geometries = {}
         self._looked = False
 
-    def take_steps(self, steps: Any, geometries: Geometries) -> None:
+    def take_steps(self, steps: Preparation | None, geometries: Geometries) -> None:
         """Prepare counts by these from now on; None: leave them as they are in the file."""
         self._geometries = geometries
         self._steps, self._looked = steps, steps is None
@@ -84,7 +93,7 @@ class _Server:
                 return ("thumbnail", states, thumbnail(counts, mask))
             if self._steps is not None:
                 geometry = self._geometries.get((path, dataset or ""), source.info.geometry)
-                counts, mask = self._prepared(geometry, counts, mask)
+                counts, mask = self._prepared(self._steps, geometry, counts, mask)
             last = self._mask
             same = mask is not None and last is not None and np.array_equal(mask, last)
             self._mask = self._mask if mask is None else mask
@@ -96,17 +105,19 @@ class _Server:
             what = f"the shot cannot be read ({str(error) or type(error).__name__})"
             return ("error", InputError(what, file=path, place=f"shot {index}", mend=mend))
 
-    def _prepared(self, geometry: Geometry, counts: Any, mask: Any) -> tuple[Any, Any]:
+    def _prepared(
+        self, steps: Preparation, geometry: Geometry, counts: Counts, mask: Mask
+    ) -> tuple[Counts, Mask]:
         if not self._looked:  # looking for bad pixels takes seconds on a large detector, once
             self._connection.send(("opening",))
-            if self._steps.bad_pixels and self._steps.reference is not None:
-                _ = self._steps.reference.bad_pixels
+            if steps.bad_pixels and steps.reference is not None:
+                _ = steps.reference.bad_pixels
             self._connection.send(("opened",))
             self._looked = True
-        made = self._steps.apply(counts, mask, geometry)
+        made = steps.apply(counts, mask, geometry)
         return made.counts, None if made.mask.all() else made.mask
 
-    def _source(self, path: Path, dataset: str | None) -> tuple[Any, list[Path]]:
+    def _source(self, path: Path, dataset: str | None) -> tuple[Source, list[Path]]:
         key = (path, dataset)
         if key not in self._sources:
             self._connection.send(("opening",))

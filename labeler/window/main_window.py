@@ -51,7 +51,6 @@ from labeler.window.widgets.ask import Ask
 from labeler.window.widgets.manual import FIRST, about, open_manual
 from labeler.window.widgets.tab import Tab
 from model.errors import InputError
-from model.preprocessing.display import COLORMAPS, NORMS
 
 log = logging.getLogger("airylabel")
 
@@ -90,7 +89,7 @@ class MainWindow(QMainWindow):
         self._saving.setInterval(SAVE_MS)
         self._saving.timeout.connect(self._save_settings)
         self.tab = "Label"
-        self.actions_ = Actions(self, self.settings["keys"])
+        self.actions_ = Actions(self, self, self.settings["keys"])
         self.label = LabelView(session)
         self.project_files = ProjectFiles(session, self)
         self.start = StartPage(self.project_files, self.settings)
@@ -278,9 +277,11 @@ class MainWindow(QMainWindow):
         self.show_tab("Label")
         show_geometry(self.session, self.label.pattern, self)
 
-    def retrain(self) -> None:
-        """Start a training, as the Retrain button does."""
-        self.retrain_bar.start()
+    def show_classes(self) -> None:
+        """The classes of the project and their rules, with the keys that have no use yet."""
+        from labeler.window.dialogs.classes import show_classes
+
+        show_classes(self.session, self, self.actions_.meaning)
 
     def ask_number(self) -> None:
         """Jump to a shot by its number."""
@@ -305,10 +306,6 @@ class MainWindow(QMainWindow):
         self.levels_shown = not self.levels_shown
         self._show_marks()
 
-    def flip_mask(self) -> None:
-        """Masked pixels shown or not."""
-        self.session.display.change(mask=not self.session.display.screen.mask)
-
     def flip_centre(self) -> None:
         """The beam's centre marked or not."""
         self.centre_shown = not self.centre_shown
@@ -318,31 +315,6 @@ class MainWindow(QMainWindow):
         self.label.show_levels(self.levels_shown)
         self.label.pattern.centre_shown = self.centre_shown
         self.label.pattern.update()
-
-    def flip_auto_advance(self) -> None:
-        """Go on after each class key, or stay."""
-        self.session.labelling.auto_advance = not self.session.labelling.auto_advance
-        on = self.session.labelling.auto_advance
-        self._note("info", f"After a class key: {'go on to the next shot' if on else 'stay'}.")
-
-    def next_norm(self) -> None:
-        """The next of the norms."""
-        at = NORMS.index(self.session.display.screen.norm)
-        self.session.display.change(norm=NORMS[(at + 1) % len(NORMS)])
-
-    def next_colormap(self) -> None:
-        """The next of the colormaps."""
-        at = COLORMAPS.index(self.session.display.screen.colormap)
-        self.session.display.change(colormap=COLORMAPS[(at + 1) % len(COLORMAPS)])
-
-    def change_strength(self, by: float) -> None:
-        """The heatmap stronger or weaker."""
-        strength = min(max(self.session.display.overlay.strength + by, 0.0), 1.0)
-        self.session.display.change(strength=round(strength, 2))
-
-    def zoom(self, factor: float | None) -> None:
-        """Zoom the pattern about its middle; None shows all of it."""
-        self.label.pattern.zoom(factor)
 
     def flip_theme(self) -> None:
         """Dark or light."""
@@ -552,5 +524,5 @@ def open_window(project: Path | None = None, *, train: bool = False) -> int:
     if project is not None:
         window.project_files.open_folder(project)
         if train and session.opened is not None and session.require().project.current_run is None:
-            window.retrain()
+            window.retrain_bar.start()
     return application.exec()

@@ -280,7 +280,7 @@ class _Problem:
 
     def solve(
         self, penalty: float, warm: npt.NDArray[np.float64] | None = None, exact: float = 3e-6
-    ) -> Any:
+    ) -> npt.NDArray[np.float64]:
         """(K + 2, C) parameters of the largest posterior, its logarithm to `exact` of itself."""
         rates = np.full(self.shape, penalty)
         rates[-2], rates[-1] = _TRUST, _LEVEL if self.odds is None else _EXPECTED
@@ -356,17 +356,19 @@ def _chosen(problem: _Problem) -> tuple[float, float, npt.NDArray[np.float64]]:
     rows = np.unique(np.linspace(0, n - 1, min(n, _CHECKED)).astype(np.intp))
     part = problem.part(rows)
     fold = np.random.default_rng(0).permutation(len(rows)) % _FOLDS
-    best: tuple[float, float, Floats, Any] | None = None
-    warm: list[Any] = [None] * _FOLDS
+    best: tuple[float, float, Floats, npt.NDArray[np.float64]] | None = None
+    warm: list[npt.NDArray[np.float64] | None] = [None] * _FOLDS
     for penalty in PENALTIES[::-1]:
         out = np.zeros_like(part.y)
         for k in range(_FOLDS):
-            warm[k] = part.part(np.flatnonzero(fold != k)).solve(penalty, warm[k], 1e-4)
+            found = part.part(np.flatnonzero(fold != k)).solve(penalty, warm[k], 1e-4)
             held = np.flatnonzero(fold == k)
-            out[held] = part.part(held).logits(warm[k])
+            out[held], warm[k] = part.part(held).logits(found), found
         surprise, _ = part._surprise(out)
         if best is None or surprise < best[0]:
-            best = (surprise, penalty, out, warm[0])
+            start = warm[0]
+            assert start is not None
+            best = (surprise, penalty, out, start)
     assert best is not None
     legal = None if part.legal is None else part.legal.astype(bool)
     raised = 0.0 if part.odds is None else -part.odds.astype(np.float64)

@@ -9,12 +9,12 @@ can be stopped and gone on with. It changes no recipe beyond that and chooses no
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from model.events import Event, event
+from model.events import Event, Stop, event
 from model.output_files import write_text
 from model.paper.studies import NEVER, at_budget, mean_and_spread, read_json, with_split, write_json
 from model.runs.backbone import fits
@@ -73,7 +73,7 @@ def run(
     table: ShotTable,
     study: AblationStudy,
     out: Path,
-    stop: Callable[[], bool],
+    stop: Stop,
     seeds: range | None = None,
 ) -> Iterator[Event]:
     """Train what is missing in `out`/ablation.json; ends with `finished` and the table in words.

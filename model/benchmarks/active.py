@@ -8,7 +8,7 @@ curve, so that the study can be stopped and gone on with. `--full` adds training
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from model.benchmarks.active_curves import (
     label_saving,
 )
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.output_files import write_text
 from model.prediction.predict import predict
 from model.runs import checkpoint
@@ -62,7 +62,7 @@ def run(
     backbone: Path,
     study: LabellingStudy,
     out: Path,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Event]:
     """Every curve that is missing in `out`/active.json; last `finished` with the results.
 
@@ -143,9 +143,7 @@ def digest_of(network: Path) -> str:
     return str(about["sha256"])[:8]
 
 
-def embedded(
-    table: ShotTable, network: Path, path: Path, stop: Callable[[], bool]
-) -> Iterator[Event]:
+def embedded(table: ShotTable, network: Path, path: Path, stop: Stop) -> Iterator[Event]:
     """Let a network read all shots into `path`, unless it is there; `progress`, or what failed."""
     if path.is_file():
         return

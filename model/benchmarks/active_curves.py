@@ -5,7 +5,7 @@ Works on embeddings of all shots; the evaluation shots are never asked for. Trai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from model.active import head, selection
 from model.active.prior import Prior
+from model.events import Stop, never
 from model.metrics.metrics import constant_prediction, f1_scores, micro, rare
 from model.taxonomy.taxonomy import Taxonomy
 from model.training.split import stratified_choice
@@ -84,7 +85,7 @@ def labelling(
     counts: Sequence[int],
     *,
     audit: float = 0.1,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[tuple[Rows, head.Head]]:
     """Rows of the pool labelled so far and the head that learned from them, from no label on."""
     x, y = world.embeddings[pool], world.labels[pool]
@@ -113,7 +114,7 @@ def curve(
     counts: Sequence[int],
     *,
     share: float = 0.3,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Point]:
     """One point for every number of labels in `counts`, from none on."""
     pool, judge = world.split(share, seed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from model.benchmarks import active
 from model.benchmarks.active_curves import World, labelling
-from model.events import Event, event
+from model.events import Event, Stop, event
 from model.metrics.metrics import average_precisions, rare
 from model.runs.folder import METRICS
 from model.runs.recipes import Recipe, named
@@ -91,7 +91,7 @@ def loops(pool: int) -> tuple[LabellingLoop, ...]:
 
 
 def run(
-    table: ShotTable, backbone: Path, budget: TrainingBudget, out: Path, stop: Callable[[], bool]
+    table: ShotTable, backbone: Path, budget: TrainingBudget, out: Path, stop: Stop
 ) -> Iterator[Event]:
     """Everything that is missing in `out`/active.json; `finished` with `trainings` and `claims`."""
     out.mkdir(parents=True, exist_ok=True)
@@ -143,7 +143,7 @@ def _one(
     budget: TrainingBudget,
     seed: int,
     out: Path,
-    stop: Callable[[], bool],
+    stop: Stop,
 ) -> Iterator[Event]:
     """Label, learn, judge; last `finished` with `metrics`, or what ended it."""
     pool, judge = world.split(budget.share, seed)

@@ -25,7 +25,7 @@ from model.active import head
 from model.benchmarks import active
 from model.benchmarks.active_curves import World, labelling
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.metrics import bootstrap, metrics
 from model.output_files import write_text
 from model.prediction.predict import predict
@@ -33,7 +33,7 @@ from model.runs.checkpoint import describe
 from model.runs.folder import backbone_folder
 from model.runs.recipes import Recipe
 from model.shots.table import EVALUATION, TRAINING, Shot, ShotTable
-from model.taxonomy.taxonomy import plain
+from model.taxonomy.taxonomy import Taxonomy, plain
 from model.training.data import with_roles
 from model.training.train import Options, train
 
@@ -54,7 +54,7 @@ def run(
     foreign: ShotTable,
     recipe: Recipe,
     out: Path,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
     seed: int = 0,
 ) -> Iterator[Event]:
     """Both ways, and the recipe's backbone alone; ends in `finished` with the table in words.
@@ -89,7 +89,7 @@ def run(
 
 
 def _trained(
-    name: str, table: ShotTable, recipe: Recipe, folder: Path, stop: Callable[[], bool], seed: int
+    name: str, table: ShotTable, recipe: Recipe, folder: Path, stop: Stop, seed: int
 ) -> Iterator[Event]:
     """Train on all labelled shots of a table but the share that the recipe chooses epochs by."""
     options = Options(seed=seed, cache=folder / "cache")
@@ -157,7 +157,7 @@ def judge(
     }
 
 
-def _in_order(table: ShotTable, columns: list[int]) -> Any:
+def _in_order(table: ShotTable, columns: list[int]) -> Taxonomy | None:
     """The table's taxonomy, where the columns are its classes in their order; else None."""
     return table.taxonomy if columns == list(range(len(table.class_names))) else None
 
@@ -277,7 +277,7 @@ Answers = tuple[npt.NDArray[np.float32], Labels]
 
 
 def in_folds(
-    table: ShotTable, network: Path, study: Folds, out: Path, stop: Callable[[], bool]
+    table: ShotTable, network: Path, study: Folds, out: Path, stop: Stop
 ) -> Iterator[Event]:
     """Every row for every seed; what is done is kept. Last `finished` with results and a table, or
     `cancelled`. Raises InputError for shots that cannot all be read, or labels that break rules."""
@@ -347,7 +347,7 @@ def _constant(world: World, parts: int, seed: int) -> dict[str, Any]:
 
 def _out_of_fold(
     table: ShotTable, world: World, study: Folds, row: int, seed: int, out: Path,
-    stop: Callable[[], bool],
+    stop: Stop,
 ) -> Generator[Event, None, Answers | None]:  # fmt: skip
     """What is said of every shot by what learnt from the other folds; None where stopped."""
     fold = _fold_of(len(table), study.parts, seed)
@@ -380,7 +380,9 @@ def _out_of_fold(
     return said
 
 
-def _head(world: World, pool: npt.NDArray[np.int64], study: Folds, row: int, seed: int) -> Any:
+def _head(
+    world: World, pool: npt.NDArray[np.int64], study: Folds, row: int, seed: int
+) -> head.Head:
     """The instant head with no label of the pool, as many as are asked for, or all."""
     if row == 1:
         most = min(study.chosen, len(pool))

@@ -140,7 +140,7 @@ def _peers(
     return found, left_out
 
 
-def _torch(network: Any, pixels: Batches) -> Callable[[], object]:
+def _torch(network: Callable[[torch.Tensor], object], pixels: Batches) -> Callable[[], object]:
     tensors = [torch.from_numpy(x) for x in pixels]
 
     def work() -> None:
@@ -151,7 +151,7 @@ def _torch(network: Any, pixels: Batches) -> Callable[[], object]:
     return work
 
 
-def _compiled(network: nn.Module) -> Any:
+def _compiled(network: nn.Module) -> Callable[[torch.Tensor], object]:
     compile_: Any = torch.compile
     return compile_(network)
 

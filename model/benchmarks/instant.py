@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from model.active import head, selection
+from model.active.head import Floats
 from model.active.strategies import STRATEGIES
 from model.processes import one_blas_thread
+from model.taxonomy.taxonomy import Labels
 from model.taxonomy.toml import load, shipped
 
 WIDTH = 512
@@ -40,8 +42,8 @@ def measure(labels: int = 7264, shots: int = 7264, rounds: int = 5) -> dict[str,
     rows = np.array([taxonomy.mask(s["classes"]) for s in sets])
     rows = rows[random.choice(len(sets), max(labels + 1, shots), p=share / share.sum())]
     rows = rows[~taxonomy.contradictions(rows)]
-    x = rows @ random.normal(size=(len(taxonomy), WIDTH)) * 0.25
-    x = (x + random.normal(size=x.shape)).astype(np.float32)
+    clean = rows @ random.normal(size=(len(taxonomy), WIDTH)) * 0.25
+    x = (clean + random.normal(size=clean.shape)).astype(np.float32)
     labels = min(labels, len(rows) - 1)
     space = head.space_of(x)
     made = head.fit(x[:labels], rows[:labels], taxonomy, space=space)
@@ -58,7 +60,9 @@ def measure(labels: int = 7264, shots: int = 7264, rounds: int = 5) -> dict[str,
     return found
 
 
-def _asking(x: Any, rows: Any, made: head.Head, random: Any, rounds: int) -> dict[str, float]:
+def _asking(
+    x: Floats, rows: Labels, made: head.Head, random: np.random.Generator, rounds: int
+) -> dict[str, float]:
     at = random.integers(0, len(x), _OPEN)
     many = (x[at] + 0.3 * random.normal(size=(_OPEN, WIDTH))).astype(np.float16)
     p, labels = made.probabilities(many), rows[at]
@@ -71,7 +75,7 @@ def _asking(x: Any, rows: Any, made: head.Head, random: Any, rounds: int) -> dic
     return {"ask_ms": max(taken.values())} | {f"ask_{n}_ms": v for n, v in taken.items()}
 
 
-def _peer(made: head.Head, x: Any, rows: Any) -> float:
+def _peer(made: head.Head, x: Floats, rows: Labels) -> float:
     """CPU milliseconds of scikit-learn on the same components and penalty, without rules."""
     from sklearn.linear_model import LogisticRegression
 
@@ -84,7 +88,7 @@ def _peer(made: head.Head, x: Any, rows: Any) -> float:
     return 1e3 * (time.process_time() - began)
 
 
-def _ms(rounds: int, work: Callable[[], Any]) -> float:
+def _ms(rounds: int, work: Callable[[], object]) -> float:
     taken = []
     for _ in range(rounds):
         began = time.process_time()

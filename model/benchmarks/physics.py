@@ -19,6 +19,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
@@ -95,7 +96,7 @@ def half_the_pairs(polar: Floats, order: int) -> Floats:
     return np.where(np.tri(rings, dtype=bool), full, order_map(polar, order))
 
 
-def _maps(counts: Floats, recipe: MapRecipe, rounds: int) -> dict[str, list[float]]:
+def _maps(counts: npt.NDArray[np.uint16], recipe: MapRecipe, rounds: int) -> dict[str, list[float]]:
     grid = recipe.grid(counts.shape)
     work: dict[str, Callable[[], object]] = {
         "ours": lambda: [
@@ -126,7 +127,7 @@ def _patterns(shots: int, size: int) -> float:
 Seconds = dict[str, list[float]]
 
 
-def _file_work(counts: Any, shots: int, rounds: int) -> tuple[Seconds, Seconds]:
+def _file_work(counts: npt.NDArray[np.uint16], shots: int, rounds: int) -> tuple[Seconds, Seconds]:
     """Seconds and processor seconds in turns: the source in the page cache, no copy there yet.
 
     Noise and the safe copy wait for the disk, the plain copy and preparation do not. Prepared by
@@ -173,7 +174,7 @@ def _prepare(path: Path, steps: Preparation, geometry: Geometry) -> None:
         steps.apply(counts, mask, geometry)
 
 
-def shot(size: int) -> Any:
+def shot(size: int) -> npt.NDArray[np.uint16]:
     """(size, size) uint16: rings, some noise."""
     y, x = np.mgrid[:size, :size] - (size - 1) / 2
     radius = np.hypot(y, x) / size * 224

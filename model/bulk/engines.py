@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from model.bulk.filling import Block
 from model.bulk.plain import BlockError, Prepare, WorkerPool, check_workers
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event
 
 PATIENCE = 3
 """This many failed blocks end the run; fewer are told, and the others are done first."""
@@ -52,7 +52,7 @@ def each_block(
     take: Callable[[Block, Any], None],
     done: int,
     total: int,
-    stop: Callable[[], bool],
+    stop: Stop,
 ) -> Generator[Event, None, bool]:
     """Progress while `take(block, answer)` gets every block; returns whether all were done.
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy.stats import spearmanr
 
 from model.errors import InputError, parsed_json, text_of
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.heatmaps.geometry import ALARM, Heat, lost_share, outside
 from model.inspection.heat import Explainer
 from model.inspection.occlusion import envelope_of, occlude
@@ -56,7 +56,7 @@ def measure(
     run: Path,
     study: FaithfulnessStudy,
     out: Path | None = None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
     preparation: Preparation | None = None,
 ) -> Iterator[Event]:
     """Question a run about shots that it takes for each class; yields progress, then `finished`.

@@ -7,7 +7,7 @@ correlation maps of the four (`model.physics.correlation`). Reads only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.inspection.figures import WIDTH_INCHES, ShownShot, colours, figure_place, picture, write
 from model.physics import noise, noise_file
 from model.physics.correlation import MapRecipe, correlation_map
@@ -40,7 +40,7 @@ def figure4(
     dpi: int = 300,
     force: bool = False,
     centre: tuple[float, float] | None = None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Event]:
     """Draw shot `row` (from 0) of a file to a PNG, PDF or SVG.
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -37,7 +37,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import rankdata
 
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.heatmaps.forms import HEAT_FORMS, UNSEEN
 from model.heatmaps.geometry import Heat
 from model.heatmaps.truth_table import is_result
@@ -128,7 +128,7 @@ def measure(
     run: Path,
     study: TruthStudy,
     out: Path | None = None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Event]:
     """Score every form of heat of a run; yields progress, then `finished`.
 

@@ -7,13 +7,16 @@ once for each reason. Nothing is ever sent but the request for the next train.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
 from model.online.sources import Arrival, Arriving, Notice, Wanted
+
+if TYPE_CHECKING:
+    from model.online.bridge_client import Client
 
 MOMENT_S = 0.05
 """How long one look for a message may wait."""
@@ -34,7 +37,7 @@ def arriving(address: str, wanted: Wanted) -> Arriving:
     return _trains(client, address, wanted)
 
 
-def _client(address: str) -> Any:
+def _client(address: str) -> Client:
     try:
         from model.online.bridge_client import Client
     except ImportError as error:
@@ -43,7 +46,7 @@ def _client(address: str) -> Any:
     return Client(address, MOMENT_S)
 
 
-def _trains(client: Any, address: str, wanted: Wanted) -> Arriving:
+def _trains(client: Client, address: str, wanted: Wanted) -> Arriving:
     reported: set[str] = set()
     with client:
         while True:
@@ -62,7 +65,7 @@ def _trains(client: Any, address: str, wanted: Wanted) -> Arriving:
             yield found
 
 
-def _next(client: Any) -> tuple[Any, Any]:
+def _next(client: Client) -> tuple[Any, Any]:
     from model.online.bridge_client import RefusedError
 
     try:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event
 from model.online.bands import HITS, UNKNOWN, Alarms, Band
 from model.online.lines import Lines
 from model.online.live_reader import LiveReader
@@ -49,7 +49,7 @@ def watch(
     stream: Stream,
     reader: LiveReader,
     *,
-    stop: Callable[[], bool],
+    stop: Stop,
     record: Record | None = None,
     taxonomy: Taxonomy | None = None,
     bands: tuple[Band, ...] = (),
@@ -99,7 +99,7 @@ class _Watch:
         self.said: set[str] = set()
         self._before = stream.counted()
 
-    def run(self, stop: Callable[[], bool], until: Until) -> Iterator[Event]:
+    def run(self, stop: Stop, until: Until) -> Iterator[Event]:
         """Everything until the end that was asked for."""
         due = time.monotonic() + EVERY_S
         while not stop() and not self._is_over(until):

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from model.active import head
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event
 from model.metrics import metrics
 from model.paper import features as physics
 from model.prediction import embedding
@@ -36,7 +36,6 @@ from model.training.judging import Judge
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
-Stop = Callable[[], bool]
 BACKBONE = "helium-resnet18"
 FOLDS = 3
 """Of the training shots, for Platt's probabilities."""

@@ -24,7 +24,7 @@ from typing import Any
 
 from model.bulk.plain import WorkerPool
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event
 from model.paper.baselines import run as run_baselines
 from model.paper.cells import Cell, FinishedCells
 from model.paper.study import Datasets, Order, PaperStudy, Stopped, machine, words_of
@@ -36,7 +36,7 @@ def run_cell(
     study: PaperStudy,
     finished: FinishedCells,
     cell: Cell,
-    stop: Callable[[], bool],
+    stop: Stop,
     cache: Path | None = None,
 ) -> Iterator[Event]:
     """Events of one cell; a failure stays among the finished ones in words.
@@ -60,7 +60,7 @@ def run_cell(
 
 
 def _train(
-    study: PaperStudy, finished: FinishedCells, cell: Cell, stop: Callable[[], bool], cache: Path
+    study: PaperStudy, finished: FinishedCells, cell: Cell, stop: Stop, cache: Path
 ) -> Iterator[Event]:
     order, key = study.order, study.key(cell)
     folder = finished.run_folder(key)
@@ -126,7 +126,7 @@ def _about(study: PaperStudy, cell: Cell) -> dict[str, Any]:
 
 
 def _baseline(
-    study: PaperStudy, finished: FinishedCells, cell: Cell, stop: Callable[[], bool], cache: Path
+    study: PaperStudy, finished: FinishedCells, cell: Cell, stop: Stop, cache: Path
 ) -> Iterator[Event]:
     table = study.datasets.split(cell)
     began = time.monotonic()
@@ -178,7 +178,7 @@ def run_cells(
     finished: FinishedCells,
     cells: Sequence[Cell],
     together: int,
-    stop: Callable[[], bool],
+    stop: Stop,
 ) -> Iterator[Event | Cell]:
     """Events, and every cell once it is over. Raises what `run_cell` raises."""
     import torch
@@ -206,7 +206,7 @@ def _stop_file(out: Path) -> Path:
 
 
 @contextmanager
-def _stop_file_made(stop: Callable[[], bool], file: Path) -> Iterator[None]:
+def _stop_file_made(stop: Stop, file: Path) -> Iterator[None]:
     """While it is entered, `stop()` turning true makes the file."""
     over = threading.Event()
 

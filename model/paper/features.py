@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.output_files import explained, write_arrays
 from model.physics.correlation import LARGEST, amplitudes
 from model.physics.polar import Floats, polar_grid
@@ -96,7 +96,7 @@ def read(
     *,
     preparation: Preparation | None = None,
     cache: Path | None = None,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
     on_error: Callable[[int, InputError], None] | None = None,
 ) -> Generator[Event, None, Floats | None]:
     """Yields `progress`; returns their features (n, F), None where stopped.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event
 from model.inspection import class_figure
 from model.inspection.gallery import Render, figure2
 from model.inspection.noise_figure import figure4
@@ -29,7 +29,7 @@ def draw(
     tables: list[Table],
     finished: FinishedCells,
     render: Render,
-    stop: Callable[[], bool],
+    stop: Stop,
 ) -> Iterator[Event]:
     """Events; writes figure-2, figure-4 and figure-5 (.svg) into the study's folder `figures`."""
     folder = study.order.out / "figures"
@@ -53,7 +53,7 @@ def _gallery(study: PaperStudy, render: Render, out: Path) -> Iterator[Event]:
     yield from ()
 
 
-def _noise(study: PaperStudy, stop: Callable[[], bool], out: Path) -> Iterator[Event]:
+def _noise(study: PaperStudy, stop: Stop, out: Path) -> Iterator[Event]:
     last: Event = {}
     for last in figure4(study.order.data, out, seed=NOISE_SEED, force=True, stop=stop):
         if last["event"] == "progress":

@@ -11,7 +11,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 
-from model.events import Event, event
+from model.events import Event, Stop, event
 from model.inspection.gallery import Render
 from model.paper import figures
 from model.paper.cell_runs import devices, run_cell, run_cells
@@ -80,9 +80,7 @@ Report = Callable[[PaperStudy, Sequence[Table], FinishedCells], dict[str, str]]
 """Writes everything about the tables that are done; kind -> path."""
 
 
-def run(
-    order: Order, report: Report, stop: Callable[[], bool], render: Render | None = None
-) -> Iterator[Event]:
+def run(order: Order, report: Report, stop: Stop, render: Render | None = None) -> Iterator[Event]:
     """Train what is missing in `order.out`, table by table; ends with `finished` or `cancelled`.
 
     InputError for unusable files or an unknown table. A cell that cannot be trained is told in a
@@ -132,7 +130,7 @@ def _cells(
     table: Table,
     todo: Sequence[Cell],
     left: Left,
-    stop: Callable[[], bool],
+    stop: Stop,
 ) -> Iterator[Event]:
     """Events of these cells, one after the other or as many at a time as there are devices."""
     together = min(left.together, len(todo))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -16,7 +16,7 @@ from typing import cast
 import numpy as np
 
 from model.errors import InputError
-from model.events import Event
+from model.events import Event, Stop
 from model.paper.cells import Cell
 from model.paper.plan import StudyBudget
 from model.paper.studies import read_json, thinned, with_split, write_json
@@ -101,7 +101,7 @@ class Datasets:
             table = with_roles(table, cell.seed)
         return thinned(table, cell.share, cell.seed) if cell.share < 1 else table
 
-    def prepare(self, cell: Cell, stop: Callable[[], bool]) -> Generator[Event, None, None]:
+    def prepare(self, cell: Cell, stop: Stop) -> Generator[Event, None, None]:
         """Events of making the noise set of a cell, if it has one that is not there."""
         name = f"{cell.dataset} {cell.noise}"
         if not cell.noise or name in self.noisy:

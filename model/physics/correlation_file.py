@@ -23,7 +23,7 @@ from model.bulk.engines import each_block, open_workers
 from model.bulk.filling import Arrays, Block, Filling, blocks
 from model.bulk.plain import check_workers
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.output_files import check_place, explained
 from model.physics.correlation import FULL_SCALE, MapRecipe, correlation_maps, to_stored
 from model.physics.correlation_layout import lay_out
@@ -53,7 +53,7 @@ def correlate(
     workers: int | None = None,
     scheduler: str | None = None,
     force: bool = False,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Event]:
     """Write the maps of every shot of a file to `out`; ends in `finished` or `cancelled`.
 
@@ -83,7 +83,7 @@ def _run(
     task: MapTask,
     workers: int | None,
     scheduler: str | None,
-    stop: Callable[[], bool],
+    stop: Stop,
 ) -> Iterator[Event]:
     total, began = task.source.n_shots, time.perf_counter()
     todo = filling.todo(blocks(total, BLOCK))

@@ -21,7 +21,7 @@ import numpy as np
 from model.bulk.engines import each_block, open_workers
 from model.bulk.filling import Block, Filling
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.output_files import check_place, explained, give_name, part_of
 from model.physics.noise import LEVELS, Counts, Level, add_noise, statistics
 from model.processes import one_blas_thread
@@ -33,7 +33,6 @@ BLOCK_BYTES = 16 * 2**20
 """About this much of the file is in memory at a time."""
 ATTRIBUTE = "airylabel_noise"
 """Of every changed dataset: level, b and seed in words."""
-Stop = Callable[[], bool]
 
 
 def add_noise_file(
@@ -46,7 +45,7 @@ def add_noise_file(
     force: bool = False,
     scheduler: str | None = None,
     workers: int | None = None,
-    stop: Stop = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Event]:
     """Write the noise set to `out`, whole or not at all; ends in `finished` or `cancelled`.
 

@@ -5,7 +5,7 @@ worker of a cluster. It writes nothing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.heatmaps.geometry import Box
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.networks.architectures import Network
@@ -26,11 +26,6 @@ from model.shots.table import ShotTable
 
 Scales = tuple[CountScale | None, ...]
 Floats = npt.NDArray[np.float32]
-
-
-def never() -> bool:
-    """The `stop` of someone who never stops."""
-    return False
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,7 @@ class Batches:
         table: ShotTable,
         about: Checkpoint,
         batch: int,
-        stop: Callable[[], bool] = never,
+        stop: Stop = never,
         rows: npt.NDArray[np.int64] | None = None,
         scales: Scales | None = None,
     ) -> None:

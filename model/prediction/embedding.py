@@ -7,7 +7,7 @@ an interrupted pass does not compute again. It writes only below its cache and c
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.prediction import embedding_file as embedding_parts
 from model.prediction import inference
 from model.prediction.embedding_file import PART, Part
@@ -31,7 +31,7 @@ def embed(
     network: Path,
     cache: Path,
     *,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
     engine: str = "auto",
     size: int = PART,
     preparation: Preparation | None = None,
@@ -86,7 +86,7 @@ class _Reader:
         self.found: npt.NDArray[np.float16] | None = None
         self.unreadable = 0
 
-    def read(self, part: Part, stop: Callable[[], bool]) -> Iterator[int]:
+    def read(self, part: Part, stop: Stop) -> Iterator[int]:
         """Fills `found`; yields how many shots are done, batch by batch."""
         found = np.full((part.stop - part.first, self._width), np.nan, np.float16)
         self.found, self.unreadable = None, 0

@@ -21,7 +21,7 @@ from model.bulk.engines import each_block, open_workers
 from model.bulk.filling import Arrays, Block, Filling, blocks
 from model.bulk.plain import check_workers
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.networks.architectures import Network
 from model.output_files import explained, refuse_sources
 from model.prediction import inference
@@ -30,7 +30,6 @@ from model.prediction.batches import (
     PooledHead,
     attributes_of,
     left_out,
-    never,
     refuse_nothing,
     warnings_of,
 )
@@ -46,7 +45,6 @@ BETWEEN_REPORTS = 0.5
 BATCHES = 8
 """A worker of a cluster takes this many at a time."""
 WHAT = "predicting"
-Stop = Callable[[], bool]
 
 
 def predict(

@@ -20,7 +20,7 @@ from model.bulk.engines import each_block, open_workers
 from model.bulk.filling import Arrays, Block, Filling, blocks, reserve
 from model.bulk.plain import check_workers
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 from model.output_files import check_place, explained, new_hdf5
 from model.simulate.detector import DISTANCE_M
 from model.simulate.draw import draw
@@ -49,7 +49,7 @@ def simulate(
     workers: int | None = None,
     scheduler: str | None = None,
     force: bool = False,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Event]:
     """Make `shots` labelled patterns and write them to `out` (HDF5); yields events.
 

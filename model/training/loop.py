@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event
 from model.networks.architectures import Network
 from model.runs import checkpoint
 from model.runs.checkpoint import Checkpoint
@@ -56,7 +56,7 @@ class Loop:
         network: Network,
         out: Path,
         seed: int,
-        stop: Callable[[], bool],
+        stop: Stop,
         start: Start | None = None,
     ) -> None:
         self.engine, self.data, self.recipe = engine, data, recipe

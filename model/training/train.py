@@ -10,7 +10,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from model.errors import InputError
-from model.events import Event, event, now_and_then, to_line
+from model.events import Event, Stop, event, never, now_and_then, to_line
 from model.networks.architectures import SMALLEST, Network
 from model.output_files import append_line, open_to_append, write_text
 from model.physics.correlation_layout import are_maps
@@ -82,16 +82,12 @@ class Options:
     """What is done to every shot first; it travels with the run."""
 
 
-def _never() -> bool:
-    return False
-
-
 def train(
     table: ShotTable,
     recipe: Recipe,
     out: Path,
     *,
-    stop: Callable[[], bool] = _never,
+    stop: Stop = never,
     options: Options | None = None,
 ) -> Iterator[Event]:
     """Train on the labelled shots of the table and leave a run in the folder `out`.
@@ -130,7 +126,7 @@ def train(
 
 
 def _train(
-    table: ShotTable, recipe: Recipe, out: Path, stop: Callable[[], bool], options: Options
+    table: ShotTable, recipe: Recipe, out: Path, stop: Stop, options: Options
 ) -> Iterator[Event]:
     _check_size(recipe)
     since = time.monotonic()

@@ -21,6 +21,7 @@ from labeler.cli.bench import million as timing_scale
 from labeler.cli.bench.simulated_user import Lateness, SimulatedUser, spread, user_in_window
 from labeler.jobs.job import Job
 from labeler.project.project import Project
+from labeler.window.grid.view import GridView
 from model.taxonomy.toml import load, shipped
 
 WARM_UP = 20
@@ -167,7 +168,8 @@ def _grid_frames(user: SimulatedUser) -> dict[str, Any]:
     window = user.window
     window.resize(*WINDOW)
     window.show_tab("Grid")
-    grid: Any = window.views["Grid"]
+    grid = window.views["Grid"]
+    assert isinstance(grid, GridView)
     canvas = grid.canvas
     grid.head.slider.setValue(0)
     while canvas.plan.columns * (canvas.port.height() // canvas.plan.pitch) < IN_SIGHT:
@@ -192,7 +194,7 @@ def _grid_frames(user: SimulatedUser) -> dict[str, Any]:
     }
 
 
-def _made(user: SimulatedUser, grid: Any) -> float:
+def _made(user: SimulatedUser, grid: GridView) -> float:
     """Wait until the thumbnails are there, or as long as patience lasts; how many a second."""
     begin, feed = time.perf_counter(), user.session.shots.feed
     before = len(feed.without_thumbnail()) if feed is not None else 0

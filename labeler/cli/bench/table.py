@@ -16,6 +16,7 @@ from typing import Any
 from labeler.cli.active import add_bench as add_active
 from labeler.cli.output import (
     PlainConsole,
+    Subparsers,
     add_output_options,
     count,
     folder,
@@ -191,7 +192,7 @@ REPEATED = ("rounds", "repeats", "batches", "batch")
 """Options without which there is nothing to measure."""
 
 
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: Subparsers) -> None:
     """bench NAME for every line of the table, bench foreign and bench ablation."""
     bench = subparsers.add_parser("bench", help="measure speed, against peers where installed")
     names = bench.add_subparsers(metavar="NAME", dest="bench", required=True)
@@ -375,7 +376,7 @@ def _foreign(args: argparse.Namespace) -> int:
 
 
 def _print_growth(
-    console: Any, rows: list[dict[str, Any]], exponents: dict[str, float] | None = None
+    console: PlainConsole, rows: list[dict[str, Any]], exponents: dict[str, float] | None = None
 ) -> None:
     """One column for each number of shots, and the exponent of the growth where it is known."""
     from rich.table import Table

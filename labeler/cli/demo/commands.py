@@ -8,15 +8,14 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from labeler.cli.output import add_output_options, folder, follow, print_json, seed
+from labeler.cli.output import Subparsers, add_output_options, folder, follow, print_json, seed
 from labeler.jobs.child import listen
 from labeler.window.process.screen import has_display
 from model.events import Event
 
 
-def add_parsers(subparsers: Any) -> None:
+def add_parsers(subparsers: Subparsers) -> None:
     """window (also without its name), demo."""
     from labeler.cli.demo.project import SEED, SHOTS
 

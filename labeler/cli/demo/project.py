@@ -6,13 +6,13 @@ Every command line asks this module for its defaults: nothing heavy is imported 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labeler.project.folder import has_database
 from model.errors import InputError
-from model.events import Event, event
+from model.events import Event, Stop, event, never
 
 if TYPE_CHECKING:
     from labeler.project.project import Project
@@ -41,7 +41,7 @@ def make(
     folder: Path,
     shots: int = SHOTS,
     seed: int = SEED,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Iterator[Event]:
     """Simulate the shots, create the project, label the first ones; yields events.
 

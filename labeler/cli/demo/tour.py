@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -30,9 +30,15 @@ from labeler.quality import repeats
 from labeler.runs.run_report import read_report
 from labeler.session.display import PANES
 from labeler.session.session import Session
+from labeler.window.inspect.view import InspectView
+from labeler.window.live.view import LiveView
 from labeler.window.main_window import MainWindow
+from labeler.window.map.view import MapView
+from labeler.window.quality.forecast import ForecastPage
+from labeler.window.quality.view import QualityView
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
+from labeler.window.widgets.tab import Tab
 from model.errors import InputError
 from model.events import Event, event
 from model.output_files import written_whole
@@ -52,6 +58,7 @@ QUALITY = {
     "Drift": "How far a simulated reader agrees with what was said before",
     "Week": "How the labelling goes",
 }
+View = TypeVar("View", bound=Tab)
 HANDS: Any = QTest
 """Its functions are static, which its type stubs do not know."""
 PATIENCE_S = 20.0
@@ -160,7 +167,7 @@ class _Tour:
         """Press Retrain and wait, passing on what the window hears."""
         training = self.session.training
         begin = time.monotonic()
-        self.window.retrain()
+        self.window.retrain_bar.start()
         if not self._is_training():
             raise InputError(f"no training could begin: {training.lacking()}")
         live = False
@@ -215,8 +222,7 @@ class _Tour:
         with tempfile.TemporaryDirectory(prefix="beamtime-") as home:
             folder = Path(home) / "run-0042"
             folder.mkdir()
-            self.window.show_tab("Live")
-            view: Any = self.window.views["Live"]
+            view = self._shown("Live", LiveView)
             view.form.source.setText(str(folder))
             coming = _arrive(source, folder)
             next(coming)
@@ -228,10 +234,10 @@ class _Tour:
             view.watch.stop()
 
     def _show_forecast(self) -> None:
-        self.window.show_tab("Quality")
-        view: Any = self.window.views["Quality"]
+        view = self._shown("Quality", QualityView)
         view.show_page("Forecast")
         page = view.pages["Forecast"]
+        assert isinstance(page, ForecastPage)
         page.make_forecast()
         self._until(lambda: not page.short_job.is_running, "the forecast", FORECAST_S)
         self._picture("forecast", "What the next labels would buy")
@@ -248,9 +254,9 @@ class _Tour:
             self._press("y")
             self._picture("history", "What happened to a shot")
             self._press("y")
-            self.window.show_tab("Quality")
+            view = self._shown("Quality", QualityView)
             for page, text in QUALITY.items():
-                self.window.views["Quality"].show_page(page)  # type: ignore[attr-defined]
+                view.show_page(page)
                 self._picture(page.lower(), text)
             self.window.project_files.open_folder(home)
 
@@ -276,8 +282,7 @@ class _Tour:
 
     def _show_map(self) -> None:
         self.session.queue.set_filters(())
-        self.window.show_tab("Map")
-        view: Any = self.window.views["Map"]
+        view = self._shown("Map", MapView)
         view.start()
         self._until(lambda: not view.laying_out.is_running, "the map", MAP_S)
 
@@ -296,14 +301,12 @@ class _Tour:
         self.session.heat.show(where)
 
     def _show_shot(self) -> None:
-        self.window.show_tab("Inspect")
-        self.window.views["Inspect"].show_shot_page()  # type: ignore[attr-defined]
+        self._shown("Inspect", InspectView).show_shot_page()
 
     def _gallery(self, name: str) -> Callable[[], None]:
         def go() -> None:
-            self.window.show_tab("Inspect")
-            page = self.window.views["Inspect"]
-            page.show_gallery(self.session.labels.taxonomy.index(name))  # type: ignore[attr-defined]
+            index = self.session.labels.taxonomy.index(name)
+            self._shown("Inspect", InspectView).show_gallery(index)
 
         return go
 
@@ -355,6 +358,12 @@ class _Tour:
             if n in run.metrics
         )
         return [f"Run {number} on its evaluation shots: {scores}."]
+
+    def _shown(self, name: str, kind: type[View]) -> View:
+        self.window.show_tab(name)
+        view = self.window.views[name]
+        assert isinstance(view, kind)
+        return view
 
     # -- hands ---------------------------------------------------------------------------------
 

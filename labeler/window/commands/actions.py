@@ -5,9 +5,8 @@ Single keys never fire while someone writes text.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from PyQt6.QtCore import QEvent, QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QAction, QKeyEvent, QKeySequence, QMouseEvent
@@ -26,6 +25,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.window.commands import COMMANDS, MENUS, Command, Keymap, When, of_classes
+from labeler.window.commands.command import Window
 from labeler.window.commands.keymap import meant
 from labeler.window.commands.keys import all_spoken, spoken
 from labeler.window.widgets import theme
@@ -58,10 +58,13 @@ class Actions(QObject):
     ran = pyqtSignal()
     """A command was run; what it switched may have to be kept."""
 
-    def __init__(self, host: Any, own_keys: dict[str, list[str]]) -> None:
-        super().__init__(host)
-        self.host = host
-        self.own_keys: dict[str, Any] = dict(own_keys)
+    def __init__(
+        self, window: Window, widget: QWidget, own_keys: Mapping[str, Sequence[str]]
+    ) -> None:
+        """`widget` is the same window as Qt sees it: it has the actions and their keys."""
+        super().__init__(widget)
+        self.window, self._widget = window, widget
+        self.own_keys: dict[str, Sequence[str]] = dict(own_keys)
         self.by_id: dict[str, QAction] = {}
         self._dropping = False
         self.keymap = Keymap(COMMANDS, self.own_keys)
@@ -82,7 +85,7 @@ class Actions(QObject):
         """Offer the classes of a project's taxonomy instead of the earlier ones."""
         for id in [i for i in self.by_id if i.startswith("class.")]:
             action = self.by_id.pop(id)
-            self.host.removeAction(action)
+            self._widget.removeAction(action)
             action.deleteLater()
         classes = of_classes(taxonomy)
         self.keymap = Keymap([*COMMANDS, *classes], self.own_keys)
@@ -90,7 +93,7 @@ class Actions(QObject):
             self._make(command)
         self._bind()
 
-    def take_keys(self, own_keys: dict[str, list[str]]) -> None:
+    def take_keys(self, own_keys: Mapping[str, Sequence[str]]) -> None:
         """Use keys of a person's own instead of the earlier ones."""
         self.own_keys = dict(own_keys)
         self.keymap.reset(self.own_keys)
@@ -98,7 +101,7 @@ class Actions(QObject):
 
     def rebound(self) -> None:
         """The keymap was changed: use it, and keep what differs from the shipped keys."""
-        self.own_keys = self.keymap.own()
+        self.own_keys = dict(self.keymap.own())
         self._bind()
 
     def refresh(self) -> None:
@@ -107,16 +110,16 @@ class Actions(QObject):
             command = self.keymap.commands[id]
             action.setEnabled(self.allows(command.when))
             if command.state is not None:
-                action.setChecked(bool(command.state(self.host)))
+                action.setChecked(bool(command.state(self.window)))
 
     def allows(self, when: When) -> bool:
         """Whether commands of this kind make sense now."""
-        session, selection = self.host.session, self.host.selection
+        session, selection = self.window.session, self.window.selection
         if when == "always":
             return True
         if session.opened is None:
             return False
-        in_label = self.host.tab == "Label" and session.cursor.row >= 0
+        in_label = self.window.tab == "Label" and session.cursor.row >= 0
         allowed: dict[When, bool] = {
             "project": True,
             "shot": in_label,
@@ -191,16 +194,16 @@ class Actions(QObject):
         ]
 
     def _make(self, command: Command) -> None:
-        action = QAction(theme.shown(command.text), self.host)
+        action = QAction(theme.shown(command.text), self._widget)
         action.setCheckable(command.state is not None)
         action.setAutoRepeat(command.repeats)
         action.triggered.connect(self._runner(command))
-        self.host.addAction(action)
+        self._widget.addAction(action)
         self.by_id[command.id] = action
 
     def _runner(self, command: Command) -> Callable[[], None]:
         def run() -> None:
-            command.run(self.host)
+            command.run(self.window)
             self.refresh()
             self.ran.emit()
 
@@ -234,7 +237,7 @@ class Actions(QObject):
         if id is None or not self._in_front():
             return False
         place = QApplication.widgetAt(event.globalPosition().toPoint())
-        if id == "accept" and place is not self.host.label.pattern:
+        if id == "accept" and place is not self.window.label.pattern:
             return False
         self.trigger(id)
         return True
@@ -257,12 +260,12 @@ class Actions(QObject):
 
     def _in_front(self) -> bool:
         window = QApplication.activeWindow()
-        return window is self.host and QApplication.activePopupWidget() is None
+        return window is self._widget and QApplication.activePopupWidget() is None
 
     def _behind(self) -> bool:
         """Whether the shot of the last key is not on screen yet: a held key plays, never queues."""
-        host = self.host
-        return not is_writing() and host.tab == "Label" and bool(host.session.cursor.unseen)
+        window = self.window
+        return not is_writing() and window.tab == "Label" and bool(window.session.cursor.unseen)
 
 
 def both_enters(key: str) -> tuple[str, ...]:

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from functools import partial
 from types import ModuleType
-from typing import Any
 
-from labeler.window.commands.command import Command, command
+from labeler.window.commands.command import Command, Window, command
 from model.taxonomy.taxonomy import Taxonomy
 
 
-def _dialogs() -> Any:
+def _dialogs() -> ModuleType:
     """The dialogs, loaded when one of them is asked for first."""
     from labeler.window import dialogs
     from labeler.window.dialogs import (  # noqa: F401
         accept_sure,
-        classes,
         exchange,
         long_work,
         people,
@@ -49,6 +47,11 @@ def _physics(name: str, text: str, key: str) -> Command:
     )  # fmt: skip
 
 
+def _select(window: Window, which: str) -> None:
+    if window.selection is not None:
+        window.selection.choose(f"select:{which}")
+
+
 # fmt: off
 COMMANDS: tuple[Command, ...] = (
     project("new", "New project from files of shots…", "Ctrl+N", "always",
@@ -74,7 +77,7 @@ COMMANDS: tuple[Command, ...] = (
     project("people", "Annotator…", "", "project",
         lambda w: _dialogs().people.show_people(w.session, w)),
     project("classes", "Classes and rules…", "", "project",
-        lambda w: _dialogs().classes.show_classes(w.session, w, w.actions_.meaning)),
+        lambda w: w.show_classes()),
     project("backups", "Restore a backup…", "", "project",
         lambda w: _dialogs().restore.show_backups(w.session, w)),
     project("settings", "Settings…", "Ctrl+,", "always", lambda w: w.show_settings()),
@@ -98,14 +101,15 @@ COMMANDS: tuple[Command, ...] = (
         lambda w: w.session.suggestions.turn(not w.session.suggestions.on),
         state=lambda w: w.session.suggestions.on),
     label("auto_advance", "Auto-advance", "Ctrl+G", "project",
-        lambda w: w.flip_auto_advance(), state=lambda w: w.session.labelling.auto_advance),
+        lambda w: w.session.labelling.flip_auto_advance(),
+        state=lambda w: w.session.labelling.auto_advance),
     label("accept_all", "Accept what is shown on all selected", "Ctrl+Enter", "many",
         lambda w: w.target.accept()),
     label("select_all", "Select all shown", "Ctrl+A", "many",
-        lambda w: w.selection.choose("select:all")),
+        lambda w: _select(w, "all")),
     label("select_others", "Invert selection", "Ctrl+I", "many",
-        lambda w: w.selection.choose("select:others")),
-    label("retrain", "Retrain the network", "Ctrl+R", "project", lambda w: w.retrain()),
+        lambda w: _select(w, "others")),
+    label("retrain", "Retrain the network", "Ctrl+R", "project", lambda w: w.retrain_bar.start()),
     label("run_before", "Back to the run used before", "Ctrl+Shift+R", "project",
         lambda w: w.retrain_bar.retraining.go_back()),
 
@@ -134,9 +138,9 @@ COMMANDS: tuple[Command, ...] = (
     view("heat", "Heatmap on or off", "H", "shot",
         lambda w: w.session.heat.toggle(), icon="heat", state=lambda w: w.session.heat.on),
     view("heat_stronger", "Heatmap stronger", "Shift+H", "model",
-        lambda w: w.change_strength(0.1), repeats=True),
+        lambda w: w.session.display.change_strength(0.1), repeats=True),
     view("heat_weaker", "Heatmap weaker", "Ctrl+H", "model",
-        lambda w: w.change_strength(-0.1), repeats=True),
+        lambda w: w.session.display.change_strength(-0.1), repeats=True),
     view("levels", "Histogram and levels", "L", "project",
         lambda w: w.flip_levels(), icon="levels", state=lambda w: w.levels_shown),
     view("auto_levels", "Levels from this shot", "A", "shot",
@@ -144,10 +148,11 @@ COMMANDS: tuple[Command, ...] = (
     view("follow_levels", "Each shot at its own levels", "Shift+A", "project",
         lambda w: w.session.display.follow_levels(not w.session.display.levels_follow),
         state=lambda w: w.session.display.levels_follow),
-    view("norm", "Next norm", "N", "project", lambda w: w.next_norm()),
-    view("colormap", "Next colormap", "C", "project", lambda w: w.next_colormap()),
+    view("norm", "Next norm", "N", "project", lambda w: w.session.display.next_norm()),
+    view("colormap", "Next colormap", "C", "project", lambda w: w.session.display.next_colormap()),
     view("mask", "Show masked pixels", "K", "project",
-        lambda w: w.flip_mask(), state=lambda w: w.session.display.screen.mask),
+        lambda w: w.session.display.change(mask=not w.session.display.screen.mask),
+        state=lambda w: w.session.display.screen.mask),
     view("prepared", "Show shots prepared", "D", "project",
         lambda w: w.session.shots.show_prepared(not w.session.shots.prepared),
         state=lambda w: w.session.shots.prepared),
@@ -158,14 +163,14 @@ COMMANDS: tuple[Command, ...] = (
     _physics("symmetry", "Point symmetry", "T"),
     _physics("correlation", "Correlation map", "V"),
     _physics("beside", "Physics beside the pattern", "Shift+R"),
-    view("zoom_in", "Zoom in", "+ =", "shot", lambda w: w.zoom(1.25), repeats=True),
+    view("zoom_in", "Zoom in", "+ =", "shot", lambda w: w.label.pattern.zoom(1.25), repeats=True),
     view("pin", "Pin the shot beside the pattern", "B", "shot",
         lambda w: w.session.display.pin(w.session.cursor.row),
         state=lambda w: w.session.cursor.row in w.session.display.pinned),
     view("copy_image", "Copy image", "Ctrl+C", "shot", lambda w: w.copy_image()),
     view("copy_number", "Copy shot number", "Ctrl+Shift+C", "shot", lambda w: w.copy_number()),
-    view("zoom_out", "Zoom out", "-", "shot", lambda w: w.zoom(0.8), repeats=True),
-    view("zoom_reset", "Whole shot", "Backspace", "shot", lambda w: w.zoom(None)),
+    view("zoom_out", "Zoom out", "-", "shot", lambda w: w.label.pattern.zoom(0.8), repeats=True),
+    view("zoom_reset", "Whole shot", "Backspace", "shot", lambda w: w.label.pattern.zoom(None)),
     view("theme", "Dark or light", "Ctrl+T", "always", lambda w: w.flip_theme(), icon="theme"),
 
     help("palette", "All commands…", "Ctrl+K", "always", lambda w: w.show_palette(), icon="search"),
@@ -179,6 +184,10 @@ COMMANDS: tuple[Command, ...] = (
 # fmt: on
 
 
+def _toggle(class_index: int, window: Window) -> None:
+    window.target.toggle(class_index)
+
+
 def of_classes(taxonomy: Taxonomy) -> tuple[Command, ...]:
     """One toggle for each class, with its key of the taxonomy."""
     return tuple(
@@ -188,7 +197,7 @@ def of_classes(taxonomy: Taxonomy) -> tuple[Command, ...]:
             (taxonomy.classes[i].key.upper(),) if taxonomy.classes[i].key else (),
             "Label",
             "shots",
-            lambda w, i=i: w.target.toggle(i),  # type: ignore[misc]
+            partial(_toggle, i),
         )
         for i in taxonomy.order
     )

@@ -6,12 +6,15 @@ run's folder. Nothing is computed here that needs a network.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from labeler.project.store.records import Rows
 from labeler.session.session import Session
 from labeler.window.process.short_job import ShortJob
 from labeler.window.quality.table import TextTable
@@ -19,6 +22,7 @@ from labeler.window.widgets.parts import label, share
 from model.errors import InputError, counted, parsed_json, text_of
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import ALARM
+from model.taxonomy.taxonomy import Labels
 
 FILE = "faithfulness.json"
 SHOTS = 12
@@ -96,7 +100,7 @@ class ClaimsPage(QWidget):
         self.measure = QPushButton("Measure")
         self.measure.setToolTip("A minute for each class, in the background")
         self.measure.clicked.connect(self._measure)
-        self._lines: list[tuple[Any, str]] = []
+        self._lines: list[tuple[Rows, str]] = []
         row = QHBoxLayout()
         row.addWidget(self.heat_title)
         row.addStretch(1)
@@ -174,7 +178,9 @@ class ClaimsPage(QWidget):
             ask(self.session, self.short_job, (), self.refresh)
 
 
-def ask(session: Session, short_job: ShortJob, classes: tuple[str, ...], done: Any) -> None:
+def ask(
+    session: Session, short_job: ShortJob, classes: tuple[str, ...], done: Callable[[], None]
+) -> None:
     """Send for the faithfulness of classes (all where empty) of the run in use."""
     run = session.predictions.run_folder
     words = [part for name in classes for part in ("--class", name)]
@@ -185,7 +191,7 @@ def ask(session: Session, short_job: ShortJob, classes: tuple[str, ...], done: A
     short_job.start(arguments, "running test", lambda item: done())
 
 
-def _any(stages: list[Any], rule: int) -> Any:
+def _any(stages: list[Labels], rule: int) -> npt.NDArray[np.bool_]:
     """Shots that break a rule as the run decides; where none does, with each class alone."""
     decided, alone = stages[1][:, rule], stages[0][:, rule]
     return decided if decided.any() else alone

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -138,7 +137,7 @@ def by_time(session: Session) -> Colouring:
                                                                     strict=True)])  # fmt: skip
 
 
-MODES: dict[str, tuple[str, Callable[[Any], Colouring]]] = {
+MODES: dict[str, tuple[str, Callable[[Session], Colouring]]] = {
     "class": ("Rarest label (or suggestion)", by_class),
     "label": ("Rarest label", by_label),
     "state": ("State", by_state),

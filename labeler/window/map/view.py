@@ -6,8 +6,6 @@ does to the selected shots is `labeler.session.selection`'s.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import (
@@ -22,6 +20,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.active import map as map_file
 from labeler.active.map import ShotMap
+from labeler.active.messages import Ground
 from labeler.jobs.job import JobFollower
 from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED
@@ -198,7 +197,7 @@ class MapView(Tab):
         self.learning.want_layout()
         self.show_form("umap" if self._umap is not None else "pca")
 
-    def _ground(self) -> Any:
+    def _ground(self) -> Ground:
         return self.learning.ground or map_file.ground_of(self.session.require().project)
 
     def _take_pca(self, places: np.ndarray) -> None:

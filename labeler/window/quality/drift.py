@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyqtgraph as pg
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
 
-from labeler.project.store.records import LABELLED
+from labeler.project.store.records import LABELLED, Rows
 from labeler.quality import repeats
 from labeler.quality.repeats import ClassDrift, RepeatedShots
 from labeler.session.session import Session
@@ -23,6 +23,7 @@ from model.metrics.agreement import share_interval
 
 RATES = {"off": 0.0, "1 %": 0.01, "3 %": 0.03, "5 %": 0.05, "10 %": 0.1}
 MOST_REREAD = 200
+Counts = npt.NDArray[np.int64]
 
 
 class DriftPage(Page):
@@ -180,7 +181,7 @@ class DriftPage(Page):
         self._line(both.sum(1), either.sum(1), "muted", dashed=True)
         self._line(both[:, class_index], either[:, class_index], "accent")
 
-    def _line(self, both: Any, either: Any, ink: str, dashed: bool = False) -> None:
+    def _line(self, both: Counts, either: Counts, ink: str, dashed: bool = False) -> None:
         at = np.flatnonzero(either > 0)
         if not len(at):
             return
@@ -226,7 +227,7 @@ class DriftPage(Page):
         if self.session.repeats.calibrate():
             self.label_requested.emit()
 
-    def _to_reread(self) -> Any:
+    def _to_reread(self) -> Rows:
         own = self.session.labels.decided
         labelled = (own.own_status & LABELLED) != 0
         rows = repeats.to_reread(
@@ -279,7 +280,7 @@ def _interval(found: ClassDrift) -> Interval:
     return Interval(found.name, found.confirmed, found.low, found.high, note, tip)
 
 
-def _bins(times: Any) -> tuple[list[float], list[str]]:
+def _bins(times: npt.NDArray[np.float64]) -> tuple[list[float], list[str]]:
     """Starts of days, or of hours where all is within one day; and their names."""
     first, last = (datetime.fromtimestamp(t) for t in (times.min(), times.max()))
     if first.date() == last.date():

@@ -34,7 +34,7 @@ class SuspiciousPage(Page):
         self.suspects: list[dict[str, Any]] = []
         self.shown: list[dict[str, Any]] = []
         self._text = ""
-        self._before: Any = None
+        self._before = session.labels.present
         self.table = TextTable(
             "Suspicious labels", ("Shot", "Label score", "Labels", "Suggested", "Reason"),
             ("Shot", "Label score"), "Reason", most=0.24,

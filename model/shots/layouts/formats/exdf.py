@@ -82,7 +82,7 @@ class Exdf(Foreign):
         self.path = path
         name, self._options = options_of(dataset, ("geometry", "pulses"), path)
         self._notes: list[str] = []
-        self._run = self._opened()
+        self._run = self._collected()
         try:
             with warnings.catch_warnings(), as_os_error(path):
                 warnings.simplefilter("ignore")  # raw data are as good as corrected ones here
@@ -91,7 +91,7 @@ class Exdf(Foreign):
             self.close()
             raise
 
-    def _opened(self) -> Any:
+    def _collected(self) -> Any:
         """All files that can be opened; nothing is written beside them."""
         from extra_data.reader import DataCollection
 
