@@ -265,3 +265,13 @@ def sync_folder(folder: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
+
+
+def user_folder() -> Path:
+    """Where a user's settings lie: AIRYLABEL_CONFIG_DIR, else the system's place for them."""
+    named = os.environ.get("AIRYLABEL_CONFIG_DIR")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("airylabel", appauthor=False))

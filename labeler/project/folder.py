@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from model.errors import InputError, one_line, parsed_json, parsed_toml, text_of
+from model.errors import one_line
 from model.events import Event, from_line, number_of
-from model.runs.folder import EVENTS, METRICS, RECIPE
+from model.runs.folder import EVENTS, metrics_of, recipe_of
 
 DATABASE = "project.sqlite"
 SERVER = "project.toml"
@@ -92,9 +92,9 @@ def _read(folder: Path) -> RunInfo:
         number=_number(folder),
         folder=folder,
         created=datetime.fromtimestamp(created, UTC),
-        recipe=_recipe(folder / RECIPE),
+        recipe=_recipe(folder),
         state=ends.get(str(last.get("event")) if last else "", "unfinished"),
-        metrics=_metrics(folder / METRICS),
+        metrics=metrics_of(folder),
     )
 
 
@@ -113,17 +113,6 @@ def _ends(path: Path) -> tuple[Event | None, Event | None]:
     return first, next((e for e in events if e is not None), None)
 
 
-def _recipe(path: Path) -> str:
-    try:
-        name = str(parsed_toml(text_of(path), path).get("name", ""))
-        return name if one_line(name) else ""
-    except InputError:
-        return ""
-
-
-def _metrics(path: Path) -> dict[str, Any]:
-    try:
-        found = parsed_json(text_of(path), path)
-    except InputError:
-        return {}
-    return found if isinstance(found, dict) else {}
+def _recipe(folder: Path) -> str:
+    name = str(recipe_of(folder).get("name", ""))
+    return name if one_line(name) else ""

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.runs.predictions import Predictions
-from model.errors import InputError, parsed_json, parsed_toml, text_of
 from model.events import MOST, Event, from_line, number_of
 from model.runs import folder as names
 from model.runs import promotion
@@ -147,7 +146,7 @@ def read_report(number: int, folder: Path) -> RunReport:
     run = RunReport(number, Path(folder))
     for item in read_events(folder):
         _take(run, item)
-    final = _json(run.folder / names.METRICS)
+    final = names.metrics_of(run.folder)
     run.metrics |= numbers_in(final.get("evaluation"))
     run.at_random = final.get("judged_on") == "random checks"
     run.constant |= numbers_in(final.get("constant"))
@@ -155,19 +154,12 @@ def read_report(number: int, folder: Path) -> RunReport:
     per_class = final.get("per_class")
     per_class = per_class if isinstance(per_class, dict) else {}
     run.classes = {str(k): numbers_in(v) for k, v in per_class.items() if isinstance(v, dict)}
-    run.activation = _activation(run.folder / names.RECIPE)
+    run.activation = str(names.recipe_of(run.folder).get("activation") or "")
     intervals = final.get("intervals")
     edges = intervals.get(MACRO) if isinstance(intervals, dict) else None
     if isinstance(edges, list) and len(edges) == 2 and all(map(_is_number, edges)):
         run.interval = float(edges[0]), float(edges[1])
     return run
-
-
-def _activation(path: Path) -> str:
-    try:
-        return str(parsed_toml(text_of(path), path).get("activation") or "")
-    except InputError:  # a run that never began has none
-        return ""
 
 
 def _take(run: RunReport, item: Event) -> None:
@@ -188,14 +180,6 @@ def _take(run: RunReport, item: Event) -> None:
         run.seconds = number_of(item, "time") - run.started
         run.metrics |= numbers_in(item.get("metrics"))
         run.message = str(item.get("text") or "")
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = parsed_json(text_of(path), path)
-    except InputError:  # an unfinished run has none
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def numbers_in(values: Any) -> dict[str, float]:

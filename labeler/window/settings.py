@@ -8,7 +8,6 @@ named beside its setting. Two windows share the file: each writes only what was 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from msgspec import Meta
 
 from labeler.session.display import PANES
 from model.errors import InputError, checked, parsed_toml, text_of
-from model.output_files import explained, write_text
+from model.output_files import explained, user_folder, write_text
 from model.preprocessing.display import COLORMAPS, NORMS
 
 FILE = "settings.toml"
@@ -95,21 +94,11 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 
-def folder() -> Path:
-    """Where settings live: AIRYLABEL_CONFIG_DIR, else the system's place for them."""
-    named = os.environ.get("AIRYLABEL_CONFIG_DIR")
-    if named:
-        return Path(named)
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("airylabel", appauthor=False))
-
-
 class Settings:
     """The values in use; `wrong` says in words what was wrong with a value of the file, by id."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or folder() / FILE
+        self.path = path or user_folder() / FILE
         self.wrong: dict[str, str] = {}
         self.when_changed: Callable[[], object] = lambda: None
         """Called after each change, by whoever stores them."""

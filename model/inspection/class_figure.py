@@ -16,7 +16,7 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.heatmaps.forms import HEAT_FORMS
 from model.inspection.figures import ClassRow, ShownShot, colours, figure_place, save
-from model.inspection.gallery import SCHEMATIC_SIDE, Render
+from model.inspection.gallery import Render, schematic_of
 from model.inspection.heat import Explainer
 from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
 from model.preprocessing.preparation import Preparation
@@ -80,7 +80,7 @@ def draw(
             _ordered(read, wanted) if rows is not None else _chosen(read, table, label, kind, wish)
         )
         shots = [_shot(explainer, read, table, wish.form, int(i), kind, label) for i in places]
-        drawn.append(ClassRow(name, shots, _schematic(table, name, render)))
+        drawn.append(ClassRow(name, shots, schematic_of(table, name, render)))
         shown[name] = (read.rows[places] + 1).tolist()
     strength = 1.0 if HEAT_FORMS[wish.form].stored else FINE_STRENGTH
     save(drawn, out, colormap=colormap, strength=strength, dpi=dpi)
@@ -143,10 +143,3 @@ def _shot(
     else:
         word = "false alarm" if likely else "absent"
     return ShownShot(counts, heat, mask, f"p {number} · {word}")
-
-
-def _schematic(table: ShotTable, name: str, render: Render | None) -> npt.NDArray[np.uint8] | None:
-    if render is None or table.taxonomy is None or name not in table.taxonomy.names:
-        return None
-    drawing = table.taxonomy.classes[table.taxonomy.index(name)].schematic
-    return render(drawing, SCHEMATIC_SIDE) if drawing else None

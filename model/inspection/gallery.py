@@ -55,7 +55,9 @@ def figure2(
     wanted = np.unique(np.concatenate(list(chosen.values())))
     read = {row: (counts, mask) for row, counts, mask in table.iter_shots(wanted)}
     rows = [
-        ClassRow(name, [_shown(*read[int(row)]) for row in picked], _schematic(table, name, render))
+        ClassRow(
+            name, [_shown(*read[int(row)]) for row in picked], schematic_of(table, name, render)
+        )
         for name, picked in chosen.items()
     ]
     save(rows, out, colormap=colormap, levels=(), across=across)
@@ -74,7 +76,10 @@ def _shown(counts: npt.NDArray[np.generic], mask: npt.NDArray[np.bool_] | None) 
     return ShownShot(counts, np.ones(counts.shape, np.float32), mask)
 
 
-def _schematic(table: ShotTable, name: str, render: Render | None) -> npt.NDArray[np.uint8] | None:
+def schematic_of(
+    table: ShotTable, name: str, render: Render | None
+) -> npt.NDArray[np.uint8] | None:
+    """The drawing of a class, (SCHEMATIC_SIDE, SCHEMATIC_SIDE, 4); None where it has none."""
     if render is None or table.taxonomy is None or name not in table.taxonomy.names:
         return None
     drawing = table.taxonomy.classes[table.taxonomy.index(name)].schematic

@@ -5,10 +5,12 @@ Never loads torch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-from model.errors import InputError
+from model.errors import InputError, parsed_json, parsed_toml, text_of
 
 RECIPE = "recipe.toml"
 EVENTS = "events.jsonl"
@@ -27,6 +29,24 @@ RESUME = "resume.safetensors"
 PREDICTIONS = "predictions.h5"
 CACHE = "cache"
 """Shots as the network takes them, where a training was given no other place for them."""
+
+
+def metrics_of(run: Path) -> dict[str, Any]:
+    """What the METRICS of a run say; {} where there are none yet, or damaged ones."""
+    return _values(run / METRICS, parsed_json)
+
+
+def recipe_of(run: Path) -> dict[str, Any]:
+    """What the RECIPE of a run says; {} as for `metrics_of`."""
+    return _values(run / RECIPE, parsed_toml)
+
+
+def _values(path: Path, parsed: Callable[[str, Path], Any]) -> dict[str, Any]:
+    try:
+        found = parsed(text_of(path), path)
+    except InputError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def is_shipped(folder: Path) -> bool:

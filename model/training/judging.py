@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,7 +26,6 @@ MOST_DECODED = 14
 """Classes up to which the most likely legal set is reported beside plain output."""
 
 
-@torch.no_grad()
 def logits_of(
     network: nn.Module,
     data: TrainingData,
@@ -35,30 +35,34 @@ def logits_of(
     side: int = 0,
 ) -> Floats:
     """(n, C) logits of the rows, unchanged shots of `side` pixels, network in evaluation mode."""
-    was_training = network.training
-    network.eval()
-    parts = []
-    for i in range(0, len(rows), recipe.batch):
-        x = data.inputs(rows[i : i + recipe.batch], engine.device, recipe, None, side)
-        with engine.number_context():
-            parts.append(network(x).float().cpu().numpy())
-    network.train(was_training)
-    empty = np.zeros((0, len(data.table.class_names)), np.float32)
-    return np.concatenate(parts) if parts else empty
+    wide = len(data.table.class_names)
+    return _answers(network, network, wide, data, rows, recipe, engine, side)
 
 
-@torch.no_grad()
 def embeddings_of(
     network: Network, data: TrainingData, rows: Rows, recipe: Recipe, engine: Engine, side: int = 0
 ) -> Floats:
     """(n, D) what the last layer of a network in evaluation mode is given, of unchanged shots."""
+
+    def pooled(x: torch.Tensor) -> torch.Tensor:
+        return network.features(x).mean((-2, -1))
+
+    return _answers(network, pooled, network.width, data, rows, recipe, engine, side)
+
+
+@torch.no_grad()
+def _answers(
+    network: nn.Module, ask: Callable[[torch.Tensor], torch.Tensor], wide: int,
+    data: TrainingData, rows: Rows, recipe: Recipe, engine: Engine, side: int,
+) -> Floats:  # fmt: skip
+    """(n, `wide`) of the rows, batch by batch, the network in evaluation mode meanwhile."""
     was_training = network.training
     network.eval()
-    parts = [np.zeros((0, network.width), np.float32)]
+    parts = [np.zeros((0, wide), np.float32)]
     for i in range(0, len(rows), recipe.batch):
         x = data.inputs(rows[i : i + recipe.batch], engine.device, recipe, None, side)
         with engine.number_context():
-            parts.append(network.features(x).mean((-2, -1)).float().cpu().numpy())
+            parts.append(ask(x).float().cpu().numpy())
     network.train(was_training)
     return np.concatenate(parts)
 

@@ -15,9 +15,9 @@ from labeler.project.project import Project
 from labeler.project.store.server import UnknownServerError, allow
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
-from labeler.window.settings import folder
 from model.errors import InputError, counted
 from model.events import Event
+from model.output_files import user_folder
 from model.shots.layouts.formats.servers import allow_server
 
 
@@ -104,7 +104,7 @@ class ProjectFiles:
 
     def try_demo(self) -> None:
         """Open the demo project; make it first, in a child process, where it is not there yet."""
-        demo = folder() / "demo"
+        demo = user_folder() / "demo"
         if has_database(demo):
             self.open_folder(demo)
             return

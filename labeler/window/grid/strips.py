@@ -18,6 +18,7 @@ from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
 from labeler.window.grid.badges import Badges, BadgeState
 from labeler.window.widgets import theme
+from labeler.window.widgets.parts import image_of
 from model.errors import InputError
 from model.shots.thumbnail import SIDE, area_means
 
@@ -161,7 +162,4 @@ class Strips:
             return None
         small = area_means(counts, mask, round(self.side * self.ratio))
         picture = self.session.display.screen_for(counts, mask).picture(small)
-        pixels = np.ascontiguousarray(picture, np.uint32)
-        height, width = pixels.shape
-        form = QImage.Format.Format_RGB32
-        return QImage(pixels.tobytes(), width, height, width * 4, form).copy()
+        return image_of(picture)

@@ -17,8 +17,8 @@ from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from labeler.project.store.records import Rows
 from labeler.session.session import Session
 from labeler.window.process.short_job import ShortJob
-from labeler.window.quality.table import TextTable
 from labeler.window.widgets.parts import label, share
+from labeler.window.widgets.tables import TextTable
 from model.errors import InputError, counted, parsed_json, text_of
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import ALARM

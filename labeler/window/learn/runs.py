@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PyQt6.QtCore import QAbstractTableModel, QModelIndex, Qt, pyqtSignal
+from PyQt6.QtCore import QModelIndex, Qt, pyqtSignal
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from labeler.runs.offers import WORDS, duration
@@ -24,6 +24,7 @@ from labeler.runs.run_report import (
 )
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import exactly, minutes, share, when
+from labeler.window.widgets.tables import TableModel, apply_look
 from model.errors import counted
 from model.metrics import bootstrap
 from model.networks.table import NETWORKS
@@ -106,47 +107,11 @@ TOOLTIPS = {
 }
 
 
-class _Table(QAbstractTableModel):
-    """Cells of text; numbers to the right."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.heads: tuple[str, ...] = ()
-
-    def columnCount(self, parent: QModelIndex | None = None) -> int:
-        return len(self.heads)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        if orientation == Qt.Orientation.Vertical:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
-            return self.heads[section]
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return TOOLTIPS.get(self.heads[section])
-        return self._side(section) if role == Qt.ItemDataRole.TextAlignmentRole else None
-
-    def _side(self, column: int) -> Qt.AlignmentFlag:
-        left = self.heads[column] in TEXT_COLUMNS
-        across = Qt.AlignmentFlag.AlignLeft if left else Qt.AlignmentFlag.AlignRight
-        return across | Qt.AlignmentFlag.AlignVCenter
-
-    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return self._side(index.column())
-        return self.cell(index.row(), index.column(), role)
-
-    def cell(self, row: int, column: int, role: int) -> Any:
-        """What a cell shows in a role."""
-        raise NotImplementedError
-
-
-class RunsModel(_Table):
+class RunsModel(TableModel):
     """All runs, the newest first; the one in use is marked."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(parent, TEXT_COLUMNS, TOOLTIPS)
         self.heads = ("", *(head for head, _ in COLUMNS))
         self.runs: list[RunReport] = []
         self.current: int | None = None
@@ -191,7 +156,7 @@ class RunsTable(QTableView):
         self.setModel(self.runs)
         self.setAccessibleName("Runs")
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        _apply_theme(self)
+        _apply_look(self)
         self.setMinimumHeight(120)
         self.runs.modelReset.connect(lambda: _stretch(self, self.runs.heads.index("Network")))
         selection = self.selectionModel()
@@ -239,11 +204,11 @@ class _Line:
     moved: int = 0
 
 
-class ClassesModel(_Table):
+class ClassesModel(TableModel):
     """F1 of each class in one run, or in two with the difference."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(parent, TEXT_COLUMNS, TOOLTIPS)
         self._lines: list[_Line] = []
 
     def show_one(self, run: RunReport, place: Callable[[str], int]) -> None:
@@ -350,7 +315,7 @@ class ClassesTable(QTableView):
         self.setAccessibleName("Classes")
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        _apply_theme(self, padding=4)
+        _apply_look(self, padding=4)
         self.classes.modelReset.connect(lambda: _stretch(self, 0))
 
 
@@ -362,20 +327,7 @@ def _stretch(view: QTableView, column: int) -> None:
         header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
 
 
-def _apply_theme(view: QTableView, padding: int = 8) -> None:
-    view.setShowGrid(False)
-    view.setWordWrap(False)
-    view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    view.setFont(theme.numbers(view.font().pointSizeF()))
-    view.setTabKeyNavigation(False)
-    view.setStyleSheet(
-        f"QTableView::item {{ padding: 0 {padding}px; }}"
-        f"QHeaderView::section {{ padding: 5px {padding + 3}px; }}"
-    )
-    across, down = view.horizontalHeader(), view.verticalHeader()
-    if across is not None and down is not None:
-        across.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        across.setHighlightSections(False)
-        down.hide()
-        down.setDefaultSectionSize(view.fontMetrics().height() + 9)
+def _apply_look(view: QTableView, padding: int = 8) -> None:
+    apply_look(view, padding)
+    head = f"QHeaderView::section {{ padding: 5px {padding + 3}px; }}"
+    view.setStyleSheet(view.styleSheet() + head)

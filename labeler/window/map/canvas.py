@@ -26,6 +26,7 @@ from labeler.active.map import ShotMap, plain
 from labeler.window.map import dots as map_dots
 from labeler.window.map.colours import Colouring
 from labeler.window.widgets import theme
+from labeler.window.widgets.parts import image_of
 
 NEAR = 12
 """The cursor points to the nearest dot within this many pixels."""
@@ -169,7 +170,7 @@ class MapCanvas(QWidget):
             strong = np.full(int(chosen.sum()), theme.colour("strong").rgb(), np.uint32)
             map_dots.draw(pixels, at_x[chosen], at_y[chosen], strong, size + 1.2 * ratio)
             map_dots.draw(pixels, at_x[chosen], at_y[chosen], ink[order][chosen], size)
-        made = map_dots.image(pixels)
+        made = image_of(pixels)
         made.setDevicePixelRatio(ratio)
         return made
 

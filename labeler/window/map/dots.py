@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from PyQt6.QtGui import QColor, QImage
+from PyQt6.QtGui import QColor
 
 Floats = npt.NDArray[np.floating]
 HALF = np.uint32(0x00FEFEFE)
@@ -61,13 +61,6 @@ def draw(
     for dy, dx in inside:
         flat[place + dy * padded.shape[1] + dx] = ink
     pixels[:] = padded[reach:-reach, reach:-reach]
-
-
-def image(pixels: npt.NDArray[np.uint32]) -> QImage:
-    """The pixels as a picture that keeps its own copy."""
-    height, width = pixels.shape
-    made = QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_RGB32)
-    return made.copy()
 
 
 def mixed(colour: QColor, other: QColor, share: float) -> QColor:

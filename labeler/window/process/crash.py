@@ -13,8 +13,8 @@ import traceback
 from collections.abc import Callable
 from types import TracebackType
 
-from labeler.window.settings import folder
 from model.errors import InputError
+from model.output_files import user_folder
 
 log = logging.getLogger("airylabel")
 
@@ -61,9 +61,9 @@ LOG_BYTES = 1_000_000
 def keep_log() -> None:
     """Keep what happens in a file beside the settings, where that can be written."""
     try:
-        folder().mkdir(parents=True, exist_ok=True)
+        user_folder().mkdir(parents=True, exist_ok=True)
         handler = logging.handlers.RotatingFileHandler(
-            folder() / "airylabel.log", maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8"
+            user_folder() / "airylabel.log", maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8"
         )
     except OSError as error:
         print(f"airylabel: no log is kept: {error}", file=sys.stderr)

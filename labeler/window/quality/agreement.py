@@ -14,9 +14,9 @@ from labeler.session.session import Session
 from labeler.window.label.classes.votes import TITLE, VotesCard
 from labeler.window.label.view import LabelView
 from labeler.window.quality.parts import Page
-from labeler.window.quality.table import TextTable
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import label, share
+from labeler.window.widgets.tables import TextTable
 from model.errors import InputError, counted
 from model.metrics.agreement import RELIABLE, TENTATIVE
 

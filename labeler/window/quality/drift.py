@@ -14,11 +14,11 @@ from labeler.quality import repeats
 from labeler.quality.repeats import ClassDrift, RepeatedShots
 from labeler.session.session import Session
 from labeler.window.quality.parts import Page, QuietPlot
-from labeler.window.quality.table import TextTable
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ChoiceField
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import beside, dated, label, share
+from labeler.window.widgets.tables import TextTable
 from model.metrics.agreement import share_interval
 
 RATES = {"off": 0.0, "1 %": 0.01, "3 %": 0.03, "5 %": 0.05, "10 %": 0.1}

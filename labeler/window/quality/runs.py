@@ -15,7 +15,7 @@ from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.process.short_job import ShortJob
 from labeler.window.quality.parts import Page
-from labeler.window.quality.table import TextTable
+from labeler.window.widgets.tables import TextTable
 from model.errors import InputError
 from model.events import Event
 

@@ -14,8 +14,8 @@ from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
 from labeler.window.process.short_job import ShortJob
 from labeler.window.quality.parts import Page
-from labeler.window.quality.table import TextTable
 from labeler.window.widgets.parts import set_role, share
+from labeler.window.widgets.tables import TextTable
 from model.active.suspicious import FEWEST
 from model.errors import counted
 from model.events import Event

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 from PyQt6 import sip
 from PyQt6.QtCore import QObject, QPointF, QSignalBlocker, QSize, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QPainter, QPaintEvent, QPen, QPolygonF
+from PyQt6.QtGui import QImage, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -31,6 +32,16 @@ from labeler.window.widgets.manual import question_mark
 
 FRESH_MS = 20_000
 """Times in words are written again this often."""
+
+
+def image_of(pixels: npt.NDArray[np.uint32], *, borrowed: bool = False) -> QImage:
+    """(y, x) 0xffRRGGBB as a picture; it has a copy unless `borrowed` from who keeps the pixels,
+    which are contiguous then."""
+    pixels = pixels if borrowed else np.ascontiguousarray(pixels, np.uint32)
+    height, width = pixels.shape
+    data = cast(bytes, pixels.data)
+    made = QImage(data, width, height, 4 * width, QImage.Format.Format_RGB32)
+    return made if borrowed else made.copy()
 
 
 def share(value: float | None) -> str:

@@ -92,6 +92,13 @@ class Layout(Protocol):
         """What the file says about the detector."""
 
 
+def read_each(layout: Layout, start: int, stop: int) -> Counts:
+    """`Layout.read_slice` of a file whose shots are read one by one."""
+    if start == stop:
+        return np.empty((0, *layout.shape), layout.dtype)
+    return np.stack([layout.read(i) for i in range(start, stop)])
+
+
 class Mask:
     """Which pixels a mask dataset calls good: its field of bits, or its ones.
 

@@ -18,7 +18,15 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.shots.hdf5 import Inside, check_images, dataset_at, number, survey, texts
-from model.shots.layouts.base import JOULES_PER_EV, Counts, FileLabels, Geometry, Mask, Scalars
+from model.shots.layouts.base import (
+    JOULES_PER_EV,
+    Counts,
+    FileLabels,
+    Geometry,
+    Mask,
+    Scalars,
+    read_each,
+)
 from model.shots.layouts.cxi import IDENTIFIERS, numbered
 from model.shots.layouts.stack import NO_SHOTS, SMALLEST_PICTURE
 from model.shots.parts import Parts
@@ -152,10 +160,7 @@ class Entries:
         labelled = eleven is not None and eleven.shape == (len(PUBLISHED_CLASSES),)
         return self.shape == PUBLISHED_SHAPE and labelled and not np.isfinite(stated)
 
-    def read_slice(self, start: int, stop: int) -> Counts:
-        if stop == start:
-            return np.empty((0, *self.shape), self.dtype)
-        return np.stack([self.read(i) for i in range(start, stop)])
+    read_slice = read_each
 
     def has_mask(self) -> bool:
         return self.mask(self._entry) is not None

@@ -15,7 +15,15 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.shots.hdf5 import number
-from model.shots.layouts.base import JOULES_PER_EV, Counts, FileLabels, Geometry, Layout, Scalars
+from model.shots.layouts.base import (
+    JOULES_PER_EV,
+    Counts,
+    FileLabels,
+    Geometry,
+    Layout,
+    Scalars,
+    read_each,
+)
 from model.shots.layouts.nexus import PLANCK_TIMES_LIGHT
 
 BUILT_IN = "built-in"
@@ -143,10 +151,7 @@ class Assembled:
     def read(self, i: int) -> Counts:
         return self._assembly.picture(self._stack.read(i).reshape(self._modules))
 
-    def read_slice(self, start: int, stop: int) -> Counts:
-        if start == stop:
-            return np.empty((0, *self.shape), self.dtype)
-        return np.stack([self.read(i) for i in range(start, stop)])
+    read_slice = read_each
 
     def has_mask(self) -> bool:
         return True

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from model.errors import InputError, counted
 from model.shots.hdf5 import check_images, dataset_at, node_at, with_chunk_cache
-from model.shots.layouts.base import Counts, FileLabels, Geometry, Mask, Scalars
+from model.shots.layouts.base import Counts, FileLabels, Geometry, Mask, Scalars, read_each
 from model.shots.layouts.nexus import geometry_of
 from model.shots.layouts.numbers import numbers_of
 
@@ -115,10 +115,7 @@ class Master:
             raise KeyError(self._why[member])
         return np.asarray(found[at])
 
-    def read_slice(self, start: int, stop: int) -> Counts:
-        if start == stop:
-            return np.empty((0, *self.shape), self.dtype)
-        return np.stack([self.read(i) for i in range(start, stop)])
+    read_slice = read_each
 
     def trouble(self, i: int) -> str:
         member, at = self._place(i)

@@ -32,7 +32,7 @@ from model.shots.hdf5 import (
     texts,
     with_chunk_cache,
 )
-from model.shots.layouts.base import Counts, FileLabels, Geometry, Mask, Scalars
+from model.shots.layouts.base import Counts, FileLabels, Geometry, Mask, Scalars, read_each
 from model.shots.layouts.nexus import geometry_of
 from model.shots.layouts.numbers import numbers_of
 from model.shots.parts import OPEN_AT_ONCE, Parts
@@ -175,9 +175,7 @@ class Stack:
     def read_slice(self, start: int, stop: int) -> Counts:
         if len(self._counted) == 1 and not self._last:
             return np.asarray(self._data[start:stop]).reshape(-1, *self.shape)
-        if start == stop:
-            return np.empty((0, *self.shape), self.dtype)
-        return np.stack([self.read(i) for i in range(start, stop)])
+        return read_each(self, start, stop)
 
     def trouble(self, i: int) -> str:
         if self._last or not self._counted:

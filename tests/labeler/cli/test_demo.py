@@ -18,7 +18,7 @@ from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.runs.offers import TrainingOrder
 from labeler.session.opened import PLACE
-from labeler.window.main_window import MainWindow
+from labeler.window.frame.retrain import RetrainBar
 from model.errors import InputError
 from model.shots.table import open_source
 from tests.helpers.waiting import PATIENCE_S
@@ -127,7 +127,7 @@ def test_without_a_display_the_whole_job_is_done_and_shown(
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(
-        MainWindow, "retrain", lambda window: window.session.training.start(TrainingOrder(epochs=1))
+        RetrainBar, "start", lambda bar: bar.session.training.start(TrainingOrder(epochs=1))
     )
     monkeypatch.setattr(tour, "LOOK_MS", 20)
     monkeypatch.setattr(tour, "PATIENCE_S", PATIENCE_S)

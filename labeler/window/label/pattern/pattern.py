@@ -28,6 +28,7 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from labeler.session.session import Session
 from labeler.window.widgets import theme
+from labeler.window.widgets.parts import image_of
 from model.errors import InputError
 from model.heatmaps.geometry import detector
 from model.physics.circle import Circle
@@ -115,11 +116,8 @@ class PatternView(QWidget):
             )
             if self.session.display.overlay.contours:
                 self._contours = contours_of(heat, detector(counts, mask))
-        self._pixels = np.ascontiguousarray(picture)  # the image below only borrows it
-        height, width = picture.shape
-        self._image = QImage(
-            cast(bytes, self._pixels.data), width, height, width * 4, QImage.Format.Format_RGB32
-        )
+        self._pixels = np.ascontiguousarray(picture)
+        self._image = image_of(self._pixels, borrowed=True)
 
     def _arrived(self, row: int) -> None:
         if row == self.session.cursor.row and self._pixels is None:

@@ -5,8 +5,6 @@ Typical shots of the classes, or one that the shot on screen is held against.
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QImage, QPainter, QPaintEvent, QPen
@@ -25,7 +23,7 @@ from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
 from labeler.window.label.pattern.pattern import CLEAR_PIXELS, PatternView, placed
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import Elided
+from labeler.window.widgets.parts import Elided, image_of
 
 SIDE = 200
 
@@ -52,11 +50,8 @@ class PinnedShot(QAbstractButton):
             self.session.shots.want(self.row)
         if isinstance(counts, np.ndarray):
             picture = self.session.display.screen_for(counts, mask).picture(counts, mask)
-            self._pixels = np.ascontiguousarray(picture)  # the image only borrows it
-            height, width = picture.shape
-            self._image = QImage(
-                cast(bytes, self._pixels.data), width, height, 4 * width, QImage.Format.Format_RGB32
-            )
+            self._pixels = np.ascontiguousarray(picture)
+            self._image = image_of(self._pixels, borrowed=True)
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:

@@ -6,16 +6,17 @@ A pane takes a shot, keeps what it computed of it and paints that; it never asks
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import QEvent, QPointF, QRectF, Qt
-from PyQt6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from PyQt6.QtGui import QColor, QFont, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from labeler.window.label.physics.cursor import PhysicsPointer, Spot
 from labeler.window.widgets import theme
+from labeler.window.widgets.parts import image_of
 from model.physics import profiles
 from model.preprocessing.display import Overlay, Screen
 from model.shots.layouts import Geometry
@@ -93,10 +94,8 @@ class Pane(QWidget):
 
     def compute(self, shown: Shown) -> None:
         """Keep what `draw` needs of the shot."""
-        self._pixels = np.ascontiguousarray(self.picture(shown))  # the image only borrows it
-        height, width = self._pixels.shape
-        data = cast(bytes, self._pixels.data)
-        self._image = QImage(data, width, height, 4 * width, QImage.Format.Format_RGB32)
+        self._pixels = np.ascontiguousarray(self.picture(shown))
+        self._image = image_of(self._pixels, borrowed=True)
 
     def picture(self, shown: Shown) -> Pixels:
         """(y, x) 0xffRRGGBB."""
@@ -199,7 +198,7 @@ class Pane(QWidget):
             painter.drawText(self.area(), flags, self.trouble)
         painter.end()
 
-    def small_font(self) -> Any:
+    def small_font(self) -> QFont:
         """Figures of equal width, a size below the window's."""
         return theme.numbers(self.font().pointSizeF() * 0.82)
 

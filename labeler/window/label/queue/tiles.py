@@ -30,7 +30,7 @@ from labeler.session.session import Session
 from labeler.window.label.pattern.pattern import contours_of
 from labeler.window.label.physics.pictures import map_picture
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import share
+from labeler.window.widgets.parts import image_of, share
 from model.errors import InputError
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import ALARM, detector, enlarge, lost_share
@@ -248,10 +248,7 @@ class TileDelegate(QStyledItemDelegate):
                     lost = lost_share(whole, good)
                 picture = session.display.overlay.shade(picture, heat, fine=fine)
                 contours = contours_of(heat, good) if session.display.overlay.contours else []
-        picture = np.ascontiguousarray(picture, np.uint32)
-        height, width = picture.shape
-        data, form = picture.tobytes(), QImage.Format.Format_RGB32
-        return QImage(data, width, height, width * 4, form).copy(), contours, lost
+        return image_of(picture), contours, lost
 
     def heat(self, tile: Tile, shape: tuple[int, int]) -> npt.NDArray[np.float32] | None:
         """(y, x) of a tile in its form, or by occlusion; None where there is none, or not yet."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.shots.layouts.base import Counts, FileLabels, Geometry, Scalars
+from model.shots.layouts.base import Counts, FileLabels, Geometry, Scalars, read_each
 
 PARTS_MARKED = 1000
 """Of this many files of one source it is remembered how they were."""
@@ -50,10 +50,7 @@ class Foreign:
         """Counts (y, x) of shot i; OSError where it cannot be read."""
         raise NotImplementedError
 
-    def read_slice(self, start: int, stop: int) -> Counts:
-        if start == stop:
-            return np.empty((0, *self.shape), self.dtype)
-        return np.stack([self.read(i) for i in range(start, stop)])
+    read_slice = read_each
 
     def has_mask(self) -> bool:
         return False

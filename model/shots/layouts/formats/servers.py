@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-from model.output_files import written_whole
+from model.output_files import user_folder, written_whole
 
 CALLED = "servers"
 """The file of servers that may be called, beside a user's settings."""
@@ -19,7 +16,7 @@ def may_be_called(shown: str) -> bool:
 def allow_server(shown: str) -> None:
     """Remember that a server may be called from here, by this user."""
     if shown not in _called():
-        place = _config_folder()
+        place = user_folder()
         place.mkdir(parents=True, exist_ok=True)
         with written_whole(place / CALLED) as part:
             part.write_text("\n".join([*_called(), shown, ""]), encoding="utf-8")
@@ -27,16 +24,6 @@ def allow_server(shown: str) -> None:
 
 def _called() -> list[str]:
     try:
-        return (_config_folder() / CALLED).read_text(encoding="utf-8").splitlines()
+        return (user_folder() / CALLED).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return []
-
-
-def _config_folder() -> Path:
-    """Where a user's settings lie: AIRYLABEL_CONFIG_DIR, else the system's place for them."""
-    named = os.environ.get("AIRYLABEL_CONFIG_DIR")
-    if named:
-        return Path(named)
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("airylabel", appauthor=False))
