@@ -15,6 +15,7 @@ from labeler.window.map import colours as map_colours
 from labeler.window.map import dots as map_dots
 from labeler.window.map.canvas import MapCanvas
 from labeler.window.map.view import MapView
+from labeler.window.widgets.parts import image_of
 from tests.helpers.embeddings import CHOICES, project_with_embeddings
 from tests.helpers.window_parts import make_project, make_session
 
@@ -60,7 +61,7 @@ def test_dots_are_drawn_where_they_are_and_not_beyond_the_edge():
     assert pixels[5, 10] == 0xFFFF0000
     assert pixels[29, 39] == 0xFFFF0000
     assert (pixels != 0xFF000000).sum() == pytest.approx(13 + 4 + 8, abs=8)
-    assert map_dots.image(pixels).pixelColor(10, 5) == QColor("red")
+    assert image_of(pixels).pixelColor(10, 5) == QColor("red")
 
 
 def test_a_hundred_thousand_dots_take_milliseconds():

@@ -10,9 +10,10 @@ import pytest
 from labeler.session.session import Session
 from labeler.window.dialogs.settings_page import COLUMNS, SettingsPage
 from labeler.window.main_window import MainWindow
-from labeler.window.settings import RECENT, SETTINGS, Settings, Strategy, folder
+from labeler.window.settings import RECENT, SETTINGS, Settings, Strategy
 from model.active.strategies import STRATEGIES
 from model.errors import InputError, checked
+from model.output_files import user_folder
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_what_was_chosen_is_there_after_a_restart(place):
     settings.remember(Path("/data/week42"))
     settings.save()
     again = Settings()
-    assert again.path == folder() / "settings.toml"
+    assert again.path == user_folder() / "settings.toml"
     assert (again["theme"], again["heat_strength"]) == ("light", 0.25)
     assert again["keys"] == {"skip": ["J"]}
     assert again["recent"] == [str(Path("/data/week42"))]
