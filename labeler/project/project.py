@@ -198,10 +198,6 @@ class Project:
         self._stored.append(added)
         return added
 
-    def missing_sources(self) -> tuple[StoredSource, ...]:
-        """Sources whose file is not where it was."""
-        return tuple(s for s in self._stored if not is_there(s.info.path))
-
     def unknown_servers(self) -> list[str]:
         """Servers that shots of this project are on, and that this user has not allowed."""
         files = [s.info.path for s in self._stored if s.info.layout == TiledArray.name]
@@ -212,10 +208,6 @@ class Project:
         """Sources that are not as they were labelled, and what became of each."""
         found = ((s, change_of(s.info)) for s in self._stored)
         return [(source, change) for source, change in found if change is not None]
-
-    def changed_sources(self) -> tuple[StoredSource, ...]:
-        """Sources whose file is there and is another one now."""
-        return tuple(s for s, c in self.source_changes() if c.serious and c.kind != "missing")
 
     def open_choices(self) -> list[tuple[StoredSource, SourceChange]]:
         """Sources of which a person has to say how to go on: not known to be gone, see

@@ -201,8 +201,7 @@ class Store(Facts):
         `present`, `status` and `note` are one value for all rows, or one each. `note` None leaves
         notes as they are, '' takes them away. `said` has the bits of classes that are decided by
         this although they do not change, `unsaid` of those of which a first decision says nothing,
-        see `records.known_now`. InputError where the disk
-        refuses: then nothing changed.
+        see `records.known_now`. InputError where the disk refuses: then nothing changed.
         """
         _refuse_what_is_no_text(note)
         where = np.atleast_1d(np.asarray(rows, np.int64))
@@ -478,13 +477,6 @@ class Store(Facts):
                 HistoryEntry(datetime.fromtimestamp(time_us / 1e6, UTC), *rest)
                 for time_us, *rest in found
             ]
-
-    def labelling_times(self, annotator_id: int) -> npt.NDArray[np.float64]:
-        """Seconds since the epoch of every gesture that changed something, oldest first."""
-        find = "SELECT time_us FROM gestures WHERE annotator_id=? AND kind='do' AND changed>0"
-        with self.database.translated():
-            rows = self.database.rows(find + " ORDER BY id", annotator_id)
-            return np.fromiter((t for (t,) in rows), np.float64) / 1e6
 
     def differing_states(self) -> list[tuple[int, int]]:
         """(annotator, row) whose current state does not follow from the history."""

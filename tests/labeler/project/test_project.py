@@ -166,23 +166,32 @@ def test_a_place_that_cannot_hold_a_project_is_refused(tmp_path):
 # -- files that move ---------------------------------------------------------------------------
 
 
+def missing(project):
+    return [source for source, change in project.source_changes() if change.kind == "missing"]
+
+
+def changed(project):
+    serious = [(s, change) for s, change in project.source_changes() if change.serious]
+    return [source for source, change in serious if change.kind != "missing"]
+
+
 def test_a_file_that_moved_is_missing_until_it_is_found_again(project, tmp_path):
     project.close()
     (tmp_path / "far").mkdir()
     (tmp_path / "a.h5").rename(tmp_path / "far" / "renamed.h5")
     with Project.open(tmp_path / "week") as again:
-        (missing,) = again.missing_sources()
+        (gone,) = missing(again)
         other = shots(tmp_path / "other.h5", seed=9)
         with pytest.raises(InputError, match=r"not the file that a\.h5 was"):
-            again.relocate(missing.id, other)
+            again.relocate(gone.id, other)
         with pytest.raises(InputError, match="no such file"):
-            again.relocate(missing.id, tmp_path / "gone.h5")
+            again.relocate(gone.id, tmp_path / "gone.h5")
         with pytest.raises(InputError, match="not the file"):
-            again.relocate(missing.id, shots(tmp_path / "longer.h5", n=4))
-        again.relocate(missing.id, tmp_path / "far" / "renamed.h5")
-        assert not again.missing_sources()
+            again.relocate(gone.id, shots(tmp_path / "longer.h5", n=4))
+        again.relocate(gone.id, tmp_path / "far" / "renamed.h5")
+        assert not missing(again)
     with Project.open(tmp_path / "week") as again:
-        assert not again.missing_sources()
+        assert not missing(again)
         assert sum(1 for _ in again.shot_table().iter_shots()) == 3
 
 
@@ -192,14 +201,14 @@ def test_a_project_that_moved_together_with_its_file_finds_it(project, tmp_path)
     for name in ("week", "a.h5"):
         (tmp_path / name).rename(tmp_path / "new" / name)
     with Project.open(tmp_path / "new" / "week") as again:
-        assert not again.missing_sources()
+        assert not missing(again)
         assert again.sources[0].path == tmp_path / "new" / "a.h5"
 
 
 def test_a_file_that_was_replaced_is_noticed(project, tmp_path):
-    assert not project.changed_sources()
+    assert not changed(project)
     shots(tmp_path / "a.h5", seed=5)
-    assert [s.id for s in project.changed_sources()] == [project.stored_sources[0].id]
+    assert [s.id for s in changed(project)] == [project.stored_sources[0].id]
 
 
 def test_one_shot_rewritten_in_place_is_noticed_with_its_times_put_back(project, tmp_path):
@@ -207,7 +216,7 @@ def test_one_shot_rewritten_in_place_is_noticed_with_its_times_put_back(project,
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         file["images"][1] = file["images"][2]
     os.utime(tmp_path / "a.h5", ns=(before.st_atime_ns, before.st_mtime_ns))
-    (source,) = project.changed_sources()
+    (source,) = changed(project)
     with pytest.raises(InputError, match=r"replaced.*--take-over.*--keep-labels"):
         project.refuse_changed()
     assert [f.severity for f in check(project.folder)] == ["error"]
@@ -248,12 +257,12 @@ def test_shots_of_a_replaced_file_come_as_further_ones_and_labels_stay_on_the_ol
 ):
     project.store.record(project.annotator, [0], 1, LABELLED, origin="key")
     shots(tmp_path / "a.h5", seed=5)
-    (source,) = project.changed_sources()
+    (source,) = changed(project)
     project.take_over(source.id)
     assert project.n_shots == 6
     assert project.merged_state(only_mine=True).labelled.tolist() == [True] + [False] * 5
-    assert [s.id for s in project.missing_sources()] == [source.id]
-    assert not project.changed_sources()
+    assert [s.id for s in missing(project)] == [source.id]
+    assert not changed(project)
 
 
 def test_a_path_that_no_disk_can_have_is_a_file_that_is_gone(project):
@@ -262,8 +271,7 @@ def test_a_path_that_no_disk_can_have_is_a_file_that_is_gone(project):
         database.execute("UPDATE sources SET path = ?, relative = ?", ("x" * 3000, "y" * 3000))
         database.commit()
     with Project.open(project.folder) as again:
-        assert len(again.missing_sources()) == len(again.stored_sources)
-        assert {change.kind for _, change in again.source_changes()} == {"missing"}
+        assert len(missing(again)) == len(again.source_changes()) == len(again.stored_sources)
 
 
 def virtual(path: Path, part: Path) -> None:

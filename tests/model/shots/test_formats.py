@@ -132,7 +132,6 @@ def test_a_project_on_a_folder_notices_files_that_come_and_not_those_of_others(t
         np.save(shots / f"{k}.npy", shot)
     with Project.create(tmp_path / "p", [shots]) as project:
         (shots / "readme.md").write_text("notes")
-        assert not project.missing_sources()
         assert not project.source_changes()
         np.save(shots / "3.npy", counts(1)[0])
         ((source, change),) = project.source_changes()

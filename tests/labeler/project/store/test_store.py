@@ -303,16 +303,6 @@ def test_the_pulse_differs_with_every_gesture_and_file(store, ada):
     assert (store.pulse().gesture, store.pulse().n_shots) == (1, 10)
 
 
-def test_times_of_labelling_are_those_of_gestures_that_changed_something(store, ada):
-    bob, begin = store.annotator("Bob"), time.time()
-    store.record(ada, 0, 1, LABELLED, origin="key")
-    store.record(ada, 0, 1, LABELLED, origin="key")
-    store.record(bob, 0, 1, LABELLED, origin="key")
-    store.undo(ada)
-    (found,) = store.labelling_times(ada)
-    assert begin - 1 < found < time.time() + 1
-
-
 def test_a_state_that_does_not_follow_is_found_and_made_again(store, ada):
     store.record(ada, [0, 1], 1, LABELLED, origin="key")
     store.database.connection.exec_driver_sql("UPDATE current SET present = 6 WHERE row = 1")
