@@ -159,7 +159,7 @@ class Repeats(SessionPart):
 
     def _names(self, bits: int) -> str:
         taxonomy = self.labels.taxonomy
-        return ", ".join(taxonomy.named(taxonomy.unpack(bits))) or "no class"
+        return taxonomy.in_words(taxonomy.unpack(bits))
 
     # -- when a shot comes again -----------------------------------------------------------------
 

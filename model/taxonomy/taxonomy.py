@@ -171,6 +171,10 @@ class Taxonomy:
         """Names of the classes of one label set (C,), in the order shown."""
         return [self.names[index] for index in self.present(labels)]
 
+    def in_words(self, labels: npt.ArrayLike) -> str:
+        """The same as a text, "no class" where there is none."""
+        return ", ".join(self.named(labels)) or "no class"
+
     def mask(self, names: Iterable[str]) -> Labels:
         """(C,) True at the given classes."""
         found = np.zeros(len(self), bool)

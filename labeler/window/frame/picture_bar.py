@@ -19,7 +19,7 @@ from PyQt6.QtWidgets import (
 from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.widgets import theme
-from labeler.window.widgets.fields import ChoiceField, MenuField
+from labeler.window.widgets.fields import ChoiceField, MenuField, offer
 from labeler.window.widgets.parts import label, show_checked
 from model.heatmaps.forms import BEST, HEAT_FORMS
 from model.preprocessing.display import COLORMAPS, COLOUR_BLIND_SAFE, NORMS
@@ -137,13 +137,9 @@ class OverlayControls(QWidget):
     def _offer_forms(self) -> None:
         """The forms that the run in use can show, and what the one in use asks of the class."""
         heat, chosen = self.session.heat, self.session.display.overlay.form
-        wanted = [BEST, *heat.offered]
-        if [self.form.itemData(i) for i in range(self.form.count())] != wanted:
-            self.form.clear()
-            for form in wanted:
-                self.form.addItem(HEAT_FORMS[form].title if form else "Best for the class", form)
-        self.form.setCurrentIndex(max(self.form.findData(chosen), 0))
-        self.form.setEnabled(len(wanted) > 2)
+        titles = {form: HEAT_FORMS[form].title for form in heat.offered}
+        offer(self.form, {BEST: "Best for the class", **titles}, chosen)
+        self.form.setEnabled(len(titles) > 1)
         kind = heat.class_index
         known = kind is not None and bool(heat.offered)
         self.about.setVisible(known)

@@ -75,8 +75,7 @@ class ShotPage(QWidget):
         session = self.session
         if session.cursor.row < 0 or session.predictions.run is None:
             return
-        names = session.labels.taxonomy.named(session.labelling.labels())
-        said = ", ".join(names) or "no class"
+        said = session.labels.taxonomy.in_words(session.labelling.labels())
         state = f"labelled {said}" if session.labelling.is_decided() else "undecided"
         if not session.predictions.run.readable[session.cursor.row]:
             state += " · the network could not read it"

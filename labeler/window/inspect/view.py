@@ -31,6 +31,7 @@ from labeler.window.inspect.gallery import Gallery
 from labeler.window.inspect.shot import ShotPage
 from labeler.window.label.queue.tiles import PLAIN, Tile
 from labeler.window.process.short_job import ShortJob
+from labeler.window.widgets.fields import offer
 from labeler.window.widgets.parts import EmptyState, label
 from labeler.window.widgets.tab import Tab
 from model.heatmaps.forms import BEST, HEAT_FORMS
@@ -174,20 +175,16 @@ class InspectView(Tab):
     def _offer_forms(self) -> None:
         """The forms that this run can show, in both fields; the one in use chosen."""
         heat, chosen = self.session.heat, self.session.display.overlay.form
+        titles = {form: HEAT_FORMS[form].title for form in heat.offered}
         for field, first in ((self.form, BEST_ONE), (self.other, "Compare with …")):
             kept = chosen if field is self.form else self.shot.other
-            wanted = [BEST, *heat.offered]
-            if [field.itemData(i) for i in range(field.count())] != wanted:
-                field.clear()
-                for form in wanted:
-                    field.addItem(HEAT_FORMS[form].title if form else first, form)
+            offer(field, {BEST: first, **titles}, kept)
             kind = self._kind()
-            for i, form in enumerate(wanted):
+            for i, form in enumerate((BEST, *titles)):
                 shown = heat.best_form(kind) if form == BEST and field is self.form else form
                 tip = heat.about(kind, shown) if shown else ""
                 field.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
-            field.setCurrentIndex(max(field.findData(kept), 0))
-            field.setEnabled(len(heat.offered) > 1)
+            field.setEnabled(len(titles) > 1)
 
     def _compare(self, form: str) -> None:
         self.shot.other = self.gallery.other = form

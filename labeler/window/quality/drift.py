@@ -214,7 +214,7 @@ class DriftPage(Page):
 
     def _names(self, bits: int) -> str:
         taxonomy = self.session.labels.taxonomy
-        return ", ".join(taxonomy.named(taxonomy.unpack(bits))) or "no class"
+        return taxonomy.in_words(taxonomy.unpack(bits))
 
     # -- doing ---------------------------------------------------------------------------------
 

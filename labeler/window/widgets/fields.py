@@ -6,9 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QAction, QActionGroup
-from PyQt6.QtWidgets import QMenu, QSizePolicy, QToolButton
+from PyQt6.QtWidgets import QComboBox, QMenu, QSizePolicy, QToolButton
 
 from labeler.window.widgets import theme
+
+
+def offer(field: QComboBox, choices: Mapping[str, str], chosen: str) -> None:
+    """Let a field have these values, with their texts, and one of them chosen, else the first."""
+    if [field.itemData(i) for i in range(field.count())] != list(choices):
+        field.clear()
+        for value, text in choices.items():
+            field.addItem(text, value)
+    field.setCurrentIndex(max(field.findData(chosen), 0))
 
 
 class MenuField(QToolButton):

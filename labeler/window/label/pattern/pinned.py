@@ -133,10 +133,10 @@ class PinnedShots(QScrollArea):
         session = self.session
         for shot, name in zip(self.shots, self._names, strict=True):
             labels, taxonomy = session.labelling.labels(shot.row), session.labels.taxonomy
-            own = taxonomy.named(labels & ~taxonomy.implied(labels))
+            own = taxonomy.in_words(labels & ~taxonomy.implied(labels))
             known = session.labels.status[shot.row] & LABELLED
             hidden = session.repeats.hides(shot.row) or not known
-            said = "" if hidden else " · " + (", ".join(own) or "no class")
+            said = "" if hidden else f" · {own}"
             name.show_text(f"{shot.row + 1:,}{said}")
 
     def _arrived(self, row: int) -> None:
