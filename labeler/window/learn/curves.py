@@ -14,6 +14,7 @@ from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 from labeler.runs.run_report import BROKEN, MACRO, MICRO, RARE, Curves
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
+from labeler.window.widgets.quiet_plot import QuietPlot
 
 
 @dataclass(frozen=True)
@@ -148,14 +149,8 @@ class _Plot(QWidget):
         self.setAccessibleName(title)
         self.axis = _Epochs("bottom")
         self.axis.setStyle(hideOverlappingLabels=MARGIN)
-        self.plot = pg.PlotWidget(axisItems={"bottom": self.axis})
+        self.plot = QuietPlot(title, {"bottom": "epoch"}, {"bottom": self.axis})
         self.plot.getPlotItem().layout.setContentsMargins(1, 1, MARGIN, 1)
-        self.plot.setMenuEnabled(False)
-        self.plot.setMouseEnabled(x=False, y=False)
-        self.plot.hideButtons()
-        self.plot.setBackground(None)
-        self.plot.setFrameShape(self.plot.Shape.NoFrame)
-        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         if bounds is not None:
             self.plot.setLimits(yMin=bounds[0] - 0.02, yMax=bounds[1] + 0.02)
         self.constant = pg.InfiniteLine(
@@ -212,16 +207,6 @@ class _Plot(QWidget):
         ink = theme.colour("muted")
         self.constant.setPen(pg.mkPen(ink, style=Qt.PenStyle.DotLine))
         self.constant.label.setColor(ink)
-        for side in ("left", "bottom"):
-            axis = self.plot.getAxis(side)
-            axis.setPen(theme.colour("edge"))
-            axis.setTextPen(theme.colour("muted"))
-            axis.setTickFont(theme.numbers(self.font().pointSizeF() * 0.9))
-            axis.setStyle(tickLength=-4)
-        self.plot.getAxis("left").setWidth(38)
-        self.plot.getAxis("bottom").enableAutoSIPrefix(False)
-        self.plot.setLabel("bottom", "epoch", color=theme.current().muted)
-        self.plot.showGrid(x=False, y=True, alpha=0.12)
         self._apply_theme_to_lines()
 
     def _apply_theme_to_lines(self) -> None:

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import Qt
-from PyQt6.QtGui import QFont, QPen
+from PyQt6.QtGui import QPen
 from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label
+from labeler.window.widgets.quiet_plot import QuietPlot
 from model.online.bands import Band, Share
 
+LEAST_HEIGHT = 90
 LEAST = 0.1
 """The axis spans at least so much."""
 
@@ -25,8 +27,8 @@ class SharePlot(QWidget):
     def __init__(self, title: str) -> None:
         super().__init__()
         self.title = label(title, "heading")
-        self.plot = pg.PlotWidget()
-        prepare(self.plot)
+        self.plot = QuietPlot(title, {"left": "%", "bottom": "min"}, lines=False)
+        self.plot.setMinimumHeight(LEAST_HEIGHT)
         self.low, self.high = pg.PlotCurveItem(), pg.PlotCurveItem()
         self.fill = pg.FillBetweenItem(self.low, self.high)
         self.curve = pg.PlotCurveItem()
@@ -73,7 +75,6 @@ class SharePlot(QWidget):
         self.fill.setBrush(theme.colour("accent", 0.18))
         for line in self.limits:
             line.setPen(_pen("warning", 1.2, dashed=True))
-        paint_axes(self.plot, self.font(), (("left", "%"), ("bottom", "min")))
 
 
 class SizePlot(QWidget):
@@ -82,8 +83,8 @@ class SizePlot(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.said = label("", "heading")
-        self.plot = pg.PlotWidget()
-        prepare(self.plot)
+        self.plot = QuietPlot("Droplet radius", {"left": "droplets", "bottom": "nm"}, lines=False)
+        self.plot.setMinimumHeight(LEAST_HEIGHT)
         self.bars = pg.BarGraphItem(x=[], height=[], width=1)
         self.plot.addItem(self.bars)
         layout = QVBoxLayout(self)
@@ -113,29 +114,6 @@ class SizePlot(QWidget):
         )  # fmt: skip
         self.plot.setYRange(0, max(found["counts"]), padding=0.05)
         self.plot.setXRange(edges[0], edges[-1], padding=0)
-        paint_axes(self.plot, self.font(), (("left", "droplets"), ("bottom", "nm")))
-
-
-def prepare(plot: pg.PlotWidget) -> None:
-    """Nothing to move, no frame, no focus."""
-    plot.setMenuEnabled(False)
-    plot.setMouseEnabled(x=False, y=False)
-    plot.hideButtons()
-    plot.setBackground(None)
-    plot.setFrameShape(plot.Shape.NoFrame)
-    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    plot.setMinimumHeight(90)
-
-
-def paint_axes(plot: pg.PlotWidget, font: QFont, axes: Iterable[tuple[str, str]]) -> None:
-    """Axes in the colours of the theme in use, with these units."""
-    for side, text in axes:
-        axis = plot.getAxis(side)
-        axis.setPen(QPen(theme.colour("line"), 1))
-        axis.setTextPen(QPen(theme.colour("muted"), 1))
-        axis.setLabel(text, color=theme.current().muted)
-        axis.enableAutoSIPrefix(False)
-        axis.setTickFont(font)
 
 
 def _pen(ink: str, width: float, dashed: bool = False) -> QPen:

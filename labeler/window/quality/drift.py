@@ -13,11 +13,12 @@ from labeler.project.store.records import LABELLED, Rows
 from labeler.quality import repeats
 from labeler.quality.repeats import ClassDrift, RepeatedShots
 from labeler.session.session import Session
-from labeler.window.quality.parts import Page, QuietPlot
+from labeler.window.quality.parts import Page
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ChoiceField
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import beside, dated, label, share
+from labeler.window.widgets.quiet_plot import QuietPlot
 from labeler.window.widgets.tables import TextTable
 from model.metrics.agreement import share_interval
 

@@ -16,10 +16,11 @@ from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
 from labeler.window.process.short_job import ShortJob
-from labeler.window.quality.parts import Page, QuietPlot
+from labeler.window.quality.parts import Page
 from labeler.window.widgets import theme
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import label, set_role, share
+from labeler.window.widgets.quiet_plot import QuietPlot
 from model.active.forecast import FEWEST
 from model.errors import counted
 from model.events import Event
@@ -44,8 +45,7 @@ class ForecastPage(Page):
         set_role(self.look, "main")
         self.head.addWidget(self.again)
         self.head.addWidget(self.look)
-        self.plot = QuietPlot("Macro F1 against the number of labels")
-        self.plot.getAxis("bottom").setLabel("labels")
+        self.plot = QuietPlot("Macro F1 against the number of labels", {"bottom": "labels"})
         self.gains = IntervalChart(f"F1 of each class after {MORE} more labels")
         self.shares = IntervalChart("Class fractions among all shots")
         self.about_shares = label("", "muted", wrap=True)

@@ -1,12 +1,11 @@
-"""What the pages of Quality share: a page that refreshes when looked at, a quiet plot, figures."""
+"""What the pages of Quality share: a page that refreshes when looked at, figures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-import pyqtgraph as pg
-from PyQt6.QtCore import QEvent, Qt, pyqtSignal
+from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
@@ -14,7 +13,6 @@ from labeler.project.project import Project
 from labeler.project.store.records import Rows
 from labeler.session.session import Session
 from labeler.window.process.project_thread import ProjectThread
-from labeler.window.widgets import theme
 from labeler.window.widgets.parts import EmptyState, label
 
 MARGINS = (26, 20, 26, 18)
@@ -138,43 +136,6 @@ class Page(QWidget):
             self.session.queue.show_rows(rows, title)
             self.session.cursor.show(int(rows[0]))
             self.label_requested.emit()
-
-
-class QuietPlot(pg.PlotWidget):
-    """A plot that cannot be dragged about and takes the colours of the theme in use."""
-
-    _made = False
-
-    def __init__(self, what: str) -> None:
-        super().__init__()
-        self._made = True
-        self.setAccessibleName(what)
-        self.setMenuEnabled(False)
-        self.setMouseEnabled(x=False, y=False)
-        self.hideButtons()
-        self.setBackground(None)
-        self.setFrameShape(self.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.apply_theme()
-
-    def apply_theme(self) -> None:
-        """Take the colours of the theme in use."""
-        for side in ("left", "bottom"):
-            axis = self.getAxis(side)
-            axis.setPen(theme.colour("edge"))
-            axis.setTextPen(theme.colour("muted"))
-            axis.setTickFont(theme.numbers(self.font().pointSizeF() * 0.9))
-            axis.setStyle(tickLength=-4)
-            axis.enableAutoSIPrefix(False)
-        self.resetCachedContent()  # its background keeps the old theme otherwise
-        self.getAxis("left").setWidth(44)
-        self.showGrid(x=False, y=True, alpha=0.12)
-
-    def changeEvent(self, event: QEvent | None) -> None:
-        super().changeEvent(event)
-        changed = event is not None and event.type() == QEvent.Type.PaletteChange
-        if changed and self._made:  # the first one comes before there are axes
-            self.apply_theme()
 
 
 def figure(number: str, words: str) -> tuple[QWidget, QLabel, QLabel]:

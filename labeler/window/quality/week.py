@@ -9,10 +9,11 @@ from PyQt6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QVBoxLayout
 from labeler.project.project import Project
 from labeler.quality.week import ENOUGH_OF_A_CLASS, Span, Week, rare_classes, week_of
 from labeler.session.session import Session
-from labeler.window.quality.parts import Page, QuietPlot, figure
+from labeler.window.quality.parts import Page, figure
 from labeler.window.widgets import theme
 from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import label
+from labeler.window.widgets.quiet_plot import QuietPlot
 from model.errors import counted
 
 
