@@ -27,7 +27,7 @@ from labeler.session.session import Session
 from labeler.shots.changes import SourceChange
 from labeler.window.dialogs import file_dialogs
 from labeler.window.process.project_thread import Progress, run_in_thread
-from labeler.window.widgets.parts import foot, label, page, set_role
+from labeler.window.widgets.parts import empty, foot, label, page, set_role
 from model.errors import counted
 
 MOST = 100
@@ -117,9 +117,7 @@ class SourcesDialog(QDialog):
         """Show the files as they are now, those that changed first."""
         if self.session.opened is None:
             return
-        while (item := self._page.takeAt(0)) is not None:
-            if (card := item.widget()) is not None:
-                card.deleteLater()
+        empty(self._page)
         self.buttons.clear()
         changed = {source.id: change for source, change in self.session.sources.found}
         project = self.session.opened.project

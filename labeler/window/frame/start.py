@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QVBoxLayo
 
 from labeler.window.settings import RECENT, Settings
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import label
+from labeler.window.widgets.parts import empty, label
 
 WIDTH = 760
 
@@ -130,7 +130,7 @@ class StartPage(QWidget):
 
     def refresh(self) -> None:
         """Build the page again: the recent projects may have changed."""
-        _empty(self._column)
+        empty(self._column)
         title = label("Label diffraction patterns", "title")
         self._column.addWidget(title)
         self._column.addSpacing(4)
@@ -167,18 +167,3 @@ class StartPage(QWidget):
         self._column.addWidget(
             label("Files and project folders can also be dropped anywhere here.", "faint")
         )
-
-
-def _empty(layout: QVBoxLayout) -> None:
-    while (item := layout.takeAt(0)) is not None:
-        inner = item.layout()
-        if inner is not None:
-            while (child := inner.takeAt(0)) is not None:
-                _drop(child.widget())
-        _drop(item.widget())
-
-
-def _drop(widget: QWidget | None) -> None:
-    if widget is not None:
-        widget.hide()
-        widget.deleteLater()

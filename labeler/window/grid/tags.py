@@ -9,7 +9,7 @@ from PyQt6.QtWidgets import QAbstractButton, QFrame, QGridLayout, QSizePolicy
 from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import label
+from labeler.window.widgets.parts import empty, label
 from model.taxonomy.taxonomy import Class
 
 LINE = 34
@@ -102,11 +102,7 @@ class TagBar(QFrame):
 
     def rebuild(self) -> None:
         """Make the buttons of the project's taxonomy."""
-        while (item := self._layout.takeAt(0)) is not None:
-            widget = item.widget()
-            if widget is not None and widget is not self.count:
-                widget.hide()
-                widget.deleteLater()
+        empty(self._layout, but=self.count)
         self.count.setMinimumWidth(self.count.fontMetrics().horizontalAdvance("none selected"))
         self.buttons = {}
         taxonomy = self.session.labels.taxonomy

@@ -15,7 +15,7 @@ from labeler.project.history import HistoryLine, in_lines
 from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import tool
-from labeler.window.widgets.parts import exactly, label, minutes, when
+from labeler.window.widgets.parts import empty, exactly, label, minutes, when
 from model.errors import InputError
 
 WIDTH, MARGIN = 320, 12
@@ -92,10 +92,7 @@ class HistoryPane(QFrame):
         self._fill()
 
     def _fill(self) -> None:
-        while (item := self._list.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        empty(self._list)
         for line in self.lines[:MOST]:
             self._list.addWidget(_entry(line))
         if len(self.lines) > MOST:

@@ -44,6 +44,17 @@ def image_of(pixels: npt.NDArray[np.uint32], *, borrowed: bool = False) -> QImag
     return made if borrowed else made.copy()
 
 
+def empty(layout: QLayout, but: QWidget | None = None) -> None:
+    """Take everything out of a layout; its widgets go at once, all `but` one."""
+    while (item := layout.takeAt(0)) is not None:
+        if (inner := item.layout()) is not None:
+            empty(inner, but)
+        widget = item.widget()
+        if widget is not None and widget is not but:
+            widget.hide()
+            widget.deleteLater()
+
+
 def share(value: float | None) -> str:
     """A share of one as people of the field write it: '.71', or '–' where there is none."""
     if value is None or not np.isfinite(value):

@@ -25,7 +25,7 @@ from labeler.window.label.classes.reading_line import ReadingLine
 from labeler.window.label.classes.row import ClassRow, RowState
 from labeler.window.label.classes.shot_card import ShotCard
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import show_checked
+from labeler.window.widgets.parts import empty, show_checked
 
 ROOM_FOR_RULES = 140
 NO_CLASS = -1
@@ -83,10 +83,7 @@ class ClassPanel(QWidget):
 
     def rebuild(self) -> None:
         """Make the rows of the project's taxonomy."""
-        while (item := self._list.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        empty(self._list)
         self.rows, self.rules = {}, {}
         taxonomy = self.session.labels.taxonomy
         for group in taxonomy.groups:
@@ -202,10 +199,7 @@ class RuleMessages(QFrame):
         if rules == self._shown:
             return
         self._shown = rules
-        while (item := self._layout.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        empty(self._layout)
         for r, fix in rules:
             self._layout.addWidget(self._message(r, fix))
         self.setVisible(bool(rules))

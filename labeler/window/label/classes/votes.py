@@ -15,7 +15,7 @@ from labeler.quality import adjudication
 from labeler.quality.agreement import Readers
 from labeler.session.session import Session
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import label, set_role
+from labeler.window.widgets.parts import empty, label, set_role
 from model.errors import InputError
 
 TITLE = "Where people differ"
@@ -56,7 +56,7 @@ class VotesCard(QFrame):
 
     def follow(self, *_: object) -> None:
         """Show the votes on the shot on screen."""
-        self._clear()
+        empty(self.grid)
         session = self.session
         if session.opened is None or session.cursor.row < 0:
             return
@@ -122,14 +122,6 @@ class VotesCard(QFrame):
     def _queue_changed(self) -> None:
         if self.session.queue.choice.title != TITLE:
             self.finish()
-
-    def _clear(self) -> None:
-        while self.grid.count():
-            item = self.grid.takeAt(0)
-            widget = None if item is None else item.widget()
-            if widget is not None:
-                widget.hide()
-                widget.deleteLater()
 
     def finish(self) -> None:
         """Go away."""

@@ -23,7 +23,7 @@ from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
 from labeler.window.label.pattern.pattern import CLEAR_PIXELS, PatternView, placed
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import Elided, image_of
+from labeler.window.widgets.parts import Elided, empty, image_of
 
 SIDE = 200
 
@@ -105,10 +105,7 @@ class PinnedShots(QScrollArea):
         self.setVisible(bool(rows))
 
     def _build(self, rows: list[int]) -> None:
-        while (item := self._column.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        empty(self._column)
         self.shots = [PinnedShot(self.session, self.pattern, row) for row in rows]
         self._names = [Elided() for _ in rows]
         for shot, name in zip(self.shots, self._names, strict=True):

@@ -26,6 +26,7 @@ from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.ask import Ask
 from labeler.window.widgets.fields import MenuField
+from labeler.window.widgets.parts import empty
 from model.errors import InputError
 
 CHIP_WIDTH = 150
@@ -156,10 +157,7 @@ class Chips(QWidget):
 
     def refresh(self) -> None:
         """Show the conditions in use."""
-        while (item := self._layout.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        empty(self._layout)
         filters = self.session.queue.choice.filters
         for condition in filters if len(filters) > 1 else ():
             self._layout.addWidget(self._chip(condition))
