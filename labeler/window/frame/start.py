@@ -10,6 +10,7 @@ from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from labeler.window.dialogs.project_files import ProjectFiles
 from labeler.window.settings import RECENT, Settings
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import empty, label
@@ -102,12 +103,14 @@ class Recent(QAbstractButton):
 
 
 class StartPage(QWidget):
-    """Centred, quiet; asks the window (`host`) for everything."""
+    """Centred, quiet; opens nothing itself: the verbs are those of `files`."""
 
-    def __init__(self, host: object, settings: Settings, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, files: ProjectFiles, settings: Settings, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.settings = settings
-        self.host = host
+        self.files = files
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._column = QVBoxLayout()
@@ -138,14 +141,13 @@ class StartPage(QWidget):
             label("Tag shots by keyboard, retrain with one click, see why.", "muted")
         )
         self._column.addSpacing(26)
-        ask = self.host
         self.choices = [
             StartButton("new", "Open a file of shots", "Or the folder of a run; never changed.",
-                   ask.new_project),  # type: ignore[attr-defined]
+                   self.files.new_project),
             StartButton("open", "Open a project", "Go on where you left off.",
-                   ask.choose_project),  # type: ignore[attr-defined]
+                   self.files.choose_project),
             StartButton("demo", "Try the demo", "Simulated helium droplets, in a minute.",
-                   ask.try_demo),  # type: ignore[attr-defined]
+                   self.files.try_demo),
         ]  # fmt: skip
         row = QHBoxLayout()
         row.setSpacing(14)
@@ -160,7 +162,7 @@ class StartPage(QWidget):
         progress = self.settings["progress"]
         self.recent = []
         for folder in folders:
-            entry = Recent(folder, progress.get(str(folder), ""), ask.open_folder)  # type: ignore[attr-defined]
+            entry = Recent(folder, progress.get(str(folder), ""), self.files.open_folder)
             self.recent.append(entry)
             self._column.addWidget(entry)
         self._column.addSpacing(18)
