@@ -63,7 +63,7 @@ def most_wrong(share: float, labels: int) -> float:
 
 
 class Suggestions(SessionPart):
-    """Ghosts of undecided shots and the queue of asked ones."""
+    """Suggestions on undecided shots, and the queue of asked ones."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Suggestions(SessionPart):
         self.hidden_share = 0.0
         """On this part of the shots the reading is hidden until they are decided."""
         self.cleared = -1
-        """The row whose labels the person took away just now: its ghosts are gone for a while."""
+        """The row whose labels the person took away just now: for a while nothing is suggested on it."""
         queue.orders[ASKED] = self._asked
 
     def end(self) -> None:

@@ -110,12 +110,12 @@ class Strips:
         present, status = session.labels.present[rows], session.labels.status[rows]
         decided = (status & LABELLED) > 0
         own = (session.labels.decided.own_status[rows] & LABELLED) > 0
-        ghosts = session.suggestions.bits(rows)
+        suggested = session.suggestions.bits(rows)
         columns = zip(
-            np.where(decided, present, ghosts).tolist(),
+            np.where(decided, present, suggested).tolist(),
             status.tolist(),
             (decided & ~own).tolist(),
-            (~decided & (ghosts != 0)).tolist(),
+            (~decided & (suggested != 0)).tolist(),
             np.where(decided, session.labels.decided.known[rows], -1).tolist(),
             strict=True,
         )
