@@ -82,7 +82,7 @@ class Suggestions(SessionPart):
         self.hidden_share = 0.0
         """On this part of the shots the reading is hidden until they are decided."""
         self.cleared = -1
-        """The row whose labels the person took away just now: for a while nothing is suggested on it."""
+        """Row whose labels the person just took away: nothing is suggested on it for a while."""
         queue.orders[ASKED] = self._asked
 
     def end(self) -> None:
