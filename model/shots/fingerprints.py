@@ -42,14 +42,16 @@ class FileMark:
 
 
 class FileState(NamedTuple):
-    """How a file is in the directory: another one as soon as it is written to or replaced."""
+    """How a file is in the directory: another one as soon as it is written to or replaced.
+
+    Without its inode, which some network file systems make up again and again.
+    """
 
     name: str
     """Where it really lies; '' of the file of a source itself, which may be a link."""
     size: int
     mtime_ns: int
     ctime_ns: int
-    inode: int
 
 
 def states_of(path: Path, parts: Iterable[Path] = ()) -> frozenset[FileState]:
@@ -61,8 +63,7 @@ def states_of(path: Path, parts: Iterable[Path] = ()) -> frozenset[FileState]:
         except (OSError, ValueError):
             continue
         if not stat.S_ISDIR(now.st_mode):
-            times = now.st_mtime_ns, now.st_ctime_ns, now.st_ino
-            found.add(FileState(name, now.st_size, *times))
+            found.add(FileState(name, now.st_size, now.st_mtime_ns, now.st_ctime_ns))
     return frozenset(found)
 
 

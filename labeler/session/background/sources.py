@@ -174,7 +174,7 @@ class SourceWatch(SessionPart):
             (place, one.name)
             for place, now in states.items()
             for one in now - self._last.get(place, now)
-            if any((one.name, one.inode) == (b.name, b.inode) for b in self._last[place])
+            if one.name in {before.name for before in self._last[place]}
         }
         self._last = states
         for place, now in states.items():
