@@ -76,8 +76,9 @@ def read(path: Path) -> LabelSheet:
     try:
         file = parquet.ParquetFile(path, memory_map=False)
         refuse_many(file.schema_arrow.names, "columns", path)
-        if file.metadata.num_rows * len(file.schema_arrow.names) > MOST_CELLS:
-            what = f"claims {file.metadata.num_rows:,} rows"
+        rows = _claimed_rows(file.metadata)
+        if rows * len(file.schema_arrow.names) > MOST_CELLS:
+            what = f"claims {rows:,} rows"
             raise InputError(what, file=path, mend="Leave out what is no label, and try again.")
         found = file.read()
         columns = [[_text(v) for v in column.to_pylist()] for column in found.columns]
@@ -86,6 +87,12 @@ def read(path: Path) -> LabelSheet:
         raise InputError(what, file=path, mend="Export it again.") from error
     numbers = np.arange(1, found.num_rows + 1)
     return sheet_of_table(Table(path, found.column_names, columns, numbers, "row"))
+
+
+def _claimed_rows(metadata: Any) -> int:
+    """As many as the file says, or its groups of rows: room is made before the first is read."""
+    groups = (metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))
+    return max(int(metadata.num_rows), sum(groups))
 
 
 def _text(value: object) -> str:

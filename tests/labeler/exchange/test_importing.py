@@ -295,6 +295,20 @@ def test_tables_of_more_columns_classes_or_rows_than_labels_can_have_are_refused
         read_labels(tmp_path / "wide.csv")
 
 
+def test_a_parquet_file_whose_parts_claim_more_rows_than_the_file_is_refused_unread(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "labels.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"shot": range(12345)}), path)
+    whole, rows, more = path.read_bytes(), b"\xf2\xc0\x01", b"\xfe\xff\x7f"  # as Thrift has them
+    at = whole.rindex(rows)  # of the group of rows; those of the file stand before it
+    path.write_bytes(whole[:at] + more + whole[at + len(rows) :])
+    assert pyarrow.parquet.read_metadata(path).num_rows == 12345
+    monkeypatch.setattr(as_parquet, "MOST_CELLS", 100_000)
+    with pytest.raises(InputError, match="claims 1,048,575 rows"):
+        read_labels(path)
+
+
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory):
     """One export in each of the formats that are text; damage to them is read at once."""
