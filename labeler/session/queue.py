@@ -27,12 +27,14 @@ from labeler.runs.reading import Reading
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
 from labeler.shots.numbers import Found, Numbers, ScalarReader
-from model.errors import InputError
+from model.errors import InputError, is_visible, one_line
 
 log = logging.getLogger(__name__)
 
 PLACE = "window.queue."
 """Where a project keeps each annotator's queue and shot; the annotator's number follows."""
+LONGEST_NAME = 60
+"""Letters of the name of a saved queue."""
 KEPT_BY_HAND = 20_000
 """A queue of chosen shots is remembered up to this length."""
 
@@ -276,6 +278,10 @@ class Queue(SessionPart):
 
     def save(self, name: str) -> None:
         """Keep the conditions and the order under a name, for everybody in the project."""
+        name = " ".join(name.split())
+        if len(name) > LONGEST_NAME or not (one_line(name) and is_visible(name)):
+            self.noted.emit("error", f"Not saved: give it 1 to {LONGEST_NAME} letters on one line.")
+            return
         self._save({**self._saved(), name: queues.to_json(replace(self.choice, title=""))})
 
     def delete_saved(self, name: str) -> None:

@@ -376,8 +376,16 @@ def translated(path: Path) -> Iterator[None]:
         raise _in_words(str(error.orig), path) or error from error
     except sqlite3.Error as error:
         raise _in_words(str(error), path) or error from error
+    except UnicodeEncodeError as error:  # half of a pair, which a field for text lets through
+        raise no_text(error) from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise damaged(path, error) from error
+
+
+def no_text(error: UnicodeEncodeError) -> InputError:
+    """What to say of a text that no database takes."""
+    what = f"the text has a character in it that is none ({error.object[error.start]!a})"
+    return InputError(what, mend="Type it again without that one.")
 
 
 def damaged(path: Path, reason: object) -> InputError:

@@ -29,7 +29,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import StaticPool
 
-from labeler.project.store.connection import PATIENCE_S, SLICE_MS, Database, to_json
+from labeler.project.store.connection import PATIENCE_S, SLICE_MS, Database, no_text, to_json
 from model.errors import InputError, parsed_toml, text_of
 from model.output_files import written_whole
 from model.shots.layouts.formats.servers import allow_server, may_be_called
@@ -163,6 +163,8 @@ class ServerDatabase(Database):
             raise InputError(what, file=self.path, mend="Wait for it.")
         try:
             yield
+        except UnicodeEncodeError as error:
+            raise no_text(error) from error
         except DBAPIError as error:
             words = " ".join(str(error.orig).split())
             if error.connection_invalidated or isinstance(error, OperationalError):
