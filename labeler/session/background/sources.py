@@ -85,7 +85,7 @@ class SourceWatch(SessionPart):
     def begin(self, opened: Opened) -> None:
         """Look before anything is shown; where that takes its time, all shots are withheld."""
         super().begin(opened)
-        self.is_comparing = True
+        self.is_comparing, self._answer = True, None
         self.look_aside()
         assert self._thread is not None
         self._thread.join(AT_ONCE_S)
@@ -103,7 +103,7 @@ class SourceWatch(SessionPart):
         if thread is not None:
             thread.join(PATIENCE_S)
         self.found, self.is_comparing = [], False
-        self._wanted = []
+        self._wanted, self._answer = [], None
         self._good, self._last, self._written = {}, {}, set()
 
     def begin_work(self, work: str, go: Callable[[], None]) -> None:
@@ -125,11 +125,14 @@ class SourceWatch(SessionPart):
             self.noted.emit("info", f"Comparing the files of shots first; {work} begins then.")
 
     def look_aside(self) -> None:
-        """Look in another thread, unless a look is under way: a disk may take its time."""
+        """Look in another thread, unless a look is under way, or its answer is on its way here: a
+        disk may take its time."""
         opened = self.opened
-        if opened is None or (self._thread is not None and self._thread.is_alive()):
+        if opened is None or self._answer is not None:
             return
-        self._answer, stored = None, opened.project.stored_sources
+        if self._thread is not None and self._thread.is_alive():
+            return
+        stored = opened.project.stored_sources
         self._thread = threading.Thread(
             target=self._look, args=(opened, stored), name="sources", daemon=True
         )

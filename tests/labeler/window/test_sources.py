@@ -153,6 +153,19 @@ def test_no_label_is_taken_on_a_shot_of_a_file_that_was_replaced_a_moment_ago(
     assert isinstance(session.cursor.counts(), InputError)
 
 
+def test_no_look_is_lost_to_the_next_one(project, tmp_path, open_window):
+    """Thumbnails arrive faster than the answer of a look is taken over."""
+    sources = open_window(project).session.sources
+    sources._timer.stop()
+    other_shots(tmp_path / "shots.h5")
+    sources.look_aside()
+    looking = sources._thread
+    looking.join()
+    sources.look_aside()  # before the answer was taken over
+    assert sources._thread is looking
+    until(lambda: sources.found, "the answer is taken over")
+
+
 def test_a_file_that_was_copied_over_itself_is_labelled_on_once_it_was_looked_at(
     project, tmp_path, open_window
 ):
