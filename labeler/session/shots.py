@@ -33,6 +33,8 @@ class Shots(SessionPart):
         self.prepared = False
         """Whether shots are wanted as the project prepares them, not as they are in their files."""
         self.feed: ShotFeed | None = None
+        self.is_doubted: Callable[[int], bool] = lambda row: False
+        """Whether a shot may have been read from another file than the one that is labelled."""
 
     def start_reader(self) -> Reader:
         """Start the child that reads, before a project is opened: it takes half a second."""
@@ -61,7 +63,7 @@ class Shots(SessionPart):
         self.counts_ready.emit(row)
 
     def _thumbnail_made(self, row: int, picture: npt.NDArray[np.uint8] | InputError) -> None:
-        if self.feed is not None:
+        if self.feed is not None and not self.is_doubted(row):
             self.feed.keep(row, picture)
         self.thumbnail_ready.emit(row)
 

@@ -110,6 +110,7 @@ class InlineReader:
     def request_thumbnail(self, key: int, path: Path, dataset: str | None, index: int) -> None:
         try:
             self.small[key] = thumbnail(*shot_of(path, dataset, index)[:2])
+            self.seen.setdefault((path, dataset), set()).update(states_of(path))
         except InputError as error:
             self.small[key] = error
         self.on_thumbnail(key, self.small[key])

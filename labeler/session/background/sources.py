@@ -69,12 +69,13 @@ class SourceWatch(SessionPart):
         self._thread: threading.Thread | None = None
         self._answer: tuple[Opened, Found, States, float] | None = None
         """Of the last look, until it is taken over."""
-        self._good: dict[Place, set[FileState]] = {}
+        self._good: States = {}
         """How the files of each source were whenever they were looked at and had the same shots."""
         self._last: States = {}
         self._written: set[tuple[Place, str]] = set()
         """Files to which another program goes on writing without changing what there was."""
         labels.is_doubted = self._is_doubted
+        shots.is_doubted = lambda row: bool(self._doubted_of(np.array([row])))
         shots.counts_ready.connect(self._look_if_doubted)
         shots.thumbnail_ready.connect(self._look_if_doubted)
         self._timer = QTimer(self)
@@ -85,7 +86,7 @@ class SourceWatch(SessionPart):
     def begin(self, opened: Opened) -> None:
         """Look before anything is shown; where that takes its time, all shots are withheld."""
         super().begin(opened)
-        self.is_comparing, self._answer = True, None
+        self.is_comparing = True
         self.look_aside()
         assert self._thread is not None
         self._thread.join(AT_ONCE_S)
@@ -181,13 +182,13 @@ class SourceWatch(SessionPart):
         }
         self._last = states
         for place, now in states.items():
-            self._good.setdefault(place, set()).update(now)
+            self._good[place] = self._good.get(place, frozenset()) | now  # read in other threads
 
     def _doubted(self) -> set[Place]:
         """Sources of which shots were read from files in a state that was not looked at."""
         found = set()
         for place, read in self.shots.states().items():
-            good = self._good.get(place, set())
+            good = self._good.get(place, frozenset())
             names = {one.name for one in good}
             new = (one for one in read - good if one.name in names)
             if any((place, one.name) not in self._written for one in new):
@@ -195,15 +196,18 @@ class SourceWatch(SessionPart):
         return found
 
     def _is_doubted(self, rows: Rows) -> bool:
-        doubted = self._doubted() if self.opened is not None else set()
-        if not doubted:
-            return False
-        table = self.require().table
-        mine = [table.sources[k] for k in np.unique(table.source_of[rows])]
-        if doubted.isdisjoint((s.path, s.dataset) for s in mine):
-            return False
-        self.look_aside()
-        return True
+        doubted = self._doubted_of(rows)
+        if doubted:
+            self.look_aside()
+        return bool(doubted)
+
+    def _doubted_of(self, rows: Rows) -> set[Place]:
+        """Those of `_doubted` that these shots are of; any thread may ask."""
+        opened, doubted = self.opened, self._doubted()
+        if opened is None or not doubted:
+            return set()
+        mine = [opened.table.sources[k] for k in np.unique(opened.table.source_of[rows])]
+        return doubted & {(s.path, s.dataset) for s in mine}
 
     def _look_if_doubted(self, row: int) -> None:
         if self._doubted():

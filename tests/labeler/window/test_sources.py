@@ -144,6 +144,10 @@ def test_no_label_is_taken_on_a_shot_of_a_file_that_was_replaced_a_moment_ago(
     session.labels.decide([4, 6], 1, 1, "bulk")
     assert session.labels.gestures == before
     assert said.count(DOUBTED) == 2
+    feed = session.shots.feed
+    feed.reader.request_thumbnail(11, *feed.place(11))
+    made, kept = feed.reader.thumbnail(11), feed.kept.get(0, 11)
+    assert kept is None or not np.array_equal(made, kept), "kept as one of the old file"
     session.labelling.skip()
     assert session.labels.gestures == before + 1, "to leave it undecided is never wrong"
     monkeypatch.undo()
