@@ -86,6 +86,12 @@ backbone: install
 	$(SIMULATE)/plain-balanced-fine.h5 --shots 1200 --seed 4101 --size 224 --balanced
 	$(SIMULATE)/plain-usual.h5 --shots 2500 --seed 4104 --size 112
 	$(SIMULATE)/plain-usual-fine.h5 --shots 1000 --seed 4103 --size 224
+	$(SIMULATE)/more-broad-balanced.h5 --shots 6000 --seed 5105 --size 112 --balanced --broad
+	$(SIMULATE)/more-broad-usual.h5 --shots 3000 --seed 5106 --size 112 --broad
+	$(SIMULATE)/more-plain-balanced.h5 --shots 3000 --seed 5102 --size 112 --balanced
+	$(SIMULATE)/more-plain-balanced-fine.h5 --shots 1500 --seed 5101 --size 224 --balanced
+	$(SIMULATE)/more-plain-usual.h5 --shots 2500 --seed 5104 --size 112
+	$(SIMULATE)/more-plain-usual-fine.h5 --shots 1000 --seed 5103 --size 224
 	$(BIN)/python -m model.training.broaden build/backbone/first build/backbone resources/backbones/helium-resnet18
 	$(BIN)/python -m model.prediction.expected resources/backbones/helium-resnet18 \
 	    build/backbone/plain-usual-fine.h5 build/backbone/broad-usual.h5

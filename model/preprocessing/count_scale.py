@@ -1,7 +1,8 @@
 """Pedestal and gain of a file's counts: a network meets every detector at the scale it learnt.
 
 Detectors differ in offset, gain and unit of their counts, and so do files of one detector before
-and after its correction. Both are told from a sample of the shots of a file, and taken out.
+and after its correction. Both are told from a sample of the shots of a file, and taken out. Pixels
+that are hot, or the same in every shot of the sample, as in gaps between panels, tell nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from model.preprocessing.preparation import reference_of
+
 if TYPE_CHECKING:
     from model.shots.layouts import Geometry
     from model.shots.table import ShotTable
@@ -21,6 +24,8 @@ SAMPLE, FEWEST = 64, 16
 """Shots of a file that are looked at; a file of fewer than FEWEST is judged with its likes."""
 DARK = 0.05
 """Share of the pixels of a shot that tell its pedestal."""
+LEAST_ALIVE = 0.1
+"""Share of the pixels that must be alive for the others to be left out."""
 SIGNAL = 5.0
 """A shot has signal where its mean is this many deviations of its dark half above the pedestal;
 2.7 for white noise alone."""
@@ -114,9 +119,20 @@ def common_scale(table: ShotTable, reduce: Reduce) -> CountScale:
 
 
 def _looks(table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce) -> list[Look]:
-    found = []
-    for row, counts, mask in table.iter_shots(rows, lambda row, error: None):
-        look = look_at(*reduce(counts, mask, table.geometry(row)))
-        if look is not None:
-            found.append(look)
-    return found
+    sample = [
+        reduce(counts, mask, table.geometry(row))
+        for row, counts, mask in table.iter_shots(rows, lambda row, error: None)
+    ]
+    alive = _alive([counts for counts, _ in sample])
+    looks = (look_at(counts, good & alive) for counts, good in sample)
+    return [look for look in looks if look is not None]
+
+
+def _alive(sample: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.bool_] | np.bool_:
+    """(y, x) True where a pixel is neither hot nor the same in all shots; everywhere where they are
+    too few to tell, or next to nothing would be left."""
+    if len(sample) < FEWEST:
+        return np.True_
+    seen = reference_of(sample)
+    alive = seen.good_pixels & (seen.deviation > 0)
+    return alive if alive.mean() > LEAST_ALIVE else np.True_

@@ -108,6 +108,11 @@ class Recipe:
     1 ± contrast, plus mean ± brightness times mean."""
     shot_noise: Share = 0.0
     """Counting noise as if up to this share of the photons had been lost, 0: none."""
+    read_noise: Amount = 0.0
+    """Noise of the electronics of up to so many counts, 0: none."""
+    other_detector: Share = 0.0
+    """Share of the shots that lose what a detector with gaps, an edge, a beam stop or a disc does
+    not see; a third as many get hot pixels."""
 
     # The loss
     rule_aware: bool = False
@@ -190,6 +195,8 @@ class Recipe:
             brightness=0.0,
             contrast=0.0,
             shot_noise=0.0,
+            read_noise=0.0,
+            other_detector=0.0,
             shift=0.0,
             smooth=0.0,
         )

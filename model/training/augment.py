@@ -32,6 +32,11 @@ def augment(counts: Tensor, recipe: Recipe, random: torch.Generator) -> Tensor:
             counts = counts.clamp(min=0)
     if recipe.shot_noise:
         counts = _shot_noise(counts, recipe.shot_noise, random)
+    if recipe.read_noise:
+        counts = _read_noise(counts, recipe.read_noise, random)
+    if recipe.other_detector:
+        counts = _hot_pixels(counts, recipe.other_detector / 3, random)
+        counts = counts * _seen(counts, recipe.other_detector, random)
     return counts
 
 
@@ -105,3 +110,51 @@ def _shot_noise(counts: Tensor, most: float, random: torch.Generator) -> Tensor:
     noise = torch.randn(counts.shape, generator=random).to(counts.device)
     variance = counts.clamp(min=0) * lost / (1 - lost).clamp(min=0.05)
     return (counts + noise * variance.sqrt()).clamp(min=0)
+
+
+def _read_noise(counts: Tensor, most: float, random: torch.Generator) -> Tensor:
+    """Noise of the electronics of up to `most` counts, mostly little."""
+    deviation = _uniform(counts, 0.0, 1.0, random) ** 3 * most
+    noise = torch.randn(counts.shape, generator=random).to(counts.device)
+    return (counts + noise * deviation).clamp(min=0)
+
+
+def _hot_pixels(counts: Tensor, share: float, random: torch.Generator) -> Tensor:
+    """In a share of the shots up to one pixel in a hundred counts anything up to 2^16."""
+    among = _uniform(counts, 0.0, 0.01, random) * (_uniform(counts, 0.0, 1.0, random) < share)
+    hot = torch.rand(counts.shape, generator=random).to(counts.device) < among
+    value = torch.exp2(16 * torch.rand(counts.shape, generator=random).to(counts.device))
+    return torch.where(hot, torch.maximum(counts, value), counts)
+
+
+def _seen(counts: Tensor, share: float, random: torch.Generator) -> Tensor:
+    """(B, 1, h, w) 0 where the detector of a shot, in a share of them, is blind: along gaps between
+    panels, beyond an edge on one side, behind a beam stop, or outside a disc."""
+    y, x = (axis.to(counts.device) for axis in _places(counts))
+    turned = _uniform(counts, 0.0, 1.0, random) < 0.5
+    across, along = torch.where(turned, x, y), torch.where(turned, y, x)
+
+    def draw(low: float, high: float) -> Tensor:
+        return _uniform(counts, low, high, random)
+
+    period, first, gap = draw(0.25, 1.5), draw(-1.0, 1.0), draw(0.01, 0.12)
+    panels = torch.remainder(across - first, period) < gap
+    crossed = torch.remainder(along - draw(-1.0, 1.0), period) < gap
+    panels = panels | crossed & (draw(0.0, 1.0) < 0.5)
+    beyond = across * torch.where(draw(0.0, 1.0) < 0.5, 1, -1) > draw(0.0, 1.0)
+    middle = draw(0.05, 0.22)
+    stop = torch.where(draw(0.0, 1.0) < 0.5, torch.maximum(x.abs(), y.abs()), torch.hypot(x, y))
+    stalk = (along.abs() < draw(0.01, 0.05)) & (across > 0) & (draw(0.0, 1.0) < 0.5)
+    kind = draw(0.0, 4.0)
+    blind = torch.where(kind < 1, panels, beyond)
+    blind = torch.where(kind < 2, blind, (stop < middle) | stalk)
+    blind = torch.where(kind < 3, blind, torch.hypot(x, y) > draw(0.7, 1.1))
+    return (~(blind & (draw(0.0, 1.0) < share))).to(counts.dtype)
+
+
+def _places(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """y (1, 1, h, 1) and x (1, 1, 1, w) of the pixels, -1..1 from edge to edge."""
+    height, width = counts.shape[2:]
+    y = (torch.arange(height) + 0.5) * (2 / height) - 1
+    x = (torch.arange(width) + 0.5) * (2 / width) - 1
+    return y.view(1, 1, -1, 1), x.view(1, 1, 1, -1)

@@ -1,5 +1,6 @@
 """The second half of `make backbone`: a network of plain scenes goes on with scenes of many causes
-and with shots as frequent as in reality, and keeps what it knew of plain ones.
+and with shots as frequent as in reality, and keeps what it knew of plain ones. In a second round
+it meets other scenes of the same kinds as detectors with gaps, edges and noise would see them.
 
 Every batch has so many shots of each file. On plain shots the answer to learn is in part what the
 network itself said before (distillation, Hinton et al. 2015).
@@ -8,9 +9,10 @@ network itself said before (distillation, Hinton et al. 2015).
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +27,6 @@ from model.shots.table import ShotTable, table_of_file
 from model.training.augment import augment
 from model.training.optimisation import Average, make_optimiser, rate_at, set_rate
 
-STEPS = 3900
 OFFSETS = 6.0
 """A quarter of the shots are shifted by up to so many counts, up or down."""
 _AT_ONCE = 64
@@ -41,13 +42,41 @@ class Share:
     kept: float
 
 
-MIX = (
-    Share("broad-balanced.h5", 11, 0.0),
-    Share("broad-usual.h5", 6, 0.0),
-    Share("plain-balanced.h5", 4, 0.5),
-    Share("plain-balanced-fine.h5", 4, 0.5),
-    Share("plain-usual.h5", 4, 0.25),
-    Share("plain-usual-fine.h5", 3, 0.25),
+@dataclass(frozen=True)
+class Round:
+    """What a network goes on with, for how long, and how the shots are changed: settings of a
+    recipe."""
+
+    mix: tuple[Share, ...]
+    steps: int
+    changes: Mapping[str, Any]
+
+
+ROUNDS = (
+    Round(
+        (
+            Share("broad-balanced.h5", 11, 0.0),
+            Share("broad-usual.h5", 6, 0.0),
+            Share("plain-balanced.h5", 4, 0.5),
+            Share("plain-balanced-fine.h5", 4, 0.5),
+            Share("plain-usual.h5", 4, 0.25),
+            Share("plain-usual-fine.h5", 3, 0.25),
+        ),
+        3900,
+        {"zoom": 0.2, "shot_noise": 0.6},
+    ),
+    Round(
+        (
+            Share("more-broad-balanced.h5", 10, 0.0),
+            Share("more-broad-usual.h5", 6, 0.0),
+            Share("more-plain-balanced.h5", 5, 0.2),
+            Share("more-plain-balanced-fine.h5", 4, 0.2),
+            Share("more-plain-usual.h5", 4, 0.2),
+            Share("more-plain-usual-fine.h5", 3, 0.2),
+        ),
+        4800,
+        {"zoom": 0.3, "shift": 0.06, "shot_noise": 0.7, "read_noise": 30.0, "other_detector": 0.4},
+    ),
 )
 
 
@@ -66,14 +95,16 @@ def broaden(
     first: Path,
     tables: Sequence[tuple[ShotTable, Share]],
     out: Path,
-    steps: int = STEPS,
+    steps: int,
+    changes: Mapping[str, Any],
     say: Callable[[str], None] = print,
 ) -> None:
-    """Train the network of the run folder `first` on, and write it to `out` in half precision."""
+    """Train the network of the run folder `first` on, with its recipe but for `changes`, and write
+    it to `out` in half precision."""
     torch.manual_seed(7)
     before, about = checkpoint.load(first)
     before = before.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    recipe = replace(about.recipe, zoom=0.2, shot_noise=0.6, rate=1e-3, ema=0.997, epochs=1)
+    recipe = replace(about.recipe, rate=1e-3, ema=0.997, epochs=1, **changes)
     sets = [_read(table, share, before, about.preprocessing) for table, share in tables]
     draws = [_Draw(len(shots.roots), share.shots, k) for k, (shots, (_, share)) in
              enumerate(zip(sets, tables, strict=True))]  # fmt: skip
@@ -99,6 +130,14 @@ def broaden(
             say(f"step {step + 1} of {steps}, loss {np.mean(losses[-50:]):.4f}")
     out.mkdir(parents=True, exist_ok=True)
     checkpoint.save(out, average.network.half(), replace(about, metrics={}))
+
+
+def in_rounds(first: Path, shots: Path, out: Path) -> None:
+    """All rounds, with the files of the folder `shots`."""
+    for each in ROUNDS:
+        tables = [(table_of_file(shots / share.file), share) for share in each.mix]
+        broaden(first, tables, out, each.steps, each.changes)
+        first = out
 
 
 class _Draw:
@@ -148,5 +187,4 @@ def _shifted(counts: Tensor, random: torch.Generator) -> Tensor:
 
 
 if __name__ == "__main__":
-    place = Path(sys.argv[2])
-    broaden(Path(sys.argv[1]), [(table_of_file(place / s.file), s) for s in MIX], Path(sys.argv[3]))
+    in_rounds(*map(Path, sys.argv[1:4]))

@@ -60,6 +60,35 @@ def test_another_gain_or_offset_changes_no_input(tmp_path, steps, gain, offset):
     np.testing.assert_allclose(there, here, atol=2e-5)
 
 
+def bar(images):
+    images[:, SIDE // 2 - 4 : SIDE // 2 + 4] = 0  # a gap between panels
+
+
+def edge(images):
+    images[:, :, : SIDE // 2 - 2] = 0  # half a detector
+
+
+def marks(images):
+    images[:, 6::12, 6::12] = 60000  # hot pixels
+
+
+@pytest.mark.parametrize("spoil", [bar, edge, marks])
+def test_gaps_and_hot_pixels_of_a_detector_hardly_change_the_scale_of_the_rest(
+    tmp_path, steps, spoil
+):
+    images = patterns(60, seed=4)
+    whole = scales_of(table_of(tmp_path, "whole.h5", images), steps.seen)[0]
+    spoil(images)
+    found = scales_of(table_of(tmp_path, "spoilt.h5", images), steps.seen)[0]
+    assert found.pedestal == pytest.approx(whole.pedestal, abs=0.8)
+    assert found.level == pytest.approx(whole.level, rel=0.6)  # the brightest part may be gone
+
+
+def test_shots_that_are_all_the_same_still_have_a_scale(tmp_path, steps):
+    same = np.repeat(patterns(1, seed=5), 20, axis=0)
+    assert scales_of(table_of(tmp_path, "same.h5", same), steps.seen)[0].level > 0
+
+
 def test_how_many_shots_are_empty_hardly_changes_the_scale(tmp_path):
     steps = Preprocessing(size=32)
     full, mostly = (

@@ -1,5 +1,7 @@
 """A network goes on with other scenes, and keeps a part of what it said before."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from model.runs import checkpoint
 from model.runs.folder import WEIGHTS, backbone_folder
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate
-from model.training.broaden import Share, _Draw, _read, broaden
+from model.training.broaden import ROUNDS, Share, _Draw, _read, broaden
 
 FIRST = backbone_folder("helium-resnet18")
 
@@ -22,7 +24,7 @@ def table(tmp_path_factory):
 
 def test_what_goes_on_is_written_whole_and_says_more_of_what_it_learnt(table, tmp_path):
     share = Share("shots.h5", 4, 0.0)
-    broaden(FIRST, [(table, share)], tmp_path / "out", steps=24)
+    broaden(FIRST, [(table, share)], tmp_path / "out", 24, {"zoom": 0.2})
     network, about = checkpoint.load(tmp_path / "out")
     before, first = checkpoint.load(FIRST)
     assert (about.class_names, about.preprocessing) == (first.class_names, first.preprocessing)
@@ -57,3 +59,10 @@ def test_every_shot_is_drawn_before_any_comes_again():
     first = np.concatenate([draw.next() for _ in range(3)])
     assert sorted(first) == list(range(12))
     assert sorted(np.concatenate([draw.next() for _ in range(3)])) == list(range(12))
+
+
+def test_every_file_of_the_rounds_is_made_by_make_backbone():
+    made = Path("Makefile").read_text(encoding="utf-8")
+    for each in ROUNDS:
+        assert sum(share.shots for share in each.mix) == 32
+        assert all(f"$(SIMULATE)/{share.file} " in made for share in each.mix)

@@ -83,6 +83,29 @@ def test_smoothing_lowers_the_noise_and_keeps_the_mean():
     assert abs(found.mean() / noise.mean() - 1) < 1e-3
 
 
+def test_another_detector_is_blind_in_one_piece_of_some_shots_and_hot_in_single_pixels():
+    even = torch.full((400, 1, 48, 48), 100.0)
+    recipe = replace(NOTHING, other_detector=0.5)
+    found = augment(even, recipe, torch.Generator().manual_seed(2))
+    blind = (found == 0).mean((1, 2, 3), dtype=torch.float)
+    assert 0.35 < (blind > 0).float().mean() < 0.55
+    assert blind.max() < 0.75
+    assert set(found[(found != 0) & (found <= 100)].tolist()) == {100.0}
+    hot = (found > 100).float().mean((1, 2, 3))
+    assert 0.08 < (hot > 0).float().mean() < 0.25
+    assert hot.max() < 0.015
+
+
+def test_noise_of_the_electronics_is_within_its_bound_and_leaves_no_negative_counts():
+    even = torch.full((200, 1, 32, 32), 50.0)
+    found = augment(even, replace(NOTHING, read_noise=10.0), torch.Generator().manual_seed(2))
+    deviation = found.std((1, 2, 3))
+    assert deviation.max() < 10.5
+    assert deviation.median() < 5
+    assert found.mean() == pytest.approx(50, abs=0.2)
+    assert (augment(even * 0, replace(NOTHING, read_noise=10.0), torch.Generator()) >= 0).all()
+
+
 @pytest.mark.parametrize("name", ["quick", "best", "paper"])
 def test_the_same_generator_makes_the_same_changes(name):
     recipe = named(name)
