@@ -199,27 +199,47 @@ class Folds:
         return ("no label", chosen, "all other folds: instant head", *trained)
 
 
+HOT = 60000.0
+
+
 @dataclass(frozen=True)
 class OtherDetector:
     """How another detector differs: counts times `gain`, plus `offset`; only the middle `middle` of
-    the side of the plate; `binned` × `binned` pixels, from the lower corner on, added up to one."""
+    the side of the plate; `binned` × `binned` pixels, from the lower corner on, added up to one;
+    0 counts in the rows of a gap through the middle and in the columns of one side, shares of the
+    height and width; `hot` of the pixels at HOT counts; `noise` counts of deviation."""
 
     gain: float = 1.0
     offset: float = 0.0
     middle: float = 1.0
     binned: int = 1
+    gap: float = 0.0
+    side: float = 0.0
+    hot: float = 0.0
+    noise: float = 0.0
 
     def sees(
-        self, counts: npt.NDArray[Any], mask: Labels | None
+        self, counts: npt.NDArray[Any], mask: Labels | None, seed: int = 0
     ) -> tuple[npt.NDArray[np.float32], Labels | None]:
         """Counts (y, x) and mask, None or (y, x), True = good, as it would have written them; of
-        pixels that are added up, all must be good."""
-        made = self._kept(counts.astype(np.float32) * np.float32(self.gain) + self.offset)
+        pixels that are added up, all must be good. Only the noise differs from seed to seed."""
+        made = counts.astype(np.float32) * np.float32(self.gain) + np.float32(self.offset)
+        if self.noise:
+            made += np.random.default_rng(seed).normal(0, self.noise, made.shape)
+        made = self._kept(self._spoilt(made))
         good = None if mask is None else self._kept(np.asarray(mask, bool))
         if self.binned > 1:
             made = _in_blocks(made, self.binned).sum((1, 3))
             good = None if good is None else np.all(_in_blocks(good, self.binned), axis=(1, 3))
         return made.astype(np.float32), good
+
+    def _spoilt(self, made: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        height, width = made.shape
+        made[round(height * (1 - self.gap) / 2) : round(height * (1 + self.gap) / 2)] = 0
+        made[:, : round(width * self.side)] = 0
+        if self.hot:
+            made[np.random.default_rng(0).random(made.shape) < self.hot] = HOT
+        return made
 
     def _kept(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         edges = [round((1 - self.middle) / 2 * n) for n in values.shape]
@@ -251,7 +271,7 @@ class Rescaled(ShotTable):
     ) -> Iterator[Shot]:
         """As those of the table, counts (y, x) in single precision."""
         for row, counts, mask in super().iter_shots(rows, on_error):
-            yield row, *self.detector.sees(counts, mask)
+            yield row, *self.detector.sees(counts, mask, seed=row)
 
 
 IN_FOLDS = {
@@ -269,6 +289,10 @@ DETECTORS = {
     "counts + 100": OtherDetector(offset=100),
     "middle four fifths of the side": OtherDetector(middle=0.8),
     "2 × 2 pixels added up": OtherDetector(binned=2),
+    "a gap of 6 % through the middle": OtherDetector(gap=0.06),
+    "one half not seen": OtherDetector(side=0.5),
+    "1 in 250 pixels hot": OtherDetector(hot=0.004),
+    "noise of 20 counts": OtherDetector(noise=20),
 }
 """Other detectors, with which the same shots are read once more."""
 BLIND = "constant answer"

@@ -167,6 +167,20 @@ def test_a_detector_of_less_plate_or_larger_pixels_sees_the_same_light():
     assert foreign.OtherDetector(binned=3).sees(counts, None)[0].shape == (3, 3)
 
 
+def test_a_spoilt_detector_is_blind_in_a_gap_and_on_a_side_and_hot_in_the_same_pixels():
+    counts = np.full((100, 50), 7, np.uint16)
+    seen, _ = foreign.OtherDetector(gap=0.06, side=0.5).sees(counts, None)
+    assert not seen[47:53].any()
+    assert not seen[:, :25].any()
+    assert (np.delete(seen[:, 25:], np.s_[47:53], 0) == 7).all()
+    hot = foreign.OtherDetector(hot=0.01, noise=3)
+    one, other = (hot.sees(counts, None, seed)[0] for seed in (1, 2))
+    np.testing.assert_array_equal(one == foreign.HOT, other == foreign.HOT)
+    assert 20 < (one == foreign.HOT).sum() < 90
+    assert np.std(one[one < foreign.HOT]) == pytest.approx(3, rel=0.05)
+    assert (one != other).mean() > 0.9
+
+
 def test_a_study_in_folds_can_be_stopped_and_needs_labels(table, world, tmp_path):
     study = foreign.Folds(parts=4, seeds=1)
     stopped = list(foreign.in_folds(table, tmp_path, study, tmp_path, lambda: True))
