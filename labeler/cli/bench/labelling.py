@@ -16,6 +16,7 @@ import numpy as np
 from PyQt6.QtCore import QEventLoop, QTimer
 from PyQt6.QtWidgets import QApplication
 
+from labeler.cli.bench import inspecting as timing_heat
 from labeler.cli.bench import learning as timing_learning
 from labeler.cli.bench import million as timing_scale
 from labeler.cli.bench.simulated_user import Lateness, SimulatedUser, spread, user_in_window
@@ -40,7 +41,8 @@ def measure(
     `next_ms_*`: a class key until the label is on disk and the next pattern painted, prefetched,
     also while a training runs; `suggested_ms_*`: until suggestions for 7,264 shots know the label,
     with the lateness of the event loop meanwhile; `step_ms_*`: → alone; `jump_ms_*`: to a shot far
-    away, read after the key; `label_ms_*`: a class key until it is committed and all is painted.
+    away, read after the key; `label_ms_*`: a class key until it is committed and all is painted;
+    `heat_ms_*`: → until heat computed for the next shot has come, with the lateness meanwhile.
     Then the grid, and how everything grows up to `large` shots (0 leaves that out, as does
     `training` for its part).
     """
@@ -54,6 +56,8 @@ def measure(
                 found |= _while_training(user, folder, keys)
             found |= _grid_frames(user)
             found |= timing_learning.measure(user, folder, keys // 3)
+            if training:
+                found |= timing_heat.measure(user, folder, keys // 3)
     return found | _growth(large)
 
 

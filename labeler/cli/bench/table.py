@@ -54,6 +54,8 @@ BENCHES = (
             "lateness_ms_p99_training": "of the event loop meanwhile (goal ≤ 10)",
             "suggested_ms_median": "a class key to suggestions that know it (goal ≤ 500)",
             "lateness_ms_p99_learning": "of the event loop meanwhile (goal ≤ 10)",
+            "heat_ms_median": "from → to heat on the next shot, computed for it",
+            "lateness_ms_p99_heat": "of the event loop meanwhile (goal ≤ 10)",
             "step_ms_median": "from → to the next pattern",
             "step_ms_p99": "the slowest in a hundred",
             "jump_ms_median": "to a shot that no one could read ahead (goal ≤ 50)",

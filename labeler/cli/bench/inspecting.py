@@ -1,0 +1,80 @@
+"""How soon heat lies on the shot that a user steps to, and how late the window is meanwhile."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PyQt6.QtCore import QEventLoop, QTimer
+
+from labeler.cli.bench.simulated_user import Lateness, SimulatedUser, spread
+from labeler.cli.demo.project import make
+from model.errors import InputError
+
+SHOTS = 120
+PATIENCE_MS = 60_000
+"""The first time, the child loads its network."""
+LONG_ENOUGH = 5
+"""Shots whose heat comes before the watch starts: the child loads its network meanwhile."""
+
+
+def measure(user: SimulatedUser, folder: Path, steps: int) -> dict[str, Any]:
+    """Milliseconds from → to heat on the next shot that the network sees Streak or Bent in, in
+    turns, and how late the event loop is while the window waits for it; in a demo project made in
+    `folder`, by a run of `quick` of one epoch. InputError where it cannot be trained."""
+    user.open(_project(folder / "inspecting"))
+    heat, names = user.session.heat, user.session.require().taxonomy.names
+    waiting, times = Lateness(), list[float]()
+    waiting.pause()
+    user.session.cursor.first()
+    for step in range(LONG_ENOUGH + steps):
+        heat.on, heat.class_index = True, names.index(("Streak", "Bent")[step % 2])
+        found = _until_heat(user, waiting if step >= LONG_ENOUGH else None)
+        times += [found] if step >= LONG_ENOUGH and found else []
+    heat.on = False
+    return spread("heat", times) | {"lateness_ms_p99_heat": waiting.stop()} if times else {}
+
+
+def _project(folder: Path) -> Path:
+    for _ in make(folder, SHOTS):
+        pass
+    command = ("train", str(folder), "--recipe", "quick", "--epochs", "1", "--promote", "--json")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "labeler", *command], capture_output=True, text=True
+    )
+    if done.returncode:
+        raise InputError(f"a training failed: {done.stderr.strip()[-300:]}")
+    return folder
+
+
+def _until_heat(user: SimulatedUser, waiting: Lateness | None) -> float:
+    """One step on, and wait for the heat; 0 where none has to be computed."""
+    heat, cursor, loop = user.session.heat, user.session.cursor, QEventLoop()
+    came: dict[int, float] = {}
+
+    def arrived(row: int) -> None:
+        came[row] = time.perf_counter()
+        if row == cursor.row:
+            loop.exit(0)
+
+    late = QTimer()
+    late.setSingleShot(True)
+    late.timeout.connect(lambda: loop.exit(1))
+    heat.heat_ready.connect(arrived)
+    begin = time.perf_counter()
+    user.step()
+    if cursor.row not in came and heat.is_waiting:
+        late.start(PATIENCE_MS)
+        if waiting is not None:
+            waiting.go_on()
+        if loop.exec():
+            raise TimeoutError(f"no heat within {PATIENCE_MS / 1000:.0f} s")
+        if waiting is not None:
+            waiting.pause()
+        late.stop()
+    heat.heat_ready.disconnect(arrived)
+    return 1000 * (came[cursor.row] - begin) if cursor.row in came else 0.0
