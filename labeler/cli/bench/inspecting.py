@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PyQt6.QtCore import QEventLoop, QTimer
 
 from labeler.cli.bench.simulated_user import Lateness, SimulatedUser, spread
