@@ -94,5 +94,5 @@ backbone: install
 	$(SIMULATE)/more-plain-usual-fine.h5 --shots 1000 --seed 5103 --size 224
 	$(BIN)/python -m model.training.broaden build/backbone/first build/backbone resources/backbones/helium-resnet18
 	$(BIN)/python -m model.prediction.expected resources/backbones/helium-resnet18 \
-	    build/backbone/plain-usual-fine.h5 build/backbone/broad-usual.h5
+	    build/backbone/more-plain-usual-fine.h5 build/backbone/more-broad-usual.h5
 	$(BIN)/python -m labeler faithfulness resources/backbones/helium-resnet18 --truth
