@@ -93,6 +93,6 @@ backbone: install
 	$(SIMULATE)/more-plain-usual.h5 --shots 2500 --seed 5104 --size 112
 	$(SIMULATE)/more-plain-usual-fine.h5 --shots 1000 --seed 5103 --size 224
 	$(BIN)/python -m model.training.broaden build/backbone/first build/backbone resources/backbones/helium-resnet18
-	$(BIN)/python -m model.prediction.expected resources/backbones/helium-resnet18 \
+	$(BIN)/python -m model.prediction.expected resources/backbones/helium-resnet18 0.59375 \
 	    build/backbone/more-plain-usual-fine.h5 build/backbone/more-broad-usual.h5
 	$(BIN)/python -m labeler faithfulness resources/backbones/helium-resnet18 --truth

@@ -41,7 +41,9 @@ class Expected:
     """What shots of an experiment are like to a network, before any of them is labelled.
 
     mean (D,) and covariance (D, D) of the embeddings; sets (S, C) of labels of the classes
-    `class_names` that occur, their shares in the experiment and in the network's training (S,).
+    `class_names` that occur, their shares in the experiment and among balanced shots (S,);
+    `balanced`: the part of the network's training that was balanced, the rest being as frequent as
+    in the experiment.
     """
 
     class_names: tuple[str, ...]
@@ -49,7 +51,8 @@ class Expected:
     covariance: Floats
     sets: npt.NDArray[np.bool_]
     share: Floats
-    trained: Floats
+    even: Floats
+    balanced: float = 1.0
 
     def among(self, taxonomy: Taxonomy) -> _Sets:
         """The label sets by the classes that the taxonomy knows too."""
@@ -59,8 +62,8 @@ class Expected:
         there = [theirs[names[i]] for i in columns]
         sets, which = np.unique(self.sets[:, there], axis=0, return_inverse=True)
         sums = np.zeros((2, len(sets)))
-        np.add.at(sums.T, which, np.stack([self.share, self.trained], 1))
-        return _Sets(columns, sets, sums[0], sums[1])
+        np.add.at(sums.T, which, np.stack([self.share, self.even], 1))
+        return _Sets(columns, sets, sums[0], sums[1], self.balanced)
 
 
 @dataclass(frozen=True)
@@ -70,20 +73,32 @@ class _Sets:
     columns: list[int]
     sets: npt.NDArray[np.bool_]
     share: npt.NDArray[np.float64]
-    trained: npt.NDArray[np.float64]
+    even: npt.NDArray[np.float64]
+    balanced: float
 
     def odds(self, legal: npt.NDArray[np.bool_]) -> Floats:
-        """(L,) log-odds of every legal set (L, C) over those of the training."""
-        logs = BELIEVED * np.log(self.share / self.trained)
+        """(L,) log-odds of every legal set (L, C) in the experiment over balanced shots."""
+        return self._of_each(legal, BELIEVED * np.log(self.share / self.even), UNSEEN)
+
+    def odds_if_mixed(self, legal: npt.NDArray[np.bool_], part: float) -> Floats:
+        """(L,) log-odds of every legal set where `part` of the shots is as in the experiment and
+        the rest is balanced, over the training; sets that neither showed stay as they are."""
+        here = part * self.share + (1 - part) * self.even
+        learnt = (1 - self.balanced) * self.share + self.balanced * self.even
+        return self._of_each(legal, np.log(here / learnt), 0.0)
+
+    def _of_each(
+        self, legal: npt.NDArray[np.bool_], logs: npt.NDArray[np.float64], else_: float
+    ) -> Floats:
         found = {row.tobytes(): float(v) for row, v in zip(self.sets, logs, strict=True)}
         rows = np.ascontiguousarray(legal[:, self.columns])
-        return np.array([found.get(row.tobytes(), UNSEEN) for row in rows], np.float32)
+        return np.array([found.get(row.tobytes(), else_) for row in rows], np.float32)
 
     def likeness(self, logits: Floats) -> float:
-        """How much more like the experiment than like the training shots are, by their logits
+        """How much more like the experiment than like balanced ones shots are, by their logits
         (n, C): the part, in [0, 1], of a mixture of the two that explains them best."""
         chances = decoding.set_probabilities(logits[:, self.columns], self.sets)
-        ratio = chances.astype(np.float64) @ (self.share / self.trained)
+        ratio = chances.astype(np.float64) @ (self.share / self.even)
         part = 0.5
         for _ in range(_STEPS):
             part = float((part * ratio / (part * ratio + 1 - part)).mean())
@@ -116,15 +131,20 @@ class Prior:
     ) -> Prior:
         """The same for an experiment, from the embeddings (N, D) of its shots, labelled or not.
 
-        Where classes are rather as frequent as in the training, it stays as it is: then neither
-        surprise is there. Where the legal sets (L, C) are not listed, embeddings are aligned only.
+        Where classes are rather balanced, its weights stay as they are, and the odds say how
+        frequent label sets seem to be. Where the legal sets (L, C) are not listed, embeddings are
+        aligned only.
         """
         every = np.asarray(embeddings)
         some = every[:: max(1, -(-len(every) // MOST))].astype(np.float32)
         some = some[np.isfinite(some).all(1)]
         sets = expected.among(taxonomy)
-        if len(some) < FEWEST or sets.likeness(self.logits(some)) < ALIKE:
+        if len(some) < FEWEST:
             return self
+        alike = sets.likeness(self.logits(some))
+        if alike < ALIKE:
+            mixed = None if legal is None else sets.odds_if_mixed(legal, alike)
+            return replace(self, odds=mixed)
         turn, shift = _alignment(expected, some)
         weight = self.weight.astype(np.float64) / COOLED
         bias = self.bias / COOLED + weight @ shift

@@ -21,22 +21,23 @@ from model.shots.table import ShotTable, table_of_file
 from model.simulate.labels import real_sets, set_weights
 
 
-def expect(network: Path, tables: Sequence[ShotTable]) -> Expected:
-    """Of the shots' embeddings, and of the label sets that the simulator draws from."""
+def expect(network: Path, tables: Sequence[ShotTable], part: float) -> Expected:
+    """Of the shots' embeddings, and of the label sets that the simulator draws from; the network
+    learnt `part` of its shots from balanced ones."""
     names = checkpoint.describe(network).class_names
     x = np.concatenate([_embeddings(network, shots) for shots in tables])
     shares: dict[tuple[bool, ...], list[float]] = {}
-    for (given, _), real, balanced in zip(
+    for (given, _), usual, even in zip(
         real_sets(), set_weights(False), set_weights(True), strict=True
     ):
         both = shares.setdefault(tuple(name in given for name in names), [0.0, 0.0])
-        both[0], both[1] = both[0] + real, both[1] + balanced
-    share = np.array(list(shares.values()), np.float32)
-    share /= share.sum(0)
+        both[0], both[1] = both[0] + usual, both[1] + even
+    frequent = np.array(list(shares.values()), np.float32)
+    frequent /= frequent.sum(0)
     covariance = np.cov(x.T, bias=True).astype(np.float32)
-    return Expected(
-        names, x.mean(0).astype(np.float32), covariance, np.array(list(shares)), *share.T
-    )
+    mean = x.mean(0).astype(np.float32)
+    sets, (usually, evenly) = np.array(list(shares)), frequent.T
+    return Expected(names, mean, covariance, sets, usually, evenly, part)
 
 
 def _embeddings(network: Path, shots: ShotTable) -> npt.NDArray[np.float64]:
@@ -51,5 +52,6 @@ def _embeddings(network: Path, shots: ShotTable) -> npt.NDArray[np.float64]:
 
 
 if __name__ == "__main__":
-    place, *files = map(Path, sys.argv[1:])
-    save_expected(place, expect(place, [table_of_file(file) for file in files]))
+    place, part, *files = sys.argv[1:]
+    tables = [table_of_file(Path(file)) for file in files]
+    save_expected(Path(place), expect(Path(place), tables, float(part)))

@@ -79,6 +79,7 @@ def expected_of(run: Path, class_names: tuple[str, ...]) -> Expected | None:
             found["sets"].astype(bool),
             found["share"],
             found["trained"],
+            float(found["balanced"][0]) if "balanced" in found else 1.0,
         )
     except _TROUBLE as error:
         mend = "Install the program again."
@@ -92,7 +93,8 @@ def save_expected(run: Path, expected: Expected) -> None:
         "covariance": expected.covariance.astype(np.float16),
         "sets": expected.sets.astype(np.uint8),
         "share": expected.share.astype(np.float32),
-        "trained": expected.trained.astype(np.float32),
+        "trained": expected.even.astype(np.float32),
+        "balanced": np.array([expected.balanced], np.float32),
     }
     with written_whole(run / EXPECTED) as part:
         save_file({k: np.ascontiguousarray(v) for k, v in values.items()}, str(part))

@@ -129,10 +129,10 @@ def label(folder, shots, labels, ahead=False, balanced=True):
     return score, chance, person.pressed / labels
 
 
-@pytest.mark.parametrize(("balanced", "most"), [(False, 2.7), (True, 3.3)])
+@pytest.mark.parametrize(("balanced", "most"), [(False, 2.7), (True, 3.2)])
 def test_thirty_labels_make_a_useful_classifier(qapp, tmp_path, balanced, most):
-    """Five draws, mean keys a shot: 2.2 as frequent as in reality; 2.9 (2.7 to 3.1) where every
-    class is as frequent, with the network shipped before 3.0 (2.7 to 3.3)."""
+    """Mean keys a shot: 2.1 as frequent as in reality; 3.05 (2.9 to 3.3, five draws) where every
+    class is as frequent, with the two networks shipped before 2.9 and 3.0."""
     score, chance, keys = label(tmp_path, 90, 30, ahead=True, balanced=balanced)
     print(score, chance, keys)
     assert score > 0.8

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import optimize
@@ -315,12 +317,28 @@ def test_too_few_shots_adapt_nothing_and_shots_without_an_embedding_do_not_count
     np.testing.assert_array_equal(found.bias, whole.bias)
 
 
-def test_shots_that_are_as_frequent_as_in_the_training_leave_the_network_as_it_is():
+def test_balanced_shots_leave_the_weights_and_say_how_frequent_label_sets_are():
     own, expected, x, truth = experiment(count=8000)
     rows = [np.flatnonzero((truth == kind).all(1))[:100] for kind in expected.sets]
     alike = x[np.concatenate(rows)]
-    assert own.adapted(expected, alike, HELIUM, head.legal_sets(HELIUM)) is own
-    assert own.adapted(expected, x[:400], HELIUM, head.legal_sets(HELIUM)) is not own
+    legal = head.legal_sets(HELIUM)
+    found = own.adapted(expected, alike, HELIUM, legal)
+    assert found.weight is own.weight
+    assert found.bias is own.bias
+    partly = own.adapted(replace(expected, balanced=0.5), alike, HELIUM, legal)
+    usual = expected.among(HELIUM).likeness(own.logits(alike))
+    assert 0 < usual < 0.25
+    for kind, share, even in zip(expected.sets, expected.share, expected.even, strict=True):
+        here = usual * share + (1 - usual) * even
+        assert odds_of(found, legal, kind) == pytest.approx(np.log(here / even), abs=1e-5)
+        learnt = (share + even) / 2
+        assert odds_of(partly, legal, kind) == pytest.approx(np.log(here / learnt), abs=1e-5)
+    assert own.adapted(expected, x[:400], HELIUM, legal).weight is not own.weight
+
+
+def odds_of(made, legal, labels):
+    """Of one label set."""
+    return made.odds[(legal == labels).all(1)].item()
 
 
 def test_odds_of_label_sets_go_by_class_names_and_doubt_what_never_occurred():

@@ -66,3 +66,5 @@ def test_every_file_of_the_rounds_is_made_by_make_backbone():
     for each in ROUNDS:
         assert sum(share.shots for share in each.mix) == 32
         assert all(f"$(SIMULATE)/{share.file} " in made for share in each.mix)
+    balanced = sum(s.shots for s in ROUNDS[-1].mix if "balanced" in s.file) / 32
+    assert f"model.prediction.expected resources/backbones/helium-resnet18 {balanced} " in made
