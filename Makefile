@@ -69,7 +69,7 @@ pictures: install
 	    drift forecast history; do cp $(DEMO)/report/$$name-1280.png resources/screens/$$name.png; done
 	$(BIN)/python -m labeler figure $(DEMO) --class Streak --class Bent --dpi 130 --out resources/screens/fig5.png
 
-# The network trained on simulated shots that `quick` begins from: about an hour and a half. First
+# The network trained on simulated shots that `quick` begins from: about three hours. First
 # plain scenes, of two sizes of detector, because what is reduced from a larger one has less noise;
 # then scenes of many causes and shots as frequent as in reality beside them.
 SIMULATE = $(BIN)/python -m labeler simulate build/backbone
