@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from model.networks.table import NETWORKS
 from model.runs import checkpoint
 from model.runs.folder import WEIGHTS, backbone_folder
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate
 from model.training.broaden import ROUNDS, Share, _Draw, _read, broaden
+from tests.helpers.narrow import NARROW
 
 FIRST = backbone_folder("helium-resnet18")
 
@@ -22,13 +24,31 @@ def table(tmp_path_factory):
     return table_of_file(path)
 
 
-def test_what_goes_on_is_written_whole_and_says_more_of_what_it_learnt(table, tmp_path):
+def test_a_share_of_the_answers_is_what_the_network_said_itself(table):
+    network, about = checkpoint.load(FIRST)
+    network = network.float().eval()
+    told, half, own = (
+        _read(table, Share("", 8, kept), network, about.preprocessing).answers
+        for kept in (0.0, 0.5, 1.0)
+    )
+    assert not np.allclose(told, own)
+    np.testing.assert_allclose(half, (told + own) / 2, atol=1e-6)
+
+
+def test_what_goes_on_is_written_whole_and_says_more_of_what_it_learnt(
+    table, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(NETWORKS, "resnet18", NARROW)
+    about = checkpoint.describe(FIRST)
+    (tmp_path / "first").mkdir()
+    checkpoint.save(tmp_path / "first", checkpoint.build(about, "he").half(), about)
     share = Share("shots.h5", 4, 0.0)
-    broaden(FIRST, [(table, share)], tmp_path / "out", 24, {"zoom": 0.2})
+    broaden(tmp_path / "first", [(table, share)], tmp_path / "out", 24, {"zoom": 0.2})
     network, about = checkpoint.load(tmp_path / "out")
-    before, first = checkpoint.load(FIRST)
+    before, first = checkpoint.load(tmp_path / "first")
     assert (about.class_names, about.preprocessing) == (first.class_names, first.preprocessing)
-    assert (tmp_path / "out" / WEIGHTS).stat().st_size == (FIRST / WEIGHTS).stat().st_size
+    sizes = [(tmp_path / run / WEIGHTS).stat().st_size for run in ("first", "out")]
+    assert sizes[0] == sizes[1]
     assert not torch.equal(network.head.linear.weight, before.head.linear.weight)
     assert wrong_by(network, table, about) < wrong_by(before, table, about)
 
@@ -41,17 +61,6 @@ def wrong_by(network, table, about):
         for kept in (0.0, 1.0)
     )
     return -(told * np.log(own) + (1 - told) * np.log(1 - own)).mean()
-
-
-def test_a_share_of_the_answers_is_what_the_network_said_itself(table):
-    network, about = checkpoint.load(FIRST)
-    network = network.float().eval()
-    told, half, own = (
-        _read(table, Share("", 8, kept), network, about.preprocessing).answers
-        for kept in (0.0, 0.5, 1.0)
-    )
-    assert not np.allclose(told, own)
-    np.testing.assert_allclose(half, (told + own) / 2, atol=1e-6)
 
 
 def test_every_shot_is_drawn_before_any_comes_again():
