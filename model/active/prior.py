@@ -88,11 +88,11 @@ class _Sets:
         return self._of_each(legal, np.log(here / learnt), 0.0)
 
     def _of_each(
-        self, legal: npt.NDArray[np.bool_], logs: npt.NDArray[np.float64], else_: float
+        self, legal: npt.NDArray[np.bool_], logs: npt.NDArray[np.float64], otherwise: float
     ) -> Floats:
         found = {row.tobytes(): float(v) for row, v in zip(self.sets, logs, strict=True)}
         rows = np.ascontiguousarray(legal[:, self.columns])
-        return np.array([found.get(row.tobytes(), else_) for row in rows], np.float32)
+        return np.array([found.get(row.tobytes(), otherwise) for row in rows], np.float32)
 
     def likeness(self, logits: Floats) -> float:
         """How much more like the experiment than like balanced ones shots are, by their logits

@@ -17,7 +17,7 @@ from model.errors import InputError
 SHOTS = 120
 PATIENCE_MS = 60_000
 """The first time, the child loads its network."""
-LONG_ENOUGH = 5
+WARM_UP = 5
 """Shots whose heat comes before the watch starts: the child loads its network meanwhile."""
 
 
@@ -30,10 +30,10 @@ def measure(user: SimulatedUser, folder: Path, steps: int) -> dict[str, Any]:
     waiting, times = Lateness(), list[float]()
     waiting.pause()
     user.session.cursor.first()
-    for step in range(LONG_ENOUGH + steps):
+    for step in range(WARM_UP + steps):
         heat.on, heat.class_index = True, names.index(("Streak", "Bent")[step % 2])
-        found = _until_heat(user, waiting if step >= LONG_ENOUGH else None)
-        times += [found] if step >= LONG_ENOUGH and found else []
+        found = _until_heat(user, waiting if step >= WARM_UP else None)
+        times += [found] if step >= WARM_UP and found else []
     heat.on = False
     return spread("heat", times) | {"lateness_ms_p99_heat": waiting.stop()} if times else {}
 

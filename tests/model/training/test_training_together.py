@@ -48,12 +48,14 @@ def losses(lines):
     return [e["loss"] for e in events if e["event"] == "epoch"]
 
 
-def test_processes_reach_the_loss_curve_of_one_at_the_same_batch(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("devices", "batch"), [(2, 12), (3, 4)])
+def test_processes_reach_the_loss_curve_of_one_at_the_same_batch(
+    tmp_path, monkeypatch, devices, batch
+):
     """One process that takes every batch in as many parts normalises over the same shots as the
     processes do (batch normalisation knows only what goes through at once). Of 4 shots, the last
     of three processes has none."""
-    devices = 3
-    path, recipe = make_file(tmp_path / "shots.h5", 36), tiny_recipe(epochs=2, batch=4)
+    path, recipe = make_file(tmp_path / "shots.h5", 36), tiny_recipe(epochs=2, batch=batch)
     together = tmp_path / "together"
     write_recipe(together, recipe)
     done = subprocess.run(
