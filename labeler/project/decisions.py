@@ -50,7 +50,7 @@ class Tally:
         """(label set, classes that are decided) of decided shots -> how many of them; those that
         no shot has are left out."""
         self._states = np.zeros(STATES, np.int64)
-        self._add(present, status, np.full(len(present), -1) if known is None else known, 1)
+        self._add(present, status, known, 1)
 
     @property
     def labelled(self) -> int:
@@ -110,14 +110,15 @@ class Tally:
         keys = np.array(list(self.sets), np.int64).reshape(-1, 2)
         return keys[:, 0], keys[:, 1], np.fromiter(self.sets.values(), np.int64, len(keys))
 
-    def _add(self, present: Present, status: Status, known: Present, sign: int) -> None:
+    def _add(self, present: Present, status: Status, known: Present | None, sign: int) -> None:
         self._states += sign * np.bincount(status & (STATES - 1), minlength=STATES)
         decided = (status & LABELLED) > 0
-        held = present[decided]
-        for mask, at in by_known(known[decided]):
-            for found, n in zip(*_sets_of(held[at]), strict=True):
-                key = int(found), mask
-                self.sets[key] += sign * int(n)
+        held = present if decided.all() else present[decided]
+        masks = [(-1, slice(None))] if known is None else by_known(known[decided])
+        for mask, at in masks:
+            for labels, n in zip(*(part.tolist() for part in _sets_of(held[at])), strict=True):
+                key = labels, mask
+                self.sets[key] += sign * n
                 if not self.sets[key]:
                     del self.sets[key]
 

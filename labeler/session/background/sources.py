@@ -39,6 +39,8 @@ RESTING = 20
 AT_ONCE_S, PROMPT_S, PATIENCE_S = 1.0, 0.3, 5.0
 """This long a project that is opened waits for the first look, work for the one before it, and a
 project that ends for any."""
+MANY = 12
+"""No more shots are named in one message."""
 SAME = ("touched", "rewritten", "grown")
 """What may become of a file whose labelled shots are as before."""
 COMPARING = "Not saved: the files of shots are still being compared with those that were labelled."
@@ -74,6 +76,10 @@ class SourceWatch(SessionPart):
         self._last: States = {}
         self._written: set[tuple[Place, str]] = set()
         """Files to which another program goes on writing without changing what there was."""
+        self._on_trust: set[int] = set()
+        """Shots labelled since, although their files were not looked at as they were read."""
+        self._looked_after: set[int] = set()
+        """Those of them that were labelled before the look under way."""
         labels.is_doubted = self._is_doubted
         shots.is_doubted = lambda row: bool(self._doubted_of(np.array([row])))
         shots.counts_ready.connect(self._look_if_doubted)
@@ -106,6 +112,7 @@ class SourceWatch(SessionPart):
         self.found, self.is_comparing = [], False
         self._wanted, self._answer = [], None
         self._good, self._last, self._written = {}, {}, set()
+        self._on_trust, self._looked_after = set(), set()
 
     def begin_work(self, work: str, go: Callable[[], None]) -> None:
         """Call `go` as soon as the files have been looked at again, which a slow disk may delay;
@@ -134,6 +141,7 @@ class SourceWatch(SessionPart):
         if self._thread is not None and self._thread.is_alive():
             return
         stored = opened.project.stored_sources
+        self._looked_after = set(self._on_trust)
         self._thread = threading.Thread(
             target=self._look, args=(opened, stored), name="sources", daemon=True
         )
@@ -165,6 +173,7 @@ class SourceWatch(SessionPart):
         self._trust(states)
         self._timer.setInterval(max(EVERY_MS, round(1000 * RESTING * took)))
         wanted, self._wanted = self._wanted, []
+        self._say_labelled(opened, [s for s, c in changes if c.kind == "replaced"])
         self._take(opened, changes)  # may open the project again
         if self._doubted() - {(s.info.path, s.info.dataset) for s, _ in self.found}:
             self.shots.read_again()  # as they were then, the files will never be again
@@ -184,14 +193,24 @@ class SourceWatch(SessionPart):
         for place, now in states.items():
             self._good[place] = self._good.get(place, frozenset()) | now  # read in other threads
 
-    def _doubted(self) -> set[Place]:
+    def _say_labelled(self, opened: Opened, replaced: Sequence[StoredSource]) -> None:
+        """Name the shots that were labelled while their file was replaced, between two looks."""
+        places = {s.id: i for i, s in enumerate(opened.project.stored_sources)}
+        mine = np.array(sorted(self._looked_after), np.int64)
+        is_other = np.isin(opened.table.source_of[mine], [places[s.id] for s in replaced])
+        if is_other.any():
+            self.noted.emit("warning", _labelled_meanwhile(mine[is_other]))
+        self._on_trust -= self._looked_after
+        self._looked_after = set()
+
+    def _doubted(self, *, of_written: bool = False) -> set[Place]:
         """Sources of which shots were read from files in a state that was not looked at."""
         found = set()
         for place, read in self.shots.states().items():
             good = self._good.get(place, frozenset())
             names = {one.name for one in good}
             new = (one for one in read - good if one.name in names)
-            if any((place, one.name) not in self._written for one in new):
+            if any(((place, one.name) in self._written) == of_written for one in new):
                 found.add(place)
         return found
 
@@ -199,6 +218,8 @@ class SourceWatch(SessionPart):
         doubted = self._doubted_of(rows)
         if doubted:
             self.look_aside()
+        elif self._doubted(of_written=True):
+            self._on_trust.update(rows.tolist())
         return bool(doubted)
 
     def _doubted_of(self, rows: Rows) -> set[Place]:
@@ -258,3 +279,13 @@ class SourceWatch(SessionPart):
         }
         self.labels.withheld = np.isin(opened.table.source_of, list(why)) if why else None
         self.shots.withhold(why)
+
+
+def _labelled_meanwhile(rows: Rows) -> str:
+    numbers = ", ".join(f"{row + 1:,}" for row in rows[:MANY].tolist())
+    more = f" and {len(rows) - MANY:,} more" if len(rows) > MANY else ""
+    what = "Shot {} was" if len(rows) == 1 else "Shots {} were"
+    return (
+        f"{what.format(numbers + more)} labelled while the file was being replaced: perhaps by "
+        "what is in the new file. Look at them again."
+    )

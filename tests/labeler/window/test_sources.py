@@ -205,6 +205,33 @@ def test_a_file_that_another_program_goes_on_writing_to_is_labelled_all_along(
     assert session.labels.status[2]
 
 
+def test_shots_that_were_labelled_while_a_written_file_was_replaced_are_named(
+    qtbot, project, tmp_path, open_window
+):
+    """A file that is written to is labelled all along; only the next look tells that it is gone."""
+    window = open_window(project)
+    session, file, said = window.session, tmp_path / "shots.h5", []
+    session.sources._timer.stop()
+    session.noted.connect(lambda level, text: said.append(text))
+    session.cursor.show(0)
+    session.labelling.toggle(0)
+    os.utime(file, ns=(10**18, 10**18))
+    session.shots.feed.reader.clear()
+    session.cursor.show(1)
+    until(lambda: not session.labels.is_doubted(np.array([1])))
+    other_shots(file)
+    session.shots.feed.reader.clear()
+    session.cursor.show(5)
+    session.labelling.toggle(0)
+    assert session.labels.status[5], "taken on trust"
+    with qtbot.waitSignal(session.sources.changed):
+        session.sources.look_aside()
+    assert [text for text in said if "while the file was being replaced" in text] == [
+        "Shot 6 was labelled while the file was being replaced: perhaps by what is in the new "
+        "file. Look at them again."
+    ]
+
+
 def test_a_file_that_comes_back_is_read_again(qtbot, project, tmp_path, open_window):
     (tmp_path / "shots.h5").rename(tmp_path / "away.h5")
     window = open_window(project)
