@@ -28,6 +28,7 @@ from labeler.session.opened import Opened, SessionPart
 from labeler.session.shots import Shots
 from labeler.shots.changes import SourceChange, change_of
 from labeler.shots.reader import Place
+from labeler.shots.reader_child import PARTS
 from model.errors import InputError
 from model.shots.fingerprints import FileState, states_of
 
@@ -218,9 +219,16 @@ class SourceWatch(SessionPart):
         doubted = self._doubted_of(rows)
         if doubted:
             self.look_aside()
-        elif self._doubted(of_written=True):
+        elif self._doubted(of_written=True) or self._is_wide(rows):
             self._on_trust.update(rows.tolist())
         return bool(doubted)
+
+    def _is_wide(self, rows: Rows) -> bool:
+        """Whether these shots are of a source with more parts than are looked at with each."""
+        opened = self.require()
+        stored = opened.project.stored_sources
+        mine = np.unique(opened.table.source_of[rows])
+        return any(len(stored[k].info.files) > PARTS + 1 for k in mine.tolist())
 
     def _doubted_of(self, rows: Rows) -> set[Place]:
         """Those of `_doubted` that these shots are of; any thread may ask."""

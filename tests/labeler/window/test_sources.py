@@ -10,8 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
+from labeler.project.project import Project
 from labeler.session.background import sources
 from labeler.session.labels import DOUBTED
+from labeler.shots.reader_child import PARTS
 from labeler.window.dialogs.exchange import export_labels
 from labeler.window.dialogs.sources import SourcesDialog, choices, choose
 from labeler.window.main_window import MainWindow
@@ -230,6 +232,31 @@ def test_shots_that_were_labelled_while_a_written_file_was_replaced_are_named(
         "Shot 6 was labelled while the file was being replaced: perhaps by what is in the new "
         "file. Look at them again."
     ]
+
+
+def test_shots_labelled_while_one_of_very_many_parts_was_replaced_are_named(
+    qtbot, tmp_path, open_window
+):
+    """With every shot only so many parts of its file are looked at."""
+    layout = h5py.VirtualLayout((PARTS + 4, 32, 32), "u2")
+    for k in range(PARTS + 4):
+        other_shots(tmp_path / f"part{k}.h5", 1)
+        layout[k] = h5py.VirtualSource(tmp_path / f"part{k}.h5", "images", (1, 32, 32))[0]
+    with h5py.File(tmp_path / "shots.h5", "w") as file:
+        file.create_virtual_dataset("images", layout)
+    Project.create(tmp_path / "week", [tmp_path / "shots.h5"]).close()
+    session, said = open_window(tmp_path / "week").session, []
+    session.noted.connect(lambda level, text: said.append(text))
+    session.sources._timer.stop()
+    last = PARTS + 3
+    with h5py.File(tmp_path / f"part{last}.h5", "w") as file:
+        file["images"] = np.ones((1, 32, 32), np.uint16)
+    session.cursor.show(last)
+    session.labelling.toggle(0)
+    assert session.labels.status[last]
+    with qtbot.waitSignal(session.sources.changed):
+        session.sources.look_aside()
+    assert any(text.startswith(f"Shot {last + 1} was labelled while") for text in said), said
 
 
 def test_a_file_that_comes_back_is_read_again(qtbot, project, tmp_path, open_window):
