@@ -36,6 +36,13 @@ FAMILIES = (
 )
 """Modules of this package with an `add_parsers(subparsers)` each."""
 
+_OF_A_PATH = (
+    errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
+    errno.ESTALE,
+)  # fmt: skip
+"""What a system answers about a path that a person named, wherever it is first asked for."""
+PATH = "Check the path, and whether you may read and write there."
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every subcommand; each sets `run`, a function from arguments to exit status."""
@@ -89,10 +96,14 @@ def _ending(argv: Sequence[str] | None) -> int:
             raise
         return 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            print(f"airylabel: no space left for what it writes ({error}).", file=sys.stderr)
+            _to_nowhere()
+            return 1
+        if error.errno not in _OF_A_PATH or not error.filename:
             raise
-        print(f"airylabel: no space left for what it writes ({error}).", file=sys.stderr)
-        _to_nowhere()
+        told = InputError(f"cannot be used ({error.strerror})", file=error.filename, mend=PATH)
+        print(f"airylabel: {told}", file=sys.stderr)
         return 1
 
 

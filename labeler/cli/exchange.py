@@ -17,7 +17,7 @@ from labeler.cli.output import (
     print_json,
 )
 from labeler.exchange import FORMATS, export
-from model.errors import InputError, counted
+from model.errors import InputError, counted, one_line
 from model.events import event, to_line
 
 if TYPE_CHECKING:
@@ -177,6 +177,8 @@ ONLY_LABELS = {"form": "--format", "only_mine": "--only-mine", "columns": "--col
 
 
 def _columns(text: str) -> list[str]:
+    if not one_line(text):
+        raise argparse.ArgumentTypeError("names of columns are on one line, with commas between.")
     return next(csv.reader([text], skipinitialspace=True), [])
 
 

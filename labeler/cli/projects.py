@@ -262,6 +262,9 @@ def _sources(args: argparse.Namespace) -> int:
             project.keep_labels(args.keep_labels)
         if args.geometry is not None:
             _set_geometry(project, args)
+        elif any(value is not None for value in _entered(args).values()):
+            what, mend = "a geometry is of one source", "Say of which: --geometry N."
+            raise InputError(what, file=args.project, mend=mend)
         found = source_facts(project)
     if args.json:
         print_json({"sources": found})
@@ -280,15 +283,12 @@ def _set_geometry(project: Project, args: argparse.Namespace) -> None:
     from labeler.shots.geometry import entered
 
     old = next((s.info.geometry for s in project.stored_sources if s.id == args.geometry), None)
-    new = entered(
-        old,
-        distance_mm=args.distance_mm,
-        pixel_um=args.pixel_um,
-        energy_ev=args.energy_ev,
-        wavelength_nm=args.wavelength_nm,
-        centre=args.centre,
-    )
-    project.set_geometry(args.geometry, new)
+    project.set_geometry(args.geometry, entered(old, **_entered(args)))
+
+
+def _entered(args: argparse.Namespace) -> dict[str, Any]:
+    names = ("distance_mm", "pixel_um", "energy_ev", "wavelength_nm", "centre")
+    return {name: getattr(args, name) for name in names}
 
 
 def _look(args: argparse.Namespace) -> int:
@@ -299,5 +299,5 @@ def _look(args: argparse.Namespace) -> int:
     if args.json:
         print_json(found.facts())
     else:
-        print("\n".join(found.lines()))
+        print("\n".join(map(on_one_line, found.lines())))
     return 0 if found.opened is not None else 1

@@ -19,7 +19,7 @@ from labeler.project.people import written
 from labeler.project.project import Project
 from labeler.project.store import LABELLED, SKIPPED, State, StoredSource
 from labeler.project.store.records import Present, Rows, Status
-from model.errors import InputError
+from model.errors import InputError, on_one_line
 
 SHOWN = 5
 """This many unknown shots are named one by one."""
@@ -70,7 +70,8 @@ class ImportPlan:
 
     def lines(self) -> list[str]:
         """The plan in words, one fact a line."""
-        said = [f"{self.path.name} speaks of {_shots(self.shots)}; labels of {self.annotator}:"]
+        name = on_one_line(self.path.name)
+        said = [f"{name} speaks of {_shots(self.shots)}; labels of {self.annotator}:"]
         said += [f"  to be confirmed: {question}" for question in self.questions]
         for count, words in (
             (self.new, "get a first label"),
@@ -212,8 +213,7 @@ def _questions(project: Project, sheet: LabelSheet, count_said: bool) -> Iterato
         mark = sheet.fingerprints[k] if sheet.fingerprints else ""
         if mark and mark != source.info.fingerprint:
             yield (
-                f"{source.info.path.name} here is not the file that was labelled: its contents "
-                "differ"
+                f"{source.info.name} here is not the file that was labelled: its contents differ"
             )
 
 

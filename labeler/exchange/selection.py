@@ -85,7 +85,7 @@ def rows_of_queue(project: Project, name: str, annotator: int | None = None) -> 
         Decisions(own.present, own.status, files.present, files.status, own.known, files.known),
         project.taxonomy,
         predictions_of(project)[0],
-        tuple(info.path.name for info in project.sources),
+        tuple(info.name for info in project.sources),
         table.source_of,
         Numbers(project.folder, project.sources),
         lambda: tuple(states),

@@ -152,7 +152,7 @@ def import_labels(
     ours[:, columns] = labels.labels
     known[:, columns] = True if labels.known is None else labels.known
     where = np.flatnonzero(labels.labelled)
-    annotator = store.annotator(f"labels of {source.info.path.name}", kind="import")
+    annotator = store.annotator(f"labels of {source.info.name}", kind="import")
     packed = taxonomy.pack(ours[where])
     silent = taxonomy.pack(~known[where])
     rows = source.first_row + where

@@ -267,9 +267,7 @@ class Project:
                 raise InputError(change.what, file=old.info.path, mend=mend)
             self._rewrite(at, replace(now, geometry=old.info.geometry))
             return self._stored[at]
-        gone = old.info.path.with_name(
-            f"{old.info.path.name} (replaced, {old.info.fingerprint[:8]})"
-        )
+        gone = old.info.path.with_name(f"{old.info.name} (replaced, {old.info.fingerprint[:8]})")
         self.store.move_source(old.id, gone, "")
         self.go_without(old.id)
         self._stored[at] = replace(old, info=replace(old.info, path=gone), relative="")
@@ -309,7 +307,7 @@ class Project:
             raise InputError("there is no such file", file=info.path, mend="Check the path.")
         if change is not None and change.kind not in ("touched", "part missing"):
             raise InputError(
-                f"is not the file that {old.info.path.name} was: its contents differ",
+                f"is not the file that {old.info.name} was: its contents differ",
                 file=info.path,
                 mend="Choose the original or an exact copy; other data belong in a new project.",
             )

@@ -216,6 +216,6 @@ def _sources(project: Project, who: int, now: datetime) -> ReportSection:
     table: list[Sequence[str]] = [("file", "shots", "size", "fingerprint")]
     for info in project.sources:
         size = f"{info.shape[0]} × {info.shape[1]}"
-        table.append((info.path.name, f"{info.n_shots:,}", size, info.fingerprint[:16]))
+        table.append((info.name, f"{info.n_shots:,}", size, info.fingerprint[:16]))
     text = [f"Taxonomy {project.taxonomy.name}; airylabel {version()}."]
     return ReportSection("Files of shots", text, table=table)

@@ -113,7 +113,7 @@ class Queue(SessionPart):
             self.labels.decided,
             self.labels.taxonomy,
             self._reading(),
-            () if opened is None else tuple(s.path.name for s in opened.table.sources),
+            () if opened is None else tuple(s.name for s in opened.table.sources),
             None if opened is None else opened.table.source_of,
             self.numbers,
             self._people,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from model.errors import InputError, counted
+from model.errors import InputError, counted, on_one_line
 from model.shots.child import FileReader
 from model.shots.fingerprints import BUDGET, fingerprint, hash_of, is_same
 from model.shots.sources import SourceInfo, examined, open_source
@@ -67,19 +67,19 @@ def change_of(info: SourceInfo) -> SourceChange | None:
     if not info.files:  # a project of an older program
         whole = (info.n_shots, *info.shape)
         same = fingerprint(info.path, info.dataset, whole) == info.fingerprint
-        return None if same else _compared(info, info.path.name)
+        return None if same else _compared(info, info.name)
     touched = False
     for mark in info.files:
         place = info.path if mark is info.files[0] else mark.place(folder)
         try:
             if not is_same(mark, folder, len(info.files), place):
-                change = _compared(info, place.name)
+                change = _compared(info, on_one_line(place.name))
                 if place.is_dir() and change.kind == "rewritten":
                     continue  # other files came or went, and the shots are as before
                 return change
             now = place.stat()
         except OSError:
-            what = f"its part {mark.name} is gone; those shots cannot be read"
+            what = f"its part {on_one_line(mark.name)} is gone; those shots cannot be read"
             return SourceChange(info, "part missing", what)
         in_place = now.st_ino == mark.inode and now.st_mtime_ns != mark.mtime_ns
         touched |= in_place and mark.size > BUDGET // len(info.files)
@@ -91,7 +91,7 @@ def change_of(info: SourceInfo) -> SourceChange | None:
 
 def _compared(info: SourceInfo, name: str) -> SourceChange:
     """What the shots themselves say of a source of which a file has other contents now."""
-    where = "it" if name == info.path.name else f"its part {name}"
+    where = "it" if name == info.name else f"its part {name}"
     try:
         with FileReader(_look_again) as ask:
             now, hashes = ask(info.path, info.dataset, [i for i, _ in info.samples])

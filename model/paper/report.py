@@ -194,7 +194,7 @@ def _facts(
     machines = dict.fromkeys(str(result["machine"]) for result in done)
     facts = [("Budget", f"{budget.name}. {budget.about}")]
     for name, table in study.datasets.tables.items():
-        files = ", ".join(info.path.name for info in table.sources)
+        files = ", ".join(info.name for info in table.sources)
         shots = f"{int(table.labelled.sum()):,} labelled shots"
         facts.append((name, f"{files}: {shots}, fingerprint {table.fingerprint[:16]}"))
     facts.append(("Seeds", ", ".join(str(seed) for seed in range(study.seeds))))

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError, counted
+from model.errors import InputError, counted, on_one_line
 from model.shots.fingerprints import FileMark, fingerprint, hash_of, marks_of
 from model.shots.invalid import invalid
 from model.shots.invalid import said as markers_said
@@ -44,6 +44,11 @@ class SourceInfo:
     """(shot, hash of its counts) of a few shots: whether a file that changed has the same ones."""
     notes: tuple[str, ...] = ()
     """What was decided about the file that a person should know."""
+
+    @property
+    def name(self) -> str:
+        """The file's name, as it is shown."""
+        return on_one_line(self.path.name)
 
     @property
     def is_hdf5(self) -> bool:
@@ -126,11 +131,12 @@ class Source:
     def scalars(self) -> Scalars:
         """Numbers that the file has for every shot, each (N,): photon_energy_ev, bunch_id …"""
         try:
-            return self._layout.scalars()
+            found = self._layout.scalars()
         except _TROUBLE as error:
             what = f"its numbers per shot cannot be read ({error})"
             mend = "Copy the file again from its origin."
             raise InputError(what, file=self.info.path, mend=mend) from error
+        return {on_one_line(name): values for name, values in found.items()}
 
     def inside(self) -> tuple[tuple[str, tuple[int, ...], str], ...]:
         """(dataset, shape, type) of what can be named in a file that is no HDF5."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
+import numpy as np
+
 from labeler.project.project import Project
 from labeler.project.store import FLAGGED, LABELLED
 from model.taxonomy.toml import shipped
@@ -16,6 +19,10 @@ FORMULA = "=1+1 $\\frac{$ {0} %s"
 """A formula of a spreadsheet, broken mathematics, and places to fill in."""
 PERSON = "<i>Eve</i> & =2+2 [bold]"
 NOTE = "<img src='note.png'> & [/b] \x1b]0;owned\x07"
+TURN = "\u202e"
+"""What is written after it is shown from right to left."""
+FILE, WEEK = f"<b>shots & [red]\nsecond {TURN}5h.txt.h5", f"<u>week & [dim]\nsecond {TURN}"
+NUMBER = f"pulse\nsecond {TURN}"
 HOSTILE = (IMAGE, FORMULA, PERSON)
 
 
@@ -26,8 +33,10 @@ def make_hostile(folder: Path, n: int = 12) -> Path:
     text = text.replace('"Elliptical"', f'"{IMAGE}"')
     text = text.replace('"Bent"', '"' + FORMULA.replace("\\", "\\\\") + '"')
     (folder / "classes.toml").write_text(text, encoding="utf-8")
-    shots = write_shots(folder / "<b>shots & [red].h5", n)
-    week = folder / "<u>week & [dim]"
+    shots = write_shots(folder / FILE, n)
+    with h5py.File(shots, "a") as file:
+        file[NUMBER] = np.linspace(0, 1, n)
+    week = folder / WEEK
     with Project.create(week, [shots], folder / "classes.toml", PERSON) as project:
         ada = project.annotator
         project.store.record(ada, range(n // 2), 5, LABELLED, origin="bulk", note=NOTE)

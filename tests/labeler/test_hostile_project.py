@@ -5,28 +5,36 @@ from __future__ import annotations
 
 import csv
 import re
+from types import BuiltinMethodType, MethodType
 from xml.etree import ElementTree
 
 import pytest
 from PyQt6.QtCore import QPoint, Qt
-from PyQt6.QtGui import QAction
+from PyQt6.QtGui import QAction, QPainter
 from PyQt6.QtWidgets import (
     QAbstractButton,
     QApplication,
+    QComboBox,
     QLabel,
     QMenu,
     QMessageBox,
     QToolTip,
+    QWidget,
 )
 
 from labeler.cli import main
 from labeler.session.session import Session
+from labeler.window.dialogs.long_work import LongWork
+from labeler.window.dialogs.new_project import NewProject
+from labeler.window.dialogs.sources import SourcesDialog
+from labeler.window.label.pattern.geometry_dialog import GeometryDialog
 from labeler.window.main_window import TABS, MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from model.errors import InputError
 from model.taxonomy.toml import loads
-from tests.helpers.hostile import FORMULA, HOSTILE, IMAGE, NOTE, PERSON, make_hostile
+from tests.helpers.hostile import FORMULA, HOSTILE, IMAGE, NOTE, PERSON, TURN, make_hostile
+from tests.helpers.waiting import until
 from tests.helpers.window_parts import InlineReader, use_made_up_run
 
 
@@ -156,6 +164,50 @@ def test_no_text_of_the_window_is_markup_or_marks_a_key(window, qtbot):
             assert not re.search(r"R&D|</i> & =", text), text
             seen.update(bad for bad in HOSTILE if bad.replace("&", "&&") in text)
     assert {IMAGE, FORMULA} <= seen
+
+
+def texts(widget):
+    """What a widget shows, and says to a screen reader."""
+    asked = ("text", "toolTip", "accessibleName", "accessibleDescription", "windowTitle")
+    for name in asked:
+        said = getattr(widget, name, "")
+        if isinstance(said, str):
+            yield said
+        elif isinstance(said, (MethodType, BuiltinMethodType)):
+            yield said()
+    if isinstance(widget, QComboBox):
+        yield from (widget.itemText(n) for n in range(widget.count()))
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support")
+def test_names_of_files_and_of_what_is_in_them_stay_on_their_line_and_turn_no_other_text(
+    window, qtbot, monkeypatch
+):
+    session, shown, drawn = window.session, set(), QPainter.drawText
+
+    def draw(painter, *given):
+        shown.update(text for text in given if isinstance(text, str))
+        return drawn(painter, *given)
+
+    monkeypatch.setattr(QPainter, "drawText", draw)
+    for dialog in (
+        GeometryDialog(session, window.label.pattern, window),
+        SourcesDialog(session, window),
+        LongWork(session, window.settings, window),
+        NewProject([info.path for info in session.opened.table.sources], window),
+    ):
+        dialog.show()
+    session.queue.want_numbers()
+    until(lambda: session.queue.numbers, "the numbers of the shots were never read")
+    for _ in visit(window):
+        for menu in window.findChildren(QMenu):
+            menu.aboutToShow.emit()
+        for kind in (QWidget, QAction):
+            for one in window.findChildren(kind):
+                shown.update(texts(one))
+        window.grab()
+    assert any("second" in text for text in shown)
+    assert [text for text in shown if TURN in text or "\nsecond" in text] == []
 
 
 @pytest.mark.qt_log_ignore("This plugin does not support")

@@ -36,7 +36,7 @@ from labeler.window.process.short_job import ShortJob
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import beside, foot, form, label, page, set_role
-from model.errors import counted
+from model.errors import counted, on_one_line
 from model.events import Event
 
 ABOUT = (
@@ -126,7 +126,7 @@ class LongWork(QDialog):
             return
         self.file.clear()
         for source in opened.project.sources:
-            self.file.addItem(source.path.name, source.path)
+            self.file.addItem(source.name, source.path)
         self._name_out()
         self.refresh()
 
@@ -136,7 +136,7 @@ class LongWork(QDialog):
         if kind in NEEDS_FILE and file is not None:
             ending = "noise" if kind == NOISE else "maps"
             folder = self.session.require().folder
-            self.out.setText(str(folder / f"{Path(file).stem}-{ending}.h5"))
+            self.out.setText(str(folder / f"{on_one_line(Path(file).stem)}-{ending}.h5"))
 
     def _ask_out(self) -> None:
         chosen, _ = file_dialogs.ask_new_file(self, "File to write", self.out.text(), "HDF5 (*.h5)")

@@ -25,7 +25,7 @@ from PyQt6.QtWidgets import (
 from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import beside, foot, form, label, page
-from model.errors import InputError, counted
+from model.errors import InputError, counted, on_one_line
 from model.shots.child import FileReader
 from model.shots.layouts.geometry import with_options
 from model.shots.look import Look, look_here
@@ -144,7 +144,7 @@ class NewProject(QDialog):
         own = QPushButton("From file…")
         own.clicked.connect(self._own_taxonomy)
         fields = form(
-            ("Shots", label(f"{first.name}{more}")),
+            ("Shots", label(f"{on_one_line(first.name)}{more}")),
             ("Dataset", self.dataset),
             ("", self.opens),
             ("", self.modules),
@@ -201,7 +201,7 @@ class NewProject(QDialog):
         """Offer the datasets of the first file, and say which would be opened."""
         for name, shape, kind in found.others:
             size = " × ".join(f"{n:,}" for n in shape)
-            self.dataset.addItem(f"{name}   {size} {kind}", name)
+            self.dataset.addItem(f"{on_one_line(name)}   {size} {kind}", name)
         if found.opened is None:
             self.opens.setText(f"Choose a dataset: {found.refused}")
         else:
@@ -210,7 +210,9 @@ class NewProject(QDialog):
             self.modules.offer(info)
             y, x = info.shape
             size = f"{counted(info.n_shots, 'shot')} of {y} × {x}"
-            self.opens.setText(f"Opens {info.dataset}: {size}, unless you choose another.")
+            self.opens.setText(
+                f"Opens {on_one_line(info.dataset)}: {size}, unless you choose another."
+            )
             if not info.class_names:
                 self.labels.setText("Take the labels that the files carry (the first has none)")
         self.opens.show()
@@ -306,7 +308,7 @@ EXDF = "exdf"
 
 def free_folder(file: Path) -> Path:
     """A folder name beside the file that is not taken yet."""
-    name = f"{file.stem}-labels"
+    name = f"{on_one_line(file.stem)}-labels"
     found, n = file.with_name(name), 2
     while found.exists():
         found, n = file.with_name(f"{name}-{n}"), n + 1

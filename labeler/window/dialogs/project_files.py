@@ -15,7 +15,7 @@ from labeler.project.project import Project
 from labeler.project.store.server import UnknownServerError, allow
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
-from model.errors import InputError, counted
+from model.errors import InputError, counted, on_one_line
 from model.events import Event
 from model.output_files import user_folder
 from model.shots.layouts.formats.servers import allow_server
@@ -93,7 +93,7 @@ class ProjectFiles:
             return
         self.session.reopen()
         self.session.noted.emit(
-            "info", f"{counted(added.info.n_shots, 'shot')} of {path.name} added."
+            "info", f"{counted(added.info.n_shots, 'shot')} of {added.info.name} added."
         )
 
     def prepare(self) -> None:
@@ -145,6 +145,9 @@ class ProjectFiles:
 
 def opened_in_words(project: Project) -> str:
     """Which dataset of each file holds the shots: it may have been found, not named."""
-    found = [f"{s.path.name}: {counted(s.n_shots, 'shot')} of {s.dataset}" for s in project.sources]
+    found = [
+        f"{s.name}: {counted(s.n_shots, 'shot')} of {on_one_line(s.dataset)}"
+        for s in project.sources
+    ]
     more = f" and {counted(len(found) - 3, 'more file')}" if len(found) > 3 else ""
     return f"Opened {'; '.join(found[:3])}{more}."

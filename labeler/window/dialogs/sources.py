@@ -28,7 +28,7 @@ from labeler.shots.changes import SourceChange
 from labeler.window.dialogs import file_dialogs
 from labeler.window.process.project_thread import Progress, run_in_thread
 from labeler.window.widgets.parts import empty, foot, label, page, set_role
-from model.errors import counted
+from model.errors import counted, on_one_line
 
 MOST = 100
 """Files that are shown; those that changed come first."""
@@ -79,10 +79,10 @@ def choices(change: SourceChange) -> list[SourceChoice]:
 
 def in_words(change: SourceChange) -> str:
     """What became of a file, for a banner or a card."""
-    path = change.info.path
+    name = change.info.name
     if change.kind == "missing":
-        return f"{path.name} is not in {path.parent} any more"
-    return f"{path.name} {change.what}" if change.kind == "grown" else f"{path.name}: {change.what}"
+        return f"{name} is not in {on_one_line(str(change.info.path.parent))} any more"
+    return f"{name} {change.what}" if change.kind == "grown" else f"{name}: {change.what}"
 
 
 class SourcesDialog(QDialog):
@@ -141,10 +141,11 @@ class SourcesDialog(QDialog):
         inside = QVBoxLayout(card)
         inside.setContentsMargins(14, 11, 14, 12)
         inside.setSpacing(5)
-        inside.addWidget(label(info.path.name, "heading"))
-        inside.addWidget(label(str(info.path.parent), "muted", wrap=True))
+        inside.addWidget(label(info.name, "heading"))
+        inside.addWidget(label(on_one_line(str(info.path.parent)), "muted", wrap=True))
         y, x = info.shape
-        facts = f"{counted(info.n_shots, 'shot')} of {y} × {x} {info.dtype}, dataset {info.dataset}"
+        shots, dataset = counted(info.n_shots, "shot"), on_one_line(info.dataset)
+        facts = f"{shots} of {y} × {x} {info.dtype}, dataset {dataset}"
         inside.addWidget(label(facts, wrap=True))
         for note in info.notes:
             inside.addWidget(label(note, "muted", wrap=True))
@@ -170,8 +171,8 @@ class SourcesDialog(QDialog):
     def _choose(self, source: StoredSource, choice: SourceChoice) -> None:
         path: Path | None = None
         if choice.verb == "locate":
-            old = source.info.path
-            path = file_dialogs.ask_file(self, f"Where is {old.name}?", start=str(old))
+            old = source.info
+            path = file_dialogs.ask_file(self, f"Where is {old.name}?", start=str(old.path))
             if path is None:
                 return
         for button in self.buttons.values():
@@ -192,7 +193,7 @@ def choose(
     def work(project: Project, progress: Progress) -> str:
         if path is not None:
             project.relocate(source.id, path)
-            return f"Found {path.name} again."
+            return f"Found {on_one_line(path.name)} again."
         before = project.n_shots
         ways = {
             "take_over": project.take_over,
@@ -201,7 +202,7 @@ def choose(
         }
         ways[verb](source.id)
         more = project.n_shots - before
-        return f"{counted(more, 'shot')} of {source.info.path.name} added." if more else "Chosen."
+        return f"{counted(more, 'shot')} of {source.info.name} added." if more else "Chosen."
 
     thread = run_in_thread(session, host, "Looking at the file…", work, session.reopen)
     thread.refused.connect(lambda words: refused())

@@ -14,6 +14,7 @@ from labeler.window.dialogs.project_files import ProjectFiles
 from labeler.window.settings import RECENT, Settings
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import empty, label
+from model.errors import on_one_line
 
 WIDTH = 760
 
@@ -63,9 +64,11 @@ class Recent(QAbstractButton):
 
     def __init__(self, folder: Path, progress: str, press: Callable[[Path], object]) -> None:
         super().__init__()
-        self.folder, self.progress = folder, progress
-        self.setAccessibleName(f"Open {folder.name}, {progress or folder}")
-        self.setToolTip(str(folder))
+        self.progress = progress
+        self.name, whole = on_one_line(folder.name), on_one_line(str(folder))
+        self.place = on_one_line(str(folder.parent))
+        self.setAccessibleName(f"Open {self.name}, {progress or whole}")
+        self.setToolTip(whole)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
@@ -83,13 +86,13 @@ class Recent(QAbstractButton):
         words = box.adjusted(12, 0, -12, 0)
         painter.setPen(theme.colour("text"))
         name = painter.fontMetrics().elidedText(
-            self.folder.name, Qt.TextElideMode.ElideRight, theme.grown(220)
+            self.name, Qt.TextElideMode.ElideRight, theme.grown(220)
         )
         painter.drawText(words, int(Qt.AlignmentFlag.AlignLeft | middle), name)
         painter.setPen(theme.colour("muted"))
         painter.drawText(words, int(Qt.AlignmentFlag.AlignRight | middle), self.progress)
         where = painter.fontMetrics().elidedText(
-            str(self.folder.parent),
+            self.place,
             Qt.TextElideMode.ElideMiddle,
             int(box.width()) - theme.grown(460),
         )

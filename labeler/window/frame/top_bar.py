@@ -13,6 +13,7 @@ from labeler.window.frame.picture_bar import PictureBar
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import tool
 from labeler.window.widgets.parts import label, show_checked
+from model.errors import on_one_line
 
 HEIGHT = 40
 NAME_WIDTH = 168
@@ -120,7 +121,7 @@ class TopBar(QFrame):
         self.name.setText(
             metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, theme.grown(NAME_WIDTH))
         )
-        self.name.setToolTip("" if opened is None else str(opened.folder))
+        self.name.setToolTip("" if opened is None else on_one_line(str(opened.folder)))
         for tab in self.tabs.values():
             tab.setVisible(opened is not None)
         for widget in (self.picture, self.levels):

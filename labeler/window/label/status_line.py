@@ -11,6 +11,7 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from labeler.session.session import Session
 from labeler.window.widgets import theme
+from model.errors import on_one_line
 from model.shots.layouts import Geometry
 
 GAP = "  ·  "
@@ -71,10 +72,10 @@ class StatusLine(QWidget):
             return []
         table = session.opened.table
         info, index = table.sources[table.source_of[row]], int(table.index_of[row])
-        name = info.shot_names[index] if info.shot_names else f"#{index + 1}"
+        name = on_one_line(info.shot_names[index]) if info.shot_names else f"#{index + 1}"
         at = session.queue.place_of(row)
         place = "not in this queue" if at is None else f"{at + 1:,} of {len(session.queue.rows):,}"
-        return [f"{info.path.name} {name} ({place})", *self._under_cursor()]
+        return [f"{info.name} {name} ({place})", *self._under_cursor()]
 
     def _under_cursor(self) -> list[str]:
         counts, mask = self.session.cursor.counts(), self.session.cursor.mask()

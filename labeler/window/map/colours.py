@@ -120,7 +120,7 @@ def by_sureness(session: Session) -> Colouring:
 
 def by_file(session: Session) -> Colouring:
     """The file that a shot lies in; from the eighth on they share a colour."""
-    names = [info.path.name for info in session.require().table.sources]
+    names = [info.name for info in session.require().table.sources]
     codes = np.minimum(np.asarray(session.require().table.source_of, np.int64), len(OKABE_ITO) - 1)
     if len(names) > len(OKABE_ITO):
         names = [*names[: len(OKABE_ITO) - 1], f"{len(names) - len(OKABE_ITO) + 1} more files"]

@@ -140,7 +140,7 @@ class SideBySidePage(Page):
         names = [line["source"] for line in self.found]
         at = names.index(self.lines[place]["source"])
         rows = (self.session.require().table.source_of == at).nonzero()[0]
-        self.go_through(rows, sources[at].path.name)
+        self.go_through(rows, sources[at].name)
 
     def save(self) -> None:
         """Every column, in the order shown, as CSV."""

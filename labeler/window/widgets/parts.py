@@ -29,6 +29,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.window.widgets import theme
 from labeler.window.widgets.manual import question_mark
+from model.errors import on_one_line
 
 FRESH_MS = 20_000
 """Times in words are written again this often."""
@@ -313,7 +314,7 @@ class Elided(QLabel):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def show_text(self, text: str) -> None:
-        self.whole = text
+        self.whole = on_one_line(text)
         self.updateGeometry()
         self._fit()
 

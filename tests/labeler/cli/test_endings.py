@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import subprocess
 import sys
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from labeler.cli import main
 from labeler.cli.output import follow
 from model.events import event
 from tests.helpers.imports import loaded_by
-from tests.helpers.window_parts import write_shots
+from tests.helpers.window_parts import make_project, write_shots
 
 
 def unread(words, unbuffered):
@@ -73,3 +75,43 @@ def test_a_child_of_the_command_takes_no_module_of_the_current_folder(tmp_path):
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(
+    "words", ["create {} {shots}", "create {week}2 {}", "create {week}2 {shots} --taxonomy {}",
+              "info {}", "look {}", "export {week} --out {}", "train {}", "predict {} --run {}"],
+)  # fmt: skip
+def test_a_path_that_no_system_takes_is_said_in_one_line(words, tmp_path, capsys):
+    places = {"shots": write_shots(tmp_path / "shots.h5"), "week": make_project(tmp_path)}
+    assert main(words.format("x" * 5000, **places).split()) == 1
+    said = capsys.readouterr().err.strip()
+    assert "File name too long" in said or "there is no such" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_place_that_may_not_be_read_is_said_in_one_line(tmp_path, capsys, monkeypatch):
+    def refuse(path, *how, **more):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert main(["info", str(tmp_path / "theirs")]) == 1
+    assert capsys.readouterr().err == (
+        f"airylabel: {tmp_path / 'theirs' / 'project.sqlite'}: cannot be used (Permission denied)."
+        " Check the path, and whether you may read and write there.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words", ["networks --channels 99999999999999999999", "side-by-side P --sizes 99999999999",
+              "export P --out l.csv --columns shot\nRound"],
+)  # fmt: skip
+def test_values_that_cannot_be_are_wrong_use(words, capsys):
+    with pytest.raises(SystemExit) as wrong:
+        main(words.split(" "))
+    assert wrong.value.code == 2
+    assert f"argument {words.split(' ')[-2]}: " in capsys.readouterr().err
+
+
+def test_a_geometry_of_no_source_is_refused(tmp_path, capsys):
+    assert main(["sources", str(make_project(tmp_path)), "--distance-mm", "150"]) == 1
+    assert "a geometry is of one source. Say of which: --geometry N." in capsys.readouterr().err

@@ -94,7 +94,7 @@ class GeometryDialog(QDialog):
         own = self.session.cursor.geometry() or Geometry()
         each = own.wavelength_m is not None and source.info.geometry.wavelength_m is None
         more = ". The energy of each shot is known" if each else ""
-        self.about.setText(f"{source.info.path.name}: {known or 'nothing is known yet'}{more}.")
+        self.about.setText(f"{source.info.name}: {known or 'nothing is known yet'}{more}.")
         found = source.info.geometry
         self._write("distance", found.distance_m, 1e3)
         self._write("pixel", found.pixel_m, 1e6)
@@ -176,7 +176,7 @@ class GeometryDialog(QDialog):
             return
         self.trouble.hide()
         self.session.reopen()
-        files = f"{len(chosen):,} files" if len(chosen) > 1 else source.info.path.name
+        files = f"{len(chosen):,} files" if len(chosen) > 1 else source.info.name
         words = in_words(geometry) or "nothing known"
         self.session.noted.emit("info", f"Geometry of {files}: {words}.")
 
