@@ -3,6 +3,7 @@ checks of what stands in TOML files (their types are declared, and msgspec holds
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import tomllib
@@ -38,6 +39,20 @@ class InputError(Exception):
         text = f"{where}: {self.what}" if where else self.what
         text = text.rstrip(".") + "." * (not text.endswith("…"))
         return f"{text} {self.mend}" if self.mend else text
+
+
+_OF_A_PATH = frozenset(
+    getattr(errno, name, 0)
+    for name in ("ENAMETOOLONG", "ELOOP", "EACCES", "EPERM", "EROFS", "EIO", "ESTALE")
+)
+
+
+def of_a_path(error: OSError) -> InputError | None:
+    """What a system answers about a path that a person named, in words; None for other trouble."""
+    if error.errno not in _OF_A_PATH or not error.filename:
+        return None
+    mend = "Check the path, and whether you may read and write there."
+    return InputError(f"cannot be used ({error.strerror})", file=error.filename, mend=mend)
 
 
 _TURNS = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))

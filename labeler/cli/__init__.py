@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from labeler import version
 from labeler.cli.output import only_text
 from labeler.jobs.child import end_with_parent
-from model.errors import InputError
+from model.errors import InputError, of_a_path
 
 FAMILIES = (
     "projects",
@@ -35,13 +35,6 @@ FAMILIES = (
     "demo",
 )
 """Modules of this package with an `add_parsers(subparsers)` each."""
-
-_OF_A_PATH = (
-    errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
-    errno.ESTALE,
-)  # fmt: skip
-"""What a system answers about a path that a person named, wherever it is first asked for."""
-PATH = "Check the path, and whether you may read and write there."
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -100,10 +93,10 @@ def _ending(argv: Sequence[str] | None) -> int:
             print(f"airylabel: no space left for what it writes ({error}).", file=sys.stderr)
             _to_nowhere()
             return 1
-        if error.errno not in _OF_A_PATH or not error.filename:
+        refused = of_a_path(error)
+        if refused is None:
             raise
-        told = InputError(f"cannot be used ({error.strerror})", file=error.filename, mend=PATH)
-        print(f"airylabel: {told}", file=sys.stderr)
+        print(f"airylabel: {refused}", file=sys.stderr)
         return 1
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from model.taxonomy.taxonomy import Taxonomy
 
 
+OF_FILES = ("dataset", "taxonomy", "one_class_per_file", "names")
+
+
 def add_shots_options(parser: argparse.ArgumentParser) -> None:
     """The options that `table_given` reads, apart from the targets themselves."""
     add_file_options(parser)
@@ -64,11 +67,20 @@ def table_given(targets: Sequence[Path], args: argparse.Namespace) -> ShotTable:
 
     project = the_project(targets)
     if project is not None:
+        refuse_file_options(args, project)
         return table_of_project(project)
     taxonomy, each = taxonomy_given(args), class_of_each(args)
     if each is None:
         return table_of_files(targets, args.dataset, taxonomy)
     return open_single_label(targets, each or None, taxonomy=taxonomy, dataset=args.dataset)
+
+
+def refuse_file_options(args: argparse.Namespace, project: Path) -> None:
+    """InputError for an option about files that would change nothing of a project's shots."""
+    given = [f"--{n.replace('_', '-')}" for n in OF_FILES if getattr(args, n, None)]
+    if given:
+        what = f"{', '.join(given)} is for files; a project says that itself"
+        raise InputError(what, file=project, mend="Leave it out.")
 
 
 def taxonomy_given(args: argparse.Namespace) -> Taxonomy | None:

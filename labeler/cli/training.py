@@ -22,6 +22,7 @@ from labeler.cli.targets import (
     add_file_options,
     add_shots_options,
     is_project,
+    refuse_file_options,
     table_given,
     taxonomy_given,
     the_project,
@@ -126,6 +127,7 @@ def _training(args: argparse.Namespace) -> Iterator[Event]:
     recipe = _recipe(args)
     args.target = args.targets[0]
     if the_project(args.targets):
+        refuse_file_options(args, args.target)
         from labeler.runs.train_project import Wishes, train_project
 
         wishes = Wishes(
@@ -179,6 +181,7 @@ def _predicting(args: argparse.Namespace) -> Iterator[Event]:
 
     stop = listen()
     if is_project(args.target):
+        refuse_file_options(args, args.target)
         from labeler.project.preparation import preparation_for
         from labeler.project.project import Project
         from model.runs.checkpoint import describe

@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from model.errors import InputError
+from model.errors import InputError, of_a_path
 from model.processes import Child, Lost
 
 PATIENCE_S = 300.0
@@ -58,9 +58,14 @@ class FileReader:
 def _serve(connection: Connection, read: Callable[..., Any]) -> None:
     while True:
         request = connection.recv()
-        refused, found = {}, None
+        refused, found = None, None
         try:
             found = read(*request)
         except InputError as error:
-            refused = {part: getattr(error, part) for part in ("what", "file", "place", "mend")}
-        connection.send((refused, found))
+            refused = error
+        except OSError as error:
+            refused = of_a_path(error)
+            if refused is None:
+                raise
+        parts = refused and {p: getattr(refused, p) for p in ("what", "file", "place", "mend")}
+        connection.send((parts, found))

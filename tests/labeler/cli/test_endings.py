@@ -79,7 +79,7 @@ def test_a_child_of_the_command_takes_no_module_of_the_current_folder(tmp_path):
 
 @pytest.mark.parametrize(
     "words", ["create {} {shots}", "create {week}2 {}", "create {week}2 {shots} --taxonomy {}",
-              "info {}", "look {}", "export {week} --out {}", "train {}", "predict {} --run {}"],
+              "info {}", "look {}", "export {week} --out {}.csv", "train {}"],
 )  # fmt: skip
 def test_a_path_that_no_system_takes_is_said_in_one_line(words, tmp_path, capsys):
     places = {"shots": write_shots(tmp_path / "shots.h5"), "week": make_project(tmp_path)}
@@ -115,3 +115,14 @@ def test_values_that_cannot_be_are_wrong_use(words, capsys):
 def test_a_geometry_of_no_source_is_refused(tmp_path, capsys):
     assert main(["sources", str(make_project(tmp_path)), "--distance-mm", "150"]) == 1
     assert "a geometry is of one source. Say of which: --geometry N." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", ["gallery {} --out g.svg --dataset x", "baselines {} --taxonomy helium",
+              "train {} --one-class-per-file", "predict {} --run r --taxonomy helium"],
+)  # fmt: skip
+def test_an_option_about_files_is_refused_where_shots_and_classes_are_a_projects(
+    words, tmp_path, capsys
+):
+    assert main(words.format(make_project(tmp_path)).split()) == 1
+    assert "is for files; a project says that itself" in capsys.readouterr().err
