@@ -74,6 +74,12 @@ def _breaks(c: str) -> bool:
     return c in _TURNS or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")
 
 
+def folded(name: str) -> str:
+    """A name as it is compared: without case, and however its letters are put together, which
+    differs between systems."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
 def is_visible(text: str) -> bool:
     """Whether there is anything in a text that a reader sees."""
     return any(unicodedata.category(c)[0] not in "CMZ" for c in text)
@@ -86,7 +92,8 @@ LARGEST_TOML, DEEPEST = 1 << 20, 50
 
 
 def text_of(file: Path | str, most: int = LARGEST_TEXT, mend: str = "Choose another file.") -> str:
-    """The text of a small file in UTF-8; InputError for one that is none, or too large for one."""
+    """The text of a small file in UTF-8, without the mark that some editors begin one with;
+    InputError for one that is none, or too large for one."""
     path = Path(file)
     try:
         size = path.stat().st_size
@@ -95,7 +102,7 @@ def text_of(file: Path | str, most: int = LARGEST_TEXT, mend: str = "Choose anot
         if size > most:
             what = f"has {size / 1e6:,.0f} MB, and no such file has more than {most >> 20} MB"
             raise InputError(what, file=path, mend=mend)
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", file=path, mend=mend) from error
     except UnicodeDecodeError as error:

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from labeler.exchange.columns import FROM_FILE, ME, flat
+from labeler.exchange.columns import flat
 from labeler.exchange.sheet import LabelSheet, numbered, refuse_many
+from labeler.project.people import FROM_FILE, ME
 from labeler.project.store import FLAGGED, LABELLED, SKIPPED
 from model.errors import InputError
 

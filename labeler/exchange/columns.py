@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.exchange.sheet import WHOLE_PROJECT, LabelSheet, numbered, refuse_many
+from labeler.project.people import FROM_FILE, ME
 from labeler.project.store import FLAGGED, LABELLED, SKIPPED
 from model.errors import InputError
 from model.taxonomy.taxonomy import plain
 
 HEAD = ("shot", "file", "dataset", "index", "labelled_by", "flagged", "skipped", "note")
 """Columns before those of the classes."""
-FROM_FILE, ME = "file", "me"
 CLASS = "class:"
 """Before the name of a class that would be taken for another column."""
 SEPARATORS = ";|,"

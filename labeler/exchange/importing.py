@@ -19,7 +19,7 @@ from labeler.project.people import written
 from labeler.project.project import Project
 from labeler.project.store import LABELLED, SKIPPED, State, StoredSource
 from labeler.project.store.records import Present, Rows, Status
-from model.errors import InputError, on_one_line
+from model.errors import InputError, folded, on_one_line
 
 SHOWN = 5
 """This many unknown shots are named one by one."""
@@ -293,8 +293,8 @@ def _rows(project: Project, sheet: LabelSheet) -> Rows:
 
 
 def _by_name(source: StoredSource, names: Sequence[str]) -> list[int]:
-    number = {name.casefold(): i for i, name in enumerate(source.info.shot_names or ())}
-    return [number.get(name.casefold(), -1) for name in names]
+    number = {folded(name): i for i, name in enumerate(source.info.shot_names or ())}
+    return [number.get(folded(name), -1) for name in names]
 
 
 def _source(stored: Sequence[StoredSource], sheet: LabelSheet, k: int) -> StoredSource | None:
@@ -307,8 +307,8 @@ def _source(stored: Sequence[StoredSource], sheet: LabelSheet, k: int) -> Stored
     for fits in (
         [s for s in stored if mark and s.info.fingerprint == mark],
         [s for s in stored if str(s.info.path) == file],
-        [s for s in stored if s.info.path.name.casefold() == parts[-1]],
-        [s for s in stored if s.info.path.stem.casefold() == parts[-1]],
+        [s for s in stored if folded(s.info.path.name) == parts[-1]],
+        [s for s in stored if folded(s.info.path.stem) == parts[-1]],
     ):
         if len(fits) > 1:
             fits = [s for s in fits if not dataset or s.info.dataset == dataset]
@@ -323,7 +323,7 @@ def _source(stored: Sequence[StoredSource], sheet: LabelSheet, k: int) -> Stored
 def _parts(path: str) -> tuple[str, ...]:
     """The parts of a path of any system, without case."""
     kind: type[PurePath] = PureWindowsPath if "\\" in path else PurePosixPath
-    return tuple(part.casefold() for part in kind(path).parts)
+    return tuple(folded(part) for part in kind(path).parts)
 
 
 def _alike(a: tuple[str, ...], b: tuple[str, ...]) -> int:

@@ -141,7 +141,7 @@ def choose(folder: Path, which: str) -> Backup:
     """
     here = list_backups(folder)
     if which == "newest":
-        which = next((str(i) for i, b in enumerate(here, 1) if b.held is not None), "")
+        which = next((str(i) for i, b in enumerate(here, 1) if b.held is not None), which)
     for number, backup in enumerate(here, 1):
         if which in (str(number), backup.path.name, str(backup.path)):
             return backup

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from labeler.project.store import LABELLED, Annotator, Store
-from model.errors import InputError, is_visible, one_line
+from model.errors import InputError, folded, is_visible, one_line
 
 OWNER, HERE, BLIND = "annotator", "annotator.of", "blind"
 """Named values: whose project it is; who labels at a machine; whether people see each other."""
@@ -29,12 +29,16 @@ class Person:
     is_me: bool
 
 
+FROM_FILE, ME = "file", "me"
+"""Who decided, in a table of labels: they came with the shots, or from whoever read them in."""
+
+
 def login() -> str:
-    """The login name, or "me" where the system has none."""
+    """The login name, or "user" where the system has none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return "me"
+        return "user"
 
 
 def me(store: Store) -> int:
@@ -49,9 +53,12 @@ def written(store: Store, name: str) -> str:
     """A name as it is kept: that of whoever is entered already, in whatever letters; else on one
     line. InputError for what is no name."""
     name = " ".join(name.split())
-    known = {a.name.casefold(): a.name for a in store.annotators() if a.kind == "human"}
-    if name.casefold() in known:
-        return known[name.casefold()]
+    known = {folded(a.name): a.name for a in store.annotators() if a.kind == "human"}
+    if folded(name) in known:
+        return known[folded(name)]
+    if folded(name) in (FROM_FILE, ME):
+        what = f"is no name: in tables of labels {name!r} stands for no one in particular"
+        raise InputError(what, mend="Give the name of a person.")
     if len(name) > LONGEST or not (one_line(name) and is_visible(name)):
         raise InputError(
             f"is no name: {name[:20]!r}", mend=f"Give 1 to {LONGEST} letters, as on a badge."

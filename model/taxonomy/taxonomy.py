@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError, is_visible, one_line
+from model.errors import InputError, folded, is_visible, one_line
 
 Labels = npt.NDArray[np.bool_]
 Severity = Literal["hard", "soft"]
@@ -56,7 +56,7 @@ class Class:
         if not re.fullmatch(r"#[0-9a-fA-F]{3,8}|[a-zA-Z]*", self.colour):
             mend = 'Write it as "#1f6fc0".'
             raise InputError(f"{self.colour[:40]!r} is no colour", mend=mend)
-        if len(self.key) > LONGEST_KEY:
+        if len(self.key) > LONGEST_KEY or not one_line(self.key):
             raise InputError(f"{self.key[:40]!r} is no key", mend="Give one letter or digit.")
         if len(self.help) > LONGEST_TEXT:
             mend = f"Say it in at most {LONGEST_TEXT:,} letters."
@@ -464,4 +464,4 @@ class Taxonomy:
 def plain(name: str) -> str:
     """A class name as it is compared: letters and digits only, without case; where it has none, as
     it stands."""
-    return "".join(ch for ch in name.casefold() if ch.isalnum()) or name.strip()
+    return "".join(ch for ch in folded(name) if ch.isalnum()) or name.strip()

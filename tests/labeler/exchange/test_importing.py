@@ -161,6 +161,12 @@ def test_classes_are_known_whatever_their_spelling(other, tmp_path):
     }
 
 
+def test_names_are_known_however_a_system_puts_their_letters_together(other, tmp_path):
+    classes.add(other, "Gr\N{LATIN SMALL LETTER O WITH DIAERESIS}ber")
+    path = write_csv(tmp_path / "l.csv", "shot,Gro\N{COMBINING DIAERESIS}ber", "1,1", "2,0")
+    assert planned(other, path).new == 2
+
+
 def test_a_shot_with_an_unknown_class_is_left_out_unless_asked_otherwise(other, tmp_path):
     path = write_csv(
         tmp_path / "x.csv", "file,index,Round,Odd,Never", "b.h5,0,1,1,0", "b.h5,1,1,0,0"

@@ -464,6 +464,11 @@ def test_a_project_without_its_database_is_sent_to_its_backups(week, capsys):
     assert state(week)[0] == 3
 
 
+def test_a_backup_that_is_not_there_is_named_as_it_was_asked_for(week, capsys):
+    assert main(["restore", str(week), "newest"]) == 1
+    assert "there is no backup 'newest'" in capsys.readouterr().err
+
+
 def test_a_copy_that_fails_half_way_leaves_nothing_beside_it(tmp_path):
     def copy_and_fail():
         with written_whole(tmp_path / "copy.sqlite") as part:

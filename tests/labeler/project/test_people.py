@@ -39,12 +39,15 @@ def test_who_labels_is_remembered_for_the_user_of_a_machine(week, monkeypatch):
         bob = project.annotator
         assert project.annotator_name == "Bob Miller"
         assert people.label_as(project.store, "bob miller") == bob
+        zoe = people.label_as(project.store, "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}")
+        assert people.label_as(project.store, "Zoe\N{COMBINING DIAERESIS}") == zoe
+        project.label_as("Bob Miller")
     with Project.open(week) as project:
         assert project.annotator == bob
     monkeypatch.setattr(people, "login", lambda: "eve")
     with Project.open(week) as project:
         assert project.annotator == owner
-        for name in ("  ", "\u200b", "Bob\u202e", "x" * 61, "a\0"):
+        for name in ("  ", "\u200b", "Bob\u202e", "x" * 61, "a\0", "file", "Me"):
             with pytest.raises(InputError, match="is no name"):
                 people.label_as(project.store, name)
             with pytest.raises(InputError, match="is no name"):

@@ -275,6 +275,8 @@ def test_shipped_taxonomies_have_keys_colours_and_help_for_every_class(name):
         ),
         ('[[class]]\nname = "A"\n[[class\n', r"not valid TOML.*line 3"),
         ('[[class]]\nname = "A"\n\n[[class]]\nname = "a"\n', r"line 4.*same name"),
+        ('[[class]]\nname = "\u00c5"\n\n[[class]]\nname = "A\u030a"\n', r"line 4.*same name"),
+        ('[[class]]\nname = "A"\nkey = "\\u0000"\n', r"line 1.*is no key"),
         ('[[class]]\nname = "A"\nkey = "1"\n[[class]]\nname = "B"\nkey = "1"\n', r"line 4.*key"),
         ('[[class]]\nname = "A"\nparent = "B"\n', r"line 1.*parent 'B'"),
         ('[[class]]\nname = "A"\ncolor = "red"\n', r"line 1.*unknown field 'color'.*colour"),
@@ -576,3 +578,9 @@ def test_names_without_letters_are_told_apart():
     assert signs.columns(["+", "ring", "?"]).tolist() == [1, 2, 0]
     assert not signs.knows("")
     assert not signs.knows("-")
+
+
+def test_the_mark_that_some_editors_begin_a_file_with_is_no_part_of_it(tmp_path):
+    file = tmp_path / "classes.toml"
+    file.write_text('[[class]]\nname = "Round"\n', encoding="utf-8-sig")
+    assert load(file).names == ("Round",)
