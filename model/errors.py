@@ -77,7 +77,7 @@ def _breaks(c: str) -> bool:
 def folded(name: str) -> str:
     """A name as it is compared: without case, and however its letters are put together, which
     differs between systems."""
-    return unicodedata.normalize("NFKC", name).casefold()
+    return unicodedata.normalize("NFC", name.casefold())
 
 
 def is_visible(text: str) -> bool:
