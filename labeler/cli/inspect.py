@@ -63,7 +63,10 @@ def _add_figure(subparsers: Subparsers) -> None:
     parser.add_argument("--per-class", type=int, default=5, metavar="N", help="default: 5")
     parser.add_argument("--seed", type=seed, default=0, help="which shots of the group are drawn")
     parser.add_argument("--shots", metavar="N,N", help="these shots, counted from 1, instead")
-    parser.add_argument("--form", choices=tuple(HEAT_FORMS), default="paper", help="of heat")
+    parser.add_argument(
+        "--form", dest="forms", action="append", choices=tuple(HEAT_FORMS),
+        help="of heat (default: paper); may be repeated: the same shots in each form",
+    )  # fmt: skip
     parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
     parser.add_argument("--dpi", type=count, default=200, help="of a PNG (default: 200)")
     add_output_options(parser, events=True)
@@ -147,8 +150,9 @@ def _drawing(args: argparse.Namespace) -> Iterator[Event]:
     run, table, preparation = _run_and_table(args.target, args.file)
     rows = _rows(args.shots) if args.shots else None
     wish = Wish(
-        tuple(args.classes or ("Streak", "Bent")), args.group, args.per_class, args.seed, args.form
-    )
+        tuple(args.classes or ("Streak", "Bent")), args.group, args.per_class, args.seed,
+        tuple(args.forms or ("paper",)),
+    )  # fmt: skip
     yield event("progress", what="drawing", done=0, total=1)
     shown = draw(
         table, run, args.out, wish, preparation=preparation, rows=rows, render=render,

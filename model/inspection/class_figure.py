@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ GROUPS = ("hits", "false", "missed", "certain", "unsure", "labelled")
 
 @dataclass(frozen=True)
 class Wish:
-    """What to show: classes by name, a group of shots of each, how many, in which form.
+    """What to show: classes by name, a group of shots of each, how many, in which forms of heat.
 
     hits, false (alarms), missed and labelled shots are drawn by chance from a part of the shots,
     as the paper's five; the most certain and unsure ones go first.
@@ -40,7 +41,7 @@ class Wish:
     group: str = "hits"
     per_class: int = 5
     seed: int = 0
-    form: str = "paper"
+    forms: tuple[str, ...] = ("paper",)
 
 
 def draw(
@@ -56,7 +57,8 @@ def draw(
     dpi: int = 200,
     note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, list[int]]:
-    """Write the figure; class name -> numbers (from 1) of the shots that it shows.
+    """Write the figure, a row for each form and class; class name -> numbers (from 1) of the
+    shots that it shows, the same ones in every form.
 
     preparation: see `checkpoint.load`. rows: show these in every row of the figure instead of
     choosing. Raises InputError where there is nothing to show, or for classes and places that
@@ -74,16 +76,16 @@ def draw(
     read = reader.read(table, wanted)
     explainer = Explainer(reader)
     drawn, shown = [], {}
-    for name, kind in zip(wish.classes, kinds, strict=True):
+    for form, (name, kind) in product(wish.forms, zip(wish.classes, kinds, strict=True)):
         label = _label_column(table, name)
         places = (
             _ordered(read, wanted) if rows is not None else _chosen(read, table, label, kind, wish)
         )
-        shots = [_shot(explainer, read, table, wish.form, int(i), kind, label) for i in places]
-        drawn.append(ClassRow(name, shots, schematic_of(table, name, render)))
+        shots = [_shot(explainer, read, table, form, int(i), kind, label) for i in places]
+        strength = 1.0 if HEAT_FORMS[form].stored else FINE_STRENGTH
+        drawn.append(ClassRow(name, shots, schematic_of(table, name, render), strength))
         shown[name] = (read.rows[places] + 1).tolist()
-    strength = 1.0 if HEAT_FORMS[wish.form].stored else FINE_STRENGTH
-    save(drawn, out, colormap=colormap, strength=strength, dpi=dpi)
+    save(drawn, out, colormap=colormap, dpi=dpi)
     return shown
 
 

@@ -62,6 +62,8 @@ class ClassRow:
     name: str
     shots: Sequence[ShownShot]
     schematic: npt.NDArray[np.uint8] | None = None
+    strength: float = 1.0
+    """1 leaves cold places black as the paper does, 0 shows the whole shot."""
 
 
 def save(
@@ -70,21 +72,19 @@ def save(
     *,
     colormap: str = "viridis",
     levels: Sequence[float] = LEVELS,
-    strength: float = 1.0,
     dpi: int = 300,
     across: int = 1,
 ) -> Path:
     """Draw the rows, `across` of them side by side, and write them to `out`; returns `out`.
 
-    colormap: a name of matplotlib's; levels: of the contours, as fractions of the hottest place;
-    strength: 1 leaves cold places black as the paper does, 0 shows the whole shot.
+    colormap: a name of matplotlib's; levels: of the contours, as fractions of the hottest place.
     Raises InputError for another kind of file, an unknown colormap, nothing to draw, or a place
     that cannot be written.
     """
     out = figure_place(out)
     if not any(row.shots for row in rows):
         raise InputError("there are no shots to draw", mend="Choose a class that has shots.")
-    figure = _drawn(rows, colormap, levels, strength, across)
+    figure = _drawn(rows, colormap, levels, across)
     write(figure, out, dpi)
     return out
 
@@ -123,9 +123,7 @@ def picture(shot: ShownShot, colormap: str, strength: float) -> npt.NDArray[np.u
     return np.asarray(coloured * share[..., None] + 0.5, np.uint8)
 
 
-def _drawn(
-    rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], strength: float, across: int
-) -> Any:
+def _drawn(rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], across: int) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -150,7 +148,7 @@ def _drawn(
             row.name, fontsize=_FONT + 1, loc="left", fontweight="bold", parse_math=False
         )
         for axes, shot in zip(line[first:], row.shots, strict=False):
-            _draw_shot(axes, shot, picture(shot, colormap, strength), levels)
+            _draw_shot(axes, shot, picture(shot, colormap, row.strength), levels)
     return figure
 
 

@@ -187,6 +187,17 @@ def test_the_figure_of_classes_shows_the_group_that_was_asked_for(made, tmp_path
     assert shown["Streak"] == [6, 3]
 
 
+def test_the_same_shots_stand_in_every_form_of_heat_that_was_asked_for(made, tmp_path):
+    table = table_of_file(made / "shots.h5")
+    shown = {}
+    for forms in (("paper",), ("paper", "chattopadhay")):
+        wish = class_figure.Wish(("Streak", "Round"), per_class=2, forms=forms)
+        out = tmp_path / f"{len(forms)}.svg"
+        shown[len(forms)] = class_figure.draw(table, made / "run", out, wish, dpi=40)
+        assert out.read_text(encoding="utf-8").count("· true") == 4 * len(forms)
+    assert shown[1] == shown[2]
+
+
 def test_what_cannot_be_drawn_is_said(made, tmp_path):
     table = table_of_file(made / "shots.h5")
     with pytest.raises(InputError, match="no class 'Bent'"):
