@@ -12,6 +12,8 @@ from typing import Any
 
 RESULT = "truth.json"
 """In the folder of a run."""
+CONTROLS = ("brightness", "excess", "place")
+"""Heat that knows no network, see `model.inspection.truth`."""
 PLACE = {
     "axis": "{share:.0%} of this heat lies near the ridge",
     "half": "it finds the half that shows the class with AUC {mean:.2f} (.5 is chance)",
@@ -91,9 +93,7 @@ def as_markdown(found: dict[str, Any]) -> str:
     for name, questions in found["classes"].items():
         for question, numbers in questions.items():
             scores = numbers["scores"]
-            for form in [
-                f for f in (*found["forms"], "shown", "brightness", "excess") if f in scores
-            ]:
+            for form in [f for f in (*found["forms"], "shown", *CONTROLS) if f in scores]:
                 if form == "shown" and not numbers["fallback"]:
                     continue
                 s = scores[form]

@@ -169,6 +169,18 @@ def curves(
     by their place they would be taken from the top down. score: (n, size, size) linear counts to
     (n,) in [0, 1].
     """
+    return curves_of(score(stages(square, glow, good, orders, ties)), len(orders))
+
+
+def stages(
+    square: Floats,
+    glow: Floats,
+    good: npt.NDArray[np.bool_],
+    orders: Sequence[npt.NDArray[Any]],
+    ties: npt.NDArray[Any],
+) -> Floats:
+    """(2 + orders·2·(levels - 2), size, size) the shot, its glow, and all that `curves` asks of a
+    class's score between them; `curves_of` takes their scores."""
     places = np.flatnonzero(good)
     both: list[Floats] = []
     for order in orders:
@@ -179,9 +191,14 @@ def curves(
                 changed = base.ravel().copy()
                 changed[first] = other.ravel()[first]
                 both.append(changed.reshape(square.shape))
-    scores = np.asarray(score(np.stack([square, glow, *both])), np.float64)
-    inner = scores[2:].reshape(len(orders), len(LEVELS) - 2, 2).transpose(0, 2, 1)
-    ends = np.broadcast_to(scores[:2], (len(orders), 2))
+    return np.stack([square, glow, *both])
+
+
+def curves_of(scores: npt.NDArray[Any], orders: int) -> npt.NDArray[np.float64]:
+    """(orders, 2, levels) curves from the scores (n,) of `stages`."""
+    scores = np.asarray(scores, np.float64)
+    inner = scores[2:].reshape(orders, len(LEVELS) - 2, 2).transpose(0, 2, 1)
+    ends = np.broadcast_to(scores[:2], (orders, 2))
     return np.concatenate([ends[..., None], inner, ends[:, ::-1, None]], 2)
 
 

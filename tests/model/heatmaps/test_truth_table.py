@@ -5,6 +5,8 @@ import json
 import pytest
 
 from model.heatmaps.truth_table import RESULT, as_markdown, is_result, table_of
+from model.runs.folder import backbone_folder
+from model.runs.recipes import named
 
 SCORES = {"mean": 3.2, "low": 3.0, "high": 3.4, "share": 0.71, "cold": 2, "gap": None}
 AXIS = {"cases": 30, "tried": 40, "fallback": 0, "scores": {"paper": SCORES}}
@@ -29,6 +31,11 @@ def test_a_run_says_how_well_a_form_did_for_a_class(tmp_path):
     assert table.words("Streak", "paper") == expected
     assert "was not measured" in table.words("Bent", "paper")
     assert "was not measured" in table.words("Streak", "sectors")
+
+
+def test_the_shipped_table_stands_on_thirty_shots_of_every_class():
+    classes = json.loads((backbone_folder(named("quick").backbone) / RESULT).read_text())["classes"]
+    assert all(next(iter(questions.values()))["cases"] >= 30 for questions in classes.values())
 
 
 def test_where_no_form_tells_of_the_network_that_is_said(tmp_path):

@@ -353,11 +353,13 @@ def test_the_benchmark_scores_every_form_beside_its_controls(tmp_path, streaks, 
     assert last["event"] == "finished"
     found = last["classes"]["Streak"]["axis"]
     assert found["cases"] == found["tried"] == 1
-    controls = {"brightness", "excess"}
+    controls = {"brightness", "excess", "place"}
     for form in FINER:
         assert found["scores"][f"{form}, random weights"]["mean"] == 1
-    for form in HEAT_FORMS:
+    assert found["scores"]["place"]["mean"] == pytest.approx(4.5, rel=0.1)
+    for form in (*HEAT_FORMS, "place"):
         assert found["scores"][form]["gap"] is not None
+    for form in HEAT_FORMS:
         controls |= {f"{form}, {name}" for name in NOTHING}
     assert set(found["scores"]) == controls | set(HEAT_FORMS) | {"shown"}
     assert found["scores"]["excess"]["mean"] > 1.2
