@@ -61,13 +61,17 @@ release: test
 clean:
 	rm -rf $(VENV) build dist *.egg-info
 
-# The pictures of the README, taken of the real window on the demo project.
+# The pictures of the README, taken of the real window on the demo project; heat on its shots, by the
+# network that ships.
+FIGURE = $(BIN)/python -m labeler figure resources/backbones/helium-resnet18 --file $(DEMO)-shots.h5 \
+    --class Streak --class Bent --dpi 130
 pictures: install
 	QT_QPA_PLATFORM=offscreen $(BIN)/python -m labeler demo $(DEMO) --pictures
 	mkdir -p resources/screens
 	for name in labelling heatmap learn inspect class-streak light physics grid queue map live agreement \
 	    drift forecast history; do cp $(DEMO)/report/$$name-1280.png resources/screens/$$name.png; done
-	$(BIN)/python -m labeler figure $(DEMO) --class Streak --class Bent --dpi 130 --out resources/screens/fig5.png
+	$(FIGURE) --out resources/screens/fig5.png
+	$(FIGURE) --form paper --form directions --out resources/screens/heat-forms.png
 
 # The network trained on simulated shots that `quick` begins from: about three hours. First
 # plain scenes, of two sizes of detector, because what is reduced from a larger one has less noise;
