@@ -47,9 +47,9 @@ _OF_A_PATH = frozenset(
 )
 
 
-def of_a_path(error: OSError) -> InputError | None:
+def of_a_path(error: Exception) -> InputError | None:
     """What a system answers about a path that a person named, in words; None for other trouble."""
-    if error.errno not in _OF_A_PATH or not error.filename:
+    if not isinstance(error, OSError) or error.errno not in _OF_A_PATH or not error.filename:
         return None
     mend = "Check the path, and whether you may read and write there."
     return InputError(f"cannot be used ({error.strerror})", file=error.filename, mend=mend)

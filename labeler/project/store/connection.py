@@ -21,7 +21,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from model.errors import InputError
+from model.errors import InputError, on_one_line
 from model.output_files import written_whole
 
 BUSY_MS = 10_000
@@ -170,6 +170,7 @@ class Database:
         patience = BUSY_MS if self.while_waiting is None else SLICE_MS
         for pragma in (f"busy_timeout={patience}", "foreign_keys=ON", "cache_size=-65536"):
             self.connection.exec_driver_sql(f"PRAGMA {pragma}")
+        refuse_acting(driver, self.path)
 
     def _prepare(self) -> None:
         run = self.connection.exec_driver_sql
@@ -380,6 +381,28 @@ def translated(path: Path) -> Iterator[None]:
         raise no_text(error) from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise damaged(path, error) from error
+
+
+_OURS = {
+    f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+    "BEGIN SELECT RAISE(ABORT, 'the history only grows'); END"
+    for table in ("gestures", "events")
+    for verb in ("UPDATE", "DELETE")
+}
+_ACTING = """
+SELECT type, name, sql FROM sqlite_master
+WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%'
+"""
+
+
+def refuse_acting(database: sqlite3.Connection, path: Path) -> None:
+    """InputError for a database that does something by itself, which no project's does: reading a
+    view of a stranger may never end, and a trigger may take away what is stored."""
+    for kind, name, sql in database.execute(_ACTING):
+        if sql not in _OURS:
+            what = f"holds a {kind} that no project has ({on_one_line(str(name)[:40])})"
+            mend = "Ask whoever gave it to you, or restore a backup of your own."
+            raise InputError(what, file=path, mend=mend)
 
 
 def no_text(error: UnicodeEncodeError) -> InputError:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from labeler.project.folder import BACKUPS
-from labeler.project.store.connection import translated
+from labeler.project.store.connection import refuse_acting, translated
 from labeler.project.store.schema import KNOWN
 from model.errors import InputError
 from model.output_files import sweep, written_whole
@@ -133,8 +133,9 @@ def paths_of_sources(database: Path) -> list[Path]:
     """The files of shots that a database names; none where it cannot be read."""
     try:
         with closing(sqlite3.connect(database.resolve().as_uri() + "?mode=ro", uri=True)) as found:
+            refuse_acting(found, database)
             rows = found.execute("SELECT path, relative FROM sources").fetchall()
-    except sqlite3.Error:
+    except (sqlite3.Error, InputError):
         return []
     return [p for path, way in rows for p in (Path(path), database.parent / way)]
 
@@ -207,11 +208,22 @@ def _reading(path: Path) -> sqlite3.Connection:
     found = sqlite3.connect(path.resolve().as_uri() + "?mode=rw", uri=True)
     found.execute("PRAGMA busy_timeout=10000")
     found.execute("PRAGMA query_only=ON")
-    return found
+    return _harmless(found, path)
 
 
 def _immutable(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path.resolve().as_uri() + "?mode=ro&immutable=1", uri=True)
+    return _harmless(
+        sqlite3.connect(path.resolve().as_uri() + "?mode=ro&immutable=1", uri=True), path
+    )
+
+
+def _harmless(found: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    try:
+        refuse_acting(found, path)
+    except BaseException:
+        found.close()
+        raise
+    return found
 
 
 def _value(database: sqlite3.Connection, key: str) -> Any:

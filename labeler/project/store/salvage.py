@@ -18,7 +18,7 @@ from typing import Any
 
 from labeler.project.store import copies, migrating
 from labeler.project.store.classing import fill_known
-from labeler.project.store.connection import Database
+from labeler.project.store.connection import Database, refuse_acting
 from labeler.project.store.facts import SHOTS, mend_twice
 
 Row = tuple[Any, ...]
@@ -122,6 +122,7 @@ def is_damaged(database: Path) -> bool:
     try:
         with closing(sqlite3.connect(database)) as found:
             found.execute("PRAGMA query_only=ON")
+            refuse_acting(found, database)
             for table in (*TABLES, "alembic_version"):
                 found.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
             if found.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, bindparam, func, insert, literal, select
 
 from labeler.project.store import audit, classing, migrating, salvage, server
 from labeler.project.store.classing import CHANGED, ClassChange, KeptChange
-from labeler.project.store.connection import Database
+from labeler.project.store.connection import Database, damaged
 from labeler.project.store.copies import RESTORED
 from labeler.project.store.dialects import add_events, make_current, states, these
 from labeler.project.store.facts import Facts, put_value
@@ -156,6 +156,8 @@ class Store(Facts):
         database = server.open_server(path) if path.suffix == ".toml" else Database(path)
         try:
             database.quick_check()
+            if migrating.revision(database) is None:
+                raise damaged(path, "there is no project in it")
             migrating.bring_up(database)
         except BaseException:
             database.close()

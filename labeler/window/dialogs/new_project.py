@@ -25,7 +25,7 @@ from PyQt6.QtWidgets import (
 from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import beside, foot, form, label, page
-from model.errors import InputError, counted, on_one_line
+from model.errors import InputError, counted, of_a_path, on_one_line
 from model.shots.child import FileReader
 from model.shots.layouts.geometry import with_options
 from model.shots.look import Look, look_here
@@ -72,7 +72,7 @@ class Maker(QThread):
             )
             made.close()
         except (InputError, OSError) as error:
-            self.refused.emit(str(error))
+            self.refused.emit(str(of_a_path(error) or error))
         else:
             self.made.emit(str(self._order[0]))
 

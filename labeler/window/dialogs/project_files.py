@@ -15,7 +15,7 @@ from labeler.project.project import Project
 from labeler.project.store.server import UnknownServerError, allow
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
-from model.errors import InputError, counted, on_one_line
+from model.errors import InputError, counted, of_a_path, on_one_line
 from model.events import Event
 from model.output_files import user_folder
 from model.shots.layouts.formats.servers import allow_server
@@ -38,7 +38,7 @@ class ProjectFiles:
                 allow(path if path.name in STORES else path / SERVER)
                 self.open_folder(path)
         except (InputError, OSError) as error:
-            self.session.noted.emit("error", str(error))
+            self.session.noted.emit("error", str(of_a_path(error) or error))
 
     def _ask_for_servers(self) -> None:
         """Ask before a server that shots of the project are on is called from here."""
@@ -89,7 +89,7 @@ class ProjectFiles:
         try:
             added = self.session.require().project.add_source(path)
         except (InputError, OSError) as error:
-            self.session.noted.emit("error", str(error))
+            self.session.noted.emit("error", str(of_a_path(error) or error))
             return
         self.session.reopen()
         self.session.noted.emit(

@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QProgressDialog, QWidget
 
 from labeler.project.project import Project
 from labeler.session.session import Session
-from model.errors import InputError
+from model.errors import InputError, of_a_path
 
 
 class ProjectThread(QThread):
@@ -31,7 +31,7 @@ class ProjectThread(QThread):
             with Project.open(self._folder) as project:
                 answer = self._work(project)
         except (InputError, OSError) as error:
-            self.refused.emit(str(error))
+            self.refused.emit(str(of_a_path(error) or error))
         else:
             self.done.emit(answer)
 

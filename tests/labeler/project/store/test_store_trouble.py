@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections import namedtuple
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from labeler.project.store import LABELLED, Store, copies, migrating
+from labeler.project.store import LABELLED, Store, copies, migrating, salvage
 from labeler.project.store import connection as connection_module
 from labeler.project.store.connection import DisplacedError
 from labeler.project.store.schema import Base
@@ -485,3 +486,45 @@ def test_a_project_of_an_older_form_is_shown_where_nothing_may_be_written(tmp_pa
         looked.record(ada, 1, 1, LABELLED, origin="key")
     looked.close()
     assert (tmp_path / "project.sqlite").read_bytes() == before
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS id FROM n"
+
+
+@pytest.mark.parametrize(
+    "acts",
+    [
+        ["ALTER TABLE gestures RENAME TO g", f"CREATE VIEW gestures AS {ENDLESS}"],
+        ["CREATE TRIGGER t AFTER INSERT ON events BEGIN DELETE FROM current; END"],
+        ["DROP TRIGGER events_no_delete",
+         "CREATE TRIGGER events_no_delete BEFORE DELETE ON events BEGIN SELECT 1; END"],
+        ["CREATE VIRTUAL TABLE v USING fts5(x)"],
+    ],
+    ids=["view", "trigger", "another trigger of that name", "virtual table"],
+)  # fmt: skip
+def test_a_database_of_a_stranger_that_acts_by_itself_is_refused_unread(tmp_path, acts):
+    new_store(tmp_path).close()
+    path = tmp_path / "project.sqlite"
+    with closing(sqlite3.connect(path)) as theirs:
+        for statement in acts:
+            theirs.execute(statement)
+        theirs.execute("PRAGMA journal_mode=DELETE")
+    reading = (Store.open, copies.check, copies.look_into, salvage.is_damaged)
+    for read in reading:
+        with pytest.raises(InputError, match="that no project has"):
+            read(path)
+    assert copies.paths_of_sources(path) == []
+
+
+@pytest.mark.parametrize("content", [b"", None], ids=["nothing", "other tables"])
+def test_a_database_without_a_project_is_damaged_and_no_new_project(tmp_path, content):
+    path = tmp_path / "project.sqlite"
+    if content is None:
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("CREATE TABLE x(a)")
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"damaged \(there is no project in it\)"):
+        Store.open(path)
+    with closing(sqlite3.connect(path)) as left:
+        assert len(left.execute("SELECT name FROM sqlite_master").fetchall()) == (content is None)
