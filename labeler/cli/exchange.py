@@ -254,7 +254,8 @@ def _export_shots(project: Project, args: argparse.Namespace, who: int | None) -
         print_json({k: v for k, v in last.items() if k != "event"})
     elif not args.events:
         print(last["text"])
-    return 0
+    nothing = last["event"] != "finished" or (last["unreadable"] and not last["shots"])
+    return 1 if nothing else 0
 
 
 def _annotator(project: Project, name: str | None) -> int | None:

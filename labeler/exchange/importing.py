@@ -20,6 +20,7 @@ from labeler.project.project import Project
 from labeler.project.store import LABELLED, SKIPPED, State, StoredSource
 from labeler.project.store.records import Present, Rows, Status
 from model.errors import InputError, folded, on_one_line
+from model.taxonomy.taxonomy import Taxonomy
 
 SHOWN = 5
 """This many unknown shots are named one by one."""
@@ -58,15 +59,18 @@ class ImportPlan:
     without: tuple[str, ...] = ()
     """Classes of which the file says nothing; they stay where someone decided already."""
     per_class: dict[str, tuple[int, int]] = field(default_factory=dict)
+    broken: int = 0
+    """Label sets among those that would be stored that contradict themselves."""
     questions: tuple[str, ...] = ()
     """What would put labels on other shots if it is not so; a person must confirm it."""
 
     def counts(self) -> dict[str, Any]:
         """The plan in numbers, for scripts."""
-        names = ("annotator", "shots", "new", "changed", "same", "marks", "kept", "unknown_shots")
+        names = ("annotator", "shots", "new", "changed", "same", "marks", "kept", "broken")
         found: dict[str, Any] = {name: getattr(self, name) for name in names}
-        more = ("unknown_classes", "left_out", "ignored", "without", "per_class", "questions")
-        return found | {name: getattr(self, name) for name in more}
+        more = ("unknown_shots", "unknown_classes", "left_out", "ignored", "without", "per_class")
+        found |= {name: getattr(self, name) for name in more}
+        return found | {"questions": self.questions}
 
     def lines(self) -> list[str]:
         """The plan in words, one fact a line."""
@@ -91,6 +95,9 @@ class ImportPlan:
             said.append(f"  class {name!r} is not in this project's taxonomy: {_shots(count)}")
         if self.left_out:
             said.append(f"  {self.left_out:,} of them are left out, for only part would be taken")
+        if self.broken:
+            verb = "breaks" if self.broken == 1 else "break"
+            said.append(f"  {self.broken:,} of them {verb} a rule of the classes: see Quality")
         if self.without and self.new:
             names = ", ".join(self.without)
             said.append(f"  no column for {names}: undecided on shots that get a first label")
@@ -179,8 +186,16 @@ def plan(
         ignored=sheet.ignored,
         without=_offered_without(project, sheet),
         per_class=_per_class(project, *bits),
+        broken=_broken(project.taxonomy, present, said, new | changed),
         questions=tuple(_questions(project, sheet, index_from is not None)),
     )
+
+
+def _broken(
+    taxonomy: Taxonomy, present: Present, said: Present, taken: npt.NDArray[np.bool_]
+) -> int:
+    labels, known = (taxonomy.unpack(bits[taken]) for bits in (present, said))
+    return int(taxonomy.contradictions(labels, known).sum())
 
 
 def apply(project: Project, plan: ImportPlan) -> int | None:

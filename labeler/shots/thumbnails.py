@@ -35,6 +35,9 @@ CREATE TABLE picture (
 """
 _SETTINGS = "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -4000;"
 """A power cut may damage the file, which costs making the pictures again and no more."""
+_ACTING = """
+SELECT 1 FROM sqlite_master WHERE type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%'
+"""
 _OUTSIDE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
             sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM)  # fmt: skip
 """Errors that do not mean a damaged file."""
@@ -154,6 +157,8 @@ class Thumbnails:
                 self._open.executescript(_TABLE)
             elif version != VERSION:
                 raise sqlite3.DatabaseError(f"of version {version}")
+            if self._open.execute(_ACTING).fetchone():  # of a stranger: a view may never end
+                raise sqlite3.DatabaseError("it does something by itself")
         return self._open
 
     def _give_up(self, error: Exception) -> None:

@@ -9,6 +9,7 @@ import pytest
 from labeler.cli import main
 from labeler.exchange.selection import Selection, numbers
 from labeler.exchange.shots import export_shots
+from labeler.project.project import Project
 from model.errors import InputError
 from model.shots.table import open_source
 from tests.helpers.weeks import decide, open_week
@@ -167,3 +168,13 @@ def test_what_is_for_labels_alone_is_never_ignored_where_shots_are_written(
     assert main(words) == 1
     assert f"{option.split()[0]} is for labels alone" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_file_without_a_single_shot_that_could_be_read_is_a_failure(tmp_path, capsys):
+    with h5py.File(tmp_path / "shots.h5", "w") as file:
+        file["images"] = np.full((3, 16, 16), np.nan, np.float32)
+        file["images"][0] = 1
+    Project.create(tmp_path / "week", [tmp_path / "shots.h5"]).close()
+    words = ("--shots", "--rows", "2-3", "--out", str(tmp_path / "out.h5"))
+    assert main(["export", str(tmp_path / "week"), *words]) == 1
+    assert "2 could not be read" in capsys.readouterr().out

@@ -315,6 +315,13 @@ def test_a_parquet_file_whose_parts_claim_more_rows_than_the_file_is_refused_unr
         read_labels(path)
 
 
+def test_label_sets_that_contradict_themselves_are_counted_before_they_are_stored(other, tmp_path):
+    words = ("file,index,Round,Spherical/Oblate,Prolate", "b.h5,0,1,1,0", "b.h5,1,1,1,1")
+    found = planned(other, write_csv(tmp_path / "x.csv", *words))
+    assert found.counts()["broken"] == 1
+    assert any("1 of them breaks a rule" in line for line in found.lines())
+
+
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory):
     """One export in each of the formats that are text; damage to them is read at once."""

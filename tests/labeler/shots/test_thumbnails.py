@@ -190,3 +190,21 @@ def test_links_that_a_stranger_sent_lead_to_no_file_of_others(tmp_path, info, pi
     assert "there is a link" in linked.trouble
     linked.close()
     assert (tmp_path / "history.sqlite").read_bytes() == before
+
+
+def test_a_file_that_does_something_by_itself_is_made_anew(tmp_path, info, kept, pictures):
+    """A view of a stranger need not ever end."""
+    kept.close()
+    with closing(sqlite3.connect(the_file(tmp_path))) as database:
+        database.execute("DROP TABLE picture")
+        database.execute(
+            "CREATE VIEW picture AS WITH RECURSIVE n(source, shot) AS "
+            f"(VALUES ('{info.fingerprint}', 0) UNION ALL SELECT source, shot + 1 FROM n) "
+            "SELECT source, shot FROM n"
+        )
+        database.commit()
+    again = Thumbnails(tmp_path / "thumbnails", [info])
+    assert again.get(0, 0) is None
+    again.put(0, 0, pictures[0])
+    np.testing.assert_array_equal(again.get(0, 0), pictures[0])
+    again.close()
