@@ -101,9 +101,10 @@ def seed(text: str) -> int:
 
 def count(text: str) -> int:
     """An option's value that counts something there must be: a whole number from 1 to 2³¹ - 1."""
-    if not (text.isdecimal() and 0 < int(text) < 2**31):
-        what = f"{text} cannot be: give a whole number from 1 to {2**31 - 1}."
-        raise argparse.ArgumentTypeError(what)
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text} cannot be: give a whole number from 1 up.")
+    if int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text} is too many: give at most {2**31 - 1}.")
     return int(text)
 
 

@@ -64,7 +64,7 @@ class Recent(QAbstractButton):
 
     def __init__(self, folder: Path, progress: str, press: Callable[[Path], object]) -> None:
         super().__init__()
-        self.progress = progress
+        self.folder, self.progress = folder, progress
         self.name, whole = on_one_line(folder.name), on_one_line(str(folder))
         self.place = on_one_line(str(folder.parent))
         self.setAccessibleName(f"Open {self.name}, {progress or whole}")
