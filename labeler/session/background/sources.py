@@ -196,11 +196,12 @@ class SourceWatch(SessionPart):
 
     def _say_labelled(self, opened: Opened, replaced: Sequence[StoredSource]) -> None:
         """Name the shots that were labelled while their file was replaced, between two looks."""
-        places = {s.id: i for i, s in enumerate(opened.project.stored_sources)}
-        mine = np.array(sorted(self._looked_after), np.int64)
-        is_other = np.isin(opened.table.source_of[mine], [places[s.id] for s in replaced])
-        if is_other.any():
-            self.noted.emit("warning", _labelled_meanwhile(mine[is_other]))
+        if self._looked_after and replaced:
+            places = {s.id: i for i, s in enumerate(opened.project.stored_sources)}
+            mine = np.array(sorted(self._looked_after), np.int64)
+            is_other = np.isin(opened.table.source_of[mine], [places[s.id] for s in replaced])
+            if is_other.any():
+                self.noted.emit("warning", _labelled_meanwhile(mine[is_other]))
         self._on_trust -= self._looked_after
         self._looked_after = set()
 
@@ -219,16 +220,15 @@ class SourceWatch(SessionPart):
         doubted = self._doubted_of(rows)
         if doubted:
             self.look_aside()
-        elif self._doubted(of_written=True) or self._is_wide(rows):
+        elif (self._written and self._doubted(of_written=True)) or self._is_wide(rows):
             self._on_trust.update(rows.tolist())
         return bool(doubted)
 
     def _is_wide(self, rows: Rows) -> bool:
         """Whether these shots are of a source with more parts than are looked at with each."""
-        opened = self.require()
-        stored = opened.project.stored_sources
-        mine = np.unique(opened.table.source_of[rows])
-        return any(len(stored[k].info.files) > PARTS + 1 for k in mine.tolist())
+        table = self.require().table
+        mine = np.unique(table.source_of[rows]).tolist()
+        return any(len(table.sources[k].files) > PARTS + 1 for k in mine)
 
     def _doubted_of(self, rows: Rows) -> set[Place]:
         """Those of `_doubted` that these shots are of; any thread may ask."""
