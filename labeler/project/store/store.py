@@ -61,6 +61,29 @@ _SINCE = (
 _STATE = "SELECT row, present, status, known FROM current WHERE annotator_id = ?"
 _STATE_TYPE = np.dtype([("row", "i8"), ("present", "i8"), ("status", "u1"), ("known", "i8")])
 _CHANGED = "SELECT value FROM meta WHERE key = ?"
+_HISTORY = (
+    select(
+        GESTURES.c.time_us,
+        ANNOTATORS.c.name,
+        GESTURES.c.id,
+        GESTURES.c.kind,
+        GESTURES.c.origin,
+        EVENTS.c.present_before,
+        EVENTS.c.status_before,
+        EVENTS.c.present_after,
+        EVENTS.c.status_after,
+        EVENTS.c.note_after,
+        GESTURES.c.shown,
+        GESTURES.c.seconds,
+        EVENTS.c.known_before,
+        EVENTS.c.known_after,
+    )
+    .join_from(EVENTS, GESTURES, GESTURES.c.id == EVENTS.c.gesture_id)
+    .join(ANNOTATORS, ANNOTATORS.c.id == GESTURES.c.annotator_id)
+    .where(EVENTS.c.row == bindparam("at"))
+    .order_by(GESTURES.c.id)
+)
+_HISTORY_OF_ONE = _HISTORY.where(GESTURES.c.annotator_id == bindparam("who"))
 _NEWEST = select(func.max(GESTURES.c.id))
 _PULSE = select(
     _NEWEST.scalar_subquery(),
@@ -449,32 +472,9 @@ class Store(Facts):
 
     def history(self, row: int, annotator_id: int | None = None) -> list[HistoryEntry]:
         """Everything that ever happened to a shot, oldest first; of everybody or of one."""
-        g, e = GESTURES.c, EVENTS.c
-        of_whom = literal(True) if annotator_id is None else g.annotator_id == annotator_id
-        find = (
-            select(
-                g.time_us,
-                ANNOTATORS.c.name,
-                g.id,
-                g.kind,
-                g.origin,
-                e.present_before,
-                e.status_before,
-                e.present_after,
-                e.status_after,
-                e.note_after,
-                g.shown,
-                g.seconds,
-                e.known_before,
-                e.known_after,
-            )
-            .join_from(EVENTS, GESTURES, g.id == e.gesture_id)
-            .join(ANNOTATORS, ANNOTATORS.c.id == g.annotator_id)
-            .where(e.row == row, of_whom)
-            .order_by(g.id)
-        )
+        find = _HISTORY if annotator_id is None else _HISTORY_OF_ONE
         with self.database.translated():
-            found = self.database.connection.execute(find)
+            found = self.database.connection.execute(find, {"at": row, "who": annotator_id})
             return [
                 HistoryEntry(datetime.fromtimestamp(time_us / 1e6, UTC), *rest)
                 for time_us, *rest in found

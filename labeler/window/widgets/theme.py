@@ -129,7 +129,12 @@ def current() -> Theme:
 
 def colour(name: str, alpha: float = 1.0) -> QColor:
     """A colour of the theme in use, by what it is for."""
-    found = QColor(getattr(_current, name))
+    return QColor(_colour(getattr(_current, name), alpha))
+
+
+@lru_cache(maxsize=256)
+def _colour(code: str, alpha: float) -> QColor:
+    found = QColor(code)
     found.setAlphaF(alpha)
     return found
 

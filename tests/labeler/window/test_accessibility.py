@@ -213,6 +213,22 @@ def test_a_class_row_says_each_of_its_states(qapp):
     row.deleteLater()
 
 
+def test_a_class_row_that_stays_as_it_is_is_not_painted_again_but_unpressed(qapp, monkeypatch):
+    row = ClassRow(Class("Round"), indent=False)
+    row.stand(RowState("present"))
+    painted = []
+    monkeypatch.setattr(row, "update", lambda: painted.append(row.standing.mark))
+
+    row.setChecked(False)  # pressed, to no effect
+    row.stand(RowState("present"))
+
+    assert not painted
+    assert row.isChecked()
+    row.stand(RowState("absent"))
+    assert painted == ["absent"]
+    assert not row.isChecked()
+
+
 def test_what_a_screen_reader_presses_does_what_a_click_does(window):
     """It toggles what can be checked, and no click comes with that."""
     window.show_tab("Label")

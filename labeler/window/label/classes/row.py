@@ -63,8 +63,7 @@ class ClassRow(QAbstractButton):
         self.eye.setStyleSheet("padding: 0; min-height: 0;")
         self.eye.toggled.connect(lambda on: self.eye_clicked.emit())  # however it is pressed
         self.eye.hide()
-        self.apply_theme()
-        self.stand(RowState())
+        self._show()
 
     def set_height(self, points: int) -> None:
         """Use the room that there is."""
@@ -77,11 +76,17 @@ class ClassRow(QAbstractButton):
         self.update()
 
     def stand(self, standing: RowState) -> None:
-        """Show another standing."""
+        """Show another standing; a row that stays as it is is not painted again."""
+        changed = standing != self.standing
         self.standing = standing
-        self.eye.setVisible(standing.probability is not None and standing.has_heat)
-        show_checked(self.eye, standing.heat)
+        show_checked(self.eye, standing.heat)  # also back to what it was: pressed, to no effect
         show_checked(self, self._is_on())
+        if changed:
+            self._show()
+
+    def _show(self) -> None:
+        standing = self.standing
+        self.eye.setVisible(standing.probability is not None and standing.has_heat)
         self.apply_theme()
         said = standing.mark + ", suggested" * standing.suggested
         if standing.probability is not None:
