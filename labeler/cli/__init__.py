@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import importlib
 import io
 import os
@@ -66,9 +67,12 @@ def _show_defaults(parser: argparse.ArgumentParser) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line; returns the exit status."""
+    """Run one command line, by default that of the process; returns the exit status."""
     with only_text():
-        return _ending(argv)
+        status = _ending(argv)
+    if argv is None:
+        gc.freeze()  # looking through all of torch for garbage ends half a second later
+    return status
 
 
 def _ending(argv: Sequence[str] | None) -> int:

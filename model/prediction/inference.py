@@ -219,9 +219,15 @@ def openvino() -> Any:
 
 
 def converted(network: nn.Module, shape: tuple[int, int, int, int]) -> Any:
-    """A network as an OpenVINO model for inputs of exactly this shape (n, channels, H, W)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit.trace, inside OpenVINO
-        model = openvino().convert_model(network, example_input=torch.zeros(shape))
+    """A network as an OpenVINO model for inputs of exactly this shape (n, channels, H, W).
+
+    Traced here, with one shot and unchecked: `choose` compares the result with torch itself, and
+    OpenVINO would trace whole batches three times over and load half of torch to compare them.
+    """
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit.trace
+        trace: Any = torch.jit.trace
+        traced = trace(network, torch.zeros(1, *shape[1:]), check_trace=False)
+        model = openvino().convert_model(traced)
     model.reshape(list(shape))
     return model
