@@ -23,19 +23,23 @@ from model.prediction import inference
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 SIDE, NAMES = 64, ("Streak", "Bent", "Round")
 FINER = ("directions", "repeated")
 NOTHING = ("another class", "random weights", "shuffled labels")
 
 
-@pytest.fixture(autouse=True)
-def by_torch(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def by_torch():
     """Small networks are read sooner than OpenVINO takes them in."""
 
     def choose(network, shape):
         return inference.TorchEngine(network.body, 32), "torch"
 
-    monkeypatch.setattr(inference, "choose", choose)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inference, "choose", choose)
+        yield
 
 
 def save_run(folder, names=NAMES, **steps):
@@ -48,9 +52,14 @@ def save_run(folder, names=NAMES, **steps):
     return folder
 
 
-@pytest.fixture
-def explainer(tmp_path):
-    return Explainer(Reader(save_run(tmp_path / "run")))
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return save_run(tmp_path_factory.mktemp("truth") / "run")
+
+
+@pytest.fixture(scope="module")
+def explainer(run):
+    return Explainer(Reader(run))
 
 
 @pytest.fixture(scope="module")
@@ -341,8 +350,7 @@ def test_vgg_has_heat_of_every_form_too(tmp_path, streaks):
 # -- the whole -------------------------------------------------------------------------------------
 
 
-def test_the_benchmark_scores_every_form_beside_its_controls(tmp_path, streaks, monkeypatch):
-    run = save_run(tmp_path / "run")
+def test_the_benchmark_scores_every_form_beside_its_controls(run, tmp_path, streaks, monkeypatch):
     monkeypatch.setattr(Checkpoint, "decide", lambda self, logits: np.ones_like(logits, bool))
     monkeypatch.setattr(truth, "BLOCK", 1)
     made = [(case.counts, case.good) for case in streaks]
@@ -370,10 +378,9 @@ def test_the_benchmark_scores_every_form_beside_its_controls(tmp_path, streaks, 
     assert table.best("Streak") == last["best"]["Streak"]
 
 
-def test_shuffled_labels_are_dealt_to_as_many_heads_as_are_asked(tmp_path, streaks, monkeypatch):
-    reader = Reader(save_run(tmp_path / "run"))
+def test_shuffled_labels_are_dealt_to_as_many_heads_as_are_asked(explainer, streaks, monkeypatch):
     monkeypatch.setattr(truth, "_simulated", lambda seed: [(c.counts, c.good) for c in streaks])
-    bench = truth._Bench(reader, truth.TruthStudy())
+    bench = truth._Bench(explainer.reader, truth.TruthStudy())
     shuffled = bench.nothing["shuffled labels"]
     read = shuffled.reread(read_of(shuffled, streaks))
     assert read.logits.shape == (3, truth.DEALT * len(NAMES))
@@ -385,8 +392,7 @@ def test_a_class_that_is_the_lack_of_all_has_its_own_sentence():
     assert "no place" in why_no_cause("rhombic")
 
 
-def test_a_class_that_is_never_said_is_told_and_not_drawn(tmp_path, streaks, monkeypatch):
-    run = save_run(tmp_path / "run")
+def test_a_class_that_is_never_said_is_told_and_not_drawn(run, streaks, monkeypatch):
     monkeypatch.setattr(Checkpoint, "decide", lambda self, logits: np.zeros_like(logits, bool))
     monkeypatch.setattr(truth, "BLOCK", 1)
     made = [(case.counts, case.good) for case in streaks]

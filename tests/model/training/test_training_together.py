@@ -26,17 +26,16 @@ pytestmark = pytest.mark.usefixtures("narrow_network")
 
 NARROW = "tests.helpers.narrow"
 ROOT = Path(__file__).parents[3]
+RECIPE = tiny_recipe(epochs=2, batch=4, backbone="")
 TOLERANCE = 1e-3
 """Relative, of the loss of every epoch: sums over a batch are taken in another order."""
 
 
-def command(path, run, epochs):
-    words = ["--recipe", str(run.with_suffix(".toml")), "--out", str(run), "--epochs", str(epochs)]
-    return [sys.executable, "-m", NARROW, "train", str(path), *words, "--events"]
-
-
-def write_recipe(run, recipe):
-    run.with_suffix(".toml").write_text(to_toml(recipe), "utf-8")
+def command(target, recipe, devices, *words):
+    recipe_file = target.with_name("tiny.toml")
+    recipe_file.write_text(to_toml(recipe), "utf-8")
+    of_recipe = ["--recipe", str(recipe_file), "--devices", str(devices)]
+    return [sys.executable, "-m", NARROW, "train", str(target), *of_recipe, *words]
 
 
 def environment():
@@ -44,45 +43,62 @@ def environment():
 
 
 def losses(lines):
-    events = [json.loads(line) for line in lines if line.startswith("{")]
+    events = [json.loads(line) for line in lines]
     return [e["loss"] for e in events if e["event"] == "epoch"]
 
 
-@pytest.mark.parametrize(("devices", "batch"), [(2, 12), (3, 4)])
-def test_processes_reach_the_loss_curve_of_one_at_the_same_batch(
-    tmp_path, monkeypatch, devices, batch
-):
-    """One process that takes every batch in as many parts normalises over the same shots as the
-    processes do (batch normalisation knows only what goes through at once). Of 4 shots, the last
-    of three processes has none."""
-    path, recipe = make_file(tmp_path / "shots.h5", 36), tiny_recipe(epochs=2, batch=batch)
-    together = tmp_path / "together"
-    write_recipe(together, recipe)
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """A project that three processes trained, and what the command said: of a batch of 4 shots the
+    last process has none."""
+    folder = tmp_path_factory.mktemp("together")
+    Project.create(folder / "week", [make_file(folder / "shots.h5", 36)]).close()
     done = subprocess.run(
-        [*command(path, together, 2), "--devices", str(devices)],
+        command(folder / "week", RECIPE, 3, "--json"),
         capture_output=True, text=True, cwd=ROOT, timeout=200, check=False, env=environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count('"event":"finished"') == 1
+    return folder / "week", done.stdout
+
+
+def test_a_project_is_trained_by_several_processes_into_one_run(together):
+    week, said = together
+    assert json.loads(said)["current"] is True
+    with Project.open(week) as project:
+        assert [run.folder.name for run in project.runs()] == ["0001"]
+        assert (project.run_folder(1) / "predictions.h5").is_file()
+        kinds = [e["event"] for e in map(json.loads, lines_of(project.run_folder(1)))]
+    assert kinds.count("started") == 1
+    assert kinds.count("epoch") == RECIPE.epochs
+    assert kinds[-1] == "finished"
+
+
+def lines_of(run):
+    return (run / "events.jsonl").read_text("utf-8").splitlines()
+
+
+def test_processes_reach_the_loss_curve_of_one_at_the_same_batch(together, tmp_path, monkeypatch):
+    """One process that takes every batch in as many parts normalises over the same shots as the
+    processes do (batch normalisation knows only what goes through at once)."""
 
     def divide(self, *rest):
-        self.parts = devices
+        self.parts = 3
         return ""
 
     monkeypatch.setattr(engine.Engine, "_divide", divide)
-    table = table_of_file(path)
-    one = [e["loss"] for e in train(table, recipe, tmp_path / "one") if e["event"] == "epoch"]
-    np.testing.assert_allclose(losses(done.stdout.splitlines()), one, rtol=TOLERANCE)
+    with Project.open(together[0]) as project:
+        table, run = project.shot_table(), project.run_folder(1)
+    one = [e["loss"] for e in train(table, RECIPE, tmp_path / "one") if e["event"] == "epoch"]
+    np.testing.assert_allclose(losses(lines_of(run)), one, rtol=TOLERANCE)
     assert one[-1] != pytest.approx(one[0], rel=10 * TOLERANCE)  # something was learned
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_a_killed_process_ends_the_training_with_its_last_checkpoint(tmp_path):
     path, run = make_file(tmp_path / "shots.h5", 48), tmp_path / "run"
-    write_recipe(run, tiny_recipe(epochs=500, batch=12))
-    lines, killed = [], False
+    recipe, lines, killed = tiny_recipe(epochs=500, batch=12), [], False
     with subprocess.Popen(
-        [*command(path, run, 500), "--devices", "2"],
+        command(path, recipe, 2, "--out", str(run), "--events"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment(),
     ) as child:  # fmt: skip
         for line in child.stdout:
@@ -113,20 +129,3 @@ def test_a_process_that_saw_other_labels_learns_from_those_of_the_first(tmp_path
     events = list(train(table, tiny_recipe(epochs=1), tmp_path / "run"))
     (begun,) = (e for e in events if e["event"] == "started")
     assert begun["shots"] == 40
-
-
-def test_a_project_is_trained_by_two_processes_into_one_run(tmp_path):
-    shots = make_file(tmp_path / "shots.h5", 48)
-    Project.create(tmp_path / "week", [shots]).close()
-    recipe = tmp_path / "tiny.toml"
-    recipe.write_text(to_toml(tiny_recipe(epochs=1, batch=12)), "utf-8")
-    words = ["train", str(tmp_path / "week"), "--recipe", str(recipe), "--devices", "2", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", NARROW, *words],
-        capture_output=True, text=True, cwd=ROOT, timeout=200, check=False, env=environment(),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout)["current"] is True
-    with Project.open(tmp_path / "week") as project:
-        assert [run.folder.name for run in project.runs()] == ["0001"]
-        assert (project.run_folder(1) / "predictions.h5").is_file()
