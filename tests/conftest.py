@@ -20,8 +20,12 @@ from PyQt6.QtCore import QCoreApplication, QEvent
 from PyQt6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from tests.helpers.forking import fork_children, is_forking
 from tests.helpers.narrow import narrow_network as narrow_network
+from tests.helpers.narrow import without_openvino as without_openvino
 from tests.helpers.waiting import PATIENCE_S
+
+fork_children()
 
 # So do the modules of tests, in a later run.
 sys.dont_write_bytecode = False
@@ -87,7 +91,7 @@ def no_process_is_left():
     before = {p.pid for p in psutil.Process().children(recursive=True)}
     yield
     left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before]
-    left = [p for p in left if not _is_helper_of_python(p)]
+    left = [p for p in left if not is_forking(p.pid) and not _is_helper_of_python(p)]
     _, alive = psutil.wait_procs(left, timeout=PATIENCE_S)
     assert not alive, [p.cmdline() for p in alive]
 

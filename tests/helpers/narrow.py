@@ -35,6 +35,15 @@ def narrow_network():
         yield
 
 
+@pytest.fixture(scope="module")
+def without_openvino():
+    """Predictions within this process are by torch, as where OpenVINO is not installed: to convert
+    a network takes longer than to read the few shots of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "openvino", None)
+        yield
+
+
 if __name__ == "__main__":
     from labeler.cli import main
 

@@ -30,6 +30,8 @@ from model.simulate.generate import simulate
 from tests.helpers.narrow import NARROW
 from tests.helpers.shots import make_file, tiny_recipe
 
+pytestmark = pytest.mark.usefixtures("without_openvino")
+
 
 @pytest.fixture(scope="module")
 def week(tmp_path_factory):

@@ -18,7 +18,7 @@ from model.taxonomy.toml import load, shipped
 from tests.helpers.predictions import write_predictions
 from tests.helpers.shots import make_file, tiny_recipe
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
+pytestmark = pytest.mark.usefixtures("narrow_network", "without_openvino")
 
 HELIUM = load(shipped("helium"))
 SHOTS = 90
@@ -195,6 +195,7 @@ def test_truth_needs_no_shots_and_tells_what_a_run_never_says(trained, capsys, m
 
     monkeypatch.setattr(truth, "BLOCK", 2)
     monkeypatch.setattr(truth, "PATIENCE", 1)
+    monkeypatch.setattr(truth, "SHUFFLED", 6)
     _, run, _ = trained
     words = ("--truth", "--class", "Streak", "--shots", 1, "--json")
     status, said = call(capsys, "faithfulness", run, *words)

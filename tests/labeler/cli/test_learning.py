@@ -16,7 +16,7 @@ from model.runs import recipes
 from tests.helpers.narrow import WHOLE
 from tests.helpers.shots import make_file, tiny_recipe
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
+pytestmark = pytest.mark.usefixtures("narrow_network", "without_openvino")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from labeler.cli import build_parser, main
 from labeler.project.project import Project
 from tests.helpers.shots import make_file
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
+pytestmark = pytest.mark.usefixtures("narrow_network", "without_openvino")
 
 CHECK_THEMSELVES = {"simulate", "add-noise"}
 """They take larger seeds, and say so in their own words."""

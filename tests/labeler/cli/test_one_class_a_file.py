@@ -18,7 +18,7 @@ from labeler.window.widgets import theme
 from tests.helpers.shots import make_file, write_cxi
 from tests.helpers.window_parts import make_session
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
+pytestmark = pytest.mark.usefixtures("narrow_network", "without_openvino")
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from model.simulate.generate import simulate
 from tests.helpers.shots import make_file
 from tests.model.prediction.test_prediction import make_run
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
+pytestmark = pytest.mark.usefixtures("narrow_network", "without_openvino")
 
 LABELS = ("Round", "Streak", "Empty")
 WRITES = {

@@ -26,7 +26,7 @@ from model.shots.table import table_of_file
 from tests.helpers.narrow import WHOLE
 from tests.helpers.shots import make_file, tiny_recipe
 
-pytestmark = pytest.mark.usefixtures("narrow_network")
+pytestmark = pytest.mark.usefixtures("narrow_network", "without_openvino")
 
 ALL = Preparation(bad_pixels=True, stray_light="shots", flat_detector=True, centre=True)
 CENTRE = Preparation(centre=True)
