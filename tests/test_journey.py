@@ -105,12 +105,16 @@ def test_a_week_in_the_window_ends_with_a_network_that_shows_where_it_looked(
     training.start(TrainingOrder(epochs=2))
     qtbot.waitUntil(lambda: not training.is_running, timeout=FOUR_MINUTES)
     assert training.outcome is None or training.outcome.ok, training.outcome.message
-    assert len(training.curves.epochs) == 2
+    assert training.curves.epochs == [1, 2]
+    assert session.require().project.current_run == 1
     window.show_tab("Learn")
     assert window.views["Learn"].isVisible()
 
     window.show_tab("Label")
-    assert session.predictions.run is not None, "the first run is in use without a click"
+    run = session.predictions.run
+    assert run is not None, "the first run is in use without a click"
+    assert run.grid[0] > 1
+    assert run.heatmap(0, 0, (64, 64)).max() <= 1
     press(qtbot, window, "H")
     assert session.heat.on
     heat = session.heat.on_pattern((64, 64))

@@ -14,6 +14,7 @@ import pytest
 from labeler.cli import main
 from labeler.cli.demo import project as demo
 from labeler.cli.demo import tour
+from labeler.jobs.job import Job
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.runs.offers import TrainingOrder
@@ -122,14 +123,17 @@ def test_wrong_use_exits_2(capsys):
 def test_without_a_display_the_whole_job_is_done_and_shown(
     made, tmp_path, qapp, monkeypatch, capsys
 ):
-    """In this process, and with a training of one epoch: `test_journey` trains for longer."""
+    """In this process, with a training of one epoch on small shots: `test_journey` trains more."""
     folder = shutil.copytree(made[0].parent, tmp_path / "copy") / made[0].name
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(
-        RetrainBar, "start", lambda bar: bar.session.training.start(TrainingOrder(epochs=1))
-    )
-    monkeypatch.setattr(tour, "LOOK_MS", 20)
+
+    def start(bar):
+        bar.retraining.work.make_job = lambda words, *where: Job([*words, "--size", "64"], *where)
+        bar.retraining.start(TrainingOrder(epochs=1))
+
+    monkeypatch.setattr(RetrainBar, "start", start)
+    monkeypatch.setattr(tour, "LOOK_MS", 60)
     monkeypatch.setattr(tour, "PATIENCE_S", PATIENCE_S)
     assert main(["demo", str(folder), "--shots", str(SHOTS), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

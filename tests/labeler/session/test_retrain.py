@@ -251,15 +251,3 @@ def test_opening_another_project_ends_the_training(opened, qtbot, tmp_path):
     session.open(tmp_path / "other")
     assert not bar.is_running
     assert bar.retraining.outcome is None
-
-
-def test_the_real_subcommand_trains_reads_all_shots_and_is_used(opened, qtbot):
-    session, bar = opened(n=16)
-    bar.retraining.work.make_job = Job
-    bar.retraining.start(TrainingOrder(epochs=1))
-    qtbot.waitUntil(lambda: not bar.is_running)
-    assert bar.retraining.outcome.ok, bar.retraining.outcome.message
-    assert bar.retraining.curves.epochs == [1]
-    assert session.opened.project.current_run == 1
-    assert session.predictions.run.grid[0] > 1
-    assert session.predictions.run.heatmap(0, 0, (64, 64)).max() <= 1
