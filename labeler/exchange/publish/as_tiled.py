@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from contextlib import closing
 from typing import Any
 
 from labeler.exchange.publish.as_folder import picture, summary
@@ -43,13 +44,14 @@ def send(found: Findings, url: str, name: str) -> str:
     about = json.loads(as_json(summary(found)))
     try:
         client: Any = from_uri(url, api_key=os.environ.get(KEY))
-        if name in client:
-            raise InputError(f"{url} has a container {name}", mend="Give another --name.")
-        made = client.create_container(name, metadata={"airylabel": about})
-        made.write_table(dict(table_of(found)), key="shots")
-        lines = [side.flat() for side in found.sides]
-        made.write_table({k: [line[k] for line in lines] for k in lines[0]}, key="sources")
-        made.write_array(imread(io.BytesIO(picture(found))), key="fractions")
+        with closing(client.context.http_client):
+            if name in client:
+                raise InputError(f"{url} has a container {name}", mend="Give another --name.")
+            made = client.create_container(name, metadata={"airylabel": about})
+            made.write_table(dict(table_of(found)), key="shots")
+            lines = [side.flat() for side in found.sides]
+            made.write_table({k: [line[k] for line in lines] for k in lines[0]}, key="sources")
+            made.write_array(imread(io.BytesIO(picture(found))), key="fractions")
     except (httpx.HTTPError, ClientError) as error:
         mend = f"Check the address, the server, and the key in {KEY}."
         raise InputError(f"Tiled at {url} does not take it ({error})", mend=mend) from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import h5py
 import pytest
 
 from labeler.cli import build_parser
+from labeler.jobs.job import Job
 from labeler.jobs.work_order import (
     ADDRESS,
     DASK,
@@ -149,8 +151,19 @@ def test_what_is_stopped_goes_on_where_it_was(window, qtbot):
     kept.close()
 
 
+IMPATIENT = """
+import sys
+from labeler.cli import main
+from model.bulk import dask_clusters
+dask_clusters.CONNECT_S = 1
+sys.exit(main())
+"""
+"""The program that waits a second for a scheduler."""
+
+
 def test_a_scheduler_out_of_reach_is_said_in_the_dialog_and_in_a_note(window, qtbot):
     dialog = opened(window)
+    dialog.short_job.make_job = partial(Job, command=("-c", IMPATIENT))
     choose(dialog, THUMBNAILS, ADDRESS)
     dialog.address.setText("tcp://127.0.0.1:9")
     dialog.button.click()
