@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import redirect_stdout
 
 import h5py
 import numpy as np
@@ -13,6 +15,7 @@ from labeler.project.project import Project
 from labeler.runs.predictions import Predictions
 from model.networks.table import NETWORKS
 from model.runs import recipes
+from tests.helpers.copies import copy_of
 from tests.helpers.narrow import WHOLE
 from tests.helpers.shots import make_file, tiny_recipe
 
@@ -28,9 +31,26 @@ def recipe(tmp_path):
 
 @pytest.fixture
 def project(tmp_path):
-    path = make_file(tmp_path / "shots.h5", 30)
-    Project.create(tmp_path / "week", [path]).close()
+    def make(place):
+        Project.create(place / "week", [make_file(place / "shots.h5", 30)]).close()
+
+    copy_of("learning", make, tmp_path)
     return tmp_path / "week"
+
+
+@pytest.fixture
+def learnt(tmp_path, recipe):
+    """(project, what its training said): with one run, in use."""
+
+    def make(place):
+        Project.create(place / "week", [make_file(place / "shots.h5", 30)]).close()
+        said = io.StringIO()
+        with redirect_stdout(said):
+            assert main(["train", str(place / "week"), "--recipe", recipe, "--json"]) == 0
+        (place / "said.json").write_text(said.getvalue(), "utf-8")
+
+    copy_of("learnt", make, tmp_path)
+    return tmp_path / "week", json.loads((tmp_path / "said.json").read_text("utf-8"))
 
 
 def call(capsys, *words):
@@ -38,10 +58,8 @@ def call(capsys, *words):
     return status, capsys.readouterr()
 
 
-def test_a_project_is_trained_read_and_its_first_run_put_to_use(project, recipe, capsys):
-    status, said = call(capsys, "train", project, "--recipe", recipe, "--json")
-    assert status == 0, said.err
-    found = json.loads(said.out)
+def test_a_project_is_trained_read_and_its_first_run_put_to_use(learnt, recipe, capsys):
+    project, found = learnt
     assert found["event"] == "finished"
     assert found["metrics"]["accuracy"] > 0.5
     with Project.open(project) as opened:
@@ -63,8 +81,8 @@ def test_a_project_is_trained_read_and_its_first_run_put_to_use(project, recipe,
         assert opened.current_run == (2 if verdict["current"] else 1)
 
 
-def test_a_retired_class_is_not_learnt_and_the_run_before_still_compares(project, recipe, capsys):
-    assert call(capsys, "train", project, "--recipe", recipe, "--json")[0] == 0
+def test_a_retired_class_is_not_learnt_and_the_run_before_still_compares(learnt, recipe, capsys):
+    project, _ = learnt
     assert call(capsys, "classes", project, "retire", "Layered")[0] == 0
     status, said = call(capsys, "train", project, "--recipe", recipe, "--epochs", 1, "--json",
                         "--warm-start", 1)  # fmt: skip

@@ -137,18 +137,29 @@ def test_an_unknown_colormap_is_named_before_the_work(verb, shots, tmp_path, cap
 def test_a_killed_correlate_goes_on_and_leaves_no_workers(tmp_path, capsys):
     path, out = tmp_path / "many.h5", tmp_path / "maps.h5"
     with h5py.File(path, "w") as file:
-        file["images"] = np.random.default_rng(0).poisson(9, (900, 64, 64)).astype(np.uint16)
-    words = ["correlate", str(path), "--out", str(out), "--radii", "64", "--angles", "8192"]
+        file["images"] = np.random.default_rng(0).poisson(9, (400, 64, 64)).astype(np.uint16)
+    words = ["correlate", str(path), "--out", str(out), "--radii", "64", "--angles", "1024"]
     workers = killed_after_two_blocks(*words, "--workers", "2")
     until(lambda: not still_running(workers), "a worker outlived its parent")
     assert len(workers) >= 2
     assert not out.exists()
     assert main([*words, "--workers", "2", "--events"]) == 0
     first = json.loads(capsys.readouterr().out.splitlines()[0])
-    assert 0 < first["done"] < 900
+    assert 0 < first["done"] < 400
     with h5py.File(out) as file:
         assert (file["maps"][:].max((1, 2)) > 0).all()
     assert sorted(p.name for p in tmp_path.glob("*maps*")) == ["maps.h5"]
+
+
+SOON = """
+import sys
+from functools import partial
+from labeler.cli import main
+from labeler.cli.bench import physics
+physics.measure = partial(physics.measure, noise_shots=40)
+sys.exit(main())
+"""
+"""The program, whose files of a benchmark are small."""
 
 
 def test_panes_are_measured_where_there_is_no_screen(tmp_path):
@@ -157,7 +168,7 @@ def test_panes_are_measured_where_there_is_no_screen(tmp_path):
               if k not in ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY")}  # fmt: skip
     words = ["bench", "physics", "--rounds", "1", "--shots", "8", "--size", "64", "--json"]
     done = subprocess.run(
-        [sys.executable, "-m", "labeler", *words],
+        [sys.executable, "-c", SOON, *words],
         env=unseen, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

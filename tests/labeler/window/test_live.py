@@ -30,6 +30,7 @@ from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
 from model.shots.hdf5 import is_under_swmr
 from model.taxonomy.toml import load, shipped
+from tests.helpers.copies import copy_of
 from tests.helpers.window_parts import InlineReader, make_project, write_shots
 
 HELIUM = load(shipped("helium"))
@@ -71,17 +72,21 @@ def network(tmp_path_factory):
 @pytest.fixture
 def project(tmp_path, network):
     """A project of 60 labelled shots with one run in use; its folder."""
-    folder = make_project(tmp_path / "week", 60, labels(60))
-    with h5py.File(tmp_path / "week" / "shots.h5", "a") as file:
-        file["images"][::3] //= 40
-    with Project.open(folder) as opened:
-        run = opened.new_run_folder()
-        shutil.copytree(network, run, dirs_exist_ok=True)
-        table = opened.shot_table()
-        out = run / "predictions.h5"
-        assert list(predict(table, run, out, engine="torch"))[-1]["event"] == "finished"
-        opened.current_run = int(run.name)
-    return folder
+
+    def make(place):
+        folder = make_project(place, 60, labels(60))
+        with h5py.File(place / "shots.h5", "a") as file:
+            file["images"][::3] //= 40
+        with Project.open(folder) as opened:
+            run = opened.new_run_folder()
+            shutil.copytree(network, run, dirs_exist_ok=True)
+            table = opened.shot_table()
+            out = run / "predictions.h5"
+            assert list(predict(table, run, out, engine="torch"))[-1]["event"] == "finished"
+            opened.current_run = int(run.name)
+
+    copy_of("live", make, tmp_path / "week")
+    return tmp_path / "week" / "week"
 
 
 def lines_of(text):
