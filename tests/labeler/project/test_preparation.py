@@ -23,6 +23,7 @@ from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint, recipes
 from model.runs.folder import DESCRIPTION
 from model.shots.table import table_of_file
+from tests.helpers.copies import copy_of
 from tests.helpers.narrow import WHOLE
 from tests.helpers.shots import make_file, tiny_recipe
 
@@ -41,10 +42,13 @@ def recipe(tmp_path):
 
 @pytest.fixture
 def project(tmp_path):
-    path = make_file(tmp_path / "shots.h5", 30)
-    with h5py.File(path, "r+") as file:
-        file.attrs["distance_m"], file.attrs["pixel_m"] = 0.065, 1e-3
-    Project.create(tmp_path / "week", [path]).close()
+    def make(place):
+        path = make_file(place / "shots.h5", 18)
+        with h5py.File(path, "r+") as file:
+            file.attrs["distance_m"], file.attrs["pixel_m"] = 0.065, 1e-3
+        Project.create(place / "week", [path]).close()
+
+    copy_of("preparation", make, tmp_path)
     return tmp_path / "week"
 
 
@@ -237,11 +241,14 @@ def test_the_input_made_of_a_shot_is_its_correlation_map(tmp_path):
 
 
 @pytest.fixture
-def maps(tmp_path, capsys):
-    path, made = make_file(tmp_path / "shots.h5", 24), tmp_path / "maps.h5"
-    words = ("correlate", path, "--out", made, "--radii", 64, "--angles", 64, "--workers", 1)
-    assert call(capsys, *words)[0] == 0
-    return made
+def maps(tmp_path):
+    def make(place):
+        path = make_file(place / "shots.h5", 18)
+        words = ("--out", place / "maps.h5", "--radii", 64, "--angles", 64, "--workers", 1)
+        assert main(["correlate", str(path), *map(str, words)]) == 0
+
+    copy_of("maps", make, tmp_path)
+    return tmp_path / "maps.h5"
 
 
 def test_a_file_of_maps_is_not_correlated_again(tmp_path, maps, recipe, capsys):
