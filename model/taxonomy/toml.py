@@ -86,7 +86,10 @@ class _Reader:
     """Turns parsed TOML into a Taxonomy, and finds the line of whatever is wrong."""
 
     def __init__(self, text: str, path: Path) -> None:
-        self.lines = text.splitlines()
+        self.lines: dict[str, list[int]] = {}
+        """Which lines of the file, from 1, hold these words."""
+        for number, line in enumerate(text.splitlines(), 1):
+            self.lines.setdefault(line.strip(), []).append(number)
         self.path = path
 
     def read(self, data: dict[str, Any]) -> Taxonomy:
@@ -168,7 +171,7 @@ class _Reader:
         raise InputError(what, file=self.path, place=self._line(table, n), mend=mend)
 
     def _line(self, table: str, n: int) -> str:
-        heads = [i for i, s in enumerate(self.lines, 1) if s.strip() == f"[[{table}]]"]
+        heads = self.lines.get(f"[[{table}]]", [])
         return f"line {heads[n]}" if n < len(heads) else "line 1"
 
 
