@@ -28,7 +28,7 @@ from model.training.process_group import Peers, loopback_strategy
 
 Format = Literal["32", "bf16"]
 _THREADS = 2
-_TRIAL_SHOTS = 8
+_TRIAL_SHOTS, _TRIALS = 8, 4
 _MEMORY_SHARE = 0.6
 """Of the memory that is free, for what backpropagation keeps of a batch."""
 _TRANSIENT = 1.5
@@ -153,7 +153,7 @@ class Engine:
     ) -> tuple[str, float]:
         """Choose the number format, by machine and recipe alone so that a seed repeats a training,
         and in how many parts a batch of this many shots goes through the network; (what in words,
-        seconds per shot, tried for half a second).
+        seconds per shot, tried for half a second at most).
 
         All processes of a training take the same: the format of the first, and as many parts as
         the one needs that has least memory. Weights and running statistics are left as they were;
@@ -296,7 +296,7 @@ def _format_for(asked: str, device: str) -> Format:
 
 
 def _fastest(work: Callable[[], None], seconds: float) -> float:
-    """Shortest time of one call, after a warm one, within about this many seconds.
+    """Shortest time of a few calls, after a warm one, within about this many seconds.
 
     A call that takes several times as long is made once: being the first adds little to it.
     """
@@ -307,10 +307,11 @@ def _fastest(work: Callable[[], None], seconds: float) -> float:
         return first
     end = time.perf_counter() + seconds
     best = float("inf")
-    while True:
+    for _ in range(_TRIALS):
         begin = time.perf_counter()
         work()
         now = time.perf_counter()
         best = min(best, now - begin)
         if now > end:
-            return best
+            break
+    return best
