@@ -10,6 +10,8 @@ from pathlib import Path
 # Before Qt and torch are loaded by any test module.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Tests run beside each other: threads of one that wait for each other take more time than one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Hundreds of tests start the program: compiled once, modules load in half the time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

@@ -32,7 +32,7 @@ def trained(tmp_path_factory):
     Project.create(folder / "week", [path]).close()
     recipe = folder / "tiny.toml"
     recipe.write_text(recipes.to_toml(tiny_recipe()), "utf-8")
-    assert main(["train", str(folder / "week"), "--recipe", str(recipe), "--epochs", "1"]) == 0
+    assert main(["train", str(folder / "week"), "--recipe", str(recipe), "--epochs", "2"]) == 0
     return folder / "week", folder / "week" / "runs" / "0001", path
 
 

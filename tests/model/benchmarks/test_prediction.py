@@ -8,12 +8,13 @@ import pytest
 
 from model.benchmarks import explain, inference
 from model.benchmarks.pairing import ratio, seconds_in_turns
-from model.networks.table import NETWORKS
-from tests.helpers.narrow import NARROW
+from model.prediction import inference as prediction
+
+pytestmark = pytest.mark.usefixtures("narrow_network")
 
 
 def test_bench_inference_has_its_ratios_and_names_who_is_missing(monkeypatch):
-    monkeypatch.setitem(NETWORKS, "resnet18", NARROW)
+    monkeypatch.setattr(prediction, "batch_for", lambda shape, device: 4)
     found = inference.measure(rounds=1, batches=1, compile_peer=False, size=64)
     eager = "ratio_torch_eager", "ratio_torch_eager_single"
     for key in ("ratio_best_peer", *eager, "one_pass_overhead"):

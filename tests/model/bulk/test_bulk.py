@@ -131,8 +131,10 @@ def test_noise_by_dask_is_the_bytes_of_one_process(tmp_path, address, monkeypatc
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_a_worker_killed_in_the_middle_costs_its_chunk_and_changes_no_byte(tmp_path):
-    path = make_shots(tmp_path / "shots.h5", 600)
+def test_a_worker_killed_in_the_middle_costs_its_chunk_and_changes_no_byte(tmp_path, monkeypatch):
+    monkeypatch.setattr(correlation_file, "BLOCK", 32)
+    monkeypatch.setattr(on_dask, "LOOK_S", 0.1)
+    path = make_shots(tmp_path / "shots.h5", 320)
     recipe = MapRecipe(radii=64, angles=4096)
     one, many = tmp_path / "one.h5", tmp_path / "many.h5"
     list(correlate(path, one, recipe, workers=1))

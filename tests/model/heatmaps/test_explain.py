@@ -62,14 +62,14 @@ def leaky(x):
 
 
 def test_the_papers_form_equals_autograds_second_and_third_derivatives():
-    A, W, S, b = random_case(n=2, K=3, C=3)
+    A, W, S, b = random_case(n=2, K=3, C=3, h=2, w=3)
     expected = by_derivatives(pooled_head(W, b), A, torch.sigmoid, leaky)
     found = explain.through_pooled_linear_head(A, W, S).as_computed()
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
 
 
 def test_chattopadhays_form_equals_autograds_derivatives_of_the_exponential():
-    A, W, S, b = random_case(n=2, K=3, C=3, seed=1)
+    A, W, S, b = random_case(n=2, K=3, C=3, h=2, w=3, seed=1)
     expected = by_derivatives(pooled_head(W, b), A, torch.exp, lambda x: np.maximum(x, 0))
     found = explain.through_pooled_linear_head(A, W, S, "chattopadhay").as_computed()
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)

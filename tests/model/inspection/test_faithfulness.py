@@ -20,6 +20,8 @@ from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
 from model.shots.table import table_of_file
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 SIDE = 64
 
 

@@ -34,19 +34,28 @@ from model.shots.hdf5 import is_under_swmr
 from model.shots.layouts import Geometry
 from model.shots.table import open_source, table_of_file
 from model.taxonomy.toml import load, shipped
+from tests.helpers.live import (
+    CLASSES,
+    keep_until_killed,
+    writer_that_reopens,
+    writer_under_swmr,
+)
+from tests.helpers.narrow import make_narrow
 from tests.helpers.shots import make_shots, write_file
 from tests.helpers.waiting import PATIENCE_S, Clock, until
 from tests.helpers.xfel import write_run
 from tests.model.physics.test_profiles import FAR, sphere
 from tests.model.prediction.test_prediction import make_run
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 SPAWN = multiprocessing.get_context("spawn")
-CLASSES = ("Round", "Streak", "Empty")
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return make_run(tmp_path_factory.mktemp("runs") / "run")
+    """A network of chance that says some class of most shots."""
+    return make_run(tmp_path_factory.mktemp("runs") / "run", thresholds=(0.3, 0.2, 0.6))
 
 
 @pytest.fixture(scope="module")
@@ -92,40 +101,6 @@ def notices_of(source, n):
 
 def counts_of(arrivals):
     return np.concatenate([a.counts for a in arrivals])
-
-
-def writer_under_swmr(path, images, came, kill=False):
-    """A process: writes shots a few at a time, as a detector's writer does; after the first ones
-    it waits until somebody has seen them."""
-    with h5py.File(path, "w", libver="latest", locking=False) as file:
-        shape = images.shape[1:]
-        data = file.create_dataset(
-            "images", (0, *shape), images.dtype, maxshape=(None, *shape), chunks=(1, *shape)
-        )
-        ids = file.create_dataset("train_id", (0,), np.int64, maxshape=(None,), chunks=(64,))
-        file.swmr_mode = True
-        for end in range(4, len(images) + 1, 4):
-            ids.resize(end, axis=0)
-            ids[end - 4 :] = 1000 + np.arange(end - 4, end)
-            ids.flush()
-            data.resize(end, axis=0)
-            data[end - 4 :] = images[end - 4 : end]
-            data.flush()
-            assert came.wait(PATIENCE_S)
-        if kill:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def writer_that_reopens(path, images, came):
-    """A process without SWMR: the file is closed between two additions."""
-    shape = images.shape[1:]
-    with h5py.File(path, "w", locking=False) as file:
-        file.create_dataset("images", data=images[:4], maxshape=(None, *shape), chunks=(1, *shape))
-    for end in range(8, len(images) + 1, 4):
-        assert came.wait(PATIENCE_S)
-        with h5py.File(path, "a", locking=False) as file:
-            file["images"].resize(end, axis=0)
-            file["images"][end - 4 :] = images[end - 4 : end]
 
 
 @pytest.mark.parametrize("writer", [writer_under_swmr, writer_that_reopens])
@@ -684,34 +659,6 @@ def test_an_error_of_the_source_ends_the_watch_with_a_whole_record(reader, tmp_p
 # -- the record ------------------------------------------------------------------------------------
 
 
-def hits_of(images, first=0):
-    from model.shots.layouts import Geometry
-
-    return [
-        Hit(s, None, Geometry(pixel_m=1e-4), first + i, float("nan"), time.time(), 0.5, "test")
-        for i, s in enumerate(images)
-    ]
-
-
-def found_of(n):
-    return {
-        "probabilities": np.full((n, 3), 0.5, np.float32),
-        "heatmaps": np.zeros((n, 3, 2, 2), np.float32),
-    }
-
-
-def keep_until_killed(folder, pipe):
-    """A process that keeps hits until someone kills it."""
-    kept_in = Record(folder, lambda shape: {"class_names": list(CLASSES)})
-    images, _ = make_shots(8)
-    n = 0
-    while True:
-        kept_in.add(hits_of(images, n), found_of(8))
-        kept_in.flush()
-        n += 8
-        pipe.send(n)
-
-
 def test_a_record_survives_kill_9(tmp_path):
     ours, theirs = SPAWN.Pipe()
     child = SPAWN.Process(target=keep_until_killed, args=(tmp_path, theirs))
@@ -743,6 +690,7 @@ def keep_on_a_small_disk(folder, run, pipe):
     """A process whose files may not grow beyond 2 MB, as on a full disk."""
     import resource
 
+    make_narrow()
     reader = LiveReader.open(run, engine="torch")
     record.SLACK, record.STEP = 1_400_000, 0
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))

@@ -36,6 +36,8 @@ from model.runs.recipes import named
 from model.shots.table import EVALUATION, TRAINING, table_of_file
 from tests.helpers.shots import make_file, make_shots, write_file
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 TINY = StudyBudget("smoke", "tiny", 24, 12, 2, 64, 1, 1, 1)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from model.networks import architectures as networks
+from model.networks.table import NETWORKS
 from model.prediction import inference
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
@@ -55,7 +57,8 @@ def test_torch_engine_gives_the_networks_own_features_in_order():
 
 
 @pytest.mark.parametrize(("name", "activation"), [("resnet18", "log"), ("resnet50", "leaky_relu")])
-def test_openvino_equals_torch(name, activation, openvino):
+def test_openvino_equals_torch(name, activation, openvino, monkeypatch):
+    monkeypatch.setitem(NETWORKS, name, replace(NETWORKS[name], width=16))
     net = network(name, activation)
     fast = inference.OpenVinoEngine(net.body, 4, SHAPE)
     plain = inference.TorchEngine(net.body, 4, torch.device("cpu"))

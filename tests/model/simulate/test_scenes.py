@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ STREAK = frozenset({"Prolate", "Streak"})
 SETS = [labels for labels, _ in real_sets()]
 
 
+@cache
 def _light(labels: LabelSet, seed: int) -> np.ndarray:
     """Noise-free intensity (y, x), beam in the middle, blurred a little."""
     scene = draw(labels, DETECTOR, np.random.default_rng(seed))

@@ -1,20 +1,19 @@
 """A network goes on with other scenes, and keeps a part of what it said before."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from model.networks.table import NETWORKS
 from model.runs import checkpoint
 from model.runs.folder import WEIGHTS, backbone_folder
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate
 from model.training.broaden import ROUNDS, Share, _Draw, _read, broaden
-from tests.helpers.narrow import NARROW
 
-FIRST = backbone_folder("helium-resnet18")
+pytestmark = pytest.mark.usefixtures("narrow_network")
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +23,20 @@ def table(tmp_path_factory):
     return table_of_file(path)
 
 
-def test_a_share_of_the_answers_is_what_the_network_said_itself(table):
-    network, about = checkpoint.load(FIRST)
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A run of the shipped network's kind that learnt nothing, for small pictures."""
+    folder = tmp_path_factory.mktemp("first")
+    about = checkpoint.describe(backbone_folder("helium-resnet18"))
+    small = replace(about.preprocessing, size=64), replace(about.recipe, size=64)
+    about = replace(about, preprocessing=small[0], recipe=small[1])
+    torch.manual_seed(0)
+    checkpoint.save(folder, checkpoint.build(about, "he").half(), about)
+    return folder
+
+
+def test_a_share_of_the_answers_is_what_the_network_said_itself(first, table):
+    network, about = checkpoint.load(first)
     network = network.float().eval()
     told, half, own = (
         _read(table, Share("", 8, kept), network, about.preprocessing).answers
@@ -35,19 +46,12 @@ def test_a_share_of_the_answers_is_what_the_network_said_itself(table):
     np.testing.assert_allclose(half, (told + own) / 2, atol=1e-6)
 
 
-def test_what_goes_on_is_written_whole_and_says_more_of_what_it_learnt(
-    table, tmp_path, monkeypatch
-):
-    monkeypatch.setitem(NETWORKS, "resnet18", NARROW)
-    about = checkpoint.describe(FIRST)
-    (tmp_path / "first").mkdir()
-    checkpoint.save(tmp_path / "first", checkpoint.build(about, "he").half(), about)
-    share = Share("shots.h5", 4, 0.0)
-    broaden(tmp_path / "first", [(table, share)], tmp_path / "out", 24, {"zoom": 0.2})
-    network, about = checkpoint.load(tmp_path / "out")
-    before, first = checkpoint.load(tmp_path / "first")
-    assert (about.class_names, about.preprocessing) == (first.class_names, first.preprocessing)
-    sizes = [(tmp_path / run / WEIGHTS).stat().st_size for run in ("first", "out")]
+def test_what_goes_on_is_written_whole_and_says_more_of_what_it_learnt(first, table, tmp_path):
+    broaden(first, [(table, Share("shots.h5", 4, 0.0))], tmp_path, 24, {"zoom": 0.2})
+    network, about = checkpoint.load(tmp_path)
+    before, known = checkpoint.load(first)
+    assert (about.class_names, about.preprocessing) == (known.class_names, known.preprocessing)
+    sizes = [(run / WEIGHTS).stat().st_size for run in (first, tmp_path)]
     assert sizes[0] == sizes[1]
     assert not torch.equal(network.head.linear.weight, before.head.linear.weight)
     assert wrong_by(network, table, about) < wrong_by(before, table, about)

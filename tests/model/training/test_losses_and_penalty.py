@@ -18,6 +18,8 @@ from model.taxonomy import decoding
 from model.taxonomy.toml import load, shipped
 from model.training.losses import CrossEntropy, ElasticNet, LegalSetLikelihood, positive_weights
 
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 HELIUM = load(shipped())
 LEGAL = HELIUM.legal_sets
 

@@ -32,6 +32,7 @@ from tests.helpers.waiting import until
 pytestmark = pytest.mark.usefixtures("narrow_network")
 
 ROOT = Path(__file__).parents[3]
+THREE = tiny_recipe(epochs=3, backbone="")
 
 
 def run(path, out, recipe=None, **options):
@@ -52,6 +53,27 @@ def trained(tmp_path_factory):
     path = make_file(folder / "shots.h5", 60)
     recipe = tiny_recipe(epochs=6, tuning=0.0, batch=8)
     return folder / "run", run(path, folder / "run", recipe), path
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Its shots, a run of three epochs, and the folder of their reduced shots."""
+    folder = tmp_path_factory.mktemp("small")
+    path, whole = make_file(folder / "shots.h5", 24), folder / "whole"
+    assert "progress" in kinds_of(run(path, whole, THREE, cache=folder / "cache"))
+    return path, whole, folder / "cache"
+
+
+@pytest.fixture(scope="module")
+def again(small, tmp_path_factory):
+    """The same training a second time, and its events."""
+    path, _, cache = small
+    out = tmp_path_factory.mktemp("again") / "run"
+    return out, run(path, out, THREE, cache=cache)
+
+
+def kinds_of(events):
+    return [e["event"] for e in events]
 
 
 def test_it_learns_what_is_easy_and_leaves_a_whole_run(trained):
@@ -113,13 +135,15 @@ def test_the_checkpoint_predicts_as_the_report_says(trained):
     assert about.data_fingerprint == table.fingerprint
 
 
-def test_a_second_training_is_the_same_to_the_last_digit(tmp_path):
-    path = make_file(tmp_path / "shots.h5", 24)
-    run(path, tmp_path / "a")
-    run(path, tmp_path / "b")
-    assert losses(tmp_path / "a") == losses(tmp_path / "b")
-    run(path, tmp_path / "c", seed=1)
-    assert losses(tmp_path / "a") != losses(tmp_path / "c")
+def test_a_second_training_is_the_same_to_the_last_digit(small, again, tmp_path):
+    path, whole, cache = small
+    assert losses(again[0]) == losses(whole)
+    run(path, tmp_path / "other", THREE, seed=1, cache=cache)
+    assert losses(tmp_path / "other") != losses(whole)
+
+
+def test_the_second_training_reuses_the_reduced_shots(again):
+    assert "progress" not in kinds_of(again[1])
 
 
 SCRIPT = """
@@ -137,28 +161,26 @@ if __name__ == "__main__":
 """
 
 
-def test_after_kill_9_it_goes_on_to_the_same_loss_curve(tmp_path):
-    path = make_file(tmp_path / "shots.h5", 24)
-    recipe = tiny_recipe(epochs=4)
-    run(path, tmp_path / "whole", recipe)
+def test_after_kill_9_it_goes_on_to_the_same_loss_curve(small, tmp_path):
+    path, whole, _ = small
     child = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, path, tmp_path / "cut", "4"],
+        [sys.executable, "-c", SCRIPT, path, tmp_path / "cut", "3"],
         stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     with child:
         for line in child.stdout:
-            if line.split() == ["epoch", "2"]:
-                _wait_for_epoch(tmp_path / "cut", 2)
+            if line.split() == ["epoch", "1"]:
+                _wait_for_epoch(tmp_path / "cut", 1)
                 child.kill()
                 break
     assert child.wait() in (-signal.SIGKILL, 1)
-    events = run(path, tmp_path / "cut", recipe, resume=True)
+    events = run(path, tmp_path / "cut", THREE, resume=True)
     assert events[-1]["event"] == "finished", events[-1]
-    assert next(e for e in events if e["event"] == "started")["epoch"] in (2, 3)
-    assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
-    a, b = (json.loads((tmp_path / d / "metrics.json").read_text()) for d in ("cut", "whole"))
+    assert next(e for e in events if e["event"] == "started")["epoch"] in (1, 2)
+    assert losses(tmp_path / "cut") == losses(whole)
+    a, b = (json.loads((out / "metrics.json").read_text()) for out in (tmp_path / "cut", whole))
     assert a["evaluation"] == b["evaluation"]
-    first, second = (checkpoint.load(tmp_path / d)[0] for d in ("cut", "whole"))
+    first, second = (checkpoint.load(out)[0] for out in (tmp_path / "cut", whole))
     for left, right in zip(first.parameters(), second.parameters(), strict=True):
         assert (left == right).all()
 
@@ -217,25 +239,49 @@ def test_cancelling_within_the_first_epoch_leaves_a_usable_run_too(tmp_path):
     checkpoint.load(tmp_path / "run")
 
 
-def test_a_warm_start_begins_where_the_other_run_ended(trained, tmp_path):
+@pytest.fixture(scope="module")
+def warm_and_cold(trained, tmp_path_factory):
+    """Events of two short trainings, of which the first begins from the run of six epochs."""
     out, _, path = trained
-    gentle = tiny_recipe(epochs=1, rate=1e-5, batch=8)
-    warm = run(path, tmp_path / "warm", gentle, warm_start=out)
-    cold = run(path, tmp_path / "cold", replace(gentle, backbone=""))
+    folder = tmp_path_factory.mktemp("short")
+    recipe = tiny_recipe(epochs=1, rate=1e-5, batch=8, gentle=2.0)
+    warm = run(path, folder / "warm", recipe, warm_start=out)
+    return warm, run(path, folder / "cold", recipe)
+
+
+def test_a_warm_start_begins_where_the_other_run_ended(trained, warm_and_cold, tmp_path):
+    out, _, path = trained
+    warm, cold = warm_and_cold
     assert warm[-1]["metrics"]["macro_f1"] > cold[-1]["metrics"]["macro_f1"]
-    other = run(path, tmp_path / "x", tiny_recipe(activation="leaky_relu"), warm_start=out)
-    other += run(path, tmp_path / "y", tiny_recipe(activation="log"), warm_start=out)
+    one = tiny_recipe(epochs=1)
+    other = run(path, tmp_path / "x", replace(one, activation="leaky_relu"), warm_start=out)
+    other += run(path, tmp_path / "y", replace(one, activation="log"), warm_start=out)
     refused = [e for e in other if e["event"] == "failed"]
     assert len(refused) == 1
     assert "warm start" in refused[0]["text"]
 
 
-def test_the_rule_aware_network_never_contradicts_itself(tmp_path):
-    path = make_file(tmp_path / "shots.h5", 40)
-    recipe = tiny_recipe(rule_aware=True, epochs=3, tuning=0.2)
-    events = run(path, tmp_path / "run", recipe)
-    assert events[-1]["metrics"]["contradiction_rate"] == 0
-    _, about = checkpoint.load(tmp_path / "run")
+def test_what_knows_the_shots_already_is_changed_gently(warm_and_cold):
+    warm, cold = warm_and_cold
+    said = next(e["text"] for e in warm if e["event"] == "note" and "of the rate" in e["text"])
+    share = int(said.split(" learns at ")[1].split("%")[0])
+    assert share < 40  # six epochs have taught it nearly everything
+    assert "of the rate" not in " ".join(e.get("text", "") for e in cold), "from chance: whole"
+
+
+@pytest.fixture(scope="module")
+def ruled(tmp_path_factory):
+    """A run that knows the rules and weighs its classes, its last event and its shots."""
+    folder = tmp_path_factory.mktemp("ruled")
+    recipe = tiny_recipe(rule_aware=True, class_weighting=0.8, epochs=1, tuning=0.2)
+    path = make_file(folder / "shots.h5", 60)
+    return folder / "run", run(path, folder / "run", recipe)[-1], path
+
+
+def test_the_rule_aware_network_never_contradicts_itself(ruled):
+    out, last, path = ruled
+    assert last["metrics"]["contradiction_rate"] == 0
+    _, about = checkpoint.load(out)
     logits = np.random.default_rng(0).normal(size=(50, len(about.class_names))) * 3
     taxonomy = table_of_file(path).taxonomy
     assert not taxonomy.contradictions(about.decide(logits)).any()
@@ -244,11 +290,8 @@ def test_the_rule_aware_network_never_contradicts_itself(tmp_path):
     assert (both <= 1 + 1e-5).all()
 
 
-def test_a_rule_aware_run_keeps_its_class_weights_for_honest_probabilities(tmp_path):
-    path = make_file(tmp_path / "shots.h5", 60)
-    recipe = tiny_recipe(rule_aware=True, class_weighting=0.8, epochs=1, tuning=0.0)
-    run(path, tmp_path / "run", recipe)
-    _, about = checkpoint.load(tmp_path / "run")
+def test_a_rule_aware_run_keeps_its_class_weights_for_honest_probabilities(ruled):
+    _, about = checkpoint.load(ruled[0])
     assert max(about.class_weights) > 1.5
     logits = np.random.default_rng(0).normal(size=(50, len(about.class_names)))
     plain = replace(about, class_weights=())
@@ -270,13 +313,6 @@ def test_every_recipe_trains_an_epoch(name, tmp_path, monkeypatch):
     assert events[-1]["event"] == "finished", events[-1]
     flatter = [e for e in events if e["event"] == "note" and "scores flatter" in e["text"]]
     assert len(flatter) == (name != "best")  # which keeps the last epoch, not the luckiest
-
-
-def test_the_second_training_reuses_the_reduced_shots(tmp_path):
-    path, cache = make_file(tmp_path / "shots.h5", 24), tmp_path / "cache"
-    run(path, tmp_path / "a", tiny_recipe(epochs=1), cache=cache)
-    events = run(path, tmp_path / "b", tiny_recipe(epochs=1), cache=cache)
-    assert not [e for e in events if e["event"] == "progress"]
 
 
 def test_evaluations_between_epochs_are_told_and_kept(tmp_path):
@@ -307,18 +343,6 @@ def test_few_shots_are_evaluated_every_20_epochs_where_the_recipe_counts_steps(t
     assert loop._pause(11) == 220
 
 
-def test_what_knows_the_shots_already_is_changed_gently(trained, tmp_path):
-    _, events, path = trained
-    first = Path(events[-1]["run"])
-    recipe = tiny_recipe(epochs=1, gentle=2.0)
-    events = run(path, tmp_path / "warm", recipe, warm_start=first)
-    said = next(e["text"] for e in events if e["event"] == "note" and "of the rate" in e["text"])
-    share = int(said.split(" learns at ")[1].split("%")[0])
-    assert share < 40  # six epochs have taught it nearly everything
-    events = run(path, tmp_path / "new", replace(recipe, backbone=""))
-    assert "of the rate" not in " ".join(e.get("text", "") for e in events), "from chance: whole"
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("name", recipes.NAMES)
@@ -337,7 +361,7 @@ def test_a_class_that_is_undecided_on_most_shots_is_learnt_from_the_others(tmp_p
     known[::3, empty] = False
     labels = np.where(known, table.labels, 0).astype(np.uint8)
     some = replace(table, labels=labels, known=known, fingerprint="undecided")
-    recipe = tiny_recipe(epochs=6, tuning=0.0, batch=8)
+    recipe = tiny_recipe(epochs=1, tuning=0.0, batch=8)
     *_, last = train(some, recipe, tmp_path / "run")
     assert last["event"] == "finished", last
     report = json.loads((tmp_path / "run" / "metrics.json").read_text("utf-8"))
