@@ -148,9 +148,6 @@ PARSERS: dict[str, tuple[Parser, Callable[[], Iterator[bytes]]]] = {
     "bridge": (bridge_message, lambda: iter([bytes(range(64))])),
 }
 """Name -> (parser, seeds of its corpus)."""
-_SETTINGS = b'theme = "dark"\nnorm = "log"\n[keys]\nnext = "Right"\n'
-_SHEETS = (b"shot,Round,Bent,note\n1,1,0,x\n2,0,1,\n", b"file;shot;Bent\na;1;1")
-
 _TASKS = json.dumps(
     [
         {
