@@ -1,7 +1,8 @@
 """python -m tests.fuzz [--runs N] [PARSER ...]: fuzz parsers, each in a process of its own.
 
-Inputs that reach new code stay in tests/fuzz/corpus/PARSER, the next run begins with them; what a
-parser stumbles over is written to tests/fuzz/found and said. Needs the package atheris.
+Inputs that reach new code stay in tests/fuzz/corpus/PARSER, the next run begins with them. `--keep`
+only puts them into corpus.zip, which the tests ask the parsers about and a fresh clone begins with.
+What a parser stumbles over is written to tests/fuzz/found and said. Needs the package atheris.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -23,12 +25,16 @@ def main() -> int:
     ask.add_argument("parsers", nargs="*")
     ask.add_argument("--runs", type=int, default=1_000_000, help="inputs for each parser")
     ask.add_argument("--seconds", type=int, default=0, help="no longer than this for each")
+    ask.add_argument("--keep", action="store_true", help="only keep what earlier runs left")
     ask.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     asked = ask.parse_args()
     if asked.one:
         return fuzz(asked.parsers[0], asked.runs, asked.seconds)
     from tests.fuzz.parsers import PARSERS
 
+    if asked.keep:
+        keep(asked.parsers or list(PARSERS))
+        return 0
     stumbled = []
     for name in asked.parsers or PARSERS:
         began = time.monotonic()
@@ -49,12 +55,12 @@ def fuzz(name: str, runs: int, seconds: int) -> int:
     import atheris
 
     with atheris.instrument_imports(include=["labeler", "model", "tomlkit", "tomllib", "csv"]):
-        from tests.fuzz.parsers import PARSERS, accepts
+        from tests.fuzz.parsers import PARSERS, accepts, kept
     parser, seeds = PARSERS[name]
     corpus, found = HERE / "corpus" / name, HERE / "found"
     for place in (corpus, found):
         place.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(seeds()):
+    for number, seed in enumerate([*seeds(), *kept(name)]):
         (corpus / f"seed-{number}").write_bytes(seed)
     atheris.Setup(
         [sys.argv[0], str(corpus), f"-runs={runs}", f"-max_total_time={seconds}",
@@ -64,6 +70,21 @@ def fuzz(name: str, runs: int, seconds: int) -> int:
     )  # fmt: skip
     atheris.Fuzz()
     return 0
+
+
+def keep(names: list[str]) -> None:
+    """Put the inputs of these parsers into corpus.zip, in place of those in it."""
+    from tests.fuzz.parsers import CORPUS, PARSERS, kept
+
+    inputs = {name: kept(name) for name in PARSERS}
+    for name in names:
+        inputs[name] = sorted({file.read_bytes() for file in (HERE / "corpus" / name).iterdir()})
+    with zipfile.ZipFile(CORPUS, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, each in inputs.items():
+            for number, data in enumerate(each):
+                entry = zipfile.ZipInfo(f"{name}/{number}")  # without a time: the same bytes again
+                archive.writestr(entry, data, zipfile.ZIP_DEFLATED)
+    print(f"kept {sum(map(len, inputs.values()))} inputs in {CORPUS}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import resources
@@ -27,6 +28,8 @@ from model.runs.folder import DESCRIPTION
 from model.taxonomy import toml
 
 Parser = Callable[[bytes], object]
+CORPUS = Path(__file__).with_name("corpus.zip")
+"""PARSER/NUMBER: inputs of earlier runs that reached code of their own."""
 
 
 @cache
@@ -182,6 +185,14 @@ def _parquet() -> bytes:
     path = folder() / "seed.parquet"
     pyarrow.parquet.write_table(pa.table({"shot": [1, 2], "Round": [1, 0]}), path)
     return path.read_bytes()
+
+
+def kept(name: str) -> list[bytes]:
+    """What earlier runs kept of the inputs of a parser."""
+    if not CORPUS.is_file():
+        return []
+    with zipfile.ZipFile(CORPUS) as archive:
+        return [archive.read(each) for each in archive.namelist() if each.startswith(f"{name}/")]
 
 
 def accepts(parser: Parser, data: bytes) -> bool:

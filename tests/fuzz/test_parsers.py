@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.fuzz.parsers import PARSERS, accepts
+from tests.fuzz.parsers import PARSERS, accepts, kept
 
 
 @pytest.mark.parametrize("name", PARSERS)
@@ -22,3 +22,12 @@ def test_a_parser_takes_its_seeds_and_refuses_damaged_ones_in_words(name):
                 data[at : at + chance.randrange(9)] = chance.randbytes(chance.randrange(9))
             accepts(parser, bytes(data))
     accepts(parser, b"")
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_what_fuzzing_found_ways_with_is_taken_or_refused_in_words(name):
+    parser, _ = PARSERS[name]
+    inputs = kept(name)
+    for data in inputs:
+        accepts(parser, data)
+    assert inputs
