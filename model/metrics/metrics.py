@@ -1,6 +1,6 @@
 """How good predictions are: the paper's three numbers, and those that show the rare classes.
 
-Arrays in, plain numbers out.
+Arrays in, plain numbers out. scikit-learn computes average precision; the rest is numpy.
 Thresholds and temperature are chosen in `model.metrics.calibration`.
 """
 
@@ -150,20 +150,14 @@ def average_precisions(
     probabilities: Floats, labels: Labels, known: Labels | None = None
 ) -> npt.NDArray[np.float64]:
     """(C,) average precision of each class; NaN where no shot shows it."""
+    from sklearn.metrics import average_precision_score
+
     some = np.ones_like(labels) if known is None else known
     found = np.full(labels.shape[1], np.nan)
     for c in np.flatnonzero((labels & some).any(0)):
         at = some[:, c]
-        found[c] = _average_precision(probabilities[at, c], labels[at, c])
+        found[c] = average_precision_score(labels[at, c], probabilities[at, c])
     return found
-
-
-def _average_precision(probabilities: Floats, there: npt.NDArray[np.bool_]) -> float:
-    """Mean of the precision at every shot that shows a class; shots of one probability together."""
-    order = np.argsort(-probabilities, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(probabilities[order])), len(order) - 1)
-    found = np.cumsum(there[order])[last]
-    return float(np.diff(found, prepend=0) @ (found / (last + 1)) / found[-1])
 
 
 def calibration_error(

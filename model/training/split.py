@@ -5,7 +5,7 @@ A role once given is kept, so that the runs of a project are judged on the same 
 
 from __future__ import annotations
 
-import math
+import warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -55,48 +55,23 @@ def stratified_roles(
 def stratified_choice(labels: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDArray[np.intp]:
     """Sorted positions of `count` of the rows of labels (N, C), each class in proportion.
 
-    Iterative stratification (Sechidis et al. 2011) of the shuffled rows, as by the package
-    iterative-stratification, which takes two seconds to load.
+    Iterative stratification (Sechidis et al. 2011) of the shuffled rows.
     """
     n = len(labels)
     if count <= 0 or n == 0:
         return np.zeros(0, np.intp)
     if count >= n:
         return np.arange(n)
+    with warnings.catch_warnings():  # the package asks for an old alias of scikit-learn's
+        warnings.simplefilter("ignore")
+        from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
     shuffled = np.random.default_rng(seed).permutation(n)
-    # a column of ones keeps the count of the split exact
-    columns = np.concatenate([np.ones((n, 1), bool), np.asarray(labels, bool)[shuffled]], 1)
-    random = np.random.RandomState(seed)
-    again = random.permutation(n)
-    taken = np.sort(again[_second_part(columns[again], math.ceil(count / n * n), random)])
-    return _exactly(np.sort(shuffled[taken]), count, n, seed)
-
-
-def _second_part(
-    columns: npt.NDArray[np.bool_], count: int, random: np.random.RandomState
-) -> npt.NDArray[np.bool_]:
-    """(N,) about `count` rows of columns (N, C), none of them empty: the second of two parts.
-
-    The rarest column first, each of its rows goes where most of this column are still wanted.
-    """
-    n = len(columns)
-    shares = np.array([n - count, count]) / n
-    wanted, of_column = shares * n, np.outer(shares, columns.sum(0))
-    second, left = np.zeros(n, bool), np.ones(n, bool)
-
-    def one_of(ties: npt.NDArray[np.intp]) -> int:
-        return int(ties[0] if len(ties) == 1 else ties[random.choice(len(ties))])
-
-    while left.any():
-        counts = columns[left].sum(0)
-        rarest = one_of(np.flatnonzero(counts == counts[counts > 0].min()))
-        for row in np.flatnonzero(columns[:, rarest] & left):
-            most = np.flatnonzero(of_column[:, rarest] == of_column[:, rarest].max())
-            part = one_of(most[wanted[most] == wanted[most].max()])
-            second[row], left[row] = part == 1, False
-            of_column[part, columns[row]] -= 1
-            wanted[part] -= 1
-    return second
+    kept = np.asarray(labels, np.uint8)[shuffled]
+    # a column of ones keeps the count of the split exact; a class of one value says nothing
+    columns = np.concatenate([np.ones((n, 1), np.uint8), kept], 1)
+    splitter = MultilabelStratifiedShuffleSplit(1, test_size=count / n, random_state=seed)
+    _, chosen = next(splitter.split(np.zeros(n), columns))
+    return _exactly(np.sort(shuffled[chosen]), count, n, seed)
 
 
 def _exactly(chosen: npt.NDArray[np.intp], count: int, n: int, seed: int) -> npt.NDArray[np.intp]:

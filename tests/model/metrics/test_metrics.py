@@ -37,14 +37,6 @@ def test_the_numbers_are_those_of_scikit_learn():
     assert found["brier"] == pytest.approx(sk.brier_score_loss(flat[0], P.ravel()), rel=1e-5)
 
 
-@pytest.mark.parametrize("digits", [0, 1, 6])
-def test_shots_of_one_probability_count_together_in_the_average_precision(digits):
-    coarse = P.round(digits)
-    found = metrics.average_precisions(coarse, TRUE)
-    theirs = sk.average_precision_score(TRUE, coarse, average=None)
-    np.testing.assert_allclose(found, theirs, rtol=1e-12)
-
-
 def test_the_calibration_error_is_the_gap_of_every_bin_by_the_share_of_answers_in_it():
     p, true = P.ravel().astype(float), TRUE.ravel()
     expected = 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from model.runs.recipes import named
 from model.shots.table import EVALUATION, TRAINING, table_of_file
 from model.training import split
 from model.training.data import FEWEST_CHECKS, prepare, with_roles
-from model.training.split import _exactly, stratified_choice, stratified_roles
+from model.training.split import stratified_choice, stratified_roles
 from tests.helpers.shots import make_file, make_shots, write_file
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
@@ -38,22 +37,6 @@ def test_every_labelled_shot_gets_one_role_and_fifteen_percent_judge(n, seed):
     assert (role[~labelled] == 0).all()
     assert set(role[labelled]) <= {TRAINING, EVALUATION}
     assert (role == EVALUATION).sum() == round(0.15 * n)
-
-
-@given(st.integers(2, 150), st.floats(0.01, 0.99), st.integers(0, 1000), st.floats(0.01, 0.9))
-@settings(max_examples=40, deadline=None)
-def test_shots_are_chosen_as_the_package_of_iterative_stratification_does(n, share, seed, rare):
-    with warnings.catch_warnings():  # it asks for an old alias of scikit-learn's
-        warnings.simplefilter("ignore")
-        package = pytest.importorskip("iterstrat.ml_stratifiers")
-    count = min(max(round(share * n), 1), n - 1)
-    shuffled = np.random.default_rng(seed).permutation(n)
-    labels = np.random.default_rng([seed, n]).random((n, 5)) < [0.9, 0.5, rare, rare, 0]
-    columns = np.concatenate([np.ones((n, 1)), labels[shuffled]], 1)
-    splitter = package.MultilabelStratifiedShuffleSplit(1, test_size=count / n, random_state=seed)
-    _, theirs = next(splitter.split(np.zeros(n), columns))
-    theirs = _exactly(np.sort(shuffled[theirs]), count, n, seed)
-    np.testing.assert_array_equal(stratified_choice(labels, count, seed), theirs)
 
 
 def test_given_roles_stay_when_labels_are_added():
