@@ -29,25 +29,27 @@ from model.simulate.generate import simulate
 from tests.model.prediction.test_prediction import make_run
 
 distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.usefixtures("narrow_network")
+
 RECIPE = MapRecipe(radii=32, angles=64)
 
 
-def open_cluster(workers):
-    """A cluster of someone else, found by its address."""
+def open_cluster(**more):
+    """A cluster of someone else, of two workers, found by its address."""
     import dask
 
     environment = {"distributed.nanny.pre-spawn-environ": dask_clusters._ENVIRONMENT}
     with dask.config.set(environment):
         return distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, memory_limit=0,
+            n_workers=2, threads_per_worker=1, memory_limit=0,
             dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
+            silence_logs=logging.CRITICAL, **more,
         )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    with open_cluster(2) as found:
+    with open_cluster(preload="tests.helpers.narrow_worker") as found:
         yield found
 
 
@@ -139,7 +141,7 @@ def test_a_worker_killed_in_the_middle_costs_its_chunk_and_changes_no_byte(tmp_p
     one, many = tmp_path / "one.h5", tmp_path / "many.h5"
     list(correlate(path, one, recipe, workers=1))
     killed, events = None, []
-    with open_cluster(2) as cluster:
+    with open_cluster() as cluster:
         for item in correlate(path, many, recipe, scheduler=cluster.scheduler_address):
             events.append(item)
             if item["event"] == "progress" and killed is None:
