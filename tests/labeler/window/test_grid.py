@@ -96,6 +96,7 @@ def window(qapp, tmp_path):
     qapp.processEvents()
     yield window
     window.close()
+    window.deleteLater()
 
 
 @pytest.fixture
