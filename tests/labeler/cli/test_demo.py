@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from labeler.session.opened import PLACE
 from labeler.window.frame.retrain import RetrainBar
 from model.errors import InputError
 from model.shots.table import open_source
+from tests.helpers import narrow
 from tests.helpers.waiting import PATIENCE_S
 from tests.helpers.window_parts import make_session
 
@@ -129,7 +131,9 @@ def test_without_a_display_the_whole_job_is_done_and_shown(
         monkeypatch.delenv(name, raising=False)
 
     def start(bar):
-        bar.retraining.work.make_job = lambda words, *where: Job([*words, "--size", "64"], *where)
+        make = partial(Job, command=("-m", narrow.__name__))
+        small = ("--size", "64", "--set", "backbone=")
+        bar.retraining.work.make_job = lambda words, *where: make([*words, *small], *where)
         bar.retraining.start(TrainingOrder(epochs=1))
 
     monkeypatch.setattr(RetrainBar, "start", start)
