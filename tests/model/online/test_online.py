@@ -211,10 +211,12 @@ def test_files_of_a_folder_that_grow_late_or_are_replaced_lose_no_shot(tmp_path,
     clock.ahead += 60  # settled by now
     assert next(source) is None
     write_file(tmp_path / "whole", images[:10], labels[:10]).replace(path)
+    clock.ahead += 60
     for each in (source, new):
         arrivals, _ = collect(each, 6, close=False)
         np.testing.assert_array_equal(counts_of(arrivals), images[4:10])
     write_file(tmp_path / "whole", images[10:], labels[10:]).replace(path)
+    clock.ahead += 60
     arrivals, _ = collect(source, 10, close=False)
     np.testing.assert_array_equal(counts_of(arrivals), images[10:])
 
