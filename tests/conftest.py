@@ -48,14 +48,6 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("busy")
 
 
-LONGEST = ("test_journey.py", "test_demo.py", "test_training_together.py", "test_gauntlet.py")
-
-
-def pytest_collection_modifyitems(items):
-    """What takes longest begins first: no process of tests is left alone with it at the end."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
-
-
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path, monkeypatch):
     """Settings and logs of the person who runs the tests stay as they are; what a command run
