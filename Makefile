@@ -6,12 +6,14 @@ DEMO ?= demo
 # Tests at once; with more than there are cores, the tests of speed judge the load.
 JOBS ?= 2
 
-.PHONY: run test release gauntlet fuzz mutation install lint clean pictures backbone
+.PHONY: run test pytest release gauntlet fuzz mutation install lint clean pictures backbone
 
 run: $(VENV)/.installed
 	$(BIN)/python -m labeler demo $(DEMO)
 
-test: lint
+test: lint pytest
+
+pytest: install
 	QT_QPA_PLATFORM=offscreen OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: install

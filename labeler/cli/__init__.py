@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with only_text():
         status = _ending(argv)
     if argv is None:
-        gc.freeze()  # looking through all of torch for garbage ends half a second later
+        gc.freeze()  # the process ends: no look through all of torch for garbage
     return status
 
 
