@@ -75,9 +75,10 @@ pictures: install
 	$(FIGURE) --out resources/screens/fig5.png
 	$(FIGURE) --form paper --form directions --out resources/screens/heat-forms.png
 
-# The network trained on simulated shots that `quick` begins from: about three hours. First
+# The network trained on simulated shots that `quick` begins from: about four hours. First
 # plain scenes, of two sizes of detector, because what is reduced from a larger one has less noise;
-# then scenes of many causes and shots as frequent as in reality beside them.
+# then scenes of many causes and shots as frequent as in reality beside them; at last it learns to
+# see what a half turn changes.
 SIMULATE = $(BIN)/python -m labeler simulate build/backbone
 backbone: install
 	rm -rf build/backbone && mkdir -p build/backbone
@@ -98,7 +99,13 @@ backbone: install
 	$(SIMULATE)/more-plain-balanced-fine.h5 --shots 1500 --seed 5101 --size 224 --balanced
 	$(SIMULATE)/more-plain-usual.h5 --shots 2500 --seed 5104 --size 112
 	$(SIMULATE)/more-plain-usual-fine.h5 --shots 1000 --seed 5103 --size 224
+	$(SIMULATE)/last-broad-balanced.h5 --shots 9000 --seed 6105 --size 112 --balanced --broad
+	$(SIMULATE)/last-broad-usual.h5 --shots 4500 --seed 6106 --size 112 --broad
+	$(SIMULATE)/last-plain-balanced.h5 --shots 4500 --seed 6102 --size 112 --balanced
+	$(SIMULATE)/last-plain-balanced-fine.h5 --shots 2500 --seed 6101 --size 224 --balanced
+	$(SIMULATE)/last-plain-usual.h5 --shots 3500 --seed 6104 --size 112
+	$(SIMULATE)/last-plain-usual-fine.h5 --shots 1500 --seed 6103 --size 224
 	$(BIN)/python -m model.training.broaden build/backbone/first build/backbone resources/backbones/helium-resnet18
 	$(BIN)/python -m model.prediction.expected resources/backbones/helium-resnet18 0.59375 \
-	    build/backbone/more-plain-usual-fine.h5 build/backbone/more-broad-usual.h5
+	    build/backbone/last-plain-usual-fine.h5 build/backbone/last-broad-usual.h5
 	$(BIN)/python -m labeler faithfulness resources/backbones/helium-resnet18 --truth

@@ -324,7 +324,7 @@ def _unlearnt(reader: Reader, seed: int) -> networks.Network:
     torch.manual_seed(seed)
     return networks.create(
         recipe.network, reader.about.channels, len(reader.names), recipe.activation, recipe.alpha,
-        recipe.leak, fine_maps=recipe.fine_maps,
+        recipe.leak, fine_maps=recipe.fine_maps, half_turn=recipe.half_turn,
     )  # fmt: skip
 
 

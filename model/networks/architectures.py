@@ -65,6 +65,14 @@ def _convolution(inputs: int, outputs: int, side: int, stride: int = 1) -> nn.Co
     return nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, bias=False)
 
 
+def _first_convolution(
+    inputs: int, outputs: int, side: int, stride: int = 1, *, half_turn: bool
+) -> nn.Module:
+    if half_turn:
+        return nn.Sequential(HalfTurn(), _convolution(2 * inputs, outputs, side, stride))
+    return _convolution(inputs, outputs, side, stride)
+
+
 def _first_activation(kind: Activation, alpha: float, leak: float) -> nn.Module:
     if kind == "log":
         return Logarithmic(alpha)
@@ -78,6 +86,23 @@ class _Normalised(nn.Sequential):
 
     def __init__(self, width: int, leak: float) -> None:
         super().__init__(nn.BatchNorm2d(width), nn.LeakyReLU(leak, inplace=True))
+
+
+class HalfTurn(nn.Module):
+    """(B, C, H, W) -> (B, 2 C, H, W): the input, and how much it exceeds its half turn about the
+    middle where both were seen.
+
+    The pattern of a flat object is its own half turn (Friedel). What is tilted, bent or lopsided
+    breaks that symmetry, by arms a few degrees off; here it is seen at the place.
+    """
+
+    STRENGTH = 4.0
+    """Brings the differences to about the size of the input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        turned = x.flip(2, 3)
+        seen = (x != 0) & (turned != 0)
+        return torch.cat([x, (x - turned) * seen * self.STRENGTH], 1)
 
 
 class _Block(nn.Module):
@@ -124,6 +149,7 @@ def _resnet(
     first: nn.Module,
     leak: float,
     last_stride: int = 2,
+    half_turn: bool = False,
 ) -> Network:
     """Table 8 with width factor 1: 7×7/2 stem, max-pool 3/2, four stages, BN-LeakyReLU.
 
@@ -131,7 +157,7 @@ def _resnet(
     value, and the logarithm is taken of a quarter of the pixels. With `last_stride` 1 the fourth
     stage keeps the size of its maps, which then are twice as fine; the weights keep their shapes.
     """
-    layers: list[nn.Module] = [_convolution(channels, kind.width, 7, 2)]
+    layers = [_first_convolution(channels, kind.width, 7, 2, half_turn=half_turn)]
     layers += [nn.MaxPool2d(3, 2, 1), first]
     inputs = kind.width
     for stage, count in enumerate(kind.layers):
@@ -154,6 +180,7 @@ def _vgg(
     first: nn.Module,
     leak: float,
     last_stride: int = 2,
+    half_turn: bool = False,
 ) -> Network:
     """Table 7, fully convolutional, without batch normalisation.
 
@@ -167,7 +194,8 @@ def _vgg(
     for group, count in enumerate(kind.layers):
         width = min(64 * 2**group, 512)
         for n in range(count):
-            layers.append(_convolution(inputs, width, 3))
+            own = half_turn and group == n == 0
+            layers.append(_first_convolution(inputs, width, 3, half_turn=own))
             layers.append(first if group == n == 0 else nn.LeakyReLU(leak, inplace=True))
             inputs = width
         if group != last or last_stride == 2:
@@ -190,12 +218,14 @@ def create(
     batchnorm_momentum: float = 0.1,
     weights: Weights = "he",
     fine_maps: bool = False,
+    half_turn: bool = False,
 ) -> Network:
     """A network with fresh weights, see `initialise`; `any` leaves them to be loaded.
 
     `activation` follows the first convolution; `alpha` is its scale (Eq. 11), `leak` the slope of
     every LeakyReLU (Eq. 4); `fine_maps` leaves out the last halving, so that the maps are twice as
-    fine. Raises InputError for an unknown network or activation.
+    fine; `half_turn` puts a `HalfTurn` first. Raises InputError for an unknown network or
+    activation.
     """
     kind = NETWORKS.get(name)
     if kind is None:
@@ -203,7 +233,7 @@ def create(
     first = _first_activation(activation, alpha, leak)
     last_stride = 1 if fine_maps else 2
     network = _FAMILIES[kind.family](
-        name, kind, channels, classes, first, leak, last_stride=last_stride
+        name, kind, channels, classes, first, leak, last_stride=last_stride, half_turn=half_turn
     )
     if weights != "any":
         initialise(network, leak, weights)
@@ -211,6 +241,16 @@ def create(
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = batchnorm_momentum
     return network
+
+
+def with_half_turn(plain: Network, fresh: Network) -> Network:
+    """`fresh`, made with `half_turn`, saying what `plain` does, made without: it looks at the
+    differences only after further training."""
+    ready = plain.state_dict()
+    first = ready.pop("body.0.weight")
+    ready["body.0.1.weight"] = torch.cat([first, torch.zeros_like(first)], 1)
+    fresh.load_state_dict(ready)
+    return fresh
 
 
 def initialise(network: nn.Module, leak: float = 0.2, form: Weights = "he") -> None:

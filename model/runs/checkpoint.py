@@ -235,6 +235,7 @@ def build(about: Checkpoint, weights: Literal["he", "unit", "any"] = "any") -> n
         recipe.batchnorm_momentum,
         weights=weights,
         fine_maps=recipe.fine_maps,
+        half_turn=recipe.half_turn,
     )
 
 

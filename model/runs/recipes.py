@@ -63,6 +63,9 @@ class Recipe:
     """Slope of every LeakyReLU for negative input."""
     fine_maps: bool = False
     """Leave out the last halving: heatmaps twice as fine, for more time a step."""
+    half_turn: bool = False
+    """Show the network also what a half turn of the shot changes, see
+    `model.networks.architectures.HalfTurn`; one that begins from a backbone looks as that does."""
     weights: Literal["he", "unit"] = "he"
     """First random weights, see `model.networks.architectures.initialise`."""
     batchnorm_momentum: Share = 0.1
@@ -252,6 +255,7 @@ _RECIPES = (
         about="In minutes: begins from simulated shots, small input, legal label sets only.",
         backbone="helium-resnet18",
         fine_maps=True,
+        half_turn=True,
         size=112,
         transform="log",
         count_scale=True,
@@ -280,6 +284,7 @@ _RECIPES = (
         about="As quick, but finer input, smaller batches, four times as long, a sigmoid a class.",
         backbone="helium-resnet18",
         fine_maps=True,
+        half_turn=True,
         size=128,
         transform="log",
         count_scale=True,

@@ -32,6 +32,9 @@ VISIBLE = Borders(asymmetry=0.40, fringes=0.22, second_rings=0.25, layers=0.30)
 """Borders of the visible changes: deviations of the logarithm of the light, see `visible`."""
 SCATTER = 0.15
 """Relative deviation of a border between people, and of one person between days."""
+SMALL = (85.0, 220.0)
+"""Radii in nm of small lopsided droplets."""
+_FLATTENED = {"Spherical/Oblate", "Round", "Elliptical", "Asymmetric"}
 _SIDE = 64
 """Pixels a side of the patterns that are compared."""
 _DARK = 0.3
@@ -152,9 +155,7 @@ def _scene(wanted: LabelSet, detector: Detector, rng: np.random.Generator) -> Sc
     if "Empty" in wanted:
         scene = draw_empty(energy, detector, rng)
         return replace(scene, exposure=_exposure(scene.exposure, rng))
-    radius = draw_radius(rng)
-    least = 70.0 if wanted <= {"Spherical/Oblate", "Round"} else 170.0
-    radius = radius if radius > least else least * rng.uniform(1.0, 1.8)
+    radius = _radius(wanted, rng)
     body = (
         _elongated(wanted, radius, rng)
         if "Prolate" in wanted
@@ -179,6 +180,16 @@ def _scene(wanted: LabelSet, detector: Detector, rng: np.random.Generator) -> Sc
     return Scene(
         energy, _exposure(_placed(light, detector, rng), rng), body, partner, second, layers
     )
+
+
+def _radius(wanted: LabelSet, rng: np.random.Generator) -> float:
+    """nm; lopsided droplets are seen to be so when they are small and have two rings, too."""
+    lopsided = "Asymmetric" in wanted and wanted <= _FLATTENED
+    if lopsided and rng.random() < 0.4:
+        return float(np.exp(rng.uniform(*np.log(SMALL))))
+    least = 70.0 if wanted <= {"Spherical/Oblate", "Round"} else 170.0
+    radius = draw_radius(rng)
+    return radius if radius > least else least * float(rng.uniform(1.0, 1.8))
 
 
 def _flattened(elliptical: bool, tilted: bool, radius: float, rng: np.random.Generator) -> Body:

@@ -29,7 +29,7 @@ from model.simulate.shot import KINDS, SimulationRecipe, make_shot, parameters, 
 
 BLOCK = 16
 """Shots a worker makes at a time."""
-FORMAT = 4
+FORMAT = 5
 """Raised whenever the same recipe gives other bytes."""
 ROOM = 4 << 20
 """Bytes beside the shots themselves."""

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.networks.architectures import Network
+from model.networks.architectures import Network, with_half_turn
 from model.preprocessing.network_input import Preprocessing
 from model.runs import checkpoint
 from model.shots.table import ShotTable, table_of_file
@@ -50,6 +50,8 @@ class Round:
     mix: tuple[Share, ...]
     steps: int
     changes: Mapping[str, Any]
+    half_turn: bool = False
+    """Whether the network sees from now on what a half turn changes."""
 
 
 ROUNDS = (
@@ -77,6 +79,19 @@ ROUNDS = (
         4800,
         {"zoom": 0.3, "shift": 0.06, "shot_noise": 0.7, "read_noise": 30.0, "other_detector": 0.4},
     ),
+    Round(
+        (
+            Share("last-broad-balanced.h5", 10, 0.0),
+            Share("last-broad-usual.h5", 6, 0.0),
+            Share("last-plain-balanced.h5", 5, 0.0),
+            Share("last-plain-balanced-fine.h5", 4, 0.0),
+            Share("last-plain-usual.h5", 4, 0.0),
+            Share("last-plain-usual-fine.h5", 3, 0.0),
+        ),
+        6000,
+        {"zoom": 0.3, "shift": 0.04, "shot_noise": 0.7, "read_noise": 30.0, "other_detector": 0.4},
+        half_turn=True,
+    ),
 )
 
 
@@ -95,25 +110,28 @@ def broaden(
     first: Path,
     tables: Sequence[tuple[ShotTable, Share]],
     out: Path,
-    steps: int,
-    changes: Mapping[str, Any],
+    plan: Round,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Train the network of the run folder `first` on, with its recipe but for `changes`, and write
-    it to `out` in half precision."""
+    """Train the network of the run folder `first` on as `plan` says, and write it to `out` in half
+    precision."""
     torch.manual_seed(7)
     before, about = checkpoint.load(first)
+    network = checkpoint.load(first)[0].float()
+    if plan.half_turn and not about.recipe.half_turn:
+        about = replace(about, recipe=replace(about.recipe, half_turn=True))
+        network = with_half_turn(network, checkpoint.build(about))
     before = before.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    recipe = replace(about.recipe, rate=1e-3, ema=0.997, epochs=1, **changes)
+    recipe = replace(about.recipe, rate=1e-3, ema=0.997, epochs=1, **plan.changes)
     sets = [_read(table, share, before, about.preprocessing) for table, share in tables]
     draws = [_Draw(len(shots.roots), share.shots, k) for k, (shots, (_, share)) in
              enumerate(zip(sets, tables, strict=True))]  # fmt: skip
-    network, random = checkpoint.load(first)[0].float().train(), torch.Generator().manual_seed(7)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    random = torch.Generator().manual_seed(7)
+    network = network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average, optimiser = Average(network, recipe.ema), make_optimiser(recipe, network)
     losses: list[float] = []
-    for step in range(steps):
-        set_rate(optimiser, rate_at(recipe, step, steps))
+    for step in range(plan.steps):
+        set_rate(optimiser, rate_at(recipe, step, plan.steps))
         rows = [draw.next() for draw in draws]
         counts = torch.cat([s.counts(r) for s, r in zip(sets, rows, strict=True)])
         answers = np.concatenate([s.answers[r] for s, r in zip(sets, rows, strict=True)])
@@ -127,7 +145,7 @@ def broaden(
         average.update(network)
         losses.append(float(loss.detach()))
         if (step + 1) % 50 == 0:
-            say(f"step {step + 1} of {steps}, loss {np.mean(losses[-50:]):.4f}")
+            say(f"step {step + 1} of {plan.steps}, loss {np.mean(losses[-50:]):.4f}")
     out.mkdir(parents=True, exist_ok=True)
     checkpoint.save(out, average.network.half(), replace(about, metrics={}))
 
@@ -136,7 +154,7 @@ def in_rounds(first: Path, shots: Path, out: Path) -> None:
     """All rounds, with the files of the folder `shots`."""
     for each in ROUNDS:
         tables = [(table_of_file(shots / share.file), share) for share in each.mix]
-        broaden(first, tables, out, each.steps, each.changes)
+        broaden(first, tables, out, each)
         first = out
 
 

@@ -298,6 +298,9 @@ def _fitting(recipe: Recipe, table: ShotTable, warm_start: Path | None) -> tuple
         kind = f"{recipe.network} ({recipe.activation})"
         notes.append(f"There is no backbone for {kind}: begun from chance.")
         recipe = replace(recipe, backbone="")
+    first = warm_start or (backbone_folder(recipe.backbone) if recipe.backbone else None)
+    if first is not None:  # its weights are of a network that looks so
+        recipe = replace(recipe, half_turn=checkpoint.describe(first).recipe.half_turn)
     return recipe, notes
 
 

@@ -19,7 +19,6 @@ from model.errors import InputError
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.truth_table import RESULT
 from model.inspection.heat import AXES, SECTORS
-from model.networks import architectures as networks
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
 from tests.helpers.runs import make_project, make_run
@@ -162,7 +161,7 @@ def desk(tmp_path):
     torch.manual_seed(3)
     recipe = replace(recipes.named("quick"), size=64, fine_maps=False, count_scale=False)
     about = Checkpoint(names, recipe, recipe.preprocessing())
-    checkpoint.save(folder, networks.create("resnet18", classes=3), about)
+    checkpoint.save(folder, checkpoint.build(about, "he"), about)
     with make_project(tmp_path) as project:
         yield HeatDesk(HeatGround(folder, project.shot_table(), project.taxonomy))
 

@@ -24,7 +24,6 @@ from labeler.session.background.live import WatchRequest
 from labeler.session.session import Session
 from labeler.window.main_window import MainWindow
 from model.metrics.agreement import share_interval
-from model.networks import architectures as networks
 from model.prediction.predict import predict
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
@@ -64,8 +63,7 @@ def network(tmp_path_factory):
     torch.manual_seed(1)
     recipe = replace(recipes.named("quick"), size=32)
     about = Checkpoint(HELIUM.names, recipe, recipe.preprocessing())
-    net = networks.create("resnet18", classes=len(HELIUM), activation="leaky_relu")
-    checkpoint.save(folder, net, about)
+    checkpoint.save(folder, checkpoint.build(about, "he"), about)
     return folder
 
 
@@ -190,8 +188,7 @@ def test_a_run_of_other_classes_is_refused(project, tmp_path, capsys):
     other.mkdir()
     recipe = replace(recipes.named("quick"), size=32)
     about = Checkpoint(("Round", "Cat"), recipe, recipe.preprocessing())
-    net = networks.create("resnet18", classes=2, activation="leaky_relu")
-    checkpoint.save(other, net, about)
+    checkpoint.save(other, checkpoint.build(about, "he"), about)
     live = write_live(tmp_path / "live.h5")
     assert watch(live, "--run", other, "--project", project, "--json") == 1
     last = lines_of(capsys.readouterr().out)[-1]

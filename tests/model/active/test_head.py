@@ -206,14 +206,13 @@ def test_many_classes_without_enumeration_still_answer_legally():
 def test_the_prior_is_read_from_a_run_folder_by_class_names(tmp_path):
     from dataclasses import replace
 
-    from model.networks import architectures as networks
     from model.preprocessing.network_input import Preprocessing
     from model.runs import checkpoint
     from model.runs.recipes import named
 
     recipe = replace(named("quick"), size=64)
-    network = networks.create("resnet18", 1, 3, "leaky_relu", 0.2, 0.2, 0.1, weights="he")
     about = checkpoint.Checkpoint(("bent", "Spiral", "Empty"), recipe, Preprocessing(64))
+    network = checkpoint.build(about, "he")
     checkpoint.save(tmp_path, network, about)
     found = prior_of(tmp_path, HELIUM)
     assert found is not None

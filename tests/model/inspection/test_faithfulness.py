@@ -14,7 +14,6 @@ import torch
 from model.errors import InputError
 from model.heatmaps.geometry import lost_share, outside
 from model.inspection import class_figure, faithfulness, occlusion
-from model.networks import architectures as networks
 from model.prediction import inference
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
@@ -118,9 +117,8 @@ def made(tmp_path_factory):
     recipe = replace(recipes.named("quick"), size=SIDE)
     names = ("Round", "Streak", "Empty")
     about = Checkpoint(names, recipe, recipe.preprocessing(), thresholds=(0.01, 0.01, 0.99))
-    network = networks.create("resnet18", classes=3)
     (folder / "run").mkdir()
-    checkpoint.save(folder / "run", network, about)
+    checkpoint.save(folder / "run", checkpoint.build(about, "he"), about)
     random = np.random.default_rng(0)
     with h5py.File(folder / "shots.h5", "w") as file:
         file["images"] = np.stack(

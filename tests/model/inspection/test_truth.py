@@ -18,7 +18,6 @@ from model.inspection.heat import Explainer, axes, sectors
 from model.inspection.occlusion import ring_medians
 from model.inspection.perturbed_shots import Reader
 from model.inspection.truth_cases import Case, cases, cause_of, why_no_cause
-from model.networks import architectures as networks
 from model.prediction import inference
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
@@ -45,10 +44,9 @@ def by_torch():
 def save_run(folder, names=NAMES, **steps):
     folder.mkdir()
     torch.manual_seed(3)
-    network = networks.create("resnet18", classes=len(names))
     recipe = replace(recipes.named("quick"), size=SIDE, fine_maps=False, **steps)
     about = Checkpoint(tuple(names), recipe, recipe.preprocessing())
-    checkpoint.save(folder, network, about)
+    checkpoint.save(folder, checkpoint.build(about, "he"), about)
     return folder
 
 
@@ -337,8 +335,8 @@ def test_vgg_has_heat_of_every_form_too(tmp_path, streaks):
     recipe = replace(
         recipes.named("quick"), size=SIDE, network="vgg16", backbone="", fine_maps=False
     )
-    network = networks.create("vgg16", classes=3)
-    checkpoint.save(folder, network, Checkpoint(NAMES, recipe, recipe.preprocessing()))
+    about = Checkpoint(NAMES, recipe, recipe.preprocessing())
+    checkpoint.save(folder, checkpoint.build(about, "he"), about)
     explainer = Explainer(Reader(folder))
     found = explainer.cells(
         read_of(explainer, streaks), 0, explainer.targets(NAMES), tuple(HEAT_FORMS)

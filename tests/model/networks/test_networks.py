@@ -55,6 +55,28 @@ def test_feature_maps_have_passed_the_last_leaky_relu():
     assert network.body[-1][1].negative_slope == 0.25
 
 
+def test_a_half_turn_shows_what_breaks_the_symmetry_and_nothing_of_what_was_not_seen():
+    x = torch.rand(1, 1, 8, 8) + 1
+    flat = networks.HalfTurn()((x + x.flip(2, 3)) / 2)
+    assert torch.equal(flat[:, 1], torch.zeros(1, 8, 8))
+    x[0, 0, 0, :3] = 0  # a gap
+    shown = networks.HalfTurn()(x)
+    assert torch.equal(shown[:, :1], x)
+    assert not shown[0, 1, 0, :3].any()
+    assert not shown[0, 1, 7, 5:].any()
+    torch.testing.assert_close(shown[0, 1], -shown[0, 1].flip(0, 1))
+    assert shown[0, 1, 3, 3] == networks.HalfTurn.STRENGTH * (x[0, 0, 3, 3] - x[0, 0, 4, 4])
+
+
+def test_a_network_that_begins_to_see_half_turns_says_what_it_said():
+    plain = networks.create("resnet18", classes=3).eval()
+    fresh = networks.create("resnet18", classes=3, half_turn=True)
+    seeing = networks.with_half_turn(plain, fresh).eval()
+    x = torch.rand(1, 1, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(seeing(x), plain(x))
+
+
 def test_pooling_before_the_first_activation_changes_nothing():
     x = torch.randn(2, 8, 20, 20) * 100
     pool, h = torch.nn.MaxPool2d(3, 2, 1), Logarithmic(0.2)

@@ -13,7 +13,6 @@ import torch
 
 from labeler.cli import main
 from model.errors import InputError
-from model.networks import architectures as networks
 from model.prediction import model_package
 from model.prediction.model_package import ONNX, OUTPUTS, Signature, export_model
 from model.runs import checkpoint
@@ -41,9 +40,8 @@ def both(tmp_path_factory):
     for kind, about in (("thresholds", PLAIN), ("rules", RULE_AWARE)):
         place = tmp_path_factory.mktemp(kind)
         torch.manual_seed(1)  # of chance, it says something of the example: the zoo wants that
-        network = networks.create("resnet18", classes=len(CLASSES), activation="leaky_relu")
         metrics = {"macro_f1": 0.5, "rare_f1": None}
-        run = make_run(place / "run", network=network, metrics=metrics, **about)
+        run = make_run(place / "run", metrics=metrics, **about)
         said = Signature(authors=("Ada",), licence="CC-BY-4.0", rules=("Round means no Streak",))
         export_model(run, place / "model", said)
         made[kind] = run, place / "model"
@@ -89,6 +87,29 @@ def test_the_zoos_own_program_runs_it_and_finds_the_test_output(both):
     words = [sys.executable, "-c", ask, *(str(folder / "rdf.yaml") for _, folder in both.values())]
     done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=False)
     assert done.stdout.split()[-2:] == ["passed", "passed"], done.stdout + done.stderr
+
+
+def test_the_example_is_a_shot_of_which_the_network_says_a_class(both):
+    _, about = checkpoint.load(both["thresholds"][0])
+    asked = []
+
+    def says(from_then_on):
+        asked.clear()
+
+        def whole(counts):
+            asked.append(counts)
+            labels = torch.zeros(1, len(CLASSES))
+            labels[0, 1] = len(asked) > from_then_on
+            return labels, labels, labels
+
+        return whole
+
+    counts, said = model_package._example(says(2), about)
+    assert said == [CLASSES[1]]
+    assert len(asked) == 3
+    assert np.array_equal(counts, asked[-1].numpy())
+    assert not np.array_equal(*asked[:2])
+    assert model_package._example(says(model_package.EXAMPLES), about)[1] == []
 
 
 def test_every_file_has_the_checksum_that_is_written_down(exported):

@@ -33,7 +33,7 @@ def run(tmp_path_factory):
     return make_run(tmp_path_factory.mktemp("runs") / "run")
 
 
-def make_run(folder, classes=CLASSES, network=None, **about):
+def make_run(folder, classes=CLASSES, **about):
     torch.manual_seed(3)
     recipe = replace(recipes.named("quick"), size=SIZE)
     made = Checkpoint(
@@ -44,7 +44,7 @@ def make_run(folder, classes=CLASSES, network=None, **about):
         **about,
     )
     folder.mkdir()
-    net = network or networks.create("resnet18", classes=len(classes), activation="leaky_relu")
+    net = checkpoint.build(made, "he")
     with torch.no_grad():
         net.head.linear.weight *= 20  # a fresh head hardly tells shots apart
     checkpoint.save(folder, net, made)

@@ -15,9 +15,8 @@ QUICK = named("quick")
 def fresh(classes):
     """A network of the quick recipe before training."""
     torch.manual_seed(1)
-    return networks.create(
-        "resnet18", classes=classes, activation=QUICK.activation, fine_maps=QUICK.fine_maps
-    )
+    names = tuple(map(str, range(classes)))
+    return checkpoint.build(checkpoint.Checkpoint(names, QUICK, QUICK.preprocessing()), "he")
 
 
 def test_every_recipe_names_a_backbone_that_is_there_or_none():

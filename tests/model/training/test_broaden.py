@@ -11,7 +11,7 @@ from model.runs import checkpoint
 from model.runs.folder import WEIGHTS, backbone_folder
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate
-from model.training.broaden import ROUNDS, Share, _Draw, _read, broaden
+from model.training.broaden import ROUNDS, Round, Share, _Draw, _read, broaden
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
 
@@ -47,7 +47,8 @@ def test_a_share_of_the_answers_is_what_the_network_said_itself(first, table):
 
 
 def test_what_goes_on_is_written_whole_and_says_more_of_what_it_learnt(first, table, tmp_path):
-    broaden(first, [(table, Share("shots.h5", 4, 0.0))], tmp_path, 24, {"zoom": 0.2})
+    mix = (Share("shots.h5", 4, 0.0),)
+    broaden(first, [(table, mix[0])], tmp_path, Round(mix, 24, {"zoom": 0.2}))
     network, about = checkpoint.load(tmp_path)
     before, known = checkpoint.load(first)
     assert (about.class_names, about.preprocessing) == (known.class_names, known.preprocessing)
@@ -55,6 +56,16 @@ def test_what_goes_on_is_written_whole_and_says_more_of_what_it_learnt(first, ta
     assert sizes[0] == sizes[1]
     assert not torch.equal(network.head.linear.weight, before.head.linear.weight)
     assert wrong_by(network, table, about) < wrong_by(before, table, about)
+
+
+def test_it_learns_to_see_what_a_half_turn_changes_from_what_it_knew(first, table, tmp_path):
+    mix = (Share("shots.h5", 4, 0.0),)
+    broaden(first, [(table, mix[0])], tmp_path, Round(mix, 24, {}, half_turn=True))
+    network, about = checkpoint.load(tmp_path)
+    assert about.recipe.half_turn
+    assert network.body[0][1].weight[:, 1].abs().max() > 0
+    before, known = checkpoint.load(first)
+    assert wrong_by(network, table, about) < wrong_by(before, table, known)
 
 
 def wrong_by(network, table, about):
