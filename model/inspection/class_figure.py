@@ -83,7 +83,8 @@ def draw(
         )
         shots = [_shot(explainer, read, table, form, int(i), kind, label) for i in places]
         strength = 1.0 if HEAT_FORMS[form].stored else FINE_STRENGTH
-        drawn.append(ClassRow(name, shots, schematic_of(table, name, render), strength))
+        said = HEAT_FORMS[form].short if len(wish.forms) > 1 else ""
+        drawn.append(ClassRow(name, shots, schematic_of(table, name, render), strength, said))
         shown[name] = (read.rows[places] + 1).tolist()
     save(drawn, out, colormap=colormap, dpi=dpi)
     return shown

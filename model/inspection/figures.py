@@ -64,6 +64,8 @@ class ClassRow:
     schematic: npt.NDArray[np.uint8] | None = None
     strength: float = 1.0
     """1 leaves cold places black as the paper does, 0 shows the whole shot."""
+    form: str = ""
+    """What the heat is, to be told where rows differ in it."""
 
 
 def save(
@@ -147,6 +149,11 @@ def _drawn(rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], acr
         line[0].set_title(
             row.name, fontsize=_FONT + 1, loc="left", fontweight="bold", parse_math=False
         )
+        if row.form:
+            line[0].text(
+                0.0, 0.99, row.form, fontsize=_FONT, va="top", transform=line[0].transAxes,
+                parse_math=False,
+            )  # fmt: skip
         for axes, shot in zip(line[first:], row.shots, strict=False):
             _draw_shot(axes, shot, picture(shot, colormap, row.strength), levels)
     return figure

@@ -59,7 +59,7 @@ Floats = npt.NDArray[np.float32]
 Counts = npt.NDArray[Any]
 BLOCK = 16
 """Cases that are read at a time."""
-PATIENCE = 5
+PATIENCE = 10
 """Simulated shots for each one that the network has to take for the class."""
 DELETED = 20
 """Cases of the first question of a class on which deletion and insertion are measured too: they

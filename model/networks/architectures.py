@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import product
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.errors import InputError
@@ -89,20 +91,46 @@ class _Normalised(nn.Sequential):
 
 
 class HalfTurn(nn.Module):
-    """(B, C, H, W) -> (B, 2 C, H, W): the input, and how much it exceeds its half turn about the
-    middle where both were seen.
+    """(B, C, H, W) -> (B, 2 C, H, W): the input, and how much it exceeds its own half turn where
+    both were seen.
 
-    The pattern of a flat object is its own half turn (Friedel). What is tilted, bent or lopsided
-    breaks that symmetry, by arms a few degrees off; here it is seen at the place.
+    The pattern of a flat object is its own half turn about the beam (Friedel). What is tilted, bent
+    or lopsided breaks that symmetry, by arms a few degrees off; here it is seen at the place. The
+    beam is taken to be where the input is most alike its half turn, up to REACH steps from the
+    middle along both axes, a step being a 112th of the side.
     """
 
+    REACH = 3
+    STEPS = 56
+    """Pixels a side of the picture that is compared: another step is half a pixel of it."""
     STRENGTH = 4.0
     """Brings the differences to about the size of the input."""
 
+    moves: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        reach = range(-self.REACH, self.REACH + 1)
+        self._moves = sorted(product(reach, reach), key=lambda move: math.hypot(*move))
+        self.register_buffer("moves", torch.tensor(self._moves), persistent=False)
+
     def forward(self, x: Tensor) -> Tensor:
-        turned = x.flip(2, 3)
+        turned = self._turned(x)
         seen = (x != 0) & (turned != 0)
         return torch.cat([x, (x - turned) * seen * self.STRENGTH], 1)
+
+    def _turned(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        pixel = max(1, min(height, width) // self.STEPS)
+        small = F.avg_pool2d(x.detach().mean(1, keepdim=True), pixel)
+        other = small.flip(2, 3)
+        apart = [(small - other.roll(m, (2, 3))).abs().mean((1, 2, 3)) for m in self._moves]
+        down, right = (self.moves[torch.stack(apart).argmin(0)] * pixel).unbind(1)
+        rows = (torch.arange(height, device=x.device) - down[:, None]) % height
+        columns = (torch.arange(width, device=x.device) - right[:, None]) % width
+        turned = x.flip(2, 3)
+        turned = turned.gather(2, rows[:, None, :, None].expand(turned.shape))
+        return turned.gather(3, columns[:, None, None, :].expand(turned.shape))
 
 
 class _Block(nn.Module):
@@ -244,11 +272,11 @@ def create(
 
 
 def with_half_turn(plain: Network, fresh: Network) -> Network:
-    """`fresh`, made with `half_turn`, saying what `plain` does, made without: it looks at the
-    differences only after further training."""
-    ready = plain.state_dict()
+    """`fresh`, made with `half_turn`, with what `plain`, made without, has learnt: both say the same
+    of whatever is its own half turn."""
+    ready, looks = plain.state_dict(), fresh.state_dict()["body.0.1.weight"]
     first = ready.pop("body.0.weight")
-    ready["body.0.1.weight"] = torch.cat([first, torch.zeros_like(first)], 1)
+    ready["body.0.1.weight"] = torch.cat([first, looks[:, first.shape[1] :]], 1)
     fresh.load_state_dict(ready)
     return fresh
 

@@ -88,8 +88,8 @@ ROUNDS = (
             Share("last-plain-usual.h5", 4, 0.0),
             Share("last-plain-usual-fine.h5", 3, 0.0),
         ),
-        6000,
-        {"zoom": 0.3, "shift": 0.04, "shot_noise": 0.7, "read_noise": 30.0, "other_detector": 0.4},
+        5000,
+        {"zoom": 0.3, "shift": 0.025, "shot_noise": 0.7, "read_noise": 30.0, "other_detector": 0.4},
         half_turn=True,
     ),
 )
@@ -120,7 +120,7 @@ def broaden(
     network = checkpoint.load(first)[0].float()
     if plan.half_turn and not about.recipe.half_turn:
         about = replace(about, recipe=replace(about.recipe, half_turn=True))
-        network = with_half_turn(network, checkpoint.build(about))
+        network = with_half_turn(network, checkpoint.build(about, "he"))
     before = before.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     recipe = replace(about.recipe, rate=1e-3, ema=0.997, epochs=1, **plan.changes)
     sets = [_read(table, share, before, about.preprocessing) for table, share in tables]

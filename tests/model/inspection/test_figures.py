@@ -23,7 +23,7 @@ def rows():
     schematic = np.full((20, 20, 4), 128, np.uint8)
     return [
         ClassRow("Streak", [shown(n) for n in range(5)], schematic),
-        ClassRow("Bent", [shown(n) for n in range(3)]),
+        ClassRow("Bent", [shown(n) for n in range(3)], form="Grad-CAM++"),
         ClassRow("Layered", []),
     ]
 
@@ -45,6 +45,7 @@ def test_an_svg_carries_class_names_as_text_and_dashed_contours(tmp_path):
     text = save(rows(), tmp_path / "a.svg").read_text(encoding="utf-8")
     assert "Streak" in text
     assert "Bent" in text
+    assert text.count("Grad-CAM++") == 1
     assert "Layered" not in text
     assert text.count("stroke-dasharray") == 3 * 8
 

@@ -56,25 +56,40 @@ def test_feature_maps_have_passed_the_last_leaky_relu():
 
 
 def test_a_half_turn_shows_what_breaks_the_symmetry_and_nothing_of_what_was_not_seen():
-    x = torch.rand(1, 1, 8, 8) + 1
-    flat = networks.HalfTurn()((x + x.flip(2, 3)) / 2)
-    assert torch.equal(flat[:, 1], torch.zeros(1, 8, 8))
+    x = torch.rand(1, 1, 56, 56) + 1
+    x = (x + x.flip(2, 3)) / 2
+    assert torch.equal(networks.HalfTurn()(x), torch.cat([x, 0 * x], 1))
+    x[0, 0, 30, 3] += 0.5
     x[0, 0, 0, :3] = 0  # a gap
     shown = networks.HalfTurn()(x)
     assert torch.equal(shown[:, :1], x)
-    assert not shown[0, 1, 0, :3].any()
-    assert not shown[0, 1, 7, 5:].any()
-    torch.testing.assert_close(shown[0, 1], -shown[0, 1].flip(0, 1))
-    assert shown[0, 1, 3, 3] == networks.HalfTurn.STRENGTH * (x[0, 0, 3, 3] - x[0, 0, 4, 4])
+    places = shown[0, 1].nonzero().tolist()
+    assert places == [[25, 52], [30, 3]], "and nothing where the gap or its half turn lies"
+    strength = 0.5 * networks.HalfTurn.STRENGTH
+    assert shown[0, 1, 30, 3].item() == pytest.approx(strength, rel=1e-5)
+    assert shown[0, 1, 25, 52].item() == pytest.approx(-strength, rel=1e-5)
 
 
-def test_a_network_that_begins_to_see_half_turns_says_what_it_said():
+@pytest.mark.parametrize("side", [112, 224])
+def test_the_half_turn_is_about_the_beam_wherever_it_is_near_the_middle(side):
+    step = side // 112
+    y, x = torch.meshgrid(*2 * [torch.arange(-side / 2, side / 2) + 0.5], indexing="ij")
+    rings = 2 + torch.cos(torch.hypot(y, x) / step) + torch.cos(y / step / 2)
+    for moved in ((0, 0), (step, 0), (-2 * step, 3 * step)):
+        there = rings.roll(moved, (0, 1))[None, None]
+        middle = networks.HalfTurn()(there)[0, 1, side // 4 : -side // 4, side // 4 : -side // 4]
+        assert middle.abs().max() < 1e-3, moved
+
+
+def test_a_network_that_begins_to_see_half_turns_says_of_even_patterns_what_it_said():
     plain = networks.create("resnet18", classes=3).eval()
     fresh = networks.create("resnet18", classes=3, half_turn=True)
     seeing = networks.with_half_turn(plain, fresh).eval()
     x = torch.rand(1, 1, 64, 64)
+    even = (x + x.flip(2, 3)) / 2
     with torch.no_grad():
-        torch.testing.assert_close(seeing(x), plain(x))
+        torch.testing.assert_close(seeing(even), plain(even))
+        assert not torch.allclose(seeing(x), plain(x))
 
 
 def test_pooling_before_the_first_activation_changes_nothing():

@@ -24,7 +24,7 @@ from model.taxonomy import decoding
 from model.training import resume
 from model.training.data import in_hard_error, prepare
 from model.training.loop import Loop
-from model.training.train import Options, _caution, train
+from model.training.train import Options, _caution, _fitting, train
 from tests.helpers.narrow import WHOLE
 from tests.helpers.shots import NAMES, make_file, tiny_recipe
 from tests.helpers.waiting import until
@@ -259,6 +259,19 @@ def test_a_warm_start_begins_where_the_other_run_ended(trained, warm_and_cold, t
     refused = [e for e in other if e["event"] == "failed"]
     assert len(refused) == 1
     assert "warm start" in refused[0]["text"]
+
+
+def test_a_training_sees_half_turns_where_the_network_that_it_begins_from_does(trained, tmp_path):
+    table = table_of_file(trained[2])
+    earlier = json.loads((trained[0] / DESCRIPTION).read_text())
+    del earlier["recipe"]["half_turn"]  # a run of before there was such a thing
+    (tmp_path / DESCRIPTION).write_text(json.dumps(earlier))
+    for asked in (True, False):
+        recipe = replace(recipes.named("quick"), half_turn=asked)
+        assert _fitting(recipe, table, None)[0].half_turn  # as the shipped one
+        assert not _fitting(recipe, table, tmp_path)[0].half_turn
+        from_chance = replace(recipe, backbone="")
+        assert _fitting(from_chance, table, None)[0].half_turn is asked
 
 
 def test_what_knows_the_shots_already_is_changed_gently(warm_and_cold):
