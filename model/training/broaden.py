@@ -92,6 +92,19 @@ ROUNDS = (
         {"zoom": 0.3, "shift": 0.025, "shot_noise": 0.7, "read_noise": 30.0, "other_detector": 0.4},
         half_turn=True,
     ),
+    Round(
+        (
+            Share("end-broad-balanced.h5", 10, 0.0),
+            Share("last-broad-usual.h5", 6, 0.0),
+            Share("last-plain-balanced.h5", 5, 0.0),
+            Share("last-plain-balanced-fine.h5", 4, 0.0),
+            Share("last-plain-usual.h5", 4, 0.0),
+            Share("last-plain-usual-fine.h5", 3, 0.0),
+        ),
+        5000,
+        {"zoom": 0.3, "shift": 0.025, "shot_noise": 0.7, "read_noise": 30.0, "other_detector": 0.4},
+        half_turn=True,
+    ),
 )
 
 
