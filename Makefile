@@ -105,6 +105,7 @@ backbone: install
 	$(SIMULATE)/last-plain-balanced-fine.h5 --shots 2500 --seed 6101 --size 224 --balanced
 	$(SIMULATE)/last-plain-usual.h5 --shots 3500 --seed 6104 --size 112
 	$(SIMULATE)/last-plain-usual-fine.h5 --shots 1500 --seed 6103 --size 224
+	$(SIMULATE)/end-broad-balanced.h5 --shots 9000 --seed 7105 --size 112 --balanced --broad
 	$(BIN)/python -m model.training.broaden build/backbone/first build/backbone resources/backbones/helium-resnet18
 	$(BIN)/python -m model.prediction.expected resources/backbones/helium-resnet18 0.59375 \
 	    build/backbone/last-plain-usual-fine.h5 build/backbone/last-broad-usual.h5

@@ -92,9 +92,9 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("layer", "value", "said"),
     [
-        ("body.0.weight", float("nan"), "no numbers"),
+        ("body.0.1.weight", float("nan"), "no numbers"),
         ("head.linear.weight", float("inf"), "no numbers"),
-        ("body.0.weight", 1e38, "overflow"),
+        ("body.0.1.weight", 1e38, "overflow"),
         ("head.linear.weight", 3e38, "overflow"),
         ("body.7.0.weight", 1e9, "overflow"),  # of embeddings, in half precision
     ],
