@@ -222,9 +222,7 @@ def _export_model(args: argparse.Namespace) -> int:
     else:
         print(f"The model is {args.out}; SHA-256 of {made['model']}: {made['sha256']}")
         if not made["example"]:
-            print(
-                "It says no class of any simulated shot: the zoo's own test will refuse that."
-            )
+            print("It says no class of any simulated shot: the zoo's own test will refuse that.")
     return 0
 
 

@@ -27,7 +27,6 @@ from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
 from model.output_files import check_own, need_folder, write_text
 from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
-from model.taxonomy import decoding
 
 Floats = npt.NDArray[np.float32]
 RESULT = "faithfulness.json"
@@ -139,7 +138,7 @@ def _one(
         if heat.max() > 0:
             agreement = float(spearmanr(_means(heat), covered.ravel()).statistic)
     values = curves(
-        lambda squares: decoding.sigmoid(reader.logits(squares)[:, kind]),
+        lambda squares: reader.about.probabilities(reader.logits(squares))[:, kind],
         read.squares[shot],
         envelope_of(read, shot),
         read.good[shot],

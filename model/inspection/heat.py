@@ -77,7 +77,7 @@ class Explainer:
         return replace(read, features=features, logits=self._from_features(features))
 
     def targets(self, names: Sequence[str], against: str | None = None) -> Floats:
-        """(m, C) weightings of the logits: each class by itself, or less `against`."""
+        """(m, C) weightings of the log-odds: each class by itself, or less `against`."""
         found = np.zeros((len(names), len(self.reader.names)), np.float32)
         for row, name in enumerate(names):
             found[row, self.reader.index(name)] += 1
@@ -122,7 +122,9 @@ class Explainer:
                 continue
             logits = said[form] if form in said else self.answers(read, shot, form)
             judge = self._directions if form == "directions" else self._repeated
-            values = judge(read, shot, logits @ targets.T, read.logits[shot] @ targets.T)
+            evidence = self._odds(logits) @ targets.T
+            whole = self._odds(read.logits[shot : shot + 1])[0] @ targets.T
+            values = judge(read, shot, evidence, whole)
             found[form] = Cells(values, FULL_FIELD)
         return found
 
@@ -176,6 +178,12 @@ class Explainer:
         return _laid_out(said - said.min(0), depends, logs - glow, good, centre, sectors)
 
     # -- the network -------------------------------------------------------------------------------
+
+    def _odds(self, logits: Floats) -> Floats:
+        """(n, C) log-odds of what the network says: under the rules where it learnt them, for then
+        the logit of a class by itself says little. Of several heads side by side, their logits."""
+        about = self.reader.about
+        return about.log_odds(logits) if logits.shape[1] == len(self.reader.names) else logits
 
     def _logits(self, logs: Floats) -> Floats:
         """(n, C) of logarithms of counts (n, size, size)."""

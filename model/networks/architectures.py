@@ -272,8 +272,8 @@ def create(
 
 
 def with_half_turn(plain: Network, fresh: Network) -> Network:
-    """`fresh`, made with `half_turn`, with what `plain`, made without, has learnt: both say the same
-    of whatever is its own half turn."""
+    """`fresh`, made with `half_turn`, with what `plain`, made without, has learnt: both say the
+    same of whatever is its own half turn."""
     ready, looks = plain.state_dict(), fresh.state_dict()["body.0.1.weight"]
     first = ready.pop("body.0.weight")
     ready["body.0.1.weight"] = torch.cat([first, looks[:, first.shape[1] :]], 1)

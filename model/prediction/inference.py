@@ -226,7 +226,7 @@ def converted(network: nn.Module, shape: tuple[int, int, int, int]) -> Any:
     """
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit.trace
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # the side is one and the same
+        warnings.filterwarnings("ignore", "Converting a tensor")  # the side is one and the same
         trace: Any = torch.jit.trace
         traced = trace(network, torch.zeros(1, *shape[1:]), check_trace=False)
         model = openvino().convert_model(traced)

@@ -84,6 +84,13 @@ class Checkpoint:
             return decoding.probabilities(logits, legal)
         return decoding.probabilities(logits, legal, decoding.raised_by(self.class_weights, legal))
 
+    def log_odds(self, logits: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """(N, C) logits of this network to the log-odds of `probabilities`."""
+        legal = self.legal()
+        if legal is None or not self.class_weights:
+            return decoding.log_odds(logits, legal)
+        return decoding.log_odds(logits, legal, decoding.raised_by(self.class_weights, legal))
+
     def decide(self, logits: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """(N, C) logits to the answer, see `decoding.answers`; of earlier rule-aware runs, which
         know no worth of a class, the most likely legal set."""

@@ -19,6 +19,8 @@ Labels = npt.NDArray[np.bool_]
 Raised = npt.NDArray[np.float64] | float
 LOWEST = 0.1
 """No class counts as present below this probability."""
+CERTAIN = 50.0
+"""Log-odds of what is in every legal set, or in none."""
 _CHUNK = 4096
 _CELLS = _CHUNK * 1024
 """Shots that are decoded at a time, and shots times legal sets: memory does not grow with these."""
@@ -108,6 +110,22 @@ def probabilities(
 ) -> Floats:
     """(N, C) probabilities: marginals over the legal sets where given, else sigmoids."""
     return sigmoid(logits) if legal is None else marginals(logits, legal, raised)
+
+
+def log_odds(
+    logits: npt.ArrayLike, legal: npt.ArrayLike | None = None, raised: Raised = 0.0
+) -> Floats:
+    """(N, C) log-odds of `probabilities`, also where these round to 0 or 1; at most `CERTAIN`."""
+    if legal is None:
+        return np.asarray(logits, np.float32)
+    member = np.asarray(legal, bool)
+    scores = np.asarray(logits, np.float64) @ member.T - raised
+
+    def of(sets: Labels) -> npt.NDArray[np.float64]:
+        return np.asarray(np.logaddexp.reduce(np.where(sets, scores, -np.inf), 1))
+
+    odds = [of(has) - of(~has) for has in member.T]
+    return np.clip(np.stack(odds, 1), -CERTAIN, CERTAIN).astype(np.float32)
 
 
 def answers(

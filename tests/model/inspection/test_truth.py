@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from itertools import islice
 
@@ -63,6 +64,12 @@ def explainer(run):
 @pytest.fixture(scope="module")
 def streaks():
     return list(islice(cases("Streak", "axis", 0, SIDE), 3))
+
+
+def replace_about(reader, about):
+    other = copy.copy(reader)
+    other.about = about
+    return other
 
 
 def read_of(explainer, shots):
@@ -326,6 +333,21 @@ def test_a_class_that_the_network_does_not_see_has_a_sentence(explainer, streaks
     assert "sees no Bent" in explainer.nothing_to_see(sure, 0, 1)
     seen = replace(read, logits=np.full_like(read.logits, 3))
     assert explainer.nothing_to_see(seen, 0, 1) == ""
+
+
+def test_under_rules_heat_asks_about_the_probability_and_not_about_one_logit(explainer, streaks):
+    """The logit of Streak stays what it is, while that of Bent, which Streak needs, decides."""
+    asked = replace(explainer.reader.about, legal_sets=(0b100, 0b011))
+    under_rules = Explainer(explainer.reader)
+    under_rules.reader = replace_about(explainer.reader, asked)
+    alone = np.tile(np.float32([2, -6, 0]), (1 + heat.AXES, 1))
+    alone[3, 1] = 4  # one line brings Bent, and Streak with it, back
+    read = read_of(explainer, streaks[:1])
+    read = replace(read, logits=np.float32([[2, 4, 0]]))
+    streak = explainer.targets(["Streak"])
+    for each, finds in ((explainer, False), (under_rules, True)):
+        found = each.cells(read, 0, streak, ["directions"], {"directions": alone})
+        assert found["directions"].values.any() == finds
 
 
 @pytest.mark.slow

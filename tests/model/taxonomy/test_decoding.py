@@ -127,6 +127,15 @@ def test_probabilities_are_sigmoids_without_rules_and_marginals_under_them():
     np.testing.assert_array_equal(under, decoding.marginals(SHOTS, FEW, RAISED))
 
 
+def test_log_odds_are_those_of_the_probabilities_and_finite_where_these_are_0_or_1():
+    np.testing.assert_array_equal(decoding.log_odds(SHOTS), SHOTS.astype(np.float32))
+    p = decoding.probabilities(SHOTS, FEW, RAISED).astype(np.float64)
+    found = decoding.log_odds(SHOTS, FEW, RAISED)
+    np.testing.assert_allclose(found, np.log(p / (1 - p)), rtol=1e-3, atol=1e-4)
+    sure = decoding.log_odds([[90.0, 0.0, 0.0]], FEW[:2])
+    assert sure.tolist() == [[decoding.CERTAIN, 0.0, -decoding.CERTAIN]]
+
+
 def test_a_class_is_named_from_its_threshold_on_and_a_legal_set_by_what_it_gains():
     p = np.array([[0.5, 0.25, 0.75], [0.49, 0.5, 0.9]], np.float32)
     found = decoding.answers(p, (0.5, 0.5, 0.8))
