@@ -102,7 +102,8 @@ class HalfTurn(nn.Module):
 
     REACH = 3
     STEPS = 56
-    """Pixels a side of the picture that is compared: another step is half a pixel of it."""
+    """Pixels a side of the picture that is compared: its half turn moves by one of them where the
+    beam moves by a step."""
     STRENGTH = 4.0
     """Brings the differences to about the size of the input."""
 
