@@ -1,6 +1,7 @@
 """The second half of `make backbone`: a network of plain scenes goes on with scenes of many causes
 and with shots as frequent as in reality, and keeps what it knew of plain ones. In a second round
-it meets other scenes of the same kinds as detectors with gaps, edges and noise would see them.
+it meets other scenes of the same kinds as detectors with gaps, edges and noise would see them; in the
+last two it learns to see what a half turn of a shot changes, see `architectures.HalfTurn`.
 
 Every batch has so many shots of each file. On plain shots the answer to learn is in part what the
 network itself said before (distillation, Hinton et al. 2015).
@@ -54,6 +55,19 @@ class Round:
     """Whether the network sees from now on what a half turn changes."""
 
 
+_SEEING = Round(
+    (
+        Share("last-broad-balanced.h5", 10, 0.0),
+        Share("last-broad-usual.h5", 6, 0.0),
+        Share("last-plain-balanced.h5", 5, 0.0),
+        Share("last-plain-balanced-fine.h5", 4, 0.0),
+        Share("last-plain-usual.h5", 4, 0.0),
+        Share("last-plain-usual-fine.h5", 3, 0.0),
+    ),
+    5000,
+    {"zoom": 0.3, "shift": 0.025, "shot_noise": 0.7, "read_noise": 30.0, "other_detector": 0.4},
+    half_turn=True,
+)
 ROUNDS = (
     Round(
         (
@@ -79,32 +93,8 @@ ROUNDS = (
         4800,
         {"zoom": 0.3, "shift": 0.06, "shot_noise": 0.7, "read_noise": 30.0, "other_detector": 0.4},
     ),
-    Round(
-        (
-            Share("last-broad-balanced.h5", 10, 0.0),
-            Share("last-broad-usual.h5", 6, 0.0),
-            Share("last-plain-balanced.h5", 5, 0.0),
-            Share("last-plain-balanced-fine.h5", 4, 0.0),
-            Share("last-plain-usual.h5", 4, 0.0),
-            Share("last-plain-usual-fine.h5", 3, 0.0),
-        ),
-        5000,
-        {"zoom": 0.3, "shift": 0.025, "shot_noise": 0.7, "read_noise": 30.0, "other_detector": 0.4},
-        half_turn=True,
-    ),
-    Round(
-        (
-            Share("end-broad-balanced.h5", 10, 0.0),
-            Share("last-broad-usual.h5", 6, 0.0),
-            Share("last-plain-balanced.h5", 5, 0.0),
-            Share("last-plain-balanced-fine.h5", 4, 0.0),
-            Share("last-plain-usual.h5", 4, 0.0),
-            Share("last-plain-usual-fine.h5", 3, 0.0),
-        ),
-        5000,
-        {"zoom": 0.3, "shift": 0.025, "shot_noise": 0.7, "read_noise": 30.0, "other_detector": 0.4},
-        half_turn=True,
-    ),
+    _SEEING,
+    replace(_SEEING, mix=(Share("end-broad-balanced.h5", 10, 0.0), *_SEEING.mix[1:])),
 )
 
 
