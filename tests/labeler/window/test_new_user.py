@@ -129,10 +129,10 @@ def label(folder, shots, labels, ahead=False, balanced=True, seeds=0):
     return score, chance, person.pressed / labels
 
 
-@pytest.mark.parametrize(("balanced", "most"), [(False, 2.7), (True, 3.2)])
+@pytest.mark.parametrize(("balanced", "most"), [(False, 2.5), (True, 3.0)])
 def test_thirty_labels_make_a_useful_classifier(qapp, tmp_path, balanced, most):
-    """Mean keys a shot: 2.1 as frequent as in reality; 3.05 (2.9 to 3.3, five draws) where every
-    class is as frequent, with the two networks shipped before 2.9 and 3.0."""
+    """Mean keys a shot: 2.1 (2.0 to 2.2, five draws) as frequent as in reality; 2.8 (2.5 to 3.0)
+    where every class is as frequent, with the networks shipped before 2.9 to 3.05."""
     score, _, keys = label(tmp_path, 90, 30, ahead=True, balanced=balanced)
     print(score, keys)
     assert score > 0.8
