@@ -90,7 +90,7 @@ def envelope_of(read: ReadShots, shot: int) -> Floats:
 
 
 def occlude(reader: Reader, read: ReadShots, shot: int, kind: int) -> Floats:
-    """(h, w) with h = w = STEP: by how much the logit of a class falls where that part is covered.
+    """(h, w), h = w = STEP: by how much the log-odds of a class fall where that part is covered.
 
     Mean over the windows that cover a part. Raises InputError where captum is not installed.
     """
@@ -100,7 +100,8 @@ def occlude(reader: Reader, read: ReadShots, shot: int, kind: int) -> Floats:
     glow = steps.to_input(envelope_of(read, shot)).astype(np.float32)
 
     def forward(x: Any) -> Any:
-        return torch.from_numpy(reader.logits_from(reader.features(x[:, 0].numpy())))
+        logits = reader.logits_from(reader.features(x[:, 0].numpy()))
+        return torch.from_numpy(reader.about.log_odds(logits))
 
     side, step = max(reader.size // WINDOW, 2), max(reader.size // STEP, 1)
     found = (

@@ -79,17 +79,18 @@ class Checkpoint:
 
     def probabilities(self, logits: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """(N, C) logits of this network to its calibrated probabilities."""
-        legal = self.legal()
-        if legal is None or not self.class_weights:
-            return decoding.probabilities(logits, legal)
-        return decoding.probabilities(logits, legal, decoding.raised_by(self.class_weights, legal))
+        return decoding.probabilities(logits, *self._rules())
 
     def log_odds(self, logits: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """(N, C) logits of this network to the log-odds of `probabilities`."""
+        return decoding.log_odds(logits, *self._rules())
+
+    def _rules(self) -> tuple[npt.NDArray[np.bool_] | None, decoding.Raised]:
+        """The legal label sets and by how much the training raised each, as decoding takes them."""
         legal = self.legal()
         if legal is None or not self.class_weights:
-            return decoding.log_odds(logits, legal)
-        return decoding.log_odds(logits, legal, decoding.raised_by(self.class_weights, legal))
+            return legal, 0.0
+        return legal, decoding.raised_by(self.class_weights, legal)
 
     def decide(self, logits: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """(N, C) logits to the answer, see `decoding.answers`; of earlier rule-aware runs, which

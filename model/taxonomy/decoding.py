@@ -118,14 +118,12 @@ def log_odds(
     """(N, C) log-odds of `probabilities`, also where these round to 0 or 1; at most `CERTAIN`."""
     if legal is None:
         return np.asarray(logits, np.float32)
-    member = np.asarray(legal, bool)
+    member = np.asarray(legal, np.float64)
     scores = np.asarray(logits, np.float64) @ member.T - raised
-
-    def of(sets: Labels) -> npt.NDArray[np.float64]:
-        return np.asarray(np.logaddexp.reduce(np.where(sets, scores, -np.inf), 1))
-
-    odds = [of(has) - of(~has) for has in member.T]
-    return np.clip(np.stack(odds, 1), -CERTAIN, CERTAIN).astype(np.float32)
+    weights = np.exp(scores - scores.max(1, keepdims=True))
+    with np.errstate(divide="ignore"):
+        odds = np.log(weights @ member) - np.log(weights @ (1 - member))
+    return np.clip(odds, -CERTAIN, CERTAIN).astype(np.float32)
 
 
 def answers(

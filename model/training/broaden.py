@@ -3,8 +3,8 @@ and with shots as frequent as in reality, and keeps what it knew of plain ones. 
 it meets other scenes of the same kinds as detectors with gaps, edges and noise would see them; in
 the last two it learns to see what a half turn of a shot changes, see `architectures.HalfTurn`.
 
-Every batch has so many shots of each file. On plain shots the answer to learn is in part what the
-network itself said before (distillation, Hinton et al. 2015).
+Every batch has so many shots of each file. On plain shots of the first two rounds the answer to
+learn is in part what the network itself said before (distillation, Hinton et al. 2015).
 """
 
 from __future__ import annotations
