@@ -15,6 +15,7 @@ from model.errors import InputError
 from model.heatmaps.geometry import lost_share, outside
 from model.inspection import class_figure, faithfulness, occlusion
 from model.prediction import inference
+from model.prediction.batches import PooledHead
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
 from model.shots.table import table_of_file
@@ -148,7 +149,8 @@ def test_a_run_is_questioned_and_what_was_measured_is_kept(made, tmp_path):
     assert events[-1]["event"] == "cancelled"
 
 
-def test_occlusion_finds_the_only_place_that_counts(made, monkeypatch):
+@pytest.mark.parametrize("by_rules", [False, True], ids=["own logit", "that of a class it needs"])
+def test_occlusion_finds_the_only_place_that_counts(made, monkeypatch, by_rules):
     pytest.importorskip("captum", reason="captum is not installed")
     reader = class_figure.Reader(made / "run")
     read = reader.read(table_of_file(made / "shots.h5"), [0])
@@ -158,20 +160,19 @@ def test_occlusion_finds_the_only_place_that_counts(made, monkeypatch):
         return inputs[:, None, :16, :16].mean((-2, -1), keepdims=True)
 
     monkeypatch.setattr(reader, "features", features)
-    monkeypatch.setattr(reader, "head", class_figure_head())
+    weights = [[0.0], [1.0], [0.0]] if by_rules else [[1.0], [0.0], [0.0]]
+    head = PooledHead(np.array(weights, np.float32), np.zeros(3, np.float32))
+    monkeypatch.setattr(reader, "head", head)
+    if by_rules:
+        monkeypatch.setattr(reader, "about", replace(reader.about, legal_sets=(0b011, 0b100)))
     square = read.squares.copy()
     square[0, 4:12, 4:12] = 60000
     bright = replace(read, squares=square)
     found = occlusion.occlude(reader, bright, 0, 0)
     assert found.shape == (8, 8)
+    assert found.max() > 0
     assert np.unravel_index(found.argmax(), found.shape) in [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert found[4:, 4:].max() == pytest.approx(0, abs=1e-6)
-
-
-def class_figure_head():
-    from model.prediction.batches import PooledHead
-
-    return PooledHead(np.ones((1, 1), np.float32), np.zeros(1, np.float32))
 
 
 def test_the_figure_of_classes_shows_the_group_that_was_asked_for(made, tmp_path):
