@@ -43,8 +43,9 @@ AGAIN_S, FILE_AGAIN_S = 15.0, 60.0
 """A shot that could not be read is tried again after this; one whose file kills the child later."""
 LEAST = 6
 """This many answers are kept whatever their size: the shot on screen and its neighbours."""
-WAITING_COUNTS, WAITING_THUMBNAILS = 64, 1024
-"""Older requests than these are dropped: a person has long moved on. Ask again on need."""
+WAITING_COUNTS, WAITING_THUMBNAILS = 64, 192
+"""Older requests than these are dropped: a person has long moved on. Ask again on need. The Grid
+asks for 128 thumbnails in sight and 48 beyond at once."""
 
 log = logging.getLogger(__name__)
 
@@ -141,6 +142,13 @@ class ShotReader:
                 return None
             found: Thumbnail | InputError | None = self._thumbnails.get(key)
         return found
+
+    def is_making_thumbnail(self, key: int) -> bool:
+        """Whether a thumbnail is still to come: asked for, and not dropped for newer ones."""
+        with self._changed:
+            current = self._current
+            is_current = current is not None and (current.kind, current.key) == ("thumbnail", key)
+            return is_current or key in self._waiting["thumbnail"]
 
     def states(self) -> dict[Place, set[FileState]]:
         """How the files were, by source, from which the answers since the last `clear` come."""

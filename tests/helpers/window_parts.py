@@ -115,6 +115,9 @@ class InlineReader:
             self.small[key] = error
         self.on_thumbnail(key, self.small[key])
 
+    def is_making_thumbnail(self, key: int) -> bool:
+        return False
+
     def counts(self, key: int) -> Any:
         return self.read.get(key, (None, None))[0]
 

@@ -106,28 +106,29 @@ class Actions(QObject):
 
     def refresh(self) -> None:
         """Enable what makes sense now; show the state of switches."""
+        allowed = self._allowed()
         for id, action in self.by_id.items():
             command = self.keymap.commands[id]
-            action.setEnabled(self.allows(command.when))
+            action.setEnabled(allowed[command.when])
             if command.state is not None:
                 action.setChecked(bool(command.state(self.window)))
 
     def allows(self, when: When) -> bool:
         """Whether commands of this kind make sense now."""
+        return self._allowed()[when]
+
+    def _allowed(self) -> dict[When, bool]:
         session, selection = self.window.session, self.window.selection
-        if when == "always":
-            return True
-        if session.opened is None:
-            return False
-        in_label = self.window.tab == "Label" and session.cursor.row >= 0
-        allowed: dict[When, bool] = {
-            "project": True,
+        opened = session.opened is not None
+        in_label = opened and self.window.tab == "Label" and session.cursor.row >= 0
+        return {
+            "always": True,
+            "project": opened,
             "shot": in_label,
             "model": in_label and session.predictions.run is not None,
-            "shots": in_label if selection is None else selection.ready,
-            "many": selection is not None,
+            "shots": in_label if selection is None else opened and selection.ready,
+            "many": opened and selection is not None,
         }
-        return allowed[when]
 
     def trigger(self, id: str) -> None:
         """Run a command if it makes sense now."""

@@ -170,7 +170,8 @@ class Filler(QWidget):
         self._left = self._left[len(some) :]
         self._waiting.update(some.tolist())
         self._done += len(some)
-        for row in some[::-1].tolist():
+        dropped = [row for row in self._waiting if not feed.reader.is_making_thumbnail(row)]
+        for row in sorted(dropped, reverse=True):  # new ones, and those that gave way to others
             if feed.thumbnail(row) is not None:
                 self._waiting.discard(row)
         n = self.session.labels.n_shots

@@ -128,8 +128,8 @@ def current() -> Theme:
 
 
 def colour(name: str, alpha: float = 1.0) -> QColor:
-    """A colour of the theme in use, by what it is for."""
-    return QColor(_colour(getattr(_current, name), alpha))
+    """A colour of the theme in use, by what it is for; to be copied before it is changed."""
+    return _colour(getattr(_current, name), alpha)
 
 
 @lru_cache(maxsize=256)
@@ -210,10 +210,15 @@ def _style_sheet(theme: Theme) -> str:
 
 def icon(name: str, of: str = "text") -> QIcon:
     """One of our icons in a colour of the theme, sharp at every scale; greyed where disabled."""
+    return _icon(name, getattr(_current, of), _current.disabled)
+
+
+@lru_cache(maxsize=256)
+def _icon(name: str, ink: str, disabled: str) -> QIcon:
     found = QIcon()
     for size in (16, 20, 24, 32, 48):
-        found.addPixmap(drawing(f"icons/{name}.svg", size, getattr(_current, of)))
-        grey = drawing(f"icons/{name}.svg", size, _current.disabled)
+        found.addPixmap(drawing(f"icons/{name}.svg", size, ink))
+        grey = drawing(f"icons/{name}.svg", size, disabled)
         found.addPixmap(grey, QIcon.Mode.Disabled)
     return found
 

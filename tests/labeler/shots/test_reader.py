@@ -236,6 +236,16 @@ def test_thumbnails_come_after_shots_and_are_kept(desk):
     assert isinstance(d.pictures.get(timeout=PATIENCE_S)[1], InputError)
 
 
+def test_the_oldest_thumbnails_give_way_and_one_can_see_which(desk, tmp_path, monkeypatch):
+    monkeypatch.setattr(reader_module, "WAITING_THUMBNAILS", 2)
+    d = desk(reading_s=30.0)
+    d.hang(tmp_path / "hangs")
+    for index in range(4):
+        d.reader.request_thumbnail(index, "shots.h5", None, index)
+    making = [index for index in range(4) if d.reader.is_making_thumbnail(index)]
+    assert making == [2, 3]
+
+
 def test_clear_forgets_answers_and_what_is_on_its_way(desk, tmp_path):
     d = desk(reading_s=0.5)
     d.ask(1)

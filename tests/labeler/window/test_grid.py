@@ -18,12 +18,13 @@ from labeler.project.project import Project
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.session.session import Session
 from labeler.window.grid import view as grid_module
+from labeler.window.grid.head import Filler
 from labeler.window.grid.plan import GridPlan, GridRow, Heading
 from labeler.window.label.queue.fields import fill_conditions
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
-from tests.helpers.waiting import serve_events
+from tests.helpers.waiting import serve_events, until
 from tests.helpers.window_parts import InlineReader, make_project, make_session, use_made_up_run
 
 N = 40
@@ -313,6 +314,24 @@ def test_class_keys_need_a_selection_and_the_tags_count_it(window, grid):
     button.click()
     assert (button.have, button.of) == (3, 3)
     assert "3 of 3" in button.accessibleName()
+
+
+def test_thumbnails_that_gave_way_to_others_are_made_after_all(qapp, tmp_path, monkeypatch):
+    session = make_session(make_project(tmp_path))
+    reader, filler = session.shots.feed.reader, Filler(session)
+    filler.show()
+    request, given_way = reader.request_thumbnail, set()
+
+    def ask(key, *place):
+        if key % 3 or key in given_way:
+            request(key, *place)
+        given_way.add(key)
+
+    monkeypatch.setattr(reader, "request_thumbnail", ask)
+    filler.start()
+    until(filler.isHidden, "every thumbnail is made")
+    assert len(session.shots.feed.without_thumbnail()) == 0
+    session.close()
 
 
 def test_thumbnails_get_larger_and_the_size_is_remembered(window, grid, tmp_path):
