@@ -6,6 +6,7 @@ text, and a crash before the file is written is made good at the next opening. N
 
 from __future__ import annotations
 
+import logging
 from datetime import date
 
 import numpy as np
@@ -13,12 +14,14 @@ import numpy as np
 from labeler.project.backups import write_taxonomy
 from labeler.project.folder import TAXONOMY
 from labeler.project.project import Project
-from labeler.project.store.classing import PENDING, ClassChange, KeptChange, in_effect
+from labeler.project.store.classing import PENDING, TEXT, ClassChange, KeptChange, in_effect
 from model.errors import InputError
 from model.taxonomy import edits as taxonomy_edit
 from model.taxonomy.edits import ClassEntry
 from model.taxonomy.taxonomy import Rule
 from model.taxonomy.toml import loads
+
+log = logging.getLogger(__name__)
 
 
 def rename(project: Project, old: str, new: str) -> str:
@@ -152,6 +155,8 @@ def _with_retired(text: str, now: str, more: tuple[str, ...] = ()) -> str:
 
 
 def _text(project: Project) -> str:
+    if project.store.get_meta(PENDING):  # the file could not be written yet
+        return str(project.store.get_meta(TEXT))
     return (project.folder / TAXONOMY).read_text(encoding="utf-8")
 
 
@@ -159,6 +164,12 @@ def _make(project: Project, change: ClassChange) -> str:
     store = project.store
     store.change_classes(project.annotator, change)
     project.take_taxonomy(loads(change.after, project.folder / TAXONOMY))
-    write_taxonomy(project.folder, change.after)
-    store.set_meta(PENDING, False)
+    try:
+        write_taxonomy(project.folder, change.after)
+        store.set_meta(PENDING, False)
+    except (
+        InputError,
+        OSError,
+    ) as error:  # the database has it: the change holds
+        log.warning("%s; it is written at the next opening", error)
     return change.text

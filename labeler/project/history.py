@@ -47,7 +47,8 @@ def in_lines(
 ) -> list[HistoryLine]:
     """The events of one shot, the newest first; only those of `who` where that is given."""
     names = {index: taxonomy.names[index] for index in taxonomy.order}
-    lines, note = [], ""
+    lines = []
+    notes: dict[str, str] = {}
     for entry in history:
         if who is not None and entry.annotator not in who:
             continue
@@ -63,10 +64,10 @@ def in_lines(
                 _sign(what),
                 _how(entry),
                 _shown(entry.shown, taxonomy),
-                new if new != note else "",
+                new if new != notes.get(entry.annotator, "") else "",
             )
         )
-        note = new
+        notes[entry.annotator] = new
     return lines[::-1]
 
 

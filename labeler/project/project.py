@@ -468,7 +468,9 @@ def _in_step(path: Path, store: Store) -> Taxonomy:
 
     A change that a crash kept from the file is written now; what was edited by hand is taken over.
     """
-    if not store.read_only and store.get_meta(PENDING):
+    if store.get_meta(PENDING):
+        if store.read_only:
+            return loads(store.get_meta(TEXT), path)
         try:
             backups.write_taxonomy(path.parent, store.get_meta(TEXT))
             store.set_meta(PENDING, False)

@@ -19,6 +19,8 @@ from labeler.session.repeats import Repeats
 from labeler.session.suggestions import Suggestions
 from model.taxonomy import taxonomy as taxonomies
 
+CHANGED = "Not accepted: the model came to suggest something else just now. Look again."
+
 
 class LabelTarget(Protocol):
     """What takes commands on shots: the one on screen, or those selected in Grid and Map."""
@@ -109,9 +111,11 @@ class Labelling(SessionPart):
         return first_fix(self._labels.taxonomy, self.labels(), self.known())
 
     def note(self) -> str:
-        """The note on the shot on screen; of one that is shown blind, nothing."""
-        if self.opened is None or self.cursor.row < 0 or self.repeats.is_blind:
+        """The note on the shot on screen; of one that is shown blind, what was noted since."""
+        if self.opened is None or self.cursor.row < 0:
             return ""
+        if self.repeats.is_blind:
+            return self.repeats.note
         return self.opened.project.store.note(self.cursor.row, self.opened.annotator)
 
     # -- deciding --------------------------------------------------------------------------------
@@ -167,6 +171,9 @@ class Labelling(SessionPart):
                 "info", "Nothing to accept yet: press the key of a class, or S to skip."
             )
             return
+        if not self.is_decided() and self.suggestions.changed_unseen([row], self.cursor.shown_at):
+            self.noted.emit("info", CHANGED)
+            return
         if self._decide(shown, (self.shown()[1] | LABELLED) & ~SKIPPED, "accepted"):
             self._labels.announce(row)
             self.cursor.next()
@@ -190,8 +197,13 @@ class Labelling(SessionPart):
         if self.cursor.row < 0:
             return
         present, status = self._own()
-        status = status | FLAGGED if note is not None else status ^ FLAGGED
-        if self._write(present, status, "flag", note):
+        on = note is not None or not status & FLAGGED
+        if self.repeats.is_blind:
+            stored = self.repeats.flag(on, note, self._seconds())
+        else:
+            status = status | FLAGGED if on else status & ~FLAGGED
+            stored = self._write(present, status, "flag", note)
+        if stored:
             self._labels.announce(self.cursor.row)
 
     def skip(self) -> None:
@@ -264,14 +276,17 @@ class Labelling(SessionPart):
         unsaid: int = 0,
     ) -> bool:
         """Store one gesture on the shot on screen; False, with a note, where it was not stored."""
-        seconds = round(time.monotonic() - self.cursor.shown_at, 3)
-        shown = self._context()
+        seconds, shown = self._seconds(), self._context()
         if self.repeats.is_blind:
             return self.repeats.write(present, status, note, shown or {}, seconds)
         target = Target(self._labels.require().annotator, origin)
         return self._labels.write(
             target, self.cursor.row, present, status, note, shown, seconds, said, unsaid
         )
+
+    def _seconds(self) -> float:
+        """How long the shot has been on screen."""
+        return round(time.monotonic() - self.cursor.shown_at, 3)
 
     def _context(self) -> dict[str, Any] | None:
         """What the model said before this decision, and whether the person saw it."""

@@ -121,6 +121,12 @@ class Queue(SessionPart):
             self._decided_when,
         )
 
+    def known_now(self) -> ShotFacts:
+        """`known`, with times and other people's labels as of now and not as of when the queue was
+        built."""
+        self._others, self._times = {}, None
+        return self.known
+
     def _people(self) -> tuple[str, ...]:
         if self.opened is None:
             return ()
@@ -128,7 +134,7 @@ class Queue(SessionPart):
         return tuple(a.name for a in shown)
 
     def _state_of(self, name: str) -> State:
-        """What another annotator decided, as of the moment when the queue was built."""
+        """What another annotator decided, as of when the queue was built; see `known_now`."""
         if name not in self._others:
             opened = self.require()
             store = opened.project.store
@@ -238,8 +244,8 @@ class Queue(SessionPart):
             self.queue_changed.emit()
 
     def _use(self, choice: queues.Choice) -> None:
-        self._others, self._times = {}, None
         self.choice = choice
+        self.known_now()
         self._go_through(self._built(choice))
 
     def _go_through(self, rows: Rows) -> None:

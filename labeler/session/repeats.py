@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from PyQt6.QtCore import pyqtSignal
 
-from labeler.project.store.records import LABELLED, Rows
+from labeler.project.store.records import FLAGGED, LABELLED, Rows
 from labeler.project.store.timeline import first_decisions
 from labeler.quality import repeats
 from labeler.session.cursor import Cursor, Step
@@ -48,6 +48,10 @@ class _SecondReading:
     done: int = 0
     """Gestures on it that undo can take back here."""
     undone: int = 0
+    note: str = ""
+    """What was noted on it since."""
+    flag: tuple[int, int] | None = None
+    """When it was flagged, or no longer: the number of gestures, and the status until then."""
 
 
 @dataclass(frozen=True)
@@ -299,6 +303,27 @@ class Repeats(SessionPart):
         self.repeats_changed.emit()
         return True
 
+    def flag(self, on: bool, note: str | None, seconds: float) -> bool:
+        """Flag the shot that is read blind, or no longer: a fact about the shot and not about the
+        reading, so it is the person's own, beside the first label."""
+        hidden, decided = self._hidden, self.labels.decided
+        if hidden is None:
+            raise RuntimeError("no shot is shown blind")
+        row, target = hidden.row, Target(self.require().annotator, "flag")
+        present, status = int(decided.own_present[row]), int(decided.own_status[row])
+        status = status | FLAGGED if on else status & ~FLAGGED
+        if not self.labels.write(target, row, present, status, note, seconds=seconds):
+            return False
+        hidden.flag = self.labels.gestures, hidden.status
+        hidden.status = hidden.status | FLAGGED if on else hidden.status & ~FLAGGED
+        hidden.note = hidden.note if note is None else note
+        return True
+
+    @property
+    def note(self) -> str:
+        """What was noted on the shot that is read blind, since it is."""
+        return "" if self._hidden is None else self._hidden.note
+
     def _on_screen(self) -> _SecondReading | None:
         return self._hidden
 
@@ -315,6 +340,8 @@ class Repeats(SessionPart):
             if again is not None:
                 again.done = last.done
         hidden = self._hidden
+        if hidden is not None and verb == "undo" and self._flagged_last(hidden):
+            return True
         if hidden is None or not (hidden.done if verb == "undo" else hidden.undone):
             self.reveal()
             return False
@@ -330,6 +357,17 @@ class Repeats(SessionPart):
                 hidden.present, hidden.status = int(present), int(status)
         self.labels.announce(change.rows, change.text)
         self.repeats_changed.emit()
+        return True
+
+    def _flagged_last(self, hidden: _SecondReading) -> bool:
+        """Take the flag back where that was the last gesture; the first label stays unseen."""
+        if hidden.flag is None or hidden.flag[0] != self.labels.gestures:
+            return False
+        change = self.labels.reverse("undo", self.require().annotator)
+        if change is not None:
+            self.labels.decided.put(change.rows, change.present, change.status, change.known)
+            hidden.status, hidden.flag, hidden.note = hidden.flag[1], None, ""
+            self.labels.announce(change.rows)
         return True
 
     def _reader(self) -> int | None:

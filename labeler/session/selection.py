@@ -15,7 +15,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler.project.decisions import Tally, by_known
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED, Present, Rows
-from labeler.session.labelling import first_fix
+from labeler.session.labelling import CHANGED, first_fix
 from labeler.session.session import Session
 from model.taxonomy.taxonomy import Labels
 
@@ -90,13 +90,16 @@ class SelectedShots(QObject):
 
     def accept(self) -> None:
         """Make what is shown the person's decision: labels of the file, or the model's reading."""
-        labels, rows = self.session.labels, self._rows()
+        labels, suggestions, rows = self.session.labels, self.session.suggestions, self._rows()
         own = (labels.decided.own_status[rows] & LABELLED) > 0
         said = labels.decided.open_classes(rows)
         rows = rows[~own | (said > 0)]
         decided = (labels.status[rows] & LABELLED) > 0
-        after = np.where(decided, labels.present[rows], self.session.suggestions.bits(rows))
+        after = np.where(decided, labels.present[rows], suggestions.bits(rows))
         shown = decided | (after > 0)  # of the others the model says nothing, or it is hidden
+        if suggestions.changed_unseen(rows[shown & ~decided]):
+            self.session.noted.emit("info", CHANGED)
+            return
         rows, after = rows[shown], after[shown]
         if not len(rows):
             self.session.noted.emit("info", "Nothing to accept on the selected shots.")

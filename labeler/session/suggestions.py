@@ -6,6 +6,7 @@ It fits nothing and changes no label: what it knows comes from `ModelReadings`.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from labeler.active.instant import InstantReading
 from labeler.active.messages import ENOUGH
 from labeler.project.store.records import LABELLED, SKIPPED, Present, Rows
 from labeler.queue import queue as queues
+from labeler.runs.predictions import Predictions
 from labeler.session.cursor import Cursor, Step
 from labeler.session.labels import Labels
 from labeler.session.opened import SessionPart
@@ -26,6 +28,8 @@ from model.taxonomy import taxonomy as taxonomies
 
 ASKED = "asked"
 """The order in which the shots come that teach most."""
+REACTION_S = 0.3
+"""What changed on screen for a shorter time than this nobody has seen."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,16 @@ class Suggestions(SessionPart):
         """On this part of the shots the reading is hidden until they are decided."""
         self.cleared = -1
         """Row whose labels the person just took away: nothing is suggested on it for a while."""
+        self._before: InstantReading | None = None
+        self._taken_at = -math.inf
+        """What was learnt before, and when that was replaced."""
         queue.orders[ASKED] = self._asked
 
     def end(self) -> None:
-        """No shot was cleared."""
+        """No shot was cleared, nothing was learnt."""
         super().end()
         self.cleared = -1
+        self._before, self._taken_at = None, -math.inf
 
     @property
     def given(self) -> bool:
@@ -133,6 +141,21 @@ class Suggestions(SessionPart):
             return None
         return self.labels.taxonomy.complete(reading.likely()[row])
 
+    def changed_unseen(self, rows: npt.ArrayLike, shown_at: float = -math.inf) -> bool:
+        """Whether the model has just come to suggest something else on one of these shots, which
+        are on screen since `shown_at`: the person cannot have seen it, and may mean what was."""
+        if not shown_at < self._taken_at > time.monotonic() - REACTION_S:
+            return False
+        now, before = self.predictions.now, self._before or self.predictions.run
+        was, is_ = (self._said(reading, np.asarray(rows, np.int64)) for reading in (before, now))
+        return bool((was != is_).any())
+
+    def _said(self, reading: Predictions | InstantReading | None, rows: Rows) -> Present:
+        if reading is None:
+            return np.zeros(len(rows), np.int64)
+        said = self.labels.taxonomy.pack(reading.likely()[rows])
+        return np.where(reading.readable[rows], said, 0)
+
     def bits(self, rows: npt.ArrayLike) -> Present:
         """Bits of the suggested classes of shots; 0 where one is decided, hidden or not read."""
         where = np.asarray(rows, np.int64)
@@ -168,7 +191,8 @@ class Suggestions(SessionPart):
 
     def take(self, reading: InstantReading | None) -> None:
         """Take over what was learnt from the labels so far; None where nothing is."""
-        first, self.predictions.instant = self.predictions.instant is None, reading
+        first, self._before = self.predictions.instant is None, self.predictions.instant
+        self.predictions.instant, self._taken_at = reading, time.monotonic()
         if first and self.is_asking:  # begin to ask, without taking the shot on screen away
             row = self.cursor.row
             here = [row] if row >= 0 and not self.labels.status[row] else []

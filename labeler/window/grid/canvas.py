@@ -71,14 +71,20 @@ class GridCanvas(GridInput):
 
     def show_shots(self, rows: Rows, sections: Sequence[Section]) -> None:
         """Other shots, or in another order; what was selected stays so where it is still there."""
-        kept, current = self.chosen.rows, self.chosen.current_row
+        before = self.chosen
+        current = before.current_row
         self.sections = sections
         self.chosen = Chosen(rows, self.session.labels.n_shots)
-        self.chosen.take_rows(kept)
+        self.chosen.take_rows(before.rows)
         self.strips.forget()
         self.arrange()
         place = self.chosen.place_of(self.session.cursor.row if current is None else current)
-        self.chosen.current = place if place is not None else 0 if len(rows) else None
+        anchor = before.anchor_row
+        begin = None if place is None or anchor is None or current is None else anchor
+        self.chosen.go_to(
+            place if place is not None else 0 if len(rows) else None,
+            None if begin is None else self.chosen.place_of(begin),
+        )
         self.selection_changed.emit()
 
     def set_side(self, side: int) -> None:

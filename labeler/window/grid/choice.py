@@ -19,6 +19,7 @@ class Chosen:
         self.selected = np.zeros(len(shown), bool)
         self.current: int | None = None
         self._anchor = 0
+        """Where a stretch begins."""
         self._place = np.full(n, -1, np.int32)
         self._place[shown] = np.arange(len(shown), dtype=np.int32)
 
@@ -46,6 +47,16 @@ class Chosen:
         """Places of those of the rows that are shown."""
         found = self._place[rows[rows < len(self._place)]]
         return found[found >= 0].astype(np.int64)
+
+    @property
+    def anchor_row(self) -> int | None:
+        """The row where a stretch begins."""
+        return int(self.shown[self._anchor]) if len(self.shown) else None
+
+    def go_to(self, place: int | None, anchor: int | None = None) -> None:
+        """Put the keyboard at a place; stretches begin there, or at `anchor`."""
+        self.current = place
+        self._anchor = (place if anchor is None else anchor) or 0
 
     def take_rows(self, rows: Rows) -> None:
         """Select those of the rows that are shown, and nothing else."""

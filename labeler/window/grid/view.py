@@ -62,6 +62,7 @@ class GridView(Tab):
         session.shots.counts_ready.connect(self._sharper)
         session.shots.preparation_changed.connect(canvas.refresh)
         session.predictions.run_changed.connect(self._another_run)
+        session.predictions.instant_changed.connect(canvas.refresh)
         session.display.display_changed.connect(self._look_changed)
         session.cursor.shot_changed.connect(self._follow)
         canvas.selection_changed.connect(self.selection.changed)
@@ -96,7 +97,8 @@ class GridView(Tab):
         self._stale = False
         if GROUPS[self.group].needs == CLUSTER:
             self.session.queue.look_for_clusters()
-        rows, sections = grouped(self.group, self.session.queue.rows, self.session.queue.known)
+        queue = self.session.queue
+        rows, sections = grouped(self.group, queue.rows, queue.known_now())
         self.canvas.show_shots(rows, sections)
         if len(rows):
             self._stack.setCurrentWidget(self.canvas)
@@ -145,7 +147,7 @@ class GridView(Tab):
         """The session went to a shot, by an undo or from another view: show where it is."""
         place = self.canvas.chosen.place_of(row)
         if place is not None and place != self.canvas.chosen.current:
-            self.canvas.chosen.current = place
+            self.canvas.chosen.go_to(place)
             self.canvas.reveal(place)
             self.canvas.port.update()
 
@@ -189,7 +191,7 @@ class GridView(Tab):
         elif what == "select:others":
             chosen.invert()
         else:
-            fits = passes(what, self.session.queue.known, chosen.shown)
+            fits = passes(what, self.session.queue.known_now(), chosen.shown)
             chosen.choose(np.flatnonzero(fits), add=False)
             if fits.any():
                 self.canvas.reveal(int(fits.argmax()))

@@ -325,6 +325,31 @@ def test_the_window_goes_on_with_the_changed_classes_and_other_windows_follow(qa
     other.close()
 
 
+def test_with_no_room_for_the_file_the_window_goes_on_with_the_classes_of_the_database(
+    qapp, week, monkeypatch
+):
+    def full(folder, text):
+        raise InputError("the disk is full", mend="Free some space.")
+
+    session = make_session(week)
+    bent, streak = (session.labels.taxonomy.index(name) for name in ("Bent", "Streak"))
+    session.labelling.toggle(streak)
+    with monkeypatch.context() as patch:
+        patch.setattr(classes, "write_taxonomy", full)
+        patch.setattr(backups, "write_taxonomy", full)
+        session.change_classes(classes.merge, "Streak", "Bent")
+        assert in_the_file(session.opened.project) == HELIUM
+        assert session.labelling.labels()[[bent, streak]].tolist() == [True, False]
+        session.change_classes(classes.rename, "Layered", "Banded")
+    session.labelling.toggle(session.labels.taxonomy.index("Asymmetric"))
+    assert session.labelling.labels()[[bent, streak]].tolist() == [True, False]
+    session.reopen()
+    now = in_the_file(session.opened.project)
+    assert 'name = "Banded"' in now, "written as soon as there was room"
+    assert "retired" in now
+    session.close()
+
+
 def test_a_window_that_knows_older_classes_stores_no_label_until_it_follows(qapp, week):
     session, other = make_session(week), make_session(week)
     said = []

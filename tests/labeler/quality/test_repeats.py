@@ -12,7 +12,7 @@ from PyQt6.QtWidgets import QLabel, QWidget
 
 from labeler.project import classes
 from labeler.project.project import Project
-from labeler.project.store import LABELLED
+from labeler.project.store.records import FLAGGED, LABELLED
 from labeler.quality import repeats
 from labeler.quality.pace import AGAIN_S, BREAK_S, LONG_S, Breaks
 from labeler.quality.repeats import RepeatedShots, choose, drift, readings_of, to_reread, worst
@@ -414,6 +414,27 @@ def test_everything_beside_a_blind_shot_keeps_its_answer_back(qapp, session):
     assert session.labelling.note() == ""
     window.close()
     window.deleteLater()
+
+
+def test_a_flag_and_a_note_on_a_shot_that_is_shown_blind_are_the_person_s_own(session):
+    row, store = until_blind(session), session.opened.project.store
+    first = int(session.labels.present[row])
+    session.labelling.flag("burst, ask Anna")
+    assert session.repeats.is_blind
+    assert session.labelling.shown(row) == (0, FLAGGED)
+    assert session.labelling.note() == "burst, ask Anna"
+    session.labelling.toggle(STREAK)
+    session.labelling.flag("burst in panel 3")
+    session.labelling.undo()
+    assert session.repeats.is_blind, "the note is taken back, and not the reading"
+    assert session.labelling.labels(row)[STREAK]
+    assert session.labelling.shown(row)[1] & FLAGGED
+    session.cursor.show(30)
+    assert (session.labels.present[row], session.labels.status[row]) == (first, LABELLED | FLAGGED)
+    assert store.note(row, session.opened.annotator) == "burst, ask Anna"
+    session.cursor.show(row)
+    session.labelling.flag()
+    assert session.labels.status[row] == LABELLED
 
 
 @pytest.mark.parametrize("after", ["bulk", "flag", "skip", "label"])

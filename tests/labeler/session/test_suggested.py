@@ -6,6 +6,7 @@ from PyQt6.QtTest import QTest
 
 from labeler.project.store.records import LABELLED, SKIPPED
 from labeler.project.store.timeline import first_shown
+from labeler.session import suggestions
 from labeler.session.selection import SelectedShots
 from labeler.session.suggestions import most_wrong
 from labeler.window.dialogs.accept_sure import AcceptSure
@@ -233,7 +234,8 @@ def test_without_being_begun_nothing_is_started(qapp, tmp_path):
     session.close()
 
 
-def test_one_key_on_many_shots_accepts_only_what_is_shown(session):
+def test_one_key_on_many_shots_accepts_only_what_is_shown(session, monkeypatch):
+    monkeypatch.setattr(suggestions, "REACTION_S", 0.0)
     session.suggestions.hidden_share = 0.5
     session.suggestions.take(learnt(session, sure=0.99))
     session.labels.decide(np.arange(40), 0, SKIPPED, "skip")
@@ -246,6 +248,37 @@ def test_one_key_on_many_shots_accepts_only_what_is_shown(session):
     np.testing.assert_array_equal(session.labels.status == LABELLED, shown)
     np.testing.assert_array_equal(session.labels.status == SKIPPED, ~shown)
     assert told == [f"Accepted {shown.sum()} shots · Ctrl+Z takes it back"]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_what_the_model_came_to_suggest_a_moment_ago_is_not_accepted(session, monkeypatch, many):
+    monkeypatch.setattr(suggestions, "REACTION_S", 3600.0)
+    session.suggestions.take(learnt(session))
+    session.cursor.show(5)
+    hand = SelectedShots(session, lambda: np.array([5]), lambda what: True, lambda what: None)
+    hand = hand if many else session.labelling
+    session.suggestions.take(learnt(session))  # learnt again, and the same of this shot
+    streak = learnt(session)
+    streak.decided[:] = False
+    streak.decided[:, session.labels.taxonomy.index("Streak")] = True
+    said = []
+    session.noted.connect(lambda level, text: said.append(text))
+    session.suggestions.take(streak)
+    hand.accept()
+    assert "Look again" in said[-1]
+    assert not session.labels.status.any()
+    assert session.cursor.row == 5
+    monkeypatch.setattr(suggestions, "REACTION_S", 0.0)  # it was seen since
+    hand.accept()
+    assert "Streak" in names(session, 5)
+
+
+def test_what_is_suggested_as_the_shot_comes_is_accepted_at_once(session, monkeypatch):
+    monkeypatch.setattr(suggestions, "REACTION_S", 3600.0)
+    session.suggestions.take(learnt(session))
+    session.cursor.show(5)
+    session.labelling.accept()
+    assert "Round" in names(session, 5)
 
 
 def test_few_labels_bound_the_wrong_ones_generously_and_many_closely(session):

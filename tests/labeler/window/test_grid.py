@@ -25,7 +25,13 @@ from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from tests.helpers.waiting import serve_events, until
-from tests.helpers.window_parts import InlineReader, make_project, make_session, use_made_up_run
+from tests.helpers.window_parts import (
+    InlineReader,
+    learnt,
+    make_project,
+    make_session,
+    use_made_up_run,
+)
 
 N = 40
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -134,6 +140,46 @@ def test_click_ctrl_shift_and_the_keyboard_select(window, grid):
     assert len(chosen(grid)) == N
     press(window, Qt.Key.Key_Escape)
     assert chosen(grid) == []
+
+
+def test_a_stretch_begins_where_the_keyboard_is(window, grid):
+    window.session.cursor.show(20)
+    press(window, Qt.Key.Key_Right, SHIFT)
+    assert chosen(grid) == [20, 21]
+    click(grid, 30)
+    click(grid, 33, SHIFT)
+    window.session.queue.choose()
+    assert chosen(grid) == [30, 31, 32, 33]
+    press(window, Qt.Key.Key_Right, SHIFT)
+    assert chosen(grid) == [30, 31, 32, 33, 34]
+    window.session.cursor.show(7)
+    press(window, Qt.Key.Key_Right, SHIFT)
+    assert chosen(grid) == [7, 8]
+
+
+def test_what_is_learnt_anew_is_drawn_anew(window, grid, qapp):
+    session = window.session
+    session.suggestions.take(learnt(session))
+    grid.canvas.port.grab()
+    before = grid.canvas.strips.of(0, grid.canvas.chosen.shown[:3], np.inf).image.copy()
+    streak = learnt(session)
+    streak.decided[:] = False
+    streak.decided[:, session.labels.taxonomy.index("Streak")] = True
+    session.suggestions.take(streak)
+    grid.canvas.port.grab()
+    after = grid.canvas.strips.of(0, grid.canvas.chosen.shown[:3], np.inf).image
+    assert before != after
+
+
+def test_shots_are_selected_by_what_was_decided_until_now(window, grid):
+    window.session.queue.choose()
+    grid.select("time:the last hour")
+    assert chosen(grid) == []
+    for place in range(5):
+        click(grid, place)
+        press(window, Qt.Key.Key_1)
+    grid.select("time:the last hour")
+    assert chosen(grid) == [0, 1, 2, 3, 4]
 
 
 def test_a_right_click_is_about_the_shot_under_the_mouse_or_the_selection_it_is_in(window, grid):

@@ -67,7 +67,8 @@ class VotesCard(QFrame):
             self._line(k, vote.name, words, vote.present, vote.known)
         own, status = session.labelling.shown()
         if status & LABELLED and own not in [present for present, _ in known]:
-            self._line(len(said), MINE, self._words(own, known), own, -1)
+            decided = int(session.labels.taxonomy.pack(session.labelling.known()))
+            self._line(len(said), MINE, self._words(own, known), own, decided)
         settled = self.settled.get(session.cursor.row)
         text = "Use what is right, or label it again with the keys first."
         if settled is not None:

@@ -194,7 +194,7 @@ def _follow(session: Session, refresh: Callable[[], None]) -> None:
 
 def fill_conditions(menu: QMenu, session: Session, choose: Callable[[str], None]) -> None:
     """All conditions of the table with their numbers of shots; `choose` gets the chosen one."""
-    known = session.queue.known
+    known = session.queue.known_now()
     for name, line in queues.FILTERS.items():
         if line.choices is None:
             _offer(menu, session, name, line.text, known.lacking(line.needs), choose)
