@@ -123,7 +123,8 @@ class HalfTurn(nn.Module):
     def _turned(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
         pixel = max(1, min(height, width) // self.STEPS)
-        small = F.avg_pool2d(x.detach().mean(1, keepdim=True), pixel)
+        sides = (height // pixel, width // pixel)  # where they do not fit, alike at both ends
+        small = F.adaptive_avg_pool2d(x.detach().mean(1, keepdim=True), sides)
         other = small.flip(2, 3)
         apart = [(small - other.roll(m, (2, 3))).abs().mean((1, 2, 3)) for m in self._moves]
         down, right = (self.moves[torch.stack(apart).argmin(0)] * pixel).unbind(1)

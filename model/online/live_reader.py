@@ -20,7 +20,7 @@ from model.online.record import Found
 from model.online.stream import Hit
 from model.prediction import inference
 from model.prediction.batches import PooledHead, describe
-from model.preprocessing.count_scale import SAMPLE, Look, look_at, scale_of
+from model.preprocessing.count_scale import SAMPLE, CountScale, Seen, looks_of, scale_of
 from model.preprocessing.network_input import Floats
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
@@ -42,8 +42,10 @@ class LiveReader:
     cells: tuple[float, float, float, float]
     geometry: Geometry = field(default_factory=Geometry)
     """Of shots whose source tells nothing."""
-    looks: list[Look] = field(default_factory=list)
-    """What the first hits say of the detector's scale of counts; later ones change it no more."""
+    sample: list[Seen] = field(default_factory=list)
+    """The first hits as the network sees them; later ones change the scale of counts no more."""
+    scale: CountScale | None = None
+    """What they tell of the detector."""
 
     @classmethod
     def open(
@@ -75,6 +77,7 @@ class LiveReader:
         shifts, readable, errors = [], [], []
         preprocessing = self.about.preprocessing
         squares: list[Floats] = []
+        new: list[Seen] = []
         for hit in hits:
             geometry = self.geometry if hit.geometry == Geometry() else hit.geometry
             try:
@@ -83,15 +86,15 @@ class LiveReader:
             except InputError as error:
                 errors.append(error)
                 continue
-            self._look(square, seen)
             squares.append(square)
+            new.append((square, seen))
             readable.append(hit)
             shifts.append(np.divide(shot.shift, shot.counts.shape))
         if not readable:
             return [], {}, errors
-        scale = scale_of(self.looks) if self.looks else None
+        self._look(new)
         pixels = [
-            preprocessing.to_input(preprocessing.brought(s, scale)).astype(np.float32)[None]
+            preprocessing.to_input(preprocessing.brought(s, self.scale)).astype(np.float32)[None]
             for s in squares
         ]
         parts = [self.head.read(f, self.about) for f in self.engine.stream(self._batches(pixels))]
@@ -99,11 +102,12 @@ class LiveReader:
         found["shift"] = np.array(shifts, np.float32)
         return readable, found, errors
 
-    def _look(self, square: Floats, seen: npt.NDArray[np.bool_]) -> None:
-        if self.about.preprocessing.scale is not None and len(self.looks) < SAMPLE:
-            look = look_at(square, seen)
-            if look is not None:
-                self.looks.append(look)
+    def _look(self, new: list[Seen]) -> None:
+        room = SAMPLE - len(self.sample)
+        if self.about.preprocessing.scale is not None and room > 0:
+            self.sample += new[:room]
+            looks = looks_of(self.sample)
+            self.scale = scale_of(looks) if looks else None
 
     def attributes(self, shape: tuple[int, int]) -> dict[str, Any]:
         """What a file of these readings says about them, for shots of this shape (y, x)."""

@@ -32,9 +32,10 @@ SIGNAL = 5.0
 
 Counts = TypeVar("Counts", bound=Any)
 Look = tuple[float, float, float]
+Seen = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
 Reduce = Callable[
     ["npt.NDArray[Any]", "npt.NDArray[np.bool_] | None", "Geometry | None"],
-    "tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]",
+    "Seen",
 ]
 """(y, x) counts, mask, geometry -> (size, size) counts as a network sees them, and what is good."""
 
@@ -119,10 +120,17 @@ def common_scale(table: ShotTable, reduce: Reduce) -> CountScale:
 
 
 def _looks(table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce) -> list[Look]:
-    sample = [
-        reduce(counts, mask, table.geometry(row))
-        for row, counts, mask in table.iter_shots(rows, lambda row, error: None)
-    ]
+    return looks_of(
+        [
+            reduce(counts, mask, table.geometry(row))
+            for row, counts, mask in table.iter_shots(rows, lambda row, error: None)
+        ]
+    )
+
+
+def looks_of(sample: Sequence[Seen]) -> list[Look]:
+    """What a sample of shots of one detector tells, each (y, x) counts and what is good of them;
+    where they are enough to see it, pixels that are hot or the same in all of them tell nothing."""
     alive = _alive([counts for counts, _ in sample])
     looks = (look_at(counts, good & alive) for counts, good in sample)
     return [look for look in looks if look is not None]

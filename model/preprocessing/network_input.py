@@ -4,7 +4,8 @@ Two steps. `reduce` makes a small square of linear counts, which the cache keeps
 counts into what the network is fed and is cheap. numpy only; nothing here is random.
 
 What happens to unusable pixels: masked, NaN and infinite pixels take no part in the averages, and
-a reduced pixel that has no good pixel at all is 0; negative counts become 0.
+a reduced pixel that has no good pixel at all is 0 in the input, whatever the scale of the counts
+(until then NaN, where they are to be brought to a scale); negative counts become 0.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ ANGLES = 360
 """Samples of each ring of a map; 112 rings of them are what the paper's maps need at this size."""
 FULL_SCALE = 65535.0
 """The largest count of a 16-bit detector, which `unit` maps to 1."""
+NOTHING = 1e-6
+"""A pixel of which a smaller share was seen was not."""
 LOG_SCALE = float(np.log1p(FULL_SCALE))
 
 Floats = npt.NDArray[np.float32]
@@ -81,8 +84,17 @@ class Preprocessing:
         return self.reduced_with_mask(self.prepare(counts, mask, geometry))
 
     def brought(self, squares: Counts, found: CountScale | None) -> Counts:
-        """Reduced counts of a file of scale `found`, at the network's scale."""
-        return squares if self.scale is None or found is None else found.bring(squares, self.scale)
+        """Reduced counts of a file of scale `found`, at the network's scale; 0 where none was
+        seen."""
+        if self.scale is None:
+            return squares
+        brought: Any = squares if found is None else found.bring(squares, self.scale)
+        seen: Counts
+        if isinstance(brought, np.ndarray):
+            seen = np.nan_to_num(brought, posinf=np.inf)
+        else:
+            seen = brought.nan_to_num(posinf=float("inf"))
+        return seen
 
     def prepare(
         self,
@@ -112,7 +124,8 @@ class Preprocessing:
         mask: npt.ArrayLike | None = None,
         geometry: Geometry | None = None,
     ) -> Floats:
-        """Counts (y, x) of any real type, mask (y, x) True = good, to (size, size) linear counts.
+        """Counts (y, x) of any real type, mask (y, x) True = good, to (size, size) linear counts;
+        for `brought`, NaN where no pixel is good.
 
         A shot that is not square is first cut to its centred square. Averages over pixel areas
         where it shrinks (no aliasing), linear interpolation where it grows. With the input
@@ -138,7 +151,9 @@ class Preprocessing:
             middle = slice(start, start + min(self.crop, self.first))
             values = values[middle, middle]
             weight = None if weight is None else weight[middle, middle]
-        small, _ = _resize(values, weight, self.size)
+        small, weight = _resize(values, weight, self.size)
+        if self.scale is not None and weight is not None:
+            small = np.where(weight > NOTHING, small, np.float32(np.nan))
         return np.ascontiguousarray(small, np.float32)
 
     def reduced_with_mask(self, shot: Prepared) -> tuple[Floats, npt.NDArray[np.bool_]]:
@@ -218,7 +233,7 @@ class Preprocessing:
         """Everything that decides what `reduce` makes."""
         made: list[Any] = [self.size, self.first, self.crop]
         if self.scale is not None:  # below the pedestal, counts are kept as they are
-            made.append("signed")
+            made.append("signed, NaN where nothing was seen")
         if self.input == "pattern" and not self.preparation.any:
             return made
         return [*made, self.input, self.preparation.to_dict()]
@@ -248,7 +263,7 @@ def _resize(values: Floats, weight: Floats | None, side: int) -> tuple[Floats, F
         return _both_ways(matrix, values), None
     share = _both_ways(matrix, weight)
     total = _both_ways(matrix, values * weight)
-    return np.divide(total, share, out=np.zeros_like(total), where=share > 1e-6), share
+    return np.divide(total, share, out=np.zeros_like(total), where=share > NOTHING), share
 
 
 def _both_ways(matrix: Floats, values: Floats) -> Floats:

@@ -81,6 +81,13 @@ def test_the_half_turn_is_about_the_beam_wherever_it_is_near_the_middle(side):
         assert middle.abs().max() < 1e-3, moved
 
 
+@pytest.mark.parametrize("side", range(64, 257, 9))
+def test_an_even_pattern_about_the_middle_shows_nothing_at_any_size(side):
+    y, x = torch.meshgrid(*2 * [torch.arange(side) - (side - 1) / 2], indexing="ij")
+    rings = 2 + torch.cos(torch.hypot(y, x) / side * 100)
+    assert networks.HalfTurn()(rings[None, None])[0, 1].abs().max() < 1e-3
+
+
 def test_a_network_that_begins_to_see_half_turns_says_of_even_patterns_what_it_said():
     plain = networks.create("resnet18", classes=3).eval()
     fresh = networks.create("resnet18", classes=3, half_turn=True)

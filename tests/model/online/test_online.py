@@ -9,6 +9,7 @@ import pickle
 import signal
 import threading
 import time
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from model.online.stream import Hit, Stream, open_stream
 from model.online.tally import Tally
 from model.online.watching import watch
 from model.prediction.predict import predict
+from model.preprocessing.count_scale import CountScale, scales_of
 from model.shots.hdf5 import is_under_swmr
 from model.shots.layouts import Geometry
 from model.shots.table import open_source, table_of_file
@@ -497,6 +499,22 @@ def test_a_live_shot_gets_the_numbers_it_would_get_from_a_file(tmp_path, run, re
         mask = kept.mask(0)
         assert not mask[15, 15]
         assert mask[5, 5]
+
+
+def test_live_shots_tell_the_scale_that_their_file_would_tell(tmp_path, reader):
+    images, labels = make_shots(40, size=80)
+    images[:, 36:42] = 0  # a gap that no mask tells of
+    path = write_file(tmp_path / "shots.h5", images, labels)
+    steps = replace(reader.about.preprocessing, scale=CountScale(8.0, 100.0))
+    live = replace(reader, about=replace(reader.about, preprocessing=steps), sample=[])
+    for part in np.array_split(np.arange(40), 8):
+        hits = [
+            Hit(images[i], None, Geometry(), i, float("nan"), time.time(), 1.0, "x") for i in part
+        ]
+        assert len(live.read(hits)[0]) == 5
+    found = scales_of(table_of_file(path), steps.seen)[0]
+    assert live.scale.pedestal == pytest.approx(found.pedestal)
+    assert live.scale.level == pytest.approx(found.level)
 
 
 def test_a_watch_tells_shares_latencies_examples_and_broken_rules(reader):

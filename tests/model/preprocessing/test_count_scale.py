@@ -89,6 +89,22 @@ def test_shots_that_are_all_the_same_still_have_a_scale(tmp_path, steps):
     assert scales_of(table_of(tmp_path, "same.h5", same), steps.seen)[0].level > 0
 
 
+@pytest.mark.parametrize(("gain", "offset"), [(0.25, 0), (1, -8), (1, -12), (1, 100)])
+def test_what_was_not_seen_stays_dark_at_any_gain_and_offset(tmp_path, steps, gain, offset):
+    images, mask = patterns(30, seed=2), np.ones((SIDE, SIDE), bool)
+    mask[20:25], mask[:, 3] = False, False
+
+    def fed(name, images):
+        with h5py.File(tmp_path / name, "w") as file:
+            file["images"], file["mask"] = images, (~mask).astype(np.int32)
+        return inputs(table_of_file(tmp_path / name), steps)
+
+    here, there = fed("here.h5", images), fed("there.h5", images * gain + offset)
+    blind = np.flatnonzero((here == 0).all((0, 1, 3)))
+    assert len(blind) == 2, "rows of the input that lie in the gap as a whole"
+    np.testing.assert_allclose(there, here, atol=2e-5)
+
+
 def test_how_many_shots_are_empty_hardly_changes_the_scale(tmp_path):
     steps = Preprocessing(size=32)
     full, mostly = (
