@@ -44,6 +44,7 @@ from labeler.window.label.status_line import StatusLine
 from labeler.window.label.view import LabelView
 from labeler.window.process.crash import CrashNet, keep_log
 from labeler.window.process.garbage_collection import GarbageCollection
+from labeler.window.process.project_thread import ProjectThread, work_under_way
 from labeler.window.process.screen import has_display
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
@@ -440,6 +441,19 @@ class MainWindow(QMainWindow):
         self.retrain_bar.stop()
         return True
 
+    def _close_after(self, work: ProjectThread) -> None:
+        """Take nothing until work has ended, then close; stay where it was refused."""
+
+        def go_on() -> None:
+            self.setEnabled(True)
+            if not work.is_refused:
+                self.close()
+
+        if self.isEnabled():
+            self._note("info", f"The window closes after this: {work.what}")
+            self.setEnabled(False)
+            work.left.connect(go_on)
+
     def _holds_nothing(self) -> bool:
         """Whether everything on screen is stored, or the person has saved it or lets it go."""
         opened = self.session.opened
@@ -485,7 +499,10 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent | None) -> None:
         if event is None:
             return
-        if not self._may_leave():
+        work = work_under_way()
+        if work is not None:
+            self._close_after(work)
+        if work is not None or not self._may_leave():
             event.ignore()
             return
         remember.keep_progress(self.session, self.settings)
