@@ -201,8 +201,8 @@ class ImportLabels(QDialog):
         session.reopen()
         mine = found.annotator == session.require().project.annotator_name
         shots, who = f"{n:,} shot{'' if n == 1 else 's'}", found.annotator
-        how = "Ctrl+Z" if mine else f"switch to {who}, Ctrl+Z"
-        session.noted.emit("info", f"Imported {shots} as {who}. To undo: {how}.")
+        how = "Undo takes it back" if mine else f"To undo: switch to {who}, then Undo"
+        session.noted.emit("info", f"Imported {shots} as {who}. {how}.")
         self.accept()
 
     def done(self, result: int) -> None:

@@ -262,7 +262,7 @@ def test_one_key_on_many_shots_accepts_only_what_is_shown(session):
     hand.accept()
     np.testing.assert_array_equal(session.labels.status == LABELLED, shown)
     np.testing.assert_array_equal(session.labels.status == SKIPPED, ~shown)
-    assert told == [f"Accepted {shown.sum()} shots · Ctrl+Z takes it back"]
+    assert told == [f"Accepted {shown.sum()} shots · Undo takes it back"]
 
 
 def test_few_labels_bound_the_wrong_ones_generously_and_many_closely(session):
