@@ -121,7 +121,7 @@ class MainWindow(QMainWindow):
         row = QHBoxLayout(self.foot)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        self.retrain_bar = RetrainBar(self.session, key="Ctrl+R", show_tab=self.show_tab)
+        self.retrain_bar = RetrainBar(self.session, show_tab=self.show_tab)
         row.addWidget(self.retrain_bar, 3)
         row.addWidget(self.status, 2)
         column = QVBoxLayout()
@@ -199,7 +199,7 @@ class MainWindow(QMainWindow):
         self.foot.setVisible(opened is not None)
         self._say_title()
         self.actions_.take_classes(self.session.labels.taxonomy)
-        self._show_class_keys()
+        self._show_keys_in_use()
         if opened is not None:
             self.settings.remember(opened.folder)
             self.show_tab(self.tab)
@@ -208,13 +208,12 @@ class MainWindow(QMainWindow):
         self.actions_.refresh()
         self._offer_guide()
 
-    def _show_class_keys(self) -> None:
-        keymap = self.actions_.keymap
-        keys = {
-            i: (keymap.keys(f"class.{name}") or ("",))[0]
-            for i, name in enumerate(self.session.labels.taxonomy.names)
-        }
-        self.label.classes.show_keys(keys)
+    def _show_keys_in_use(self) -> None:
+        keys = self.actions_.keys_in_use()
+        for view in self.views.values():
+            view.show_keys(keys)
+        self.retrain_bar.show_key(keys["retrain"])
+        self.bar.show_keys(keys)
 
     @property
     def selection(self) -> SelectedShots | None:
@@ -248,6 +247,7 @@ class MainWindow(QMainWindow):
             view = self.views[name] = made(self.session)
             self.stack.addWidget(view)
             self.actions_.offer_on(view)
+            view.show_keys(self.actions_.keys_in_use())
             view.label_requested.connect(lambda: self.show_tab("Label"))
             if view.selection is not None:
                 view.selection.changed.connect(self.actions_.refresh)
@@ -361,7 +361,7 @@ class MainWindow(QMainWindow):
         sheet.exec()
         if sheet.changed:
             self.actions_.rebound()
-            self._show_class_keys()
+            self._show_keys_in_use()
             own = {i: list(keys) for i, keys in self.actions_.own_keys.items()}
             self.settings.set("keys", own)
         sheet.deleteLater()
@@ -392,7 +392,7 @@ class MainWindow(QMainWindow):
         if theme.current().name != self.settings["theme"]:
             self._apply_theme(self.settings["theme"])
         self.actions_.take_keys(self.settings["keys"])
-        self._show_class_keys()
+        self._show_keys_in_use()
         self.actions_.refresh()
 
     def show_log(self) -> None:

@@ -42,7 +42,6 @@ class TopBar(QFrame):
         self.search.setProperty("role", "field")
         self.search.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.search.setIconSize(QSize(15, 15))
-        self.search.setText("Ctrl+K")
         self.theme = _of(actions["theme"], "theme")
         self.manual = _of(actions["manual"], "info")
         layout = QHBoxLayout(self)
@@ -64,6 +63,12 @@ class TopBar(QFrame):
         self.apply_theme()
         self.refresh()
 
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Write the keys in use on the search and in the tips of the tabs."""
+        self.search.setText(keys["palette"])
+        for name, tab in self.tabs.items():
+            tab.setToolTip(self._commands[f"view_{name.lower()}"].toolTip())
+
     def _tab(self, name: str, action: QAction) -> QWidget:
         tab = QToolButton()
         tab.setProperty("role", "tab")
@@ -72,7 +77,6 @@ class TopBar(QFrame):
         tab.setFixedHeight(theme.grown(HEIGHT) - 1)
         tab.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         tab.setAccessibleName(f"View {name}")
-        tab.setToolTip(action.toolTip())
         tab.toggled.connect(lambda on: self._toggled(name, on))
         self._group.addButton(tab)
         self.tabs[name] = tab
