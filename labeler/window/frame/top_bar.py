@@ -12,7 +12,7 @@ from labeler.session.session import Session
 from labeler.window.frame.picture_bar import PictureBar
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import tool
-from labeler.window.widgets.parts import label, show_checked
+from labeler.window.widgets.parts import label, show_checked, with_key
 from model.errors import on_one_line
 
 HEIGHT = 40
@@ -31,7 +31,7 @@ class TopBar(QFrame):
         self.setObjectName("bar")
         self.setFixedHeight(theme.grown(HEIGHT))
         self.menu = QMenu(self)
-        self.burger = tool("menu", "Menu (F10)", self.open_menu)
+        self.burger = tool("menu", "Menu", self.open_menu)
         self.name = label(role="heading")
         self.name.setMinimumWidth(theme.grown(20))
         self.tabs: dict[str, QToolButton] = {}
@@ -66,6 +66,8 @@ class TopBar(QFrame):
     def show_keys(self, keys: Mapping[str, str]) -> None:
         """Write the keys in use on the search and in the tips of the tabs."""
         self.search.setText(keys["palette"])
+        self.burger.setToolTip(with_key("Menu", keys["menu"]))
+        self.picture.show_keys(keys)
         for name, tab in self.tabs.items():
             tab.setToolTip(self._commands[f"view_{name.lower()}"].toolTip())
 

@@ -393,20 +393,21 @@ def test_what_names_a_key_names_the_one_in_use(window):
             window.retrain_bar.key,
             window.bar.search.text(),
             window.bar.tabs["Grid"].toolTip(),
+            window.bar.picture.norm.toolTip(),
         )
 
     before = taxonomy.classes[layered].key.upper()
-    assert shown() == ("(F)", before, "Ctrl+R", "Ctrl+K", "Grid (Ctrl+2)")
+    assert shown() == ("(F)", before, "Ctrl+R", "Ctrl+K", "Grid (Ctrl+2)", "Norm (N)")
     own = {
-        "class.Layered": ["F"], "fix": ["J"], "retrain": ["F6"], "palette": ["F7"],
+        "class.Layered": ["F"], "fix": ["J"], "norm": [], "retrain": ["F6"], "palette": ["F7"],
         "view_grid": ["F8"],
     }  # fmt: skip
     window.settings.set("keys", own)
     window.apply_settings()
-    assert shown() == ("(J)", "F", "F6", "F7", "Grid (F8)")
+    assert shown() == ("(J)", "F", "F6", "F7", "Grid (F8)", "Norm")
     window.settings.set("keys", {"class.Layered": ["F"]})
     window.apply_settings()
-    assert shown() == ("", "F", "Ctrl+R", "Ctrl+K", "Grid (Ctrl+2)")
+    assert shown() == ("", "F", "Ctrl+R", "Ctrl+K", "Grid (Ctrl+2)", "Norm (N)")
 
 
 def test_keys_are_reset_to_the_shipped_ones(window):
