@@ -185,6 +185,10 @@ class Cursor(SessionPart):
         left = kept_place(opened).get("row")
         return left if isinstance(left, int) and 0 <= left < self.labels.n_shots else row
 
+    def place(self) -> dict[str, Any]:
+        """Shot and queue as they are now, to go on there."""
+        return {"row": self.row, **self.queue.kept()}
+
     def keep_place(self) -> None:
         """Store queue and shot, to go on there; failing is logged, not fatal.
 
@@ -198,7 +202,7 @@ class Cursor(SessionPart):
         opened = self.opened
         if opened is None or self.row < 0 or opened.project.store.read_only:
             return
-        kept = {"row": self.row, **self.queue.kept()}
+        kept = self.place()
         if kept == self._kept:
             return
         try:

@@ -168,7 +168,7 @@ class Labelling(SessionPart):
         shown = self.labels() if self.is_decided() else self.suggestions.of()
         if shown is None or (not shown.any() and not self._may_be_empty()):
             self.noted.emit(
-                "info", "Nothing to accept yet: press the key of a class, or S to skip."
+                "info", "Nothing to accept yet: press the key of a class, or skip the shot."
             )
             return
         if not self.is_decided() and self.suggestions.changed_unseen([row], self.cursor.shown_at):
@@ -228,7 +228,7 @@ class Labelling(SessionPart):
         status = (self._labels.decided.own_status[found.rows] | LABELLED) & ~np.uint8(SKIPPED)
         if not self._labels.decide(found.rows, found.present, status, "bulk"):
             return 0
-        self.noted.emit("info", f"Accepted {found.text()}. Ctrl+Z takes all of it back.")
+        self.noted.emit("info", f"Accepted {found.text()}. Undo takes all of it back.")
         return len(found.rows)
 
     def undo(self) -> None:

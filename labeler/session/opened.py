@@ -27,12 +27,16 @@ PLACE = "window.place"
 
 @dataclass(frozen=True)
 class Opened:
-    """A project that is open, its shots and classes, and the number of the person who labels."""
+    """A project that is open, its shots and classes, and the number of the person who labels.
+
+    `place` is where they were when it was opened again; None: where the project says.
+    """
 
     project: Project
     table: ShotTable
     taxonomy: Taxonomy
     annotator: int
+    place: dict[str, Any] | None = None
 
     @property
     def folder(self) -> Path:

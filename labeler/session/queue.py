@@ -311,5 +311,7 @@ class Queue(SessionPart):
 
 def kept_place(opened: Opened) -> dict[str, Any]:
     """The queue and the shot where the annotator left off, as plain values."""
+    if opened.place is not None:
+        return opened.place
     kept = opened.project.store.get_meta(f"{PLACE}{opened.annotator}")
     return kept if isinstance(kept, dict) else {}

@@ -146,7 +146,7 @@ class SelectedShots(QObject):
             return
         if labels.decide(rows, after, status, origin, said=said, unsaid=unsaid):
             n = len(rows)
-            self.reported.emit(f"{done} {n:,} shot{'' if n == 1 else 's'} · Ctrl+Z takes it back")
+            self.reported.emit(f"{done} {n:,} shot{'' if n == 1 else 's'} · Undo takes it back")
 
     def _asked(self, rows: Rows, what: str) -> bool:
         return len(rows) <= ASK_ABOVE or self._may(f"{what} {len(rows):,} shots?")

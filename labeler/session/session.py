@@ -7,6 +7,7 @@ and never loads torch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,18 @@ class Session(QObject):
 
         `annotator` is the number of who labels, by default who labelled last at this machine.
         """
+        self._open(folder, annotator)
+
+    def _open(
+        self,
+        folder: Path,
+        annotator: int | None,
+        place: dict[str, Any] | None = None,
+        levels: tuple[float, float] | None = None,
+    ) -> None:
         self._remember()
         opened, left_off = open_project(folder, annotator)
+        opened, levels = replace(opened, place=place), levels or left_off.levels
         before = self.opened
         self._let_go()
         if before is not None and before.folder != opened.folder:
@@ -96,8 +107,8 @@ class Session(QObject):
         self.labels.decided = left_off.decided
         for part in self._parts:
             part.begin(opened)
-        if left_off.levels is not None:
-            self.display.change(low=left_off.levels[0], high=left_off.levels[1])
+        if levels is not None:
+            self.display.change(low=levels[0], high=levels[1])
         self._announce()
         self.cursor.show(self.cursor.place_left(opened, left_off.row))
         for text in opened.project.notes:
@@ -112,9 +123,13 @@ class Session(QObject):
         self.shots.end()
 
     def reopen(self) -> None:
-        """Read everything again, after a file was found again or something else changed."""
+        """Read everything again, after a file was found again or something else changed.
+
+        Shot, queue and levels stay, also of a project that can only be looked at.
+        """
         if self.opened is not None:
-            self.open(self.opened.folder, self.opened.annotator)
+            place, levels = self.cursor.place(), self.display.levels
+            self._open(self.opened.folder, self.opened.annotator, place, levels)
 
     def require(self) -> Opened:
         """What is open; only for what cannot be asked while nothing is."""

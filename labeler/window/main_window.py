@@ -44,6 +44,7 @@ from labeler.window.label.status_line import StatusLine
 from labeler.window.label.view import LabelView
 from labeler.window.process.crash import CrashNet, keep_log
 from labeler.window.process.garbage_collection import GarbageCollection
+from labeler.window.process.project_thread import ProjectThread, work_under_way
 from labeler.window.process.screen import has_display
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
@@ -120,7 +121,7 @@ class MainWindow(QMainWindow):
         row = QHBoxLayout(self.foot)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        self.retrain_bar = RetrainBar(self.session, key="Ctrl+R", show_tab=self.show_tab)
+        self.retrain_bar = RetrainBar(self.session, show_tab=self.show_tab)
         row.addWidget(self.retrain_bar, 3)
         row.addWidget(self.status, 2)
         column = QVBoxLayout()
@@ -198,7 +199,7 @@ class MainWindow(QMainWindow):
         self.foot.setVisible(opened is not None)
         self._say_title()
         self.actions_.take_classes(self.session.labels.taxonomy)
-        self._show_class_keys()
+        self._show_keys_in_use()
         if opened is not None:
             self.settings.remember(opened.folder)
             self.show_tab(self.tab)
@@ -207,13 +208,12 @@ class MainWindow(QMainWindow):
         self.actions_.refresh()
         self._offer_guide()
 
-    def _show_class_keys(self) -> None:
-        keymap = self.actions_.keymap
-        keys = {
-            i: (keymap.keys(f"class.{name}") or ("",))[0]
-            for i, name in enumerate(self.session.labels.taxonomy.names)
-        }
-        self.label.classes.show_keys(keys)
+    def _show_keys_in_use(self) -> None:
+        keys = self.actions_.keys_in_use()
+        for view in self.views.values():
+            view.show_keys(keys)
+        self.retrain_bar.show_key(keys["retrain"])
+        self.bar.show_keys(keys)
 
     @property
     def selection(self) -> SelectedShots | None:
@@ -247,6 +247,7 @@ class MainWindow(QMainWindow):
             view = self.views[name] = made(self.session)
             self.stack.addWidget(view)
             self.actions_.offer_on(view)
+            view.show_keys(self.actions_.keys_in_use())
             view.label_requested.connect(lambda: self.show_tab("Label"))
             if view.selection is not None:
                 view.selection.changed.connect(self.actions_.refresh)
@@ -360,7 +361,7 @@ class MainWindow(QMainWindow):
         sheet.exec()
         if sheet.changed:
             self.actions_.rebound()
-            self._show_class_keys()
+            self._show_keys_in_use()
             own = {i: list(keys) for i, keys in self.actions_.own_keys.items()}
             self.settings.set("keys", own)
         sheet.deleteLater()
@@ -391,7 +392,7 @@ class MainWindow(QMainWindow):
         if theme.current().name != self.settings["theme"]:
             self._apply_theme(self.settings["theme"])
         self.actions_.take_keys(self.settings["keys"])
-        self._show_class_keys()
+        self._show_keys_in_use()
         self.actions_.refresh()
 
     def show_log(self) -> None:
@@ -440,6 +441,19 @@ class MainWindow(QMainWindow):
         self.retrain_bar.stop()
         return True
 
+    def _close_after(self, work: ProjectThread) -> None:
+        """Take nothing until work has ended, then close; stay where it was refused."""
+
+        def go_on() -> None:
+            self.setEnabled(True)
+            if not work.is_refused:
+                self.close()
+
+        if self.isEnabled():
+            self._note("info", f"The window closes after this: {work.what}")
+            self.setEnabled(False)
+            work.left.connect(go_on)
+
     def _holds_nothing(self) -> bool:
         """Whether everything on screen is stored, or the person has saved it or lets it go."""
         opened = self.session.opened
@@ -485,7 +499,10 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent | None) -> None:
         if event is None:
             return
-        if not self._may_leave():
+        work = work_under_way()
+        if work is not None:
+            self._close_after(work)
+        if work is not None or not self._may_leave():
             event.ignore()
             return
         remember.keep_progress(self.session, self.settings)

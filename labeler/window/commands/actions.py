@@ -181,6 +181,11 @@ class Actions(QObject):
             menu.addSeparator()
         return menu
 
+    def keys_in_use(self) -> dict[str, str]:
+        """The shown key of each command as it is written, by its id; '' where it has none."""
+        keymap = self.keymap
+        return {id: spoken((keymap.keys(id) or ("",))[0]) for id in keymap.commands}
+
     def meaning(self, key: str) -> str:
         """The command that a key runs now, '' for none."""
         owner = self.keymap.owner(key)

@@ -59,6 +59,7 @@ class AcceptSure(QFrame):
         self.raise_()
         self.slider.setFocus()
         session.predictions.instant_changed.connect(self.refresh)
+        session.project_left.connect(self.finish)
 
     def _lay_out(self) -> None:
         among = "undecided shots" if self.rows is None else "undecided of the selected shots"

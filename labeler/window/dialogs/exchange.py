@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import numpy as np
 from PyQt6.QtWidgets import QWidget
 
@@ -15,27 +12,15 @@ from labeler.window.dialogs import file_dialogs
 from labeler.window.process.project_thread import Progress, run_in_thread
 from model.errors import counted
 
-LABEL_FILES = {f"{form.title} (*{form.endings[0]})": form.endings[0] for form in FORMATS.values()}
+LABEL_FILES = tuple(f"{form.title} (*{form.endings[0]})" for form in FORMATS.values())
 SHOT_FILES = {
-    "CXI with a copy of the shots (*.cxi)": (".cxi", False),
-    "CXI with links to the shots (*.cxi)": (".cxi", True),
-    "HDF5 with a copy of the shots (*.h5)": (".h5", False),
+    "CXI with a copy of the shots (*.cxi)": False,
+    "CXI with links to the shots (*.cxi)": True,
+    "HDF5 with a copy of the shots (*.h5)": False,
 }
-REPORT_FILES = {"Web page (*.html)": ".html", "PDF (*.pdf)": ".pdf"}
+"""Kinds of files of shots, and whether they only link to them."""
+REPORT_FILES = ("Web page (*.html)", "PDF (*.pdf)")
 READABLE = f"Labels ({' '.join(f'*{ending}' for ending in ENDINGS)});;All files (*)"
-
-
-def _ask(
-    host: QWidget, title: str, name: str, filters: Mapping[str, str | tuple[str, bool]]
-) -> tuple[Path, str] | None:
-    """A place to write to with the ending of its kind, and the kind; None where no one wants to."""
-    path, kind = file_dialogs.ask_new_file(host, title, name, ";;".join(filters))
-    if path is None:
-        return None
-    kind = kind if kind in filters else next(iter(filters))
-    found = filters[kind]
-    ending = found if isinstance(found, str) else found[0]
-    return (path if path.suffix else path.with_name(path.name + ending)), kind
 
 
 def export_labels(session: Session, host: QWidget) -> None:
@@ -44,10 +29,10 @@ def export_labels(session: Session, host: QWidget) -> None:
 
 
 def _export_labels(session: Session, host: QWidget) -> None:
-    asked = _ask(host, "Export labels", f"{session.require().project.name}-labels.csv", LABEL_FILES)
-    if asked is None:
+    name, annotator = f"{session.require().project.name}-labels.csv", session.require().annotator
+    out, _ = file_dialogs.ask_new_file(host, "Export labels", name, ";;".join(LABEL_FILES))
+    if out is None:
         return
-    out, annotator = asked[0], session.require().annotator
 
     def work(project: Project, progress: Progress) -> str:
         sheet = export(project, None, out, force=True, annotator=annotator)
@@ -68,10 +53,10 @@ def _export_shots(session: Session, host: QWidget) -> None:
         session.noted.emit("info", "The queue is empty: choose shots first.")
         return
     title = f"Export the {counted(len(rows), 'shot')} of the queue"
-    asked = _ask(host, title, f"{session.require().project.name}-shots.cxi", SHOT_FILES)
-    if asked is None:
+    name = f"{session.require().project.name}-shots.cxi"
+    out, kind = file_dialogs.ask_new_file(host, title, name, ";;".join(SHOT_FILES))
+    if out is None:
         return
-    out, kind = asked
 
     def work(project: Project, progress: Progress) -> str:
         from labeler.exchange.shots import export_shots
@@ -82,7 +67,7 @@ def _export_shots(session: Session, host: QWidget) -> None:
             rows,
             out,
             annotator=annotator,
-            virtual=SHOT_FILES[kind][1],
+            virtual=SHOT_FILES.get(kind, False),
             force=True,
             stop=lambda: progress.stopped,
         ):
@@ -100,12 +85,10 @@ def write_report(session: Session, host: QWidget) -> None:
 
 
 def _write_report(session: Session, host: QWidget) -> None:
-    asked = _ask(
-        host, "Labelling report", f"{session.require().project.name}-report.html", REPORT_FILES
-    )
-    if asked is None:
+    name, annotator = f"{session.require().project.name}-report.html", session.require().annotator
+    out, _ = file_dialogs.ask_new_file(host, "Labelling report", name, ";;".join(REPORT_FILES))
+    if out is None:
         return
-    out, annotator = asked[0], session.require().annotator
 
     def work(project: Project, progress: Progress) -> str:
         from labeler.quality import week_report

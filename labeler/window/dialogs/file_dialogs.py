@@ -8,6 +8,7 @@ minutes. So these take their icons from names alone, and begin beside the projec
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -144,8 +145,19 @@ def ask_folder(host: QWidget | None, title: str, start: str = "") -> Path | None
 def ask_new_file(
     host: QWidget | None, title: str, start: str, filters: str = ""
 ) -> tuple[Path | None, str]:
-    """(a file to be written or None, the kind that was chosen); asks before one is replaced."""
+    """(a file to be written or None, the kind that was chosen); asks before one is replaced.
+
+    A name without an ending gets that of the kind before Qt asks, so it asks about the real file.
+    """
     made = dialog(host, title, start, filters)
     made.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    made.setDefaultSuffix(_ending(made.selectedNameFilter()))
+    made.filterSelected.connect(lambda kind: made.setDefaultSuffix(_ending(kind)))
     chosen = next(iter(_answer(made, title)), None)
     return chosen, made.selectedNameFilter()
+
+
+def _ending(kind: str) -> str:
+    """The first ending of a kind such as "Web page (*.html)"; '' for all files."""
+    found = re.search(r"\*(\.[^ )*]+)", kind)
+    return found[1] if found else ""

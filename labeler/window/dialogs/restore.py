@@ -148,8 +148,11 @@ def show_backups(session: Session, window: QWidget) -> None:
 
 
 def go_back(session: Session, backup: Backup) -> None:
-    """Make the open project what a backup holds; a refusal leaves it as it was."""
-    folder = session.require().folder
+    """Make the open project what a backup holds; a refusal leaves it as it was.
+
+    Who labels stays the same, also where the backup knows nothing of it.
+    """
+    folder, who = session.require().folder, session.require().project.annotator_name
     session.close()
     try:
         backups.restore(folder, backup.path)
@@ -162,6 +165,8 @@ def go_back(session: Session, backup: Backup) -> None:
         level, text = "error", f"Nothing was changed: {error}"
     try:
         session.open(folder)
+        if session.require().project.annotator_name != who:
+            session.label_as(who)
     except (InputError, OSError) as error:
         level, text = "error", str(error)
     session.noted.emit(level, text)

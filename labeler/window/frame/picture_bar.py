@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QAction
@@ -20,9 +20,11 @@ from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ChoiceField, MenuField, offer
-from labeler.window.widgets.parts import label, show_checked
+from labeler.window.widgets.parts import label, show_checked, with_key
 from model.heatmaps.forms import BEST, HEAT_FORMS
 from model.preprocessing.display import COLORMAPS, COLOUR_BLIND_SAFE, NORMS
+
+MASKED, HEAT = "Masked pixels", "Heatmap of a class"
 
 
 class PictureBar(QWidget):
@@ -32,9 +34,9 @@ class PictureBar(QWidget):
         super().__init__(parent)
         self.session = session
         marks = dict.fromkeys(COLOUR_BLIND_SAFE, "colour-blind safe")
-        self.norm = ChoiceField("Norm (N)", NORMS, lambda name: session.display.change(norm=name))
+        self.norm = ChoiceField("Norm", NORMS, lambda name: session.display.change(norm=name))
         self.colours = ChoiceField(
-            "Colours (C)", COLORMAPS, lambda name: session.display.change(colormap=name), marks
+            "Colours", COLORMAPS, lambda name: session.display.change(colormap=name), marks
         )
         self.overlay = MenuField("Overlays: mask and heatmap")
         self.norm.setFixedWidth(theme.grown(82))
@@ -57,6 +59,13 @@ class PictureBar(QWidget):
             signal.connect(self.refresh)
         session.project_changed.connect(self.refresh)
         self.refresh()
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Write the keys in use beside what they do."""
+        self.norm.setToolTip(with_key("Norm", keys["norm"]))
+        self.colours.setToolTip(with_key("Colours", keys["colormap"]))
+        self.controls.masked.setText(with_key(MASKED, keys["mask"]))
+        self.controls.heat.setText(with_key(HEAT, keys["heat"]))
 
     def refresh(self) -> None:
         """Show the look in use."""
@@ -84,8 +93,8 @@ class OverlayControls(QWidget):
         super().__init__()
         self.session = session
         look = session.display.change
-        self.masked = self._box("Masked pixels (K)", lambda on: look(mask=on))
-        self.heat = self._box("Heatmap of a class (H)", lambda on: session.heat.toggle())
+        self.masked = self._box(MASKED, lambda on: look(mask=on))
+        self.heat = self._box(HEAT, lambda on: session.heat.toggle())
         self.contours = self._box("as dashed contours", lambda on: look(contours=on))
         self.transparency = self._box("as transparency", lambda on: look(transparency=on))
         self.strength = QSlider(Qt.Orientation.Horizontal)

@@ -73,6 +73,12 @@ class RetrainBar(QStackedWidget):
         """Whether a training or prediction is under way: closing the window should ask."""
         return self.retraining.is_running
 
+    def show_key(self, key: str) -> None:
+        """Say which key retrains."""
+        if key != self.key:
+            self.key = key
+            self.refresh()
+
     def start(self) -> None:
         """Retrain with the quick recipe, as the button does."""
         self.retraining.start()

@@ -12,7 +12,7 @@ from labeler.session.session import Session
 from labeler.window.frame.picture_bar import PictureBar
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import tool
-from labeler.window.widgets.parts import label, show_checked
+from labeler.window.widgets.parts import label, show_checked, with_key
 from model.errors import on_one_line
 
 HEIGHT = 40
@@ -31,7 +31,7 @@ class TopBar(QFrame):
         self.setObjectName("bar")
         self.setFixedHeight(theme.grown(HEIGHT))
         self.menu = QMenu(self)
-        self.burger = tool("menu", "Menu (F10)", self.open_menu)
+        self.burger = tool("menu", "Menu", self.open_menu)
         self.name = label(role="heading")
         self.name.setMinimumWidth(theme.grown(20))
         self.tabs: dict[str, QToolButton] = {}
@@ -42,7 +42,6 @@ class TopBar(QFrame):
         self.search.setProperty("role", "field")
         self.search.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.search.setIconSize(QSize(15, 15))
-        self.search.setText("Ctrl+K")
         self.theme = _of(actions["theme"], "theme")
         self.manual = _of(actions["manual"], "info")
         layout = QHBoxLayout(self)
@@ -64,6 +63,14 @@ class TopBar(QFrame):
         self.apply_theme()
         self.refresh()
 
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Write the keys in use on the search and in the tips of the tabs."""
+        self.search.setText(keys["palette"])
+        self.burger.setToolTip(with_key("Menu", keys["menu"]))
+        self.picture.show_keys(keys)
+        for name, tab in self.tabs.items():
+            tab.setToolTip(self._commands[f"view_{name.lower()}"].toolTip())
+
     def _tab(self, name: str, action: QAction) -> QWidget:
         tab = QToolButton()
         tab.setProperty("role", "tab")
@@ -72,7 +79,6 @@ class TopBar(QFrame):
         tab.setFixedHeight(theme.grown(HEIGHT) - 1)
         tab.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         tab.setAccessibleName(f"View {name}")
-        tab.setToolTip(action.toolTip())
         tab.toggled.connect(lambda on: self._toggled(name, on))
         self._group.addButton(tab)
         self.tabs[name] = tab

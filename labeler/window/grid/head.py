@@ -91,9 +91,9 @@ class GridHead(QFrame):
         menu = self.select.list
         menu.clear()
         for what, text in (
-            ("select:all", "All shown\tCtrl+A"),
+            ("select:all", "All shown"),
             ("select:none", "None\tEsc"),
-            ("select:others", "Invert selection\tCtrl+I"),
+            ("select:others", "Invert selection"),
         ):
             action = QAction(text, menu)
             action.triggered.connect(lambda _, what=what: self.select_requested.emit(what))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PyQt6.QtWidgets import QAbstractButton, QFrame, QGridLayout, QSizePolicy
@@ -23,7 +25,7 @@ class TagButton(QAbstractButton):
 
     def __init__(self, kind: Class) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self.key = kind, ""
         self.have, self.of = 0, 0
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -42,7 +44,7 @@ class TagButton(QAbstractButton):
         what = f"{have:,} of {of:,} selected shots" if of else "select shots first"
         self.setAccessibleName(f"{self.kind.name}: {what}")
         act = "Take it from all" if of and have == of else "Give it to all"
-        key = f" ({self.kind.key})" if self.kind.key else ""
+        key = f" ({self.key})" if self.key else ""
         about = f"{self.kind.name}{key}\n{self.kind.help}".strip()
         self.setToolTip(f"{self.kind.name}: {what}\n{act}{key}" if of else about)
         self.update()
@@ -66,8 +68,8 @@ class TagButton(QAbstractButton):
         middle = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         painter.setFont(theme.numbers(size * 0.9))
         painter.setPen(theme.colour("text" if self.of else "muted"))
-        painter.drawText(line, middle, self.kind.key[:2])
-        line = line.adjusted(theme.grown(14) if self.kind.key else 0, 0, 0, 0)
+        painter.drawText(line, middle, self.key[:2])
+        line = line.adjusted(theme.grown(14) if self.key else 0, 0, 0, 0)
         number = f"{self.have:,}" if some else ""
         right = painter.fontMetrics().horizontalAdvance(number)
         painter.drawText(
@@ -91,6 +93,7 @@ class TagBar(QFrame):
         self.setAccessibleName("Classes of the selected shots")
         self.count = label(role="muted")
         self.buttons: dict[int, TagButton] = {}
+        self._keys: Mapping[str, str] = {}
         self._each = 0
         self._layout = QGridLayout(self)
         self._layout.setContentsMargins(10, 5, 10, 5)
@@ -112,11 +115,18 @@ class TagBar(QFrame):
         self._layout.addWidget(self.count, 0, 0, lines, 1)
         for place, index in enumerate(shown):
             button = TagButton(taxonomy.classes[index])
+            button.key = self._keys.get(f"class.{button.kind.name}", "")
             button.clicked.connect(lambda _, i=index: self.selection.toggle(i))
             self.buttons[index] = button
             self._layout.addWidget(button, place // each, 1 + place % each)
         self.setFixedHeight(lines * (theme.grown(LINE) + 3) + 9)
         self.refresh()
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Write the keys in use on the buttons."""
+        if keys != self._keys:
+            self._keys = keys
+            self.rebuild()
 
     def _fitting(self, buttons: int) -> int:
         """How many buttons go beside each other, so that all lines are about as long."""

@@ -5,6 +5,8 @@ Shows the session's queue; what a key does to the selection is `labeler.session.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QMessageBox, QStackedLayout, QVBoxLayout, QWidget
@@ -204,10 +206,13 @@ class GridView(Tab):
         answer = QMessageBox.question(
             self,
             "Many shots at once",
-            f"{what}\nCtrl+Z takes it back.",
+            f"{what}\nUndo takes it back.",
             buttons.Yes | buttons.Cancel,
         )
         return answer == buttons.Yes
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        self.tags.show_keys(keys)
 
     def apply_theme(self) -> None:
         """Take the colours of the theme in use."""

@@ -288,9 +288,9 @@ class FigureButton(QPushButton):
     def _ask(self) -> None:
         name = self.session.labels.taxonomy.names[self.gallery.kind].replace("/", "-")
         there = self.session.require().folder / f"{name.lower()}.pdf"
-        out, kind = file_dialogs.ask_new_file(self, "Save figure", str(there), KINDS)
+        out, _ = file_dialogs.ask_new_file(self, "Save figure", str(there), KINDS)
         if out is not None:
-            self.draw(out if out.suffix else out.with_suffix(f".{kind[:3].lower()}"))
+            self.draw(out)
 
     def draw(self, out: Path) -> None:
         """Draw the first shots of the gallery to a file."""

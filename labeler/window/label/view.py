@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
@@ -97,6 +99,9 @@ class LabelView(Tab):
 
     def _keep(self) -> None:
         self._sized = True
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        self.classes.show_keys(keys)
 
     def panes(self) -> list[int]:
         """Widths chosen by hand; [] where the window may choose."""

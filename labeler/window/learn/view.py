@@ -182,7 +182,7 @@ class LearnView(Tab):
         self.back.setVisible(before is not None)
         self.back.setEnabled(not self.retraining.is_running)
         self.back.setText(f"Back to run {before}")
-        self.back.setToolTip("The run that was in use before  [Ctrl+Shift+R]")
+        self.back.setToolTip("The run that was in use before")
 
     def compare(self, old: int, new: int) -> None:
         """Show two runs side by side."""

@@ -6,6 +6,8 @@ does to the selected shots is `labeler.session.selection`'s.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from PyQt6.QtCore import Qt, QTimer
 from PyQt6.QtWidgets import (
@@ -388,6 +390,9 @@ class MapView(Tab):
     def _follow(self, row: int) -> None:
         self.canvas.current = row
         self.canvas.update()
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        self.tags.show_keys(keys)
 
     def apply_theme(self) -> None:
         """Take the colours of the theme in use."""

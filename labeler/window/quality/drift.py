@@ -257,7 +257,7 @@ class DriftPage(Page):
         bits = np.array(list(found.values()), np.int64)
         if len(rows) and self.session.labels.decide(rows, bits, status, "second reading"):
             self.session.noted.emit(
-                "info", f"{_shots(len(rows))} got the second reading; Ctrl+Z takes it back."
+                "info", f"{_shots(len(rows))} got the second reading; Undo takes it back."
             )
 
 

@@ -101,9 +101,7 @@ class RulesPage(Page):
         status = session.labels.decided.own_status[rows] | LABELLED
         open_ones = session.labels.decided.open_classes(rows)
         if len(rows) and session.labels.decide(rows, bits, status, "fix", unsaid=open_ones):
-            session.noted.emit(
-                "info", f"{counted(len(rows), 'shot')} mended; Ctrl+Z takes it back."
-            )
+            session.noted.emit("info", f"{counted(len(rows), 'shot')} mended; Undo takes it back.")
 
     def _labels(self) -> tuple[Present, Status, Taxonomy, Present]:
         labels = self.session.labels

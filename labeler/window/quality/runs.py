@@ -147,7 +147,7 @@ class SideBySidePage(Page):
         start = f"{self.session.require().project.name}-side-by-side.csv"
         chosen, _ = file_dialogs.ask_new_file(self, "Export the table", start, "CSV (*.csv)")
         if chosen is not None:
-            self.write(chosen.with_suffix(".csv"))
+            self.write(chosen)
 
     def write(self, path: Path) -> None:
         """The table as CSV; a refusal is a note."""

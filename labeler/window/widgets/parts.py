@@ -200,6 +200,11 @@ def form(*rows: tuple[str, QWidget]) -> QFormLayout:
     return made
 
 
+def with_key(text: str, key: str) -> str:
+    """A text with the key that does the same, where there is one."""
+    return f"{text} ({key})" if key else text
+
+
 def focused(widget: QWidget) -> QWidget | None:
     """What has the keys in a widget's window, whether that window is in front or not."""
     window = widget.window()

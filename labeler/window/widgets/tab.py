@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QWidget
 
@@ -22,3 +24,6 @@ class Tab(QWidget):
     def stage(self) -> QWidget:
         """Over which part of the view its cards lie."""
         return self
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Write the keys in use: that of each command by its id, '' where it has none."""

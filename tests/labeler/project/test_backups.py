@@ -426,6 +426,26 @@ def test_the_list_of_backups_shows_each_and_goes_back(qtbot, week, tmp_path):
     session.close()
 
 
+def test_who_labels_stays_the_same_where_a_backup_knows_another(qapp, week):
+    session = make_session(week)
+    first = session.require().project.annotator_name
+    session.labelling.toggle(1)
+    backups.back_up(week, "hand")
+    session.label_as("Bob")
+    said = []
+    session.noted.connect(lambda level, text: said.append(text))
+    go_back(session, backups.list_backups(week)[0])
+    assert session.require().project.annotator_name == "Bob"
+    assert "You label as Bob now." in said
+    session.cursor.show(0)
+    assert not session.labels.status.any()
+    session.labelling.toggle(2)
+    session.label_as(first)
+    assert session.labelling.labels(0)[1]
+    assert not session.labelling.labels(0)[2]
+    session.close()
+
+
 def test_restore_on_the_command_line_lists_and_goes_back(week, capsys):
     assert main(["restore", str(week)]) == 0
     assert "no backup yet" in capsys.readouterr().out

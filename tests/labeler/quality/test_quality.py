@@ -311,7 +311,7 @@ def test_the_menu_writes_files_and_says_so(window, qtbot, tmp_path, monkeypatch)
     window.session.noted.connect(lambda level, text: said.append((level, text)))
     for what, name, kind in (
         ("export_labels", "a.csv", "CSV for spreadsheets (*.csv)"),
-        ("export_shots", "b", "CXI with links to the shots (*.cxi)"),
+        ("export_shots", "b.cxi", "CXI with links to the shots (*.cxi)"),
         ("write_report", "c.html", "Web page (*.html)"),
         ("write_report", "d.pdf", "PDF (*.pdf)"),
     ):

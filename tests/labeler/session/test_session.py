@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from labeler.project.store import connection
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.session.session import Session
 from model.errors import InputError
@@ -117,6 +118,23 @@ def test_levels_of_a_project_are_remembered(session, folder):
     session.open(folder)
     assert (session.display.screen.low, session.display.screen.high) == (3.0, 77.0)
     assert session.display.levels_known
+
+
+def test_shot_queue_and_levels_stay_where_what_can_only_be_looked_at_is_read_again(
+    session, folder, monkeypatch
+):
+    press(session, "Round")
+    session.close()
+    monkeypatch.setattr(connection, "is_writable", lambda path: False)
+    session.open(folder)
+    assert session.require().project.store.read_only
+    session.queue.choose("unlabelled")
+    session.cursor.show(9)
+    session.display.change(low=3.0, high=77.0)
+    session.reopen()
+    assert session.cursor.row == 9
+    assert session.queue.choice.filters == ("unlabelled",)
+    assert session.display.levels == (3.0, 77.0)
 
 
 def test_a_slip_of_the_finger_leaves_the_shot_undecided(session):

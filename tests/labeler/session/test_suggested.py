@@ -153,6 +153,23 @@ def test_the_card_gives_the_keys_back_to_who_had_them(session, qtbot):
     assert host.focusWidget() is before is not other
 
 
+def test_the_card_ends_with_its_project(session, tmp_path, qtbot):
+    from PyQt6.QtCore import Qt
+    from PyQt6.QtWidgets import QWidget
+
+    host = QWidget()
+    qtbot.addWidget(host)
+    host.show()
+    session.suggestions.take(learnt(session, sure=0.97))
+    card = AcceptSure(session, host, np.arange(30, 40))
+    (tmp_path / "other").mkdir()
+    session.open(make_project(tmp_path / "other", 12))
+    assert card.isHidden()
+    session.suggestions.take(learnt(session, sure=0.97))
+    QTest.keyClick(card.slider, Qt.Key.Key_Return)
+    assert not session.labels.status.any()
+
+
 def test_more_than_two_hundred_ask_once_more(qapp, tmp_path, qtbot):
     from PyQt6.QtWidgets import QWidget
 
@@ -247,7 +264,7 @@ def test_one_key_on_many_shots_accepts_only_what_is_shown(session, monkeypatch):
     hand.accept()
     np.testing.assert_array_equal(session.labels.status == LABELLED, shown)
     np.testing.assert_array_equal(session.labels.status == SKIPPED, ~shown)
-    assert told == [f"Accepted {shown.sum()} shots · Ctrl+Z takes it back"]
+    assert told == [f"Accepted {shown.sum()} shots · Undo takes it back"]
 
 
 @pytest.mark.parametrize("many", [False, True])

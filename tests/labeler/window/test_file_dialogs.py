@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from PyQt6.QtCore import QTimer
 from PyQt6.QtGui import QFileSystemModel
-from PyQt6.QtWidgets import QFileDialog
+from PyQt6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox
 
 from labeler.window.dialogs import file_dialogs
+from labeler.window.dialogs.exchange import LABEL_FILES, REPORT_FILES, SHOT_FILES
 from tests.helpers.waiting import until
 from tests.helpers.window_parts import make_project, make_session
 
@@ -120,3 +122,36 @@ def test_every_dialog_of_the_program_is_one_of_these():
     window = Path(file_dialogs.__file__).parent
     own = {p for p in window.rglob("*.py") if "QFileDialog" in p.read_text(encoding="utf-8")}
     assert own == {Path(file_dialogs.__file__)}
+
+
+@pytest.mark.parametrize("kinds", [LABEL_FILES, tuple(SHOT_FILES), REPORT_FILES])
+def test_a_name_without_its_ending_is_asked_about_as_the_file_that_it_becomes(
+    qapp, tmp_path, monkeypatch, kinds
+):
+    last = kinds[-1]
+    there = tmp_path / f"final{last[last.rindex('.') : -1]}"
+    there.write_text("of last week")
+    asked = []
+
+    def refuse():
+        box = QApplication.activeModalWidget()
+        assert isinstance(box, QMessageBox)
+        asked.append(box.text())
+        box.button(QMessageBox.StandardButton.No).click()
+
+    def save(dialog):
+        """The person chooses a kind, types a name, saves, and wants nothing replaced."""
+        dialog.selectNameFilter(last)
+        dialog.filterSelected.emit(last)
+        dialog.setDirectory(str(tmp_path))
+        dialog.findChild(QLineEdit).setText("final")
+        QTimer.singleShot(0, refuse)
+        dialog.accept()
+        return dialog.result()
+
+    monkeypatch.setattr(QFileDialog, "exec", save)
+    chosen, kind = file_dialogs.ask_new_file(None, "Export", "week.csv", ";;".join(kinds))
+    assert chosen is None
+    assert kind == last
+    assert len(asked) == 1
+    assert there.name in asked[0]

@@ -14,7 +14,7 @@ from labeler.project.project import Project
 from labeler.window.label.pattern.geometry_dialog import GeometryDialog
 from labeler.window.label.status_line import angle
 from labeler.window.main_window import MainWindow
-from tests.helpers.window_parts import make_project, make_session
+from tests.helpers.window_parts import make_project, make_session, write_shots
 
 LAYOUT = Path(os.environ.get("AIRYLABEL_DATA", "")) / "cxidb94_layout.cxi"
 
@@ -100,6 +100,26 @@ def test_the_shot_on_screen_is_prepared_with_the_geometry_of_the_project(dialog,
     feed = window.session.shots.feed
     feed.prepare(None)
     assert [g.distance_m for g in feed.reader.geometries.values()] == [0.1]
+
+
+def test_what_is_typed_belongs_to_the_file_of_the_heading(dialog, window, tmp_path):
+    window.project_files.add_source(write_shots(tmp_path / "b.h5", n=6))
+    session = window.session
+    session.cursor.show(0)
+    assert dialog.about.text().startswith("shots.h5")
+    fill(dialog, distance=370)
+    session.cursor.show(12)
+    assert dialog.about.text().startswith("shots.h5")
+    assert dialog.fields["distance"].text() == "370"
+    dialog.save.click()
+    assert [s.geometry.distance_m for s in session.require().project.sources] == [0.37, None]
+    assert dialog.about.text().startswith("b.h5")  # nothing is typed: it follows the shot
+    assert dialog.fields["distance"].text() == ""
+    fill(dialog, distance=90)
+    dialog.save.click()  # and once more
+    assert [s.geometry.distance_m for s in session.require().project.sources] == [0.37, 0.09]
+    session.cursor.show(0)
+    assert dialog.fields["distance"].text() == "370"
 
 
 @pytest.mark.skipif(not LAYOUT.is_file(), reason="AIRYLABEL_DATA holds no cxidb94_layout.cxi")

@@ -293,7 +293,7 @@ def test_above_two_hundred_shots_it_asks_once(window, grid, monkeypatch):
     assert not window.session.labels.status.any()
     press(window, Qt.Key.Key_0)
     assert (window.session.labels.status & LABELLED).all()
-    assert asked == [f"Give Empty to {N} shots?\nCtrl+Z takes it back."] * 2
+    assert asked == [f"Give Empty to {N} shots?\nUndo takes it back."] * 2
 
 
 def test_flag_skip_fix_and_accept_work_on_all_selected(window, grid):

@@ -154,6 +154,7 @@ def test_an_undecided_shot_shows_suggestions_as_ghosts(session):
 
 def test_a_broken_rule_is_named_with_its_fix_and_key(session, qtbot):
     panel = shown(ClassPanel(session), qtbot, 300, 700)
+    panel.show_keys({"fix": "F"})
     present = session.labels.taxonomy.pack(session.labels.taxonomy.mask(["Bent"]))
     session.labels.decided.put(0, present, 1)
     session.labels.labels_changed.emit(np.array([0]))
@@ -164,6 +165,9 @@ def test_a_broken_rule_is_named_with_its_fix_and_key(session, qtbot):
     assert any("Bent without Prolate" in w for w in words)
     (button,) = [b for b in bent.findChildren(QToolButton) if b.isVisible()]
     assert button.text() == "Add Prolate  (F)"
+    panel.show_keys({"fix": ""})  # a class took it
+    button = bent.findChildren(QToolButton)[-1]  # the one before it goes in a moment
+    assert (button.text(), button.toolTip()) == ("Add Prolate", "Apply this fix")
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     assert session.labelling.labels()[session.labels.taxonomy.index("Prolate")]
 

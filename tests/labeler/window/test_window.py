@@ -378,6 +378,38 @@ def test_keys_can_be_changed_and_survive_a_restart(window):
     again.close()
 
 
+def test_what_names_a_key_names_the_one_in_use(window):
+    session, taxonomy = window.session, window.session.labels.taxonomy
+    window.show_tab("Grid")
+    layered, bent = taxonomy.index("Layered"), taxonomy.pack(taxonomy.mask(["Bent"]))
+    session.labels.decide([session.cursor.row], bent, LABELLED, "key")
+    rule = window.label.classes.rules[taxonomy.index("Bent")]
+
+    def shown():
+        fix = rule.findChildren(QToolButton)[-1]  # the ones before it go in a moment
+        return (
+            fix.text().partition("  ")[2],
+            window.views["Grid"].tags.buttons[layered].key,
+            window.retrain_bar.key,
+            window.bar.search.text(),
+            window.bar.tabs["Grid"].toolTip(),
+            window.bar.picture.norm.toolTip(),
+        )
+
+    before = taxonomy.classes[layered].key.upper()
+    assert shown() == ("(F)", before, "Ctrl+R", "Ctrl+K", "Grid (Ctrl+2)", "Norm (N)")
+    own = {
+        "class.Layered": ["F"], "fix": ["J"], "norm": [], "retrain": ["F6"], "palette": ["F7"],
+        "view_grid": ["F8"],
+    }  # fmt: skip
+    window.settings.set("keys", own)
+    window.apply_settings()
+    assert shown() == ("(J)", "F", "F6", "F7", "Grid (F8)", "Norm")
+    window.settings.set("keys", {"class.Layered": ["F"]})
+    window.apply_settings()
+    assert shown() == ("", "F", "Ctrl+R", "Ctrl+K", "Grid (Ctrl+2)", "Norm (N)")
+
+
 def test_keys_are_reset_to_the_shipped_ones(window):
     keymap = window.actions_.keymap
     keymap.rebind("skip", ["J"])

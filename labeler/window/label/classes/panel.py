@@ -5,7 +5,7 @@ Shows the session and asks it for changes; it keeps no labels of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PyQt6.QtCore import Qt
@@ -42,6 +42,7 @@ class ClassPanel(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName("Classes")
         self.rows: dict[int, ClassRow] = {}
+        self._fix_key = ""
         self.rules: dict[int, RuleMessages] = {}
         """Broken rules under the row of each class; under the last one, NO_CLASS, those of none."""
         self._inner = QWidget()
@@ -123,10 +124,12 @@ class ClassPanel(QWidget):
         self.buttons = buttons
         self._column.insertWidget(self._column.indexOf(self.card), buttons)
 
-    def show_keys(self, keys: dict[int, str]) -> None:
-        """Write the keys in use on the rows."""
-        for index, row in self.rows.items():
-            row.key = keys.get(index, "")
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Write the keys in use on the rows and on the fix of a broken rule."""
+        self._fix_key = keys.get("fix", "")
+        self._show_rules()
+        for row in self.rows.values():
+            row.key = keys.get(f"class.{row.kind.name}", "")
             about = (row.kind.name, row.kind.help, row.key and f"Key {row.key}")
             row.setToolTip("\n".join(part for part in about if part))
             row.update()
@@ -152,7 +155,8 @@ class ClassPanel(QWidget):
         """Each broken rule under its class; with many classes, the first where it can be seen."""
         broken = broken_rules(self.session, list(self.rows))
         for place, messages in self.rules.items():
-            messages.show_rules(tuple((r, fix) for p, r, fix in broken if p == place))
+            rules = tuple((r, fix) for p, r, fix in broken if p == place)
+            messages.show_rules(rules, self._fix_key)
         if broken:
             self._list.activate()
             offered = next((b for b in broken if b[2]), broken[0])
@@ -172,7 +176,7 @@ class SuggestionsSwitch(QCheckBox):
     def refresh(self) -> None:
         """Show the state and, where it is on and there are none yet, what is missing."""
         show_checked(self, self.suggestions.on)
-        tip = "Outlined classes on undecided shots. Enter takes all of them; a key decides alone."
+        tip = "Outlined classes on undecided shots. Accept takes all of them; a key decides alone."
         missing = self.suggestions.enough - self.suggestions.labelled
         if self.suggestions.on and missing > 0:
             shots = "1 more shot is" if missing == 1 else f"{missing} more shots are"
@@ -188,23 +192,23 @@ class RuleMessages(QFrame):
         super().__init__(parent)
         self.session = session
         self.setAccessibleName("Broken rules")
-        self._shown: tuple[tuple[int, str], ...] = ()
+        self._shown: tuple[tuple[tuple[int, str], ...], str] = (), ""
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(10, 3, 10, 6)
         self._layout.setSpacing(6)
         self.hide()
 
-    def show_rules(self, rules: tuple[tuple[int, str], ...]) -> None:
-        """Show (rule, fix in words or '') each; nothing where there are none."""
-        if rules == self._shown:
+    def show_rules(self, rules: tuple[tuple[int, str], ...], key: str = "") -> None:
+        """Show (rule, fix in words or '') each, `key` of the fix; nothing where there are none."""
+        if (rules, key) == self._shown:
             return
-        self._shown = rules
+        self._shown = rules, key
         empty(self._layout)
         for r, fix in rules:
-            self._layout.addWidget(self._message(r, fix))
+            self._layout.addWidget(self._message(r, fix, f"({key})" if key else ""))
         self.setVisible(bool(rules))
 
-    def _message(self, r: int, fix: str) -> QWidget:
+    def _message(self, r: int, fix: str, key: str) -> QWidget:
         rule = self.session.labels.taxonomy.rules[r]
         hard = rule.severity == "hard"
         card = QFrame()
@@ -228,8 +232,8 @@ class RuleMessages(QFrame):
         if fix:
             button = QToolButton()
             button.setProperty("role", "link")
-            button.setText(theme.shown(f"{fix[:1].upper()}{fix[1:]}  (F)"))
-            button.setToolTip("Apply this fix (F)")
+            button.setText(theme.shown(f"{fix[:1].upper()}{fix[1:]}  {key}".rstrip()))
+            button.setToolTip(f"Apply this fix {key}".rstrip())
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.clicked.connect(self.session.labelling.fix)
             column.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)

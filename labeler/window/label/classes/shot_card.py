@@ -125,13 +125,13 @@ class ShotCard(QFrame):
         status = session.labelling.shown()[1]
         lines = []
         if session.labelling.from_file():
-            lines.append("Labels of the file · Enter makes them yours")
+            lines.append("Labels of the file · Accept makes them yours")
         elif session.labelling.is_decided():
             lines.append(self._decided_when())
         elif session.suggestions.is_hidden():
             lines.append("Undecided · suggestions hidden (blind check)")
         elif session.suggestions.of() is not None:
-            lines.append("Undecided · Enter accepts what the model suggests")
+            lines.append("Undecided · Accept takes what the model suggests")
         else:
             lines.append("Undecided")
         if session.suggestions.because():

@@ -44,6 +44,10 @@ class GeometryDialog(QDialog):
         self.setWindowTitle("Geometry")
         self.setMinimumWidth(400)
         self.circle: Circle | None = None
+        self.source: StoredSource | None = None
+        """The file in the heading, for which numbers are typed and saved."""
+        self._read: object = None
+        """The numbers and points when they were read; others are typed and not saved yet."""
         self.about = label(role="muted", wrap=True)
         self.fields = {name: QLineEdit() for name in NUMBERS}
         for name, field in self.fields.items():
@@ -68,25 +72,28 @@ class GeometryDialog(QDialog):
         said = self.said, self.all, self.trouble
         page(self, "Geometry", self.about, fields, points, *said, foot(self, self.save))
         pattern.picked.connect(self._fit)
-        session.project_changed.connect(self.refresh)
+        session.cursor.shot_changed.connect(self._follow_shot)
         session.project_left.connect(self.reject)
         self.refresh()
         self._fit()
 
     # -- showing ---------------------------------------------------------------------------------
 
-    def _source(self) -> StoredSource | None:
-        opened, row = self.session.opened, self.session.cursor.row
-        if opened is None or row < 0:
-            return None
-        return opened.project.stored_sources[int(opened.table.source_of[row])]
+    def _follow_shot(self, row: int) -> None:
+        if self.isVisible():
+            self.refresh()
+
+    def _numbers_and_points(self) -> object:
+        return [field.text() for field in self.fields.values()], list(self.pattern.points)
 
     def refresh(self) -> None:
-        """Show what is known of the file of the shot on screen."""
-        source = self._source()
-        self.save.setEnabled(source is not None)
-        if source is None:
+        """Show what is known of the file of the shot on screen; what was typed for one stays."""
+        opened, row = self.session.opened, self.session.cursor.row
+        typed = self._read is not None and self._read != self._numbers_and_points()
+        if opened is None or row < 0 or typed:
             return
+        source = opened.project.stored_sources[int(opened.table.source_of[row])]
+        self.source = source
         n = len(self.session.require().project.sources)
         self.all.setText(f"For all {n:,} files of the project")
         self.all.setVisible(n > 1)
@@ -103,6 +110,7 @@ class GeometryDialog(QDialog):
         centre = found.centre or (None, None)
         self._write("y", centre[0])
         self._write("x", centre[1])
+        self._read = self._numbers_and_points()
 
     def _write(self, name: str, value: float | None, scale: float = 1.0) -> None:
         self.fields[name].setText("" if value is None else f"{value * scale:.7g}")
@@ -161,7 +169,7 @@ class GeometryDialog(QDialog):
 
     def apply(self) -> None:
         """Keep what the form says with the project; what cannot be is said in words."""
-        source = self._source()
+        source = self.source
         if source is None:
             return
         try:
@@ -175,6 +183,7 @@ class GeometryDialog(QDialog):
             self.trouble.show()
             return
         self.trouble.hide()
+        self._read = None
         self.session.reopen()
         files = f"{len(chosen):,} files" if len(chosen) > 1 else source.info.name
         words = in_words(geometry) or "nothing known"
@@ -204,6 +213,7 @@ class GeometryDialog(QDialog):
         """Nothing stays on the shot."""
         self.pick.setChecked(False)
         self._clear()
+        self._read = None
         super().done(result)
 
 

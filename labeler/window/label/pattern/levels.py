@@ -58,7 +58,7 @@ class LevelsPane(QWidget):
         self.auto = QToolButton()
         self.auto.setProperty("role", "field")
         self.auto.setText("Auto")
-        self.auto.setToolTip("Levels from this shot (A)")
+        self.auto.setToolTip("Levels from this shot")
         self.auto.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.auto.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.auto.clicked.connect(session.display.auto_levels)

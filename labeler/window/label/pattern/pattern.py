@@ -310,7 +310,7 @@ class PatternView(QWidget):
         held = self.session.labels.withheld
         if held is not None and held[self.session.cursor.row]:
             return "The file of this shot was replaced", self.trouble
-        more = "\n\nYou can still label it, flag it (M) or skip it (S)."
+        more = "\n\nYou can still label it, flag it or skip it."
         return "This shot cannot be read", self.trouble + more
 
     def _paint_shot(self, painter: QPainter) -> None:

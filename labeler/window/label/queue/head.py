@@ -35,7 +35,7 @@ class NumberOfShots(QWidget):
         set_role(self.number, "muted")
         self.stale = QToolButton()
         set_role(self.stale, "link")
-        self.stale.setToolTip("Refresh queue (F5)")
+        self.stale.setToolTip("Refresh queue")
         self.stale.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.stale.clicked.connect(lambda: session.queue.choose())
         line = QHBoxLayout(self)
