@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.project.store.records import LABELLED
+from model.metrics.agreement import share_interval
 
 ENOUGH = 20
 """Hidden shots below which no shift is told."""
-_Z = 1.96
 
 
 def is_hidden(rows: npt.ArrayLike, share: float, seed: int = 0) -> npt.NDArray[np.bool_]:
@@ -97,15 +97,8 @@ def shift_of(seen: int, seen_agreed: int, hidden: int, hidden_agreed: int) -> Sh
     if not seen or not hidden:
         return Shift(*counts, float("nan"), float("nan"), float("nan"))
     p, q = seen_agreed / seen, hidden_agreed / hidden
-    (p_low, p_high), (q_low, q_high) = wilson(seen_agreed, seen), wilson(hidden_agreed, hidden)
+    lows, highs = share_interval([seen_agreed, hidden_agreed], [seen, hidden])
+    (p_low, q_low), (p_high, q_high) = lows.tolist(), highs.tolist()
     low = p - q - sqrt((p - p_low) ** 2 + (q_high - q) ** 2)
     high = p - q + sqrt((p_high - p) ** 2 + (q - q_low) ** 2)
     return Shift(*counts, p - q, low, high)
-
-
-def wilson(found: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share."""
-    p, z2 = found / n, _Z * _Z
-    middle = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z / (1 + z2 / n) * sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)

@@ -24,6 +24,7 @@ from labeler.session.opened import SessionPart
 from labeler.session.predictions import ModelReadings
 from labeler.session.queue import Queue
 from labeler.session.repeats import Repeats
+from model.metrics.agreement import share_interval
 from model.taxonomy import taxonomy as taxonomies
 
 ASKED = "asked"
@@ -60,10 +61,8 @@ def most_wrong(share: float, labels: int) -> float:
 
     What few labels teach is believed little: a model errs about its own errors too.
     """
-    z = 1.645
     n = max(labels, 1)
-    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return min(1.0, (share + z * z / (2 * n) + spread) / (1 + z * z / n))
+    return float(share_interval(share * n, n, z=1.645)[1])
 
 
 class Suggestions(SessionPart):

@@ -3,10 +3,10 @@
 - ``paper``, ``chattopadhay``: Grad-CAM++ of the last feature maps, see `model.heatmaps.gradcam`.
 - ``directions``: AXES lines through the centre, each a direction and its opposite, shown alone on
   the shot's twin without anything that depends on the direction (`occlusion.ring_medians`).
-  Evidence of a line: how far the logit of the class rises above that of the twin.
+  Evidence of a line: how far the log-odds of the class rise above those of the twin.
 - ``repeated``: SECTORS sectors about the centre, each repeated all around by reflection, as in a
-  kaleidoscope, so that the whole plate is as it is in this direction. Evidence: how far the logit
-  rises above the lowest.
+  kaleidoscope, so that the whole plate is as it is in this direction. Evidence: how far the
+  log-odds rise above the lowest.
 
 Evidence knows directions only. Where the shot is what it is compared with, its twin or its glow
 (`occlusion.envelope`), nothing can have an effect, so the heat of both is evidence² · |difference

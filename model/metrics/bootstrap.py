@@ -13,12 +13,13 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from model.metrics.agreement import share_interval
+
 Labels = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
 DRAWS = 1000
 CONFIDENCE = 0.95
-_Z = 1.959964
 """Quantile of the normal distribution that belongs to it."""
 _CELLS = 4_000_000
 """Of the table of draws that is in memory at a time."""
@@ -94,11 +95,8 @@ def _f1_wilson(right: int, of: int) -> Interval:
     """Wilson's interval of a share, right of this many, as F1 = 2 share / (1 + share)."""
     if not of:
         return float("nan"), float("nan")
-    z2, p = _Z**2, right / of
-    middle = (p + z2 / (2 * of)) / (1 + z2 / of)
-    half = _Z * np.sqrt(p * (1 - p) / of + z2 / (4 * of**2)) / (1 + z2 / of)
-    low, high = np.clip([middle - half, middle + half], 0, 1)
-    return float(2 * low / (1 + low)), float(2 * high / (1 + high))
+    low, high = map(float, share_interval(right, of))
+    return 2 * low / (1 + low), 2 * high / (1 + high)
 
 
 def _times_drawn(n: int, draws: int, seed: int) -> Iterator[npt.NDArray[np.float32]]:

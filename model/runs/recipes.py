@@ -52,7 +52,7 @@ class Recipe:
 
     # The network
     network: str = "resnet18"
-    """A name of `model.networks.architectures.NAMES`."""
+    """A name of `model.networks.table.NAMES`."""
     backbone: str = ""
     """Begin with the weights of this one of `resources/backbones`; empty: from chance."""
     activation: Literal["log", "leaky_relu"] = "log"

@@ -79,11 +79,10 @@ class GridCanvas(GridInput):
         self.strips.forget()
         self.arrange()
         place = self.chosen.place_of(self.session.cursor.row if current is None else current)
-        anchor = before.anchor_row
-        begin = None if place is None or anchor is None or current is None else anchor
+        began = None if place is None or current is None else before.anchor_row
         self.chosen.go_to(
             place if place is not None else 0 if len(rows) else None,
-            None if begin is None else self.chosen.place_of(begin),
+            None if began is None else self.chosen.place_of(began),
         )
         self.selection_changed.emit()
 
