@@ -16,10 +16,10 @@ from typing import Any
 
 from model.events import Event, Stop, event
 from model.output_files import write_text
-from model.paper.studies import NEVER, at_budget, mean_and_spread, read_json, with_split, write_json
+from model.paper.studies import at_budget, mean_and_spread, read_json, with_split, write_json
 from model.runs.backbone import fits
 from model.runs.folder import METRICS
-from model.runs.recipes import NAMES, Recipe, named
+from model.runs.recipes import NAMES, NEVER, Recipe, named
 from model.shots.table import ShotTable
 from model.training.train import Options, train
 
