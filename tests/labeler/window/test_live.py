@@ -389,6 +389,27 @@ def test_a_watch_and_hits_that_join_go_on_while_the_project_changes(window, tmp_
     assert (watch.joining.job, watch.seen.files) == (None, [])
 
 
+def test_what_a_watch_tells_goes_on_under_the_new_name_of_a_class(window):
+    view = window.views["Live"]
+    view.watch.work.make_job = view.watch.joining.make_job = FakeJob
+    view.form.source.setText("somewhere.h5")
+    view.form.button.click()
+    job, board = view.watch.work.job, view.board
+    view.watch.set_band("Streak", 0.0, 0.3)
+    job.event_received.emit(second(1, streak=60))
+    window.session.change_classes(classes.rename, "Streak", "Spindle")
+    assert "Spindle: 60.0%" in board.alarm.words.text()
+    job.event_received.emit(second(2, streak=10))
+    assert board.alarm.isHidden()
+    assert view.watch.seen.share("Spindle")[0] == 0.1
+    assert [shares["Spindle"][0] for _, shares in view.watch.seen.history] == [0.6, 0.1]
+    names = [row.name for row in board.chart.rows]
+    assert "Spindle" in names
+    assert "Streak" not in names
+    job.event_received.emit(second(3, streak=60))
+    assert "Spindle: 60.0%" in board.alarm.words.text()
+
+
 def test_a_watch_ends_with_its_project(window, tmp_path):
     watch, session = window.views["Live"].watch, window.session
     watch.work.make_job = watch.joining.make_job = FakeJob
