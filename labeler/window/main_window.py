@@ -44,7 +44,6 @@ from labeler.window.label.status_line import StatusLine
 from labeler.window.label.view import LabelView
 from labeler.window.process.crash import CrashNet, keep_log
 from labeler.window.process.garbage_collection import GarbageCollection
-from labeler.window.process.project_thread import is_work_under_way, let_work_end
 from labeler.window.process.screen import has_display
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
@@ -441,16 +440,6 @@ class MainWindow(QMainWindow):
         self.retrain_bar.stop()
         return True
 
-    def _let_work_end(self) -> bool:
-        """Wait for an export and the like, taking nothing else; False where it was refused."""
-        if not is_work_under_way():
-            return True
-        self._note("info", "The window closes when the work under way has ended.")
-        self.setEnabled(False)
-        ended = let_work_end()
-        self.setEnabled(True)
-        return ended
-
     def _holds_nothing(self) -> bool:
         """Whether everything on screen is stored, or the person has saved it or lets it go."""
         opened = self.session.opened
@@ -496,7 +485,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent | None) -> None:
         if event is None:
             return
-        if not self.isEnabled() or not self._may_leave() or not self._let_work_end():
+        if not self._may_leave():
             event.ignore()
             return
         remember.keep_progress(self.session, self.settings)

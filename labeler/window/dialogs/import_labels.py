@@ -131,11 +131,11 @@ class ImportLabels(QDialog):
         self.look()
 
     def _start(self, work: Any, then: Any) -> None:
-        self._thread = ProjectThread(self.session.require().folder, work)
+        self._thread = ProjectThread(self.session.require().folder, work, self)
         self._then = then
         self._thread.done.connect(self._done)  # methods: nothing arrives once this is gone
         self._thread.refused.connect(self._refused)
-        self._thread.begin()
+        self._thread.start()
 
     def _done(self, answer: Any) -> None:
         self._end(lambda: self._then(answer))
@@ -144,7 +144,10 @@ class ImportLabels(QDialog):
         self._end(lambda: self._refuse(text))
 
     def _end(self, then: Any) -> None:
-        self._thread = None
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.wait()
+            thread.deleteLater()
         if self._stale:
             self._stale = False
             self.look()

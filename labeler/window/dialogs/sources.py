@@ -205,7 +205,7 @@ def choose(
         return f"{counted(more, 'shot')} of {source.info.name} added." if more else "Chosen."
 
     thread = run_in_thread(session, host, "Looking at the file…", work, session.reopen)
-    thread.refused.connect(refused)
+    thread.refused.connect(lambda words: refused())
 
 
 def ask_sources(session: Session, host: QWidget, work: str = "") -> bool:

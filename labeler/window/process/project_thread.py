@@ -8,101 +8,55 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PyQt6.QtCore import QEventLoop, QObject, QThread, pyqtSignal
+from PyQt6.QtCore import QThread, pyqtSignal
 from PyQt6.QtWidgets import QProgressDialog, QWidget
 
 from labeler.project.project import Project
 from labeler.session.session import Session
 from model.errors import InputError, of_a_path
 
-_running: list[ProjectThread] = []
-"""All that run, whatever becomes of the widgets that began them."""
-
 
 class ProjectThread(QThread):
-    """Opens the project, calls `work(project)`, and emits `done` with its answer, or `refused`.
-
-    It belongs to no widget: one that goes away does not hear of the answer, and the work ends.
-    """
+    """Opens the project, calls `work(project)`, and emits `done` with its answer, or `refused`."""
 
     done = pyqtSignal(object)
     refused = pyqtSignal(str)
-    left = pyqtSignal()
-    """It has ended, and who wanted to know the answer has it."""
 
-    def __init__(self, folder: Path, work: Callable[[Project], object]) -> None:
-        super().__init__()
+    def __init__(self, folder: Path, work: Callable[[Project], object], parent: QWidget) -> None:
+        super().__init__(parent)
         self._folder, self._work = folder, work
-        self.is_refused = False
-        self.finished.connect(self._leave)
-
-    def begin(self) -> None:
-        """Start, and live until the work has ended."""
-        _running.append(self)
-        self.start()
 
     def run(self) -> None:
         try:
             with Project.open(self._folder) as project:
                 answer = self._work(project)
         except (InputError, OSError) as error:
-            self.is_refused = True
             self.refused.emit(str(of_a_path(error) or error))
         else:
             self.done.emit(answer)
 
-    def _leave(self) -> None:
-        self.wait()
-        _running.remove(self)
-        self.left.emit()
-        self.deleteLater()
 
-
-def is_work_under_way() -> bool:
-    """Whether a thread works on a project."""
-    return bool(_running)
-
-
-def let_work_end() -> bool:
-    """Serve events until no thread works on a project; False where one of them was refused."""
-    ended = True
-    while _running:
-        thread, loop = _running[0], QEventLoop()
-        thread.left.connect(loop.quit)
-        loop.exec()
-        ended = ended and not thread.is_refused
-    return ended
-
-
-class Progress(QObject):
-    """How far work is, and whether it shall stop; any thread may emit `advanced`."""
+class Progress(QProgressDialog):
+    """A bar with Cancel that appears when work takes long; any thread may emit `advanced`."""
 
     advanced = pyqtSignal(int, int)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.stopped = False
-
-    def stop(self) -> None:
-        """Let the work end where it looks for this."""
-        self.stopped = True
-
-
-class ProgressBar(QProgressDialog):
-    """A bar with Cancel that appears when work takes long."""
-
-    def __init__(self, what: str, progress: Progress, parent: QWidget) -> None:
+    def __init__(self, what: str, parent: QWidget) -> None:
         super().__init__(what, "Cancel", 0, 0, parent)
         self.setWindowTitle("airylabel")
         self.setMinimumDuration(700)
         self.setAutoClose(False)
         self.setAutoReset(False)
-        progress.advanced.connect(self._advance)
-        self.canceled.connect(progress.stop)
+        self.advanced.connect(self._advance)
+        self.stopped = False
+        self.canceled.connect(self._stop)
 
     def _advance(self, done: int, total: int) -> None:
         self.setMaximum(total)
         self.setValue(done)
+
+    def _stop(self) -> None:
+        self.stopped = True
 
 
 def run_in_thread(
@@ -113,18 +67,26 @@ def run_in_thread(
     finished: Callable[[], object] | None = None,
 ) -> ProjectThread:
     """Do `work(project, progress)` and say its answer in a note, or what stood against it."""
-    progress = Progress()
-    bar = ProgressBar(what, progress, host)
+    progress = Progress(what, host)
+
+    def end() -> None:
+        thread.wait()
+        progress.close()
+        progress.deleteLater()
+        thread.deleteLater()
+
+    def report(level: str, text: str) -> None:
+        end()
+        if text:
+            session.noted.emit(level, text)
 
     def succeed(text: object) -> None:
-        if text:
-            session.noted.emit("info", str(text))
+        report("info", str(text))
         if finished is not None:
             finished()
 
-    thread = ProjectThread(session.require().folder, lambda project: work(project, progress))
+    thread = ProjectThread(session.require().folder, lambda project: work(project, progress), host)
     thread.done.connect(succeed)
-    thread.refused.connect(lambda text: session.noted.emit("error", text))
-    thread.finished.connect(bar.deleteLater)
-    thread.begin()
+    thread.refused.connect(lambda text: report("error", text))
+    thread.start()
     return thread

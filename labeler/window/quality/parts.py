@@ -82,12 +82,12 @@ class Page(QWidget):
         if self.asks and self.session.labels.n_shots > SMALL:
             if self.answer is None:
                 self.empty.say("One moment", "Every label of the project is looked at.")
-            thread = ProjectThread(opened.folder, lambda other: self.ask(other, annotator))
+            thread = ProjectThread(opened.folder, lambda other: self.ask(other, annotator), self)
             thread.done.connect(self._take)
             thread.refused.connect(lambda text: self.session.noted.emit("error", text))
             thread.finished.connect(self._end)
             self._thread = thread
-            thread.begin()
+            thread.start()
             return
         if self.asks:
             self.answer = self.ask(opened.project, annotator)
@@ -103,6 +103,7 @@ class Page(QWidget):
 
     def _end(self) -> None:
         if self._thread is not None and self.sender() is self._thread:
+            self._thread.deleteLater()
             self._thread = None
             if self._stale and self.isVisible():
                 self._look()
@@ -112,6 +113,7 @@ class Page(QWidget):
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.wait()
+            thread.deleteLater()
         self.answer = None
         self.outdate()
 
