@@ -14,7 +14,7 @@ import numpy.typing as npt
 from labeler.active import embeddings as grounds
 from labeler.active.messages import Ground
 from labeler.project.project import Project
-from labeler.project.store.records import SKIPPED
+from labeler.project.store.records import passed_over
 from model.active import head, selection
 from model.active.audit import Fraction, fractions
 from model.active.forecast import Forecast, forecast
@@ -34,14 +34,15 @@ SEEN = (
 class Evidence:
     """Embeddings (N, D), NaN where a shot has none; labels (N, C) where labelled (N,); prior.
 
-    `decided` (N, C): which of the labels someone decided on. `seen`: the network
-    was trained on such labels.
+    `decided` (N, C): which of the labels someone decided on. `passed_over` (N,): skipped, so not to
+    be asked for. `seen`: the network was trained on such labels.
     """
 
     embeddings: npt.NDArray[np.float16]
     labels: npt.NDArray[np.bool_]
     labelled: npt.NDArray[np.bool_]
     decided: npt.NDArray[np.bool_]
+    passed_over: npt.NDArray[np.bool_]
     prior: Prior | None
     space: head.Space
     seen: bool
@@ -53,7 +54,8 @@ def known(project: Project, unseen: bool = False) -> Evidence:
     `unseen`: rather from a network that saw none of the labels. Raises InputError where no network
     has read its shots yet.
     """
-    table = project.shot_table()
+    merged = project.merged_state()
+    table = project.shot_table(merged=merged)
     ground = _ground(project, table, unseen)
     found = grounds.embeddings(ground)
     readable = np.isfinite(found.sum(1, dtype=np.float32))
@@ -62,7 +64,8 @@ def known(project: Project, unseen: bool = False) -> Evidence:
     space = head.space_of(every)
     seen = ground.predictions is not None
     labels, decided = table.labels.astype(bool), table.decided
-    return Evidence(found, labels, table.labelled & readable, decided, prior, space, seen)
+    labelled, skipped = table.labelled & readable, passed_over(merged.status)
+    return Evidence(found, labels, labelled, decided, skipped, prior, space, seen)
 
 
 def _ground(project: Project, table: ShotTable, unseen: bool = False) -> Ground:
@@ -93,8 +96,10 @@ def next_shots(
         has.embeddings[has.labelled], has.labels[has.labelled], project.taxonomy,
         prior=has.prior, space=has.space, known=has.decided[has.labelled],
     )  # fmt: skip
+    askable = made.probabilities(has.embeddings)
+    askable[has.passed_over] = np.nan
     return selection.ask(
-        strategy, made.probabilities(has.embeddings), has.embeddings, has.labelled, has.labels,
+        strategy, askable, has.embeddings, has.labelled, has.labels,
         project.taxonomy, n, audit=audit, seed=seed,
     )  # fmt: skip
 
@@ -127,7 +132,7 @@ def class_fractions(project: Project, seed: int = 0) -> tuple[Fraction, ...]:
         askable = np.asarray(found.all(1), bool)
     except InputError:  # no one has read them: then all count
         askable = np.ones(len(table), bool)
-    askable &= table.labelled | ((merged.status & SKIPPED) == 0)
+    askable &= ~passed_over(merged.status)
     return fractions(
         table.labels.astype(bool), table.labelled, table.class_names, seed,
         askable=askable, known=table.decided,

@@ -307,18 +307,19 @@ def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
             file=args.target,
             mend="Make a project of it with `airylabel create` and name the project.",
         )
+    given = table.labels[table.labelled].astype(bool)
+    suspicious.check(given, args.target, planting=args.plant is not None)
     embeddings, whose = yield from _embeddings(args, table, stop)
     if embeddings is None:
         return
     sound = np.asarray(embeddings, np.float32)
     known = table.labelled & np.isfinite(sound).all(1) & (np.abs(sound).max(1, initial=0) > 0)
     rows = np.flatnonzero(known)
-    x, y = sound[rows], table.labels[rows].astype(bool)
+    x, y, decided = sound[rows], table.labels[rows].astype(bool), table.decided[rows]
     if args.plant is not None:
-        yield _planted(x, y, taxonomy, args)
+        yield _planted(x, y, decided, taxonomy, args)
         return
     yield event("progress", what="comparing labels", done=0, total=1)
-    decided = table.decided[rows]
     found = suspicious.find(x, y, taxonomy, seed=args.seed, known=decided)
     names = table.class_names
     suspects = [
@@ -349,13 +350,14 @@ def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
 def _planted(
     x: npt.NDArray[np.generic],
     y: npt.NDArray[np.bool_],
+    decided: npt.NDArray[np.bool_],
     taxonomy: Taxonomy,
     args: argparse.Namespace,
 ) -> Event:
     from model.active import suspicious
 
     found = [
-        suspicious.measure(x, y, taxonomy, args.plant, seed)
+        suspicious.measure(x, y, taxonomy, args.plant, seed, decided)
         for seed in range(args.seed, args.seed + args.seeds)
     ]
     reached = [f["precision"] or 0.0 for f in found]

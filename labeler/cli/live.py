@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from labeler.project.live_shots import WatchSetup
     from model.preprocessing.preparation import Preparation
     from model.runs.checkpoint import Checkpoint
+    from model.taxonomy.taxonomy import Taxonomy
 
 BAR = 24
 """Letters of the bar of a class fraction of 100 %."""
@@ -116,6 +117,7 @@ def _watching(args: argparse.Namespace, stop: Stop) -> Iterator[Event]:
     from model.online.sources import Wanted
     from model.online.stream import Stream, open_stream
     from model.online.watching import Until, watch
+    from model.taxonomy.toml import known_for
 
     for option in ("seconds", "idle"):
         given = getattr(args, option)
@@ -127,22 +129,27 @@ def _watching(args: argparse.Namespace, stop: Stop) -> Iterator[Event]:
     wanted = Wanted(args.dataset, args.detector, args.key, args.new_only)
     source = open_stream(args.source, wanted)
     yield event("progress", what="getting ready", done=0, total=3)
-    folder, names, out, preparation = _places(args)
-    reader = LiveReader.open(folder, names, args.engine, preparation=preparation)
+    folder, taxonomy, out, preparation = _places(args)
+    reader = LiveReader.open(folder, engine=args.engine, preparation=preparation)
+    names = reader.about.class_names
+    if taxonomy is None:
+        taxonomy = known_for(names)
+    else:  # by the names that the project has for them now
+        names = tuple(taxonomy.names[c] for c in taxonomy.columns(names, folder))
     _check_kind(args, reader.about)
     yield event("progress", what="getting ready", done=1, total=3)
-    known = _known(args, reader.about.class_names)
+    known = _known(args)
     reader.geometry = known.geometry
     yield event("progress", what="getting ready", done=3, total=3)
-    bands = tuple(parse(text, reader.about.class_names) for text in args.band)
+    bands = tuple(parse(text, names) for text in args.band)
     record = None if args.no_record else Record(out, reader.attributes)
-    yield event("started", classes=list(reader.about.class_names), source=args.source, out=str(out))
-    lines = None if args.lines is None else Lines(args.lines, reader.about.class_names)
+    yield event("started", classes=list(names), source=args.source, out=str(out))
+    lines = None if args.lines is None else Lines(args.lines, names)
     misses = 0.0 if record is None else args.keep_misses
     yield from watch(
         Stream(source, known.finder, misses), reader, stop=stop, record=record,
-        taxonomy=known.taxonomy, bands=bands, until=Until(args.seconds, args.idle),
-        lines=lines,
+        taxonomy=taxonomy, bands=bands, until=Until(args.seconds, args.idle), lines=lines,
+        names=names,
     )  # fmt: skip
 
 
@@ -171,9 +178,9 @@ def _check_kind(args: argparse.Namespace, about: Checkpoint) -> None:
 
 def _places(
     args: argparse.Namespace,
-) -> tuple[Path, tuple[str, ...] | None, Path, Preparation | None]:
-    """Run folder, the classes it must have, where hits are kept, and what is done to them first
-    where it is not the run that says so."""
+) -> tuple[Path, Taxonomy | None, Path, Preparation | None]:
+    """Run folder, the project's classes, where hits are kept, and what is done to them first where
+    it is not the run that says so."""
     from labeler.project.live_shots import FOLDER
 
     if args.project is None:
@@ -184,16 +191,15 @@ def _places(
     with Project.open(args.project) as project:
         run = project.run_given(args.folder)
         out = args.out or project.folder / FOLDER
-        return run, project.taxonomy.names, out, preparation_for(project, run)
+        return run, project.taxonomy, out, preparation_for(project, run)
 
 
-def _known(args: argparse.Namespace, class_names: tuple[str, ...]) -> WatchSetup:
-    """Hit finder, rules and geometry; of the project, else of the labelled file, else none."""
+def _known(args: argparse.Namespace) -> WatchSetup:
+    """Hit finder and geometry; of the labelled file, else of the project, else none."""
     from labeler.project.live_shots import WatchSetup, known_from
     from model.online.hitfinder import HitFinder
     from model.shots.layouts import Geometry
     from model.shots.table import table_of_file
-    from model.taxonomy.toml import known_for
 
     if args.labels is not None:
         known = known_from(table_of_file(args.labels), args.miss)
@@ -203,10 +209,8 @@ def _known(args: argparse.Namespace, class_names: tuple[str, ...]) -> WatchSetup
         with Project.open(args.project) as project:
             known = known_from(project.shot_table(), args.miss)
     else:
-        known = WatchSetup(HitFinder(), None, Geometry())
-    if args.project is None:
-        known = WatchSetup(known.finder, known_for(class_names), known.geometry)
-    return WatchSetup(HitFinder(), known.taxonomy, known.geometry) if args.every_shot else known
+        return WatchSetup(HitFinder(), Geometry())
+    return WatchSetup(HitFinder(), known.geometry) if args.every_shot else known
 
 
 @contextmanager

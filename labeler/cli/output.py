@@ -157,6 +157,11 @@ def follow(events: Iterable[Event], args: argparse.Namespace) -> Event:
     return last
 
 
+def status_of(last: Event) -> int:
+    """The exit status of a study: 1 where it did not finish, or any training of it `failed`."""
+    return int(last["event"] != "finished" or bool(last.get("failed")))
+
+
 def _with_bars(events: Iterable[Event]) -> Event:
     console = PlainConsole(stderr=True)
     last: Event = {}

@@ -18,6 +18,7 @@ from labeler.cli.output import (
     follow,
     print_json,
     seed,
+    status_of,
 )
 from labeler.cli.targets import add_shots_options, table_given
 from labeler.jobs.child import listen
@@ -136,7 +137,7 @@ def _tables(args: argparse.Namespace) -> int:
         print_json(last)
     elif not args.events and last["event"] == "finished":
         print(Path(last["md"]).read_text("utf-8"), last["html"], sep="\n")
-    return 0 if last["event"] == "finished" else 1
+    return status_of(last)
 
 
 def _numbers(words: list[str]) -> tuple[int, ...]:
@@ -163,7 +164,7 @@ def _baselines(args: argparse.Namespace) -> int:
         print_json({k: v for k, v in last.items() if k not in ("time", "metrics")})
     elif not args.events and last["event"] == "finished":
         _print_baselines(last)
-    return 0 if last["event"] == "finished" else 1
+    return status_of(last)
 
 
 def _judged(args: argparse.Namespace) -> Iterator[Event]:

@@ -19,7 +19,7 @@ from model.online.hitfinder import FEWEST, MISS, HitFinder, Labelled, fit
 from model.runs.folder import PREDICTIONS
 from model.shots.layouts import Geometry
 from model.shots.table import ShotTable
-from model.taxonomy.taxonomy import Taxonomy, plain
+from model.taxonomy.taxonomy import plain
 
 FOLDER = "live"
 EMPTY = "Empty"
@@ -29,10 +29,9 @@ MOST = 1000
 
 @dataclass(frozen=True)
 class WatchSetup:
-    """What a watch takes from labelled shots: their hit finder, classes, rules and geometry."""
+    """What a watch takes from labelled shots: their hit finder and geometry."""
 
     finder: HitFinder
-    taxonomy: Taxonomy | None
     geometry: Geometry
 
 
@@ -40,7 +39,7 @@ def known_from(table: ShotTable, miss: float = MISS, seed: int = 0) -> WatchSetu
     """Everything from a table of labelled shots, of which at most 2·`MOST` are read."""
     shots = _labelled(table, seed)
     geometry = table.sources[0].geometry if table.sources else Geometry()
-    return WatchSetup(fit(shots, miss, seed), table.taxonomy, geometry)
+    return WatchSetup(fit(shots, miss, seed), geometry)
 
 
 def _labelled(table: ShotTable, seed: int) -> Iterator[Labelled]:

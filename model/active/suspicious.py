@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,9 +65,7 @@ def find(
     Raises InputError for too few shots, or where cleanlab is not installed.
     """
     x, y = np.asarray(embeddings, np.float32), np.asarray(labels, bool)
-    if len(x) < FEWEST:
-        what = f"{len(x)} labelled shots are too few to find wrong labels among them"
-        raise InputError(what, mend=f"Label at least {FEWEST}.")
+    check(y)
     said = np.ones_like(y) if known is None else np.asarray(known, bool)
     y = y & said
     probabilities, likely = out_of_fold(x, y, taxonomy, folds, seed, on_fold, said)
@@ -92,6 +91,16 @@ def find(
         for i in rows
     )
     return Suspects(rows, least[rows], worst[rows].astype(np.int64), likely[rows], reasons)
+
+
+def check(labels: Labels, file: Path | None = None, planting: bool = False) -> None:
+    """InputError where wrong ones cannot be told among these labels (n, C), or be planted there."""
+    if len(labels) < FEWEST:
+        what = f"{len(labels)} labelled shots are too few to find wrong labels among them"
+        raise InputError(what, file=file, mend=f"Label at least {FEWEST}.")
+    if planting and (labels == labels[0]).all():
+        what = f"all {len(labels)} labelled shots have the same classes: none can be exchanged"
+        raise InputError(what, file=file, mend="Plant errors where some shots have others.")
 
 
 def often_doubted(found: Suspects, labels: npt.ArrayLike) -> tuple[tuple[int, int, int], ...]:
@@ -194,32 +203,45 @@ def _cleanlab() -> Any:
 # -- how good the flags are ------------------------------------------------------------------------
 
 
-def plant(y: Labels, taxonomy: Taxonomy, share: float, seed: int) -> tuple[Labels, Rows]:
+def plant(
+    y: Labels, taxonomy: Taxonomy, share: float, seed: int, known: Labels | None = None
+) -> tuple[Labels, Rows]:
     """Labels with errors as people make them, and the rows (sorted) where they are.
 
-    By turns a slip (one class toggled by mistake, as its key would) and the labels of another shot.
+    By turns a slip (one class toggled by mistake, as its key would) and the labels of another shot;
+    a slip too where all shots agree with this one. All of it on classes that are `known` there.
     """
     random = np.random.default_rng(seed)
-    rows = np.sort(random.choice(len(y), max(1, round(share * len(y))), replace=False))
+    said = np.ones_like(y) if known is None else known
+    some = np.flatnonzero(said.any(1))
+    rows = np.sort(random.choice(some, max(1, round(share * len(some))), replace=False))
     wrong = y.copy()
     for turn, row in enumerate(rows):
-        while (wrong[row] == y[row]).all():
+        alike = not ((y != y[row]) & said[row]).any()
+        while (wrong[row] == y[row])[said[row]].all():
             slip = taxonomy.toggle(y[row], int(random.integers(y.shape[1])))
-            wrong[row] = slip if turn % 2 == 0 else y[random.integers(len(y))]
+            wrong[row] = slip if turn % 2 == 0 or alike else y[random.integers(len(y))]
     return wrong, rows
 
 
 def measure(
-    embeddings: npt.ArrayLike, labels: npt.ArrayLike, taxonomy: Taxonomy, share: float, seed: int
+    embeddings: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    taxonomy: Taxonomy,
+    share: float,
+    seed: int,
+    known: Labels | None = None,
 ) -> dict[str, Any]:
     """How many of the first flags are real where a `share` of right labels was made wrong.
 
     `precision`: among the first flags that cover half of the planted errors (`flags_for_half`);
-    None where they are never covered. `flags`, `flags_precision`, `found`: of all flags.
+    None where they are never covered. `flags`, `flags_precision`, `found`: of all flags. Raises
+    InputError as `find`, and where all labels are the same.
     """
     y = np.asarray(labels, bool)
-    wrong, rows = plant(y, taxonomy, share, seed)
-    suspects = find(embeddings, wrong, taxonomy, seed=seed)
+    check(y, planting=True)
+    wrong, rows = plant(y, taxonomy, share, seed, known)
+    suspects = find(embeddings, wrong, taxonomy, seed=seed, known=known)
     real = np.isin(suspects.rows, rows)
     half = -(-len(rows) // 2)
     reached = np.flatnonzero(np.cumsum(real) >= half)

@@ -16,10 +16,10 @@ from typing import Any
 
 from model.events import Event, Stop, event
 from model.output_files import write_text
-from model.paper.studies import NEVER, at_budget, mean_and_spread, read_json, with_split, write_json
+from model.paper.studies import at_budget, mean_and_spread, read_json, with_split, write_json
 from model.runs.backbone import fits
 from model.runs.folder import METRICS
-from model.runs.recipes import NAMES, Recipe, named
+from model.runs.recipes import NAMES, NEVER, Recipe, named
 from model.shots.table import ShotTable
 from model.training.train import Options, train
 
@@ -47,9 +47,9 @@ class AblationStudy:
     """Shots that train; all others judge. With 0: 85 % train, as in the paper."""
     recipes: tuple[str, ...] = NAMES
 
-    def key(self, words: str, seed: int) -> str:
-        """Under which a training is kept."""
-        return f"{words} · {self.training} shots · {self.epochs} epochs · {self.size} px · {seed}"
+    def key(self, words: str, recipe: Recipe, seed: int, fingerprint: str) -> str:
+        """Under which a training is kept, of shots with this fingerprint."""
+        return f"{words} · {self.training} shots · {recipe.digest} · {fingerprint} · {seed}"
 
 
 def variants(study: AblationStudy) -> Iterator[tuple[str, Recipe]]:
@@ -79,14 +79,16 @@ def run(
     """Train what is missing in `out`/ablation.json; ends with `finished` and the table in words.
 
     Which shots train is drawn again for every seed; only `seeds` are trained now, where given.
-    Yields `progress` after each training and `note` for one that failed.
+    Yields `progress` after each training and `note` for one that failed: `failed` of the end says
+    why, and the next call tries it again.
     """
     out.mkdir(parents=True, exist_ok=True)
     done: dict[str, dict[str, Any]] = read_json(out / KEPT)
+    failed: dict[str, str] = {}
     chosen = range(study.seeds) if seeds is None else seeds
     jobs = [(w, r, s) for s in chosen for w, r in variants(study)]
     for number, (words, recipe, seed) in enumerate(jobs):
-        key = study.key(words, seed)
+        key = study.key(words, recipe, seed, table.fingerprint)
         if key not in done:
             last: Event = {}
             options = Options(seed=seed, cache=out / "cache")
@@ -100,14 +102,16 @@ def run(
                 return
             if last["event"] == "failed":
                 yield event("note", level="warning", text=f"{key}: {last['text']}")
-                done[key] = {"failed": last["text"]}
+                failed[key] = last["text"]
             else:
                 done[key] = _numbers(out / "run" / METRICS)
-            write_json(out / KEPT, done)
+                write_json(out / KEPT, done)
         yield event("progress", what="trainings", done=number + 1, total=len(jobs))
-    text = table_of(done, study)
+    rows = {words: [study.key(words, recipe, s, table.fingerprint) for s in range(study.seeds)]
+            for words, recipe in variants(study)}  # fmt: skip
+    text = table_of(rows, done, failed)
     write_text(out / "ablation.md", text)
-    yield event("finished", metrics={}, table=text, results=done)
+    yield event("finished", metrics={}, table=text, results=done, failed=failed)
 
 
 def _numbers(path: Path) -> dict[str, Any]:
@@ -119,22 +123,23 @@ def _numbers(path: Path) -> dict[str, Any]:
     return dict(report["evaluation"]) | more
 
 
-def table_of(done: dict[str, dict[str, Any]], study: AblationStudy) -> str:
-    """The study as a Markdown table: mean ± standard deviation over the seeds."""
+def table_of(
+    rows: dict[str, list[str]], done: dict[str, dict[str, Any]], failed: dict[str, str]
+) -> str:
+    """The study as a Markdown table: mean ± standard deviation over the seeds. rows: the first
+    cells of each row -> the keys of its trainings."""
     heads = ("recipe", "begins from", "first activation", "output", *SHOWN.values(), "time")
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    for words, _ in variants(study):
-        keys = [study.key(words, seed) for seed in range(study.seeds)]
+    for words, keys in rows.items():
         found = [done[k] for k in keys if k in done]
-        cells = [_cell(found, n) for n in SHOWN]
+        missing = "failed" if any(k in failed for k in keys) else "–"
+        cells = [_cell(found, n, missing) for n in SHOWN]
         seconds = mean_and_spread(v.get("seconds") for v in found)
         cells.append(f"{seconds[0]:.0f} s" if seconds else "–")
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(found: list[dict[str, Any]], name: str) -> str:
+def _cell(found: list[dict[str, Any]], name: str, missing: str) -> str:
     numbers = mean_and_spread(v.get(name) for v in found)
-    if numbers is None:
-        return "failed" if any("failed" in v for v in found) else "–"
-    return f"{numbers[0]:.3f} ± {numbers[1]:.3f}"
+    return missing if numbers is None else f"{numbers[0]:.3f} ± {numbers[1]:.3f}"

@@ -22,6 +22,7 @@ from model.benchmarks import active
 from model.benchmarks.active_curves import World, labelling
 from model.events import Event, Stop, event
 from model.metrics.metrics import average_precisions, rare
+from model.paper.studies import judged_once
 from model.runs.folder import METRICS
 from model.runs.recipes import Recipe, named
 from model.shots.table import EVALUATION, TRAINING, ShotTable
@@ -48,16 +49,20 @@ class TrainingBudget:
     share: float = 0.15
     """Part of the shots that judges, as in the paper."""
 
-    def of(self, name: str, shots: int) -> Recipe:
-        """A named recipe at this budget: its schedule keeps its shape, five evaluations."""
+    def of(self, name: str, shots: int, chance: bool = False) -> Recipe:
+        """A named recipe at this budget: its schedule keeps its shape, five evaluations where it
+        keeps shots aside for them. chance: without what it takes over from a backbone."""
         own = named(name)
+        if chance:
+            own = replace(own, backbone="", half_turn=False, gentle=0.0)
         epochs = max(1, round(self.seen / shots))
-        return replace(
+        made = replace(
             own, epochs=epochs, size=self.size, small=min(own.small, self.size), first=0, crop=0,
             steps=0, batch=_BATCH, patience=0,
             evaluate_every=max(1, math.ceil(shots / _BATCH) * epochs // 5),
             milestones=tuple(max(1, round(m * epochs / own.epochs)) for m in own.milestones),
         )  # fmt: skip
+        return judged_once(made)
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,10 @@ class LabellingLoop:
     chosen: bool
     learner: str
     """A recipe, or empty for the instant head alone."""
+
+    def recipe(self, budget: TrainingBudget) -> Recipe:
+        """What a network is trained by."""
+        return budget.of(self.learner, self.labels, chance=not self.chosen)
 
     @property
     def name(self) -> str:
@@ -132,8 +141,8 @@ def run(
 
 def _key(loop: LabellingLoop, budget: TrainingBudget, seed: int, backbone: Path) -> str:
     begin = active.digest_of(backbone) if loop.chosen else "chance"
-    cost = f"{budget.size} px · {budget.seen} seen" if loop.learner else "head"
-    return f"{loop.name} · {begin} · {cost} · seed {seed}"
+    learner = loop.recipe(budget).digest if loop.learner else "head"
+    return f"{loop.name} · {begin} · {learner} · seed {seed}"
 
 
 def _one(
@@ -162,7 +171,7 @@ def _one(
     role[rows], role[judge] = TRAINING, EVALUATION
     part = replace(table, role=role, labelled=role > 0)
     options = Options(seed=seed, cache=out / "cache")
-    recipe, folder = budget.of(loop.learner, len(rows)), out / "run"
+    recipe, folder = loop.recipe(budget), out / "run"
     last: Event = {}
     for last in train(part, recipe, folder, stop=stop, options=options):
         if last["event"] == "epoch":

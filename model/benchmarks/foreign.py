@@ -28,6 +28,7 @@ from model.errors import InputError
 from model.events import Event, Stop, event, never
 from model.metrics import bootstrap, metrics
 from model.output_files import write_text
+from model.paper.studies import judged_once
 from model.prediction.predict import predict
 from model.runs.checkpoint import describe
 from model.runs.folder import backbone_folder
@@ -66,7 +67,8 @@ def run(
     results: dict[str, dict[str, Any]] = {}
     ways = (("ours → foreign", ours, foreign), ("foreign → ours", foreign, ours))
     for name, here, there in ways:
-        key = f"{name} · {recipe.name} · seed {seed} · {here.fingerprint} · {there.fingerprint}"
+        learnt = f"{recipe.name} {recipe.digest} · seed {seed}"
+        key = f"{name} · {learnt} · {here.fingerprint} · {there.fingerprint}"
         if key not in done:
             folder = out / name.replace(" → ", "-to-")
             yield from _trained(name, here, recipe, folder, stop, seed)
@@ -198,6 +200,11 @@ class Folds:
         chosen = f"{self.chosen} chosen labels: instant head"
         return ("no label", chosen, "all other folds: instant head", *trained)
 
+    def key(self, row: int) -> str:
+        """Under which a row is kept."""
+        learnt = f" {self.recipe.digest}" if self.recipe is not None and row == 3 else ""
+        return f"{self.rows[row]}{learnt} · {self.parts} folds"
+
 
 HOT = 60000.0
 
@@ -318,8 +325,7 @@ def in_folds(
     done: dict[str, Any] = _read(out, FOLDS_FILE)
     tasks = [(row, seed) for seed in range(study.seeds) for row in range(len(study.rows))]
     keys = [
-        f"{study.rows[row]} · {study.parts} folds · seed {seed} · {active.digest_of(network)}"
-        f" · {table.fingerprint}"
+        f"{study.key(row)} · seed {seed} · {active.digest_of(network)} · {table.fingerprint}"
         for row, seed in tasks
     ]
     for n, (key, (row, seed)) in enumerate(zip(keys, tasks, strict=True)):
@@ -385,8 +391,9 @@ def _out_of_fold(
             folder = out / "run"
             role = np.where(fold == part, EVALUATION, TRAINING).astype(np.uint8)
             options = Options(seed=seed, cache=out / "cache")
+            recipe = judged_once(study.recipe)
             for item in train(
-                replace(table, role=role), study.recipe, folder, stop=stop, options=options
+                replace(table, role=role), recipe, folder, stop=stop, options=options
             ):
                 if item["event"] == "epoch":
                     yield event("progress", what=study.rows[row], done=item["epoch"],

@@ -12,7 +12,7 @@ scored beside controls that know nothing of the class:
   answers, dealt to other shots: what can be learnt by heart and means nothing. The mean over DEALT
   heads: a single one minds some direction or other, and is right or wrong about the place as a coin
   falls. Where one does not see the class, it has no heat, as in the window.
-- ``another class``: the same forms, asked for a class drawn by chance.
+- ``another class``: the same forms, asked for a class drawn by chance, where there is another.
 
 ``shown`` is what the window shows: the best form of the class, and where that finds nothing on a
 shot, the other finer one. Deletion and insertion: `faithfulness.curves`.
@@ -260,12 +260,14 @@ class _Bench:
     ) -> dict[str, Heat]:
         """Heat of the class by form, and that of the place itself."""
         forms, classes = self.study.forms, len(self.reader.names)
-        each = np.eye(classes, dtype=np.float32)
-        other = (kind + 1 + int(self.random.integers(classes - 1))) % classes
-        found = self.learnt.on_square(read, shot, each[[kind, other]], forms)
+        each, asked = np.eye(classes, dtype=np.float32), [kind]
+        if classes > 1:
+            asked.append((kind + 1 + int(self.random.integers(classes - 1))) % classes)
+        found = self.learnt.on_square(read, shot, each[asked], forms)
         for form in forms:
             scores.add(form, found[form][:1], case)
-            scores.add(f"{form}, another class", found[form][1:], case)
+            if classes > 1:
+                scores.add(f"{form}, another class", found[form][1:], case)
         if scores.cases < CONTROLLED:
             for name, blank in self.nothing.items():
                 mine = blank.reread(one_of(read, shot))

@@ -41,7 +41,8 @@ class _Second:
 class Tally:
     """Shares over the last `window` seconds; column c of decisions is `names[c]`.
 
-    `taxonomy` gives the rules; None: no rule is looked at.
+    `taxonomy` gives the rules, also of classes that are none of `names`: not decided; None: no rule
+    is looked at.
     """
 
     def __init__(
@@ -70,8 +71,9 @@ class Tally:
         now.latencies += latencies_ms
         if self.taxonomy is not None and self._columns is not None:
             labels = np.zeros((len(decided), len(self.taxonomy)), bool)
-            labels[:, self._columns] = decided
-            now.rules += self.taxonomy.violations(labels).sum(0)
+            known = np.zeros_like(labels)
+            labels[:, self._columns], known[:, self._columns] = decided, True
+            now.rules += self.taxonomy.violations(labels, known).sum(0)
         self._all += np.bincount(np.digitize(latencies_ms, EDGES_MS), minlength=len(self._all))
         self.read += len(decided)
 

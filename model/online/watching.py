@@ -55,12 +55,14 @@ def watch(
     bands: tuple[Band, ...] = (),
     until: Until | None = None,
     lines: Lines | None = None,
+    names: tuple[str, ...] = (),
 ) -> Iterator[Event]:
-    """Read hits of the stream until told to stop; see the module.
+    """Read hits of the stream until told to stop; see the module. `names`: what the classes of the
+    reader are called, () as its run calls them; the record keeps the run's.
 
     The record is whole when this ends, however it ends. InputError from the source ends it too.
     """
-    watched = _Watch(stream, reader, record, taxonomy, bands, lines)
+    watched = _Watch(stream, reader, record, taxonomy, bands, lines, names)
     try:
         stream.start()
         yield event("note", level="info", text=reader.says)
@@ -85,11 +87,13 @@ class _Watch:
         taxonomy: Taxonomy | None,
         bands: tuple[Band, ...],
         lines: Lines | None,
+        names: tuple[str, ...],
     ) -> None:
         self.lines = lines
         self.sized = 0
         self.stream, self.reader, self.record = stream, reader, record
-        self.tally = Tally(reader.about.class_names, taxonomy)
+        self.names = names or reader.about.class_names
+        self.tally = Tally(self.names, taxonomy)
         self.alarms = Alarms(bands)
         self.keeps = record is not None
         self.examples: dict[str, tuple[Hit, float]] = {}
@@ -175,8 +179,7 @@ class _Watch:
         newest = sorted(range(len(read)), key=lambda i: read[i].since)
         for i in (i for i in newest if read[i].is_hit):
             for c in np.flatnonzero(found["decided"][i]):
-                name = self.reader.about.class_names[c]
-                self.examples[name] = read[i], float(found["probabilities"][i, c])
+                self.examples[self.names[c]] = read[i], float(found["probabilities"][i, c])
 
     def _second(self) -> Iterator[Event]:
         now = self.stream.counted()

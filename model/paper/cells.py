@@ -18,8 +18,6 @@ from model.paper.studies import read_json, write_json
 from model.runs.recipes import Recipe
 
 VERSION = 1
-_WORDS = ("name", "about")
-"""Of a recipe; they decide nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +42,7 @@ class Cell:
     def key(self, fingerprint: str) -> str:
         """Name of its files, readable at its start."""
         values: dict[str, Any] = asdict(self)
-        values["recipe"] = {k: v for k, v in self.recipe.to_dict().items() if k not in _WORDS}
-        if self.baseline:
-            values["recipe"] = {}
+        values["recipe"] = {} if self.baseline else self.recipe.deciding()
         text = json.dumps([VERSION, fingerprint, values], sort_keys=True)
         digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
         what = self.baseline or self.recipe.network

@@ -18,12 +18,10 @@ import numpy as np
 from model.errors import InputError
 from model.events import to_line
 from model.output_files import write_text
-from model.runs.recipes import Recipe
+from model.runs.recipes import NEVER, Recipe
 from model.shots.table import EVALUATION, TRAINING, UNDECIDED, ShotTable
 from model.training.data import in_hard_error
 from model.training.split import stratified_choice
-
-NEVER = 10**9
 
 
 def with_split(table: ShotTable, training: int, seed: int, judging: int = 0) -> ShotTable:
@@ -83,6 +81,12 @@ def at_budget(recipe: Recipe, epochs: int, size: int) -> Recipe:
         patience=0,
         milestones=tuple(max(1, round(m * share)) for m in recipe.milestones),
     )
+
+
+def judged_once(recipe: Recipe) -> Recipe:
+    """The recipe where the shots that judge a study must not choose its epoch: one that keeps no
+    shots aside for that looks at none before its end."""
+    return recipe if recipe.tuning else replace(recipe, evaluate_every=NEVER)
 
 
 def mean_and_spread(values: Iterable[float | None]) -> tuple[float, float] | None:

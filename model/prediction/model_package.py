@@ -42,7 +42,7 @@ OUTPUTS = ("probabilities", "labels", "logits")
 AGREEMENT = 1e-4
 """Largest difference between ONNX and this program, in logits as a share of the largest."""
 EXAMPLES = 24
-"""So many simulated shots are tried for the example."""
+"""So many simulated shots are compared; one of them is the example."""
 PAPER = "Zimmermann et al., Phys. Rev. E 99, 063309 (2019)"
 DOI = "10.1103/PhysRevE.99.063309"
 Floats = npt.NDArray[np.float32]
@@ -65,6 +65,7 @@ class WholeModel(nn.Module):
     """Counts (n, channels, size, size) to probabilities, label sets (0 or 1) and logits (n, C)."""
 
     limits: Tensor
+    worth: Tensor
     sets: Tensor
     raised: Tensor
 
@@ -73,11 +74,13 @@ class WholeModel(nn.Module):
         self.body, self.head = exportable(network.body), network.head
         self.preprocessing = about.preprocessing
         legal = about.legal()
-        self.rule_aware = legal is not None
-        if legal is None:
-            limits = np.array(about.thresholds or (0.5,) * len(about.class_names), np.float32)
-            self.register_buffer("limits", torch.from_numpy(limits))
-        else:
+        self.rule_aware, self.by_worth = legal is not None, bool(about.worth)
+        classes = len(about.class_names)
+        limits = np.array(about.thresholds or (0.5,) * classes, np.float32)
+        worth = np.array(about.worth or (1.0,) * classes, np.float32)
+        self.register_buffer("limits", torch.from_numpy(limits))
+        self.register_buffer("worth", torch.from_numpy(worth))
+        if legal is not None:
             raised = np.zeros(len(legal))
             if about.class_weights:
                 raised = decoding.raised_by(about.class_weights, legal)
@@ -85,13 +88,16 @@ class WholeModel(nn.Module):
             self.register_buffer("raised", torch.from_numpy(raised.astype(np.float32)))
 
     def forward(self, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `Checkpoint.probabilities` and `Checkpoint.decide`."""
         logits = self.head(self.body(self.preprocessing.to_input(counts)))
         if not self.rule_aware:
             probabilities = torch.sigmoid(logits)
             return probabilities, (probabilities >= self.limits).to(torch.float32), logits
         scores = logits @ self.sets.T
-        probabilities = torch.softmax(scores - self.raised, 1) @ self.sets
-        return probabilities.clamp(0, 1), self.sets[scores.argmax(1)], logits
+        probabilities = (torch.softmax(scores - self.raised, 1) @ self.sets).clamp(0, 1)
+        if self.by_worth:
+            scores = ((probabilities - self.limits) * self.worth) @ self.sets.T
+        return probabilities, self.sets[scores.argmax(1)], logits
 
 
 def export_model(run: Path, out: Path, signature: Signature | None = None) -> dict[str, Any]:
@@ -131,12 +137,14 @@ def _write(
     part: Path, run: Path, network: Network, about: Checkpoint, signature: Signature
 ) -> dict[str, Any]:
     whole = WholeModel(network, about).eval()
-    counts, said = _example(whole, about)
-    _to_onnx(whole, counts, part / ONNX)
-    answers, difference = _checked(whole, about, counts, part / ONNX)
-    np.save(part / "test_input.npy", counts)
+    shots = _simulated(about)
+    _to_onnx(whole, shots[:2], part / ONNX)
+    answers, difference = _checked(whole, about, shots, part / ONNX)
+    example = _example(answers[1])
+    said = [about.class_names[c] for c in np.flatnonzero(answers[1][example])]
+    np.save(part / "test_input.npy", shots[[example]])
     for name, values in zip(OUTPUTS, answers, strict=True):
-        np.save(part / f"test_{name}.npy", values)
+        np.save(part / f"test_{name}.npy", values[[example]])
     facts = _facts(run, about, signature, difference)
     (part / CARD).write_text(_card(facts, about), encoding="utf-8")
     _describe(part, facts, network, about, signature)
@@ -147,40 +155,39 @@ def _write(
     return {"model": ONNX, "sha256": sums[ONNX], "difference": difference, "example": said}
 
 
-def _example(whole: WholeModel, about: Checkpoint) -> tuple[Floats, list[str]]:
-    """Counts (1, channels, size, size) of a simulated droplet, as the network's reduction gives
-    them, and the classes that the network says of it. It is the first of EXAMPLES of which any is
-    said: the zoo's own test takes an answer without any for a failure."""
+def _simulated(about: Checkpoint) -> Floats:
+    """Counts (EXAMPLES, channels, size, size) of simulated droplets, as the network's reduction
+    gives them."""
     recipe = SimulationRecipe(EXAMPLES, 2019, max(about.preprocessing.size, 64), balanced=True)
     kind = "correlation" if about.of_maps else about.preprocessing.input
     plain = replace(about.preprocessing, first=0, crop=0, input=kind, preparation=Preparation())
-    wanted = targets(recipe)
-    for number in range(EXAMPLES):
-        reduced = plain.reduce(make_shot(recipe, number, int(wanted[number])).counts)
-        counts = np.repeat(reduced[None, None], about.channels, 1)
-        with torch.inference_mode():
-            labels = whole(torch.from_numpy(counts))[1][0]
-        said = [name for name, given in zip(about.class_names, labels, strict=True) if given]
-        if said:
-            break
-    return counts, said
+    made = (make_shot(recipe, n, int(wanted)).counts for n, wanted in enumerate(targets(recipe)))
+    reduced = np.stack([plain.reduce(counts) for counts in made])
+    return np.repeat(reduced[:, None], about.channels, 1)
 
 
-def _to_onnx(whole: WholeModel, counts: Floats, path: Path) -> None:
-    pair = torch.from_numpy(np.repeat(counts, 2, 0))  # of one shot the batch would become fixed
+def _example(labels: Floats) -> int:
+    """The first shot of which any class is said: the zoo's own test takes an answer (shots,
+    classes) without any for a failure. The last shot where none has any."""
+    said = np.flatnonzero((labels > 0).any(1))
+    return int(said[0]) if len(said) else len(labels) - 1
+
+
+def _to_onnx(whole: WholeModel, pair: Floats, path: Path) -> None:
+    """Written from two shots: of one, the batch would become fixed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own exporter calls what torch deprecated
         torch.onnx.export(
-            whole, (pair,), str(path), dynamo=True, opset_version=OPSET, input_names=[INPUT],
-            output_names=list(OUTPUTS), dynamic_shapes=({0: torch.export.Dim("batch")},),
-            external_data=False, verbose=False,
+            whole, (torch.from_numpy(pair),), str(path), dynamo=True, opset_version=OPSET,
+            input_names=[INPUT], output_names=list(OUTPUTS), external_data=False, verbose=False,
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
         )  # fmt: skip
 
 
 def _checked(
     whole: WholeModel, about: Checkpoint, counts: Floats, path: Path
 ) -> tuple[list[Floats], float]:
-    """What onnxruntime says of the example, and how far its logits are from this program's."""
+    """What onnxruntime says of the shots, and how far its logits are from this program's."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -190,7 +197,7 @@ def _checked(
     difference = float(np.abs(answers[2] - logits).max() / max(np.abs(logits).max(), 1e-30))
     same = difference <= AGREEMENT
     same &= np.allclose(answers[0], about.probabilities(logits), rtol=0, atol=AGREEMENT)
-    same &= np.array_equal(answers[1] > 0, about.decide(logits))
+    same &= np.array_equal(answers[1] > 0, about.decide(answers[2]))
     if not same:
         what = f"ONNX does not repeat this network (logits differ by {difference:.1e})"
         raise InputError(what, mend="Use the run with airylabel predict, and report this.")
@@ -202,12 +209,14 @@ def _facts(run: Path, about: Checkpoint, signature: Signature, difference: float
     from importlib.metadata import version
 
     learned = learned_shots.read(run)
-    rows = about.thresholds or (0.5,) * len(about.class_names)
+    limits = about.thresholds or (0.5,) * len(about.class_names)
     legal = about.legal()
+    by_limits = legal is None or bool(about.worth)
     return {
         "name": signature.name or f"{about.network} of run {run.name}",
         "classes": list(about.class_names),
-        "thresholds": None if legal is not None else [round(float(t), 6) for t in rows],
+        "thresholds": [round(float(t), 6) for t in limits] if by_limits else None,
+        "worth": None if legal is None or not by_limits else [round(w, 6) for w in about.worth],
         "legal_label_sets": None if legal is None else len(legal),
         "rules": list(signature.rules),
         "preprocessing": about.preprocessing.to_dict(),
@@ -240,16 +249,19 @@ def _card(facts: dict[str, Any], about: Checkpoint) -> str:
     """The card that a person reads, Markdown."""
     steps = about.preprocessing
     size = steps.size
-    decided = (
-        f"the most likely of {facts['legal_label_sets']} label sets that break no hard rule"
-        if facts["thresholds"] is None
-        else "1 where the probability is at least the threshold of the class"
-    )
-    limits = facts["thresholds"] or ["–"] * len(facts["classes"])
-    classes = [
-        f"| {n} | {c} | {t} |"
-        for n, (c, t) in enumerate(zip(facts["classes"], limits, strict=True))
-    ]
+    sets, blank = facts["legal_label_sets"], ["–"] * len(facts["classes"])
+    limits, worth = facts["thresholds"] or blank, facts["worth"] or blank
+    if sets is None:
+        decided = "1 where the probability is at least the threshold of the class"
+    elif facts["worth"] is None:
+        decided = f"the most likely of {sets} label sets that break no hard rule"
+    else:
+        decided = (
+            f"of {sets} label sets that break no hard rule the one whose classes have the largest"
+            " sum of (probability - threshold) × worth"
+        )
+    rows = zip(facts["classes"], limits, worth, strict=True)
+    classes = [f"| {n} | {c} | {t} | {w} |" for n, (c, t, w) in enumerate(rows)]
     always = {k: f"{v:.4g}" for k, v in facts["constant"].items()}
     metrics = [
         f"| {k.replace('_', ' ')} | {v:.4g} | {always.get(k, '–')} |"
@@ -274,7 +286,7 @@ def _card(facts: dict[str, Any], about: Checkpoint) -> str:
         "`probabilities` (n, classes), calibrated; `labels` (n, classes), "
         f"{decided}; `logits` (n, classes), already divided by the temperature.",
         "",
-        "| column | class | threshold |", "|---|---|---|", *classes,
+        "| column | class | threshold | worth |", "|---|---|---|---|", *classes,
         "",
         "## Rules",
         *([f"- {rule}" for rule in facts["rules"]] or ["None were given with this export."]),

@@ -6,6 +6,8 @@ Nothing here trains or imports torch.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import sys
 from collections.abc import Mapping
@@ -34,6 +36,10 @@ Partial = Annotated[float, Meta(ge=0.0, lt=1.0)]
 
 
 LONGEST = 100
+NEVER = 10**9
+"""As `evaluate_every`: after the last epoch alone, however many there are."""
+_WORDS = ("name", "about")
+"""Of a recipe; they decide nothing."""
 
 
 def is_name(name: str) -> bool:
@@ -164,8 +170,8 @@ class Recipe:
 
     # Judging
     evaluate_every: Count = 0
-    """Steps between evaluations, at most 20 epochs; 0: after every epoch. The last epoch is always
-    evaluated."""
+    """Steps between evaluations, at most 20 epochs; 0: after every epoch; NEVER: none. The last
+    epoch is always evaluated."""
     tuning: Partial = 0.0
     """Share of the training shots kept aside to choose the best epoch, the thresholds and the
     temperature, where that is at least 100 shots. Otherwise `steps` keeps the epoch that is best
@@ -222,6 +228,16 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for TOML and JSON."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    def deciding(self) -> dict[str, Any]:
+        """The plain values that decide a training: all but its words."""
+        return {k: v for k, v in self.to_dict().items() if k not in _WORDS}
+
+    @property
+    def digest(self) -> str:
+        """A few letters that stand for `deciding`, for the keys of results that are kept."""
+        text = json.dumps(self.deciding(), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
     @classmethod
     def from_dict(

@@ -20,7 +20,7 @@ from model.events import Event, Stop, event
 from model.networks.architectures import Network
 from model.runs import checkpoint
 from model.runs.checkpoint import Checkpoint
-from model.runs.recipes import Recipe
+from model.runs.recipes import NEVER, Recipe
 from model.training import resume
 from model.training.data import Rows, TrainingData
 from model.training.engine import Engine, is_out_of_memory
@@ -161,7 +161,8 @@ class Loop:
 
     def _pause(self, steps_per_epoch: int) -> int:
         """Steps from one evaluation to the next."""
-        return min(self.recipe.evaluate_every, MOST_EPOCHS_UNSEEN * steps_per_epoch)
+        every = self.recipe.evaluate_every
+        return every if every == NEVER else min(every, MOST_EPOCHS_UNSEEN * steps_per_epoch)
 
     def _step_within_memory(self, rows: Rows, random: torch.Generator) -> tuple[float, str]:
         """A step in as many parts as fit into memory; (loss, what to say about it).

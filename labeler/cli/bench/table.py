@@ -23,6 +23,7 @@ from labeler.cli.output import (
     follow,
     print_json,
     seed,
+    status_of,
 )
 from labeler.jobs.child import listen
 from labeler.window.process.screen import paint_unseen
@@ -374,7 +375,7 @@ def _foreign(args: argparse.Namespace) -> int:
         print_json(last)
     elif not args.events:
         print(last.get("table", ""), last.get("text", ""), sep="\n")
-    return 0 if last["event"] == "finished" else 1
+    return status_of(last)
 
 
 def _print_growth(
@@ -408,4 +409,4 @@ def _ablation(args: argparse.Namespace) -> int:
         print_json(last)
     elif not args.events:
         print(last.get("table", last.get("text", "")))
-    return 0 if last["event"] == "finished" else 1
+    return status_of(last)

@@ -39,6 +39,11 @@ class State:
         return (self.status & LABELLED) != 0
 
 
+def passed_over(status: Status) -> npt.NDArray[np.bool_]:
+    """(N,) True where a person skipped and no one decided: such a shot is not asked for."""
+    return (status & (LABELLED | SKIPPED)) == SKIPPED
+
+
 def known_now(
     was: tuple[Bits, Bits, Bits],
     present: Bits,

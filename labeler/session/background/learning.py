@@ -16,7 +16,7 @@ from labeler.active.instant import Instant, InstantReading
 from labeler.active.messages import Alike, Answer, Ground, Layout, Learnt, Lesson
 from labeler.jobs.job import JobFollower
 from labeler.project.folder import CACHE
-from labeler.project.store.records import LABELLED, SKIPPED
+from labeler.project.store.records import LABELLED, passed_over
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.queue import Queue
@@ -202,13 +202,12 @@ class Learning(SessionPart):
             return
         status = self.labels.status
         rows = np.flatnonzero(status & LABELLED)
-        leave = np.flatnonzero((status & SKIPPED > 0) & (status & LABELLED == 0))
         self._instant.learn(
             Lesson(
                 self.ground.number,
                 rows,
                 self.labels.present[rows],
-                leave,
+                np.flatnonzero(passed_over(status)),
                 BATCH,
                 self.strategy,
                 self.audit,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PyQt6.QtCore import pyqtSignal
 
@@ -23,6 +23,7 @@ from model.online.bands import HITS, UNKNOWN, Alarms, Band, Share
 
 REMEMBERED_S = 900
 """Seconds whose shares are kept for the curves."""
+T = TypeVar("T")
 META = "live"
 """Where a project remembers the source and the bands."""
 
@@ -175,7 +176,7 @@ class LiveWatch(SessionPart):
         elif kind == "watched":
             self._take_counts(item)
         elif kind == "examples":
-            self.seen.examples |= item["classes"]
+            self.seen.examples |= self._named(item["classes"])
         elif kind == "note" and item.get("level") == "warning":
             self.noted.emit("warning", str(item["text"]))
         elif kind == "finished":
@@ -186,7 +187,8 @@ class LiveWatch(SessionPart):
     def _take_counts(self, item: Event) -> None:
         self.seen.now = item
         shares = {HITS: _known(item["hit_rate"])}
-        shares |= {name: _known(share) for name, share in item["fractions"].items()}
+        fractions = self._named(item["fractions"])
+        shares |= {name: _known(share) for name, share in fractions.items()}
         self.seen.history.append((float(item["seconds"]), shares))
         if self.seen.state != "stopping":
             quiet = item["stalled"] or not item["seen"]
@@ -218,15 +220,33 @@ class LiveWatch(SessionPart):
         self.bands_changed.emit()
 
     def follow(self) -> None:
-        """Take the bands of another project; in one that was opened again, all goes on."""
-        if self._begun or self.opened is None:
+        """Take the bands of another project; in one that was opened again, all goes on, under the
+        names that its classes have now."""
+        if self.opened is None:
             return
-        self._begun = True
-        for name, limits in (self.kept().get("bands") or {}).items():
-            self.bands[name] = Band(name, float(limits[0]), float(limits[1]))
+        if not self._begun:
+            self._begun = True
+            for name, limits in (self.kept().get("bands") or {}).items():
+                self.bands[name] = Band(name, float(limits[0]), float(limits[1]))
+        self.bands = {n: replace(band, name=n) for n, band in self._named(self.bands).items()}
+        left = set(self._named(dict.fromkeys(self.alarms.left)))
         self.alarms = Alarms(self.bands.values())
+        self.alarms.left = left
+        for seconds, shares in list(self.seen.history):  # each goes to the end: once around
+            self.seen.history.popleft()
+            self.seen.history.append((seconds, self._named(shares)))
+        self.seen.examples = self._named(self.seen.examples)
         self.changed.emit()
         self.bands_changed.emit()
+
+    def _named(self, found: Mapping[str, T]) -> dict[str, T]:
+        """What is known by class under the names of now: a watch goes on under those it began
+        with, also where a class was renamed since."""
+        if self.opened is None:
+            return dict(found)
+        taxonomy = self.opened.project.taxonomy
+        places = {n: taxonomy.columns([n])[0] for n in found if n != HITS and taxonomy.knows(n)}
+        return {taxonomy.names[places[n]] if n in places else n: v for n, v in found.items()}
 
     def kept(self) -> Mapping[str, Any]:
         """What the project remembers of watches: `source` and `bands`."""

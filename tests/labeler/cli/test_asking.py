@@ -124,6 +124,21 @@ def test_a_skipped_random_check_does_not_stop_the_fractions(project):
         assert asking.class_fractions(made)[0].shots >= len(checked) - 1
 
 
+def test_skipped_shots_are_asked_for_no_more(project):
+    with Project.open(project) as made:
+        before = asking.next_shots(made, "asked", 12, audit=0.5)
+        rows = before.rows
+        made.store.record(made.annotator, rows, np.zeros(12), np.full(12, SKIPPED), origin="skip")
+        after = asking.next_shots(made, "asked", 12, audit=0.5)
+        assert not set(after.rows) & set(rows)
+        assert after.audit.sum() == before.audit.sum() > 0
+        left = asking.next_shots(made, "asked", SHOTS)
+        assert set(left.rows) == set(range(60, SHOTS)) - set(rows)
+        bits = int(HELIUM.pack(HELIUM.mask(["Empty"])))
+        made.store.record(made.annotator, int(rows[0]), bits, SKIPPED | LABELLED, origin="key")
+        assert asking.known(made).passed_over.sum() == 11
+
+
 def test_without_embeddings_it_says_how_to_make_them(project, capsys):
     for path in (project / "cache").rglob("*.npy"):
         path.unlink()

@@ -162,6 +162,27 @@ def doubtful(tmp_path):
     return tmp_path / "week", x, 41
 
 
+def test_planting_errors_where_labels_are_none_or_all_the_same_is_refused_in_words(
+    tmp_path, capsys
+):
+    bare, same = tmp_path / "bare.h5", tmp_path / "same.h5"
+    for place in (bare, same):
+        with h5py.File(place, "w") as file:
+            file["images"] = np.zeros((SHOTS, 16, 16), np.uint16)
+    with h5py.File(same, "a") as file:
+        file["labels"] = np.tile(HELIUM.mask(["Empty"]).astype(np.uint8), (SHOTS, 1))
+        file["labels"].attrs["class_names"] = list(HELIUM.names)
+    Project.create(tmp_path / "week", [bare], annotator="Ada").close()
+    wanted = {
+        tmp_path / "week": "week: 0 labelled shots are too few",
+        same: "same.h5: all 90 labelled shots have the same classes",
+    }
+    for place, why in wanted.items():
+        status, said = call(capsys, "suspicious", place, "--plant", 0.05)
+        assert status == 1
+        assert why in said.err
+
+
 def test_suspicious_labels_are_judged_by_a_network_that_never_saw_them(doubtful, capsys):
     pytest.importorskip("cleanlab")
     week, x, wrong = doubtful

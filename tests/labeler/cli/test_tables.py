@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from labeler.cli import main
+from model.events import event
+from model.paper import cell_runs
 
 
 @pytest.fixture
@@ -35,6 +37,16 @@ def test_a_script_gets_the_paths(shots, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["event"] == "finished"
     assert found["page"] == str(tmp_path / "page" / "tables-cpu.md")
+
+
+def test_trainings_that_failed_are_a_failure_of_the_command(shots, tmp_path, capsys, monkeypatch):
+    failed = event("failed", text="the loss became nan")
+    monkeypatch.setattr(cell_runs, "train", lambda *args, **more: iter([failed]))
+    words = ["--data", str(shots), "--out", str(tmp_path / "out"), "--budget", "smoke"]
+    assert main(["tables", "4", *words, "--json"]) == 1
+    last = json.loads(capsys.readouterr().out)
+    assert last["event"] == "finished"
+    assert set(last["failed"].values()) == {"the loss became nan."}
 
 
 def test_a_table_that_there_is_not_is_refused(shots, tmp_path, capsys):

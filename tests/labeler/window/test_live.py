@@ -28,6 +28,7 @@ from model.prediction.predict import predict
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
 from model.shots.hdf5 import is_under_swmr
+from model.taxonomy.taxonomy import Rule
 from model.taxonomy.toml import load, shipped
 from tests.helpers.copies import copy_of
 from tests.helpers.window_parts import InlineReader, make_project, write_shots
@@ -193,7 +194,36 @@ def test_a_run_of_other_classes_is_refused(project, tmp_path, capsys):
     assert watch(live, "--run", other, "--project", project, "--json") == 1
     last = lines_of(capsys.readouterr().out)[-1]
     assert last["event"] == "failed"
-    assert "other classes" in last["text"]
+    assert "unknown class 'Cat'" in last["text"]
+
+
+def test_a_run_from_before_classes_were_changed_tells_its_numbers_under_their_names_of_now(
+    project, tmp_path, capsys
+):
+    with Project.open(project) as opened:
+        classes.rename(opened, "Round", "Circle")
+        classes.retire(opened, "Layered")
+        classes.add(opened, "Square")
+        rule = Rule("implies", "hard", ("Circle",), ("Square",), "a Circle is a Square")
+        classes.add_rule(opened, rule)
+        now = opened.taxonomy
+    live, lines = write_live(tmp_path / "live.h5"), tmp_path / "lines.jsonl"
+    words = ["--every-shot", "--idle", "0.3", "--band", "Circle=0..1", "--lines", lines, "--json"]
+    assert watch(live, "--run", "1", "--project", project, *words) == 0
+    events = lines_of(capsys.readouterr().out)
+    told = [e for e in events if e["event"] == "watched"][-1]
+    (kept,) = events[-1]["files"]
+    with h5py.File(kept) as file:
+        assert tuple(file.attrs["class_names"]) == HELIUM.names, "a record keeps the run's names"
+        said = dict(zip(HELIUM.names, file["decided"][()].mean(0), strict=True))
+    assert 0 < sum(said.values()) < len(said)
+    said["Circle"] = said.pop("Round")
+    assert {name: share[0] for name, share in told["fractions"].items()} == said
+    assert set(said) == set(now.names) - {"Square"}
+    assert "a Circle is a Square" not in told["contradictions"], "no one decided on Square"
+    assert set(lines_of(lines.read_text())[0]["probabilities"]) == set(said)
+    examples = {name for e in events if e["event"] == "examples" for name in e["classes"]}
+    assert examples == {name for name, share in said.items() if share > 0}
 
 
 # -- the window ------------------------------------------------------------------------------------
@@ -357,6 +387,27 @@ def test_a_watch_and_hits_that_join_go_on_while_the_project_changes(window, tmp_
     assert watch.joining.job is joining
     joining.finished.emit(True, "Added.")
     assert (watch.joining.job, watch.seen.files) == (None, [])
+
+
+def test_what_a_watch_tells_goes_on_under_the_new_name_of_a_class(window):
+    view = window.views["Live"]
+    view.watch.work.make_job = view.watch.joining.make_job = FakeJob
+    view.form.source.setText("somewhere.h5")
+    view.form.button.click()
+    job, board = view.watch.work.job, view.board
+    view.watch.set_band("Streak", 0.0, 0.3)
+    job.event_received.emit(second(1, streak=60))
+    window.session.change_classes(classes.rename, "Streak", "Spindle")
+    assert "Spindle: 60.0%" in board.alarm.words.text()
+    job.event_received.emit(second(2, streak=10))
+    assert board.alarm.isHidden()
+    assert view.watch.seen.share("Spindle")[0] == 0.1
+    assert [shares["Spindle"][0] for _, shares in view.watch.seen.history] == [0.6, 0.1]
+    names = [row.name for row in board.chart.rows]
+    assert "Spindle" in names
+    assert "Streak" not in names
+    job.event_received.emit(second(3, streak=60))
+    assert "Spindle: 60.0%" in board.alarm.words.text()
 
 
 def test_a_watch_ends_with_its_project(window, tmp_path):

@@ -70,6 +70,40 @@ def test_planted_errors_are_legal_different_and_where_it_is_said():
     assert not HELIUM.contradictions(wrong).any()
 
 
+def test_errors_are_planted_on_decided_classes_alone_and_always_end():
+    _, y = world()
+    known = np.zeros_like(y)
+    empty, streak = HELIUM.index("Empty"), HELIUM.index("Streak")
+    known[:200, empty] = True  # of these all but every fourth agree; of the others nobody knows
+    known[:100, streak] = True
+    wrong, rows = suspicious.plant(y, HELIUM, 0.2, seed=3, known=known)
+    assert rows.max() < 200
+    np.testing.assert_array_equal(np.flatnonzero(((wrong != y) & known).any(1)), rows)
+    lonely = np.zeros_like(y)
+    lonely[:, HELIUM.index("Layered")] = True  # which no shot shows: only a slip can be planted
+    wrong, rows = suspicious.plant(y, HELIUM, 0.2, seed=3, known=lonely)
+    assert wrong[rows, HELIUM.index("Layered")].all()
+
+
+def test_where_all_labels_are_the_same_or_there_are_none_nothing_is_planted():
+    x, y = world()
+    same = np.repeat(y[:1], len(y), 0)
+    with pytest.raises(InputError, match=r"all 240 labelled shots have the same classes"):
+        suspicious.measure(x, same, HELIUM, 0.05, seed=0)
+    with pytest.raises(InputError, match="Label at least 60"):
+        suspicious.measure(x[:0], y[:0], HELIUM, 0.05, seed=0)
+
+
+def test_an_undecided_class_counts_in_no_planted_error():
+    x, y = world()
+    known = np.ones_like(y)
+    known[np.flatnonzero(y[:, HELIUM.index("Streak")])[:6], HELIUM.index("Streak")] = False
+    counted = suspicious.measure(x, y & known, HELIUM, 0.03, seed=1, known=known)
+    as_absent = suspicious.measure(x, y & known, HELIUM, 0.03, seed=1)
+    assert counted["precision"] >= 0.6
+    assert as_absent["flags"] > counted["flags"]
+
+
 def test_the_precision_of_the_first_flags_is_measured():
     x, y = world()
     found = suspicious.measure(x, y, HELIUM, 0.03, seed=1)

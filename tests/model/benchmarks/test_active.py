@@ -15,6 +15,7 @@ from model.benchmarks.active_curves import World, counts_up_to, curve, label_sav
 from model.errors import InputError
 from model.events import event
 from model.runs import backbone
+from model.runs.recipes import NEVER
 from model.shots.table import make_table
 from model.taxonomy.toml import load, shipped
 
@@ -192,6 +193,17 @@ def test_every_training_of_a_budget_sees_as_many_shots():
         assert recipe.epochs * shots == pytest.approx(30_000, rel=0.05)
         assert (recipe.size, recipe.steps, recipe.batch) == (64, 0, 48)
         assert recipe.epochs_for(shots) == recipe.epochs
+
+
+def test_from_chance_means_from_no_backbone_and_what_judges_chooses_no_epoch():
+    budget = active_full.TrainingBudget()
+    for loop in active_full.loops(pool=6174):
+        if loop.learner:
+            recipe = loop.recipe(budget)
+            begun = (recipe.backbone, recipe.half_turn, recipe.gentle)
+            assert bool(recipe.backbone) == loop.chosen
+            assert loop.chosen or begun == ("", False, 0)
+            assert bool(recipe.tuning) == (recipe.evaluate_every < NEVER)
 
 
 def test_the_claims_compare_chosen_labels_with_random_ones(tmp_path, embedded, monkeypatch):

@@ -10,6 +10,7 @@ from model.benchmarks import foreign
 from model.benchmarks.active_curves import World
 from model.errors import InputError
 from model.events import event
+from model.runs.recipes import NEVER, named
 from model.shots.table import table_of_file
 from tests.helpers.shots import make_file, tiny_recipe
 
@@ -87,6 +88,24 @@ def test_asked_again_it_tells_of_the_seed_that_was_asked_for(table, tmp_path, mo
         assert last["results"]["ours → foreign"]["macro_f1"] == expected
 
 
+def test_another_number_of_epochs_is_another_training(table, tmp_path, monkeypatch):
+    scores = iter((0.1, 0.2, 0.8, 0.9))
+
+    def judged(name, *args):
+        yield {"event": "progress", "what": name, "done": 1, "total": 1}
+        return {"macro_f1": next(scores), "shots": 20}
+
+    monkeypatch.setattr(foreign, "_trained", lambda *args: iter(()))
+    monkeypatch.setattr(foreign, "_judged", judged)
+    for epochs, expected in ((1, 0.1), (14, 0.8), (1, 0.1)):
+        recipe = tiny_recipe(epochs=epochs, backbone="")
+        last = list(foreign.run(table, table, recipe, tmp_path))[-1]
+        assert last["results"]["ours → foreign"]["macro_f1"] == expected
+    rows = range(4)
+    few, many = (foreign.Folds(recipe=tiny_recipe(epochs=n)) for n in (1, 14))
+    assert [few.key(row) == many.key(row) for row in rows] == [True, True, True, False]
+
+
 @pytest.fixture
 def world(table, monkeypatch):
     rng = np.random.default_rng(0)
@@ -140,6 +159,27 @@ def test_in_folds_every_shot_is_judged_by_what_learnt_from_the_others(
     learnt.clear()
     again = list(foreign.in_folds(table, tmp_path, study, tmp_path, lambda: False))[-1]
     assert (again["results"], learnt) == (last["results"], [])
+
+
+@pytest.mark.parametrize("name", ["paper", "quick"])
+def test_the_fold_that_judges_chooses_no_epoch(table, world, tmp_path, monkeypatch, name):
+    looked = []
+
+    def trained(part, recipe, folder, *, stop, options):
+        looked.append(recipe.evaluate_every < NEVER)
+        yield event("finished", metrics={})
+
+    def read(folder, shots, out):
+        yield event("progress", what="reading", done=1, total=1)
+        return shots.labels.astype(np.float32), shots.labels > 0
+
+    monkeypatch.setattr(foreign, "train", trained)
+    monkeypatch.setattr(foreign, "_read_by", read)
+    monkeypatch.setattr(foreign, "DETECTORS", {})
+    study = foreign.Folds(parts=2, seeds=1, chosen=4, recipe=named(name))
+    *_, last = foreign.in_folds(table, tmp_path, study, tmp_path, lambda: False)
+    assert last["event"] == "finished"
+    assert looked == [name == "quick"] * 2, "quick keeps shots of the other folds aside for that"
 
 
 def test_shots_of_another_gain_and_offset_are_the_same_shots_in_other_counts(table):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from labeler.cli import main
 from model.benchmarks import ablation, training
 from model.errors import InputError
 from model.events import event
 from model.runs.recipes import NAMES
 from model.shots.table import table_of_file
 from tests.helpers.shots import make_file
+
+SHOTS = SimpleNamespace(fingerprint="abc")
+"""All that an ablation asks of a table whose trainings are pretended."""
 
 
 def test_bench_training_gives_its_ratios():
@@ -42,12 +47,12 @@ def test_an_ablation_can_be_stopped_and_gone_on_with(tmp_path, monkeypatch):
     monkeypatch.setattr(ablation, "train", pretend)
     study = ablation.AblationStudy(epochs=1, size=64, seeds=2, training=0, recipes=("quick",))
     begun = []
-    for item in ablation.run(None, study, tmp_path / "a", lambda: len(begun) >= 3):
+    for item in ablation.run(SHOTS, study, tmp_path / "a", lambda: len(begun) >= 3):
         if item["event"] == "progress" and item["what"] == "trainings":
             begun.append(item)
     assert item["event"] == "cancelled"
     assert len(trained) == 3
-    last = list(ablation.run(None, study, tmp_path / "a", lambda: False))[-1]
+    last = list(ablation.run(SHOTS, study, tmp_path / "a", lambda: False))[-1]
     assert last["event"] == "finished"
     assert len(trained) == 8 == len(set(trained))
     text = (tmp_path / "a" / "ablation.md").read_text("utf-8")
@@ -56,13 +61,44 @@ def test_an_ablation_can_be_stopped_and_gone_on_with(tmp_path, monkeypatch):
     assert text.count("| 3 s |") == 4
 
 
+def test_a_training_that_failed_is_told_and_tried_again_and_the_command_fails(
+    tmp_path, monkeypatch, capsys
+):
+    shots, tried = make_file(tmp_path / "a.h5", n=20), []
+
+    def failing(table, recipe, out, *, stop, options):
+        tried.append(recipe)
+        yield event("failed", text="the loss became nan")
+
+    monkeypatch.setattr(ablation, "train", failing)
+    words = ["bench", "ablation", str(shots), "--recipes", "paper", "--training", "0"]
+    words += ["--seeds", "1", "--out", str(tmp_path / "out")]
+    for calls in (4, 8):
+        assert main([*words, "--json"]) == 1
+        assert len(tried) == calls
+        last = json.loads(capsys.readouterr().out)
+        assert list(last["failed"].values()) == ["the loss became nan"] * 4
+        assert last["table"].count("failed") == 4 * len(ablation.SHOWN)
+
+
+def test_trainings_of_other_shots_are_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(ablation, "train", lambda *args, **more: iter([event("cancelled")]))
+    study = ablation.AblationStudy(seeds=1, training=0, recipes=("paper",))
+    keys = [study.key(w, recipe, 0, "abc") for w, recipe in ablation.variants(study)]
+    kept = {key: {"macro_f1": 0.5} for key in keys}
+    (tmp_path / "ablation.json").write_text(json.dumps(kept))
+    for fingerprint, ends in (("abc", "finished"), ("other", "cancelled")):
+        table = SimpleNamespace(fingerprint=fingerprint)
+        assert list(ablation.run(table, study, tmp_path, lambda: False))[-1]["event"] == ends
+
+
 def test_one_seed_can_be_trained_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(ablation, "train", lambda *args, **more: iter([event("cancelled")]))
     study = ablation.AblationStudy(seeds=3, training=0, recipes=("paper",))
-    (tmp_path / "ablation.json").write_text(
-        json.dumps({study.key(w, 1): {"macro_f1": 0.5} for w, _ in ablation.variants(study)})
-    )
-    last = list(ablation.run(None, study, tmp_path, lambda: False, range(1, 2)))[-1]
+    keys = [study.key(w, recipe, 1, "abc") for w, recipe in ablation.variants(study)]
+    kept = {key: {"macro_f1": 0.5} for key in keys}
+    (tmp_path / "ablation.json").write_text(json.dumps(kept))
+    last = list(ablation.run(SHOTS, study, tmp_path, lambda: False, range(1, 2)))[-1]
     assert last["event"] == "finished"
     assert last["table"].count("0.500 ± 0.000") == 4
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from model.errors import InputError
+from model.heatmaps import truth_table
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.gradcam import through_pooled_linear_head
 from model.heatmaps.truth_table import TruthTable, table_of
@@ -410,6 +411,18 @@ def test_shuffled_labels_are_dealt_to_as_many_heads_as_are_asked(explainer, stre
 def test_a_class_that_is_the_lack_of_all_has_its_own_sentence():
     assert "lack of every feature" in why_no_cause("empty")
     assert "no place" in why_no_cause("rhombic")
+
+
+def test_of_a_network_of_one_class_no_other_class_is_asked(tmp_path, streaks, monkeypatch):
+    monkeypatch.setattr(Checkpoint, "decide", lambda self, logits: np.ones_like(logits, bool))
+    monkeypatch.setattr(truth, "BLOCK", 1)
+    monkeypatch.setattr(truth, "_simulated", lambda seed: [(c.counts, c.good) for c in streaks])
+    alone = save_run(tmp_path / "alone", ("Streak",))
+    *_, last = truth.measure(alone, truth.TruthStudy(cases=1, deletion=False))
+    scores = last["classes"]["Streak"]["axis"]["scores"]
+    assert set(HEAT_FORMS) < set(scores)
+    assert not any("another class" in name for name in scores)
+    assert "| Streak | axis | 1 |" in truth_table.as_markdown(last)
 
 
 def test_a_class_that_is_never_said_is_told_and_not_drawn(run, streaks, monkeypatch):

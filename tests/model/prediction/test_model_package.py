@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -14,8 +15,9 @@ import torch
 from labeler.cli import main
 from model.errors import InputError
 from model.prediction import model_package
-from model.prediction.model_package import ONNX, OUTPUTS, Signature, export_model
+from model.prediction.model_package import ONNX, OUTPUTS, Signature, WholeModel, export_model
 from model.runs import checkpoint
+from model.runs.checkpoint import Checkpoint
 from model.shots.table import table_of_file
 from tests.model.prediction.test_prediction import CLASSES, make_file, make_run
 
@@ -24,7 +26,8 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="needs airylabel[export]
 pytestmark = pytest.mark.usefixtures("narrow_network")
 
 PLAIN = {"thresholds": (0.5, 0.4, 0.6), "temperature": 1.3}
-RULE_AWARE = {"legal_sets": (0, 1, 2, 4, 3), "class_weights": (1.0, 3.0, 9.0)}
+EARLIER = {"legal_sets": (0, 1, 2, 4, 3), "class_weights": (1.0, 3.0, 9.0)}
+RULE_AWARE = EARLIER | {"thresholds": (0.4, 0.2, 0.1), "worth": (0.3, 0.7, 2.0)}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,27 +92,49 @@ def test_the_zoos_own_program_runs_it_and_finds_the_test_output(both):
     assert done.stdout.split()[-2:] == ["passed", "passed"], done.stdout + done.stderr
 
 
-def test_the_example_is_a_shot_of_which_the_network_says_a_class(both):
-    _, about = checkpoint.load(both["thresholds"][0])
-    asked = []
+def test_the_example_is_the_first_shot_of_which_the_network_says_a_class():
+    labels = np.zeros((5, len(CLASSES)), np.float32)
+    assert model_package._example(labels) == 4
+    labels[[2, 3], 1] = 1
+    assert model_package._example(labels) == 2
 
-    def says(from_then_on):
-        asked.clear()
 
-        def whole(counts):
-            asked.append(counts)
-            labels = torch.zeros(1, len(CLASSES))
-            labels[0, 1] = len(asked) > from_then_on
-            return labels, labels, labels
+@pytest.mark.parametrize("values", [PLAIN, EARLIER, RULE_AWARE])
+def test_it_decides_on_every_logits_as_the_run_does(values, tmp_path):
+    network, about = checkpoint.load(make_run(tmp_path / "run", **values))
+    whole = WholeModel(network, about)
+    whole.body, whole.head = torch.nn.Identity(), torch.nn.Identity()
+    whole.preprocessing = replace(about.preprocessing, transform="raw")
+    logits = np.random.default_rng(0).normal(0, 2, (2000, len(CLASSES))).astype(np.float32)
+    probabilities, labels, _ = whole(torch.from_numpy(logits))
+    np.testing.assert_allclose(probabilities, about.probabilities(logits), atol=1e-5)
+    np.testing.assert_array_equal(labels > 0, about.decide(logits))
+    if values is RULE_AWARE:
+        likeliest = replace(about, worth=()).decide(logits)
+        assert (likeliest != about.decide(logits)).any(1).mean() > 0.1
 
-        return whole
 
-    counts, said = model_package._example(says(2), about)
-    assert said == [CLASSES[1]]
-    assert len(asked) == 3
-    assert np.array_equal(counts, asked[-1].numpy())
-    assert not np.array_equal(*asked[:2])
-    assert model_package._example(says(model_package.EXAMPLES), about)[1] == []
+def test_onnx_that_decides_otherwise_on_one_shot_is_found(both, monkeypatch):
+    run, folder = both["rules"]
+    network, about = checkpoint.load(run)
+    whole, shots = WholeModel(network, about), model_package._simulated(about)
+    model_package._checked(whole, about, shots, folder / ONNX)
+    decide = Checkpoint.decide
+
+    def otherwise(self, logits):
+        last = np.arange(len(logits))[:, None] == len(logits) - 1
+        return decide(self, logits) ^ last
+
+    monkeypatch.setattr(Checkpoint, "decide", otherwise)
+    with pytest.raises(InputError, match="does not repeat"):
+        model_package._checked(whole, about, shots, folder / ONNX)
+
+
+def test_the_card_says_how_the_run_decides(both):
+    card = (both["rules"][1] / "README.md").read_text()
+    assert "the largest sum of (probability - threshold) × worth" in card
+    assert "| 2 | Empty | 0.1 | 2.0 |" in card
+    assert "most likely" not in card
 
 
 def test_every_file_has_the_checksum_that_is_written_down(exported):

@@ -18,7 +18,7 @@ from model.events import from_line
 from model.networks.table import NETWORKS
 from model.runs import checkpoint, recipes
 from model.runs.folder import DESCRIPTION, RESUME, WEIGHTS
-from model.runs.recipes import named
+from model.runs.recipes import NEVER, named
 from model.shots.table import table_of_file
 from model.taxonomy import decoding
 from model.training import resume
@@ -354,6 +354,8 @@ def test_few_shots_are_evaluated_every_20_epochs_where_the_recipe_counts_steps(t
     loop.recipe = named("paper")
     assert loop._pause(129) == 2500
     assert loop._pause(11) == 220
+    loop.recipe = replace(named("paper"), evaluate_every=NEVER)
+    assert loop._pause(11) == NEVER, "200 epochs without a look at the shots that judge a study"
 
 
 @pytest.mark.slow
