@@ -127,6 +127,8 @@ class ClassPanel(QWidget):
     def show_keys(self, keys: Mapping[str, str]) -> None:
         """Write the keys in use on the rows and on the fix of a broken rule."""
         self._fix_key = keys.get("fix", "")
+        self.card.accept_key = keys.get("accept", "")
+        self.card.refresh()
         self._show_rules()
         for row in self.rows.values():
             row.key = keys.get(f"class.{row.kind.name}", "")

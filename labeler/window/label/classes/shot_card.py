@@ -46,6 +46,8 @@ class ShotCard(QFrame):
         self.setObjectName("foot")
         self.setAccessibleName("This shot")
         self.setFixedHeight(theme.grown(HEIGHT))
+        self.accept_key = ""
+        """The key in use for Accept; '' where it has none."""
         self._class: Class | None = None
         self._back = QTimer(self)
         self._back.setSingleShot(True)
@@ -122,16 +124,16 @@ class ShotCard(QFrame):
 
     def _lines(self) -> list[str]:
         session = self.session
-        status = session.labelling.shown()[1]
+        status, accept = session.labelling.shown()[1], self.accept_key or "Accept"
         lines = []
         if session.labelling.from_file():
-            lines.append("Labels of the file · Accept makes them yours")
+            lines.append(f"Labels of the file · {accept} makes them yours")
         elif session.labelling.is_decided():
             lines.append(self._decided_when())
         elif session.suggestions.is_hidden():
             lines.append("Undecided · suggestions hidden (blind check)")
         elif session.suggestions.of() is not None:
-            lines.append("Undecided · Accept takes what the model suggests")
+            lines.append(f"Undecided · {accept} takes what the model suggests")
         else:
             lines.append("Undecided")
         if session.suggestions.because():
