@@ -106,8 +106,6 @@ backbone: install
 	$(SIMULATE)/last-plain-usual.h5 --shots 3500 --seed 6104 --size 112
 	$(SIMULATE)/last-plain-usual-fine.h5 --shots 1500 --seed 6103 --size 224
 	$(SIMULATE)/end-broad-balanced.h5 --shots 9000 --seed 7105 --size 112 --balanced --broad
-	$(SIMULATE)/fresh-broad-balanced.h5 --shots 12000 --seed 8105 --size 112 --balanced --broad
-	$(SIMULATE)/fresh-broad-usual.h5 --shots 4500 --seed 8106 --size 112 --broad
 	$(BIN)/python -m model.training.broaden build/backbone/first build/backbone resources/backbones/helium-resnet18
 	$(BIN)/python -m model.prediction.expected resources/backbones/helium-resnet18 0.59375 \
 	    build/backbone/last-plain-usual-fine.h5 build/backbone/last-broad-usual.h5

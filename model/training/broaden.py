@@ -1,7 +1,7 @@
 """The second half of `make backbone`: a network of plain scenes goes on with scenes of many causes
 and with shots as frequent as in reality, and keeps what it knew of plain ones. In a second round
 it meets other scenes of the same kinds as detectors with gaps, edges and noise would see them; in
-the last three it learns to see what a half turn of a shot changes, see `architectures.HalfTurn`.
+the last two it learns to see what a half turn of a shot changes, see `architectures.HalfTurn`.
 
 Every batch has so many shots of each file. On plain shots of the first two rounds the answer to
 learn is in part what the network itself said before (distillation, Hinton et al. 2015).
@@ -95,14 +95,6 @@ ROUNDS = (
     ),
     _SEEING,
     replace(_SEEING, mix=(Share("end-broad-balanced.h5", 10, 0.0), *_SEEING.mix[1:])),
-    replace(
-        _SEEING,
-        mix=(
-            Share("fresh-broad-balanced.h5", 10, 0.0),
-            Share("fresh-broad-usual.h5", 6, 0.0),
-            *_SEEING.mix[2:],
-        ),
-    ),
 )
 
 
