@@ -8,7 +8,7 @@ from PyQt6.QtCore import Qt
 
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
-from labeler.runs.offers import TrainingOrder
+from labeler.runs.training_choices import TrainingOrder
 from labeler.session.session import Session
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings

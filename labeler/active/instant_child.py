@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from labeler.active.embeddings import embeddings
 from labeler.active.messages import (
-    ENOUGH,
+    FEWEST_LABELS,
     Alike,
     Answer,
     Ground,
@@ -102,7 +102,7 @@ class InstantServer:
             x, labels, taxonomy,
             start=self._head, prior=self._prior, space=self._space, known=said,
         )  # fmt: skip
-        known = said.sum(0) >= min(ENOUGH, len(rows))
+        known = said.sum(0) >= min(FEWEST_LABELS, len(rows))
         if self._prior is not None:
             known |= self._prior.known
         probabilities, decided, sure = self._read(self._head)

@@ -12,7 +12,7 @@ from model.errors import InputError
 from model.prediction.embedding_file import Part
 from model.taxonomy.taxonomy import Taxonomy
 
-ENOUGH = 20
+FEWEST_LABELS = 20
 """Nothing is suggested before this many shots are labelled: too few to learn from. So of a class
 that was added later, before it is decided on this many."""
 

@@ -22,7 +22,7 @@ from labeler.project.store import LABELLED, Store, StoredSource
 from labeler.project.store.classing import PENDING, TEXT, ClassChange
 from labeler.project.store.connection import SENSELESS, senseless
 from labeler.project.store.facts import mended_in_words
-from labeler.project.store.records import Present, Pulse, Status
+from labeler.project.store.records import Present, Status, StoreState
 from labeler.shots.changes import SourceChange, change_of, is_there
 from model.errors import InputError, on_one_line, text_of
 from model.output_files import sweep
@@ -60,7 +60,12 @@ class Project:
     """An open project; a context manager. Made by `create` or `open`."""
 
     def __init__(
-        self, folder: Path, taxonomy: Taxonomy, store: Store, notes: list[str], opened_at: Pulse
+        self,
+        folder: Path,
+        taxonomy: Taxonomy,
+        store: Store,
+        notes: list[str],
+        opened_at: StoreState,
     ) -> None:
         self.folder = folder
         self._annotator: int | None = None
@@ -123,7 +128,7 @@ class Project:
             raise _no_project(folder)
         store = Store.open(place)
         try:
-            opened_at = store.pulse()
+            opened_at = store.current_state()
             store.heed_classes()
             _sweep(folder, store)
             mended = store.mend_from_copies()

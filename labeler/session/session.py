@@ -15,7 +15,7 @@ from PyQt6.QtCore import QObject, pyqtSignal
 
 from labeler.project import classes, people
 from labeler.session.background.backup import AutoBackup
-from labeler.session.background.learning import Learning
+from labeler.session.background.instant_learning import Learning
 from labeler.session.background.live import LiveWatch
 from labeler.session.background.other_windows import OtherWindows
 from labeler.session.background.sources import SourceWatch

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from labeler.active.anchoring import is_hidden
 from labeler.active.instant import InstantReading
-from labeler.active.messages import ENOUGH
+from labeler.active.messages import FEWEST_LABELS
 from labeler.project.store.records import LABELLED, SKIPPED, Present, Rows
 from labeler.queue import queue as queues
 from labeler.runs.predictions import Predictions
@@ -81,7 +81,7 @@ class Suggestions(SessionPart):
         self.queue, self.cursor, self.repeats = queue, cursor, repeats
         self.on = True
         """Whether the person wants suggestions at all."""
-        self.enough = ENOUGH
+        self.enough = FEWEST_LABELS
         self.hidden_share = 0.0
         """On this part of the shots the reading is hidden until they are decided."""
         self.cleared = -1

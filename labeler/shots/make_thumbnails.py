@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labeler.shots.thumbnails import Picture, Thumbnails
+from labeler.shots.thumbnail_cache import Picture, Thumbnails
 from model.bulk.engines import each_block, open_workers
 from model.bulk.filling import Block, blocks
 from model.errors import InputError, counted

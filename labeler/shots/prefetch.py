@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from labeler.shots.reader import COUNTS_MB, LEAST, Place
 from labeler.shots.reader_child import Geometries
-from labeler.shots.thumbnails import Thumbnails
+from labeler.shots.thumbnail_cache import Thumbnails
 from model.errors import InputError
 from model.preprocessing.preparation import Preparation
 from model.shots.fingerprints import FileState

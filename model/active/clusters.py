@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
 MOST = 24
 """At most this many clusters are proposed, the largest ones."""
 TYPICAL = 6

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.active.prior import Prior
-from model.metrics.calibration import fit_temperature
+from model.metrics.thresholds import fit_temperature
 from model.processes import one_blas_thread
 from model.taxonomy import decoding
 from model.taxonomy.taxonomy import Taxonomy

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from model.benchmarks import active
 from model.benchmarks.active_curves import World, labelling
@@ -28,7 +27,6 @@ from model.runs.recipes import Recipe, named
 from model.shots.table import EVALUATION, TRAINING, ShotTable
 from model.training.train import Options, train
 
-Rows = npt.NDArray[np.intp]
 FEW, SOME = 150, 600
 """Chosen labels with the shipped network against random labels from chance."""
 ALL = 6174

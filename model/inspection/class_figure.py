@@ -26,7 +26,6 @@ from model.shots.table import ShotTable
 LOOKED_AT = 800
 FINE_STRENGTH = 0.5
 """How far cold places are dimmed under fine heat, which would else leave nothing of the shot."""
-GROUPS = ("hits", "false", "missed", "certain", "unsure", "labelled")
 
 
 @dataclass(frozen=True)

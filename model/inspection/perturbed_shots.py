@@ -17,7 +17,7 @@ import torch
 
 from model.errors import InputError
 from model.heatmaps.geometry import Box, Heat, enlarge
-from model.networks.receptive import cell_box, within
+from model.networks.receptive_field import cell_box, within
 from model.prediction import inference
 from model.prediction.batches import PooledHead
 from model.preprocessing.count_scale import CountScale

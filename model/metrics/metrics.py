@@ -1,7 +1,7 @@
 """How good predictions are: the paper's three numbers, and those that show the rare classes.
 
 Arrays in, plain numbers out. scikit-learn computes average precision; the rest is numpy.
-Thresholds and temperature are chosen in `model.metrics.calibration`.
+Thresholds and temperature are chosen in `model.metrics.thresholds`.
 """
 
 from __future__ import annotations

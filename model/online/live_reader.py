@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.networks.receptive import cell_box
+from model.networks.receptive_field import cell_box
 from model.online.record import Found
 from model.online.stream import Hit
 from model.prediction import inference

@@ -18,7 +18,7 @@ from model.events import Event, Stop, event, never
 from model.heatmaps.geometry import Box
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.networks.architectures import Network
-from model.networks.receptive import cell_box, within
+from model.networks.receptive_field import cell_box, within
 from model.preprocessing.count_scale import CountScale
 from model.runs.checkpoint import Checkpoint
 from model.runs.prediction_file import names_of_form

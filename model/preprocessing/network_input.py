@@ -10,9 +10,10 @@ a reduced pixel that has no good pixel at all is 0 in the input, whatever the sc
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -89,12 +90,12 @@ class Preprocessing:
         if self.scale is None:
             return squares
         brought: Any = squares if found is None else found.bring(squares, self.scale)
-        seen: Counts
-        if isinstance(brought, np.ndarray):
-            seen = np.nan_to_num(brought, posinf=np.inf)
-        else:
-            seen = brought.nan_to_num(posinf=float("inf"))
-        return seen
+        seen: Any = (
+            np.nan_to_num(brought, posinf=np.inf)
+            if isinstance(brought, np.ndarray)
+            else brought.nan_to_num(posinf=math.inf)
+        )
+        return cast(Counts, seen)
 
     def prepare(
         self,

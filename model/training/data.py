@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.errors import InputError
-from model.metrics.calibration import FEWEST_SHOTS
+from model.metrics.thresholds import FEWEST_SHOTS
 from model.preprocessing.cache import ShotCache
 from model.preprocessing.count_scale import CountScale
 from model.preprocessing.network_input import Preprocessing

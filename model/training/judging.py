@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from model.metrics import bootstrap, calibration, metrics
+from model.metrics import bootstrap, metrics
+from model.metrics.thresholds import choose_thresholds, fit_temperature, probabilities_at
 from model.networks.architectures import Network
 from model.runs.recipes import Recipe
 from model.taxonomy import decoding
@@ -164,14 +165,14 @@ class Judge:
         shots; under rules also from those of other shots, (n, C), whose labels are not looked at.
         """
         true, known = self.data.labels[self.data.tuning], self.data.known[self.data.tuning]
-        temperature = calibration.fit_temperature(logits, true, self.legal, self.raised, known)
-        probabilities = calibration.probabilities_at(logits, temperature, self.legal, self.raised)
+        temperature = fit_temperature(logits, true, self.legal, self.raised, known)
+        probabilities = probabilities_at(logits, temperature, self.legal, self.raised)
         if self.legal is not None:
-            rest = calibration.probabilities_at(others, temperature, self.legal, self.raised)
+            rest = probabilities_at(others, temperature, self.legal, self.raised)
             return temperature, *decoding.best_for_f1(np.concatenate([probabilities, rest]))
         odds = np.log(self.limits / (1 - self.limits)) / temperature
         untuned = decoding.sigmoid(odds)
-        limits = calibration.choose_thresholds(probabilities, true, untuned, known)
+        limits = choose_thresholds(probabilities, true, untuned, known)
         return temperature, limits, None
 
     def constant(self) -> tuple[dict[str, Any], list[str]]:
@@ -189,9 +190,9 @@ class Judge:
         """Everything about the evaluation shots, given their logits before the temperature."""
         rows, data = self.data.evaluation, self.data
         true, known = data.labels[rows], data.known[rows]
-        probabilities = calibration.probabilities_at(logits, temperature, self.legal, self.raised)
+        probabilities = probabilities_at(logits, temperature, self.legal, self.raised)
         decided = self.decide(probabilities, thresholds, worth)
-        before = calibration.probabilities_at(logits, 1.0, self.legal, self.raised)
+        before = probabilities_at(logits, 1.0, self.legal, self.raised)
         constant, always = self.constant()
         macro, each = bootstrap.intervals_of(decided, true, known)
         per_class = metrics.per_class(probabilities, true, decided, data.table.class_names, known)

@@ -134,7 +134,7 @@ def settings(folder: Path) -> Target:
 
 def thumbnails(folder: Path) -> Target:
     """Pictures of shots: a damaged one is none, and is made and kept again; never a wrong one."""
-    from labeler.shots.thumbnails import Thumbnails
+    from labeler.shots.thumbnail_cache import Thumbnails
 
     project = make_project(folder / "thumbnails")
     info = probe(project.parent / "shots.h5")

@@ -24,7 +24,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.cli import main
 from labeler.session.session import Session
-from labeler.window.dialogs.long_work import LongWork
+from labeler.window.dialogs.batch_jobs import BatchJobs
 from labeler.window.dialogs.new_project import NewProject
 from labeler.window.dialogs.sources import SourcesDialog
 from labeler.window.label.pattern.geometry_dialog import GeometryDialog
@@ -193,7 +193,7 @@ def test_names_of_files_and_of_what_is_in_them_stay_on_their_line_and_turn_no_ot
     for dialog in (
         GeometryDialog(session, window.label.pattern, window),
         SourcesDialog(session, window),
-        LongWork(session, window.settings, window),
+        BatchJobs(session, window.settings, window),
         NewProject([info.path for info in session.opened.table.sources], window),
     ):
         dialog.show()

@@ -78,7 +78,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Pulse:
+class StoreState:
     """By what an open project sees that something changed elsewhere; cheap to ask for."""
 
     gesture: int

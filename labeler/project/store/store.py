@@ -29,8 +29,8 @@ from labeler.project.store.records import (
     Changes,
     GestureKind,
     HistoryEntry,
-    Pulse,
     State,
+    StoreState,
     moved,
 )
 from labeler.project.store.schema import ANNOTATORS, CURRENT, EVENTS, GESTURES, META, SOURCES
@@ -85,7 +85,7 @@ _HISTORY = (
 )
 _HISTORY_OF_ONE = _HISTORY.where(GESTURES.c.annotator_id == bindparam("who"))
 _NEWEST = select(func.max(GESTURES.c.id))
-_PULSE = select(
+_NOW = select(
     _NEWEST.scalar_subquery(),
     select(func.sum(SOURCES.c.n_shots)).scalar_subquery(),
     select(META.c.value).where(META.c.key == RESTORED).scalar_subquery(),
@@ -508,13 +508,13 @@ class Store(Facts):
             found = self.database.connection.execute(_NEWEST).scalar()
         return int(found or 0)
 
-    def pulse(self) -> Pulse:
+    def current_state(self) -> StoreState:
         """What differs as soon as anything was decided, added or restored."""
         self.database.look_again()
         self.database.look_for_files()
         with self.database.translated():
-            found = self.database.connection.execute(_PULSE).one()
-        return Pulse(int(found[0] or 0), int(found[1] or 0), str(found[2] or ""))
+            found = self.database.connection.execute(_NOW).one()
+        return StoreState(int(found[0] or 0), int(found[1] or 0), str(found[2] or ""))
 
     def changes_since(self, gesture: int) -> Changes:
         """What others than this object did after a gesture, as the states that hold now."""

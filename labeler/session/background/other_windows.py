@@ -12,7 +12,7 @@ from collections.abc import Callable
 from PyQt6.QtCore import QCoreApplication, QEventLoop, QTimer, pyqtSignal
 
 from labeler.project.store.connection import DisplacedError
-from labeler.project.store.records import Changes, Pulse
+from labeler.project.store.records import Changes, StoreState
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
 from model.errors import InputError
@@ -38,7 +38,7 @@ class OtherWindows(SessionPart):
     def __init__(self, labels: Labels, reopen: Callable[[], None]) -> None:
         super().__init__()
         self.labels, self._open_again = labels, reopen
-        self._pulse: Pulse | None = None
+        self._state_seen: StoreState | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(EVERY_MS)
         self._timer.timeout.connect(self.look)
@@ -70,12 +70,12 @@ class OtherWindows(SessionPart):
 
     def look(self) -> None:
         """Take over what changed elsewhere, if anything did."""
-        opened, before = self.opened, self._pulse
+        opened, before = self.opened, self._state_seen
         if opened is None or before is None or self.is_held:
             return
         project = opened.project
         try:
-            now = project.store.pulse()
+            now = project.store.current_state()
             self._say_displaced("")
             if now == before:
                 self._unread = ""
@@ -88,7 +88,7 @@ class OtherWindows(SessionPart):
         except (InputError, OSError) as error:
             self._say_unread(error)
             return
-        self._pulse, self._unread = now, ""
+        self._state_seen, self._unread = now, ""
         if (now.n_shots, now.restored) != (before.n_shots, before.restored):
             self._reopen("The project was changed in another window and was opened again.")
         elif changes.classes:
@@ -135,8 +135,8 @@ class OtherWindows(SessionPart):
         """Follow the project that is open now, from the moment when it was read."""
         self._say_displaced("")
         if self.opened is None:
-            self._pulse = None
+            self._state_seen = None
             self._timer.stop()
         else:
-            self._pulse = self.opened.project.opened_at
+            self._state_seen = self.opened.project.opened_at
             self._timer.start()

@@ -13,7 +13,6 @@ from pathlib import Path
 from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.jobs.job import JobFollower
-from labeler.runs.offers import TrainingOrder, lacking_in
 from labeler.runs.predictions import Predictions
 from labeler.runs.run_report import (
     Curves,
@@ -23,6 +22,7 @@ from labeler.runs.run_report import (
     numbers_in,
     read_report,
 )
+from labeler.runs.training_choices import TrainingOrder, lacking_in
 from labeler.session.background.sources import SourceWatch
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart

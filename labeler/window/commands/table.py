@@ -17,8 +17,8 @@ def _dialogs() -> ModuleType:
     from labeler.window import dialogs
     from labeler.window.dialogs import (  # noqa: F401
         accept_sure,
+        batch_jobs,
         exchange,
-        long_work,
         people,
         restore,
         sources,
@@ -73,7 +73,7 @@ COMMANDS: tuple[Command, ...] = (
         lambda w: _dialogs().exchange.write_report(w.session, w)),
     project("prepare", "Preprocessing…", "", "project", lambda w: w.project_files.prepare()),
     project("long_work", "Batch jobs…", "", "project",
-        lambda w: _dialogs().long_work.show_long_work(w.session, w.settings, w)),
+        lambda w: _dialogs().batch_jobs.show_batch_jobs(w.session, w.settings, w)),
     project("people", "Annotator…", "", "project",
         lambda w: _dialogs().people.show_people(w.session, w)),
     project("classes", "Classes and rules…", "", "project",

@@ -19,8 +19,8 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.runs.offers import TrainingOrder, duration, expected_seconds
 from labeler.runs.run_report import MACRO, in_words, read_report, read_reports
+from labeler.runs.training_choices import TrainingOrder, duration, expected_seconds
 from labeler.session.background.training import Outcome, Training
 from labeler.session.session import Session
 from labeler.window.widgets import theme

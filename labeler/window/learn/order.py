@@ -16,7 +16,8 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.runs.offers import (
+from labeler.runs.run_report import RunReport
+from labeler.runs.training_choices import (
     WORDS,
     TrainingOrder,
     duration,
@@ -25,7 +26,6 @@ from labeler.runs.offers import (
     possible_starts,
     usable_shots,
 )
-from labeler.runs.run_report import RunReport
 from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import label, set_role

@@ -10,7 +10,6 @@ import numpy as np
 from PyQt6.QtCore import QModelIndex, Qt, pyqtSignal
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
-from labeler.runs.offers import WORDS, duration
 from labeler.runs.run_report import (
     BROKEN,
     MACRO,
@@ -22,6 +21,7 @@ from labeler.runs.run_report import (
     RunComparison,
     RunReport,
 )
+from labeler.runs.training_choices import WORDS, duration
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import exactly, minutes, share, when
 from labeler.window.widgets.tables import TableModel, apply_look

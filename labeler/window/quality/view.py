@@ -22,7 +22,7 @@ from labeler.window.quality.drift import DriftPage
 from labeler.window.quality.forecast import ForecastPage
 from labeler.window.quality.parts import Page
 from labeler.window.quality.rules import RulesPage
-from labeler.window.quality.runs import SideBySidePage
+from labeler.window.quality.side_by_side import SideBySidePage
 from labeler.window.quality.suspicious import SuspiciousPage
 from labeler.window.quality.week import WeekPage
 from labeler.window.widgets import theme

@@ -56,7 +56,7 @@ ABOUT = {
     "NewProject": "new-project",
     "ImportLabels": "labels-in-and-out#import",
     "PreparationDialog": "preprocessing",
-    "LongWork": "batch-jobs",
+    "BatchJobs": "batch-jobs",
     "PeopleDialog": "annotators",
     "ClassesDialog": "classes",
     "ClassForm": "classes",

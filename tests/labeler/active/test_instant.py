@@ -153,7 +153,7 @@ def test_missing_embeddings_are_said_in_words(desk, shots, tmp_path):
 
 def test_nothing_that_fits_is_loaded_beside_the_window():
     """The parent's module must not drag in what only the child needs."""
-    code = "import labeler.session.background.learning"
+    code = "import labeler.session.background.instant_learning"
     assert not loaded_by(code, "torch", "scipy", "sklearn")
 
 

@@ -18,7 +18,7 @@ from labeler.cli.demo import tour
 from labeler.jobs.job import Job
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
-from labeler.runs.offers import TrainingOrder
+from labeler.runs.training_choices import TrainingOrder
 from labeler.session.opened import PLACE
 from labeler.window.frame.retrain import RetrainBar
 from model.errors import InputError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from labeler.cli import main
-from labeler.jobs.work_order import MAPS, WorkOrder
+from labeler.jobs.batch_job import MAPS, BatchJob
 from labeler.project.project import Project
 from labeler.shots.geometry import entered
 from model.shots.table import open_source
@@ -46,7 +46,7 @@ def test_maps_lie_about_the_centre_that_was_entered_in_the_project(shots, tmp_pa
     with Project.create(tmp_path / "week", [shots]) as project:
         source = project.stored_sources[0]
         project.set_geometry(source.id, entered(source.info.geometry, centre=(11.0, 19.0)))
-        order = WorkOrder(MAPS, file=source.info.path, out=tmp_path / "window.h5").words(project)
+        order = BatchJob(MAPS, file=source.info.path, out=tmp_path / "window.h5").words(project)
     words = ["--radii", "8", "--angles", "32", "--workers", "1"]
 
     def centre_of(*asked):

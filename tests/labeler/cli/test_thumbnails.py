@@ -10,7 +10,7 @@ import pytest
 
 from labeler.cli import main
 from labeler.project.project import Project
-from labeler.shots.thumbnails import Thumbnails
+from labeler.shots.thumbnail_cache import Thumbnails
 from model.shots.thumbnail import thumbnail
 
 

@@ -189,7 +189,7 @@ def test_a_project_that_went_back_or_grew_elsewhere_is_opened_anew(two_windows, 
 
 def test_asking_for_news_costs_next_to_nothing(week):
     store = Store.open(week / "project.sqlite")
-    assert processor_s(store.pulse, 200) < 0.003
+    assert processor_s(store.current_state, 200) < 0.003
     store.close()
 
 

@@ -7,14 +7,6 @@ import pytest
 
 from labeler.project.decisions import Decisions
 from labeler.quality.week_report import write_report
-from labeler.runs.offers import (
-    WORDS,
-    TrainingOrder,
-    duration,
-    expected_seconds,
-    lacking,
-    usable_shots,
-)
 from labeler.runs.predictions import Predictions
 from labeler.runs.run_report import (
     MACRO,
@@ -24,6 +16,14 @@ from labeler.runs.run_report import (
     read_events,
     read_report,
     read_reports,
+)
+from labeler.runs.training_choices import (
+    WORDS,
+    TrainingOrder,
+    duration,
+    expected_seconds,
+    lacking,
+    usable_shots,
 )
 from labeler.window.widgets.print_pdf import print_pdf
 from model.runs import recipes

@@ -9,7 +9,7 @@ from PyQt6.QtCore import Qt
 
 from labeler.jobs.job import Job
 from labeler.project.project import Project
-from labeler.runs.offers import TrainingOrder
+from labeler.runs.training_choices import TrainingOrder
 from labeler.session.session import Session
 from labeler.window.frame.retrain import RetrainBar
 from labeler.window.widgets import theme

@@ -10,7 +10,7 @@ import pytest
 
 from labeler.project.store.records import LABELLED
 from labeler.session.selection import SelectedShots
-from labeler.session.suggestions import ENOUGH
+from labeler.session.suggestions import FEWEST_LABELS
 from tests.helpers.window_parts import MadeUpRun, make_project, make_session
 
 DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
@@ -36,13 +36,13 @@ def label_sets(taxonomy):
 @pytest.fixture
 def session(qapp, tmp_path):
     """A project whose run suggests something else, at random, on every shot."""
-    session = make_session(make_project(tmp_path, SHOTS + ENOUGH))
+    session = make_session(make_project(tmp_path, SHOTS + FEWEST_LABELS))
     taxonomy, rng = session.labels.taxonomy, np.random.default_rng(2)
     run = MadeUpRun(session)
     legal = taxonomy.legal_sets
     run.likely = lambda: legal[rng.integers(0, len(legal), session.labels.n_shots)]
     session.predictions.run = run
-    rows = np.arange(SHOTS, SHOTS + ENOUGH)
+    rows = np.arange(SHOTS, SHOTS + FEWEST_LABELS)
     session.labels.decide(rows, 1 << taxonomy.index("Empty"), LABELLED, "bulk")
     yield session
     session.close()

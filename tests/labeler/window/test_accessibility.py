@@ -33,9 +33,9 @@ from PyQt6.QtWidgets import (
 from labeler.window.commands.keys import KeySheet
 from labeler.window.dialogs import file_dialogs
 from labeler.window.dialogs.accept_sure import AcceptSure
+from labeler.window.dialogs.batch_jobs import BatchJobs
 from labeler.window.dialogs.classes import ClassesDialog, ClassForm
 from labeler.window.dialogs.import_labels import ImportLabels
-from labeler.window.dialogs.long_work import LongWork
 from labeler.window.dialogs.new_project import SHOT_FILES, NewProject
 from labeler.window.dialogs.people import PeopleDialog
 from labeler.window.dialogs.preparation import PreparationDialog
@@ -60,7 +60,7 @@ from tests.helpers.window_parts import make_session
 ROOT = Path(__file__).parents[3]
 DIALOGS = {
     "classes": lambda w, folder: ClassesDialog(w.session, w),
-    "batch jobs": lambda w, folder: LongWork(w.session, w.settings, w),
+    "batch jobs": lambda w, folder: BatchJobs(w.session, w.settings, w),
     "new project": lambda w, folder: NewProject([folder / "shots.h5"], w),
     "annotators": lambda w, folder: PeopleDialog(w.session, w),
     "preprocessing": lambda w, folder: PreparationDialog(w.session, w),

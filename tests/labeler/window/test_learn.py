@@ -9,7 +9,7 @@ from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QPainter, QPixmap
 from PyQt6.QtWidgets import QApplication
 
-from labeler.runs.offers import TrainingOrder
+from labeler.runs.training_choices import TrainingOrder
 from labeler.session.session import Session
 from labeler.window.learn.curves import Curve
 from labeler.window.learn.runs import signed

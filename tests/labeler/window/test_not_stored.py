@@ -191,17 +191,17 @@ def test_nothing_that_goes_on_beside_a_label_that_waits_asks_the_project_or_is_l
 def test_a_database_that_is_damaged_beneath_the_window_is_said_once(window, monkeypatch, caplog):
     session, said = window.session, []
     session.noted.connect(lambda level, text: said.append((level, text)))
-    real = session.opened.project.store.pulse
+    real = session.opened.project.store.current_state
     damaged = InputError("the database is damaged (malformed)", mend="Repair it.")
     away = InputError("the store does not answer")
 
     def look_twice(error):
-        def pulse():
+        def current_state():
             if error is not None:
                 raise error
             return real()
 
-        monkeypatch.setattr(session.opened.project.store, "pulse", pulse)
+        monkeypatch.setattr(session.opened.project.store, "current_state", current_state)
         session.other_windows.look()
         session.other_windows.look()
 

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from labeler.project.project import Project
-from labeler.window.quality.runs import SideBySidePage
+from labeler.window.quality.side_by_side import SideBySidePage
 from tests.helpers.window_parts import make_session, write_shots
 from tests.labeler.window.test_live import labels
 

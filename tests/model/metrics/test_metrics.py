@@ -11,7 +11,7 @@ import pytest
 from sklearn import metrics as sk
 
 from model.metrics import bootstrap, metrics
-from model.metrics.calibration import choose_thresholds, fit_temperature
+from model.metrics.thresholds import choose_thresholds, fit_temperature
 from model.runs.promotion import compare
 from model.taxonomy import decoding
 from model.taxonomy.decoding import sigmoid

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.metrics.calibration import fit_temperature
+from model.metrics.thresholds import fit_temperature
 from model.networks import architectures as networks
 from model.runs.checkpoint import Checkpoint
 from model.runs.recipes import named

@@ -1,6 +1,6 @@
 """One line over the classes: whose predictions are on screen, or how far they are.
 
-It shows what the session and `labeler.session.background.learning` know, and changes nothing.
+It shows what the session and its `background.instant_learning` know, and changes nothing.
 """
 
 from __future__ import annotations

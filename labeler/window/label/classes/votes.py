@@ -19,7 +19,6 @@ from labeler.window.widgets.parts import empty, label, set_role
 from model.errors import InputError
 
 TITLE = "Where people differ"
-CONSENSUS = "Consensus"
 MINE = "You, as it stands"
 WIDTH = 360
 

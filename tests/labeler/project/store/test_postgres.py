@@ -112,9 +112,9 @@ def test_values_roles_annotators_and_sources_are_kept(team):
 def test_others_labels_are_seen_and_the_history_only_grows(team):
     one, two = team
     ada = one.annotator("Ada")
-    before = two.pulse()
+    before = two.current_state()
     one.record(ada, [2, 4], [1, 2], LABELLED, origin="bulk")
-    assert two.pulse() != before
+    assert two.current_state() != before
     rows, present, _ = two.changes_since(before.gesture).of[ada]
     assert (rows.tolist(), present.tolist()) == ([2, 4], [1, 2])
     for table in ("events", "gestures"):
@@ -365,7 +365,7 @@ def test_a_colleague_who_holds_the_store_freezes_nobody(team, url):
     def live(waited: float) -> None:
         lived.append(waited)
         with pytest.raises(InputError, match="waits"):
-            one.pulse()
+            one.current_state()
         if len(lived) == 5:
             asleep.rollback()
 
@@ -401,7 +401,7 @@ def test_a_frozen_server_is_given_up_while_the_window_lives_and_comes_back(team,
 def test_what_was_committed_while_the_answer_was_lost_is_seen_as_news(team):
     one, _ = team
     ada = one.annotator("Ada")
-    before = one.pulse()
+    before = one.current_state()
 
     def lose_the_answer() -> None:
         with one._change_of_history() as connection:

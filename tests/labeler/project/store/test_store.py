@@ -295,12 +295,12 @@ def test_changes_of_others_are_told_with_the_states_that_hold_now(store, ada, tm
     other.close()
 
 
-def test_the_pulse_differs_with_every_gesture_and_file(store, ada):
-    first = store.pulse()
+def test_its_state_differs_with_every_gesture_and_file(store, ada):
+    first = store.current_state()
     assert (first.gesture, first.n_shots, first.restored) == (0, 6, "")
     store.record(ada, 0, 1, LABELLED, origin="key")
     store.add_source(SourceInfo(Path("/data/b.h5"), "images", "stack", 4, (4, 4), "u2", "g"), "")
-    assert (store.pulse().gesture, store.pulse().n_shots) == (1, 10)
+    assert (store.current_state().gesture, store.current_state().n_shots) == (1, 10)
 
 
 def test_a_state_that_does_not_follow_is_found_and_made_again(store, ada):

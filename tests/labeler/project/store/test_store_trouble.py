@@ -116,14 +116,14 @@ def test_who_may_only_look_sees_what_is_labelled_meanwhile(tmp_path, monkeypatch
         may_not.setattr(connection_module, "is_writable", lambda path: False)
         looked = Store.open(tmp_path / "project.sqlite")
     assert looked.read_only
-    before = looked.pulse()
+    before = looked.current_state()
     store = Store.open(tmp_path / "project.sqlite")
     for row in range(3):
         store.record(ada, row, 1, LABELLED, origin="key")
     store.database.connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     store.record(ada, 0, 2, LABELLED, origin="key")
     store.close()
-    assert looked.pulse() != before
+    assert looked.current_state() != before
     assert looked.load_state(ada).present[:3].tolist() == [2, 1, 1]
     looked.close()
 
@@ -335,7 +335,7 @@ def test_what_is_not_the_projects_file_any_more_takes_no_label_and_gives_back_al
     store = new_store(week)
     ada = store.annotator("Ada")
     store.record(ada, 0, 1, LABELLED, origin="key")
-    before = store.pulse()
+    before = store.current_state()
     if how == "moved":
         week.rename(tmp_path / "other")
     elif how == "deleted":
@@ -346,14 +346,14 @@ def test_what_is_not_the_projects_file_any_more_takes_no_label_and_gives_back_al
     with pytest.raises(DisplacedError, match=r"while it is open.*[Ss]ave what this window holds"):
         store.record(ada, 1, 2, LABELLED, origin="key")
     with pytest.raises(DisplacedError):
-        store.pulse()
+        store.current_state()
     store.save_copy(tmp_path / "saved.sqlite")
     saved = Store.open(tmp_path / "saved.sqlite")
     assert saved.load_state(ada).present[:2].tolist() == [1, 0]
     saved.close()
     if how == "moved":
         (tmp_path / "other").rename(week)
-        assert store.pulse() == before
+        assert store.current_state() == before
         store.record(ada, 1, 2, LABELLED, origin="key")
     store.close()
 

@@ -32,7 +32,7 @@ ENGINES: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class WorkOrder:
+class BatchJob:
     """One piece of work. `file` and `out` matter to maps and noise; `workers` 0 is: as many as fit.
 
     `engine` is one of ENGINES, `address` that of a scheduler which runs already.

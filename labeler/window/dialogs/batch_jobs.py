@@ -19,7 +19,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.jobs.work_order import (
+from labeler.jobs.batch_job import (
     ADDRESS,
     ENGINES,
     LEVELS,
@@ -27,9 +27,9 @@ from labeler.jobs.work_order import (
     NOISE,
     READ,
     WORKS,
-    WorkOrder,
+    BatchJob,
 )
-from labeler.runs.offers import duration
+from labeler.runs.training_choices import duration
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.process.short_job import ShortJob
@@ -46,7 +46,7 @@ ABOUT = (
 MOST_WORKERS = 999
 
 
-class LongWork(QDialog):
+class BatchJobs(QDialog):
     """One piece of work at a time, on the shots of the open project."""
 
     def __init__(self, session: Session, settings: Settings, parent: QWidget | None = None) -> None:
@@ -77,7 +77,7 @@ class LongWork(QDialog):
         self.bar.setTextVisible(False)
         self.button = QPushButton()
         self._began, self._first = 0.0, 0
-        self._order: WorkOrder | None = None
+        self._order: BatchJob | None = None
         self._lay_out()
         self._take_settings()
         for field in (self.kind, self.engine, self.file):
@@ -145,10 +145,10 @@ class LongWork(QDialog):
 
     # -- doing it ------------------------------------------------------------------------------
 
-    def order(self) -> WorkOrder:
+    def order(self) -> BatchJob:
         """What the fields say."""
         out = self.out.text().strip()
-        return WorkOrder(
+        return BatchJob(
             self.kind.currentData(),
             self.engine.currentData(),
             self.address.text().strip(),
@@ -168,7 +168,7 @@ class LongWork(QDialog):
         if not order.lacking(self.session.require().project):
             self.session.sources.begin_work("this batch job", lambda: self._start(order))
 
-    def _start(self, order: WorkOrder) -> None:
+    def _start(self, order: BatchJob) -> None:
         if self.short_job.is_running:
             return
         project = self.session.require().project
@@ -242,10 +242,10 @@ def _choice(name: str, texts: dict[str, str]) -> QComboBox:
     return made
 
 
-def show_long_work(session: Session, settings: Settings, window: QWidget) -> None:
+def show_batch_jobs(session: Session, settings: Settings, window: QWidget) -> None:
     """Show the dialog of this window; work that it has under way goes on meanwhile."""
-    found = cast(LongWork | None, window.findChild(LongWork))
-    dialog = found or LongWork(session, settings, window)
+    found = cast(BatchJobs | None, window.findChild(BatchJobs))
+    dialog = found or BatchJobs(session, settings, window)
     dialog.refresh()
     dialog.show()
     dialog.activateWindow()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model.networks import architectures as networks
-from model.networks.receptive import cell_box, within
+from model.networks.receptive_field import cell_box, within
 
 
 def centres_by_autograd(body, size, cells):

@@ -9,7 +9,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from labeler.shots.thumbnails import Thumbnails
+from labeler.shots.thumbnail_cache import Thumbnails
 from model.shots.table import open_source
 from model.shots.thumbnail import SIDE, thumbnail
 from tests.helpers.window_parts import make_project, make_session, write_shots

@@ -9,8 +9,7 @@ import h5py
 import pytest
 
 from labeler.cli import build_parser
-from labeler.jobs.job import Job
-from labeler.jobs.work_order import (
+from labeler.jobs.batch_job import (
     ADDRESS,
     DASK,
     HERE,
@@ -19,13 +18,14 @@ from labeler.jobs.work_order import (
     READ,
     SLURM,
     THUMBNAILS,
-    WorkOrder,
+    BatchJob,
 )
+from labeler.jobs.job import Job
 from labeler.project import classes
 from labeler.project.project import Project
 from labeler.session.session import Session
-from labeler.shots.thumbnails import Thumbnails
-from labeler.window.dialogs.long_work import LongWork
+from labeler.shots.thumbnail_cache import Thumbnails
+from labeler.window.dialogs.batch_jobs import BatchJobs
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from tests.helpers.waiting import serve_events
@@ -43,7 +43,7 @@ def project(tmp_path):
 def test_every_work_by_everyone_is_a_command_that_exists(project, tmp_path, kind, engine):
     project.current_run = int(project.new_run_folder().name)
     file = project.sources[0].path
-    order = WorkOrder(kind, engine, "tcp://host:8786", 3, file, tmp_path / "out.h5", "max")
+    order = BatchJob(kind, engine, "tcp://host:8786", 3, file, tmp_path / "out.h5", "max")
     assert order.lacking(project) == ""
     asked = build_parser().parse_args(order.words(project))
     assert asked.scheduler == {HERE: None, ADDRESS: "tcp://host:8786"}.get(engine, engine)
@@ -56,10 +56,10 @@ def test_every_work_by_everyone_is_a_command_that_exists(project, tmp_path, kind
 
 
 def test_it_says_what_is_lacking_before_it_starts(project):
-    assert "train one first" in WorkOrder(READ).lacking(project)
-    assert "file to write" in WorkOrder(MAPS).lacking(project)
-    assert "tcp://" in WorkOrder(THUMBNAILS, ADDRESS).lacking(project)
-    assert WorkOrder(THUMBNAILS).lacking(project) == ""
+    assert "train one first" in BatchJob(READ).lacking(project)
+    assert "file to write" in BatchJob(MAPS).lacking(project)
+    assert "tcp://" in BatchJob(THUMBNAILS, ADDRESS).lacking(project)
+    assert BatchJob(THUMBNAILS).lacking(project) == ""
 
 
 @pytest.fixture
@@ -72,14 +72,14 @@ def window(qtbot, tmp_path):
     made.close()
 
 
-def opened(window: MainWindow) -> LongWork:
+def opened(window: MainWindow) -> BatchJobs:
     window.actions_.trigger("long_work")
-    (found,) = window.findChildren(LongWork)
+    (found,) = window.findChildren(BatchJobs)
     assert found.isVisible()
     return found
 
 
-def choose(dialog: LongWork, kind: str, engine: str = HERE) -> None:
+def choose(dialog: BatchJobs, kind: str, engine: str = HERE) -> None:
     dialog.kind.setCurrentIndex(dialog.kind.findData(kind))
     dialog.engine.setCurrentIndex(dialog.engine.findData(engine))
 
