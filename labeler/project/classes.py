@@ -172,4 +172,5 @@ def _make(project: Project, change: ClassChange) -> str:
         OSError,
     ) as error:  # the database has it: the change holds
         log.warning("%s; it is written at the next opening", error)
+        return f"{change.text} (kept, but not in {TAXONOMY} yet: {error})"
     return change.text

@@ -197,13 +197,8 @@ class Labelling(SessionPart):
         if self.cursor.row < 0:
             return
         present, status = self._own()
-        on = note is not None or not status & FLAGGED
-        if self.repeats.is_blind:
-            stored = self.repeats.flag(on, note, self._seconds())
-        else:
-            status = status | FLAGGED if on else status & ~FLAGGED
-            stored = self._write(present, status, "flag", note)
-        if stored:
+        status = status | FLAGGED if note is not None else status ^ FLAGGED
+        if self._write(present, status, "flag", note):
             self._labels.announce(self.cursor.row)
 
     def skip(self) -> None:
@@ -276,17 +271,15 @@ class Labelling(SessionPart):
         unsaid: int = 0,
     ) -> bool:
         """Store one gesture on the shot on screen; False, with a note, where it was not stored."""
-        seconds, shown = self._seconds(), self._context()
+        seconds = round(time.monotonic() - self.cursor.shown_at, 3)
+        shown = self._context()
         if self.repeats.is_blind:
-            return self.repeats.write(present, status, note, shown or {}, seconds)
+            flags = origin == "flag"
+            return self.repeats.write(present, status, note, shown or {}, seconds, flags=flags)
         target = Target(self._labels.require().annotator, origin)
         return self._labels.write(
             target, self.cursor.row, present, status, note, shown, seconds, said, unsaid
         )
-
-    def _seconds(self) -> float:
-        """How long the shot has been on screen."""
-        return round(time.monotonic() - self.cursor.shown_at, 3)
 
     def _context(self) -> dict[str, Any] | None:
         """What the model said before this decision, and whether the person saw it."""

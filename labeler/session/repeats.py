@@ -48,10 +48,10 @@ class _SecondReading:
     done: int = 0
     """Gestures on it that undo can take back here."""
     undone: int = 0
-    note: str = ""
-    """What was noted on it since."""
-    flag: tuple[int, int] | None = None
-    """When it was flagged, or no longer: the number of gestures, and the status until then."""
+    flags: frozenset[int] = frozenset()
+    """Which of the gestures flagged the shot for the person, too, counted from 1."""
+    before: tuple[int, str] | None = None
+    """Flag and note that the shot had before the first of them."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class _Last:
     row: int
     done: int
     gestures: int
+    flags: frozenset[int]
 
 
 class Repeats(SessionPart):
@@ -281,9 +282,17 @@ class Repeats(SessionPart):
     # -- deciding a second time ------------------------------------------------------------------
 
     def write(
-        self, present: int, status: int, note: str | None, shown: dict[str, Any], seconds: float
+        self,
+        present: int,
+        status: int,
+        note: str | None,
+        shown: dict[str, Any],
+        seconds: float,
+        *,
+        flags: bool = False,
     ) -> bool:
-        """Store a decision on the shot that is read blind; see `Labels.write`."""
+        """Store a decision on the shot that is read blind, see `Labels.write`; one that `flags` it
+        is about the shot and not about the reading, so it is the person's own as well."""
         hidden = self._hidden
         if hidden is None:
             raise RuntimeError("no shot is shown blind")
@@ -299,30 +308,36 @@ class Repeats(SessionPart):
             return False
         hidden.present, hidden.status = present, status
         hidden.done, hidden.undone = hidden.done + 1, 0
-        self._last = _Last(hidden.row, hidden.done, self.labels.gestures)
+        hidden.flags = frozenset(k for k in hidden.flags if k < hidden.done)
+        if flags and self._flag_own(hidden, note):
+            hidden.flags |= {hidden.done}
+        self._last = _Last(hidden.row, hidden.done, self.labels.gestures, hidden.flags)
         self.repeats_changed.emit()
         return True
 
-    def flag(self, on: bool, note: str | None, seconds: float) -> bool:
-        """Flag the shot that is read blind, or no longer: a fact about the shot and not about the
-        reading, so it is the person's own, beside the first label."""
-        hidden, decided = self._hidden, self.labels.decided
-        if hidden is None:
-            raise RuntimeError("no shot is shown blind")
-        row, target = hidden.row, Target(self.require().annotator, "flag")
-        present, status = int(decided.own_present[row]), int(decided.own_status[row])
-        status = status | FLAGGED if on else status & ~FLAGGED
-        if not self.labels.write(target, row, present, status, note, seconds=seconds):
+    def _flag_own(self, hidden: _SecondReading, note: str | None) -> bool:
+        """Flag the shot for the person, beside the first label and without losing a note that they
+        cannot see; False where that changes nothing."""
+        opened, decided, row = self.require(), self.labels.decided, hidden.row
+        status = int(decided.own_status[row])
+        old = opened.project.store.note(row, opened.annotator)
+        if hidden.before is None or not hidden.flags:
+            hidden.before = status & FLAGGED, old
+        flag, kept = hidden.before
+        new = status & ~FLAGGED | flag | hidden.status & FLAGGED
+        text = old if note is None else "; ".join(part for part in (kept, note) if part)
+        if (new, text) == (status, old):
             return False
-        hidden.flag = self.labels.gestures, hidden.status
-        hidden.status = hidden.status | FLAGGED if on else hidden.status & ~FLAGGED
-        hidden.note = hidden.note if note is None else note
-        return True
+        target, present = Target(opened.annotator, "flag"), int(decided.own_present[row])
+        return self.labels.write(target, row, present, new, text if text != old else None)
 
     @property
     def note(self) -> str:
         """What was noted on the shot that is read blind, since it is."""
-        return "" if self._hidden is None else self._hidden.note
+        hidden, reader = self._hidden, self._second_reader
+        if hidden is None or reader is None or not hidden.flags:
+            return ""
+        return self.require().project.store.note(hidden.row, reader)
 
     def _on_screen(self) -> _SecondReading | None:
         return self._hidden
@@ -338,10 +353,8 @@ class Repeats(SessionPart):
             self.show_blind(last.row)
             again = self._on_screen()
             if again is not None:
-                again.done = last.done
+                again.done, again.flags = last.done, last.flags
         hidden = self._hidden
-        if hidden is not None and verb == "undo" and self._flagged_last(hidden):
-            return True
         if hidden is None or not (hidden.done if verb == "undo" else hidden.undone):
             self.reveal()
             return False
@@ -350,8 +363,11 @@ class Repeats(SessionPart):
         if change is None:
             return True
         by = 1 if verb == "redo" else -1
+        if max(hidden.done, hidden.done + by) in hidden.flags:
+            self._reverse_own(verb)
         hidden.done, hidden.undone = hidden.done + by, hidden.undone - by
-        self._last = _Last(hidden.row, hidden.done, self.labels.gestures) if hidden.done else None
+        last = _Last(hidden.row, hidden.done, self.labels.gestures, hidden.flags)
+        self._last = last if hidden.done else None
         for row, present, status in zip(change.rows, change.present, change.status, strict=True):
             if row == hidden.row:
                 hidden.present, hidden.status = int(present), int(status)
@@ -359,16 +375,11 @@ class Repeats(SessionPart):
         self.repeats_changed.emit()
         return True
 
-    def _flagged_last(self, hidden: _SecondReading) -> bool:
-        """Take the flag back where that was the last gesture; the first label stays unseen."""
-        if hidden.flag is None or hidden.flag[0] != self.labels.gestures:
-            return False
-        change = self.labels.reverse("undo", self.require().annotator)
+    def _reverse_own(self, verb: Literal["undo", "redo"]) -> None:
+        """The flag of the person's own, which was set together with that of the reading."""
+        change = self.labels.reverse(verb, self.require().annotator)
         if change is not None:
             self.labels.decided.put(change.rows, change.present, change.status, change.known)
-            hidden.status, hidden.flag, hidden.note = hidden.flag[1], None, ""
-            self.labels.announce(change.rows)
-        return True
 
     def _reader(self) -> int | None:
         """The annotator of this person's second readings; None, with a note, where none is made."""

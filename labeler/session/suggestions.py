@@ -86,16 +86,15 @@ class Suggestions(SessionPart):
         """On this part of the shots the reading is hidden until they are decided."""
         self.cleared = -1
         """Row whose labels the person just took away: nothing is suggested on it for a while."""
-        self._before: InstantReading | None = None
-        self._taken_at = -math.inf
-        """What was learnt before, and when that was replaced."""
+        self._replaced: list[tuple[float, InstantReading | None]] = []
+        """What was learnt before, and when it was replaced, of the last moment."""
         queue.orders[ASKED] = self._asked
 
     def end(self) -> None:
         """No shot was cleared, nothing was learnt."""
         super().end()
         self.cleared = -1
-        self._before, self._taken_at = None, -math.inf
+        self._replaced = []
 
     @property
     def given(self) -> bool:
@@ -143,11 +142,10 @@ class Suggestions(SessionPart):
     def changed_unseen(self, rows: npt.ArrayLike, shown_at: float = -math.inf) -> bool:
         """Whether the model has just come to suggest something else on one of these shots, which
         are on screen since `shown_at`: the person cannot have seen it, and may mean what was."""
-        if not shown_at < self._taken_at > time.monotonic() - REACTION_S:
-            return False
-        now, before = self.predictions.now, self._before or self.predictions.run
-        was, is_ = (self._said(reading, np.asarray(rows, np.int64)) for reading in (before, now))
-        return bool((was != is_).any())
+        since, where = max(shown_at, time.monotonic() - REACTION_S), np.asarray(rows, np.int64)
+        gone = [reading or self.predictions.run for at, reading in self._replaced if at > since]
+        said = self._said(self.predictions.now, where) if gone else None
+        return any((self._said(reading, where) != said).any() for reading in gone)
 
     def _said(self, reading: Predictions | InstantReading | None, rows: Rows) -> Present:
         if reading is None:
@@ -190,8 +188,10 @@ class Suggestions(SessionPart):
 
     def take(self, reading: InstantReading | None) -> None:
         """Take over what was learnt from the labels so far; None where nothing is."""
-        first, self._before = self.predictions.instant is None, self.predictions.instant
-        self.predictions.instant, self._taken_at = reading, time.monotonic()
+        first, now = self.predictions.instant is None, time.monotonic()
+        self._replaced = [each for each in self._replaced if each[0] > now - REACTION_S]
+        self._replaced.append((now, self.predictions.instant))
+        self.predictions.instant = reading
         if first and self.is_asking:  # begin to ask, without taking the shot on screen away
             row = self.cursor.row
             here = [row] if row >= 0 and not self.labels.status[row] else []

@@ -44,7 +44,7 @@ from labeler.window.label.status_line import StatusLine
 from labeler.window.label.view import LabelView
 from labeler.window.process.crash import CrashNet, keep_log
 from labeler.window.process.garbage_collection import GarbageCollection
-from labeler.window.process.project_thread import ProjectThread, work_under_way
+from labeler.window.process.project_thread import ProgressBar, ProjectThread, work_under_way
 from labeler.window.process.screen import has_display
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
@@ -442,16 +442,18 @@ class MainWindow(QMainWindow):
         return True
 
     def _close_after(self, work: ProjectThread) -> None:
-        """Take nothing until work has ended, then close; stay where it was refused."""
+        """Take nothing but Cancel until work has ended, then close; stay where it failed."""
 
         def go_on() -> None:
             self.setEnabled(True)
-            if not work.is_refused:
+            if work.is_done:
                 self.close()
 
         if self.isEnabled():
             self._note("info", f"The window closes after this: {work.what}")
             self.setEnabled(False)
+            for bar in self.findChildren(ProgressBar):
+                bar.setEnabled(True)  # to be cancelled
             work.left.connect(go_on)
 
     def _holds_nothing(self) -> bool:

@@ -46,6 +46,7 @@ class LiveReader:
     """The first hits as the network sees them; later ones change the scale of counts no more."""
     scale: CountScale | None = None
     """What they tell of the detector."""
+    looked_at: int = 0
 
     @classmethod
     def open(
@@ -103,9 +104,12 @@ class LiveReader:
         return readable, found, errors
 
     def _look(self, new: list[Seen]) -> None:
-        room = SAMPLE - len(self.sample)
-        if self.about.preprocessing.scale is not None and room > 0:
-            self.sample += new[:room]
+        """Tell the scale anew whenever there are twice as many shots to tell it by."""
+        if self.about.preprocessing.scale is None or len(self.sample) >= SAMPLE:
+            return
+        self.sample += new[: SAMPLE - len(self.sample)]
+        if len(self.sample) >= min(2 * self.looked_at, SAMPLE):
+            self.looked_at = len(self.sample)
             looks = looks_of(self.sample)
             self.scale = scale_of(looks) if looks else None
 

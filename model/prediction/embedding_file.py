@@ -79,6 +79,8 @@ def network_key(network: Path, preparation: Preparation | None = None) -> str:
     try:
         about = parsed_json(text_of(network / DESCRIPTION), network / DESCRIPTION)
         decides = [about["sha256"], about.get("preprocessing")]
+        if (about.get("preprocessing") or {}).get("scale"):
+            decides.append("0 where nothing was seen")  # earlier: the dark counts of another scale
         if preparation is not None and preparation.any:
             decides.append(preparation.to_dict())
         return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]

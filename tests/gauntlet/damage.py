@@ -48,7 +48,7 @@ def database(folder: Path) -> Target:
         opened, _ = open_project(project)
         store = opened.project.store
         store.history(3)
-        store.pulse()
+        store.current_state()
         store.audit()
         store.can_undo(opened.annotator)
         opened.project.close()

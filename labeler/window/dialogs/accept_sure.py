@@ -5,12 +5,15 @@ A card over the view, not a dialog: Escape ends it. All of it is one gesture of 
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import QEvent, QObject, QPoint, Qt
 from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
+from labeler.session.labelling import CHANGED
 from labeler.session.session import Session
 from labeler.session.suggestions import Sure
 from labeler.window.widgets import theme
@@ -55,6 +58,7 @@ class AcceptSure(QFrame):
         self.adjustSize()
         self.move(QPoint((host.width() - self.width()) // 2, host.height() - self.height() - 18))
         self.slider.installEventFilter(self)
+        self._shown_at = time.monotonic()
         self.show()
         self.raise_()
         self.slider.setFocus()
@@ -109,6 +113,9 @@ class AcceptSure(QFrame):
         if len(self.found.rows) > ASK_ABOVE and not self._asked_again:
             self._asked_again = True
             self.accept.setText(f"Press again: all {len(self.found.rows):,} shots")
+            return
+        if self.session.suggestions.changed_unseen(self.found.rows, self._shown_at):
+            self.session.noted.emit("info", CHANGED)
             return
         self.session.labelling.accept_sure(self.threshold, self.rows)
         self.finish()

@@ -6,6 +6,7 @@ Many shots carry the same labels, so a badge is a picture that is kept and used 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from PyQt6.QtCore import QPointF, QRectF, Qt
@@ -13,6 +14,7 @@ from PyQt6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.window.widgets import theme
+from labeler.window.widgets.parts import class_sign
 from model.taxonomy.taxonomy import Taxonomy
 
 KEPT = 2_000
@@ -35,8 +37,9 @@ class BadgeState:
 class Badges:
     """Badges of one taxonomy at one size of thumbnails."""
 
-    def __init__(self, taxonomy: Taxonomy) -> None:
+    def __init__(self, taxonomy: Taxonomy, keys: Mapping[str, str] | None = None) -> None:
         self.taxonomy = taxonomy
+        self._letters = [class_sign(kind, keys) for kind in taxonomy.classes]
         self._kept: OrderedDict[tuple[BadgeState, int, float, str], QImage | None] = OrderedDict()
 
     def of(self, standing: BadgeState, side: int, ratio: float) -> QImage | None:
@@ -89,8 +92,8 @@ class Badges:
             painter.setBrush(QColor(kind.colour))
             painter.drawRect(QRectF(left + 2.5, top + width - 4, width - 5, 2))
             painter.setPen(QColor("#b9b9be" if quiet else "#f6f6f8"))
-            text = kind.key[:2] or kind.name[:1]
-            painter.drawText(chip.adjusted(0, -2.5, 0, -0.5), Qt.AlignmentFlag.AlignCenter, text)
+            place = chip.adjusted(0, -2.5, 0, -0.5)
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, self._letters[c])
             left += width + 2
 
     def _bars(self, painter: QPainter, shown: list[int], side: int, suggested: bool) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import cast
 
 import numpy as np
@@ -46,6 +47,8 @@ class Strips:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.side, self.pitch, self.ratio = 96, 100, 1.0
+        self.keys: Mapping[str, str] = {}
+        """The keys in use, for the badges."""
         self.badges = Badges(session.labels.taxonomy)
         self._kept: OrderedDict[int, Strip] = OrderedDict()
         self._size = 0
@@ -60,7 +63,11 @@ class Strips:
         self._kept.clear()
         self._size = 0
         if self.badges.taxonomy is not self.session.labels.taxonomy:
-            self.badges = Badges(self.session.labels.taxonomy)
+            self.show_keys(self.keys)
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Write these keys on the badges from now on."""
+        self.keys, self.badges = keys, Badges(self.session.labels.taxonomy, keys)
 
     def of(self, first: int, rows: npt.NDArray[np.int64], until: float) -> Strip:
         """The line that begins at a place, drawn as far as time (perf_counter) allows."""

@@ -213,6 +213,8 @@ class GridView(Tab):
 
     def show_keys(self, keys: Mapping[str, str]) -> None:
         self.tags.show_keys(keys)
+        self.canvas.strips.show_keys(keys)
+        self.canvas.refresh()
 
     def apply_theme(self) -> None:
         """Take the colours of the theme in use."""

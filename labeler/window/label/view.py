@@ -102,6 +102,7 @@ class LabelView(Tab):
 
     def show_keys(self, keys: Mapping[str, str]) -> None:
         self.classes.show_keys(keys)
+        self.shots.show_keys(keys)
 
     def panes(self) -> list[int]:
         """Widths chosen by hand; [] where the window may choose."""

@@ -34,7 +34,8 @@ class ProjectThread(QThread):
     def __init__(self, folder: Path, work: Callable[[Project], object], what: str = "") -> None:
         super().__init__()
         self._folder, self._work, self.what = folder, work, what
-        self.is_refused = False
+        self.is_done = False
+        """Whether the answer is there; not where it was refused, or broke off."""
         self.finished.connect(self._leave)
 
     def begin(self) -> None:
@@ -47,9 +48,9 @@ class ProjectThread(QThread):
             with Project.open(self._folder) as project:
                 answer = self._work(project)
         except (InputError, OSError) as error:
-            self.is_refused = True
             self.refused.emit(str(of_a_path(error) or error))
         else:
+            self.is_done = True
             self.done.emit(answer)
 
     def _leave(self) -> None:

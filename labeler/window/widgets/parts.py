@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
@@ -30,6 +30,7 @@ from PyQt6.QtWidgets import (
 from labeler.window.widgets import theme
 from labeler.window.widgets.manual import question_mark
 from model.errors import on_one_line
+from model.taxonomy.taxonomy import Class
 
 FRESH_MS = 20_000
 """Times in words are written again this often."""
@@ -203,6 +204,13 @@ def form(*rows: tuple[str, QWidget]) -> QFormLayout:
 def with_key(text: str, key: str) -> str:
     """A text with the key that does the same, where there is one."""
     return f"{text} ({key})" if key else text
+
+
+def class_sign(kind: Class, keys: Mapping[str, str] | None) -> str:
+    """A class in one or two letters: its key in use, else how its name begins. `keys` by command;
+    empty or None: those of the taxonomy."""
+    key = (keys or {}).get(f"class.{kind.name}", "" if keys else kind.key)
+    return key[:2] or kind.name[:1]
 
 
 def focused(widget: QWidget) -> QWidget | None:

@@ -418,7 +418,7 @@ def test_everything_beside_a_blind_shot_keeps_its_answer_back(qapp, session):
 
 def test_a_flag_and_a_note_on_a_shot_that_is_shown_blind_are_the_person_s_own(session):
     row, store = until_blind(session), session.opened.project.store
-    first = int(session.labels.present[row])
+    first, me = int(session.labels.present[row]), session.opened.annotator
     session.labelling.flag("burst, ask Anna")
     assert session.repeats.is_blind
     assert session.labelling.shown(row) == (0, FLAGGED)
@@ -431,10 +431,51 @@ def test_a_flag_and_a_note_on_a_shot_that_is_shown_blind_are_the_person_s_own(se
     assert session.labelling.shown(row)[1] & FLAGGED
     session.cursor.show(30)
     assert (session.labels.present[row], session.labels.status[row]) == (first, LABELLED | FLAGGED)
-    assert store.note(row, session.opened.annotator) == "burst, ask Anna"
+    assert store.note(row, me) == "burst, ask Anna"
     session.cursor.show(row)
     session.labelling.flag()
     assert session.labels.status[row] == LABELLED
+
+
+def test_flags_on_a_shot_that_is_shown_blind_are_undone_and_redone_in_their_order(session):
+    row = until_blind(session)
+    labelled, first = np.flatnonzero(session.labels.status), int(session.labels.present[row])
+    session.labelling.toggle(STREAK)
+    session.labelling.flag()
+    session.labelling.undo()
+    session.labelling.redo()
+    assert session.repeats.is_blind
+    assert session.labelling.shown(row)[1] == LABELLED | FLAGGED
+    session.cursor.show(30)
+    for own in (LABELLED, LABELLED):
+        session.labelling.undo()
+        assert session.repeats.is_blind
+        assert session.labels.status[row] == own
+    assert session.labelling.shown(row) == (0, 0)
+    assert int(session.labels.present[row]) == first
+    np.testing.assert_array_equal(np.flatnonzero(session.labels.status), labelled)
+
+
+def test_a_note_that_is_not_seen_on_a_blind_shot_is_not_lost(session, monkeypatch):
+    monkeypatch.setattr(session.repeats, "rate", 0.0)
+    row, store, me = 5, session.opened.project.store, session.opened.annotator
+    session.cursor.show(row)
+    session.labelling.toggle(ROUND)
+    session.labelling.flag("burst")
+    session.cursor.show(0)
+    session.repeats.show_blind(row)
+    assert session.labelling.note() == ""
+    session.labelling.flag("")
+    assert store.note(row, me) == "burst"
+    session.labelling.flag("panel 3")
+    session.labelling.flag("panel 4")
+    assert store.note(row, me) == "burst; panel 4"
+    session.labelling.flag()
+    assert session.labels.status[row] & FLAGGED, "it was flagged before this reading"
+    session.labelling.undo()
+    session.labelling.undo()
+    assert store.note(row, me) == "burst; panel 3"
+    assert session.repeats.is_blind
 
 
 @pytest.mark.parametrize("after", ["bulk", "flag", "skip", "label"])

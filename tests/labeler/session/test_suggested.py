@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PyQt6.QtTest import QTest
+from PyQt6.QtWidgets import QWidget
 
 from labeler.project.store.records import LABELLED, SKIPPED
 from labeler.project.store.timeline import first_shown
@@ -281,6 +282,7 @@ def test_what_the_model_came_to_suggest_a_moment_ago_is_not_accepted(session, mo
     said = []
     session.noted.connect(lambda level, text: said.append(text))
     session.suggestions.take(streak)
+    session.suggestions.take(streak)  # learnt twice in no time
     hand.accept()
     assert "Look again" in said[-1]
     assert not session.labels.status.any()
@@ -288,6 +290,24 @@ def test_what_the_model_came_to_suggest_a_moment_ago_is_not_accepted(session, mo
     monkeypatch.setattr(suggestions, "REACTION_S", 0.0)  # it was seen since
     hand.accept()
     assert "Streak" in names(session, 5)
+
+
+def test_a_card_accepts_nothing_that_the_model_came_to_suggest_a_moment_ago(
+    session, monkeypatch, qtbot
+):
+    monkeypatch.setattr(suggestions, "REACTION_S", 3600.0)
+    host = QWidget()
+    qtbot.addWidget(host)
+    host.show()
+    session.suggestions.take(learnt(session, sure=0.97))
+    card = AcceptSure(session, host)
+    session.suggestions.take(None)
+    session.suggestions.take(learnt(session, sure=0.97))
+    card.take()
+    assert not session.labels.status.any()
+    monkeypatch.setattr(suggestions, "REACTION_S", 0.0)
+    card.take()
+    assert (session.labels.status == LABELLED).all()
 
 
 def test_what_is_suggested_as_the_shot_comes_is_accepted_at_once(session, monkeypatch):

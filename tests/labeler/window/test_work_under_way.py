@@ -80,6 +80,22 @@ def test_the_window_closes_when_work_has_ended_and_takes_nothing_until_then(
     assert (tmp_path / "written.csv").is_file()
 
 
+def test_work_can_be_cancelled_while_the_window_waits_for_it(window, goes_on):
+    stopped = []
+
+    def work(project, progress):
+        assert goes_on.wait(PATIENCE_S)
+        stopped.append(progress.stopped)
+        return ""
+
+    run_in_thread(window.session, window, "Writing…", work)
+    assert not window.close()
+    window.findChild(ProgressBar).findChild(QPushButton).click()
+    goes_on.set()
+    until(window.isHidden)
+    assert stopped == [True]
+
+
 def test_the_window_stays_where_work_was_refused_before_it_closed(window, goes_on):
     def work(project, progress):
         assert goes_on.wait(PATIENCE_S)

@@ -6,6 +6,7 @@ paints; it holds no labels and no pictures.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -41,6 +42,7 @@ from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
 from labeler.session.session import Session
 from labeler.window.label.queue.head import QueueHead
 from labeler.window.widgets import theme
+from labeler.window.widgets.parts import class_sign
 from model.errors import InputError
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -130,6 +132,8 @@ class ShotDelegate(QStyledItemDelegate):
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
         self.session = session
+        self.keys: Mapping[str, str] = {}
+        """The keys in use, by command."""
         self._judged_by: Taxonomy | None = None
         self._wrong: dict[tuple[int, int], bool] = {}
 
@@ -240,8 +244,8 @@ class ShotDelegate(QStyledItemDelegate):
             painter.setBrush(QColor(kind.colour))
             painter.drawRoundedRect(QRectF(chip.left() + 3, chip.bottom() - 3.4, 12, 2.4), 1.2, 1.2)
             painter.setPen(theme.colour("text" if mine else "muted"))
-            text = kind.key[:2] or kind.name[:1]
-            painter.drawText(chip.translated(QPointF(0, -1.2)), Qt.AlignmentFlag.AlignCenter, text)
+            text, place = class_sign(kind, self.keys), chip.translated(QPointF(0, -1.2))
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
             left += CHIP_STEP
         if len(painted) < len(shown):
             painter.setPen(theme.colour("muted"))
@@ -259,7 +263,8 @@ class ShotList(QWidget):
         self.setObjectName("side")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.model = QueueModel(session)
-        self.view = _column(self.model, ShotDelegate(session, self))
+        self.delegate = ShotDelegate(session, self)
+        self.view = _column(self.model, self.delegate)
         self.head = QueueHead(session)
         self.foot = ProgressFoot(session)
         layout = QVBoxLayout(self)
@@ -283,6 +288,11 @@ class ShotList(QWidget):
         session.shots.thumbnail_ready.connect(self._take_thumbnail)
         session.shots.preparation_changed.connect(self._repaint)
         self.follow(session.cursor.row)
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Write the keys in use on the chips of classes."""
+        self.delegate.keys = keys
+        self._repaint()
 
     def follow(self, row: int) -> None:
         """Bring the shot on screen into sight."""
