@@ -167,10 +167,7 @@ def _make(project: Project, change: ClassChange) -> str:
     try:
         write_taxonomy(project.folder, change.after)
         store.set_meta(PENDING, False)
-    except (
-        InputError,
-        OSError,
-    ) as error:  # the database has it: the change holds
+    except (InputError, OSError) as error:  # the change holds: the database has it
         log.warning("%s; it is written at the next opening", error)
         return f"{change.text} (kept, but not in {TAXONOMY} yet: {error})"
     return change.text

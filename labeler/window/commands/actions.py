@@ -113,11 +113,8 @@ class Actions(QObject):
             if command.state is not None:
                 action.setChecked(bool(command.state(self.window)))
 
-    def allows(self, when: When) -> bool:
-        """Whether commands of this kind make sense now."""
-        return self._allowed()[when]
-
     def _allowed(self) -> dict[When, bool]:
+        """Which kinds of commands make sense now."""
         session, selection = self.window.session, self.window.selection
         opened = session.opened is not None
         in_label = opened and self.window.tab == "Label" and session.cursor.row >= 0

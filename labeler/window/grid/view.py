@@ -99,8 +99,7 @@ class GridView(Tab):
         self._stale = False
         if GROUPS[self.group].needs == CLUSTER:
             self.session.queue.look_for_clusters()
-        queue = self.session.queue
-        rows, sections = grouped(self.group, queue.rows, queue.known_now())
+        rows, sections = grouped(self.group, self.session.queue.rows, self.session.queue.known)
         self.canvas.show_shots(rows, sections)
         if len(rows):
             self._stack.setCurrentWidget(self.canvas)
@@ -124,6 +123,7 @@ class GridView(Tab):
         """Put shots together in another way."""
         self.group = name
         self.head.show_group(name)
+        self.session.queue.known_now()  # the queue may be older than the labels that group it
         self.rebuild()
 
     def zoom(self, steps: int) -> None:

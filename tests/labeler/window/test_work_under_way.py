@@ -27,6 +27,19 @@ def goes_on():
     until(lambda: work_under_way() is None)
 
 
+def begin_work(window, goes_on):
+    """Work that ends with `goes_on`; whether it was cancelled by then is put into the list."""
+    stopped = []
+
+    def work(project, progress):
+        assert goes_on.wait(PATIENCE_S)
+        stopped.append(progress.stopped)
+        return ""
+
+    run_in_thread(window.session, window, "Writing…", work)
+    return stopped
+
+
 def test_work_ends_and_says_so_when_the_dialog_that_began_it_is_gone(window, goes_on):
     session, said, gone = window.session, [], []
     session.noted.connect(lambda level, text: said.append(text))
@@ -47,14 +60,7 @@ def test_work_ends_and_says_so_when_the_dialog_that_began_it_is_gone(window, goe
 
 
 def test_the_bar_of_work_stops_it_and_goes_with_it(window, goes_on):
-    stopped = []
-
-    def work(project, progress):
-        assert goes_on.wait(PATIENCE_S)
-        stopped.append(progress.stopped)
-        return ""
-
-    run_in_thread(window.session, window, "Writing…", work)
+    stopped = begin_work(window, goes_on)
     (bar,) = window.findChildren(ProgressBar)
     bar.findChild(QPushButton).click()
     goes_on.set()
@@ -81,14 +87,7 @@ def test_the_window_closes_when_work_has_ended_and_takes_nothing_until_then(
 
 
 def test_work_can_be_cancelled_while_the_window_waits_for_it(window, goes_on):
-    stopped = []
-
-    def work(project, progress):
-        assert goes_on.wait(PATIENCE_S)
-        stopped.append(progress.stopped)
-        return ""
-
-    run_in_thread(window.session, window, "Writing…", work)
+    stopped = begin_work(window, goes_on)
     assert not window.close()
     window.findChild(ProgressBar).findChild(QPushButton).click()
     goes_on.set()

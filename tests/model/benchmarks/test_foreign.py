@@ -73,7 +73,9 @@ def test_both_ways_are_trained_once_and_told_in_a_table(table, tmp_path, monkeyp
     assert stopped[-1]["event"] == "cancelled"
 
 
-def test_asked_again_it_tells_of_the_seed_that_was_asked_for(table, tmp_path, monkeypatch):
+@pytest.fixture
+def four_scores(monkeypatch):
+    """Trainings that take no time and are judged by one score after the other."""
     scores = iter((0.1, 0.2, 0.8, 0.9))
 
     def judged(name, *args):
@@ -82,21 +84,18 @@ def test_asked_again_it_tells_of_the_seed_that_was_asked_for(table, tmp_path, mo
 
     monkeypatch.setattr(foreign, "_trained", lambda *args: iter(()))
     monkeypatch.setattr(foreign, "_judged", judged)
+
+
+@pytest.mark.usefixtures("four_scores")
+def test_asked_again_it_tells_of_the_seed_that_was_asked_for(table, tmp_path):
     recipe = replace(tiny_recipe(), backbone="")
     for seed, expected in ((0, 0.1), (1, 0.8), (0, 0.1)):
         last = list(foreign.run(table, table, recipe, tmp_path, seed=seed))[-1]
         assert last["results"]["ours → foreign"]["macro_f1"] == expected
 
 
-def test_another_number_of_epochs_is_another_training(table, tmp_path, monkeypatch):
-    scores = iter((0.1, 0.2, 0.8, 0.9))
-
-    def judged(name, *args):
-        yield {"event": "progress", "what": name, "done": 1, "total": 1}
-        return {"macro_f1": next(scores), "shots": 20}
-
-    monkeypatch.setattr(foreign, "_trained", lambda *args: iter(()))
-    monkeypatch.setattr(foreign, "_judged", judged)
+@pytest.mark.usefixtures("four_scores")
+def test_another_number_of_epochs_is_another_training(table, tmp_path):
     for epochs, expected in ((1, 0.1), (14, 0.8), (1, 0.1)):
         recipe = tiny_recipe(epochs=epochs, backbone="")
         last = list(foreign.run(table, table, recipe, tmp_path))[-1]

@@ -81,23 +81,30 @@ def test_a_training_that_failed_is_told_and_tried_again_and_the_command_fails(
         assert last["table"].count("failed") == 4 * len(ablation.SHOWN)
 
 
-def test_trainings_of_other_shots_are_others(tmp_path, monkeypatch):
-    monkeypatch.setattr(ablation, "train", lambda *args, **more: iter([event("cancelled")]))
-    study = ablation.AblationStudy(seeds=1, training=0, recipes=("paper",))
-    keys = [study.key(w, recipe, 0, "abc") for w, recipe in ablation.variants(study)]
-    kept = {key: {"macro_f1": 0.5} for key in keys}
-    (tmp_path / "ablation.json").write_text(json.dumps(kept))
+@pytest.fixture
+def trained_before(tmp_path, monkeypatch):
+    """A study of so many seeds, of which one is trained on the shots "abc"; nothing trains now."""
+
+    def make(seeds, trained):
+        monkeypatch.setattr(ablation, "train", lambda *args, **more: iter([event("cancelled")]))
+        study = ablation.AblationStudy(seeds=seeds, training=0, recipes=("paper",))
+        keys = [study.key(w, recipe, trained, "abc") for w, recipe in ablation.variants(study)]
+        kept = {key: {"macro_f1": 0.5} for key in keys}
+        (tmp_path / "ablation.json").write_text(json.dumps(kept))
+        return study
+
+    return make
+
+
+def test_trainings_of_other_shots_are_others(tmp_path, trained_before):
+    study = trained_before(seeds=1, trained=0)
     for fingerprint, ends in (("abc", "finished"), ("other", "cancelled")):
         table = SimpleNamespace(fingerprint=fingerprint)
         assert list(ablation.run(table, study, tmp_path, lambda: False))[-1]["event"] == ends
 
 
-def test_one_seed_can_be_trained_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(ablation, "train", lambda *args, **more: iter([event("cancelled")]))
-    study = ablation.AblationStudy(seeds=3, training=0, recipes=("paper",))
-    keys = [study.key(w, recipe, 1, "abc") for w, recipe in ablation.variants(study)]
-    kept = {key: {"macro_f1": 0.5} for key in keys}
-    (tmp_path / "ablation.json").write_text(json.dumps(kept))
+def test_one_seed_can_be_trained_alone(tmp_path, trained_before):
+    study = trained_before(seeds=3, trained=1)
     last = list(ablation.run(SHOTS, study, tmp_path, lambda: False, range(1, 2)))[-1]
     assert last["event"] == "finished"
     assert last["table"].count("0.500 ± 0.000") == 4
