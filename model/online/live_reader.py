@@ -52,14 +52,12 @@ class LiveReader:
     def open(
         cls,
         run: Path,
-        class_names: Sequence[str] | None = None,
         engine: str = "auto",
         geometry: Geometry | None = None,
         preparation: Preparation | None = None,
     ) -> LiveReader:
-        """Load a run folder, see `checkpoint.load`; InputError where it is missing, changed, or of
-        other classes."""
-        network, about = checkpoint.load(Path(run), class_names, preparation)
+        """Load a run folder, see `checkpoint.load`; InputError where it is missing or changed."""
+        network, about = checkpoint.load(Path(run), preparation=preparation)
         size = about.preprocessing.size
         shape = (about.channels, size, size)
         chosen, says = inference.choose(network, shape, engine, BATCH)
