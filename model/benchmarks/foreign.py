@@ -20,6 +20,7 @@ from typing import Any
 import h5py
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from model.active import head
 from model.benchmarks import active
@@ -214,7 +215,9 @@ class OtherDetector:
     """How another detector differs: counts times `gain`, plus `offset`; only the middle `middle` of
     the side of the plate; `binned` × `binned` pixels, from the lower corner on, added up to one;
     0 counts in the rows of a gap through the middle and in the columns of one side, shares of the
-    height and width; `hot` of the pixels at HOT counts; `noise` counts of deviation."""
+    height and width; `hot` of the pixels at HOT counts; `noise` counts of deviation; light blurred
+    by so many pixels; a soft spot of stray light of so many counts at its middle; gains of 4 × 2
+    panels that deviate by this share; no more counts than `most`."""
 
     gain: float = 1.0
     offset: float = 0.0
@@ -224,6 +227,10 @@ class OtherDetector:
     side: float = 0.0
     hot: float = 0.0
     noise: float = 0.0
+    blur: float = 0.0
+    stray: float = 0.0
+    panels: float = 0.0
+    most: float = np.inf
 
     def sees(
         self, counts: npt.NDArray[Any], mask: Labels | None, seed: int = 0
@@ -231,6 +238,9 @@ class OtherDetector:
         """Counts (y, x) and mask, None or (y, x), True = good, as it would have written them; of
         pixels that are added up, all must be good. Only the noise differs from seed to seed."""
         made = counts.astype(np.float32) * np.float32(self.gain) + np.float32(self.offset)
+        if self.blur:
+            made = ndimage.gaussian_filter(made, self.blur)
+        made = np.minimum((made + self._stray(made.shape)) * self._gains(made.shape), self.most)
         if self.noise:
             made += np.random.default_rng(seed).normal(0, self.noise, made.shape)
         made = self._kept(self._spoilt(made))
@@ -239,6 +249,16 @@ class OtherDetector:
             made = _in_blocks(made, self.binned).sum((1, 3))
             good = None if good is None else np.all(_in_blocks(good, self.binned), axis=(1, 3))
         return made.astype(np.float32), good
+
+    def _stray(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        y, x = np.ogrid[: shape[0], : shape[1]]
+        away = np.hypot(y / shape[0] - 0.4, x / shape[1] - 0.6)
+        return (self.stray * np.exp(-((away / 0.25) ** 2) / 2)).astype(np.float32)
+
+    def _gains(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        gains = np.exp(np.random.default_rng(0).normal(0, self.panels, (4, 2)))
+        rows, columns = (np.arange(n) * k // n for n, k in zip(shape, gains.shape, strict=True))
+        return gains[rows][:, columns].astype(np.float32)
 
     def _spoilt(self, made: npt.NDArray[Any]) -> npt.NDArray[Any]:
         height, width = made.shape
@@ -300,6 +320,10 @@ DETECTORS = {
     "one half not seen": OtherDetector(side=0.5),
     "1 in 250 pixels hot": OtherDetector(hot=0.004),
     "noise of 20 counts": OtherDetector(noise=20),
+    "blurred by 2 pixels": OtherDetector(blur=2),
+    "stray light of 40 counts": OtherDetector(stray=40),
+    "gains of panels ± 20 %": OtherDetector(panels=0.2),
+    "at most 100 counts a pixel": OtherDetector(most=100),
 }
 """Other detectors, with which the same shots are read once more."""
 BLIND = "constant answer"

@@ -14,6 +14,7 @@ from labeler.project.project import Project
 from labeler.window.label.pattern.geometry_dialog import GeometryDialog
 from labeler.window.label.status_line import angle
 from labeler.window.main_window import MainWindow
+from model.shots.table import Geometry
 from tests.helpers.window_parts import make_project, make_session, write_shots
 
 LAYOUT = Path(os.environ.get("AIRYLABEL_DATA", "")) / "cxidb94_layout.cxi"
@@ -55,6 +56,15 @@ def test_what_is_typed_is_kept_with_the_project_and_gives_angles(dialog, window)
         assert project.sources[0].geometry == geometry
     assert window.label.pattern.centre() == (15, 16.5)
     assert dialog.fields["distance"].text() == "370"
+
+
+def test_an_energy_that_every_shot_has_of_its_own_is_not_called_unknown(dialog, window, monkeypatch):
+    assert dialog.fields["energy"].placeholderText() == "not known"
+    own = Geometry(wavelength_m=19e-9)
+    monkeypatch.setattr(window.session.cursor, "geometry", lambda: own)
+    dialog.refresh()
+    for name in ("energy", "wavelength"):
+        assert dialog.fields[name].placeholderText() == "each shot's own"
 
 
 def test_a_ring_that_is_clicked_gives_the_centre_and_stands_on_the_shot(qtbot, dialog, window):

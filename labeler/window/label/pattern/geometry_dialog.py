@@ -25,6 +25,7 @@ from model.errors import InputError
 from model.physics.circle import LEAST, Circle, fit_circle
 from model.shots.table import Geometry
 
+UNKNOWN = "not known"
 NUMBERS = {
     "distance": "Distance (mm)",
     "pixel": "Pixel size (µm)",
@@ -52,7 +53,7 @@ class GeometryDialog(QDialog):
         self.fields = {name: QLineEdit() for name in NUMBERS}
         for name, field in self.fields.items():
             field.setAccessibleName(NUMBERS[name])
-            field.setPlaceholderText("not known")
+            field.setPlaceholderText(UNKNOWN)
             field.textEdited.connect(lambda _, name=name: self._follow(name))
         self.pick = QPushButton("Pick points on a ring")
         self.pick.setCheckable(True)
@@ -102,6 +103,8 @@ class GeometryDialog(QDialog):
         each = own.wavelength_m is not None and source.info.geometry.wavelength_m is None
         more = ". The energy of each shot is known" if each else ""
         self.about.setText(f"{source.info.name}: {known or 'nothing is known yet'}{more}.")
+        for name in ("energy", "wavelength"):
+            self.fields[name].setPlaceholderText("each shot's own" if each else UNKNOWN)
         found = source.info.geometry
         self._write("distance", found.distance_m, 1e3)
         self._write("pixel", found.pixel_m, 1e6)
