@@ -14,9 +14,6 @@ from torch import Tensor
 
 from model.runs.recipes import Recipe
 
-COUNTS_A_PHOTON = 6.0
-"""Of the simulated detector, whose scale of counts the shipped network has."""
-
 
 def augment(counts: Tensor, recipe: Recipe, random: torch.Generator) -> Tensor:
     """A changed copy of the counts (B, 1, h, w), as the recipe says; square where it turns."""
@@ -38,10 +35,6 @@ def augment(counts: Tensor, recipe: Recipe, random: torch.Generator) -> Tensor:
     if recipe.read_noise:
         counts = _read_noise(counts, recipe.read_noise, random)
     if recipe.other_detector:
-        counts = _stray_light(counts, recipe.other_detector / 3, random)
-        counts = _panels(counts, recipe.other_detector / 3, random)
-        counts = _blurred(counts, recipe.other_detector / 3, random)
-        counts = _saturated(counts, recipe.other_detector / 3, random)
         counts = _hot_pixels(counts, recipe.other_detector / 3, random)
         counts = counts * _seen(counts, recipe.other_detector, random)
     return counts
@@ -124,53 +117,6 @@ def _read_noise(counts: Tensor, most: float, random: torch.Generator) -> Tensor:
     deviation = _uniform(counts, 0.0, 1.0, random) ** 3 * most
     noise = torch.randn(counts.shape, generator=random).to(counts.device)
     return (counts + noise * deviation).clamp(min=0)
-
-
-def _stray_light(counts: Tensor, share: float, random: torch.Generator) -> Tensor:
-    """In a share of the shots a soft spot of light, with its photons' noise, that on the mean adds
-    up to twice what the shot has."""
-    y, x = (axis.to(counts.device) for axis in _places(counts))
-
-    def draw(low: float, high: float) -> Tensor:
-        return _uniform(counts, low, high, random)
-
-    from_middle, width = torch.hypot(y - draw(-0.5, 0.5), x - draw(-0.5, 0.5)), draw(0.15, 1.5)
-    spot = torch.exp(-((from_middle / width) ** 2) / 2)
-    strength = draw(0.0, 2.0) * (draw(0.0, 1.0) < share) * counts.mean((2, 3), keepdim=True)
-    light = spot / spot.mean((2, 3), keepdim=True) * strength
-    noise = torch.randn(counts.shape, generator=random).to(counts.device)
-    return (counts + light + noise * (light * COUNTS_A_PHOTON).sqrt()).clamp(min=0)
-
-
-def _panels(counts: Tensor, share: float, random: torch.Generator) -> Tensor:
-    """In a share of the shots every panel, of two to eight by one to four, has a gain and a
-    pedestal of its own."""
-    height, width = counts.shape[2:]
-    down, right = (int(n) for n in torch.randint(1, 5, (2,), generator=random))
-    many = (len(counts), 1, 2 * down, right)
-    chosen = _uniform(counts, 0.0, 1.0, random) < share
-    gain = torch.exp(0.2 * torch.randn(many, generator=random)).to(counts.device)
-    pedestal = (3 * torch.randn(many, generator=random)).to(counts.device)
-    gain, pedestal = (F.interpolate(each, (height, width)) for each in (gain, pedestal))
-    return torch.where(chosen, counts * gain + pedestal, counts).clamp(min=0)
-
-
-def _blurred(counts: Tensor, share: float, random: torch.Generator) -> Tensor:
-    """A share of the shots, in part the mean over 3×3, in part that over 7×7 pixels: a soft
-    screen."""
-    chosen = _uniform(counts, 0.0, 1.0, random) < share
-    near = F.avg_pool2d(counts, 3, 1, 1, count_include_pad=False)
-    far = F.avg_pool2d(near, 5, 1, 2, count_include_pad=False)
-    soft = torch.lerp(near, far, _uniform(counts, 0.0, 0.5, random))
-    soft = torch.lerp(counts, soft, _uniform(counts, 0.3, 1.0, random))
-    return torch.where(chosen, soft, counts)
-
-
-def _saturated(counts: Tensor, share: float, random: torch.Generator) -> Tensor:
-    """In a share of the shots no pixel counts more than one to a hundred times the mean."""
-    most = _uniform(counts, 0.0, math.log(100.0), random).exp() * counts.mean((2, 3), keepdim=True)
-    chosen = _uniform(counts, 0.0, 1.0, random) < share
-    return torch.where(chosen, torch.minimum(counts, most), counts)
 
 
 def _hot_pixels(counts: Tensor, share: float, random: torch.Generator) -> Tensor:

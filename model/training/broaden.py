@@ -95,15 +95,6 @@ ROUNDS = (
     ),
     _SEEING,
     replace(_SEEING, mix=(Share("end-broad-balanced.h5", 10, 0.0), *_SEEING.mix[1:])),
-    replace(
-        _SEEING,
-        mix=(
-            Share("fresh-broad-balanced.h5", 10, 0.0),
-            Share("fresh-broad-usual.h5", 6, 0.0),
-            *_SEEING.mix[2:],
-        ),
-        changes={**_SEEING.changes, "other_detector": 0.5},
-    ),
 )
 
 
