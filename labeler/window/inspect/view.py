@@ -90,6 +90,10 @@ class InspectView(Tab):
             self.tabs.addButton(button, i)
             head.addWidget(button)
         self.tabs.idToggled.connect(lambda page, on: self._turn(page) if on else None)
+        self.whose = label("", "muted")
+        head.addSpacing(10)
+        head.addWidget(self.whose)
+        head.addSpacing(6)
         head.addStretch(1)
         self.save = FigureButton(self.session, self.short_job, self.gallery)
         self.form, self.other = QComboBox(), QComboBox()
@@ -146,6 +150,11 @@ class InspectView(Tab):
         if readings is None:
             self._say_empty()
             return
+        self.whose.setText(f"{readings.name} by itself")
+        self.whose.setToolTip(
+            f"Predictions of {readings.name} as it was trained. Suggestions in Label come from"
+            f" {readings.name} with all your labels."
+        )
         overlay = self.session.display.overlay
         with QSignalBlocker(self.contours), QSignalBlocker(self.strength):
             self.contours.setChecked(overlay.contours)
