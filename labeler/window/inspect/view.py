@@ -90,10 +90,6 @@ class InspectView(Tab):
             self.tabs.addButton(button, i)
             head.addWidget(button)
         self.tabs.idToggled.connect(lambda page, on: self._turn(page) if on else None)
-        self.whose = label("", "muted")
-        head.addSpacing(10)
-        head.addWidget(self.whose)
-        head.addSpacing(6)
         head.addStretch(1)
         self.save = FigureButton(self.session, self.short_job, self.gallery)
         self.form, self.other = QComboBox(), QComboBox()
@@ -150,11 +146,6 @@ class InspectView(Tab):
         if readings is None:
             self._say_empty()
             return
-        self.whose.setText(f"{readings.name} by itself")
-        self.whose.setToolTip(
-            f"Predictions of {readings.name} as it was trained. Suggestions in Label come from"
-            f" {readings.name} with all your labels."
-        )
         overlay = self.session.display.overlay
         with QSignalBlocker(self.contours), QSignalBlocker(self.strength):
             self.contours.setChecked(overlay.contours)
@@ -216,8 +207,8 @@ class InspectView(Tab):
         kind, (rows, columns) = self._kind(), readings.grid
         row = self.session.cursor.row if self.pages.currentIndex() == 0 else -1
         form = heat.form_of(Asked(row, kind, self.session.display.overlay.form))
-        note = f"{HEAT_FORMS[form].title}, run {self.session.require().project.current_run}: "
-        note += heat.about(kind, form)
+        note = f"Predictions and heat of {readings.name} by itself, without labels given since. "
+        note += f"{HEAT_FORMS[form].title}: {heat.about(kind, form)}"
         if HEAT_FORMS[form].stored:
             note += f" It has only {rows} × {columns} cells: it tells the region, not the ring."
         note += " Its strength cannot be compared between shots."
