@@ -203,7 +203,7 @@ def _runs(project: Project, who: int, now: datetime) -> ReportSection | None:
         day = f"{run.created:%Y-%m-%d %H:%M}"
         table.append((f"{run.number}{mark}", day, run.recipe, run.state, *shown))
     flattered = [r.number for r in runs if r.metrics.get("chosen_on") == "evaluation"]
-    text = ["Scores on evaluation shots."]
+    text = ["Scores of each run by itself, without labels given since, on evaluation shots."]
     if flattered:
         text.append(
             f"Of run {', '.join(map(str, flattered))} the epoch that scores best on these very "

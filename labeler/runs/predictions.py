@@ -146,7 +146,7 @@ class Predictions(Reading):
         if not (written.min() >= 0 and written.max() <= 1):
             raise ValueError("probabilities outside 0 … 1")
         self.probabilities[rows, ours] = written
-        if "decided" in file:  # a rule-aware network decides by label sets, not by thresholds
+        if "decided" in file:  # among legal label sets, which thresholds alone do not say
             written = file["decided"][rows][:, theirs].astype(bool)
         else:
             written = written >= self.thresholds[ours]

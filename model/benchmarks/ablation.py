@@ -62,7 +62,9 @@ def variants(study: AblationStudy) -> Iterator[tuple[str, Recipe]]:
         recipe = replace(at_budget(named(name), study.epochs, study.size), evaluate_every=NEVER)
         for log in (True, False):
             for rules in (False, True):
-                changed = replace(recipe.with_log_activation(log), rule_aware=rules)
+                changed = replace(
+                    recipe.with_log_activation(log), rule_aware=rules, legal_answers=rules
+                )
                 begin = "backbone" if fits(changed) else "chance"
                 first = "log" if log else "LeakyReLU"
                 output = "legal sets" if rules else "sigmoids"

@@ -74,12 +74,13 @@ class WholeModel(nn.Module):
         self.body, self.head = exportable(network.body), network.head
         self.preprocessing = about.preprocessing
         legal = about.legal()
-        self.rule_aware, self.by_worth = legal is not None, bool(about.worth)
+        self.sigmoids, self.by_thresholds = about.sigmoids or legal is None, about.by_thresholds
         classes = len(about.class_names)
         limits = np.array(about.thresholds or (0.5,) * classes, np.float32)
         worth = np.array(about.worth or (1.0,) * classes, np.float32)
         self.register_buffer("limits", torch.from_numpy(limits))
         self.register_buffer("worth", torch.from_numpy(worth))
+        self.by_sets = legal is not None
         if legal is not None:
             raised = np.zeros(len(legal))
             if about.class_weights:
@@ -90,14 +91,15 @@ class WholeModel(nn.Module):
     def forward(self, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `Checkpoint.probabilities` and `Checkpoint.decide`."""
         logits = self.head(self.body(self.preprocessing.to_input(counts)))
-        if not self.rule_aware:
+        if self.sigmoids:
             probabilities = torch.sigmoid(logits)
-            return probabilities, (probabilities >= self.limits).to(torch.float32), logits
-        scores = logits @ self.sets.T
-        probabilities = (torch.softmax(scores - self.raised, 1) @ self.sets).clamp(0, 1)
-        if self.by_worth:
-            scores = ((probabilities - self.limits) * self.worth) @ self.sets.T
-        return probabilities, self.sets[scores.argmax(1)], logits
+        else:
+            odds = logits @ self.sets.T - self.raised
+            probabilities = (torch.softmax(odds, 1) @ self.sets).clamp(0, 1)
+        gain = (probabilities - self.limits) * self.worth if self.by_thresholds else logits
+        if not self.by_sets:
+            return probabilities, (gain >= 0).to(torch.float32), logits
+        return probabilities, self.sets[(gain @ self.sets.T).argmax(1)], logits
 
 
 def export_model(run: Path, out: Path, signature: Signature | None = None) -> dict[str, Any]:
@@ -211,12 +213,12 @@ def _facts(run: Path, about: Checkpoint, signature: Signature, difference: float
     learned = learned_shots.read(run)
     limits = about.thresholds or (0.5,) * len(about.class_names)
     legal = about.legal()
-    by_limits = legal is None or bool(about.worth)
+    by_limits, each = about.by_thresholds, about.worth or (1.0,) * len(limits)
     return {
         "name": signature.name or f"{about.network} of run {run.name}",
         "classes": list(about.class_names),
         "thresholds": [round(float(t), 6) for t in limits] if by_limits else None,
-        "worth": None if legal is None or not by_limits else [round(w, 6) for w in about.worth],
+        "worth": None if legal is None or not by_limits else [round(w, 6) for w in each],
         "legal_label_sets": None if legal is None else len(legal),
         "rules": list(signature.rules),
         "preprocessing": about.preprocessing.to_dict(),

@@ -52,9 +52,13 @@ class Checkpoint:
     thresholds: tuple[float, ...] = ()
     """One a class; a probability at or above it speaks for the class."""
     worth: tuple[float, ...] = ()
-    """One a class of a rule-aware network, see `decoding.answers`; empty: an earlier run."""
+    """One a class, see `decoding.answers`; empty: all 1, or an earlier rule-aware run."""
     legal_sets: tuple[int, ...] | None = None
-    """Packed legal label sets (bit c = class c) of a rule-aware network, else None."""
+    """Packed legal label sets (bit c = class c), one of which is the answer; None: each class by
+    its own threshold."""
+    sigmoids: bool = False
+    """Whether probabilities are a sigmoid a class also with `legal_sets`; otherwise marginals over
+    these, as a rule-aware network learnt them."""
     class_weights: tuple[float, ...] = ()
     """Of the classes in a rule-aware training, see `decoding.raised_by`; empty: all 1."""
     of_maps: bool | None = None
@@ -71,7 +75,7 @@ class Checkpoint:
         return self.recipe.network
 
     def legal(self) -> npt.NDArray[np.bool_] | None:
-        """(L, C) legal label sets of a rule-aware network, else None."""
+        """(L, C) legal label sets, one of which is the answer; None where there are none."""
         if self.legal_sets is None:
             return None
         packed = np.array(self.legal_sets, np.int64)[:, None]
@@ -86,17 +90,23 @@ class Checkpoint:
         return decoding.log_odds(logits, *self._rules())
 
     def _rules(self) -> tuple[npt.NDArray[np.bool_] | None, decoding.Raised]:
-        """The legal label sets and by how much the training raised each, as decoding takes them."""
-        legal = self.legal()
+        """The legal label sets that probabilities are marginals over, and by how much the training
+        raised each, as decoding takes them."""
+        legal = None if self.sigmoids else self.legal()
         if legal is None or not self.class_weights:
             return legal, 0.0
         return legal, decoding.raised_by(self.class_weights, legal)
 
+    @property
+    def by_thresholds(self) -> bool:
+        """Whether thresholds decide; otherwise the most likely legal set, as of earlier rule-aware
+        runs, which know no worth of a class."""
+        return self.legal_sets is None or self.sigmoids or bool(self.worth)
+
     def decide(self, logits: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """(N, C) logits to the answer, see `decoding.answers`; of earlier rule-aware runs, which
-        know no worth of a class, the most likely legal set."""
+        """(N, C) logits to the answer, see `decoding.answers` and `by_thresholds`."""
         legal = self.legal()
-        if legal is not None and not self.worth:
+        if legal is not None and not self.by_thresholds:
             return decoding.most_likely_sets(logits, legal)
         limits = self.thresholds or (0.5,) * len(self.class_names)
         return decoding.answers(self.probabilities(logits), limits, self.worth or 1.0, legal)

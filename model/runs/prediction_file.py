@@ -2,8 +2,9 @@
 
 Datasets, row i being row i of the table, all contiguous and uncompressed so that they can be
 memory-mapped: `probabilities` (N, C) float32, NaN where `readable` (N,) is False; `logits` (N, C)
-float32; `decided` (N, C) bool, the answer: the label set that is counted, shown and reported
-everywhere (`decoding.answers`), as the attribute `answer` says; `embeddings` (N, D) float16;
+float32; `decided` (N, C) bool, the answer of the run by itself: the label set that is counted,
+shown and reported of it (`decoding.answers`), as the attribute `answer` says; with the labels given
+since, the instant model on these embeddings answers in its place; `embeddings` (N, D) float16;
 `heatmaps` (N, C, h, w) float16, each with max |·| = 1, times `heatmap_scale` (N, C) float32 the map
 of the formula (maps of 1e-6 would drown in half precision), in the paper's form of Grad-CAM++;
 `heatmaps_chattopadhay` and `heatmap_scale_chattopadhay` the same in Chattopadhay's; `role` (N,)

@@ -112,11 +112,19 @@ class Judge:
     """(C,) thresholds where none are tuned; see `untuned_thresholds`."""
     weights: Floats | None = None
     """(C,) of the classes in a rule-aware training, see `decoding.raised_by`; None: all 1."""
+    legal_answers: bool = False
+    """Whether an answer is a legal set also without `rule_aware`; otherwise thresholds decide."""
 
     @property
     def legal(self) -> Labels | None:
         """(L, C) legal sets of rule-aware output, else None."""
         return self.data.taxonomy.legal_sets if self.rule_aware else None
+
+    @property
+    def answer_sets(self) -> Labels | None:
+        """(L, C) legal sets, one of which is the answer; None: each class by its threshold."""
+        legal = self.rule_aware or self.legal_answers
+        return self.data.taxonomy.legal_sets if legal else None
 
     @cached_property
     def raised(self) -> decoding.Raised:
@@ -153,27 +161,30 @@ class Judge:
     def decide(
         self, probabilities: Floats, thresholds: Floats, worth: Floats | None = None
     ) -> Labels:
-        """The answers, see `decoding.answers`; without a worth under rules, best for these."""
-        if self.legal is not None and worth is None:
+        """The answers, see `decoding.answers`; of a rule-aware network without a worth, best for
+        these."""
+        if self.rule_aware and worth is None:
             thresholds, worth = decoding.best_for_f1(probabilities)
         return decoding.answers(
-            probabilities, thresholds, 1.0 if worth is None else worth, self.legal
+            probabilities, thresholds, 1.0 if worth is None else worth, self.answer_sets
         )
 
     def fit(self, logits: Floats, others: Floats) -> tuple[float, Floats, Floats | None]:
-        """Temperature, thresholds and, under rules, the worth of a class, from logits of the tuning
-        shots; under rules also from those of other shots, (n, C), whose labels are not looked at.
+        """Temperature, thresholds and, where answers are legal sets, the worth of a class, from
+        logits of the tuning shots; for the worth, and for all thresholds of a rule-aware network,
+        also from those of other shots, (n, C), whose labels are not looked at.
         """
         true, known = self.data.labels[self.data.tuning], self.data.known[self.data.tuning]
         temperature = fit_temperature(logits, true, self.legal, self.raised, known)
         probabilities = probabilities_at(logits, temperature, self.legal, self.raised)
-        if self.legal is not None:
-            rest = probabilities_at(others, temperature, self.legal, self.raised)
-            return temperature, *decoding.best_for_f1(np.concatenate([probabilities, rest]))
+        rest = probabilities_at(others, temperature, self.legal, self.raised)
+        best, worth = decoding.best_for_f1(np.concatenate([probabilities, rest]))
+        if self.rule_aware:
+            return temperature, best, worth
         odds = np.log(self.limits / (1 - self.limits)) / temperature
         untuned = decoding.sigmoid(odds)
         limits = choose_thresholds(probabilities, true, untuned, known)
-        return temperature, limits, None
+        return temperature, limits, worth if self.legal_answers else None
 
     def constant(self) -> tuple[dict[str, Any], list[str]]:
         """(numbers, classes) of the same answer for every evaluation shot, which a network must

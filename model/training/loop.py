@@ -70,7 +70,8 @@ class Loop:
         self.wrapped, self.optimiser = engine.fabric.setup(network, optimiser)
         self.loss = self._make_loss().to(engine.device)
         limits, weights = untuned_thresholds(self._weights()), self._class_weights()
-        self.judge = Judge(data, recipe.rule_aware, limits, weights if recipe.rule_aware else None)
+        raising = weights if recipe.rule_aware else None
+        self.judge = Judge(data, recipe.rule_aware, limits, raising, recipe.legal_answers)
         self.epoch = self.step = self.stale = 0
         self.best: dict[str, Any] | None = None
         self.history: list[dict[str, Any]] = []
@@ -307,17 +308,16 @@ class Loop:
 
     def description(self) -> Checkpoint:
         """What the checkpoint says about itself."""
-        data, taxonomy = self.data, self.data.taxonomy
-        legal = None
-        if self.recipe.rule_aware:
-            legal = tuple(int(v) for v in taxonomy.pack(taxonomy.legal_sets))
+        data, sets, rule_aware = self.data, self.judge.answer_sets, self.recipe.rule_aware
+        legal = None if sets is None else tuple(int(v) for v in data.taxonomy.pack(sets))
         return Checkpoint(
             class_names=data.table.class_names,
             recipe=self.recipe,
             preprocessing=replace(data.preprocessing, size=self.side),
             thresholds=tuple(self.judge.limits.tolist()),
             legal_sets=legal,
-            class_weights=() if legal is None else tuple(self._class_weights().tolist()),
+            sigmoids=not rule_aware,
+            class_weights=tuple(self._class_weights().tolist()) if rule_aware else (),
             of_maps=data.of_maps,
             metrics=dict(self.best["metrics"]) if self.best else {},
             data_fingerprint=data.table.fingerprint,

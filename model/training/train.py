@@ -279,16 +279,17 @@ def _fitting(recipe: Recipe, table: ShotTable, warm_start: Path | None) -> tuple
                 "The shots are correlation maps: they are not turned, mirrored or cropped."
             )
         recipe = made
-    rules = table.taxonomy is not None and bool(table.taxonomy.hard.any())
-    if recipe.rule_aware and not rules:
+    rules = table.taxonomy if table.taxonomy is not None and table.taxonomy.hard.any() else None
+    if rules is None and recipe.rule_aware:
         notes.append("The taxonomy has no hard rules: trained with independent classes.")
-        recipe = replace(recipe, rule_aware=False)
-    elif recipe.rule_aware and table.taxonomy.listed_sets(MOST_SETS) is None:  # type: ignore[union-attr]
+    unlisted = rules is not None and rules.listed_sets(MOST_SETS) is None
+    if unlisted and (recipe.rule_aware or recipe.legal_answers):
         notes.append(
             f"The legal label sets of {len(table.class_names)} classes are too many to list here:"
-            " trained with independent classes."
+            " trained with independent classes, and predictions may break rules."
         )
-        recipe = replace(recipe, rule_aware=False)
+    if rules is None or unlisted:
+        recipe = replace(recipe, rule_aware=False, legal_answers=False)
     if warm_start is not None and not table.role.any() and learned.read(warm_start) is None:
         notes.append(
             f"{warm_start.name} does not say on which shots it was trained: where they judge now,"

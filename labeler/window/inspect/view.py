@@ -207,8 +207,8 @@ class InspectView(Tab):
         kind, (rows, columns) = self._kind(), readings.grid
         row = self.session.cursor.row if self.pages.currentIndex() == 0 else -1
         form = heat.form_of(Asked(row, kind, self.session.display.overlay.form))
-        note = f"{HEAT_FORMS[form].title}, run {self.session.require().project.current_run}: "
-        note += heat.about(kind, form)
+        note = f"Predictions and heat of {readings.name} by itself, without labels given since. "
+        note += f"{HEAT_FORMS[form].title}: {heat.about(kind, form)}"
         if HEAT_FORMS[form].stored:
             note += f" It has only {rows} × {columns} cells: it tells the region, not the ring."
         note += " Its strength cannot be compared between shots."

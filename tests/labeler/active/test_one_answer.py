@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from datetime import datetime
 
 import h5py
@@ -9,26 +11,30 @@ import numpy as np
 import pytest
 
 from labeler.active import asking
-from labeler.active.embeddings import of_cache, shipped_network
+from labeler.active.embeddings import of_cache, of_run, shipped_network
 from labeler.active.instant import InstantReading
 from labeler.active.instant_child import InstantServer
 from labeler.active.messages import Lesson
 from labeler.project.folder import CACHE
 from labeler.project.project import Project
+from labeler.project.store.records import LABELLED
 from labeler.quality.week_report import contents
 from labeler.runs.predictions import Predictions
 from labeler.runs.train_project import Wishes, train_project
-from model.active import head
+from model.active import forecast, head
 from model.benchmarks import foreign
 from model.metrics.metrics import f1_scores
 from model.networks.table import NETWORKS
 from model.prediction.embedding import embed
 from model.prediction.predict import predict
-from model.runs.folder import PREDICTIONS
+from model.runs.folder import METRICS, PREDICTIONS
 from model.shots.table import EVALUATION, table_of_file
 from model.simulate.generate import simulate
+from tests.helpers.embeddings import CHOICES
 from tests.helpers.narrow import NARROW
 from tests.helpers.shots import make_file, tiny_recipe
+from tests.helpers.waiting import until
+from tests.helpers.window_parts import make_session
 
 pytestmark = pytest.mark.usefixtures("without_openvino")
 
@@ -51,11 +57,12 @@ def week(tmp_path_factory):
     return folder, table, out
 
 
-def learnt(folder, table, rows, labels):
+def learnt(folder, table, rows, labels, ground=None):
     """What the window shows after these labels."""
     server = InstantServer()
-    with Project.open(folder / "week") as project:
-        ground = of_cache(1, project, table)
+    if ground is None:
+        with Project.open(folder / "week") as project:
+            ground = of_cache(1, project, table)
     assert server.answer(ground) is None
     none = np.zeros(0, np.int64)
     found = server.answer(Lesson(1, rows, table.taxonomy.pack(labels), none))
@@ -79,6 +86,66 @@ def test_before_the_first_label_window_file_and_command_line_say_the_same(week):
     with h5py.File(out, "r") as opened:
         assert opened.attrs["answer"].decode() == "decided"
         assert not table.taxonomy.contradictions(opened["decided"][()]).any()
+
+
+def four_times(path, out):
+    """The same file of shots, every count four times as large."""
+    shutil.copy(path, out)
+    with h5py.File(out, "r+") as file:
+        counts = file["images"][()].astype(np.uint32) * 4
+        del file["images"]
+        file["images"] = counts
+    return out
+
+
+def test_four_times_the_counts_change_no_label(week, tmp_path):
+    folder, table, out = week
+    bright = table_of_file(four_times(folder / "shots.h5", tmp_path / "bright.h5"))
+    *_, last = predict(bright, shipped_network(), tmp_path / "p.h5", engine="torch")
+    assert last["event"] == "finished"
+    plain, found = (Predictions.open(p, table.taxonomy, 90) for p in (out, tmp_path / "p.h5"))
+    np.testing.assert_array_equal(found.likely(), plain.likely())
+
+
+def test_suggestions_of_the_window_are_those_of_file_command_line_and_forecast(
+    qapp, week, tmp_path, monkeypatch
+):
+    """Through the session, with labels that come one after the other."""
+    folder, table, out = week
+    taxonomy = table.taxonomy
+    truth = table_of_file(folder / "shots.h5").labels.astype(bool)
+    shutil.copytree(folder / "week", tmp_path / "week")
+    session = make_session()
+    session.learning.turn_on(CHOICES)
+    session.open(tmp_path / "week")
+    session.suggestions.enough = 0
+
+    def suggested(rows):
+        return np.stack([session.suggestions.of(int(row)) for row in rows])
+
+    until(lambda: session.predictions.instant is not None)
+    file = Predictions.open(out, taxonomy, len(table))
+    np.testing.assert_array_equal(suggested(range(len(table))), file.likely())
+    labelled = np.flatnonzero(~taxonomy.contradictions(truth))[:50]
+    for n, row in enumerate(labelled, 1):
+        assert session.labels.decide([row], taxonomy.pack(truth[row]), LABELLED, "key")
+        if n % 10 == 0:  # else the child, which takes the newest, learns of many at once
+            until(lambda n=n: session.predictions.instant.learnt.labels == n)
+    rest = np.setdiff1d(np.arange(len(table)), labelled)
+    shown, sets = suggested(rest), session.suggestions.bits(rest)
+    session.close()
+    np.testing.assert_array_equal(taxonomy.unpack(sets), shown)
+    made = []
+    fit = head.fit
+    monkeypatch.setattr(forecast.head, "fit", lambda *a, **k: made.append(fit(*a, **k)) or made[-1])
+    with Project.open(tmp_path / "week") as project:
+        has = asking.known(project)
+        asking.forecast_for(project)
+        asking.next_shots(project, "asked", 5)
+    whole = [each for each in made if each.shots == len(labelled)]
+    assert len(whole) == 2, "of all labels: what judges the forecast's parts, and what asks"
+    for each in whole:
+        np.testing.assert_array_equal(each.decide(has.embeddings[rest]), shown)
 
 
 def test_the_bench_of_foreign_shots_scores_what_the_file_says(week):
@@ -111,7 +178,7 @@ def test_with_labels_window_forecast_and_command_line_say_the_same(week):
 
 @pytest.mark.parametrize("rule_aware", [False, True])
 def test_after_a_training_report_and_bench_score_the_labels_that_window_and_file_say(
-    tmp_path, monkeypatch, rule_aware
+    qapp, tmp_path, monkeypatch, rule_aware
 ):
     monkeypatch.setitem(NETWORKS, "resnet18", NARROW)
     path = make_file(tmp_path / "shots.h5", 60)
@@ -125,6 +192,21 @@ def test_after_a_training_report_and_bench_score_the_labels_that_window_and_file
         (told,) = (s.table for s in sections if s.title == "Trained networks")
         table = project.shot_table()
         file = Predictions.open(project.run_folder(1) / PREDICTIONS, table.taxonomy, len(table))
+        run = project.run_folder(1)
+        # the other answer, of another name: "run 1 + 60 labels"
+        assert project.current_run == 1
+        has = asking.known(project)
+    truth, rows = table.labels.astype(bool), np.flatnonzero(has.labelled)
+    ground = of_run(1, table.taxonomy, len(table), run / PREDICTIONS)
+    refitted = learnt(folder, table, rows, truth[rows], ground)
+    made = head.fit(
+        has.embeddings[rows], truth[rows], table.taxonomy, prior=has.prior, space=has.space
+    )
+    np.testing.assert_array_equal(made.decide(has.embeddings), refitted.likely())
+    session = make_session(folder)
+    assert session.predictions.of_run.name == "run 1"
+    np.testing.assert_array_equal(session.predictions.of_run.likely(), file.likely())
+    session.close()
     judging = np.flatnonzero(table.role == EVALUATION)
     assert 0 < len(judging) < len(table)
     shown = file.likely()
@@ -134,6 +216,19 @@ def test_after_a_training_report_and_bench_score_the_labels_that_window_and_file
         table.class_names, file.probabilities[judging], shown[judging],
         np.ones(len(judging), bool), table.some(judging),
     )  # fmt: skip
+    assert found["contradiction_rate"] == 0
+    again, bright = tmp_path / "again.h5", tmp_path / "bright.h5"
+    for shots in (path, four_times(path, bright)):
+        *_, last = predict(table_of_file(shots), run, again, engine="torch")
+        assert last["event"] == "finished"
+        with h5py.File(again) as opened:
+            np.testing.assert_array_equal(opened["decided"][()], shown)
+    for c in range(len(table.class_names)):
+        gallery = file.gallery(c, "certain", np.zeros(len(table), int), np.zeros(len(table), int))
+        np.testing.assert_array_equal(np.sort(gallery), np.flatnonzero(shown[:, c]))
+    assert not file.broken()[:, table.taxonomy.hard].any()
+    evaluation = json.loads((run / METRICS).read_text())["evaluation"]
+    assert evaluation["macro_f1"] == pytest.approx(found["macro_f1"])
     row = dict(zip(*told, strict=True))
     assert row["macro F1"] == f"{found['macro_f1']:.3f}"
     assert row["accuracy"] == f"{found['accuracy']:.3f}"

@@ -91,6 +91,16 @@ def test_all_classes_of_the_shot_stand_side_by_side_without_scrolling(shown):
     assert "Prolate, Streak" in view.shot.title.text()
 
 
+def test_every_page_says_that_it_shows_the_run_by_itself(shown):
+    _, view = shown()
+    for page in (view.show_shot_page, view.show_gallery, view.show_claims):
+        page()
+        assert view.note.isVisible()
+        assert view.note.text().startswith(
+            "Predictions and heat of run 1 by itself, without labels given since. "
+        )
+
+
 def test_the_coarse_grid_is_said(shown):
     _, view = shown()
     assert "7 × 7 cells" in view.note.text()

@@ -23,7 +23,13 @@ from labeler.window.widgets import theme
 from model.preprocessing.display import MASKED
 from model.shots.layouts import Geometry
 from model.taxonomy.toml import load, shipped
-from tests.helpers.window_parts import make_project, make_session, use_made_up_run, write_shots
+from tests.helpers.window_parts import (
+    learnt,
+    make_project,
+    make_session,
+    use_made_up_run,
+    write_shots,
+)
 
 
 @pytest.fixture
@@ -209,6 +215,20 @@ def test_a_class_that_the_model_has_not_learnt_is_named_over_the_probabilities(s
     session.predictions.run_changed.emit()
     assert line.toolTip().endswith(" It has not learnt Bent, Layered and says nothing of that.")
     assert line.toolTip() in line.accessibleDescription()
+
+
+def test_the_line_over_the_probabilities_tells_the_run_from_the_run_with_the_labels(session, qtbot):
+    line = shown(ClassPanel(session), qtbot, 260, 700).reading
+    session.suggestions.take(learnt(session, labels=240))
+    assert line.text == "from 240 labels"
+    use_made_up_run(session)
+    session.predictions.run.name = "run 12"
+    session.suggestions.take(learnt(session, labels=7264))
+    assert line.text == "run 12 + 7,264 labels"
+    assert "Inspect, Learn and reports show run 12 by itself." in line.toolTip()
+    session.suggestions.take(None)
+    assert line.text == "run 12"
+    assert line.toolTip() == "What this run says of the shot."
 
 
 def test_hovering_a_class_explains_it(session, qtbot):

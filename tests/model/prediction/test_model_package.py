@@ -28,6 +28,7 @@ pytestmark = pytest.mark.usefixtures("narrow_network")
 PLAIN = {"thresholds": (0.5, 0.4, 0.6), "temperature": 1.3}
 EARLIER = {"legal_sets": (0, 1, 2, 4, 3), "class_weights": (1.0, 3.0, 9.0)}
 RULE_AWARE = EARLIER | {"thresholds": (0.4, 0.2, 0.1), "worth": (0.3, 0.7, 2.0)}
+SIGMOIDS = PLAIN | {"legal_sets": (0, 1, 2, 4, 3), "sigmoids": True}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -99,7 +100,7 @@ def test_the_example_is_the_first_shot_of_which_the_network_says_a_class():
     assert model_package._example(labels) == 2
 
 
-@pytest.mark.parametrize("values", [PLAIN, EARLIER, RULE_AWARE])
+@pytest.mark.parametrize("values", [PLAIN, EARLIER, RULE_AWARE, SIGMOIDS])
 def test_it_decides_on_every_logits_as_the_run_does(values, tmp_path):
     network, about = checkpoint.load(make_run(tmp_path / "run", **values))
     whole = WholeModel(network, about)

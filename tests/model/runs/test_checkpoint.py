@@ -264,6 +264,21 @@ def test_a_network_says_what_its_rules_and_thresholds_say(saved):
     assert half.decide(np.array([[0.1, -0.1, 0.0]])).tolist() == [[True, False, True]]
 
 
+def test_sigmoids_answer_with_legal_sets_and_by_their_thresholds_where_these_break_no_rule(saved):
+    _, _, about = saved
+    logits = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32) * 2
+    by_thresholds = replace(about, legal_sets=None)
+    legal = np.isin(by_thresholds.decide(logits) @ [1, 2, 4], about.legal_sets)
+    assert 20 < legal.sum() < 180
+    for worth in ((), (0.1, 9.0, 1.0)):
+        ruled = replace(about, sigmoids=True, worth=worth)
+        np.testing.assert_array_equal(ruled.probabilities(logits), decoding.sigmoid(logits))
+        np.testing.assert_array_equal(ruled.log_odds(logits), logits)
+        decided = ruled.decide(logits)
+        assert np.isin(decided @ [1, 2, 4], about.legal_sets).all()
+        np.testing.assert_array_equal(decided[legal], by_thresholds.decide(logits)[legal])
+
+
 def source(dataset, path="maps.h5", layout="stack"):
     return SourceInfo(Path(path), dataset, layout, 3, (24, 24), "f4", "x")
 

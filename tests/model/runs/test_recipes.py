@@ -23,6 +23,7 @@ def test_the_paper_recipe_is_section_3_1_5():
     assert r.brightness > 0
     assert r.contrast > 0
     assert (r.ema, r.class_weighting, r.smoothing, r.rule_aware) == (0, 0, 0, False)
+    assert not r.legal_answers
 
 
 def test_its_rate_falls_tenfold_every_50_epochs():
@@ -38,6 +39,7 @@ def test_the_airynet_recipe_is_the_published_code():
     assert r.milestones == (30, 60, 120, 150)
     assert (r.first, r.crop, r.size) == (259, 256, 224)
     assert (r.batchnorm_momentum, r.weights, r.penalty_mean) == (0.003, "unit", True)
+    assert not r.legal_answers
     assert (r.brightness, r.contrast) == (0, 0)
 
 

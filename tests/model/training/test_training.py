@@ -23,6 +23,7 @@ from model.shots.table import table_of_file
 from model.taxonomy import decoding
 from model.training import resume
 from model.training.data import in_hard_error, prepare
+from model.training.judging import Judge
 from model.training.loop import Loop
 from model.training.train import Options, _caution, _fitting, train
 from tests.helpers.narrow import WHOLE
@@ -303,6 +304,35 @@ def test_the_rule_aware_network_never_contradicts_itself(ruled):
     assert (both <= 1 + 1e-5).all()
 
 
+def judge_of(path, **changes):
+    """The judge of a training by sigmoids, with logits that contradict themselves."""
+    recipe = tiny_recipe(tuning=0.2, **changes)
+    judge = Judge(
+        prepare(table_of_file(path), recipe, 0), False, np.full(11, 0.5, np.float32),
+        legal_answers=recipe.legal_answers,
+    )  # fmt: skip
+    return judge, np.random.default_rng(0).normal(size=(60, 11)).astype(np.float32) * 2
+
+
+def test_a_run_of_sigmoids_is_judged_by_legal_sets_and_one_of_the_paper_by_thresholds(ruled):
+    for name in ("quick", "best", "paper", "airynet"):
+        judge, logits = judge_of(ruled[2], legal_answers=recipes.named(name).legal_answers)
+        data = judge.data
+        _, limits, worth = judge.fit(logits[: len(data.tuning)], logits)
+        broken = data.taxonomy.contradictions(judge.decide(decoding.sigmoid(logits), limits, worth))
+        report = judge.report(logits[: len(data.evaluation)], 1.0, limits, worth)
+        share = report["evaluation"]["contradiction_rate"]
+        quick = judge.quick(logits[: len(data.evaluation)], data.evaluation)["contradiction_rate"]
+        if name in ("paper", "airynet"):
+            assert broken.any()
+            assert min(share, quick) > 0
+            assert worth is None
+        else:
+            assert not broken.any()
+            assert share == quick == 0
+            assert worth is not None
+
+
 def test_a_rule_aware_run_keeps_its_class_weights_for_honest_probabilities(ruled):
     _, about = checkpoint.load(ruled[0])
     assert max(about.class_weights) > 1.5
@@ -326,6 +356,11 @@ def test_every_recipe_trains_an_epoch(name, tmp_path, monkeypatch):
     assert events[-1]["event"] == "finished", events[-1]
     flatter = [e for e in events if e["event"] == "note" and "scores flatter" in e["text"]]
     assert len(flatter) == (name != "best")  # which keeps the last epoch, not the luckiest
+    about = checkpoint.describe(tmp_path / "run")
+    logits = np.random.default_rng(0).normal(size=(50, len(about.class_names))) * 3
+    np.testing.assert_array_equal(about.probabilities(logits), decoding.sigmoid(logits))
+    broken = table_of_file(path).taxonomy.contradictions(about.decide(logits))
+    assert broken.any() == (name != "best"), "the paper's recipes decide by thresholds"
 
 
 def test_evaluations_between_epochs_are_told_and_kept(tmp_path):

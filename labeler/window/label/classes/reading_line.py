@@ -39,6 +39,7 @@ class ReadingLine(QWidget):
     def refresh(self) -> None:
         """Say it again."""
         session, doing = self.session, self.learning
+        run, instant = session.predictions.run, session.predictions.instant
         self.share = 1.0
         if session.opened is None:
             text, tip = "", ""
@@ -49,9 +50,13 @@ class ReadingLine(QWidget):
         elif session.predictions.now is not None:
             text = session.predictions.now.name
             tip = "What this run says of the shot."
-            if session.predictions.instant is not None:
-                text = text.replace("instant model, ", "from ")  # beside the switch "Suggestions"
+            if instant is not None:  # beside the switch "Suggestions"
+                start = "from" if run is None else f"{run.name} +"
+                text = text.replace("instant model,", start)
                 tip = "Learnt from your labels so far, on what the network sees; after each again."
+                if run is not None:
+                    tip = f"What {run.name} says with all your labels, fitted to them after each."
+                    tip += f" Inspect, Learn and reports show {run.name} by itself."
             names = [c.name for c in session.labels.taxonomy.classes]
             new = [n for n, k in zip(names, session.predictions.now.known, strict=True) if not k]
             tip += f" It has not learnt {', '.join(new)} and says nothing of that." if new else ""
