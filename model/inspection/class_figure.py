@@ -6,6 +6,7 @@ draws.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +28,7 @@ from model.shots.table import ShotTable
 LOOKED_AT = 800
 FINE_STRENGTH = 0.5
 """How far cold places are dimmed under fine heat, which would else leave nothing of the shot."""
-
-
-TITLE_WIDTH = 24
+TITLE_WIDTH = 21
 """Characters of a line over a shot, six shots in a row."""
 
 
@@ -179,5 +178,7 @@ def _shot(
         word = "false alarm" if likely else "absent"
     lines = [f"p {number} · {word}", instead]
     if heat is None:
-        lines += wrap(f"no heat: {why or HEAT_FORMS[forms[0]].none}", TITLE_WIDTH)
+        whole = why or HEAT_FORMS[forms[0]].none
+        reason, *_ = re.split(r": | \(", whole)  # what is; p stands above, what follows is clear
+        lines += wrap(f"no heat: {reason[0].lower()}{reason[1:]}", TITLE_WIDTH)
     return ShownShot(counts, heat, mask, "\n".join(filter(None, lines)))

@@ -26,7 +26,7 @@ LEVELS = (0.25, 0.5, 0.75)
 WIDTH_INCHES = 7.0
 """Two columns of a journal."""
 _LINE, _FONT = 0.7, 7.0
-_LINE_INCHES = 1.25 * _FONT / 72
+_LINE_INCHES = 1.4 * _FONT / 72
 PLOT_LOOK = {
     "font.size": 9.0,
     "axes.spines.top": False,
@@ -145,7 +145,7 @@ def _drawn(rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], acr
         more[number // across] = max(more[number // across], lines)
     height = high * (WIDTH_INCHES / sum(widths) + 0.18) + sum(more) * _LINE_INCHES
     height += _LINE_INCHES * (high if any(row.form for row in rows) else 0)
-    figure = Figure((WIDTH_INCHES, height), layout="constrained")
+    figure = Figure((WIDTH_INCHES, height), layout="compressed")
     FigureCanvasAgg(figure)
     grid = figure.subplots(high, len(widths), squeeze=False, width_ratios=widths)
     for axes in grid.flat:
@@ -160,8 +160,8 @@ def _drawn(rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], acr
         )
         if row.form:
             line[0].text(
-                0.0, -0.02, row.form, fontsize=_FONT, va="top", transform=line[0].transAxes,
-                parse_math=False,
+                0.0, -0.02, row.form.replace(" (", "\n("), fontsize=_FONT, va="top",
+                transform=line[0].transAxes, parse_math=False,
             )  # fmt: skip
         for axes, shot in zip(line[first:], row.shots, strict=False):
             _draw_shot(axes, shot, picture(shot, colormap, row.strength), levels)

@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.session.heat import Asked
+from labeler.session.heat import ON_ITS_WAY, Asked
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.frame.retrain import progress_in_words
@@ -214,10 +214,11 @@ class InspectView(Tab):
         of_shot = self.pages.currentIndex() == 0
         row, rival = (self.session.cursor.row, self.shot.rival) if of_shot else (-1, None)
         asked = Asked(row, kind, self.session.display.overlay.form, rival)
-        form = heat.form_of(asked)
         names = self.session.labels.taxonomy.names
         of = names[kind] if rival is None else f"{names[kind]}, not {names[rival]}"
-        run = self.session.require().project.current_run
+        if of_shot and (why := heat.why_none(asked)) and why != ON_ITS_WAY:
+            return f"{of}: {why}"
+        form, run = heat.form_of(asked), self.session.require().project.current_run
         note = f"{of}: {HEAT_FORMS[form].title}, run {run}: {heat.about(asked)}"
         if HEAT_FORMS[form].stored:
             note += f" It has only {rows} × {columns} cells: it tells the region, not the ring."

@@ -328,6 +328,9 @@ def test_the_note_speaks_of_the_class_that_is_chosen(shown):
     assert view.note.text().startswith("Round: ")
     view.show_shot_page()
     assert view.note.text().startswith(f"{likeliest}: ")
+    session.predictions.of_run.readable[session.cursor.row] = False
+    view.refresh()
+    assert view.note.text() == f"{likeliest}: The network could not read this shot."
 
 
 def test_a_class_is_held_against_another_one(shown, qtbot):
