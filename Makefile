@@ -72,7 +72,7 @@ pictures: install
 	mkdir -p resources/screens
 	for name in labelling heatmap learn inspect class-streak light physics grid queue map live agreement \
 	    drift forecast history; do cp $(DEMO)/report/$$name-1280.png resources/screens/$$name.png; done
-	$(FIGURE) --out resources/screens/fig5.png
+	$(FIGURE) --form paper --out resources/screens/fig5.png
 	$(FIGURE) --form paper --form directions --out resources/screens/heat-forms.png
 
 # The network trained on simulated shots that `quick` begins from: about four hours. First

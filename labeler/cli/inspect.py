@@ -23,7 +23,7 @@ from labeler.jobs.child import listen
 from labeler.project.folder import has_database
 from model.errors import InputError, counted
 from model.events import Event, Stop, event
-from model.heatmaps.forms import HEAT_FORMS
+from model.heatmaps.forms import BEST, BEST_WORD, HEAT_FORMS
 from model.runs.folder import DESCRIPTION, PREDICTIONS
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _add_figure(subparsers: Subparsers) -> None:
         "figure",
         help="where the network looked for a class, as a figure for a paper",
         description="Shots of each class with dashed contours of the heat and the heat as"
-        " transparency (paper, Fig. 5). PDF, SVG or PNG by the name of OUT.",
+        " transparency, as in the paper's Fig. 5. PDF, SVG or PNG by the name of OUT.",
     )
     parser.add_argument("target", type=Path, metavar="PROJECT_OR_RUN")
     parser.add_argument("--file", type=Path, metavar="FILE", help="shots for a RUN of no project")
@@ -64,8 +64,9 @@ def _add_figure(subparsers: Subparsers) -> None:
     parser.add_argument("--seed", type=seed, default=0, help="which shots of the group are drawn")
     parser.add_argument("--shots", metavar="N,N", help="these shots, counted from 1, instead")
     parser.add_argument(
-        "--form", dest="forms", action="append", choices=tuple(HEAT_FORMS),
-        help="of heat (default: paper); may be repeated: the same shots in each form",
+        "--form", dest="forms", action="append", choices=(BEST_WORD, *HEAT_FORMS),
+        help="of heat; may be repeated: the same shots in each form. best (the default): what did"
+        " best for the class on simulated shots; paper: Grad-CAM++, as in the paper's Fig. 5",
     )  # fmt: skip
     parser.add_argument("--colormap", default="viridis", help="one of matplotlib's")
     parser.add_argument("--dpi", type=count, default=200, help="of a PNG (default: 200)")
@@ -91,7 +92,9 @@ def _add_faithfulness(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--shots", type=count, metavar="N", help="of a class (default: 24; --truth: 30)"
     )
-    parser.add_argument("--form", choices=tuple(HEAT_FORMS), default="paper", help="of heat")
+    parser.add_argument(
+        "--form", choices=tuple(HEAT_FORMS), help="of heat (default: paper; --truth: every form)"
+    )
     parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument("--no-occlusion", action="store_true", help="leave out what takes longest")
     parser.add_argument("--out", type=Path, metavar="FILE.json", help="keep the result here too")
@@ -143,7 +146,9 @@ def _figure(args: argparse.Namespace) -> int:
 
 
 def _drawing(args: argparse.Namespace) -> Iterator[Event]:
+    from labeler.active.embeddings import shipped_network
     from labeler.window.widgets.schematics import render
+    from model.heatmaps.truth_table import table_of
     from model.inspection.class_figure import Wish, draw
 
     listen()
@@ -151,12 +156,12 @@ def _drawing(args: argparse.Namespace) -> Iterator[Event]:
     rows = _rows(args.shots) if args.shots else None
     wish = Wish(
         tuple(args.classes or ("Streak", "Bent")), args.group, args.per_class, args.seed,
-        tuple(args.forms or ("paper",)),
+        tuple(BEST if form == BEST_WORD else form for form in args.forms or (BEST_WORD,)),
     )  # fmt: skip
     yield event("progress", what="drawing", done=0, total=1)
     shown = draw(
         table, run, args.out, wish, preparation=preparation, rows=rows, render=render,
-        colormap=args.colormap, dpi=args.dpi,
+        truth=table_of(run, shipped_network()), colormap=args.colormap, dpi=args.dpi,
     )  # fmt: skip
     yield event("finished", metrics={}, out=str(args.out), shown=shown)
 
@@ -191,8 +196,9 @@ def _measuring(args: argparse.Namespace) -> Iterator[Event]:
         raise InputError("faithfulness needs shots to question the run about", mend=mend)
     table = _table(args.file)
     study = FaithfulnessStudy(
-        tuple(args.classes or ()), args.shots or 24, args.form, args.seed, not args.no_occlusion
-    )
+        tuple(args.classes or ()), args.shots or 24, args.form or "paper", args.seed,
+        not args.no_occlusion,
+    )  # fmt: skip
     run, preparation = run_for(args.file, args.run_folder)
     yield from measure(table, run, study, args.out, stop, preparation)
 
@@ -202,6 +208,9 @@ def _truth(args: argparse.Namespace) -> Iterator[Event]:
     from model.inspection.truth import TruthStudy, measure
 
     stop = listen()
+    if args.form is not None:
+        what = f"--truth tests every form of heat, not {args.form} alone"
+        raise InputError(what, mend="Leave out --form.")
     run = args.run_folder if args.file is None else run_for(args.file, args.run_folder)[0]
     study = TruthStudy(tuple(args.classes or ()), args.shots or 30, args.seed)
     whole = not args.classes and os.access(run, os.W_OK)

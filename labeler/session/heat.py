@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +22,16 @@ from labeler.session.opened import Opened, SessionPart
 from labeler.session.predictions import ModelReadings
 from labeler.session.suggestions import Suggestions
 from model.heatmaps.forms import BEST, HEAT_FORMS, UNSEEN
-from model.heatmaps.geometry import enlarge
+from model.heatmaps.geometry import EVEN, detector, enlarge, is_even
 from model.heatmaps.truth_table import TruthTable, table_of
 from model.runs.folder import WEIGHTS
+from model.shots.thumbnail import area_means
 
 KEPT = 1000
 """This many answers of the child are kept, some 20 kB each."""
 ON_ITS_WAY = "is being computed …"
+COARSE = 112
+"""Pixels a side at which is asked whether a shot holds anything: about what networks see."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,11 @@ class Heat(SessionPart):
         self.truth = TruthTable()
         self._child: HeatChild | None = None
         self._known: OrderedDict[HeatWish, HeatAnswer] = OrderedDict()
+        self._even: dict[int, bool] = {}
+        """Of shots that were read: whether they are the same everywhere."""
         self._answered.connect(self._take)  # from another thread: Qt queues it
         predictions.run_changed.connect(self.follow)
+        cursor.shots.preparation_changed.connect(self._even.clear)
 
     def begin(self, opened: Opened) -> None:
         """Read how well each form did for the run in use."""
@@ -87,8 +94,8 @@ class Heat(SessionPart):
         self.look_at_truth()
 
     def look_at_truth(self) -> None:
-        """Read how well each form did for the run in use."""
-        run = self.predictions.run
+        """Read how well each form did for the run in use; of heat on patterns, not on maps."""
+        run = None if self.reads_maps else self.predictions.run
         self.truth = TruthTable() if run is None else table_of(run.path.parent, shipped_network())
 
     def _let_go(self) -> None:
@@ -96,6 +103,7 @@ class Heat(SessionPart):
             self._child.close()
         self._child = None
         self._known.clear()
+        self._even.clear()
 
     # -- what is shown ---------------------------------------------------------------------------
 
@@ -177,11 +185,22 @@ class Heat(SessionPart):
         asked = self._on_screen()
         if self.predictions.run is None or asked is None:
             return f"Heatmap of {name}" + (" · no run yet" if self.predictions.run is None else "")
+        if why := self.why_none(asked):
+            return f"Heatmap of {name} {why}" if why == ON_ITS_WAY else why
         if self.reads_maps:
-            return f"Heatmap of {name} lies on the correlation map, which this network reads"
-        why = self.why_none(asked)
-        title = HEAT_FORMS[self.form_of(asked)].short
-        return f"Heatmap of {name} {why}" if why == ON_ITS_WAY else why or f"{name} · {title}"
+            name = f"Heatmap of {name} lies on the correlation map, which this network reads"
+        parts = [name, self.doubt(asked)]
+        parts += [] if self.reads_maps else [HEAT_FORMS[self.form_of(asked)].short]
+        return " · ".join(filter(None, parts))
+
+    def doubt(self, asked: Asked) -> str:
+        """That the run does not predict the class, whose heat looks like that of a sure one; else
+        ''."""
+        run = self.predictions.of_run
+        if run.likely()[asked.row, asked.kind]:
+            return ""
+        name = "" if asked.against is None else f"{self.labels_of_classes[asked.kind]} "
+        return f"{name}not predicted (p {run.probabilities[asked.row, asked.kind]:.2f})"
 
     @property
     def labels_of_classes(self) -> tuple[str, ...]:
@@ -208,18 +227,28 @@ class Heat(SessionPart):
         best = self.truth.best(self.labels_of_classes[kind])
         return best if best in self.offered else next(iter(HEAT_FORMS))
 
-    def about(self, kind: int, form: str) -> str:
-        """What a form asks, and how well it did for a class."""
-        return f"{HEAT_FORMS[form].asks} {self.truth.words(self.labels_of_classes[kind], form)}"
+    def about(self, asked: Asked) -> str:
+        """What the form of heat asks, and how well it did for the class."""
+        form = self.form_of(asked)
+        if asked.against is None:
+            well = self.truth.words(self.labels_of_classes[asked.kind], form)
+        else:
+            well = "How well it does was not measured for a comparison of two classes."
+            if asked.form in self.offered and asked.form != form:
+                well += f" {HEAT_FORMS[asked.form].short} is kept of single classes only."
+        return f"{HEAT_FORMS[form].asks} {well}"
 
     def form_of(self, asked: Asked) -> str:
         """The form in which heat is shown: the one named, else the one that did best for the class;
-        where that finds nothing on this shot, another one that is computed and does."""
-        form = asked.form if asked.form in self.offered else self.best_form(asked.kind)
+        where that finds nothing on this shot, another one that is computed and does. For a class
+        against another one, of those that are computed."""
+        named = asked.form in self.offered
+        form = asked.form if named else self.best_form(asked.kind)
         computed = [f for f in self.offered if not HEAT_FORMS[f].stored]
         if asked.against is not None and HEAT_FORMS[form].stored and computed:
-            return computed[-1]  # what is stored is of one class alone
-        if asked.form in self.offered or form not in computed:
+            name = self.labels_of_classes[asked.kind]  # what is stored is of one class alone
+            named, form = False, max(computed, key=lambda f: self.truth.score(name, f))
+        if named or form not in computed:
             return form
         for other in sorted(computed, key=lambda f: f != form):
             answer = self._known.get(HeatWish(asked.row, other, asked.against))
@@ -246,13 +275,18 @@ class Heat(SessionPart):
             return "The network could not read this shot."
         if not run.known[asked.kind]:
             return f"The network never learnt {name}."
+        if self._is_even(asked.row):
+            return EVEN
         likely = float(run.probabilities[asked.row, asked.kind])
         if likely < UNSEEN and not run.decided[asked.row, asked.kind]:
             return f"The network sees no {name} in this shot (p {likely:.3f}): nothing to explain."
         if HEAT_FORMS[form].stored:
             if run.trouble:
                 return run.trouble
-            return "" if asked.against is None else "This run can only explain one class at a time."
+            if asked.against is not None:
+                return "This run can only explain one class at a time."
+            found = np.nan_to_num(run.cells(asked.row, asked.kind, form)).max() > 0
+            return "" if found else HEAT_FORMS[form].none
         wish = self._wish(asked)
         answer = self._known.get(wish)
         if answer is None:
@@ -260,6 +294,13 @@ class Heat(SessionPart):
             return ON_ITS_WAY
         self._known.move_to_end(wish)
         return answer.says[asked.kind]
+
+    def _is_even(self, row: int) -> bool:
+        """Whether a shot is the same everywhere; not before it was read."""
+        counts = self.cursor.shots.counts(row)
+        if row not in self._even and isinstance(counts, np.ndarray):
+            self._even[row] = _even_when_coarse(counts, self.cursor.shots.mask(row))
+        return self._even.get(row, False)
 
     def _wish(self, asked: Asked) -> HeatWish:
         return HeatWish(asked.row, self.form_of(asked), asked.against)
@@ -283,3 +324,16 @@ class Heat(SessionPart):
         shown = self._on_screen()
         if shown is not None and shown.row == answer.wish.row:
             self.heat_changed.emit()
+
+
+def _even_when_coarse(counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> bool:
+    """Whether the good pixels of a shot (y, x) are the same everywhere, at about the size that
+    networks see. Most shots are not, by a few of their pixels: that takes no time."""
+    step = max(1, max(counts.shape) // COARSE)
+    good = np.ones(counts.shape, bool) if mask is None else mask
+    some = counts[::step, ::step][good[::step, ::step]]
+    some = some[np.isfinite(some)]
+    if some.size and np.mean(some == np.median(some)) < 0.5:
+        return False
+    small = area_means(counts, detector(counts, mask), COARSE)
+    return is_even(small, np.isfinite(small))

@@ -8,6 +8,8 @@ UNSEEN = 0.02
 """A class less likely than this is not seen by the network: there is nothing to explain."""
 BEST = ""
 """Stands for the form that did best for a class, see `model.heatmaps.truth_table`."""
+BEST_WORD = "best"
+"""The same on the command line."""
 
 
 @dataclass(frozen=True)

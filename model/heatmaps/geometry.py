@@ -25,6 +25,8 @@ SEEN, FEWEST = 5000, 50
 """Pixels of a zone that are compared, at most and at least."""
 EDGE, ALIKE = 6.0, 3.5
 """Standard deviations from which on pixels differ, and up to which they are alike."""
+EVEN = "This shot is the same everywhere: there is nothing to look at."
+"""Of a shot that `is_even`."""
 FULL_FIELD: Box = (0.0, 0.0, 1.0, 1.0)
 """y0, x0, y1, x1 of the part of a shot that the network saw, as fractions of its sides."""
 
@@ -87,6 +89,19 @@ def _differ(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> flo
     excess = ranks[:n].sum() - n * (n + 1) / 2 - n * m / 2
     ties = (count.astype(float) ** 3 - count).sum() / ((n + m) * (n + m - 1))
     return float(abs(excess) / max(n * m / 12 * (n + m + 1 - ties), 1e-9) ** 0.5)
+
+
+def is_even(counts: npt.NDArray[Any], good: npt.NDArray[np.bool_]) -> bool:
+    """Whether the good pixels of a shot (y, x) hold the same, but for hot ones that stand alone.
+
+    As of averages in float32. A pixel counts as the median of the nine around it.
+    """
+    from scipy.ndimage import median_filter
+
+    if not good.any():
+        return True
+    calm = median_filter(np.where(good, counts, np.median(counts[good])), 3)[good]
+    return float(np.ptp(calm)) <= 1e-5 * float(np.abs(calm).max())
 
 
 def lost_share(heat: Heat, good: npt.NDArray[np.bool_]) -> float:

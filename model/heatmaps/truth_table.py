@@ -34,6 +34,13 @@ class TruthTable:
         """The form that did best for a class; '' where none was measured for it."""
         return str(self.found.get("best", {}).get(name, ""))
 
+    def score(self, name: str, form: str) -> float:
+        """How well a form did for a class on its first question; 0 where none did best for it."""
+        if not self.best(name) or form not in self.found["forms"]:
+            return 0.0
+        question = next(iter(self.found["classes"][name].values()))
+        return float(question["scores"][form]["mean"])
+
     def words(self, name: str, form: str) -> str:
         """How well a form did for a class, in one sentence, or that this was not measured."""
         known = name in self.found.get("best", {}) and form in self.found.get("forms", ())

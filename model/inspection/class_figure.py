@@ -6,16 +6,18 @@ draws.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.heatmaps.forms import HEAT_FORMS
+from model.heatmaps.forms import BEST, HEAT_FORMS
+from model.heatmaps.truth_table import TruthTable
 from model.inspection.figures import ClassRow, ShownShot, colours, figure_place, save
 from model.inspection.gallery import Render, schematic_of
 from model.inspection.heat import Explainer
@@ -26,11 +28,14 @@ from model.shots.table import ShotTable
 LOOKED_AT = 800
 FINE_STRENGTH = 0.5
 """How far cold places are dimmed under fine heat, which would else leave nothing of the shot."""
+TITLE_WIDTH = 21
+"""Characters of a line over a shot, six shots in a row."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What to show: classes by name, a group of shots of each, how many, in which forms of heat.
+    """What to show: classes by name, a group of shots of each, how many, in which forms of heat
+    (BEST: the one that did best for the class).
 
     hits, false (alarms), missed and labelled shots are drawn by chance from a part of the shots,
     as the paper's five; the most certain and unsure ones go first.
@@ -52,16 +57,18 @@ def draw(
     preparation: Preparation | None = None,
     rows: Sequence[int] | None = None,
     render: Render | None = None,
+    truth: TruthTable | None = None,
     colormap: str = "viridis",
     dpi: int = 200,
     note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, list[int]]:
     """Write the figure, a row for each form and class; class name -> numbers (from 1) of the
-    shots that it shows, the same ones in every form.
+    shots that it shows, the same ones in every form. Where there is no heat on a shot, its title
+    says why.
 
     preparation: see `checkpoint.load`. rows: show these in every row of the figure instead of
-    choosing. Raises InputError where there is nothing to show, or for classes and places that
-    cannot be.
+    choosing. truth: which form did best for a class; the paper's where that is not known. Raises
+    InputError where there is nothing to show, or for classes and places that cannot be.
     """
     figure_place(out)
     colours(colormap)
@@ -74,19 +81,38 @@ def draw(
         raise InputError("there are no such shots", mend=f"Give numbers from 1 to {len(table)}.")
     read = reader.read(table, wanted)
     explainer = Explainer(reader)
+    forms = {name: _forms(wish.forms, name, truth or TruthTable()) for name in wish.classes}
     drawn, shown = [], {}
-    for form, (name, kind) in product(wish.forms, zip(wish.classes, kinds, strict=True)):
-        label = _label_column(table, name)
+    for asked, name, kind in (
+        (forms[name][number], name, kind)
+        for number in range(len(wish.forms))
+        for name, kind in zip(wish.classes, kinds, strict=True)
+        if number < len(forms[name])
+    ):
+        label, form = _label_column(table, name), asked[0]
         places = (
             _ordered(read, wanted) if rows is not None else _chosen(read, table, label, kind, wish)
         )
-        shots = [_shot(explainer, read, table, form, int(i), kind, label) for i in places]
+        shots = [_shot(explainer, read, table, asked, int(i), kind, label) for i in places]
         strength = 1.0 if HEAT_FORMS[form].stored else FINE_STRENGTH
-        said = HEAT_FORMS[form].short if len(wish.forms) > 1 else ""
-        drawn.append(ClassRow(name, shots, schematic_of(table, name, render), strength, said))
+        schematic = schematic_of(table, name, render)
+        drawn.append(ClassRow(name, shots, schematic, strength, HEAT_FORMS[form].short))
         shown[name] = (read.rows[places] + 1).tolist()
     save(drawn, out, colormap=colormap, dpi=dpi)
     return shown
+
+
+def _forms(wanted: Sequence[str], name: str, truth: TruthTable) -> list[tuple[str, ...]]:
+    """For each row of a class, once: its form of heat, and what is asked where that finds nothing:
+    where no form was named, the other one that is computed."""
+    paper, *_ = HEAT_FORMS
+    found: dict[str, tuple[str, ...]] = {}
+    for named in wanted:
+        form = named or truth.best(name) or paper
+        fine = [f for f, about in HEAT_FORMS.items() if not about.stored]
+        others = [f for f in fine if f != form] if named == BEST and form in fine else []
+        found.setdefault(form, (form, *others))
+    return list(found.values())
 
 
 def _label_column(table: ShotTable, name: str) -> int:
@@ -124,7 +150,7 @@ def _shot(
     explainer: Explainer,
     read: ReadShots,
     table: ShotTable,
-    form: str,
+    forms: Sequence[str],
     place: int,
     kind: int,
     label: int,
@@ -133,8 +159,14 @@ def _shot(
     ((_, counts, mask),) = table.iter_shots([row])
     down, right = map(float, read.shift[place])
     target = explainer.targets([reader.names[kind]])
-    cells = explainer.cells(read, place, target, [form])[form]
-    heat = reader.on_pattern(cells.values[0], counts.shape, (down, right), cells.box)
+    why = explainer.nothing_to_see(read, place, kind)
+    heat, instead = None, ""
+    for form in () if why else forms:
+        cells = explainer.cells(read, place, target, [form])[form]
+        if cells.values.any():
+            heat = reader.on_pattern(cells.values[0], counts.shape, (down, right), cells.box)
+            instead = "" if form == forms[0] else HEAT_FORMS[form].short
+            break
     said = float(reader.about.probabilities(read.logits[place : place + 1])[0, kind])
     number = "1.0" if said >= 0.995 else f"{said:.2f}".removeprefix("0")
     likely = bool(read.decided[place, kind])
@@ -144,4 +176,9 @@ def _shot(
         word = "true" if likely else "missed"
     else:
         word = "false alarm" if likely else "absent"
-    return ShownShot(counts, heat, mask, f"p {number} · {word}")
+    lines = [f"p {number} · {word}", instead]
+    if heat is None:
+        whole = why or HEAT_FORMS[forms[0]].none
+        reason, *_ = re.split(r": | \(", whole)  # what is; p stands above, what follows is clear
+        lines += wrap(f"no heat: {reason[0].lower()}{reason[1:]}", TITLE_WIDTH)
+    return ShownShot(counts, heat, mask, "\n".join(filter(None, lines)))

@@ -26,6 +26,7 @@ LEVELS = (0.25, 0.5, 0.75)
 WIDTH_INCHES = 7.0
 """Two columns of a journal."""
 _LINE, _FONT = 0.7, 7.0
+_LINE_INCHES = 1.4 * _FONT / 72
 PLOT_LOOK = {
     "font.size": 9.0,
     "axes.spines.top": False,
@@ -46,10 +47,11 @@ _GAP = 0.2
 
 @dataclass(frozen=True)
 class ShownShot:
-    """A shot of the figure: counts (y, x), heat (y, x) in [0, 1] (`heat.enlarge`)."""
+    """A shot of the figure: counts (y, x), heat (y, x) in [0, 1] (`heat.enlarge`); where there is
+    none, the shot is drawn as it is."""
 
     counts: npt.NDArray[Any]
-    heat: Heat
+    heat: Heat | None
     mask: npt.NDArray[np.bool_] | None = None
     """True at good pixels; the others are drawn dark."""
     title: str = ""
@@ -121,6 +123,8 @@ def picture(shot: ShownShot, colormap: str, strength: float) -> npt.NDArray[np.u
     scaled = np.clip((logs - low) / max(high - low, 1e-12), 0, 1)
     coloured = colours(colormap)(scaled, bytes=True)[..., :3]
     coloured[~good] = 0
+    if shot.heat is None:
+        return np.asarray(coloured, np.uint8)
     share = 1 - strength * (1 - shot.heat)
     return np.asarray(coloured * share[..., None] + 0.5, np.uint8)
 
@@ -135,8 +139,13 @@ def _drawn(rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], acr
     columns = max(len(row.shots) for row in rows) + first
     widths = ([1.0] * columns + [_GAP]) * (across - 1) + [1.0] * columns
     high = -(-len(rows) // across)
-    height = high * (WIDTH_INCHES / sum(widths) + 0.18)
-    figure = Figure((WIDTH_INCHES, height), layout="constrained")
+    more = [0] * high  # lines of titles beyond the first
+    for number, row in enumerate(rows):
+        lines = max(shot.title.count("\n") for shot in row.shots)
+        more[number // across] = max(more[number // across], lines)
+    height = high * (WIDTH_INCHES / sum(widths) + 0.18) + sum(more) * _LINE_INCHES
+    height += _LINE_INCHES * (high if any(row.form for row in rows) else 0)
+    figure = Figure((WIDTH_INCHES, height), layout="compressed")
     FigureCanvasAgg(figure)
     grid = figure.subplots(high, len(widths), squeeze=False, width_ratios=widths)
     for axes in grid.flat:
@@ -151,8 +160,8 @@ def _drawn(rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], acr
         )
         if row.form:
             line[0].text(
-                0.0, 0.99, row.form, fontsize=_FONT, va="top", transform=line[0].transAxes,
-                parse_math=False,
+                0.0, -0.02, row.form.replace(" (", "\n("), fontsize=_FONT, va="top",
+                transform=line[0].transAxes, parse_math=False,
             )  # fmt: skip
         for axes, shot in zip(line[first:], row.shots, strict=False):
             _draw_shot(axes, shot, picture(shot, colormap, row.strength), levels)
@@ -162,12 +171,13 @@ def _drawn(rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], acr
 def _draw_shot(
     axes: Any, shot: ShownShot, pixels: npt.NDArray[np.uint8], levels: Sequence[float]
 ) -> None:
-    height, width = shot.heat.shape
+    height, width = shot.counts.shape
     axes.imshow(pixels, extent=(0, width, height, 0), interpolation="nearest")
-    if min(height, width) > 1 and shot.heat.max() > min(levels, default=np.inf):
+    heat = shot.heat
+    if heat is not None and min(height, width) > 1 and heat.max() > min(levels, default=np.inf):
         y, x = np.arange(height) + 0.5, np.arange(width) + 0.5
         good = detector(shot.counts, shot.mask)
-        heat = shot.heat if good is None else np.ma.masked_array(shot.heat, outside(good))
+        heat = heat if good is None else np.ma.masked_array(heat, outside(good))
         axes.contour(x, y, heat, levels, colors="white", linewidths=_LINE, linestyles="dashed")
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)

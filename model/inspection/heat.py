@@ -32,7 +32,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from model.errors import InputError
 from model.heatmaps.forms import HEAT_FORMS, UNSEEN
-from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge
+from model.heatmaps.geometry import EVEN, FULL_FIELD, Box, Heat, enlarge, is_even
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.inspection.occlusion import RING_WIDTH, envelope, ring_medians
 from model.inspection.perturbed_shots import PreparedShots, Reader, ReadShots
@@ -141,10 +141,8 @@ class Explainer:
 
     def nothing_to_see(self, read: ReadShots, shot: int, kind: int) -> str:
         """Why heat of a class on a shot would be noise; empty where it would not."""
-        good, counts = read.good[shot], read.squares[shot]
-        lit = counts[good]
-        if not lit.size or float(lit.max()) <= float(lit.min()):
-            return "This shot is the same everywhere: there is nothing to look at."
+        if is_even(read.squares[shot], read.good[shot]):
+            return EVEN
         if not np.isfinite(read.logits[shot]).all():
             return "The network cannot read this shot."
         said = float(self.reader.about.probabilities(read.logits[shot : shot + 1])[0, kind])

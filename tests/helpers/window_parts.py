@@ -156,6 +156,7 @@ class MadeUpRun:
     shot."""
 
     run, name, input, forms, trouble = "0001", "run 1", "pattern", ("paper",), ""
+    grid = (7, 7)
     path = Path("made-up") / "0001" / "predictions.h5"
 
     def __init__(self, session: Session) -> None:
@@ -191,6 +192,9 @@ class MadeUpRun:
     ) -> np.ndarray:
         y, x = np.mgrid[: shape[0], : shape[1]] / max(shape) - 0.5
         return np.exp(-(x**2 + y**2) * 20).astype(np.float32)
+
+    def cells(self, row: int, class_index: int, form: str = "paper") -> np.ndarray:
+        return self.heatmap(row, class_index, self.grid, form)
 
 
 def use_made_up_run(session: Session) -> None:

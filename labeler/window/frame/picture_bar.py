@@ -153,5 +153,5 @@ class OverlayControls(QWidget):
         known = kind is not None and bool(heat.offered)
         self.about.setVisible(known)
         if kind is not None and known:
-            form = heat.form_of(Asked(self.session.cursor.row, kind, chosen, heat.against))
-            self.about.setText(heat.about(kind, form))
+            asked = Asked(self.session.cursor.row, kind, chosen, heat.against)
+            self.about.setText(heat.about(asked))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtCore import QSize, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QIcon, QPixmap, QResizeEvent
 from PyQt6.QtWidgets import (
     QButtonGroup,
@@ -44,6 +44,9 @@ CHOICES: tuple[tuple[Choice, str, str, str], ...] = (
 class Gallery(QWidget):
     """Choose a class and what to look for; a click shows the shot."""
 
+    kind_changed = pyqtSignal()
+    """Another class was chosen."""
+
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
@@ -54,7 +57,7 @@ class Gallery(QWidget):
         self.classes.setAccessibleName("Class")
         self.classes.setIconSize(QSize(9, 9))
         self.classes.setStyleSheet("QListWidget::item { padding: 5px 6px; }")
-        self.classes.currentRowChanged.connect(lambda _: self.refresh())
+        self.classes.currentRowChanged.connect(lambda _: self._chosen())
         self.tiles = TileList(session, by_class=False)
         self.tiles.setAccessibleName("Shots")
         self.empty = EmptyState()
@@ -124,6 +127,10 @@ class Gallery(QWidget):
             button.setChecked(True)
         self.refresh()
 
+    def _chosen(self) -> None:
+        self.refresh()
+        self.kind_changed.emit()
+
     def _fill(self) -> None:
         """The classes of the project; the first of Fig. 5 that it knows is chosen."""
         self.classes.blockSignals(True)
@@ -150,6 +157,17 @@ class Gallery(QWidget):
         there = self.content.currentIndex() == 0
         return list(dict.fromkeys(tile.row for tile in self.tiles.tiles.tiles)) if there else []
 
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The forms of heat in which every shot is shown: the one in use, which may be another one
+        on a shot where that finds nothing; or it and a second one, each for what it is."""
+        form = self.session.display.overlay.form
+        form = form if form in self.session.heat.offered else BEST
+        if not self.other:
+            return (form,)
+        first = self.session.heat.form_of(Asked(-1, self.kind, form))
+        return tuple(dict.fromkeys((first, self.other)))
+
     # -- showing ---------------------------------------------------------------------------------
 
     def refresh(self) -> None:
@@ -170,12 +188,14 @@ class Gallery(QWidget):
         self.content.setCurrentIndex(0 if len(shown) else 1)
         self._explain(session.labels.taxonomy.classes[kind])
         if len(shown):
-            columns = max(1, self.tiles.room().width() // (SIDE + GAP))
-            side = self.tiles.room().width() // columns - GAP
-            tiles = [Tile(int(row), kind) for row in shown]
-            if self.other:
-                first = session.heat.form_of(Asked(-1, kind, session.display.overlay.form))
-                tiles = [Tile(t.row, kind, form=f) for t in tiles for f in (first, self.other)]
+            forms = self.forms
+            columns = self.tiles.room().width() // (SIDE + GAP) // len(forms) * len(forms)
+            side = self.tiles.room().width() // max(columns, len(forms)) - GAP
+            tiles = [
+                Tile(int(row), kind, form=form if self.other else BEST)
+                for row in shown
+                for form in forms
+            ]
             self.tiles.show_tiles(tiles, side)
         else:
             nothing = next(words for choice, _, _, words in CHOICES if choice == self.choice)

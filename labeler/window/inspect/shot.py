@@ -32,7 +32,7 @@ class ShotPage(QWidget):
     """
 
     kind_changed = pyqtSignal()
-    """Another class was chosen."""
+    """Another class was chosen, or another one to hold it against."""
 
     def __init__(self, session: Session, short_job: ShortJob) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class ShotPage(QWidget):
         self.rivals = QComboBox()
         self.rivals.setAccessibleName("Why this class and not …")
         self.rivals.setToolTip("What speaks for the class on the left and against this one?")
-        self.rivals.activated.connect(lambda _: self.refresh())
+        self.rivals.activated.connect(lambda _: self._chosen())
         self.kinds.activated.connect(lambda _: self._chosen())
         self.check = QPushButton("Check by occlusion")
         self.check.setToolTip(

@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
-from labeler.session.heat import Asked
+from labeler.session.heat import ON_ITS_WAY, Asked
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.frame.retrain import progress_in_words
@@ -34,7 +34,7 @@ from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets.fields import offer
 from labeler.window.widgets.parts import EmptyState, label
 from labeler.window.widgets.tab import Tab
-from model.heatmaps.forms import BEST, HEAT_FORMS
+from model.heatmaps.forms import BEST, BEST_WORD, HEAT_FORMS
 
 PAGES = ("All classes", "Shots of a class", "Rule check")
 """Of the shot on screen; of the run; of its predictions as a whole."""
@@ -60,7 +60,8 @@ class InspectView(Tab):
         self._build()
         self.shot.tiles.chosen.connect(self._show_class)
         self.gallery.tiles.chosen.connect(self._show_shot)
-        self.shot.kind_changed.connect(self.refresh)
+        self.shot.kind_changed.connect(self._speak_of_class)
+        self.gallery.kind_changed.connect(self._speak_of_class)
         self.claims.label_requested.connect(self.label_requested)
         self.short_job.changed.connect(self.refresh)
         for signal in (
@@ -150,10 +151,15 @@ class InspectView(Tab):
         with QSignalBlocker(self.contours), QSignalBlocker(self.strength):
             self.contours.setChecked(overlay.contours)
             self.strength.setValue(round(100 * overlay.strength))
-        self._offer_forms()
         self.save.setVisible(self.pages.currentIndex() == 1)
-        self._write_note(self.session.cursor.row)
         self._page().refresh()
+        self._speak_of_class()
+
+    def _speak_of_class(self) -> None:
+        """The forms, and the note about the one in use, are about the class that is chosen now."""
+        if self.isVisible() and self.session.predictions.run is not None:
+            self._offer_forms()
+            self._write_note(self.session.cursor.row)
 
     def show_shot_page(self) -> None:
         """All classes of the shot on screen."""
@@ -182,7 +188,7 @@ class InspectView(Tab):
             kind = self._kind()
             for i, form in enumerate((BEST, *titles)):
                 shown = heat.best_form(kind) if form == BEST and field is self.form else form
-                tip = heat.about(kind, shown) if shown else ""
+                tip = heat.about(Asked(-1, kind, shown)) if shown else ""
                 field.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
             field.setEnabled(len(titles) > 1)
 
@@ -205,16 +211,22 @@ class InspectView(Tab):
         """What the form in use asks, and how far it can be trusted for the class."""
         heat, readings = self.session.heat, self.session.predictions.of_run
         kind, (rows, columns) = self._kind(), readings.grid
-        row = self.session.cursor.row if self.pages.currentIndex() == 0 else -1
-        form = heat.form_of(Asked(row, kind, self.session.display.overlay.form))
-        note = f"Predictions and heat of {readings.name} by itself, without labels given since. "
-        note += f"{HEAT_FORMS[form].title}: {heat.about(kind, form)}"
+        of_shot = self.pages.currentIndex() == 0
+        row, rival = (self.session.cursor.row, self.shot.rival) if of_shot else (-1, None)
+        asked = Asked(row, kind, self.session.display.overlay.form, rival)
+        names = self.session.labels.taxonomy.names
+        of = names[kind] if rival is None else f"{names[kind]}, not {names[rival]}"
+        if of_shot and (why := heat.why_none(asked)) and why != ON_ITS_WAY:
+            return f"{of}: {why}"
+        form = heat.form_of(asked)
+        note = f"{of}: {HEAT_FORMS[form].title}: {heat.about(asked)}"
         if HEAT_FORMS[form].stored:
             note += f" It has only {rows} × {columns} cells: it tells the region, not the ring."
         note += " Its strength cannot be compared between shots."
         if len(heat.offered) == 1:
             note += " This run was read before other forms were kept: predict again for these."
-        return note
+        of_run = f"Predictions and heat of {readings.name} by itself, without labels given since."
+        return f"{note} {of_run}"
 
     def show_claims(self) -> None:
         """Broken rules and the faithfulness of the heat."""
@@ -226,6 +238,7 @@ class InspectView(Tab):
     def _shot_changed(self, row: int) -> None:
         if self.isVisible() and self.session.predictions.run is not None:
             self.shot.refresh()
+            self._speak_of_class()
 
     def _labels_changed(self, rows: object) -> None:
         if self.isVisible() and self.session.predictions.run is not None:
@@ -299,11 +312,11 @@ class FigureButton(QPushButton):
             session.noted.emit("info", "There are no shots to draw.")
             return
         run = str(session.predictions.run_folder)
-        form = session.heat.form_of(Asked(-1, self.gallery.kind, session.display.overlay.form))
         arguments = [
             "figure", run, "--class", session.labels.taxonomy.names[self.gallery.kind],
             "--shots", ",".join(str(row + 1) for row in rows),
-            "--form", form, "--out", str(out),
+            *(word for form in self.gallery.forms for word in ("--form", form or BEST_WORD)),
+            "--out", str(out),
         ]  # fmt: skip
         done = f"The figure is in {out}."
         self.short_job.start(arguments, "drawing", lambda item: session.noted.emit("info", done))

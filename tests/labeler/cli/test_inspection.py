@@ -226,6 +226,12 @@ def test_truth_needs_no_shots_and_tells_what_a_run_never_says(trained, capsys, m
     assert ("Streak" in found["best"]) != bool(found["unseen"])
 
 
+def test_the_truth_of_one_form_of_heat_alone_is_refused_in_words(trained, capsys):
+    status, said = call(capsys, "faithfulness", trained[1], "--truth", "--form", "directions")
+    assert status != 0
+    assert "--truth tests every form of heat, not directions alone" in said.err
+
+
 def test_faithfulness_without_shots_is_refused_in_words(trained, capsys):
     status, said = call(capsys, "faithfulness", trained[1])
     assert status != 0

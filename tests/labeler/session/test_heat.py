@@ -17,6 +17,7 @@ from labeler.session.session import Session
 from model import processes
 from model.errors import InputError
 from model.heatmaps.forms import HEAT_FORMS
+from model.heatmaps.geometry import EVEN
 from model.heatmaps.truth_table import RESULT
 from model.inspection.heat import AXES, SECTORS
 from model.runs import checkpoint, recipes
@@ -56,6 +57,7 @@ def session(qapp, tmp_path, monkeypatch):
     session = Session()
     session.open(tmp_path / "week")
     session.predictions.of_run.probabilities[:] = 0.9
+    session.predictions.of_run.decided[:] = True
     yield session
     session.close()
 
@@ -110,7 +112,7 @@ def test_the_form_that_did_best_for_a_class_is_the_one_shown(session):
     session.heat.look_at_truth()
     assert session.heat.form_of(Asked(0, STREAK)) == FINE
     assert session.heat.form_of(Asked(0, ROUND)) == "paper"
-    assert "70% of this heat" in session.heat.about(STREAK, FINE)
+    assert "70% of this heat" in session.heat.about(Asked(0, STREAK, FINE))
     (run / "model.safetensors").unlink()  # only what is stored can be shown
     assert session.heat.form_of(Asked(0, STREAK)) == "paper"
 
@@ -137,6 +139,78 @@ def test_where_the_best_form_finds_nothing_another_one_is_asked_unless_it_was_na
         session.heat._known[HeatWish(0, OTHER)], says=("alike everywhere.",) * 11
     )
     assert session.heat.caption() == "no direction speaks for it."
+
+
+Y, X = np.indices((64, 64)) - 31.5
+HOT = np.zeros((64, 64), np.uint16)
+HOT[20, 30] = 9000
+DISC = np.where(np.hypot(Y, X) < 32, 65535, 0)
+
+
+@pytest.mark.parametrize("counts", [HOT * 0, HOT * 0 + 100, HOT, DISC])
+def test_no_form_of_heat_explains_a_shot_that_holds_nothing(session, monkeypatch, counts):
+    monkeypatch.setattr(session.shots, "counts", lambda row: counts)
+    for form in ("", "paper", FINE):
+        assert session.heat.why_none(Asked(0, STREAK, form)) == EVEN
+        assert session.heat.of(Asked(0, STREAK, form), (64, 64)) is None
+    session.heat.show(STREAK)
+    assert session.heat.caption() == EVEN
+
+
+def test_a_few_counts_are_no_empty_shot(session, monkeypatch):
+    few = np.random.default_rng(1).poisson(20 * np.exp(-np.hypot(Y, X) / 8))
+    monkeypatch.setattr(session.shots, "counts", lambda row: few)
+    assert session.heat.why_none(Asked(0, STREAK, "paper")) == ""
+    assert session.heat.of(Asked(0, STREAK, "paper"), (64, 64)).max() > 0.9
+
+
+def test_stored_heat_that_is_zero_everywhere_is_a_sentence(session, monkeypatch):
+    nothing = np.full((7, 7), -1, np.float32)
+    monkeypatch.setattr(session.predictions.of_run, "cells", lambda *asked: nothing)
+    assert session.heat.why_none(Asked(0, STREAK, "paper")) == HEAT_FORMS["paper"].none
+    assert session.heat.of(Asked(0, STREAK, "paper"), (64, 64)) is None
+
+
+def scored(**best):
+    """What the truth benchmark leaves, with the best form of each class; OTHER comes second."""
+    scores = {form: {"mean": mean, "share": 0.7} for form, mean in (
+        ("paper", 4.0), (FINE, 2.0), (OTHER, 3.0))}  # fmt: skip
+    question = {"axis": {"cases": 30, "scores": scores}}
+    classes = dict.fromkeys(best, question)
+    return {"classes": classes, "best": best, "unseen": [], "forms": list(scores)}
+
+
+def test_heat_over_maps_has_no_scores_of_places_on_a_detector(session):
+    (session.predictions.run_folder / RESULT).write_text(json.dumps(scored(Streak=FINE)))
+    session.heat.look_at_truth()
+    assert session.heat.truth.found
+    session.predictions.of_run.input = "correlation"
+    session.heat.look_at_truth()
+    assert not session.heat.truth.found
+
+
+def test_a_comparison_takes_the_best_computed_form_and_no_score_of_a_class_alone(session):
+    (session.predictions.run_folder / RESULT).write_text(
+        json.dumps(scored(Streak=FINE, Bent="paper"))
+    )
+    session.heat.look_at_truth()
+    assert session.heat.form_of(Asked(0, STREAK, "", BENT)) == FINE
+    assert session.heat.form_of(Asked(0, STREAK, "paper", BENT)) == OTHER  # it scored more
+    assert session.heat.form_of(Asked(0, BENT, "", STREAK)) == OTHER
+    assert "simulated" in session.heat.about(Asked(0, STREAK, ""))
+    about = session.heat.about(Asked(0, STREAK, "paper", BENT))
+    assert "simulated" not in about
+    assert "not measured for a comparison" in about
+    assert "Grad-CAM++ is kept of single classes only" in about
+
+
+def test_heat_of_a_class_that_is_not_predicted_says_so(session):
+    session.display.change(form="paper")
+    session.heat.show(STREAK)
+    assert "not predicted" not in session.heat.caption()
+    session.predictions.of_run.probabilities[0, STREAK] = 0.03
+    session.predictions.of_run.decided[0, STREAK] = False
+    assert "Streak · not predicted (p 0.03) · " in session.heat.caption()
 
 
 def test_another_run_forgets_what_was_computed(session, qtbot):

@@ -1,6 +1,7 @@
 """Inspect: all heatmaps of a shot, galleries of a class, and the way back to labelling."""
 
 import json
+from itertools import pairwise
 from typing import ClassVar
 
 import h5py
@@ -13,7 +14,7 @@ from PyQt6.QtWidgets import QStyleOptionViewItem
 from labeler.session.session import Session
 from labeler.window.inspect.view import InspectView
 from labeler.window.label.pattern.pattern import contours_of
-from labeler.window.label.queue.tiles import PLAIN, TILE, Tile, spoken
+from labeler.window.label.queue.tiles import GAP, PLAIN, TILE, Tile, spoken
 from labeler.window.main_window import MainWindow
 from labeler.window.quality.suspicious import SuspiciousPage
 from labeler.window.widgets import theme
@@ -96,8 +97,8 @@ def test_every_page_says_that_it_shows_the_run_by_itself(shown):
     for page in (view.show_shot_page, view.show_gallery, view.show_claims):
         page()
         assert view.note.isVisible()
-        assert view.note.text().startswith(
-            "Predictions and heat of run 1 by itself, without labels given since. "
+        assert view.note.text().endswith(
+            " Predictions and heat of run 1 by itself, without labels given since."
         )
 
 
@@ -309,6 +310,39 @@ def test_two_forms_stand_side_by_side_for_what_the_network_sees(shown):
     assert len(view.gallery.rows) == len(tiles(view.gallery.tiles)) / 2
 
 
+def test_pairs_of_forms_stay_together_and_no_picture_comes_twice(shown):
+    _, view = shown()
+    view.show_gallery()
+    view.gallery.other = "chattopadhay"
+    for width in (1280, 1400, 1500):
+        view.resize(width, 690)
+        view.refresh()
+        side = view.gallery.tiles.delegate.side + GAP
+        assert view.gallery.tiles.room().width() // side % 2 == 0
+    view.gallery.other = "paper"
+    view.refresh()
+    found = tiles(view.gallery.tiles)
+    assert len({tile.row for tile in found}) == len(found)
+
+
+def test_the_note_speaks_of_the_class_that_is_chosen(shown):
+    session, view = shown()
+    names = session.labels.taxonomy.names
+    for row in (0, 2, 3):
+        session.cursor.show(row)
+        likeliest = names[session.predictions.of_run.probabilities[row].argmax()]
+        assert view.shot.kinds.currentText() == likeliest
+        assert view.note.text().startswith(f"{likeliest}: ")
+    view.show_gallery()
+    view.gallery.choose(names.index("Round"))
+    assert view.note.text().startswith("Round: ")
+    view.show_shot_page()
+    assert view.note.text().startswith(f"{likeliest}: ")
+    session.predictions.of_run.readable[session.cursor.row] = False
+    view.refresh()
+    assert view.note.text() == f"{likeliest}: The network could not read this shot."
+
+
 def test_a_class_is_held_against_another_one(shown, qtbot):
     session, view = shown()
     view.shot.kinds.setCurrentText("Bent")
@@ -388,6 +422,10 @@ def test_measured_faithfulness_is_shown_for_its_class(shown):
     assert "40% of it lies off the detector" in view.gallery.faith.text()
 
 
+def forms_of(arguments):
+    return [word for before, word in pairwise(arguments) if before == "--form"]
+
+
 def test_the_figure_button_draws_what_the_gallery_shows(shown, tmp_path):
     session, view = shown()
     view.show_gallery(session.labels.taxonomy.index("Round"))
@@ -396,10 +434,15 @@ def test_the_figure_button_draws_what_the_gallery_shows(shown, tmp_path):
     arguments = ToldJob.made[-1].arguments
     wanted = ",".join(str(row + 1) for row in view.gallery.rows[:5])
     assert arguments[arguments.index("--shots") + 1] == wanted
+    assert forms_of(arguments) == ["best"]  # another one where that finds nothing, as on screen
     said = []
     session.noted.connect(lambda level, text: said.append(text))
     ToldJob.made[-1].end(out="x")
     assert "round.pdf" in said[-1]
+    session.display.change(form="paper")
+    view.gallery.other = "chattopadhay"
+    view.save.draw(tmp_path / "round.pdf")
+    assert forms_of(ToldJob.made[-1].arguments) == ["paper", "chattopadhay"]
 
 
 def test_suspicious_labels_become_a_queue_with_reasons(shown, qtbot):

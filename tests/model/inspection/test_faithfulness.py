@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from model.errors import InputError
+from model.heatmaps.forms import BEST
 from model.heatmaps.geometry import lost_share, outside
+from model.heatmaps.truth_table import TruthTable
 from model.inspection import class_figure, faithfulness, occlusion
 from model.prediction import inference
 from model.prediction.batches import PooledHead
@@ -197,6 +199,44 @@ def test_the_same_shots_stand_in_every_form_of_heat_that_was_asked_for(made, tmp
         shown[len(forms)] = class_figure.draw(table, made / "run", out, wish, dpi=40)
         assert out.read_text(encoding="utf-8").count("· true") == 4 * len(forms)
     assert shown[1] == shown[2]
+
+
+def test_a_figure_says_why_there_is_no_heat_on_a_shot(made, tmp_path):
+    with h5py.File(made / "shots.h5") as file:
+        images = file["images"][()]
+    images[5] = 100
+    path = tmp_path / "shots.h5"
+    with h5py.File(path, "w") as file:
+        file["images"] = images
+    wish = class_figure.Wish(("Streak",))
+    class_figure.draw(table_of_file(path), made / "run", tmp_path / "a.svg", wish, rows=[1, 5, 0])
+    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert text.count("no heat") >= 1
+    assert "same everywhere" in text
+
+
+def test_the_best_form_is_drawn_and_where_it_finds_nothing_the_other_computed_one(
+    made, tmp_path, monkeypatch
+):
+    real = class_figure.Explainer.cells
+
+    def only_repeated(self, read, shot, targets, forms):
+        (form,) = forms
+        found = real(self, read, shot, targets, ["paper"])["paper"]
+        values = found.values * 0 + (form == "repeated")
+        return {form: replace(found, values=values)}
+
+    monkeypatch.setattr(class_figure.Explainer, "cells", only_repeated)
+    monkeypatch.setattr(class_figure.Explainer, "nothing_to_see", lambda *asked: "")
+    table, out = table_of_file(made / "shots.h5"), tmp_path / "a.svg"
+    wish = class_figure.Wish(("Streak", "Round"), forms=(BEST, "directions"))
+    truth = TruthTable({"best": {"Streak": "directions"}})
+    class_figure.draw(table, made / "run", out, wish, rows=[1], truth=truth)
+    text = out.read_text(encoding="utf-8")
+    assert text.count("directions alone") == 2  # of Streak once, of Round the second row
+    assert text.count("directions repeated") == 1  # on the shot of Streak
+    assert text.count(">Grad-CAM++<") == 1  # of Round, for which no form is known to be best
+    assert text.count("no heat") == 2
 
 
 def test_what_cannot_be_drawn_is_said(made, tmp_path):

@@ -57,6 +57,24 @@ def test_hot_places_are_bright_and_cold_ones_black():
     assert picture(shown(), "viridis", 0.0)[50, 4].sum() > 0
 
 
+def test_a_shot_without_heat_is_drawn_whole_and_without_contours(tmp_path):
+    heated = shown()
+    bare = ShownShot(heated.counts, None, title="p .98 · true\nno heat: the same everywhere")
+    whole = picture(heated, "viridis", 0.0)
+    np.testing.assert_array_equal(picture(bare, "viridis", 1.0), whole)
+    text = save([ClassRow("Empty", [bare])], tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "stroke-dasharray" not in text
+    assert "no heat" in text
+
+
+def test_the_name_of_a_form_stands_beside_the_drawing_of_the_class_not_on_it():
+    figure = figures._drawn(rows(), "viridis", figures.LEVELS, 1)
+    figure.draw_without_rendering()
+    axes = next(a for a in figure.axes if any("CAM" in t.get_text() for t in a.texts))
+    (name,) = axes.texts
+    assert name.get_window_extent().y1 <= axes.get_window_extent().y0
+
+
 def test_masked_and_nan_pixels_are_dark_and_disturb_nothing():
     shot = shown()
     counts = shot.counts.astype(float)

@@ -134,7 +134,7 @@ def explained(session: Session, tile: Tile) -> str:
     wish = asked(session, tile)
     if (why := session.heat.why_none(wish)) and why != ON_ITS_WAY:
         return why
-    return session.heat.about(wish.kind, session.heat.form_of(wish))
+    return session.heat.about(wish)
 
 
 class TileDelegate(QStyledItemDelegate):
@@ -321,19 +321,24 @@ class TileDelegate(QStyledItemDelegate):
         word = standing(self.session, tile.row, tile.kind)
         wrong = (word == "labelled") != likely and word != "undecided"
         text = ("missed" if word == "labelled" else "false alarm") if wrong else word
-        why = "" if tile.covered else self.session.heat.why_none(asked(self.session, tile))
+        wish = asked(self.session, tile)
+        why = "" if tile.covered else self.session.heat.why_none(wish)
         if tile.covered:
             text, wrong = "by occlusion", False
         elif why:
             text = "computing …" if why == ON_ITS_WAY else f"{text} · no heat"
-        elif tile.form:
-            text = HEAT_FORMS[self.session.heat.form_of(asked(self.session, tile))].short
+        else:
+            if tile.form or tile.against is not None:
+                text = HEAT_FORMS[self.session.heat.form_of(wish)].short
+            if not (likely or wrong):  # its heat looks like that of a class that is sure
+                text = f"not predicted · {text}"
         lost = self.lost(tile) if likely else 0.0
         if lost > ALARM:
             painter.setPen(theme.colour("warning"))
             place = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
             painter.drawText(line, place, f"⚠ {share(lost)} off")
         painter.setPen(theme.colour("warning" if wrong else "muted"))
+        text = painter.fontMetrics().elidedText(text, ELIDE, int(line.width()))
         painter.drawText(line, int(Qt.AlignmentFlag.AlignVCenter), text)
 
 
