@@ -13,6 +13,7 @@ from labeler.active.embeddings import of_cache, shipped_network
 from labeler.active.instant import InstantReading
 from labeler.active.instant_child import InstantServer
 from labeler.active.messages import Lesson
+from labeler.cli import main
 from labeler.project.folder import CACHE
 from labeler.project.project import Project
 from labeler.quality.week_report import contents
@@ -79,6 +80,14 @@ def test_before_the_first_label_window_file_and_command_line_say_the_same(week):
     with h5py.File(out, "r") as opened:
         assert opened.attrs["answer"].decode() == "decided"
         assert not table.taxonomy.contradictions(opened["decided"][()]).any()
+
+
+def test_a_watch_answers_by_the_network_adapted_to_the_projects_shots(week, capsys):
+    folder, _, _ = week
+    source, project = folder / "shots.h5", folder / "week"
+    words = [source, "--run", shipped_network(), "--project", project, "--no-record"]
+    assert main(["watch", *map(str, words), "--engine", "torch", "--seconds", "0", "--json"]) == 0
+    assert "is adapted to 90 shots of the project." in capsys.readouterr().out
 
 
 def test_the_bench_of_foreign_shots_scores_what_the_file_says(week):
