@@ -49,7 +49,7 @@ class EvenSample(Generic[Item]):
     came: int = 0
     every: int = 1
     """Of the stream, one in so many is kept."""
-    told: int = 0
+    reported: int = 0
     """How many had come when `grew` last said so."""
 
     def grew(self, new: Sequence[Item], least: int = 1) -> bool:
@@ -62,9 +62,9 @@ class EvenSample(Generic[Item]):
             if len(self.items) > self.most:
                 del self.items[1::2]
                 self.every *= 2
-        if self.came < max(least, 2 * self.told):
+        if self.came < max(least, 2 * self.reported):
             return False
-        self.told = self.came
+        self.reported = self.came
         return True
 
 
@@ -77,6 +77,7 @@ class Adapting:
     class_names: tuple[str, ...]
     taxonomy: Taxonomy | None
     head: Head | None = None
+    """Before it is adapted, it reads each shot by itself, as `predict` does in a file of few."""
     shots: int = 0
     """How many it is adapted to; 0: not yet."""
     sample: EvenSample[Embeddings] | None = field(default_factory=lambda: EvenSample(MOST))
@@ -86,18 +87,19 @@ class Adapting:
 
     @classmethod
     def of(
-        cls, run: Path, names: tuple[str, ...], taxonomy: Taxonomy | None, known: Embeddings | None
+        cls, run: Path, names: tuple[str, ...], taxonomy: Taxonomy | None, known: Embeddings
     ) -> Adapting | None:
         """With the embeddings (N, D) of a project's shots, NaN where one has none; None for a
         network that is not shipped."""
         if expected_of(run, names) is None:
             return None
         made = cls(run, names, taxonomy)
-        fine = None if known is None else known[np.isfinite(known).all(1)]
-        if fine is not None and len(fine) >= FEWEST:
+        fine = known[np.isfinite(known).all(1)]
+        if len(fine) >= FEWEST:
             made.sample = None
             made._adapt(fine, len(fine), f"{len(fine):,} shots of the project")
         else:
+            made.head = adapted_head(run, taxonomy, names, known[:0])
             what = "The shipped network is not adapted to this experiment yet"
             made.notices.append(f"{what}: that takes {FEWEST} shots.")
         return made
@@ -160,7 +162,9 @@ class LiveReader:
         chosen, says = inference.choose(network, shape, engine, BATCH)
         box = cell_box(network, size, inference.grid(network, shape))
         head = PooledHead.of(network)
-        adapting = Adapting.of(Path(run), about.class_names, taxonomy, known)
+        none = np.zeros((0, head.weight.shape[1]), np.float16)
+        seen = none if known is None else known
+        adapting = Adapting.of(Path(run), about.class_names, taxonomy, seen)
         return cls(
             about, head, chosen, says, Path(run).resolve().name, box, geometry or Geometry(),
             adapting=adapting,

@@ -89,7 +89,7 @@ def scale_of(sample):
     alive = alive_in(np.nan_to_num([counts for counts, _ in sample], posinf=0, neginf=0))
     looks = []
     for counts, weight in sample:
-        values = counts[(weight > 0.5) & alive]
+        values = counts[(weight > 0.5) & alive].astype(float)
         if len(values):
             pedestal, half = np.quantile(values, (0.05, 0.5))
             looks.append((pedestal, values.mean() - pedestal, values[values <= half].std()))

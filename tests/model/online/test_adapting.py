@@ -12,6 +12,7 @@ from model.online.lines import Lines
 from model.online.live_reader import EvenSample, LiveReader
 from model.online.record import Record
 from model.online.stream import Hit
+from model.prediction.before_labels import adapted_head
 from model.prediction.predict import predict
 from model.runs import checkpoint
 from model.runs.prior import save_expected
@@ -80,11 +81,14 @@ def test_without_a_project_the_network_is_adapted_as_soon_as_there_are_enough_hi
     record = Record(tmp_path, reader.attributes)
     lines = Lines(tmp_path / "lines.jsonl", reader.about.class_names)
     said = []
+    alone = adapted_head(place / "run", HELIUM, HELIUM.names, predicted(place, "embeddings")[:0])
     for first, last in ((0, FEWEST - 1), (FEWEST - 1, FEWEST), (FEWEST, 2 * FEWEST)):
         read, found, _ = reader.read(hits[first:last])
         record.add(read, found)
         lines.add(read, found, [None] * len(read))
         said += reader.notices()
+        if not first:  # until then each is read by itself
+            np.testing.assert_array_equal(found["decided"], alone.decide(found["embeddings"]))
     assert said == [f"The shipped network is adapted to the first {n} shots." for n in (32, 64)]
     np.testing.assert_array_equal(found["decided"], decided[FEWEST:])  # by all that there are
     record.close()
@@ -97,7 +101,8 @@ def test_without_a_project_the_network_is_adapted_as_soon_as_there_are_enough_hi
 
 
 def test_a_project_with_too_few_shots_read_leaves_the_adapting_to_the_hits(place):
-    known = np.full((100, 8), np.nan, np.float16)
+    known = predicted(place, "embeddings")
+    known[FEWEST - 1 :] = np.nan
     reader = LiveReader.open(place / "run", engine="torch", known=known)
     assert "not adapted to this experiment yet" in reader.notices()[0]
 
