@@ -52,6 +52,15 @@ def parts_of(project: Project, table: ShotTable) -> list[Part]:
     return embedding_parts.parts_of(table, shipped_network(), cache, preparation=steps)
 
 
+def of_shipped(run: Path, project: Project) -> npt.NDArray[np.float16] | None:
+    """(N, D) of a project's shots, NaN where one has none, if the run is the shipped network and
+    has read any of them."""
+    if run.resolve() != shipped_network().resolve():
+        return None
+    table = project.shot_table()
+    return embedding_parts.read(parts_of(project, table), len(table))
+
+
 def share_there(parts: tuple[Part, ...]) -> float:
     """How much of the parts is on disk, in [0, 1]."""
     total = sum(p.stop - p.first for p in parts)

@@ -24,6 +24,8 @@ from model.errors import InputError
 from model.events import Event, Stop, event, to_line
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from rich.console import Group
     from rich.text import Text
 
@@ -129,8 +131,10 @@ def _watching(args: argparse.Namespace, stop: Stop) -> Iterator[Event]:
     wanted = Wanted(args.dataset, args.detector, args.key, args.new_only)
     source = open_stream(args.source, wanted)
     yield event("progress", what="getting ready", done=0, total=3)
-    folder, taxonomy, out, preparation = _places(args)
-    reader = LiveReader.open(folder, engine=args.engine, preparation=preparation)
+    folder, taxonomy, out, preparation, seen = _places(args)
+    reader = LiveReader.open(
+        folder, engine=args.engine, preparation=preparation, taxonomy=taxonomy, known=seen
+    )
     names = reader.about.class_names
     if taxonomy is None:
         taxonomy = known_for(names)
@@ -178,20 +182,23 @@ def _check_kind(args: argparse.Namespace, about: Checkpoint) -> None:
 
 def _places(
     args: argparse.Namespace,
-) -> tuple[Path, Taxonomy | None, Path, Preparation | None]:
-    """Run folder, the project's classes, where hits are kept, and what is done to them first where
-    it is not the run that says so."""
+) -> tuple[Path, Taxonomy | None, Path, Preparation | None, npt.NDArray[np.float16] | None]:
+    """Run folder, the project's classes, where hits are kept, what is done to them first where
+    it is not the run that says so, and the embeddings of the project's shots by a shipped network.
+    """
     from labeler.project.live_shots import FOLDER
 
     if args.project is None:
-        return args.folder, None, args.out or Path.cwd() / FOLDER, None
+        return args.folder, None, args.out or Path.cwd() / FOLDER, None, None
+    from labeler.active.embeddings import of_shipped
     from labeler.project.preparation import preparation_for
     from labeler.project.project import Project
 
     with Project.open(args.project) as project:
         run = project.run_given(args.folder)
         out = args.out or project.folder / FOLDER
-        return run, project.taxonomy, out, preparation_for(project, run)
+        seen = of_shipped(run, project)
+        return run, project.taxonomy, out, preparation_for(project, run), seen
 
 
 def _known(args: argparse.Namespace) -> WatchSetup:

@@ -81,8 +81,9 @@ def add_parsers(subparsers: Subparsers) -> None:
     package = subparsers.add_parser(
         "export-model",
         help="write a trained network for other programs: ONNX with a card",
-        description="A folder in the layout of the BioImage Model Zoo: ONNX with pre- and"
-        " postprocessing, a card, a test input and output, SHA-256 of every file.",
+        description="A folder in the layout of the BioImage Model Zoo: ONNX, a script of numpy that"
+        " reads shots with it as `predict` does, a card, a test input and output, SHA-256 of every"
+        " file.",
     )
     package.add_argument("run_folder", metavar="RUN", type=Path)
     package.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")

@@ -2,7 +2,8 @@
 
 Fields: `id`, `origin`, `stamp` (seconds since the epoch, null where not known), `is_hit`,
 `hit_score`, `probabilities` by class, `decided` (names of the classes), `radius_nm` and
-`radius_error_nm` (null where no rings are clear). A line is written whole and at once.
+`radius_error_nm` (null where no rings are clear), and of a shipped network `adapted_to`, the shots
+that it was adapted to. A line is written whole and at once.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Lines:
             },
             "decided": [name for name, has in zip(self._names, decided, strict=True) if has],
             "radius_nm": radius, "radius_error_nm": error,
+            **({"adapted_to": int(found["adapted_to"][k])} if "adapted_to" in found else {}),
         }  # fmt: skip
 
     def _refused(self, error: OSError) -> InputError:

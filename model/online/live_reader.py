@@ -1,7 +1,10 @@
 """The network's reading of live hits: the same steps as `predict`, a few shots at a time.
 
-Preprocessing, engine, head and decisions are those of `model.prediction.predict`, so that a live
-shot gets the numbers it would get from a file. It keeps nothing.
+Preprocessing, engine, head and decisions are those of `model.prediction.predict`, and so are the
+numbers of a shot, but for what a file tells by all of its shots: the scale of its counts, and to
+what the head of a shipped network is adapted. Live, both are told by a sample of what has come so
+far, again whenever twice as much has; until then they are rough, and nothing is adapted before
+FEWEST shots, or a project's own, are there. What was said of a shot stays. It keeps no shots.
 """
 
 from __future__ import annotations
@@ -9,25 +12,114 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from model.active.head import Head
+from model.active.prior import FEWEST, MOST
 from model.errors import InputError
 from model.networks.receptive_field import cell_box
 from model.online.record import Found
 from model.online.stream import Hit
 from model.prediction import inference
 from model.prediction.batches import PooledHead, describe
+from model.prediction.before_labels import adapted_head, answers
 from model.preprocessing.count_scale import SAMPLE, CountScale, Seen, looks_of, scale_of
 from model.preprocessing.network_input import Floats
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
+from model.runs.prior import expected_of
 from model.shots.layouts import Geometry
+from model.taxonomy.taxonomy import Taxonomy
 
 BATCH = 4
 """Shots for the engine at once: small, so that none waits long for the others."""
+Embeddings = npt.NDArray[np.float16]
+Item = TypeVar("Item")
+
+
+@dataclass
+class EvenSample(Generic[Item]):
+    """At most `most` items of a stream, evenly spread over all that came so far."""
+
+    most: int
+    items: list[Item] = field(default_factory=list)
+    came: int = 0
+    every: int = 1
+    """Of the stream, one in so many is kept."""
+    reported: int = 0
+    """How many had come when `grew` last said so."""
+
+    def grew(self, new: Sequence[Item], least: int = 1) -> bool:
+        """Take the next items; whether at least `least` have come, and twice as many as when this
+        was last so."""
+        for item in new:
+            if self.came % self.every == 0:
+                self.items.append(item)
+            self.came += 1
+            if len(self.items) > self.most:
+                del self.items[1::2]
+                self.every *= 2
+        if self.came < max(least, 2 * self.reported):
+            return False
+        self.reported = self.came
+        return True
+
+
+@dataclass
+class Adapting:
+    """The head of a shipped network, adapted to what it sees as `predict` adapts it to a file: to a
+    project's shots from the start, or else to the shots that come, as soon as they are enough."""
+
+    run: Path
+    class_names: tuple[str, ...]
+    taxonomy: Taxonomy | None
+    head: Head | None = None
+    """Before it is adapted, it reads each shot by itself, as `predict` does in a file of few."""
+    shots: int = 0
+    """How many it is adapted to; 0: not yet."""
+    sample: EvenSample[Embeddings] | None = field(default_factory=lambda: EvenSample(MOST))
+    """None where the shots of a project are enough."""
+    notices: list[str] = field(default_factory=list)
+    """What there is to say, for people."""
+
+    @classmethod
+    def of(
+        cls, run: Path, names: tuple[str, ...], taxonomy: Taxonomy | None, known: Embeddings
+    ) -> Adapting | None:
+        """With the embeddings (N, D) of a project's shots, NaN where one has none; None for a
+        network that is not shipped."""
+        if expected_of(run, names) is None:
+            return None
+        made = cls(run, names, taxonomy)
+        fine = known[np.isfinite(known).all(1)]
+        if len(fine) >= FEWEST:
+            made.sample = None
+            made._adapt(fine, len(fine), f"{len(fine):,} shots of the project")
+        else:
+            made.head = adapted_head(run, taxonomy, names, known[:0])
+            what = "The shipped network is not adapted to this experiment yet"
+            made.notices.append(f"{what}: that takes {FEWEST} shots.")
+        return made
+
+    def answer(self, found: Found) -> Found:
+        """What the adapted head says in place of the network's own, and to how many shots it is
+        adapted, of shots that were just read."""
+        seen, readable = found["embeddings"], found["readable"]
+        if self.sample is not None and self.sample.grew(list(seen[readable]), FEWEST):
+            came = self.sample.came
+            self._adapt(np.stack(self.sample.items), came, f"the first {came:,} shots")
+        adapted_to = np.full(len(seen), self.shots, np.int32)
+        said = {} if self.head is None else answers(self.head, seen, readable)
+        return found | said | {"adapted_to": adapted_to}
+
+    def _adapt(self, seen: Embeddings, shots: int, words: str) -> None:
+        self.head = adapted_head(self.run, self.taxonomy, self.class_names, seen)
+        if self.head is not None:
+            self.shots = shots
+            self.notices.append(f"The shipped network is adapted to {words}.")
 
 
 @dataclass
@@ -42,11 +134,12 @@ class LiveReader:
     cells: tuple[float, float, float, float]
     geometry: Geometry = field(default_factory=Geometry)
     """Of shots whose source tells nothing."""
-    sample: list[Seen] = field(default_factory=list)
-    """The first hits as the network sees them; later ones change the scale of counts no more."""
+    sample: EvenSample[Seen] = field(default_factory=lambda: EvenSample(SAMPLE))
+    """Hits as the network sees them."""
     scale: CountScale | None = None
     """What they tell of the detector."""
-    looked_at: int = 0
+    adapting: Adapting | None = None
+    """Of a shipped network."""
 
     @classmethod
     def open(
@@ -55,15 +148,27 @@ class LiveReader:
         engine: str = "auto",
         geometry: Geometry | None = None,
         preparation: Preparation | None = None,
+        taxonomy: Taxonomy | None = None,
+        known: Embeddings | None = None,
     ) -> LiveReader:
-        """Load a run folder, see `checkpoint.load`; InputError where it is missing or changed."""
+        """Load a run folder, see `checkpoint.load`; InputError where it is missing or changed.
+
+        taxonomy: the project's rules. known: (N, D) embeddings of its shots by this network, to
+        which a shipped one is adapted.
+        """
         network, about = checkpoint.load(Path(run), preparation=preparation)
         size = about.preprocessing.size
         shape = (about.channels, size, size)
         chosen, says = inference.choose(network, shape, engine, BATCH)
         box = cell_box(network, size, inference.grid(network, shape))
         head = PooledHead.of(network)
-        return cls(about, head, chosen, says, Path(run).resolve().name, box, geometry or Geometry())
+        none = np.zeros((0, head.weight.shape[1]), np.float16)
+        seen = none if known is None else known
+        adapting = Adapting.of(Path(run), about.class_names, taxonomy, seen)
+        return cls(
+            about, head, chosen, says, Path(run).resolve().name, box, geometry or Geometry(),
+            adapting=adapting,
+        )  # fmt: skip
 
     @property
     def most(self) -> int:
@@ -72,7 +177,7 @@ class LiveReader:
 
     def read(self, hits: Sequence[Hit]) -> tuple[list[Hit], Found, list[InputError]]:
         """The hits that could be read, what was found (by dataset name, as in predictions.h5, with
-        `shift`), and why the others could not."""
+        `shift`, and of a shipped network `adapted_to`), and why the others could not."""
         shifts, readable, errors = [], [], []
         preprocessing = self.about.preprocessing
         squares: list[Floats] = []
@@ -99,16 +204,21 @@ class LiveReader:
         parts = [self.head.read(f, self.about) for f in self.engine.stream(self._batches(pixels))]
         found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         found["shift"] = np.array(shifts, np.float32)
+        if self.adapting is not None:
+            found = self.adapting.answer(found)
         return readable, found, errors
 
+    def notices(self) -> list[str]:
+        """What there is to say of the reading since this was last asked."""
+        if self.adapting is None:
+            return []
+        said, self.adapting.notices = self.adapting.notices, []
+        return said
+
     def _look(self, new: list[Seen]) -> None:
-        """Tell the scale anew whenever there are twice as many shots to tell it by."""
-        if self.about.preprocessing.scale is None or len(self.sample) >= SAMPLE:
-            return
-        self.sample += new[: SAMPLE - len(self.sample)]
-        if len(self.sample) >= min(2 * self.looked_at, SAMPLE):
-            self.looked_at = len(self.sample)
-            looks = looks_of(self.sample)
+        """Tell the scale again whenever there are twice as many shots to tell it by."""
+        if self.about.preprocessing.scale is not None and self.sample.grew(new):
+            looks = looks_of(self.sample.items)
             self.scale = scale_of(looks) if looks else None
 
     def attributes(self, shape: tuple[int, int]) -> dict[str, Any]:

@@ -65,7 +65,8 @@ def watch(
     watched = _Watch(stream, reader, record, taxonomy, bands, lines, names)
     try:
         stream.start()
-        yield event("note", level="info", text=reader.says)
+        for text in (reader.says, *reader.notices()):
+            yield event("note", level="info", text=text)
         yield event("note", level="info", text=stream.finder.words())
         yield from watched.run(stop, until or Until())
     finally:
@@ -110,6 +111,8 @@ class _Watch:
             hits = self.stream.take(self.reader.most, PATIENCE_S)
             if hits:
                 yield from self._read(hits)
+            for text in self.reader.notices():
+                yield event("note", level="info", text=text)
             for text in self.stream.notices():
                 yield event("note", level="warning", text=text)
             yield from self._report_stall()

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from model.active import head
 from model.runs.checkpoint import same_classes
@@ -34,30 +36,50 @@ def answer_again(
     """
     if expected_of(run, tuple(class_names)) is None:
         return None
-    taxonomy = _taxonomy(table, class_names)
     readable = np.asarray(file["readable"][()], bool)
     step = max(1, -(-len(readable) // MOST))
     seen = file["embeddings"][::step][readable[::step]]
-    if taxonomy is None or not len(seen):
+    made = adapted_head(run, table.taxonomy, class_names, seen) if len(seen) else None
+    if made is None:
         return None
-    none = np.zeros((0, len(taxonomy)), bool)
-    made = head.fit(
-        seen[:0], none, taxonomy,
-        prior=prior_of(run, taxonomy, seen), space=head.space_of(seen.astype(np.float32)),
-    )  # fmt: skip
     for first in range(0, len(readable), _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
-        x, fine = file["embeddings"][part], readable[part][:, None]
-        probabilities = made.probabilities(x)
-        file["logits"][part] = np.where(fine, made.logits(x), np.nan)
-        file["probabilities"][part] = np.where(fine, probabilities, np.nan)
-        file["decided"][part] = made.decided(probabilities) & fine
+        for name, values in answers(made, file["embeddings"][part], readable[part]).items():
+            file[name][part] = values
     file.attrs.modify("thresholds", made.thresholds)
     return "The shipped network, which learnt simulated shots, was fitted to these without labels."
 
 
-def _taxonomy(table: ShotTable, class_names: Sequence[str]) -> Taxonomy | None:
-    for found in (table.taxonomy, load(shipped("helium"))):
-        if found is not None and same_classes(found.names, class_names):
-            return found
-    return None
+def adapted_head(
+    run: Path,
+    given: Taxonomy | None,
+    class_names: Sequence[str],
+    seen: npt.NDArray[np.float16],
+) -> head.Head | None:
+    """The head of a shipped network, adapted to the embeddings (n, D) of the shots at hand.
+
+    By the rules of the `given` taxonomy where it has the classes of the network, otherwise by the
+    shipped ones; None where neither has them.
+    """
+    known = (given, load(shipped("helium")))
+    fits = (t for t in known if t is not None and same_classes(t.names, class_names))
+    taxonomy = next(fits, None)
+    if taxonomy is None:
+        return None
+    return head.fit(
+        seen[:0], np.zeros((0, len(taxonomy)), bool), taxonomy,
+        prior=prior_of(run, taxonomy, seen), space=head.space_of(seen.astype(np.float32)),
+    )  # fmt: skip
+
+
+def answers(
+    made: head.Head, embeddings: npt.NDArray[np.float16], readable: npt.NDArray[np.bool_]
+) -> dict[str, npt.NDArray[Any]]:
+    """logits, probabilities and decided (n, C) of a head, by dataset name; without a number and
+    without a class where a shot is not readable."""
+    probabilities, fine = made.probabilities(embeddings), readable[:, None]
+    return {
+        "logits": np.where(fine, made.logits(embeddings), np.nan),
+        "probabilities": np.where(fine, probabilities, np.nan),
+        "decided": made.decided(probabilities) & fine,
+    }

@@ -1,8 +1,10 @@
 """A trained network for other programs: ONNX with a card, in the layout of the BioImage Model Zoo.
 
-The ONNX file takes counts that `Preprocessing.reduce` made and gives probabilities, label sets and
-logits: what follows the reduction (transform, network, calibration, rules) is inside it. Written
-only where onnxruntime repeats the program's own numbers.
+The ONNX file takes counts that were reduced and brought to the scale that the network learnt
+(`Preprocessing.reduce` and `brought`) and gives probabilities, label sets and logits: what follows
+(transform, network, calibration, rules) is inside it. What comes before depends on all shots of a
+file, and is done by a script in the package, `resources/templates/read_shots.py`, of numpy alone.
+Written only where onnxruntime repeats the program's own numbers.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,11 +35,15 @@ from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint, learned_shots
 from model.runs.checkpoint import Checkpoint
 from model.runs.folder import METRICS, WEIGHTS
+from model.runs.prior import expected_of
 from model.simulate.shot import SimulationRecipe, make_shot, targets
 from model.taxonomy import decoding
 
 OPSET = 18
 ONNX, CARD, DESCRIPTION, SUMS = "model.onnx", "README.md", "rdf.yaml", "SHA256SUMS"
+SCRIPT = "read_shots.py"
+ABOUT = "airylabel"
+"""Under which `model.onnx` says, as JSON, how its input is made and what its classes are."""
 INPUT = "counts"
 OUTPUTS = ("probabilities", "labels", "logits")
 AGREEMENT = 1e-4
@@ -140,7 +147,7 @@ def _write(
 ) -> dict[str, Any]:
     whole = WholeModel(network, about).eval()
     shots = _simulated(about)
-    _to_onnx(whole, shots[:2], part / ONNX)
+    _to_onnx(whole, about, shots[:2], part / ONNX)
     answers, difference = _checked(whole, about, shots, part / ONNX)
     example = _example(answers[1])
     said = [about.class_names[c] for c in np.flatnonzero(answers[1][example])]
@@ -148,6 +155,9 @@ def _write(
     for name, values in zip(OUTPUTS, answers, strict=True):
         np.save(part / f"test_{name}.npy", values[[example]])
     facts = _facts(run, about, signature, difference)
+    if _is_plain(about):
+        script = resources.files("resources") / "templates" / SCRIPT
+        (part / SCRIPT).write_text(script.read_text(encoding="utf-8"), encoding="utf-8")
     (part / CARD).write_text(_card(facts, about), encoding="utf-8")
     _describe(part, facts, network, about, signature)
     files = sorted(p for p in part.iterdir())
@@ -155,6 +165,11 @@ def _write(
     text = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
     (part / SUMS).write_text(text, encoding="utf-8")
     return {"model": ONNX, "sha256": sums[ONNX], "difference": difference, "example": said}
+
+
+def _is_plain(about: Checkpoint) -> bool:
+    """Whether counts go in as they are recorded, but for size and scale."""
+    return about.preprocessing.input == "pattern" and not about.preprocessing.preparation.any
 
 
 def _simulated(about: Checkpoint) -> Floats:
@@ -175,8 +190,10 @@ def _example(labels: Floats) -> int:
     return int(said[0]) if len(said) else len(labels) - 1
 
 
-def _to_onnx(whole: WholeModel, pair: Floats, path: Path) -> None:
+def _to_onnx(whole: WholeModel, about: Checkpoint, pair: Floats, path: Path) -> None:
     """Written from two shots: of one, the batch would become fixed."""
+    import onnx
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own exporter calls what torch deprecated
         torch.onnx.export(
@@ -184,6 +201,10 @@ def _to_onnx(whole: WholeModel, pair: Floats, path: Path) -> None:
             input_names=[INPUT], output_names=list(OUTPUTS), external_data=False, verbose=False,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
         )  # fmt: skip
+    made = onnx.load(str(path))
+    said = {"preprocessing": about.preprocessing.to_dict(), "classes": list(about.class_names)}
+    onnx.helper.set_model_props(made, {ABOUT: json.dumps(said, ensure_ascii=False)})
+    onnx.save(made, str(path))
 
 
 def _checked(
@@ -219,6 +240,7 @@ def _facts(run: Path, about: Checkpoint, signature: Signature, difference: float
         "classes": list(about.class_names),
         "thresholds": [round(float(t), 6) for t in limits] if by_limits else None,
         "worth": None if legal is None or not by_limits else [round(w, 6) for w in each],
+        "adapted_by_airylabel": expected_of(run, about.class_names) is not None,
         "legal_label_sets": None if legal is None else len(legal),
         "rules": list(signature.rules),
         "preprocessing": about.preprocessing.to_dict(),
@@ -249,8 +271,6 @@ def _constant(run: Path) -> dict[str, float]:
 
 def _card(facts: dict[str, Any], about: Checkpoint) -> str:
     """The card that a person reads, Markdown."""
-    steps = about.preprocessing
-    size = steps.size
     sets, blank = facts["legal_label_sets"], ["–"] * len(facts["classes"])
     limits, worth = facts["thresholds"] or blank, facts["worth"] or blank
     if sets is None:
@@ -278,11 +298,7 @@ def _card(facts: dict[str, Any], about: Checkpoint) -> str:
         f" “{about.recipe.name}”. Network and method: {PAPER}, https://doi.org/{DOI}.",
         "",
         "## Input",
-        f"`{INPUT}` (n, {about.channels}, {size}, {size}) float32: detector counts, linear, 0 where"
-        " no good pixel lies. The shot is cut to its centred square and reduced by averages over"
-        f" pixel areas, masked pixels left out. `{steps.transform}` is applied inside the file.",
-        "All settings of the reduction (`airylabel`: `Preprocessing.from_dict(…).reduce`):",
-        "```json", json.dumps(facts["preprocessing"], ensure_ascii=False), "```",
+        *_input_on_card(facts, about),
         "",
         "## Output",
         "`probabilities` (n, classes), calibrated; `labels` (n, classes), "
@@ -314,6 +330,44 @@ def _card(facts: dict[str, Any], about: Checkpoint) -> str:
         "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _input_on_card(facts: dict[str, Any], about: Checkpoint) -> list[str]:
+    """How counts become the input, so that the labels are those of `predict`."""
+    steps = about.preprocessing
+    size, scale = steps.size, steps.scale
+    lines = [
+        f"`{INPUT}` (n, {about.channels}, {size}, {size}) float32: detector counts, linear, 0 where"
+        " no good pixel lies. The shot is cut to its centred square and reduced by averages over"
+        f" pixel areas, masked pixels left out. `{steps.transform}` is applied inside the file."
+    ]
+    if scale is not None:
+        lines += [
+            "", "Then the counts are brought to the scale that the network learnt:"
+            f" max(0, (counts - pedestal) × {scale.level:g} / level + {scale.pedestal:g})."
+            " Pedestal and level are those of the file, told from 64 of its shots: the median of"
+            " the 5 % quantile of a shot, and that of the mean above it of the brighter ones with"
+            " signal, without pixels that are hot or the same in all shots. Without them the labels"
+            " are others.",
+        ]  # fmt: skip
+    lines += ["", (
+        f"`python {SCRIPT} SHOTS.npy [MASK.npy]` does all this by numpy and onnxruntime, and prints"
+        " the labels of each shot."
+        if _is_plain(about)
+        else "Before that, shots are prepared as `airylabel` does it (`Preprocessing.reduce`):"
+        " this network learnt no shots as they are recorded."
+    )]  # fmt: skip
+    if facts["adapted_by_airylabel"]:
+        lines += [
+            "", "This network is shipped with `airylabel`, whose `predict` adapts its last layer to"
+            " the shots at hand. This file does not: its labels are those of the network before,"
+            " and differ.",
+        ]  # fmt: skip
+    settings = json.dumps(facts["preprocessing"], ensure_ascii=False)
+    return [
+        *lines, "", "All settings (`Preprocessing.from_dict(…)` of `airylabel`), which the metadata"
+        f" of `{ONNX}` hold under `{ABOUT}` too:", "```json", settings, "```",
+    ]  # fmt: skip
 
 
 def _describe(
@@ -352,6 +406,7 @@ def _describe(
             for name in OUTPUTS
         ],
         "weights": {"onnx": digested(ONNX) | {"opset_version": OPSET}},
+        "attachments": [digested(SCRIPT)] if (part / SCRIPT).exists() else [],
         "config": {
             "bioimageio": {
                 "architecture_type": about.network,

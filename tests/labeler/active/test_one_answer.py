@@ -15,6 +15,7 @@ from labeler.active.embeddings import of_cache, of_run, shipped_network
 from labeler.active.instant import InstantReading
 from labeler.active.instant_child import InstantServer
 from labeler.active.messages import Lesson
+from labeler.cli import main
 from labeler.project.folder import CACHE
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
@@ -146,6 +147,14 @@ def test_suggestions_of_the_window_are_those_of_file_command_line_and_forecast(
     assert len(whole) == 2, "of all labels: what judges the forecast's parts, and what asks"
     for each in whole:
         np.testing.assert_array_equal(each.decide(has.embeddings[rest]), shown)
+
+
+def test_a_watch_answers_by_the_network_adapted_to_the_projects_shots(week, capsys):
+    folder, _, _ = week
+    source, project = folder / "shots.h5", folder / "week"
+    words = [source, "--run", shipped_network(), "--project", project, "--no-record"]
+    assert main(["watch", *map(str, words), "--engine", "torch", "--seconds", "0", "--json"]) == 0
+    assert "is adapted to 90 shots of the project." in capsys.readouterr().out
 
 
 def test_the_bench_of_foreign_shots_scores_what_the_file_says(week):

@@ -24,14 +24,14 @@ from model.online.bands import Alarms, Band, parse
 from model.online.hitfinder import HitFinder, fit
 from model.online.joining import extend_predictions
 from model.online.lines import Lines
-from model.online.live_reader import LiveReader
+from model.online.live_reader import EvenSample, LiveReader
 from model.online.record import Record, mend
 from model.online.sources import Arrival, Notice, Wanted
 from model.online.stream import Hit, Stream, open_stream
 from model.online.tally import Tally
 from model.online.watching import watch
 from model.prediction.predict import predict
-from model.preprocessing.count_scale import CountScale, scales_of
+from model.preprocessing.count_scale import SAMPLE, CountScale, scales_of
 from model.shots.hdf5 import is_under_swmr
 from model.shots.layouts import Geometry
 from model.shots.table import open_source, table_of_file
@@ -506,7 +506,9 @@ def test_live_shots_tell_the_scale_that_their_file_would_tell(tmp_path, reader):
     images[:, 36:42] = 0  # a gap that no mask tells of
     path = write_file(tmp_path / "shots.h5", images, labels)
     steps = replace(reader.about.preprocessing, scale=CountScale(8.0, 100.0))
-    live = replace(reader, about=replace(reader.about, preprocessing=steps), sample=[])
+    live = replace(
+        reader, about=replace(reader.about, preprocessing=steps), sample=EvenSample(SAMPLE)
+    )
     for part in np.array_split(np.arange(40), 8):
         hits = [
             Hit(images[i], None, Geometry(), i, float("nan"), time.time(), 1.0, "x") for i in part

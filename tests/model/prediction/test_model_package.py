@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import resources
+from runpy import run_path
 
 import h5py
 import numpy as np
@@ -13,19 +16,25 @@ import pytest
 import torch
 
 from labeler.cli import main
+from model.active.prior import Expected
 from model.errors import InputError
 from model.prediction import model_package
-from model.prediction.model_package import ONNX, OUTPUTS, Signature, WholeModel, export_model
+from model.prediction.model_package import ONNX, SCRIPT, Signature, WholeModel, export_model
+from model.preprocessing.count_scale import CountScale
+from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.runs.checkpoint import Checkpoint
-from model.shots.table import table_of_file
-from tests.model.prediction.test_prediction import CLASSES, make_file, make_run
+from model.runs.prior import save_expected
+from model.runs.recipes import named
+from tests.helpers.shots import make_shots
+from tests.model.prediction.test_prediction import CLASSES, SIZE, make_file, make_run
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs airylabel[export]")
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
 
-PLAIN = {"thresholds": (0.5, 0.4, 0.6), "temperature": 1.3}
+SCALED = replace(named("quick").preprocessing(), size=SIZE, scale=CountScale(8.0, 100.0))
+PLAIN = {"thresholds": (0.5, 0.4, 0.6), "temperature": 1.3, "preprocessing": SCALED}
 EARLIER = {"legal_sets": (0, 1, 2, 4, 3), "class_weights": (1.0, 3.0, 9.0)}
 RULE_AWARE = EARLIER | {"thresholds": (0.4, 0.2, 0.1), "worth": (0.3, 0.7, 2.0)}
 SIGMOIDS = PLAIN | {"legal_sets": (0, 1, 2, 4, 3), "sigmoids": True}
@@ -62,24 +71,82 @@ def drawn_already(both, monkeypatch):
     """The folder of a run whose network is exported, and needs not be traced once more."""
     run, folder = both["thresholds"]
     monkeypatch.setattr(
-        model_package, "_to_onnx", lambda whole, counts, path: shutil.copy(folder / ONNX, path)
+        model_package, "_to_onnx", lambda *given: shutil.copy(folder / ONNX, given[-1])
     )
     return run
 
 
-def test_onnx_says_of_real_files_what_the_program_says(exported, tmp_path):
-    run, folder = exported
-    _, about = checkpoint.load(run)
-    table = table_of_file(make_file(tmp_path / "shots.h5", 7))
-    counts = np.stack([about.preprocessing.reduce(c, m) for _, c, m in table.iter_shots()])[:, None]
-    session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
-    probabilities, labels, _ = session.run(list(OUTPUTS), {"counts": counts})
-    out = tmp_path / "predictions.h5"
-    words = ["predict", str(tmp_path / "shots.h5"), "--run", str(run), "--out", str(out)]
+def predicted(run, images, mask, place):
+    """(probabilities, decided) of the program for a file of these shots."""
+    with h5py.File(place / "shots.h5", "w") as file:
+        file["images"], file["mask"] = images, ~mask
+    out = place / "predictions.h5"
+    words = ["predict", str(place / "shots.h5"), "--run", str(run), "--out", str(out)]
     assert main([*words, "--engine", "torch", "--json"]) == 0
     with h5py.File(out) as file:
-        np.testing.assert_allclose(probabilities, file["probabilities"][:], atol=1e-5)
-        np.testing.assert_array_equal(labels > 0, file["decided"][:])
+        return file["probabilities"][:], file["decided"][:]
+
+
+@pytest.fixture(scope="module")
+def shots():
+    """Droplets of a detector with a gap that no mask tells of, hot pixels and a masked corner."""
+    images = make_shots(40, size=80)[0].astype(np.float32)
+    images[:, 36:42] = 0
+    images[:, 11, [7, 60]] = 4000
+    mask = np.ones((80, 80), bool)
+    mask[50:, 60:] = False
+    return images, mask
+
+
+def test_the_script_says_of_a_file_what_the_program_says(exported, shots, tmp_path, capsys):
+    run, folder = exported
+    images, mask = shots
+    expected, decided = predicted(run, images, mask, tmp_path)
+    probabilities, labels, classes = run_path(str(folder / SCRIPT))["read"](images, mask)
+    assert classes == list(CLASSES)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+    np.testing.assert_array_equal(labels > 0, decided)
+    assert np.ptp(expected, 0).max() > 0.1, "there must be something to tell"
+
+
+@pytest.mark.parametrize("scale", [None, CountScale(8.0, 100.0)])
+@pytest.mark.parametrize("first_and_crop", [(0, 0), (0, 30), (0, 90), (40, 24), (40, 50)])
+@pytest.mark.parametrize("size", [16, 70])
+def test_the_script_reduces_shots_as_the_program_does(scale, first_and_crop, size):
+    first, crop = first_and_crop
+    steps = replace(SCALED, size=size, first=first, crop=crop, scale=scale)
+    rng = np.random.default_rng(1)
+    shot = rng.normal(5, 9, (60, 71))
+    shot[3, 40] = np.nan
+    mask = rng.random((60, 71)) < 0.7
+    mask[20:34, 20:40] = False
+    reduced = run_path(str(resources.files("resources") / "templates" / SCRIPT))["reduced"]
+    values, weight = reduced(shot, mask, steps.to_dict())
+    expected, good = steps.seen(shot, mask, None)
+    np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(weight > 0.5, good)
+
+
+@pytest.mark.parametrize(("gain", "pedestal"), [(4, 0), (0.25, 0), (1, 100)])
+def test_the_script_takes_out_gain_and_pedestal_of_a_file(both, shots, gain, pedestal):
+    read = run_path(str(both["thresholds"][1] / SCRIPT))["read"]
+    images, mask = shots
+    as_they_are, changed = read(images, mask), read(images * gain + pedestal, mask)
+    np.testing.assert_allclose(changed[0], as_they_are[0], atol=2e-3)
+    np.testing.assert_array_equal(changed[1], as_they_are[1])
+
+
+def test_the_script_needs_nothing_of_the_program(both, shots, tmp_path):
+    images, mask = shots
+    np.save(tmp_path / "shots.npy", images)
+    np.save(tmp_path / "mask.npy", mask)
+    script = both["thresholds"][1] / SCRIPT
+    words = [sys.executable, "-I", str(script), "shots.npy", "mask.npy"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    said = [json.loads(line)["labels"] for line in done.stdout.splitlines()]
+    _, labels, _ = run_path(str(script))["read"](images, mask)
+    assert said == [[c for c, yes in zip(CLASSES, row, strict=True) if yes] for row in labels]
+    assert not re.search("^(import|from) (model|labeler)", script.read_text(), re.MULTILINE)
 
 
 def test_the_zoos_own_program_runs_it_and_finds_the_test_output(both):
@@ -136,6 +203,37 @@ def test_the_card_says_how_the_run_decides(both):
     assert "the largest sum of (probability - threshold) × worth" in card
     assert "| 2 | Empty | 0.1 | 2.0 |" in card
     assert "most likely" not in card
+
+
+def test_the_card_says_the_scale_and_who_brings_counts_to_it(both):
+    scaled, plain = ((both[k][1] / "README.md").read_text() for k in ("thresholds", "rules"))
+    assert "max(0, (counts - pedestal) × 100 / level + 8)" in scaled
+    assert "pedestal" not in plain.split("```json")[0]
+    for card in (scaled, plain):
+        assert f"python {SCRIPT} SHOTS.npy" in card
+        assert "adapts" not in card
+
+
+def test_the_card_of_the_shipped_network_says_that_only_the_program_adapts_it(
+    drawn_already, tmp_path
+):
+    run = shutil.copytree(drawn_already, tmp_path / "run")
+    some = np.ones((2, len(CLASSES)), np.float32)
+    save_expected(run, Expected(CLASSES, some[0], np.eye(3), some > 0, some[:, 0], some[:, 0]))
+    export_model(run, tmp_path / "model")
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "`predict` adapts its last layer to the shots at hand. This file does not" in card
+
+
+def test_a_network_of_prepared_shots_comes_without_the_script_and_the_card_says_why(
+    drawn_already, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Preparation, "any", True)
+    export_model(drawn_already, tmp_path / "model")
+    assert not (tmp_path / "model" / SCRIPT).exists()
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "learnt no shots as they are recorded" in card
+    assert SCRIPT not in card
 
 
 def test_every_file_has_the_checksum_that_is_written_down(exported):
