@@ -180,7 +180,7 @@ class Heat(SessionPart):
         if self.reads_maps:
             return f"Heatmap of {name} lies on the correlation map, which this network reads"
         why = self.why_none(asked)
-        title = HEAT_FORMS[self.form_of(asked)].short
+        title = HEAT_FORMS[self.form_of(asked)].short + self.beam(asked)
         return f"Heatmap of {name} {why}" if why == ON_ITS_WAY else why or f"{name} · {title}"
 
     @property
@@ -260,6 +260,12 @@ class Heat(SessionPart):
             return ON_ITS_WAY
         self._known.move_to_end(wish)
         return answer.says[asked.kind]
+
+    def beam(self, asked: Asked) -> str:
+        """That directions count from the middle, for want of a better beam; else ''."""
+        answer = self._known.get(self._wish(asked))
+        told = answer is not None and answer.assumed
+        return " · beam taken as the middle of the picture" if told else ""
 
     def _wish(self, asked: Asked) -> HeatWish:
         return HeatWish(asked.row, self.form_of(asked), asked.against)
