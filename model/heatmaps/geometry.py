@@ -52,6 +52,13 @@ def enlarge(
     return np.clip(down @ heat @ across.T, 0, 1)
 
 
+def within(field: Box, box: Box) -> Box:
+    """A box given in fractions of the field, in fractions of what the field is a part of."""
+    y0, x0, y1, x1 = field
+    height, width = y1 - y0, x1 - x0
+    return y0 + box[0] * height, x0 + box[1] * width, y0 + box[2] * height, x0 + box[3] * width
+
+
 def detector(
     counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None
 ) -> npt.NDArray[np.bool_] | None:

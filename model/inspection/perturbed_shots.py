@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 
 from model.errors import InputError
-from model.heatmaps.geometry import Box, Heat, enlarge
-from model.networks.receptive_field import cell_box, within
+from model.heatmaps.geometry import Box, Heat, enlarge, within
+from model.networks.receptive_field import cell_box
 from model.prediction import inference
 from model.prediction.batches import PooledHead
 from model.preprocessing.count_scale import CountScale

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from model.networks import architectures as networks
-from model.networks.receptive_field import cell_box, within
+from model.heatmaps.geometry import within
+from model.networks.receptive_field import cell_box
 
 
 def centres_by_autograd(body, size, cells):
