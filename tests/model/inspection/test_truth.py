@@ -442,6 +442,23 @@ def test_the_benchmark_scores_every_form_beside_its_controls(run, tmp_path, stre
     assert table.best("Streak") == last["best"]["Streak"]
 
 
+def test_deletion_is_measured_on_whole_shots_of_a_class_that_is_asked_by_halves(
+    tmp_path, streaks, monkeypatch
+):
+    monkeypatch.setattr(Checkpoint, "decide", lambda self, logits: np.ones_like(logits, bool))
+    monkeypatch.setattr(truth, "BLOCK", 1)
+    monkeypatch.setattr(truth, "_simulated", lambda seed: [(c.counts, c.good) for c in streaks])
+    monkeypatch.setattr(
+        truth, "cases", lambda name, q, seed: (replace(c, question=q) for c in streaks)
+    )
+    folder = save_run(tmp_path / "run", ("Layered", "Round"))
+    study = truth.TruthStudy(("Layered",), cases=1, forms=("paper",))
+    *_, last = truth.measure(folder, study)
+    gaps = {q: s["scores"]["paper"]["gap"] for q, s in last["classes"]["Layered"].items()}
+    assert gaps["half"] is None
+    assert np.isfinite(gaps["difference"])
+
+
 def test_shuffled_labels_are_dealt_to_as_many_heads_as_are_asked(explainer, streaks, monkeypatch):
     monkeypatch.setattr(truth, "_simulated", lambda seed: [(c.counts, c.good) for c in streaks])
     bench = truth._Bench(explainer.reader, truth.TruthStudy())

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from model.networks import architectures as networks
 from model.heatmaps.geometry import within
+from model.networks import architectures as networks
 from model.networks.receptive_field import cell_box
 
 
