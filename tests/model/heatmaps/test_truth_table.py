@@ -122,7 +122,7 @@ def test_a_run_that_was_not_measured_has_the_shipped_networks_table_and_says_so(
         FOUND | {"best": {"Streak": "sun"}},
         FOUND | {"classes": {"Streak": {"axis": AXIS | {"cases": "many"}}}},
         FOUND | {"classes": {"Streak": {"axis": AXIS | {"scores": {"sun": SCORES}}}}},
-    ],  # fmt: skip
+    ],
 )
 def test_a_damaged_table_counts_as_none(tmp_path, damaged):
     run = put(tmp_path / "run", damaged)
