@@ -92,8 +92,8 @@ class Predictions(Reading):
         if not all((f[:, 2:] > f[:, :2]).all() for f in (self._fields, field[None])):
             raise ValueError("fields without a size")
         cells = np.array(file.attrs.get("cells", field), float)
-        start, size = field[:2], field[2:] - field[:2]
-        self._cells_box = _box((cells - np.tile(start, 2)) / np.tile(size, 2))
+        first, last = np.tile(field[:2], 2), np.tile(field[2:], 2)
+        self._cells_box = _box((cells - first) / (last - first))
         self.input = _text(file.attrs.get("input", "pattern"))
         self._shift = file["shift"][()] if "shift" in file else np.zeros((n, 2), np.float32)
         self.run = _text(file.attrs.get("run", path.parent.name))

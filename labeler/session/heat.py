@@ -264,8 +264,8 @@ class Heat(SessionPart):
     def beam(self, asked: Asked) -> str:
         """That directions count from the middle, for want of a better beam; else ''."""
         answer = self._known.get(self._wish(asked))
-        told = answer is not None and answer.assumed
-        return " · beam taken as the middle of the picture" if told else ""
+        assumed = answer is not None and answer.assumed
+        return " · beam taken as the middle of the picture" if assumed else ""
 
     def _wish(self, asked: Asked) -> HeatWish:
         return HeatWish(asked.row, self.form_of(asked), asked.against)

@@ -165,14 +165,14 @@ def _unlike_corners(
     level = float(np.median(np.concatenate(corners)))
     unlike = np.zeros(values.shape, bool)
     count = np.maximum(uniform_filter(seen.astype(float), BOX) * BOX**2, 1)
-    for turn in (lambda v: v, lambda v: np.abs(v - level)):
-        each = [turn(corner) for corner in corners]
+    spread = [np.abs(part - level) for part in (values, *corners)]
+    for picture, *each in ((values, *corners), spread):
         beyond = np.concatenate(each)
         others = [np.concatenate(each[:i] + each[i + 1 :]) for i in range(4)]
         if max(map(_differ, each, others)) >= ALIKE:
             return None
         calm = np.minimum(beyond, np.quantile(beyond, 0.99))  # without hits of single pixels
-        away = np.where(seen, turn(values) - calm.mean(), 0)
+        away = np.where(seen, picture - calm.mean(), 0)
         mean = uniform_filter(away, BOX) * BOX**2 / count
         unlike |= np.abs(mean) > np.maximum(EDGE * calm.std() / np.sqrt(count), 1e-9)
     return unlike

@@ -78,14 +78,14 @@ def _said(question: str, measured: dict[str, Any], form: str) -> str:
 
 def _beside(question: str, measured: dict[str, Any], form: str) -> list[str]:
     """With what a score compares: Grad-CAM++, and what needs no network where that does as well."""
-    scores, told = measured["scores"], []
+    scores, beside = measured["scores"], []
     if form != "paper" and "paper" in scores:
-        told.append(f"Grad-CAM++: {_said(question, measured, 'paper')}")
+        beside.append(f"Grad-CAM++: {_said(question, measured, 'paper')}")
     if known := [control for control in ALONE if control in scores]:
         best = max(known, key=lambda control: float(scores[control]["mean"]))
         if round(scores[best]["mean"], 2) >= round(scores[form]["mean"], 2):
-            told.append(f"{ALONE[best]} alone: {_said(question, measured, best)}")
-    return told
+            beside.append(f"{ALONE[best]} alone: {_said(question, measured, best)}")
+    return beside
 
 
 def _chance(question: str, measured: dict[str, Any], form: str) -> str:

@@ -29,6 +29,7 @@ from model.shots.table import ShotTable
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
+Point = tuple[float, float]
 Shot = tuple[int, npt.NDArray[Any], Flags | None, Geometry | None, CountScale | None]
 
 
@@ -142,12 +143,10 @@ class Reader:
             if steps.preparation.centre or steps.input != "pattern":
                 known = shot.centre
             if known is None:
-                centre, sure = sure_centre(squares[-1], seen)
+                beam, sure = sure_centre(squares[-1], seen)
             else:
-                y0, x0, y1, x1 = steps.field(counts.shape)
-                share = (np.array(known) + 0.5) / counts.shape
-                centre, sure = (share - (y0, x0)) / (y1 - y0, x1 - x0) * self.size - 0.5, True
-            centres.append(centre)
+                beam, sure = self._on_square(known, counts.shape), True
+            centres.append(beam)
             assumed.append(not sure)
         if not kept:
             raise InputError("none of these shots can be read", mend="Check the files of shots.")
@@ -155,6 +154,13 @@ class Reader:
             np.array(kept, np.int64), np.stack(squares), np.stack(good),
             np.array(centres, np.float32), np.array(assumed), np.array(shifts, np.float32),
         )  # fmt: skip
+
+    def _on_square(self, place: Point, shape: tuple[int, int]) -> Point:
+        """A place (y, x) on a shot, in pixels of the square that the network sees."""
+        y0, x0, y1, x1 = self.about.preprocessing.field(shape)
+        share = (np.array(place) + 0.5) / shape
+        y, x = (share - (y0, x0)) / (y1 - y0, x1 - x0) * self.size - 0.5
+        return float(y), float(x)
 
     def features(self, inputs: Floats) -> Floats:
         """(n, K, h, w) of network inputs (n, size, size)."""

@@ -49,8 +49,8 @@ def _fit(old: h5py.File, new: h5py.File) -> bool:
     """Whether both are of one run."""
     same = all(_text(old.attrs.get(k)) == _text(new.attrs.get(k)) for k in ("run", "network"))
     names = [[_text(n) for n in file.attrs.get("class_names", ())] for file in (old, new)]
-    told = {"role", "field"}  # of a record by its attributes
-    return same and names[0] == names[1] and all(name in new for name in set(old) - told)
+    elsewhere = {"role", "field"}  # a record has no roles, and one field for all
+    return same and names[0] == names[1] and all(name in new for name in set(old) - elsewhere)
 
 
 def _copy(file: h5py.File, writer: PredictionFile, first: int, count: int) -> None:

@@ -301,13 +301,13 @@ def test_heat_is_laid_about_the_beam_that_a_file_tells_of_and_else_about_the_one
     explainer, streaks
 ):
     case, middle = aside(streaks[0]), (SIDE - 1) / 2
-    told = explainer.reader.prepare(
+    known = explainer.reader.prepare(
         [(0, case.counts, case.good, Geometry(centre=(middle + 8, middle + 11)), None)]
     )
     seen = explainer.reader.prepare([(0, case.counts, case.good, None, None)])
-    np.testing.assert_allclose(told.centre[0], (middle + 8, middle + 11))
-    np.testing.assert_allclose(seen.centre[0], told.centre[0], atol=1.5)
-    assert not told.assumed[0]
+    np.testing.assert_allclose(known.centre[0], (middle + 8, middle + 11))
+    np.testing.assert_allclose(seen.centre[0], known.centre[0], atol=1.5)
+    assert not known.assumed[0]
     assert not seen.assumed[0]
 
 
