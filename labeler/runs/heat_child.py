@@ -53,14 +53,15 @@ class HeatWish:
 @dataclass(frozen=True)
 class HeatAnswer:
     """cells (C, h, w) float16 tile `box` of the shot and are shown in `field`; `says`: for each
-    class why there is no heat, else ''. Where the shot or the network cannot be read, one sentence
-    for all and no cells."""
+    class why there is no heat, else ''; `assumed`: the beam was taken as the middle of what the
+    network saw. Where the shot or the network cannot be read, one sentence for all and no cells."""
 
     wish: HeatWish
     says: tuple[str, ...]
     cells: npt.NDArray[np.float16] | None = None
     field: Box = FULL_FIELD
     box: Box = FULL_FIELD
+    assumed: bool = False
 
 
 class HeatChild(Worker[HeatGround, HeatWish, HeatAnswer]):
@@ -148,7 +149,7 @@ class HeatDesk:
                 cells[ours] = found.values[theirs] / peak
         down, right = map(float, read.shift[0])
         field, box = self.reader.placed(self._shape, (down, right), found.box)
-        return HeatAnswer(wish, tuple(says), cells, field, box)
+        return HeatAnswer(wish, tuple(says), cells, field, box, bool(read.assumed[0]))
 
     def _asked(self, row: int, form: str) -> ReadShots:
         """The shot as the network reads it; what it says for the form stays in `_said`, for every

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from labeler.project.project import Project
 from labeler.runs.reading import Choice, Flags, Reading
 from model.errors import InputError, counted
-from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge
+from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge, within
 from model.heatmaps.gradcam import FORMS
 from model.runs.folder import PREDICTIONS
 from model.runs.prediction_file import names_of_form, open_predictions
@@ -52,9 +52,8 @@ class Predictions(Reading):
     `probabilities` (N, C) float32; `thresholds` (C,); `known` (C,) False for classes that the run
     never learnt (their probability is 0), while one that it learnt and that there is no more is
     left out; `readable` (N,) False for shots that it could not read;
-    `role` (N,) as written; `field` the part of a shot that the network
-    saw, `cells_box` the part that the cells of its heatmaps tile; `input` what it looks at: the
-    pattern, or its correlation map; `run` and `recipe` by name.
+    `role` (N,) as written; `input` what it looks at: the pattern, or its correlation map; `run` and
+    `recipe` by name.
     """
 
     def __init__(self, path: Path, taxonomy: Taxonomy, file: h5py.File) -> None:
@@ -88,8 +87,13 @@ class Predictions(Reading):
                 self._maps[form] = (_Rows(file[maps], self._bytes), scales)
         self._logits = _Rows(file["logits"], self._bytes) if "logits" in file else None
         self.role = file["role"][()] if "role" in file else np.zeros(n, np.uint8)
-        self.field = _box(file.attrs.get("field", FULL_FIELD))
-        self.cells_box = _box(file.attrs.get("cells", self.field))
+        field = np.array(file.attrs.get("field", FULL_FIELD), float)
+        self._fields = file["field"][()] if "field" in file else np.broadcast_to(field, (n, 4))
+        if not all((f[:, 2:] > f[:, :2]).all() for f in (self._fields, field[None])):
+            raise ValueError("fields without a size")
+        cells = np.array(file.attrs.get("cells", field), float)
+        first, last = np.tile(field[:2], 2), np.tile(field[2:], 2)
+        self._cells_box = _box((cells - first) / (last - first))
         self.input = _text(file.attrs.get("input", "pattern"))
         self._shift = file["shift"][()] if "shift" in file else np.zeros((n, 2), np.float32)
         self.run = _text(file.attrs.get("run", path.parent.name))
@@ -201,13 +205,15 @@ class Predictions(Reading):
 
     def on_pattern(self, cells: npt.NDArray[np.float32], row: int, shape: tuple[int, int]) -> Heat:
         """(h, w) heat on the network's grid, laid on the pattern of a shot as `heatmap` does."""
-        field, box = self.field, self.cells_box
-        down, right = map(float, self._shift[row])
-        if self.input == "pattern" and (down or right):
-            field, box = (
-                (y0 - down, x0 - right, y1 - down, x1 - right) for y0, x0, y1, x1 in (field, box)
-            )
-        return enlarge(cells, shape, field, box)
+        field = self.field_of(row)
+        return enlarge(cells, shape, field, within(field, self._cells_box))
+
+    def field_of(self, row: int) -> Box:
+        """What the network saw of a shot, in fractions of it as it is in its file."""
+        field = self._fields[row]
+        if self.input == "pattern":
+            field = field - np.tile(self._shift[row], 2)
+        return _box(field)
 
     def broken(self, stage: Stage = "decided") -> Flags:
         """(N, R) which rule each shot's prediction breaks, hard and soft ones.

@@ -190,7 +190,8 @@ class Heat(SessionPart):
         if self.reads_maps:
             name = f"Heatmap of {name} lies on the correlation map, which this network reads"
         parts = [name, self.doubt(asked)]
-        parts += [] if self.reads_maps else [HEAT_FORMS[self.form_of(asked)].short]
+        if not self.reads_maps:
+            parts += [HEAT_FORMS[self.form_of(asked)].short, self.beam(asked)]
         return " · ".join(filter(None, parts))
 
     def doubt(self, asked: Asked) -> str:
@@ -301,6 +302,12 @@ class Heat(SessionPart):
         if row not in self._even and isinstance(counts, np.ndarray):
             self._even[row] = _even_when_coarse(counts, self.cursor.shots.mask(row))
         return self._even.get(row, False)
+
+    def beam(self, asked: Asked) -> str:
+        """That directions count from the middle, for want of a better beam; else ''."""
+        answer = self._known.get(self._wish(asked))
+        assumed = answer is not None and answer.assumed
+        return "beam taken as the middle of the picture" if assumed else ""
 
     def _wish(self, asked: Asked) -> HeatWish:
         return HeatWish(asked.row, self.form_of(asked), asked.against)

@@ -16,15 +16,23 @@ Heat = npt.NDArray[np.float32]
 
 Box = tuple[float, float, float, float]
 Span = tuple[float, float]
+Disc = tuple[float, float, float]
 
 ALARM = 0.25
 """Share of the heat on masked pixels and outside the detector from which on it is said aloud."""
 ZONES = ((0.88, 0.96), (1.03, 1.15), (1.15, 1.5))
-"""Radii within and beyond the edge of a disc that fills the picture: 1 is its edge."""
+"""Radii within and beyond the edge of a disc: 1 is its edge."""
+FINEST = 256
+"""Larger pictures are looked at in steps of some pixels for the edge of the detector."""
+BOX, RAYS, ROUNDS, MOST, SAME = 5, 72, 4, 0.8, 0.04
+"""Pixels that are compared with the corners together; directions in which the edge is looked for;
+times that a circle is fitted to it; share of them that has to fit; share of the radius up to which
+the disc found is the one that fills the picture."""
 SEEN, FEWEST = 5000, 50
 """Pixels of a zone that are compared, at most and at least."""
-EDGE, ALIKE = 6.0, 3.5
-"""Standard deviations from which on pixels differ, and up to which they are alike."""
+EDGE, ALIKE, STEEP = 6.0, 3.5, 4.0
+"""Standard deviations from which on pixels differ, and up to which they are alike; how many times
+more they differ across an edge than beyond it, unlike light that fades."""
 EVEN = "This shot is the same everywhere: there is nothing to look at."
 """Of a shot that `is_even`."""
 FULL_FIELD: Box = (0.0, 0.0, 1.0, 1.0)
@@ -54,29 +62,122 @@ def enlarge(
     return np.clip(down @ heat @ across.T, 0, 1)
 
 
+def within(field: Box, box: Box) -> Box:
+    """A box given in fractions of the field, in fractions of what the field is a part of."""
+    y0, x0, y1, x1 = field
+    height, width = y1 - y0, x1 - x0
+    return y0 + box[0] * height, x0 + box[1] * width, y0 + box[2] * height, x0 + box[3] * width
+
+
 def detector(
     counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None
 ) -> npt.NDArray[np.bool_] | None:
-    """(y, x) True where a shot saw anything: its mask; without one, the disc in the picture where
-    nothing lies beyond it but what is the same everywhere, else None: everywhere.
+    """(y, x) True where a shot saw anything: the pixels of its mask, or those with a number, and of
+    these the disc in the picture where nothing lies beyond it but what is the same everywhere;
+    None: everywhere.
 
     Beyond a round detector lie zeros, or the offset and noise of a camera. Pixels on both sides of
-    the edge of the disc then differ, in level or in spread, and those farther out do not.
+    the edge of the disc then differ, in level or in spread, and those farther out do not. The disc
+    is fitted to where the picture begins to be unlike its corners; where a shot is too dim for
+    that, the disc that fills the picture is tried.
     """
-    if mask is not None:
-        return mask
-    y, x = (np.linspace(-1, 1, n) for n in counts.shape)
-    radius = np.hypot(y[:, None], x)
-    disc = radius <= 1
-    if not counts[~disc].any():
-        return disc
-    zones = [counts[(radius > low) & (radius <= high)] for low, high in ZONES]
-    thinned = [np.asarray(zone[:: len(zone) // SEEN + 1], np.float64) for zone in zones]
+    good = np.isfinite(counts) if mask is None else mask
+    step = min(counts.shape) // FINEST + 1
+    values, seen = np.asarray(counts[::step, ::step], np.float64), good[::step, ::step]
+    seen = seen & np.isfinite(values)
+    height, width = counts.shape
+    whole = ((height - 1) / 2, (width - 1) / 2, (min(counts.shape) - 1) / 2)
+    fitted = _fitted(np.where(seen, values, 0), seen)
+    fitted = None if fitted is None else (fitted[0] * step, fitted[1] * step, fitted[2] * step)
+    if fitted is not None and np.abs(np.subtract(fitted, whole)).max() <= 1 + SAME * whole[2]:
+        fitted = None
+    for disc in (fitted, whole):
+        if disc is not None and _ends(values, seen, _radii(values.shape, disc, step)):
+            inside: npt.NDArray[np.bool_] = _radii(counts.shape, disc) <= 1
+            return inside & good
+    return None if mask is None and good.all() else good
+
+
+def _radii(shape: tuple[int, ...], disc: Disc, step: int = 1) -> npt.NDArray[np.float64]:
+    """(y, x) distance of every step-th pixel from the centre of a disc: 1 at its edge."""
+    y, x = (np.arange(n) * step - c for n, c in zip(shape, disc[:2], strict=True))
+    return np.asarray(np.hypot(y[:, None], x) / disc[2])
+
+
+def _ends(
+    values: npt.NDArray[np.float64],
+    seen: npt.NDArray[np.bool_],
+    radii: npt.NDArray[np.float64],
+) -> bool:
+    """Whether the light ends at the edge of a disc, and all beyond it is alike."""
+    zones = [values[seen & (radii > low) & (radii <= high)] for low, high in ZONES]
+    thinned = [zone[:: len(zone) // SEEN + 1] for zone in zones]
     if min(map(len, thinned)) < FEWEST:
-        return None
+        return False
     within, near, far = (np.stack([each, np.abs(each - np.median(thinned[2]))]) for each in thinned)
-    ends = max(map(_differ, within, near)) > EDGE
-    return disc if ends and max(map(_differ, near, far)) < ALIKE else None
+    ends, goes_on = max(map(_differ, within, near)), max(map(_differ, near, far))
+    return ends > max(EDGE, STEEP * goes_on) and goes_on < ALIKE
+
+
+def _fitted(values: npt.NDArray[np.float64], seen: npt.NDArray[np.bool_]) -> Disc | None:
+    """The disc (y, x, radius) beyond which the picture is as in its corners; None without one."""
+    unlike = _unlike_corners(values, seen)
+    if unlike is None or not unlike.any():
+        return None
+    middle = np.argwhere(unlike).mean(0)
+    turns = np.arange(RAYS)[:, None] * 2 * np.pi / RAYS
+    along = np.arange(int(np.hypot(*values.shape)))
+    ways = np.stack([np.sin(turns), np.cos(turns)])
+    places = np.rint(middle[:, None, None] + ways * along).astype(int)
+    inside = ((places >= 0) & (places < np.array(values.shape)[:, None, None])).all(0)
+    y, x = np.where(inside, places, 0)
+    last = np.where(inside & unlike[y, x], along, 0).max(1)
+    length = np.where(inside, along, 0).max(1)
+    ending = last < length - BOX
+    edge = (middle[:, None] + ways[:, :, 0] * (last - BOX // 4))[:, ending].T
+    kept = np.ones(len(edge), bool)
+    for _ in range(ROUNDS):
+        if kept.sum() < RAYS / 4:
+            return None
+        terms = np.column_stack([2 * edge, np.ones(len(edge))])
+        found = np.linalg.lstsq(terms[kept], (edge[kept] ** 2).sum(1), rcond=None)[0]
+        radius = float(np.sqrt(max(found[2] + (found[:2] ** 2).sum(), 0)))
+        off = np.abs(np.hypot(*(edge - found[:2]).T) - radius)
+        kept = off <= max(2.0, 3 * float(np.median(off)))
+    ends = (middle[:, None] + ways[:, :, 0] * length)[:, ~ending].T
+    reaches = np.hypot(*(ends - found[:2]).T) <= radius + 2 * BOX  # where light meets the border
+    round_ = kept.mean() > MOST and float(off[kept].mean()) < 1 + 0.01 * radius
+    if not (round_ and (reaches.mean() if len(reaches) else 1) > MOST):
+        return None
+    return float(found[0]), float(found[1]), radius
+
+
+def _unlike_corners(
+    values: npt.NDArray[np.float64], seen: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_] | None:
+    """(y, x) where boxes of pixels differ, in level or in spread, from the four corners of the
+    picture; None where these are not alike."""
+    from scipy.ndimage import uniform_filter
+
+    side = min(values.shape) // 20
+    ends = (slice(side), slice(-side, None))
+    corners = [values[y, x][seen[y, x]] for y in ends for x in ends]
+    if side < 2 or min(map(len, corners)) < side**2 / 2:
+        return None
+    level = float(np.median(np.concatenate(corners)))
+    unlike = np.zeros(values.shape, bool)
+    count = np.maximum(uniform_filter(seen.astype(float), BOX) * BOX**2, 1)
+    spread = [np.abs(part - level) for part in (values, *corners)]
+    for picture, *each in ((values, *corners), spread):
+        beyond = np.concatenate(each)
+        others = [np.concatenate(each[:i] + each[i + 1 :]) for i in range(4)]
+        if max(map(_differ, each, others)) >= ALIKE:
+            return None
+        calm = np.minimum(beyond, np.quantile(beyond, 0.99))  # without hits of single pixels
+        away = np.where(seen, picture - calm.mean(), 0)
+        mean = uniform_filter(away, BOX) * BOX**2 / count
+        unlike |= np.abs(mean) > np.maximum(EDGE * calm.std() / np.sqrt(count), 1e-9)
+    return unlike
 
 
 def _differ(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float:

@@ -14,12 +14,16 @@ RESULT = "truth.json"
 """In the folder of a run."""
 CONTROLS = ("brightness", "excess", "place")
 """Heat that knows no network, see `model.inspection.truth`."""
+ALONE = {"brightness": "brightness", "excess": "brightness above its ring"}
+"""What a person could draw without a network, in words."""
 PLACE = {
-    "axis": "{share:.0%} of this heat lies near the ridge",
-    "half": "it finds the half that shows the class with AUC {mean:.2f} (.5 is chance)",
-    "difference": "it finds the place with AUC {mean:.2f} (.5 is chance)",
+    "axis": "of {name}{whose}, {score} of this heat lies near the ridge",
+    "half": "with {name} in one half{whose}, this heat finds that half with AUC {score}",
+    "difference": "of {name}{whose}, this heat finds the place with AUC {score}",
 }
 """Question of the benchmark -> what a form's numbers mean."""
+DESCRIPTION = "model.json"
+"""In the folder of a run: what its network looks at."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +46,61 @@ class TruthTable:
         return float(question["scores"][form]["mean"])
 
     def words(self, name: str, form: str) -> str:
-        """How well a form did for a class, in one sentence, or that this was not measured."""
-        known = name in self.found.get("best", {}) and form in self.found.get("forms", ())
-        if not known and any(
-            s.startswith(f"{name}: no form") for s in self.found.get("unseen", ())
-        ):
-            return f"For {name} no form of heat tells more of the network than of the shot."
-        if not known:
-            return f"How well this form finds {name} was not measured."
-        question, found = next(iter(self.found["classes"][name].items()))
-        does = PLACE[question].format(**found["scores"][form])
+        """How well a form did for a class, beside Grad-CAM++, chance, and brightness where that
+        does as well without a network; or why this is not known. A sentence or two."""
+        if name not in self.found.get("best", {}) or form not in self.found.get("forms", ()):
+            return self._why(name) or f"How well this form finds {name} was not measured."
+        questions = self.found["classes"][name]
+        question, first = next(iter(questions.items()))
         whose = "" if self.of_run else ", for the network that comes with the program"
-        shots = f"{found['cases']} simulated shot{'s' * (found['cases'] != 1)}"
-        return f"On {shots} of {name}{whose}, {does}."
+        does = PLACE[question].format(name=name, whose=whose, score=_said(question, first, form))
+        beside = ", ".join([*_beside(question, first, form), _chance(question, first, form)])
+        shots = f"{first['cases']} simulated shot{'s' * (first['cases'] != 1)}"
+        text = f"On {shots} {does} ({beside})."
+        if question != "half" or "difference" not in questions:
+            return text
+        whole = questions["difference"]
+        beside = ", ".join(_beside("difference", whole, form))
+        score = _said("difference", whole, form) + f" ({beside})" * bool(beside)
+        cold = whole["scores"][form].get("cold", 0)
+        score += f", nothing on {cold}" * bool(cold)
+        return f"{text} On {whole['cases']} whole ones: {score}."
+
+    def _why(self, name: str) -> str:
+        """Why a class has no form that did best, where the benchmark says so; else ''."""
+        for sentence in self.found.get("unseen", ()):
+            if sentence.startswith(f"{name}: "):
+                whose = "" if self.of_run else ", with the network that comes with the program,"
+                return f"For {name}{whose} {sentence.removeprefix(f'{name}: ')}"
+            if sentence.startswith(f"{name} is "):
+                return str(sentence)
+        return ""
+
+
+def _said(question: str, measured: dict[str, Any], form: str) -> str:
+    """The score of a form or control: the share of its heat, or AUC."""
+    scores = measured["scores"][form]
+    return f"{scores['share']:.0%}" if question == "axis" else f"{scores['mean']:.2f}"
+
+
+def _beside(question: str, measured: dict[str, Any], form: str) -> list[str]:
+    """With what a score compares: Grad-CAM++, and what needs no network where that does as well."""
+    scores, beside = measured["scores"], []
+    if form != "paper" and "paper" in scores:
+        beside.append(f"Grad-CAM++: {_said(question, measured, 'paper')}")
+    if known := [control for control in ALONE if control in scores]:
+        best = max(known, key=lambda control: float(scores[control]["mean"]))
+        if round(scores[best]["mean"], 2) >= round(scores[form]["mean"], 2):
+            beside.append(f"{ALONE[best]} alone: {_said(question, measured, best)}")
+    return beside
+
+
+def _chance(question: str, measured: dict[str, Any], form: str) -> str:
+    """Of heat that is the same everywhere."""
+    score = measured["scores"][form]
+    if question == "axis":
+        return f"chance: {score['share'] / max(score['mean'], 1e-9):.0%}"
+    return "chance: 0.50"
 
 
 def is_result(path: Path) -> bool:
@@ -63,7 +109,11 @@ def is_result(path: Path) -> bool:
 
 
 def table_of(run: Path, shipped: Path | None = None) -> TruthTable:
-    """The table of a run; where it was not measured, that of the shipped network."""
+    """The table of a run; where it was not measured, that of the shipped network. Empty for a run
+    of correlation maps, whose heat has no place on the detector."""
+    steps = _json(run / DESCRIPTION).get("preprocessing")
+    if isinstance(steps, dict) and steps.get("input", "pattern") != "pattern":
+        return TruthTable()
     if found := _read(run / RESULT):
         return TruthTable(found)
     return TruthTable({} if shipped is None else _read(shipped / RESULT), of_run=False)
@@ -72,20 +122,33 @@ def table_of(run: Path, shipped: Path | None = None) -> TruthTable:
 def _read(path: Path) -> dict[str, Any]:
     """Empty for a file that is not there, damaged, or something else."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = _json(path)
+        measured = [q for name in found["best"] for q in found["classes"][name].values()]
         scores = [
-            question["scores"][form][number]
-            for name in found["best"]
-            for question in found["classes"][name].values()
-            for form in found["forms"]
+            row[number]
+            for question in measured
+            for row in question["scores"].values()
             for number in ("mean", "share")
         ]
-        questions = {q for name in found["best"] for q in found["classes"][name]}
-        sound = all(isinstance(score, float) for score in scores) and questions <= set(PLACE)
+        counts = [q["cases"] for q in measured]
+        counts += [row.get("cold", 0) for q in measured for row in q["scores"].values()]
+        asked = {q for name in found["best"] for q in found["classes"][name]}
+        sound = all(isinstance(score, float) for score in scores) and asked <= set(PLACE)
+        sound = sound and all(isinstance(count, int) for count in counts)
+        sound = sound and all(set(found["forms"]) <= set(q["scores"]) for q in measured)
         sound = sound and set(found["best"].values()) <= set(found["forms"])
-        return dict(found) if sound and "unseen" in found else {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return found if sound and all(isinstance(s, str) for s in found["unseen"]) else {}
+    except (KeyError, TypeError, AttributeError):
         return {}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Empty for a file that is not there, damaged, or no object."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def as_markdown(found: dict[str, Any]) -> str:

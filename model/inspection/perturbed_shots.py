@@ -16,12 +16,12 @@ import numpy.typing as npt
 import torch
 
 from model.errors import InputError
-from model.heatmaps.geometry import Box, Heat, enlarge
-from model.networks.receptive_field import cell_box, within
+from model.heatmaps.geometry import Box, Heat, enlarge, within
+from model.networks.receptive_field import cell_box
 from model.prediction import inference
 from model.prediction.batches import PooledHead
 from model.preprocessing.count_scale import CountScale
-from model.preprocessing.preparation import Preparation
+from model.preprocessing.preparation import Preparation, sure_centre
 from model.runs import checkpoint
 from model.shots.layouts import Geometry
 from model.shots.table import ShotTable
@@ -29,6 +29,7 @@ from model.shots.table import ShotTable
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
+Point = tuple[float, float]
 Shot = tuple[int, npt.NDArray[Any], Flags | None, Geometry | None, CountScale | None]
 
 
@@ -37,7 +38,8 @@ class PreparedShots:
     """Shots as a network will see them: rows (n,) of the table, and of each what follows.
 
     squares (n, size, size) linear counts as reduced for the network, `good` the same for pixels
-    that saw anything; centre (n, 2) of the beam in them, (y, x) in pixels; shift (n, 2) as in
+    that saw anything; centre (n, 2) of the beam in them, (y, x) in pixels: as known, else as the
+    shot shows it (`sure_centre`), else the middle, which is `assumed` (n,); shift (n, 2) as in
     `predictions.h5`.
     """
 
@@ -45,6 +47,7 @@ class PreparedShots:
     squares: Floats
     good: Flags
     centre: Floats
+    assumed: Flags
     shift: Floats
 
 
@@ -127,7 +130,7 @@ class Reader:
     def prepare(self, shots: Iterable[Shot]) -> PreparedShots:
         """Shots in memory, not read yet: (row, counts, mask or None, geometry or None, scale of
         their source, see `Preprocessing.brought`) each. Raises InputError where there are none."""
-        kept, squares, good, centres, shifts = [], [], [], [], []
+        kept, squares, good, centres, assumed, shifts = [], [], [], [], [], []
         steps = self.about.preprocessing
         for row, counts, mask, geometry, scale in shots:
             shot = steps.prepare(counts, mask, geometry)
@@ -136,15 +139,28 @@ class Reader:
             squares.append(steps.brought(square, scale))
             good.append(seen)
             shifts.append(np.divide(shot.shift, counts.shape))
-            y0, x0, y1, x1 = steps.field(counts.shape)
-            share = (np.array(shot.centre) + 0.5) / counts.shape
-            centres.append((share - (y0, x0)) / (y1 - y0, x1 - x0) * self.size - 0.5)
+            known = None if geometry is None else geometry.centre
+            if steps.preparation.centre or steps.input != "pattern":
+                known = shot.centre
+            if known is None:
+                beam, sure = sure_centre(squares[-1], seen)
+            else:
+                beam, sure = self._on_square(known, counts.shape), True
+            centres.append(beam)
+            assumed.append(not sure)
         if not kept:
             raise InputError("none of these shots can be read", mend="Check the files of shots.")
         return PreparedShots(
             np.array(kept, np.int64), np.stack(squares), np.stack(good),
-            np.array(centres, np.float32), np.array(shifts, np.float32),
+            np.array(centres, np.float32), np.array(assumed), np.array(shifts, np.float32),
         )  # fmt: skip
+
+    def _on_square(self, place: Point, shape: tuple[int, int]) -> Point:
+        """A place (y, x) on a shot, in pixels of the square that the network sees."""
+        y0, x0, y1, x1 = self.about.preprocessing.field(shape)
+        share = (np.array(place) + 0.5) / shape
+        y, x = (share - (y0, x0)) / (y1 - y0, x1 - x0) * self.size - 0.5
+        return float(y), float(x)
 
     def features(self, inputs: Floats) -> Floats:
         """(n, K, h, w) of network inputs (n, size, size)."""

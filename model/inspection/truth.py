@@ -62,8 +62,8 @@ BLOCK = 16
 PATIENCE = 10
 """Simulated shots for each one that the network has to take for the class."""
 DELETED = 20
-"""Cases of the first question of a class on which deletion and insertion are measured too: they
-take the longest."""
+"""Cases of the first question of a class, halves left out, on which deletion and insertion are
+measured too: they take the longest."""
 CONTROLLED = 10
 """Cases of each question on which networks that learnt nothing are asked too."""
 SHUFFLED, DEALT = 64, 16
@@ -165,8 +165,9 @@ def measure(
     found: dict[str, dict[str, _Scores]] = {}
     for place, (name, question) in enumerate(asked):
         scores, ever = _Scores(), cases(known[name][0], question, study.seed)
-        first = question == known[name][1].questions[0]
-        enough = study.cases if first else -(-study.cases // 2)
+        questions = known[name][1].questions
+        enough = study.cases if question == questions[0] else -(-study.cases // 2)
+        delete = study.deletion and question == next(q for q in questions if q != "half")
         while scores.cases < enough and scores.tried < PATIENCE * enough:
             if stop():
                 yield event("cancelled", text="Stopped; nothing was kept.")
@@ -174,7 +175,7 @@ def measure(
             done = round(100 * (place + scores.cases / enough))
             yield event("progress", what=f"{name}: {question}", done=done, total=100 * len(asked))
             wanting = min(BLOCK, PATIENCE * enough - scores.tried)
-            bench.ask(list(islice(ever, wanting)), reader.index(name), scores, first)
+            bench.ask(list(islice(ever, wanting)), reader.index(name), scores, delete)
         found.setdefault(name, {})[question] = scores
     result = _result(reader, wanted, found, study)
     if out is not None:
@@ -243,12 +244,7 @@ class _Bench:
         for i in np.flatnonzero(read.decided[:, kind]):
             case = _on_square(block[i], self.reader)
             heats = self._one(case, read, int(i), kind, scores)
-            if (
-                self.study.deletion
-                and delete
-                and scores.cases < DELETED
-                and case.question != "half"
-            ):
+            if delete and scores.cases < DELETED:
                 deleted.append(self._stages(read, int(i), list(heats.values())))
             scores.cases += 1
         scores.tried += len(block)

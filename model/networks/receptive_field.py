@@ -33,13 +33,6 @@ def cell_box(network: Network, size: int, grid: tuple[int, int], layers: int | N
     return start, start, y1, x1
 
 
-def within(field: Box, box: Box) -> Box:
-    """A box given in fractions of the field, in fractions of what the field is a part of."""
-    y0, x0, y1, x1 = field
-    height, width = y1 - y0, x1 - x0
-    return y0 + box[0] * height, x0 + box[1] * width, y0 + box[2] * height, x0 + box[3] * width
-
-
 def _one(value: object) -> float:
     """The setting of the first axis: networks here are square."""
     first = value[0] if isinstance(value, tuple) else value

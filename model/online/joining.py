@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from model.errors import InputError
+from model.heatmaps.geometry import FULL_FIELD
 from model.runs.prediction_file import PredictionFile
 from model.shots.hdf5 import open_file
 
@@ -45,17 +46,11 @@ def extend_predictions(place: Path, record: Path, before: str, after: str) -> bo
 
 
 def _fit(old: h5py.File, new: h5py.File) -> bool:
-    """Whether both are of one run, which saw the same part of its shots."""
+    """Whether both are of one run."""
     same = all(_text(old.attrs.get(k)) == _text(new.attrs.get(k)) for k in ("run", "network"))
     names = [[_text(n) for n in file.attrs.get("class_names", ())] for file in (old, new)]
-    parts = [np.asarray(file.attrs.get("field", ()), float) for file in (old, new)]
-    return (
-        same
-        and names[0] == names[1]
-        and parts[0].shape == parts[1].shape
-        and bool(np.allclose(parts[0], parts[1]))
-        and all(name in new for name in old if name != "role")
-    )
+    elsewhere = {"role", "field"}  # a record has no roles, and one field for all
+    return same and names[0] == names[1] and all(name in new for name in set(old) - elsewhere)
 
 
 def _copy(file: h5py.File, writer: PredictionFile, first: int, count: int) -> None:
@@ -64,6 +59,8 @@ def _copy(file: h5py.File, writer: PredictionFile, first: int, count: int) -> No
         values: dict[str, Any] = {
             name: file[name][start:stop] for name in writer.names if name in file
         }
+        whole = np.float32(file.attrs.get("field", FULL_FIELD))
+        values.setdefault("field", np.broadcast_to(whole, (stop - start, 4)))
         try:
             writer.write(np.arange(first + start, first + stop), values)
         except (KeyError, ValueError) as error:

@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.events import Event, Stop, event, never
-from model.heatmaps.geometry import Box
+from model.heatmaps.geometry import Box, within
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.networks.architectures import Network
-from model.networks.receptive_field import cell_box, within
+from model.networks.receptive_field import cell_box
 from model.preprocessing.count_scale import CountScale
 from model.runs.checkpoint import Checkpoint
 from model.runs.prediction_file import names_of_form
@@ -173,11 +173,7 @@ def describe(about: Checkpoint, run: str, shape: tuple[int, int], cells: Box) ->
     }
 
 
-def warnings_of(table: ShotTable, about: Checkpoint) -> Iterator[Event]:
-    """What a person should know before."""
-    if len({about.preprocessing.field(info.shape) for info in table.sources}) > 1:
-        text = (
-            "The files hold shots of different proportions; heatmaps are placed as on those of "
-            f"{table.sources[0].path.name}."
-        )
-        yield event("note", level="warning", text=text)
+def fields_of(table: ShotTable, about: Checkpoint) -> Floats:
+    """(N, 4) the part of each shot that the network sees: files may differ in proportions."""
+    each = [about.preprocessing.field(info.shape) for info in table.sources]
+    return np.array(each, np.float32)[table.source_of]

@@ -29,9 +29,9 @@ from model.prediction.batches import (
     Batches,
     PooledHead,
     attributes_of,
+    fields_of,
     left_out,
     refuse_nothing,
-    warnings_of,
 )
 from model.prediction.before_labels import answer_again
 from model.preprocessing.preparation import Preparation
@@ -126,13 +126,13 @@ def _here(work: _Work) -> Iterator[Event]:
     try:
         engine, line = inference.choose(work.network, work.shape, work.engine)
         yield event("note", level="info", text=line)
-        yield from warnings_of(table, about)
         source = Batches(table, about, engine.batch, work.stop)
         yield from _all_shots(engine, source, head, writer)
         if source.stopped:
             yield event("cancelled", text="Prediction stopped; nothing was written.")
             return
-        writer.write(np.arange(len(table)), {"role": table.role, "shift": source.shift})
+        places = {"field": fields_of(table, about), "shift": source.shift}
+        writer.write(np.arange(len(table)), {"role": table.role} | places)
         said = writer.change(lambda file: answer_again(file, work.run, table, about.class_names))
         if said:
             yield event("note", level="info", text=said)
@@ -202,7 +202,6 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
         filling.begin(lay_out)
         text = f"Predicting {total} shots in ranges of {size}, by workers of {scheduler}."
         yield event("note", level="info", text=text)
-        yield from warnings_of(table, work.about)
         todo = filling.todo(blocks(total, size))
         task = _Task(table, work.run, work.engine, work.about.preprocessing.preparation)
         with open_workers(_prepare, task, workers, len(todo), scheduler) as pool:
@@ -236,6 +235,7 @@ def _prepare(task: _Task) -> Callable[[Block], tuple[Arrays, dict[str, Any]]]:
     shape = _shape(about)
     engine, _ = inference.choose(network, shape, task.engine, threads=1)
     scales = about.preprocessing.scales_of(task.table)
+    fields = fields_of(task.table, about)
     empty = _nothing(head, inference.grid(network, shape), about)
 
     def read(block: Block) -> tuple[Arrays, dict[str, Any]]:
@@ -249,6 +249,7 @@ def _prepare(task: _Task) -> Callable[[Block], tuple[Arrays, dict[str, Any]]]:
                 found[name][rows] = values
         reached = int((~found["readable"]).sum())
         found |= {"role": task.table.role[first:last], "shift": source.shift[first:last]}
+        found["field"] = fields[first:last]
         return found, {
             "unreadable": source.unreadable,
             "overflowing": reached - source.unreadable,

@@ -40,6 +40,10 @@ SIGMAS = 8.0
 """A pixel is hot beyond this many robust deviations from its neighbourhood."""
 REACH = 0.1
 """A centre is looked for within this share of the shorter side."""
+FAR, ALIKE, BETTER = 0.25, 0.75, 2.0
+"""Where nothing is known of a beam: how far from the middle it is looked for, from which
+correlation of a shot with its half turn on it is found, and how many times less than a half turn
+about the middle one about the beam has to change the shot."""
 
 
 @dataclass(frozen=True)
@@ -288,22 +292,75 @@ def find_centre(
 
     values = np.asarray(counts)
     values = values.astype(np.float32 if values.dtype == np.float32 else np.float64, copy=False)
-    weight = np.isfinite(values)
-    if good is not None:
-        weight &= np.asarray(good, bool)
+    weight, logs = _logs(values, good)
     middle = centre_of(values.shape, guess)
-    logs = np.log1p(np.maximum(np.where(weight, values, 0), 0))
     size = [fft.next_fast_len(2 * n - 1, True) for n in values.shape]
     w, a, b = (fft.rfft2(part, size) for part in (weight, logs * weight, logs**2 * weight))
     pairs = fft.irfft2(w * w, size)
     apart = fft.irfft2(2 * b * w - 2 * a * a, size)
-    steps = max(1, round(2 * reach * min(values.shape)))
-    y0, x0 = (max(0, round(2 * c) - steps) for c in middle)
-    box = (slice(y0, round(2 * middle[0]) + steps + 1), slice(x0, round(2 * middle[1]) + steps + 1))
+    y0, x0, box = _around(values.shape, middle, reach)
     enough = pairs[box] > 0.25 * weight.sum()
     cost = np.where(enough, apart[box] / np.maximum(pairs[box], 1), np.inf)
     if not enough.any() or not np.ptp(cost[enough]) > 1e-9:
         return middle
+    return _lowest(cost, y0, x0)
+
+
+def sure_centre(
+    counts: npt.ArrayLike, good: npt.ArrayLike | None = None
+) -> tuple[tuple[float, float], bool]:
+    """The (y, x) of a beam of which nothing is known, and whether the shot itself shows it there.
+
+    Where the log counts correlate most with their half turn: unlike the mean difference of
+    `find_centre`, that does not fall where two faint corners lie upon each other, so it may be
+    looked for far off. The middle where no point is clear, and where one is hardly better.
+    """
+    from scipy import fft
+
+    values = np.asarray(counts, np.float64)
+    weight, logs = _logs(values, good)
+    logs = (logs - logs[weight].mean()) * weight if weight.any() else logs
+    size = [fft.next_fast_len(2 * n - 1, True) for n in values.shape]
+    w, a, b = (fft.rfft2(part, size) for part in (weight, logs, logs**2))
+    middle = centre_of(values.shape, None)
+    y0, x0, box = _around(values.shape, middle, FAR)
+    pairs, total, squares, products = (
+        fft.irfft2(part, size)[box] for part in (w * w, a * w, b * w, a * a)
+    )
+    common = total**2 / np.maximum(pairs, 1)
+    alike = (products - common) / np.maximum(squares - common, 1e-6)
+    apart = np.where(pairs > 0.25 * weight.sum(), 1 - alike, np.inf)
+    here = float(apart[round(2 * middle[0]) - y0, round(2 * middle[1]) - x0])
+    least = float(apart.min())
+    y, x = np.unravel_index(int(np.argmin(apart)), apart.shape)
+    beside = apart[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+    inside = beside.size == 9 and bool(np.isfinite(beside).all())  # not at the end of what is seen
+    if inside and least <= 1 - ALIKE and here >= BETTER * least:
+        return _lowest(apart, y0, x0), True
+    return middle, here <= 1 - ALIKE
+
+
+def _logs(values: npt.NDArray[Any], good: npt.ArrayLike | None) -> tuple[Bools, npt.NDArray[Any]]:
+    """(y, x) which pixels can be compared, and the logarithms of their counts, 0 elsewhere."""
+    weight = np.isfinite(values)
+    if good is not None:
+        weight &= np.asarray(good, bool)
+    return weight, np.log1p(np.maximum(np.where(weight, values, 0), 0))
+
+
+def _around(
+    shape: tuple[int, ...], middle: tuple[float, float], reach: float
+) -> tuple[int, int, tuple[slice, slice]]:
+    """First row and column, in half pixels, and the box of the half turns about points near the
+    middle."""
+    steps = max(1, round(2 * reach * min(shape)))
+    y0, x0 = (max(0, round(2 * c) - steps) for c in middle)
+    last = (round(2 * c) + steps + 1 for c in middle)
+    return y0, x0, (slice(y0, next(last)), slice(x0, next(last)))
+
+
+def _lowest(cost: npt.NDArray[Any], y0: int, x0: int) -> tuple[float, float]:
+    """The (y, x) of the least cost, which stands for every half pixel from (y0, x0) on."""
     y, x = np.unravel_index(int(np.argmin(cost)), cost.shape)
     return ((y0 + y + _bottom(cost[:, x], int(y))) / 2, (x0 + x + _bottom(cost[y], int(x))) / 2)
 

@@ -8,8 +8,10 @@ since, the instant model on these embeddings answers in its place; `embeddings` 
 `heatmaps` (N, C, h, w) float16, each with max |·| = 1, times `heatmap_scale` (N, C) float32 the map
 of the formula (maps of 1e-6 would drown in half precision), in the paper's form of Grad-CAM++;
 `heatmaps_chattopadhay` and `heatmap_scale_chattopadhay` the same in Chattopadhay's; `role` (N,)
-uint8; `shift` (N, 2) float32, how far (down, right) the preparation moved each shot to bring its
-beam to the middle, in shares of its sides.
+uint8; `field` (N, 4) float32, y0, x0, y1, x1 of the part of each shot that the network sees, as
+fractions (older files have the attribute alone, that of the first source); `shift` (N, 2) float32,
+how far (down, right) the preparation moved each shot to bring its beam to the middle, in shares of
+its sides.
 Attributes: class_names, answer, thresholds (C,), run, network, recipe, heatmap_form, input
 (pattern; or correlation, where heatmaps lie over q and q of the shot's map), field (y0, x0, y1, x1
 of the part of a shot that the network sees, as fractions), cells (the same of the box that the
@@ -246,6 +248,7 @@ def _layout(
         layout |= {maps: ((classes, *grid), np.float16, 0), scale: ((classes,), np.float32, 0)}
     return layout | {
         "role": ((), np.uint8, 0),
+        "field": ((4,), np.float32, 0),
         "shift": ((2,), np.float32, 0),
         "readable": ((), np.bool_, False),
     }

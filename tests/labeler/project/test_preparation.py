@@ -174,7 +174,7 @@ def test_training_and_prediction_prepare_alike_and_the_run_needs_nothing_else(
         assert np.abs(plain - seen).max() > 1000
         found = Predictions.open(run / "predictions.h5", table.taxonomy, len(table))
         assert found.input == "correlation"
-        assert found.field == (0, 0, 1, 1)
+        assert found.field_of(0) == (0, 0, 1, 1)
         assert found.readable.all()
 
 

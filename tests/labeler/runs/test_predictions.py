@@ -145,6 +145,25 @@ def test_a_heatmap_lies_on_the_field_that_the_network_saw(made):
     assert expected.any()
 
 
+def test_each_shot_has_its_heat_where_the_network_saw_it_though_files_differ_in_proportions(made):
+    """The cells tile what was seen, half a cell off, on whatever part of the shot that is."""
+    off, wide = 0.5 / 7, np.array([0, 0.15, 1, 0.85])
+    path = made(shots(["Round"], ["Round"]), cells=np.array([-off, -off, 1 - off, 1 - off])).path
+    with h5py.File(path, "r+") as file:
+        file["heatmaps"][:] = np.eye(7)[3] * np.eye(7)[3][:, None]
+        file["field"] = np.array([[0, 0, 1, 1], wide], np.float32)
+    found = Predictions.open(path, HELIUM, 2)
+    square, broad = found.heatmap(0, ROUND, (224, 224)), found.heatmap(1, ROUND, (224, 320))
+    np.testing.assert_allclose(broad[:, 48:272], square, atol=1e-4)
+    assert not broad[:, :48].any()
+    assert found.field_of(1) == pytest.approx(wide)
+
+
+def test_fields_without_a_size_are_refused(made):
+    with pytest.raises(InputError, match=r"fields without a size.*Predict again"):
+        made(shots(["Round"]), field=np.array([0.5, 0, 0.5, 1]))
+
+
 def test_heat_is_given_in_the_strength_it_was_computed_with(made):
     heat = np.full((1, 11, 7, 7), 0.5, np.float16)
     scale = np.full((1, 11), 3e-4, np.float32)

@@ -37,10 +37,10 @@ class ToldChild:
     def ask(self, wish):
         self.asked.append(wish)
 
-    def answer(self, wish, says=""):
+    def answer(self, wish, says="", assumed=False):
         cells = np.zeros((11, 28, 28), np.float16)
         cells[:, 3, 20] = 1
-        self.on_answer(HeatAnswer(wish, (says,) * 11, cells))
+        self.on_answer(HeatAnswer(wish, (says,) * 11, cells, assumed=assumed))
 
     def close(self):
         self.closed = True
@@ -91,6 +91,17 @@ def test_a_sentence_comes_in_place_of_heat_where_there_is_none(session, qtbot):
     assert "sees no Bent" in session.heat.why_none(Asked(0, BENT, "paper"))
     session.predictions.of_run.readable[0] = False
     assert "could not read this shot" in session.heat.why_none(Asked(0, STREAK, "paper"))
+
+
+def test_a_beam_that_was_only_assumed_is_called_so(session, qtbot):
+    session.display.change(form=FINE)
+    session.heat.show(STREAK)
+    session.heat.on_pattern((8, 8))
+    with qtbot.waitSignal(session.heat.heat_changed):
+        session.heat._child.answer(HeatWish(0, FINE), assumed=True)
+    assert session.heat.caption().endswith(" · beam taken as the middle of the picture")
+    session.display.change(form="paper")  # which has no directions
+    assert "beam" not in session.heat.caption()
 
 
 def test_one_class_against_another_is_never_shown_by_a_form_that_cannot_tell(session):

@@ -114,3 +114,53 @@ def test_a_shot_that_is_the_same_everywhere_has_no_edge():
 def test_a_mask_is_believed():
     mask = RADIUS < 0.5
     assert detector(light(1), mask) is mask
+
+
+def disc_of_light(shape, centre, radius, offset, level=400):
+    """Counts that fall from the middle of a round detector, and where it is."""
+    random, (y, x) = np.random.default_rng(1), np.indices(shape)
+    away = np.hypot(y - centre[0], x - centre[1]) / radius
+    seen = random.poisson(level * (away + 0.1) ** -2.0 * (away <= 1))
+    return seen + random.poisson(offset, shape), away <= 1
+
+
+@pytest.mark.parametrize("offset", [0, 12])
+@pytest.mark.parametrize(
+    ("shape", "centre", "radius"),
+    [
+        ((160, 160), (79.5, 79.5), 60),
+        ((160, 160), (72, 87), 68),
+        ((130, 200), (64.5, 99.5), 64.5),
+        ((600, 600), (290, 320), 240),
+    ],
+)
+def test_a_round_detector_is_found_where_it_lies_and_as_large_as_it_is(
+    shape, centre, radius, offset
+):
+    counts, there = disc_of_light(shape, centre, radius, offset)
+    found = detector(counts, None)
+    assert (found & there).sum() / (found | there).sum() > 0.94
+
+
+def test_a_mask_of_dead_pixels_alone_does_not_hide_where_the_detector_ends():
+    counts, _ = disc_of_light((160, 160), (72, 87), 68, 12)
+    mask = np.random.default_rng(0).random(counts.shape) > 0.01
+    found = detector(counts, mask)
+    assert not found[~mask].any()
+    assert (found != (detector(counts, None) & mask)).mean() < 0.01
+    holes = np.where(mask, counts.astype(float), np.nan)
+    np.testing.assert_array_equal(detector(holes, None), found)
+    dead = np.random.default_rng(0).random((SIDE, SIDE)) > 0.01
+    assert detector(light(2), dead) is dead
+
+
+def test_no_round_detector_is_seen_where_there_is_none():
+    random, side = np.random.default_rng(0), 160
+    y, x = np.indices((side, side)) - (side - 1) / 2
+    glow = random.poisson(4000 * (np.hypot(y, x) / 40 + 0.1) ** -2.0)
+    for blind in (x > 0, (x > 0) & (y > 0), y > 20):
+        assert detector(np.where(blind, 0, glow), None) is None
+        assert detector(np.where(blind, 0, glow) + random.poisson(12, glow.shape), None) is None
+    for dim in (random.poisson(0.01, glow.shape), random.poisson(12, glow.shape)):
+        assert detector(dim, None) is None
+    assert detector(np.pad(random.poisson(3, (4, 4)), 78), None) is None  # a spot of light

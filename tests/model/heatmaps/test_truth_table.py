@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from model.heatmaps.truth_table import RESULT, as_markdown, is_result, table_of
+from model.heatmaps.truth_table import RESULT, TruthTable, as_markdown, is_result, table_of
 from model.runs.folder import backbone_folder
 from model.runs.recipes import named
 
@@ -27,10 +27,69 @@ def put(folder, found):
 def test_a_run_says_how_well_a_form_did_for_a_class(tmp_path):
     table = table_of(put(tmp_path / "run", FOUND))
     assert table.best("Streak") == "paper"
-    expected = "On 30 simulated shots of Streak, 71% of this heat lies near the ridge."
+    expected = (
+        "On 30 simulated shots of Streak, 71% of this heat lies near the ridge (chance: 22%)."
+    )
     assert table.words("Streak", "paper") == expected
     assert "was not measured" in table.words("Bent", "paper")
     assert "was not measured" in table.words("Streak", "sectors")
+
+
+def row(mean, cold=0):
+    return SCORES | {"mean": mean, "share": mean, "cold": cold}
+
+
+def test_a_score_stands_beside_grad_cam_chance_and_brightness_that_does_as_well(tmp_path):
+    scores = {"paper": row(0.81), "repeated": row(0.68), "brightness": row(0.88)}
+    classes = {
+        "Prolate": {"difference": AXIS | {"scores": scores | {"excess": row(0.56)}}},
+        "Streak": {"difference": AXIS | {"scores": scores | {"brightness": row(0.67)}}},
+    }
+    best = {"Prolate": "repeated", "Streak": "repeated"}
+    found = FOUND | {"classes": classes, "best": best, "forms": ["paper", "repeated"]}
+    table = table_of(put(tmp_path / "run", found))
+    start = "On 30 simulated shots of {}, this heat finds the place with AUC "
+    assert table.words("Prolate", "repeated") == start.format("Prolate") + (
+        "0.68 (Grad-CAM++: 0.81, brightness alone: 0.88, chance: 0.50)."
+    )
+    assert table.words("Streak", "repeated").endswith("0.68 (Grad-CAM++: 0.81, chance: 0.50).")
+    assert table.words("Streak", "paper").endswith("0.81 (chance: 0.50).")
+
+
+def test_of_a_class_that_is_asked_by_halves_whole_shots_are_told_of_too(tmp_path):
+    half = {"paper": row(0.79), "repeated": row(0.9), "brightness": row(0.58)}
+    whole = {"paper": row(0.75), "repeated": row(0.51, cold=9), "brightness": row(0.91)}
+    questions = {
+        "half": AXIS | {"scores": half},
+        "difference": AXIS | {"scores": whole, "cases": 15},
+    }
+    found = {"classes": {"Layered": questions}, "best": {"Layered": "repeated"}}
+    table = table_of(put(tmp_path / "run", FOUND | found | {"forms": ["paper", "repeated"]}))
+    first, second = table.words("Layered", "repeated").split("). ")
+    assert first.startswith("On 30 simulated shots with Layered in one half, this heat finds")
+    assert first.endswith("AUC 0.90 (Grad-CAM++: 0.79, chance: 0.50")
+    assert second == (
+        "On 15 whole ones: 0.51 (Grad-CAM++: 0.75, brightness alone: 0.91), nothing on 9."
+    )
+
+
+def test_a_class_without_measured_heat_says_why(tmp_path):
+    reasons = [
+        "Empty is the lack of every feature: nothing on the detector makes it.",
+        "Bent: the network took none of 300 simulated shots for it.",
+    ]
+    table = table_of(put(tmp_path / "run", FOUND | {"unseen": reasons}))
+    assert table.words("Empty", "paper") == reasons[0]
+    assert table.words("Bent", "paper").startswith("For Bent the network took none of 300")
+    assert "was not measured" in table.words("Round", "paper")
+
+
+def test_a_run_of_correlation_maps_has_no_table_for_its_heat_has_no_place_on_a_detector(tmp_path):
+    run, shipped = put(tmp_path / "run", FOUND), put(tmp_path / "shipped", FOUND)
+    (run / "model.json").write_text(json.dumps({"preprocessing": {"input": "pattern"}}))
+    assert table_of(run, shipped).best("Streak") == "paper"
+    (run / "model.json").write_text(json.dumps({"preprocessing": {"input": "correlation"}}))
+    assert table_of(run, shipped) == TruthTable()
 
 
 def test_the_shipped_table_stands_on_thirty_shots_of_every_class():
@@ -54,7 +113,16 @@ def test_a_run_that_was_not_measured_has_the_shipped_networks_table_and_says_so(
 
 @pytest.mark.parametrize(
     "damaged",
-    ["", "[]", "{", "{}", FOUND | {"best": {"Bent": "paper"}}, FOUND | {"best": {"Streak": "sun"}}],
+    [
+        "",
+        "[]",
+        "{",
+        "{}",
+        FOUND | {"best": {"Bent": "paper"}},
+        FOUND | {"best": {"Streak": "sun"}},
+        FOUND | {"classes": {"Streak": {"axis": AXIS | {"cases": "many"}}}},
+        FOUND | {"classes": {"Streak": {"axis": AXIS | {"scores": {"sun": SCORES}}}}},
+    ],
 )
 def test_a_damaged_table_counts_as_none(tmp_path, damaged):
     run = put(tmp_path / "run", damaged)

@@ -23,6 +23,7 @@ from model.inspection.truth_cases import Case, cases, cause_of, why_no_cause
 from model.prediction import inference
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
+from model.shots.layouts import Geometry
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
 
@@ -284,6 +285,48 @@ def test_a_shot_and_what_is_asked_of_it_in_one_call_give_the_same_heat(explainer
     np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4 * max(float(two.max()), 1e-6))
 
 
+# -- the beam --------------------------------------------------------------------------------------
+
+
+def aside(case, down=8, right=11):
+    """The same shot where the beam is beside the middle."""
+    dark = np.percentile(case.counts[case.good], 5).astype(case.counts.dtype)
+    moved = [np.full_like(case.counts, dark), np.zeros_like(case.good), np.zeros_like(case.where)]
+    for there, here in zip(moved, (case.counts, case.good, case.where), strict=True):
+        there[down:, right:] = here[:-down, :-right]
+    return replace(case, counts=moved[0], good=moved[1], where=moved[2])
+
+
+def test_heat_is_laid_about_the_beam_that_a_file_tells_of_and_else_about_the_one_that_is_seen(
+    explainer, streaks
+):
+    case, middle = aside(streaks[0]), (SIDE - 1) / 2
+    known = explainer.reader.prepare(
+        [(0, case.counts, case.good, Geometry(centre=(middle + 8, middle + 11)), None)]
+    )
+    seen = explainer.reader.prepare([(0, case.counts, case.good, None, None)])
+    np.testing.assert_allclose(known.centre[0], (middle + 8, middle + 11))
+    np.testing.assert_allclose(seen.centre[0], known.centre[0], atol=1.5)
+    assert not known.assumed[0]
+    assert not seen.assumed[0]
+
+
+def test_the_network_sees_the_same_wherever_a_file_says_that_the_beam_is(explainer, streaks):
+    case = streaks[0]
+    for centre in ((10.0, 50.0), (-300.0, 5.0)):
+        shots = [(0, case.counts, case.good, Geometry(centre=c), None) for c in (None, centre)]
+        one, two = (explainer.reader.prepare([shot]) for shot in shots)
+        np.testing.assert_array_equal(one.squares, two.squares)
+        np.testing.assert_allclose(two.centre[0], centre)
+
+
+def test_a_beam_that_no_one_knows_is_the_middle_and_called_assumed(explainer):
+    noise = np.random.default_rng(0).poisson(3, (SIDE, SIDE)).astype(np.uint16)
+    found = explainer.reader.prepare([(0, noise, None, None, None)])
+    assert found.assumed[0]
+    np.testing.assert_allclose(found.centre[0], (SIDE - 1) / 2)
+
+
 # -- bad input -------------------------------------------------------------------------------------
 
 
@@ -397,6 +440,23 @@ def test_the_benchmark_scores_every_form_beside_its_controls(run, tmp_path, stre
     assert "On 1 simulated shot of Streak" in table.words("Streak", "directions")
     assert "was not measured" in table.words("Bent", "directions")
     assert table.best("Streak") == last["best"]["Streak"]
+
+
+def test_deletion_is_measured_on_whole_shots_of_a_class_that_is_asked_by_halves(
+    tmp_path, streaks, monkeypatch
+):
+    monkeypatch.setattr(Checkpoint, "decide", lambda self, logits: np.ones_like(logits, bool))
+    monkeypatch.setattr(truth, "BLOCK", 1)
+    monkeypatch.setattr(truth, "_simulated", lambda seed: [(c.counts, c.good) for c in streaks])
+    monkeypatch.setattr(
+        truth, "cases", lambda name, q, seed: (replace(c, question=q) for c in streaks)
+    )
+    folder = save_run(tmp_path / "run", ("Layered", "Round"))
+    study = truth.TruthStudy(("Layered",), cases=1, forms=("paper",))
+    *_, last = truth.measure(folder, study)
+    gaps = {q: s["scores"]["paper"]["gap"] for q, s in last["classes"]["Layered"].items()}
+    assert gaps["half"] is None
+    assert np.isfinite(gaps["difference"])
 
 
 def test_shuffled_labels_are_dealt_to_as_many_heads_as_are_asked(explainer, streaks, monkeypatch):

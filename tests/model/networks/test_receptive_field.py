@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from model.heatmaps.geometry import within
 from model.networks import architectures as networks
-from model.networks.receptive_field import cell_box, within
+from model.networks.receptive_field import cell_box
 
 
 def centres_by_autograd(body, size, cells):

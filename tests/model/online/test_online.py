@@ -767,7 +767,13 @@ def test_live_readings_extend_those_of_the_run(tmp_path, run, reader):
         assert len(file["probabilities"]) == 11
         np.testing.assert_array_equal(file["probabilities"][6:], source["probabilities"][()])
         assert file["readable"][()].all()
+        np.testing.assert_allclose(file["field"], file["field"][()][:1].repeat(11, 0))
         assert file.attrs["fingerprint"] in ("new", b"new")
+    with h5py.File(kept, "r+") as source:  # shots of other proportions join too, and say so
+        source.attrs["field"] = [0, 0.1, 1, 0.9]
+    assert extend_predictions(out, kept, "new", "newer")
+    with h5py.File(out, "r") as file:
+        np.testing.assert_allclose(file["field"][10:12], [[0, 0, 1, 1], [0, 0.1, 1, 0.9]])
     other = make_run(tmp_path / "other", ("Round", "Streak"), thresholds=(0.5, 0.5))
     wrong = tmp_path / "wrong.h5"
     list(predict(table_of_file(path), other, wrong, engine="torch"))

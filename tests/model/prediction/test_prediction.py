@@ -126,6 +126,7 @@ def test_every_dataset_can_be_memory_mapped_in_the_types_agreed(tmp_path, run):
         "heatmaps_chattopadhay": ((3, 3, 4, 4), "float16"),
         "heatmap_scale_chattopadhay": ((3, 3), "float32"),
         "role": ((3,), "uint8"),
+        "field": ((3, 4), "float32"),
         "shift": ((3, 2), "float32"),
         "readable": ((3,), "bool"),
     }
@@ -135,6 +136,20 @@ def test_every_dataset_can_be_memory_mapped_in_the_types_agreed(tmp_path, run):
             place = dataset.id.get_offset()
             mapped = np.memmap(out, dataset.dtype, "r", place, dataset.shape)
             np.testing.assert_array_equal(mapped, dataset[()])
+
+
+def test_what_the_network_saw_of_each_shot_is_written_where_files_differ_in_proportions(
+    tmp_path, run
+):
+    square = make_file(tmp_path / "a.h5", n=2)
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["images"] = np.ones((2, 80, 100), np.uint16)
+    table = shots.table_of_files([square, tmp_path / "b.h5"])
+    events = events_of(table, run, tmp_path / "p.h5", engine="torch")
+    data, _ = read(tmp_path / "p.h5")
+    whole, middle = (0, 0, 1, 1), (0, 0.1, 1, 0.9)
+    np.testing.assert_allclose(data["field"], [whole, whole, middle, middle])
+    assert not any(e.get("level") == "warning" for e in events)
 
 
 def test_both_engines_write_the_same_predictions(tmp_path, run):

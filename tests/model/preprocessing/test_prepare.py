@@ -10,6 +10,7 @@ from model.preprocessing.preparation import (
     flat_factor,
     reference_of,
     smooth_background,
+    sure_centre,
 )
 from model.shots.layouts import Geometry
 
@@ -36,6 +37,24 @@ def test_a_mask_on_one_side_does_not_move_the_centre():
 @pytest.mark.parametrize("counts", [np.full((64, 64), 4.0), np.full((64, 64), np.nan)])
 def test_a_shot_without_structure_keeps_its_guess(counts):
     assert find_centre(counts, guess=(30.0, 33.0)) == (30.0, 33.0)
+
+
+@pytest.mark.parametrize("centre", [(44.25, 52.0), (36.0, 63.5), (63.0, 30.2)])
+def test_a_beam_far_from_the_middle_is_found_where_nothing_is_known_of_it(centre):
+    found, sure = sure_centre(np.random.default_rng(0).poisson(rings(centre) + 2))
+    assert found == pytest.approx(centre, abs=0.25)
+    assert sure
+
+
+def test_a_beam_is_the_middle_where_the_shot_shows_no_other_and_that_is_said():
+    noise = np.random.default_rng(0).poisson(2, (96, 96))
+    nowhere = np.full((96, 96), np.nan)
+    lopsided = np.random.default_rng(0).poisson(rings((70.0, 70.0)) * (X > Y) + 2)
+    for counts in (noise, nowhere, np.full((96, 96), 4.0), lopsided):
+        assert sure_centre(counts) == ((47.5, 47.5), False)
+    half = sure_centre(np.random.default_rng(0).poisson(rings() + 2), X > Y)
+    assert half == ((47.5, 47.5), False)
+    assert sure_centre(np.random.default_rng(0).poisson(rings((47.7, 47.4)) + 2))[1]
 
 
 def test_stray_light_with_a_slope_is_fitted_below_the_droplet():

@@ -254,7 +254,7 @@ class TileDelegate(QStyledItemDelegate):
         """(y, x) of a tile in its form, or by occlusion; None where there is none, or not yet."""
         if tile.covered:
             run = self.session.predictions.of_run
-            return enlarge(self.covered[tile.row, tile.kind], shape, run.field)
+            return enlarge(self.covered[tile.row, tile.kind], shape, run.field_of(tile.row))
         return self.session.heat.of(asked(self.session, tile), shape)
 
     def lost(self, tile: Tile) -> float:
