@@ -240,8 +240,6 @@ def test_texts_on_the_screen_avoid_the_words_that_the_glossary_avoids():
 
 NAMES_KEYS = {
     "labeler/window/commands/table.py",  # the shipped keys
-    "labeler/window/frame/guide.py",  # of the demo, for who has changed no key yet
-    "labeler/window/widgets/manual.py",  # F1 of a dialog is no command
 }
 A_KEY = re.compile(r"Ctrl\+|\((?:[A-Z]|F\d+)\)|\bpress [A-Z]\b|\bor [A-Z] to\b")
 

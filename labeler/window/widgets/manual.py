@@ -189,13 +189,13 @@ def open_manual(widget: QWidget, address: str = "") -> Manual:
 
 
 def question_mark() -> QToolButton:
-    """The "?" of a dialog, which F1 presses too: opens the page about it."""
+    """The "?" of a dialog, pressed by the key for help too: opens the page about it."""
     button = QToolButton()
     button.setText("?")
     button.setAccessibleName("Manual")
-    button.setToolTip("What this is for (F1)")
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    button.setShortcut(QKeySequence("F1"))
+    button.setShortcut(QKeySequence(QKeySequence.StandardKey.HelpContents))
+    button.setToolTip(f"What this is for ({button.shortcut().toString()})")
     button.clicked.connect(lambda: open_manual(button))
     return button
 
