@@ -213,6 +213,47 @@ def test_a_class_row_says_each_of_its_states(qapp):
     row.deleteLater()
 
 
+def said_by(widget, monkeypatch):
+    """The names that a widget takes from now on: Qt sends an event for each."""
+    names, take = [], widget.setAccessibleName
+    monkeypatch.setattr(widget, "setAccessibleName", lambda name: (names.append(name), take(name)))
+    return names
+
+
+def test_the_pattern_says_its_shot_and_what_a_key_did_to_it_once_each(window, monkeypatch):
+    window.show_tab("Label")
+    session, pattern = window.session, window.label.pattern
+    session.cursor.show(session.labels.n_shots - 1)
+    names = said_by(pattern, monkeypatch)
+    before = session.labelling.labels()
+    shot = f"Shot {session.cursor.row + 1}"
+    window.actions_.trigger("class.Newton Rings")
+    assert len(names) == 1
+    assert names[0].startswith(f"{shot}: ")
+    assert ("Newton Rings" in names[0]) != before[session.labels.taxonomy.index("Newton Rings")]
+    window.actions_.trigger("undo")
+    assert "Undo on shot" in names[-1]
+    session.cursor.show(0)
+    assert names[-1].startswith("Shot 1")
+    said = len(names)
+    session.display.display_changed.emit()
+    assert len(names) == said, "nothing new is to be said"
+
+
+def test_a_note_is_said_by_what_has_the_keys_while_it_is_on_screen(window, qtbot):
+    window.show_tab("Label")
+    window.activateWindow()
+    row = window.label.classes.rows[0]
+    row.setFocus()
+    qtbot.waitUntil(row.hasFocus)
+    own = row.accessibleDescription()
+    for text in ("the disk is full", "the disk is full still"):
+        window.session.noted.emit("error", text)
+        assert row.accessibleDescription() == f"error: {text}"
+    window.notes.clear()
+    assert row.accessibleDescription() == own
+
+
 def test_a_class_row_that_stays_as_it_is_is_not_painted_again_but_unpressed(qapp, monkeypatch):
     row = ClassRow(Class("Round"), indent=False)
     row.stand(RowState("present"))
