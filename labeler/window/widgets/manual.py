@@ -6,11 +6,9 @@ An address is a page, or a page and a section: "quality", "quality#drift".
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from math import log
 from pathlib import Path
 from typing import Any
 
@@ -127,43 +125,26 @@ def find(words: str) -> list[ManualSection]:
 
 
 @lru_cache(maxsize=1)
-def _messages() -> tuple[list[tuple[int, re.Pattern[str], ManualSection]], dict[str, float]]:
-    """Every quoted message as (length, pattern, section), longest first; how rare words are."""
-    quotes, seen = [], Counter[str]()
+def _quotes() -> list[tuple[re.Pattern[str], str]]:
+    """Every quoted message as a pattern, and the address of its section; the longest first."""
+    found = []
     for section in sections():
         for line in re.findall(r"^> (.+?)\s*$", section.text, flags=re.MULTILINE):
-            parts = [re.escape(p) for p in line.split("…")]
-            pattern = re.compile(".+?".join(parts), flags=re.IGNORECASE | re.DOTALL)
-            quotes.append((len(line), pattern, section))
-            seen.update(set(_words(line)))
-    quotes.sort(key=lambda q: -q[0])
-    return quotes, {word: log(1 + len(quotes) / n) for word, n in seen.items()}
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z]{3,}", text.lower())
+            words = ".+?".join(map(re.escape, line.split("…")))
+            pattern = re.compile(rf"(?<!\w){words}(?!\w)", flags=re.IGNORECASE | re.DOTALL)
+            found.append((len(line), pattern, section.address))
+    found.sort(key=lambda q: -q[0])
+    return [(pattern, address) for _, pattern, address in found]
 
 
 def quoted(message: str) -> str | None:
     """The address of the section that quotes a message; None where none does."""
-    found = (s for _, pattern, s in _messages()[0] if pattern.search(message))
-    section = next(found, None)
-    return None if section is None else section.address
+    return next((address for pattern, address in _quotes() if pattern.search(message)), None)
 
 
 def about_message(text: str) -> str:
-    """The address of what to do about a message: where it is quoted, else what is most like it."""
-    address = quoted(text)
-    if address is not None:
-        return address
-    quotes, rare = _messages()
-    said = set(_words(text))
-    likeness = [
-        (sum(rare[w] for w in said & set(_words(pattern.pattern))), -n)
-        for n, (_, pattern, _) in enumerate(quotes)
-    ]
-    best, n = max(likeness, default=(0.0, 0))
-    return quotes[-n][2].address if best > 3 else MESSAGES
+    """The address of what to do about a message: where it is quoted, else the list of sections."""
+    return quoted(text) or MESSAGES
 
 
 def about(widget: QWidget | None) -> str:
