@@ -342,6 +342,16 @@ def test_the_licence_of_the_package_names_that_of_every_colour_map():
         assert any(fnmatch(table.name, named) for named in re.findall(r"`([^`]+)`", notice))
 
 
+def test_package_workflow_and_readme_name_the_same_versions_of_python():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    said = [c.rpartition(" ")[2] for c in project["classifiers"] if re.search(r":: 3\.\d", c)]
+    assert project["requires-python"] == f">={said[0]}"
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    assert f"python: {said}".replace("'", '"') in workflow
+    assert f"(Python {' or '.join(said)};" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_citation_is_of_this_version():
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
