@@ -1,10 +1,12 @@
 """The manual in the program: Markdown pages of resources/manual, searched, and opened where needed.
 
-An address is a page, or a page and a section: "quality", "quality#drift".
+An address is a page, or a page and a section: "quality", "quality#drift". Other documents are pages
+too, by the way to them: "../glossary".
 """
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -72,6 +74,11 @@ ABOUT = {
 def folder() -> Path:
     """Where the pages are."""
     return Path(str(resources.files("resources") / "manual"))
+
+
+def file_of(page: str) -> Path:
+    """Where a page is, or would be."""
+    return (folder() / f"{page}.md").resolve()
 
 
 @dataclass(frozen=True)
@@ -265,9 +272,9 @@ class Manual(QDialog):
 
     def _show(self, address: str) -> None:
         page, _, section = address.partition("#")
-        file = folder() / f"{page}.md"
+        file = file_of(page)
         if not file.is_file():
-            file, address = folder() / f"{FIRST}.md", FIRST
+            file, address = file_of(FIRST), FIRST
         self.address = address
         self.back.setEnabled(bool(self._past))
         self._read(file, section)
@@ -339,12 +346,8 @@ class Manual(QDialog):
         if link.scheme() in ("http", "https"):
             QDesktopServices.openUrl(link)
             return
-        name = link.path()
-        file = (folder() / name).resolve()
-        if not name or file.parent == folder().resolve():
-            page = Path(name).stem if name else self.address.partition("#")[0]
+        here = file_of(self.address.partition("#")[0])
+        file = (here.parent / link.path()).resolve() if link.path() else here
+        if file.suffix == ".md" and file.is_file():
+            page = Path(os.path.relpath(file.with_suffix(""), folder().resolve())).as_posix()
             self.go(f"{page}#{link.fragment()}" if link.fragment() else page)
-        elif file.suffix == ".md" and file.is_file():
-            self._past.append(self.address)
-            self.back.setEnabled(True)
-            self._read(file)

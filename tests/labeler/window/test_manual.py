@@ -251,9 +251,23 @@ def test_links_lead_from_page_to_page_and_back(window):
     assert "second time" in page.text.toPlainText()
     page.text.anchorClicked.emit(QUrl("../glossary.md"))
     assert "Glossary" in page.text.toPlainText()
+    assert page.address == "../glossary"
     page.back.click()
     page.back.click()
     assert page.address == "label"
+
+
+def test_a_document_beside_the_manual_opens_at_its_section_and_its_links_lead_on_from_there(window):
+    page = manual.open_manual(window, "label")
+    page.text.anchorClicked.emit(QUrl("../glossary.md#in-code-and-on-the-screen"))
+    assert page.text.textCursor().block().text() == "In code and on the screen"
+    page.text.anchorClicked.emit(QUrl("decisions/0005-no-pickle.md"))
+    assert page.address == "../decisions/0005-no-pickle"
+    page.text.anchorClicked.emit(QUrl("0007-libraries.md"))
+    assert page.address == "../decisions/0007-libraries"
+    for before in ("../decisions/0005-no-pickle", "../glossary#in-code-and-on-the-screen", "label"):
+        page.back.click()
+        assert page.address == before
 
 
 def test_the_field_lists_what_was_found_and_enter_opens_the_first(window, qtbot):
