@@ -168,9 +168,7 @@ class ShotPage(QWidget):
         below = GAP + theme.grown(CAPTION)
         for columns in range(1, count + 1):
             rows = -(-count // columns)
-            side = min(
-                room.width() // columns - GAP, room.height() // rows - GAP - theme.grown(CAPTION)
-            )
+            side = min(room.width() // columns - GAP, room.height() // rows - below)
             best = max(best, side)
         return min(best, LARGEST)
 
