@@ -6,7 +6,7 @@ DEMO ?= demo
 # Tests at once; with more than there are cores, the tests of speed judge the load.
 JOBS ?= 2
 
-.PHONY: run test pytest release gauntlet fuzz mutation install lint clean pictures backbone
+.PHONY: run test pytest committed release gauntlet fuzz mutation install lint clean pictures backbone
 
 run: $(VENV)/.installed
 	$(BIN)/python -m labeler demo $(DEMO)
@@ -52,8 +52,13 @@ $(VENV)/.tests-installed: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
 	touch $@
 
+# What is released is a commit, no more and no less.
+committed:
+	@test -z "$$(git status --porcelain)" || { git status --short; \
+	    echo "These files are not those of the commit: commit them, or take them away."; exit 1; }
+
 # Wheel and sdist, made twice and compared byte by byte; checks of the package; a list of all parts.
-release: test
+release: committed test
 	$(PYTHON) -m venv build/tools && $(PYTHON) -m venv build/citation
 	build/tools/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	build/tools/bin/python -m pip install --quiet --group release

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -240,8 +243,6 @@ def test_texts_on_the_screen_avoid_the_words_that_the_glossary_avoids():
 
 NAMES_KEYS = {
     "labeler/window/commands/table.py",  # the shipped keys
-    "labeler/window/frame/guide.py",  # of the demo, for who has changed no key yet
-    "labeler/window/widgets/manual.py",  # F1 of a dialog is no command
 }
 A_KEY = re.compile(r"Ctrl\+|\((?:[A-Z]|F\d+)\)|\bpress [A-Z]\b|\bor [A-Z] to\b")
 
@@ -303,11 +304,60 @@ def test_files_that_the_documents_name_are_there(document):
     assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="a checkout says which files there are")
+def test_the_source_distribution_has_every_file_of_the_repository():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        sdist = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]["sdist"]
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    outside = {
+        name
+        for name in listed.stdout.split()
+        if not any(
+            fnmatch(f"/{name}", p) or f"/{name}".startswith(f"{p}/") for p in sdist["include"]
+        )
+    }
+    check("files left out", outside)
+
+
+def test_a_release_is_refused_where_the_tree_is_not_that_of_a_commit(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    made = subprocess.run(["make", "committed"], cwd=tmp_path, capture_output=True, text=True)
+    assert made.returncode
+    assert "?? Makefile" in made.stdout
+
+
+def test_the_licence_of_the_package_names_that_of_every_colour_map():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    assert "LICENSES/*" in project["license-files"]
+    notice = (ROOT / "LICENSES/colormaps.md").read_text(encoding="utf-8")
+    for table in (ROOT / "resources/colormaps").glob("*.txt"):
+        head = table.read_text(encoding="utf-8").partition("\n")[0]
+        licence = {"CC BY 4.0": "CC-BY-4.0", "CC0": "CC0-1.0"}[head.rpartition(", ")[2].rstrip(".")]
+        assert licence in project["license"]
+        assert licence in notice
+        assert any(fnmatch(table.name, named) for named in re.findall(r"`([^`]+)`", notice))
+
+
+def test_package_workflow_and_readme_name_the_same_versions_of_python():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    said = [c.rpartition(" ")[2] for c in project["classifiers"] if re.search(r":: 3\.\d", c)]
+    assert project["requires-python"] == f">={said[0]}"
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    assert f"python: {said}".replace("'", '"') in workflow
+    assert f"(Python {' or '.join(said)};" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_citation_is_of_this_version():
     with (ROOT / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)["project"]
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8").splitlines()
     assert f"version: {project['version']}" in citation
-    assert f"license: {project['license']}" in citation
+    assert f"license: {project['license'].partition(' AND ')[0]}" in citation
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert f"## [{project['version']}]" in changes
+    released = project["version"].partition(".dev")[0]
+    assert f"## [{released}]" in changes

@@ -77,7 +77,7 @@ def embeddings(ground: Ground) -> npt.NDArray[np.float16]:
     with open_predictions(ground.predictions) as file:
         n = len(file["embeddings"])
         if n != ground.n:
-            what = f"holds {counted(n, 'shot')}, not {ground.n}"
+            what = f"holds embeddings of {counted(n, 'shot')}, and the project has {ground.n:,}"
             mend = "Let the run read all shots again: airylabel predict PROJECT --run NUMBER."
             raise InputError(what, file=ground.predictions, mend=mend)
         values = np.asarray(file["embeddings"][()], np.float16)

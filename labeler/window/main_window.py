@@ -214,6 +214,8 @@ class MainWindow(QMainWindow):
             view.show_keys(keys)
         self.retrain_bar.show_key(keys["retrain"])
         self.bar.show_keys(keys)
+        for guide in self.findChildren(Guide):
+            guide.show_keys(keys)
 
     @property
     def selection(self) -> SelectedShots | None:
@@ -351,7 +353,8 @@ class MainWindow(QMainWindow):
         for guide in self.findChildren(Guide):
             guide.leave()
         self.show_tab("Label")
-        Guide(self.session, self.settings, self.stack, self.label.pattern, lambda: self.tab)
+        keys = self.actions_.keys_in_use()
+        Guide(self.session, self.settings, self.stack, self.label.pattern, lambda: self.tab, keys)
 
     def show_keys(self) -> None:
         """The sheet of all keys."""

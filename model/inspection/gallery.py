@@ -44,7 +44,7 @@ def figure2(
     out = figure_place(out)
     colours(colormap)
     if out.exists() and not force:
-        raise InputError("is there already", file=out, mend="Use --force to replace it.")
+        raise InputError("is already there", file=out, mend="Use --force to replace it.")
     if not table.labelled.any():
         file = table.sources[0].path
         raise InputError("carries no labels", file=file, mend="Choose a file of labelled shots.")

@@ -51,7 +51,7 @@ def figure4(
     out = figure_place(out)
     colours(colormap)
     if out.exists() and not force:
-        raise InputError("is there already", file=out, mend="Use --force to replace it.")
+        raise InputError("is already there", file=out, mend="Use --force to replace it.")
     with open_source(path, dataset) as source:
         info = source.info
         if row is not None and not 0 <= row < info.n_shots:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +17,11 @@ import pytest
 from labeler.project.project import Project
 from labeler.project.store import migrations
 from labeler.project.store.records import LABELLED, SKIPPED
+from labeler.project.store.schema import KNOWN
 from tests.golden.read_labels import labels, replayed
 
+ROOT = Path(__file__).parents[2]
+FORMAT = ROOT / "resources/manual/project-format.md"
 GOLDEN = sorted(p for p in Path(__file__).parent.glob("v*") if p.is_dir())
 LABELS = [
     ("Ada", 1, {"Spherical/Oblate", "Round"}, None),
@@ -107,3 +113,18 @@ def test_the_history_alone_gives_the_same_states(golden):
         for (who, row), (present, status) in replayed(golden).items():
             state = project.store.load_state(who)
             assert (state.present[row], state.status[row]) == (present, status)
+
+
+def test_a_new_form_of_a_project_raises_the_version_of_the_program():
+    """Each form is of one version, or one number would stand for two programs."""
+    listed = re.findall(r"^\| (\d{4}) \| ([\d.]+) \|", FORMAT.read_text("utf-8"), re.MULTILINE)
+    assert [form for form, _ in listed] == list(KNOWN)
+    of_forms = [release(number) for _, number in listed]
+    assert all(older < newer for older, newer in pairwise(of_forms))
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        assert of_forms[-1] <= release(tomllib.load(file)["project"]["version"])
+
+
+def release(version):
+    """(0, 2, 0) of "0.2.0.dev1"."""
+    return tuple(map(int, re.match(r"\d+(?:\.\d+)*", version)[0].split(".")))

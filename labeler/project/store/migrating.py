@@ -18,6 +18,7 @@ from model.errors import InputError
 
 WRITER = "program_version"
 """The named value that says which program made or updated the project."""
+UNKNOWN = "of unknown version"
 
 
 def bring_up(database: Database) -> None:
@@ -29,11 +30,7 @@ def bring_up(database: Database) -> None:
     if found == HEAD:
         return
     if found is not None and found not in KNOWN:
-        raise InputError(
-            f"this project was made by a newer program ({_writer(database)}); this is {version()}",
-            file=database.path,
-            mend=f"Install airylabel {_writer(database)} or newer.",
-        )
+        raise _newer(database)
     if found is not None and database.dialect == SQLITE and not database.read_only:
         _back_up(database)
     if database.read_only:
@@ -42,6 +39,16 @@ def bring_up(database: Database) -> None:
             _bring_up(database)
         return
     _bring_up(database)
+
+
+def _newer(database: Database) -> InputError:
+    """What to say of a form that this program does not know."""
+    writer, mine = _writer(database), version()
+    what = f"this project was made by a newer program ({writer}); this is {mine}"
+    mend = f"Install airylabel {writer} or newer."
+    if writer in (mine, UNKNOWN):  # states between two versions may have the same number
+        mend = "This is an earlier state of that version: get the newest one and install it again."
+    return InputError(what, file=database.path, mend=mend)
 
 
 def _back_up(database: Database) -> None:
@@ -89,4 +96,4 @@ def _upgrade(connection: object) -> None:
 
 def _writer(database: Database) -> str:
     find = select(META.c.value).where(META.c.key == WRITER)
-    return str(database.connection.execute(find).scalar() or "of unknown version")
+    return str(database.connection.execute(find).scalar() or UNKNOWN)

@@ -5,7 +5,7 @@ It watches what is really so in the session and goes on by itself. It changes no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,9 @@ from labeler.window.widgets.parts import label, set_role
 
 DEMO = "simulation"
 """Annotator of the labels that a demo project comes with: this is how a demo is known."""
+CLASS = "class."
+SOME_CLASSES = 4
+"""So many classes are named with their keys."""
 WIDTH = 330
 MARGIN = 14
 
@@ -42,13 +45,17 @@ class GuideState:
     own: int
     heat: bool
     tab: str
-    trains: bool
+    training: int
+    """Number of the run that is being made, 0 for none."""
     has_run: bool
 
 
 @dataclass(frozen=True)
 class GuideStep:
-    """What to do, and when it is done: from the state at the step's begin and that of now."""
+    """What to do, and when it is done: from the state at the step's begin and that of now.
+
+    In `text`, {id} stands for the key in use of a command, {classes} for some classes with theirs.
+    """
 
     title: str
     text: str
@@ -60,47 +67,49 @@ class GuideStep:
 STEPS = (
     GuideStep(
         "Find a shot to decide",
-        "Press U: it goes to the next undecided shot.",
+        "Press {next_undecided}: it goes to the next undecided shot.",
         lambda then, now: now.row >= 0 and not now.decided,
     ),
     GuideStep(
         "Decide",
-        "Look at the pattern and press the key of what you see: 1 Round, 2 Elliptical, 4 Streak,"
-        " 0 Empty. Its superclass comes along. The label is stored at once.",
+        "Look at the pattern and press the key of what you see: {classes}. Its superclass comes"
+        " along. The label is stored at once.",
         lambda then, now: now.own > then.own,
     ),
     GuideStep(
         "Take it back",
-        "Ctrl+Z undoes the whole gesture. It works after a restart too.",
+        "{undo} undoes the whole gesture. It works after a restart too.",
         lambda then, now: now.own < then.own,
     ),
     GuideStep(
         "Decide again, and go on",
-        "Press the class key again, then → for the next shot.",
+        "Press the class key again, then {next} for the next shot.",
         lambda then, now: now.own > then.own and now.row != then.row,
     ),
     GuideStep(
         "See where the network looks",
-        "Press H: the pattern stays bright where the network found the class. If nothing is shown,"
-        " the first training still runs at the lower left: wait, or skip this step.",
+        "Press {heat}: the pattern stays bright where the network found the class. If nothing is"
+        " shown, the first training still runs at the lower left: wait, or skip this step.",
         lambda then, now: now.heat and now.has_run,
     ),
     GuideStep(
         "Many at once",
-        "Ctrl+2 opens Grid: pull a band over alike shots, and one class key labels all of them.",
-        lambda then, now: now.tab == "Grid",
+        "{view_grid} opens Grid: pull a band over alike shots, and one class key labels all of"
+        " them.",
+        lambda then, now: now.tab == "Grid" and now.own >= then.own + 2,
         in_label=False,
     ),
     GuideStep(
         "Retrain",
-        "Ctrl+R trains a network on all labels so far, while you go on. Ctrl+1 is Label again.",
-        lambda then, now: now.trains,
+        "{retrain} trains a network on all labels so far, while you go on. {view_label} is Label"
+        " again.",
+        lambda then, now: now.training not in (0, then.training),
         in_label=False,
     ),
 )
 LAST = (
     "That is all you need",
-    "F1 opens the manual at the page of what you see, Ctrl+K finds every command.",
+    "{manual} opens the manual at the page of what you see, {palette} finds every command.",
 )
 
 
@@ -109,7 +118,7 @@ class Guide(QFrame):
 
     def __init__(
         self, session: Session, settings: Settings, views: QStackedWidget, pattern: QWidget,
-        tab: Callable[[], str],
+        tab: Callable[[], str], keys: Mapping[str, str],
     ) -> None:  # fmt: skip
         host = views.window()
         super().__init__(host)
@@ -118,6 +127,8 @@ class Guide(QFrame):
         self.session, self.settings, self.views, self.pattern = session, settings, views, pattern
         self.tab = tab
         """Which view is in front."""
+        self.keys = keys
+        """The key in use of each command, by its id."""
         self.place = 0
         self._left = False
         self.setObjectName("note")
@@ -179,7 +190,7 @@ class Guide(QFrame):
             own=own,
             heat=session.heat.on,
             tab=self.tab(),
-            trains=session.training.is_running,
+            training=session.training.number if session.training.is_running else 0,
             has_run=session.predictions.run is not None,
         )
 
@@ -196,6 +207,12 @@ class Guide(QFrame):
         self.place += 1
         self._begin_step()
 
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Name these keys from now on."""
+        self.keys = keys
+        if not self._left:
+            self._write()
+
     def end(self) -> None:
         """Go away, and do not come by itself again."""
         self.settings.set("guide", False)
@@ -210,9 +227,13 @@ class Guide(QFrame):
 
     def _begin_step(self) -> None:
         self._then = self.state()
+        self._write()
+
+    def _write(self) -> None:
         last = self.place >= len(STEPS)
         step = STEPS[min(self.place, len(STEPS) - 1)]
-        title, words = LAST if last else (step.title, step.text)
+        title, text = LAST if last else (step.title, step.text)
+        words = in_keys(text, self.keys)
         self.title.setText(title)
         self.words.setText(words)
         self.count.setText("" if last else f"{self.place + 1} of {len(STEPS)}")
@@ -247,3 +268,11 @@ def is_demo(session: Session) -> bool:
         return False
     known = session.opened.project.store.annotators()
     return any(a.name == DEMO and a.kind == "import" for a in known)
+
+
+def in_keys(text: str, keys: Mapping[str, str]) -> str:
+    """A text of the steps with the keys in use; a command without a key is found in the menu."""
+    signs = {id: key or "its command in the menu" for id, key in keys.items()}
+    classes = [(key, id.removeprefix(CLASS)) for id, key in keys.items() if id.startswith(CLASS)]
+    some = [f"{key} {name}" for key, name in classes if key][:SOME_CLASSES]
+    return text.format_map({**signs, "classes": ", ".join(some)})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from PyQt6 import sip
 from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import (
+    QApplication,
     QDialog,
     QFrame,
     QHBoxLayout,
@@ -79,6 +81,8 @@ class NoteArea(QObject):
         self.host = host
         self.log: list[tuple[datetime, str, str]] = []
         self.notes: list[Note] = []
+        self._described: tuple[QWidget, str] | None = None
+        """The widget that a note describes now, and its own description."""
         host.installEventFilter(self)
 
     def add(self, level: str, text: str) -> None:
@@ -99,7 +103,21 @@ class NoteArea(QObject):
             leave.timeout.connect(note.dismissed)
             leave.start()
         note.show()
+        self._describe(note.accessibleName())
         self._place()
+
+    def _describe(self, said: str) -> None:
+        """Let a note describe the widget that has the keys; '' gives back its own description.
+
+        A screen reader says a description that changes. PyQt6 has no QAccessible, whose
+        announcements would be meant for this.
+        """
+        if self._described is not None and not sip.isdeleted(self._described[0]):
+            self._described[0].setAccessibleDescription(self._described[1])
+        self._described, speaker = None, QApplication.focusWidget()
+        if said and speaker is not None:
+            self._described = speaker, speaker.accessibleDescription()
+            speaker.setAccessibleDescription(said)
 
     def clear(self) -> None:
         """Dismiss all notes; the log keeps them."""
@@ -111,6 +129,8 @@ class NoteArea(QObject):
             self.notes.remove(note)
             note.hide()
             note.deleteLater()
+            if not self.notes:
+                self._describe("")
             self._place()
 
     def _place(self) -> None:

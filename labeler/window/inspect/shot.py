@@ -14,7 +14,8 @@ from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.label.queue.tiles import CAPTION, GAP, PLAIN, Tile, TileList
 from labeler.window.process.short_job import ShortJob
-from labeler.window.widgets.parts import set_role
+from labeler.window.widgets import theme
+from labeler.window.widgets.parts import FoldingRow, set_role
 from model.events import Event
 from model.heatmaps.forms import BEST, UNSEEN
 
@@ -59,15 +60,15 @@ class ShotPage(QWidget):
             "use the network's gradients. Half a minute, in the background."
         )
         self.check.clicked.connect(self._check)
-        row = QHBoxLayout()
-        row.addWidget(self.title, 1)
+        head, row = QHBoxLayout(), QHBoxLayout()
+        head.addWidget(self.title, 1)
         row.addWidget(self.kinds)
         row.addWidget(self.rivals)
         row.addWidget(self.check)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addLayout(row)
+        layout.addWidget(FoldingRow(head, row))
         layout.addWidget(self.tiles, 1)
 
     def refresh(self) -> None:
@@ -163,10 +164,11 @@ class ShotPage(QWidget):
     def _side(self, count: int) -> int:
         """The largest side with which all tiles fit without scrolling."""
         room = self.tiles.room()
-        best = SMALLEST
+        best = theme.grown(SMALLEST)  # its words are as large as other letters
+        below = GAP + theme.grown(CAPTION)
         for columns in range(1, count + 1):
             rows = -(-count // columns)
-            side = min(room.width() // columns - GAP, room.height() // rows - GAP - CAPTION)
+            side = min(room.width() // columns - GAP, room.height() // rows - below)
             best = max(best, side)
         return min(best, LARGEST)
 

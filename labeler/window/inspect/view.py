@@ -32,7 +32,7 @@ from labeler.window.inspect.shot import ShotPage
 from labeler.window.label.queue.tiles import PLAIN, Tile
 from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets.fields import offer
-from labeler.window.widgets.parts import EmptyState, label
+from labeler.window.widgets.parts import EmptyState, FoldingRow, label
 from labeler.window.widgets.tab import Tab
 from model.heatmaps.forms import BEST, BEST_WORD, HEAT_FORMS
 
@@ -81,17 +81,18 @@ class InspectView(Tab):
 
     def _build(self) -> None:
         self.tabs = QButtonGroup(self)
-        head = QHBoxLayout()
+        head, pages = QHBoxLayout(), QHBoxLayout()
         head.setSpacing(4)
+        pages.setSpacing(4)
         for i, text in enumerate(PAGES):
             button = QToolButton()
             button.setText(text)
             button.setCheckable(True)
             button.setChecked(i == 0)
             self.tabs.addButton(button, i)
-            head.addWidget(button)
+            pages.addWidget(button)
         self.tabs.idToggled.connect(lambda page, on: self._turn(page) if on else None)
-        head.addStretch(1)
+        pages.addStretch(1)
         self.save = FigureButton(self.session, self.short_job, self.gallery)
         self.form, self.other = QComboBox(), QComboBox()
         self.form.setAccessibleName("Form of heat")
@@ -122,7 +123,7 @@ class InspectView(Tab):
         layout = QVBoxLayout(full)
         layout.setContentsMargins(20, 12, 20, 10)
         layout.setSpacing(10)
-        layout.addLayout(head)
+        layout.addWidget(FoldingRow(pages, head))
         layout.addWidget(self.pages, 1)
         layout.addWidget(self.note)
         self.whole = QStackedWidget()

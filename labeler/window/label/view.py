@@ -35,6 +35,7 @@ class LabelView(Tab):
         self.shots = ShotList(session)
         self.pattern = PatternView(session)
         self.classes = ClassPanel(session)
+        self.classes.spoken.connect(self.pattern.speak)
         self.levels: QWidget | None = None
         middle = QWidget()
         self.physics = PhysicsPanes(session, self.pattern)

@@ -1,16 +1,16 @@
 """The manual in the program: Markdown pages of resources/manual, searched, and opened where needed.
 
-An address is a page, or a page and a section: "quality", "quality#drift".
+An address is a page, or a page and a section: "quality", "quality#drift". Other documents are pages
+too, by the way to them: "../glossary".
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from math import log
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,11 @@ def folder() -> Path:
     return Path(str(resources.files("resources") / "manual"))
 
 
+def file_of(page: str) -> Path:
+    """Where a page is, or would be."""
+    return (folder() / f"{page}.md").resolve()
+
+
 @dataclass(frozen=True)
 class ManualSection:
     """A heading and what stands below it, in Markdown. `slug` is its name in an address."""
@@ -127,43 +132,26 @@ def find(words: str) -> list[ManualSection]:
 
 
 @lru_cache(maxsize=1)
-def _messages() -> tuple[list[tuple[int, re.Pattern[str], ManualSection]], dict[str, float]]:
-    """Every quoted message as (length, pattern, section), longest first; how rare words are."""
-    quotes, seen = [], Counter[str]()
+def _quotes() -> list[tuple[re.Pattern[str], str]]:
+    """Every quoted message as a pattern, and the address of its section; the longest first."""
+    found = []
     for section in sections():
         for line in re.findall(r"^> (.+?)\s*$", section.text, flags=re.MULTILINE):
-            parts = [re.escape(p) for p in line.split("…")]
-            pattern = re.compile(".+?".join(parts), flags=re.IGNORECASE | re.DOTALL)
-            quotes.append((len(line), pattern, section))
-            seen.update(set(_words(line)))
-    quotes.sort(key=lambda q: -q[0])
-    return quotes, {word: log(1 + len(quotes) / n) for word, n in seen.items()}
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z]{3,}", text.lower())
+            words = ".+?".join(map(re.escape, line.split("…")))
+            pattern = re.compile(rf"(?<!\w){words}(?!\w)", flags=re.IGNORECASE | re.DOTALL)
+            found.append((len(line), pattern, section.address))
+    found.sort(key=lambda q: -q[0])
+    return [(pattern, address) for _, pattern, address in found]
 
 
 def quoted(message: str) -> str | None:
     """The address of the section that quotes a message; None where none does."""
-    found = (s for _, pattern, s in _messages()[0] if pattern.search(message))
-    section = next(found, None)
-    return None if section is None else section.address
+    return next((address for pattern, address in _quotes() if pattern.search(message)), None)
 
 
 def about_message(text: str) -> str:
-    """The address of what to do about a message: where it is quoted, else what is most like it."""
-    address = quoted(text)
-    if address is not None:
-        return address
-    quotes, rare = _messages()
-    said = set(_words(text))
-    likeness = [
-        (sum(rare[w] for w in said & set(_words(pattern.pattern))), -n)
-        for n, (_, pattern, _) in enumerate(quotes)
-    ]
-    best, n = max(likeness, default=(0.0, 0))
-    return quotes[-n][2].address if best > 3 else MESSAGES
+    """The address of what to do about a message: where it is quoted, else the list of sections."""
+    return quoted(text) or MESSAGES
 
 
 def about(widget: QWidget | None) -> str:
@@ -189,13 +177,13 @@ def open_manual(widget: QWidget, address: str = "") -> Manual:
 
 
 def question_mark() -> QToolButton:
-    """The "?" of a dialog, which F1 presses too: opens the page about it."""
+    """The "?" of a dialog, pressed by the key for help too: opens the page about it."""
     button = QToolButton()
     button.setText("?")
     button.setAccessibleName("Manual")
-    button.setToolTip("What this is for (F1)")
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    button.setShortcut(QKeySequence("F1"))
+    button.setShortcut(QKeySequence(QKeySequence.StandardKey.HelpContents))
+    button.setToolTip(f"What this is for ({button.shortcut().toString()})")
     button.clicked.connect(lambda: open_manual(button))
     return button
 
@@ -284,9 +272,9 @@ class Manual(QDialog):
 
     def _show(self, address: str) -> None:
         page, _, section = address.partition("#")
-        file = folder() / f"{page}.md"
+        file = file_of(page)
         if not file.is_file():
-            file, address = folder() / f"{FIRST}.md", FIRST
+            file, address = file_of(FIRST), FIRST
         self.address = address
         self.back.setEnabled(bool(self._past))
         self._read(file, section)
@@ -358,12 +346,8 @@ class Manual(QDialog):
         if link.scheme() in ("http", "https"):
             QDesktopServices.openUrl(link)
             return
-        name = link.path()
-        file = (folder() / name).resolve()
-        if not name or file.parent == folder().resolve():
-            page = Path(name).stem if name else self.address.partition("#")[0]
+        here = file_of(self.address.partition("#")[0])
+        file = (here.parent / link.path()).resolve() if link.path() else here
+        if file.suffix == ".md" and file.is_file():
+            page = Path(os.path.relpath(file.with_suffix(""), folder().resolve())).as_posix()
             self.go(f"{page}#{link.fragment()}" if link.fragment() else page)
-        elif file.suffix == ".md" and file.is_file():
-            self._past.append(self.address)
-            self.back.setEnabled(True)
-            self._read(file)

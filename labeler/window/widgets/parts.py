@@ -11,11 +11,12 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 from PyQt6 import sip
-from PyQt6.QtCore import QObject, QPointF, QSignalBlocker, QSize, Qt, QTimer, pyqtSignal
+from PyQt6.QtCore import QEvent, QObject, QPointF, QSignalBlocker, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QImage, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt6.QtWidgets import (
     QAbstractButton,
     QApplication,
+    QBoxLayout,
     QDialog,
     QFormLayout,
     QHBoxLayout,
@@ -199,6 +200,25 @@ def form(*rows: tuple[str, QWidget]) -> QFormLayout:
         else:
             made.addRow("", field)
     return made
+
+
+class FoldingRow(QWidget):
+    """Two groups of controls in one line, or below each other where there is no room for that."""
+
+    def __init__(self, left: QLayout, right: QLayout) -> None:
+        super().__init__()
+        self._parts = left, right
+        self._box = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._box.setContentsMargins(0, 0, 0, 0)
+        self._box.addLayout(left, 1)
+        self._box.addLayout(right)
+
+    def event(self, event: QEvent | None) -> bool:
+        if event is not None and event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
+            wanted = sum(part.sizeHint().width() for part in self._parts) + self._box.spacing()
+            ways = QBoxLayout.Direction
+            self._box.setDirection(ways.TopToBottom if wanted > self.width() else ways.LeftToRight)
+        return super().event(event)
 
 
 def with_key(text: str, key: str) -> str:

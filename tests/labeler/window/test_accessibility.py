@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PyQt6 import sip
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QColor, QFont
 from PyQt6.QtTest import QTest
 from PyQt6.QtWidgets import (
@@ -26,6 +26,8 @@ from PyQt6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QStyle,
+    QStyleOptionComboBox,
     QToolButton,
     QWidget,
 )
@@ -213,6 +215,47 @@ def test_a_class_row_says_each_of_its_states(qapp):
     row.deleteLater()
 
 
+def said_by(widget, monkeypatch):
+    """The names that a widget takes from now on: Qt sends an event for each."""
+    names, take = [], widget.setAccessibleName
+    monkeypatch.setattr(widget, "setAccessibleName", lambda name: (names.append(name), take(name)))
+    return names
+
+
+def test_the_pattern_says_its_shot_and_what_a_key_did_to_it_once_each(window, monkeypatch):
+    window.show_tab("Label")
+    session, pattern = window.session, window.label.pattern
+    session.cursor.show(session.labels.n_shots - 1)
+    names = said_by(pattern, monkeypatch)
+    before = session.labelling.labels()
+    shot = f"Shot {session.cursor.row + 1}"
+    window.actions_.trigger("class.Newton Rings")
+    assert len(names) == 1
+    assert names[0].startswith(f"{shot}: ")
+    assert ("Newton Rings" in names[0]) != before[session.labels.taxonomy.index("Newton Rings")]
+    window.actions_.trigger("undo")
+    assert "Undo on shot" in names[-1]
+    session.cursor.show(0)
+    assert names[-1].startswith("Shot 1")
+    said = len(names)
+    session.display.display_changed.emit()
+    assert len(names) == said, "nothing new is to be said"
+
+
+def test_a_note_is_said_by_what_has_the_keys_while_it_is_on_screen(window, qtbot):
+    window.show_tab("Label")
+    window.activateWindow()
+    row = window.label.classes.rows[0]
+    row.setFocus()
+    qtbot.waitUntil(row.hasFocus)
+    own = row.accessibleDescription()
+    for text in ("the disk is full", "the disk is full still"):
+        window.session.noted.emit("error", text)
+        assert row.accessibleDescription() == f"error: {text}"
+    window.notes.clear()
+    assert row.accessibleDescription() == own
+
+
 def test_a_class_row_that_stays_as_it_is_is_not_painted_again_but_unpressed(qapp, monkeypatch):
     row = ClassRow(Class("Round"), indent=False)
     row.stand(RowState("present"))
@@ -385,15 +428,18 @@ def test_more_is_lighter_in_every_colormap_to_any_eye(deficiency):
 # -- letters twice as large ------------------------------------------------------------------------
 
 
+SCREEN = QSize(1280, 800)
+
+
 @pytest.fixture(scope="module")
 def large(qapp, tmp_path_factory):
-    """A window with letters of 200 %, on a screen of 1280 x 800."""
+    """A window with letters of 200 %, on such a screen."""
     before, folder = qapp.font(), tmp_path_factory.mktemp("large")
     font = QFont(before)
     font.setPointSizeF(2 * before.pointSizeF())
     qapp.setFont(font)
     window = make_window(qapp, folder)
-    window.resize(1280, 800)
+    window.resize(SCREEN)
     window.show()
     yield window, folder
     window.close()
@@ -412,7 +458,8 @@ def cut(root):
     """Texts that have less room than their letters need."""
     found = set()
     for widget in root.findChildren(QWidget):
-        if not widget.isVisibleTo(root) or isinstance(widget, Elided):
+        endings = widget.objectName() == "fileTypeCombo"  # of Qt's file dialog: a list of them
+        if not widget.isVisibleTo(root) or isinstance(widget, Elided) or endings:
             continue
         metrics, room = widget.fontMetrics(), widget.contentsRect()
         if isinstance(widget, QLabel) and widget.text() and widget.pixmap().isNull():
@@ -421,7 +468,13 @@ def cut(root):
             wide = max(metrics.horizontalAdvance(line) for line in lines)
             if widget.wordWrap():
                 high, wide = widget.heightForWidth(widget.width()), 0
-        elif isinstance(widget, (QComboBox, QAbstractSpinBox, QLineEdit)):
+        elif isinstance(widget, QComboBox):
+            option, kind = QStyleOptionComboBox(), QStyle.ComplexControl.CC_ComboBox
+            option.initFrom(widget)
+            field = QStyle.SubControl.SC_ComboBoxEditField
+            room = widget.style().subControlRect(kind, option, field, widget)
+            high, wide = metrics.height(), metrics.horizontalAdvance(widget.currentText())
+        elif isinstance(widget, (QAbstractSpinBox, QLineEdit)):
             high, wide = metrics.height(), 0
         elif isinstance(widget, (QPushButton, QToolButton, QCheckBox)) and shows_text(widget):
             high, wide = metrics.height(), metrics.horizontalAdvance(widget.text())
@@ -444,8 +497,10 @@ def test_letters_twice_as_large_are_not_cut_in_any_view(large):
 def test_letters_twice_as_large_are_not_cut_in_any_dialog(large, name):
     dialog = DIALOGS[name](*large)
     dialog.show()
-    dialog.resize(dialog.size().expandedTo(dialog.sizeHint()))  # the screen of the tests is small
+    wanted = dialog.size().expandedTo(dialog.sizeHint())  # the screen of the tests is smaller
+    dialog.resize(wanted.boundedTo(SCREEN))
     QApplication.processEvents()
+    assert dialog.size().boundedTo(SCREEN) == dialog.size(), "it is larger than the screen"
     assert cut(dialog) == set()
     dialog.close()
     dialog.deleteLater()

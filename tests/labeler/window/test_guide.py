@@ -70,6 +70,9 @@ def test_doing_each_step_leads_to_the_next_one(window, guide):
     press(window, Qt.Key.Key_H)
     assert guide.place == 5
     window.show_tab("Grid")
+    assert guide.place == 5, "it is to be read, and done"
+    window.views["Grid"].canvas.chosen.take_rows(np.array([8, 9]))
+    window.target.toggle(session.labels.taxonomy.index("Round"))
     assert guide.place == 6
     guide.skip.click()
     assert "F1" in guide.words.text()
@@ -97,13 +100,35 @@ def test_it_stands_over_the_pattern_and_cuts_no_text(window, guide):
     assert manual.about(guide.words) == "start#guided-first-label"
 
 
-def test_every_key_that_it_names_does_what_it_says(window):
-    said = " ".join(step.text for step in STEPS)
-    for key, id in (("U", "next_undecided"), ("Ctrl+Z", "undo"), ("H", "heat"),
-                    ("Ctrl+2", "view_grid"), ("Ctrl+R", "retrain"),
-                    ("4", "class.Streak")):  # fmt: skip
-        assert key in said
-        assert window.actions_.keymap.owner(key).id == id
+def test_it_names_the_keys_in_use_and_the_menu_for_a_command_without_one(window, guide):
+    assert guide.words.text().startswith("Press U:")
+    window.actions_.take_keys({"next_undecided": ["J"], "undo": [], "class.Round": ["9"]})
+    window._show_keys_in_use()
+    assert guide.words.text().startswith("Press J:")
+    guide.skip.click()
+    assert "9 Round, 2 Elliptical" in guide.words.text()
+    guide.skip.click()
+    assert guide.words.text().startswith("its command in the menu undoes")
+    window.actions_.take_keys({})
+    window._show_keys_in_use()
+    assert guide.words.text().startswith("Ctrl+Z undoes")
+
+
+def test_a_training_that_runs_already_does_not_pass_the_step_about_training(
+    window, guide, monkeypatch
+):
+    """The first one of a demo does."""
+    training = window.session.training
+    monkeypatch.setattr(type(training), "is_running", property(lambda self: True))
+    monkeypatch.setattr(training, "number", 1)
+    while STEPS[guide.place].title != "Retrain":
+        guide.skip.click()
+    place = guide.place
+    training.changed.emit()
+    assert guide.place == place
+    monkeypatch.setattr(training, "number", 2)
+    training.changed.emit()
+    assert guide.place == place + 1
 
 
 def test_a_step_about_label_is_not_shown_over_other_views(window, guide):

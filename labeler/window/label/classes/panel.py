@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -34,6 +34,9 @@ NO_CLASS = -1
 
 class ClassPanel(QWidget):
     """Rows of classes, under each the rules that it breaks, and the card of the shot below."""
+
+    spoken = pyqtSignal(str)
+    """The shot on screen and what holds for it, in one line: what a screen reader says."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -138,12 +141,27 @@ class ClassPanel(QWidget):
 
     def refresh(self) -> None:
         """Show what holds for the shot on screen."""
-        for index, standing in enumerate(standings(self.session)):
-            if index in self.rows:
-                self.rows[index].stand(standing)
-        self._show_rules()
+        found = standings(self.session)
+        for index, row in self.rows.items():
+            row.stand(found[index])
+        broken = self._show_rules()
         self.card.refresh()
         self.switch.refresh()
+        self.spoken.emit(self._in_words(found, broken))
+
+    def _in_words(self, found: list[RowState], broken: list[str]) -> str:
+        """The shot on screen, its classes, rules that it breaks, and what the card says."""
+        if self.session.cursor.row < 0:
+            return ""
+        marks: dict[str, list[str]] = {"present": [], "implied": [], "suggested": []}
+        for name, state in zip(self.session.labels.taxonomy.names, found, strict=True):
+            marks.get("suggested" if state.suggested else state.mark, []).append(name)
+        parts = [f"{', '.join(n)} {m}".removesuffix(" present") for m, n in marks.items() if n]
+        if not parts and self.session.labelling.is_decided():
+            parts = ["no class"]
+        said = ": ".join(filter(None, (f"Shot {self.session.cursor.row + 1:,}", "; ".join(parts))))
+        more = (*broken, self.session.labels.reported, *self.card.lines)
+        return ". ".join(filter(None, (said, *more)))
 
     def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
@@ -153,8 +171,11 @@ class ClassPanel(QWidget):
             messages.show_rules(())
         self._show_rules()
 
-    def _show_rules(self) -> None:
-        """Each broken rule under its class; with many classes, the first where it can be seen."""
+    def _show_rules(self) -> list[str]:
+        """Each broken rule under its class; with many classes, the first where it can be seen.
+
+        Gives the texts of the rules.
+        """
         broken = broken_rules(self.session, list(self.rows))
         for place, messages in self.rules.items():
             rules = tuple((r, fix) for p, r, fix in broken if p == place)
@@ -163,6 +184,7 @@ class ClassPanel(QWidget):
             self._list.activate()
             offered = next((b for b in broken if b[2]), broken[0])
             self._area.ensureWidgetVisible(self.rules[offered[0]], 0, 8)
+        return [self.session.labels.taxonomy.rules[r].text for _, r, _ in broken]
 
 
 class SuggestionsSwitch(QCheckBox):

@@ -48,6 +48,8 @@ class ShotCard(QFrame):
         self.setFixedHeight(theme.grown(HEIGHT))
         self.accept_key = ""
         """The key in use for Accept; '' where it has none."""
+        self.lines: list[str] = []
+        """What it says of the shot below the heading."""
         self._class: Class | None = None
         self._back = QTimer(self)
         self._back.setSingleShot(True)
@@ -108,7 +110,8 @@ class ShotCard(QFrame):
         self._said.setText(session.labels.reported)
         self._said.setVisible(bool(session.labels.reported))
         self._text.setToolTip("")
-        self._text.setText("\n".join(self._lines()))
+        self.lines = self._lines()
+        self._text.setText("\n".join(self.lines))
 
     def _decided_when(self) -> str:
         if self.session.repeats.is_blind:  # when it was decided first stays hidden with the label

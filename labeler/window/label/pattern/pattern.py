@@ -58,7 +58,7 @@ class PatternView(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.setAccessibleName("Pattern")
+        self._said = ""
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
@@ -103,8 +103,15 @@ class PatternView(QWidget):
             self._patience.start()
         else:
             self._take(counts)
-        self.setAccessibleDescription(self.trouble)
+        self.speak(self._said)
         self.update()
+
+    def speak(self, said: str) -> None:
+        """Be called by what holds for the shot; a screen reader says it as soon as it changes."""
+        self._said = said
+        name = ". ".join(filter(None, (said, self.trouble))) or "Pattern"
+        if name != self.accessibleName():
+            self.setAccessibleName(name)
 
     def _take(self, counts: npt.NDArray[np.generic]) -> None:
         mask = self.session.cursor.mask()

@@ -134,7 +134,7 @@ class TiledArray(Foreign):
         except KeyError as error:
             mend = "Name an array of the container."
             raise InputError(
-                f"has no {error}", file=path, place=dataset or "", mend=mend
+                f"there is no array called {error}", file=path, place=dataset or "", mend=mend
             ) from error
         self.dataset = dataset or ""
         shape = tuple(getattr(node, "shape", ()))

@@ -18,6 +18,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from labeler import version
 from labeler.project.store import LABELLED, Store, copies, migrating, salvage
 from labeler.project.store import connection as connection_module
 from labeler.project.store.connection import DisplacedError
@@ -222,6 +223,15 @@ def test_a_project_of_a_newer_program_names_the_version_it_needs(tmp_path):
     store.database.connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0099'")
     store.close()
     with pytest.raises(InputError, match=r"newer program \(7\.1\.0\).*Install airylabel 7\.1\.0"):
+        Store.open(tmp_path / "project.sqlite")
+
+
+def test_a_project_of_a_later_state_of_the_same_version_asks_for_the_newest_state(tmp_path):
+    store = new_store(tmp_path)
+    store.set_meta("program_version", version())
+    store.database.connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0099'")
+    store.close()
+    with pytest.raises(InputError, match="earlier state of that version: get the newest one"):
         Store.open(tmp_path / "project.sqlite")
 
 
