@@ -377,10 +377,11 @@ def _embeddings(
     """
     import h5py
 
-    from labeler.active.embeddings import parts_of, shipped_network
+    from labeler.active.embeddings import parts_of
     from labeler.project.project import Project
     from model.prediction import embedding_file as embedding_parts
     from model.prediction.predict import predict
+    from model.runs.recipes import shipped_network
 
     if args.folder is not None:
         run, preparation = run_for(args.target, args.folder)

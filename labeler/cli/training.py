@@ -62,7 +62,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     train.add_argument("--warm-start", type=Path, metavar="RUN", help="begin with its weights")
     train.add_argument(
         "--promote", action="store_true",
-        help="use the new run from now on, unless it is worse on the evaluation shots",
+        help="use the new run from now on, if it is no worse on the shots that judge it",
     )  # fmt: skip
     add_shots_options(train)
     add_output_options(train, events=True)
@@ -158,6 +158,8 @@ def _say_outcome(last: Event) -> None:
             console.print(f"{name.replace('_', ' '):20}{metrics[name]:.3f}{beside}")
     if last.get("comparison"):
         console.print(last["comparison"]["text"])
+    if last.get("decision"):
+        console.print(last["decision"])
     if last.get("run"):
         console.print(f"run folder: {last['run']}")
 

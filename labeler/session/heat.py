@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
-from labeler.active.embeddings import shipped_network
 from labeler.runs.heat_child import HeatAnswer, HeatChild, HeatGround, HeatWish
 from labeler.session.cursor import Cursor
 from labeler.session.display import Display
@@ -24,6 +23,7 @@ from model.heatmaps.forms import BEST, HEAT_FORMS, UNSEEN
 from model.heatmaps.geometry import enlarge
 from model.heatmaps.truth_table import TruthTable, table_of
 from model.runs.folder import WEIGHTS
+from model.runs.recipes import shipped_network
 
 KEPT = 1000
 """This many answers of the child are kept, some 20 kB each."""
