@@ -250,12 +250,12 @@ def _of_draw(table: ShotTable, usable: Flags, checks: Rows) -> tuple[Rows, Rows,
     """Rows of a random draw that never train, those of them that judge, and of how many.
 
     The draw reaches as far as all of it is labelled; what is labelled beyond waits until it does.
-    None judge where they are too few. None are kept where they are more than half of the usable
-    shots: too few would be left to train.
+    None judge where they are too few. None are kept where more than half of the usable shots are
+    of the draw: too few would be left to train.
     """
-    kept = checks[usable[checks] & (table.role[checks] != TRAINING)]
-    if 2 * len(kept) > usable.sum():
+    if 2 * usable[checks].sum() > usable.sum():
         return _NO_ROWS, _NO_ROWS, 0
+    kept = checks[usable[checks] & (table.role[checks] != TRAINING)]
     reached = checks[np.logical_and.accumulate(table.labelled[checks])]
     drawn = reached[usable[reached]]
     judging = drawn[np.isin(drawn, kept)]

@@ -72,7 +72,7 @@ class ChangesPane(QWidget):
         self._say_verdict(runs)
 
     def _compare(self, old: RunReport, new: RunReport) -> None:
-        """Two runs by class, judged alike: on the evaluation shots of the new one, by labels now."""
+        """Two runs by class, judged on the evaluation shots of the new one, by labels now."""
         self.title.setText(f"F1 by class: run {old.number} and run {new.number}")
         self.change = self._change_of(old, new)
         place = self.session.labels.taxonomy.place
