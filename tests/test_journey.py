@@ -107,7 +107,7 @@ def test_a_week_in_the_window_ends_with_a_network_that_shows_where_it_looked(
     assert training.outcome is None or training.outcome.ok, training.outcome.message
     assert training.curves.epochs == [1, 2]
     assert session.require().project.current_run is None, "too few shots judge it by itself"
-    assert "Run 1 is not in use: too few shots judge: macro F1" in training.outcome.message
+    assert "Run 1 is not in use, for too few shots judge: macro F1" in training.outcome.message
     qtbot.keyClick(
         window,
         Qt.Key.Key_U,

@@ -80,7 +80,7 @@ def _embeddings(
             if item["event"] == "failed":
                 raise InputError(item["text"])
             if item["event"] == "progress":
-                yield item | {"what": "reading the labelled shots by the shipped network"}
+                yield item | {"what": "predicting labelled shots by the shipped network"}
         parts = embedding_parts.parts_of(some, network, cache, preparation=preparation)
     read = embedding_parts.read(parts, len(rows))
     found = np.full((len(table), 1 if read is None else read.shape[1]), np.nan, np.float16)

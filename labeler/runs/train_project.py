@@ -157,15 +157,14 @@ def _put_to_use(
 
 
 def _in_words(number: int, use: bool, before: str, verdict: Verdict | None) -> str:
-    """What became of a run, and how to use it where it is not in use."""
-    if verdict is None:
-        found = FEW
-    else:
-        found = f"macro F1 {verdict.new:.2f}, {before} {verdict.old:.2f} ({verdict.judges})"
-        found = f"{verdict.against}: {found}" if verdict.against else found
-    if use:
-        return f"Run {number} is in use: {found}."
-    return f"Run {number} is not in use: {found}. To use it: Learn, Use run {number}."
+    """What became of a run, with both figures, and how to use it where it is not in use."""
+    against = FEW if verdict is None else verdict.against
+    said = f"Run {number} is in use" if use else f"Run {number} is not in use"
+    said += f", for {against}" if against else ""
+    if verdict is not None:
+        scores = f"macro F1 {verdict.new:.2f}, {before} {verdict.old:.2f}"
+        said += f": {scores} ({verdict.judges})"
+    return f"{said}." if use else f"{said}; to use it, choose it in Learn."
 
 
 def _run_folder(project: Project, resume: bool) -> Path:

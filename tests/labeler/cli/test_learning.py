@@ -68,7 +68,7 @@ def test_a_project_is_trained_and_read_and_a_run_that_few_shots_judge_waits_for_
     assert found["event"] == "finished"
     assert found["metrics"]["accuracy"] > 0.5
     assert not found["current"]
-    assert "Run 1 is not in use: too few shots judge: macro F1 " in found["decision"]
+    assert "Run 1 is not in use, for too few shots judge: macro F1 " in found["decision"]
     assert found["comparison"]["evaluation_shots"] == 4
     with Project.open(project) as opened:
         roles = opened.store.roles()

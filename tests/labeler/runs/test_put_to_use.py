@@ -60,7 +60,7 @@ def test_a_first_run_replaces_the_instant_model_only_where_it_is_no_worse(projec
     assert found["evaluation_shots"] == 20
     assert found["macro_f1_old"] == 1.0
     assert f"{found['macro_f1_new']:.2f}, the instant model 1.00 (20 " in made["decision"]
-    assert ("To use it: Learn, Use run 1." in made["decision"]) is not used
+    assert ("; to use it, choose it in Learn." in made["decision"]) is not used
 
 
 def test_the_instant_model_learns_from_no_shot_that_judges(project):
@@ -99,7 +99,7 @@ def test_labelled_shots_that_were_not_read_yet_are_read_at_the_end_of_a_training
     monkeypatch.setattr(before_first_run, "embed", embed)
     made, said = put(project, make_run(project, 1.0))
     assert asked == [N]
-    assert [item["what"] for item in said] == ["reading the labelled shots by the shipped network"]
+    assert [item["what"] for item in said] == ["predicting labelled shots by the shipped network"]
     assert made["current"]
     assert made["comparison"]["macro_f1_old"] < 1
 
@@ -122,7 +122,9 @@ def test_a_comparison_that_was_stopped_leaves_the_choice_to_the_person(project, 
     monkeypatch.setattr(before_first_run, "embed", lambda *_, **__: iter([event("cancelled")]))
     made, _ = put(project, make_run(project, 1.0))
     assert (made["current"], made["comparison"], project.current_run) == (False, None, None)
-    assert "too few shots judge. To use it: Learn, Use run 1." in made["decision"]
+    assert made["decision"] == (
+        "Run 1 is not in use, for too few shots judge; to use it, choose it in Learn."
+    )
 
 
 @pytest.mark.parametrize("promote", [False, True])
@@ -153,4 +155,6 @@ def test_too_few_judging_shots_put_no_run_to_use(project):
     learned_shots.keep(project.run_folder(number), nothing, nothing, np.arange(5))
     made, _ = put(project, number, promote=True)
     assert not made["current"]
-    assert "Run 2 is not in use: too few shots judge: macro F1 1.00, run 1 0." in made["decision"]
+    assert (
+        "Run 2 is not in use, for too few shots judge: macro F1 1.00, run 1 0." in made["decision"]
+    )

@@ -45,7 +45,7 @@ write_events(out, 0.95)
 say("finished")
 """
 )
-DECISION = "Run 1 is not in use: it scores lower: macro F1 0.19, the instant model 0.61. …"
+DECISION = "Run 1 is not in use, for it scores lower: macro F1 0.19, the instant model 0.61. …"
 WORSE_FIRST = TRAIN.replace("opened.current_run = int(out.name)", "pass").replace(
     'say("finished")', f'say("finished", current=False, decision={DECISION!r})'
 )
