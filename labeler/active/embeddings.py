@@ -17,19 +17,13 @@ from labeler.project.folder import CACHE
 from model.errors import InputError, counted
 from model.prediction import embedding_file as embedding_parts
 from model.prediction.embedding_file import Part
-from model.runs.folder import backbone_folder
 from model.runs.prediction_file import open_predictions
-from model.runs.recipes import named
+from model.runs.recipes import shipped_network
 from model.taxonomy.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from labeler.project.project import Project
     from model.shots.table import ShotTable
-
-
-def shipped_network() -> Path:
-    """The network that comes with the program."""
-    return backbone_folder(named("quick").backbone)
 
 
 def of_run(number: int, taxonomy: Taxonomy, n: int, predictions: Path) -> Ground:

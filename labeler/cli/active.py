@@ -161,10 +161,10 @@ def _run(args: argparse.Namespace, work: Work) -> int:
 
 
 def _embedding(args: argparse.Namespace, stop: Stop) -> Iterator[Event]:
-    from labeler.active.embeddings import shipped_network
     from labeler.project.preparation import preparation_for
     from labeler.project.project import Project
     from model.prediction.embedding import embed
+    from model.runs.recipes import shipped_network
 
     with Project.open(args.project) as project:
         table, cache = project.shot_table(), project.folder / CACHE

@@ -146,10 +146,10 @@ def _figure(args: argparse.Namespace) -> int:
 
 
 def _drawing(args: argparse.Namespace) -> Iterator[Event]:
-    from labeler.active.embeddings import shipped_network
     from labeler.window.widgets.schematics import render
     from model.heatmaps.truth_table import table_of
     from model.inspection.class_figure import Wish, draw
+    from model.runs.recipes import shipped_network
 
     listen()
     run, table, preparation = _run_and_table(args.target, args.file)
@@ -386,10 +386,11 @@ def _embeddings(
     """
     import h5py
 
-    from labeler.active.embeddings import parts_of, shipped_network
+    from labeler.active.embeddings import parts_of
     from labeler.project.project import Project
     from model.prediction import embedding_file as embedding_parts
     from model.prediction.predict import predict
+    from model.runs.recipes import shipped_network
 
     if args.folder is not None:
         run, preparation = run_for(args.target, args.folder)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def add_parsers(subparsers: Subparsers) -> None:
-    """train, predict, export-model, recipes, networks."""
+    """train, use, predict, export-model, recipes, networks."""
     train = subparsers.add_parser("train", help="train a network on the labelled shots")
     train.add_argument("targets", metavar="PROJECT_OR_FILE", type=Path, nargs="+")
     train.add_argument(
@@ -62,11 +62,17 @@ def add_parsers(subparsers: Subparsers) -> None:
     train.add_argument("--warm-start", type=Path, metavar="RUN", help="begin with its weights")
     train.add_argument(
         "--promote", action="store_true",
-        help="use the new run from now on, unless it is worse on the evaluation shots",
+        help="use the new run from now on, if it is no worse on the shots that judge it",
     )  # fmt: skip
     add_shots_options(train)
     add_output_options(train, events=True)
     train.set_defaults(run=_train)
+
+    use = subparsers.add_parser("use", help="which run of a project is in use from now on")
+    use.add_argument("project", metavar="PROJECT", type=Path)
+    use.add_argument("number", metavar="RUN", type=int, help="its number")
+    add_output_options(use)
+    use.set_defaults(run=_use)
 
     predict = subparsers.add_parser("predict", help="read all shots with a trained network")
     predict.add_argument("target", metavar="PROJECT_OR_FILE", type=Path)
@@ -159,8 +165,30 @@ def _say_outcome(last: Event) -> None:
             console.print(f"{name.replace('_', ' '):20}{metrics[name]:.3f}{beside}")
     if last.get("comparison"):
         console.print(last["comparison"]["text"])
+    if last.get("decision"):
+        console.print(last["decision"])
     if last.get("run"):
         console.print(f"run folder: {last['run']}")
+
+
+# -- use -------------------------------------------------------------------------------------------
+
+
+def _use(args: argparse.Namespace) -> int:
+    from labeler.project.project import Project
+
+    with Project.open(args.project) as project:
+        if not (project.run_folder(args.number) / PREDICTIONS).is_file():
+            usable = [r.number for r in project.runs() if (r.folder / PREDICTIONS).is_file()]
+            mend = f"There are: {', '.join(map(str, usable))}." if usable else "Train one first."
+            what = f"has no run {args.number} that predicted its shots"
+            raise InputError(what, file=args.project, mend=mend)
+        project.current_run = args.number
+    if args.json:
+        print_json({"current_run": args.number})
+    else:
+        PlainConsole().print(f"Run {args.number} is in use.")
+    return 0
 
 
 # -- predict ---------------------------------------------------------------------------------------

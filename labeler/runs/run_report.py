@@ -21,8 +21,8 @@ from labeler.runs.predictions import Predictions
 from model.events import MOST, Event, from_line, number_of
 from model.runs import folder as names
 from model.runs import promotion
+from model.runs.judges import KEPT_ASIDE, Judges, judged_on
 from model.runs.promotion import Verdict
-from model.shots.table import EVALUATION
 
 MACRO, RARE, MICRO, BROKEN = "macro_f1", "rare_f1", "accuracy", "contradiction_rate"
 METRICS = {
@@ -63,8 +63,8 @@ class RunReport:
     interval: tuple[float, float] | None = None
     constant: dict[str, float] = field(default_factory=dict)
     """The same metrics of one constant answer for every shot; empty where unknown."""
-    at_random: bool = False
-    """Whether it was judged on random checks, which say what holds of all shots."""
+    judged_on: str = KEPT_ASIDE
+    """What its evaluation shots are, see `model.runs.judges`."""
 
     @property
     def has_network(self) -> bool:
@@ -148,7 +148,7 @@ def read_report(number: int, folder: Path) -> RunReport:
         _take(run, item)
     final = names.metrics_of(run.folder)
     run.metrics |= numbers_in(final.get("evaluation"))
-    run.at_random = final.get("judged_on") == "random checks"
+    run.judged_on = judged_on(final)
     run.constant |= numbers_in(final.get("constant"))
     run.seconds = number_of(final, "seconds") or run.seconds
     per_class = final.get("per_class")
@@ -252,10 +252,11 @@ def compare(
     new: Predictions,
     present: npt.ArrayLike,
     status: npt.ArrayLike,
-    role: npt.ArrayLike,
+    judges: Judges,
     decided: npt.ArrayLike | None = None,
 ) -> RunComparison:
-    """Two runs of one project side by side, by the labels and roles (N,) of its shots now.
+    """Two runs of one project side by side, by the labels (N,) now of the shots that judge the new
+    one.
 
     `decided` (N,): bits of the classes that are, all where None; a shot does not judge the others.
     """
@@ -265,16 +266,17 @@ def compare(
     flipped = np.flatnonzero((before != after).any(1) & readable)
     moved = np.abs(new.probabilities[flipped] - old.probabilities[flipped])[:, known].max(1)
     flipped = flipped[np.argsort(-moved, kind="stable")]
-    rows = np.flatnonzero(
-        readable & (np.asarray(role) == EVALUATION) & ((np.asarray(status) & LABELLED) > 0)
-    )
+    rows = judges.rows
+    rows = rows[readable[rows] & ((np.asarray(status)[rows] & LABELLED) > 0)]
     labels = new.taxonomy.unpack(np.asarray(present, np.int64)[rows])[:, known]
     said = np.full(len(rows), -1) if decided is None else np.asarray(decided, np.int64)[rows]
     judged = new.taxonomy.unpack(said)[:, known]
     labels &= judged
     if not labels.any():
         return RunComparison(len(rows), flipped)
-    verdict = promotion.compare(before[rows] & judged, after[rows] & judged, labels, rows)
+    verdict = promotion.compare(
+        before[rows] & judged, after[rows] & judged, labels, rows, judged_on=judges.words
+    )
     names = [new.taxonomy.names[c] for c in known]
     classes = tuple(Moved(names[c.index], c.old, c.new, c.low, c.high) for c in verdict.classes)
     return RunComparison(len(rows), flipped, classes, verdict)

@@ -1,13 +1,15 @@
 """A training of a project, from its labelled shots to a run that may take the place of the old one.
 
-The run in use changes here only: to the first run of a project, and where it was asked for to one
-that is not worse on the evaluation shots (`model.runs.promotion`).
+What is in use changes here only, as `model.runs.promotion` finds on the shots that judge: to the
+first run of a project, which brings heat, unless it is significantly worse than the instant model
+that suggested labels until then; to a later one, where that was asked for, if it scores no lower
+than the run in use. Else a person is told, and chooses.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,17 +21,19 @@ from labeler.project.folder import CACHE
 from labeler.project.preparation import preparation_of
 from labeler.project.project import Project
 from labeler.project.store.records import SKIPPED
+from labeler.runs.before_first_run import answers_before
 from labeler.runs.predictions import Predictions
-from model.active.audit import audited
+from model.active.audit import audited, reserved
 from model.errors import InputError
-from model.events import Event, Stop, event, to_line
+from model.events import Event, Stop, event, never, to_line
 from model.output_files import append_line
 from model.prediction.predict import predict
 from model.processes import is_helper
 from model.runs.folder import EVENTS, PREDICTIONS, RESUME
-from model.runs.promotion import compare_files
+from model.runs.judges import judges_of
+from model.runs.promotion import FEW, WORSE, Answers, Verdict, compare_files
 from model.runs.recipes import Recipe
-from model.shots.table import EVALUATION, ShotTable
+from model.shots.table import ShotTable
 from model.training.data import with_roles
 from model.training.train import Options, train
 
@@ -43,7 +47,7 @@ class Wishes:
 
     `out` is the run folder, else the next of the project, or with `resume` that of the last
     training that was interrupted; `warm_start` a run by its number or folder; `promote`: use the
-    new run unless it is worse.
+    new run if it is no worse than the one in use.
     """
 
     seed: int = 0
@@ -75,19 +79,21 @@ def train_project(folder: Path, recipe: Recipe, wishes: Wishes, stop: Stop) -> I
             yield item
     if not trained:
         return
-    yield from _predicted(table, out, stop if trained["event"] == "finished" else lambda: False)
+    stop = stop if trained["event"] == "finished" else never
+    yield from _predicted(table, out, stop)
     made = dict(trained)
     if (out / PREDICTIONS).is_file():
         made |= {"predictions": str(out / PREDICTIONS)}
-        made |= _put_to_use(folder, table, out, wishes.promote)
+        made |= yield from _put_to_use(folder, table, out, wishes.promote, stop)
     last = event(made.pop("event"), **{k: v for k, v in made.items() if k != "time"})
     append_line(out / EVENTS, to_line(last))
     yield last
 
 
 def _random_checks(project: Project, table: ShotTable) -> npt.NDArray[np.int64]:
-    """The labelled shots that are a random draw of all, in its order; skipped ones, and those that
-    the network in use could not read, are passed over."""
+    """The shots of a random draw that judge as soon as they are labelled, in its order; skipped
+    ones, and those that the network in use could not read, are passed over. None where all labels
+    are a random draw: then a stratified part is as fair and more even."""
     askable = table.labelled | ((project.merged_state().status & SKIPPED) == 0)
     run = project.current_run
     if run is not None:
@@ -97,7 +103,10 @@ def _random_checks(project: Project, table: ShotTable) -> npt.NDArray[np.int64]:
             askable &= table.labelled | found.readable
         except InputError:  # it has read none: then all count
             pass
-    return np.asarray(audited(table.labelled, 0, askable), np.int64)
+    if len(audited(table.labelled, 0, askable)) == int(table.labelled.sum()):
+        return np.zeros(0, np.int64)
+    rows = reserved(len(table), 0)
+    return np.asarray(rows[askable[rows]], np.int64)
 
 
 def _predicted(table: ShotTable, out: Path, stop: Stop) -> Iterator[Event]:
@@ -111,29 +120,56 @@ def _predicted(table: ShotTable, out: Path, stop: Stop) -> Iterator[Event]:
             yield item
 
 
-def _put_to_use(folder: Path, table: ShotTable, out: Path, promote: bool) -> dict[str, Any]:
-    """Make the run the current one where there is none, or where it was asked and is no worse."""
+def _put_to_use(
+    folder: Path, table: ShotTable, out: Path, promote: bool, stop: Stop
+) -> Generator[Event, None, dict[str, Any]]:
+    """Make the run the current one where it may be, see above."""
     if not out.name.isdecimal():
         return {}
+    number = int(out.name)
     with Project.open(folder) as project:
         current = project.current_run
-        if current is None:
-            project.current_run = int(out.name)
-            return {"current": True}
-        old = project.run_folder(current) / PREDICTIONS
-        if not old.is_file() or current == int(out.name):
-            verdict = None
-        else:
-            assert table.taxonomy is not None  # a project has one
-            rows = np.flatnonzero(table.labelled & (table.role == EVALUATION))
-            labels = table.labels.astype(bool)
-            verdict = compare_files(
-                old, out / PREDICTIONS, labels, rows, table.taxonomy, table.decided
-            )
-        use = promote and (verdict is None or verdict.promote)
-        if use:
-            project.current_run = int(out.name)
-    return {"current": use, "comparison": None if verdict is None else verdict.to_dict()}
+        used = None if current is None else project.run_folder(current) / PREDICTIONS
+        cache, preparation = project.folder / CACHE, preparation_of(project)
+    if current == number:  # it went on after an interruption
+        return {"current": True, "comparison": None}
+    judges = judges_of(out, table.role)
+    rows = judges.rows[table.labelled[judges.rows]]
+    old: Path | Answers
+    if used is not None and used.is_file():
+        name, old = f"run {current}", used
+    else:
+        name, old = yield from answers_before(table, rows, cache, preparation, stop)
+    assert table.taxonomy is not None  # a project has one
+    verdict = compare_files(
+        old, out / PREDICTIONS, table.labels.astype(bool), rows, table.taxonomy, table.decided,
+        judges.words,
+    )  # fmt: skip
+    if verdict is None:
+        use = False
+    elif current is None:
+        use = verdict.finding != WORSE
+    else:
+        use = promote and verdict.promote
+    if use:
+        with Project.open(folder) as project:
+            project.current_run = number
+    return {
+        "current": use,
+        "comparison": None if verdict is None else verdict.to_dict(),
+        "decision": _in_words(number, use, name, verdict),
+    }
+
+
+def _in_words(number: int, use: bool, before: str, verdict: Verdict | None) -> str:
+    """What became of a run, with both figures, and how to use it where it is not in use."""
+    against = FEW if verdict is None else verdict.against
+    said = f"Run {number} is in use" if use else f"Run {number} is not in use"
+    said += f", for {against}" if against and not use else ""
+    if verdict is not None:
+        scores = f"macro F1 {verdict.new:.2f}, {before} {verdict.old:.2f}"
+        said += f": {scores} ({verdict.judges})"
+    return f"{said}." if use else f"{said}; to use it, choose it in Learn, or by airylabel use."
 
 
 def _run_folder(project: Project, resume: bool) -> Path:

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
-from labeler.active.embeddings import shipped_network
 from labeler.runs.heat_child import HeatAnswer, HeatChild, HeatGround, HeatWish
 from labeler.session.cursor import Cursor
 from labeler.session.display import Display
@@ -25,6 +24,7 @@ from model.heatmaps.forms import BEST, HEAT_FORMS, UNSEEN
 from model.heatmaps.geometry import EVEN, detector, enlarge, is_even
 from model.heatmaps.truth_table import TruthTable, table_of
 from model.runs.folder import WEIGHTS
+from model.runs.recipes import shipped_network
 from model.shots.thumbnail import area_means
 
 KEPT = 1000

@@ -15,6 +15,11 @@ from scipy.special import betaincinv
 
 Labels = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
+SHARE = 0.1
+"""Of all labels, that are random checks unless a person wants another share."""
+FEWEST_CHECKS = 50
+"""Random checks from which on they alone judge: labels that were asked for are harder than shots
+are, and a score on them says little of all shots."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,17 @@ class Fraction:
 def order(count: int, seed: int) -> Rows:
     """(N,) the fixed random order in which shots are audited."""
     return np.random.default_rng([seed, 0xA0D17]).permutation(count)
+
+
+def reserved(count: int, seed: int) -> Rows:
+    """The first part of the order, whose shots judge networks and never train them.
+
+    It is as long as the checks are many when all shots are labelled. Whoever labels such a shot,
+    and why, it is kept: were those that were asked for as hard ones to train, the others would be
+    no random draw. None where they can never be enough to judge.
+    """
+    most = round(SHARE * count)
+    return order(count, seed)[: most if most >= FEWEST_CHECKS else 0]
 
 
 def upcoming(labelled: Labels, askable: Labels, seed: int, n: int) -> Rows:

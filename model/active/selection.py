@@ -40,7 +40,7 @@ def ask(
     taxonomy: Taxonomy,
     n: int,
     *,
-    audit: float = 0.1,
+    audit: float = auditing.SHARE,
     seed: int = 0,
 ) -> Asked:
     """Up to n unlabelled shots: probabilities (N, C), embeddings (N, D), labels (N, C) where

@@ -1,7 +1,8 @@
-"""May a new run take the place of the one in use? Unless it is significantly worse.
+"""May a new run take the place of what is in use? By itself, only if it is no worse.
 
-Both runs' predictions are judged on the same fixed evaluation shots by the labels of today; the
-difference of their macro F1 gets an interval by drawing the shots again and again with return.
+Both are judged on the same fixed evaluation shots by the labels of today: the new run may have no
+lower macro F1 and must not be significantly worse. The difference gets an interval by drawing the
+shots again and again with return; where they are too few for one, a person decides.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ Rows = npt.NDArray[np.int64]
 _NAMES = "class_names"
 FEWEST_SHOTS = 6
 """On fewer evaluation shots no difference is significant: 2 · 0.5^5 > 0.05 (sign test)."""
+FEW, LOWER = "too few shots judge", "it scores lower"
+"""Why a run does not come into use by itself."""
 BETTER, WORSE, OPEN = "significantly better", "significantly worse", "difference not significant"
 
 
@@ -50,6 +53,7 @@ class Verdict:
     """
 
     promote: bool
+    """Whether the new run may come into use without a person's word."""
     old: float
     new: float
     low: float
@@ -64,6 +68,8 @@ class Verdict:
     """Evaluation shots that both were judged on."""
     constant: float = math.nan
     """Macro F1 of the same answer for all of them: their most frequent label set."""
+    judged_on: str = ""
+    """What these shots are, in the words of `model.runs.judges`."""
 
     @property
     def finding(self) -> str:
@@ -71,15 +77,28 @@ class Verdict:
         return BETTER if self.low > 0 else WORSE if self.high < 0 else OPEN
 
     @property
-    def text(self) -> str:
-        """For the person: both scores, what that means, and on how many shots."""
+    def against(self) -> str:
+        """Why a person has to decide: FEW or LOWER; '' where it may come into use by itself."""
+        if self.promote:
+            return ""
+        return LOWER if math.isfinite(self.high) else FEW
+
+    @property
+    def judges(self) -> str:
+        """How many shots judged, and which."""
         shots = f"{self.shots:,} evaluation shot{'s' * (self.shots != 1)}"
+        return f"{shots}, {self.judged_on}" if self.judged_on else shots
+
+    @property
+    def text(self) -> str:
+        """For the person: both scores, what that means, on how many shots, and who decides."""
         known = math.isfinite(self.low)
         edges = f", 95 %: {self.low:+.2f} to {self.high:+.2f}" if known else ", too few to tell"
+        decide = f" You decide whether it is used: {self.against}." if self.against else ""
         return (
             f"Macro F1 {self.old:.2f} → {self.new:.2f} (constant answer {self.constant:.2f}): "
-            f"{self.finding} ({shots}{edges}); "
-            f"{len(self.better):,} more right, {len(self.worse):,} no longer right."
+            f"{self.finding} ({self.judges}{edges}); "
+            f"{len(self.better):,} more right, {len(self.worse):,} no longer right.{decide}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,17 +112,28 @@ class Verdict:
             "difference_high": self.high if math.isfinite(self.high) else None,
             "finding": self.finding,
             "evaluation_shots": self.shots,
+            "judged_on": self.judged_on,
             "flipped_right": self.better,
             "flipped_wrong": self.worse,
             "text": self.text,
         }
 
 
-def compare(old: Labels, new: Labels, labels: Labels, rows: Rows, seed: int = 0) -> Verdict:
+class Answers(NamedTuple):
+    """What is in use, or may be, says of all shots: decided labels (N, C), and of which (N,)."""
+
+    decided: Labels
+    readable: Labels
+
+
+def compare(
+    old: Labels, new: Labels, labels: Labels, rows: Rows, seed: int = 0, judged_on: str = ""
+) -> Verdict:
     """Decided labels of two runs and the true ones, each (n, C), of the shots `rows` (n,).
 
-    The new run is promoted unless the whole interval of the difference lies below zero. Below
-    FEWEST_SHOTS there is no interval.
+    The new run is promoted if its macro F1 is no lower and the interval of the difference does not
+    lie below zero. Below FEWEST_SHOTS there is no interval, and no run is promoted. `judged_on`:
+    what the shots are, for the text.
     """
     occurs = np.flatnonzero(labels.any(0))
     scores = [f1_scores(decided, labels)[occurs] for decided in (old, new)]
@@ -122,7 +152,7 @@ def compare(old: Labels, new: Labels, labels: Labels, rows: Rows, seed: int = 0)
     blind = f1_scores(always, labels)[occurs]
     right_old, right_new = ((d == labels).all(1) for d in (old, new))
     return Verdict(
-        promote=not high < 0,
+        promote=new_macro >= old_macro and high >= 0,  # never where there is no interval
         old=old_macro,
         new=new_macro,
         low=low,
@@ -132,6 +162,7 @@ def compare(old: Labels, new: Labels, labels: Labels, rows: Rows, seed: int = 0)
         classes=classes,
         shots=len(rows),
         constant=float(blind.mean()) if blind.size else 0.0,
+        judged_on=judged_on,
     )
 
 
@@ -141,29 +172,35 @@ def _interval_of_macros(draws: tuple[npt.NDArray[np.float64], ...]) -> bootstrap
 
 
 def compare_files(
-    old: Path,
+    old: Path | Answers,
     new: Path,
     labels: Labels,
     rows: Rows,
     taxonomy: Taxonomy,
     known: Labels | None = None,
+    judged_on: str = "",
 ) -> Verdict | None:
-    """The same from two `predictions.h5`; None where there is no shot that both can read.
+    """The same from two `predictions.h5`, or one and the answers of what has none; None where there
+    is no shot that both can read.
 
     labels (N, C) are those of all shots, their classes those of the taxonomy; `rows` the evaluation
     shots among them. A class that a run never learnt is one that it never claims; one that the
     taxonomy has no more does not count, nor does one that is undecided, of which `known` (N, C) is
     False. Raises InputError where a file cannot be used.
     """
-    first, second = (_decided(path, taxonomy, len(labels)) for path in (old, new))
-    rows = rows[first[1][rows] & second[1][rows]]
+    first, second = (
+        what if isinstance(what, Answers) else _decided(what, taxonomy, len(labels))
+        for what in (old, new)
+    )
+    rows = rows[first.readable[rows] & second.readable[rows]]
     if len(rows) == 0:
         return None
     said = np.ones_like(labels[rows]) if known is None else known[rows]
-    return compare(first[0][rows] & said, second[0][rows] & said, labels[rows] & said, rows)
+    decided = (first.decided[rows] & said, second.decided[rows] & said)
+    return compare(*decided, labels[rows] & said, rows, judged_on=judged_on)
 
 
-def _decided(path: Path, taxonomy: Taxonomy, n: int) -> tuple[Labels, Labels]:
+def _decided(path: Path, taxonomy: Taxonomy, n: int) -> Answers:
     """Decided labels (n, C) in the taxonomy's order, and which shots were readable (n,)."""
     try:
         with open_predictions(path) as file:
@@ -185,4 +222,5 @@ def _decided(path: Path, taxonomy: Taxonomy, n: int) -> tuple[Labels, Labels]:
     found = np.zeros((n, len(taxonomy)), bool)
     ours = taxonomy.columns([names[k] for k in known])
     found[: len(decided), ours] = decided[:, known]
-    return found, np.pad(readable, (0, n - len(decided)))  # shots that were added since
+    # shots that were added since have no prediction
+    return Answers(found, np.pad(readable, (0, n - len(decided))))

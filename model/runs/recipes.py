@@ -26,6 +26,7 @@ from model.errors import (
     text_of,
 )
 from model.preprocessing.network_input import Input, Preprocessing, Transform
+from model.runs.folder import backbone_folder
 
 Positive = Annotated[int, Meta(ge=1)]
 Count = Annotated[int, Meta(ge=0)]
@@ -369,6 +370,11 @@ def named(name: str) -> Recipe:
         f"no recipe called {name!r}",
         mend=f"There are: {', '.join(NAMES)}; or give the path of a recipe in TOML.",
     )
+
+
+def shipped_network() -> Path:
+    """The network that comes with the program."""
+    return backbone_folder(named("quick").backbone)
 
 
 def read(path: Path | str) -> Recipe:

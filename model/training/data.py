@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.active.audit import FEWEST_CHECKS
 from model.errors import InputError
 from model.metrics.thresholds import FEWEST_SHOTS
 from model.preprocessing.cache import ShotCache
@@ -32,9 +33,6 @@ Roles = npt.NDArray[np.uint8]
 _NO_ROWS: Rows = np.zeros(0, np.int64)
 EVALUATION_SHARE = 0.15
 """Of the labelled shots, as in the paper."""
-FEWEST_CHECKS = 50
-"""Random checks from which on they alone judge: labels that were asked for are harder than shots
-are, and a score on them says little of all shots."""
 _SAMPLE = 512
 _DEVICE_SHARE = 0.25
 
@@ -59,6 +57,8 @@ class TrainingData:
     """Evaluation shots on which the network that this begins from was trained."""
     at_random: bool = False
     """Whether the evaluation shots are a random draw of all shots, see `with_roles`."""
+    left_out: int = 0
+    """Shots of that draw which do not judge, because networks were trained on them."""
     _squares: Tensor | npt.NDArray[np.generic] | None = None
     _position: dict[int, int] = field(default_factory=dict)
 
@@ -226,32 +226,40 @@ def with_roles(
     """The table with a role for every usable labelled shot, 15 % of them for evaluation.
 
     seen: (N,) shots on which a network was trained already; as long as enough others are there,
-    they train again and do not judge. checks: rows of a random draw of all shots, in its order;
-    where enough of them never trained, these are the evaluation shots, and of the others no more.
+    they train again and do not judge. checks: rows of a random draw of all shots, in its order,
+    labelled or not (`model.active.audit.reserved`). Those that are labelled and never trained are
+    evaluation shots; once enough of them judge, of the others no more become such.
     Raises InputError where too few shots are labelled.
     """
     usable = np.asarray(table.labelled & ~in_hard_error(table))
-    judging = _checks_that_judge(table, usable, checks)
+    kept, judging, _ = _of_draw(table, usable, checks)
+    given = table.role.copy()
+    given[kept] = EVALUATION
     if len(judging):
-        role = np.where(usable & (table.role == UNDECIDED), TRAINING, table.role)
-        role[judging] = EVALUATION
+        role = np.where(usable & (given == UNDECIDED), TRAINING, given)
         return replace(table, role=role.astype(np.uint8))
     if seen is not None:
-        known = usable & seen & (table.role == UNDECIDED)
-        role = _split(table, usable, np.where(known, TRAINING, table.role), seed)
+        known = usable & seen & (given == UNDECIDED)
+        role = _split(table, usable, np.where(known, TRAINING, given), seed)
         if _enough(usable & (role == EVALUATION) & ~seen, usable):
             return replace(table, role=role)
-    return replace(table, role=_split(table, usable, table.role, seed))
+    return replace(table, role=_split(table, usable, given, seed))
 
 
-def _checks_that_judge(table: ShotTable, usable: Flags, checks: Rows) -> Rows:
-    """The first of a random draw that never trained, as many as judge; none where too few, or where
-    all labelled shots are of the draw: then a stratified part is as fair and more even."""
-    most = max(FEWEST_CHECKS, round(EVALUATION_SHARE * int(usable.sum())))
-    found = checks[usable[checks] & (table.role[checks] != TRAINING)][:most]
-    chosen = usable.sum() > len(checks)
-    some = chosen and len(found) >= FEWEST_CHECKS and 2 * len(found) <= usable.sum()
-    return found if some else _NO_ROWS
+def _of_draw(table: ShotTable, usable: Flags, checks: Rows) -> tuple[Rows, Rows, int]:
+    """Rows of a random draw that never train, those of them that judge, and of how many.
+
+    The draw reaches as far as all of it is labelled; what is labelled beyond waits until it does.
+    None judge where they are too few. None are kept where more than half of the usable shots are
+    of the draw: too few would be left to train.
+    """
+    if 2 * usable[checks].sum() > usable.sum():
+        return _NO_ROWS, _NO_ROWS, 0
+    kept = checks[usable[checks] & (table.role[checks] != TRAINING)]
+    reached = checks[np.logical_and.accumulate(table.labelled[checks])]
+    drawn = reached[usable[reached]]
+    judging = drawn[np.isin(drawn, kept)]
+    return kept, judging if len(judging) >= FEWEST_CHECKS else _NO_ROWS, len(drawn)
 
 
 def _split(table: ShotTable, usable: Flags, role: Roles, seed: int) -> Roles:
@@ -283,12 +291,12 @@ def prepare(
     notes: list[str] = []
     if wrong.any():
         notes.append(f"Left out {_shots(int(wrong.sum()))} whose labels break a hard rule.")
-    drawn = _checks_that_judge(table, usable, checks)
+    _, checked, drawn = _of_draw(table, usable, checks)
     roles = with_roles(table, seed, seen, checks).role
     training = np.flatnonzero(usable & (roles == TRAINING))
     judging, met = usable & (roles == EVALUATION), 0
-    if len(drawn):
-        judging = np.isin(np.arange(len(table)), drawn)
+    if len(checked):
+        judging = np.isin(np.arange(len(table)), checked)
     if seen is not None and (judging & seen).any():
         judging, met = _unseen(judging, seen, usable, notes)
     evaluation = np.flatnonzero(judging)
@@ -303,7 +311,8 @@ def prepare(
     excluded = int(wrong.sum())
     return TrainingData(
         table, taxonomy, preprocessing, training, tuning, evaluation, excluded, notes, met=met,
-        at_random=bool(len(drawn)),
+        at_random=bool(len(checked)),
+        left_out=drawn - len(evaluation) if len(checked) else 0,
     )  # fmt: skip
 
 

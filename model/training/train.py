@@ -33,6 +33,7 @@ from model.runs import learned_shots as learned
 from model.runs.backbone import begin, fits, known_in_words, take_over
 from model.runs.checkpoint import Checkpoint, same_classes
 from model.runs.folder import CACHE, EVENTS, METRICS, RECIPE, backbone_folder
+from model.runs.judges import KEPT_ASIDE, RANDOM_CHECKS
 from model.runs.recipes import Recipe, to_toml
 from model.shots.hashes import Hashes, hashes_of
 from model.shots.table import ShotTable
@@ -77,7 +78,8 @@ class Options:
     cache: Path | None = None
     """Folder of reduced shots, shared by runs; None: inside the run folder."""
     checks: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Rows of a random draw of all shots, which judge where there are enough, see `with_roles`."""
+    """Rows of a random draw of all shots, labelled or not, which never train and judge where enough
+    are labelled, see `with_roles`."""
     preparation: Preparation = field(default_factory=Preparation)
     """What is done to every shot first; it travels with the run."""
 
@@ -171,7 +173,7 @@ def _train(
         if speak:
             write_text(out / RECIPE, to_toml(recipe))
             rows = np.concatenate([data.training, data.tuning])
-            learned.keep(out, data.hashes(rows), before)
+            learned.keep(out, data.hashes(rows), before, data.evaluation)
             yield event("note", level="info", text=f"{words} {start.text}".strip())
             if loop.chosen_on == "evaluation":
                 yield event("note", level="info", text=FLATTERED)
@@ -431,7 +433,8 @@ def _finish(loop: Loop, seconds: float) -> Event:
         "thresholds": dict(zip(data.table.class_names, thresholds.tolist(), strict=True)),
         "shots": {k: len(getattr(data, k)) for k in ("training", "tuning", "evaluation")},
         "evaluation_trained_on_before": data.met,
-        "judged_on": "random checks" if data.at_random else "kept aside",
+        "judged_on": RANDOM_CHECKS if data.at_random else KEPT_ASIDE,
+        "checks_left_out": data.left_out,
         "seconds": seconds + loop.seconds_before,
         "best_step": loop.best["step"],
         "best_untuned": loop.best["metrics"],

@@ -26,7 +26,8 @@ from labeler.runs.run_report import compare
 from labeler.window.grid.badges import Badges, BadgeState
 from labeler.window.label.classes.panel import standings
 from labeler.window.label.queue.tiles import standing
-from model.shots.table import EVALUATION, table_of_file
+from model.runs.judges import Judges
+from model.shots.table import table_of_file
 from model.taxonomy.taxonomy import Rule
 from tests.helpers.window_parts import learnt, make_project, make_session
 
@@ -234,7 +235,6 @@ def test_two_runs_are_not_judged_on_it(project):
     right = taxonomy.unpack(state.present)
     wrong = right.copy()
     wrong[:2, new_one(taxonomy)] = True
-    role = np.full(len(right), EVALUATION)
 
     def run(decided):
         return SimpleNamespace(
@@ -242,7 +242,8 @@ def test_two_runs_are_not_judged_on_it(project):
             likely=lambda: decided, probabilities=decided.astype(np.float32), taxonomy=taxonomy,
         )  # fmt: skip
 
-    change = compare(run(right), run(wrong), state.present, state.status, role, state.known)
+    judges = Judges(np.arange(len(right)))
+    change = compare(run(right), run(wrong), state.present, state.status, judges, state.known)
     assert (change.verdict.worse, change.verdict.old) == ([], change.verdict.new)
 
 

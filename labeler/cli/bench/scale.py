@@ -25,7 +25,6 @@ import h5py
 import numpy as np
 
 from labeler.active import asking
-from labeler.active import embeddings as grounds
 from labeler.exchange import export
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
@@ -35,6 +34,7 @@ from model.active import head, selection
 from model.active.strategies import STRATEGIES
 from model.runs.folder import DESCRIPTION, PREDICTIONS, WEIGHTS
 from model.runs.prediction_file import PredictionFile
+from model.runs.recipes import shipped_network
 
 Numbers = dict[str, float]
 DRAWN, SIZE = 256, 224
@@ -211,7 +211,7 @@ def _ask(folder: Path, n: int) -> Numbers:
     """What to label next among all but a few shots: from reading all embeddings to the answer."""
     with Project.open(folder / "week") as project:
         for name in (DESCRIPTION, WEIGHTS):
-            shutil.copyfile(grounds.shipped_network() / name, project.run_folder(1) / name)
+            shutil.copyfile(shipped_network() / name, project.run_folder(1) / name)
         project.current_run = 1
         begin = time.perf_counter()
         has = asking.known(project)

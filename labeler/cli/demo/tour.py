@@ -183,6 +183,8 @@ class _Tour:
         if self._is_training() or (outcome is not None and not outcome.ok):
             why = outcome.message if outcome is not None else "it did not end in time"
             raise InputError(f"the training failed: {why}", file=training.folder)
+        if outcome is not None and outcome.offered:  # what follows shows the run, good or bad
+            training.use_offered()
         yield event("progress", what="training and reading shots", done=100, total=100)
         self.facts.append(f"Trained and read all shots in {time.monotonic() - begin:.0f} seconds.")
 

@@ -29,6 +29,7 @@ from labeler.session.opened import Opened, SessionPart
 from labeler.session.predictions import ModelReadings
 from model.errors import InputError
 from model.events import Event
+from model.runs.judges import judges_of
 
 BEFORE = "run_before"
 """Under which a project remembers the run that was in use before the present one."""
@@ -41,7 +42,7 @@ class Outcome:
     """What the last job came to, until the person has seen to it.
 
     `change` compares it with the run in use, if there is one. Without `ok`, `message` says what
-    went wrong and what to do now.
+    went wrong and what to do now. `offered`: it is not in use and could be.
     """
 
     run: RunReport
@@ -49,6 +50,7 @@ class Outcome:
     message: str = ""
     old: RunReport | None = None
     change: RunComparison | None = None
+    offered: bool = False
 
 
 class Training(SessionPart):
@@ -219,6 +221,13 @@ class Training(SessionPart):
         if self.opened is not None and before is not None and before != self._in_use:
             self.opened.project.store.set_meta(BEFORE, before)
 
+    def use_offered(self) -> None:
+        """Use the run that the note at the end of its training offers."""
+        if self.outcome is None or not self.outcome.offered:
+            self.noted.emit("info", "No new run is offered; Learn has them all.")
+            return
+        self.use(self.outcome.run.number)
+
     def keep_old(self) -> None:
         """Leave the run in use as it is; the new one stays in the table of runs."""
         self.outcome = None
@@ -304,7 +313,7 @@ class Training(SessionPart):
         self._timer.stop()
         wants_use, self._wants_use = self._wants_use, False
         if self.opened is not None and self.opened is self._of:
-            self._conclude(ok, message, wants_use)
+            self._conclude(ok, message, wants_use, str(last.get("decision") or ""))
         self.runs_changed.emit()
         self.changed.emit()
 
@@ -313,22 +322,24 @@ class Training(SessionPart):
         if ended is not None:
             self._end(*ended)
 
-    def _conclude(self, ok: bool, message: str, wants_use: bool) -> None:
+    def _conclude(self, ok: bool, message: str, wants_use: bool, decision: str) -> None:
+        """What is in use was decided by the job, see `labeler.runs.train_project`."""
         run, in_use = read_report(self.number, self.folder), self.require().project.current_run
         if not ok:
             self.outcome = Outcome(run, False, message)
-        elif run.is_usable and (wants_use or in_use in (None, self.number)):
+        elif run.is_usable and (wants_use or in_use == self.number):
             self.predictions.use_run(self.number)
             self.outcome = None if wants_use else Outcome(run, True, message)
         else:
-            self.outcome = self._compared(run, message)
+            self.outcome = self._compared(run, message, decision)
 
-    def _compared(self, run: RunReport, message: str) -> Outcome:
-        """The new run beside the one in use."""
+    def _compared(self, run: RunReport, message: str, decision: str) -> Outcome:
+        """The new run beside the one in use; before the first, what the job found."""
         project = self.require().project
         number = project.current_run
         if number is None:
-            return Outcome(run, True, message)
+            said = " ".join(part for part in (message, decision) if part)
+            return Outcome(run, True, said, offered=run.is_usable)
         old = read_report(number, project.run_folder(number))
         change = None
         if run.is_usable and self.predictions.run is not None:
@@ -336,6 +347,7 @@ class Training(SessionPart):
                 new = Predictions.open(run.predictions, self.labels.taxonomy, self.labels.n_shots)
             except InputError as error:
                 return Outcome(run, False, f"The new predictions cannot be used: {error}")
-            now = self.labels.present, self.labels.status, project.store.roles()
-            change = compare(self.predictions.run, new, *now, self.labels.decided.known)
-        return Outcome(run, True, message, old, change)
+            judges = judges_of(run.folder, project.store.roles())
+            now = self.labels.present, self.labels.status, judges, self.labels.decided.known
+            change = compare(self.predictions.run, new, *now)
+        return Outcome(run, True, message, old, change, run.is_usable)

@@ -25,6 +25,7 @@ from labeler.session.background.training import Outcome, Training
 from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import Elided, Sparkline, set_role, share
+from model.runs.promotion import FEW
 
 HEIGHT = 34
 PAUSE_MS = 400
@@ -254,16 +255,16 @@ class _OutcomeNote(_Page):
         outcome = self.bar.retraining.outcome
         if outcome is None:
             return
-        offered = outcome.ok and outcome.old is not None and outcome.run.is_usable
-        worse = is_worse(outcome)
-        self.see.setVisible(offered and self.bar.show_tab is not None)
+        offered, old = outcome.offered, outcome.old
+        verdict = None if outcome.change is None else outcome.change.verdict
+        recommended = verdict is not None and verdict.promote
+        self.see.setVisible(offered and old is not None and self.bar.show_tab is not None)
         self.use.setVisible(offered)
-        self.use.setText("Use it anyway" if worse else "Use it")
+        self.use.setText("Use it" if recommended else "Use it anyway")
         self.use.setToolTip(f"Show the predictions of run {outcome.run.number} from now on")
-        macro = None if outcome.change is None else outcome.change.macro
-        set_role(self.use, "main" if macro is not None and macro[1] >= macro[0] else "")
-        old = outcome.old.number if outcome.old else 0
-        self.keep.setText(f"Keep run {old}" if offered else "Close")
+        set_role(self.use, "main" if recommended else "")
+        kept = "instant model" if old is None else f"run {old.number}"
+        self.keep.setText(f"Keep {kept}" if offered else "Close")
         self.keep.setToolTip(
             "The new run stays in the table of runs (Learn)" if offered else "Close this note"
         )
@@ -277,15 +278,7 @@ class _OutcomeNote(_Page):
             self.bar.retraining.comparison_requested.emit(outcome.old.number, outcome.run.number)
 
     def _use(self) -> None:
-        outcome = self.bar.retraining.outcome
-        if outcome is not None:
-            self.bar.retraining.use(outcome.run.number)
-
-
-def is_worse(outcome: Outcome) -> bool:
-    """Whether the new run is significantly worse than the one in use."""
-    verdict = None if outcome.change is None else outcome.change.verdict
-    return verdict is not None and not verdict.promote
+        self.bar.retraining.use_offered()
 
 
 def scored(macro: float | None, constant: float | None, before: float | None = None) -> str:
@@ -301,8 +294,11 @@ def outcome_in_words(outcome: Outcome) -> str:
     if not outcome.ok:
         return f"{name} failed: {outcome.message}"
     change = outcome.change
+    if outcome.offered and outcome.old is None and outcome.message:
+        return outcome.message
     if outcome.old is None or change is None:
         used = "is in use" if outcome.run.is_usable else "is kept, but has not predicted all shots"
+        used = "is not in use" if outcome.offered else used
         run = outcome.run
         score = scored(run.metrics.get(MACRO), run.constant.get(MACRO))
         return " · ".join(part for part in (f"{name} {used}", score, outcome.message) if part)
@@ -313,4 +309,7 @@ def outcome_in_words(outcome: Outcome) -> str:
         parts.append(scored(new, always, before=old))
     if change.verdict is not None:
         parts.append(change.verdict.finding)
+    against = FEW if change.verdict is None else change.verdict.against
+    if against:
+        parts.append(f"{against}: you decide")
     return " · ".join((*parts, in_words(change)))

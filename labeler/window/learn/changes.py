@@ -16,6 +16,8 @@ from labeler.session.session import Session
 from labeler.window.learn.runs import ClassesTable
 from labeler.window.widgets.parts import label, set_role
 from model.errors import InputError
+from model.runs.judges import judges_of
+from model.runs.promotion import WORSE
 
 Rows = npt.NDArray[np.int64]
 
@@ -70,7 +72,7 @@ class ChangesPane(QWidget):
         self._say_verdict(runs)
 
     def _compare(self, old: RunReport, new: RunReport) -> None:
-        """Two runs by class, judged alike: on the evaluation shots and labels of today."""
+        """Two runs by class, judged on the evaluation shots of the new one, by labels now."""
         self.title.setText(f"F1 by class: run {old.number} and run {new.number}")
         self.change = self._change_of(old, new)
         place = self.session.labels.taxonomy.place
@@ -78,7 +80,8 @@ class ChangesPane(QWidget):
         if self.change is None:
             self.note.setText("They cannot be compared: one of them has not predicted all shots.")
             return
-        self.note.setText(f"On the {self.change.shots:,} evaluation shots, by the labels of today.")
+        shots = f"{self.change.shots:,} evaluation shots of run {new.number}"
+        self.note.setText(f"On the {shots}, by the labels of today.")
 
     def _change_of(self, old: RunReport, new: RunReport) -> RunComparison | None:
         session = self.session
@@ -89,8 +92,9 @@ class ChangesPane(QWidget):
             ]
         except InputError:  # one has none, or of fewer shots: said in words by the caller
             return None
-        role, labels = session.require().project.store.roles(), session.labels.decided
-        return compare(both[0], both[1], labels.present, labels.status, role, labels.known)
+        judges = judges_of(new.folder, session.require().project.store.roles())
+        labels = session.labels.decided
+        return compare(both[0], both[1], labels.present, labels.status, judges, labels.known)
 
     def _say_verdict(self, runs: list[RunReport]) -> None:
         change, verdict = self.change, None if self.change is None else self.change.verdict
@@ -98,7 +102,7 @@ class ChangesPane(QWidget):
         self._rows = {}
         if verdict is not None and change is not None:
             self.verdict.setText(f"Run {runs[1].number} → run {runs[0].number}: {verdict.text}")
-            set_role(self.verdict, "" if verdict.promote else "error")
+            set_role(self.verdict, "error" if verdict.finding == WORSE else "")
         if change is not None:
             self._offer(change, runs[1].number, runs[0].number)
         for button in (self.won, self.lost, self.flipped):
@@ -134,5 +138,4 @@ class ChangesPane(QWidget):
 def _judged(run: RunReport) -> str:
     """Where the numbers of a run come from."""
     shots = run.judged
-    which = ", random checks all of them" if run.at_random else ""
-    return f"On the {shots:,} evaluation shots of this run{which}." if shots else ""
+    return f"On the {shots:,} evaluation shots of this run: {run.judged_on}." if shots else ""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from labeler.active import asking
-from labeler.active.embeddings import of_cache, of_run, shipped_network
+from labeler.active.embeddings import of_cache, of_run
 from labeler.active.instant import InstantReading
 from labeler.active.instant_child import InstantServer
 from labeler.active.messages import Lesson
@@ -29,6 +29,7 @@ from model.networks.table import NETWORKS
 from model.prediction.embedding import embed
 from model.prediction.predict import predict
 from model.runs.folder import METRICS, PREDICTIONS
+from model.runs.recipes import shipped_network
 from model.shots.table import EVALUATION, table_of_file
 from model.simulate.generate import simulate
 from tests.helpers.embeddings import CHOICES

@@ -26,13 +26,16 @@ SHOTS = 90
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """(project, run folder, file of shots): 30 shots and a network that is hardly trained."""
+    """(project, run folder, file of shots): 30 shots and a network that is hardly trained, in use
+    though."""
     folder = tmp_path_factory.mktemp("trained")
     path = make_file(folder / "shots.h5", 30)
     Project.create(folder / "week", [path]).close()
     recipe = folder / "tiny.toml"
     recipe.write_text(recipes.to_toml(tiny_recipe()), "utf-8")
     assert main(["train", str(folder / "week"), "--recipe", str(recipe), "--epochs", "2"]) == 0
+    with Project.open(folder / "week") as project:
+        project.current_run = 1
     return folder / "week", folder / "week" / "runs" / "0001", path
 
 

@@ -26,7 +26,8 @@ from labeler.runs.training_choices import (
     usable_shots,
 )
 from labeler.window.widgets.print_pdf import print_pdf
-from model.runs import recipes
+from model.runs import learned_shots, recipes
+from model.runs.judges import Judges, judges_of
 from tests.helpers.predictions import HELIUM, write_predictions
 from tests.helpers.runs import make_project, make_run, write_events
 
@@ -98,8 +99,8 @@ def test_two_runs_are_judged_on_the_same_shots_by_the_labels_of_today(tmp_path):
         Predictions.open(write_predictions(tmp_path / name, p), HELIUM, n)
         for name, p in (("a.h5", bad), ("b.h5", good))
     )
-    role = np.where(np.arange(n) < 12, 2, 1)
-    change = compare(old, new, HELIUM.pack(truth), np.ones(n, np.uint8), role)
+    judges = Judges(np.arange(12))
+    change = compare(old, new, HELIUM.pack(truth), np.ones(n, np.uint8), judges)
     (moved,) = change.classes
     assert (moved.name, moved.old, moved.new, moved.clearly) == ("Round", 0.0, 1.0, 1)
     assert change.macro == (0.0, 1.0)
@@ -108,13 +109,31 @@ def test_two_runs_are_judged_on_the_same_shots_by_the_labels_of_today(tmp_path):
     assert change.verdict.better == [0, 2, 4, 6, 8, 10]
     assert change.verdict.worse == []
     assert change.verdict.promote
+    assert "(12 evaluation shots, kept aside, 95 %: " in change.verdict.text
     assert in_words(change) == "better: Round · 12 shots predicted differently"
-    back = compare(new, old, HELIUM.pack(truth), np.ones(n, np.uint8), role)
+    back = compare(new, old, HELIUM.pack(truth), np.ones(n, np.uint8), judges)
     assert in_words(back).startswith("worse: Round")
     assert not back.verdict.promote
-    same = compare(new, new, HELIUM.pack(truth), np.ones(n, np.uint8), np.zeros(n))
+    same = compare(new, new, HELIUM.pack(truth), np.ones(n, np.uint8), Judges(np.zeros(0, int)))
     assert same.macro is None
     assert in_words(same) == "no class clearly better or worse · 0 shots predicted differently"
+
+
+def test_a_run_is_compared_on_the_shots_that_its_own_report_was_made_of(tmp_path):
+    nothing, role = np.zeros(0, np.uint64), np.array([2, 1, 2, 2, 0], np.uint8)
+    assert judges_of(tmp_path, role).rows.tolist() == [0, 2, 3], "an earlier version kept none"
+    assert judges_of(tmp_path, role).words == "kept aside"
+    learned_shots.keep(tmp_path, nothing, nothing, np.array([0, 3, 99]))
+    for report, words in (
+        ({"judged_on": "kept aside"}, "kept aside"),
+        ({"judged_on": "random checks"}, "random checks"),
+        ({"judged_on": "random checks", "checks_left_out": 35},
+         "random checks, 35 of the draw left out because they trained"),
+    ):  # fmt: skip
+        (tmp_path / "metrics.json").write_text(json.dumps(report))
+        judges = judges_of(tmp_path, role)
+        assert (judges.rows.tolist(), judges.words) == ([0, 3], words)
+        assert read_report(1, tmp_path).judged_on == words
 
 
 def test_a_training_needs_shots_and_classes():

@@ -39,9 +39,15 @@ say("progress", what="predicting", done=10, total=40)
 with Project.open(project) as opened:
     labels = opened.shot_table().labels.astype(bool)
     write_results(out, opened.taxonomy, labels, 0.95, seed=5)
+    if opened.current_run is None:
+        opened.current_run = int(out.name)
 write_events(out, 0.95)
 say("finished")
 """
+)
+DECISION = "Run 1 is not in use, for it scores lower: macro F1 0.19, the instant model 0.61. …"
+WORSE_FIRST = TRAIN.replace("opened.current_run = int(out.name)", "pass").replace(
+    'say("finished")', f'say("finished", current=False, decision={DECISION!r})'
 )
 WAIT = (
     CHILD
@@ -121,7 +127,29 @@ def test_after_a_restore_the_runs_that_are_there_are_not_denied(opened):
     assert bar._idle.about.whole == "No run in use · run 2 is there (Learn)"
 
 
-def test_one_click_trains_and_the_first_run_is_used_at_once(opened, qtbot):
+def test_a_first_run_that_its_training_did_not_put_to_use_is_offered_with_the_reason(opened, qtbot):
+    session, bar = opened(WORSE_FIRST)
+    end_of(qtbot, bar, bar.start)
+    assert session.opened.project.current_run is None
+    assert session.predictions.run is None
+    note = bar._outcome
+    assert note.text.whole == DECISION
+    assert [b.text() for b in (note.use, note.keep)] == ["Use it anyway", "Keep instant model"]
+    assert not note.see.isVisible()
+    bar.retraining.use_offered()  # the key
+    assert session.opened.project.current_run == 1
+    assert bar.currentWidget() is bar._idle
+
+
+def test_the_key_for_a_new_run_says_where_none_is_offered(opened, qtbot):
+    session, bar = opened(runs=[0.5, 0.6], current=1)
+    with qtbot.waitSignal(session.noted) as said:
+        bar.retraining.use_offered()
+    assert said.args == ["info", "No new run is offered; Learn has them all."]
+    assert session.opened.project.current_run == 1
+
+
+def test_one_click_trains_and_a_first_run_that_is_no_worse_is_used_at_once(opened, qtbot):
     session, bar = opened()
     shown = []
     bar.retraining.changed.connect(lambda: shown.append(bar._running.detail.whole))
@@ -175,7 +203,7 @@ def test_a_significantly_worse_run_is_not_recommended(opened, qtbot):
     worse = TRAIN.replace("labels, 0.95, seed=5", "~labels, 0.95, seed=5")
     session, bar = opened(worse, runs=[0.95], current=1)
     end_of(qtbot, bar, bar.start)
-    assert "significantly worse" in bar._outcome.text.whole
+    assert "significantly worse · it scores lower: you decide" in bar._outcome.text.whole
     assert bar._outcome.use.text() == "Use it anyway"
     assert session.opened.project.current_run == 1
 

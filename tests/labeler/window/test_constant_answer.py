@@ -16,6 +16,7 @@ from labeler.session.background.training import Outcome
 from labeler.window.frame.retrain import outcome_in_words
 from labeler.window.live.form import LiveForm
 from model.events import event
+from model.runs.judges import judges_of
 from tests.helpers.runs import give_roles, make_project, make_run
 from tests.helpers.window_parts import window_on
 
@@ -37,9 +38,8 @@ def outcome_of(session):
     both = [Predictions.open(r.predictions, session.labels.taxonomy, session.labels.n_shots)
             for r in runs]  # fmt: skip
     labels = session.labels
-    change = compare(
-        both[1], both[0], labels.present, labels.status, project.store.roles(), labels.decided.known
-    )
+    judges = judges_of(runs[0].folder, project.store.roles())
+    change = compare(both[1], both[0], labels.present, labels.status, judges, labels.decided.known)
     return runs, change
 
 

@@ -14,6 +14,7 @@ from model.active.head import fit, space_of
 from model.metrics.metrics import f1_scores
 from model.prediction.embedding import embed
 from model.runs.prior import prior_of
+from model.runs.recipes import shipped_network
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate
 from tests.helpers.embeddings import CHOICES
@@ -103,7 +104,7 @@ def label(folder, shots, labels, ahead=False, balanced=True, seeds=0):
     truth = legal_truth(table)
     Project.create(folder / "week", [path], labels=False).close()
     if ahead:
-        network, cache = grounds.shipped_network(), folder / "week" / CACHE
+        network, cache = shipped_network(), folder / "week" / CACHE
         last = list(embed(table, network, cache, engine="torch"))[-1]
         assert last["event"] == "finished"
     window = MainWindow(make_session())

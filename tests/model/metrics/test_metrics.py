@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 
 from model.metrics import bootstrap, metrics
 from model.metrics.thresholds import choose_thresholds, fit_temperature
-from model.runs.promotion import compare
+from model.runs.promotion import OPEN, compare
 from model.taxonomy import decoding
 from model.taxonomy.decoding import sigmoid
 from model.taxonomy.toml import load, shipped
@@ -113,14 +113,18 @@ def test_temperature_scaling_recovers_the_temperature():
     assert fit_temperature((logits * 2.5).astype(np.float32), true) == pytest.approx(2.5, rel=0.1)
 
 
-def test_a_run_is_promoted_unless_it_is_significantly_worse():
+def test_a_run_is_promoted_if_it_scores_no_lower_and_is_not_significantly_worse():
     rng = np.random.default_rng(7)
     true = rng.random((200, 4)) < 0.3
     good = true ^ (rng.random(true.shape) < 0.05)
     alike = true ^ (rng.random(true.shape) < 0.05)
     bad = true ^ (rng.random(true.shape) < 0.4)
     rows = np.arange(200) + 1000
-    assert compare(good, alike, true, rows).promote
+    back, forth = compare(good, alike, true, rows), compare(alike, good, true, rows)
+    assert back.finding == forth.finding == OPEN
+    assert [v.promote for v in (back, forth)] == [v.new >= v.old for v in (back, forth)]
+    assert {back.promote, forth.promote} == {True, False}
+    assert compare(good, good, true, rows).promote
     assert compare(bad, good, true, rows).promote
     verdict = compare(good, bad, true, rows)
     assert not verdict.promote
@@ -153,6 +157,8 @@ def test_a_difference_that_may_be_chance_is_called_not_significant():
     assert verdict.low < 0 < verdict.high
     assert "difference not significant (20 evaluation shots, 95 %: -" in verdict.text
     assert "not worse" not in verdict.text
+    assert not verdict.promote
+    assert verdict.text.endswith("You decide whether it is used: it scores lower.")
 
 
 @pytest.mark.parametrize("n", [1, 5])
@@ -160,8 +166,9 @@ def test_from_a_handful_of_evaluation_shots_nothing_is_significant(n):
     true = np.ones((n, 1), bool)
     for old, new in ((true, ~true), (~true, true), (true, true)):
         verdict = compare(old, new, true, np.arange(n))
-        assert verdict.promote
+        assert not verdict.promote
         assert "too few to tell" in verdict.text
+        assert verdict.text.endswith("You decide whether it is used: too few shots judge.")
         assert f"{n} evaluation shot{'s' * (n > 1)}," in verdict.text
         assert verdict.to_dict()["difference_low"] is None
 

@@ -11,19 +11,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.active import audit
 from model.errors import InputError
 from model.preprocessing.cache import ShotCache
 from model.preprocessing.network_input import Preprocessing
 from model.runs.recipes import named
-from model.shots.table import EVALUATION, TRAINING, table_of_file
+from model.shots.table import EVALUATION, TRAINING, ShotTable, table_of_file
 from model.training import split
-from model.training.data import FEWEST_CHECKS, prepare, with_roles
+from model.training.data import prepare, with_roles
 from model.training.split import stratified_choice, stratified_roles
 from tests.helpers.shots import make_file, make_shots, write_file
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
 
 SMALL = Preprocessing(size=64, transform="raw")
+MADE = ShotTable(
+    (), np.zeros(600, np.int32), np.arange(600), ("a", "b", "c"),
+    np.random.default_rng(8).integers(0, 2, (600, 3)).astype(np.uint8), np.zeros(600, bool),
+    np.zeros(600, np.uint8), None, "made up",
+)  # fmt: skip
+"""600 shots of no file."""
 
 
 @given(st.integers(10, 200), st.integers(0, 5))
@@ -77,12 +84,11 @@ def test_random_checks_alone_judge_where_there_are_enough(tmp_path, checks):
     drawn = np.random.default_rng(1).permutation(300)[:checks]
     roles = with_roles(table, checks=drawn).role
     judging = np.flatnonzero(roles == EVALUATION)
-    assert sorted(drawn[: len(judging)]) == judging.tolist(), "the first of the draw, no others"
-    assert len(judging) == FEWEST_CHECKS
+    assert sorted(drawn) == judging.tolist(), "all that are labelled of the draw, no others"
     data = prepare(replace(table, role=roles), named("quick"), 0, checks=drawn)
     assert data.evaluation.tolist() == judging.tolist()
-    assert data.at_random
-    assert len(data.training) + len(data.tuning) == 250
+    assert (data.at_random, data.left_out) == (True, 0)
+    assert len(data.training) + len(data.tuning) == 300 - checks
 
 
 def test_checks_that_trained_do_not_judge_and_too_few_leave_the_split_as_it_is(tmp_path):
@@ -94,10 +100,44 @@ def test_checks_that_trained_do_not_judge_and_too_few_leave_the_split_as_it_is(t
     assert (roles[:40] == EVALUATION).all()
     assert (roles[40:200] == TRAINING).all()
     data = prepare(replace(table, role=roles), named("quick"), 0, checks=drawn)
-    assert data.evaluation.tolist() == list(range(200, 250)), "what was kept aside before sits out"
-    for few in (drawn[:60], np.arange(300)):
+    assert data.evaluation.tolist() == list(range(200, 270)), "what was kept aside before sits out"
+    assert (data.at_random, data.left_out) == (True, 50)
+    # 40 judge by their role, and the 10 of the draw that never trained; or 45, as of any labels
+    for few, judging in ((drawn[:60], 50), (np.arange(300), 45)):
         plain = prepare(table, named("quick"), 0, checks=few)
-        assert (len(plain.evaluation), plain.at_random) == (45, False)
+        assert (len(plain.evaluation), plain.at_random, plain.left_out) == (judging, False, 0)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 0.5), st.lists(st.integers(40, 160), max_size=5))
+@settings(max_examples=30, deadline=None)
+def test_in_whatever_order_shots_are_labelled_the_checks_that_judge_are_the_first_of_the_draw(
+    seed, share, steps
+):
+    """With trainings between; up to half of the labels are of the draw, early or late in it."""
+    random, n = np.random.default_rng(seed), 600
+    checks = audit.reserved(n, 0)
+    inside, outside = (random.permutation(rows).tolist() for rows in
+                       (checks, np.setdiff1d(np.arange(n), checks)))  # fmt: skip
+    table = replace(MADE, labelled=np.zeros(n, bool), role=np.zeros(n, np.uint8))
+    for labels in (80, *steps):
+        mine = round(share * labels)
+        rows = [inside.pop() for _ in range(min(mine, len(inside)))]
+        rows += [outside.pop() for _ in range(min(labels - mine, len(outside)))]
+        labelled = table.labelled.copy()
+        labelled[rows] = True
+        table = with_roles(replace(table, labelled=labelled), checks=checks)
+        data = prepare(table, named("quick"), 0, checks=checks)
+        prefix = audit.audited(table.labelled, 0)[: len(checks)]
+        assert data.at_random == (len(prefix) >= audit.FEWEST_CHECKS)
+        if data.at_random:
+            assert data.evaluation.tolist() == sorted(prefix)
+        assert not np.isin(checks, np.concatenate([data.training, data.tuning])).any()
+        assert data.left_out == 0
+
+
+def test_a_project_too_small_for_checks_that_judge_keeps_none_for_them():
+    assert len(audit.reserved(490, 0)) == len(audit.reserved(0, 0)) == 0
+    assert audit.reserved(500, 3).tolist() == audit.order(500, 3)[:50].tolist()
 
 
 def test_the_split_is_repeatable_and_shuffled():

@@ -52,7 +52,7 @@ def together(tmp_path_factory):
     """A project that three processes trained, and what the command said: of a batch of 4 shots the
     last process has none."""
     folder = tmp_path_factory.mktemp("together")
-    Project.create(folder / "week", [make_file(folder / "shots.h5", 36)]).close()
+    Project.create(folder / "week", [make_file(folder / "shots.h5", 40)]).close()
     done = subprocess.run(
         command(folder / "week", RECIPE, 3, "--json"),
         capture_output=True, text=True, cwd=ROOT, timeout=200, check=False, env=environment(),
