@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from model.active import head
+from model.active.prior import FEWEST
 from model.runs.checkpoint import same_classes
 from model.runs.prior import expected_of, prior_of
 from model.shots.table import ShotTable
@@ -53,6 +54,11 @@ def answer_again(
         file["probabilities"][part] = np.where(fine, probabilities, np.nan)
         file["decided"][part] = made.decided(probabilities) & fine
     file.attrs.modify("thresholds", made.thresholds)
+    if len(seen) < FEWEST:
+        return (
+            f"{len(seen)} of the {FEWEST} shots that it takes to fit the shipped network to an"
+            " experiment: each was read by itself, as if it were a simulated one."
+        )
     return "The shipped network, which learnt simulated shots, was fitted to these without labels."
 
 

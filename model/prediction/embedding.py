@@ -19,6 +19,7 @@ from model.events import Event, Stop, event, never
 from model.prediction import embedding_file as embedding_parts
 from model.prediction import inference
 from model.prediction.embedding_file import PART, Part
+from model.preprocessing.count_scale import doubts_in_words
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.shots.table import ShotTable
@@ -54,6 +55,8 @@ def embed(
         if missing:
             reader = _Reader(table, network, engine, preparation)
             yield event("note", level="info", text=reader.line)
+            for text in doubts_in_words(table, reader.scales):
+                yield event("note", level="warning", text=text)
             for part in missing:
                 for so_far in reader.read(part, stop):
                     yield event("progress", what="predicting all shots", done=done + so_far,
@@ -82,7 +85,7 @@ class _Reader:
         side = about.preprocessing.size
         self._engine, self.line = inference.choose(network, (about.channels, side, side), engine)
         self._apply, self._width, self._table = about.preprocessing.apply, network.width, table
-        self._scales = about.preprocessing.scales_of(table)
+        self.scales = about.preprocessing.scales_of(table)
         self.found: npt.NDArray[np.float16] | None = None
         self.unreadable = 0
 
@@ -99,12 +102,12 @@ class _Reader:
             places: list[int] = []
             pixels: list[Any] = []
             wanted = np.arange(part.first, part.stop)
-            for row, counts, mask in self._table.iter_shots(wanted, on_error=self._pass_over):
+            for row, counts, mask in self._table.iter_usable(wanted, on_error=self._pass_over):
                 if not places and stop():
                     stopped = True
                     return
                 places.append(row - part.first)
-                scale = self._scales[self._table.source_of[row]]
+                scale = self.scales[self._table.source_of[row]]
                 pixels.append(self._apply(counts, mask, self._table.geometry(row), scale))
                 if len(places) == self._engine.batch:
                     rows.append(np.array(places, np.int64))
