@@ -68,6 +68,12 @@ def embed(
                 unreadable += reader.unreadable
                 done += part.stop - part.first
                 yield event("part", first=part.first, stop=part.stop)
+            if unreadable:
+                text = (
+                    f"{unreadable} of {len(table)} shots could not be read and get no suggestions."
+                    f" {reader.first_error}"
+                )
+                yield event("note", level="warning", text=text)
         gone = time.monotonic() - started
         yield event("finished", metrics={}, shots=len(table), unreadable=unreadable, seconds=gone)
     except InputError as error:
@@ -88,6 +94,7 @@ class _Reader:
         self.scales = about.preprocessing.scales_of(table)
         self.found: npt.NDArray[np.float16] | None = None
         self.unreadable = 0
+        self.first_error: InputError | None = None
 
     def read(self, part: Part, stop: Stop) -> Iterator[int]:
         """Fills `found`; yields how many shots are done, batch by batch."""
@@ -129,3 +136,4 @@ class _Reader:
 
     def _pass_over(self, row: int, error: InputError) -> None:
         self.unreadable += 1
+        self.first_error = self.first_error or error

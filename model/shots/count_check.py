@@ -34,6 +34,7 @@ ENOUGH = 16
 """Shots from which on each pixel is also compared with itself in the other shots."""
 STEPS_SEEN = 8
 """Shots from which on a step in the background is told from chance."""
+_SINGLE = np.finfo(np.float32)
 
 
 def unusable(counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None = None) -> str:
@@ -45,11 +46,11 @@ def unusable(counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None = None
     if not values.size:
         return ""
     if values[0] != 0 and (values[::97] == values[0]).all() and (values == values[0]).all():
-        return f"each of its pixels holds {values[0]:g}: there is no light in it"
+        return f"each of its pixels holds {values[0]:g}, so that there is no light in it"
     if values.dtype == np.float64:
         largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-        limits = np.finfo(np.float32)
-        if largest > limits.max or 0 < largest < limits.tiny:
+        least, most = (float(limit) for limit in (_SINGLE.tiny, _SINGLE.max))
+        if largest > most or 0 < largest < least:
             return f"its numbers reach {largest:g}, which single precision cannot hold"
     return ""
 
@@ -132,21 +133,20 @@ def doubts_of(
 
 
 TURNED_SIGN = (
-    "light lies below the background and not above it: the sign of its numbers seems to be turned."
-    " Write the file with the other sign"
+    "light lies below the background and not above it: turn the sign of its numbers in a copy of"
+    " the file"
 )
 WRAPPED = (
-    "dark pixels hold almost the largest number of their type, and none lies between: something"
-    " seems to have been subtracted from whole numbers without a sign, which wrapped round. Subtract"
-    " from signed ones"
+    "dark pixels hold almost the largest number of their type and none lies between, as where a"
+    " subtraction wrapped round: subtract in signed numbers"
 )
 NO_COUNTS = (
-    "where there is light there is less noise: its numbers seem to be logarithms, or grey values of"
-    " a picture, and no counts. Give the counts"
+    "there is less noise where there is light, as in logarithms and in grey values of pictures:"
+    " give the counts themselves"
 )
 BY_ITSELF = (
-    "the largest number is the same in every shot: each seems to have been scaled by itself, and"
-    " which of them is brighter is lost. Give the counts from before that"
+    "the largest number is the same in every shot, as where each was scaled by itself: give the"
+    " counts from before that"
 )
 
 
@@ -242,8 +242,8 @@ def _step_in(backgrounds: Sequence[tuple[float, float]]) -> str:
         return ""
     jump = float(np.median(rising[k:]) - np.median(rising[:k]))
     return (
-        f"the background jumps by {jump:.3g} between shots of the file, of which one is taken for"
-        " all. Make a file of each part, or subtract the background of every shot (Preprocessing)"
+        f"the background jumps by {jump:.3g} between its shots, and one is taken for all: make a"
+        " file of each part, or subtract it from every shot (Preprocessing)"
     )
 
 
