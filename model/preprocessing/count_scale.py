@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.preprocessing.preparation import reference_of
-from model.shots.count_check import doubts_of, glance_at, in_words
+from model.shots.counts.check import doubts_of, glance_at, in_words
 
 if TYPE_CHECKING:
     from model.shots.layouts import Geometry
@@ -61,7 +61,7 @@ class CountScale:
 
 @dataclass(frozen=True)
 class FileScale(CountScale):
-    """The scale of the counts of a file, and why they may be no counts, see `count_check`."""
+    """The scale of the counts of a file, and why they may be no counts, see `counts.check`."""
 
     doubts: tuple[str, ...] = ()
 

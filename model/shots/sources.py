@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError, counted, on_one_line
-from model.shots.count_check import Glance, doubts_of, glance_at, unusable
+from model.shots.counts.check import Glance, doubts_of, glance_at, unusable
+from model.shots.counts.invalid import invalid
+from model.shots.counts.invalid import said as markers_said
 from model.shots.fingerprints import FileMark, fingerprint, hash_of, marks_of
-from model.shots.invalid import invalid
-from model.shots.invalid import said as markers_said
 from model.shots.layouts import Closable, Geometry, Layout, open_layout
 from model.shots.layouts.base import Counts, FileLabels, Scalars
 from model.shots.layouts.formats import Foreign
@@ -46,7 +46,7 @@ class SourceInfo:
     notes: tuple[str, ...] = ()
     """What was decided about the file that a person should know."""
     doubts: tuple[str, ...] = ()
-    """Why its numbers may be no counts, see `count_check`."""
+    """Why its numbers may be no counts, see `counts.check`."""
 
     @property
     def name(self) -> str:

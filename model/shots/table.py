@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
-from model.shots.count_check import unusable
+from model.shots.counts.check import unusable
 from model.shots.first_look import probe
 from model.shots.layouts import FileLabels, Geometry
 from model.shots.sources import Source, SourceInfo, open_source

