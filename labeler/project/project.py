@@ -26,6 +26,7 @@ from labeler.project.store.records import Present, Status, StoreState
 from labeler.shots.changes import SourceChange, change_of, is_there
 from model.errors import InputError, on_one_line, text_of
 from model.output_files import sweep
+from model.shots.counts.check import in_words
 from model.shots.first_look import probe_each
 from model.shots.layouts.formats.servers import may_be_called
 from model.shots.layouts.formats.tiled_array import TiledArray, address_in, server_of
@@ -73,9 +74,11 @@ class Project:
         """The store before anything was read of it: what changed since may not be known here."""
         self.store = store
         self._take(taxonomy)
-        self.notes = [*store.database.notes, *notes]
-        """What a person should be told once: read-only, network, classes that changed."""
         self._stored = [where_it_lies(source, folder) for source in store.sources()]
+        doubts = in_words((info.name, info.doubts) for info in self.sources)
+        self.notes = [*store.database.notes, *notes, *doubts]
+        """What a person should be told once: read-only, network, classes that changed, counts that
+        may be none."""
 
     @classmethod
     def create(
@@ -250,7 +253,7 @@ class Project:
             raise InputError(change.what, file=old.info.path, mend=mend)
         info = replace(
             old.info, fingerprint=now.fingerprint, files=now.files, samples=now.samples,
-            has_mask=now.has_mask, notes=now.notes,
+            has_mask=now.has_mask, notes=now.notes, doubts=now.doubts,
         )  # fmt: skip
         self._rewrite(at, info)
 

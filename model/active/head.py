@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.active.prior import Prior
+from model.active.prior import FEWEST, Prior
 from model.metrics.thresholds import fit_temperature
 from model.processes import one_blas_thread
 from model.taxonomy import decoding
@@ -208,7 +208,8 @@ def _fitted(
         chosen_at,
         problem.odds,
     )
-    thresholds, worth = decoding.best_for_f1(made.probabilities(space.some))
+    frequent = space.some if len(space.some) >= FEWEST else space.some[:0]  # too few to tell
+    thresholds, worth = decoding.best_for_f1(made.probabilities(frequent))
     return replace(made, thresholds=thresholds, worth=worth)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.shots.invalid import invalid
+from model.shots.counts.invalid import invalid
 from model.shots.layouts import Geometry
 from model.shots.layouts.base import Layout
 from model.shots.layouts.formats import Foreign

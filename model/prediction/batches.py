@@ -19,12 +19,12 @@ from model.heatmaps.geometry import Box, within
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
 from model.networks.architectures import Network
 from model.networks.receptive_field import cell_box
-from model.preprocessing.count_scale import CountScale
+from model.preprocessing.count_scale import FileScale, doubts_in_words
 from model.runs.checkpoint import Checkpoint
 from model.runs.prediction_file import names_of_form
 from model.shots.table import ShotTable
 
-Scales = tuple[CountScale | None, ...]
+Scales = tuple[FileScale | None, ...]
 Floats = npt.NDArray[np.float32]
 
 
@@ -104,7 +104,7 @@ class Batches:
         rows: list[int] = []
         pixels: list[Floats] = []
         preprocessing = self.about.preprocessing
-        for row, counts, mask in self._table.iter_shots(self._wanted, self._note):
+        for row, counts, mask in self._table.iter_usable(self._wanted, self._note):
             if rows and row // self._batch != rows[0] // self._batch:
                 yield self._give(rows, pixels)
                 rows, pixels = [], []
@@ -177,3 +177,9 @@ def fields_of(table: ShotTable, about: Checkpoint) -> Floats:
     """(N, 4) the part of each shot that the network sees: files may differ in proportions."""
     each = [about.preprocessing.field(info.shape) for info in table.sources]
     return np.array(each, np.float32)[table.source_of]
+
+
+def warnings_of(table: ShotTable, scales: Scales) -> Iterator[Event]:
+    """What a person should know before; `scales` is that of each source."""
+    for text in doubts_in_words(table, scales):
+        yield event("note", level="warning", text=text)

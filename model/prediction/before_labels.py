@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.active import head
+from model.active.prior import FEWEST
 from model.runs.checkpoint import same_classes
 from model.runs.prior import expected_of, prior_of
 from model.shots.table import ShotTable
@@ -47,6 +48,11 @@ def answer_again(
         for name, values in answers(made, file["embeddings"][part], readable[part]).items():
             file[name][part] = values
     file.attrs.modify("thresholds", made.thresholds)
+    if len(seen) < FEWEST:
+        return (
+            f"{len(seen)} of the {FEWEST} shots that it takes to fit the shipped network to an"
+            " experiment: each was read by itself, as if it were a simulated one."
+        )
     return "The shipped network, which learnt simulated shots, was fitted to these without labels."
 
 

@@ -19,6 +19,7 @@ from model.events import Event, Stop, event, never
 from model.prediction import embedding_file as embedding_parts
 from model.prediction import inference
 from model.prediction.embedding_file import PART, Part
+from model.preprocessing.count_scale import doubts_in_words
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.shots.table import ShotTable
@@ -54,6 +55,8 @@ def embed(
         if missing:
             reader = _Reader(table, network, engine, preparation)
             yield event("note", level="info", text=reader.line)
+            for text in doubts_in_words(table, reader.scales):
+                yield event("note", level="warning", text=text)
             for part in missing:
                 for so_far in reader.read(part, stop):
                     yield event("progress", what="predicting all shots", done=done + so_far,
@@ -65,6 +68,12 @@ def embed(
                 unreadable += reader.unreadable
                 done += part.stop - part.first
                 yield event("part", first=part.first, stop=part.stop)
+            if unreadable:
+                text = (
+                    f"{unreadable} of {len(table)} shots could not be read and get no suggestions."
+                    f" {reader.first_error}"
+                )
+                yield event("note", level="warning", text=text)
         gone = time.monotonic() - started
         yield event("finished", metrics={}, shots=len(table), unreadable=unreadable, seconds=gone)
     except InputError as error:
@@ -82,9 +91,10 @@ class _Reader:
         side = about.preprocessing.size
         self._engine, self.line = inference.choose(network, (about.channels, side, side), engine)
         self._apply, self._width, self._table = about.preprocessing.apply, network.width, table
-        self._scales = about.preprocessing.scales_of(table)
+        self.scales = about.preprocessing.scales_of(table)
         self.found: npt.NDArray[np.float16] | None = None
         self.unreadable = 0
+        self.first_error: InputError | None = None
 
     def read(self, part: Part, stop: Stop) -> Iterator[int]:
         """Fills `found`; yields how many shots are done, batch by batch."""
@@ -99,12 +109,12 @@ class _Reader:
             places: list[int] = []
             pixels: list[Any] = []
             wanted = np.arange(part.first, part.stop)
-            for row, counts, mask in self._table.iter_shots(wanted, on_error=self._pass_over):
+            for row, counts, mask in self._table.iter_usable(wanted, on_error=self._pass_over):
                 if not places and stop():
                     stopped = True
                     return
                 places.append(row - part.first)
-                scale = self._scales[self._table.source_of[row]]
+                scale = self.scales[self._table.source_of[row]]
                 pixels.append(self._apply(counts, mask, self._table.geometry(row), scale))
                 if len(places) == self._engine.batch:
                     rows.append(np.array(places, np.int64))
@@ -126,3 +136,4 @@ class _Reader:
 
     def _pass_over(self, row: int, error: InputError) -> None:
         self.unreadable += 1
+        self.first_error = self.first_error or error

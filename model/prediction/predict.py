@@ -28,10 +28,12 @@ from model.prediction import inference
 from model.prediction.batches import (
     Batches,
     PooledHead,
+    Scales,
     attributes_of,
     fields_of,
     left_out,
     refuse_nothing,
+    warnings_of,
 )
 from model.prediction.before_labels import answer_again
 from model.preprocessing.preparation import Preparation
@@ -126,7 +128,9 @@ def _here(work: _Work) -> Iterator[Event]:
     try:
         engine, line = inference.choose(work.network, work.shape, work.engine)
         yield event("note", level="info", text=line)
-        source = Batches(table, about, engine.batch, work.stop)
+        scales = about.preprocessing.scales_of(table)
+        yield from warnings_of(table, scales)
+        source = Batches(table, about, engine.batch, work.stop, scales=scales)
         yield from _all_shots(engine, source, head, writer)
         if source.stopped:
             yield event("cancelled", text="Prediction stopped; nothing was written.")
@@ -179,6 +183,7 @@ class _Task:
     run: Path
     engine: str
     preparation: Preparation
+    scales: Scales
 
 
 def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Event]:
@@ -202,8 +207,10 @@ def _in_ranges(work: _Work, scheduler: str, workers: int | None) -> Iterator[Eve
         filling.begin(lay_out)
         text = f"Predicting {total} shots in ranges of {size}, by workers of {scheduler}."
         yield event("note", level="info", text=text)
+        scales = work.about.preprocessing.scales_of(table)
+        yield from warnings_of(table, scales)
         todo = filling.todo(blocks(total, size))
-        task = _Task(table, work.run, work.engine, work.about.preprocessing.preparation)
+        task = _Task(table, work.run, work.engine, work.about.preprocessing.preparation, scales)
         with open_workers(_prepare, task, workers, len(todo), scheduler) as pool:
             take = lambda block, answer: filling.put(block, *answer)  # noqa: E731
             try:
@@ -234,14 +241,13 @@ def _prepare(task: _Task) -> Callable[[Block], tuple[Arrays, dict[str, Any]]]:
     head = PooledHead.of(network)
     shape = _shape(about)
     engine, _ = inference.choose(network, shape, task.engine, threads=1)
-    scales = about.preprocessing.scales_of(task.table)
     fields = fields_of(task.table, about)
     empty = _nothing(head, inference.grid(network, shape), about)
 
     def read(block: Block) -> tuple[Arrays, dict[str, Any]]:
         first, last = block
         rows_of_block = np.arange(first, last)
-        source = Batches(task.table, about, engine.batch, rows=rows_of_block, scales=scales)
+        source = Batches(task.table, about, engine.batch, rows=rows_of_block, scales=task.scales)
         found: dict[str, Any] = {k: np.repeat(v, last - first, 0) for k, v in empty.items()}
         for features in engine.stream(source):
             rows = source.rows.popleft() - first

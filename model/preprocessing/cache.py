@@ -85,7 +85,7 @@ class ShotCache:
             self.folder.mkdir(parents=True, exist_ok=True)
             with open_to_append(self._data_path) as file:
                 file.truncate(len(self._index) * self._bytes_per_shot)
-                for row, counts, mask in table.iter_shots(missing, on_error):
+                for row, counts, mask in table.iter_usable(missing, on_error):
                     small = self.preprocessing.reduce(counts, mask, table.geometry(row))
                     self._append(file, _key(table, row), small)
                     self._hashes[_key(table, row)] = hash_of(counts)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.preprocessing.preparation import reference_of
+from model.shots.counts.check import doubts_of, glance_at, in_words
 
 if TYPE_CHECKING:
     from model.shots.layouts import Geometry
@@ -58,9 +59,16 @@ class CountScale:
         return brought
 
 
+@dataclass(frozen=True)
+class FileScale(CountScale):
+    """The scale of the counts of a file, and why they may be no counts, see `counts.check`."""
+
+    doubts: tuple[str, ...] = ()
+
+
 def look_at(counts: npt.NDArray[np.float32], good: npt.NDArray[np.bool_]) -> Look | None:
     """(pedestal, level above it, deviation of the dark half) of a shot (y, x)."""
-    values = counts[good]
+    values = counts[good].astype(np.float64)  # the square of a large unit is beyond single ones
     if not len(values):
         return None
     pedestal, middle = np.quantile(values, (DARK, 0.5))
@@ -84,13 +92,13 @@ def scale_of(looks: Sequence[Look]) -> CountScale:
     return CountScale(float(np.median(pedestal)), float(np.median(lit[lit >= np.sqrt(low * high)])))
 
 
-def scales_of(table: ShotTable, reduce: Reduce) -> tuple[CountScale, ...]:
+def scales_of(table: ShotTable, reduce: Reduce) -> tuple[FileScale, ...]:
     """The scale of each source of a table, told from at most SAMPLE of its shots, always the same.
 
     Sources of few shots, as where each shot has a file of its own, are judged together with all
     such sources of the same shape. Shots that cannot be read tell nothing.
     """
-    looks: list[list[Look]] = [[] for _ in table.sources]
+    scales = [FileScale(0.0, 0.0)] * len(table.sources)
     rng = np.random.default_rng(0)
     few: dict[tuple[int, ...], list[int]] = {}
     for number, info in enumerate(table.sources):
@@ -98,13 +106,19 @@ def scales_of(table: ShotTable, reduce: Reduce) -> tuple[CountScale, ...]:
         if len(rows) < FEWEST:
             few.setdefault(info.shape, []).append(number)
             continue
-        looks[number] = _looks(table, rng.permutation(rows)[:SAMPLE], reduce)
+        scales[number] = _scale_in(table, rng.permutation(rows)[:SAMPLE], reduce)
     for numbers in few.values():
         rows = np.flatnonzero(np.isin(table.source_of, numbers))
-        together = _looks(table, rng.permutation(rows)[:SAMPLE], reduce)
+        together = _scale_in(table, rng.permutation(rows)[:SAMPLE], reduce)
         for number in numbers:
-            looks[number] = together
-    return tuple(scale_of(found) for found in looks)
+            scales[number] = together
+    return tuple(scales)
+
+
+def doubts_in_words(table: ShotTable, scales: Sequence[FileScale | None]) -> list[str]:
+    """Why the counts of the sources of a table may be none, for people."""
+    files = zip(table.sources, scales, strict=True)
+    return in_words((info.name, scale.doubts) for info, scale in files if scale is not None)
 
 
 def common_scale(table: ShotTable, reduce: Reduce) -> CountScale:
@@ -119,13 +133,15 @@ def common_scale(table: ShotTable, reduce: Reduce) -> CountScale:
     return CountScale(pedestal, float(np.exp(np.average(levels, weights=count * lit))))
 
 
-def _looks(table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce) -> list[Look]:
-    return looks_of(
-        [
-            reduce(counts, mask, table.geometry(row))
-            for row, counts, mask in table.iter_shots(rows, lambda row, error: None)
-        ]
-    )
+def _scale_in(table: ShotTable, rows: npt.NDArray[np.int64], reduce: Reduce) -> FileScale:
+    sample, glances = [], []
+    for row, counts, mask in table.iter_usable(rows, lambda row, error: None):
+        sample.append(reduce(counts, mask, table.geometry(row)))
+        glances.append(glance_at(counts, mask))
+    looks = looks_of(sample)
+    scale = scale_of(looks)
+    doubts = doubts_of(glances, [(pedestal, dark) for pedestal, _, dark in looks])
+    return FileScale(scale.pedestal, scale.level, tuple(doubts))
 
 
 def looks_of(sample: Sequence[Seen]) -> list[Look]:

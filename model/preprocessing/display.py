@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from model.shots.invalid import invalid
+from model.shots.counts.invalid import invalid
 
 Norm = Literal["log", "linear", "sqrt", "arcsinh"]
 NORMS: tuple[Norm, ...] = get_args(Norm)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.physics.correlation import MapRecipe, correlation_map
 from model.physics.profiles import centre_of
-from model.preprocessing.count_scale import CountScale, common_scale, scales_of
+from model.preprocessing.count_scale import CountScale, FileScale, common_scale, scales_of
 from model.preprocessing.preparation import Preparation, Prepared, Reference
 from model.processes import one_blas_thread
 from model.shots.layouts import Geometry
@@ -74,7 +74,7 @@ class Preprocessing:
         unscaled = replace(self, scale=CountScale(0.0, 0.0))
         return replace(self, scale=scale or common_scale(table, unscaled.seen))
 
-    def scales_of(self, table: ShotTable) -> tuple[CountScale | None, ...]:
+    def scales_of(self, table: ShotTable) -> tuple[FileScale | None, ...]:
         """The scale of each source of a table, for `brought`; None each where counts stay."""
         return (None,) * len(table.sources) if self.scale is None else scales_of(table, self.seen)
 

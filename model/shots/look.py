@@ -52,7 +52,7 @@ class Look:
                 f"opens {info.dataset or self.path.name}: {shots} of {y} × {x} {info.dtype}"
             )
             said.append(f"layout {info.layout}")
-            said += info.notes
+            said += (*info.notes, *info.doubts)
             if info.class_names:
                 said.append(f"labels: {', '.join(info.class_names)}")
             if self.numbers:

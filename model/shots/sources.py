@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError, counted, on_one_line
+from model.shots.counts.check import Glance, doubts_of, glance_at, unusable
+from model.shots.counts.invalid import invalid
+from model.shots.counts.invalid import said as markers_said
 from model.shots.fingerprints import FileMark, fingerprint, hash_of, marks_of
-from model.shots.invalid import invalid
-from model.shots.invalid import said as markers_said
 from model.shots.layouts import Closable, Geometry, Layout, open_layout
 from model.shots.layouts.base import Counts, FileLabels, Scalars
 from model.shots.layouts.formats import Foreign
@@ -44,11 +45,17 @@ class SourceInfo:
     """(shot, hash of its counts) of a few shots: whether a file that changed has the same ones."""
     notes: tuple[str, ...] = ()
     """What was decided about the file that a person should know."""
+    doubts: tuple[str, ...] = ()
+    """Why its numbers may be no counts, see `counts.check`."""
 
     @property
     def name(self) -> str:
         """The file's name, as it is shown."""
         return on_one_line(self.path.name)
+
+    def shot_name(self, i: int) -> str:
+        """The file's own name of a shot, or its number from 1."""
+        return self.shot_names[i] if self.shot_names else f"shot {i + 1}"
 
     @property
     def is_hdf5(self) -> bool:
@@ -160,14 +167,9 @@ class Source:
         return InputError(
             f"the shot cannot be read ({why})",
             file=self.info.path,
-            place=self.shot_name(i),
+            place=self.info.shot_name(i),
             mend="The file may be damaged there: copy it again, or skip this shot.",
         )
-
-    def shot_name(self, i: int) -> str:
-        """The file's own name of a shot, or its number from 1."""
-        names = self.info.shot_names
-        return names[i] if names else f"shot {i + 1}"
 
 
 _TROUBLE = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, MemoryError)
@@ -243,23 +245,34 @@ def examined(source: Source) -> SourceInfo:
     info, layout = source.info, source._layout
     refused: InputError | None = None
     samples: list[tuple[int, int]] = []
+    glances: list[Glance] = []
+    doubts: list[str] = []
     said = ""
     for i in sampled(info.n_shots):
         try:
-            counts, _ = source.shot(i)
+            counts, mask = source.shot(i)
         except InputError as error:
             refused = refused or error
             continue
         if not samples and layout.has_markers:
             said = markers_said(counts.dtype, counts)
         samples.append((i, hash_of(counts)))
+        why = unusable(counts, mask)
+        if not why:
+            glances.append(glance_at(counts, mask))
+        elif not doubts:
+            doubts.append(f"a network passes over such shots as {info.shot_name(i)}: {why}")
     if not samples and refused is not None:
         raise refused
+    if layout.has_markers:  # else they are no counts of a detector, as in a correlation map
+        doubts += doubts_of(glances)
     notes = [*info.notes, *filter(None, [said])]
     if refused is not None:
         notes.append(f"not every shot can be read ({refused.what})")
     marks = marks_of(info.path, source.parts())
-    return replace(info, files=marks, samples=tuple(samples), notes=tuple(notes))
+    return replace(
+        info, files=marks, samples=tuple(samples), notes=tuple(notes), doubts=tuple(doubts)
+    )
 
 
 def sampled(n: int) -> list[int]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
+from model.shots.counts.check import unusable
 from model.shots.first_look import probe
 from model.shots.layouts import FileLabels, Geometry
 from model.shots.sources import Source, SourceInfo, open_source
@@ -123,6 +124,26 @@ class ShotTable:
         for number in np.unique(self.source_of[wanted]):
             mine = wanted[self.source_of[wanted] == number]
             yield from self._of_source(self.sources[number], mine, on_error)
+
+    def iter_usable(
+        self,
+        rows: npt.ArrayLike | None = None,
+        on_error: Callable[[int, InputError], None] | None = None,
+    ) -> Iterator[Shot]:
+        """`iter_shots` for a network: a shot that has one number in all pixels, or numbers beyond
+        single precision, counts as one that cannot be read."""
+        for row, counts, mask in self.iter_shots(rows, on_error):
+            why = unusable(counts, mask)
+            if not why:
+                yield row, counts, mask
+                continue
+            info = self.sources[self.source_of[row]]
+            place = info.shot_name(int(self.index_of[row]))
+            mend = "Look at the shot: it may never have been read out."
+            error = InputError(why, file=info.path, place=place, mend=mend)
+            if on_error is None:
+                raise error
+            on_error(row, error)
 
     def _of_source(
         self,

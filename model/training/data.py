@@ -19,7 +19,7 @@ from model.active.audit import FEWEST_CHECKS
 from model.errors import InputError
 from model.metrics.thresholds import FEWEST_SHOTS
 from model.preprocessing.cache import ShotCache
-from model.preprocessing.count_scale import CountScale
+from model.preprocessing.count_scale import FileScale, doubts_in_words
 from model.preprocessing.network_input import Preprocessing
 from model.runs.recipes import Recipe
 from model.shots.table import EVALUATION, TRAINING, UNDECIDED, ShotTable
@@ -61,6 +61,7 @@ class TrainingData:
     """Shots of that draw which do not judge, because networks were trained on them."""
     _squares: Tensor | npt.NDArray[np.generic] | None = None
     _position: dict[int, int] = field(default_factory=dict)
+    _trouble: InputError | None = None
 
     @property
     def labels(self) -> npt.NDArray[np.bool_]:
@@ -88,6 +89,11 @@ class TrainingData:
         used, self.cache = self.used, cache
         for done in cache.fill(self.table, used, self._note_unreadable):
             yield done, len(used)
+        if self._trouble is not None:
+            many = len(self.unreadable)
+            which = "a shot that cannot" if many == 1 else f"{many} shots that cannot"
+            self.notes.append(f"Left out {which} be read: {self._trouble}")
+        self.notes += doubts_in_words(self.table, self._scales)
         there = set(used[cache.holds(self.table, used)].tolist())
         for name in ("training", "tuning", "evaluation"):
             rows = getattr(self, name)
@@ -128,8 +134,7 @@ class TrainingData:
         )
 
     def _note_unreadable(self, row: int, error: InputError) -> None:
-        if not self.unreadable:
-            self.notes.append(f"Left out a shot that cannot be read: {error}")
+        self._trouble = self._trouble or error
         self.unreadable.append(row)
 
     def check(self) -> None:
@@ -179,7 +184,7 @@ class TrainingData:
         return squares[:, None]
 
     @cached_property
-    def _scales(self) -> tuple[CountScale | None, ...]:
+    def _scales(self) -> tuple[FileScale | None, ...]:
         """The scale of counts of each source."""
         return self.preprocessing.scales_of(self.table)
 

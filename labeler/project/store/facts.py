@@ -353,6 +353,7 @@ def _source(row: Any) -> StoredSource:
         files=tuple(FileMark(**mark) for mark in details.get("files", ())),
         samples=tuple((int(i), int(mark)) for i, mark in details.get("samples", ())),
         notes=tuple(details.get("notes", ())),
+        doubts=tuple(details.get("doubts", ())),
     )
     return StoredSource(int(row["id"]), info, int(row["first_row"]), row["relative"])
 

@@ -182,6 +182,8 @@ class Learning(SessionPart):
         if item["event"] == "progress":
             self.done, self.total = int(item["done"]), int(item["total"])
             self.changed.emit()
+        elif item["event"] == "note" and item.get("level") == "warning":
+            self.noted.emit("warning", str(item.get("text", "")))
         elif item["event"] == "part" and int(item["stop"]) >= 2 * self._share * self.total:
             self._stand_on_cache(
                 self.require()

@@ -53,7 +53,7 @@ class Layout(Protocol):
     dtype: np.dtype[np.generic]
     shot_names: tuple[str, ...] | None
     has_markers: bool
-    """Whether the rule of `model.shots.invalid` holds for its numbers."""
+    """Whether the rule of `model.shots.counts.invalid` holds for its numbers."""
 
     def read(self, i: int) -> Counts:
         """Counts (y, x) of shot i."""

@@ -71,6 +71,20 @@ def learnt(folder, table, rows, labels, ground=None):
     return InstantReading(table.taxonomy, found, {})
 
 
+def test_few_shots_are_read_each_by_itself_and_that_is_said(week):
+    folder, table, _ = week
+    decided = []
+    for n in (2, 6):
+        out = folder / f"few{n}.h5"
+        *notes, _ = predict(table.some(np.arange(n)), shipped_network(), out, engine="torch")
+        texts = [item.get("text", "") for item in notes]
+        assert any(text.startswith(f"{n} of the 32 shots that it takes") for text in texts)
+        assert not any("fitted to these" in text for text in texts)
+        with h5py.File(out, "r") as opened:
+            decided.append(opened["decided"][()])
+    np.testing.assert_array_equal(decided[0], decided[1][:2])
+
+
 def test_before_the_first_label_window_file_and_command_line_say_the_same(week):
     folder, table, out = week
     n = len(table)

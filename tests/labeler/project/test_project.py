@@ -15,9 +15,12 @@ import pytest
 from labeler.project.check import check
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
+from labeler.project.summary import summary
 from labeler.shots.geometry import entered
 from model.errors import InputError
+from model.shots.look import look
 from model.taxonomy.toml import shipped
+from tests.helpers.shots import make_shots, write_file
 from tests.helpers.waiting import processor_s
 from tests.helpers.window_parts import make_project
 
@@ -380,6 +383,19 @@ def test_ten_thousand_shots_open_in_a_fifth_of_a_second(tmp_path):
             again.store.can_undo(again.annotator)
 
     assert processor_s(open_it) < 0.2
+
+
+def test_counts_that_may_be_none_are_said_where_a_project_is_made_checked_and_opened(tmp_path):
+    images, _ = make_shots(12)
+    write_file(tmp_path / "turned.h5", -images.astype(np.int32), np.zeros((12, 1)), ["Round"])
+    said = "turned.h5: light lies below the background"
+    with Project.create(tmp_path / "week", [tmp_path / "turned.h5"], labels=False) as made:
+        assert any(note.startswith(said) for note in summary(made)["notes"])
+    with Project.open(tmp_path / "week") as project:
+        assert any(note.startswith(said) for note in project.notes)
+    assert [f.severity for f in check(tmp_path / "week") if f.text.startswith(said)] == ["warning"]
+    lines = look(tmp_path / "turned.h5").lines()
+    assert any(line.startswith("light lies below the background") for line in lines)
 
 
 @pytest.mark.parametrize(("name", "n"), [("cxidb94_layout.cxi", 12), ("helium_small.h5", 600)])

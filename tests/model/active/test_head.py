@@ -297,6 +297,22 @@ def test_a_shipped_network_is_adapted_to_an_experiment_without_any_label():
     assert 1 - right[1] < 0.5 * (1 - right[0])
 
 
+def test_of_few_shots_each_gets_the_same_labels_in_any_company():
+    own, expected, x, truth = experiment()
+    legal = head.legal_sets(HELIUM)
+
+    def decided(some):
+        known = own.adapted(expected, some, HELIUM, legal)
+        made = head.fit(some[:0], truth[:0], HELIUM, prior=known, space=head.space_of(some))
+        return made.decide(some)
+
+    alone = np.concatenate([decided(x[i : i + 1]) for i in range(124)])
+    for n in (5, prior.FEWEST - 1):
+        parts = [decided(x[i : i + n]) for i in range(0, 120, n)]
+        found = np.concatenate(parts)
+        np.testing.assert_array_equal(found[:120], alone[:120])
+
+
 def test_the_aligned_embeddings_have_the_mean_and_spread_that_were_expected():
     _, expected, x, _ = experiment(count=20_000)
     turn, shift = prior._alignment(expected, x)

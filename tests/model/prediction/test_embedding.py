@@ -7,7 +7,7 @@ from model.prediction import embedding
 from model.prediction import embedding_file as embedding_parts
 from model.runs.folder import backbone_folder
 from model.shots.table import table_of_file
-from tests.helpers.shots import make_file
+from tests.helpers.shots import make_file, make_shots, write_file
 
 NETWORK = backbone_folder("helium-resnet18")
 
@@ -40,6 +40,18 @@ def test_an_interrupted_pass_goes_on_and_ends_with_the_same_numbers(table, tmp_p
     np.testing.assert_array_equal(*found)
     assert found[0].shape == (14, 512)
     assert run(table, whole)[-1]["seconds"] < 1  # nothing is computed twice
+
+
+def test_doubts_about_counts_and_shots_that_get_no_suggestion_are_said(tmp_path):
+    images, labels = make_shots(20)
+    images = -images.astype(np.int32)
+    images[:3] = 7
+    path = write_file(tmp_path / "turned.h5", images, labels)
+    said = [e.get("text", "") for e in run(table_of_file(path), tmp_path / "cache")]
+    assert any(text.startswith("turned.h5: light lies below the background") for text in said)
+    (left,) = [text for text in said if "no suggestions" in text]
+    assert left.startswith("3 of 20 shots")
+    assert "turned.h5, shot 1: each of its pixels holds 7" in left
 
 
 def test_a_damaged_part_counts_as_not_there(tmp_path):

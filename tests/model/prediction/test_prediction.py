@@ -208,20 +208,56 @@ def test_a_file_that_vanished_is_said_in_one_message(tmp_path, run):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("value", [0, 7, 65534])
-def test_constant_and_saturated_shots_get_finite_predictions(tmp_path, run, value):
+@pytest.mark.parametrize("value", [0, 65534])
+def test_shots_without_a_photon_and_nearly_saturated_ones_get_finite_predictions(
+    tmp_path, run, value
+):
+    images = np.full((3, 70, 70), value, np.uint16)
+    images[:, 0, 0] = min(value, 65533)
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["images"] = np.full((3, 70, 70), value, np.uint16)
+        file["images"] = images
     events_of(shots.table_of_file(tmp_path / "a.h5"), run, tmp_path / "p.h5", engine="torch")
     data, _ = read(tmp_path / "p.h5")
     assert np.isfinite(data["probabilities"]).all()
     assert np.isfinite(data["heatmaps"].astype(float)).all()
 
 
+def test_shots_with_one_number_in_all_pixels_have_no_prediction_and_are_counted(tmp_path, run):
+    images = np.random.default_rng(1).poisson(40, (6, 70, 70)).astype(np.uint16)
+    images[::2] = 7
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = images
+    table = shots.table_of_file(tmp_path / "a.h5")
+    events = events_of(table, run, tmp_path / "p.h5", engine="torch")
+    data, _ = read(tmp_path / "p.h5")
+    assert np.flatnonzero(data["readable"]).tolist() == [1, 3, 5]
+    (said,) = [e["text"] for e in events if "no prediction" in e.get("text", "")]
+    assert said.startswith("3 of 6 shots")
+    assert "a.h5, shot 1: each of its pixels holds 7" in said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(7, "pixels holds 7"), (1e200, "numbers reach 4e+201")]
+)
+def test_a_file_in_which_there_is_no_light_or_no_size_of_counts_is_refused(
+    tmp_path, run, value, said
+):
+    images = np.full((3, 70, 70), value)
+    images[:, :, 9] *= 40 if value > 7 else 1
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = images
+    *_, last = predict(shots.table_of_file(tmp_path / "a.h5"), run, tmp_path / "p.h5")
+    assert last["event"] == "failed"
+    assert "none of the 3 shots can be read" in last["text"]
+    assert said in last["text"]
+    assert not (tmp_path / "p.h5").exists()
+
+
 def test_counts_that_overflow_the_network_are_left_out_and_said(tmp_path):
     run = make_run(tmp_path / "run", preprocessing=Preprocessing(SIZE, transform="raw"))
     images = np.ones((4, 70, 70), np.float32)
-    images[2] = 3e38
+    images[:, 0] = 2
+    images[2, 1:] = 3e38
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["images"] = images
     table = shots.table_of_file(tmp_path / "a.h5")
@@ -237,6 +273,7 @@ def test_where_every_shot_overflows_that_is_said_and_nothing_is_written(tmp_path
     run = make_run(tmp_path / "run", preprocessing=Preprocessing(SIZE, transform="raw"))
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["images"] = np.full((4, 70, 70), 3e38, np.float32)
+        file["images"][:, 0] = 0
     table = shots.table_of_file(tmp_path / "a.h5")
     *_, last = predict(table, run, tmp_path / "p.h5", engine="torch")
     assert last["event"] == "failed"

@@ -52,7 +52,9 @@ def steps(tmp_path):
     return Preprocessing(size=32).for_training(table)
 
 
-@pytest.mark.parametrize(("gain", "offset"), [(0.25, 0), (4, 0), (1, -12), (1, 100), (1e-3, 0)])
+@pytest.mark.parametrize(
+    ("gain", "offset"), [(0.25, 0), (4, 0), (1, -12), (1, 100), (1e-3, 0), (1e30, 0)]
+)
 def test_another_gain_or_offset_changes_no_input(tmp_path, steps, gain, offset):
     images = patterns(30, seed=2)
     here = inputs(table_of(tmp_path, "here.h5", images), steps)

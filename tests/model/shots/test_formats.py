@@ -44,7 +44,7 @@ def test_a_folder_of_pictures_is_one_source_in_natural_order(tmp_path, kind):
     assert len(info.files) == 13
     for known in (None, info):
         with open_source(tmp_path, info.dataset, known=known) as source:
-            assert source.shot_name(9) == f"img_10{kind}"
+            assert source.info.shot_name(9) == f"img_10{kind}"
             assert all(np.array_equal(source.read(k), shots[k]) for k in range(12))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from model.errors import InputError
 from model.shots import hdf5
-from model.shots.invalid import invalid
+from model.shots.counts.invalid import invalid
 from model.shots.look import look
 from model.shots.table import open_source, probe, table_of_files
 

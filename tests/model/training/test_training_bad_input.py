@@ -115,6 +115,14 @@ def test_shots_with_bad_pixels_train(tmp_path):
     images[0], images[1, :30], images[2] = np.nan, np.inf, -5
     events = run(write_file(tmp_path / "s.h5", images, labels), tmp_path / "run")
     assert events[-1]["event"] == "finished", events[-1]
+    assert "Left out 2 shots that cannot be read" in notes(events)  # -5 in all pixels is no light
+
+
+def test_counts_that_may_be_none_are_said_before_a_training(tmp_path):
+    images, labels = make_shots(24)
+    path = write_file(tmp_path / "s.h5", -images.astype(np.int32), labels)
+    *events, _ = run(path, tmp_path / "run")
+    assert "s.h5: light lies below the background" in notes(events)
 
 
 def test_shots_that_cannot_be_read_are_left_out(tmp_path):

@@ -1,0 +1,206 @@
+"""Numbers that are no counts of light are doubted in words, and those of any detector are not."""
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from model.shots.counts import check as count_check
+from model.shots.counts.check import doubts_of, glance_at, in_words, unusable
+from model.shots.counts.invalid import invalid
+from model.shots.first_look import probe
+from model.shots.sources import open_source
+from model.simulate.generate import simulate
+
+DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
+
+
+def rings(n, empty=0.3, seed=1, side=64):
+    """(n, y, x) rings on a pedestal of 8 counts with read noise, some shots without a droplet."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    r = np.hypot(y, x) + 0.1
+    shapes = np.array([(np.sin(r / w) / (r / w)) ** 2 for w in rng.uniform(1.5, 4, n)])
+    photons = 5000 * rng.lognormal(0, 0.5, n) * (rng.random(n) >= empty)
+    counts = 8 + rng.normal(0, 1.5, shapes.shape) + 3 * rng.poisson(shapes * photons[:, None, None])
+    return counts.round().clip(0, 65535).astype(np.uint16)
+
+
+def doubts(images):
+    """What is said of shots."""
+    masks = (invalid(counts) for counts in images)
+    kept = [None if bad is None else ~bad for bad in masks]
+    return doubts_of([glance_at(c, good) for c, good in zip(images, kept, strict=True)])
+
+
+def inverted(x):
+    return 1000 - x.astype(np.int32)
+
+
+def wrapped(x):
+    return x - np.uint16(12)
+
+
+def logarithms(x):
+    return np.log10(x.astype(np.float32) + 1)
+
+
+def picture(x):
+    return (np.log1p(x.astype(float)) / np.log(65536) * 255).astype(np.uint8)
+
+
+def normalised(x):
+    return (x / x.max((1, 2), keepdims=True)).astype(np.float32)
+
+
+CHANGED = {
+    "negative": (lambda x: -x.astype(np.int32), count_check.TURNED_SIGN),
+    "inverted": (inverted, count_check.TURNED_SIGN),
+    "wrapped": (wrapped, count_check.WRAPPED),
+    "logarithms": (logarithms, count_check.NO_COUNTS),
+    "picture": (picture, count_check.NO_COUNTS),
+    "normalised": (normalised, count_check.BY_ITSELF),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_numbers_that_were_changed_after_the_detector_are_told(name):
+    change, said = CHANGED[name]
+    assert doubts(change(rings(40))) == [said]
+
+
+@pytest.mark.parametrize("n", [40, 8])
+def test_a_background_that_jumps_within_a_file_is_told(n):
+    images = rings(n).astype(np.int32)
+    images[n // 2 :] += 500
+    (said,) = doubts(images)
+    assert said.startswith("the background jumps by 50")
+
+
+def saturated(x):
+    return np.minimum(x, 600)
+
+
+def saturated_without_its_dark_counts(x):
+    return np.minimum(x, 600) - np.random.default_rng(2).normal(8, 0.5, x.shape)
+
+
+def gap(x):
+    x = x.astype(np.int32) + 500
+    x[:, 20:28] = 0
+    return x
+
+
+def eiger(x):
+    x = x.astype(np.uint32)
+    x[:, 20:28], x[:, 40, ::5] = 2**32 - 1, 2**32 - 2
+    return x
+
+
+def hot(x):
+    x = x.copy()
+    x[:, 6::12, 6::12] = 60000
+    return x
+
+
+def vignetted(x):
+    y = np.arange(x.shape[1]) - x.shape[1] / 2
+    return x + 1000 * np.exp(-(y[:, None] ** 2 + y**2) / 2000)
+
+
+def mirrored(x):
+    return x.view(np.int16)
+
+
+SOUND = {
+    "as they are": lambda x: x,
+    "thousandths": lambda x: (x / 1000).astype(np.float32),
+    "a tiny unit": lambda x: x * 1e-12,
+    "a large unit": lambda x: x * 1e12,
+    "a large unit in single precision": lambda x: x.astype(np.float32) * np.float32(1e30),
+    "pedestal subtracted": lambda x: x.astype(np.int32) - 12,
+    "pedestal added": lambda x: x + 100.0,
+    "a quarter": lambda x: x // 4,
+    "four times": lambda x: x * 4.0,
+    "int16": mirrored,
+    "photons": lambda x: np.random.default_rng(3).poisson(x / 50).astype(np.uint8),
+    "dim": lambda x: 8 + (x - 8.0) / 300 + np.random.default_rng(3).normal(0, 1.5, x.shape),
+    "saturated": saturated,
+    "saturated, pedestal subtracted": saturated_without_its_dark_counts,
+    "a gap": gap,
+    "markers of an Eiger": eiger,
+    "hot pixels": hot,
+    "brighter in the middle": vignetted,
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("empty", [0.0, 0.5, 1.0])
+def test_counts_of_any_detector_unit_gain_and_offset_are_not_doubted(name, empty):
+    images = SOUND[name](rings(40, empty))
+    for n in (40, 8, 5, 3, 2, 1):
+        assert doubts(images[:n]) == [], n
+
+
+def test_bright_shots_alone_solvent_and_noise_are_not_doubted():
+    rng = np.random.default_rng(4)
+    images = rings(60, 0.0)
+    assert doubts(images[np.argsort(images.mean((1, 2)))[-20:]]) == []
+    y, x = np.mgrid[:64, :64] - 32
+    ring = 1 + 2 * np.exp(-((((np.hypot(y, x) / 64) - 0.3) / 0.08) ** 2))
+    assert doubts(100 + rng.poisson(rng.lognormal(5, 0.3, (20, 1, 1)) * ring)) == []
+    assert doubts(rng.normal(0, 1, (20, 64, 64))) == []
+    assert doubts(rng.poisson(0.01, (20, 64, 64))) == []
+    assert doubts(np.zeros((20, 64, 64), np.uint16)) == []
+
+
+@pytest.mark.parametrize("name", ["helium_small.h5", "cxidb94_layout.cxi"])
+def test_measured_shots_are_not_doubted_and_changed_ones_are(name):
+    if not (DATA / name).is_file():
+        pytest.skip(f"{name} is not on this machine (set AIRYLABEL_DATA)")
+    with open_source(DATA / name) as source:
+        rows = np.linspace(0, source.info.n_shots - 1, min(source.info.n_shots, 40)).astype(int)
+        images = np.stack([source.read(int(i)) for i in rows])
+    for n in (len(images), 3, 1):
+        assert doubts(images[:n]) == []
+        assert doubts(images[:n].astype(np.int32) - 8) == []
+    for name in ("negative", "inverted", "wrapped", "logarithms", "picture", "normalised"):
+        change, said = CHANGED[name]
+        assert doubts(change(images)) == [said], name
+
+
+@pytest.mark.parametrize("broad", [False, True])
+def test_simulated_shots_are_not_doubted_and_changed_ones_are(tmp_path, broad):
+    *_, last = simulate(tmp_path / "s.h5", 24, seed=5, size=96, broad=broad, workers=1)
+    assert last["event"] == "finished"
+    with h5py.File(tmp_path / "s.h5") as file:
+        images = file["images"][()]
+    assert doubts(images) == []
+    for name in ("negative", "inverted", "wrapped", "logarithms", "picture", "normalised"):
+        change, said = CHANGED[name]
+        assert doubts(change(images)) == [said], name
+
+
+def test_a_shot_with_one_number_everywhere_or_no_size_of_counts_is_of_no_use():
+    images = rings(1)[0]
+    assert not unusable(images)
+    assert not unusable(np.zeros((8, 8)))
+    assert "holds 7" in unusable(np.full((8, 8), 7, np.uint16))
+    good = np.arange(64).reshape(8, 8) > 3
+    assert "holds 7" in unusable(np.where(good, 7, 9), good)
+    assert "single precision" in unusable(images * 1e300)
+    assert "single precision" in unusable(images * 1e-60)
+    assert not unusable(images * 1e30)
+
+
+def test_doubts_are_kept_with_a_file_and_those_of_like_files_are_one_message(tmp_path):
+    images = -rings(12).astype(np.int32)
+    images[3:6] = 7
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = images
+    said = probe(tmp_path / "a.h5").doubts
+    assert said[0].startswith("a network passes over such shots as shot 4: each of its pixels")
+    assert said[1:] == (count_check.TURNED_SIGN,)
+    assert in_words([("a.h5", ["x"]), ("b.h5", []), ("c.h5", ["x"])]) == ["a.h5 and 1 more: x."]
