@@ -65,6 +65,16 @@ class LayoutWish:
 
 
 @dataclass(frozen=True)
+class Held:
+    """What a head says of labelled shots whose labels it did not learn: rows (m,), answers (m, C)
+    and the chance (m,) that each is right."""
+
+    rows: npt.NDArray[np.int64]
+    decided: npt.NDArray[np.bool_]
+    sure: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Learnt:
     """What is suggested after a lesson of `labels` labels.
 
@@ -86,6 +96,7 @@ class Learnt:
     checks: npt.NDArray[np.int64]
     seconds: float
     known: npt.NDArray[np.bool_] | None = None
+    held: Held | None = None
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,9 @@ def test_what_is_typed_is_kept_with_the_project_and_gives_angles(dialog, window)
     assert dialog.fields["distance"].text() == "370"
 
 
-def test_an_energy_that_every_shot_has_of_its_own_is_not_called_unknown(dialog, window, monkeypatch):
+def test_an_energy_that_every_shot_has_of_its_own_is_not_called_unknown(
+    dialog, window, monkeypatch
+):
     assert dialog.fields["energy"].placeholderText() == "not known"
     own = Geometry(wavelength_m=19e-9)
     monkeypatch.setattr(window.session.cursor, "geometry", lambda: own)
