@@ -18,7 +18,6 @@ from labeler.active.messages import (
     Alike,
     Answer,
     Ground,
-    Held,
     Layout,
     Learnt,
     Lesson,
@@ -26,7 +25,7 @@ from labeler.active.messages import (
     Request,
 )
 from model.active import audit, embedding_map, neighbours, selection
-from model.active.head import Head, fit, legal_sets, space_of
+from model.active.head import Head, Held, fit, legal_sets, space_of
 from model.errors import InputError
 from model.processes import give_way, one_blas_thread
 from model.runs.prior import prior_of

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from model.active.head import Held
 from model.errors import InputError
 from model.prediction.embedding_file import Part
 from model.taxonomy.taxonomy import Taxonomy
@@ -62,16 +63,6 @@ class LikeWish:
 @dataclass(frozen=True)
 class LayoutWish:
     """Where do all shots lie on the map?"""
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a head says of labelled shots whose labels it did not learn: rows (m,), answers (m, C)
-    and the chance (m,) that each is right."""
-
-    rows: npt.NDArray[np.int64]
-    decided: npt.NDArray[np.bool_]
-    sure: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,16 @@ class Head:
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a head says of labelled shots whose labels it did not learn: rows (m,), answers (m, C)
+    and the chance (m,) that each is right."""
+
+    rows: npt.NDArray[np.int64]
+    decided: npt.NDArray[np.bool_]
+    sure: npt.NDArray[np.float32]
+
+
 def legal_sets(taxonomy: Taxonomy) -> Labels | None:
     """(L, C) legal label sets; None where no hard rule binds the classes, or they are too many."""
     return taxonomy.listed_sets(MOST_SETS)
