@@ -286,10 +286,11 @@ class Suggestions(SessionPart):
         use = (self.labels.status[rows] & LABELLED) > 0
         if run is not None:  # whose embeddings know these labels
             use &= run.role[rows] != TRAINING
-        use &= np.arange(len(use)) % max(1, np.count_nonzero(use) // COUNTED) == 0
+        some = np.flatnonzero(use)
+        some = some[:: max(1, len(some) // COUNTED)]
         opened = self.require()
-        alone = decided_alone(opened.project.store.database, opened.annotator, rows[use])
-        rows, decided = rows[use][alone], decided[use][alone]
+        alone = decided_alone(opened.project.store.database, opened.annotator, rows[some])
+        rows, decided = rows[some][alone], decided[some][alone]
         taxonomy, known = self.labels.taxonomy, self.labels.decided.known[rows]
         said = taxonomy.pack(taxonomy.complete(decided))
         return len(rows), int(((said ^ self.labels.present[rows]) & known != 0).sum())
