@@ -342,9 +342,7 @@ def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
     ][: args.most]
     often = suspicious.often_doubted(found, y & decided)
     text = f"{len(found.rows):,} of {len(rows):,} labelled shots are suspicious, by {whose}."
-    if often:
-        each = ", ".join(f"{names[c]} ({some:,} of {given:,})" for c, some, given in often[:3])
-        text += f" Doubted in many of their labels: {each}."
+    text = f"{text} {suspicious.in_words(often, names)}".strip()
     yield event(
         "finished", metrics={}, suspects=suspects, flagged=len(found.rows), judged=len(rows),
         embeddings=whose, text=text,

@@ -107,18 +107,28 @@ def check(labels: Labels, file: Path | None = None, planting: bool = False) -> N
         raise InputError(what, file=file, mend="Plant errors where some shots have others.")
 
 
-def often_doubted(found: Suspects, labels: npt.ArrayLike) -> tuple[tuple[int, int, int], ...]:
+def often_doubted(
+    found: Suspects, labels: npt.ArrayLike, surely: bool = False
+) -> tuple[tuple[int, int, int], ...]:
     """(class, doubted, of) of classes whose labels (n, C) are often doubted, the most first: not
     slips of one shot, but a key or a habit. They count where they are given and where they lack, of
-    all that are given or seem to lack."""
+    all that are given or seem to lack. `surely`: only where even the lower end of the share's 95 %
+    interval is that large, which is to be said unasked."""
     y = np.asarray(labels, bool)
     lacks = ~y[found.rows, found.kind]
     doubted = np.bincount(found.kind, minlength=y.shape[1])
     given = y.sum(0) + np.bincount(found.kind[lacks], minlength=y.shape[1])
-    often = [c for c in range(y.shape[1]) if doubted[c] >= max(SOME, OFTEN * given[c])]
     least, _ = share_interval(doubted, given)  # of few labels much may be chance
+    share = least if surely else doubted / np.maximum(given, 1)
+    often = [c for c in range(y.shape[1]) if doubted[c] >= SOME and share[c] >= OFTEN]
     often.sort(key=lambda c: -least[c])
     return tuple((c, int(doubted[c]), int(given[c])) for c in often)
+
+
+def in_words(often: tuple[tuple[int, int, int], ...], names: tuple[str, ...]) -> str:
+    """What `often_doubted` found, as a sentence; '' where it is nothing."""
+    each = ", ".join(f"{names[c]} ({some:,} of {of:,})" for c, some, of in often[:3])
+    return f"Doubted in many of their labels: {each}." if each else ""
 
 
 def out_of_fold(

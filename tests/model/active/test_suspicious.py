@@ -72,6 +72,10 @@ def test_labels_that_lack_are_doubted_as_those_that_are_given_and_chance_names_n
     assert suspicious.often_doubted(found, y) == ((bent, 5, 10), (streak, 20, 60))
     found = suspicious.Suspects(rows[:22], np.zeros(22, np.float32), kind[:22], y[rows], ())
     assert suspicious.often_doubted(found, y) == ((streak, 20, 60),)
+    assert suspicious.often_doubted(found, y, surely=True) == ((streak, 20, 60),)
+    y[:40, bent] = True  # then five of twenty or more may be chance
+    found = suspicious.Suspects(rows[20:], np.zeros(5, np.float32), kind[20:], y[rows], ())
+    assert not suspicious.often_doubted(found, y, surely=True)
 
 
 def test_what_the_network_knows_speaks_for_labels_that_are_lost():
