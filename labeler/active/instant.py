@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from labeler.active.messages import Answer, Ground, LayoutWish, Learnt, Lesson, LikeWish
 from labeler.runs.reading import Reading
+from model.active.head import Held
 from model.errors import InputError
 from model.processes import Worker
 from model.taxonomy.taxonomy import Taxonomy
@@ -42,6 +43,11 @@ class InstantReading(Reading):
     def sureness(self) -> npt.NDArray[np.float32]:
         """(N,) chance that the whole label set is right, under the rules."""
         return self.learnt.sure
+
+    def held(self) -> Held:
+        """What is said out of fold of labelled shots."""
+        none = Held(self.learnt.rows[:0], self.decided[:0], self.learnt.sure[:0])
+        return self.learnt.held or none
 
 
 Wish = Lesson | LikeWish | LayoutWish

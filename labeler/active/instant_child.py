@@ -25,7 +25,7 @@ from labeler.active.messages import (
     Request,
 )
 from model.active import audit, embedding_map, neighbours, selection
-from model.active.head import Head, fit, legal_sets, space_of
+from model.active.head import Head, Held, fit, legal_sets, space_of
 from model.errors import InputError
 from model.processes import give_way, one_blas_thread
 from model.runs.prior import prior_of
@@ -48,11 +48,11 @@ def serve(connection: Connection) -> None:
 
 
 class InstantServer:
-    """One ground at a time and the head that was fitted on it last."""
+    """One ground at a time. What it says of it follows from the labels alone, not from what it said
+    before."""
 
     def __init__(self) -> None:
         self.ground: Ground | None = None
-        self._head: Head | None = None
 
     def answer(self, request: Request) -> Answer | None:
         """To a Ground None, to a Lesson a Learnt, to wishes an Alike or a Layout; else why not."""
@@ -76,7 +76,7 @@ class InstantServer:
             return InputError(f"instant learning stopped ({error})", mend=mend)
 
     def _stand_on(self, ground: Ground) -> None:
-        self.ground = self._head = None
+        self.ground = None
         found = embeddings(ground)
         self.readable = np.asarray(np.isfinite(found).all(1))
         wide = found.astype(np.float32) if len(found) <= SINGLE else found
@@ -98,15 +98,14 @@ class InstantServer:
         if lesson.known is not None:
             said = taxonomy.unpack(lesson.known[readable]) | labels
         x = self.embeddings[rows].astype(np.float32)
-        self._head = fit(
-            x, labels, taxonomy,
-            start=self._head, prior=self._prior, space=self._space, known=said,
-        )  # fmt: skip
+        head = fit(x, labels, taxonomy, prior=self._prior, space=self._space, known=said)
         known = said.sum(0) >= min(FEWEST_LABELS, len(rows))
         if self._prior is not None:
             known |= self._prior.known
-        probabilities, decided, sure = self._read(self._head)
+        probabilities, decided, sure = self._read(head)
         probabilities[:, ~known], decided[:, ~known] = 0, False
+        _, apart, held_sure = _judged(head, head.held_logits)
+        apart[:, ~known] = False
         askable = probabilities.copy()
         askable[~self.readable] = np.nan
         askable[lesson.leave] = np.nan
@@ -121,10 +120,11 @@ class InstantServer:
         left = np.asarray(np.isfinite(askable).all(1))
         checks = audit.upcoming(done, left, lesson.seed, max(50, self.ground.n // 50))
         return Learnt(
-            self.ground.number, len(lesson.rows), probabilities, decided, self._head.thresholds,
+            self.ground.number, len(lesson.rows), probabilities, decided, head.thresholds,
             sure, self.readable,
             asked.rows.astype(np.int64), asked.reasons, checks.astype(np.int64),
             time.perf_counter() - started, known,
+            Held(rows[head.held], apart, held_sure),
         )  # fmt: skip
 
     def _read(self, head: Head) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
@@ -133,22 +133,9 @@ class InstantServer:
         n, c = self.ground.n, len(head.taxonomy)
         p, decided = np.zeros((n, c), np.float32), np.zeros((n, c), bool)
         sure = np.zeros(n, np.float32)
-        legal = legal_sets(head.taxonomy)
         for first in range(0, n, CHUNK):
             part = slice(first, first + CHUNK)
-            logits = head.logits(self.embeddings[part])
-            if legal is None:
-                p[part] = decoding.sigmoid(logits)
-                decided[part] = head.decided(p[part])
-                sure[part] = np.where(decided[part], p[part], 1 - p[part]).prod(1)
-            else:
-                chances = decoding.set_probabilities(logits, legal, head.raised)
-                p[part] = np.clip(chances @ legal.astype(np.float32), 0, 1)
-                decided[part] = head.decided(p[part])
-                bits = head.taxonomy.pack(legal)
-                order = np.argsort(bits)
-                at = order[np.searchsorted(bits, head.taxonomy.pack(decided[part]), sorter=order)]
-                sure[part] = chances[np.arange(len(chances)), at]
+            p[part], decided[part], sure[part] = _judged(head, head.logits(self.embeddings[part]))
         for values in (p, decided, sure):
             values[~self.readable] = 0
         return p, decided, sure
@@ -157,3 +144,18 @@ class InstantServer:
         places = np.full((len(self.embeddings), 2), np.nan, np.float32)
         places[self.readable] = embedding_map.pca(self.embeddings[self.readable])
         return places
+
+
+def _judged(head: Head, logits: Floats) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
+    """Logits (n, C) to probabilities (n, C), answers (n, C) and their chances (n,)."""
+    legal = legal_sets(head.taxonomy)
+    if legal is None:
+        p = decoding.sigmoid(logits)
+        decided = head.decided(p)
+        return p, decided, np.where(decided, p, 1 - p).prod(1)
+    chances = decoding.set_probabilities(logits, legal, head.raised)
+    p = np.clip(chances @ legal.astype(np.float32), 0, 1)
+    decided, bits = head.decided(p), head.taxonomy.pack(legal)
+    order = np.argsort(bits)
+    at = order[np.searchsorted(bits, head.taxonomy.pack(decided), sorter=order)]
+    return p, decided, chances[np.arange(len(chances)), at]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from model.active.head import Held
 from model.errors import InputError
 from model.prediction.embedding_file import Part
 from model.taxonomy.taxonomy import Taxonomy
@@ -86,6 +87,7 @@ class Learnt:
     checks: npt.NDArray[np.int64]
     seconds: float
     known: npt.NDArray[np.bool_] | None = None
+    held: Held | None = None
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from model.active.prior import Prior
     from model.preprocessing.preparation import Preparation
     from model.shots.table import ShotTable
     from model.taxonomy.taxonomy import Taxonomy
@@ -304,6 +305,8 @@ def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
     import numpy as np
 
     from model.active import suspicious
+    from model.runs.prior import prior_of
+    from model.runs.recipes import shipped_network
 
     if args.plant is not None and not 0 < args.plant < 0.5:
         raise InputError(f"--plant {args.plant} is no share", mend="Give 0.03 for 3 %.")
@@ -325,11 +328,13 @@ def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
     known = table.labelled & np.isfinite(sound).all(1) & (np.abs(sound).max(1, initial=0) > 0)
     rows = np.flatnonzero(known)
     x, y, decided = sound[rows], table.labels[rows].astype(bool), table.decided[rows]
+    # the head of a run may have learnt these labels by heart
+    prior = prior_of(shipped_network(), taxonomy, x) if whose == BACKBONE else None
     if args.plant is not None:
-        yield _planted(x, y, decided, taxonomy, args)
+        yield _planted(x, y, decided, taxonomy, prior, args)
         return
     yield event("progress", what="comparing labels", done=0, total=1)
-    found = suspicious.find(x, y, taxonomy, seed=args.seed, known=decided)
+    found = suspicious.find(x, y, taxonomy, seed=args.seed, known=decided, prior=prior)
     names = table.class_names
     suspects = [
         {
@@ -346,9 +351,7 @@ def _suspecting(args: argparse.Namespace) -> Iterator[Event]:
     ][: args.most]
     often = suspicious.often_doubted(found, y & decided)
     text = f"{len(found.rows):,} of {len(rows):,} labelled shots are suspicious, by {whose}."
-    if often:
-        each = ", ".join(f"{names[c]} ({some:,} of {given:,})" for c, some, given in often[:3])
-        text += f" Doubted in many of their labels: {each}."
+    text = f"{text} {suspicious.in_words(often, names)}".strip()
     yield event(
         "finished", metrics={}, suspects=suspects, flagged=len(found.rows), judged=len(rows),
         embeddings=whose, text=text,
@@ -361,12 +364,13 @@ def _planted(
     y: npt.NDArray[np.bool_],
     decided: npt.NDArray[np.bool_],
     taxonomy: Taxonomy,
+    prior: Prior | None,
     args: argparse.Namespace,
 ) -> Event:
     from model.active import suspicious
 
     found = [
-        suspicious.measure(x, y, taxonomy, args.plant, seed, decided)
+        suspicious.measure(x, y, taxonomy, args.plant, seed, decided, prior)
         for seed in range(args.seed, args.seed + args.seeds)
     ]
     reached = [f["precision"] or 0.0 for f in found]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.project.store.records import LABELLED
+from model.active.head import Held
 from model.taxonomy.taxonomy import Taxonomy
 
 Rows = npt.NDArray[np.int64]
@@ -48,6 +49,10 @@ class Reading:
         """
         right = np.where(self.decided, self.probabilities, 1 - self.probabilities)
         return np.where(self.readable, right[:, self.known].prod(1, dtype=np.float32), 0)
+
+    def held(self) -> Held:
+        """What is said of shots whose labels, if they have any, it did not learn."""
+        return Held(np.arange(len(self.readable)), self.likely(), self.sureness())
 
     def margins(self, rows: Rows | slice | int = slice(None)) -> npt.NDArray[np.float32]:
         """(n, C) distance from the threshold, 0 on it and 1 at probability 0 or 1.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +24,26 @@ from labeler.project.project import Project
 from labeler.project.store.records import SKIPPED
 from labeler.runs.before_first_run import answers_before
 from labeler.runs.predictions import Predictions
+from model.active import suspicious
 from model.active.audit import audited, reserved
 from model.errors import InputError
 from model.events import Event, Stop, event, never, to_line
 from model.output_files import append_line
+from model.prediction import embedding_file
 from model.prediction.predict import predict
+from model.preprocessing.preparation import Preparation
 from model.processes import is_helper
 from model.runs.folder import EVENTS, PREDICTIONS, RESUME
 from model.runs.judges import judges_of
+from model.runs.prior import prior_of
 from model.runs.promotion import FEW, WORSE, Answers, Verdict, compare_files
-from model.runs.recipes import Recipe
+from model.runs.recipes import Recipe, shipped_network
 from model.shots.table import ShotTable
 from model.training.data import with_roles
 from model.training.train import Options, train
 
+DOUBTED = 2000
+"""Labelled shots that are looked at for doubtful labels before a training: seconds."""
 _FOLDER = "AIRYLABEL_RUN_FOLDER"
 """Environment variable by which the first of several training processes tells the others."""
 
@@ -72,6 +79,7 @@ def train_project(folder: Path, recipe: Recipe, wishes: Wishes, stop: Stop) -> I
         cache, preparation = project.folder / CACHE, preparation_of(project)
     options = Options(wishes.seed, wishes.devices, wishes.resume, warm, cache, checks, preparation)
     trained: Event = {}
+    yield from _doubts(table, cache, preparation)
     for item in train(table, recipe, out, stop=stop, options=options):
         if item["event"] in ("finished", "cancelled") and item.get("run"):
             trained = item
@@ -88,6 +96,29 @@ def train_project(folder: Path, recipe: Recipe, wishes: Wishes, stop: Stop) -> I
     last = event(made.pop("event"), **{k: v for k, v in made.items() if k != "time"})
     append_line(out / EVENTS, to_line(last))
     yield last
+
+
+def _doubts(table: ShotTable, cache: Path, preparation: Preparation) -> Iterator[Event]:
+    """A note where labels of a class are often doubted, where the shipped network, which never saw
+    them, has read all shots already."""
+    network = shipped_network()
+    parts = embedding_file.parts_of(table, network, cache, preparation=preparation)
+    if is_helper() or find_spec("cleanlab") is None or not all(p.is_there for p in parts):
+        return
+    x = embedding_file.read(parts, len(table))
+    assert x is not None
+    assert table.taxonomy is not None  # a project has one
+    fine = np.flatnonzero(table.labelled & np.isfinite(x).all(1))
+    rows = np.random.default_rng(0).permutation(fine)[:DOUBTED]
+    if len(rows) < suspicious.FEWEST:
+        return
+    labels, known = table.labels[rows].astype(bool), table.decided[rows]
+    prior = prior_of(network, table.taxonomy, x[np.isfinite(x).all(1)])
+    found = suspicious.find(x[rows], labels, table.taxonomy, known=known, prior=prior)
+    often = suspicious.often_doubted(found, labels & known, surely=True)
+    if text := suspicious.in_words(often, table.class_names):
+        text += " They train as they are; look at them: Quality, Suspicious."
+        yield event("note", level="warning", text=text)
 
 
 def _random_checks(project: Project, table: ShotTable) -> npt.NDArray[np.int64]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from labeler.active.anchoring import is_hidden
 from labeler.active.instant import InstantReading
 from labeler.active.messages import FEWEST_LABELS
 from labeler.project.store.records import LABELLED, SKIPPED, Present, Rows
+from labeler.project.store.timeline import decided_alone
 from labeler.queue import queue as queues
 from labeler.runs.predictions import Predictions
 from labeler.session.cursor import Cursor, Step
@@ -24,45 +26,72 @@ from labeler.session.opened import SessionPart
 from labeler.session.predictions import ModelReadings
 from labeler.session.queue import Queue
 from labeler.session.repeats import Repeats
-from model.metrics.agreement import share_interval
+from model.shots.table import TRAINING
 from model.taxonomy import taxonomy as taxonomies
 
 ASKED = "asked"
 """The order in which the shots come that teach most."""
+ENOUGH = 100
+"""Labels that were counted on below which only a bound is told, and no estimate."""
+COUNTED = 1000
+"""Labels are counted on up to about this many."""
 REACTION_S = 0.3
 """What changed on screen for a shorter time than this nobody has seen."""
 
 
 @dataclass(frozen=True)
 class Sure:
-    """Suggestions above a threshold: rows, the bits of their classes, how many are expected wrong.
+    """Suggestions above a threshold: rows, and the bits of their classes.
 
-    `wrong` is what the model itself expects, from its calibrated chances; `most` a bound above it.
+    `checked`: labelled shots on which a model that had not learnt their labels is that sure too,
+    `missed` of them wrongly. What is said of the others is counted on these.
     """
 
     rows: Rows
     present: Present
-    wrong: float
-    most: float = 0.0
+    checked: int = 0
+    missed: int = 0
+
+    @property
+    def most(self) -> int:
+        """How many are wrong at most, with 95 %."""
+        return most_wrong(self.missed, self.checked, len(self.rows))
 
     def text(self) -> str:
-        """ "312 shots: about 9 wrong, at most 20", for the person."""
-        n = len(self.rows)
+        """ "312 shots: about 9 wrong, at most 20 (counted on 104 labels)", for the person."""
+        n, k = len(self.rows), self.checked
         if not n:
             return "no undecided shot is that sure"
-        about = "fewer than 1" if self.wrong < 1 else f"about {self.wrong:.0f}"
-        most = f", at most {math.ceil(self.most)}" if math.ceil(self.most) < n else ""
-        return f"{n:,} shot{'' if n == 1 else 's'}: {about} wrong{most}"
+        shots = f"{n:,} shot{'' if n == 1 else 's'}"
+        if self.most >= n:
+            return f"{shots}: too few labels show how many are wrong"
+        wrong = n * self.missed / k
+        about = "fewer than 1" if wrong < 1 else f"about {wrong:,.0f}"
+        about = f"{about} wrong, at most" if k >= ENOUGH else "at most"
+        of = "" if k >= ENOUGH else " wrong"
+        return f"{shots}: {about} {self.most:,}{of} (counted on {k:,} label{'' if k == 1 else 's'})"
 
 
-def most_wrong(share: float, labels: int) -> float:
-    """The share that is wrong at most, where a model that learnt from this many labels expects
-    `share`: the upper 95 % bound (Wilson 1927) of a share that was counted on as many shots.
+def most_wrong(missed: int, checked: int, n: int) -> int:
+    """How many of n shots are wrong at most, with 95 %, where `missed` of `checked` others are.
 
-    What few labels teach is believed little: a model errs about its own errors too.
+    Exact where both were drawn alike (Konijn 1973): of more wrong ones among all, so few would be
+    among the checked with less than 5 %, by the hypergeometric distribution.
     """
-    n = max(labels, 1)
-    return float(share_interval(share * n, n, z=1.645)[1])
+
+    def chance(wrong: int) -> float:
+        each = [
+            _ways(checked, k) + _ways(n, missed + wrong - k) - _ways(checked + n, missed + wrong)
+            for k in range(max(0, missed + wrong - n), missed + 1)
+        ]
+        return sum(map(math.exp, each))
+
+    return bisect_left(range(n), True, key=lambda wrong: chance(wrong + 1) < 0.05)
+
+
+def _ways(of: int, some: int) -> float:
+    """Logarithm of the number of ways to choose."""
+    return math.lgamma(of + 1) - math.lgamma(some + 1) - math.lgamma(of - some + 1)
 
 
 class Suggestions(SessionPart):
@@ -236,7 +265,7 @@ class Suggestions(SessionPart):
         reading, taxonomy = self.predictions.now, self.labels.taxonomy
         where = np.arange(self.labels.n_shots) if rows is None else np.asarray(rows, np.int64)
         if reading is None or not self.given:
-            return Sure(where[:0], where[:0], 0.0)
+            return Sure(where[:0], where[:0])
         chance = reading.sureness()
         undecided = (self.labels.status[where] & (LABELLED | SKIPPED)) == 0
         where = where[undecided & (chance[where] >= threshold)]
@@ -246,6 +275,22 @@ class Suggestions(SessionPart):
         present = taxonomy.pack(taxonomy.complete(reading.likely()[where]))
         said = present > 0
         where, present = where[said], np.asarray(present[said], np.int64)
-        wrong = float((1 - chance[where]).sum())
-        share = most_wrong(wrong / len(where), self.labelled) if len(where) else 0.0
-        return Sure(where, present, wrong, share * len(where))
+        return Sure(where, present, *self._counted(reading, threshold))
+
+    def _counted(self, reading: Predictions | InstantReading, threshold: float) -> tuple[int, int]:
+        """Labelled shots on which the model is that sure, though their labels taught it nothing,
+        and on how many of them it is wrong. Labels that were given to many at once prove nothing:
+        its own suggestions may be among them."""
+        held, run = reading.held(), self.predictions.run
+        rows, decided = held.rows[held.sure >= threshold], held.decided[held.sure >= threshold]
+        use = (self.labels.status[rows] & LABELLED) > 0
+        if run is not None:  # whose embeddings know these labels
+            use &= run.role[rows] != TRAINING
+        some = np.flatnonzero(use)
+        some = some[:: max(1, len(some) // COUNTED)]
+        opened = self.require()
+        alone = decided_alone(opened.project.store.database, opened.annotator, rows[some])
+        rows, decided = rows[some][alone], decided[some][alone]
+        taxonomy, known = self.labels.taxonomy, self.labels.decided.known[rows]
+        said = taxonomy.pack(taxonomy.complete(decided))
+        return len(rows), int(((said ^ self.labels.present[rows]) & known != 0).sum())

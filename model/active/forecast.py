@@ -127,20 +127,15 @@ def _judged(
 ) -> tuple[Doubles, Doubles, Doubles]:
     """Sizes (S,), and per shot 2·(both say so) and (either, both counted) for F1: (n, S, C)."""
     n = len(x)
-    base = head.fit(x, y, taxonomy, prior=prior, space=space, known=said)
-    fresh = replace(base, inner=np.zeros((0, 0)))
     sizes = np.unique(np.round(np.array(PARTS) * n).astype(int))
     right, total = np.zeros((2, n, len(sizes), y.shape[1]))
     random = np.random.default_rng(seed)
     for _ in range(int(np.clip(8000 // n, 2, 10))):
         order = random.permutation(n)
-        judge, made = order[sizes[-1] :], fresh
+        judge = order[sizes[-1] :]
         for s, size in enumerate(sizes):
             rows = order[:size]
-            made = head.fit(
-                x[rows], y[rows], taxonomy,
-                start=made, prior=prior, space=space, known=said[rows],
-            )  # fmt: skip
+            made = head.fit(x[rows], y[rows], taxonomy, prior=prior, space=space, known=said[rows])
             decided = made.decide(x[judge]) & said[judge]
             right[judge, s] += 2.0 * (decided & y[judge])
             total[judge, s] += decided.astype(float) + y[judge]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -30,18 +31,18 @@ COMPONENTS = 64
 MOST_SETS = 1024
 """More legal sets than these are not enumerated: then classes are judged one by one."""
 PENALTIES = (10.0, 30.0, 100.0)
-"""Inverse prior variances of a weight that cross-validation chooses from."""
+"""Inverse prior variances of a weight that cross-validation weighs against each other."""
 _TRUST, _LEVEL, _EXPECTED = 30.0, 0.1, 5.0
 """Inverse prior variances of the trust in the network's own head, and of a bias where no one
 knows how frequent classes are, and where the prior's odds say it."""
 _FOLDS, _CHECKED = 3, 360
-_ENOUGH = 40
+_HELD = 1000
+"""Labelled shots that are read by a head which did not learn their labels."""
+_ENOUGH = 20
 """Labels below which the penalty is not chosen but taken from the middle."""
 _KEPT, _BLOCK = 2000, 512
 AT_ONCE = 65_536
 """Shots whose embeddings are taken to full precision at one time."""
-_GROWN = 1.3
-"""The penalty is chosen again once there are this many times more labels."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,10 @@ class Head:
     temperature: float
     shots: int
     """How many labels it was fitted on."""
-    chosen_at: int
-    """How many there were when the penalty was chosen."""
+    held: npt.NDArray[np.intp]
+    """(m,) which of the shots given, 1,000 at most, were read out of fold too; below 20 none."""
+    held_logits: Floats
+    """(m, C) what heads that did not learn their labels say of these, calibrated."""
     odds: Floats | None = None
     """(L,) log-odds of each legal set beside the sum of its logits, see `Prior`."""
 
@@ -109,6 +112,16 @@ class Head:
         return found if legal is not None else _without_contradictions(
             found, (probabilities - self.thresholds) * self.worth, self.taxonomy
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a head says of labelled shots whose labels it did not learn: rows (m,), answers (m, C)
+    and the chance (m,) that each is right."""
+
+    rows: npt.NDArray[np.int64]
+    decided: npt.NDArray[np.bool_]
+    sure: npt.NDArray[np.float32]
 
 
 def legal_sets(taxonomy: Taxonomy) -> Labels | None:
@@ -151,22 +164,22 @@ def fit(
     labels: npt.ArrayLike,
     taxonomy: Taxonomy,
     *,
-    start: Head | None = None,
     prior: Prior | None = None,
     space: Space | None = None,
     known: npt.ArrayLike | None = None,
 ) -> Head:
-    """The head for labelled shots: embeddings (n, D) and label sets (n, C), the same every time.
+    """The head for labelled shots: embeddings (n, D) and label sets (n, C). It follows from these
+    alone: no earlier head is begun from, so that every way to the same labels ends with it.
 
     known (n, C): the labels that someone decided on, None for all; the others say nothing.
-    start: an earlier head to begin from; its space is kept. prior: the network's own head.
-    space: that of all shots (`space_of`), so that unlabelled ones help too.
+    prior: the network's own head. space: that of all shots (`space_of`), so that unlabelled ones
+    help too.
     Label sets that break a hard rule are left out, and shots without an embedding (NaN).
     """
     x, y = np.asarray(embeddings, np.float32), np.asarray(labels, bool)
     said = np.ones_like(y) if known is None else np.asarray(known, bool)
     with one_blas_thread():
-        return _fitted(x, y & said, said, taxonomy, start, prior, space)
+        return _fitted(x, y & said, said, taxonomy, prior, space)
 
 
 def _fitted(
@@ -174,25 +187,23 @@ def _fitted(
     y: Labels,
     said: Labels,
     taxonomy: Taxonomy,
-    start: Head | None,
     prior: Prior | None,
     space: Space | None,
 ) -> Head:
     kept = ~taxonomy.contradictions(y, said) & np.isfinite(x).all(1)
     x, y, said = x[kept], y[kept], said[kept]
-    if space is None:
-        space = start.space if start is not None and len(x) < 2 * start.space.shots else space_of(x)
+    space = space_of(x) if space is None else space
     problem = _Problem.of(space.of(x), y, taxonomy, prior, x, said)
-    warm = None
-    if start is not None and start.inner.shape == problem.shape and start.space is space:
-        warm = start.inner
-    penalty, temperature, chosen_at = PENALTIES[1], 1.0, 0
-    if start is not None and start.chosen_at and len(x) < _GROWN * start.chosen_at:
-        penalty, temperature, chosen_at = start.penalty, start.temperature, start.chosen_at
-    elif len(x) >= _ENOUGH:
-        penalty, temperature, near = _chosen(problem)
-        chosen_at, warm = len(x), near if warm is None else warm
-    inner = problem.solve(penalty, warm)
+    penalty, temperature, near = PENALTIES[1], 1.0, None
+    held, held_logits = np.zeros(0, np.intp), np.zeros(y.shape, np.float32)
+    if len(x) >= _ENOUGH:
+        drawn = np.array([crc32(row) for row in np.ascontiguousarray(x)])
+        held = np.sort(np.argsort(drawn, kind="stable")[:_HELD])
+        penalty, temperature, apart = _chosen(problem, drawn)
+        near, fold = apart[0], drawn[held] % _FOLDS
+        for k, each in enumerate(apart):
+            held_logits[held[fold == k]] = problem.part(held[fold == k]).logits(each)
+    inner = problem.solve(penalty, near)
     weight, bias = _folded(inner, space, prior)
     made = Head(
         taxonomy,
@@ -205,7 +216,8 @@ def _fitted(
         penalty,
         temperature,
         len(x),
-        chosen_at,
+        np.flatnonzero(kept)[held],
+        held_logits[held] / np.float32(temperature),
         problem.odds,
     )
     frequent = space.some if len(space.some) >= FEWEST else space.some[:0]  # too few to tell
@@ -299,7 +311,7 @@ class _Problem:
 
         from scipy.optimize import minimize  # here: the window knows this module, not scipy
 
-        options = {"maxiter": 60, "maxcor": 12, "ftol": exact, "gtol": 0.05}
+        options = {"maxiter": 60, "maxcor": 40, "ftol": exact, "gtol": 0.05}
         found = minimize(cost, start.ravel(), jac=True, method="L-BFGS-B", options=options)
         return found.x.reshape(self.shape)
 
@@ -348,16 +360,19 @@ class _Problem:
         return sums, expected
 
 
-def _chosen(problem: _Problem) -> tuple[float, float, npt.NDArray[np.float64]]:
-    """Penalty and temperature by cross-validation on at most 360 shots, spread evenly.
+def _chosen(
+    problem: _Problem, drawn: npt.NDArray[np.int64]
+) -> tuple[float, float, list[npt.NDArray[np.float64]]]:
+    """Penalty and temperature by cross-validation on at most 360 shots; and for each fold the
+    parameters fitted without its shots.
 
-    Also parameters fitted on most of those, to begin from.
+    One more label shall move little: what is `drawn` (n,) of its embedding says whether a shot is
+    among them and in which fold, and the penalty is the geometric mean of all, each as likely as it
+    makes the shots that are held out.
     """
-    n = len(problem.y)
-    rows = np.unique(np.linspace(0, n - 1, min(n, _CHECKED)).astype(np.intp))
-    part = problem.part(rows)
-    fold = np.random.default_rng(0).permutation(len(rows)) % _FOLDS
-    best: tuple[float, float, Floats, npt.NDArray[np.float64]] | None = None
+    rows = np.sort(np.argsort(drawn, kind="stable")[:_CHECKED])
+    part, fold = problem.part(rows), drawn[rows] % _FOLDS
+    surprises, outs, apart = [], [], []
     warm: list[npt.NDArray[np.float64] | None] = [None] * _FOLDS
     for penalty in PENALTIES[::-1]:
         out = np.zeros_like(part.y)
@@ -365,17 +380,18 @@ def _chosen(problem: _Problem) -> tuple[float, float, npt.NDArray[np.float64]]:
             found = part.part(np.flatnonzero(fold != k)).solve(penalty, warm[k], 1e-4)
             held = np.flatnonzero(fold == k)
             out[held], warm[k] = part.part(held).logits(found), found
-        surprise, _ = part._surprise(out)
-        if best is None or surprise < best[0]:
-            start = warm[0]
-            assert start is not None
-            best = (surprise, penalty, out, start)
-    assert best is not None
+        surprises.append(part._surprise(out)[0])
+        outs.append(out)
+        apart.append([found for found in warm if found is not None])
+    likely = np.exp(min(surprises) - np.array(surprises))
+    likely /= likely.sum()
+    chosen = float(np.exp(likely @ np.log(PENALTIES[::-1])))
+    logits = np.tensordot(likely, outs, 1).astype(np.float32)
+    means = [np.tensordot(likely, found, 1) for found in zip(*apart, strict=True)]
     legal = None if part.legal is None else part.legal.astype(bool)
     raised = 0.0 if part.odds is None else -part.odds.astype(np.float64)
     known = part.said if len(part.partly) else None
-    truth = part.y.astype(bool)
-    return best[1], fit_temperature(best[2], truth, legal, raised, known), best[3]
+    return chosen, fit_temperature(logits, part.y.astype(bool), legal, raised, known), means
 
 
 def _folded(

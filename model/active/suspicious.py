@@ -18,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model.active import head, neighbours
+from model.active.prior import Prior
 from model.errors import InputError
+from model.metrics.agreement import share_interval
 from model.taxonomy.taxonomy import Taxonomy
 
 Floats = npt.NDArray[np.float32]
@@ -57,10 +59,12 @@ def find(
     seed: int = 0,
     on_fold: Callable[[int, int], None] = lambda done, total: None,
     known: npt.ArrayLike | None = None,
+    prior: Prior | None = None,
 ) -> Suspects:
     """Suspicious label sets (n, C) of labelled shots with embeddings (n, D).
 
-    known (n, C): the labels that someone decided on, None for all; no other is doubted. The
+    known (n, C): the labels that someone decided on, None for all; no other is doubted. prior: what
+    the network that made the embeddings says, so that few labels need not teach everything. The
     embeddings should come from a network that did not learn these labels by heart.
     Raises InputError for too few shots, or where cleanlab is not installed.
     """
@@ -68,7 +72,7 @@ def find(
     check(y)
     said = np.ones_like(y) if known is None else np.asarray(known, bool)
     y = y & said
-    probabilities, likely = out_of_fold(x, y, taxonomy, folds, seed, on_fold, said)
+    probabilities, likely = out_of_fold(x, y, taxonomy, folds, seed, on_fold, said, prior)
     around, _ = neighbours.nearest(x, min(nearest, len(x) - 1))
     of = said[around].sum(1, dtype=np.float32)
     share = np.where(of > 0, y[around].sum(1) / np.maximum(of, 1), probabilities)
@@ -103,16 +107,28 @@ def check(labels: Labels, file: Path | None = None, planting: bool = False) -> N
         raise InputError(what, file=file, mend="Plant errors where some shots have others.")
 
 
-def often_doubted(found: Suspects, labels: npt.ArrayLike) -> tuple[tuple[int, int, int], ...]:
-    """(class, doubted, given) of classes whose labels (n, C) are often doubted, the most first: not
-    slips of one shot, but a key or a habit."""
+def often_doubted(
+    found: Suspects, labels: npt.ArrayLike, surely: bool = False
+) -> tuple[tuple[int, int, int], ...]:
+    """(class, doubted, of) of classes whose labels (n, C) are often doubted, the most first: not
+    slips of one shot, but a key or a habit. They count where they are given and where they lack, of
+    all that are given or seem to lack. `surely`: only where even the lower end of the share's 95 %
+    interval is that large, which is to be said unasked."""
     y = np.asarray(labels, bool)
-    there = y[found.rows, found.kind]
-    doubted = np.bincount(found.kind[there], minlength=y.shape[1])
-    given = y.sum(0)
-    often = [c for c in range(y.shape[1]) if doubted[c] >= max(SOME, OFTEN * given[c])]
-    often.sort(key=lambda c: -doubted[c] / given[c])
+    lacks = ~y[found.rows, found.kind]
+    doubted = np.bincount(found.kind, minlength=y.shape[1])
+    given = y.sum(0) + np.bincount(found.kind[lacks], minlength=y.shape[1])
+    least, _ = share_interval(doubted, given)  # of few labels much may be chance
+    share = least if surely else doubted / np.maximum(given, 1)
+    often = [c for c in range(y.shape[1]) if doubted[c] >= SOME and share[c] >= OFTEN]
+    often.sort(key=lambda c: -least[c])
     return tuple((c, int(doubted[c]), int(given[c])) for c in often)
+
+
+def in_words(often: tuple[tuple[int, int, int], ...], names: tuple[str, ...]) -> str:
+    """What `often_doubted` found, as a sentence; '' where it is nothing."""
+    each = ", ".join(f"{names[c]} ({some:,} of {of:,})" for c, some, of in often[:3])
+    return f"Doubted in many of their labels: {each}." if each else ""
 
 
 def out_of_fold(
@@ -123,6 +139,7 @@ def out_of_fold(
     seed: int = 0,
     on_fold: Callable[[int, int], None] = lambda done, total: None,
     known: Labels | None = None,
+    prior: Prior | None = None,
 ) -> tuple[Floats, Labels]:
     """(n, C) probabilities and answers of every shot by a head that never saw its label."""
     fold = np.random.default_rng(seed).permutation(len(x)) % folds
@@ -133,7 +150,7 @@ def out_of_fold(
         on_fold(k, folds)
         rest = fold != k
         said = None if known is None else known[rest]
-        made = head.fit(x[rest], y[rest], taxonomy, space=space, known=said)
+        made = head.fit(x[rest], y[rest], taxonomy, space=space, known=said, prior=prior)
         probabilities[fold == k] = made.probabilities(x[fold == k])
         likely[fold == k] = made.decide(x[fold == k])
     on_fold(folds, folds)
@@ -231,6 +248,7 @@ def measure(
     share: float,
     seed: int,
     known: Labels | None = None,
+    prior: Prior | None = None,
 ) -> dict[str, Any]:
     """How many of the first flags are real where a `share` of right labels was made wrong.
 
@@ -241,7 +259,7 @@ def measure(
     y = np.asarray(labels, bool)
     check(y, planting=True)
     wrong, rows = plant(y, taxonomy, share, seed, known)
-    suspects = find(embeddings, wrong, taxonomy, seed=seed, known=known)
+    suspects = find(embeddings, wrong, taxonomy, seed=seed, known=known, prior=prior)
     real = np.isin(suspects.rows, rows)
     half = -(-len(rows) // 2)
     reached = np.flatnonzero(np.cumsum(real) >= half)

@@ -101,9 +101,8 @@ def labelling(
         )  # fmt: skip
         labelled[asked.rows] = True
         made = head.fit(
-            x[labelled], y[labelled], world.taxonomy,
-            start=made, prior=world.prior, space=world.space,
-        )  # fmt: skip
+            x[labelled], y[labelled], world.taxonomy, prior=world.prior, space=world.space
+        )
         yield pool[labelled], made
 
 

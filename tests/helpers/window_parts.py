@@ -15,6 +15,7 @@ from labeler.project.project import Project
 from labeler.session.session import Session
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
+from model.active.head import Held
 from model.errors import InputError
 from model.shots.fingerprints import FileState, states_of
 from model.shots.table import open_source
@@ -160,6 +161,7 @@ class MadeUpRun:
     path = Path("made-up") / "0001" / "predictions.h5"
 
     def __init__(self, session: Session) -> None:
+        self.role = np.zeros(session.labels.n_shots, np.uint8)
         n, c = session.labels.n_shots, len(session.labels.taxonomy)
         self.probabilities = np.full((n, c), 0.05, np.float32)
         self.probabilities[:, session.labels.taxonomy.index("Round")] = 0.9
@@ -177,6 +179,10 @@ class MadeUpRun:
 
     def sureness(self) -> np.ndarray:
         return self.probabilities.max(1)
+
+    def held(self) -> Held:
+        """It learnt no label that is asked about."""
+        return Held(np.arange(len(self.readable)), self.likely(), self.sureness())
 
     def uncertainty(self) -> np.ndarray:
         return 1 - 2 * np.abs(self.probabilities - 0.5).min(1)
@@ -204,7 +210,7 @@ def use_made_up_run(session: Session) -> None:
     session.predictions.run_changed.emit()
 
 
-def learnt(session, rows=(7, 3, 5), sure=0.9, labels=20, checks=()):
+def learnt(session, rows=(7, 3, 5), sure=0.9, labels=20, checks=(), held=None):
     """A reading that says Round of every shot and asks for some."""
     session.suggestions.enough = 0  # it learnt from more labels than a test makes
     n, c = session.labels.n_shots, len(session.labels.taxonomy)
@@ -215,7 +221,7 @@ def learnt(session, rows=(7, 3, 5), sure=0.9, labels=20, checks=()):
     found = Learnt(
         1, labels, np.where(decided, 0.9, 0.05).astype(np.float32), decided,
         np.full(c, 0.5, np.float32), chance, np.ones(n, bool),
-        np.array(rows, np.int64), reasons, np.array(checks, np.int64), 0.1,
+        np.array(rows, np.int64), reasons, np.array(checks, np.int64), 0.1, held=held,
     )  # fmt: skip
     return InstantReading(session.labels.taxonomy, found, {})
 

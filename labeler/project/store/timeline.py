@@ -104,6 +104,21 @@ ONE_BY_ONE = ("key", "accepted")
 """Origins of decisions that a person took looking at the shot."""
 
 
+def decided_alone(database: Database, annotator_id: int, rows: Rows) -> npt.NDArray[np.bool_]:
+    """(n,) False for shots that the annotator last decided on together with others, as one does who
+    accepts many suggestions."""
+    find = (
+        select(EVENTS.c.row, GESTURES.c.origin)
+        .join_from(EVENTS, GESTURES, EVENTS.c.gesture_id == GESTURES.c.id)
+        .where(GESTURES.c.annotator_id == annotator_id, GESTURES.c.kind == "do")
+        .where(GESTURES.c.origin.not_in(("flag", "skip")), EVENTS.c.row.in_(rows.tolist()))
+        .order_by(GESTURES.c.id)
+    )
+    with database.translated():
+        last = {row: origin for row, origin in database.connection.execute(find).all()}  # noqa: C416
+    return np.array([last.get(row) != "bulk" for row in rows.tolist()], bool)
+
+
 def first_shown(database: Database, annotator_id: int) -> list[tuple[int, dict[str, Any]]]:
     """(row, what was shown) of the annotator's first decision on each shot, oldest first.
 

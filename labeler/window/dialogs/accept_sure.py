@@ -39,7 +39,7 @@ class AcceptSure(QFrame):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName("Accept sure suggestions")
         self._before = focused(host)
-        self.found = Sure(np.zeros(0, np.int64), np.zeros(0, np.int64), 0.0)
+        self.found = Sure(np.zeros(0, np.int64), np.zeros(0, np.int64))
         self._asked_again = False
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, len(STEPS) - 1)
@@ -98,7 +98,7 @@ class AcceptSure(QFrame):
         n = len(self.found.rows)
         text = share(self.threshold) if self.threshold < 0.99 else f"{self.threshold:.3f}"[1:]
         self.limit.setText(text.rstrip("0") if len(text) > 3 else text)
-        by = "" if now is None else f", by the model's own estimate ({now.name})"
+        by = "" if now is None else f", by {now.name}"
         text = self.found.text()
         self.words.setText(f"{text[:1].upper()}{text[1:]}{by if n else ''}.")
         self.accept.setText(f"Accept {n:,} shot{'' if n == 1 else 's'}")

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from labeler.active.instant import Instant, InstantReading
+from labeler.active.instant_child import InstantServer
 from labeler.active.messages import Alike, Ground, Layout, Learnt, Lesson
 from model.active import neighbours
 from model.errors import InputError
@@ -95,6 +96,17 @@ def test_asked_shots_are_open_ones_with_reasons_and_random_checks(desk, shots):
     assert reading.why[5] == "earlier"
     assert reading.why[int(found.rows[0])] == found.reasons[0]
     assert reading.name == "instant model, 60 labels"
+
+
+def test_labels_one_by_one_and_all_at_once_end_in_the_same_suggestions(shots):
+    one_by_one, at_once = InstantServer(), InstantServer()
+    for server in (one_by_one, at_once):
+        assert server.answer(shots[0]) is None
+    for n in (*range(100, 116), 130):
+        learnt = one_by_one.answer(lesson(shots[1], np.arange(n)))
+    found = at_once.answer(lesson(shots[1], np.arange(n)))
+    np.testing.assert_array_equal(learnt.decided, found.decided)
+    np.testing.assert_array_equal(learnt.probabilities, found.probabilities)
 
 
 def test_a_shot_that_was_never_read_has_no_suggestion(desk, shots):

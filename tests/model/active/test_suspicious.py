@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from model.active import suspicious
+from model.active import head, suspicious
+from model.active.prior import Prior
 from model.errors import InputError
 from model.taxonomy.toml import load, shipped
 
@@ -59,6 +60,36 @@ def test_a_class_of_which_two_fifths_of_the_labels_are_wrong_is_named():
     assert found[0] == bent
     assert found[2] == 100
     assert found[1] >= 24  # of 40
+
+
+def test_labels_that_lack_are_doubted_as_those_that_are_given_and_chance_names_no_class_first():
+    y = np.zeros((100, len(HELIUM)), bool)
+    streak, bent = HELIUM.index("Streak"), HELIUM.index("Bent")
+    y[:40, streak] = y[50:60, bent] = True
+    rows = np.array([*range(60, 80), *range(50, 55)])  # twenty lack Streak, five are no Bent
+    kind = np.array([streak] * 20 + [bent] * 5)
+    found = suspicious.Suspects(rows, np.zeros(25, np.float32), kind, y[rows], ("",) * 25)
+    assert suspicious.often_doubted(found, y) == ((bent, 5, 10), (streak, 20, 60))
+    found = suspicious.Suspects(rows[:22], np.zeros(22, np.float32), kind[:22], y[rows], ())
+    assert suspicious.often_doubted(found, y) == ((streak, 20, 60),)
+    assert suspicious.often_doubted(found, y, surely=True) == ((streak, 20, 60),)
+    y[:40, bent] = True  # then five of twenty or more may be chance
+    found = suspicious.Suspects(rows[20:], np.zeros(5, np.float32), kind[20:], y[rows], ())
+    assert not suspicious.often_doubted(found, y, surely=True)
+
+
+def test_what_the_network_knows_speaks_for_labels_that_are_lost():
+    x, y = world()
+    streak, wrong = HELIUM.index("Streak"), y.copy()
+    lost = np.flatnonzero(y[:, streak])[::2]
+    wrong[lost, streak] = False
+    learnt = head.fit(x, y, HELIUM)
+    prior = Prior(learnt.weight.T.copy(), learnt.bias, np.ones(len(HELIUM), bool))
+    without, by_it = (
+        suspicious.out_of_fold(x, wrong, HELIUM, prior=known)[0][lost, streak].mean()
+        for known in (None, prior)
+    )
+    assert by_it > without + 0.02
 
 
 def test_planted_errors_are_legal_different_and_where_it_is_said():

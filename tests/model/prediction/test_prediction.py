@@ -21,6 +21,7 @@ from model.runs.checkpoint import Checkpoint
 from model.shots import table as shots
 from model.taxonomy.decoding import sigmoid
 from tests.helpers.narrow import NARROW
+from tests.helpers.shots import make_shots
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
 
@@ -143,7 +144,7 @@ def test_what_the_network_saw_of_each_shot_is_written_where_files_differ_in_prop
 ):
     square = make_file(tmp_path / "a.h5", n=2)
     with h5py.File(tmp_path / "b.h5", "w") as file:
-        file["images"] = np.ones((2, 80, 100), np.uint16)
+        file["images"] = make_shots(2, size=100)[0][:, 10:90]
     table = shots.table_of_files([square, tmp_path / "b.h5"])
     events = events_of(table, run, tmp_path / "p.h5", engine="torch")
     data, _ = read(tmp_path / "p.h5")
