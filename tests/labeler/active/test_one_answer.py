@@ -158,10 +158,8 @@ def test_suggestions_of_the_window_are_those_of_file_command_line_and_forecast(
         has = asking.known(project)
         asking.forecast_for(project)
         asking.next_shots(project, "asked", 5)
-    whole = [each for each in made if each.shots == len(labelled)]
-    assert len(whole) == 2, "of all labels: what judges the forecast's parts, and what asks"
-    for each in whole:
-        np.testing.assert_array_equal(each.decide(has.embeddings[rest]), shown)
+    assert len(made) > 1, "the forecast learns from parts of the labels"
+    np.testing.assert_array_equal(made[-1].decide(has.embeddings[rest]), shown)  # what asks
 
 
 def test_a_watch_answers_by_the_network_adapted_to_the_projects_shots(week, capsys):
