@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def measure(
         rows = data.training[:batch]
         ours = _loop(engine, data, recipe, Path(folder))
         ready = data.inputs(rows, engine.device, recipe, None)
-        still = _Ready(**vars(data))
+        still = _Ready(**{f.name: getattr(data, f.name) for f in fields(data)})
         still.ready = ready
         nodata = _loop(engine, still, recipe, Path(folder))
         random = torch.Generator().manual_seed(0)

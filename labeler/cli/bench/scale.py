@@ -32,6 +32,7 @@ from labeler.runs.predictions import Predictions
 from labeler.window.process.screen import paint_unseen
 from model.active import head, selection
 from model.active.strategies import STRATEGIES
+from model.heatmaps.geometry import FULL_FIELD
 from model.runs.folder import DESCRIPTION, PREDICTIONS, WEIGHTS
 from model.runs.prediction_file import PredictionFile
 from model.runs.recipes import shipped_network
@@ -176,6 +177,7 @@ def _predict(folder: Path, n: int) -> Numbers:
         "heatmaps_chattopadhay": random.normal(size=(some, len(names), *GRID)).astype(np.float16),
         "heatmap_scale": np.ones((some, len(names)), np.float32),
         "readable": np.ones(some, bool),
+        "field": np.tile(np.array(FULL_FIELD, np.float32), (some, 1)),
     }
     about = {"class_names": names, "thresholds": np.full(len(names), 0.5, np.float32)}
     begin = time.perf_counter()

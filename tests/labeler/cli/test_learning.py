@@ -40,7 +40,7 @@ def project(tmp_path):
 
 @pytest.fixture
 def learnt(tmp_path, recipe):
-    """(project, what its training said): with one run, in use since a person chose it."""
+    """(project, what its training said): with one run, in use."""
 
     def make(place):
         Project.create(place / "week", [make_file(place / "shots.h5", 30)]).close()
@@ -48,9 +48,6 @@ def learnt(tmp_path, recipe):
         with redirect_stdout(said):
             assert main(["train", str(place / "week"), "--recipe", recipe, "--json"]) == 0
         (place / "said.json").write_text(said.getvalue(), "utf-8")
-        with Project.open(place / "week") as opened:
-            assert opened.current_run is None
-            opened.current_run = 1
 
     copy_of("learnt", make, tmp_path)
     return tmp_path / "week", json.loads((tmp_path / "said.json").read_text("utf-8"))
@@ -61,16 +58,12 @@ def call(capsys, *words):
     return status, capsys.readouterr()
 
 
-def test_a_project_is_trained_and_read_and_a_run_that_few_shots_judge_waits_for_a_person(
-    learnt, recipe, capsys
-):
+def test_a_project_is_trained_read_and_its_first_run_put_to_use(learnt, recipe, capsys):
     project, found = learnt
     assert found["event"] == "finished"
     assert found["metrics"]["accuracy"] > 0.5
-    assert not found["current"]
-    assert "Run 1 is not in use, for too few shots judge: macro F1 " in found["decision"]
-    assert found["comparison"]["evaluation_shots"] == 4
     with Project.open(project) as opened:
+        assert opened.current_run == 1
         roles = opened.store.roles()
         assert (roles == 2).sum() == round(0.15 * 30)
         assert (roles > 0).sum() == 30
