@@ -176,13 +176,16 @@ def _say_outcome(last: Event) -> None:
 
 def _use(args: argparse.Namespace) -> int:
     from labeler.project.project import Project
+    from labeler.runs.predictions import Predictions
 
     with Project.open(args.project) as project:
-        if not (project.run_folder(args.number) / PREDICTIONS).is_file():
+        path = project.run_folder(args.number) / PREDICTIONS
+        if not path.is_file():
             usable = [r.number for r in project.runs() if (r.folder / PREDICTIONS).is_file()]
             mend = f"There are: {', '.join(map(str, usable))}." if usable else "Train one first."
             what = f"has no run {args.number} that predicted its shots"
             raise InputError(what, file=args.project, mend=mend)
+        Predictions.open(path, project.taxonomy, project.n_shots)  # refuses damaged ones
         project.current_run = args.number
     if args.json:
         print_json({"current_run": args.number})

@@ -441,7 +441,16 @@ class Project:
 
     @current_run.setter
     def current_run(self, number: int | None) -> None:
+        before = self.current_run
+        if before not in (None, number):
+            self.store.set_meta("run_before", before)
         self.store.set_meta("current_run", number)
+
+    @property
+    def run_before(self) -> int | None:
+        """The run that was in use before the current one; None where there was none."""
+        number = self.store.get_meta("run_before")
+        return number if isinstance(number, int) and number != self.current_run else None
 
 
 def _sweep(folder: Path, store: Store) -> None:

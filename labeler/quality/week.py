@@ -13,12 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.project.project import Project
-from labeler.project.store.timeline import Firsts, first_decisions
+from labeler.project.store.timeline import NOT_BY_HAND, Firsts, first_decisions
 from labeler.quality.pace import PAUSE
 from model.taxonomy.taxonomy import Taxonomy
 
-NOT_BY_HAND = ("import", "bulk", "consensus", "adjudicated")
-"""Origins of decisions that say nothing of how fast a person labels."""
 ENOUGH_OF_A_CLASS = 50
 """Below this many labels a class is rare: a network learns little of it, its score is chance."""
 DAYS = 7

@@ -106,7 +106,8 @@ def _doubts(table: ShotTable, cache: Path, preparation: Preparation) -> Iterator
     if is_helper() or find_spec("cleanlab") is None or not all(p.is_there for p in parts):
         return
     x = embedding_file.read(parts, len(table))
-    assert x is not None
+    if x is None:  # a damaged part is one that is not there
+        return
     assert table.taxonomy is not None  # a project has one
     fine = np.flatnonzero(table.labelled & np.isfinite(x).all(1))
     rows = np.random.default_rng(0).permutation(fine)[:DOUBTED]

@@ -31,6 +31,7 @@ from model.preprocessing.network_input import Floats
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.runs.prior import expected_of
+from model.shots.counts.check import unusable
 from model.shots.layouts import Geometry
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -184,6 +185,9 @@ class LiveReader:
         new: list[Seen] = []
         for hit in hits:
             geometry = self.geometry if hit.geometry == Geometry() else hit.geometry
+            if why := unusable(hit.counts, hit.mask):
+                errors.append(InputError(why, mend="Look at the detector: it may not be read out."))
+                continue
             try:
                 shot = preprocessing.prepare(hit.counts, hit.mask, geometry)
                 square, seen = preprocessing.reduced_with_mask(shot)

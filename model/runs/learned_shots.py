@@ -7,6 +7,7 @@ of the shots that judged it.
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,7 @@ def judging(folder: Path) -> Rows | None:
 
 def _read(folder: Path, *names: str) -> list[npt.NDArray[np.generic]] | None:
     try:
-        with np.load(folder / LEARNED, allow_pickle=False) as file:
+        with (folder / LEARNED).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return [file[name] for name in names]
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None

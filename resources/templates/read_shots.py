@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 def read(shots, masks=None):
     """Counts (n, y, x) and masks, as above, to probabilities (n, classes), labels (n, classes; 0 or
-    1) and the names of the classes."""
+    1) and the names of the classes. Shots that have one number in all pixels have none (NaN)."""
     model = Path(__file__).with_name("model.onnx")
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     about = json.loads(session.get_modelmeta().custom_metadata_map["airylabel"])
@@ -37,6 +37,9 @@ def read(shots, masks=None):
         counts = np.nan_to_num(counts, posinf=np.inf)
         answers.append(session.run(None, {"counts": np.stack([counts] * channels)[None]}))
     probabilities, labels, _ = (np.concatenate(part) for part in zip(*answers, strict=True))
+    for n, good in enumerate(shot[mask] for shot, mask in zip(shots, masks, strict=True)):
+        if len(good) and good[0] and (good == good[0]).all():
+            probabilities[n], labels[n] = np.nan, 0
     return probabilities, labels, about["classes"]
 
 

@@ -102,11 +102,13 @@ def decided_when(database: Database, annotator_id: int, n: int) -> npt.NDArray[n
 
 ONE_BY_ONE = ("key", "accepted")
 """Origins of decisions that a person took looking at the shot."""
+NOT_BY_HAND = ("import", "bulk", "consensus", "adjudicated")
+"""Origins of decisions that were not taken shot by shot."""
 
 
 def decided_alone(database: Database, annotator_id: int, rows: Rows) -> npt.NDArray[np.bool_]:
-    """(n,) False for shots that the annotator last decided on together with others, as one does who
-    accepts many suggestions."""
+    """(n,) False for shots whose label came to the annotator last together with others, as by
+    accepting many suggestions, or by importing what may have been accepted so."""
     find = (
         select(EVENTS.c.row, GESTURES.c.origin)
         .join_from(EVENTS, GESTURES, EVENTS.c.gesture_id == GESTURES.c.id)
@@ -116,7 +118,7 @@ def decided_alone(database: Database, annotator_id: int, rows: Rows) -> npt.NDAr
     )
     with database.translated():
         last = {row: origin for row, origin in database.connection.execute(find).all()}  # noqa: C416
-    return np.array([last.get(row) != "bulk" for row in rows.tolist()], bool)
+    return np.array([last.get(row) not in NOT_BY_HAND for row in rows.tolist()], bool)
 
 
 def first_shown(database: Database, annotator_id: int) -> list[tuple[int, dict[str, Any]]]:

@@ -31,8 +31,6 @@ from model.errors import InputError
 from model.events import Event
 from model.runs.judges import judges_of
 
-BEFORE = "run_before"
-"""Under which a project remembers the run that was in use before the present one."""
 TICK_MS = 1000
 """How often the time left is updated."""
 
@@ -90,8 +88,6 @@ class Training(SessionPart):
         self._free.setSingleShot(True)
         self._free.setInterval(TICK_MS)
         self._free.timeout.connect(self._end_now)
-        self._in_use: int | None = None
-        predictions.run_changed.connect(self._follow_run)
 
     def _reset(self) -> None:
         self.epoch = self.epochs = 0
@@ -193,10 +189,10 @@ class Training(SessionPart):
         if self.opened is None:
             return None
         project = self.opened.project
-        number = project.store.get_meta(BEFORE)
-        if number is None or int(number) == project.current_run:
+        number = project.run_before
+        if number is None:
             return None
-        found = read_report(int(number), project.run_folder(int(number)))
+        found = read_report(number, project.run_folder(number))
         return found.number if found.has_network or found.is_usable else None
 
     def go_back(self) -> None:
@@ -210,16 +206,6 @@ class Training(SessionPart):
         if not self.is_running:
             text = f"Run {before} is in use again; the same key goes back to run {left}."
             self.noted.emit("info", text)
-
-    def _note_run(self) -> None:
-        self._in_use = None if self.opened is None else self.opened.project.current_run
-
-    def _follow_run(self) -> None:
-        """Remember the run that was in use until now, in the project."""
-        before = self._in_use
-        self._note_run()
-        if self.opened is not None and before is not None and before != self._in_use:
-            self.opened.project.store.set_meta(BEFORE, before)
 
     def use_offered(self) -> None:
         """Use the run that the note at the end of its training offers."""
@@ -260,7 +246,6 @@ class Training(SessionPart):
 
     def follow(self) -> None:
         """A training goes on while its project is closed and opened again, not for another one."""
-        self._note_run()
         if self.opened is None or self._of is None:
             return
         if self.opened.folder == self._of.folder:

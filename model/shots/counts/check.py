@@ -85,8 +85,10 @@ def glance_at(counts: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None) -> G
     with np.errstate(invalid="ignore", over="ignore"):
         rough = np.abs(2 * values - before - after)
     kind = counts.dtype.kind
-    whole = np.where(np.isfinite(counts), counts, counts.min()) if kind == "f" else counts
-    whole = whole if mask is None else np.where(mask, whole, whole.min())
+    seen = np.isfinite(counts) if kind == "f" else np.ones(counts.shape, bool)
+    seen = seen if mask is None else seen & mask
+    least = counts[seen].min() if seen.any() else counts.dtype.type(0)
+    whole = np.where(seen, counts, least)
     most = whole.max()
     return Glance(
         np.where(good, values, np.nan),
@@ -125,7 +127,7 @@ def doubts_of(
     found = (
         (wrapped, WRAPPED),
         (not wrapped and _is_turned(seen), TURNED_SIGN),
-        (_noise_falls(seen) or _share(map(_is_picture, seen)) > 0.5, NO_COUNTS),
+        (_noise_falls(seen) or _are_pictures(seen), NO_COUNTS),
         (_each_by_itself(seen), BY_ITSELF),
     )
     step = _step_in([_background_of(g) for g in seen] if backgrounds is None else backgrounds)
@@ -190,8 +192,9 @@ def _wraps(glance: Glance) -> bool:
     return bool(few > 1e-3 and between < 0.1 * few and several)
 
 
-def _noise_falls(glances: Sequence[Glance]) -> bool:
-    """Whether pixels half-way up to the brightest are less noisy than dark ones."""
+def _noise_falls(glances: Sequence[Glance], to: float = LESS_NOISE, rounded: float = 0) -> bool:
+    """Whether pixels half-way up to the brightest have less than this part of the noise of dark
+    ones, but for what rounding adds."""
     said = []
     for glance in glances:
         kept = np.isfinite(glance.rough)
@@ -205,14 +208,17 @@ def _noise_falls(glances: Sequence[Glance]) -> bool:
         height = (values - middle) / (top - middle)
         half = (height > 0.25) & (height < 0.75)
         enough = half.sum() > FEWEST_PIXELS / 4
-        said.append(enough and np.median(rough[half]) < LESS_NOISE * np.median(rough[dark]))
+        said.append(enough and np.median(rough[half]) < to * np.median(rough[dark]) + rounded)
     return bool(said) and _share(said) >= SOME
 
 
-def _is_picture(glance: Glance) -> bool:
-    """Whether the background of one-byte numbers is an eighth of a range that they fill."""
-    one_byte = glance.ceiling <= 255 and glance.most > 128
-    return one_byte and 8 * float(np.median(glance.good)) > glance.most
+def _are_pictures(glances: Sequence[Glance]) -> bool:
+    """Whether noise does not grow, in one-byte numbers that stand on an eighth of their range."""
+    standing = (
+        g.ceiling <= 255 and g.most > 128 and 8 * float(np.median(g.good)) > g.most
+        for g in glances
+    )  # fmt: skip
+    return _share(standing) > 0.5 and _noise_falls(glances, 1.0, 1.5)
 
 
 def _each_by_itself(glances: Sequence[Glance]) -> bool:

@@ -35,3 +35,12 @@ def test_a_training_warns_where_many_labels_of_a_class_are_wrong(tmp_path, monke
     said = [item["text"] for item in _doubts(table, folder / CACHE, preparation)]
     assert len(said) == wrong
     assert not wrong or said[0].startswith("Doubted in many of their labels: Bent (")
+
+
+def test_a_damaged_part_of_what_the_shipped_network_saw_stops_no_training(tmp_path):
+    with Project.open(make_project(tmp_path, 30)) as project:
+        table, preparation = project.shot_table(), preparation_of(project)
+        for part in of_cache(1, project, table).parts:
+            part.path.parent.mkdir(parents=True, exist_ok=True)
+            part.path.write_bytes(b"\x93NUMPY")
+        assert list(_doubts(table, project.folder / CACHE, preparation)) == []

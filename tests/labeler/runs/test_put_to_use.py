@@ -12,6 +12,7 @@ from model.events import event, never
 from model.prediction import embedding_file as embedding_parts
 from model.preprocessing.preparation import Preparation
 from model.runs import learned_shots
+from model.runs.folder import PREDICTIONS
 from model.runs.recipes import shipped_network
 from tests.helpers.runs import give_roles, make_project, make_run
 
@@ -135,6 +136,15 @@ def test_the_command_line_puts_any_run_to_use_that_predicted_the_shots(project, 
     assert project.current_run is None
     assert main(["use", str(project.folder), str(number)]) == 0
     assert project.current_run == number
+    other = make_run(project, 0.9)
+    path = project.run_folder(other) / PREDICTIONS
+    whole = path.read_bytes()
+    path.write_bytes(b"junk")
+    assert main(["use", str(project.folder), str(other)]) == 1
+    assert project.current_run == number
+    path.write_bytes(whole)
+    assert main(["use", str(project.folder), str(other)]) == 0
+    assert project.run_before == number, "to go back to"
 
 
 @pytest.mark.parametrize("promote", [False, True])

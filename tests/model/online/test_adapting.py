@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -105,6 +106,15 @@ def test_a_project_with_too_few_shots_read_leaves_the_adapting_to_the_hits(place
     known[FEWEST - 1 :] = np.nan
     reader = LiveReader.open(place / "run", engine="torch", known=known)
     assert "not adapted to this experiment yet" in reader.notices()[0]
+
+
+def test_a_hit_without_any_light_is_passed_over_as_in_a_file(place):
+    reader = LiveReader.open(place / "run", engine="torch")
+    good, *_ = hits_of(place)
+    dark = replace(good, counts=np.full_like(good.counts, 7))
+    read, found, errors = reader.read([dark, good])
+    assert [read, len(found["decided"])] == [[good], 1]
+    assert "each of its pixels holds 7" in str(errors[0])
 
 
 def test_an_even_sample_is_spread_over_all_that_came_and_grew_at_doublings():

@@ -108,3 +108,10 @@ def test_copies_of_a_shot_never_train_and_judge_together(tmp_path):
     assert not lit[0] & lit[1]
     assert int((first[data.training] % 3 == 2).sum()) == dark
     assert "the same counts are among the evaluation shots" in data.notes[-1]
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\3\4 and no more", b"\x93NUMPY"])
+def test_a_damaged_record_is_one_that_is_not_there(tmp_path, damage):
+    (tmp_path / LEARNED).write_bytes(damage)
+    assert learned.read(tmp_path) is None
+    assert learned.judging(tmp_path) is None

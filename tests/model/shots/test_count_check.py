@@ -71,6 +71,17 @@ def test_numbers_that_were_changed_after_the_detector_are_told(name):
     assert doubts(change(rings(40))) == [said]
 
 
+@pytest.mark.parametrize("name", CHANGED)
+def test_they_are_told_behind_a_detector_with_a_gap_too(name):
+    change, said = CHANGED[name]
+    images = change(rings(40))
+    if images.dtype.kind == "f":
+        images[:, :, :4] = np.nan
+    mask = np.ones(images.shape[1:], bool)
+    mask[:, :4] = False
+    assert doubts_of([glance_at(counts, mask) for counts in images]) == [said]
+
+
 @pytest.mark.parametrize("n", [40, 8])
 def test_a_background_that_jumps_within_a_file_is_told(n):
     images = rings(n).astype(np.int32)
@@ -125,6 +136,7 @@ SOUND = {
     "a quarter": lambda x: x // 4,
     "four times": lambda x: x * 4.0,
     "int16": mirrored,
+    "one byte on a pedestal": lambda x: (40 + x.astype(int) // 20).clip(0, 255).astype(np.uint8),
     "photons": lambda x: np.random.default_rng(3).poisson(x / 50).astype(np.uint8),
     "dim": lambda x: 8 + (x - 8.0) / 300 + np.random.default_rng(3).normal(0, 1.5, x.shape),
     "saturated": saturated,
