@@ -213,6 +213,7 @@ class MainWindow(QMainWindow):
         for view in self.views.values():
             view.show_keys(keys)
         self.retrain_bar.show_key(keys["retrain"])
+        self.session.heat.use_key = keys["use_new_run"]
         self.bar.show_keys(keys)
         for guide in self.findChildren(Guide):
             guide.show_keys(keys)
