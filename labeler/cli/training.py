@@ -155,7 +155,6 @@ def _train_file(args: argparse.Namespace, recipe: Recipe, stop: Stop) -> Iterato
 
 
 def _say_outcome(last: Event) -> None:
-
     console = PlainConsole()
     metrics, constant = last.get("metrics", {}), last.get("constant", {})
     for name in ("accuracy", "precision", "recall", "macro_f1", "rare_f1", "contradiction_rate"):
@@ -167,6 +166,9 @@ def _say_outcome(last: Event) -> None:
         console.print(last["comparison"]["text"])
     if last.get("decision"):
         console.print(last["decision"])
+        if not last["current"]:
+            number = int(Path(last["run"]).name)
+            console.print(f"To use it, choose it in Learn, or: airylabel use PROJECT {number}")
     if last.get("run"):
         console.print(f"run folder: {last['run']}")
 

@@ -73,7 +73,7 @@ class ShotFacts:
         there = self.readings is not None if need == MODEL else not need or need in self.numbers
         if there:
             return ""
-        return {MODEL: "no run yet", CLUSTER: "no map yet"}.get(need, f"no number {need}")
+        return {MODEL: "no run in use", CLUSTER: "no map yet"}.get(need, f"no number {need}")
 
     def labelled(self, rows: Some = ALL) -> Flags:
         """Where someone decided."""

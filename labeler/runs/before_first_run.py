@@ -31,16 +31,19 @@ INSTANT, CONSTANT = "the instant model", "a constant answer"
 
 def answers_before(
     table: ShotTable, judging: Rows, cache: Path, preparation: Preparation, stop: Stop
-) -> Generator[Event, None, tuple[str, Answers]]:
+) -> Generator[Event, None, tuple[str, Answers | None]]:
     """What a run is compared with, INSTANT or CONSTANT, and its answers to all shots of the table.
 
     `judging` (n,): rows of labelled shots that it must not learn from. CONSTANT is their most
     frequent label set, for shots that the shipped network cannot read, such as correlation maps;
-    why is said in a note. Yields what reading the shots says; stopped, there are no answers.
+    why is said in a note. Yields what reading the shots says; None for answers where
+    that was stopped.
     """
     assert table.taxonomy is not None  # a project has one
     try:
         found = yield from _embeddings(table, cache, preparation, stop)
+        if found is None:
+            return INSTANT, None
         readable = np.asarray(np.isfinite(found).all(1))
         if not readable.any():
             return INSTANT, Answers(np.zeros(table.labels.shape, bool), readable)
@@ -66,8 +69,9 @@ def answers_before(
 
 def _embeddings(
     table: ShotTable, cache: Path, preparation: Preparation, stop: Stop
-) -> Generator[Event, None, npt.NDArray[np.float16]]:
-    """(N, D), NaN where there are none: of all shots where they are known, else of labelled ones.
+) -> Generator[Event, None, npt.NDArray[np.float16] | None]:
+    """(N, D), NaN where there are none: of all shots where they are known, else of labelled ones;
+    None where reading them was stopped.
 
     InputError where the shipped network cannot read the shots.
     """
@@ -79,6 +83,8 @@ def _embeddings(
         for item in embed(some, network, cache, stop=stop, preparation=preparation):
             if item["event"] == "failed":
                 raise InputError(item["text"])
+            if item["event"] == "cancelled":
+                return None
             if item["event"] == "progress":
                 yield item | {"what": "predicting labelled shots by the shipped network"}
         parts = embedding_parts.parts_of(some, network, cache, preparation=preparation)

@@ -167,13 +167,13 @@ def _put_to_use(
         return {"current": True, "comparison": None}
     judges = judges_of(out, table.role)
     rows = judges.rows[table.labelled[judges.rows]]
-    old: Path | Answers
+    old: Path | Answers | None
     if used is not None and used.is_file():
         name, old = f"run {current}", used
     else:
         name, old = yield from answers_before(table, rows, cache, preparation, stop)
     assert table.taxonomy is not None  # a project has one
-    verdict = compare_files(
+    verdict = None if old is None else compare_files(
         old, out / PREDICTIONS, table.labels.astype(bool), rows, table.taxonomy, table.decided,
         judges.words,
     )  # fmt: skip
@@ -189,19 +189,23 @@ def _put_to_use(
     return {
         "current": use,
         "comparison": None if verdict is None else verdict.to_dict(),
-        "decision": _in_words(number, use, name, verdict),
+        "decision": _in_words(number, use, name, verdict, stopped=old is None),
     }
 
 
-def _in_words(number: int, use: bool, before: str, verdict: Verdict | None) -> str:
-    """What became of a run, with both figures, and how to use it where it is not in use."""
+def _in_words(
+    number: int, use: bool, before: str, verdict: Verdict | None, *, stopped: bool
+) -> str:
+    """What became of a run, with both figures, and why where it is not in use."""
     against = FEW if verdict is None else verdict.against
+    if stopped:
+        against = f"the comparison with {before} was stopped"
     said = f"Run {number} is in use" if use else f"Run {number} is not in use"
-    said += f", for {against}" if against and not use else ""
+    said += f", because {against}" if against and not use else ""
     if verdict is not None:
         scores = f"macro F1 {verdict.new:.2f}, {before} {verdict.old:.2f}"
         said += f": {scores} ({verdict.judges})"
-    return f"{said}." if use else f"{said}; to use it, choose it in Learn, or by airylabel use."
+    return f"{said}."
 
 
 def _run_folder(project: Project, resume: bool) -> Path:

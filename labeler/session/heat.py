@@ -67,6 +67,8 @@ class Heat(SessionPart):
         self.class_index: int | None = None
         self.against: int | None = None
         self.on = False
+        self.use_key = ""
+        """The key that uses a run where none is in use, as the window writes it; '' for none."""
         self.truth = TruthTable()
         self._child: HeatChild | None = None
         self._known: OrderedDict[HeatWish, HeatAnswer] = OrderedDict()
@@ -120,7 +122,11 @@ class Heat(SessionPart):
         """Heatmap on or off; the class is the last chosen one, else the model's likeliest."""
         run = self.predictions.run
         if run is None:
-            self.noted.emit("info", "No heatmaps yet: press Retrain to make a first run.")
+            text, unused = "press Retrain to make a first run", self.predictions.unused_run
+            if unused is not None:
+                ways = " or ".join(filter(None, (self.use_key, "Learn")))
+                text = f"run {unused} is not in use; {ways} uses it"
+            self.noted.emit("info", f"No heatmaps yet: {text}.")
             return
         if self.class_index is None and self.cursor.row >= 0:
             self.class_index = int(np.argmax(run.probabilities[self.cursor.row]))
@@ -184,7 +190,8 @@ class Heat(SessionPart):
             name += f", not {names[self.against]}"
         asked = self._on_screen()
         if self.predictions.run is None or asked is None:
-            return f"Heatmap of {name}" + (" · no run yet" if self.predictions.run is None else "")
+            lacking = " · no run in use" if self.predictions.run is None else ""
+            return f"Heatmap of {name}{lacking}"
         if why := self.why_none(asked):
             return f"Heatmap of {name} {why}" if why == ON_ITS_WAY else why
         if self.reads_maps:

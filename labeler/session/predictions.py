@@ -9,6 +9,7 @@ from PyQt6.QtCore import pyqtSignal
 from labeler.active.instant import InstantReading
 from labeler.runs.predictions import Predictions, predictions_of
 from labeler.session.opened import Opened, SessionPart
+from model.runs.folder import PREDICTIONS
 
 
 class ModelReadings(SessionPart):
@@ -43,6 +44,17 @@ class ModelReadings(SessionPart):
         if project.current_run is None:
             raise RuntimeError("no run is in use")
         return project.run_folder(project.current_run)
+
+    @property
+    def unused_run(self) -> int | None:
+        """The newest run that has predicted the shots, where none is in use; else None."""
+        if self.opened is None or self.run is not None:
+            return None
+        project = self.opened.project
+        if project.current_run is not None:
+            return None
+        made = [run.number for run in project.runs() if (run.folder / PREDICTIONS).is_file()]
+        return max(made, default=None)
 
     def begin(self, opened: Opened) -> None:
         """Map the predictions of the run in use."""

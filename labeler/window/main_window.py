@@ -122,8 +122,8 @@ class MainWindow(QMainWindow):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
         self.retrain_bar = RetrainBar(self.session, show_tab=self.show_tab)
-        row.addWidget(self.retrain_bar, 3)
-        row.addWidget(self.status, 2)
+        row.addWidget(self.retrain_bar, 2)
+        row.addWidget(self.status, 1)
         column = QVBoxLayout()
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -213,6 +213,7 @@ class MainWindow(QMainWindow):
         for view in self.views.values():
             view.show_keys(keys)
         self.retrain_bar.show_key(keys["retrain"])
+        self.session.heat.use_key = keys["use_new_run"]
         self.bar.show_keys(keys)
         for guide in self.findChildren(Guide):
             guide.show_keys(keys)

@@ -91,14 +91,13 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """For the person: both scores, what that means, on how many shots, and who decides."""
+        """For the person: both scores, what that means, and on how many shots."""
         known = math.isfinite(self.low)
         edges = f", 95 %: {self.low:+.2f} to {self.high:+.2f}" if known else ", too few to tell"
-        decide = f" You decide whether it is used: {self.against}." if self.against else ""
         return (
             f"Macro F1 {self.old:.2f} → {self.new:.2f} (constant answer {self.constant:.2f}): "
             f"{self.finding} ({self.judges}{edges}); "
-            f"{len(self.better):,} more right, {len(self.worse):,} no longer right.{decide}"
+            f"{len(self.better):,} more right, {len(self.worse):,} no longer right."
         )
 
     def to_dict(self) -> dict[str, Any]:

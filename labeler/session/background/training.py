@@ -40,7 +40,8 @@ class Outcome:
     """What the last job came to, until the person has seen to it.
 
     `change` compares it with the run in use, if there is one. Without `ok`, `message` says what
-    went wrong and what to do now. `offered`: it is not in use and could be.
+    went wrong and what to do now. `offered`: it is not in use and could be. `decision`: of a first
+    run, what the job decided about its use, with both figures.
     """
 
     run: RunReport
@@ -49,6 +50,7 @@ class Outcome:
     old: RunReport | None = None
     change: RunComparison | None = None
     offered: bool = False
+    decision: str = ""
 
 
 class Training(SessionPart):
@@ -208,11 +210,14 @@ class Training(SessionPart):
             self.noted.emit("info", text)
 
     def use_offered(self) -> None:
-        """Use the run that the note at the end of its training offers."""
-        if self.outcome is None or not self.outcome.offered:
+        """Use the run that the note at the end of its training offers; where no run is in use, the
+        newest."""
+        new, unused = self.outcome, self.predictions.unused_run
+        number = new.run.number if new is not None and new.offered else unused
+        if number is None:
             self.noted.emit("info", "No new run is offered; Learn has them all.")
             return
-        self.use(self.outcome.run.number)
+        self.use(number)
 
     def keep_old(self) -> None:
         """Leave the run in use as it is; the new one stays in the table of runs."""
@@ -314,7 +319,7 @@ class Training(SessionPart):
             self.outcome = Outcome(run, False, message)
         elif run.is_usable and (wants_use or in_use == self.number):
             self.predictions.use_run(self.number)
-            self.outcome = None if wants_use else Outcome(run, True, message)
+            self.outcome = None if wants_use else Outcome(run, True, message, decision=decision)
         else:
             self.outcome = self._compared(run, message, decision)
 
@@ -323,8 +328,7 @@ class Training(SessionPart):
         project = self.require().project
         number = project.current_run
         if number is None:
-            said = " ".join(part for part in (message, decision) if part)
-            return Outcome(run, True, said, offered=run.is_usable)
+            return Outcome(run, True, message, offered=run.is_usable, decision=decision)
         old = read_report(number, project.run_folder(number))
         change = None
         if run.is_usable and self.predictions.run is not None:

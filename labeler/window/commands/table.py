@@ -110,7 +110,7 @@ COMMANDS: tuple[Command, ...] = (
     label("select_others", "Invert selection", "Ctrl+I", "many",
         lambda w: _select(w, "others")),
     label("retrain", "Retrain the network", "Ctrl+R", "project", lambda w: w.retrain_bar.start()),
-    label("use_new_run", "Use the new run", "Ctrl+Shift+U", "project",
+    label("use_new_run", "Use the new run", "Ctrl+Shift+Enter", "project",
         lambda w: w.retrain_bar.retraining.use_offered()),
     label("run_before", "Back to the run used before", "Ctrl+Shift+R", "project",
         lambda w: w.retrain_bar.retraining.go_back()),

@@ -294,8 +294,8 @@ def outcome_in_words(outcome: Outcome) -> str:
     if not outcome.ok:
         return f"{name} failed: {outcome.message}"
     change = outcome.change
-    if outcome.offered and outcome.old is None and outcome.message:
-        return outcome.message
+    if outcome.decision:
+        return " ".join(part for part in (outcome.message, outcome.decision) if part)
     if outcome.old is None or change is None:
         used = "is in use" if outcome.run.is_usable else "is kept, but has not predicted all shots"
         used = "is not in use" if outcome.offered else used

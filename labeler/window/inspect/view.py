@@ -39,6 +39,7 @@ from model.heatmaps.forms import BEST, BEST_WORD, HEAT_FORMS
 PAGES = ("All classes", "Shots of a class", "Rule check")
 """Of the shot on screen; of the run; of its predictions as a whole."""
 BEST_ONE = "Best for each class"
+TRAINED = "They come with each training."
 
 
 class InspectView(Tab):
@@ -252,17 +253,18 @@ class InspectView(Tab):
         if self.session.predictions.run is not None or not self.isVisible():
             return
         title, now = "No heatmaps yet", self.retraining
-        text = (
-            "For every shot and every class, a heatmap shows where the network looked. "
-            "They come with each training."
-        )
+        text = "For every shot and every class, a heatmap shows where the network looked."
+        unused = self.session.predictions.unused_run
         if now.is_running:
             text += f"\n\nRun {now.number} is on its way: {progress_in_words(now)}."
             self.empty.say(title, text)
+        elif unused is not None:
+            text += f"\n\nRun {unused} has heatmaps, but is not in use."
+            self.empty.say(title, text, "Use it", lambda: now.use(unused))
         elif needed := now.lacking():
-            self.empty.say(title, f"{text}\n\n{needed}.")
+            self.empty.say(title, f"{text} {TRAINED}\n\n{needed}.")
         else:
-            self.empty.say(title, text, "Train a network", now.start)
+            self.empty.say(title, f"{text} {TRAINED}", "Train a network", now.start)
 
     # -- choosing --------------------------------------------------------------------------------
 

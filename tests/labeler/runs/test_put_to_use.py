@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from labeler.cli import main
+from labeler.cli.training import _say_outcome
 from labeler.runs import before_first_run, train_project
 from labeler.runs.before_first_run import CONSTANT, INSTANT, answers_before
 from model.events import event, never
@@ -52,7 +53,7 @@ def shipped_has_read(project, spread=0.1):
 
 @pytest.mark.parametrize(("quality", "used"), [(0.05, False), (1.0, True)])
 def test_a_first_run_replaces_the_instant_model_unless_it_is_significantly_worse(
-    project, quality, used
+    project, quality, used, capsys
 ):
     shipped_has_read(project)
     number = make_run(project, quality)
@@ -64,7 +65,11 @@ def test_a_first_run_replaces_the_instant_model_unless_it_is_significantly_worse
     assert found["evaluation_shots"] == 20
     assert found["macro_f1_old"] == 1.0
     assert f"{found['macro_f1_new']:.2f}, the instant model 1.00 (20 " in made["decision"]
-    assert ("; to use it, choose it in Learn, or by airylabel use." in made["decision"]) is not used
+    why = "is in use: " if used else "is not in use, because it scores lower: "
+    assert made["decision"].startswith(f"Run {number} {why}macro F1 ")
+    assert made["decision"].endswith("kept aside)."), "how to use it is for who shows it to say"
+    _say_outcome(made | {"run": str(project.run_folder(number))})
+    assert (f"airylabel use PROJECT {number}\n" in capsys.readouterr().out) is not used
 
 
 def test_the_instant_model_learns_from_no_shot_that_judges(project):
@@ -122,11 +127,12 @@ def test_where_the_shipped_network_reads_nothing_a_first_run_must_beat_a_constan
     assert made["current"]
 
 
-def test_a_comparison_that_was_stopped_leaves_the_choice_to_the_person(project, monkeypatch):
+def test_a_comparison_that_was_stopped_is_called_so_and_the_person_decides(project, monkeypatch):
     monkeypatch.setattr(before_first_run, "embed", lambda *_, **__: iter([event("cancelled")]))
     made, _ = put(project, make_run(project, 1.0))
     assert (made["current"], made["comparison"], project.current_run) == (False, None, None)
-    assert made["decision"].startswith("Run 1 is not in use, for too few shots judge; to use it,")
+    why = "the comparison with the instant model was stopped"
+    assert made["decision"] == f"Run 1 is not in use, because {why}."
 
 
 def test_the_command_line_puts_any_run_to_use_that_predicted_the_shots(project, capsys):
@@ -175,6 +181,5 @@ def test_too_few_judging_shots_put_no_run_to_use(project):
     learned_shots.keep(project.run_folder(number), nothing, nothing, np.arange(5))
     made, _ = put(project, number, promote=True)
     assert not made["current"]
-    assert (
-        "Run 2 is not in use, for too few shots judge: macro F1 1.00, run 1 0." in made["decision"]
-    )
+    why = "because too few shots judge"
+    assert f"Run 2 is not in use, {why}: macro F1 1.00, run 1 0." in made["decision"]

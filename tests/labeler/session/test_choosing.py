@@ -130,7 +130,7 @@ def test_a_line_in_a_table_is_a_new_filter_and_a_new_order(known, monkeypatch):
 def test_what_is_not_to_be_had_says_what_it_lacks(known):
     assert known.lacking("") == known.lacking("pulse_uj") == known.lacking("model") == ""
     assert known.lacking("total_counts") == "no number total_counts"
-    assert replace(known, readings=None).lacking("model") == "no run yet"
+    assert replace(known, readings=None).lacking("model") == "no run in use"
 
 
 @pytest.mark.parametrize("argument", ["pulse_uj:5..2", "pulse_uj:many", "pulse_uj:1", "1..2"])

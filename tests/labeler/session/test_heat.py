@@ -62,6 +62,17 @@ def session(qapp, tmp_path, monkeypatch):
     session.close()
 
 
+def test_where_a_run_is_made_and_none_is_in_use_it_is_named_with_the_ways_to_use_it(session, qtbot):
+    session.predictions.use_run(None)
+    for key, ways in (("F6", "F6 or Learn"), ("", "Learn")):
+        session.heat.use_key = key
+        with qtbot.waitSignal(session.noted) as said:
+            session.heat.toggle()
+        assert said.args[1] == f"No heatmaps yet: run 1 is not in use; {ways} uses it."
+    session.heat.show(STREAK)
+    assert session.heat.caption() == "Heatmap of Streak · no run in use"
+
+
 def test_what_is_not_stored_is_asked_for_once_and_shown_when_it_comes(session, qtbot):
     session.display.change(form=FINE)
     session.heat.show(STREAK)

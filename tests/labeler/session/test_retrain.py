@@ -42,12 +42,14 @@ with Project.open(project) as opened:
     if opened.current_run is None:
         opened.current_run = int(out.name)
 write_events(out, 0.95)
-say("finished")
+say("finished", current=True, decision="Run 1 is in use: macro F1 0.95, the instant model 0.61.")
 """
 )
-DECISION = "Run 1 is not in use, for it scores lower: macro F1 0.19, the instant model 0.61. …"
-WORSE_FIRST = TRAIN.replace("opened.current_run = int(out.name)", "pass").replace(
-    'say("finished")', f'say("finished", current=False, decision={DECISION!r})'
+DECISION = "Run 1 is not in use, because it scores lower: macro F1 0.19, the instant model 0.61."
+WORSE_FIRST = (
+    TRAIN.replace("opened.current_run = int(out.name)", "pass")
+    .replace("current=True", "current=False")
+    .replace("Run 1 is in use: macro F1 0.95, the instant model 0.61.", DECISION)
 )
 WAIT = (
     CHILD
@@ -141,6 +143,14 @@ def test_a_first_run_that_its_training_did_not_put_to_use_is_offered_with_the_re
     assert bar.currentWidget() is bar._idle
 
 
+def test_the_key_for_a_new_run_uses_the_newest_where_none_is_in_use(opened):
+    session, bar = opened(runs=[0.5, 0.6])
+    assert session.predictions.unused_run == 2
+    bar.retraining.use_offered()
+    assert session.opened.project.current_run == 2
+    assert session.predictions.unused_run is None
+
+
 def test_the_key_for_a_new_run_says_where_none_is_offered(opened, qtbot):
     session, bar = opened(runs=[0.5, 0.6], current=1)
     with qtbot.waitSignal(session.noted) as said:
@@ -161,7 +171,8 @@ def test_one_click_trains_and_a_first_run_that_is_no_worse_is_used_at_once(opene
     assert bar.retraining.curves.metrics["macro_f1"] == pytest.approx([0.2, 0.4, 0.6])
     assert session.opened.project.current_run == 1
     assert len(session.predictions.run) == 40
-    assert "Run 1 is in use" in bar._outcome.text.whole
+    said = "Run 1 is in use: macro F1 0.95, the instant model 0.61."
+    assert bar._outcome.text.whole == said, "both figures"
     assert not bar._outcome.use.isVisible()
     bar.resize(1000, bar.height())
     text, keep = bar._outcome.text, bar._outcome.keep

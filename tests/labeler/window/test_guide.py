@@ -131,6 +131,21 @@ def test_a_training_that_runs_already_does_not_pass_the_step_about_training(
     assert guide.place == place + 1
 
 
+def test_the_step_about_heat_names_the_key_that_uses_a_run_and_goes_on_with_it(window, guide):
+    session = window.session
+    assert session.predictions.run is None
+    while STEPS[guide.place].title != "See where the network looks":
+        guide.skip.click()
+    place = guide.place
+    assert "not in use, Ctrl+Shift+Enter uses it" in guide.words.text()
+    press(window, Qt.Key.Key_H)
+    assert guide.place == place
+    assert not session.heat.on
+    use_made_up_run(session)
+    press(window, Qt.Key.Key_H)
+    assert guide.place == place + 1
+
+
 def test_a_step_about_label_is_not_shown_over_other_views(window, guide):
     """It would hide what stands there; steps about other views stay."""
     window.show_tab("Learn")

@@ -74,6 +74,17 @@ def test_empty_it_says_what_will_be_here_and_how_to_get_it(shown):
     assert view.empty.button.text() == "Train a network"
 
 
+def test_where_a_run_is_made_and_none_is_in_use_it_is_named_and_offered(shown):
+    session, view = shown()
+    session.predictions.use_run(None)
+    assert view.empty.isVisible()
+    assert "Run 1 has heatmaps, but is not in use." in view.empty.text.text()
+    assert view.empty.button.text() == "Use it"
+    view.empty.button.click()
+    assert session.require().project.current_run == 1
+    assert not view.empty.isVisible()
+
+
 def test_without_labels_it_says_how_many_are_needed(shown):
     _, view = shown(run=False, labelled=False)
     assert "Label 10 more shots" in view.empty.text.text()

@@ -35,6 +35,7 @@ from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from model.errors import InputError
+from model.taxonomy.taxonomy import Taxonomy
 from tests.helpers.waiting import serve_events
 from tests.helpers.window_parts import (
     InlineReader,
@@ -298,6 +299,18 @@ def test_heat_is_there_once_a_run_has_predicted_and_before_that_a_word_why_not(w
     assert window.label.pattern._contours
 
 
+def test_contours_are_painted_once_more_while_their_project_is_left(window, monkeypatch):
+    session, pattern = window.session, window.label.pattern
+    use_made_up_run(session)
+    session.cursor.show(1)
+    session.heat.toggle()
+    assert pattern._contours
+    session.heat.end()
+    with monkeypatch.context() as left:
+        left.setattr(session.labels, "taxonomy", Taxonomy("", [], []))
+        pattern.grab()
+
+
 def test_both_enter_keys_are_one_key_and_written_so_everywhere(window, monkeypatch):
     asked = []
     accept_sure = importlib.import_module("labeler.window.dialogs.accept_sure")
@@ -391,23 +404,25 @@ def test_what_names_a_key_names_the_one_in_use(window):
             fix.text().partition("  ")[2],
             window.views["Grid"].tags.buttons[layered].key,
             window.retrain_bar.key,
+            window.session.heat.use_key,
             window.bar.search.text(),
             window.bar.tabs["Grid"].toolTip(),
             window.bar.picture.norm.toolTip(),
         )
 
     before = taxonomy.classes[layered].key.upper()
-    assert shown() == ("(F)", before, "Ctrl+R", "Ctrl+K", "Grid (Ctrl+2)", "Norm (N)")
+    use = "Ctrl+Shift+Enter"
+    assert shown() == ("(F)", before, "Ctrl+R", use, "Ctrl+K", "Grid (Ctrl+2)", "Norm (N)")
     own = {
         "class.Layered": ["F"], "fix": ["J"], "norm": [], "retrain": ["F6"], "palette": ["F7"],
-        "view_grid": ["F8"],
+        "view_grid": ["F8"], "use_new_run": ["F9"],
     }  # fmt: skip
     window.settings.set("keys", own)
     window.apply_settings()
-    assert shown() == ("(J)", "F", "F6", "F7", "Grid (F8)", "Norm")
+    assert shown() == ("(J)", "F", "F6", "F9", "F7", "Grid (F8)", "Norm")
     window.settings.set("keys", {"class.Layered": ["F"]})
     window.apply_settings()
-    assert shown() == ("", "F", "Ctrl+R", "Ctrl+K", "Grid (Ctrl+2)", "Norm (N)")
+    assert shown() == ("", "F", "Ctrl+R", use, "Ctrl+K", "Grid (Ctrl+2)", "Norm (N)")
 
 
 def test_keys_are_reset_to_the_shipped_ones(window):

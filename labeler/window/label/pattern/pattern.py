@@ -74,6 +74,8 @@ class PatternView(QWidget):
         self._pixels: npt.NDArray[np.uint32] | None = None
         self._image = QImage()
         self._contours: list[tuple[float, QPainterPath]] = []
+        self._ink = QColor()
+        """Of the contours: kept with them, as a project that closes takes its classes along."""
         self._zoom = 1.0
         self._middle = QPointF(0.5, 0.5)
         self._grabbed: QPointF | None = None
@@ -123,6 +125,8 @@ class PatternView(QWidget):
             )
             if self.session.display.overlay.contours:
                 self._contours = contours_of(heat, detector(counts, mask))
+                kind = self.session.heat.class_index or 0
+                self._ink = QColor(self.session.labels.taxonomy.classes[kind].colour)
         self._pixels = np.ascontiguousarray(picture)
         self._image = image_of(self._pixels, borrowed=True)
 
@@ -339,13 +343,10 @@ class PatternView(QWidget):
         painter.save()
         painter.translate(target.topLeft())
         painter.scale(target.width(), target.height())
-        ink = QColor(
-            self.session.labels.taxonomy.classes[self.session.heat.class_index or 0].colour
-        )
         for level, path in self._contours:
             width = 1.2 + 0.8 * level
             halo = QPen(QColor(0, 0, 0, 130), width + 1.6)
-            line = QPen(ink.lighter(115), width, Qt.PenStyle.CustomDashLine)
+            line = QPen(self._ink.lighter(115), width, Qt.PenStyle.CustomDashLine)
             line.setDashPattern([5, 3.5])
             for pen in (halo, line):
                 pen.setCosmetic(True)
