@@ -116,9 +116,10 @@ def scales_of(table: ShotTable, reduce: Reduce) -> tuple[FileScale, ...]:
 
 
 def doubts_in_words(table: ShotTable, scales: Sequence[FileScale | None]) -> list[str]:
-    """Why the counts of the sources of a table may be none, for people."""
+    """Why the counts of the sources of a table may be none, for people; None as the scale of a
+    source: what was seen when it was looked at, of fewer shots."""
     files = zip(table.sources, scales, strict=True)
-    return in_words((info.name, scale.doubts) for info, scale in files if scale is not None)
+    return in_words((info.name, (info if scale is None else scale).doubts) for info, scale in files)
 
 
 def common_scale(table: ShotTable, reduce: Reduce) -> CountScale:

@@ -1,17 +1,20 @@
 """Numbers that are no counts of light are doubted in words, and those of any detector are not."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from model.preprocessing.count_scale import doubts_in_words
 from model.shots.counts import check as count_check
 from model.shots.counts.check import doubts_of, glance_at, in_words, unusable
 from model.shots.counts.invalid import invalid
 from model.shots.first_look import probe
-from model.shots.sources import open_source
+from model.shots.sources import examined, open_source
+from model.shots.table import table_of_file
 from model.simulate.generate import simulate
 
 DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
@@ -216,3 +219,13 @@ def test_doubts_are_kept_with_a_file_and_those_of_like_files_are_one_message(tmp
     assert said[0].startswith("a network passes over such shots as shot 4: each of its pixels")
     assert said[1:] == (count_check.TURNED_SIGN,)
     assert in_words([("a.h5", ["x"]), ("b.h5", []), ("c.h5", ["x"])]) == ["a.h5 and 1 more: x."]
+
+
+def test_a_file_is_doubted_for_a_network_that_takes_counts_as_they_are_too(tmp_path):
+    with h5py.File(tmp_path / "shots.h5", "w") as file:
+        file["images"] = -rings(8).astype(np.int32)
+    table = table_of_file(tmp_path / "shots.h5")
+    with open_source(tmp_path / "shots.h5") as source:
+        table = replace(table, sources=(examined(source),))  # as those of a project are
+    (said,) = doubts_in_words(table, [None])
+    assert count_check.TURNED_SIGN in said
