@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,10 +35,14 @@ def logits_of(
     recipe: Recipe,
     engine: Engine,
     side: int = 0,
+    exact: bool = False,
 ) -> Floats:
-    """(n, C) logits of the rows, unchanged shots of `side` pixels, network in evaluation mode."""
+    """(n, C) logits of the rows, unchanged shots of `side` pixels, network in evaluation mode.
+
+    exact: in single precision, as a prediction reads them, not in the training's number format.
+    """
     wide = len(data.table.class_names)
-    return _answers(network, network, wide, data, rows, recipe, engine, side)
+    return _answers(network, network, wide, data, rows, recipe, engine, side, exact)
 
 
 def embeddings_of(
@@ -55,6 +60,7 @@ def embeddings_of(
 def _answers(
     network: nn.Module, ask: Callable[[torch.Tensor], torch.Tensor], wide: int,
     data: TrainingData, rows: Rows, recipe: Recipe, engine: Engine, side: int,
+    exact: bool = False,
 ) -> Floats:  # fmt: skip
     """(n, `wide`) of the rows, batch by batch, the network in evaluation mode meanwhile."""
     was_training = network.training
@@ -62,7 +68,7 @@ def _answers(
     parts = [np.zeros((0, wide), np.float32)]
     for i in range(0, len(rows), recipe.batch):
         x = data.inputs(rows[i : i + recipe.batch], engine.device, recipe, None, side)
-        with engine.number_context():
+        with nullcontext() if exact else engine.number_context():
             parts.append(ask(x).float().cpu().numpy())
     network.train(was_training)
     return np.concatenate(parts)

@@ -417,8 +417,8 @@ def _finish(loop: Loop, seconds: float) -> Event:
     judge = loop.judge
     network, about = loop.best_network()
     side = about.preprocessing.size
-    tuned = logits_of(network, data, data.tuning, recipe, engine, side)
-    logits = logits_of(network, data, data.evaluation, recipe, engine, side)
+    tuned = logits_of(network, data, data.tuning, recipe, engine, side, exact=True)
+    logits = logits_of(network, data, data.evaluation, recipe, engine, side, exact=True)
     temperature, thresholds, worth = judge.fit(tuned, logits)
     report = judge.report(logits, temperature, thresholds, worth)
     with torch.no_grad():  # a calibrated network needs no further number to be carried about

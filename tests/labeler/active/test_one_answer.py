@@ -24,7 +24,7 @@ from labeler.runs.predictions import Predictions
 from labeler.runs.train_project import Wishes, train_project
 from model.active import forecast, head
 from model.benchmarks import foreign
-from model.metrics.metrics import f1_scores
+from model.metrics.metrics import cross_entropy, f1_scores
 from model.networks.table import NETWORKS
 from model.prediction.embedding import embed
 from model.prediction.predict import predict
@@ -32,6 +32,8 @@ from model.runs.folder import METRICS, PREDICTIONS
 from model.runs.recipes import shipped_network
 from model.shots.table import EVALUATION, table_of_file
 from model.simulate.generate import simulate
+from model.training.data import with_roles
+from model.training.train import train
 from tests.helpers.embeddings import CHOICES
 from tests.helpers.narrow import NARROW
 from tests.helpers.shots import make_file, tiny_recipe
@@ -255,3 +257,18 @@ def test_after_a_training_report_and_bench_score_the_labels_that_window_and_file
     assert row["macro F1"] == f"{found['macro_f1']:.3f}"
     assert row["accuracy"] == f"{found['accuracy']:.3f}"
     assert row["constant answer (macro F1)"] == f"{found['constant_macro_f1']:.3f}"
+
+
+def test_a_run_is_judged_as_it_predicts_whatever_numbers_it_was_trained_in(tmp_path):
+    path = make_file(tmp_path / "shots.h5", 60)
+    recipe = tiny_recipe(epochs=1, precision="bf16")
+    *_, trained = train(table_of_file(path), recipe, tmp_path / "run")
+    table = with_roles(table_of_file(path), 0)
+    *_, last = predict(table, tmp_path / "run", tmp_path / "p.h5", engine="torch")
+    assert last["event"] == "finished"
+    with h5py.File(tmp_path / "p.h5") as file:
+        said = file["probabilities"][()]
+    judges = np.flatnonzero(table.role == EVALUATION)
+    labels, known = table.labels[judges].astype(bool), table.decided[judges]
+    loss = cross_entropy(said[judges], labels, known)
+    assert trained["metrics"]["loss"] == pytest.approx(loss, rel=1e-5)
