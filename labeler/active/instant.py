@@ -1,6 +1,6 @@
 """Instant learning seen from the window: asks the child, and what came back as a reading.
 
-A warm child process (`labeler.active.instant_child`) keeps the embeddings and refits a head after
+A warm child process (`labeler.active.instant_child`) keeps the embeddings and fits a head after
 every label. Requests of a kind replace each other, so that fast labelling never piles up work.
 Qt-free: answers come by a callback from a thread. Nothing is fitted in the window's process.
 """

@@ -96,8 +96,8 @@ class Heat(SessionPart):
         self.look_at_truth()
 
     def look_at_truth(self) -> None:
-        """Read how well each form did for the run in use; of heat on patterns, not on maps."""
-        run = None if self.reads_maps else self.predictions.run
+        """Read how well each form did for the run in use."""
+        run = self.predictions.run
         self.truth = TruthTable() if run is None else table_of(run.path.parent, shipped_network())
 
     def _let_go(self) -> None:

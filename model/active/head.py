@@ -1,4 +1,4 @@
-"""The instant head: multi-label logistic regression on embeddings, refitted after every label.
+"""The instant head: multi-label logistic regression on embeddings, fitted afresh after every label.
 
 A log-linear model over the legal label sets: the probability of a set goes with exp(sum of the
 logits of its classes), and logits are affine in the embedding (the same idea as

@@ -202,15 +202,6 @@ def scored(**best):
     return {"classes": classes, "best": best, "unseen": [], "forms": list(scores)}
 
 
-def test_heat_over_maps_has_no_scores_of_places_on_a_detector(session):
-    (session.predictions.run_folder / RESULT).write_text(json.dumps(scored(Streak=FINE)))
-    session.heat.look_at_truth()
-    assert session.heat.truth.found
-    session.predictions.of_run.input = "correlation"
-    session.heat.look_at_truth()
-    assert not session.heat.truth.found
-
-
 def test_a_comparison_takes_the_best_computed_form_and_no_score_of_a_class_alone(session):
     (session.predictions.run_folder / RESULT).write_text(
         json.dumps(scored(Streak=FINE, Bent="paper"))
