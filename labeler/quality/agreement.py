@@ -140,7 +140,8 @@ def agreement_of(project: Project, readers: Readers | None = None) -> Agreement:
     order = np.argsort(-unlike.sum(1), kind="stable")
     order = order[: int(unlike.any(1).sum())]
     whole = readers.present[:, rows] & readers.together(rows)
-    sets = np.where(readers.read[:, rows], whole, np.nan)
+    _, numbers = np.unique(whole, return_inverse=True)  # the bits themselves do not fit a float
+    sets = np.where(readers.read[:, rows], numbers.reshape(whole.shape), np.nan)
     alphas = statistics.alpha_of_classes(read, present) if len(rows) else []
     nothing = Alpha(np.nan, np.nan, np.nan, 0, 0)
     return Agreement(

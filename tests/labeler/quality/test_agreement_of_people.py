@@ -6,6 +6,7 @@ import json
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,13 +16,14 @@ from labeler.project.project import Project
 from labeler.project.store import LABELLED
 from labeler.project.store.timeline import Firsts, first_decisions
 from labeler.quality import adjudication, week_figures
-from labeler.quality.agreement import WITH_THE_FILES, agreement_of, readers_of
+from labeler.quality.agreement import WITH_THE_FILES, Readers, agreement_of, readers_of
 from labeler.quality.pace import PAUSE
 from labeler.quality.rules import check_rules, mended, rows_that_break
 from labeler.quality.week import rare_classes, week_from
 from labeler.quality.week_report import write_report
 from labeler.window.widgets.print_pdf import print_pdf
 from model.errors import InputError
+from model.taxonomy.taxonomy import Class, Taxonomy
 from model.taxonomy.toml import load, shipped
 from tests.helpers.window_parts import make_project
 
@@ -62,6 +64,16 @@ def test_people_are_compared_on_the_shots_that_two_of_them_read(project):
     alpha = found.alphas[HELIUM.index("Streak")]
     assert (alpha.value, alpha.differing) == (pytest.approx(1.0), 0)
     assert found.alphas[HELIUM.index("Round")].value < 0.9
+
+
+def test_label_sets_of_sixty_classes_that_differ_in_one_class_are_different():
+    taxonomy = Taxonomy("many", [Class(f"C{c}") for c in range(60)], [])
+    last = np.int64(1) << 59
+    one, other = [last | 1, last, last | 1, last], [last, last | 1, last, last | 1]
+    everything = np.full((2, 4), (1 << 60) - 1)
+    readers = Readers(("ada", "bob"), everything > 0, np.array([one, other]), everything)
+    found = agreement_of(SimpleNamespace(taxonomy=taxonomy), readers)
+    assert found.whole == found.alphas[0].value == pytest.approx(-0.75)
 
 
 def test_labels_of_the_files_are_a_reader_of_their_own(tmp_path):
