@@ -28,6 +28,12 @@ Scales = tuple[FileScale | None, ...]
 Floats = npt.NDArray[np.float32]
 
 
+def halves(values: Floats) -> npt.NDArray[np.float16]:
+    """Finite numbers as they are stored; what is too large for that becomes the largest."""
+    largest = float(np.finfo(np.float16).max)
+    return np.clip(values, -largest, largest).astype(np.float16)
+
+
 @dataclass(frozen=True)
 class PooledHead:
     """The linear layer behind the average pool: weight (C, K), bias (C,)."""
@@ -58,12 +64,11 @@ class PooledHead:
             stored = through_pooled_linear_head(shown, self.weight, safe, form).stored()
             maps |= zip(names_of_form(form), stored, strict=True)
         probabilities = np.where(readable[:, None], about.probabilities(safe), np.nan)
-        largest = float(np.finfo(np.float16).max)
         return {
             "probabilities": probabilities.astype(np.float32),
             "logits": np.where(readable[:, None], logits, np.nan).astype(np.float32),
             "decided": about.decide(safe) & readable[:, None],
-            "embeddings": np.clip(np.nan_to_num(embeddings), -largest, largest).astype(np.float16),
+            "embeddings": halves(np.nan_to_num(embeddings)),
             "readable": readable,
         } | maps
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +17,11 @@ from model.errors import InputError
 from model.events import Event, Stop, event, never
 from model.prediction import embedding_file as embedding_parts
 from model.prediction import inference
+from model.prediction.batches import Batches, halves, warnings_of
 from model.prediction.embedding_file import PART, Part
-from model.preprocessing.count_scale import doubts_in_words
 from model.preprocessing.preparation import Preparation
 from model.runs import checkpoint
 from model.shots.table import ShotTable
-
-Floats = npt.NDArray[np.float32]
 
 
 def embed(
@@ -55,8 +52,7 @@ def embed(
         if missing:
             reader = _Reader(table, network, engine, preparation)
             yield event("note", level="info", text=reader.line)
-            for text in doubts_in_words(table, reader.scales):
-                yield event("note", level="warning", text=text)
+            yield from warnings_of(table, reader.scales)
             for part in missing:
                 for so_far in reader.read(part, stop):
                     yield event("progress", what="predicting all shots", done=done + so_far,
@@ -90,7 +86,7 @@ class _Reader:
         checkpoint.check_kind(about, table.sources)
         side = about.preprocessing.size
         self._engine, self.line = inference.choose(network, (about.channels, side, side), engine)
-        self._apply, self._width, self._table = about.preprocessing.apply, network.width, table
+        self._about, self._width, self._table = about, network.width, table
         self.scales = about.preprocessing.scales_of(table)
         self.found: npt.NDArray[np.float16] | None = None
         self.unreadable = 0
@@ -99,41 +95,18 @@ class _Reader:
     def read(self, part: Part, stop: Stop) -> Iterator[int]:
         """Fills `found`; yields how many shots are done, batch by batch."""
         found = np.full((part.stop - part.first, self._width), np.nan, np.float16)
-        self.found, self.unreadable = None, 0
-        rows: list[npt.NDArray[np.int64]] = []
-        stopped, done = False, 0
-        largest = float(np.finfo(np.float16).max)
-
-        def batches() -> Iterator[Floats]:
-            nonlocal stopped
-            places: list[int] = []
-            pixels: list[Any] = []
-            wanted = np.arange(part.first, part.stop)
-            for row, counts, mask in self._table.iter_usable(wanted, on_error=self._pass_over):
-                if not places and stop():
-                    stopped = True
-                    return
-                places.append(row - part.first)
-                scale = self.scales[self._table.source_of[row]]
-                pixels.append(self._apply(counts, mask, self._table.geometry(row), scale))
-                if len(places) == self._engine.batch:
-                    rows.append(np.array(places, np.int64))
-                    yield np.stack(pixels)
-                    places, pixels = [], []
-            if places:
-                rows.append(np.array(places, np.int64))
-                yield np.stack(pixels)
-
-        for features in self._engine.stream(batches()):
+        wanted = np.arange(part.first, part.stop)
+        source = Batches(
+            self._table, self._about, self._engine.batch, stop, rows=wanted, scales=self.scales
+        )
+        done = 0
+        for features in self._engine.stream(source):
+            rows = source.rows.popleft()
             values = features.mean((-2, -1))
-            at = rows.pop(0)
             finite = np.isfinite(values).all(1)
-            found[at[finite]] = np.clip(values[finite], -largest, largest)
-            done += len(at)
+            found[rows[finite] - part.first] = halves(values[finite])
+            done += len(rows)
             yield done
-        if not stopped:
-            self.found = found
-
-    def _pass_over(self, row: int, error: InputError) -> None:
-        self.unreadable += 1
-        self.first_error = self.first_error or error
+        self.found = None if source.stopped else found
+        self.unreadable = source.unreadable
+        self.first_error = self.first_error or source.first_error
