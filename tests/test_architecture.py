@@ -241,6 +241,44 @@ def test_texts_on_the_screen_avoid_the_words_that_the_glossary_avoids():
     check("texts", used)
 
 
+OF_OTHERS = {
+    "entry_7264",  # of a file at the CXIDB
+    "p2746_r12_vds",
+    "job_script",  # of a cluster of dask_jobqueue
+    "heatmap_scale_chattopadhay",  # put together
+}
+"""Names in docstrings that stand nowhere in the code."""
+A_FILE = re.compile(r"\.(csv|h5|jsonl?|md|onnx|py|toml)$")
+
+
+def test_names_in_docstrings_exist():
+    """`name`, `Type.name` or `module.name`: each part is a name somewhere, a module's in it."""
+    words: dict[str, set[str]] = {}
+    said = []
+    for path, tree in trees().items():
+        prose = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+        mine = words[path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")] = set()
+        for node in ast.walk(tree):
+            for _, value in ast.iter_fields(node):
+                if isinstance(value, str) and id(node) not in prose:
+                    mine |= set(re.findall(r"\w+", value))
+                elif isinstance(value, str):
+                    names = re.findall(r"`([A-Za-z_][\w.]*)(?:\(\))?`", value)
+                    said += [(f"{path}:{node.lineno}", name) for name in names]
+    everything = set().union(*words.values(), *(m.split(".") for m in words)) | OF_OTHERS
+
+    def exists(name: str) -> bool:
+        owner, _, last = name.rpartition(".")
+        if A_FILE.search(name) or any(f".{module}".endswith(f".{name}") for module in words):
+            return True
+        mine = [found for module, found in words.items() if f".{module}".endswith(f".{owner}")]
+        return set(name.split(".")) <= everything and (
+            not owner.islower() or not mine or any(last in found for found in mine)
+        )
+
+    check("names in docstrings", {f"{at} {name}" for at, name in said if not exists(name)})
+
+
 NAMES_KEYS = {
     "labeler/window/commands/table.py",  # the shipped keys
 }

@@ -57,7 +57,7 @@ class ModelReadings(SessionPart):
         return max(made, default=None)
 
     def begin(self, opened: Opened) -> None:
-        """Map the predictions of the run in use."""
+        """Open the predictions of the run in use."""
         super().begin(opened)
         self._load(opened)
 

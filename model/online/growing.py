@@ -65,7 +65,7 @@ def progress(found: Arrival | Notice) -> int:
 class GrowingFile:
     """One file that someone else writes; `look` says how many whole shots it has by now.
 
-    `trouble` is why it cannot be read, once, when that lasts; `begun_anew` is set where its first
+    `trouble` is why it cannot be read, once, when that lasts; `restarted` is set where its first
     shot is another than before, until someone resets it.
     """
 

@@ -174,7 +174,7 @@ class Order:
     devices: str | int | None = None
     """Cells at a time, see `model.paper.cell_runs`."""
     keep: bool = False
-    """Keep the weights of every training; without it only those of `figure_cell`."""
+    """Keep the weights of every training; without it only those that `shows_figures` names."""
     program: str = "airylabel"
     """Name and version, for the report."""
     command: str = ""

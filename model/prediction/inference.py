@@ -52,7 +52,7 @@ class TorchEngine:
         self._body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def stream(self, batches: Iterable[Floats]) -> Iterator[Floats]:
-        """See `Engine`."""
+        """See `InferenceEngine`."""
         for pixels in batches:
             with torch.inference_mode():
                 x = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
@@ -81,7 +81,7 @@ class OpenVinoEngine:
         self._compiled = ov.Core().compile_model(model, "CPU", settings)
 
     def stream(self, batches: Iterable[Floats]) -> Iterator[Floats]:
-        """See `Engine`."""
+        """See `InferenceEngine`."""
         free = [self._compiled.create_infer_request() for _ in range(2)]
         busy: deque[tuple[Any, int]] = deque()
         for pixels in batches:

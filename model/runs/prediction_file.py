@@ -1,7 +1,7 @@
-"""`predictions.h5`: how a run's reading of every shot is laid down, for the window to map.
+"""`predictions.h5`: how a run's reading of every shot is laid down.
 
-Datasets, row i being row i of the table, all contiguous and uncompressed so that they can be
-memory-mapped: `probabilities` (N, C) float32, NaN where `readable` (N,) is False; `logits` (N, C)
+Datasets, row i being row i of the table, all contiguous and uncompressed so that a few rows
+are read without the rest: `probabilities` (N, C) float32, NaN where `readable` (N,) is False; `logits` (N, C)
 float32; `decided` (N, C) bool, the answer of the run by itself: the label set that is counted,
 shown and reported of it (`decoding.answers`), as the attribute `answer` says; with the labels given
 since, the instant model on these embeddings answers in its place; `embeddings` (N, D) float16;
@@ -15,7 +15,7 @@ its sides.
 Attributes: class_names, answer, thresholds (C,), run, network, recipe, heatmap_form, input
 (pattern; or correlation, where heatmaps lie over q and q of the shot's map), field (y0, x0, y1, x1
 of the part of a shot that the network sees, as fractions), cells (the same of the box that the
-cells of a heatmap tile, which is half a cell off `field` for a ResNet: see `receptive`),
+cells of a heatmap tile, which is half a cell off `field` for a ResNet: see `receptive_field`),
 fingerprint, airylabel_version.
 
 The file appears under its name only when it is whole. Its structure is written in HDF5's newer
@@ -46,13 +46,13 @@ from model.runs.folder import PREDICTIONS
 Attributes = Mapping[str, Any]
 Result = TypeVar("Result")
 _TROUBLE = (OSError, RuntimeError)
+"""What h5py raises where a file cannot be written."""
 _AGAIN = "Predict again with this run: airylabel predict PROJECT --run NUMBER."
 ANY = -1
 MOST = 2**22
 """Numbers of one shot in one dataset, far above those of any network here."""
 ROOM = 64 * 2**20
 """Bytes that a dataset may be larger than its file: one that was never written takes no room."""
-"""What h5py raises where a file cannot be written."""
 
 
 class PredictionFile:

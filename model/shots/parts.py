@@ -59,7 +59,7 @@ class Parts:
     dataset: h5py.Dataset
     depth: int = 0
     touched: set[Path] = field(default_factory=set)
-    """Part files that were looked at since `start_again`."""
+    """Part files that were looked at since the dataset was opened."""
 
     def __post_init__(self) -> None:
         self._file = Path(self.dataset.file.filename)

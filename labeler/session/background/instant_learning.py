@@ -179,15 +179,15 @@ class Learning(SessionPart):
         self.work.follow(["embed", str(folder)], folder / CACHE / "embed.log")
 
     def _receive(self, item: Event) -> None:
+        """What the pass says; on its part of the cache it stands from the first on, then again
+        whenever twice as much is there."""
         if item["event"] == "progress":
             self.done, self.total = int(item["done"]), int(item["total"])
             self.changed.emit()
         elif item["event"] == "note" and item.get("level") == "warning":
             self.noted.emit("warning", str(item.get("text", "")))
         elif item["event"] == "part" and int(item["stop"]) >= 2 * self._share * self.total:
-            self._stand_on_cache(
-                self.require()
-            )  # when the first part is there, then at each doubling
+            self._stand_on_cache(self.require())
 
     def _end(self, ok: bool, message: str, last: Event) -> None:
         if not ok:

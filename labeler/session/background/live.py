@@ -167,7 +167,7 @@ class LiveWatch(SessionPart):
         self.joining.follow(words, folder / CACHE / "join-stderr.log")
         self.changed.emit()
 
-    # -- events - -------------------------------------------------------------------------------
+    # -- events ---------------------------------------------------------------------------------
 
     def _receive(self, item: Event) -> None:
         kind = item["event"]

@@ -260,7 +260,7 @@ class Training(SessionPart):
             self.outcome = None
         self.changed.emit()
 
-    # -- events - ---------------------------------------------------------------------------------
+    # -- events -----------------------------------------------------------------------------------
 
     def _receive(self, item: Event) -> None:
         kind = item["event"]

@@ -35,9 +35,9 @@ from model.physics.circle import Circle
 from model.shots.thumbnail import area_means
 
 CONTOURS = (0.2, 0.4, 0.6, 0.8)
+"""Heatmap levels that are drawn, in shares of the largest value."""
 MASK_CELLS = 56
 """To this many cells along a side contours keep off what is masked; single bad pixels cut none."""
-"""Heatmap levels that are drawn, in shares of the largest value."""
 CLEAR_PIXELS = 8.0
 """From this magnification on, detector pixels are drawn as squares, not smoothed."""
 LARGEST_ZOOM = 60.0
