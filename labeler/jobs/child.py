@@ -30,12 +30,12 @@ PR_SET_PDEATHSIG = 1
 """Of prctl(2); it holds for the thread that asks."""
 
 
-def listen(grace: float = GRACE_S) -> Callable[[], bool]:
+def listen() -> Callable[[], bool]:
     """Start to listen to the parent; the answer of the returned function turns True to stop.
 
     A line `cancel` on stdin asks to stop. The end of stdin means that the parent died: it asks to
-    stop too, and `grace` seconds later the process ends whatever it is doing, so that no orphan
-    is left on any system. From the first question on, so much grace is given; see
+    stop too, and `GRACE_S` seconds later the process ends whatever it is doing, so that no orphan
+    is left on any system. From the first question on, so much time is given; see
     `end_with_parent` for the time before. Also lowers the priority of this process.
     """
     stop = threading.Event()
@@ -43,7 +43,7 @@ def listen(grace: float = GRACE_S) -> Callable[[], bool]:
         return stop.is_set
     lower_priority()
     fd, tied = _take_stdin(), True
-    threading.Thread(target=_on_event, args=(fd, stop, grace), name="parent", daemon=True).start()
+    threading.Thread(target=_on_event, args=(fd, stop), name="parent", daemon=True).start()
 
     def asked() -> bool:
         nonlocal tied
@@ -96,7 +96,7 @@ def _take_stdin() -> int:
     return private
 
 
-def _on_event(fd: int, stop: threading.Event, grace: float) -> None:
+def _on_event(fd: int, stop: threading.Event) -> None:
     # os.read, not sys.stdin: a daemon thread inside a buffered read breaks the interpreter's end
     text = b""
     while True:
@@ -112,6 +112,6 @@ def _on_event(fd: int, stop: threading.Event, grace: float) -> None:
     stop.set()
     with Path(os.devnull).open("w") as nowhere:
         # ends the process from C even while the work holds the interpreter's lock
-        faulthandler.dump_traceback_later(grace, exit=True, file=nowhere)
-        time.sleep(2 * grace)
+        faulthandler.dump_traceback_later(GRACE_S, exit=True, file=nowhere)
+        time.sleep(2 * GRACE_S)
     os._exit(1)

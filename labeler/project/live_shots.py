@@ -35,19 +35,19 @@ class WatchSetup:
     geometry: Geometry
 
 
-def known_from(table: ShotTable, miss: float = MISS, seed: int = 0) -> WatchSetup:
+def known_from(table: ShotTable, miss: float = MISS) -> WatchSetup:
     """Everything from a table of labelled shots, of which at most 2·`MOST` are read."""
-    shots = _labelled(table, seed)
+    shots = _labelled(table)
     geometry = table.sources[0].geometry if table.sources else Geometry()
-    return WatchSetup(fit(shots, miss, seed), geometry)
+    return WatchSetup(fit(shots, miss), geometry)
 
 
-def _labelled(table: ShotTable, seed: int) -> Iterator[Labelled]:
+def _labelled(table: ShotTable) -> Iterator[Labelled]:
     """Labelled shots with whether each is Empty; none where the classes have no Empty."""
     column = next((c for c, n in enumerate(table.class_names) if plain(n) == plain(EMPTY)), None)
     if column is None:
         return
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     decided = table.decided[:, column]
     empty = decided & (table.labels[:, column] > 0)
     hits = decided & (table.labels.sum(1) > 0) & ~empty

@@ -345,10 +345,6 @@ class Project:
         """The name under which one labels here."""
         return next((a.name for a in self.store.annotators() if a.id == self.annotator), "")
 
-    def label_as(self, name: str) -> None:
-        """Label under a name from now on; it is the first choice when this is opened again."""
-        self._annotator = people.label_as(self.store, name)
-
     def _be(self, annotator: int) -> None:
         if annotator not in {a.id for a in self.store.annotators() if a.kind == "human"}:
             what, mend = f"there is no annotator {annotator}", "Choose a name again."

@@ -81,18 +81,8 @@ def possible_starts(order: TrainingOrder, runs: Iterable[RunReport]) -> list[Run
     return [run for run in runs if run.has_network and (run.network, run.activation) == kind]
 
 
-def lacking(
-    taxonomy: Taxonomy,
-    present: npt.NDArray[np.int64],
-    status: npt.NDArray[np.uint8],
-    known: npt.NDArray[np.int64] | None = None,
-) -> str:
+def lacking(taxonomy: Taxonomy, tally: Tally) -> str:
     """What is still needed before a training makes sense, in words; '' where nothing is."""
-    return lacking_in(taxonomy, Tally(present, status, known))
-
-
-def lacking_in(taxonomy: Taxonomy, tally: Tally) -> str:
-    """The same from numbers that are kept up, in a time that does not grow with the shots."""
     usable, occurring = tally.usable(taxonomy)
     if usable < FEWEST:
         more = FEWEST - usable

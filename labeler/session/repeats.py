@@ -339,9 +339,6 @@ class Repeats(SessionPart):
             return ""
         return self.require().project.store.note(hidden.row, reader)
 
-    def _on_screen(self) -> _SecondReading | None:
-        return self._hidden
-
     def reverse(self, verb: Literal["undo", "redo"]) -> bool:
         """Undo or redo a second reading; False where the person's own labels are meant.
 
@@ -349,12 +346,12 @@ class Repeats(SessionPart):
         """
         last = self._last
         just_now = last is not None and last.gestures == self.labels.gestures
-        if self._hidden is None and verb == "undo" and last is not None and just_now:
-            self.show_blind(last.row)
-            again = self._on_screen()
-            if again is not None:
-                again.done, again.flags = last.done, last.flags
         hidden = self._hidden
+        if hidden is None and verb == "undo" and last is not None and just_now:
+            self.show_blind(last.row)
+            hidden = self._hidden
+            if hidden is not None:
+                hidden.done, hidden.flags = last.done, last.flags
         if hidden is None or not (hidden.done if verb == "undo" else hidden.undone):
             self.reveal()
             return False

@@ -14,7 +14,7 @@ max pooling), ∂ⁿY/∂Aⁿ = Y⁽ⁿ⁾(S)·gⁿ exactly. Then a = Y″ / (2 
 the first derivative Y′(S) > 0 stands before the whole map as a factor. It is kept apart, as its
 logarithm, so that a saturated output (Y′ of 1e-30) still gives a map in full precision.
 
-Never imports torch: heads that need autograd are in `explain_autograd`.
+Never imports torch.
 """
 
 from __future__ import annotations
@@ -46,10 +46,6 @@ class Heatmaps:
 
     values: Floats
     log_factor: npt.NDArray[np.float64]
-
-    def as_computed(self) -> npt.NDArray[np.float64]:
-        """(n, C, h, w): the maps of the formula; zero where Y′(S) is below 1e-308."""
-        return np.asarray(self.values * np.exp(self.log_factor)[..., None, None], np.float64)
 
     def stored(self) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]]:
         """(n, C, h, w) float16 with max |·| = 1 per map, and (n, C) the factor to the map computed.
@@ -88,28 +84,6 @@ def through_pooled_linear_head(
     gradient = weight64 / cells
     a = _coefficient(contribution, gradient[None], logits[..., None], form, epsilon)
     channel_weights = cells * a * rectify(gradient, form, leak)
-    return _maps(flat, channel_weights, logits, form, leak, (h, w))
-
-
-def from_gradients(
-    features: Floats,
-    gradients: Floats,
-    logits: Floats,
-    form: Form = "paper",
-    *,
-    leak: float = LEAK,
-    epsilon: float = 0.0,
-) -> Heatmaps:
-    """Maps for any head that is piecewise linear in its input, from its gradients.
-
-    features: (n, K, h, w); gradients ∂S_c/∂A: (n, C, K, h, w); logits: (n, C).
-    """
-    n, channels, h, w = features.shape
-    flat = features.reshape(n, channels, h * w)
-    g = gradients.reshape(n, -1, channels, h * w).astype(np.float64)
-    contribution = flat.sum(-1, dtype=np.float64)[:, None, :, None] * g  # T g, (n, C, K, Z)
-    a = _coefficient(contribution, g, logits[..., None, None], form, epsilon)
-    channel_weights = (a * rectify(g, form, leak)).sum(-1)
     return _maps(flat, channel_weights, logits, form, leak, (h, w))
 
 

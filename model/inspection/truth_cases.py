@@ -165,8 +165,8 @@ def _unit(light: Floats) -> Floats:
     return light / np.float32(max(float(light.sum(dtype=np.float64)), 1e-30))
 
 
-def near_ridge(scene: Scene, detector: Detector, near: float = NEAR) -> Flags:
-    """(y, x) True within `near` degrees of where an elongated droplet sends its light.
+def near_ridge(scene: Scene, detector: Detector) -> Flags:
+    """(y, x) True within `NEAR` degrees of where an elongated droplet sends its light.
 
     That is where q is perpendicular to its long axis a: (K_z - k₀)·a_z + K_⊥·a_⊥ = 0, so
     cos(φ - φ_a) = tan(θ/2)·a_z / |a_⊥|, two directions at every scattering angle θ.
@@ -178,7 +178,7 @@ def near_ridge(scene: Scene, detector: Detector, near: float = NEAR) -> Flags:
     bend = np.tan(np.arcsin(np.clip(sine, 0, 1)) / 2) * z / max(float(np.hypot(y, x)), 1e-9)
     opening = np.arccos(np.clip(bend, -1, 1))
     turned = np.abs((np.arctan2(up, across) - np.arctan2(y, x) + np.pi) % (2 * np.pi) - np.pi)
-    return np.asarray(np.abs(turned - opening) <= np.radians(near))
+    return np.asarray(np.abs(turned - opening) <= np.radians(NEAR))
 
 
 def _halves(

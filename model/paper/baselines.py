@@ -7,7 +7,6 @@ network (`model.training.judging`). Chooses no recipe and keeps no model.
 from __future__ import annotations
 
 import tempfile
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -84,23 +83,16 @@ class Baseline:
     answer: Callable[[Known], Answer | None]
 
 
-def run_baseline(
-    name: str, table: ShotTable, seed: int, stop: Stop, cache: Path | None = None
-) -> dict[str, Any]:
-    """Numbers of one baseline on the evaluation shots of the table; {} where it was stopped.
-
-    Those of `metrics.evaluate`, as in a run's metrics.json under "evaluation", with `coverage` and
-    `confident_accuracy` (`metrics.confident`). Shots without a role are split as for a training.
-    `cache`: a folder for what was read from the shots. InputError for what cannot be trained on.
-    """
-    last = deque(run((name,), table, seed, stop, cache), maxlen=1).pop()
-    return last["results"][name] if last["event"] == "finished" else {}
-
-
 def run(
     names: Sequence[str], table: ShotTable, seed: int, stop: Stop, cache: Path | None = None
 ) -> Iterator[Event]:
-    """`run_baseline` of several; ends with `finished` (results: name -> numbers) or `cancelled`."""
+    """Baselines on the evaluation shots of the table; ends with `finished` or `cancelled`.
+
+    `finished` has the results: name -> numbers, those of `metrics.evaluate`, as in a run's
+    metrics.json under "evaluation", with `coverage` and `confident_accuracy` (`metrics.confident`).
+    Shots without a role are split as for a training. `cache`: a folder for what was read from the
+    shots. InputError for what cannot be trained on.
+    """
     for name in names:
         if name not in BASELINES:
             mend = f"There are: {', '.join(BASELINES)}."

@@ -93,11 +93,6 @@ def _countable(counts: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.clip(counts, 0, LARGEST if counts.dtype.kind == "f" else None)
 
 
-def full_map(polar: Floats) -> Floats:
-    """(R, N) to (R, R): Eq. 13 at Δ = 0, the mean over φ of I(q_i, φ)·I(q_j, φ)."""
-    return np.asarray((polar @ polar.T) / polar.dtype.type(polar.shape[1]))
-
-
 def amplitudes(polar: Floats, order: int) -> Floats:
     """(R, N) to (R,): |I_i^n| of Eq. 15, by two projections instead of a whole FFT."""
     parts = polar @ _waves(polar.shape[1], order, polar.dtype.str)

@@ -31,13 +31,9 @@ FEW = 2**10
 Counts = npt.NDArray[Any]
 
 
-def statistic(counts: Counts, level: Level) -> float:
-    """The number of one shot (y, x) that decides its share in b; NaN without a finite pixel."""
-    return statistics(counts[None], level)[0]
-
-
 def statistics(shots: Counts, level: Level) -> list[float]:
-    """`statistic` of each of the shots (n, y, x), in few steps."""
+    """The number of each of the shots (n, y, x) that decides its share in b; NaN without a finite
+    pixel. In few steps."""
     if shots.dtype.kind == "f":
         finite = [shot[np.isfinite(shot)] for shot in shots]
         return [_of_rows(f[None], level)[0] if f.size else float("nan") for f in finite]

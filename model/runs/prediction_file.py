@@ -1,17 +1,17 @@
 """`predictions.h5`: how a run's reading of every shot is laid down.
 
-Datasets, row i being row i of the table, all contiguous and uncompressed so that a few rows
-are read without the rest: `probabilities` (N, C) float32, NaN where `readable` (N,) is False; `logits` (N, C)
-float32; `decided` (N, C) bool, the answer of the run by itself: the label set that is counted,
-shown and reported of it (`decoding.answers`), as the attribute `answer` says; with the labels given
-since, the instant model on these embeddings answers in its place; `embeddings` (N, D) float16;
-`heatmaps` (N, C, h, w) float16, each with max |·| = 1, times `heatmap_scale` (N, C) float32 the map
-of the formula (maps of 1e-6 would drown in half precision), in the paper's form of Grad-CAM++;
-`heatmaps_chattopadhay` and `heatmap_scale_chattopadhay` the same in Chattopadhay's; `role` (N,)
-uint8; `field` (N, 4) float32, y0, x0, y1, x1 of the part of each shot that the network sees, as
-fractions (older files have the attribute alone, that of the first source); `shift` (N, 2) float32,
-how far (down, right) the preparation moved each shot to bring its beam to the middle, in shares of
-its sides.
+Datasets, row i being row i of the table, all contiguous and uncompressed so that a few rows are
+read without the rest: `probabilities` (N, C) float32, NaN where `readable` (N,) is False; `logits`
+(N, C) float32; `decided` (N, C) bool, the answer of the run by itself: the label set that is
+counted, shown and reported of it (`decoding.answers`), as the attribute `answer` says; with the
+labels given since, the instant model on these embeddings answers in its place; `embeddings` (N, D)
+float16; `heatmaps` (N, C, h, w) float16, each with max |·| = 1, times `heatmap_scale` (N, C)
+float32 the map of the formula (maps of 1e-6 would drown in half precision), in the paper's form of
+Grad-CAM++; `heatmaps_chattopadhay` and `heatmap_scale_chattopadhay` the same in Chattopadhay's;
+`role` (N,) uint8; `field` (N, 4) float32, y0, x0, y1, x1 of the part of each shot that the network
+sees, as fractions (older files have the attribute alone, that of the first source); `shift` (N, 2)
+float32, how far (down, right) the preparation moved each shot to bring its beam to the middle, in
+shares of its sides.
 Attributes: class_names, answer, thresholds (C,), run, network, recipe, heatmap_form, input
 (pattern; or correlation, where heatmaps lie over q and q of the shot's map), field (y0, x0, y1, x1
 of the part of a shot that the network sees, as fractions), cells (the same of the box that the

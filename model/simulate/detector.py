@@ -77,9 +77,9 @@ class Detector:
         dy, dx = self._offset(self.centre)
         return np.asarray(dy * dy + dx * dx <= (self.plate_m / self.pixel_m) ** 2)
 
-    def hole(self, centre: tuple[float, float] | None = None) -> npt.NDArray[np.bool_]:
+    def hole(self) -> npt.NDArray[np.bool_]:
         """(y, x) True inside the central hole."""
-        dy, dx = self._offset(self.centre if centre is None else centre)
+        dy, dx = self._offset(self.centre)
         return np.asarray(dy * dy + dx * dx <= (self.hole_m / self.pixel_m) ** 2)
 
     def good(self) -> npt.NDArray[np.bool_]:

@@ -152,11 +152,3 @@ def _edge_transfer(count: int, cell: float) -> npt.NDArray[np.float32]:
     """sinc of |q|·cell/2, with |q| = 2 k₀ sin(θ/2)."""
     q = np.sqrt(2 * _longitudinal(count))  # in units of k0: |q|² = 2(1 - cosθ)
     return np.sinc(q * cell).astype(np.float32)
-
-
-def sphere_form_factor(q: npt.NDArray[np.float64], radius: float) -> npt.NDArray[np.float64]:
-    """3 (sin x - x cos x)/x³ at x = q·radius: the weak-phase amplitude of a sphere, 1 at q = 0."""
-    x = np.asarray(q, float) * radius
-    safe = np.where(x < 1e-3, 1.0, x)
-    exact = 3 * (np.sin(safe) - safe * np.cos(safe)) / safe**3
-    return np.where(x < 1e-3, 1 - x**2 / 10, exact)

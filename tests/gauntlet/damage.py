@@ -17,6 +17,7 @@ from labeler.window.settings import Settings
 from model.errors import InputError
 from model.shots.first_look import probe
 from model.shots.table import open_source
+from tests.helpers.people import can_undo
 
 from .places import Tally, in_child, make_project
 
@@ -50,7 +51,7 @@ def database(folder: Path) -> Target:
         store.history(3)
         store.current_state()
         store.audit()
-        store.can_undo(opened.annotator)
+        can_undo(store, opened.annotator)
         opened.project.close()
 
     return Target("database", path, look)

@@ -14,6 +14,7 @@ from labeler.project import classes
 from labeler.project.folder import DATABASE
 from labeler.project.project import Project
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from tests.helpers.people import label_as
 
 HERE = Path(__file__).parent
 
@@ -39,10 +40,10 @@ def write(folder: Path, shots: Path) -> Path:
         store.record(ada, 6, bits("Empty"), LABELLED, origin="key")
         store.undo(ada)
         store.redo(ada)
-        project.label_as("Bob")
+        label_as(project, "Bob")
         second = bits("Spherical/Oblate", "Elliptical")
         store.record(project.annotator, 0, second, LABELLED, origin="key")
-        project.label_as("Ada")
+        label_as(project, "Ada")
         classes.rename(project, "Layered", "Stripes")
         classes.add(project, "Core-shell")
         for there in (long | bits("Core-shell"), long):  # present by mistake, then absent

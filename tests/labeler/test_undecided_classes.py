@@ -29,6 +29,7 @@ from labeler.window.label.queue.tiles import standing
 from model.runs.judges import Judges
 from model.shots.table import table_of_file
 from model.taxonomy.taxonomy import Rule
+from tests.helpers.people import label_as
 from tests.helpers.window_parts import learnt, make_project, make_session
 
 NEW = "Triangular"
@@ -158,7 +159,7 @@ def test_a_copy_of_the_labels_leaves_it_undecided(project, tmp_path, how):
             assert [line[NEW] for line in csv.DictReader(stream)] == ["", "", "0", "0", "", ""]
     sheet = read_labels(out)
     mine = project.annotator_name
-    project.label_as("Ada")
+    label_as(project, "Ada")
     assert plan(project, sheet, out).annotator == mine, "as the file says"
     apply(project, plan(project, sheet, out, "Ada"))
     ada, me = (project.store.load_state(a.id) for a in project.store.annotators()[::-1][:2])

@@ -304,14 +304,6 @@ class Store(Facts):
         """Bring back the gesture that was undone last; None where there is none."""
         return self._reverse(annotator_id, "redo")
 
-    def can_undo(self, annotator_id: int) -> bool:
-        """Whether `undo` has anything to take back."""
-        return bool(self._stack(annotator_id).done)
-
-    def can_redo(self, annotator_id: int) -> bool:
-        """Whether `redo` has anything to bring back."""
-        return bool(self._stack(annotator_id).undone)
-
     def change_classes(self, annotator_id: int, change: ClassChange) -> int:
         """Keep a change of the classes, with the labels that follow from it: all or nothing.
 

@@ -22,7 +22,7 @@ from labeler.runs.run_report import (
     numbers_in,
     read_report,
 )
-from labeler.runs.training_choices import TrainingOrder, lacking_in
+from labeler.runs.training_choices import TrainingOrder, lacking
 from labeler.session.background.sources import SourceWatch
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
@@ -118,7 +118,7 @@ class Training(SessionPart):
         """What a training still needs, in words; '' where it can begin."""
         if self.opened is None:
             return "Open a project first"
-        needed = lacking_in(self.labels.taxonomy, self.labels.decided.tally)
+        needed = lacking(self.labels.taxonomy, self.labels.decided.tally)
         project = self.opened.project
         several = needed and sum(a.kind == "human" for a in project.store.annotators()) > 1
         return f"{needed} on the labels of {project.annotator_name}" if several else needed

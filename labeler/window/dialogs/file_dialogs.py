@@ -134,9 +134,9 @@ def ask_file(host: QWidget | None, title: str, filters: str = "", start: str = "
     return next(iter(_answer(made, title)), None)
 
 
-def ask_folder(host: QWidget | None, title: str, start: str = "") -> Path | None:
+def ask_folder(host: QWidget | None, title: str) -> Path | None:
     """A folder, or None."""
-    made = dialog(host, title, start)
+    made = dialog(host, title, "")
     made.setFileMode(QFileDialog.FileMode.Directory)
     made.setOption(QFileDialog.Option.ShowDirsOnly)
     return next(iter(_answer(made, title)), None)

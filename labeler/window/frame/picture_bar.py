@@ -30,8 +30,8 @@ MASKED, HEAT = "Masked pixels", "Heatmap of a class"
 class PictureBar(QWidget):
     """Asks the session for another look; commands of the window do the same by key."""
 
-    def __init__(self, session: Session, levels: QAction, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, levels: QAction) -> None:
+        super().__init__()
         self.session = session
         marks = dict.fromkeys(COLOUR_BLIND_SAFE, "colour-blind safe")
         self.norm = ChoiceField("Norm", NORMS, lambda name: session.display.change(norm=name))

@@ -108,10 +108,8 @@ class Recent(QAbstractButton):
 class StartPage(QWidget):
     """Centred, quiet; opens nothing itself: the verbs are those of `files`."""
 
-    def __init__(
-        self, files: ProjectFiles, settings: Settings, parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, files: ProjectFiles, settings: Settings) -> None:
+        super().__init__()
         self.settings = settings
         self.files = files
         self.setObjectName("page")

@@ -19,7 +19,7 @@ from PyQt6.QtGui import (
     QPen,
     QResizeEvent,
 )
-from PyQt6.QtWidgets import QFrame, QWidget
+from PyQt6.QtWidgets import QFrame
 
 from labeler.project.store.records import Rows
 from labeler.queue.groups import Section
@@ -42,8 +42,8 @@ WHEEL_LINES = 1.2
 class GridCanvas(GridInput):
     """Thumbnails in sections. `chosen` is the selection; signals are wishes and facts."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(session, parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

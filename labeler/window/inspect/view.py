@@ -230,10 +230,6 @@ class InspectView(Tab):
         of_run = f"Predictions and heat of {readings.name} by itself, without labels given since."
         return f"{note} {of_run}"
 
-    def show_claims(self) -> None:
-        """Broken rules and the faithfulness of the heat."""
-        self._turn(2)
-
     def _page(self) -> ShotPage | Gallery | ClaimsPage:
         return (self.shot, self.gallery, self.claims)[self.pages.currentIndex()]
 

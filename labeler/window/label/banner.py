@@ -45,8 +45,8 @@ class Banner(QFrame):
 class ChangedFiles(Banner):
     """Says what became of the first file that changed, and leads to the choice that it needs."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(session, "Choose…", parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, "Choose…")
         session.project_changed.connect(self.refresh)
         session.sources.changed.connect(self.refresh)
         self.refresh()
@@ -72,8 +72,8 @@ class NotStored(Banner):
     Then it offers to save what the window holds, which is more than any file of the project.
     """
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(session, "Save what this window holds…", parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, "Save what this window holds…")
         self.saved: Path | None = None
         """Where the person saved what the window holds."""
         self.button.setToolTip("All labels and their history, as a file for `airylabel restore`")

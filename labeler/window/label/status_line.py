@@ -20,8 +20,8 @@ GAP = "  ·  "
 class StatusLine(QWidget):
     """Right-aligned text in figures of equal width, shortened in its middle where it must be."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__()
         self.session = session
         self.text = ""
         self._pixel: tuple[int, int] | None = None

@@ -31,8 +31,8 @@ class ChangesPane(QWidget):
 
     label_requested = pyqtSignal()
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__()
         self.session = session
         self.change: RunComparison | None = None
         self.title, self.note = label("", "heading"), label("", "muted", wrap=True)

@@ -68,8 +68,8 @@ Drawn = tuple[Curve, list[float], list[float]]
 class CurvesView(QWidget):
     """Both plots, with a key above each; the curves of one run, or of several over each other."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.losses = _Plot("Loss")
         self.scores = _Plot("Scores on the evaluation shots", (0.0, 1.0))
         self.score = QComboBox()

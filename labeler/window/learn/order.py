@@ -43,8 +43,8 @@ class OrderForm(QWidget):
 
     train_requested = pyqtSignal(object)
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__()
         self.session = session
         self._runs: list[RunReport] = []
         self.recipe = QComboBox()
@@ -190,8 +190,8 @@ FEW = 10
 class LabelCounts(QWidget):
     """Class by class: its labelled shots; the few ones are marked."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__()
         self.session = session
         self.setAccessibleName("Training labels")
         self._cells: list[tuple[QLabel, QLabel]] = []

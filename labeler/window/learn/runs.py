@@ -150,8 +150,8 @@ class RunsTable(QTableView):
 
     chosen_changed = pyqtSignal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.runs = RunsModel(self)
         self.setModel(self.runs)
         self.setAccessibleName("Runs")
@@ -308,8 +308,8 @@ def signed(value: float) -> str:
 class ClassesTable(QTableView):
     """Class by class, for looking only."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.classes = ClassesModel(self)
         self.setModel(self.classes)
         self.setAccessibleName("Classes")

@@ -254,8 +254,8 @@ def leave(popup: QWidget, before: QWidget | None) -> None:
 class EmptyState(QWidget):
     """What will be here, and the one thing to do to get it."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.title, self.text = label(role="title"), label(role="muted", wrap=True)
         self.button = QPushButton()
         set_role(self.button, "main")

@@ -24,6 +24,7 @@ from labeler.project import classes
 from labeler.project.project import Project
 from labeler.project.store import FLAGGED, LABELLED, SKIPPED
 from model.errors import InputError
+from tests.helpers.people import label_as
 from tests.helpers.weeks import NOTE, decide, open_week
 
 N = 16
@@ -437,7 +438,7 @@ def test_tables_of_other_programs_mean_what_they_say(other, tmp_path, lines):
 
 def test_whoever_a_table_names_is_the_person_who_is_known_under_the_name(other, tmp_path):
     """Else one person would be two, who agree about nothing."""
-    other.label_as("Ada Miller")
+    label_as(other, "Ada Miller")
     path = write_csv(tmp_path / "t.csv", "shot,annotator,Round", "1,ada  miller,1")
     found = planned(other, path)
     assert found.annotator == "Ada Miller"

@@ -15,6 +15,7 @@ from labeler.project.project import Project
 from labeler.project.store import FLAGGED, LABELLED, Store
 from labeler.session.predictions import ModelReadings
 from model.errors import InputError
+from tests.helpers.people import label_as
 from tests.helpers.waiting import processor_s
 from tests.helpers.window_parts import make_project, make_session
 
@@ -35,13 +36,13 @@ def two_windows(qapp, week):
 def test_who_labels_is_remembered_for_the_user_of_a_machine(week, monkeypatch):
     with Project.open(week) as project:
         owner = project.annotator
-        project.label_as("  Bob  Miller ")
+        label_as(project, "  Bob  Miller ")
         bob = project.annotator
         assert project.annotator_name == "Bob Miller"
         assert people.label_as(project.store, "bob miller") == bob
         zoe = people.label_as(project.store, "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}")
         assert people.label_as(project.store, "Zoe\N{COMBINING DIAERESIS}") == zoe
-        project.label_as("Bob Miller")
+        label_as(project, "Bob Miller")
     with Project.open(week) as project:
         assert project.annotator == bob
     monkeypatch.setattr(people, "login", lambda: "eve")

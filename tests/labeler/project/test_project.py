@@ -20,6 +20,7 @@ from labeler.shots.geometry import entered
 from model.errors import InputError
 from model.shots.look import look
 from model.taxonomy.toml import shipped
+from tests.helpers.people import can_undo, label_as
 from tests.helpers.shots import make_shots, write_file
 from tests.helpers.waiting import processor_s
 from tests.helpers.window_parts import make_project
@@ -380,7 +381,7 @@ def test_ten_thousand_shots_open_in_a_fifth_of_a_second(tmp_path):
     def open_it():
         with Project.open(tmp_path / "week") as again:
             again.merged_state()
-            again.store.can_undo(again.annotator)
+            can_undo(again.store, again.annotator)
 
     assert processor_s(open_it) < 0.2
 
@@ -429,8 +430,8 @@ def test_a_taxonomy_names_no_file_outside_the_program(tmp_path):
 def test_who_labels_is_one_thing_for_each_open_project_and_not_of_the_file(tmp_path):
     week = make_project(tmp_path, 3)
     with Project.open(week) as ada, Project.open(week) as bob:
-        ada.label_as("Ada")
-        bob.label_as("Bob")
+        label_as(ada, "Ada")
+        label_as(bob, "Bob")
         assert (ada.annotator_name, bob.annotator_name) == ("Ada", "Bob")
         with Project.open(week, annotator=ada.annotator) as again:
             assert again.annotator_name == "Ada"

@@ -15,6 +15,7 @@ from labeler.project.project import Project
 from labeler.project.store import LABELLED, Store
 from labeler.project.store.store import UndoStack
 from model.errors import InputError
+from tests.helpers.people import can_undo, label_as
 from tests.helpers.window_parts import make_project, write_shots
 
 N = 40
@@ -78,7 +79,7 @@ def test_a_damaged_page_costs_no_label_where_there_is_a_backup(week, labelled, s
     if said:
         assert "damaged" in said[0]
         with Project.open(week) as project:
-            assert not project.store.can_undo(project.annotator)
+            assert not can_undo(project.store, project.annotator)
             project.store.record(project.annotator, 0, 7, LABELLED, origin="key")
             assert project.store.undo(project.annotator).present[0] == labelled[2][0]
 
@@ -167,7 +168,7 @@ def test_a_list_of_files_that_someone_emptied_comes_again(week, labelled, how):
 
 def test_a_repair_keeps_who_labels_and_which_run_is_shown(week, labelled):
     with Project.open(week) as project:
-        project.label_as("Bob")
+        label_as(project, "Bob")
         project.current_run = 7
         project.store.database.connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     sql(week, "DROP TABLE roles")
@@ -182,7 +183,7 @@ def test_a_repair_keeps_who_labels_and_which_run_is_shown(week, labelled):
 def test_whose_labels_they_are_and_of_which_classes_comes_again(week, labelled, table, how):
     """Else all labels would be dropped, or be of other classes."""
     with Project.open(week) as project:
-        project.label_as("Bob")
+        label_as(project, "Bob")
         project.store.record(project.annotator, 1, 5, LABELLED, origin="key")
         classes.rename(project, "Bent", "Curved")
         names, people = project.store.class_names(), project.store.annotators()

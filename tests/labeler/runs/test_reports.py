@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from labeler.project.decisions import Decisions
+from labeler.project.decisions import Decisions, Tally
 from labeler.quality.week_report import write_report
 from labeler.runs.predictions import Predictions
 from labeler.runs.run_report import (
@@ -139,13 +139,13 @@ def test_a_run_is_compared_on_the_shots_that_its_own_report_was_made_of(tmp_path
 def test_a_training_needs_shots_and_classes():
     bits = HELIUM.pack(HELIUM.mask(["Round", "Spherical/Oblate"]))
     present, status = np.full(30, bits), np.zeros(30, np.uint8)
-    assert lacking(HELIUM, present, status) == "Label 10 more shots to train a network"
+    assert lacking(HELIUM, Tally(present, status)) == "Label 10 more shots to train a network"
     status[:9] = 1
-    assert lacking(HELIUM, present, status) == "Label 1 more shot to train a network"
+    assert lacking(HELIUM, Tally(present, status)) == "Label 1 more shot to train a network"
     status[:] = 1
-    assert lacking(HELIUM, present, status) == ""
+    assert lacking(HELIUM, Tally(present, status)) == ""
     present[:] = HELIUM.pack(HELIUM.mask(["Empty"]))
-    assert "2 different classes" in lacking(HELIUM, present, status)
+    assert "2 different classes" in lacking(HELIUM, Tally(present, status))
 
 
 def test_shots_in_error_are_not_used():

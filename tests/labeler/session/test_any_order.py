@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from labeler.project import classes
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from tests.helpers.people import can_redo, can_undo
 from tests.helpers.window_parts import learnt, make_project, make_session, use_made_up_run
 
 SHOTS = 8
@@ -111,7 +112,7 @@ class Hands:
         np.testing.assert_array_equal(decided.own_present, stored.present)
         np.testing.assert_array_equal(decided.own_status, stored.status)
         np.testing.assert_array_equal(decided.own_known, stored.known)
-        assert (store.can_undo(me), store.can_redo(me)) == (bool(self.before), bool(self.after))
+        assert (can_undo(store, me), can_redo(store, me)) == (bool(self.before), bool(self.after))
         merged = session.opened.project.merged_state()
         np.testing.assert_array_equal(session.labels.present, merged.present)
         np.testing.assert_array_equal(session.labels.status, merged.status)

@@ -13,6 +13,7 @@ from labeler.runs.training_choices import TrainingOrder
 from labeler.session.session import Session
 from labeler.window.frame.retrain import RetrainBar
 from labeler.window.widgets import theme
+from tests.helpers.people import label_as
 from tests.helpers.runs import give_roles, make_project, make_run, make_shots
 
 HERE = str(Path(__file__).parents[3])
@@ -119,7 +120,7 @@ def test_with_too_few_labels_it_says_what_is_needed(opened):
 def test_somebody_else_is_told_whose_labels_a_training_would_use(opened):
     session, bar = opened(labelled=False)
     assert bar.retraining.lacking() == "Label 10 more shots to train a network"
-    session.require().project.label_as("Bob")
+    label_as(session.require().project, "Bob")
     needed = bar.retraining.lacking()
     assert needed == "Label 10 more shots to train a network on the labels of Bob"
 

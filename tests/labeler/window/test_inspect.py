@@ -105,8 +105,8 @@ def test_all_classes_of_the_shot_stand_side_by_side_without_scrolling(shown):
 
 def test_every_page_says_that_it_shows_the_run_by_itself(shown):
     _, view = shown()
-    for page in (view.show_shot_page, view.show_gallery, view.show_claims):
-        page()
+    for tab in view.tabs.buttons():
+        tab.click()
         assert view.note.isVisible()
         assert view.note.text().endswith(
             " Predictions and heat of run 1 by itself, without labels given since."
@@ -400,7 +400,7 @@ def test_occlusion_stands_beside_the_heat_once_it_is_there(shown):
 
 def test_a_broken_rule_opens_the_shots_that_break_it(shown, qtbot):
     session, view = shown()
-    view.show_claims()
+    view.tabs.button(2).click()
     broken = session.predictions.run.broken()
     hard = session.labels.taxonomy.hard
     assert view.claims.title.text().startswith(f"{(broken & hard).any(1).sum()} of 40 predictions")
@@ -414,7 +414,7 @@ def test_a_broken_rule_opens_the_shots_that_break_it(shown, qtbot):
 
 def test_measured_faithfulness_is_shown_for_its_class(shown):
     session, view = shown()
-    view.show_claims()
+    view.tabs.button(2).click()
     view.short_job.make_job = ToldJob
     view.claims.measure.click()
     assert ToldJob.made[-1].arguments[0] == "faithfulness"

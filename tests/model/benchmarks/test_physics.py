@@ -3,7 +3,8 @@
 import numpy as np
 
 from model.benchmarks.physics import all_pairs, half_the_pairs, measure
-from model.physics.correlation import full_map, order_map
+from model.physics.correlation import order_map
+from tests.helpers.formulas import full_map
 
 
 def test_both_peers_make_the_same_map():

@@ -12,7 +12,7 @@ from model.errors import InputError
 from model.events import event
 from model.metrics.metrics import confident
 from model.paper import features as physics
-from model.paper.baselines import BASELINES, Known, _decided, _each_class, run, run_baseline
+from model.paper.baselines import BASELINES, Known, _decided, _each_class, run
 from model.paper.features import NAMES, features
 from model.paper.studies import with_split
 from model.prediction import embedding
@@ -24,6 +24,7 @@ from model.simulate.generate import simulate
 from model.taxonomy.toml import load, shipped
 from model.training.data import prepare
 from model.training.judging import Judge
+from tests.helpers.baselines import run_baseline
 from tests.helpers.shots import make_file, make_shots, write_file
 
 

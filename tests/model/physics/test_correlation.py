@@ -13,13 +13,13 @@ from model.physics.correlation import (
     amplitudes,
     correlation_map,
     correlation_maps,
-    full_map,
     order_map,
     picture,
 )
 from model.physics.correlation_file import correlate
 from model.physics.polar import polar_grid
 from model.shots.table import open_source
+from tests.helpers.formulas import full_map
 
 
 def polar_shots(seed, radii=12, angles=32):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from model.errors import InputError
-from model.physics.noise import LEVELS, noisy, statistic
+from model.physics.noise import LEVELS, noisy, statistics
 from model.physics.noise_file import ATTRIBUTE, add_noise_file
 
 
@@ -80,7 +80,7 @@ def test_counts_stop_at_the_greatest_number_of_their_type(kind):
 
 def test_pixels_without_a_number_stay_without_one_and_decide_nothing():
     counts = np.array([[1.0, np.nan], [3.0, np.inf]], np.float32)
-    assert statistic(counts, "mean") == pytest.approx(2.0)
+    assert statistics(counts[None], "mean") == pytest.approx([2.0])
     assert np.isnan(noisy(counts, 5.0, 0, 0)[0, 1])
 
 

@@ -20,6 +20,7 @@ from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
 from model.shots import table as shots
 from model.taxonomy.decoding import sigmoid
+from tests.helpers.gradcam_autograd import as_computed
 from tests.helpers.narrow import NARROW
 from tests.helpers.shots import make_shots
 
@@ -94,7 +95,7 @@ def test_a_file_never_seen_is_predicted_from_the_run_folder_alone(tmp_path, run)
     np.testing.assert_allclose(data["embeddings"], features.mean((-2, -1)), rtol=2e-3, atol=2e-3)
     np.testing.assert_array_equal(data["decided"], sigmoid(logits) >= [0.5, 0.4, 0.6])
     weight = net.head.linear.weight.detach().numpy()
-    maps = through_pooled_linear_head(features.numpy(), weight, logits).as_computed()
+    maps = as_computed(through_pooled_linear_head(features.numpy(), weight, logits))
     stored = data["heatmaps"].astype(float) * data["heatmap_scale"][..., None, None]
     np.testing.assert_allclose(stored, maps, atol=2e-3 * np.abs(maps).max())
     other = through_pooled_linear_head(features.numpy(), weight, logits, "chattopadhay").stored()

@@ -12,12 +12,12 @@ import pytest
 
 from model.benchmarks.ablation import with_split
 from model.errors import InputError
-from model.paper.baselines import run_baseline
 from model.prediction.predict import predict
 from model.shots.single_label import classes_of, exclusive, open_single_label
 from model.shots.table import table_of_files
 from model.taxonomy.toml import find, load, loads, to_toml
 from model.training.train import train
+from tests.helpers.baselines import run_baseline
 from tests.helpers.shots import make_file, make_shots, tiny_recipe, write_cxi, write_file
 
 pytestmark = pytest.mark.usefixtures("narrow_network")

@@ -11,11 +11,12 @@ import pytest
 from model.simulate.broad import VISIBLE, _double, _spoilt, draw_broad, visible
 from model.simulate.detector import Detector, Exposure
 from model.simulate.labels import CLASSES, geometry_of, real_sets
-from model.simulate.scattering import far_field, helium_index, sphere_form_factor
+from model.simulate.scattering import far_field, helium_index
 from model.simulate.scene import Layers, Partner, Scene, Second, intensity
 from model.simulate.shapes import Body, Inclusion, filling
 from model.simulate.shot import SimulationRecipe, make_shot, parameters, targets
 from model.taxonomy.toml import load, shipped
+from tests.helpers.formulas import sphere_form_factor
 
 SPHERE = Body("ellipsoid", (300.0, 300.0, 300.0))
 LIGHT = Exposure(1e6, (0.0, 0.0))

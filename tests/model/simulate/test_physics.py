@@ -16,10 +16,10 @@ from model.simulate.scattering import (
     FarField,
     far_field,
     helium_index,
-    sphere_form_factor,
     wavelength_nm,
 )
 from model.simulate.shapes import Body, filling
+from tests.helpers.formulas import sphere_form_factor
 
 WEAK = 1 + 1e-5
 RIM = np.sin(np.radians(30))

@@ -190,8 +190,8 @@ class ClassPanel(QWidget):
 class SuggestionsSwitch(QCheckBox):
     """Whether undecided shots show what the model suggests; says why none are shown."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__("Suggestions", parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__("Suggestions")
         self.suggestions = session.suggestions
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.refresh()

@@ -18,8 +18,8 @@ HEIGHT = 26
 class ReadingLine(QWidget):
     """Right-aligned over the probabilities that it tells about."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__()
         self.session = session
         self.learning = session.learning
         self.text, self.share = "", 1.0

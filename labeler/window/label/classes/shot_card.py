@@ -25,8 +25,8 @@ EXPLAINED_MS = 5_000
 class Schematic(QWidget):
     """A class's drawing, or nothing."""
 
-    def __init__(self, side: int, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, side: int) -> None:
+        super().__init__()
         self.path = ""
         self.setFixedSize(side, side)
 
@@ -40,8 +40,8 @@ class Schematic(QWidget):
 class ShotCard(QFrame):
     """Heading, a few lines, and a drawing while a class is explained; of one fixed height."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__()
         self.session = session
         self.setObjectName("foot")
         self.setAccessibleName("This shot")

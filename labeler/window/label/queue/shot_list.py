@@ -342,8 +342,8 @@ EVERY_MS = 30_000
 class ProgressFoot(QFrame):
     """Two lines and a thin bar."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session) -> None:
+        super().__init__()
         self.session = session
         self.setObjectName("foot")
         self.setAccessibleName("Progress")

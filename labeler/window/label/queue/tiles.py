@@ -347,8 +347,8 @@ class TileList(QListView):
 
     chosen = pyqtSignal(object)
 
-    def __init__(self, session: Session, *, by_class: bool, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: Session, *, by_class: bool) -> None:
+        super().__init__()
         self.session = session
         self.tiles = TileModel(session, self)
         self.delegate = TileDelegate(session, self, by_class)

@@ -1,0 +1,18 @@
+"""Who labels in a project, and what they can take back."""
+
+from labeler.project import people
+
+
+def label_as(project, name):
+    """Label under a name from now on, as a session does that opens the project again."""
+    project._be(people.label_as(project.store, name))
+
+
+def can_undo(store, annotator):
+    """Whether `undo` has anything to take back."""
+    return bool(store._stack(annotator).done)
+
+
+def can_redo(store, annotator):
+    """Whether `redo` has anything to bring back."""
+    return bool(store._stack(annotator).undone)
