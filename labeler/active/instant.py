@@ -16,7 +16,7 @@ import numpy.typing as npt
 from labeler.active.messages import Answer, Ground, LayoutWish, Learnt, Lesson, LikeWish
 from labeler.runs.reading import Reading
 from model.active.head import Held
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.processes import Worker
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -36,7 +36,7 @@ class InstantReading(Reading):
         every = np.ones(len(taxonomy), bool)
         self.known = every if learnt.known is None else learnt.known
         n = learnt.labels
-        self.name = f"instant model, {n:,} label{'' if n == 1 else 's'}"
+        self.name = f"instant model, {counted(n, 'label')}"
         self.run = "instant"
         self.why = {**why, **dict(zip(learnt.rows.tolist(), learnt.reasons, strict=True))}
 

@@ -19,7 +19,7 @@ from labeler.project.people import written
 from labeler.project.project import Project
 from labeler.project.store import LABELLED, SKIPPED, State, StoredSource
 from labeler.project.store.records import Present, Rows, Status
-from model.errors import InputError, folded, on_one_line
+from model.errors import InputError, counted, folded, on_one_line
 from model.taxonomy.taxonomy import Taxonomy
 
 SHOWN = 5
@@ -75,7 +75,7 @@ class ImportPlan:
     def lines(self) -> list[str]:
         """The plan in words, one fact a line."""
         name = on_one_line(self.path.name)
-        said = [f"{name} speaks of {_shots(self.shots)}; labels of {self.annotator}:"]
+        said = [f"{name} speaks of {counted(self.shots, 'shot')}; labels of {self.annotator}:"]
         said += [f"  to be confirmed: {question}" for question in self.questions]
         for count, words in (
             (self.new, "get a first label"),
@@ -92,7 +92,9 @@ class ImportPlan:
             verb = "is" if self.unknown_shots == 1 else "are"
             said.append(f"  {self.unknown_shots:,} {verb} not in this project: {some}{more}")
         for name, count in self.unknown_classes.items():
-            said.append(f"  class {name!r} is not in this project's taxonomy: {_shots(count)}")
+            said.append(
+                f"  class {name!r} is not in this project's taxonomy: {counted(count, 'shot')}"
+            )
         if self.left_out:
             said.append(f"  {self.left_out:,} of them are left out, for only part would be taken")
         if self.broken:
@@ -107,10 +109,6 @@ class ImportPlan:
             if added or removed:
                 said.append(f"  {name}: +{added:,} −{removed:,}")
         return said
-
-
-def _shots(n: int) -> str:
-    return f"{n:,} shot{'' if n == 1 else 's'}"
 
 
 def plan(

@@ -90,8 +90,8 @@ def _overview(project: Project, who: int, now: datetime) -> ReportSection:
     merged = project.merged_state(who)
     own = project.merged_state(who, only_mine=True)
     text = [
-        f"{counted(project.n_shots, 'shot')} in {len(project.sources)} "
-        f"file{'' if len(project.sources) == 1 else 's'}; labelled: "
+        f"{counted(project.n_shots, 'shot')} in "
+        f"{counted(len(project.sources), 'file')}; labelled: "
         f"{int(merged.labelled.sum()):,}, {int(own.labelled.sum()):,} of them by this person and "
         f"{int((merged.labelled & ~own.labelled).sum()):,} as they came with the files.",
         f"Flagged: {counted(int(((own.status & FLAGGED) != 0).sum()), 'shot')}.",

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.runs.predictions import Predictions
+from model.errors import counted
 from model.events import MOST, Event, from_line, number_of
 from model.runs import folder as names
 from model.runs import promotion
@@ -288,7 +289,7 @@ def in_words(change: RunComparison, most: int = 3) -> str:
     parts = [f"{word}: {_some(names, most)}" for word, names in moved.items() if names]
     parts = parts or ["no class clearly better or worse"]
     count = len(change.flipped)
-    parts.append(f"{count:,} shot{'s' * (count != 1)} predicted differently")
+    parts.append(f"{counted(count, 'shot')} predicted differently")
     return " · ".join(parts)
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from labeler.project.decisions import Decisions, Tally, by_known
 from labeler.project.store.records import LABELLED
 from labeler.runs.run_report import RunReport
+from model.errors import counted
 from model.networks.table import NETWORKS
 from model.runs import recipes
 from model.taxonomy.taxonomy import Taxonomy
@@ -85,8 +86,7 @@ def lacking(taxonomy: Taxonomy, tally: Tally) -> str:
     """What is still needed before a training makes sense, in words; '' where nothing is."""
     usable, occurring = tally.usable(taxonomy)
     if usable < FEWEST:
-        more = FEWEST - usable
-        return f"Label {more} more shot{'s' * (more > 1)} to train a network"
+        return f"Label {counted(FEWEST - usable, 'more shot')} to train a network"
     if occurring.sum() < FEWEST_CLASSES:
         return f"Label shots of {FEWEST_CLASSES} different classes to train a network"
     return ""

@@ -24,7 +24,7 @@ from labeler.session.cursor import Cursor, Step
 from labeler.session.labels import Labels, Target
 from labeler.session.opened import Opened, SessionPart
 from labeler.session.queue import Queue
-from model.errors import InputError
+from model.errors import InputError, counted
 
 APART = 25
 """At least this many decisions lie between the first reading and the second."""
@@ -151,7 +151,7 @@ class Repeats(SessionPart):
         if seen:
             self._keep_round()
             self.labels.labels_changed.emit(np.array(sorted(seen), np.int64))
-            shots = "1 shot" if len(seen) == 1 else f"{len(seen)} shots"
+            shots = counted(len(seen), "shot")
             text = f"The calibration round ended with {shots} left: other views show their labels."
             self.noted.emit("info", text)
 

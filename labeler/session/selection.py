@@ -17,6 +17,7 @@ from labeler.project.decisions import Tally, by_known
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED, Present, Rows
 from labeler.session.labelling import CHANGED, first_fix
 from labeler.session.session import Session
+from model.errors import counted
 from model.taxonomy.taxonomy import Labels
 
 ASK_ABOVE = 200
@@ -146,7 +147,7 @@ class SelectedShots(QObject):
             return
         if labels.decide(rows, after, status, origin, said=said, unsaid=unsaid):
             n = len(rows)
-            self.reported.emit(f"{done} {n:,} shot{'' if n == 1 else 's'} · Undo takes it back")
+            self.reported.emit(f"{done} {counted(n, 'shot')} · Undo takes it back")
 
     def _asked(self, rows: Rows, what: str) -> bool:
         return len(rows) <= ASK_ABOVE or self._may(f"{what} {len(rows):,} shots?")

@@ -26,6 +26,7 @@ from labeler.session.opened import SessionPart
 from labeler.session.predictions import ModelReadings
 from labeler.session.queue import Queue
 from labeler.session.repeats import Repeats
+from model.errors import counted
 from model.shots.table import TRAINING
 from model.taxonomy import taxonomy as taxonomies
 
@@ -62,14 +63,14 @@ class Sure:
         n, k = len(self.rows), self.checked
         if not n:
             return "no undecided shot is that sure"
-        shots = f"{n:,} shot{'' if n == 1 else 's'}"
+        shots = counted(n, "shot")
         if self.most >= n:
             return f"{shots}: too few labels show how many are wrong"
         wrong = n * self.missed / k
         about = "fewer than 1" if wrong < 1 else f"about {wrong:,.0f}"
         about = f"{about} wrong, at most" if k >= ENOUGH else "at most"
         of = "" if k >= ENOUGH else " wrong"
-        return f"{shots}: {about} {self.most:,}{of} (counted on {k:,} label{'' if k == 1 else 's'})"
+        return f"{shots}: {about} {self.most:,}{of} (counted on {counted(k, 'label')})"
 
 
 def most_wrong(missed: int, checked: int, n: int) -> int:

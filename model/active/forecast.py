@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from model.active import head
 from model.active.prior import Prior
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.metrics.metrics import constant_prediction, f1_scores
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -262,7 +262,7 @@ def _words(made: Forecast) -> str:
         said += f" Too few shots to say: {', '.join(unseen)}."
     if made.look_for:
         which = next(c for c in made.classes if c.name == made.look_for)
-        shots = f"{which.shots} labelled shot{'s' if which.shots != 1 else ''} so far"
+        shots = f"{counted(which.shots, 'labelled shot')} so far"
         said += f" Look for {which.name} ({shots})."
     if made.enough_at and made.enough_at > made.labels and not unseen:
         said += f" That head gains little from about {made.enough_at:,} labels on."

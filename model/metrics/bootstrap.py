@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from model.errors import counted
 from model.metrics.agreement import share_interval
 
 Labels = npt.NDArray[np.bool_]
@@ -81,7 +82,7 @@ def in_words(name: str, value: float, edges: Interval | None, shots: int) -> str
     """A score with its number of shots and its interval: 'F1 0.54, 30 shots, 95 %: 0.41–0.66'."""
     parts = [f"{name} {value:.2f}" if np.isfinite(value) else f"{name} –"]
     if shots:
-        parts.append(f"{shots:,} shot{'s' * (shots != 1)}")
+        parts.append(counted(shots, "shot"))
     if edges is not None and np.isfinite(edges).all():
         parts.append(f"95 %: {edges[0]:.2f}–{edges[1]:.2f}")
     return ", ".join(parts)

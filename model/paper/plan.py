@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.networks.table import NETWORKS
 from model.paper import reference
 from model.paper.cells import Cell
@@ -317,7 +317,7 @@ class Planner:
         shots = f"{b.training:,} training and {b.judging:,} evaluation shots"
         if not b.training:
             shots = "85 % of the labelled shots train, 15 % judge"
-        epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
+        epochs = counted(recipe.epochs, "epoch")
         return f"{shots}, {recipe.size} pixels, {epochs}, {OPTIMISERS[recipe.optimiser]}"
 
     def _cells(

@@ -135,9 +135,9 @@ class Batches:
 def refuse_nothing(total: int, unreadable: int, overflowing: int, error: object) -> None:
     """InputError where there is no prediction of any shot."""
     if unreadable == total:
-        raise InputError(f"none of the {total} shots can be read", mend=str(error))
+        raise InputError(f"none of the {total:,} shots can be read", mend=str(error))
     if unreadable + overflowing == total:
-        what = f"the network overflows on every shot that can be read ({overflowing})"
+        what = f"the network overflows on every shot that can be read ({overflowing:,})"
         raise InputError(what, mend="Train again, or choose another run.")
 
 
@@ -148,7 +148,7 @@ def left_out(total: int, unreadable: int, overflowing: int, error: object) -> It
         (overflowing, "overflow in the network and have no prediction."),
     ):
         if count:
-            yield event("note", level="warning", text=f"{count} of {total} shots {why}")
+            yield event("note", level="warning", text=f"{count:,} of {total:,} shots {why}")
 
 
 def attributes_of(

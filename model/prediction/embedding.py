@@ -66,7 +66,7 @@ def embed(
                 yield event("part", first=part.first, stop=part.stop)
             if unreadable:
                 text = (
-                    f"{unreadable} of {len(table)} shots could not be read and get no suggestions."
+                    f"{unreadable:,} of {len(table):,} shots could not be read and get no suggestions."
                     f" {reader.first_error}"
                 )
                 yield event("note", level="warning", text=text)

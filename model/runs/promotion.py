@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.metrics import bootstrap
 from model.metrics.metrics import constant_prediction, f1_scores
 from model.runs.prediction_file import open_predictions
@@ -86,7 +86,7 @@ class Verdict:
     @property
     def judges(self) -> str:
         """How many shots judged, and which."""
-        shots = f"{self.shots:,} evaluation shot{'s' * (self.shots != 1)}"
+        shots = counted(self.shots, "evaluation shot")
         return f"{shots}, {self.judged_on}" if self.judged_on else shots
 
     @property

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.shots.hdf5 import dataset_at, open_file, texts
 from model.shots.table import (
     FileLabels,
@@ -101,7 +101,7 @@ def exclusive(names: Sequence[str]) -> Taxonomy:
         if plain(name) not in map(plain, each):
             each.append(name)
     if not 2 <= len(each) <= MAX_CLASSES:
-        what = f"the files are of {len(each)} class{'' if len(each) == 1 else 'es'}"
+        what = f"the files are of {counted(len(each), 'class')}"
         raise InputError(what, mend="Give files of at least two classes, or say which: --names.")
     classes = [
         Class(

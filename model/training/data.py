@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.active.audit import FEWEST_CHECKS
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.metrics.thresholds import FEWEST_SHOTS
 from model.preprocessing.cache import ShotCache
 from model.preprocessing.count_scale import FileScale, doubts_in_words
@@ -90,8 +90,7 @@ class TrainingData:
         for done in cache.fill(self.table, used, self._note_unreadable):
             yield done, len(used)
         if self._trouble is not None:
-            many = len(self.unreadable)
-            which = "a shot that cannot" if many == 1 else f"{many} shots that cannot"
+            which = f"{counted(len(self.unreadable), 'shot')} that cannot"
             self.notes.append(f"Left out {which} be read: {self._trouble}")
         self.notes += doubts_in_words(self.table, self._scales)
         there = set(used[cache.holds(self.table, used)].tolist())
@@ -129,8 +128,8 @@ class TrainingData:
             return
         self.training, self.tuning = left, np.setdiff1d(self.tuning, copies)
         self.notes.append(
-            f"Left out {_shots(len(copies))} of those that train: the same counts are among the"
-            " evaluation shots."
+            f"Left out {counted(len(copies), 'shot')} of those that train: the same counts are"
+            " among the evaluation shots."
         )
 
     def _note_unreadable(self, row: int, error: InputError) -> None:
@@ -295,7 +294,9 @@ def prepare(
     usable = np.asarray(table.labelled & ~wrong)
     notes: list[str] = []
     if wrong.any():
-        notes.append(f"Left out {_shots(int(wrong.sum()))} whose labels break a hard rule.")
+        notes.append(
+            f"Left out {counted(int(wrong.sum()), 'shot')} whose labels break a hard rule."
+        )
     _, checked, drawn = _of_draw(table, usable, checks)
     roles = with_roles(table, seed, seen, checks).role
     training = np.flatnonzero(usable & (roles == TRAINING))
@@ -327,9 +328,9 @@ def _unseen(judging: Flags, seen: Flags, usable: Flags, notes: list[str]) -> tup
     met = int((judging & seen).sum())
     if _enough(judging & ~seen, usable):
         text = (
-            f"Left out {_shots(met)} of those for evaluation: the network that this begins from was"
+            f"Left out {counted(met, 'shot')} of those for evaluation: the network that this begins"
         )
-        notes.append(f"{text} trained on them.")
+        notes.append(f"{text} from was trained on them.")
         return judging & ~seen, 0
     notes.append(
         f"The network that this begins from was trained on {met} of the {int(judging.sum())}"
@@ -359,7 +360,3 @@ def _check_labels(
             f"No training shot is labelled {', '.join(never)}:"
             " the network cannot learn that until some are."
         )
-
-
-def _shots(count: int) -> str:
-    return "1 shot" if count == 1 else f"{count} shots"

@@ -23,7 +23,7 @@ import psutil
 import torch
 from torch import Tensor, nn
 
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.training.process_group import Peers, loopback_strategy
 
 Format = Literal["32", "bf16"]
@@ -195,7 +195,7 @@ class Engine:
         at_once = math.ceil(mine / self.parts)
         return (
             f" A batch of {mine} would need {each * mine / 1e9:.1f} GB:"
-            f" it goes through {at_once} shot{'s' * (at_once > 1)} at a time."
+            f" it goes through {counted(at_once, 'shot')} at a time."
         )
 
     def _time(self, network: nn.Module, side: int, channels: int, shots: int) -> float:

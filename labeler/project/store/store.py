@@ -34,7 +34,7 @@ from labeler.project.store.records import (
     moved,
 )
 from labeler.project.store.schema import ANNOTATORS, CURRENT, EVENTS, GESTURES, META, SOURCES
-from model.errors import InputError
+from model.errors import InputError, counted
 
 _AFTER = (
     EVENTS.c.row,
@@ -406,7 +406,7 @@ class Store(Facts):
             {"gesture": gesture},
         ).all()
         table = np.array([tuple(row) for row in found], np.int64).reshape(-1, 6)
-        where = f"shot {table[0, 0] + 1}" if len(table) == 1 else f"{len(table)} shots"
+        where = f"shot {table[0, 0] + 1}" if len(table) == 1 else counted(len(table), "shot")
         _, present, status, was_present, was_status, _ = table[0].tolist()
         every = dict(enumerate(self.class_names()))
         names = {bit: every[bit] for bit in self.order if bit in every} | every

@@ -19,6 +19,7 @@ from labeler.session.suggestions import Sure
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import focused, label, leave, set_role, share
 from labeler.window.widgets.tab import Tab
+from model.errors import counted
 
 STEPS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995)
 """Thresholds that can be chosen; the first shown is .95."""
@@ -101,7 +102,7 @@ class AcceptSure(QFrame):
         by = "" if now is None else f", by {now.name}"
         text = self.found.text()
         self.words.setText(f"{text[:1].upper()}{text[1:]}{by if n else ''}.")
-        self.accept.setText(f"Accept {n:,} shot{'' if n == 1 else 's'}")
+        self.accept.setText(f"Accept {counted(n, 'shot')}")
         set_role(self.accept, "main")
         for button in (self.accept, self.look):
             button.setEnabled(n > 0)

@@ -170,8 +170,7 @@ class ImportLabels(QDialog):
         self.said.setPlainText("\n".join(found.lines()))
         n = len(found.rows)
         self._enable()
-        shots = f"{n:,} shot{'' if n == 1 else 's'}"
-        self.take.setText(f"Import {shots}" if n else "Nothing to import")
+        self.take.setText(f"Import {counted(n, 'shot')}" if n else "Nothing to import")
         self.drop.setVisible(bool(found.unknown_classes))
 
     def _enable(self) -> None:
@@ -200,7 +199,7 @@ class ImportLabels(QDialog):
         session, n = self.session, len(found.rows)
         session.reopen()
         mine = found.annotator == session.require().project.annotator_name
-        shots, who = f"{n:,} shot{'' if n == 1 else 's'}", found.annotator
+        shots, who = counted(n, "shot"), found.annotator
         how = "Undo takes it back" if mine else f"To undo: switch to {who}, then Undo"
         session.noted.emit("info", f"Imported {shots} as {who}. {how}.")
         self.accept()

@@ -118,9 +118,7 @@ class AgreementPage(Page):
             f"Shots read by two or more: {found.shots:,}; on {len(found.rows):,} they differ"
             f"{done}. α of whole label sets: {share(found.whole)}."
         )
-        self.settle.setText(
-            f"Resolve {len(self.open_rows):,} disagreement{'s' * (len(self.open_rows) != 1)}"
-        )
+        self.settle.setText(f"Resolve {counted(len(self.open_rows), 'disagreement')}")
         self.settle.setVisible(len(self.open_rows) > 0 and not self.blind)
         rows = [
             Interval(
@@ -161,7 +159,7 @@ class AgreementPage(Page):
         self.said_title.setText(HIDDEN if self.blind else title)
         self.said_table.setVisible(not self.blind)
         self._show_who(found.rows_of(class_index)[:SHOWN])
-        self.of_class.setText(f"Resolve {n:,} disagreement{'' if n == 1 else 's'}")
+        self.of_class.setText(f"Resolve {counted(n, 'disagreement')}")
         self.of_class.setVisible(n > 0 and not self.blind)
         self.pairs_title.setText(f"Cohen's κ of {name} by pair")
         self.pairs.show_lines([self._pair(p, class_index) for p in found.pairs])

@@ -20,6 +20,7 @@ from labeler.window.widgets.interval_chart import Interval, IntervalChart
 from labeler.window.widgets.parts import beside, dated, label, share
 from labeler.window.widgets.quiet_plot import QuietPlot
 from labeler.window.widgets.tables import TextTable
+from model.errors import counted
 from model.metrics.agreement import share_interval
 
 RATES = {"off": 0.0, "1 %": 0.01, "3 %": 0.03, "5 %": 0.05, "10 %": 0.1}
@@ -112,7 +113,7 @@ class DriftPage(Page):
         )
         self._show_class(self.class_index)
         unlike = np.flatnonzero(self.readings.differing)[::-1]
-        self.differing.setText(f"Inconsistent labels: {_shots(len(unlike))}")
+        self.differing.setText(f"Inconsistent labels: {counted(len(unlike), 'shot')}")
         self.take.setVisible(bool(self._second_readings()))
         self.table.show_lines(
             [
@@ -169,7 +170,7 @@ class DriftPage(Page):
         name = self.found[class_index].name
         self.plot_title.setText(f"{name} over time (dashed: all classes)")
         rows = self._to_reread()
-        self.reread.setText(f"Re-read {_shots(len(rows))}")
+        self.reread.setText(f"Re-read {counted(len(rows), 'shot')}")
         self.reread.setVisible(len(rows) > 0)
         begins, names = _bins(self.readings.times)
         days = repeats.by_day(self.readings, self.session.labels.taxonomy, begins)
@@ -257,12 +258,8 @@ class DriftPage(Page):
         bits = np.array(list(found.values()), np.int64)
         if len(rows) and self.session.labels.decide(rows, bits, status, "second reading"):
             self.session.noted.emit(
-                "info", f"{_shots(len(rows))} got the second reading; Undo takes it back."
+                "info", f"{counted(len(rows), 'shot')} got the second reading; Undo takes it back."
             )
-
-
-def _shots(n: int) -> str:
-    return f"{n:,} shot{'' if n == 1 else 's'}"
 
 
 def _rate_in_words(rate: float) -> str:

@@ -161,7 +161,7 @@ class RuleRow(QFrame):
         self.text.show_text(f"{broken.rule.statement} ({broken.rule.severity})")
         parts = [f"{words}: {n:,}" for words, n in broken.sets[:SETS]]
         more = len(broken.sets) - SETS
-        parts += [f"and {more} more set{'' if more == 1 else 's'}"] if more > 0 else []
+        parts += [f"and {counted(more, 'more set')}"] if more > 0 else []
         self.sets.show_text("   ·   ".join(parts))
         self.sets.setVisible(bool(parts))
         self.count.setText(f"{broken.shots:,}")

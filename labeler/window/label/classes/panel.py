@@ -26,6 +26,7 @@ from labeler.window.label.classes.row import ClassRow, RowState
 from labeler.window.label.classes.shot_card import ShotCard
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import empty, show_checked
+from model.errors import counted
 
 ROOM_FOR_RULES = 140
 NO_CLASS = -1
@@ -203,8 +204,8 @@ class SuggestionsSwitch(QCheckBox):
         tip = "Outlined classes on undecided shots. Accept takes all of them; a key decides alone."
         missing = self.suggestions.enough - self.suggestions.labelled
         if self.suggestions.on and missing > 0:
-            shots = "1 more shot is" if missing == 1 else f"{missing} more shots are"
-            tip = f"Suggestions begin when {shots} labelled."
+            are = "is" if missing == 1 else "are"
+            tip = f"Suggestions begin when {counted(missing, 'more shot')} {are} labelled."
         self.setToolTip(tip)
         self.setAccessibleDescription(tip)
 

@@ -8,6 +8,7 @@ from PyQt6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidg
 from labeler.session.session import Session
 from labeler.window.label.queue.fields import Chips, FilterField, OrderField
 from labeler.window.widgets.parts import set_role
+from model.errors import counted
 
 
 class QueueHead(QWidget):
@@ -54,6 +55,6 @@ class NumberOfShots(QWidget):
     def refresh(self) -> None:
         """Count again, which costs nothing."""
         n, gone = len(self.session.queue.rows), self.session.queue.gone
-        self.number.setText(f"{n:,} shot{'' if n == 1 else 's'}")
+        self.number.setText(counted(n, "shot"))
         self.stale.setText(f"{gone:,} done · refresh")
         self.stale.setVisible(gone > 0)
