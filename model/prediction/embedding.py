@@ -66,8 +66,8 @@ def embed(
                 yield event("part", first=part.first, stop=part.stop)
             if unreadable:
                 text = (
-                    f"{unreadable:,} of {len(table):,} shots could not be read and get no suggestions."
-                    f" {reader.first_error}"
+                    f"{unreadable:,} of {len(table):,} shots could not be read and get no"
+                    f" suggestions. {reader.first_error}"
                 )
                 yield event("note", level="warning", text=text)
         gone = time.monotonic() - started
