@@ -20,8 +20,8 @@ from labeler.project.store import LABELLED
 from model.errors import InputError
 from model.output_files import new_hdf5
 from model.shots.hdf5 import open_file, texts
+from model.shots.layouts.base import PLANCK_TIMES_LIGHT
 from model.shots.layouts.cxi import numbered
-from model.shots.layouts.nexus import PLANCK_TIMES_LIGHT
 from model.shots.table import SourceInfo
 
 CXI_VERSION = 160

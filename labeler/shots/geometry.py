@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.shots.layouts import Geometry
+from model.shots.layouts.base import EV_METRES
 
-EV_METRES = 1.239841984e-6
-"""Planck's constant times the speed of light, in electronvolts times metres."""
 WAYS: dict[str, Callable[[float], float]] = {
     "wavelength_m": lambda metres: metres,
     "wavelength_nm": lambda nanometres: 1e-9 * nanometres,

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
+from model.shots.layouts.base import EV_METRES
 from model.simulate.shapes import Body, filling
 
-HC_EV_NM = 1239.841984
 CELL = 0.5
 """Edge of a cell in wavelengths. One wavelength is the Nyquist limit for 30 degrees; at half of it
 a sphere is within 4 % of the exact rings beyond 17 degrees and 0.3 % of the whole (tested)."""
@@ -40,7 +40,7 @@ def helium_index(energy_ev: float) -> complex:
 
 def wavelength_nm(energy_ev: float) -> float:
     """Photon energy in eV to wavelength in nm."""
-    return HC_EV_NM / energy_ev
+    return 1e9 * EV_METRES / energy_ev
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from labeler.project.store.dialects import POSTGRES
+from labeler.project.store.dialects import POSTGRES, only_grows
 from labeler.project.store.facts import keep_twice, put_value
 from labeler.project.store.schema import ANNOTATORS, CLASSES, CURRENT, EVENTS, GESTURES
 
@@ -173,10 +173,7 @@ def fill_known(connection: Connection) -> None:
     run(_FILL_AFTER.format(" + ".join(parts).replace("spoke", _SPOKE)))
     for statement in (_FILL_BEFORE, _FILL_CURRENT):
         run(statement)
-    how = "FOR EACH ROW EXECUTE FUNCTION history_only_grows()"
-    if not postgres:
-        how = "BEGIN SELECT RAISE(ABORT, 'the history only grows'); END"
-    run(f"CREATE TRIGGER events_no_update BEFORE UPDATE ON events {how}")
+    run(only_grows("events", "UPDATE", connection.dialect.name))
 
 
 _SPOKE = "(SELECT coalesce(g.target_id, g.id) FROM gestures g WHERE g.id = events.gesture_id)"

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from labeler.project.store.dialects import only_grows
 from model.errors import InputError, on_one_line
 from model.output_files import written_whole
 
@@ -384,10 +385,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 _OURS = {
-    f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-    "BEGIN SELECT RAISE(ABORT, 'the history only grows'); END"
-    for table in ("gestures", "events")
-    for verb in ("UPDATE", "DELETE")
+    only_grows(table, verb) for table in ("gestures", "events") for verb in ("UPDATE", "DELETE")
 }
 _ACTING = """
 SELECT type, name, sql FROM sqlite_master

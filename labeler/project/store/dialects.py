@@ -52,6 +52,17 @@ def upsert(dialect: str, table: Table) -> Any:
     return of_sqlite(table)
 
 
+def only_grows(table: str, verb: str, dialect: str = SQLITE) -> str:
+    """A trigger that refuses to UPDATE or DELETE (the verb) rows of a table of the history.
+
+    Written here as migration 0001 wrote it: by this text a database knows its own triggers.
+    """
+    head = f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+    if dialect == POSTGRES:
+        return head + "FOR EACH ROW EXECUTE FUNCTION history_only_grows()"
+    return head + "BEGIN SELECT RAISE(ABORT, 'the history only grows'); END"
+
+
 @cache
 def states(dialect: str) -> Select[Any]:
     """(row, present, status, note, known) of `annotator` on `rows`, which `these` prepares."""

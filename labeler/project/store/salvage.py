@@ -19,6 +19,7 @@ from typing import Any
 from labeler.project.store import copies, migrating
 from labeler.project.store.classing import fill_known
 from labeler.project.store.connection import Database, refuse_acting
+from labeler.project.store.dialects import only_grows
 from labeler.project.store.facts import SHOTS, mend_twice
 
 Row = tuple[Any, ...]
@@ -321,10 +322,7 @@ def _make_whole(driver: sqlite3.Connection, saved: Saved, seen: list[Row]) -> No
     run(f"INSERT INTO current {_REPLAYED}")
     saved.by_state = _keep_states(driver, seen)
     for table, verb in (("gestures", "DELETE"), ("gestures", "UPDATE"), ("events", "DELETE")):
-        run(
-            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, 'the history only grows'); END"
-        )
+        run(only_grows(table, verb))
 
 
 def _name_annotators(driver: sqlite3.Connection) -> int:

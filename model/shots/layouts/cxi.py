@@ -14,8 +14,14 @@ import numpy as np
 
 from model.errors import InputError
 from model.shots.hdf5 import dataset_at, number, texts
-from model.shots.layouts.base import JOULES_PER_EV, FileLabels, Geometry, Scalars
-from model.shots.layouts.nexus import PLANCK_TIMES_LIGHT, geometry_of
+from model.shots.layouts.base import (
+    JOULES_PER_EV,
+    PLANCK_TIMES_LIGHT,
+    FileLabels,
+    Geometry,
+    Scalars,
+)
+from model.shots.layouts.nexus import geometry_of
 from model.shots.layouts.numbers import numbers_of
 from model.shots.layouts.stack import FIRST, LAST, Stack
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from model.errors import InputError
 from model.shots.hdf5 import number
 from model.shots.layouts.base import (
-    JOULES_PER_EV,
+    EV_METRES,
     Counts,
     FileLabels,
     Geometry,
@@ -24,7 +24,6 @@ from model.shots.layouts.base import (
     Scalars,
     read_each,
 )
-from model.shots.layouts.nexus import PLANCK_TIMES_LIGHT
 
 BUILT_IN = "built-in"
 BY_SHAPE = {
@@ -121,7 +120,7 @@ class Assembly:
         stated = getattr(self._geometry, "metadata", None) or {}
         stated = stated.get("crystfel", {}) if self.file is not None else {}
         energy, distance = number(stated.get("photon_energy")), number(stated.get("clen"))
-        wavelength = PLANCK_TIMES_LIGHT / (energy * JOULES_PER_EV) if energy else None
+        wavelength = EV_METRES / energy if energy else None
         pixel = float(self._geometry.pixel_size)
         return Geometry(wavelength, distance or None, pixel, self._centre)
 

@@ -11,9 +11,8 @@ import numpy as np
 
 from model.errors import InputError
 from model.shots.hdf5 import dataset_at, node_at, number, texts
-from model.shots.layouts.base import JOULES_PER_EV, Geometry
+from model.shots.layouts.base import JOULES_PER_EV, PLANCK_TIMES_LIGHT, Geometry
 
-PLANCK_TIMES_LIGHT = 6.62607015e-34 * 299792458.0
 METRES = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "nm": 1e-9, "angstrom": 1e-10, "a": 1e-10}
 INSTRUMENTS = ("instrument", "instrument_1")
 DETECTORS = ("detector", "detector_1", "detector_0")

@@ -7,10 +7,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from scipy import constants
 
 from model.errors import InputError
 from model.shots import hdf5
 from model.shots.counts.invalid import invalid
+from model.shots.layouts.base import EV_METRES, JOULES_PER_EV
 from model.shots.look import look
 from model.shots.table import open_source, probe, table_of_files
 
@@ -24,6 +26,12 @@ def put(path: Path, **datasets: object) -> Path:
         for name, values in datasets.items():
             file[name.replace("__", "/")] = values
     return path
+
+
+def test_photon_energies_become_wavelengths_by_the_constants_of_the_si():
+    of_si = constants.h * constants.c / constants.e
+    assert pytest.approx(of_si, rel=1e-15) == EV_METRES
+    assert constants.e == JOULES_PER_EV
 
 
 def test_one_module_is_squeezed_and_sixteen_are_stacked_with_their_mask(tmp_path):

@@ -18,7 +18,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.project.store import StoredSource
 from labeler.session.session import Session
-from labeler.shots.geometry import EV_METRES, entered, in_words
+from labeler.shots.geometry import entered, in_words
 from labeler.window.label.pattern.pattern import PatternView
 from labeler.window.widgets.parts import beside, foot, form, label, page
 from model.errors import InputError
