@@ -23,6 +23,7 @@ from labeler.window.label.pattern.pattern import PatternView
 from labeler.window.widgets.parts import beside, foot, form, label, page
 from model.errors import InputError
 from model.physics.circle import LEAST, Circle, fit_circle
+from model.shots.layouts.base import EV_METRES
 from model.shots.table import Geometry
 
 UNKNOWN = "not known"
