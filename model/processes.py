@@ -210,12 +210,12 @@ class Worker(Generic[Ground, Request, Answer]):
         return None
 
 
-def give_way() -> None:
-    """Let the window's process go before this one."""
+def give_way(by: int = 5) -> None:
+    """Let the window, and what is less polite, go before this process: the niceness of nice(1)."""
     import psutil
 
-    with suppress(psutil.Error, OSError):
-        low = psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else 5
+    with suppress(psutil.Error, OSError):  # a machine that forbids it still works
+        low = psutil.BELOW_NORMAL_PRIORITY_CLASS if os.name == "nt" else by
         psutil.Process().nice(low)
 
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from labeler import version
 from labeler.cli.output import only_text
-from labeler.jobs.child import end_with_parent
+from labeler.jobs.child import die_with_parent
 from model.errors import InputError, of_a_path
 
 FAMILIES = (
@@ -117,7 +117,7 @@ def _speak_every_script() -> None:
 
 def _run(argv: Sequence[str] | None) -> int:
     _speak_every_script()
-    end_with_parent()
+    die_with_parent()
     # Before numpy is loaded. Its products here are small, and while a training has the cores,
     # BLAS threads that wait for each other take a hundred times as long as one.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

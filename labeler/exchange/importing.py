@@ -274,8 +274,7 @@ def _of_one_person(
 def _person(project: Project, name: str | None) -> tuple[str, State]:
     """Name and present state of the annotator; nothing decided where there is none yet."""
     if name is None:
-        me = project.annotator
-        name = next(a.name for a in project.store.annotators() if a.id == me)
+        name = project.annotator_name
     name = written(project.store, name)
     found = _id_of(project, name)
     if found is None:

@@ -143,7 +143,7 @@ def sheet_of(
         status=merged.status,
         imported=merged.imported,
         notes=project.store.notes(who),
-        annotator=next(a.name for a in project.store.annotators() if a.id == who),
+        annotator=project.store.name_of(who),
         sources=table.sources,
         fingerprints=tuple(info.fingerprint for info in table.sources),
         known=table.known,

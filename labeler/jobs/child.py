@@ -6,7 +6,6 @@ script never reads its standard input here, and never ends because that input en
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import faulthandler
 import os
@@ -18,9 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
-from model.processes import is_helper
+from model.processes import give_way, is_helper
 
 FOLLOWED = "AIRYLABEL_FOLLOWED"
 """Environment variable (any text) that says: a program follows, through stdin and stdout."""
@@ -36,12 +33,12 @@ def listen() -> Callable[[], bool]:
     A line `cancel` on stdin asks to stop. The end of stdin means that the parent died: it asks to
     stop too, and `GRACE_S` seconds later the process ends whatever it is doing, so that no orphan
     is left on any system. From the first question on, so much time is given; see
-    `end_with_parent` for the time before. Also lowers the priority of this process.
+    `die_with_parent` for the time before. Also lowers the priority of this process.
     """
     stop = threading.Event()
     if not os.environ.get(FOLLOWED) or is_helper():
         return stop.is_set
-    lower_priority()
+    give_way(10)
     fd, tied = _take_stdin(), True
     threading.Thread(target=_on_event, args=(fd, stop), name="parent", daemon=True).start()
 
@@ -55,14 +52,7 @@ def listen() -> Callable[[], bool]:
     return asked
 
 
-def lower_priority() -> None:
-    """Let the window and everything else on this machine go first."""
-    polite = psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10
-    with contextlib.suppress(psutil.Error, OSError):  # a machine that forbids it still works
-        psutil.Process().nice(polite)
-
-
-def end_with_parent() -> None:
+def die_with_parent() -> None:
     """Have the kernel kill this process when its parent dies, until its work asks whether to stop.
 
     Only on Linux and where a program follows. Until then there is nothing to save, and while torch

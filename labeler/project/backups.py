@@ -19,7 +19,7 @@ from labeler.project.store import copies
 from labeler.project.store.copies import Glance, Place, all_copies
 from model import output_files
 from model.errors import InputError
-from model.output_files import written_whole
+from model.output_files import write_text, written_whole
 
 EVERY = timedelta(minutes=30)
 RECENT = timedelta(days=2)
@@ -217,8 +217,7 @@ def write_taxonomy(folder: Path, text: object) -> None:
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if path.read_text(encoding="utf-8") == text:
             return
-    with written_whole(path) as part:
-        part.write_text(text, encoding="utf-8", newline="")
+    write_text(path, text)
 
 
 def _copy_file(source: Path, target: Path) -> None:

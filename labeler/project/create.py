@@ -13,7 +13,7 @@ from labeler.project.folder import DATABASE, SERVER, TAXONOMY
 from labeler.project.people import written
 from labeler.project.store import LABELLED, Store, StoredSource
 from model.errors import InputError, text_of
-from model.output_files import part_of, sync_folder, written_whole
+from model.output_files import part_of, sync_folder, write_text
 from model.shots import single_label
 from model.shots.first_look import Probed, probe_each
 from model.shots.table import refuse_twins
@@ -66,8 +66,7 @@ def make(
     except OSError as error:
         raise _cannot_be_made(folder, error) from error
     try:
-        with written_whole(half / TAXONOMY) as part:
-            part.write_text(text, encoding="utf-8")
+        write_text(half / TAXONOMY, text)
         _fill(half, folder, found, classes, annotator, with_labels, url)
         if folder.exists():
             folder.rmdir()

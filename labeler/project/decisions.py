@@ -69,28 +69,28 @@ class Tally:
 
     def classes(self, taxonomy: Taxonomy) -> npt.NDArray[np.int64]:
         """(C,) decided shots that have each class."""
-        sets, _, counts = self._arrays()
+        sets, _, counts = self.arrays()
         return np.asarray(counts @ taxonomy.unpack(sets), np.int64)
 
     def decided_on(self, taxonomy: Taxonomy) -> npt.NDArray[np.int64]:
         """(C,) decided shots of which each class is decided; one that came later is not on all."""
-        _, known, counts = self._arrays()
+        _, known, counts = self.arrays()
         return np.asarray(counts @ taxonomy.unpack(known), np.int64)
 
     def rules(self, taxonomy: Taxonomy) -> npt.NDArray[np.int64]:
         """(R,) decided shots that break each rule."""
-        sets, known, counts = self._arrays()
+        sets, known, counts = self.arrays()
         broken = taxonomy.violations(taxonomy.unpack(sets), taxonomy.unpack(known))
         return np.asarray(counts @ broken, np.int64)
 
     def in_error(self, taxonomy: Taxonomy) -> int:
         """Decided shots that break any hard rule."""
-        sets, known, counts = self._arrays()
+        sets, known, counts = self.arrays()
         return int(counts @ taxonomy.contradictions(taxonomy.unpack(sets), taxonomy.unpack(known)))
 
     def usable(self, taxonomy: Taxonomy) -> tuple[int, npt.NDArray[np.bool_]]:
         """(decided shots that break no hard rule, (C,) which classes occur among them)."""
-        sets, known, counts = self._arrays()
+        sets, known, counts = self.arrays()
         labels = taxonomy.unpack(sets)
         legal = ~taxonomy.contradictions(labels, taxonomy.unpack(known))
         return int(counts[legal].sum()), np.asarray(labels[legal].any(0))
@@ -105,7 +105,7 @@ class Tally:
     def _having(self, bit: int) -> int:
         return int(self._states[(np.arange(STATES) & bit) > 0].sum())
 
-    def _arrays(self) -> tuple[Present, Present, npt.NDArray[np.int64]]:
+    def arrays(self) -> tuple[Present, Present, npt.NDArray[np.int64]]:
         """Label sets, the classes that are decided, and how many shots have both."""
         keys = np.array(list(self.sets), np.int64).reshape(-1, 2)
         return keys[:, 0], keys[:, 1], np.fromiter(self.sets.values(), np.int64, len(keys))

@@ -98,7 +98,7 @@ def shown_to(store: Store, annotator: int) -> list[Annotator]:
     everybody = store.annotators()
     if not is_blind(store):
         return everybody
-    mine = next((a.name for a in everybody if a.id == annotator), "")
+    mine = store.name_of(annotator)
     return [a for a in everybody if a.kind == "import" or a.name == mine]
 
 

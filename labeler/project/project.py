@@ -217,13 +217,15 @@ class Project:
         found = ((s, change_of(s.info)) for s in self._stored)
         return [(source, change) for source, change in found if change is not None]
 
-    def open_choices(self) -> list[tuple[StoredSource, SourceChange]]:
+    def open_choices(
+        self, changes: Sequence[tuple[StoredSource, SourceChange]] | None = None
+    ) -> list[tuple[StoredSource, SourceChange]]:
         """Sources of which a person has to say how to go on: not known to be gone, see
-        `go_without`."""
+        `go_without`. `changes` are what `source_changes` found; None: look now."""
         without = self.without
         return [
             (source, change)
-            for source, change in self.source_changes()
+            for source, change in (self.source_changes() if changes is None else changes)
             if change.serious and not (change.is_lack and source.id in without)
         ]
 
@@ -343,7 +345,7 @@ class Project:
     @property
     def annotator_name(self) -> str:
         """The name under which one labels here."""
-        return next((a.name for a in self.store.annotators() if a.id == self.annotator), "")
+        return self.store.name_of(self.annotator)
 
     def _be(self, annotator: int) -> None:
         if annotator not in {a.id for a in self.store.annotators() if a.kind == "human"}:

@@ -67,7 +67,7 @@ def votes(readers: Readers, row: int) -> list[Vote]:
 def settle(project: Project, row: int, present: int, known: int = -1) -> int:
     """Make this the consensus label of a shot, by hand; the gesture's number. Classes that are not
     `known` stay undecided."""
-    name = next(a.name for a in project.store.annotators() if a.id == project.annotator)
+    name = project.annotator_name
     return project.store.record(
         consensus_annotator(project),
         row,

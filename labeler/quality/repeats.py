@@ -17,7 +17,7 @@ from labeler.project.store import LABELLED
 from labeler.project.store.classing import RELABELS
 from labeler.project.store.records import Present, Rows, Status
 from labeler.project.store.timeline import Moment, timeline
-from model.metrics.agreement import positive_agreement, share_interval
+from model.metrics.agreement import dice_interval, positive_agreement
 from model.taxonomy.taxonomy import Labels, Taxonomy
 
 Merges = Sequence[tuple[int, int, int]]
@@ -39,8 +39,7 @@ def repeat_annotator(project: Project, person: int) -> int:
 
 def _name(project: Project, person: int) -> str:
     """A name of its own, or it would be taken for the person wherever people go by name."""
-    name = next(a.name for a in project.store.annotators() if a.id == person)
-    return f"{name}, second reading"
+    return f"{project.store.name_of(person)}, second reading"
 
 
 # -- choosing ----------------------------------------------------------------------------------
@@ -182,9 +181,7 @@ def drift(readings: RepeatedShots, taxonomy: Taxonomy) -> list[ClassDrift]:
     both, first, second = (a & b).sum(0), (a & ~b).sum(0), (~a & b).sum(0)
     confirmed = positive_agreement(a, b) if len(readings) else np.full(len(taxonomy), np.nan)
     shots = both + first + second
-    # Wilson's interval of both / shots, carried over to 2·both / (2·both + first + second)
-    low, high = share_interval(both, shots)
-    low, high = 2 * low / (1 + low), 2 * high / (1 + high)
+    low, high = dice_interval(both, shots)
     return [
         ClassDrift(
             name,

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labeler.project.decisions import by_known
+from labeler.project.decisions import Tally, by_known
 from labeler.project.store.records import LABELLED, Present, Rows, Status
 from model.taxonomy.taxonomy import Rule, Taxonomy
-
-_SMALL = 22
-"""Up to this many classes, label sets are counted in a table instead of by sorting."""
 
 
 @dataclass(frozen=True)
@@ -27,27 +24,6 @@ class Broken:
     mendable: int
 
 
-def sets_of(
-    present: Present, status: Status, n_classes: int, known: Present | None = None
-) -> tuple[Present, Present, Present]:
-    """The different label sets of labelled shots, as bits, the classes that are decided of each,
-    and how often each occurs."""
-    labelled = (status & LABELLED) != 0
-    bits = present[labelled]
-    said = np.full(len(bits), -1, np.int64) if known is None else known[labelled]
-    found = [(np.zeros(0, np.int64),) * 3]
-    for mask, at in by_known(said):
-        if n_classes > _SMALL:
-            sets, counts = np.unique(bits[at], return_counts=True)
-        else:
-            counts = np.bincount(bits[at], minlength=1)
-            sets = np.flatnonzero(counts)
-            counts = counts[sets]
-        found.append((sets.astype(np.int64), np.full(len(sets), mask, np.int64), counts))
-    sets, masks, counts = (np.concatenate(part) for part in zip(*found, strict=True))
-    return sets, masks, counts
-
-
 def check_rules(
     present: Present, status: Status, taxonomy: Taxonomy, known: Present | None = None
 ) -> list[Broken]:
@@ -56,7 +32,7 @@ def check_rules(
     `known` (N,), here and below: bits of the classes that are decided, all where None; an undecided
     class breaks no rule.
     """
-    sets, masks, counts = sets_of(present, status, len(taxonomy), known)
+    sets, masks, counts = Tally(present, status, known).arrays()
     labels, said = taxonomy.unpack(sets), taxonomy.unpack(masks)
     broken = taxonomy.violations(labels, said)
     found = []

@@ -70,7 +70,7 @@ def write_report(
 
 def contents(project: Project, who: int, now: datetime) -> tuple[str, list[ReportSection]]:
     """Title and sections, for either form."""
-    name = next(a.name for a in project.store.annotators() if a.id == who)
+    name = project.store.name_of(who)
     title = f"{project.name}: labelling report of {name}, {now.day} {now:%B %Y}"
     parts: tuple[Callable[[Project, int, datetime], ReportSection | None], ...] = (
         _overview,

@@ -202,6 +202,13 @@ def share_interval(
     return np.where(n > 0, np.maximum(low, 0), 0.0), np.where(n > 0, np.minimum(high, 1), 1.0)
 
 
+def dice_interval(both: npt.ArrayLike, either: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Wilson's interval of both / either, carried over to Dice's number, which F1 is too:
+    2·both / (both + either) = 2·share / (1 + share)."""
+    low, high = share_interval(both, either)
+    return 2 * low / (1 + low), 2 * high / (1 + high)
+
+
 def median_interval(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
     """The median and its 95 % interval by order statistics, for any distribution; NaN of none."""
     n = len(values)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import counted
-from model.metrics.agreement import share_interval
+from model.metrics.agreement import dice_interval
 
 Labels = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -96,8 +96,8 @@ def _f1_wilson(right: int, of: int) -> Interval:
     """Wilson's interval of a share, right of this many, as F1 = 2 share / (1 + share)."""
     if not of:
         return float("nan"), float("nan")
-    low, high = map(float, share_interval(right, of))
-    return 2 * low / (1 + low), 2 * high / (1 + high)
+    low, high = map(float, dice_interval(right, of))
+    return low, high
 
 
 def _times_drawn(n: int, draws: int, seed: int) -> Iterator[npt.NDArray[np.float32]]:

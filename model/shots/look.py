@@ -5,6 +5,7 @@ Read in a child process: a damaged file may kill the child, never us.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -96,15 +97,8 @@ def _datasets(path: Path) -> Inside:
             found = [(n, d.shape, str(d.dtype)) for n, d in here if d.ndim >= 2]
     except InputError:
         return ()
-    found.sort(key=lambda item: -_size(item[1]))
+    found.sort(key=lambda item: -math.prod(item[1]))
     return tuple(found[:MOST])
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 def _shape(shape: tuple[int, ...]) -> str:

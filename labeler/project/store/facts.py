@@ -111,6 +111,10 @@ class Facts:
             rows = self.database.connection.execute(find.order_by(ANNOTATORS.c.id))
             return [Annotator(int(i), str(name), str(kind)) for i, name, kind in rows]
 
+    def name_of(self, annotator_id: int) -> str:
+        """The name of an annotator; '' where there is none of that number."""
+        return next((a.name for a in self.annotators() if a.id == annotator_id), "")
+
     # -- classes -------------------------------------------------------------------------------
 
     def class_names(self) -> list[str]:

@@ -24,13 +24,13 @@ from labeler.project.store.copies import RESTORED
 from labeler.project.store.dialects import add_events, make_current, states, these
 from labeler.project.store.facts import Facts, put_value
 from labeler.project.store.records import (
-    LABELLED,
     Change,
     Changes,
     GestureKind,
     HistoryEntry,
     State,
     StoreState,
+    known_now,
     moved,
 )
 from labeler.project.store.schema import ANNOTATORS, CURRENT, EVENTS, GESTURES, META, SOURCES
@@ -275,16 +275,19 @@ class Store(Facts):
     ) -> int:
         """One gesture to (row, present, status, said, unsaid) each, within a transaction."""
         before = self._before(connection, annotator_id, [row for row, *_ in states])
-        events = []
+        was = [before.get(row, (0, 0, None, 0)) for row, *_ in states]
         notes = [note] * len(states) if note is None or isinstance(note, str) else note
         ((classes,),) = self.database.rows("SELECT count(*) FROM classes")
         every = (1 << classes) - 1 & ~self.retired
-        for (row, p, s, said, unsaid), text in zip(states, notes, strict=True):
-            p0, s0, n0, k0 = before.get(row, (0, 0, None, 0))
-            k = 0
-            if s & LABELLED:
-                k = k0 | (p0 ^ p) | said if s0 & LABELLED else every & ~unsaid | p | said
-            events.append((row, p0, s0, n0, p, s, n0 if text is None else text or None, k0, k))
+        old = np.array([(p, s, k) for p, s, _, k in was], np.int64).reshape(-1, 3)
+        present, status, said, unsaid = np.array(states, np.int64).reshape(-1, 5).T[1:]
+        known = known_now((*old.T,), present, status, every, said, unsaid).tolist()
+        events = [
+            (row, p0, s0, n0, p, s, n0 if text is None else text or None, k0, k)
+            for (row, p, s, *_), (p0, s0, n0, k0), text, k in zip(
+                states, was, notes, known, strict=True
+            )
+        ]
         changed = sum(e[1:4] != e[4:7] or e[7] != e[8] for e in events)
         gesture = self._gesture(
             connection, annotator_id, "do", origin, changed, shown=shown, seconds=seconds

@@ -247,14 +247,12 @@ class SourceWatch(SessionPart):
         if opened is not self.opened or self.is_held:  # the next look finds it again
             return
         try:
-            without = opened.project.without
+            found = opened.project.open_choices(changes)
         except (InputError, OSError) as error:
             log.warning("what became of the files was not taken over: %s", error)
             return
         before = {(s.id, str(c)) for s, c in self.found}
-        self.found = [
-            (s, c) for s, c in changes if c.serious and not (c.is_lack and s.id in without)
-        ]
+        self.found = found
         now = {(s.id, str(c)) for s, c in self.found}
         first, self.is_comparing = self.is_comparing, False
         if now == before and not first:

@@ -14,6 +14,7 @@ from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from labeler.session.labelling import CHANGED
+from labeler.session.selection import ASK_ABOVE
 from labeler.session.session import Session
 from labeler.session.suggestions import Sure
 from labeler.window.widgets import theme
@@ -23,7 +24,6 @@ from model.errors import counted
 
 STEPS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995)
 """Thresholds that can be chosen; the first shown is .95."""
-ASK_ABOVE = 200
 WIDTH = 470
 NOTHING_YET = "No suggestions yet: press Retrain, or wait until all shots are read."
 

@@ -32,6 +32,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.project import classes
 from labeler.project.store.classing import in_effect
+from labeler.session.selection import ASK_ABOVE
 from labeler.session.session import Session
 from labeler.window.widgets.manual import question_mark
 from labeler.window.widgets.parts import label, set_role, when
@@ -46,8 +47,6 @@ COLOURS = (
 )  # fmt: skip
 """Okabe and Ito's, which colour-blind people tell apart."""
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-MANY = 200
-"""Merging asks before it changes more shots than this."""
 
 
 class ClassesDialog(QDialog):
@@ -196,7 +195,7 @@ class ClassesDialog(QDialog):
         if not sure:
             return
         n = classes.shots_with(project, gone)
-        if n > MANY:
+        if n > ASK_ABOVE:
             text = f"This changes the labels of {counted(n, 'shot')}. It can be undone."
             if QMessageBox.question(self, "Merge classes", text) != _YES:
                 return

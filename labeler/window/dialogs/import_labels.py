@@ -44,9 +44,7 @@ class ImportLabels(QDialog):
         store = session.require().project.store
         people = [a for a in store.annotators() if a.kind == "human"]
         self.person.addItems([a.name for a in people])
-        self.person.setCurrentText(
-            next(a.name for a in people if a.id == session.require().annotator)
-        )
+        self.person.setCurrentText(store.name_of(session.require().annotator))
         self.of, self.index = QComboBox(), QComboBox()
         self.of.setAccessibleName("Labels of")
         self.index.setAccessibleName("Shots count from")

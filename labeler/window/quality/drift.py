@@ -21,7 +21,7 @@ from labeler.window.widgets.parts import beside, dated, label, share
 from labeler.window.widgets.quiet_plot import QuietPlot
 from labeler.window.widgets.tables import TextTable
 from model.errors import counted
-from model.metrics.agreement import share_interval
+from model.metrics.agreement import dice_interval
 
 RATES = {"off": 0.0, "1 %": 0.01, "3 %": 0.03, "5 %": 0.05, "10 %": 0.1}
 MOST_REREAD = 200
@@ -193,8 +193,7 @@ class DriftPage(Page):
         if dashed:
             pen.setDashPattern([4, 3])
         else:
-            low, high = share_interval(both[at], either[at])
-            low, high = 2 * low / (1 + low), 2 * high / (1 + high)
+            low, high = dice_interval(both[at], either[at])
             bars = pg.ErrorBarItem(
                 x=at.astype(float),
                 y=y,

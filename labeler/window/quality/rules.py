@@ -16,6 +16,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.project.store.records import LABELLED, Present, Status
 from labeler.quality.rules import Broken, check_rules, mended, rows_that_break
+from labeler.session.selection import ASK_ABOVE
 from labeler.session.session import Session
 from labeler.window.quality.parts import Page
 from labeler.window.widgets import theme
@@ -23,8 +24,6 @@ from labeler.window.widgets.parts import Elided, label, set_role
 from model.errors import counted
 from model.taxonomy.taxonomy import Taxonomy
 
-MANY = 200
-"""More shots than this are mended only after a question."""
 SETS = 3
 
 
@@ -96,7 +95,7 @@ class RulesPage(Page):
         """Apply the fix to every shot that breaks a rule, as one gesture."""
         session = self.session
         rows, bits = mended(rule_index, *self._labels())
-        if len(rows) > MANY and not self._sure(len(rows)):
+        if len(rows) > ASK_ABOVE and not self._sure(len(rows)):
             return
         status = session.labels.decided.own_status[rows] | LABELLED
         open_ones = session.labels.decided.open_classes(rows)

@@ -164,7 +164,7 @@ LOADING = "\nimport ctypes\nsay('started', pid=os.getpid())\nctypes.PyDLL(None).
     [
         WORK,
         CHILD + "stop()\nsay('started', pid=os.getpid())\ntime.sleep(600)",
-        pytest.param(CHILD + "child.end_with_parent()" + LOADING, marks=pytest.mark.skipif(
+        pytest.param(CHILD + "child.die_with_parent()" + LOADING, marks=pytest.mark.skipif(
             sys.platform != "linux", reason="only Linux ends a process that holds its lock"
         )),
     ],
