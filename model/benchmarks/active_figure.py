@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from model.taxonomy.colours import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILION, VIOLET
+
 PANELS = {"accuracy": "accuracy", "macro_f1": "macro F1", "rare_f1": "F1 of rare classes"}
-_COLOURS = {"asked": "#D55E00", "random": "#000000"}
-_OTHERS = ("#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#A6761D")
+_COLOURS = {"asked": VERMILION, "random": "#000000"}
+_OTHERS = (BLUE, GREEN, PURPLE, ORANGE, SKY_BLUE, VIOLET, "#A6761D")
 
 
 def draw(results: dict[str, Any], out: Path) -> tuple[Path, Path]:

@@ -20,8 +20,9 @@ from model.paper.contents import Grid, Section, sections
 from model.paper.plan import Table
 from model.paper.reading import RowResults
 from model.paper.study import PaperStudy
+from model.taxonomy.colours import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILION, VIOLET
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1", "#555555")
+_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY_BLUE, VIOLET, "#555555")
 WIDTH, HEIGHT = 8.6, 3.4
 
 

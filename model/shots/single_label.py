@@ -22,12 +22,13 @@ from model.shots.table import (
     open_source,
     refuse_twins,
 )
+from model.taxonomy.colours import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILION, VIOLET, YELLOW
 from model.taxonomy.taxonomy import MAX_CLASSES, Class, Rule, Taxonomy, plain
 from model.taxonomy.toml import load, shipped
 
 SAMPLE = ("entry_1/sample_1/name", "entry_1/sample_1/sample_name", "entry/sample/name")
 """Where CXI and NeXus files name what was in the beam."""
-COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#F0E442", "#0072B2", "#8C6BB1")
+COLOURS = (SKY_BLUE, ORANGE, GREEN, VERMILION, PURPLE, YELLOW, BLUE, VIOLET)
 
 
 def open_single_label(

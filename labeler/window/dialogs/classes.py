@@ -38,14 +38,14 @@ from labeler.window.widgets.manual import question_mark
 from labeler.window.widgets.parts import label, set_role, when
 from labeler.window.widgets.tables import text_table
 from model.errors import InputError, counted
+from model.taxonomy.colours import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILION, YELLOW
 from model.taxonomy.edits import ClassEntry, bonds
 from model.taxonomy.taxonomy import Class, Taxonomy
 
 COLOURS = (
-    ("Blue", "#0072B2"), ("Orange", "#E69F00"), ("Green", "#009E73"), ("Purple", "#CC79A7"),
-    ("Sky blue", "#56B4E9"), ("Vermilion", "#D55E00"), ("Yellow", "#F0E442"), ("Grey", "#999999"),
+    ("Blue", BLUE), ("Orange", ORANGE), ("Green", GREEN), ("Purple", PURPLE),
+    ("Sky blue", SKY_BLUE), ("Vermilion", VERMILION), ("Yellow", YELLOW), ("Grey", "#999999"),
 )  # fmt: skip
-"""Okabe and Ito's, which colour-blind people tell apart."""
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
