@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from labeler.cli.output import Subparsers, add_output_options, print_json
 from model.errors import counted
+from model.taxonomy.taxonomy import Kind, Rule, Severity
 
 if TYPE_CHECKING:
     from labeler.project.project import Project
+
+RULES = get_args(Kind)
 
 
 def add_parsers(subparsers: Subparsers) -> None:
@@ -41,6 +44,7 @@ def _add_classes(subparsers: Subparsers) -> None:
         ("add", "add a class, or take a retired one back", ("NAME",)),
         ("merge", "make every label with the first one with the second", ("GONE", "INTO")),
         ("retire", "offer a class no more; labels keep it", ("NAME",)),
+        ("add-rule", "add a rule of some classes", ()),
         ("rule", "make a rule hard or soft, or take it off", ("NUMBER", "SEVERITY")),
         ("undo", "take the last change back", ()),
     ):
@@ -52,6 +56,14 @@ def _add_classes(subparsers: Subparsers) -> None:
             kind: Any = int if word == "NUMBER" else str
             choices = ("hard", "soft", "off") if word == "SEVERITY" else None
             parser.add_argument(word.lower(), metavar=word, type=kind, choices=choices)
+        if verb == "add-rule":
+            parser.add_argument("kind", metavar="KIND", choices=RULES, help=", ".join(RULES))
+            parser.add_argument("classes", nargs="+", metavar="CLASS")
+            parser.add_argument(
+                "--with", nargs="+", dest="right", default=(), metavar="CLASS",
+                help="the other classes of never and implies",
+            )  # fmt: skip
+            parser.add_argument("--soft", action="store_true", help="a reminder, no contradiction")
         if verb == "add":
             for option in ("key", "parent", "help-text", "colour"):
                 parser.add_argument(f"--{option}", default="")
@@ -113,6 +125,10 @@ def _classes(args: argparse.Namespace) -> int:
         if verb == "add":
             fields = {"key": args.key, "parent": args.parent, "colour": args.colour}
             text = classes.add(project, args.name, help=args.help_text, **fields)
+        elif verb == "add-rule":
+            severity: Severity = "soft" if args.soft else "hard"
+            sides = tuple(args.classes), tuple(args.right)
+            text = classes.add_rule(project, Rule(args.kind, severity, *sides, text=""))
         else:
             names = {
                 "rename": ("old", "new"),

@@ -12,14 +12,18 @@ from datetime import date
 import numpy as np
 
 from labeler.project.backups import write_taxonomy
+from labeler.project.decisions import by_known
 from labeler.project.folder import TAXONOMY
 from labeler.project.project import Project
 from labeler.project.store.classing import PENDING, TEXT, ClassChange, KeptChange, in_effect
-from model.errors import InputError
+from model.errors import InputError, counted
 from model.taxonomy import edits as taxonomy_edit
 from model.taxonomy.edits import ClassEntry
-from model.taxonomy.taxonomy import Rule
+from model.taxonomy.taxonomy import Rule, Taxonomy
 from model.taxonomy.toml import loads
+
+FIRST = 5
+"""So many shots that contradict a new rule are named."""
 
 log = logging.getLogger(__name__)
 
@@ -88,9 +92,15 @@ def set_rule(project: Project, number: int, severity: str) -> str:
 
 
 def add_rule(project: Project, rule: Rule) -> str:
-    """Add a rule."""
+    """Add a rule; InputError for one that contradicts others, or hard where labels break it."""
     before = _text(project)
     after = taxonomy_edit.add_rule(before, rule)
+    broken = shots_against(project, rule) if rule.severity == "hard" else []
+    if len(broken):
+        first = ", ".join(f"{row + 1:,}" for row in broken[:FIRST])
+        what = f"labels contradict the rule “{rule.statement}” on {counted(len(broken), 'shot')}"
+        mend = "Add it as a soft rule, mend their labels under Quality, then make it hard."
+        raise InputError(f"{what}: {first}{' …' * (len(broken) > FIRST)}", mend=mend)
     text = f'add {rule.severity} rule "{loads(after).rules[-1].text}"'
     return _make(project, ClassChange("rule", text, before, after))
 
@@ -139,6 +149,20 @@ def shots_with(project: Project, name: str) -> int:
     for annotator in project.store.annotators():
         found |= (project.store.load_state(annotator.id).present & bit) != 0
     return int(found.sum())
+
+
+def shots_against(project: Project, rule: Rule) -> list[int]:
+    """Rows of the shots on which anybody's labels break a rule of these classes."""
+    taxonomy = Taxonomy("", project.taxonomy.classes, [rule])
+    found = np.zeros(project.n_shots, bool)
+    for annotator in project.store.annotators():
+        state = project.store.load_state(annotator.id)
+        decided = np.flatnonzero(state.labelled)
+        for known, at in by_known(state.known[decided]):
+            sets, which = np.unique(state.present[decided[at]], return_inverse=True)
+            broken = taxonomy.violations(taxonomy.unpack(sets), taxonomy.unpack(known))
+            found[decided[at]] |= broken[which, 0]
+    return np.flatnonzero(found).tolist()
 
 
 def _new_in(change: KeptChange) -> tuple[str, ...]:

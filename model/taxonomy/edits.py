@@ -6,7 +6,7 @@ Text in, text out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -228,7 +228,11 @@ def set_rule(text: str, number: int, severity: str) -> str:
 
 
 def add_rule(text: str, rule: Rule) -> str:
-    """Add a rule at the end; its words are made where it has none."""
+    """Add a rule at the end; its words are made where it has none.
+
+    InputError for one that is there already, says nothing, or contradicts the others.
+    """
+    _refuse_senseless(loads(text).offered, rule)
     document = tomlkit.parse(text)
     entry = tomlkit.table()
     entry.update({"kind": rule.kind, "severity": rule.severity, "classes": list(rule.left)})
@@ -238,6 +242,32 @@ def add_rule(text: str, rule: Rule) -> str:
         entry["text"] = rule.text
     _append(document, "rule", entry)
     return _checked(document)
+
+
+def _refuse_senseless(offered: Taxonomy, rule: Rule) -> None:
+    """InputError for a rule that adds nothing to those of the offered classes, or after which no
+    shot could have some class and break none, though it may now."""
+    for name in (*rule.left, *rule.right):
+        if name not in offered.names:
+            mend = f"There are: {', '.join(offered.names_in_order)}."
+            raise InputError(f"there is no class {name!r}", mend=mend)
+    left, right = set(rule.left), set(rule.right)
+    if len(left) < (2 if rule.kind == "one_of" else 1) or left & right:
+        mend = "Name two classes that exclude each other, or other classes on each side."
+        raise InputError("the rule says nothing of these classes", mend=mend)
+    for other in offered.rules:
+        if (other.kind, set(other.left), set(other.right)) == (rule.kind, left, right):
+            mend = "Make that one hard or soft instead."
+            raise InputError(f"the rule “{rule.statement}” is there already", mend=mend)
+    rules = [replace(each, severity="hard") for each in (*offered.rules, rule)]
+    before, after = (
+        Taxonomy(offered.name, offered.classes, some).possible for some in (rules[:-1], rules)
+    )
+    lost = [offered.names[c] for c in offered.order if before[c] and not after[c]]
+    if lost:
+        with_it = f"with the rule “{rule.statement}” no shot could have {' or '.join(lost)}"
+        mend = "It contradicts others: take the one that is wrong off first."
+        raise InputError(f"{with_it} without breaking a rule", mend=mend)
 
 
 def _tables(document: tomlkit.TOMLDocument, kind: str) -> list[Any]:

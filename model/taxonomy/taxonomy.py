@@ -334,6 +334,17 @@ class Taxonomy:
         every = self.unpack(np.arange(2 ** len(self)))
         return every[~self.contradictions(every)]
 
+    @cached_property
+    def possible(self) -> Labels:
+        """(C,) True for the classes that some shot may have, by the hard rules.
+
+        Of more classes than can be listed only what each one implies is looked at.
+        """
+        if len(self) <= MAX_ENUMERATED:
+            return np.asarray(self.legal_sets.any(0))
+        brought = np.eye(len(self), dtype=bool) | self._hard_closure
+        return np.asarray(~(self.violations(brought) & self._excluding).any(-1))
+
     def listed_sets(self, most: int) -> Labels | None:
         """(L, C) legal label sets; None where no hard rule binds the classes, or where there are
         more than `most` or more classes than can be listed."""

@@ -21,7 +21,6 @@ from PyQt6.QtWidgets import (
     QLabel,
     QLineEdit,
     QListWidget,
-    QListWidgetItem,
     QMessageBox,
     QPlainTextEdit,
     QPushButton,
@@ -34,6 +33,8 @@ from labeler.project import classes
 from labeler.project.store.classing import in_effect
 from labeler.session.selection import ASK_ABOVE
 from labeler.session.session import Session
+from labeler.window.dialogs.rule_form import SEVERITIES, RuleForm
+from labeler.window.widgets.fields import offer, tick_list, ticks
 from labeler.window.widgets.manual import question_mark
 from labeler.window.widgets.parts import label, set_role, when
 from labeler.window.widgets.tables import text_table
@@ -84,6 +85,7 @@ class ClassesDialog(QDialog):
         layout.addWidget(self.rules, 3)
         layout.addLayout(
             self._row(
+                ("Add rule…", self.add_rule),
                 ("Hard", lambda: self._rule("hard")),
                 ("Soft", lambda: self._rule("soft")),
                 ("Remove rule", lambda: self._rule("off")),
@@ -142,7 +144,8 @@ class ClassesDialog(QDialog):
 
     def _enable(self) -> None:
         writable = not self.session.require().project.store.read_only
-        self.buttons["Add…"].setEnabled(writable)
+        for name in ("Add…", "Add rule…"):
+            self.buttons[name].setEnabled(writable)
         for name in ("Edit…", "Merge into…", "Retire"):
             self.buttons[name].setEnabled(writable and bool(self.classes.selectedItems()))
         for name in ("Hard", "Soft", "Remove rule"):
@@ -209,6 +212,17 @@ class ClassesDialog(QDialog):
         """Take the last change back."""
         self.change(classes.undo)
 
+    def rule_form(self) -> RuleForm:
+        """The form of a new rule; it stays open until the rule was added."""
+        offered = self.session.require().project.taxonomy.offered
+        return RuleForm(
+            offered.names_in_order, lambda rule: self._made(classes.add_rule, rule), self
+        )
+
+    def add_rule(self) -> None:
+        """Ask for a new rule."""
+        self.rule_form().exec()
+
     def _rule(self, severity: str) -> None:
         number = self.rules.indexOfTopLevelItem(self.rules.selectedItems()[0]) + 1
         self.change(classes.set_rule, number, severity)
@@ -251,8 +265,7 @@ class ClassForm(QDialog):
         self.implies = self._list("Implies", bound.implies, {})
         self.excludes = self._list("Excludes", bound.excludes, bound.wider)
         self.severity = QComboBox()
-        self.severity.addItem("hard: a label that breaks it is in error", "hard")
-        self.severity.addItem("soft: a reminder", "soft")
+        offer(self.severity, SEVERITIES, "hard")
         self.wrong = label("", "error", wrap=True)
         self.wrong.hide()
         self._lay_out()
@@ -318,20 +331,13 @@ class ClassForm(QDialog):
             self.colour.setCurrentIndex(0)
 
     def _list(self, title: str, chosen: tuple[str, ...], wider: dict[str, str]) -> QListWidget:
-        box = QListWidget()
-        box.setAccessibleName(title)
-        box.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        box.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        for name in self._others:
-            item = QListWidgetItem(name)
-            item.setToolTip(name)
-            item.setData(Qt.ItemDataRole.UserRole, name)
-            item.setCheckState(Qt.CheckState.Checked if name in chosen else Qt.CheckState.Unchecked)
-            if name in wider:
+        box = tick_list(title, self._others, chosen)
+        for place, name in enumerate(self._others):
+            item = box.item(place)
+            if item is not None and name in wider:
                 item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEnabled)
                 tip = f"{name}\nBy the rule “{wider[name]}”, which is about more classes than these"
                 item.setToolTip(tip)
-            box.addItem(item)
         return box
 
     def _say_key(self) -> None:
@@ -362,8 +368,8 @@ class ClassForm(QDialog):
             parent=self._others[place - 1] if place > 0 else "",
             colour=str(self.colour.currentData()),
             help=" ".join(self.help.toPlainText().split()),
-            implies=_ticked(self.implies),
-            excludes=_ticked(self.excludes),
+            implies=ticks(self.implies),
+            excludes=ticks(self.excludes),
             severity=self.severity.currentData(),
         )
 
@@ -374,15 +380,6 @@ class ClassForm(QDialog):
         self.wrong.setVisible(bool(wrong))
         if not wrong:
             super().accept()
-
-
-def _ticked(box: QListWidget) -> tuple[str, ...]:
-    items = [box.item(i) for i in range(box.count())]
-    return tuple(
-        str(item.data(Qt.ItemDataRole.UserRole))
-        for item in items
-        if item is not None and item.checkState() == Qt.CheckState.Checked
-    )
 
 
 def _swatch(colour: str) -> QIcon:

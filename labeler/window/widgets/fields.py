@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from PyQt6.QtCore import QSize, Qt
 from PyQt6.QtGui import QAction, QActionGroup
-from PyQt6.QtWidgets import QComboBox, QMenu, QSizePolicy, QToolButton
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QSizePolicy,
+    QToolButton,
+)
 
 from labeler.window.widgets import theme
 
@@ -18,6 +25,31 @@ def offer(field: QComboBox, choices: Mapping[str, str], chosen: str) -> None:
         for value, text in choices.items():
             field.addItem(text, value)
     field.setCurrentIndex(max(field.findData(chosen), 0))
+
+
+def tick_list(title: str, names: Iterable[str], ticked: Collection[str] = ()) -> QListWidget:
+    """A list of names with a box at each; `ticks` says which are ticked."""
+    box = QListWidget()
+    box.setAccessibleName(title)
+    box.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    box.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    for name in names:
+        item = QListWidgetItem(name)
+        item.setToolTip(name)
+        item.setData(Qt.ItemDataRole.UserRole, name)
+        item.setCheckState(Qt.CheckState.Checked if name in ticked else Qt.CheckState.Unchecked)
+        box.addItem(item)
+    return box
+
+
+def ticks(box: QListWidget) -> tuple[str, ...]:
+    """The names that are ticked, in the order of the list."""
+    items = [box.item(i) for i in range(box.count())]
+    return tuple(
+        str(item.data(Qt.ItemDataRole.UserRole))
+        for item in items
+        if item is not None and item.checkState() == Qt.CheckState.Checked
+    )
 
 
 class MenuField(QToolButton):

@@ -60,6 +60,7 @@ ABOUT = {
     "PeopleDialog": "annotators",
     "ClassesDialog": "classes",
     "ClassForm": "classes",
+    "RuleForm": "classes",
     "SourcesDialog": "new-project#files-of-the-project",
     "RestoreDialog": "backups",
     "GeometryDialog": "label#geometry",

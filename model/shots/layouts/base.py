@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 JOULES_PER_EV = 1.602176634e-19
 PLANCK_TIMES_LIGHT = 6.62607015e-34 * 299792458.0
-"""In J m. These are exact (SI, 2019), and here so that no one waits for `scipy.constants`."""
+"""In J m. These are exact (SI, 2019), and here so that no one waits for scipy.constants."""
 EV_METRES = PLANCK_TIMES_LIGHT / JOULES_PER_EV
 """Photon energy in eV times wavelength in m."""
 HAS_SIGNAL = 0x1000

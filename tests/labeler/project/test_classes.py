@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from labeler.project.store import LABELLED
 from labeler.window.dialogs.classes import ClassesDialog
 from model.errors import InputError
 from model.taxonomy import edits as taxonomy_edit
+from model.taxonomy.taxonomy import Rule
 from model.taxonomy.toml import loads, shipped
 from tests.helpers.window_parts import make_project, make_session, window_on
 
@@ -68,6 +70,10 @@ def in_the_file(project):
     return (project.folder / "taxonomy.toml").read_text(encoding="utf-8")
 
 
+def add_rule(kind, left, right=(), severity="hard"):
+    return taxonomy_edit.add_rule(HELIUM, Rule(kind, severity, tuple(left), tuple(right), ""))
+
+
 # -- the text ------------------------------------------------------------------------------------
 
 
@@ -113,6 +119,12 @@ def test_any_name_gives_a_taxonomy_that_loads_or_a_refusal(name, old):
         (lambda: taxonomy_edit.add(HELIUM, "Comet", key="1"), "same key"),
         (lambda: taxonomy_edit.add(HELIUM, "Comet", parent="Star"), "no such parent"),
         (lambda: taxonomy_edit.set_rule(HELIUM, 99, "soft"), "no rule 99"),
+        (lambda: add_rule("never", ["Round"], ["Comet"]), "no class 'Comet'"),
+        (lambda: add_rule("never", ["Round"], ["Round", "Bent"]), "says nothing"),
+        (lambda: add_rule("one_of", ["Round"]), "says nothing"),
+        (lambda: add_rule("implies", ["Bent"], ["Prolate"]), "there already"),
+        (lambda: add_rule("never", ["Prolate"], ["Bent"]), "no shot could have Bent without"),
+        (lambda: add_rule("some", ["Bent"]), "no shot could have .* Empty"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(change, said):
@@ -201,6 +213,46 @@ def test_a_rule_is_changed_and_changed_back(project):
     assert in_the_file(project) == HELIUM
     with pytest.raises(InputError, match="can be undone"):
         classes.undo(project)
+
+
+def test_a_rule_is_added_and_taken_back(project):
+    rule = Rule("never", "hard", ("Layered",), ("Asymmetric", "Newton Rings"), "")
+    label(project, 1, "Layered")
+    assert classes.add_rule(project, rule).startswith("add hard rule")
+    assert project.taxonomy.rules[-1].statement == "Layered never with Asymmetric or Newton Rings"
+    classes.undo(project)
+    assert in_the_file(project) == HELIUM
+
+
+def test_a_hard_rule_that_labels_contradict_is_refused_and_a_soft_one_is_added(project):
+    bob = project.store.annotator("Bob")
+    label(project, 2, "Layered", "Asymmetric", who=bob)
+    rule = Rule("never", "hard", ("Layered",), ("Asymmetric",), "")
+    said = "on 1 shot: 3. Add it as a soft rule"
+    with pytest.raises(InputError) as refused:
+        classes.add_rule(project, rule)
+    assert said in str(refused.value)
+    assert in_the_file(project) == HELIUM
+    classes.add_rule(project, replace(rule, severity="soft"))
+    assert project.taxonomy.rules[-1].severity == "soft"
+
+
+def test_labels_from_before_a_class_break_no_rule_that_asks_for_it(project):
+    label(project, 0, "Layered")
+    classes.add(project, "Comet")
+    rule = Rule("implies", "hard", ("Layered",), ("Comet",), "")
+    assert classes.shots_against(project, rule) == []
+    label(project, 1, "Layered")
+    assert classes.shots_against(project, rule) == [1]
+
+
+def test_of_many_classes_a_rule_that_contradicts_what_is_implied_is_refused():
+    many = "".join(f'[[class]]\nname = "C{n}"\n' for n in range(40))
+    implied = Rule("implies", "hard", ("C0",), ("C1",), "")
+    text = taxonomy_edit.add_rule(many, implied)
+    text = taxonomy_edit.add_rule(text, Rule("implies", "hard", ("C1",), ("C2",), ""))
+    with pytest.raises(InputError, match="no shot could have C0 without"):
+        taxonomy_edit.add_rule(text, Rule("one_of", "hard", ("C0", "C2", "C3"), (), ""))
 
 
 def test_an_edit_by_hand_is_recorded_and_can_be_taken_back(project):
@@ -306,6 +358,11 @@ def test_the_command_line_lists_and_changes_classes(week, capsys):
     assert main(["classes", str(week), "merge", "Curved", "Nothing"]) == 1
     assert "no class 'Nothing'" in capsys.readouterr().err
     assert main(["classes", str(week), "undo"]) == 0
+    words = ["add-rule", "never", "Comet", "--with", "Layered", "Newton Rings", "--soft"]
+    assert main(["classes", str(week), *words]) == 0
+    assert "Done: add soft rule" in capsys.readouterr().out
+    assert main(["classes", str(week), *words]) == 1
+    assert "is there already" in capsys.readouterr().err
     assert main(["classes", str(week)]) == 0
     assert "was Bent" in capsys.readouterr().out
 
@@ -397,6 +454,38 @@ def test_the_dialog_changes_classes_and_takes_it_back(qtbot, week):
     dialog.buttons["Undo the last change"].click()
     assert session.labels.taxonomy.names == loads(HELIUM).names
     assert not dialog.buttons["Undo the last change"].isEnabled()
+    session.close()
+
+
+def ticked(box, *names):
+    for name in names:
+        (item,) = box.findItems(name, Qt.MatchFlag.MatchExactly)
+        item.setCheckState(Qt.CheckState.Checked)
+
+
+def test_a_rule_is_added_in_the_dialog_and_a_refused_one_keeps_the_form_open(qtbot, week):
+    session = make_session(week)
+    dialog = ClassesDialog(session)
+    qtbot.addWidget(dialog)
+    form = dialog.rule_form()
+    assert not form.ok.isEnabled()
+    ticked(form.left, "Prolate")
+    ticked(form.right, "Bent")
+    assert form.said.text() == "Prolate never with Bent"
+    form.ok.click()
+    assert form.result() != form.DialogCode.Accepted
+    assert "no shot could have Bent" in form.wrong.text()
+    form = dialog.rule_form()
+    form.kind.setCurrentIndex(form.kind.findData("one_of"))
+    assert form.others.isHidden()
+    ticked(form.left, "Layered", "Newton Rings")
+    form.ok.click()
+    assert form.result() == form.DialogCode.Accepted
+    last = dialog.rules.topLevelItem(dialog.rules.topLevelItemCount() - 1)
+    assert last.text(0) == "Newton Rings and Layered exclude each other"
+    assert len(session.labels.taxonomy.rules) == len(loads(HELIUM).rules) + 1
+    dialog.buttons["Undo the last change"].click()
+    assert len(session.labels.taxonomy.rules) == len(loads(HELIUM).rules)
     session.close()
 
 

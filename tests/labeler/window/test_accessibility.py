@@ -42,6 +42,7 @@ from labeler.window.dialogs.new_project import SHOT_FILES, NewProject
 from labeler.window.dialogs.people import PeopleDialog
 from labeler.window.dialogs.preparation import PreparationDialog
 from labeler.window.dialogs.restore import RestoreDialog
+from labeler.window.dialogs.rule_form import RuleForm
 from labeler.window.dialogs.settings_page import SettingsPage
 from labeler.window.dialogs.sources import SourcesDialog
 from labeler.window.frame.guide import Guide
@@ -77,6 +78,9 @@ DIALOGS = {
     "geometry": lambda w, folder: GeometryDialog(w.session, w.label.pattern, w),
     "class form": lambda w, folder: ClassForm(
         w.session.labels.taxonomy, "Round", lambda entry: "", parent=w
+    ),
+    "rule form": lambda w, folder: RuleForm(
+        w.session.labels.taxonomy.names_in_order, lambda rule: "", w
     ),
     "import labels": lambda w, folder: ImportLabels(w.session, labels_file(folder), w),
     "file dialog": lambda w, folder: shots_dialog(w, folder),

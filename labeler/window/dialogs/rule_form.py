@@ -1,0 +1,113 @@
+"""The form of a new rule: its kind, its classes, and what it says in words as they are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QHBoxLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from labeler.window.widgets.fields import offer, tick_list, ticks
+from labeler.window.widgets.parts import label
+from model.taxonomy.taxonomy import Kind, Rule
+
+KINDS: dict[Kind, tuple[str, str, str]] = {
+    "one_of": ("exclude each other", "Of these, at most one", ""),
+    "never": ("never together", "None of these", "with any of these"),
+    "implies": ("one implies another", "Each of these", "asks for one of these"),
+    "alone": ("stand alone", "Each of these, without any other", ""),
+    "some": ("every shot has one", "At least one of these", ""),
+}
+"""What a kind of rule is called, and what its one or two lists of classes are."""
+SEVERITIES = {"hard": "hard: a label that breaks it is in error", "soft": "soft: a reminder"}
+
+
+class RuleForm(QDialog):
+    """Asks for one rule. `make(rule)` answers why it cannot be, '' where it was added; then the
+    form closes."""
+
+    def __init__(
+        self, names: Sequence[str], make: Callable[[Rule], str], parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._make = make
+        self.setWindowTitle("New rule")
+        self.resize(560, 560)
+        self.kind, self.severity = QComboBox(), QComboBox()
+        offer(self.kind, {kind: words for kind, (words, *_) in KINDS.items()}, "never")
+        offer(self.severity, SEVERITIES, "hard")
+        self.left, self.right = tick_list("Classes", names), tick_list("Other classes", names)
+        self.of_left, self.of_right = label("", "muted"), label("", "muted")
+        self.others = QWidget()
+        self.said, self.wrong = label("", "heading", wrap=True), label("", "error", wrap=True)
+        self.wrong.hide()
+        self.ok = QPushButton("Add rule")
+        self._lay_out()
+        self.kind.currentIndexChanged.connect(self._say)
+        self.left.itemChanged.connect(self._say)
+        self.right.itemChanged.connect(self._say)
+        self._say()
+
+    def _lay_out(self) -> None:
+        head = QFormLayout()
+        head.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        head.addRow("&Kind", self.kind)
+        lists = QHBoxLayout()
+        for column, about, box in (
+            (QWidget(), self.of_left, self.left),
+            (self.others, self.of_right, self.right),
+        ):
+            inside = QVBoxLayout(column)
+            inside.setContentsMargins(0, 0, 0, 0)
+            inside.addWidget(about)
+            inside.addWidget(box, 1)
+            lists.addWidget(column, 1)
+        last = QFormLayout()
+        last.addRow("The rule &is", self.severity)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        buttons.addButton(self.ok, QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(16, 14, 16, 14)
+        layout.setSpacing(8)
+        layout.addLayout(head)
+        layout.addLayout(lists, 1)
+        layout.addLayout(last)
+        layout.addWidget(self.said)
+        layout.addWidget(self.wrong)
+        layout.addWidget(buttons)
+
+    def rule(self) -> Rule:
+        """What the form says."""
+        kind = cast(Kind, self.kind.currentData())
+        right = ticks(self.right) if KINDS[kind][2] else ()
+        return Rule(kind, self.severity.currentData(), ticks(self.left), right, text="")
+
+    def _say(self) -> None:
+        rule = self.rule()
+        _, of_left, of_right = KINDS[rule.kind]
+        self.of_left.setText(of_left)
+        self.of_right.setText(of_right)
+        self.others.setVisible(bool(of_right))
+        enough = len(rule.left) > (rule.kind == "one_of") and (rule.right or not of_right)
+        self.ok.setEnabled(bool(enough))
+        self.said.setText(rule.statement if enough else "")
+        self.wrong.hide()
+
+    def accept(self) -> None:
+        """Add the rule; where it is refused the form stays, with the reason."""
+        wrong = self._make(self.rule())
+        self.wrong.setText(wrong)
+        self.wrong.setVisible(bool(wrong))
+        if not wrong:
+            super().accept()
