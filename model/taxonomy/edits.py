@@ -265,9 +265,10 @@ def _refuse_senseless(offered: Taxonomy, rule: Rule) -> None:
     )
     lost = [offered.names[c] for c in offered.order if before[c] and not after[c]]
     if lost:
-        with_it = f"with the rule “{rule.statement}” no shot could have {' or '.join(lost)}"
+        said, names = rule.statement, " or ".join(lost)
+        what = f"with the rule “{said}” no shot could have {names} without breaking a rule"
         mend = "It contradicts others: take the one that is wrong off first."
-        raise InputError(f"{with_it} without breaking a rule", mend=mend)
+        raise InputError(what, mend=mend)
 
 
 def _tables(document: tomlkit.TOMLDocument, kind: str) -> list[Any]:
