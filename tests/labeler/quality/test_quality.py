@@ -95,7 +95,7 @@ def test_label_sets_that_have_no_room_are_counted_in_words(window):
 def test_many_shots_are_mended_only_after_a_question(window, monkeypatch):
     decide(window, range(6), STREAK)
     rules = page(window, "Rules")
-    monkeypatch.setattr("labeler.window.quality.rules.MANY", 3)
+    monkeypatch.setattr("labeler.window.quality.rules.ASK_ABOVE", 3)
     asked = []
     monkeypatch.setattr(type(rules), "_sure", lambda self, n: asked.append(n))
     row = next(r for r in rules.rows if r.text.whole == "Streak implies Prolate (soft)")
