@@ -36,8 +36,13 @@ BLOCKS = 16
 """The smooth surface is fitted to the medians of this many blocks a side."""
 ROUNDS, BELOW = 25, 0.2
 """Times that the fit is repeated, and the share of blocks that the surface leaves below itself."""
-SIGMAS = 8.0
-"""A pixel is hot beyond this many robust deviations from its neighbourhood."""
+SIGMAS, SURE = 8.0, 4.0
+"""A pixel is hot beyond this many robust deviations from its neighbourhood, and this many standard
+errors of its own mean: a photon in one of a few shots makes none."""
+MISSED = 5.0
+"""A pixel is dead that never changes, this many standard errors off its neighbours."""
+TILE = 16
+"""How much neighbours differ is told in squares of so many pixels."""
 REACH = 0.1
 """A centre is looked for within this share of the shorter side."""
 FAR, ALIKE, BETTER = 0.25, 0.75, 2.0
@@ -98,7 +103,7 @@ class Reference:
 
     @cached_property
     def bad_pixels(self) -> Bools:
-        """(y, x) True where a pixel is hot (far above its neighbours' median) or never changes.
+        """(y, x) True where a pixel is hot (far above its neighbours' median) or dead.
 
         A hot pixel stands alone: it is above the third greatest of the nine around it too, which
         the pixels of a steep ring in the mean of few shots are not.
@@ -107,12 +112,15 @@ class Reference:
 
         beside = ndimage.median_filter(self.mean, 5, mode="nearest")
         excess = self.mean - beside
-        noise = ndimage.median_filter(np.abs(excess), 11, mode="nearest") * 1.4826
+        noise = 1.4826 * _tile_medians(np.abs(excess))
         much = SIGMAS * np.maximum(noise, 1e-6 + 1e-3 * np.abs(beside))
-        alone = self.mean - ndimage.rank_filter(self.mean, -3, 3, mode="nearest") > much / 2
+        much = np.maximum(much, SURE * self.deviation / np.sqrt(self.shots))
+        alone = self.mean - _third_greatest(self.mean) > much / 2
         hot = (excess > much) & alone
-        around = ndimage.median_filter(self.deviation, 5, mode="nearest")
-        dead = (self.deviation == 0) & (around > 0) if self.shots > 1 else np.zeros_like(hot)
+        dead = (self.deviation == 0) if self.shots > 1 else np.zeros_like(hot)
+        if dead.any():  # and not where photons are so few that a pixel may have met none
+            around = ndimage.median_filter(self.deviation, 5, mode="nearest")
+            dead &= (around > 0) & (self.shots * excess**2 > (MISSED * around) ** 2)
         return np.asarray(hot | dead)
 
     @cached_property
@@ -213,26 +221,66 @@ class Preparation:
         return made
 
 
+@dataclass
+class PixelStatistics:
+    """Mean and deviation of each pixel over shots that come one by one (Welford)."""
+
+    shots: int = 0
+    _mean: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
+    _square: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(()))
+
+    def add(self, shot: npt.NDArray[Any]) -> None:
+        """The next shot (y, x); NaN and infinity count as 0. Another shape begins anew."""
+        values = np.nan_to_num(np.asarray(shot, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+        if values.shape != self._mean.shape:
+            self.shots, self._mean, self._square = 0, np.zeros(values.shape), np.zeros(values.shape)
+        self.shots += 1
+        away = values - self._mean
+        self._mean += away / self.shots
+        self._square += away * (values - self._mean)
+
+    def reference(self) -> Reference:
+        """What they say so far. InputError without any shot."""
+        if not self.shots:
+            raise InputError("there are no background shots", mend="Name at least one.")
+        deviation = np.sqrt(self._square / self.shots)
+        return Reference(self._mean.astype(np.float32), deviation.astype(np.float32), self.shots)
+
+
 def reference_of(shots: Iterable[npt.NDArray[Any]]) -> Reference:
-    """Mean and deviation over shots (y, x), one at a time (Welford), NaN and infinity as 0.
+    """Mean and deviation over shots (y, x), one at a time.
 
     Of background shots it is what to subtract; of any shots it shows the bad pixels. InputError
     without any shot.
     """
-    mean = square = None
-    count = 0
+    seen = PixelStatistics()
     for shot in shots:
-        values = np.nan_to_num(np.asarray(shot, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-        if mean is None or square is None:
-            mean, square = np.zeros_like(values), np.zeros_like(values)
-        count += 1
-        away = values - mean
-        mean += away / count
-        square += away * (values - mean)
-    if mean is None or square is None:
-        raise InputError("there are no background shots", mend="Name at least one.")
-    deviation = np.sqrt(square / count)
-    return Reference(mean.astype(np.float32), deviation.astype(np.float32), count)
+        seen.add(shot)
+    return seen.reference()
+
+
+def _tile_medians(values: Floats) -> Floats:
+    """(y, x) the median of the square of TILE pixels that each pixel lies in."""
+    height, width = values.shape
+    edges = [(-n) % TILE for n in values.shape]
+    tiles = np.pad(values, [(0, edge) for edge in edges], mode="edge")
+    rows, columns = tiles.shape[0] // TILE, tiles.shape[1] // TILE
+    split = tiles.reshape(rows, TILE, columns, TILE).swapaxes(1, 2)
+    medians = np.median(split.reshape(rows, columns, -1), -1)
+    return np.repeat(np.repeat(medians, TILE, 0), TILE, 1)[:height, :width]
+
+
+def _third_greatest(values: Floats) -> Floats:
+    """(y, x) of the nine pixels around and including each."""
+    height, width = values.shape
+    padded = np.pad(values, 1, mode="edge")
+    near = [padded[y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    first, second, third = near[0], np.full_like(values, -np.inf), np.full_like(values, -np.inf)
+    for more in near[1:]:
+        third = np.maximum(third, np.minimum(second, more))
+        second = np.maximum(second, np.minimum(first, more))
+        first = np.maximum(first, more)
+    return third
 
 
 def smooth_background(counts: Floats, good: Bools, degree: int = 1) -> Floats:
