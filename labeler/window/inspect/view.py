@@ -31,7 +31,7 @@ from labeler.window.inspect.gallery import Gallery
 from labeler.window.inspect.shot import ShotPage
 from labeler.window.label.queue.tiles import PLAIN, Tile
 from labeler.window.process.short_job import ShortJob
-from labeler.window.widgets.fields import offer
+from labeler.window.widgets.fields import DETAIL, explain_items, offer
 from labeler.window.widgets.parts import EmptyState, FoldingRow, label
 from labeler.window.widgets.tab import Tab
 from model.heatmaps.forms import BEST, BEST_WORD, HEAT_FORMS
@@ -107,6 +107,8 @@ class InspectView(Tab):
         head.addWidget(self.form)
         head.addWidget(self.other)
         head.addSpacing(10)
+        for field in (self.form, self.other):
+            explain_items(field)
         self.contours = QCheckBox("Contours")
         self.contours.toggled.connect(lambda on: self.session.display.change(contours=on))
         self.strength = QSlider(Qt.Orientation.Horizontal)
@@ -117,8 +119,11 @@ class InspectView(Tab):
         self.strength.valueChanged.connect(self._dim)
         head.addWidget(self.contours)
         head.addSpacing(14)
-        head.addWidget(label("Dim", "muted"))
+        dim = label("Dim", "muted")
+        head.addWidget(dim)
         head.addWidget(self.strength)
+        self._of_pictures = (self.other, self.contours, dim, self.strength)
+        """What does nothing on a page without pictures."""
         self.note = label("", "muted", wrap=True)
         full = QWidget()
         layout = QVBoxLayout(full)
@@ -154,6 +159,8 @@ class InspectView(Tab):
             self.contours.setChecked(overlay.contours)
             self.strength.setValue(round(100 * overlay.strength))
         self.save.setVisible(self.pages.currentIndex() == 1)
+        for widget in self._of_pictures:
+            widget.setVisible(self.pages.currentIndex() != 2)
         self._page().refresh()
         self._speak_of_class()
 
@@ -190,8 +197,10 @@ class InspectView(Tab):
             kind = self._kind()
             for i, form in enumerate((BEST, *titles)):
                 shown = heat.best_form(kind) if form == BEST and field is self.form else form
-                tip = heat.about(Asked(-1, kind, shown)) if shown else ""
-                field.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
+                words = heat.about(Asked(-1, kind, shown)) if shown else ""
+                if self.pages.currentIndex() == 2:  # of no single class
+                    words = HEAT_FORMS[form].asks if form else ""
+                field.setItemData(i, words, DETAIL)
             field.setEnabled(len(titles) > 1)
 
     def _compare(self, form: str) -> None:
@@ -212,6 +221,9 @@ class InspectView(Tab):
     def _about(self) -> str:
         """What the form in use asks, and how far it can be trusted for the class."""
         heat, readings = self.session.heat, self.session.predictions.of_run
+        of_run = f"Predictions and heat of {readings.name} by itself, without labels given since."
+        if self.pages.currentIndex() == 2:
+            return of_run
         kind, (rows, columns) = self._kind(), readings.grid
         of_shot = self.pages.currentIndex() == 0
         row, rival = (self.session.cursor.row, self.shot.rival) if of_shot else (-1, None)
@@ -224,10 +236,11 @@ class InspectView(Tab):
         note = f"{of}: {HEAT_FORMS[form].title}: {heat.about(asked)}"
         if HEAT_FORMS[form].stored:
             note += f" It has only {rows} × {columns} cells: it tells the region, not the ring."
+        if (other := self.shot.other) not in (BEST, form):
+            note += f" Beside it: {HEAT_FORMS[other].title}: {heat.about(Asked(row, kind, other))}"
         note += " Its strength cannot be compared between shots."
         if len(heat.offered) == 1:
             note += " This run was read before other forms were kept: predict again for these."
-        of_run = f"Predictions and heat of {readings.name} by itself, without labels given since."
         return f"{note} {of_run}"
 
     def _page(self) -> ShotPage | Gallery | ClaimsPage:
