@@ -231,8 +231,8 @@ class Predictions(Reading):
 
     @cached_property
     def by_rules(self) -> bool:
-        """Whether the network learnt the rules: a logit by itself says little then, and is not what
-        the probability of its class is the sigmoid of."""
+        """Whether probabilities know the rules, as those of a network that learnt them: they are no
+        sigmoids of single logits then, which by themselves say little."""
         if self._logits is None:
             return False
         said = decoding.sigmoid(self._logits.all()[:, self._column[self.known]])

@@ -196,7 +196,9 @@ class Heat(SessionPart):
             return f"Heatmap of {name} {why}" if why == ON_ITS_WAY else why
         if self.reads_maps:
             name = f"Heatmap of {name} lies on the correlation map, which this network reads"
-        parts = [name, self.doubt(asked), self.no_more(asked)]
+        parts = [name, self.doubt(asked)]
+        if no_more := self.no_more(asked):
+            parts.append(f"heat tells {no_more}")
         if not self.reads_maps:
             parts += [HEAT_FORMS[self.form_of(asked)].short, self.beam(asked)]
         return " · ".join(filter(None, parts))
@@ -211,7 +213,7 @@ class Heat(SessionPart):
         return f"{name}not predicted (p {run.probabilities[asked.row, asked.kind]:.2f})"
 
     def no_more(self, asked: Asked) -> str:
-        """That heat of the class tells no more than the shot, in every form; else ''."""
+        """What heat of the class tells, where that is no more than the shot in any form; else ''."""
         alone = asked.against is None
         no_more = alone and self.truth.tells_no_more(self.labels_of_classes[asked.kind])
         return NO_MORE_SHORT if no_more else ""

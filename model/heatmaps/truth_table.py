@@ -31,7 +31,8 @@ EMPTY = "Empty"
 """The class of shots that show nothing."""
 NO_MORE = "no form of heat tells more of the network than of the shot."
 """Of a class for which no form scores higher than on a network that learnt nothing."""
-NO_MORE_SHORT = "heat tells no more than the shot"
+NO_MORE_SHORT = "no more than the shot"
+"""The same in the few letters below a picture."""
 
 
 def no_place(name: str) -> str:

@@ -101,7 +101,7 @@ def draw(
         schematic = schematic_of(table, name, render)
         words = HEAT_FORMS[form].short
         if truth.tells_no_more(name) and any(shot.heat is not None for shot in shots):
-            words += f"\n{fill(NO_MORE_SHORT, TITLE_WIDTH)}"
+            words += f"\n{fill(f'heat tells {NO_MORE_SHORT}', TITLE_WIDTH)}"
         drawn.append(ClassRow(name, shots, schematic, strength, words))
         shown[name] = (read.rows[places] + 1).tolist()
     save(drawn, out, colormap=colormap, dpi=dpi)

@@ -35,6 +35,7 @@ from labeler.window.widgets.fields import DETAIL, explain_items, offer
 from labeler.window.widgets.parts import EmptyState, FoldingRow, label
 from labeler.window.widgets.tab import Tab
 from model.heatmaps.forms import BEST, BEST_WORD, HEAT_FORMS
+from model.heatmaps.truth_table import no_place
 
 PAGES = ("All classes", "Shots of a class", "Rule check")
 """Of the shot on screen; of the run; of its predictions as a whole."""
@@ -206,6 +207,7 @@ class InspectView(Tab):
     def _compare(self, form: str) -> None:
         self.shot.other = self.gallery.other = form
         self._page().refresh()
+        self._speak_of_class()
 
     def _kind(self) -> int:
         """The class that is spoken of: that of the gallery, or the one chosen on the shot."""
@@ -229,6 +231,8 @@ class InspectView(Tab):
         row, rival = (self.session.cursor.row, self.shot.rival) if of_shot else (-1, None)
         asked = Asked(row, kind, self.session.display.overlay.form, rival)
         names = self.session.labels.taxonomy.names
+        if why := no_place(names[kind]):
+            return f"{why} {of_run}"
         of = names[kind] if rival is None else f"{names[kind]}, not {names[rival]}"
         if of_shot and (why := heat.why_none(asked)) and why != ON_ITS_WAY:
             return f"{of}: {why}"
@@ -236,7 +240,8 @@ class InspectView(Tab):
         note = f"{of}: {HEAT_FORMS[form].title}: {heat.about(asked)}"
         if HEAT_FORMS[form].stored:
             note += f" It has only {rows} × {columns} cells: it tells the region, not the ring."
-        if (other := self.shot.other) not in (BEST, form):
+        other = self.shot.other
+        if other in heat.offered and other != form:
             note += f" Beside it: {HEAT_FORMS[other].title}: {heat.about(Asked(row, kind, other))}"
         note += " Its strength cannot be compared between shots."
         if len(heat.offered) == 1:

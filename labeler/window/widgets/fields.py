@@ -97,9 +97,10 @@ class _Explained(QStyledItemDelegate):
 
 def explain_items(field: QComboBox) -> None:
     """Let the list of a field show the DETAIL of each item below its name."""
+    field.setItemDelegate(_Explained(field))
+    field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)  # of the names alone
     view = field.view()
     assert view is not None
-    view.setItemDelegate(_Explained(view))
     view.setMinimumWidth(theme.grown(DETAIL_WIDTH + 24))
 
 
