@@ -213,7 +213,7 @@ class Heat(SessionPart):
         return f"{name}not predicted (p {run.probabilities[asked.row, asked.kind]:.2f})"
 
     def no_more(self, asked: Asked) -> str:
-        """What heat of the class tells, where that is no more than the shot in any form; else ''."""
+        """What heat of the class tells, where no form tells more than the shot; else ''."""
         alone = asked.against is None
         no_more = alone and self.truth.tells_no_more(self.labels_of_classes[asked.kind])
         return NO_MORE_SHORT if no_more else ""

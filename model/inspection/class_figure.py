@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.heatmaps.forms import BEST, HEAT_FORMS
-from model.heatmaps.truth_table import NO_MORE_SHORT, TruthTable
+from model.heatmaps.truth_table import NO_MORE_SHORT, TruthTable, no_place
 from model.inspection.figures import ClassRow, ShownShot, colours, figure_place, save
 from model.inspection.gallery import Render, schematic_of
 from model.inspection.heat import Explainer
@@ -99,7 +99,7 @@ def draw(
         shots = [_shot(explainer, read, table, asked, int(i), kind, label) for i in places]
         strength = 1.0 if HEAT_FORMS[form].stored else FINE_STRENGTH
         schematic = schematic_of(table, name, render)
-        words = HEAT_FORMS[form].short
+        words = "" if no_place(name) else HEAT_FORMS[form].short
         if truth.tells_no_more(name) and any(shot.heat is not None for shot in shots):
             words += f"\n{fill(f'heat tells {NO_MORE_SHORT}', TITLE_WIDTH)}"
         drawn.append(ClassRow(name, shots, schematic, strength, words))

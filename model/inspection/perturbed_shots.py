@@ -213,7 +213,7 @@ def _leave_out(row: int, error: InputError) -> None:
 
 
 def _refuse(row: int, error: InputError) -> None:
-    what = f"shot {row + 1} cannot be read: {error.what}"
+    what = f"shot {row + 1}: {error.what}"
     raise InputError(what, file=error.file, place=error.place, mend=error.mend) from error
 
 

@@ -159,7 +159,8 @@ class InspectView(Tab):
         with QSignalBlocker(self.contours), QSignalBlocker(self.strength):
             self.contours.setChecked(overlay.contours)
             self.strength.setValue(round(100 * overlay.strength))
-        self.save.setVisible(self.pages.currentIndex() == 1)
+        of_maps = self.session.heat.reads_maps  # of which there is no figure
+        self.save.setVisible(self.pages.currentIndex() == 1 and not of_maps)
         for widget in self._of_pictures:
             widget.setVisible(self.pages.currentIndex() != 2)
         self._page().refresh()
