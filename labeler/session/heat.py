@@ -215,7 +215,7 @@ class Heat(SessionPart):
     def no_more(self, asked: Asked) -> str:
         """What heat of the class tells, where no form tells more than the shot; else ''."""
         alone = asked.against is None
-        no_more = alone and self.truth.tells_no_more(self.labels_of_classes[asked.kind])
+        no_more = alone and self.truth.shows_only_shot(self.labels_of_classes[asked.kind])
         return NO_MORE_SHORT if no_more else ""
 
     @property

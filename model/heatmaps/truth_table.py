@@ -55,7 +55,7 @@ class TruthTable:
         """The form that did best for a class; '' where none was measured for it."""
         return str(self.found.get("best", {}).get(self._spelt(name), ""))
 
-    def tells_no_more(self, name: str) -> bool:
+    def shows_only_shot(self, name: str) -> bool:
         """Whether heat of a class, in every form, tells no more of the network than of the shot."""
         return self._said_of(name) == NO_MORE
 

@@ -100,7 +100,7 @@ def draw(
         strength = 1.0 if HEAT_FORMS[form].stored else FINE_STRENGTH
         schematic = schematic_of(table, name, render)
         words = "" if no_place(name) else HEAT_FORMS[form].short
-        if truth.tells_no_more(name) and any(shot.heat is not None for shot in shots):
+        if truth.shows_only_shot(name) and any(shot.heat is not None for shot in shots):
             words += f"\n{fill(f'heat tells {NO_MORE_SHORT}', TITLE_WIDTH)}"
         drawn.append(ClassRow(name, shots, schematic, strength, words))
         shown[name] = (read.rows[places] + 1).tolist()

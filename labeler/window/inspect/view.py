@@ -232,11 +232,11 @@ class InspectView(Tab):
         row, rival = (self.session.cursor.row, self.shot.rival) if of_shot else (-1, None)
         asked = Asked(row, kind, self.session.display.overlay.form, rival)
         names = self.session.labels.taxonomy.names
-        if why := no_place(names[kind]):
-            return f"{why} {of_run}"
         of = names[kind] if rival is None else f"{names[kind]}, not {names[rival]}"
         if of_shot and (why := heat.why_none(asked)) and why != ON_ITS_WAY:
             return f"{of}: {why}"
+        if why := no_place(names[kind]):
+            return f"{of}: {why} {of_run}"
         form = heat.form_of(asked)
         note = f"{of}: {HEAT_FORMS[form].title}: {heat.about(asked)}"
         if HEAT_FORMS[form].stored:

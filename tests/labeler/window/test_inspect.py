@@ -552,8 +552,8 @@ def test_measured_faithfulness_is_shown_for_its_class(shown):
     view.show_gallery(session.labels.taxonomy.index("Bent"))
     assert view.gallery.faith.text() == "Faithfulness of this heat (Grad-CAM++) not measured yet."
     view.show_gallery(session.labels.taxonomy.index("Empty"))
-    for text in (view.gallery.faith.text(), view.note.text()):
-        assert text.startswith("Empty is the lack of every feature")
+    assert view.gallery.faith.text().startswith("Empty is the lack of every feature")
+    assert view.note.text().startswith("Empty: Empty is the lack of every feature")
 
 
 def forms_of(arguments):

@@ -109,9 +109,9 @@ def test_where_no_form_tells_of_the_network_that_is_said(tmp_path):
     table = table_of(put(tmp_path / "run", FOUND | {"unseen": [sentence]}))
     assert table.best("Round") == ""
     assert table.words("Round", "paper").startswith("For Round no form of heat tells more")
-    assert table.tells_no_more("ROUND")
-    assert not table.tells_no_more("Streak")
-    assert not table.tells_no_more("Bent")  # of which nothing is known
+    assert table.shows_only_shot("ROUND")
+    assert not table.shows_only_shot("Streak")
+    assert not table.shows_only_shot("Bent")  # of which nothing is known
 
 
 def test_a_class_is_found_in_the_table_whatever_its_spelling(tmp_path):
