@@ -412,7 +412,7 @@ def test_the_rule_check_has_no_controls_of_pictures_and_says_what_is_not_there(s
     session, view = shown()
     controls = (view.other, view.contours, view.strength)
     assert all(control.isVisible() for control in controls)
-    view.show_claims()
+    view.tabs.button(2).click()
     assert not any(control.isVisible() for control in controls)
     assert view.note.text().startswith("Predictions and heat of run 1")
     assert not view.claims.faith.isVisible()
