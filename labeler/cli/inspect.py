@@ -82,7 +82,8 @@ def _add_faithfulness(subparsers: Subparsers) -> None:
         description="Take the hottest places out of shots, and put them alone back in: how much"
         " faster does the class go and come than by chance, and than by occlusion?"
         " With --truth: does heat of every form lie where the cause of a class is known to be, on"
-        " simulated shots? Kept in the run's folder, where the window looks for it.",
+        " simulated shots? This is kept in the run's folder, where the window looks for it, where"
+        " no --class was named.",
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN")
     parser.add_argument("file", type=Path, nargs="?", metavar="FILE_OR_PROJECT")
@@ -94,11 +95,18 @@ def _add_faithfulness(subparsers: Subparsers) -> None:
         "--shots", type=count, metavar="N", help="of a class (default: 24; --truth: 30)"
     )
     parser.add_argument(
-        "--form", choices=tuple(HEAT_FORMS), help="of heat (default: paper; --truth: every form)"
-    )
+        "--form", choices=(BEST_WORD, *HEAT_FORMS),
+        help="of heat (default: paper; --truth: every form). best: of each class, what did best for"
+        " it on simulated shots",
+    )  # fmt: skip
     parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument("--no-occlusion", action="store_true", help="leave out what takes longest")
-    parser.add_argument("--out", type=Path, metavar="FILE.json", help="keep the result here too")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE.json",
+        help="keep the result here (with --truth: here too)",
+    )
     add_output_options(parser, events=True)
     parser.set_defaults(run=_faithfulness)
 
@@ -157,7 +165,7 @@ def _drawing(args: argparse.Namespace) -> Iterator[Event]:
     rows = _rows(args.shots) if args.shots else None
     wish = Wish(
         tuple(args.classes or ("Streak", "Bent")), args.group, args.per_class, args.seed,
-        tuple(BEST if form == BEST_WORD else form for form in args.forms or (BEST_WORD,)),
+        tuple(map(_form, args.forms or (BEST_WORD,))),
     )  # fmt: skip
     yield event("progress", what="drawing", done=0, total=1)
     shown = draw(
@@ -189,7 +197,9 @@ def _faithfulness(args: argparse.Namespace) -> int:
 
 
 def _measuring(args: argparse.Namespace) -> Iterator[Event]:
+    from model.heatmaps.truth_table import table_of
     from model.inspection.faithfulness import FaithfulnessStudy, measure
+    from model.runs.recipes import shipped_network
 
     stop = listen()
     if args.file is None:
@@ -197,11 +207,17 @@ def _measuring(args: argparse.Namespace) -> Iterator[Event]:
         raise InputError("faithfulness needs shots to question the run about", mend=mend)
     table = _table(args.file)
     study = FaithfulnessStudy(
-        tuple(args.classes or ()), args.shots or 24, args.form or "paper", args.seed,
+        tuple(args.classes or ()), args.shots or 24, _form(args.form or "paper"), args.seed,
         not args.no_occlusion,
     )  # fmt: skip
     run, preparation = run_for(args.file, args.run_folder)
-    yield from measure(table, run, study, args.out, stop, preparation)
+    truth = table_of(run, shipped_network())
+    yield from measure(table, run, study, args.out, stop, preparation, truth)
+
+
+def _form(word: str) -> str:
+    """A form of heat by its word on the command line."""
+    return BEST if word == BEST_WORD else word
 
 
 def _truth(args: argparse.Namespace) -> Iterator[Event]:
@@ -214,8 +230,10 @@ def _truth(args: argparse.Namespace) -> Iterator[Event]:
         raise InputError(what, mend="Leave out --form.")
     run = args.run_folder if args.file is None else run_for(args.file, args.run_folder)[0]
     study = TruthStudy(tuple(args.classes or ()), args.shots or 30, args.seed)
-    whole = not args.classes and os.access(run, os.W_OK)
-    yield from measure(run, study, args.out or (run / RESULT if whole else None), stop)
+    outs = [] if args.out is None else [args.out]
+    if not args.classes and os.access(run, os.W_OK):
+        outs.append(run / RESULT)
+    yield from measure(run, study, outs, stop)
 
 
 def _print_truth(last: Event) -> None:
@@ -244,12 +262,14 @@ def _print_faithfulness(last: Event) -> None:
     from rich.table import Table
 
     shown = Table(
-        "class", "shots", "faithfulness (95 %)", "occlusion", "heat masked", "heat outside", ""
-    )
+        "class", "form", "shots", "faithfulness (95 %)", "occlusion", "heat masked",
+        "heat outside", "",
+    )  # fmt: skip
     for name, found in last.get("classes", {}).items():
         gap, other = found["heat"], found.get("occlusion")
         shown.add_row(
             name,
+            found.get("form", last["form"]),
             str(found["shots"]),
             f"{gap['gap']:+.3f} ({gap['low']:+.3f} … {gap['high']:+.3f})",
             "–" if other is None else f"{other['gap']:+.3f}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,8 @@ Stage = Literal["alone", "decided", "decoded"]
 """Each class by its own threshold; as the run decides; as the likeliest legal label set."""
 
 AGAIN = "Predict again with this run, or use another one."
+SIGMOID = 0.05
+"""Probabilities that differ more from the sigmoid of their logit are something else."""
 AT_ONCE = 1 << 16
 """Shots: their numbers fit into a processor's cache, and none of them is kept twice."""
 _CARELESS = (
@@ -225,6 +228,16 @@ class Predictions(Reading):
         sets, which = np.unique(self.taxonomy.pack(self._labels_at(stage)), return_inverse=True)
         violations = self.taxonomy.violations(self.taxonomy.unpack(sets))
         return np.asarray(violations[which] & self.readable[:, None])
+
+    @cached_property
+    def by_rules(self) -> bool:
+        """Whether probabilities know the rules, as those of a network that learnt them: they are no
+        sigmoids of single logits then, which by themselves say little."""
+        if self._logits is None:
+            return False
+        said = decoding.sigmoid(self._logits.all()[:, self._column[self.known]])
+        off = np.abs(said - self.probabilities[:, self.known])[self.readable]
+        return bool(np.nanmax(off, initial=0.0) > SIGMOID)
 
     def _labels_at(self, stage: Stage) -> Flags:
         if stage == "decided" or self._logits is None:

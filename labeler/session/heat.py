@@ -22,7 +22,7 @@ from labeler.session.predictions import ModelReadings
 from labeler.session.suggestions import Suggestions
 from model.heatmaps.forms import BEST, HEAT_FORMS, UNSEEN
 from model.heatmaps.geometry import EVEN, detector, enlarge, is_even
-from model.heatmaps.truth_table import TruthTable, table_of
+from model.heatmaps.truth_table import NO_MORE_SHORT, TruthTable, no_place, table_of
 from model.runs.folder import WEIGHTS
 from model.runs.recipes import shipped_network
 from model.shots.thumbnail import area_means
@@ -197,6 +197,8 @@ class Heat(SessionPart):
         if self.reads_maps:
             name = f"Heatmap of {name} lies on the correlation map, which this network reads"
         parts = [name, self.doubt(asked)]
+        if no_more := self.no_more(asked):
+            parts.append(f"heat tells {no_more}")
         if not self.reads_maps:
             parts += [HEAT_FORMS[self.form_of(asked)].short, self.beam(asked)]
         return " · ".join(filter(None, parts))
@@ -209,6 +211,12 @@ class Heat(SessionPart):
             return ""
         name = "" if asked.against is None else f"{self.labels_of_classes[asked.kind]} "
         return f"{name}not predicted (p {run.probabilities[asked.row, asked.kind]:.2f})"
+
+    def no_more(self, asked: Asked) -> str:
+        """What heat of the class tells, where no form tells more than the shot; else ''."""
+        alone = asked.against is None
+        no_more = alone and self.truth.shows_only_shot(self.labels_of_classes[asked.kind])
+        return NO_MORE_SHORT if no_more else ""
 
     @property
     def labels_of_classes(self) -> tuple[str, ...]:
@@ -283,6 +291,8 @@ class Heat(SessionPart):
             return "The network could not read this shot."
         if not run.known[asked.kind]:
             return f"The network never learnt {name}."
+        if why := no_place(name):
+            return why
         if self._is_even(asked.row):
             return EVEN
         likely = float(run.probabilities[asked.row, asked.kind])

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from model.taxonomy.taxonomy import plain
 
 RESULT = "truth.json"
 """In the folder of a run."""
@@ -24,33 +27,51 @@ PLACE = {
 """Question of the benchmark -> what a form's numbers mean."""
 DESCRIPTION = "model.json"
 """In the folder of a run: what its network looks at."""
+EMPTY = "Empty"
+"""The class of shots that show nothing."""
+NO_MORE = "no form of heat tells more of the network than of the shot."
+"""Of a class for which no form scores higher than on a network that learnt nothing."""
+NO_MORE_SHORT = "no more than the shot"
+"""The same in the few letters below a picture."""
+
+
+def no_place(name: str) -> str:
+    """Why nothing on the detector makes a class, so that it has no heat, in a sentence; else ''."""
+    if plain(name) != plain(EMPTY):
+        return ""
+    return f"{name} is the lack of every feature: nothing on the detector makes it."
 
 
 @dataclass(frozen=True)
 class TruthTable:
     """What was measured of one network; empty where nothing was. `of_run`: of the run itself, else
-    of the network that comes with the program."""
+    of the network that comes with the program. Classes are found as labels are, whatever the
+    spelling: Newton rings is Newton Rings."""
 
     found: dict[str, Any] = field(default_factory=dict)
     of_run: bool = True
 
     def best(self, name: str) -> str:
         """The form that did best for a class; '' where none was measured for it."""
-        return str(self.found.get("best", {}).get(name, ""))
+        return str(self.found.get("best", {}).get(self._spelt(name), ""))
+
+    def shows_only_shot(self, name: str) -> bool:
+        """Whether heat of a class, in every form, tells no more of the network than of the shot."""
+        return self._said_of(name) == NO_MORE
 
     def score(self, name: str, form: str) -> float:
         """How well a form did for a class on its first question; 0 where none did best for it."""
         if not self.best(name) or form not in self.found["forms"]:
             return 0.0
-        question = next(iter(self.found["classes"][name].values()))
+        question = next(iter(self.found["classes"][self._spelt(name)].values()))
         return float(question["scores"][form]["mean"])
 
     def words(self, name: str, form: str) -> str:
         """How well a form did for a class, beside Grad-CAM++, chance, and brightness where that
         does as well without a network; or why this is not known. A sentence or two."""
-        if name not in self.found.get("best", {}) or form not in self.found.get("forms", ()):
+        if not self.best(name) or form not in self.found.get("forms", ()):
             return self._why(name) or f"How well this form finds {name} was not measured."
-        questions = self.found["classes"][name]
+        questions = self.found["classes"][self._spelt(name)]
         question, first = next(iter(questions.items()))
         whose = "" if self.of_run else ", for the network that comes with the program"
         does = PLACE[question].format(name=name, whose=whose, score=_said(question, first, form))
@@ -68,13 +89,24 @@ class TruthTable:
 
     def _why(self, name: str) -> str:
         """Why a class has no form that did best, where the benchmark says so; else ''."""
-        for sentence in self.found.get("unseen", ()):
-            if sentence.startswith(f"{name}: "):
-                whose = "" if self.of_run else ", with the network that comes with the program,"
-                return f"For {name}{whose} {sentence.removeprefix(f'{name}: ')}"
-            if sentence.startswith(f"{name} is "):
-                return str(sentence)
-        return ""
+        if said := self._said_of(name):
+            whose = "" if self.of_run else ", with the network that comes with the program,"
+            return f"For {name}{whose} {said}"
+        return no_place(name)
+
+    def _said_of(self, name: str) -> str:
+        """The sentence on a class that has no form that did best, without its name; else ''."""
+        sentences = (str(sentence).rpartition(": ") for sentence in self.found.get("unseen", ()))
+        return next((said for of, _, said in sentences if plain(of) == plain(name)), "")
+
+    def _spelt(self, name: str) -> str:
+        """A class as the table spells it."""
+        return self._spellings.get(plain(name), name)
+
+    @cached_property
+    def _spellings(self) -> dict[str, str]:
+        known = (*self.found.get("classes", ()), *self.found.get("best", ()))
+        return {plain(name): name for name in known}
 
 
 def _said(question: str, measured: dict[str, Any], form: str) -> str:

@@ -10,20 +10,21 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import wrap
+from textwrap import fill, wrap
 
 import numpy as np
 import numpy.typing as npt
 
 from model.errors import InputError
 from model.heatmaps.forms import BEST, HEAT_FORMS
-from model.heatmaps.truth_table import TruthTable
+from model.heatmaps.truth_table import NO_MORE_SHORT, TruthTable, no_place
 from model.inspection.figures import ClassRow, ShownShot, colours, figure_place, save
 from model.inspection.gallery import Render, schematic_of
 from model.inspection.heat import Explainer
 from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
 from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
+from model.taxonomy.taxonomy import plain
 
 LOOKED_AT = 800
 FINE_STRENGTH = 0.5
@@ -63,12 +64,13 @@ def draw(
     note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, list[int]]:
     """Write the figure, a row for each form and class; class name -> numbers (from 1) of the
-    shots that it shows, the same ones in every form. Where there is no heat on a shot, its title
-    says why.
+    shots that it shows, the same ones in every form, as in the titles. Where there is no heat on a
+    shot, its title says why; where heat of a class tells no more than the shot, its row says so.
 
     preparation: see `checkpoint.load`. rows: show these in every row of the figure instead of
     choosing. truth: which form did best for a class; the paper's where that is not known. Raises
-    InputError where there is nothing to show, or for classes and places that cannot be.
+    InputError where there is nothing to show, for classes and places that cannot be, and for one of
+    `rows` that cannot be read.
     """
     figure_place(out)
     colours(colormap)
@@ -79,9 +81,10 @@ def draw(
     wanted = some_rows(table, LOOKED_AT, wish.seed) if rows is None else np.asarray(rows, np.int64)
     if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(table)):
         raise InputError("there are no such shots", mend=f"Give numbers from 1 to {len(table)}.")
-    read = reader.read(table, wanted)
+    read = reader.read(table, wanted, named=rows is not None)
     explainer = Explainer(reader)
-    forms = {name: _forms(wish.forms, name, truth or TruthTable()) for name in wish.classes}
+    truth = truth or TruthTable()
+    forms = {name: _forms(wish.forms, name, truth) for name in wish.classes}
     drawn, shown = [], {}
     for asked, name, kind in (
         (forms[name][number], name, kind)
@@ -96,7 +99,10 @@ def draw(
         shots = [_shot(explainer, read, table, asked, int(i), kind, label) for i in places]
         strength = 1.0 if HEAT_FORMS[form].stored else FINE_STRENGTH
         schematic = schematic_of(table, name, render)
-        drawn.append(ClassRow(name, shots, schematic, strength, HEAT_FORMS[form].short))
+        words = "" if no_place(name) else HEAT_FORMS[form].short
+        if truth.shows_only_shot(name) and any(shot.heat is not None for shot in shots):
+            words += f"\n{fill(f'heat tells {NO_MORE_SHORT}', TITLE_WIDTH)}"
+        drawn.append(ClassRow(name, shots, schematic, strength, words))
         shown[name] = (read.rows[places] + 1).tolist()
     save(drawn, out, colormap=colormap, dpi=dpi)
     return shown
@@ -116,13 +122,15 @@ def _forms(wanted: Sequence[str], name: str, truth: TruthTable) -> list[tuple[st
 
 
 def _label_column(table: ShotTable, name: str) -> int:
-    return table.class_names.index(name) if name in table.class_names else -1
+    """The column of a class among the labels, whatever its spelling; -1 where there is none."""
+    same = (c for c, own in enumerate(table.class_names) if plain(own) == plain(name))
+    return next(same, -1)
 
 
 def _ordered(read: ReadShots, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
     """Places of the shots read in the order asked for."""
     place = {int(row): i for i, row in enumerate(read.rows)}
-    return np.array([place[int(row)] for row in wanted if int(row) in place], np.intp)
+    return np.array([place[int(row)] for row in wanted], np.intp)
 
 
 def _chosen(
@@ -176,7 +184,7 @@ def _shot(
         word = "true" if likely else "missed"
     else:
         word = "false alarm" if likely else "absent"
-    lines = [f"p {number} · {word}", instead]
+    lines = [f"#{row + 1} · p {number}", word, instead]
     if heat is None:
         whole = why or HEAT_FORMS[forms[0]].none
         reason, *_ = re.split(r": | \(", whole)  # what is; p stands above, what follows is clear

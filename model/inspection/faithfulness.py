@@ -20,8 +20,10 @@ from scipy.stats import spearmanr
 
 from model.errors import InputError, parsed_json, text_of
 from model.events import Event, Stop, event, never
-from model.heatmaps.geometry import ALARM, Heat, lost_share, outside
-from model.inspection.heat import Explainer
+from model.heatmaps.forms import BEST_WORD, HEAT_FORMS
+from model.heatmaps.geometry import ALARM, Heat, detector, lost_share, outside
+from model.heatmaps.truth_table import TruthTable, no_place
+from model.inspection.heat import Cells, Explainer
 from model.inspection.occlusion import envelope_of, occlude
 from model.inspection.perturbed_shots import Reader, ReadShots, some_rows
 from model.output_files import check_own, need_folder, write_text
@@ -41,7 +43,8 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class FaithfulnessStudy:
-    """What to measure: `classes` (all where empty), `shots` of each, form of the maps."""
+    """What to measure: `classes` (where empty, all that have a place on the detector), `shots` of
+    each, form of the maps (`forms.BEST`: the one that did best for the class)."""
 
     classes: tuple[str, ...] = ()
     shots: int = 16
@@ -57,6 +60,7 @@ def measure(
     out: Path | None = None,
     stop: Stop = never,
     preparation: Preparation | None = None,
+    truth: TruthTable | None = None,
 ) -> Iterator[Event]:
     """Question a run about shots that it takes for each class; yields progress, then `finished`.
 
@@ -64,10 +68,12 @@ def measure(
     the mean of how much sooner the class goes by deletion and comes by insertion than by chance,
     as an area between curves of its probability, with `low`, `high` (95 %, over the shots),
     `deletion`, `insertion` (areas); `random` areas; `agreement`, the rank correlation of heat and
-    occlusion; `on_masked`, `outside`, the share of the heat there; `alarm`; `curves`.
+    occlusion; `on_masked`, `outside`, the share of the heat there, on the shot as it is in its
+    file and within its `detector`, as the window tells it; `alarm`; `form`; `curves`.
     With `out`, classes measured before with the same settings stay in that JSON file.
-    `preparation`: see `checkpoint.load`. Raises InputError, also where `out` is a file of shots or
-    anything else than such a result.
+    `preparation`: see `checkpoint.load`; `truth`: which form did best for a class, the paper's
+    where that is not known. Raises InputError, also where `out` is a file of shots or anything else
+    than such a result.
     """
     if out is not None:
         own = Path(run).resolve() / RESULT
@@ -78,40 +84,33 @@ def measure(
     if reader.about.preprocessing.input != "pattern":
         mend = "Choose a run that looks at the patterns themselves."
         raise InputError("faithfulness is about places on the detector", mend=mend)
-    names = study.classes or reader.names
+    names = study.classes or [name for name in reader.names if not no_place(name)]
+    best = (truth or TruthTable()).best
     kinds = [reader.index(name) for name in names]
     yield event("progress", what="reading shots", done=0, total=1)
     read = reader.read(table, some_rows(table, LOOKED_AT, study.seed))
     explainer = Explainer(reader)
-    good = _good(table, read)
     found: dict[str, Any] = {}
     chosen = {k: _chosen(read, k, study) for k in kinds}
     total, done = sum(map(len, chosen.values())), 0
     for kind in kinds:
-        shots = []
+        shots, form = [], study.form or best(reader.names[kind]) or next(iter(HEAT_FORMS))
         for shot in chosen[kind]:
             if stop():
                 yield event("cancelled", text="Stopped; nothing was kept.")
                 return
             yield event("progress", what="running test", done=done, total=total)
             target = explainer.targets([reader.names[kind]])
-            cells = explainer.cells(read, int(shot), target, [study.form])[study.form]
+            cells = explainer.cells(read, int(shot), target, [form])[form]
             heat = reader.on_square(cells.values[0], cells.box)
             shots.append(_one(reader, read, int(shot), kind, heat, study))
-            shots[-1] |= _where(heat, good[shot])
+            shots[-1] |= _where(reader, table, read, int(shot), cells)
             done += 1
         if shots:
-            found[reader.names[kind]] = _summary(shots, study.seed)
-    settings = {"form": study.form, "seed": study.seed, "alarm_above": ALARM}
+            found[reader.names[kind]] = _summary(shots, study.seed) | {"form": form}
+    settings = {"form": study.form or BEST_WORD, "seed": study.seed, "alarm_above": ALARM}
     kept = _keep(out, found, settings) if out is not None else found
     yield event("finished", metrics={}, classes=kept, text=_in_words(found), **settings)
-
-
-def _good(table: ShotTable, read: ReadShots) -> npt.NDArray[np.bool_]:
-    """Good pixels of each square; without a mask, those that are lit in any of the shots."""
-    if any(info.has_mask for info in table.sources) or len(read) < 20:
-        return read.good
-    return np.asarray(read.good & (read.squares > 0).any(0))
 
 
 def _chosen(read: ReadShots, kind: int, study: FaithfulnessStudy) -> npt.NDArray[np.intp]:
@@ -206,7 +205,17 @@ def areas(curve: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(np.trapezoid(curve, LEVELS, axis=-1))
 
 
-def _where(heat: Heat, good: npt.NDArray[np.bool_]) -> dict[str, float]:
+def _where(
+    reader: Reader, table: ShotTable, read: ReadShots, shot: int, cells: Cells
+) -> dict[str, float]:
+    """Shares of the heat on the shot as it is in its file: outside the detector, and on its bad
+    pixels."""
+    ((_, counts, mask),) = table.iter_shots([read.rows[shot]])
+    good = detector(counts, mask)
+    if good is None:
+        return {"outside": 0.0, "on_masked": 0.0}
+    down, right = map(float, read.shift[shot])
+    heat = reader.on_pattern(cells.values[0], counts.shape, (down, right), cells.box)
     beyond = outside(good)
     return {"outside": lost_share(heat, ~beyond), "on_masked": lost_share(heat, good | beyond)}
 

@@ -144,7 +144,8 @@ def _drawn(rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], acr
         lines = max(shot.title.count("\n") for shot in row.shots)
         more[number // across] = max(more[number // across], lines)
     height = high * (WIDTH_INCHES / sum(widths) + 0.18) + sum(more) * _LINE_INCHES
-    height += _LINE_INCHES * (high if any(row.form for row in rows) else 0)
+    words = [row.form.replace(" (", "\n(") for row in rows]
+    height += _LINE_INCHES * high * max(text.count("\n") + bool(text) for text in words)
     figure = Figure((WIDTH_INCHES, height), layout="compressed")
     FigureCanvasAgg(figure)
     grid = figure.subplots(high, len(widths), squeeze=False, width_ratios=widths)
@@ -160,7 +161,7 @@ def _drawn(rows: Sequence[ClassRow], colormap: str, levels: Sequence[float], acr
         )
         if row.form:
             line[0].text(
-                0.0, -0.02, row.form.replace(" (", "\n("), fontsize=_FONT, va="top",
+                0.0, -0.02, words[number], fontsize=_FONT, va="top",
                 transform=line[0].transAxes, parse_math=False,
             )  # fmt: skip
         for axes, shot in zip(line[first:], row.shots, strict=False):

@@ -34,6 +34,7 @@ from model.errors import InputError
 from model.heatmaps.forms import HEAT_FORMS, UNSEEN
 from model.heatmaps.geometry import EVEN, FULL_FIELD, Box, Heat, enlarge, is_even
 from model.heatmaps.gradcam import FORMS, through_pooled_linear_head
+from model.heatmaps.truth_table import no_place
 from model.inspection.occlusion import RING_WIDTH, envelope, ring_medians
 from model.inspection.perturbed_shots import PreparedShots, Reader, ReadShots
 from model.networks.architectures import Network
@@ -141,6 +142,8 @@ class Explainer:
 
     def nothing_to_see(self, read: ReadShots, shot: int, kind: int) -> str:
         """Why heat of a class on a shot would be noise; empty where it would not."""
+        if why := no_place(self.reader.names[kind]):
+            return why
         if is_even(read.squares[shot], read.good[shot]):
             return EVEN
         if not np.isfinite(read.logits[shot]).all():

@@ -25,6 +25,7 @@ from model.preprocessing.preparation import Preparation, sure_centre
 from model.runs import checkpoint
 from model.shots.layouts import Geometry
 from model.shots.table import ShotTable
+from model.taxonomy.taxonomy import plain
 
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
@@ -94,20 +95,23 @@ class Reader:
         self.names = self.about.class_names
 
     def index(self, name: str) -> int:
-        """Position of a class; InputError for one that the network does not know."""
-        if name not in self.names:
-            mend = f"It knows {', '.join(self.names)}."
-            raise InputError(f"the network has no class {name!r}", mend=mend)
-        return self.names.index(name)
+        """Position of a class, whatever its spelling; InputError for one that the network does not
+        know."""
+        for place, own in enumerate(self.names):
+            if plain(own) == plain(name):
+                return place
+        mend = f"It knows {', '.join(self.names)}."
+        raise InputError(f"the network has no class {name!r}", mend=mend)
 
-    def read(self, table: ShotTable, rows: npt.ArrayLike) -> ReadShots:
+    def read(self, table: ShotTable, rows: npt.ArrayLike, *, named: bool = False) -> ReadShots:
         """Read some shots; those that cannot be read are left out, in the order of the rows.
 
-        Raises InputError where none can be read, and for maps where the network reads patterns.
+        Raises InputError where none can be read, for maps where the network reads patterns, and,
+        of shots that a person `named`, for one that cannot be read, with its number.
         """
         checkpoint.check_kind(self.about, table.sources)
         wanted = np.asarray(rows, np.int64)
-        shots = table.iter_shots(wanted, on_error=lambda row, error: None)
+        shots = table.iter_shots(wanted, _refuse if named else _leave_out)
         scales = self.about.preprocessing.scales_of(table)
         return self.read_shots(
             (row, counts, mask, table.geometry(row), scales[table.source_of[row]])
@@ -202,6 +206,15 @@ class Reader:
         y0, x0, y1, x1 = self.about.preprocessing.field(shape)
         field = (y0 - shift[0], x0 - shift[1], y1 - shift[0], x1 - shift[1])
         return field, within(field, box or self.cells)
+
+
+def _leave_out(row: int, error: InputError) -> None:
+    """Of shots drawn by chance, others are as good."""
+
+
+def _refuse(row: int, error: InputError) -> None:
+    what = f"shot {row + 1}: {error.what}"
+    raise InputError(what, file=error.file, place=error.place, mend=error.mend) from error
 
 
 def one_of(read: ReadShots, shot: int) -> ReadShots:

@@ -42,7 +42,7 @@ from model.errors import InputError
 from model.events import Event, Stop, event, never
 from model.heatmaps.forms import HEAT_FORMS, UNSEEN
 from model.heatmaps.geometry import Heat
-from model.heatmaps.truth_table import is_result
+from model.heatmaps.truth_table import NO_MORE, is_result
 from model.inspection.faithfulness import RANDOM, areas, curves_of, stages
 from model.inspection.heat import Explainer
 from model.inspection.occlusion import envelope_of, ring_medians
@@ -130,7 +130,7 @@ class _Scores:
 def measure(
     run: Path,
     study: TruthStudy,
-    out: Path | None = None,
+    outs: Sequence[Path] = (),
     stop: Stop = never,
 ) -> Iterator[Event]:
     """Score every form of heat of a run; yields progress, then `finished`.
@@ -142,11 +142,11 @@ def measure(
     insertion than by chance, with `gap_low`, `gap_high`, and `deleted`, its cases (`gap` None where
     not measured). `best`: class -> form, by the first question of each class, among those that
     score higher than by random weights; `unseen`: sentences on classes that cannot be measured.
-    With `out`, the result is written there as JSON.
+    The result is written to each of `outs` as JSON.
     Raises InputError for a run of correlation maps, a place that cannot be written, and where no
     class has a known cause.
     """
-    if out is not None:
+    for out in outs:
         need_folder(out)
         check_own(out, [], is_result)
     reader = Reader(run)
@@ -178,7 +178,7 @@ def measure(
             bench.ask(list(islice(ever, wanting)), reader.index(name), scores, delete)
         found.setdefault(name, {})[question] = scores
     result = _result(reader, wanted, found, study)
-    if out is not None:
+    for out in outs:
         write_text(out, json.dumps(result, indent=1))
     yield event("finished", metrics={}, **result)
 
@@ -387,7 +387,7 @@ def _result(
         elif able := {f: m for f in study.forms if (m := _above_random(first, f)) > 0}:
             best[name] = max(able, key=lambda form: able[form])
         else:
-            unseen.append(f"{name}: no form of heat tells more of the network than of the shot.")
+            unseen.append(f"{name}: {NO_MORE}")
         found[name] = {
             question: _summary(scores, best.get(name, ""), study)
             for question, scores in asked[name].items()

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
+from model.heatmaps.truth_table import no_place
 from model.simulate.detector import Detector, directions, expose
 from model.simulate.draw import draw
 from model.simulate.labels import LabelSet, geometry_of, real_sets
@@ -113,9 +114,7 @@ CAUSES: dict[str, Cause] = {
 
 def why_no_cause(name: str) -> str:
     """Why a class has no place on the detector, in a sentence."""
-    if plain(name) == plain("Empty"):
-        return f"{name} is the lack of every feature: nothing on the detector makes it."
-    return f"{name}: the simulator knows no place on the detector that makes it."
+    return no_place(name) or f"{name}: the simulator knows no place on the detector that makes it."
 
 
 def cause_of(name: str) -> tuple[str, Cause] | None:

@@ -11,51 +11,65 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PyQt6.QtCore import pyqtSignal
+from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from labeler.project.store.records import Rows
+from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets.parts import label, share
 from labeler.window.widgets.tables import TextTable
 from model.errors import InputError, counted, parsed_json, text_of
-from model.heatmaps.forms import HEAT_FORMS
+from model.heatmaps.forms import BEST_WORD, HEAT_FORMS
 from model.heatmaps.geometry import ALARM
+from model.heatmaps.truth_table import no_place
 from model.taxonomy.taxonomy import Labels
 
 FILE = "faithfulness.json"
+NOT_YET = "Not measured yet in the form of heat that is chosen. Measure asks the network."
+OF_MAPS = "This network reads correlation maps: its heat has no place on the detector."
 SHOTS = 12
 """Of a class, for an answer within a minute."""
 
 
 def kept(session: Session) -> dict[str, Any]:
-    """What was measured of the run in use: class name -> numbers; empty where nothing was."""
+    """What was measured of the run in use: class name -> numbers of the form in which its heat is
+    shown; empty where nothing was."""
     if session.opened is None or session.opened.project.current_run is None:
         return {}
     path = session.predictions.run_folder / FILE
     try:
         found = parsed_json(text_of(path), path)
-        return dict(found["classes"]) if found["form"] == _form(session) else {}
-    except (InputError, ValueError, KeyError, TypeError):
+        taxonomy = session.labels.taxonomy
+        ours = {
+            taxonomy.names[taxonomy.columns([name])[0]]: {"form": found["form"]} | numbers
+            for name, numbers in found["classes"].items()
+            if taxonomy.knows(name)
+        }
+        return {n: numbers for n, numbers in ours.items() if numbers["form"] == form_of(session, n)}
+    except (InputError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def _form(session: Session) -> str:
-    """The form that is tested: the one chosen, the paper's where each class has its own."""
-    form = session.display.overlay.form
-    return form if form in session.heat.offered else next(iter(HEAT_FORMS))
+def form_of(session: Session, name: str) -> str:
+    """The form in which heat of a class is shown."""
+    kind = session.labels.taxonomy.index(name)
+    return session.heat.form_of(Asked(-1, kind, session.display.overlay.form))
 
 
-def in_words(found: dict[str, Any] | None) -> str:
-    """The faithfulness of one class as a short sentence."""
+def in_words(session: Session, name: str) -> str:
+    """The faithfulness of the heat of one class as a short sentence."""
+    if why := no_place(name):
+        return why
+    found, form = kept(session).get(name), HEAT_FORMS[form_of(session, name)].short
     if found is None:
-        return "Faithfulness not measured yet."
+        return f"Faithfulness of this heat ({form}) not measured yet."
     heat = found["heat"]
     sure = "more than chance" if heat["low"] > 0 else "no more than chance"
     sure = "less than chance" if heat["high"] < 0 else sure
     text = (
-        f"Heat tells {sure}: {signed(heat['gap'])} "
+        f"Heat ({form}) tells {sure}: {signed(heat['gap'])} "
         f"({signed(heat['low'])} … {signed(heat['high'])}, {counted(found['shots'], 'shot')})."
     )
     off = found["on_masked"] + found["outside"]
@@ -71,6 +85,9 @@ class ClaimsPage(QWidget):
     """Two tables: rules, and the faithfulness of each class."""
 
     label_requested = pyqtSignal()
+    SEPARATE = 2
+    """The column of each class by its own threshold, which says nothing of a run that learnt the
+    rules."""
 
     def __init__(self, session: Session, short_job: ShortJob) -> None:
         super().__init__()
@@ -93,10 +110,23 @@ class ClaimsPage(QWidget):
         )
         self.faith = TextTable(
             "Faithfulness of the heat",
-            ("Class", "Shots", "Heat", "95 %", "Occlusion", "Agree", "Masked", "Outside", ""),
+            (
+                "Class",
+                "Form",
+                "Shots",
+                "Heat",
+                "95 %",
+                "Occlusion",
+                "Agree",
+                "Masked",
+                "Outside",
+                "",
+            ),
             ("Shots", "Heat", "95 %", "Occlusion", "Agree", "Masked", "Outside"),
             "Class",
         )
+        self.no_rules = label("These classes have no rules.", "muted")
+        self.no_faith = label("", "muted", wrap=True)
         self.measure = QPushButton("Measure")
         self.measure.setToolTip("A minute for each class, in the background")
         self.measure.clicked.connect(self._measure)
@@ -117,10 +147,12 @@ class ClaimsPage(QWidget):
         layout.setSpacing(6)
         layout.addWidget(self.title)
         layout.addWidget(self.rules, 5)
+        layout.addWidget(self.no_rules, 5, Qt.AlignmentFlag.AlignTop)
         layout.addSpacing(8)
         layout.addLayout(row)
         layout.addWidget(self.heat_said)
         layout.addWidget(self.faith, 6)
+        layout.addWidget(self.no_faith, 6, Qt.AlignmentFlag.AlignTop)
         short_job.changed.connect(self.refresh)
 
     def refresh(self) -> None:
@@ -140,18 +172,26 @@ class ClaimsPage(QWidget):
         self.rules.show_lines(
             [(rules[r].statement, rules[r].severity, *(f"{n:,}" for n in counts[r])) for r in order]
         )
+        self.rules.setVisible(bool(rules))
+        self.no_rules.setVisible(not rules)
+        self.rules.setColumnHidden(self.SEPARATE, readings.by_rules)
         wrong = [int((broken & hard).any(1).sum()) for broken in stages]
         n = int(readings.readable.sum())
+        others = [] if readings.by_rules else [f"{wrong[0]:,} thresholded separately"]
+        others.append(f"{wrong[2]:,} as most likely valid label sets")
         self.title.setText(
             f"{wrong[1]:,} of {n:,} predictions break a hard rule ({share(wrong[1] / max(n, 1))}); "
-            f"{wrong[0]:,} thresholded separately, {wrong[2]:,} as most likely valid label sets. "
-            "Enter opens the shots."
+            f"{', '.join(others)}. Enter opens the shots."
         )
-        found = kept(self.session)
+        found, of_maps = kept(self.session), self.session.heat.reads_maps
         by_place = sorted(found, key=self.session.labels.taxonomy.place)
         self.faith.show_lines([_line(name, found[name]) for name in by_place])
+        self.faith.setVisible(bool(found))
+        self.no_faith.setVisible(not found)
+        self.no_faith.setText(OF_MAPS if of_maps else NOT_YET)
         busy = self.short_job.is_running
-        self.place.setEnabled(not busy and not self.session.heat.reads_maps)
+        self.place.setEnabled(not busy and not of_maps)
+        self.measure.setEnabled(busy or not of_maps)
         self.measure.setText("Stop" if busy else "Measure again" if found else "Measure")
 
     def _go(self, place: int) -> None:
@@ -181,12 +221,14 @@ class ClaimsPage(QWidget):
 def ask(
     session: Session, short_job: ShortJob, classes: tuple[str, ...], done: Callable[[], None]
 ) -> None:
-    """Send for the faithfulness of classes (all where empty) of the run in use."""
+    """Send for the faithfulness of classes (all where empty) of the run in use, each in the form in
+    which it is shown."""
+    form = session.display.overlay.form
     run = session.predictions.run_folder
     words = [part for name in classes for part in ("--class", name)]
     arguments = [
         "faithfulness", str(run), str(session.require().folder), "--shots", str(SHOTS), "--form",
-        _form(session), "--out", str(run / FILE), *words,
+        form if form in session.heat.offered else BEST_WORD, "--out", str(run / FILE), *words,
     ]  # fmt: skip
     short_job.start(arguments, "running test", lambda item: done())
 
@@ -201,6 +243,7 @@ def _line(name: str, found: dict[str, Any]) -> tuple[str, ...]:
     heat, other, agreement = found["heat"], found.get("occlusion"), found.get("agreement")
     return (
         name,
+        HEAT_FORMS[found["form"]].short,
         str(found["shots"]),
         signed(heat["gap"]),
         f"{signed(heat['low'])} … {signed(heat['high'])}",

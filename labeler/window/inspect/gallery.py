@@ -206,7 +206,9 @@ class Gallery(QWidget):
         self.drawing.update()
         self.help.setText(kind.help)
         found = kept(self.session).get(kind.name)
-        self.faith.setText(in_words(found))
+        self.faith.setText(
+            "" if self.session.heat.reads_maps else in_words(self.session, kind.name)
+        )
         set_role(self.faith, "warning" if found is not None and found["alarm"] else "faint")
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:

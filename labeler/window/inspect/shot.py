@@ -82,12 +82,14 @@ class ShotPage(QWidget):
             state += " · the network could not read it"
         self.title.setText(f"Shot {session.cursor.row + 1:,} · {state}")
         self._offer()
-        tiles = self._pairs() if self.other else self._every()
+        tiles, paired = self._pairs() if self.other else (self._every(), False)
         if self.rival is not None:
             tiles.append(Tile(session.cursor.row, self.kind, against=self.rival))
         covered = sorted(k for row, k in self.tiles.delegate.covered if row == session.cursor.row)
         tiles += [Tile(session.cursor.row, k, covered=True) for k in covered]
-        self.tiles.show_tiles(tiles, self._side(len(tiles)))
+        side, columns = self._side(len(tiles), 2 if paired else 1)
+        self.tiles.show_tiles(tiles, side)
+        self.tiles.across(columns if paired else 0)
         self.check.setEnabled(not self.short_job.is_running and not session.heat.reads_maps)
 
     @property
@@ -106,18 +108,21 @@ class ShotPage(QWidget):
         row = self.session.cursor.row
         return [Tile(row, k) for k in (PLAIN, *self.session.labels.taxonomy.order)]
 
-    def _pairs(self) -> list[Tile]:
-        """The likeliest classes that the network sees, or that are labelled, in both forms."""
+    def _pairs(self) -> tuple[list[Tile], bool]:
+        """The likeliest classes that the network sees, or that are labelled, in both forms; those
+        that have one form only stand behind the pairs. And whether there are pairs."""
         session, row = self.session, self.session.cursor.row
         likely = session.predictions.of_run.probabilities[row]
         seen = [
             k for k in np.argsort(-likely) if likely[k] >= UNSEEN or session.labelling.labels()[k]
         ]
-        tiles = [Tile(row, PLAIN)]
+        pairs: list[Tile] = []
+        alone: list[Tile] = []
         for k in map(int, seen[:PAIRS]):
             first = session.heat.form_of(Asked(row, k, session.display.overlay.form))
-            tiles += [Tile(row, k, form=form) for form in dict.fromkeys((first, self.other))]
-        return tiles
+            tiles = [Tile(row, k, form=form) for form in dict.fromkeys((first, self.other))]
+            (pairs if len(tiles) > 1 else alone).extend(tiles)
+        return [*pairs, *alone, Tile(row, PLAIN)], bool(pairs)
 
     def _chosen(self) -> None:
         self.refresh()
@@ -161,16 +166,20 @@ class ShotPage(QWidget):
     def _forget(self) -> None:
         self.tiles.delegate.covered.clear()
 
-    def _side(self, count: int) -> int:
-        """The largest side with which all tiles fit without scrolling."""
+    def _side(self, count: int, step: int) -> tuple[int, int]:
+        """The largest side with which all tiles fit without scrolling, in a multiple of `step`
+        columns, and how many."""
         room = self.tiles.room()
-        best = theme.grown(SMALLEST)  # its words are as large as other letters
+        smallest = theme.grown(SMALLEST)  # its words are as large as other letters
+        most = room.width() // (smallest + GAP) // step * step
+        best, found = smallest, max(most, step)
         below = GAP + theme.grown(CAPTION)
-        for columns in range(1, count + 1):
+        for columns in range(step, count + step, step):
             rows = -(-count // columns)
             side = min(room.width() // columns - GAP, room.height() // rows - below)
-            best = max(best, side)
-        return min(best, LARGEST)
+            if side > best:
+                best, found = side, columns
+        return min(best, LARGEST), found
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)

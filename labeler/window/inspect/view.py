@@ -31,10 +31,11 @@ from labeler.window.inspect.gallery import Gallery
 from labeler.window.inspect.shot import ShotPage
 from labeler.window.label.queue.tiles import PLAIN, Tile
 from labeler.window.process.short_job import ShortJob
-from labeler.window.widgets.fields import offer
+from labeler.window.widgets.fields import DETAIL, explain_items, offer
 from labeler.window.widgets.parts import EmptyState, FoldingRow, label
 from labeler.window.widgets.tab import Tab
 from model.heatmaps.forms import BEST, BEST_WORD, HEAT_FORMS
+from model.heatmaps.truth_table import no_place
 
 PAGES = ("All classes", "Shots of a class", "Rule check")
 """Of the shot on screen; of the run; of its predictions as a whole."""
@@ -107,6 +108,8 @@ class InspectView(Tab):
         head.addWidget(self.form)
         head.addWidget(self.other)
         head.addSpacing(10)
+        for field in (self.form, self.other):
+            explain_items(field)
         self.contours = QCheckBox("Contours")
         self.contours.toggled.connect(lambda on: self.session.display.change(contours=on))
         self.strength = QSlider(Qt.Orientation.Horizontal)
@@ -117,8 +120,11 @@ class InspectView(Tab):
         self.strength.valueChanged.connect(self._dim)
         head.addWidget(self.contours)
         head.addSpacing(14)
-        head.addWidget(label("Dim", "muted"))
+        dim = label("Dim", "muted")
+        head.addWidget(dim)
         head.addWidget(self.strength)
+        self._of_pictures = (self.other, self.contours, dim, self.strength)
+        """What does nothing on a page without pictures."""
         self.note = label("", "muted", wrap=True)
         full = QWidget()
         layout = QVBoxLayout(full)
@@ -153,7 +159,10 @@ class InspectView(Tab):
         with QSignalBlocker(self.contours), QSignalBlocker(self.strength):
             self.contours.setChecked(overlay.contours)
             self.strength.setValue(round(100 * overlay.strength))
-        self.save.setVisible(self.pages.currentIndex() == 1)
+        of_maps = self.session.heat.reads_maps  # of which there is no figure
+        self.save.setVisible(self.pages.currentIndex() == 1 and not of_maps)
+        for widget in self._of_pictures:
+            widget.setVisible(self.pages.currentIndex() != 2)
         self._page().refresh()
         self._speak_of_class()
 
@@ -190,13 +199,16 @@ class InspectView(Tab):
             kind = self._kind()
             for i, form in enumerate((BEST, *titles)):
                 shown = heat.best_form(kind) if form == BEST and field is self.form else form
-                tip = heat.about(Asked(-1, kind, shown)) if shown else ""
-                field.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
+                words = heat.about(Asked(-1, kind, shown)) if shown else ""
+                if self.pages.currentIndex() == 2:  # of no single class
+                    words = HEAT_FORMS[form].asks if form else ""
+                field.setItemData(i, words, DETAIL)
             field.setEnabled(len(titles) > 1)
 
     def _compare(self, form: str) -> None:
         self.shot.other = self.gallery.other = form
         self._page().refresh()
+        self._speak_of_class()
 
     def _kind(self) -> int:
         """The class that is spoken of: that of the gallery, or the one chosen on the shot."""
@@ -212,6 +224,9 @@ class InspectView(Tab):
     def _about(self) -> str:
         """What the form in use asks, and how far it can be trusted for the class."""
         heat, readings = self.session.heat, self.session.predictions.of_run
+        of_run = f"Predictions and heat of {readings.name} by itself, without labels given since."
+        if self.pages.currentIndex() == 2:
+            return of_run
         kind, (rows, columns) = self._kind(), readings.grid
         of_shot = self.pages.currentIndex() == 0
         row, rival = (self.session.cursor.row, self.shot.rival) if of_shot else (-1, None)
@@ -220,14 +235,18 @@ class InspectView(Tab):
         of = names[kind] if rival is None else f"{names[kind]}, not {names[rival]}"
         if of_shot and (why := heat.why_none(asked)) and why != ON_ITS_WAY:
             return f"{of}: {why}"
+        if why := no_place(names[kind]):
+            return f"{of}: {why} {of_run}"
         form = heat.form_of(asked)
         note = f"{of}: {HEAT_FORMS[form].title}: {heat.about(asked)}"
         if HEAT_FORMS[form].stored:
             note += f" It has only {rows} × {columns} cells: it tells the region, not the ring."
+        other = self.shot.other
+        if other in heat.offered and other != form:
+            note += f" Beside it: {HEAT_FORMS[other].title}: {heat.about(Asked(row, kind, other))}"
         note += " Its strength cannot be compared between shots."
         if len(heat.offered) == 1:
             note += " This run was read before other forms were kept: predict again for these."
-        of_run = f"Predictions and heat of {readings.name} by itself, without labels given since."
         return f"{note} {of_run}"
 
     def _page(self) -> ShotPage | Gallery | ClaimsPage:

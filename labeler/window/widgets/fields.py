@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from PyQt6.QtCore import QSize, Qt
-from PyQt6.QtGui import QAction, QActionGroup
+from PyQt6.QtCore import QModelIndex, QRect, QSize, Qt
+from PyQt6.QtGui import QAction, QActionGroup, QFont, QFontMetrics, QPainter
 from PyQt6.QtWidgets import (
     QComboBox,
     QListWidget,
     QListWidgetItem,
     QMenu,
     QSizePolicy,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QToolButton,
 )
 
 from labeler.window.widgets import theme
+
+DETAIL = Qt.ItemDataRole.AccessibleDescriptionRole
+"""What an item of a field is about, for eyes and screen readers."""
+DETAIL_WIDTH, DETAIL_SIZE = 460, 0.92
+"""Width in pixels, and size of the letters as a share of those of the item."""
 
 
 def offer(field: QComboBox, choices: Mapping[str, str], chosen: str) -> None:
@@ -50,6 +58,50 @@ def ticks(box: QListWidget) -> tuple[str, ...]:
         for item in items
         if item is not None and item.checkState() == Qt.CheckState.Checked
     )
+
+
+class _Explained(QStyledItemDelegate):
+    """An item, and below it what its DETAIL says, muted, in lines of DETAIL_WIDTH."""
+
+    def _detail(self, font: QFont, index: QModelIndex) -> QRect:
+        """The room that its DETAIL takes."""
+        small = QFontMetrics(theme.font(DETAIL_SIZE * font.pointSizeF()))
+        room = QRect(0, 0, theme.grown(DETAIL_WIDTH), 10_000)
+        detail = index.data(DETAIL) or ""
+        return small.boundingRect(room, Qt.TextFlag.TextWordWrap, detail) if detail else QRect()
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+        room = self._detail(option.font, index)
+        high = option.fontMetrics.height() + room.height() + theme.grown(10)
+        return QSize(theme.grown(DETAIL_WIDTH + 24), high)
+
+    def paint(
+        self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
+    ) -> None:
+        if painter is None:
+            return
+        painter.save()
+        if option.state & QStyle.StateFlag.State_Selected:
+            painter.fillRect(option.rect, theme.colour("select"))
+        box = option.rect.adjusted(theme.grown(10), theme.grown(4), -theme.grown(10), 0)
+        painter.setFont(option.font)
+        painter.setPen(theme.colour("text"))
+        painter.drawText(box, Qt.AlignmentFlag.AlignTop, index.data())
+        painter.setFont(theme.font(DETAIL_SIZE * option.font.pointSizeF()))
+        painter.setPen(theme.colour("muted"))
+        box = box.adjusted(0, option.fontMetrics.height(), 0, 0)
+        box.setWidth(theme.grown(DETAIL_WIDTH))
+        painter.drawText(box, Qt.TextFlag.TextWordWrap, index.data(DETAIL) or "")
+        painter.restore()
+
+
+def explain_items(field: QComboBox) -> None:
+    """Let the list of a field show the DETAIL of each item below its name."""
+    field.setItemDelegate(_Explained(field))
+    field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)  # of the names alone
+    view = field.view()
+    assert view is not None
+    view.setMinimumWidth(theme.grown(DETAIL_WIDTH + 24))
 
 
 class MenuField(QToolButton):

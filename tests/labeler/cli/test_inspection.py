@@ -12,6 +12,7 @@ from labeler.active import embeddings as grounds
 from labeler.cli import main
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
+from model.events import event
 from model.prediction import embedding_file as embedding_parts
 from model.runs import recipes
 from model.taxonomy.toml import load, shipped
@@ -227,6 +228,25 @@ def test_truth_needs_no_shots_and_tells_what_a_run_never_says(trained, capsys, m
     found = json.loads(said.out)
     assert found["classes"]["Streak"]["axis"]["tried"] == 1
     assert ("Streak" in found["best"]) != bool(found["unseen"])
+
+
+def test_truth_that_is_kept_elsewhere_too_stays_in_the_folder_of_the_run(
+    trained, tmp_path, capsys, monkeypatch
+):
+    from model.inspection import truth
+
+    places = []
+
+    def measure(run, study, outs, stop):
+        places.append(list(outs))
+        return iter([event("finished", metrics={}, classes={}, best={}, unseen=[])])
+
+    monkeypatch.setattr(truth, "measure", measure)
+    _, run, _ = trained
+    out = tmp_path / "here.json"
+    for words in ((), ("--out", out), ("--out", out, "--class", "Streak")):
+        assert call(capsys, "faithfulness", run, "--truth", *words)[0] == 0
+    assert places == [[run / "truth.json"], [out, run / "truth.json"], [out]]
 
 
 def test_the_truth_of_one_form_of_heat_alone_is_refused_in_words(trained, capsys):

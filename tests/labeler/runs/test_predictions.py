@@ -213,6 +213,16 @@ def test_broken_rules_are_told_before_and_after_decoding(tmp_path):
     assert (found.broken("alone") & hard).any(1).tolist() == [True, False]
     assert not (found.broken("decided") & hard).any()
     assert not (found.broken("decoded") & hard).any()
+    assert found.by_rules  # no sigmoid of these logits
+
+
+def test_a_run_whose_probabilities_are_sigmoids_decides_each_class_by_itself(tmp_path):
+    logits = np.random.default_rng(0).normal(0, 4, (3, len(HELIUM))).astype(np.float32)
+    path = write_predictions(tmp_path / "p.h5", 1 / (1 + np.exp(-logits)))
+    assert not Predictions.open(path, HELIUM, 3).by_rules  # no logits were kept
+    with h5py.File(path, "a") as file:
+        file["logits"] = logits.astype(np.float16)
+    assert not Predictions.open(path, HELIUM, 3).by_rules
 
 
 def test_disagreement_counts_classes_where_a_person_decided(made):

@@ -18,13 +18,13 @@ from model import processes
 from model.errors import InputError
 from model.heatmaps.forms import HEAT_FORMS
 from model.heatmaps.geometry import EVEN
-from model.heatmaps.truth_table import RESULT
+from model.heatmaps.truth_table import NO_MORE, RESULT, TruthTable
 from model.inspection.heat import AXES, SECTORS
 from model.runs import checkpoint, recipes
 from model.runs.checkpoint import Checkpoint
 from tests.helpers.runs import make_project, make_run
 
-ROUND, STREAK, BENT = 1, 4, 5
+ROUND, STREAK, BENT, EMPTY = 1, 4, 5, 10
 FINE, OTHER = "directions", "repeated"
 
 
@@ -191,6 +191,25 @@ def test_stored_heat_that_is_zero_everywhere_is_a_sentence(session, monkeypatch)
     monkeypatch.setattr(session.predictions.of_run, "cells", lambda *asked: nothing)
     assert session.heat.why_none(Asked(0, STREAK, "paper")) == HEAT_FORMS["paper"].none
     assert session.heat.of(Asked(0, STREAK, "paper"), (64, 64)) is None
+
+
+def test_a_class_that_nothing_on_the_detector_makes_has_a_sentence_and_no_heat(session):
+    for form in ("", "paper", FINE):
+        asked = Asked(0, EMPTY, form)
+        assert session.heat.why_none(asked).startswith("Empty is the lack of every feature")
+        assert session.heat.of(asked, (64, 64)) is None
+    session.heat.show(EMPTY)
+    assert session.heat.caption() == session.heat.why_none(Asked(0, EMPTY))
+    assert session.predictions.of_run.cells(0, EMPTY).any()  # what is stored stays
+
+
+def test_where_no_form_tells_more_than_the_shot_the_line_on_the_pattern_says_so(session):
+    session.heat.truth = TruthTable({"unseen": [f"Round: {NO_MORE}"]})
+    session.heat.show(ROUND)
+    assert session.heat.on_pattern((64, 64)) is not None
+    assert session.heat.caption() == "Round · heat tells no more than the shot · Grad-CAM++"
+    session.heat.show(STREAK)
+    assert "no more" not in session.heat.caption()
 
 
 def scored(**best):

@@ -11,6 +11,7 @@ from PyQt6.QtCore import QObject, Qt, pyqtSignal
 from PyQt6.QtGui import QImage, QPainter
 from PyQt6.QtWidgets import QStyleOptionViewItem
 
+from labeler.session import heat
 from labeler.session.session import Session
 from labeler.window.inspect.view import InspectView
 from labeler.window.label.pattern.pattern import contours_of
@@ -18,6 +19,8 @@ from labeler.window.label.queue.tiles import GAP, PLAIN, TILE, Tile, spoken
 from labeler.window.main_window import MainWindow
 from labeler.window.quality.suspicious import SuspiciousPage
 from labeler.window.widgets import theme
+from labeler.window.widgets.fields import DETAIL
+from model.heatmaps.truth_table import NO_MORE, TruthTable
 from tests.helpers.runs import give_roles, make_project, make_run
 
 
@@ -109,7 +112,7 @@ def test_every_page_says_that_it_shows_the_run_by_itself(shown):
         tab.click()
         assert view.note.isVisible()
         assert view.note.text().endswith(
-            " Predictions and heat of run 1 by itself, without labels given since."
+            "Predictions and heat of run 1 by itself, without labels given since."
         )
 
 
@@ -125,11 +128,11 @@ def test_a_tile_is_the_pattern_dimmed_where_the_network_did_not_look(shown):
     plain, hot = drawn(view.shot.tiles, 0), drawn(view.shot.tiles, 2)
     side = view.shot.tiles.delegate.side
     bright = np.array([(picture & 0xFF)[5 : side + 5, 5 : side + 5] for picture in (plain, hot)])
-    heat = session.predictions.run.heatmap(0, 1, bright[0].shape)
+    hot_places = session.predictions.run.heatmap(0, 1, bright[0].shape)
     assert bright[1].mean() < bright[0].mean()
     seen = bright[0] > 40
     ratio = bright[1][seen] / bright[0][seen]
-    assert np.corrcoef(ratio, heat[seen])[0, 1] > 0.9
+    assert np.corrcoef(ratio, hot_places[seen])[0, 1] > 0.9
     session.display.change(strength=0.0)
     same = drawn(view.shot.tiles, 2)[5 : side + 5, 5 : side + 5]
     assert np.abs((same & 0xFF).astype(int) - bright[0]).max() <= 1
@@ -283,15 +286,19 @@ class ToldJob(QObject):
         self.finished.emit(True, "")
 
 
+def keep_second_form(session):
+    """Let the run in use have kept another form of heat."""
+    with h5py.File(session.predictions.run.path, "a") as file:
+        file["heatmaps_chattopadhay"] = 1 - file["heatmaps"][()]
+        file["heatmap_scale_chattopadhay"] = np.ones(file["heatmaps"].shape[:2], np.float32)
+    session.predictions.use_run(1)
+
+
 def test_the_other_form_is_shown_where_the_run_kept_it(shown, tmp_path):
     session, view = shown()
     assert not view.form.isEnabled()
     assert "predict again" in view.note.text()
-    path = session.predictions.run.path
-    with h5py.File(path, "a") as file:
-        file["heatmaps_chattopadhay"] = 1 - file["heatmaps"][()]
-        file["heatmap_scale_chattopadhay"] = np.ones(file["heatmaps"].shape[:2], np.float32)
-    session.predictions.use_run(1)
+    keep_second_form(session)
     assert view.form.isEnabled()
     before = drawn(view.shot.tiles, 2)
     session.display.change(form="chattopadhay")
@@ -307,14 +314,14 @@ def test_two_forms_stand_side_by_side_for_what_the_network_sees(shown):
     view.shot.other = view.gallery.other = "chattopadhay"
     view.refresh()
     shown_tiles = tiles(view.shot.tiles)
-    assert shown_tiles[0].kind == PLAIN
+    assert shown_tiles[-1].kind == PLAIN
     likely = session.predictions.run.probabilities[0].argmax()
-    assert [(t.kind, t.form) for t in shown_tiles[1:3]] == [
+    assert [(t.kind, t.form) for t in shown_tiles[:2]] == [
         (likely, "paper"), (likely, "chattopadhay"),
     ]  # fmt: skip
     view.shot.other = "paper"  # the form that is shown already
     view.refresh()
-    assert tiles(view.shot.tiles)[2].kind != likely
+    assert tiles(view.shot.tiles)[1].kind != likely
     view.show_gallery()
     forms = [tile.form for tile in tiles(view.gallery.tiles)[:2]]
     assert forms == ["paper", "chattopadhay"]
@@ -334,6 +341,114 @@ def test_pairs_of_forms_stay_together_and_no_picture_comes_twice(shown):
     view.refresh()
     found = tiles(view.gallery.tiles)
     assert len({tile.row for tile in found}) == len(found)
+
+
+@pytest.mark.parametrize("size", [(1280, 690), (1000, 690), (1500, 500), (800, 900)])
+def test_pairs_of_forms_stand_side_by_side_on_the_page_of_a_shot(shown, size, qtbot):
+    session, view = shown(size=size)
+    view.shot.other = "chattopadhay"
+    for row in (0, 2, 3):
+        session.cursor.show(row)
+        view.refresh()
+        found, tile_list = tiles(view.shot.tiles), view.shot.tiles
+        pairs = [place for place in range(0, len(found) - 1, 2) if found[place].kind != PLAIN]
+        assert len(pairs) >= 2
+
+        def tops(place, tile_list=tile_list):
+            index = tile_list.model().index
+            return {tile_list.visualRect(index(at, 0)).top() for at in (place, place + 1)}
+
+        qtbot.waitUntil(lambda: all(len(tops(place)) == 1 for place in pairs))  # noqa: B023
+
+
+def test_two_forms_side_by_side_still_say_where_the_run_is_wrong(shown):
+    session, view = shown()
+    streak = session.labels.taxonomy.index("Streak")
+    run, words = session.predictions.of_run, view.shot.tiles.delegate.words
+    run.probabilities[:, streak] = 0.4
+    hit = Tile(2, streak, form="paper")  # labelled Prolate, Streak
+    for tile, predicted, word in ((Tile(0, streak, form="paper"), True, "false alarm"),
+                                  (hit, False, "missed")):  # fmt: skip
+        run.decided[:, streak] = predicted
+        assert words(tile) == (f"{word} · Grad-CAM++", True)
+    run.decided[:, streak] = True
+    assert words(hit) == ("Grad-CAM++", False)
+    session.heat.truth = TruthTable({"unseen": [f"Streak: {NO_MORE}"]})
+    assert words(hit)[0] == "Grad-CAM++ · no more than the shot"
+
+
+class AskedChild:
+    """Only hears what it is asked."""
+
+    made: ClassVar[list] = []
+    is_busy = True
+
+    def __init__(self, ground, on_answer):
+        self.asked = []
+        self.made.append(self)
+
+    def ask(self, wish):
+        self.asked.append(wish)
+
+    def close(self):
+        """Nothing to end."""
+
+
+def test_heat_of_the_first_tiles_is_computed_first(shown, monkeypatch, qtbot):
+    monkeypatch.setattr(heat, "HeatChild", AskedChild)
+    session, view = shown()
+    (session.predictions.run.path.parent / "model.safetensors").write_bytes(b"")
+    session.display.change(form="directions")
+    view.show_gallery()
+    rows = view.gallery.rows
+    view.gallery.tiles.grab()
+    asked = [wish.row for wish in AskedChild.made[-1].asked]
+    in_turn = list(dict.fromkeys(reversed(asked)))  # the newest wish is answered first
+    assert len(in_turn) > 3
+    assert in_turn[:4] == rows[:4]
+
+
+def test_the_rule_check_has_no_controls_of_pictures_and_says_what_is_not_there(shown):
+    session, view = shown()
+    controls = (view.other, view.contours, view.strength)
+    assert all(control.isVisible() for control in controls)
+    view.tabs.button(2).click()
+    assert not any(control.isVisible() for control in controls)
+    assert view.note.text().startswith("Predictions and heat of run 1")
+    assert not view.claims.faith.isVisible()
+    assert "Not measured yet" in view.claims.no_faith.text()
+    assert not view.claims.rules.isColumnHidden(2)
+    session.predictions.of_run.by_rules = True  # it learnt the rules
+    view.refresh()
+    assert view.claims.rules.isColumnHidden(2)
+    assert "thresholded separately" not in view.claims.title.text()
+    view.show_shot_page()
+    assert all(control.isVisible() for control in controls)
+
+
+def test_each_form_in_the_list_tells_what_it_asks_and_how_well_it_did(shown):
+    session, view = shown()
+    scores = {"paper": {"mean": 3.2, "share": 0.71}}
+    question = {"axis": {"cases": 30, "scores": scores}}
+    session.heat.truth = TruthTable(
+        {"classes": {"Streak": question}, "best": {"Streak": "paper"}, "forms": ["paper"]}
+    )
+    view.show_gallery(session.labels.taxonomy.index("Streak"))
+    for field, place in ((view.form, 0), (view.form, 1), (view.other, 1)):
+        words = field.itemData(place, DETAIL)
+        assert words.startswith("Which of the last, coarse cells speak for the class?")
+        assert "of Streak, 71% of this heat lies near the ridge" in words
+    row = view.form.view().sizeHintForRow(1)
+    assert row > 2 * view.form.fontMetrics().height()
+
+
+def test_the_note_speaks_of_both_forms_that_stand_side_by_side(shown):
+    session, view = shown()
+    keep_second_form(session)
+    assert "Beside it" not in view.note.text()
+    view.other.activated.emit(view.other.findData("chattopadhay"))
+    assert "Grad-CAM++, the paper's form: Which" in view.note.text()
+    assert "Beside it: Grad-CAM++, Chattopadhay's form: The same" in view.note.text()
 
 
 def test_the_note_speaks_of_the_class_that_is_chosen(shown):
@@ -418,19 +533,27 @@ def test_measured_faithfulness_is_shown_for_its_class(shown):
     view.short_job.make_job = ToldJob
     view.claims.measure.click()
     assert ToldJob.made[-1].arguments[0] == "faithfulness"
+    assert forms_of(ToldJob.made[-1].arguments) == ["best"]
     numbers = {"gap": 0.17, "low": 0.11, "high": 0.21}
     found = {
         "shots": 8, "heat": numbers, "occlusion": None, "on_masked": 0.1, "outside": 0.3,
         "alarm": True,
     }  # fmt: skip
     folder = session.opened.project.run_folder(1)
-    report = {"form": "paper", "classes": {"Streak": found}}
+    fine = found | {"form": "directions"}  # which is not the one on screen
+    report = {"form": "paper", "classes": {"streak": found, "Bent": fine}}
     (folder / "faithfulness.json").write_text(json.dumps(report))
     ToldJob.made[-1].end(classes={})
-    assert view.claims.faith.lines.lines[0][:4] == ("Streak", "8", "+.17", "+.11 … +.21")
+    (line,) = view.claims.faith.lines.lines
+    assert line[:5] == ("Streak", "Grad-CAM++", "8", "+.17", "+.11 … +.21")
     view.show_gallery(session.labels.taxonomy.index("Streak"))
-    assert "more than chance" in view.gallery.faith.text()
+    assert "Heat (Grad-CAM++) tells more than chance" in view.gallery.faith.text()
     assert "40% of it lies off the detector" in view.gallery.faith.text()
+    view.show_gallery(session.labels.taxonomy.index("Bent"))
+    assert view.gallery.faith.text() == "Faithfulness of this heat (Grad-CAM++) not measured yet."
+    view.show_gallery(session.labels.taxonomy.index("Empty"))
+    assert view.gallery.faith.text().startswith("Empty is the lack of every feature")
+    assert view.note.text().startswith("Empty: Empty is the lack of every feature")
 
 
 def forms_of(arguments):

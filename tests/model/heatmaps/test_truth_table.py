@@ -4,7 +4,14 @@ import json
 
 import pytest
 
-from model.heatmaps.truth_table import RESULT, TruthTable, as_markdown, is_result, table_of
+from model.heatmaps.truth_table import (
+    RESULT,
+    TruthTable,
+    as_markdown,
+    is_result,
+    no_place,
+    table_of,
+)
 from model.runs.folder import backbone_folder
 from model.runs.recipes import named
 
@@ -102,6 +109,22 @@ def test_where_no_form_tells_of_the_network_that_is_said(tmp_path):
     table = table_of(put(tmp_path / "run", FOUND | {"unseen": [sentence]}))
     assert table.best("Round") == ""
     assert table.words("Round", "paper").startswith("For Round no form of heat tells more")
+    assert table.shows_only_shot("ROUND")
+    assert not table.shows_only_shot("Streak")
+    assert not table.shows_only_shot("Bent")  # of which nothing is known
+
+
+def test_a_class_is_found_in_the_table_whatever_its_spelling(tmp_path):
+    table = table_of(put(tmp_path / "run", FOUND))
+    assert (table.best("streak"), table.score("STREAK", "paper")) == ("paper", 3.2)
+    assert "of streak, 71% of this heat" in table.words("streak", "paper")
+
+
+def test_only_the_lack_of_every_feature_has_no_place_on_the_detector():
+    assert no_place("empty") == (
+        "empty is the lack of every feature: nothing on the detector makes it."
+    )
+    assert no_place("Round") == no_place("rhombic") == ""
 
 
 def test_a_run_that_was_not_measured_has_the_shipped_networks_table_and_says_so(tmp_path):

@@ -13,8 +13,8 @@ import torch
 
 from model.errors import InputError
 from model.heatmaps.forms import BEST
-from model.heatmaps.geometry import lost_share, outside
-from model.heatmaps.truth_table import TruthTable
+from model.heatmaps.geometry import detector, lost_share, outside
+from model.heatmaps.truth_table import NO_MORE, TruthTable
 from model.inspection import class_figure, faithfulness, occlusion
 from model.prediction import inference
 from model.prediction.batches import PooledHead
@@ -184,7 +184,8 @@ def test_the_figure_of_classes_shows_the_group_that_was_asked_for(made, tmp_path
     assert {n % 2 for n in shown["Streak"]} == {1}
     assert {n % 2 for n in shown["Round"]} == {0}
     text = (tmp_path / "a.svg").read_text(encoding="utf-8")
-    assert text.count("· true") == 4
+    assert text.count(">true<") == 4
+    assert all(f"#{shot} · p " in text for shots in shown.values() for shot in shots)
     assert "stroke-dasharray" in text
     shown = class_figure.draw(table, made / "run", tmp_path / "b.png", wish, rows=[5, 2], dpi=40)
     assert shown["Streak"] == [6, 3]
@@ -197,7 +198,7 @@ def test_the_same_shots_stand_in_every_form_of_heat_that_was_asked_for(made, tmp
         wish = class_figure.Wish(("Streak", "Round"), per_class=2, forms=forms)
         out = tmp_path / f"{len(forms)}.svg"
         shown[len(forms)] = class_figure.draw(table, made / "run", out, wish, dpi=40)
-        assert out.read_text(encoding="utf-8").count("· true") == 4 * len(forms)
+        assert out.read_text(encoding="utf-8").count(">true<") == 4 * len(forms)
     assert shown[1] == shown[2]
 
 
@@ -213,6 +214,68 @@ def test_a_figure_says_why_there_is_no_heat_on_a_shot(made, tmp_path):
     text = (tmp_path / "a.svg").read_text(encoding="utf-8")
     assert text.count("no heat") >= 1
     assert "same everywhere" in text
+
+
+def test_a_shot_that_was_asked_for_by_number_and_cannot_be_read_is_named(made, tmp_path):
+    with h5py.File(made / "shots.h5") as file:
+        images = file["images"][()]
+    path, out = tmp_path / "shots.h5", tmp_path / "a.svg"
+    with h5py.File(path, "w") as file:
+        stack = file.create_dataset("images", data=images, chunks=(1, 80, 80), compression="gzip")
+        stack.id.write_direct_chunk((5, 0, 0), b"no picture")
+    table, wish = table_of_file(path), class_figure.Wish(("Streak",))
+    with pytest.raises(InputError, match="shot 6: the shot cannot be read"):
+        class_figure.draw(table, made / "run", out, wish, rows=[1, 5, 0])
+    assert not out.exists()
+    pytest.importorskip("captum", reason="captum is not installed")
+    with pytest.raises(InputError, match="shot 6: the shot cannot be read"):
+        occlusion.of_shot(table, made / "run", 5, "Streak")
+
+
+def test_no_heat_is_drawn_of_empty_and_of_a_class_without_a_good_form_that_is_said(made, tmp_path):
+    table, out = table_of_file(made / "shots.h5"), tmp_path / "a.svg"
+    truth = TruthTable({"unseen": [f"Round: {NO_MORE}"]})
+    wish = class_figure.Wish(("empty", "Round"))  # spelt as it comes
+    class_figure.draw(table, made / "run", out, wish, rows=[1, 2], truth=truth)
+    text = out.read_text(encoding="utf-8")
+    assert text.count("no heat: empty is the") == 2
+    assert text.count("heat tells no more") == text.count(">Grad-CAM++<") == 1
+    assert text.count("stroke-dasharray") == 2 * 3  # of Round
+
+
+def test_the_share_off_the_detector_is_that_of_the_tiles(made, tmp_path):
+    y, x = np.indices((80, 80)) - 39.5
+    random = np.random.default_rng(0)
+    disc = np.hypot(y, x) < 38
+    path = tmp_path / "round.h5"
+    with h5py.File(path, "w") as file:
+        shots = [random.poisson(streak(80, t) + 50) * disc for t in random.uniform(0, 3, 6)]
+        file["images"] = np.stack(shots).astype(np.uint16)
+    table = table_of_file(path)
+    study = faithfulness.FaithfulnessStudy(("Streak",), shots=6, occlusion=False)
+    found = list(faithfulness.measure(table, made / "run", study))[-1]["classes"]["Streak"]
+    reader = class_figure.Reader(made / "run")
+    read, shares = reader.read(table, range(6)), []
+    for shot in np.flatnonzero(read.decided[:, 1]):
+        explainer = class_figure.Explainer(reader)
+        cells = explainer.cells(read, shot, explainer.targets(["Streak"]), ["paper"])["paper"]
+        ((_, counts, mask),) = table.iter_shots([read.rows[shot]])
+        good = detector(counts, mask)
+        assert good is not None
+        shares.append(lost_share(reader.on_pattern(cells.values[0], (80, 80), box=cells.box), good))
+    assert found["shots"] == len(shares)
+    assert found["outside"] + found["on_masked"] == pytest.approx(np.mean(shares), abs=1e-6)
+    assert found["outside"] > 0.05
+
+
+def test_each_class_is_tested_in_the_form_that_did_best_for_it_and_empty_in_none(made, tmp_path):
+    table, out = table_of_file(made / "shots.h5"), tmp_path / "f.json"
+    truth = TruthTable({"best": {"Streak": "directions"}})
+    study = faithfulness.FaithfulnessStudy((), shots=1, form=BEST, occlusion=False)
+    *_, last = faithfulness.measure(table, made / "run", study, out, truth=truth)
+    forms = {name: found["form"] for name, found in last["classes"].items()}
+    assert forms == {"Round": "paper", "Streak": "directions"}
+    assert json.loads(out.read_text())["form"] == "best"
 
 
 def test_the_best_form_is_drawn_and_where_it_finds_nothing_the_other_computed_one(

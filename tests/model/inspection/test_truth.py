@@ -421,7 +421,9 @@ def test_the_benchmark_scores_every_form_beside_its_controls(run, tmp_path, stre
     monkeypatch.setattr(truth, "_simulated", lambda seed: made)
     monkeypatch.setattr(truth, "LEAST", -9)  # this network learnt nothing
     out = tmp_path / "truth.json"
-    *_, last = truth.measure(run, truth.TruthStudy(("Streak",), cases=1), out)
+    *_, last = truth.measure(
+        run, truth.TruthStudy(("Streak",), cases=1), [out, tmp_path / "kept.json"]
+    )
     assert last["event"] == "finished"
     found = last["classes"]["Streak"]["axis"]
     assert found["cases"] == found["tried"] == 1
@@ -436,6 +438,7 @@ def test_the_benchmark_scores_every_form_beside_its_controls(run, tmp_path, stre
     assert set(found["scores"]) == controls | set(HEAT_FORMS) | {"shown"}
     assert found["scores"]["excess"]["mean"] > 1.2
     assert last["best"]["Streak"] in HEAT_FORMS
+    assert (tmp_path / "kept.json").read_text() == out.read_text()
     table = table_of(tmp_path)
     assert "On 1 simulated shot of Streak" in table.words("Streak", "directions")
     assert "was not measured" in table.words("Bent", "directions")

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PyQt6.QtCore import QAbstractListModel, QModelIndex, QRectF, QSize, Qt, pyqtSignal
-from PyQt6.QtGui import QColor, QImage, QKeyEvent, QPainter, QPainterPath, QPen
+from PyQt6.QtCore import QAbstractListModel, QModelIndex, QPoint, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import QColor, QImage, QKeyEvent, QPainter, QPainterPath, QPaintEvent, QPen
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QListView,
@@ -318,28 +318,38 @@ class TileDelegate(QStyledItemDelegate):
         self._paint_standing(painter, second, tile, likely)
 
     def _paint_standing(self, painter: QPainter, line: QRectF, tile: Tile, likely: bool) -> None:
-        word = standing(self.session, tile.row, tile.kind)
-        wrong = (word == "labelled") != likely and word != "undecided"
-        text = ("missed" if word == "labelled" else "false alarm") if wrong else word
-        wish = asked(self.session, tile)
-        why = "" if tile.covered else self.session.heat.why_none(wish)
-        if tile.covered:
-            text, wrong = "by occlusion", False
-        elif why:
-            text = "computing …" if why == ON_ITS_WAY else f"{text} · no heat"
-        else:
-            if tile.form or tile.against is not None:
-                text = HEAT_FORMS[self.session.heat.form_of(wish)].short
-            if not (likely or wrong):  # its heat looks like that of a class that is sure
-                text = f"not predicted · {text}"
         lost = self.lost(tile) if likely else 0.0
         if lost > ALARM:
             painter.setPen(theme.colour("warning"))
             place = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
-            painter.drawText(line, place, f"⚠ {share(lost)} off")
+            warning = f"⚠ {share(lost)} off"
+            painter.drawText(line, place, warning)
+            taken = painter.fontMetrics().horizontalAdvance(f"{warning}  ")
+            line = line.adjusted(0, 0, -taken, 0)
+        text, wrong = self.words(tile)
         painter.setPen(theme.colour("warning" if wrong else "muted"))
         text = painter.fontMetrics().elidedText(text, ELIDE, int(line.width()))
         painter.drawText(line, int(Qt.AlignmentFlag.AlignVCenter), text)
+
+    def words(self, tile: Tile) -> tuple[str, bool]:
+        """What stands below a heatmap, and whether the run is wrong there."""
+        if tile.covered:
+            return "by occlusion", False
+        heat, wish = self.session.heat, asked(self.session, tile)
+        likely = bool(self.session.predictions.of_run.likely()[tile.row, tile.kind])
+        word = standing(self.session, tile.row, tile.kind)
+        wrong = (word == "labelled") != likely and word != "undecided"
+        if wrong:
+            word = "missed" if word == "labelled" else "false alarm"
+        if why := heat.why_none(wish):
+            return "computing …" if why == ON_ITS_WAY else f"{word} · no heat", wrong
+        words = [word]
+        if tile.form or tile.against is not None:
+            form = HEAT_FORMS[heat.form_of(wish)].short
+            words = [word, form] if wrong else [form]
+        if not (likely or wrong):  # its heat looks like that of a class that is sure
+            words.insert(0, "not predicted")
+        return " · ".join(filter(None, [*words, heat.no_more(wish)])), wrong
 
 
 class TileList(QListView):
@@ -388,6 +398,30 @@ class TileList(QListView):
             self.tiles.show_tiles(tiles)
             self.scrollToTop()
         self._repaint()
+
+    def across(self, columns: int) -> None:
+        """Let no more than so many columns stand side by side; 0 for as many as there is room."""
+        taken = columns * (self.delegate.side + GAP)
+        self.setViewportMargins(0, 0, max(self.room().width() - taken, 0) if columns else 0, 0)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Heat of the newest wish is computed first: the first tiles in sight ask last."""
+        super().paintEvent(event)
+        if self.session.predictions.run is None:
+            return
+        for tile in [self.tiles.tiles[place] for place in reversed(self._in_sight())]:
+            if tile.kind != PLAIN and not tile.covered:
+                self.session.heat.why_none(asked(self.session, tile))
+
+    def _in_sight(self) -> range:
+        """Places of the tiles that are in sight, by their tops."""
+        port, first = self.viewport(), max(self.indexAt(QPoint(1, 1)).row(), 0)
+        last, height = first, 0 if port is None else port.height()
+        while last < len(self.tiles.tiles):
+            if self.visualRect(self.tiles.index(last)).top() >= height:
+                break
+            last += 1
+        return range(first, last)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         if event is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
