@@ -14,9 +14,11 @@ from PyQt6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QDialog,
     QHBoxLayout,
     QLineEdit,
     QMenu,
+    QMessageBox,
     QPlainTextEdit,
     QSizePolicy,
     QTextEdit,
@@ -29,6 +31,7 @@ from labeler.window.commands.command import Window
 from labeler.window.commands.keymap import meant
 from labeler.window.commands.keys import all_spoken, spoken
 from labeler.window.widgets import theme
+from labeler.window.widgets.manual import about, about_message, open_manual
 from model.taxonomy.taxonomy import Taxonomy
 
 ON_SHOTS = (
@@ -225,6 +228,9 @@ class Actions(QObject):
             return self._by_side_button(event)
         if not isinstance(event, QKeyEvent):
             return False
+        if isinstance(watched, QDialog) and _asks_for_help(event):
+            _help_in(watched)
+            return True
         if self._by_position(event):
             return True
         if event.type() == QEvent.Type.ShortcutOverride:
@@ -269,6 +275,17 @@ class Actions(QObject):
         """Whether the shot of the last key is not on screen yet: a held key plays, never queues."""
         window = self.window
         return not is_writing() and window.tab == "Label" and bool(window.session.cursor.unseen)
+
+
+def _asks_for_help(event: QKeyEvent) -> bool:
+    return event.type() == QEvent.Type.KeyPress and event.key() == Qt.Key.Key_F1
+
+
+def _help_in(dialog: QDialog) -> None:
+    """Open the manual for a dialog without a "?", one of Qt's: at its message, or at the page about
+    what asked."""
+    address = about_message(dialog.text()) if isinstance(dialog, QMessageBox) else about(dialog)
+    open_manual(dialog, address)
 
 
 def both_enters(key: str) -> tuple[str, ...]:

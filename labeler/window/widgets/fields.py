@@ -1,13 +1,14 @@
-"""Small quiet controls that several views share: fields with a menu of choices."""
+"""Small quiet controls that several views share: fields with a menu or a list of choices."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from PyQt6.QtCore import QSize, Qt
+from PyQt6.QtCore import QEvent, QSize, Qt
 from PyQt6.QtGui import QAction, QActionGroup
 from PyQt6.QtWidgets import (
     QComboBox,
+    QLabel,
     QListWidget,
     QListWidgetItem,
     QMenu,
@@ -52,31 +53,72 @@ def ticks(box: QListWidget) -> tuple[str, ...]:
     )
 
 
-class MenuField(QToolButton):
-    """Looks like a field, shows its value, opens a menu: a combo box without the noise."""
+class ListField(QComboBox):
+    """A combo box whose name is spoken on Linux too.
+
+    There Qt takes the value for the name, and what it is called from a label beside it of which it
+    is the buddy: this one has such a label, which is never shown.
+    """
+
+    def __init__(self, what: str = "") -> None:
+        self._spoken: QLabel | None = None
+        super().__init__()
+        self._spoken = QLabel()
+        self._spoken.setTextFormat(Qt.TextFormat.PlainText)
+        self._spoken.setBuddy(self)
+        self.destroyed.connect(self._spoken.deleteLater)
+        self.setAccessibleName(what)
+
+    def setAccessibleName(self, name: str | None) -> None:
+        super().setAccessibleName(name)
+        if self._spoken is not None:
+            self._spoken.setText(name)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Take the label along to another parent."""
+        done = super().event(event)
+        moved = event is not None and event.type() == QEvent.Type.ParentChange
+        if moved and self._spoken is not None:
+            self._spoken.setParent(self.parentWidget())
+        return done
+
+
+class Field(QToolButton):
+    """Looks like a field and shows its value, which a screen reader says after its name `what`."""
 
     def __init__(self, what: str) -> None:
         super().__init__()
+        self.what = what
         self.setProperty("role", "field")
         self.setAccessibleName(what)
         self.setToolTip(what)
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
-        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setIconSize(QSize(12, 12))
-        self.list = QMenu(self)
-        self.list.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
-        self.setMenu(self.list)
         self.apply_theme()
 
     def setText(self, text: str | None) -> None:
-        super().setText(theme.shown(text or ""))
+        text = text or ""
+        super().setText(theme.shown(text))
+        said = text.casefold() in self.what.casefold()
+        self.setAccessibleName(self.what if said else f"{self.what}: {text}")
 
     def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         self.setIcon(theme.icon("down", "muted"))
+
+
+class MenuField(Field):
+    """Opens a menu: a combo box without the noise."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.list = QMenu(self)
+        self.list.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
+        self.setMenu(self.list)
 
 
 class ChoiceField(MenuField):
