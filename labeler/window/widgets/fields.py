@@ -66,6 +66,7 @@ class ListField(QComboBox):
         self._spoken = QLabel()
         self._spoken.setTextFormat(Qt.TextFormat.PlainText)
         self._spoken.setBuddy(self)
+        self._spoken.hide()
         self.destroyed.connect(self._spoken.deleteLater)
         self.setAccessibleName(what)
 
@@ -80,6 +81,7 @@ class ListField(QComboBox):
         moved = event is not None and event.type() == QEvent.Type.ParentChange
         if moved and self._spoken is not None:
             self._spoken.setParent(self.parentWidget())
+            self._spoken.hide()
         return done
 
 
