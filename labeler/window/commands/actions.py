@@ -31,7 +31,7 @@ from labeler.window.commands.command import Window
 from labeler.window.commands.keymap import meant
 from labeler.window.commands.keys import all_spoken, spoken
 from labeler.window.widgets import theme
-from labeler.window.widgets.manual import about, about_message, open_manual
+from labeler.window.widgets.manual import about_message, open_manual
 from model.taxonomy.taxonomy import Taxonomy
 
 ON_SHOTS = (
@@ -228,8 +228,7 @@ class Actions(QObject):
             return self._by_side_button(event)
         if not isinstance(event, QKeyEvent):
             return False
-        if isinstance(watched, QDialog) and _asks_for_help(event):
-            _help_in(watched)
+        if isinstance(watched, QWidget) and _asks_for_help(event) and _helped(watched.window()):
             return True
         if self._by_position(event):
             return True
@@ -281,11 +280,13 @@ def _asks_for_help(event: QKeyEvent) -> bool:
     return event.type() == QEvent.Type.KeyPress and event.key() == Qt.Key.Key_F1
 
 
-def _help_in(dialog: QDialog) -> None:
-    """Open the manual for a dialog without a "?", one of Qt's: at its message, or at the page about
-    what asked."""
-    address = about_message(dialog.text()) if isinstance(dialog, QMessageBox) else about(dialog)
-    open_manual(dialog, address)
+def _helped(window: QWidget | None) -> bool:
+    """Open the manual for a dialog of Qt's, which has no "?": for a question at its message, else
+    at the page about what asked."""
+    if not isinstance(window, QDialog) or not type(window).__module__.startswith("PyQt6"):
+        return False
+    open_manual(window, about_message(window.text()) if isinstance(window, QMessageBox) else "")
+    return True
 
 
 def both_enters(key: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from PyQt6.QtCore import QRectF, Qt
 from PyQt6.QtGui import QPainter, QPen
-from PyQt6.QtWidgets import QLayout, QWidget
+from PyQt6.QtWidgets import QLayout, QSplitter, QWidget
 
 from labeler.window.widgets import theme
 
@@ -43,7 +43,10 @@ def _is_stop(widget: QWidget) -> bool:
 def _inside(widget: QWidget) -> Iterator[QWidget]:
     """All that is shown within a widget: as it is laid out, then what lies over that."""
     layout = widget.layout()
-    laid_out = [] if layout is None else list(_laid_out(layout))
+    if isinstance(widget, QSplitter):
+        laid_out = [found for n in range(widget.count()) if (found := widget.widget(n)) is not None]
+    else:
+        laid_out = [] if layout is None else list(_laid_out(layout))
     direct = Qt.FindChildOption.FindDirectChildrenOnly
     over = [w for w in widget.findChildren(QWidget, options=direct) if w not in laid_out]
     for child in (*laid_out, *over):
