@@ -505,6 +505,18 @@ def test_letters_twice_as_large_are_not_cut_in_any_view(large):
         assert (name, cut(window)) == (name, set())
 
 
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
+def test_letters_twice_as_large_are_not_cut_in_the_overlays_though_their_field_gave_way(large):
+    window, _ = large
+    window.show_tab("Label")
+    controls = window.bar.picture.controls
+    window.bar.picture.show_overlays()
+    QApplication.processEvents()
+    assert controls.size().boundedTo(SCREEN) == controls.size(), "it is larger than the screen"
+    assert cut(controls) == set()
+    controls.close()
+
+
 @pytest.mark.parametrize("name", DIALOGS)
 def test_letters_twice_as_large_are_not_cut_in_any_dialog(large, name):
     dialog = DIALOGS[name](*large)
