@@ -11,7 +11,7 @@ from PyQt6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QSlider, QVBoxLayout
 from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.widgets import theme
-from labeler.window.widgets.fields import ChoiceField, Field, ListField, offer
+from labeler.window.widgets.fields import ChoiceField, ListField, MenuField, offer
 from labeler.window.widgets.parts import label, show_checked, with_key
 from model.heatmaps.forms import BEST, HEAT_FORMS
 from model.preprocessing.display import COLORMAPS, COLOUR_BLIND_SAFE, NORMS
@@ -30,7 +30,8 @@ class PictureBar(QWidget):
         self.colours = ChoiceField(
             "Colours", COLORMAPS, lambda name: session.display.change(colormap=name), marks
         )
-        self.overlay = Field("Overlays")
+        self.overlay = MenuField("Overlays")
+        self.overlay.setMenu(None)  # it opens a window
         self.overlay.setToolTip("Overlays: mask and heatmap")
         self.norm.setFixedWidth(theme.grown(82))
         self.colours.setFixedWidth(theme.grown(118))

@@ -85,8 +85,11 @@ class ListField(QComboBox):
         return done
 
 
-class Field(QToolButton):
-    """Looks like a field and shows its value, which a screen reader says after its name `what`."""
+class MenuField(QToolButton):
+    """Looks like a field, shows its value, opens a menu: a combo box without the noise.
+
+    A screen reader says its name `what`, then its value.
+    """
 
     def __init__(self, what: str) -> None:
         super().__init__()
@@ -99,6 +102,10 @@ class Field(QToolButton):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setIconSize(QSize(12, 12))
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.list = QMenu(self)
+        self.list.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
+        self.setMenu(self.list)
         self.apply_theme()
 
     def setText(self, text: str | None) -> None:
@@ -110,17 +117,6 @@ class Field(QToolButton):
     def apply_theme(self) -> None:
         """Take the colours of the theme in use."""
         self.setIcon(theme.icon("down", "muted"))
-
-
-class MenuField(Field):
-    """Opens a menu: a combo box without the noise."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.list = QMenu(self)
-        self.list.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
-        self.setMenu(self.list)
 
 
 class ChoiceField(MenuField):
