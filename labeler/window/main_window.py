@@ -49,6 +49,7 @@ from labeler.window.process.screen import has_display
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
 from labeler.window.widgets.ask import Ask
+from labeler.window.widgets.focus import next_stop
 from labeler.window.widgets.manual import FIRST, about, open_manual
 from labeler.window.widgets.tab import Tab
 from model.errors import InputError
@@ -237,6 +238,14 @@ class MainWindow(QMainWindow):
         if self._may_leave():
             remember.keep_progress(self.session, self.settings)
             self.session.close()
+
+    def focusNextPrevChild(self, next: bool) -> bool:
+        """Tab: top bar, the view in front from left to right, foot."""
+        stop = next_stop(self, next)
+        if stop is not None:
+            reasons = Qt.FocusReason
+            stop.setFocus(reasons.TabFocusReason if next else reasons.BacktabFocusReason)
+        return stop is not None
 
     # -- commands: showing ---------------------------------------------------------------------
 

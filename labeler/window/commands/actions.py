@@ -14,9 +14,11 @@ from PyQt6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QDialog,
     QHBoxLayout,
     QLineEdit,
     QMenu,
+    QMessageBox,
     QPlainTextEdit,
     QSizePolicy,
     QTextEdit,
@@ -29,6 +31,7 @@ from labeler.window.commands.command import Window
 from labeler.window.commands.keymap import meant
 from labeler.window.commands.keys import all_spoken, spoken
 from labeler.window.widgets import theme
+from labeler.window.widgets.manual import about_message, open_manual
 from model.taxonomy.taxonomy import Taxonomy
 
 ON_SHOTS = (
@@ -225,6 +228,8 @@ class Actions(QObject):
             return self._by_side_button(event)
         if not isinstance(event, QKeyEvent):
             return False
+        if isinstance(watched, QWidget) and _asks_for_help(event) and _helped(watched.window()):
+            return True
         if self._by_position(event):
             return True
         if event.type() == QEvent.Type.ShortcutOverride:
@@ -269,6 +274,19 @@ class Actions(QObject):
         """Whether the shot of the last key is not on screen yet: a held key plays, never queues."""
         window = self.window
         return not is_writing() and window.tab == "Label" and bool(window.session.cursor.unseen)
+
+
+def _asks_for_help(event: QKeyEvent) -> bool:
+    return event.type() == QEvent.Type.KeyPress and event.key() == Qt.Key.Key_F1
+
+
+def _helped(window: QWidget | None) -> bool:
+    """Open the manual for a dialog of Qt's, which has no "?": for a question at its message, else
+    at the page about what asked."""
+    if not isinstance(window, QDialog) or not type(window).__module__.startswith("PyQt6"):
+        return False
+    open_manual(window, about_message(window.text()) if isinstance(window, QMessageBox) else "")
+    return True
 
 
 def both_enters(key: str) -> tuple[str, ...]:

@@ -143,6 +143,8 @@ COMMANDS: tuple[Command, ...] = (
         lambda w: w.session.display.change_strength(0.1), repeats=True),
     view("heat_weaker", "Heatmap weaker", "Ctrl+H", "model",
         lambda w: w.session.display.change_strength(-0.1), repeats=True),
+    view("heat_form", "Form of heat…", "", "model",
+        lambda w: w.bar.picture.show_overlays(w.bar.picture.controls.form)),
     view("levels", "Histogram and levels", "L", "project",
         lambda w: w.flip_levels(), icon="levels", state=lambda w: w.levels_shown),
     view("auto_levels", "Levels from this shot", "A", "shot",

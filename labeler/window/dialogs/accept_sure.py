@@ -147,6 +147,11 @@ class AcceptSure(QFrame):
                 return True
         return False
 
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Esc on one of the buttons."""
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            self.finish()
+
     def finish(self) -> None:
         """Go away."""
         if self.isVisible():

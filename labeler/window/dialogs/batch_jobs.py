@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import cast
 
 from PyQt6.QtWidgets import (
-    QComboBox,
     QDialog,
     QLineEdit,
     QProgressBar,
@@ -35,6 +34,7 @@ from labeler.window.dialogs import file_dialogs
 from labeler.window.process.short_job import ShortJob
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
+from labeler.window.widgets.fields import ListField
 from labeler.window.widgets.parts import beside, foot, form, label, page, set_role
 from model.errors import counted, on_one_line
 from model.events import Event
@@ -56,8 +56,7 @@ class BatchJobs(QDialog):
         self.setWindowTitle("Batch jobs")
         self.setMinimumWidth(theme.grown(540))
         self.kind = _choice("What to do", WORKS)
-        self.file = QComboBox()
-        self.file.setAccessibleName("File of shots")
+        self.file = ListField("File of shots")
         self.level = _choice("Level of noise", {name: name for name in LEVELS})
         self.out = QLineEdit()
         self.out.setAccessibleName("File to write")
@@ -234,11 +233,10 @@ class BatchJobs(QDialog):
         )
 
 
-def _choice(name: str, texts: dict[str, str]) -> QComboBox:
-    made = QComboBox()
+def _choice(name: str, texts: dict[str, str]) -> ListField:
+    made = ListField(name)
     for data, text in texts.items():
         made.addItem(text, data)
-    made.setAccessibleName(name)
     return made
 
 

@@ -125,6 +125,9 @@ class ClassesDialog(QDialog):
             state = state or (f"was {c.was.replace(';', ', ')}" if c.was else "")
             shots = f"{classes.shots_with(project, c.name):,}"
             item = QTreeWidgetItem([c.name, c.key, c.parent, shots, state])
+            for column in range(item.columnCount()):
+                said = item.text(column) or "none"  # a screen reader stands on an empty cell, too
+                item.setData(column, Qt.ItemDataRole.AccessibleTextRole, said)
             item.setTextAlignment(3, RIGHT)
             item.setToolTip(0, f"{c.name}\n{c.help}".strip())
             item.setDisabled(bool(c.retired))

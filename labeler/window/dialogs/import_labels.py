@@ -8,7 +8,6 @@ from typing import Any
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDialog,
     QHBoxLayout,
     QPlainTextEdit,
@@ -22,6 +21,7 @@ from labeler.project.project import Project
 from labeler.session.session import Session
 from labeler.window.process.project_thread import ProjectThread
 from labeler.window.widgets import theme
+from labeler.window.widgets.fields import ListField
 from labeler.window.widgets.manual import question_mark
 from labeler.window.widgets.parts import Elided, form, label, page
 from model.errors import counted
@@ -38,16 +38,13 @@ class ImportLabels(QDialog):
         self._stale = False
         self.setWindowTitle("Import labels")
         self.setMinimumSize(640, 580)
-        self.person = QComboBox()
+        self.person = ListField("Import as")
         self.person.setEditable(True)
-        self.person.setAccessibleName("Import as")
         store = session.require().project.store
         people = [a for a in store.annotators() if a.kind == "human"]
         self.person.addItems([a.name for a in people])
         self.person.setCurrentText(store.name_of(session.require().annotator))
-        self.of, self.index = QComboBox(), QComboBox()
-        self.of.setAccessibleName("Labels of")
-        self.index.setAccessibleName("Shots count from")
+        self.of, self.index = ListField("Labels of"), ListField("Shots count from")
         for text, first in (("as the file says", None), ("0", 0), ("1", 1)):
             self.index.addItem(text, first)
         self.sure = QCheckBox("I have looked: these are the shots that were labelled")

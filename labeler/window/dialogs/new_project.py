@@ -13,7 +13,6 @@ from pathlib import Path
 from PyQt6.QtCore import QThread, pyqtSignal
 from PyQt6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDialog,
     QFormLayout,
     QLineEdit,
@@ -24,6 +23,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets import theme
+from labeler.window.widgets.fields import ListField
 from labeler.window.widgets.parts import beside, foot, form, label, page
 from model.errors import InputError, counted, of_a_path, on_one_line
 from model.shots.child import FileReader
@@ -115,16 +115,15 @@ class NewProject(QDialog):
         more = f" and {len(self.files) - 1} more" if len(self.files) > 1 else ""
         self.place = QLineEdit(str(free_folder(first)))
         self.place.setAccessibleName("Folder of the project")
-        self.taxonomy = QComboBox()
+        self.taxonomy = ListField("Classes and rules")
         self.taxonomy.addItems(sorted(p.stem for p in shipped().parent.glob("*.toml")))
         self.taxonomy.setCurrentText("helium")
-        self.taxonomy.setAccessibleName("Classes and rules")
         self.one_each = QCheckBox("Each file is of one class, which its name or sample tells")
         self.one_each.toggled.connect(self._change_kind)
-        self.dataset = QComboBox()
+        self.dataset = ListField("Dataset of the shots")
         self.dataset.setEditable(True)
         self.dataset.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            ListField.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         field = self.dataset.lineEdit()
         assert field is not None
@@ -132,7 +131,6 @@ class NewProject(QDialog):
         self.dataset.addItem("", "")
         self.opens = label(role="muted", wrap=True)
         self.opens.hide()
-        self.dataset.setAccessibleName("Dataset of the shots")
         self.modules = ModuleFields(self.files[0], self)
         self.modules.hide()
         self.labels = QCheckBox("Take the labels that the files carry")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from PyQt6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDialog,
     QHBoxLayout,
     QProgressBar,
@@ -19,6 +18,7 @@ from labeler.jobs.job import JobFollower
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets import theme
+from labeler.window.widgets.fields import ListField
 from labeler.window.widgets.parts import foot, label, page
 from model.events import Event
 from model.preprocessing.preparation import Preparation
@@ -153,10 +153,9 @@ class PreparationDialog(QDialog):
         super().done(result)
 
 
-def _choice(name: str, texts: tuple[str, ...]) -> QComboBox:
-    made = QComboBox()
+def _choice(name: str, texts: tuple[str, ...]) -> ListField:
+    made = ListField(name)
     made.addItems(texts)
-    made.setAccessibleName(name)
     return made
 
 

@@ -12,7 +12,6 @@ from typing import Any, get_args, get_origin
 from PyQt6.QtCore import Qt
 from PyQt6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QDialog,
     QFrame,
     QGridLayout,
@@ -28,6 +27,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.window.settings import SETTINGS, Setting, Settings, Share
 from labeler.window.widgets import theme
+from labeler.window.widgets.fields import ListField
 from labeler.window.widgets.parts import foot, label, page, show_checked
 from model.errors import InputError
 
@@ -144,7 +144,7 @@ class SettingsPage(QDialog):
         if get_origin(kind) is list:
             return self._several(setting)
         if choices := get_args(kind) if not hasattr(kind, "__metadata__") else ():
-            combo = QComboBox()
+            combo = ListField()
             for name in choices:
                 combo.addItem(NAMES.get(name, name), name)
             combo.activated.connect(lambda n: change(combo.itemData(n)))

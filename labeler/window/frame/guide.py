@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -218,6 +219,14 @@ class Guide(QFrame):
         """Go away, and do not come by itself again."""
         self.settings.set("guide", False)
         self.leave()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Esc on one of its buttons ends it; others keep their meaning."""
+        if event is None or event.key() != Qt.Key.Key_Escape:
+            super().keyPressEvent(event)
+        else:
+            self.pattern.setFocus()
+            self.end()
 
     def leave(self) -> None:
         """Go away with the project."""

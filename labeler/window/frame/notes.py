@@ -6,6 +6,7 @@ from datetime import datetime
 
 from PyQt6 import sip
 from PyQt6.QtCore import QEvent, QObject, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import (
     QApplication,
     QDialog,
@@ -71,6 +72,13 @@ class Note(QFrame):
 
     def mouseReleaseEvent(self, event: object) -> None:
         self.dismissed.emit()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Esc on one of its buttons."""
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            self.dismissed.emit()
+        else:
+            super().keyPressEvent(event)
 
 
 class NoteArea(QObject):

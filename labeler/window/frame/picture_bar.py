@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from PyQt6.QtCore import Qt
+from PyQt6.QtCore import QPoint, Qt
 from PyQt6.QtGui import QAction
-from PyQt6.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QHBoxLayout,
-    QSlider,
-    QVBoxLayout,
-    QWidget,
-    QWidgetAction,
-)
+from PyQt6.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
 from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.widgets import theme
-from labeler.window.widgets.fields import ChoiceField, MenuField, offer
+from labeler.window.widgets.fields import ChoiceField, ListField, MenuField, offer
 from labeler.window.widgets.parts import label, show_checked, with_key
 from model.heatmaps.forms import BEST, HEAT_FORMS
 from model.preprocessing.display import COLORMAPS, COLOUR_BLIND_SAFE, NORMS
@@ -38,14 +30,14 @@ class PictureBar(QWidget):
         self.colours = ChoiceField(
             "Colours", COLORMAPS, lambda name: session.display.change(colormap=name), marks
         )
-        self.overlay = MenuField("Overlays: mask and heatmap")
+        self.overlay = MenuField("Overlays")
+        self.overlay.setMenu(None)  # it opens a window
+        self.overlay.setToolTip("Overlays: mask and heatmap")
         self.norm.setFixedWidth(theme.grown(82))
         self.colours.setFixedWidth(theme.grown(118))
         self.overlay.setFixedWidth(theme.grown(150))
-        self.controls = OverlayControls(session)
-        action = QWidgetAction(self.overlay.list)
-        action.setDefaultWidget(self.controls)
-        self.overlay.list.addAction(action)
+        self.controls = OverlayControls(session, self)
+        self.overlay.clicked.connect(lambda: self.show_overlays())
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
@@ -67,6 +59,12 @@ class PictureBar(QWidget):
         self.controls.masked.setText(with_key(MASKED, keys["mask"]))
         self.controls.heat.setText(with_key(HEAT, keys["heat"]))
 
+    def show_overlays(self, first: QWidget | None = None) -> None:
+        """Open what lies on the pattern under its field, or under the bar where that gave way to
+        large letters; `first` has the keys, else the first control."""
+        below = self.overlay if self.overlay.isVisible() else self.parentWidget() or self
+        self.controls.open(below.mapToGlobal(below.rect().bottomRight()), first)
+
     def refresh(self) -> None:
         """Show the look in use."""
         session = self.session
@@ -86,11 +84,18 @@ class PictureBar(QWidget):
             field.apply_theme()
 
 
-class OverlayControls(QWidget):
-    """Check boxes of what lies on the pattern, and the strength of the heatmap."""
+class OverlayControls(QFrame):
+    """Check boxes of what lies on the pattern, and the strength of the heatmap.
 
-    def __init__(self, session: Session) -> None:
-        super().__init__()
+    A window of its own and no menu, which would keep the keys from its controls; Esc closes it.
+    """
+
+    def __init__(self, session: Session, parent: QWidget) -> None:
+        super().__init__(parent, Qt.WindowType.Popup)
+        self.setObjectName("overlays")
+        self.setWindowTitle("Overlays")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setAttribute(Qt.WidgetAttribute.WA_NoMouseReplay)
         self.session = session
         look = session.display.change
         self.masked = self._box(MASKED, lambda on: look(mask=on))
@@ -106,11 +111,10 @@ class OverlayControls(QWidget):
         layout.setSpacing(8)
         layout.addWidget(self.masked)
         layout.addWidget(self.heat)
-        self.form = QComboBox()
-        self.form.setAccessibleName("Form of heat")
+        self.form = ListField("Form of heat")
         self.form.activated.connect(lambda i: look(form=self.form.itemData(i)))
         self.about = label("", "muted", wrap=True)
-        self.about.setFixedWidth(260)
+        self.about.setFixedWidth(theme.grown(260))
         below = QVBoxLayout()
         below.setContentsMargins(20, 0, 0, 0)
         below.setSpacing(8)
@@ -118,6 +122,19 @@ class OverlayControls(QWidget):
             below.addWidget(widget)
         below.insertWidget(4, label("Strength", "muted"))
         layout.addLayout(below)
+
+    def open(self, corner: QPoint, first: QWidget | None) -> None:
+        """Show it with its upper right corner there, as far as the screen has room."""
+        self.adjustSize()
+        place, screen = corner - QPoint(self.width() - 1, -3), self.screen()
+        if screen is not None:
+            room = screen.availableGeometry()
+            left, top = room.right() - self.width(), room.bottom() - self.height()
+            place.setX(max(min(place.x(), left), room.left()))
+            place.setY(max(min(place.y(), top), room.top()))
+        self.move(place)
+        self.show()
+        (first if first is not None and first.isEnabled() else self.masked).setFocus()
 
     def _box(self, text: str, switch: Callable[[bool], object]) -> QCheckBox:
         box = QCheckBox(text)
@@ -140,8 +157,6 @@ class OverlayControls(QWidget):
         self.strength.blockSignals(True)
         self.strength.setValue(round(session.display.overlay.strength * 100))
         self.strength.blockSignals(False)
-        self.setPalette(self.palette())
-        self.setStyleSheet(f"QWidget {{ color: {theme.current().text}; }}")
 
     def _offer_forms(self) -> None:
         """The forms that the run in use can show, and what the one in use asks of the class."""

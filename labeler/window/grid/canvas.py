@@ -29,6 +29,7 @@ from labeler.window.grid.mouse_and_keys import GridInput
 from labeler.window.grid.plan import GridPlan, GridRow, Heading
 from labeler.window.grid.strips import Strips
 from labeler.window.widgets import theme
+from labeler.window.widgets.focus import paint_ring
 
 SIDES = (28, 36, 48, 64, 80, 96, 128, 168, 224, 320)
 """Sides of a thumbnail, from all in sight to one that can be judged."""
@@ -124,6 +125,7 @@ class GridCanvas(GridInput):
 
     def rows_changed(self, rows: npt.ArrayLike) -> None:
         """The labels or the pictures of some shots changed: draw those in sight again."""
+        self._say()
         places = self.chosen.places_of(np.asarray(rows, np.int64))
         if len(places) > 5_000:
             self.strips.forget()
@@ -166,6 +168,8 @@ class GridCanvas(GridInput):
             painter.setPen(QPen(theme.colour("accent"), 1))
             painter.setBrush(theme.colour("accent", 0.15))
             painter.drawRect(self._band.translated(0, -self.top))
+        if self.hasFocus():
+            paint_ring(painter, self.port)
         painter.end()
         self._ask(missing)
         if late:

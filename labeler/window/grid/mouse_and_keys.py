@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import QPoint, QRect, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QHelpEvent, QKeyEvent, QMouseEvent, QWheelEvent
+from PyQt6.QtGui import QFocusEvent, QHelpEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from PyQt6.QtWidgets import QAbstractScrollArea, QApplication, QScrollBar, QToolTip, QWidget
 
 from labeler.session.session import Session
 from labeler.window.grid.choice import Chosen
 from labeler.window.grid.plan import MARGIN, GridPlan
-from labeler.window.label.queue.shot_list import spoken
+from labeler.window.label.queue.shot_list import said, spoken
 
 SCROLL_MS = 30
 """While a band is pulled over an edge, the grid scrolls this often."""
@@ -39,6 +39,7 @@ class GridInput(QAbstractScrollArea):
         self._pull = QTimer(self)
         self._pull.setInterval(SCROLL_MS)
         self._pull.timeout.connect(self._pull_along)
+        self.selection_changed.connect(self._say)
 
     @property
     def port(self) -> QWidget:
@@ -213,9 +214,22 @@ class GridInput(QAbstractScrollArea):
 
     def _set_current(self, place: int) -> None:
         self.chosen.current = place
-        row = int(self.chosen.shown[place])
-        self.setAccessibleDescription(spoken(self.session, row))
-        self.current_changed.emit(row)
+        self.current_changed.emit(int(self.chosen.shown[place]))
+
+    def _say(self) -> None:
+        """The shot under the cursor, whether it is selected, and how many are."""
+        place, row = self.chosen.current, self.chosen.current_row
+        if place is not None and row is not None:
+            mine = bool(self.chosen.selected[place])
+            self.setAccessibleDescription(said(self.session, row, mine, self.chosen.count))
+
+    def focusInEvent(self, event: QFocusEvent | None) -> None:
+        super().focusInEvent(event)
+        self.port.update()
+
+    def focusOutEvent(self, event: QFocusEvent | None) -> None:
+        super().focusOutEvent(event)
+        self.port.update()
 
     def _selected(self) -> None:
         self.port.update()

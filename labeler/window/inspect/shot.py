@@ -8,13 +8,14 @@ from __future__ import annotations
 import numpy as np
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtGui import QResizeEvent
-from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from labeler.session.heat import Asked
 from labeler.session.session import Session
 from labeler.window.label.queue.tiles import CAPTION, GAP, PLAIN, Tile, TileList
 from labeler.window.process.short_job import ShortJob
 from labeler.window.widgets import theme
+from labeler.window.widgets.fields import ListField
 from labeler.window.widgets.parts import FoldingRow, set_role
 from model.events import Event
 from model.heatmaps.forms import BEST, UNSEEN
@@ -47,10 +48,8 @@ class ShotPage(QWidget):
         self._of = -1
         for signal in (session.predictions.run_changed, session.project_changed):
             signal.connect(self._forget)
-        self.kinds = QComboBox()
-        self.kinds.setAccessibleName("Class to check by occlusion, or to hold against another one")
-        self.rivals = QComboBox()
-        self.rivals.setAccessibleName("Why this class and not …")
+        self.kinds = ListField("Class to check by occlusion, or to hold against another one")
+        self.rivals = ListField("Why this class and not …")
         self.rivals.setToolTip("What speaks for the class on the left and against this one?")
         self.rivals.activated.connect(lambda _: self._chosen())
         self.kinds.activated.connect(lambda _: self._chosen())

@@ -12,7 +12,6 @@ from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
     QButtonGroup,
     QCheckBox,
-    QComboBox,
     QHBoxLayout,
     QPushButton,
     QSlider,
@@ -31,7 +30,7 @@ from labeler.window.inspect.gallery import Gallery
 from labeler.window.inspect.shot import ShotPage
 from labeler.window.label.queue.tiles import PLAIN, Tile
 from labeler.window.process.short_job import ShortJob
-from labeler.window.widgets.fields import DETAIL, explain_items, offer
+from labeler.window.widgets.fields import DETAIL, ListField, explain_items, offer
 from labeler.window.widgets.parts import EmptyState, FoldingRow, label
 from labeler.window.widgets.tab import Tab
 from model.heatmaps.forms import BEST, BEST_WORD, HEAT_FORMS
@@ -96,9 +95,7 @@ class InspectView(Tab):
         self.tabs.idToggled.connect(lambda page, on: self._turn(page) if on else None)
         pages.addStretch(1)
         self.save = FigureButton(self.session, self.short_job, self.gallery)
-        self.form, self.other = QComboBox(), QComboBox()
-        self.form.setAccessibleName("Form of heat")
-        self.other.setAccessibleName("Second form, side by side")
+        self.form, self.other = ListField("Form of heat"), ListField("Second form, side by side")
         self.other.setToolTip("Show a second form beside it")
         self.form.activated.connect(
             lambda i: self.session.display.change(form=self.form.itemData(i))

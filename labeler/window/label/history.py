@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from PyQt6.QtCore import QEvent, QObject, Qt
+from PyQt6.QtGui import QKeyEvent
 from PyQt6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from labeler.project import people
@@ -37,7 +38,7 @@ class HistoryPane(QFrame):
         self.empty = label(role="muted", wrap=True)
         head = QHBoxLayout()
         head.addWidget(self.title, 1)
-        head.addWidget(tool("close", "Close the history", self.hide))
+        head.addWidget(tool("close", "Close the history", self.leave))
         inner = QWidget()
         self._list = QVBoxLayout(inner)
         self._list.setContentsMargins(0, 0, 8, 0)
@@ -63,8 +64,17 @@ class HistoryPane(QFrame):
         session.other_windows.others_changed.connect(lambda who, rows: self.refresh())
         session.project_changed.connect(self.refresh)
         minutes().passed.connect(self.refresh)
-        host.installEventFilter(self)
+        for watched in (host, host.window()):
+            if watched is not None:
+                watched.installEventFilter(self)
         self._place()
+
+    def leave(self) -> None:
+        """Close, and hand the keys that it had to the pattern."""
+        focus, host = self.focusWidget(), self.parentWidget()
+        if host is not None and focus is not None and focus.hasFocus():
+            host.setFocus()
+        self.hide()
 
     def refresh(self) -> None:
         """Show the shot on screen, where the pane is open."""
@@ -107,9 +117,15 @@ class HistoryPane(QFrame):
         self.setGeometry(host.width() - width - MARGIN, MARGIN, width, height)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Stay in place; close by an Esc that no one else had a use for."""
         if event is not None and event.type() == QEvent.Type.Resize:
             self._place()
-        return False
+        if not isinstance(event, QKeyEvent) or event.type() != QEvent.Type.KeyPress:
+            return False
+        ours = event.key() == Qt.Key.Key_Escape and self.isVisible()
+        if ours:
+            self.leave()
+        return ours
 
 
 def _entry(line: HistoryLine) -> QWidget:

@@ -9,10 +9,11 @@ import numpy as np
 import pyqtgraph as pg
 from PyQt6.QtCore import QEvent, QSize, Qt
 from PyQt6.QtGui import QPainter, QPaintEvent, QPen
-from PyQt6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+from PyQt6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from labeler.runs.run_report import BROKEN, MACRO, MICRO, RARE, Curves
 from labeler.window.widgets import theme
+from labeler.window.widgets.fields import ListField
 from labeler.window.widgets.parts import label
 from labeler.window.widgets.quiet_plot import QuietPlot
 
@@ -72,8 +73,7 @@ class CurvesView(QWidget):
         super().__init__()
         self.losses = _Plot("Loss")
         self.scores = _Plot("Scores on the evaluation shots", (0.0, 1.0))
-        self.score = QComboBox()
-        self.score.setAccessibleName("Score to compare")
+        self.score = ListField("Score to compare")
         for name, text in CHOICES.items():
             self.score.addItem(text, name)
         self.score.currentIndexChanged.connect(self._draw)

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import Qt, pyqtSignal
 from PyQt6.QtWidgets import (
-    QComboBox,
     QFormLayout,
     QGridLayout,
     QLabel,
@@ -28,6 +27,7 @@ from labeler.runs.training_choices import (
 )
 from labeler.session.session import Session
 from labeler.window.widgets import theme
+from labeler.window.widgets.fields import ListField
 from labeler.window.widgets.parts import label, set_role
 from model.errors import counted
 from model.networks.table import NETWORKS
@@ -47,16 +47,13 @@ class OrderForm(QWidget):
         super().__init__()
         self.session = session
         self._runs: list[RunReport] = []
-        self.recipe = QComboBox()
-        self.recipe.setAccessibleName("Recipe")
+        self.recipe = ListField("Recipe")
         for name in recipes.NAMES:
             self.recipe.addItem(WORDS.get(name, name).split(" · ")[0], name)
-        self.network = QComboBox()
-        self.network.setAccessibleName("Network")
+        self.network = ListField("Network")
         for name, kind in NETWORKS.items():
             self.network.addItem(kind.title, name)
-        self.start = QComboBox()
-        self.start.setAccessibleName("Start from")
+        self.start = ListField("Start from")
         self.start.setToolTip(
             "The weights that the training starts from: those that the recipe says (pre-trained:\n"
             "on simulated shots), or those of an earlier run, which saves time where only some\n"

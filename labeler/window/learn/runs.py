@@ -136,7 +136,7 @@ class RunsModel(TableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return tip or None
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return "in use" if column == 0 and text else text
+            return text if column else "in use" if text else "not in use"
         if role == Qt.ItemDataRole.ForegroundRole:
             if column == 0:
                 return theme.colour("accent")

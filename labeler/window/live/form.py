@@ -6,7 +6,6 @@ from pathlib import Path
 
 from PyQt6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
@@ -20,6 +19,7 @@ from labeler.session.background.live import LiveWatch, WatchRequest
 from labeler.session.session import Session
 from labeler.window.dialogs import file_dialogs
 from labeler.window.widgets import theme
+from labeler.window.widgets.fields import ListField
 from labeler.window.widgets.parts import label, set_role, share
 
 
@@ -37,8 +37,7 @@ class LiveForm(QWidget):
             "or the address of a Karabo bridge: tcp://HOST:PORT"
         )
         self.file, self.folder = QPushButton("File…"), QPushButton("Folder…")
-        self.runs = QComboBox()
-        self.runs.setAccessibleName("Run that reads the shots")
+        self.runs = ListField("Run that reads the shots")
         self.miss = QSpinBox()
         self.miss.setRange(0, 50)
         self.miss.setValue(1)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PyQt6.QtCore import QPointF, QRectF, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
+    QFocusEvent,
     QImage,
     QKeyEvent,
     QMouseEvent,
@@ -26,6 +27,7 @@ from labeler.active.map import ShotMap, plain
 from labeler.window.map import dots as map_dots
 from labeler.window.map.colours import Colouring
 from labeler.window.widgets import theme
+from labeler.window.widgets.focus import paint_ring
 from labeler.window.widgets.parts import image_of
 
 NEAR = 12
@@ -33,13 +35,24 @@ NEAR = 12
 STILL_MS = 70
 """After a move or zoom the dots are drawn sharp again once it is still for this long."""
 MARGIN = 0.93
+ZOOM = 1.25
+WAYS = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1),
+    Qt.Key.Key_Down: (0, 1),
+}
+"""Right and down of the arrow keys."""
 
 
 class MapCanvas(QWidget):
-    """Drag: lasso; Shift-drag: rectangle; Ctrl adds; middle or right drag moves; wheel zooms."""
+    """Drag: lasso; Shift-drag: rectangle; Ctrl adds; middle or right drag moves; wheel zooms.
+
+    Arrows go to the nearest dot that way, Space selects it or no longer, Return clicks it.
+    """
 
     hovered = pyqtSignal(int)
-    """Row under the cursor, -1 for none."""
+    """Row under the cursor of the mouse or of the keyboard, -1 for none."""
     clicked = pyqtSignal(int)
     selection_changed = pyqtSignal()
 
@@ -57,7 +70,8 @@ class MapCanvas(QWidget):
         """Only this code of the colouring is bright."""
         self._colouring = Colouring(np.zeros(0, np.int16), ())
         self._zoom, self._middle = 1.0, QPointF(0, 0)
-        self._under = -1
+        self.under = -1
+        """Row that the mouse or the keys point to."""
         self._pressed: QPointF | None = None
         self._dragged: QPointF | None = None
         self._lasso: list[QPointF] = []
@@ -136,12 +150,14 @@ class MapCanvas(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self.rings_shown:
             self._paint_rings(painter)
-        for row, width in ((self.current, 2.0), (self._under, 1.4)):
+        for row, width in ((self.current, 2.0), (self.under, 1.4)):
             self._paint_mark(painter, row, width)
         if self._lasso:
             painter.setPen(QPen(theme.colour("accent"), 1.4, Qt.PenStyle.DashLine))
             painter.setBrush(theme.colour("accent", 0.10))
             painter.drawPolygon(QPolygonF(self._lasso))
+        if self.hasFocus():
+            paint_ring(painter, self)
         painter.end()
 
     def _where_drawn(self) -> QRectF:
@@ -266,11 +282,13 @@ class MapCanvas(QWidget):
         elif self._pressed is not None:
             self._pull(at, bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
         else:
-            row = self.row_at(at)
-            if row != self._under:
-                self._under = row
-                self.hovered.emit(row)
-                self.update()
+            self._point(self.row_at(at))
+
+    def _point(self, row: int) -> None:
+        if row != self.under:
+            self.under = row
+            self.hovered.emit(row)
+            self.update()
 
     def _pull(self, at: QPointF, rectangle: bool) -> None:
         start = self._pressed
@@ -299,9 +317,7 @@ class MapCanvas(QWidget):
             if row < 0:
                 self.select([], add)
             elif add:
-                self.selected[row] = ~self.selected[row]
-                self.redraw()
-                self.selection_changed.emit()
+                self._flip(row)
             else:
                 self.clicked.emit(row)
         self.update()
@@ -342,16 +358,70 @@ class MapCanvas(QWidget):
         self._still.start()
         self.update()
 
+    def _flip(self, row: int) -> None:
+        self.selected[row] = ~self.selected[row]
+        self.redraw()
+        self.selection_changed.emit()
+
     def leaveEvent(self, event: object) -> None:
-        self._under = -1
-        self.hovered.emit(-1)
-        self.update()
+        self._point(-1)
+
+    def focusOutEvent(self, event: QFocusEvent | None) -> None:
+        self._point(-1)
+        super().focusOutEvent(event)
 
     def resizeEvent(self, event: object) -> None:
         self._image = None
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        if event is not None and event.key() == Qt.Key.Key_Escape:
-            self.select([])
-        else:
+        if event is None or not self._key(Qt.Key(event.key())):
             super().keyPressEvent(event)
+
+    def _key(self, key: Qt.Key) -> bool:
+        keys = Qt.Key
+        zooms = {keys.Key_Plus: ZOOM, keys.Key_Equal: ZOOM, keys.Key_Minus: 1 / ZOOM}
+        if key in WAYS:
+            self._step(*WAYS[key])
+        elif key in zooms:
+            self.zoom(zooms[key])
+        elif key == keys.Key_Backspace:
+            self.fit()
+        elif key == keys.Key_Escape:
+            self.select([])
+        elif self.under >= 0 and key == keys.Key_Space:
+            self._flip(self.under)
+        elif self.under >= 0 and key in (keys.Key_Return, keys.Key_Enter):
+            self.clicked.emit(self.under)
+        else:
+            return False
+        return True
+
+    def _step(self, right: int, down: int) -> None:
+        """Point to the nearest dot that way; first to that of the session's shot."""
+        at = self.spot(self.under)
+        if at is None:
+            row = self.current if self.spot(self.current) is not None else self._nearest_middle()
+        else:
+            row = self._beside(at, right, down)
+        spot = self.spot(row)
+        if spot is None:
+            return
+        if not self.rect().contains(spot.toPoint()):
+            x, y = self.shot_map.places[row].tolist()
+            self._middle = QPointF(x, y)
+            self._moved()
+        self._point(row)
+
+    def _nearest_middle(self) -> int:
+        x, y = self.spots()
+        distance = np.hypot(x - self.width() / 2, y - self.height() / 2)
+        return int(np.nanargmin(distance)) if np.isfinite(distance).any() else -1
+
+    def _beside(self, at: QPointF, right: int, down: int) -> int:
+        """The row of the nearest dot within 45° of a direction, -1 where there is none."""
+        x, y = self.spots()
+        x, y = x - at.x(), y - at.y()
+        along, across = x * right + y * down, np.abs(x * down - y * right)
+        that_way = (along > 0) & (across <= along)
+        distance = np.where(that_way, np.hypot(x, y), np.inf)
+        return int(distance.argmin()) if that_way.any() else -1

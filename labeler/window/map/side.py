@@ -13,6 +13,7 @@ from PyQt6.QtWidgets import QAbstractButton, QFrame, QScrollArea, QSizePolicy, Q
 from labeler.session.session import Session
 from labeler.window.map.colours import Entry
 from labeler.window.widgets import theme
+from labeler.window.widgets.focus import paint_ring
 from labeler.window.widgets.parts import label, show_checked
 from model.errors import counted
 
@@ -66,6 +67,8 @@ class _Line(QAbstractButton):
         painter.setFont(theme.numbers(self.font().pointSizeF()))
         painter.setPen(theme.colour("muted" if self.entry.count else "faint"))
         painter.drawText(number, int(middle | Qt.AlignmentFlag.AlignRight), f"{self.entry.count:,}")
+        if self.hasFocus():
+            paint_ring(painter, self)
         painter.end()
 
 
@@ -149,6 +152,8 @@ class ClusterCard(QAbstractButton):
             painter.fillRect(where, theme.colour("stage"))
             if picture is not None:
                 painter.drawImage(where, picture)
+        if self.hasFocus():
+            paint_ring(painter, self)
         painter.end()
 
 

@@ -30,6 +30,7 @@ from labeler.session.opened import Opened
 from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
 from labeler.window.grid.tags import TagBar
+from labeler.window.label.queue.shot_list import said
 from labeler.window.map.canvas import MapCanvas
 from labeler.window.map.colours import MODES
 from labeler.window.map.side import ClusterList, HoverCard, Legend
@@ -155,6 +156,7 @@ class MapView(Tab):
         self.learning.changed.connect(self._look_again)
         canvas.selection_changed.connect(self.selection.changed)
         canvas.selection_changed.connect(self._report_selection)
+        canvas.selection_changed.connect(lambda: self._say(canvas.under))
         canvas.hovered.connect(self._hover)
         canvas.clicked.connect(self._open)
         self.legend.lit.connect(canvas.light)
@@ -377,6 +379,14 @@ class MapView(Tab):
         words = ", ".join(session.labels.taxonomy.named(own))
         about = (words or "no class") if decided else (f"{words}?" if words else "undecided")
         self.hover.show_shot(row, at.x(), at.y(), about)
+        self._say(row)
+
+    def _say(self, row: int) -> None:
+        """Describe the map by the shot that the keys point to, as the grid is."""
+        canvas = self.canvas
+        if row >= 0 and canvas.hasFocus():
+            mine, many = bool(canvas.selected[row]), len(canvas.rows)
+            canvas.setAccessibleDescription(said(self.session, row, mine, many))
 
     def _open(self, row: int) -> None:
         self.session.cursor.show(row)

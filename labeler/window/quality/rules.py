@@ -168,6 +168,8 @@ class RuleRow(QFrame):
         set_role(self.count, "" if broken.shots else "faint")
         self.bar.show_share(broken.shots / most if most else 0, "error" if hard else "warning")
         self.go.setVisible(broken.shots > 0)
+        for button in (self.go, self.mend):
+            button.setAccessibleName(f"{button.text()}: {broken.rule.statement}")
         self.mend.setVisible(broken.mendable > 0)
         self.mend.setToolTip(
             f"Apply the fix to {counted(broken.mendable, 'shot')}, as one step that undo takes back"

@@ -1,13 +1,14 @@
-"""Small quiet controls that several views share: fields with a menu of choices."""
+"""Small quiet controls that several views share: fields with a menu or a list of choices."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from PyQt6.QtCore import QModelIndex, QRect, QSize, Qt
+from PyQt6.QtCore import QEvent, QModelIndex, QRect, QSize, Qt
 from PyQt6.QtGui import QAction, QActionGroup, QFont, QFontMetrics, QPainter
 from PyQt6.QtWidgets import (
     QComboBox,
+    QLabel,
     QListWidget,
     QListWidgetItem,
     QMenu,
@@ -104,27 +105,66 @@ def explain_items(field: QComboBox) -> None:
     view.setMinimumWidth(theme.grown(DETAIL_WIDTH + 24))
 
 
+class ListField(QComboBox):
+    """A combo box whose name is spoken on Linux too.
+
+    There Qt takes the value for the name, and what it is called from a label beside it of which it
+    is the buddy: this one has such a label, which is never shown.
+    """
+
+    def __init__(self, what: str = "") -> None:
+        self._spoken: QLabel | None = None
+        super().__init__()
+        self._spoken = QLabel()
+        self._spoken.setTextFormat(Qt.TextFormat.PlainText)
+        self._spoken.setBuddy(self)
+        self._spoken.hide()
+        self.destroyed.connect(self._spoken.deleteLater)
+        self.setAccessibleName(what)
+
+    def setAccessibleName(self, name: str | None) -> None:
+        super().setAccessibleName(name)
+        if self._spoken is not None:
+            self._spoken.setText(name)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Take the label along to another parent."""
+        done = super().event(event)
+        moved = event is not None and event.type() == QEvent.Type.ParentChange
+        if moved and self._spoken is not None:
+            self._spoken.setParent(self.parentWidget())
+            self._spoken.hide()
+        return done
+
+
 class MenuField(QToolButton):
-    """Looks like a field, shows its value, opens a menu: a combo box without the noise."""
+    """Looks like a field, shows its value, opens a menu: a combo box without the noise.
+
+    A screen reader says its name `what`, then its value.
+    """
 
     def __init__(self, what: str) -> None:
         super().__init__()
+        self.what = what
         self.setProperty("role", "field")
         self.setAccessibleName(what)
         self.setToolTip(what)
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
-        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setIconSize(QSize(12, 12))
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.list = QMenu(self)
         self.list.setLayoutDirection(Qt.LayoutDirection.LeftToRight)
         self.setMenu(self.list)
         self.apply_theme()
 
     def setText(self, text: str | None) -> None:
-        super().setText(theme.shown(text or ""))
+        text = text or ""
+        super().setText(theme.shown(text))
+        said = text.casefold() in self.what.casefold()
+        self.setAccessibleName(self.what if said else f"{self.what}: {text}")
 
     def apply_theme(self) -> None:
         """Take the colours of the theme in use."""

@@ -36,7 +36,7 @@ class QuietPlot(pg.PlotWidget):
         self.hideButtons()
         self.setBackground(None)
         self.setFrameShape(self.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        keep_out_of_keys(self)
         self.apply_theme()
 
     def apply_theme(self) -> None:
@@ -60,3 +60,9 @@ class QuietPlot(pg.PlotWidget):
         changed = event is not None and event.type() == QEvent.Type.PaletteChange
         if changed and self._made:  # the first one comes before there are axes
             self.apply_theme()
+
+
+def keep_out_of_keys(plot: pg.PlotWidget) -> None:
+    """Take a plot out of the order of Tab, and what it paints on too, which pyqtgraph puts in."""
+    for widget in (plot, plot.viewport()):
+        widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)

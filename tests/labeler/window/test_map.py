@@ -74,6 +74,57 @@ def test_a_hundred_thousand_dots_take_milliseconds():
     assert time.process_time() - begun < 0.25
 
 
+def test_arrows_go_to_the_nearest_dot_that_way_and_keys_select_open_and_zoom(canvas, qtbot):
+    opened = []
+    canvas.clicked.connect(opened.append)
+    canvas.current = 60  # in the middle of 11 x 11
+    canvas.setFocus()
+    steps = ((Qt.Key.Key_Right, 60), (Qt.Key.Key_Right, 61), (Qt.Key.Key_Up, 72),
+             (Qt.Key.Key_Left, 71), (Qt.Key.Key_Down, 60))  # fmt: skip
+    for key, row in steps:
+        QTest.keyClick(canvas, key)
+        assert canvas.under == row
+    QTest.keyClick(canvas, Qt.Key.Key_Space)
+    assert canvas.rows.tolist() == [60]
+    QTest.keyClick(canvas, Qt.Key.Key_Space)
+    assert canvas.rows.tolist() == []
+    QTest.keyClick(canvas, Qt.Key.Key_Return)
+    assert opened == [60]
+    whole = canvas.spots()[0]
+    QTest.keyClick(canvas, Qt.Key.Key_Plus)
+    assert np.ptp(canvas.spots()[0]) == pytest.approx(1.25 * np.ptp(whole), rel=1e-5)
+    for _ in range(8):
+        QTest.keyClick(canvas, Qt.Key.Key_Plus)
+    QTest.keyClick(canvas, Qt.Key.Key_Right)
+    assert canvas.rect().contains(canvas.spot(canvas.under).toPoint()), "it comes into sight"
+    QTest.keyClick(canvas, Qt.Key.Key_Minus)
+    QTest.keyClick(canvas, Qt.Key.Key_Backspace)
+    assert np.array_equal(canvas.spots()[0], whole)
+
+
+def test_the_map_its_legend_and_its_clusters_show_that_they_have_the_keys(view, qtbot):
+    view.activateWindow()
+    qtbot.waitUntil(view.isActiveWindow)
+    for widget in (view.canvas, view.legend._lines[0], view.clusters.cards[0]):
+        view.field.setFocus()
+        before = widget.grab().toImage()
+        widget.setFocus(Qt.FocusReason.TabFocusReason)
+        assert widget.hasFocus()
+        assert widget.grab().toImage() != before
+
+
+def test_the_map_says_the_shot_that_the_keys_point_to(view, qtbot):
+    view.activateWindow()
+    qtbot.waitUntil(view.isActiveWindow)
+    view.session.cursor.show(2)
+    view.canvas.setFocus()
+    QTest.keyClick(view.canvas, Qt.Key.Key_Right)
+    assert view.canvas.accessibleDescription().startswith("shot 3, ")
+    assert view.canvas.accessibleDescription().endswith("; 0 selected")
+    QTest.keyClick(view.canvas, Qt.Key.Key_Space)
+    assert view.canvas.accessibleDescription().endswith(", selected; 1 selected")
+
+
 def test_the_lasso_takes_the_dots_within_it(canvas):
     x, y = canvas.spots()
     inside = canvas.inside([QPointF(90, 90), QPointF(310, 90), QPointF(310, 310), QPointF(90, 310)])

@@ -17,6 +17,7 @@ from PyQt6.QtWidgets import QLineEdit, QSizePolicy, QToolButton, QVBoxLayout, QW
 from labeler.session.session import Session
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ChoiceField
+from labeler.window.widgets.quiet_plot import keep_out_of_keys
 from model.preprocessing.display import auto_levels, histogram, levels_between
 
 WIDTH = 112
@@ -71,7 +72,8 @@ class LevelsPane(QWidget):
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()
         self.plot.hideAxis("bottom")
-        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.plot.setAccessibleName("Histogram of the shot")
+        keep_out_of_keys(self.plot)
         self.curve = self.plot.plot([], [])
         self.region = pg.LinearRegionItem(orientation="horizontal", swapMode="block")
         self.plot.addItem(self.region)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PyQt6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import (
     QColor,
+    QFocusEvent,
     QFont,
     QImage,
     QMouseEvent,
@@ -28,6 +29,7 @@ from PyQt6.QtWidgets import QSizePolicy, QWidget
 
 from labeler.session.session import Session
 from labeler.window.widgets import theme
+from labeler.window.widgets.focus import paint_ring
 from labeler.window.widgets.parts import image_of
 from model.errors import InputError
 from model.heatmaps.geometry import detector
@@ -60,7 +62,9 @@ class PatternView(QWidget):
         self.session = session
         self._said = ""
         self.setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._ringed = False
+        """Tab brought the keys here: no ring for who clicks, and none while one labels."""
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(240, 240)
@@ -298,6 +302,16 @@ class PatternView(QWidget):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         self.update()
 
+    def focusInEvent(self, event: QFocusEvent | None) -> None:
+        reasons = Qt.FocusReason
+        by_tab = (reasons.TabFocusReason, reasons.BacktabFocusReason)
+        self._ringed = event is not None and event.reason() in by_tab
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent | None) -> None:
+        self._ringed = False
+        self.update()
+
     # -- painting ------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -310,6 +324,8 @@ class PatternView(QWidget):
             self._say(painter, *self._what_stops(), "muted" if wait else "error")
         elif self.waiting:
             self._say(painter, "Reading…", "", "muted")
+        if self._ringed:
+            paint_ring(painter, self)
         painter.end()
         if self._pixels is not None or self.trouble:
             self.session.cursor.painted.emit(self.session.cursor.row)

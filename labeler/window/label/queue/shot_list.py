@@ -126,6 +126,11 @@ def spoken(session: Session, row: int) -> str:
     return ", ".join([f"shot {row + 1}", state, *words])
 
 
+def said(session: Session, row: int, selected: bool, many: int) -> str:
+    """The same where shots are selected: whether it is one of them, and how many they are."""
+    return f"{spoken(session, row)}{', selected' if selected else ''}; {many:,} selected"
+
+
 class ShotDelegate(QStyledItemDelegate):
     """Paints one shot: thumbnail, number, the keys of its classes, warning, flag, skip."""
 
