@@ -74,7 +74,7 @@ def main(arguments):
             line = {"annotator": annotator, "file": path, "shot": shot, "classes": names}
             line |= {"undecided": undecided, "flagged": flagged, "note": note}
             print(json.dumps(line, ensure_ascii=False))
-    except (OSError, sqlite3.Error) as error:
+    except (FileNotFoundError, NotADirectoryError, PermissionError, sqlite3.Error) as error:
         return f"{arguments[0]}: no project that can be read ({error})"
 
 
