@@ -20,12 +20,12 @@ from labeler.shots.geometry import entered
 from model.errors import InputError
 from model.shots.look import look
 from model.taxonomy.toml import shipped
+from tests.helpers.data import needed
 from tests.helpers.people import can_undo, label_as
 from tests.helpers.shots import make_shots, write_file
 from tests.helpers.waiting import processor_s
 from tests.helpers.window_parts import make_project
 
-DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
 NAMES = ["Spherical/Oblate", "Round", "Newton rings", "Empty"]
 LABELS = np.array([[1, 1, 0, 0], [0, 0, 0, 1], [1, 1, 1, 0]], np.uint8)
 
@@ -401,9 +401,7 @@ def test_counts_that_may_be_none_are_said_where_a_project_is_made_checked_and_op
 
 @pytest.mark.parametrize(("name", "n"), [("cxidb94_layout.cxi", 12), ("helium_small.h5", 600)])
 def test_real_files_make_projects_with_their_labels(tmp_path, name, n):
-    if not (DATA / name).is_file():
-        pytest.skip(f"{name} is not on this machine (set AIRYLABEL_DATA)")
-    with Project.create(tmp_path / "week", [DATA / name], shipped("helium")) as made:
+    with Project.create(tmp_path / "week", [needed(name)], shipped("helium")) as made:
         table = made.shot_table()
         assert len(table) == n
         assert table.labelled.all()
