@@ -205,6 +205,22 @@ def test_only_new_leaves_own_labels_alone_and_says_so(project, tmp_path):
     assert found.rows.tolist() == [5]
 
 
+def test_only_new_takes_flag_skip_and_note_of_a_labelled_shot_and_leaves_its_label(
+    project, tmp_path
+):
+    head = "file,index,Round,flagged,skipped,note"
+    path = write_csv(tmp_path / "x.csv", head, "a.h5,1,1,1,0,look", "b.h5,0,1,0,1,")
+    before = project.store.load_state(project.annotator)
+    found = planned(project, path, only_new=True)
+    assert (found.new, found.changed, found.marks, found.kept) == (0, 0, 2, 2)
+    apply(project, found)
+    after = project.store.load_state(project.annotator)
+    assert after.present.tolist() == before.present.tolist()
+    assert after.known.tolist() == before.known.tolist()
+    assert after.status[[1, 3]].tolist() == [LABELLED | FLAGGED, LABELLED | FLAGGED | SKIPPED]
+    assert project.store.notes(project.annotator)[1] == "look"
+
+
 def test_an_import_takes_no_label_no_flag_and_no_note_away(project, tmp_path):
     path = write_csv(
         tmp_path / "x.csv", "file,index,Round,Bent,Prolate", "b.h5,0,0,1,1", "b.h5,1,,,"

@@ -544,6 +544,12 @@ def test_beyond_twenty_classes_no_legal_sets_are_listed():
     assert bound.listed_sets(5) is None
 
 
+def test_a_name_means_the_class_that_has_it_now_and_not_one_that_had_it_before():
+    for classes in ([Class("A"), Class("B", was="A")], [Class("B", was="A"), Class("A")]):
+        taxonomy = Taxonomy("renamed", classes, [])
+        assert taxonomy.columns(["a", "b"]).tolist() == [*map(taxonomy.index, "AB")]
+
+
 def test_a_rule_says_what_it_asks_of_every_label_set():
     assert [rule.statement for rule in SMALL.rules] == [
         "Thin Ring or Thick Ring implies Ring", "Thin Ring and Thick Ring exclude each other",
