@@ -45,6 +45,8 @@ def test_what_is_exported_is_read_back_exactly(project, tmp_path, form):
     assert back.datasets == sent.datasets
     assert back.notes == sent.notes == {3: NOTE, 5: "'quoted'"}
     assert sent.imported.tolist()[:4] == [True, False, True, False]
+    people = [who for who, labelled in zip(back.by, back.labelled, strict=True) if labelled]
+    assert people == ["", "=Ada", "", "=Ada", "=Ada"], "who decided; no one on labels of a file"
     assert sent.labelled.sum() == 5
 
 
