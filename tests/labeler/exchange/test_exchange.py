@@ -20,7 +20,7 @@ from labeler.project.project import Project
 from labeler.project.store import LABELLED
 from model.errors import InputError
 from model.shots.table import Geometry, open_source
-from tests.helpers.weeks import NOTE, decide, open_week
+from tests.helpers.weeks import NOTE, decide, open_week, write_stack
 
 
 @pytest.fixture
@@ -192,6 +192,13 @@ def test_labels_that_a_file_of_shots_carries_can_be_read(project, tmp_path):
     assert back.labels[:, back.class_names.index("Round")].tolist() == [1, 0, 0]
     with pytest.raises(InputError, match="no labels"):
         read_labels(tmp_path / "b.h5")
+
+
+def test_classes_of_which_a_file_of_shots_says_nothing_are_undecided(tmp_path):
+    write_stack(tmp_path / "a.h5", 2, np.array([[1, 0], [0, 0]], np.uint8))
+    with h5py.File(tmp_path / "a.h5", "a") as f:
+        f["scan/known"] = np.array([[1, 0], [1, 1]], np.uint8)
+    assert read_labels(tmp_path / "a.h5").known.tolist() == [[True, False], [True, True]]
 
 
 def test_a_damaged_export_is_refused(project, tmp_path):

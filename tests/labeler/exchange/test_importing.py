@@ -130,12 +130,14 @@ def test_shots_are_found_by_their_name_and_by_their_number_on_screen(other, tmp_
     assert found.unknown_examples == ("shot 17 (line 3)",)
 
 
-def test_a_renamed_file_is_known_by_its_contents(project, other, tmp_path):
-    export(project, "hdf5", tmp_path / "out.h5")
+@pytest.mark.parametrize("form", ["hdf5", "cxi"])
+def test_a_renamed_file_is_known_by_its_contents(project, other, tmp_path, form):
+    out = tmp_path / f"out{FORMATS[form].endings[0]}"
+    export(project, form, out)
     here = other.stored_sources[0]
     moved = here.info.path.rename(here.info.path.with_name("renamed.h5"))
     other.relocate(here.id, moved)
-    assert planned(other, tmp_path / "out.h5").unknown_shots == 0
+    assert planned(other, out).unknown_shots == 0
 
 
 def test_a_shot_that_is_labelled_in_two_ways_names_both_places(other, tmp_path):
