@@ -14,7 +14,7 @@ import pytest
 
 from labeler.project.check import check
 from labeler.project.project import Project
-from labeler.project.store import LABELLED
+from labeler.project.store import FLAGGED, LABELLED
 from labeler.project.summary import summary
 from labeler.shots.geometry import entered
 from model.errors import InputError
@@ -74,6 +74,15 @@ def test_the_person_s_label_wins_over_the_file_s(project):
     assert project.shot_table().labels[0].sum() == 1
     project.store.undo(project.annotator)
     assert project.merged_state().imported.all()
+
+
+def test_a_flag_on_a_label_of_the_file_stays_beside_it(project):
+    before = project.merged_state().present.tolist()
+    project.store.record(project.annotator, 1, 0, FLAGGED, origin="flag")
+    merged = project.merged_state()
+    assert merged.imported.all()
+    assert merged.present.tolist() == before
+    assert merged.status.tolist() == [LABELLED, LABELLED | FLAGGED, LABELLED]
 
 
 def test_a_project_is_found_again_as_it_was_left(project, tmp_path):
