@@ -10,6 +10,7 @@ import tomllib
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -39,6 +40,16 @@ class InputError(Exception):
         text = f"{where}: {self.what}" if where else self.what
         text = text.rstrip(".") + "." * (not text.endswith("…"))
         return f"{text} {self.mend}" if self.mend else text
+
+
+def install(*packages: str) -> str:
+    """What brings missing packages, named as pip knows them, into the environment of this program,
+    which pipx and uv keep out of sight."""
+    pip = f'"{sys.executable}" -m pip install'
+    if find_spec("pip") is None:  # as uv leaves it
+        pip = f'uv pip install --python "{sys.executable}"'
+    named = (f'"{p}"' if set(p) & set("[<") else p for p in packages)
+    return f"Install it: {pip} {' '.join(named)}"
 
 
 _OF_A_PATH = frozenset(

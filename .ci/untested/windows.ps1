@@ -6,6 +6,6 @@ Remove-Item -Recurse -Force build\bundle -ErrorAction SilentlyContinue
 New-Item -ItemType Directory -Force $root, dist | Out-Null
 Copy-Item -Recurse $base "$root\python"
 Remove-Item -Recurse -Force "$root\python\Lib\test", "$root\python\Lib\site-packages\*"
-python -m pip install --no-compile --target "$root\python\Lib\site-packages" -c constraints.txt ".[fast,active,parquet,online]"
+python -m pip install --no-compile --target "$root\python\Lib\site-packages" -c constraints.txt ".[all]"
 Set-Content "$root\airylabel.cmd" '@start "" "%~dp0python\pythonw.exe" -m labeler %*'
 Compress-Archive $root dist\airylabel-windows.zip

@@ -11,6 +11,7 @@ import errno
 import gc
 import importlib
 import io
+import logging
 import os
 import select
 import sys
@@ -115,6 +116,11 @@ def _speak_every_script() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _is_for_people(record: logging.LogRecord) -> bool:
+    """Not that matplotlib keeps its cache elsewhere where no folder of the user may be written."""
+    return not str(record.msg).startswith(("mkdir -p failed", "Matplotlib created a temporary"))
+
+
 def _run(argv: Sequence[str] | None) -> int:
     _speak_every_script()
     die_with_parent()
@@ -123,6 +129,7 @@ def _run(argv: Sequence[str] | None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # For every process that we start: a `random.py` in the current folder is not Python's.
     os.environ["PYTHONSAFEPATH"] = "1"
+    logging.getLogger("matplotlib").addFilter(_is_for_people)
     words = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
     known = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]

@@ -23,7 +23,7 @@ from labeler.exchange.columns import (
 )
 from labeler.exchange.sheet import MOST_CELLS, LabelSheet, refuse_many
 from labeler.project.store import FLAGGED, SKIPPED
-from model.errors import InputError
+from model.errors import InputError, install
 
 
 def _pyarrow() -> tuple[Any, Any]:
@@ -31,8 +31,8 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        mend = "Install it: pip install 'airylabel[parquet]'."
-        raise InputError("Parquet needs pyarrow, which is not installed", mend=mend) from error
+        what = "Parquet needs pyarrow, which is not installed"
+        raise InputError(what, mend=install("pyarrow")) from error
     return pyarrow, pyarrow.parquet
 
 

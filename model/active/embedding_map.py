@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
+from model.errors import InputError, install
 from model.processes import one_blas_thread
 
 Floats = npt.NDArray[np.float32]
@@ -91,6 +91,5 @@ def _umap() -> Any:
             warnings.simplefilter("ignore")
             import umap
     except ImportError as error:
-        mend = "Install it: pip install 'airylabel[active]'."
-        raise InputError("umap-learn is not installed", mend=mend) from error
+        raise InputError("umap-learn is not installed", mend=install("umap-learn")) from error
     return umap

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from model.active import head, neighbours
 from model.active.prior import Prior
-from model.errors import InputError
+from model.errors import InputError, install
 from model.metrics.agreement import share_interval
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -213,8 +213,7 @@ def _cleanlab() -> Any:
     try:
         return importlib.import_module("cleanlab.multilabel_classification.filter")
     except ImportError as error:
-        mend = "pip install 'airylabel[active]'"
-        raise InputError("suspicious labels need cleanlab", mend=mend) from error
+        raise InputError("suspicious labels need cleanlab", mend=install("cleanlab")) from error
 
 
 # -- how good the flags are ------------------------------------------------------------------------

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from model.errors import InputError
+from model.errors import InputError, install
 from model.online.hitfinder import HitFinder, fit
 from model.online.live_reader import LiveReader
 from model.online.record import Record
@@ -177,8 +177,8 @@ def _machine(
             raise InputError("the sending process does not start", mend="Try again.")
         yield ours.recv(), missed
     except EOFError as error:
-        mend = "pip install 'airylabel[online]'."
-        raise InputError("the package karabo-bridge is not installed", mend=mend) from error
+        what = "the package karabo-bridge is not installed"
+        raise InputError(what, mend=install("karabo-bridge")) from error
     finally:
         child.kill()
         child.join()

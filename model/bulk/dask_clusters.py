@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from model.bulk.plain import check_workers
-from model.errors import InputError
+from model.errors import InputError, install
 
 LOCAL, SLURM = "local", "slurm"
 CONNECT_S = 10
@@ -50,7 +50,8 @@ def checked(scheduler: str, workers: int | None) -> str:
     wanted = ["distributed"] + ["dask_jobqueue"] * (scheduler == SLURM)
     wanted += ["cryptography"] * (scheduler in (LOCAL, SLURM))
     if any(importlib.util.find_spec(name) is None for name in wanted):
-        mend = "Install it: pip install 'airylabel[cluster]'; or leave out --scheduler."
+        packages = ("distributed", "dask-jobqueue", "cryptography")
+        mend = f"{install(*packages)}; or leave out --scheduler"
         raise InputError("work on a cluster needs Dask, which is not installed", mend=mend)
     if scheduler in (LOCAL, SLURM):
         return scheduler

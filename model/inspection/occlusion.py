@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
+from model.errors import InputError, install
 from model.inspection.perturbed_shots import Reader, ReadShots
 from model.preprocessing.preparation import Preparation
 from model.shots.table import ShotTable
@@ -138,5 +138,4 @@ def _captum() -> tuple[Any, Any]:
     try:
         return importlib.import_module("torch"), importlib.import_module("captum.attr")
     except ImportError as error:
-        mend = "pip install 'airylabel[active]'"
-        raise InputError("occlusion needs captum", mend=mend) from error
+        raise InputError("occlusion needs captum", mend=install("captum")) from error

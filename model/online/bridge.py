@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
+from model.errors import InputError, install
 from model.online.sources import Arrival, Arriving, Notice, Wanted
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def _client(address: str) -> Client:
     try:
         from model.online.bridge_client import Client
     except ImportError as error:
-        mend = "pip install 'airylabel[online]'."
-        raise InputError("the package pyzmq or msgpack is not installed", mend=mend) from error
+        what = "the package pyzmq or msgpack is not installed"
+        raise InputError(what, mend=install("pyzmq", "msgpack")) from error
     return Client(address, MOMENT_S)
 
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from model.errors import install
 from model.networks.activation import Logarithmic
 from model.networks.architectures import Network
 
@@ -182,10 +183,8 @@ def choose(
     if name == "torch" or (name == "auto" and device.type != "cpu"):
         return plain, f"Prediction by {plain.name}."
     if importlib.util.find_spec("openvino") is None:
-        return plain, (
-            f"Prediction by {plain.name}. OpenVINO is about twice as fast: "
-            "pip install 'airylabel[fast]'."
-        )
+        faster = f"OpenVINO is about twice as fast. {install('openvino')}"
+        return plain, f"Prediction by {plain.name}. {faster}"
     try:
         fast = OpenVinoEngine(network.body, batch, shape, threads)
     except (ImportError, RuntimeError) as error:

@@ -27,7 +27,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from model.errors import InputError, parsed_json, text_of
+from model.errors import InputError, install, parsed_json, text_of
 from model.networks.architectures import Network, count_parameters
 from model.output_files import explained, need_folder, part_of, sync_folder
 from model.prediction.inference import exportable
@@ -136,10 +136,11 @@ def export_model(run: Path, out: Path, signature: Signature | None = None) -> di
 
 def _needed_packages() -> None:
     needed = ("onnx", "onnxscript", "onnxruntime", "bioimageio")
+    packages = (*needed[:-1], "bioimageio.spec", "pydantic<2.14")
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
-        mend = "Install it: pip install 'airylabel[export]'."
-        raise InputError(f"{', '.join(missing)} is not installed", mend=mend)
+        what = f"{', '.join(missing)} is not installed"
+        raise InputError(what, mend=install(*packages))
 
 
 def _write(

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,8 @@ from labeler.project.project import Project
 from labeler.project.store import migrations
 from labeler.project.store.records import LABELLED, SKIPPED
 from labeler.project.store.schema import KNOWN
-from tests.golden.read_labels import labels, replayed
+from tests.golden import write
+from tests.golden.read_labels import labels, main, replayed
 
 ROOT = Path(__file__).parents[2]
 FORMAT = ROOT / "resources/manual/project-format.md"
@@ -80,6 +82,76 @@ def test_a_script_without_the_program_reads_the_same_labels(golden):
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(s["annotator"], s["shot"], set(s["classes"]), s["note"]) for s in lines] == LABELS
+
+
+AS_NOBODY = """
+import json, os, sys
+from tests.golden.read_labels import main
+if os.geteuid() == 0:
+    os.setuid(65534)
+sys.exit(main(sys.argv[1:]))
+"""
+"""The script as run by someone who may only look: to root a folder is always open for writing."""
+
+
+def test_the_script_reads_a_project_in_a_folder_in_which_it_may_write_nothing(golden):
+    with tempfile.TemporaryDirectory() as place:
+        kept = Path(place, "kept")
+        kept.mkdir()
+        with Project.open(golden):  # as it is left by the program: journal mode WAL
+            pass
+        for name in ("project.sqlite", "taxonomy.toml"):
+            shutil.copyfile(golden / name, kept / name)
+            (kept / name).chmod(0o444)
+        assert (kept / "project.sqlite").read_bytes()[18:20] == b"\2\2"
+        kept.chmod(0o555)
+        Path(place).chmod(0o755)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", AS_NOBODY, kept], capture_output=True, text=True
+            )
+            assert done.stderr == ""
+            assert [*map(shot_of, done.stdout.splitlines())] == [key[:2] for key in LABELS]
+            assert {p.name for p in kept.iterdir()} == {"project.sqlite", "taxonomy.toml"}
+        finally:
+            kept.chmod(0o755)
+
+
+def shot_of(line):
+    """(annotator, shot) of a line of the script."""
+    said = json.loads(line)
+    return said["annotator"], said["shot"]
+
+
+def test_the_script_reads_labels_that_are_in_the_journal_of_an_open_program(golden):
+    with Project.open(golden) as project:
+        project.store.record(project.annotator, 5, 1, LABELLED, origin="key")
+        assert (golden / "project.sqlite-wal").stat().st_size
+        assert ("Ada", 6) in {(who, shot) for who, _, shot, *_ in labels(golden)}
+
+
+@pytest.mark.parametrize("arguments", [[], ["one", "two"]])
+def test_the_script_says_in_a_sentence_what_it_is_called_with(arguments):
+    assert main(arguments) == "Name one project: python read_labels.py PROJECT"
+
+
+def test_the_script_says_in_a_sentence_what_is_no_project(tmp_path):
+    (tmp_path / "project.sqlite").write_bytes(b"no database" * 1000)
+    for folder in (tmp_path / "nowhere", tmp_path):
+        assert main([folder]).startswith(f"{folder}: no project that can be read (")
+
+
+def test_the_script_is_short_enough_to_be_read_by_who_needs_it():
+    script = Path(__file__).with_name("read_labels.py")
+    assert len(script.read_text("utf-8").splitlines()) <= 100
+
+
+def test_a_golden_project_is_never_written_over_and_nothing_half_made_stays():
+    written = GOLDEN[-1]
+    before = (written / "project.sqlite").stat(), sorted(written.parent.iterdir())
+    with pytest.raises(SystemExit, match="is there already"):
+        write.main()
+    assert ((written / "project.sqlite").stat(), sorted(written.parent.iterdir())) == before
 
 
 def test_a_class_that_was_added_later_is_undecided_and_the_script_says_so(golden):

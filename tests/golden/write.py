@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -14,14 +16,14 @@ from labeler.project import classes
 from labeler.project.folder import DATABASE
 from labeler.project.project import Project
 from labeler.project.store.records import FLAGGED, LABELLED, SKIPPED
+from labeler.project.store.schema import HEAD
 from tests.helpers.people import label_as
 
 HERE = Path(__file__).parent
 
 
-def write(folder: Path, shots: Path) -> Path:
-    """The decisions of LABELS in `test_golden`, made by the program as it is now."""
-    folder.mkdir()
+def write(target: Path, shots: Path, folder: Path) -> None:
+    """The decisions of LABELS in `test_golden`, made in `folder` by the program as it is now."""
     shutil.copyfile(shots, folder / "shots.h5")
     project = Project.create(folder / "project", [folder / "shots.h5"], annotator="Ada")
 
@@ -57,16 +59,22 @@ def write(folder: Path, shots: Path) -> Path:
         database.execute(
             "DELETE FROM meta WHERE key LIKE '%.row.%' OR key = 'sources.shots'"
         )  # and paths
-        ((form,),) = database.execute("SELECT version_num FROM alembic_version").fetchall()
         database.commit()
         database.execute("PRAGMA journal_mode = DELETE")
-    target = HERE / f"v{form}"
     target.mkdir()
     for file in (made / DATABASE, made / "taxonomy.toml", folder / "shots.h5"):
         shutil.copyfile(file, target / file.name)
-    shutil.rmtree(folder)
-    return target
+
+
+def main() -> None:
+    """The golden project of the present form, where there is none yet."""
+    target = HERE / f"v{HEAD}"
+    if target.exists():
+        sys.exit(f"{target} is there already: a golden project stays as it was written.")
+    with tempfile.TemporaryDirectory() as place:
+        write(target, HERE / "v0001" / "shots.h5", Path(place))
+    print(target)
 
 
 if __name__ == "__main__":
-    print(write(HERE / "being-made", HERE / "v0001" / "shots.h5"))
+    main()

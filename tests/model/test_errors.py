@@ -1,7 +1,11 @@
 """Small files that describe something are refused in words and at once, however deep or large."""
 
+import ast
 import json
 import os
+import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from model.errors import (
     LARGEST_TOML,
     InputError,
     counted,
+    install,
     on_one_line,
     parsed_json,
     parsed_toml,
@@ -152,3 +157,33 @@ def test_the_name_of_a_file_is_shown_on_one_line_and_in_its_own_direction():
 def test_one_is_no_plural():
     assert [counted(n, "shot") for n in (0, 1, 2000)] == ["0 shots", "1 shot", "2,000 shots"]
     assert counted(3, "class") == "3 classes"
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_missing_package_is_installed_into_the_python_that_lacks_it(monkeypatch):
+    """The project is on no index, and pipx and uv hide the environment that they made."""
+    monkeypatch.setattr("model.errors.find_spec", lambda name: name)
+    python = f'"{sys.executable}"'
+    assert install("umap-learn") == f"Install it: {python} -m pip install umap-learn"
+    assert install("onnx", "pydantic<2").endswith(' -m pip install onnx "pydantic<2"')
+    monkeypatch.setattr("model.errors.find_spec", lambda name: None)  # as `uv tool` leaves it
+    assert install("umap-learn") == f"Install it: uv pip install --python {python} umap-learn"
+
+
+def test_packages_that_messages_name_are_those_of_the_extras():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    known = {re.sub("[>=].*", "", package) for extra in extras.values() for package in extra}
+    known |= {package for extra in extras.values() for package in extra}
+    named = set()
+    for path in (p for half in ("labeler", "model") for p in (ROOT / half).rglob("*.py")):
+        text = path.read_text("utf-8")
+        assert "pip install 'airylabel[" not in text, path
+        for call in (n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call)):
+            skipped = {"install": 0, "optional": 2}.get(ast.unparse(call.func))
+            if skipped is not None:
+                named |= {a.value for a in call.args[skipped:] if isinstance(a, ast.Constant)}
+    assert len(named) >= 12
+    assert named - known == set()

@@ -15,7 +15,7 @@ import numpy as np
 from labeler.exchange.publish.as_folder import picture
 from labeler.exchange.publish.findings import Findings, as_json
 from labeler.quality.side_by_side import Side, side_by_side
-from model.errors import InputError, counted
+from model.errors import InputError, counted, install
 
 PREFIX = "airylabel_"
 _RUN = re.compile(r"(?:^|[^a-z])r(\d{1,6})(?![0-9])", re.IGNORECASE)
@@ -59,8 +59,8 @@ def _database(folder: Path) -> Path:
     try:
         from damnit.backend.db import DB_NAME
     except ImportError as error:
-        mend = "Install it: pip install 'airylabel[publish]'."
-        raise InputError("DAMNIT's package is not installed", mend=mend) from error
+        what = "DAMNIT's package is not installed"
+        raise InputError(what, mend=install("damnit")) from error
     path = Path(folder, DB_NAME)
     if not path.is_file():
         mend = "Name the folder of the proposal's DAMNIT, often usr/Shared/amore."

@@ -10,7 +10,7 @@ from typing import Any
 
 from labeler.exchange.publish.as_folder import picture, summary
 from labeler.exchange.publish.findings import Findings, as_json, table_of, table_size
-from model.errors import InputError
+from model.errors import InputError, install
 from model.shots.layouts.formats.tiled_array import TRIES
 
 KEY = "TILED_API_KEY"
@@ -37,8 +37,8 @@ def send(found: Findings, url: str, name: str) -> str:
         from tiled.client import from_uri
         from tiled.client.utils import ClientError
     except ImportError as error:
-        mend = "Install it: pip install 'airylabel[publish]'."
-        raise InputError(f"Tiled's client is not installed ({error})", mend=mend) from error
+        what = f"Tiled's client is not installed ({error})"
+        raise InputError(what, mend=install("tiled[client]")) from error
     from matplotlib.image import imread
 
     about = json.loads(as_json(summary(found)))

@@ -30,7 +30,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import StaticPool
 
 from labeler.project.store.connection import PATIENCE_S, SLICE_MS, Database, no_text, to_json
-from model.errors import InputError, parsed_toml, text_of
+from model.errors import InputError, install, parsed_toml, text_of
 from model.output_files import written_whole
 from model.shots.layouts.formats.servers import allow_server, may_be_called
 
@@ -76,7 +76,7 @@ class ServerDatabase(Database):
             )  # fmt: skip
             self._wanted = self._engine.dialect.create_connect_args(url)[1]
         except ImportError as error:
-            mend = "Install it: pip install 'airylabel[team]'"
+            mend = install("psycopg[binary]")
             raise InputError("projects on a server need psycopg", file=path, mend=mend) from error
         except (ArgumentError, NoSuchModuleError) as error:
             raise InputError(f"is no URL of a store ({error})", file=path, mend=_FORM) from error

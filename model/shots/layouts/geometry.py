@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
+from model.errors import InputError, install
 from model.shots.hdf5 import number
 from model.shots.layouts.base import (
     EV_METRES,
@@ -78,7 +78,7 @@ class Assembly:
         try:
             import extra_geom
         except ImportError as error:
-            mend = "Install it: pip install 'airylabel[formats]'"
+            mend = install("EXtra-geom")
             raise InputError("a geometry needs extra-geom", file=source, mend=mend) from error
         kind = "JUNGFRAUGeometry" if self.modules[1:] == JUNGFRAU else BY_SHAPE.get(self.modules)
         n, slow, fast = self.modules

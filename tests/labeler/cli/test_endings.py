@@ -47,6 +47,20 @@ def test_a_command_line_is_understood_before_anything_heavy_is_loaded():
     assert not loaded_by(code, "PyQt6", "h5py", "scipy", "sqlalchemy", "torch")
 
 
+def test_where_no_folder_of_the_user_may_be_written_figures_say_nothing_of_caches(tmp_path):
+    nowhere = tmp_path / "file"
+    nowhere.touch()
+    code = "from labeler.cli import main; main(['recipes']); import matplotlib as m"
+    code += "; print(m.get_cachedir())"
+    folders = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), str(nowhere))
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | folders
+    )
+    assert ended.returncode == 0
+    assert ended.stderr == ""
+    assert str(nowhere) not in ended.stdout, "matplotlib found another folder"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_output_onto_a_full_disk_fails_in_one_line():
     with Path("/dev/full").open("w", encoding="utf-8") as full:

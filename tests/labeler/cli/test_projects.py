@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import h5py
@@ -13,8 +12,7 @@ import pytest
 from labeler.cli import main
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
-
-DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
+from tests.helpers.data import needed
 
 
 @pytest.fixture
@@ -186,8 +184,6 @@ def test_a_shown_run_that_is_gone_is_found(week, capsys):
 
 @pytest.mark.parametrize(("name", "n"), [("cxidb94_layout.cxi", 12), ("helium_small.h5", 600)])
 def test_real_files_make_whole_projects(tmp_path, capsys, name, n):
-    if not (DATA / name).is_file():
-        pytest.skip(f"{name} is not on this machine (set AIRYLABEL_DATA)")
-    found = answer(capsys, "create", tmp_path / "p", DATA / name, "--json")
+    found = answer(capsys, "create", tmp_path / "p", needed(name), "--json")
     assert (found["shots"], found["labelled"], found["contradictions"]) == (n, n, 0)
     assert main(["check", str(tmp_path / "p")]) == 0

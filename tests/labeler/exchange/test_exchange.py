@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from labeler.exchange import FORMATS, export, read_labels
 from labeler.exchange.as_csv import harmless, original
 from labeler.exchange.sheet import sheet_of
+from labeler.project import classes
+from labeler.project.project import Project
 from labeler.project.store import LABELLED
 from model.errors import InputError
-from model.shots.table import open_source
-from tests.helpers.weeks import NOTE, decide, open_week
+from model.shots.table import Geometry, open_source
+from tests.helpers.weeks import NOTE, decide, open_week, write_stack
 
 
 @pytest.fixture
@@ -43,6 +45,8 @@ def test_what_is_exported_is_read_back_exactly(project, tmp_path, form):
     assert back.datasets == sent.datasets
     assert back.notes == sent.notes == {3: NOTE, 5: "'quoted'"}
     assert sent.imported.tolist()[:4] == [True, False, True, False]
+    people = [who for who, labelled in zip(back.by, back.labelled, strict=True) if labelled]
+    assert people == ["", "=Ada", "", "=Ada", "=Ada"], "who decided; no one on labels of a file"
     assert sent.labelled.sum() == 5
 
 
@@ -190,6 +194,13 @@ def test_labels_that_a_file_of_shots_carries_can_be_read(project, tmp_path):
         read_labels(tmp_path / "b.h5")
 
 
+def test_classes_of_which_a_file_of_shots_says_nothing_are_undecided(tmp_path):
+    write_stack(tmp_path / "a.h5", 2, np.array([[1, 0], [0, 0]], np.uint8))
+    with h5py.File(tmp_path / "a.h5", "a") as f:
+        f["scan/known"] = np.array([[1, 0], [1, 1]], np.uint8)
+    assert read_labels(tmp_path / "a.h5").known.tolist() == [[True, False], [True, True]]
+
+
 def test_a_damaged_export_is_refused(project, tmp_path):
     export(project, "hdf5", tmp_path / "out.h5")
     with h5py.File(tmp_path / "out.h5", "a") as f:
@@ -312,6 +323,44 @@ def test_what_was_tagged_in_owl_is_a_label_and_a_new_tag_a_class(project, tmp_pa
     assert sheet.class_names[-1] == "Odd"
     assert sheet.names_of(4) == ["Odd"]
     assert sheet.status[4] & LABELLED
+
+
+def test_a_tag_that_is_given_in_owl_to_an_undecided_class_is_decided(project, tmp_path):
+    classes.add(project, "Late")
+    late = project.taxonomy.index("Late")
+    export(project, "cxi", tmp_path / "out.cxi")
+    with h5py.File(tmp_path / "out.cxi", "a") as f:
+        f["entry_2/instrument_1/detector_1/tags"][late, 0] = 1
+    sheet = read_labels(tmp_path / "out.cxi")
+    assert sheet.known[sheet.labelled, late].tolist() == [False, False, False, True, False]
+    assert "Late" in sheet.names_of(3)
+
+
+def test_detector_and_beam_of_a_cxi_export_are_those_of_the_file_of_shots(tmp_path):
+    """Centre (y, x) and wavelength, while CXI writes x before y and an energy in joules."""
+    shots = tmp_path / "50 %d.cxi"
+    with h5py.File(shots, "w") as f:
+        f["cxi_version"] = 160
+        f["entry_1/instrument_1/source_1/energy"] = 1000 * 1.602176634e-19
+        detector = f.create_group("entry_1/instrument_1/detector_1")
+        detector["data"] = np.arange(2 * 40 * 60, dtype=np.uint16).reshape(2, 40, 60)
+        detector["image_center"] = [45.5, 12.25, 0.0]
+        detector["distance"], detector["x_pixel_size"] = 0.3, 75e-6
+    with Project.create(tmp_path / "week", [shots], annotator="Ada") as made:
+        made.store.record(made.annotator, 0, 1, LABELLED, origin="key")
+        export(made, "cxi", tmp_path / "out.cxi")
+    wanted = Geometry(
+        wavelength_m=pytest.approx(1.2398419843e-9), distance_m=0.3, pixel_m=75e-6,
+        centre=(12.25, 45.5),
+    )  # fmt: skip
+    with open_source(shots) as source, open_source(tmp_path / "out.cxi") as back:
+        assert source.info.geometry == wanted
+        assert back.info.geometry == wanted
+        assert np.array_equal(back.read(1), source.read(1)), "a % in a name is no pattern"
+    with h5py.File(tmp_path / "out.cxi") as f:
+        assert f["entry_1/instrument_1/detector_1/image_center"][:2].tolist() == [45.5, 12.25]
+        energy = f["entry_1/instrument_1/source_1/energy"][()]
+        assert energy == pytest.approx(1000 * 1.602176634e-19)
 
 
 def test_parquet_is_a_table_with_types_for_others(project, tmp_path):

@@ -130,12 +130,14 @@ def test_shots_are_found_by_their_name_and_by_their_number_on_screen(other, tmp_
     assert found.unknown_examples == ("shot 17 (line 3)",)
 
 
-def test_a_renamed_file_is_known_by_its_contents(project, other, tmp_path):
-    export(project, "hdf5", tmp_path / "out.h5")
+@pytest.mark.parametrize("form", ["hdf5", "cxi"])
+def test_a_renamed_file_is_known_by_its_contents(project, other, tmp_path, form):
+    out = tmp_path / f"out{FORMATS[form].endings[0]}"
+    export(project, form, out)
     here = other.stored_sources[0]
     moved = here.info.path.rename(here.info.path.with_name("renamed.h5"))
     other.relocate(here.id, moved)
-    assert planned(other, tmp_path / "out.h5").unknown_shots == 0
+    assert planned(other, out).unknown_shots == 0
 
 
 def test_a_shot_that_is_labelled_in_two_ways_names_both_places(other, tmp_path):
@@ -203,6 +205,22 @@ def test_only_new_leaves_own_labels_alone_and_says_so(project, tmp_path):
     found = planned(project, path, only_new=True)
     assert (found.new, found.changed, found.kept) == (1, 0, 2)
     assert found.rows.tolist() == [5]
+
+
+def test_only_new_takes_flag_skip_and_note_of_a_labelled_shot_and_leaves_its_label(
+    project, tmp_path
+):
+    head = "file,index,Round,flagged,skipped,note"
+    path = write_csv(tmp_path / "x.csv", head, "a.h5,1,1,1,0,look", "b.h5,0,1,0,1,")
+    before = project.store.load_state(project.annotator)
+    found = planned(project, path, only_new=True)
+    assert (found.new, found.changed, found.marks, found.kept) == (0, 0, 2, 2)
+    apply(project, found)
+    after = project.store.load_state(project.annotator)
+    assert after.present.tolist() == before.present.tolist()
+    assert after.known.tolist() == before.known.tolist()
+    assert after.status[[1, 3]].tolist() == [LABELLED | FLAGGED, LABELLED | FLAGGED | SKIPPED]
+    assert project.store.notes(project.annotator)[1] == "look"
 
 
 def test_an_import_takes_no_label_no_flag_and_no_note_away(project, tmp_path):

@@ -14,18 +14,18 @@ import pytest
 
 from labeler.project.check import check
 from labeler.project.project import Project
-from labeler.project.store import LABELLED
+from labeler.project.store import FLAGGED, LABELLED
 from labeler.project.summary import summary
 from labeler.shots.geometry import entered
 from model.errors import InputError
 from model.shots.look import look
 from model.taxonomy.toml import shipped
+from tests.helpers.data import needed
 from tests.helpers.people import can_undo, label_as
 from tests.helpers.shots import make_shots, write_file
 from tests.helpers.waiting import processor_s
 from tests.helpers.window_parts import make_project
 
-DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
 NAMES = ["Spherical/Oblate", "Round", "Newton rings", "Empty"]
 LABELS = np.array([[1, 1, 0, 0], [0, 0, 0, 1], [1, 1, 1, 0]], np.uint8)
 
@@ -74,6 +74,15 @@ def test_the_person_s_label_wins_over_the_file_s(project):
     assert project.shot_table().labels[0].sum() == 1
     project.store.undo(project.annotator)
     assert project.merged_state().imported.all()
+
+
+def test_a_flag_on_a_label_of_the_file_stays_beside_it(project):
+    before = project.merged_state().present.tolist()
+    project.store.record(project.annotator, 1, 0, FLAGGED, origin="flag")
+    merged = project.merged_state()
+    assert merged.imported.all()
+    assert merged.present.tolist() == before
+    assert merged.status.tolist() == [LABELLED, LABELLED | FLAGGED, LABELLED]
 
 
 def test_a_project_is_found_again_as_it_was_left(project, tmp_path):
@@ -401,9 +410,7 @@ def test_counts_that_may_be_none_are_said_where_a_project_is_made_checked_and_op
 
 @pytest.mark.parametrize(("name", "n"), [("cxidb94_layout.cxi", 12), ("helium_small.h5", 600)])
 def test_real_files_make_projects_with_their_labels(tmp_path, name, n):
-    if not (DATA / name).is_file():
-        pytest.skip(f"{name} is not on this machine (set AIRYLABEL_DATA)")
-    with Project.create(tmp_path / "week", [DATA / name], shipped("helium")) as made:
+    with Project.create(tmp_path / "week", [needed(name)], shipped("helium")) as made:
         table = made.shot_table()
         assert len(table) == n
         assert table.labelled.all()

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from labeler.project.store.records import LABELLED
 from labeler.session.selection import SelectedShots
 from labeler.session.suggestions import FEWEST_LABELS
+from tests.helpers.data import data_file
 from tests.helpers.window_parts import MadeUpRun, make_project, make_session
 
-DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
 SHOTS = 200
 
 
 def label_sets(taxonomy):
     """(SHOTS, C) label sets: one half as frequent as the published ones where those are there, the
     other of all that break no hard rule, most of which break soft ones."""
-    path, rng = DATA / "cxidb94_labels.npz", np.random.default_rng(1)
+    path, rng = data_file("cxidb94_labels.npz"), np.random.default_rng(1)
     if path.is_file():
         with np.load(path) as file:
             order = np.argsort(taxonomy.columns([str(name) for name in file["class_names"]]))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +13,8 @@ from labeler.window.label.pattern.geometry_dialog import GeometryDialog
 from labeler.window.label.status_line import angle
 from labeler.window.main_window import MainWindow
 from model.shots.table import Geometry
+from tests.helpers.data import needed
 from tests.helpers.window_parts import make_project, make_session, write_shots
-
-LAYOUT = Path(os.environ.get("AIRYLABEL_DATA", "")) / "cxidb94_layout.cxi"
 
 
 @pytest.fixture
@@ -132,9 +129,8 @@ def test_what_is_typed_belongs_to_the_file_of_the_heading(dialog, window, tmp_pa
     assert dialog.fields["distance"].text() == "370"
 
 
-@pytest.mark.skipif(not LAYOUT.is_file(), reason="AIRYLABEL_DATA holds no cxidb94_layout.cxi")
 def test_the_published_layout_has_angles_and_radii(tmp_path, qtbot):
-    Project.create(tmp_path / "week", [LAYOUT]).close()
+    Project.create(tmp_path / "week", [needed("cxidb94_layout.cxi")]).close()
     session = make_session(tmp_path / "week")
     session.cursor.geometry()
     qtbot.waitUntil(lambda: "photon_energy_ev" in session.queue.numbers)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from model.runs.promotion import OPEN, compare
 from model.taxonomy import decoding
 from model.taxonomy.decoding import sigmoid
 from model.taxonomy.toml import load, shipped
+from tests.helpers.data import needed
 
 RNG = np.random.default_rng(0)
 TRUE = RNG.random((300, 6)) < [0.9, 0.5, 0.3, 0.1, 0.05, 0.02]
@@ -69,10 +68,7 @@ def test_nothing_to_judge_gives_no_numbers_and_no_error():
 
 
 def test_the_constant_answer_on_the_real_labels_is_the_papers_baseline():
-    folder = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
-    if not (folder / "cxidb94_labels.npz").is_file():
-        pytest.skip("the published labels are not here")
-    with np.load(folder / "cxidb94_labels.npz") as file:
+    with np.load(needed("cxidb94_labels.npz")) as file:
         matrix = next(v for k, v in file.items() if v.ndim == 2 and v.shape[1] == 11)
     true = matrix.astype(bool)
     guess = np.broadcast_to(metrics.constant_prediction(true), true.shape)

@@ -12,7 +12,7 @@ from model.runs import checkpoint
 from model.runs.folder import backbone_folder
 from model.runs.recipes import named
 from model.shots.sources import open_source
-from model.shots.table import make_table, table_of_file
+from model.shots.table import make_table, table_of_file, table_of_files
 
 SIDE = 48
 
@@ -141,6 +141,26 @@ def test_files_of_one_shot_each_are_judged_together(tmp_path, steps):
     assert len(set(found)) == 1
     together = scales_of(table_of(tmp_path, "all.h5", images), steps.seen)[0]
     assert found[0].level == pytest.approx(together.level, rel=1e-6)
+
+
+def test_files_of_one_shot_of_another_detector_are_judged_apart(tmp_path, steps):
+    small = patterns(4)[:, 4:-4, 4:-4] + 100
+    for number, image in enumerate([*patterns(4), *small]):
+        table_of(tmp_path, f"run{number}.h5", image[None])
+    found = scales_of(table_of_files(sorted(tmp_path.glob("run*.h5"))), steps.seen)
+    assert [round(scale.pedestal, -1) for scale in found] == [10] * 4 + [110] * 4
+
+
+def test_files_without_any_signal_do_not_change_the_level_of_the_others(tmp_path, steps):
+    lit = common_scale(table_of(tmp_path, "lit.h5", patterns(30)), steps.seen)
+    table_of(tmp_path, "dark.h5", np.random.default_rng(1).normal(8, 1, (60, SIDE, SIDE)))
+    both = table_of_files([tmp_path / "lit.h5", tmp_path / "dark.h5"])
+    assert common_scale(both, steps.seen).level == pytest.approx(lit.level, rel=1e-6)
+
+
+def test_counts_below_the_pedestal_are_brought_to_none():
+    brought = CountScale(10.0, 50.0).bring(np.array([4.0, 10.0, 60.0]), CountScale(0.0, 100.0))
+    assert brought.tolist() == [0, 0, 100]
 
 
 def test_shots_that_cannot_be_read_and_no_shots_at_all_leave_counts_as_they_are():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import pickle
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from model import output_files
 from model.errors import InputError
 from model.preprocessing.preparation import Preparation, reference_of
 from model.runs import checkpoint, recipes
@@ -143,6 +145,26 @@ def test_a_kill_between_the_two_files_leaves_the_older_network(saved, monkeypatc
     checkpoint.save(folder, network, about)
     (folder / WEIGHTS).write_bytes(before)  # as if only the JSON had been replaced
     checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("name", [DESCRIPTION, WEIGHTS])
+def test_a_disk_that_refuses_either_file_leaves_the_older_network(saved, monkeypatch, name):
+    folder, network, about = saved
+    x = torch.rand(1, 1, 64, 64)
+    before = checkpoint.load(folder)[0](x)
+    give_name = output_files.give_name
+
+    def full(part, out):
+        if out.name == name:
+            raise OSError(errno.ENOSPC, "No space left on device", str(out))
+        give_name(part, out)
+
+    monkeypatch.setattr(output_files, "give_name", full)
+    with torch.no_grad():
+        network.head.linear.bias += 1
+    with pytest.raises(InputError, match=name):
+        checkpoint.save(folder, network, about)
+    assert torch.equal(checkpoint.load(folder)[0](x), before)
 
 
 def changed(folder, **values):

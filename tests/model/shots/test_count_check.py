@@ -1,8 +1,6 @@
 """Numbers that are no counts of light are doubted in words, and those of any detector are not."""
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -16,8 +14,7 @@ from model.shots.first_look import probe
 from model.shots.sources import examined, open_source
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate
-
-DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
+from tests.helpers.data import needed
 
 
 def rings(n, empty=0.3, seed=1, side=64):
@@ -173,9 +170,7 @@ def test_bright_shots_alone_solvent_and_noise_are_not_doubted():
 
 @pytest.mark.parametrize("name", ["helium_small.h5", "cxidb94_layout.cxi"])
 def test_measured_shots_are_not_doubted_and_changed_ones_are(name):
-    if not (DATA / name).is_file():
-        pytest.skip(f"{name} is not on this machine (set AIRYLABEL_DATA)")
-    with open_source(DATA / name) as source:
+    with open_source(needed(name)) as source:
         rows = np.linspace(0, source.info.n_shots - 1, min(source.info.n_shots, 40)).astype(int)
         images = np.stack([source.read(int(i)) for i in rows])
     for n in (len(images), 3, 1):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import h5py
@@ -13,16 +12,10 @@ import pytest
 from model.errors import InputError
 from model.shots.table import make_table, open_source, probe, table_of_file
 from model.taxonomy.toml import load, shipped
+from tests.helpers.data import needed
 
-DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
 NAMES = ["Spherical/Oblate", "Round", "Newton rings", "Empty"]
 LABELS = np.array([[1, 1, 0, 0], [0, 0, 0, 1], [1, 1, 1, 0]], np.uint8)
-
-
-def real(name: str) -> Path:
-    if not (DATA / name).is_file():
-        pytest.skip(f"{name} is not on this machine (set AIRYLABEL_DATA)")
-    return DATA / name
 
 
 def counts(n: int = 3, size: int = 16, seed: int = 1) -> np.ndarray:
@@ -286,7 +279,7 @@ def test_what_is_known_of_a_file_spares_the_listing(tmp_path):
 
 
 def test_the_published_layout_is_read_with_its_labels():
-    table = table_of_file(real("cxidb94_layout.cxi"))
+    table = table_of_file(needed("cxidb94_layout.cxi"))
     assert len(table) == 12
     assert table.taxonomy.name == "Helium nanodroplets"
     assert not table.taxonomy.contradictions(table.labels).any()
@@ -297,7 +290,7 @@ def test_the_published_layout_is_read_with_its_labels():
 
 
 def test_a_foreign_file_of_simulations_is_read_with_its_labels():
-    table = table_of_file(real("helium_small.h5"))
+    table = table_of_file(needed("helium_small.h5"))
     assert len(table) == 600
     assert table.labels[:, table.class_names.index("Round")].sum() == 490
     assert sum(1 for _ in table.iter_shots(range(20))) == 20

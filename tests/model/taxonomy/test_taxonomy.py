@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,8 @@ from hypothesis import strategies as st
 from model.errors import InputError
 from model.taxonomy.taxonomy import Class, Rule, Taxonomy
 from model.taxonomy.toml import find, load, loads, shipped
+from tests.helpers.data import needed
 
-DATA = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
 HELIUM = load(shipped("helium"))
 LEGAL = HELIUM.legal_sets
 legal_rows = st.integers(0, len(LEGAL) - 1).map(lambda i: LEGAL[i])
@@ -71,10 +70,7 @@ def test_the_hard_rules_of_helium_droplets(labels, contradicts):
 
 
 def test_the_rule_table_on_the_real_labels():
-    path = DATA / "cxidb94_labels.npz"
-    if not path.is_file():
-        pytest.skip("the real labels are not on this machine (set AIRYLABEL_DATA)")
-    with np.load(path) as data:
+    with np.load(needed("cxidb94_labels.npz")) as data:
         found, order = data["labels"], data["class_names"].tolist()
     labels = np.zeros((len(found), len(HELIUM)), bool)
     labels[:, HELIUM.columns(order)] = found
@@ -546,6 +542,12 @@ def test_beyond_twenty_classes_no_legal_sets_are_listed():
     bound = Taxonomy("bound", many[:3], [rule])
     assert len(bound.listed_sets(6)) == 6
     assert bound.listed_sets(5) is None
+
+
+def test_a_name_means_the_class_that_has_it_now_and_not_one_that_had_it_before():
+    for classes in ([Class("A"), Class("B", was="A")], [Class("B", was="A"), Class("A")]):
+        taxonomy = Taxonomy("renamed", classes, [])
+        assert taxonomy.columns(["a", "b"]).tolist() == [*map(taxonomy.index, "AB")]
 
 
 def test_a_rule_says_what_it_asks_of_every_label_set():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +18,7 @@ from model.shots.table import EVALUATION, TRAINING, ShotTable, table_of_file
 from model.training import split
 from model.training.data import prepare, with_roles
 from model.training.split import stratified_choice, stratified_roles
+from tests.helpers.data import needed
 from tests.helpers.shots import make_file, make_shots, write_file
 
 pytestmark = pytest.mark.usefixtures("narrow_network")
@@ -58,10 +57,7 @@ def test_given_roles_stay_when_labels_are_added():
 
 
 def test_the_real_labels_are_split_in_proportion():
-    folder = Path(os.environ.get("AIRYLABEL_DATA", Path(__file__).parents[4] / "shared" / "data"))
-    if not (folder / "cxidb94_labels.npz").is_file():
-        pytest.skip("the published labels are not here")
-    with np.load(folder / "cxidb94_labels.npz") as file:
+    with np.load(needed("cxidb94_labels.npz")) as file:
         labels = next(v for k, v in file.items() if v.ndim == 2 and v.shape[1] == 11)
     chosen = stratified_choice(labels.astype(np.uint8), 1090, 0)
     shares = labels[chosen].sum(0) / labels.sum(0)

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import InputError
+from model.errors import InputError, install
 from model.shots.layouts.base import Counts, FileLabels, Geometry, Scalars, read_each
 
 PARTS_MARKED = 1000
@@ -121,12 +121,12 @@ class Blocks:
 
 
 @contextmanager
-def optional(path: Path, what: str) -> Iterator[None]:
-    """Around the import of an optional package; InputError that says how to install it."""
+def optional(path: Path, what: str, *packages: str) -> Iterator[None]:
+    """Around the import of optional packages; InputError that says how to install them."""
     try:
         yield
     except ImportError as error:
-        mend = "Install it: pip install 'airylabel[formats]'"
+        mend = install(*packages)
         raise InputError(f"{what} need {error.name}", file=path, mend=mend) from error
 
 

@@ -77,7 +77,7 @@ class Exdf(Foreign):
     def __init__(
         self, path: Path, dataset: str | None = None, shot_names: Sequence[str] | None = None
     ) -> None:
-        with optional(path, "runs of European XFEL"):
+        with optional(path, "runs of European XFEL", "EXtra-data"):
             import extra_data  # noqa: F401 - looked for here, used below
         self.path = path
         name, self._options = options_of(dataset, ("geometry", "pulses"), path)

@@ -45,7 +45,7 @@ class Picture(Protocol):
 
 class _Tiff:
     def __init__(self, path: Path, dataset: str | None) -> None:
-        with optional(path, "TIFF files"):
+        with optional(path, "TIFF files", "tifffile", "imagecodecs"):
             import tifffile
         with ExitStack() as opened:
             stream = opened.enter_context(path.open("rb"))
@@ -70,7 +70,7 @@ class _Tiff:
 
 class _Fabio:
     def __init__(self, path: Path, dataset: str | None) -> None:
-        with optional(path, "EDF and CBF files"):
+        with optional(path, "EDF and CBF files", "fabio"):
             import fabio
         self._file = fabio.open(path)
         self.n = int(self._file.nframes)

@@ -111,7 +111,7 @@ class TiledArray(Foreign):
             mend = "If you trust whoever gave you the file: airylabel allow-server PROJECT"
             raise InputError(what, file=path, mend=mend)
         os.environ.setdefault("TILED_RETRY_ATTEMPTS", TRIES)
-        with optional(path, "arrays of Tiled"):
+        with optional(path, "arrays of Tiled", "tiled[client]"):
             import httpx
             from tiled.client import from_uri
             from tiled.client.container import Container

@@ -37,7 +37,7 @@ class ZarrStore(Foreign):
     def __init__(
         self, path: Path, dataset: str | None = None, shot_names: Sequence[str] | None = None
     ) -> None:
-        with optional(path, "Zarr stores"):
+        with optional(path, "Zarr stores", "zarr"):
             import zarr
         self.path = path
         with as_os_error(path):

@@ -376,7 +376,10 @@ def test_a_colleague_who_holds_the_store_freezes_nobody(team, url):
     assert one.load_state(ada).present[0] == 1
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="stops a process")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0,
+    reason="only root may stop a process of the server",
+)
 def test_a_frozen_server_is_given_up_while_the_window_lives_and_comes_back(team, monkeypatch):
     monkeypatch.setattr(server_module, "ANSWER_S", 0.5)
     monkeypatch.setattr(server_module, "REST_S", 0.0)

@@ -183,6 +183,16 @@ def test_an_altered_current_state_is_found(store, ada):
     assert "shot 2" in store.audit()[0]
 
 
+def test_every_gesture_that_starts_from_a_state_that_never_was_is_found(store, ada):
+    for present in (1, 3):
+        store.record(ada, [0, 1], present, LABELLED, origin="key")
+    store.database.connection.exec_driver_sql("DROP TRIGGER events_no_update")
+    store.database.connection.exec_driver_sql(
+        "UPDATE events SET present_before = 5 WHERE row = 1 AND present_after = 3"
+    )
+    assert store.audit() == ["shot 2: gesture 2 starts from a state that never was"]
+
+
 # -- what others rely on, by example -----------------------------------------------------------
 
 
