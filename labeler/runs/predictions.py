@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.project.project import Project
-from labeler.runs.reading import Choice, Flags, Reading
+from labeler.runs.predictions_base import Choice, Flags, Predictions
 from model.errors import InputError, counted
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge, within
 from model.heatmaps.gradcam import FORMS
@@ -46,8 +46,9 @@ _CARELESS = (
 """What h5py and numpy raise on damaged or foreign content."""
 
 
-class Predictions(Reading):
-    """One run's reading of N shots, in the order of the project's rows and the taxonomy's classes.
+class RunPredictions(Predictions):
+    """One run's predictions of N shots, in the order of the project's rows and the taxonomy's
+    classes.
 
     `probabilities` (N, C) float32; `thresholds` (C,); `known` (C,) False for classes that the run
     never learnt (their probability is 0), while one that it learnt and that there is no more is
@@ -110,7 +111,7 @@ class Predictions(Reading):
     @classmethod
     def open(
         cls, path: Path, taxonomy: Taxonomy, n: int, fingerprint: str | None = None
-    ) -> Predictions:
+    ) -> RunPredictions:
         """Open the predictions for a project of n shots; InputError where they do not fit it.
 
         With `fingerprint`, that of the shots and labels must be the same too.
@@ -298,13 +299,13 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def predictions_of(project: Project) -> tuple[Predictions | None, str]:
+def predictions_of(project: Project) -> tuple[RunPredictions | None, str]:
     """(predictions of the current run or None, what is wrong with them in words or '')."""
     number = project.current_run
     if number is None:
         return None, ""
     path = Path(project.run_folder(number)) / PREDICTIONS
     try:
-        return Predictions.open(path, project.taxonomy, project.n_shots), ""
+        return RunPredictions.open(path, project.taxonomy, project.n_shots), ""
     except InputError as error:
         return None, f"The predictions of run {number} cannot be shown: {error}"

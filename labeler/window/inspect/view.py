@@ -144,9 +144,9 @@ class InspectView(Tab):
         """Show what the run in use says, if anybody looks."""
         if not self.isVisible():
             return
-        readings = self.session.predictions.run
-        self.whole.setCurrentIndex(0 if readings is None else 1)
-        if readings is None:
+        predictions = self.session.predictions.run
+        self.whole.setCurrentIndex(0 if predictions is None else 1)
+        if predictions is None:
             self._say_empty()
             return
         overlay = self.session.display.overlay
@@ -211,8 +211,8 @@ class InspectView(Tab):
 
     def _about(self) -> str:
         """What the form in use asks, and how far it can be trusted for the class."""
-        heat, readings = self.session.heat, self.session.predictions.of_run
-        kind, (rows, columns) = self._kind(), readings.grid
+        heat, predictions = self.session.heat, self.session.predictions.of_run
+        kind, (rows, columns) = self._kind(), predictions.grid
         of_shot = self.pages.currentIndex() == 0
         row, rival = (self.session.cursor.row, self.shot.rival) if of_shot else (-1, None)
         asked = Asked(row, kind, self.session.display.overlay.form, rival)
@@ -227,7 +227,8 @@ class InspectView(Tab):
         note += " Its strength cannot be compared between shots."
         if len(heat.offered) == 1:
             note += " This run was read before other forms were kept: predict again for these."
-        of_run = f"Predictions and heat of {readings.name} by itself, without labels given since."
+        name = predictions.name
+        of_run = f"Predictions and heat of {name} by itself, without labels given since."
         return f"{note} {of_run}"
 
     def _page(self) -> ShotPage | Gallery | ClaimsPage:

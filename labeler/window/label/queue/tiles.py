@@ -131,10 +131,10 @@ def explained(session: Session, tile: Tile) -> str:
     """What the heat of a tile asks and how well its form does, or why there is none."""
     if tile.kind == PLAIN or tile.covered or session.predictions.run is None:
         return ""
-    wish = asked(session, tile)
-    if (why := session.heat.why_none(wish)) and why != ON_ITS_WAY:
+    request = asked(session, tile)
+    if (why := session.heat.why_none(request)) and why != ON_ITS_WAY:
         return why
-    return session.heat.about(wish)
+    return session.heat.about(request)
 
 
 class TileDelegate(QStyledItemDelegate):
@@ -291,9 +291,9 @@ class TileDelegate(QStyledItemDelegate):
             words = painter.fontMetrics().elidedText("no heatmap", ELIDE, int(second.width()))
             painter.drawText(second, int(middle), words)
             return
-        readings = session.predictions.of_run
-        said = float(readings.probabilities[tile.row, tile.kind])
-        likely = bool(readings.likely()[tile.row, tile.kind])
+        predictions = session.predictions.of_run
+        said = float(predictions.probabilities[tile.row, tile.kind])
+        likely = bool(predictions.likely()[tile.row, tile.kind])
         painter.setFont(theme.font(points, bold=likely))
         painter.setPen(theme.colour("strong" if likely else "text"))
         left = line
@@ -321,15 +321,15 @@ class TileDelegate(QStyledItemDelegate):
         word = standing(self.session, tile.row, tile.kind)
         wrong = (word == "labelled") != likely and word != "undecided"
         text = ("missed" if word == "labelled" else "false alarm") if wrong else word
-        wish = asked(self.session, tile)
-        why = "" if tile.covered else self.session.heat.why_none(wish)
+        request = asked(self.session, tile)
+        why = "" if tile.covered else self.session.heat.why_none(request)
         if tile.covered:
             text, wrong = "by occlusion", False
         elif why:
             text = "computing …" if why == ON_ITS_WAY else f"{text} · no heat"
         else:
             if tile.form or tile.against is not None:
-                text = HEAT_FORMS[self.session.heat.form_of(wish)].short
+                text = HEAT_FORMS[self.session.heat.form_of(request)].short
             if not (likely or wrong):  # its heat looks like that of a class that is sure
                 text = f"not predicted · {text}"
         lost = self.lost(tile) if likely else 0.0
