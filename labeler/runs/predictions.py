@@ -25,7 +25,7 @@ from model.runs.prediction_file import names_of_form, open_predictions
 from model.taxonomy import decoding
 from model.taxonomy.taxonomy import MAX_ENUMERATED, Taxonomy
 
-__all__ = ["Choice", "Predictions", "Stage"]
+__all__ = ["Choice", "RunPredictions", "Stage"]
 
 Stage = Literal["alone", "decided", "decoded"]
 """Each class by its own threshold; as the run decides; as the likeliest legal label set."""
