@@ -186,7 +186,7 @@ class Learning(SessionPart):
         self.work.follow(["embed", str(folder)], folder / CACHE / "embed.log")
 
     def _receive(self, item: Event) -> None:
-        """What the pass says; on its part of the cache it stands from the first on, then again
+        """What the pass says; what it has read is used from its first part on, then again
         whenever twice as much is there."""
         if item["event"] == "progress":
             self.done, self.total = int(item["done"]), int(item["total"])
