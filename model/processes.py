@@ -16,11 +16,11 @@ from multiprocessing.connection import Connection
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-Ground = TypeVar("Ground")
+Source = TypeVar("Source")
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 DEATHS = 3
-"""After this many in a row a worker's child is not started again on the same ground."""
+"""After this many in a row a worker's child is not started again on the same source."""
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Child:
             self._process = self._connection = None
 
 
-class Worker(Generic[Ground, Request, Answer]):
+class Worker(Generic[Source, Request, Answer]):
     """A child process, and the thread that asks it what waits, one request after the other.
 
     `serve` answers every message, with None where there is nothing to report. `on_answer` is called
@@ -117,15 +117,15 @@ class Worker(Generic[Ground, Request, Answer]):
         self,
         serve: Callable[[Connection], None],
         on_answer: Callable[[Answer], None],
-        died: Callable[[Ground | Request], Answer | None],
+        died: Callable[[Source | Request], Answer | None],
         *,
         name: str,
     ) -> None:
         self._on_answer, self._died = on_answer, died
-        self._ground: Ground | None = None
-        self._standing: Ground | None = None
-        """The ground that the child was told last; of the thread alone."""
-        self._is_new_ground = self._closing = self._working = False
+        self._source: Source | None = None
+        self._in_use: Source | None = None
+        """The source that the child was given last; of the thread alone."""
+        self._is_new_source = self._closing = self._working = False
         self._waiting: dict[object, Request] = {}
         self._changed = threading.Condition()
         self._child = Child(serve, name=name)
@@ -136,13 +136,13 @@ class Worker(Generic[Ground, Request, Answer]):
     def is_busy(self) -> bool:
         """Whether a request waits for its answer."""
         with self._changed:
-            return self._is_new_ground or bool(self._waiting) or self._working
+            return self._is_new_source or bool(self._waiting) or self._working
 
-    def stand_on(self, ground: Ground) -> None:
+    def use(self, source: Source) -> None:
         """Send this before all requests from now on, to every fresh child too; what was asked
-        about the ground before is dropped."""
+        about the source before is dropped."""
         with self._changed:
-            self._ground, self._is_new_ground = ground, True
+            self._source, self._is_new_source = source, True
             self._waiting.clear()
             self._changed.notify_all()
 
@@ -172,15 +172,15 @@ class Worker(Generic[Ground, Request, Answer]):
         deaths = 0
         self._child.start()
         while (request := self._next()) is not None:
-            if request is self._standing:
+            if request is self._in_use:
                 deaths = 0
             answer = self._child.ask(request)
             while answer is Lost.DEAD and not self._closing and deaths < DEATHS:
                 deaths += 1
                 log.error("the process for %s died; it is started again", self._child.name)
                 self._child.start()
-                if request is not self._standing:
-                    self._child.ask(self._standing)
+                if request is not self._in_use:
+                    self._child.ask(self._in_use)
                 answer = self._child.ask(request)
             if answer is Lost.DEAD:
                 answer = self._died(request)
@@ -193,15 +193,15 @@ class Worker(Generic[Ground, Request, Answer]):
                     log.exception("a listener failed")
         self._child.end()
 
-    def _next(self) -> Ground | Request | None:
-        """The ground where it is new, else the most urgent request; None at the end."""
+    def _next(self) -> Source | Request | None:
+        """The source where it is new, else the most urgent request; None at the end."""
         with self._changed:
             self._working = False
             while not self._closing:
-                if self._is_new_ground:
-                    self._is_new_ground, self._working = False, True
-                    self._standing = self._ground
-                    return self._ground
+                if self._is_new_source:
+                    self._is_new_source, self._working = False, True
+                    self._in_use = self._source
+                    return self._source
                 if self._waiting:
                     self._working = True
                     most = max(reversed(self._waiting.items()), key=lambda i: self.urgency(i[1]))

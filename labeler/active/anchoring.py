@@ -1,6 +1,6 @@
 """The anchoring guard: whether people follow the model because they see it, and by how much.
 
-On a random part of the shots the model's reading is hidden until the person has decided. How often
+On a random part of the shots what the model says is hidden until the person has decided. How often
 the final labels agree with what the model said, seen and unseen, is compared. Pure numpy.
 """
 
@@ -22,7 +22,7 @@ ENOUGH = 20
 
 
 def is_hidden(rows: npt.ArrayLike, share: float, seed: int = 0) -> npt.NDArray[np.bool_]:
-    """Of which rows the reading is hidden: a fixed random part, the same in every session."""
+    """Of which rows the predictions are hidden: a fixed random part, the same in every session."""
     rows = np.asarray(rows, np.uint64)
     # splitmix64, in whole arrays: those wrap around without a word
     x = rows.reshape(-1) + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
@@ -34,7 +34,7 @@ def is_hidden(rows: npt.ArrayLike, share: float, seed: int = 0) -> npt.NDArray[n
 
 @dataclass(frozen=True)
 class Shift:
-    """Shots decided with the reading seen and hidden, on how many the labels agree with it.
+    """Shots decided with the predictions seen and hidden, on how many the labels agree with it.
 
     `shift` is the difference of the two shares, `low` and `high` its 95 % interval (Newcombe 1998,
     from Wilson's intervals); all NaN where either kind of shot is missing.
@@ -76,7 +76,7 @@ def measure(
 ) -> Shift:
     """The shift from the first decision on each shot, (row, what was shown), and the final labels.
 
-    Only shots on which the reading suggested something count, and which are still decided; of
+    Only shots on which the model suggested something count, and which are still decided; of
     them only the classes that there were at that time, and that are decided (bits `known`).
     """
     seen: list[bool] = []

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from labeler.active import embeddings as grounds
-from labeler.active.messages import Ground
+from labeler.active import embeddings
+from labeler.active.messages import EmbeddingSource
 from labeler.project.project import Project
 from labeler.project.store.records import passed_over
 from model.active import head, selection
@@ -56,35 +56,35 @@ def known(project: Project, unseen: bool = False) -> Evidence:
     """
     merged = project.merged_state()
     table = project.shot_table(merged=merged)
-    ground = _ground(project, table, unseen)
-    found = grounds.embeddings(ground)
+    source = _source(project, table, unseen)
+    found = embeddings.embeddings(source)
     readable = np.isfinite(found.sum(1, dtype=np.float32))
     every = found if readable.all() else found[readable]
-    prior = prior_of(ground.network, project.taxonomy, every)
+    prior = prior_of(source.network, project.taxonomy, every)
     space = head.space_of(every)
-    seen = ground.predictions is not None
+    seen = source.predictions is not None
     labels, decided = table.labels.astype(bool), table.decided
     labelled, skipped = table.labelled & readable, passed_over(merged.status)
     return Evidence(found, labels, labelled, decided, skipped, prior, space, seen)
 
 
-def _ground(project: Project, table: ShotTable, unseen: bool = False) -> Ground:
+def _source(project: Project, table: ShotTable, unseen: bool = False) -> EmbeddingSource:
     """That of the run in use, else what the shipped network has read; the other way round where a
     network is wanted that has `unseen` the labels.
     """
-    ground = grounds.of_cache(0, project, table)
-    share = grounds.share_there(ground.parts)
+    source = embeddings.of_cache(0, project, table)
+    share = embeddings.share_there(source.parts)
     if project.current_run is not None and not (unseen and share == 1):
         predictions = project.run_folder(project.current_run) / PREDICTIONS
         if predictions.is_file():
-            return grounds.of_run(0, project.taxonomy, len(table), predictions)
+            return embeddings.of_run(0, project.taxonomy, len(table), predictions)
     if not share:
         raise InputError(
             "no network has read these shots yet",
             file=project.folder,
             mend=f"First: airylabel embed {project.name}",
         )
-    return ground
+    return source
 
 
 def next_shots(
@@ -128,7 +128,7 @@ def class_fractions(project: Project, seed: int = 0) -> tuple[Fraction, ...]:
     merged = project.merged_state()
     table = project.shot_table(merged=merged)
     try:
-        found = np.isfinite(grounds.embeddings(_ground(project, table)))
+        found = np.isfinite(embeddings.embeddings(_source(project, table)))
         askable = np.asarray(found.all(1), bool)
     except InputError:  # no one has read them: then all count
         askable = np.ones(len(table), bool)

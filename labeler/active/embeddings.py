@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from labeler.active.messages import Ground
+from labeler.active.messages import EmbeddingSource
 from labeler.project.folder import CACHE
 from model.errors import InputError, counted
 from model.prediction import embedding_file as embedding_parts
@@ -26,16 +26,18 @@ if TYPE_CHECKING:
     from model.shots.table import ShotTable
 
 
-def of_run(number: int, taxonomy: Taxonomy, n: int, predictions: Path) -> Ground:
+def of_run(number: int, taxonomy: Taxonomy, n: int, predictions: Path) -> EmbeddingSource:
     """The embeddings that a run wrote beside its predictions."""
-    return Ground(number, taxonomy, n, predictions.parent, predictions)
+    return EmbeddingSource(number, taxonomy, n, predictions.parent, predictions)
 
 
-def of_cache(number: int, project: Project, table: ShotTable) -> Ground:
+def of_cache(number: int, project: Project, table: ShotTable) -> EmbeddingSource:
     """What the shipped network has read so far of the shots as the project prepares them, all of it
     or some parts."""
     parts = parts_of(project, table)
-    return Ground(number, project.taxonomy, len(table), shipped_network(), None, tuple(parts))
+    return EmbeddingSource(
+        number, project.taxonomy, len(table), shipped_network(), None, tuple(parts)
+    )
 
 
 def parts_of(project: Project, table: ShotTable) -> list[Part]:
@@ -61,19 +63,19 @@ def share_there(parts: tuple[Part, ...]) -> float:
     return sum(p.stop - p.first for p in parts if p.is_there) / max(total, 1)
 
 
-def embeddings(ground: Ground) -> npt.NDArray[np.float16]:
+def embeddings(source: EmbeddingSource) -> npt.NDArray[np.float16]:
     """(N, D), NaN where a shot has none; InputError where there are none at all."""
-    if ground.predictions is None:
-        found = embedding_parts.read(list(ground.parts), ground.n)
+    if source.predictions is None:
+        found = embedding_parts.read(list(source.parts), source.n)
         if found is None:
             raise InputError("no shots have been read by a network yet")
         return found
-    with open_predictions(ground.predictions) as file:
+    with open_predictions(source.predictions) as file:
         n = len(file["embeddings"])
-        if n != ground.n:
-            what = f"holds embeddings of {counted(n, 'shot')}, and the project has {ground.n:,}"
+        if n != source.n:
+            what = f"holds embeddings of {counted(n, 'shot')}, and the project has {source.n:,}"
             mend = "Let the run read all shots again: airylabel predict PROJECT --run NUMBER."
-            raise InputError(what, file=ground.predictions, mend=mend)
+            raise InputError(what, file=source.predictions, mend=mend)
         values = np.asarray(file["embeddings"][()], np.float16)
         values[~np.asarray(file["readable"][()], bool)] = np.nan
     return values

@@ -1,4 +1,4 @@
-"""Instant learning seen from the window: asks the child, and what came back as a reading.
+"""Instant learning seen from the window: asks the child, and holds what came back as predictions.
 
 A warm child process (`labeler.active.instant_child`) keeps the embeddings and fits a head after
 every label. Requests of a kind replace each other, so that fast labelling never piles up work.
@@ -13,71 +13,77 @@ from multiprocessing.connection import Connection
 import numpy as np
 import numpy.typing as npt
 
-from labeler.active.messages import Answer, Ground, LayoutWish, Learnt, Lesson, LikeWish
-from labeler.runs.reading import Reading
+from labeler.active.messages import (
+    Answer,
+    EmbeddingSource,
+    FitRequest,
+    FitResult,
+    LayoutRequest,
+    NeighbourRequest,
+)
+from labeler.runs.predictions_base import Predictions
 from model.active.head import Held
 from model.errors import InputError, counted
 from model.processes import Worker
 from model.taxonomy.taxonomy import Taxonomy
 
-URGENCY = {LikeWish: 2, LayoutWish: 1, Lesson: 0}
+URGENCY = {NeighbourRequest: 2, LayoutRequest: 1, FitRequest: 0}
 """What a user waits for comes first."""
 
 
-class InstantReading(Reading):
+class InstantPredictions(Predictions):
     """What the child learnt, as the window asks it; `why` says of asked rows why each is asked."""
 
-    def __init__(self, taxonomy: Taxonomy, learnt: Learnt, why: dict[int, str]) -> None:
+    def __init__(self, taxonomy: Taxonomy, fit: FitResult, why: dict[int, str]) -> None:
         self.taxonomy = taxonomy
-        self.learnt = learnt
-        self.probabilities, self.decided = learnt.probabilities, learnt.decided
-        self.readable = learnt.readable
-        self.thresholds = learnt.thresholds
+        self.fit = fit
+        self.probabilities, self.decided = fit.probabilities, fit.decided
+        self.readable = fit.readable
+        self.thresholds = fit.thresholds
         every = np.ones(len(taxonomy), bool)
-        self.known = every if learnt.known is None else learnt.known
-        n = learnt.labels
-        self.name = f"instant model, {counted(n, 'label')}"
+        self.known = every if fit.known is None else fit.known
+        self.name = f"instant model, {counted(fit.labels, 'label')}"
         self.run = "instant"
-        self.why = {**why, **dict(zip(learnt.rows.tolist(), learnt.reasons, strict=True))}
+        self.why = {**why, **dict(zip(fit.rows.tolist(), fit.reasons, strict=True))}
 
     def sureness(self) -> npt.NDArray[np.float32]:
         """(N,) chance that the whole label set is right, under the rules."""
-        return self.learnt.sure
+        return self.fit.sure
 
     def held(self) -> Held:
         """What is said out of fold of labelled shots."""
-        none = Held(self.learnt.rows[:0], self.decided[:0], self.learnt.sure[:0])
-        return self.learnt.held or none
+        none = Held(self.fit.rows[:0], self.decided[:0], self.fit.sure[:0])
+        return self.fit.held or none
 
 
-Wish = Lesson | LikeWish | LayoutWish
+InstantRequest = FitRequest | NeighbourRequest | LayoutRequest
 
 
-class Instant(Worker[Ground, Wish, Answer]):
+class Instant(Worker[EmbeddingSource, InstantRequest, Answer]):
     """The window's side of instant learning; `on_answer` is called from a thread of its own."""
 
     def __init__(self, on_answer: Callable[[Answer], None]) -> None:
-        super().__init__(_serve, on_answer, self._epitaph, name="instant learning")
+        super().__init__(_serve, on_answer, self._on_lost, name="instant learning")
 
-    def learn(self, lesson: Lesson) -> None:
-        """Refit on the labels so far; the answer is a Learnt."""
-        self._ask(lesson)
+    def learn(self, request: FitRequest) -> None:
+        """Refit on the labels so far; the answer is a FitResult."""
+        self._ask(request)
 
     def like(self, row: int, k: int) -> None:
-        """Look for the k shots most like one; the answer is an Alike."""
-        self._ask(LikeWish(row, k))
+        """Look for the k shots most like one; the answer is a Neighbours."""
+        self._ask(NeighbourRequest(row, k))
 
     def layout(self) -> None:
         """Lay all shots out on a plane; the answer is a Layout."""
-        self._ask(LayoutWish())
+        self._ask(LayoutRequest())
 
-    def _ask(self, request: Wish) -> None:
+    def _ask(self, request: InstantRequest) -> None:
         self._add(request, type(request), len(URGENCY))
 
-    def urgency(self, request: Wish) -> float:
+    def urgency(self, request: InstantRequest) -> float:
         return URGENCY[type(request)]
 
-    def _epitaph(self, request: object) -> InputError:
+    def _on_lost(self, request: object) -> InputError:
         return InputError("the process that learns ended", mend="Suggestions come from the run.")
 
 

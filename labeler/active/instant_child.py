@@ -15,13 +15,13 @@ import numpy.typing as npt
 from labeler.active.embeddings import embeddings
 from labeler.active.messages import (
     FEWEST_LABELS,
-    Alike,
     Answer,
-    Ground,
+    EmbeddingSource,
+    FitRequest,
+    FitResult,
     Layout,
-    Learnt,
-    Lesson,
-    LikeWish,
+    NeighbourRequest,
+    Neighbours,
     Request,
 )
 from model.active import audit, embedding_map, neighbours, selection
@@ -48,55 +48,55 @@ def serve(connection: Connection) -> None:
 
 
 class InstantServer:
-    """One ground at a time. What it says of it follows from the labels alone, not from what it said
+    """One source at a time. What it says of it follows from the labels alone, not from what it said
     before."""
 
     def __init__(self) -> None:
-        self.ground: Ground | None = None
+        self.source: EmbeddingSource | None = None
 
     def answer(self, request: Request) -> Answer | None:
-        """To a Ground None, to a Lesson a Learnt, to wishes an Alike or a Layout; else why not."""
+        """The answer to a request, or why there is none; to an EmbeddingSource None."""
         try:
             with one_blas_thread():
-                if isinstance(request, Ground):
-                    self._stand_on(request)
+                if isinstance(request, EmbeddingSource):
+                    self._use(request)
                     return None
-                if self.ground is None:
+                if self.source is None:
                     return InputError("no shots have been read by a network yet")
-                if isinstance(request, Lesson):
+                if isinstance(request, FitRequest):
                     return self._learn(request)
-                if isinstance(request, LikeWish):
+                if isinstance(request, NeighbourRequest):
                     row, k = request.row, request.k
-                    return Alike(row, neighbours.like(self.embeddings, row, k, self._lengths))
-                return Layout(self.ground.number, self._layout())
+                    return Neighbours(row, neighbours.like(self.embeddings, row, k, self._lengths))
+                return Layout(self.source.number, self._layout())
         except InputError as error:
             return error
         except CARELESS as error:
             mend = "Close the project and open it again."
             return InputError(f"instant learning stopped ({error})", mend=mend)
 
-    def _stand_on(self, ground: Ground) -> None:
-        self.ground = None
-        found = embeddings(ground)
+    def _use(self, source: EmbeddingSource) -> None:
+        self.source = None
+        found = embeddings(source)
         self.readable = np.asarray(np.isfinite(found).all(1))
         wide = found.astype(np.float32) if len(found) <= SINGLE else found
         wide[~self.readable] = 0
         self.embeddings = wide
         self._lengths = neighbours.lengths(wide)
         readable = wide if self.readable.all() else wide[self.readable]
-        self._prior = prior_of(ground.network, ground.taxonomy, readable)
+        self._prior = prior_of(source.network, source.taxonomy, readable)
         self._space = space_of(readable)
-        self.ground = ground
+        self.source = source
 
-    def _learn(self, lesson: Lesson) -> Learnt:
-        assert self.ground is not None
-        started, taxonomy = time.perf_counter(), self.ground.taxonomy
-        readable = self.readable[lesson.rows]
-        rows = lesson.rows[readable]
-        labels = taxonomy.unpack(lesson.present[readable])
+    def _learn(self, request: FitRequest) -> FitResult:
+        assert self.source is not None
+        started, taxonomy = time.perf_counter(), self.source.taxonomy
+        readable = self.readable[request.rows]
+        rows = request.rows[readable]
+        labels = taxonomy.unpack(request.present[readable])
         said = np.ones_like(labels)
-        if lesson.known is not None:
-            said = taxonomy.unpack(lesson.known[readable]) | labels
+        if request.known is not None:
+            said = taxonomy.unpack(request.known[readable]) | labels
         x = self.embeddings[rows].astype(np.float32)
         head = fit(x, labels, taxonomy, prior=self._prior, space=self._space, known=said)
         known = said.sum(0) >= min(FEWEST_LABELS, len(rows))
@@ -108,19 +108,19 @@ class InstantServer:
         apart[:, ~known] = False
         askable = probabilities.copy()
         askable[~self.readable] = np.nan
-        askable[lesson.leave] = np.nan
-        done = np.zeros(self.ground.n, bool)
+        askable[request.leave] = np.nan
+        done = np.zeros(self.source.n, bool)
         done[rows] = True
-        every = np.zeros((self.ground.n, len(taxonomy)), bool)
+        every = np.zeros((self.source.n, len(taxonomy)), bool)
         every[rows] = labels
         asked = selection.ask(
-            lesson.strategy, askable, self.embeddings, done, every, taxonomy, lesson.asked,
-            audit=lesson.audit, seed=lesson.seed,
+            request.strategy, askable, self.embeddings, done, every, taxonomy, request.asked,
+            audit=request.audit, seed=request.seed,
         )  # fmt: skip
         left = np.asarray(np.isfinite(askable).all(1))
-        checks = audit.upcoming(done, left, lesson.seed, max(50, self.ground.n // 50))
-        return Learnt(
-            self.ground.number, len(lesson.rows), probabilities, decided, head.thresholds,
+        checks = audit.upcoming(done, left, request.seed, max(50, self.source.n // 50))
+        return FitResult(
+            self.source.number, len(request.rows), probabilities, decided, head.thresholds,
             sure, self.readable,
             asked.rows.astype(np.int64), asked.reasons, checks.astype(np.int64),
             time.perf_counter() - started, known,
@@ -129,8 +129,8 @@ class InstantServer:
 
     def _read(self, head: Head) -> tuple[Floats, npt.NDArray[np.bool_], Floats]:
         """Probabilities (N, C), answers (N, C) and their chances (N,)."""
-        assert self.ground is not None
-        n, c = self.ground.n, len(head.taxonomy)
+        assert self.source is not None
+        n, c = self.source.n, len(head.taxonomy)
         p, decided = np.zeros((n, c), np.float32), np.zeros((n, c), bool)
         sure = np.zeros(n, np.float32)
         for first in range(0, n, CHUNK):

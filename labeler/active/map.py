@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from labeler.active import embeddings as grounds
-from labeler.active.messages import Ground
+from labeler.active import embeddings
+from labeler.active.messages import EmbeddingSource
 from labeler.project.folder import CACHE
 from labeler.project.preparation import preparation_of
 from labeler.project.project import Project
@@ -63,14 +63,14 @@ def plain(places: Floats) -> ShotMap:
     return ShotMap(places, np.full(len(places), -1, np.int16))
 
 
-def path_of(folder: Path, ground: Ground) -> Path:
+def path_of(folder: Path, source: EmbeddingSource) -> Path:
     """Where the map on these embeddings lies, or will lie."""
-    if ground.predictions is None:
-        key = key_of(ground.parts)
+    if source.predictions is None:
+        key = key_of(source.parts)
     else:
-        about = ground.predictions.stat()
-        key = f"{ground.network.name}-{about.st_size:x}-{about.st_mtime_ns:x}"
-    return folder / CACHE / f"map-{key}-{ground.n}.npz"
+        about = source.predictions.stat()
+        key = f"{source.network.name}-{about.st_size:x}-{about.st_mtime_ns:x}"
+    return folder / CACHE / f"map-{key}-{source.n}.npz"
 
 
 def load(path: Path, n: int) -> ShotMap | None:
@@ -109,14 +109,14 @@ def save(path: Path, made: ShotMap) -> None:
     )
 
 
-def ground_of(project: Project) -> Ground:
+def source_of(project: Project) -> EmbeddingSource:
     """The embeddings that a project's map is made of."""
     number = project.current_run
     if number is not None:
         path = Path(project.run_folder(number)) / PREDICTIONS
         if path.is_file():
-            return grounds.of_run(1, project.taxonomy, project.n_shots, path)
-    return grounds.of_cache(1, project, project.shot_table())
+            return embeddings.of_run(1, project.taxonomy, project.n_shots, path)
+    return embeddings.of_cache(1, project, project.shot_table())
 
 
 def make_map(project: Project, seed: int, stop: Stop) -> Iterator[Event]:
@@ -125,13 +125,13 @@ def make_map(project: Project, seed: int, stop: Stop) -> Iterator[Event]:
     Yields progress, then `finished` (map, clusters, shots; metrics: how far the clusters go with
     the labels, where there are enough) or `cancelled`.
     """
-    ground = ground_of(project)
-    if ground.predictions is None and grounds.share_there(ground.parts) < 1:
+    source = source_of(project)
+    if source.predictions is None and embeddings.share_there(source.parts) < 1:
         from model.prediction.embedding import embed
 
         cache, prepared = project.folder / CACHE, preparation_of(project)
         table = project.shot_table()
-        for item in embed(table, ground.network, cache, stop=stop, preparation=prepared):
+        for item in embed(table, source.network, cache, stop=stop, preparation=prepared):
             if item["event"] in ("failed", "cancelled"):
                 yield item
                 return
@@ -141,24 +141,24 @@ def make_map(project: Project, seed: int, stop: Stop) -> Iterator[Event]:
     yield event("progress", what=steps[0], done=0, total=2)
     from model.active import clusters, embedding_map
 
-    found = grounds.embeddings(ground)
+    found = embeddings.embeddings(source)
     readable = np.flatnonzero(np.isfinite(found).all(1))
     values = found[readable].astype(np.float32)
     if stop():
         yield event("cancelled", text="Stopped; nothing was written.")
         return
-    places = np.full((ground.n, 2), np.nan, np.float32)
+    places = np.full((source.n, 2), np.nan, np.float32)
     places[readable] = embedding_map.umap(values, seed)
     yield event("progress", what=steps[1], done=1, total=2)
     if stop():
         yield event("cancelled", text="Stopped; nothing was written.")
         return
     proposed = clusters.propose(values, places[readable], seed)
-    cluster = np.full(ground.n, -1, np.int16)
+    cluster = np.full(source.n, -1, np.int16)
     cluster[readable] = proposed.of
     rings = tuple((k, ring) for k, rings in enumerate(proposed.borders) for ring in rings)
     made = ShotMap(places, cluster, tuple(readable[t] for t in proposed.typical), rings)
-    path = path_of(Path(project.folder), ground)
+    path = path_of(Path(project.folder), source)
     save(path, made)
     text = f"{counted(len(readable), 'shot')} placed, {counted(made.clusters, 'cluster')} proposed."
     merged = project.merged_state()

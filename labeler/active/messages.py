@@ -19,10 +19,11 @@ that was added later, before it is decided on this many."""
 
 
 @dataclass(frozen=True)
-class Ground:
+class EmbeddingSource:
     """What is learnt on: embeddings of n shots, from a run's predictions or in parts.
 
-    `network` is the folder whose own head is the prior; `number` tells one ground from another.
+    `network` is the folder whose own head is the prior; `number` tells one source from another:
+    it is the `source` of requests and answers.
     """
 
     number: int
@@ -34,14 +35,14 @@ class Ground:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class FitRequest:
     """Labels so far: rows (n,) with the bits of their classes; rows that shall not be asked for.
 
     Then how many to ask for, by which strategy, with which share of random checks. known (n,): the
     bits of the classes that are decided; None: all.
     """
 
-    ground: int
+    source: int
     rows: npt.NDArray[np.int64]
     present: npt.NDArray[np.int64]
     leave: npt.NDArray[np.int64]
@@ -53,7 +54,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class LikeWish:
+class NeighbourRequest:
     """Which k shots are most like one?"""
 
     row: int
@@ -61,13 +62,13 @@ class LikeWish:
 
 
 @dataclass(frozen=True)
-class LayoutWish:
+class LayoutRequest:
     """Where do all shots lie on the map?"""
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """What is suggested after a lesson of `labels` labels.
+class FitResult:
+    """What is suggested after a fit to `labels` labels.
 
     probabilities (N, C); decided (N, C) the answers, with thresholds (C,); sure (N,) the chance
     that the whole set is right, 0 where `readable` (N,) is False. known (C,): False for classes
@@ -75,7 +76,7 @@ class Learnt:
     reasons; checks: the next shots of the random audit. seconds: what it took.
     """
 
-    ground: int
+    source: int
     labels: int
     probabilities: npt.NDArray[np.float32]
     decided: npt.NDArray[np.bool_]
@@ -91,7 +92,7 @@ class Learnt:
 
 
 @dataclass(frozen=True)
-class Alike:
+class Neighbours:
     """The shots most like `row`, the likest first."""
 
     row: int
@@ -102,9 +103,9 @@ class Alike:
 class Layout:
     """(N, 2) places of all shots on the map, NaN for those without an embedding."""
 
-    ground: int
+    source: int
     places: npt.NDArray[np.float32] = field(repr=False)
 
 
-Request = Ground | Lesson | LikeWish | LayoutWish
-Answer = Learnt | Alike | Layout | InputError
+Request = EmbeddingSource | FitRequest | NeighbourRequest | LayoutRequest
+Answer = FitResult | Neighbours | Layout | InputError

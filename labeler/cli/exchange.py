@@ -298,7 +298,7 @@ def _import(args: argparse.Namespace) -> int:
     elif gesture is None:
         print("There was nothing to change.")
     else:
-        print(f"Done, as one gesture of {found.annotator}, which undo takes back.")
+        print(f"Done, as one change of {found.annotator}, which undo takes back.")
     return 0
 
 

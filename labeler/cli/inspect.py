@@ -157,19 +157,19 @@ def _figure(args: argparse.Namespace) -> int:
 def _drawing(args: argparse.Namespace) -> Iterator[Event]:
     from labeler.window.widgets.schematics import render
     from model.heatmaps.truth_table import table_of
-    from model.inspection.class_figure import Wish, draw
+    from model.inspection.class_figure import FigureRequest, draw
     from model.runs.recipes import shipped_network
 
     listen()
     run, table, preparation = _run_and_table(args.target, args.file)
     rows = _rows(args.shots) if args.shots else None
-    wish = Wish(
+    request = FigureRequest(
         tuple(args.classes or ("Streak", "Bent")), args.group, args.per_class, args.seed,
         tuple(map(_form, args.forms or (BEST_WORD,))),
     )  # fmt: skip
     yield event("progress", what="drawing", done=0, total=1)
     shown = draw(
-        table, run, args.out, wish, preparation=preparation, rows=rows, render=render,
+        table, run, args.out, request, preparation=preparation, rows=rows, render=render,
         truth=table_of(run, shipped_network()), colormap=args.colormap, dpi=args.dpi,
     )  # fmt: skip
     yield event("finished", metrics={}, out=str(args.out), shown=shown)

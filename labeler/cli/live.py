@@ -294,7 +294,7 @@ def _screen(now: Event, source: str, left: dict[str, str]) -> Group:
         table.add_row(name, f"{filled:{BAR}}", _percent(share), f"{lower:.1%} … {upper:.1%}",
                       style=style)  # fmt: skip
     broken = sorted(now["contradictions"].items(), key=lambda item: -item[1])
-    rules = (Text(f"{count} readings break: {rule}", style="yellow") for rule, count in broken)
+    rules = (Text(f"{count} predictions break: {rule}", style="yellow") for rule, count in broken)
     return Group(
         head,
         counts,

@@ -67,7 +67,7 @@ def _prepare(args: argparse.Namespace) -> int:
     with Project.open(args.project) as project:
         if args.steps is None:
             steps = preparation_of(project)
-            print_json(steps.to_dict()) if args.json else print(f"Preparation: {steps.words()}.")
+            print_json(steps.to_dict()) if args.json else print(f"Preprocessing: {steps.words()}.")
             return 0
         if {"background", "smooth"} <= set(args.steps):
             mend = "Choose one of them."

@@ -292,10 +292,10 @@ def _entered(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _look(args: argparse.Namespace) -> int:
-    from model.shots.look import look
+    from model.shots.contents import contents
 
     with TemporaryDirectory() as folder:
-        found = look(_shots_at(args.file, Path(folder)), args.dataset)
+        found = contents(_shots_at(args.file, Path(folder)), args.dataset)
     if args.json:
         print_json(found.facts())
     else:

@@ -135,12 +135,12 @@ def _training(args: argparse.Namespace) -> Iterator[Event]:
     args.target = args.targets[0]
     if the_project(args.targets):
         refuse_file_options(args, args.target)
-        from labeler.runs.train_project import Wishes, train_project
+        from labeler.runs.train_project import TrainingRequest, train_project
 
-        wishes = Wishes(
+        request = TrainingRequest(
             args.seed, args.devices, args.resume, args.warm_start, args.out, args.promote
         )
-        yield from train_project(args.target, recipe, wishes, stop)
+        yield from train_project(args.target, recipe, request, stop)
     else:
         yield from _train_file(args, recipe, stop)
 
@@ -178,7 +178,7 @@ def _say_outcome(last: Event) -> None:
 
 def _use(args: argparse.Namespace) -> int:
     from labeler.project.project import Project
-    from labeler.runs.predictions import Predictions
+    from labeler.runs.predictions import RunPredictions
 
     with Project.open(args.project) as project:
         path = project.run_folder(args.number) / PREDICTIONS
@@ -187,7 +187,7 @@ def _use(args: argparse.Namespace) -> int:
             mend = f"There are: {', '.join(map(str, usable))}." if usable else "Train one first."
             what = f"has no run {args.number} that predicted its shots"
             raise InputError(what, file=args.project, mend=mend)
-        Predictions.open(path, project.taxonomy, project.n_shots)  # refuses damaged ones
+        RunPredictions.open(path, project.taxonomy, project.n_shots)  # refuses damaged ones
         project.current_run = args.number
     if args.json:
         print_json({"current_run": args.number})

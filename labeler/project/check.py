@@ -25,7 +25,7 @@ from labeler.project.summary import violations
 from model.errors import InputError, counted, parsed_json, text_of
 from model.output_files import part_of
 from model.runs.folder import DESCRIPTION, WEIGHTS
-from model.shots.first_look import probe_each
+from model.shots.probe import probe_each
 from model.taxonomy.toml import load
 
 _BLOCK = 2**20
@@ -211,7 +211,7 @@ def _agreeing(folder: Path, damaged: Path) -> Backup | None:
 
 
 def _in_words(saved: Saved, backup: Backup | None) -> list[str]:
-    said = [f"{saved.read.get('gestures', 0):,} gestures were read from the damaged database."]
+    said = [f"{saved.read.get('gestures', 0):,} changes were read from the damaged database."]
     said += mended_in_words(saved.again)
     if saved.nameless:
         who = counted(saved.nameless, "annotator")
@@ -224,14 +224,14 @@ def _in_words(saved: Saved, backup: Backup | None) -> list[str]:
     else:
         said.append("There is no good backup to take more from.")
     if saved.lost:
-        said.append(f"Lost: {len(saved.lost):,} gestures (numbers {_few(saved.lost)}).")
+        said.append(f"Lost: {len(saved.lost):,} changes (numbers {_few(saved.lost)}).")
     if saved.bridged:
         said.append(f"{saved.bridged:,} lost steps follow from those before and after them.")
     if saved.by_state:
         text = "decisions were saved by their result; when and how they were made is lost."
         said.append(f"{saved.by_state:,} {text}")
     if not saved.lost:
-        said.append("No gesture is known to be lost; one after the last readable one would not be.")
+        said.append("No change is known to be lost; one after the last readable one would not be.")
     return said
 
 

@@ -15,7 +15,7 @@ from labeler.project.store import LABELLED, Store, StoredSource
 from model.errors import InputError, text_of
 from model.output_files import part_of, sync_folder, write_text
 from model.shots import single_label
-from model.shots.first_look import Probed, probe_each
+from model.shots.probe import Probed, probe_each
 from model.shots.table import refuse_twins
 from model.taxonomy.taxonomy import Taxonomy
 from model.taxonomy.toml import find, load, to_toml

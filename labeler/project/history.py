@@ -21,7 +21,7 @@ ORIGINS = {
     "consensus": "consensus",
     "adjudicated": "settled by hand",
     "repeat": "blind",
-    "second reading": "taken over from the second reading",
+    "second reading": "taken over from the blind repeat",
     "merge": "classes were merged",
     "unmerge": "merging of classes undone",
     "salvaged": "saved from a damaged database",

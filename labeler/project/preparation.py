@@ -71,13 +71,13 @@ def prepare_project(
     if steps.needs_reference:
         reference = yield from _reference(project, background, stop)
         if reference is None:
-            yield event("cancelled", text="Stopped; the preparation stays as it was.")
+            yield event("cancelled", text="Stopped; the preprocessing stays as it was.")
             return
         _check_shapes(project, reference)
         reference.save(project.folder / FILE)
         steps = replace(steps, reference=reference)
     project.store.set_meta(META, steps.to_dict())
-    text = f"Preparation: {steps.words()}. The next training uses it."
+    text = f"Preprocessing: {steps.words()}. The next training uses it."
     yield event("finished", metrics={}, text=text, steps=steps.to_dict())
 
 

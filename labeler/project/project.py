@@ -27,9 +27,9 @@ from labeler.shots.changes import SourceChange, change_of, is_there
 from model.errors import InputError, on_one_line, text_of
 from model.output_files import sweep
 from model.shots.counts.check import in_words
-from model.shots.first_look import probe_each
 from model.shots.layouts.formats.servers import may_be_called
 from model.shots.layouts.formats.tiled_array import TiledArray, address_in, server_of
+from model.shots.probe import probe_each
 from model.shots.table import Geometry, ShotTable, SourceInfo, make_table, refuse_twins
 from model.taxonomy.taxonomy import Class, Taxonomy
 from model.taxonomy.toml import load, loads

@@ -1,6 +1,6 @@
 """Blind repeats: which shots to show a person again, what came of it, and what drifts.
 
-A second reading belongs to an annotator of kind "repeat" beside the person, so that the first
+A blind repeat belongs to an annotator of kind "repeat" beside the person, so that the first
 label stays as it is. Pure numpy and questions to the store; showing is the session's.
 """
 
@@ -29,11 +29,11 @@ ROUND = 24
 FIRST = 200
 """A calibration round asks for shots among this many first labels."""
 FEW = 5
-"""Readings of a class before anything is said about it."""
+"""Repeats of a class before anything is said about it."""
 
 
 def repeat_annotator(project: Project, person: int) -> int:
-    """The number under which a person's second readings are kept."""
+    """The number under which a person's blind repeats are kept."""
     return project.store.annotator(_name(project, person), kind=KIND)
 
 
@@ -85,7 +85,7 @@ def choose(
 
 @dataclass(frozen=True)
 class RepeatedShots:
-    """Shots that were read twice: (n,) rows, bits of both readings, time of the second."""
+    """Shots that were read twice: (n,) rows, bits of both times, time of the second."""
 
     rows: Rows
     first: Present
@@ -97,7 +97,7 @@ class RepeatedShots:
 
     @classmethod
     def none(cls) -> RepeatedShots:
-        """No second reading at all."""
+        """No blind repeat at all."""
         nothing = np.zeros(0, np.int64)
         return cls(nothing, nothing, nothing, np.zeros(0))
 
@@ -107,8 +107,8 @@ class RepeatedShots:
         return np.asarray(self.first != self.second)
 
 
-def readings_of(project: Project, person: int) -> RepeatedShots:
-    """Every second reading that stands, in the order of time."""
+def repeats_of(project: Project, person: int) -> RepeatedShots:
+    """Every blind repeat that stands, in the order of time."""
     name = _name(project, person)
     known = [a.id for a in project.store.annotators() if (a.name, a.kind) == (name, KIND)]
     if not known:
@@ -117,9 +117,9 @@ def readings_of(project: Project, person: int) -> RepeatedShots:
 
 
 def _standing(moments: Iterable[Moment], merges: Merges = ()) -> RepeatedShots:
-    """One reading for each time that a shot was shown: its last state that was not taken back.
+    """One repeat for each time that a shot was shown: its last state that was not taken back.
 
-    Classes that were merged since count as one in both readings.
+    Classes that were merged since count as one in both.
     """
     shown: dict[tuple[int, float], Moment] = {}
     asked: dict[int, tuple[float, int, int]] = {}
@@ -156,9 +156,9 @@ def _merged(present: int, gesture: int, merges: Merges) -> int:
 
 @dataclass(frozen=True)
 class ClassDrift:
-    """One class over all second readings: `both`, only in the `first`, only in the `second`.
+    """One class over all blind repeats: `both`, only in the `first`, only in the `second`.
 
-    `confirmed` is the share of its labels that the other reading confirms, with an interval.
+    `confirmed` is the share of its labels that the other of the two confirms, with an interval.
     """
 
     name: str
@@ -171,15 +171,15 @@ class ClassDrift:
 
     @property
     def shots(self) -> int:
-        """Readings in which it occurs at all."""
+        """Shots in which it occurs at all, the first time or the second."""
         return self.both + self.first + self.second
 
 
-def drift(readings: RepeatedShots, taxonomy: Taxonomy) -> list[ClassDrift]:
+def drift(repeated: RepeatedShots, taxonomy: Taxonomy) -> list[ClassDrift]:
     """Self-agreement of each class, in the taxonomy's order."""
-    a, b = taxonomy.unpack(readings.first), taxonomy.unpack(readings.second)
+    a, b = taxonomy.unpack(repeated.first), taxonomy.unpack(repeated.second)
     both, first, second = (a & b).sum(0), (a & ~b).sum(0), (~a & b).sum(0)
-    confirmed = positive_agreement(a, b) if len(readings) else np.full(len(taxonomy), np.nan)
+    confirmed = positive_agreement(a, b) if len(repeated) else np.full(len(taxonomy), np.nan)
     shots = both + first + second
     low, high = dice_interval(both, shots)
     return [
@@ -197,7 +197,7 @@ def drift(readings: RepeatedShots, taxonomy: Taxonomy) -> list[ClassDrift]:
 
 
 def worst(found: Sequence[ClassDrift]) -> int | None:
-    """The class to read again: the least confirmed one with enough readings; None where all hold.
+    """The class to read again: the least confirmed one with enough repeats; None where all hold.
 
     Where even the upper end of a class's interval is below the others' share, it goes first.
     """
@@ -207,18 +207,18 @@ def worst(found: Sequence[ClassDrift]) -> int | None:
 
 @dataclass(frozen=True)
 class Day:
-    """One day of second readings: begin in seconds since the epoch, and (C,) counts."""
+    """One day of blind repeats: begin in seconds since the epoch, and (C,) counts."""
 
     begins: float
     both: npt.NDArray[np.int64]
     either: npt.NDArray[np.int64]
 
 
-def by_day(readings: RepeatedShots, taxonomy: Taxonomy, begins: Sequence[float]) -> list[Day]:
+def by_day(repeated: RepeatedShots, taxonomy: Taxonomy, begins: Sequence[float]) -> list[Day]:
     """Confirmed and all occurrences of each class in every day; `begins` are the days' starts."""
-    a, b = taxonomy.unpack(readings.first), taxonomy.unpack(readings.second)
+    a, b = taxonomy.unpack(repeated.first), taxonomy.unpack(repeated.second)
     edges = np.array([*begins, np.inf])
-    which = np.searchsorted(edges, readings.times, side="right") - 1
+    which = np.searchsorted(edges, repeated.times, side="right") - 1
     return [
         Day(float(start), (a & b)[which == k].sum(0), (a | b)[which == k].sum(0))
         for k, start in enumerate(begins)
@@ -227,19 +227,19 @@ def by_day(readings: RepeatedShots, taxonomy: Taxonomy, begins: Sequence[float])
 
 def to_reread(
     class_index: int,
-    readings: RepeatedShots,
+    repeated: RepeatedShots,
     present: Present,
     labelled: Labels,
     taxonomy: Taxonomy,
 ) -> Rows:
     """Shots to read again for a class: those read in two ways, then all others it is mixed up in.
 
-    The others carry the class, or the class that took its place most often in a second reading.
+    The others carry the class, or the class that took its place most often in a blind repeat.
     """
     bit = np.int64(1) << class_index
-    unlike = (readings.first ^ readings.second) & bit != 0
-    begin = readings.rows[unlike]
-    swapped = taxonomy.unpack((readings.first ^ readings.second)[unlike]).sum(0)
+    unlike = (repeated.first ^ repeated.second) & bit != 0
+    begin = repeated.rows[unlike]
+    swapped = taxonomy.unpack((repeated.first ^ repeated.second)[unlike]).sum(0)
     swapped[class_index] = 0
     wanted = bit
     if swapped.any():

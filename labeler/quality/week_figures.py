@@ -94,14 +94,14 @@ def classes(names: Sequence[str], own: Sequence[int], of_files: Sequence[int]) -
 
 @_svg
 def drift(found: Sequence[ClassDrift]) -> Any:
-    """The share of labels that a second, blind reading confirms, by class."""
+    """The share of labels that a blind repeat confirms, by class."""
     known = [d for d in found if d.shots >= FEW]
     figure, axes = _figure(0.7 + 0.24 * max(len(known), 1))
     _intervals(
         axes,
         [(d.name, d.confirmed, d.low, d.high, f"{d.shots} read twice") for d in known],
     )
-    axes.set_xlabel("share of labels confirmed by the second reading, 95 % interval")
+    axes.set_xlabel("share of labels confirmed by the blind repeat, 95 % interval")
     return figure
 
 

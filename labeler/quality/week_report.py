@@ -17,7 +17,7 @@ from labeler.project.project import Project
 from labeler.project.store import FLAGGED
 from labeler.quality import week_figures as figures
 from labeler.quality.agreement import agreement_of
-from labeler.quality.repeats import ClassDrift, drift, readings_of, worst
+from labeler.quality.repeats import ClassDrift, drift, repeats_of, worst
 from labeler.quality.rules import check_rules
 from labeler.quality.week import ENOUGH_OF_A_CLASS, Span, rare_classes, week_of
 from model.errors import InputError, counted
@@ -153,13 +153,13 @@ def _rules(project: Project, who: int, now: datetime) -> ReportSection | None:
 
 
 def _self_agreement(project: Project, who: int, now: datetime) -> ReportSection | None:
-    readings = readings_of(project, who)
-    if not len(readings):
+    repeated = repeats_of(project, who)
+    if not len(repeated):
         return None
-    found: list[ClassDrift] = drift(readings, project.taxonomy)
-    same = len(readings) - int(readings.differing.sum())
+    found: list[ClassDrift] = drift(repeated, project.taxonomy)
+    same = len(repeated) - int(repeated.differing.sum())
     text = [
-        f"Shown a second time without their label: {counted(len(readings), 'shot')}; {same:,} got "
+        f"Shown a second time without their label: {counted(len(repeated), 'shot')}; {same:,} got "
         "the same labels again."
     ]
     bad = worst(found)

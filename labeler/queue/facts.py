@@ -53,7 +53,7 @@ class ShotFacts:
 
     decided: Decisions
     taxonomy: Taxonomy
-    readings: PredictionFacts | None = None
+    predictions: PredictionFacts | None = None
     files: tuple[str, ...] = ()
     source_of: npt.NDArray[np.int32] | None = None
     numbers: Numbers = field(default_factory=dict)
@@ -70,7 +70,7 @@ class ShotFacts:
 
         A need is "", "model" or the name of a number.
         """
-        there = self.readings is not None if need == MODEL else not need or need in self.numbers
+        there = self.predictions is not None if need == MODEL else not need or need in self.numbers
         if there:
             return ""
         return {MODEL: "no run in use", CLUSTER: "no map yet"}.get(need, f"no number {need}")

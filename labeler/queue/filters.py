@@ -48,24 +48,24 @@ def _status(bit: int) -> Test:
 
 
 def _disagrees(known: ShotFacts, argument: str, rows: Some) -> Flags:
-    assert known.readings is not None
-    readings, status = known.readings, known.decided.status
-    present = known.decided.filled(lambda: known.taxonomy.pack(readings.likely()))
+    assert known.predictions is not None
+    predictions, status = known.predictions, known.decided.status
+    present = known.decided.filled(lambda: known.taxonomy.pack(predictions.likely()))
     if isinstance(rows, slice):
-        return np.asarray(known.readings.disagreement(present, status)) > 0
-    return np.asarray(known.readings.disagreement(present[rows], status[rows], rows)) > 0
+        return np.asarray(known.predictions.disagreement(present, status)) > 0
+    return np.asarray(known.predictions.disagreement(present[rows], status[rows], rows)) > 0
 
 
 def _differs(known: ShotFacts, name: str, rows: Some) -> Flags:
-    assert known.readings is not None
+    assert known.predictions is not None
     c = known.taxonomy.index(name)
-    different = known.readings.likely()[rows, c] != known.holding(c, rows)
+    different = known.predictions.likely()[rows, c] != known.holding(c, rows)
     return np.asarray(known.decided_on(c, rows) & different)
 
 
 def _predicted(known: ShotFacts, name: str, rows: Some) -> Flags:
-    assert known.readings is not None
-    return np.asarray(known.readings.likely()[rows, known.taxonomy.index(name)], bool)
+    assert known.predictions is not None
+    return np.asarray(known.predictions.likely()[rows, known.taxonomy.index(name)], bool)
 
 
 def _absent(known: ShotFacts, name: str, rows: Some) -> Flags:

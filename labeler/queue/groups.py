@@ -49,8 +49,8 @@ def _label_sets(known: ShotFacts, rows: Rows) -> tuple[Codes, list[str]]:
 
 
 def _predicted(known: ShotFacts, rows: Rows) -> tuple[Codes, list[str]]:
-    assert known.readings is not None
-    return _sets(known, known.taxonomy.pack(known.readings.likely()[rows]), "")
+    assert known.predictions is not None
+    return _sets(known, known.taxonomy.pack(known.predictions.likely()[rows]), "")
 
 
 def _sets(known: ShotFacts, packed: Codes, last: str) -> tuple[Codes, list[str]]:

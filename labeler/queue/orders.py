@@ -28,13 +28,13 @@ class Order:
 
 
 def _uncertainty(known: ShotFacts) -> npt.NDArray[np.generic]:
-    assert known.readings is not None
-    return known.readings.uncertainty()
+    assert known.predictions is not None
+    return known.predictions.uncertainty()
 
 
 def _contradiction(known: ShotFacts) -> npt.NDArray[np.generic]:
-    assert known.readings is not None
-    return known.readings.contradictions()
+    assert known.predictions is not None
+    return known.predictions.contradictions()
 
 
 def _newest(known: ShotFacts) -> npt.NDArray[np.generic]:

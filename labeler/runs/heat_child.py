@@ -1,7 +1,7 @@
-"""Heat that no run stores, computed for the shots on screen by a child process, newest wish first.
+"""Heat that no run stores, computed for the shots on screen by a child process.
 
-The child loads torch and the network once and then needs a fraction of a second a
-shot. Qt-free.
+The newest request comes first. The child loads torch and the network once and then
+needs a fraction of a second a shot. Qt-free.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from model.inspection.perturbed_shots import ReadShots
 
 WAITING = 48
-"""This many wishes are kept; older ones are forgotten, their tiles ask again when painted."""
+"""This many requests are kept; older ones are forgotten, their tiles ask again when painted."""
 CARELESS = (OSError, ValueError, KeyError, RuntimeError, MemoryError)
 """What damaged files and degenerate numbers raise."""
 
 
 @dataclass(frozen=True)
-class HeatGround:
+class HeatSource:
     """What is asked: the network of a run, about the shots of a table, by the classes of a
     taxonomy."""
 
@@ -42,7 +42,7 @@ class HeatGround:
 
 
 @dataclass(frozen=True)
-class HeatWish:
+class HeatRequest:
     """Heat of all classes on a shot in a form; of each less another one where `against` is one."""
 
     row: int
@@ -56,7 +56,7 @@ class HeatAnswer:
     class why there is no heat, else ''; `assumed`: the beam was taken as the middle of what the
     network saw. Where the shot or the network cannot be read, one sentence for all and no cells."""
 
-    wish: HeatWish
+    request: HeatRequest
     says: tuple[str, ...]
     cells: npt.NDArray[np.float16] | None = None
     field: Box = FULL_FIELD
@@ -64,99 +64,99 @@ class HeatAnswer:
     assumed: bool = False
 
 
-class HeatChild(Worker[HeatGround, HeatWish, HeatAnswer]):
+class HeatChild(Worker[HeatSource, HeatRequest, HeatAnswer]):
     """The window's side: `on_answer` is called from a thread of its own."""
 
-    def __init__(self, ground: HeatGround, on_answer: Callable[[HeatAnswer], None]) -> None:
-        super().__init__(_serve, on_answer, self._epitaph, name="heat")
-        self.ground = ground
-        self.stand_on(ground)
+    def __init__(self, source: HeatSource, on_answer: Callable[[HeatAnswer], None]) -> None:
+        super().__init__(_serve, on_answer, self._on_lost, name="heat")
+        self.source = source
+        self.use(source)
 
-    def ask(self, wish: HeatWish) -> None:
+    def ask(self, request: HeatRequest) -> None:
         """Ask before all others; never waits."""
-        self._add(wish, wish, WAITING)
+        self._add(request, request, WAITING)
 
-    def _epitaph(self, wish: HeatWish | HeatGround) -> HeatAnswer | None:
-        if isinstance(wish, HeatGround):
+    def _on_lost(self, request: HeatRequest | HeatSource) -> HeatAnswer | None:
+        if isinstance(request, HeatSource):
             return None
         words = "The process that computes heat ended."
-        return HeatAnswer(wish, (words,) * len(self.ground.taxonomy))
+        return HeatAnswer(request, (words,) * len(self.source.taxonomy))
 
 
 # -- in the child ----------------------------------------------------------------------------------
 
 
 def _serve(connection: Connection) -> None:
-    """Take the ground, answer wishes; what is wrong with either stands in the answers."""
+    """Take the source, answer requests; what is wrong with either stands in the answers."""
     give_way()
-    desk: HeatDesk | None = None
+    server: HeatServer | None = None
     trouble, classes = "", 0
     while True:
         message = connection.recv()
         said, answer = trouble, None
         try:
-            if isinstance(message, HeatGround):
-                desk, trouble, classes = None, "", len(message.taxonomy)
-                desk = HeatDesk(message)
-            elif desk is not None:
-                answer = desk.answer(message)
+            if isinstance(message, HeatSource):
+                server, trouble, classes = None, "", len(message.taxonomy)
+                server = HeatServer(message)
+            elif server is not None:
+                answer = server.answer(message)
         except InputError as error:
             said = str(error)
         except CARELESS as error:
             said = f"Heat could not be computed ({error})."
-        if isinstance(message, HeatGround):
+        if isinstance(message, HeatSource):
             trouble = said
         elif answer is None:
             answer = HeatAnswer(message, (said,) * classes)
         connection.send(answer)
 
 
-class HeatDesk:
+class HeatServer:
     """Reads shots with the network of a run and explains them; in the child."""
 
-    def __init__(self, ground: HeatGround) -> None:
+    def __init__(self, source: HeatSource) -> None:
         from model.inspection.heat import Explainer
         from model.inspection.perturbed_shots import Reader
 
-        self.ground = ground
-        self.reader = Reader(ground.run, few=True)
+        self.source = source
+        self.reader = Reader(source.run, few=True)
         self.explainer = Explainer(self.reader)
-        self._ours = ground.taxonomy.columns(self.reader.names, ground.run)
-        self._scales = self.reader.about.preprocessing.scales_of(ground.table)
+        self._ours = source.taxonomy.columns(self.reader.names, source.run)
+        self._scales = self.reader.about.preprocessing.scales_of(source.table)
         self._shape = (0, 0)
         self._row = -1
         self._read: ReadShots | None = None
         self._said: dict[str, Any] = {}
 
-    def answer(self, wish: HeatWish) -> HeatAnswer:
+    def answer(self, request: HeatRequest) -> HeatAnswer:
         """InputError for a shot that cannot be read and for what no network can be asked."""
-        names, classes = self.reader.names, len(self.ground.taxonomy)
+        names, classes = self.reader.names, len(self.source.taxonomy)
         place = {int(ours): theirs for theirs, ours in enumerate(self._ours)}
         never = "The network never learnt this class."
-        if wish.against is not None and wish.against not in place:
+        if request.against is not None and request.against not in place:
             raise InputError("The network never learnt the class to compare with.")
-        read = self._asked(wish.row, wish.form)
-        against = None if wish.against is None else names[place[wish.against]]
+        read = self._asked(request.row, request.form)
+        against = None if request.against is None else names[place[request.against]]
         targets = self.explainer.targets(names, against)
-        found = self.explainer.cells(read, 0, targets, [wish.form], self._said)[wish.form]
+        found = self.explainer.cells(read, 0, targets, [request.form], self._said)[request.form]
         says = [never] * classes
         cells = np.zeros((classes, *found.values.shape[1:]), np.float16)
         for ours, theirs in place.items():
             peak = float(found.values[theirs].max())
-            none = "" if peak > 0 else HEAT_FORMS[wish.form].none
+            none = "" if peak > 0 else HEAT_FORMS[request.form].none
             says[ours] = self.explainer.nothing_to_see(read, 0, theirs) or none
             if not says[ours]:
                 cells[ours] = found.values[theirs] / peak
         down, right = map(float, read.shift[0])
         field, box = self.reader.placed(self._shape, (down, right), found.box)
-        return HeatAnswer(wish, tuple(says), cells, field, box, bool(read.assumed[0]))
+        return HeatAnswer(request, tuple(says), cells, field, box, bool(read.assumed[0]))
 
     def _asked(self, row: int, form: str) -> ReadShots:
         """The shot as the network reads it; what it says for the form stays in `_said`, for every
         class to compare with."""
         read = self._read
         if read is None or self._row != row:
-            table, self._row, self._said = self.ground.table, -1, {}
+            table, self._row, self._said = self.source.table, -1, {}
             (shot,) = table.iter_shots([row])
             scale = self._scales[table.source_of[row]]
             prepared = self.reader.prepare([(*shot, table.geometry(row), scale)])

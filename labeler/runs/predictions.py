@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.project.project import Project
-from labeler.runs.reading import Choice, Flags, Reading
+from labeler.runs.predictions_base import Choice, Flags, Predictions
 from model.errors import InputError, counted
 from model.heatmaps.geometry import FULL_FIELD, Box, Heat, enlarge, within
 from model.heatmaps.gradcam import FORMS
@@ -26,7 +26,7 @@ from model.runs.prediction_file import names_of_form, open_predictions
 from model.taxonomy import decoding
 from model.taxonomy.taxonomy import MAX_ENUMERATED, Taxonomy
 
-__all__ = ["Choice", "Predictions", "Stage"]
+__all__ = ["Choice", "RunPredictions", "Stage"]
 
 Stage = Literal["alone", "decided", "decoded"]
 """Each class by its own threshold; as the run decides; as the likeliest legal label set."""
@@ -49,8 +49,9 @@ _CARELESS = (
 """What h5py and numpy raise on damaged or foreign content."""
 
 
-class Predictions(Reading):
-    """One run's reading of N shots, in the order of the project's rows and the taxonomy's classes.
+class RunPredictions(Predictions):
+    """One run's predictions of N shots, in the order of the project's rows and the taxonomy's
+    classes.
 
     `probabilities` (N, C) float32; `thresholds` (C,); `known` (C,) False for classes that the run
     never learnt (their probability is 0), while one that it learnt and that there is no more is
@@ -113,7 +114,7 @@ class Predictions(Reading):
     @classmethod
     def open(
         cls, path: Path, taxonomy: Taxonomy, n: int, fingerprint: str | None = None
-    ) -> Predictions:
+    ) -> RunPredictions:
         """Open the predictions for a project of n shots; InputError where they do not fit it.
 
         With `fingerprint`, that of the shots and labels must be the same too.
@@ -311,13 +312,13 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def predictions_of(project: Project) -> tuple[Predictions | None, str]:
+def predictions_of(project: Project) -> tuple[RunPredictions | None, str]:
     """(predictions of the current run or None, what is wrong with them in words or '')."""
     number = project.current_run
     if number is None:
         return None, ""
     path = Path(project.run_folder(number)) / PREDICTIONS
     try:
-        return Predictions.open(path, project.taxonomy, project.n_shots), ""
+        return RunPredictions.open(path, project.taxonomy, project.n_shots), ""
     except InputError as error:
         return None, f"The predictions of run {number} cannot be shown: {error}"

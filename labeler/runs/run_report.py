@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
-from labeler.runs.predictions import Predictions
+from labeler.runs.predictions import RunPredictions
 from model.errors import counted
 from model.events import MOST, Event, from_line, number_of
 from model.runs import folder as names
@@ -249,8 +249,8 @@ class RunComparison:
 
 
 def compare(
-    old: Predictions,
-    new: Predictions,
+    old: RunPredictions,
+    new: RunPredictions,
     present: npt.ArrayLike,
     status: npt.ArrayLike,
     judges: Judges,

@@ -23,7 +23,7 @@ from labeler.project.preparation import preparation_of
 from labeler.project.project import Project
 from labeler.project.store.records import SKIPPED
 from labeler.runs.before_first_run import answers_before
-from labeler.runs.predictions import Predictions
+from labeler.runs.predictions import RunPredictions
 from model.active import suspicious
 from model.active.audit import audited, reserved
 from model.errors import InputError
@@ -49,7 +49,7 @@ _FOLDER = "AIRYLABEL_RUN_FOLDER"
 
 
 @dataclass(frozen=True)
-class Wishes:
+class TrainingRequest:
     """What is asked of a training besides its recipe.
 
     `out` is the run folder, else the next of the project, or with `resume` that of the last
@@ -65,19 +65,23 @@ class Wishes:
     promote: bool = False
 
 
-def train_project(folder: Path, recipe: Recipe, wishes: Wishes, stop: Stop) -> Iterator[Event]:
+def train_project(
+    folder: Path, recipe: Recipe, request: TrainingRequest, stop: Stop
+) -> Iterator[Event]:
     """Train, predict all shots, and put the new run to use where it may be; see `train`."""
     with Project.open(folder) as project:
         project.refuse_changed()
         before = project.shot_table().offered()
         checks = _random_checks(project, before)
-        table = with_roles(before, wishes.seed, checks=checks)
+        table = with_roles(before, request.seed, checks=checks)
         decided = np.flatnonzero(table.role != before.role)
         project.store.set_roles(decided, table.role[decided])
-        out = wishes.out or _run_folder(project, wishes.resume)
-        warm = project.run_given(wishes.warm_start) if wishes.warm_start else None
+        out = request.out or _run_folder(project, request.resume)
+        warm = project.run_given(request.warm_start) if request.warm_start else None
         cache, preparation = project.folder / CACHE, preparation_of(project)
-    options = Options(wishes.seed, wishes.devices, wishes.resume, warm, cache, checks, preparation)
+    options = Options(
+        request.seed, request.devices, request.resume, warm, cache, checks, preparation
+    )
     trained: Event = {}
     yield from _doubts(table, cache, preparation)
     for item in train(table, recipe, out, stop=stop, options=options):
@@ -92,7 +96,7 @@ def train_project(folder: Path, recipe: Recipe, wishes: Wishes, stop: Stop) -> I
     made = dict(trained)
     if (out / PREDICTIONS).is_file():
         made |= {"predictions": str(out / PREDICTIONS)}
-        made |= yield from _put_to_use(folder, table, out, wishes.promote, stop)
+        made |= yield from _put_to_use(folder, table, out, request.promote, stop)
     last = event(made.pop("event"), **{k: v for k, v in made.items() if k != "time"})
     append_line(out / EVENTS, to_line(last))
     yield last
@@ -131,7 +135,7 @@ def _random_checks(project: Project, table: ShotTable) -> npt.NDArray[np.int64]:
     if run is not None:
         try:
             path = project.run_folder(run) / PREDICTIONS
-            found = Predictions.open(path, project.taxonomy, len(table))
+            found = RunPredictions.open(path, project.taxonomy, len(table))
             askable &= table.labelled | found.readable
         except InputError:  # it has read none: then all count
             pass

@@ -37,7 +37,7 @@ WORDS = {
 
 SECONDS_PER_SHOT = 0.115
 """One training step for one shot: ResNet-18, 224 pixels, two CPU cores."""
-SECONDS_PER_READING = 0.045
+SECONDS_PER_PREDICTION = 0.045
 """Predicting one shot with all its heatmaps, the same network and machine."""
 
 
@@ -116,7 +116,7 @@ def expected_seconds(
         if alike and run.seconds and run.shots and run.epochs:
             each = run.seconds / (run.shots * run.epochs)
             break
-    return each * labelled * epochs + cost * SECONDS_PER_READING * shots
+    return each * labelled * epochs + cost * SECONDS_PER_PREDICTION * shots
 
 
 def duration(seconds: float) -> str:

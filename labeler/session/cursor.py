@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Step:
-    """A wish to go on: from which shot, how many places, and whether to an undecided one."""
+    """A request to go on: from which shot, how many places, and whether to an undecided one."""
 
     origin: int
     by: int

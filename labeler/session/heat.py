@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 
-from labeler.runs.heat_child import HeatAnswer, HeatChild, HeatGround, HeatWish
+from labeler.runs.heat_child import HeatAnswer, HeatChild, HeatRequest, HeatSource
 from labeler.session.cursor import Cursor
 from labeler.session.display import Display
 from labeler.session.opened import Opened, SessionPart
-from labeler.session.predictions import ModelReadings
+from labeler.session.predictions import CurrentPredictions
 from labeler.session.suggestions import Suggestions
 from model.heatmaps.forms import BEST, HEAT_FORMS, UNSEEN
 from model.heatmaps.geometry import EVEN, detector, enlarge, is_even
@@ -57,7 +57,7 @@ class Heat(SessionPart):
     def __init__(
         self,
         cursor: Cursor,
-        predictions: ModelReadings,
+        predictions: CurrentPredictions,
         suggestions: Suggestions,
         display: Display,
     ) -> None:
@@ -71,7 +71,7 @@ class Heat(SessionPart):
         """The key that uses a run where none is in use, as the window writes it; '' for none."""
         self.truth = TruthTable()
         self._child: HeatChild | None = None
-        self._known: OrderedDict[HeatWish, HeatAnswer] = OrderedDict()
+        self._known: OrderedDict[HeatRequest, HeatAnswer] = OrderedDict()
         self._even: dict[int, bool] = {}
         """Of shots that were read: whether they are the same everywhere."""
         self._answered.connect(self._take)  # from another thread: Qt queues it
@@ -161,7 +161,7 @@ class Heat(SessionPart):
         return None if asked is None else self.of(asked, shape)
 
     def _on_screen(self) -> Asked | None:
-        """None while it is off or the reading of the shot is hidden."""
+        """None while it is off or the predictions of the shot are hidden."""
         row = self.cursor.row
         if not self.on or self.class_index is None or self.predictions.run is None or row < 0:
             return None
@@ -267,7 +267,7 @@ class Heat(SessionPart):
         if named or form not in computed:
             return form
         for other in sorted(computed, key=lambda f: f != form):
-            answer = self._known.get(HeatWish(asked.row, other, asked.against))
+            answer = self._known.get(HeatRequest(asked.row, other, asked.against))
             if answer is None or not answer.says[asked.kind]:
                 return other
         return form
@@ -279,7 +279,7 @@ class Heat(SessionPart):
             return None
         if HEAT_FORMS[form].stored:
             return run.heatmap(asked.row, asked.kind, shape, form)
-        answer = self._known[self._wish(asked)]
+        answer = self._known[self._request(asked)]
         assert answer.cells is not None
         return enlarge(answer.cells[asked.kind], shape, answer.field, answer.box)
 
@@ -305,12 +305,12 @@ class Heat(SessionPart):
                 return "This run can only explain one class at a time."
             found = np.nan_to_num(run.cells(asked.row, asked.kind, form)).max() > 0
             return "" if found else HEAT_FORMS[form].none
-        wish = self._wish(asked)
-        answer = self._known.get(wish)
+        request = self._request(asked)
+        answer = self._known.get(request)
         if answer is None:
-            self._ask(wish)
+            self._ask(request)
             return ON_ITS_WAY
-        self._known.move_to_end(wish)
+        self._known.move_to_end(request)
         return answer.says[asked.kind]
 
     def _is_even(self, row: int) -> bool:
@@ -322,31 +322,31 @@ class Heat(SessionPart):
 
     def beam(self, asked: Asked) -> str:
         """That directions count from the middle, for want of a better beam; else ''."""
-        answer = self._known.get(self._wish(asked))
+        answer = self._known.get(self._request(asked))
         assumed = answer is not None and answer.assumed
         return "beam taken as the middle of the picture" if assumed else ""
 
-    def _wish(self, asked: Asked) -> HeatWish:
-        return HeatWish(asked.row, self.form_of(asked), asked.against)
+    def _request(self, asked: Asked) -> HeatRequest:
+        return HeatRequest(asked.row, self.form_of(asked), asked.against)
 
-    def _ask(self, wish: HeatWish) -> None:
+    def _ask(self, request: HeatRequest) -> None:
         opened = self.require()
         if self._child is None:
             run = self.predictions.run_folder
             self._child = HeatChild(
-                HeatGround(run, opened.table, opened.taxonomy), self._answered.emit
+                HeatSource(run, opened.table, opened.taxonomy), self._answered.emit
             )
-        self._child.ask(wish)
+        self._child.ask(request)
 
     def _take(self, answer: HeatAnswer) -> None:
         if self._child is None:
             return
-        self._known[answer.wish] = answer
+        self._known[answer.request] = answer
         while len(self._known) > KEPT:
             self._known.popitem(last=False)
-        self.heat_ready.emit(answer.wish.row)
+        self.heat_ready.emit(answer.request.row)
         shown = self._on_screen()
-        if shown is not None and shown.row == answer.wish.row:
+        if shown is not None and shown.row == answer.request.row:
             self.heat_changed.emit()
 
 

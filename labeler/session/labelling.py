@@ -14,7 +14,7 @@ from labeler.session.cursor import Cursor
 from labeler.session.heat import Heat
 from labeler.session.labels import Labels, Target
 from labeler.session.opened import SessionPart
-from labeler.session.predictions import ModelReadings
+from labeler.session.predictions import CurrentPredictions
 from labeler.session.repeats import Repeats
 from labeler.session.suggestions import Suggestions
 from model.taxonomy import taxonomy as taxonomies
@@ -52,7 +52,7 @@ class Labelling(SessionPart):
         labels: Labels,
         cursor: Cursor,
         repeats: Repeats,
-        predictions: ModelReadings,
+        predictions: CurrentPredictions,
         suggestions: Suggestions,
         heat: Heat,
     ) -> None:
@@ -98,7 +98,7 @@ class Labelling(SessionPart):
         return not self.repeats.hides(row) and self._labels.decided.from_file(row)
 
     def _own(self) -> tuple[int, int]:
-        """(present, status) of the person alone, or of the second reading that is under way."""
+        """(present, status) of the person alone, or of the blind repeat that is under way."""
         row, decided = self.cursor.row, self._labels.decided
         if self.repeats.is_blind:
             return self.repeats.shown(row)
@@ -283,12 +283,12 @@ class Labelling(SessionPart):
 
     def _context(self) -> dict[str, Any] | None:
         """What the model said before this decision, and whether the person saw it."""
-        reading, row = self.predictions.now, self.cursor.row
-        if reading is None:
+        predictions, row = self.predictions.now, self.cursor.row
+        if predictions is None:
             return None
-        said = np.asarray(reading.probabilities[row], float).round(4).tolist()
+        said = np.asarray(predictions.probabilities[row], float).round(4).tolist()
         heat = self.heat.class_index if self.heat.on else None
-        shown = {"run": str(reading.run), "probabilities": said, "heat": heat}
+        shown = {"run": str(predictions.run), "probabilities": said, "heat": heat}
         suggested = None if self.is_decided() else self.suggestions.unhidden(row)
         if suggested is not None:
             shown["suggested"] = int(self._labels.taxonomy.pack(suggested))

@@ -120,7 +120,7 @@ def steps_of(project: Project) -> tuple[Preparation | None, str]:
         return None, f"Shots are shown raw: {error}"
     if steps.any:
         return steps, ""
-    return None, "Shots are shown raw: the project prepares none (Preprocessing… does)."
+    return None, "Shots are shown raw: the project has no preprocessing (Preprocessing… sets it)."
 
 
 def remember(opened: Opened, row: int, levels: tuple[float, float] | None) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from PyQt6.QtCore import pyqtSignal
 
-from labeler.active.instant import InstantReading
-from labeler.runs.predictions import Predictions, predictions_of
+from labeler.active.instant import InstantPredictions
+from labeler.runs.predictions import RunPredictions, predictions_of
 from labeler.session.opened import Opened, SessionPart
 from model.runs.folder import PREDICTIONS
 
 
-class ModelReadings(SessionPart):
+class CurrentPredictions(SessionPart):
     """Predictions of the project's current run and of the instant head, either or both."""
 
     run_changed = pyqtSignal()
@@ -22,16 +22,16 @@ class ModelReadings(SessionPart):
 
     def __init__(self) -> None:
         super().__init__()
-        self.run: Predictions | None = None
-        self.instant: InstantReading | None = None
+        self.run: RunPredictions | None = None
+        self.instant: InstantPredictions | None = None
 
     @property
-    def now(self) -> Predictions | InstantReading | None:
+    def now(self) -> RunPredictions | InstantPredictions | None:
         """What is shown and asked: the instant head, else the run, else nothing."""
         return self.run if self.instant is None else self.instant
 
     @property
-    def of_run(self) -> Predictions:
+    def of_run(self) -> RunPredictions:
         """The predictions of the run in use; only for what is not shown without one."""
         if self.run is None:
             raise RuntimeError("no run is in use")

@@ -23,7 +23,7 @@ from labeler.project.store.timeline import decided_when
 from labeler.queue import queue as queues
 from labeler.queue.facts import CLUSTER, ShotFacts
 from labeler.queue.position import Walk
-from labeler.runs.reading import Reading
+from labeler.runs.predictions_base import Predictions
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
 from labeler.shots.numbers import Found, Numbers, ScalarReader
@@ -40,7 +40,7 @@ KEPT_BY_HAND = 20_000
 
 
 class Queue(SessionPart):
-    """Rows in the order in which they are gone through. `reading` is what the model says now."""
+    """Rows in the order in which they are gone through. `predictions` are the model's now."""
 
     queue_changed = pyqtSignal()
     """Other shots, another order, or other saved queues."""
@@ -50,10 +50,10 @@ class Queue(SessionPart):
     """The numbers of the files, or others, are there now."""
     _numbers_read = pyqtSignal(object)
 
-    def __init__(self, labels: Labels, reading: Callable[[], Reading | None]) -> None:
+    def __init__(self, labels: Labels, predictions: Callable[[], Predictions | None]) -> None:
         super().__init__()
         self.labels = labels
-        self._reading = reading
+        self._predictions = predictions
         self.orders: dict[str, Callable[[tuple[str, ...]], Rows | None]] = {}
         """Orders that someone else knows: filters -> rows, None to be sorted as any other."""
         self._scalars: ScalarReader | None = None
@@ -112,7 +112,7 @@ class Queue(SessionPart):
         return ShotFacts(
             self.labels.decided,
             self.labels.taxonomy,
-            self._reading(),
+            self._predictions(),
             () if opened is None else tuple(s.name for s in opened.table.sources),
             None if opened is None else opened.table.source_of,
             self.numbers,
@@ -175,8 +175,8 @@ class Queue(SessionPart):
         if not any((self.opened.folder / CACHE).glob("map-*.npz")):
             return
         try:
-            ground = map_file.ground_of(self.opened.project)
-            path = map_file.path_of(self.opened.folder, ground)
+            source = map_file.source_of(self.opened.project)
+            path = map_file.path_of(self.opened.folder, source)
         except (InputError, OSError) as error:
             log.warning("the clusters of the map are not known: %s", error)
             return

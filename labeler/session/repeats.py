@@ -1,7 +1,7 @@
 """Blind repeats: now and then a shot comes a second time, with its first label masked.
 
 The label stays in the arrays. Who shows one shot to the person asks `Repeats.shown`; what they
-decide meanwhile is stored for the annotator of second readings.
+decide meanwhile is stored for the annotator of blind repeats.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from labeler.session.queue import Queue
 from model.errors import InputError, counted
 
 APART = 25
-"""At least this many decisions lie between the first reading and the second."""
+"""At least this many decisions lie between the first time and the second."""
 ROUND_TITLE = "Calibration round"
 ROUND_LEFT = "window.round."
 """Where a project remembers, for each annotator, which shots of a round are still to be read."""
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class _SecondReading:
+class _RepeatInProgress:
     """A shot that is shown blind, and what was decided on it since."""
 
     row: int
@@ -56,7 +56,7 @@ class _SecondReading:
 
 @dataclass(frozen=True)
 class _Last:
-    """The second reading that was decided last, with the number of gestures until then."""
+    """The blind repeat that was decided last, with the number of gestures until then."""
 
     row: int
     done: int
@@ -65,10 +65,10 @@ class _Last:
 
 
 class Repeats(SessionPart):
-    """Mixes second readings into going through a queue."""
+    """Mixes blind repeats into going through a queue."""
 
     repeats_changed = pyqtSignal()
-    """A second reading was given, or taken back."""
+    """A blind repeat was given, or taken back."""
 
     def __init__(self, labels: Labels, queue: Queue, cursor: Cursor) -> None:
         super().__init__()
@@ -76,13 +76,13 @@ class Repeats(SessionPart):
         self.rate = 0.0
         """Share of new labels after which a shot comes again; the window's settings say 3 %."""
         self.chance = np.random.default_rng()
-        self._interrupted: tuple[Path, int, _SecondReading] | None = None
+        self._interrupted: tuple[Path, int, _RepeatInProgress] | None = None
         """What was read blind, in which project and by whom, when that was opened again."""
         self._clear()
         cursor.leaving.connect(self._before_showing)
 
     def _clear(self) -> None:
-        self._hidden: _SecondReading | None = None
+        self._hidden: _RepeatInProgress | None = None
         self._next: tuple[int, int] | None = None
         """The shot that is shown blind next, and the one from which steps go on after it."""
         self._due = False
@@ -102,7 +102,7 @@ class Repeats(SessionPart):
             self._round = {row for row in self.queue.rows.tolist() if row in left}
 
     def end(self) -> None:
-        """Forget what belongs to one project; only opened again, it goes on with a reading."""
+        """Forget what belongs to one project; only opened again, it goes on with a repeat."""
         if self.opened is not None and self._hidden is not None:
             self._interrupted = self.opened.folder, self.opened.annotator, self._hidden
         super().end()
@@ -116,7 +116,7 @@ class Repeats(SessionPart):
 
     @property
     def is_blind(self) -> bool:
-        """True while the shot on screen is a second reading."""
+        """True while the shot on screen is a blind repeat."""
         return self._hidden is not None
 
     def hides(self, row: int) -> bool:
@@ -155,7 +155,7 @@ class Repeats(SessionPart):
             text = f"The calibration round ended with {shots} left: other views show their labels."
             self.noted.emit("info", text)
 
-    def _note_difference(self, hidden: _SecondReading) -> None:
+    def _note_difference(self, hidden: _RepeatInProgress) -> None:
         first = int(self.labels.decided.own_present[hidden.row])
         if first != hidden.present:
             before, now = (self._names(bits) for bits in (first, hidden.present))
@@ -169,7 +169,7 @@ class Repeats(SessionPart):
     # -- when a shot comes again -----------------------------------------------------------------
 
     def next(self, step: Step) -> int | None:
-        """The policy of repeats: a second reading where one is due; back from one to its origin."""
+        """The policy of repeats: a blind repeat where one is due; back from one to its origin."""
         if step.by > 0:
             row = self._draw()
             if row is not None:
@@ -178,12 +178,12 @@ class Repeats(SessionPart):
         return self.cursor.origin
 
     def show_blind(self, row: int) -> None:
-        """Put a shot on screen for a second reading; steps then go on from the one before it."""
+        """Put a shot on screen for a blind repeat; steps then go on from the one before it."""
         self._next = row, self.cursor.row
         self.cursor.show(row)
 
     def count(self, row: int) -> None:
-        """The person decided on a shot that was not a second reading."""
+        """The person decided on a shot that was not a blind repeat."""
         self._lately.append(row)
         if row != self._drawn:
             self._drawn = row
@@ -213,7 +213,7 @@ class Repeats(SessionPart):
         """Rows that the person read again already, in this session or an earlier one."""
         if self._read_again is None:
             opened = self.require()
-            rows = repeats.readings_of(opened.project, opened.annotator).rows
+            rows = repeats.repeats_of(opened.project, opened.annotator).rows
             self._read_again = set(rows.tolist())
         return self._read_again
 
@@ -276,7 +276,7 @@ class Repeats(SessionPart):
             self.cursor.origin = blind[1]
         elif row not in self._round:
             return
-        self._hidden = _SecondReading(row, self.cursor.origin)
+        self._hidden = _RepeatInProgress(row, self.cursor.origin)
         self.labels.labels_changed.emit(np.array([row]))
 
     # -- deciding a second time ------------------------------------------------------------------
@@ -292,7 +292,7 @@ class Repeats(SessionPart):
         flags: bool = False,
     ) -> bool:
         """Store a decision on the shot that is read blind, see `Labels.write`; one that `flags` it
-        is about the shot and not about the reading, so it is the person's own as well."""
+        is about the shot and not about the repeat, so it is the person's own as well."""
         hidden = self._hidden
         if hidden is None:
             raise RuntimeError("no shot is shown blind")
@@ -301,7 +301,7 @@ class Repeats(SessionPart):
             return False
         decided, row = self.labels.decided, hidden.row
         about = {"at": hidden.at, "first": int(decided.own_present[row])}
-        if open_ones := decided.undecided(row):  # of these the first reading says nothing
+        if open_ones := decided.undecided(row):  # of these the first decision says nothing
             about["open"] = open_ones
         target, shown = Target(reader, repeats.KIND), {**shown, repeats.KIND: about}
         if not self.labels.write(target, hidden.row, present, status, note, shown, seconds):
@@ -315,7 +315,7 @@ class Repeats(SessionPart):
         self.repeats_changed.emit()
         return True
 
-    def _flag_own(self, hidden: _SecondReading, note: str | None) -> bool:
+    def _flag_own(self, hidden: _RepeatInProgress, note: str | None) -> bool:
         """Flag the shot for the person, beside the first label and without losing a note that they
         cannot see; False where that changes nothing."""
         opened, decided, row = self.require(), self.labels.decided, hidden.row
@@ -340,9 +340,9 @@ class Repeats(SessionPart):
         return self.require().project.store.note(hidden.row, reader)
 
     def reverse(self, verb: Literal["undo", "redo"]) -> bool:
-        """Undo or redo a second reading; False where the person's own labels are meant.
+        """Undo or redo a blind repeat; False where the person's own labels are meant.
 
-        Undo right after a second reading means that one, also once its shot was left.
+        Undo right after a blind repeat means that one, also once its shot was left.
         """
         last = self._last
         just_now = last is not None and last.gestures == self.labels.gestures
@@ -373,13 +373,13 @@ class Repeats(SessionPart):
         return True
 
     def _reverse_own(self, verb: Literal["undo", "redo"]) -> None:
-        """The flag of the person's own, which was set together with that of the reading."""
+        """The flag of the person's own, which was set together with that of the repeat."""
         change = self.labels.reverse(verb, self.require().annotator)
         if change is not None:
             self.labels.decided.put(change.rows, change.present, change.status, change.known)
 
     def _reader(self) -> int | None:
-        """The annotator of this person's second readings; None, with a note, where none is made."""
+        """The annotator of this person's blind repeats; None, with a note, where none is made."""
         if self._second_reader is None:
             opened = self.require()
             try:

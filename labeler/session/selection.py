@@ -90,7 +90,7 @@ class SelectedShots(QObject):
         self._decide(rows[changed], after[changed], "Apply the offered fix to", "Fixed", "fix")
 
     def accept(self) -> None:
-        """Make what is shown the person's decision: labels of the file, or the model's reading."""
+        """Make what is shown the person's decision: labels of the file, or the predictions."""
         labels, suggestions, rows = self.session.labels, self.session.suggestions, self._rows()
         own = (labels.decided.own_status[rows] & LABELLED) > 0
         said = labels.decided.open_classes(rows)

@@ -26,7 +26,7 @@ from labeler.session.heat import Heat
 from labeler.session.labelling import Labelling
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart, open_project, remember
-from labeler.session.predictions import ModelReadings
+from labeler.session.predictions import CurrentPredictions
 from labeler.session.queue import Queue
 from labeler.session.repeats import Repeats
 from labeler.session.shots import Shots
@@ -51,7 +51,7 @@ class Session(QObject):
         self.opened: Opened | None = None
         self.shots = Shots(make_reader)
         self.labels = Labels()
-        self.predictions = ModelReadings()
+        self.predictions = CurrentPredictions()
         self.queue = Queue(self.labels, lambda: self.predictions.now)
         self.cursor = Cursor(self.shots, self.labels, self.queue)
         self.repeats = Repeats(self.labels, self.queue, self.cursor)

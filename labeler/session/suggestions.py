@@ -1,6 +1,6 @@
 """What the model suggests and asks: suggestions, the asked queue, and what may be accepted.
 
-It fits nothing and changes no label: what it knows comes from `ModelReadings`.
+It fits nothing and changes no label: what it knows comes from `CurrentPredictions`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from labeler.active.anchoring import is_hidden
-from labeler.active.instant import InstantReading
+from labeler.active.instant import InstantPredictions
 from labeler.active.messages import FEWEST_LABELS
 from labeler.project.store.records import LABELLED, SKIPPED, Present, Rows
 from labeler.project.store.timeline import decided_alone
 from labeler.queue import queue as queues
-from labeler.runs.predictions import Predictions
+from labeler.runs.predictions import RunPredictions
 from labeler.session.cursor import Cursor, Step
 from labeler.session.labels import Labels
 from labeler.session.opened import SessionPart
-from labeler.session.predictions import ModelReadings
+from labeler.session.predictions import CurrentPredictions
 from labeler.session.queue import Queue
 from labeler.session.repeats import Repeats
 from model.errors import counted
@@ -101,7 +101,7 @@ class Suggestions(SessionPart):
     def __init__(
         self,
         labels: Labels,
-        predictions: ModelReadings,
+        predictions: CurrentPredictions,
         queue: Queue,
         cursor: Cursor,
         repeats: Repeats,
@@ -113,10 +113,10 @@ class Suggestions(SessionPart):
         """Whether the person wants suggestions at all."""
         self.enough = FEWEST_LABELS
         self.hidden_share = 0.0
-        """On this part of the shots the reading is hidden until they are decided."""
+        """On this part of the shots the predictions are hidden until they are decided."""
         self.cleared = -1
         """Row whose labels the person just took away: nothing is suggested on it for a while."""
-        self._replaced: list[tuple[float, InstantReading | None]] = []
+        self._replaced: list[tuple[float, InstantPredictions | None]] = []
         """What was learnt before, and when it was replaced, of the last moment."""
         queue.orders[ASKED] = self._asked
 
@@ -142,14 +142,14 @@ class Suggestions(SessionPart):
         self.predictions.instant_changed.emit()
 
     def is_hidden(self, row: int | None = None) -> bool:
-        """True for an undecided shot whose reading is kept from the person, as a check."""
+        """True for an undecided shot whose predictions are kept from the person, as a check."""
         row = self.cursor.row if row is None else row
         if row < 0 or self.repeats.shown(row)[1] & LABELLED:
             return False
         return self.repeats.hides(row) or bool(self._kept_back(np.array([row]))[0])
 
     def _kept_back(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        """True for shots whose reading the person shall not see before deciding."""
+        """True for shots whose predictions the person shall not see before deciding."""
         if not self.hidden_share:
             return np.zeros(len(rows), bool)
         return is_hidden(rows, self.hidden_share)
@@ -164,34 +164,36 @@ class Suggestions(SessionPart):
 
     def unhidden(self, row: int) -> taxonomies.Labels | None:
         """(C,) what the model says of a shot, decided or hidden as it may be."""
-        reading = self.predictions.now
-        if reading is None or not reading.readable[row]:
+        predictions = self.predictions.now
+        if predictions is None or not predictions.readable[row]:
             return None
-        return self.labels.taxonomy.complete(reading.likely()[row])
+        return self.labels.taxonomy.complete(predictions.likely()[row])
 
     def changed_unseen(self, rows: npt.ArrayLike, shown_at: float = -math.inf) -> bool:
         """Whether the model has just come to suggest something else on one of these shots, which
         are on screen since `shown_at`: the person cannot have seen it, and may mean what was."""
         since, where = max(shown_at, time.monotonic() - REACTION_S), np.asarray(rows, np.int64)
-        gone = [reading or self.predictions.run for at, reading in self._replaced if at > since]
+        gone = [
+            predictions or self.predictions.run for at, predictions in self._replaced if at > since
+        ]
         said = self._said(self.predictions.now, where) if gone else None
-        return any((self._said(reading, where) != said).any() for reading in gone)
+        return any((self._said(predictions, where) != said).any() for predictions in gone)
 
-    def _said(self, reading: Predictions | InstantReading | None, rows: Rows) -> Present:
-        if reading is None:
+    def _said(self, predictions: RunPredictions | InstantPredictions | None, rows: Rows) -> Present:
+        if predictions is None:
             return np.zeros(len(rows), np.int64)
-        said = self.labels.taxonomy.pack(reading.likely()[rows])
-        return np.where(reading.readable[rows], said, 0)
+        said = self.labels.taxonomy.pack(predictions.likely()[rows])
+        return np.where(predictions.readable[rows], said, 0)
 
     def bits(self, rows: npt.ArrayLike) -> Present:
         """Bits of the suggested classes of shots; 0 where one is decided, hidden or not read."""
         where = np.asarray(rows, np.int64)
-        reading, taxonomy = self.predictions.now, self.labels.taxonomy
-        if reading is None or not len(where) or not self.given:
+        predictions, taxonomy = self.predictions.now, self.labels.taxonomy
+        if predictions is None or not len(where) or not self.given:
             return np.zeros(len(where), np.int64)
         closed = (self.labels.status[where] & LABELLED) > 0
         closed |= self._kept_back(where)
-        sets, which = np.unique(taxonomy.pack(reading.likely()[where]), return_inverse=True)
+        sets, which = np.unique(taxonomy.pack(predictions.likely()[where]), return_inverse=True)
         full = taxonomy.pack(taxonomy.complete(taxonomy.unpack(sets)))
         return np.asarray(np.where(closed, 0, full[which]), np.int64)
 
@@ -206,22 +208,22 @@ class Suggestions(SessionPart):
     def because(self, row: int | None = None) -> str:
         """Why a shot is asked, in words: "least sure of Bent"; '' where it is not."""
         row = self.cursor.row if row is None else row
-        reading, choice = self.predictions.now, self.queue.choice
-        if choice.title or reading is None or row < 0:
+        predictions, choice = self.predictions.now, self.queue.choice
+        if choice.title or predictions is None or row < 0:
             return ""
         if choice.order == ASKED and self.predictions.instant is not None:
             return str(self.predictions.instant.why.get(row, ""))
         if choice.order in (ASKED, "uncertainty"):
-            c = int(reading.margins(row).argmin())
+            c = int(predictions.margins(row).argmin())
             return f"least sure of {self.labels.taxonomy.names[c]}"
         return ""
 
-    def take(self, reading: InstantReading | None) -> None:
+    def take(self, predictions: InstantPredictions | None) -> None:
         """Take over what was learnt from the labels so far; None where nothing is."""
         first, now = self.predictions.instant is None, time.monotonic()
         self._replaced = [each for each in self._replaced if each[0] > now - REACTION_S]
         self._replaced.append((now, self.predictions.instant))
-        self.predictions.instant = reading
+        self.predictions.instant = predictions
         if first and self.is_asking:  # begin to ask, without taking the shot on screen away
             row = self.cursor.row
             here = [row] if row >= 0 and not self.labels.status[row] else []
@@ -251,7 +253,7 @@ class Suggestions(SessionPart):
         """The shots that teach most, of those that match; None before anything was learnt."""
         if self.predictions.instant is None:
             return None
-        rows: Rows = self.predictions.instant.learnt.rows
+        rows: Rows = self.predictions.instant.fit.rows
         rows = rows[(self.labels.status[rows] & (LABELLED | SKIPPED)) == 0]
         return rows[np.flatnonzero(queues.matching(filters, self.queue.known, rows))]
 
@@ -260,29 +262,31 @@ class Suggestions(SessionPart):
     def sure(self, threshold: float, rows: npt.ArrayLike | None = None) -> Sure:
         """Undecided shots, of `rows` or of all, whose whole suggestion is surer than a threshold.
 
-        The shots of the random audit that come next, and those whose reading is hidden, are left
-        to the person: accepted in bulk they would prove nothing.
+        The shots of the random audit that come next, and those whose predictions are hidden, are
+        left to the person: accepted in bulk they would prove nothing.
         """
-        reading, taxonomy = self.predictions.now, self.labels.taxonomy
+        predictions, taxonomy = self.predictions.now, self.labels.taxonomy
         where = np.arange(self.labels.n_shots) if rows is None else np.asarray(rows, np.int64)
-        if reading is None or not self.given:
+        if predictions is None or not self.given:
             return Sure(where[:0], where[:0])
-        chance = reading.sureness()
+        chance = predictions.sureness()
         undecided = (self.labels.status[where] & (LABELLED | SKIPPED)) == 0
         where = where[undecided & (chance[where] >= threshold)]
         where = where[~self._kept_back(where)]
         if self.predictions.instant is not None:
-            where = where[~np.isin(where, self.predictions.instant.learnt.checks)]
-        present = taxonomy.pack(taxonomy.complete(reading.likely()[where]))
+            where = where[~np.isin(where, self.predictions.instant.fit.checks)]
+        present = taxonomy.pack(taxonomy.complete(predictions.likely()[where]))
         said = present > 0
         where, present = where[said], np.asarray(present[said], np.int64)
-        return Sure(where, present, *self._counted(reading, threshold))
+        return Sure(where, present, *self._counted(predictions, threshold))
 
-    def _counted(self, reading: Predictions | InstantReading, threshold: float) -> tuple[int, int]:
+    def _counted(
+        self, predictions: RunPredictions | InstantPredictions, threshold: float
+    ) -> tuple[int, int]:
         """Labelled shots on which the model is that sure, though their labels taught it nothing,
         and on how many of them it is wrong. Labels that were given to many at once prove nothing:
         its own suggestions may be among them."""
-        held, run = reading.held(), self.predictions.run
+        held, run = predictions.held(), self.predictions.run
         rows, decided = held.rows[held.sure >= threshold], held.decided[held.sure >= threshold]
         use = (self.labels.status[rows] & LABELLED) > 0
         if run is not None:  # whose embeddings know these labels

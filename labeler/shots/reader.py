@@ -26,7 +26,7 @@ from model.shots.fingerprints import FileState
 
 Counts = npt.NDArray[np.generic]
 Mask = npt.NDArray[np.bool_]
-Reading = tuple[Counts | InputError, Mask | None]
+CountsAndMask = tuple[Counts | InputError, Mask | None]
 Thumbnail = npt.NDArray[np.uint8]
 Place = tuple[Path, str | None]
 """A file, and the dataset in it."""
@@ -35,7 +35,7 @@ START_S = 60.0
 """A fresh child may take this long to import what it needs on a busy machine."""
 OPENING_S = 30.0
 """Opening a file may mean listing thousands of groups over a network."""
-READING_S = 5.0
+SHOT_S = 5.0
 """A single shot that takes longer counts as unreadable."""
 COUNTS_MB, THUMBNAILS_MB = 32, 12
 """Room for what was read; a file of thumbnails beside the project remembers the rest."""
@@ -75,7 +75,7 @@ class ShotReader:
         *,
         budget_mb: float = COUNTS_MB,
         opener: Opener = open_source,
-        reading_s: float = READING_S,
+        shot_s: float = SHOT_S,
         opening_s: float = OPENING_S,
     ) -> None:
         self._on_read = on_read
@@ -94,7 +94,7 @@ class ShotReader:
         """When a shot that is an error in the cache was tried."""
         self._closing = False
         self._changed = threading.Condition()
-        self._child = _ReadingChild(opener, reading_s, opening_s)
+        self._child = _ReaderChild(opener, shot_s, opening_s)
         self._thread = threading.Thread(target=self._work, name="shot reader", daemon=True)
         self._thread.start()
 
@@ -132,7 +132,7 @@ class ShotReader:
 
     def _cached(self, key: int) -> tuple[Counts | InputError | None, Mask | None]:
         with self._changed:
-            found: Reading | None = self._counts.get(key)
+            found: CountsAndMask | None = self._counts.get(key)
         return found or (None, None)
 
     def thumbnail(self, key: int) -> Thumbnail | InputError | None:
@@ -276,12 +276,12 @@ class _Cache:
         self._size = 0
 
 
-class _ReadingChild:
+class _ReaderChild:
     """The process at the other end, and what it was told; starts again after every death."""
 
-    def __init__(self, opener: Opener, reading_s: float, opening_s: float) -> None:
+    def __init__(self, opener: Opener, shot_s: float, opening_s: float) -> None:
         self.child = Child(serve, opener, name="shot reader")
-        self._reading_s, self._opening_s = reading_s, opening_s
+        self._shot_s, self._opening_s = shot_s, opening_s
         self._last_mask: Mask | None = None
         self._steps: Preparation | None = None
         self.geometries: Geometries = {}
@@ -308,7 +308,7 @@ class _ReadingChild:
         self.child.say((request.kind, request.path, request.dataset, request.index))
         opening = False
         while True:
-            answer = self.child.receive(self._opening_s if opening else self._reading_s)
+            answer = self.child.receive(self._opening_s if opening else self._shot_s)
             if isinstance(answer, Lost):
                 break
             if answer[0] not in ("opening", "opened"):
@@ -317,7 +317,7 @@ class _ReadingChild:
             opening = answer[0] == "opening"
         self.failed_to_open = opening
         self.start()
-        return self._epitaph(request, silent=answer is Lost.SILENT)
+        return self._on_lost(request, silent=answer is Lost.SILENT)
 
     def _unpacked(self, answer: tuple[Any, ...]) -> Any:
         if answer[0] == "error":
@@ -329,7 +329,7 @@ class _ReadingChild:
         self._last_mask = self._last_mask if same or mask is None else mask
         return counts, (self._last_mask if same else mask)
 
-    def _epitaph(self, request: _Request, silent: bool) -> InputError:
+    def _on_lost(self, request: _Request, silent: bool) -> InputError:
         if self.failed_to_open:
             what = "opening the file takes too long" if silent else "opening the file crashed"
             mend = "Check that the disk or network is there, and copy the file again if it is."

@@ -178,7 +178,7 @@ class MainWindow(QMainWindow):
 
     def _say_title(self) -> None:
         opened, steps = self.session.opened, self.session.shots.steps
-        prepared = f" – prepared: {steps}" if steps else ""
+        prepared = f" – preprocessed: {steps}" if steps else ""
         name = "" if opened is None else f"{opened.project.name}{prepared} – "
         self.setWindowTitle(f"{name}airylabel")
 
@@ -264,7 +264,7 @@ class MainWindow(QMainWindow):
             if view.selection is not None:
                 view.selection.changed.connect(self.actions_.refresh)
         self.tab = name
-        if name != "Label":  # a second reading is only blind where nothing else is shown
+        if name != "Label":  # a blind repeat is only blind where nothing else is shown
             self.session.repeats.unmask()
         self.stack.setCurrentWidget(self.views[name])
         self.bar.choose(name)

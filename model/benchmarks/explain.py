@@ -21,8 +21,8 @@ from model.inspection import truth
 from model.inspection.heat import Explainer
 from model.inspection.perturbed_shots import Reader
 from model.inspection.truth_cases import cases
-from model.metrics import torchvision_ops
 from model.networks import architectures as networks
+from model.networks import torchvision_ops
 from model.networks.architectures import Network
 from model.prediction import inference
 from model.prediction.batches import PooledHead

@@ -5,8 +5,8 @@ program did not simulate, with no label, some and many; every shot is judged onc
 from the other folds. With two: each set trains a network that then reads all labelled shots of the
 other one; nothing of the other set is looked at before, its thresholds and number of epochs
 included. What is done is kept in a JSON file after every step. `quick` begins from a backbone that
-was trained on this program's own simulator: the numbers say so, and the backbone's own reading of
-the foreign set stands beside.
+was trained on this program's own simulator: the numbers say so, and the backbone's own predictions
+of the foreign set stand beside.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ def judge(
     readable: Labels,
     there: ShotTable,
 ) -> dict[str, Any]:
-    """Numbers of a reading (N, C) of classes `names` over the labelled shots of a table; a shot is
-    left out for a class that its labels say nothing of, as in the evaluation of a run."""
+    """Numbers of predictions (N, C) of classes `names` over the labelled shots of a table; a shot
+    is left out for a class that its labels say nothing of, as in the evaluation of a run."""
     theirs = {plain(n): i for i, n in enumerate(there.class_names)}
     pairs = [(i, theirs[plain(n)]) for i, n in enumerate(names) if plain(n) in theirs]
     if not pairs:

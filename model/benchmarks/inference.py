@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
-from model.metrics import torchvision_ops
 from model.networks import architectures as networks
+from model.networks import torchvision_ops
 from model.prediction import inference
 from model.prediction.batches import PooledHead
 from model.runs import checkpoint

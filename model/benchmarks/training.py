@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from model.benchmarks.inference import torchvision_resnet18
 from model.benchmarks.pairing import median, ratio, seconds_in_turns
-from model.metrics import torchvision_ops
 from model.networks import architectures as networks
+from model.networks import torchvision_ops
 from model.preprocessing.cache import ShotCache
 from model.runs.recipes import Recipe, named
 from model.shots.table import table_of_file

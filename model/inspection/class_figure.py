@@ -34,7 +34,7 @@ TITLE_WIDTH = 21
 
 
 @dataclass(frozen=True)
-class Wish:
+class FigureRequest:
     """What to show: classes by name, a group of shots of each, how many, in which forms of heat
     (BEST: the one that did best for the class).
 
@@ -53,7 +53,7 @@ def draw(
     table: ShotTable,
     run: Path,
     out: Path,
-    wish: Wish,
+    request: FigureRequest,
     *,
     preparation: Preparation | None = None,
     rows: Sequence[int] | None = None,
@@ -75,26 +75,30 @@ def draw(
     figure_place(out)
     colours(colormap)
     reader = Reader(run, preparation=preparation)
-    kinds = [reader.index(name) for name in wish.classes]
+    kinds = [reader.index(name) for name in request.classes]
     if reader.about.preprocessing.input != "pattern":
         raise InputError("this run looks at correlation maps", mend="Choose one of patterns.")
-    wanted = some_rows(table, LOOKED_AT, wish.seed) if rows is None else np.asarray(rows, np.int64)
+    wanted = (
+        some_rows(table, LOOKED_AT, request.seed) if rows is None else np.asarray(rows, np.int64)
+    )
     if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(table)):
         raise InputError("there are no such shots", mend=f"Give numbers from 1 to {len(table)}.")
     read = reader.read(table, wanted, named=rows is not None)
     explainer = Explainer(reader)
     truth = truth or TruthTable()
-    forms = {name: _forms(wish.forms, name, truth) for name in wish.classes}
+    forms = {name: _forms(request.forms, name, truth) for name in request.classes}
     drawn, shown = [], {}
     for asked, name, kind in (
         (forms[name][number], name, kind)
-        for number in range(len(wish.forms))
-        for name, kind in zip(wish.classes, kinds, strict=True)
+        for number in range(len(request.forms))
+        for name, kind in zip(request.classes, kinds, strict=True)
         if number < len(forms[name])
     ):
         label, form = _label_column(table, name), asked[0]
         places = (
-            _ordered(read, wanted) if rows is not None else _chosen(read, table, label, kind, wish)
+            _ordered(read, wanted)
+            if rows is not None
+            else _chosen(read, table, label, kind, request)
         )
         shots = [_shot(explainer, read, table, asked, int(i), kind, label) for i in places]
         strength = 1.0 if HEAT_FORMS[form].stored else FINE_STRENGTH
@@ -134,13 +138,13 @@ def _ordered(read: ReadShots, wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.i
 
 
 def _chosen(
-    read: ReadShots, table: ShotTable, label: int, kind: int, wish: Wish
+    read: ReadShots, table: ShotTable, label: int, kind: int, request: FigureRequest
 ) -> npt.NDArray[np.intp]:
     """Places among the shots read."""
     decided = table.decided[read.rows, label] & (label >= 0)
     labelled = decided & (table.labels[read.rows, label] > 0)
     likely, logit = read.decided[:, kind], read.logits[:, kind]
-    chance = np.random.default_rng((wish.seed, kind)).random(len(read))
+    chance = np.random.default_rng((request.seed, kind)).random(len(read))
     groups: dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.floating]]] = {
         "hits": (labelled & likely, chance),
         "false": (decided & ~labelled & likely, chance),
@@ -149,9 +153,9 @@ def _chosen(
         "certain": (likely, -logit),
         "unsure": (np.ones(len(read), bool), np.abs(logit)),
     }
-    which, key = groups[wish.group]
+    which, key = groups[request.group]
     places = np.flatnonzero(which)
-    return places[np.argsort(key[places], kind="stable")][: wish.per_class]
+    return places[np.argsort(key[places], kind="stable")][: request.per_class]
 
 
 def _shot(

@@ -24,7 +24,7 @@ from model.physics.polar import Floats
 from model.shots.sources import Source, open_source
 
 BRIGHT = 0.75
-"""Without a wish, the shot whose mean counts exceed those of this share of all."""
+"""Where none is asked for, the shot whose mean counts exceed those of this share of all."""
 WORDS = {"mean": "mean", "mean+std": "mean + std", "max": "max"}
 _FONT = 8.0
 

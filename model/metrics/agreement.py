@@ -37,9 +37,9 @@ def cohens_kappa(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
 
 
 def positive_agreement(first: npt.ArrayLike, second: npt.ArrayLike) -> Floats:
-    """(N, C) yes and no of two readings to (C,) 2·both / (first's yes + second's yes).
+    """(N, C) yes and no, said twice of the same, to (C,) 2·both / (first's yes + second's yes).
 
-    The share of a class's labels that the other reading confirms (Dice; Cicchetti and Feinstein
+    The share of a class's labels that the other answer confirms (Dice; Cicchetti and Feinstein
     1990). It does not depend on how many shots are without the class. NaN where none has it.
     """
     a, b = np.asarray(first, bool), np.asarray(second, bool)

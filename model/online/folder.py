@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.online.growing import BACKLOG, GrowingFile, progress
-from model.online.sources import AT_ONCE, ENDINGS, READING, Arriving, Notice, Wanted, read_part
+from model.online.sources import AT_ONCE, DAMAGED, ENDINGS, Arriving, Notice, Wanted, read_part
 from model.shots.layouts.formats.exdf import Exdf
 
 PATIENCE_S = 5.0
@@ -182,7 +182,7 @@ def of_run(folder: Path, wanted: Wanted) -> Arriving:
         changed = looked if now != files else changed
         try:
             run = Exdf(folder, wanted.dataset)
-        except (InputError, *READING) as error:
+        except (InputError, *DAMAGED) as error:
             if looked - changed > PATIENCE_S:
                 files, pending = now, None
                 if str(error) != said:
@@ -211,7 +211,7 @@ def _read_run(run: Exdf, shots: npt.NDArray[np.int64], origin: str, skipped: int
             continue
         try:
             yield read_part(run, int(part[0]), int(part[-1]) + 1, origin, skipped)
-        except READING as error:
+        except DAMAGED as error:
             text = f"{origin}: {len(part)} shots cannot be read ({error}) and are left out."
             yield Notice(text, unreadable=len(part) + skipped)
         skipped = 0

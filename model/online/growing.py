@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 
 from model.errors import InputError
-from model.online.sources import AT_ONCE, READING, Arrival, Arriving, Notice, Wanted, read_part
+from model.online.sources import AT_ONCE, DAMAGED, Arrival, Arriving, Notice, Wanted, read_part
 from model.shots.hdf5 import open_file
 from model.shots.layouts import Layout, recognise
 from model.shots.layouts.stack import Stack
@@ -89,7 +89,7 @@ class GrowingFile:
         """Shots that can be read; None where the file cannot be read now."""
         try:
             return self._count()
-        except (InputError, *READING) as error:
+        except (InputError, *DAMAGED) as error:
             self.close()
             self._remember(error)
             return None
@@ -106,7 +106,7 @@ class GrowingFile:
             last = min(first + AT_ONCE, stop)
             try:
                 found = self._part(first, last, skipped)
-            except READING as error:
+            except DAMAGED as error:
                 self.close()
                 self._remember(error)
                 waited |= self.is_stuck and time.monotonic() - self._since > PATIENCE_S
@@ -136,7 +136,7 @@ class GrowingFile:
         for i in [*range(start, stop), *([end - 1] if end > stop else [])]:
             try:
                 found.append((i, self._part(i, i + 1, 0 if found else skipped)))
-            except (InputError, *READING):
+            except (InputError, *DAMAGED):
                 self.close()
                 bad.append(i)
         if not found:
@@ -171,7 +171,7 @@ class GrowingFile:
         """Of the counts of its first shot; None where that cannot be read."""
         try:
             return zlib.crc32(self._part(0, 1).counts.tobytes())
-        except (InputError, *READING):
+        except (InputError, *DAMAGED):
             return None
 
     def _is_stale(self, now: State) -> bool:

@@ -25,7 +25,7 @@ DARK = 0.995
 FEWEST = 8
 """Labelled shots of either kind without which nothing is fitted."""
 MISS = 0.01
-"""Share of hits that may be missed, unless a person wishes otherwise."""
+"""Share of hits that may be missed, unless a person asks for other."""
 
 
 @dataclass(frozen=True)

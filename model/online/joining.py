@@ -21,7 +21,7 @@ _OWN = ("airylabel_version",)
 
 
 def extend_predictions(place: Path, record: Path, before: str, after: str) -> bool:
-    """Append the record's readings to `predictions.h5`; False where they are of another run.
+    """Append the record's predictions to `predictions.h5`; False where they are of another run.
 
     `before`, `after`: fingerprints of the project's shots without and with those of the record; a
     file that was up to date stays so. InputError where the disk is full; the old file stays then.

@@ -1,4 +1,4 @@
-"""The network's reading of live hits: the same steps as `predict`, a few shots at a time.
+"""The network's predictions of live hits: the same steps as `predict`, a few shots at a time.
 
 Preprocessing, engine, head and decisions are those of `model.prediction.predict`, and so are the
 numbers of a shot, but for what a file tells by all of its shots: the scale of its counts, and to
@@ -213,7 +213,7 @@ class LiveReader:
         return readable, found, errors
 
     def notices(self) -> list[str]:
-        """What there is to say of the reading since this was last asked."""
+        """What there is to say of the predictions since this was last asked."""
         if self.adapting is None:
             return []
         said, self.adapting.notices = self.adapting.notices, []
@@ -226,7 +226,7 @@ class LiveReader:
             self.scale = scale_of(looks) if looks else None
 
     def attributes(self, shape: tuple[int, int]) -> dict[str, Any]:
-        """What a file of these readings says about them, for shots of this shape (y, x)."""
+        """What a file of these predictions says about them, for shots of this shape (y, x)."""
         return describe(self.about, self.run, shape, self.cells)
 
     def _batches(self, pixels: list[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""Live hits and their readings in an HDF5 file that is whole at every moment.
+"""Live hits and their predictions in an HDF5 file that is whole at every moment.
 
 Written under SWMR (single write, many read): whoever opens it meanwhile, and whoever opens what a
 `kill -9` left, finds every shot that was flushed. The file is a plain stack of shots, which any

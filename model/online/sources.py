@@ -27,7 +27,7 @@ ENDINGS = frozenset({".h5", ".hdf5", ".cxi", ".nxs"})
 IDS = ("train_id", "trainId", "pulse_id", "bunch_id")
 STAMPS = ("timestamp", "time_stamp")
 """Names of numbers beside the shots that tell which one it is, and when it was taken."""
-READING = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError)
+DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError)
 """What h5py raises on content that is half written or damaged."""
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from model.paper import reference, remarks
 from model.paper.cells import FinishedCells
 from model.paper.plan import Row, Table
-from model.paper.reading import OURS, PAPERS, WORDS, Number, RowResults, by_class, read
+from model.paper.row_results import OURS, PAPERS, WORDS, Number, RowResults, by_class, read
 from model.paper.study import PaperStudy, in_words
 from model.shots.table import ShotTable
 
@@ -180,7 +180,7 @@ def _records(table: int, row: Row, found: RowResults) -> list[dict[str, Any]]:
     names = (*PAPERS, *OURS, "coverage", "confident_accuracy")
     records = []
     for name in names:
-        for reading, values in (("best epoch", found.best), ("maximum", found.maximum)):
+        for which, values in (("best epoch", found.best), ("maximum", found.maximum)):
             value = values.get(name)
             printed = row.paper.get(name)
             if value is None and printed is None:
@@ -188,7 +188,7 @@ def _records(table: int, row: Row, found: RowResults) -> list[dict[str, Any]]:
             bound: float | None = None
             if name == "accuracy" and row.of_helium and "recall" in row.paper:
                 bound = reference.most_accuracy(row.paper["precision"], row.paper["recall"])
-            records.append(_record(table, row.name, name, reading, value, found.seeds, printed,
+            records.append(_record(table, row.name, name, which, value, found.seeds, printed,
                                    bound))  # fmt: skip
     if found.seconds is not None:
         hours = row.paper.get("hours")
@@ -199,12 +199,12 @@ def _records(table: int, row: Row, found: RowResults) -> list[dict[str, Any]]:
 
 
 def _record(
-    table: int, row: str, metric: str, reading: str, value: Number, seeds: int,
+    table: int, row: str, metric: str, which: str, value: Number, seeds: int,
     paper: float | None, bound: float | None,
 ) -> dict[str, Any]:  # fmt: skip
     mean, spread = value if value is not None else (None, None)
     return {
-        "table": table, "row": row, "metric": metric, "reading": reading, "mean": mean,
+        "table": table, "row": row, "metric": metric, "reading": which, "mean": mean,
         "spread": spread if seeds > 1 else None, "seeds": seeds, "paper": paper,
         "allowed_by_papers_p_and_r": bound,
     }  # fmt: skip
@@ -268,8 +268,8 @@ def _class(
         cells += [number(best[metric]), number(most[metric]), _printed(printed)]
         if metric == "accuracy":
             cells.append(number(more["constant"]))
-        for reading, values in (("best epoch", best), ("maximum", most)):
-            records.append(_record(table, name, metric, reading, values[metric], found.seeds,
+        for which, values in (("best epoch", best), ("maximum", most)):
+            records.append(_record(table, name, metric, which, values[metric], found.seeds,
                                    printed, None))  # fmt: skip
     return cells, records
 

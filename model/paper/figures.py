@@ -74,8 +74,8 @@ def _heat(
     names = tuple(name for name in CLASSES if name in table.class_names)
     if not names:
         raise InputError(f"the data have neither {' nor '.join(CLASSES)}")
-    wish = class_figure.Wish(names, group="labelled")
-    class_figure.draw(table, there[0], out, wish, render=render)
+    request = class_figure.FigureRequest(names, group="labelled")
+    class_figure.draw(table, there[0], out, request, render=render)
     side = study.order.budget.size // 32
     if side < 7:
         text = f"Figure 5: the network's heatmaps have {side}×{side} cells at this budget, not 7×7."

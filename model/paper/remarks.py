@@ -13,7 +13,7 @@ import numpy as np
 
 from model.paper import reference
 from model.paper.plan import Row, Table
-from model.paper.reading import Number, RowResults, by_class
+from model.paper.row_results import Number, RowResults, by_class
 from model.shots.table import ShotTable
 
 Reads = Sequence[tuple[Row, RowResults]]
@@ -41,14 +41,14 @@ def _orders(reads: Reads) -> list[str]:
     """The order of the rows here and in the paper, by the paper's number and by macro F1."""
     paper = {row.name: row.paper["accuracy"] for row, _ in reads}
     said = [f"Order of the rows in the paper, by accuracy: {_ranked(list(paper.items()))}."]
-    for what, name, reading in (
+    for what, name, which in (
         ("accuracy (max)", "accuracy", "maximum"),
         ("macro F1 (best epoch)", "macro_f1", "best"),
     ):
         known = {
             row.name: value[0]
             for row, r in reads
-            if (value := getattr(r, reading).get(name)) is not None
+            if (value := getattr(r, which).get(name)) is not None
         }
         if len(known) == len(reads):
             same, pairs = _agreeing(known, paper)

@@ -18,7 +18,7 @@ from model.output_files import html_page, write_text
 from model.paper.cells import FinishedCells
 from model.paper.contents import Grid, Section, sections
 from model.paper.plan import Table
-from model.paper.reading import RowResults
+from model.paper.row_results import RowResults
 from model.paper.study import PaperStudy
 from model.taxonomy.colours import BLUE, GREEN, ORANGE, PURPLE, SKY_BLUE, VERMILION, VIOLET
 
@@ -133,7 +133,7 @@ def _csv(sections: Sequence[Section]) -> str:
 
 TITLE = "The paper's tables, measured again"
 PAPER = "Zimmermann et al., Phys. Rev. E 99, 063309 (2019)"
-READINGS = (
+ABOUT_NUMBERS = (
     "Every number stands beside the paper's. Best: the evaluation with the greatest macro F1 is "
     "chosen, and all numbers are of that epoch. Max: each number is the greatest of all "
     "evaluations on its own, as the paper reports, so that two of them can be of different "
@@ -149,7 +149,7 @@ def write(study: PaperStudy, tables: Sequence[Table], finished: FinishedCells) -
     """Write the report about these tables into the study's folder; kind -> path."""
     made = sections(study, tables, finished)
     facts = _facts(study, tables, finished)
-    intro = (f"{PAPER}.", READINGS)
+    intro = (f"{PAPER}.", ABOUT_NUMBERS)
     out = study.order.out
     listed = [f"{name}: {text}  " for name, text in facts]
     page = {"title": TITLE, "facts": facts, "intro": intro, "sections": made, "curves": svg}
@@ -169,7 +169,7 @@ def write_page(
     """Write a page for a repository: NAME.md, NAME.csv and one small SVG for each curve figure."""
     made = sections(study, tables, finished)
     facts = [f"{n}: {text}  " for n, text in _facts(study, tables, finished)]
-    intro = (f"{PAPER}.", READINGS, "\n".join(facts))
+    intro = (f"{PAPER}.", ABOUT_NUMBERS, "\n".join(facts))
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
         f"{name}.md": _markdown(TITLE, intro, made, f"{name}-table-{{}}.svg"),

@@ -355,7 +355,7 @@ def _input_on_card(facts: dict[str, Any], about: Checkpoint) -> list[str]:
         f"`python {SCRIPT} SHOTS.npy [MASK.npy]` does all this by numpy and onnxruntime, and prints"
         " the labels of each shot."
         if _is_plain(about)
-        else "Before that, shots are prepared as `airylabel` does it (`Preprocessing.reduce`):"
+        else "Before that, shots are preprocessed as `airylabel` does it (`Preprocessing.reduce`):"
         " this network learnt no shots as they are recorded."
     )]  # fmt: skip
     if facts["adapted_by_airylabel"]:

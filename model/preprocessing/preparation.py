@@ -98,7 +98,7 @@ class Reference:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return cls(file["mean"], file["deviation"], int(file["shots"]))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            mend = "Set the preparation again: airylabel prepare PROJECT."
+            mend = "Set the preprocessing again: airylabel prepare PROJECT."
             raise InputError(f"is damaged ({error})", file=path, mend=mend) from error
 
     @cached_property
@@ -211,13 +211,13 @@ class Preparation:
         try:
             made = cls(**known, reference=reference)
         except TypeError as error:
-            raise InputError(f"unknown preparation: {error}") from error
+            raise InputError(f"unknown preprocessing: {error}") from error
         if made.stray_light not in get_args(StrayLight) or made.degree not in (0, 1, 2):
-            raise InputError(f"unknown preparation {values!r}")
+            raise InputError(f"unknown preprocessing {values!r}")
         wanted = values.get("reference")
         if reference is not None and wanted not in (None, reference.digest):
-            what = "the background shots are not those that the preparation was made with"
-            raise InputError(what, mend="Set the preparation again: airylabel prepare PROJECT.")
+            what = "the background shots are not those that the preprocessing was made with"
+            raise InputError(what, mend="Set the preprocessing again: airylabel prepare PROJECT.")
         return made
 
 

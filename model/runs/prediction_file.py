@@ -1,4 +1,4 @@
-"""`predictions.h5`: how a run's reading of every shot is laid down.
+"""`predictions.h5`: how the predictions of a run for every shot are laid down.
 
 Datasets, row i being row i of the table, all contiguous and uncompressed so that a few rows are
 read without the rest: `probabilities` (N, C) float32, NaN where `readable` (N,) is False; `logits`

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from model.errors import InputError
 from model.shots.counts.check import unusable
-from model.shots.first_look import probe
 from model.shots.layouts import FileLabels, Geometry
+from model.shots.probe import probe
 from model.shots.sources import Source, SourceInfo, open_source
 from model.taxonomy.taxonomy import Class, Taxonomy
 from model.taxonomy.toml import known_for

@@ -83,10 +83,10 @@ def unexplained(network: nn.Module, data: TrainingData, recipe: Recipe, engine: 
     rows = np.random.default_rng(0).permutation(data.training)[:_SAMPLE]
     true, known = data.labels[rows], data.known[rows]
     logits = logits_of(network, data, rows, recipe, engine, recipe.side_at(0))
-    readings = [decoding.sigmoid(logits)]
+    probabilities = [decoding.sigmoid(logits)]
     if recipe.rule_aware:  # it may have learnt either way
-        readings.append(decoding.marginals(logits, data.taxonomy.legal_sets))
-    losses = [metrics.cross_entropy(p, true, known) or 0.0 for p in readings]
+        probabilities.append(decoding.marginals(logits, data.taxonomy.legal_sets))
+    losses = [metrics.cross_entropy(p, true, known) or 0.0 for p in probabilities]
     shares = np.broadcast_to(np.nan_to_num(frequencies(data, rows)), true.shape)
     blind = metrics.cross_entropy(shares.astype(np.float32), true, known) or 0.0
     return min(1.0, min(losses) / max(blind, 1e-6))

@@ -328,8 +328,8 @@ def _interrupted(
         what = "the interrupted training had another recipe or seed"
         raise InputError(what, file=out, mend="Give the same ones to go on.")
     elif state.get("preparation", Preparation().to_dict()) != options.preparation.to_dict():
-        what = "the preparation of the shots has changed since the training was interrupted"
-        raise InputError(what, file=out, mend="Train again, or prepare them as before.")
+        what = "the preprocessing of the shots has changed since the training was interrupted"
+        raise InputError(what, file=out, mend="Train again, or preprocess them as before.")
     return state
 
 

@@ -15,7 +15,7 @@ from labeler.project.store import LABELLED, Store
 from labeler.session.opened import open_project
 from labeler.window.settings import Settings
 from model.errors import InputError
-from model.shots.first_look import probe
+from model.shots.probe import probe
 from model.shots.table import open_source
 from tests.helpers.people import can_undo
 
@@ -72,7 +72,7 @@ def source(folder: Path) -> Target:
 
 def predictions(folder: Path) -> Target:
     """What a run says of every shot."""
-    from labeler.runs.predictions import Predictions
+    from labeler.runs.predictions import RunPredictions
     from model.runs.prediction_file import PredictionFile
     from model.taxonomy.toml import load, shipped
 
@@ -98,7 +98,7 @@ def predictions(folder: Path) -> Target:
     file.finish()
 
     def look() -> None:
-        found = Predictions.open(path, taxonomy, 24)
+        found = RunPredictions.open(path, taxonomy, 24)
         found.uncertainty()
         found.contradictions()
         found.heatmap(3, 1, (48, 48))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from labeler.active import embeddings as grounds
+from labeler.active import embeddings
 from labeler.project.project import Project
 from model.prediction import embedding_file as embedding_parts
 from tests.helpers.window_parts import make_project
@@ -28,7 +28,7 @@ def project_with_embeddings(folder, n=300, noise=0.6):
         rng = np.random.default_rng(1)
         way = rng.normal(size=(truth.shape[1], 512))
         values = truth @ way * 0.3 + noise * rng.normal(size=(n, 512))
-        ground = grounds.of_cache(1, project, project.shot_table())
-        for part in ground.parts:
+        source = embeddings.of_cache(1, project, project.shot_table())
+        for part in source.parts:
             embedding_parts.write(part, values[part.first : part.stop])
     return week, truth

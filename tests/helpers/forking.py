@@ -19,7 +19,7 @@ from model import processes
 
 LOADED = (
     "labeler.active.instant_child", "labeler.exchange.apart", "labeler.shots.changes",
-    "labeler.shots.numbers", "labeler.shots.reader_child", "model.shots.first_look",
+    "labeler.shots.numbers", "labeler.shots.reader_child", "model.shots.probe",
     "tests.helpers.forking",
 )  # fmt: skip
 

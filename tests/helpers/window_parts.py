@@ -9,8 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from labeler.active.instant import InstantReading
-from labeler.active.messages import Learnt
+from labeler.active.instant import InstantPredictions
+from labeler.active.messages import FitResult
 from labeler.project.project import Project
 from labeler.session.session import Session
 from labeler.window.main_window import MainWindow
@@ -211,19 +211,19 @@ def use_made_up_run(session: Session) -> None:
 
 
 def learnt(session, rows=(7, 3, 5), sure=0.9, labels=20, checks=(), held=None):
-    """A reading that says Round of every shot and asks for some."""
+    """Predictions that say Round of every shot and asks for some."""
     session.suggestions.enough = 0  # it learnt from more labels than a test makes
     n, c = session.labels.n_shots, len(session.labels.taxonomy)
     decided = np.zeros((n, c), bool)
     decided[:, session.labels.taxonomy.index("Round")] = True
     chance = np.broadcast_to(np.asarray(sure, np.float32), (n,)).copy()
     reasons = tuple(f"least sure of {k}" for k in range(len(rows)))
-    found = Learnt(
+    found = FitResult(
         1, labels, np.where(decided, 0.9, 0.05).astype(np.float32), decided,
         np.full(c, 0.5, np.float32), chance, np.ones(n, bool),
         np.array(rows, np.int64), reasons, np.array(checks, np.int64), 0.1, held=held,
     )  # fmt: skip
-    return InstantReading(session.labels.taxonomy, found, {})
+    return InstantPredictions(session.labels.taxonomy, found, {})
 
 
 def window_on(project, qtbot, folder):

@@ -81,15 +81,15 @@ def test_filters_find_it_neither_with_nor_without_the_class_and_no_broken_rule(s
 
 
 def test_a_model_cannot_disagree_with_what_nobody_said(session):
-    reading = learnt(session)
-    reading.decided[:] = session.labels.taxonomy.unpack(session.labels.present)
-    reading.decided[:, new_one(session.labels.taxonomy)] = True
-    session.predictions.instant = reading
+    predictions = learnt(session)
+    predictions.decided[:] = session.labels.taxonomy.unpack(session.labels.present)
+    predictions.decided[:, new_one(session.labels.taxonomy)] = True
+    session.predictions.instant = predictions
     known = session.queue.known
     for condition in ("disagree", f"differs:{NEW}"):
         assert np.flatnonzero(filters.passes(condition, known)).tolist() == [2, 3], condition
     status = session.labels.decided.status_on(new_one(session.labels.taxonomy))
-    false = reading.gallery(
+    false = predictions.gallery(
         new_one(session.labels.taxonomy), "false", session.labels.present, status
     )
     assert sorted(false.tolist()) == [2, 3]
@@ -251,12 +251,12 @@ def test_two_runs_are_not_judged_on_it(project):
 def test_the_instant_head_hears_of_it(session):
     heard = []
     session.learning._instant = SimpleNamespace(learn=heard.append, close=lambda: None)
-    session.learning.ground = SimpleNamespace(number=1)
+    session.learning.source = SimpleNamespace(number=1)
     session.learning._learn()
-    (lesson,) = heard
+    (request,) = heard
     bit = new_one(session.labels.taxonomy)
-    assert (lesson.known >> bit & 1).tolist() == [0, 0, 1, 1]
-    session.learning._instant = session.learning.ground = None
+    assert (request.known >> bit & 1).tolist() == [0, 0, 1, 1]
+    session.learning._instant = session.learning.source = None
 
 
 def test_a_class_whose_addition_is_undone_leaves_nothing_to_the_next(project):

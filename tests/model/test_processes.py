@@ -9,17 +9,17 @@ from model.processes import Worker
 
 
 def serve(connection):
-    """Answers with the ground and the request; of a request "die" it dies."""
-    ground = None
+    """Answers with the source and the request; of a request "die" it dies."""
+    source = None
     while True:
         request = connection.recv()
         if isinstance(request, tuple):
-            ground = request
+            source = request
             connection.send(None)
         elif request == "die":
             os._exit(1)
         else:
-            connection.send((*ground, request))
+            connection.send((*source, request))
 
 
 class Asked(Worker):
@@ -38,10 +38,10 @@ class Asked(Worker):
 def test_a_worker_whose_child_dies_goes_on_on_the_same_ground():
     answers = queue.Queue()
     worker = Asked(answers)
-    worker.stand_on(("sand",))
+    worker.use(("sand",))
     worker.ask("die")
     assert answers.get(timeout=120) == "died of die"
-    worker.stand_on(("rock",))
+    worker.use(("rock",))
     worker.ask("learn")
     assert answers.get(timeout=60) == ("rock", "learn")
     worker.ask("die")

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from PyQt6.QtCore import QEventLoop, QTimer
 
-from labeler.active import embeddings as grounds
+from labeler.active import embeddings
 from labeler.cli.bench.simulated_user import PATIENCE_MS, Lateness, SimulatedUser
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
@@ -62,10 +62,10 @@ def _project(folder: Path, shots: int) -> Path:
     with Project.create(week, [folder / "learning.h5"]) as project:
         legal = project.taxonomy.legal_sets[project.taxonomy.legal_sets.any(1)]
         truth = legal[rng.integers(len(legal), size=shots)]
-        ground = grounds.of_cache(1, project, project.shot_table())
+        source = embeddings.of_cache(1, project, project.shot_table())
     found = 0.3 * truth @ rng.normal(size=(truth.shape[1], WIDTH))
     found += 0.6 * rng.normal(size=found.shape)
-    for part in ground.parts:
+    for part in source.parts:
         embedding_parts.write(part, found[part.first : part.stop])
     return week
 
@@ -94,7 +94,7 @@ def _until_learnt(user: SimulatedUser, labels: int) -> None:
     def arrived() -> None:
         if (
             session.predictions.instant is not None
-            and session.predictions.instant.learnt.labels >= labels
+            and session.predictions.instant.fit.labels >= labels
         ):
             loop.exit(0)
 
@@ -104,8 +104,7 @@ def _until_learnt(user: SimulatedUser, labels: int) -> None:
     late.start(PATIENCE_MS)
     session.predictions.instant_changed.connect(arrived)
     known = (
-        session.predictions.instant is not None
-        and session.predictions.instant.learnt.labels >= labels
+        session.predictions.instant is not None and session.predictions.instant.fit.labels >= labels
     )
     failed = 0 if known else loop.exec()
     session.predictions.instant_changed.disconnect(arrived)

@@ -28,7 +28,7 @@ from labeler.active import asking
 from labeler.exchange import export
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
-from labeler.runs.predictions import Predictions
+from labeler.runs.predictions import RunPredictions
 from labeler.window.process.screen import paint_unseen
 from model.active import head, selection
 from model.active.strategies import STRATEGIES
@@ -200,7 +200,7 @@ def _order(folder: Path, n: int) -> Numbers:
         opened, ordered = [], []
         for _ in range(TIMES):  # at first the machine may still have to find the memory
             begin = time.perf_counter()
-            found = Predictions.open(path, project.taxonomy, n)
+            found = RunPredictions.open(path, project.taxonomy, n)
             then = time.perf_counter()
             np.argsort(-found.uncertainty(), kind="stable")
             opened.append(then - begin)

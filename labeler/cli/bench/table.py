@@ -171,7 +171,7 @@ BENCHES = (
             "map_ratio_fft_tuned": "the same with half the pairs, real, single precision",
             "pane_ms": "the slowest pane of the window, computed and painted (goal ≤ 5)",
             "add_noise_ratio": "speed of noise on a file against copying it (goal ≥ 0.5)",
-            "prepare_ratio": "speed of preparing a file's shots against copying it (goal ≥ 0.5)",
+            "prepare_ratio": "speed of preprocessing shots against copying their file (goal ≥ 0.5)",
             "patterns_per_s": "simulated, with detector and labels (goal ≥ 20)",
         },
     ),

@@ -399,7 +399,7 @@ def _arrive(source: Path, folder: Path, seed: int = 0) -> Iterator[int]:
 
 READERS = {"first reader (simulated)": 0.04, "second reader (simulated)": 0.12}
 """Name -> share of class decisions that are taken otherwise."""
-SECOND_READINGS = 0.4
+SHARE_REPEATED = 0.4
 SEED = 7
 
 
@@ -417,7 +417,7 @@ def _add_readers(project: Project, annotator: int) -> None:
         said = project.taxonomy.pack(_with_slips(project, right, slips, rng))
         project.store.record(reader, rows, said, status, origin="key")
     again = repeats.repeat_annotator(project, annotator)
-    chosen = np.flatnonzero(rng.random(len(rows)) < SECOND_READINGS)
+    chosen = np.flatnonzero(rng.random(len(rows)) < SHARE_REPEATED)
     second = project.taxonomy.pack(_with_slips(project, right[chosen], 0.08, rng))
     for k, bits in zip(chosen.tolist(), second.tolist(), strict=True):
         about = {repeats.KIND: {"at": time.time(), "first": int(own[k])}}

@@ -20,7 +20,7 @@ from labeler import version
 from labeler.exchange.sheet import LabelSheet, sheet_of
 from labeler.project.project import Project
 from labeler.quality.side_by_side import Side, hits_of, side_by_side
-from labeler.runs.predictions import Predictions, predictions_of
+from labeler.runs.predictions import RunPredictions, predictions_of
 from model.errors import InputError, counted
 from model.physics.profiles import droplet_radius, radial_profile
 from model.runs.folder import RECIPE, WEIGHTS
@@ -40,7 +40,7 @@ class Findings:
     known: npt.NDArray[np.bool_] | None
     """(N, C) which classes they are judged on; None: on all."""
     by: str
-    predictions: Predictions | None
+    predictions: RunPredictions | None
     sides: list[Side]
     whole: Side
     provenance: dict[str, Any]

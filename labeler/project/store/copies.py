@@ -96,7 +96,7 @@ def back_up(database: Path, reason: str) -> Path:
     target = next_place(folder, reason)
     try:
         with written_whole(target) as part, translated(database), closing(_writing(part)) as copy:
-            with closing(_reading(database)) as source:
+            with closing(_read_only(database)) as source:
                 source.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")
             _refuse_damage(copy, database)
@@ -203,7 +203,7 @@ def _writing(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None)
 
 
-def _reading(path: Path) -> sqlite3.Connection:
+def _read_only(path: Path) -> sqlite3.Connection:
     """A connection that cannot write; it may have to recover the journal of one that died."""
     found = sqlite3.connect(path.resolve().as_uri() + "?mode=rw", uri=True)
     found.execute("PRAGMA busy_timeout=10000")

@@ -490,7 +490,7 @@ class Store(Facts):
             for who, row in audit.differing_states(self.database)
         ]
         found += [
-            f"shot {row + 1}: gesture {gesture} starts from a state that never was"
+            f"shot {row + 1}: change {gesture} starts from a state that never was"
             for gesture, row in audit.broken_chains(self.database)
         ]
         return found

@@ -1,7 +1,7 @@
 """Keeps the suggestions of the open project fresh: reads all shots once, learns after each label.
 
-Follows the session and hands it readings; all work is done in a child process and in a Job. Without
-`turn_on` it does nothing by itself.
+Follows the session and hands it predictions; all work is done in a child process and in a Job.
+Without `turn_on` it does nothing by itself.
 """
 
 from __future__ import annotations
@@ -12,8 +12,15 @@ import numpy as np
 from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.active import embeddings
-from labeler.active.instant import Instant, InstantReading
-from labeler.active.messages import Alike, Answer, Ground, Layout, Learnt, Lesson
+from labeler.active.instant import Instant, InstantPredictions
+from labeler.active.messages import (
+    Answer,
+    EmbeddingSource,
+    FitRequest,
+    FitResult,
+    Layout,
+    Neighbours,
+)
 from labeler.jobs.job import JobFollower
 from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED, passed_over
@@ -56,7 +63,7 @@ class Learning(SessionPart):
         self.strategy, self.audit = "asked", 0.1
         self.done, self.total = 0, 0
         """How many shots the network has read, while it reads them."""
-        self.ground: Ground | None = None
+        self.source: EmbeddingSource | None = None
         self.trouble = ""
         """Why there are no suggestions, in words; '' where nothing is wrong."""
         self._offered = self._on = False
@@ -94,20 +101,20 @@ class Learning(SessionPart):
         return self.strategy, self.audit, self.suggestions.hidden_share
 
     @property
-    def is_reading(self) -> bool:
+    def is_predicting(self) -> bool:
         """Whether the network is reading the shots just now."""
         return self.work.is_running
 
     def similar(self, row: int, k: int = LIKE) -> None:
         """Make a queue of the shots most like one."""
-        if self._instant is None or self.ground is None:
+        if self._instant is None or self.source is None:
             self.noted.emit("info", self.trouble or NOT_YET)
         else:
             self._instant.like(row, k)
 
     def want_layout(self) -> bool:
         """Ask for the places of all shots on the map; False where that is not possible yet."""
-        if self._instant is None or self.ground is None:
+        if self._instant is None or self.source is None:
             return False
         self._instant.layout()
         return True
@@ -118,7 +125,7 @@ class Learning(SessionPart):
         self.work.stop()
         if self._instant is not None:
             self._instant.close()
-        self._instant = self.ground = None
+        self._instant = self.source = None
         self._share, self.trouble = 0.0, ""
 
     # -- following the session -------------------------------------------------------------------
@@ -148,29 +155,29 @@ class Learning(SessionPart):
         run = self.predictions.run
         if run is not None:
             n = self.labels.n_shots
-            self._stand_on(embeddings.of_run(self._next(), opened.taxonomy, n, run.path))
+            self._use(embeddings.of_run(self._next(), opened.taxonomy, n, run.path))
             return
-        if not self._stand_on_cache(opened) and not opened.project.store.read_only:
+        if not self._use_cache(opened) and not opened.project.store.read_only:
             self._read_all(opened)
 
     def _next(self) -> int:
         self._numbers += 1
         return self._numbers
 
-    def _stand_on_cache(self, opened: Opened) -> bool:
+    def _use_cache(self, opened: Opened) -> bool:
         """Learn on what the shipped network has read so far; True where that is everything."""
-        ground = embeddings.of_cache(self._next(), opened.project, opened.table)
-        share = embeddings.share_there(ground.parts)
+        source = embeddings.of_cache(self._next(), opened.project, opened.table)
+        share = embeddings.share_there(source.parts)
         if share > self._share:
             self._share = share
-            self._stand_on(ground)
+            self._use(source)
         return share >= 1
 
-    def _stand_on(self, ground: Ground) -> None:
+    def _use(self, source: EmbeddingSource) -> None:
         if self._instant is None:
             self._instant = Instant(self._answered.emit)
-        self.ground = ground
-        self._instant.stand_on(ground)
+        self.source = source
+        self._instant.use(source)
         self._learn()
 
     def _read_all(self, opened: Opened) -> None:
@@ -179,7 +186,7 @@ class Learning(SessionPart):
         self.work.follow(["embed", str(folder)], folder / CACHE / "embed.log")
 
     def _receive(self, item: Event) -> None:
-        """What the pass says; on its part of the cache it stands from the first on, then again
+        """What the pass says; what it has read is used from its first part on, then again
         whenever twice as much is there."""
         if item["event"] == "progress":
             self.done, self.total = int(item["done"]), int(item["total"])
@@ -187,26 +194,26 @@ class Learning(SessionPart):
         elif item["event"] == "note" and item.get("level") == "warning":
             self.noted.emit("warning", str(item.get("text", "")))
         elif item["event"] == "part" and int(item["stop"]) >= 2 * self._share * self.total:
-            self._stand_on_cache(self.require())
+            self._use_cache(self.require())
 
     def _end(self, ok: bool, message: str, last: Event) -> None:
         if not ok:
             self.trouble = f"No suggestions before the first run: {message}"
             self.noted.emit("warning", self.trouble)
         elif self.opened is not None and self._share < 1:
-            self._stand_on_cache(self.opened)
+            self._use_cache(self.opened)
         self.changed.emit()
 
     # -- learning --------------------------------------------------------------------------------
 
     def _learn(self) -> None:
-        if self._instant is None or self.ground is None or self.opened is None:
+        if self._instant is None or self.source is None or self.opened is None:
             return
         status = self.labels.status
         rows = np.flatnonzero(status & LABELLED)
         self._instant.learn(
-            Lesson(
-                self.ground.number,
+            FitRequest(
+                self.source.number,
                 rows,
                 self.labels.present[rows],
                 np.flatnonzero(passed_over(status)),
@@ -221,23 +228,23 @@ class Learning(SessionPart):
         if self.opened is None or self._instant is None:
             return
         if isinstance(answer, InputError):
-            if self.ground is not None:
+            if self.source is not None:
                 self.trouble = str(answer)
                 self.noted.emit("warning", self.trouble)
                 self.changed.emit()
-        elif isinstance(answer, Alike):
+        elif isinstance(answer, Neighbours):
             rows = np.concatenate([[answer.row], answer.rows])
             self.queue.show_rows(rows, f"Like shot {answer.row + 1:,}")
-        elif self.ground is None or answer.ground != self.ground.number:
+        elif self.source is None or answer.source != self.source.number:
             return
         elif isinstance(answer, Layout):
             self.laid_out.emit(answer.places)
-        elif isinstance(answer, Learnt):
+        elif isinstance(answer, FitResult):
             self._show(answer)
 
-    def _show(self, learnt: Learnt) -> None:
+    def _show(self, fit: FitResult) -> None:
         before = self.predictions.instant
         why = {} if before is None else before.why
-        self.suggestions.take(InstantReading(self.labels.taxonomy, learnt, why))
+        self.suggestions.take(InstantPredictions(self.labels.taxonomy, fit, why))
         if before is None:
             self.changed.emit()

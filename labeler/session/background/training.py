@@ -13,7 +13,7 @@ from pathlib import Path
 from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.jobs.job import JobFollower
-from labeler.runs.predictions import Predictions
+from labeler.runs.predictions import RunPredictions
 from labeler.runs.run_report import (
     Curves,
     RunComparison,
@@ -26,7 +26,7 @@ from labeler.runs.training_choices import TrainingOrder, lacking
 from labeler.session.background.sources import SourceWatch
 from labeler.session.labels import Labels
 from labeler.session.opened import Opened, SessionPart
-from labeler.session.predictions import ModelReadings
+from labeler.session.predictions import CurrentPredictions
 from model.errors import InputError
 from model.events import Event
 from model.runs.judges import judges_of
@@ -65,7 +65,9 @@ class Training(SessionPart):
     runs_changed = pyqtSignal()
     """A run began or ended: tables of runs are out of date."""
 
-    def __init__(self, labels: Labels, predictions: ModelReadings, sources: SourceWatch) -> None:
+    def __init__(
+        self, labels: Labels, predictions: CurrentPredictions, sources: SourceWatch
+    ) -> None:
         super().__init__()
         self.labels, self.predictions, self.sources = labels, predictions, sources
         self.work = JobFollower(self)
@@ -333,7 +335,9 @@ class Training(SessionPart):
         change = None
         if run.is_usable and self.predictions.run is not None:
             try:
-                new = Predictions.open(run.predictions, self.labels.taxonomy, self.labels.n_shots)
+                new = RunPredictions.open(
+                    run.predictions, self.labels.taxonomy, self.labels.n_shots
+                )
             except InputError as error:
                 return Outcome(run, False, f"The new predictions cannot be used: {error}")
             judges = judges_of(run.folder, project.store.roles())

@@ -157,7 +157,7 @@ COMMANDS: tuple[Command, ...] = (
     view("mask", "Show masked pixels", "K", "project",
         lambda w: w.session.display.change(mask=not w.session.display.screen.mask),
         state=lambda w: w.session.display.screen.mask),
-    view("prepared", "Show shots prepared", "D", "project",
+    view("prepared", "Show shots preprocessed", "D", "project",
         lambda w: w.session.shots.show_prepared(not w.session.shots.prepared),
         state=lambda w: w.session.shots.prepared),
     view("centre", "Mark the centre", "X", "project",

@@ -123,10 +123,10 @@ class AcceptSure(QFrame):
 
     def preview(self) -> None:
         """Go through them, the least sure first."""
-        rows, reading = self.found.rows, self.session.predictions.now
-        if reading is None:
+        rows, predictions = self.found.rows, self.session.predictions.now
+        if predictions is None:
             return
-        order = np.argsort(reading.sureness()[rows], kind="stable")
+        order = np.argsort(predictions.sureness()[rows], kind="stable")
         self.session.queue.show_rows(rows[order], f"Surer than {self.limit.text()}")
         self.finish()
 

@@ -27,8 +27,8 @@ from labeler.window.widgets.fields import ListField
 from labeler.window.widgets.parts import beside, foot, form, label, page
 from model.errors import InputError, counted, of_a_path, on_one_line
 from model.shots.child import FileReader
+from model.shots.contents import FileContents, contents_here
 from model.shots.layouts.geometry import with_options
-from model.shots.look import Look, look_here
 from model.shots.sources import SourceInfo
 
 KINDS = "*.h5 *.hdf5 *.cxi *.nxs *.hdf *.tif *.tiff *.edf *.cbf *.npy *.png *.lst *.emc *.tiled"
@@ -84,7 +84,7 @@ class LookInside(QThread):
 
     def __init__(self, file: Path, parent: QWidget) -> None:
         super().__init__(parent)
-        self._file, self._reader = file, FileReader(look_here)
+        self._file, self._reader = file, FileReader(contents_here)
 
     def run(self) -> None:
         with self._reader, suppress(InputError, OSError):  # making the project says why
@@ -195,7 +195,7 @@ class NewProject(QDialog):
         chosen = at >= 0 and text == self.dataset.itemText(at).strip()
         return str(self.dataset.itemData(at)) if chosen else text
 
-    def _show_inside(self, found: Look) -> None:
+    def _show_inside(self, found: FileContents) -> None:
         """Offer the datasets of the first file, and say which would be opened."""
         for name, shape, kind in found.others:
             size = " × ".join(f"{n:,}" for n in shape)

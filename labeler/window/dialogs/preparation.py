@@ -59,9 +59,9 @@ class PreparationDialog(QDialog):
 
     def _lay_out(self) -> None:
         words = (
-            "What is done to every shot before a network sees it, in training and in reading alike."
-            " Files stay as they are, the screen shows raw counts unless you choose “Show shots"
-            " prepared”, and earlier runs keep the preparation that they were trained with."
+            "What is done to every shot before a network sees it, in training and in prediction"
+            " alike. Files stay as they are, the screen shows raw counts unless you choose “Show"
+            " shots preprocessed”, and earlier runs keep the preprocessing of their training."
         )
         stray = QHBoxLayout()
         stray.setSpacing(8)

@@ -79,7 +79,7 @@ STEPS = (
     ),
     GuideStep(
         "Take it back",
-        "{undo} undoes the whole gesture. It works after a restart too.",
+        "{undo} undoes the whole change. It works after a restart too.",
         lambda then, now: now.own < then.own,
     ),
     GuideStep(

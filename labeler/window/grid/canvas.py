@@ -41,7 +41,7 @@ WHEEL_LINES = 1.2
 
 
 class GridCanvas(GridInput):
-    """Thumbnails in sections. `chosen` is the selection; signals are wishes and facts."""
+    """Thumbnails in sections. `chosen` is the selection; signals are requests and facts."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)

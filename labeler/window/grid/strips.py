@@ -24,7 +24,7 @@ from model.errors import InputError
 from model.shots.thumbnail import SIDE, area_means
 
 KEPT_MB = 40
-GROUND = QColor("#0c0c0d")
+BACKGROUND = QColor("#0c0c0d")
 SHARP_FROM = 1.5 * SIDE
 """From this side on, tiles are drawn from the counts, as the pattern is."""
 NUMBER_FROM = 84
@@ -130,7 +130,7 @@ class Strips:
 
     def _paint_shot(self, painter: QPainter, where: QRectF, row: int) -> bool:
         """Whether the thumbnail was there."""
-        painter.fillRect(where, GROUND)
+        painter.fillRect(where, BACKGROUND)
         feed = self.session.shots.feed
         image = self._sharp(row) if self.sharp else None
         there = image is not None or not self.sharp

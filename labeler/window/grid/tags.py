@@ -54,9 +54,9 @@ class TagButton(QAbstractButton):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         box = QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5)
         full, some = self.of > 0 and self.have == self.of, self.have > 0
-        ground = "select" if full else "hover" if self.underMouse() and self.of else "panel"
+        background = "select" if full else "hover" if self.underMouse() and self.of else "panel"
         painter.setPen(QPen(theme.colour("accent" if full else "edge" if some else "line"), 1))
-        painter.setBrush(theme.colour("press" if self.isDown() else ground))
+        painter.setBrush(theme.colour("press" if self.isDown() else background))
         painter.drawRoundedRect(box, 5, 5)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(self.kind.colour))

@@ -157,13 +157,13 @@ class ClaimsPage(QWidget):
 
     def refresh(self) -> None:
         """Show what the run in use says, if anybody looks."""
-        readings = self.session.predictions.run
-        if readings is None or not self.isVisible():
+        predictions = self.session.predictions.run
+        if predictions is None or not self.isVisible():
             return
-        if readings.trouble:
-            self.title.setText(readings.trouble)
+        if predictions.trouble:
+            self.title.setText(predictions.trouble)
             return
-        stages = [readings.broken(stage) for stage in ("alone", "decided", "decoded")]
+        stages = [predictions.broken(stage) for stage in ("alone", "decided", "decoded")]
         rules = self.session.labels.taxonomy.rules
         counts = np.stack([broken.sum(0) for broken in stages], 1)
         hard = self.session.labels.taxonomy.hard
@@ -174,10 +174,10 @@ class ClaimsPage(QWidget):
         )
         self.rules.setVisible(bool(rules))
         self.no_rules.setVisible(not rules)
-        self.rules.setColumnHidden(self.SEPARATE, readings.by_rules)
+        self.rules.setColumnHidden(self.SEPARATE, predictions.by_rules)
         wrong = [int((broken & hard).any(1).sum()) for broken in stages]
-        n = int(readings.readable.sum())
-        others = [] if readings.by_rules else [f"{wrong[0]:,} thresholded separately"]
+        n = int(predictions.readable.sum())
+        others = [] if predictions.by_rules else [f"{wrong[0]:,} thresholded separately"]
         others.append(f"{wrong[2]:,} as most likely valid label sets")
         self.title.setText(
             f"{wrong[1]:,} of {n:,} predictions break a hard rule ({share(wrong[1] / max(n, 1))}); "

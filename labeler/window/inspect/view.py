@@ -147,9 +147,9 @@ class InspectView(Tab):
         """Show what the run in use says, if anybody looks."""
         if not self.isVisible():
             return
-        readings = self.session.predictions.run
-        self.whole.setCurrentIndex(0 if readings is None else 1)
-        if readings is None:
+        predictions = self.session.predictions.run
+        self.whole.setCurrentIndex(0 if predictions is None else 1)
+        if predictions is None:
             self._say_empty()
             return
         overlay = self.session.display.overlay
@@ -220,11 +220,12 @@ class InspectView(Tab):
 
     def _about(self) -> str:
         """What the form in use asks, and how far it can be trusted for the class."""
-        heat, readings = self.session.heat, self.session.predictions.of_run
-        of_run = f"Predictions and heat of {readings.name} by itself, without labels given since."
+        heat, predictions = self.session.heat, self.session.predictions.of_run
+        name = predictions.name
+        of_run = f"Predictions and heat of {name} by itself, without labels given since."
         if self.pages.currentIndex() == 2:
             return of_run
-        kind, (rows, columns) = self._kind(), readings.grid
+        kind, (rows, columns) = self._kind(), predictions.grid
         of_shot = self.pages.currentIndex() == 0
         row, rival = (self.session.cursor.row, self.shot.rival) if of_shot else (-1, None)
         asked = Asked(row, kind, self.session.display.overlay.form, rival)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
 from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from labeler.runs.predictions import Predictions
+from labeler.runs.predictions import RunPredictions
 from labeler.runs.run_report import RunComparison, RunReport, compare
 from labeler.session.session import Session
 from labeler.window.learn.runs import ClassesTable
@@ -87,7 +87,9 @@ class ChangesPane(QWidget):
         session = self.session
         try:
             both = [
-                Predictions.open(run.predictions, session.labels.taxonomy, session.labels.n_shots)
+                RunPredictions.open(
+                    run.predictions, session.labels.taxonomy, session.labels.n_shots
+                )
                 for run in (old, new)
             ]
         except InputError:  # one has none, or of fewer shots: said in words by the caller

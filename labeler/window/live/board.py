@@ -23,7 +23,7 @@ TILES = {
     "rate": ("shots/s", "Shots that came in the last second"),
     "hits": ("hit rate", "Share of shots of the last minute that the hit finder let pass"),
     "read": ("read/s", "Hits that the network read in the last second"),
-    "latency": ("latency, ms", "From the arrival of a hit to its reading: half are faster, and "
+    "latency": ("latency, ms", "From the arrival of a hit to its prediction: half are faster, and "
                 "99 in a hundred are faster"),
     "dropped": ("dropped", "Hits that were never read, because newer ones came"),
     "kept": ("kept", "Hits in the record"),

@@ -172,10 +172,10 @@ class MapCanvas(QWidget):
     def _dots(self) -> QImage:
         ratio = self.devicePixelRatioF()
         width, height = max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio))
-        ground = theme.colour("stage")
-        pixels = map_dots.blank(width, height, ground)
+        background = theme.colour("stage")
+        pixels = map_dots.blank(width, height, background)
         x, y = self.spots()
-        order, ink = self._inks(ground)
+        order, ink = self._inks(background)
         order = order[np.isfinite(x[order])]
         at_x, at_y = x[order] * ratio, y[order] * ratio
         side = min(self.width(), self.height())
@@ -190,18 +190,18 @@ class MapCanvas(QWidget):
         made.setDevicePixelRatio(ratio)
         return made
 
-    def _inks(self, ground: QColor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
+    def _inks(self, background: QColor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
         """Rows in the order of drawing, and the colour (N,) of each."""
         legend, n = self._colouring.legend, len(self.shot_map.places)
         codes = self._colouring.codes if len(self._colouring.codes) == n else np.full(n, -1)
-        quiet = map_dots.mixed(theme.colour("disabled"), ground, 0.45)
+        quiet = map_dots.mixed(theme.colour("disabled"), background, 0.45)
         inks = [QColor(entry.colour) for entry in legend]
         if self.lit is not None:
             inks = [c if k == self.lit else quiet for k, c in enumerate(inks)]
         palette = np.array([c.rgb() for c in (*inks, quiet)], np.uint32)
         ink = palette[codes]
         if self.selected.any():
-            dim = np.array([map_dots.mixed(c, ground, 0.55).rgb() for c in (*inks, quiet)],
+            dim = np.array([map_dots.mixed(c, background, 0.55).rgb() for c in (*inks, quiet)],
                            np.uint32)  # fmt: skip
             ink = np.where(self.selected, ink, dim[codes])
         counts = np.array([*(e.count for e in legend), 1 << 40])

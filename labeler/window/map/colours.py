@@ -1,4 +1,4 @@
-"""How the points of the map are coloured: by class, state, suggestion, file, time, disagreement.
+"""How the points of the map are coloured: by label, state, sureness, disagreement, file, order.
 
 A table that anybody may add a line to. Qt-free: it gives a code for every shot and a legend for
 the codes; colours are hexadecimal.
@@ -128,8 +128,8 @@ def by_file(session: Session) -> Colouring:
     return _counted(codes, list(zip(names, OKABE_ITO, strict=False)))
 
 
-def by_time(session: Session) -> Colouring:
-    """When a shot was taken: its place in the order of the files."""
+def by_file_order(session: Session) -> Colouring:
+    """By its place in the order of the files, and of the shots in them."""
     n = session.labels.n_shots
     steps = len(BLUE_TO_YELLOW)
     codes = np.arange(n) * steps // max(n, 1)
@@ -145,6 +145,6 @@ MODES: dict[str, tuple[str, Callable[[Session], Colouring]]] = {
     "sure": ("How sure the model is", by_sureness),
     "disagree": ("Disagreement", by_disagreement),
     "file": ("File", by_file),
-    "time": ("Time", by_time),
+    "time": ("Order of files", by_file_order),
 }
 """Name -> (text on screen, function from the session to a Colouring); the first is the default."""

@@ -29,9 +29,9 @@ def stamp(size: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     return np.argwhere(inside) - reach, np.argwhere(edge) - reach
 
 
-def blank(width: int, height: int, ground: QColor) -> npt.NDArray[np.uint32]:
+def blank(width: int, height: int, background: QColor) -> npt.NDArray[np.uint32]:
     """(height, width) pixels of one colour."""
-    return np.full((height, width), ground.rgb(), np.uint32)
+    return np.full((height, width), background.rgb(), np.uint32)
 
 
 def draw(

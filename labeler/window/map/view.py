@@ -22,7 +22,7 @@ from PyQt6.QtWidgets import (
 
 from labeler.active import map as map_file
 from labeler.active.map import ShotMap
-from labeler.active.messages import Ground
+from labeler.active.messages import EmbeddingSource
 from labeler.jobs.job import JobFollower
 from labeler.project.folder import CACHE
 from labeler.project.store.records import LABELLED
@@ -194,15 +194,15 @@ class MapView(Tab):
     def _look_for(self) -> None:
         """What was laid out before, else PCA from the child, else the page that offers it."""
         try:
-            path = map_file.path_of(self.session.require().folder, self._ground())
+            path = map_file.path_of(self.session.require().folder, self._source())
             self._umap = map_file.load(path, self.session.labels.n_shots)
         except (InputError, OSError) as error:
             self.progress.setText(str(error))
         self.learning.want_layout()
         self.show_form("umap" if self._umap is not None else "pca")
 
-    def _ground(self) -> Ground:
-        return self.learning.ground or map_file.ground_of(self.session.require().project)
+    def _source(self) -> EmbeddingSource:
+        return self.learning.source or map_file.source_of(self.session.require().project)
 
     def _take_pca(self, places: np.ndarray) -> None:
         if len(places) == self.session.labels.n_shots:
@@ -232,11 +232,11 @@ class MapView(Tab):
         doing = self.learning
         if self.laying_out.is_running:
             self.empty.say("Map", self.progress.text() or "Beginning…", "Cancel", self.stop)
-        elif doing.is_reading:
+        elif doing.is_predicting:
             share = doing.done / max(doing.total, 1)
             text = f"{EMPTY}\n\nThe network is reading the shots: {share:.0%}."
             self.empty.say("Map", text)
-        elif doing.ground is not None:
+        elif doing.source is not None:
             self.empty.say("Map", "Placing the shots…")
         else:
             self.empty.say("Map", EMPTY, "Lay out all shots", self.start)
@@ -276,7 +276,7 @@ class MapView(Tab):
         if self.session.opened is None or self.session.opened is not self._of:
             return
         opened = self.session.opened
-        path = map_file.path_of(opened.folder, map_file.ground_of(opened.project))
+        path = map_file.path_of(opened.folder, map_file.source_of(opened.project))
         self._umap = map_file.load(path, self.session.labels.n_shots) or self._umap
         self.session.queue.give_clusters(self._umap)
         self.show_form("umap" if ok and not cancelled else "pca")

@@ -1,4 +1,4 @@
-"""Drift: do you agree with yourself? Second readings by class and day, and what to read again."""
+"""Drift: do you agree with yourself? Blind repeats by class and day, and what to read again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DriftPage(Page):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, "Drift")
-        self.readings = RepeatedShots.none()
+        self.repeated = RepeatedShots.none()
         self.found: list[ClassDrift] = []
         self.class_index = 0
         self.rate, self.first_rate = self._rate_field(), self._rate_field()
@@ -45,7 +45,7 @@ class DriftPage(Page):
         self.calibrate.clicked.connect(self._calibrate)
         for widget in (label("Blind repeats", "muted"), self.rate, self.calibrate):
             self.head.addWidget(widget)
-        self.chart = IntervalChart("Labels that the other reading confirms, by class")
+        self.chart = IntervalChart("Labels that the repeat confirms, by class")
         self.chart.chosen.connect(lambda line: self._show_class(self._order[line]))
         self.plot = QuietPlot("Confirmed labels by day")
         self.plot.setYRange(0, 1, padding=0.04)
@@ -56,7 +56,7 @@ class DriftPage(Page):
             "Shots read in two ways", ("Shot", "First", "Second", "When"), ("Shot",), "Second"
         )
         self.table.opened.connect(self._open)
-        self.take = QPushButton("Use the second readings")
+        self.take = QPushButton("Use the blind repeats")
         self.take.setToolTip("Make them your labels, as one step that undo takes back")
         self.take.clicked.connect(self._take_second)
         self._lay_out()
@@ -98,11 +98,11 @@ class DriftPage(Page):
         for field in (self.rate, self.first_rate):
             field.setText(_rate_in_words(session.repeats.rate))
         opened = session.require()
-        self.readings = repeats.readings_of(opened.project, opened.annotator)
-        if not len(self.readings):
+        self.repeated = repeats.repeats_of(opened.project, opened.annotator)
+        if not len(self.repeated):
             self._say_empty()
             return False
-        self.found = repeats.drift(self.readings, session.labels.taxonomy)
+        self.found = repeats.drift(self.repeated, session.labels.taxonomy)
         bad = repeats.worst(self.found)
         if bad is not None:
             self.class_index = bad
@@ -112,16 +112,16 @@ class DriftPage(Page):
             [_interval(self.found[c]) for c in order], order.index(self.class_index)
         )
         self._show_class(self.class_index)
-        unlike = np.flatnonzero(self.readings.differing)[::-1]
+        unlike = np.flatnonzero(self.repeated.differing)[::-1]
         self.differing.setText(f"Inconsistent labels: {counted(len(unlike), 'shot')}")
-        self.take.setVisible(bool(self._second_readings()))
+        self.take.setVisible(bool(self._repeats()))
         self.table.show_lines(
             [
                 (
-                    f"{self.readings.rows[k] + 1:,}",
-                    self._names(self.readings.first[k]),
-                    self._names(self.readings.second[k]),
-                    dated(self.readings.times[k]),
+                    f"{self.repeated.rows[k] + 1:,}",
+                    self._names(self.repeated.first[k]),
+                    self._names(self.repeated.second[k]),
+                    dated(self.repeated.times[k]),
                 )
                 for k in unlike
             ]
@@ -141,17 +141,17 @@ class DriftPage(Page):
             "say then shows here, class by class and day by day: how far you agree with yourself, "
             "and which class to read again. Your first labels stay as they are."
         )
-        first = f"Second readings begin with your {repeats.ENOUGH}th label; you have {own:,}."
+        first = f"Blind repeats begin with your {repeats.ENOUGH}th label; you have {own:,}."
         if own >= repeats.ENOUGH:
-            first = f"You have {own:,} labels: second readings come among the next ones."
+            first = f"You have {own:,} labels: blind repeats come among the next ones."
             button = "Start with a calibration round"
-            self.empty.say("No second readings yet", f"{text}\n\n{first}", button, self._calibrate)
+            self.empty.say("No blind repeats yet", f"{text}\n\n{first}", button, self._calibrate)
         else:
-            self.empty.say("No second readings yet", f"{text}\n\n{first}")
+            self.empty.say("No blind repeats yet", f"{text}\n\n{first}")
 
     def _say(self, bad: int | None) -> None:
-        n = len(self.readings)
-        same = n - int(self.readings.differing.sum())
+        n = len(self.repeated)
+        same = n - int(self.repeated.differing.sum())
         text = f"{same:,} of {n:,} repeated shot{'s were' if n != 1 else ' was'} labelled the same."
         if bad is None:
             self.said.setText(f"{text} No class stands out.")
@@ -172,8 +172,8 @@ class DriftPage(Page):
         rows = self._to_reread()
         self.reread.setText(f"Re-read {counted(len(rows), 'shot')}")
         self.reread.setVisible(len(rows) > 0)
-        begins, names = _bins(self.readings.times)
-        days = repeats.by_day(self.readings, self.session.labels.taxonomy, begins)
+        begins, names = _bins(self.repeated.times)
+        days = repeats.by_day(self.repeated, self.session.labels.taxonomy, begins)
         both = np.array([d.both for d in days]).reshape(len(days), -1)
         either = np.array([d.either for d in days]).reshape(len(days), -1)
         self.plot.clear()
@@ -232,7 +232,7 @@ class DriftPage(Page):
         own = self.session.labels.decided
         labelled = (own.own_status & LABELLED) != 0
         rows = repeats.to_reread(
-            self.class_index, self.readings, own.own_present, labelled, self.session.labels.taxonomy
+            self.class_index, self.repeated, own.own_present, labelled, self.session.labels.taxonomy
         )
         return rows[:MOST_REREAD]
 
@@ -240,24 +240,26 @@ class DriftPage(Page):
         self.go_through(self._to_reread(), f"Re-read {self.found[self.class_index].name}")
 
     def _open(self, line: int) -> None:
-        unlike = np.flatnonzero(self.readings.differing)[::-1]
-        rows = self.readings.rows[unlike]
+        unlike = np.flatnonzero(self.repeated.differing)[::-1]
+        rows = self.repeated.rows[unlike]
         self.go_through(np.roll(rows, -line), "Inconsistent labels")
 
-    def _second_readings(self) -> dict[int, int]:
-        """By row, the last second reading where the label still says something else."""
+    def _repeats(self) -> dict[int, int]:
+        """By row, the last blind repeat where the label still says something else."""
         own = self.session.labels.decided.own_present
-        last = dict(zip(self.readings.rows.tolist(), self.readings.second.tolist(), strict=True))
+        last = dict(zip(self.repeated.rows.tolist(), self.repeated.second.tolist(), strict=True))
         return {row: bits for row, bits in last.items() if own[row] != bits}
 
     def _take_second(self) -> None:
-        found = self._second_readings()
+        found = self._repeats()
         rows = np.array(list(found), np.int64)
         status = self.session.labels.decided.own_status[rows] | LABELLED
         bits = np.array(list(found.values()), np.int64)
         if len(rows) and self.session.labels.decide(rows, bits, status, "second reading"):
             self.session.noted.emit(
-                "info", f"{counted(len(rows), 'shot')} got the second reading; Undo takes it back."
+                "info",
+                f"{counted(len(rows), 'shot')} got the labels of the blind repeat; "
+                "Undo takes them back.",
             )
 
 
@@ -267,7 +269,7 @@ def _rate_in_words(rate: float) -> str:
 
 def _interval(found: ClassDrift) -> Interval:
     tip = (
-        f"{found.name}: in both readings {found.both}, only in the first {found.first}, "
+        f"{found.name}: both times {found.both}, only the first time {found.first}, "
         f"only in the second {found.second}"
     )
     known = found.shots >= repeats.FEW

@@ -20,10 +20,10 @@ from PyQt6.QtWidgets import QApplication, QLabel, QProxyStyle
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours by what they are for: grounds, lines, inks, signs.
+    """Colours by what they are for: backgrounds, lines, inks, signs.
 
-    Every ink has a contrast of 4.5 on the grounds where it stands; `rim`, the border of what takes
-    input, has 3. What is `disabled` needs none.
+    Every ink has a contrast of 4.5 on the backgrounds where it stands; `rim`, the border of what
+    takes input, has 3. What is `disabled` needs none.
     """
 
     name: str

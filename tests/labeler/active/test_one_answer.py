@@ -12,16 +12,16 @@ import pytest
 
 from labeler.active import asking
 from labeler.active.embeddings import of_cache, of_run
-from labeler.active.instant import InstantReading
+from labeler.active.instant import InstantPredictions
 from labeler.active.instant_child import InstantServer
-from labeler.active.messages import Lesson
+from labeler.active.messages import FitRequest
 from labeler.cli import main
 from labeler.project.folder import CACHE
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
 from labeler.quality.week_report import contents
-from labeler.runs.predictions import Predictions
-from labeler.runs.train_project import Wishes, train_project
+from labeler.runs.predictions import RunPredictions
+from labeler.runs.train_project import TrainingRequest, train_project
 from model.active import forecast, head
 from model.benchmarks import foreign
 from model.metrics.metrics import cross_entropy, f1_scores
@@ -61,16 +61,16 @@ def week(tmp_path_factory):
     return folder, table, out
 
 
-def learnt(folder, table, rows, labels, ground=None):
+def learnt(folder, table, rows, labels, source=None):
     """What the window shows after these labels."""
     server = InstantServer()
-    if ground is None:
+    if source is None:
         with Project.open(folder / "week") as project:
-            ground = of_cache(1, project, table)
-    assert server.answer(ground) is None
+            source = of_cache(1, project, table)
+    assert server.answer(source) is None
     none = np.zeros(0, np.int64)
-    found = server.answer(Lesson(1, rows, table.taxonomy.pack(labels), none))
-    return InstantReading(table.taxonomy, found, {})
+    found = server.answer(FitRequest(1, rows, table.taxonomy.pack(labels), none))
+    return InstantPredictions(table.taxonomy, found, {})
 
 
 def test_few_shots_are_read_each_by_itself_and_that_is_said(week):
@@ -91,7 +91,7 @@ def test_before_the_first_label_window_file_and_command_line_say_the_same(week):
     folder, table, out = week
     n = len(table)
     shown = learnt(folder, table, np.zeros(0, np.int64), np.zeros((0, 11), bool))
-    file = Predictions.open(out, table.taxonomy, n)
+    file = RunPredictions.open(out, table.taxonomy, n)
     np.testing.assert_array_equal(file.likely(), shown.likely())
     np.testing.assert_allclose(file.probabilities, shown.probabilities, atol=1e-3)
     np.testing.assert_allclose(file.thresholds, shown.thresholds, atol=1e-3)
@@ -121,7 +121,7 @@ def test_four_times_the_counts_change_no_label(week, tmp_path):
     bright = table_of_file(four_times(folder / "shots.h5", tmp_path / "bright.h5"))
     *_, last = predict(bright, shipped_network(), tmp_path / "p.h5", engine="torch")
     assert last["event"] == "finished"
-    plain, found = (Predictions.open(p, table.taxonomy, 90) for p in (out, tmp_path / "p.h5"))
+    plain, found = (RunPredictions.open(p, table.taxonomy, 90) for p in (out, tmp_path / "p.h5"))
     np.testing.assert_array_equal(found.likely(), plain.likely())
 
 
@@ -142,13 +142,13 @@ def test_suggestions_of_the_window_are_those_of_file_command_line_and_forecast(
         return np.stack([session.suggestions.of(int(row)) for row in rows])
 
     until(lambda: session.predictions.instant is not None)
-    file = Predictions.open(out, taxonomy, len(table))
+    file = RunPredictions.open(out, taxonomy, len(table))
     np.testing.assert_array_equal(suggested(range(len(table))), file.likely())
     labelled = np.flatnonzero(~taxonomy.contradictions(truth))[:50]
     for n, row in enumerate(labelled, 1):
         assert session.labels.decide([row], taxonomy.pack(truth[row]), LABELLED, "key")
         if n % 10 == 0:  # else the child, which takes the newest, learns of many at once
-            until(lambda n=n: session.predictions.instant.learnt.labels == n)
+            until(lambda n=n: session.predictions.instant.fit.labels == n)
     rest = np.setdiff1d(np.arange(len(table)), labelled)
     shown, sets = suggested(rest), session.suggestions.bits(rest)
     session.close()
@@ -209,20 +209,20 @@ def test_after_a_training_report_and_bench_score_the_labels_that_window_and_file
     with Project.create(tmp_path / "week", [path], labels=True) as project:
         folder = project.folder
     recipe = tiny_recipe(epochs=1, backbone="", rule_aware=rule_aware)
-    *_, last = train_project(folder, recipe, Wishes(), lambda: False)
+    *_, last = train_project(folder, recipe, TrainingRequest(), lambda: False)
     assert last["event"] == "finished"
     with Project.open(folder) as project:
         sections = contents(project, project.annotator, datetime(2026, 1, 1))[1]
         (told,) = (s.table for s in sections if s.title == "Trained networks")
         table = project.shot_table()
-        file = Predictions.open(project.run_folder(1) / PREDICTIONS, table.taxonomy, len(table))
+        file = RunPredictions.open(project.run_folder(1) / PREDICTIONS, table.taxonomy, len(table))
         run = project.run_folder(1)
         # the other answer, of another name: "run 1 + 60 labels"
         assert project.current_run == 1
         has = asking.known(project)
     truth, rows = table.labels.astype(bool), np.flatnonzero(has.labelled)
-    ground = of_run(1, table.taxonomy, len(table), run / PREDICTIONS)
-    refitted = learnt(folder, table, rows, truth[rows], ground)
+    source = of_run(1, table.taxonomy, len(table), run / PREDICTIONS)
+    refitted = learnt(folder, table, rows, truth[rows], source)
     made = head.fit(
         has.embeddings[rows], truth[rows], table.taxonomy, prior=has.prior, space=has.space
     )

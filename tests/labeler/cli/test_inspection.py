@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from labeler.active import embeddings as grounds
+from labeler.active import embeddings
 from labeler.cli import main
 from labeler.project.project import Project
 from labeler.project.store import LABELLED
@@ -191,7 +191,7 @@ def test_suspicious_labels_are_judged_by_a_network_that_never_saw_them(doubtful,
     pytest.importorskip("cleanlab")
     week, x, wrong = doubtful
     with Project.open(week) as project:
-        parts = grounds.of_cache(1, project, project.shot_table()).parts
+        parts = embeddings.of_cache(1, project, project.shot_table()).parts
     for part in parts:
         embedding_parts.write(part, x[part.first : part.stop])
     status, said = call(capsys, "suspicious", week, "--json")

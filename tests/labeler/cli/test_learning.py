@@ -12,7 +12,7 @@ import pytest
 
 from labeler.cli import main
 from labeler.project.project import Project
-from labeler.runs.predictions import Predictions
+from labeler.runs.predictions import RunPredictions
 from model.networks.table import NETWORKS
 from model.runs import recipes
 from tests.helpers.copies import copy_of
@@ -98,7 +98,7 @@ def test_a_retired_class_is_not_learnt_and_the_run_before_still_compares(learnt,
         assert call(capsys, "predict", project, "--run", run, "--json")[0] == 0
     with Project.open(project) as opened:
         predictions = project / "runs" / "0002" / "predictions.h5"
-        found = Predictions.open(predictions, opened.taxonomy, 30)
+        found = RunPredictions.open(predictions, opened.taxonomy, 30)
         assert found.known.sum() == 10
 
 

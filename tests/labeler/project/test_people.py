@@ -13,7 +13,7 @@ import pytest
 from labeler.project import backups, people
 from labeler.project.project import Project
 from labeler.project.store import FLAGGED, LABELLED, Store
-from labeler.session.predictions import ModelReadings
+from labeler.session.predictions import CurrentPredictions
 from model.errors import InputError
 from tests.helpers.people import label_as
 from tests.helpers.waiting import processor_s
@@ -144,7 +144,7 @@ def test_labels_of_another_process_arrive_within_a_second(qtbot, week):
 
 
 def test_a_label_made_elsewhere_while_a_window_opens_is_seen(qapp, week, monkeypatch):
-    begin = ModelReadings.begin
+    begin = CurrentPredictions.begin
 
     def late(predictions, opened):
         """Everything of the store was read by now."""
@@ -152,7 +152,7 @@ def test_a_label_made_elsewhere_while_a_window_opens_is_seen(qapp, week, monkeyp
             other.store.record(other.annotator, [4], 5, LABELLED, origin="key")
         begin(predictions, opened)
 
-    monkeypatch.setattr(ModelReadings, "begin", late)
+    monkeypatch.setattr(CurrentPredictions, "begin", late)
     session = make_session(week)
     assert session.labels.present[4] == 0
     session.other_windows.look()

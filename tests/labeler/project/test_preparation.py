@@ -13,7 +13,7 @@ from labeler.active.map import path_of as map_path_of
 from labeler.cli import main
 from labeler.project.preparation import preparation_of, prepare_project
 from labeler.project.project import Project
-from labeler.runs.predictions import Predictions
+from labeler.runs.predictions import RunPredictions
 from model.errors import InputError
 from model.networks.table import NETWORKS
 from model.prediction import embedding_file
@@ -68,7 +68,7 @@ def background(path, level=20.0, size=64):
 
 def test_the_steps_of_a_project_are_kept_and_told(project, tmp_path, capsys):
     status, said = call(capsys, "prepare", project)
-    assert (status, said.out) == (0, "Preparation: none.\n")
+    assert (status, said.out) == (0, "Preprocessing: none.\n")
     empty = background(tmp_path / "dark.h5")
     words = ("--steps", "bad-pixels", "background", "flat", "centre", "--background", empty)
     status, said = call(capsys, "prepare", project, *words)
@@ -172,7 +172,7 @@ def test_training_and_prediction_prepare_alike_and_the_run_needs_nothing_else(
         np.testing.assert_array_equal(kept.read(table, np.array([row]))[0], seen)
         plain = Preprocessing(about.preprocessing.size, input="correlation").reduce(counts, mask)
         assert np.abs(plain - seen).max() > 1000
-        found = Predictions.open(run / "predictions.h5", table.taxonomy, len(table))
+        found = RunPredictions.open(run / "predictions.h5", table.taxonomy, len(table))
         assert found.input == "correlation"
         assert found.field_of(0) == (0, 0, 1, 1)
         assert found.readable.all()
@@ -220,7 +220,7 @@ def test_a_shot_that_was_moved_gets_its_heat_where_it_belongs(tmp_path):
         file["embeddings"], file["heatmaps"] = np.zeros((2, 3), np.float16), heat
         file["shift"] = np.array([[0, 0], [0.25, -0.25]], np.float32)
         file.attrs["class_names"], file.attrs["thresholds"] = ["A"], [0.5]
-    found = Predictions.open(tmp_path / "p.h5", taxonomy, 2)
+    found = RunPredictions.open(tmp_path / "p.h5", taxonomy, 2)
     still, moved = (found.heatmap(row, 0, (64, 64)) for row in (0, 1))
     np.testing.assert_allclose(moved[:48, 16:], still[16:, :48], atol=1e-6)
 
@@ -322,11 +322,11 @@ def test_before_the_first_run_the_shipped_network_reads_shots_as_they_are_prepar
         with Project.open(project) as opened:
             if steps is not None:
                 list(prepare_project(opened, steps))
-            ground = embeddings.of_cache(1, opened, opened.shot_table())
-        assert embeddings.share_there(ground.parts) == 0  # what was read otherwise is not taken
+            source = embeddings.of_cache(1, opened, opened.shot_table())
+        assert embeddings.share_there(source.parts) == 0  # what was read otherwise is not taken
         assert call(capsys, "embed", project, "--engine", "torch")[0] == 0
-        assert embeddings.share_there(ground.parts) == 1
-        found.append((embeddings.embeddings(ground).astype(float), map_path_of(project, ground)))
+        assert embeddings.share_there(source.parts) == 1
+        found.append((embeddings.embeddings(source).astype(float), map_path_of(project, source)))
     (raw, map_of_raw), (prepared, map_of_prepared) = found
     assert np.abs(raw - prepared).max() > 0.01
     assert map_of_raw != map_of_prepared
@@ -407,7 +407,7 @@ def test_the_dialog_sets_the_steps_and_tells_session_and_suggestions(
     dialog.flat.setChecked(True)
     with qtbot.waitSignal(dialog.accepted):
         dialog.start()
-    assert told == [("info", "Preparation: flat detector. The next training uses it.")]
+    assert told == [("info", "Preprocessing: flat detector. The next training uses it.")]
     assert preparation_of(dialog.session.opened.project) == Preparation(flat_detector=True)
     assert again == [1]
 

@@ -18,7 +18,7 @@ from labeler.project.store import FLAGGED, LABELLED
 from labeler.project.summary import summary
 from labeler.shots.geometry import entered
 from model.errors import InputError
-from model.shots.look import look
+from model.shots.contents import contents
 from model.taxonomy.toml import shipped
 from tests.helpers.data import needed
 from tests.helpers.people import can_undo, label_as
@@ -404,7 +404,7 @@ def test_counts_that_may_be_none_are_said_where_a_project_is_made_checked_and_op
     with Project.open(tmp_path / "week") as project:
         assert any(note.startswith(said) for note in project.notes)
     assert [f.severity for f in check(tmp_path / "week") if f.text.startswith(said)] == ["warning"]
-    lines = look(tmp_path / "turned.h5").lines()
+    lines = contents(tmp_path / "turned.h5").lines()
     assert any(line.startswith("light lies below the background") for line in lines)
 
 

@@ -165,8 +165,8 @@ def test_consensus_labels_are_made_by_a_click(window):
     assert "6 shots read alike, 0 by majority" in said[-1]
 
 
-def second_readings(window, first, second):
-    """Give second readings as the session would."""
+def repeats_given(window, first, second):
+    """Give blind repeats as the session would."""
     session = window.session
     who = repeats.repeat_annotator(session.opened.project, session.opened.annotator)
     for k, bits in enumerate(second):
@@ -178,7 +178,7 @@ def test_drift_names_the_class_to_read_again_and_leads_there(window):
     first = [PROLATE | BENT] * 6 + [SPHERICAL | ROUND] * 4
     second = [PROLATE | STREAK] * 4 + [PROLATE | BENT] * 2 + [SPHERICAL | ROUND] * 4
     decide(window, range(10), first)
-    second_readings(window, first, second)
+    repeats_given(window, first, second)
     shown = page(window, "Drift")
     assert "Read Streak again" in shown.said.text() or "Read Bent again" in shown.said.text()
     assert shown.table.lines.rowCount() == 4
@@ -226,7 +226,7 @@ def test_the_week_counts_what_was_decided_by_hand(window):
 
 def test_nothing_is_cut_off_in_the_smallest_comfortable_window(window):
     two_people(window)
-    second_readings(window, [SPHERICAL | ROUND] * 8, [SPHERICAL | ROUND] * 7 + [PROLATE | BENT])
+    repeats_given(window, [SPHERICAL | ROUND] * 8, [SPHERICAL | ROUND] * 7 + [PROLATE | BENT])
     for name in OURS:
         shown = page(window, name)
         assert shown.minimumSizeHint().width() <= window.views["Quality"].stack.width()

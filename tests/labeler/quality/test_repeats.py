@@ -15,7 +15,7 @@ from labeler.project.project import Project
 from labeler.project.store.records import FLAGGED, LABELLED
 from labeler.quality import repeats
 from labeler.quality.pace import AGAIN_S, BREAK_S, LONG_S, Breaks
-from labeler.quality.repeats import RepeatedShots, choose, drift, readings_of, to_reread, worst
+from labeler.quality.repeats import RepeatedShots, choose, drift, repeats_of, to_reread, worst
 from labeler.session import repeats as repeating
 from labeler.session.selection import SelectedShots
 from labeler.window.label.queue.shot_list import spoken
@@ -43,7 +43,7 @@ def session(qtbot, tmp_path, monkeypatch):
 
 
 def label(session, n, class_index=ROUND):
-    """Decide on n shots; second readings that come in between are left unanswered."""
+    """Decide on n shots; blind repeats that come in between are left unanswered."""
     while n:
         if session.repeats.is_blind:
             session.cursor.next()
@@ -76,7 +76,7 @@ def test_a_shot_comes_again_without_its_label_and_the_first_label_stays(session)
     assert session.labelling.labels(row)[ROUND]
     state = session.opened.project.store.load_state(session.opened.annotator)
     assert HELIUM.unpack(state.present[row])[ROUND]
-    found = readings_of(session.opened.project, session.opened.annotator)
+    found = repeats_of(session.opened.project, session.opened.annotator)
     assert found.rows.tolist() == [row]
     assert HELIUM.unpack(found.first[0])[ROUND]
     assert HELIUM.unpack(found.second[0])[STREAK]
@@ -99,7 +99,7 @@ def test_a_second_reading_left_unanswered_is_none_and_going_back_returns(session
     until_blind(session)
     session.cursor.previous()
     assert (session.cursor.row, session.repeats.is_blind) == (4, False)
-    assert len(readings_of(session.opened.project, session.opened.annotator)) == 0
+    assert len(repeats_of(session.opened.project, session.opened.annotator)) == 0
     assert session.labelling.is_decided(4)
 
 
@@ -114,7 +114,7 @@ def test_undo_takes_the_second_reading_back_and_then_the_labels_before(session):
     assert not session.labelling.labels()[BENT]
     session.labelling.undo()
     assert not session.labelling.is_decided()
-    assert len(readings_of(session.opened.project, session.opened.annotator)) == 0
+    assert len(repeats_of(session.opened.project, session.opened.annotator)) == 0
     session.labelling.redo()
     assert session.labelling.labels()[STREAK]
     session.labelling.undo()
@@ -196,7 +196,7 @@ def test_a_calibration_round_shows_first_labels_blind(session, monkeypatch):
             session.cursor.next()
     session.queue.choose("all")
     session.cursor.show(20)
-    found = readings_of(session.opened.project, session.opened.annotator)
+    found = repeats_of(session.opened.project, session.opened.annotator)
     assert sorted(found.rows.tolist()) == sorted(rows)
     assert HELIUM.unpack(found.first)[:, STREAK].any()
 
@@ -222,14 +222,14 @@ def test_while_a_shot_is_shown_blind_its_label_counts_and_stands_in_no_queue_of_
 
 
 def test_the_instant_head_learns_from_the_label_of_a_shot_that_is_shown_blind(session, monkeypatch):
-    lessons = []
-    head = SimpleNamespace(learn=lessons.append, close=lambda: None)
+    requests = []
+    head = SimpleNamespace(learn=requests.append, close=lambda: None)
     monkeypatch.setattr(session.learning, "_instant", head)
-    monkeypatch.setattr(session.learning, "ground", SimpleNamespace(number=1))
+    monkeypatch.setattr(session.learning, "source", SimpleNamespace(number=1))
     row = until_blind(session)
     session.learning._learn()
-    assert row in lessons[-1].rows
-    assert len(lessons[-1].rows) == 5
+    assert row in requests[-1].rows
+    assert len(requests[-1].rows) == 5
 
 
 def test_a_calibration_round_hides_its_labels_in_the_list_before_they_come(session, monkeypatch):
@@ -275,7 +275,7 @@ def test_rare_classes_are_asked_as_often_as_frequent_ones():
     assert 150 < sum(r < 20 for r in found) < 250
 
 
-def readings(*pairs):
+def repeated(*pairs):
     first, second = zip(*pairs, strict=True)
     n = len(pairs)
     return RepeatedShots(np.arange(n), np.array(first), np.array(second), np.arange(n) * 3600.0)
@@ -283,7 +283,7 @@ def readings(*pairs):
 
 def test_drift_counts_what_the_second_reading_confirms_drops_and_adds():
     bent, streak = 1 << BENT, 1 << STREAK
-    found = drift(readings(*[(bent, bent)] * 6, *[(bent, streak)] * 3, (streak, bent)), HELIUM)
+    found = drift(repeated(*[(bent, bent)] * 6, *[(bent, streak)] * 3, (streak, bent)), HELIUM)
     of_bent = found[BENT]
     assert (of_bent.both, of_bent.first, of_bent.second) == (6, 3, 1)
     assert of_bent.confirmed == pytest.approx(12 / 16)
@@ -295,14 +295,14 @@ def test_drift_counts_what_the_second_reading_confirms_drops_and_adds():
 
 def test_the_class_to_read_again_is_the_least_confirmed_with_enough_readings():
     bent, streak, both = 1 << BENT, 1 << STREAK, 1 << BENT | 1 << STREAK
-    found = drift(readings(*[(bent, 0)] * 4, *[(both, streak)] * 4, *[(streak, both)] * 2), HELIUM)
+    found = drift(repeated(*[(bent, 0)] * 4, *[(both, streak)] * 4, *[(streak, both)] * 2), HELIUM)
     assert worst(found) == BENT
-    assert worst(drift(readings(*[(bent, bent)] * 30), HELIUM)) is None
+    assert worst(drift(repeated(*[(bent, bent)] * 30), HELIUM)) is None
 
 
 def test_shots_to_read_again_begin_with_those_that_were_read_in_two_ways():
     bent, streak = 1 << BENT, 1 << STREAK
-    found = readings((bent, bent), (streak, bent), (bent, streak))
+    found = repeated((bent, bent), (streak, bent), (bent, streak))
     present = np.array([bent, streak, bent, 1 << ROUND, streak, bent])
     rows = to_reread(BENT, found, present, np.ones(6, bool), HELIUM)
     assert rows.tolist() == [1, 2, 0, 4, 5]
@@ -384,13 +384,13 @@ def test_no_other_view_shows_the_answers_of_a_round_that_is_still_read_blind(
     session.cursor.next()
     assert sum(map(session.repeats.hides, range(40))) == 5
     window.show_tab(view)
-    assert not any(map(session.repeats.hides, range(40))), "what is seen there is no second reading"
+    assert not any(map(session.repeats.hides, range(40))), "what is seen there is no blind repeat"
     assert any("round ended with 4 shots left" in text for text in said)
     window.show_tab("Label")
-    before = len(repeats.readings_of(session.opened.project, session.opened.annotator))
+    before = len(repeats.repeats_of(session.opened.project, session.opened.annotator))
     session.cursor.next()
     assert not session.repeats.is_blind
-    assert len(repeats.readings_of(session.opened.project, session.opened.annotator)) == before
+    assert len(repeats.repeats_of(session.opened.project, session.opened.annotator)) == before
     window.close()
     window.deleteLater()
 
@@ -426,7 +426,7 @@ def test_a_flag_and_a_note_on_a_shot_that_is_shown_blind_are_the_person_s_own(se
     session.labelling.toggle(STREAK)
     session.labelling.flag("burst in panel 3")
     session.labelling.undo()
-    assert session.repeats.is_blind, "the note is taken back, and not the reading"
+    assert session.repeats.is_blind, "the note is taken back, and not the repeat"
     assert session.labelling.labels(row)[STREAK]
     assert session.labelling.shown(row)[1] & FLAGGED
     session.cursor.show(30)
@@ -471,7 +471,7 @@ def test_a_note_that_is_not_seen_on_a_blind_shot_is_not_lost(session, monkeypatc
     session.labelling.flag("panel 4")
     assert store.note(row, me) == "burst; panel 4"
     session.labelling.flag()
-    assert session.labels.status[row] & FLAGGED, "it was flagged before this reading"
+    assert session.labels.status[row] & FLAGGED, "it was flagged before this repeat"
     session.labelling.undo()
     session.labelling.undo()
     assert store.note(row, me) == "burst; panel 3"
@@ -492,7 +492,7 @@ def test_undo_takes_back_what_was_decided_after_a_second_reading(session, after)
     session.labelling.undo()
     assert not session.repeats.is_blind
     assert not session.labels.status[[30, 33, 34]].any()
-    assert len(readings_of(session.opened.project, session.opened.annotator)) == 1
+    assert len(repeats_of(session.opened.project, session.opened.annotator)) == 1
 
 
 def test_what_another_window_decides_on_a_shot_that_is_shown_blind_stays_hidden_till_later(
@@ -513,10 +513,10 @@ def test_merged_classes_count_as_one_in_readings_of_before(session):
     row = until_blind(session)
     session.labelling.toggle(STREAK)
     session.cursor.show(30)
-    before = readings_of(session.opened.project, session.opened.annotator)
+    before = repeats_of(session.opened.project, session.opened.annotator)
     session.change_classes(classes.merge, "Streak", "Round")
     session.change_classes(classes.rename, "Round", "Ring")
-    after = readings_of(session.opened.project, session.opened.annotator)
+    after = repeats_of(session.opened.project, session.opened.annotator)
     assert after.rows.tolist() == [row]
     assert after.times.tolist() == before.times.tolist()
     assert after.first.tolist() == before.first.tolist()
@@ -550,7 +550,7 @@ def test_a_class_that_was_undecided_at_the_first_reading_is_no_inconsistency(ses
     session.labelling.toggle(ROUND)
     session.labelling.toggle(new)
     session.cursor.next()
-    found = readings_of(session.opened.project, session.opened.annotator)
+    found = repeats_of(session.opened.project, session.opened.annotator)
     assert found.rows.tolist() == [row]
     assert not found.differing.any()
 
@@ -565,7 +565,7 @@ def test_a_project_that_is_opened_again_goes_on_with_the_second_reading(session)
     session.labelling.toggle(BENT)
     store, me = session.opened.project.store, session.opened.annotator
     assert store.load_state(me).present[row] == first
-    found = readings_of(session.opened.project, me)
+    found = repeats_of(session.opened.project, me)
     assert HELIUM.unpack(found.second[0])[BENT]
     session.labelling.undo()
     assert not session.labelling.labels()[BENT]

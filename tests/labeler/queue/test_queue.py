@@ -49,7 +49,7 @@ def test_filters_agree_with_a_plain_loop(pairs):
 
 
 def test_orders_put_the_largest_first_and_keep_file_order_among_equals():
-    class Readings:
+    class FakePredictions:
         def uncertainty(self):
             return np.array([0.1, 0.9, 0.1, 0.9])
 
@@ -60,7 +60,7 @@ def test_orders_put_the_largest_first_and_keep_file_order_among_equals():
             return np.array([0, 2, 0, 1])
 
     d = Decisions.none(4)
-    known = queues.ShotFacts(d, TAXONOMY, Readings())
+    known = queues.ShotFacts(d, TAXONOMY, FakePredictions())
     build = lambda **k: queues.build(queues.Choice(**k), known).tolist()  # noqa: E731
     assert build() == [0, 1, 2, 3]
     assert build(order="uncertainty") == [1, 3, 0, 2]

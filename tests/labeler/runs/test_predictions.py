@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from labeler.active.embeddings import embeddings
-from labeler.active.messages import Ground
+from labeler.active.messages import EmbeddingSource
 from labeler.project.decisions import LABELLED
-from labeler.runs.predictions import Predictions
+from labeler.runs.predictions import RunPredictions
 from model.errors import InputError
 from model.heatmaps.geometry import enlarge
 from model.runs.promotion import compare_files
@@ -29,7 +29,7 @@ def made(tmp_path):
     def make(probabilities, /, **changes):
         parts = {"probabilities": probabilities} | changes
         path = write_predictions(tmp_path / "0001" / "predictions.h5", **parts)
-        return Predictions.open(path, HELIUM, len(probabilities))
+        return RunPredictions.open(path, HELIUM, len(probabilities))
 
     return make
 
@@ -57,9 +57,9 @@ def test_predictions_whose_parts_lie_in_another_file_are_refused_unread(made, tm
             layout[:] = h5py.VirtualSource("secret.h5", name, shape)
             file.create_virtual_dataset(name, layout)
     with pytest.raises(InputError, match=f"its {name} lie in another file"):
-        Predictions.open(path, HELIUM, 2)
+        RunPredictions.open(path, HELIUM, 2)
     with pytest.raises(InputError, match=f"its {name} lie in another file"):
-        embeddings(Ground(1, HELIUM, 2, path.parent, path))
+        embeddings(EmbeddingSource(1, HELIUM, 2, path.parent, path))
     with pytest.raises(InputError, match=f"its {name} lie in another file"):
         compare_files(path, path, np.ones((2, 11), bool), np.arange(2), HELIUM)
 
@@ -77,7 +77,7 @@ def test_classes_are_matched_by_name_in_any_order_and_spelling(tmp_path):
         heatmaps=heat[:, order],
         thresholds=np.linspace(0.2, 0.7, 11)[order].astype(np.float32),
     )
-    found = Predictions.open(path, HELIUM, 6)
+    found = RunPredictions.open(path, HELIUM, 6)
     assert np.allclose(found.probabilities, probabilities)
     assert np.allclose(found.thresholds, np.linspace(0.2, 0.7, 11))
     assert np.array_equal(found.cells(4, ROUND), heat[4, ROUND].astype(np.float32))
@@ -86,7 +86,7 @@ def test_classes_are_matched_by_name_in_any_order_and_spelling(tmp_path):
 def test_a_class_added_after_the_run_has_no_probability_and_no_heat(tmp_path):
     path = write_predictions(tmp_path / "p.h5", shots(["Round"]))
     grown = Taxonomy("helium", (Class("Core"), *HELIUM.classes), HELIUM.rules)
-    found = Predictions.open(path, grown, 1)
+    found = RunPredictions.open(path, grown, 1)
     assert found.known.tolist() == [False] + [True] * 11
     assert found.probabilities[0, 0] == 0
     assert not found.heatmap(0, 0, (20, 20)).any()
@@ -100,7 +100,7 @@ def test_a_run_outlives_a_class_that_was_taken_back_while_it_trained(tmp_path):
     path = write_predictions(
         tmp_path / "0001" / "p.h5", probabilities, names, thresholds=thresholds
     )
-    found = Predictions.open(path, HELIUM, 4)
+    found = RunPredictions.open(path, HELIUM, 4)
     np.testing.assert_array_equal(found.probabilities, probabilities[:, 1:])
     np.testing.assert_array_equal(found.thresholds, thresholds[1:])
     np.testing.assert_array_equal(found.decided, probabilities[:, 1:] >= thresholds[1:])
@@ -108,14 +108,14 @@ def test_a_run_outlives_a_class_that_was_taken_back_while_it_trained(tmp_path):
         tmp_path / "0002" / "p.h5", probabilities[:, 1:], thresholds=thresholds[1:]
     )
     assert found.known.all()
-    assert found.cells(1, 0).shape == Predictions.open(alone, HELIUM, 4).cells(1, 0).shape
+    assert found.cells(1, 0).shape == RunPredictions.open(alone, HELIUM, 4).cells(1, 0).shape
     with h5py.File(path) as file:
         np.testing.assert_allclose(found.cells(1, 3), file["heatmaps"][1, 4], rtol=1e-6)
 
 
 def test_a_file_that_is_cut_short_under_the_window_is_said_and_ends_nothing(tmp_path):
     path = write_predictions(tmp_path / "p.h5", shots(["Round"], ["Empty"]), grid=(64, 64))
-    found = Predictions.open(path, HELIUM, 2)
+    found = RunPredictions.open(path, HELIUM, 2)
     assert found.cells(1, 0).any()
     assert found.trouble == ""
     os.truncate(path, 4096)
@@ -127,7 +127,7 @@ def test_a_file_that_is_cut_short_under_the_window_is_said_and_ends_nothing(tmp_
 
 def test_heatmaps_are_read_shot_by_shot_and_stay_those_of_a_file_that_was_replaced(tmp_path):
     path = write_predictions(tmp_path / "p.h5", shots(["Round"], ["Empty"]))
-    found = Predictions.open(path, HELIUM, 2)
+    found = RunPredictions.open(path, HELIUM, 2)
     before = found.cells(1, 3)
     other = write_predictions(tmp_path / "q.h5", shots(["Round"], ["Empty"]), seed=9)
     other.replace(path)
@@ -152,7 +152,7 @@ def test_each_shot_has_its_heat_where_the_network_saw_it_though_files_differ_in_
     with h5py.File(path, "r+") as file:
         file["heatmaps"][:] = np.eye(7)[3] * np.eye(7)[3][:, None]
         file["field"] = np.array([[0, 0, 1, 1], wide], np.float32)
-    found = Predictions.open(path, HELIUM, 2)
+    found = RunPredictions.open(path, HELIUM, 2)
     square, broad = found.heatmap(0, ROUND, (224, 224)), found.heatmap(1, ROUND, (224, 320))
     np.testing.assert_allclose(broad[:, 48:272], square, atol=1e-4)
     assert not broad[:, :48].any()
@@ -208,7 +208,7 @@ def test_broken_rules_are_told_before_and_after_decoding(tmp_path):
     path = write_predictions(tmp_path / "p.h5", probabilities)
     with h5py.File(path, "a") as file:
         file["logits"] = logits
-    found = Predictions.open(path, taxonomy, 2)
+    found = RunPredictions.open(path, taxonomy, 2)
     hard = taxonomy.hard
     assert (found.broken("alone") & hard).any(1).tolist() == [True, False]
     assert not (found.broken("decided") & hard).any()
@@ -219,10 +219,10 @@ def test_broken_rules_are_told_before_and_after_decoding(tmp_path):
 def test_a_run_whose_probabilities_are_sigmoids_decides_each_class_by_itself(tmp_path):
     logits = np.random.default_rng(0).normal(0, 4, (3, len(HELIUM))).astype(np.float32)
     path = write_predictions(tmp_path / "p.h5", 1 / (1 + np.exp(-logits)))
-    assert not Predictions.open(path, HELIUM, 3).by_rules  # no logits were kept
+    assert not RunPredictions.open(path, HELIUM, 3).by_rules  # no logits were kept
     with h5py.File(path, "a") as file:
         file["logits"] = logits.astype(np.float16)
-    assert not Predictions.open(path, HELIUM, 3).by_rules
+    assert not RunPredictions.open(path, HELIUM, 3).by_rules
 
 
 def test_disagreement_counts_classes_where_a_person_decided(made):
@@ -310,9 +310,9 @@ def test_what_a_file_claims_to_hold_is_refused_before_any_of_it_is_read(
             file.create_dataset(name, shape, kind, chunks=chunks)
     monkeypatch.setattr(h5py.Dataset, "__getitem__", lambda *args: pytest.fail("was read"))
     with pytest.raises(InputError, match=f"damaged predictions .*{name}|damaged .*for .* shots"):
-        Predictions.open(path, HELIUM, 2)
+        RunPredictions.open(path, HELIUM, 2)
     with pytest.raises(InputError, match="damaged predictions"):
-        embeddings(Ground(1, HELIUM, 2, path.parent, path))
+        embeddings(EmbeddingSource(1, HELIUM, 2, path.parent, path))
     with pytest.raises(InputError, match="damaged predictions"):
         compare_files(path, path, np.ones((2, 11), bool), np.arange(2), HELIUM)
 
@@ -322,23 +322,23 @@ def test_shifts_that_are_no_numbers_are_refused(tmp_path):
     with h5py.File(path, "r+") as file:
         file["shift"] = np.full((2, 2), np.nan, np.float32)
     with pytest.raises(InputError, match=r"no numbers.*Predict again"):
-        Predictions.open(path, HELIUM, 2)
+        RunPredictions.open(path, HELIUM, 2)
 
 
 def test_predictions_of_fewer_shots_than_the_project_has_are_refused(tmp_path):
     path = write_predictions(tmp_path / "p.h5", shots([], []))
     with pytest.raises(InputError, match="2 shots, but the project has 3"):
-        Predictions.open(path, HELIUM, 3)
+        RunPredictions.open(path, HELIUM, 3)
 
 
 def test_predictions_of_other_classes_or_data_are_refused(tmp_path):
     path = write_predictions(tmp_path / "p.h5", shots([]), [f"class {i}" for i in range(11)])
     with pytest.raises(InputError, match="unknown classes"):
-        Predictions.open(path, HELIUM, 1)
+        RunPredictions.open(path, HELIUM, 1)
     path = write_predictions(tmp_path / "q.h5", shots([]))
-    assert len(Predictions.open(path, HELIUM, 1, "abc")) == 1
+    assert len(RunPredictions.open(path, HELIUM, 1, "abc")) == 1
     with pytest.raises(InputError, match="other data"):
-        Predictions.open(path, HELIUM, 1, "def")
+        RunPredictions.open(path, HELIUM, 1, "def")
 
 
 @pytest.mark.parametrize("keep", [0, 40, 0.5, 0.98])
@@ -347,7 +347,7 @@ def test_a_truncated_file_is_named_with_its_mend(tmp_path, keep):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(keep * len(whole)) if isinstance(keep, float) else keep])
     with pytest.raises(InputError) as refused:
-        Predictions.open(path, HELIUM, 50)
+        RunPredictions.open(path, HELIUM, 50)
     assert str(path) in str(refused.value)
 
 
@@ -355,12 +355,12 @@ def test_missing_and_foreign_files_are_refused(tmp_path):
     (tmp_path / "text.h5").write_text("not at all")
     for name in ("text.h5", "none.h5"):
         with pytest.raises(InputError, match="predictions"):
-            Predictions.open(tmp_path / name, HELIUM, 1)
+            RunPredictions.open(tmp_path / name, HELIUM, 1)
 
 
 def test_no_shots_are_no_trouble(tmp_path):
     path = write_predictions(tmp_path / "p.h5", np.zeros((0, 11)))
-    found = Predictions.open(path, HELIUM, 0)
+    found = RunPredictions.open(path, HELIUM, 0)
     assert found.uncertainty().shape == found.contradictions().shape == (0,)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from labeler.project.decisions import Decisions, Tally
 from labeler.quality.week_report import write_report
-from labeler.runs.predictions import Predictions
+from labeler.runs.predictions import RunPredictions
 from labeler.runs.run_report import (
     MACRO,
     Curves,
@@ -96,7 +96,7 @@ def test_two_runs_are_judged_on_the_same_shots_by_the_labels_of_today(tmp_path):
     truth[::2, round_] = 1
     good, bad = truth * 0.8 + 0.1, np.full((n, 11), 0.1)
     old, new = (
-        Predictions.open(write_predictions(tmp_path / name, p), HELIUM, n)
+        RunPredictions.open(write_predictions(tmp_path / name, p), HELIUM, n)
         for name, p in (("a.h5", bad), ("b.h5", good))
     )
     judges = Judges(np.arange(12))

@@ -31,7 +31,7 @@ def bits(*names):
     return int(TAXONOMY.pack(TAXONOMY.mask(names)))
 
 
-class Readings:
+class FakePredictions:
     """A run that is sure of Round on even shots and of nothing on odd ones."""
 
     def __init__(self, n):
@@ -62,7 +62,7 @@ def known():
     return queues.ShotFacts(
         d,
         TAXONOMY,
-        Readings(8),
+        FakePredictions(8),
         ("a.h5", "b.h5"),
         np.repeat([0, 1], 4).astype(np.int32),
         numbers,
@@ -130,7 +130,7 @@ def test_a_line_in_a_table_is_a_new_filter_and_a_new_order(known, monkeypatch):
 def test_what_is_not_to_be_had_says_what_it_lacks(known):
     assert known.lacking("") == known.lacking("pulse_uj") == known.lacking("model") == ""
     assert known.lacking("total_counts") == "no number total_counts"
-    assert replace(known, readings=None).lacking("model") == "no run in use"
+    assert replace(known, predictions=None).lacking("model") == "no run in use"
 
 
 @pytest.mark.parametrize("argument", ["pulse_uj:5..2", "pulse_uj:many", "pulse_uj:1", "1..2"])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from labeler.runs import heat_child
-from labeler.runs.heat_child import HeatAnswer, HeatChild, HeatDesk, HeatGround, HeatWish
+from labeler.runs.heat_child import HeatAnswer, HeatChild, HeatRequest, HeatServer, HeatSource
 from labeler.session import heat
 from labeler.session.heat import ON_ITS_WAY, Asked
 from labeler.session.session import Session
@@ -31,16 +31,16 @@ FINE, OTHER = "directions", "repeated"
 class ToldChild:
     """Keeps what it is asked; the test answers."""
 
-    def __init__(self, ground, on_answer):
-        self.ground, self.asked, self.on_answer, self.closed = ground, [], on_answer, False
+    def __init__(self, source, on_answer):
+        self.source, self.asked, self.on_answer, self.closed = source, [], on_answer, False
 
-    def ask(self, wish):
-        self.asked.append(wish)
+    def ask(self, request):
+        self.asked.append(request)
 
-    def answer(self, wish, says="", assumed=False):
+    def answer(self, request, says="", assumed=False):
         cells = np.zeros((11, 28, 28), np.float16)
         cells[:, 3, 20] = 1
-        self.on_answer(HeatAnswer(wish, (says,) * 11, cells, assumed=assumed))
+        self.on_answer(HeatAnswer(request, (says,) * 11, cells, assumed=assumed))
 
     def close(self):
         self.closed = True
@@ -78,10 +78,10 @@ def test_what_is_not_stored_is_asked_for_once_and_shown_when_it_comes(session, q
     session.heat.show(STREAK)
     assert session.heat.on_pattern((64, 64)) is None
     assert ON_ITS_WAY in session.heat.caption()
-    child, wish = session.heat._child, HeatWish(0, FINE)
-    assert child.asked[0] == wish
+    child, request = session.heat._child, HeatRequest(0, FINE)
+    assert child.asked[0] == request
     with qtbot.waitSignals([session.heat.heat_ready, session.heat.heat_changed]):
-        child.answer(wish)
+        child.answer(request)
     shown = session.heat.on_pattern((64, 64))
     assert np.unravel_index(shown.argmax(), shown.shape) == pytest.approx((8, 46), abs=1.5)
     asked = len(child.asked)
@@ -94,7 +94,7 @@ def test_a_sentence_comes_in_place_of_heat_where_there_is_none(session, qtbot):
     session.heat.show(STREAK)
     assert session.heat.on_pattern((8, 8)) is None
     with qtbot.waitSignal(session.heat.heat_ready):
-        session.heat._child.answer(HeatWish(0, FINE), "nothing to look at.")
+        session.heat._child.answer(HeatRequest(0, FINE), "nothing to look at.")
     assert session.heat.on_pattern((8, 8)) is None
     assert session.heat.caption() == "nothing to look at."
     session.predictions.of_run.probabilities[0, BENT] = 0.001
@@ -109,7 +109,7 @@ def test_a_beam_that_was_only_assumed_is_called_so(session, qtbot):
     session.heat.show(STREAK)
     session.heat.on_pattern((8, 8))
     with qtbot.waitSignal(session.heat.heat_changed):
-        session.heat._child.answer(HeatWish(0, FINE), assumed=True)
+        session.heat._child.answer(HeatRequest(0, FINE), assumed=True)
     assert session.heat.caption().endswith(" · beam taken as the middle of the picture")
     session.display.change(form="paper")  # which has no directions
     assert "beam" not in session.heat.caption()
@@ -147,18 +147,18 @@ def test_where_the_best_form_finds_nothing_another_one_is_asked_unless_it_was_na
     assert session.heat.on_pattern((8, 8)) is None
     child = session.heat._child
     with qtbot.waitSignal(session.heat.heat_changed):  # who draws asks again
-        child.answer(HeatWish(0, FINE), "no direction speaks for it.")
+        child.answer(HeatRequest(0, FINE), "no direction speaks for it.")
     assert session.heat.on_pattern((8, 8)) is None
-    assert child.asked[-1] == HeatWish(0, OTHER)
+    assert child.asked[-1] == HeatRequest(0, OTHER)
     with qtbot.waitSignal(session.heat.heat_changed):
-        child.answer(HeatWish(0, OTHER))
+        child.answer(HeatRequest(0, OTHER))
     assert session.heat.on_pattern((8, 8)) is not None
     assert session.heat.caption() == f"Streak · {HEAT_FORMS[OTHER].short}"
     session.display.change(form=FINE)  # named: its own answer counts
     assert session.heat.on_pattern((8, 8)) is None
     session.display.change(form="")
-    session.heat._known[HeatWish(0, OTHER)] = replace(
-        session.heat._known[HeatWish(0, OTHER)], says=("alike everywhere.",) * 11
+    session.heat._known[HeatRequest(0, OTHER)] = replace(
+        session.heat._known[HeatRequest(0, OTHER)], says=("alike everywhere.",) * 11
     )
     assert session.heat.caption() == "no direction speaks for it."
 
@@ -249,7 +249,7 @@ def test_another_run_forgets_what_was_computed(session, qtbot):
     session.heat.of(Asked(0, STREAK, FINE), (8, 8))
     child = session.heat._child
     with qtbot.waitSignal(session.heat.heat_ready):
-        child.answer(HeatWish(0, FINE))
+        child.answer(HeatRequest(0, FINE))
     session.predictions.use_run(1)
     assert child.closed
     session.predictions.of_run.probabilities[:] = 0.9
@@ -269,17 +269,17 @@ def desk(tmp_path):
     about = Checkpoint(names, recipe, recipe.preprocessing())
     checkpoint.save(folder, checkpoint.build(about, "he"), about)
     with make_project(tmp_path) as project:
-        yield HeatDesk(HeatGround(folder, project.shot_table(), project.taxonomy))
+        yield HeatServer(HeatSource(folder, project.shot_table(), project.taxonomy))
 
 
 def test_the_child_answers_by_the_projects_classes(desk):
-    answer = desk.answer(HeatWish(2, "paper"))
+    answer = desk.answer(HeatRequest(2, "paper"))
     assert answer.cells.shape[0] == len(answer.says) == 11
     assert answer.cells.max() <= 1
     assert "never learnt" in answer.says[ROUND + 1]
     assert not answer.cells[ROUND + 1].any()
     with pytest.raises(InputError, match="never learnt the class to compare with"):
-        desk.answer(HeatWish(2, FINE, against=3))
+        desk.answer(HeatRequest(2, FINE, against=3))
 
 
 def test_a_shot_is_read_once_and_another_class_to_compare_with_needs_no_reading(desk, monkeypatch):
@@ -291,18 +291,18 @@ def test_a_shot_is_read_once_and_another_class_to_compare_with_needs_no_reading(
         return real(self, logs)
 
     monkeypatch.setattr(type(desk.explainer), "_features", counted)
-    desk.answer(HeatWish(0, FINE))
+    desk.answer(HeatRequest(0, FINE))
     assert asked == [1 + 1 + AXES]  # the shot, its twin, the lines
-    desk.answer(HeatWish(0, FINE, against=STREAK))
+    desk.answer(HeatRequest(0, FINE, against=STREAK))
     assert len(asked) == 1
-    desk.answer(HeatWish(0, OTHER))
+    desk.answer(HeatRequest(0, OTHER))
     assert asked[1:] == [SECTORS]
-    desk.answer(HeatWish(0, "paper"))
+    desk.answer(HeatRequest(0, "paper"))
     assert len(asked) == 2
-    desk.answer(HeatWish(1, OTHER))
+    desk.answer(HeatRequest(1, OTHER))
     assert asked[2:] == [1 + SECTORS]
     with pytest.raises(InputError, match="no form of heat 'sunny'"):
-        desk.answer(HeatWish(1, "sunny"))
+        desk.answer(HeatRequest(1, "sunny"))
 
 
 class Pipe:
@@ -322,8 +322,10 @@ class Pipe:
 
 def test_what_cannot_be_read_or_asked_is_a_sentence_and_the_child_goes_on(desk, monkeypatch):
     monkeypatch.setattr(psutil.Process, "nice", lambda self, value: None)
-    gone = replace(desk.ground, run=desk.ground.run.parent / "gone")
-    pipe = Pipe(gone, HeatWish(0, FINE), desk.ground, HeatWish(0, "sunny"), HeatWish(0, FINE))
+    gone = replace(desk.source, run=desk.source.run.parent / "gone")
+    pipe = Pipe(
+        gone, HeatRequest(0, FINE), desk.source, HeatRequest(0, "sunny"), HeatRequest(0, FINE)
+    )
     with pytest.raises(EOFError):
         heat_child._serve(pipe)
     missing, waited, sound, unknown, answer = pipe.sent
@@ -348,7 +350,7 @@ def test_the_newest_wish_is_answered_first_and_old_ones_are_forgotten(desk, monk
 
         def ask(self, message):
             self.said.append(message)
-            known = isinstance(message, HeatWish)
+            known = isinstance(message, HeatRequest)
             return HeatAnswer(message, ("",) * 11) if known else None
 
         def forbid(self):
@@ -358,12 +360,12 @@ def test_the_newest_wish_is_answered_first_and_old_ones_are_forgotten(desk, monk
             pass
 
     monkeypatch.setattr(processes, "Child", Slow)
-    child = HeatChild(desk.ground, answers.append)
+    child = HeatChild(desk.source, answers.append)
     for row in range(heat_child.WAITING + 5):
-        child.ask(HeatWish(row, FINE))
+        child.ask(HeatRequest(row, FINE))
     assert child.is_busy
     begun.set()
     qtbot.waitUntil(lambda: not child.is_busy)
-    rows = [answer.wish.row for answer in answers]
+    rows = [answer.request.row for answer in answers]
     child.close()
     assert rows == list(range(heat_child.WAITING + 4, 4, -1))

@@ -44,10 +44,10 @@ def test_a_key_decides_from_a_blank_shot_and_every_label_set_stays_within_reach(
     bent, streak, newton, prolate = (
         session.labels.taxonomy.index(n) for n in ("Bent", "Streak", "Newton Rings", "Prolate")
     )
-    reading = learnt(session)
-    reading.decided[:] = False
-    reading.decided[:, [streak, newton]] = True
-    session.suggestions.take(reading)
+    predictions = learnt(session)
+    predictions.decided[:] = False
+    predictions.decided[:, [streak, newton]] = True
+    session.suggestions.take(predictions)
     session.cursor.show(4)
     session.labelling.toggle(bent)
     assert names(session, 4) == {"Bent", "Prolate"}
@@ -228,12 +228,12 @@ def test_a_label_changes_the_suggestions_of_all_shots(qapp, tmp_path):
     suggesting.turn_on(CHOICES)
     session.open(folder)
     until(lambda: session.predictions.instant is not None)
-    assert session.predictions.instant.learnt.labels == 0
+    assert session.predictions.instant.fit.labels == 0
     for row in range(6):
         session.cursor.show(row)
         for c in np.flatnonzero(truth[row] & ~session.labels.taxonomy.implied(truth[row])):
             session.labelling.toggle(int(c))
-    until(lambda: session.predictions.instant.learnt.labels == 6)
+    until(lambda: session.predictions.instant.fit.labels == 6)
     asked = []
     session.queue.queue_changed.connect(lambda: asked.append(session.queue.choice.title))
     suggesting.similar(3)

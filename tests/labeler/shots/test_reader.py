@@ -127,7 +127,7 @@ def test_a_shot_in_the_cache_is_answered_at_once(desk):
 
 
 def test_the_newest_request_is_read_first_and_none_twice(desk, tmp_path):
-    d = desk(reading_s=1.0)
+    d = desk(shot_s=1.0)
     d.hang(tmp_path / "hangs")  # keeps the child busy while the queue fills
     for index in (1, 2, 3, 1):
         d.ask(index)
@@ -149,7 +149,7 @@ def test_a_shot_that_kills_the_child_is_unreadable_and_the_queue_goes_on(desk):
 
 
 def test_a_shot_that_never_arrives_is_given_up(desk):
-    d = desk(reading_s=0.5)
+    d = desk(shot_s=0.5)
     d.ask(HANG)
     key, answer, _ = d.next()
     assert key == HANG
@@ -238,7 +238,7 @@ def test_thumbnails_come_after_shots_and_are_kept(desk):
 
 def test_the_oldest_thumbnails_give_way_and_one_can_see_which(desk, tmp_path, monkeypatch):
     monkeypatch.setattr(reader_module, "WAITING_THUMBNAILS", 2)
-    d = desk(reading_s=30.0)
+    d = desk(shot_s=30.0)
     d.hang(tmp_path / "hangs")
     for index in range(4):
         d.reader.request_thumbnail(index, "shots.h5", None, index)
@@ -247,7 +247,7 @@ def test_the_oldest_thumbnails_give_way_and_one_can_see_which(desk, tmp_path, mo
 
 
 def test_clear_forgets_answers_and_what_is_on_its_way(desk, tmp_path):
-    d = desk(reading_s=0.5)
+    d = desk(shot_s=0.5)
     d.ask(1)
     d.next()
     d.hang(tmp_path / "hangs")

@@ -371,17 +371,19 @@ def contrast(one, other):
     return (high + 0.05) / (low + 0.05)
 
 
-GROUNDS = ("window", "panel", "card", "field", "button", "popup", "banner")
+BACKGROUNDS = ("window", "panel", "card", "field", "button", "popup", "banner")
 INKS = ("strong", "text", "muted", "faint", "accent_text", "warning", "error", "good")
 ON_SELECTED = ("strong", "text", "muted", "accent_text")
 
 
 @pytest.mark.parametrize("kind", theme.THEMES.values(), ids=lambda kind: kind.name)
 def test_the_contrast_of_text_is_4_5_and_that_of_borders_of_input_3(kind):
-    pairs = [(ink, ground, 4.5) for ink in INKS for ground in GROUNDS]
-    pairs += [(ink, ground, 4.5) for ink in ON_SELECTED for ground in ("hover", "select")]
+    pairs = [(ink, background, 4.5) for ink in INKS for background in BACKGROUNDS]
+    pairs += [(ink, background, 4.5) for ink in ON_SELECTED for background in ("hover", "select")]
     pairs += [("on_accent", "accent", 4.5), ("on_accent", "accent_hover", 4.5)]
-    pairs += [(sign, ground, 3.0) for sign in ("rim", "accent") for ground in GROUNDS[:6]]
+    pairs += [
+        (sign, background, 3.0) for sign in ("rim", "accent") for background in BACKGROUNDS[:6]
+    ]
     found = {(ink, on): round(contrast(getattr(kind, ink), getattr(kind, on)), 2)
              for ink, on, least in pairs
              if contrast(getattr(kind, ink), getattr(kind, on)) < least}  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from labeler.cli import output
 from labeler.project.project import Project
 from labeler.quality.week_report import _runs
-from labeler.runs.predictions import Predictions
+from labeler.runs.predictions import RunPredictions
 from labeler.runs.run_report import compare, read_report
 from labeler.session.background.training import Outcome
 from labeler.window.frame.retrain import outcome_in_words
@@ -35,7 +35,7 @@ def outcome_of(session):
     """What a training that made run 1 after run 2 would come to."""
     project = session.require().project
     runs = [read_report(n, project.run_folder(n)) for n in (1, 2)]
-    both = [Predictions.open(r.predictions, session.labels.taxonomy, session.labels.n_shots)
+    both = [RunPredictions.open(r.predictions, session.labels.taxonomy, session.labels.n_shots)
             for r in runs]  # fmt: skip
     labels = session.labels
     judges = judges_of(runs[0].folder, project.store.roles())

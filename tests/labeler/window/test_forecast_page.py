@@ -89,15 +89,15 @@ def test_look_for_puts_undecided_shots_that_may_show_the_class_into_the_queue(op
     window, page = opened(60)
     session = window.session
 
-    class Reading:
+    class FakePredictions:
         """Says that shots are the likelier Streak, the later they come."""
 
         probabilities = np.zeros((200, len(session.labels.taxonomy)), np.float32)
 
     streak = session.labels.taxonomy.index("Streak")
-    Reading.probabilities[:, streak] = np.linspace(0, 1, 200)
+    FakePredictions.probabilities[:, streak] = np.linspace(0, 1, 200)
     page.found = {"look_for": "Streak"}
-    session.predictions.run = Reading()
+    session.predictions.run = FakePredictions()
     shown = ForecastPage(session)
     shown.found = page.found
     shown._look_for()

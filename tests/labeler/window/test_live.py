@@ -128,13 +128,13 @@ def test_hits_join_the_project_with_the_predictions_made_live(project, tmp_path,
     assert main(["join", str(project), kept, "--run", "1", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["shots"], told["predicted"]) == (8, True)
-    from labeler.runs.predictions import Predictions
+    from labeler.runs.predictions import RunPredictions
 
     with Project.open(project) as opened:
         assert opened.n_shots == 68
         fingerprint = opened.shot_table().fingerprint
         path = opened.run_folder(1) / "predictions.h5"
-        found = Predictions.open(path, opened.taxonomy, 68, fingerprint)
+        found = RunPredictions.open(path, opened.taxonomy, 68, fingerprint)
         assert found.probability(67) is not None
         assert not opened.merged_state().labelled[60:].any()  # no one decided on them yet
     assert main(["join", str(project), kept, "--run", "1"]) == 1  # it is there already

@@ -19,7 +19,7 @@ from labeler.window.label.pattern.pinned import PinnedShots
 from labeler.window.main_window import MainWindow
 from labeler.window.widgets import parts
 from model.preprocessing.display import levels_between
-from model.shots.look import look
+from model.shots.contents import contents
 from tests.helpers.window_parts import make_project, make_session
 
 
@@ -151,7 +151,7 @@ def test_modules_get_a_geometry_and_runs_of_the_xfel_pulses_where_they_have_such
     assert fields.behind("", dialog._found) == ""
     fields.geometry_file.setText("/data/agipd.geom")
     assert fields.behind("", dialog._found) == "images?geometry=/data/agipd.geom"
-    fields.offer(replace(look(tmp_path / "modules.h5").opened, layout="exdf"))
+    fields.offer(replace(contents(tmp_path / "modules.h5").opened, layout="exdf"))
     assert fields.pulses.isVisibleTo(dialog)
     fields.pulses.setText("0:64:2")
     assert fields.behind("CAM", "") == "CAM?geometry=/data/agipd.geom&pulses=0:64:2"

@@ -5,7 +5,7 @@ import pytest
 from PyQt6.QtCore import Qt
 from PyQt6.QtTest import QTest
 
-from labeler.active import embeddings as grounds
+from labeler.active import embeddings
 from labeler.project.folder import CACHE
 from labeler.project.project import Project
 from labeler.project.store.records import LABELLED
@@ -74,9 +74,9 @@ def macro_f1(said, truth):
 def by_chance(window, truth, n, seeds):
     """Macro F1 on the others of heads fitted on n random labels, one for each seed."""
     session = window.session
-    ground = session.learning.ground
-    x = grounds.embeddings(ground).astype(np.float32)
-    prior, space = prior_of(ground.network, session.labels.taxonomy, x), space_of(x)
+    source = session.learning.source
+    x = embeddings.embeddings(source).astype(np.float32)
+    prior, space = prior_of(source.network, session.labels.taxonomy, x), space_of(x)
     found = []
     for seed in range(seeds):
         rows = np.random.default_rng(seed).permutation(len(x))
@@ -115,13 +115,13 @@ def label(folder, shots, labels, ahead=False, balanced=True, seeds=0):
     suggesting.turn_on(CHOICES)
     session.repeats.rate = 0.0  # no shot comes a second time
     window.project_files.open_folder(folder / "week")
-    until(lambda: session.predictions.instant is not None and not suggesting.is_reading)
+    until(lambda: session.predictions.instant is not None and not suggesting.is_predicting)
     person = Person(window, truth)
     person.press(Qt.Key.Key_Q)
     for n in range(1, labels + 1):
         assert session.suggestions.because()  # every shot says why it is asked
         person.answer()
-        until(lambda n=n: session.predictions.instant.learnt.labels >= n)
+        until(lambda n=n: session.predictions.instant.fit.labels >= n)
     rest = (session.labels.status & LABELLED) == 0
     assert (~rest).sum() == labels
     score = macro_f1(session.predictions.now.likely()[rest], truth[rest])

@@ -66,7 +66,7 @@ def test_one_key_shows_the_shot_prepared_and_raw_again(window):
     assert raw.dtype == np.uint16
     press(window)
     np.testing.assert_allclose(session.cursor.counts(), np.maximum(raw - LEVEL, 0))
-    assert window.windowTitle() == "week – prepared: background shots subtracted – airylabel"
+    assert window.windowTitle() == "week – preprocessed: background shots subtracted – airylabel"
     assert not np.array_equal(pixels(window), before)
     session.cursor.step(1)
     assert session.cursor.counts().dtype == np.float32  # every shot, until it is switched again

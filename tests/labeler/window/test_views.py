@@ -208,7 +208,7 @@ def test_a_rule_message_stands_under_the_class_that_it_speaks_of(
 
 def test_a_class_that_the_model_has_not_learnt_is_named_over_the_probabilities(session, qtbot):
     use_made_up_run(session)
-    line = shown(ClassPanel(session), qtbot, 300, 700).reading
+    line = shown(ClassPanel(session), qtbot, 300, 700).prediction_line
     assert "not learnt" not in line.toolTip()
     taxonomy = session.labels.taxonomy
     session.predictions.now.known[[taxonomy.index("Bent"), taxonomy.index("Layered")]] = False
@@ -218,7 +218,7 @@ def test_a_class_that_the_model_has_not_learnt_is_named_over_the_probabilities(s
 
 
 def test_the_line_over_the_probabilities_tells_the_run_from_the_run_with_the_labels(session, qtbot):
-    line = shown(ClassPanel(session), qtbot, 260, 700).reading
+    line = shown(ClassPanel(session), qtbot, 260, 700).prediction_line
     session.suggestions.take(learnt(session, labels=240))
     assert line.text == "from 240 labels"
     use_made_up_run(session)

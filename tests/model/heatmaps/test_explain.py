@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from model.heatmaps import gradcam as explain
-from model.metrics import torchvision_ops
+from model.networks import torchvision_ops
 from tests.helpers.gradcam_autograd import as_computed, logits_and_gradients, through_head
 
 

@@ -179,15 +179,15 @@ def test_occlusion_finds_the_only_place_that_counts(made, monkeypatch, by_rules)
 
 def test_the_figure_of_classes_shows_the_group_that_was_asked_for(made, tmp_path):
     table = table_of_file(made / "shots.h5")
-    wish = class_figure.Wish(("Streak", "Round"), per_class=2)
-    shown = class_figure.draw(table, made / "run", tmp_path / "a.svg", wish, dpi=40)
+    request = class_figure.FigureRequest(("Streak", "Round"), per_class=2)
+    shown = class_figure.draw(table, made / "run", tmp_path / "a.svg", request, dpi=40)
     assert {n % 2 for n in shown["Streak"]} == {1}
     assert {n % 2 for n in shown["Round"]} == {0}
     text = (tmp_path / "a.svg").read_text(encoding="utf-8")
     assert text.count(">true<") == 4
     assert all(f"#{shot} · p " in text for shots in shown.values() for shot in shots)
     assert "stroke-dasharray" in text
-    shown = class_figure.draw(table, made / "run", tmp_path / "b.png", wish, rows=[5, 2], dpi=40)
+    shown = class_figure.draw(table, made / "run", tmp_path / "b.png", request, rows=[5, 2], dpi=40)
     assert shown["Streak"] == [6, 3]
 
 
@@ -195,9 +195,9 @@ def test_the_same_shots_stand_in_every_form_of_heat_that_was_asked_for(made, tmp
     table = table_of_file(made / "shots.h5")
     shown = {}
     for forms in (("paper",), ("paper", "chattopadhay")):
-        wish = class_figure.Wish(("Streak", "Round"), per_class=2, forms=forms)
+        request = class_figure.FigureRequest(("Streak", "Round"), per_class=2, forms=forms)
         out = tmp_path / f"{len(forms)}.svg"
-        shown[len(forms)] = class_figure.draw(table, made / "run", out, wish, dpi=40)
+        shown[len(forms)] = class_figure.draw(table, made / "run", out, request, dpi=40)
         assert out.read_text(encoding="utf-8").count(">true<") == 4 * len(forms)
     assert shown[1] == shown[2]
 
@@ -209,8 +209,10 @@ def test_a_figure_says_why_there_is_no_heat_on_a_shot(made, tmp_path):
     path = tmp_path / "shots.h5"
     with h5py.File(path, "w") as file:
         file["images"] = images
-    wish = class_figure.Wish(("Streak",))
-    class_figure.draw(table_of_file(path), made / "run", tmp_path / "a.svg", wish, rows=[1, 5, 0])
+    request = class_figure.FigureRequest(("Streak",))
+    class_figure.draw(
+        table_of_file(path), made / "run", tmp_path / "a.svg", request, rows=[1, 5, 0]
+    )
     text = (tmp_path / "a.svg").read_text(encoding="utf-8")
     assert text.count("no heat") >= 1
     assert "same everywhere" in text
@@ -223,9 +225,9 @@ def test_a_shot_that_was_asked_for_by_number_and_cannot_be_read_is_named(made, t
     with h5py.File(path, "w") as file:
         stack = file.create_dataset("images", data=images, chunks=(1, 80, 80), compression="gzip")
         stack.id.write_direct_chunk((5, 0, 0), b"no picture")
-    table, wish = table_of_file(path), class_figure.Wish(("Streak",))
+    table, request = table_of_file(path), class_figure.FigureRequest(("Streak",))
     with pytest.raises(InputError, match="shot 6: the shot cannot be read"):
-        class_figure.draw(table, made / "run", out, wish, rows=[1, 5, 0])
+        class_figure.draw(table, made / "run", out, request, rows=[1, 5, 0])
     assert not out.exists()
     pytest.importorskip("captum", reason="captum is not installed")
     with pytest.raises(InputError, match="shot 6: the shot cannot be read"):
@@ -235,8 +237,8 @@ def test_a_shot_that_was_asked_for_by_number_and_cannot_be_read_is_named(made, t
 def test_no_heat_is_drawn_of_empty_and_of_a_class_without_a_good_form_that_is_said(made, tmp_path):
     table, out = table_of_file(made / "shots.h5"), tmp_path / "a.svg"
     truth = TruthTable({"unseen": [f"Round: {NO_MORE}"]})
-    wish = class_figure.Wish(("empty", "Round"))  # spelt as it comes
-    class_figure.draw(table, made / "run", out, wish, rows=[1, 2], truth=truth)
+    request = class_figure.FigureRequest(("empty", "Round"))  # spelt as it comes
+    class_figure.draw(table, made / "run", out, request, rows=[1, 2], truth=truth)
     text = out.read_text(encoding="utf-8")
     assert text.count("no heat: empty is the") == 2
     assert text.count("heat tells no more") == text.count(">Grad-CAM++<") == 1
@@ -292,9 +294,9 @@ def test_the_best_form_is_drawn_and_where_it_finds_nothing_the_other_computed_on
     monkeypatch.setattr(class_figure.Explainer, "cells", only_repeated)
     monkeypatch.setattr(class_figure.Explainer, "nothing_to_see", lambda *asked: "")
     table, out = table_of_file(made / "shots.h5"), tmp_path / "a.svg"
-    wish = class_figure.Wish(("Streak", "Round"), forms=(BEST, "directions"))
+    request = class_figure.FigureRequest(("Streak", "Round"), forms=(BEST, "directions"))
     truth = TruthTable({"best": {"Streak": "directions"}})
-    class_figure.draw(table, made / "run", out, wish, rows=[1], truth=truth)
+    class_figure.draw(table, made / "run", out, request, rows=[1], truth=truth)
     text = out.read_text(encoding="utf-8")
     assert text.count("directions alone") == 2  # of Streak once, of Round the second row
     assert text.count("directions repeated") == 1  # on the shot of Streak
@@ -305,9 +307,11 @@ def test_the_best_form_is_drawn_and_where_it_finds_nothing_the_other_computed_on
 def test_what_cannot_be_drawn_is_said(made, tmp_path):
     table = table_of_file(made / "shots.h5")
     with pytest.raises(InputError, match="no class 'Bent'"):
-        class_figure.draw(table, made / "run", tmp_path / "a.png", class_figure.Wish(("Bent",)))
-    wish = class_figure.Wish(("Streak",))
+        class_figure.draw(
+            table, made / "run", tmp_path / "a.png", class_figure.FigureRequest(("Bent",))
+        )
+    request = class_figure.FigureRequest(("Streak",))
     with pytest.raises(InputError, match="from 1 to 8"):
-        class_figure.draw(table, made / "run", tmp_path / "a.png", wish, rows=[9])
+        class_figure.draw(table, made / "run", tmp_path / "a.png", request, rows=[9])
     with pytest.raises(InputError, match="there is no shot 99"):
         occlusion.of_shot(table, made / "run", 98, "Streak")

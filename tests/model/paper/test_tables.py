@@ -19,9 +19,9 @@ from model.paper.cell_runs import devices, run_cell, run_cells
 from model.paper.cells import Cell, FinishedCells
 from model.paper.contents import Grid, Line, Section
 from model.paper.plan import BUDGETS, NUMBERS, Planner, Row, StudyBudget, Table
-from model.paper.reading import RowResults, best_of, by_class, maximum_of
 from model.paper.remarks import of_rows
 from model.paper.report import write, write_page
+from model.paper.row_results import RowResults, best_of, by_class, maximum_of
 from model.paper.running import run
 from model.paper.studies import (
     at_budget,

@@ -124,7 +124,7 @@ def test_a_preparation_travels_as_plain_values():
     made = Preparation(bad_pixels=True, stray_light="smooth", degree=2, centre=True)
     assert Preparation.from_dict(made.to_dict()) == made
     for wrong in ({"stray_light": "magic"}, {"degree": 9}, {"colour": 1}):
-        with pytest.raises(InputError, match="unknown preparation"):
+        with pytest.raises(InputError, match="unknown preprocessing"):
             Preparation.from_dict(wrong)
 
 

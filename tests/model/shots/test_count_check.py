@@ -10,7 +10,7 @@ from model.preprocessing.count_scale import doubts_in_words
 from model.shots.counts import check as count_check
 from model.shots.counts.check import doubts_of, glance_at, in_words, unusable
 from model.shots.counts.invalid import invalid
-from model.shots.first_look import probe
+from model.shots.probe import probe
 from model.shots.sources import examined, open_source
 from model.shots.table import table_of_file
 from model.simulate.generate import simulate

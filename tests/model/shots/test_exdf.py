@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from model.errors import InputError
-from model.shots.look import look
+from model.shots.contents import contents
 from model.shots.table import open_source
 from tests.helpers.xfel import DETECTOR, write_run
 
@@ -125,7 +125,7 @@ def test_cameras_and_several_detectors_are_named_in_words(tmp_path):
         assert (source.info.n_shots, source.info.shape) == (1600, (512, 1024))
         assert source.scalars()["cell"][:17].tolist() == [*range(16), 0]
     make_examples.make_data_file_bad_device_name(str(tmp_path / "camera.h5"))
-    said = "\n".join(look(tmp_path / "camera.h5").lines())
+    said = "\n".join(contents(tmp_path / "camera.h5").lines())
     assert "opens SPB_IRU_SIDEMIC_CAM:daqOutput data.image.pixels: 500 shots of 1000 × 1000" in said
     assert "layout exdf" in said
 

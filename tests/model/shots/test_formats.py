@@ -10,7 +10,7 @@ import pytest
 
 from labeler.project.project import Project
 from model.errors import InputError
-from model.shots.look import look
+from model.shots.contents import contents
 from model.shots.table import open_source, probe
 
 
@@ -143,7 +143,7 @@ def test_a_project_on_a_folder_notices_files_that_come_and_not_those_of_others(t
 def test_a_look_into_a_folder_says_what_would_be_opened(tmp_path):
     for k, shot in enumerate(counts(3)):
         np.save(tmp_path / f"{k}.npy", shot)
-    said = "\n".join(look(tmp_path).lines())
+    said = "\n".join(contents(tmp_path).lines())
     assert "opens *.npy: 3 shots of 40 × 48 int32" in said
     assert "layout pictures" in said
     assert "3 files in the order of their names" in said
@@ -171,7 +171,7 @@ def test_a_zarr_store_is_read_with_its_mask_numbers_and_modules(tmp_path, versio
     with open_source(tmp_path / "run.zarr") as source:
         assert source.info.dataset == "modules"
         assert np.array_equal(source.read(3), modules[1, 1].reshape(-1, 48))
-    said = "\n".join(look(tmp_path / "run.zarr").lines())
+    said = "\n".join(contents(tmp_path / "run.zarr").lines())
     assert "4 detector modules, one above the other" in said
     assert "entry/shots  9 × 40 × 48 int32" in said
     with pytest.raises(InputError, match=r"no such array of shots.*There are:"):

@@ -11,9 +11,9 @@ from scipy import constants
 
 from model.errors import InputError
 from model.shots import hdf5
+from model.shots.contents import contents
 from model.shots.counts.invalid import invalid
 from model.shots.layouts.base import EV_METRES, JOULES_PER_EV
-from model.shots.look import look
 from model.shots.table import open_source, probe, table_of_files
 
 
@@ -215,11 +215,11 @@ def test_a_link_to_what_is_no_file_is_refused_and_never_waited_for(tmp_path):
 
 def test_a_look_says_what_would_be_opened_and_what_else_there_is(tmp_path):
     path = put(tmp_path / "a.h5", one=counts(3), two=counts(5))
-    said = "\n".join(look(path).lines())
+    said = "\n".join(contents(path).lines())
     assert "opens two: 5 shots of 48 × 48 uint16" in said
     assert "one  3 × 48 × 48" in said
     (tmp_path / "b.h5").write_text("nothing")
-    assert "cannot be opened" in "\n".join(look(tmp_path / "b.h5").lines())
+    assert "cannot be opened" in "\n".join(contents(tmp_path / "b.h5").lines())
 
 
 def test_a_matrix_of_a_million_columns_is_no_labels(tmp_path):

@@ -15,7 +15,7 @@ import pytest
 
 from model.errors import InputError
 from model.shots import child as apart
-from model.shots import first_look as probing
+from model.shots import probe as probing
 from model.shots.table import open_source, probe
 
 
@@ -254,14 +254,14 @@ def never_answer(path: Path, dataset: str | None) -> probing.Probed:
 def test_a_file_that_kills_the_child_leaves_us_alive(tmp_path):
     path = stack(tmp_path / "a.h5", np.ones((2, 5, 5)))
     with pytest.raises(InputError, match=r"a\.h5: crashed the library"):
-        list(probing.probe_each([(path, None)], look=die))
+        list(probing.probe_each([(path, None)], prober=die))
 
 
 def test_a_file_that_never_answers_is_given_up(tmp_path, monkeypatch):
     path = stack(tmp_path / "a.h5", np.ones((2, 5, 5)))
     monkeypatch.setattr(apart, "PATIENCE_S", 0.3)
     with pytest.raises(InputError, match="gave no answer"):
-        list(probing.probe_each([(path, None)], look=never_answer))
+        list(probing.probe_each([(path, None)], prober=never_answer))
 
 
 def test_opening_takes_no_lock_and_writes_nothing(tmp_path):

@@ -21,7 +21,7 @@ from PyQt6.QtWidgets import (
 )
 
 from labeler.session.session import Session
-from labeler.window.label.classes.reading_line import ReadingLine
+from labeler.window.label.classes.prediction_line import PredictionLine
 from labeler.window.label.classes.row import ClassRow, RowState
 from labeler.window.label.classes.shot_card import ShotCard
 from labeler.window.widgets import theme
@@ -60,7 +60,7 @@ class ClassPanel(QWidget):
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.card = ShotCard(session)
-        self.reading = ReadingLine(session)
+        self.prediction_line = PredictionLine(session)
         self.switch = SuggestionsSwitch(session)
         self._area = area
         self.buttons: QWidget | None = None
@@ -71,7 +71,7 @@ class ClassPanel(QWidget):
         head.setContentsMargins(12, 0, 0, 0)
         head.setSpacing(0)
         head.addWidget(self.switch)
-        head.addWidget(self.reading, 1)
+        head.addWidget(self.prediction_line, 1)
         layout.addLayout(head)
         layout.addWidget(area, 1)
         layout.addWidget(self.card)
@@ -118,7 +118,9 @@ class ClassPanel(QWidget):
 
     def resizeEvent(self, event: object) -> None:
         """Spread the rows over the room, leaving some for two rule messages."""
-        taken = sum(w.height() for w in (self.card, self.reading, self.buttons) if w is not None)
+        taken = sum(
+            w.height() for w in (self.card, self.prediction_line, self.buttons) if w is not None
+        )
         room = self.height() - taken - ROOM_FOR_RULES
         for row in self.rows.values():
             row.set_height(room // max(len(self.rows), 1))
@@ -292,9 +294,9 @@ def standings(session: Session) -> list[RowState]:
     labels, decided = session.labelling.labels(), session.labelling.is_decided()
     implied, known = session.labels.taxonomy.implied(labels), session.labelling.known()
     suggestion = session.suggestions.of()
-    reading = None if session.suggestions.is_hidden() else session.predictions.now
-    read = None if reading is None else reading.probabilities[session.cursor.row]
-    learnt = [False] * n if reading is None else reading.known
+    predictions = None if session.suggestions.is_hidden() else session.predictions.now
+    read = None if predictions is None else predictions.probabilities[session.cursor.row]
+    learnt = [False] * n if predictions is None else predictions.known
     found = []
     for c in range(n):
         mark = "undecided"

@@ -114,7 +114,7 @@ class ClassRow(QAbstractButton):
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        self._paint_ground(painter)
+        self._paint_background(painter)
         middle = self.height() / 2
         x = 11.0 + self.indent
         cap = theme.grown(18)
@@ -135,8 +135,8 @@ class ClassRow(QAbstractButton):
     def _is_on(self) -> bool:
         return self.standing.mark in ("present", "implied")
 
-    def _paint_ground(self, painter: QPainter) -> None:
-        ground = QRectF(self.rect()).adjusted(4, 1, -4, -1)
+    def _paint_background(self, painter: QPainter) -> None:
+        background = QRectF(self.rect()).adjusted(4, 1, -4, -1)
         painter.setPen(Qt.PenStyle.NoPen)
         if self.isDown():
             painter.setBrush(theme.colour("press"))
@@ -148,9 +148,9 @@ class ClassRow(QAbstractButton):
             painter.setBrush(Qt.BrushStyle.NoBrush)
         if self.hasFocus():
             painter.setPen(QPen(theme.colour("accent"), 1.5))
-        painter.drawRoundedRect(ground, 6, 6)
+        painter.drawRoundedRect(background, 6, 6)
         if self._is_on():
-            strip = QRectF(ground.left(), ground.top() + 6, 3, ground.height() - 12)
+            strip = QRectF(background.left(), background.top() + 6, 3, background.height() - 12)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(self.kind.colour))
             painter.drawRoundedRect(strip, 1.5, 1.5)

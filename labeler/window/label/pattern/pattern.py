@@ -393,7 +393,7 @@ class PatternView(QWidget):
     def _caption(self) -> str:
         """What lies on the shot, or was done to it; '' where it is as in its file."""
         steps = self.session.shots.steps
-        parts = [f"Prepared: {steps}"] if steps else []
+        parts = [f"Preprocessed: {steps}"] if steps else []
         if heat := self.session.heat.caption():
             parts.append(heat)
         return " · ".join(parts)

@@ -203,7 +203,7 @@ class Pane(QWidget):
         return theme.numbers(self.font().pointSizeF() * 0.82)
 
     def tag(self, painter: QPainter, corner: QPointF, text: str, right: bool = False) -> None:
-        """Text on a dark ground, readable on any picture, at its top left (or right) corner."""
+        """Text on a dark background, readable on any picture, at its top left (or right) corner."""
         if not text:
             return
         painter.setFont(self.small_font())

@@ -38,7 +38,7 @@ class UnwrapPane(Pane):
         small = shown.small
         samples = profiles.unwrap(small.counts, small.mask, small.centre)
         picture = shown.screen.picture(samples)
-        picture[np.isnan(samples)] = _ground()
+        picture[np.isnan(samples)] = _background()
         return picture
 
     def spot_at(self, point: QPointF) -> Spot | None:
@@ -88,7 +88,7 @@ class SymmetryPane(Pane):
         table = _diverging(theme.current().name)
         places = np.nan_to_num(residual * 127.5 + 127.5, nan=127.5).astype(np.uint8)
         picture: Pixels = table[places]
-        picture[np.isnan(residual)] = _ground()
+        picture[np.isnan(residual)] = _background()
         return picture
 
     def words(self) -> str:
@@ -205,6 +205,6 @@ def _diverging(name: str) -> Pixels:
     return np.asarray(np.uint32(0xFF000000) | red << 16 | green << 8 | blue, np.uint32)
 
 
-def _ground() -> int:
+def _background() -> int:
     """The colour where there is nothing to show."""
     return 0xFF000000 | int(theme.current().panel[1:], 16)

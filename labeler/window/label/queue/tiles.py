@@ -131,10 +131,10 @@ def explained(session: Session, tile: Tile) -> str:
     """What the heat of a tile asks and how well its form does, or why there is none."""
     if tile.kind == PLAIN or tile.covered or session.predictions.run is None:
         return ""
-    wish = asked(session, tile)
-    if (why := session.heat.why_none(wish)) and why != ON_ITS_WAY:
+    request = asked(session, tile)
+    if (why := session.heat.why_none(request)) and why != ON_ITS_WAY:
         return why
-    return session.heat.about(wish)
+    return session.heat.about(request)
 
 
 class TileDelegate(QStyledItemDelegate):
@@ -291,9 +291,9 @@ class TileDelegate(QStyledItemDelegate):
             words = painter.fontMetrics().elidedText("no heatmap", ELIDE, int(second.width()))
             painter.drawText(second, int(middle), words)
             return
-        readings = session.predictions.of_run
-        said = float(readings.probabilities[tile.row, tile.kind])
-        likely = bool(readings.likely()[tile.row, tile.kind])
+        predictions = session.predictions.of_run
+        said = float(predictions.probabilities[tile.row, tile.kind])
+        likely = bool(predictions.likely()[tile.row, tile.kind])
         painter.setFont(theme.font(points, bold=likely))
         painter.setPen(theme.colour("strong" if likely else "text"))
         left = line
@@ -335,21 +335,21 @@ class TileDelegate(QStyledItemDelegate):
         """What stands below a heatmap, and whether the run is wrong there."""
         if tile.covered:
             return "by occlusion", False
-        heat, wish = self.session.heat, asked(self.session, tile)
+        heat, request = self.session.heat, asked(self.session, tile)
         likely = bool(self.session.predictions.of_run.likely()[tile.row, tile.kind])
         word = standing(self.session, tile.row, tile.kind)
         wrong = (word == "labelled") != likely and word != "undecided"
         if wrong:
             word = "missed" if word == "labelled" else "false alarm"
-        if why := heat.why_none(wish):
+        if why := heat.why_none(request):
             return "computing …" if why == ON_ITS_WAY else f"{word} · no heat", wrong
         words = [word]
         if tile.form or tile.against is not None:
-            form = HEAT_FORMS[heat.form_of(wish)].short
+            form = HEAT_FORMS[heat.form_of(request)].short
             words = [word, form] if wrong else [form]
         if not (likely or wrong):  # its heat looks like that of a class that is sure
             words.insert(0, "not predicted")
-        return " · ".join(filter(None, [*words, heat.no_more(wish)])), wrong
+        return " · ".join(filter(None, [*words, heat.no_more(request)])), wrong
 
 
 class TileList(QListView):
@@ -405,7 +405,7 @@ class TileList(QListView):
         self.setViewportMargins(0, 0, max(self.room().width() - taken, 0) if columns else 0, 0)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        """Heat of the newest wish is computed first: the first tiles in sight ask last."""
+        """Heat of the newest request is computed first: the first tiles in sight ask last."""
         super().paintEvent(event)
         if self.session.predictions.run is None:
             return

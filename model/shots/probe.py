@@ -1,4 +1,4 @@
-"""A first look at files in a child process: a damaged file may kill the child, never us."""
+"""What a file holds, read in a child process: a damaged file may kill the child, never us."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Probed:
     labels: FileLabels | None
 
 
-Look = Callable[[Path, str | None], Probed]
+Prober = Callable[[Path, str | None], Probed]
 
 
 def probe(path: Path | str, dataset: str | None = None) -> SourceInfo:
@@ -28,14 +28,14 @@ def probe(path: Path | str, dataset: str | None = None) -> SourceInfo:
 
 
 def probe_each(
-    files: Iterable[tuple[Path, str | None]], look: Look | None = None
+    files: Iterable[tuple[Path, str | None]], prober: Prober | None = None
 ) -> Iterator[Probed]:
     """Probe files one after another in one child; the first that fails raises InputError."""
-    with FileReader(look or _look) as ask:
+    with FileReader(prober or _probe) as ask:
         for path, dataset in files:
             yield ask(path, dataset)
 
 
-def _look(path: Path, dataset: str | None) -> Probed:
+def _probe(path: Path, dataset: str | None) -> Probed:
     with open_source(path, dataset) as source:
         return Probed(examined(source), source.file_labels())

@@ -22,8 +22,8 @@ AT_ONCE = 16_384
 Choice = Literal["hits", "false", "missed", "certain", "unsure", "labelled"]
 
 
-class Reading:
-    """One model's reading of N shots, in the order of the project's rows and of its classes.
+class Predictions:
+    """One model's predictions of N shots, in the order of the project's rows and of its classes.
 
     `probabilities` (N, C) float32; `decided` (N, C) the label sets it decides on; `thresholds`
     (C,); `known` (C,) False for classes that it never learnt; `readable` (N,) False for shots that
@@ -45,7 +45,7 @@ class Reading:
     def sureness(self) -> npt.NDArray[np.float32]:
         """(N,) chance that the whole label set it decides on is right; 0 where it cannot read.
 
-        As if the classes were independent; a reading that knows better says so.
+        As if the classes were independent; a model that knows better says so.
         """
         right = np.where(self.decided, self.probabilities, 1 - self.probabilities)
         return np.where(self.readable, right[:, self.known].prod(1, dtype=np.float32), 0)

@@ -23,7 +23,7 @@ Inside = tuple[tuple[str, tuple[int, ...], str], ...]
 
 
 @dataclass(frozen=True)
-class Look:
+class FileContents:
     """`opened` is None where nothing can be opened, for the reason `refused`; `others` are what
     can be named with --dataset, the largest first."""
 
@@ -66,15 +66,15 @@ class Look:
         return said
 
 
-def look(path: Path | str, dataset: str | None = None) -> Look:
+def contents(path: Path | str, dataset: str | None = None) -> FileContents:
     """Look into a file or folder; InputError where there is nothing to look into."""
-    with FileReader(look_here) as ask:
-        found: Look = ask(Path(path), dataset)
+    with FileReader(contents_here) as ask:
+        found: FileContents = ask(Path(path), dataset)
     return found
 
 
-def look_here(path: Path, dataset: str | None = None) -> Look:
-    """`look` in this process: for a child."""
+def contents_here(path: Path, dataset: str | None = None) -> FileContents:
+    """`contents` in this process: for a child."""
     opened, refused = None, ""
     inside: Inside = ()
     numbers: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ def look_here(path: Path, dataset: str | None = None) -> Look:
         if not path.exists():
             raise
         refused = str(error)
-    return Look(path, opened, refused, inside or _datasets(path), numbers)
+    return FileContents(path, opened, refused, inside or _datasets(path), numbers)
 
 
 def _datasets(path: Path) -> Inside:

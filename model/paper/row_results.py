@@ -1,4 +1,4 @@
-"""From the curve of each cell to the numbers of a row, in both readings.
+"""From the curve of each cell to the numbers of a row, at the best epoch and as the maximum.
 
 - best epoch: one evaluation is chosen, that with the greatest macro F1 on the evaluation shots (the
   first of equals), and all numbers are of it;

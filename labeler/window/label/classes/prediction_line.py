@@ -15,7 +15,7 @@ from labeler.window.widgets import theme
 HEIGHT = 26
 
 
-class ReadingLine(QWidget):
+class PredictionLine(QWidget):
     """Right-aligned over the probabilities that it tells about."""
 
     def __init__(self, session: Session) -> None:
@@ -60,13 +60,13 @@ class ReadingLine(QWidget):
             names = [c.name for c in session.labels.taxonomy.classes]
             new = [n for n, k in zip(names, session.predictions.now.known, strict=True) if not k]
             tip += f" It has not learnt {', '.join(new)} and says nothing of that." if new else ""
-        elif doing.is_reading:
+        elif doing.is_predicting:
             self.share = doing.done / max(doing.total, 1)
             text = f"predicting {100 * self.share:.0f} %"
             tip = "The shipped network looks at every shot once; then suggestions begin."
         else:
             text, tip = "no predictions yet", doing.trouble
-        if text and doing.is_reading and session.predictions.now is not None:
+        if text and doing.is_predicting and session.predictions.now is not None:
             self.share = doing.done / max(doing.total, 1)
             text += f" · predicting {100 * self.share:.0f} %"
         self.text = text
