@@ -26,6 +26,7 @@ from labeler.project.project import Project
 from labeler.project.store import LABELLED, Store, copies
 from labeler.project.store.connection import DisplacedError
 from model.errors import InputError
+from tests.helpers.people import label_as
 
 from .kills import ROOT, _calm
 from .places import Tally, make_project, trouble_with
@@ -220,7 +221,7 @@ def two_people(folder: Path, times: int, seed: int = 7) -> Tally:
     week = make_project(folder / "people")
     windows = {name: Project.open(week) for name in ("Ada", "Bob")}
     for name, window in windows.items():
-        window.label_as(name)
+        label_as(window, name)
     wanted: dict[str, dict[int, int]] = {"Ada": {}, "Bob": {}}
     for _ in range(times):
         name = chance.choice(("Ada", "Bob"))
