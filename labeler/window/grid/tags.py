@@ -37,6 +37,10 @@ class TagButton(QAbstractButton):
         words = self.fontMetrics().horizontalAdvance(self.kind.name)
         return QSize(words + theme.grown(52), theme.grown(LINE))
 
+    def needed_width(self) -> int:
+        """Pixels in which key and name are whole while nothing is counted."""
+        return self.fontMetrics().horizontalAdvance(self.kind.name) + theme.grown(32)
+
     def set_counts(self, have: int, of: int) -> None:
         """How many of the selected shots have the class."""
         self.have, self.of = have, of
@@ -142,7 +146,7 @@ class TagBar(QFrame):
     def _fitting(self) -> int:
         """How many buttons go beside each other, so that all lines are about as long; one line more
         where the names else had no room."""
-        widths = [button.sizeHint().width() + 3 for button in self.buttons.values()]
+        widths = [button.needed_width() + 3 for button in self.buttons.values()]
         room = (self.width() or 1280) - self.count.minimumWidth() - 30
         lines = -(-len(widths) // min(A_LINE, max(1, room // theme.grown(LEAST))))
         tried = [max(1, -(-len(widths) // max(n, 1))) for n in (lines, lines + 1)]

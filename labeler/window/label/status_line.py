@@ -128,7 +128,7 @@ def angle(geometry: Geometry | None, pixels: float) -> list[str]:
     found = [f"{significant(math.degrees(theta), 2, 1)}°"]
     if geometry.wavelength_m:
         q = 4 * math.pi / (geometry.wavelength_m * 1e9) * math.sin(theta / 2)
-        found.append(f"q {significant(q, 3)} nm⁻¹")
+        found.append(f"q {significant(q, 2, 3)} nm⁻¹")
     return found
 
 

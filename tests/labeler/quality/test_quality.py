@@ -181,6 +181,7 @@ def test_drift_names_the_class_to_read_again_and_leads_there(window):
     repeats_given(window, first, second)
     shown = page(window, "Drift")
     assert "Read Streak again" in shown.said.text() or "Read Bent again" in shown.said.text()
+    assert shown.said.text().startswith("6 of 10 repeated shots were labelled the same.")
     assert shown.table.lines.rowCount() == 4
     shown.chart.choose(HELIUM.order.index(HELIUM.index("Bent")))
     shown.reread.click()
@@ -191,6 +192,13 @@ def test_drift_names_the_class_to_read_again_and_leads_there(window):
     assert window.session.labels.present[0] == PROLATE | STREAK
     window.session.labelling.undo()
     assert window.session.labels.present[0] == PROLATE | BENT
+
+
+def test_one_of_several_repeated_shots_was_labelled_the_same(window):
+    decide(window, range(3), first := [PROLATE | BENT] * 3)
+    second_readings(window, first, [PROLATE | BENT, PROLATE | STREAK, PROLATE | STREAK])
+    said = page(window, "Drift").said.text()
+    assert said.startswith("1 of 3 repeated shots was labelled the same.")
 
 
 def test_how_many_shots_come_again_can_be_chosen_before_the_first_one_did(window):
