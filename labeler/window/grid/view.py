@@ -128,7 +128,7 @@ class GridView(Tab):
         self.rebuild()
 
     def _say_what_changed(self) -> None:
-        """What an undo or a redo did here, in the place of what the gesture before it said."""
+        """What an undo or a redo did here, in the place of what was said before."""
         self.head.said.show_text(self.session.labels.reported if self.isVisible() else "")
 
     def zoom(self, steps: int) -> None:

@@ -196,7 +196,7 @@ def test_drift_names_the_class_to_read_again_and_leads_there(window):
 
 def test_one_of_several_repeated_shots_was_labelled_the_same(window):
     decide(window, range(3), first := [PROLATE | BENT] * 3)
-    second_readings(window, first, [PROLATE | BENT, PROLATE | STREAK, PROLATE | STREAK])
+    repeats_given(window, first, [PROLATE | BENT, PROLATE | STREAK, PROLATE | STREAK])
     said = page(window, "Drift").said.text()
     assert said.startswith("1 of 3 repeated shots was labelled the same.")
 
