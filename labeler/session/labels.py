@@ -193,7 +193,7 @@ class Labels(SessionPart):
         new |= mine.own_known[rows] != known
         if new.any():
             mine.put(rows[new], present[new], status[new], known[new])
-            self.labels_changed.emit(np.asarray(rows[new]))
+            self.announce(rows[new])
 
     # -- undo ------------------------------------------------------------------------------------
 

@@ -123,8 +123,8 @@ class MainWindow(QMainWindow):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
         self.retrain_bar = RetrainBar(self.session, show_tab=self.show_tab)
-        row.addWidget(self.retrain_bar, 2)
-        row.addWidget(self.status, 1)
+        row.addWidget(self.retrain_bar)  # both take what their texts need
+        row.addWidget(self.status)
         column = QVBoxLayout()
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)

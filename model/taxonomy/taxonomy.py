@@ -90,7 +90,7 @@ class Rule:
             "never": f"{a} never with {b}",
             "implies": f"{a} implies {b}",
             "alone": f"{a} stands alone",
-            "some": f"every shot has {a}",
+            "some": f"Every shot has {a}",
         }[self.kind]
 
 

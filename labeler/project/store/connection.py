@@ -269,7 +269,7 @@ class Database:
         finally:
             self.waiting = False
         if self.connection.closed:
-            what = "the project was closed while a change waited, which was not stored"
+            what = "the project was closed while a change waited, which was not saved"
             raise InputError(what, file=self.path.parent, mend="Open it and do that again.")
 
     # -- are the files still the project's? ----------------------------------------------------
@@ -455,7 +455,7 @@ _RESTORE = (
 _TROUBLES = (
     (
         "is full",
-        "the disk is full, so this was not stored; everything before is",
+        "the disk is full, so this was not saved; everything before is",
         "Free some space and try again.",
     ),
     (
@@ -470,7 +470,7 @@ _TROUBLES = (
     ),
     (
         "disk I/O error",
-        "the disk reports an error, so this was not stored",
+        "the disk reports an error, so this was not saved",
         "Check the disk and the connection to it, then try again.",
     ),
     (

@@ -10,9 +10,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
 from PyQt6.QtCore import QTimer, pyqtSignal
 
 from labeler.jobs.job import JobFollower
+from labeler.project.folder import CACHE
 from labeler.runs.predictions import RunPredictions
 from labeler.runs.run_report import (
     Curves,
@@ -31,6 +33,7 @@ from model.errors import InputError
 from model.events import Event
 from model.runs.judges import judges_of
 
+ELSEWHERE = "Another window trains this project. Wait until it has ended, or cancel it there."
 TICK_MS = 1000
 """How often the time left is updated."""
 
@@ -79,6 +82,8 @@ class Training(SessionPart):
         self.constant: dict[str, float] = {}
         """Scores of one constant answer on the evaluation shots of the run under way."""
         self.outcome: Outcome | None = None
+        self._turn: filelock.BaseFileLock | None = None
+        """The right to train the project, which dies with this process."""
         self._of: Opened | None = None
         """The project that the job belongs to."""
         self._wants_use = False
@@ -150,14 +155,38 @@ class Training(SessionPart):
             return
         self.sources.begin_work("training", lambda: self._train(order or TrainingOrder()))
 
+    def _takes_turn(self) -> bool:
+        """Whether no other window trains the project or reads its shots; then this one may, and
+        the others wait until it has ended. Where no locks are to be had, every window may."""
+        path = self.require().project.folder / CACHE / "training.lock"
+        turn = filelock.FileLock(path, thread_local=False)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            turn.acquire(timeout=0)
+        except filelock.Timeout:
+            return False
+        except (OSError, NotImplementedError):  # a file system without locks, or read-only
+            return True
+        self._turn = turn
+        return True
+
+    def _leave_turn(self) -> None:
+        if self._turn is not None:
+            self._turn.release()
+            self._turn = None
+
     def _train(self, order: TrainingOrder) -> None:
         if self.is_running:
+            return
+        if not self._takes_turn():
+            self.noted.emit("info", ELSEWHERE)
             return
         self.order = order
         project = self.require().project
         try:
             folder = project.new_run_folder()
         except (InputError, OSError) as error:
+            self._leave_turn()
             self.noted.emit("error", f"No run can be made: {error}")
             return
         self.number, self.curves = int(folder.name), Curves()
@@ -181,6 +210,9 @@ class Training(SessionPart):
 
     def _predict(self, number: int) -> None:
         if self.is_running:
+            return
+        if not self._takes_turn():
+            self.noted.emit("info", ELSEWHERE)
             return
         project = self.require().project
         folder = project.run_folder(number)
@@ -238,6 +270,7 @@ class Training(SessionPart):
         if self.is_running:
             self._timer.stop()
             self.work.stop()
+            self._leave_turn()
             self.runs_changed.emit()
             self.changed.emit()
 
@@ -298,6 +331,7 @@ class Training(SessionPart):
             self._left, self._estimated_at = (now - self._stage_begun) / done * (total - done), now
 
     def _end(self, ok: bool, message: str, last: Event) -> None:
+        self._leave_turn()
         if self.is_held:
             self._ended_meanwhile = ok, message, last
             self._free.start()

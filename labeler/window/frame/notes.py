@@ -144,8 +144,7 @@ class NoteArea(QObject):
     def _place(self) -> None:
         bottom = self.host.height() - 46
         for note in reversed(self.notes):
-            height = note.layout().heightForWidth(theme.grown(WIDTH))  # type: ignore[union-attr]
-            note.setFixedHeight(max(height, 38))
+            note.setFixedHeight(max(note.heightForWidth(note.width()), 38))  # with its border
             bottom -= note.height()
             note.move(12, bottom)
             note.raise_()

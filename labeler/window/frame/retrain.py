@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from PyQt6.QtCore import Qt, QTimer
+from PyQt6.QtCore import QSize, Qt, QTimer
 from PyQt6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -99,6 +99,16 @@ class RetrainBar(QStackedWidget):
         else:
             self._soon.start()
 
+    def sizeHint(self) -> QSize:
+        """Of what is shown, and not of all that may be."""
+        page = self.currentWidget()
+        return super().sizeHint() if page is None else page.sizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        """Of what is shown."""
+        page = self.currentWidget()
+        return super().minimumSizeHint() if page is None else page.minimumSizeHint()
+
     def refresh(self, *_: object) -> None:
         """Show what is going on."""
         self.setVisible(self.session.opened is not None)
@@ -113,6 +123,7 @@ class RetrainBar(QStackedWidget):
             page = self._idle
         page.refresh()
         self.setCurrentWidget(page)
+        self.updateGeometry()
 
 
 def what_it_will_do(session: Session, order: TrainingOrder) -> tuple[int, str]:
@@ -142,9 +153,11 @@ class _Idle(_Page):
         self.button.clicked.connect(bar.start)
         self.needed = QLabel()
         self.about = Elided()
+        self.about.keep_together()
         self.row.addWidget(self.button)
         self.row.addWidget(self.needed)
-        self.row.addWidget(self.about, 1)
+        self.row.addWidget(self.about)
+        self.row.addStretch(1)
 
     def refresh(self) -> None:
         needed = self.bar.retraining.lacking()
@@ -188,6 +201,7 @@ class _Running(_Page):
         self.progress.setFixedWidth(theme.grown(120))
         self.progress.setAccessibleName("Progress of the training")
         self.detail = Elided()
+        self.detail.keep_together()
         self.sparkline = Sparkline()
         self.score = QLabel()
         self.score.setFont(theme.numbers(self.font().pointSizeF()))
@@ -197,10 +211,11 @@ class _Running(_Page):
         self.button.clicked.connect(bar.cancel)
         self.row.addWidget(self.what)
         self.row.addWidget(self.progress)
-        self.row.addWidget(self.detail, 1)
+        self.row.addWidget(self.detail)
         self.row.addWidget(self.sparkline)
         self.row.addWidget(self.score)
         self.row.addWidget(self.button)
+        self.row.addStretch(1)
 
     def refresh(self) -> None:
         now = self.bar.retraining

@@ -12,8 +12,7 @@ from labeler.session.session import Session
 from labeler.window.frame.picture_bar import PictureBar
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import tool
-from labeler.window.widgets.parts import label, show_checked, with_key
-from model.errors import on_one_line
+from labeler.window.widgets.parts import Elided, set_role, show_checked, with_key
 
 HEIGHT = 40
 NAME_WIDTH = 168
@@ -32,12 +31,18 @@ class TopBar(QFrame):
         self.setFixedHeight(theme.grown(HEIGHT))
         self.menu = QMenu(self)
         self.burger = tool("menu", "Menu", self.open_menu)
-        self.name = label(role="heading")
-        self.name.setMinimumWidth(theme.grown(20))
+        self.name = Elided(Qt.TextElideMode.ElideMiddle)
+        set_role(self.name, "heading")
+        self.name.keep_together()
+        self.name.setMaximumWidth(theme.grown(NAME_WIDTH))
         self.tabs: dict[str, QToolButton] = {}
         self._group = QButtonGroup(self)
         self.picture = PictureBar(session, actions["levels"])
         self.levels = _of(actions["levels"], "levels")
+        for widget in (self.picture, self.levels):  # else tabs would jump from view to view
+            policy = widget.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            widget.setSizePolicy(policy)
         self.search = tool("search", "All commands", actions["palette"].trigger)
         self.search.setProperty("role", "field")
         self.search.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -123,11 +128,7 @@ class TopBar(QFrame):
         """Show the project's name; without one, only what works without one."""
         opened = self.session.opened
         name = "airylabel" if opened is None else opened.project.name
-        metrics = self.name.fontMetrics()
-        self.name.setText(
-            metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, theme.grown(NAME_WIDTH))
-        )
-        self.name.setToolTip("" if opened is None else on_one_line(str(opened.folder)))
+        self.name.show_text(name, "" if opened is None else str(opened.folder))
         for tab in self.tabs.values():
             tab.setVisible(opened is not None)
         for widget in (self.picture, self.levels):

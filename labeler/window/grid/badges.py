@@ -18,6 +18,8 @@ from labeler.window.widgets.parts import class_sign
 from model.taxonomy.taxonomy import Taxonomy
 
 KEPT = 2_000
+PART = 4
+"""At most this part of a thumbnail is the height of what lies on it."""
 CHIPS_FROM, SIGNS_FROM = 52, 44
 """Sides from which on there is room for chips with keys, and for signs."""
 
@@ -75,9 +77,9 @@ class Badges:
         return image
 
     def _chips(self, painter: QPainter, shown: list[int], side: int, standing: BadgeState) -> None:
-        width = 17 if side >= 84 else 14
+        width = grown(17 if side >= 84 else 14, side)
         left, top = 3.0, side - width - 3.0
-        painter.setFont(theme.numbers(8.5 if width == 17 else 7.0))
+        painter.setFont(theme.numbers(width / 2))
         for c in shown[: max(1, (side - 4) // (width + 2))]:
             kind = self.taxonomy.classes[c]
             chip = QRectF(left, top, width, width)
@@ -113,15 +115,21 @@ class Badges:
             if not on:
                 continue
             if side >= SIGNS_FROM:
-                spot = QRectF(right - 18, 2, 16, 16)
+                size = grown(16, side)
+                spot = QRectF(right - size - 2, 2, size, size)
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(QColor(0, 0, 0, 150))
                 painter.drawRoundedRect(spot, 3, 3)
                 theme.draw(painter, f"icons/{name}.svg", spot.adjusted(1.5, 1.5, -1.5, -1.5), ink)
-                right -= 18
+                right -= size + 2
             else:
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(QColor(ink))
                 corner = [QPointF(right - 9, 0), QPointF(right, 0), QPointF(right, 9)]
                 painter.drawPolygon(QPolygonF(corner))
                 right -= 9
+
+
+def grown(pixels: int, side: int) -> int:
+    """Pixels on a thumbnail for the letters in use, as far as it has room; never fewer."""
+    return max(pixels, min(theme.grown(pixels), side // PART))

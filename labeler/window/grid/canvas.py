@@ -85,6 +85,8 @@ class GridCanvas(GridInput):
             place if place is not None else 0 if len(rows) else None,
             None if began is None else self.chosen.place_of(began),
         )
+        if not np.array_equal(rows[: len(before.shown)], before.shown) and len(rows):
+            self.reveal(self.chosen.current or 0)  # not where other shots were
         self.selection_changed.emit()
 
     def set_side(self, side: int) -> None:

@@ -17,6 +17,8 @@ from labeler.window.widgets.fields import MenuField
 from labeler.window.widgets.parts import Elided, label, set_role
 
 HEIGHT, LEAST = 44, 90
+ROOMY = 1060
+"""Points of width in which fields, number, thumbnails and slider are all shown whole."""
 
 
 class GridHead(QFrame):
@@ -66,6 +68,10 @@ class GridHead(QFrame):
         row.addWidget(self.filler)
         row.addSpacing(8)
         row.addWidget(self.slider)
+
+    def resizeEvent(self, event: object) -> None:
+        """Where letters are large and the window small, only the bar tells of thumbnails."""
+        self.filler.text.setVisible(self.width() >= theme.grown(ROOMY))
 
     def show_group(self, name: str) -> None:
         """Name the grouping in use."""
@@ -176,6 +182,7 @@ class Filler(QWidget):
                 self._waiting.discard(row)
         n = self.session.labels.n_shots
         self.text.setText(f"thumbnails {self._done - len(self._waiting):,} of {n:,}")
+        self.bar.setToolTip(self.text.text())
         self.bar.setMaximum(n)
         self.bar.setValue(self._done)
         if not len(self._left) and not self._waiting:

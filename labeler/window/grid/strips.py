@@ -17,7 +17,7 @@ from PyQt6.QtGui import QColor, QImage, QPainter
 
 from labeler.project.store.records import LABELLED
 from labeler.session.session import Session
-from labeler.window.grid.badges import Badges, BadgeState
+from labeler.window.grid.badges import Badges, BadgeState, grown
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import image_of
 from model.errors import InputError
@@ -98,7 +98,7 @@ class Strips:
     def _draw(self, strip: Strip, until: float) -> None:
         painter = QPainter(strip.image)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.setFont(theme.numbers(8.0))
+        painter.setFont(theme.numbers(8.0 * grown(15, self.side) / 15))
         standings = self._standings(strip.rows)
         while strip.due and time.perf_counter() < until:
             column = strip.due.pop(0)
@@ -153,10 +153,9 @@ class Strips:
         target.moveCenter(where.center())
         painter.drawImage(target, image)
         if self.side >= NUMBER_FROM:
-            text = f"{row + 1:,}"
-            spot = QRectF(
-                where.left(), where.top(), 7 + painter.fontMetrics().horizontalAdvance(text), 15
-            )
+            text, high = f"{row + 1:,}", grown(15, self.side)
+            wide = 7 + painter.fontMetrics().horizontalAdvance(text)
+            spot = QRectF(where.left(), where.top(), wide, high)
             painter.fillRect(spot, QColor(0, 0, 0, 120))
             painter.setPen(QColor(255, 255, 255, 175))
             painter.drawText(spot, int(Qt.AlignmentFlag.AlignCenter), text)

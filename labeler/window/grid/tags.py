@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from PyQt6.QtCore import QRectF, QSize, Qt
 from PyQt6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PyQt6.QtWidgets import QAbstractButton, QFrame, QGridLayout, QSizePolicy
+from PyQt6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout
 
 from labeler.session.selection import SelectedShots
 from labeler.session.session import Session
@@ -36,6 +36,10 @@ class TagButton(QAbstractButton):
     def sizeHint(self) -> QSize:
         words = self.fontMetrics().horizontalAdvance(self.kind.name)
         return QSize(words + theme.grown(52), theme.grown(LINE))
+
+    def needed_width(self) -> int:
+        """Pixels in which key and name are whole while nothing is counted."""
+        return self.fontMetrics().horizontalAdvance(self.kind.name) + theme.grown(32)
 
     def set_counts(self, have: int, of: int) -> None:
         """How many of the selected shots have the class."""
@@ -95,7 +99,7 @@ class TagBar(QFrame):
         self.buttons: dict[int, TagButton] = {}
         self._keys: Mapping[str, str] = {}
         self._each = 0
-        self._layout = QGridLayout(self)
+        self._layout = QHBoxLayout(self)
         self._layout.setContentsMargins(10, 5, 10, 5)
         self._layout.setSpacing(3)
         session.project_changed.connect(self.rebuild)
@@ -110,17 +114,28 @@ class TagBar(QFrame):
         self.buttons = {}
         taxonomy = self.session.labels.taxonomy
         shown = taxonomy.order
-        self._each = each = self._fitting(len(shown))
-        lines = -(-len(shown) // each)
-        self._layout.addWidget(self.count, 0, 0, lines, 1)
-        for place, index in enumerate(shown):
+        for index in shown:
             button = TagButton(taxonomy.classes[index])
             button.key = self._keys.get(f"class.{button.kind.name}", "")
             button.clicked.connect(lambda _, i=index: self.selection.toggle(i))
             self.buttons[index] = button
-            self._layout.addWidget(button, place // each, 1 + place % each)
-        self.setFixedHeight(lines * (theme.grown(LINE) + 3) + 9)
+        self._place()
         self.refresh()
+
+    def _place(self) -> None:
+        buttons = list(self.buttons.values())
+        self._each = each = self._fitting()
+        self._layout.addWidget(self.count)
+        column = QVBoxLayout()
+        column.setSpacing(3)
+        self._layout.addLayout(column, 1)
+        for first in range(0, len(buttons), each):
+            line = QHBoxLayout()
+            line.setSpacing(3)
+            for button in buttons[first : first + each]:
+                line.addWidget(button)
+            column.addLayout(line)
+        self.setFixedHeight(-(-len(buttons) // each) * (theme.grown(LINE) + 3) + 9)
 
     def show_keys(self, keys: Mapping[str, str]) -> None:
         """Write the keys in use on the buttons."""
@@ -128,15 +143,21 @@ class TagBar(QFrame):
             self._keys = keys
             self.rebuild()
 
-    def _fitting(self, buttons: int) -> int:
-        """How many buttons go beside each other, so that all lines are about as long."""
+    def _fitting(self) -> int:
+        """How many buttons go beside each other, so that all lines are about as long; one line more
+        where the names else had no room."""
+        widths = [button.needed_width() + 3 for button in self.buttons.values()]
         room = (self.width() or 1280) - self.count.minimumWidth() - 30
-        lines = -(-buttons // min(A_LINE, max(1, room // theme.grown(LEAST))))
-        return max(1, -(-buttons // max(lines, 1)))  # none while no project is open
+        lines = -(-len(widths) // min(A_LINE, max(1, room // theme.grown(LEAST))))
+        tried = [max(1, -(-len(widths) // max(n, 1))) for n in (lines, lines + 1)]
+        for each in tried:  # none while no project is open
+            if all(sum(widths[k : k + each]) <= room for k in range(0, len(widths), each)):
+                return each
+        return tried[0]
 
     def resizeEvent(self, event: object) -> None:
         """Other lines where other room wants them."""
-        if self.buttons and self._fitting(len(self.buttons)) != self._each:
+        if self.buttons and self._fitting() != self._each:
             self.rebuild()
 
     def refresh(self) -> None:

@@ -70,6 +70,7 @@ class GridView(Tab):
         canvas.selection_changed.connect(self.selection.changed)
         canvas.selection_changed.connect(lambda: self.head.said.show_text(""))
         self.selection.reported.connect(self.head.said.show_text)
+        session.labels.labels_changed.connect(lambda rows: self._say_what_changed())
         canvas.opened.connect(self._open)
         canvas.zoom_requested.connect(self.zoom)
         self.head.group_chosen.connect(self.set_group)
@@ -125,6 +126,10 @@ class GridView(Tab):
         self.head.show_group(name)
         self.session.queue.known_now()  # the queue may be older than the labels that group it
         self.rebuild()
+
+    def _say_what_changed(self) -> None:
+        """What an undo or a redo did here, in the place of what was said before."""
+        self.head.said.show_text(self.session.labels.reported if self.isVisible() else "")
 
     def zoom(self, steps: int) -> None:
         """Larger or smaller thumbnails."""

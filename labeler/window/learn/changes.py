@@ -5,6 +5,8 @@ The shots are one click away from Label. It computes nothing itself; see `labele
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from PyQt6.QtCore import pyqtSignal
@@ -13,13 +15,15 @@ from PyQt6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from labeler.runs.predictions import RunPredictions
 from labeler.runs.run_report import RunComparison, RunReport, compare
 from labeler.session.session import Session
-from labeler.window.learn.runs import ClassesTable
-from labeler.window.widgets.parts import label, set_role
+from labeler.window.learn.runs import ClassesTable, between
+from labeler.window.widgets.parts import label, set_role, share
+from labeler.window.widgets.tables import needed_width
 from model.errors import InputError
 from model.runs.judges import judges_of
-from model.runs.promotion import WORSE
+from model.runs.promotion import WORSE, Verdict
 
 Rows = npt.NDArray[np.int64]
+MARGIN, BAR = 18, 14
 
 
 class ChangesPane(QWidget):
@@ -50,7 +54,7 @@ class ChangesPane(QWidget):
             buttons.addWidget(button)
         buttons.addStretch(1)
         self.box = QVBoxLayout(self)
-        self.box.setContentsMargins(18, 18, 18, 10)
+        self.box.setContentsMargins(MARGIN, 18, MARGIN, 10)
         self.box.setSpacing(10)
         self.box.addWidget(self.title)
         self.box.addWidget(self.table, 1)
@@ -70,6 +74,10 @@ class ChangesPane(QWidget):
             more = "Choose two runs to compare them class by class."
             self.note.setText(_judged(runs[0]) if len(runs) == 1 else more)
         self._say_verdict(runs)
+
+    def needed_width(self) -> int:
+        """Pixels in which the table shows every text whole, with room for a scroll bar."""
+        return needed_width(self.table) + 2 * MARGIN + BAR
 
     def _compare(self, old: RunReport, new: RunReport) -> None:
         """Two runs by class, judged on the evaluation shots of the new one, by labels now."""
@@ -103,7 +111,9 @@ class ChangesPane(QWidget):
         self.verdict.setVisible(verdict is not None)
         self._rows = {}
         if verdict is not None and change is not None:
-            self.verdict.setText(f"Run {runs[1].number} → run {runs[0].number}: {verdict.text}")
+            self.verdict.setText(
+                f"Run {runs[1].number} → run {runs[0].number}: {in_words(verdict)}"
+            )
             set_role(self.verdict, "error" if verdict.finding == WORSE else "")
         if change is not None:
             self._offer(change, runs[1].number, runs[0].number)
@@ -135,6 +145,18 @@ class ChangesPane(QWidget):
         rows, title = self._rows[button]
         self.session.queue.show_rows(rows, title)
         self.label_requested.emit()
+
+
+def in_words(verdict: Verdict) -> str:
+    """What a comparison found, its numbers written as in the table above it."""
+    edges = f"95 %: {between(verdict.low, verdict.high, ' to ')}"
+    if not math.isfinite(verdict.low):
+        edges = "too few to tell"
+    return (
+        f"Macro F1 {share(verdict.old)} → {share(verdict.new)} (constant answer "
+        f"{share(verdict.constant)}): {verdict.finding} ({verdict.judges}, {edges}); "
+        f"{len(verdict.better):,} more right, {len(verdict.worse):,} no longer right."
+    )
 
 
 def _judged(run: RunReport) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from PyQt6.QtCore import QModelIndex, Qt, pyqtSignal
+from PyQt6.QtGui import QResizeEvent
 from PyQt6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from labeler.runs.run_report import (
@@ -24,7 +25,7 @@ from labeler.runs.run_report import (
 from labeler.runs.training_choices import WORDS, duration
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import exactly, minutes, share, when
-from labeler.window.widgets.tables import TableModel, apply_look
+from labeler.window.widgets.tables import TableModel, apply_look, needed_width
 from model.errors import counted
 from model.metrics import bootstrap
 from model.networks.table import NETWORKS
@@ -38,6 +39,8 @@ STATES = {
     "failed": "failed",
     "unfinished": "not finished",
 }
+PADDINGS = (8, 5, 3)
+"""Pixels beside a text of the table of runs, tried in this order."""
 Cell = tuple[str, str]
 """Text and tooltip."""
 
@@ -158,12 +161,29 @@ class RunsTable(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         _apply_look(self)
         self.setMinimumHeight(120)
-        self.runs.modelReset.connect(lambda: _stretch(self, self.runs.heads.index("Network")))
+        self._padding = PADDINGS[0]
+        self.runs.modelReset.connect(self._fit)
         selection = self.selectionModel()
         assert selection is not None
         self._selection = selection
         selection.selectionChanged.connect(lambda *_: self.chosen_changed.emit())
         minutes().passed.connect(self._say_times)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """As much air between the columns as there is room for; without any, they are scrolled."""
+        viewport = self.viewport()
+        room = 0 if viewport is None else viewport.width()
+        for padding in PADDINGS:
+            if padding != self._padding:
+                self._padding = padding
+                _apply_look(self, padding)
+            if needed_width(self) <= room:
+                _stretch(self, self.runs.heads.index("Network"))
+                return
 
     def _say_times(self) -> None:
         """Times in words are of the moment at which they are painted."""
@@ -281,13 +301,20 @@ def _of_all(run: RunReport) -> list[_Line]:
 def _of_two(moved: Moved) -> _Line:
     words = {1: BETTER, -1: WORSE, 0: OPEN}
     known = np.isfinite(moved.low)
-    between = f"{plus(moved.low)}…{plus(moved.high)}" if known else "–"
-    edges = f"the difference is {between} with 95 % confidence" if known else "too few shots of it"
+    interval = between(moved.low, moved.high) if known else "–"
+    edges = f"the difference is {interval} with 95 % confidence" if known else "too few shots of it"
+    if moved.low == moved.high:
+        edges = "no evaluation shot tells them apart"
     tip = f"{moved.name}: {words[moved.clearly]}; {edges}"
     change = signed(moved.new - moved.old)
     return _Line(
-        (moved.name, share(moved.old), share(moved.new), change, between), tip, moved.clearly
+        (moved.name, share(moved.old), share(moved.new), change, interval), tip, moved.clearly
     )
+
+
+def between(low: float, high: float, to: str = "…") -> str:
+    """An interval of a difference of shares: '−.02…+.05'; one number where both edges are it."""
+    return to.join(dict.fromkeys((plus(low), plus(high))))
 
 
 def plus(value: float) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from PyQt6.QtCore import Qt
 from PyQt6.QtGui import QShowEvent
 from PyQt6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
@@ -25,11 +23,12 @@ from labeler.window.learn.curves import CurvesView
 from labeler.window.learn.order import OrderForm
 from labeler.window.learn.runs import RunsTable
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import EmptyState, label, set_role
+from labeler.window.widgets.parts import EmptyState, label, scrolled, set_role
 from labeler.window.widgets.tab import Tab
 from model.errors import InputError
 
-FORM_WIDTH = 260
+FORM_WIDTH, LEAST = 260, 388
+"""Widths of the form and, at least, of the table of classes."""
 MARGINS = ((20, 14, 18, 8), (20, 10, 18, 12))
 """Around curves and runs."""
 
@@ -55,6 +54,7 @@ class LearnView(Tab):
         self.curves = CurvesView()
         self.table, self.changes = RunsTable(), ChangesPane(session)
         self._followed: int | None = None
+        self._by_hand = False
         self._build()
         self.form.train_requested.connect(self.retraining.start)
         self.table.chosen_changed.connect(self._show_chosen)
@@ -96,7 +96,7 @@ class LearnView(Tab):
         curves, runs = (_Column(*margins) for margins in MARGINS)
         curves.box.addLayout(head)
         curves.box.addWidget(self.curves, 1)
-        self.changes.setMinimumWidth(theme.grown(388))
+        self.changes.setMinimumWidth(theme.grown(LEAST))
         head = QHBoxLayout()
         head.addWidget(label("Runs", "heading"))
         head.addWidget(label("Choose several (Ctrl or Shift) to compare them.", "muted"), 1)
@@ -105,8 +105,22 @@ class LearnView(Tab):
         runs.box.addLayout(head)
         runs.box.addWidget(self.table, 1)
         runs.box.addWidget(AnchorLine(self.session))
-        top = _split(Qt.Orientation.Horizontal, curves, self.changes, sizes=(660, 392))
-        return _split(Qt.Orientation.Vertical, top, runs, sizes=(430, 250))
+        self.top = _split(Qt.Orientation.Horizontal, curves, self.changes, sizes=(660, 392))
+        self.top.splitterMoved.connect(self._keep)
+        return _split(Qt.Orientation.Vertical, self.top, runs, sizes=(430, 250))
+
+    def _keep(self) -> None:
+        self._by_hand = True
+
+    def resizeEvent(self, event: object) -> None:
+        self._share_width()
+
+    def _share_width(self) -> None:
+        """The table of classes takes what its texts need, up to half, unless someone chose."""
+        whole = self.top.width() - self.top.handleWidth()
+        if not self._by_hand and whole > 0:
+            wanted = min(max(self.changes.needed_width(), theme.grown(LEAST)), whole // 2)
+            self.top.setSizes([whole - wanted, wanted])
 
     # -- showing ---------------------------------------------------------------------------------
 
@@ -174,6 +188,7 @@ class LearnView(Tab):
         )
         self._show_back()
         self.changes.show_runs(chosen)
+        self._share_width()
         self._show_curves()
         self._show_progress()
 
@@ -238,17 +253,6 @@ class _Column(QWidget):
         self.box = QVBoxLayout(self)
         self.box.setContentsMargins(*margins)
         self.box.setSpacing(10)
-
-
-def scrolled(widget: QWidget, name: str) -> QScrollArea:
-    """A widget that is scrolled where letters are large and the window small, and only there."""
-    area = QScrollArea()
-    area.setAccessibleName(name)
-    area.setWidget(widget)
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return area
 
 
 def _split(way: Qt.Orientation, *parts: QWidget, sizes: tuple[int, int]) -> QSplitter:

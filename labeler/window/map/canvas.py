@@ -25,7 +25,7 @@ from PyQt6.QtWidgets import QWidget
 
 from labeler.active.map import ShotMap, plain
 from labeler.window.map import dots as map_dots
-from labeler.window.map.colours import Colouring
+from labeler.window.map.colours import QUIET, Colouring
 from labeler.window.widgets import theme
 from labeler.window.widgets.focus import paint_ring
 from labeler.window.widgets.parts import image_of
@@ -67,7 +67,7 @@ class MapCanvas(QWidget):
         """Row of the session's shot."""
         self.rings_shown = True
         self.lit: int | None = None
-        """Only this code of the colouring is bright."""
+        """Only this code of the colouring is bright; -1: the points that else stay quiet."""
         self._colouring = Colouring(np.zeros(0, np.int16), ())
         self._zoom, self._middle = 1.0, QPointF(0, 0)
         self.under = -1
@@ -192,12 +192,14 @@ class MapCanvas(QWidget):
 
     def _inks(self, background: QColor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
         """Rows in the order of drawing, and the colour (N,) of each."""
-        legend, n = self._colouring.legend, len(self.shot_map.places)
+        legend = [entry for entry in self._colouring.legend if entry.colour != QUIET]
+        n = len(self.shot_map.places)
         codes = self._colouring.codes if len(self._colouring.codes) == n else np.full(n, -1)
-        quiet = map_dots.mixed(theme.colour("disabled"), background, 0.45)
+        quiet = quiet_colour(background)
         inks = [QColor(entry.colour) for entry in legend]
         if self.lit is not None:
             inks = [c if k == self.lit else quiet for k, c in enumerate(inks)]
+        quiet = theme.colour("text") if self.lit == -1 else quiet
         palette = np.array([c.rgb() for c in (*inks, quiet)], np.uint32)
         ink = palette[codes]
         if self.selected.any():
@@ -425,3 +427,8 @@ class MapCanvas(QWidget):
         that_way = (along > 0) & (across <= along)
         distance = np.where(that_way, np.hypot(x, y), np.inf)
         return int(distance.argmin()) if that_way.any() else -1
+
+
+def quiet_colour(background: QColor) -> QColor:
+    """Of dots on a background that have no colour of their own."""
+    return map_dots.mixed(theme.colour("disabled"), background, 0.45)

@@ -34,22 +34,33 @@ class Entry:
 
 
 RAREST = "each shot has the colour of its rarest class"
+QUIET = ""
+"""The colour of points without one: dark, in the theme in use."""
 
 
 @dataclass(frozen=True)
 class Colouring:
-    """codes (N,): place in `legend`, -1 for points that stay quiet."""
+    """codes (N,): place in `legend`, -1 for points that stay quiet.
+
+    The line that names these, where there are any, is the last and has the colour QUIET.
+    """
 
     codes: Codes
     legend: tuple[Entry, ...]
 
 
 def _counted(
-    codes: npt.NDArray[np.integer], lines: list[tuple[str, str]], about: str = ""
+    codes: npt.NDArray[np.integer],
+    lines: list[tuple[str, str]],
+    about: str = "",
+    *,
+    quiet: str = "",
 ) -> Colouring:
     counts = np.bincount(codes[codes >= 0], minlength=len(lines))
-    legend = tuple(Entry(t, c, int(k), about) for (t, c), k in zip(lines, counts, strict=True))
-    return Colouring(codes.astype(np.int16), legend)
+    legend = [Entry(t, c, int(k), about) for (t, c), k in zip(lines, counts, strict=True)]
+    dark = int(np.count_nonzero(codes < 0))
+    legend += [Entry(quiet, QUIET, dark)] if dark else []
+    return Colouring(codes.astype(np.int16), tuple(legend))
 
 
 def _telling(taxonomy: Taxonomy, present: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -68,21 +79,21 @@ def by_class(session: Session) -> Colouring:
     present = np.where(
         session.labels.status & LABELLED, session.labels.present, session.suggestions.bits(range(n))
     )
-    return _by_rarest(taxonomy, present)
+    return _by_rarest(taxonomy, present, "No label or suggestion")
 
 
 def by_label(session: Session) -> Colouring:
     """The most telling class of decided shots; undecided ones stay quiet."""
     present = np.where(session.labels.status & LABELLED, session.labels.present, 0)
-    return _by_rarest(session.labels.taxonomy, present)
+    return _by_rarest(session.labels.taxonomy, present, "No label")
 
 
-def _by_rarest(taxonomy: Taxonomy, present: npt.NDArray[np.int64]) -> Colouring:
+def _by_rarest(taxonomy: Taxonomy, present: npt.NDArray[np.int64], none: str) -> Colouring:
     """Each shot in the colour of the rarest class it holds; the legend in the panel's order."""
     telling, places = _telling(taxonomy, present), np.argsort(taxonomy.order)
     kinds = [taxonomy.classes[c] for c in taxonomy.order]
     lines = [(kind.name, kind.colour or OKABE_ITO[-1]) for kind in kinds]
-    return _counted(np.where(telling < 0, -1, places[telling]), lines, RAREST)
+    return _counted(np.where(telling < 0, -1, places[telling]), lines, RAREST, quiet=none)
 
 
 def by_state(session: Session) -> Colouring:
@@ -92,31 +103,35 @@ def by_state(session: Session) -> Colouring:
     codes = np.where(status & SKIPPED, 1, codes)
     codes = np.where(status & FLAGGED, 2, codes)
     return _counted(codes, [("Labelled", OKABE_ITO[4]), ("Skipped", OKABE_ITO[7]),
-                            ("Flagged", OKABE_ITO[5])])  # fmt: skip
+                            ("Flagged", OKABE_ITO[5])], quiet="Undecided")  # fmt: skip
+
+
+UNREAD = "Nothing predicted yet"
 
 
 def by_disagreement(session: Session) -> Colouring:
     """Decided shots where the model says something else, by how many classes."""
     if session.predictions.now is None:
-        return Colouring(np.full(session.labels.n_shots, -1, np.int16), ())
+        return _counted(np.full(session.labels.n_shots, -1), [], quiet=UNREAD)
     now, labels = session.predictions.now, session.labels
     present = labels.decided.filled(lambda: labels.taxonomy.pack(now.likely()))
     off = np.asarray(now.disagreement(present, labels.status))
     codes = np.where((session.labels.status & LABELLED) > 0, np.minimum(off, 2), -1)
     return _counted(codes, [("Agrees", OKABE_ITO[4]), ("One class differs", OKABE_ITO[1]),
-                            ("More classes differ", OKABE_ITO[5])])  # fmt: skip
+                            ("More classes differ", OKABE_ITO[5])], quiet="Undecided")  # fmt: skip
 
 
 def by_sureness(session: Session) -> Colouring:
     """Undecided shots, by how sure the model is of its whole suggestion."""
     if session.predictions.now is None:
-        return Colouring(np.full(session.labels.n_shots, -1, np.int16), ())
+        return _counted(np.full(session.labels.n_shots, -1), [], quiet=UNREAD)
     sure = np.asarray(session.predictions.now.sureness())
     codes = np.digitize(sure, [0.5, 0.8, 0.95])
     codes = np.where((session.labels.status & LABELLED) > 0, -1, codes)
     texts = ("below .5", ".5 to .8", ".8 to .95", "above .95")
     colours = (OKABE_ITO[5], OKABE_ITO[1], OKABE_ITO[4], OKABE_ITO[0])
-    return _counted(codes, [(f"Sure {t}", c) for t, c in zip(texts, colours, strict=True)])
+    lines = [(f"Sure {t}", c) for t, c in zip(texts, colours, strict=True)]
+    return _counted(codes, lines, quiet="Labelled")
 
 
 def by_file(session: Session) -> Colouring:

@@ -11,7 +11,8 @@ from PyQt6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PyQt6.QtWidgets import QAbstractButton, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from labeler.session.session import Session
-from labeler.window.map.colours import Entry
+from labeler.window.map.canvas import quiet_colour
+from labeler.window.map.colours import QUIET, Entry
 from labeler.window.widgets import theme
 from labeler.window.widgets.focus import paint_ring
 from labeler.window.widgets.parts import label, show_checked
@@ -55,7 +56,9 @@ class _Line(QAbstractButton):
         if self.isChecked() or self.underMouse():
             painter.setBrush(theme.colour("select" if self.isChecked() else "hover"))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0, 1, 0, -1), 4, 4)
-        painter.setBrush(QColor(self.entry.colour))
+        quiet = self.entry.colour == QUIET
+        ink = quiet_colour(theme.colour("stage")) if quiet else QColor(self.entry.colour)
+        painter.setBrush(ink)
         painter.drawEllipse(QRectF(8, theme.grown(LINE) / 2 - 4.5, 9, 9))
         words = self.rect().adjusted(26, 0, -64, 0)
         number = self.rect().adjusted(0, 0, -8, 0)
@@ -99,15 +102,21 @@ class Legend(QWidget):
             line.hide()
             line.deleteLater()
         self._lines = [_Line(entry) for entry in entries]
-        for code, line in enumerate(self._lines):
+        for line, code in self._coded():
             line.setChecked(code == self.chosen)
             line.toggled.connect(lambda on, code=code: self._choose(code if on else None))
             self._box.addWidget(line)
 
+    def _coded(self) -> list[tuple[_Line, int]]:
+        """Each line with the code of its points: its place, -1 for that of the quiet ones."""
+        return [
+            (line, -1 if line.entry.colour == QUIET else k) for k, line in enumerate(self._lines)
+        ]
+
     def _choose(self, code: int | None) -> None:
         self.chosen = code
-        for number, line in enumerate(self._lines):
-            show_checked(line, number == code)
+        for line, its in self._coded():
+            show_checked(line, its == code)
         self.lit.emit(code)
 
 

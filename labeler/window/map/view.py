@@ -36,12 +36,12 @@ from labeler.window.map.colours import MODES
 from labeler.window.map.side import ClusterList, HoverCard, Legend
 from labeler.window.widgets import theme
 from labeler.window.widgets.fields import ChoiceField
-from labeler.window.widgets.parts import EmptyState, label, show_checked
+from labeler.window.widgets.parts import EmptyState, label, scrolled, show_checked
 from labeler.window.widgets.tab import Tab
 from model.errors import InputError, counted
 from model.events import Event
 
-SIDE_WIDTH = 252
+SIDE_WIDTH, CLUSTERS_LEAST = 252, 120
 AGAIN_MS = 250
 """After labels changed, colours are worked out again once it is still for this long."""
 HELP = "Drag: lasso · Shift: rectangle · Ctrl: add · right drag: move · wheel: zoom"
@@ -98,7 +98,7 @@ class MapView(Tab):
         self.rings.setToolTip("Borders and numbers of the clusters")
         self.queue = QPushButton("Show in Label")
         self.queue.setToolTip("Make a queue of the selected shots")
-        self.chosen = label(role="muted")
+        self.chosen = label(role="muted", wrap=True)
         self.fill = QWidget()
         foot = QHBoxLayout()
         foot.setContentsMargins(12, 4, 12, 4)
@@ -134,7 +134,6 @@ class MapView(Tab):
         side = QWidget()
         side.setObjectName("side")
         side.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        side.setFixedWidth(theme.grown(SIDE_WIDTH))
         column = QVBoxLayout(side)
         column.setContentsMargins(12, 10, 8, 10)
         column.setSpacing(8)
@@ -143,7 +142,11 @@ class MapView(Tab):
             column.addWidget(widget)
         column.addWidget(self.clusters, 1)
         column.addWidget(self.fill, 1)
-        return side
+        self.clusters.setMinimumHeight(theme.grown(CLUSTERS_LEAST))
+        area = scrolled(side, "How dots are coloured")
+        area.setFixedWidth(theme.grown(SIDE_WIDTH))
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        return area
 
     def _connect(self) -> None:
         session, canvas = self.session, self.canvas

@@ -152,7 +152,8 @@ class DriftPage(Page):
     def _say(self, bad: int | None) -> None:
         n = len(self.repeated)
         same = n - int(self.repeated.differing.sum())
-        text = f"{same:,} of {n:,} repeated shot{'s were' if n != 1 else ' was'} labelled the same."
+        were = "was" if same == 1 else "were"
+        text = f"{same:,} of {counted(n, 'repeated shot')} {were} labelled the same."
         if bad is None:
             self.said.setText(f"{text} No class stands out.")
             return

@@ -20,7 +20,7 @@ from labeler.session.selection import ASK_ABOVE
 from labeler.session.session import Session
 from labeler.window.quality.parts import Page
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import Elided, label, set_role
+from labeler.window.widgets.parts import label, set_role
 from model.errors import counted
 from model.taxonomy.taxonomy import Taxonomy
 
@@ -67,6 +67,7 @@ class RulesPage(Page):
             return False
         found = check_rules(*self._labels())
         most = max((b.shots for b in found), default=0)
+        mendable = max((b.mendable for b in found), default=0)
         order = sorted(
             range(len(found)), key=lambda r: (found[r].rule.severity != "hard", -found[r].shots)
         )
@@ -77,7 +78,7 @@ class RulesPage(Page):
         for k, row in enumerate(self.rows):
             row.setVisible(k < len(found))
             if k < len(found):
-                row.show_rule(order[k], found[order[k]], most)
+                row.show_rule(order[k], found[order[k]], most, mendable)
         wrong = session.labels.decided.tally.in_error(session.labels.taxonomy)
         self.said.setText(
             f"Of {counted(labelled, 'labelled shot')}, {wrong:,} break a hard rule. "
@@ -121,9 +122,8 @@ class RuleRow(QFrame):
         self.setObjectName("card")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.rule_index = -1
-        self.mark, self.text = label(), Elided()
-        self.sets = Elided()
-        set_role(self.sets, "muted")
+        self.mark, self.text = label(), label(wrap=True)
+        self.sets = label(role="muted", wrap=True)
         self.count = label()
         self.count.setFont(theme.numbers(self.font().pointSizeF() * 1.3))
         self.count.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -146,27 +146,28 @@ class RuleRow(QFrame):
         row.addWidget(self.count)
         row.addWidget(self.go)
         row.addWidget(self.mend)
-        for button in (self.go, self.mend):
-            policy = button.sizePolicy()
-            policy.setRetainSizeWhenHidden(True)
-            button.setSizePolicy(policy)
 
-    def show_rule(self, rule_index: int, broken: Broken, most: int) -> None:
-        """Show a rule; `most` is the number of shots at which the bar is full."""
+    def show_rule(self, rule_index: int, broken: Broken, most: int, mendable: int) -> None:
+        """Show a rule; `most` is the number of shots at which the bar is full, `mendable` how many
+        can be mended of the rule that has most of these."""
         self.rule_index = rule_index
         hard = broken.rule.severity == "hard"
         self.mark.setText("✗" if broken.shots else "✓")
         set_role(self.mark, ("error" if hard else "warning") if broken.shots else "good")
-        self.text.show_text(f"{broken.rule.statement} ({broken.rule.severity})")
+        self.text.setText(f"{broken.rule.statement} ({broken.rule.severity})")
         parts = [f"{words}: {n:,}" for words, n in broken.sets[:SETS]]
         more = len(broken.sets) - SETS
         parts += [f"and {counted(more, 'more set')}"] if more > 0 else []
-        self.sets.show_text("   ·   ".join(parts))
+        self.sets.setText(" · ".join(parts))
         self.sets.setVisible(bool(parts))
         self.count.setText(f"{broken.shots:,}")
         self.bar.setVisible(broken.shots > 0)
         set_role(self.count, "" if broken.shots else "faint")
         self.bar.show_share(broken.shots / most if most else 0, "error" if hard else "warning")
+        for button, anywhere in ((self.go, most), (self.mend, mendable)):
+            policy = button.sizePolicy()  # all rows alike
+            policy.setRetainSizeWhenHidden(anywhere > 0)
+            button.setSizePolicy(policy)
         self.go.setVisible(broken.shots > 0)
         for button in (self.go, self.mend):
             button.setAccessibleName(f"{button.text()}: {broken.rule.statement}")

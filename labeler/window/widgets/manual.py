@@ -36,8 +36,11 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 FIRST = "index"
 MESSAGES = "messages"
+NEAREST = 12
+"""So many sections are listed where none has all the words."""
 MARGIN = 16
 PICTURE = 720
 """Pixels: pictures are shown at most this wide."""
@@ -118,15 +121,20 @@ def sections() -> tuple[ManualSection, ...]:
     return tuple(found)
 
 
-def find(words: str) -> list[ManualSection]:
-    """Sections with all the words, those first that have them in the heading and most often."""
-    wanted = words.lower().split()
+def find(words: str, some: bool = False) -> list[ManualSection]:
+    """Sections with all the words, those first that have them in the heading and most often; with
+    `some`, those that have at least one of more than two letters, most of them first.
+
+    What else people call a thing stands in its section as a comment of HTML, which is not shown.
+    """
+    wanted = [w for w in words.lower().split() if len(w) > 2 or not some]
 
     def weight(section: ManualSection) -> int:
         heading, text = section.heading.lower(), section.text.lower()
-        if not wanted or not all(w in text or w in heading for w in wanted):
+        here = [w for w in wanted if w in text or w in heading]
+        if not here or (len(here) < len(wanted) and not some):
             return 0
-        return sum(50 * (w in heading) + text.count(w) for w in wanted)
+        return 1000 * len(here) + sum(50 * (w in heading) + text.count(w) for w in here)
 
     weighed = sorted(((weight(s), -n, s) for n, s in enumerate(sections())), key=lambda w: w[:2])
     return [section for weight, _, section in reversed(weighed) if weight]
@@ -287,7 +295,7 @@ class Manual(QDialog):
             return
         place.setDocumentMargin(MARGIN)
         place.setBaseUrl(QUrl.fromLocalFile(f"{file.parent}/"))
-        self.text.setMarkdown(file.read_text("utf-8"))
+        self.text.setMarkdown(COMMENT.sub("", file.read_text("utf-8")))
         self._scroll_to(section)
 
     def _scroll_to(self, section: str) -> None:
@@ -315,11 +323,13 @@ class Manual(QDialog):
         words, page = self.field.text().strip(), self.address.partition("#")[0]
         self.list.clear()
         if words:
-            for found in find(words):
+            all_words = find(words)
+            for found in all_words or find(words, some=True)[:NEAREST]:
                 whole = not found.slug
                 text = found.title if whole else f"{found.title} › {found.heading}"
                 self._add(text, found.address)
-            self.list.setAccessibleName(f"{self.list.count()} found")
+            least = "" if all_words else ", with some of the words"
+            self.list.setAccessibleName(f"{self.list.count()} found{least}")
             return
         self.list.setAccessibleName("Pages")
         for found in sections():

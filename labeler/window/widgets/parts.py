@@ -19,10 +19,12 @@ from PyQt6.QtWidgets import (
     QBoxLayout,
     QDialog,
     QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QLayout,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -187,6 +189,21 @@ def page(
             layout.addWidget(part, int(part is wide))
         else:
             layout.addLayout(part)
+    dialog.installEventFilter(_Grown(dialog))
+
+
+class _Grown(QObject):
+    """Lets a dialog grow where a text in it has come to need more lines."""
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            assert isinstance(watched, QDialog)
+            layout, screen = watched.layout(), watched.screen()
+            least = 0 if layout is None else layout.minimumHeightForWidth(watched.width())
+            most = least if screen is None else screen.availableGeometry().height()
+            if watched.height() < min(least, most):
+                watched.resize(watched.width(), min(least, most))
+        return False
 
 
 def form(*rows: tuple[str, QWidget]) -> QFormLayout:
@@ -219,6 +236,17 @@ class FoldingRow(QWidget):
             ways = QBoxLayout.Direction
             self._box.setDirection(ways.TopToBottom if wanted > self.width() else ways.LeftToRight)
         return super().event(event)
+
+
+def scrolled(widget: QWidget, name: str) -> QScrollArea:
+    """A widget that is scrolled where letters are large and the window small, and only there."""
+    area = QScrollArea()
+    area.setAccessibleName(name)
+    area.setWidget(widget)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return area
 
 
 def with_key(text: str, key: str) -> str:
@@ -342,12 +370,14 @@ class Elided(QLabel):
 
     def __init__(self, where: Qt.TextElideMode = Qt.TextElideMode.ElideRight) -> None:
         super().__init__()
-        self.whole, self._where = "", where
+        self.whole, self._about, self._where = "", "", where
         self.setMinimumWidth(theme.grown(40))
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
-    def show_text(self, text: str) -> None:
-        self.whole = on_one_line(text)
+    def show_text(self, text: str, about: str = "") -> None:
+        """Show a text; `about` is its tooltip where it is not shortened, and below it where it
+        is."""
+        self.whole, self._about = on_one_line(text), on_one_line(about)
         self.updateGeometry()
         self._fit()
 
@@ -365,8 +395,15 @@ class Elided(QLabel):
         super().resizeEvent(event)
         self._fit()
 
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            self.updateGeometry()
+            self._fit()
+
     def _fit(self) -> None:
         room = max(self.width() - 2, 0)
         shown = self.fontMetrics().elidedText(self.whole, self._where, room)
         self.setText(shown)
-        self.setToolTip(self.whole if shown != self.whole else "")
+        whole = self.whole if shown != self.whole else ""
+        self.setToolTip("\n".join(filter(None, (whole, self._about))))

@@ -86,6 +86,15 @@ def apply_look(view: QTableView, padding: int = 8) -> None:
     down.setDefaultSectionSize(view.fontMetrics().height() + 9)
 
 
+def needed_width(view: QTableView) -> int:
+    """Pixels in which every column shows all of its text and of its head."""
+    across, model = view.horizontalHeader(), view.model()
+    if across is None or model is None:
+        return 0
+    columns = range(model.columnCount())
+    return sum(max(view.sizeHintForColumn(c), across.sectionSizeHint(c)) for c in columns)
+
+
 class _Lines(TableModel):
     def __init__(self, parent: QWidget, heads: Sequence[str], numbers: Sequence[str]) -> None:
         super().__init__(parent, set(heads) - set(numbers))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from PyQt6.QtCore import QByteArray, QRectF, Qt
-from PyQt6.QtGui import QColor, QFont, QFontInfo, QIcon, QPainter, QPalette, QPixmap
+from PyQt6.QtGui import QColor, QFont, QFontInfo, QFontMetrics, QIcon, QPainter, QPalette, QPixmap
 from PyQt6.QtSvg import QSvgRenderer
 from PyQt6.QtWidgets import QApplication, QLabel, QProxyStyle
 
@@ -118,6 +118,8 @@ LIGHT = Theme(
 )
 TITLE, FIELD = 1.6, 1.4
 """Letters of titles, and of a field that stands alone, to those of the system."""
+BUTTON = 18
+"""Pixels of a button for its text, at least."""
 THEMES = {t.name: t for t in (DARK, LIGHT)}
 _current = DARK
 
@@ -200,6 +202,8 @@ def _style_sheet(theme: Theme) -> str:
     }
     size = QApplication.font().pointSizeF()
     names |= {"title_size": f"{TITLE * size:.3g}pt", "field_size": f"{FIELD * size:.3g}pt"}
+    letters = QFontMetrics(QApplication.font()).height()
+    names["letter_height"] = f"{max(BUTTON, letters)}px"
     for name in sorted(names, key=len, reverse=True):  # longest first: on_accent before accent
         sheet = sheet.replace(f"@{name}", names[name])
     return sheet

@@ -118,6 +118,17 @@ def test_two_windows_see_each_other_s_labels(two_windows):
     assert one.labelling.labels(0)[1]
 
 
+def test_what_was_said_of_an_undo_goes_when_another_window_decides(two_windows):
+    one, other = two_windows
+    other.labelling.toggle(1)
+    other.labelling.undo()
+    assert other.labels.reported.startswith("Undo on shot 1")
+    one.other_windows.look()
+    one.labelling.toggle(1)
+    other.other_windows.look()
+    assert other.labels.reported == ""
+
+
 def test_labels_of_another_process_arrive_within_a_second(qtbot, week):
     session = make_session(week)
     code = (

@@ -67,10 +67,10 @@ def test_every_page_says_what_will_be_there_while_there_is_nothing(window):
 def test_a_rule_leads_to_the_shots_that_break_it_and_mends_them_as_one_step(window, qtbot):
     decide(window, [1, 4, 7], [STREAK, STREAK, SPHERICAL | ROUND])
     rules = page(window, "Rules")
-    row = next(r for r in rules.rows if r.text.whole == "Streak implies Prolate (soft)")
+    row = next(r for r in rules.rows if r.text.text() == "Streak implies Prolate (soft)")
     assert (row.mark.text(), row.count.text()) == ("✗", "2")
-    holding = next(r for r in rules.rows if r.text.whole.startswith("Round implies"))
-    assert holding.text.whole == "Round implies Spherical/Oblate (hard)"
+    holding = next(r for r in rules.rows if r.text.text().startswith("Round implies"))
+    assert holding.text.text() == "Round implies Spherical/Oblate (hard)"
     assert (holding.mark.text(), holding.count.text()) == ("✓", "0")
     qtbot.mouseClick(row.go, Qt.MouseButton.LeftButton)
     session = window.session
@@ -88,8 +88,8 @@ def test_label_sets_that_have_no_room_are_counted_in_words(window):
     other = [1 << HELIUM.index(n) for n in ("Asymmetric", "Newton Rings", "Layered", "Bent")]
     for more, said in ((1, "and 1 more set"), (2, "and 2 more sets")):
         decide(window, range(SETS + more), [STREAK, *(STREAK | o for o in other)][: SETS + more])
-        row = next(r for r in page(window, "Rules").rows if "Streak implies" in r.text.whole)
-        assert row.sets.whole.endswith(said)
+        row = next(r for r in page(window, "Rules").rows if "Streak implies" in r.text.text())
+        assert row.sets.text().endswith(said)
 
 
 def test_many_shots_are_mended_only_after_a_question(window, monkeypatch):
@@ -98,7 +98,7 @@ def test_many_shots_are_mended_only_after_a_question(window, monkeypatch):
     monkeypatch.setattr("labeler.window.quality.rules.ASK_ABOVE", 3)
     asked = []
     monkeypatch.setattr(type(rules), "_sure", lambda self, n: asked.append(n))
-    row = next(r for r in rules.rows if r.text.whole == "Streak implies Prolate (soft)")
+    row = next(r for r in rules.rows if r.text.text() == "Streak implies Prolate (soft)")
     row.mend.click()
     assert asked == [6]
     assert window.session.labels.present[0] == STREAK
@@ -181,6 +181,7 @@ def test_drift_names_the_class_to_read_again_and_leads_there(window):
     repeats_given(window, first, second)
     shown = page(window, "Drift")
     assert "Read Streak again" in shown.said.text() or "Read Bent again" in shown.said.text()
+    assert shown.said.text().startswith("6 of 10 repeated shots were labelled the same.")
     assert shown.table.lines.rowCount() == 4
     shown.chart.choose(HELIUM.order.index(HELIUM.index("Bent")))
     shown.reread.click()
@@ -191,6 +192,13 @@ def test_drift_names_the_class_to_read_again_and_leads_there(window):
     assert window.session.labels.present[0] == PROLATE | STREAK
     window.session.labelling.undo()
     assert window.session.labels.present[0] == PROLATE | BENT
+
+
+def test_one_of_several_repeated_shots_was_labelled_the_same(window):
+    decide(window, range(3), first := [PROLATE | BENT] * 3)
+    repeats_given(window, first, [PROLATE | BENT, PROLATE | STREAK, PROLATE | STREAK])
+    said = page(window, "Drift").said.text()
+    assert said.startswith("1 of 3 repeated shots was labelled the same.")
 
 
 def test_how_many_shots_come_again_can_be_chosen_before_the_first_one_did(window):

@@ -291,3 +291,26 @@ def test_opening_another_project_ends_the_training(opened, qtbot, tmp_path):
     session.open(tmp_path / "other")
     assert not bar.is_running
     assert bar.retraining.outcome is None
+
+
+def test_while_one_window_trains_another_of_the_project_waits_and_says_so(opened, qtbot, tmp_path):
+    _, bar = opened(code=WAIT)
+    other = Session()
+    other.open(tmp_path / "week")
+    said = []
+    other.noted.connect(lambda level, text: said.append(text))
+    other.training.work.make_job = partial(Job, command=("-c", WAIT))
+    try:
+        bar.start()
+        assert bar.is_running
+        other.training.start()
+        assert not other.training.is_running
+        assert said[-1].startswith("Another window trains this project.")
+        assert len(other.require().project.runs()) == 1
+        bar.cancel()
+        qtbot.waitUntil(lambda: not bar.is_running)
+        other.training.start()
+        assert other.training.is_running
+    finally:
+        other.training.stop()
+        other.close()

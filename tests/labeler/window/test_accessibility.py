@@ -442,7 +442,8 @@ def test_more_is_lighter_in_every_colormap_to_any_eye(deficiency):
 # -- letters twice as large ------------------------------------------------------------------------
 
 
-SCREEN = QSize(1280, 800)
+SCREEN, WITHIN = QSize(1280, 800), QSize(1276, 768)
+"""A small screen, and what the title and the frame of a window leave of it."""
 
 
 @pytest.fixture(scope="module")
@@ -453,7 +454,7 @@ def large(qapp, tmp_path_factory):
     font.setPointSizeF(2 * before.pointSizeF())
     qapp.setFont(font)
     window = make_window(qapp, folder)
-    window.resize(SCREEN)
+    window.resize(WITHIN)
     window.show()
     yield window, folder
     window.close()
@@ -517,6 +518,41 @@ def test_letters_twice_as_large_are_not_cut_in_the_overlays_though_their_field_g
     assert controls.size().boundedTo(SCREEN) == controls.size(), "it is larger than the screen"
     assert cut(controls) == set()
     controls.close()
+
+
+def shortened_for_nothing(root):
+    """Texts that were shortened though the row in which they stand has room."""
+    found = set()
+    for widget in root.findChildren(Elided):
+        if not widget.isVisibleTo(root) or widget.text() == widget.whole:
+            continue
+        row = widget.parentWidget()
+        beside = [
+            w
+            for w in row.findChildren(QWidget, options=Qt.FindChildOption.FindDirectChildrenOnly)
+            if w.isVisibleTo(row) and w.y() < widget.y() + widget.height()
+            and widget.y() < w.y() + w.height()
+        ]  # fmt: skip
+        gaps = row.layout().spacing() * (len(beside) + 1) + 40
+        if row.width() > sum(w.width() for w in beside) + gaps:
+            found.add((widget.whole, widget.width(), row.width()))
+    return found
+
+
+def test_letters_twice_as_large_shorten_no_text_that_has_room(large):
+    window, _ = large
+    for name in views(window):
+        QApplication.processEvents()
+        assert (name, shortened_for_nothing(window)) == (name, set())
+
+
+def test_letters_twice_as_large_leave_most_of_the_panel_to_the_classes(large):
+    window, _ = large
+    assert window.size() == WITHIN
+    window.show_tab("Label")
+    QApplication.processEvents()
+    panel = window.label.classes
+    assert panel._area.height() > 2 * panel.card.height()
 
 
 @pytest.mark.parametrize("name", DIALOGS)

@@ -456,3 +456,27 @@ def test_thirty_classes_with_long_names_have_room_in_grid_panel_and_menus(tmp_pa
     assert all(tags.rect().contains(place) for place in places)
     assert not any(a.intersects(b) for a, b in itertools.combinations(places, 2))
     window.close()
+
+
+def test_what_a_key_did_is_not_said_any_more_once_it_is_taken_back(window, grid):
+    click(grid, 2)
+    press(window, Qt.Key.Key_1)
+    assert "Round given to 1 shot" in grid.head.said.whole
+    press(window, Qt.Key.Key_Z, CTRL)
+    assert "given to" not in grid.head.said.whole
+    assert grid.head.said.whole == window.session.labels.reported
+    assert grid.head.said.whole.startswith("Undo on shot 3")
+
+
+def test_other_shots_are_shown_from_the_one_that_is_current(window, grid):
+    window.session.labels.decide(np.arange(N - 6, N), 1, LABELLED, "bulk")
+    grid.zoom(4)
+    press(window, Qt.Key.Key_End)
+    assert grid.canvas.bar.value() > 0
+    window.session.queue.choose(filter="unlabelled")
+    assert grid.canvas.chosen.current == 0
+    assert grid.canvas._in_sight(0)
+    press(window, Qt.Key.Key_End)
+    below = grid.canvas.bar.value()
+    window.session.queue.queue_changed.emit()  # with the same shots: nothing is scrolled
+    assert grid.canvas.bar.value() == below

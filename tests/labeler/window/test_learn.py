@@ -11,11 +11,13 @@ from PyQt6.QtWidgets import QApplication
 
 from labeler.runs.training_choices import TrainingOrder
 from labeler.session.session import Session
+from labeler.window.learn.changes import in_words
 from labeler.window.learn.curves import Curve
-from labeler.window.learn.runs import signed
+from labeler.window.learn.runs import between, signed
 from labeler.window.learn.view import LearnView
 from labeler.window.widgets import theme
 from labeler.window.widgets.parts import share, when
+from model.runs.promotion import Verdict
 from model.shots.table import EVALUATION
 from tests.helpers.runs import give_roles, make_project, make_run, write_events
 
@@ -397,3 +399,26 @@ def test_labels_that_came_while_another_view_was_in_front_count_when_learn_is_sh
     session.labels.decide(list(range(12)), 1, 1, "bulk")
     view.show()
     assert "12 labelled shots" in view.form.facts.text()
+
+
+@pytest.mark.parametrize("width", [1276, 1920])
+def test_no_name_and_no_head_of_a_table_is_cut_where_there_is_room(shown, width):
+    _, view = shown([0.5, 0.7], current=1)
+    view.resize(width, 690)
+    view.table.choose(1, 2)
+    QApplication.processEvents()
+    for table in (view.table, view.changes.table):
+        head = table.horizontalHeader()
+        for column in range(table.model().columnCount()):
+            needed = max(table.sizeHintForColumn(column), head.sectionSizeHint(column))
+            said = table.model().headerData(column, Qt.Orientation.Horizontal)
+            assert table.columnWidth(column) >= needed, (said, width)
+
+
+def test_an_interval_without_width_is_one_number_and_signs_are_those_of_the_table():
+    assert between(0.0, 0.0) == ".00"
+    assert between(-0.0803, 0.021) == "−.08…+.02"
+    verdict = Verdict(True, 0.62, 0.63, -0.08, 0.05, [], [], shots=30, constant=0.2)
+    said = in_words(verdict)
+    assert "Macro F1 .62 → .63 (constant answer .20)" in said
+    assert "95 %: −.08 to +.05" in said

@@ -116,6 +116,26 @@ def test_a_new_project_offers_the_datasets_of_the_file(qtbot, window, tmp_path):
         assert [(s.dataset, s.n_shots) for s in project.sources] == [("images", 4)]
 
 
+def test_a_dialog_grows_where_a_text_in_it_comes_to_need_more_lines(qtbot, window, tmp_path):
+    with h5py.File(tmp_path / "two.h5", "w") as file:
+        file["a_group_with_a_name/that_is/long_enough_for_two_lines"] = np.ones((4, 16, 16))
+    dialog = NewProject([tmp_path / "two.h5"], window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitUntil(dialog.opens.isVisible)
+
+    def is_whole():
+        labels = (dialog.opens, dialog.trouble)
+        inside = dialog.rect().contains(dialog.make.geometry())
+        return inside and all(
+            w.height() >= w.heightForWidth(w.width()) for w in labels if w.isVisible()
+        )
+
+    qtbot.waitUntil(is_whole)
+    dialog._refuse("The folder cannot be made. " * 12)
+    qtbot.waitUntil(lambda: dialog.trouble.isVisible() and is_whole())
+
+
 def test_a_file_dialog_opens_the_folder_of_a_run(qtbot, tmp_path):
     run = tmp_path / "raw" / "r0012"
     run.mkdir(parents=True)

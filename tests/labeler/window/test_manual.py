@@ -13,7 +13,7 @@ from PyQt6.QtWidgets import QApplication, QDialog, QToolButton
 
 from labeler.window.dialogs.people import PeopleDialog
 from labeler.window.main_window import TABS, MainWindow
-from labeler.window.settings import Settings
+from labeler.window.settings import SETTINGS, Settings
 from labeler.window.widgets import manual, theme
 from tests.helpers.window_parts import make_project, make_session
 
@@ -186,6 +186,10 @@ def assigned(nodes, tables=None):
     return names
 
 
+NOTING = ("noted.emit", "notes.add", "self._note", "self.show")
+"""Calls that show a note, of a level and with a text."""
+
+
 def messages():
     """What our errors and warnings say, as they are raised or noted."""
     for path in (p for half in ("labeler", "model") for p in (ROOT / half).rglob("*.py")):
@@ -198,7 +202,7 @@ def messages():
                 text = None
                 if ast.unparse(call.func) == "InputError":
                     text = call.args[0]
-                elif ast.unparse(call.func).endswith("noted.emit"):
+                elif ast.unparse(call.func).endswith(NOTING) and len(call.args) == 2:
                     levels = said_by(call.args[0], names)
                     text = call.args[1] if {"error", "warning"} & set(levels) else None
                 for said in [] if text is None else said_by(text, names):
@@ -221,7 +225,7 @@ def test_a_message_that_is_quoted_nowhere_opens_the_overview_and_no_section_that
 
 OTHER_EMPHASIS = {
     "Keep run 3", "Bent, not Streak",  # examples of what is made of a number or classes
-    "Not saved, nothing was changed",  # how such messages begin
+    "Not saved",  # how such messages begin
     "Paper's", "Chattopadhay's",  # forms of heat
 }  # fmt: skip
 """In emphasis, and no name as a whole."""
@@ -277,3 +281,45 @@ def test_the_field_lists_what_was_found_and_enter_opens_the_first(window, qtbot)
     assert page.list.count() == 1
     QTest.keyClick(page.field, Qt.Key.Key_Return)
     assert page.address.startswith("map")
+
+
+@pytest.mark.parametrize(
+    ("words", "address"),
+    [
+        ("overlay", "label#heatmap"),
+        ("shortcut", "keys"),
+        ("confidence", "label#suggestions"),
+        ("font", "keys#without-a-mouse-with-large-letters-with-a-screen-reader"),
+        ("colour blind", "keys#without-a-mouse-with-large-letters-with-a-screen-reader"),
+        ("delete a shot", "label#deciding"),
+    ],
+)
+def test_search_knows_what_else_people_call_a_thing(words, address):
+    assert address in [section.address for section in manual.find(words)]
+
+
+def test_what_else_a_thing_is_called_is_not_shown(window):
+    page = manual.open_manual(window, "label")
+    assert "Grad-CAM" in manual.file_of("label").read_text("utf-8")
+    assert "Grad-CAM" not in page.text.toPlainText()
+
+
+def test_where_nothing_has_all_the_words_the_nearest_sections_are_listed(window):
+    page = manual.open_manual(window, "label")
+    page.field.setText("lasso xyzzy")
+    assert page.list.count() > 0
+    assert page.list.accessibleName().endswith("with some of the words")
+    page.field.setText("xyzzy")
+    assert page.list.count() == 0
+
+
+def test_every_setting_has_its_line_in_the_manual():
+    text = manual.file_of("settings").read_text("utf-8")
+    lines = {s.text for s in SETTINGS if s.page and f"- *{s.text}*: " in text}
+    assert lines == {s.text for s in SETTINGS if s.page}
+
+
+def test_a_defect_of_the_program_opens_what_the_manual_says_about_it():
+    said = "A defect of the program: KeyError: 'x' in go, line 7. Your labels are stored;"
+    address = manual.about_message(f"{said} you can go on. The log has the details.")
+    assert address == "messages#a-defect-of-the-program"

@@ -15,6 +15,7 @@ from labeler.window.map import colours as map_colours
 from labeler.window.map import dots as map_dots
 from labeler.window.map.canvas import MapCanvas
 from labeler.window.map.view import MapView
+from labeler.window.widgets import theme
 from labeler.window.widgets.parts import image_of
 from tests.helpers.embeddings import CHOICES, project_with_embeddings
 from tests.helpers.window_parts import make_project, make_session
@@ -207,7 +208,10 @@ def test_every_colouring_names_every_point_or_leaves_it_quiet(view):
         found = colour(session)
         assert found.codes.shape == (N,), name
         assert found.codes.max(initial=-1) < len(found.legend)
-        assert sum(e.count for e in found.legend) == (found.codes >= 0).sum()
+        assert sum(e.count for e in found.legend) == N, name
+        quiet = [e for e in found.legend if e.colour == map_colours.QUIET]
+        assert sum(e.count for e in quiet) == (found.codes < 0).sum(), name
+        assert all(e.text for e in quiet)
     by_class = map_colours.by_class(session)
     assert by_class.legend[by_class.codes[2]].text == "Streak"  # and not its parent
     state = map_colours.by_state(session)
@@ -253,3 +257,15 @@ def test_principal_components_are_there_at_once(qtbot, tmp_path):
     assert view._stack.currentWidget() is view.page
     assert np.isfinite(view.canvas.shot_map.places).all()
     session.close()
+
+
+def test_dark_dots_are_named_in_the_legend_and_lit_by_it(view):
+    line = view.legend._lines[-1]
+    assert line.entry.text == "No label or suggestion"
+    assert line.entry.count == N
+    line.click()
+    assert view.canvas.lit == -1
+    _, ink = view.canvas._inks(theme.colour("stage"))
+    assert set(ink.tolist()) == {theme.colour("text").rgb()}
+    line.click()
+    assert view.canvas.lit is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from labeler.window.commands.keys import KeySheet
 from labeler.window.frame.notes import LogDialog
 from labeler.window.label.classes import row as class_row
 from labeler.window.label.queue import shot_list
+from labeler.window.label.status_line import significant
 from labeler.window.main_window import MainWindow
 from labeler.window.settings import Settings
 from labeler.window.widgets import theme
@@ -513,6 +515,36 @@ def test_a_note_is_clicked_away_and_stays_in_the_log(window):
     assert "Something happened." in [text for _, _, text in window.notes.log]
 
 
+TEXT = (
+    "Accepted shots of the queue that were undecided and are now labelled, wrong at most by what "
+    "was counted on labels that you gave. "
+)
+
+
+@pytest.mark.parametrize("level", ["info", "warning"])
+def test_no_note_is_cut_however_its_text_breaks_into_lines(window, level):
+    words = (3 * TEXT).split()
+    for start, count in itertools.product(range(0, 20, 2), range(5, 40)):
+        window.notes.clear()
+        window.notes.add(level, " ".join(words[start : start + count]))
+        QApplication.processEvents()
+        note = window.notes.notes[-1]
+        shown = next(w for w in note.findChildren(QLabel) if w.text() == note.text)
+        assert shown.height() >= shown.heightForWidth(shown.width()), note.text
+
+
+def test_tabs_stand_still_from_view_to_view(window):
+    window.resize(1280, 800)
+    window.bar.name.show_text("a project with quite a long name of its own")
+    places = set()
+    for tab in ("Label", "Grid", "Quality"):
+        window.show_tab(tab)
+        serve_events()
+        places.add(tuple(button.x() for button in window.bar.tabs.values()))
+    assert len(places) == 1
+    assert "…" in window.bar.name.text()
+
+
 @pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
 def test_the_drawn_pattern_takes_all_the_height_that_is_left(window, size):
     window.resize(*size)
@@ -616,8 +648,41 @@ def test_the_status_line_tells_shot_place_and_counts(window):
     text = window.status.text
     assert "shots.h5 #1 (1 of 12)" in text
     assert f"{counts[5, 3]:,} counts" in text
-    assert "x -12" in text or "x −12" in text
+    assert "x −12" in text
     assert "°" not in text  # the geometry is not known
+
+
+def test_in_the_status_line_the_name_gives_way_before_what_is_under_the_cursor(window):
+    status = window.status
+    window.label.pattern.pointed.emit((5, 3))
+    whole = status.sizeHint().width()
+    assert status.shown(whole) == status.text
+    rest = status.text.partition("#1")[2]
+    shortened = status.shown(whole - 60)
+    assert shortened != status.text
+    assert shortened.endswith(rest)
+
+
+def test_the_foot_leaves_room_to_the_text_that_needs_it(window):
+    window.resize(1280, 800)
+    window.retrain_bar._idle.about.show_text("46 evaluation shots, which is said at length")
+    window.label.pattern.pointed.emit((5, 3))
+    serve_events()
+    about = window.retrain_bar._idle.about
+    assert about.text() == about.whole
+    assert window.status.shown(window.status.width() - 12) == window.status.text
+
+
+def test_numbers_under_the_cursor_have_no_negative_zero_and_digits_that_count():
+    assert [significant(q, 2, 3) for q in (0, 0.0000123, 0.0249, 0.123)] == [
+        "0", "0.000012", "0.025", "0.123",
+    ]  # fmt: skip
+    assert significant(12.345, 2, 1) == "12.3"
+
+
+def test_near_the_middle_of_the_pattern_zero_has_no_sign(window):
+    window.label.pattern.pointed.emit((15, 15))  # half a pixel from the middle
+    assert "x 0  y 0" in window.status.text
 
 
 def test_every_control_has_a_name_for_a_screen_reader(window):

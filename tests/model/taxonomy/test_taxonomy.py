@@ -553,7 +553,7 @@ def test_a_name_means_the_class_that_has_it_now_and_not_one_that_had_it_before()
 def test_a_rule_says_what_it_asks_of_every_label_set():
     assert [rule.statement for rule in SMALL.rules] == [
         "Thin Ring or Thick Ring implies Ring", "Thin Ring and Thick Ring exclude each other",
-        "Blank stands alone", "every shot has Ring or Other", "Other never with Ring",
+        "Blank stands alone", "Every shot has Ring or Other", "Other never with Ring",
     ]  # fmt: skip
 
 

@@ -29,6 +29,10 @@ from labeler.window.widgets.parts import empty, show_checked
 from model.errors import counted
 
 ROOM_FOR_RULES = 140
+WHOLE_SET = (
+    "Outlined is the one label set within the rules that scores best as a whole: a rare class may "
+    "be in it below .50, a frequent one left out above."
+)
 NO_CLASS = -1
 """Place of the rules that name no class that is present."""
 
@@ -118,6 +122,7 @@ class ClassPanel(QWidget):
 
     def resizeEvent(self, event: object) -> None:
         """Spread the rows over the room, leaving some for two rule messages."""
+        self.card.fit(self.height())
         taken = sum(
             w.height() for w in (self.card, self.prediction_line, self.buttons) if w is not None
         )
@@ -204,6 +209,7 @@ class SuggestionsSwitch(QCheckBox):
         """Show the state and, where it is on and there are none yet, what is missing."""
         show_checked(self, self.suggestions.on)
         tip = "Outlined classes on undecided shots. Accept takes all of them; a key decides alone."
+        tip += f"\n{WHOLE_SET}"
         missing = self.suggestions.enough - self.suggestions.labelled
         if self.suggestions.on and missing > 0:
             are = "is" if missing == 1 else "are"

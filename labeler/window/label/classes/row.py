@@ -15,8 +15,8 @@ from labeler.window.widgets import theme
 from labeler.window.widgets.parts import show_checked
 from model.taxonomy.taxonomy import Class
 
-HEIGHT = (36, 50)
-"""Points: the smallest and the largest height of a row."""
+HEIGHT, BESIDE_NAME = (36, 50), 21
+"""Points: the smallest and the largest height of a row; of it what the name leaves to the bar."""
 MARKS = ("undecided", "absent", "present", "implied")
 
 ROOMY = 272
@@ -45,7 +45,7 @@ class ClassRow(QAbstractButton):
     def __init__(self, kind: Class, indent: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.kind = kind
-        self.row_height = theme.grown(HEIGHT[0])
+        self.row_height = self._least()
         self.indent = 12 if indent else 0
         self.standing = RowState()
         self.key = kind.key
@@ -65,9 +65,12 @@ class ClassRow(QAbstractButton):
         self.eye.hide()
         self._show()
 
+    def _least(self) -> int:
+        return max(HEIGHT[0], self.fontMetrics().height() + BESIDE_NAME)
+
     def set_height(self, points: int) -> None:
         """Use the room that there is."""
-        self.row_height = min(max(points, theme.grown(HEIGHT[0])), theme.grown(HEIGHT[1]))
+        self.row_height = min(max(points, self._least()), theme.grown(HEIGHT[1]))
         self.updateGeometry()
 
     def apply_theme(self) -> None:
@@ -178,9 +181,9 @@ class ClassRow(QAbstractButton):
         painter.setPen(theme.colour("strong" if self._is_on() else "text"))
         if self.standing.mark == "absent":
             painter.setPen(theme.colour("muted"))
-        room = theme.grown(22.0) if probability is not None else height
-        top = height / 2 - room + 5 if probability is not None else 0
-        box = QRectF(left, top, right - left, room)
+        top = max(1, height / 2 + 5 - theme.grown(22)) if probability is not None else 0
+        bottom = height / 2 + 5 if probability is not None else height
+        box = QRectF(left, top, right - left, bottom - top)
         name = painter.fontMetrics().elidedText(
             self.kind.name, Qt.TextElideMode.ElideMiddle, int(box.width())
         )

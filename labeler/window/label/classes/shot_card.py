@@ -13,11 +13,12 @@ from PyQt6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from labeler.project.store.records import FLAGGED, SKIPPED
 from labeler.session.session import Session
 from labeler.window.widgets import theme
-from labeler.window.widgets.parts import exactly, minutes, when
+from labeler.window.widgets.parts import exactly, minutes, scrolled, when
 from model.shots.table import EVALUATION
 from model.taxonomy.taxonomy import Class
 
-HEIGHT = 116
+HEIGHT, PART = 116, 5
+"""Its height in points, and the part of a low panel that it may have."""
 EXPLAINED_MS = 5_000
 """This long a class is explained."""
 
@@ -45,7 +46,7 @@ class ShotCard(QFrame):
         self.session = session
         self.setObjectName("foot")
         self.setAccessibleName("This shot")
-        self.setFixedHeight(theme.grown(HEIGHT))
+        self.fit(self.height())
         self.accept_key = ""
         """The key in use for Accept; '' where it has none."""
         self.lines: list[str] = []
@@ -67,16 +68,24 @@ class ShotCard(QFrame):
         self._text.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self._said = QLabel()
         self._said.setWordWrap(True)
-        words = QVBoxLayout()
+        inside = QWidget()
+        words = QVBoxLayout(inside)
+        words.setContentsMargins(0, 0, 0, 0)
         words.setSpacing(4)
         words.addWidget(self._heading)
         words.addWidget(self._said)
         words.addWidget(self._text, 1)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(14, 10, 14, 10)
+        layout.setContentsMargins(14, 10, 4, 10)
         layout.setSpacing(14)
         layout.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignVCenter)
-        layout.addLayout(words, 1)
+        area = scrolled(inside, "This shot")
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        layout.addWidget(area, 1)
+
+    def fit(self, panel: int) -> None:
+        """Take a height that the panel, so many pixels high, can spare; more text is scrolled."""
+        self.setFixedHeight(min(theme.grown(HEIGHT), max(panel // PART, HEIGHT)))
 
     def explain(self, kind: Class | None) -> None:
         """Show a class's drawing and help; None goes back to the shot."""

@@ -12,6 +12,7 @@ from PyQt6.QtGui import QPainter, QPen, QPolygonF
 from labeler.window.label.pattern.levels import short
 from labeler.window.label.physics.cursor import PhysicsPointer, Spot
 from labeler.window.label.physics.pane import Pane, Shown
+from labeler.window.label.status_line import significant
 from labeler.window.widgets import theme
 from model.physics import profiles
 
@@ -222,7 +223,7 @@ class ProfilePane(Pane):
             parts.append(f"{angle:.1f}°")
         q = profiles.transfer(np.array([radius]), geometry)
         if q is not None:
-            parts.append(f"q {1e-9 * q[0]:.3f} nm⁻¹")
+            parts.append(f"q {significant(1e-9 * q[0], 2, 3)} nm⁻¹")
         log = self._at(radius)
         return parts if log is None else [*parts, f"{10.0**log:,.3g} counts"]
 

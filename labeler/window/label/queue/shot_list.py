@@ -160,9 +160,10 @@ class ShotDelegate(QStyledItemDelegate):
             painter.fillRect(QRect(box.left(), box.top(), 3, box.height()), theme.colour("accent"))
         elif option.state & QStyle.StateFlag.State_MouseOver:
             painter.fillRect(box, theme.colour("hover"))
-        picture = QRectF(box.left() + 8, box.top() + 4, THUMBNAIL, THUMBNAIL)
+        side = theme.grown(THUMBNAIL)
+        picture = QRectF(box.left() + 8, box.top() + 4, side, side)
         self._paint_thumbnail(painter, picture, row)
-        self._paint_words(painter, QRectF(box).adjusted(THUMBNAIL + 17, 8, -8, -8), row)
+        self._paint_words(painter, QRectF(box).adjusted(side + 17, 8, -8, -8), row)
         painter.restore()
 
     def _paint_thumbnail(self, painter: QPainter, where: QRectF, row: int) -> None:
@@ -201,10 +202,12 @@ class ShotDelegate(QStyledItemDelegate):
         )
         for shown, name, ink in signs:
             if shown:
-                spot = QRectF(right - 15, where.top() - 1, 16, 16)
+                sign = theme.grown(16)
+                spot = QRectF(right - sign + 1, where.top() - 1, sign, sign)
                 theme.draw(painter, f"icons/{name}.svg", spot, getattr(theme.current(), ink))
-                right -= 20
-        below = QRectF(where.left(), where.bottom() - 21, where.width(), 20)
+                right -= sign + 4
+        high = theme.grown(20)
+        below = QRectF(where.left(), where.bottom() - high - 1, where.width(), high)
         if decided:
             self._paint_classes(painter, below, row)
         else:
@@ -233,7 +236,8 @@ class ShotDelegate(QStyledItemDelegate):
         """
         labels, taxonomy = self.session.labelling.labels(row), self.session.labels.taxonomy
         shown = taxonomy.present(labels & ~taxonomy.implied(labels))
-        room = max(int((where.width() + CHIP_STEP - CHIP) // CHIP_STEP), 1)
+        side, step = theme.grown(CHIP), theme.grown(CHIP_STEP)
+        room = max(int((where.width() + step - side) // step), 1)
         painted = shown if len(shown) <= room else shown[: room - 1]
         size = self.parent().font().pointSizeF()  # type: ignore[union-attr]
         painter.setFont(theme.numbers(size * 0.86))
@@ -241,20 +245,21 @@ class ShotDelegate(QStyledItemDelegate):
         mine = not self.session.labelling.from_file(row)
         for c in painted:
             kind = taxonomy.classes[c]
-            chip = QRectF(left, where.top() + 1, CHIP, CHIP)
+            chip = QRectF(left, where.top() + 1, side, side)
             painter.setPen(QPen(theme.colour("edge"), 1))
             painter.setBrush(theme.colour("button") if mine else Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(chip, 4, 4)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(kind.colour))
-            painter.drawRoundedRect(QRectF(chip.left() + 3, chip.bottom() - 3.4, 12, 2.4), 1.2, 1.2)
+            line = QRectF(chip.left() + 3, chip.bottom() - 3.4, side - 6, 2.4)
+            painter.drawRoundedRect(line, 1.2, 1.2)
             painter.setPen(theme.colour("text" if mine else "muted"))
             text, place = class_sign(kind, self.keys), chip.translated(QPointF(0, -1.2))
             painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
-            left += CHIP_STEP
+            left += step
         if len(painted) < len(shown):
             painter.setPen(theme.colour("muted"))
-            rest = QRectF(left, where.top(), where.right() - left + 6, CHIP)
+            rest = QRectF(left, where.top(), where.right() - left + 6, side)
             flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
             painter.drawText(rest, flags, f"+{len(shown) - len(painted)}")
 
