@@ -110,7 +110,7 @@ def _origin(entry: HistoryEntry) -> str:
     return f"{how} with {counted(others, 'other')}" if others > 0 else how
 
 
-def _model(run: Any) -> str:
+def _model(run: object) -> str:
     """'run 3' or 'the instant model'."""
     if run == "instant":
         return "the instant model"

@@ -162,12 +162,12 @@ def test_text_made_harmless_comes_back(text):
 @pytest.mark.parametrize(
     ("line", "change", "says"),
     [
-        (2, "1,a.h5,images,0,me,0,0,,1", "line 2: has 9 cells where the first line names 19"),
-        (2, "1,a.h5,images,0,me,0,0,," + ",".join(["7"] * 11), "line 2: has '7' in the column"),
-        (2, "1,a.h5,images,0,me,0,0,," + "," * 10, "line 2: says that me labelled"),
+        (2, "1,a.h5,images,0,me,0,0,,1", "line 2: has 9 cells where the first line names 20"),
+        (2, "1,a.h5,images,0,me,0,0,,key," + ",".join(["7"] * 11), "line 2: has '7' in the column"),
+        (2, "1,a.h5,images,0,me,0,0,,key," + "," * 10, "line 2: says that me labelled"),
         (3, "2,a.h5", "line 3"),
-        (3, "2,a.h5,images,x,me,0,0,," + ",".join(["0"] * 11), "line 3: has 'x' where the index"),
-        (4, '3,a.h5,images,2,me,0,0,"' + "," * 11, "cannot be read"),
+        (3, "2,a.h5,images,x,me,0,0,,key," + ",".join(["0"] * 11), "line 3: has 'x' where"),
+        (4, '3,a.h5,images,2,me,0,0,"' + "," * 12, "cannot be read"),
     ],
 )
 def test_a_csv_that_was_edited_wrongly_names_its_line(project, tmp_path, line, change, says):
