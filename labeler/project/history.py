@@ -104,17 +104,17 @@ def _origin(entry: HistoryEntry) -> str:
     """'suggestion of run 1, surer than .85, accepted with 229 others'."""
     how, shown = ORIGINS.get(entry.origin, entry.origin), entry.shown or {}
     if entry.origin == "sure" and "run" in shown:
-        model, limit = _model(shown["run"]), f"{shown.get('threshold', 0):g}".removeprefix("0")
+        model, limit = _model(str(shown["run"])), f"{shown.get('threshold', 0):g}".removeprefix("0")
         how = f"suggestion of {model}, surer than {limit or 0}, accepted"
     others = entry.shots - 1 if entry.origin in ("sure", "accepted", "fix") else 0
     return f"{how} with {counted(others, 'other')}" if others > 0 else how
 
 
-def _model(run: object) -> str:
+def _model(run: str) -> str:
     """'run 3' or 'the instant model'."""
     if run == "instant":
         return "the instant model"
-    return f"run {int(run) if str(run).isdecimal() else run}"
+    return f"run {int(run) if run.isdecimal() else run}"
 
 
 def _shown(shown: dict[str, Any] | None, taxonomy: Taxonomy) -> str:
@@ -126,4 +126,4 @@ def _shown(shown: dict[str, Any] | None, taxonomy: Taxonomy) -> str:
     words = ", ".join(f"{taxonomy.names[c]} {p:.2f}" for p, c in likely) or "nothing for sure"
     if not shown:
         return ""
-    return f"{_sign(_model(shown['run']).removeprefix('the '))}: {words}"
+    return f"{_sign(_model(str(shown['run'])).removeprefix('the '))}: {words}"
