@@ -51,7 +51,7 @@ class InstantPredictions(Predictions):
         return self.fit.sure
 
     def says_something(self, rows: Rows) -> Flags:
-        """(n,) as `Predictions.says_something`; none where only a class that it has not learnt fits."""
+        """(n,) as for all `Predictions`; not where only a class that it has not learnt fits."""
         return self.readable[rows] & (self.fit.sure[rows] > 0)
 
     def held(self) -> Held:

@@ -200,10 +200,9 @@ class Suggestions(SessionPart):
     def unlearnt(self) -> int:
         """Bits of the classes, of those that are offered, of which the model says nothing."""
         predictions = self.predictions.now
-        silent = (
-            np.zeros(len(self.labels.taxonomy), bool) if predictions is None else ~predictions.known
-        )
-        return int(self.labels.taxonomy.pack(silent)) & self.labels.decided.every
+        if predictions is None:
+            return 0
+        return int(self.labels.taxonomy.pack(~predictions.known)) & self.labels.decided.every
 
     def bits(self, rows: npt.ArrayLike) -> Present:
         """Bits of the suggested classes of shots; 0 where one is decided, hidden or not read."""

@@ -133,11 +133,11 @@ def test_panel_tiles_and_badges_show_it_undecided_and_without_a_message(session)
 
 
 def not_learnt(session, sure=0.9, held=None):
-    """A reading that says Round of every shot, and nothing of the new class."""
-    reading = learnt(session, sure=sure, held=held)
-    reading.known = np.ones(len(session.labels.taxonomy), bool)
-    reading.known[new_one(session.labels.taxonomy)] = False
-    return reading
+    """Predictions that say Round of every shot, and nothing of the new class."""
+    predictions = learnt(session, sure=sure, held=held)
+    predictions.known = np.ones(len(session.labels.taxonomy), bool)
+    predictions.known[new_one(session.labels.taxonomy)] = False
+    return predictions
 
 
 @pytest.fixture
@@ -203,14 +203,14 @@ def test_errors_are_counted_on_labels_that_say_something_of_all_that_is_suggeste
 
 
 def test_a_model_that_answers_nothing_suggests_nothing_and_breaks_no_rule(session):
-    reading = not_learnt(session, sure=[0.9] * 5 + [0.0])
-    reading.decided[OPEN] = False
-    session.suggestions.take(reading)
+    predictions = not_learnt(session, sure=[0.9] * 5 + [0.0])
+    predictions.decided[OPEN] = False
+    session.suggestions.take(predictions)
     session.cursor.show(OPEN)
     assert session.suggestions.of() is None
     assert session.suggestions.bits([4, OPEN]).astype(bool).tolist() == [True, False]
     assert session.suggestions.sure(0.0).rows.tolist() == [4]
-    assert not reading.contradictions()[OPEN]
+    assert not predictions.contradictions()[OPEN]
 
 
 def test_enter_on_an_own_label_says_that_it_is_absent_once(session):
